@@ -1,0 +1,61 @@
+# What every target of the project shares: warnings, sanitizers, libraries found once, and the
+# functions that make a library, a unit test and a fuzz target.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
+pkg_check_modules(LIBJWT REQUIRED IMPORTED_TARGET libjwt)
+pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(LIBWEBSOCKETS REQUIRED IMPORTED_TARGET libwebsockets)
+
+add_library(carillon_flags INTERFACE)
+target_compile_options(carillon_flags INTERFACE
+    -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
+    -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wno-unused-parameter
+    -fno-common -fstack-protector-strong)
+target_compile_definitions(carillon_flags INTERFACE _GNU_SOURCE)
+target_include_directories(carillon_flags INTERFACE ${PROJECT_SOURCE_DIR})
+if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+    target_compile_options(carillon_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+if(CARILLON_SANITIZE)
+    target_compile_options(carillon_flags INTERFACE -fsanitize=${CARILLON_SANITIZE} -fno-omit-frame-pointer
+        -fno-sanitize-recover=undefined)
+    target_link_options(carillon_flags INTERFACE -fsanitize=${CARILLON_SANITIZE})
+endif()
+if(CARILLON_FUZZ)
+    target_compile_options(carillon_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# carillon_library(NAME SOURCES ... LINKS ...): a static library of one folder.
+# What it links is public, so that whoever uses it sees the headers it builds on.
+function(carillon_library name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+    add_library(${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(${name} PUBLIC carillon_flags ${ARG_LINKS})
+endfunction()
+
+# carillon_unit_test(NAME SOURCES ... LINKS ...): one cmocka program, run by ctest with the label unit.
+function(carillon_unit_test name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE carillon_flags ${ARG_LINKS} PkgConfig::CMOCKA)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()
+
+# carillon_fuzz_target(NAME SOURCES ... LINKS ...): fuzz_NAME with libFuzzer, else a program that replays
+# tests/fuzz/corpus/NAME once, run by ctest with the label fuzz.
+function(carillon_fuzz_target name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+    if(CARILLON_FUZZ)
+        add_executable(fuzz_${name} ${ARG_SOURCES})
+        target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    else()
+        add_executable(fuzz_${name} ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
+        add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+        set_tests_properties(fuzz_${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+    endif()
+    target_link_libraries(fuzz_${name} PRIVATE carillon_flags ${ARG_LINKS})
+endfunction()

@@ -1,0 +1,19 @@
+/* clock.h - the two clocks, read only at the edges (net, broker, cli): everything below takes the time as an
+ * argument. Any thread. */
+#ifndef CARILLON_BASE_CLOCK_H
+#define CARILLON_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Microseconds of the monotonic clock: for deadlines and durations. */
+uint64_t clock_now_us(void);
+
+/* Milliseconds since 1970-01-01 UTC: for timestamps, ids and token times. */
+uint64_t clock_wall_ms(void);
+
+enum { CLOCK_RFC3339_LEN = 24 };
+
+/* Writes "2026-01-15T10:30:00.000Z" (RFC 3339, UTC) and a NUL. */
+void clock_format(uint64_t wall_ms, char out[CLOCK_RFC3339_LEN + 1]);
+
+#endif

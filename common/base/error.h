@@ -1,0 +1,35 @@
+/* error.h - the one list of errors, and the detail that goes with one. Pure; any thread. */
+#ifndef CARILLON_BASE_ERROR_H
+#define CARILLON_BASE_ERROR_H
+
+#include <stdarg.h>
+
+#include "common/base/str.h"
+
+enum err {
+    ERR_NONE = 0,
+#define ERROR(symbol, code, http, close, text) ERR_##symbol,
+#include "common/base/errors.def"
+#undef ERROR
+    ERR_COUNT
+};
+
+/* What went wrong, for a human: what was wrong, where, what to do. text is NUL-terminated UTF-8 of one line. */
+struct error {
+    enum err code;
+    char text[480];
+};
+
+/* Fills *error (may be NULL) and returns code, so that a function can end with return error_set(...). */
+enum err error_set(struct error *error, enum err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The code as protocol and API show it, such as "invalid_request"; "none" for ERR_NONE. */
+const char *err_code(enum err err);
+/* One general sentence for the code. */
+const char *err_text(enum err err);
+/* The HTTP status of the API for it; 200 for ERR_NONE. */
+int err_http_status(enum err err);
+/* The default WebSocket close code (RFC 6455, 7.4) when the connection ends for it; 1000 for ERR_NONE. */
+int err_close_code(enum err err);
+
+#endif

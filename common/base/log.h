@@ -1,0 +1,28 @@
+/* log.h - one line an event to stderr, as text or as JSON. Any thread: a line is one write. Tokens, keys and query
+ * strings must never be passed in: what is logged is chosen by the caller, and nothing is masked here. */
+#ifndef CARILLON_BASE_LOG_H
+#define CARILLON_BASE_LOG_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+/* May be called again at any time (reload). Starts as text, INFO. */
+void log_configure(enum log_level level, enum log_format format);
+
+bool log_enabled(enum log_level level);
+
+/* module is the folder or file that speaks ("net", "broker"); the text is one sentence without a newline. */
+void log_write(enum log_level level, const char *module, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#define log_error(module, ...) log_write(LOG_LEVEL_ERROR, module, __VA_ARGS__)
+#define log_warn(module, ...)  log_write(LOG_LEVEL_WARN, module, __VA_ARGS__)
+#define log_info(module, ...)  log_write(LOG_LEVEL_INFO, module, __VA_ARGS__)
+#define log_debug(module, ...)                                                                                         \
+    do {                                                                                                               \
+        if (log_enabled(LOG_LEVEL_DEBUG))                                                                              \
+            log_write(LOG_LEVEL_DEBUG, module, __VA_ARGS__);                                                           \
+    } while (0)
+
+#endif

@@ -1,0 +1,145 @@
+/* mailbox.c - see mailbox.h. Other threads push on a lock-free stack, which the owner takes whole and reverses: each
+ * poster's order is kept, and no mail is ever popped singly, so there is no ABA question. */
+#include "common/base/mailbox.h"
+
+/* After so many rounds the loop gets to its other work before the rest of the mail. */
+enum { ROUNDS_PER_TURN = 16 };
+
+static bool drain(struct mailbox *mailbox)
+{
+    struct mail *taken = atomic_exchange_explicit(&mailbox->posted, NULL, memory_order_acquire);
+    struct mail *oldest = NULL;
+    while (taken) {
+        struct mail *next = taken->next;
+        taken->next = oldest;
+        oldest = taken;
+        taken = next;
+    }
+    bool any = oldest || mailbox->local_first;
+    while (oldest) {
+        struct mail *next = oldest->next;
+        oldest->deliver(oldest, mailbox->owner);
+        oldest = next;
+    }
+    while (mailbox->local_first) {
+        struct mail *mail = mailbox->local_first;
+        mailbox->local_first = mail->next;
+        if (!mailbox->local_first)
+            mailbox->local_last = NULL;
+        mail->deliver(mail, mailbox->owner);
+    }
+    return any;
+}
+
+static bool drain_all(struct turn *turn)
+{
+    bool any = false;
+    LIST_EACH(link, &turn->mailboxes)
+    any |= drain(CONTAINER_OF(link, struct mailbox, link));
+    return any;
+}
+
+static bool has_local_mail(const struct turn *turn)
+{
+    LIST_EACH(link, &turn->mailboxes)
+    if (CONTAINER_OF(link, struct mailbox, link)->local_first)
+        return true;
+    return false;
+}
+
+static void on_turn_end(uv_prepare_t *handle)
+{
+    struct turn *turn = handle->data;
+    int rounds = 0;
+    do {
+        while (drain_all(turn) && ++rounds < ROUNDS_PER_TURN)
+            ;
+        LIST_EACH(link, &turn->hooks)
+        {
+            struct turn_hook *hook = CONTAINER_OF(link, struct turn_hook, link);
+            hook->run(hook);
+        }
+    } while (has_local_mail(turn) && rounds < ROUNDS_PER_TURN);
+    if (has_local_mail(turn))
+        uv_async_send(&turn->wake);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    /* Nothing to do here: the wake-up itself brings the end of a turn, where mail is delivered. */
+    (void)handle;
+}
+
+void turn_init(struct turn *turn, uv_loop_t *loop)
+{
+    turn->thread = pthread_self();
+    list_init(&turn->mailboxes);
+    list_init(&turn->hooks);
+    uv_async_init(loop, &turn->wake, on_wake);
+    uv_prepare_init(loop, &turn->end);
+    turn->end.data = turn;
+    uv_prepare_start(&turn->end, on_turn_end);
+}
+
+void turn_bind(struct turn *turn)
+{
+    turn->thread = pthread_self();
+}
+
+void turn_add_hook(struct turn *turn, struct turn_hook *hook)
+{
+    list_append(&turn->hooks, &hook->link);
+}
+
+void turn_remove_hook(struct turn *turn, struct turn_hook *hook)
+{
+    (void)turn;
+    list_remove(&hook->link);
+}
+
+void turn_close(struct turn *turn)
+{
+    uv_close((uv_handle_t *)&turn->end, NULL);
+    uv_close((uv_handle_t *)&turn->wake, NULL);
+}
+
+void mailbox_init(struct mailbox *mailbox, struct turn *turn, void *owner)
+{
+    atomic_init(&mailbox->posted, NULL);
+    mailbox->local_first = mailbox->local_last = NULL;
+    mailbox->owner = owner;
+    mailbox->turn = turn;
+    list_append(&turn->mailboxes, &mailbox->link);
+}
+
+static void append_local(struct mailbox *mailbox, struct mail *mail)
+{
+    mail->next = NULL;
+    if (mailbox->local_last)
+        mailbox->local_last->next = mail;
+    else
+        mailbox->local_first = mail;
+    mailbox->local_last = mail;
+}
+
+void mailbox_post(struct mailbox *mailbox, struct mail *mail)
+{
+    if (pthread_equal(mailbox->turn->thread, pthread_self())) {
+        append_local(mailbox, mail);
+        return;
+    }
+    struct mail *top = atomic_load_explicit(&mailbox->posted, memory_order_relaxed);
+    do {
+        mail->next = top;
+    } while (!atomic_compare_exchange_weak_explicit(&mailbox->posted, &top, mail, memory_order_release,
+                                                    memory_order_relaxed));
+    if (!top) /* whoever filled the empty stack wakes the owner, once for all that follows */
+        uv_async_send(&mailbox->turn->wake);
+}
+
+void mailbox_close(struct mailbox *mailbox)
+{
+    while (drain(mailbox))
+        ;
+    list_remove(&mailbox->link);
+}

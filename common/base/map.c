@@ -1,0 +1,139 @@
+/* map.c - see map.h. Open addressing with linear probing; removal shifts back, so there are no tombstones. */
+#include "common/base/map.h"
+
+#include <pthread.h>
+
+#include "common/base/alloc.h"
+#include "common/base/random.h"
+
+static uint64_t hash_key[2];
+static pthread_once_t hash_key_once = PTHREAD_ONCE_INIT;
+
+static void draw_hash_key(void)
+{
+    random_bytes(hash_key, sizeof hash_key);
+}
+
+static uint64_t rotl(uint64_t x, int by)
+{
+    return (x << by) | (x >> (64 - by));
+}
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[1] = rotl(v[1], 13) ^ v[0];
+    v[0] = rotl(v[0], 32);
+    v[2] += v[3];
+    v[3] = rotl(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = rotl(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = rotl(v[1], 17) ^ v[2];
+    v[2] = rotl(v[2], 32);
+}
+
+/* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF"). */
+uint64_t str_hash(struct str s)
+{
+    pthread_once(&hash_key_once, draw_hash_key);
+    uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575, hash_key[1] ^ 0x646f72616e646f6d,
+                     hash_key[0] ^ 0x6c7967656e657261, hash_key[1] ^ 0x7465646279746573};
+    size_t left = s.len;
+    const char *p = s.ptr;
+    for (; left >= 8; left -= 8, p += 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        v[3] ^= word;
+        sip_round(v);
+        v[0] ^= word;
+    }
+    uint64_t last = (uint64_t)s.len << 56;
+    for (size_t i = 0; i < left; i++)
+        last |= (uint64_t)(unsigned char)p[i] << (8 * i);
+    v[3] ^= last;
+    sip_round(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+void map_fini(struct map *map)
+{
+    free(map->slots);
+    *map = (struct map){0};
+}
+
+/* The slot of the key, or the free slot where it would go. cap > 0. */
+static size_t find(const struct map *map, struct str key, uint64_t hash)
+{
+    size_t at = (size_t)hash & (map->cap - 1);
+    while (map->slots[at].value && !(map->slots[at].hash == hash && str_eq(map->slots[at].key, key)))
+        at = (at + 1) & (map->cap - 1);
+    return at;
+}
+
+static void resize(struct map *map, size_t cap)
+{
+    struct map old = *map;
+    map->slots = xcalloc(cap, sizeof *map->slots);
+    map->cap = cap;
+    for (size_t i = 0; i < old.cap; i++)
+        if (old.slots[i].value)
+            map->slots[find(map, old.slots[i].key, old.slots[i].hash)] = old.slots[i];
+    free(old.slots);
+}
+
+void *map_get(const struct map *map, struct str key)
+{
+    return map->count ? map->slots[find(map, key, str_hash(key))].value : NULL;
+}
+
+void *map_put(struct map *map, struct str key, void *value)
+{
+    if ((map->count + 1) * 4 > map->cap * 3)
+        resize(map, map->cap ? map->cap * 2 : 8);
+    uint64_t hash = str_hash(key);
+    struct map_slot *slot = &map->slots[find(map, key, hash)];
+    void *before = slot->value;
+    if (!before)
+        map->count++;
+    *slot = (struct map_slot){key, value, hash};
+    return before;
+}
+
+void *map_remove(struct map *map, struct str key)
+{
+    if (map->count == 0)
+        return NULL;
+    size_t at = find(map, key, str_hash(key));
+    void *value = map->slots[at].value;
+    if (!value)
+        return NULL;
+    size_t mask = map->cap - 1;
+    for (size_t next = (at + 1) & mask; map->slots[next].value; next = (next + 1) & mask) {
+        size_t home = (size_t)map->slots[next].hash & mask;
+        /* An entry may fill the hole unless its home lies after the hole, up to where it stands. */
+        if (((next - home) & mask) >= ((next - at) & mask)) {
+            map->slots[at] = map->slots[next];
+            at = next;
+        }
+    }
+    map->slots[at] = (struct map_slot){0};
+    map->count--;
+    if (map->cap > 64 && map->count * 8 < map->cap)
+        resize(map, map->cap / 4);
+    return value;
+}
+
+void *map_next(const struct map *map, size_t *cursor)
+{
+    while (*cursor < map->cap) {
+        void *value = map->slots[(*cursor)++].value;
+        if (value)
+            return value;
+    }
+    return NULL;
+}

@@ -1,0 +1,67 @@
+/* random.c - see random.h. A pool per thread makes one system call serve many small requests. */
+#include "common/base/random.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+static _Thread_local unsigned char pool[512];
+static _Thread_local size_t pool_left;
+
+static void fill(unsigned char *out, size_t len)
+{
+    while (len > 0) {
+        ssize_t got = getrandom(out, len, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            perror("carillon: getrandom");
+            abort();
+        }
+        out += got;
+        len -= (size_t)got;
+    }
+}
+
+void random_bytes(void *out, size_t len)
+{
+    if (len > sizeof pool / 4) {
+        fill(out, len);
+        return;
+    }
+    if (pool_left < len) {
+        fill(pool, sizeof pool);
+        pool_left = sizeof pool;
+    }
+    pool_left -= len;
+    memcpy(out, pool + pool_left, len);
+    memset(pool + pool_left, 0, len); /* what was given out is not kept */
+}
+
+uint64_t random_below(uint64_t limit)
+{
+    uint64_t value;
+    random_bytes(&value, sizeof value);
+    return value % limit;
+}
+
+void uuid_v7(uint64_t wall_ms, char out[UUID_LEN + 1])
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned char id[16];
+    random_bytes(id + 6, 10);
+    for (int i = 0; i < 6; i++)
+        id[i] = (unsigned char)(wall_ms >> (8 * (5 - i)));
+    id[6] = (unsigned char)(0x70 | (id[6] & 0x0F));
+    id[8] = (unsigned char)(0x80 | (id[8] & 0x3F));
+    char *p = out;
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *p++ = '-';
+        *p++ = hex[id[i] >> 4];
+        *p++ = hex[id[i] & 15];
+    }
+    *p = '\0';
+}

@@ -1,0 +1,138 @@
+/* str.c - see str.h. */
+#include "common/base/str.h"
+
+#include "common/base/alloc.h"
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+bool str_eq_nocase(struct str a, struct str b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (lower(a.ptr[i]) != lower(b.ptr[i]))
+            return false;
+    return true;
+}
+
+int str_compare(struct str a, struct str b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter ? memcmp(a.ptr, b.ptr, shorter) : 0;
+    if (order != 0)
+        return order;
+    return a.len < b.len ? -1 : a.len > b.len;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct str str_trim(struct str s)
+{
+    while (s.len > 0 && is_blank(s.ptr[0])) {
+        s.ptr++;
+        s.len--;
+    }
+    while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+struct str str_split(struct str *rest, char separator)
+{
+    struct str all = *rest;
+    const char *found = all.len ? memchr(all.ptr, separator, all.len) : NULL;
+    if (!found) {
+        *rest = (struct str){NULL, 0};
+        return all;
+    }
+    size_t before = (size_t)(found - all.ptr);
+    *rest = str_from(found + 1, all.len - before - 1);
+    return str_from(all.ptr, before);
+}
+
+bool str_to_u64(struct str s, uint64_t *out)
+{
+    uint64_t value = 0;
+    if (s.len == 0 || s.len > 20)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+        uint64_t digit = (uint64_t)(s.ptr[i] - '0');
+        if (value > (UINT64_MAX - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return true;
+}
+
+char *str_dup(struct str s)
+{
+    char *copy = xmalloc(s.len + 1);
+    if (s.len)
+        memcpy(copy, s.ptr, s.len);
+    copy[s.len] = '\0';
+    return copy;
+}
+
+/* How many continuation bytes follow this first byte, and the range of the first of them (RFC 3629, 4). */
+static int sequence(unsigned char first, unsigned char *out_low, unsigned char *out_high)
+{
+    *out_low = 0x80;
+    *out_high = 0xBF;
+    if (first >= 0xC2 && first <= 0xDF)
+        return 1;
+    if (first >= 0xE0 && first <= 0xEF) {
+        if (first == 0xE0)
+            *out_low = 0xA0;
+        if (first == 0xED)
+            *out_high = 0x9F;
+        return 2;
+    }
+    if (first >= 0xF0 && first <= 0xF4) {
+        if (first == 0xF0)
+            *out_low = 0x90;
+        if (first == 0xF4)
+            *out_high = 0x8F;
+        return 3;
+    }
+    return -1;
+}
+
+bool str_is_utf8(struct str s)
+{
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    const unsigned char *end = p + s.len;
+    while (p < end) {
+        if (*p < 0x80) {
+            p++;
+            continue;
+        }
+        unsigned char low, high;
+        int more = sequence(*p++, &low, &high);
+        if (more < 0 || end - p < more || *p < low || *p > high)
+            return false;
+        for (int i = 1; i < more; i++)
+            if (p[i] < 0x80 || p[i] > 0xBF)
+                return false;
+        p += more;
+    }
+    return true;
+}
+
+bool str_eq_secret(struct str a, struct str b)
+{
+    if (a.len != b.len)
+        return false;
+    volatile unsigned char difference = 0;
+    for (size_t i = 0; i < a.len; i++)
+        difference = (unsigned char)(difference | (unsigned char)(a.ptr[i] ^ b.ptr[i]));
+    return difference == 0;
+}

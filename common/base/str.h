@@ -1,0 +1,73 @@
+/* str.h - text and bytes as pointer and length. A str borrows: it never owns its bytes, and they are not
+ * NUL-terminated unless a function says so. Pure; any thread. */
+#ifndef CARILLON_BASE_STR_H
+#define CARILLON_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct str {
+    const char *ptr;
+    size_t len;
+};
+
+/* A str of a string literal, its length known at compile time. */
+#define STR(literal) ((struct str){("" literal), sizeof(literal) - 1})
+
+/* For printf("%.*s", STR_ARG(s)). */
+#define STR_ARG(s) (int)(s).len, (s).ptr
+
+static inline struct str str_from(const char *ptr, size_t len)
+{
+    return (struct str){ptr, len};
+}
+
+/* NULL gives the empty str. */
+static inline struct str str_from_cstr(const char *text)
+{
+    return (struct str){text ? text : "", text ? strlen(text) : 0};
+}
+
+static inline bool str_eq(struct str a, struct str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool str_eq_cstr(struct str a, const char *b)
+{
+    return str_eq(a, str_from_cstr(b));
+}
+
+static inline bool str_starts_with(struct str s, struct str prefix)
+{
+    return s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
+}
+
+/* ASCII only: the letters of HTTP header names and tokens. */
+bool str_eq_nocase(struct str a, struct str b);
+
+/* Bytewise order, shorter first when one is the other's beginning. */
+int str_compare(struct str a, struct str b);
+
+/* Without spaces and tabs at both ends. */
+struct str str_trim(struct str s);
+
+/* Cuts *rest at the first separator: returns what was before it and leaves in *rest what comes after, or
+ * returns all and leaves rest->ptr NULL. A walk: while (rest.ptr) part = str_split(&rest, ','). */
+struct str str_split(struct str *rest, char separator);
+
+/* Decimal digits only: no sign, no space, no overflow. False, and *out untouched, otherwise. */
+bool str_to_u64(struct str s, uint64_t *out);
+
+/* A NUL-terminated copy on the heap; the caller frees it. */
+char *str_dup(struct str s);
+
+/* True if the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
+bool str_is_utf8(struct str s);
+
+/* The same time for any two texts of equal length: for keys and other secrets. */
+bool str_eq_secret(struct str a, struct str b);
+
+#endif

@@ -1,0 +1,79 @@
+/* json.h - RFC 8259, strictly: one pass that validates and slices, without building a tree. Values stay slices of the
+ * text they came in and can be spliced byte for byte into another document once json_check has passed. cJSON is used only
+ * where a tree is handy (small documents of our own making). Pure; any thread.
+ *
+ * Accepted is exactly one value with optional white space around it, in well-formed UTF-8, nested at most depth deep and of
+ * at most `values` values. Refused are: duplicate members where a field table names them, lone surrogates in
+ * \u escapes, numbers outside the grammar, control characters in strings, anything after the value, NUL bytes. */
+#ifndef CARILLON_JSON_JSON_H
+#define CARILLON_JSON_JSON_H
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+
+enum json_type {
+    JSON_NULL = 1,
+    JSON_BOOL = 2,
+    JSON_NUMBER = 4,
+    JSON_STRING = 8,
+    JSON_ARRAY = 16,
+    JSON_OBJECT = 32,
+    JSON_ANY = 63,
+};
+
+/* A validated value: its kind and its bytes (strings with their quotes and escapes). A zeroed value is "absent". */
+struct json_value {
+    enum json_type type;
+    struct str raw;
+};
+
+struct json_limits {
+    unsigned depth;  /* containers in one another; 0 = the default, 32 */
+    size_t values;   /* values in all; 0 = the default, 100,000 */
+};
+
+/* Validates text as one JSON value. limits may be NULL. The error names the byte (from 0) and what was found. */
+enum err json_check(struct str text, const struct json_limits *limits, struct json_value *out, struct error *error);
+
+/* Walks the members of an object or the elements of an array that has passed json_check.
+ * struct json_cursor at = json_walk(value); while (json_next(&at, &key, &item)) ...
+ * key is the raw name without quotes, escapes intact (compare with json_key_is); empty in arrays. */
+struct json_cursor {
+    const char *at;
+    const char *end;
+    bool object;
+};
+struct json_cursor json_walk(struct json_value container);
+bool json_next(struct json_cursor *cursor, struct str *out_key, struct json_value *out_value);
+bool json_key_is(struct str raw_key, struct str name);
+
+/* The member of that name of an object that has passed json_check (the first one); absent (type 0) if there is none. */
+struct json_value json_member(struct json_value object, struct str name);
+
+/* One row of a table that says what an object should have. types is a set of enum json_type. */
+struct json_field {
+    const char *name;
+    unsigned types;
+    bool required;
+    struct json_value *out; /* left alone when the member is absent */
+};
+
+/* Fills the fields from an object that has passed json_check. Members without a field are ignored. Wrong type, a missing
+ * required member, or a named member given twice: ERR_INVALID_REQUEST, and the error names the member after `where`
+ * ("data", "" for the top). `value` not an object is an error too. */
+enum err json_bind(struct json_value value, const char *where, const struct json_field *fields, size_t count,
+                   struct error *error);
+
+/* The text of a string value. Points into raw when there is nothing to unescape, else into scratch, to which it is
+ * appended (so earlier results in the same scratch move only if it grows: reserve raw.len first, or use one scratch
+ * per value). Strings with \u0000 are refused with false: no identifier may hold a NUL. */
+bool json_text(struct json_value string, struct buf *scratch, struct str *out);
+
+/* A number that is a whole one in the range of the type, without fraction or exponent; false otherwise. */
+bool json_u64(struct json_value number, uint64_t *out);
+bool json_i64(struct json_value number, int64_t *out);
+
+/* Appends text (UTF-8; ill-formed bytes become U+FFFD) as a JSON string with its quotes. */
+void json_append_string(struct buf *out, struct str text);
+
+#endif

@@ -1,0 +1,37 @@
+/* channel.h - channel names, patterns over them, and what may be done with a channel. Pure; any thread. */
+#ifndef CARILLON_PROTOCOL_CHANNEL_H
+#define CARILLON_PROTOCOL_CHANNEL_H
+
+#include "common/base/error.h"
+#include "common/base/str.h"
+
+enum { CHANNEL_NAME_MAX = 255 };
+
+/* What a rule or a grant allows, as a set. */
+enum allow {
+    ALLOW_SUBSCRIBE = 1,
+    ALLOW_PUBLISH = 2,
+    ALLOW_PRESENCE = 4,
+    ALLOW_HISTORY = 8,
+    ALLOW_ALL = 15,
+};
+
+/* 1 to 255 bytes of UTF-8 without spaces (any Unicode space), control characters or non-characters. Fails with
+ * ERR_SUBSCRIPTION_FAILED and says what is wrong and at which byte. */
+enum err channel_name_check(struct str name, struct error *error);
+
+/* "subscribe" -> ALLOW_SUBSCRIBE; 0 for an unknown word. */
+unsigned allow_from_word(struct str word);
+
+/* Gives the value of {name} in a pattern. Returns false when there is none: then the pattern matches nothing. */
+typedef bool pattern_lookup(void *context, struct str name, struct str *out);
+
+/* A pattern is literal text with '*' for any run of bytes (also empty, also with ':') and {name} for exactly the text that
+ * lookup gives (in it '*' and '{' are ordinary). With lookup NULL, {name} stands for any run of at least one byte without
+ * ':'. Time is linear in the name for one '*', at worst pattern * name. */
+bool pattern_matches(struct str pattern, struct str name, pattern_lookup *lookup, void *context);
+
+/* Is the pattern well-formed: not empty, at most 255 bytes, braces paired around a claim name ([A-Za-z0-9_.-]+)? */
+enum err pattern_check(struct str pattern, struct error *error);
+
+#endif

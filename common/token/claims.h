@@ -1,0 +1,48 @@
+/* claims.h - what a verified token says: plain values, no signatures. Counted references without locks: all references
+ * of one struct claims stay in one thread. */
+#ifndef CARILLON_TOKEN_CLAIMS_H
+#define CARILLON_TOKEN_CLAIMS_H
+
+#include "common/base/error.h"
+#include "common/base/str.h"
+#include "common/json/json.h"
+
+/* One entry of the "channels" claim: a pattern (channel.h) and what it allows (enum allow; a bare pattern: all). */
+struct grant {
+    struct str match;
+    unsigned allow;
+};
+
+/* Made by claims_parse; everything points into the object's own memory. */
+struct claims {
+    unsigned refs;
+    struct str sub;
+    struct str jti;   /* empty if absent */
+    struct str iss;   /* empty if absent */
+    struct str scope; /* space-separated; empty if absent */
+    uint64_t exp_ms;  /* since 1970 UTC; 0 if absent */
+    uint64_t nbf_ms;
+    uint64_t iat_ms;
+    struct grant *grants;
+    size_t grant_count;
+    uint64_t session_limit; /* connections of this subject at once; 0 if absent */
+    uint64_t rate_limit;    /* client messages a minute; 0 if absent */
+    struct json_value payload; /* the whole payload, for {claim} templates and backends */
+};
+
+/* Reads a payload (JSON text, RFC 7519 section 4). Strict: sub a non-empty string of at most 255 bytes of UTF-8; times are
+ * NumericDates (fractions allowed); channels an array of patterns or {"match":..,"allow":[..]}; no duplicate members.
+ * ERR_UNAUTHORIZED with the member's name otherwise. *out has one reference. */
+enum err claims_parse(struct str payload, struct claims **out, struct error *error);
+
+struct claims *claims_ref(struct claims *claims);
+void claims_unref(struct claims *claims);
+
+/* The text of a top-level string claim, or the digits of an integer claim, for {name} in patterns. False if there is none
+ * (or it has escapes: such claims fill no template). */
+bool claims_text(const struct claims *claims, struct str name, struct str *out);
+
+/* Is the word in the space-separated scope? */
+bool claims_has_scope(const struct claims *claims, struct str scope);
+
+#endif
