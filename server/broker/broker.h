@@ -1,0 +1,68 @@
+/* broker.h - what orders events and carries them between nodes. Two kinds: memory (one node) and Redis. A broker lives
+ * on one loop; all calls and all callbacks happen in that loop's thread.
+ *
+ * It acknowledges a publication only when it is safe: with Redis, when Redis has stored it. */
+#ifndef CARILLON_BROKER_BROKER_H
+#define CARILLON_BROKER_BROKER_H
+
+#include "common/base/error.h"
+#include "common/metrics/metrics.h"
+#include "common/protocol/event.h"
+#include "server/core/publication.h"
+
+enum broker_state {
+    BROKER_CONNECTING, /* not up yet since the start */
+    BROKER_UP,
+    BROKER_DOWN, /* was up; reconnecting */
+};
+
+struct broker_info {
+    enum broker_state state;
+    const char *kind;       /* "memory", "redis" */
+    char text[160];         /* why it is not up; never a password */
+    uint64_t round_trip_us; /* the last one measured; 0: none */
+};
+
+/* What the broker tells its node. */
+struct broker_sink {
+    /* The publication comes back with its answer. The sink takes it. */
+    void (*published)(void *owner, struct publication *publication);
+    /* The answer to subscribe. epoch empty: nothing is known of a history; offset: of the last event so far. */
+    void (*subscribed)(void *owner, struct str channel, enum err err, struct str text, struct str epoch, uint64_t offset);
+    /* An event on a subscribed channel, in the order of its channel. Everything is borrowed for the call. */
+    void (*event)(void *owner, const struct event *event);
+    /* A message that another node, or this one, has sent with control. from: the sender's node id. */
+    void (*control)(void *owner, struct str from, struct str bytes);
+    /* Up, down or why has changed. */
+    void (*state)(void *owner, const struct broker_info *info);
+};
+
+struct broker;
+
+struct broker_ops {
+    /* Takes the publication and gives it back by sink->published, also when it fails, not from within this call. */
+    void (*publish)(struct broker *broker, struct publication *publication);
+    /* Asks for a channel's events, answered by sink->subscribed (with Redis down: once it is back). One subscription a
+     * channel: never called twice without unsubscribe between. */
+    void (*subscribe)(struct broker *broker, struct str channel);
+    void (*unsubscribe)(struct broker *broker, struct str channel);
+    /* Sends bytes to one node (its id) or to all others (to empty). At most once, best effort: for the administration. */
+    void (*control)(struct broker *broker, struct str to, struct str bytes);
+    /* Ids of all nodes alive now, this one included, in order: written as text separated by '\n'. */
+    void (*nodes)(struct broker *broker, struct buf *out);
+    void (*info)(struct broker *broker, struct broker_info *out);
+    /* Answers what waits with ERR_UNAVAILABLE, closes the connections and calls closed once nothing is left on the loop. */
+    void (*close)(struct broker *broker, void (*closed)(void *owner));
+    /* After closed. */
+    void (*destroy)(struct broker *broker);
+};
+
+/* Every kind starts with this. */
+struct broker {
+    const struct broker_ops *ops;
+    const struct broker_sink *sink;
+    void *owner;
+    struct metrics *metrics; /* of the broker's thread */
+};
+
+#endif

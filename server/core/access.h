@@ -1,0 +1,44 @@
+/* access.h - who may do what with which channel: rules of the configuration, first match wins, default deny, together with
+ * the grants of a token. Pure; rules are immutable once built and may be read by any thread. */
+#ifndef CARILLON_CORE_ACCESS_H
+#define CARILLON_CORE_ACCESS_H
+
+#include <stdatomic.h>
+
+#include "common/protocol/channel.h"
+#include "common/token/claims.h"
+#include "server/core/publication.h"
+
+/* One entry of "channels". The texts belong to the rules. */
+struct rule {
+    struct str match;         /* pattern; {claim} is filled from the token */
+    bool require_grant;       /* the token's "channels" claim must cover the channel too */
+    struct str require_scope; /* empty: none */
+    unsigned allow;           /* enum allow */
+    struct history_policy history;
+    bool presence;
+};
+
+/* Shared by all threads; counted. */
+struct rules {
+    atomic_uint refs;
+    size_t count;
+    struct rule rule[];
+};
+
+/* Copies the rules and their texts. One reference. */
+struct rules *rules_create(const struct rule *rule, size_t count);
+struct rules *rules_ref(struct rules *rules);
+void rules_unref(struct rules *rules);
+
+/* The rule for this channel and this token: the first whose pattern matches with the token's claims. NULL: none. */
+const struct rule *rules_find(const struct rules *rules, struct str channel, const struct claims *claims);
+
+/* The rule that says how a channel is kept (history), for publishers that have no token: templates match any text. */
+const struct rule *rules_find_any(const struct rules *rules, struct str channel);
+
+/* What this token may do with this channel: a set of enum allow. *out_rule (may be NULL) is the rule found, or NULL. */
+unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims,
+                        const struct rule **out_rule);
+
+#endif

@@ -1,0 +1,142 @@
+/* hub.h - who listens where, and who gets each message. One hub a worker, one thread, no locks. Knows no sockets, no
+ * JSON text, no clocks, no Redis: time comes in as now_us (monotonic) and wall_ms, output leaves through hub_ops.
+ *
+ * Nothing is written inside the call that causes it: messages are appended to outboxes, and hub_flush, at the end of
+ * the loop turn, joins each dirty outbox into one write. Sessions are reaped there too, so a pointer to a session is
+ * valid until the turn ends; whatever outlives the turn keeps a session_id. */
+#ifndef CARILLON_CORE_HUB_H
+#define CARILLON_CORE_HUB_H
+
+#include "common/base/map.h"
+#include "common/base/wheel.h"
+#include "common/metrics/metrics.h"
+#include "server/core/access.h"
+#include "server/core/session.h"
+
+struct mailbox;
+
+/* Live settings; the hub keeps a copy. */
+struct hub_settings {
+    size_t outbox_max_bytes;
+    size_t outbox_max_messages;
+    uint32_t channels_per_session;
+    uint32_t bad_messages; /* in a row, before the session is closed; 0: never */
+    size_t message_bytes;  /* told to clients */
+    size_t event_bytes;    /* the most that an event's data may have */
+    uint64_t message_rate_per_minute; /* 0: no limit */
+    uint64_t message_burst;
+    uint64_t ping_interval_us; /* 0: no pings */
+    uint64_t pong_timeout_us;
+    uint64_t close_timeout_us; /* how long a closing session may take to go */
+    uint64_t expiry_warning_us;
+    uint64_t linger_us; /* a channel without subscribers is kept this long before the broker is told */
+    bool custom_events;
+};
+
+enum write_result {
+    WRITE_ALL,     /* the kernel has taken everything */
+    WRITE_PARTIAL, /* taken by the transport; the kernel is full: hub_writable follows */
+    WRITE_FAILED,  /* the connection is gone; the transport will say so by hub_gone */
+};
+
+/* What leaves the hub. None of these may call back into the hub. */
+struct hub_ops {
+    /* The node should have this channel's messages (not), for this worker. Answered by hub_joined. */
+    void (*join)(void *owner, struct str channel);
+    void (*leave)(void *owner, struct str channel);
+    /* Takes the publication; it comes back through publication->done in this hub's thread. */
+    void (*publish)(void *owner, struct publication *publication);
+    /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
+    enum write_result (*write)(void *owner, struct session *session, struct str frames, size_t *out_unsent);
+    /* Everything queued, the close frame last, has been written: end the connection now or once the peer has answered.
+     * abrupt: do not wait for anything. hub_gone must follow, not from within this call. */
+    void (*finish)(void *owner, struct session *session, bool abrupt);
+    /* Verifies a token for `refresh`, by the policy of the session's endpoint. On success *out_claims has one reference for
+     * the caller. */
+    enum reason (*verify)(void *owner, struct session *session, struct str token, struct claims **out_claims);
+};
+
+struct hub;
+
+/* owner is passed to the operations; metrics are this worker's; both are borrowed for the hub's life. rules: takes a
+ * reference of its own. replies: where this worker's publications come back to. */
+struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, const struct hub_settings *settings,
+                       struct rules *rules, struct metrics *metrics, struct mailbox *replies, uint64_t now_us);
+/* All sessions must have gone (hub_gone and a flush). */
+void hub_destroy(struct hub *hub);
+
+/* New live settings and rules; sessions keep their subscriptions. */
+void hub_configure(struct hub *hub, const struct hub_settings *settings, struct rules *rules);
+
+/* The clocks of this turn, for all calls that do not bring a time of their own. Call before each batch of work. Fires
+ * due timers. */
+void hub_advance(struct hub *hub, uint64_t now_us, uint64_t wall_ms);
+
+/* The hub's timers, on which the owner may run its own. */
+struct wheel *hub_wheel(struct hub *hub);
+uint64_t hub_now_us(const struct hub *hub);
+uint64_t hub_wall_ms(const struct hub *hub);
+
+/* --- sessions ----------------------------------------------------------------------------------------------- */
+
+struct session_start {
+    struct claims *claims; /* a reference is taken */
+    struct str address;
+    const struct close_codes *close_codes; /* borrowed for the session's life */
+    void *transport;
+};
+
+/* A connection that has been admitted and upgraded: queues session_init and starts the timers. */
+struct session *hub_open(struct hub *hub, const struct session_start *start);
+
+/* The connection has ended, whoever ended it. The session is forgotten; its memory goes at the end of the turn. */
+void hub_gone(struct hub *hub, struct session *session);
+
+/* One whole text message, UTF-8 already checked. */
+void hub_receive(struct hub *hub, struct session *session, struct str text);
+void hub_pong(struct hub *hub, struct session *session);
+/* The kernel takes data again; unsent is what the transport still holds. */
+void hub_writable(struct hub *hub, struct session *session, size_t unsent);
+
+/* Ends the session with the endpoint's close code for the reason; an error frame that says why goes before it where a
+ * client can do something about it. Does nothing to a session that is closing. */
+void hub_close(struct hub *hub, struct session *session, enum reason reason);
+/* The same with a code (1000-4999) and a reason text chosen by a backend. */
+void hub_close_with(struct hub *hub, struct session *session, int code, struct str reason_text);
+
+/* NULL when it has gone. */
+struct session *hub_find(struct hub *hub, struct session_id id);
+size_t hub_session_count(const struct hub *hub);
+size_t hub_channel_count(const struct hub *hub);
+/* Walks all sessions: start with *cursor = 0; NULL at the end. For the administration, never per event. */
+struct session *hub_next_session(struct hub *hub, size_t *cursor);
+/* Walks all channels with subscribers. */
+struct channel *hub_next_channel(struct hub *hub, size_t *cursor);
+struct str channel_name(const struct channel *channel);
+size_t channel_subscribers(const struct channel *channel); /* confirmed ones */
+struct channel *hub_channel(struct hub *hub, struct str name); /* NULL if there is none */
+
+/* On behalf of a backend: without the session's rights being asked, and without a command to answer (the client gets
+ * `subscribed` / `unsubscribed` all the same). False when there was nothing to do or a limit stands against it. */
+bool hub_subscribe(struct hub *hub, struct session *session, struct str channel);
+bool hub_unsubscribe(struct hub *hub, struct session *session, struct str channel);
+
+/* Starts draining: every session gets `reconnect` with its own after_ms, spread over window_us, and is closed with
+ * going_away at that time. New sessions must not be opened any more. */
+void hub_drain(struct hub *hub, uint64_t window_us);
+
+/* --- from the broker ------------------------------------------------------------------------------------------ */
+
+/* The answer to ops->join. err not ERR_NONE: the channel cannot be had (text says why); waiting subscribers are told and
+ * unsubscribed. Otherwise they get `subscribed` with this position; epoch empty: a channel without history. */
+void hub_joined(struct hub *hub, struct str channel, enum err err, struct str text, struct str epoch, uint64_t offset);
+
+/* Queues the message for each subscriber of its channel. Takes the reference. */
+void hub_deliver(struct hub *hub, struct message *message);
+
+/* --- the end of the turn --------------------------------------------------------------------------------------- */
+
+/* Writes every dirty outbox and reaps what has gone. */
+void hub_flush(struct hub *hub);
+
+#endif

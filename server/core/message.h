@@ -1,0 +1,52 @@
+/* message.h - something ready to be written to clients: one complete WebSocket frame, encoded once, never changed.
+ *
+ * References are plain counters: all references of a message are held in one thread. What several workers deliver is copied
+ * once for each of them (message_copy) where it enters them, so the bytes cross threads only by handing a whole message over, and no
+ * counter is ever contended. */
+#ifndef CARILLON_CORE_MESSAGE_H
+#define CARILLON_CORE_MESSAGE_H
+
+#include "common/base/mail.h"
+#include "common/base/str.h"
+#include "common/protocol/event.h"
+#include "common/protocol/ws_frame.h"
+
+struct message {
+    struct mail mail; /* its way to a worker */
+    uint32_t refs;
+    uint32_t frame_len;
+    uint32_t channel_len;
+    uint32_t epoch_len;
+    uint64_t offset;      /* in the channel's history; 0: none */
+    uint64_t accepted_us; /* monotonic, when the node got the event; 0: not an event */
+    char bytes[];         /* the frame, then the channel's name, then the epoch */
+};
+
+/* A frame around payload; belongs to no channel. One reference. */
+struct message *message_create(enum ws_opcode opcode, struct str payload);
+
+/* The event as subscribers get it. One reference. */
+struct message *message_from_event(const struct event *event, uint64_t accepted_us);
+
+/* A second, independent message of the same bytes, for another thread. One reference. */
+struct message *message_copy(const struct message *message);
+
+struct message *message_ref(struct message *message);
+void message_unref(struct message *message);
+
+static inline struct str message_frame(const struct message *m)
+{
+    return str_from(m->bytes, m->frame_len);
+}
+
+static inline struct str message_channel(const struct message *m)
+{
+    return str_from(m->bytes + m->frame_len, m->channel_len);
+}
+
+static inline struct str message_epoch(const struct message *m)
+{
+    return str_from(m->bytes + m->frame_len + m->channel_len, m->epoch_len);
+}
+
+#endif
