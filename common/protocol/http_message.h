@@ -1,0 +1,35 @@
+/* http_message.h - one HTTP exchange between whoever has the socket (server/net) and whoever knows the answer
+ * (server/api): request struct in, response struct out. */
+#ifndef CARILLON_PROTOCOL_HTTP_MESSAGE_H
+#define CARILLON_PROTOCOL_HTTP_MESSAGE_H
+
+#include "common/base/buf.h"
+
+/* All borrowed; valid until the call is answered. */
+struct http_request {
+    struct str method;        /* "GET" */
+    struct str path;          /* raw, without the query; starts with '/' */
+    struct str query;         /* raw, without '?'; empty if there is none */
+    struct str authorization; /* the header's value; empty if there is none */
+    struct str api_key;       /* the X-API-Key header's value; empty if there is none */
+    struct str body;
+    struct str address;       /* the client's address as text */
+};
+
+struct http_response {
+    int status;               /* 0 until set */
+    const char *content_type; /* static; NULL: application/json */
+    const char *allow;        /* static; the Allow header of a 405; NULL: none */
+    uint64_t retry_after_s;   /* 0: no Retry-After header */
+    struct buf body;
+};
+
+/* Made by the transport. The handler fills response and calls respond exactly once, in the thread that called the handler, from
+ * within it or later. The call stays valid until then, whatever becomes of the connection; afterwards it is the transport's. */
+struct http_call {
+    struct http_request request;
+    struct http_response response;
+    void (*respond)(struct http_call *call);
+};
+
+#endif

@@ -1,0 +1,44 @@
+/* exchange.h - between the workers and the broker: which worker wants which channel, one subscription at the broker for all of
+ * them; publications out, answers and events back. Lives in the broker's thread; workers reach it by its mailbox. An
+ * event is encoded here, once, and handed to each worker that wants it as a message of its own. */
+#ifndef CARILLON_BROKER_EXCHANGE_H
+#define CARILLON_BROKER_EXCHANGE_H
+
+#include "common/base/mailbox.h"
+#include "server/broker/broker.h"
+#include "server/core/hub.h"
+
+enum { EXCHANGE_WORKERS_MAX = 64 };
+
+struct survey_desk;
+
+struct exchange {
+    struct mailbox mailbox;
+    struct broker *broker; /* set once, before anything is posted */
+    struct metrics *metrics;
+    struct map channels;   /* name -> struct interest */
+    unsigned worker_count;
+    struct exchange_worker {
+        struct mailbox *mailbox; /* its owner is the worker's hub */
+        bool draining;
+    } workers[EXCHANGE_WORKERS_MAX];
+    _Atomic int broker_state; /* enum broker_state, for readiness; any thread reads it */
+    void (*on_control)(void *owner, struct str from, struct str bytes); /* control messages of nodes; may be NULL */
+    void *control_owner;
+};
+
+/* The sink to create the broker with; its owner is the exchange. */
+extern const struct broker_sink exchange_sink;
+
+void exchange_init(struct exchange *exchange, struct turn *turn, struct metrics *metrics);
+/* A worker's mailbox, whose owner pointer is its struct hub. Returns the worker's index. Before anything is posted. */
+unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox);
+/* Frees what it holds; the broker has been closed before. */
+void exchange_fini(struct exchange *exchange);
+
+/* From a worker's thread. publish takes the publication; it comes back to publication->reply_to. */
+void exchange_join(struct exchange *exchange, unsigned worker, struct str channel);
+void exchange_leave(struct exchange *exchange, unsigned worker, struct str channel);
+void exchange_publish(struct exchange *exchange, struct publication *publication);
+
+#endif
