@@ -28,7 +28,8 @@ struct broker_sink {
     /* The publication comes back with its answer. The sink takes it. */
     void (*published)(void *owner, struct publication *publication);
     /* The answer to subscribe. epoch empty: nothing is known of a history; offset: of the last event so far. */
-    void (*subscribed)(void *owner, struct str channel, enum err err, struct str text, struct str epoch, uint64_t offset);
+    void (*subscribed)(void *owner, struct str channel, enum err err, struct str text, struct str epoch,
+                       uint64_t offset);
     /* An event on a subscribed channel, in the order of its channel. Everything is borrowed for the call. */
     void (*event)(void *owner, const struct event *event);
     /* A message that another node, or this one, has sent with control. from: the sender's node id. */
@@ -46,12 +47,14 @@ struct broker_ops {
      * channel: never called twice without unsubscribe between. */
     void (*subscribe)(struct broker *broker, struct str channel);
     void (*unsubscribe)(struct broker *broker, struct str channel);
-    /* Sends bytes to one node (its id) or to all others (to empty). At most once, best effort: for the administration. */
+    /* Sends bytes to one node (its id) or to all others (to empty). At most once, best effort: for the administration.
+     */
     void (*control)(struct broker *broker, struct str to, struct str bytes);
     /* Ids of all nodes alive now, this one included, in order: written as text separated by '\n'. */
     void (*nodes)(struct broker *broker, struct buf *out);
     void (*info)(struct broker *broker, struct broker_info *out);
-    /* Answers what waits with ERR_UNAVAILABLE, closes the connections and calls closed once nothing is left on the loop. */
+    /* Answers what waits with ERR_UNAVAILABLE, closes the connections and calls closed once nothing is left on the
+     * loop. */
     void (*close)(struct broker *broker, void (*closed)(void *owner));
     /* After closed. */
     void (*destroy)(struct broker *broker);

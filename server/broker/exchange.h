@@ -1,6 +1,6 @@
-/* exchange.h - between the workers and the broker: which worker wants which channel, one subscription at the broker for all of
- * them; publications out, answers and events back. Lives in the broker's thread; workers reach it by its mailbox. An
- * event is encoded here, once, and handed to each worker that wants it as a message of its own. */
+/* exchange.h - between the workers and the broker: which worker wants which channel, one subscription at the broker for
+ * all of them; publications out, answers and events back. Lives in the broker's thread; workers reach it by its
+ * mailbox. An event is encoded here, once, and handed to each worker that wants it as a message of its own. */
 #ifndef CARILLON_BROKER_EXCHANGE_H
 #define CARILLON_BROKER_EXCHANGE_H
 
@@ -10,19 +10,14 @@
 
 enum { EXCHANGE_WORKERS_MAX = 64 };
 
-struct survey_desk;
-
 struct exchange {
     struct mailbox mailbox;
     struct broker *broker; /* set once, before anything is posted */
     struct metrics *metrics;
-    struct map channels;   /* name -> struct interest */
+    struct map channels; /* name -> struct interest */
     unsigned worker_count;
-    struct exchange_worker {
-        struct mailbox *mailbox; /* its owner is the worker's hub */
-        bool draining;
-    } workers[EXCHANGE_WORKERS_MAX];
-    _Atomic int broker_state; /* enum broker_state, for readiness; any thread reads it */
+    struct mailbox *workers[EXCHANGE_WORKERS_MAX]; /* their owners are the workers' hubs */
+    _Atomic int broker_state;                      /* enum broker_state, for readiness; any thread reads it */
     void (*on_control)(void *owner, struct str from, struct str bytes); /* control messages of nodes; may be NULL */
     void *control_owner;
 };
@@ -37,7 +32,7 @@ unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox)
 void exchange_fini(struct exchange *exchange);
 
 /* From a worker's thread. publish takes the publication; it comes back to publication->reply_to. */
-void exchange_join(struct exchange *exchange, unsigned worker, struct str channel);
+void exchange_join(struct exchange *exchange, unsigned worker, struct str channel, uint64_t join_id);
 void exchange_leave(struct exchange *exchange, unsigned worker, struct str channel);
 void exchange_publish(struct exchange *exchange, struct publication *publication);
 

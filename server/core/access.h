@@ -1,5 +1,5 @@
-/* access.h - who may do what with which channel: rules of the configuration, first match wins, default deny, together with
- * the grants of a token. Pure; rules are immutable once built and may be read by any thread. */
+/* access.h - who may do what with which channel: rules of the configuration, first match wins, default deny, together
+ * with the grants of a token. Pure; rules are immutable once built and may be read by any thread. */
 #ifndef CARILLON_CORE_ACCESS_H
 #define CARILLON_CORE_ACCESS_H
 

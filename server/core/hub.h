@@ -20,15 +20,16 @@ struct hub_settings {
     size_t outbox_max_bytes;
     size_t outbox_max_messages;
     uint32_t channels_per_session;
-    uint32_t bad_messages; /* in a row, before the session is closed; 0: never */
-    size_t message_bytes;  /* told to clients */
-    size_t event_bytes;    /* the most that an event's data may have */
+    uint32_t bad_messages;            /* in a row, before the session is closed; 0: never */
+    size_t message_bytes;             /* told to clients */
+    size_t event_bytes;               /* the most that an event's data may have */
     uint64_t message_rate_per_minute; /* 0: no limit */
     uint64_t message_burst;
     uint64_t ping_interval_us; /* 0: no pings */
     uint64_t pong_timeout_us;
     uint64_t close_timeout_us; /* how long a closing session may take to go */
     uint64_t expiry_warning_us;
+    uint64_t leeway_ms; /* a token accepted within this time after its end is good until that time is over */
     uint64_t linger_us; /* a channel without subscribers is kept this long before the broker is told */
     bool custom_events;
 };
@@ -41,8 +42,9 @@ enum write_result {
 
 /* What leaves the hub. None of these may call back into the hub. */
 struct hub_ops {
-    /* The node should have this channel's messages (not), for this worker. Answered by hub_joined. */
-    void (*join)(void *owner, struct str channel);
+    /* The node should have this channel's messages (not), for this worker. join is answered by hub_joined with the
+     * same join_id, which tells it from an earlier join that was left before it was answered. */
+    void (*join)(void *owner, struct str channel, uint64_t join_id);
     void (*leave)(void *owner, struct str channel);
     /* Takes the publication; it comes back through publication->done in this hub's thread. */
     void (*publish)(void *owner, struct publication *publication);
@@ -51,9 +53,11 @@ struct hub_ops {
     /* Everything queued, the close frame last, has been written: end the connection now or once the peer has answered.
      * abrupt: do not wait for anything. hub_gone must follow, not from within this call. */
     void (*finish)(void *owner, struct session *session, bool abrupt);
-    /* Verifies a token for `refresh`, by the policy of the session's endpoint. On success *out_claims has one reference for
-     * the caller. */
+    /* Verifies a token for `refresh`, by the policy of the session's endpoint. On success *out_claims has one reference
+     * for the caller. */
     enum reason (*verify)(void *owner, struct session *session, struct str token, struct claims **out_claims);
+    /* The monotonic clock as it is now, for measuring how long delivery took. Called at most once a flush. */
+    uint64_t (*clock_us)(void *owner);
 };
 
 struct hub;
@@ -113,7 +117,7 @@ struct session *hub_next_session(struct hub *hub, size_t *cursor);
 /* Walks all channels with subscribers. */
 struct channel *hub_next_channel(struct hub *hub, size_t *cursor);
 struct str channel_name(const struct channel *channel);
-size_t channel_subscribers(const struct channel *channel); /* confirmed ones */
+size_t channel_subscribers(const struct channel *channel);     /* confirmed ones */
 struct channel *hub_channel(struct hub *hub, struct str name); /* NULL if there is none */
 
 /* On behalf of a backend: without the session's rights being asked, and without a command to answer (the client gets
@@ -127,9 +131,10 @@ void hub_drain(struct hub *hub, uint64_t window_us);
 
 /* --- from the broker ------------------------------------------------------------------------------------------ */
 
-/* The answer to ops->join. err not ERR_NONE: the channel cannot be had (text says why); waiting subscribers are told and
- * unsubscribed. Otherwise they get `subscribed` with this position; epoch empty: a channel without history. */
-void hub_joined(struct hub *hub, struct str channel, enum err err, struct str text, struct str epoch, uint64_t offset);
+/* The answer to ops->join. err not ERR_NONE: the channel cannot be had (text says why); waiting subscribers are told
+ * and unsubscribed. Otherwise they get `subscribed` with this position; epoch empty: a channel without history. */
+void hub_joined(struct hub *hub, struct str channel, uint64_t join_id, enum err err, struct str text, struct str epoch,
+                uint64_t offset);
 
 /* Queues the message for each subscriber of its channel. Takes the reference. */
 void hub_deliver(struct hub *hub, struct message *message);

@@ -1,8 +1,8 @@
 /* message.h - something ready to be written to clients: one complete WebSocket frame, encoded once, never changed.
  *
- * References are plain counters: all references of a message are held in one thread. What several workers deliver is copied
- * once for each of them (message_copy) where it enters them, so the bytes cross threads only by handing a whole message over, and no
- * counter is ever contended. */
+ * References are plain counters: all references of a message are held in one thread. What several workers deliver is
+ * copied once for each of them (message_copy) where it enters them, so the bytes cross threads only by handing a whole
+ * message over, and no counter is ever contended. */
 #ifndef CARILLON_CORE_MESSAGE_H
 #define CARILLON_CORE_MESSAGE_H
 

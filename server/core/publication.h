@@ -33,7 +33,7 @@ struct publication {
     struct history_policy history;
     uint64_t accepted_us; /* monotonic, when the node got it */
     /* The answer, filled by the broker before it goes back. */
-    struct error error; /* code ERR_NONE: published, and stored where it must be */
+    struct error error;      /* code ERR_NONE: published, and stored where it must be */
     uint64_t retry_after_ms; /* with ERR_UNAVAILABLE: when to try again */
     char id[UUID_LEN + 1];
     char epoch[EPOCH_MAX + 1]; /* "" on channels without history */

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 struct rate {
-    uint64_t period_us; /* what one takes; 0: no limit */
-    uint64_t burst_us;  /* period * burst */
+    uint64_t period_us;  /* what one takes; 0: no limit */
+    uint64_t burst_us;   /* period * burst */
     uint64_t free_at_us; /* when the bucket would be full again (the "virtual schedule" of GCRA) */
 };
 

@@ -20,12 +20,18 @@ enum session_state {
     SESSION_CLOSING, /* its close frame is queued or sent; nothing more is taken from it or queued for it */
 };
 
-/* One channel this session has, or waits for. */
+/* A subscribe command whose answer waits for the broker. */
+struct waiting_command {
+    struct waiting_command *next;
+    char id[]; /* raw JSON, NUL-terminated; "" if the command had none */
+};
+
+/* One channel this session has, or, while the channel is not joined yet, waits for. */
 struct subscription {
     struct channel *channel;
-    uint32_t index;  /* of this subscription in the channel's subscribers */
-    bool pending;    /* the broker has not confirmed the channel yet; command_id waits for the answer */
-    char *command_id; /* raw JSON; NULL when not pending or not given */
+    uint32_t index;                  /* of this subscription in the channel's subscribers */
+    bool by_backend;                 /* not asked for by the client: stays whatever its token says */
+    struct waiting_command *waiting; /* oldest first; NULL once the channel is joined */
 };
 
 /* Maps a reason to the close code of the endpoint the session came through; indexed by enum reason. */
@@ -41,14 +47,14 @@ struct session {
     struct claims *claims; /* one reference */
     void *transport;       /* net's; opaque here */
     const struct close_codes *close_codes;
-    char *address;         /* the client's, as text; for the sessions list and logs */
-    uint64_t opened_ms;    /* wall clock */
+    char *address;      /* the client's, as text; for the sessions list and logs */
+    uint64_t opened_ms; /* wall clock */
     /* Output. */
     struct outbox outbox;
     size_t unsent_bytes;         /* taken by the transport, not yet by the kernel; counted into the limit */
     bool waits_writable;         /* the kernel is full: the flush skips it until hub_writable */
     struct list_link dirty_link; /* in hub->dirty */
-    enum reason closing_reason;
+    enum reason closing_reason;  /* REASON_NONE while open, or closed by the client or with a backend's own code */
     /* Input. */
     struct rate rate;
     uint32_t bad_messages; /* in a row */
@@ -57,11 +63,14 @@ struct session {
     uint32_t subscription_count;
     uint32_t subscription_cap;
     /* Time. */
-    struct timer liveness; /* next ping, or the pong's deadline */
-    bool pong_due;
-    struct timer expiry;   /* warning, then the end, of the token; or of a connection that is closing */
+    struct timer liveness; /* next ping, or the end of the wait for a sign of life */
+    bool ping_sent;
+    bool heard;            /* anything at all, since the ping was sent */
+    struct timer deadline; /* the token's warning and end; or of draining; or of a closing connection */
     bool expiry_warned;
-    struct list_link closed_link; /* in hub->reap */
+    bool late_token;              /* taken within the leeway after its end, which then is the session's end */
+    bool finished;                /* ops->finish has been called */
+    struct list_link reaped_link; /* in hub->reaped, once the connection has gone */
 };
 
 #endif

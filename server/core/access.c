@@ -1,0 +1,86 @@
+/* access.c - see access.h. */
+#include "server/core/access.h"
+
+#include "common/base/alloc.h"
+
+struct rules *rules_create(const struct rule *rule, size_t count)
+{
+    size_t text_len = 0;
+    for (size_t i = 0; i < count; i++)
+        text_len += rule[i].match.len + rule[i].require_scope.len;
+    struct rules *rules = xmalloc(sizeof *rules + count * sizeof *rule + text_len);
+    char *text = (char *)&rules->rule[count];
+    atomic_init(&rules->refs, 1);
+    rules->count = count;
+    for (size_t i = 0; i < count; i++) {
+        rules->rule[i] = rule[i];
+        struct str *texts[] = {&rules->rule[i].match, &rules->rule[i].require_scope};
+        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+            if (texts[t]->len)
+                memcpy(text, texts[t]->ptr, texts[t]->len);
+            texts[t]->ptr = text;
+            text += texts[t]->len;
+        }
+    }
+    return rules;
+}
+
+struct rules *rules_ref(struct rules *rules)
+{
+    atomic_fetch_add_explicit(&rules->refs, 1, memory_order_relaxed);
+    return rules;
+}
+
+void rules_unref(struct rules *rules)
+{
+    if (rules && atomic_fetch_sub_explicit(&rules->refs, 1, memory_order_acq_rel) == 1)
+        free(rules);
+}
+
+static bool look_up_claim(void *claims, struct str name, struct str *out)
+{
+    return claims_text(claims, name, out);
+}
+
+static bool covers(struct str pattern, struct str channel, const struct claims *claims)
+{
+    return pattern_matches(pattern, channel, look_up_claim, (void *)(uintptr_t)claims);
+}
+
+const struct rule *rules_find(const struct rules *rules, struct str channel, const struct claims *claims)
+{
+    for (size_t i = 0; i < rules->count; i++)
+        if (covers(rules->rule[i].match, channel, claims))
+            return &rules->rule[i];
+    return NULL;
+}
+
+const struct rule *rules_find_any(const struct rules *rules, struct str channel)
+{
+    for (size_t i = 0; i < rules->count; i++)
+        if (pattern_matches(rules->rule[i].match, channel, NULL, NULL))
+            return &rules->rule[i];
+    return NULL;
+}
+
+static unsigned granted(const struct claims *claims, struct str channel)
+{
+    unsigned allow = 0;
+    for (size_t i = 0; i < claims->grant_count; i++)
+        if (covers(claims->grants[i].match, channel, claims))
+            allow |= claims->grants[i].allow;
+    return allow;
+}
+
+unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims,
+                        const struct rule **out_rule)
+{
+    const struct rule *rule = rules_find(rules, channel, claims);
+    if (out_rule)
+        *out_rule = rule;
+    if (!rule)
+        return 0;
+    if (rule->require_scope.len && !claims_has_scope(claims, rule->require_scope))
+        return 0;
+    return rule->require_grant ? rule->allow & granted(claims, channel) : rule->allow;
+}

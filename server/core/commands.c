@@ -1,0 +1,233 @@
+/* commands.c - what a client asks, and what it is answered. A bad message is answered, not punished, until there are
+ * too many in a row. */
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "common/protocol/command.h"
+#include "common/protocol/event.h"
+#include "common/protocol/reply.h"
+#include "server/core/hub_private.h"
+
+static void answer_error(struct hub *hub, struct session *session, struct str id, const struct error *error,
+                         struct str channel)
+{
+    reply_error(&hub->scratch, id, error->code, str_from_cstr(error->text), channel);
+    output_queue_scratch(hub, session);
+}
+
+static void refuse(struct hub *hub, struct session *session, const struct command *command, enum err code,
+                   const char *text)
+{
+    reply_error(&hub->scratch, command->id, code, str_from_cstr(text), command->channel);
+    output_queue_scratch(hub, session);
+}
+
+static void count_bad(struct hub *hub, struct session *session, enum metric metric, enum reason reason)
+{
+    metrics_add(hub->metrics, metric, 1);
+    session->bad_messages++;
+    if (hub->settings.bad_messages && session->bad_messages >= hub->settings.bad_messages)
+        hub_close(hub, session, reason);
+}
+
+void commands_answer_subscribed(struct hub *hub, struct session *session, struct subscription *subscription,
+                                struct str id)
+{
+    struct channel *channel = subscription->channel;
+    if (channel->state == CHANNEL_JOINED) {
+        reply_subscribed(&hub->scratch, id, channel->name, str_from_cstr(channel->epoch), channel->offset, false);
+        output_queue_scratch(hub, session);
+        return;
+    }
+    struct waiting_command **last = &subscription->waiting;
+    while (*last)
+        last = &(*last)->next;
+    *last = xmalloc(sizeof **last + id.len + 1);
+    (*last)->next = NULL;
+    memcpy((*last)->id, id.ptr, id.len);
+    (*last)->id[id.len] = '\0';
+}
+
+enum { WAITING_MAX = 16 };
+
+static size_t count_waiting(const struct subscription *subscription)
+{
+    size_t count = 0;
+    for (const struct waiting_command *waiting = subscription->waiting; waiting; waiting = waiting->next)
+        count++;
+    return count;
+}
+
+static void subscribe(struct hub *hub, struct session *session, const struct command *command)
+{
+    struct error error;
+    if (command->has_since || command->has_last) {
+        refuse(hub, session, command, ERR_INVALID_REQUEST,
+               "data.since and data.last: this server does not recover missed events; subscribe without them");
+        return;
+    }
+    if (channel_name_check(command->channel, &error)) {
+        answer_error(hub, session, command->id, &error, command->channel);
+        return;
+    }
+    struct subscription *subscription = channel_find_subscription(session, command->channel);
+    if (!subscription) {
+        if (!(access_allowed(hub->rules, command->channel, session->claims, NULL) & ALLOW_SUBSCRIBE)) {
+            refuse(hub, session, command, ERR_UNAUTHORIZED, "the token does not allow to subscribe to this channel");
+            return;
+        }
+        if (session->subscription_count >= hub->settings.channels_per_session) {
+            char text[96];
+            snprintf(text, sizeof text, "this connection has its %u channels; unsubscribe from one first",
+                     hub->settings.channels_per_session);
+            refuse(hub, session, command, ERR_SUBSCRIPTION_FAILED, text);
+            return;
+        }
+        subscription = channel_subscribe(hub, session, command->channel);
+    } else if (count_waiting(subscription) >= WAITING_MAX) {
+        refuse(hub, session, command, ERR_RATE_LIMITED, "enough subscribes wait for this channel already");
+        return;
+    }
+    commands_answer_subscribed(hub, session, subscription, command->id);
+}
+
+static void unsubscribe(struct hub *hub, struct session *session, const struct command *command)
+{
+    struct subscription *subscription = channel_find_subscription(session, command->channel);
+    if (subscription)
+        channel_unsubscribe(hub, session, subscription);
+    reply_unsubscribed(&hub->scratch, command->id, command->channel);
+    output_queue_scratch(hub, session);
+}
+
+static void ping(struct hub *hub, struct session *session, const struct command *command)
+{
+    reply_pong(&hub->scratch, command->id, hub->wall_ms);
+    output_queue_scratch(hub, session);
+}
+
+static enum err check_publication(struct hub *hub, struct session *session, const struct command *command,
+                                  const struct rule **out_rule, struct error *error)
+{
+    if (channel_name_check(command->channel, error))
+        return error->code = ERR_INVALID_REQUEST;
+    if (!(access_allowed(hub->rules, command->channel, session->claims, out_rule) & ALLOW_PUBLISH))
+        return error_set(error, ERR_UNAUTHORIZED, "the token does not allow to publish to this channel");
+    if (command->data.len > hub->settings.event_bytes)
+        return error_set(error, ERR_TOO_LARGE, "data.data: %zu bytes, at most %zu are allowed", command->data.len,
+                         hub->settings.event_bytes);
+    if (command->event_id.len && event_id_check(command->event_id, error))
+        return error->code;
+    return event_check(command->event_type, command->data, hub->settings.custom_events, error);
+}
+
+static void publish(struct hub *hub, struct session *session, const struct command *command)
+{
+    struct error error;
+    const struct rule *rule = NULL;
+    if (check_publication(hub, session, command, &rule, &error)) {
+        answer_error(hub, session, command->id, &error, command->channel);
+        return;
+    }
+    struct publication *publication =
+        publication_create(command->channel, command->event_type, command->data, command->event_id);
+    publication->history = rule->history;
+    publication->accepted_us = hub->now_us;
+    publication->reply_to = hub->replies;
+    publication->done = commands_publication_done;
+    publication->session = session->id;
+    snprintf(publication->command_id, sizeof publication->command_id, "%.*s", STR_ARG(command->id));
+    metrics_add_labelled(hub->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_WEBSOCKET, 1);
+    metrics_add(hub->metrics, METRIC_EVENTS_IN_BYTES, command->data.len);
+    hub->ops->publish(hub->owner, publication);
+}
+
+void commands_publication_done(struct publication *publication, void *owner)
+{
+    struct hub *hub = owner;
+    struct session *session = hub_find(hub, publication->session);
+    struct str id = str_from_cstr(publication->command_id);
+    if (session && publication->error.code) {
+        answer_error(hub, session, id, &publication->error, publication->channel);
+    } else if (session) {
+        reply_published(&hub->scratch, id, publication->channel, str_from_cstr(publication->id),
+                        str_from_cstr(publication->epoch), publication->offset, publication->duplicate);
+        output_queue_scratch(hub, session);
+    }
+    publication_destroy(publication);
+}
+
+static void refuse_for_now(struct hub *hub, struct session *session, const struct command *command)
+{
+    char text[96];
+    snprintf(text, sizeof text, "%s: this server does not keep it; the command is reserved",
+             command_name(command->type));
+    refuse(hub, session, command, ERR_INVALID_REQUEST, text);
+}
+
+static void refresh(struct hub *hub, struct session *session, const struct command *command)
+{
+    struct claims *claims = NULL;
+    enum reason reason = hub->ops->verify(hub->owner, session, command->token, &claims);
+    if (reason != REASON_NONE) {
+        char text[160];
+        snprintf(text, sizeof text, "%s: %s", reason_text(reason), reason_sentence(reason));
+        refuse(hub, session, command, reason_err(reason), text);
+        return;
+    }
+    if (!str_eq(claims->sub, session->claims->sub)) {
+        claims_unref(claims);
+        refuse(hub, session, command, ERR_CONFLICT, "the new token is another user's; open a new connection for it");
+        return;
+    }
+    claims_unref(session->claims);
+    session->claims = claims;
+    session->expiry_warned = false;
+    session->late_token = claims->exp_ms && claims->exp_ms <= hub->wall_ms;
+    session_limit_rate(session, &hub->settings);
+    reply_refreshed(&hub->scratch, command->id, claims->exp_ms);
+    output_queue_scratch(hub, session);
+    if (!hub->draining)
+        wheel_stop(&hub->wheel, &session->deadline);
+    channel_recheck_access(hub, session);
+    liveness_watch_expiry(hub, session);
+}
+
+static void (*const handlers[COMMAND_TYPE_COUNT])(struct hub *, struct session *, const struct command *) = {
+    [COMMAND_SUBSCRIBE] = subscribe, [COMMAND_UNSUBSCRIBE] = unsubscribe, [COMMAND_PING] = ping,
+    [COMMAND_PUBLISH] = publish,     [COMMAND_PRESENCE] = refuse_for_now, [COMMAND_HISTORY] = refuse_for_now,
+    [COMMAND_REFRESH] = refresh,
+};
+
+void hub_receive(struct hub *hub, struct session *session, struct str text)
+{
+    struct command command;
+    struct error error;
+    uint64_t retry_us;
+    if (session->state != SESSION_OPEN)
+        return;
+    session->heard = true;
+    metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, text.len);
+    enum err err = command_parse(text, &command, &hub->parse, &error);
+    if (!rate_take(&session->rate, hub->now_us, &retry_us)) {
+        error_set(&error, ERR_RATE_LIMITED, "too many messages; wait %llu ms",
+                  (unsigned long long)(retry_us / 1000 + 1));
+        answer_error(hub, session, command.id, &error, STR(""));
+        count_bad(hub, session, METRIC_RATE_LIMITED_MESSAGES, REASON_RATE_LIMITED);
+        return;
+    }
+    if (err) {
+        answer_error(hub, session, command.id, &error, STR(""));
+        count_bad(hub, session, METRIC_BAD_MESSAGES, REASON_BAD_MESSAGES);
+        return;
+    }
+    metrics_add_labelled(hub->metrics, METRIC_COMMANDS, command.type, 1);
+    session->bad_messages = 0;
+    handlers[command.type](hub, session, &command);
+}
+
+void hub_pong(struct hub *hub, struct session *session)
+{
+    (void)hub;
+    session->heard = true;
+}

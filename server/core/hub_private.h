@@ -1,0 +1,116 @@
+/* hub_private.h - what the files of the hub share and nobody else sees. hub.c: sessions come and go; channel.c: who is
+ * subscribed; commands.c: what clients ask; output.c: outboxes and the flush; liveness.c: pings and deadlines. */
+#ifndef CARILLON_CORE_HUB_PRIVATE_H
+#define CARILLON_CORE_HUB_PRIVATE_H
+
+#include "common/base/buf.h"
+#include "server/core/hub.h"
+
+/* The most that is joined into one write. A transport that holds an unsent rest holds at most this, or one frame. */
+enum { WRITE_CHUNK = 65536 };
+
+struct session_slot {
+    struct session *session; /* NULL: free */
+    uint64_t generation;     /* of the session that is here or was here last */
+    uint32_t next_free;
+};
+
+struct hub {
+    uint32_t worker;
+    const struct hub_ops *ops;
+    void *owner;
+    struct hub_settings settings;
+    struct rules *rules;
+    struct metrics *metrics;
+    struct mailbox *replies;
+    uint64_t now_us;
+    uint64_t wall_ms;
+    struct wheel wheel;
+    struct session_slot *slots;
+    uint32_t slot_count;
+    uint32_t slot_cap;
+    uint32_t first_free; /* slot_count when none is free */
+    size_t session_count;
+    struct map channels; /* name -> struct channel */
+    uint64_t last_join_id;
+    struct list_link dirty;  /* sessions with something to write */
+    struct list_link reaped; /* sessions whose connection has gone */
+    bool draining;
+    struct message *ping;  /* one empty ping for everybody */
+    struct buf scratch;    /* replies are built here */
+    struct buf parse;      /* command_parse's */
+    uint64_t *accepted_us; /* of the events delivered in this turn */
+    size_t accepted_count;
+    size_t accepted_cap;
+    char chunk[WRITE_CHUNK];
+};
+
+enum channel_state {
+    CHANNEL_JOINING, /* the broker has been asked */
+    CHANNEL_JOINED,
+};
+
+struct subscriber {
+    struct session *session;
+    uint32_t index; /* of the subscription in the session's list */
+};
+
+/* Owned by hub->channels. Lives while it has subscribers, and lingers a while after the last one. */
+struct channel {
+    struct hub *hub;
+    enum channel_state state;
+    uint64_t join_id;
+    struct subscriber *subscribers;
+    uint32_t count;
+    uint32_t cap;
+    char epoch[EPOCH_MAX + 1]; /* "": no history */
+    uint64_t offset;           /* of the last event delivered */
+    struct timer linger;
+    struct str name; /* points into bytes */
+    char bytes[];
+};
+
+/* --- channel.c --- */
+struct subscription *channel_find_subscription(struct session *session, struct str name);
+/* Adds the session to the channel, which is made and joined if need be. The session must not be in it yet. */
+struct subscription *channel_subscribe(struct hub *hub, struct session *session, struct str name);
+/* Takes the session out of it; answers commands that still waited. The subscription's memory goes. */
+void channel_unsubscribe(struct hub *hub, struct session *session, struct subscription *subscription);
+void channel_unsubscribe_all(struct hub *hub, struct session *session);
+/* Removes subscriptions that the session's claims (and rules) no longer allow, telling the client. */
+void channel_recheck_access(struct hub *hub, struct session *session);
+void channels_free(struct hub *hub);
+
+/* --- output.c --- */
+/* Borrows the message. May write at once when the outbox is full but the kernel is not. */
+void output_queue(struct hub *hub, struct session *session, struct message *message);
+/* The text of hub->scratch as a text frame; clears the scratch. */
+void output_queue_scratch(struct hub *hub, struct session *session);
+void output_mark_dirty(struct hub *hub, struct session *session);
+/* Queues the close frame as the last thing and stops everything else. */
+void output_close(struct hub *hub, struct session *session, int code, struct str reason_text);
+/* An event of this moment was delivered in this turn: its delivery time is measured when the turn's writes are done. */
+void output_note_delivery(struct hub *hub, uint64_t accepted_us);
+/* Calls ops->finish once. */
+void output_finish(struct hub *hub, struct session *session, bool abrupt);
+
+/* --- liveness.c --- */
+void liveness_start(struct hub *hub, struct session *session);
+/* After the claims have been set: when to warn, when to end. */
+void liveness_watch_expiry(struct hub *hub, struct session *session);
+void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us);
+/* The closing connection may take no longer than this. */
+void liveness_bound_closing(struct hub *hub, struct session *session);
+void liveness_stop(struct hub *hub, struct session *session);
+
+/* --- hub.c --- */
+void session_limit_rate(struct session *session, const struct hub_settings *settings);
+void session_free(struct session *session);
+
+/* --- commands.c --- */
+/* Answers a subscribe: at once when the channel is joined, else when it will be. */
+void commands_answer_subscribed(struct hub *hub, struct session *session, struct subscription *subscription,
+                                struct str id);
+void commands_publication_done(struct publication *publication, void *hub);
+
+#endif

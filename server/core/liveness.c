@@ -1,0 +1,110 @@
+/* liveness.c - what time does to a session: pings, the end of its token, the end of a closing connection.
+ *
+ * One timer asks "is it still there": it sends a ping, and a pong timeout later looks whether anything has been heard.
+ * A pong itself touches no timer, so an idle connection costs two timer events an interval. */
+#include "common/base/random.h"
+#include "common/protocol/reply.h"
+#include "server/core/hub_private.h"
+
+static void check_liveness(struct timer *timer, uint64_t now_us)
+{
+    struct session *session = CONTAINER_OF(timer, struct session, liveness);
+    struct hub *hub = session->hub;
+    const struct hub_settings *settings = &hub->settings;
+    uint64_t next_us = settings->pong_timeout_us;
+    if (settings->ping_interval_us == 0) {
+        next_us = 1000000; /* pings are off for now; a reload may turn them on */
+    } else if (!session->ping_sent) {
+        session->ping_sent = true;
+        session->heard = false;
+        output_queue(hub, session, hub->ping);
+    } else if (session->heard) {
+        session->ping_sent = false;
+        next_us = settings->ping_interval_us > next_us ? settings->ping_interval_us - next_us : WHEEL_TICK_US;
+    } else {
+        hub_close(hub, session, REASON_PONG_TIMEOUT);
+    }
+    if (session->state == SESSION_OPEN)
+        wheel_start(&hub->wheel, timer, now_us + next_us, check_liveness);
+}
+
+static void check_expiry(struct timer *timer, uint64_t now_us)
+{
+    struct session *session = CONTAINER_OF(timer, struct session, deadline);
+    (void)now_us;
+    liveness_watch_expiry(session->hub, session);
+}
+
+static uint64_t end_of(const struct hub *hub, const struct session *session)
+{
+    uint64_t exp_ms = session->claims->exp_ms;
+    return session->late_token ? exp_ms + hub->settings.leeway_ms : exp_ms;
+}
+
+void liveness_watch_expiry(struct hub *hub, struct session *session)
+{
+    if (session->claims->exp_ms == 0 || session->state != SESSION_OPEN || hub->draining)
+        return;
+    uint64_t end_ms = end_of(hub, session);
+    uint64_t warn_ms = hub->settings.expiry_warning_us / 1000;
+    if (end_ms <= hub->wall_ms) {
+        hub_close(hub, session, REASON_TOKEN_EXPIRED);
+        return;
+    }
+    uint64_t left_ms = end_ms - hub->wall_ms;
+    if (left_ms > warn_ms) {
+        left_ms -= warn_ms;
+    } else if (!session->expiry_warned) {
+        session->expiry_warned = true;
+        reply_warning(&hub->scratch, "token_expiring",
+                      STR("the token expires soon: send refresh with a new one, or the connection will be closed"));
+        output_queue_scratch(hub, session);
+    }
+    /* The wall clock may be set meanwhile: look again at least every hour. */
+    uint64_t wait_us = left_ms < 3600000 ? left_ms * 1000 : 3600000000;
+    if (session->state == SESSION_OPEN)
+        wheel_start(&hub->wheel, &session->deadline, hub->now_us + wait_us, check_expiry);
+}
+
+void liveness_start(struct hub *hub, struct session *session)
+{
+    uint64_t first_us = hub->settings.ping_interval_us ? random_below(hub->settings.ping_interval_us) : 1000000;
+    wheel_start(&hub->wheel, &session->liveness, hub->now_us + first_us, check_liveness);
+    liveness_watch_expiry(hub, session);
+}
+
+static void end_drained(struct timer *timer, uint64_t now_us)
+{
+    struct session *session = CONTAINER_OF(timer, struct session, deadline);
+    (void)now_us;
+    hub_close(session->hub, session, REASON_GOING_AWAY);
+}
+
+void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us)
+{
+    reply_reconnect(&hub->scratch, "draining", after_us / 1000);
+    output_queue_scratch(hub, session);
+    if (session->state == SESSION_OPEN)
+        wheel_start(&hub->wheel, &session->deadline, hub->now_us + after_us, end_drained);
+}
+
+static void end_closing(struct timer *timer, uint64_t now_us)
+{
+    struct session *session = CONTAINER_OF(timer, struct session, deadline);
+    (void)now_us;
+    output_finish(session->hub, session, true);
+}
+
+void liveness_bound_closing(struct hub *hub, struct session *session)
+{
+    wheel_stop(&hub->wheel, &session->liveness);
+    /* A peer that has not answered a ping will not answer a close either. */
+    uint64_t wait_us = session->closing_reason == REASON_PONG_TIMEOUT ? 0 : hub->settings.close_timeout_us;
+    wheel_start(&hub->wheel, &session->deadline, hub->now_us + wait_us, end_closing);
+}
+
+void liveness_stop(struct hub *hub, struct session *session)
+{
+    wheel_stop(&hub->wheel, &session->liveness);
+    wheel_stop(&hub->wheel, &session->deadline);
+}

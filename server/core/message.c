@@ -1,0 +1,73 @@
+/* message.c - see message.h. */
+#include "server/core/message.h"
+
+#include "common/base/alloc.h"
+#include "common/base/buf.h"
+
+static struct message *allocate(size_t frame_len, size_t channel_len, size_t epoch_len)
+{
+    struct message *message = xmalloc(sizeof *message + frame_len + channel_len + epoch_len);
+    message->mail = (struct mail){0};
+    message->refs = 1;
+    message->frame_len = (uint32_t)frame_len;
+    message->channel_len = (uint32_t)channel_len;
+    message->epoch_len = (uint32_t)epoch_len;
+    message->offset = 0;
+    message->accepted_us = 0;
+    return message;
+}
+
+static void put(char *at, struct str bytes)
+{
+    if (bytes.len)
+        memcpy(at, bytes.ptr, bytes.len);
+}
+
+struct message *message_create(enum ws_opcode opcode, struct str payload)
+{
+    uint8_t header[WS_HEADER_MAX];
+    size_t header_len = ws_frame_header(header, opcode, payload.len);
+    struct message *message = allocate(header_len + payload.len, 0, 0);
+    memcpy(message->bytes, header, header_len);
+    put(message->bytes + header_len, payload);
+    return message;
+}
+
+struct message *message_from_event(const struct event *event, uint64_t accepted_us)
+{
+    struct buf text = {0};
+    buf_reserve(&text, event->data.len + event->channel.len + 256);
+    event_encode(&text, event);
+    uint8_t header[WS_HEADER_MAX];
+    size_t header_len = ws_frame_header(header, WS_TEXT, text.len);
+    struct message *message = allocate(header_len + text.len, event->channel.len, event->epoch.len);
+    memcpy(message->bytes, header, header_len);
+    put(message->bytes + header_len, buf_str(&text));
+    put(message->bytes + message->frame_len, event->channel);
+    put(message->bytes + message->frame_len + message->channel_len, event->epoch);
+    message->offset = event->offset;
+    message->accepted_us = accepted_us;
+    buf_fini(&text);
+    return message;
+}
+
+struct message *message_copy(const struct message *original)
+{
+    struct message *copy = allocate(original->frame_len, original->channel_len, original->epoch_len);
+    memcpy(copy->bytes, original->bytes, original->frame_len + original->channel_len + original->epoch_len);
+    copy->offset = original->offset;
+    copy->accepted_us = original->accepted_us;
+    return copy;
+}
+
+struct message *message_ref(struct message *message)
+{
+    message->refs++;
+    return message;
+}
+
+void message_unref(struct message *message)
+{
+    if (--message->refs == 0)
+        free(message);
+}
