@@ -27,6 +27,28 @@ enum err error_set(struct error *error, enum err code, const char *format, ...)
     return code;
 }
 
+const char *error_quote(struct str text, char out[ERROR_QUOTE_LEN])
+{
+    char *to = out;
+    *to++ = '"';
+    while (text.len > 0 && to - out <= ERROR_QUOTE_MAX) {
+        uint32_t code = 0;
+        size_t len = str_utf8_next(text, &code);
+        if (to - out - 1 + (ptrdiff_t)len > ERROR_QUOTE_MAX)
+            break;
+        if (len == 0 || code < 0x20 || (code >= 0x7F && code < 0xA0)) {
+            *to++ = '?';
+            len = len ? len : 1;
+        } else {
+            memcpy(to, text.ptr, len);
+            to += len;
+        }
+        text = str_from(text.ptr + len, text.len - len);
+    }
+    memcpy(to, text.len ? "...\"" : "\"", text.len ? 5 : 2);
+    return out;
+}
+
 const char *err_code(enum err err)
 {
     return errors[err].code;

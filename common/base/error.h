@@ -23,6 +23,12 @@ struct error {
 /* Fills *error (may be NULL) and returns code, so that a function can end with return error_set(...). */
 enum err error_set(struct error *error, enum err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+enum { ERROR_QUOTE_MAX = 40, ERROR_QUOTE_LEN = ERROR_QUOTE_MAX + 6 };
+
+/* A stranger's text for use in an error: quoted, cut to about ERROR_QUOTE_MAX bytes, control characters and ill-formed
+ * bytes as '?'. Returns out. */
+const char *error_quote(struct str text, char out[ERROR_QUOTE_LEN]);
+
 /* The code as protocol and API show it, such as "invalid_request"; "none" for ERR_NONE. */
 const char *err_code(enum err err);
 /* One general sentence for the code. */

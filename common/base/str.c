@@ -83,46 +83,48 @@ char *str_dup(struct str s)
 }
 
 /* How many continuation bytes follow this first byte, and the range of the first of them (RFC 3629, 4). */
-static int sequence(unsigned char first, unsigned char *out_low, unsigned char *out_high)
+static size_t sequence(unsigned char first, unsigned char *out_low, unsigned char *out_high)
 {
-    *out_low = 0x80;
-    *out_high = 0xBF;
+    *out_low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    *out_high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
     if (first >= 0xC2 && first <= 0xDF)
         return 1;
-    if (first >= 0xE0 && first <= 0xEF) {
-        if (first == 0xE0)
-            *out_low = 0xA0;
-        if (first == 0xED)
-            *out_high = 0x9F;
+    if (first >= 0xE0 && first <= 0xEF)
         return 2;
+    return first >= 0xF0 && first <= 0xF4 ? 3 : 0;
+}
+
+size_t str_utf8_next(struct str s, uint32_t *out_code)
+{
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    if (s.len == 0)
+        return 0;
+    if (p[0] < 0x80) {
+        *out_code = p[0];
+        return 1;
     }
-    if (first >= 0xF0 && first <= 0xF4) {
-        if (first == 0xF0)
-            *out_low = 0x90;
-        if (first == 0xF4)
-            *out_high = 0x8F;
-        return 3;
+    unsigned char low, high;
+    size_t more = sequence(p[0], &low, &high);
+    if (more == 0 || s.len <= more || p[1] < low || p[1] > high)
+        return 0;
+    uint32_t code = p[0] & (0x3Fu >> more);
+    for (size_t i = 1; i <= more; i++) {
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+        code = code << 6 | (p[i] & 0x3Fu);
     }
-    return -1;
+    *out_code = code;
+    return more + 1;
 }
 
 bool str_is_utf8(struct str s)
 {
-    const unsigned char *p = (const unsigned char *)s.ptr;
-    const unsigned char *end = p + s.len;
-    while (p < end) {
-        if (*p < 0x80) {
-            p++;
-            continue;
-        }
-        unsigned char low, high;
-        int more = sequence(*p++, &low, &high);
-        if (more < 0 || end - p < more || *p < low || *p > high)
+    while (s.len > 0) {
+        uint32_t code;
+        size_t len = str_utf8_next(s, &code);
+        if (len == 0)
             return false;
-        for (int i = 1; i < more; i++)
-            if (p[i] < 0x80 || p[i] > 0xBF)
-                return false;
-        p += more;
+        s = str_from(s.ptr + len, s.len - len);
     }
     return true;
 }
