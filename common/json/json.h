@@ -1,10 +1,10 @@
 /* json.h - RFC 8259, strictly: one pass that validates and slices, without building a tree. Values stay slices of the
- * text they came in and can be spliced byte for byte into another document once json_check has passed. cJSON is used only
- * where a tree is handy (small documents of our own making). Pure; any thread.
+ * text they came in and can be spliced byte for byte into another document once json_check has passed. cJSON is used
+ * only where a tree is handy (small documents of our own making). Pure; any thread.
  *
- * Accepted is exactly one value with optional white space around it, in well-formed UTF-8, nested at most depth deep and of
- * at most `values` values. Refused are: duplicate members where a field table names them, lone surrogates in
- * \u escapes, numbers outside the grammar, control characters in strings, anything after the value, NUL bytes. */
+ * Accepted is exactly one value with optional white space around it, in well-formed UTF-8, nested at most depth deep
+ * and of at most `values` values. Refused are: duplicate members where a field table names them, lone surrogates in \u
+ * escapes, numbers outside the grammar, control characters in strings, anything after the value, NUL bytes. */
 #ifndef CARILLON_JSON_JSON_H
 #define CARILLON_JSON_JSON_H
 
@@ -27,13 +27,19 @@ struct json_value {
     struct str raw;
 };
 
+enum { JSON_DEPTH_MAX = 1024 };
+
 struct json_limits {
-    unsigned depth;  /* containers in one another; 0 = the default, 32 */
-    size_t values;   /* values in all; 0 = the default, 100,000 */
+    unsigned depth; /* containers in one another, at most JSON_DEPTH_MAX; 0 = the default, 32 */
+    size_t values;  /* values in all; 0 = the default, 100,000 */
 };
 
 /* Validates text as one JSON value. limits may be NULL. The error names the byte (from 0) and what was found. */
 enum err json_check(struct str text, const struct json_limits *limits, struct json_value *out, struct error *error);
+
+/* The value that a slice holds which was one value's raw before (json_check has passed it): its kind is seen from the
+ * first byte. Empty text gives "absent". */
+struct json_value json_value_of(struct str raw);
 
 /* Walks the members of an object or the elements of an array that has passed json_check.
  * struct json_cursor at = json_walk(value); while (json_next(&at, &key, &item)) ...
@@ -47,6 +53,11 @@ struct json_cursor json_walk(struct json_value container);
 bool json_next(struct json_cursor *cursor, struct str *out_key, struct json_value *out_value);
 bool json_key_is(struct str raw_key, struct str name);
 
+/* "a string", for errors; types is one enum json_type or a set of them ("a string or a number"). "nothing" for 0.
+ * Returns out. */
+enum { JSON_TYPES_LEN = 80 };
+const char *json_types_text(unsigned types, char out[JSON_TYPES_LEN]);
+
 /* The member of that name of an object that has passed json_check (the first one); absent (type 0) if there is none. */
 struct json_value json_member(struct json_value object, struct str name);
 
@@ -58,9 +69,11 @@ struct json_field {
     struct json_value *out; /* left alone when the member is absent */
 };
 
-/* Fills the fields from an object that has passed json_check. Members without a field are ignored. Wrong type, a missing
- * required member, or a named member given twice: ERR_INVALID_REQUEST, and the error names the member after `where`
- * ("data", "" for the top). `value` not an object is an error too. */
+/* Fills the fields from an object that has passed json_check. Members without a field are ignored. Wrong type, a
+ * missing required member, or a named member given twice: ERR_INVALID_REQUEST, and the error names the member after
+ * `where`
+ * ("data", "" for the top). `value` not an object is an error too. At most 64 fields; after a failure some may be
+ * filled. */
 enum err json_bind(struct json_value value, const char *where, const struct json_field *fields, size_t count,
                    struct error *error);
 
