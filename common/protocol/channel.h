@@ -23,11 +23,13 @@ enum err channel_name_check(struct str name, struct error *error);
 /* "subscribe" -> ALLOW_SUBSCRIBE; 0 for an unknown word. */
 unsigned allow_from_word(struct str word);
 
-/* Gives the value of {name} in a pattern. Returns false when there is none: then the pattern matches nothing. */
+/* Gives the value of {name} in a pattern. Returns false when there is none: then the pattern matches nothing. An
+ * empty value counts as none. */
 typedef bool pattern_lookup(void *context, struct str name, struct str *out);
 
-/* A pattern is literal text with '*' for any run of bytes (also empty, also with ':') and {name} for exactly the text that
- * lookup gives (in it '*' and '{' are ordinary). With lookup NULL, {name} stands for any run of at least one byte without
+/* A pattern is literal text with '*' for any run of bytes (also empty, also with ':') and {name} for exactly the text
+ * that lookup gives (in it '*' and '{' are ordinary). With lookup NULL, {name} stands for any run of at least one byte
+ * without
  * ':'. Time is linear in the name for one '*', at worst pattern * name. */
 bool pattern_matches(struct str pattern, struct str name, pattern_lookup *lookup, void *context);
 

@@ -23,7 +23,7 @@ enum { COMMAND_ID_MAX = 64 };
 /* Borrows from the text and from the scratch buffer given to command_parse. */
 struct command {
     enum command_type type;
-    struct str id;         /* raw JSON (string with quotes, or integer), to be put back as it is; empty if absent */
+    struct str id; /* raw JSON (string with quotes, or integer), to be put back as it is; empty if absent */
     struct str channel;
     struct str event_type; /* publish */
     struct str data;       /* publish: raw JSON */
@@ -32,9 +32,9 @@ struct command {
     bool has_since;        /* subscribe, history */
     struct str since_epoch;
     uint64_t since_offset;
-    bool has_last;         /* subscribe */
+    bool has_last; /* subscribe */
     uint64_t last;
-    bool has_limit;        /* history */
+    bool has_limit; /* history */
     uint64_t limit;
 };
 

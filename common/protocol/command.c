@@ -1,0 +1,220 @@
+/* command.c - see command.h. */
+#include "common/protocol/command.h"
+
+#include "common/json/json.h"
+#include "common/protocol/event.h"
+
+/* What is being parsed, and where texts go that had to be unescaped. */
+struct parse {
+    struct command *command;
+    struct buf *scratch;
+    struct error *error;
+};
+
+typedef enum err parse_members(const struct parse *parse, struct json_value data);
+
+/* The text of a member; absent gives the empty one. */
+static enum err text_of(const struct parse *parse, const char *name, struct json_value value, struct str *out)
+{
+    if (value.type && !json_text(value, parse->scratch, out))
+        return error_set(parse->error, ERR_INVALID_REQUEST, "%s: must not contain \\u0000", name);
+    return ERR_NONE;
+}
+
+/* A count or an offset; absent leaves both alone. */
+static enum err whole_number_of(const struct parse *parse, const char *name, struct json_value value, bool *out_has,
+                                uint64_t *out)
+{
+    if (!value.type)
+        return ERR_NONE;
+    if (!json_u64(value, out))
+        return error_set(parse->error, ERR_INVALID_REQUEST, "%s: expected a whole number from 0 to 2^64-1", name);
+    *out_has = true;
+    return ERR_NONE;
+}
+
+/* {"epoch":"...","offset":41}; absent is fine. */
+static enum err parse_since(const struct parse *parse, struct json_value since)
+{
+    struct command *command = parse->command;
+    struct json_value epoch = {0}, offset = {0};
+    const struct json_field fields[] = {
+        {"epoch", JSON_STRING, true, &epoch},
+        {"offset", JSON_NUMBER, true, &offset},
+    };
+    if (!since.type)
+        return ERR_NONE;
+    enum err err = json_bind(since, "data.since", fields, 2, parse->error);
+    if (!err)
+        err = text_of(parse, "data.since.epoch", epoch, &command->since_epoch);
+    if (!err && command->since_epoch.len > EPOCH_MAX)
+        err = error_set(parse->error, ERR_INVALID_REQUEST, "data.since.epoch: up to %d bytes, this one has %zu",
+                        EPOCH_MAX, command->since_epoch.len);
+    if (!err)
+        err = whole_number_of(parse, "data.since.offset", offset, &command->has_since, &command->since_offset);
+    return err;
+}
+
+static enum err parse_channel(const struct parse *parse, struct json_value data)
+{
+    struct json_value channel = {0};
+    const struct json_field fields[] = {{"channel", JSON_STRING, true, &channel}};
+    enum err err = json_bind(data, "data", fields, 1, parse->error);
+    return err ? err : text_of(parse, "data.channel", channel, &parse->command->channel);
+}
+
+static enum err parse_subscribe(const struct parse *parse, struct json_value data)
+{
+    struct command *command = parse->command;
+    struct json_value channel = {0}, since = {0}, last = {0};
+    const struct json_field fields[] = {
+        {"channel", JSON_STRING, true, &channel},
+        {"since", JSON_OBJECT, false, &since},
+        {"last", JSON_NUMBER, false, &last},
+    };
+    enum err err = json_bind(data, "data", fields, 3, parse->error);
+    if (!err)
+        err = text_of(parse, "data.channel", channel, &command->channel);
+    if (!err)
+        err = parse_since(parse, since);
+    if (!err)
+        err = whole_number_of(parse, "data.last", last, &command->has_last, &command->last);
+    if (!err && command->has_since && command->has_last)
+        err = error_set(parse->error, ERR_INVALID_REQUEST, "data: expected only one of since and last");
+    return err;
+}
+
+static enum err parse_publish(const struct parse *parse, struct json_value data)
+{
+    struct command *command = parse->command;
+    struct json_value channel = {0}, type = {0}, event_data = {0}, event_id = {0};
+    const struct json_field fields[] = {
+        {"channel", JSON_STRING, true, &channel},
+        {"type", JSON_STRING, true, &type},
+        {"data", JSON_ANY, true, &event_data},
+        {"event_id", JSON_STRING, false, &event_id},
+    };
+    enum err err = json_bind(data, "data", fields, 4, parse->error);
+    if (!err)
+        err = text_of(parse, "data.channel", channel, &command->channel);
+    if (!err)
+        err = text_of(parse, "data.type", type, &command->event_type);
+    if (!err)
+        err = text_of(parse, "data.event_id", event_id, &command->event_id);
+    if (!err)
+        command->data = event_data.raw;
+    return err;
+}
+
+static enum err parse_history(const struct parse *parse, struct json_value data)
+{
+    struct command *command = parse->command;
+    struct json_value channel = {0}, since = {0}, limit = {0};
+    const struct json_field fields[] = {
+        {"channel", JSON_STRING, true, &channel},
+        {"since", JSON_OBJECT, false, &since},
+        {"limit", JSON_NUMBER, false, &limit},
+    };
+    enum err err = json_bind(data, "data", fields, 3, parse->error);
+    if (!err)
+        err = text_of(parse, "data.channel", channel, &command->channel);
+    if (!err)
+        err = parse_since(parse, since);
+    if (!err)
+        err = whole_number_of(parse, "data.limit", limit, &command->has_limit, &command->limit);
+    return err;
+}
+
+static enum err parse_refresh(const struct parse *parse, struct json_value data)
+{
+    struct json_value token = {0};
+    const struct json_field fields[] = {{"token", JSON_STRING, true, &token}};
+    enum err err = json_bind(data, "data", fields, 1, parse->error);
+    return err ? err : text_of(parse, "data.token", token, &parse->command->token);
+}
+
+static enum err parse_ping(const struct parse *parse, struct json_value data)
+{
+    return data.type ? json_bind(data, "data", NULL, 0, parse->error) : ERR_NONE;
+}
+
+static const struct {
+    const char *name;
+    bool needs_data;
+    parse_members *parse;
+} commands[COMMAND_TYPE_COUNT] = {
+    [COMMAND_NONE] = {"none", false, NULL},
+    [COMMAND_SUBSCRIBE] = {"subscribe", true, parse_subscribe},
+    [COMMAND_UNSUBSCRIBE] = {"unsubscribe", true, parse_channel},
+    [COMMAND_PING] = {"ping", false, parse_ping},
+    [COMMAND_PUBLISH] = {"publish", true, parse_publish},
+    [COMMAND_PRESENCE] = {"presence", true, parse_channel},
+    [COMMAND_HISTORY] = {"history", true, parse_history},
+    [COMMAND_REFRESH] = {"refresh", true, parse_refresh},
+};
+
+const char *command_name(enum command_type type)
+{
+    return commands[type].name;
+}
+
+static enum err type_of(const struct parse *parse, struct json_value type, enum command_type *out)
+{
+    struct str text = str_from(type.raw.ptr + 1, type.raw.len - 2);
+    for (int i = COMMAND_NONE + 1; i < COMMAND_TYPE_COUNT; i++)
+        if (json_key_is(text, str_from_cstr(commands[i].name))) {
+            *out = (enum command_type)i;
+            return ERR_NONE;
+        }
+    char quoted[ERROR_QUOTE_LEN];
+    return error_set(parse->error, ERR_INVALID_REQUEST, "type: %s is not a command", error_quote(text, quoted));
+}
+
+/* Before all else, so that what is wrong elsewhere can be answered to the id. */
+static enum err parse_id(const struct parse *parse, struct json_value message)
+{
+    int64_t number;
+    uint64_t large;
+    struct str text;
+    struct json_value id = json_member(message, STR("id"));
+    bool fine = !id.type || json_i64(id, &number) || json_u64(id, &large) ||
+                (json_text(id, parse->scratch, &text) && text.len <= COMMAND_ID_MAX);
+    if (!fine)
+        return error_set(parse->error, ERR_INVALID_REQUEST,
+                         "id: expected a string of up to %d bytes without \\u0000, or a 64-bit integer",
+                         COMMAND_ID_MAX);
+    parse->command->id = id.raw;
+    return ERR_NONE;
+}
+
+enum err command_parse(struct str text, struct command *out, struct buf *scratch, struct error *error)
+{
+    struct parse parse = {out, scratch, error};
+    struct json_value message, type = {0}, id = {0}, data = {0};
+    const struct json_field fields[] = {
+        {"type", JSON_STRING, true, &type},
+        {"id", JSON_STRING | JSON_NUMBER, false, &id},
+        {"data", JSON_ANY, false, &data},
+    };
+    *out = (struct command){0};
+    buf_clear(scratch);
+    enum err err = json_check(text, NULL, &message, error);
+    if (err)
+        return err;
+    /* What gets unescaped is shorter than the text it came in; with that room no text moves when the next one comes. */
+    if (memchr(text.ptr, '\\', text.len))
+        buf_reserve(scratch, text.len);
+    err = parse_id(&parse, message);
+    if (!err)
+        err = json_bind(message, "", fields, 3, error);
+    enum command_type found = COMMAND_NONE;
+    if (!err)
+        err = type_of(&parse, type, &found);
+    if (!err && commands[found].needs_data && !data.type)
+        err = error_set(error, ERR_INVALID_REQUEST, "data: is missing; %s needs it", commands[found].name);
+    if (!err)
+        err = commands[found].parse(&parse, data);
+    if (!err)
+        out->type = found;
+    return err;
+}

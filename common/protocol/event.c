@@ -1,0 +1,138 @@
+/* event.c - see event.h. */
+#include "common/protocol/event.h"
+
+#include "common/json/json.h"
+
+enum { BUILTIN_MEMBERS_MAX = 3 };
+
+/* The built-in event types and what their data must have: strings all. words: the texts that are allowed, any if NULL.
+ */
+static const struct builtin {
+    const char *type;
+    struct {
+        const char *name;
+        bool required;
+        const char *words;
+    } members[BUILTIN_MEMBERS_MAX];
+} builtins[] = {
+    {"notification", {{"message", true, NULL}, {"level", false, "info, success, warning, error"}}},
+    {"chat_message", {{"conversation_id", true, NULL}, {"sender_id", true, NULL}, {"content", true, NULL}}},
+    {"status_update", {{"entity_type", true, NULL}, {"entity_id", true, NULL}, {"status", true, NULL}}},
+};
+
+static const char *const reserved[] = {
+#define RESERVED(type) type,
+#include "common/protocol/reserved.def"
+#undef RESERVED
+};
+
+static bool is_reserved(struct str type)
+{
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (str_eq_cstr(type, reserved[i]))
+            return true;
+    return false;
+}
+
+static const struct builtin *find_builtin(struct str type)
+{
+    for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++)
+        if (str_eq_cstr(type, builtins[i].type))
+            return &builtins[i];
+    return NULL;
+}
+
+static bool is_well_formed(struct str type)
+{
+    if (type.len == 0 || type.len > EVENT_TYPE_MAX || type.ptr[0] < 'a' || type.ptr[0] > 'z')
+        return false;
+    for (size_t i = 0; i < type.len; i++) {
+        char c = type.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+/* value is absent, or a string. */
+static enum err check_word(struct json_value value, const char *name, const char *words, struct error *error)
+{
+    if (!words || !value.type)
+        return ERR_NONE;
+    struct str text = str_from(value.raw.ptr + 1, value.raw.len - 2);
+    struct str rest = str_from_cstr(words);
+    while (rest.ptr)
+        if (json_key_is(text, str_trim(str_split(&rest, ','))))
+            return ERR_NONE;
+    char quoted[ERROR_QUOTE_LEN];
+    return error_set(error, ERR_INVALID_REQUEST, "data.%s: expected one of %s; found %s", name, words,
+                     error_quote(text, quoted));
+}
+
+static enum err check_members(const struct builtin *builtin, struct json_value data, struct error *error)
+{
+    struct json_field fields[BUILTIN_MEMBERS_MAX];
+    struct json_value values[BUILTIN_MEMBERS_MAX] = {0};
+    size_t count = 0;
+    for (; count < BUILTIN_MEMBERS_MAX && builtin->members[count].name; count++)
+        fields[count] = (struct json_field){builtin->members[count].name, JSON_STRING, builtin->members[count].required,
+                                            &values[count]};
+    enum err err = json_bind(data, "data", fields, count, error);
+    for (size_t i = 0; i < count && !err; i++)
+        err = check_word(values[i], builtin->members[i].name, builtin->members[i].words, error);
+    return err;
+}
+
+enum err event_check(struct str type, struct str data, bool custom, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (!is_well_formed(type))
+        return error_set(error, ERR_INVALID_REQUEST,
+                         "type: event types are a-z, then up to %d of a-z, 0-9, '_', '.' and '-', found %s",
+                         EVENT_TYPE_MAX - 1, error_quote(type, quoted));
+    if (is_reserved(type))
+        return error_set(error, ERR_INVALID_REQUEST, "type: %s is reserved for the protocol itself",
+                         error_quote(type, quoted));
+    const struct builtin *builtin = find_builtin(type);
+    if (builtin)
+        return check_members(builtin, json_value_of(data), error);
+    if (!custom)
+        return error_set(error, ERR_INVALID_REQUEST,
+                         "type: %s is not a built-in event type, and others are turned off here (events.custom)",
+                         error_quote(type, quoted));
+    return ERR_NONE;
+}
+
+enum err event_id_check(struct str event_id, struct error *error)
+{
+    if (event_id.len == 0 || event_id.len > EVENT_ID_MAX)
+        return error_set(error, ERR_INVALID_REQUEST, "event_id: expected 1 to %d bytes, found %zu", EVENT_ID_MAX,
+                         event_id.len);
+    for (size_t i = 0; i < event_id.len; i++)
+        if (event_id.ptr[i] <= ' ' || event_id.ptr[i] > '~')
+            return error_set(error, ERR_INVALID_REQUEST,
+                             "event_id: byte %zu is not a printable ASCII character other than space", i);
+    return ERR_NONE;
+}
+
+void event_encode(struct buf *out, const struct event *event)
+{
+    buf_reserve(out, event->data.len + event->channel.len + 256);
+    buf_append_lit(out, "{\"type\":");
+    json_append_string(out, event->type);
+    buf_append_lit(out, ",\"channel\":");
+    json_append_string(out, event->channel);
+    if (event->id.len) {
+        buf_append_lit(out, ",\"id\":");
+        json_append_string(out, event->id);
+    }
+    if (event->offset) {
+        buf_append_lit(out, ",\"offset\":");
+        buf_append_u64(out, event->offset);
+    }
+    buf_append_lit(out, ",\"timestamp\":");
+    json_append_string(out, event->timestamp);
+    buf_append_lit(out, ",\"data\":");
+    buf_append(out, event->data);
+    buf_append_char(out, '}');
+}

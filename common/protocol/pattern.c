@@ -1,0 +1,144 @@
+/* pattern.c - patterns over channel names: see channel.h. A pattern is first spelled out as tokens, with claim values
+ * put in as literal bytes; then the literal ends are compared, and only what lies between the outermost wildcards is
+ * matched by a table. No backtracking, so no pattern and name can make it slow. */
+#include "common/protocol/channel.h"
+
+/* A token is a literal byte, or one of these. */
+enum { ANY_RUN = 256, SEGMENT_RUN };
+
+/* Literals are at most as many as the name has bytes (else nothing can match), wildcards as the pattern has. */
+enum { TOKENS_MAX = 2 * CHANNEL_NAME_MAX };
+
+struct tokens {
+    size_t count;
+    size_t literals;
+    uint16_t token[TOKENS_MAX];
+};
+
+static bool add_literal(struct tokens *tokens, struct str text, size_t literals_max)
+{
+    if (text.len > literals_max - tokens->literals)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        tokens->token[tokens->count++] = (unsigned char)text.ptr[i];
+    tokens->literals += text.len;
+    return true;
+}
+
+static void add_wildcard(struct tokens *tokens, uint16_t wildcard)
+{
+    bool again = wildcard == ANY_RUN && tokens->count > 0 && tokens->token[tokens->count - 1] == ANY_RUN;
+    if (!again)
+        tokens->token[tokens->count++] = wildcard;
+}
+
+/* False if the pattern cannot match any name of at most literals_max bytes. */
+static bool spell_out(struct str pattern, pattern_lookup *lookup, void *context, size_t literals_max,
+                      struct tokens *tokens)
+{
+    tokens->count = tokens->literals = 0;
+    while (pattern.len > 0) {
+        size_t used = 1;
+        if (pattern.ptr[0] == '*') {
+            add_wildcard(tokens, ANY_RUN);
+        } else if (pattern.ptr[0] == '{') {
+            const char *close = memchr(pattern.ptr, '}', pattern.len);
+            if (!close)
+                return false;
+            used = (size_t)(close - pattern.ptr) + 1;
+            struct str value;
+            if (!lookup)
+                add_wildcard(tokens, SEGMENT_RUN);
+            else if (!lookup(context, str_from(pattern.ptr + 1, used - 2), &value) || value.len == 0 ||
+                     !add_literal(tokens, value, literals_max))
+                return false;
+        } else if (!add_literal(tokens, str_from(pattern.ptr, 1), literals_max)) {
+            return false;
+        }
+        pattern = str_from(pattern.ptr + used, pattern.len - used);
+    }
+    return true;
+}
+
+/* reached[j]: the first j tokens match the name up to the present byte. One row of the table is kept. */
+static bool match_table(const uint16_t *token, size_t count, struct str name)
+{
+    bool reached[TOKENS_MAX + 1] = {true};
+    for (size_t j = 0; j < count && token[j] == ANY_RUN; j++)
+        reached[j + 1] = true;
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char byte = (unsigned char)name.ptr[i];
+        bool diagonal = reached[0]; /* reached[j] before this byte */
+        reached[0] = false;
+        for (size_t j = 0; j < count; j++) {
+            bool before = reached[j + 1];
+            if (token[j] == ANY_RUN)
+                reached[j + 1] = before || reached[j];
+            else if (token[j] == SEGMENT_RUN)
+                reached[j + 1] = byte != ':' && (before || diagonal);
+            else
+                reached[j + 1] = diagonal && byte == token[j];
+            diagonal = before;
+        }
+    }
+    return reached[count];
+}
+
+bool pattern_matches(struct str pattern, struct str name, pattern_lookup *lookup, void *context)
+{
+    struct tokens tokens;
+    if (pattern.len > CHANNEL_NAME_MAX || name.len > CHANNEL_NAME_MAX)
+        return false;
+    if (!spell_out(pattern, lookup, context, name.len, &tokens))
+        return false;
+    const uint16_t *token = tokens.token;
+    size_t count = tokens.count;
+    while (count > 0 && name.len > 0 && token[0] == (unsigned char)name.ptr[0]) {
+        token++;
+        count--;
+        name = str_from(name.ptr + 1, name.len - 1);
+    }
+    while (count > 0 && name.len > 0 && token[count - 1] == (unsigned char)name.ptr[name.len - 1]) {
+        count--;
+        name.len--;
+    }
+    if (count == 0 || token[0] < ANY_RUN || token[count - 1] < ANY_RUN)
+        return count == 0 && name.len == 0;
+    return (count == 1 && token[0] == ANY_RUN) || match_table(token, count, name);
+}
+
+static bool is_claim_name(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                    c == '.' || c == '-';
+        if (!fine)
+            return false;
+    }
+    return name.len > 0;
+}
+
+enum err pattern_check(struct str pattern, struct error *error)
+{
+    if (pattern.len == 0)
+        return error_set(error, ERR_INVALID_REQUEST, "the channel pattern is empty");
+    if (pattern.len > CHANNEL_NAME_MAX)
+        return error_set(error, ERR_INVALID_REQUEST, "channel patterns are up to %d bytes, this one has %zu",
+                         CHANNEL_NAME_MAX, pattern.len);
+    for (size_t at = 0; at < pattern.len; at++) {
+        if (pattern.ptr[at] == '}')
+            return error_set(error, ERR_INVALID_REQUEST, "byte %zu of the channel pattern: '}' without '{'", at);
+        if (pattern.ptr[at] != '{')
+            continue;
+        const char *name = pattern.ptr + at + 1;
+        const char *close = memchr(name, '}', pattern.len - at - 1);
+        if (!close)
+            return error_set(error, ERR_INVALID_REQUEST, "byte %zu of the channel pattern: '{' without '}'", at);
+        if (!is_claim_name(str_from(name, (size_t)(close - name))))
+            return error_set(error, ERR_INVALID_REQUEST,
+                             "byte %zu of the channel pattern: a claim name is letters, digits, '_', '.' and '-'", at);
+        at += (size_t)(close - name) + 1;
+    }
+    return ERR_NONE;
+}

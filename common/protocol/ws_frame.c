@@ -1,0 +1,45 @@
+/* ws_frame.c - see ws_frame.h. */
+#include "common/protocol/ws_frame.h"
+
+#include <assert.h>
+
+enum { FIN = 0x80, LEN_16 = 126, LEN_64 = 127 };
+
+static void put_big_endian(uint8_t *out, uint64_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        out[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
+}
+
+size_t ws_frame_header(uint8_t out[WS_HEADER_MAX], enum ws_opcode opcode, size_t len)
+{
+    assert(opcode < WS_CLOSE || len <= WS_CONTROL_MAX); /* RFC 6455, 5.5 */
+    out[0] = (uint8_t)(FIN | opcode);
+    if (len < LEN_16) {
+        out[1] = (uint8_t)len;
+        return 2;
+    }
+    if (len <= UINT16_MAX) {
+        out[1] = LEN_16;
+        put_big_endian(out + 2, len, 2);
+        return 4;
+    }
+    out[1] = LEN_64;
+    put_big_endian(out + 2, len, 8);
+    return 10;
+}
+
+size_t ws_frame_close(uint8_t out[2 + WS_CONTROL_MAX], int code, struct str reason)
+{
+    const size_t longest = WS_CONTROL_MAX - 2;
+    if (reason.len > longest) {
+        reason.len = longest;
+        while (reason.len > 0 && !str_is_utf8(reason)) /* the cut must not fall inside a character */
+            reason.len--;
+    }
+    size_t header = ws_frame_header(out, WS_CLOSE, 2 + reason.len);
+    put_big_endian(out + header, (uint64_t)code, 2);
+    if (reason.len)
+        memcpy(out + header + 2, reason.ptr, reason.len);
+    return header + 2 + reason.len;
+}

@@ -1,0 +1,161 @@
+/* test_event.c - which events may be published, and how they look to subscribers. */
+#include "common/protocol/command.h"
+#include "common/protocol/event.h"
+#include "tests/support/unit.h"
+
+static void assert_refused(const char *type, const char *data, bool custom, const char *text)
+{
+    struct error error = {0};
+    assert_int_equal(event_check(str_from_cstr(type), str_from_cstr(data), custom, &error), ERR_INVALID_REQUEST);
+    assert_string_equal(error.text, text);
+}
+
+static void assert_fine(const char *type, const char *data)
+{
+    assert_int_equal(event_check(str_from_cstr(type), str_from_cstr(data), false, NULL), ERR_NONE);
+}
+
+static void test_builtin_types(void **state)
+{
+    assert_fine("notification", "{\"message\":\"hi\"}");
+    assert_fine("notification", "{\"level\":\"info\",\"message\":\"\"}");
+    assert_fine("notification", "{\"level\":\"success\",\"message\":\"hi\",\"more\":[1,{}]}");
+    assert_fine("notification", "{\"level\":\"warning\",\"message\":\"hi\"}");
+    assert_fine("notification", "{\"level\":\"\\u0065rror\",\"message\":\"hi\"}");
+    assert_fine("chat_message", "{\"conversation_id\":\"c\",\"sender_id\":\"s\",\"content\":\"Hello there!\"}");
+    assert_fine("status_update", "{\"entity_type\":\"order\",\"entity_id\":\"7\",\"status\":\"sent\",\"at\":1}");
+}
+
+static void test_builtin_types_name_the_member_that_is_wrong(void **state)
+{
+    static const struct {
+        const char *type;
+        const char *data;
+        const char *error;
+    } cases[] = {
+        {"notification", "[]", "data: expected an object, found an array"},
+        {"notification", "null", "data: expected an object, found null"},
+        {"notification", "{}", "data.message: is missing"},
+        {"notification", "{\"message\":1}", "data.message: expected a string, found a number"},
+        {"notification", "{\"message\":\"a\",\"message\":\"b\"}", "data.message: given twice"},
+        {"notification", "{\"message\":\"a\",\"level\":\"fatal\"}",
+         "data.level: expected one of info, success, warning, error; found \"fatal\""},
+        {"notification", "{\"message\":\"a\",\"level\":\"\"}",
+         "data.level: expected one of info, success, warning, error; found \"\""},
+        {"notification", "{\"message\":\"a\",\"level\":null}", "data.level: expected a string, found null"},
+        {"chat_message", "{\"sender_id\":\"s\",\"content\":\"x\"}", "data.conversation_id: is missing"},
+        {"chat_message", "{\"conversation_id\":\"c\",\"content\":\"x\"}", "data.sender_id: is missing"},
+        {"chat_message", "{\"conversation_id\":\"c\",\"sender_id\":\"s\"}", "data.content: is missing"},
+        {"chat_message", "{\"conversation_id\":\"c\",\"sender_id\":\"s\",\"content\":{}}",
+         "data.content: expected a string, found an object"},
+        {"status_update", "{\"entity_id\":\"7\",\"status\":\"s\"}", "data.entity_type: is missing"},
+        {"status_update", "{\"entity_type\":\"o\",\"status\":\"s\"}", "data.entity_id: is missing"},
+        {"status_update", "{\"entity_type\":\"o\",\"entity_id\":7,\"status\":\"s\"}",
+         "data.entity_id: expected a string, found a number"},
+        {"status_update", "{\"entity_type\":\"o\",\"entity_id\":\"7\"}", "data.status: is missing"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_refused(cases[i].type, cases[i].data, true, cases[i].error);
+}
+
+static void test_custom_types(void **state)
+{
+    static const char *const good[] = {
+        "a",
+        "order.created",
+        "x-1_2.z",
+        "a123456789012345678901234567890123456789012345678901234567890123",
+    };
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        struct str type = str_from_cstr(good[i]);
+        assert_int_equal(event_check(type, STR("[1,null]"), true, NULL), ERR_NONE);
+        assert_int_equal(event_check(type, STR("[1,null]"), false, NULL), ERR_INVALID_REQUEST);
+    }
+    assert_refused(
+        "order.created", "1", false,
+        "type: \"order.created\" is not a built-in event type, and others are turned off here (events.custom)");
+    static const char *const bad[] = {
+        "",
+        "A",
+        "1a",
+        "_a",
+        ".a",
+        "aB",
+        "a b",
+        "a/b",
+        "a\n",
+        "caf\xC3\xA9",
+        "a1234567890123456789012345678901234567890123456789012345678901234",
+    };
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        assert_int_equal(event_check(str_from_cstr(bad[i]), STR("1"), true, NULL), ERR_INVALID_REQUEST);
+    assert_refused("No\n", "1", true,
+                   "type: event types are a-z, then up to 63 of a-z, 0-9, '_', '.' and '-', found \"No?\"");
+}
+
+static void test_reserved_types(void **state)
+{
+    static const char *const control[] = {
+        "session_init", "subscribed", "unsubscribed", "pong", "published", "presence",  "history",
+        "refreshed",    "join",       "leave",        "gap",  "warning",   "reconnect", "error",
+    };
+    for (size_t i = 0; i < COUNT_OF(control); i++)
+        assert_int_equal(event_check(str_from_cstr(control[i]), STR("{}"), true, NULL), ERR_INVALID_REQUEST);
+    for (int type = COMMAND_NONE + 1; type < COMMAND_TYPE_COUNT; type++)
+        assert_int_equal(event_check(str_from_cstr(command_name((enum command_type)type)), STR("{}"), true, NULL),
+                         ERR_INVALID_REQUEST);
+    assert_refused("gap", "{}", true, "type: \"gap\" is reserved for the protocol itself");
+    assert_int_equal(event_check(STR("gaps"), STR("{}"), true, NULL), ERR_NONE);
+}
+
+static void test_event_ids(void **state)
+{
+    char id[EVENT_ID_MAX + 1];
+    memset(id, '~', sizeof id);
+    assert_int_equal(event_id_check(STR("!"), NULL), ERR_NONE);
+    assert_int_equal(event_id_check(str_from(id, EVENT_ID_MAX), NULL), ERR_NONE);
+    assert_int_equal(event_id_check(str_from(id, EVENT_ID_MAX + 1), NULL), ERR_INVALID_REQUEST);
+    assert_int_equal(event_id_check(STR(""), NULL), ERR_INVALID_REQUEST);
+    assert_int_equal(event_id_check(STR("a b"), NULL), ERR_INVALID_REQUEST);
+    assert_int_equal(event_id_check(STR("a\x7F"), NULL), ERR_INVALID_REQUEST);
+    assert_int_equal(event_id_check(STR("a\0"), NULL), ERR_INVALID_REQUEST);
+    struct error error;
+    assert_int_equal(event_id_check(STR("caf\xC3\xA9"), &error), ERR_INVALID_REQUEST);
+    assert_string_equal(error.text, "event_id: byte 3 is not a printable ASCII character other than space");
+}
+
+static void test_encode(void **state)
+{
+    struct event event = {
+        .channel = STR("conversation:conv-123"),
+        .type = STR("chat_message"),
+        .id = STR("0197"),
+        .epoch = STR("k3v9"),
+        .offset = 42,
+        .timestamp = STR("2026-01-15T10:30:00.000Z"),
+        .data = STR("{ \"n\" : 9007199254740993 }"),
+    };
+    struct buf out = {0};
+    event_encode(&out, &event);
+    assert_str(buf_str(&out),
+               "{\"type\":\"chat_message\",\"channel\":\"conversation:conv-123\",\"id\":\"0197\",\"offset\":42,"
+               "\"timestamp\":\"2026-01-15T10:30:00.000Z\",\"data\":{ \"n\" : 9007199254740993 }}");
+    event.id = STR("");
+    event.offset = 0;
+    event.channel = STR("a\"b");
+    buf_clear(&out);
+    event_encode(&out, &event);
+    assert_str(buf_str(&out), "{\"type\":\"chat_message\",\"channel\":\"a\\\"b\","
+                              "\"timestamp\":\"2026-01-15T10:30:00.000Z\",\"data\":{ \"n\" : 9007199254740993 }}");
+    buf_fini(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_builtin_types), cmocka_unit_test(test_builtin_types_name_the_member_that_is_wrong),
+        cmocka_unit_test(test_custom_types),  cmocka_unit_test(test_reserved_types),
+        cmocka_unit_test(test_event_ids),     cmocka_unit_test(test_encode),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,210 @@
+/* test_pattern.c - what a pattern matches, that claim values are literal, and that no pattern is slow. */
+#include "common/base/clock.h"
+#include "common/protocol/channel.h"
+#include "tests/support/unit.h"
+
+static bool matches(const char *pattern, const char *name)
+{
+    return pattern_matches(str_from_cstr(pattern), str_from_cstr(name), NULL, NULL);
+}
+
+static void test_literals_and_stars(void **state)
+{
+    static const struct {
+        const char *pattern;
+        const char *name;
+        bool match;
+    } cases[] = {
+        {"a", "a", true},
+        {"a", "b", false},
+        {"a", "aa", false},
+        {"aa", "a", false},
+        {"*", "a:b:c", true},
+        {"*", "x", true},
+        {"user:*", "user:1", true},
+        {"user:*", "user:", true},
+        {"user:*", "user", false},
+        {"user:*", "users:1", false},
+        {"user:*", "user:1:2", true},
+        {"*:x", "a:b:x", true},
+        {"*:x", "x", false},
+        {"*:x", ":x", true},
+        {"a*b", "ab", true},
+        {"a*b", "axxb", true},
+        {"a*b", "axxbx", false},
+        {"aba*aba", "aba", false},
+        {"aba*aba", "ababa", false},
+        {"aba*aba", "abaaba", true},
+        {"*a*", "bab", true},
+        {"*a*", "bbb", false},
+        {"**", "x", true},
+        {"a**b", "ab", true},
+        {"*ab*cd*", "xabcdx", true},
+        {"*ab*cd*", "xacbdx", false},
+        {"*ab*cd*", "cdab", false},
+        {"*a*b*c", "aabbcc", true},
+        {"*a*b*c", "aabbccd", false},
+        {"*aab", "aaab", true},
+        {"a*a*a", "aa", false},
+        {"a*a*a", "aaa", true},
+        {"A", "a", false},
+        {"a?c", "abc", false},
+        {"", "a", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        if (matches(cases[i].pattern, cases[i].name) != cases[i].match)
+            fail_msg("%s on %s", cases[i].pattern, cases[i].name);
+}
+
+static void test_segments_without_lookup(void **state)
+{
+    static const struct {
+        const char *pattern;
+        const char *name;
+        bool match;
+    } cases[] = {
+        {"user:{sub}", "user:7", true}, {"user:{sub}", "user:", false}, {"user:{sub}", "user:7:x", false},
+        {"{a}:{b}", "x:y", true},       {"{a}:{b}", "x:y:z", false},    {"{a}:{b}", ":y", false},
+        {"{a}x:y", "axx:y", true},      {"*{a}:z", "b:c:z", true},      {"*{a}:z", "b::z", false},
+        {"{a}{b}", "xy", true},         {"{a}{b}", "x", false},         {"{a}*", "x:y:z", true},
+        {"{a}*", ":x", false},          {"*{a}", "x:", false},          {"*{a}x{b}y", "q:axbyxcy", true},
+        {"a{b", "a{b", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        if (matches(cases[i].pattern, cases[i].name) != cases[i].match)
+            fail_msg("%s on %s", cases[i].pattern, cases[i].name);
+}
+
+/* Claims: "sub" is the text passed in, "none" is not there. */
+static bool look_up(void *context, struct str name, struct str *out)
+{
+    if (!str_eq_cstr(name, "sub"))
+        return false;
+    *out = str_from_cstr(context);
+    return true;
+}
+
+static bool matches_for(char *sub, const char *pattern, const char *name)
+{
+    return pattern_matches(str_from_cstr(pattern), str_from_cstr(name), look_up, sub);
+}
+
+static void test_claim_values_are_literal(void **state)
+{
+    char plain[] = "user-456", star[] = "*", braces[] = "{sub}", colon[] = "a:b", empty[] = "";
+    assert_true(matches_for(plain, "user:{sub}", "user:user-456"));
+    assert_false(matches_for(plain, "user:{sub}", "user:user-4567"));
+    assert_false(matches_for(plain, "user:{sub}", "user:user-45"));
+    assert_true(matches_for(plain, "{sub}:{sub}:*", "user-456:user-456:x"));
+    assert_false(matches_for(plain, "{sub}:{sub}:*", "user-456:user-457:x"));
+    assert_true(matches_for(plain, "*:{sub}:*", "a:user-456:b"));
+    assert_false(matches_for(star, "user:{sub}", "user:anyone"));
+    assert_true(matches_for(star, "user:{sub}", "user:*"));
+    assert_true(matches_for(braces, "user:{sub}", "user:{sub}"));
+    assert_false(matches_for(braces, "user:{sub}", "user:x"));
+    assert_true(matches_for(colon, "user:{sub}", "user:a:b"));
+    assert_false(matches_for(plain, "user:{none}", "user:none"));
+    assert_false(matches_for(plain, "{none}*", "anything"));
+    assert_false(matches_for(empty, "{sub}*", "anything"));
+    assert_false(matches_for(empty, "user:{sub}", "user:"));
+}
+
+static void test_claim_value_longer_than_any_name(void **state)
+{
+    char sub[2000];
+    memset(sub, 'x', sizeof sub - 1);
+    sub[sizeof sub - 1] = '\0';
+    assert_false(matches_for(sub, "{sub}{sub}{sub}", "xxx"));
+    assert_false(matches_for(sub, "*{sub}*", "x"));
+}
+
+/* The plain recursive definition, exponential but obviously right, for short texts. */
+static bool model(const char *pattern, const char *name)
+{
+    if (*pattern == '\0')
+        return *name == '\0';
+    if (*pattern == '*')
+        return model(pattern + 1, name) || (*name && model(pattern, name + 1));
+    if (*pattern == '{') /* {a} */
+        return *name && *name != ':' && (model(pattern + 3, name + 1) || model(pattern, name + 1));
+    return *name == *pattern && model(pattern + 1, name + 1);
+}
+
+static void test_against_the_definition(void **state)
+{
+    static const char *const pieces[] = {"a", "b", ":", "*", "{a}"};
+    uint32_t random = 12345;
+    for (int round = 0; round < 200000; round++) {
+        char pattern[32] = "", name[8] = "";
+        random = random * 1664525 + 1013904223;
+        uint32_t bits = random >> 4;
+        for (int i = 0; i < 5; i++, bits /= 5)
+            strcat(pattern, pieces[bits % 5]);
+        random = random * 1664525 + 1013904223;
+        bits = random >> 6;
+        for (uint32_t i = 0, len = 1 + bits % 7; i < len; i++, bits /= 3)
+            name[i] = "ab:"[bits % 3];
+        if (matches(pattern, name) != model(pattern, name))
+            fail_msg("%s on %s: the definition says %d", pattern, name, model(pattern, name));
+    }
+}
+
+static void test_no_pattern_is_slow(void **state)
+{
+    char pattern[CHANNEL_NAME_MAX], name[CHANNEL_NAME_MAX];
+    for (size_t i = 0; i < sizeof pattern; i++)
+        pattern[i] = i % 2 ? 'a' : '*';
+    memset(name, 'a', sizeof name);
+    name[sizeof name - 1] = 'b';
+    pattern[sizeof pattern - 1] = 'c';
+    uint64_t start_us = clock_now_us();
+    for (int i = 0; i < 100; i++) {
+        assert_false(pattern_matches(str_from(pattern, sizeof pattern), str_from(name, sizeof name), NULL, NULL));
+        memcpy(pattern + 1, "{a}{a}*{a}", 10);
+    }
+    /* 100 tables of 255 * 255 steps; backtracking would take longer than the age of the universe. */
+    assert_true(clock_now_us() - start_us < 5000000);
+}
+
+static void test_check(void **state)
+{
+    static const char *const good[] = {"a", "*", "user:{sub}", "{a.b_c-D9}:*", "{a}{b}", "a b"};
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+        assert_int_equal(pattern_check(str_from_cstr(good[i]), NULL), ERR_NONE);
+    static const struct {
+        const char *pattern;
+        const char *error;
+    } bad[] = {
+        {"", "the channel pattern is empty"},
+        {"a{b", "byte 1 of the channel pattern: '{' without '}'"},
+        {"a}b", "byte 1 of the channel pattern: '}' without '{'"},
+        {"{a}}", "byte 3 of the channel pattern: '}' without '{'"},
+        {"ab{}", "byte 2 of the channel pattern: a claim name is letters, digits, '_', '.' and '-'"},
+        {"{a b}", "byte 0 of the channel pattern: a claim name is letters, digits, '_', '.' and '-'"},
+        {"{{a}}", "byte 0 of the channel pattern: a claim name is letters, digits, '_', '.' and '-'"},
+        {"{*}", "byte 0 of the channel pattern: a claim name is letters, digits, '_', '.' and '-'"},
+    };
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        struct error error = {0};
+        assert_int_equal(pattern_check(str_from_cstr(bad[i].pattern), &error), ERR_INVALID_REQUEST);
+        assert_string_equal(error.text, bad[i].error);
+    }
+    char too_long[CHANNEL_NAME_MAX + 1];
+    memset(too_long, 'x', sizeof too_long);
+    assert_int_equal(pattern_check(str_from(too_long, sizeof too_long), NULL), ERR_INVALID_REQUEST);
+    assert_int_equal(pattern_check(str_from(too_long, sizeof too_long - 1), NULL), ERR_NONE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_literals_and_stars),
+        cmocka_unit_test(test_segments_without_lookup),
+        cmocka_unit_test(test_claim_values_are_literal),
+        cmocka_unit_test(test_claim_value_longer_than_any_name),
+        cmocka_unit_test(test_against_the_definition),
+        cmocka_unit_test(test_no_pattern_is_slow),
+        cmocka_unit_test(test_check),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
