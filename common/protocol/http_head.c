@@ -1,0 +1,200 @@
+/* http_head.c - see http_head.h: the request line, and what is refused although the lines are well-formed. */
+#include "common/protocol/http_head.h"
+
+static enum http_head_result bad(struct http_head *head, int status, struct error *error, const char *text)
+{
+    head->status = status;
+    error_set(error, status == 414 || status == 431 ? ERR_TOO_LARGE : ERR_INVALID_REQUEST, "%s", text);
+    return HTTP_HEAD_BAD;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The byte that the escape at p[0] = '%' stands for, -1 if it is malformed or NUL. */
+static int unescape(const char *p, size_t len)
+{
+    if (len < 3 || hex_digit(p[1]) < 0 || hex_digit(p[2]) < 0)
+        return -1;
+    int byte = hex_digit(p[1]) * 16 + hex_digit(p[2]);
+    return byte == 0 ? -1 : byte;
+}
+
+static const char *target_fault(struct http_head *head)
+{
+    struct str target = head->target;
+    if (target.len == 0 || target.ptr[0] != '/')
+        return "the request target must be a path that begins with /";
+    for (size_t i = 0; i < target.len; i++)
+        if (target.ptr[i] <= 0x20 || target.ptr[i] >= 0x7F || target.ptr[i] == '#')
+            return "the request target has a character that must be percent-encoded";
+    struct str rest = target;
+    head->path = str_split(&rest, '?');
+    head->query = rest.ptr ? rest : STR("");
+    for (size_t i = 0; i < head->path.len; i++)
+        if (head->path.ptr[i] == '%' && unescape(head->path.ptr + i, head->path.len - i) < 0)
+            return "the path has a malformed percent-escape or %00";
+    return NULL;
+}
+
+static enum http_head_result parse_request_line(struct str line, struct http_head *head, struct error *error)
+{
+    struct str rest = line;
+    head->method = str_split(&rest, ' ');
+    head->target = rest.ptr ? str_split(&rest, ' ') : STR("");
+    struct str version = rest.ptr ? rest : STR("");
+    if (head->method.len == 0)
+        return bad(head, 400, error, "the request line has no method");
+    for (size_t i = 0; i < head->method.len; i++)
+        if (!http_is_token_char(head->method.ptr[i]))
+            return bad(head, 400, error, "the method has a character that is not allowed there");
+    const char *digits = version.ptr + 5;
+    if (version.len != 8 || memcmp(version.ptr, "HTTP/", 5) != 0 || digits[0] < '0' || digits[0] > '9' ||
+        digits[1] != '.' || digits[2] < '0' || digits[2] > '9')
+        return bad(head, 400, error, "the request line must be METHOD /path HTTP/1.1, with single spaces");
+    if (digits[0] != '1' || digits[2] > '1')
+        return bad(head, 505, error, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    head->minor = (unsigned)(digits[2] - '0');
+    const char *fault = target_fault(head);
+    return fault ? bad(head, 400, error, fault) : HTTP_HEAD_DONE;
+}
+
+/* uri-host [":" port] of RFC 9110, 7.2, without looking closer. A comma would be two Hosts joined on the way. */
+static bool host_is_plausible(struct str host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.ptr[i];
+        if (!(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') && !strchr("-._~:[]%", c))
+            return false;
+    }
+    return true;
+}
+
+/* What must not come twice: two readers of such a request could each believe another one. */
+static const char *const singles[] = {
+    "Host",      "Content-Length", "Authorization",     "Origin",
+    "X-API-Key", "Upgrade",        "Sec-WebSocket-Key", "Sec-WebSocket-Version",
+};
+
+static bool find_duplicate(const struct http_fields *fields, const char **out_name)
+{
+    unsigned seen = 0;
+    for (size_t i = 0; i < fields->count; i++) {
+        for (size_t k = 0; k < sizeof singles / sizeof singles[0]; k++) {
+            if (!str_eq_nocase(fields->items[i].name, str_from_cstr(singles[k])))
+                continue;
+            if (seen & 1u << k) {
+                *out_name = singles[k];
+                return true;
+            }
+            seen |= 1u << k;
+        }
+    }
+    return false;
+}
+
+static enum http_head_result check_fields(struct http_head *head, struct error *error)
+{
+    const char *name;
+    struct str value;
+    if (find_duplicate(&head->fields, &name)) {
+        head->status = 400;
+        error_set(error, ERR_INVALID_REQUEST, "the header %s is there twice", name);
+        return HTTP_HEAD_BAD;
+    }
+    if (!http_head_find(head, STR("host"), &head->host) && head->minor == 1)
+        return bad(head, 400, error, "HTTP/1.1 requires a Host header");
+    if (!host_is_plausible(head->host))
+        return bad(head, 400, error, "the Host header is not a host name with an optional port");
+    head->has_transfer_encoding = http_head_find(head, STR("transfer-encoding"), &value);
+    head->has_content_length = http_head_find(head, STR("content-length"), &value);
+    if (head->has_content_length && !str_to_u64(value, &head->content_length))
+        return bad(head, 400, error, "Content-Length is not a decimal number");
+    return HTTP_HEAD_DONE;
+}
+
+enum http_head_result http_head_parse(struct str bytes, size_t max_len, size_t *scanned, struct http_head *out,
+                                      struct error *error)
+{
+    struct str within = str_from(bytes.ptr, bytes.len < max_len ? bytes.len : max_len);
+    size_t length = 0;
+    enum http_head_result end = http_head_end(within, scanned, &length, error);
+    if (end == HTTP_HEAD_BAD) {
+        out->status = 400;
+        return end;
+    }
+    if (end == HTTP_HEAD_NEED_MORE) {
+        if (bytes.len < max_len)
+            return end;
+        /* 414 tells the client what to shorten. */
+        bool in_first_line = !within.len || !memchr(within.ptr, '\n', within.len);
+        return bad(out, in_first_line ? 414 : 431, error, "the request head is over the size limit");
+    }
+    *out = (struct http_head){.length = length, .path = STR(""), .query = STR(""), .host = STR("")};
+    struct str rest = str_from(bytes.ptr, length - 2);
+    struct str line = str_split(&rest, '\r');
+    if (parse_request_line(line, out, error) == HTTP_HEAD_BAD)
+        return HTTP_HEAD_BAD;
+    switch (http_fields_parse(str_from(rest.ptr + 1, rest.len - 1), &out->fields, error)) {
+    case HTTP_FIELDS_TOO_MANY: out->status = 431; return HTTP_HEAD_BAD;
+    case HTTP_FIELDS_BAD: out->status = 400; return HTTP_HEAD_BAD;
+    case HTTP_FIELDS_OK: break;
+    }
+    return check_fields(out, error);
+}
+
+bool http_head_keep_alive(const struct http_head *head)
+{
+    if (http_head_has_token(head, STR("connection"), STR("close")))
+        return false;
+    return head->minor == 1 || http_head_has_token(head, STR("connection"), STR("keep-alive"));
+}
+
+/* Appends text with its escapes decoded; false if one is malformed. */
+static bool decode_form(struct str text, struct buf *out)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == '%') {
+            int byte = unescape(text.ptr + i, text.len - i);
+            if (byte < 0)
+                return false;
+            c = (char)byte;
+            i += 2;
+        } else if (c == '+') {
+            c = ' ';
+        }
+        if (c == '\0')
+            return false;
+        buf_append_char(out, c);
+    }
+    return true;
+}
+
+enum err http_query_get(struct str query, struct str name, struct buf *scratch, struct str *out, struct error *error)
+{
+    struct str rest = query, found = {NULL, 0};
+    buf_clear(scratch);
+    while (rest.ptr) {
+        struct str value = str_split(&rest, '&');
+        struct str raw_name = str_split(&value, '=');
+        buf_clear(scratch);
+        if (!decode_form(raw_name, scratch) || !str_eq(buf_str(scratch), name))
+            continue;
+        if (found.ptr)
+            return error_set(error, ERR_INVALID_REQUEST, "the query parameter %.*s is there twice", STR_ARG(name));
+        found = value.ptr ? value : STR("");
+    }
+    buf_clear(scratch);
+    if (found.ptr && !decode_form(found, scratch))
+        return error_set(error, ERR_INVALID_REQUEST, "the query parameter %.*s has a malformed percent-escape or %%00",
+                         STR_ARG(name));
+    *out = found.ptr ? buf_str(scratch) : found;
+    return ERR_NONE;
+}

@@ -1,0 +1,73 @@
+/* http_head.h - the head of an HTTP/1.1 or 1.0 request, parsed strictly (RFC 9112), for the gate that sees every
+ * plaintext connection before libwebsockets does. Everything borrows from the bytes. Pure; any thread.
+ *
+ * Refused although some servers take them: bare LF, empty lines before the request, continued lines, white space before
+ * a colon, targets other than a path ("GET http://...", "CONNECT", "OPTIONS *"), a second Host, Content-Length,
+ * Authorization, Origin, X-API-Key, Upgrade, Sec-WebSocket-Key or Sec-WebSocket-Version. In the target any visible
+ * ASCII character but '#' passes, more than RFC 3986 has, because browsers send some of them unescaped. */
+#ifndef CARILLON_PROTOCOL_HTTP_HEAD_H
+#define CARILLON_PROTOCOL_HTTP_HEAD_H
+
+#include "common/base/buf.h"
+#include "common/protocol/http_field.h"
+
+struct http_head {
+    int status;    /* after BAD: the HTTP status to answer with: 400, 414, 431 or 505 */
+    size_t length; /* bytes of the head with its final CRLF CRLF */
+    struct str method;
+    struct str target;          /* path and query as they came */
+    struct str path;            /* not decoded; its percent-escapes are well-formed, and none is %00 */
+    struct str query;           /* what follows the first '?'; empty if there is none */
+    unsigned minor;             /* 0 or 1 of HTTP/1.x */
+    struct str host;            /* empty if HTTP/1.0 came without */
+    bool has_transfer_encoding; /* we decode none: answer 501 and close */
+    bool has_content_length;
+    uint64_t content_length;
+    struct http_fields fields;
+};
+
+/* Parses the head that bytes begin with. At most max_len bytes may belong to it. *scanned is 0 for a new request and is
+ * kept by the caller while more bytes of it arrive (the bytes may move in memory): then each byte is scanned once, and
+ * the parse proper happens once, when the head is whole. DONE: *out is filled. BAD: out->status and *error say why, and
+ * the connection cannot be read any further. NEED_MORE: *out is not to be used. */
+enum http_head_result http_head_parse(struct str bytes, size_t max_len, size_t *scanned, struct http_head *out,
+                                      struct error *error);
+
+/* http_fields_find and http_fields_have_token on the request's fields. */
+static inline bool http_head_find(const struct http_head *head, struct str name, struct str *out_value)
+{
+    return http_fields_find(&head->fields, name, out_value);
+}
+
+static inline bool http_head_has_token(const struct http_head *head, struct str name, struct str token)
+{
+    return http_fields_have_token(&head->fields, name, token);
+}
+
+/* May another request follow on this connection? (RFC 9112, 9.3) */
+bool http_head_keep_alive(const struct http_head *head);
+
+enum http_upgrade {
+    HTTP_UPGRADE_NONE,      /* an ordinary request */
+    HTTP_UPGRADE_WEBSOCKET, /* a good WebSocket opening handshake (RFC 6455, 4.2.1) */
+    HTTP_UPGRADE_OTHER,     /* to something else, such as h2c: may be served as an ordinary request, but must not reach
+                               libwebsockets with its Upgrade header */
+    HTTP_UPGRADE_BAD_VERSION, /* answer 426 with Sec-WebSocket-Version: 13 */
+    HTTP_UPGRADE_BAD,         /* answer 400 */
+};
+
+/* The last two fill *error. */
+enum http_upgrade http_head_upgrade(const struct http_head *head, struct error *error);
+
+/* Appends the only head that libwebsockets gets for an admitted upgrade: the path without the query, Host, the four
+ * headers of the handshake, and Sec-WebSocket-Protocol when protocol is not empty. head must have passed
+ * http_head_upgrade as HTTP_UPGRADE_WEBSOCKET. */
+void http_head_write_upgrade(struct buf *out, const struct http_head *head, struct str protocol);
+
+/* The decoded value of one parameter of a query string, as HTML forms and URLSearchParams write it
+ * (application/x-www-form-urlencoded): %XX is decoded, in names too, and '+' is a space. *out lies in scratch, which is
+ * cleared first; out->ptr is NULL when the parameter is absent. ERR_INVALID_REQUEST when it is given twice, has a
+ * malformed escape or holds a NUL; the error never shows the value. */
+enum err http_query_get(struct str query, struct str name, struct buf *scratch, struct str *out, struct error *error);
+
+#endif

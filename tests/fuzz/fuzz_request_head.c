@@ -1,0 +1,52 @@
+/* fuzz_request_head.c - request heads as strangers send them. What is accepted must keep its promises: the canonical
+ * upgrade head parses again to the same, and arriving byte by byte changes nothing. */
+#include <stdlib.h>
+
+#include "common/protocol/http_head.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void check_canonical(const struct http_head *head)
+{
+    struct buf out = {0};
+    struct http_head again;
+    size_t scanned = 0;
+    http_head_write_upgrade(&out, head, STR("carillon.v1"));
+    require(http_head_parse(buf_str(&out), out.len, &scanned, &again, NULL) == HTTP_HEAD_DONE);
+    require(again.length == out.len && str_eq(again.path, head->path) && again.query.len == 0);
+    require(http_head_upgrade(&again, NULL) == HTTP_UPGRADE_WEBSOCKET);
+    buf_fini(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+    struct str input = str_from((const char *)bytes, len);
+    struct http_head head, slowly;
+    struct error error;
+    size_t scanned = 0, kept = 0, at = 0;
+    enum http_head_result result = http_head_parse(input, 4096, &scanned, &head, &error), slow_result;
+    do
+        slow_result = http_head_parse(str_from(input.ptr, at), 4096, &kept, &slowly, NULL);
+    while (slow_result == HTTP_HEAD_NEED_MORE && at++ < len);
+    require(result == slow_result);
+    if (result == HTTP_HEAD_BAD)
+        require(head.status == slowly.status && error.text[0] != '\0');
+    if (result != HTTP_HEAD_DONE)
+        return 0;
+    require(head.length <= len && head.length == slowly.length && head.path.ptr[0] == '/');
+    http_head_keep_alive(&head);
+    if (http_head_upgrade(&head, &error) == HTTP_UPGRADE_WEBSOCKET)
+        check_canonical(&head);
+    struct buf scratch = {0};
+    struct str value;
+    if (http_query_get(head.query, STR("token"), &scratch, &value, &error) == ERR_NONE && value.len)
+        require(memchr(value.ptr, '\0', value.len) == NULL);
+    buf_fini(&scratch);
+    return 0;
+}
