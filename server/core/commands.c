@@ -44,7 +44,8 @@ void commands_answer_subscribed(struct hub *hub, struct session *session, struct
         last = &(*last)->next;
     *last = xmalloc(sizeof **last + id.len + 1);
     (*last)->next = NULL;
-    memcpy((*last)->id, id.ptr, id.len);
+    if (id.len)
+        memcpy((*last)->id, id.ptr, id.len);
     (*last)->id[id.len] = '\0';
 }
 

@@ -1,0 +1,206 @@
+/* hub_fixture.c - see hub_fixture.h. */
+#include "tests/unit/core/hub_fixture.h"
+
+#include <stdio.h>
+
+static void on_join(void *owner, struct str channel, uint64_t join_id)
+{
+    struct fixture *f = owner;
+    f->last_join_id = join_id;
+    buf_appendf(&f->asked, "join %.*s\n", STR_ARG(channel));
+}
+
+static void on_leave(void *owner, struct str channel)
+{
+    struct fixture *f = owner;
+    buf_appendf(&f->asked, "leave %.*s\n", STR_ARG(channel));
+}
+
+static void on_publish(void *owner, struct publication *publication)
+{
+    struct fixture *f = owner;
+    assert_null(f->published);
+    f->published = publication;
+}
+
+static enum write_result on_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
+{
+    struct wire *wire = session->transport;
+    (void)owner;
+    if (wire->broken)
+        return WRITE_FAILED;
+    buf_append(&wire->bytes, frames);
+    wire->writes++;
+    wire->unsent = wire->full ? frames.len : 0;
+    *out_unsent = wire->unsent;
+    return wire->full ? WRITE_PARTIAL : WRITE_ALL;
+}
+
+static void on_finish(void *owner, struct session *session, bool abrupt)
+{
+    struct wire *wire = session->transport;
+    (void)owner;
+    wire->finished++;
+    wire->abrupt = abrupt;
+}
+
+static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
+{
+    struct fixture *f = owner;
+    (void)session;
+    (void)token;
+    if (!f->next_claims)
+        return REASON_TOKEN_EXPIRED;
+    *out_claims = f->next_claims;
+    f->next_claims = NULL;
+    return REASON_NONE;
+}
+
+static uint64_t on_clock(void *owner)
+{
+    return ((struct fixture *)owner)->now_us;
+}
+
+static const struct hub_ops ops = {
+    .join = on_join,
+    .leave = on_leave,
+    .publish = on_publish,
+    .write = on_write,
+    .finish = on_finish,
+    .verify = on_verify,
+    .clock_us = on_clock,
+};
+
+void fixture_setup(struct fixture *f)
+{
+    memset(f, 0, sizeof *f);
+    uv_loop_init(&f->loop);
+    turn_init(&f->turn, &f->loop);
+    f->settings = (struct hub_settings){
+        .outbox_max_bytes = 4096,
+        .outbox_max_messages = 16,
+        .channels_per_session = 3,
+        .bad_messages = 3,
+        .message_bytes = 65536,
+        .event_bytes = 200,
+        .ping_interval_us = 25000000,
+        .pong_timeout_us = 10000000,
+        .close_timeout_us = 5000000,
+        .expiry_warning_us = 30000000,
+        .linger_us = 1000000,
+        .custom_events = true,
+    };
+    struct rule rule[] = {
+        {.match = STR("user:{sub}"), .allow = ALLOW_SUBSCRIBE},
+        {.match = STR("room:*"), .require_grant = true, .allow = ALLOW_SUBSCRIBE | ALLOW_PUBLISH},
+        {.match = STR("log:*"), .allow = ALLOW_ALL, .history = {.size = 10, .ttl_ms = 1000}},
+        {.match = STR("public:*"), .allow = ALLOW_SUBSCRIBE},
+    };
+    f->rules = rules_create(rule, sizeof rule / sizeof *rule);
+    metrics_init(&f->metrics, 0);
+    for (int i = 0; i < REASON_COUNT; i++)
+        f->codes.code[i] = (uint16_t)reason_close_code((enum reason)i);
+    f->now_us = 1000000;
+    f->wall_ms = 1768473000000;
+    f->hub = hub_create(0, &ops, f, &f->settings, f->rules, &f->metrics, &f->replies, f->now_us);
+    hub_advance(f->hub, f->now_us, f->wall_ms);
+    mailbox_init(&f->replies, &f->turn, f->hub);
+}
+
+void fixture_teardown(struct fixture *f)
+{
+    mailbox_close(&f->replies);
+    hub_destroy(f->hub);
+    rules_unref(f->rules);
+    buf_fini(&f->asked);
+    turn_close(&f->turn);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&f->loop), 0);
+}
+
+struct session *open_session(struct fixture *f, struct wire *wire, const char *payload)
+{
+    struct claims *claims;
+    struct error error;
+    memset(wire, 0, sizeof *wire);
+    if (claims_parse(str_from_cstr(payload), &claims, &error))
+        fail_msg("%s: %s", payload, error.text);
+    struct session_start start = {
+        .claims = claims, .address = STR("192.0.2.1"), .close_codes = &f->codes, .transport = wire};
+    wire->session = hub_open(f->hub, &start);
+    claims_unref(claims);
+    hub_flush(f->hub);
+    assert_non_null(strstr(next_frame(wire, NULL), "\"type\":\"session_init\""));
+    return wire->session;
+}
+
+void close_session(struct fixture *f, struct wire *wire)
+{
+    hub_gone(f->hub, wire->session);
+    hub_flush(f->hub);
+    buf_fini(&wire->bytes);
+}
+
+void send_text(struct fixture *f, struct wire *wire, const char *text)
+{
+    hub_receive(f->hub, wire->session, str_from_cstr(text));
+    hub_flush(f->hub);
+}
+
+void pass(struct fixture *f, uint64_t ms)
+{
+    f->now_us += ms * 1000;
+    f->wall_ms += ms;
+    hub_advance(f->hub, f->now_us, f->wall_ms);
+    hub_flush(f->hub);
+}
+
+const char *next_frame(struct wire *wire, int *out_opcode)
+{
+    static char text[70000];
+    const unsigned char *p = (const unsigned char *)wire->bytes.ptr + wire->read;
+    text[0] = '\0';
+    if (wire->read == wire->bytes.len)
+        return text;
+    assert_true(p[0] & 0x80);
+    size_t len = p[1];
+    size_t header = 2;
+    if (len == 126) {
+        len = (size_t)p[2] << 8 | p[3];
+        header = 4;
+    }
+    assert_true(len < sizeof text && wire->read + header + len <= wire->bytes.len);
+    memcpy(text, p + header, len);
+    text[len] = '\0';
+    wire->read += header + len;
+    if (out_opcode)
+        *out_opcode = p[0] & 0x0F;
+    return text;
+}
+
+int next_close(struct wire *wire, char reason[128])
+{
+    int opcode = 0;
+    const char *payload = next_frame(wire, &opcode);
+    assert_int_equal(opcode, WS_CLOSE);
+    snprintf(reason, 128, "%s", payload + 2);
+    return (unsigned char)payload[0] << 8 | (unsigned char)payload[1];
+}
+
+void answer_join(struct fixture *f, const char *channel, const char *epoch, uint64_t offset)
+{
+    hub_joined(f->hub, str_from_cstr(channel), f->last_join_id, ERR_NONE, STR(""), str_from_cstr(epoch), offset);
+    hub_flush(f->hub);
+}
+
+void deliver(struct fixture *f, const char *channel, const char *data, bool flush)
+{
+    struct event event = {.channel = str_from_cstr(channel),
+                          .type = STR("note"),
+                          .id = STR("id"),
+                          .timestamp = STR("2026-01-15T10:30:00.000Z"),
+                          .data = str_from_cstr(data)};
+    hub_deliver(f->hub, message_from_event(&event, f->now_us));
+    if (flush)
+        hub_flush(f->hub);
+}

@@ -1,0 +1,62 @@
+/* hub_fixture.h - a hub driven by hand: a fake transport that keeps what was written, a fake broker that keeps what was
+ * asked, clocks that are numbers. */
+#ifndef CARILLON_TESTS_HUB_FIXTURE_H
+#define CARILLON_TESTS_HUB_FIXTURE_H
+
+#include "common/base/buf.h"
+#include "common/base/mailbox.h"
+#include "server/core/hub.h"
+#include "tests/support/unit.h"
+
+/* One fake connection. */
+struct wire {
+    struct session *session;
+    struct buf bytes; /* all frames written */
+    size_t read;      /* how far the test has read them */
+    unsigned writes;
+    bool full; /* the kernel takes nothing more: what is written is "unsent" */
+    size_t unsent;
+    bool broken;       /* writing fails */
+    unsigned finished; /* how often finish was called */
+    bool abrupt;
+};
+
+struct fixture {
+    struct hub *hub;
+    struct hub_settings settings;
+    struct rules *rules;
+    struct metrics metrics;
+    struct close_codes codes;
+    uv_loop_t loop;
+    struct turn turn;
+    struct mailbox replies;
+    uint64_t now_us;
+    uint64_t wall_ms;
+    /* What the hub asked for. */
+    struct buf asked; /* "join NAME\n", "leave NAME\n" */
+    uint64_t last_join_id;
+    struct publication *published; /* the last one, owned by the test */
+    struct claims *next_claims;    /* what verify gives; NULL: refuse */
+};
+
+void fixture_setup(struct fixture *f);
+void fixture_teardown(struct fixture *f);
+
+/* Opens a session for a payload such as {"sub":"alice"}; reads over its session_init. */
+struct session *open_session(struct fixture *f, struct wire *wire, const char *payload);
+void close_session(struct fixture *f, struct wire *wire);
+
+void send_text(struct fixture *f, struct wire *wire, const char *text);
+/* Time goes on, timers fire, and the turn ends. */
+void pass(struct fixture *f, uint64_t ms);
+/* The next frame's payload, "" if there is none; the opcode in *out_opcode (may be NULL). Valid until the next call. */
+const char *next_frame(struct wire *wire, int *out_opcode);
+/* Reads the close frame that must be next. */
+int next_close(struct wire *wire, char reason[128]);
+
+/* Joins the channel that was asked for last and flushes. */
+void answer_join(struct fixture *f, const char *channel, const char *epoch, uint64_t offset);
+/* Delivers an event of type "note" with this data; flushes if told so. */
+void deliver(struct fixture *f, const char *channel, const char *data, bool flush);
+
+#endif

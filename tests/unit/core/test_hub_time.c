@@ -1,0 +1,179 @@
+/* test_hub_time.c - what time does to sessions: pings, expiring tokens, refresh, draining. */
+#include "tests/unit/core/hub_fixture.h"
+
+static void test_ping_and_pong(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    int opcode = 0;
+    (void)state;
+    fixture_setup(&f);
+    open_session(&f, &a, "{\"sub\":\"alice\"}");
+    for (int round = 0; round < 5; round++) {
+        uint64_t waited = 0;
+        while (a.read == a.bytes.len && waited <= 25100) {
+            pass(&f, 100);
+            waited += 100;
+        }
+        next_frame(&a, &opcode);
+        assert_int_equal(opcode, WS_PING);
+        if (round > 0)
+            assert_in_range(waited, 24800, 25100);
+        hub_pong(f.hub, a.session);
+    }
+    pass(&f, 10100); /* the pong was heard */
+    uint64_t silent = 0;
+    while (a.session->state == SESSION_OPEN && silent < 60000) {
+        pass(&f, 100);
+        silent += 100;
+    }
+    assert_in_range(silent, 24700, 25300); /* the rest of the interval, then the pong timeout */
+    assert_int_equal(a.session->closing_reason, REASON_PONG_TIMEOUT);
+    pass(&f, 100);
+    assert_true(a.abrupt);
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
+static void test_first_ping_is_jittered(void **state)
+{
+    enum { SESSIONS = 200 };
+    struct fixture f;
+    static struct wire wires[SESSIONS];
+    (void)state;
+    fixture_setup(&f);
+    for (int i = 0; i < SESSIONS; i++)
+        open_session(&f, &wires[i], "{\"sub\":\"alice\"}");
+    pass(&f, 12500);
+    int pinged = 0;
+    for (int i = 0; i < SESSIONS; i++)
+        pinged += wires[i].read != wires[i].bytes.len;
+    assert_in_range(pinged, 60, 140);
+    for (int i = 0; i < SESSIONS; i++)
+        close_session(&f, &wires[i]);
+    fixture_teardown(&f);
+}
+
+static void test_token_expires(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    char reason[128];
+    (void)state;
+    fixture_setup(&f);
+    f.settings.ping_interval_us = 0;
+    hub_configure(f.hub, &f.settings, f.rules);
+    open_session(&f, &a, "{\"sub\":\"alice\",\"exp\":1768473100}"); /* 100 s from the fixture's time */
+    pass(&f, 69900);
+    assert_string_equal(next_frame(&a, NULL), "");
+    pass(&f, 200);
+    assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"token_expiring\""));
+    pass(&f, 29700);
+    assert_string_equal(next_frame(&a, NULL), "");
+    pass(&f, 300);
+    assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"unauthorized\""));
+    assert_int_equal(next_close(&a, reason), 1008);
+    assert_string_equal(reason, "token_expired");
+    close_session(&f, &a);
+
+    /* One that was taken within the leeway lives until the leeway is over. */
+    f.settings.leeway_ms = 5000;
+    hub_configure(f.hub, &f.settings, f.rules);
+    open_session(&f, &a, "{\"sub\":\"alice\",\"exp\":1768473099}");
+    assert_non_null(strstr(next_frame(&a, NULL), "token_expiring"));
+    pass(&f, 3500);
+    assert_string_equal(next_frame(&a, NULL), "");
+    pass(&f, 1000);
+    next_frame(&a, NULL);
+    next_close(&a, reason);
+    assert_string_equal(reason, "token_expired");
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
+static struct claims *parse(const char *payload)
+{
+    struct claims *claims = NULL;
+    assert_int_equal(claims_parse(str_from_cstr(payload), &claims, NULL), ERR_NONE);
+    return claims;
+}
+
+static void test_refresh(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    const char *refresh = "{\"type\":\"refresh\",\"id\":9,\"data\":{\"token\":\"t\"}}";
+    (void)state;
+    fixture_setup(&f);
+    f.settings.ping_interval_us = 0;
+    hub_configure(f.hub, &f.settings, f.rules);
+    open_session(&f, &a, "{\"sub\":\"alice\",\"exp\":1768473100,\"channels\":[\"room:*\"]}");
+    send_text(&f, &a, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"room:1\"}}");
+    answer_join(&f, "room:1", "", 0);
+    send_text(&f, &a, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"room:2\"}}");
+    answer_join(&f, "room:2", "", 0);
+    next_frame(&a, NULL);
+    next_frame(&a, NULL);
+
+    send_text(&f, &a, refresh); /* refused by verification */
+    assert_non_null(strstr(next_frame(&a, NULL), "\"id\":9,\"error\":{\"code\":\"unauthorized\",\"message\":"
+                                                 "\"token_expired"));
+    f.next_claims = parse("{\"sub\":\"bob\",\"exp\":1768473900}");
+    send_text(&f, &a, refresh);
+    assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"conflict\""));
+
+    f.next_claims = parse("{\"sub\":\"alice\",\"exp\":1768473200,\"channels\":[\"room:1\"]}");
+    send_text(&f, &a, refresh);
+    assert_string_equal(next_frame(&a, NULL), "{\"type\":\"refreshed\",\"id\":9,\"data\":{\"expires_at\":"
+                                              "\"2026-01-15T10:33:20.000Z\"}}");
+    /* What the new token does not grant ends. */
+    assert_string_equal(next_frame(&a, NULL), "{\"type\":\"unsubscribed\",\"channel\":\"room:2\"}");
+    assert_string_equal(next_frame(&a, NULL), "");
+    pass(&f, 169900);
+    assert_string_equal(next_frame(&a, NULL), "");
+    pass(&f, 200);
+    assert_non_null(strstr(next_frame(&a, NULL), "token_expiring"));
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
+static void test_drain(void **state)
+{
+    enum { SESSIONS = 50 };
+    struct fixture f;
+    static struct wire wires[SESSIONS];
+    char reason[128];
+    (void)state;
+    fixture_setup(&f);
+    f.settings.ping_interval_us = 0;
+    hub_configure(f.hub, &f.settings, f.rules);
+    for (int i = 0; i < SESSIONS; i++)
+        open_session(&f, &wires[i], "{\"sub\":\"alice\"}");
+    hub_drain(f.hub, 10000000);
+    hub_flush(f.hub);
+    for (int i = 0; i < SESSIONS; i++)
+        assert_non_null(strstr(next_frame(&wires[i], NULL), "{\"type\":\"reconnect\",\"data\":{\"reason\":\"draining\","
+                                                            "\"after_ms\":"));
+    pass(&f, 5000);
+    int gone = 0;
+    for (int i = 0; i < SESSIONS; i++)
+        gone += wires[i].finished != 0;
+    assert_in_range(gone, 10, 40);
+    pass(&f, 5100);
+    for (int i = 0; i < SESSIONS; i++) {
+        assert_int_equal(next_close(&wires[i], reason), 1001);
+        assert_string_equal(reason, "going_away");
+        close_session(&f, &wires[i]);
+    }
+    fixture_teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ping_and_pong), cmocka_unit_test(test_first_ping_is_jittered),
+        cmocka_unit_test(test_token_expires), cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_drain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
