@@ -25,21 +25,21 @@ struct claims {
     uint64_t iat_ms;
     struct grant *grants;
     size_t grant_count;
-    uint64_t session_limit; /* connections of this subject at once; 0 if absent */
-    uint64_t rate_limit;    /* client messages a minute; 0 if absent */
+    uint64_t session_limit;    /* connections of this subject at once; 0 if absent */
+    uint64_t rate_limit;       /* client messages a minute; 0 if absent */
     struct json_value payload; /* the whole payload, for {claim} templates and backends */
 };
 
-/* Reads a payload (JSON text, RFC 7519 section 4). Strict: sub a non-empty string of at most 255 bytes of UTF-8; times are
- * NumericDates (fractions allowed); channels an array of patterns or {"match":..,"allow":[..]}; no duplicate members.
- * ERR_UNAUTHORIZED with the member's name otherwise. *out has one reference. */
+/* Reads a payload (JSON text, RFC 7519 section 4). Strict: sub a non-empty string of at most 255 bytes of UTF-8; times
+ * are NumericDates (fractions allowed); channels an array of patterns or {"match":..,"allow":[..]}; no duplicate
+ * members. ERR_UNAUTHORIZED with the member's name otherwise. *out has one reference. */
 enum err claims_parse(struct str payload, struct claims **out, struct error *error);
 
 struct claims *claims_ref(struct claims *claims);
 void claims_unref(struct claims *claims);
 
-/* The text of a top-level string claim, or the digits of an integer claim, for {name} in patterns. False if there is none
- * (or it has escapes: such claims fill no template). */
+/* The text of a top-level string claim, or the digits of an integer claim, for {name} in patterns. False if there is
+ * none (or it has escapes: such claims fill no template). */
 bool claims_text(const struct claims *claims, struct str name, struct str *out);
 
 /* Is the word in the space-separated scope? */

@@ -1,0 +1,233 @@
+/* claims.c - see claims.h. The object, a copy of the payload and its grants live and die together. */
+#include "common/token/claims.h"
+
+#include "common/base/alloc.h"
+#include "common/base/list.h"
+#include "common/protocol/channel.h"
+#include "common/token/members.h"
+
+enum { SUB_MAX = 255 };
+
+/* What claims point into. */
+struct claims_body {
+    struct claims claims;
+    struct buf texts; /* strings that had escapes; reserved once, so that they do not move */
+    char payload[];
+};
+
+static struct claims_body *body_of(struct claims *claims)
+{
+    return CONTAINER_OF(claims, struct claims_body, claims);
+}
+
+static enum err refuse(struct error *error, const char *claim, const char *what)
+{
+    return error_set(error, ERR_UNAUTHORIZED, "the claim %s %s", claim, what);
+}
+
+/* The text of a string in the payload, of at most max bytes. */
+static enum err read_text(struct claims_body *body, struct json_value string, const char *claim, size_t max,
+                          struct str *out, struct error *error)
+{
+    if (!string.type)
+        return ERR_NONE;
+    if (!json_text(string, &body->texts, out))
+        return refuse(error, claim, "holds a NUL");
+    if (out->len > max)
+        return error_set(error, ERR_UNAUTHORIZED, "the claim %s has %zu bytes; at most %zu are accepted", claim,
+                         out->len, max);
+    return ERR_NONE;
+}
+
+/* NumericDate (RFC 7519, 2): seconds since 1970, fractions allowed; more than milliseconds is cut off. */
+static enum err read_time(struct json_value number, const char *claim, uint64_t *out_ms, struct error *error)
+{
+    static const uint64_t last_s = 253402300799; /* the end of the year 9999 */
+    struct str fraction = number.raw;
+    uint64_t seconds, ms = 0;
+    if (!number.type)
+        return ERR_NONE;
+    struct str whole = str_split(&fraction, '.');
+    if (!str_to_u64(whole, &seconds))
+        return refuse(error, claim, "is not a time in seconds since 1970 (no sign, no exponent)");
+    if (seconds > last_s)
+        return refuse(error, claim, "is after the year 9999; times are in seconds, not milliseconds");
+    for (size_t i = 0; fraction.ptr && i < fraction.len; i++)
+        if (fraction.ptr[i] < '0' || fraction.ptr[i] > '9')
+            return refuse(error, claim, "is not a time in seconds since 1970 (no sign, no exponent)");
+    for (size_t i = 0, unit = 100; fraction.ptr && i < fraction.len && i < 3; i++, unit /= 10)
+        ms += (uint64_t)(fraction.ptr[i] - '0') * unit;
+    ms += seconds * 1000;
+    *out_ms = ms ? ms : 1; /* 0 stands for "absent", and a token that ended in 1970 must not live for ever */
+    return ERR_NONE;
+}
+
+static enum err read_limit(struct json_value number, const char *claim, uint64_t *out, struct error *error)
+{
+    if (number.type && (!json_u64(number, out) || *out == 0))
+        return refuse(error, claim, "must be a whole number from 1");
+    return ERR_NONE;
+}
+
+static enum err read_allow(struct json_value words, unsigned *out, struct error *error)
+{
+    struct json_cursor at = json_walk(words);
+    struct str key;
+    struct json_value word;
+    *out = 0;
+    while (json_next(&at, &key, &word)) {
+        struct str text = word.type == JSON_STRING ? str_from(word.raw.ptr + 1, word.raw.len - 2) : STR("");
+        unsigned allow = allow_from_word(text);
+        if (!allow)
+            return refuse(error, "channels", "may allow only subscribe, publish, presence, history");
+        *out |= allow;
+    }
+    return ERR_NONE;
+}
+
+static enum err read_grant(struct claims_body *body, struct json_value item, struct grant *out, struct error *error)
+{
+    struct json_value match = item, allow = {0};
+    struct error cause;
+    out->allow = ALLOW_ALL;
+    if (item.type == JSON_OBJECT) {
+        const struct json_field fields[] = {{"match", JSON_STRING, true, &match}, {"allow", JSON_ARRAY, false, &allow}};
+        if (json_bind(item, "", fields, 2, &cause) != ERR_NONE)
+            return error_set(error, ERR_UNAUTHORIZED, "the claim channels: %s", cause.text);
+    } else if (item.type != JSON_STRING) {
+        return refuse(error, "channels", "must hold patterns or {\"match\":..,\"allow\":[..]}");
+    }
+    enum err err = read_text(body, match, "channels", CHANNEL_NAME_MAX, &out->match, error);
+    if (!err && pattern_check(out->match, &cause) != ERR_NONE)
+        err = error_set(error, ERR_UNAUTHORIZED, "the claim channels: %s", cause.text);
+    if (!err && allow.type)
+        err = read_allow(allow, &out->allow, error);
+    return err;
+}
+
+static enum err read_grants(struct claims_body *body, struct json_value channels, struct error *error)
+{
+    struct claims *claims = &body->claims;
+    size_t count = 0;
+    struct str key;
+    struct json_value item;
+    struct json_cursor at = json_walk(channels);
+    while (json_next(&at, &key, &item))
+        count++;
+    if (count == 0)
+        return ERR_NONE;
+    claims->grants = xcalloc(count, sizeof *claims->grants);
+    at = json_walk(channels);
+    while (json_next(&at, &key, &item)) {
+        enum err err = read_grant(body, item, &claims->grants[claims->grant_count], error);
+        if (err)
+            return err;
+        claims->grant_count++;
+    }
+    return ERR_NONE;
+}
+
+static enum err read_claims(struct claims_body *body, struct error *error)
+{
+    struct claims *claims = &body->claims;
+    struct json_value sub = {0}, jti = {0}, iss = {0}, scope = {0}, exp = {0}, nbf = {0}, iat = {0}, channels = {0},
+                      session_limit = {0}, rate_limit = {0}, aud = {0};
+    const struct json_field fields[] = {
+        {"sub", JSON_STRING, true, &sub},
+        {"jti", JSON_STRING, false, &jti},
+        {"iss", JSON_STRING, false, &iss},
+        {"aud", JSON_STRING | JSON_ARRAY, false, &aud},
+        {"scope", JSON_STRING, false, &scope},
+        {"exp", JSON_NUMBER, false, &exp},
+        {"nbf", JSON_NUMBER, false, &nbf},
+        {"iat", JSON_NUMBER, false, &iat},
+        {"channels", JSON_ARRAY, false, &channels},
+        {"session_limit", JSON_NUMBER, false, &session_limit},
+        {"rate_limit", JSON_NUMBER, false, &rate_limit},
+    };
+    struct error cause;
+    if (json_bind(claims->payload, "", fields, sizeof fields / sizeof fields[0], &cause) != ERR_NONE ||
+        members_are_unique(claims->payload, &cause) != ERR_NONE)
+        return error_set(error, ERR_UNAUTHORIZED, "the token's claims: %s", cause.text);
+    enum err err = read_text(body, sub, "sub", SUB_MAX, &claims->sub, error);
+    if (!err && claims->sub.len == 0)
+        err = refuse(error, "sub", "is empty");
+    if (!err)
+        err = read_text(body, jti, "jti", SUB_MAX, &claims->jti, error);
+    if (!err)
+        err = read_text(body, iss, "iss", SIZE_MAX, &claims->iss, error);
+    if (!err)
+        err = read_text(body, scope, "scope", SIZE_MAX, &claims->scope, error);
+    if (!err)
+        err = read_time(exp, "exp", &claims->exp_ms, error);
+    if (!err)
+        err = read_time(nbf, "nbf", &claims->nbf_ms, error);
+    if (!err)
+        err = read_time(iat, "iat", &claims->iat_ms, error);
+    if (!err)
+        err = read_limit(session_limit, "session_limit", &claims->session_limit, error);
+    if (!err)
+        err = read_limit(rate_limit, "rate_limit", &claims->rate_limit, error);
+    return err ? err : read_grants(body, channels, error);
+}
+
+enum err claims_parse(struct str payload, struct claims **out, struct error *error)
+{
+    struct error cause;
+    struct claims_body *body = xmalloc(sizeof *body + payload.len);
+    *body = (struct claims_body){.claims = {.refs = 1}};
+    if (payload.len)
+        memcpy(body->payload, payload.ptr, payload.len);
+    enum err err = ERR_NONE;
+    if (json_check(str_from(body->payload, payload.len), NULL, &body->claims.payload, &cause) != ERR_NONE)
+        err = error_set(error, ERR_UNAUTHORIZED, "the token's claims: %s", cause.text);
+    if (!err && memchr(payload.ptr, '\\', payload.len))
+        buf_reserve(&body->texts, payload.len);
+    if (!err)
+        err = read_claims(body, error);
+    if (err)
+        claims_unref(&body->claims);
+    else
+        *out = &body->claims;
+    return err;
+}
+
+struct claims *claims_ref(struct claims *claims)
+{
+    claims->refs++;
+    return claims;
+}
+
+void claims_unref(struct claims *claims)
+{
+    if (!claims || --claims->refs > 0)
+        return;
+    struct claims_body *body = body_of(claims);
+    buf_fini(&body->texts);
+    free(claims->grants);
+    free(body);
+}
+
+bool claims_text(const struct claims *claims, struct str name, struct str *out)
+{
+    int64_t below;
+    uint64_t above;
+    struct json_value value = json_member(claims->payload, name);
+    if (value.type == JSON_NUMBER && (json_i64(value, &below) || json_u64(value, &above))) {
+        *out = value.raw;
+        return true;
+    }
+    if (value.type != JSON_STRING || memchr(value.raw.ptr, '\\', value.raw.len))
+        return false;
+    *out = str_from(value.raw.ptr + 1, value.raw.len - 2);
+    return true;
+}
+
+bool claims_has_scope(const struct claims *claims, struct str scope)
+{
+    struct str rest = claims->scope;
+    while (scope.len > 0 && rest.ptr && rest.len > 0)
+        if (str_eq(str_split(&rest, ' '), scope))
+            return true;
+    return false;
+}

@@ -1,0 +1,137 @@
+/* jws.c - see jws.h. */
+#include "common/token/jws.h"
+
+#include <jwt.h>
+
+#include "common/token/base64url.h"
+#include "common/token/members.h"
+
+enum { HEADER_MAX = 2048, KID_MAX = 255 };
+
+static enum err decode_part(struct str text, const char *name, struct buf *bytes, struct str *out, struct error *error)
+{
+    size_t from = bytes->len;
+    if (!base64url_decode(text, bytes))
+        return error_set(error, ERR_UNAUTHORIZED, "the token's %s is not base64url (RFC 4648 section 5, no padding)",
+                         name);
+    *out = str_from(bytes->ptr + from, bytes->len - from);
+    return ERR_NONE;
+}
+
+enum err jws_split(struct str token, struct jws *out, struct error *error)
+{
+    struct str rest = token;
+    struct str header = str_split(&rest, '.');
+    struct str payload = rest.ptr ? str_split(&rest, '.') : STR("");
+    if (!rest.ptr || (rest.len && memchr(rest.ptr, '.', rest.len)))
+        return error_set(error, ERR_UNAUTHORIZED, "a token has three parts joined by two dots");
+    out->signed_text = str_from(token.ptr, header.len + 1 + payload.len);
+    /* What is decoded never outgrows this, so the slices stay where they are. */
+    buf_reserve(&out->bytes, token.len + 12);
+    enum err err = decode_part(header, "header", &out->bytes, &out->header, error);
+    if (!err)
+        err = decode_part(payload, "payload", &out->bytes, &out->payload, error);
+    if (!err)
+        err = decode_part(rest, "signature", &out->bytes, &out->signature, error);
+    return err;
+}
+
+void jws_fini(struct jws *jws)
+{
+    buf_fini(&jws->bytes);
+    *jws = (struct jws){0};
+}
+
+void jws_header_fini(struct jws_header *header)
+{
+    buf_fini(&header->owned);
+    *header = (struct jws_header){0};
+}
+
+static bool same_text(const char *theirs, struct str ours)
+{
+    return theirs ? str_eq_cstr(ours, theirs) : ours.len == 0;
+}
+
+/* A second, independent reading. libjwt decides nothing, but a header on which two readers differ is an attack or a
+ * mistake. It gets an empty payload: what libjwt thinks of the claims does not matter, and costs time. It refuses
+ * headers whose alg or typ it does not know (1.10.2: PS and EdDSA; "at+jwt"), so those it is not asked about. */
+static bool libjwt_agrees(struct str encoded_header, const struct jws_header *header)
+{
+    jwt_t *jwt = NULL;
+    struct buf token = {0};
+    buf_reserve(&token, encoded_header.len + 8);
+    buf_append(&token, encoded_header);
+    buf_append_lit(&token, ".e30."); /* {} and no signature: without a key none is looked at */
+    bool agrees = jwt_decode(&jwt, buf_cstr(&token), NULL, 0) == 0 &&
+                  same_text(jwt_get_header(jwt, "alg"), str_from_cstr(header->algorithm->name)) &&
+                  same_text(jwt_get_header(jwt, "kid"), header->kid);
+    jwt_free(jwt);
+    buf_fini(&token);
+    return agrees;
+}
+
+static enum err read_typ(struct json_value typ, bool *out_is_jwt, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    struct str text = typ.type ? str_from(typ.raw.ptr + 1, typ.raw.len - 2) : STR("JWT");
+    *out_is_jwt = str_eq_nocase(text, STR("JWT"));
+    if (!*out_is_jwt && !str_eq_nocase(text, STR("at+jwt"))) /* RFC 9068 */
+        return error_set(error, ERR_UNAUTHORIZED, "the token's header has typ %s; \"JWT\" or \"at+jwt\" is expected",
+                         error_quote(text, quoted));
+    return ERR_NONE;
+}
+
+static enum err read_kid(struct json_value kid, struct jws_header *out, struct error *error)
+{
+    if (!kid.type)
+        return ERR_NONE;
+    if (!json_text(kid, &out->owned, &out->kid) || out->kid.len == 0 || out->kid.len > KID_MAX)
+        return error_set(error, ERR_UNAUTHORIZED, "the token's kid must be a text of 1 to %d bytes without NUL",
+                         KID_MAX);
+    return ERR_NONE;
+}
+
+static enum err read_algorithm(struct json_value alg, const struct algorithm **out, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    struct str name = str_from(alg.raw.ptr + 1, alg.raw.len - 2);
+    *out = algorithm_by_name(name);
+    if (*out)
+        return ERR_NONE;
+    if (str_eq_nocase(name, STR("none")))
+        return error_set(error, ERR_UNAUTHORIZED, "the token is not signed (alg none), which is never accepted");
+    return error_set(error, ERR_UNAUTHORIZED, "the token's alg %s is not a known algorithm", error_quote(name, quoted));
+}
+
+enum err jws_read_header(const struct jws *jws, struct jws_header *out, struct error *error)
+{
+    struct json_value top, alg = {0}, kid = {0}, typ = {0}, crit = {0};
+    const struct json_field fields[] = {
+        {"alg", JSON_STRING, true, &alg},
+        {"kid", JSON_STRING, false, &kid},
+        {"typ", JSON_STRING, false, &typ},
+        {"crit", JSON_ANY, false, &crit},
+    };
+    struct error cause;
+    bool is_jwt;
+    if (jws->header.len > HEADER_MAX)
+        return error_set(error, ERR_UNAUTHORIZED, "the token's header is over %d bytes", HEADER_MAX);
+    if (json_check(jws->header, NULL, &top, &cause) != ERR_NONE ||
+        json_bind(top, "", fields, sizeof fields / sizeof fields[0], &cause) != ERR_NONE ||
+        members_are_unique(top, &cause) != ERR_NONE)
+        return error_set(error, ERR_UNAUTHORIZED, "the token's header: %s", cause.text);
+    if (crit.type)
+        return error_set(error, ERR_UNAUTHORIZED,
+                         "the token's header has crit: extensions that must be understood are not supported");
+    if (read_algorithm(alg, &out->algorithm, error) != ERR_NONE || read_typ(typ, &is_jwt, error) != ERR_NONE ||
+        read_kid(kid, out, error) != ERR_NONE)
+        return ERR_UNAUTHORIZED;
+    bool known_to_libjwt = is_jwt && jwt_str_alg(out->algorithm->name) != JWT_ALG_INVAL && !out->algorithm->pss;
+    struct str encoded =
+        str_from(jws->signed_text.ptr, (size_t)((const char *)memchr(jws->signed_text.ptr, '.', jws->signed_text.len) -
+                                                jws->signed_text.ptr));
+    if (known_to_libjwt && !libjwt_agrees(encoded, out))
+        return error_set(error, ERR_UNAUTHORIZED, "the token's header is read differently by two readers");
+    return ERR_NONE;
+}

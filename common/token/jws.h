@@ -1,0 +1,34 @@
+/* jws.h - the outer form of a signed token (RFC 7515 section 7.1, compact): three base64url parts and a header. Nothing
+ * here is verified yet; whoever uses it must check the signature before believing a word. Pure; any thread. */
+#ifndef CARILLON_TOKEN_JWS_H
+#define CARILLON_TOKEN_JWS_H
+
+#include "common/base/error.h"
+#include "common/json/json.h"
+#include "common/token/algorithm.h"
+
+/* Zeroed to begin with; all slices point into bytes, except signed_text, which points into the token. */
+struct jws {
+    struct buf bytes;     /* the decoded parts, one after the other */
+    struct str header;    /* JSON text, not checked yet */
+    struct str payload;   /* not checked at all */
+    struct str signature; /* may be empty here */
+    struct str signed_text;
+};
+
+struct jws_header {
+    const struct algorithm *algorithm;
+    struct str kid;   /* empty if absent */
+    struct buf owned; /* holds kid when it was written with escapes */
+};
+
+/* Cuts and decodes. The error says which part is wrong. jws_fini in any case. */
+enum err jws_split(struct str token, struct jws *out, struct error *error);
+void jws_fini(struct jws *jws);
+
+/* Reads the header strictly: alg known, typ absent or "JWT" or "at+jwt", no crit, no member twice. libjwt, where it
+ * knows the algorithm, must read the same alg and kid. out is zeroed to begin with; jws_header_fini in any case. */
+enum err jws_read_header(const struct jws *jws, struct jws_header *out, struct error *error);
+void jws_header_fini(struct jws_header *header);
+
+#endif

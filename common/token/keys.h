@@ -1,0 +1,46 @@
+/* keys.h - the keys that tokens are verified with (and, with private keys, signed). Built by one thread, then
+ * immutable: several workers may hold references and verify at once; a reload builds a new keyset. Errors name the
+ * source and what to do, never key bytes. Key bytes are wiped when the last reference goes. */
+#ifndef CARILLON_TOKEN_KEYS_H
+#define CARILLON_TOKEN_KEYS_H
+
+#include "common/base/error.h"
+#include "common/json/json.h"
+
+enum {
+    TOKEN_SECRET_MIN = 32,     /* bytes, RFC 7518 section 3.2 for HS256 */
+    TOKEN_RSA_MIN_BITS = 2048, /* RFC 7518 section 3.3 */
+    TOKEN_RSA_MAX_BITS = 8192, /* beyond it a verification costs too much to offer to strangers */
+};
+
+struct token_keys;
+
+/* Empty, with one reference. */
+struct token_keys *token_keys_create(void);
+struct token_keys *token_keys_ref(struct token_keys *keys);
+void token_keys_unref(struct token_keys *keys);
+size_t token_keys_count(const struct token_keys *keys);
+
+/* All that follows adds to a keyset that is not shared yet, or leaves it as it was and fails with ERR_INVALID_REQUEST.
+ * source is the file or option, for messages. kid may be empty. algorithms is a set of enum algorithm_bit that the key
+ * is bound to; 0 infers it from the kind of the key (an RSA key: RS and PS; a secret: HS). */
+
+/* The bytes themselves are the HMAC secret: at least TOKEN_SECRET_MIN of them. */
+enum err token_keys_add_secret(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
+                               struct str secret, struct error *error);
+
+/* One public key, private key without passphrase, or certificate (the first counts). */
+enum err token_keys_add_pem(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
+                            struct str pem, struct error *error);
+
+/* A JWK or a JWK set (RFC 7517): RSA, EC P-256 and P-384, OKP Ed25519, oct. A set's members that are not for
+ * signatures, or of a kind not known here, are passed over; a bad key among the others fails. kid and algorithms apply
+ * to a single key only, and must not contradict it. */
+enum err token_keys_add_jwk(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
+                            struct str json, struct error *error);
+
+/* A key file: PEM, or JWK(S) if it begins with '{'. */
+enum err token_keys_add_file_text(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
+                                  struct str text, struct error *error);
+
+#endif

@@ -1,0 +1,12 @@
+/* members.h - for the JSON inside tokens: no member of an object may come twice, whatever its name, also when one of
+ * the two is written with escapes. Two readers could otherwise see two different tokens (RFC 7519 section 4). Pure. */
+#ifndef CARILLON_TOKEN_MEMBERS_H
+#define CARILLON_TOKEN_MEMBERS_H
+
+#include "common/base/error.h"
+#include "common/json/json.h"
+
+/* object has passed json_check. ERR_INVALID_REQUEST names the member. */
+enum err members_are_unique(struct json_value object, struct error *error);
+
+#endif

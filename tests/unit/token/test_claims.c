@@ -1,0 +1,178 @@
+/* test_claims.c - what a payload may say, and what is read from it. */
+#include "common/protocol/channel.h"
+#include "common/token/claims.h"
+#include "tests/support/unit.h"
+
+static struct claims *parse(const char *payload)
+{
+    struct claims *claims = NULL;
+    struct error error = {0};
+    if (claims_parse(str_from_cstr(payload), &claims, &error) != ERR_NONE)
+        fail_msg("%s: %s", payload, error.text);
+    return claims;
+}
+
+static void assert_refused(const char *payload, const char *why)
+{
+    struct claims *claims = NULL;
+    struct error error = {0};
+    enum err err = claims_parse(str_from_cstr(payload), &claims, &error);
+    if (err != ERR_UNAUTHORIZED || error.code != err || !strstr(error.text, why))
+        fail_msg("%.80s: expected \"%s\" in \"%s\"", payload, why, error.text);
+    assert_null(claims);
+}
+
+static void test_everything(void **state)
+{
+    struct claims *claims = parse(
+        " {\"sub\":\"us\\u0065r\",\"jti\":\"j\",\"iss\":\"https:\\/\\/id\",\"scope\":\"a b\",\"exp\":5,\"nbf\":1.5,"
+        "\"iat\":1.0009,\"session_limit\":3,\"rate_limit\":60,\"aud\":\"x\",\"channels\":[\"a:*\",{\"match\":\"b\","
+        "\"allow\":[\"subscribe\",\"history\"]},{\"match\":\"c\"},{\"match\":\"d\",\"allow\":[]}]} ");
+    assert_str(claims->sub, "user");
+    assert_str(claims->jti, "j");
+    assert_str(claims->iss, "https://id");
+    assert_str(claims->scope, "a b");
+    assert_int_equal(claims->exp_ms, 5000);
+    assert_int_equal(claims->nbf_ms, 1500);
+    assert_int_equal(claims->iat_ms, 1000);
+    assert_int_equal(claims->session_limit, 3);
+    assert_int_equal(claims->rate_limit, 60);
+    assert_int_equal(claims->grant_count, 4);
+    assert_str(claims->grants[0].match, "a:*");
+    assert_int_equal(claims->grants[0].allow, ALLOW_ALL);
+    assert_str(claims->grants[1].match, "b");
+    assert_int_equal(claims->grants[1].allow, ALLOW_SUBSCRIBE | ALLOW_HISTORY);
+    assert_int_equal(claims->grants[2].allow, ALLOW_ALL);
+    assert_int_equal(claims->grants[3].allow, 0);
+    assert_true(claims_ref(claims) == claims);
+    claims_unref(claims);
+    assert_str(claims->sub, "user");
+    claims_unref(claims);
+}
+
+static void test_little(void **state)
+{
+    struct claims *claims = parse("{\"sub\":\"u\",\"channels\":[]}");
+    assert_int_equal(claims->exp_ms, 0);
+    assert_int_equal(claims->grant_count, 0);
+    assert_int_equal(claims->jti.len + claims->iss.len + claims->scope.len, 0);
+    assert_int_equal(claims->payload.type, JSON_OBJECT);
+    claims_unref(claims);
+}
+
+static void test_sub(void **state)
+{
+    struct buf payload = {0};
+    struct claims *claims;
+    for (size_t len = 254; len <= 257; len++) {
+        buf_clear(&payload);
+        buf_append_lit(&payload, "{\"sub\":\"");
+        for (size_t i = 0; i < len; i++)
+            buf_append_char(&payload, 'x');
+        buf_append_lit(&payload, "\"}");
+        if (len <= 255) {
+            claims = parse(buf_cstr(&payload));
+            assert_int_equal(claims->sub.len, len);
+            claims_unref(claims);
+        } else {
+            assert_refused(buf_cstr(&payload), "at most 255");
+        }
+    }
+    buf_fini(&payload);
+    assert_refused("{}", "sub: is missing");
+    assert_refused("{\"sub\":\"\"}", "sub is empty");
+    assert_refused("{\"sub\":7}", "sub: expected a string");
+    assert_refused("{\"sub\":null}", "sub: expected a string");
+    assert_refused("{\"sub\":[\"u\"]}", "sub: expected a string");
+    assert_refused("{\"sub\":\"a\\u0000b\"}", "sub holds a NUL");
+    assert_refused("{\"sub\":\"\xff\"}", "claims");
+    assert_refused("{\"sub\":\"\\ud800\"}", "claims");
+}
+
+static void test_refusals(void **state)
+{
+    static const struct {
+        const char *payload;
+        const char *why;
+    } cases[] = {
+        {"", "claims"},
+        {"[]", "claims"},
+        {"null", "claims"},
+        {"{\"sub\":\"u\"", "claims"},
+        {"{\"sub\":\"u\"}{}", "claims"},
+        {"{\"sub\":\"u\",\"sub\":\"v\"}", "sub: given twice"},
+        {"{\"sub\":\"u\",\"s\\u0075b\":\"v\"}", "sub: given twice"},
+        {"{\"sub\":\"u\",\"exp\":1,\"exp\":2}", "exp: given twice"},
+        {"{\"sub\":\"u\",\"tenant\":1,\"tenant\":1}", "\"tenant\" is given twice"},
+        {"{\"sub\":\"u\",\"tenant\":1,\"ten\\u0061nt\":2}", "\"tenant\" is given twice"},
+        {"{\"sub\":\"u\",\"iss\":1}", "iss: expected a string"},
+        {"{\"sub\":\"u\",\"jti\":{}}", "jti: expected a string"},
+        {"{\"sub\":\"u\",\"aud\":1}", "aud: expected"},
+        {"{\"sub\":\"u\",\"scope\":[\"a\"]}", "scope: expected a string"},
+        {"{\"sub\":\"u\",\"exp\":\"1\"}", "exp: expected a number"},
+        {"{\"sub\":\"u\",\"nbf\":1e3}", "nbf is not a time"},
+        {"{\"sub\":\"u\",\"iat\":-1}", "iat is not a time"},
+        {"{\"sub\":\"u\",\"exp\":1700000000000}", "milliseconds"},
+        {"{\"sub\":\"u\",\"session_limit\":0}", "session_limit must be"},
+        {"{\"sub\":\"u\",\"session_limit\":1.5}", "session_limit must be"},
+        {"{\"sub\":\"u\",\"rate_limit\":-1}", "rate_limit must be"},
+        {"{\"sub\":\"u\",\"rate_limit\":\"1\"}", "rate_limit: expected a number"},
+        {"{\"sub\":\"u\",\"channels\":\"a\"}", "channels: expected an array"},
+        {"{\"sub\":\"u\",\"channels\":[1]}", "channels must hold patterns"},
+        {"{\"sub\":\"u\",\"channels\":[\"\"]}", "channels"},
+        {"{\"sub\":\"u\",\"channels\":[\"a\",\"{\"]}", "channels"},
+        {"{\"sub\":\"u\",\"channels\":[{}]}", "match: is missing"},
+        {"{\"sub\":\"u\",\"channels\":[{\"match\":\"a\",\"match\":\"b\"}]}", "match: given twice"},
+        {"{\"sub\":\"u\",\"channels\":[{\"match\":\"a\",\"allow\":\"publish\"}]}", "allow: expected an array"},
+        {"{\"sub\":\"u\",\"channels\":[{\"match\":\"a\",\"allow\":[\"all\"]}]}", "may allow only"},
+        {"{\"sub\":\"u\",\"channels\":[{\"match\":\"a\",\"allow\":[1]}]}", "may allow only"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_refused(cases[i].payload, cases[i].why);
+}
+
+static void test_templates(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *text; /* NULL: none */
+    } cases[] = {
+        {"sub", "u"},    {"org", "acme"},   {"number", "12345678901234567890"},
+        {"below", "-7"}, {"real", NULL},    {"bool", NULL},
+        {"list", NULL},  {"escaped", NULL}, {"none", NULL},
+        {"", NULL},
+    };
+    struct claims *claims = parse("{\"sub\":\"u\",\"org\":\"acme\",\"number\":12345678901234567890,\"below\":-7,"
+                                  "\"real\":1.5,\"bool\":true,\"list\":[\"a\"],\"escaped\":\"a\\u002a\"}");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct str text = STR("untouched");
+        bool found = claims_text(claims, str_from_cstr(cases[i].name), &text);
+        assert_int_equal(found, cases[i].text != NULL);
+        assert_str(text, cases[i].text ? cases[i].text : "untouched");
+    }
+    claims_unref(claims);
+}
+
+static void test_scope(void **state)
+{
+    struct claims *claims = parse("{\"sub\":\"u\",\"scope\":\"chat:read  chat:write\"}");
+    assert_true(claims_has_scope(claims, STR("chat:read")));
+    assert_true(claims_has_scope(claims, STR("chat:write")));
+    assert_false(claims_has_scope(claims, STR("chat")));
+    assert_false(claims_has_scope(claims, STR("chat:read chat:write")));
+    assert_false(claims_has_scope(claims, STR("")));
+    claims_unref(claims);
+    claims = parse("{\"sub\":\"u\"}");
+    assert_false(claims_has_scope(claims, STR("")));
+    assert_false(claims_has_scope(claims, STR("a")));
+    claims_unref(claims);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_everything), cmocka_unit_test(test_little),    cmocka_unit_test(test_sub),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_templates), cmocka_unit_test(test_scope),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
