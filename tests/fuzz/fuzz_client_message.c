@@ -1,0 +1,65 @@
+/* fuzz_client_message.c - what a client sends, through all that looks at it before it is let in. */
+#include <stdlib.h>
+
+#include "common/json/json.h"
+#include "common/protocol/channel.h"
+#include "common/protocol/command.h"
+#include "common/protocol/event.h"
+#include "common/protocol/reply.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static void must(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void must_be_one_frame(struct buf *frame)
+{
+    struct json_value value;
+    must(json_check(buf_str(frame), &(struct json_limits){.depth = 64}, &value, NULL) == ERR_NONE);
+    must(value.type == JSON_OBJECT && value.raw.len == frame->len);
+    buf_clear(frame);
+}
+
+static void publish(const struct command *command, struct buf *frame)
+{
+    if (event_check(command->event_type, command->data, true, NULL) != ERR_NONE)
+        return;
+    struct event event = {.channel = command->channel,
+                          .type = command->event_type,
+                          .id = command->event_id,
+                          .offset = 1,
+                          .timestamp = STR("2026-01-15T10:30:00.000Z"),
+                          .data = command->data};
+    event_encode(frame, &event);
+    must_be_one_frame(frame);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+    struct buf scratch = {0}, frame = {0};
+    struct command command;
+    struct error error = {0};
+    enum err err = command_parse(str_from((const char *)bytes, len), &command, &scratch, &error);
+    if (!err && command.channel.len)
+        err = channel_name_check(command.channel, &error);
+    if (!err && command.event_id.len)
+        err = event_id_check(command.event_id, &error);
+    if (err) {
+        must(err == error.code && str_is_utf8(str_from_cstr(error.text)));
+        reply_error(&frame, command.id, err, str_from_cstr(error.text), command.channel);
+        must_be_one_frame(&frame);
+    } else {
+        reply_subscribed(&frame, command.id, command.channel, command.since_epoch, command.since_offset, true);
+        must_be_one_frame(&frame);
+        if (command.type == COMMAND_PUBLISH)
+            publish(&command, &frame);
+    }
+    pattern_matches(command.channel, STR("conversation:conv-123"), NULL, NULL);
+    pattern_matches(STR("*a*{x}:*"), command.channel, NULL, NULL);
+    buf_fini(&frame);
+    buf_fini(&scratch);
+    return 0;
+}

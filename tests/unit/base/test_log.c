@@ -1,0 +1,97 @@
+/* test_log.c - lines cannot be forged by what is logged, in either format, and levels hold. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "tests/support/unit.h"
+
+static int saved_stderr;
+static FILE *caught;
+
+static int set_up(void **state)
+{
+    caught = tmpfile();
+    saved_stderr = dup(STDERR_FILENO);
+    return caught && dup2(fileno(caught), STDERR_FILENO) >= 0 ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    fclose(caught);
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    return 0;
+}
+
+/* What has been written so far, without the time, which stands at skip and is 24 bytes long. */
+static const char *logged_without_time(size_t skip)
+{
+    static char text[4096];
+    rewind(caught);
+    size_t len = fread(text, 1, sizeof text - 1, caught);
+    text[len] = '\0';
+    if (len < skip + 24)
+        return text;
+    memmove(text + skip, text + skip + 24, len - skip - 24 + 1);
+    return text;
+}
+
+static void test_text(void **state)
+{
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    log_info("net", "peer %d said \"a\nb\\\x1b[31m\x7F\"", 7);
+    assert_string_equal(logged_without_time(0), " INFO  net: peer 7 said \"a\\x0ab\\\\x1b[31m\\x7f\"\n");
+}
+
+static void test_json(void **state)
+{
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    log_error("broker", "said \"a\nb\\ caf\xC3\xA9");
+    assert_string_equal(logged_without_time(9), "{\"time\":\"\",\"level\":\"error\",\"module\":\"broker\","
+                                                "\"message\":\"said \\\"a\\u000ab\\\\ caf\xC3\xA9\"}\n");
+}
+
+static void test_ill_formed_text_stays_utf8(void **state)
+{
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    log_warn("net", "x\xFF");
+    const char *text = logged_without_time(9);
+    assert_true(str_is_utf8(str_from_cstr(text)));
+    assert_non_null(strstr(text, "x\\u00ff"));
+}
+
+static void test_levels(void **state)
+{
+    log_configure(LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
+    assert_true(log_enabled(LOG_LEVEL_ERROR) && log_enabled(LOG_LEVEL_WARN));
+    assert_false(log_enabled(LOG_LEVEL_INFO) || log_enabled(LOG_LEVEL_DEBUG));
+    log_info("net", "not seen");
+    log_debug("net", "not seen");
+    log_warn("net", "seen");
+    assert_string_equal(logged_without_time(0), " WARN  net: seen\n");
+}
+
+static void test_long_lines_are_cut(void **state)
+{
+    char text[4000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    log_info("net", "%s", text);
+    size_t len = strlen(logged_without_time(0));
+    assert_true(len > 1000 && len < 2200);
+}
+
+#define LOG_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LOG_TEST(test_text),
+        LOG_TEST(test_json),
+        LOG_TEST(test_ill_formed_text_stays_utf8),
+        LOG_TEST(test_levels),
+        LOG_TEST(test_long_lines_are_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

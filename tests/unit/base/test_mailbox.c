@@ -1,0 +1,219 @@
+/* test_mailbox.c - mail between threads arrives, once, in each poster's order; and the turn's hooks run after it. */
+#include <stdlib.h>
+
+#include "common/base/alloc.h"
+#include "common/base/mailbox.h"
+#include "tests/support/unit.h"
+
+enum { POSTERS = 3, MAILS = 20000 };
+
+struct letter {
+    struct mail mail;
+    int poster;
+    int number;
+};
+
+struct owner {
+    uv_loop_t loop;
+    struct turn turn;
+    struct mailbox mailbox;
+    struct turn_hook hook;
+    int next[POSTERS];
+    int delivered;
+    int expected; /* the loop stops when so many have come */
+    int delivered_when_hook_ran;
+    int hook_runs;
+    bool in_order;
+};
+
+static void post(struct mailbox *mailbox, int poster, int number, void (*deliver)(struct mail *, void *))
+{
+    struct letter *letter = xcalloc(1, sizeof *letter);
+    *letter = (struct letter){.mail.deliver = deliver, .poster = poster, .number = number};
+    mailbox_post(mailbox, &letter->mail);
+}
+
+static void deliver(struct mail *mail, void *mail_owner)
+{
+    struct owner *owner = mail_owner;
+    struct letter *letter = CONTAINER_OF(mail, struct letter, mail);
+    owner->in_order &= letter->number == owner->next[letter->poster]++;
+    if (++owner->delivered == owner->expected)
+        uv_stop(&owner->loop);
+    free(letter);
+}
+
+static void on_hook(struct turn_hook *hook)
+{
+    struct owner *owner = CONTAINER_OF(hook, struct owner, hook);
+    owner->hook_runs++;
+    owner->delivered_when_hook_ran = owner->delivered;
+}
+
+static void open_owner(struct owner *owner)
+{
+    *owner = (struct owner){.in_order = true, .hook.run = on_hook};
+    assert_int_equal(uv_loop_init(&owner->loop), 0);
+    turn_init(&owner->turn, &owner->loop);
+    mailbox_init(&owner->mailbox, &owner->turn, owner);
+    turn_add_hook(&owner->turn, &owner->hook);
+}
+
+static void close_owner(struct owner *owner)
+{
+    turn_remove_hook(&owner->turn, &owner->hook);
+    mailbox_close(&owner->mailbox);
+    turn_close(&owner->turn);
+    uv_run(&owner->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&owner->loop), 0);
+}
+
+struct poster {
+    pthread_t thread;
+    struct mailbox *to;
+    int number;
+};
+
+static void *post_all(void *argument)
+{
+    struct poster *poster = argument;
+    for (int i = 0; i < MAILS; i++)
+        post(poster->to, poster->number, i, deliver);
+    return NULL;
+}
+
+static void test_from_other_threads(void **state)
+{
+    struct owner owner;
+    struct poster posters[POSTERS];
+    open_owner(&owner);
+    for (int i = 0; i < POSTERS; i++) {
+        posters[i] = (struct poster){.to = &owner.mailbox, .number = i};
+        assert_int_equal(pthread_create(&posters[i].thread, NULL, post_all, &posters[i]), 0);
+    }
+    /* The loop sleeps until mail wakes it: a lost wake-up hangs here and fails by the test's time limit. */
+    owner.expected = POSTERS * MAILS;
+    uv_run(&owner.loop, UV_RUN_DEFAULT);
+    for (int i = 0; i < POSTERS; i++)
+        pthread_join(posters[i].thread, NULL);
+    assert_true(owner.in_order);
+    assert_int_equal(owner.delivered, POSTERS * MAILS);
+    assert_int_equal(owner.delivered_when_hook_ran, owner.delivered);
+    close_owner(&owner);
+}
+
+/* Two loops in two threads throw one letter to and fro. Both are bound before either posts. */
+static pthread_barrier_t both_bound;
+
+struct player {
+    struct owner owner;
+    struct player *peer;
+};
+
+static void bounce(struct mail *mail, void *mail_owner)
+{
+    struct owner *owner = mail_owner;
+    struct player *player = CONTAINER_OF(owner, struct player, owner);
+    struct letter *letter = CONTAINER_OF(mail, struct letter, mail);
+    owner->delivered++;
+    int left = letter->number--;
+    if (left > 0)
+        mailbox_post(&player->peer->owner.mailbox, mail);
+    else
+        free(letter);
+    if (left <= 1) /* the last letter for this player */
+        uv_stop(&owner->loop);
+}
+
+static void *play(void *argument)
+{
+    struct player *player = argument;
+    turn_bind(&player->owner.turn);
+    pthread_barrier_wait(&both_bound);
+    uv_run(&player->owner.loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+static void test_between_two_loops(void **state)
+{
+    struct player players[2] = {0};
+    pthread_t threads[2];
+    pthread_barrier_init(&both_bound, NULL, 2);
+    for (int i = 0; i < 2; i++) {
+        open_owner(&players[i].owner);
+        players[i].peer = &players[1 - i];
+    }
+    post(&players[0].owner.mailbox, 0, 2000, bounce);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, play, &players[i]), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(players[0].owner.delivered + players[1].owner.delivered, 2001);
+    for (int i = 0; i < 2; i++) {
+        turn_bind(&players[i].owner.turn);
+        close_owner(&players[i].owner);
+    }
+    pthread_barrier_destroy(&both_bound);
+}
+
+static void post_one_more(struct mail *mail, void *mail_owner)
+{
+    struct owner *owner = mail_owner;
+    struct letter *letter = CONTAINER_OF(mail, struct letter, mail);
+    post(&owner->mailbox, 0, letter->number, deliver);
+    free(letter);
+}
+
+static void test_from_the_owners_thread(void **state)
+{
+    struct owner owner;
+    open_owner(&owner);
+    for (int i = 0; i < 10; i++)
+        post(&owner.mailbox, 0, i, post_one_more);
+    /* One turn, without waiting, delivers all of it, also what delivery posts; then the hook runs. */
+    uv_run(&owner.loop, UV_RUN_NOWAIT);
+    assert_int_equal(owner.delivered, 10);
+    assert_true(owner.in_order);
+    assert_int_equal(owner.hook_runs, 1);
+    assert_int_equal(owner.delivered_when_hook_ran, 10);
+    close_owner(&owner);
+}
+
+static void post_from_hook(struct turn_hook *hook)
+{
+    struct owner *owner = CONTAINER_OF(hook, struct owner, hook);
+    if (owner->hook_runs++ == 0)
+        post(&owner->mailbox, 0, 0, deliver);
+}
+
+static void test_a_hook_may_post(void **state)
+{
+    struct owner owner;
+    open_owner(&owner);
+    owner.hook.run = post_from_hook;
+    uv_run(&owner.loop, UV_RUN_NOWAIT);
+    assert_int_equal(owner.delivered, 1);
+    assert_int_equal(owner.hook_runs, 2); /* what that mail has gathered is flushed in the same turn */
+    close_owner(&owner);
+}
+
+static void test_close_delivers_the_rest(void **state)
+{
+    struct owner owner;
+    open_owner(&owner);
+    post(&owner.mailbox, 0, 0, deliver);
+    post(&owner.mailbox, 0, 1, deliver);
+    close_owner(&owner);
+    assert_int_equal(owner.delivered, 2);
+    assert_true(owner.in_order);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_from_other_threads),      cmocka_unit_test(test_between_two_loops),
+        cmocka_unit_test(test_from_the_owners_thread),  cmocka_unit_test(test_a_hook_may_post),
+        cmocka_unit_test(test_close_delivers_the_rest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
