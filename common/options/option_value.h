@@ -1,0 +1,86 @@
+/* option_value.h - inside the engine: one value of one row, from and to text and JSON, in the struct. */
+#ifndef CARILLON_OPTIONS_OPTION_VALUE_H
+#define CARILLON_OPTIONS_OPTION_VALUE_H
+
+#include "common/json/json.h"
+#include "common/options/options.h"
+
+/* Numbers as text: INT, BYTES and DURATION. False if text is none. */
+bool option_number_parse(enum option_type type, struct str text, uint64_t *out);
+/* In the largest unit that is exact: "64k", "10s". */
+void option_number_append(struct buf *out, enum option_type type, uint64_t value);
+/* "a size from 1k to 16m such as \"64k\"": what the row takes, for messages and the reference. */
+void option_expected(struct buf *out, const struct option_row *row);
+
+/* Where messages about a value point to. A line is found from a position in text. */
+struct option_place {
+    const char *name;   /* file, variable or flag */
+    struct str text;    /* of the file; empty: no lines */
+    const char *folder; /* that relative paths start at; NULL: as they are */
+    const char *path;   /* "channels[2]." before the key; NULL: none */
+    struct buf *messages;
+};
+/* The line of a byte of place->text, from 1. */
+unsigned option_line(const struct option_place *place, const char *at);
+/* Appends "name:line: key: " and the text. key NULL: none; at NULL: no line. */
+void option_complain(const struct option_place *place, const char *at, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Sets the row's member in the struct, freeing what was there. False: complained, and the member is as before. at: what
+ * a complaint points to; NULL if place has no lines. */
+bool option_set_text(const struct option_row *row, struct str text, const char *at, const struct option_place *place,
+                     void *options);
+bool option_set_json(const struct option_row *row, struct json_value value, const struct option_place *place,
+                     void *options);
+/* From the file that <key>_file names. at: where that name stands, for messages. */
+bool option_set_from_file(const struct option_row *row, struct str file_name, const char *at,
+                          const struct option_place *place, void *options);
+bool option_has_file_form(enum option_type type);
+/* The bytes of a file of at most max bytes. */
+enum err option_read_file(const char *path, size_t max, struct buf *out, struct error *error);
+
+/* All rows to their defaults; members are not freed before. Rows without a default become empty. */
+void option_set_defaults(const struct option_table *table, void *options);
+
+/* The members of an object into the rows. False: complained about at least one; the others are set. sources may be
+ * NULL. */
+bool option_set_object(const struct option_table *table, struct json_value object, const struct option_place *place,
+                       void *options, struct option_sources *sources);
+
+/* The value as JSON on one line; masked: secrets as "***". */
+void option_append_json(struct buf *out, const struct option_row *row, const void *options, bool masked);
+
+void option_free(const struct option_row *row, void *options);
+size_t option_member_size(enum option_type type);
+
+static inline void *option_member(const struct option_row *row, void *options)
+{
+    return (char *)options + row->offset;
+}
+
+static inline const void *option_member_const(const struct option_row *row, const void *options)
+{
+    return (const char *)options + row->offset;
+}
+
+/* Any list member: strings, numbers and records start with the same two. Read and written by memcpy, because each has a
+ * pointer type of its own. */
+struct option_list {
+    void *items;
+    size_t count;
+};
+_Static_assert(sizeof(struct option_list) == sizeof(struct option_strings), "lists are laid out alike");
+_Static_assert(sizeof(struct option_list) == sizeof(struct option_numbers), "lists are laid out alike");
+
+/* The group of a key: "limits" of "limits.connections"; empty if it has none. */
+struct str option_group(const char *key);
+/* What comes after the group. */
+const char *option_name(const char *key);
+/* "limits.message_bytes" as a flag without dashes in front, "limits-message-bytes", or as a variable without the
+ * prefix, "LIMITS_MESSAGE_BYTES". */
+void option_flag_name(struct buf *out, const char *key);
+void option_env_name(struct buf *out, const char *key);
+/* The row whose key is nearest to what was meant; NULL if none is near. */
+const struct option_row *option_nearest(const struct option_table *table, struct str key);
+
+#endif

@@ -1,0 +1,158 @@
+/* options.h - the option engine: a table of rows in, a filled struct out, with where each value came from; and help,
+ * reference page, JSON Schema and sample file from the same table. Knows no particular option. Not for several threads
+ * at once on one struct; reads files and nothing else.
+ *
+ * Sources, each over the one before: defaults, presets of the command, a file of JSON with comments (slash-slash and
+ * slash-star; a comma may follow the last item), the environment, flags. A list replaces the list of an earlier source
+ * whole. A key is "group.name" or "name"; the file nests groups, the environment has PREFIX_GROUP_NAME, flags are
+ * --group-name VALUE or --group.name=VALUE. Rows of type SECRET, SECRETS and URL also take <key>_file, a file that has
+ * the value. */
+#ifndef CARILLON_OPTIONS_OPTIONS_H
+#define CARILLON_OPTIONS_OPTIONS_H
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+
+enum option_type {                  /* in the struct          in a file */
+                   OPTION_BOOL,     /* bool                   true */
+                   OPTION_INT,      /* uint64_t               10 */
+                   OPTION_BYTES,    /* uint64_t               "64k" (k, m, g: powers of 1024) or a number */
+                   OPTION_DURATION, /* uint64_t, milliseconds "250ms", "10s", "5m", "1h", "1d"; 0 */
+                   OPTION_STRING,   /* char *, never NULL     "text" */
+                   OPTION_PATH,     /* char *, never NULL     "file", relative to the configuration file's folder */
+                   OPTION_URL,      /* char *, never NULL     "redis://user:password@host"; the password is masked */
+                   OPTION_SECRET,   /* char *, never NULL     "text"; masked */
+                   OPTION_ENUM,     /* int, index of choices  "choice" */
+                   OPTION_STRINGS,  /* struct option_strings  ["one", "two"]; as text also one,two */
+                   OPTION_SECRETS,  /* struct option_strings  the same; masked */
+                   OPTION_NUMBERS,  /* struct option_numbers  {"name": 10} */
+                   OPTION_RECORDS,  /* { struct x *items; size_t count; }  [{...}, {...}] */
+};
+
+struct option_strings {
+    char **items;
+    size_t count;
+};
+
+struct option_number {
+    char *name;
+    uint64_t value;
+};
+
+struct option_numbers {
+    struct option_number *items;
+    size_t count;
+};
+
+/* Is this text a value the option can have? On failure the error says what is wrong with it. */
+typedef enum err option_check(struct str text, struct error *error);
+
+struct option_row {
+    const char *key;
+    const char *default_text; /* as in a flag; NULL: must be given (rows of records) */
+    const char *min;          /* of the number; of the length in bytes for texts; NULL: none */
+    const char *max;
+    const char *text;                  /* one sentence */
+    const char *example;               /* of one record; NULL: none */
+    const char *const *choices;        /* ENUM; also STRINGS: what each may be; ends with NULL */
+    option_check *check;               /* each text of STRING, PATH, URL, STRINGS, each name of NUMBERS; NULL: none */
+    const struct option_table *record; /* RECORDS: its rows */
+    enum option_type type;
+    bool live; /* a reload may change it */
+    size_t offset;
+};
+
+/* Another name for a row. */
+struct option_alias {
+    const char *flag; /* "--redis", or NULL */
+    const char *env;  /* "REDIS_URL", or NULL */
+    const char *key;
+};
+
+enum { OPTIONS_MAX = 128 };
+
+struct option_table {
+    const struct option_row *rows; /* those of a group next to each other */
+    size_t count;                  /* at most OPTIONS_MAX */
+    size_t size;                   /* of the struct */
+    /* Of a whole configuration, not of a record: */
+    const char *program;    /* "carillon" */
+    const char *env_prefix; /* "CARILLON_" */
+    const struct option_alias *aliases;
+    size_t alias_count;
+};
+
+enum option_origin { OPTION_FROM_DEFAULT, OPTION_FROM_PRESET, OPTION_FROM_FILE, OPTION_FROM_ENV, OPTION_FROM_FLAG };
+
+struct option_source {
+    enum option_origin origin;
+    unsigned line; /* in the file */
+    char name[72]; /* the variable or flag */
+};
+
+/* Where the values of one struct came from: one entry a row. */
+struct option_sources {
+    char *file; /* path as given; NULL: no file */
+    struct option_source of[OPTIONS_MAX];
+};
+
+/* A value that a command gives instead of the table's default. */
+struct option_preset {
+    const char *key;
+    const char *text;
+};
+
+/* A flag without a value that the command understands itself. */
+struct option_switch {
+    const char *flag;
+    bool *out;
+};
+
+/* All borrowed. */
+struct options_input {
+    int argc; /* words after the command's name */
+    char *const *argv;
+    char *const *env; /* ends with NULL; NULL: none */
+    const struct option_preset *presets;
+    size_t preset_count;
+    const struct option_switch *switches;
+    size_t switch_count;
+};
+
+/* Fills *out (table->size bytes) and *out_sources. The file is named by --config FILE or <PREFIX>CONFIG. On failure
+ * neither is written, and messages has one line for each thing that is wrong; on success it may have warnings
+ * (variables with our prefix that name no option), a line each. */
+enum err options_load(const struct option_table *table, const struct options_input *input, void *out,
+                      struct option_sources *out_sources, struct buf *messages);
+
+/* The same from the bytes of one file, with no environment and no flags. name is for messages. */
+enum err options_load_text(const struct option_table *table, const char *name, struct str text, void *out,
+                           struct option_sources *out_sources, struct buf *messages);
+
+/* Frees what the struct holds, not the struct. */
+void options_fini(const struct option_table *table, void *options);
+void option_sources_fini(struct option_sources *sources);
+
+/* Where a row's value came from: "default", "carillon.jsonc:12", "CARILLON_PORT", "--port". Returns out. */
+const char *option_source_text(const struct option_table *table, const struct option_sources *sources, const char *key,
+                               char out[512]);
+
+/* Appends the keys of rows that differ and cannot change in a running process, separated by ", ". Returns how many. */
+size_t options_changed(const struct option_table *table, const void *running, const void *fresh, struct buf *out_keys);
+
+/* Exchanges the values of all rows that cannot change in a running process, so that fresh has what still holds. */
+void options_keep(const struct option_table *table, void *running, void *fresh);
+
+/* --- for people ------------------------------------------------------------------------------------------------- */
+
+/* The settings as a file that can be read back, each with its source in a comment, secrets masked. */
+void options_print(const struct option_table *table, const void *options, const struct option_sources *sources,
+                   struct buf *out);
+/* All flags in columns for --help. */
+void options_help(const struct option_table *table, struct buf *out);
+/* The reference page, the JSON Schema (2020-12) of the file, and a file with every option commented out. */
+void options_reference(const struct option_table *table, struct buf *out);
+void options_schema(const struct option_table *table, struct buf *out);
+void options_sample(const struct option_table *table, struct buf *out);
+
+#endif

@@ -1,0 +1,103 @@
+/* options_print.c - the settings with their sources, and the columns of --help. */
+#include <stdio.h>
+
+#include "common/options/option_value.h"
+
+void options_print(const struct option_table *table, const void *options, const struct option_sources *sources,
+                   struct buf *out)
+{
+    struct str group = STR("");
+    buf_append_lit(out, "{\n");
+    for (size_t i = 0; i < table->count; i++) {
+        const struct option_row *row = &table->rows[i];
+        struct str its = option_group(row->key);
+        char source[512];
+        if (group.len > 0 && !str_eq(group, its))
+            buf_append_lit(out, "    },\n");
+        if (its.len > 0 && !str_eq(group, its))
+            buf_appendf(out, "    \"%.*s\": {\n", STR_ARG(its));
+        group = its;
+        buf_appendf(out, "%s\"%s\": ", its.len > 0 ? "        " : "    ", option_name(row->key));
+        option_append_json(out, row, options, true);
+        buf_appendf(out, ", // %s\n", option_source_text(table, sources, row->key, source));
+    }
+    buf_append(out, group.len > 0 ? STR("    },\n}\n") : STR("}\n"));
+}
+
+enum { HELP_WIDTH = 100, HELP_INDENT = 36 };
+
+/* Words from column HELP_INDENT on, broken at HELP_WIDTH; the cursor is at column. */
+static void append_wrapped(struct buf *out, struct str text, size_t column)
+{
+    while (text.ptr) {
+        struct str word = str_split(&text, ' ');
+        if (column + word.len + 1 > HELP_WIDTH) {
+            buf_appendf(out, "\n%*s", HELP_INDENT, "");
+            column = HELP_INDENT;
+        } else if (column > HELP_INDENT) {
+            buf_append_char(out, ' ');
+            column++;
+        }
+        buf_append(out, word);
+        column += word.len;
+    }
+    buf_append_char(out, '\n');
+}
+
+static const char *placeholder(enum option_type type)
+{
+    static const char *const names[] = {
+        [OPTION_BOOL] = "true|false", [OPTION_INT] = "N",        [OPTION_BYTES] = "SIZE",   [OPTION_DURATION] = "TIME",
+        [OPTION_STRING] = "TEXT",     [OPTION_PATH] = "FILE",    [OPTION_URL] = "URL",      [OPTION_SECRET] = "SECRET",
+        [OPTION_ENUM] = "CHOICE",     [OPTION_STRINGS] = "LIST", [OPTION_SECRETS] = "LIST", [OPTION_NUMBERS] = "JSON",
+        [OPTION_RECORDS] = "JSON"};
+    return names[type];
+}
+
+static void help_row(const struct option_row *row, struct buf *out)
+{
+    size_t start = out->len;
+    struct buf text = {0};
+    buf_append_lit(out, "  --");
+    option_flag_name(out, row->key);
+    buf_appendf(out, " %s", placeholder(row->type));
+    size_t column = out->len - start;
+    if (column + 2 > HELP_INDENT) {
+        buf_append_char(out, '\n');
+        column = 0;
+    }
+    buf_appendf(out, "%*s", (int)(HELP_INDENT - column), "");
+    buf_appendf(&text, "%s", row->text);
+    if (row->type == OPTION_ENUM) {
+        buf_append_lit(&text, " Expects ");
+        option_expected(&text, row);
+        buf_append_char(&text, '.');
+    }
+    if (row->default_text && *row->default_text)
+        buf_appendf(&text, " [%s]", row->default_text);
+    append_wrapped(out, buf_str(&text), HELP_INDENT);
+    buf_fini(&text);
+}
+
+void options_help(const struct option_table *table, struct buf *out)
+{
+    struct str group = STR("-");
+    for (size_t i = 0; i < table->count; i++) {
+        struct str its = option_group(table->rows[i].key);
+        if (!str_eq(group, its)) {
+            if (its.len > 0)
+                buf_appendf(out, "\n%.*s\n", STR_ARG(its));
+            else
+                buf_append(out, i == 0 ? STR("general\n") : STR("\ngeneral\n"));
+        }
+        group = its;
+        help_row(&table->rows[i], out);
+    }
+    for (size_t i = 0; i < table->alias_count; i++) {
+        const struct option_alias *alias = &table->aliases[i];
+        buf_appendf(out, "%s%s%s%s is %s", i ? "; " : "\nShort: ", alias->flag ? alias->flag : "",
+                    alias->flag && alias->env ? " and variable " : "", alias->env ? alias->env : "", alias->key);
+    }
+    buf_appendf(out, "%sEvery option is also a variable: limits.connections is %sLIMITS_CONNECTIONS.\n",
+                table->alias_count ? ".\n" : "\n", table->env_prefix);
+}
