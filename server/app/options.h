@@ -1,0 +1,65 @@
+/* options.h - the server's options as a struct, made from the table in options.def. Read and freed by common/options;
+ * what only the server can judge is in options_validate. One owner, one thread; the texts live as long as the struct.
+ */
+#ifndef CARILLON_APP_OPTIONS_H
+#define CARILLON_APP_OPTIONS_H
+
+#include "common/options/options.h"
+
+/* The members that the rows make. Numbers are as they are, sizes in bytes, durations in milliseconds (_ms); texts are
+ * never NULL. */
+#define OPTION_BOOL_MEMBER(member)     bool member;
+#define OPTION_INT_MEMBER(member)      uint64_t member;
+#define OPTION_BYTES_MEMBER(member)    uint64_t member;
+#define OPTION_DURATION_MEMBER(member) uint64_t member;
+#define OPTION_STRING_MEMBER(member)   char *member;
+#define OPTION_PATH_MEMBER(member)     char *member;
+#define OPTION_URL_MEMBER(member)      char *member;
+#define OPTION_SECRET_MEMBER(member)   char *member;
+#define OPTION_ENUM_MEMBER(member)     int member;
+#define OPTION_STRINGS_MEMBER(member)  struct option_strings member;
+#define OPTION_SECRETS_MEMBER(member)  struct option_strings member;
+#define OPTION_NUMBERS_MEMBER(member)  struct option_numbers member;
+
+#define OPTION(key, member, type, default_text, min, max, change, text)                OPTION_##type##_MEMBER(member)
+#define OPTION_CHECKED(key, member, type, check, default_text, min, max, change, text) OPTION_##type##_MEMBER(member)
+#define OPTION_CHOICE(key, member, type, choices, default_text, change, text)          OPTION_##type##_MEMBER(member)
+#define OPTION_RECORDS(key, member, record, default_text, example, change, text)                                       \
+    struct {                                                                                                           \
+        struct record##_options *items;                                                                                \
+        size_t count;                                                                                                  \
+    } member;
+
+struct endpoint_options {
+#include "server/app/options_endpoint.def"
+};
+
+struct channel_options {
+#include "server/app/options_channel.def"
+};
+
+struct token_key_options {
+#include "server/app/options_token_key.def"
+};
+
+struct options {
+#include "server/app/options.def"
+};
+
+#undef OPTION
+#undef OPTION_CHECKED
+#undef OPTION_CHOICE
+#undef OPTION_RECORDS
+
+/* What the ENUM members hold. log_level and log_format hold enum log_level and enum log_format of common/base/log.h. */
+enum proxy_protocol { PROXY_PROTOCOL_OFF, PROXY_PROTOCOL_OPTIONAL, PROXY_PROTOCOL_REQUIRED };
+enum reject_mode { REJECT_AUTO, REJECT_HTTP, REJECT_CLOSE };
+enum channel_require { CHANNEL_REQUIRE_NONE, CHANNEL_REQUIRE_GRANT };
+
+extern const struct option_table options_table;
+
+/* What rows cannot see one by one: entries that contradict each other, close codes that cannot be sent. ERR_NONE:
+ * messages may have warnings, a line each. Otherwise it has at least one line that is an error. */
+enum err options_validate(const struct options *options, const struct option_sources *sources, struct buf *messages);
+
+#endif
