@@ -94,6 +94,9 @@ static struct str next_piece(struct str *rest, char decoded[4])
 
 bool json_key_is(struct str raw_key, struct str name)
 {
+    /* An escape is always longer than what it stands for, so most names are told apart by length alone. */
+    if (raw_key.len < name.len)
+        return false;
     if (raw_key.len == 0 || !memchr(raw_key.ptr, '\\', raw_key.len))
         return str_eq(raw_key, name);
     while (raw_key.len > 0) {

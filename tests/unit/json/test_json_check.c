@@ -192,6 +192,8 @@ static void test_refuses(void **state)
         T("\"\\uD800\\n\""),
         T("\"\\uD800\\u0041\""),
         T("\"\\uD800\\uD800\""),
+        T("\"\\uD800\\uDBFF\""),
+        T("\"\\uDC00\\uDC00\""),
         T("\"\\uDC00\\uD800\""),
         T("\"\\uD800\\uDC0\""),
         T("\"\n\""),
