@@ -1,4 +1,6 @@
 /* test_verify.c - every algorithm both ways, the published examples, and the attacks. */
+#include <pthread.h>
+
 #include "common/token/base64url.h"
 #include "common/token/jws.h"
 #include "common/token/key.h"
@@ -558,6 +560,51 @@ static void test_signature_comes_before_claims(void **state)
     token_keys_unref(keys);
 }
 
+struct shared {
+    struct token_keys *keys; /* own reference of each thread */
+    struct str token;
+    bool good;
+};
+
+static void *verify_often(void *arg)
+{
+    struct shared *shared = arg;
+    struct token_policy policy = token_policy_default();
+    shared->good = true;
+    for (int i = 0; i < 20; i++) {
+        struct claims *claims = NULL;
+        if (token_verify(shared->keys, &policy, shared->token, NOW_MS, &claims, NULL) != REASON_NONE)
+            shared->good = false;
+        claims_unref(claims);
+    }
+    token_keys_unref(shared->keys);
+    return NULL;
+}
+
+static void test_threads_share_a_keyset(void **state)
+{
+    enum { THREADS = 3 };
+    pthread_t threads[THREADS];
+    struct shared shared[THREADS];
+    struct buf token[2] = {{0}, {0}};
+    struct token_keys *keys = keys_of(rsa.private_pem.ptr, "", 0);
+    assert_int_equal(token_keys_add_pem(keys, "ed25519", STR("e"), 0, str_from_cstr(ed25519.private_pem.ptr), NULL),
+                     ERR_NONE);
+    raw_token(&token[0], keys, "PS256", "{\"alg\":\"PS256\"}", PAYLOAD);
+    assert_int_equal(token_issue(keys, ALGORITHM_EDDSA, STR(""), STR(PAYLOAD), &token[1], NULL), ERR_NONE);
+    for (size_t i = 0; i < THREADS; i++) {
+        shared[i] = (struct shared){.keys = token_keys_ref(keys), .token = buf_str(&token[i % 2])};
+        assert_int_equal(pthread_create(&threads[i], NULL, verify_often, &shared[i]), 0);
+    }
+    token_keys_unref(keys);
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(shared[i].good);
+    }
+    buf_fini(&token[0]);
+    buf_fini(&token[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -576,6 +623,7 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_issuer_and_audience),
         cmocka_unit_test(test_signature_comes_before_claims),
+        cmocka_unit_test(test_threads_share_a_keyset),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);
 }
