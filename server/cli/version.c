@@ -1,0 +1,37 @@
+/* version.c - carillon version: what a bug report should begin with. */
+#include <cjson/cJSON.h>
+#include <getopt.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <uv.h>
+
+#include "server/cli/cli.h"
+
+static const char usage[] = "usage: carillon version\n\n"
+                            "Prints the version of carillon, the versions of the libraries it was built with, and of\n"
+                            "those that can tell, the version it runs with.\n\n"
+                            "example:\n"
+                            "  carillon version\n";
+
+int cli_version(int argc, char **argv)
+{
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
+    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (c != 'h')
+            return cli_help_hint(argv[0]);
+        fputs(usage, stdout);
+        return CLI_OK;
+    }
+    if (optind < argc)
+        return cli_usage(argv[0], "no arguments are expected; found \"%s\"", argv[optind]);
+    /* Only server/net includes libwebsockets, only server/broker hiredis and only common/token libjwt: their versions
+     * come from the build. */
+    printf("carillon %s\n", CARILLON_VERSION);
+    printf("libwebsockets %s\n", LIBWEBSOCKETS_VERSION);
+    printf("libuv %s (running %s)\n", LIBUV_VERSION, uv_version_string());
+    printf("OpenSSL %s (running %s)\n", OPENSSL_BUILD_VERSION, OpenSSL_version(OPENSSL_VERSION_STRING));
+    printf("libjwt %s\n", LIBJWT_VERSION);
+    printf("hiredis %s\n", HIREDIS_VERSION);
+    printf("cJSON %s (running %s)\n", CJSON_BUILD_VERSION, cJSON_Version());
+    return CLI_OK;
+}
