@@ -25,6 +25,7 @@ enum err jws_split(struct str token, struct jws *out, struct error *error)
     struct str payload = rest.ptr ? str_split(&rest, '.') : STR("");
     if (!rest.ptr || (rest.len && memchr(rest.ptr, '.', rest.len)))
         return error_set(error, ERR_UNAUTHORIZED, "a token has three parts joined by two dots");
+    out->encoded_header = header;
     out->signed_text = str_from(token.ptr, header.len + 1 + payload.len);
     /* What is decoded never outgrows this, so the slices stay where they are. */
     buf_reserve(&out->bytes, token.len + 12);
@@ -128,10 +129,7 @@ enum err jws_read_header(const struct jws *jws, struct jws_header *out, struct e
         read_kid(kid, out, error) != ERR_NONE)
         return ERR_UNAUTHORIZED;
     bool known_to_libjwt = is_jwt && jwt_str_alg(out->algorithm->name) != JWT_ALG_INVAL && !out->algorithm->pss;
-    struct str encoded =
-        str_from(jws->signed_text.ptr, (size_t)((const char *)memchr(jws->signed_text.ptr, '.', jws->signed_text.len) -
-                                                jws->signed_text.ptr));
-    if (known_to_libjwt && !libjwt_agrees(encoded, out))
+    if (known_to_libjwt && !libjwt_agrees(jws->encoded_header, out))
         return error_set(error, ERR_UNAUTHORIZED, "the token's header is read differently by two readers");
     return ERR_NONE;
 }

@@ -7,13 +7,14 @@
 #include "common/json/json.h"
 #include "common/token/algorithm.h"
 
-/* Zeroed to begin with; all slices point into bytes, except signed_text, which points into the token. */
+/* Zeroed to begin with; slices point into bytes, or into the token where they say so. */
 struct jws {
-    struct buf bytes;     /* the decoded parts, one after the other */
-    struct str header;    /* JSON text, not checked yet */
-    struct str payload;   /* not checked at all */
-    struct str signature; /* may be empty here */
-    struct str signed_text;
+    struct buf bytes;          /* the decoded parts, one after the other */
+    struct str header;         /* JSON text, not checked yet */
+    struct str payload;        /* not checked at all */
+    struct str signature;      /* may be empty here */
+    struct str encoded_header; /* in the token */
+    struct str signed_text;    /* in the token: header and payload, encoded */
 };
 
 struct jws_header {
