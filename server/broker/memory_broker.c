@@ -1,0 +1,324 @@
+/* memory_broker.c - see memory_broker.h. */
+#include "server/broker/memory_broker.h"
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "server/broker/epoch.h"
+#include "server/broker/memory_ids.h"
+
+/* How long the position outlives the events of a channel that has fallen silent. */
+static const uint64_t longer_us = UINT64_C(24) * 60 * 60 * 1000 * 1000;
+
+/* A channel with subscribers or a position. Owned by memory_broker.channels. */
+struct place {
+    struct list_link idle; /* in memory_broker.idle while nobody is subscribed */
+    bool subscribed;
+    bool answered;             /* sink->subscribed has been called: events may follow */
+    uint64_t serial;           /* of the subscription: an answer for an earlier one is stale */
+    uint64_t forget_us;        /* when an idle position ends; 0: with age never */
+    char epoch[EPOCH_MAX + 1]; /* "": no history so far */
+    uint64_t offset;
+    struct str channel;
+    char bytes[];
+};
+
+struct memory_broker {
+    struct broker broker; /* first */
+    struct memory_broker_config config;
+    char *node_id;
+    struct mailbox mailbox;
+    uv_timer_t closing; /* never started: its end is the moment for closed, out of all callbacks */
+    void (*closed)(void *owner);
+    struct map channels;
+    struct list_link idle; /* unused for longest first */
+    size_t idle_count;
+    uint64_t serials;
+    struct memory_ids ids;
+};
+
+static struct memory_broker *broker_of(struct broker *base)
+{
+    return CONTAINER_OF(base, struct memory_broker, broker);
+}
+
+/* ---- places ---- */
+
+static void make_busy(struct memory_broker *broker, struct place *place)
+{
+    if (!list_is_linked(&place->idle))
+        return;
+    list_remove(&place->idle);
+    broker->idle_count--;
+}
+
+static void forget(struct memory_broker *broker, struct place *place)
+{
+    make_busy(broker, place);
+    map_remove(&broker->channels, place->channel);
+    free(place);
+}
+
+static void make_idle(struct memory_broker *broker, struct place *place)
+{
+    make_busy(broker, place);
+    list_append(&broker->idle, &place->idle);
+    broker->idle_count++;
+}
+
+static struct place *find_or_create(struct memory_broker *broker, struct str channel)
+{
+    struct place *place = map_get(&broker->channels, channel);
+    if (place)
+        return place;
+    place = xcalloc(1, sizeof *place + channel.len);
+    memcpy(place->bytes, channel.ptr, channel.len);
+    place->channel = str_from(place->bytes, channel.len);
+    map_put(&broker->channels, place->channel, place);
+    return place;
+}
+
+static bool is_over(const struct place *place, uint64_t now_us)
+{
+    return place->forget_us && place->forget_us <= now_us;
+}
+
+/* The list is in order of use, not of expiry: a position behind a longer-lived one may stay until it is used again
+ * (then order looks at its own time) or until positions_max pushes it out. */
+static void forget_idle(struct memory_broker *broker, uint64_t now_us)
+{
+    while (broker->idle_count) {
+        struct place *oldest = CONTAINER_OF(broker->idle.next, struct place, idle);
+        if (broker->idle_count <= broker->config.positions_max && !is_over(oldest, now_us))
+            return;
+        forget(broker, oldest);
+    }
+}
+
+/* ---- publish ---- */
+
+/* Gives the publication its place in the channel's history. */
+static void order(struct memory_broker *broker, struct publication *publication, uint64_t now_us)
+{
+    struct place *place = find_or_create(broker, publication->channel);
+    if (!place->epoch[0] || (!place->subscribed && is_over(place, now_us))) {
+        epoch_new(place->epoch);
+        place->offset = 0;
+    }
+    uint64_t ttl_ms = publication->history.ttl_ms;
+    place->forget_us = ttl_ms ? now_us + ttl_ms * 1000 + longer_us : 0;
+    publication->offset = ++place->offset;
+    memcpy(publication->epoch, place->epoch, sizeof place->epoch);
+    if (!place->subscribed)
+        make_idle(broker, place);
+}
+
+static void hand_on(struct memory_broker *broker, const struct publication *publication, uint64_t wall_ms)
+{
+    const struct place *place = map_get(&broker->channels, publication->channel);
+    char timestamp[CLOCK_RFC3339_LEN + 1];
+    if (!place || !place->answered)
+        return;
+    clock_format(wall_ms, timestamp);
+    struct event event = {
+        .channel = publication->channel,
+        .type = publication->type,
+        .id = str_from_cstr(publication->id),
+        .epoch = str_from_cstr(publication->epoch),
+        .offset = publication->offset,
+        .timestamp = str_from(timestamp, CLOCK_RFC3339_LEN),
+        .data = publication->data,
+    };
+    broker->broker.sink->event(broker->broker.owner, &event);
+}
+
+static void deliver_publication(struct mail *mail, void *owner)
+{
+    struct memory_broker *broker = owner;
+    struct publication *publication = CONTAINER_OF(mail, struct publication, mail);
+    uint64_t now_us = broker->config.now_us();
+    uint64_t wall_ms = broker->config.wall_ms();
+    bool has_id = publication->event_id.len > 0;
+    if (broker->closed) {
+        error_set(&publication->error, ERR_UNAVAILABLE, "this node is stopping; nothing was published");
+    } else if (!has_id || !memory_ids_recall(&broker->ids, publication, now_us)) {
+        uuid_v7(wall_ms, publication->id);
+        if (publication->history.size)
+            order(broker, publication, now_us);
+        if (has_id)
+            memory_ids_remember(&broker->ids, publication, now_us);
+        hand_on(broker, publication, wall_ms);
+        forget_idle(broker, now_us);
+    }
+    broker->broker.sink->published(broker->broker.owner, publication);
+}
+
+static void publish(struct broker *base, struct publication *publication)
+{
+    publication->mail.deliver = deliver_publication;
+    mailbox_post(&broker_of(base)->mailbox, &publication->mail);
+}
+
+/* ---- subscribe ---- */
+
+struct answer {
+    struct mail mail;
+    uint64_t serial;
+    struct str channel;
+    char bytes[];
+};
+
+static void deliver_answer(struct mail *mail, void *owner)
+{
+    struct memory_broker *broker = owner;
+    struct answer *answer = CONTAINER_OF(mail, struct answer, mail);
+    struct place *place = map_get(&broker->channels, answer->channel);
+    if (place && place->subscribed && place->serial == answer->serial) {
+        place->answered = true;
+        bool closing = broker->closed != NULL;
+        broker->broker.sink->subscribed(broker->broker.owner, place->channel, closing ? ERR_UNAVAILABLE : ERR_NONE,
+                                        closing ? STR("this node is stopping") : STR(""), str_from_cstr(place->epoch),
+                                        place->offset);
+    }
+    free(answer);
+}
+
+static void subscribe(struct broker *base, struct str channel)
+{
+    struct memory_broker *broker = broker_of(base);
+    struct place *place = find_or_create(broker, channel);
+    if (!place->subscribed && is_over(place, broker->config.now_us())) {
+        place->epoch[0] = '\0';
+        place->offset = 0;
+    }
+    make_busy(broker, place);
+    metrics_gauge_add(base->metrics, METRIC_BROKER_SUBSCRIPTIONS, 1);
+    place->subscribed = true;
+    place->answered = false;
+    place->serial = ++broker->serials;
+    struct answer *answer = xmalloc(sizeof *answer + channel.len);
+    memcpy(answer->bytes, channel.ptr, channel.len);
+    answer->channel = str_from(answer->bytes, channel.len);
+    answer->serial = place->serial;
+    answer->mail.deliver = deliver_answer;
+    mailbox_post(&broker->mailbox, &answer->mail);
+}
+
+static void unsubscribe(struct broker *base, struct str channel)
+{
+    struct memory_broker *broker = broker_of(base);
+    struct place *place = map_get(&broker->channels, channel);
+    if (!place || !place->subscribed)
+        return;
+    place->subscribed = place->answered = false;
+    metrics_gauge_add(base->metrics, METRIC_BROKER_SUBSCRIPTIONS, -1);
+    if (!place->epoch[0]) {
+        forget(broker, place);
+        return;
+    }
+    make_idle(broker, place);
+    forget_idle(broker, broker->config.now_us());
+}
+
+/* ---- nodes ---- */
+
+struct message_to_self {
+    struct mail mail;
+    struct str bytes;
+    char text[];
+};
+
+static void deliver_control(struct mail *mail, void *owner)
+{
+    struct memory_broker *broker = owner;
+    struct message_to_self *message = CONTAINER_OF(mail, struct message_to_self, mail);
+    broker->broker.sink->control(broker->broker.owner, str_from_cstr(broker->node_id), message->bytes);
+    free(message);
+}
+
+static void control(struct broker *base, struct str to, struct str bytes)
+{
+    struct memory_broker *broker = broker_of(base);
+    if (!str_eq_cstr(to, broker->node_id))
+        return; /* there is no other node */
+    struct message_to_self *message = xmalloc(sizeof *message + bytes.len);
+    memcpy(message->text, bytes.ptr, bytes.len);
+    message->bytes = str_from(message->text, bytes.len);
+    message->mail.deliver = deliver_control;
+    mailbox_post(&broker->mailbox, &message->mail);
+}
+
+static void nodes(struct broker *base, struct buf *out)
+{
+    buf_append(out, str_from_cstr(broker_of(base)->node_id));
+}
+
+static void info(struct broker *base, struct broker_info *out)
+{
+    *out = (struct broker_info){.state = BROKER_UP, .kind = "memory"};
+}
+
+/* ---- life ---- */
+
+static void deliver_state(struct mail *mail, void *owner)
+{
+    struct memory_broker *broker = owner;
+    struct broker_info now;
+    info(&broker->broker, &now);
+    broker->broker.sink->state(broker->broker.owner, &now);
+    free(mail);
+}
+
+static void on_closing(uv_handle_t *closing)
+{
+    struct memory_broker *broker = closing->data;
+    mailbox_close(&broker->mailbox);
+    broker->closed(broker->broker.owner);
+}
+
+static void begin_close(struct broker *base, void (*closed)(void *owner))
+{
+    struct memory_broker *broker = broker_of(base);
+    broker->closed = closed;
+    uv_close((uv_handle_t *)&broker->closing, on_closing);
+}
+
+static void destroy(struct broker *base)
+{
+    struct memory_broker *broker = broker_of(base);
+    size_t cursor = 0;
+    for (struct place *place; (place = map_next(&broker->channels, &cursor));)
+        free(place);
+    map_fini(&broker->channels);
+    memory_ids_fini(&broker->ids);
+    free(broker->node_id);
+    free(broker);
+}
+
+static const struct broker_ops ops = {
+    .publish = publish,
+    .subscribe = subscribe,
+    .unsubscribe = unsubscribe,
+    .control = control,
+    .nodes = nodes,
+    .info = info,
+    .close = begin_close,
+    .destroy = destroy,
+};
+
+struct broker *memory_broker_create(const struct memory_broker_config *config, const struct broker_sink *sink,
+                                    void *owner, struct metrics *metrics)
+{
+    struct memory_broker *broker = xcalloc(1, sizeof *broker);
+    broker->broker = (struct broker){.ops = &ops, .sink = sink, .owner = owner, .metrics = metrics};
+    broker->config = *config;
+    broker->node_id = str_dup(config->node_id);
+    list_init(&broker->idle);
+    memory_ids_init(&broker->ids, config->idempotency_window_ms * 1000, config->ids_max);
+    mailbox_init(&broker->mailbox, config->turn, broker);
+    uv_timer_init(config->turn->wake.loop, &broker->closing);
+    broker->closing.data = broker;
+    struct mail *up = xcalloc(1, sizeof *up); /* it is up from the start, but says so like everything: later */
+    up->deliver = deliver_state;
+    mailbox_post(&broker->mailbox, up);
+    return &broker->broker;
+}

@@ -1,0 +1,44 @@
+/* redis_broker.h - the broker of several nodes: Redis orders and stores events by scripts, and carries them over
+ * pub/sub (docs/protocol.md, "Redis layout"). Two connections: one for commands, one that subscribes. It comes up, and
+ * back, by itself.
+ *
+ * What can be relied on, beyond broker.h:
+ * - A publication is acknowledged after Redis has run the script. When the connection is lost between, the answer is
+ *   ERR_UNAVAILABLE and says that the outcome is unknown; with an event_id a retry is safe. While the broker is not
+ *   up, publications are refused at once, with retry_after_ms.
+ * - Events of a channel come in the order of Redis; subscribed comes before the first, and no event above the
+ *   offset it names is lost while the connection lives. When it is made again, channels are subscribed again
+ *   without another call of subscribed.
+ * - When subscribed reports an error, the channel is not subscribed, and may be asked for again.
+ * - Operations are called from mail and from loop callbacks, not from hooks of the turn.
+ * - A message on a live channel that is not an event is counted and dropped. */
+#ifndef CARILLON_BROKER_REDIS_BROKER_H
+#define CARILLON_BROKER_REDIS_BROKER_H
+
+#include "common/base/mailbox.h"
+#include "server/broker/broker.h"
+
+/* Texts are copied. */
+struct redis_broker_config {
+    struct turn *turn; /* borrowed; outlives the broker */
+    struct str url;
+    struct str prefix;  /* of all keys: 1 to 64 bytes of A-Z a-z 0-9 . _ - : */
+    struct str node_id; /* unique: 1 to 64 bytes of A-Z a-z 0-9 . _ - */
+    uint64_t connect_timeout_ms;
+    uint64_t command_timeout_ms; /* for each answer, and for the canary's way round */
+    uint64_t retry_max_ms;       /* longest pause between attempts to connect; the first ones are about 100 ms */
+    uint64_t
+        canary_interval_ms; /* how often the way through Redis is tried; silent nodes are forgotten after 3 times */
+    uint64_t idempotency_window_ms;
+    unsigned keepalive_s; /* TCP keepalive; 0: off */
+    size_t pending_max;   /* publications unanswered by Redis before more are refused */
+    size_t pending_bytes_max;
+    bool custom_events;     /* for events that backends publish directly: types other than the built-in ones */
+    size_t event_bytes_max; /* largest message taken from a live channel */
+};
+
+/* Starts to connect. NULL if url, prefix or node_id is malformed; the error names which. */
+struct broker *redis_broker_create(const struct redis_broker_config *config, const struct broker_sink *sink,
+                                   void *owner, struct metrics *metrics, struct error *error);
+
+#endif

@@ -1,0 +1,396 @@
+/* redis_connection.c - see redis_connection.h. */
+#include "server/broker/redis_connection.h"
+
+#include <assert.h>
+#include <hiredis/hiredis.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "common/base/alloc.h"
+
+/* hiredis moves the rest of its buffer to the front for every kilobyte it has parsed: small helpings keep that cheap.
+ */
+enum { FEED_BYTES = 8192 };
+
+static void finish_close(struct redis_connection *connection);
+
+static uint64_t loop_now_ms(const struct redis_connection *connection)
+{
+    return uv_now(connection->turn->wake.loop);
+}
+
+/* ---- answers due ---- */
+
+static void expect(struct redis_connection *connection, redis_answered *done, void *argument)
+{
+    if (connection->expected_count == connection->expected_cap) {
+        size_t cap = connection->expected_cap ? connection->expected_cap * 2 : 64;
+        struct redis_expected *ring = xcalloc(cap, sizeof *ring);
+        for (size_t i = 0; i < connection->expected_count; i++)
+            ring[i] = connection->expected[(connection->expected_first + i) & (connection->expected_cap - 1)];
+        free(connection->expected);
+        connection->expected = ring;
+        connection->expected_cap = cap;
+        connection->expected_first = 0;
+    }
+    size_t at = (connection->expected_first + connection->expected_count++) & (connection->expected_cap - 1);
+    connection->expected[at] = (struct redis_expected){done, argument, loop_now_ms(connection)};
+}
+
+static struct redis_expected take_expected(struct redis_connection *connection)
+{
+    struct redis_expected first = connection->expected[connection->expected_first];
+    connection->expected_first = (connection->expected_first + 1) & (connection->expected_cap - 1);
+    connection->expected_count--;
+    return first;
+}
+
+/* ---- writing ---- */
+
+static void on_written(uv_write_t *request, int status);
+
+static void flush(struct redis_connection *connection)
+{
+    if (connection->state < REDIS_LOGIN || connection->state == REDIS_CLOSING || connection->write_busy ||
+        connection->out.len == 0)
+        return;
+    uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
+    uv_buf_t bytes = uv_buf_init(connection->out.ptr, (unsigned)connection->out.len);
+    int wrote = uv_try_write(stream, &bytes, 1);
+    if (wrote < 0 && wrote != UV_EAGAIN) {
+        connection->out.len = 0;
+        redis_connection_drop(connection, "writing failed: %s", uv_strerror(wrote));
+        return;
+    }
+    if (wrote > 0 && (size_t)wrote == connection->out.len) {
+        buf_clear(&connection->out);
+        return;
+    }
+    struct buf spare = connection->writing;
+    connection->writing = connection->out;
+    connection->out = spare;
+    buf_clear(&connection->out);
+    size_t skip = wrote > 0 ? (size_t)wrote : 0;
+    bytes = uv_buf_init(connection->writing.ptr + skip, (unsigned)(connection->writing.len - skip));
+    connection->write_busy = uv_write(&connection->write, stream, &bytes, 1, on_written) == 0;
+    if (!connection->write_busy)
+        redis_connection_drop(connection, "writing failed");
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct redis_connection *connection = request->data;
+    connection->write_busy = false;
+    buf_clear(&connection->writing);
+    if (status < 0)
+        redis_connection_drop(connection, "writing failed: %s", uv_strerror(status));
+    else
+        flush(connection);
+}
+
+static void run_hook(struct turn_hook *hook)
+{
+    flush(CONTAINER_OF(hook, struct redis_connection, hook));
+}
+
+void redis_connection_send(struct redis_connection *connection, size_t argc, const struct str *argv,
+                           redis_answered *done, void *argument)
+{
+    assert(connection->state != REDIS_IDLE);
+    if (done)
+        expect(connection, done, argument);
+    if (connection->state == REDIS_CLOSING)
+        return; /* answered with NULL when the connection has closed */
+    struct buf *out = &connection->out;
+    buf_append_char(out, '*');
+    buf_append_u64(out, argc);
+    for (size_t i = 0; i < argc; i++) {
+        buf_append_lit(out, "\r\n$");
+        buf_append_u64(out, argv[i].len);
+        buf_append_lit(out, "\r\n");
+        buf_append(out, argv[i]);
+    }
+    buf_append_lit(out, "\r\n");
+}
+
+/* ---- reading ---- */
+
+static void give_reply(struct redis_connection *connection, const redisReply *reply)
+{
+    if (connection->expected_count) {
+        struct redis_expected first = take_expected(connection);
+        first.done(connection->owner, first.argument, reply);
+    } else if (connection->events->pushed) {
+        connection->events->pushed(connection, reply);
+    } else {
+        redis_connection_drop(connection, "sent an answer to no command");
+    }
+}
+
+static void read_replies(struct redis_connection *connection)
+{
+    while (connection->state != REDIS_CLOSING) {
+        void *reply = NULL;
+        if (redisReaderGetReply(connection->reader, &reply) != REDIS_OK) {
+            redis_connection_drop(connection, "does not speak the Redis protocol: %s", connection->reader->errstr);
+            return;
+        }
+        if (!reply)
+            return;
+        give_reply(connection, reply);
+        freeReplyObject(reply);
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    struct redis_connection *connection = handle->data;
+    *out = uv_buf_init(connection->input, sizeof connection->input);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *bytes)
+{
+    struct redis_connection *connection = stream->data;
+    if (got < 0) {
+        redis_connection_drop(connection, "%s",
+                              got == UV_EOF ? "the server closed the connection" : uv_strerror((int)got));
+        return;
+    }
+    connection->late = false;
+    for (size_t at = 0; at < (size_t)got && connection->state != REDIS_CLOSING; at += FEED_BYTES) {
+        size_t len = (size_t)got - at < FEED_BYTES ? (size_t)got - at : FEED_BYTES;
+        redisReaderFeed(connection->reader, bytes->base + at, len);
+        read_replies(connection);
+    }
+}
+
+/* ---- login ---- */
+
+static void on_auth(void *owner, void *argument, const redisReply *reply)
+{
+    if (reply && reply->type == REDIS_REPLY_ERROR)
+        redis_connection_drop(argument, "refused user or password: %.100s", reply->str);
+}
+
+/* The first command that is not AUTH hears it. */
+static bool wants_password(struct redis_connection *connection, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "NOAUTH", 6) != 0)
+        return false;
+    redis_connection_drop(connection, "wants a password: give it in the URL, redis://:password@host");
+    return true;
+}
+
+static void on_select(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_connection *connection = argument;
+    if (reply && !wants_password(connection, reply) && reply->type == REDIS_REPLY_ERROR)
+        redis_connection_drop(connection, "refused database %u: %.100s", connection->config.url->database, reply->str);
+}
+
+static void on_named(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_connection *connection = argument;
+    if (!reply || connection->state != REDIS_LOGIN)
+        return;
+    if (wants_password(connection, reply))
+        return;
+    /* Any other error is about the name alone (an ACL without CLIENT) and does no harm. */
+    connection->state = REDIS_READY;
+    connection->failures = 0;
+    uint64_t look_ms = connection->config.command_timeout_ms / 4 + 1;
+    uv_timer_start(&connection->timer, connection->timer.timer_cb, look_ms, look_ms);
+    connection->events->up(connection);
+}
+
+static void log_in(struct redis_connection *connection)
+{
+    const struct redis_url *url = connection->config.url;
+    connection->state = REDIS_LOGIN;
+    struct str user = str_from_cstr(url->user);
+    struct str password = str_from_cstr(url->password);
+    if (password.len && user.len)
+        redis_connection_send(connection, 3, (struct str[]){STR("AUTH"), user, password}, on_auth, connection);
+    else if (password.len)
+        redis_connection_send(connection, 2, (struct str[]){STR("AUTH"), password}, on_auth, connection);
+    if (url->database) {
+        char number[16];
+        snprintf(number, sizeof number, "%u", url->database);
+        redis_connection_send(connection, 2, (struct str[]){STR("SELECT"), str_from_cstr(number)}, on_select,
+                              connection);
+    }
+    struct str name = str_from_cstr(connection->config.name);
+    redis_connection_send(connection, 3, (struct str[]){STR("CLIENT"), STR("SETNAME"), name}, on_named, connection);
+}
+
+/* ---- connecting ---- */
+
+static void tune_socket(struct redis_connection *connection)
+{
+    uv_tcp_nodelay(&connection->tcp, 1);
+    if (connection->config.keepalive_s)
+        uv_tcp_keepalive(&connection->tcp, 1, connection->config.keepalive_s);
+    uv_os_fd_t fd;
+    unsigned timeout_ms = (unsigned)connection->config.command_timeout_ms * 2;
+    /* Best effort: without it a dead peer is still noticed, by the overdue answer. */
+    if (uv_fileno((uv_handle_t *)&connection->tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
+static void on_connected(uv_connect_t *request, int status)
+{
+    struct redis_connection *connection = request->data;
+    if (connection->state != REDIS_CONNECTING)
+        return;
+    if (status < 0) {
+        redis_connection_drop(connection, "%s", uv_strerror(status));
+        return;
+    }
+    tune_socket(connection);
+    int err = uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read);
+    if (err < 0)
+        redis_connection_drop(connection, "%s", uv_strerror(err));
+    else
+        log_in(connection);
+}
+
+static void connect_to(struct redis_connection *connection, const struct addrinfo *list)
+{
+    unsigned count = 0;
+    for (const struct addrinfo *at = list; at; at = at->ai_next)
+        count++;
+    const struct addrinfo *chosen = list;
+    for (unsigned skip = connection->failures % count; skip; skip--)
+        chosen = chosen->ai_next;
+    connection->state = REDIS_CONNECTING;
+    connection->connect.data = connection;
+    int err = uv_tcp_connect(&connection->connect, &connection->tcp, chosen->ai_addr, on_connected);
+    if (err < 0)
+        redis_connection_drop(connection, "%s", uv_strerror(err));
+}
+
+static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *list)
+{
+    struct redis_connection *connection = request->data;
+    if (connection->state == REDIS_RESOLVING) {
+        if (status < 0 || !list)
+            redis_connection_drop(connection, "the host name was not resolved: %s", uv_strerror(status));
+        else
+            connect_to(connection, list);
+    }
+    if (list)
+        uv_freeaddrinfo(list);
+    connection->open--;
+    finish_close(connection);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct redis_connection *connection = timer->data;
+    if (connection->state != REDIS_READY) {
+        redis_connection_drop(connection, "no %s within %llu ms",
+                              connection->state == REDIS_LOGIN ? "answer to the login" : "connection",
+                              (unsigned long long)connection->config.connect_timeout_ms);
+        return;
+    }
+    uint64_t limit_ms = connection->config.command_timeout_ms;
+    bool overdue = connection->expected_count &&
+                   loop_now_ms(connection) - connection->expected[connection->expected_first].sent_ms > limit_ms;
+    /* Twice in a row with nothing read between: after a pause of this process the answer may lie in the socket. */
+    if (overdue && connection->late)
+        redis_connection_drop(connection, "no answer to a command within %llu ms", (unsigned long long)limit_ms);
+    connection->late = overdue;
+}
+
+void redis_connection_start(struct redis_connection *connection)
+{
+    static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    uv_loop_t *loop = connection->turn->wake.loop;
+    const struct redis_url *url = connection->config.url;
+    assert(connection->state == REDIS_IDLE);
+    connection->state = REDIS_RESOLVING;
+    connection->late = false;
+    connection->reader = redisReaderCreate();
+    uv_tcp_init(loop, &connection->tcp);
+    uv_timer_init(loop, &connection->timer);
+    connection->tcp.data = connection->timer.data = connection;
+    connection->resolve.data = connection->write.data = connection;
+    connection->open = 2;
+    uv_timer_start(&connection->timer, on_timer, connection->config.connect_timeout_ms, 0);
+    int err = uv_getaddrinfo(loop, &connection->resolve, on_resolved, url->host, url->port, &hints);
+    if (err < 0)
+        redis_connection_drop(connection, "the host name was not resolved: %s", uv_strerror(err));
+    else
+        connection->open++;
+}
+
+/* ---- the end ---- */
+
+static void finish_close(struct redis_connection *connection)
+{
+    if (connection->open || connection->state != REDIS_CLOSING)
+        return;
+    redisReaderFree(connection->reader);
+    connection->reader = NULL;
+    buf_clear(&connection->out);
+    buf_clear(&connection->writing);
+    while (connection->expected_count) {
+        struct redis_expected first = take_expected(connection);
+        first.done(connection->owner, first.argument, NULL);
+    }
+    connection->state = REDIS_IDLE;
+    connection->events->down(connection, connection->why);
+}
+
+static void on_closed(uv_handle_t *closed)
+{
+    struct redis_connection *connection = closed->data;
+    connection->open--;
+    finish_close(connection);
+}
+
+void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
+{
+    if (connection->state == REDIS_IDLE || connection->state == REDIS_CLOSING)
+        return;
+    const struct redis_url *url = connection->config.url;
+    int len = snprintf(connection->why, sizeof connection->why, "Redis at %.80s:%s: ", url->host, url->port);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(connection->why + len, sizeof connection->why - (size_t)len, format, args);
+    va_end(args);
+    if (connection->state == REDIS_READY && connection->out.len && !connection->write_busy) {
+        uv_buf_t bytes = uv_buf_init(connection->out.ptr, (unsigned)connection->out.len);
+        (void)uv_try_write((uv_stream_t *)&connection->tcp, &bytes, 1);
+    }
+    if (connection->state != REDIS_READY)
+        connection->failures++;
+    if (connection->state == REDIS_RESOLVING)
+        uv_cancel((uv_req_t *)&connection->resolve);
+    connection->state = REDIS_CLOSING;
+    uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    uv_close((uv_handle_t *)&connection->timer, on_closed);
+}
+
+void redis_connection_init(struct redis_connection *connection, const struct redis_connection_config *config,
+                           const struct redis_connection_events *events, void *owner, struct turn *turn)
+{
+    memset(connection, 0, offsetof(struct redis_connection, input));
+    connection->config = *config;
+    connection->events = events;
+    connection->owner = owner;
+    connection->turn = turn;
+    connection->hook.run = run_hook;
+    turn_add_hook(turn, &connection->hook);
+}
+
+void redis_connection_fini(struct redis_connection *connection)
+{
+    assert(connection->state == REDIS_IDLE);
+    turn_remove_hook(connection->turn, &connection->hook);
+    buf_fini(&connection->out);
+    buf_fini(&connection->writing);
+    free(connection->expected);
+    connection->expected = NULL;
+}

@@ -1,0 +1,98 @@
+/* redis_connection.h - one TCP connection to Redis (RESP2): resolve, connect, log in, then pipelined commands whose
+ * answers come back in order. hiredis reads the answers; sockets, timers and limits are ours. What one loop turn sends
+ * leaves in one write at its end.
+ *
+ * It knows nothing of channels and does not reconnect: it tells its owner once that it is down, and can then be
+ * started again. One thread, that of its turn. */
+#ifndef CARILLON_BROKER_REDIS_CONNECTION_H
+#define CARILLON_BROKER_REDIS_CONNECTION_H
+
+#include "common/base/buf.h"
+#include "common/base/mailbox.h"
+#include "server/broker/redis_url.h"
+
+struct redisReader;
+struct redisReply;
+struct redis_connection;
+
+/* An answer, borrowed for the call. NULL: the connection was lost before it came; nobody knows if the command ran. */
+typedef void redis_answered(void *owner, void *argument, const struct redisReply *reply);
+
+struct redis_connection_events {
+    /* Logged in. */
+    void (*up)(struct redis_connection *connection);
+    /* What Redis sends without being asked: pub/sub, and the confirmations of it. NULL: nothing such is expected. */
+    void (*pushed)(struct redis_connection *connection, const struct redisReply *reply);
+    /* Lost, refused or dropped: why says it, with the address and without secrets. All unanswered commands have been
+     * answered with NULL; nothing is left on the loop. Never from within a call. */
+    void (*down)(struct redis_connection *connection, const char *why);
+};
+
+struct redis_connection_config {
+    const struct redis_url *url; /* borrowed for life */
+    const char *name;            /* shown by CLIENT LIST; borrowed for life */
+    uint64_t connect_timeout_ms; /* until logged in */
+    uint64_t command_timeout_ms; /* an answer later than that drops the connection */
+    unsigned keepalive_s;        /* 0: off */
+};
+
+enum redis_connection_state {
+    REDIS_IDLE,
+    REDIS_RESOLVING,
+    REDIS_CONNECTING,
+    REDIS_LOGIN,
+    REDIS_READY,
+    REDIS_CLOSING,
+};
+
+enum { REDIS_READ_BYTES = 65536 };
+
+struct redis_connection {
+    struct redis_connection_config config;
+    const struct redis_connection_events *events;
+    void *owner;
+    struct turn *turn;
+    struct turn_hook hook;
+    enum redis_connection_state state;
+    uv_tcp_t tcp;
+    uv_timer_t timer;
+    uv_getaddrinfo_t resolve;
+    uv_connect_t connect;
+    uv_write_t write;
+    unsigned open;     /* handles and requests that have to end before it is down */
+    unsigned failures; /* connects in a row that failed: chooses among several addresses */
+    bool late;         /* the oldest answer was overdue at the last look */
+    struct redisReader *reader;
+    struct buf out;     /* of this turn */
+    struct buf writing; /* what the kernel did not take at once */
+    bool write_busy;
+    struct redis_expected { /* answers due, oldest first, in a ring */
+        redis_answered *done;
+        void *argument;
+        uint64_t sent_ms;
+    } * expected;
+    size_t expected_cap; /* 0 or a power of two */
+    size_t expected_first;
+    size_t expected_count;
+    char why[200];
+    char input[REDIS_READ_BYTES];
+};
+
+void redis_connection_init(struct redis_connection *connection, const struct redis_connection_config *config,
+                           const struct redis_connection_events *events, void *owner, struct turn *turn);
+/* It must be idle. */
+void redis_connection_fini(struct redis_connection *connection);
+
+/* From idle. Leads to up or to down. */
+void redis_connection_start(struct redis_connection *connection);
+
+/* Sends a command, from up until down. done NULL: its answer is pushed (pub/sub commands). */
+void redis_connection_send(struct redis_connection *connection, size_t argc, const struct str *argv,
+                           redis_answered *done, void *argument);
+
+/* Ends it, unless it is idle or ending already: down follows. What was sent in this turn is still tried to be written.
+ */
+void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

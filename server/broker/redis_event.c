@@ -1,0 +1,101 @@
+/* redis_event.c - see redis_event.h. What is checked here matters because the event goes on to clients as JSON. */
+#include "server/broker/redis_event.h"
+
+#include "common/json/json.h"
+
+enum { TIMESTAMP_MAX = 40 };
+
+/* An event's data may be as deep as any entry allows (json.h's default); this is one object around it. */
+static const struct json_limits live_limits = {.depth = 33, .values = 100016};
+
+static bool is_of(struct str text, size_t max, const char *others)
+{
+    if (text.len > max)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (!plain && (c == '\0' || !strchr(others, c)))
+            return false;
+    }
+    return true;
+}
+
+/* Absent gives the empty text. */
+static bool take_text(struct json_value value, struct buf *scratch, struct str *out)
+{
+    *out = STR("");
+    return !value.type || json_text(value, scratch, out);
+}
+
+static enum err take_position(struct json_value epoch, struct json_value offset, struct buf *scratch, struct event *out,
+                              struct error *error)
+{
+    if (!epoch.type != !offset.type)
+        return error_set(error, ERR_INVALID_REQUEST, "epoch and offset come together or not at all");
+    if (!epoch.type)
+        return ERR_NONE;
+    if (!take_text(epoch, scratch, &out->epoch) || out->epoch.len == 0 || !is_of(out->epoch, EPOCH_MAX, "-_"))
+        return error_set(error, ERR_INVALID_REQUEST, "epoch: expected 1 to %d letters and digits", EPOCH_MAX);
+    if (!json_u64(offset, &out->offset) || out->offset == 0)
+        return error_set(error, ERR_INVALID_REQUEST, "offset: expected a whole number from 1");
+    return ERR_NONE;
+}
+
+enum err redis_event_parse(struct str bytes, struct str channel, const struct redis_event_rules *rules,
+                           struct buf *scratch, struct event *out, bool *out_direct, struct error *error)
+{
+    struct json_value whole;
+    struct json_value type = {0}, data = {0}, id = {0}, timestamp = {0}, name = {0}, epoch = {0}, offset = {0};
+    const struct json_field fields[] = {
+        {"type", JSON_STRING, true, &type},      {"data", JSON_ANY, true, &data},
+        {"id", JSON_STRING, false, &id},         {"timestamp", JSON_STRING, false, &timestamp},
+        {"channel", JSON_STRING, false, &name},  {"epoch", JSON_STRING, false, &epoch},
+        {"offset", JSON_NUMBER, false, &offset},
+    };
+    struct event event = {.channel = channel, .data = {0}};
+    struct str text;
+    enum err err;
+    if (bytes.len > rules->max_bytes)
+        return error_set(error, ERR_TOO_LARGE, "%zu bytes, the limit is %zu", bytes.len, rules->max_bytes);
+    if ((err = json_check(bytes, &live_limits, &whole, error)) ||
+        (err = json_bind(whole, "", fields, sizeof fields / sizeof *fields, error)))
+        return err;
+    buf_clear(scratch);
+    buf_reserve(scratch, bytes.len); /* unescaped text is never longer, so earlier pieces stay where they are */
+    if (!take_text(type, scratch, &event.type))
+        return error_set(error, ERR_INVALID_REQUEST, "type: not an event type");
+    event.data = data.raw;
+    if ((err = event_check(event.type, event.data, rules->custom, error)))
+        return err;
+    if (!take_text(id, scratch, &event.id) || (id.type && event_id_check(event.id, NULL)))
+        return error_set(error, ERR_INVALID_REQUEST, "id: expected 1 to %d printable ASCII characters", EVENT_ID_MAX);
+    if (!take_text(timestamp, scratch, &event.timestamp) || !is_of(event.timestamp, TIMESTAMP_MAX, ":.+-"))
+        return error_set(error, ERR_INVALID_REQUEST, "timestamp: expected a time as in RFC 3339");
+    if (!take_text(name, scratch, &text) || (name.type && !str_eq(text, channel)))
+        return error_set(error, ERR_INVALID_REQUEST, "channel: not the one it was published to");
+    if ((err = take_position(epoch, offset, scratch, &event, error)))
+        return err;
+    *out = event;
+    *out_direct = !name.type;
+    return ERR_NONE;
+}
+
+void redis_event_head(struct buf *out, const struct event *event)
+{
+    buf_append_lit(out, "{\"type\":");
+    json_append_string(out, event->type);
+    buf_append_lit(out, ",\"channel\":");
+    json_append_string(out, event->channel);
+    buf_append_lit(out, ",\"id\":");
+    json_append_string(out, event->id);
+    buf_append_lit(out, ",\"timestamp\":");
+    json_append_string(out, event->timestamp);
+}
+
+void redis_event_tail(struct buf *out, const struct event *event)
+{
+    buf_append_lit(out, ",\"data\":");
+    buf_append(out, event->data);
+    buf_append_char(out, '}');
+}

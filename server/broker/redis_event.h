@@ -1,0 +1,26 @@
+/* redis_event.h - one event as JSON, the way it travels over a channel's live pub/sub channel and lies in its log:
+ *   {"type":…,"channel":…,"id":…,"timestamp":…,"epoch":…,"offset":…,"data":…}
+ * A backend that publishes directly sends {"type":…,"data":…} and, if it likes, "id", "timestamp" and "channel". Pure.
+ */
+#ifndef CARILLON_BROKER_REDIS_EVENT_H
+#define CARILLON_BROKER_REDIS_EVENT_H
+
+#include "common/protocol/event.h"
+
+struct redis_event_rules {
+    bool custom;      /* event types other than the built-in ones */
+    size_t max_bytes; /* of a whole message */
+};
+
+/* Reads bytes, a message of channel's live channel. out borrows from bytes, channel and scratch (cleared at the
+ * beginning). A missing id or timestamp stays empty. out_direct: it came from a backend, not from a node.
+ * ERR_INVALID_REQUEST or ERR_TOO_LARGE say what is wrong, not with which values. */
+enum err redis_event_parse(struct str bytes, struct str channel, const struct redis_event_rules *rules,
+                           struct buf *scratch, struct event *out, bool *out_direct, struct error *error);
+
+/* Appends the event up to the place where ,"epoch":…,"offset":… go, and the rest of it. event->epoch and offset are not
+ * used: Redis puts them between. */
+void redis_event_head(struct buf *out, const struct event *event);
+void redis_event_tail(struct buf *out, const struct event *event);
+
+#endif

@@ -1,0 +1,30 @@
+/* redis_keys.h - the names of what is in Redis: "prefix:{channel}:live" and its siblings. In a key, the bytes '%', '{'
+ * and
+ * '}' of a channel name are written %25, %7B and %7D: so the braces of the hash tag are the only ones, all keys of
+ * a channel share a cluster slot, and no two channels share a key. Pure; any thread. */
+#ifndef CARILLON_BROKER_REDIS_KEYS_H
+#define CARILLON_BROKER_REDIS_KEYS_H
+
+#include "common/base/buf.h"
+
+/* Appends prefix:{channel}:suffix. */
+void redis_key_append(struct buf *out, struct str prefix, struct str channel, struct str suffix);
+
+/* The keys of a channel that a publication needs, made of one allocation that is used again and again. */
+struct redis_keys {
+    struct str meta;
+    struct str log;
+    struct str live;
+    struct str id; /* of the idempotency key; empty if event_id is */
+    struct buf bytes;
+};
+
+/* Sets all; valid until the next call. */
+void redis_keys_set(struct redis_keys *keys, struct str prefix, struct str channel, struct str event_id);
+
+static inline void redis_keys_fini(struct redis_keys *keys)
+{
+    buf_fini(&keys->bytes);
+}
+
+#endif

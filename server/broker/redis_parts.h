@@ -1,0 +1,153 @@
+/* redis_parts.h - the Redis broker's own struct, shared by its parts and by nobody else:
+ * redis_broker.c connects, waits and tells the state; redis_publish.c takes publications; redis_subscribe.c keeps
+ * subscriptions; redis_node.c does what concerns nodes: canary, registry, control. */
+#ifndef CARILLON_BROKER_REDIS_PARTS_H
+#define CARILLON_BROKER_REDIS_PARTS_H
+
+#include <hiredis/hiredis.h>
+
+#include "common/base/list.h"
+#include "common/base/map.h"
+#include "server/broker/redis_broker.h"
+#include "server/broker/redis_connection.h"
+#include "server/broker/redis_event.h"
+#include "server/broker/redis_keys.h"
+#include "server/broker/redis_scripts.h"
+
+/* What the broker is doing, and what its one timer then means. */
+enum redis_phase {
+    PHASE_WAITING,    /* timer: connect */
+    PHASE_CONNECTING, /* timer: Redis no longer confirms subscriptions: drop. Next, all being confirmed: PROBING */
+    PHASE_PROBING,    /* a canary is out. timer: overdue, drop. Back: RESTING, and up */
+    PHASE_RESTING,    /* timer: send a canary */
+    PHASE_FALLING,    /* both connections end, then WAITING */
+    PHASE_CLOSING,    /* both connections and the timer end, then closed */
+};
+
+/* A channel that is wanted, or whose UNSUBSCRIBE is under way. Owned by redis_broker.subscriptions, under its key. */
+struct subscription {
+    struct list_link change;   /* in redis_broker.changed */
+    bool wanted;               /* by the node */
+    bool sent;                 /* the last command sent was SUBSCRIBE */
+    bool answered;             /* sink->subscribed has been called: events may follow */
+    unsigned unconfirmed;      /* commands whose confirmation is due; it comes in their order */
+    unsigned positions;        /* calls of SCRIPT_POSITION whose answer is due: until then it stays */
+    char epoch[EPOCH_MAX + 1]; /* of the last event that was handed on, or of the answer */
+    uint64_t offset;
+    struct str channel;
+    struct str key; /* of its live channel */
+    char bytes[];
+};
+
+struct redis_broker {
+    struct broker broker;              /* first */
+    struct redis_broker_config config; /* its texts point to those below */
+    struct redis_url url;
+    struct redis_event_rules rules;
+    char *prefix;
+    char *node_id;
+    char *client_name;
+    struct buf node_channel;    /* prefix:node:<id> */
+    struct buf control_channel; /* prefix:control */
+    struct buf nodes_key;       /* prefix:nodes */
+
+    enum redis_phase phase;
+    struct broker_info info;
+    unsigned attempts; /* to connect, since it was up */
+    char why[256];     /* of the last loss: said in the log once */
+    uv_timer_t timer;
+    bool timer_closed;      /* while closing */
+    struct mailbox mailbox; /* for answers that must not be given at once */
+    struct turn_hook hook;
+    void (*closed)(void *owner);
+
+    struct redis_connection commands;
+    struct redis_connection subscriber;
+    struct redis_scripts scripts;
+
+    /* redis_publish.c */
+    struct redis_keys keys;
+    struct buf head;
+    struct buf tail;
+    size_t pending;
+    size_t pending_bytes;
+
+    /* redis_subscribe.c */
+    struct map subscriptions;
+    struct list_link changed;
+    struct buf scratch;
+    uint64_t bad_logged_us;
+    uint64_t bad_since_logged;
+
+    /* redis_node.c */
+    bool own_confirmed; /* subscriptions of control_channel and node_channel, made after all others */
+    uint64_t canary;    /* number of the one sent last */
+    uint64_t canary_sent_us;
+    struct buf nodes; /* the registry as last read, an id a line */
+};
+
+/* redis_broker.c */
+/* Ends both connections; the broker then tries again. */
+void redis_broker_drop(struct redis_broker *broker, const char *why);
+/* All subscriptions are confirmed, or the command connection is up: goes on once both are so. */
+void redis_broker_try_probe(struct redis_broker *broker);
+/* The canary is back. */
+void redis_broker_proved(struct redis_broker *broker);
+/* The connections are found working; what Redis does not confirm within the command timeout ends them. */
+void redis_broker_extend(struct redis_broker *broker);
+static inline bool redis_broker_is_up(const struct redis_broker *broker)
+{
+    return broker->info.state == BROKER_UP;
+}
+
+/* redis_publish.c */
+void redis_publish(struct broker *broker, struct publication *publication);
+
+/* redis_subscribe.c */
+void redis_subscribe(struct broker *broker, struct str channel);
+void redis_unsubscribe(struct broker *broker, struct str channel);
+/* At the end of a turn: sends what has changed. */
+void redis_subscriptions_flush(struct redis_broker *broker);
+/* The subscribing connection is up: all again. */
+void redis_subscriptions_restore(struct redis_broker *broker);
+/* The command connection is up: what could not be asked before. */
+void redis_subscriptions_ask(struct redis_broker *broker);
+/* Both connections are gone. */
+void redis_subscriptions_reset(struct redis_broker *broker);
+/* At the end: answers those that still wait. */
+void redis_subscriptions_refuse(struct redis_broker *broker);
+void redis_subscriptions_free(struct redis_broker *broker);
+void redis_subscription_confirmed(struct redis_broker *broker, struct str key);
+void redis_subscription_message(struct redis_broker *broker, struct str key, struct str bytes);
+void redis_subscription_position(struct redis_broker *broker, struct str key, struct str epoch, uint64_t offset);
+void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what);
+
+/* redis_node.c */
+void redis_node_subscribe(struct redis_broker *broker);
+/* A canary, and this node's sign of life. */
+void redis_node_probe(struct redis_broker *broker);
+/* Takes this node off the registry. */
+void redis_node_leave(struct redis_broker *broker);
+/* True if the key is one of the node's own channels; then the confirmation or message has been dealt with. */
+bool redis_node_confirmed(struct redis_broker *broker, struct str key);
+bool redis_node_message(struct redis_broker *broker, struct str key, struct str bytes);
+void redis_node_control(struct broker *broker, struct str to, struct str bytes);
+void redis_node_list(struct broker *broker, struct buf *out);
+
+static inline struct redis_broker *redis_broker_of(struct broker *broker)
+{
+    return CONTAINER_OF(broker, struct redis_broker, broker);
+}
+
+static inline struct str redis_text(const struct redisReply *reply)
+{
+    bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+    return text ? str_from(reply->str, (size_t)reply->len) : STR("");
+}
+
+static inline bool redis_is_error(const struct redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR;
+}
+
+#endif

@@ -1,0 +1,220 @@
+/* redis_publish.c - publications on their way to Redis and back. Each is one command: a script where there is something
+ * to order or to remember, else a plain PUBLISH. */
+#include "common/base/clock.h"
+#include "server/broker/epoch.h"
+#include "server/broker/redis_parts.h"
+
+/* What a publication takes besides its texts, about. */
+enum { PUBLICATION_COST = 512 };
+
+/* How long the position outlives the events of a channel that has fallen silent. */
+enum { META_LONGER_MS = 24 * 60 * 60 * 1000 };
+
+enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000, RETRY_MIN_MS = 100 };
+
+static void send_publication(struct redis_broker *broker, struct publication *publication, bool with_text);
+
+static size_t cost(const struct publication *publication)
+{
+    return PUBLICATION_COST + publication->channel.len + publication->type.len + publication->data.len +
+           publication->event_id.len;
+}
+
+static void give_back(struct redis_broker *broker, struct publication *publication)
+{
+    broker->pending--;
+    broker->pending_bytes -= cost(publication);
+    broker->broker.sink->published(broker->broker.owner, publication);
+}
+
+/* ---- refusals ---- */
+
+static void deliver_refused(struct mail *mail, void *owner)
+{
+    struct redis_broker *broker = owner;
+    broker->broker.sink->published(broker->broker.owner, CONTAINER_OF(mail, struct publication, mail));
+}
+
+static void refuse_later(struct redis_broker *broker, struct publication *publication, uint64_t retry_after_ms,
+                         const char *text)
+{
+    error_set(&publication->error, ERR_UNAVAILABLE, "%s", text);
+    publication->retry_after_ms = retry_after_ms;
+    publication->mail.deliver = deliver_refused;
+    mailbox_post(&broker->mailbox, &publication->mail);
+}
+
+static uint64_t retry_ms(const struct redis_broker *broker)
+{
+    uint64_t wait_ms = broker->phase == PHASE_WAITING ? uv_timer_get_due_in(&broker->timer) : RETRY_SOON_MS;
+    return wait_ms < RETRY_MIN_MS ? RETRY_MIN_MS : wait_ms;
+}
+
+/* What an operator can do about Redis's answer, by its first word. */
+static void explain_refusal(struct publication *publication, const redisReply *reply)
+{
+    static const struct {
+        const char *code;
+        const char *text;
+    } known[] = {
+        {"OOM", "Redis is out of memory (maxmemory); nothing was published. Raise its maxmemory or free memory"},
+        {"READONLY", "Redis is a read-only replica; nothing was published. Point the node at the primary"},
+        {"LOADING", "Redis is still loading its data; nothing was published. Try again"},
+        {"MASTERDOWN", "Redis is a replica without its primary; nothing was published. Point the node at the primary"},
+        {"MISCONF", "Redis refuses writes because it cannot save to disk; nothing was published. See its log"},
+        {"NOREPLICAS", "Redis has too few replicas to accept writes; nothing was published. See its log"},
+        {"NOPERM", "the Redis user may not run the commands of a publication; nothing was published. See its ACL"},
+        {"BUSY", "Redis is busy with a script; nothing was published. Try again"},
+    };
+    publication->retry_after_ms = RETRY_REFUSED_MS;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(reply->str, known[i].code, strlen(known[i].code)) == 0) {
+            error_set(&publication->error, ERR_UNAVAILABLE, "%s", known[i].text);
+            return;
+        }
+    error_set(&publication->error, ERR_UNAVAILABLE, "Redis refused the publication: %.200s", reply->str);
+}
+
+/* ---- answers ---- */
+
+static void set_unknown(struct publication *publication)
+{
+    publication->retry_after_ms = RETRY_SOON_MS;
+    error_set(&publication->error, ERR_UNAVAILABLE,
+              "the connection to Redis was lost before it answered: the event may or may not have been published%s",
+              publication->event_id.len ? "; trying again with the same event_id is safe"
+                                        : ". With an event_id, trying again would be safe");
+}
+
+static void copy_text(char *out, size_t size, const redisReply *reply)
+{
+    struct str text = redis_text(reply);
+    size_t len = text.len < size ? text.len : size - 1;
+    memcpy(out, text.ptr, len);
+    out[len] = '\0';
+}
+
+static void on_scripted(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_broker *broker = owner;
+    struct publication *publication = argument;
+    if (redis_scripts_is_unknown(reply)) {
+        send_publication(broker, publication, true);
+        return;
+    }
+    if (!reply) {
+        set_unknown(publication);
+    } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 4 &&
+               reply->element[3]->type == REDIS_REPLY_INTEGER &&
+               str_to_u64(redis_text(reply->element[2]), &publication->offset)) {
+        copy_text(publication->id, sizeof publication->id, reply->element[0]);
+        copy_text(publication->epoch, sizeof publication->epoch, reply->element[1]);
+        publication->duplicate = reply->element[3]->integer != 0;
+    } else {
+        metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+        if (redis_is_error(reply))
+            explain_refusal(publication, reply);
+        else
+            error_set(&publication->error, ERR_INTERNAL_ERROR, "Redis gave an answer that makes no sense to a script");
+    }
+    give_back(broker, publication);
+}
+
+static void on_plain(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_broker *broker = owner;
+    struct publication *publication = argument;
+    if (!reply) {
+        set_unknown(publication);
+    } else if (redis_is_error(reply)) {
+        metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+        explain_refusal(publication, reply);
+    }
+    give_back(broker, publication);
+}
+
+/* ---- sending ---- */
+
+static struct str number(uint64_t value, char out[24])
+{
+    return str_from(out, (size_t)snprintf(out, 24, "%llu", (unsigned long long)value));
+}
+
+static void send_ordered(struct redis_broker *broker, struct publication *publication, bool with_text)
+{
+    const struct redis_keys *keys = &broker->keys;
+    const struct history_policy *history = &publication->history;
+    char epoch[EPOCH_NEW_LEN + 1], size[24], ttl[24], meta_ttl[24], window[24];
+    epoch_new(epoch);
+    size_t key_count = keys->id.len ? 4 : 3;
+    struct str arguments[12] = {keys->meta, keys->log, keys->live, keys->id};
+    struct str *rest = arguments + key_count;
+    rest[0] = str_from(epoch, EPOCH_NEW_LEN);
+    rest[1] = number(history->size, size);
+    rest[2] = number(history->ttl_ms, ttl);
+    rest[3] = number(history->ttl_ms + META_LONGER_MS, meta_ttl);
+    rest[4] = str_from(publication->id, UUID_LEN);
+    rest[5] = buf_str(&broker->head);
+    rest[6] = buf_str(&broker->tail);
+    rest[7] = number(broker->config.idempotency_window_ms, window);
+    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_PUBLISH, with_text, key_count, key_count + 8,
+                       arguments, on_scripted, publication);
+}
+
+static void send_once(struct redis_broker *broker, struct publication *publication, bool with_text)
+{
+    char window[24];
+    struct str arguments[] = {broker->keys.live, broker->keys.id, str_from(publication->id, UUID_LEN),
+                              buf_str(&broker->head), number(broker->config.idempotency_window_ms, window)};
+    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_ONCE, with_text, 2, 5, arguments, on_scripted,
+                       publication);
+}
+
+static void send_publication(struct redis_broker *broker, struct publication *publication, bool with_text)
+{
+    char timestamp[CLOCK_RFC3339_LEN + 1];
+    clock_format(clock_wall_ms(), timestamp);
+    struct event event = {
+        .channel = publication->channel,
+        .type = publication->type,
+        .id = str_from(publication->id, UUID_LEN),
+        .timestamp = str_from(timestamp, CLOCK_RFC3339_LEN),
+        .data = publication->data,
+    };
+    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
+    buf_clear(&broker->head);
+    buf_clear(&broker->tail);
+    redis_event_head(&broker->head, &event);
+    if (publication->history.size) {
+        redis_event_tail(&broker->tail, &event);
+        send_ordered(broker, publication, with_text);
+        return;
+    }
+    redis_event_tail(&broker->head, &event);
+    if (publication->event_id.len)
+        send_once(broker, publication, with_text);
+    else
+        redis_connection_send(&broker->commands, 3,
+                              (struct str[]){STR("PUBLISH"), broker->keys.live, buf_str(&broker->head)}, on_plain,
+                              publication);
+}
+
+void redis_publish(struct broker *base, struct publication *publication)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    if (!redis_broker_is_up(broker)) {
+        refuse_later(broker, publication, retry_ms(broker),
+                     "Redis cannot be reached now; nothing was published. Try again later");
+        return;
+    }
+    if (broker->pending >= broker->config.pending_max ||
+        broker->pending_bytes + cost(publication) > broker->config.pending_bytes_max) {
+        refuse_later(broker, publication, RETRY_SOON_MS,
+                     "too many publications wait for Redis; nothing was published. Publish more slowly");
+        return;
+    }
+    broker->pending++;
+    broker->pending_bytes += cost(publication);
+    uuid_v7(clock_wall_ms(), publication->id);
+    send_publication(broker, publication, false);
+}

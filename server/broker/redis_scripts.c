@@ -1,0 +1,109 @@
+/* redis_scripts.c - see redis_scripts.h. Scripts make their first write with a command that Redis refuses when it is
+ * out of memory or read-only, so that a refused script has changed nothing. */
+#include "server/broker/redis_scripts.h"
+
+#include <assert.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+
+/* KEYS: meta, log, live and, with an event_id, the key that remembers it.
+ * ARGV: epoch if a new one is needed, history size, its ttl and that of meta in ms (0: none), the event's id, its JSON
+ * before and after the position, idempotency window in ms. Answer: id, epoch, offset, 1 if the event_id was known.
+ *
+ * Meta outlives the log, so that a channel that falls silent for longer than its ttl keeps counting. Once meta has
+ * gone, the next event begins a new epoch at 1, and a log without meta is worth nothing: it is deleted. */
+static const char publish_text[] =
+    "local known = KEYS[4] and redis.call('GET', KEYS[4])\n"
+    "if known then\n"
+    "  local id, epoch, offset = string.match(known, '^(%S+) (%S*) (%d+)$')\n"
+    "  if id then return {id, epoch, offset, 1} end\n"
+    "end\n"
+    "local epoch = redis.call('HGET', KEYS[1], 'epoch')\n"
+    "if not epoch then\n"
+    "  epoch = ARGV[1]\n"
+    "  redis.call('HSET', KEYS[1], 'epoch', epoch, 'offset', 0)\n"
+    "  redis.call('DEL', KEYS[2])\n"
+    "end\n"
+    "local offset = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'offset', 1))\n"
+    "local event = ARGV[6] .. ',\"epoch\":\"' .. epoch .. '\",\"offset\":' .. offset .. ARGV[7]\n"
+    "redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[2], offset .. '-0', 'd', event)\n"
+    "if ARGV[3] ~= '0' then\n"
+    "  redis.call('PEXPIRE', KEYS[2], ARGV[3])\n"
+    "  redis.call('PEXPIRE', KEYS[1], ARGV[4])\n"
+    "elseif redis.call('PTTL', KEYS[1]) >= 0 then\n" /* the rule had a ttl before */
+    "  redis.call('PERSIST', KEYS[2])\n"
+    "  redis.call('PERSIST', KEYS[1])\n"
+    "end\n"
+    "if KEYS[4] then\n"
+    "  redis.call('SET', KEYS[4], ARGV[5] .. ' ' .. epoch .. ' ' .. offset, 'PX', ARGV[8])\n"
+    "end\n"
+    "redis.call('PUBLISH', KEYS[3], event)\n"
+    "return {ARGV[5], epoch, offset, 0}\n";
+
+/* KEYS: live, the key that remembers the event_id. ARGV: the event's id, its JSON, idempotency window in ms. */
+static const char once_text[] = "local known = redis.call('GET', KEYS[2])\n"
+                                "if known then\n"
+                                "  local id, epoch, offset = string.match(known, '^(%S+) (%S*) (%d+)$')\n"
+                                "  if id then return {id, epoch, offset, 1} end\n"
+                                "end\n"
+                                "redis.call('SET', KEYS[2], ARGV[1] .. '  0', 'PX', ARGV[3])\n"
+                                "redis.call('PUBLISH', KEYS[1], ARGV[2])\n"
+                                "return {ARGV[1], '', '0', 0}\n";
+
+/* KEYS: meta. ARGV: the node's own pub/sub channel, the live channel. The answer that counts goes over pub/sub: on the
+ * connection where the channel's events come in it stands exactly between those it covers and those after it. */
+static const char position_text[] = "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')\n"
+                                    "redis.call('PUBLISH', ARGV[1], 'position ' .. (at[2] or '0') .. ' ' ..\n"
+                                    "  (at[1] or '') .. ' ' .. ARGV[2])\n"
+                                    "return 1\n";
+
+/* KEYS: nodes. ARGV: the node's id, ms after which a silent node is gone. Redis's clock is the only one used. */
+static const char register_text[] =
+    "local time = redis.call('TIME')\n"
+    "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+    "redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])\n"
+    "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - ARGV[2]))\n"
+    "local ids = redis.call('ZRANGE', KEYS[1], 0, -1)\n"
+    "table.sort(ids)\n"
+    "return ids\n";
+
+static const struct str texts[SCRIPT_COUNT] = {
+    [SCRIPT_PUBLISH] = {publish_text, sizeof publish_text - 1},
+    [SCRIPT_ONCE] = {once_text, sizeof once_text - 1},
+    [SCRIPT_POSITION] = {position_text, sizeof position_text - 1},
+    [SCRIPT_REGISTER] = {register_text, sizeof register_text - 1},
+};
+
+static void on_loaded(void *owner, void *argument, const redisReply *reply)
+{
+    /* A refusal is no harm: without a hash the text is sent each time. */
+    if (reply && reply->type == REDIS_REPLY_STRING && reply->len == SCRIPT_HASH_LEN)
+        memcpy(argument, reply->str, SCRIPT_HASH_LEN + 1);
+}
+
+void redis_scripts_load(struct redis_scripts *scripts, struct redis_connection *connection)
+{
+    for (size_t i = 0; i < SCRIPT_COUNT; i++)
+        redis_connection_send(connection, 3, (struct str[]){STR("SCRIPT"), STR("LOAD"), texts[i]}, on_loaded,
+                              scripts->hashes[i]);
+}
+
+void redis_scripts_send(const struct redis_scripts *scripts, struct redis_connection *connection,
+                        enum redis_script script, bool with_text, size_t key_count, size_t count,
+                        const struct str *arguments, redis_answered *done, void *argument)
+{
+    struct str argv[SCRIPT_ARGS_MAX + 3];
+    char keys[8];
+    assert(count <= SCRIPT_ARGS_MAX);
+    with_text = with_text || scripts->hashes[script][0] == '\0';
+    argv[0] = with_text ? STR("EVAL") : STR("EVALSHA");
+    argv[1] = with_text ? texts[script] : str_from(scripts->hashes[script], SCRIPT_HASH_LEN);
+    argv[2] = str_from(keys, (size_t)snprintf(keys, sizeof keys, "%zu", key_count));
+    memcpy(argv + 3, arguments, count * sizeof *arguments);
+    redis_connection_send(connection, count + 3, argv, done, argument);
+}
+
+bool redis_scripts_is_unknown(const struct redisReply *reply)
+{
+    return reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0;
+}

@@ -1,0 +1,293 @@
+/* redis_subscribe.c - which channels the node wants, and what Redis has confirmed of it.
+ *
+ * A subscription is answered when three things have happened: SUBSCRIBE is confirmed, the position has been asked for
+ * after that, and the answer has come back over pub/sub, on the same connection as the channel's events. So every event
+ * read before it is at or below its offset and dropped, and every later one is above it and handed on: nothing has to
+ * be held back or compared. */
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "server/broker/redis_parts.h"
+
+enum { CHANNELS_PER_COMMAND = 500 };
+enum { BAD_LOG_INTERVAL_US = 10 * 1000 * 1000 };
+
+static void ask_position(struct redis_broker *broker, struct subscription *subscription, bool with_text);
+
+static struct subscription *find(struct redis_broker *broker, struct str channel)
+{
+    redis_keys_set(&broker->keys, broker->config.prefix, channel, STR(""));
+    return map_get(&broker->subscriptions, broker->keys.live);
+}
+
+static struct subscription *create(struct redis_broker *broker, struct str channel)
+{
+    struct str key = broker->keys.live; /* of find */
+    struct subscription *subscription = xcalloc(1, sizeof *subscription + channel.len + key.len);
+    memcpy(subscription->bytes, channel.ptr, channel.len);
+    memcpy(subscription->bytes + channel.len, key.ptr, key.len);
+    subscription->channel = str_from(subscription->bytes, channel.len);
+    subscription->key = str_from(subscription->bytes + channel.len, key.len);
+    map_put(&broker->subscriptions, subscription->key, subscription);
+    return subscription;
+}
+
+static void note_change(struct redis_broker *broker, struct subscription *subscription)
+{
+    if (!list_is_linked(&subscription->change))
+        list_append(&broker->changed, &subscription->change);
+    metrics_set(broker->broker.metrics, METRIC_BROKER_SUBSCRIPTIONS, broker->subscriptions.count);
+}
+
+static void drop_if_done(struct redis_broker *broker, struct subscription *subscription)
+{
+    if (subscription->wanted || subscription->sent || subscription->unconfirmed || subscription->positions)
+        return;
+    list_remove(&subscription->change);
+    map_remove(&broker->subscriptions, subscription->key);
+    free(subscription);
+    metrics_set(broker->broker.metrics, METRIC_BROKER_SUBSCRIPTIONS, broker->subscriptions.count);
+}
+
+static bool is_confirmed(const struct subscription *subscription)
+{
+    return subscription->wanted && subscription->sent && !subscription->unconfirmed;
+}
+
+/* ---- what the node asks ---- */
+
+void redis_subscribe(struct broker *base, struct str channel)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    struct subscription *subscription = find(broker, channel);
+    if (!subscription)
+        subscription = create(broker, channel);
+    subscription->wanted = true;
+    subscription->answered = false;
+    note_change(broker, subscription);
+}
+
+void redis_unsubscribe(struct broker *base, struct str channel)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    struct subscription *subscription = find(broker, channel);
+    if (!subscription)
+        return;
+    subscription->wanted = false;
+    subscription->answered = false;
+    note_change(broker, subscription);
+}
+
+/* ---- sending ---- */
+
+struct batch {
+    struct redis_broker *broker;
+    size_t count;
+    struct str argv[CHANNELS_PER_COMMAND + 1];
+};
+
+static void send_batch(struct batch *batch)
+{
+    if (batch->count > 1)
+        redis_connection_send(&batch->broker->subscriber, batch->count, batch->argv, NULL, NULL);
+    batch->count = 1;
+}
+
+static void add_to_batch(struct batch *batch, struct subscription *subscription)
+{
+    subscription->sent = subscription->wanted;
+    subscription->unconfirmed++;
+    batch->argv[batch->count++] = subscription->key;
+    if (batch->count == CHANNELS_PER_COMMAND + 1)
+        send_batch(batch);
+}
+
+void redis_subscriptions_flush(struct redis_broker *broker)
+{
+    if (list_is_empty(&broker->changed))
+        return;
+    bool ready = broker->subscriber.state == REDIS_READY;
+    struct batch more = {.broker = broker, .count = 1};
+    struct batch less = {.broker = broker, .count = 1};
+    more.argv[0] = STR("SUBSCRIBE");
+    less.argv[0] = STR("UNSUBSCRIBE");
+    for (struct list_link *link; (link = list_take_first(&broker->changed));) {
+        struct subscription *subscription = CONTAINER_OF(link, struct subscription, change);
+        if (ready && subscription->wanted != subscription->sent)
+            add_to_batch(subscription->wanted ? &more : &less, subscription);
+        else if (is_confirmed(subscription) && !subscription->answered)
+            ask_position(broker, subscription, false); /* left and joined again within a turn */
+        else
+            drop_if_done(broker, subscription);
+    }
+    send_batch(&less);
+    send_batch(&more);
+}
+
+void redis_subscriptions_restore(struct redis_broker *broker)
+{
+    struct batch more = {.broker = broker, .count = 1};
+    more.argv[0] = STR("SUBSCRIBE");
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
+        if (each->wanted && !each->sent)
+            add_to_batch(&more, each);
+    send_batch(&more);
+}
+
+/* ---- what Redis says ---- */
+
+void redis_subscription_confirmed(struct redis_broker *broker, struct str key)
+{
+    struct subscription *subscription = map_get(&broker->subscriptions, key);
+    if (!subscription || !subscription->unconfirmed)
+        return;
+    subscription->unconfirmed--;
+    if (is_confirmed(subscription) && !subscription->answered)
+        ask_position(broker, subscription, false);
+    else
+        drop_if_done(broker, subscription);
+}
+
+static void fail(struct redis_broker *broker, struct subscription *subscription, const redisReply *reply)
+{
+    char text[200];
+    int len = snprintf(text, sizeof text, "Redis did not tell the channel's position: %.120s", reply->str);
+    metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+    subscription->wanted = false;
+    note_change(broker, subscription);
+    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_UNAVAILABLE,
+                                    str_from(text, (size_t)len), STR(""), 0);
+}
+
+static void on_position_asked(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_broker *broker = owner;
+    struct subscription *subscription = argument;
+    subscription->positions--;
+    bool waiting = is_confirmed(subscription) && !subscription->answered && !subscription->positions;
+    if (redis_scripts_is_unknown(reply) && waiting)
+        ask_position(broker, subscription, true);
+    else if (reply && redis_is_error(reply) && waiting && redis_broker_is_up(broker))
+        fail(broker, subscription, reply);
+    else if (reply && redis_is_error(reply) && waiting)
+        redis_broker_drop(broker, reply->str); /* still loading, for instance: asked again when it is back */
+    else
+        drop_if_done(broker, subscription);
+}
+
+static void ask_position(struct redis_broker *broker, struct subscription *subscription, bool with_text)
+{
+    if (broker->commands.state != REDIS_READY)
+        return; /* redis_subscriptions_ask does when it is */
+    redis_keys_set(&broker->keys, broker->config.prefix, subscription->channel, STR(""));
+    struct str arguments[] = {broker->keys.meta, buf_str(&broker->node_channel), subscription->key};
+    subscription->positions++;
+    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_POSITION, with_text, 1, 3, arguments,
+                       on_position_asked, subscription);
+}
+
+void redis_subscriptions_ask(struct redis_broker *broker)
+{
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
+        if (is_confirmed(each) && !each->answered && !each->positions)
+            ask_position(broker, each, false);
+}
+
+static void set_position(struct subscription *subscription, struct str epoch, uint64_t offset)
+{
+    size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
+    memcpy(subscription->epoch, epoch.ptr, len);
+    subscription->epoch[len] = '\0';
+    subscription->offset = offset;
+}
+
+void redis_subscription_position(struct redis_broker *broker, struct str key, struct str epoch, uint64_t offset)
+{
+    struct subscription *subscription = map_get(&broker->subscriptions, key);
+    if (!subscription || !is_confirmed(subscription) || subscription->answered)
+        return;
+    subscription->answered = true;
+    set_position(subscription, epoch, offset);
+    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""),
+                                    str_from_cstr(subscription->epoch), offset);
+}
+
+/* The warning names the channel and never what was sent. */
+void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what)
+{
+    uint64_t now_us = clock_now_us();
+    char quoted[ERROR_QUOTE_LEN];
+    metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+    broker->bad_since_logged++;
+    log_debug("broker", "bad message on channel %s: %s", error_quote(channel, quoted), what);
+    if (broker->bad_logged_us && now_us - broker->bad_logged_us < BAD_LOG_INTERVAL_US)
+        return;
+    log_warn(
+        "broker",
+        "a message in Redis on channel %s was not a valid event and was dropped (%llu such since the last report); "
+        "the debug level says what is wrong",
+        error_quote(channel, quoted), (unsigned long long)broker->bad_since_logged);
+    broker->bad_logged_us = now_us;
+    broker->bad_since_logged = 0;
+}
+
+void redis_subscription_message(struct redis_broker *broker, struct str key, struct str bytes)
+{
+    struct subscription *subscription = map_get(&broker->subscriptions, key);
+    if (!subscription || !subscription->answered)
+        return;
+    struct event event;
+    bool direct;
+    struct error error;
+    if (redis_event_parse(bytes, subscription->channel, &broker->rules, &broker->scratch, &event, &direct, &error)) {
+        redis_count_bad_message(broker, subscription->channel, error.text);
+        return;
+    }
+    char timestamp[CLOCK_RFC3339_LEN + 1];
+    if (!event.timestamp.len) {
+        clock_format(clock_wall_ms(), timestamp);
+        event.timestamp = str_from(timestamp, CLOCK_RFC3339_LEN);
+    }
+    if (direct) {
+        metrics_add_labelled(broker->broker.metrics, METRIC_EVENTS_IN, METRICS_SOURCE_REDIS, 1);
+        metrics_add(broker->broker.metrics, METRIC_EVENTS_IN_BYTES, event.data.len);
+    }
+    if (event.offset)
+        set_position(subscription, event.epoch, event.offset);
+    broker->broker.sink->event(broker->broker.owner, &event);
+}
+
+/* ---- ends ---- */
+
+void redis_subscriptions_reset(struct redis_broker *broker)
+{
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
+        each->sent = false;
+        each->unconfirmed = 0;
+        if (!each->wanted)
+            note_change(broker, each); /* the flush drops it: the map must not change here */
+    }
+}
+
+void redis_subscriptions_refuse(struct redis_broker *broker)
+{
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
+        if (!each->wanted || each->answered)
+            continue;
+        each->wanted = false;
+        broker->broker.sink->subscribed(broker->broker.owner, each->channel, ERR_UNAVAILABLE,
+                                        STR("this node is stopping"), STR(""), 0);
+    }
+}
+
+void redis_subscriptions_free(struct redis_broker *broker)
+{
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
+        free(each);
+    map_fini(&broker->subscriptions);
+}

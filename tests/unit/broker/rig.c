@@ -1,0 +1,167 @@
+/* rig.c - see rig.h. */
+#include "rig.h"
+
+#include <stdio.h>
+
+static void on_tick(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+void rig_init(struct rig *rig)
+{
+    assert_int_equal(uv_loop_init(&rig->loop), 0);
+    turn_init(&rig->turn, &rig->loop);
+    uv_timer_init(&rig->loop, &rig->ticker);
+    uv_timer_start(&rig->ticker, on_tick, 10, 10);
+}
+
+void rig_fini(struct rig *rig)
+{
+    uv_close((uv_handle_t *)&rig->ticker, NULL);
+    turn_close(&rig->turn);
+    uv_run(&rig->loop, UV_RUN_NOWAIT);
+    assert_int_equal(uv_loop_close(&rig->loop), 0);
+}
+
+static void copy(char *out, size_t size, struct str text)
+{
+    snprintf(out, size, "%.*s", STR_ARG(text));
+}
+
+static void on_published(void *owner, struct publication *publication)
+{
+    struct node *node = owner;
+    assert_false(node->calling);
+    assert_true(node->answer_count < SEEN_ANSWERS_MAX);
+    struct seen_answer *answer = &node->answers[node->answer_count++];
+    answer->err = publication->error.code;
+    copy(answer->text, sizeof answer->text, str_from_cstr(publication->error.text));
+    copy(answer->id, sizeof answer->id, str_from_cstr(publication->id));
+    copy(answer->epoch, sizeof answer->epoch, str_from_cstr(publication->epoch));
+    answer->offset = publication->offset;
+    answer->retry_after_ms = publication->retry_after_ms;
+    answer->duplicate = publication->duplicate;
+    node->refused += publication->error.code != ERR_NONE;
+    publication_destroy(publication);
+}
+
+static void on_subscribed(void *owner, struct str channel, enum err err, struct str text, struct str epoch,
+                          uint64_t offset)
+{
+    struct node *node = owner;
+    (void)text;
+    assert_false(node->calling);
+    assert_true(node->subscribed_count < 256);
+    struct seen_subscribed *seen = &node->subscribed[node->subscribed_count++];
+    copy(seen->channel, sizeof seen->channel, channel);
+    copy(seen->epoch, sizeof seen->epoch, epoch);
+    seen->err = err;
+    seen->offset = offset;
+    seen->events_before = node->event_count;
+}
+
+static void on_event(void *owner, const struct event *event)
+{
+    struct node *node = owner;
+    assert_false(node->calling);
+    assert_true(node->event_count < SEEN_EVENTS_MAX);
+    struct seen_event *seen = &node->events[node->event_count++];
+    copy(seen->channel, SEEN_TEXT, event->channel);
+    copy(seen->type, SEEN_TEXT, event->type);
+    copy(seen->id, SEEN_TEXT, event->id);
+    copy(seen->epoch, SEEN_TEXT, event->epoch);
+    copy(seen->timestamp, SEEN_TEXT, event->timestamp);
+    copy(seen->data, SEEN_TEXT, event->data);
+    seen->offset = event->offset;
+}
+
+static void on_control(void *owner, struct str from, struct str bytes)
+{
+    struct node *node = owner;
+    snprintf(node->control, sizeof node->control, "%.*s|%.*s", STR_ARG(from), STR_ARG(bytes));
+    node->control_count++;
+}
+
+static void on_state(void *owner, const struct broker_info *info)
+{
+    struct node *node = owner;
+    node->info = *info;
+    node->states++;
+}
+
+const struct broker_sink node_sink = {
+    .published = on_published,
+    .subscribed = on_subscribed,
+    .event = on_event,
+    .control = on_control,
+    .state = on_state,
+};
+
+void node_init(struct node *node)
+{
+    memset(node, 0, sizeof *node);
+    node->events = xcalloc(SEEN_EVENTS_MAX, sizeof *node->events);
+    node->answers = xcalloc(SEEN_ANSWERS_MAX, sizeof *node->answers);
+    node->metrics = xcalloc(1, sizeof *node->metrics);
+    metrics_init(node->metrics, -1);
+}
+
+static void on_closed(void *owner)
+{
+    struct node *node = owner;
+    node->closed = true;
+}
+
+void node_close(struct node *node, struct rig *rig)
+{
+    if (node->closed)
+        return;
+    node->broker->ops->close(node->broker, on_closed);
+    RIG_WAIT(rig, node->closed);
+}
+
+void node_fini(struct node *node, struct rig *rig)
+{
+    node_close(node, rig);
+    node->broker->ops->destroy(node->broker);
+    free(node->events);
+    free(node->answers);
+    free(node->metrics);
+}
+
+void node_publish(struct node *node, const char *channel, const char *data, const char *event_id, uint64_t history)
+{
+    struct publication *publication =
+        publication_create(str_from_cstr(channel), STR("tick"), str_from_cstr(data), str_from_cstr(event_id));
+    publication->history = (struct history_policy){.size = history, .ttl_ms = history ? 60000 : 0};
+    node->calling = true;
+    node->broker->ops->publish(node->broker, publication);
+    node->calling = false;
+}
+
+void node_subscribe(struct node *node, const char *channel)
+{
+    node->calling = true;
+    node->broker->ops->subscribe(node->broker, str_from_cstr(channel));
+    node->calling = false;
+}
+
+void node_unsubscribe(struct node *node, const char *channel)
+{
+    node->calling = true;
+    node->broker->ops->unsubscribe(node->broker, str_from_cstr(channel));
+    node->calling = false;
+}
+
+const struct seen_answer *node_answer(struct node *node, struct rig *rig, size_t index)
+{
+    RIG_WAIT(rig, node->answer_count > index);
+    return &node->answers[index];
+}
+
+uint64_t node_metric(const struct node *node, enum metric metric)
+{
+    const struct metrics *all[] = {node->metrics};
+    return metrics_value(all, 1, metric, 0);
+}

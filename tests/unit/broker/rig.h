@@ -1,0 +1,87 @@
+/* rig.h - a loop with one or more brokers on it, and all that each tells its node, kept for looking at. */
+#ifndef CARILLON_TESTS_BROKER_RIG_H
+#define CARILLON_TESTS_BROKER_RIG_H
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/mailbox.h"
+#include "server/broker/broker.h"
+#include "tests/support/unit.h"
+
+struct rig {
+    uv_loop_t loop;
+    struct turn turn;
+    uv_timer_t ticker; /* so that the loop turns while a test waits */
+};
+
+void rig_init(struct rig *rig);
+/* Fails unless everything on the loop has been closed. */
+void rig_fini(struct rig *rig);
+
+/* Turns the loop until the condition holds; fails after 20 s. */
+#define RIG_WAIT(rig, condition)                                                                                       \
+    do {                                                                                                               \
+        uint64_t rig_end_us = clock_now_us() + 20000000;                                                               \
+        while (!(condition)) {                                                                                         \
+            if (clock_now_us() > rig_end_us)                                                                           \
+                fail_msg("20 s passed without: %s", #condition);                                                       \
+            uv_run(&(rig)->loop, UV_RUN_ONCE);                                                                         \
+        }                                                                                                              \
+    } while (0)
+
+enum { SEEN_EVENTS_MAX = 20000, SEEN_ANSWERS_MAX = 20000, SEEN_TEXT = 64 };
+
+struct seen_event {
+    char channel[SEEN_TEXT], type[SEEN_TEXT], id[SEEN_TEXT], epoch[SEEN_TEXT], timestamp[SEEN_TEXT], data[SEEN_TEXT];
+    uint64_t offset;
+};
+
+struct seen_answer {
+    enum err err;
+    char text[200], id[SEEN_TEXT], epoch[SEEN_TEXT];
+    uint64_t offset, retry_after_ms;
+    bool duplicate;
+};
+
+struct seen_subscribed {
+    char channel[SEEN_TEXT], epoch[SEEN_TEXT];
+    enum err err;
+    uint64_t offset;
+    size_t events_before; /* how many events had been seen */
+};
+
+/* A node's side of one broker. */
+struct node {
+    struct broker *broker;
+    struct metrics *metrics;
+    bool closed;
+    struct broker_info info;
+    size_t states;
+    bool calling; /* an operation is running: published must not come */
+    struct seen_event *events;
+    size_t event_count;
+    struct seen_answer *answers;
+    size_t answer_count;
+    size_t refused;
+    struct seen_subscribed subscribed[256];
+    size_t subscribed_count;
+    char control[256];
+    size_t control_count;
+};
+
+extern const struct broker_sink node_sink;
+
+void node_init(struct node *node);
+/* Closes the broker, once. */
+void node_close(struct node *node, struct rig *rig);
+/* Closes and destroys the broker, and frees what was seen. */
+void node_fini(struct node *node, struct rig *rig);
+
+void node_publish(struct node *node, const char *channel, const char *data, const char *event_id, uint64_t history);
+void node_subscribe(struct node *node, const char *channel);
+void node_unsubscribe(struct node *node, const char *channel);
+/* The answer of that index (from 0), waited for. */
+const struct seen_answer *node_answer(struct node *node, struct rig *rig, size_t index);
+uint64_t node_metric(const struct node *node, enum metric metric);
+
+#endif

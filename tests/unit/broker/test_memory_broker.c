@@ -1,0 +1,220 @@
+/* test_memory_broker.c - the broker of one node, with clocks that are numbers. */
+#include "rig.h"
+#include "server/broker/memory_broker.h"
+
+static uint64_t fake_now_us;
+static uint64_t fake_wall_ms = 1768473000000;
+
+static uint64_t now_us(void)
+{
+    return fake_now_us;
+}
+
+static uint64_t wall_ms(void)
+{
+    return fake_wall_ms;
+}
+
+struct fixture {
+    struct rig rig;
+    struct node node;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = xcalloc(1, sizeof *f);
+    fake_now_us = 1000000;
+    rig_init(&f->rig);
+    node_init(&f->node);
+    struct memory_broker_config config = {
+        .turn = &f->rig.turn,
+        .node_id = STR("n1"),
+        .now_us = now_us,
+        .wall_ms = wall_ms,
+        .idempotency_window_ms = 60000,
+        .positions_max = 3,
+        .ids_max = 4,
+    };
+    f->node.broker = memory_broker_create(&config, &node_sink, &f->node, f->node.metrics);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    node_fini(&f->node, &f->rig);
+    rig_fini(&f->rig);
+    free(f);
+    return 0;
+}
+
+static void is_up_from_the_start(void **state)
+{
+    struct fixture *f = *state;
+    struct broker_info info;
+    struct buf nodes = {0};
+    f->node.broker->ops->info(f->node.broker, &info);
+    assert_int_equal(info.state, BROKER_UP);
+    assert_string_equal(info.kind, "memory");
+    f->node.broker->ops->nodes(f->node.broker, &nodes);
+    assert_true(str_eq_cstr(buf_str(&nodes), "n1"));
+    buf_fini(&nodes);
+    RIG_WAIT(&f->rig, f->node.states == 1);
+    assert_int_equal(f->node.info.state, BROKER_UP);
+}
+
+static void orders_events_of_a_channel_with_history(void **state)
+{
+    struct fixture *f = *state;
+    node_publish(&f->node, "c", "0", "", 10);
+    node_subscribe(&f->node, "c");
+    node_publish(&f->node, "c", "1", "", 10);
+    node_publish(&f->node, "c", "2", "", 10);
+    node_publish(&f->node, "other", "3", "", 10);
+    const struct seen_answer *answer = node_answer(&f->node, &f->rig, 3);
+    assert_int_equal(f->node.subscribed_count, 1);
+    assert_int_equal(f->node.subscribed[0].offset, 1);
+    assert_int_equal(f->node.subscribed[0].events_before, 0);
+    assert_int_equal(f->node.event_count, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct seen_event *event = &f->node.events[i];
+        assert_int_equal(event->offset, i + 2);
+        assert_string_equal(event->epoch, f->node.subscribed[0].epoch);
+        assert_string_equal(event->id, f->node.answers[i + 1].id);
+        assert_int_equal(f->node.answers[i + 1].offset, i + 2);
+        assert_string_equal(event->timestamp, "2026-01-15T10:30:00.000Z");
+        assert_string_equal(event->type, "tick");
+    }
+    assert_int_equal(answer->offset, 1);
+    assert_string_not_equal(answer->epoch, f->node.subscribed[0].epoch);
+}
+
+static void gives_no_offsets_without_history(void **state)
+{
+    struct fixture *f = *state;
+    node_subscribe(&f->node, "c");
+    node_publish(&f->node, "c", "1", "", 0);
+    const struct seen_answer *answer = node_answer(&f->node, &f->rig, 0);
+    assert_int_equal(answer->err, ERR_NONE);
+    assert_int_equal(answer->offset, 0);
+    assert_string_equal(answer->epoch, "");
+    assert_int_equal(strlen(answer->id), UUID_LEN);
+    assert_string_equal(f->node.subscribed[0].epoch, "");
+    assert_int_equal(f->node.events[0].offset, 0);
+}
+
+static void hands_on_only_what_is_subscribed(void **state)
+{
+    struct fixture *f = *state;
+    node_publish(&f->node, "c", "1", "", 0);
+    node_subscribe(&f->node, "c"); /* after it in order: must not get it */
+    node_unsubscribe(&f->node, "c");
+    node_subscribe(&f->node, "c");
+    node_answer(&f->node, &f->rig, 0);
+    assert_int_equal(f->node.subscribed_count, 1); /* the first was taken back before its answer */
+    assert_int_equal(f->node.event_count, 0);
+    node_unsubscribe(&f->node, "c");
+    node_publish(&f->node, "c", "2", "", 0);
+    node_answer(&f->node, &f->rig, 1);
+    assert_int_equal(f->node.event_count, 0);
+}
+
+static void publishes_an_event_id_once(void **state)
+{
+    struct fixture *f = *state;
+    node_subscribe(&f->node, "c");
+    node_publish(&f->node, "c", "1", "a", 10);
+    node_publish(&f->node, "c", "1", "a", 10);
+    node_publish(&f->node, "d", "1", "a", 10); /* another channel, another event */
+    fake_now_us += 59999999;
+    node_answer(&f->node, &f->rig, 2);
+    assert_int_equal(f->node.event_count, 1);
+    assert_false(f->node.answers[0].duplicate);
+    assert_true(f->node.answers[1].duplicate);
+    assert_string_equal(f->node.answers[1].id, f->node.answers[0].id);
+    assert_string_equal(f->node.answers[1].epoch, f->node.answers[0].epoch);
+    assert_int_equal(f->node.answers[1].offset, 1);
+    assert_false(f->node.answers[2].duplicate);
+    fake_now_us += 60000001;
+    node_publish(&f->node, "c", "1", "a", 10);
+    assert_false(node_answer(&f->node, &f->rig, 3)->duplicate);
+    assert_int_equal(f->node.answers[3].offset, 2);
+}
+
+static void forgets_the_oldest_event_ids_over_the_bound(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const ids[] = {"a", "b", "c", "d", "e", "b", "a"};
+    for (size_t i = 0; i < 7; i++)
+        node_publish(&f->node, "c", "1", ids[i], 0);
+    node_answer(&f->node, &f->rig, 6);
+    assert_true(f->node.answers[5].duplicate);
+    assert_false(f->node.answers[6].duplicate);
+}
+
+static void forgets_positions_by_number_and_age(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const channels[] = {"kept", "a", "b", "c", "d", "kept", "d", "a"};
+    node_publish(&f->node, "kept", "1", "", 10);
+    node_subscribe(&f->node, "kept");
+    node_answer(&f->node, &f->rig, 0);
+    for (size_t i = 1; i < 8; i++)
+        node_publish(&f->node, channels[i], "1", "", 10);
+    node_answer(&f->node, &f->rig, 7);
+    assert_int_equal(f->node.answers[5].offset, 2); /* has a subscriber */
+    assert_string_equal(f->node.answers[5].epoch, f->node.answers[0].epoch);
+    assert_int_equal(f->node.answers[6].offset, 2); /* among the three of late */
+    assert_int_equal(f->node.answers[7].offset, 1); /* pushed out */
+    assert_string_not_equal(f->node.answers[7].epoch, f->node.answers[1].epoch);
+
+    fake_now_us += UINT64_C(1000) * (60000 + 24 * 3600 * 1000);
+    node_publish(&f->node, "d", "1", "", 10);
+    node_publish(&f->node, "kept", "1", "", 10);
+    node_answer(&f->node, &f->rig, 9);
+    assert_int_equal(f->node.answers[8].offset, 1);
+    assert_string_not_equal(f->node.answers[8].epoch, f->node.answers[6].epoch);
+    assert_int_equal(f->node.answers[9].offset, 3);
+}
+
+static void sends_control_to_itself_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct broker *broker = f->node.broker;
+    broker->ops->control(broker, STR("n2"), STR("x"));
+    broker->ops->control(broker, STR(""), STR("y"));
+    broker->ops->control(broker, STR("n1"), STR("hello"));
+    RIG_WAIT(&f->rig, f->node.control_count);
+    assert_int_equal(f->node.control_count, 1);
+    assert_string_equal(f->node.control, "n1|hello");
+}
+
+static void answers_what_waits_when_closed(void **state)
+{
+    struct fixture *f = *state;
+    node_subscribe(&f->node, "c");
+    node_publish(&f->node, "c", "1", "", 10);
+    node_close(&f->node, &f->rig);
+    assert_int_equal(f->node.answer_count, 1);
+    assert_int_equal(f->node.answers[0].err, ERR_UNAVAILABLE);
+    assert_int_equal(f->node.subscribed_count, 1);
+    assert_int_equal(f->node.subscribed[0].err, ERR_UNAVAILABLE);
+    assert_int_equal(f->node.event_count, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(is_up_from_the_start, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(orders_events_of_a_channel_with_history, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(gives_no_offsets_without_history, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hands_on_only_what_is_subscribed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(publishes_an_event_id_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(forgets_the_oldest_event_ids_over_the_bound, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(forgets_positions_by_number_and_age, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sends_control_to_itself_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(answers_what_waits_when_closed, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

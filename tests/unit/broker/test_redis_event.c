@@ -1,0 +1,117 @@
+/* test_redis_event.c - see redis_event.h. */
+#include "server/broker/redis_event.h"
+#include "tests/support/unit.h"
+
+static const struct redis_event_rules rules = {.custom = true, .max_bytes = 65536};
+
+static void reads_what_a_node_writes(void **state)
+{
+    struct event event = {
+        .channel = STR("say \"hi\""),
+        .type = STR("tick"),
+        .id = STR("0197"),
+        .timestamp = STR("2026-01-15T10:30:00.000Z"),
+        .data = STR("{\"n\":12345678901234567890.50}"),
+    };
+    struct buf bytes = {0}, scratch = {0};
+    redis_event_head(&bytes, &event);
+    buf_append_lit(&bytes, ",\"epoch\":\"k3v9\",\"offset\":18446744073709551615");
+    redis_event_tail(&bytes, &event);
+    struct event found;
+    bool direct = true;
+    struct error error;
+    if (redis_event_parse(buf_str(&bytes), event.channel, &rules, &scratch, &found, &direct, &error))
+        fail_msg("%s", error.text);
+    assert_false(direct);
+    assert_true(str_eq(found.channel, event.channel));
+    assert_true(str_eq(found.type, event.type));
+    assert_true(str_eq(found.id, event.id));
+    assert_true(str_eq(found.timestamp, event.timestamp));
+    assert_true(str_eq(found.data, event.data));
+    assert_true(str_eq_cstr(found.epoch, "k3v9"));
+    assert_true(found.offset == UINT64_MAX);
+    buf_fini(&bytes);
+    buf_fini(&scratch);
+}
+
+static void reads_what_a_backend_writes(void **state)
+{
+    struct buf scratch = {0};
+    struct event found;
+    bool direct = false;
+    assert_int_equal(
+        redis_event_parse(STR(" {\"data\":[1, 2] , \"t\\u0079pe\":\"t\", \"type\":\"ti\\u0063k\",\"more\":1}\n"),
+                          STR("c"), &rules, &scratch, &found, &direct, NULL),
+        ERR_INVALID_REQUEST); /* type twice */
+    assert_int_equal(redis_event_parse(STR(" {\"data\":[1, 2] , \"type\":\"ti\\u0063k\",\"more\":1}\n"), STR("c"),
+                                       &rules, &scratch, &found, &direct, NULL),
+                     ERR_NONE);
+    assert_true(direct);
+    assert_true(str_eq_cstr(found.type, "tick"));
+    assert_true(str_eq_cstr(found.data, "[1, 2]"));
+    assert_int_equal(found.id.len, 0);
+    assert_int_equal(found.epoch.len, 0);
+    assert_int_equal(found.offset, 0);
+    assert_int_equal(found.timestamp.len, 0);
+    buf_fini(&scratch);
+}
+
+static void refuses_what_is_no_event(void **state)
+{
+    static const char *const rows[] = {
+        "",
+        "null",
+        "[]",
+        "not json",
+        "{\"type\":\"t\"}",
+        "{\"data\":1}",
+        "{\"type\":1,\"data\":1}",
+        "{\"type\":\"T\",\"data\":1}",
+        "{\"type\":\"error\",\"data\":1}",
+        "{\"type\":\"t\\u0000\",\"data\":1}",
+        "{\"type\":\"notification\",\"data\":{}}",
+        "{\"type\":\"t\",\"data\":1,\"id\":\"\"}",
+        "{\"type\":\"t\",\"data\":1,\"id\":\"a b\"}",
+        "{\"type\":\"t\",\"data\":1,\"id\":7}",
+        "{\"type\":\"t\",\"data\":1,\"timestamp\":\"2026<script>\"}",
+        "{\"type\":\"t\",\"data\":1,\"timestamp\":12}",
+        "{\"type\":\"t\",\"data\":1,\"channel\":\"other\"}",
+        "{\"type\":\"t\",\"data\":1,\"epoch\":\"e\"}",
+        "{\"type\":\"t\",\"data\":1,\"offset\":1}",
+        "{\"type\":\"t\",\"data\":1,\"epoch\":\"e\",\"offset\":0}",
+        "{\"type\":\"t\",\"data\":1,\"epoch\":\"e\",\"offset\":1.5}",
+        "{\"type\":\"t\",\"data\":1,\"epoch\":\"\",\"offset\":1}",
+        "{\"type\":\"t\",\"data\":1,\"epoch\":\"a\\\"b\",\"offset\":1}",
+        "{\"type\":\"t\",\"data\":1,\"epoch\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"offset\":1}",
+        "{\"type\":\"t\",\"data\":1} x",
+        "{\"type\":\"t\",\"data\":\"\xff\"}",
+    };
+    struct buf scratch = {0};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct event event;
+        bool direct;
+        if (!redis_event_parse(str_from_cstr(rows[i]), STR("c"), &rules, &scratch, &event, &direct, NULL))
+            fail_msg("accepted: %s", rows[i]);
+    }
+    struct redis_event_rules strict = {.custom = false, .max_bytes = 22};
+    struct str custom = STR("{\"type\":\"t\",\"data\":1}");
+    struct event event;
+    bool direct;
+    assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL),
+                     ERR_INVALID_REQUEST);
+    strict.custom = true;
+    assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_NONE);
+    strict.max_bytes = 20;
+    assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_TOO_LARGE);
+    buf_fini(&scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_what_a_node_writes),
+        cmocka_unit_test(reads_what_a_backend_writes),
+        cmocka_unit_test(refuses_what_is_no_event),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

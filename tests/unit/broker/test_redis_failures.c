@@ -1,0 +1,300 @@
+/* test_redis_failures.c - the Redis broker when Redis is away, stuck, full or unwilling. */
+#include <stdio.h>
+
+#include "redis_server.h"
+#include "rig.h"
+#include "server/broker/redis_broker.h"
+#include "tests/support/unit.h"
+
+enum { PENDING_MAX = 20 };
+
+struct fixture {
+    struct redis_server server;
+    struct rig rig;
+    struct node node;
+};
+
+static void start_node(struct fixture *f, const char *url)
+{
+    struct redis_broker_config config = {
+        .turn = &f->rig.turn,
+        .url = str_from_cstr(url),
+        .prefix = STR("test"),
+        .node_id = STR("a"),
+        .connect_timeout_ms = 1000,
+        .command_timeout_ms = 400,
+        .retry_max_ms = 300,
+        .canary_interval_ms = 100,
+        .idempotency_window_ms = 60000,
+        .pending_max = PENDING_MAX,
+        .pending_bytes_max = 1 << 20,
+        .custom_events = true,
+        .event_bytes_max = 4096,
+    };
+    struct error error;
+    node_init(&f->node);
+    f->node.broker = redis_broker_create(&config, &node_sink, &f->node, f->node.metrics, &error);
+    if (!f->node.broker)
+        fail_msg("%s", error.text);
+}
+
+static int set_up_with(void **state, const char *const *more)
+{
+    struct fixture *f = xcalloc(1, sizeof *f);
+    redis_server_start(&f->server, more);
+    rig_init(&f->rig);
+    *state = f;
+    return 0;
+}
+
+static int set_up_up(void **state)
+{
+    set_up_with(state, NULL);
+    struct fixture *f = *state;
+    start_node(f, f->server.url);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP);
+    return 0;
+}
+
+static int set_up_down(void **state)
+{
+    set_up_with(state, NULL);
+    struct fixture *f = *state;
+    redis_server_kill(&f->server);
+    start_node(f, f->server.url);
+    return 0;
+}
+
+static int set_up_locked(void **state)
+{
+    return set_up_with(state, (const char *const[]){"--requirepass", "open sesame", NULL});
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    if (f->node.broker)
+        node_fini(&f->node, &f->rig);
+    rig_fini(&f->rig);
+    redis_server_end(&f->server);
+    free(f);
+    return 0;
+}
+
+static void assert_says(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("expected \"%s\" in: %s", part, text);
+}
+
+static void waits_for_redis_at_the_start(void **state)
+{
+    struct fixture *f = *state;
+    node_subscribe(&f->node, "c");
+    node_publish(&f->node, "c", "1", "", 10);
+    assert_int_equal(node_answer(&f->node, &f->rig, 0)->err, ERR_UNAVAILABLE);
+    assert_true(f->node.answers[0].retry_after_ms > 0);
+    assert_says(f->node.answers[0].text, "nothing was published");
+    RIG_WAIT(&f->rig, strstr(f->node.info.text, "next try in"));
+    assert_says(f->node.info.text, "connection refused");
+    assert_says(f->node.info.text, "127.0.0.1");
+    assert_int_equal(f->node.info.state, BROKER_CONNECTING);
+    node_publish(&f->node, "c", "1", "", 10);
+    assert_in_range(node_answer(&f->node, &f->rig, 1)->retry_after_ms, 100, 500);
+    assert_int_equal(f->node.subscribed_count, 0);
+    redis_server_restart(&f->server);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP && f->node.subscribed_count == 1);
+    assert_int_equal(f->node.subscribed[0].err, ERR_NONE);
+    assert_string_equal(f->node.info.text, "");
+    assert_int_equal(node_metric(&f->node, METRIC_BROKER_RECONNECTS), 0);
+}
+
+static void comes_back_after_redis_was_away(void **state)
+{
+    struct fixture *f = *state;
+    node_subscribe(&f->node, "c");
+    node_subscribe(&f->node, "left");
+    RIG_WAIT(&f->rig, f->node.subscribed_count == 2);
+    redis_server_kill(&f->server);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_DOWN);
+    node_publish(&f->node, "c", "1", "", 10);
+    assert_int_equal(node_answer(&f->node, &f->rig, 0)->err, ERR_UNAVAILABLE);
+    node_unsubscribe(&f->node, "left");
+    node_subscribe(&f->node, "new");
+    RIG_WAIT(&f->rig, strstr(f->node.info.text, "refused"));
+    redis_server_restart(&f->server);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP);
+    assert_int_equal(node_metric(&f->node, METRIC_BROKER_RECONNECTS), 1);
+    node_publish(&f->node, "left", "1", "", 10);
+    node_publish(&f->node, "c", "2", "", 10);
+    RIG_WAIT(&f->rig, f->node.event_count == 1 && f->node.subscribed_count == 3);
+    assert_string_equal(f->node.events[0].data, "2");
+    assert_string_equal(f->node.subscribed[2].channel, "new");
+    assert_int_equal(node_metric(&f->node, METRIC_BROKER_SUBSCRIPTIONS), 2);
+}
+
+/* Both connections are needed: losing one makes both again. */
+static void notices_one_lost_connection(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const types[] = {"pubsub", "normal"};
+    char out[64];
+    node_subscribe(&f->node, "c");
+    for (size_t i = 0; i < 2; i++) {
+        REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", types[i], "SKIPME", "yes");
+        RIG_WAIT(&f->rig, f->node.info.state == BROKER_DOWN);
+        RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP);
+    }
+    node_publish(&f->node, "c", "1", "", 10);
+    RIG_WAIT(&f->rig, f->node.event_count == 1);
+    assert_int_equal(f->node.subscribed_count, 1);
+}
+
+static void notices_that_redis_is_stuck(void **state)
+{
+    struct fixture *f = *state;
+    char out[64];
+    node_publish(&f->node, "c", "0", "", 10);
+    assert_int_equal(node_answer(&f->node, &f->rig, 0)->err, ERR_NONE);
+    redis_server_pause(&f->server, true);
+    node_publish(&f->node, "c", "1", "same", 10);
+    assert_int_equal(node_answer(&f->node, &f->rig, 1)->err, ERR_UNAVAILABLE);
+    assert_says(f->node.answers[1].text, "may or may not");
+    assert_says(f->node.answers[1].text, "safe");
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_DOWN);
+    /* Connections are accepted by the kernel, but nothing answers. */
+    RIG_WAIT(&f->rig, strstr(f->node.info.text, "login"));
+    redis_server_pause(&f->server, false);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP);
+    node_publish(&f->node, "c", "1", "same", 10);
+    assert_int_equal(node_answer(&f->node, &f->rig, 2)->err, ERR_NONE);
+    assert_int_equal(f->node.answers[2].offset, 2);
+    REDIS_RUN(&f->server, out, "XLEN", "test:{c}:log");
+    assert_string_equal(out, "2");
+}
+
+/* With nothing under way it is the canary that notices. */
+static void notices_a_silent_redis_without_traffic(void **state)
+{
+    struct fixture *f = *state;
+    redis_server_pause(&f->server, true);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_DOWN);
+    redis_server_pause(&f->server, false);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP);
+}
+
+static void bounds_what_waits(void **state)
+{
+    struct fixture *f = *state;
+    redis_server_pause(&f->server, true);
+    for (int i = 0; i < PENDING_MAX + 5; i++)
+        node_publish(&f->node, "c", "1", "", 10);
+    node_answer(&f->node, &f->rig, 4);
+    for (int i = 0; i < 5; i++)
+        assert_says(f->node.answers[i].text, "too many");
+    node_answer(&f->node, &f->rig, PENDING_MAX + 4);
+    for (int i = 5; i < PENDING_MAX + 5; i++)
+        assert_says(f->node.answers[i].text, "may or may not");
+    redis_server_pause(&f->server, false);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP);
+    node_publish(&f->node, "c", "1", "", 10);
+    assert_int_equal(node_answer(&f->node, &f->rig, PENDING_MAX + 5)->err, ERR_NONE);
+}
+
+static void answers_what_waits_when_closed(void **state)
+{
+    struct fixture *f = *state;
+    redis_server_pause(&f->server, true);
+    node_publish(&f->node, "c", "1", "", 10);
+    node_subscribe(&f->node, "c");
+    uv_run(&f->rig.loop, UV_RUN_NOWAIT);
+    node_close(&f->node, &f->rig);
+    assert_int_equal(f->node.answer_count, 1);
+    assert_int_equal(f->node.answers[0].err, ERR_UNAVAILABLE);
+    assert_int_equal(f->node.subscribed_count, 1);
+    assert_int_equal(f->node.subscribed[0].err, ERR_UNAVAILABLE);
+    redis_server_pause(&f->server, false);
+}
+
+static void says_what_is_wrong_with_the_login(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *login, *says;
+    } rows[] = {
+        {"", "wants a password"},  {":hunter2@", "WRONGPASS"},       {"nobody:hunter2@", "WRONGPASS"},
+        {":open%20sesame@", NULL}, {"default:open%20sesame@", NULL},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char url[128];
+        snprintf(url, sizeof url, "redis://%s127.0.0.1:%d/3", rows[i].login, f->server.port);
+        start_node(f, url);
+        if (rows[i].says) {
+            RIG_WAIT(&f->rig, strstr(f->node.info.text, "next try"));
+            assert_says(f->node.info.text, rows[i].says);
+            assert_null(strstr(f->node.info.text, "hunter2"));
+        } else {
+            RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP);
+        }
+        node_fini(&f->node, &f->rig);
+        f->node.broker = NULL;
+    }
+}
+
+static void refuses_what_a_full_or_read_only_redis_refuses(void **state)
+{
+    struct fixture *f = *state;
+    char out[64];
+    REDIS_RUN(&f->server, out, "CONFIG", "SET", "maxmemory", "1");
+    node_publish(&f->node, "c", "1", "", 10);
+    node_publish(&f->node, "live", "1", "k", 0);
+    assert_int_equal(node_answer(&f->node, &f->rig, 1)->err, ERR_UNAVAILABLE);
+    for (int i = 0; i < 2; i++) {
+        assert_says(f->node.answers[i].text, "out of memory");
+        assert_true(f->node.answers[i].retry_after_ms > 0);
+    }
+    assert_int_equal(f->node.info.state, BROKER_UP);
+    REDIS_RUN(&f->server, out, "CONFIG", "SET", "maxmemory", "0");
+    REDIS_RUN(&f->server, out, "REPLICAOF", "127.0.0.1", "1");
+    node_publish(&f->node, "c", "1", "", 10);
+    assert_says(node_answer(&f->node, &f->rig, 2)->text, "read-only");
+    REDIS_RUN(&f->server, out, "REPLICAOF", "NO", "ONE");
+    node_publish(&f->node, "c", "1", "", 10);
+    assert_int_equal(node_answer(&f->node, &f->rig, 3)->err, ERR_NONE);
+    assert_int_equal(f->node.answers[3].offset, 1); /* the refused ones have changed nothing */
+}
+
+static void refuses_bad_names(void **state)
+{
+    struct redis_broker_config config = {.url = STR("redis://h"), .prefix = STR("a{b"), .node_id = STR("n")};
+    struct error error;
+    (void)state;
+    assert_null(redis_broker_create(&config, &node_sink, NULL, NULL, &error));
+    assert_says(error.text, "prefix");
+    config.prefix = STR("p");
+    config.node_id = STR("n 1");
+    assert_null(redis_broker_create(&config, &node_sink, NULL, NULL, &error));
+    assert_says(error.text, "node id");
+    config.node_id = STR("n");
+    config.url = STR("rediss://:hunter2@h");
+    assert_null(redis_broker_create(&config, &node_sink, NULL, NULL, &error));
+    assert_says(error.text, "TLS");
+}
+
+int main(void)
+{
+#define FROM(start, test) cmocka_unit_test_setup_teardown(test, start, tear_down)
+    const struct CMUnitTest tests[] = {
+        FROM(set_up_down, waits_for_redis_at_the_start),
+        FROM(set_up_up, comes_back_after_redis_was_away),
+        FROM(set_up_up, notices_one_lost_connection),
+        FROM(set_up_up, notices_that_redis_is_stuck),
+        FROM(set_up_up, notices_a_silent_redis_without_traffic),
+        FROM(set_up_up, bounds_what_waits),
+        FROM(set_up_up, answers_what_waits_when_closed),
+        FROM(set_up_locked, says_what_is_wrong_with_the_login),
+        FROM(set_up_up, refuses_what_a_full_or_read_only_redis_refuses),
+        cmocka_unit_test(refuses_bad_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

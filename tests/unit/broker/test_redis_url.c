@@ -1,0 +1,85 @@
+/* test_redis_url.c - see redis_url.h. */
+#include "server/broker/redis_url.h"
+#include "tests/support/unit.h"
+
+static void accepts_urls(void **state)
+{
+    static const struct {
+        const char *url, *host, *port, *user, *password;
+        unsigned database;
+    } rows[] = {
+        {"redis://localhost", "localhost", "6379", "", "", 0},
+        {"redis://localhost/", "localhost", "6379", "", "", 0},
+        {"redis://10.0.0.1:7000/3", "10.0.0.1", "7000", "", "", 3},
+        {"redis://:s3cret@h:1", "h", "1", "", "s3cret", 0},
+        {"redis://app:s3cret@h:65535/15", "h", "65535", "app", "s3cret", 15},
+        {"redis://a%40b:p%2Fw%3A%25@h", "h", "6379", "a@b", "p/w:%", 0},
+        {"redis://:p@w@h", "h", "6379", "", "p@w", 0},
+        {"redis://:a:b@h", "h", "6379", "", "a:b", 0},
+        {"redis://[::1]", "::1", "6379", "", "", 0},
+        {"redis://u:p@[fe80::1]:6380/1", "fe80::1", "6380", "u", "p", 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct redis_url url;
+        struct error error;
+        if (redis_url_parse(str_from_cstr(rows[i].url), &url, &error))
+            fail_msg("%s: %s", rows[i].url, error.text);
+        assert_string_equal(url.host, rows[i].host);
+        assert_string_equal(url.port, rows[i].port);
+        assert_string_equal(url.user, rows[i].user);
+        assert_string_equal(url.password, rows[i].password);
+        assert_int_equal(url.database, rows[i].database);
+        redis_url_fini(&url);
+    }
+}
+
+static void refuses_others_without_showing_them(void **state)
+{
+    static const struct {
+        const char *url, *says;
+    } rows[] = {
+        {"", "redis://"},
+        {"hunter2", "redis://"},
+        {"http://:hunter2@h", "redis://"},
+        {"rediss://:hunter2@h", "TLS"},
+        {"redis+sentinel://:hunter2@h", "Sentinel"},
+        {"unix:/hunter2", "Unix socket"},
+        {"redis://", "no host"},
+        {"redis://:6379", "no host"},
+        {"redis://:hunter2@", "no host"},
+        {"redis://hunter2@h", "no password"},
+        {"redis://u:@h", "empty password"},
+        {"redis://:hunter2%2@h", "%-escape"},
+        {"redis://:hunter2%zz@h", "%-escape"},
+        {"redis://:hunter2%00@h", "%-escape"},
+        {"redis://:hunter2@h:0", "port"},
+        {"redis://:hunter2@h:65536", "port"},
+        {"redis://:hunter2@h:", "port"},
+        {"redis://:hunter2@h:x", "port"},
+        {"redis://:hunt/er2@h", "port"},
+        {"redis://:hunter2@h/x", "database"},
+        {"redis://:hunter2@h/-1", "database"},
+        {"redis://:hunter2@h/0?x=1", "database"},
+        {"redis://:hunter2@[::1", "']'"},
+        {"redis://:hunter2@[::1]x", "']'"},
+        {"redis://:hunter2@h i", "host"},
+        {"redis://:hunter2@h?x", "host"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct redis_url url;
+        struct error error;
+        if (!redis_url_parse(str_from_cstr(rows[i].url), &url, &error))
+            fail_msg("accepted: %s", rows[i].url);
+        if (!strstr(error.text, rows[i].says) || strstr(error.text, "hunt"))
+            fail_msg("%s: %s", rows[i].url, error.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accepts_urls),
+        cmocka_unit_test(refuses_others_without_showing_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
