@@ -1,4 +1,6 @@
 /* test_keys.c - which keys are taken, in which form, and what is said about the others. */
+#include <stdio.h>
+
 #include "common/token/key.h"
 #include "tests/support/unit.h"
 #include "tests/unit/token/made_keys.h"
@@ -201,6 +203,20 @@ static void test_algorithm_names(void **state)
     buf_fini(&text);
 }
 
+/* With an exponent of 1 every text is its own signature; with an even one there is no private key at all. */
+static void test_senseless_rsa(void **state)
+{
+    static const char *const exponents[] = {"AQ", "Ag", "AA"}; /* 1, 2, 0 */
+    struct made_key made;
+    made_rsa(&made, 2048);
+    char *exponent = strstr(made.jwk.ptr, "\"e\":\"") + 5;
+    for (size_t i = 0; i < COUNT_OF(exponents); i++) {
+        snprintf(exponent, 8, "%s\"}", exponents[i]);
+        assert_rejected(made.jwk.ptr, 0, "not valid");
+    }
+    made_key_fini(&made);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_bad_jwks),
         cmocka_unit_test(test_key_set),
         cmocka_unit_test(test_algorithm_names),
+        cmocka_unit_test(test_senseless_rsa),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

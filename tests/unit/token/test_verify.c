@@ -417,6 +417,19 @@ static void test_elliptic_signatures(void **state)
         base64url_append(&zero, str_from(zeros, lengths[i]));
         assert_refused(keys, buf_cstr(&zero), "signature");
     }
+    /* The right numbers, each a zero byte wider: the same signature must not have two forms. */
+    struct jws jws = {0};
+    struct buf wide = {0};
+    assert_int_equal(jws_split(buf_str(&token), &jws, NULL), ERR_NONE);
+    buf_append_char(&wide, '\0');
+    buf_append(&wide, str_from(jws.signature.ptr, 32));
+    buf_append_char(&wide, '\0');
+    buf_append(&wide, str_from(jws.signature.ptr + 32, 32));
+    const struct algorithm *es256 = algorithm_first(ALGORITHM_ES256);
+    assert_true(signature_verify(&keys->list[0], es256, jws.signed_text, jws.signature));
+    assert_false(signature_verify(&keys->list[0], es256, jws.signed_text, buf_str(&wide)));
+    jws_fini(&jws);
+    buf_fini(&wide);
     /* A P-256 key under ES384: not one of its algorithms. */
     assert_refused(keys, raw_token(&token, keys, "ES256", "{\"alg\":\"ES384\"}", PAYLOAD), "no key for");
     assert_int_equal(token_keys_add_pem(keys, "k", STR(""), ALGORITHM_ES384, buf_str(&p256.public_pem), NULL),
