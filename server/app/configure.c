@@ -1,0 +1,203 @@
+/* configure.c - see configure.h. */
+#include "server/app/configure.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+
+enum { KEY_FILE_MAX = 1 << 20 };
+
+static struct hub_settings make_hub_settings(const struct options *o)
+{
+    return (struct hub_settings){
+        .outbox_max_bytes = o->outbox_max_bytes,
+        .outbox_max_messages = o->outbox_max_messages,
+        .channels_per_session = (uint32_t)o->limits_channels,
+        .bad_messages = (uint32_t)o->limits_bad_messages,
+        .message_bytes = o->limits_message_bytes,
+        .event_bytes = o->limits_event_bytes,
+        .message_rate_per_minute = o->limits_message_rate * 60,
+        .message_burst = o->limits_message_burst,
+        .ping_interval_us = o->ping_interval_ms * 1000,
+        .pong_timeout_us = o->pong_timeout_ms * 1000,
+        .close_timeout_us = o->close_timeout_ms * 1000,
+        .expiry_warning_us = o->token_expiry_warning_ms * 1000,
+        .leeway_ms = o->token_leeway_ms,
+        .linger_us = o->redis_linger_ms * 1000,
+        .custom_events = o->events_custom,
+    };
+}
+
+static struct rules *make_rules(const struct options *o)
+{
+    struct rule *rule = xcalloc(o->channels.count, sizeof *rule);
+    for (size_t i = 0; i < o->channels.count; i++) {
+        const struct channel_options *channel = &o->channels.items[i];
+        rule[i] = (struct rule){
+            .match = str_from_cstr(channel->match),
+            .require_grant = channel->require == CHANNEL_REQUIRE_GRANT,
+            .require_scope = str_from_cstr(channel->require_scope),
+            .history = {.size = channel->history_size, .ttl_ms = channel->history_ttl_ms},
+        };
+        for (size_t j = 0; j < channel->allow.count; j++)
+            rule[i].allow |= allow_from_word(str_from_cstr(channel->allow.items[j]));
+    }
+    struct rules *rules = rules_create(rule, o->channels.count);
+    free(rule);
+    return rules;
+}
+
+static unsigned algorithm_set(const struct option_strings *names)
+{
+    unsigned set = 0;
+    for (size_t i = 0; i < names->count; i++)
+        set |= algorithm_by_name(str_from_cstr(names->items[i]))->bit; /* the table's choices are these names */
+    return set;
+}
+
+static enum err read_file(const char *path, struct buf *out, struct error *error)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return error_set(error, ERR_INVALID_REQUEST, "token.keys: cannot open %s: %s", path, strerror(errno));
+    buf_reserve(out, KEY_FILE_MAX + 1);
+    out->len = fread(out->ptr, 1, KEY_FILE_MAX + 1, file);
+    bool failed = ferror(file);
+    fclose(file);
+    if (failed)
+        return error_set(error, ERR_INVALID_REQUEST, "token.keys: cannot read %s: %s", path, strerror(errno));
+    if (out->len > KEY_FILE_MAX)
+        return error_set(error, ERR_INVALID_REQUEST, "token.keys: %s is larger than %d bytes: not a key", path,
+                         KEY_FILE_MAX);
+    return ERR_NONE;
+}
+
+static enum err add_key(struct token_keys *keys, const struct token_key_options *key, size_t index, struct error *error)
+{
+    struct str kid = str_from_cstr(key->kid);
+    unsigned algorithms = algorithm_set(&key->algorithms);
+    if (*key->secret) {
+        char source[48];
+        snprintf(source, sizeof source, "token.keys[%zu].secret", index);
+        return token_keys_add_secret(keys, source, kid, algorithms, str_from_cstr(key->secret), error);
+    }
+    struct buf text = {0};
+    enum err err = read_file(key->file, &text, error);
+    if (err == ERR_NONE)
+        err = token_keys_add_file_text(keys, key->file, kid, algorithms, buf_str(&text), error);
+    if (text.ptr)
+        explicit_bzero(text.ptr, text.cap);
+    buf_fini(&text);
+    return err;
+}
+
+static enum err add_keys(struct token_keys *keys, const struct options *o, struct error *error)
+{
+    enum err err = ERR_NONE;
+    if (*o->token_secret)
+        err = token_keys_add_secret(keys, "token.secret", STR(""), 0, str_from_cstr(o->token_secret), error);
+    for (size_t i = 0; err == ERR_NONE && i < o->token_keys.count; i++)
+        err = add_key(keys, &o->token_keys.items[i], i, error);
+    return err;
+}
+
+static void add_texts(struct texts *texts, const struct option_strings *strings)
+{
+    for (size_t i = 0; i < strings->count; i++)
+        texts_add(texts, str_from_cstr(strings->items[i]));
+}
+
+static void add_endpoint(struct net_settings *net, const struct endpoint_options *options)
+{
+    struct net_endpoint *endpoint = net_settings_add_endpoint(net, str_from_cstr(options->path));
+    endpoint->carriers = (options->token_header ? CARRIER_HEADER : 0u) |
+                         (options->token_subprotocol ? CARRIER_SUBPROTOCOL : 0u) |
+                         (options->token_query.count ? CARRIER_QUERY : 0u);
+    texts_clear(&endpoint->query_names);
+    add_texts(&endpoint->query_names, &options->token_query);
+    add_texts(&endpoint->origins, &options->origins);
+    add_texts(&endpoint->scopes, &options->require_scopes);
+    endpoint->reject = (enum reject_mode)options->reject;
+    endpoint->max_connections = options->max_connections;
+    for (size_t i = 0; i < options->close_codes.count; i++) {
+        enum reason reason = reason_from_text(str_from_cstr(options->close_codes.items[i].name));
+        endpoint->close_codes.code[reason] = (uint16_t)options->close_codes.items[i].value;
+    }
+}
+
+static void set_policy(struct net_settings *net, const struct options *o)
+{
+    net->policy = token_policy_default();
+    net->policy.algorithms = algorithm_set(&o->token_algorithms);
+    net->policy.leeway_ms = o->token_leeway_ms;
+    net->policy.require_exp = o->token_require_exp;
+    net->policy.max_bytes = o->token_max_bytes;
+    struct texts issuers = {0};
+    struct texts audiences = {0};
+    add_texts(&issuers, &o->token_issuers);
+    add_texts(&audiences, &o->token_audiences);
+    net->policy.issuers = issuers.items;
+    net->policy.issuer_count = issuers.count;
+    net->policy.audiences = audiences.items;
+    net->policy.audience_count = audiences.count;
+}
+
+static void set_limits(struct net_settings *net, const struct options *o)
+{
+    net->token_cache_entries = o->token_cache_entries;
+    net->head_bytes = o->limits_head_bytes;
+    net->head_timeout_us = o->limits_head_timeout_ms * 1000;
+    net->message_bytes = o->limits_message_bytes;
+    net->body_bytes = o->api_max_body;
+    net->body_timeout_us = o->limits_body_timeout_ms * 1000;
+    net->keepalive_timeout_us = o->limits_http_keepalive_ms * 1000;
+    net->close_timeout_us = o->close_timeout_ms * 1000;
+    net->retry_after_s = 1;
+    net->max_connections = o->limits_connections;
+    net->max_per_address = o->limits_connections_per_address;
+    net->max_per_user = o->limits_connections_per_user;
+    net->proxy_protocol = (enum proxy_mode)o->proxy_protocol;
+}
+
+static enum err set_proxies(struct net_settings *net, const struct options *o, struct error *error)
+{
+    net->trusted_proxies = xcalloc(o->trusted_proxies.count, sizeof *net->trusted_proxies);
+    for (size_t i = 0; i < o->trusted_proxies.count; i++) {
+        struct str text = str_from_cstr(o->trusted_proxies.items[i]);
+        if (cidr_parse(text, &net->trusted_proxies[i], error))
+            return error->code;
+        net->trusted_proxy_count++;
+    }
+    return ERR_NONE;
+}
+
+enum err configuration_make(const struct options *options, struct configuration *out, struct error *error)
+{
+    struct net_settings *net = net_settings_create();
+    net->keys = token_keys_create();
+    enum err err = add_keys(net->keys, options, error);
+    if (err == ERR_NONE)
+        err = set_proxies(net, options, error);
+    if (err != ERR_NONE) {
+        net_settings_unref(net);
+        return err;
+    }
+    for (size_t i = 0; i < options->endpoints.count; i++)
+        add_endpoint(net, &options->endpoints.items[i]);
+    set_policy(net, options);
+    set_limits(net, options);
+    *out = (struct configuration){
+        .hub = make_hub_settings(options),
+        .rules = make_rules(options),
+        .net = net,
+    };
+    return ERR_NONE;
+}
+
+void configuration_fini(struct configuration *configuration)
+{
+    rules_unref(configuration->rules);
+    net_settings_unref(configuration->net);
+    *configuration = (struct configuration){0};
+}

@@ -1,0 +1,20 @@
+/* configure.h - from options to what each part of the server is told: the one place that knows both. */
+#ifndef CARILLON_APP_CONFIGURE_H
+#define CARILLON_APP_CONFIGURE_H
+
+#include "server/app/options.h"
+#include "server/core/hub.h"
+#include "server/net/settings.h"
+
+/* Everything a reload replaces as a whole. */
+struct configuration {
+    struct hub_settings hub;
+    struct rules *rules;      /* one reference */
+    struct net_settings *net; /* one reference */
+};
+
+/* Reads key files. On failure nothing is made, and the error names the option or file. */
+enum err configuration_make(const struct options *options, struct configuration *out, struct error *error);
+void configuration_fini(struct configuration *configuration);
+
+#endif

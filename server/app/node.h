@@ -1,0 +1,29 @@
+/* node.h - one running server: the main loop with listeners, signals and the broker's side, and the workers. With one
+ * worker everything is in the main loop and thread; with more, each has its own. */
+#ifndef CARILLON_APP_NODE_H
+#define CARILLON_APP_NODE_H
+
+#include "server/app/options.h"
+
+enum { NODE_ADDRESS_MAX = 64 };
+
+/* Where it listens, as "127.0.0.1:8080" or "[::1]:8080". */
+struct node_addresses {
+    char clients[NODE_ADDRESS_MAX];
+    char internal[NODE_ADDRESS_MAX];
+};
+
+struct node_start {
+    struct options *options;           /* taken: freed when the node has ended */
+    struct option_sources *sources;    /* taken, too */
+    const struct options_input *input; /* where they came from, for reloads; borrowed */
+    /* Called once, when clients can connect; may be NULL. */
+    void (*ready)(void *owner, const struct node_addresses *addresses, const struct options *options);
+    void *owner;
+};
+
+/* Serves until SIGTERM or SIGINT, first draining; a second signal ends it at once. SIGHUP reloads. What goes wrong at
+ * the start is logged. Returns the exit code: 0 after an orderly end. */
+int node_run(const struct node_start *start);
+
+#endif

@@ -1,0 +1,58 @@
+/* check.c - `carillon check`: the settings as `serve` would have them, read and judged without starting anything. */
+#include <stdio.h>
+
+#include "server/app/options.h"
+#include "server/cli/cli.h"
+
+extern char **environ;
+
+static void print_help(void)
+{
+    fputs("usage: carillon check --config FILE [--option value]...\n\n"
+          "Reads the configuration with the environment and the flags over it, as \"carillon serve\" does, and says "
+          "what is\n"
+          "wrong with it. Exit code 0: the server would start with it; 1: it would not.\n\n"
+          "  --print-config                    show the settings and where each came from\n"
+          "  --help                            this text; \"carillon serve --help\" lists the options\n",
+          stdout);
+}
+
+int cli_check(int argc, char **argv)
+{
+    bool help = false;
+    bool print = false;
+    const struct option_switch switches[] = {{"--help", &help}, {"-h", &help}, {"--print-config", &print}};
+    const struct options_input input = {.argc = argc - 1,
+                                        .argv = argv + 1,
+                                        .env = environ,
+                                        .switches = switches,
+                                        .switch_count = sizeof switches / sizeof *switches};
+    struct options options;
+    struct option_sources sources;
+    struct buf messages = {0};
+    struct buf out = {0};
+    enum err err = options_load(&options_table, &input, &options, &sources, &messages);
+    if (help) {
+        print_help();
+        if (err == ERR_NONE) {
+            options_fini(&options_table, &options);
+            option_sources_fini(&sources);
+        }
+        buf_fini(&messages);
+        return CLI_OK;
+    }
+    if (err == ERR_NONE) {
+        err = options_validate(&options, &sources, &messages);
+        if (print)
+            options_print(&options_table, &options, &sources, &out);
+        else if (err == ERR_NONE)
+            buf_appendf(&out, "%s: ok\n", sources.file ? sources.file : "options");
+        options_fini(&options_table, &options);
+        option_sources_fini(&sources);
+    }
+    fputs(buf_cstr(&messages), stderr);
+    fputs(buf_cstr(&out), stdout);
+    buf_fini(&messages);
+    buf_fini(&out);
+    return err == ERR_NONE ? CLI_OK : CLI_FAILED;
+}
