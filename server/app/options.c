@@ -8,6 +8,7 @@
 #include "common/protocol/reason.h"
 #include "server/broker/redis_url.h"
 
+/* In the order of the enums they become (options.h). */
 static const char *const proxy_protocol_choices[] = {"off", "optional", "required", NULL};
 static const char *const reject_choices[] = {"auto", "http", "close", NULL};
 static const char *const require_choices[] = {"none", "grant", NULL};

@@ -51,9 +51,8 @@ struct options {
 #undef OPTION_CHOICE
 #undef OPTION_RECORDS
 
-/* What the ENUM members hold. log_level and log_format hold enum log_level and enum log_format of common/base/log.h. */
-enum proxy_protocol { PROXY_PROTOCOL_OFF, PROXY_PROTOCOL_OPTIONAL, PROXY_PROTOCOL_REQUIRED };
-enum reject_mode { REJECT_AUTO, REJECT_HTTP, REJECT_CLOSE };
+/* The ENUM members hold: reject an enum reject_mode and proxy_protocol an enum proxy_mode of server/net/settings.h,
+ * log_level and log_format those of common/base/log.h, require one of these. */
 enum channel_require { CHANNEL_REQUIRE_NONE, CHANNEL_REQUIRE_GRANT };
 
 extern const struct option_table options_table;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "server/app/options.h"
+#include "server/net/settings.h"
 
 struct verdict {
     const struct option_sources *sources;
@@ -68,7 +69,7 @@ static void validate_limits(struct verdict *verdict, const struct options *optio
     if (options->outbox_max_bytes < options->limits_event_bytes)
         say(verdict, "outbox.max_bytes",
             "must not be less than limits.event_bytes: a single event would close its subscribers");
-    if (options->proxy_protocol != PROXY_PROTOCOL_OFF && options->trusted_proxies.count == 0)
+    if (options->proxy_protocol != PROXY_OFF && options->trusted_proxies.count == 0)
         say(verdict, "proxy_protocol", "needs trusted_proxies: only from there are PROXY headers believed");
 }
 

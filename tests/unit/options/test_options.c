@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
+#include "server/net/settings.h"
 #include "tests/unit/options/loading.h"
 
 #define SECRET_A "0123456789abcdef0123456789abcdef"
@@ -57,7 +59,7 @@ static void values_of_every_type_are_read(void **state)
     assert_string_equal(o->token_secret, SECRET_A);
     assert_int_equal(o->token_issuers.count, 2);
     assert_string_equal(o->token_issuers.items[1], "b\xC3\xA9");
-    assert_int_equal(o->log_level, 3);
+    assert_int_equal(o->log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(o->trusted_proxies.count, 2);
     assert_int_equal(o->endpoints.count, 2);
     assert_string_equal(o->endpoints.items[0].close_codes.items[0].name, "token_expired");
@@ -143,7 +145,7 @@ static void each_source_goes_over_the_one_before(void **state)
     assert_int_equal(l.options.port, 3);
     assert_int_equal(l.options.workers, 2);
     assert_int_equal(l.options.backlog, 1);
-    assert_int_equal(l.options.log_level, 3);
+    assert_int_equal(l.options.log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(l.options.limits_message_bytes, 2048);
     assert_string_equal(l.options.host, "0.0.0.0"); /* an empty variable is none */
     assert_string_equal(l.options.redis_url, "redis://h");
