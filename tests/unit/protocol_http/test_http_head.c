@@ -104,6 +104,7 @@ static void test_refused(void **state)
         {400, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\n"},
         {400, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n"},
         {400, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n"},
+        {400, "GET / HTTP/1.1\r\nHost: a\r\nX-API-Key: a\r\nX-Api-Key: a\r\n\r\n"},
         {400, "GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nOrigin: http://b\r\n\r\n"},
         {400, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n"},
         {400, "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Key: b\r\n\r\n"},
