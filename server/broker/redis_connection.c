@@ -198,7 +198,6 @@ static void on_named(void *owner, void *argument, const redisReply *reply)
         return;
     /* Any other error is about the name alone (an ACL without CLIENT) and does no harm. */
     connection->state = REDIS_READY;
-    connection->failures = 0;
     uint64_t look_ms = connection->config.command_timeout_ms / 4 + 1;
     uv_timer_start(&connection->timer, connection->timer.timer_cb, look_ms, look_ms);
     connection->events->up(connection);
@@ -238,13 +237,20 @@ static void tune_socket(struct redis_connection *connection)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 
+/* Goes on with the next address of the host, if there is one. */
+static void leave_address(struct redis_connection *connection, int why)
+{
+    redis_connection_drop(connection, "%s", uv_strerror(why));
+    connection->again = ++connection->tried < connection->addresses;
+}
+
 static void on_connected(uv_connect_t *request, int status)
 {
     struct redis_connection *connection = request->data;
     if (connection->state != REDIS_CONNECTING)
         return;
     if (status < 0) {
-        redis_connection_drop(connection, "%s", uv_strerror(status));
+        leave_address(connection, status);
         return;
     }
     tune_socket(connection);
@@ -257,17 +263,16 @@ static void on_connected(uv_connect_t *request, int status)
 
 static void connect_to(struct redis_connection *connection, const struct addrinfo *list)
 {
-    unsigned count = 0;
-    for (const struct addrinfo *at = list; at; at = at->ai_next)
-        count++;
     const struct addrinfo *chosen = list;
-    for (unsigned skip = connection->failures % count; skip; skip--)
-        chosen = chosen->ai_next;
+    connection->addresses = 0;
+    for (const struct addrinfo *at = list; at; at = at->ai_next)
+        if (connection->addresses++ == connection->tried)
+            chosen = at;
     connection->state = REDIS_CONNECTING;
     connection->connect.data = connection;
     int err = uv_tcp_connect(&connection->connect, &connection->tcp, chosen->ai_addr, on_connected);
     if (err < 0)
-        redis_connection_drop(connection, "%s", uv_strerror(err));
+        leave_address(connection, err);
 }
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *list)
@@ -288,9 +293,13 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
 static void on_timer(uv_timer_t *timer)
 {
     struct redis_connection *connection = timer->data;
+    if (connection->state == REDIS_CONNECTING) {
+        leave_address(connection, UV_ETIMEDOUT);
+        return;
+    }
     if (connection->state != REDIS_READY) {
         redis_connection_drop(connection, "no %s within %llu ms",
-                              connection->state == REDIS_LOGIN ? "answer to the login" : "connection",
+                              connection->state == REDIS_LOGIN ? "answer to the login" : "address of the host name",
                               (unsigned long long)connection->config.connect_timeout_ms);
         return;
     }
@@ -303,14 +312,14 @@ static void on_timer(uv_timer_t *timer)
     connection->late = overdue;
 }
 
-void redis_connection_start(struct redis_connection *connection)
+static void begin(struct redis_connection *connection)
 {
     static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     uv_loop_t *loop = connection->turn->wake.loop;
     const struct redis_url *url = connection->config.url;
     assert(connection->state == REDIS_IDLE);
     connection->state = REDIS_RESOLVING;
-    connection->late = false;
+    connection->again = connection->late = false;
     connection->reader = redisReaderCreate();
     uv_tcp_init(loop, &connection->tcp);
     uv_timer_init(loop, &connection->timer);
@@ -323,6 +332,12 @@ void redis_connection_start(struct redis_connection *connection)
         redis_connection_drop(connection, "the host name was not resolved: %s", uv_strerror(err));
     else
         connection->open++;
+}
+
+void redis_connection_start(struct redis_connection *connection)
+{
+    connection->tried = 0;
+    begin(connection);
 }
 
 /* ---- the end ---- */
@@ -340,7 +355,10 @@ static void finish_close(struct redis_connection *connection)
         first.done(connection->owner, first.argument, NULL);
     }
     connection->state = REDIS_IDLE;
-    connection->events->down(connection, connection->why);
+    if (connection->again)
+        begin(connection);
+    else
+        connection->events->down(connection, connection->why);
 }
 
 static void on_closed(uv_handle_t *closed)
@@ -352,6 +370,7 @@ static void on_closed(uv_handle_t *closed)
 
 void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
 {
+    connection->again = false;
     if (connection->state == REDIS_IDLE || connection->state == REDIS_CLOSING)
         return;
     const struct redis_url *url = connection->config.url;
@@ -364,8 +383,6 @@ void redis_connection_drop(struct redis_connection *connection, const char *form
         uv_buf_t bytes = uv_buf_init(connection->out.ptr, (unsigned)connection->out.len);
         (void)uv_try_write((uv_stream_t *)&connection->tcp, &bytes, 1);
     }
-    if (connection->state != REDIS_READY)
-        connection->failures++;
     if (connection->state == REDIS_RESOLVING)
         uv_cancel((uv_req_t *)&connection->resolve);
     connection->state = REDIS_CLOSING;

@@ -59,9 +59,11 @@ struct redis_connection {
     uv_getaddrinfo_t resolve;
     uv_connect_t connect;
     uv_write_t write;
-    unsigned open;     /* handles and requests that have to end before it is down */
-    unsigned failures; /* connects in a row that failed: chooses among several addresses */
-    bool late;         /* the oldest answer was overdue at the last look */
+    unsigned open;      /* handles and requests that have to end before it is down */
+    unsigned addresses; /* of the host name */
+    unsigned tried;     /* of them, since the start */
+    bool again;         /* once closed, the next address is tried, and nobody is told */
+    bool late;          /* the oldest answer was overdue at the last look */
     struct redisReader *reader;
     struct buf out;     /* of this turn */
     struct buf writing; /* what the kernel did not take at once */

@@ -128,7 +128,7 @@ void redis_node_control(struct broker *base, struct str to, struct str bytes)
     struct redis_broker *broker = redis_broker_of(base);
     struct buf channel = {0};
     struct buf message = {0};
-    if (!redis_broker_is_up(broker))
+    if (!redis_broker_is_up(broker) || broker->commands.state != REDIS_READY)
         return;
     buf_append(&channel, to.len ? broker->config.prefix : buf_str(&broker->control_channel));
     if (to.len) {

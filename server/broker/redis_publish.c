@@ -202,7 +202,7 @@ static void send_publication(struct redis_broker *broker, struct publication *pu
 void redis_publish(struct broker *base, struct publication *publication)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    if (!redis_broker_is_up(broker)) {
+    if (!redis_broker_is_up(broker) || broker->commands.state != REDIS_READY) {
         refuse_later(broker, publication, retry_ms(broker),
                      "Redis cannot be reached now; nothing was published. Try again later");
         return;

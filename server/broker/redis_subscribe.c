@@ -168,10 +168,10 @@ static void on_position_asked(void *owner, void *argument, const redisReply *rep
     bool waiting = is_confirmed(subscription) && !subscription->answered && !subscription->positions;
     if (redis_scripts_is_unknown(reply) && waiting)
         ask_position(broker, subscription, true);
-    else if (reply && redis_is_error(reply) && waiting && redis_broker_is_up(broker))
-        fail(broker, subscription, reply);
+    else if (reply && redis_is_error(reply) && waiting && strncmp(reply->str, "LOADING", 7) == 0)
+        redis_broker_drop(broker, reply->str); /* asked again when it is back */
     else if (reply && redis_is_error(reply) && waiting)
-        redis_broker_drop(broker, reply->str); /* still loading, for instance: asked again when it is back */
+        fail(broker, subscription, reply);
     else
         drop_if_done(broker, subscription);
 }

@@ -241,6 +241,31 @@ static void says_what_is_wrong_with_the_login(void **state)
     }
 }
 
+/* Where localhost is ::1 first and Redis listens on 127.0.0.1 alone, as it does by default. */
+static void tries_all_addresses_of_a_name(void **state)
+{
+    struct fixture *f = *state;
+    char url[128];
+    snprintf(url, sizeof url, "redis://:open%%20sesame@localhost:%d", f->server.port);
+    start_node(f, url);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP);
+    assert_int_equal(node_metric(&f->node, METRIC_BROKER_ERRORS), 0);
+}
+
+/* One channel's trouble must not keep the broker from coming up. */
+static void comes_up_although_a_channel_is_broken(void **state)
+{
+    struct fixture *f = *state;
+    char out[64];
+    redis_server_restart(&f->server);
+    REDIS_RUN(&f->server, out, "SET", "test:{bad}:meta", "text");
+    node_subscribe(&f->node, "bad");
+    node_subscribe(&f->node, "good");
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP && f->node.subscribed_count == 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(f->node.subscribed[i].err == ERR_NONE, strcmp(f->node.subscribed[i].channel, "good") == 0);
+}
+
 static void refuses_what_a_full_or_read_only_redis_refuses(void **state)
 {
     struct fixture *f = *state;
@@ -293,6 +318,8 @@ int main(void)
         FROM(set_up_up, bounds_what_waits),
         FROM(set_up_up, answers_what_waits_when_closed),
         FROM(set_up_locked, says_what_is_wrong_with_the_login),
+        FROM(set_up_locked, tries_all_addresses_of_a_name),
+        FROM(set_up_down, comes_up_although_a_channel_is_broken),
         FROM(set_up_up, refuses_what_a_full_or_read_only_redis_refuses),
         cmocka_unit_test(refuses_bad_names),
     };
