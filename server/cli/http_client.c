@@ -32,8 +32,8 @@ done:
     return err;
 }
 
-enum err http_client_read_head(struct connection *connection, struct buf *received, uint64_t deadline_us,
-                               struct http_answer *out, struct error *error)
+enum err http_client_read_head(struct wire *wire, struct buf *received, uint64_t deadline_us, struct http_answer *out,
+                               struct error *error)
 {
     size_t scanned = 0;
     for (;;) {
@@ -42,12 +42,12 @@ enum err http_client_read_head(struct connection *connection, struct buf *receiv
         case HTTP_HEAD_BAD: return error->code;
         case HTTP_HEAD_NEED_MORE: break;
         }
-        if (connection_read(connection, received, deadline_us, error) != CONNECTION_OK)
+        if (wire_read(wire, received, deadline_us, error) != WIRE_OK)
             return error->code;
     }
 }
 
-enum err http_client_read_body(struct connection *connection, struct buf *received, const struct http_answer *head,
+enum err http_client_read_body(struct wire *wire, struct buf *received, const struct http_answer *head,
                                uint64_t deadline_us, struct http_reply *out, struct error *error)
 {
     struct str value;
@@ -67,10 +67,10 @@ enum err http_client_read_body(struct connection *connection, struct buf *receiv
     while (!has_length || received->len < length) {
         if (length > BODY_MAX || received->len > BODY_MAX)
             return error_set(error, ERR_TOO_LARGE, "the answer is over %d bytes", BODY_MAX);
-        enum connection_result result = connection_read(connection, received, deadline_us, error);
-        if (result == CONNECTION_CLOSED && !has_length)
+        enum wire_result result = wire_read(wire, received, deadline_us, error);
+        if (result == WIRE_CLOSED && !has_length)
             break;
-        if (result != CONNECTION_OK)
+        if (result != WIRE_OK)
             return error->code;
     }
     buf_append(&reply.body, str_from(buf_str(received).ptr, has_length ? (size_t)length : received->len));
@@ -101,22 +101,22 @@ enum err http_client_call(const struct url *base, const char *path, const struct
     struct buf request = {0}, received = {0};
     struct http_answer head;
     struct error cause = {0};
-    struct connection *connection = connection_open(base, deadline_us, error);
-    if (!connection)
+    struct wire *wire = wire_open(base, deadline_us, error);
+    if (!wire)
         return error->code;
     write_request(&request, base, path, fields, field_count, body);
     enum err err = ERR_NONE;
     /* A server that has refused may close while we still write: its answer, if there is one, says more. */
-    enum connection_result written = connection_write(connection, buf_str(&request), deadline_us, &cause);
-    if (written == CONNECTION_TIMEOUT)
+    enum wire_result written = wire_write(wire, buf_str(&request), deadline_us, &cause);
+    if (written == WIRE_TIMEOUT)
         err = cause.code;
     if (!err)
-        err = http_client_read_head(connection, &received, deadline_us, &head, &cause);
+        err = http_client_read_head(wire, &received, deadline_us, &head, &cause);
     if (!err)
-        err = http_client_read_body(connection, &received, &head, deadline_us, out, &cause);
+        err = http_client_read_body(wire, &received, &head, deadline_us, out, &cause);
     if (err)
         error_set(error, err, "no good answer from %.*s: %s", STR_ARG(base->authority), cause.text);
-    connection_close(connection);
+    wire_close(wire);
     buf_fini(&request);
     buf_fini(&received);
     return err;

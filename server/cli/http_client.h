@@ -4,7 +4,7 @@
 #define CARILLON_CLI_HTTP_CLIENT_H
 
 #include "common/protocol/http_answer.h"
-#include "server/cli/connection.h"
+#include "server/cli/wire.h"
 
 /* An answer; reply_fini frees it. */
 struct http_reply {
@@ -27,10 +27,10 @@ enum err http_client_call(const struct url *base, const char *path, const struct
 
 /* The two halves of reading an answer. Reads until the head is whole; bytes after it stay in *received behind
  * out->length. *out borrows from *received. */
-enum err http_client_read_head(struct connection *connection, struct buf *received, uint64_t deadline_us,
-                               struct http_answer *out, struct error *error);
+enum err http_client_read_head(struct wire *wire, struct buf *received, uint64_t deadline_us, struct http_answer *out,
+                               struct error *error);
 /* Reads the body that belongs to the head; uses *received up. */
-enum err http_client_read_body(struct connection *connection, struct buf *received, const struct http_answer *head,
+enum err http_client_read_body(struct wire *wire, struct buf *received, const struct http_answer *head,
                                uint64_t deadline_us, struct http_reply *out, struct error *error);
 
 #endif

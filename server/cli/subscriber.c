@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/json/json.h"
@@ -22,7 +23,7 @@ enum {
 /* What a connection has while it lasts. */
 struct link {
     struct subscriber *subscriber;
-    struct connection *connection;
+    struct wire *wire;
     struct ws_decoder decoder;
     struct buf scratch;
     bool ended;
@@ -52,9 +53,10 @@ static void send_frame(struct link *link, enum ws_opcode opcode, struct str payl
     struct buf out = {0};
     struct error cause;
     ws_client_frame(&out, opcode, payload);
-    if (connection_write(link->connection, buf_str(&out), clock_now_us() + CONNECT_US, &cause) != CONNECTION_OK &&
-        !link->ended)
-        end_link(link, SUBSCRIBER_RETRY, "the connection was lost: %s", cause.text);
+    enum wire_result result = wire_write(link->wire, buf_str(&out), clock_now_us() + CONNECT_US, &cause);
+    if (result != WIRE_OK && !link->ended)
+        end_link(link, result == WIRE_UNHEARD ? SUBSCRIBER_DONE : SUBSCRIBER_RETRY, "the connection was lost: %s",
+                 cause.text);
     buf_fini(&out);
 }
 
@@ -193,7 +195,7 @@ static void on_close(struct link *link, const struct ws_message *message)
     end_link(link, final ? SUBSCRIBER_REFUSED : SUBSCRIBER_RETRY, "the server closed the connection: %d%s%.*s",
              message->close_code, message->payload.len ? " " : "", STR_ARG(message->payload));
     ws_client_close(&out, message->close_code == 1005 ? 0 : message->close_code, STR(""));
-    connection_write(link->connection, buf_str(&out), clock_now_us() + 1000000, NULL);
+    wire_write(link->wire, buf_str(&out), clock_now_us() + 1000000, NULL);
     buf_fini(&out);
 }
 
@@ -238,18 +240,19 @@ static void receive(struct link *link)
     while (!link->ended) {
         buf_clear(&in);
         uint64_t patience_us = pinged ? PONG_US : QUIET_US;
-        switch (connection_read(link->connection, &in, clock_now_us() + patience_us, &cause)) {
-        case CONNECTION_OK:
+        switch (wire_read(link->wire, &in, clock_now_us() + patience_us, &cause)) {
+        case WIRE_OK:
             pinged = false;
             on_bytes(link, buf_str(&in));
             break;
-        case CONNECTION_TIMEOUT:
+        case WIRE_TIMEOUT:
             if (pinged)
                 end_link(link, SUBSCRIBER_RETRY, "the connection is dead: no answer to a ping");
             else
                 send_frame(link, WS_PING, STR(""));
             pinged = true;
             break;
+        case WIRE_UNHEARD: end_link(link, SUBSCRIBER_DONE, "%s", cause.text); break;
         default: end_link(link, SUBSCRIBER_RETRY, "the connection was lost: %s", cause.text); break;
         }
     }
@@ -260,7 +263,7 @@ static void on_refusal(struct link *link, struct buf *received, const struct htt
 {
     struct http_reply reply = {0};
     struct error cause = {0};
-    enum err err = http_client_read_body(link->connection, received, answer, deadline_us, &reply, &cause);
+    enum err err = http_client_read_body(link->wire, received, answer, deadline_us, &reply, &cause);
     if (!err)
         err = http_reply_error(&reply, &cause);
     if (reply.has_retry_after)
@@ -275,7 +278,7 @@ static void say_goodbye(struct link *link)
 {
     struct buf out = {0};
     ws_client_close(&out, 1000, STR(""));
-    connection_write(link->connection, buf_str(&out), clock_now_us() + 1000000, NULL);
+    wire_write(link->wire, buf_str(&out), clock_now_us() + 1000000, NULL);
     buf_fini(&out);
 }
 
@@ -297,8 +300,8 @@ static void shake_hands(struct link *link, struct buf *received, uint64_t deadli
                                            .fields = &field,
                                            .field_count = subscriber->token.len > 0},
                       key);
-    if (connection_write(link->connection, buf_str(&out), deadline_us, &cause) == CONNECTION_TIMEOUT ||
-        http_client_read_head(link->connection, received, deadline_us, &answer, &cause) != ERR_NONE)
+    if (wire_write(link->wire, buf_str(&out), deadline_us, &cause) == WIRE_TIMEOUT ||
+        http_client_read_head(link->wire, received, deadline_us, &answer, &cause) != ERR_NONE)
         end_link(link, SUBSCRIBER_RETRY, "no good answer from %.*s: %s", STR_ARG(subscriber->url.authority),
                  cause.text);
     else if (answer.status != 101)
@@ -316,10 +319,11 @@ enum subscriber_end subscriber_run(struct subscriber *subscriber, struct error *
     struct link link = {.subscriber = subscriber, .decoder = {.max_message = MESSAGE_MAX}, .error = error};
     struct buf received = {0};
     uint64_t deadline_us = clock_now_us() + CONNECT_US;
-    link.connection = connection_open(&subscriber->url, deadline_us, error);
-    if (!link.connection)
+    link.wire = wire_open(&subscriber->url, deadline_us, error);
+    if (!link.wire)
         return error->code == ERR_UNAVAILABLE ? SUBSCRIBER_RETRY : SUBSCRIBER_REFUSED;
     shake_hands(&link, &received, deadline_us);
+    wire_watch_output(link.wire, STDOUT_FILENO);
     if (!link.ended)
         subscribe_all(&link);
     if (!link.ended)
@@ -327,7 +331,7 @@ enum subscriber_end subscriber_run(struct subscriber *subscriber, struct error *
     receive(&link);
     if (link.end == SUBSCRIBER_DONE)
         say_goodbye(&link);
-    connection_close(link.connection);
+    wire_close(link.wire);
     ws_decoder_fini(&link.decoder);
     buf_fini(&link.scratch);
     buf_fini(&received);
