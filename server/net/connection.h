@@ -1,0 +1,74 @@
+/* connection.h - a TCP connection as long as it is ours alone: bytes in, bytes out, deadlines, a polite end. It costs
+ * one object and a bounded buffer, whatever the peer does or does not. What the bytes mean is gate.c's and http.c's.
+ * One thread: the worker's. */
+#ifndef CARILLON_NET_CONNECTION_H
+#define CARILLON_NET_CONNECTION_H
+
+#include "server/net/worker.h"
+
+/* What comes from the listener. Posted to a worker's mailbox, freed there. */
+struct arrival {
+    struct mail mail;
+    struct worker *worker;
+    int fd;
+    bool internal;
+    bool over_limit; /* let in only to be told so */
+    struct address peer;
+    struct lease lease;
+};
+
+enum connection_stage {
+    STAGE_REQUEST, /* reading a PROXY header, a head, a body */
+    STAGE_SERVE,   /* the handler has the call */
+    STAGE_WRITE,   /* the kernel has not taken the whole answer yet; then the next request */
+    STAGE_LINGER,  /* answered for good; reading until the peer has seen it */
+    STAGE_CLOSED,
+};
+
+struct connection {
+    struct worker *worker;
+    struct list_link link;
+    uv_poll_t poll;
+    int poll_events;
+    int fd;
+    enum connection_stage stage;
+    bool internal;
+    bool over_limit;
+    bool wants_proxy_header;
+    struct address client; /* the peer, or whom a trusted proxy speaks for */
+    struct lease lease;
+    struct timer deadline;
+    struct buf in;      /* bytes of the present request and what follows it */
+    size_t scanned;     /* of the head */
+    size_t request_len; /* head and body, once the head is known; else 0 */
+    bool started;       /* the head's deadline runs */
+    struct buf out;     /* what the kernel has not taken */
+    bool last;          /* linger after what is being written */
+    size_t drained;     /* bytes read and thrown away while lingering */
+    bool handle_closed;
+    /* http.c: */
+    struct http_call call;
+    char address[ADDRESS_TEXT_LEN + 1];
+    bool call_pending; /* the call is the handler's: this object must stay */
+    bool in_handler;
+    bool keep_alive;
+    bool head_only;
+};
+
+/* The mail's deliver; owner is not looked at. */
+void connection_arrive(struct mail *mail, void *owner);
+
+/* Writes or keeps the bytes, and goes on to STAGE_WRITE if the kernel did not take all, else to the next request, or to
+ * STAGE_LINGER when last. */
+void connection_answer(struct connection *connection, struct str bytes, bool last);
+/* Writes without a change of stage; for 100 Continue. */
+void connection_send(struct connection *connection, struct str bytes);
+/* Starts the deadline for the request that is expected or has begun. */
+void connection_await_request(struct connection *connection, uint64_t timeout_us);
+/* Lets go of the socket, which is the caller's then, and of the lease, and ends the object. */
+int connection_release(struct connection *connection, struct lease *out_lease);
+void connection_close(struct connection *connection);
+/* Frees a closed connection once nothing needs it any more. */
+void connection_free_if_done(struct connection *connection);
+
+#endif

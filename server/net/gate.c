@@ -1,0 +1,175 @@
+/* gate.c - see gate.h. */
+#include "server/net/gate.h"
+
+#include "common/protocol/proxy_header.h"
+#include "server/net/admission.h"
+#include "server/net/answer.h"
+#include "server/net/http.h"
+#include "server/net/ws.h"
+
+static struct answer answer_of(const struct connection *connection, int status)
+{
+    return (struct answer){.status = status, .wall_ms = hub_wall_ms(connection->worker->hub), .close = true};
+}
+
+void gate_refuse(struct connection *connection, int status, enum err code, const char *message)
+{
+    struct buf *scratch = &connection->worker->scratch;
+    struct answer answer = answer_of(connection, status);
+    buf_clear(scratch);
+    answer_write_error(scratch, &answer, code, str_from_cstr(message ? message : err_text(code)), REASON_NONE,
+                       connection->head_only);
+    connection_answer(connection, buf_str(scratch), true);
+}
+
+bool gate_timed_out(struct connection *connection)
+{
+    if (connection->in.len == 0) /* idle, or silent from the start: nobody waits for an answer */
+        return false;
+    gate_refuse(connection, 408, ERR_INVALID_REQUEST, "the request did not come in time");
+    return true;
+}
+
+/* False: not yet, or not at all. */
+static bool take_proxy_header(struct connection *connection)
+{
+    struct proxy_header header;
+    struct address address;
+    switch (proxy_header_parse(buf_str(&connection->in), &header, NULL)) {
+    case PROXY_NEED_MORE: return false;
+    case PROXY_NONE:
+        if (connection->worker->settings->proxy_protocol == PROXY_REQUIRED)
+            break;
+        connection->wants_proxy_header = false;
+        return true;
+    case PROXY_DONE:
+        if (header.has_address && address_parse(str_from_cstr(header.address), &address))
+            connection->client = address;
+        buf_consume(&connection->in, header.length);
+        connection->wants_proxy_header = false;
+        return true;
+    case PROXY_BAD: break;
+    }
+    connection_close(connection);
+    return false;
+}
+
+static enum reason verify(void *owner, struct str token, struct claims **out_claims)
+{
+    return worker_verify(owner, token, out_claims);
+}
+
+/* The limits that are known only now: of the client behind a proxy, of the user, of the endpoint. */
+static bool take_leases(struct connection *connection, const struct address *client, const struct admission *admission)
+{
+    const struct worker *worker = connection->worker;
+    const struct net_settings *settings = worker->settings;
+    struct lease *lease = &connection->lease;
+    char key[ADDRESS_KEY_LEN + 1];
+    if (settings->max_per_address && lease->count == 1 && /* behind a proxy: only counted in all so far */
+        !lease_take(lease, worker->quota, "address", str_from_cstr(address_key(client, key)),
+                    settings->max_per_address))
+        return false;
+    if (!admission->claims)
+        return true;
+    if (admission->endpoint->max_connections &&
+        !lease_take(lease, worker->quota, "endpoint", admission->endpoint->path, admission->endpoint->max_connections))
+        return false;
+    size_t max = admission->claims->session_limit ? (size_t)admission->claims->session_limit : settings->max_per_user;
+    return max == 0 || lease_take(lease, worker->quota, "user", admission->claims->sub, max);
+}
+
+static void refuse_by_http(struct connection *connection, const struct admission *admission)
+{
+    struct buf *scratch = &connection->worker->scratch;
+    struct answer answer = answer_of(connection, admission->status);
+    answer.retry_after_s = admission->retry_after_s;
+    answer.websocket_wanted = admission->status == 426;
+    buf_clear(scratch);
+    answer_write_error(scratch, &answer, admission->error.code, str_from_cstr(admission->error.text), admission->reason,
+                       connection->head_only);
+    connection_answer(connection, buf_str(scratch), true);
+}
+
+static void hand_over(struct connection *connection, const struct http_head *head, const struct admission *admission,
+                      const struct address *client)
+{
+    struct worker *worker = connection->worker;
+    struct ws_start start = {
+        .settings = worker->settings,
+        .endpoint = admission->endpoint,
+        .claims = admission->claims,
+        .reason = admission->reason,
+        .close_code = admission->close_code,
+    };
+    address_text(client, start.address);
+    buf_clear(&worker->scratch);
+    http_head_write_upgrade(&worker->scratch, head, admission->protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
+    buf_append(&worker->scratch, str_from(connection->in.ptr + head->length, connection->in.len - head->length));
+    start.fd = connection_release(connection, &start.lease);
+    ws_adopt(worker->edge, &start, buf_str(&worker->scratch));
+}
+
+static void enter(struct connection *connection, const struct http_head *head)
+{
+    struct worker *worker = connection->worker;
+    const struct net_settings *settings = worker->settings;
+    struct admission_request request = {
+        .settings = settings,
+        .head = head,
+        .unavailable = worker->unavailable,
+        .verify = verify,
+        .owner = worker,
+    };
+    if (request.unavailable == REASON_NONE && connection->over_limit)
+        request.unavailable = REASON_CONNECTION_LIMIT;
+    struct admission admission;
+    admission_decide(&request, &admission);
+    struct address client =
+        address_of_client(&connection->client, &head->fields, settings->trusted_proxies, settings->trusted_proxy_count);
+    if (admission.outcome == ADMITTED && !take_leases(connection, &client, &admission))
+        admission_refuse(&request, &admission, REASON_CONNECTION_LIMIT);
+    if (admission.outcome != ADMITTED)
+        metrics_add_labelled(worker->metrics, METRIC_CONNECTIONS_REFUSED, admission.reason, 1);
+    if (admission.outcome == REFUSED_HTTP)
+        refuse_by_http(connection, &admission);
+    else
+        hand_over(connection, head, &admission, &client);
+    if (admission.claims)
+        claims_unref(admission.claims);
+}
+
+/* False: there is no whole request yet, or the connection does not take another. */
+static bool take_request(struct connection *connection)
+{
+    struct http_head head;
+    struct error error;
+    const struct net_settings *settings = connection->worker->settings;
+    if (connection->request_len > connection->in.len)
+        return false;
+    if (connection->request_len > 0)
+        connection->scanned = 0; /* the head is parsed again now that its body has come */
+    switch (http_head_parse(buf_str(&connection->in), settings->head_bytes, &connection->scanned, &head, &error)) {
+    case HTTP_HEAD_NEED_MORE:
+        if (!connection->started)
+            connection_await_request(connection, settings->head_timeout_us);
+        connection->started = true;
+        return false;
+    case HTTP_HEAD_BAD: gate_refuse(connection, head.status, error.code, error.text); return false;
+    case HTTP_HEAD_DONE: break;
+    }
+    connection->head_only = str_eq(head.method, STR("HEAD"));
+    if (connection->internal)
+        return http_request(connection, &head);
+    enter(connection, &head);
+    return false;
+}
+
+void gate_input(struct connection *connection)
+{
+    while (connection->stage == STAGE_REQUEST && connection->in.len > 0) {
+        bool more = connection->wants_proxy_header ? take_proxy_header(connection) : take_request(connection);
+        if (!more)
+            return;
+    }
+}

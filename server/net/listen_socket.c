@@ -1,0 +1,128 @@
+/* listen_socket.c - see listen_socket.h. */
+#include "server/net/listen_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096, FIRST_PASSED_FD = 3 };
+
+uint16_t listen_socket_port(const struct sockaddr_storage *at)
+{
+    if (at->ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)(const void *)at)->sin_port);
+    if (at->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)at)->sin6_port);
+    return 0;
+}
+
+static void set_port(struct sockaddr *at, uint16_t port)
+{
+    if (at->sa_family == AF_INET)
+        ((struct sockaddr_in *)(void *)at)->sin_port = htons(port);
+    else if (at->sa_family == AF_INET6)
+        ((struct sockaddr_in6 *)(void *)at)->sin6_port = htons(port);
+}
+
+/* -1 with errno. */
+static int open_one(const struct addrinfo *info)
+{
+    int on = 1;
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (info->ai_family == AF_INET6) /* IPv4 has a socket of its own */
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage at = {0};
+    socklen_t len = sizeof at;
+    getsockname(fd, (struct sockaddr *)&at, &len);
+    return listen_socket_port(&at);
+}
+
+enum err listen_sockets_open(const char *host, uint16_t port, int *out_fds, size_t max, size_t *out_count,
+                             struct error *error)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    char service[8];
+    bool all = host[0] == '\0' || strcmp(host, "*") == 0;
+    enum err err = ERR_NONE;
+    size_t count = 0;
+    snprintf(service, sizeof service, "%u", port);
+    int failed = getaddrinfo(all ? NULL : host, service, &hints, &found);
+    if (failed)
+        return error_set(error, ERR_UNAVAILABLE, "cannot listen on host \"%s\": %s", host, gai_strerror(failed));
+    for (const struct addrinfo *info = found; info && count < max; info = info->ai_next) {
+        if (info->ai_family != AF_INET && info->ai_family != AF_INET6)
+            continue;
+        if (port == 0 && count > 0)
+            set_port(info->ai_addr, port_of(out_fds[0]));
+        int fd = open_one(info);
+        if (fd >= 0) {
+            out_fds[count++] = fd;
+        } else if (errno != EAFNOSUPPORT &&
+                   errno != EADDRNOTAVAIL) { /* a machine without IPv6 has "::1" all the same */
+            err = error_set(error, ERR_UNAVAILABLE, "cannot listen on %s port %u: %s", all ? "all addresses" : host,
+                            port, strerror(errno));
+            break;
+        }
+    }
+    freeaddrinfo(found);
+    if (err == ERR_NONE && count == 0)
+        err = error_set(error, ERR_UNAVAILABLE, "cannot listen on %s port %u: none of its addresses is this machine's",
+                        host, port);
+    while (err && count > 0)
+        close(out_fds[--count]);
+    *out_count = count;
+    return err;
+}
+
+static bool prepare_passed(int fd)
+{
+    int listening = 0;
+    socklen_t len = sizeof listening;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening)
+        return false;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    return true;
+}
+
+static bool number_of(const char *variable, uint64_t *out)
+{
+    return str_to_u64(str_from_cstr(getenv(variable)), out);
+}
+
+size_t listen_sockets_inherited(const char *name, int *out_fds, size_t max)
+{
+    uint64_t pid, passed;
+    if (!number_of("LISTEN_PID", &pid) || pid != (uint64_t)getpid() || !number_of("LISTEN_FDS", &passed))
+        return 0;
+    struct str names = str_from_cstr(getenv("LISTEN_FDNAMES"));
+    bool named = names.len > 0;
+    size_t count = 0;
+    for (uint64_t i = 0; i < passed && count < max; i++) {
+        struct str this_name = str_from_cstr(i == 0 ? "public" : "internal");
+        if (named)
+            this_name = names.ptr ? str_split(&names, ':') : STR("");
+        int fd = FIRST_PASSED_FD + (int)i;
+        if (str_eq_cstr(this_name, name) && prepare_passed(fd))
+            out_fds[count++] = fd;
+    }
+    return count;
+}

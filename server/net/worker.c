@@ -1,0 +1,332 @@
+/* worker.c - see worker.h. */
+#include "server/net/worker.h"
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "server/net/connection.h"
+#include "server/net/ws.h"
+
+enum { TICK_MS = 50 }; /* how precise deadlines are when nothing else happens */
+
+/* --- what the hub asks of the world ------------------------------------------------------------------------------ */
+
+static void on_join(void *owner, struct str channel, uint64_t join_id)
+{
+    struct worker *worker = owner;
+    worker->node->join(worker->node_owner, worker->index, channel, join_id);
+}
+
+static void on_leave(void *owner, struct str channel)
+{
+    struct worker *worker = owner;
+    worker->node->leave(worker->node_owner, worker->index, channel);
+}
+
+static void on_publish(void *owner, struct publication *publication)
+{
+    struct worker *worker = owner;
+    worker->node->publish(worker->node_owner, publication);
+}
+
+static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
+{
+    (void)session; /* keys and policy are the same for all endpoints */
+    return worker_verify(owner, token, out_claims);
+}
+
+static uint64_t on_clock(void *owner)
+{
+    (void)owner;
+    return clock_now_us();
+}
+
+static const struct hub_ops hub_operations = {
+    .join = on_join,
+    .leave = on_leave,
+    .publish = on_publish,
+    .write = ws_write,
+    .finish = ws_finish,
+    .verify = on_verify,
+    .clock_us = on_clock,
+};
+
+static enum metrics_verification verification_label(enum reason reason)
+{
+    switch (reason) {
+    case REASON_NONE: return METRICS_VERIFICATION_OK;
+    case REASON_TOKEN_EXPIRED: return METRICS_VERIFICATION_EXPIRED;
+    case REASON_TOKEN_NOT_YET_VALID: return METRICS_VERIFICATION_NOT_YET_VALID;
+    default: return METRICS_VERIFICATION_INVALID;
+    }
+}
+
+enum reason worker_verify(struct worker *worker, struct str token, struct claims **out_claims)
+{
+    struct error error;
+    const struct net_settings *settings = worker->settings;
+    enum reason reason = token_cache_verify(worker->tokens, settings->keys, &settings->policy, token,
+                                            hub_wall_ms(worker->hub), out_claims, &error);
+    metrics_add_labelled(worker->metrics, METRIC_TOKEN_VERIFICATIONS, verification_label(reason), 1);
+    metrics_set(worker->metrics, METRIC_TOKEN_CACHE_ENTRIES, token_cache_count(worker->tokens));
+    if (reason != REASON_NONE)
+        log_debug("net", "token refused: %s", error.text);
+    return reason;
+}
+
+/* --- the loop ---------------------------------------------------------------------------------------------------- */
+
+void worker_touch(struct worker *worker)
+{
+    if (worker->time_is_fresh)
+        return;
+    worker->time_is_fresh = true;
+    hub_advance(worker->hub, clock_now_us(), clock_wall_ms());
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    uint64_t now_us = clock_now_us();
+    uint64_t expected_us = worker->ticked_us + TICK_MS * 1000;
+    worker_touch(worker);
+    if (worker->ticked_us)
+        metrics_observe(worker->metrics, METRIC_LOOP_LAG, now_us > expected_us ? now_us - expected_us : 0);
+    worker->ticked_us = now_us;
+}
+
+/* Also mail that is delivered in a turn without any other work finds the time right. */
+static void on_polled(uv_check_t *check)
+{
+    worker_touch(check->data);
+}
+
+static void close_all(struct worker *worker)
+{
+    LIST_EACH(link, &worker->connections)
+    connection_close(CONTAINER_OF(link, struct connection, link));
+    ws_edge_stop(worker->edge);
+}
+
+static void on_turn_end(struct turn_hook *hook)
+{
+    struct worker *worker = CONTAINER_OF(hook, struct worker, end_of_turn);
+    hub_flush(worker->hub);
+    if (ws_edge_reap(worker->edge))
+        hub_flush(worker->hub);
+    worker->time_is_fresh = false;
+    metrics_set(worker->metrics, METRIC_CHANNELS, hub_channel_count(worker->hub));
+    if (!worker->stopping || atomic_load(&worker->stopped))
+        return;
+    if (ws_edge_is_down(worker->edge) && worker->connection_count == 0) {
+        atomic_store(&worker->stopped, true);
+        uv_stop(worker->loop);
+    }
+}
+
+static void init_handles(struct worker *worker)
+{
+    uv_timer_init(worker->loop, &worker->tick);
+    worker->tick.data = worker;
+    uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS);
+    uv_check_init(worker->loop, &worker->after_poll);
+    worker->after_poll.data = worker;
+    uv_check_start(&worker->after_poll, on_polled);
+    worker->open_handles = 2;
+    worker->end_of_turn.run = on_turn_end;
+    turn_add_hook(worker->turn, &worker->end_of_turn);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct worker *worker = handle->data;
+    worker->open_handles--;
+}
+
+static void close_handles(struct worker *worker)
+{
+    turn_remove_hook(worker->turn, &worker->end_of_turn);
+    uv_close((uv_handle_t *)&worker->tick, on_handle_closed);
+    uv_close((uv_handle_t *)&worker->after_poll, on_handle_closed);
+    if (worker->has_thread)
+        turn_close(worker->turn);
+    while (worker->open_handles > 0)
+        uv_run(worker->loop, UV_RUN_ONCE);
+    if (worker->has_thread) {
+        uv_run(worker->loop, UV_RUN_DEFAULT);
+        uv_loop_close(worker->loop);
+    }
+}
+
+enum err worker_create(const struct worker_options *options, struct worker **out, struct error *error)
+{
+    struct worker *worker = xcalloc(1, sizeof *worker);
+    worker->index = options->index;
+    worker->has_thread = options->loop == NULL;
+    worker->loop = worker->has_thread ? &worker->own_loop : options->loop;
+    worker->turn = worker->has_thread ? &worker->own_turn : options->turn;
+    worker->settings = net_settings_ref(options->settings);
+    worker->metrics = options->metrics;
+    worker->quota = options->quota;
+    worker->node = options->node;
+    worker->node_owner = options->node_owner;
+    list_init(&worker->connections);
+    if (worker->has_thread) {
+        uv_loop_init(&worker->own_loop);
+        turn_init(&worker->own_turn, &worker->own_loop);
+    }
+    mailbox_init(&worker->mailbox, worker->turn, NULL);
+    worker->hub = hub_create(worker->index, &hub_operations, worker, options->hub_settings, options->rules,
+                             worker->metrics, &worker->mailbox, clock_now_us());
+    worker->mailbox.owner = worker->hub;
+    worker->tokens = token_cache_create(worker->settings->token_cache_entries);
+    init_handles(worker);
+    worker_touch(worker);
+    enum err err = ws_edge_create(worker, &worker->edge, error);
+    if (err) {
+        worker_destroy(worker);
+        return err;
+    }
+    *out = worker;
+    return ERR_NONE;
+}
+
+void worker_serve_with(struct worker *worker, http_serve *serve, void *owner)
+{
+    worker->serve = serve;
+    worker->serve_owner = owner;
+}
+
+static void *run(void *arg)
+{
+    struct worker *worker = arg;
+    turn_bind(worker->turn);
+    while (!atomic_load(&worker->stopped))
+        uv_run(worker->loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+void worker_start(struct worker *worker)
+{
+    worker->started = true;
+    if (worker->has_thread && pthread_create(&worker->thread, NULL, run, worker) != 0) {
+        log_error("net", "no thread for worker %u could be started", worker->index);
+        abort();
+    }
+}
+
+/* --- orders from other threads ------------------------------------------------------------------------------------ */
+
+struct order {
+    struct mail mail;
+    struct worker *worker;
+    enum { ORDER_CONFIGURE, ORDER_DRAIN, ORDER_STOP } kind;
+    struct net_settings *settings;
+    struct hub_settings hub_settings;
+    struct rules *rules;
+    uint64_t window_us;
+};
+
+static void close_idle(struct worker *worker)
+{
+    LIST_EACH(link, &worker->connections)
+    {
+        struct connection *connection = CONTAINER_OF(link, struct connection, link);
+        if (connection->internal && connection->stage == STAGE_REQUEST && connection->in.len == 0)
+            connection_close(connection);
+    }
+}
+
+static void obey(struct mail *mail, void *owner)
+{
+    struct order *order = CONTAINER_OF(mail, struct order, mail);
+    struct worker *worker = order->worker;
+    (void)owner;
+    worker_touch(worker);
+    switch (order->kind) {
+    case ORDER_CONFIGURE:
+        net_settings_unref(worker->settings);
+        worker->settings = order->settings;
+        hub_configure(worker->hub, &order->hub_settings, order->rules);
+        rules_unref(order->rules);
+        break;
+    case ORDER_DRAIN:
+        worker->unavailable = REASON_DRAINING;
+        hub_drain(worker->hub, order->window_us);
+        close_idle(worker);
+        break;
+    case ORDER_STOP:
+        worker->unavailable = REASON_DRAINING;
+        worker->stopping = true;
+        close_all(worker);
+        break;
+    }
+    free(order);
+}
+
+static struct order *new_order(struct worker *worker, int kind)
+{
+    struct order *order = xcalloc(1, sizeof *order);
+    order->mail.deliver = obey;
+    order->worker = worker;
+    order->kind = kind;
+    return order;
+}
+
+void worker_configure(struct worker *worker, struct net_settings *settings, const struct hub_settings *hub_settings,
+                      struct rules *rules)
+{
+    struct order *order = new_order(worker, ORDER_CONFIGURE);
+    order->settings = net_settings_ref(settings);
+    order->hub_settings = *hub_settings;
+    order->rules = rules_ref(rules);
+    mailbox_post(&worker->mailbox, &order->mail);
+}
+
+void worker_drain(struct worker *worker, uint64_t window_us)
+{
+    struct order *order = new_order(worker, ORDER_DRAIN);
+    order->window_us = window_us;
+    mailbox_post(&worker->mailbox, &order->mail);
+}
+
+size_t worker_load(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->load, memory_order_relaxed);
+}
+
+void worker_count_socket(struct worker *worker, bool internal, int change)
+{
+    if (change > 0)
+        atomic_fetch_add_explicit(&worker->load, 1, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(&worker->load, 1, memory_order_relaxed);
+    if (!internal)
+        metrics_gauge_add(worker->metrics, METRIC_CONNECTIONS_OPEN, change);
+}
+
+void worker_stop(struct worker *worker)
+{
+    struct order *order = new_order(worker, ORDER_STOP);
+    mailbox_post(&worker->mailbox, &order->mail);
+    if (worker->has_thread && worker->started) {
+        pthread_join(worker->thread, NULL);
+        turn_bind(worker->turn); /* what is left of it is the main thread's */
+        return;
+    }
+    while (!atomic_load(&worker->stopped))
+        uv_run(worker->loop, UV_RUN_ONCE);
+}
+
+void worker_destroy(struct worker *worker)
+{
+    mailbox_close(&worker->mailbox);
+    hub_destroy(worker->hub);
+    close_handles(worker);
+    token_cache_destroy(worker->tokens);
+    if (worker->edge)
+        ws_edge_destroy(worker->edge);
+    net_settings_unref(worker->settings);
+    buf_fini(&worker->scratch);
+    free(worker);
+}

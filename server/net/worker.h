@@ -1,0 +1,112 @@
+/* worker.h - one loop with everything that belongs to it: the gate's connections, the WebSockets, the hub, the clock.
+ * It runs in a thread of its own, or, when it is the only one, in the main loop. Only the functions that say so may be
+ * called from other threads. */
+#ifndef CARILLON_NET_WORKER_H
+#define CARILLON_NET_WORKER_H
+
+#include <uv.h>
+
+#include "common/base/mailbox.h"
+#include "common/protocol/http_message.h"
+#include "common/token/cache.h"
+#include "server/core/hub.h"
+#include "server/net/quota.h"
+#include "server/net/settings.h"
+
+struct ws_edge;
+
+/* The rest of the node, as a worker needs it (the exchange of server/broker). Called in the worker's thread. */
+struct node_ops {
+    void (*join)(void *owner, unsigned worker, struct str channel, uint64_t join_id);
+    void (*leave)(void *owner, unsigned worker, struct str channel);
+    void (*publish)(void *owner, struct publication *publication);
+};
+
+/* Answers requests of the internal listener (http_message.h), in the worker's thread. */
+typedef void http_serve(void *owner, struct http_call *call);
+
+struct worker_options {
+    unsigned index;
+    uv_loop_t *loop;   /* NULL: a loop and a thread of its own */
+    struct turn *turn; /* of that loop; NULL with a loop of its own */
+    struct net_settings *settings;
+    const struct hub_settings *hub_settings; /* copied */
+    struct rules *rules;
+    struct metrics *metrics; /* this worker's; borrowed */
+    struct quota *quota;     /* borrowed */
+    const struct node_ops *node;
+    void *node_owner;
+};
+
+/* Public members: index, loop, mailbox (its owner is the hub) and hub, fixed after worker_create. The rest is for the
+ * files of this folder. */
+struct worker {
+    unsigned index;
+    uv_loop_t *loop;
+    struct mailbox mailbox;
+    struct hub *hub;
+
+    struct net_settings *settings; /* one reference */
+    struct metrics *metrics;
+    struct quota *quota;
+    const struct node_ops *node;
+    void *node_owner;
+    http_serve *serve;
+    void *serve_owner;
+    struct token_cache *tokens;
+    struct ws_edge *edge;
+    struct list_link connections; /* struct connection: before or without an upgrade */
+    size_t connection_count;      /* with those that are closed but not freed yet */
+    atomic_size_t load;           /* sockets in all, for the listener's choice */
+    enum reason unavailable;      /* DRAINING once it drains */
+    struct buf scratch;           /* answers are built here */
+
+    uv_loop_t own_loop;
+    struct turn own_turn;
+    struct turn *turn;
+    struct turn_hook end_of_turn;
+    uv_timer_t tick;
+    uv_check_t after_poll;
+    unsigned open_handles;
+    bool time_is_fresh; /* the clocks have been read in this turn */
+    uint64_t ticked_us;
+    pthread_t thread;
+    bool has_thread;
+    bool started;
+    bool stopping;
+    atomic_bool stopped;
+};
+
+/* In the main thread; workers are made one after the other, before any of them is started (libwebsockets has globals
+ * that are set up here). ERR_INTERNAL_ERROR says what failed. */
+enum err worker_create(const struct worker_options *options, struct worker **out, struct error *error);
+
+/* Before the start. */
+void worker_serve_with(struct worker *worker, http_serve *serve, void *owner);
+
+/* Starts the thread, if it has one. */
+void worker_start(struct worker *worker);
+
+/* Any thread: new settings from the next request on. References are taken. */
+void worker_configure(struct worker *worker, struct net_settings *settings, const struct hub_settings *hub_settings,
+                      struct rules *rules);
+/* Any thread: no more sessions; those there are are sent away over the window. */
+void worker_drain(struct worker *worker, uint64_t window_us);
+/* Any thread: how many sockets it has. */
+size_t worker_load(const struct worker *worker);
+
+/* In the main thread, outside of the loop's callbacks: closes everything and waits until the worker's own work is over;
+ * a shared loop is run meanwhile. Mail may still be posted to it. */
+void worker_stop(struct worker *worker);
+/* After worker_stop, and once nobody posts any more. */
+void worker_destroy(struct worker *worker);
+
+/* --- within this folder ---------------------------------------------------------------------------------------- */
+
+/* At each entry from the loop: reads the clocks once a turn and runs due timers. */
+void worker_touch(struct worker *worker);
+enum reason worker_verify(struct worker *worker, struct str token, struct claims **out_claims);
+/* One socket more or less. internal ones are not counted in the metrics of connections. */
+void worker_count_socket(struct worker *worker, bool internal, int change);
+
+#endif

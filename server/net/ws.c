@@ -1,0 +1,382 @@
+/* ws.c - see ws.h. Facts about libwebsockets that this file is built on:
+ *
+ * - LWS_WRITE_RAW on an upgraded connection passes whole frames of ours through; what the kernel does not take is kept
+ *   there, and SERVER_WRITEABLE comes when it has been written.
+ * - A connection is ended by LWS_TO_KILL_SYNC, and only while none of its callbacks runs: hence the doomed list.
+ * - An adopted socket with a read buffer is served within the call: ESTABLISHED comes before ws_adopt returns.
+ * - No extensions: permessage-deflate of these versions aborts on hostile input. No validity timers: their list is
+ *   linear. No protocol but HTTP/1.1 upgrades to websocket: h2c and CONNECT have memory errors and no deadlines. */
+#include "server/net/ws.h"
+
+#include <libwebsockets.h>
+#include <unistd.h>
+
+#include "common/base/alloc.h"
+#include "common/base/log.h"
+#include "common/protocol/reply.h"
+#include "common/protocol/ws_frame.h"
+#include "server/net/admission.h"
+
+enum {
+    RX_CHUNK = 4096,        /* what RECEIVE brings at most; a buffer of each connection */
+    TX_CHUNK = 1024 * 1024, /* never cut what the hub has joined */
+    HEAD_MAX = 32768,       /* more than head_bytes can be; kept for as long as an upgrade takes */
+    HEADS_AT_ONCE = 16,
+    SERVICE_BUFFER = 32768,
+};
+
+struct ws {
+    struct ws_edge *edge;
+    struct lws *wsi;
+    struct list_link link;        /* in edge->sockets */
+    struct list_link doomed_link; /* in edge->doomed */
+    struct session *session;      /* NULL before and after */
+    struct net_settings *settings;
+    const struct net_endpoint *endpoint;
+    struct claims *claims; /* until the session has them */
+    struct lease lease;
+    struct timer deadline; /* of a connection without a session: refused, or closed by the peer */
+    enum reason reason;
+    int close_code;
+    bool closing;       /* our close frame has been written: nothing more is read or sent */
+    struct buf message; /* fragments so far */
+    char address[ADDRESS_TEXT_LEN + 1];
+};
+
+struct ws_edge {
+    struct worker *worker;
+    struct lws_context *lws; /* set to NULL by lws when it is down */
+    struct lws_vhost *vhost;
+    struct ws *adopting; /* between ws_adopt and the first callback of the new connection */
+    struct list_link sockets;
+    struct list_link doomed;
+    bool stopping;
+};
+
+static void doom(struct ws *ws)
+{
+    if (!list_is_linked(&ws->doomed_link))
+        list_append(&ws->edge->doomed, &ws->doomed_link);
+}
+
+static void on_deadline(struct timer *timer, uint64_t now_us)
+{
+    (void)now_us;
+    doom(CONTAINER_OF(timer, struct ws, deadline));
+}
+
+static void start_deadline(struct ws *ws)
+{
+    struct hub *hub = ws->edge->worker->hub;
+    wheel_start(hub_wheel(hub), &ws->deadline, hub_now_us(hub) + ws->settings->close_timeout_us, on_deadline);
+}
+
+static void end_session(struct ws *ws)
+{
+    if (ws->session)
+        hub_gone(ws->edge->worker->hub, ws->session);
+    ws->session = NULL;
+}
+
+static void ws_free(struct ws *ws)
+{
+    struct worker *worker = ws->edge->worker;
+    end_session(ws);
+    wheel_stop(hub_wheel(worker->hub), &ws->deadline);
+    list_remove(&ws->link);
+    list_remove(&ws->doomed_link);
+    lease_release(&ws->lease, worker->quota);
+    worker_count_socket(worker, false, -1);
+    if (ws->claims)
+        claims_unref(ws->claims);
+    net_settings_unref(ws->settings);
+    buf_fini(&ws->message);
+    free(ws);
+}
+
+/* --- out -------------------------------------------------------------------------------------------------------- */
+
+static bool write_raw(struct ws *ws, struct str frames)
+{
+    /* Not written to: RAW neither frames nor masks. */
+    unsigned char *bytes = (unsigned char *)(uintptr_t)frames.ptr;
+    if (lws_write(ws->wsi, bytes, frames.len, LWS_WRITE_RAW) < 0)
+        return false;
+    if (lws_partial_buffered(ws->wsi))
+        lws_callback_on_writable(ws->wsi);
+    return true;
+}
+
+enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
+{
+    struct ws *ws = session->transport;
+    (void)owner;
+    if (!write_raw(ws, frames))
+        return WRITE_FAILED;
+    /* How much of it lws keeps it does not say: counted as all, until it is writable again. */
+    bool partial = lws_partial_buffered(ws->wsi);
+    *out_unsent = partial ? frames.len : 0;
+    return partial ? WRITE_PARTIAL : WRITE_ALL;
+}
+
+void ws_finish(void *owner, struct session *session, bool abrupt)
+{
+    struct ws *ws = session->transport;
+    (void)owner;
+    ws->closing = true; /* the peer's answer ends it, or the hub's patience */
+    if (abrupt)
+        doom(ws);
+}
+
+static void tell_refusal(struct ws *ws)
+{
+    struct buf text = {0}, frames = {0};
+    uint8_t head[WS_HEADER_MAX], end[2 + WS_CONTROL_MAX];
+    reply_error(&text, STR(""), reason_err(ws->reason), str_from_cstr(reason_sentence(ws->reason)), STR(""));
+    buf_append(&frames, str_from((char *)head, ws_frame_header(head, WS_TEXT, text.len)));
+    buf_append(&frames, buf_str(&text));
+    size_t len = ws_frame_close(end, ws->close_code, str_from_cstr(reason_text(ws->reason)));
+    buf_append(&frames, str_from((char *)end, len));
+    ws->closing = true;
+    start_deadline(ws);
+    if (!write_raw(ws, buf_str(&frames)))
+        doom(ws);
+    buf_fini(&text);
+    buf_fini(&frames);
+}
+
+/* --- in --------------------------------------------------------------------------------------------------------- */
+
+static void on_established(struct ws *ws)
+{
+    if (ws->reason != REASON_NONE) {
+        tell_refusal(ws);
+        return;
+    }
+    struct session_start start = {
+        .claims = ws->claims,
+        .address = str_from_cstr(ws->address),
+        .close_codes = &ws->endpoint->close_codes,
+        .transport = ws,
+    };
+    ws->session = hub_open(ws->edge->worker->hub, &start);
+    claims_unref(ws->claims);
+    ws->claims = NULL;
+}
+
+static void take_message(struct ws *ws, struct str text)
+{
+    struct hub *hub = ws->edge->worker->hub;
+    if (str_is_utf8(text))
+        hub_receive(hub, ws->session, text);
+    else
+        hub_close(hub, ws->session, REASON_NOT_UTF8);
+}
+
+static void on_receive(struct ws *ws, struct str part)
+{
+    struct hub *hub = ws->edge->worker->hub;
+    if (!ws->session || ws->session->state != SESSION_OPEN)
+        return;
+    if (lws_frame_is_binary(ws->wsi)) {
+        hub_close(hub, ws->session, REASON_DATA_KIND);
+        return;
+    }
+    if (part.len + lws_remaining_packet_payload(ws->wsi) > ws->settings->message_bytes - ws->message.len) {
+        buf_fini(&ws->message);
+        hub_close(hub, ws->session, REASON_MESSAGE_TOO_BIG);
+        return;
+    }
+    bool final = lws_is_final_fragment(ws->wsi);
+    if (final && ws->message.len == 0) {
+        take_message(ws, part);
+        return;
+    }
+    buf_append(&ws->message, part);
+    if (final) {
+        take_message(ws, buf_str(&ws->message));
+        buf_fini(&ws->message); /* most clients send such messages rarely */
+    }
+}
+
+static void on_writeable(struct ws *ws)
+{
+    if (lws_partial_buffered(ws->wsi))
+        lws_callback_on_writable(ws->wsi);
+    else if (ws->session)
+        hub_writable(ws->edge->worker->hub, ws->session, 0);
+}
+
+/* 0: lws answers with a close frame of its own and ends; -1: it just ends. */
+static int on_peer_close(struct ws *ws)
+{
+    if (ws->closing)
+        return -1;
+    ws->closing = true;
+    end_session(ws);
+    start_deadline(ws);
+    return 0;
+}
+
+/* Upgrades to anything but websocket are not for lws (h2c). `in` is not looked at: it can dangle. */
+static int confirm_upgrade(struct lws *wsi)
+{
+    char upgrade[32];
+    bool good = lws_hdr_copy(wsi, upgrade, sizeof upgrade, WSI_TOKEN_UPGRADE) > 0 &&
+                str_eq_nocase(str_from_cstr(upgrade), STR("websocket")) &&
+                lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0;
+    return good ? 0 : -1;
+}
+
+static void attach(struct lws *wsi)
+{
+    struct ws_edge *edge = lws_context_user(lws_get_context(wsi));
+    struct ws *ws = edge->adopting;
+    edge->adopting = NULL;
+    if (!ws)
+        return;
+    ws->wsi = wsi;
+    lws_set_opaque_user_data(wsi, ws);
+}
+
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct ws *ws = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+    (void)user;
+    if (ws)
+        worker_touch(ws->edge->worker);
+    switch (reason) {
+    case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED: attach(wsi); return 0;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return ws ? confirm_upgrade(wsi) : -1;
+    case LWS_CALLBACK_HTTP:
+    case LWS_CALLBACK_RAW_ADOPT: return -1; /* the gate lets neither through */
+    default: break;
+    }
+    if (!ws)
+        return 0;
+    switch (reason) {
+    case LWS_CALLBACK_ESTABLISHED: on_established(ws); return 0;
+    case LWS_CALLBACK_RECEIVE: on_receive(ws, str_from(in, len)); return 0;
+    case LWS_CALLBACK_RECEIVE_PONG:
+        if (ws->session)
+            hub_pong(ws->edge->worker->hub, ws->session);
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE: on_writeable(ws); return 0;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return on_peer_close(ws);
+    case LWS_CALLBACK_CLOSED: end_session(ws); return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        lws_set_opaque_user_data(wsi, NULL);
+        ws_free(ws);
+        return 0;
+    default: return 0;
+    }
+}
+
+void ws_adopt(struct ws_edge *edge, const struct ws_start *start, struct str head)
+{
+    struct ws *ws = xcalloc(1, sizeof *ws);
+    ws->edge = edge;
+    ws->settings = net_settings_ref(start->settings);
+    ws->endpoint = start->endpoint;
+    ws->claims = start->claims ? claims_ref(start->claims) : NULL;
+    ws->lease = start->lease;
+    ws->reason = start->reason;
+    ws->close_code = start->close_code;
+    memcpy(ws->address, start->address, sizeof ws->address);
+    list_append(&edge->sockets, &ws->link);
+    worker_count_socket(edge->worker, false, 1);
+    edge->adopting = ws;
+    lws_adopt_socket_vhost_readbuf(edge->vhost, start->fd, head.ptr, head.len);
+    if (edge->adopting) { /* lws has not even made an object for it, and has closed the socket */
+        edge->adopting = NULL;
+        ws_free(ws);
+    }
+}
+
+bool ws_edge_reap(struct ws_edge *edge)
+{
+    bool any = false;
+    for (struct list_link *link; (link = list_take_first(&edge->doomed)); any = true) {
+        struct ws *ws = CONTAINER_OF(link, struct ws, doomed_link);
+        end_session(ws);
+        ws->closing = true;
+        /* With bytes unsent lws would wait for the peer to take them; after this it cannot. */
+        shutdown(lws_get_socket_fd(ws->wsi), SHUT_RDWR);
+        lws_set_timeout(ws->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+    }
+    return any;
+}
+
+/* --- the context ------------------------------------------------------------------------------------------------ */
+
+static void emit(int level, const char *line)
+{
+    size_t len = strcspn(line, "\n");
+    if (level == LLL_ERR)
+        log_warn("lws", "%.*s", (int)len, line);
+    else
+        log_debug("lws", "%.*s", (int)len, line);
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = ADMISSION_PROTOCOL, .callback = callback, .rx_buffer_size = RX_CHUNK, .tx_packet_size = TX_CHUNK},
+    {.name = NULL},
+};
+
+enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct error *error)
+{
+    static const lws_retry_bo_t no_validity = {0};
+    struct ws_edge *edge = xcalloc(1, sizeof *edge);
+    void *loops[1] = {worker->loop};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+        .foreign_loops = loops,
+        .pcontext = &edge->lws,
+        .user = edge,
+        .retry_and_idle_policy = &no_validity,
+        .max_http_header_data = HEAD_MAX,
+        .max_http_header_pool = HEADS_AT_ONCE,
+        .pt_serv_buf_size = SERVICE_BUFFER,
+        .vhost_name = "carillon",
+    };
+    edge->worker = worker;
+    list_init(&edge->sockets);
+    list_init(&edge->doomed);
+    lws_set_log_level(LLL_ERR, emit);
+    edge->lws = lws_create_context(&info);
+    if (edge->lws)
+        edge->vhost = lws_create_vhost(edge->lws, &info);
+    /* From here on its lines are for its developers: it calls each adopted socket an error. */
+    lws_set_log_level(log_enabled(LOG_LEVEL_DEBUG) ? LLL_WARN | LLL_NOTICE : 0, emit);
+    if (!edge->vhost) {
+        free(edge);
+        return error_set(error, ERR_INTERNAL_ERROR,
+                         "libwebsockets could not start on the worker's loop: is its libuv plugin installed "
+                         "(package libwebsockets-evlib-uv), and is the limit on open files high enough?");
+    }
+    *out = edge;
+    return ERR_NONE;
+}
+
+void ws_edge_stop(struct ws_edge *edge)
+{
+    if (edge->stopping)
+        return;
+    edge->stopping = true;
+    LIST_EACH(link, &edge->sockets)
+    doom(CONTAINER_OF(link, struct ws, link));
+    ws_edge_reap(edge);
+    lws_context_destroy(edge->lws);
+}
+
+bool ws_edge_is_down(const struct ws_edge *edge)
+{
+    return edge->lws == NULL && list_is_empty(&edge->sockets);
+}
+
+void ws_edge_destroy(struct ws_edge *edge)
+{
+    free(edge);
+}

@@ -1,0 +1,38 @@
+/* ws.h - the edge to libwebsockets: one context a worker, on the worker's loop. It only translates: upgrades that the
+ * gate has let through go in, messages come out to the hub, whole frames from the hub go to the socket. Nothing else in
+ * the project includes libwebsockets' header. */
+#ifndef CARILLON_NET_WS_H
+#define CARILLON_NET_WS_H
+
+#include "server/net/worker.h"
+
+/* An upgrade to be completed. reason REASON_NONE: it becomes a session; else it is told why not and closed. */
+struct ws_start {
+    int fd;                              /* taken */
+    struct lease lease;                  /* taken */
+    struct net_settings *settings;       /* a reference is taken */
+    const struct net_endpoint *endpoint; /* of these settings */
+    struct claims *claims;               /* a reference is taken; NULL for a refused one */
+    enum reason reason;
+    int close_code;
+    char address[ADDRESS_TEXT_LEN + 1];
+};
+
+/* In the main thread, one after the other. ERR_INTERNAL_ERROR says what is missing. */
+enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct error *error);
+/* Cuts all connections and begins to take the context down; the loop must run on until ws_edge_is_down. */
+void ws_edge_stop(struct ws_edge *edge);
+bool ws_edge_is_down(const struct ws_edge *edge);
+void ws_edge_destroy(struct ws_edge *edge);
+
+/* head: the canonical head, and what the client has already sent after its own. */
+void ws_adopt(struct ws_edge *edge, const struct ws_start *start, struct str head);
+
+/* hub_ops; owner is the worker. */
+enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent);
+void ws_finish(void *owner, struct session *session, bool abrupt);
+
+/* Ends the connections that had to wait until no callback of theirs is running. True if there were any. */
+bool ws_edge_reap(struct ws_edge *edge);
+
+#endif
