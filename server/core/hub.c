@@ -22,7 +22,7 @@ struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, 
     wheel_init(&hub->wheel, now_us);
     list_init(&hub->dirty);
     list_init(&hub->reaped);
-    hub->ping = message_create(WS_PING, STR(""));
+    hub->ping = message_create(WS_PING, STR("c")); /* libwebsockets does not report a pong without payload */
     return hub;
 }
 
