@@ -1,4 +1,5 @@
 /* test_redis_failures.c - the Redis broker when Redis is away, stuck, full or unwilling. */
+#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "redis_server.h"
@@ -289,6 +290,48 @@ static void refuses_what_a_full_or_read_only_redis_refuses(void **state)
     assert_int_equal(f->node.answers[3].offset, 1); /* the refused ones have changed nothing */
 }
 
+static void hang_up(uv_handle_t *guest)
+{
+    free(guest);
+}
+
+static void on_said(uv_write_t *request, int status)
+{
+    (void)status;
+    uv_close((uv_handle_t *)request->handle, hang_up);
+    free(request);
+}
+
+static void say_something_else(uv_stream_t *listener, int status)
+{
+    uv_tcp_t *guest = xcalloc(1, sizeof *guest);
+    uv_write_t *request = xcalloc(1, sizeof *request);
+    uv_buf_t text = uv_buf_init((char[]){"HTTP/1.1 400 Bad Request\r\n\r\n"}, 28);
+    assert_int_equal(status, 0);
+    uv_tcp_init(listener->loop, guest);
+    assert_int_equal(uv_accept(listener, (uv_stream_t *)guest), 0);
+    uv_write(request, (uv_stream_t *)guest, &text, 1, on_said);
+}
+
+static void notices_that_it_is_not_redis(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_in address;
+    int len = sizeof address;
+    static uv_tcp_t listener; /* closed by the loop after this function */
+    char url[64];
+    uv_ip4_addr("127.0.0.1", 0, &address);
+    uv_tcp_init(&f->rig.loop, &listener);
+    uv_tcp_bind(&listener, (struct sockaddr *)&address, 0);
+    assert_int_equal(uv_listen((uv_stream_t *)&listener, 8, say_something_else), 0);
+    uv_tcp_getsockname(&listener, (struct sockaddr *)&address, &len);
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d", ntohs(address.sin_port));
+    start_node(f, url);
+    RIG_WAIT(&f->rig, strstr(f->node.info.text, "next try"));
+    assert_says(f->node.info.text, "does not speak the Redis protocol");
+    uv_close((uv_handle_t *)&listener, NULL);
+}
+
 static void refuses_bad_names(void **state)
 {
     struct redis_broker_config config = {.url = STR("redis://h"), .prefix = STR("a{b"), .node_id = STR("n")};
@@ -321,6 +364,7 @@ int main(void)
         FROM(set_up_locked, tries_all_addresses_of_a_name),
         FROM(set_up_down, comes_up_although_a_channel_is_broken),
         FROM(set_up_up, refuses_what_a_full_or_read_only_redis_refuses),
+        FROM(set_up_locked, notices_that_it_is_not_redis),
         cmocka_unit_test(refuses_bad_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
