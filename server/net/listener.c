@@ -58,6 +58,8 @@ static bool count(struct listener *listener, const struct address *peer, struct 
     const struct net_settings *settings = listener->settings;
     struct quota *quota = listener->options.quota;
     char key[ADDRESS_KEY_LEN + 1];
+    if (listener->options.internal)
+        return lease_take(lease, quota, "internal", STR(""), settings->max_internal) > 0;
     size_t n = lease_take(lease, quota, "all", STR(""), hard_limit(settings->max_connections));
     if (n == 0)
         return false;
@@ -91,14 +93,13 @@ static void let_in(struct listener *listener, int fd, const struct sockaddr_stor
     struct lease lease = {0};
     bool over_limit = false;
     int on = 1;
-    if (!listener->options.internal) {
+    if (!listener->options.internal)
         metrics_add(listener->options.metrics, METRIC_CONNECTIONS_OPENED, 1);
-        if (!count(listener, &peer, &lease, &over_limit)) {
-            metrics_add_labelled(listener->options.metrics, METRIC_CONNECTIONS_REFUSED, REASON_CONNECTION_LIMIT, 1);
-            (void)!send(fd, too_many, sizeof too_many - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-            close(fd);
-            return;
-        }
+    if (!count(listener, &peer, &lease, &over_limit)) {
+        metrics_add_labelled(listener->options.metrics, METRIC_CONNECTIONS_REFUSED, REASON_CONNECTION_LIMIT, 1);
+        (void)!send(fd, too_many, sizeof too_many - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        close(fd);
+        return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct arrival *arrival = xcalloc(1, sizeof *arrival);

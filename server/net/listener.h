@@ -9,7 +9,7 @@ struct listener;
 
 struct listener_options {
     uv_loop_t *loop;
-    bool internal;           /* its connections are served by the API; they are in no quota */
+    bool internal;           /* its connections are served by the API, and counted apart */
     struct worker **workers; /* borrowed, with all that follows, for the listener's life */
     size_t worker_count;
     struct quota *quota;

@@ -51,6 +51,7 @@ struct ws_edge {
     struct list_link sockets;
     struct list_link doomed;
     bool stopping;
+    unsigned turns_down; /* since the last connection has gone */
 };
 
 static void doom(struct ws *ws)
@@ -371,9 +372,15 @@ void ws_edge_stop(struct ws_edge *edge)
     lws_context_destroy(edge->lws);
 }
 
-bool ws_edge_is_down(const struct ws_edge *edge)
+/* On a loop that is not its own lws closes its handles with the first call of lws_context_destroy, and frees itself
+ * with a second one; in between the loop must have run their close callbacks. */
+bool ws_edge_is_down(struct ws_edge *edge)
 {
-    return edge->lws == NULL && list_is_empty(&edge->sockets);
+    if (!list_is_empty(&edge->sockets))
+        return false;
+    if (edge->lws && ++edge->turns_down > 2)
+        lws_context_destroy(edge->lws);
+    return edge->lws == NULL;
 }
 
 void ws_edge_destroy(struct ws_edge *edge)

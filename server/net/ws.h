@@ -20,9 +20,10 @@ struct ws_start {
 
 /* In the main thread, one after the other. ERR_INTERNAL_ERROR says what is missing. */
 enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct error *error);
-/* Cuts all connections and begins to take the context down; the loop must run on until ws_edge_is_down. */
+/* Cuts all connections and begins to take the context down. */
 void ws_edge_stop(struct ws_edge *edge);
-bool ws_edge_is_down(const struct ws_edge *edge);
+/* After that, at the end of each turn of the loop: true once nothing of libwebsockets is left on it. */
+bool ws_edge_is_down(struct ws_edge *edge);
 void ws_edge_destroy(struct ws_edge *edge);
 
 /* head: the canonical head, and what the client has already sent after its own. */
