@@ -14,6 +14,7 @@
 enum { FEED_BYTES = 8192 };
 
 static void finish_close(struct redis_connection *connection);
+static void on_timer(uv_timer_t *timer);
 
 static uint64_t loop_now_ms(const struct redis_connection *connection)
 {
@@ -199,7 +200,7 @@ static void on_named(void *owner, void *argument, const redisReply *reply)
     /* Any other error is about the name alone (an ACL without CLIENT) and does no harm. */
     connection->state = REDIS_READY;
     uint64_t look_ms = connection->config.command_timeout_ms / 4 + 1;
-    uv_timer_start(&connection->timer, connection->timer.timer_cb, look_ms, look_ms);
+    uv_timer_start(&connection->timer, on_timer, look_ms, look_ms);
     connection->events->up(connection);
 }
 

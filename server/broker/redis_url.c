@@ -117,7 +117,7 @@ static enum err take_address(struct redis_url *url, struct str address, struct e
 enum err redis_url_parse(struct str text, struct redis_url *out, struct error *error)
 {
     struct redis_url url = {0};
-    struct str rest;
+    struct str rest = STR("");
     struct str database = {0};
     enum err err = check_scheme(text, &rest, error);
     if (err)

@@ -36,6 +36,7 @@ static void on_published(void *owner, struct publication *publication)
     assert_true(node->answer_count < SEEN_ANSWERS_MAX);
     struct seen_answer *answer = &node->answers[node->answer_count++];
     answer->err = publication->error.code;
+    copy(answer->event_id, sizeof answer->event_id, publication->event_id);
     copy(answer->text, sizeof answer->text, str_from_cstr(publication->error.text));
     copy(answer->id, sizeof answer->id, str_from_cstr(publication->id));
     copy(answer->epoch, sizeof answer->epoch, str_from_cstr(publication->epoch));

@@ -38,7 +38,7 @@ struct seen_event {
 
 struct seen_answer {
     enum err err;
-    char text[200], id[SEEN_TEXT], epoch[SEEN_TEXT];
+    char event_id[SEEN_TEXT], text[200], id[SEEN_TEXT], epoch[SEEN_TEXT];
     uint64_t offset, retry_after_ms;
     bool duplicate;
 };

@@ -151,6 +151,50 @@ static void notices_one_lost_connection(void **state)
     assert_int_equal(f->node.subscribed_count, 1);
 }
 
+/* Connections are cut under load. A publisher that tries again with the same event_id until it is answered gets every
+ * event stored exactly once, and what was acknowledged stays where it was said to be. */
+static void loses_and_doubles_nothing(void **state)
+{
+    enum { COUNT = 1000, IN_FLIGHT = 15 };
+    struct fixture *f = *state;
+    struct node *node = &f->node;
+    static bool acknowledged[COUNT], taken[COUNT + 1];
+    unsigned published = 0, done = 0, cuts = 0;
+    char out[64];
+    for (size_t looked = 0; done < COUNT;) {
+        for (; looked < node->answer_count; looked++) {
+            const struct seen_answer *answer = &node->answers[looked];
+            int number = atoi(answer->event_id + 1);
+            if (answer->err) {
+                RIG_WAIT(&f->rig, node->info.state == BROKER_UP);
+                node_publish(node, "c", "1", answer->event_id, 2 * COUNT);
+                continue;
+            }
+            assert_false(acknowledged[number]);
+            assert_in_range(answer->offset, 1, COUNT);
+            assert_false(taken[answer->offset]);
+            acknowledged[number] = taken[answer->offset] = true;
+            done++;
+        }
+        if (published < COUNT && published - done < IN_FLIGHT) {
+            char event_id[24];
+            snprintf(event_id, sizeof event_id, "k%u", published++);
+            node_publish(node, "c", "1", event_id, 2 * COUNT);
+            if (published % 200 == 100) {
+                uv_run(&f->rig.loop, UV_RUN_NOWAIT); /* some are in Redis and not answered yet */
+                REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+                cuts++;
+            }
+        } else {
+            uv_run(&f->rig.loop, UV_RUN_ONCE);
+        }
+    }
+    assert_int_equal(cuts, 5);
+    assert_true(node->refused > 0);
+    REDIS_RUN(&f->server, out, "XLEN", "test:{c}:log");
+    assert_string_equal(out, "1000");
+}
+
 static void notices_that_redis_is_stuck(void **state)
 {
     struct fixture *f = *state;
@@ -356,6 +400,7 @@ int main(void)
         FROM(set_up_down, waits_for_redis_at_the_start),
         FROM(set_up_up, comes_back_after_redis_was_away),
         FROM(set_up_up, notices_one_lost_connection),
+        FROM(set_up_up, loses_and_doubles_nothing),
         FROM(set_up_up, notices_that_redis_is_stuck),
         FROM(set_up_up, notices_a_silent_redis_without_traffic),
         FROM(set_up_up, bounds_what_waits),
