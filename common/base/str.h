@@ -42,7 +42,7 @@ static inline bool str_eq_cstr(struct str a, const char *b)
 
 static inline bool str_starts_with(struct str s, struct str prefix)
 {
-    return s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
+    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 /* ASCII only: the letters of HTTP header names and tokens. */

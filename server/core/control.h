@@ -1,0 +1,73 @@
+/* control.h - what a backend asks of sessions and channels, answered by one hub: who is here, end them, subscribe them.
+ * Plain structs in and out, so that the same question can go to every worker and every node and the answers be merged
+ * (broker/survey.h). control_run runs in the hub's thread; the rest is pure. */
+#ifndef CARILLON_CORE_CONTROL_H
+#define CARILLON_CORE_CONTROL_H
+
+#include "server/core/hub.h"
+
+enum control_op {
+    CONTROL_DISCONNECT,  /* count: sessions ended */
+    CONTROL_SUBSCRIBE,   /* count: sessions changed */
+    CONTROL_UNSUBSCRIBE, /* count: sessions changed */
+    CONTROL_SESSIONS,    /* a page of sessions */
+    CONTROL_CHANNELS,    /* a page of channels with subscribers */
+    CONTROL_CHANNEL,     /* that channel, if it has subscribers */
+    CONTROL_INFO,        /* count: open sessions */
+    CONTROL_OP_COUNT
+};
+
+enum { CONTROL_PAGE_MAX = 1000, CONTROL_REASON_MAX = 123 };
+
+/* The texts are borrowed. What an operation does not need is empty. */
+struct control_request {
+    enum control_op op;
+    struct str user;       /* DISCONNECT, (UN)SUBSCRIBE: this user's sessions; SESSIONS: only those */
+    struct str session_id; /* DISCONNECT, (UN)SUBSCRIBE: this session, in place of user */
+    struct str channel;    /* (UN)SUBSCRIBE, CHANNEL */
+    struct str reason;     /* DISCONNECT, with a code: up to CONTROL_REASON_MAX bytes (RFC 6455, 5.5) */
+    struct str after;      /* pages: only keys greater than this */
+    struct str prefix;     /* CHANNELS: only names that begin so */
+    uint64_t code;         /* DISCONNECT: close code; 0: as the endpoint has it for `disconnected` */
+    uint64_t limit;        /* pages: at most so many rows, 1 to CONTROL_PAGE_MAX */
+};
+
+/* One session (key: its id) or one channel (key: its name). */
+struct control_row {
+    struct str key;
+    struct str user;
+    struct str address;
+    struct str node;       /* where the session is; filled by who merges nodes */
+    uint64_t connected_ms; /* wall clock */
+    uint64_t expires_ms;   /* 0: never */
+    uint64_t channels;
+    uint64_t outbox_bytes;
+    uint64_t subscribers;
+    uint64_t nodes; /* that have the channel; filled by who merges nodes */
+};
+
+/* A zeroed one is empty. */
+struct control_result {
+    uint64_t count;
+    bool more;                /* there are rows after the last one */
+    size_t row_count;         /* in order of their keys, each key once */
+    struct control_row *rows; /* one allocation with all texts; NULL when there are none */
+};
+
+/* Is the request complete and within its limits, wherever it came from? ERR_INVALID_REQUEST names the member. */
+enum err control_check(const struct control_request *request, struct error *error);
+
+/* Does to this hub what is asked (and control_check has passed), and fills *out, which the caller frees with
+ * control_result_fini. */
+void control_run(struct hub *hub, const struct control_request *request, struct control_result *out);
+
+/* Adds what another hub or node has answered: counts and the numbers of rows with the same key are added up, and the
+ * first `limit` rows of both are kept. Because each part has its own first `limit` rows, the page is right. */
+void control_result_merge(struct control_result *into, const struct control_result *from, uint64_t limit);
+void control_result_fini(struct control_result *result);
+
+/* Room for the request's texts, and a copy of it whose texts lie in room. */
+size_t control_request_room(const struct control_request *request);
+void control_request_copy(struct control_request *out, const struct control_request *request, char *room);
+
+#endif

@@ -1,0 +1,214 @@
+/* test_control.c - what a backend asks of one hub, and how the answers of several become one. */
+#include <stdio.h>
+
+#include "server/core/control.h"
+#include "tests/unit/core/hub_fixture.h"
+
+static struct fixture f;
+static struct wire wires[8];
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_setup(&f);
+    return 0;
+}
+
+static uint64_t run_count(struct control_request request)
+{
+    struct control_result result;
+    struct error error;
+    assert_int_equal(control_check(&request, &error), ERR_NONE);
+    control_run(f.hub, &request, &result);
+    hub_flush(f.hub);
+    assert_int_equal(result.row_count, 0);
+    return result.count;
+}
+
+static void test_disconnect(void **state)
+{
+    char reason[128];
+    (void)state;
+    open_session(&f, &wires[0], "{\"sub\":\"eve\"}");
+    open_session(&f, &wires[1], "{\"sub\":\"eve\"}");
+    open_session(&f, &wires[2], "{\"sub\":\"bob\"}");
+    struct str second = str_from(wires[1].session->uuid, UUID_LEN);
+    struct control_request one = {
+        .op = CONTROL_DISCONNECT, .session_id = second, .code = 4002, .reason = STR("moved house")};
+    assert_int_equal(run_count(one), 1);
+    assert_int_equal(next_close(&wires[1], reason), 4002);
+    assert_string_equal(reason, "moved house");
+    /* The second is closing already and does not count again. */
+    assert_int_equal(run_count((struct control_request){.op = CONTROL_DISCONNECT, .user = STR("eve")}), 1);
+    assert_non_null(strstr(next_frame(&wires[0], NULL), "\"error\""));
+    assert_int_equal(next_close(&wires[0], reason), 1008);
+    assert_string_equal(reason, "disconnected");
+    assert_string_equal(next_frame(&wires[2], NULL), "");
+    assert_int_equal(run_count((struct control_request){.op = CONTROL_INFO}), 1);
+    for (int i = 0; i < 3; i++)
+        close_session(&f, &wires[i]);
+    fixture_teardown(&f);
+}
+
+static void test_subscribe_and_unsubscribe(void **state)
+{
+    (void)state;
+    open_session(&f, &wires[0], "{\"sub\":\"eve\"}");
+    open_session(&f, &wires[1], "{\"sub\":\"eve\"}");
+    struct control_request request = {.op = CONTROL_SUBSCRIBE, .user = STR("eve"), .channel = STR("secret")};
+    assert_int_equal(run_count(request), 2);
+    assert_int_equal(run_count(request), 0);
+    answer_join(&f, "secret", "", 0);
+    for (int i = 0; i < 2; i++)
+        assert_non_null(strstr(next_frame(&wires[i], NULL), "\"subscribed\""));
+    request.op = CONTROL_UNSUBSCRIBE;
+    request.user = STR("");
+    request.session_id = str_from(wires[0].session->uuid, UUID_LEN);
+    assert_int_equal(run_count(request), 1);
+    assert_non_null(strstr(next_frame(&wires[0], NULL), "\"unsubscribed\""));
+    assert_string_equal(next_frame(&wires[1], NULL), "");
+    for (int i = 0; i < 2; i++)
+        close_session(&f, &wires[i]);
+    fixture_teardown(&f);
+}
+
+static void test_sessions_come_in_pages(void **state)
+{
+    struct control_request request = {.op = CONTROL_SESSIONS, .limit = 2};
+    struct control_result result;
+    char last[UUID_LEN + 1] = "";
+    size_t seen = 0;
+    (void)state;
+    for (int i = 0; i < 7; i++)
+        open_session(&f, &wires[i], i % 2 ? "{\"sub\":\"odd\",\"exp\":1768476600}" : "{\"sub\":\"even\"}");
+    do {
+        request.after = str_from_cstr(last);
+        control_run(f.hub, &request, &result);
+        assert_int_equal(result.row_count, seen == 6 ? 1 : 2);
+        assert_int_equal(result.more, seen < 6 - 1);
+        for (size_t i = 0; i < result.row_count; i++, seen++) {
+            assert_true(str_compare(result.rows[i].key, str_from_cstr(last)) > 0);
+            memcpy(last, result.rows[i].key.ptr, UUID_LEN);
+            assert_str(result.rows[i].address, "192.0.2.1");
+            assert_int_equal(result.rows[i].connected_ms, f.wall_ms);
+            assert_int_equal(result.rows[i].expires_ms, str_eq_cstr(result.rows[i].user, "odd") ? 1768476600000 : 0);
+        }
+        control_result_fini(&result);
+    } while (seen < 7);
+    request = (struct control_request){.op = CONTROL_SESSIONS, .limit = 10, .user = STR("odd")};
+    control_run(f.hub, &request, &result);
+    assert_int_equal(result.row_count, 3);
+    assert_false(result.more);
+    control_result_fini(&result);
+    for (int i = 0; i < 7; i++)
+        close_session(&f, &wires[i]);
+    fixture_teardown(&f);
+}
+
+static void test_channels(void **state)
+{
+    struct control_result result;
+    (void)state;
+    open_session(&f, &wires[0], "{\"sub\":\"eve\"}");
+    open_session(&f, &wires[1], "{\"sub\":\"bob\"}");
+    static const char *const names[] = {"public:b", "public:a", "other"};
+    for (int i = 0; i < 3; i++) {
+        run_count(
+            (struct control_request){.op = CONTROL_SUBSCRIBE, .user = STR("eve"), .channel = str_from_cstr(names[i])});
+        if (i != 2) /* the broker has not answered for "other" */
+            answer_join(&f, names[i], "", 0);
+    }
+    run_count((struct control_request){.op = CONTROL_SUBSCRIBE, .user = STR("bob"), .channel = STR("public:b")});
+    control_run(f.hub, &(struct control_request){.op = CONTROL_CHANNELS, .limit = 10, .prefix = STR("public:")},
+                &result);
+    assert_int_equal(result.row_count, 2);
+    assert_str(result.rows[0].key, "public:a");
+    assert_int_equal(result.rows[0].subscribers, 1);
+    assert_str(result.rows[1].key, "public:b");
+    assert_int_equal(result.rows[1].subscribers, 2);
+    control_result_fini(&result);
+    control_run(f.hub, &(struct control_request){.op = CONTROL_CHANNELS, .limit = 1, .after = STR("public:a")},
+                &result);
+    assert_int_equal(result.row_count, 1);
+    assert_str(result.rows[0].key, "public:b");
+    control_result_fini(&result);
+    control_run(f.hub, &(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("public:b")}, &result);
+    assert_int_equal(result.row_count, 1);
+    assert_int_equal(result.rows[0].subscribers, 2);
+    control_result_fini(&result);
+    control_run(f.hub, &(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("other")}, &result);
+    assert_int_equal(result.row_count, 0);
+    for (int i = 0; i < 2; i++)
+        close_session(&f, &wires[i]);
+    fixture_teardown(&f);
+}
+
+static void test_merge(void **state)
+{
+    struct control_row first[] = {{.key = STR("a"), .subscribers = 1, .nodes = 1},
+                                  {.key = STR("c"), .subscribers = 2, .nodes = 1}};
+    struct control_row second[] = {{.key = STR("b"), .subscribers = 4, .nodes = 1},
+                                   {.key = STR("c"), .subscribers = 8, .nodes = 1}};
+    struct control_result one = {.count = 1, .rows = first, .row_count = 2};
+    struct control_result two = {.count = 2, .rows = second, .row_count = 2};
+    struct control_result all = {0};
+    (void)state;
+    control_result_merge(&all, &one, 3);
+    control_result_merge(&all, &two, 3);
+    assert_int_equal(all.count, 3);
+    assert_int_equal(all.row_count, 3);
+    assert_false(all.more);
+    assert_str(all.rows[2].key, "c");
+    assert_int_equal(all.rows[2].subscribers, 10);
+    assert_int_equal(all.rows[2].nodes, 2);
+    control_result_fini(&all);
+    control_result_merge(&all, &one, 2);
+    control_result_merge(&all, &two, 2);
+    assert_int_equal(all.row_count, 2);
+    assert_str(all.rows[1].key, "b");
+    assert_true(all.more);
+    control_result_fini(&all);
+}
+
+static void test_check(void **state)
+{
+    static char long_reason[CONTROL_REASON_MAX + 1];
+    static const struct {
+        struct control_request request;
+        const char *names;
+    } bad[] = {
+        {{.op = CONTROL_DISCONNECT}, "user"},
+        {{.op = CONTROL_DISCONNECT, .user = STR("u"), .session_id = STR("s")}, "session_id"},
+        {{.op = CONTROL_DISCONNECT, .user = STR("u"), .code = 999}, "code"},
+        {{.op = CONTROL_DISCONNECT, .user = STR("u"), .code = 1005}, "code"},
+        {{.op = CONTROL_DISCONNECT, .user = STR("u"), .code = 1006}, "code"},
+        {{.op = CONTROL_DISCONNECT, .user = STR("u"), .code = 5000}, "code"},
+        {{.op = CONTROL_DISCONNECT, .user = STR("u"), .reason = STR("r")}, "reason"},
+        {{.op = CONTROL_DISCONNECT, .user = STR("u"), .code = 4000, .reason = {long_reason, sizeof long_reason}},
+         "reason"},
+        {{.op = CONTROL_SUBSCRIBE, .user = STR("u")}, "channel"},
+        {{.op = CONTROL_UNSUBSCRIBE, .user = STR("u"), .channel = STR("a b")}, "channel"},
+        {{.op = CONTROL_SESSIONS}, "limit"},
+        {{.op = CONTROL_CHANNELS, .limit = CONTROL_PAGE_MAX + 1}, "limit"},
+        {{.op = CONTROL_OP_COUNT}, "operation"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        struct error error;
+        assert_int_equal(control_check(&bad[i].request, &error), ERR_INVALID_REQUEST);
+        assert_non_null(strstr(error.text, bad[i].names));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_disconnect, setup),
+        cmocka_unit_test_setup(test_subscribe_and_unsubscribe, setup),
+        cmocka_unit_test_setup(test_sessions_come_in_pages, setup),
+        cmocka_unit_test_setup(test_channels, setup),
+        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_check),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
