@@ -16,6 +16,11 @@ enum broker_state {
     BROKER_DOWN, /* was up; reconnecting */
 };
 
+static inline const char *broker_state_text(enum broker_state state)
+{
+    return state == BROKER_UP ? "up" : state == BROKER_DOWN ? "down" : "connecting";
+}
+
 struct broker_info {
     enum broker_state state;
     const char *kind;       /* "memory", "redis" */
