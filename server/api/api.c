@@ -1,0 +1,199 @@
+/* api.c - see api.h. */
+#include "server/api/api.h"
+
+#include "common/base/alloc.h"
+#include "server/api/api_private.h"
+
+static const struct route {
+    const char *method;
+    const char *path;
+    bool needs_key;
+    enum metrics_route label;
+    void (*answer)(const struct api_request *request);
+} routes[] = {
+#define ROUTE(method, path, key, label, function) {method, path, key, METRICS_ROUTE_##label, function},
+#include "server/api/routes.def"
+#undef ROUTE
+};
+
+/* --- settings -------------------------------------------------------------------------------------------------------
+ */
+
+static void drop_config(struct api *api)
+{
+    struct str *keys = (struct str *)(uintptr_t)api->config.keys; /* ours, const only for its readers */
+    for (size_t i = 0; i < api->config.key_count; i++)
+        free((char *)(uintptr_t)keys[i].ptr);
+    free(keys);
+    rules_unref(api->config.rules);
+}
+
+void api_configure(struct api *api, const struct api_config *config)
+{
+    struct api_config next = *config;
+    struct str *keys = xcalloc(config->key_count, sizeof *keys);
+    for (size_t i = 0; i < config->key_count; i++)
+        keys[i] = str_from(str_dup(config->keys[i]), config->keys[i].len);
+    next.keys = keys;
+    rules_ref(next.rules);
+    drop_config(api);
+    api->config = next;
+}
+
+struct api *api_create(const struct api_config *config, const struct api_ops *ops, void *owner,
+                       const struct api_identity *identity, struct metrics *metrics, struct mailbox *replies)
+{
+    struct api *api = xcalloc(1, sizeof *api);
+    api->ops = ops;
+    api->owner = owner;
+    api->identity = *identity;
+    api->metrics = metrics;
+    api->replies = replies;
+    api_configure(api, config);
+    return api;
+}
+
+void api_destroy(struct api *api)
+{
+    drop_config(api);
+    buf_fini(&api->scratch);
+    free(api);
+}
+
+/* --- answers --------------------------------------------------------------------------------------------------------
+ */
+
+void api_respond(const struct api_request *request, int status)
+{
+    request->call->response.status = status;
+    metrics_add_labelled2(request->api->metrics, METRIC_HTTP_REQUESTS, request->route, metrics_status(status), 1);
+    request->call->respond(request->call);
+}
+
+void api_append_error(struct buf *out, const struct error *error)
+{
+    buf_appendf(out, "\"error\":{\"code\":\"%s\",\"message\":", err_code(error->code));
+    json_append_string(out, str_from_cstr(error->text));
+    buf_append_char(out, '}');
+}
+
+void api_respond_error(const struct api_request *request, const struct error *error)
+{
+    struct buf *body = &request->call->response.body;
+    buf_clear(body);
+    buf_append_char(body, '{');
+    api_append_error(body, error);
+    buf_append_char(body, '}');
+    api_respond(request, err_http_status(error->code));
+}
+
+/* --- bodies ---------------------------------------------------------------------------------------------------------
+ */
+
+enum err api_read_body(const struct api_request *request, struct json_value *out, struct error *error)
+{
+    struct str body = request->call->request.body;
+    struct json_limits limits = {.values = body.len + 1}; /* the size is bounded already */
+    buf_clear(&request->api->scratch);
+    if (body.len && memchr(body.ptr, '\\', body.len))
+        buf_reserve(&request->api->scratch, body.len); /* so that unescaped texts in it do not move */
+    return json_check(body, &limits, out, error);
+}
+
+enum err api_text(struct api *api, const char *name, struct json_value value, struct str *out, struct error *error)
+{
+    if (value.type && !json_text(value, &api->scratch, out))
+        return error_set(error, ERR_INVALID_REQUEST, "%s: must not contain \\u0000", name);
+    return ERR_NONE;
+}
+
+/* --- keys -----------------------------------------------------------------------------------------------------------
+ */
+
+/* Takes a time that depends on the given text alone. */
+static bool is_key(struct str key, struct str given)
+{
+    volatile unsigned difference = key.len != given.len;
+    for (size_t i = 0; i < given.len && key.len; i++)
+        difference = difference | (unsigned char)(given.ptr[i] ^ key.ptr[i % key.len]);
+    return difference == 0 && key.len > 0;
+}
+
+static struct str given_key(const struct http_request *request)
+{
+    struct str scheme = str_from(request->authorization.ptr, request->authorization.len < 7 ? 0 : 7);
+    if (str_eq_nocase(scheme, STR("Bearer ")))
+        return str_trim(str_from(request->authorization.ptr + 7, request->authorization.len - 7));
+    return request->api_key;
+}
+
+static enum err check_key(const struct api *api, const struct http_request *request, struct error *error)
+{
+    struct str given = given_key(request);
+    bool found = false;
+    if (api->config.key_count == 0)
+        return error_set(error, ERR_UNAUTHORIZED,
+                         "this node has no API key, so nothing can be asked of it; set api.keys");
+    if (given.len == 0)
+        return error_set(error, ERR_UNAUTHORIZED,
+                         "an API key is required: Authorization: Bearer <key>, or X-API-Key: <key>");
+    for (size_t i = 0; i < api->config.key_count; i++)
+        found = is_key(api->config.keys[i], given) | found; /* always all of them */
+    if (!found)
+        return error_set(error, ERR_UNAUTHORIZED, "the API key is not one of this node's (api.keys)");
+    return ERR_NONE;
+}
+
+/* --- routes ---------------------------------------------------------------------------------------------------------
+ */
+
+/* A pattern is literal, or ends in {} for one segment that is not empty. */
+static bool path_matches(struct str pattern, struct str path, struct str *out_segment)
+{
+    struct str prefix = str_from(pattern.ptr, pattern.len - 2);
+    if (!str_eq_cstr(str_from(pattern.ptr + prefix.len, 2), "{}"))
+        return str_eq(pattern, path);
+    if (!str_starts_with(path, prefix) || path.len == prefix.len)
+        return false;
+    struct str segment = str_from(path.ptr + prefix.len, path.len - prefix.len);
+    if (memchr(segment.ptr, '/', segment.len))
+        return false;
+    *out_segment = segment;
+    return true;
+}
+
+void api_handle(struct api *api, struct http_call *call)
+{
+    const struct http_request *http = &call->request;
+    struct api_request request = {.api = api, .call = call, .route = METRICS_ROUTE_OTHER};
+    struct error error;
+    const char *allow = NULL;
+    char quoted[ERROR_QUOTE_LEN];
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        const struct route *route = &routes[i];
+        if (!path_matches(str_from_cstr(route->path), http->path, &request.segment))
+            continue;
+        if (!str_eq_cstr(http->method, route->method)) {
+            allow = route->method;
+            continue;
+        }
+        request.route = route->label;
+        if (route->needs_key && check_key(api, http, &error))
+            api_respond_error(&request, &error);
+        else
+            route->answer(&request);
+        return;
+    }
+    if (!allow) {
+        error_set(&error, ERR_NOT_FOUND, "there is no route %s", error_quote(http->path, quoted));
+        api_respond_error(&request, &error);
+        return;
+    }
+    call->response.allow = allow;
+    error_set(&error, ERR_INVALID_REQUEST, "the method %s is not for this route; use %s",
+              error_quote(http->method, quoted), allow);
+    buf_append_char(&call->response.body, '{');
+    api_append_error(&call->response.body, &error);
+    buf_append_char(&call->response.body, '}');
+    api_respond(&request, 405);
+}

@@ -1,0 +1,54 @@
+/* api.h - the HTTP API, health and metrics (docs/openapi.yaml): one request struct in, one response struct out. Knows
+ * no sockets and has no threads; each worker has a struct api of its own, and everything below happens in its thread.
+ * What it needs of the node it gets by api_ops. */
+#ifndef CARILLON_API_API_H
+#define CARILLON_API_API_H
+
+#include "common/metrics/metrics.h"
+#include "common/protocol/http_message.h"
+#include "server/broker/broker.h"
+#include "server/broker/survey.h"
+#include "server/core/access.h"
+#include "server/core/publication.h"
+
+/* Live settings; the API keeps copies. */
+struct api_config {
+    const struct str *keys; /* each opens the API; none: nothing does */
+    size_t key_count;
+    size_t event_bytes;  /* the most that an event's data may have */
+    size_t max_batch;    /* events in one request */
+    struct rules *rules; /* for the history of channels; a reference is taken */
+    bool custom_events;
+};
+
+/* What the node does for the API. publish and survey take what they get and give it back through reply_to and done,
+ * not from within the call. */
+struct api_ops {
+    void (*publish)(void *owner, struct publication *publication);
+    void (*survey)(void *owner, struct survey_call *call);
+    enum broker_state (*broker_state)(void *owner);
+    bool (*draining)(void *owner);
+    void (*metrics_text)(void *owner, struct buf *out); /* OpenMetrics */
+    uint64_t (*now_us)(void *owner);                    /* monotonic */
+};
+
+/* Who answers. Borrowed for the API's life. */
+struct api_identity {
+    struct str node_id;
+    const char *version;
+    const char *broker_kind; /* "memory", "redis" */
+};
+
+struct api;
+
+/* ops, owner, metrics (this worker's) and replies (this worker's mailbox) are borrowed for the API's life. */
+struct api *api_create(const struct api_config *config, const struct api_ops *ops, void *owner,
+                       const struct api_identity *identity, struct metrics *metrics, struct mailbox *replies);
+/* Every call has been answered. */
+void api_destroy(struct api *api);
+void api_configure(struct api *api, const struct api_config *config);
+
+/* Answers by call->respond, at once or when broker or nodes have answered. */
+void api_handle(struct api *api, struct http_call *call);
+
+#endif

@@ -1,0 +1,74 @@
+/* api_private.h - what the routes share. api.c: keys, routes, answers; one file for each group of routes. */
+#ifndef CARILLON_API_API_PRIVATE_H
+#define CARILLON_API_API_PRIVATE_H
+
+#include "common/json/json.h"
+#include "server/api/api.h"
+
+struct api {
+    const struct api_ops *ops;
+    void *owner;
+    struct api_identity identity;
+    struct metrics *metrics;
+    struct mailbox *replies;
+    struct api_config config; /* keys are our own copies */
+    struct buf scratch;       /* unescaped texts of the request being read */
+};
+
+/* A request being answered. Small: kept by value while an answer is awaited. */
+struct api_request {
+    struct api *api;
+    struct http_call *call;
+    enum metrics_route route;
+    struct str segment; /* what {} of the path stands for, as it came; borrowed from the call */
+};
+
+/* --- api.c --- */
+/* Answers with what is in call->response.body. */
+void api_respond(const struct api_request *request, int status);
+void api_respond_error(const struct api_request *request, const struct error *error);
+/* "error":{"code":...,"message":...} */
+void api_append_error(struct buf *out, const struct error *error);
+
+/* The body as one JSON value; json_bind reads its members, api_text their texts. */
+enum err api_read_body(const struct api_request *request, struct json_value *out, struct error *error);
+/* The text of a member of the body; *out stays as it is when the member is absent. Valid while the request is read. */
+enum err api_text(struct api *api, const char *name, struct json_value value, struct str *out, struct error *error);
+
+/* Asks all nodes; answer is called with what they say, which is freed after it. */
+typedef void api_answer(const struct api_request *request, const struct survey_call *call);
+void api_survey(const struct api_request *request, const struct control_request *question, api_answer *answer);
+/* ,"partial":true,... when the answer is not all nodes'. */
+void api_append_partial(struct buf *out, const struct survey_call *call);
+/* Reads ?limit= and ?after= and one parameter more, and asks for the page. */
+void api_survey_page(const struct api_request *request, enum control_op op, const char *filter, api_answer *answer);
+/* ,"next":"..." for the page after this one, or null. */
+void api_append_next(struct buf *out, const struct control_result *page);
+
+/* --- publish.c --- */
+/* What a publish, or a part of a broadcast or batch, asks for. */
+struct api_event {
+    struct str channel;
+    struct str type;
+    struct str data;
+    struct str event_id;
+};
+
+/* Reads {"channel","type","data","event_id"?}; where is for errors. without_channel: the object has "channels", which
+ * goes to *out_channels, in place of "channel". */
+enum err api_read_event(struct api *api, struct json_value object, const char *where, struct api_event *out,
+                        struct json_value *out_channels, struct error *error);
+/* All but the channel. */
+enum err api_check_event(const struct api *api, const struct api_event *event, struct error *error);
+enum err api_check_channel(struct str channel, struct error *error);
+/* Makes and sends the publication; it comes back through done. */
+void api_send(struct api *api, const struct api_event *event, void (*done)(struct publication *, void *), void *waiter,
+              size_t waiter_index);
+/* "id":...,"epoch":...,"offset":...,"duplicate":true, or "error":{...} */
+void api_append_published(struct buf *out, const struct publication *publication);
+
+#define ROUTE(method, path, key, label, function) void function(const struct api_request *request);
+#include "server/api/routes.def"
+#undef ROUTE
+
+#endif

@@ -1,0 +1,85 @@
+/* channels.c - GET /api/v1/channels and /api/v1/channels/{channel}: what has subscribers, on all nodes. */
+#include "server/api/api_private.h"
+
+static void answer_channels(const struct api_request *request, const struct survey_call *call)
+{
+    struct buf *out = &request->call->response.body;
+    buf_append_lit(out, "{\"channels\":[");
+    for (size_t i = 0; i < call->result.row_count; i++) {
+        buf_append(out, i ? STR(",{\"channel\":") : STR("{\"channel\":"));
+        json_append_string(out, call->result.rows[i].key);
+        buf_appendf(out, ",\"subscribers\":%llu}", (unsigned long long)call->result.rows[i].subscribers);
+    }
+    buf_append_char(out, ']');
+    api_append_next(out, &call->result);
+    api_append_partial(out, call);
+    buf_append_char(out, '}');
+    api_respond(request, 200);
+}
+
+void api_channels(const struct api_request *request)
+{
+    api_survey_page(request, CONTROL_CHANNELS, "prefix", answer_channels);
+}
+
+static void answer_channel(const struct api_request *request, const struct survey_call *call)
+{
+    struct buf *out = &request->call->response.body;
+    struct control_row none = {.key = call->request.channel};
+    const struct control_row *row = call->result.row_count ? call->result.rows : &none;
+    if (row == &none && !call->partial) { /* else nobody knows */
+        struct error error;
+        error_set(&error, ERR_NOT_FOUND, "the channel has no subscribers");
+        api_respond_error(request, &error);
+        return;
+    }
+    buf_append_lit(out, "{\"channel\":");
+    json_append_string(out, row->key);
+    buf_appendf(out, ",\"subscribers\":%llu,\"nodes\":%llu", (unsigned long long)row->subscribers,
+                (unsigned long long)row->nodes);
+    api_append_partial(out, call);
+    buf_append_char(out, '}');
+    api_respond(request, 200);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* RFC 3986, 2.1. Unlike in a query, '+' is itself. */
+static bool decode_segment(struct str segment, struct buf *out)
+{
+    for (size_t i = 0; i < segment.len; i++) {
+        char c = segment.ptr[i];
+        if (c == '%') {
+            int high = segment.len - i > 2 ? hex_digit(segment.ptr[i + 1]) : -1;
+            int low = segment.len - i > 2 ? hex_digit(segment.ptr[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return false;
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        buf_append_char(out, c);
+    }
+    return true;
+}
+
+void api_channel(const struct api_request *request)
+{
+    struct api *api = request->api;
+    struct control_request question = {.op = CONTROL_CHANNEL};
+    struct error error;
+    buf_clear(&api->scratch);
+    if (!decode_segment(request->segment, &api->scratch)) {
+        error_set(&error, ERR_INVALID_REQUEST, "the channel in the path has a malformed percent-escape");
+        api_respond_error(request, &error);
+        return;
+    }
+    question.channel = buf_str(&api->scratch);
+    api_survey(request, &question, answer_channel);
+}

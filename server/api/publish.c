@@ -1,0 +1,118 @@
+/* publish.c - POST /api/v1/publish, and what broadcast and batch share with it: from JSON to a publication, and from
+ * its answer to JSON. The fast path: one allocation for the publication, one for who waits. */
+#include "common/base/alloc.h"
+#include "common/protocol/channel.h"
+#include "server/api/api_private.h"
+
+enum err api_read_event(struct api *api, struct json_value object, const char *where, struct api_event *out,
+                        struct json_value *out_channels, struct error *error)
+{
+    struct json_value channel = {0}, type = {0}, data = {0}, event_id = {0};
+    const struct json_field fields[] = {
+        {out_channels ? "channels" : "channel", out_channels ? JSON_ARRAY : JSON_STRING, true,
+         out_channels ? out_channels : &channel},
+        {"type", JSON_STRING, true, &type},
+        {"data", JSON_ANY, true, &data},
+        {"event_id", JSON_STRING, false, &event_id},
+    };
+    *out = (struct api_event){0};
+    enum err err = json_bind(object, where, fields, sizeof fields / sizeof *fields, error);
+    if (!err)
+        err = api_text(api, "channel", channel, &out->channel, error);
+    if (!err)
+        err = api_text(api, "type", type, &out->type, error);
+    if (!err)
+        err = api_text(api, "event_id", event_id, &out->event_id, error);
+    if (!err && event_id.type)
+        err = event_id_check(out->event_id, error);
+    out->data = data.raw;
+    return err;
+}
+
+enum err api_check_event(const struct api *api, const struct api_event *event, struct error *error)
+{
+    if (event->data.len > api->config.event_bytes)
+        return error_set(error, ERR_TOO_LARGE, "data: %zu bytes, at most %zu are allowed (limits.event_bytes)",
+                         event->data.len, api->config.event_bytes);
+    return event_check(event->type, event->data, api->config.custom_events, error);
+}
+
+enum err api_check_channel(struct str channel, struct error *error)
+{
+    struct error why;
+    if (channel_name_check(channel, &why))
+        return error_set(error, ERR_INVALID_REQUEST, "channel: %s", why.text);
+    return ERR_NONE;
+}
+
+void api_send(struct api *api, const struct api_event *event, void (*done)(struct publication *, void *), void *waiter,
+              size_t waiter_index)
+{
+    const struct rule *rule = rules_find_any(api->config.rules, event->channel);
+    struct publication *publication = publication_create(event->channel, event->type, event->data, event->event_id);
+    if (rule)
+        publication->history = rule->history;
+    publication->accepted_us = api->ops->now_us(api->owner);
+    publication->reply_to = api->replies;
+    publication->done = done;
+    publication->waiter = waiter;
+    publication->waiter_index = waiter_index;
+    metrics_add_labelled(api->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_HTTP, 1);
+    metrics_add(api->metrics, METRIC_EVENTS_IN_BYTES, event->data.len);
+    api->ops->publish(api->owner, publication);
+}
+
+void api_append_published(struct buf *out, const struct publication *publication)
+{
+    if (publication->error.code) {
+        api_append_error(out, &publication->error);
+        return;
+    }
+    buf_append_lit(out, "\"id\":\"");
+    buf_append(out, str_from_cstr(publication->id));
+    buf_append_char(out, '"');
+    if (publication->epoch[0]) {
+        buf_append_lit(out, ",\"epoch\":");
+        json_append_string(out, str_from_cstr(publication->epoch));
+        buf_append_lit(out, ",\"offset\":");
+        buf_append_u64(out, publication->offset);
+    }
+    if (publication->duplicate)
+        buf_append_lit(out, ",\"duplicate\":true");
+}
+
+static void published(struct publication *publication, void *owner)
+{
+    struct api_request *request = publication->waiter;
+    struct http_response *response = &request->call->response;
+    (void)owner;
+    buf_append_char(&response->body, '{');
+    api_append_published(&response->body, publication);
+    buf_append_char(&response->body, '}');
+    if (publication->error.code == ERR_UNAVAILABLE || publication->error.code == ERR_RATE_LIMITED)
+        response->retry_after_s = publication->retry_after_ms / 1000 + 1;
+    api_respond(request, err_http_status(publication->error.code));
+    free(request);
+    publication_destroy(publication);
+}
+
+void api_publish(const struct api_request *request)
+{
+    struct api_event event;
+    struct error error;
+    struct json_value body;
+    enum err err = api_read_body(request, &body, &error);
+    if (!err)
+        err = api_read_event(request->api, body, "", &event, NULL, &error);
+    if (!err)
+        err = api_check_channel(event.channel, &error);
+    if (!err)
+        err = api_check_event(request->api, &event, &error);
+    if (err) {
+        api_respond_error(request, &error);
+        return;
+    }
+    struct api_request *waiter = xmalloc(sizeof *waiter);
+    *waiter = *request;
+    api_send(request->api, &event, published, waiter, 0);
+}

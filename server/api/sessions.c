@@ -1,0 +1,250 @@
+/* sessions.c - who is connected, and what a backend does with them: disconnect, subscribe, unsubscribe, sessions, info.
+ * All of it concerns every worker of every node: the question goes out as a survey. */
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/protocol/http_head.h"
+#include "server/api/api_private.h"
+
+enum { PAGE_DEFAULT = 100 };
+
+/* --- surveys
+ * ---------------------------------------------------------------------------------------------------------- */
+
+/* Who waits for a survey. */
+struct waiter {
+    struct api_request request;
+    api_answer *answer;
+};
+
+static void answered(struct survey_call *call, void *owner)
+{
+    struct waiter *waiter = call->waiter;
+    (void)owner;
+    if (call->error.code) {
+        waiter->request.call->response.retry_after_s = 1;
+        api_respond_error(&waiter->request, &call->error);
+    } else {
+        waiter->answer(&waiter->request, call);
+    }
+    free(waiter);
+    survey_call_destroy(call);
+}
+
+void api_survey(const struct api_request *request, const struct control_request *question, api_answer *answer)
+{
+    struct error error;
+    if (control_check(question, &error)) {
+        api_respond_error(request, &error);
+        return;
+    }
+    struct waiter *waiter = xmalloc(sizeof *waiter);
+    *waiter = (struct waiter){.request = *request, .answer = answer};
+    struct survey_call *call = survey_call_create(question);
+    call->reply_to = request->api->replies;
+    call->done = answered;
+    call->waiter = waiter;
+    request->api->ops->survey(request->api->owner, call);
+}
+
+void api_append_partial(struct buf *out, const struct survey_call *call)
+{
+    if (call->partial)
+        buf_appendf(out, ",\"partial\":true,\"nodes_asked\":%zu,\"nodes_answered\":%zu", call->nodes_asked,
+                    call->nodes_answered);
+}
+
+/* --- pages
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static enum err read_limit(struct str text, uint64_t *out, struct error *error)
+{
+    *out = PAGE_DEFAULT;
+    if (text.ptr && !str_to_u64(text, out))
+        return error_set(error, ERR_INVALID_REQUEST, "limit: expected a whole number from 1 to %d", CONTROL_PAGE_MAX);
+    return ERR_NONE;
+}
+
+static struct str text_or_empty(struct str text)
+{
+    return text.ptr ? text : STR("");
+}
+
+void api_survey_page(const struct api_request *request, enum control_op op, const char *filter, api_answer *answer)
+{
+    struct str query = request->call->request.query, limit = {0}, after = {0}, filtered = {0};
+    struct buf limit_text = {0}, after_text = {0}, filter_text = {0};
+    struct control_request question = {.op = op};
+    struct error error;
+    enum err err = http_query_get(query, STR("limit"), &limit_text, &limit, &error);
+    if (!err)
+        err = read_limit(limit, &question.limit, &error);
+    if (!err)
+        err = http_query_get(query, STR("after"), &after_text, &after, &error);
+    if (!err)
+        err = http_query_get(query, str_from_cstr(filter), &filter_text, &filtered, &error);
+    if (!err && !(str_is_utf8(text_or_empty(after)) && str_is_utf8(text_or_empty(filtered))))
+        err = error_set(&error, ERR_INVALID_REQUEST, "the query parameters are not UTF-8");
+    question.after = text_or_empty(after);
+    *(op == CONTROL_SESSIONS ? &question.user : &question.prefix) = text_or_empty(filtered);
+    if (err)
+        api_respond_error(request, &error);
+    else
+        api_survey(request, &question, answer);
+    buf_fini(&limit_text);
+    buf_fini(&after_text);
+    buf_fini(&filter_text);
+}
+
+void api_append_next(struct buf *out, const struct control_result *page)
+{
+    buf_append_lit(out, ",\"next\":");
+    if (page->more && page->row_count)
+        json_append_string(out, page->rows[page->row_count - 1].key);
+    else
+        buf_append_lit(out, "null");
+}
+
+static void append_time(struct buf *out, const char *name, uint64_t wall_ms)
+{
+    char text[CLOCK_RFC3339_LEN + 1];
+    clock_format(wall_ms, text);
+    if (wall_ms)
+        buf_appendf(out, ",\"%s\":\"%s\"", name, text);
+    else
+        buf_appendf(out, ",\"%s\":null", name);
+}
+
+static void append_session(struct buf *out, const struct control_row *row)
+{
+    buf_append_lit(out, "{\"session_id\":");
+    json_append_string(out, row->key);
+    buf_append_lit(out, ",\"user\":");
+    json_append_string(out, row->user);
+    buf_append_lit(out, ",\"node\":");
+    json_append_string(out, row->node);
+    buf_append_lit(out, ",\"address\":");
+    json_append_string(out, row->address);
+    append_time(out, "connected_at", row->connected_ms);
+    append_time(out, "expires_at", row->expires_ms);
+    buf_appendf(out, ",\"channels\":%llu,\"outbox_bytes\":%llu}", (unsigned long long)row->channels,
+                (unsigned long long)row->outbox_bytes);
+}
+
+static void answer_sessions(const struct api_request *request, const struct survey_call *call)
+{
+    struct buf *out = &request->call->response.body;
+    buf_append_lit(out, "{\"sessions\":[");
+    for (size_t i = 0; i < call->result.row_count; i++) {
+        if (i)
+            buf_append_char(out, ',');
+        append_session(out, &call->result.rows[i]);
+    }
+    buf_append_char(out, ']');
+    api_append_next(out, &call->result);
+    api_append_partial(out, call);
+    buf_append_char(out, '}');
+    api_respond(request, 200);
+}
+
+void api_sessions(const struct api_request *request)
+{
+    api_survey_page(request, CONTROL_SESSIONS, "user", answer_sessions);
+}
+
+/* --- what is done to them
+ * --------------------------------------------------------------------------------------------- */
+
+static void answer_count(const struct api_request *request, const struct survey_call *call)
+{
+    struct buf *out = &request->call->response.body;
+    buf_appendf(out, "{\"count\":%llu", (unsigned long long)call->result.count);
+    api_append_partial(out, call);
+    buf_append_char(out, '}');
+    api_respond(request, 200);
+}
+
+static enum err read_code(struct json_value code, struct control_request *question, struct error *error)
+{
+    if (code.type && (!json_u64(code, &question->code) || question->code == 0))
+        return error_set(error, ERR_INVALID_REQUEST, "code: expected a close code (1000 to 4999), found %.*s",
+                         STR_ARG(code.raw.len > 40 ? str_from(code.raw.ptr, 40) : code.raw));
+    /* One of the two may be left out. */
+    if (!code.type && question->reason.len)
+        question->code = (uint64_t)reason_close_code(REASON_DISCONNECTED);
+    if (code.type && question->reason.len == 0)
+        question->reason = str_from_cstr(reason_text(REASON_DISCONNECTED));
+    return ERR_NONE;
+}
+
+static void change_sessions(const struct api_request *request, enum control_op op)
+{
+    struct json_value body, user = {0}, session_id = {0}, channel = {0}, code = {0}, reason = {0};
+    bool closes = op == CONTROL_DISCONNECT;
+    struct json_field fields[] = {
+        {"user", JSON_STRING, false, &user},
+        {"session_id", JSON_STRING, false, &session_id},
+        {closes ? "code" : "channel", closes ? JSON_NUMBER : JSON_STRING, !closes, closes ? &code : &channel},
+        {"reason", JSON_STRING, false, &reason},
+    };
+    struct control_request question = {.op = op};
+    struct error error;
+    enum err err = api_read_body(request, &body, &error);
+    if (!err)
+        err = json_bind(body, "", fields, closes ? 4 : 3, &error);
+    if (!err)
+        err = api_text(request->api, "user", user, &question.user, &error);
+    if (!err)
+        err = api_text(request->api, "session_id", session_id, &question.session_id, &error);
+    if (!err && user.type && session_id.type)
+        err = error_set(&error, ERR_INVALID_REQUEST, "expected only one of user and session_id");
+    if (!err)
+        err = api_text(request->api, "channel", channel, &question.channel, &error);
+    if (!err)
+        err = api_text(request->api, "reason", reason, &question.reason, &error);
+    if (!err)
+        err = read_code(code, &question, &error);
+    if (err)
+        api_respond_error(request, &error);
+    else
+        api_survey(request, &question, answer_count);
+}
+
+void api_disconnect(const struct api_request *request)
+{
+    change_sessions(request, CONTROL_DISCONNECT);
+}
+
+void api_subscribe(const struct api_request *request)
+{
+    change_sessions(request, CONTROL_SUBSCRIBE);
+}
+
+void api_unsubscribe(const struct api_request *request)
+{
+    change_sessions(request, CONTROL_UNSUBSCRIBE);
+}
+
+/* --- info
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static void answer_info(const struct api_request *request, const struct survey_call *call)
+{
+    const struct api_identity *identity = &request->api->identity;
+    struct buf *out = &request->call->response.body;
+    buf_append_lit(out, "{\"version\":");
+    json_append_string(out, str_from_cstr(identity->version));
+    buf_append_lit(out, ",\"node\":");
+    json_append_string(out, identity->node_id);
+    buf_appendf(out, ",\"sessions\":%llu,\"nodes\":[", (unsigned long long)call->result.count);
+    buf_append(out, buf_str(&call->nodes));
+    buf_append_char(out, ']');
+    api_append_partial(out, call);
+    buf_append_char(out, '}');
+    api_respond(request, 200);
+}
+
+void api_info(const struct api_request *request)
+{
+    struct control_request question = {.op = CONTROL_INFO};
+    api_survey(request, &question, answer_info);
+}
