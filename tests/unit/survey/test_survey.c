@@ -273,9 +273,9 @@ static void test_nonsense_from_a_node_is_ignored(void **state)
     (void)state;
     cut = true;
     ask(&(struct control_request){.op = CONTROL_INFO});
-    static const char *const nonsense[] = {"", "{}", "{\"v\":1,\"ask\":1,\"op\":\"explode\"}",
-                                           "{\"v\":1,\"answer\":1,\"count\":99,\"more\":false,\"partial\":false,"
-                                           "\"rows\":[]}"};
+    static const char *const nonsense[] = {
+        "", "{}", "{\"v\":1,\"ask\":1,\"op\":\"explode\"}",
+        "{\"v\":1,\"answer\":1,\"count\":99,\"more\":false,\"partial\":false,\"rows\":[]}"};
     for (size_t i = 0; i < COUNT_OF(nonsense); i++)
         exchange_sink.control(&nodes[0].exchange, STR("node-1"), str_from_cstr(nonsense[i]));
     while (!answer)

@@ -1,0 +1,326 @@
+/* test_api.c - keys, routes, and what is asked of all nodes. */
+#include "tests/unit/api/api_fixture.h"
+
+static struct fixture f;
+static struct exchange_of x;
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_setup(&f);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fixture_teardown(&f);
+    return 0;
+}
+
+static const struct {
+    const char *method;
+    const char *path;
+    bool needs_key;
+} routes[] = {
+#define ROUTE(method, path, key, label, function) {method, path, key},
+#include "server/api/routes.def"
+#undef ROUTE
+};
+
+static void send_with(const char *method, const char *path, struct str authorization, struct str api_key)
+{
+    send_request(&f, &x, "GET", "/livez", ""); /* for a call that is set up */
+    expect(&x, 200, "{\"status\":\"alive\"}");
+    x.responses = 0;
+    x.call.response = (struct http_response){0};
+    x.call.request.method = str_from_cstr(method);
+    x.call.request.path = str_from_cstr(path);
+    x.call.request.authorization = authorization;
+    x.call.request.api_key = api_key;
+    api_handle(f.api, &x.call);
+}
+
+static void test_every_route_asks_for_its_key(void **state)
+{
+    static const struct {
+        struct str authorization, api_key;
+    } bad[] = {
+        {STR(""), STR("")},        {STR(""), STR("wrong")},
+        {STR(""), STR(KEY "x")},   {STR(""), {KEY, sizeof KEY - 2}},
+        {STR(""), STR(KEY KEY)},   {STR("Bearer wrong"), STR("")},
+        {STR("Bearer "), STR("")}, {STR("Basic " KEY), STR("")},
+        {STR(KEY), STR("")},
+    };
+    (void)state;
+    for (size_t r = 0; r < COUNT_OF(routes); r++) {
+        for (size_t i = 0; i < COUNT_OF(bad); i++) {
+            send_with(routes[r].method, routes[r].path, bad[i].authorization, bad[i].api_key);
+            if (routes[r].needs_key)
+                expect_part(&x, 401, "{\"error\":{\"code\":\"unauthorized\",\"message\":\"");
+            else
+                expect_part(&x, 200, "");
+        }
+    }
+}
+
+static void test_two_keys_two_headers(void **state)
+{
+    (void)state;
+    f.keys[1] = STR("another key, while they rotate");
+    f.config.key_count = 2;
+    api_configure(f.api, &f.config);
+    send_with("POST", "/api/v1/publish", STR("bearer " KEY), STR(""));
+    expect_part(&x, 400, "invalid_request");
+    send_with("POST", "/api/v1/publish", STR("Bearer another key, while they rotate"), STR(""));
+    expect_part(&x, 400, "invalid_request");
+    send_with("POST", "/api/v1/publish", STR(""), STR("another key, while they rotate"));
+    expect_part(&x, 400, "invalid_request");
+    f.keys[0] = f.keys[1];
+    f.config.key_count = 1;
+    api_configure(f.api, &f.config);
+    send_with("POST", "/api/v1/publish", STR("Bearer " KEY), STR(""));
+    expect_part(&x, 401, "unauthorized");
+}
+
+static void test_without_keys_the_api_is_closed(void **state)
+{
+    (void)state;
+    f.config.key_count = 0;
+    api_configure(f.api, &f.config);
+    send_with("GET", "/api/v1/info", STR(""), STR(""));
+    expect_part(&x, 401, "set api.keys");
+    send_with("GET", "/api/v1/info", STR("Bearer " KEY), STR(""));
+    expect_part(&x, 401, "set api.keys");
+}
+
+static void test_no_such_route(void **state)
+{
+    static const char *const paths[] = {"/",
+                                        "",
+                                        "/api/v1/nothing",
+                                        "/api/v2/info",
+                                        "/api/v1/info/",
+                                        "/api/v1/channels/",
+                                        "/api/v1/channels/x/history",
+                                        "/api/v1/channels/x/presence",
+                                        "/api/v1/tickets",
+                                        "/ws"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        send_request(&f, &x, "GET", paths[i], "");
+        expect_part(&x, 404, "{\"error\":{\"code\":\"not_found\",\"message\":\"there is no route ");
+    }
+    send_request(&f, &x, "GET", "/api/v1/publish", "");
+    assert_string_equal(x.call.response.allow, "POST");
+    expect_part(&x, 405, "\"code\":\"invalid_request\"");
+    send_request(&f, &x, "DELETE", "/metrics", "");
+    assert_string_equal(x.call.response.allow, "GET");
+    expect_part(&x, 405, "use GET");
+}
+
+static void test_health(void **state)
+{
+    (void)state;
+    send_request(&f, &x, "GET", "/readyz", "");
+    expect(&x, 200, "{\"status\":\"ready\",\"broker\":\"up\",\"broker_kind\":\"memory\"}");
+    f.broker_state = BROKER_DOWN;
+    send_request(&f, &x, "GET", "/readyz", "");
+    expect(&x, 503, "{\"status\":\"broker_down\",\"broker\":\"down\",\"broker_kind\":\"memory\"}");
+    f.broker_state = BROKER_CONNECTING;
+    send_request(&f, &x, "GET", "/readyz", "");
+    expect(&x, 503, "{\"status\":\"starting\",\"broker\":\"connecting\",\"broker_kind\":\"memory\"}");
+    f.draining = true;
+    send_request(&f, &x, "GET", "/readyz", "");
+    expect_part(&x, 503, "\"status\":\"draining\"");
+    send_request(&f, &x, "GET", "/livez", "");
+    expect(&x, 200, "{\"status\":\"alive\"}");
+    send_request(&f, &x, "GET", "/metrics", "");
+    assert_string_equal(x.call.response.content_type, METRICS_CONTENT_TYPE);
+    expect(&x, 200, "# EOF\n");
+}
+
+static void test_disconnect(void **state)
+{
+    (void)state;
+    send_request(&f, &x, "POST", "/api/v1/disconnect", "{\"user\":\"e\\\"ve\"}");
+    assert_int_equal(f.survey->request.op, CONTROL_DISCONNECT);
+    assert_str(f.survey->request.user, "e\"ve");
+    assert_int_equal(f.survey->request.code, 0);
+    f.survey->result.count = 2;
+    answer_survey(&f);
+    expect(&x, 200, "{\"count\":2}");
+    send_request(&f, &x, "POST", "/api/v1/disconnect", "{\"session_id\":\"s\",\"code\":4002,\"reason\":\"moved\"}");
+    assert_str(f.survey->request.session_id, "s");
+    assert_int_equal(f.survey->request.code, 4002);
+    assert_str(f.survey->request.reason, "moved");
+    f.survey->partial = true;
+    f.survey->nodes_asked = 3;
+    f.survey->nodes_answered = 2;
+    answer_survey(&f);
+    expect(&x, 200, "{\"count\":0,\"partial\":true,\"nodes_asked\":3,\"nodes_answered\":2}");
+    send_request(&f, &x, "POST", "/api/v1/disconnect", "{\"user\":\"u\",\"reason\":\"moved\"}");
+    assert_int_equal(f.survey->request.code, 1008);
+    answer_survey(&f);
+    expect_part(&x, 200, "count");
+    send_request(&f, &x, "POST", "/api/v1/disconnect", "{\"user\":\"u\",\"code\":4000}");
+    assert_str(f.survey->request.reason, "disconnected");
+    answer_survey(&f);
+    expect_part(&x, 200, "count");
+}
+
+static void test_bad_changes(void **state)
+{
+    static const struct {
+        const char *path;
+        const char *body;
+        const char *part;
+    } bad[] = {
+        {"/api/v1/disconnect", "{}", "user and session_id"},
+        {"/api/v1/disconnect", "{\"user\":\"\"}", "not empty"},
+        {"/api/v1/disconnect", "{\"user\":7}", "user: expected a string"},
+        {"/api/v1/disconnect", "{\"user\":\"x\",\"session_id\":\"\"}", "only one of"},
+        {"/api/v1/disconnect", "{\"user\":\"x\",\"code\":0}", "code: "},
+        {"/api/v1/disconnect", "{\"user\":\"x\",\"code\":4000.5}", "code: "},
+        {"/api/v1/disconnect", "{\"user\":\"x\",\"code\":1005}", "code: 1005"},
+        {"/api/v1/disconnect", "{\"user\":\"x\",\"code\":5000}", "code: 5000"},
+        {"/api/v1/disconnect", "not json", "byte"},
+        {"/api/v1/subscribe", "{\"user\":\"x\"}", "channel: "},
+        {"/api/v1/subscribe", "{\"user\":\"x\",\"channel\":\"with space\"}", "channel: "},
+        {"/api/v1/unsubscribe", "{\"channel\":\"x\"}", "user and session_id"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        send_request(&f, &x, "POST", bad[i].path, bad[i].body);
+        expect_part(&x, 400, bad[i].part);
+        assert_null(f.survey);
+    }
+}
+
+static void test_subscribe_and_unsubscribe(void **state)
+{
+    (void)state;
+    send_request(&f, &x, "POST", "/api/v1/subscribe", "{\"user\":\"eve\",\"channel\":\"vip\"}");
+    assert_int_equal(f.survey->request.op, CONTROL_SUBSCRIBE);
+    assert_str(f.survey->request.channel, "vip");
+    answer_survey(&f);
+    expect(&x, 200, "{\"count\":0}");
+    send_request(&f, &x, "POST", "/api/v1/unsubscribe", "{\"session_id\":\"s\",\"channel\":\"vip\"}");
+    assert_int_equal(f.survey->request.op, CONTROL_UNSUBSCRIBE);
+    answer_survey(&f);
+    expect(&x, 200, "{\"count\":0}");
+}
+
+static void give_rows(const struct control_row *rows, size_t count, bool more)
+{
+    struct control_result part = {.rows = (struct control_row *)(uintptr_t)rows, .row_count = count, .more = more};
+    control_result_merge(&f.survey->result, &part, CONTROL_PAGE_MAX);
+}
+
+static void test_sessions(void **state)
+{
+    static const struct control_row row = {.key = STR("s1"),
+                                           .user = STR("e\"ve"),
+                                           .node = STR("node-1"),
+                                           .address = STR("192.0.2.1"),
+                                           .connected_ms = 1768473000000,
+                                           .channels = 2,
+                                           .outbox_bytes = 3};
+    (void)state;
+    send_request(&f, &x, "GET", "/api/v1/sessions", "");
+    assert_int_equal(f.survey->request.limit, 100);
+    assert_str(f.survey->request.after, "");
+    give_rows(&row, 1, true);
+    answer_survey(&f);
+    expect(&x, 200,
+           "{\"sessions\":[{\"session_id\":\"s1\",\"user\":\"e\\\"ve\",\"node\":\"node-1\",\"address\":\"192.0.2.1\","
+           "\"connected_at\":\"2026-01-15T10:30:00.000Z\",\"expires_at\":null,\"channels\":2,\"outbox_bytes\":3}],"
+           "\"next\":\"s1\"}");
+    send_request(&f, &x, "GET", "/api/v1/sessions?limit=7&after=s%31&user=a+b", "");
+    assert_int_equal(f.survey->request.limit, 7);
+    assert_str(f.survey->request.after, "s1");
+    assert_str(f.survey->request.user, "a b");
+    answer_survey(&f);
+    expect(&x, 200, "{\"sessions\":[],\"next\":null}");
+    static const char *const bad[] = {
+        "limit=0", "limit=1001", "limit=x", "limit=", "limit=1&limit=2", "after=%zz", "user=%ff"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        char target[64] = "/api/v1/sessions?";
+        send_request(&f, &x, "GET", strcat(target, bad[i]), "");
+        expect_part(&x, 400, "invalid_request");
+    }
+}
+
+static void test_channels(void **state)
+{
+    static const struct control_row rows[] = {{.key = STR("a"), .subscribers = 2}, {.key = STR("b"), .subscribers = 1}};
+    (void)state;
+    send_request(&f, &x, "GET", "/api/v1/channels?prefix=a", "");
+    assert_int_equal(f.survey->request.op, CONTROL_CHANNELS);
+    assert_str(f.survey->request.prefix, "a");
+    give_rows(rows, 2, false);
+    answer_survey(&f);
+    expect(
+        &x, 200,
+        "{\"channels\":[{\"channel\":\"a\",\"subscribers\":2},{\"channel\":\"b\",\"subscribers\":1}],\"next\":null}");
+}
+
+static void test_channel(void **state)
+{
+    static const struct control_row row = {.key = STR("b:with/slash+"), .subscribers = 3, .nodes = 2};
+    (void)state;
+    send_request(&f, &x, "GET", "/api/v1/channels/b%3Awith%2fslash+", "");
+    assert_str(f.survey->request.channel, "b:with/slash+");
+    give_rows(&row, 1, false);
+    answer_survey(&f);
+    expect(&x, 200, "{\"channel\":\"b:with/slash+\",\"subscribers\":3,\"nodes\":2}");
+    send_request(&f, &x, "GET", "/api/v1/channels/x", "");
+    answer_survey(&f);
+    expect_part(&x, 404, "\"code\":\"not_found\"");
+    send_request(&f, &x, "GET", "/api/v1/channels/x", "");
+    f.survey->partial = true;
+    answer_survey(&f);
+    expect_part(&x, 200, "{\"channel\":\"x\",\"subscribers\":0,\"nodes\":0,\"partial\":true");
+    static const char *const bad[] = {"/api/v1/channels/%",     "/api/v1/channels/a%2", "/api/v1/channels/%gg",
+                                      "/api/v1/channels/a%20b", "/api/v1/channels/%ff", "/api/v1/channels/%00"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        send_request(&f, &x, "GET", bad[i], "");
+        expect_part(&x, 400, "invalid_request");
+    }
+}
+
+static void test_info(void **state)
+{
+    (void)state;
+    send_request(&f, &x, "GET", "/api/v1/info", "");
+    f.survey->result.count = 4;
+    buf_append_lit(&f.survey->nodes, "{\"node\":\"node-0\"},{\"node\":\"node-1\"}");
+    answer_survey(&f);
+    expect(&x, 200,
+           "{\"version\":\"1.2.3\",\"node\":\"node-0\",\"sessions\":4,\"nodes\":[{\"node\":\"node-0\"},{\"node\":"
+           "\"node-1\"}]}");
+    send_request(&f, &x, "GET", "/api/v1/info", "");
+    error_set(&f.survey->error, ERR_RATE_LIMITED, "too many");
+    answer_survey(&f);
+    assert_int_equal(x.call.response.retry_after_s, 1);
+    expect(&x, 429, "{\"error\":{\"code\":\"rate_limited\",\"message\":\"too many\"}}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_every_route_asks_for_its_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_keys_two_headers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_without_keys_the_api_is_closed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_such_route, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_health, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_disconnect, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bad_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_subscribe_and_unsubscribe, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sessions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_channels, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_channel, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_info, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
