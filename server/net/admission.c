@@ -77,10 +77,10 @@ static void found_token(struct token_search *search, struct str token)
 {
     if (token.len == 0)
         return;
-    if (search->token.ptr && !str_eq(search->token, token))
-        search->conflict = true;
-    else
+    if (!search->token.ptr)
         search->token = token;
+    else if (!str_eq(search->token, token))
+        search->conflict = true;
 }
 
 static void search_header(const struct http_head *head, struct token_search *search)
@@ -104,7 +104,7 @@ static void search_protocols(const struct http_head *head, bool offered, struct 
             found_token(search, item);
 }
 
-/* *scratch: one buffer a parameter name, since the token found lies in one of them. */
+/* The first token found lies in *scratch, if it was found here. */
 static enum err search_query(const struct http_head *head, const struct net_endpoint *endpoint, struct buf *scratch,
                              struct token_search *search, struct error *error)
 {

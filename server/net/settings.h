@@ -59,7 +59,7 @@ struct net_settings {
     uint64_t close_timeout_us; /* for a peer to answer a close frame */
     uint64_t retry_after_s;    /* told with 429 and 503 */
     size_t max_connections;    /* on the public listener, in this process */
-    size_t max_internal;        /* connections on the internal listener */
+    size_t max_internal;       /* connections on the internal listener */
     size_t max_per_address;
     size_t max_per_user; /* 0: no limit, unless the token has a session_limit, which counts before this */
     struct cidr *trusted_proxies;

@@ -1,0 +1,332 @@
+/* test_admission.c - the refusal table of docs/protocol.md, row by row and carrier by carrier, with a fake verifier. */
+#include <stdio.h>
+
+#include "server/net/admission.h"
+#include "tests/support/unit.h"
+
+/* What the fake verifier says to each token. */
+static enum reason fake_verify(void *owner, struct str token, struct claims **out_claims)
+{
+    unsigned *verified = owner;
+    struct error error;
+    ++*verified;
+    if (str_eq(token, STR("bad.bad.bad")))
+        return REASON_TOKEN_INVALID;
+    if (str_eq(token, STR("old.old.old")))
+        return REASON_TOKEN_EXPIRED;
+    if (str_eq(token, STR("new.new.new")))
+        return REASON_TOKEN_NOT_YET_VALID;
+    if (str_eq(token, STR("rev.rev.rev")))
+        return REASON_TOKEN_REVOKED;
+    bool scoped = str_eq(token, STR("sco.sco.sco"));
+    assert_true(scoped || str_eq(token, STR("goo.goo.goo")));
+    struct str payload = scoped ? STR("{\"sub\":\"u\",\"scope\":\"connect read\"}") : STR("{\"sub\":\"u\"}");
+    assert_int_equal(claims_parse(payload, out_claims, &error), ERR_NONE);
+    return REASON_NONE;
+}
+
+struct fixture {
+    struct net_settings *settings;
+    char bytes[2048];
+    struct http_head head;
+    struct admission_request request;
+    struct admission admission;
+    unsigned verified;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    fixture = (struct fixture){.settings = net_settings_create()};
+    fixture.settings->retry_after_s = 7;
+    net_settings_add_endpoint(fixture.settings, STR("/ws"));
+    struct net_endpoint *strict = net_settings_add_endpoint(fixture.settings, STR("/strict"));
+    texts_add(&strict->origins, STR("https://app.example"));
+    texts_add(&strict->origins, STR("https://*.app.example"));
+    texts_add(&strict->scopes, STR("connect"));
+    strict->carriers = CARRIER_HEADER;
+    strict->close_codes.code[REASON_TOKEN_MISSING] = 1002;
+    struct net_endpoint *plain = net_settings_add_endpoint(fixture.settings, STR("/http"));
+    plain->reject = REJECT_HTTP;
+    texts_add(&plain->query_names, STR("access_token"));
+    net_settings_add_endpoint(fixture.settings, STR("/close"))->reject = REJECT_CLOSE;
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    net_settings_unref(fixture->settings);
+    return 0;
+}
+
+static const char handshake[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+
+static const struct admission *decide_head(struct fixture *fixture, enum reason unavailable)
+{
+    size_t scanned = 0;
+    struct error error;
+    enum http_head_result result =
+        http_head_parse(str_from_cstr(fixture->bytes), 2048, &scanned, &fixture->head, &error);
+    if (result != HTTP_HEAD_DONE)
+        fail_msg("the test's own head is bad: %s", error.text);
+    fixture->request = (struct admission_request){
+        .settings = fixture->settings,
+        .head = &fixture->head,
+        .unavailable = unavailable,
+        .verify = fake_verify,
+        .owner = &fixture->verified,
+    };
+    fixture->verified = 0;
+    admission_decide(&fixture->request, &fixture->admission);
+    return &fixture->admission;
+}
+
+/* A good handshake for target, with more header lines. */
+static const struct admission *decide(struct fixture *fixture, const char *target, const char *lines)
+{
+    snprintf(fixture->bytes, sizeof fixture->bytes, "GET %s HTTP/1.1\r\nHost: h\r\n%s%s\r\n", target, handshake, lines);
+    return decide_head(fixture, REASON_NONE);
+}
+
+static void done(struct fixture *fixture)
+{
+    if (fixture->admission.claims)
+        claims_unref(fixture->admission.claims);
+    fixture->admission.claims = NULL;
+}
+
+/* How each carrier brings a token. */
+static const struct {
+    const char *target;
+    const char *lines;
+} carriers[] = {
+    {"/ws", "Authorization: Bearer %s\r\n"},
+    {"/ws", "Authorization: bearer   %s\r\n"},
+    {"/ws", "Sec-WebSocket-Protocol: carillon.v1, %s\r\n"},
+    {"/ws", "Sec-WebSocket-Protocol: %s\r\nSec-WebSocket-Protocol: carillon.v1\r\n"},
+    {"/ws?x=1&token=%s", ""},
+};
+
+static const struct admission *decide_by(struct fixture *fixture, size_t carrier, const char *token, bool origin)
+{
+    char target[200], lines[400];
+    /* Formats of the table above: with one %s in one of the two, or none. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-security"
+#pragma GCC diagnostic ignored "-Wformat-extra-args"
+    snprintf(target, sizeof target, carriers[carrier].target, token);
+    int len = snprintf(lines, sizeof lines, carriers[carrier].lines, token);
+#pragma GCC diagnostic pop
+    if (origin)
+        snprintf(lines + len, sizeof lines - (size_t)len, "Origin: https://any.example\r\n");
+    return decide(fixture, target, lines);
+}
+
+static void each_carrier_meets_each_verdict(void **state)
+{
+    static const struct {
+        const char *token;
+        enum reason reason;
+    } verdicts[] = {
+        {"goo.goo.goo", REASON_NONE},          {"bad.bad.bad", REASON_TOKEN_INVALID},
+        {"old.old.old", REASON_TOKEN_EXPIRED}, {"new.new.new", REASON_TOKEN_NOT_YET_VALID},
+        {"rev.rev.rev", REASON_TOKEN_REVOKED},
+    };
+    for (size_t c = 0; c < COUNT_OF(carriers); c++) {
+        for (size_t v = 0; v < 2 * COUNT_OF(verdicts); v++) {
+            bool origin = v >= COUNT_OF(verdicts); /* auto: told by a close frame */
+            enum reason reason = verdicts[v % COUNT_OF(verdicts)].reason;
+            const struct admission *found = decide_by(*state, c, verdicts[v % COUNT_OF(verdicts)].token, origin);
+            assert_int_equal(found->reason, reason);
+            if (reason == REASON_NONE) {
+                assert_int_equal(found->outcome, ADMITTED);
+                assert_str(found->claims->sub, "u");
+            } else {
+                assert_int_equal(found->outcome, origin ? REFUSED_CLOSE : REFUSED_HTTP);
+                assert_int_equal(found->status, 401);
+                assert_int_equal(found->close_code, 1008);
+                assert_int_equal(found->error.code, ERR_UNAUTHORIZED);
+                assert_null(found->claims);
+            }
+            done(*state);
+        }
+    }
+}
+
+static void a_missing_token_is_refused(void **state)
+{
+    static const char *const lines[] = {
+        "",
+        "Authorization: Basic Zm9vOmJhcg==\r\n",
+        "Authorization: Bearer \r\n",
+        "Authorization: Bearer\r\n",
+        "Sec-WebSocket-Protocol: carillon.v1\r\n",
+        "Sec-WebSocket-Protocol: goo.goo.goo\r\n", /* without carillon.v1 it is somebody's protocol */
+        "Sec-WebSocket-Protocol: carillon.v1, carillon.v2\r\n",
+    };
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        const struct admission *found = decide(*state, "/ws?token=", lines[i]);
+        if (found->reason != REASON_TOKEN_MISSING || found->status != 401 || found->outcome != REFUSED_HTTP)
+            fail_msg("with \"%s\": reason %s", lines[i], reason_text(found->reason));
+    }
+}
+
+static void two_different_tokens_are_refused(void **state)
+{
+    static const struct {
+        const char *target;
+        const char *lines;
+    } rows[] = {
+        {"/ws?token=old.old.old", "Authorization: Bearer goo.goo.goo\r\n"},
+        {"/ws?token=old.old.old", "Sec-WebSocket-Protocol: carillon.v1, goo.goo.goo\r\nOrigin: https://x\r\n"},
+        {"/ws", "Sec-WebSocket-Protocol: carillon.v1, goo.goo.goo, old.old.old\r\n"},
+        {"/ws?token=goo.goo.goo&token=goo.goo.goo", ""},
+        {"/http?token=goo.goo.goo&access_token=old.old.old", ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct admission *found = decide(*state, rows[i].target, rows[i].lines);
+        assert_int_equal(found->outcome, REFUSED_HTTP);
+        assert_int_equal(found->status, 400);
+        assert_int_equal(found->error.code, ERR_INVALID_REQUEST);
+        assert_int_equal(found->reason, REASON_NONE);
+        assert_int_equal(((struct fixture *)*state)->verified, 0);
+    }
+    const struct admission *same = decide(*state, "/ws?token=goo%2egoo.goo", "Authorization: Bearer goo.goo.goo\r\n");
+    assert_int_equal(same->outcome, ADMITTED);
+    done(*state);
+    assert_int_equal(decide(*state, "/http?access_token=goo.goo.goo", "")->outcome, ADMITTED);
+    done(*state);
+}
+
+static void a_carrier_that_is_off_is_not_looked_at(void **state)
+{
+    const struct admission *found =
+        decide(*state, "/strict?token=sco.sco.sco", "Sec-WebSocket-Protocol: carillon.v1, sco.sco.sco\r\n");
+    assert_int_equal(found->reason, REASON_TOKEN_MISSING);
+    assert_int_equal(found->close_code, 1002); /* mapped by the endpoint */
+}
+
+static void origins_and_scopes_are_forbidden_not_unauthorized(void **state)
+{
+    static const struct {
+        const char *lines;
+        enum reason reason;
+    } rows[] = {
+        {"Authorization: Bearer sco.sco.sco\r\nOrigin: https://app.example\r\n", REASON_NONE},
+        {"Authorization: Bearer sco.sco.sco\r\nOrigin: https://eu.app.example\r\n", REASON_NONE},
+        {"Authorization: Bearer sco.sco.sco\r\n", REASON_NONE}, /* no browser */
+        {"Authorization: Bearer sco.sco.sco\r\nOrigin: http://app.example\r\n", REASON_ORIGIN_DENIED},
+        {"Authorization: Bearer sco.sco.sco\r\nOrigin: https://app.example.evil\r\n", REASON_ORIGIN_DENIED},
+        {"Authorization: Bearer sco.sco.sco\r\nOrigin: null\r\n", REASON_ORIGIN_DENIED},
+        {"Authorization: Bearer goo.goo.goo\r\nOrigin: https://app.example\r\n", REASON_SCOPE_MISSING},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct admission *found = decide(*state, "/strict", rows[i].lines);
+        assert_int_equal(found->reason, rows[i].reason);
+        if (rows[i].reason != REASON_NONE) {
+            assert_int_equal(found->outcome, REFUSED_CLOSE);
+            assert_int_equal(found->status, 403);
+            assert_int_equal(found->close_code, 1008);
+            assert_null(found->claims);
+        }
+        done(*state);
+    }
+}
+
+static void limits_and_draining_say_when_to_come_back(void **state)
+{
+    static const struct {
+        enum reason reason;
+        int status;
+        int close_code;
+    } rows[] = {
+        {REASON_CONNECTION_LIMIT, 429, 1013},
+        {REASON_RATE_LIMITED, 429, 1013},
+        {REASON_DRAINING, 503, 1012},
+        {REASON_NOT_READY, 503, 1012},
+    };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        decide(fixture, "/ws?token=goo.goo.goo", "");
+        done(fixture);
+        const struct admission *found = decide_head(fixture, rows[i].reason);
+        assert_int_equal(found->outcome, REFUSED_HTTP);
+        assert_int_equal(found->status, rows[i].status);
+        assert_int_equal(found->close_code, rows[i].close_code);
+        assert_int_equal(found->retry_after_s, 7);
+        assert_int_equal(fixture->verified, 0); /* no work is done for it */
+    }
+    decide(fixture, "/ws?token=goo.goo.goo", "");
+    admission_refuse(&fixture->request, &fixture->admission, REASON_CONNECTION_LIMIT); /* found out afterwards */
+    assert_int_equal(fixture->admission.status, 429);
+    assert_null(fixture->admission.claims);
+}
+
+static void the_endpoint_chooses_how_to_refuse(void **state)
+{
+    assert_int_equal(decide(*state, "/http", "Origin: https://x\r\n")->outcome, REFUSED_HTTP);
+    assert_int_equal(decide(*state, "/close", "")->outcome, REFUSED_CLOSE);
+    assert_int_equal(decide(*state, "/ws", "")->outcome, REFUSED_HTTP);
+    assert_int_equal(decide(*state, "/ws", "Origin: https://x\r\n")->outcome, REFUSED_CLOSE);
+}
+
+static void what_is_no_handshake_is_answered_in_http(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *head;
+        int status;
+    } rows[] = {
+        {"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n", 404},
+        {"GET /ws/ HTTP/1.1\r\nHost: h\r\n\r\n", 404},
+        {"GET /%77s HTTP/1.1\r\nHost: h\r\n\r\n", 404},
+        {"GET /ws HTTP/1.1\r\nHost: h\r\n\r\n", 426},
+        {"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 426},
+        {"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 8\r\n\r\n",
+         426},
+        {"POST /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 400},
+        {"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+         "Sec-WebSocket-Key: short\r\n\r\n",
+         400},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        snprintf(fixture->bytes, sizeof fixture->bytes, "%s", rows[i].head);
+        const struct admission *found = decide_head(fixture, REASON_NONE);
+        assert_int_equal(found->outcome, REFUSED_HTTP);
+        assert_int_equal(found->status, rows[i].status);
+        assert_true(found->error.text[0] != '\0');
+        assert_int_equal(fixture->verified, 0);
+    }
+}
+
+static void the_protocol_is_selected_only_when_offered(void **state)
+{
+    assert_true(decide(*state, "/ws", "Sec-WebSocket-Protocol: carillon.v1, goo.goo.goo\r\n")->protocol_offered);
+    done(*state);
+    assert_false(decide(*state, "/ws?token=goo.goo.goo", "")->protocol_offered);
+    done(*state);
+    assert_false(decide(*state, "/ws?token=goo.goo.goo", "Sec-WebSocket-Protocol: mqtt\r\n")->protocol_offered);
+    done(*state);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(each_carrier_meets_each_verdict),
+        TEST(a_missing_token_is_refused),
+        TEST(two_different_tokens_are_refused),
+        TEST(a_carrier_that_is_off_is_not_looked_at),
+        TEST(origins_and_scopes_are_forbidden_not_unauthorized),
+        TEST(limits_and_draining_say_when_to_come_back),
+        TEST(the_endpoint_chooses_how_to_refuse),
+        TEST(what_is_no_handshake_is_answered_in_http),
+        TEST(the_protocol_is_selected_only_when_offered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
