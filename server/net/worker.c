@@ -201,6 +201,7 @@ static void *run(void *arg)
 {
     struct worker *worker = arg;
     turn_bind(worker->turn);
+    uv_sem_post(&worker->bound);
     while (!atomic_load(&worker->stopped))
         uv_run(worker->loop, UV_RUN_DEFAULT);
     return NULL;
@@ -209,18 +210,25 @@ static void *run(void *arg)
 void worker_start(struct worker *worker)
 {
     worker->started = true;
-    if (worker->has_thread && pthread_create(&worker->thread, NULL, run, worker) != 0) {
+    if (!worker->has_thread)
+        return;
+    uv_sem_init(&worker->bound, 0);
+    if (pthread_create(&worker->thread, NULL, run, worker) != 0) {
         log_error("net", "no thread for worker %u could be started", worker->index);
         abort();
     }
+    uv_sem_wait(&worker->bound); /* until then its mailbox is this thread's */
+    uv_sem_destroy(&worker->bound);
 }
 
 /* --- orders from other threads ------------------------------------------------------------------------------------ */
 
+enum order_kind { ORDER_CONFIGURE, ORDER_DRAIN, ORDER_STOP };
+
 struct order {
     struct mail mail;
     struct worker *worker;
-    enum { ORDER_CONFIGURE, ORDER_DRAIN, ORDER_STOP } kind;
+    enum order_kind kind;
     struct net_settings *settings;
     struct hub_settings hub_settings;
     struct rules *rules;
@@ -264,7 +272,7 @@ static void obey(struct mail *mail, void *owner)
     free(order);
 }
 
-static struct order *new_order(struct worker *worker, int kind)
+static struct order *new_order(struct worker *worker, enum order_kind kind)
 {
     struct order *order = xcalloc(1, sizeof *order);
     order->mail.deliver = obey;
@@ -311,7 +319,6 @@ void worker_stop(struct worker *worker)
     mailbox_post(&worker->mailbox, &order->mail);
     if (worker->has_thread && worker->started) {
         pthread_join(worker->thread, NULL);
-        turn_bind(worker->turn); /* what is left of it is the main thread's */
         return;
     }
     while (!atomic_load(&worker->stopped))
@@ -320,6 +327,8 @@ void worker_stop(struct worker *worker)
 
 void worker_destroy(struct worker *worker)
 {
+    if (worker->has_thread) /* what is left of it is the main thread's */
+        turn_bind(worker->turn);
     mailbox_close(&worker->mailbox);
     hub_destroy(worker->hub);
     close_handles(worker);

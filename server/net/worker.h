@@ -71,6 +71,7 @@ struct worker {
     bool time_is_fresh; /* the clocks have been read in this turn */
     uint64_t ticked_us;
     pthread_t thread;
+    uv_sem_t bound; /* the thread has taken the loop over */
     bool has_thread;
     bool started;
     bool stopping;
