@@ -18,6 +18,7 @@ struct entry {
 
 struct token_cache {
     size_t max;
+    uint64_t hits;
     struct map entries;      /* hash -> struct entry, which owns the key's bytes */
     struct list_link recent; /* least recently used first */
     struct token_keys *keys; /* one reference, so that a new keyset cannot have the old one's address */
@@ -70,6 +71,11 @@ size_t token_cache_count(const struct token_cache *cache)
     return cache->entries.count;
 }
 
+uint64_t token_cache_hits(const struct token_cache *cache)
+{
+    return cache->hits;
+}
+
 static void use_keys(struct token_cache *cache, struct token_keys *keys)
 {
     if (cache->keys == keys)
@@ -111,6 +117,7 @@ static enum reason verify_known(struct token_cache *cache, struct entry *entry, 
     list_remove(&entry->link);
     list_append(&cache->recent, &entry->link);
     *out = claims_ref(entry->claims);
+    cache->hits++;
     return REASON_NONE;
 }
 

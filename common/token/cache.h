@@ -19,5 +19,7 @@ enum reason token_cache_verify(struct token_cache *cache, struct token_keys *key
                                struct str token, uint64_t now_ms, struct claims **out, struct error *error);
 
 size_t token_cache_count(const struct token_cache *cache);
+/* How many verifications were answered without looking at a signature. */
+uint64_t token_cache_hits(const struct token_cache *cache);
 
 #endif

@@ -51,10 +51,10 @@ static const struct hub_ops hub_operations = {
     .clock_us = on_clock,
 };
 
-static enum metrics_verification verification_label(enum reason reason)
+static enum metrics_verification verification_label(enum reason reason, bool cached)
 {
     switch (reason) {
-    case REASON_NONE: return METRICS_VERIFICATION_OK;
+    case REASON_NONE: return cached ? METRICS_VERIFICATION_CACHED : METRICS_VERIFICATION_OK;
     case REASON_TOKEN_EXPIRED: return METRICS_VERIFICATION_EXPIRED;
     case REASON_TOKEN_NOT_YET_VALID: return METRICS_VERIFICATION_NOT_YET_VALID;
     default: return METRICS_VERIFICATION_INVALID;
@@ -65,9 +65,11 @@ enum reason worker_verify(struct worker *worker, struct str token, struct claims
 {
     struct error error;
     const struct net_settings *settings = worker->settings;
+    uint64_t hits = token_cache_hits(worker->tokens);
     enum reason reason = token_cache_verify(worker->tokens, settings->keys, &settings->policy, token,
                                             hub_wall_ms(worker->hub), out_claims, &error);
-    metrics_add_labelled(worker->metrics, METRIC_TOKEN_VERIFICATIONS, verification_label(reason), 1);
+    metrics_add_labelled(worker->metrics, METRIC_TOKEN_VERIFICATIONS,
+                         verification_label(reason, token_cache_hits(worker->tokens) > hits), 1);
     metrics_set(worker->metrics, METRIC_TOKEN_CACHE_ENTRIES, token_cache_count(worker->tokens));
     if (reason != REASON_NONE)
         log_debug("net", "token refused: %s", error.text);
