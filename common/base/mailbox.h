@@ -41,7 +41,8 @@ struct mailbox {
 
 /* The turn belongs to the calling thread, until turn_bind says otherwise. */
 void turn_init(struct turn *turn, uv_loop_t *loop);
-/* The calling thread is the loop's from now on: for a loop made by one thread and run by another. */
+/* The calling thread is the loop's from now on: for a loop made by one thread and run by another. Nobody else may post
+ * to its mailboxes before this has returned. */
 void turn_bind(struct turn *turn);
 void turn_add_hook(struct turn *turn, struct turn_hook *hook);
 void turn_remove_hook(struct turn *turn, struct turn_hook *hook);

@@ -4,13 +4,12 @@
 #define CARILLON_APP_NODE_H
 
 #include "server/app/options.h"
-
-enum { NODE_ADDRESS_MAX = 64 };
+#include "server/net/listener.h"
 
 /* Where it listens, as "127.0.0.1:8080" or "[::1]:8080". */
 struct node_addresses {
-    char clients[NODE_ADDRESS_MAX];
-    char internal[NODE_ADDRESS_MAX];
+    char clients[LISTENER_ADDRESS_LEN + 1];
+    char internal[LISTENER_ADDRESS_LEN + 1];
 };
 
 struct node_start {

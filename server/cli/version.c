@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <uv.h>
 
+#include "server/app/version.h"
 #include "server/cli/cli.h"
 
 static const char usage[] = "usage: carillon version\n\n"
@@ -27,11 +28,8 @@ int cli_version(int argc, char **argv)
     /* Only server/net includes libwebsockets, only server/broker hiredis and only common/token libjwt: their versions
      * come from the build. */
     printf("carillon %s\n", CARILLON_VERSION);
-    printf("libwebsockets %s\n", LIBWEBSOCKETS_VERSION);
-    printf("libuv %s (running %s)\n", LIBUV_VERSION, uv_version_string());
-    printf("OpenSSL %s (running %s)\n", OPENSSL_BUILD_VERSION, OpenSSL_version(OPENSSL_VERSION_STRING));
-    printf("libjwt %s\n", LIBJWT_VERSION);
-    printf("hiredis %s\n", HIREDIS_VERSION);
-    printf("cJSON %s (running %s)\n", CJSON_BUILD_VERSION, cJSON_Version());
+    printf("built with: %s\n", CARILLON_LIBRARIES);
+    printf("running with: libuv %s, OpenSSL %s, cJSON %s\n", uv_version_string(),
+           OpenSSL_version(OPENSSL_VERSION_STRING), cJSON_Version());
     return CLI_OK;
 }

@@ -49,7 +49,7 @@ static void values_of_every_type_are_read(void **state)
         "\"log\": {\"level\": \"debug\"}, \"trusted_proxies\": [\"10.0.0.0/8\", \"::1\"],\n"
         "\"endpoints\": [{\"path\": \"/a\", \"close_codes\": {\"token_expired\": 4001}}, {\"path\": \"/b\",\n"
         "\"reject\": \"close\"}],\n"
-        "\"channels\": [{\"match\": \"{sub}:*\", \"history\": {\"size\": 5, \"ttl\": \"1d\"}, \"presence\": true}]}");
+        "\"channels\": [{\"match\": \"{sub}:*\", \"history\": {\"size\": 5, \"ttl\": \"1d\"}, \"require\": \"grant\"}]}");
     assert_loads(&l);
     const struct options *o = &l.options;
     assert_int_equal(o->limits_message_bytes, 128 * 1024);
@@ -68,7 +68,7 @@ static void values_of_every_type_are_read(void **state)
     assert_int_equal(o->endpoints.items[1].reject, REJECT_CLOSE);
     assert_int_equal(o->channels.items[0].history_size, 5);
     assert_int_equal(o->channels.items[0].history_ttl_ms, 86400000);
-    assert_true(o->channels.items[0].presence);
+    assert_int_equal(o->channels.items[0].require, CHANNEL_REQUIRE_GRANT);
     load_end(&l);
 }
 
@@ -128,7 +128,7 @@ static void each_source_goes_over_the_one_before(void **state)
     (void)state;
     char path[32];
     char text[512];
-    make_file(path, "{\"port\": 1,\n\"workers\": 1, \"backlog\": 1, \"log\": {\"level\": \"warn\"}}");
+    make_file(path, "{\"port\": 1,\n\"workers\": 1, \"drain_window\": \"1s\", \"log\": {\"level\": \"warn\"}}");
     char config[64];
     snprintf(config, sizeof config, "--config=%s", path);
     const char *const flags[] = {config, "--port", "3", "--log.level=debug", "--limits-message-bytes", "2k", NULL};
@@ -144,14 +144,14 @@ static void each_source_goes_over_the_one_before(void **state)
     assert_loads(&l);
     assert_int_equal(l.options.port, 3);
     assert_int_equal(l.options.workers, 2);
-    assert_int_equal(l.options.backlog, 1);
+    assert_int_equal(l.options.drain_window_ms, 1000);
     assert_int_equal(l.options.log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(l.options.limits_message_bytes, 2048);
     assert_string_equal(l.options.host, "0.0.0.0"); /* an empty variable is none */
     assert_string_equal(l.options.redis_url, "redis://h");
-    char backlog[64];
-    snprintf(backlog, sizeof backlog, "%s:2", path);
-    assert_string_equal(option_source_text(&options_table, &l.sources, "backlog", text), backlog);
+    char source[64];
+    snprintf(source, sizeof source, "%s:2", path);
+    assert_string_equal(option_source_text(&options_table, &l.sources, "drain_window", text), source);
     assert_string_equal(option_source_text(&options_table, &l.sources, "port", text), "--port");
     assert_string_equal(option_source_text(&options_table, &l.sources, "workers", text), "CARILLON_WORKERS");
     assert_string_equal(option_source_text(&options_table, &l.sources, "redis.url", text), "REDIS_URL");
@@ -190,10 +190,10 @@ static void bad_words_are_refused(void **state)
                                      "unexpected word \"word\"\n"
                                      "--workers: a value is expected after it\n");
     load_end(&l);
-    const char *const env[] = {"CARILLON_BACKLOG=no", NULL};
+    const char *const env[] = {"CARILLON_WORKERS=no", NULL};
     l = load_words(NULL, env, NULL);
     assert_str(buf_str(&l.messages),
-               "CARILLON_BACKLOG: backlog: found \"no\", expected a whole number from 1 to 65535\n");
+               "CARILLON_WORKERS: workers: found \"no\", expected a whole number from 0 to 64\n");
     load_end(&l);
     const char *const missing[] = {"--config", "/nonexistent/c.jsonc", NULL};
     l = load_words(missing, NULL, NULL);
@@ -266,9 +266,9 @@ static void presets_lie_between_defaults_and_the_rest(void **state)
 static void a_reload_keeps_what_cannot_change(void **state)
 {
     (void)state;
-    struct loading old = load_text("{\"port\": 1, \"backlog\": 5, \"limits\": {\"channels\": 1}}");
+    struct loading old = load_text("{\"port\": 1, \"workers\": 5, \"limits\": {\"channels\": 1}}");
     struct loading fresh =
-        load_text("{\"port\": 2, \"backlog\": 5, \"limits\": {\"channels\": 2}, \"endpoints\": [{\"path\": \"/x\"}]}");
+        load_text("{\"port\": 2, \"workers\": 5, \"limits\": {\"channels\": 2}, \"endpoints\": [{\"path\": \"/x\"}]}");
     struct buf keys = {0};
     assert_loads(&old);
     assert_loads(&fresh);

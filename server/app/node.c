@@ -1,0 +1,344 @@
+/* node.c - see node.h. Here: what a node is made of, in which order it starts and ends. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "server/app/node_private.h"
+#include "server/app/notify.h"
+#include "server/app/version.h"
+#include "server/broker/memory_broker.h"
+#include "server/broker/redis_broker.h"
+
+/* Files besides connections: libraries, Redis, pipes, and room for accepting one more to refuse it. */
+enum { SPARE_FDS = 200, MEMORY_POSITIONS_MAX = 100000, MEMORY_IDS_MAX = 1000000 };
+
+static void raise_fd_limit(const struct options *options)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)(options->limits_connections + options->limits_http_connections + SPARE_FDS);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == wanted)
+        return;
+    /* Exactly what is needed: libwebsockets' work for each connection grows with the limit. */
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (limit.rlim_cur < wanted)
+        log_warn("app",
+                 "limits.connections is %llu, but only %llu files may be open; raise LimitNOFILE or ulimit -n to %llu",
+                 (unsigned long long)options->limits_connections, (unsigned long long)limit.rlim_cur,
+                 (unsigned long long)wanted);
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static enum err create_broker(struct node *node, struct error *error)
+{
+    const struct options *o = node->options;
+    if (*o->redis_url) {
+        const struct redis_broker_config config = {
+            .turn = &node->turn,
+            .url = str_from_cstr(o->redis_url),
+            .prefix = str_from_cstr(o->redis_prefix),
+            .node_id = str_from_cstr(node->id),
+            .connect_timeout_ms = o->redis_connect_timeout_ms,
+            .command_timeout_ms = o->redis_command_timeout_ms,
+            .retry_max_ms = o->redis_retry_max_ms,
+            .canary_interval_ms = o->redis_canary_interval_ms,
+            .idempotency_window_ms = o->idempotency_window_ms,
+            .keepalive_s = (unsigned)(o->redis_keepalive_ms / 1000),
+            .pending_max = o->redis_pending_max,
+            .pending_bytes_max = o->redis_pending_bytes,
+            .custom_events = o->events_custom,
+            .event_bytes_max = o->limits_event_bytes + 4096,
+        };
+        node->broker = redis_broker_create(&config, &exchange_sink, &node->exchange, &node->metrics, error);
+    } else {
+        const struct memory_broker_config config = {
+            .turn = &node->turn,
+            .node_id = str_from_cstr(node->id),
+            .now_us = clock_now_us,
+            .wall_ms = clock_wall_ms,
+            .idempotency_window_ms = o->idempotency_window_ms,
+            .positions_max = MEMORY_POSITIONS_MAX,
+            .ids_max = MEMORY_IDS_MAX,
+        };
+        node->broker = memory_broker_create(&config, &exchange_sink, &node->exchange, &node->metrics);
+    }
+    node->exchange.broker = node->broker;
+    return node->broker ? ERR_NONE : error->code;
+}
+
+/* --- workers ----------------------------------------------------------------------------------------------------- */
+
+static void join(void *owner, unsigned worker, struct str channel, uint64_t join_id)
+{
+    exchange_join(owner, worker, channel, join_id);
+}
+
+static void leave(void *owner, unsigned worker, struct str channel)
+{
+    exchange_leave(owner, worker, channel);
+}
+
+static void publish(void *owner, struct publication *publication)
+{
+    exchange_publish(owner, publication);
+}
+
+static const struct node_ops node_ops = {.join = join, .leave = leave, .publish = publish};
+
+static unsigned worker_count(const struct options *options)
+{
+    if (options->workers)
+        return (unsigned)options->workers;
+    unsigned cpus = uv_available_parallelism();
+    return cpus < EXCHANGE_WORKERS_MAX ? cpus : EXCHANGE_WORKERS_MAX;
+}
+
+static enum err create_workers(struct node *node, struct error *error)
+{
+    unsigned count = worker_count(node->options);
+    enum err err = ERR_NONE;
+    node->worker_metrics = xcalloc(count, sizeof *node->worker_metrics);
+    /* libwebsockets looks for its loop plugin in the present folder first; nobody's folder is to be searched. */
+    int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (chdir("/") != 0)
+        log_warn("app", "cannot change to /: %s", strerror(errno));
+    for (unsigned i = 0; i < count && err == ERR_NONE; i++) {
+        metrics_init(&node->worker_metrics[i], (int)i);
+        const struct worker_options options = {
+            .index = i,
+            .loop = count == 1 ? &node->loop : NULL,
+            .turn = count == 1 ? &node->turn : NULL,
+            .settings = node->configuration.net,
+            .hub_settings = &node->configuration.hub,
+            .rules = node->configuration.rules,
+            .metrics = &node->worker_metrics[i],
+            .quota = node->quota,
+            .node = &node_ops,
+            .node_owner = &node->exchange,
+        };
+        err = worker_create(&options, &node->workers[i], error);
+        if (err == ERR_NONE) {
+            node->worker_count++;
+            exchange_add_worker(&node->exchange, &node->workers[i]->mailbox);
+        }
+    }
+    if (here >= 0) {
+        if (fchdir(here) != 0)
+            log_warn("app", "cannot change back to the folder it was started in: %s", strerror(errno));
+        close(here);
+    }
+    return err;
+}
+
+/* --- listening --------------------------------------------------------------------------------------------------- */
+
+/* The socket that systemd has passed under this name, else one of our own. */
+static enum err listen_as(struct node *node, bool internal, const char *host, uint64_t port, struct listener **out,
+                          struct error *error)
+{
+    const struct listener_options options = {
+        .loop = &node->loop,
+        .internal = internal,
+        .workers = node->workers,
+        .worker_count = node->worker_count,
+        .quota = node->quota,
+        .metrics = &node->metrics,
+    };
+    *out = listener_create(&options, node->configuration.net);
+    if (listener_inherit(*out, internal ? "internal" : "public") > 0)
+        return ERR_NONE;
+    return listener_bind(*out, host, (uint16_t)port, error);
+}
+
+static enum err create_listeners(struct node *node, struct error *error)
+{
+    const struct options *o = node->options;
+    enum err err = listen_as(node, false, o->host, o->port, &node->clients, error);
+    return err ? err : listen_as(node, true, o->internal_host, o->internal_port, &node->internal, error);
+}
+
+/* --- draining and the end ------------------------------------------------------------------------------------------
+ */
+
+static uint64_t open_sessions(const struct node *node)
+{
+    const struct metrics *all[EXCHANGE_WORKERS_MAX];
+    for (unsigned i = 0; i < node->worker_count; i++)
+        all[i] = &node->worker_metrics[i];
+    return metrics_value(all, node->worker_count, METRIC_SESSIONS, 0);
+}
+
+static void check_drained(uv_timer_t *timer)
+{
+    struct node *node = timer->data;
+    uint64_t left = open_sessions(node);
+    bool late = clock_now_us() >= node->drain_deadline_us;
+    if (left > 0 && !late)
+        return;
+    if (left > 0)
+        log_warn("app", "%llu sessions have not gone in time; they are cut", (unsigned long long)left);
+    uv_stop(&node->loop);
+}
+
+static void start_draining(struct node *node, const char *why)
+{
+    uint64_t window_ms = node->options->drain_window_ms;
+    log_info("app", "%s: draining %llu sessions over %llu ms; once more ends at once", why,
+             (unsigned long long)open_sessions(node), (unsigned long long)window_ms);
+    notify_systemd("STOPPING=1");
+    atomic_store(&node->draining, true);
+    listener_stop(node->clients);
+    for (unsigned i = 0; i < node->worker_count; i++)
+        worker_drain(node->workers[i], window_ms * 1000);
+    node->drain_deadline_us = clock_now_us() + (window_ms + node->options->close_timeout_ms + 1000) * 1000;
+    uv_timer_start(&node->drain_timer, check_drained, 10, 10);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct node *node = signal->data;
+    if (number == SIGHUP) {
+        node_reload(node);
+    } else if (!atomic_load(&node->draining)) {
+        start_draining(node, number == SIGTERM ? "SIGTERM" : "SIGINT");
+    } else {
+        log_info("app", "second signal: ending at once");
+        uv_stop(&node->loop);
+    }
+}
+
+static void watch_signals(struct node *node)
+{
+    static const int numbers[NODE_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    for (int i = 0; i < NODE_SIGNALS; i++) {
+        uv_signal_init(&node->loop, &node->signals[i]);
+        node->signals[i].data = node;
+        uv_signal_start(&node->signals[i], on_signal, numbers[i]);
+    }
+    uv_timer_init(&node->loop, &node->drain_timer);
+    node->drain_timer.data = node;
+}
+
+static void on_broker_closed(void *owner)
+{
+    struct exchange *exchange = owner;
+    CONTAINER_OF(exchange, struct node, exchange)->broker_closed = true;
+}
+
+/* Undoes whatever has been done, in the reverse order. */
+static void stop(struct node *node)
+{
+    uv_timer_stop(&node->drain_timer);
+    if (node->clients)
+        listener_destroy(node->clients);
+    if (node->internal)
+        listener_destroy(node->internal);
+    for (unsigned i = 0; i < node->worker_count; i++)
+        worker_stop(node->workers[i]);
+    if (node->survey)
+        survey_close(node->survey);
+    if (node->broker) {
+        node->broker->ops->close(node->broker, on_broker_closed);
+        while (!node->broker_closed)
+            uv_run(&node->loop, UV_RUN_ONCE);
+    }
+    mailbox_close(&node->exchange.mailbox);
+    for (unsigned i = 0; i < node->worker_count; i++)
+        worker_destroy(node->workers[i]);
+    if (node->survey)
+        survey_destroy(node->survey);
+    for (unsigned i = 0; i < node->worker_count; i++)
+        if (node->apis[i])
+            api_destroy(node->apis[i]);
+    for (int i = 0; i < NODE_SIGNALS; i++)
+        uv_close((uv_handle_t *)&node->signals[i], NULL);
+    uv_close((uv_handle_t *)&node->drain_timer, NULL);
+    turn_close(&node->turn);
+    uv_run(&node->loop, UV_RUN_DEFAULT);
+    if (node->broker)
+        node->broker->ops->destroy(node->broker);
+    exchange_fini(&node->exchange);
+    if (uv_loop_close(&node->loop) != 0)
+        log_warn("app", "something was left on the main loop");
+    quota_destroy(node->quota);
+    configuration_fini(&node->configuration);
+    free(node->worker_metrics);
+}
+
+static enum err start(struct node *node, struct error *error)
+{
+    enum err err = create_broker(node, error);
+    if (err == ERR_NONE)
+        err = create_workers(node, error);
+    if (err != ERR_NONE)
+        return err;
+    node_create_apis(node);
+    err = create_listeners(node, error);
+    if (err != ERR_NONE)
+        return err;
+    for (unsigned i = 0; i < node->worker_count; i++)
+        worker_start(node->workers[i]);
+    listener_start(node->clients);
+    listener_start(node->internal);
+    return ERR_NONE;
+}
+
+static void tell_ready(struct node *node, const struct node_start *given)
+{
+    struct node_addresses addresses;
+    listener_address(node->clients, addresses.clients);
+    listener_address(node->internal, addresses.internal);
+    log_info("app", "carillon %s ready in %.1f ms: clients on %s, internal on %s, %u worker%s, broker %s",
+             CARILLON_VERSION, (double)(clock_now_us() - node->started_us) / 1000, addresses.clients,
+             addresses.internal, node->worker_count, node->worker_count == 1 ? "" : "s",
+             *node->options->redis_url ? "redis" : "memory");
+    struct buf lines = {0};
+    buf_appendf(&lines, "clients %s\ninternal %s\n", addresses.clients, addresses.internal);
+    notify_fd((int)node->options->ready_fd, buf_str(&lines));
+    buf_fini(&lines);
+    notify_systemd("READY=1");
+    if (given->ready)
+        given->ready(given->owner, &addresses, node->options);
+}
+
+int node_run(const struct node_start *given)
+{
+    struct node *node = xcalloc(1, sizeof *node);
+    struct error error = {0};
+    node->started_us = clock_now_us();
+    node->started_ms = clock_wall_ms();
+    node->options = given->options;
+    node->sources = given->sources;
+    node->input = given->input;
+    log_configure((enum log_level)node->options->log_level, (enum log_format)node->options->log_format);
+    uuid_v7(node->started_ms, node->id);
+    raise_fd_limit(node->options);
+    enum err err = configuration_make(node->options, &node->configuration, &error);
+    if (err == ERR_NONE) {
+        uv_loop_init(&node->loop);
+        turn_init(&node->turn, &node->loop);
+        metrics_init(&node->metrics, -1);
+        exchange_init(&node->exchange, &node->turn, &node->metrics);
+        node->quota = quota_create();
+        watch_signals(node);
+        err = start(node, &error);
+        if (err == ERR_NONE) {
+            tell_ready(node, given);
+            uv_run(&node->loop, UV_RUN_DEFAULT);
+        }
+        stop(node);
+    }
+    if (err != ERR_NONE)
+        log_error("app", "%s", error.text);
+    else
+        log_info("app", "ended");
+    options_fini(&options_table, node->options);
+    option_sources_fini(node->sources);
+    free(node);
+    return err == ERR_NONE ? 0 : 1;
+}

@@ -1,0 +1,152 @@
+/* node_api.c - what the HTTP API is answered from: the exchange, the survey, the metrics of all threads. Runs in the workers'
+ * threads and touches only what any thread may. */
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "server/app/node_private.h"
+#include "server/app/process_metrics.h"
+#include "server/app/version.h"
+
+static void publish(void *owner, struct publication *publication)
+{
+    exchange_publish(&((struct node *)owner)->exchange, publication);
+}
+
+static void ask(void *owner, struct survey_call *call)
+{
+    survey_ask(((struct node *)owner)->survey, call);
+}
+
+static enum broker_state broker_state(void *owner)
+{
+    return (enum broker_state)atomic_load(&((struct node *)owner)->exchange.broker_state);
+}
+
+static bool is_draining(void *owner)
+{
+    return atomic_load(&((struct node *)owner)->draining);
+}
+
+static void write_metrics(void *owner, struct buf *out)
+{
+    const struct node *node = owner;
+    const struct metrics *all[EXCHANGE_WORKERS_MAX + 2];
+    size_t count = 0;
+    struct metrics *process = xmalloc(sizeof *process);
+    metrics_init(process, -1);
+    process_metrics_read(process, node->started_ms);
+    all[count++] = process;
+    all[count++] = &node->metrics;
+    for (unsigned i = 0; i < node->worker_count; i++)
+        all[count++] = &node->worker_metrics[i];
+    metrics_write(out, all, count, CARILLON_VERSION);
+    free(process);
+}
+
+static uint64_t now_us(void *owner)
+{
+    (void)owner;
+    return clock_now_us();
+}
+
+static const struct api_ops ops = {
+    .publish = publish,
+    .survey = ask,
+    .broker_state = broker_state,
+    .draining = is_draining,
+    .metrics_text = write_metrics,
+    .now_us = now_us,
+};
+
+static void serve(void *owner, struct http_call *call)
+{
+    api_handle(owner, call);
+}
+
+/* The texts are borrowed from the options; keys must be freed. */
+static struct api_config make_config(const struct node *node, struct str **out_keys)
+{
+    const struct options *o = node->options;
+    struct str *keys = xcalloc(o->api_keys.count, sizeof *keys);
+    for (size_t i = 0; i < o->api_keys.count; i++)
+        keys[i] = str_from_cstr(o->api_keys.items[i]);
+    *out_keys = keys;
+    return (struct api_config){
+        .keys = keys,
+        .key_count = o->api_keys.count,
+        .event_bytes = o->limits_event_bytes,
+        .max_batch = o->api_max_batch,
+        .rules = node->configuration.rules,
+        .custom_events = o->events_custom,
+    };
+}
+
+void node_create_apis(struct node *node)
+{
+    struct str *keys;
+    const struct api_config config = make_config(node, &keys);
+    const struct api_identity identity = {
+        .node_id = str_from_cstr(node->id),
+        .version = CARILLON_VERSION,
+        .broker_kind = *node->options->redis_url ? "redis" : "memory",
+    };
+    node->facts = (struct survey_facts){
+        .node_id = str_from_cstr(node->id),
+        .version = CARILLON_VERSION,
+        .libraries = CARILLON_LIBRARIES,
+        .started_us = node->started_us,
+        .timeout_ms = SURVEY_TIMEOUT_MS,
+    };
+    node->survey = survey_create(&node->exchange, &node->facts);
+    for (unsigned i = 0; i < node->worker_count; i++) {
+        struct worker *worker = node->workers[i];
+        node->apis[i] = api_create(&config, &ops, node, &identity, &node->worker_metrics[i], &worker->mailbox);
+        worker_serve_with(worker, serve, node->apis[i]);
+    }
+    free(keys);
+}
+
+/* On its way to one worker. One allocation with the texts of its keys. */
+struct api_change {
+    struct mail mail;
+    struct api *api;
+    struct api_config config;
+    struct str keys[];
+};
+
+static void deliver_change(struct mail *mail, void *owner)
+{
+    struct api_change *change = CONTAINER_OF(mail, struct api_change, mail);
+    (void)owner;
+    api_configure(change->api, &change->config);
+    rules_unref(change->config.rules);
+    free(change);
+}
+
+static struct api_change *make_change(struct api *api, const struct api_config *config)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < config->key_count; i++)
+        len += config->keys[i].len;
+    struct api_change *change = xmalloc(sizeof *change + config->key_count * sizeof *change->keys + len);
+    char *at = (char *)&change->keys[config->key_count];
+    for (size_t i = 0; i < config->key_count; i++) {
+        memcpy(at, config->keys[i].ptr, config->keys[i].len);
+        change->keys[i] = str_from(at, config->keys[i].len);
+        at += config->keys[i].len;
+    }
+    change->mail = (struct mail){.deliver = deliver_change};
+    change->api = api;
+    change->config = *config;
+    change->config.keys = change->keys;
+    rules_ref(change->config.rules);
+    return change;
+}
+
+void node_configure_apis(struct node *node)
+{
+    struct str *keys;
+    const struct api_config config = make_config(node, &keys);
+    for (unsigned i = 0; i < node->worker_count; i++)
+        mailbox_post(&node->workers[i]->mailbox, &make_change(node->apis[i], &config)->mail);
+    free(keys);
+}

@@ -1,0 +1,55 @@
+/* node_private.h - what the files of the node share. node.c: start and end; node_api.c: what the HTTP API is answered
+ * from; node_reload.c: SIGHUP. */
+#ifndef CARILLON_APP_NODE_PRIVATE_H
+#define CARILLON_APP_NODE_PRIVATE_H
+
+#include "common/base/random.h"
+#include "server/api/api.h"
+#include "server/app/configure.h"
+#include "server/app/node.h"
+#include "server/broker/exchange.h"
+#include "server/broker/survey.h"
+#include "server/net/listener.h"
+#include "server/net/worker.h"
+
+enum { NODE_SIGNALS = 3 };
+
+struct node {
+    struct options *options; /* the present ones */
+    struct option_sources *sources;
+    const struct options_input *input;
+    struct configuration configuration;
+    uv_loop_t loop;
+    struct turn turn;
+    struct metrics metrics; /* of the main thread */
+    struct metrics *worker_metrics;
+    struct exchange exchange;
+    struct broker *broker;
+    struct survey *survey;
+    struct survey_facts facts;
+    struct quota *quota;
+    struct worker *workers[EXCHANGE_WORKERS_MAX];
+    struct api *apis[EXCHANGE_WORKERS_MAX];
+    unsigned worker_count;
+    struct listener *clients;
+    struct listener *internal;
+    uv_signal_t signals[NODE_SIGNALS];
+    uv_timer_t drain_timer;
+    uint64_t drain_deadline_us;
+    atomic_bool draining;
+    bool broker_closed;
+    char id[UUID_LEN + 1];
+    uint64_t started_us; /* monotonic */
+    uint64_t started_ms; /* wall clock */
+};
+
+/* --- node_api.c --- */
+/* After the workers: an API for each, and the survey they share. */
+void node_create_apis(struct node *node);
+/* New keys, limits and rules for all of them. */
+void node_configure_apis(struct node *node);
+
+/* --- node_reload.c --- */
+void node_reload(struct node *node);
+
+#endif

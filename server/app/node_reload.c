@@ -1,0 +1,62 @@
+/* node_reload.c - SIGHUP: reads all settings again from where they came from. Either all that can change in a running
+ * process changes, or nothing does. */
+#include "common/base/log.h"
+#include "server/app/node_private.h"
+
+/* One log line for each line of text. */
+static void log_lines(enum log_level level, struct str lines)
+{
+    while (lines.ptr) {
+        struct str line = str_split(&lines, '\n');
+        if (line.len)
+            log_write(level, "app", "reload: %.*s", STR_ARG(line));
+    }
+}
+
+void node_reload(struct node *node)
+{
+    struct options fresh;
+    struct option_sources sources;
+    struct configuration configuration;
+    struct error error;
+    struct buf messages = {0};
+    if (options_load(&options_table, node->input, &fresh, &sources, &messages)) {
+        log_lines(LOG_LEVEL_ERROR, buf_str(&messages));
+        log_error("app", "reload: refused; the settings stay as they were");
+        buf_fini(&messages);
+        return;
+    }
+    enum err err = options_validate(&fresh, &sources, &messages);
+    log_lines(err ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, buf_str(&messages));
+    buf_clear(&messages);
+    if (err == ERR_NONE && options_changed(&options_table, node->options, &fresh, &messages))
+        log_warn("app", "reload: %s changed, which takes a restart; the rest is applied", buf_cstr(&messages));
+    buf_fini(&messages);
+    if (err == ERR_NONE) {
+        options_keep(&options_table, node->options, &fresh);
+        err = configuration_make(&fresh, &configuration, &error);
+        if (err) {
+            log_error("app", "reload: %s", error.text);
+            options_keep(&options_table, node->options, &fresh); /* exchanges them back */
+        }
+    }
+    if (err) {
+        log_error("app", "reload: refused; the settings stay as they were");
+        options_fini(&options_table, &fresh);
+        option_sources_fini(&sources);
+        return;
+    }
+    options_fini(&options_table, node->options);
+    option_sources_fini(node->sources);
+    *node->options = fresh;
+    *node->sources = sources;
+    configuration_fini(&node->configuration);
+    node->configuration = configuration;
+    log_configure((enum log_level)fresh.log_level, (enum log_format)fresh.log_format);
+    for (unsigned i = 0; i < node->worker_count; i++)
+        worker_configure(node->workers[i], configuration.net, &configuration.hub, configuration.rules);
+    node_configure_apis(node);
+    listener_configure(node->clients, configuration.net);
+    listener_configure(node->internal, configuration.net);
+    log_info("app", "reload: done");
+}

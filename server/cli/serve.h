@@ -1,0 +1,18 @@
+/* serve.h - what `serve` and `dev` share: the same server with other presets. */
+#ifndef CARILLON_CLI_SERVE_H
+#define CARILLON_CLI_SERVE_H
+
+#include "server/app/node.h"
+
+struct serve_kind {
+    const char *usage;
+    const struct option_preset *presets;
+    size_t preset_count;
+    void (*ready)(void *owner, const struct node_addresses *addresses, const struct options *options);
+    void *owner;
+};
+
+/* Loads options over the presets and runs a node. Returns the exit code. */
+int serve_run(const struct serve_kind *kind, int argc, char **argv);
+
+#endif
