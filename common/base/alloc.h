@@ -8,11 +8,11 @@
 #include <stdlib.h>
 
 /* Never NULL; len 0 gives a pointer that may be freed. */
-void *xmalloc(size_t len);
+void *xmalloc(size_t len) __attribute__((returns_nonnull));
 /* count * size zero bytes, checked for overflow. */
-void *xcalloc(size_t count, size_t size);
-void *xrealloc(void *ptr, size_t len);
+void *xcalloc(size_t count, size_t size) __attribute__((returns_nonnull));
+void *xrealloc(void *ptr, size_t len) __attribute__((returns_nonnull));
 /* NUL-terminated copy. */
-char *xstrdup(const char *text);
+char *xstrdup(const char *text) __attribute__((returns_nonnull));
 
 #endif

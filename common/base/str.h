@@ -62,7 +62,7 @@ struct str str_split(struct str *rest, char separator);
 bool str_to_u64(struct str s, uint64_t *out);
 
 /* A NUL-terminated copy on the heap; the caller frees it. */
-char *str_dup(struct str s);
+char *str_dup(struct str s) __attribute__((returns_nonnull));
 
 /* True if the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
 bool str_is_utf8(struct str s);

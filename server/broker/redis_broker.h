@@ -34,7 +34,7 @@ struct redis_broker_config {
     size_t pending_max;   /* publications unanswered by Redis before more are refused */
     size_t pending_bytes_max;
     bool custom_events;     /* for events that backends publish directly: types other than the built-in ones */
-    size_t event_bytes_max; /* largest message taken from a live channel: an event's data and some 3 KiB */
+    size_t event_bytes_max; /* for the same: largest message, an event's data and some 3 KiB */
 };
 
 /* Starts to connect. NULL if url, prefix or node_id is malformed; the error names which. */

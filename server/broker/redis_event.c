@@ -3,7 +3,8 @@
 
 #include "common/json/json.h"
 
-enum { TIMESTAMP_MAX = 40 };
+/* No node takes more at its own entry, however it is configured (limits.event_bytes), and what stands around it. */
+enum { TIMESTAMP_MAX = 40, NODE_EVENT_MAX = (16 << 20) + 4096 };
 
 /* An event's data may be as deep as any entry allows (json.h's default); this is one object around it. */
 static const struct json_limits live_limits = {.depth = 33, .values = 100016};
@@ -56,8 +57,8 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct re
     struct event event = {.channel = channel, .data = {0}};
     struct str text;
     enum err err;
-    if (bytes.len > rules->max_bytes)
-        return error_set(error, ERR_TOO_LARGE, "%zu bytes, the limit is %zu", bytes.len, rules->max_bytes);
+    if (bytes.len > NODE_EVENT_MAX)
+        return error_set(error, ERR_TOO_LARGE, "%zu bytes, the limit is %d", bytes.len, NODE_EVENT_MAX);
     if ((err = json_check(bytes, &live_limits, &whole, error)) ||
         (err = json_bind(whole, "", fields, sizeof fields / sizeof *fields, error)))
         return err;
@@ -66,7 +67,11 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct re
     if (!take_text(type, scratch, &event.type))
         return error_set(error, ERR_INVALID_REQUEST, "type: not an event type");
     event.data = data.raw;
-    if ((err = event_check(event.type, event.data, rules->custom, error)))
+    /* What a node has published was judged by that node, and acknowledged: its settings count, not those here. */
+    bool direct = !name.type;
+    if (direct && bytes.len > rules->max_bytes)
+        return error_set(error, ERR_TOO_LARGE, "%zu bytes, the limit is %zu", bytes.len, rules->max_bytes);
+    if ((err = event_check(event.type, event.data, !direct || rules->custom, error)))
         return err;
     if (!take_text(id, scratch, &event.id) || (id.type && event_id_check(event.id, NULL)))
         return error_set(error, ERR_INVALID_REQUEST, "id: expected 1 to %d printable ASCII characters", EVENT_ID_MAX);
@@ -77,7 +82,7 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct re
     if ((err = take_position(epoch, offset, scratch, &event, error)))
         return err;
     *out = event;
-    *out_direct = !name.type;
+    *out_direct = direct;
     return ERR_NONE;
 }
 

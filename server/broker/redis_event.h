@@ -7,6 +7,7 @@
 
 #include "common/protocol/event.h"
 
+/* For what backends publish directly. A node has applied its own rules to what it publishes. */
 struct redis_event_rules {
     bool custom;      /* event types other than the built-in ones */
     size_t max_bytes; /* of a whole message */

@@ -47,8 +47,10 @@ static const char *program(void)
         return "carillon";
     path[len] = '\0';
     size_t here_len = getcwd(here, sizeof here) ? strlen(here) : 0;
-    if (here_len > 1 && strncmp(path, here, here_len) == 0 && path[here_len] == '/')
-        return path + here_len + 1;
+    if (here_len > 1 && strncmp(path, here, here_len) == 0 && path[here_len] == '/') {
+        path[here_len - 1] = '.'; /* "./build/release/carillon": a shell looks for a bare name elsewhere */
+        return path + here_len - 1;
+    }
     return path;
 }
 

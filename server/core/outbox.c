@@ -3,6 +3,7 @@
 
 #include "common/base/alloc.h"
 
+/* The capacity is a power of two. */
 static struct message **ring(const struct outbox *outbox, uint32_t *out_cap)
 {
     *out_cap = outbox->items ? outbox->cap : OUTBOX_INLINE;
@@ -15,7 +16,7 @@ static void grow(struct outbox *outbox)
     struct message **old = ring(outbox, &cap);
     struct message **items = xmalloc((size_t)cap * 2 * sizeof(struct message *));
     for (uint32_t i = 0; i < outbox->count; i++)
-        items[i] = old[(outbox->head + i) % cap];
+        items[i] = old[(outbox->head + i) & (cap - 1)];
     free(outbox->items);
     outbox->items = items;
     outbox->cap = cap * 2;
@@ -30,7 +31,7 @@ void outbox_append(struct outbox *outbox, struct message *message)
         grow(outbox);
         items = ring(outbox, &cap);
     }
-    items[(outbox->head + outbox->count) % cap] = message_ref(message);
+    items[(outbox->head + outbox->count) & (cap - 1)] = message_ref(message);
     outbox->count++;
     outbox->bytes += message->frame_len;
 }
@@ -49,7 +50,7 @@ struct message *outbox_take(struct outbox *outbox)
     if (outbox->count == 0)
         return NULL;
     struct message *message = items[outbox->head];
-    outbox->head = (outbox->head + 1) % cap;
+    outbox->head = (outbox->head + 1) & (cap - 1);
     outbox->count--;
     outbox->bytes -= message->frame_len;
     if (outbox->count == 0) {

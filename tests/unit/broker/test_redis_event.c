@@ -103,6 +103,11 @@ static void refuses_what_is_no_event(void **state)
     assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_NONE);
     strict.max_bytes = 20;
     assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_TOO_LARGE);
+    /* What another node has accepted and acknowledged is delivered, whatever the settings are here. */
+    struct str of_a_node = STR("{\"type\":\"t\",\"channel\":\"c\",\"data\":1}");
+    strict.custom = false;
+    assert_int_equal(redis_event_parse(of_a_node, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_NONE);
+    assert_false(direct);
     buf_fini(&scratch);
 }
 
