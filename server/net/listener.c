@@ -138,7 +138,7 @@ static void run_out_of_fds(struct listener *listener, int listen_fd)
 {
     if (!listener->out_of_fds)
         log_error("net", "no file descriptors left: new connections are refused until some are closed; "
-                         "raise the limit on open files or lower max_connections");
+                         "raise the limit on open files or lower limits.connections");
     listener->out_of_fds = true;
     if (listener->spare_fd >= 0)
         close(listener->spare_fd);
