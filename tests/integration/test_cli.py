@@ -1,0 +1,281 @@
+"""The command line as a user meets it: each subcommand, and the lines that `carillon dev` prints, really pasted."""
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from support import jwt
+from support.carillon import API_KEY, BINARY, Process, clean_environment, run
+from support.wait import DEADLINE_S, until
+
+
+def url(address, scheme="http", path=""):
+    return "{}://{}:{}{}".format(scheme, *address, path)
+
+
+@pytest.fixture
+def secret_file(tmp_path):
+    path = tmp_path / "secret"
+    path.write_text(jwt.SECRET + "\n")
+    return path
+
+
+# --- help ---
+
+
+def test_help():
+    answer = run("--help")
+    assert answer.returncode == 0
+    for command in ("serve", "dev", "token", "publish", "listen", "check", "reference", "healthcheck", "version"):
+        assert re.search(rf"^  {command} ", answer.stdout, re.M), command
+        own = run(command, "--help")
+        assert own.returncode == 0 and "usage" in own.stdout.lower(), own
+        assert own.stderr == ""
+
+
+def test_wrong_calls():
+    for arguments in ([], ["serv"], ["serve", "--no-such-flag"], ["listen"], ["publish", "x"], ["token", "--nonsense"],
+                      ["healthcheck", "more"]):
+        answer = run(*arguments)
+        assert answer.returncode == 2 or (arguments[:1] == ["serve"] and answer.returncode != 0), (arguments, answer)
+        assert answer.stderr and answer.stdout == ""
+    assert "serve" in run("serv").stderr, "it guesses what was meant"
+
+
+def test_version():
+    for word in ("version", "--version"):
+        answer = run(word)
+        assert answer.returncode == 0 and re.match(r"carillon \d+\.\d+\.\d+\n", answer.stdout)
+
+
+# --- token ---
+
+
+def test_minted_token_is_taken(node, secret_file):
+    token = run("token", "--secret-file", secret_file, "--sub", "user-9", "--channel", "room:*", "--expires", "1h",
+                "--claim", "org=\"acme\"").stdout.strip()
+    with node.client(token) as client:
+        assert client.start().init["data"]["user"] == "user-9"
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "ES384", "EdDSA"])
+def test_minted_by_private_key_is_taken_by_public_key(launch, tmp_path, algorithm):
+    pair = jwt.KeyPair(tmp_path, algorithm)
+    minted = run("token", "--key-file", pair.private_path, "--alg", algorithm, "--sub", "user-9")
+    assert minted.returncode == 0, minted.stderr
+    node = launch({"token.secret": None, "token.algorithms": [algorithm], "token.keys": [{"file": str(pair.public_path)}]})
+    with node.client(minted.stdout.strip()) as client:
+        client.start()
+    inspected = run("token", "inspect", "--key-file", pair.public_path, given=minted.stdout)
+    assert inspected.returncode == 0, inspected
+    assert "user-9" in inspected.stdout
+
+
+@pytest.mark.parametrize("token, reason", [
+    (jwt.mint(expires_s=-3600), "token_expired"),
+    (jwt.mint(nbf=4000000000, exp=4000000001), "token_not_yet_valid"),
+    (jwt.mint(secret="another secret that is long enough to be one"), "token_invalid"),
+    ("nonsense", "token_invalid"),
+    (jwt.unsigned({"alg": "none"}, jwt.claims()) + ".", "token_invalid"),
+])
+def test_inspect_says_why_not(secret_file, token, reason):
+    answer = run("token", "inspect", "--secret-file", secret_file, given=token)
+    assert answer.returncode == 1
+    assert reason in answer.stdout, answer
+
+
+def test_bad_mints(secret_file, tmp_path):
+    short = tmp_path / "short"
+    short.write_text("short")
+    for arguments in (["--secret-file", secret_file], ["--secret-file", short, "--sub", "x"], ["--sub", "x"],
+                      ["--secret-file", secret_file, "--sub", "x", "--expires", "soon"],
+                      ["--secret-file", secret_file, "--sub", "x", "--claim", "a=b"],
+                      ["--secret-file", secret_file, "--sub", "x", "--alg", "RS256"]):
+        answer = run("token", *arguments)
+        assert answer.returncode != 0 and answer.stderr and not answer.stdout, (arguments, answer)
+        assert jwt.SECRET not in answer.stderr
+
+
+# --- publish and listen ---
+
+
+class Background:
+    """A command whose lines are read as they come."""
+
+    def __init__(self, arguments, env=None, shell=False):
+        self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        shell=shell, env={**clean_environment(), **(env or {})}, start_new_session=True)
+        self.lines, self.errors = [], []
+        self.threads = [threading.Thread(target=self._read, args=pair) for pair in ((self.process.stdout, self.lines),
+                                                                                    (self.process.stderr, self.errors))]
+        for thread in self.threads:
+            thread.start()
+
+    @staticmethod
+    def _read(stream, lines):
+        for line in stream:
+            lines.append(line.rstrip("\n"))
+
+    def wait(self):
+        code = self.process.wait(DEADLINE_S)
+        for thread in self.threads:
+            thread.join(DEADLINE_S)
+        return code
+
+    def close(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+        self.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def listen(node, *arguments, sub="listener"):
+    return Background([BINARY, "listen", "--url", url(node.public, "ws", "/ws"), *arguments], env={"CARILLON_TOKEN": jwt.mint(sub)})
+
+
+def subscribers(node, channel):
+    answer = node.api("GET", f"/api/v1/channels/{channel}")
+    return answer.json["subscribers"] if answer.status == 200 else 0
+
+
+def publish(node, *arguments, given=None):
+    return run("publish", "--url", url(node.internal), *arguments, env={"CARILLON_API_KEY": API_KEY}, given=given)
+
+
+def test_publish_and_listen(node):
+    with listen(node, "--count", "2", "log:news", "other") as listener:
+        until(lambda: subscribers(node, "log:news") and subscribers(node, "other"), "it has subscribed")
+        first = publish(node, "log:news", "notification", '{"message":"Hello","big":12345678901234567890}')
+        assert first.returncode == 0, first.stderr
+        assert json.loads(first.stdout)["offset"] == 1
+        assert publish(node, "other", "tick", "-", given="7\n").returncode == 0
+        assert listener.wait() == 0
+        assert len(listener.lines) == 2
+        event = json.loads(listener.lines[0])
+        assert event["channel"] == "log:news" and event["data"]["message"] == "Hello"
+        assert "12345678901234567890" in listener.lines[0]
+        assert json.loads(listener.lines[1])["data"] == 7
+
+
+def test_listen_raw(node):
+    with listen(node, "--raw", "news") as listener:
+        until(lambda: subscribers(node, "news"), "it has subscribed")
+        until(lambda: len(listener.lines) >= 2, "two frames")
+        assert [json.loads(line)["type"] for line in listener.lines[:2]] == ["session_init", "subscribed"]
+
+
+def test_listen_reconnects(node):
+    with listen(node, "--count", "1", "news", sub="again") as listener:
+        until(lambda: subscribers(node, "news"), "it has subscribed")
+        assert node.api("POST", "/api/v1/disconnect", {"user": "again", "code": 1012, "reason": "restart"}).json["count"] == 1
+        until(lambda: not subscribers(node, "news"), "it has gone")
+        until(lambda: subscribers(node, "news"), "it is back")
+        node.publish("news", 1)
+        assert listener.wait() == 0
+
+
+def test_listen_with_a_bad_token(node):
+    answer = run("listen", "--url", url(node.public, "ws", "/ws"), "news", env={"CARILLON_TOKEN": jwt.mint(expires_s=-3600)})
+    assert answer.returncode == 1
+    assert "expired" in answer.stderr
+    assert "eyJ" not in answer.stderr
+
+
+def test_publish_failures(node):
+    cases = [(["x", "t", "not json"], 2), (["with space", "t", "1"], 1), (["x", "Bad Type", "1"], 1), (["x", "session_init", "1"], 1)]
+    for arguments, code in cases:
+        answer = publish(node, *arguments)
+        assert answer.returncode == code and answer.stderr and not answer.stdout, (arguments, answer)
+    wrong_key = run("publish", "--url", url(node.internal), "x", "t", "1", env={"CARILLON_API_KEY": "wrong-key-wrong-key"})
+    assert wrong_key.returncode == 1 and "wrong-key" not in wrong_key.stderr
+    nobody = run("publish", "--url", "http://127.0.0.1:1", "x", "t", "1", env={"CARILLON_API_KEY": API_KEY})
+    assert nobody.returncode == 1 and "127.0.0.1:1" in nobody.stderr
+
+
+# --- healthcheck ---
+
+
+def test_healthcheck(launch):
+    node = launch({"drain_window": "60s"})
+    assert run("healthcheck", "--url", url(node.internal)).returncode == 0
+    with node.connect() as client:
+        node.signal(signal.SIGTERM)
+        client.find("reconnect")
+        assert run("healthcheck", "--url", url(node.internal)).returncode == 1
+        client.close()
+    node.wait()
+    assert run("healthcheck", "--url", url(node.internal)).returncode == 1
+
+
+# --- dev ---
+
+
+def pasteable(text, start):
+    line = re.search(rf"^\s*(?:\$ )?({start} .*)$", text, re.M)
+    assert line, f"no line to paste that begins with {start}:\n{text}"
+    return line.group(1)
+
+
+def test_the_lines_of_dev_really_work(tmp_path):
+    dev = Process(tmp_path, ["dev", "--port", "0", "--internal-port", "0"], name="dev")
+    try:
+        until(lambda: "curl " in dev.output() + dev.log(), "it prints what to paste")
+        text = dev.output() + dev.log()
+        env = {"PATH": f"{Path(BINARY).parent}:{os.environ['PATH']}"}
+        link = re.search(r"(ws://127\.0\.0\.1:\d+/\S+)", text)
+        assert link and "token=" in link.group(1), text
+        with Background(pasteable(text, r"\S+ listen"), env=env, shell=True) as listener:
+            # Subscribed as soon as an event arrives; until then publish again.
+            curl = pasteable(text, "curl")
+
+            def arrived():
+                answer = subprocess.run(curl, shell=True, capture_output=True, text=True, env={**clean_environment(), **env})
+                assert answer.returncode == 0, answer
+                assert json.loads(answer.stdout)["id"]
+                return listener.lines
+
+            until(arrived, "the event arrives")
+            assert "data" in json.loads(listener.lines[0])
+    finally:
+        dev.check_log = lambda: None  # dev shows its demo token: that is what it is for
+        dev.close()
+
+
+def test_dev_listens_on_loopback_only(tmp_path):
+    dev = Process(tmp_path, ["dev", "--port", "0", "--internal-port", "0"], name="dev")
+    try:
+        until(lambda: "curl " in dev.output() + dev.log(), "it prints what to paste")
+        inodes = {os.readlink(f"/proc/{dev.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{dev.pid}/fd")}
+        for table in ("tcp", "tcp6"):
+            for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+                columns = line.split()
+                if columns[3] == "0A" and f"socket:[{columns[9]}]" in inodes:
+                    assert columns[1].startswith("0100007F:"), f"listens on {columns[1]}"
+    finally:
+        dev.check_log = lambda: None
+        dev.close()
+
+
+def test_dev_makes_a_new_key_each_time(tmp_path):
+    texts = []
+    for n in range(2):
+        dev = Process(tmp_path, ["dev", "--port", "0", "--internal-port", "0"], name=f"dev{n}")
+        try:
+            until(lambda: "curl " in dev.output() + dev.log(), "it prints what to paste")
+            texts.append(dev.output() + dev.log())
+        finally:
+            dev.check_log = lambda: None
+            dev.close()
+    tokens = [re.search(r"eyJ[\w.-]+", text).group() for text in texts]
+    assert tokens[0].rsplit(".", 1)[1] != tokens[1].rsplit(".", 1)[1]

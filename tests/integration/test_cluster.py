@@ -1,0 +1,233 @@
+"""Two nodes and a real Redis."""
+import json
+
+import pytest
+from support.carillon import ALL
+from support.redis import Redis
+from support.wait import until
+
+
+@pytest.fixture
+def pair(launch, redis):
+    config = {"redis.url": redis.url, "redis.canary_interval": "1s"}
+    nodes = [launch(config), launch(config)]
+    for node in nodes:
+        until(node.ready, f"{node.name} is ready")
+    return nodes
+
+
+@pytest.fixture
+def acquainted(pair):
+    """Two nodes that have heard of each other, as administration needs."""
+    until(lambda: all(len(n.api("GET", "/api/v1/info").json["nodes"]) == 2 for n in pair), "the nodes know each other")
+    return pair
+
+
+def live(channel):
+    return f"carillon:{{{channel}}}:live"
+
+
+def subscriptions(redis, channel):
+    return redis("PUBSUB", "NUMSUB", live(channel))[1]
+
+
+def test_events_both_ways(pair):
+    a, b = pair
+    with a.connect("at-a") as at_a, b.connect("at-b") as at_b:
+        at_a.subscribe("log:room")
+        at_b.subscribe("log:room")
+        a.publish("log:room", {"from": "a"})
+        b.publish("log:room", {"from": "b"})
+        for client in (at_a, at_b):
+            first, second = client.expect("test"), client.expect("test")
+            assert (first["data"], first["offset"]) == ({"from": "a"}, 1)
+            assert (second["data"], second["offset"]) == ({"from": "b"}, 2)
+            client.nothing_before_pong()
+
+
+def test_the_same_bytes_through_redis(pair):
+    a, b = pair
+    raw = b'{"big":123456789012345678901234567890, "text":"caf\\u00e9 \xf0\x9f\x94\x94", "list":[1.0,2.50]}'
+    with a.connect("at-a") as at_a, b.connect("at-b") as at_b:
+        at_a.subscribe("log:raw")
+        at_b.subscribe("log:raw")
+        assert a.api("POST", "/api/v1/publish", b'{"channel":"log:raw","type":"test","data":' + raw + b"}").status == 200
+        texts = [at_a.receive_text(), at_b.receive_text()]
+        assert texts[0] == texts[1]
+        assert b'"data":' + raw + b"}" in texts[0]
+
+
+def test_one_subscription_a_channel_a_node(pair, redis):
+    a, b = pair
+    clients = [node.connect(f"user-{n}") for node in pair for n in range(8)]
+    for client in clients:
+        client.subscribe("news")
+    assert subscriptions(redis, "news") == 2
+    for client in clients[:8]:
+        client.ask("unsubscribe", "unsubscribed", channel="news")
+    until(lambda: subscriptions(redis, "news") == 1, "the first node lets go")
+    for client in clients[8:]:
+        client.close()
+    until(lambda: subscriptions(redis, "news") == 0, "the second node lets go")
+    # And it can be had again, at once.
+    with a.connect() as again:
+        again.subscribe("news")
+        b.publish("news", 1)
+        again.expect("test")
+    for client in clients[:8]:
+        client.drop()
+
+
+def test_subscribe_and_unsubscribe_in_quick_turns(pair):
+    a, b = pair
+    with a.connect() as client:
+        for n in range(40):
+            client.send("subscribe", id=f"s{n}", channel="news")
+            client.send("unsubscribe", id=f"u{n}", channel="news")
+        client.subscribe("news")
+        b.publish("news", "last")
+        assert client.find("test")["data"] == "last"
+
+
+def test_offsets_are_dense_with_publishers_on_both(pair):
+    a, b = pair
+    with a.connect("at-a") as at_a, b.connect("at-b") as at_b:
+        at_a.subscribe("log:dense")
+        at_b.subscribe("log:dense")
+        given = []
+        for n in range(50):
+            given += [a.publish("log:dense", n)["offset"], b.publish("log:dense", n)["offset"]]
+        assert given == list(range(1, 101))
+        for client in (at_a, at_b):
+            assert [client.expect("test")["offset"] for _ in range(100)] == list(range(1, 101))
+
+
+def test_idempotent_across_nodes(pair):
+    a, b = pair
+    with a.connect() as client:
+        client.subscribe("log:once")
+        first = a.publish("log:once", 1, event_id="order-1")
+        again = b.publish("log:once", 1, event_id="order-1")
+        assert again["duplicate"] is True
+        assert (again["id"], again["offset"]) == (first["id"], first["offset"])
+        client.expect("test")
+        client.nothing_before_pong()
+
+
+def test_what_redis_keeps(pair, redis):
+    a, _ = pair
+    answer = a.publish("log:kept", {"n": 1})
+    assert redis("XLEN", "carillon:{log:kept}:log") == 1
+    meta = redis("HGETALL", "carillon:{log:kept}:meta")
+    assert answer["epoch"] in meta
+    assert "1" in meta
+
+
+def test_history_is_bounded(launch, redis):
+    node = launch({"redis.url": redis.url, "channels": [{"match": "*", "allow": ALL, "history": {"size": 10, "ttl": "10m"}}]})
+    until(node.ready, "ready")
+    for n in range(50):
+        node.publish("short", n)
+    assert redis("XLEN", "carillon:{short}:log") == 10
+    assert 0 < redis("TTL", "carillon:{short}:log") <= 660
+
+
+def test_direct_publish(pair, redis):
+    a, b = pair
+    with a.connect() as at_a, b.connect() as at_b:
+        at_a.subscribe("news")
+        at_b.subscribe("news")
+        redis("PUBLISH", live("news"), '{"type":"notification","data":{"message":"direct","big":12345678901234567890}}')
+        for client in (at_a, at_b):
+            text = client.receive_text()
+            assert b'"data":{"message":"direct","big":12345678901234567890}' in text
+            event = json.loads(text)
+            assert event["type"] == "notification" and event["channel"] == "news" and "offset" not in event
+
+
+BAD_DIRECT = ["", "x", "[]", '{"type":"notification"}', '{"data":1}', '{"type":"notification","data":{}}',
+              '{"type":"session_init","data":{}}', '{"type":"t","data":"\xff"}'.encode("latin-1"), "{" * 10000]
+
+
+def test_bad_direct_publish_is_dropped(pair, redis):
+    a, _ = pair
+    with a.connect() as client:
+        client.subscribe("news")
+        for bad in BAD_DIRECT:
+            redis("PUBLISH", live("news"), bad)
+        redis("PUBLISH", live("news"), '{"type":"t","data":"good"}')
+        assert client.expect("t")["data"] == "good"
+
+
+def test_kill_of_a_node_leaves_the_other(acquainted, redis):
+    a, b = acquainted
+    with a.connect() as at_a, b.connect() as at_b:
+        at_a.subscribe("log:x")
+        at_b.subscribe("log:x")
+        a.kill()
+        for n in range(20):
+            assert b.publish("log:x", n)["offset"] == n + 1
+        assert [at_b.expect("test")["data"] for _ in range(20)] == list(range(20))
+    until(lambda: len(b.api("GET", "/api/v1/info").json["nodes"]) == 1, "the dead node is forgotten", 60)
+    until(lambda: subscriptions(redis, "log:x") <= 1, "Redis has let go of the dead node")
+
+
+def test_sessions_info_and_channels_of_all_nodes(acquainted):
+    a, b = acquainted
+    with a.connect("at-a") as at_a, b.connect("at-b") as at_b:
+        at_a.subscribe("x")
+        at_b.subscribe("x")
+        for node in acquainted:
+            assert {s["user"] for s in node.api("GET", "/api/v1/sessions").json["sessions"]} == {"at-a", "at-b"}
+            assert sum(n["sessions"] for n in node.api("GET", "/api/v1/info").json["nodes"]) == 2
+            assert node.api("GET", "/api/v1/channels/x").json["subscribers"] == 2
+            assert node.api("GET", "/api/v1/channels").json["channels"] == [{"channel": "x", "subscribers": 2}]
+
+
+def test_disconnect_and_subscribe_reach_all_nodes(acquainted):
+    a, b = acquainted
+    with a.connect("eve") as at_a, b.connect("eve") as at_b, b.connect("bob") as other:
+        assert a.api("POST", "/api/v1/subscribe", {"user": "eve", "channel": "vip"}).json["count"] == 2
+        at_a.expect("subscribed", channel="vip")
+        at_b.expect("subscribed", channel="vip")
+        b.publish("vip", 1)
+        at_a.expect("test")
+        at_b.expect("test")
+        assert b.api("POST", "/api/v1/unsubscribe", {"session_id": at_a.init["session_id"], "channel": "vip"}).json["count"] == 1
+        at_a.expect("unsubscribed")
+        assert a.api("POST", "/api/v1/disconnect", {"user": "eve"}).json["count"] == 2
+        at_a.expect_close(1008, "disconnected")
+        at_b.expect_close(1008, "disconnected")
+        other.nothing_before_pong()
+
+
+def test_prefix_and_database(launch, redis):
+    config = {"redis.url": redis.url + "/3", "redis.prefix": "shop"}
+    a, b = launch(config), launch(config)
+    until(lambda: a.ready() and b.ready(), "ready")
+    with a.connect() as client:
+        client.subscribe("log:x")
+        b.publish("log:x", 1)
+        client.expect("test")
+    redis("SELECT", 3)
+    assert all(key.startswith("shop:") for key in redis("KEYS", "*"))
+    assert redis("EXISTS", "shop:{log:x}:log") == 1
+    redis("SELECT", 0)
+    assert redis("KEYS", "*") == []
+
+
+def test_password_and_user(launch, tmp_path):
+    folder = tmp_path / "guarded"
+    folder.mkdir()
+    server = Redis(folder, "--user", "carillon", "on", ">very-secret-word", "~*", "&*", "+@all", "--user", "default", "off")
+    try:
+        node = launch({"redis.url": f"redis://carillon:very-secret-word@127.0.0.1:{server.port}"})
+        until(node.ready, "ready")
+        assert node.publish("log:x", 1)["offset"] == 1
+        assert "very-secret-word" not in node.log()
+        wrong = launch({"redis.url": f"redis://carillon:wrong-word@127.0.0.1:{server.port}"})
+        wrong.logged(r"WRONGPASS|password")
+        assert not wrong.ready()
+        assert "wrong-word" not in wrong.log()
+    finally:
+        server.close()

@@ -1,0 +1,90 @@
+"""SIGTERM: no more newcomers, everyone is told when to come back and where not, and the process ends with 0."""
+import signal
+import socket
+import time
+
+import pytest
+from support import http
+from support.wait import DEADLINE_S, SLOWDOWN, until
+
+WINDOW_S = 2 * SLOWDOWN
+
+
+def refused_or_reset(address):
+    try:
+        with socket.create_connection(address, DEADLINE_S) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            return not connection.recv(1)
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_drain(launch, workers):
+    node = launch({"drain_window": f"{WINDOW_S:g}s", "workers": workers})
+    clients = [node.connect(f"user-{n}") for n in range(20)]
+    clients[0].subscribe("news")
+    node.signal(signal.SIGTERM)
+    began = time.monotonic()
+    notices = [client.find("reconnect")["data"] for client in clients]
+    assert all(n["reason"] == "draining" for n in notices), notices
+    waits = [n["after_ms"] for n in notices]
+    assert all(0 <= ms <= WINDOW_S * 1000 for ms in waits), waits
+    assert max(waits) - min(waits) > WINDOW_S * 1000 / 4, f"not spread: {waits}"
+    assert http.request(node.internal, "GET", "/readyz").status == 503
+    assert http.request(node.internal, "GET", "/livez").status == 200
+    until(lambda: refused_or_reset(node.public), "no newcomers are taken")
+    # Those who have not left yet still get events.
+    last = waits.index(max(waits))
+    for client, ms in sorted(zip(clients, waits), key=lambda pair: pair[1]):
+        client.expect_close(1001, "going_away", seconds=WINDOW_S + DEADLINE_S)
+        if client is clients[last]:
+            assert time.monotonic() - began > ms / 1000 * 0.8, "closed before its time"
+    assert node.wait() == 0
+
+
+def test_events_arrive_while_draining(launch):
+    node = launch({"drain_window": f"{WINDOW_S:g}s"})
+    with node.connect() as client:
+        client.subscribe("news")
+        node.signal(signal.SIGTERM)
+        client.find("reconnect")
+        node.publish("news", 1)
+        client.expect("test")
+        client.close()
+    assert node.wait() == 0
+
+
+def test_the_window_ends_when_the_last_session_has_gone(launch):
+    node = launch({"drain_window": "60s"})
+    with node.connect() as client:
+        node.signal(signal.SIGTERM)
+        client.find("reconnect")
+        client.close()
+    assert node.wait() == 0
+
+
+def test_idle_node_ends_at_once(launch):
+    node = launch({"drain_window": "60s"})
+    assert node.terminate() == 0
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_ends_at_once(launch, second):
+    node = launch({"drain_window": "60s"})
+    with node.connect() as client:
+        node.signal(signal.SIGTERM)
+        client.find("reconnect")
+        node.signal(second)
+        node.may_die = True
+        node.wait()
+        client.expect_close()
+
+
+def test_interrupt_drains_too(launch):
+    node = launch({"drain_window": "100ms"})
+    with node.connect() as client:
+        node.signal(signal.SIGINT)
+        client.find("reconnect")
+        client.expect_close(1001, "going_away")
+    assert node.wait() == 0

@@ -1,0 +1,237 @@
+"""Where settings come from, what is said about wrong ones, and what must never be shown."""
+import json
+import re
+
+import pytest
+from support import jwt, ws
+from support.carillon import API_KEY, DEFAULTS, nested, run
+
+
+def check(tmp_path, text, *arguments, env=None):
+    path = tmp_path / "carillon.jsonc"
+    path.write_text(text)
+    return run("check", "--config", path, *arguments, env=env)
+
+
+WRONG = [
+    ('{\n  "no_such_option": 1\n}', 2, ["no_such_option"]),
+    ('{\n  "limits": {\n    "chanels": 7\n  }\n}', 3, ["chanels", "channels"]),
+    ('{\n  "port": "many"\n}', 2, ["port", "many"]),
+    ('{\n  "port": 65536\n}', 2, ["port", "65536", "65535"]),
+    ('{\n  "port": -1\n}', 2, ["port"]),
+    ('{\n  "port": 1.5\n}', 2, ["port"]),
+    ('{\n\n\n  "ping_interval": "fast"\n}', 4, ["ping_interval", "fast"]),
+    ('{\n  "limits": {"message_bytes": "1t"}\n}', 2, ["message_bytes"]),
+    ('{\n  "limits": {"message_bytes": "1"}\n}', 2, ["message_bytes", "1k"]),
+    ('{\n  "workers": true\n}', 2, ["workers"]),
+    ('{\n  "log": {"level": "loud"}\n}', 2, ["loud", "debug"]),
+    ('{\n  "token": {"secret": "short"}\n}', 2, ["token.secret", "32"]),
+    ('{\n  "token": {"algorithms": ["none"]}\n}', 2, ["none", "HS256"]),
+    ('{\n  "redis": {"url": "http://example"}\n}', 2, ["redis.url", "redis://"]),
+    ('{\n  "trusted_proxies": ["10.0.0.0/33"]\n}', 2, ["10.0.0.0/33"]),
+    ('{\n  "endpoints": [{"path": "ws"}]\n}', 2, ["path"]),
+    ('{\n  "endpoints": [{}]\n}', 2, ["path"]),
+    ('{\n  "endpoints": [\n    {"path": "/ws"},\n    {"path": "/ws"}\n  ]\n}', 2, ["/ws"]),
+    ('{\n  "endpoints": [{"path": "/ws", "close_codes": {"token_expired": 1006}}]\n}', 2, ["1006"]),
+    ('{\n  "endpoints": [{"path": "/ws", "close_codes": {"whatever": 4000}}]\n}', 2, ["whatever"]),
+    ('{\n  "channels": [\n    {"match": "a:{sub", "allow": []}\n  ]\n}', 3, ["match"]),
+    ('{\n  "channels": [\n    {"match": "a", "allow": ["fly"]}\n  ]\n}', 3, ["fly", "subscribe"]),
+    ('{\n  "channels": [\n    {"match": "a", "allow": ["subscribe"], "histroy": {}}\n  ]\n}', 3, ["histroy"]),
+    ('{\n  "port": 1,\n  "port": 2\n}', 3, ["port"]),
+    ('{\n  "port": 1\n  "workers": 2\n}', 3, []),
+    ('{\n  "port": 1,\n', 3, []),
+    ('{ /* not closed\n', 1, ["comment"]),
+    ("[]", 1, []),
+]
+
+
+@pytest.mark.parametrize("text, line, words", WRONG, ids=["".join(text.split()) for text, _, _ in WRONG])
+def test_what_is_wrong_is_said_with_file_and_line(tmp_path, text, line, words):
+    answer = check(tmp_path, text)
+    assert answer.returncode != 0
+    assert f"carillon.jsonc:{line}" in answer.stderr, answer.stderr
+    for word in words:
+        assert word in answer.stderr, answer.stderr
+
+
+def test_serve_says_what_check_says(tmp_path):
+    for text, _, _ in WRONG:
+        checked = check(tmp_path, text)
+        served = run("serve", "--config", tmp_path / "carillon.jsonc")
+        assert served.returncode != 0
+        assert served.stderr == checked.stderr
+
+
+def test_everything_wrong_is_said_at_once(tmp_path):
+    answer = check(tmp_path, '{\n  "port": "x",\n  "workers": "y"\n}')
+    assert "jsonc:2" in answer.stderr and "jsonc:3" in answer.stderr, answer.stderr
+
+
+def test_a_good_file(tmp_path):
+    answer = check(tmp_path, '{ // comments\n "port": 0, /* and commas */ "limits": {"message_bytes": "128k",},\n}')
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_file_that_is_not_there(tmp_path):
+    answer = run("check", "--config", tmp_path / "nothing.json")
+    assert answer.returncode != 0 and "nothing.json" in answer.stderr
+
+
+@pytest.mark.parametrize("env, arguments, words", [
+    ({"CARILLON_PORT": "x"}, [], ["CARILLON_PORT", "x"]),
+    ({"PORT": "99999"}, [], ["PORT", "99999"]),
+    ({"CARILLON_LIMITS_CHANNELS": "0"}, [], ["CARILLON_LIMITS_CHANNELS"]),
+    ({}, ["--port", "x"], ["--port", "x"]),
+    ({}, ["--prot", "1"], ["--prot"]),
+    ({}, ["--port"], ["--port"]),
+    ({}, ["--limits.channels=0"], ["limits.channels"]),
+    ({}, ["--token-secret-file", "/does/not/exist"], ["/does/not/exist"]),
+])
+def test_wrong_variables_and_flags(tmp_path, env, arguments, words):
+    answer = check(tmp_path, "{}", *arguments, env=env)
+    assert answer.returncode != 0
+    for word in words:
+        assert word in answer.stderr, answer.stderr
+
+
+def test_the_later_source_wins_and_print_config_says_which(tmp_path):
+    text = '{\n  "port": 1001,\n  "workers": 3,\n  "limits": {"channels": 7}\n}'
+    answer = check(tmp_path, text, "--print-config", "--limits-channels", "9", env={"CARILLON_WORKERS": "4"})
+    assert answer.returncode == 0, answer.stderr
+    shown = answer.stdout
+    assert re.search(r'"port": 1001,? *//.*carillon\.jsonc:2', shown), shown
+    assert re.search(r'"workers": 4,? *//.*CARILLON_WORKERS', shown), shown
+    assert re.search(r'"channels": 9,? *//.*--limits-channels', shown), shown
+    assert re.search(r'"host": "0.0.0.0",? *//.*default', shown), shown
+
+
+def test_plain_port_and_redis_url(tmp_path):
+    answer = check(tmp_path, "{}", "--print-config", env={"PORT": "1234", "REDIS_URL": "redis://:hush-hush@10.0.0.1/2"})
+    assert '"port": 1234' in answer.stdout
+    assert "redis://" in answer.stdout and "10.0.0.1" in answer.stdout
+    assert "hush-hush" not in answer.stdout
+
+
+def test_print_config_masks_secrets(tmp_path):
+    secrets = ["this is the token secret, long enough to be one", "this is an api key to be masked", "hush-hush",
+               "this is another secret for a key in the list"]
+    text = json.dumps(nested({"token.secret": secrets[0], "api.keys": [secrets[1]], "redis.url": f"redis://u:{secrets[2]}@10.0.0.1",
+                              "token.keys": [{"kid": "x", "secret": secrets[3]}]}))
+    for answer in (check(tmp_path, text, "--print-config"), run("serve", "--config", tmp_path / "carillon.jsonc", "--print-config")):
+        assert answer.returncode == 0, answer.stderr
+        for secret in secrets:
+            assert secret not in answer.stdout + answer.stderr
+
+
+def test_printed_configuration_can_be_read_back(tmp_path):
+    answer = check(tmp_path, json.dumps(nested({"limits.channels": 77, "endpoints": [{"path": "/a", "origins": ["https://x.example"]}]})),
+                   "--print-config")
+    again = check(tmp_path, answer.stdout, "--print-config")
+    assert again.returncode == 0, again.stderr
+    assert '"channels": 77' in again.stdout and "https://x.example" in again.stdout
+
+
+def test_values_in_errors_are_no_secrets(tmp_path):
+    for env, text in (({}, '{"token": {"secret": "too-short-secret"}}'), ({"CARILLON_TOKEN_SECRET": "too-short-secret"}, "{}"),
+                      ({}, '{"api": {"keys": ["short-key"]}}'), ({"REDIS_URL": "redis://u:hush-hush@bad host"}, "{}")):
+        answer = check(tmp_path, text, env=env)
+        assert answer.returncode != 0
+        for secret in ("too-short-secret", "short-key", "hush-hush"):
+            assert secret not in answer.stderr
+
+
+def test_secrets_from_files_and_environment(launch, tmp_path):
+    secret, key = tmp_path / "secret", tmp_path / "key"
+    secret.write_text(jwt.SECRET + "\n")
+    key.write_text(API_KEY + "\n")
+    node = launch({"token.secret": None, "token.secret_file": str(secret), "api.keys": None, "api.keys_file": str(key)})
+    node.connect().close()
+    node.publish("x", 1)
+    node = launch({"token.secret": None, "api.keys": None}, env={"CARILLON_TOKEN_SECRET": jwt.SECRET, "CARILLON_API_KEYS": API_KEY})
+    node.connect().close()
+    node.publish("x", 1)
+
+
+def test_flags_for_lists(launch):
+    node = launch({"channels": None}, arguments=["--channels", '[{"match": "only", "allow": ["subscribe"]}]', "--limits.channels=3"])
+    with node.connect() as client:
+        assert client.init["data"]["limits"]["channels"] == 3
+        client.subscribe("only")
+        client.error("subscribe", "unauthorized", channel="other")
+
+
+def test_reference_pages():
+    for page in ("--options", "--metrics", "--errors"):
+        answer = run("reference", page)
+        assert answer.returncode == 0 and answer.stdout.startswith("#"), answer
+    schema = json.loads(run("reference", "--json-schema").stdout)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "port" in schema["properties"]
+
+
+def test_sample_file_is_good(tmp_path):
+    sample = run("reference", "--sample").stdout
+    assert check(tmp_path, sample).returncode == 0
+    # Also with every option that stands there as a comment switched on.
+    switched_on = re.sub(r'^(\s*)// ?("\w+":)', r"\1\2", sample, flags=re.M)
+    answer = check(tmp_path, switched_on)
+    assert switched_on != sample and answer.returncode == 0, answer.stderr
+
+
+def test_every_option_is_in_the_help():
+    shown = run("serve", "--help").stdout
+    for key in DEFAULTS:
+        assert f"--{key.replace('.', '-').replace('_', '-')} " in shown, key
+
+
+# --- logs ---
+
+
+def test_no_secret_in_any_log(launch):
+    """At debug level, through everything that sees a token, a key or a query. Node.close looks for tokens in every test; here
+    are the odd places."""
+    node = launch({"log.level": "debug", "limits.bad_messages": 0})
+    marks = []
+
+    def mark():
+        marks.append(f"mark{len(marks):04}secret")
+        return marks[-1]
+
+    for path, headers in ((f"/ws?token={mark()}", []), ("/ws", [("Authorization", f"Bearer {mark()}")]),
+                          ("/ws", [("Sec-WebSocket-Protocol", f"{ws.PROTOCOL}, {mark()}")]), (f"/nowhere?token={mark()}", []),
+                          (f"/ws?ticket={mark()}", []), ("/ws", [("Authorization", f"Basic {mark()}")]), ("/ws", [("Cookie", mark())])):
+        with pytest.raises(Exception, match="40[0-9]"):
+            node.client(path=path, headers=headers)
+    node.api("GET", f"/api/v1/info?x={mark()}", key=mark())
+    node.api("POST", "/api/v1/publish", b'{"channel":"x","type":"t","data":"' + mark().encode() + b'"')
+    with node.connect() as client:
+        client.error("refresh", "unauthorized", token=mark())
+        client.send_text(mark())
+        client.expect("error")
+        client.error("subscribe", "subscription_failed", channel="bad channel")
+    log = node.log()
+    for secret in marks:
+        assert secret not in log, [line for line in log.splitlines() if secret in line]
+
+
+def test_json_log(launch):
+    node = launch({"log.format": "json", "log.level": "debug"})
+    node.connect().close()
+    lines = node.log().splitlines()
+    assert lines
+    for line in lines:
+        entry = json.loads(line)
+        assert entry["level"] in ("error", "warn", "info", "debug") and isinstance(entry, dict)
+
+
+def test_ready_line_says_the_addresses(launch):
+    node = launch()
+    assert f"{node.public[0]}:{node.public[1]}" in node.log()
+    assert f"{node.internal[0]}:{node.internal[1]}" in node.log()
+
+
+def test_a_port_that_is_taken_is_said(launch):
+    node = launch()
+    other = run("serve", "--config", node.config_path, "--port", node.public[1])
+    assert other.returncode != 0
+    assert str(node.public[1]) in other.stderr and "in use" in other.stderr

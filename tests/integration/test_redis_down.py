@@ -1,0 +1,198 @@
+"""Redis stops, freezes, forgets, comes back; under load. Nothing acknowledged is lost, no session is dropped, service comes
+back by itself."""
+import json
+import threading
+import time
+
+import pytest
+from support import http
+from support.wait import DEADLINE_S, SLOWDOWN, until
+
+BACK_S = 8 * SLOWDOWN  # reconnects are tried every 5 s at the slowest
+
+
+@pytest.fixture
+def node(launch, redis):
+    node = launch({"redis.url": redis.url, "redis.command_timeout": "1s"})
+    until(node.ready, "ready")
+    return node
+
+
+def publish(node, channel, n):
+    return node.api("POST", "/api/v1/publish", {"channel": channel, "type": "test", "data": n})
+
+
+def refused(answer):
+    assert answer.status == 503, answer
+    assert answer.json["error"]["code"] == "unavailable"
+    assert int(answer.headers["retry-after"]) >= 1
+    return True
+
+
+def test_stop_and_start(node, redis):
+    with node.connect() as client:
+        client.subscribe("log:x")
+        publish(node, "log:x", "before")
+        assert client.expect("test")["data"] == "before"
+        redis.stop()
+        until(lambda: not node.ready(), "readiness shows it")
+        assert "redis" in http.request(node.internal, "GET", "/readyz").body.decode().lower()
+        refused(publish(node, "log:x", "lost"))
+        client.error("publish", "unavailable", channel="log:x", type="test", data=1)
+        client.send("subscribe", id="waits", channel="log:new")
+        client.nothing_before_pong()
+        with node.connect("newcomer") as newcomer:
+            newcomer.nothing_before_pong()
+        redis.start()
+        until(node.ready, "service is back", BACK_S)
+        client.find("subscribed", id="waits")
+        assert publish(node, "log:x", "after").json["offset"] == 2
+        assert client.find("test")["data"] == "after"
+        assert not [m for m in client.skipped if m["type"] == "test"], client.skipped
+
+
+def test_stopped_and_started_under_load(launch, redis):
+    """Three times; every acknowledged event is in Redis, dense and in order, and what subscribers saw is in order."""
+    config = {"redis.url": redis.url, "redis.command_timeout": "1s",
+              "channels": [{"match": "*", "allow": ["subscribe"], "history": {"size": 100000, "ttl": "10m"}}]}
+    nodes = [launch(config), launch(config)]
+    for node in nodes:
+        until(node.ready, "ready")
+    clients = [node.connect(f"user-{n}") for node in nodes for n in range(5)]
+    for client in clients:
+        client.subscribe("log:load")
+    acknowledged, refusals, stop = [], [0], threading.Event()
+
+    def work(which):
+        n = 0
+        while not stop.is_set():
+            answer = publish(nodes[which], "log:load", [which, n])
+            if answer.status == 200:
+                acknowledged.append((answer.json["offset"], [which, n]))
+            else:
+                refused(answer)
+                refusals[0] += 1
+            n += 1
+
+    threads = [threading.Thread(target=work, args=(which,)) for which in (0, 1)]
+    for thread in threads:
+        thread.start()
+    try:
+        for round_ in range(3):
+            have = len(acknowledged)
+            until(lambda: len(acknowledged) > have + 50, "events are acknowledged", BACK_S)
+            before = refusals[0]
+            redis.kill() if round_ == 1 else redis.stop()
+            until(lambda: refusals[0] > before, "publishes are refused")
+            redis.start()
+        have = len(acknowledged)
+        until(lambda: len(acknowledged) > have + 50, "events are acknowledged again", BACK_S)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(DEADLINE_S)
+    assert refusals[0] > 0
+    offsets = sorted(offset for offset, _ in acknowledged)
+    assert len(set(offsets)) == len(offsets), "an offset was given twice"
+    stored = redis("XRANGE", "carillon:{log:load}:log", "-", "+")
+    last = int(redis("HGET", "carillon:{log:load}:meta", "offset") or max(offsets))
+    assert len(stored) == last, "offsets are dense"
+    entries = [json.dumps(entry) for entry in stored]
+    for offset, data in acknowledged:
+        assert str(data[1]) in entries[offset - 1], f"acknowledged and not stored: {offset} {data}"
+    until(lambda: all(node.ready() for node in nodes), "both are ready", BACK_S)
+    publish_last = publish(nodes[0], "log:load", "last")
+    assert publish_last.status == 200
+    for client in clients:
+        seen = []
+        while not seen or seen[-1][1] != "last":
+            message = client.receive()
+            if message["type"] == "test":
+                seen.append((message["offset"], message["data"]))
+        offsets = [offset for offset, _ in seen]
+        assert offsets == sorted(set(offsets)), "out of order or doubled"
+        # What came after the last return of Redis is complete.
+        assert offsets[-20:] == list(range(offsets[-1] - 19, offsets[-1] + 1))
+        client.close()
+
+
+def test_start_while_redis_is_down(launch, redis):
+    redis.stop()
+    node = launch({"redis.url": redis.url})
+    assert not node.ready()
+    assert http.request(node.internal, "GET", "/livez").status == 200
+    refused(publish(node, "log:x", 1))
+    with node.connect() as client:
+        client.send("subscribe", id="waits", channel="log:x")
+        client.nothing_before_pong()
+        redis.start()
+        until(node.ready, "ready", BACK_S)
+        client.find("subscribed", id="waits")
+        publish(node, "log:x", 2)
+        assert client.find("test")["data"] == 2
+
+
+def test_frozen_redis(node, redis):
+    """Up, but not answering: publishers hear so within the command timeout."""
+    with node.connect() as client:
+        client.subscribe("log:x")
+        redis.freeze()
+        began = time.monotonic()
+        refused(publish(node, "log:x", "perhaps"))
+        assert time.monotonic() - began < 4 * SLOWDOWN
+        until(lambda: not node.ready(), "readiness shows it")
+        client.nothing_before_pong()
+        redis.thaw()
+        until(node.ready, "service is back", BACK_S)
+        publish(node, "log:x", "after")
+        assert client.find("test", data="after")
+
+
+def test_forgetful_redis(node, redis):
+    """All keys gone: a new epoch, never an old one with offsets from the beginning."""
+    with node.connect() as client:
+        client.subscribe("log:x")
+        first = publish(node, "log:x", 1).json
+        redis("FLUSHALL")
+        second = publish(node, "log:x", 2).json
+        assert second["offset"] == 1 and second["epoch"] != first["epoch"]
+        assert [client.find("test")["data"] for _ in range(2)] == [1, 2]
+
+
+def test_script_cache_flushed(node, redis):
+    publish(node, "log:x", 1)
+    redis("SCRIPT", "FLUSH")
+    assert publish(node, "log:x", 2).json["offset"] == 2
+
+
+def test_connections_killed_by_redis(node, redis):
+    with node.connect() as client:
+        client.subscribe("log:x")
+        for kind in ("normal", "pubsub"):
+            redis("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+            until(lambda: publish(node, "log:x", kind).status == 200, "service is back", BACK_S)
+            until(node.ready, "ready", BACK_S)
+            publish(node, "log:x", f"after {kind}")
+            client.find("test", data=f"after {kind}")
+
+
+def test_read_only_redis(node, redis):
+    """A replica, as after a failover to the wrong side: refused, not acknowledged."""
+    redis("REPLICAOF", "127.0.0.1", "1")
+    refused(publish(node, "log:x", 1))
+    redis("REPLICAOF", "NO", "ONE")
+    until(lambda: publish(node, "log:x", 2).status == 200, "service is back", BACK_S)
+
+
+def test_full_redis(node, redis):
+    redis("CONFIG", "SET", "maxmemory", "1")
+    refused(publish(node, "log:x", 1))
+    redis("CONFIG", "SET", "maxmemory", "0")
+    until(lambda: publish(node, "log:x", 2).status == 200, "service is back", BACK_S)
+    assert publish(node, "log:x", 3).json["offset"] == 2, "what was refused was not stored"
+
+
+def test_end_while_redis_is_down(node, redis):
+    redis.stop()
+    until(lambda: not node.ready(), "readiness shows it")
+    assert node.terminate() == 0

@@ -1,0 +1,147 @@
+"""SIGHUP: what may change while running does; what is wrong changes nothing and is said with its line."""
+import re
+import signal
+
+import pytest
+from support import http, jwt
+from support.carillon import API_KEY, DEFAULTS
+from support.wait import until
+from support.ws import Refused
+
+
+def reload(node, config):
+    """Returns when the new settings are on their way to the workers, where they arrive a moment later."""
+    node.write_config(config)
+    seen = len(re.findall(r"reload: (?:done|refused)", node.log()))
+    node.signal(signal.SIGHUP)
+    until(lambda: len(re.findall(r"reload: (?:done|refused)", node.log())) > seen, "the reload is logged")
+
+
+def may_subscribe(client, channel):
+    """Whether it may; leaves it as it was."""
+    client.send("subscribe", id="try", channel=channel)
+    client.send("unsubscribe", id="leave", channel=channel)
+    while True:
+        message = client.receive()
+        if message.get("id") == "try":
+            allowed = message["type"] == "subscribed"
+        if message.get("id") == "leave":
+            return allowed
+
+
+def accepted(node, token):
+    try:
+        with node.client(token) as client:
+            client.start()
+            return True
+    except Refused as refused:
+        assert refused.response.status == 401
+        return False
+
+
+def test_rules(node):
+    with node.connect() as client:
+        client.subscribe("before")
+        reload(node, {"channels": [{"match": "after", "allow": ["subscribe"]}]})
+        until(lambda: not may_subscribe(client, "another"), "the new rules hold")
+        client.subscribe("after")
+        node.publish("after", 1)
+        client.find("test", channel="after")
+
+
+def test_limits(node):
+    with node.connect() as client:
+        client.subscribe("one")
+        reload(node, {"limits.channels": 2})
+        client.subscribe("two")
+        until(lambda: not may_subscribe(client, "three"), "the new limit holds")
+        reload(node, {"limits.channels": 3})
+        until(lambda: may_subscribe(client, "three"), "the next limit holds")
+
+
+def status(node, key):
+    return node.api("GET", "/api/v1/info", key=key).status
+
+
+def test_api_keys(node):
+    second = "the-second-api-key-for-tests-only"
+    reload(node, {"api.keys": [second]})
+    # Each worker has its own copy of the keys, and any of them may answer: ask often enough to meet all.
+    until(lambda: all(status(node, API_KEY) == 401 for _ in range(8)), "the old key is shut out")
+    assert status(node, second) == 200
+    reload(node, {"api.keys": [second, API_KEY]})
+    until(lambda: all(status(node, API_KEY) == 200 for _ in range(8)), "both open")
+
+
+def test_token_keys_rotate(node):
+    second = "the secret that comes after the first one"
+    old = jwt.mint("eve")
+    with node.client(old) as client:
+        client.start()
+        reload(node, {"token.keys": [{"secret": second}]})
+        until(lambda: all(accepted(node, jwt.mint(secret=second)) for _ in range(8)), "the second secret is taken")
+        assert accepted(node, old)
+        reload(node, {"token.secret": second})
+        # Also when it was verified and remembered before.
+        until(lambda: not any(accepted(node, old) for _ in range(8)), "the first secret is not taken any more")
+        client.nothing_before_pong()
+        client.error("refresh", "unauthorized", token=jwt.mint("eve"))
+        client.ask("refresh", "refreshed", token=jwt.mint("eve", secret=second))
+
+
+def test_keys_in_a_file_are_read_again(launch, tmp_path):
+    path = tmp_path / "secret"
+    path.write_text(jwt.SECRET + "\n")
+    node = launch({"token.secret": None, "token.secret_file": str(path)})
+    node.connect().close()
+    second = "the secret that comes after the first one"
+    path.write_text(second + "\n")
+    reload(node, {"token.secret": None, "token.secret_file": str(path)})
+    until(lambda: not any(accepted(node, jwt.mint()) for _ in range(8)), "the old secret is not taken any more")
+    assert accepted(node, jwt.mint(secret=second))
+
+
+@pytest.mark.parametrize("text, line", [
+    ('{\n  "no_such_option": 1\n}', 2),
+    ('{\n\n  "limits": {"channels": "many"}\n}', 3),
+    ('{\n  "port": 0,\n  "channels": [\n    {"match": "x", "allow": ["fly"]}\n  ]\n}', 4),
+    ('{\n  "port": 0,\n', 3),
+])
+def test_a_bad_file_changes_nothing(node, text, line):
+    with node.connect() as client:
+        node.config_path.write_text(text)
+        node.signal(signal.SIGHUP)
+        node.logged(rf"{re.escape(node.config_path.name)}:{line}\b")
+        client.subscribe("news")
+        node.publish("news", 1)
+        client.expect("test")
+        node.connect().close()
+    assert http.request(node.internal, "GET", "/readyz").status == 200
+
+
+def test_a_key_file_that_is_gone_changes_nothing(launch, tmp_path):
+    path = tmp_path / "secret"
+    path.write_text(jwt.SECRET)
+    config = {"token.secret": None, "token.secret_file": str(path)}
+    node = launch(config)
+    path.unlink()
+    node.signal(signal.SIGHUP)
+    node.logged(re.escape(str(path)))
+    node.connect().close()
+
+
+def test_what_needs_a_restart_is_said_and_stays(node):
+    public = node.public
+    reload(node, {"workers": 1 if DEFAULTS["workers"] != 1 else 2})
+    node.logged(r"workers.*restart")
+    assert node.public == public
+    node.connect().close()
+
+
+def test_many_reloads_under_load(node):
+    with node.connect() as client:
+        client.subscribe("log:x")
+        for n in range(10):
+            reload(node, {"limits.channels": 10 + n})
+            node.publish("log:x", n)
+        assert [client.find("test")["data"] for _ in range(10)] == list(range(10))

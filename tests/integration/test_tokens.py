@@ -1,0 +1,221 @@
+"""Whose signature is believed: every algorithm, several keys at once, attacks; and what happens when a token ends."""
+import json
+import time
+
+import pytest
+from support import jwt, ws
+from support.wait import SLOWDOWN
+from support.ws import Refused
+
+ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keys")
+    return {algorithm: jwt.KeyPair(folder, algorithm) for algorithm in ALGORITHMS}
+
+
+def accepted(node, token):
+    try:
+        with node.client(token) as client:
+            client.start()
+            return True
+    except Refused as refused:
+        assert refused.response.status == 401
+        return False
+
+
+@pytest.mark.parametrize("bits", [256, 384, 512])
+def test_hmac(launch, bits):
+    node = launch({"token.algorithms": [f"HS{bits}"]})
+    assert accepted(node, jwt.mint(bits=bits))
+    assert not accepted(node, jwt.mint(bits=bits, secret="another secret that is long enough to be one"))
+    other = 512 if bits == 256 else 256
+    assert not accepted(node, jwt.mint(bits=other)), "an algorithm that is not configured"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_public_key_from_a_file(launch, keys, algorithm):
+    pair = keys[algorithm]
+    node = launch({"token.secret": None, "token.algorithms": [algorithm], "token.keys": [{"file": str(pair.public_path)}]})
+    token = pair.mint()
+    assert accepted(node, token)
+    head, payload, signature = token.split(".")
+    forged = jwt.encode(json.dumps(jwt.claims("admin")).encode())
+    assert not accepted(node, f"{head}.{forged}.{signature}")
+    assert not accepted(node, f"{head}.{payload}.{jwt.encode(bytes(64))}")
+    # The public key as an HMAC secret: the oldest trick.
+    text = jwt.unsigned({"alg": "HS256", "typ": "JWT"}, jwt.claims())
+    assert not accepted(node, f"{text}.{jwt.sign_hmac(text, pair.public_path.read_text())}")
+
+
+def test_jwk_files(launch, keys, tmp_path):
+    def integer(openssl_text):
+        return jwt.encode(bytes.fromhex(openssl_text))
+
+    rsa = keys["RS256"]
+    modulus = jwt.openssl("rsa", "-pubin", "-in", rsa.public_path, "-noout", "-modulus").decode().strip().split("=")[1]
+    ed = jwt.openssl("pkey", "-pubin", "-in", keys["EdDSA"].public_path, "-outform", "DER")[-32:]
+    point = jwt.openssl("pkey", "-pubin", "-in", keys["ES256"].public_path, "-outform", "DER")[-64:]
+    jwks = {
+        "rsa": {"kty": "RSA", "alg": "RS256", "kid": "rsa", "n": integer(modulus), "e": "AQAB"},
+        "ed": {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "ed", "x": jwt.encode(ed)},
+        "ec": {"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "ec", "x": jwt.encode(point[:32]), "y": jwt.encode(point[32:])},
+    }
+    files = []
+    for name, jwk in jwks.items():
+        path = tmp_path / f"{name}.jwk"
+        path.write_text(json.dumps(jwk))
+        files.append({"file": str(path)})
+    node = launch({"token.algorithms": ["HS256", "RS256", "EdDSA", "ES256"], "token.keys": files})
+    assert accepted(node, rsa.mint(header={"kid": "rsa"}))
+    assert accepted(node, keys["EdDSA"].mint(header={"kid": "ed"}))
+    assert accepted(node, keys["ES256"].mint(header={"kid": "ec"}))
+    assert not accepted(node, rsa.mint(header={"kid": "ed"}))
+    assert not accepted(node, rsa.mint(header={"kid": "nobody"}))
+    assert accepted(node, jwt.mint())
+
+
+def test_several_secrets_at_once(launch):
+    second = "the secret that comes after the first one"
+    node = launch({"token.keys": [{"secret": second}]})
+    assert accepted(node, jwt.mint())
+    assert accepted(node, jwt.mint(secret=second))
+    assert not accepted(node, jwt.mint(secret="a secret that nobody has ever heard of"))
+
+
+def tricks():
+    header = {"alg": "HS256", "typ": "JWT"}
+
+    def signed(head_text, payload_text):
+        text = f"{jwt.encode(head_text.encode())}.{jwt.encode(payload_text.encode())}"
+        return f"{text}.{jwt.sign_hmac(text)}"
+
+    good, payload = json.dumps(header), json.dumps(jwt.claims())
+    head_none = jwt.unsigned({"alg": "none"}, jwt.claims())
+    return {
+        "none": f"{head_none}.",
+        "None with a signature": f"{jwt.unsigned({'alg': 'None'}, jwt.claims())}.{jwt.sign_hmac(head_none)}",
+        "stripped signature": jwt.mint().rpartition(".")[0] + ".",
+        "two parts": jwt.mint().rpartition(".")[0],
+        "four parts": jwt.mint() + ".x",
+        "padding": jwt.mint() + "=",
+        "crit": jwt.mint(header={"crit": ["exp"]}),
+        "no algorithm": signed('{"typ":"JWT"}', payload),
+        "two algorithms": signed('{"alg":"none","alg":"HS256"}', payload),
+        "header is no object": signed('["HS256"]', payload),
+        "claims twice": signed(good, payload[:-1] + ',"sub":"admin"}'),
+        "claims are no object": signed(good, "[]"),
+        "trailing garbage": signed(good, payload + "x"),
+        "no sub": jwt.mint(sub=None),
+        "empty sub": jwt.mint(sub=""),
+        "sub is a number": jwt.mint(sub=7),
+        "no exp": jwt.mint(exp=None),
+        "exp is text": jwt.mint(exp="4000000000"),
+        "oversized": jwt.mint(filler="x" * 20000),
+        "channels is text": jwt.mint(channels="everything"),
+    }
+
+
+@pytest.fixture(scope="module")
+def shared(launch_for_module):
+    return launch_for_module({"endpoints": [{"path": "/ws", "reject": "http"}], "limits.head_bytes": "64k"})
+
+
+@pytest.mark.parametrize("trick", list(tricks()))
+def test_tricks(shared, trick):
+    assert not accepted(shared, tricks()[trick])
+    assert not accepted(shared, tricks()[trick]), "nothing bad is remembered as good"
+
+
+def test_issuer_and_audience(launch):
+    node = launch({"token.issuers": ["https://id.example"], "token.audiences": ["carillon"]})
+    good = {"iss": "https://id.example", "aud": "carillon"}
+    assert accepted(node, jwt.mint(**good))
+    assert accepted(node, jwt.mint(**{**good, "aud": ["other", "carillon"]}))
+    assert not accepted(node, jwt.mint())
+    assert not accepted(node, jwt.mint(**{**good, "iss": "https://evil.example"}))
+    assert not accepted(node, jwt.mint(**{**good, "aud": "other"}))
+
+
+def test_leeway(launch):
+    node = launch({"token.leeway": "60s"})
+    assert accepted(node, jwt.mint(expires_s=-30))
+    assert accepted(node, jwt.mint(nbf=int(time.time()) + 30))
+    assert not accepted(node, jwt.mint(expires_s=-90))
+
+
+def test_a_token_without_end_where_that_is_allowed(launch):
+    node = launch({"token.require_exp": False})
+    with node.client(jwt.mint(exp=None)) as client:
+        assert client.expect("session_init")["data"]["expires_at"] is None
+
+
+# --- the end of a token ---
+
+SOON_S = 2 + int(2 * (SLOWDOWN - 1))
+
+
+def test_expiry_is_announced_then_closes(launch):
+    node = launch({"token.expiry_warning": "1s", "token.leeway": 0})
+    with node.connect(claims={"expires_s": SOON_S}) as client, node.connect(claims={"expires_s": 600}) as other:
+        warning = client.expect("warning")
+        assert warning["data"]["code"] == "token_expiring", warning
+        client.expect_close(1008, "token_expired")
+        other.nothing_before_pong()
+
+
+def test_a_cached_token_expires_too(launch):
+    node = launch({"token.leeway": 0})
+    end = int(time.time()) + SOON_S
+    token = jwt.mint(exp=end)
+    assert accepted(node, token) and accepted(node, token)
+    with node.client(token) as client:
+        client.start()
+        client.expect_close(1008, "token_expired")
+    with pytest.raises(Refused) as refused:
+        node.client(token)
+    assert "token_expired" in refused.value.response.body.decode()
+
+
+def test_refresh_keeps_the_session(launch):
+    node = launch({"token.expiry_warning": "1s", "token.leeway": 0})
+    with node.connect(claims={"expires_s": SOON_S}) as client:
+        client.subscribe("news")
+        client.find("warning")
+        end = int(time.time()) + 600
+        answer = client.ask("refresh", "refreshed", token=jwt.mint(exp=end))
+        assert answer["data"]["expires_at"].startswith(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(end)))
+        # Past the first token's end, told by another session that really ends.
+        with node.connect("clock", claims={"expires_s": SOON_S}) as clock:
+            clock.expect_close(1008, "token_expired")
+        node.publish("news", {"still": "here"})
+        assert client.find("test")["data"] == {"still": "here"}
+
+
+def test_refresh_with_another_subject(node):
+    with node.connect("one") as client:
+        client.error("refresh", "conflict", token=jwt.mint("two"))
+        client.nothing_before_pong()
+
+
+def test_refresh_with_a_bad_token(node):
+    with node.connect("one") as client:
+        for token in (jwt.mint("one", expires_s=-3600), jwt.mint("one", secret="another secret that is long enough to be one"), "x"):
+            error = client.error("refresh", "unauthorized", token=token)
+            assert token not in json.dumps(error)
+        client.nothing_before_pong()
+
+
+def test_refresh_takes_away_what_the_new_token_does_not_grant(launch):
+    node = launch({"channels": [{"match": "room:*", "require": "grant", "allow": ["subscribe"]}]})
+    with node.connect(claims={"channels": ["room:*"]}) as client:
+        client.subscribe("room:1")
+        client.ask("refresh", "refreshed", token=jwt.mint(channels=["room:2"]))
+        node.publish("room:1", 1)
+        client.send("ping", id="fence")
+        client.find("pong", id="fence")
+        assert "test" not in [m["type"] for m in client.skipped], client.skipped
+        client.error("subscribe", "unauthorized", channel="room:1")
+        client.subscribe("room:2")

@@ -1,0 +1,54 @@
+"""HAProxy in front of nodes, on a free port, with a generated configuration."""
+import shutil
+import subprocess
+
+from support.redis import free_port
+from support.wait import DEADLINE_S, until
+from support import http
+
+CONFIG = """
+global
+    maxconn 4000
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    timeout tunnel 1h
+frontend public
+    bind 127.0.0.1:{port}
+    option forwardfor
+    default_backend nodes
+backend nodes
+    balance roundrobin
+    option httpchk GET /readyz
+    default-server check inter 200ms fall 1 rise 1
+{servers}
+"""
+
+
+class HAProxy:
+    def __init__(self, folder, nodes):
+        binary = shutil.which("haproxy") or "/usr/sbin/haproxy"
+        servers = "\n".join(f"    server {n.name} {n.public[0]}:{n.public[1]} check port {n.internal[1]}" for n in nodes)
+        for _ in range(20):  # the port may be taken between choosing and binding
+            self.address = ("127.0.0.1", free_port())
+            path = folder / "haproxy.cfg"
+            path.write_text(CONFIG.format(port=self.address[1], servers=servers))
+            log = open(folder / "haproxy.log", "wb")
+            self.process = subprocess.Popen([binary, "-db", "-f", str(path)], stdout=log, stderr=log)
+            log.close()
+            until(lambda: self.process.poll() is not None or self.answers(), "HAProxy forwards")
+            if self.process.poll() is None:
+                return
+        raise AssertionError((folder / "haproxy.log").read_text())
+
+    def answers(self):
+        try:
+            return http.request(self.address, "GET", "/ws").status == 426
+        except OSError:
+            return False
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(DEADLINE_S)

@@ -1,0 +1,144 @@
+"""A Redis of our own for a test: on a free port, in a temporary folder, stopped, frozen and started again at will; and a
+client of a few lines to look into it."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+
+from support.wait import DEADLINE_S, until
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class RedisError(Exception):
+    pass
+
+
+class Connection:
+    """RESP2, one command at a time."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
+        self.file = self.socket.makefile("rb")
+
+    def __call__(self, *words):
+        out = [f"*{len(words)}\r\n".encode()]
+        for word in words:
+            raw = word if isinstance(word, bytes) else str(word).encode()
+            out.append(b"$%d\r\n%s\r\n" % (len(raw), raw))
+        self.socket.sendall(b"".join(out))
+        return self.reply()
+
+    def reply(self):
+        line = self.file.readline()
+        if not line.endswith(b"\r\n"):
+            raise ConnectionError("Redis has gone")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"+":
+            return rest.decode()
+        if kind == b"-":
+            raise RedisError(rest.decode())
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            if rest == b"-1":
+                return None
+            return self.file.read(int(rest) + 2)[:-2].decode()
+        return None if rest == b"-1" else [self.reply() for _ in range(int(rest))]
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+class Redis:
+    """Survives stop and start with its content (append-only file), as a Redis in production does."""
+
+    def __init__(self, folder, *options):
+        binary = os.environ.get("REDIS_SERVER_BIN") or shutil.which("redis-server") or shutil.which("valkey-server")
+        assert binary, "no redis-server"
+        self.binary = binary
+        self.folder = folder
+        self.options = options
+        self.process = None
+        self.port = None
+        self._connection = None
+        self._choose_port()
+
+    def _choose_port(self):
+        # Redis cannot be asked for any free port, so another process may take it in between: then the next one.
+        for _ in range(20):
+            self.port = free_port()
+            try:
+                self.start()
+                return
+            except ChildProcessError:
+                continue
+        raise AssertionError(f"Redis does not start: {(self.folder / 'redis.log').read_text()[-2000:]}")
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
+             "--appendfsync", "always", "--dir", str(self.folder), "--logfile", str(self.folder / "redis.log"), *self.options],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(self._answers, "Redis answers")
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise ChildProcessError("Redis ended")
+        try:
+            connection = Connection(self.port)
+        except ConnectionRefusedError:
+            return False
+        try:
+            connection("PING")
+        except RedisError as error:
+            if str(error).startswith("NOAUTH"):
+                return True
+            return False  # still loading
+        except (ConnectionError, OSError):
+            return False
+        finally:
+            connection.close()
+        return True
+
+    def __call__(self, *words):
+        """A command on a connection of our own."""
+        if self._connection is None:
+            self._connection = Connection(self.port)
+        return self._connection(*words)
+
+    def _end(self):
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self.process.wait(DEADLINE_S)
+
+    def stop(self):
+        self.process.terminate()
+        self._end()
+
+    def kill(self):
+        self.process.kill()
+        self._end()
+
+    def freeze(self):
+        """Connections stay open, nothing is answered."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.kill()
