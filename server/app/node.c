@@ -1,8 +1,8 @@
 /* node.c - see node.h. Here: what a node is made of, in which order it starts and ends. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -73,9 +73,10 @@ static enum err create_broker(struct node *node, struct error *error)
 
 /* --- workers ----------------------------------------------------------------------------------------------------- */
 
-static void join(void *owner, unsigned worker, struct str channel, uint64_t join_id)
+static void join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
+                 uint64_t join_id)
 {
-    exchange_join(owner, worker, channel, join_id);
+    exchange_join(owner, worker, channel, history, join_id);
 }
 
 static void leave(void *owner, unsigned worker, struct str channel)

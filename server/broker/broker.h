@@ -32,7 +32,8 @@ struct broker_info {
 struct broker_sink {
     /* The publication comes back with its answer. The sink takes it. */
     void (*published)(void *owner, struct publication *publication);
-    /* The answer to subscribe. epoch empty: nothing is known of a history; offset: of the last event so far. */
+    /* The answer to subscribe. offset: of the last event so far. epoch empty: the channel has no history, or none could
+     * be begun (Redis is full or read-only). */
     void (*subscribed)(void *owner, struct str channel, enum err err, struct str text, struct str epoch,
                        uint64_t offset);
     /* An event on a subscribed channel, in the order of its channel. Everything is borrowed for the call. */
@@ -49,8 +50,9 @@ struct broker_ops {
     /* Takes the publication and gives it back by sink->published, also when it fails, not from within this call. */
     void (*publish)(struct broker *broker, struct publication *publication);
     /* Asks for a channel's events, answered by sink->subscribed (with Redis down: once it is back). One subscription a
-     * channel: never called twice without unsubscribe between. */
-    void (*subscribe)(struct broker *broker, struct str channel);
+     * channel: never called twice without unsubscribe between. history, borrowed for the call, is that of the channel's
+     * rule: with one, the channel has an epoch from here on, also before its first event. */
+    void (*subscribe)(struct broker *broker, struct str channel, const struct history_policy *history);
     void (*unsubscribe)(struct broker *broker, struct str channel);
     /* Sends bytes to one node (its id) or to all others (to empty). At most once, best effort: for the administration.
      */

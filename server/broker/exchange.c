@@ -21,6 +21,7 @@ struct interest {
 struct wish {
     struct mail mail;
     unsigned worker;
+    struct history_policy history; /* of a join, as is join_id */
     uint64_t join_id;
     struct str name;
     char bytes[];
@@ -105,7 +106,7 @@ static void take_join(struct mail *mail, void *owner)
     interest->wanting |= UINT64_C(1) << wish->worker;
     interest->join_ids[wish->worker] = wish->join_id;
     if (is_new)
-        exchange->broker->ops->subscribe(exchange->broker, interest->name);
+        exchange->broker->ops->subscribe(exchange->broker, interest->name, &wish->history);
     else if (interest->subscribed)
         answer_join(exchange, interest, wish->worker, ERR_NONE, STR(""));
     free(wish);
@@ -132,26 +133,28 @@ static void take_publication(struct mail *mail, void *owner)
     exchange->broker->ops->publish(exchange->broker, CONTAINER_OF(mail, struct publication, mail));
 }
 
-static void post_wish(struct exchange *exchange, unsigned worker, struct str channel, uint64_t join_id,
-                      void (*take)(struct mail *, void *))
+static struct wish *create_wish(unsigned worker, struct str channel, void (*take)(struct mail *, void *))
 {
-    struct wish *wish = xmalloc(sizeof *wish + channel.len);
+    struct wish *wish = xcalloc(1, sizeof *wish + channel.len);
     char *at = wish->bytes;
     wish->mail.deliver = take;
     wish->worker = worker;
-    wish->join_id = join_id;
     wish->name = keep(&at, channel);
-    mailbox_post(&exchange->mailbox, &wish->mail);
+    return wish;
 }
 
-void exchange_join(struct exchange *exchange, unsigned worker, struct str channel, uint64_t join_id)
+void exchange_join(struct exchange *exchange, unsigned worker, struct str channel, const struct history_policy *history,
+                   uint64_t join_id)
 {
-    post_wish(exchange, worker, channel, join_id, take_join);
+    struct wish *wish = create_wish(worker, channel, take_join);
+    wish->history = *history;
+    wish->join_id = join_id;
+    mailbox_post(&exchange->mailbox, &wish->mail);
 }
 
 void exchange_leave(struct exchange *exchange, unsigned worker, struct str channel)
 {
-    post_wish(exchange, worker, channel, 0, take_leave);
+    mailbox_post(&exchange->mailbox, &create_wish(worker, channel, take_leave)->mail);
 }
 
 void exchange_publish(struct exchange *exchange, struct publication *publication)

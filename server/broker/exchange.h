@@ -32,7 +32,8 @@ unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox)
 void exchange_fini(struct exchange *exchange);
 
 /* From a worker's thread. publish takes the publication; it comes back to publication->reply_to. */
-void exchange_join(struct exchange *exchange, unsigned worker, struct str channel, uint64_t join_id);
+void exchange_join(struct exchange *exchange, unsigned worker, struct str channel, const struct history_policy *history,
+                   uint64_t join_id);
 void exchange_leave(struct exchange *exchange, unsigned worker, struct str channel);
 void exchange_publish(struct exchange *exchange, struct publication *publication);
 

@@ -82,6 +82,22 @@ static bool is_over(const struct place *place, uint64_t now_us)
     return place->forget_us && place->forget_us <= now_us;
 }
 
+static bool has_position(const struct place *place, uint64_t now_us)
+{
+    return place->epoch[0] && (place->subscribed || !is_over(place, now_us));
+}
+
+static void begin_epoch(struct place *place)
+{
+    epoch_new(place->epoch);
+    place->offset = 0;
+}
+
+static void keep_for(struct place *place, const struct history_policy *history, uint64_t now_us)
+{
+    place->forget_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 + longer_us : 0;
+}
+
 /* The list is in order of use, not of expiry: a position behind a longer-lived one may stay until it is used again
  * (then order looks at its own time) or until positions_max pushes it out. */
 static void forget_idle(struct memory_broker *broker, uint64_t now_us)
@@ -100,12 +116,9 @@ static void forget_idle(struct memory_broker *broker, uint64_t now_us)
 static void order(struct memory_broker *broker, struct publication *publication, uint64_t now_us)
 {
     struct place *place = find_or_create(broker, publication->channel);
-    if (!place->epoch[0] || (!place->subscribed && is_over(place, now_us))) {
-        epoch_new(place->epoch);
-        place->offset = 0;
-    }
-    uint64_t ttl_ms = publication->history.ttl_ms;
-    place->forget_us = ttl_ms ? now_us + ttl_ms * 1000 + longer_us : 0;
+    if (!has_position(place, now_us))
+        begin_epoch(place);
+    keep_for(place, &publication->history, now_us);
     publication->offset = ++place->offset;
     memcpy(publication->epoch, place->epoch, sizeof place->epoch);
     if (!place->subscribed)
@@ -182,14 +195,24 @@ static void deliver_answer(struct mail *mail, void *owner)
     free(answer);
 }
 
-static void subscribe(struct broker *base, struct str channel)
+/* What is known when somebody subscribes. */
+static void find_position(struct place *place, const struct history_policy *history, uint64_t now_us)
+{
+    if (has_position(place, now_us))
+        return;
+    place->epoch[0] = '\0';
+    place->offset = 0;
+    if (history->size) {
+        begin_epoch(place);
+        keep_for(place, history, now_us);
+    }
+}
+
+static void subscribe(struct broker *base, struct str channel, const struct history_policy *history)
 {
     struct memory_broker *broker = broker_of(base);
     struct place *place = find_or_create(broker, channel);
-    if (!place->subscribed && is_over(place, broker->config.now_us())) {
-        place->epoch[0] = '\0';
-        place->offset = 0;
-    }
+    find_position(place, history, broker->config.now_us());
     make_busy(broker, place);
     metrics_gauge_add(base->metrics, METRIC_BROKER_SUBSCRIPTIONS, 1);
     place->subscribed = true;

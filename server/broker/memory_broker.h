@@ -3,9 +3,9 @@
  * What can be relied on, beyond broker.h:
  * - All calls of the sink come from the turn's mail, in the order in which the operations were called; none from within
  *   an operation. A publication's event is handed on before its answer.
- * - Positions: a channel with history counts in an epoch of its own. It is forgotten, and begins a new epoch with the
- * next event, when nobody is subscribed and nothing was published for a day longer than its ttl, or when it is the one
- *   unused for longest among more than positions_max.
+ * - Positions: a channel with history counts in an epoch of its own, begun by its first subscriber or event. It is
+ *   forgotten, and the next one begins a new epoch, when nobody is subscribed and nothing was published for a day
+ * longer than its ttl, or when it is the one unused for longest among more than positions_max.
  * - An event_id is remembered for its window, unless more than ids_max younger ones came since.
  * - Restarting begins new epochs: nothing is kept on disk. */
 #ifndef CARILLON_BROKER_MEMORY_BROKER_H

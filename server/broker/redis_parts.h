@@ -5,6 +5,7 @@
 #define CARILLON_BROKER_REDIS_PARTS_H
 
 #include <hiredis/hiredis.h>
+#include <stdio.h>
 
 #include "common/base/list.h"
 #include "common/base/map.h"
@@ -26,13 +27,14 @@ enum redis_phase {
 
 /* A channel that is wanted, or whose UNSUBSCRIBE is under way. Owned by redis_broker.subscriptions, under its key. */
 struct subscription {
-    struct list_link change;   /* in redis_broker.changed */
-    bool wanted;               /* by the node */
-    bool sent;                 /* the last command sent was SUBSCRIBE */
-    bool answered;             /* sink->subscribed has been called: events may follow */
-    unsigned unconfirmed;      /* commands whose confirmation is due; it comes in their order */
-    unsigned positions;        /* calls of SCRIPT_POSITION whose answer is due: until then it stays */
-    char epoch[EPOCH_MAX + 1]; /* of the last event that was handed on, or of the answer */
+    struct list_link change;       /* in redis_broker.changed */
+    bool wanted;                   /* by the node */
+    bool sent;                     /* the last command sent was SUBSCRIBE */
+    bool answered;                 /* sink->subscribed has been called: events may follow */
+    unsigned unconfirmed;          /* commands whose confirmation is due; it comes in their order */
+    unsigned positions;            /* calls of SCRIPT_POSITION whose answer is due: until then it stays */
+    struct history_policy history; /* of its rule, when it was asked for */
+    char epoch[EPOCH_MAX + 1];     /* of the last event that was handed on, or of the answer */
     uint64_t offset;
     struct str channel;
     struct str key; /* of its live channel */
@@ -104,7 +106,7 @@ static inline bool redis_broker_is_up(const struct redis_broker *broker)
 void redis_publish(struct broker *broker, struct publication *publication);
 
 /* redis_subscribe.c */
-void redis_subscribe(struct broker *broker, struct str channel);
+void redis_subscribe(struct broker *broker, struct str channel, const struct history_policy *history);
 void redis_unsubscribe(struct broker *broker, struct str channel);
 /* At the end of a turn: sends what has changed. */
 void redis_subscriptions_flush(struct redis_broker *broker);
@@ -143,6 +145,17 @@ static inline struct str redis_text(const struct redisReply *reply)
 {
     bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
     return text ? str_from(reply->str, (size_t)reply->len) : STR("");
+}
+
+static inline struct str redis_number(uint64_t value, char out[24])
+{
+    return str_from(out, (size_t)snprintf(out, 24, "%llu", (unsigned long long)value));
+}
+
+/* How long a position is kept without an event: it outlives the events of a channel that has fallen silent by a day. */
+static inline uint64_t redis_meta_ttl_ms(const struct history_policy *history)
+{
+    return history->ttl_ms + UINT64_C(24) * 60 * 60 * 1000;
 }
 
 static inline bool redis_is_error(const struct redisReply *reply)

@@ -7,9 +7,6 @@
 /* What a publication takes besides its texts, about. */
 enum { PUBLICATION_COST = 512 };
 
-/* How long the position outlives the events of a channel that has fallen silent. */
-enum { META_LONGER_MS = 24 * 60 * 60 * 1000 };
-
 enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000, RETRY_MIN_MS = 100 };
 
 static void send_publication(struct redis_broker *broker, struct publication *publication, bool with_text);
@@ -135,11 +132,6 @@ static void on_plain(void *owner, void *argument, const redisReply *reply)
 
 /* ---- sending ---- */
 
-static struct str number(uint64_t value, char out[24])
-{
-    return str_from(out, (size_t)snprintf(out, 24, "%llu", (unsigned long long)value));
-}
-
 static void send_ordered(struct redis_broker *broker, struct publication *publication, bool with_text)
 {
     const struct redis_keys *keys = &broker->keys;
@@ -150,13 +142,13 @@ static void send_ordered(struct redis_broker *broker, struct publication *public
     struct str arguments[12] = {keys->meta, keys->log, keys->live, keys->id};
     struct str *rest = arguments + key_count;
     rest[0] = str_from(epoch, EPOCH_NEW_LEN);
-    rest[1] = number(history->size, size);
-    rest[2] = number(history->ttl_ms, ttl);
-    rest[3] = number(history->ttl_ms + META_LONGER_MS, meta_ttl);
+    rest[1] = redis_number(history->size, size);
+    rest[2] = redis_number(history->ttl_ms, ttl);
+    rest[3] = redis_number(redis_meta_ttl_ms(history), meta_ttl);
     rest[4] = str_from(publication->id, UUID_LEN);
     rest[5] = buf_str(&broker->head);
     rest[6] = buf_str(&broker->tail);
-    rest[7] = number(broker->config.idempotency_window_ms, window);
+    rest[7] = redis_number(broker->config.idempotency_window_ms, window);
     redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_PUBLISH, with_text, key_count, key_count + 8,
                        arguments, on_scripted, publication);
 }
@@ -165,7 +157,7 @@ static void send_once(struct redis_broker *broker, struct publication *publicati
 {
     char window[24];
     struct str arguments[] = {broker->keys.live, broker->keys.id, str_from(publication->id, UUID_LEN),
-                              buf_str(&broker->head), number(broker->config.idempotency_window_ms, window)};
+                              buf_str(&broker->head), redis_number(broker->config.idempotency_window_ms, window)};
     redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_ONCE, with_text, 2, 5, arguments, on_scripted,
                        publication);
 }

@@ -30,7 +30,7 @@ static const char publish_text[] =
     "if ARGV[3] ~= '0' then\n"
     "  redis.call('PEXPIRE', KEYS[2], ARGV[3])\n"
     "  redis.call('PEXPIRE', KEYS[1], ARGV[4])\n"
-    "elseif redis.call('PTTL', KEYS[1]) >= 0 then\n" /* the rule had a ttl before */
+    "elseif redis.call('PTTL', KEYS[1]) >= 0 then\n" /* the rule had a ttl before, or this is the first event */
     "  redis.call('PERSIST', KEYS[2])\n"
     "  redis.call('PERSIST', KEYS[1])\n"
     "end\n"
@@ -50,12 +50,24 @@ static const char once_text[] = "local known = redis.call('GET', KEYS[2])\n"
                                 "redis.call('PUBLISH', KEYS[1], ARGV[2])\n"
                                 "return {ARGV[1], '', '0', 0}\n";
 
-/* KEYS: meta. ARGV: the node's own pub/sub channel, the live channel. The answer that counts goes over pub/sub: on the
- * connection where the channel's events come in it stands exactly between those it covers and those after it. */
-static const char position_text[] = "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')\n"
-                                    "redis.call('PUBLISH', ARGV[1], 'position ' .. (at[2] or '0') .. ' ' ..\n"
-                                    "  (at[1] or '') .. ' ' .. ARGV[2])\n"
-                                    "return 1\n";
+/* KEYS: meta, log. ARGV: the node's own pub/sub channel, the live channel, epoch if a new one is needed (empty: the
+ * channel has no history), ttl of a new meta in ms. The answer that counts goes over pub/sub: on the connection where
+ * the channel's events come in it stands exactly between those it covers and those after it.
+ *
+ * A meta that no event has touched yet always ages, so that subscribing to ever new names does not fill Redis. Where
+ * Redis takes no writes the channel can be had all the same, without a position. */
+static const char position_text[] =
+    "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')\n"
+    "if not at[1] and ARGV[3] ~= '' then\n"
+    "  local made = redis.pcall('HSET', KEYS[1], 'epoch', ARGV[3], 'offset', 0)\n"
+    "  if type(made) == 'number' then\n"
+    "    redis.call('PEXPIRE', KEYS[1], ARGV[4])\n"
+    "    redis.call('DEL', KEYS[2])\n"
+    "    at = {ARGV[3], '0'}\n"
+    "  end\n"
+    "end\n"
+    "redis.call('PUBLISH', ARGV[1], 'position ' .. (at[2] or '0') .. ' ' .. (at[1] or '') .. ' ' .. ARGV[2])\n"
+    "return 1\n";
 
 /* KEYS: nodes. ARGV: the node's id, ms after which a silent node is gone. Redis's clock is the only one used. */
 static const char register_text[] =

@@ -7,6 +7,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "server/broker/epoch.h"
 #include "server/broker/redis_parts.h"
 
 enum { CHANNELS_PER_COMMAND = 500 };
@@ -56,7 +57,7 @@ static bool is_confirmed(const struct subscription *subscription)
 
 /* ---- what the node asks ---- */
 
-void redis_subscribe(struct broker *base, struct str channel)
+void redis_subscribe(struct broker *base, struct str channel, const struct history_policy *history)
 {
     struct redis_broker *broker = redis_broker_of(base);
     struct subscription *subscription = find(broker, channel);
@@ -64,6 +65,7 @@ void redis_subscribe(struct broker *base, struct str channel)
         subscription = create(broker, channel);
     subscription->wanted = true;
     subscription->answered = false;
+    subscription->history = *history;
     note_change(broker, subscription);
 }
 
@@ -180,10 +182,15 @@ static void ask_position(struct redis_broker *broker, struct subscription *subsc
 {
     if (broker->commands.state != REDIS_READY)
         return; /* redis_subscriptions_ask does when it is */
+    char epoch[EPOCH_NEW_LEN + 1] = "", meta_ttl[24];
+    if (subscription->history.size)
+        epoch_new(epoch);
     redis_keys_set(&broker->keys, broker->config.prefix, subscription->channel, STR(""));
-    struct str arguments[] = {broker->keys.meta, buf_str(&broker->node_channel), subscription->key};
+    struct str arguments[] = {
+        broker->keys.meta, broker->keys.log,     buf_str(&broker->node_channel),
+        subscription->key, str_from_cstr(epoch), redis_number(redis_meta_ttl_ms(&subscription->history), meta_ttl)};
     subscription->positions++;
-    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_POSITION, with_text, 1, 3, arguments,
+    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_POSITION, with_text, 2, 6, arguments,
                        on_position_asked, subscription);
 }
 

@@ -35,6 +35,8 @@ struct channel *hub_next_channel(struct hub *hub, size_t *cursor)
 
 static struct channel *create(struct hub *hub, struct str name)
 {
+    static const struct history_policy no_history;
+    const struct rule *rule = rules_find_any(hub->rules, name);
     struct channel *channel = xmalloc(sizeof *channel + name.len);
     memset(channel, 0, sizeof *channel);
     channel->hub = hub;
@@ -44,7 +46,7 @@ static struct channel *create(struct hub *hub, struct str name)
     channel->name = str_from(channel->bytes, name.len);
     map_put(&hub->channels, channel->name, channel);
     metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
-    hub->ops->join(hub->owner, channel->name, channel->join_id);
+    hub->ops->join(hub->owner, channel->name, rule ? &rule->history : &no_history, channel->join_id);
     return channel;
 }
 

@@ -42,9 +42,10 @@ enum write_result {
 
 /* What leaves the hub. None of these may call back into the hub. */
 struct hub_ops {
-    /* The node should have this channel's messages (not), for this worker. join is answered by hub_joined with the
-     * same join_id, which tells it from an earlier join that was left before it was answered. */
-    void (*join)(void *owner, struct str channel, uint64_t join_id);
+    /* The node should have this channel's messages (not), for this worker. history is that of the channel's rule,
+     * borrowed for the call. join is answered by hub_joined with the same join_id, which tells it from an earlier join
+     * that was left before it was answered. */
+    void (*join)(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id);
     void (*leave)(void *owner, struct str channel);
     /* Takes the publication; it comes back through publication->done in this hub's thread. */
     void (*publish)(void *owner, struct publication *publication);

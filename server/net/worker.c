@@ -11,10 +11,10 @@ enum { TICK_MS = 50 }; /* how precise deadlines are when nothing else happens */
 
 /* --- what the hub asks of the world ------------------------------------------------------------------------------ */
 
-static void on_join(void *owner, struct str channel, uint64_t join_id)
+static void on_join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
 {
     struct worker *worker = owner;
-    worker->node->join(worker->node_owner, worker->index, channel, join_id);
+    worker->node->join(worker->node_owner, worker->index, channel, history, join_id);
 }
 
 static void on_leave(void *owner, struct str channel)

@@ -131,20 +131,26 @@ void node_fini(struct node *node, struct rig *rig)
     free(node->metrics);
 }
 
+static struct history_policy policy(uint64_t history)
+{
+    return (struct history_policy){.size = history, .ttl_ms = history ? 60000 : 0};
+}
+
 void node_publish(struct node *node, const char *channel, const char *data, const char *event_id, uint64_t history)
 {
     struct publication *publication =
         publication_create(str_from_cstr(channel), STR("tick"), str_from_cstr(data), str_from_cstr(event_id));
-    publication->history = (struct history_policy){.size = history, .ttl_ms = history ? 60000 : 0};
+    publication->history = policy(history);
     node->calling = true;
     node->broker->ops->publish(node->broker, publication);
     node->calling = false;
 }
 
-void node_subscribe(struct node *node, const char *channel)
+void node_subscribe(struct node *node, const char *channel, uint64_t history)
 {
+    struct history_policy of_rule = policy(history);
     node->calling = true;
-    node->broker->ops->subscribe(node->broker, str_from_cstr(channel));
+    node->broker->ops->subscribe(node->broker, str_from_cstr(channel), &of_rule);
     node->calling = false;
 }
 

@@ -78,7 +78,7 @@ void node_close(struct node *node, struct rig *rig);
 void node_fini(struct node *node, struct rig *rig);
 
 void node_publish(struct node *node, const char *channel, const char *data, const char *event_id, uint64_t history);
-void node_subscribe(struct node *node, const char *channel);
+void node_subscribe(struct node *node, const char *channel, uint64_t history);
 void node_unsubscribe(struct node *node, const char *channel);
 /* The answer of that index (from 0), waited for. */
 const struct seen_answer *node_answer(struct node *node, struct rig *rig, size_t index);

@@ -68,7 +68,7 @@ static void orders_events_of_a_channel_with_history(void **state)
 {
     struct fixture *f = *state;
     node_publish(&f->node, "c", "0", "", 10);
-    node_subscribe(&f->node, "c");
+    node_subscribe(&f->node, "c", 10);
     node_publish(&f->node, "c", "1", "", 10);
     node_publish(&f->node, "c", "2", "", 10);
     node_publish(&f->node, "other", "3", "", 10);
@@ -93,7 +93,7 @@ static void orders_events_of_a_channel_with_history(void **state)
 static void gives_no_offsets_without_history(void **state)
 {
     struct fixture *f = *state;
-    node_subscribe(&f->node, "c");
+    node_subscribe(&f->node, "c", 0);
     node_publish(&f->node, "c", "1", "", 0);
     const struct seen_answer *answer = node_answer(&f->node, &f->rig, 0);
     assert_int_equal(answer->err, ERR_NONE);
@@ -104,13 +104,46 @@ static void gives_no_offsets_without_history(void **state)
     assert_int_equal(f->node.events[0].offset, 0);
 }
 
+static void gives_an_epoch_to_the_first_subscriber(void **state)
+{
+    struct fixture *f = *state;
+    node_subscribe(&f->node, "c", 10);
+    node_subscribe(&f->node, "other", 10);
+    node_publish(&f->node, "c", "1", "", 10);
+    const struct seen_answer *answer = node_answer(&f->node, &f->rig, 0);
+    const struct seen_subscribed *first = &f->node.subscribed[0];
+    assert_true(first->epoch[0] != '\0');
+    assert_int_equal(first->offset, 0);
+    assert_string_not_equal(f->node.subscribed[1].epoch, first->epoch);
+    assert_int_equal(answer->offset, 1);
+    assert_string_equal(answer->epoch, first->epoch);
+    assert_int_equal(f->node.events[0].offset, 1);
+    assert_string_equal(f->node.events[0].epoch, first->epoch);
+}
+
+/* A client that comes back within the time finds the epoch it was told, also when there was no event yet. */
+static void keeps_an_epoch_without_events_as_long_as_any(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 3; i++) {
+        node_subscribe(&f->node, "c", 10);
+        RIG_WAIT(&f->rig, f->node.subscribed_count == (size_t)i + 1);
+        node_unsubscribe(&f->node, "c");
+        fake_now_us += UINT64_C(1000) * (60000 + 24 * 3600 * 1000) - 1 + (unsigned)i;
+    }
+    assert_string_equal(f->node.subscribed[1].epoch, f->node.subscribed[0].epoch);
+    assert_string_not_equal(f->node.subscribed[2].epoch, f->node.subscribed[0].epoch);
+    assert_true(f->node.subscribed[2].epoch[0] != '\0');
+    assert_int_equal(f->node.subscribed[2].offset, 0);
+}
+
 static void hands_on_only_what_is_subscribed(void **state)
 {
     struct fixture *f = *state;
     node_publish(&f->node, "c", "1", "", 0);
-    node_subscribe(&f->node, "c"); /* after it in order: must not get it */
+    node_subscribe(&f->node, "c", 0); /* after it in order: must not get it */
     node_unsubscribe(&f->node, "c");
-    node_subscribe(&f->node, "c");
+    node_subscribe(&f->node, "c", 0);
     node_answer(&f->node, &f->rig, 0);
     assert_int_equal(f->node.subscribed_count, 1); /* the first was taken back before its answer */
     assert_int_equal(f->node.event_count, 0);
@@ -123,7 +156,7 @@ static void hands_on_only_what_is_subscribed(void **state)
 static void publishes_an_event_id_once(void **state)
 {
     struct fixture *f = *state;
-    node_subscribe(&f->node, "c");
+    node_subscribe(&f->node, "c", 10);
     node_publish(&f->node, "c", "1", "a", 10);
     node_publish(&f->node, "c", "1", "a", 10);
     node_publish(&f->node, "d", "1", "a", 10); /* another channel, another event */
@@ -158,7 +191,7 @@ static void forgets_positions_by_number_and_age(void **state)
     struct fixture *f = *state;
     static const char *const channels[] = {"kept", "a", "b", "c", "d", "kept", "d", "a"};
     node_publish(&f->node, "kept", "1", "", 10);
-    node_subscribe(&f->node, "kept");
+    node_subscribe(&f->node, "kept", 10);
     node_answer(&f->node, &f->rig, 0);
     for (size_t i = 1; i < 8; i++)
         node_publish(&f->node, channels[i], "1", "", 10);
@@ -193,7 +226,7 @@ static void sends_control_to_itself_alone(void **state)
 static void answers_what_waits_when_closed(void **state)
 {
     struct fixture *f = *state;
-    node_subscribe(&f->node, "c");
+    node_subscribe(&f->node, "c", 10);
     node_publish(&f->node, "c", "1", "", 10);
     node_close(&f->node, &f->rig);
     assert_int_equal(f->node.answer_count, 1);
@@ -209,6 +242,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(is_up_from_the_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(orders_events_of_a_channel_with_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_no_offsets_without_history, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(gives_an_epoch_to_the_first_subscriber, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keeps_an_epoch_without_events_as_long_as_any, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hands_on_only_what_is_subscribed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(publishes_an_event_id_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forgets_the_oldest_event_ids_over_the_bound, set_up, tear_down),

@@ -63,7 +63,7 @@ static int tear_down(void **state)
 static void join(struct fixture *f, struct node *node, const char *channel)
 {
     size_t before = node->subscribed_count;
-    node_subscribe(node, channel);
+    node_subscribe(node, channel, 10);
     RIG_WAIT(&f->rig, node->subscribed_count > before);
     assert_string_equal(node->subscribed[before].channel, channel);
     assert_int_equal(node->subscribed[before].err, ERR_NONE);
@@ -105,6 +105,59 @@ static void numbers_pipelined_publications_densely(void **state)
     assert_in_range(atoll(out), 1, 60000);
     REDIS_RUN(&f->server, out, "PTTL", "test:{c}:meta");
     assert_true(atoll(out) > 60000);
+}
+
+/* Who subscribes before the first event can name the place to go on from later. */
+static void gives_both_nodes_one_epoch_before_the_first_event(void **state)
+{
+    struct fixture *f = *state;
+    char out[64];
+    node_subscribe(&f->a, "c", 10);
+    node_subscribe(&f->b, "c", 10);
+    RIG_WAIT(&f->rig, f->a.subscribed_count == 1 && f->b.subscribed_count == 1);
+    const struct seen_subscribed *first = &f->a.subscribed[0], *second = &f->b.subscribed[0];
+    assert_true(first->epoch[0] != '\0');
+    assert_string_equal(first->epoch, second->epoch);
+    assert_int_equal(first->offset, 0);
+    assert_int_equal(second->offset, 0);
+    REDIS_RUN(&f->server, out, "PTTL", "test:{c}:meta");
+    assert_in_range(atoll(out), 24 * 3600 * 1000, 24 * 3600 * 1000 + 60000);
+    node_publish(&f->b, "c", "1", "", 10);
+    RIG_WAIT(&f->rig, f->a.event_count == 1 && f->b.event_count == 1);
+    assert_int_equal(f->a.events[0].offset, 1);
+    assert_string_equal(f->a.events[0].epoch, first->epoch);
+    assert_string_equal(node_answer(&f->b, &f->rig, 0)->epoch, first->epoch);
+}
+
+static void gives_no_position_without_history(void **state)
+{
+    struct fixture *f = *state;
+    char out[64];
+    node_subscribe(&f->a, "c", 0);
+    RIG_WAIT(&f->rig, f->a.subscribed_count == 1);
+    assert_string_equal(f->a.subscribed[0].epoch, "");
+    assert_int_equal(f->a.subscribed[0].offset, 0);
+    REDIS_RUN(&f->server, out, "EXISTS", "test:{c}:meta");
+    assert_string_equal(out, "0");
+}
+
+/* A rule without a ttl: until the first event the meta ages, so that names nobody publishes on are forgotten. */
+static void keeps_an_unused_epoch_for_a_day(void **state)
+{
+    struct fixture *f = *state;
+    struct history_policy ageless = {.size = 10};
+    char out[64];
+    f->a.broker->ops->subscribe(f->a.broker, STR("c"), &ageless);
+    RIG_WAIT(&f->rig, f->a.subscribed_count == 1);
+    REDIS_RUN(&f->server, out, "PTTL", "test:{c}:meta");
+    assert_in_range(atoll(out), 23 * 3600 * 1000, 24 * 3600 * 1000);
+    struct publication *publication = publication_create(STR("c"), STR("tick"), STR("1"), STR(""));
+    publication->history = ageless;
+    f->a.broker->ops->publish(f->a.broker, publication);
+    assert_int_equal(node_answer(&f->a, &f->rig, 0)->offset, 1);
+    assert_string_equal(f->a.answers[0].epoch, f->a.subscribed[0].epoch);
+    REDIS_RUN(&f->server, out, "PTTL", "test:{c}:meta");
+    assert_string_equal(out, "-1");
 }
 
 static void orders_what_two_nodes_publish(void **state)
@@ -181,7 +234,7 @@ static void positions_and_events_fit(void **state)
         size_t events = f->b.event_count, answered = f->b.subscribed_count;
         for (int i = 0; i < 20; i++)
             node_publish(&f->a, "c", "1", "", 10);
-        node_subscribe(&f->b, "c");
+        node_subscribe(&f->b, "c", 10);
         for (unsigned i = 0; i < round % 7; i++)
             uv_run(&f->rig.loop, UV_RUN_NOWAIT);
         for (int i = 0; i < 20; i++)
@@ -209,7 +262,7 @@ static void leaves_and_joins_again_in_flight(void **state)
         node_unsubscribe(&f->a, "c");
         if (i % 3 == 0)
             uv_run(&f->rig.loop, UV_RUN_NOWAIT);
-        node_subscribe(&f->a, "c");
+        node_subscribe(&f->a, "c", 10);
         if (i % 2 == 0)
             uv_run(&f->rig.loop, UV_RUN_NOWAIT);
     }
@@ -252,7 +305,7 @@ static void takes_what_backends_publish(void **state)
     assert_string_equal(f->a.events[2].channel, "a{b}%");
 }
 
-/* A log whose meta has gone (evicted, deleted) must not be mistaken for the new epoch's. */
+/* A log whose meta has gone (evicted, deleted) must not be mistaken for the new epoch's, whoever begins it. */
 static void begins_an_epoch_when_meta_is_gone(void **state)
 {
     struct fixture *f = *state;
@@ -267,6 +320,12 @@ static void begins_an_epoch_when_meta_is_gone(void **state)
     assert_string_not_equal(f->a.answers[2].epoch, f->a.answers[1].epoch);
     REDIS_RUN(&f->server, out, "XLEN", "test:{c}:log");
     assert_string_equal(out, "1");
+    REDIS_RUN(&f->server, out, "DEL", "test:{c}:meta");
+    join(f, &f->a, "c");
+    assert_int_equal(f->a.subscribed[0].offset, 0);
+    assert_string_not_equal(f->a.subscribed[0].epoch, f->a.answers[2].epoch);
+    REDIS_RUN(&f->server, out, "XLEN", "test:{c}:log");
+    assert_string_equal(out, "0");
 }
 
 static void says_when_a_channel_cannot_be_had(void **state)
@@ -274,7 +333,7 @@ static void says_when_a_channel_cannot_be_had(void **state)
     struct fixture *f = *state;
     char out[64];
     REDIS_RUN(&f->server, out, "SET", "test:{c}:meta", "text");
-    node_subscribe(&f->a, "c");
+    node_subscribe(&f->a, "c", 10);
     RIG_WAIT(&f->rig, f->a.subscribed_count == 1);
     assert_int_equal(f->a.subscribed[0].err, ERR_UNAVAILABLE);
     node_publish(&f->a, "c", "1", "", 10);
@@ -321,6 +380,9 @@ int main(void)
 #define WITH_REDIS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WITH_REDIS(numbers_pipelined_publications_densely),
+        WITH_REDIS(gives_both_nodes_one_epoch_before_the_first_event),
+        WITH_REDIS(gives_no_position_without_history),
+        WITH_REDIS(keeps_an_unused_epoch_for_a_day),
         WITH_REDIS(orders_what_two_nodes_publish),
         WITH_REDIS(publishes_an_event_id_once),
         WITH_REDIS(survives_a_script_flush),

@@ -91,7 +91,7 @@ static void assert_says(const char *text, const char *part)
 static void waits_for_redis_at_the_start(void **state)
 {
     struct fixture *f = *state;
-    node_subscribe(&f->node, "c");
+    node_subscribe(&f->node, "c", 10);
     node_publish(&f->node, "c", "1", "", 10);
     assert_int_equal(node_answer(&f->node, &f->rig, 0)->err, ERR_UNAVAILABLE);
     assert_true(f->node.answers[0].retry_after_ms > 0);
@@ -106,6 +106,7 @@ static void waits_for_redis_at_the_start(void **state)
     redis_server_restart(&f->server);
     RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP && f->node.subscribed_count == 1);
     assert_int_equal(f->node.subscribed[0].err, ERR_NONE);
+    assert_true(f->node.subscribed[0].epoch[0] != '\0');
     assert_string_equal(f->node.info.text, "");
     assert_int_equal(node_metric(&f->node, METRIC_BROKER_RECONNECTS), 0);
 }
@@ -113,15 +114,15 @@ static void waits_for_redis_at_the_start(void **state)
 static void comes_back_after_redis_was_away(void **state)
 {
     struct fixture *f = *state;
-    node_subscribe(&f->node, "c");
-    node_subscribe(&f->node, "left");
+    node_subscribe(&f->node, "c", 10);
+    node_subscribe(&f->node, "left", 10);
     RIG_WAIT(&f->rig, f->node.subscribed_count == 2);
     redis_server_kill(&f->server);
     RIG_WAIT(&f->rig, f->node.info.state == BROKER_DOWN);
     node_publish(&f->node, "c", "1", "", 10);
     assert_int_equal(node_answer(&f->node, &f->rig, 0)->err, ERR_UNAVAILABLE);
     node_unsubscribe(&f->node, "left");
-    node_subscribe(&f->node, "new");
+    node_subscribe(&f->node, "new", 10);
     RIG_WAIT(&f->rig, strstr(f->node.info.text, "refused"));
     redis_server_restart(&f->server);
     RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP);
@@ -131,6 +132,7 @@ static void comes_back_after_redis_was_away(void **state)
     RIG_WAIT(&f->rig, f->node.event_count == 1 && f->node.subscribed_count == 3);
     assert_string_equal(f->node.events[0].data, "2");
     assert_string_equal(f->node.subscribed[2].channel, "new");
+    assert_true(f->node.subscribed[2].epoch[0] != '\0');
     assert_int_equal(node_metric(&f->node, METRIC_BROKER_SUBSCRIPTIONS), 2);
 }
 
@@ -140,7 +142,7 @@ static void notices_one_lost_connection(void **state)
     struct fixture *f = *state;
     static const char *const types[] = {"pubsub", "normal"};
     char out[64];
-    node_subscribe(&f->node, "c");
+    node_subscribe(&f->node, "c", 10);
     for (size_t i = 0; i < 2; i++) {
         REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", types[i], "SKIPME", "yes");
         RIG_WAIT(&f->rig, f->node.info.state == BROKER_DOWN);
@@ -251,7 +253,7 @@ static void answers_what_waits_when_closed(void **state)
     struct fixture *f = *state;
     redis_server_pause(&f->server, true);
     node_publish(&f->node, "c", "1", "", 10);
-    node_subscribe(&f->node, "c");
+    node_subscribe(&f->node, "c", 10);
     uv_run(&f->rig.loop, UV_RUN_NOWAIT);
     node_close(&f->node, &f->rig);
     assert_int_equal(f->node.answer_count, 1);
@@ -304,8 +306,8 @@ static void comes_up_although_a_channel_is_broken(void **state)
     char out[64];
     redis_server_restart(&f->server);
     REDIS_RUN(&f->server, out, "SET", "test:{bad}:meta", "text");
-    node_subscribe(&f->node, "bad");
-    node_subscribe(&f->node, "good");
+    node_subscribe(&f->node, "bad", 10);
+    node_subscribe(&f->node, "good", 10);
     RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP && f->node.subscribed_count == 2);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(f->node.subscribed[i].err == ERR_NONE, strcmp(f->node.subscribed[i].channel, "good") == 0);
@@ -324,10 +326,18 @@ static void refuses_what_a_full_or_read_only_redis_refuses(void **state)
         assert_true(f->node.answers[i].retry_after_ms > 0);
     }
     assert_int_equal(f->node.info.state, BROKER_UP);
+    node_subscribe(&f->node, "full", 10);
+    RIG_WAIT(&f->rig, f->node.subscribed_count == 1);
     REDIS_RUN(&f->server, out, "CONFIG", "SET", "maxmemory", "0");
     REDIS_RUN(&f->server, out, "REPLICAOF", "127.0.0.1", "1");
     node_publish(&f->node, "c", "1", "", 10);
     assert_says(node_answer(&f->node, &f->rig, 2)->text, "read-only");
+    node_subscribe(&f->node, "read-only", 10);
+    RIG_WAIT(&f->rig, f->node.subscribed_count == 2);
+    for (int i = 0; i < 2; i++) { /* events could come, but there is no position yet */
+        assert_int_equal(f->node.subscribed[i].err, ERR_NONE);
+        assert_string_equal(f->node.subscribed[i].epoch, "");
+    }
     REDIS_RUN(&f->server, out, "REPLICAOF", "NO", "ONE");
     node_publish(&f->node, "c", "1", "", 10);
     assert_int_equal(node_answer(&f->node, &f->rig, 3)->err, ERR_NONE);

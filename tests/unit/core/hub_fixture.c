@@ -3,10 +3,11 @@
 
 #include <stdio.h>
 
-static void on_join(void *owner, struct str channel, uint64_t join_id)
+static void on_join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
 {
     struct fixture *f = owner;
     f->last_join_id = join_id;
+    f->last_join_history = *history;
     buf_appendf(&f->asked, "join %.*s\n", STR_ARG(channel));
 }
 

@@ -35,6 +35,7 @@ struct fixture {
     /* What the hub asked for. */
     struct buf asked; /* "join NAME\n", "leave NAME\n" */
     uint64_t last_join_id;
+    struct history_policy last_join_history;
     struct publication *published; /* the last one, owned by the test */
     struct claims *next_claims;    /* what verify gives; NULL: refuse */
 };

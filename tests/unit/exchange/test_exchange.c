@@ -7,6 +7,7 @@
 struct fake_broker {
     struct broker base;
     struct buf asked;
+    struct history_policy history; /* of the last subscribe */
     struct publication *publication;
 };
 
@@ -15,9 +16,11 @@ static void fake_publish(struct broker *broker, struct publication *publication)
     ((struct fake_broker *)broker)->publication = publication;
 }
 
-static void fake_subscribe(struct broker *broker, struct str channel)
+static void fake_subscribe(struct broker *broker, struct str channel, const struct history_policy *history)
 {
-    buf_appendf(&((struct fake_broker *)broker)->asked, "+%.*s ", STR_ARG(channel));
+    struct fake_broker *fake = (struct fake_broker *)broker;
+    buf_appendf(&fake->asked, "+%.*s ", STR_ARG(channel));
+    fake->history = *history;
 }
 
 static void fake_unsubscribe(struct broker *broker, struct str channel)
@@ -85,7 +88,8 @@ static void subscribe(struct node *node, int worker, const char *channel)
     char text[128];
     snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"}}", channel);
     send_text(&node->worker[worker], &node->wire[worker], text);
-    exchange_join(&node->exchange, (unsigned)worker, str_from_cstr(channel), node->worker[worker].last_join_id);
+    exchange_join(&node->exchange, (unsigned)worker, str_from_cstr(channel), &node->worker[worker].last_join_history,
+                  node->worker[worker].last_join_id);
     turn_all(node);
 }
 
@@ -154,6 +158,21 @@ static void test_late_worker_gets_the_present_position(void **state)
     teardown(&node);
 }
 
+static void test_broker_is_told_of_the_history(void **state)
+{
+    static struct node node;
+    (void)state;
+    setup(&node);
+    subscribe(&node, 0, "log:a");
+    assert_int_equal(node.broker.history.size, 10);
+    assert_int_equal(node.broker.history.ttl_ms, 1000);
+    broker_answers(&node, "log:a", ERR_NONE, 0);
+    assert_non_null(strstr(next_frame(&node.wire[0], NULL), "\"epoch\":\"e\",\"offset\":0"));
+    subscribe(&node, 0, "public:a");
+    assert_int_equal(node.broker.history.size, 0);
+    teardown(&node);
+}
+
 static void test_refusal_reaches_all_who_wait(void **state)
 {
     static struct node node;
@@ -201,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_subscription_for_all_workers),
         cmocka_unit_test(test_late_worker_gets_the_present_position),
+        cmocka_unit_test(test_broker_is_told_of_the_history),
         cmocka_unit_test(test_refusal_reaches_all_who_wait),
         cmocka_unit_test(test_publication_comes_back_to_its_worker),
     };

@@ -52,7 +52,14 @@ static void fake_info(struct broker *base, struct broker_info *out)
     *out = (struct broker_info){.kind = "fake", .state = ((struct fake_broker *)base)->state};
 }
 
-static void ignore_channel(struct broker *base, struct str channel)
+static void ignore_subscribe(struct broker *base, struct str channel, const struct history_policy *history)
+{
+    (void)base;
+    (void)channel;
+    (void)history;
+}
+
+static void ignore_unsubscribe(struct broker *base, struct str channel)
 {
     (void)base;
     (void)channel;
@@ -61,8 +68,8 @@ static void ignore_channel(struct broker *base, struct str channel)
 static const struct broker_ops fake_ops = {.control = fake_control,
                                            .nodes = fake_nodes,
                                            .info = fake_info,
-                                           .subscribe = ignore_channel,
-                                           .unsubscribe = ignore_channel};
+                                           .subscribe = ignore_subscribe,
+                                           .unsubscribe = ignore_unsubscribe};
 
 static void setup_node(struct node *node, int index)
 {
