@@ -233,8 +233,8 @@ def test_message_size(launch):
         client.send_frame(ws.TEXT, b"x" * 600, fin=False)
         client.send_frame(ws.CONTINUATION, b"x" * 600)
         client.expect_close(1009, "message_too_big")
-    with node.connect() as client:  # announced, never sent
-        client.send_raw(b"\x81\xff" + struct.pack("!Q", 1 << 40) + b"mask")
+    with node.connect() as client:  # announced, hardly begun (libwebsockets 4.3 tells of a frame with its first byte)
+        client.send_raw(b"\x81\xff" + struct.pack("!Q", 1 << 40) + b"mask" + b"x")
         client.expect_close(1009, "message_too_big")
 
 
