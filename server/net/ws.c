@@ -313,10 +313,8 @@ bool ws_edge_reap(struct ws_edge *edge)
 static void emit(int level, const char *line)
 {
     size_t len = strcspn(line, "\n");
-    if (level == LLL_ERR)
-        log_warn("lws", "%.*s", (int)len, line);
-    else
-        log_debug("lws", "%.*s", (int)len, line);
+    (void)level;
+    log_warn("lws", "%.*s", (int)len, line);
 }
 
 static const struct lws_protocols protocols[] = {
@@ -349,8 +347,9 @@ enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct erro
     edge->lws = lws_create_context(&info);
     if (edge->lws)
         edge->vhost = lws_create_vhost(edge->lws, &info);
-    /* From here on its lines are for its developers: it calls each adopted socket an error. */
-    lws_set_log_level(log_enabled(LOG_LEVEL_DEBUG) ? LLL_WARN | LLL_NOTICE : 0, emit);
+    /* From here on it is silent: it formats each line in one static buffer, which several workers would race for, and
+     * calls each adopted socket an error. */
+    lws_set_log_level(0, emit);
     if (!edge->vhost) {
         free(edge);
         return error_set(error, ERR_INTERNAL_ERROR,
