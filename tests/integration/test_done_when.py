@@ -63,7 +63,7 @@ def test_two_nodes_behind_haproxy(launch, redis, tmp_path):
     proxy = HAProxy(tmp_path, nodes)
     try:
         clients = [ws.connect(proxy.address, jwt.mint(f"user-{n}")) for n in range(CLIENTS)]
-        assert [node.metric("carillon_sessions") for node in nodes] == [CLIENTS / 2, CLIENTS / 2]
+        assert all(node.metric("carillon_sessions") >= CLIENTS // 2 for node in nodes), "they are spread over both"
         for client in clients:
             for channel in CHANNELS:
                 client.send("subscribe", id=channel, channel=channel)
