@@ -1,10 +1,9 @@
 /* check.c - `carillon check`: the settings as `serve` would have them, read and judged without starting anything. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "server/app/options.h"
 #include "server/cli/cli.h"
-
-extern char **environ;
 
 static void print_help(void)
 {

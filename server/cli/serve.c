@@ -2,12 +2,11 @@
 #include "server/cli/serve.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "server/app/node.h"
 #include "server/cli/cli.h"
-
-extern char **environ;
 
 static void print_help(const struct serve_kind *kind)
 {
