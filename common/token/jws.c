@@ -128,7 +128,9 @@ enum err jws_read_header(const struct jws *jws, struct jws_header *out, struct e
     if (read_algorithm(alg, &out->algorithm, error) != ERR_NONE || read_typ(typ, &is_jwt, error) != ERR_NONE ||
         read_kid(kid, out, error) != ERR_NONE)
         return ERR_UNAUTHORIZED;
-    bool known_to_libjwt = is_jwt && jwt_str_alg(out->algorithm->name) != JWT_ALG_INVAL && !out->algorithm->pss;
+    /* What it says to a name that nobody has: in Ubuntu 24.04 the header has another JWT_ALG_INVAL than the library. */
+    jwt_alg_t unknown = jwt_str_alg("no algorithm");
+    bool known_to_libjwt = is_jwt && jwt_str_alg(out->algorithm->name) != unknown && !out->algorithm->pss;
     if (known_to_libjwt && !libjwt_agrees(jws->encoded_header, out))
         return error_set(error, ERR_UNAUTHORIZED, "the token's header is read differently by two readers");
     return ERR_NONE;
