@@ -1,0 +1,187 @@
+/* http_pool.c - see http_pool.h. */
+#include "server/cli/bench/http_pool.h"
+
+#include <errno.h>
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+
+enum { ANSWER_HEAD_MAX = 16 * 1024 };
+
+static void fail(struct http_connection *connection, const struct error *error)
+{
+    struct http_pool *pool = connection->pool;
+    if (!pool->failed)
+        pool->error = *error;
+    pool->failed = true;
+    loop_close(&connection->source);
+}
+
+static void flush(struct http_connection *connection)
+{
+    struct error error;
+    struct buf *out = &connection->out;
+    while (connection->sent < out->len) {
+        ssize_t n = send(connection->source.fd, out->ptr + connection->sent, out->len - connection->sent,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN) {
+            if (!connection->blocked)
+                loop_expect(connection->pool->loop, &connection->source, EPOLLIN | EPOLLOUT);
+            connection->blocked = true;
+            return;
+        }
+        if (n < 0) {
+            error_set(&error, ERR_UNAVAILABLE, "a connection to the API broke: %s", strerror(errno));
+            fail(connection, &error);
+            return;
+        }
+        connection->sent += (size_t)n;
+    }
+    if (connection->blocked)
+        loop_expect(connection->pool->loop, &connection->source, EPOLLIN);
+    connection->blocked = false;
+}
+
+void http_pool_send(struct http_pool *pool, size_t index, struct str body)
+{
+    struct http_connection *connection = &pool->connections[index];
+    struct buf *out = &connection->out;
+    connection->busy = true;
+    connection->sent = 0;
+    pool->busy++;
+    buf_clear(out);
+    buf_append_lit(out, "POST ");
+    buf_append(out, pool->path);
+    buf_append_lit(out, " HTTP/1.1\r\nHost: ");
+    buf_append(out, pool->target->url.authority);
+    if (pool->api_key.len > 0) {
+        buf_append_lit(out, "\r\nX-API-Key: ");
+        buf_append(out, pool->api_key);
+    }
+    buf_append_lit(out, "\r\nContent-Type: application/json\r\nContent-Length: ");
+    buf_append_u64(out, body.len);
+    buf_append_lit(out, "\r\n\r\n");
+    buf_append(out, body);
+    flush(connection);
+}
+
+/* False: more has to come. *out_body borrows from bytes. */
+static bool parse_answer(struct str bytes, int *out_status, struct str *out_body, struct error *error)
+{
+    struct http_answer answer;
+    struct str value;
+    uint64_t length = 0;
+    size_t scanned = 0;
+    *error = (struct error){0};
+    switch (http_answer_parse(bytes, ANSWER_HEAD_MAX, &scanned, &answer, error)) {
+    case HTTP_HEAD_NEED_MORE:
+    case HTTP_HEAD_BAD: return false;
+    case HTTP_HEAD_DONE: break;
+    }
+    if (!http_fields_find(&answer.fields, STR("content-length"), &value) || !str_to_u64(value, &length)) {
+        error_set(error, ERR_INVALID_REQUEST, "the API's answer (HTTP status %d) has no Content-Length", answer.status);
+        return false;
+    }
+    if (bytes.len - answer.length < length)
+        return false;
+    *out_status = answer.status;
+    *out_body = str_from(bytes.ptr + answer.length, (size_t)length);
+    return true;
+}
+
+static void on_bytes(struct http_connection *connection, struct str bytes)
+{
+    struct http_pool *pool = connection->pool;
+    struct error error;
+    struct str body;
+    int status;
+    bool pieces = connection->in.len > 0;
+    if (pieces) {
+        buf_append(&connection->in, bytes);
+        bytes = buf_str(&connection->in);
+    }
+    if (!parse_answer(bytes, &status, &body, &error)) {
+        if (error.code)
+            fail(connection, &error);
+        else if (!pieces)
+            buf_append(&connection->in, bytes);
+        return;
+    }
+    connection->busy = false;
+    pool->busy--;
+    pool->on_answer(pool->owner, (size_t)(connection - pool->connections), status, body);
+    buf_clear(&connection->in);
+}
+
+static void on_connected(struct http_connection *connection)
+{
+    struct error error;
+    int failure = 0;
+    socklen_t len = sizeof failure;
+    getsockopt(connection->source.fd, SOL_SOCKET, SO_ERROR, &failure, &len);
+    if (failure) {
+        error_set(&error, ERR_UNAVAILABLE, "cannot connect to the API: %s", strerror(failure));
+        fail(connection, &error);
+        return;
+    }
+    connection->connected = true;
+    connection->pool->ready++;
+    loop_expect(connection->pool->loop, &connection->source, EPOLLIN);
+}
+
+static void on_ready(struct loop_source *source, uint32_t events)
+{
+    struct http_connection *connection = (struct http_connection *)(void *)source;
+    struct str bytes;
+    struct error error;
+    if (!connection->connected) {
+        on_connected(connection);
+        return;
+    }
+    if (events & EPOLLOUT)
+        flush(connection);
+    if (source->fd < 0 || !(events & ~(uint32_t)EPOLLOUT))
+        return;
+    if (loop_read(connection->pool->loop, source, &bytes, &error) != ERR_NONE)
+        fail(connection, &error);
+    else if (bytes.len > 0)
+        on_bytes(connection, bytes);
+}
+
+enum err http_pool_connect(struct http_pool *pool, uint64_t timeout_us, struct error *error)
+{
+    uint64_t deadline_us = clock_now_us() + timeout_us;
+    for (size_t i = 0; i < pool->count; i++) {
+        enum err err = loop_connect(pool->loop, &pool->connections[i].source, pool->target, EPOLLOUT, error);
+        if (err)
+            return err;
+    }
+    while (pool->ready < pool->count && !pool->failed)
+        if (!loop_turn(pool->loop, deadline_us))
+            return error_set(error, ERR_UNAVAILABLE, "%.*s does not take connections",
+                             STR_ARG(pool->target->url.authority));
+    if (pool->failed)
+        return error_set(error, ERR_UNAVAILABLE, "%s", pool->error.text);
+    return ERR_NONE;
+}
+
+void http_pool_init(struct http_pool *pool)
+{
+    pool->connections = xcalloc(pool->count, sizeof *pool->connections);
+    pool->ready = pool->busy = 0;
+    pool->failed = false;
+    for (size_t i = 0; i < pool->count; i++) {
+        pool->connections[i].source = (struct loop_source){.fd = -1, .ready = on_ready};
+        pool->connections[i].pool = pool;
+    }
+}
+
+void http_pool_fini(struct http_pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        loop_close(&pool->connections[i].source);
+        buf_fini(&pool->connections[i].out);
+        buf_fini(&pool->connections[i].in);
+    }
+    free(pool->connections);
+}

@@ -1,0 +1,47 @@
+/* http_pool.h - keep-alive HTTP connections to the API, one request at a time on each. Single thread: the loop's. */
+#ifndef CARILLON_CLI_BENCH_HTTP_POOL_H
+#define CARILLON_CLI_BENCH_HTTP_POOL_H
+
+#include "common/protocol/http_answer.h"
+#include "server/cli/bench/loop.h"
+
+struct http_connection {
+    struct loop_source source;
+    struct http_pool *pool;
+    bool connected;
+    bool busy;    /* a request is under way */
+    bool blocked; /* the kernel has not taken the whole request yet */
+    struct buf out;
+    size_t sent;   /* of out */
+    struct buf in; /* an answer that came in pieces */
+};
+
+struct http_pool {
+    struct loop *loop;
+    const struct loop_target *target;
+    struct str path;    /* of all requests */
+    struct str api_key; /* may be empty */
+    size_t count;
+    /* Called for each answer; the connection may be given its next request from within. The body is valid until the
+     * call returns. */
+    void (*on_answer)(void *owner, size_t connection, int status, struct str body);
+    void *owner;
+
+    struct http_connection *connections; /* owned */
+    size_t ready;
+    size_t busy;
+    bool failed; /* a connection has ended; error says why */
+    struct error error;
+};
+
+/* The fields before `connections` are the caller's, and what they point to must stay. */
+void http_pool_init(struct http_pool *pool);
+void http_pool_fini(struct http_pool *pool);
+
+/* Connects all. */
+enum err http_pool_connect(struct http_pool *pool, uint64_t timeout_us, struct error *error);
+
+/* POSTs body (JSON) on a connection that is not busy. */
+void http_pool_send(struct http_pool *pool, size_t connection, struct str body);
+
+#endif

@@ -1,0 +1,18 @@
+/* process.h - what the kernel knows of a process: CPU time to the nanosecond, resident memory to the page. For
+ * processes of the same user. */
+#ifndef CARILLON_CLI_BENCH_PROCESS_H
+#define CARILLON_CLI_BENCH_PROCESS_H
+
+#include <sys/types.h>
+
+#include "common/base/error.h"
+
+struct process_usage {
+    uint64_t cpu_ns;    /* user and system, all threads, those that have ended too */
+    uint64_t rss_bytes; /* 0 when the kernel does not tell */
+};
+
+/* pid 0 is this process. ERR_NOT_FOUND: there is no such process, or it is another user's. */
+enum err process_usage_read(pid_t pid, struct process_usage *out, struct error *error);
+
+#endif
