@@ -26,6 +26,7 @@ static const char usage_options[] =
     "\n"
     "  --connections N       subscribers, clients, or connections that publish\n"
     "  --window N            fanout: events in flight (default 1)\n"
+    "  --publishers N        fanout: connections they are published over, pipelined (default 1)\n"
     "  --batch N             publish: events in one request (default 1)\n"
     "  --size BYTES          of an event's data (default 128)\n"
     "  --at-once N           connections being made at a time (default 64)\n"
@@ -87,6 +88,7 @@ struct number {
 enum {
     CONNECTIONS,
     WINDOW,
+    PUBLISHERS,
     BATCH,
     SIZE,
     AT_ONCE,
@@ -107,6 +109,7 @@ enum {
 static const struct option options[] = {
     {"connections", required_argument, NULL, CONNECTIONS},
     {"window", required_argument, NULL, WINDOW},
+    {"publishers", required_argument, NULL, PUBLISHERS},
     {"batch", required_argument, NULL, BATCH},
     {"size", required_argument, NULL, SIZE},
     {"at-once", required_argument, NULL, AT_ONCE},
@@ -164,6 +167,7 @@ static int parse_options(struct bench *bench, int argc, char **argv)
     struct number numbers[NUMBER_COUNT] = {
         [CONNECTIONS] = {"connections", 1, 1000000, 0, false},
         [WINDOW] = {"window", 1, 10000, 1, false},
+        [PUBLISHERS] = {"publishers", 1, 1000, 1, false},
         [BATCH] = {"batch", 1, 10000, 1, false},
         [SIZE] = {"size", RUN_DATA_MIN, 1 << 20, 128, false},
         [AT_ONCE] = {"at-once", 1, 10000, 64, false},
@@ -188,6 +192,7 @@ static int parse_options(struct bench *bench, int argc, char **argv)
     settings->connections =
         numbers[CONNECTIONS].given ? (size_t)numbers[CONNECTIONS].value : bench->scenario->connections;
     settings->window = (size_t)numbers[WINDOW].value;
+    settings->publishers = (size_t)numbers[PUBLISHERS].value;
     settings->batch = (size_t)numbers[BATCH].value;
     settings->data_bytes = (size_t)numbers[SIZE].value;
     settings->at_once = (size_t)numbers[AT_ONCE].value;

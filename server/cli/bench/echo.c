@@ -32,7 +32,7 @@ static void ping(struct echo *echo, size_t index)
     crowd_send(&echo->crowd, index, buf_str(&echo->text));
 }
 
-static void fill(void *owner)
+static void start(void *owner)
 {
     struct echo *echo = owner;
     for (size_t i = 0; i < echo->crowd.count; i++)
@@ -86,7 +86,7 @@ enum err scenario_echo(struct run *run, struct error *error)
 {
     struct echo echo = {.run = run};
     struct buf *tokens = NULL;
-    const struct load load = {&echo, fill, under_way, failure, forget};
+    const struct load load = {&echo, start, NULL, under_way, failure, forget};
     echo.crowd.on_text = on_text;
     echo.crowd.owner = &echo;
     echo.clients = xcalloc(run->settings->connections, sizeof *echo.clients);

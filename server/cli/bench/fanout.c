@@ -1,5 +1,4 @@
 /* fanout.c - scenario fanout: every subscriber of one channel gets every event, in the same order, once. */
-#include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/json/json.h"
 #include "server/cli/bench/ledger.h"
@@ -8,9 +7,8 @@
 struct fanout {
     struct run *run;
     struct crowd crowd;
-    struct http_pool pool; /* a connection for each event in flight */
-    size_t *idle;          /* of these connections, those that may be used */
-    size_t idle_count;
+    struct http_pool pool;
+    size_t next; /* connection to publish over */
     struct ledger ledger;
     size_t in_flight; /* events that have not reached every subscriber */
     struct buf body;
@@ -18,10 +16,9 @@ struct fanout {
     struct error error;
 };
 
-static void send_event(struct fanout *fanout)
+static void post_event(struct fanout *fanout)
 {
     const struct run_settings *settings = fanout->run->settings;
-    size_t connection = fanout->idle[--fanout->idle_count];
     uint32_t number = ledger_send(&fanout->ledger, clock_now_us());
     struct buf *body = &fanout->body;
     buf_clear(body);
@@ -31,14 +28,21 @@ static void send_event(struct fanout *fanout)
     run_append_data(body, number, settings->data_bytes);
     buf_append_char(body, '}');
     fanout->in_flight++;
-    http_pool_send(&fanout->pool, connection, buf_str(body));
+    http_pool_post(&fanout->pool, fanout->next, buf_str(body));
+    fanout->next = (fanout->next + 1) % fanout->pool.count;
 }
 
+/* At the end of a turn, so that the events that were completed together are followed by as many together. */
 static void fill(void *owner)
 {
     struct fanout *fanout = owner;
-    while (fanout->in_flight < fanout->run->settings->window && fanout->idle_count > 0 && run_take(fanout->run))
-        send_event(fanout);
+    bool any = false;
+    while (fanout->in_flight < fanout->run->settings->window && run_take(fanout->run)) {
+        post_event(fanout);
+        any = true;
+    }
+    for (size_t i = 0; any && i < fanout->pool.count; i++)
+        http_pool_send(&fanout->pool, i);
 }
 
 static void fail(struct fanout *fanout, const char *who, struct str words)
@@ -51,10 +55,9 @@ static void fail(struct fanout *fanout, const char *who, struct str words)
 static void on_answer(void *owner, size_t connection, int status, struct str body)
 {
     struct fanout *fanout = owner;
+    (void)connection;
     if (status != 200)
         fail(fanout, "an event was refused", body);
-    fanout->idle[fanout->idle_count++] = connection;
-    fill(fanout);
 }
 
 static void on_text(void *owner, size_t client, struct str text)
@@ -75,13 +78,12 @@ static void on_text(void *owner, size_t client, struct str text)
         fanout->in_flight--;
     if (fanout->ledger.duplicated == duplicated)
         histogram_record(&fanout->run->result.latency, clock_now_us() - fanout->ledger.events[number].sent_us);
-    fill(fanout);
 }
 
 static size_t under_way(void *owner)
 {
     const struct fanout *fanout = owner;
-    return fanout->in_flight + fanout->pool.busy;
+    return fanout->in_flight + fanout->pool.under_way;
 }
 
 static const struct error *failure(void *owner)
@@ -105,7 +107,7 @@ static enum err measure(struct fanout *fanout, struct error *error)
 {
     struct run *run = fanout->run;
     struct run_result *result = &run->result;
-    const struct load load = {fanout, fill, under_way, failure, forget};
+    const struct load load = {fanout, fill, fill, under_way, failure, forget};
     enum err err = http_pool_connect(&fanout->pool, 10 * 1000 * 1000, error);
     if (!err)
         err = run_load(run, &load, error);
@@ -122,7 +124,6 @@ enum err scenario_fanout(struct run *run, struct error *error)
 {
     struct fanout fanout = {.run = run};
     struct buf *tokens = NULL;
-    size_t window = run->settings->window;
     fanout.crowd.on_text = on_text;
     fanout.crowd.owner = &fanout;
     fanout.pool = (struct http_pool){
@@ -130,16 +131,11 @@ enum err scenario_fanout(struct run *run, struct error *error)
         .target = run->api,
         .path = STR("/api/v1/publish"),
         .api_key = run->settings->api_key,
-        .count = window,
+        .count = run->settings->publishers,
         .on_answer = on_answer,
         .owner = &fanout,
     };
     http_pool_init(&fanout.pool);
-    fanout.idle = xcalloc(window, sizeof *fanout.idle);
-    while (fanout.idle_count < window) {
-        fanout.idle[fanout.idle_count] = fanout.idle_count;
-        fanout.idle_count++;
-    }
     ledger_init(&fanout.ledger, run->settings->connections);
     enum err err = run_connect(run, &fanout.crowd, &tokens, error);
     if (!err)
@@ -148,7 +144,6 @@ enum err scenario_fanout(struct run *run, struct error *error)
     http_pool_fini(&fanout.pool);
     ledger_fini(&fanout.ledger);
     run_free_tokens(tokens, run->settings->connections);
-    free(fanout.idle);
     buf_fini(&fanout.body);
     return err;
 }

@@ -40,16 +40,23 @@ static void flush(struct http_connection *connection)
     if (connection->blocked)
         loop_expect(connection->pool->loop, &connection->source, EPOLLIN);
     connection->blocked = false;
+    connection->sent = 0;
+    buf_clear(out);
 }
 
-void http_pool_send(struct http_pool *pool, size_t index, struct str body)
+void http_pool_send(struct http_pool *pool, size_t index)
+{
+    struct http_connection *connection = &pool->connections[index];
+    if (!connection->blocked && connection->source.fd >= 0)
+        flush(connection);
+}
+
+void http_pool_post(struct http_pool *pool, size_t index, struct str body)
 {
     struct http_connection *connection = &pool->connections[index];
     struct buf *out = &connection->out;
-    connection->busy = true;
-    connection->sent = 0;
-    pool->busy++;
-    buf_clear(out);
+    connection->under_way++;
+    pool->under_way++;
     buf_append_lit(out, "POST ");
     buf_append(out, pool->path);
     buf_append_lit(out, " HTTP/1.1\r\nHost: ");
@@ -62,55 +69,53 @@ void http_pool_send(struct http_pool *pool, size_t index, struct str body)
     buf_append_u64(out, body.len);
     buf_append_lit(out, "\r\n\r\n");
     buf_append(out, body);
-    flush(connection);
 }
 
-/* False: more has to come. *out_body borrows from bytes. */
-static bool parse_answer(struct str bytes, int *out_status, struct str *out_body, struct error *error)
+/* Cuts one answer off the front of *bytes. False: more has to come, or *error is set. */
+static bool take_answer(struct str *bytes, int *out_status, struct str *out_body, struct error *error)
 {
     struct http_answer answer;
     struct str value;
     uint64_t length = 0;
     size_t scanned = 0;
-    *error = (struct error){0};
-    switch (http_answer_parse(bytes, ANSWER_HEAD_MAX, &scanned, &answer, error)) {
-    case HTTP_HEAD_NEED_MORE:
-    case HTTP_HEAD_BAD: return false;
-    case HTTP_HEAD_DONE: break;
-    }
+    if (http_answer_parse(*bytes, ANSWER_HEAD_MAX, &scanned, &answer, error) != HTTP_HEAD_DONE)
+        return false;
     if (!http_fields_find(&answer.fields, STR("content-length"), &value) || !str_to_u64(value, &length)) {
         error_set(error, ERR_INVALID_REQUEST, "the API's answer (HTTP status %d) has no Content-Length", answer.status);
         return false;
     }
-    if (bytes.len - answer.length < length)
+    size_t rest = bytes->len - answer.length;
+    if (rest < length)
         return false;
     *out_status = answer.status;
-    *out_body = str_from(bytes.ptr + answer.length, (size_t)length);
+    *out_body = str_from(bytes->ptr + answer.length, (size_t)length);
+    *bytes = str_from(out_body->ptr + out_body->len, rest - out_body->len);
     return true;
 }
 
 static void on_bytes(struct http_connection *connection, struct str bytes)
 {
     struct http_pool *pool = connection->pool;
-    struct error error;
+    struct error error = {0};
     struct str body;
     int status;
-    bool pieces = connection->in.len > 0;
-    if (pieces) {
+    if (connection->in.len > 0) {
         buf_append(&connection->in, bytes);
         bytes = buf_str(&connection->in);
     }
-    if (!parse_answer(bytes, &status, &body, &error)) {
-        if (error.code)
-            fail(connection, &error);
-        else if (!pieces)
-            buf_append(&connection->in, bytes);
-        return;
+    while (connection->under_way > 0 && take_answer(&bytes, &status, &body, &error)) {
+        connection->under_way--;
+        pool->under_way--;
+        pool->on_answer(pool->owner, (size_t)(connection - pool->connections), status, body);
     }
-    connection->busy = false;
-    pool->busy--;
-    pool->on_answer(pool->owner, (size_t)(connection - pool->connections), status, body);
-    buf_clear(&connection->in);
+    if (!error.code && connection->under_way == 0 && bytes.len > 0)
+        error_set(&error, ERR_INVALID_REQUEST, "the API sent what was not asked for");
+    if (error.code)
+        fail(connection, &error);
+    else if (connection->in.len > 0)
+        buf_consume(&connection->in, connection->in.len - bytes.len);
+    else
+        buf_append(&connection->in, bytes);
 }
 
 static void on_connected(struct http_connection *connection)
@@ -168,7 +173,7 @@ enum err http_pool_connect(struct http_pool *pool, uint64_t timeout_us, struct e
 void http_pool_init(struct http_pool *pool)
 {
     pool->connections = xcalloc(pool->count, sizeof *pool->connections);
-    pool->ready = pool->busy = 0;
+    pool->ready = pool->under_way = 0;
     pool->failed = false;
     for (size_t i = 0; i < pool->count; i++) {
         pool->connections[i].source = (struct loop_source){.fd = -1, .ready = on_ready};

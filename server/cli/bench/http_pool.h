@@ -1,4 +1,5 @@
-/* http_pool.h - keep-alive HTTP connections to the API, one request at a time on each. Single thread: the loop's. */
+/* http_pool.h - keep-alive HTTP connections to the API. A connection may have several requests under way (RFC
+ * 9112, 9.3.2); those sent in one loop turn leave with one write. Single thread: the loop's. */
 #ifndef CARILLON_CLI_BENCH_HTTP_POOL_H
 #define CARILLON_CLI_BENCH_HTTP_POOL_H
 
@@ -9,8 +10,8 @@ struct http_connection {
     struct loop_source source;
     struct http_pool *pool;
     bool connected;
-    bool busy;    /* a request is under way */
-    bool blocked; /* the kernel has not taken the whole request yet */
+    size_t under_way; /* requests without an answer yet */
+    bool blocked;     /* the kernel has not taken the whole request yet */
     struct buf out;
     size_t sent;   /* of out */
     struct buf in; /* an answer that came in pieces */
@@ -22,14 +23,14 @@ struct http_pool {
     struct str path;    /* of all requests */
     struct str api_key; /* may be empty */
     size_t count;
-    /* Called for each answer; the connection may be given its next request from within. The body is valid until the
-     * call returns. */
+    /* Called for each answer, in the order of the connection's requests; the next request may be sent from within. The
+     * body is valid until the call returns. */
     void (*on_answer)(void *owner, size_t connection, int status, struct str body);
     void *owner;
 
     struct http_connection *connections; /* owned */
     size_t ready;
-    size_t busy;
+    size_t under_way;
     bool failed; /* a connection has ended; error says why */
     struct error error;
 };
@@ -41,7 +42,9 @@ void http_pool_fini(struct http_pool *pool);
 /* Connects all. */
 enum err http_pool_connect(struct http_pool *pool, uint64_t timeout_us, struct error *error);
 
-/* POSTs body (JSON) on a connection that is not busy. */
-void http_pool_send(struct http_pool *pool, size_t connection, struct str body);
+/* Appends a POST of body (JSON) to what the connection has to send. */
+void http_pool_post(struct http_pool *pool, size_t connection, struct str body);
+/* Sends what the connection has. */
+void http_pool_send(struct http_pool *pool, size_t connection);
 
 #endif

@@ -43,14 +43,15 @@ static void post(struct publish *publish, size_t connection)
         buf_append_lit(body, "]}");
     }
     publish->sent_us[connection] = clock_now_us();
-    http_pool_send(&publish->pool, connection, buf_str(body));
+    http_pool_post(&publish->pool, connection, buf_str(body));
+    http_pool_send(&publish->pool, connection);
 }
 
-static void fill(void *owner)
+static void start(void *owner)
 {
     struct publish *publish = owner;
     for (size_t i = 0; i < publish->pool.count; i++)
-        if (!publish->pool.connections[i].busy && run_take(publish->run))
+        if (publish->pool.connections[i].under_way == 0 && run_take(publish->run))
             post(publish, i);
 }
 
@@ -81,7 +82,7 @@ static void on_answer(void *owner, size_t connection, int status, struct str bod
 
 static size_t under_way(void *owner)
 {
-    return ((struct publish *)owner)->pool.busy;
+    return ((struct publish *)owner)->pool.under_way;
 }
 
 static const struct error *failure(void *owner)
@@ -100,7 +101,7 @@ static void forget(void *owner)
 enum err scenario_publish(struct run *run, struct error *error)
 {
     struct publish publish = {.run = run};
-    const struct load load = {&publish, fill, under_way, failure, forget};
+    const struct load load = {&publish, start, NULL, under_way, failure, forget};
     size_t batch = run->settings->batch;
     publish.pool = (struct http_pool){
         .loop = &run->loop,
@@ -117,7 +118,7 @@ enum err scenario_publish(struct run *run, struct error *error)
     if (!err)
         err = run_load(run, &load, error);
     run->result.operations = publish.events;
-    run->result.lost = publish.pool.busy * batch;
+    run->result.lost = publish.pool.under_way * batch;
     http_pool_fini(&publish.pool);
     free(publish.sent_us);
     buf_fini(&publish.body);

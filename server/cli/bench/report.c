@@ -35,8 +35,8 @@ static void describe(const struct run *run, const struct scenario *scenario, cha
 {
     const struct run_settings *settings = run->settings;
     if (scenario->run == scenario_fanout)
-        snprintf(out, len, "fanout %zu, window %zu, %zu B", settings->connections, settings->window,
-                 settings->data_bytes);
+        snprintf(out, len, "fanout %zu, window %zu/%zu, %zu B", settings->connections, settings->window,
+                 settings->publishers, settings->data_bytes);
     else if (scenario->run == scenario_publish)
         snprintf(out, len, "publish %zu, batch %zu, %zu B", settings->connections, settings->batch,
                  settings->data_bytes);
@@ -102,6 +102,7 @@ static void append_settings(struct buf *out, const struct run_settings *settings
 {
     append_count(out, "connections", settings->connections);
     append_count(out, "window", settings->window);
+    append_count(out, "publishers", settings->publishers);
     append_count(out, "batch", settings->batch);
     append_count(out, "data_bytes", settings->data_bytes);
     append_count(out, "at_once", settings->at_once);

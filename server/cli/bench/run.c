@@ -121,9 +121,12 @@ static enum err run_phase(struct run *run, const struct load *load, uint64_t dur
     uint64_t until_us = now_us + duration_us;
     const struct error *failure = NULL;
     run->allowance = count ? count : UINT64_MAX;
-    load->fill(load->owner);
-    while (!(failure = load->failure(load->owner)) && run->allowance > 0 && (count || clock_now_us() < until_us))
+    load->start(load->owner);
+    while (!(failure = load->failure(load->owner)) && run->allowance > 0 && (count || clock_now_us() < until_us)) {
         loop_turn(&run->loop, clock_now_us() + 100000);
+        if (load->turn)
+            load->turn(load->owner);
+    }
     run->allowance = 0;
     until_us = clock_now_us() + END_US;
     while (!failure && load->under_way(load->owner) > 0 && loop_turn(&run->loop, until_us))

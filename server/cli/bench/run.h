@@ -11,6 +11,7 @@
 struct run_settings {
     size_t connections;  /* subscribers, clients, or connections that publish */
     size_t window;       /* fanout: events in flight */
+    size_t publishers;   /* fanout: HTTP connections that they are published over */
     size_t batch;        /* publish: events in one request */
     size_t data_bytes;   /* of an event */
     size_t at_once;      /* connections being made at a time */
@@ -86,7 +87,8 @@ void run_note_growth(struct run *run, const struct process_usage *before, uint64
 /* A load that keeps as much under way as it may. */
 struct load {
     void *owner;
-    void (*fill)(void *owner);        /* begin operations: as many as there is room for and run_take allows */
+    void (*start)(void *owner);       /* begin operations: as many as there is room for and run_take allows */
+    void (*turn)(void *owner);        /* after each turn of the loop; NULL: nothing to do there */
     size_t (*under_way)(void *owner); /* operations that have begun and not ended */
     const struct error *(*failure)(void *owner); /* why there is no going on; NULL while all is well */
     void (*forget)(void *owner);                 /* what was counted so far was the warm-up */
