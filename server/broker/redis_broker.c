@@ -41,15 +41,16 @@ static void on_up(struct redis_connection *connection)
         redis_subscriptions_ask(broker);
         redis_broker_try_probe(broker);
     } else {
+        redis_node_listen(broker);
         redis_subscriptions_restore(broker);
-        redis_node_subscribe(broker);
+        redis_node_listen_to_all(broker);
         redis_broker_extend(broker);
     }
 }
 
 void redis_broker_try_probe(struct redis_broker *broker)
 {
-    if (broker->phase != PHASE_CONNECTING || !broker->own_confirmed || broker->commands.state != REDIS_READY)
+    if (broker->phase != PHASE_CONNECTING || !broker->all_confirmed || broker->commands.state != REDIS_READY)
         return;
     broker->phase = PHASE_PROBING;
     start_timer(broker, broker->config.command_timeout_ms);
@@ -74,7 +75,7 @@ void redis_broker_proved(struct redis_broker *broker)
 static void connect_both(struct redis_broker *broker)
 {
     broker->phase = PHASE_CONNECTING;
-    broker->own_confirmed = false;
+    broker->all_confirmed = false;
     redis_connection_start(&broker->commands);
     redis_connection_start(&broker->subscriber);
 }
@@ -85,7 +86,7 @@ static void on_timer(uv_timer_t *timer)
     switch (broker->phase) {
     case PHASE_WAITING: connect_both(broker); break;
     case PHASE_CONNECTING:
-        if (!broker->own_confirmed) /* else it is the other connection's turn, which has a timer of its own */
+        if (!broker->all_confirmed) /* else it is the other connection's turn, which has a timer of its own */
             redis_broker_drop(broker, "no confirmation of the subscriptions in time");
         break;
     case PHASE_PROBING: redis_broker_drop(broker, "a canary sent through it did not come back in time"); break;

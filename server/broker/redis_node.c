@@ -7,10 +7,20 @@
 
 enum { SILENT_INTERVALS = 3 }; /* without a sign of life, until a node counts as gone */
 
-void redis_node_subscribe(struct redis_broker *broker)
+static void subscribe(struct redis_broker *broker, const struct buf *channel)
 {
-    struct str argv[] = {STR("SUBSCRIBE"), buf_str(&broker->control_channel), buf_str(&broker->node_channel)};
-    redis_connection_send(&broker->subscriber, 3, argv, NULL, NULL);
+    struct str argv[] = {STR("SUBSCRIBE"), buf_str(channel)};
+    redis_connection_send(&broker->subscriber, 2, argv, NULL, NULL);
+}
+
+void redis_node_listen(struct redis_broker *broker)
+{
+    subscribe(broker, &broker->node_channel);
+}
+
+void redis_node_listen_to_all(struct redis_broker *broker)
+{
+    subscribe(broker, &broker->control_channel);
 }
 
 static void on_canary_sent(void *owner, void *argument, const redisReply *reply)
@@ -79,11 +89,11 @@ void redis_node_leave(struct redis_broker *broker)
 
 bool redis_node_confirmed(struct redis_broker *broker, struct str key)
 {
-    if (str_eq(key, buf_str(&broker->control_channel)))
+    if (str_eq(key, buf_str(&broker->node_channel)))
         return true;
-    if (!str_eq(key, buf_str(&broker->node_channel)))
+    if (!str_eq(key, buf_str(&broker->control_channel)))
         return false;
-    broker->own_confirmed = true; /* the last of all */
+    broker->all_confirmed = true;
     redis_broker_try_probe(broker);
     return true;
 }

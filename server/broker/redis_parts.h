@@ -82,7 +82,7 @@ struct redis_broker {
     uint64_t bad_since_logged;
 
     /* redis_node.c */
-    bool own_confirmed; /* subscriptions of control_channel and node_channel, made after all others */
+    bool all_confirmed; /* the subscription of control_channel, made after all others */
     uint64_t canary;    /* number of the one sent last */
     uint64_t canary_sent_us;
     struct buf nodes; /* the registry as last read, an id a line */
@@ -125,7 +125,10 @@ void redis_subscription_position(struct redis_broker *broker, struct str key, st
 void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what);
 
 /* redis_node.c */
-void redis_node_subscribe(struct redis_broker *broker);
+/* The subscription of this node's own channel: before all others, as their positions come by it. */
+void redis_node_listen(struct redis_broker *broker);
+/* That of the nodes' common channel: after all others, so that its confirmation is the last. */
+void redis_node_listen_to_all(struct redis_broker *broker);
 /* A canary, and this node's sign of life. */
 void redis_node_probe(struct redis_broker *broker);
 /* Takes this node off the registry. */

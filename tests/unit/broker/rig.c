@@ -53,7 +53,7 @@ static void on_subscribed(void *owner, struct str channel, enum err err, struct 
     struct node *node = owner;
     (void)text;
     assert_false(node->calling);
-    assert_true(node->subscribed_count < 256);
+    assert_true(node->subscribed_count < SEEN_SUBSCRIBED_MAX);
     struct seen_subscribed *seen = &node->subscribed[node->subscribed_count++];
     copy(seen->channel, sizeof seen->channel, channel);
     copy(seen->epoch, sizeof seen->epoch, epoch);

@@ -29,7 +29,7 @@ void rig_fini(struct rig *rig);
         }                                                                                                              \
     } while (0)
 
-enum { SEEN_EVENTS_MAX = 20000, SEEN_ANSWERS_MAX = 20000, SEEN_TEXT = 64 };
+enum { SEEN_EVENTS_MAX = 20000, SEEN_ANSWERS_MAX = 20000, SEEN_SUBSCRIBED_MAX = 10000, SEEN_TEXT = 64 };
 
 struct seen_event {
     char channel[SEEN_TEXT], type[SEEN_TEXT], id[SEEN_TEXT], epoch[SEEN_TEXT], timestamp[SEEN_TEXT], data[SEEN_TEXT];
@@ -63,7 +63,7 @@ struct node {
     struct seen_answer *answers;
     size_t answer_count;
     size_t refused;
-    struct seen_subscribed subscribed[256];
+    struct seen_subscribed subscribed[SEEN_SUBSCRIBED_MAX];
     size_t subscribed_count;
     char control[256];
     size_t control_count;

@@ -111,6 +111,20 @@ static void waits_for_redis_at_the_start(void **state)
     assert_int_equal(node_metric(&f->node, METRIC_BROKER_RECONNECTS), 0);
 }
 
+/* So many that Redis reads the subscriptions in several helpings, and answers others in between. */
+static void answers_all_that_waited(void **state)
+{
+    enum { CHANNELS = SEEN_SUBSCRIBED_MAX };
+    struct fixture *f = *state;
+    char name[40];
+    for (int i = 0; i < CHANNELS; i++) {
+        snprintf(name, sizeof name, "conversation:number-%d", i);
+        node_subscribe(&f->node, name, 10);
+    }
+    redis_server_restart(&f->server);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP && f->node.subscribed_count == CHANNELS);
+}
+
 static void comes_back_after_redis_was_away(void **state)
 {
     struct fixture *f = *state;
@@ -408,6 +422,7 @@ int main(void)
 #define FROM(start, test) cmocka_unit_test_setup_teardown(test, start, tear_down)
     const struct CMUnitTest tests[] = {
         FROM(set_up_down, waits_for_redis_at_the_start),
+        FROM(set_up_down, answers_all_that_waited),
         FROM(set_up_up, comes_back_after_redis_was_away),
         FROM(set_up_up, notices_one_lost_connection),
         FROM(set_up_up, loses_and_doubles_nothing),
