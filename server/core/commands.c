@@ -186,10 +186,10 @@ static void refresh(struct hub *hub, struct session *session, const struct comma
     session->expiry_warned = false;
     session->late_token = claims->exp_ms && claims->exp_ms <= hub->wall_ms;
     session_limit_rate(session, &hub->settings);
-    reply_refreshed(&hub->scratch, command->id, claims->exp_ms);
-    output_queue_scratch(hub, session);
     if (!hub->draining)
         wheel_stop(&hub->wheel, &session->deadline);
+    reply_refreshed(&hub->scratch, command->id, claims->exp_ms);
+    output_queue_scratch(hub, session); /* may close the session, which sets a deadline of its own */
     channel_recheck_access(hub, session);
     liveness_watch_expiry(hub, session);
 }

@@ -137,6 +137,29 @@ static void test_refresh(void **state)
     fixture_teardown(&f);
 }
 
+/* The answer to a refresh can be what closes a slow consumer; the closing connection must still be bounded. */
+static void test_refresh_of_a_slow_consumer(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    (void)state;
+    fixture_setup(&f);
+    open_session(&f, &a, "{\"sub\":\"alice\"}");
+    a.full = true;
+    while (a.session->outbox.count < f.settings.outbox_max_messages)
+        send_text(&f, &a, "{\"type\":\"ping\"}");
+    assert_int_equal(a.session->state, SESSION_OPEN);
+    f.next_claims = parse("{\"sub\":\"alice\"}");
+    send_text(&f, &a, "{\"type\":\"refresh\",\"data\":{\"token\":\"t\"}}");
+    assert_int_equal(a.session->closing_reason, REASON_SLOW_CONSUMER);
+    assert_int_equal(a.finished, 0);
+    pass(&f, 5100);
+    assert_int_equal(a.finished, 1);
+    assert_true(a.abrupt);
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 static void test_drain(void **state)
 {
     enum { SESSIONS = 50 };
@@ -173,7 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ping_and_pong), cmocka_unit_test(test_first_ping_is_jittered),
         cmocka_unit_test(test_token_expires), cmocka_unit_test(test_refresh),
-        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_refresh_of_a_slow_consumer), cmocka_unit_test(test_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
