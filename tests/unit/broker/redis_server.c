@@ -52,7 +52,8 @@ static void spawn(struct redis_server *server, const char *const *more)
     dup2(null, STDOUT_FILENO);
     char *args[ARGS_MAX];
     memcpy(args, argv, sizeof args);
-    execvp("redis-server", args);
+    const char *binary = getenv("REDIS_SERVER_BIN");
+    execvp(binary && *binary ? binary : "redis-server", args);
     _exit(127);
 }
 
