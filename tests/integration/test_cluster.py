@@ -202,8 +202,9 @@ def test_disconnect_and_subscribe_reach_all_nodes(acquainted):
 
 
 def test_prefix_and_database(launch, redis):
-    config = {"redis.url": redis.url + "/3", "redis.prefix": "shop"}
-    a, b = launch(config), launch(config)
+    config = {"redis.prefix": "shop"}
+    a = launch(config, arguments=["--redis", redis.url + "/3"])
+    b = launch(config, env={"REDIS_URL": redis.url + "/3"})
     until(lambda: a.ready() and b.ready(), "ready")
     with a.connect() as client:
         client.subscribe("log:x")

@@ -2,10 +2,11 @@
 import asyncio
 import json
 import re
+import selectors
 import socket
 import struct
+import time
 import uuid
-from datetime import datetime
 from urllib.parse import quote
 
 import pytest
@@ -262,6 +263,21 @@ def test_proxy_protocol_from_a_stranger(launch):
     assert b" 101 " not in http.raw(node.public, b"PROXY TCP4 203.0.113.7 192.0.2.9 5555 80\r\n" + request)
 
 
+def test_proxy_header_where_it_is_required(launch):
+    node = launch({"trusted_proxies": ["127.0.0.1"], "proxy_protocol": "required"})
+    assert http.raw(node.public, ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")])) == b""
+    node.connect(before=b"PROXY TCP4 203.0.113.7 192.0.2.9 5555 80\r\n").close()
+
+
+def test_connections_are_limited_by_the_address_behind_the_proxy(launch):
+    node = launch({"trusted_proxies": ["127.0.0.1"], "limits.connections_per_address": 1})
+    with node.connect("a", headers=[("X-Forwarded-For", "203.0.113.7")]), \
+            node.connect("b", headers=[("X-Forwarded-For", "203.0.113.8")]):
+        with pytest.raises(Refused) as refused:
+            node.connect("c", headers=[("X-Forwarded-For", "203.0.113.7")])
+        assert refused.value.response.status == 429
+
+
 @pytest.mark.parametrize("trusted, given, seen", [
     (["127.0.0.1"], "203.0.113.7", "203.0.113.7"),
     (["127.0.0.1"], "198.51.100.1, 203.0.113.7", "203.0.113.7"),
@@ -288,6 +304,36 @@ def test_pings_and_a_dead_peer(launch):
         alive.send_frame(ws.PONG, payload)
         dead.expect_close(1001, "pong_timeout")
         until(lambda: [s["user"] for s in sessions(node)] == ["alive"], "only the living session is left")
+
+
+def test_the_first_pings_do_not_come_all_at_once(launch):
+    """Of sessions that start together, as after a restart."""
+    node = launch({"ping_interval": "3s"})
+    clients = [node.connect(f"user-{n}") for n in range(8)]
+    came = []
+    for client in clients:
+        client.socket.setblocking(False)
+    with selectors.DefaultSelector() as selector:
+        for client in clients:
+            selector.register(client.socket, selectors.EVENT_READ, client)
+        while len(came) < len(clients):
+            for key, _ in selector.select(DEADLINE_S):
+                selector.unregister(key.fileobj)
+                assert key.fileobj.recv(1000)[0] == 0x80 | ws.PING
+                came.append(time.monotonic())
+    assert came[-1] - came[0] > 0.5
+    for client in clients:
+        client.drop()
+
+
+def test_many_come_and_go(node):
+    for n in range(300):
+        client = node.connect(f"user-{n}")
+        client.subscribe(f"channel-{n}")
+        client.subscribe("all")
+        client.drop() if n % 2 else client.close()
+    until(lambda: node.metric("carillon_sessions") == 0 and node.metric("carillon_subscriptions") == 0, "all are forgotten")
+    until(lambda: node.metric("carillon_channels") == 0, "their channels are forgotten")
 
 
 def test_a_connection_that_vanishes_is_forgotten(node):

@@ -1,10 +1,13 @@
 """Where settings come from, what is said about wrong ones, and what must never be shown."""
 import json
 import re
+import signal
+import socket
 
 import pytest
 from support import jwt, ws
 from support.carillon import API_KEY, DEFAULTS, nested, run
+from support.wait import DEADLINE_S
 
 
 def check(tmp_path, text, *arguments, env=None):
@@ -228,6 +231,18 @@ def test_ready_line_says_the_addresses(launch):
     node = launch()
     assert f"{node.public[0]}:{node.public[1]}" in node.log()
     assert f"{node.internal[0]}:{node.internal[1]}" in node.log()
+
+
+def test_systemd_is_told(launch, tmp_path):
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(path))
+        systemd.settimeout(DEADLINE_S)
+        node = launch(env={"NOTIFY_SOCKET": str(path)})
+        assert systemd.recv(1000) == b"READY=1"
+        node.signal(signal.SIGTERM)
+        assert systemd.recv(1000) == b"STOPPING=1"
+        assert node.wait() == 0
 
 
 def test_a_port_that_is_taken_is_said(launch):

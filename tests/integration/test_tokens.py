@@ -166,6 +166,12 @@ def test_expiry_is_announced_then_closes(launch):
         other.nothing_before_pong()
 
 
+def test_the_endpoint_chooses_the_close_code(launch):
+    node = launch({"token.leeway": 0, "endpoints": [{"path": "/ws", "close_codes": {"token_expired": 4401}}]})
+    with node.connect(claims={"expires_s": SOON_S}) as client:
+        client.expect_close(4401, "token_expired")
+
+
 def test_a_cached_token_expires_too(launch):
     node = launch({"token.leeway": 0})
     end = int(time.time()) + SOON_S
