@@ -203,6 +203,8 @@ static void start_draining(struct node *node, const char *why)
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct node *node = signal->data;
+    if (node->ending)
+        return;
     if (number == SIGHUP) {
         node_reload(node);
     } else if (!atomic_load(&node->draining)) {
@@ -213,16 +215,29 @@ static void on_signal(uv_signal_t *signal, int number)
     }
 }
 
+static const int signal_numbers[NODE_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+
 static void watch_signals(struct node *node)
 {
-    static const int numbers[NODE_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
     for (int i = 0; i < NODE_SIGNALS; i++) {
         uv_signal_init(&node->loop, &node->signals[i]);
         node->signals[i].data = node;
-        uv_signal_start(&node->signals[i], on_signal, numbers[i]);
+        uv_signal_start(&node->signals[i], on_signal, signal_numbers[i]);
     }
     uv_timer_init(&node->loop, &node->drain_timer);
     node->drain_timer.data = node;
+}
+
+/* Blocked first: without a watcher a late signal would kill a process that is about to end well. */
+static void close_signals(struct node *node)
+{
+    sigset_t late;
+    sigemptyset(&late);
+    for (int i = 0; i < NODE_SIGNALS; i++)
+        sigaddset(&late, signal_numbers[i]);
+    pthread_sigmask(SIG_BLOCK, &late, NULL);
+    for (int i = 0; i < NODE_SIGNALS; i++)
+        uv_close((uv_handle_t *)&node->signals[i], NULL);
 }
 
 static void on_broker_closed(void *owner)
@@ -234,6 +249,7 @@ static void on_broker_closed(void *owner)
 /* Undoes whatever has been done, in the reverse order. */
 static void stop(struct node *node)
 {
+    node->ending = true;
     uv_timer_stop(&node->drain_timer);
     if (node->clients)
         listener_destroy(node->clients);
@@ -256,8 +272,7 @@ static void stop(struct node *node)
     for (unsigned i = 0; i < node->worker_count; i++)
         if (node->apis[i])
             api_destroy(node->apis[i]);
-    for (int i = 0; i < NODE_SIGNALS; i++)
-        uv_close((uv_handle_t *)&node->signals[i], NULL);
+    close_signals(node);
     uv_close((uv_handle_t *)&node->drain_timer, NULL);
     turn_close(&node->turn);
     uv_run(&node->loop, UV_RUN_DEFAULT);

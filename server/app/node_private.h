@@ -37,6 +37,7 @@ struct node {
     uv_timer_t drain_timer;
     uint64_t drain_deadline_us;
     atomic_bool draining;
+    bool ending; /* signals come too late to matter */
     bool broker_closed;
     char id[UUID_LEN + 1];
     uint64_t started_us; /* monotonic */

@@ -194,9 +194,12 @@ static void test_drain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ping_and_pong), cmocka_unit_test(test_first_ping_is_jittered),
-        cmocka_unit_test(test_token_expires), cmocka_unit_test(test_refresh),
-        cmocka_unit_test(test_refresh_of_a_slow_consumer), cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_ping_and_pong),
+        cmocka_unit_test(test_first_ping_is_jittered),
+        cmocka_unit_test(test_token_expires),
+        cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_refresh_of_a_slow_consumer),
+        cmocka_unit_test(test_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
