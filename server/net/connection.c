@@ -81,6 +81,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct connection *connection = handle->data;
     connection->handle_closed = true;
+    connection->worker->connection_count--; /* an object that waits for its call needs the loop no more */
     connection_free_if_done(connection);
 }
 
@@ -91,7 +92,6 @@ void connection_free_if_done(struct connection *connection)
     buf_fini(&connection->in);
     buf_fini(&connection->out);
     buf_fini(&connection->call.response.body);
-    connection->worker->connection_count--;
     free(connection);
 }
 

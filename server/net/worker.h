@@ -57,7 +57,7 @@ struct worker {
     struct token_cache *tokens;
     struct ws_edge *edge;
     struct list_link connections; /* struct connection: before or without an upgrade */
-    size_t connection_count;      /* with those that are closed but not freed yet */
+    size_t connection_count;      /* with those whose handles are not closed yet */
     atomic_size_t load;           /* sockets in all, for the listener's choice */
     enum reason unavailable;      /* DRAINING once it drains */
     struct buf scratch;           /* answers are built here */
