@@ -130,6 +130,14 @@ static enum err search_query(const struct http_head *head, const struct net_endp
     return ERR_NONE;
 }
 
+bool admission_has_scopes(const struct net_endpoint *endpoint, const struct claims *claims)
+{
+    for (size_t i = 0; i < endpoint->scopes.count; i++)
+        if (!claims_has_scope(claims, endpoint->scopes.items[i]))
+            return false;
+    return true;
+}
+
 static void check_token(const struct admission_request *request, struct admission *out, struct buf *scratch)
 {
     const struct net_endpoint *endpoint = out->endpoint;
@@ -150,16 +158,10 @@ static void check_token(const struct admission_request *request, struct admissio
     enum reason reason = REASON_TOKEN_MISSING;
     if (search.token.ptr)
         reason = request->verify(request->owner, search.token, &out->claims);
-    if (reason != REASON_NONE) {
+    if (reason != REASON_NONE)
         admission_refuse(request, out, reason);
-        return;
-    }
-    for (size_t i = 0; i < endpoint->scopes.count; i++) {
-        if (!claims_has_scope(out->claims, endpoint->scopes.items[i])) {
-            admission_refuse(request, out, REASON_SCOPE_MISSING);
-            return;
-        }
-    }
+    else if (!admission_has_scopes(endpoint, out->claims))
+        admission_refuse(request, out, REASON_SCOPE_MISSING);
 }
 
 void admission_decide(const struct admission_request *request, struct admission *out)

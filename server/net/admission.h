@@ -42,4 +42,7 @@ void admission_decide(const struct admission_request *request, struct admission 
 /* Turns an admission into a refusal (its claims go), in the way the endpoint and the request ask for. */
 void admission_refuse(const struct admission_request *request, struct admission *admission, enum reason reason);
 
+/* Does this token have all scopes that the endpoint requires? Asked again of the token of a refresh. */
+bool admission_has_scopes(const struct net_endpoint *endpoint, const struct claims *claims);
+
 #endif

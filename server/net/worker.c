@@ -29,12 +29,6 @@ static void on_publish(void *owner, struct publication *publication)
     worker->node->publish(worker->node_owner, publication);
 }
 
-static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
-{
-    (void)session; /* keys and policy are the same for all endpoints */
-    return worker_verify(owner, token, out_claims);
-}
-
 static uint64_t on_clock(void *owner)
 {
     (void)owner;
@@ -47,7 +41,7 @@ static const struct hub_ops hub_operations = {
     .publish = on_publish,
     .write = ws_write,
     .finish = ws_finish,
-    .verify = on_verify,
+    .verify = ws_verify,
     .clock_us = on_clock,
 };
 

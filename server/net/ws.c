@@ -129,6 +129,20 @@ void ws_finish(void *owner, struct session *session, bool abrupt)
         doom(ws);
 }
 
+enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
+{
+    const struct ws *ws = session->transport;
+    struct claims *claims = NULL;
+    enum reason reason = worker_verify(owner, token, &claims);
+    if (reason == REASON_NONE && !admission_has_scopes(ws->endpoint, claims)) {
+        claims_unref(claims);
+        return REASON_SCOPE_MISSING;
+    }
+    if (reason == REASON_NONE)
+        *out_claims = claims;
+    return reason;
+}
+
 static void tell_refusal(struct ws *ws)
 {
     struct buf text = {0}, frames = {0};

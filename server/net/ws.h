@@ -32,6 +32,7 @@ void ws_adopt(struct ws_edge *edge, const struct ws_start *start, struct str hea
 /* hub_ops; owner is the worker. */
 enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent);
 void ws_finish(void *owner, struct session *session, bool abrupt);
+enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims);
 
 /* Ends the connections that had to wait until no callback of theirs is running. True if there were any. */
 bool ws_edge_reap(struct ws_edge *edge);
