@@ -1,0 +1,52 @@
+"""Peers and moments that nobody plans for: calls in flight at the end, signals at the wrong time, clients that take nothing."""
+import json
+import signal
+import socket
+
+import pytest
+from support import jwt
+from support.carillon import API_KEY
+from support.wait import DEADLINE_S, until
+
+
+def post_publish(node, channel="news"):
+    """Sends a publish and leaves the answer for later."""
+    body = json.dumps({"channel": channel, "type": "test", "data": 1}).encode()
+    connection = socket.create_connection(node.internal, DEADLINE_S)
+    connection.sendall(b"POST /api/v1/publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n"
+                       % (API_KEY.encode(), len(body)) + body)
+    return connection
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_end_does_not_wait_for_a_publish_without_an_answer(launch, redis, workers):
+    node = launch({"redis.url": redis.url, "redis.command_timeout": "1m", "redis.canary_interval": "5m", "workers": workers})
+    until(node.ready, "the node has Redis")
+    redis.freeze()
+    try:
+        with post_publish(node):
+            until(lambda: node.metric("carillon_events_in_total", source="http") > 0, "the publish waits for Redis")
+            node.signal(signal.SIGTERM)
+            assert node.wait() == 0
+    finally:
+        redis.thaw()
+
+
+def test_signals_while_it_ends_change_nothing(launch):
+    for _ in range(5):
+        node = launch()
+        with node.connect():
+            node.signal(signal.SIGTERM)
+            node.logged("draining")
+            node.signal(signal.SIGINT)
+            while node.process.poll() is None:
+                node.signal(signal.SIGHUP)
+            assert node.wait() == 0
+
+
+def test_refresh_needs_the_scopes_of_the_endpoint(launch):
+    node = launch({"endpoints": [{"path": "/ws", "require_scopes": ["chat"]}]})
+    with node.connect(claims={"scope": "chat"}) as client:
+        error = client.error("refresh", "forbidden", token=jwt.mint("user-456"))
+        assert "scope_missing" in error["message"], error
+        client.ask("refresh", "refreshed", token=jwt.mint("user-456", scope="chat other"))
