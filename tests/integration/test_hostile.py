@@ -39,8 +39,7 @@ def test_signals_while_it_ends_change_nothing(launch):
             node.signal(signal.SIGTERM)
             node.logged("draining")
             node.signal(signal.SIGINT)
-            while node.process.poll() is None:
-                node.signal(signal.SIGHUP)
+            until(lambda: node.signal(signal.SIGHUP) or node.process.poll() is not None, "the node ends")
             assert node.wait() == 0
 
 
