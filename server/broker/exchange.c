@@ -188,7 +188,7 @@ static void on_subscribed(void *owner, struct str channel, enum err err, struct 
 {
     struct exchange *exchange = owner;
     struct interest *interest = map_get(&exchange->channels, channel);
-    if (!interest || interest->subscribed)
+    if (!interest)
         return;
     interest->subscribed = true;
     set_position(interest, epoch, offset);

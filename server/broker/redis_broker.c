@@ -29,7 +29,7 @@ static void set_state(struct redis_broker *broker, enum broker_state state, cons
 
 void redis_broker_extend(struct redis_broker *broker)
 {
-    if (broker->phase == PHASE_CONNECTING)
+    if (broker->phase == PHASE_CONNECTING || broker->phase == PHASE_PROBING)
         start_timer(broker, broker->config.command_timeout_ms);
 }
 

@@ -125,6 +125,7 @@ bool redis_node_message(struct redis_broker *broker, struct str key, struct str 
     } else if (!to_all && str_eq(kind, STR("position")) && rest.ptr && str_to_u64(str_split(&rest, ' '), &offset) &&
                rest.ptr) {
         struct str epoch = str_split(&rest, ' ');
+        redis_broker_extend(broker);
         if (rest.ptr)
             redis_subscription_position(broker, rest, epoch, offset);
     } else {

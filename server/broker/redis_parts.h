@@ -31,6 +31,7 @@ struct subscription {
     bool wanted;                   /* by the node */
     bool sent;                     /* the last command sent was SUBSCRIBE */
     bool answered;                 /* sink->subscribed has been called: events may follow */
+    bool stale;                    /* answered, but the connection was lost since: the position may have moved */
     unsigned unconfirmed;          /* commands whose confirmation is due; it comes in their order */
     unsigned positions;            /* calls of SCRIPT_POSITION whose answer is due: until then it stays */
     struct history_policy history; /* of its rule, when it was asked for */
@@ -95,7 +96,8 @@ void redis_broker_drop(struct redis_broker *broker, const char *why);
 void redis_broker_try_probe(struct redis_broker *broker);
 /* The canary is back. */
 void redis_broker_proved(struct redis_broker *broker);
-/* The connections are found working; what Redis does not confirm within the command timeout ends them. */
+/* Redis is found working through what stands before the answer that is waited for: that has the command timeout again.
+ */
 void redis_broker_extend(struct redis_broker *broker);
 static inline bool redis_broker_is_up(const struct redis_broker *broker)
 {

@@ -55,6 +55,11 @@ static bool is_confirmed(const struct subscription *subscription)
     return subscription->wanted && subscription->sent && !subscription->unconfirmed;
 }
 
+static bool needs_position(const struct subscription *subscription)
+{
+    return is_confirmed(subscription) && (!subscription->answered || subscription->stale);
+}
+
 /* ---- what the node asks ---- */
 
 void redis_subscribe(struct broker *base, struct str channel, const struct history_policy *history)
@@ -117,7 +122,7 @@ void redis_subscriptions_flush(struct redis_broker *broker)
         struct subscription *subscription = CONTAINER_OF(link, struct subscription, change);
         if (ready && subscription->wanted != subscription->sent)
             add_to_batch(subscription->wanted ? &more : &less, subscription);
-        else if (is_confirmed(subscription) && !subscription->answered)
+        else if (needs_position(subscription))
             ask_position(broker, subscription, false); /* left and joined again within a turn */
         else
             drop_if_done(broker, subscription);
@@ -145,7 +150,7 @@ void redis_subscription_confirmed(struct redis_broker *broker, struct str key)
     if (!subscription || !subscription->unconfirmed)
         return;
     subscription->unconfirmed--;
-    if (is_confirmed(subscription) && !subscription->answered)
+    if (needs_position(subscription))
         ask_position(broker, subscription, false);
     else
         drop_if_done(broker, subscription);
@@ -167,12 +172,12 @@ static void on_position_asked(void *owner, void *argument, const redisReply *rep
     struct redis_broker *broker = owner;
     struct subscription *subscription = argument;
     subscription->positions--;
-    bool waiting = is_confirmed(subscription) && !subscription->answered && !subscription->positions;
+    bool waiting = needs_position(subscription) && !subscription->positions;
     if (redis_scripts_is_unknown(reply) && waiting)
         ask_position(broker, subscription, true);
     else if (reply && redis_is_error(reply) && waiting && strncmp(reply->str, "LOADING", 7) == 0)
         redis_broker_drop(broker, reply->str); /* asked again when it is back */
-    else if (reply && redis_is_error(reply) && waiting)
+    else if (reply && redis_is_error(reply) && waiting && !subscription->answered)
         fail(broker, subscription, reply);
     else
         drop_if_done(broker, subscription);
@@ -198,7 +203,7 @@ void redis_subscriptions_ask(struct redis_broker *broker)
 {
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
-        if (is_confirmed(each) && !each->answered && !each->positions)
+        if (needs_position(each) && !each->positions)
             ask_position(broker, each, false);
 }
 
@@ -213,9 +218,10 @@ static void set_position(struct subscription *subscription, struct str epoch, ui
 void redis_subscription_position(struct redis_broker *broker, struct str key, struct str epoch, uint64_t offset)
 {
     struct subscription *subscription = map_get(&broker->subscriptions, key);
-    if (!subscription || !is_confirmed(subscription) || subscription->answered)
+    if (!subscription || !needs_position(subscription))
         return;
     subscription->answered = true;
+    subscription->stale = false;
     set_position(subscription, epoch, offset);
     broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""),
                                     str_from_cstr(subscription->epoch), offset);
@@ -274,6 +280,7 @@ void redis_subscriptions_reset(struct redis_broker *broker)
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
         each->sent = false;
         each->unconfirmed = 0;
+        each->stale = each->answered && each->epoch[0];
         if (!each->wanted)
             note_change(broker, each); /* the flush drops it: the map must not change here */
     }

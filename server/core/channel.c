@@ -215,7 +215,7 @@ void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err
                 uint64_t offset)
 {
     struct channel *channel = hub_channel(hub, name);
-    if (!channel || channel->join_id != join_id || channel->state != CHANNEL_JOINING)
+    if (!channel || channel->join_id != join_id)
         return;
     if (err != ERR_NONE) {
         refuse_all(hub, channel, text);
