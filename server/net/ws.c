@@ -9,6 +9,7 @@
 #include "server/net/ws.h"
 
 #include <libwebsockets.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
@@ -18,6 +19,7 @@
 #include "server/net/admission.h"
 
 enum {
+    STALLED_CHECK_US = 250000,
     RX_CHUNK = 4096,        /* what RECEIVE brings at most; a buffer of each connection */
     TX_CHUNK = 1024 * 1024, /* never cut what the hub has joined */
     HEAD_MAX = 32768,       /* more than head_bytes can be; kept for as long as an upgrade takes */
@@ -108,6 +110,18 @@ static bool write_raw(struct ws *ws, struct str frames)
     return true;
 }
 
+/* A peer that has ended while lws holds bytes for it wakes lws again and again, until its own 5 s for flushing are
+ * over; and lws does not say so. Asked instead while a session is stalled, which is rare. */
+static void check_stalled(struct timer *timer, uint64_t now_us)
+{
+    struct ws *ws = CONTAINER_OF(timer, struct ws, deadline);
+    struct pollfd peer = {.fd = lws_get_socket_fd(ws->wsi), .events = POLLRDHUP};
+    if (poll(&peer, 1, 0) > 0)
+        doom(ws);
+    else if (lws_partial_buffered(ws->wsi))
+        wheel_start(hub_wheel(ws->edge->worker->hub), timer, now_us + STALLED_CHECK_US, check_stalled);
+}
+
 enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
 {
     struct ws *ws = session->transport;
@@ -117,6 +131,10 @@ enum write_result ws_write(void *owner, struct session *session, struct str fram
     /* How much of it lws keeps it does not say: counted as all, until it is writable again. */
     bool partial = lws_partial_buffered(ws->wsi);
     *out_unsent = partial ? frames.len : 0;
+    if (partial && !timer_is_running(&ws->deadline)) {
+        struct hub *hub = ws->edge->worker->hub;
+        wheel_start(hub_wheel(hub), &ws->deadline, hub_now_us(hub) + STALLED_CHECK_US, check_stalled);
+    }
     return partial ? WRITE_PARTIAL : WRITE_ALL;
 }
 

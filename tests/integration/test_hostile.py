@@ -4,9 +4,9 @@ import signal
 import socket
 
 import pytest
-from support import jwt
+from support import jwt, ws
 from support.carillon import API_KEY
-from support.wait import DEADLINE_S, until
+from support.wait import DEADLINE_S, SLOWDOWN, until
 
 
 def post_publish(node, channel="news"):
@@ -49,3 +49,19 @@ def test_refresh_needs_the_scopes_of_the_endpoint(launch):
         error = client.error("refresh", "forbidden", token=jwt.mint("user-456"))
         assert "scope_missing" in error["message"], error
         client.ask("refresh", "refreshed", token=jwt.mint("user-456", scope="chat other"))
+
+
+def test_a_peer_that_ends_with_bytes_unsent_goes_soon(launch):
+    """libwebsockets alone takes 5 s for it, at full speed."""
+    node = launch({"outbox.max_bytes": "64m", "ping_interval": "0"})
+    client = ws.connect(node.public, jwt.mint(), receive_buffer=2048)
+    client.subscribe("news")
+
+    def is_stalled():
+        node.publish("news", "x" * 60000)
+        return node.api("GET", "/api/v1/sessions").json["sessions"][0]["outbox_bytes"] > 1 << 20
+
+    until(is_stalled, "the kernel takes no more")
+    client.socket.shutdown(socket.SHUT_WR)
+    until(lambda: node.metric("carillon_connections_open") == 0, "the connection is gone", 3 * SLOWDOWN)
+    client.socket.close()
