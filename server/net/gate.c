@@ -2,20 +2,15 @@
 #include "server/net/gate.h"
 
 #include "common/protocol/proxy_header.h"
-#include "server/net/admission.h"
+#include "server/net/admit.h"
 #include "server/net/answer.h"
 #include "server/net/http.h"
 #include "server/net/ws.h"
 
-static struct answer answer_of(const struct connection *connection, int status)
-{
-    return (struct answer){.status = status, .wall_ms = hub_wall_ms(connection->worker->hub), .close = true};
-}
-
 void gate_refuse(struct connection *connection, int status, enum err code, const char *message)
 {
     struct buf *scratch = &connection->worker->scratch;
-    struct answer answer = answer_of(connection, status);
+    const struct answer answer = {.status = status, .wall_ms = hub_wall_ms(connection->worker->hub), .close = true};
     buf_clear(scratch);
     answer_write_error(scratch, &answer, code, str_from_cstr(message ? message : err_text(code)), REASON_NONE,
                        connection->head_only);
@@ -54,43 +49,6 @@ static bool take_proxy_header(struct connection *connection)
     return false;
 }
 
-static enum reason verify(void *owner, struct str token, struct claims **out_claims)
-{
-    return worker_verify(owner, token, out_claims);
-}
-
-/* The limits that are known only now: of the client behind a proxy, of the user, of the endpoint. */
-static bool take_leases(struct connection *connection, const struct address *client, const struct admission *admission)
-{
-    const struct worker *worker = connection->worker;
-    const struct net_settings *settings = worker->settings;
-    struct lease *lease = &connection->lease;
-    char key[ADDRESS_KEY_LEN + 1];
-    if (settings->max_per_address && lease->count == 1 && /* behind a proxy: only counted in all so far */
-        !lease_take(lease, worker->quota, "address", str_from_cstr(address_key(client, key)),
-                    settings->max_per_address))
-        return false;
-    if (!admission->claims)
-        return true;
-    if (admission->endpoint->max_connections &&
-        !lease_take(lease, worker->quota, "endpoint", admission->endpoint->path, admission->endpoint->max_connections))
-        return false;
-    size_t max = admission->claims->session_limit ? (size_t)admission->claims->session_limit : settings->max_per_user;
-    return max == 0 || lease_take(lease, worker->quota, "user", admission->claims->sub, max);
-}
-
-static void refuse_by_http(struct connection *connection, const struct admission *admission)
-{
-    struct buf *scratch = &connection->worker->scratch;
-    struct answer answer = answer_of(connection, admission->status);
-    answer.retry_after_s = admission->retry_after_s;
-    answer.websocket_wanted = admission->status == 426;
-    buf_clear(scratch);
-    answer_write_error(scratch, &answer, admission->error.code, str_from_cstr(admission->error.text), admission->reason,
-                       connection->head_only);
-    connection_answer(connection, buf_str(scratch), true);
-}
-
 static void hand_over(struct connection *connection, const struct http_head *head, const struct admission *admission,
                       const struct address *client)
 {
@@ -113,28 +71,22 @@ static void hand_over(struct connection *connection, const struct http_head *hea
 static void enter(struct connection *connection, const struct http_head *head)
 {
     struct worker *worker = connection->worker;
-    const struct net_settings *settings = worker->settings;
-    struct admission_request request = {
-        .settings = settings,
+    const struct applicant applicant = {
+        .worker = worker,
         .head = head,
-        .unavailable = worker->unavailable,
-        .verify = verify,
-        .owner = worker,
+        .peer = &connection->client,
+        .over_limit = connection->over_limit,
+        .lease = &connection->lease,
     };
-    if (request.unavailable == REASON_NONE && connection->over_limit)
-        request.unavailable = REASON_CONNECTION_LIMIT;
     struct admission admission;
-    admission_decide(&request, &admission);
-    struct address client =
-        address_of_client(&connection->client, &head->fields, settings->trusted_proxies, settings->trusted_proxy_count);
-    if (admission.outcome == ADMITTED && !take_leases(connection, &client, &admission))
-        admission_refuse(&request, &admission, REASON_CONNECTION_LIMIT);
-    if (admission.outcome != ADMITTED)
-        metrics_add_labelled(worker->metrics, METRIC_CONNECTIONS_REFUSED, admission.reason, 1);
-    if (admission.outcome == REFUSED_HTTP)
-        refuse_by_http(connection, &admission);
-    else
+    struct address client;
+    admit(&applicant, &admission, &client);
+    if (admission.outcome == REFUSED_HTTP) {
+        admit_write_refusal(&worker->scratch, worker, &admission, connection->head_only);
+        connection_answer(connection, buf_str(&worker->scratch), true);
+    } else {
         hand_over(connection, head, &admission, &client);
+    }
     if (admission.claims)
         claims_unref(admission.claims);
 }

@@ -1,0 +1,65 @@
+/* admit.c - see admit.h. */
+#include "server/net/admit.h"
+
+#include "server/net/answer.h"
+
+static enum reason verify(void *owner, struct str token, struct claims **out_claims)
+{
+    return worker_verify(owner, token, out_claims);
+}
+
+/* The limits that are known only now: of the client behind a proxy, of the user, of the endpoint. */
+static bool take_leases(const struct applicant *applicant, const struct address *client,
+                        const struct admission *admission)
+{
+    struct quota *quota = applicant->worker->quota;
+    const struct net_settings *settings = applicant->worker->settings;
+    struct lease *lease = applicant->lease;
+    char key[ADDRESS_KEY_LEN + 1];
+    if (settings->max_per_address && lease->count == 1 && /* behind a proxy: only counted in all so far */
+        !lease_take(lease, quota, "address", str_from_cstr(address_key(client, key)), settings->max_per_address))
+        return false;
+    if (!admission->claims)
+        return true;
+    if (admission->endpoint->max_connections &&
+        !lease_take(lease, quota, "endpoint", admission->endpoint->path, admission->endpoint->max_connections))
+        return false;
+    size_t max = admission->claims->session_limit ? (size_t)admission->claims->session_limit : settings->max_per_user;
+    return max == 0 || lease_take(lease, quota, "user", admission->claims->sub, max);
+}
+
+void admit(const struct applicant *applicant, struct admission *out, struct address *out_client)
+{
+    struct worker *worker = applicant->worker;
+    const struct net_settings *settings = worker->settings;
+    struct admission_request request = {
+        .settings = settings,
+        .head = applicant->head,
+        .unavailable = worker->unavailable,
+        .verify = verify,
+        .owner = worker,
+    };
+    if (request.unavailable == REASON_NONE && applicant->over_limit)
+        request.unavailable = REASON_CONNECTION_LIMIT;
+    admission_decide(&request, out);
+    *out_client = address_of_client(applicant->peer, &applicant->head->fields, settings->trusted_proxies,
+                                    settings->trusted_proxy_count);
+    if (out->outcome == ADMITTED && !take_leases(applicant, out_client, out))
+        admission_refuse(&request, out, REASON_CONNECTION_LIMIT);
+    if (out->outcome != ADMITTED)
+        metrics_add_labelled(worker->metrics, METRIC_CONNECTIONS_REFUSED, out->reason, 1);
+}
+
+void admit_write_refusal(struct buf *out, struct worker *worker, const struct admission *admission, bool head_only)
+{
+    const struct answer answer = {
+        .status = admission->status,
+        .retry_after_s = admission->retry_after_s,
+        .wall_ms = hub_wall_ms(worker->hub),
+        .close = true,
+        .websocket_wanted = admission->status == 426,
+    };
+    buf_clear(out);
+    answer_write_error(out, &answer, admission->error.code, str_from_cstr(admission->error.text), admission->reason,
+                       head_only);
+}
