@@ -180,6 +180,8 @@ enum err configuration_make(const struct options *options, struct configuration 
     enum err err = add_keys(net->keys, options, error);
     if (err == ERR_NONE)
         err = set_proxies(net, options, error);
+    if (err == ERR_NONE && *options->tls_certificate)
+        err = tls_identity_load(options->tls_certificate, options->tls_key, &net->tls, error);
     if (err != ERR_NONE) {
         net_settings_unref(net);
         return err;

@@ -73,12 +73,23 @@ static void validate_limits(struct verdict *verdict, const struct options *optio
         say(verdict, "proxy_protocol", "needs trusted_proxies: only from there are PROXY headers believed");
 }
 
+static void validate_tls(struct verdict *verdict, const struct options *options)
+{
+    if (!*options->tls_certificate != !*options->tls_key)
+        say(verdict, *options->tls_key ? "tls.key" : "tls.certificate",
+            "give both tls.certificate and tls.key, or neither");
+    if (*options->tls_certificate && options->proxy_protocol != PROXY_OFF)
+        say(verdict, "proxy_protocol",
+            "cannot be used with tls.certificate; let the load balancer end TLS, or turn it off");
+}
+
 enum err options_validate(const struct options *options, const struct option_sources *sources, struct buf *messages)
 {
     struct verdict verdict = {.sources = sources, .messages = messages};
     validate_endpoints(&verdict, options);
     validate_keys(&verdict, options);
     validate_limits(&verdict, options);
+    validate_tls(&verdict, options);
     if (verdict.err == ERR_NONE && !*options->token_secret && options->token_keys.count == 0)
         buf_append_lit(messages,
                        "no key to verify tokens with: set token.secret or token.keys, until then nobody can connect\n");

@@ -7,6 +7,7 @@
 #include "common/base/alloc.h"
 #include "common/protocol/proxy_header.h"
 #include "server/net/gate.h"
+#include "server/net/ws.h"
 
 enum {
     READ_MIN = 2048,        /* what an idle connection keeps for reading */
@@ -47,12 +48,28 @@ void connection_await_request(struct connection *connection, uint64_t timeout_us
     start_deadline(connection, timeout_us);
 }
 
+static void accept_tls(struct arrival *arrival)
+{
+    struct worker *worker = arrival->worker;
+    if (worker->stopping) {
+        lease_release(&arrival->lease, worker->quota);
+        close(arrival->fd);
+    } else {
+        ws_accept(worker->edge, arrival->fd, &arrival->peer, arrival->over_limit, &arrival->lease);
+    }
+    free(arrival);
+}
+
 void connection_arrive(struct mail *mail, void *owner)
 {
     (void)owner;
     struct arrival *arrival = CONTAINER_OF(mail, struct arrival, mail);
     struct worker *worker = arrival->worker;
     const struct net_settings *settings = worker->settings;
+    if (settings->tls && !arrival->internal) {
+        accept_tls(arrival);
+        return;
+    }
     struct connection *connection = xcalloc(1, sizeof *connection);
     connection->worker = worker;
     connection->fd = arrival->fd;

@@ -1,6 +1,6 @@
 /* gate.h - what a connection's bytes mean: a PROXY header, then requests. On the public listener a request is admitted
  * and handed to libwebsockets, which so sees no byte of a stranger's, or it is refused; on the internal listener it is
- * served (http.h). */
+ * served (http.h). A public listener that speaks TLS has no gate: ws.h. */
 #ifndef CARILLON_NET_GATE_H
 #define CARILLON_NET_GATE_H
 

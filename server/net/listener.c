@@ -97,7 +97,8 @@ static void let_in(struct listener *listener, int fd, const struct sockaddr_stor
         metrics_add(listener->options.metrics, METRIC_CONNECTIONS_OPENED, 1);
     if (!count(listener, &peer, &lease, &over_limit)) {
         metrics_add_labelled(listener->options.metrics, METRIC_CONNECTIONS_REFUSED, REASON_CONNECTION_LIMIT, 1);
-        (void)!send(fd, too_many, sizeof too_many - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (listener->options.internal || !listener->settings->tls)
+            (void)!send(fd, too_many, sizeof too_many - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
         close(fd);
         return;
     }

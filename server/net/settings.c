@@ -63,6 +63,7 @@ void net_settings_unref(struct net_settings *settings)
     free_texts(settings->policy.issuers, settings->policy.issuer_count);
     free_texts(settings->policy.audiences, settings->policy.audience_count);
     free(settings->trusted_proxies);
+    tls_identity_unref(settings->tls);
     free(settings);
 }
 

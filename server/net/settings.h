@@ -8,6 +8,7 @@
 #include "common/token/verify.h"
 #include "server/core/session.h"
 #include "server/net/address.h"
+#include "server/net/tls.h"
 
 enum reject_mode {
     REJECT_AUTO, /* close when the request has an Origin header, else http */
@@ -65,6 +66,8 @@ struct net_settings {
     struct cidr *trusted_proxies;
     size_t trusted_proxy_count;
     enum proxy_mode proxy_protocol; /* on the public listener, from trusted proxies only */
+    struct tls_identity *tls;       /* one reference; NULL: the public listener speaks plaintext. As it is when a worker
+                                       is made, so it stays in this respect */
 };
 
 /* Zeroed but for one reference and a default token policy. The maker fills it before sharing it. */

@@ -253,6 +253,7 @@ static void obey(struct mail *mail, void *owner)
         worker->settings = order->settings;
         hub_configure(worker->hub, &order->hub_settings, order->rules);
         rules_unref(order->rules);
+        ws_edge_configure(worker->edge);
         break;
     case ORDER_DRAIN:
         worker->unavailable = REASON_DRAINING;

@@ -5,7 +5,9 @@
  * - A connection is ended by LWS_TO_KILL_SYNC, and only while none of its callbacks runs: hence the doomed list.
  * - An adopted socket with a read buffer is served within the call: ESTABLISHED comes before ws_adopt returns.
  * - No extensions: permessage-deflate of these versions aborts on hostile input. No validity timers: their list is
- *   linear. No protocol but HTTP/1.1 upgrades to websocket: h2c and CONNECT have memory errors and no deadlines. */
+ *   linear. No protocol but HTTP/1.1 upgrades to websocket: h2c and CONNECT have memory errors and no deadlines.
+ * - With TLS it reads the request itself, and we decide in HTTP_CONFIRM_UPGRADE (or HTTP, where there is no upgrade):
+ *   an answer is written whole, then -1 ends the connection. */
 #include "server/net/ws.h"
 
 #include <libwebsockets.h>
@@ -16,7 +18,8 @@
 #include "common/base/log.h"
 #include "common/protocol/reply.h"
 #include "common/protocol/ws_frame.h"
-#include "server/net/admission.h"
+#include "server/net/admit.h"
+#include "server/net/ws_request.h"
 
 enum {
     STALLED_CHECK_US = 250000,
@@ -24,7 +27,7 @@ enum {
     TX_CHUNK = 1024 * 1024, /* never cut what the hub has joined */
     HEAD_MAX = 32768,       /* more than head_bytes can be; kept for as long as an upgrade takes */
     HEADS_AT_ONCE = 16,
-    SERVICE_BUFFER = 32768,
+    SERVICE_BUFFER = 32768, /* more than a TLS record: else bytes could wait inside of OpenSSL for ever */
 };
 
 struct ws {
@@ -37,9 +40,12 @@ struct ws {
     const struct net_endpoint *endpoint;
     struct claims *claims; /* until the session has them */
     struct lease lease;
-    struct timer deadline; /* of a connection without a session: refused, or closed by the peer */
+    struct timer deadline; /* of a connection without a session: not yet admitted, refused, or closed by the peer */
     enum reason reason;
     int close_code;
+    bool undecided; /* by TLS, and its request has not come: peer and over_limit are for that */
+    bool over_limit;
+    struct address peer;
     bool closing;       /* our close frame has been written: nothing more is read or sent */
     struct buf message; /* fragments so far */
     char address[ADDRESS_TEXT_LEN + 1];
@@ -49,6 +55,8 @@ struct ws_edge {
     struct worker *worker;
     struct lws_context *lws; /* set to NULL by lws when it is down */
     struct lws_vhost *vhost;
+    SSL_CTX *ssl;        /* the vhost's, owned by lws; NULL without TLS */
+    SSL_CTX *ssl_unused; /* for connections that lws would begin */
     struct ws *adopting; /* between ws_adopt and the first callback of the new connection */
     struct list_link sockets;
     struct list_link doomed;
@@ -68,10 +76,10 @@ static void on_deadline(struct timer *timer, uint64_t now_us)
     doom(CONTAINER_OF(timer, struct ws, deadline));
 }
 
-static void start_deadline(struct ws *ws)
+static void start_deadline(struct ws *ws, uint64_t timeout_us)
 {
     struct hub *hub = ws->edge->worker->hub;
-    wheel_start(hub_wheel(hub), &ws->deadline, hub_now_us(hub) + ws->settings->close_timeout_us, on_deadline);
+    wheel_start(hub_wheel(hub), &ws->deadline, hub_now_us(hub) + timeout_us, on_deadline);
 }
 
 static void end_session(struct ws *ws)
@@ -171,7 +179,7 @@ static void tell_refusal(struct ws *ws)
     size_t len = ws_frame_close(end, ws->close_code, str_from_cstr(reason_text(ws->reason)));
     buf_append(&frames, str_from((char *)end, len));
     ws->closing = true;
-    start_deadline(ws);
+    start_deadline(ws, ws->settings->close_timeout_us);
     if (!write_raw(ws, buf_str(&frames)))
         doom(ws);
     buf_fini(&text);
@@ -182,6 +190,7 @@ static void tell_refusal(struct ws *ws)
 
 static void on_established(struct ws *ws)
 {
+    wheel_stop(hub_wheel(ws->edge->worker->hub), &ws->deadline);
     if (ws->reason != REASON_NONE) {
         tell_refusal(ws);
         return;
@@ -247,19 +256,43 @@ static int on_peer_close(struct ws *ws)
         return -1;
     ws->closing = true;
     end_session(ws);
-    start_deadline(ws);
+    start_deadline(ws, ws->settings->close_timeout_us);
     return 0;
 }
 
-/* Upgrades to anything but websocket are not for lws (h2c). `in` is not looked at: it can dangle. */
-static int confirm_upgrade(struct lws *wsi)
+/* The request has come by TLS; the gate's are decided before. -1: refused, or not readable, and to be closed; 0: lws is
+ * to complete the upgrade. */
+static int decide(struct ws *ws)
 {
-    char upgrade[32];
-    bool good = lws_hdr_copy(wsi, upgrade, sizeof upgrade, WSI_TOKEN_UPGRADE) > 0 &&
-                str_eq_nocase(str_from_cstr(upgrade), STR("websocket")) &&
-                lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0;
-    return good ? 0 : -1;
+    if (!ws->undecided)
+        return 0;
+    struct worker *worker = ws->edge->worker;
+    struct applicant applicant = {
+        .worker = worker, .peer = &ws->peer, .over_limit = ws->over_limit, .lease = &ws->lease};
+    struct admission admission;
+    struct address client;
+    bool head_only;
+    ws->undecided = false;
+    if (!ws_request_admit(ws->wsi, &applicant, &admission, &client, &head_only))
+        return -1;
+    if (admission.outcome == REFUSED_HTTP) {
+        admit_write_refusal(&worker->scratch, worker, &admission, head_only);
+        lws_write(ws->wsi, (unsigned char *)worker->scratch.ptr, worker->scratch.len, LWS_WRITE_HTTP);
+        if (admission.claims)
+            claims_unref(admission.claims);
+        return -1;
+    }
+    net_settings_unref(ws->settings);
+    ws->settings = net_settings_ref(worker->settings); /* those that the endpoint is of */
+    ws->endpoint = admission.endpoint;
+    ws->claims = admission.claims;
+    ws->reason = admission.reason;
+    ws->close_code = admission.close_code;
+    address_text(&client, ws->address);
+    return 0;
 }
+
+/* --- from lws --------------------------------------------------------------------------------------------------- */
 
 static void attach(struct lws *wsi)
 {
@@ -272,17 +305,37 @@ static void attach(struct lws *wsi)
     lws_set_opaque_user_data(wsi, ws);
 }
 
+static int show_certificate(struct ws_edge *edge)
+{
+    struct error error;
+    if (tls_identity_use(edge->worker->settings->tls, edge->ssl, &error) == ERR_NONE)
+        return 0;
+    log_error("net", "worker %u: %s", edge->worker->index, error.text);
+    return -1;
+}
+
+/* During lws_create_vhost. */
+static int set_up_tls(struct lws *wsi, SSL_CTX *ssl)
+{
+    struct ws_edge *edge = lws_context_user(lws_get_context(wsi));
+    edge->ssl = ssl;
+    return show_certificate(edge);
+}
+
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     struct ws *ws = wsi ? lws_get_opaque_user_data(wsi) : NULL;
-    (void)user;
     if (ws)
         worker_touch(ws->edge->worker);
     switch (reason) {
     case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED: attach(wsi); return 0;
-    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return ws ? confirm_upgrade(wsi) : -1;
-    case LWS_CALLBACK_HTTP:
-    case LWS_CALLBACK_RAW_ADOPT: return -1; /* the gate lets neither through */
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return set_up_tls(wsi, user);
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return ws && ws_request_is_upgrade(wsi) ? decide(ws) : -1;
+    case LWS_CALLBACK_HTTP: /* no upgrade: answered, and over */
+        if (ws)
+            decide(ws);
+        return -1;
+    case LWS_CALLBACK_RAW_ADOPT: return -1; /* CONNECT */
     default: break;
     }
     if (!ws)
@@ -305,25 +358,47 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     }
 }
 
-void ws_adopt(struct ws_edge *edge, const struct ws_start *start, struct str head)
+static struct ws *ws_create(struct ws_edge *edge, struct net_settings *settings, const struct lease *lease)
 {
     struct ws *ws = xcalloc(1, sizeof *ws);
     ws->edge = edge;
-    ws->settings = net_settings_ref(start->settings);
-    ws->endpoint = start->endpoint;
-    ws->claims = start->claims ? claims_ref(start->claims) : NULL;
-    ws->lease = start->lease;
-    ws->reason = start->reason;
-    ws->close_code = start->close_code;
-    memcpy(ws->address, start->address, sizeof ws->address);
+    ws->settings = net_settings_ref(settings);
+    ws->lease = *lease;
     list_append(&edge->sockets, &ws->link);
     worker_count_socket(edge->worker, false, 1);
     edge->adopting = ws;
+    return ws;
+}
+
+/* If lws has not even made an object for it, and has closed the socket. */
+static void drop_unadopted(struct ws_edge *edge)
+{
+    if (edge->adopting)
+        ws_free(edge->adopting);
+    edge->adopting = NULL;
+}
+
+void ws_adopt(struct ws_edge *edge, const struct ws_start *start, struct str head)
+{
+    struct ws *ws = ws_create(edge, start->settings, &start->lease);
+    ws->endpoint = start->endpoint;
+    ws->claims = start->claims ? claims_ref(start->claims) : NULL;
+    ws->reason = start->reason;
+    ws->close_code = start->close_code;
+    memcpy(ws->address, start->address, sizeof ws->address);
     lws_adopt_socket_vhost_readbuf(edge->vhost, start->fd, head.ptr, head.len);
-    if (edge->adopting) { /* lws has not even made an object for it, and has closed the socket */
-        edge->adopting = NULL;
-        ws_free(ws);
-    }
+    drop_unadopted(edge);
+}
+
+void ws_accept(struct ws_edge *edge, int fd, const struct address *peer, bool over_limit, const struct lease *lease)
+{
+    struct ws *ws = ws_create(edge, edge->worker->settings, lease);
+    ws->undecided = true;
+    ws->over_limit = over_limit;
+    ws->peer = *peer;
+    start_deadline(ws, ws->settings->head_timeout_us);
+    lws_adopt_socket_vhost(edge->vhost, fd);
+    drop_unadopted(edge);
 }
 
 bool ws_edge_reap(struct ws_edge *edge)
@@ -354,6 +429,20 @@ static const struct lws_protocols protocols[] = {
     {.name = NULL},
 };
 
+/* The certificate comes by set_up_tls. Clients are cut by our own deadlines; lws's are only not to come before. Not
+ * given an SSL_CTX for clients, lws loads all authorities of the system into one, and with several contexts leaks it.
+ */
+static void speak_tls(struct ws_edge *edge, struct lws_context_creation_info *info)
+{
+    edge->ssl_unused = SSL_CTX_new(TLS_client_method());
+    info->provided_client_ssl_ctx = edge->ssl_unused;
+    info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+    info->alpn = "http/1.1";        /* never h2 */
+    info->max_http_header_pool = 0; /* one for each connection: slow strangers must not keep others waiting */
+    info->timeout_secs = (unsigned)(edge->worker->settings->head_timeout_us / 1000000) + 2;
+    info->timeout_secs_ah_idle = info->timeout_secs;
+}
+
 enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct error *error)
 {
     static const lws_retry_bo_t no_validity = {0};
@@ -373,6 +462,8 @@ enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct erro
         .vhost_name = "carillon",
     };
     edge->worker = worker;
+    if (worker->settings->tls)
+        speak_tls(edge, &info);
     list_init(&edge->sockets);
     list_init(&edge->doomed);
     lws_set_log_level(LLL_ERR, emit);
@@ -383,13 +474,19 @@ enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct erro
      * calls each adopted socket an error. */
     lws_set_log_level(0, emit);
     if (!edge->vhost) {
-        free(edge);
+        ws_edge_destroy(edge);
         return error_set(error, ERR_INTERNAL_ERROR,
                          "libwebsockets could not start on the worker's loop: is its libuv plugin installed "
                          "(package libwebsockets-evlib-uv), and is the limit on open files high enough?");
     }
     *out = edge;
     return ERR_NONE;
+}
+
+void ws_edge_configure(struct ws_edge *edge)
+{
+    if (edge->ssl)
+        show_certificate(edge);
 }
 
 void ws_edge_stop(struct ws_edge *edge)
@@ -416,5 +513,6 @@ bool ws_edge_is_down(struct ws_edge *edge)
 
 void ws_edge_destroy(struct ws_edge *edge)
 {
+    SSL_CTX_free(edge->ssl_unused);
     free(edge);
 }

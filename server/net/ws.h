@@ -1,6 +1,6 @@
 /* ws.h - the edge to libwebsockets: one context a worker, on the worker's loop. It only translates: upgrades that the
- * gate has let through go in, messages come out to the hub, whole frames from the hub go to the socket. Nothing else in
- * the project includes libwebsockets' header. */
+ * gate has let through (by TLS: that admit.h lets through) go in, messages come out to the hub, whole frames from the
+ * hub go to the socket. Besides it only ws_request.c includes libwebsockets' header. */
 #ifndef CARILLON_NET_WS_H
 #define CARILLON_NET_WS_H
 
@@ -20,6 +20,8 @@ struct ws_start {
 
 /* In the main thread, one after the other. ERR_INTERNAL_ERROR says what is missing. */
 enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct error *error);
+/* The worker has new settings: another certificate, perhaps. */
+void ws_edge_configure(struct ws_edge *edge);
 /* Cuts all connections and begins to take the context down. */
 void ws_edge_stop(struct ws_edge *edge);
 /* After that, at the end of each turn of the loop: true once nothing of libwebsockets is left on it. */
@@ -28,6 +30,9 @@ void ws_edge_destroy(struct ws_edge *edge);
 
 /* head: the canonical head, and what the client has already sent after its own. */
 void ws_adopt(struct ws_edge *edge, const struct ws_start *start, struct str head);
+
+/* Where the settings have tls: a connection from its first byte on. Takes fd and lease. */
+void ws_accept(struct ws_edge *edge, int fd, const struct address *peer, bool over_limit, const struct lease *lease);
 
 /* hub_ops; owner is the worker. */
 enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent);

@@ -56,7 +56,8 @@ def run(*arguments, given=None, seconds=DEADLINE_S, env=None):
 
 def clean_environment():
     """Without settings of whoever runs the tests."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("CARILLON_") and k not in ("PORT", "REDIS_URL")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("CARILLON_") and k not in ("PORT", "REDIS_URL")}
+    return {"TSAN_OPTIONS": f"suppressions={ROOT}/tests/support/tsan.supp", **kept}
 
 
 class Process:

@@ -59,8 +59,10 @@ def upgrade_request(path="/ws", headers=(), host="localhost", key=None):
 
 
 class Client:
-    def __init__(self, address, token=None, path="/ws", headers=(), before=b"", receive_buffer=None, seconds=DEADLINE_S):
-        """token goes into the Authorization header. before: bytes sent ahead of the request. Raises Refused."""
+    def __init__(self, address, token=None, path="/ws", headers=(), before=b"", receive_buffer=None, tls=None,
+                 seconds=DEADLINE_S):
+        """token goes into the Authorization header. before: bytes sent ahead of the request. tls: an ssl.SSLContext.
+        Raises Refused."""
         self.buffer = bytearray()
         self.pong = True
         self.init = None
@@ -71,6 +73,8 @@ class Client:
         self.socket.settimeout(seconds)
         try:
             self.socket.connect(address)
+            if tls:
+                self.socket = tls.wrap_socket(self.socket, server_hostname=address[0])
             self._upgrade(token, path, list(headers), before, seconds)
         except BaseException:
             self.socket.close()

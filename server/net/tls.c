@@ -1,0 +1,138 @@
+/* tls.c - see tls.h. */
+#include "server/net/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+
+enum { TICKET_KEY_LEN = 80 }; /* what SSL_CTX_set_tlsext_ticket_keys wants */
+
+struct tls_identity {
+    atomic_uint refs;
+    X509 *certificate;
+    STACK_OF(X509) * chain;
+    EVP_PKEY *key;
+    unsigned char ticket_key[TICKET_KEY_LEN];
+};
+
+/* OpenSSL would ask the terminal for a passphrase. */
+static int no_passphrase(char *out, int size, int writing, void *arg)
+{
+    return -1;
+}
+
+static enum err open_file(const char *option, const char *path, FILE **out, struct error *error)
+{
+    *out = fopen(path, "re");
+    if (!*out)
+        return error_set(error, ERR_INVALID_REQUEST, "%s: cannot open %s: %s", option, path, strerror(errno));
+    return ERR_NONE;
+}
+
+static enum err read_certificates(struct tls_identity *identity, const char *path, struct error *error)
+{
+    FILE *file;
+    enum err err = open_file("tls.certificate", path, &file, error);
+    if (err)
+        return err;
+    identity->certificate = PEM_read_X509_AUX(file, NULL, no_passphrase, NULL);
+    identity->chain = sk_X509_new_null();
+    for (X509 *next; identity->certificate && (next = PEM_read_X509(file, NULL, no_passphrase, NULL));)
+        sk_X509_push(identity->chain, next);
+    fclose(file);
+    if (!identity->certificate)
+        err = error_set(error, ERR_INVALID_REQUEST, "tls.certificate: %s has no certificate in PEM form", path);
+    else if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) /* how the end of the file is told */
+        err = error_set(error, ERR_INVALID_REQUEST, "tls.certificate: %s is damaged after certificate %d", path,
+                        sk_X509_num(identity->chain) + 1);
+    ERR_clear_error();
+    return err;
+}
+
+static enum err read_key(struct tls_identity *identity, const char *certificate, const char *path, struct error *error)
+{
+    FILE *file;
+    enum err err = open_file("tls.key", path, &file, error);
+    if (err)
+        return err;
+    identity->key = PEM_read_PrivateKey(file, NULL, no_passphrase, NULL);
+    fclose(file);
+    if (!identity->key)
+        err = error_set(error, ERR_INVALID_REQUEST,
+                        "tls.key: %s has no private key in PEM form that can be read without a passphrase", path);
+    else if (X509_check_private_key(identity->certificate, identity->key) != 1)
+        err = error_set(error, ERR_INVALID_REQUEST, "tls.key: %s is not the key of the first certificate in %s", path,
+                        certificate);
+    ERR_clear_error();
+    return err;
+}
+
+enum err tls_identity_use(const struct tls_identity *identity, SSL_CTX *ssl, struct error *error)
+{
+    unsigned char ticket_key[TICKET_KEY_LEN];
+    memcpy(ticket_key, identity->ticket_key, TICKET_KEY_LEN); /* OpenSSL takes it as not const */
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
+    bool good = SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
+                SSL_CTX_use_cert_and_key(ssl, identity->certificate, identity->key, identity->chain, 1) == 1 &&
+                SSL_CTX_set_tlsext_ticket_keys(ssl, ticket_key, TICKET_KEY_LEN) == 1;
+    OPENSSL_cleanse(ticket_key, TICKET_KEY_LEN);
+    if (good)
+        return ERR_NONE;
+    error_set(error, ERR_INVALID_REQUEST, "tls.certificate: OpenSSL does not take it: %s",
+              ERR_reason_error_string(ERR_peek_last_error()));
+    ERR_clear_error();
+    return ERR_INVALID_REQUEST;
+}
+
+struct tls_identity *tls_identity_ref(struct tls_identity *identity)
+{
+    atomic_fetch_add_explicit(&identity->refs, 1, memory_order_relaxed);
+    return identity;
+}
+
+void tls_identity_unref(struct tls_identity *identity)
+{
+    if (!identity || atomic_fetch_sub_explicit(&identity->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    X509_free(identity->certificate);
+    sk_X509_pop_free(identity->chain, X509_free);
+    EVP_PKEY_free(identity->key);
+    OPENSSL_cleanse(identity->ticket_key, TICKET_KEY_LEN);
+    free(identity);
+}
+
+/* So that no worker is the first to find out. */
+static enum err try_out(const struct tls_identity *identity, struct error *error)
+{
+    SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
+    enum err err = ssl ? tls_identity_use(identity, ssl, error)
+                       : error_set(error, ERR_INTERNAL_ERROR, "tls.certificate: OpenSSL does not start");
+    SSL_CTX_free(ssl);
+    return err;
+}
+
+enum err tls_identity_load(const char *certificate, const char *key, struct tls_identity **out, struct error *error)
+{
+    struct tls_identity *identity = xcalloc(1, sizeof *identity);
+    atomic_init(&identity->refs, 1);
+    enum err err = read_certificates(identity, certificate, error);
+    if (err == ERR_NONE)
+        err = read_key(identity, certificate, key, error);
+    if (err == ERR_NONE && RAND_bytes(identity->ticket_key, TICKET_KEY_LEN) != 1)
+        err = error_set(error, ERR_INTERNAL_ERROR, "tls.certificate: OpenSSL has no random bytes for session tickets");
+    if (err == ERR_NONE)
+        err = try_out(identity, error);
+    if (err) {
+        tls_identity_unref(identity);
+        return err;
+    }
+    *out = identity;
+    return ERR_NONE;
+}
