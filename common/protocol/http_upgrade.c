@@ -26,6 +26,8 @@ enum http_upgrade http_head_upgrade(const struct http_head *head, struct error *
         fault = "a WebSocket handshake is a GET request of HTTP/1.1";
     else if (!http_head_has_token(head, STR("connection"), STR("upgrade")))
         fault = "Upgrade: websocket came without Connection: upgrade; a proxy on the way may have removed it";
+    else if (head->host.len == 0) /* RFC 9110, 7.2 allows it, but libwebsockets then closes without a word */
+        fault = "a WebSocket handshake needs a Host that is not empty";
     else if (head->has_transfer_encoding || (head->has_content_length && head->content_length > 0))
         fault = "a WebSocket handshake has no body";
     else if (!http_head_find(head, STR("sec-websocket-version"), &value))

@@ -173,8 +173,9 @@ void api_handle(struct api *api, struct http_call *call)
         const struct route *route = &routes[i];
         if (!path_matches(str_from_cstr(route->path), http->path, &request.segment))
             continue;
-        if (!str_eq_cstr(http->method, route->method)) {
-            allow = route->method;
+        bool gets = str_eq_cstr(STR("GET"), route->method);
+        if (!str_eq_cstr(http->method, route->method) && !(gets && str_eq_cstr(http->method, "HEAD"))) {
+            allow = gets ? "GET, HEAD" : route->method;
             continue;
         }
         request.route = route->label;

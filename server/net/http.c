@@ -14,6 +14,7 @@ static void forget_request(struct connection *connection)
         buf_fini(&connection->in);
     connection->request_len = 0;
     connection->scanned = 0;
+    connection->head_only = false;
     struct buf *body = &connection->call.response.body;
     if (body->cap > KEEP_BUFFER_BYTES)
         buf_fini(body);
@@ -92,7 +93,7 @@ bool http_request(struct connection *connection, const struct http_head *head)
     connection->request_len = head->length + (size_t)head->content_length;
     if (connection->in.len < connection->request_len) {
         connection_await_request(connection, settings->body_timeout_us);
-        if (first && connection->in.len == head->length &&
+        if (first && head->minor == 1 && connection->in.len == head->length &&
             http_head_has_token(head, STR("expect"), STR("100-continue")))
             connection_send(connection, STR("HTTP/1.1 100 Continue\r\n\r\n"));
         return false;

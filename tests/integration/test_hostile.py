@@ -4,7 +4,7 @@ import signal
 import socket
 
 import pytest
-from support import jwt, ws
+from support import http, jwt, ws
 from support.carillon import API_KEY
 from support.wait import DEADLINE_S, SLOWDOWN, until
 
@@ -65,3 +65,24 @@ def test_a_peer_that_ends_with_bytes_unsent_goes_soon(launch):
     client.socket.shutdown(socket.SHUT_WR)
     until(lambda: node.metric("carillon_connections_open") == 0, "the connection is gone", 3 * SLOWDOWN)
     client.socket.close()
+
+
+def test_head_is_get_without_the_body(launch):
+    node = launch()
+    received = http.raw(node.internal, b"HEAD /livez HTTP/1.1\r\nHost: x\r\n\r\nbad\r\n\r\n")
+    head, _, rest = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ") and b"Content-Length: 18" in head, received
+    bad = http.parse(rest)
+    assert bad.status == 400 and len(bad.body) == int(bad.headers["content-length"]) > 0, received
+
+
+def test_a_handshake_for_no_host_is_told_so(launch):
+    node = launch()
+    answer = http.parse(http.raw(node.public, ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")], host="")))
+    assert answer.status == 400 and "Host" in answer.json["error"]["message"], answer
+
+
+def test_http_1_0_gets_no_interim_answer(launch):
+    node = launch()
+    received = http.raw(node.internal, b"POST /livez HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", shut=True)
+    assert received == b"", received
