@@ -3,6 +3,8 @@
 
 #include "common/base/alloc.h"
 
+enum { FIRST_RING = 16 }; /* a power of two */
+
 /* The capacity is a power of two. */
 static struct message **ring(const struct outbox *outbox, uint32_t *out_cap)
 {
@@ -14,12 +16,13 @@ static void grow(struct outbox *outbox)
 {
     uint32_t cap;
     struct message **old = ring(outbox, &cap);
-    struct message **items = xmalloc((size_t)cap * 2 * sizeof(struct message *));
+    uint32_t larger = cap < FIRST_RING ? FIRST_RING : cap * 2;
+    struct message **items = xmalloc(larger * sizeof(struct message *));
     for (uint32_t i = 0; i < outbox->count; i++)
         items[i] = old[(outbox->head + i) & (cap - 1)];
     free(outbox->items);
     outbox->items = items;
-    outbox->cap = cap * 2;
+    outbox->cap = larger;
     outbox->head = 0;
 }
 

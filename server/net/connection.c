@@ -248,16 +248,22 @@ static void on_readable(struct connection *connection)
         limit = connection->request_len;
     if (in->len >= limit) /* a head that a reload has made too large */
         limit = in->len + 1;
-    if (in->cap - in->len < READ_MIN / 2)
-        buf_reserve(in, limit - in->len < READ_MIN ? limit - in->len : READ_MIN);
-    size_t room = in->cap - in->len < limit - in->len ? in->cap - in->len : limit - in->len;
-    ssize_t n = receive(connection, in->ptr + in->len, room);
-    if (n == 0) {
+    /* All there is, up to the limit: what a publisher has pipelined is taken in one turn and so delivered in one. */
+    ssize_t n;
+    size_t before = in->len;
+    size_t room;
+    do {
+        if (in->cap - in->len < READ_MIN / 2)
+            buf_reserve(in, limit - in->len < READ_MIN ? limit - in->len : READ_MIN);
+        room = in->cap - in->len < limit - in->len ? in->cap - in->len : limit - in->len;
+        n = receive(connection, in->ptr + in->len, room);
+        if (n > 0)
+            in->len += (size_t)n;
+    } while (n > 0 && (size_t)n == room && in->len < limit);
+    if (in->len > before)
+        gate_input(connection); /* an end that has been read too is read again in the next turn */
+    else if (n == 0)
         connection_close(connection);
-    } else if (n > 0) {
-        in->len += (size_t)n;
-        gate_input(connection);
-    }
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)

@@ -23,7 +23,7 @@
 
 enum {
     STALLED_CHECK_US = 250000,
-    RX_CHUNK = 4096,        /* what RECEIVE brings at most; a buffer of each connection */
+    RX_CHUNK = 1024,        /* what RECEIVE brings at most; a buffer of each connection, most of its memory */
     TX_CHUNK = 1024 * 1024, /* never cut what the hub has joined */
     HEAD_MAX = 32768,       /* more than head_bytes can be; kept for as long as an upgrade takes */
     HEADS_AT_ONCE = 16,
