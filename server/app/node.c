@@ -21,7 +21,7 @@ enum { SPARE_FDS = 200, MEMORY_POSITIONS_MAX = 100000, MEMORY_IDS_MAX = 1000000 
 static void raise_fd_limit(const struct options *options)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)(options->limits_connections + options->limits_http_connections + SPARE_FDS);
+    rlim_t wanted = listener_hard_limit(options->limits_connections) + options->limits_http_connections + SPARE_FDS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == wanted)
         return;
     /* Exactly what is needed: libwebsockets' work for each connection grows with the limit. */

@@ -45,9 +45,7 @@ static const char too_many[] = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: 
                                "Content-Length: 95\r\nRetry-After: 5\r\nConnection: close\r\n\r\n" TOO_MANY_BODY;
 _Static_assert(sizeof TOO_MANY_BODY - 1 == 95, "the length stands in the head");
 
-/* Over a limit by a little: let in as far as the gate, which refuses in the way the client understands. Over it by
- * more: refused here. 0: no limit. */
-static size_t hard_limit(size_t max)
+size_t listener_hard_limit(size_t max)
 {
     return max ? max + max / 8 + 8 : 0;
 }
@@ -60,14 +58,14 @@ static bool count(struct listener *listener, const struct address *peer, struct 
     char key[ADDRESS_KEY_LEN + 1];
     if (listener->options.internal)
         return lease_take(lease, quota, "internal", STR(""), settings->max_internal) > 0;
-    size_t n = lease_take(lease, quota, "all", STR(""), hard_limit(settings->max_connections));
+    size_t n = lease_take(lease, quota, "all", STR(""), listener_hard_limit(settings->max_connections));
     if (n == 0)
         return false;
     *out_over_limit = settings->max_connections && n > settings->max_connections;
     if (settings->max_per_address == 0 || cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, peer))
         return true; /* a proxy's clients are counted when they are known */
     n = lease_take(lease, quota, "address", str_from_cstr(address_key(peer, key)),
-                   hard_limit(settings->max_per_address));
+                   listener_hard_limit(settings->max_per_address));
     *out_over_limit |= n > settings->max_per_address;
     if (n == 0)
         lease_release(lease, quota);

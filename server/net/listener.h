@@ -16,6 +16,10 @@ struct listener_options {
     struct metrics *metrics; /* of the main loop's thread */
 };
 
+/* Over a limit by a little: let in as far as the gate, which refuses in the way the client understands. Over it by
+ * more, which is what this returns: refused at once. 0: no limit. */
+size_t listener_hard_limit(size_t max);
+
 /* Listens nowhere yet. */
 struct listener *listener_create(const struct listener_options *options, struct net_settings *settings);
 /* New limits. Takes a reference. */
