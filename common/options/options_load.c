@@ -202,7 +202,7 @@ static void complain_flag(struct load *load, const struct flag *flag)
 static const char *apply_flags(struct load *load, bool first_pass)
 {
     const char *config = NULL;
-    for (int i = 0; i < load->input->argc; i++) {
+    for (int i = 0; i < load->input->argc && load->input->argv[i]; i++) {
         struct flag flag;
         flag_read(load, load->input->argv[i], &flag);
         const char *next = i + 1 < load->input->argc ? load->input->argv[i + 1] : NULL;

@@ -13,7 +13,7 @@ struct http_request {
     struct str authorization; /* the header's value; empty if there is none */
     struct str api_key;       /* the X-API-Key header's value; empty if there is none */
     struct str body;
-    struct str address;       /* the client's address as text */
+    struct str address; /* the client's address as text */
 };
 
 struct http_response {
@@ -24,8 +24,9 @@ struct http_response {
     struct buf body;
 };
 
-/* Made by the transport. The handler fills response and calls respond exactly once, in the thread that called the handler, from
- * within it or later. The call stays valid until then, whatever becomes of the connection; afterwards it is the transport's. */
+/* Made by the transport. The handler fills response and calls respond exactly once, in the thread that called the
+ * handler, from within it or later. The call stays valid until then, whatever becomes of the connection; afterwards it
+ * is the transport's. */
 struct http_call {
     struct http_request request;
     struct http_response response;

@@ -1,5 +1,5 @@
-/* node_api.c - what the HTTP API is answered from: the exchange, the survey, the metrics of all threads. Runs in the workers'
- * threads and touches only what any thread may. */
+/* node_api.c - what the HTTP API is answered from: the exchange, the survey, the metrics of all threads. Runs in the
+ * workers' threads and touches only what any thread may. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "server/app/node_private.h"

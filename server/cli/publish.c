@@ -101,6 +101,12 @@ static void encode(struct buf *out, const struct publish *publish, const char *c
     buf_append_char(out, '}');
 }
 
+/* Without the newline that the server ends its answers with. */
+static struct str line_of(struct str text)
+{
+    return text.len && text.ptr[text.len - 1] == '\n' ? str_from(text.ptr, text.len - 1) : text;
+}
+
 static int send_event(const struct publish *publish, const char *channel, const char *type)
 {
     struct buf body = {0}, authorization = {0};
@@ -119,7 +125,7 @@ static int send_event(const struct publish *publish, const char *channel, const 
         http_reply_error(&reply, &error);
         code = cli_fail(publish->command, CLI_FAILED, "not published: %s", error.text);
     } else {
-        printf("%s\n", buf_cstr(&reply.body));
+        printf("%.*s\n", STR_ARG(line_of(buf_str(&reply.body))));
         if (fflush(stdout) != 0)
             code = cli_fail(publish->command, CLI_FAILED, "published, but the answer could not be printed");
     }

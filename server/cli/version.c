@@ -1,11 +1,12 @@
 /* version.c - carillon version: what a bug report should begin with. */
+#include "server/app/version.h"
+
 #include <cjson/cJSON.h>
 #include <getopt.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <uv.h>
 
-#include "server/app/version.h"
 #include "server/cli/cli.h"
 
 static const char usage[] = "usage: carillon version\n\n"

@@ -40,6 +40,8 @@ static void respond(struct http_call *call)
         .wall_ms = hub_wall_ms(worker->hub),
         .close = last,
     };
+    if (!response->content_type)
+        buf_append_char(&call->response.body, '\n'); /* JSON ends its line, for those who read it in a terminal */
     buf_clear(&worker->scratch);
     answer_write_head(&worker->scratch, &answer, response->body.len);
     if (!connection->head_only)

@@ -73,7 +73,7 @@ def test_head_is_get_without_the_body(launch):
     node = launch()
     received = http.raw(node.internal, b"HEAD /livez HTTP/1.1\r\nHost: x\r\n\r\nbad\r\n\r\n")
     head, _, rest = received.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 ") and b"Content-Length: 18" in head, received
+    assert head.startswith(b"HTTP/1.1 200 ") and b"Content-Length: 19" in head, received
     bad = http.parse(rest)
     assert bad.status == 400 and len(bad.body) == int(bad.headers["content-length"]) > 0, received
 

@@ -1,6 +1,7 @@
 /* test_redis_failures.c - the Redis broker when Redis is away, stuck, full or unwilling. */
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "redis_server.h"
 #include "rig.h"
@@ -15,6 +16,13 @@ struct fixture {
     struct node node;
 };
 
+/* Under sanitizers everything takes longer (tests/support/wait.py has the same). */
+static uint64_t slowed(uint64_t ms)
+{
+    const char *factor = getenv("CARILLON_TEST_SLOWDOWN");
+    return factor && atoi(factor) > 1 ? ms * (uint64_t)atoi(factor) : ms;
+}
+
 static void start_node(struct fixture *f, const char *url)
 {
     struct redis_broker_config config = {
@@ -23,7 +31,7 @@ static void start_node(struct fixture *f, const char *url)
         .prefix = STR("test"),
         .node_id = STR("a"),
         .connect_timeout_ms = 1000,
-        .command_timeout_ms = 400,
+        .command_timeout_ms = slowed(400),
         .retry_max_ms = 300,
         .canary_interval_ms = 100,
         .idempotency_window_ms = 60000,

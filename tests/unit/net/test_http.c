@@ -38,7 +38,7 @@ static void each_request_gets_its_answer(void **state)
         {"GET /a?b=c HTTP/1.1\r\n" HOST CLOSE "\r\n", "\r\n\r\nGET /a?b=c []"},
         {"GET /a HTTP/1.0\r\n\r\n", "Connection: close\r\n"},
         {"POST /a HTTP/1.1\r\n" HOST CLOSE "Content-Length: 5\r\n\r\nhello", "POST /a? [hello]"},
-        {"HEAD /a HTTP/1.1\r\n" HOST CLOSE "\r\n", "Content-Length: 11\r\n"},
+        {"HEAD /a HTTP/1.1\r\n" HOST CLOSE "\r\n", "Content-Length: 12\r\n"},
         {"nonsense\r\n\r\n", "HTTP/1.1 400 "},
         {"GET http://x/ HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400 "},
         {"GET /a HTTP/2.0\r\n" HOST "\r\n", "HTTP/1.1 505 "},

@@ -49,7 +49,8 @@ static void values_of_every_type_are_read(void **state)
         "\"log\": {\"level\": \"debug\"}, \"trusted_proxies\": [\"10.0.0.0/8\", \"::1\"],\n"
         "\"endpoints\": [{\"path\": \"/a\", \"close_codes\": {\"token_expired\": 4001}}, {\"path\": \"/b\",\n"
         "\"reject\": \"close\"}],\n"
-        "\"channels\": [{\"match\": \"{sub}:*\", \"history\": {\"size\": 5, \"ttl\": \"1d\"}, \"require\": \"grant\"}]}");
+        "\"channels\": [{\"match\": \"{sub}:*\", \"history\": {\"size\": 5, \"ttl\": \"1d\"}, \"require\": "
+        "\"grant\"}]}");
     assert_loads(&l);
     const struct options *o = &l.options;
     assert_int_equal(o->limits_message_bytes, 128 * 1024);
@@ -192,8 +193,7 @@ static void bad_words_are_refused(void **state)
     load_end(&l);
     const char *const env[] = {"CARILLON_WORKERS=no", NULL};
     l = load_words(NULL, env, NULL);
-    assert_str(buf_str(&l.messages),
-               "CARILLON_WORKERS: workers: found \"no\", expected a whole number from 0 to 64\n");
+    assert_str(buf_str(&l.messages), "CARILLON_WORKERS: workers: found \"no\", expected a whole number from 0 to 64\n");
     load_end(&l);
     const char *const missing[] = {"--config", "/nonexistent/c.jsonc", NULL};
     l = load_words(missing, NULL, NULL);
