@@ -7,7 +7,9 @@
  * - No extensions: permessage-deflate of these versions aborts on hostile input. No validity timers: their list is
  *   linear. No protocol but HTTP/1.1 upgrades to websocket: h2c and CONNECT have memory errors and no deadlines.
  * - With TLS it reads the request itself, and we decide in HTTP_CONFIRM_UPGRADE (or HTTP, where there is no upgrade):
- *   an answer is written whole, then -1 ends the connection. */
+ *   an answer is written whole, then -1 ends the connection.
+ * - With TLS it reads a record (16 KiB) in pieces of rx_buffer_size, and drops a connection whose record is not read
+ *   after ten of them: 4.3.3 (Ubuntu 24.04), warmcat/libwebsockets#3184; 4.3.5 after a hundred, 4.1.6 never. */
 #include "server/net/ws.h"
 
 #include <libwebsockets.h>
@@ -24,6 +26,7 @@
 enum {
     STALLED_CHECK_US = 250000,
     RX_CHUNK = 1024,        /* what RECEIVE brings at most; a buffer of each connection, most of its memory */
+    RX_CHUNK_TLS = 4096,    /* a record of TLS in four reads, see above */
     TX_CHUNK = 1024 * 1024, /* never cut what the hub has joined */
     HEAD_MAX = 32768,       /* more than head_bytes can be; kept for as long as an upgrade takes */
     HEADS_AT_ONCE = 16,
@@ -428,6 +431,10 @@ static const struct lws_protocols protocols[] = {
     {.name = ADMISSION_PROTOCOL, .callback = callback, .rx_buffer_size = RX_CHUNK, .tx_packet_size = TX_CHUNK},
     {.name = NULL},
 };
+static const struct lws_protocols protocols_tls[] = {
+    {.name = ADMISSION_PROTOCOL, .callback = callback, .rx_buffer_size = RX_CHUNK_TLS, .tx_packet_size = TX_CHUNK},
+    {.name = NULL},
+};
 
 /* The certificate comes by set_up_tls. Clients are cut by our own deadlines; lws's are only not to come before. Not
  * given an SSL_CTX for clients, lws loads all authorities of the system into one, and with several contexts leaks it.
@@ -437,6 +444,7 @@ static void speak_tls(struct ws_edge *edge, struct lws_context_creation_info *in
     edge->ssl_unused = SSL_CTX_new(TLS_client_method());
     info->provided_client_ssl_ctx = edge->ssl_unused;
     info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+    info->protocols = protocols_tls;
     info->alpn = "http/1.1";        /* never h2 */
     info->max_http_header_pool = 0; /* one for each connection: slow strangers must not keep others waiting */
     info->timeout_secs = (unsigned)(edge->worker->settings->head_timeout_us / 1000000) + 2;
