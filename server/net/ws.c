@@ -4,15 +4,9 @@
  *   there, and SERVER_WRITEABLE comes when it has been written.
  * - A connection is ended by LWS_TO_KILL_SYNC, and only while none of its callbacks runs: hence the doomed list.
  * - An adopted socket with a read buffer is served within the call: ESTABLISHED comes before ws_adopt returns.
- * - No extensions: permessage-deflate of these versions aborts on hostile input. No validity timers: their list is
- *   linear. No protocol but HTTP/1.1 upgrades to websocket: h2c and CONNECT have memory errors and no deadlines.
+ * - No protocol but HTTP/1.1 upgrades to websocket: h2c and CONNECT have memory errors and no deadlines.
  * - With TLS it reads the request itself, and we decide in HTTP_CONFIRM_UPGRADE (or HTTP, where there is no upgrade):
- *   an answer is written whole, then -1 ends the connection.
- * - With TLS it reads a record (16 KiB) in pieces of rx_buffer_size, and drops a connection whose record is not read
- *   after ten of them: 4.3.3 (Ubuntu 24.04), warmcat/libwebsockets#3184; 4.3.5 after a hundred, 4.1.6 never. */
-#include "server/net/ws.h"
-
-#include <libwebsockets.h>
+ *   an answer is written whole, then -1 ends the connection. */
 #include <poll.h>
 #include <unistd.h>
 
@@ -21,53 +15,12 @@
 #include "common/protocol/reply.h"
 #include "common/protocol/ws_frame.h"
 #include "server/net/admit.h"
+#include "server/net/ws_private.h"
 #include "server/net/ws_request.h"
 
-enum {
-    STALLED_CHECK_US = 250000,
-    RX_CHUNK = 1024,        /* what RECEIVE brings at most; a buffer of each connection, most of its memory */
-    RX_CHUNK_TLS = 4096,    /* a record of TLS in four reads, see above */
-    TX_CHUNK = 1024 * 1024, /* never cut what the hub has joined */
-    HEAD_MAX = 32768,       /* more than head_bytes can be; kept for as long as an upgrade takes */
-    HEADS_AT_ONCE = 16,
-    SERVICE_BUFFER = 32768, /* more than a TLS record: else bytes could wait inside of OpenSSL for ever */
-};
+enum { STALLED_CHECK_US = 250000 };
 
-struct ws {
-    struct ws_edge *edge;
-    struct lws *wsi;
-    struct list_link link;        /* in edge->sockets */
-    struct list_link doomed_link; /* in edge->doomed */
-    struct session *session;      /* NULL before and after */
-    struct net_settings *settings;
-    const struct net_endpoint *endpoint;
-    struct claims *claims; /* until the session has them */
-    struct lease lease;
-    struct timer deadline; /* of a connection without a session: not yet admitted, refused, or closed by the peer */
-    enum reason reason;
-    int close_code;
-    bool undecided; /* by TLS, and its request has not come: peer and over_limit are for that */
-    bool over_limit;
-    struct address peer;
-    bool closing;       /* our close frame has been written: nothing more is read or sent */
-    struct buf message; /* fragments so far */
-    char address[ADDRESS_TEXT_LEN + 1];
-};
-
-struct ws_edge {
-    struct worker *worker;
-    struct lws_context *lws; /* set to NULL by lws when it is down */
-    struct lws_vhost *vhost;
-    SSL_CTX *ssl;        /* the vhost's, owned by lws; NULL without TLS */
-    SSL_CTX *ssl_unused; /* for connections that lws would begin */
-    struct ws *adopting; /* between ws_adopt and the first callback of the new connection */
-    struct list_link sockets;
-    struct list_link doomed;
-    bool stopping;
-    unsigned turns_down; /* since the last connection has gone */
-};
-
-static void doom(struct ws *ws)
+void ws_doom(struct ws *ws)
 {
     if (!list_is_linked(&ws->doomed_link))
         list_append(&ws->edge->doomed, &ws->doomed_link);
@@ -76,7 +29,7 @@ static void doom(struct ws *ws)
 static void on_deadline(struct timer *timer, uint64_t now_us)
 {
     (void)now_us;
-    doom(CONTAINER_OF(timer, struct ws, deadline));
+    ws_doom(CONTAINER_OF(timer, struct ws, deadline));
 }
 
 static void start_deadline(struct ws *ws, uint64_t timeout_us)
@@ -85,7 +38,7 @@ static void start_deadline(struct ws *ws, uint64_t timeout_us)
     wheel_start(hub_wheel(hub), &ws->deadline, hub_now_us(hub) + timeout_us, on_deadline);
 }
 
-static void end_session(struct ws *ws)
+void ws_end_session(struct ws *ws)
 {
     if (ws->session)
         hub_gone(ws->edge->worker->hub, ws->session);
@@ -95,7 +48,7 @@ static void end_session(struct ws *ws)
 static void ws_free(struct ws *ws)
 {
     struct worker *worker = ws->edge->worker;
-    end_session(ws);
+    ws_end_session(ws);
     wheel_stop(hub_wheel(worker->hub), &ws->deadline);
     list_remove(&ws->link);
     list_remove(&ws->doomed_link);
@@ -128,7 +81,7 @@ static void check_stalled(struct timer *timer, uint64_t now_us)
     struct ws *ws = CONTAINER_OF(timer, struct ws, deadline);
     struct pollfd peer = {.fd = lws_get_socket_fd(ws->wsi), .events = POLLRDHUP};
     if (poll(&peer, 1, 0) > 0)
-        doom(ws);
+        ws_doom(ws);
     else if (lws_partial_buffered(ws->wsi))
         wheel_start(hub_wheel(ws->edge->worker->hub), timer, now_us + STALLED_CHECK_US, check_stalled);
 }
@@ -155,7 +108,7 @@ void ws_finish(void *owner, struct session *session, bool abrupt)
     (void)owner;
     ws->closing = true; /* the peer's answer ends it, or the hub's patience */
     if (abrupt)
-        doom(ws);
+        ws_doom(ws);
 }
 
 enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
@@ -184,7 +137,7 @@ static void tell_refusal(struct ws *ws)
     ws->closing = true;
     start_deadline(ws, ws->settings->close_timeout_us);
     if (!write_raw(ws, buf_str(&frames)))
-        doom(ws);
+        ws_doom(ws);
     buf_fini(&text);
     buf_fini(&frames);
 }
@@ -258,7 +211,7 @@ static int on_peer_close(struct ws *ws)
     if (ws->closing)
         return -1;
     ws->closing = true;
-    end_session(ws);
+    ws_end_session(ws);
     start_deadline(ws, ws->settings->close_timeout_us);
     return 0;
 }
@@ -308,31 +261,14 @@ static void attach(struct lws *wsi)
     lws_set_opaque_user_data(wsi, ws);
 }
 
-static int show_certificate(struct ws_edge *edge)
-{
-    struct error error;
-    if (tls_identity_use(edge->worker->settings->tls, edge->ssl, &error) == ERR_NONE)
-        return 0;
-    log_error("net", "worker %u: %s", edge->worker->index, error.text);
-    return -1;
-}
-
-/* During lws_create_vhost. */
-static int set_up_tls(struct lws *wsi, SSL_CTX *ssl)
-{
-    struct ws_edge *edge = lws_context_user(lws_get_context(wsi));
-    edge->ssl = ssl;
-    return show_certificate(edge);
-}
-
-static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     struct ws *ws = wsi ? lws_get_opaque_user_data(wsi) : NULL;
     if (ws)
         worker_touch(ws->edge->worker);
     switch (reason) {
     case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED: attach(wsi); return 0;
-    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return set_up_tls(wsi, user);
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return ws_edge_set_up_tls(wsi, user);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return ws && ws_request_is_upgrade(wsi) ? decide(ws) : -1;
     case LWS_CALLBACK_HTTP: /* no upgrade: answered, and over */
         if (ws)
@@ -352,7 +288,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE: on_writeable(ws); return 0;
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return on_peer_close(ws);
-    case LWS_CALLBACK_CLOSED: end_session(ws); return 0;
+    case LWS_CALLBACK_CLOSED: ws_end_session(ws); return 0;
     case LWS_CALLBACK_WSI_DESTROY:
         lws_set_opaque_user_data(wsi, NULL);
         ws_free(ws);
@@ -402,125 +338,4 @@ void ws_accept(struct ws_edge *edge, int fd, const struct address *peer, bool ov
     start_deadline(ws, ws->settings->head_timeout_us);
     lws_adopt_socket_vhost(edge->vhost, fd);
     drop_unadopted(edge);
-}
-
-bool ws_edge_reap(struct ws_edge *edge)
-{
-    bool any = false;
-    for (struct list_link *link; (link = list_take_first(&edge->doomed)); any = true) {
-        struct ws *ws = CONTAINER_OF(link, struct ws, doomed_link);
-        end_session(ws);
-        ws->closing = true;
-        /* With bytes unsent lws would wait for the peer to take them; after this it cannot. */
-        shutdown(lws_get_socket_fd(ws->wsi), SHUT_RDWR);
-        lws_set_timeout(ws->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
-    }
-    return any;
-}
-
-/* --- the context ------------------------------------------------------------------------------------------------ */
-
-static void emit(int level, const char *line)
-{
-    size_t len = strcspn(line, "\n");
-    (void)level;
-    log_warn("lws", "%.*s", (int)len, line);
-}
-
-static const struct lws_protocols protocols[] = {
-    {.name = ADMISSION_PROTOCOL, .callback = callback, .rx_buffer_size = RX_CHUNK, .tx_packet_size = TX_CHUNK},
-    {.name = NULL},
-};
-static const struct lws_protocols protocols_tls[] = {
-    {.name = ADMISSION_PROTOCOL, .callback = callback, .rx_buffer_size = RX_CHUNK_TLS, .tx_packet_size = TX_CHUNK},
-    {.name = NULL},
-};
-
-/* The certificate comes by set_up_tls. Clients are cut by our own deadlines; lws's are only not to come before. Not
- * given an SSL_CTX for clients, lws loads all authorities of the system into one, and with several contexts leaks it.
- */
-static void speak_tls(struct ws_edge *edge, struct lws_context_creation_info *info)
-{
-    edge->ssl_unused = SSL_CTX_new(TLS_client_method());
-    info->provided_client_ssl_ctx = edge->ssl_unused;
-    info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
-    info->protocols = protocols_tls;
-    info->alpn = "http/1.1";        /* never h2 */
-    info->max_http_header_pool = 0; /* one for each connection: slow strangers must not keep others waiting */
-    info->timeout_secs = (unsigned)(edge->worker->settings->head_timeout_us / 1000000) + 2;
-    info->timeout_secs_ah_idle = info->timeout_secs;
-}
-
-enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct error *error)
-{
-    static const lws_retry_bo_t no_validity = {0};
-    struct ws_edge *edge = xcalloc(1, sizeof *edge);
-    void *loops[1] = {worker->loop};
-    struct lws_context_creation_info info = {
-        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
-        .protocols = protocols,
-        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
-        .foreign_loops = loops,
-        .pcontext = &edge->lws,
-        .user = edge,
-        .retry_and_idle_policy = &no_validity,
-        .max_http_header_data = HEAD_MAX,
-        .max_http_header_pool = HEADS_AT_ONCE,
-        .pt_serv_buf_size = SERVICE_BUFFER,
-        .vhost_name = "carillon",
-    };
-    edge->worker = worker;
-    if (worker->settings->tls)
-        speak_tls(edge, &info);
-    list_init(&edge->sockets);
-    list_init(&edge->doomed);
-    lws_set_log_level(LLL_ERR, emit);
-    edge->lws = lws_create_context(&info);
-    if (edge->lws)
-        edge->vhost = lws_create_vhost(edge->lws, &info);
-    /* From here on it is silent: it formats each line in one static buffer, which several workers would race for, and
-     * calls each adopted socket an error. */
-    lws_set_log_level(0, emit);
-    if (!edge->vhost) {
-        ws_edge_destroy(edge);
-        return error_set(error, ERR_INTERNAL_ERROR,
-                         "libwebsockets could not start on the worker's loop: is its libuv plugin installed "
-                         "(package libwebsockets-evlib-uv), and is the limit on open files high enough?");
-    }
-    *out = edge;
-    return ERR_NONE;
-}
-
-void ws_edge_configure(struct ws_edge *edge)
-{
-    if (edge->ssl)
-        show_certificate(edge);
-}
-
-void ws_edge_stop(struct ws_edge *edge)
-{
-    if (edge->stopping)
-        return;
-    edge->stopping = true;
-    LIST_EACH(link, &edge->sockets)
-    doom(CONTAINER_OF(link, struct ws, link));
-    ws_edge_reap(edge);
-    lws_context_destroy(edge->lws);
-}
-
-/* On a loop that is not its own lws closes its handles with the first call of lws_context_destroy, and frees itself
- * with a second one; in between the loop must have run their close callbacks. */
-bool ws_edge_is_down(struct ws_edge *edge)
-{
-    if (!list_is_empty(&edge->sockets))
-        return false;
-    if (edge->lws && ++edge->turns_down > 2)
-        lws_context_destroy(edge->lws);
-    return edge->lws == NULL;
-}
-
-void ws_edge_destroy(struct ws_edge *edge)
-{
-    SSL_CTX_free(edge->ssl_unused);
-    free(edge);
 }

@@ -1,6 +1,6 @@
 /* ws.h - the edge to libwebsockets: one context a worker, on the worker's loop. It only translates: upgrades that the
  * gate has let through (by TLS: that admit.h lets through) go in, messages come out to the hub, whole frames from the
- * hub go to the socket. Besides it only ws_request.c includes libwebsockets' header. */
+ * hub go to the socket. ws.c, ws_edge.c and ws_request.c are all that includes libwebsockets' header. */
 #ifndef CARILLON_NET_WS_H
 #define CARILLON_NET_WS_H
 

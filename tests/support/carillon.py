@@ -20,7 +20,9 @@ REPORT = re.compile(r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime er
 ALL = ["subscribe", "publish", "presence", "history"]
 
 # Keys with a dot are nested when they are written.
+# pong_timeout: a client of these tests answers pings only while it is being read from.
 DEFAULTS = {
+    "pong_timeout": "5m",
     "host": "127.0.0.1",
     "port": 0,
     "internal.port": 0,
