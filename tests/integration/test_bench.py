@@ -27,7 +27,7 @@ def measured(node, *arguments):
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["lost"], result["duplicated"], result["misordered"]) == (0, 0, 0)
-    assert result["server_cpu_us_each"] > 0
+    assert result["server_cpu_us_each"] >= 0  # of a moment's work the kernel's clock of another process may show nothing yet
     assert result["latency_us"]["p50"] <= result["latency_us"]["p99"] <= result["latency_us"]["max"]
     return result
 
@@ -58,6 +58,7 @@ def test_by_duration(node):
     result = measured(node, "publish", "--connections", 2, "--duration", 1)
     assert result["elapsed_us"] >= 1000000
     assert result["operations"] > 0
+    assert result["server_cpu_us_each"] > 0
 
 
 def test_a_request_of_many_megabytes(node):
