@@ -147,15 +147,18 @@ static enum err check_key(const struct api *api, const struct http_request *requ
 /* --- routes ---------------------------------------------------------------------------------------------------------
  */
 
-/* A pattern is literal, or ends in {} for one segment that is not empty. */
+/* A pattern is literal, or has one {} that stands for one segment that is not empty. */
 static bool path_matches(struct str pattern, struct str path, struct str *out_segment)
 {
-    struct str prefix = str_from(pattern.ptr, pattern.len - 2);
-    if (!str_eq_cstr(str_from(pattern.ptr + prefix.len, 2), "{}"))
+    const char *hole = memchr(pattern.ptr, '{', pattern.len);
+    if (!hole)
         return str_eq(pattern, path);
-    if (!str_starts_with(path, prefix) || path.len == prefix.len)
+    struct str before = str_from(pattern.ptr, (size_t)(hole - pattern.ptr));
+    struct str after = str_from(hole + 2, pattern.len - before.len - 2);
+    if (path.len <= before.len + after.len || !str_starts_with(path, before) ||
+        !str_eq(str_from(path.ptr + path.len - after.len, after.len), after))
         return false;
-    struct str segment = str_from(path.ptr + prefix.len, path.len - prefix.len);
+    struct str segment = str_from(path.ptr + before.len, path.len - before.len - after.len);
     if (memchr(segment.ptr, '/', segment.len))
         return false;
     *out_segment = segment;

@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/metrics/metrics.h"
 #include "common/protocol/event.h"
+#include "server/core/history.h"
 #include "server/core/publication.h"
 
 enum broker_state {
@@ -39,6 +40,8 @@ struct broker_sink {
                        uint64_t offset);
     /* An event on a subscribed channel, in the order of its channel. Everything is borrowed for the call. */
     void (*event)(void *owner, const struct event *event);
+    /* The answer to history. The sink takes it. */
+    void (*history)(void *owner, struct history_read *read);
     /* A message that another node, or this one, has sent with control. from: the sender's node id. */
     void (*control)(void *owner, struct str from, struct str bytes);
     /* Up, down or why has changed. */
@@ -55,6 +58,9 @@ struct broker_ops {
      * rule: with one, the channel has an epoch from here on, also before its first event. */
     void (*subscribe)(struct broker *broker, struct str channel, const struct history_policy *history);
     void (*unsubscribe)(struct broker *broker, struct str channel);
+    /* Takes the read, fills its answer and gives it back by sink->history, also when it fails (ERR_UNAVAILABLE: trying
+     * again may help), not from within this call. Needs no subscription. */
+    void (*history)(struct broker *broker, struct history_read *read);
     /* Sends bytes to one node (its id) or to all others (to empty). At most once, best effort: for the administration.
      */
     void (*control)(struct broker *broker, struct str to, struct str bytes);

@@ -36,5 +36,12 @@ void exchange_join(struct exchange *exchange, unsigned worker, struct str channe
                    uint64_t join_id);
 void exchange_leave(struct exchange *exchange, unsigned worker, struct str channel);
 void exchange_publish(struct exchange *exchange, struct publication *publication);
+/* After the worker's join of the channel. Takes the recovery; it comes back by hub_replay. */
+void exchange_recover(struct exchange *exchange, struct recovery *recovery);
+/* Takes the read; it comes back to read->reply_to. */
+void exchange_history(struct exchange *exchange, struct history_read *read);
+
+/* In the broker's thread, about ten times a second: what failed is tried again, what is no longer needed goes. */
+void exchange_tick(struct exchange *exchange, uint64_t now_us);
 
 #endif

@@ -11,6 +11,7 @@
 #include "common/base/wheel.h"
 #include "common/metrics/metrics.h"
 #include "server/core/access.h"
+#include "server/core/history.h"
 #include "server/core/session.h"
 
 struct mailbox;
@@ -49,6 +50,11 @@ struct hub_ops {
     void (*leave)(void *owner, struct str channel);
     /* Takes the publication; it comes back through publication->done in this hub's thread. */
     void (*publish)(void *owner, struct publication *publication);
+    /* A subscriber of a channel that has been joined wants what it missed. Takes the recovery; it comes back by
+     * hub_replay, unless the channel is refused or left first. */
+    void (*recover)(void *owner, struct recovery *recovery);
+    /* Takes the read; it comes back through read->done in this hub's thread. */
+    void (*history)(void *owner, struct history_read *read);
     /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
     enum write_result (*write)(void *owner, struct session *session, struct str frames, size_t *out_unsent);
     /* Everything queued, the close frame last, has been written: end the connection now or once the peer has answered.
@@ -140,6 +146,13 @@ void hub_joined(struct hub *hub, struct str channel, uint64_t join_id, enum err 
 
 /* Queues the message for each subscriber of its channel. Takes the reference. */
 void hub_deliver(struct hub *hub, struct message *message);
+
+/* What recovering subscribers get. Takes the replay. */
+void hub_replay(struct hub *hub, struct replay *replay);
+
+/* Continuity is lost on a channel: its subscribers are told, with the position from which it goes on. epoch empty: the
+ * channel has no history. */
+void hub_gap(struct hub *hub, struct str channel, enum gap gap, struct str epoch, uint64_t offset);
 
 /* --- the end of the turn --------------------------------------------------------------------------------------- */
 

@@ -21,6 +21,8 @@ struct node_ops {
                  uint64_t join_id);
     void (*leave)(void *owner, unsigned worker, struct str channel);
     void (*publish)(void *owner, struct publication *publication);
+    void (*recover)(void *owner, struct recovery *recovery);
+    void (*history)(void *owner, struct history_read *read);
 };
 
 /* Answers requests of the internal listener (http_message.h), in the worker's thread. */

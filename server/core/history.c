@@ -1,0 +1,91 @@
+/* history.c - see history.h. */
+#include "server/core/history.h"
+
+#include "common/base/alloc.h"
+#include "common/base/mailbox.h"
+
+struct history_read *history_read_create(struct str channel)
+{
+    struct history_read *read = xcalloc(1, sizeof *read + channel.len);
+    if (channel.len)
+        memcpy(read->bytes, channel.ptr, channel.len);
+    read->channel = str_from(read->bytes, channel.len);
+    return read;
+}
+
+void history_read_destroy(struct history_read *read)
+{
+    buf_fini(&read->text);
+    free(read->events);
+    free(read);
+}
+
+void history_read_add(struct history_read *read, const struct event *event)
+{
+    if (read->count == read->cap) {
+        read->cap = read->cap ? read->cap * 2 : 16;
+        read->events = xrealloc(read->events, read->cap * sizeof *read->events);
+    }
+    if (read->count)
+        buf_append_char(&read->text, ',');
+    size_t begin = read->text.len;
+    event_encode(&read->text, event);
+    read->events[read->count++] =
+        (struct history_event){.offset = event->offset, .begin = begin, .len = read->text.len - begin};
+}
+
+void history_read_reverse(struct history_read *read)
+{
+    struct buf text = {0};
+    buf_reserve(&text, read->text.len);
+    for (size_t i = 0; i < read->count / 2; i++) {
+        struct history_event other = read->events[i];
+        read->events[i] = read->events[read->count - 1 - i];
+        read->events[read->count - 1 - i] = other;
+    }
+    for (size_t i = 0; i < read->count; i++) {
+        if (i)
+            buf_append_char(&text, ',');
+        size_t begin = text.len;
+        buf_append(&text, history_read_json(read, i));
+        read->events[i].begin = begin;
+    }
+    buf_fini(&read->text);
+    read->text = text;
+}
+
+static void deliver_read(struct mail *mail, void *owner)
+{
+    struct history_read *read = CONTAINER_OF(mail, struct history_read, mail);
+    read->done(read, owner);
+}
+
+void history_read_answer(struct history_read *read)
+{
+    read->mail.deliver = deliver_read;
+    mailbox_post(read->reply_to, &read->mail);
+}
+
+struct recovery *recovery_create(struct str channel)
+{
+    struct recovery *recovery = xcalloc(1, sizeof *recovery + channel.len);
+    if (channel.len)
+        memcpy(recovery->bytes, channel.ptr, channel.len);
+    recovery->channel = str_from(recovery->bytes, channel.len);
+    return recovery;
+}
+
+void recovery_destroy(struct recovery *recovery)
+{
+    list_remove(&recovery->link);
+    free(recovery);
+}
+
+void replay_destroy(struct replay *replay)
+{
+    for (size_t i = 0; i < replay->count; i++)
+        message_unref(replay->messages[i]);
+    for (struct list_link *link; (link = list_take_first(&replay->recoveries));)
+        recovery_destroy(CONTAINER_OF(link, struct recovery, link));
+    free(replay);
+}

@@ -1,0 +1,114 @@
+/* history.h - what travels between a worker and the broker's thread when past events are wanted: a page of a channel's
+ * history, or a subscriber's way back to where it was. Like a publication, each is one allocation for the round trip,
+ * and at any time one thread owns it. */
+#ifndef CARILLON_CORE_HISTORY_H
+#define CARILLON_CORE_HISTORY_H
+
+#include "common/base/buf.h"
+#include "common/base/list.h"
+#include "common/protocol/gap.h"
+#include "server/core/message.h"
+#include "server/core/publication.h"
+
+/* --- a page ---------------------------------------------------------------------------------------------------- */
+
+/* One event of a page: where it is in history_read.text. */
+struct history_event {
+    uint64_t offset;
+    size_t begin;
+    size_t len;
+};
+
+struct history_read {
+    struct mail mail;
+    /* What is asked: events above after, oldest first; or, backwards, the newest ones below before (0: up to the end).
+     * At most limit events and about max_bytes of them, but one at least. */
+    struct str channel; /* points into bytes */
+    bool backwards;
+    uint64_t after;
+    uint64_t before;
+    uint32_t limit;
+    size_t max_bytes;
+    /* The answer, filled by the broker: all of one moment. Events in the order of their offsets, each as its
+     * subscribers get it (event_encode), joined by commas. They have no holes between them; the first is above after +
+     * 1 if older ones are no longer kept. */
+    struct error error;
+    char epoch[EPOCH_MAX + 1]; /* "": the channel has no history */
+    uint64_t offset;           /* of the channel's last event, whether or not it is kept; 0: none yet */
+    struct buf text;
+    struct history_event *events;
+    size_t count;
+    size_t cap;
+    bool more; /* there are further events in that direction */
+    /* The way back: where it is posted, and what then runs there. done takes it. */
+    struct mailbox *reply_to;
+    void (*done)(struct history_read *read, void *owner);
+    /* Who waits, for done. */
+    struct session_id session;
+    char command_id[6 * 64 + 3];     /* raw JSON, NUL-terminated */
+    char asked_epoch[EPOCH_MAX + 1]; /* of the position the page is asked from; "": any */
+    void *waiter;
+    char bytes[];
+};
+
+/* Copies the name; everything else is zero. */
+struct history_read *history_read_create(struct str channel);
+void history_read_destroy(struct history_read *read);
+/* The broker adds an event to the answer, in the order of offsets. */
+void history_read_add(struct history_read *read, const struct event *event);
+/* Turns a page around that was filled newest first. */
+void history_read_reverse(struct history_read *read);
+static inline struct str history_read_json(const struct history_read *read, size_t index)
+{
+    return str_from(read->text.ptr + read->events[index].begin, read->events[index].len);
+}
+/* Posts it to reply_to, where done runs. Any thread that owns it. */
+void history_read_answer(struct history_read *read);
+
+/* --- a way back -------------------------------------------------------------------------------------------------- */
+
+enum recovery_outcome {
+    RECOVERY_COMPLETE, /* with the messages of the replay, up to its position: live from there */
+    RECOVERY_PARTIAL,  /* some of it: to be asked again from the last message's offset */
+    RECOVERY_LOST,     /* it cannot be had (gap says why): live from the replay's position */
+};
+
+/* A subscriber that asks for what came after a position, or for the last events. Made by the hub, which gets it back as
+ * part of a replay. */
+struct recovery {
+    struct mail mail;
+    struct list_link link; /* of who holds it */
+    unsigned worker;
+    struct session_id session;
+    uint64_t serial;           /* tells the subscription from others that the session has or had */
+    char epoch[EPOCH_MAX + 1]; /* after (epoch, offset); "": the last events, as many as last says */
+    uint64_t offset;
+    uint64_t last;
+    /* The answer. */
+    enum recovery_outcome outcome;
+    enum gap gap;
+    struct str channel; /* points into bytes */
+    char bytes[];
+};
+
+struct recovery *recovery_create(struct str channel);
+void recovery_destroy(struct recovery *recovery);
+
+/* To one worker: what its recovering subscribers of one channel get. It stands in the worker's mail exactly where its
+ * position is: every event up to offset has been posted before it, no later one. The messages have the offsets from
+ * first on, without holes; each recovery's own (offset, the last event it can have] is among them unless it is lost. */
+struct replay {
+    struct mail mail;
+    struct list_link recoveries; /* with their outcomes, and offset set to where the missed events begin */
+    char epoch[EPOCH_MAX + 1];   /* "": the channel has no history */
+    uint64_t offset;
+    uint64_t first;
+    size_t count;
+    struct str channel; /* of one of the recoveries */
+    struct message *messages[];
+};
+
+/* Frees it with all that it still has. */
+void replay_destroy(struct replay *replay);
+
+#endif
