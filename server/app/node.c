@@ -64,6 +64,7 @@ static enum err create_broker(struct node *node, struct error *error)
             .idempotency_window_ms = o->idempotency_window_ms,
             .positions_max = MEMORY_POSITIONS_MAX,
             .ids_max = MEMORY_IDS_MAX,
+            .history_bytes_max = o->history_max_bytes,
         };
         node->broker = memory_broker_create(&config, &exchange_sink, &node->exchange, &node->metrics);
     }

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "server/broker/epoch.h"
 #include "server/broker/memory_ids.h"
+#include "server/broker/memory_log.h"
 
 /* How long the position outlives the events of a channel that has fallen silent. */
 static const uint64_t longer_us = UINT64_C(24) * 60 * 60 * 1000 * 1000;
@@ -18,6 +19,7 @@ struct place {
     uint64_t forget_us;        /* when an idle position ends; 0: with age never */
     char epoch[EPOCH_MAX + 1]; /* "": no history so far */
     uint64_t offset;
+    struct memory_log log;
     struct str channel;
     char bytes[];
 };
@@ -34,6 +36,7 @@ struct memory_broker {
     size_t idle_count;
     uint64_t serials;
     struct memory_ids ids;
+    struct memory_logs logs;
 };
 
 static struct memory_broker *broker_of(struct broker *base)
@@ -54,6 +57,7 @@ static void make_busy(struct memory_broker *broker, struct place *place)
 static void forget(struct memory_broker *broker, struct place *place)
 {
     make_busy(broker, place);
+    memory_log_clear(&broker->logs, &place->log);
     map_remove(&broker->channels, place->channel);
     free(place);
 }
@@ -87,8 +91,9 @@ static bool has_position(const struct place *place, uint64_t now_us)
     return place->epoch[0] && (place->subscribed || !is_over(place, now_us));
 }
 
-static void begin_epoch(struct place *place)
+static void begin_epoch(struct memory_broker *broker, struct place *place)
 {
+    memory_log_clear(&broker->logs, &place->log);
     epoch_new(place->epoch);
     place->offset = 0;
 }
@@ -117,7 +122,7 @@ static void order(struct memory_broker *broker, struct publication *publication,
 {
     struct place *place = find_or_create(broker, publication->channel);
     if (!has_position(place, now_us))
-        begin_epoch(place);
+        begin_epoch(broker, place);
     keep_for(place, &publication->history, now_us);
     publication->offset = ++place->offset;
     memcpy(publication->epoch, place->epoch, sizeof place->epoch);
@@ -125,11 +130,12 @@ static void order(struct memory_broker *broker, struct publication *publication,
         make_idle(broker, place);
 }
 
-static void hand_on(struct memory_broker *broker, const struct publication *publication, uint64_t wall_ms)
+static void keep_and_hand_on(struct memory_broker *broker, const struct publication *publication, uint64_t now_us,
+                             uint64_t wall_ms)
 {
-    const struct place *place = map_get(&broker->channels, publication->channel);
+    struct place *place = map_get(&broker->channels, publication->channel);
     char timestamp[CLOCK_RFC3339_LEN + 1];
-    if (!place || !place->answered)
+    if (!place)
         return;
     clock_format(wall_ms, timestamp);
     struct event event = {
@@ -141,7 +147,10 @@ static void hand_on(struct memory_broker *broker, const struct publication *publ
         .timestamp = str_from(timestamp, CLOCK_RFC3339_LEN),
         .data = publication->data,
     };
-    broker->broker.sink->event(broker->broker.owner, &event);
+    if (event.offset)
+        memory_log_append(&broker->logs, &place->log, &event, &publication->history, now_us);
+    if (place->answered)
+        broker->broker.sink->event(broker->broker.owner, &event);
 }
 
 static void deliver_publication(struct mail *mail, void *owner)
@@ -159,7 +168,8 @@ static void deliver_publication(struct mail *mail, void *owner)
             order(broker, publication, now_us);
         if (has_id)
             memory_ids_remember(&broker->ids, publication, now_us);
-        hand_on(broker, publication, wall_ms);
+        keep_and_hand_on(broker, publication, now_us, wall_ms);
+        memory_logs_expire(&broker->logs, now_us);
         forget_idle(broker, now_us);
     }
     broker->broker.sink->published(broker->broker.owner, publication);
@@ -196,14 +206,15 @@ static void deliver_answer(struct mail *mail, void *owner)
 }
 
 /* What is known when somebody subscribes. */
-static void find_position(struct place *place, const struct history_policy *history, uint64_t now_us)
+static void find_position(struct memory_broker *broker, struct place *place, const struct history_policy *history,
+                          uint64_t now_us)
 {
     if (has_position(place, now_us))
         return;
     place->epoch[0] = '\0';
     place->offset = 0;
     if (history->size) {
-        begin_epoch(place);
+        begin_epoch(broker, place);
         keep_for(place, history, now_us);
     }
 }
@@ -212,7 +223,7 @@ static void subscribe(struct broker *base, struct str channel, const struct hist
 {
     struct memory_broker *broker = broker_of(base);
     struct place *place = find_or_create(broker, channel);
-    find_position(place, history, broker->config.now_us());
+    find_position(broker, place, history, broker->config.now_us());
     make_busy(broker, place);
     metrics_gauge_add(base->metrics, METRIC_BROKER_SUBSCRIPTIONS, 1);
     place->subscribed = true;
@@ -240,6 +251,30 @@ static void unsubscribe(struct broker *base, struct str channel)
     }
     make_idle(broker, place);
     forget_idle(broker, broker->config.now_us());
+}
+
+/* ---- history ---- */
+
+static void deliver_history(struct mail *mail, void *owner)
+{
+    struct memory_broker *broker = owner;
+    struct history_read *read = CONTAINER_OF(mail, struct history_read, mail);
+    struct place *place = map_get(&broker->channels, read->channel);
+    uint64_t now_us = broker->config.now_us();
+    if (broker->closed) {
+        error_set(&read->error, ERR_UNAVAILABLE, "this node is stopping");
+    } else if (place && has_position(place, now_us)) {
+        memcpy(read->epoch, place->epoch, sizeof read->epoch);
+        read->offset = place->offset;
+        memory_log_read(&broker->logs, &place->log, read, now_us);
+    }
+    broker->broker.sink->history(broker->broker.owner, read);
+}
+
+static void history(struct broker *base, struct history_read *read)
+{
+    read->mail.deliver = deliver_history;
+    mailbox_post(&broker_of(base)->mailbox, &read->mail);
 }
 
 /* ---- nodes ---- */
@@ -305,12 +340,18 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
     uv_close((uv_handle_t *)&broker->closing, on_closing);
 }
 
+static void free_place(struct memory_broker *broker, struct place *place)
+{
+    memory_log_clear(&broker->logs, &place->log);
+    free(place);
+}
+
 static void destroy(struct broker *base)
 {
     struct memory_broker *broker = broker_of(base);
     size_t cursor = 0;
     for (struct place *place; (place = map_next(&broker->channels, &cursor));)
-        free(place);
+        free_place(broker, place);
     map_fini(&broker->channels);
     memory_ids_fini(&broker->ids);
     free(broker->node_id);
@@ -321,6 +362,7 @@ static const struct broker_ops ops = {
     .publish = publish,
     .subscribe = subscribe,
     .unsubscribe = unsubscribe,
+    .history = history,
     .control = control,
     .nodes = nodes,
     .info = info,
@@ -336,6 +378,7 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
     broker->config = *config;
     broker->node_id = str_dup(config->node_id);
     list_init(&broker->idle);
+    memory_logs_init(&broker->logs, config->history_bytes_max);
     memory_ids_init(&broker->ids, config->idempotency_window_ms * 1000, config->ids_max);
     mailbox_init(&broker->mailbox, config->turn, broker);
     uv_timer_init(config->turn->wake.loop, &broker->closing);

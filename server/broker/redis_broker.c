@@ -247,6 +247,7 @@ static const struct broker_ops ops = {
     .publish = redis_publish,
     .subscribe = redis_subscribe,
     .unsubscribe = redis_unsubscribe,
+    .history = redis_history,
     .control = redis_node_control,
     .nodes = redis_node_list,
     .info = info,

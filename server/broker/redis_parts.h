@@ -1,6 +1,6 @@
 /* redis_parts.h - the Redis broker's own struct, shared by its parts and by nobody else:
  * redis_broker.c connects, waits and tells the state; redis_publish.c takes publications; redis_subscribe.c keeps
- * subscriptions; redis_node.c does what concerns nodes: canary, registry, control. */
+ * subscriptions; redis_history.c reads logs; redis_node.c does what concerns nodes: canary, registry, control. */
 #ifndef CARILLON_BROKER_REDIS_PARTS_H
 #define CARILLON_BROKER_REDIS_PARTS_H
 
@@ -106,6 +106,9 @@ static inline bool redis_broker_is_up(const struct redis_broker *broker)
 
 /* redis_publish.c */
 void redis_publish(struct broker *broker, struct publication *publication);
+
+/* redis_history.c */
+void redis_history(struct broker *broker, struct history_read *read);
 
 /* redis_subscribe.c */
 void redis_subscribe(struct broker *broker, struct str channel, const struct history_policy *history);

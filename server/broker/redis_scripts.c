@@ -69,6 +69,38 @@ static const char position_text[] =
     "redis.call('PUBLISH', ARGV[1], 'position ' .. (at[2] or '0') .. ' ' .. (at[1] or '') .. ' ' .. ARGV[2])\n"
     "return 1\n";
 
+/* KEYS: meta, log. ARGV: 1 for newest first, offset to begin above (newest first: below; 0: at the end), at most so
+ * many events, and about so many bytes. Answer: epoch (empty: no history), offset of the last event ever, 1 if there is
+ * more in that direction, then offset and JSON of each event. The log is read in small pieces, since how many fit is
+ * only known once they are read. */
+static const char history_text[] = "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')\n"
+                                   "if not at[1] then return {'', '0', 0} end\n"
+                                   "local answer = {at[1], at[2] or '0', 0}\n"
+                                   "local from, limit, max = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])\n"
+                                   "local count, bytes = 0, 0\n"
+                                   "while true do\n"
+                                   "  local part\n"
+                                   "  if ARGV[1] == '1' then\n"
+                                   "    local below = from == '0' and '+' or '(' .. from .. '-0'\n"
+                                   "    part = redis.call('XREVRANGE', KEYS[2], below, '-', 'COUNT', 32)\n"
+                                   "  else\n"
+                                   "    part = redis.call('XRANGE', KEYS[2], '(' .. from .. '-0', '+', 'COUNT', 32)\n"
+                                   "  end\n"
+                                   "  for _, entry in ipairs(part) do\n"
+                                   "    local event = entry[2][2]\n"
+                                   "    bytes = bytes + #event\n"
+                                   "    if count == limit or (count > 0 and bytes > max) then\n"
+                                   "      answer[3] = 1\n"
+                                   "      return answer\n"
+                                   "    end\n"
+                                   "    from = string.match(entry[1], '^%d+')\n"
+                                   "    count = count + 1\n"
+                                   "    answer[#answer + 1] = from\n"
+                                   "    answer[#answer + 1] = event\n"
+                                   "  end\n"
+                                   "  if #part < 32 then return answer end\n"
+                                   "end\n";
+
 /* KEYS: nodes. ARGV: the node's id, ms after which a silent node is gone. Redis's clock is the only one used. */
 static const char register_text[] =
     "local time = redis.call('TIME')\n"
@@ -83,6 +115,7 @@ static const struct str texts[SCRIPT_COUNT] = {
     [SCRIPT_PUBLISH] = {publish_text, sizeof publish_text - 1},
     [SCRIPT_ONCE] = {once_text, sizeof once_text - 1},
     [SCRIPT_POSITION] = {position_text, sizeof position_text - 1},
+    [SCRIPT_HISTORY] = {history_text, sizeof history_text - 1},
     [SCRIPT_REGISTER] = {register_text, sizeof register_text - 1},
 };
 

@@ -20,7 +20,8 @@ void history_read_destroy(struct history_read *read)
     free(read);
 }
 
-void history_read_add(struct history_read *read, const struct event *event)
+/* Begins an event, whose text is to be appended. */
+static struct history_event *begin_event(struct history_read *read, uint64_t offset)
 {
     if (read->count == read->cap) {
         read->cap = read->cap ? read->cap * 2 : 16;
@@ -28,10 +29,23 @@ void history_read_add(struct history_read *read, const struct event *event)
     }
     if (read->count)
         buf_append_char(&read->text, ',');
-    size_t begin = read->text.len;
+    struct history_event *event = &read->events[read->count++];
+    *event = (struct history_event){.offset = offset, .begin = read->text.len};
+    return event;
+}
+
+void history_read_add(struct history_read *read, const struct event *event)
+{
+    struct history_event *added = begin_event(read, event->offset);
     event_encode(&read->text, event);
-    read->events[read->count++] =
-        (struct history_event){.offset = event->offset, .begin = begin, .len = read->text.len - begin};
+    added->len = read->text.len - added->begin;
+}
+
+void history_read_add_json(struct history_read *read, uint64_t offset, struct str json)
+{
+    struct history_event *added = begin_event(read, offset);
+    buf_append(&read->text, json);
+    added->len = json.len;
 }
 
 void history_read_reverse(struct history_read *read)

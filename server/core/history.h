@@ -54,9 +54,10 @@ struct history_read {
 /* Copies the name; everything else is zero. */
 struct history_read *history_read_create(struct str channel);
 void history_read_destroy(struct history_read *read);
-/* The broker adds an event to the answer, in the order of offsets. */
+/* The broker adds an event to the answer: oldest first, or, backwards, newest first and then reversed. json: the event
+ * as event_encode has written it. */
 void history_read_add(struct history_read *read, const struct event *event);
-/* Turns a page around that was filled newest first. */
+void history_read_add_json(struct history_read *read, uint64_t offset, struct str json);
 void history_read_reverse(struct history_read *read);
 static inline struct str history_read_json(const struct history_read *read, size_t index)
 {

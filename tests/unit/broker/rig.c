@@ -77,6 +77,30 @@ static void on_event(void *owner, const struct event *event)
     seen->offset = event->offset;
 }
 
+static void on_history(void *owner, struct history_read *read)
+{
+    struct node *node = owner;
+    int len = 0;
+    assert_false(node->calling);
+    if (read->error.code)
+        len = snprintf(node->page, sizeof node->page, "%s", err_code(read->error.code));
+    else
+        len = snprintf(node->page, sizeof node->page, "%llu:", (unsigned long long)read->offset);
+    for (size_t i = 0; i < read->count; i++) {
+        char offset[32];
+        struct str json = history_read_json(read, i);
+        snprintf(offset, sizeof offset, ",\"offset\":%llu,", (unsigned long long)read->events[i].offset);
+        assert_non_null(memmem(json.ptr, json.len, offset, strlen(offset)));
+        assert_int_equal(json.ptr[json.len - 1], '}');
+        len += snprintf(node->page + len, sizeof node->page - (size_t)len, "%s%llu", i ? "," : "",
+                        (unsigned long long)read->events[i].offset);
+    }
+    if (read->more)
+        strcat(node->page, "+");
+    node->page_count++;
+    history_read_destroy(read);
+}
+
 static void on_control(void *owner, struct str from, struct str bytes)
 {
     struct node *node = owner;
@@ -95,6 +119,7 @@ const struct broker_sink node_sink = {
     .published = on_published,
     .subscribed = on_subscribed,
     .event = on_event,
+    .history = on_history,
     .control = on_control,
     .state = on_state,
 };
@@ -171,4 +196,44 @@ uint64_t node_metric(const struct node *node, enum metric metric)
 {
     const struct metrics *all[] = {node->metrics};
     return metrics_value(all, 1, metric, 0);
+}
+
+const char *node_history(struct node *node, struct rig *rig, const char *channel, bool backwards, uint64_t from,
+                         size_t max_bytes)
+{
+    struct history_read *read = history_read_create(str_from_cstr(channel));
+    size_t before = node->page_count;
+    read->backwards = backwards;
+    read->after = backwards ? 0 : from;
+    read->before = backwards ? from : 0;
+    read->limit = 10;
+    read->max_bytes = max_bytes;
+    node->calling = true;
+    node->broker->ops->history(node->broker, read);
+    node->calling = false;
+    RIG_WAIT(rig, node->page_count > before);
+    return node->page;
+}
+
+void node_check_paging(struct node *node, struct rig *rig)
+{
+    enum { KEPT = 15, COUNT = 20, MUCH = 100000 };
+    assert_string_equal(node_history(node, rig, "paged", false, 0, MUCH), "0:");
+    assert_string_equal(node_history(node, rig, "paged", true, 0, MUCH), "0:");
+    for (int i = 0; i < COUNT; i++)
+        node_publish(node, "paged", "\"0123456789\"", "", KEPT);
+    node_answer(node, rig, COUNT - 1);
+    assert_string_equal(node_history(node, rig, "paged", false, 0, MUCH), "20:6,7,8,9,10,11,12,13,14,15+");
+    assert_string_equal(node_history(node, rig, "paged", false, 8, MUCH), "20:9,10,11,12,13,14,15,16,17,18+");
+    assert_string_equal(node_history(node, rig, "paged", false, 10, MUCH), "20:11,12,13,14,15,16,17,18,19,20");
+    assert_string_equal(node_history(node, rig, "paged", false, 17, MUCH), "20:18,19,20");
+    assert_string_equal(node_history(node, rig, "paged", false, 20, MUCH), "20:");
+    assert_string_equal(node_history(node, rig, "paged", false, UINT64_MAX, MUCH), "20:");
+    assert_string_equal(node_history(node, rig, "paged", true, 0, MUCH), "20:11,12,13,14,15,16,17,18,19,20+");
+    assert_string_equal(node_history(node, rig, "paged", true, 18, MUCH), "20:8,9,10,11,12,13,14,15,16,17+");
+    assert_string_equal(node_history(node, rig, "paged", true, 9, MUCH), "20:6,7,8");
+    assert_string_equal(node_history(node, rig, "paged", true, 6, MUCH), "20:");
+    assert_string_equal(node_history(node, rig, "paged", true, 100, MUCH), "20:11,12,13,14,15,16,17,18,19,20+");
+    assert_string_equal(node_history(node, rig, "paged", false, 10, 1), "20:11+");
+    assert_string_equal(node_history(node, rig, "paged", true, 10, 1), "20:9+");
 }

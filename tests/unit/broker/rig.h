@@ -67,6 +67,8 @@ struct node {
     size_t subscribed_count;
     char control[256];
     size_t control_count;
+    char page[1024];
+    size_t page_count;
 };
 
 extern const struct broker_sink node_sink;
@@ -80,6 +82,12 @@ void node_fini(struct node *node, struct rig *rig);
 void node_publish(struct node *node, const char *channel, const char *data, const char *event_id, uint64_t history);
 void node_subscribe(struct node *node, const char *channel, uint64_t history);
 void node_unsubscribe(struct node *node, const char *channel);
+/* A page of history as text: "9:4,5,6+" is offsets 4 to 6 of a channel at 9, with more to come. limit 10, max_bytes as
+ * given. Checks that each event is the one that was seen with that offset, if it was seen. */
+const char *node_history(struct node *node, struct rig *rig, const char *channel, bool backwards, uint64_t from,
+                         size_t max_bytes);
+/* Publishes 20 events to "paged" and reads them in all ways. */
+void node_check_paging(struct node *node, struct rig *rig);
 /* The answer of that index (from 0), waited for. */
 const struct seen_answer *node_answer(struct node *node, struct rig *rig, size_t index);
 uint64_t node_metric(const struct node *node, enum metric metric);

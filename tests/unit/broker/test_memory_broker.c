@@ -34,6 +34,7 @@ static int set_up(void **state)
         .idempotency_window_ms = 60000,
         .positions_max = 3,
         .ids_max = 4,
+        .history_bytes_max = 10000,
     };
     f->node.broker = memory_broker_create(&config, &node_sink, &f->node, f->node.metrics);
     *state = f;
@@ -236,6 +237,48 @@ static void answers_what_waits_when_closed(void **state)
     assert_int_equal(f->node.event_count, 0);
 }
 
+static void reads_pages_of_its_log(void **state)
+{
+    struct fixture *f = *state;
+    node_check_paging(&f->node, &f->rig);
+}
+
+static void forgets_events_when_their_ttl_is_over(void **state)
+{
+    struct fixture *f = *state;
+    node_publish(&f->node, "c", "1", "", 10);
+    node_answer(&f->node, &f->rig, 0);
+    fake_now_us += 59000000;
+    node_publish(&f->node, "c", "2", "", 10);
+    node_answer(&f->node, &f->rig, 1);
+    fake_now_us += 59000000;
+    assert_string_equal(node_history(&f->node, &f->rig, "c", false, 0, 1000), "2:1,2");
+    fake_now_us += 1000000;
+    assert_string_equal(node_history(&f->node, &f->rig, "c", false, 0, 1000), "2:");
+    node_publish(&f->node, "c", "3", "", 10);
+    assert_string_equal(node_history(&f->node, &f->rig, "c", false, 0, 1000), "3:3");
+}
+
+/* Over the bound of all histories the channel that was silent for longest pays, event by event. */
+static void keeps_no_more_bytes_than_it_may(void **state)
+{
+    struct fixture *f = *state;
+    char data[1000 + 3];
+    memset(data, 'x', sizeof data);
+    data[0] = data[1001] = '"';
+    data[1002] = '\0';
+    for (int i = 0; i < 4; i++)
+        node_publish(&f->node, "old", data, "", 10);
+    for (int i = 0; i < 5; i++)
+        node_publish(&f->node, "new", data, "", 10);
+    assert_string_equal(node_history(&f->node, &f->rig, "old", false, 0, 100000), "4:2,3,4");
+    assert_string_equal(node_history(&f->node, &f->rig, "new", false, 0, 100000), "5:1,2,3,4,5");
+    for (int i = 0; i < 5; i++)
+        node_publish(&f->node, "new", data, "", 10);
+    assert_string_equal(node_history(&f->node, &f->rig, "old", false, 0, 100000), "4:");
+    assert_string_equal(node_history(&f->node, &f->rig, "new", false, 0, 100000), "10:3,4,5,6,7,8,9,10");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +292,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(forgets_the_oldest_event_ids_over_the_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forgets_positions_by_number_and_age, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sends_control_to_itself_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reads_pages_of_its_log, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(forgets_events_when_their_ttl_is_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keeps_no_more_bytes_than_it_may, set_up, tear_down),
         cmocka_unit_test_setup_teardown(answers_what_waits_when_closed, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -364,6 +364,22 @@ static void talks_between_nodes(void **state)
     buf_fini(&nodes);
 }
 
+static void reads_pages_of_a_log(void **state)
+{
+    struct fixture *f = *state;
+    char out[64];
+    node_check_paging(&f->a, &f->rig);
+    assert_string_equal(node_history(&f->b, &f->rig, "paged", false, 17, 100000), "20:18,19,20");
+    REDIS_RUN(&f->server, out, "SCRIPT", "FLUSH");
+    assert_string_equal(node_history(&f->b, &f->rig, "paged", false, 17, 100000), "20:18,19,20");
+    REDIS_RUN(&f->server, out, "DEL", "test:{paged}:log"); /* as when its ttl has passed */
+    assert_string_equal(node_history(&f->b, &f->rig, "paged", false, 17, 100000), "20:");
+    REDIS_RUN(&f->server, out, "XADD", "test:{paged}:log", "20-0", "d", "nonsense");
+    assert_string_equal(node_history(&f->b, &f->rig, "paged", false, 17, 100000), "internal_error");
+    REDIS_RUN(&f->server, out, "SET", "test:{paged}:log", "x");
+    assert_string_equal(node_history(&f->b, &f->rig, "paged", false, 17, 100000), "internal_error");
+}
+
 static void measures_the_round_trip(void **state)
 {
     struct fixture *f = *state;
@@ -392,6 +408,7 @@ int main(void)
         WITH_REDIS(begins_an_epoch_when_meta_is_gone),
         WITH_REDIS(says_when_a_channel_cannot_be_had),
         WITH_REDIS(talks_between_nodes),
+        WITH_REDIS(reads_pages_of_a_log),
         WITH_REDIS(measures_the_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ static void no_publish(void *owner, struct publication *publication)
     publication_destroy(publication);
 }
 
-static const struct node_ops nowhere = {no_join, no_leave, no_publish};
+static const struct node_ops nowhere = {.join = no_join, .leave = no_leave, .publish = no_publish};
 
 static void serve(void *owner, struct http_call *call)
 {

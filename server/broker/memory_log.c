@@ -1,0 +1,131 @@
+/* memory_log.c - see memory_log.h. */
+#include "server/broker/memory_log.h"
+
+#include "common/base/alloc.h"
+
+enum {
+    FIRST_RING = 4,
+    SLOT_BYTES = 32
+}; /* what an event costs besides its text, about: its header, its slot, malloc's */
+
+struct kept_event {
+    size_t len;
+    char json[];
+};
+
+void memory_logs_init(struct memory_logs *logs, size_t bytes_max)
+{
+    *logs = (struct memory_logs){.bytes_max = bytes_max};
+    list_init(&logs->used);
+}
+
+static struct kept_event **slot(const struct memory_log *log, size_t index)
+{
+    return &log->ring[(log->head + index) & (log->cap - 1)];
+}
+
+static void drop_first(struct memory_logs *logs, struct memory_log *log)
+{
+    struct kept_event *oldest = *slot(log, 0);
+    logs->bytes -= oldest->len + SLOT_BYTES;
+    free(oldest);
+    log->head = (log->head + 1) & (log->cap - 1);
+    log->count--;
+    log->first++;
+    if (log->count)
+        return;
+    free(log->ring);
+    log->ring = NULL;
+    log->cap = log->head = 0;
+    list_remove(&log->link);
+}
+
+void memory_log_clear(struct memory_logs *logs, struct memory_log *log)
+{
+    while (log->count)
+        drop_first(logs, log);
+}
+
+static bool is_over(const struct memory_log *log, uint64_t now_us)
+{
+    return log->ends_us && log->ends_us <= now_us;
+}
+
+void memory_logs_expire(struct memory_logs *logs, uint64_t now_us)
+{
+    while (!list_is_empty(&logs->used)) {
+        struct memory_log *silent = CONTAINER_OF(logs->used.next, struct memory_log, link);
+        if (is_over(silent, now_us))
+            memory_log_clear(logs, silent);
+        else if (logs->bytes > logs->bytes_max)
+            drop_first(logs, silent);
+        else
+            return;
+    }
+}
+
+static void grow(struct memory_log *log)
+{
+    size_t cap = log->cap ? log->cap * 2 : FIRST_RING;
+    struct kept_event **ring = xmalloc(cap * sizeof(struct kept_event *));
+    for (size_t i = 0; i < log->count; i++)
+        ring[i] = *slot(log, i);
+    free(log->ring);
+    log->ring = ring;
+    log->cap = cap;
+    log->head = 0;
+}
+
+void memory_log_append(struct memory_logs *logs, struct memory_log *log, const struct event *event,
+                       const struct history_policy *history, uint64_t now_us)
+{
+    struct buf text = {0};
+    if (is_over(log, now_us))
+        memory_log_clear(logs, log);
+    event_encode(&text, event);
+    struct kept_event *kept = xmalloc(sizeof *kept + text.len);
+    kept->len = text.len;
+    memcpy(kept->json, text.ptr, text.len);
+    buf_fini(&text);
+    if (log->count == log->cap)
+        grow(log);
+    if (log->count == 0)
+        log->first = event->offset;
+    *slot(log, log->count++) = kept;
+    logs->bytes += kept->len + SLOT_BYTES;
+    log->ends_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 : 0;
+    list_remove(&log->link);
+    list_append(&logs->used, &log->link);
+    while (log->count > history->size)
+        drop_first(logs, log);
+    memory_logs_expire(logs, now_us);
+}
+
+/* False when the page is full. */
+static bool add(const struct memory_log *log, size_t index, struct history_read *read)
+{
+    const struct kept_event *kept = *slot(log, index);
+    if (read->count >= read->limit || (read->count && read->text.len + kept->len > read->max_bytes)) {
+        read->more = true;
+        return false;
+    }
+    history_read_add_json(read, log->first + index, str_from(kept->json, kept->len));
+    return true;
+}
+
+void memory_log_read(struct memory_logs *logs, struct memory_log *log, struct history_read *read, uint64_t now_us)
+{
+    if (is_over(log, now_us))
+        memory_log_clear(logs, log);
+    uint64_t end = log->first + log->count; /* one past the newest */
+    if (!read->backwards) {
+        uint64_t next = read->after >= log->first ? read->after + 1 : log->first;
+        while (next > read->after && next < end && add(log, next - log->first, read))
+            next++;
+        return;
+    }
+    uint64_t next = read->before && read->before < end ? read->before : end;
+    while (log->count && next > log->first && add(log, next - 1 - log->first, read))
+        next--;
+    history_read_reverse(read);
+}

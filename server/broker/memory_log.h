@@ -1,0 +1,39 @@
+/* memory_log.h - the events that the memory broker keeps: a ring a channel, all of them together bounded in bytes. Each
+ * event is kept as its subscribers got it. Events leave one by one when there are more than the channel's rule says;
+ * all of a channel's when none has come for the rule's ttl; and where the bound is passed, those of the channel that
+ * has been silent for longest. Pure; one thread. */
+#ifndef CARILLON_BROKER_MEMORY_LOG_H
+#define CARILLON_BROKER_MEMORY_LOG_H
+
+#include "common/base/list.h"
+#include "server/core/history.h"
+
+/* Of one channel. Zeroed: empty. */
+struct memory_log {
+    struct list_link link; /* in memory_logs.used while it has events */
+    struct kept_event **ring;
+    size_t cap; /* 0 or a power of two */
+    size_t head;
+    size_t count;
+    uint64_t first;   /* offset of the oldest; the others follow without holes */
+    uint64_t ends_us; /* 0: with age never */
+};
+
+struct memory_logs {
+    struct list_link used; /* silent for longest first */
+    size_t bytes;
+    size_t bytes_max;
+};
+
+void memory_logs_init(struct memory_logs *logs, size_t bytes_max);
+
+/* The channel's next event. */
+void memory_log_append(struct memory_logs *logs, struct memory_log *log, const struct event *event,
+                       const struct history_policy *history, uint64_t now_us);
+void memory_log_clear(struct memory_logs *logs, struct memory_log *log);
+/* Frees what has outlived its ttl, as far as that is found without a search. */
+void memory_logs_expire(struct memory_logs *logs, uint64_t now_us);
+/* Fills read with the events it asks for. */
+void memory_log_read(struct memory_logs *logs, struct memory_log *log, struct history_read *read, uint64_t now_us);
+
+#endif

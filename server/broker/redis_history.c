@@ -1,0 +1,107 @@
+/* redis_history.c - pages of a channel's history: position and events are read in one step, so that the answer is that
+ * of one moment. The exchange bounds how many are under way. */
+#include "server/broker/redis_parts.h"
+
+static void send_read(struct redis_broker *broker, struct history_read *read, bool with_text);
+
+static void give_back(struct redis_broker *broker, struct history_read *read)
+{
+    broker->broker.sink->history(broker->broker.owner, read);
+}
+
+static void deliver_refused(struct mail *mail, void *owner)
+{
+    give_back(owner, CONTAINER_OF(mail, struct history_read, mail));
+}
+
+/* What passes by itself, by the first word of Redis's answer. */
+static bool is_passing(const char *text)
+{
+    static const char *const codes[] = {"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strncmp(text, codes[i], strlen(codes[i])) == 0)
+            return true;
+    return false;
+}
+
+/* One event of the log: its id and its text. */
+static bool add_event(struct redis_broker *broker, struct history_read *read, const redisReply *id,
+                      const redisReply *text)
+{
+    struct event event;
+    struct error error;
+    bool direct;
+    uint64_t offset;
+    return str_to_u64(redis_text(id), &offset) &&
+           !redis_event_parse(redis_text(text), read->channel, &broker->rules, &broker->scratch, &event, &direct,
+                              &error) &&
+           event.offset == offset && (history_read_add(read, &event), true);
+}
+
+/* epoch, offset, 1 if there is more, then id and text of each event. */
+static void take_page(struct redis_broker *broker, struct history_read *read, const redisReply *reply)
+{
+    bool fine = reply->type == REDIS_REPLY_ARRAY && reply->elements >= 3 && reply->elements % 2 == 1 &&
+                reply->element[2]->type == REDIS_REPLY_INTEGER;
+    struct str epoch = fine ? redis_text(reply->element[0]) : STR("");
+    fine = fine && epoch.len <= EPOCH_MAX && str_to_u64(redis_text(reply->element[1]), &read->offset);
+    for (size_t i = 3; fine && i < reply->elements; i += 2)
+        fine = add_event(broker, read, reply->element[i], reply->element[i + 1]);
+    if (!fine) {
+        metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+        error_set(&read->error, ERR_INTERNAL_ERROR, "the channel's log in Redis holds what is not an event");
+        return;
+    }
+    if (epoch.len)
+        memcpy(read->epoch, epoch.ptr, epoch.len);
+    read->more = reply->element[2]->integer != 0;
+    if (read->backwards)
+        history_read_reverse(read);
+}
+
+static void on_read(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_broker *broker = owner;
+    struct history_read *read = argument;
+    if (redis_scripts_is_unknown(reply)) {
+        send_read(broker, read, true);
+        return;
+    }
+    if (!reply) {
+        error_set(&read->error, ERR_UNAVAILABLE, "the connection to Redis was lost; try again later");
+    } else if (redis_is_error(reply)) {
+        metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+        error_set(&read->error, is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
+                  "Redis did not give the channel's history: %.200s", reply->str);
+    } else {
+        take_page(broker, read, reply);
+    }
+    give_back(broker, read);
+}
+
+static void send_read(struct redis_broker *broker, struct history_read *read, bool with_text)
+{
+    char from[24], limit[24], bytes[24];
+    redis_keys_set(&broker->keys, broker->config.prefix, read->channel, STR(""));
+    const struct str arguments[] = {
+        broker->keys.meta,
+        broker->keys.log,
+        read->backwards ? STR("1") : STR("0"),
+        redis_number(read->backwards ? read->before : read->after, from),
+        redis_number(read->limit, limit),
+        redis_number(read->max_bytes, bytes),
+    };
+    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_HISTORY, with_text, 2, 6, arguments, on_read, read);
+}
+
+void redis_history(struct broker *base, struct history_read *read)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    if (broker->commands.state != REDIS_READY) {
+        error_set(&read->error, ERR_UNAVAILABLE, "Redis cannot be reached now; try again later");
+        read->mail.deliver = deliver_refused;
+        mailbox_post(&broker->mailbox, &read->mail);
+        return;
+    }
+    send_read(broker, read, false);
+}
