@@ -1,0 +1,122 @@
+"""count.py FOLDER OUT - runs the programs of FOLDER under callgrind, prints what each operation costs in instructions (and in
+misses of the last-level cache, as callgrind simulates it), writes that to OUT as JSON, and fails when a cost grows with
+what it must not depend on."""
+import datetime
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PROGRAMS = ["count_delivery", "count_membership", "count_gate", "count_publish", "count_structures"]
+
+# Simulated caches, fixed so that the machine does not matter: size, ways, bytes of a line.
+CACHES = {"I1": "32768,8,64", "D1": "32768,8,64", "LL": "8388608,16,64"}
+
+# Costs that must stay flat: path, variable, and how much more (as a share) a value may cost than any smaller value of the variable.
+FLAT = [
+    ("delivery", "subscribers", 0.05),
+    ("delivery_16_events_a_turn", "subscribers", 0.05),
+    ("delivery", "other_sessions", 0.05),
+    ("delivery", "other_channels", 0.05),
+    ("delivery", "rules", 0.05),
+    ("subscribe", "subscribers", 0.10),
+    ("unsubscribe", "subscribers", 0.10),
+    ("unsubscribe_and_subscribe", "subscribers", 0.10),
+    ("session_open", "other_sessions", 0.10),
+    ("session_close", "other_sessions", 0.50),  # free() merges what lies together, now and then
+    ("timer_stop_and_start", "running", 0.10),
+    ("timer_from_start_to_start", "running", 0.10),
+    ("timer_tick", "running", 0.10),
+    ("map_get", "entries", 0.10),
+    ("map_put_and_remove", "entries", 0.10),
+]
+
+
+def run(program, folder):
+    """The rows of one program: callgrind writes a file for each stretch, named by its label."""
+    out = folder / program.name
+    caches = [f"--{name}={form}" for name, form in CACHES.items()]
+    ran = subprocess.run(["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", "--cache-sim=yes", *caches,
+                          f"--callgrind-out-file={out}", program], stderr=subprocess.PIPE, text=True)
+    if ran.returncode:
+        sys.exit(f"{ran.stderr}{program.name} failed")
+    dumps = sorted(folder.glob(f"{program.name}.*"), key=lambda path: int(path.suffix[1:]))
+    rows = {}
+    for dump in dumps:
+        row = read(dump.read_text(encoding="utf-8"))
+        if row:
+            rows[row["path"], row["variable"], row["value"]] = row  # the last one of a label counts
+    return list(rows.values())
+
+
+def read(text):
+    label = re.search(r"^desc: Trigger: Client Request: (\S+) (\S+) (\S+) (\d+)$", text, re.M)
+    if not label:
+        return None
+    path, variable, value, operations = label.groups()
+    names = re.search(r"^events: (.*)$", text, re.M).group(1).split()
+    counts = re.search(r"^(?:totals|summary): (.*)$", text, re.M).group(1).split()
+    total = dict.fromkeys(names, 0) | dict(zip(names, map(int, counts)))
+    return {
+        "path": path,
+        "variable": variable,
+        "value": int(value) if value.isdigit() else value,
+        "instructions_each": round(total["Ir"] / int(operations), 1),
+        "ll_misses_each": round((total["ILmr"] + total["DLmr"] + total["DLmw"]) / int(operations), 3),
+    }
+
+
+def growths(rows):
+    """What grows and must not: a sentence each."""
+    found = []
+    for path, variable, allowed in FLAT:
+        series = [row for row in rows if (row["path"], row["variable"]) == (path, variable)]
+        if len(series) < 2:
+            found.append(f"{path} by {variable}: was not counted")
+        for i, row in enumerate(series[1:], 1):
+            least = min(series[:i], key=lambda earlier: earlier["instructions_each"])
+            if row["instructions_each"] > least["instructions_each"] * (1 + allowed):
+                found.append(f"{path}: {row['instructions_each']} instructions with {variable} {row['value']}, "
+                             f"{least['instructions_each']} with {least['value']}; at most {allowed:.0%} more are allowed")
+    return found
+
+
+def said_by(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def main():
+    folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+    rows = []
+    print(f"{'path':32} {'variable':16} {'value':>16} {'instructions':>13} {'LL misses':>10}")
+    for name in PROGRAMS:
+        with tempfile.TemporaryDirectory() as dumps:
+            for row in run(folder / name, Path(dumps)):
+                print("{path:32} {variable:16} {value:>16} {instructions_each:13,.1f} {ll_misses_each:10.3f}".format(**row),
+                      flush=True)
+                rows.append(row)
+    compiler, flags = (folder / "compiler.txt").read_text(encoding="utf-8").splitlines()
+    changed = said_by("git", "status", "--porcelain", "--", "common", "server", "bench/instructions", "cmake")
+    head = {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "commit": said_by("git", "rev-parse", "--short", "HEAD") + (" with changes" if changed else ""),
+        "compiler": compiler,
+        "flags": flags,
+        "valgrind": said_by("valgrind", "--version"),
+        "simulated_caches": CACHES,
+    }
+    lines = ",\n".join("    " + json.dumps(row) for row in rows)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(head, indent=2)[:-2] + ',\n  "rows": [\n' + lines + "\n  ]\n}\n", encoding="utf-8")
+    found = growths(rows)
+    for sentence in found:
+        print(f"grows: {sentence}", file=sys.stderr)
+    if not found:
+        print(f"{len(FLAT)} costs are flat, as they must be")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

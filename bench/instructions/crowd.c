@@ -1,0 +1,152 @@
+/* crowd.c - see crowd.h. */
+#include "bench/instructions/crowd.h"
+
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "common/protocol/channel.h"
+
+enum { NOW_US = 1000000, SETTLE_EVERY = 1000 };
+static const uint64_t wall_ms = 1768473000000;
+
+struct asked_join {
+    uint64_t id;
+    size_t len;
+    char channel[CHANNEL_NAME_MAX];
+};
+
+static void on_join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
+{
+    struct crowd *crowd = owner;
+    struct asked_join join = {.id = join_id, .len = channel.len};
+    (void)history;
+    memcpy(join.channel, channel.ptr, channel.len);
+    buf_append(&crowd->joins, str_from((char *)&join, sizeof join));
+}
+
+static void on_leave(void *owner, struct str channel)
+{
+    (void)owner;
+    (void)channel;
+}
+
+static enum write_result on_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
+{
+    struct crowd *crowd = owner;
+    (void)session;
+    crowd->bytes_written += frames.len;
+    *out_unsent = 0;
+    return WRITE_ALL;
+}
+
+static void on_finish(void *owner, struct session *session, bool abrupt)
+{
+    (void)owner;
+    (void)session;
+    (void)abrupt;
+}
+
+static uint64_t on_clock(void *owner)
+{
+    (void)owner;
+    return NOW_US;
+}
+
+/* No client publishes here, and none refreshes its token. */
+static const struct hub_ops ops = {
+    .join = on_join, .leave = on_leave, .write = on_write, .finish = on_finish, .clock_us = on_clock};
+
+struct rules *crowd_rules(size_t count)
+{
+    struct rule *rule = xcalloc(count, sizeof *rule);
+    char(*names)[24] = xcalloc(count, sizeof *names);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], i + 1 < count ? "r%zu:*" : "bench:*", i);
+        rule[i] = (struct rule){.match = str_from_cstr(names[i]), .allow = ALLOW_ALL};
+    }
+    struct rules *rules = rules_create(rule, count);
+    free(names);
+    free(rule);
+    return rules;
+}
+
+void crowd_init(struct crowd *crowd, size_t rules)
+{
+    static const struct hub_settings settings = {
+        .outbox_max_bytes = 1 << 20,
+        .outbox_max_messages = 1024,
+        .channels_per_session = 1 << 20,
+        .message_bytes = 65536,
+        .event_bytes = 65536,
+        .ping_interval_us = 25000000,
+        .pong_timeout_us = 10000000,
+        .close_timeout_us = 5000000,
+        .expiry_warning_us = 30000000,
+        .linger_us = 1000000,
+        .custom_events = true,
+    };
+    *crowd = (struct crowd){.rules = crowd_rules(rules)};
+    metrics_init(&crowd->metrics, 0);
+    struct error error;
+    if (claims_parse(STR("{\"sub\":\"user-1\",\"exp\":1768476600}"), &crowd->claims, &error)) {
+        fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+    crowd->hub = hub_create(0, &ops, crowd, &settings, crowd->rules, &crowd->metrics, NULL, NOW_US);
+    hub_advance(crowd->hub, NOW_US, wall_ms);
+}
+
+void crowd_fini(struct crowd *crowd)
+{
+    hub_destroy(crowd->hub);
+    rules_unref(crowd->rules);
+    claims_unref(crowd->claims);
+    buf_fini(&crowd->joins);
+}
+
+struct session *crowd_open(struct crowd *crowd)
+{
+    struct session_start start = {
+        .claims = crowd->claims, .address = STR("192.0.2.1"), .close_codes = &crowd->codes, .transport = crowd};
+    return hub_open(crowd->hub, &start);
+}
+
+struct session **crowd_open_many(struct crowd *crowd, size_t count)
+{
+    struct session **sessions = xmalloc((count + 1) * sizeof *sessions);
+    for (size_t i = 0; i < count; i++) {
+        sessions[i] = crowd_open(crowd);
+        if (i % SETTLE_EVERY == 0)
+            hub_flush(crowd->hub);
+    }
+    hub_flush(crowd->hub);
+    return sessions;
+}
+
+void crowd_close(struct crowd *crowd, struct session **sessions, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        hub_gone(crowd->hub, sessions[i]);
+    hub_flush(crowd->hub);
+}
+
+void crowd_say(struct crowd *crowd, struct session *session, struct str message)
+{
+    hub_receive(crowd->hub, session, message);
+}
+
+void crowd_subscribe(struct crowd *crowd, struct session *session, struct str channel)
+{
+    hub_subscribe(crowd->hub, session, channel);
+}
+
+void crowd_settle(struct crowd *crowd)
+{
+    for (size_t at = 0; at < crowd->joins.len; at += sizeof(struct asked_join)) {
+        struct asked_join join;
+        memcpy(&join, crowd->joins.ptr + at, sizeof join);
+        hub_joined(crowd->hub, str_from(join.channel, join.len), join.id, ERR_NONE, STR(""), STR(""), 0);
+    }
+    buf_clear(&crowd->joins);
+    hub_flush(crowd->hub);
+}
