@@ -107,6 +107,7 @@ def main():
         "valgrind": said_by("valgrind", "--version"),
         "simulated_caches": CACHES,
     }
+    rows.sort(key=lambda row: (row["path"], row["variable"]))  # stable: the values keep their order
     lines = ",\n".join("    " + json.dumps(row) for row in rows)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(head, indent=2)[:-2] + ',\n  "rows": [\n' + lines + "\n  ]\n}\n", encoding="utf-8")
