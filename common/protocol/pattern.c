@@ -89,6 +89,13 @@ bool pattern_matches(struct str pattern, struct str name, pattern_lookup *lookup
     struct tokens tokens;
     if (pattern.len > CHANNEL_NAME_MAX || name.len > CHANNEL_NAME_MAX)
         return false;
+    /* Of many rules most are told apart by how they begin, so this comes before any other work. */
+    while (pattern.len > 0 && pattern.ptr[0] != '*' && pattern.ptr[0] != '{') {
+        if (name.len == 0 || name.ptr[0] != pattern.ptr[0])
+            return false;
+        pattern = str_from(pattern.ptr + 1, pattern.len - 1);
+        name = str_from(name.ptr + 1, name.len - 1);
+    }
     if (!spell_out(pattern, lookup, context, name.len, &tokens))
         return false;
     const uint16_t *token = tokens.token;
