@@ -117,10 +117,28 @@ size_t str_utf8_next(struct str s, uint32_t *out_code)
     return more + 1;
 }
 
+/* The length of what s begins with that is ASCII in steps of eight bytes. */
+static size_t ascii_prefix(struct str s)
+{
+    size_t len = 0;
+    uint64_t word;
+    while (s.len - len >= sizeof word) {
+        memcpy(&word, s.ptr + len, sizeof word);
+        if (word & UINT64_C(0x8080808080808080))
+            break;
+        len += sizeof word;
+    }
+    return len;
+}
+
 bool str_is_utf8(struct str s)
 {
     while (s.len > 0) {
         uint32_t code;
+        size_t plain = ascii_prefix(s); /* most text is */
+        s = str_from(s.ptr + plain, s.len - plain);
+        if (s.len == 0)
+            break;
         size_t len = str_utf8_next(s, &code);
         if (len == 0)
             return false;

@@ -128,6 +128,20 @@ static void test_ill_formed_utf8(void **state)
     assert_true(str_is_utf8(STR("a\0\xC3\xA9")));
 }
 
+/* Plain text is looked at in words: what is wrong is found at every place in one. */
+static void test_utf8_in_long_text(void **state)
+{
+    char text[64];
+    for (size_t at = 0; at + 2 <= sizeof text; at++) {
+        memset(text, 'a', sizeof text);
+        memcpy(text + at, "\xC3\xA9", 2);
+        assert_true(str_is_utf8(str_from(text, sizeof text)));
+        assert_false(str_is_utf8(str_from(text, at + 1)));
+        text[at + 1] = 'a';
+        assert_false(str_is_utf8(str_from(text, sizeof text)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +151,7 @@ int main(void)
         cmocka_unit_test(test_to_u64),
         cmocka_unit_test(test_dup),
         cmocka_unit_test(test_utf8_of_every_code_point),
+        cmocka_unit_test(test_utf8_in_long_text),
         cmocka_unit_test(test_ill_formed_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
