@@ -1,30 +1,34 @@
-/* connect.c - scenario connect: what it takes until a client is there and subscribed. The tokens are made before. */
-#include "server/cli/bench/run.h"
+/* connect.c - scenario connect: what it takes until a client is there and, unless told otherwise, subscribed. The
+ * tokens are made before. */
+#include "server/cli/bench/lanes.h"
 
 /* Nothing is published, so nothing needs to be looked at. */
-static void on_text(void *owner, size_t client, struct str text)
+static void on_item(void *lane, size_t client, enum dialect_item item, struct str payload, uint64_t now_us)
 {
-    (void)owner;
+    (void)lane;
     (void)client;
-    (void)text;
+    (void)item;
+    (void)payload;
+    (void)now_us;
 }
 
 enum err scenario_connect(struct run *run, struct error *error)
 {
-    struct crowd crowd = {.on_text = on_text};
-    struct buf *tokens = NULL;
-    enum err err = run_prepare(run, &crowd, &tokens, error);
+    struct lanes lanes;
+    enum err err = lanes_init(&lanes, run, run->settings->subscribes, on_item, error);
+    if (!err)
+        err = run_weigh(run, error);
     if (!err)
         err = run_begin(run, error);
     if (!err)
-        err = crowd_connect(&crowd, RUN_CONNECT_US, error);
+        err = lanes_connect(&lanes, error);
     if (!err)
         err = run_end(run, error);
     if (!err)
-        run_note_growth(run, &run->server_before, run->result.server_rss_bytes);
-    run->result.operations = crowd.ready;
-    run->result.latency = crowd.latency;
-    crowd_fini(&crowd);
-    run_free_tokens(tokens, run->settings->connections);
+        err = run_note_growth(run, error);
+    lanes_stop(&lanes);
+    run->result.operations = lanes_ready(&lanes);
+    lanes_add_latency(&lanes, &run->result.latency);
+    lanes_fini(&lanes);
     return err;
 }

@@ -1,11 +1,8 @@
 /* crowd.c - see crowd.h. */
 #include "server/cli/bench/crowd.h"
 
-#include <errno.h>
-
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "common/json/json.h"
 
 enum { ANSWER_MAX = 16 * 1024, MESSAGE_MAX = 32 * 1024 * 1024 };
 
@@ -17,34 +14,31 @@ static void leave(struct crowd_client *client, const struct error *error)
     if (client->state == CROWD_READY)
         crowd->ready--;
     client->state = CROWD_GONE;
-    loop_close(&client->source);
+    stream_close(&client->stream);
 }
 
-/* All that a client says is far smaller than a socket's buffer; when it does not fit, the server has stopped reading.
- */
-static void send_all(struct crowd_client *client, struct str bytes)
+static void flush(struct crowd_client *client)
 {
     struct error error;
-    ssize_t sent = send(client->source.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent == (ssize_t)bytes.len)
-        return;
-    error_set(&error, ERR_UNAVAILABLE, "cannot send: %s",
-              sent < 0 && errno != EAGAIN ? strerror(errno) : "the server has stopped reading");
-    leave(client, &error);
+    if (stream_flush(&client->stream, &error) != ERR_NONE)
+        leave(client, &error);
 }
 
-static void send_frame(struct crowd_client *client, enum ws_opcode opcode, struct str payload)
+static void queue_message(struct crowd_client *client, struct str message)
 {
-    struct buf out = {0};
-    ws_client_frame(&out, opcode, payload);
-    send_all(client, buf_str(&out));
-    buf_fini(&out);
+    ws_client_frame(&client->stream.out, client->crowd->dialect->is_binary ? WS_BINARY : WS_TEXT, message);
 }
 
-void crowd_send(struct crowd *crowd, size_t client, struct str text)
+void crowd_queue(struct crowd *crowd, size_t client, struct str message)
 {
     if (crowd->clients[client].state == CROWD_READY)
-        send_frame(&crowd->clients[client], WS_TEXT, text);
+        queue_message(&crowd->clients[client], message);
+}
+
+void crowd_flush(struct crowd *crowd, size_t client)
+{
+    if (crowd->clients[client].state == CROWD_READY)
+        flush(&crowd->clients[client]);
 }
 
 static void become_ready(struct crowd_client *client)
@@ -54,66 +48,89 @@ static void become_ready(struct crowd_client *client)
     histogram_record(&client->crowd->latency, clock_now_us() - client->began_us);
 }
 
-static void subscribe(struct crowd_client *client)
+static void refuse(struct crowd_client *client, struct str words)
 {
-    struct buf text = {0};
-    client->state = CROWD_SUBSCRIBING;
-    buf_append_lit(&text, "{\"type\":\"subscribe\",\"id\":1,\"data\":{\"channel\":");
-    json_append_string(&text, client->crowd->channel);
-    buf_append_lit(&text, "}}");
-    send_frame(client, WS_TEXT, buf_str(&text));
-    buf_fini(&text);
-}
-
-/* A frame on the way to being ready: only the one that is waited for will do. */
-static void on_greeting(struct crowd_client *client, struct str text)
-{
-    struct json_value frame;
     struct error error;
-    struct str type = STR("");
-    if (json_check(text, NULL, &frame, NULL) == ERR_NONE && frame.type == JSON_OBJECT)
-        type = json_member(frame, STR("type")).raw;
-    if (client->state == CROWD_OPENING && str_eq(type, STR("\"session_init\""))) {
-        if (client->crowd->channel.len > 0)
-            subscribe(client);
-        else
-            become_ready(client);
-    } else if (client->state == CROWD_SUBSCRIBING && str_eq(type, STR("\"subscribed\""))) {
-        become_ready(client);
-    } else {
-        error_set(&error, ERR_UNAVAILABLE, "the server answered: %.*s", STR_ARG(text));
-        leave(client, &error);
-    }
+    error_set(&error, ERR_UNAVAILABLE, "the server answered: %.*s", STR_ARG(words));
+    leave(client, &error);
 }
 
-static void on_message(struct crowd_client *client, const struct ws_message *message)
+/* A message, or a piece of the dialect's stream. */
+static void on_message(struct crowd_client *client, struct str message, uint64_t now_us)
 {
     struct crowd *crowd = client->crowd;
+    struct str payload = STR("");
+    if (client->rest.len > 0) {
+        buf_append(&client->rest, message);
+        message = buf_str(&client->rest);
+    }
+    while (client->state != CROWD_GONE) {
+        buf_clear(&crowd->answer);
+        enum dialect_item item = crowd->dialect->read(&client->talk, &message, &payload, &crowd->answer);
+        if (crowd->answer.len > 0) {
+            queue_message(client, buf_str(&crowd->answer));
+            flush(client);
+        }
+        if (item == DIALECT_MORE)
+            break;
+        if (client->state == CROWD_READY)
+            crowd->on_item(crowd->owner, (size_t)(client - crowd->clients), item, payload, now_us);
+        else if (item == DIALECT_READY && client->state == CROWD_OPENING)
+            become_ready(client);
+        else if (client->state == CROWD_OPENING)
+            refuse(client, payload);
+    }
+    if (client->rest.len > 0)
+        buf_consume(&client->rest, client->rest.len - message.len);
+    else if (message.len > 0)
+        buf_append(&client->rest, message);
+}
+
+static void on_frame(struct crowd_client *client, const struct ws_message *frame, uint64_t now_us)
+{
     struct error error;
-    if (message->opcode == WS_TEXT && client->state == CROWD_READY) {
-        crowd->on_text(crowd->owner, (size_t)(client - crowd->clients), message->payload);
-    } else if (message->opcode == WS_TEXT) {
-        on_greeting(client, message->payload);
-    } else if (message->opcode == WS_PING) {
-        send_frame(client, WS_PONG, message->payload);
-    } else if (message->opcode == WS_CLOSE) {
-        error_set(&error, ERR_UNAVAILABLE, "the server closed a connection: %d %.*s", message->close_code,
-                  STR_ARG(message->payload));
+    switch (frame->opcode) {
+    case WS_TEXT:
+    case WS_BINARY: on_message(client, frame->payload, now_us); break;
+    case WS_PING:
+        ws_client_frame(&client->stream.out, WS_PONG, frame->payload);
+        flush(client);
+        break;
+    case WS_PONG: client->crowd->pongs++; break;
+    case WS_CLOSE:
+        error_set(&error, ERR_UNAVAILABLE, "the server closed a connection: %d %.*s", frame->close_code,
+                  STR_ARG(frame->payload));
         leave(client, &error);
+        break;
     }
 }
 
 static void on_frames(struct crowd_client *client, struct str bytes)
 {
-    struct ws_message message;
+    struct ws_message frame;
     struct error error;
+    uint64_t now_us = clock_now_us();
     while (client->state != CROWD_GONE) {
-        switch (ws_decoder_next(&client->decoder, &bytes, &message, &error)) {
+        switch (ws_decoder_next(&client->decoder, &bytes, &frame, &error)) {
         case WS_DECODED_MORE: return;
         case WS_DECODED_BAD: leave(client, &error); return;
-        case WS_DECODED_MESSAGE: on_message(client, &message); break;
+        case WS_DECODED_MESSAGE: on_frame(client, &frame, now_us); break;
         }
     }
+}
+
+static void open_talk(struct crowd_client *client)
+{
+    struct crowd *crowd = client->crowd;
+    client->state = CROWD_OPENING;
+    buf_clear(&crowd->answer);
+    bool is_ready = crowd->dialect->open(&client->talk, &crowd->answer);
+    if (crowd->answer.len > 0) {
+        queue_message(client, buf_str(&crowd->answer));
+        flush(client);
+    }
+    if (is_ready && client->state != CROWD_GONE)
+        become_ready(client);
 }
 
 static void on_head(struct crowd_client *client, struct str bytes)
@@ -121,49 +138,46 @@ static void on_head(struct crowd_client *client, struct str bytes)
     struct http_answer answer;
     struct error error;
     size_t scanned = 0; /* it comes in one piece, nearly always */
-    buf_append(&client->head, bytes);
-    enum http_head_result result = http_answer_parse(buf_str(&client->head), ANSWER_MAX, &scanned, &answer, &error);
+    buf_append(&client->rest, bytes);
+    enum http_head_result result = http_answer_parse(buf_str(&client->rest), ANSWER_MAX, &scanned, &answer, &error);
     if (result == HTTP_HEAD_NEED_MORE)
         return;
     if (result == HTTP_HEAD_BAD || ws_client_check(&answer, client->key, &error) != ERR_NONE) {
         leave(client, &error);
         return;
     }
-    client->state = CROWD_OPENING;
-    on_frames(client, str_from(client->head.ptr + answer.length, client->head.len - answer.length));
-    buf_fini(&client->head);
-    client->head = (struct buf){0};
+    struct buf head = client->rest;
+    client->rest = (struct buf){0};
+    open_talk(client);
+    on_frames(client, str_from(head.ptr + answer.length, head.len - answer.length));
+    buf_fini(&head);
 }
 
 static void on_connected(struct crowd_client *client)
 {
     const struct crowd *crowd = client->crowd;
-    struct buf out = {0}, authorization = {0};
-    struct error error;
-    int failure = 0;
-    socklen_t len = sizeof failure;
-    getsockopt(client->source.fd, SOL_SOCKET, SO_ERROR, &failure, &len);
-    if (failure) {
-        error_set(&error, ERR_UNAVAILABLE, "cannot connect: %s", strerror(failure));
-        leave(client, &error);
-        return;
-    }
+    const struct url *url = &crowd->target->url;
+    const char *subprotocol = crowd->dialect->subprotocol;
+    struct buf target = {0}, authorization = {0};
+    buf_append(&target, str_eq(url->target, STR("/")) ? str_from_cstr(crowd->dialect->path) : url->target);
+    crowd->dialect->append_query(&target, client->talk.channel);
     buf_append_lit(&authorization, "Bearer ");
-    buf_append(&authorization, buf_str(&crowd->tokens[client - crowd->clients]));
+    if (crowd->tokens)
+        buf_append(&authorization, buf_str(&crowd->tokens[client - crowd->clients]));
     const struct http_field field = {STR("Authorization"), buf_str(&authorization)};
     const struct ws_request request = {
-        .host = crowd->target->url.authority,
-        .target = crowd->target->url.target,
+        .host = url->authority,
+        .target = buf_str(&target),
+        .protocols = str_from_cstr(subprotocol),
         .fields = &field,
-        .field_count = 1,
+        .field_count = crowd->tokens ? 1 : 0,
     };
     ws_client_key(client->key);
-    ws_client_request(&out, &request, client->key);
+    ws_client_request(&client->stream.out, &request, client->key);
     client->state = CROWD_UPGRADING;
-    loop_expect(crowd->loop, &client->source, EPOLLIN);
-    send_all(client, buf_str(&out));
+    flush(client);
     buf_fini(&authorization);
-    buf_fini(&out);
+    buf_fini(&target);
 }
 
 static void on_ready(struct loop_source *source, uint32_t events)
@@ -171,15 +185,17 @@ static void on_ready(struct loop_source *source, uint32_t events)
     struct crowd_client *client = (struct crowd_client *)(void *)source;
     struct str bytes;
     struct error error;
-    (void)events;
-    if (client->state == CROWD_CONNECTING)
-        on_connected(client);
-    else if (loop_read(client->crowd->loop, source, &bytes, &error) != ERR_NONE)
-        leave(client, &error);
-    else if (client->state == CROWD_UPGRADING)
-        on_head(client, bytes);
-    else
-        on_frames(client, bytes);
+    switch (stream_turn(&client->stream, events, &bytes, &error)) {
+    case STREAM_NOTHING: break;
+    case STREAM_CONNECTED: on_connected(client); break;
+    case STREAM_BROKEN: leave(client, &error); break;
+    case STREAM_BYTES:
+        if (client->state == CROWD_UPGRADING)
+            on_head(client, bytes);
+        else
+            on_frames(client, bytes);
+        break;
+    }
 }
 
 static void begin_some(struct crowd *crowd)
@@ -189,7 +205,7 @@ static void begin_some(struct crowd *crowd)
         struct crowd_client *client = &crowd->clients[crowd->begun++];
         client->state = CROWD_CONNECTING;
         client->began_us = clock_now_us();
-        if (loop_connect(crowd->loop, &client->source, crowd->target, EPOLLOUT, &error) != ERR_NONE)
+        if (stream_connect(&client->stream, crowd->loop, crowd->target, &error) != ERR_NONE)
             leave(client, &error);
     }
 }
@@ -212,21 +228,25 @@ enum err crowd_connect(struct crowd *crowd, uint64_t timeout_us, struct error *e
 void crowd_init(struct crowd *crowd)
 {
     crowd->clients = xcalloc(crowd->count, sizeof *crowd->clients);
-    crowd->begun = crowd->ready = crowd->gone = 0;
+    crowd->begun = crowd->ready = crowd->gone = crowd->pongs = 0;
     histogram_clear(&crowd->latency);
     for (size_t i = 0; i < crowd->count; i++) {
-        crowd->clients[i].source = (struct loop_source){.fd = -1, .ready = on_ready};
-        crowd->clients[i].crowd = crowd;
-        crowd->clients[i].decoder.max_message = MESSAGE_MAX;
+        struct crowd_client *client = &crowd->clients[i];
+        client->stream.source = (struct loop_source){.fd = -1, .ready = on_ready};
+        client->crowd = crowd;
+        client->decoder.max_message = MESSAGE_MAX;
+        if (crowd->channel_count > 0)
+            client->talk.channel = crowd->channels[(crowd->first + i) % crowd->channel_count];
     }
 }
 
 void crowd_fini(struct crowd *crowd)
 {
-    for (size_t i = 0; i < crowd->count; i++) {
-        loop_close(&crowd->clients[i].source);
+    for (size_t i = 0; crowd->clients && i < crowd->count; i++) {
+        stream_close(&crowd->clients[i].stream);
         ws_decoder_fini(&crowd->clients[i].decoder);
-        buf_fini(&crowd->clients[i].head);
+        buf_fini(&crowd->clients[i].rest);
     }
     free(crowd->clients);
+    buf_fini(&crowd->answer);
 }

@@ -1,7 +1,7 @@
 /* echo.c - scenario echo: on each connection a JSON ping goes out as soon as the pong before has come. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "server/cli/bench/run.h"
+#include "server/cli/bench/lanes.h"
 
 struct echo_client {
     bool waiting;
@@ -11,7 +11,8 @@ struct echo_client {
 
 struct echo {
     struct run *run;
-    struct crowd crowd;
+    struct lanes lanes; /* one: there is little to share */
+    struct crowd *crowd;
     struct echo_client *clients;
     size_t waiting;
     uint64_t round_trips;
@@ -29,20 +30,22 @@ static void ping(struct echo *echo, size_t index)
     client->waiting = true;
     client->sent_us = clock_now_us();
     echo->waiting++;
-    crowd_send(&echo->crowd, index, buf_str(&echo->text));
+    crowd_queue(echo->crowd, index, buf_str(&echo->text));
+    crowd_flush(echo->crowd, index);
 }
 
 static void start(void *owner)
 {
     struct echo *echo = owner;
-    for (size_t i = 0; i < echo->crowd.count; i++)
+    for (size_t i = 0; i < echo->crowd->count; i++)
         if (!echo->clients[i].waiting && run_take(echo->run))
             ping(echo, i);
 }
 
-static void on_text(void *owner, size_t index, struct str text)
+static void on_item(void *owner, size_t index, enum dialect_item item, struct str text, uint64_t now_us)
 {
-    struct echo *echo = owner;
+    struct echo *echo = ((struct lane *)owner)->owner;
+    (void)item;
     struct echo_client *client = &echo->clients[index];
     static const char mark[] = "\"id\":";
     const char *at = memmem(text.ptr, text.len, mark, sizeof mark - 1);
@@ -54,7 +57,7 @@ static void on_text(void *owner, size_t index, struct str text)
         echo->failed = true;
         return;
     }
-    histogram_record(&echo->run->result.latency, clock_now_us() - client->sent_us);
+    histogram_record(&echo->run->result.latency, now_us - client->sent_us);
     if (strtoull(at + sizeof mark - 1, NULL, 10) != client->id)
         echo->misordered++;
     client->waiting = false;
@@ -72,9 +75,7 @@ static size_t under_way(void *owner)
 static const struct error *failure(void *owner)
 {
     struct echo *echo = owner;
-    if (echo->crowd.gone > 0)
-        return &echo->crowd.error;
-    return echo->failed ? &echo->error : NULL;
+    return echo->failed ? &echo->error : lanes_failure(&echo->lanes);
 }
 
 static void forget(void *owner)
@@ -85,19 +86,19 @@ static void forget(void *owner)
 enum err scenario_echo(struct run *run, struct error *error)
 {
     struct echo echo = {.run = run};
-    struct buf *tokens = NULL;
     const struct load load = {&echo, start, NULL, under_way, failure, forget};
-    echo.crowd.on_text = on_text;
-    echo.crowd.owner = &echo;
-    echo.clients = xcalloc(run->settings->connections, sizeof *echo.clients);
-    enum err err = run_connect(run, &echo.crowd, &tokens, error);
+    enum err err = lanes_init(&echo.lanes, run, true, on_item, error);
+    echo.lanes.items[0].owner = &echo;
+    echo.crowd = &echo.lanes.items[0].crowd;
+    echo.clients = xcalloc(echo.crowd->count, sizeof *echo.clients);
+    if (!err)
+        err = lanes_connect_and_weigh(&echo.lanes, error);
     if (!err)
         err = run_load(run, &load, error);
     run->result.operations = echo.round_trips;
     run->result.lost = echo.waiting;
     run->result.misordered = echo.misordered;
-    crowd_fini(&echo.crowd);
-    run_free_tokens(tokens, run->settings->connections);
+    lanes_fini(&echo.lanes);
     free(echo.clients);
     buf_fini(&echo.text);
     return err;

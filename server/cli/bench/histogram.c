@@ -48,6 +48,15 @@ uint64_t histogram_percentile_us(const struct histogram *histogram, double perce
     return histogram->max_us;
 }
 
+void histogram_add(struct histogram *histogram, const struct histogram *other)
+{
+    histogram->count += other->count;
+    if (other->max_us > histogram->max_us)
+        histogram->max_us = other->max_us;
+    for (size_t step = 0; step < HISTOGRAM_STEPS; step++)
+        histogram->steps[step] += other->steps[step];
+}
+
 void histogram_clear(struct histogram *histogram)
 {
     memset(histogram, 0, sizeof *histogram);

@@ -25,6 +25,9 @@ void histogram_record(struct histogram *histogram, uint64_t value_us);
  * of its step, but never past the largest one seen. 0 when nothing was recorded. */
 uint64_t histogram_percentile_us(const struct histogram *histogram, double percent);
 
+/* Adds what another one has recorded. */
+void histogram_add(struct histogram *histogram, const struct histogram *other);
+
 void histogram_clear(struct histogram *histogram);
 
 #endif

@@ -1,8 +1,6 @@
 /* http_pool.c - see http_pool.h. */
 #include "server/cli/bench/http_pool.h"
 
-#include <errno.h>
-
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 
@@ -12,53 +10,27 @@ static void fail(struct http_connection *connection, const struct error *error)
 {
     struct http_pool *pool = connection->pool;
     if (!pool->failed)
-        pool->error = *error;
+        error_set(&pool->error, error->code, "publishing over HTTP: %s", error->text);
     pool->failed = true;
-    loop_close(&connection->source);
-}
-
-static void flush(struct http_connection *connection)
-{
-    struct error error;
-    struct buf *out = &connection->out;
-    while (connection->sent < out->len) {
-        ssize_t n = send(connection->source.fd, out->ptr + connection->sent, out->len - connection->sent,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno == EAGAIN) {
-            if (!connection->blocked)
-                loop_expect(connection->pool->loop, &connection->source, EPOLLIN | EPOLLOUT);
-            connection->blocked = true;
-            return;
-        }
-        if (n < 0) {
-            error_set(&error, ERR_UNAVAILABLE, "a connection to the API broke: %s", strerror(errno));
-            fail(connection, &error);
-            return;
-        }
-        connection->sent += (size_t)n;
-    }
-    if (connection->blocked)
-        loop_expect(connection->pool->loop, &connection->source, EPOLLIN);
-    connection->blocked = false;
-    connection->sent = 0;
-    buf_clear(out);
+    stream_close(&connection->stream);
 }
 
 void http_pool_send(struct http_pool *pool, size_t index)
 {
     struct http_connection *connection = &pool->connections[index];
-    if (!connection->blocked && connection->source.fd >= 0)
-        flush(connection);
+    struct error error;
+    if (connection->stream.source.fd >= 0 && stream_flush(&connection->stream, &error) != ERR_NONE)
+        fail(connection, &error);
 }
 
-void http_pool_post(struct http_pool *pool, size_t index, struct str body)
+void http_pool_post(struct http_pool *pool, size_t index, struct str path, struct str body)
 {
     struct http_connection *connection = &pool->connections[index];
-    struct buf *out = &connection->out;
+    struct buf *out = &connection->stream.out;
     connection->under_way++;
     pool->under_way++;
     buf_append_lit(out, "POST ");
-    buf_append(out, pool->path);
+    buf_append(out, path);
     buf_append_lit(out, " HTTP/1.1\r\nHost: ");
     buf_append(out, pool->target->url.authority);
     if (pool->api_key.len > 0) {
@@ -80,7 +52,8 @@ static bool take_answer(struct str *bytes, int *out_status, struct str *out_body
     size_t scanned = 0;
     if (http_answer_parse(*bytes, ANSWER_HEAD_MAX, &scanned, &answer, error) != HTTP_HEAD_DONE)
         return false;
-    if (!http_fields_find(&answer.fields, STR("content-length"), &value) || !str_to_u64(value, &length)) {
+    if (answer.status != 204 && /* has no body: RFC 9110, 6.4.1 */
+        (!http_fields_find(&answer.fields, STR("content-length"), &value) || !str_to_u64(value, &length))) {
         error_set(error, ERR_INVALID_REQUEST, "the API's answer (HTTP status %d) has no Content-Length", answer.status);
         return false;
     }
@@ -118,46 +91,24 @@ static void on_bytes(struct http_connection *connection, struct str bytes)
         buf_append(&connection->in, bytes);
 }
 
-static void on_connected(struct http_connection *connection)
-{
-    struct error error;
-    int failure = 0;
-    socklen_t len = sizeof failure;
-    getsockopt(connection->source.fd, SOL_SOCKET, SO_ERROR, &failure, &len);
-    if (failure) {
-        error_set(&error, ERR_UNAVAILABLE, "cannot connect to the API: %s", strerror(failure));
-        fail(connection, &error);
-        return;
-    }
-    connection->connected = true;
-    connection->pool->ready++;
-    loop_expect(connection->pool->loop, &connection->source, EPOLLIN);
-}
-
 static void on_ready(struct loop_source *source, uint32_t events)
 {
     struct http_connection *connection = (struct http_connection *)(void *)source;
     struct str bytes;
     struct error error;
-    if (!connection->connected) {
-        on_connected(connection);
-        return;
+    switch (stream_turn(&connection->stream, events, &bytes, &error)) {
+    case STREAM_NOTHING: break;
+    case STREAM_CONNECTED: connection->pool->ready++; break;
+    case STREAM_BROKEN: fail(connection, &error); break;
+    case STREAM_BYTES: on_bytes(connection, bytes); break;
     }
-    if (events & EPOLLOUT)
-        flush(connection);
-    if (source->fd < 0 || !(events & ~(uint32_t)EPOLLOUT))
-        return;
-    if (loop_read(connection->pool->loop, source, &bytes, &error) != ERR_NONE)
-        fail(connection, &error);
-    else if (bytes.len > 0)
-        on_bytes(connection, bytes);
 }
 
 enum err http_pool_connect(struct http_pool *pool, uint64_t timeout_us, struct error *error)
 {
     uint64_t deadline_us = clock_now_us() + timeout_us;
     for (size_t i = 0; i < pool->count; i++) {
-        enum err err = loop_connect(pool->loop, &pool->connections[i].source, pool->target, EPOLLOUT, error);
+        enum err err = stream_connect(&pool->connections[i].stream, pool->loop, pool->target, error);
         if (err)
             return err;
     }
@@ -176,7 +127,7 @@ void http_pool_init(struct http_pool *pool)
     pool->ready = pool->under_way = 0;
     pool->failed = false;
     for (size_t i = 0; i < pool->count; i++) {
-        pool->connections[i].source = (struct loop_source){.fd = -1, .ready = on_ready};
+        pool->connections[i].stream.source = (struct loop_source){.fd = -1, .ready = on_ready};
         pool->connections[i].pool = pool;
     }
 }
@@ -184,8 +135,7 @@ void http_pool_init(struct http_pool *pool)
 void http_pool_fini(struct http_pool *pool)
 {
     for (size_t i = 0; i < pool->count; i++) {
-        loop_close(&pool->connections[i].source);
-        buf_fini(&pool->connections[i].out);
+        stream_close(&pool->connections[i].stream);
         buf_fini(&pool->connections[i].in);
     }
     free(pool->connections);

@@ -4,23 +4,18 @@
 #define CARILLON_CLI_BENCH_HTTP_POOL_H
 
 #include "common/protocol/http_answer.h"
-#include "server/cli/bench/loop.h"
+#include "server/cli/bench/stream.h"
 
 struct http_connection {
-    struct loop_source source;
+    struct stream stream; /* first: see stream.h */
     struct http_pool *pool;
-    bool connected;
     size_t under_way; /* requests without an answer yet */
-    bool blocked;     /* the kernel has not taken the whole request yet */
-    struct buf out;
-    size_t sent;   /* of out */
-    struct buf in; /* an answer that came in pieces */
+    struct buf in;    /* an answer that came in pieces */
 };
 
 struct http_pool {
     struct loop *loop;
     const struct loop_target *target;
-    struct str path;    /* of all requests */
     struct str api_key; /* may be empty */
     size_t count;
     /* Called for each answer, in the order of the connection's requests; the next request may be sent from within. The
@@ -42,8 +37,8 @@ void http_pool_fini(struct http_pool *pool);
 /* Connects all. */
 enum err http_pool_connect(struct http_pool *pool, uint64_t timeout_us, struct error *error);
 
-/* Appends a POST of body (JSON) to what the connection has to send. */
-void http_pool_post(struct http_pool *pool, size_t connection, struct str body);
+/* Appends a POST of body (JSON) to what the connection has to send; path is the request target. */
+void http_pool_post(struct http_pool *pool, size_t connection, struct str path, struct str body);
 /* Sends what the connection has. */
 void http_pool_send(struct http_pool *pool, size_t connection);
 

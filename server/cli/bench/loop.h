@@ -16,9 +16,20 @@ struct loop_source {
     void (*ready)(struct loop_source *source, uint32_t events);
 };
 
+/* Addresses that connections are made from, in turn: each has ports of its own. */
+struct loop_addresses {
+    size_t count; /* 0: the kernel chooses */
+    struct in_addr *items;
+};
+
 struct loop {
     int epoll;
-    struct buf input; /* scratch for whoever reads: LOOP_INPUT bytes at ptr */
+    struct buf input;                       /* scratch for whoever reads: LOOP_INPUT bytes at ptr */
+    const struct loop_addresses *addresses; /* borrowed; NULL: as with none */
+    size_t next_address;
+    struct loop_source timer;
+    uint64_t timer_us; /* that the timer is set to; 0: none */
+    struct loop_source bell;
 };
 
 enum { LOOP_INPUT = 256 * 1024 };
@@ -42,7 +53,15 @@ enum err loop_connect(struct loop *loop, struct loop_source *source, const struc
                       struct error *error);
 /* Changes what it is called for. */
 void loop_expect(struct loop *loop, struct loop_source *source, uint32_t events);
+/* A closed source may be closed again. */
 void loop_close(struct loop_source *source);
+
+/* The next loop_turn returns at that time, to the microsecond and not to the millisecond. Costs nothing when the time
+ * is the one it is set to already. */
+void loop_wake_at(struct loop *loop, uint64_t time_us);
+
+/* Makes a loop_turn of the loop's thread return. Any thread. */
+void loop_ring(struct loop *loop);
 
 /* Waits for events, at most until the deadline, and calls whoever has some. False: the deadline has passed. */
 bool loop_turn(struct loop *loop, uint64_t deadline_us);

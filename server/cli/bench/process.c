@@ -2,21 +2,32 @@
 #include "server/cli/bench/process.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
-/* smaps_rollup counts the pages themselves; the figures of statm and status may lag behind by some hundred KiB. */
-static uint64_t read_rss_bytes(pid_t pid)
+enum { PATH_LEN = 64 };
+
+static FILE *open_file(pid_t pid, const char *name, const char *mode)
 {
-    char path[64], line[256];
-    unsigned long long kib = 0;
+    char path[PATH_LEN];
     if (pid > 0)
-        snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
-    FILE *file = fopen(pid > 0 ? path : "/proc/self/smaps_rollup", "r");
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    else
+        snprintf(path, sizeof path, "/proc/self/%s", name);
+    return fopen(path, mode);
+}
+
+/* The line "<member> <number> kB" of a file. */
+static uint64_t read_kib(pid_t pid, const char *name, const char *member)
+{
+    char line[256];
+    uint64_t kib = 0;
+    FILE *file = open_file(pid, name, "r");
     if (!file)
         return 0;
     while (fgets(line, sizeof line, file))
-        if (sscanf(line, "Rss: %llu kB", &kib) == 1)
-            break;
+        if (strncmp(line, member, strlen(member)) == 0)
+            kib = strtoull(line + strlen(member), NULL, 10);
     fclose(file);
     return kib * 1024;
 }
@@ -29,6 +40,17 @@ enum err process_usage_read(pid_t pid, struct process_usage *out, struct error *
     if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &cpu) != 0)
         return error_set(error, ERR_NOT_FOUND, "there is no process %d whose CPU time can be read", (int)pid);
     out->cpu_ns = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
-    out->rss_bytes = read_rss_bytes(pid);
+    /* smaps_rollup counts the pages themselves; the figures of statm and status may lag behind by some hundred KiB. */
+    out->rss_bytes = read_kib(pid, "smaps_rollup", "Rss:");
+    out->peak_bytes = read_kib(pid, "status", "VmHWM:");
     return ERR_NONE;
+}
+
+void process_forget_peak(pid_t pid)
+{
+    FILE *file = open_file(pid, "clear_refs", "w");
+    if (!file)
+        return;
+    fputs("5\n", file); /* proc(5): resets VmHWM */
+    fclose(file);
 }

@@ -1,96 +1,60 @@
 /* publish.c - scenario publish: what taking events in costs, one a request or in batches, when nobody listens. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "common/json/json.h"
-#include "server/cli/bench/run.h"
+#include "server/cli/bench/outlet.h"
+
+struct publisher {
+    uint64_t sent_us; /* its request */
+    size_t waiting;   /* events of it that have no answer yet */
+};
 
 struct publish {
     struct run *run;
-    struct http_pool pool;
-    uint64_t *sent_us; /* of the request under way on each connection */
+    struct outlet outlet;
+    struct publisher *publishers; /* owned, one for each connection */
     uint64_t events;
     uint32_t next_number;
-    bool failed;
-    struct error error;
-    struct buf body;
 };
-
-static void append_event(struct publish *publish)
-{
-    const struct run_settings *settings = publish->run->settings;
-    struct buf *body = &publish->body;
-    buf_append_lit(body, "{\"channel\":");
-    json_append_string(body, settings->channel);
-    buf_append_lit(body, ",\"type\":\"bench\",\"data\":");
-    run_append_data(body, publish->next_number++, settings->data_bytes);
-    buf_append_char(body, '}');
-}
 
 static void post(struct publish *publish, size_t connection)
 {
-    struct buf *body = &publish->body;
-    size_t batch = publish->run->settings->batch;
-    buf_clear(body);
-    if (batch == 1) {
-        append_event(publish);
-    } else {
-        buf_append_lit(body, "{\"commands\":[");
-        for (size_t i = 0; i < batch; i++) {
-            buf_append(body, i ? STR(",{\"publish\":") : STR("{\"publish\":"));
-            append_event(publish);
-            buf_append_char(body, '}');
-        }
-        buf_append_lit(body, "]}");
-    }
-    publish->sent_us[connection] = clock_now_us();
-    http_pool_post(&publish->pool, connection, buf_str(body));
-    http_pool_send(&publish->pool, connection);
+    struct publisher *publisher = &publish->publishers[connection];
+    publisher->waiting = publish->run->settings->batch;
+    publisher->sent_us = clock_now_us();
+    for (size_t i = 0; i < publisher->waiting; i++)
+        outlet_publish(&publish->outlet, connection, 0, publish->next_number++);
+    outlet_send(&publish->outlet, connection);
 }
 
 static void start(void *owner)
 {
     struct publish *publish = owner;
-    for (size_t i = 0; i < publish->pool.count; i++)
-        if (publish->pool.connections[i].under_way == 0 && run_take(publish->run))
+    for (size_t i = 0; i < publish->outlet.count; i++)
+        if (publish->publishers[i].waiting == 0 && run_take(publish->run))
             post(publish, i);
 }
 
-static size_t count_of(struct str text, const char *part, size_t part_len)
-{
-    size_t count = 0;
-    for (const char *at; (at = memmem(text.ptr, text.len, part, part_len)); count++)
-        text = str_from(at + part_len, text.len - (size_t)(at + part_len - text.ptr));
-    return count;
-}
-
-static void on_answer(void *owner, size_t connection, int status, struct str body)
+static void on_accepted(void *owner, size_t connection, size_t events)
 {
     struct publish *publish = owner;
-    size_t batch = publish->run->settings->batch;
-    histogram_record(&publish->run->result.latency, clock_now_us() - publish->sent_us[connection]);
-    if (status != 200 || count_of(body, "\"id\":", 5) != batch) {
-        if (!publish->failed)
-            error_set(&publish->error, ERR_UNAVAILABLE, "a request was refused (HTTP status %d): %.*s", status,
-                      STR_ARG(body));
-        publish->failed = true;
+    struct publisher *publisher = &publish->publishers[connection];
+    publish->events += events;
+    publisher->waiting -= events < publisher->waiting ? events : publisher->waiting;
+    if (publisher->waiting > 0)
         return;
-    }
-    publish->events += batch;
+    histogram_record(&publish->run->result.latency, clock_now_us() - publisher->sent_us);
     if (run_take(publish->run))
         post(publish, connection);
 }
 
 static size_t under_way(void *owner)
 {
-    return ((struct publish *)owner)->pool.under_way;
+    return ((struct publish *)owner)->outlet.under_way;
 }
 
 static const struct error *failure(void *owner)
 {
-    struct publish *publish = owner;
-    if (publish->pool.failed)
-        return &publish->pool.error;
-    return publish->failed ? &publish->error : NULL;
+    return outlet_failure(&((struct publish *)owner)->outlet);
 }
 
 static void forget(void *owner)
@@ -102,25 +66,20 @@ enum err scenario_publish(struct run *run, struct error *error)
 {
     struct publish publish = {.run = run};
     const struct load load = {&publish, start, NULL, under_way, failure, forget};
-    size_t batch = run->settings->batch;
-    publish.pool = (struct http_pool){
-        .loop = &run->loop,
-        .target = run->api,
-        .path = batch == 1 ? STR("/api/v1/publish") : STR("/api/v1/batch"),
-        .api_key = run->settings->api_key,
+    publish.outlet = (struct outlet){
+        .run = run,
         .count = run->settings->connections,
-        .on_answer = on_answer,
+        .on_accepted = on_accepted,
         .owner = &publish,
     };
-    http_pool_init(&publish.pool);
-    publish.sent_us = xcalloc(publish.pool.count, sizeof *publish.sent_us);
-    enum err err = http_pool_connect(&publish.pool, 10 * 1000 * 1000, error);
+    publish.publishers = xcalloc(publish.outlet.count, sizeof *publish.publishers);
+    enum err err = outlet_open(&publish.outlet, error);
     if (!err)
         err = run_load(run, &load, error);
-    run->result.operations = publish.events;
-    run->result.lost = publish.pool.under_way * batch;
-    http_pool_fini(&publish.pool);
-    free(publish.sent_us);
-    buf_fini(&publish.body);
+    run->result.has_events = true;
+    run->result.events = run->result.operations = publish.events;
+    run->result.lost = publish.outlet.under_way;
+    outlet_close(&publish.outlet);
+    free(publish.publishers);
     return err;
 }

@@ -12,4 +12,11 @@ void report_json(struct buf *out, const struct scenario *scenario, const struct 
 /* Were all operations right? */
 bool report_is_clean(const struct run *run);
 
+/* What both forms show, from the result: of all servers together. */
+double report_per_second(const struct run_result *result, uint64_t count);
+uint64_t report_server_cpu_ns(const struct run *run);
+double report_cpu_us_each(const struct run_result *result, uint64_t cpu_ns);
+double report_percent_busy(const struct run_result *result, uint64_t cpu_ns); /* of one core */
+int64_t report_growth_bytes(const struct run *run);
+
 #endif
