@@ -84,18 +84,9 @@ static bool match_table(const uint16_t *token, size_t count, struct str name)
     return reached[count];
 }
 
-bool pattern_matches(struct str pattern, struct str name, pattern_lookup *lookup, void *context)
+static bool match_rest(struct str pattern, struct str name, pattern_lookup *lookup, void *context)
 {
     struct tokens tokens;
-    if (pattern.len > CHANNEL_NAME_MAX || name.len > CHANNEL_NAME_MAX)
-        return false;
-    /* Of many rules most are told apart by how they begin, so this comes before any other work. */
-    while (pattern.len > 0 && pattern.ptr[0] != '*' && pattern.ptr[0] != '{') {
-        if (name.len == 0 || name.ptr[0] != pattern.ptr[0])
-            return false;
-        pattern = str_from(pattern.ptr + 1, pattern.len - 1);
-        name = str_from(name.ptr + 1, name.len - 1);
-    }
     if (!spell_out(pattern, lookup, context, name.len, &tokens))
         return false;
     const uint16_t *token = tokens.token;
@@ -112,6 +103,20 @@ bool pattern_matches(struct str pattern, struct str name, pattern_lookup *lookup
     if (count == 0 || token[0] < ANY_RUN || token[count - 1] < ANY_RUN)
         return count == 0 && name.len == 0;
     return (count == 1 && token[0] == ANY_RUN) || match_table(token, count, name);
+}
+
+bool pattern_matches(struct str pattern, struct str name, pattern_lookup *lookup, void *context)
+{
+    if (pattern.len > CHANNEL_NAME_MAX || name.len > CHANNEL_NAME_MAX)
+        return false;
+    /* Of many rules most are told apart by how they begin, so this comes before any other work. */
+    while (pattern.len > 0 && pattern.ptr[0] != '*' && pattern.ptr[0] != '{') {
+        if (name.len == 0 || name.ptr[0] != pattern.ptr[0])
+            return false;
+        pattern = str_from(pattern.ptr + 1, pattern.len - 1);
+        name = str_from(name.ptr + 1, name.len - 1);
+    }
+    return match_rest(pattern, name, lookup, context);
 }
 
 static bool is_claim_name(struct str name)
