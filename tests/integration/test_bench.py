@@ -5,6 +5,7 @@ import pytest
 
 from support import jwt
 from support.carillon import API_KEY, Node, run
+from support.redis import Redis
 
 CONFIG = {"workers": 1, "limits.message_rate": 0}
 
@@ -22,19 +23,125 @@ def bench(node, *arguments, key=API_KEY, secret=jwt.SECRET):
                env={"CARILLON_API_KEY": key, "CARILLON_TOKEN_SECRET": secret})
 
 
-def measured(node, *arguments):
-    done = bench(node, "--json", "--warmup", 0, "--server-pid", node.pid, *arguments)
+def measured(node, *arguments, **options):
+    done = bench(node, "--json", "--warmup", 0, "--server-pid", node.pid, *arguments, **options)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["lost"], result["duplicated"], result["misordered"]) == (0, 0, 0)
     assert result["server_cpu_us_each"] >= 0  # of a moment's work the kernel's clock of another process may show nothing yet
-    assert result["latency_us"]["p50"] <= result["latency_us"]["p99"] <= result["latency_us"]["max"]
+    if result["latency_us"]:
+        assert result["latency_us"]["p50"] <= result["latency_us"]["p99"] <= result["latency_us"]["max"]
     return result
 
 
 @pytest.mark.parametrize("window", [1, 16])
 def test_fanout(node, window):
     assert measured(node, "fanout", "--connections", 20, "--count", 50, "--window", window)["operations"] == 20 * 50
+
+
+def test_a_rate(node):
+    """Open loop: that many events a second, whatever is in flight."""
+    result = measured(node, "fanout", "--connections", 5, "--rate", 300, "--count", 150)
+    assert (result["events"], result["operations"], result["rate"]) == (150, 750, 300)
+    assert 450_000 < result["elapsed_us"] and 0 < result["events_per_second"] <= 330
+    assert result["first_latency_us"]["max"] <= result["last_latency_us"]["max"] == result["latency_us"]["max"]
+
+
+@pytest.mark.parametrize("arguments", [("--threads", 3), ("--publish-over", "websocket", "--publishers", 2),
+                                       ("--batch", 8, "--publishers", 2), ("--sources", 2), ("--sources", "127.0.0.9,127.0.0.8")])
+def test_ways_to_load(node, arguments):
+    result = measured(node, "fanout", "--connections", 7, "--count", 100, "--window", 20, *arguments)
+    assert result["operations"] == 700
+
+
+@pytest.mark.parametrize("order", ["random", "round-robin"])
+def test_rooms(node, order):
+    result = measured(node, "rooms", "--channels", 10, "--members", 3, "--count", 200, "--window", 4, "--threads", 2,
+                      "--order", order)
+    assert result["operations"] == 600
+    assert (result["channels"], result["members"], result["connections"], result["order"]) == (10, 3, 30, order)
+
+
+def test_idle(node):
+    result = measured(node, "idle", "--connections", 20, "--duration", 1, "--threads", 2)
+    assert result["operations"] == 20
+    assert result["elapsed_us"] >= 1_000_000
+    assert result["server_rss_growth_bytes"] is not None
+    assert result["latency_us"] is None
+
+
+def test_slow(tmp_path):
+    """Those that stop reading are closed; the others get everything."""
+    node = Node(tmp_path, {**CONFIG, "outbox.max_bytes": "64k", "close_timeout": "500ms"})
+    try:
+        result = measured(node, "slow", "--connections", 10, "--slow-percent", 20, "--size", 8000, "--count", 1500,
+                          "--window", 8)
+        assert node.metric("carillon_slow_consumers_total") == 2
+    finally:
+        node.close()
+    assert (result["stopped"], result["closed"], result["operations"]) == (2, 2, 8 * 1500)
+    assert result["server_rss_peak_bytes"] > 0
+
+
+def test_slow_ones_that_are_not_closed(node):
+    result = measured(node, "slow", "--connections", 4, "--slow-percent", 50, "--count", 5)
+    assert (result["stopped"], result["closed"], result["operations"]) == (2, 0, 10)
+
+
+def test_cluster(tmp_path):
+    redis = Redis(tmp_path)
+    nodes = [Node(tmp_path, {**CONFIG, "redis.url": redis.url}, name=f"node{n}") for n in range(2)]
+    try:
+        common = ["--json", "--warmup", 0, "--url", f"ws://127.0.0.1:{nodes[1].public[1]}", "--count", 50, "--window", 10,
+                  "--connections", 6, "--server-pid", nodes[0].pid, "--server-pid", nodes[1].pid]
+        over_http = run("bench", "cluster", "--api", f"http://127.0.0.1:{nodes[0].internal[1]}", "--batch", 5, *common,
+                        env={"CARILLON_API_KEY": API_KEY, "CARILLON_TOKEN_SECRET": jwt.SECRET})
+        direct = run("bench", "cluster", "--publish-over", "redis", "--redis", redis.url, *common,
+                     env={"CARILLON_TOKEN_SECRET": jwt.SECRET})
+    finally:
+        for node in nodes:
+            node.close()
+        redis.close()
+    for done in (over_http, direct):
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
+        assert result["operations"] == 300
+        assert [server["pid"] for server in result["servers"]] == [node.pid for node in nodes]
+        assert result["server_cpu_us_each"] == pytest.approx(sum(s["cpu_us_each"] for s in result["servers"]), rel=0.001)
+
+
+def test_publish_through_redis(tmp_path):
+    redis = Redis(tmp_path)
+    node = Node(tmp_path, {**CONFIG, "redis.url": redis.url})
+    try:
+        result = measured(node, "publish", "--publish-over", "redis", "--redis", redis.url, "--connections", 2, "--count", 50)
+    finally:
+        node.close()
+        redis.close()
+    assert (result["operations"], result["publish_over"]) == (50, "redis")
+
+
+def test_publish_over_websocket(node):
+    before = node.metric("carillon_events_in_total", source="websocket")
+    assert measured(node, "publish", "--publish-over", "websocket", "--connections", 3, "--count", 60)["operations"] == 60
+    assert node.metric("carillon_events_in_total", source="websocket") == before + 60
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_a_token_key(tmp_path, algorithm):
+    pair = jwt.KeyPair(tmp_path, algorithm)
+    node = Node(tmp_path, {**CONFIG, "token.secret": None, "token.keys": [{"file": str(pair.public_path)}]})
+    try:
+        result = measured(node, "connect", "--connections", 5, "--token-key", pair.private_path, secret="")
+    finally:
+        node.close()
+    assert result["operations"] == 5
+
+
+def test_connecting_without_subscribing(node):
+    before = node.metric("carillon_commands_total", type="subscribe")
+    assert measured(node, "connect", "--connections", 4, "--subscribe", "no")["operations"] == 4
+    assert node.metric("carillon_commands_total", type="subscribe") == before
 
 
 def test_echo(node):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from support.carillon import run
-from support.peer import Peer
+from support.peer import STALL_S, Peer
 
 PROTOCOLS = ["plain", "nchan", "socketio", "mqtt", "nats"]
 
@@ -71,6 +71,26 @@ def test_a_loss_in_the_warm_up_is_a_loss():
                    f"http://127.0.0.1:{peer.port}", "--connections", 2, "--window", 4, "--patience", 1, "--duration", 1)
     assert done.returncode == 1
     assert "1 lost" in done.stderr
+
+
+@pytest.mark.parametrize("load, late", [(["--rate", 200], True), (["--window", 1], False)])
+def test_a_server_that_stands_still(load, late):
+    """At a rate, the events that were due meanwhile are late by their wait: half of those of one second are. A closed loop
+    sees one late event."""
+    with Peer("plain", "stall") as peer:
+        done = bench(peer, "fanout", "--connections", 1, "--count", 200, *load)
+    assert done.returncode == 0, done.stderr
+    latency = json.loads(done.stdout)["latency_us"]
+    assert latency["max"] > STALL_S * 0.9e6
+    assert (latency["p90"] > STALL_S * 0.4e6) == late
+
+
+def test_idle_notices_a_lost_connection():
+    with Peer("plain", "hang up") as peer:
+        done = bench(peer, "idle", "--connections", 3, "--duration", 60)
+    assert done.returncode == 1
+    assert "1011 bye" in done.stderr
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize("status, code", [(201, 0), (202, 0), (204, 0), (403, 1), (500, 1)])

@@ -1,5 +1,5 @@
 """A server of each protocol that `carillon bench` speaks, as small as can be, and with faults: it can lose, double or swap
-an event on the way to one subscriber, as no real server should."""
+an event on the way to one subscriber, stand still for a while, or close a connection, as no real server should."""
 import asyncio
 import base64
 import hashlib
@@ -13,6 +13,7 @@ from support import ws
 from support.wait import DEADLINE_S
 
 FAULT_AT = 3  # the event that it happens to
+STALL_S = 0.5
 
 
 def mqtt_packet(first, body):
@@ -55,6 +56,8 @@ class Subscriber:
         self.got += 1
         event = self.peer.encode(channel, data)
         fault = self.peer.fault if self.got == FAULT_AT and self is self.peer.victim else None
+        if fault == "stall":
+            threading.Event().wait(STALL_S)  # of the whole server
         if fault == "swap":
             self.held = event
         elif fault != "drop":
@@ -66,7 +69,8 @@ class Subscriber:
 
 
 class Peer:
-    """protocol: a name of --protocol. fault: None, "drop", "double" or "swap"; status: of the answers to publishing."""
+    """protocol: a name of --protocol. fault: None, "drop", "double", "swap" or "stall", of an event; or "hang up" on who has
+    subscribed. status: of the answers to publishing."""
 
     def __init__(self, protocol, fault=None, status=200):
         self.protocol, self.fault, self.status = protocol, fault, status
@@ -124,6 +128,8 @@ class Peer:
     def subscribe(self, subscriber, channel):
         self.subscribers.setdefault(channel, []).append(subscriber)
         self.victim = self.victim or subscriber
+        if self.fault == "hang up":
+            subscriber.send((1011).to_bytes(2, "big") + b"bye", ws.CLOSE)
 
     def publish(self, channel, data):
         for subscriber in self.subscribers.get(channel, []):

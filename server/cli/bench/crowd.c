@@ -41,6 +41,22 @@ void crowd_flush(struct crowd *crowd, size_t client)
         flush(&crowd->clients[client]);
 }
 
+void crowd_stop_reading(struct crowd *crowd, size_t client)
+{
+    if (crowd->clients[client].state == CROWD_READY)
+        loop_expect(crowd->loop, &crowd->clients[client].stream.source, 0);
+}
+
+void crowd_read_again_and_ping(struct crowd *crowd, size_t index)
+{
+    struct crowd_client *client = &crowd->clients[index];
+    if (client->state != CROWD_READY)
+        return;
+    loop_expect(crowd->loop, &client->stream.source, EPOLLIN);
+    ws_client_frame(&client->stream.out, WS_PING, STR("?"));
+    flush(client);
+}
+
 static void become_ready(struct crowd_client *client)
 {
     client->state = CROWD_READY;

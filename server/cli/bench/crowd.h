@@ -64,4 +64,9 @@ enum err crowd_connect(struct crowd *crowd, uint64_t timeout_us, struct error *e
 void crowd_queue(struct crowd *crowd, size_t client, struct str message);
 void crowd_flush(struct crowd *crowd, size_t client);
 
+/* A client that is ready leaves what comes to the kernel, whose buffers then fill; and the end of that, with a ping
+ * whose answer says that it is still connected (pongs). */
+void crowd_stop_reading(struct crowd *crowd, size_t client);
+void crowd_read_again_and_ping(struct crowd *crowd, size_t client);
+
 #endif

@@ -120,6 +120,8 @@ enum err loop_connect(struct loop *loop, struct loop_source *source, const struc
         return error_set(error, ERR_UNAVAILABLE, "cannot make a socket: %s%s", strerror(errno),
                          errno == EMFILE ? " (raise the limit: ulimit -n)" : "");
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (loop->receive_bytes > 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &loop->receive_bytes, sizeof loop->receive_bytes);
     if (bind_source(loop, fd, target, error) != ERR_NONE) {
         close(fd);
         return ERR_UNAVAILABLE;

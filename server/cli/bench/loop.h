@@ -27,6 +27,7 @@ struct loop {
     struct buf input;                       /* scratch for whoever reads: LOOP_INPUT bytes at ptr */
     const struct loop_addresses *addresses; /* borrowed; NULL: as with none */
     size_t next_address;
+    int receive_bytes; /* SO_RCVBUF of connections made from now on; 0: the kernel chooses */
     struct loop_source timer;
     uint64_t timer_us; /* that the timer is set to; 0: none */
     struct loop_source bell;

@@ -57,6 +57,9 @@ static void describe(const struct run *run, const struct scenario *scenario, str
         buf_appendf(out, ", batch %zu", settings->batch);
     else if (scenario->takes & DOOR)
         buf_appendf(out, ", %zu at once", settings->at_once);
+    if (scenario->takes & SLOW)
+        buf_appendf(out, ", %llu of %llu closed", (unsigned long long)run->result.closed,
+                    (unsigned long long)run->result.stopped);
     if (scenario->takes & EVENTS)
         buf_appendf(out, ", %zu B", settings->data_bytes);
 }

@@ -145,6 +145,8 @@ void report_json(struct buf *out, const struct scenario *scenario, const struct 
     append_servers(out, run);
     append_number(out, "generator_cpu_percent", true, report_percent_busy(result, result->generator_cpu_ns));
     append_latency(out, result);
+    append_count(out, "stopped", scenario->takes & SLOW, result->stopped);
+    append_count(out, "closed", scenario->takes & SLOW, result->closed);
     append_count(out, "lost", true, result->lost);
     append_count(out, "duplicated", true, result->duplicated);
     append_count(out, "misordered", true, result->misordered);

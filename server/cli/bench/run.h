@@ -30,9 +30,10 @@ struct run_settings {
     struct str channel;
     const struct str *channels; /* that events are published on: the channel, or its rooms */
     size_t channel_count;
-    bool in_turn;    /* rooms: one channel after the other, instead of at random */
-    uint64_t seed;   /* of that */
-    bool subscribes; /* connect: clients subscribe to the channel */
+    bool in_turn;        /* rooms: one channel after the other, instead of at random */
+    uint64_t seed;       /* of that */
+    size_t slow_percent; /* slow: of the subscribers stop reading */
+    bool subscribes;     /* connect: clients subscribe to the channel */
     struct str api_key;
     const struct token_keys *keys; /* that the server verifies with; NULL: no tokens are made */
     size_t server_count;           /* 0: CPU and memory are not measured */
@@ -59,6 +60,8 @@ struct run_result {
     uint64_t lost;
     uint64_t duplicated;
     uint64_t misordered;
+    uint64_t stopped; /* slow: clients that have stopped reading */
+    uint64_t closed;  /* and those of them that the server has closed */
     bool has_growth;
     struct run_server servers[RUN_SERVERS_MAX];
     uint64_t generator_cpu_ns;
@@ -89,6 +92,8 @@ enum scenario_trait {
     TRAFFIC = 1 << 3, /* to subscribers, at a rate or in a closed loop */
     ROOMS = 1 << 4,   /* on many channels */
     DOOR = 1 << 5,    /* it may or may not subscribe */
+    SLOW = 1 << 6,    /* some of them stop reading */
+    WAITING = 1 << 7, /* it only waits: a count of operations makes no sense */
 };
 
 struct scenario {

@@ -52,6 +52,8 @@ static enum err check(const struct run_settings *settings, const struct flags *f
         wrong = "this protocol does not answer what is published over WebSocket, so there is nothing to time";
     else if (flags->scenario->run == scenario_echo && !dialect->has_echo)
         wrong = "echo is for the carillon protocol";
+    else if (flags->given[FLAG_EVENT_COUNT] && flags->scenario->takes & (DOOR | WAITING))
+        wrong = "--count is for scenarios that repeat something";
     else if (settings->channel.len == 0)
         wrong = "--channel should not be empty";
     return wrong ? error_set(error, ERR_INVALID_REQUEST, "%s", wrong) : ERR_NONE;
@@ -75,6 +77,7 @@ static void take_numbers(struct run_settings *settings, const struct flags *flag
     settings->count = number[FLAG_EVENT_COUNT];
     settings->warmup_us = number[FLAG_WARMUP] * 1000000;
     settings->patience_us = number[FLAG_PATIENCE] * 1000000;
+    settings->slow_percent = (size_t)number[FLAG_SLOW_PERCENT];
     settings->seed = number[FLAG_SEED];
     settings->channel = flags->given[FLAG_CHANNEL] ? str_from_cstr(flags->text[FLAG_CHANNEL]) : STR("bench:load");
     settings->server_count = flags->server_count;
