@@ -22,6 +22,11 @@ static const char *label_COMMAND(unsigned index)
     return index == COMMAND_NONE ? "none" : command_name((enum command_type)index);
 }
 
+static const char *label_GAP(unsigned index)
+{
+    return gap_text((enum gap)index);
+}
+
 #define LABEL_TEXT(symbol, text) text,
 #define LABEL_SET(set, list)                                                                                           \
     static const char *label_##set(unsigned index)                                                                     \
@@ -31,6 +36,7 @@ static const char *label_COMMAND(unsigned index)
     }
 LABEL_SET(SOURCE, METRICS_SOURCES)
 LABEL_SET(DROP, METRICS_DROPS)
+LABEL_SET(RECOVERY, METRICS_RECOVERIES)
 LABEL_SET(VERIFICATION, METRICS_VERIFICATIONS)
 LABEL_SET(ROUTE, METRICS_ROUTES)
 LABEL_SET(STATUS, METRICS_STATUSES)
@@ -42,6 +48,8 @@ LABEL_SET(STATUS, METRICS_STATUSES)
 #define NAME_COMMAND      "type"
 #define NAME_SOURCE       "source"
 #define NAME_DROP         "reason"
+#define NAME_GAP          "reason"
+#define NAME_RECOVERY     "result"
 #define NAME_VERIFICATION "result"
 #define NAME_ROUTE        "route"
 #define NAME_STATUS       "status"

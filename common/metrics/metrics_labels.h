@@ -1,16 +1,20 @@
 /* metrics_labels.h - the sets of label values that metrics.def names. All are known at compile time: no client can make
- * a series. The sets REASON, ERROR and COMMAND are indexed by enum reason, enum err and enum command_type. */
+ * a series. The sets REASON, ERROR, COMMAND and GAP are indexed by enum reason, enum err, enum command_type and enum
+ * gap. */
 #ifndef CARILLON_METRICS_METRICS_LABELS_H
 #define CARILLON_METRICS_METRICS_LABELS_H
 
 #include "common/base/error.h"
 #include "common/protocol/command.h"
+#include "common/protocol/gap.h"
 #include "common/protocol/reason.h"
 
 #define METRICS_SOURCES(LABEL)                                                                                         \
     LABEL(SOURCE_HTTP, "http") LABEL(SOURCE_WEBSOCKET, "websocket") LABEL(SOURCE_REDIS, "redis")
 
 #define METRICS_DROPS(LABEL) LABEL(DROP_SLOW_CONSUMER, "slow_consumer") LABEL(DROP_CLOSED, "closed")
+
+#define METRICS_RECOVERIES(LABEL) LABEL(RECOVERY_COMPLETE, "complete") LABEL(RECOVERY_LOST, "lost")
 
 #define METRICS_VERIFICATIONS(LABEL)                                                                                   \
     LABEL(VERIFICATION_OK, "ok")                                                                                       \
@@ -42,6 +46,7 @@
 #define METRICS_LABEL_NAME(symbol, text) METRICS_##symbol,
 enum metrics_source { METRICS_SOURCES(METRICS_LABEL_NAME) METRICS_SOURCE_COUNT };
 enum metrics_drop { METRICS_DROPS(METRICS_LABEL_NAME) METRICS_DROP_COUNT };
+enum metrics_recovery { METRICS_RECOVERIES(METRICS_LABEL_NAME) METRICS_RECOVERY_COUNT };
 enum metrics_verification { METRICS_VERIFICATIONS(METRICS_LABEL_NAME) METRICS_VERIFICATION_COUNT };
 enum metrics_route { METRICS_ROUTES(METRICS_LABEL_NAME) METRICS_ROUTE_COUNT };
 enum metrics_status { METRICS_STATUSES(METRICS_LABEL_NAME) METRICS_STATUS_COUNT };
@@ -55,6 +60,8 @@ enum {
     METRICS_SIZE_COMMAND = COMMAND_TYPE_COUNT,
     METRICS_SIZE_SOURCE = METRICS_SOURCE_COUNT,
     METRICS_SIZE_DROP = METRICS_DROP_COUNT,
+    METRICS_SIZE_RECOVERY = METRICS_RECOVERY_COUNT,
+    METRICS_SIZE_GAP = GAP_COUNT,
     METRICS_SIZE_VERIFICATION = METRICS_VERIFICATION_COUNT,
     METRICS_SIZE_ROUTE = METRICS_ROUTE_COUNT,
     METRICS_SIZE_STATUS = METRICS_STATUS_COUNT,

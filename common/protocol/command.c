@@ -47,8 +47,8 @@ static enum err parse_since(const struct parse *parse, struct json_value since)
     enum err err = json_bind(since, "data.since", fields, 2, parse->error);
     if (!err)
         err = text_of(parse, "data.since.epoch", epoch, &command->since_epoch);
-    if (!err && command->since_epoch.len > EPOCH_MAX)
-        err = error_set(parse->error, ERR_INVALID_REQUEST, "data.since.epoch: up to %d bytes, this one has %zu",
+    if (!err && (command->since_epoch.len == 0 || command->since_epoch.len > EPOCH_MAX))
+        err = error_set(parse->error, ERR_INVALID_REQUEST, "data.since.epoch: expected 1 to %d bytes, found %zu",
                         EPOCH_MAX, command->since_epoch.len);
     if (!err)
         err = whole_number_of(parse, "data.since.offset", offset, &command->has_since, &command->since_offset);

@@ -16,7 +16,7 @@
 #include "server/broker/redis_broker.h"
 
 /* Files besides connections: libraries, Redis, pipes, and room for accepting one more to refuse it. */
-enum { SPARE_FDS = 200, MEMORY_POSITIONS_MAX = 100000, MEMORY_IDS_MAX = 1000000 };
+enum { SPARE_FDS = 200, MEMORY_POSITIONS_MAX = 100000, MEMORY_IDS_MAX = 1000000, EXCHANGE_TICK_MS = 100 };
 
 static void raise_fd_limit(const struct options *options)
 {
@@ -90,7 +90,18 @@ static void publish(void *owner, struct publication *publication)
     exchange_publish(owner, publication);
 }
 
-static const struct node_ops node_ops = {.join = join, .leave = leave, .publish = publish};
+static void recover(void *owner, struct recovery *recovery)
+{
+    exchange_recover(owner, recovery);
+}
+
+static void history(void *owner, struct history_read *read)
+{
+    exchange_history(owner, read);
+}
+
+static const struct node_ops node_ops = {
+    .join = join, .leave = leave, .publish = publish, .recover = recover, .history = history};
 
 static unsigned worker_count(const struct options *options)
 {
@@ -216,6 +227,12 @@ static void on_signal(uv_signal_t *signal, int number)
     }
 }
 
+static void on_tick(uv_timer_t *timer)
+{
+    struct node *node = timer->data;
+    exchange_tick(&node->exchange, clock_now_us());
+}
+
 static const int signal_numbers[NODE_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
 static void watch_signals(struct node *node)
@@ -227,6 +244,9 @@ static void watch_signals(struct node *node)
     }
     uv_timer_init(&node->loop, &node->drain_timer);
     node->drain_timer.data = node;
+    uv_timer_init(&node->loop, &node->tick_timer);
+    node->tick_timer.data = node;
+    uv_timer_start(&node->tick_timer, on_tick, EXCHANGE_TICK_MS, EXCHANGE_TICK_MS);
 }
 
 /* Blocked first: without a watcher a late signal would kill a process that is about to end well. */
@@ -275,6 +295,7 @@ static void stop(struct node *node)
             api_destroy(node->apis[i]);
     close_signals(node);
     uv_close((uv_handle_t *)&node->drain_timer, NULL);
+    uv_close((uv_handle_t *)&node->tick_timer, NULL);
     turn_close(&node->turn);
     uv_run(&node->loop, UV_RUN_DEFAULT);
     if (node->broker)
@@ -341,6 +362,9 @@ int node_run(const struct node_start *given)
         turn_init(&node->turn, &node->loop);
         metrics_init(&node->metrics, -1);
         exchange_init(&node->exchange, &node->turn, &node->metrics);
+        exchange_configure(&node->exchange,
+                           &(struct exchange_settings){.recovery_bytes_max = node->options->recovery_max_bytes,
+                                                       .reads_max = (unsigned)node->options->recovery_reads});
         node->quota = quota_create();
         watch_signals(node);
         err = start(node, &error);

@@ -35,6 +35,7 @@ struct node {
     struct listener *internal;
     uv_signal_t signals[NODE_SIGNALS];
     uv_timer_t drain_timer;
+    uv_timer_t tick_timer; /* the exchange's */
     uint64_t drain_deadline_us;
     atomic_bool draining;
     bool ending; /* signals come too late to matter */

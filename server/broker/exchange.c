@@ -1,19 +1,9 @@
 /* exchange.c - see exchange.h. */
-#include "server/broker/exchange.h"
-
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "server/broker/exchange_private.h"
 
-/* A channel that some worker wants. Owned by exchange->channels. */
-struct interest {
-    bool subscribed;    /* the broker has answered */
-    uint64_t wanting;   /* a bit a worker */
-    uint64_t *join_ids; /* of each wanting worker's join */
-    char epoch[EPOCH_MAX + 1];
-    uint64_t offset;
-    struct str name; /* points into bytes */
-    char bytes[];
-};
+enum { RECOVERY_BYTES_MAX = 64 << 20, READS_MAX = 16 };
 
 /* --- mail ------------------------------------------------------------------------------------------------------ */
 
@@ -91,6 +81,7 @@ static struct interest *create_interest(struct exchange *exchange, struct str na
 static void forget_interest(struct exchange *exchange, struct interest *interest)
 {
     map_remove(&exchange->channels, interest->name);
+    continuity_free(interest);
     free(interest->join_ids);
     free(interest);
 }
@@ -119,6 +110,8 @@ static void take_leave(struct mail *mail, void *owner)
     struct interest *interest = map_get(&exchange->channels, wish->name);
     if (interest) { /* gone already when the broker has refused the channel */
         interest->wanting &= ~(UINT64_C(1) << wish->worker);
+        if (interest->continuity)
+            recovery_drop(interest->continuity, wish->worker);
         if (!interest->wanting) {
             exchange->broker->ops->unsubscribe(exchange->broker, interest->name);
             forget_interest(exchange, interest);
@@ -174,7 +167,7 @@ static void on_published(void *owner, struct publication *publication)
     publication_answer(publication);
 }
 
-static void set_position(struct interest *interest, struct str epoch, uint64_t offset)
+void exchange_set_position(struct interest *interest, struct str epoch, uint64_t offset)
 {
     size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
     if (len)
@@ -190,13 +183,35 @@ static void on_subscribed(void *owner, struct str channel, enum err err, struct 
     struct interest *interest = map_get(&exchange->channels, channel);
     if (!interest)
         return;
+    if (interest->subscribed && err == ERR_NONE) {
+        continuity_position(exchange, interest, epoch, offset);
+        return;
+    }
     interest->subscribed = true;
-    set_position(interest, epoch, offset);
+    exchange_set_position(interest, epoch, offset);
     for (unsigned i = 0; i < exchange->worker_count; i++)
         if (interest->wanting >> i & 1)
             answer_join(exchange, interest, i, err, text);
     if (err != ERR_NONE)
         forget_interest(exchange, interest);
+    else if (interest->continuity)
+        continuity_advance(exchange, interest);
+}
+
+void exchange_post(struct exchange *exchange, const struct interest *interest, struct message *message)
+{
+    uint64_t left = interest->wanting;
+    bool shared = message->refs > 1; /* its counter is this thread's: it stays here */
+    for (unsigned i = 0; left; i++, left >>= 1) {
+        if (!(left & 1))
+            continue;
+        /* The last one gets the original. */
+        struct message *own = left == 1 && !shared ? message : message_copy(message);
+        own->mail.deliver = deliver_message;
+        mailbox_post(exchange->workers[i], &own->mail);
+    }
+    if (shared)
+        message_unref(message);
 }
 
 static void on_event(void *owner, const struct event *event)
@@ -205,19 +220,20 @@ static void on_event(void *owner, const struct event *event)
     struct interest *interest = map_get(&exchange->channels, event->channel);
     if (!interest || !interest->subscribed)
         return;
-    if (event->offset)
-        set_position(interest, event->epoch, event->offset);
-    struct message *message = message_from_event(event, clock_now_us());
-    message->mail.deliver = deliver_message;
-    uint64_t left = interest->wanting;
-    for (unsigned i = 0; left; i++, left >>= 1) {
-        if (!(left & 1))
-            continue;
-        /* The last one gets the original. */
-        struct message *own = left == 1 ? message : message_copy(message);
-        own->mail.deliver = deliver_message;
-        mailbox_post(exchange->workers[i], &own->mail);
+    if (event->offset) {
+        bool next = event->offset == interest->offset + 1 && str_eq_cstr(event->epoch, interest->epoch);
+        if (!next || interest->continuity) {
+            continuity_event(exchange, interest, event);
+            return;
+        }
+        interest->offset = event->offset;
     }
+    exchange_post(exchange, interest, message_from_event(event, clock_now_us()));
+}
+
+static void on_history(void *owner, struct history_read *read)
+{
+    history_reads_answered(owner, read);
 }
 
 static void on_control(void *owner, struct str from, struct str bytes)
@@ -238,6 +254,7 @@ const struct broker_sink exchange_sink = {
     .published = on_published,
     .subscribed = on_subscribed,
     .event = on_event,
+    .history = on_history,
     .control = on_control,
     .state = on_state,
 };
@@ -250,6 +267,24 @@ void exchange_init(struct exchange *exchange, struct turn *turn, struct metrics 
     exchange->metrics = metrics;
     atomic_init(&exchange->broker_state, BROKER_CONNECTING);
     mailbox_init(&exchange->mailbox, turn, exchange);
+    exchange->settings = (struct exchange_settings){.recovery_bytes_max = RECOVERY_BYTES_MAX, .reads_max = READS_MAX};
+    exchange->budget.bytes_max = exchange->settings.recovery_bytes_max;
+    list_init(&exchange->active);
+    list_init(&exchange->due);
+    list_init(&exchange->reads);
+}
+
+void exchange_configure(struct exchange *exchange, const struct exchange_settings *settings)
+{
+    exchange->settings = *settings;
+    exchange->budget.bytes_max = settings->recovery_bytes_max;
+}
+
+void exchange_tick(struct exchange *exchange, uint64_t now_us)
+{
+    exchange->now_us = now_us;
+    LIST_EACH(link, &exchange->active)
+    continuity_tick(exchange, CONTAINER_OF(link, struct continuity, link));
 }
 
 unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox)
@@ -261,7 +296,9 @@ unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox)
 void exchange_fini(struct exchange *exchange)
 {
     size_t cursor = 0;
+    history_reads_fini(exchange);
     for (struct interest *interest; (interest = map_next(&exchange->channels, &cursor));) {
+        continuity_free(interest);
         free(interest->join_ids);
         free(interest);
     }

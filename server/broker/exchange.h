@@ -1,14 +1,23 @@
 /* exchange.h - between the workers and the broker: which worker wants which channel, one subscription at the broker for
  * all of them; publications out, answers and events back. Lives in the broker's thread; workers reach it by its
- * mailbox. An event is encoded here, once, and handed to each worker that wants it as a message of its own. */
+ * mailbox. An event is encoded here, once, and handed to each worker that wants it as a message of its own.
+ *
+ * Continuity is kept here: the numbered events of a channel are posted to a worker in the order of their offsets, each
+ * once and none left out; where that cannot be, a gap is posted in their place. */
 #ifndef CARILLON_BROKER_EXCHANGE_H
 #define CARILLON_BROKER_EXCHANGE_H
 
 #include "common/base/mailbox.h"
 #include "server/broker/broker.h"
+#include "server/broker/log_window.h"
 #include "server/core/hub.h"
 
 enum { EXCHANGE_WORKERS_MAX = 64 };
+
+struct exchange_settings {
+    size_t recovery_bytes_max; /* of events kept at hand while clients come back, and held while some are missing */
+    unsigned reads_max;        /* of histories, under way at once */
+};
 
 struct exchange {
     struct mailbox mailbox;
@@ -20,12 +29,26 @@ struct exchange {
     _Atomic int broker_state;                      /* enum broker_state, for readiness; any thread reads it */
     void (*on_control)(void *owner, struct str from, struct str bytes); /* control messages of nodes; may be NULL */
     void *control_owner;
+    struct exchange_settings settings;
+    uint64_t now_us; /* of the last tick */
+    struct log_budget budget;
+    struct list_link
+        active;           /* struct continuity: channels of which something is missing, or to which somebody returns */
+    struct list_link due; /* of them, those with recoveries that came in this turn */
+    struct mail due_mail;
+    bool due_posted;
+    struct list_link reads; /* struct history_read: those that wait for their turn */
+    size_t reads_waiting;
+    size_t reads_under_way;
+    uint64_t read_numbers;
 };
 
 /* The sink to create the broker with; its owner is the exchange. */
 extern const struct broker_sink exchange_sink;
 
 void exchange_init(struct exchange *exchange, struct turn *turn, struct metrics *metrics);
+/* Others than the defaults, before anything is posted. */
+void exchange_configure(struct exchange *exchange, const struct exchange_settings *settings);
 /* A worker's mailbox, whose owner pointer is its struct hub. Returns the worker's index. Before anything is posted. */
 unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox);
 /* Frees what it holds; the broker has been closed before. */

@@ -54,6 +54,7 @@ static void forget(struct channel *channel)
 {
     struct hub *hub = channel->hub;
     wheel_stop(&hub->wheel, &channel->linger);
+    returning_free(channel);
     map_remove(&hub->channels, channel->name);
     metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
     free(channel->subscribers);
@@ -71,6 +72,7 @@ void channels_free(struct hub *hub)
 {
     size_t cursor = 0;
     for (struct channel *channel; (channel = map_next(&hub->channels, &cursor));) {
+        returning_free(channel);
         free(channel->subscribers);
         free(channel);
     }
@@ -87,60 +89,95 @@ struct subscription *channel_find_subscription(struct session *session, struct s
     return NULL;
 }
 
-struct subscription *channel_subscribe(struct hub *hub, struct session *session, struct str name)
+uint32_t channel_add_subscriber(struct channel *channel, struct subscriber subscriber)
+{
+    if (channel->count == channel->cap) {
+        channel->cap = channel->cap ? channel->cap * 2 : 4;
+        channel->subscribers = xrealloc(channel->subscribers, channel->cap * sizeof *channel->subscribers);
+    }
+    channel->subscribers[channel->count] = subscriber;
+    return channel->count++;
+}
+
+struct subscription *channel_add_subscription(struct hub *hub, struct session *session, struct str name)
 {
     struct channel *channel = hub_channel(hub, name);
     if (!channel)
         channel = create(hub, name);
     wheel_stop(&hub->wheel, &channel->linger);
-    if (channel->count == channel->cap) {
-        channel->cap = channel->cap ? channel->cap * 2 : 4;
-        channel->subscribers = xrealloc(channel->subscribers, channel->cap * sizeof *channel->subscribers);
-    }
     if (session->subscription_count == session->subscription_cap) {
         session->subscription_cap = session->subscription_cap ? session->subscription_cap * 2 : 2;
         session->subscriptions =
             xrealloc(session->subscriptions, session->subscription_cap * sizeof *session->subscriptions);
     }
-    struct subscription *subscription = &session->subscriptions[session->subscription_count];
-    *subscription = (struct subscription){.channel = channel, .index = channel->count};
-    channel->subscribers[channel->count++] =
-        (struct subscriber){.session = session, .index = session->subscription_count++};
+    struct subscription *subscription = &session->subscriptions[session->subscription_count++];
+    *subscription = (struct subscription){.channel = channel};
     metrics_gauge_add(hub->metrics, METRIC_SUBSCRIPTIONS, 1);
     return subscription;
+}
+
+struct subscription *channel_subscribe(struct hub *hub, struct session *session, struct str name)
+{
+    struct subscription *subscription = channel_add_subscription(hub, session, name);
+    struct subscriber subscriber = {.session = session, .index = session->subscription_count - 1};
+    subscription->index = channel_add_subscriber(subscription->channel, subscriber);
+    return subscription;
+}
+
+static void remove_subscriber(struct channel *channel, uint32_t at)
+{
+    struct subscriber last = channel->subscribers[--channel->count];
+    if (at == channel->count)
+        return;
+    channel->subscribers[at] = last;
+    last.session->subscriptions[last.index].index = at;
 }
 
 /* Takes both entries out, filling each gap with the last of its list. */
 static void unlink_both(struct session *session, uint32_t index)
 {
     struct subscription *subscription = &session->subscriptions[index];
-    struct channel *channel = subscription->channel;
-    uint32_t at = subscription->index;
-    struct subscriber last = channel->subscribers[--channel->count];
-    if (at != channel->count) {
-        channel->subscribers[at] = last;
-        last.session->subscriptions[last.index].index = at;
-    }
+    if (subscription->returning)
+        returning_remove(subscription->channel, subscription->index);
+    else
+        remove_subscriber(subscription->channel, subscription->index);
     uint32_t last_index = --session->subscription_count;
-    if (index != last_index) {
-        struct subscription moved = session->subscriptions[last_index];
-        session->subscriptions[index] = moved;
+    if (index == last_index)
+        return;
+    struct subscription moved = session->subscriptions[last_index];
+    session->subscriptions[index] = moved;
+    if (moved.returning)
+        moved.channel->returning->entries[moved.index].index = index;
+    else
         moved.channel->subscribers[moved.index].index = index;
-    }
+}
+
+static bool is_unused(const struct channel *channel)
+{
+    return channel->count == 0 && !channel->returning;
 }
 
 /* Answers and frees a detached list. Queueing may close the session and with it free the subscription they came from,
- * which is why they are detached first. text NULL: they are subscribed. */
-static void answer_waiting(struct hub *hub, struct session *session, struct channel *channel,
-                           struct waiting_command *waiting, const struct str *refusal)
+ * which is why they are detached first. */
+void channel_answer_waiting(struct hub *hub, struct session *session, struct channel *channel,
+                            struct waiting_command *waiting, const struct position *position, bool recovered)
 {
     while (waiting) {
         struct waiting_command *next = waiting->next;
-        struct str id = str_from_cstr(waiting->id);
-        if (refusal)
-            reply_error(&hub->scratch, id, ERR_SUBSCRIPTION_FAILED, *refusal, channel->name);
-        else
-            reply_subscribed(&hub->scratch, id, channel->name, str_from_cstr(channel->epoch), channel->offset, false);
+        reply_subscribed(&hub->scratch, str_from_cstr(waiting->id), channel->name, position->epoch, position->offset,
+                         recovered);
+        output_queue_scratch(hub, session);
+        free(waiting);
+        waiting = next;
+    }
+}
+
+static void refuse_waiting(struct hub *hub, struct session *session, struct str channel,
+                           struct waiting_command *waiting, struct str text)
+{
+    while (waiting) {
+        struct waiting_command *next = waiting->next;
+        reply_error(&hub->scratch, str_from_cstr(waiting->id), ERR_SUBSCRIPTION_FAILED, text, channel);
         output_queue_scratch(hub, session);
         free(waiting);
         waiting = next;
@@ -156,14 +193,13 @@ static struct waiting_command *take_waiting(struct subscription *subscription)
 
 void channel_unsubscribe(struct hub *hub, struct session *session, struct subscription *subscription)
 {
-    static const struct str refusal = {"unsubscribed before the channel was ready", 41};
     struct channel *channel = subscription->channel;
     struct waiting_command *waiting = take_waiting(subscription);
     unlink_both(session, (uint32_t)(subscription - session->subscriptions));
     metrics_gauge_add(hub->metrics, METRIC_SUBSCRIPTIONS, -1);
-    if (channel->count == 0)
+    if (is_unused(channel))
         wheel_start(&hub->wheel, &channel->linger, hub->now_us + hub->settings.linger_us, leave);
-    answer_waiting(hub, session, channel, waiting, &refusal);
+    refuse_waiting(hub, session, channel->name, waiting, STR("unsubscribed before the channel was ready"));
 }
 
 void channel_unsubscribe_all(struct hub *hub, struct session *session)
@@ -190,19 +226,29 @@ void channel_recheck_access(struct hub *hub, struct session *session)
     }
 }
 
+static void refuse_one(struct hub *hub, struct channel *channel, struct session *session, uint32_t index,
+                       struct str text)
+{
+    struct waiting_command *waiting = take_waiting(&session->subscriptions[index]);
+    unlink_both(session, index);
+    metrics_gauge_add(hub->metrics, METRIC_SUBSCRIPTIONS, -1);
+    refuse_waiting(hub, session, channel->name, waiting, text);
+}
+
 static void refuse_all(struct hub *hub, struct channel *channel, struct str text)
 {
     while (channel->count > 0) {
         struct subscriber last = channel->subscribers[channel->count - 1];
-        struct waiting_command *waiting = take_waiting(&last.session->subscriptions[last.index]);
-        unlink_both(last.session, last.index);
-        metrics_gauge_add(hub->metrics, METRIC_SUBSCRIPTIONS, -1);
-        answer_waiting(hub, last.session, channel, waiting, &text);
+        refuse_one(hub, channel, last.session, last.index, text);
+    }
+    while (channel->returning) {
+        struct returner last = channel->returning->entries[channel->returning->count - 1];
+        refuse_one(hub, channel, last.session, last.index, text);
     }
     forget(channel);
 }
 
-static void set_position(struct channel *channel, struct str epoch, uint64_t offset)
+void channel_set_position(struct channel *channel, struct str epoch, uint64_t offset)
 {
     size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
     if (len)
@@ -222,12 +268,14 @@ void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err
         return;
     }
     channel->state = CHANNEL_JOINED;
-    set_position(channel, epoch, offset);
+    channel_set_position(channel, epoch, offset);
+    struct position position = {str_from_cstr(channel->epoch), offset};
     /* From the end: answering may close a session, which then takes itself out of the list. */
     for (uint32_t i = channel->count; i-- > 0;)
         if (i < channel->count) {
             struct subscriber one = channel->subscribers[i];
-            answer_waiting(hub, one.session, channel, take_waiting(&one.session->subscriptions[one.index]), NULL);
+            struct waiting_command *waiting = take_waiting(&one.session->subscriptions[one.index]);
+            channel_answer_waiting(hub, one.session, channel, waiting, &position, false);
         }
 }
 
@@ -236,7 +284,7 @@ void hub_deliver(struct hub *hub, struct message *message)
     struct channel *channel = hub_channel(hub, message_channel(message));
     if (channel && channel->state == CHANNEL_JOINED) {
         if (message->offset)
-            set_position(channel, message_epoch(message), message->offset);
+            channel_set_position(channel, message_epoch(message), message->offset);
         metrics_add(hub->metrics, METRIC_DELIVERIES, channel->count);
         metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, (uint64_t)channel->count * message->frame_len);
         output_note_delivery(hub, message->accepted_us);

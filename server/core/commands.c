@@ -34,7 +34,11 @@ void commands_answer_subscribed(struct hub *hub, struct session *session, struct
                                 struct str id)
 {
     struct channel *channel = subscription->channel;
-    if (channel->state == CHANNEL_JOINED) {
+    if (subscription->returning && recover_is_told(subscription)) {
+        recover_answer_again(hub, session, subscription, id);
+        return;
+    }
+    if (channel->state == CHANNEL_JOINED && !subscription->returning) {
         reply_subscribed(&hub->scratch, id, channel->name, str_from_cstr(channel->epoch), channel->offset, false);
         output_queue_scratch(hub, session);
         return;
@@ -62,11 +66,6 @@ static size_t count_waiting(const struct subscription *subscription)
 static void subscribe(struct hub *hub, struct session *session, const struct command *command)
 {
     struct error error;
-    if (command->has_since || command->has_last) {
-        refuse(hub, session, command, ERR_INVALID_REQUEST,
-               "data.since and data.last: this server does not recover missed events; subscribe without them");
-        return;
-    }
     if (channel_name_check(command->channel, &error)) {
         answer_error(hub, session, command->id, &error, command->channel);
         return;
@@ -84,7 +83,9 @@ static void subscribe(struct hub *hub, struct session *session, const struct com
             refuse(hub, session, command, ERR_SUBSCRIPTION_FAILED, text);
             return;
         }
-        subscription = channel_subscribe(hub, session, command->channel);
+        subscription = command->has_since || (command->has_last && command->last > 0)
+                           ? channel_return(hub, session, command->channel, command)
+                           : channel_subscribe(hub, session, command->channel);
     } else if (count_waiting(subscription) >= WAITING_MAX) {
         refuse(hub, session, command, ERR_RATE_LIMITED, "enough subscribes wait for this channel already");
         return;

@@ -21,6 +21,7 @@ struct history_event {
 
 struct history_read {
     struct mail mail;
+    struct list_link link; /* of who holds it */
     /* What is asked: events above after, oldest first; or, backwards, the newest ones below before (0: up to the end).
      * At most limit events and about max_bytes of them, but one at least. */
     struct str channel; /* points into bytes */
@@ -40,9 +41,12 @@ struct history_read {
     size_t count;
     size_t cap;
     bool more; /* there are further events in that direction */
-    /* The way back: where it is posted, and what then runs there. done takes it. */
+    /* The way back: where it is posted, and what then runs there. done takes it. reply_to NULL: a read of the
+     * exchange's own, by its number. */
     struct mailbox *reply_to;
     void (*done)(struct history_read *read, void *owner);
+    uint64_t number;
+    uint64_t seen; /* its own again: the last offset posted when it was sent; of asked_epoch */
     /* Who waits, for done. */
     struct session_id session;
     char command_id[6 * 64 + 3];     /* raw JSON, NUL-terminated */
@@ -79,6 +83,7 @@ enum recovery_outcome {
 struct recovery {
     struct mail mail;
     struct list_link link; /* of who holds it */
+    uint64_t read;         /* the exchange's: number of the first read that was made after it came */
     unsigned worker;
     struct session_id session;
     uint64_t serial;           /* tells the subscription from others that the session has or had */
@@ -105,7 +110,7 @@ struct replay {
     uint64_t offset;
     uint64_t first;
     size_t count;
-    struct str channel; /* of one of the recoveries */
+    struct str channel; /* points behind the messages */
     struct message *messages[];
 };
 

@@ -1,9 +1,11 @@
 /* hub_private.h - what the files of the hub share and nobody else sees. hub.c: sessions come and go; channel.c: who is
- * subscribed; commands.c: what clients ask; output.c: outboxes and the flush; liveness.c: pings and deadlines. */
+ * subscribed; recover.c: who comes back; history.c: pages and recoveries on their way; commands.c: what clients ask;
+ * output.c: outboxes and the flush; liveness.c: pings and deadlines. */
 #ifndef CARILLON_CORE_HUB_PRIVATE_H
 #define CARILLON_CORE_HUB_PRIVATE_H
 
 #include "common/base/buf.h"
+#include "common/protocol/command.h"
 #include "server/core/hub.h"
 
 /* The most that is joined into one write. A transport that holds an unsent rest holds at most this, or one frame. */
@@ -33,6 +35,7 @@ struct hub {
     size_t session_count;
     struct map channels; /* name -> struct channel */
     uint64_t last_join_id;
+    uint64_t last_recovery;  /* serial */
     struct list_link dirty;  /* sessions with something to write */
     struct list_link reaped; /* sessions whose connection has gone */
     bool draining;
@@ -55,6 +58,32 @@ struct subscriber {
     uint32_t index; /* of the subscription in the session's list */
 };
 
+/* A subscriber that comes back. */
+struct returner {
+    struct session *session;
+    uint32_t index;            /* of the subscription in the session's list */
+    bool told;                 /* `subscribed` has been sent: what cannot be had any more is a gap from now on */
+    bool asked;                /* a recovery is under way; else its outbox has yet to drain */
+    uint64_t serial;           /* of that recovery */
+    char epoch[EPOCH_MAX + 1]; /* what it has: up to (epoch, offset); "": it wants the last events */
+    uint64_t offset;
+    uint64_t last;
+};
+
+/* Those of a channel; owned by it, and there only while somebody returns. */
+struct returning {
+    struct channel *channel;
+    struct timer look; /* whether outboxes have drained */
+    struct returner *entries;
+    uint32_t count;
+    uint32_t cap;
+};
+
+struct position {
+    struct str epoch; /* empty: no history */
+    uint64_t offset;
+};
+
 /* Owned by hub->channels. Lives while it has subscribers, and lingers a while after the last one. */
 struct channel {
     struct hub *hub;
@@ -63,8 +92,9 @@ struct channel {
     struct subscriber *subscribers;
     uint32_t count;
     uint32_t cap;
-    char epoch[EPOCH_MAX + 1]; /* "": no history */
-    uint64_t offset;           /* of the last event delivered */
+    char epoch[EPOCH_MAX + 1];   /* "": no history */
+    uint64_t offset;             /* of the last event delivered */
+    struct returning *returning; /* NULL: nobody */
     struct timer linger;
     struct str name; /* points into bytes */
     char bytes[];
@@ -74,12 +104,33 @@ struct channel {
 struct subscription *channel_find_subscription(struct session *session, struct str name);
 /* Adds the session to the channel, which is made and joined if need be. The session must not be in it yet. */
 struct subscription *channel_subscribe(struct hub *hub, struct session *session, struct str name);
+/* The session's half of it only: the channel does not know it yet. */
+struct subscription *channel_add_subscription(struct hub *hub, struct session *session, struct str name);
+/* The channel's half; returns the subscriber's index. */
+uint32_t channel_add_subscriber(struct channel *channel, struct subscriber subscriber);
 /* Takes the session out of it; answers commands that still waited. The subscription's memory goes. */
 void channel_unsubscribe(struct hub *hub, struct session *session, struct subscription *subscription);
 void channel_unsubscribe_all(struct hub *hub, struct session *session);
 /* Removes subscriptions that the session's claims (and rules) no longer allow, telling the client. */
 void channel_recheck_access(struct hub *hub, struct session *session);
 void channels_free(struct hub *hub);
+void channel_set_position(struct channel *channel, struct str epoch, uint64_t offset);
+/* Answers `subscribed` to a detached list of commands and frees it. May close the session. */
+void channel_answer_waiting(struct hub *hub, struct session *session, struct channel *channel,
+                            struct waiting_command *waiting, const struct position *position, bool recovered);
+
+/* --- recover.c --- */
+/* As channel_subscribe, but from command->since, or with the last events. */
+struct subscription *channel_return(struct hub *hub, struct session *session, struct str name,
+                                    const struct command *command);
+/* Takes the entry out; the last one frees the list. */
+void returning_remove(struct channel *channel, uint32_t at);
+void returning_free(struct channel *channel);
+/* Of a returning subscription: its `subscribed` has been sent. */
+bool recover_is_told(const struct subscription *subscription);
+/* Answers one more subscribe of one that is told, with the position it has come to. */
+void recover_answer_again(struct hub *hub, struct session *session, const struct subscription *subscription,
+                          struct str id);
 
 /* --- output.c --- */
 /* Borrows the message. May write at once when the outbox is full but the kernel is not. */

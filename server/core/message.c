@@ -33,20 +33,28 @@ struct message *message_create(enum ws_opcode opcode, struct str payload)
     return message;
 }
 
+struct message *message_from_json(struct str channel, struct str epoch, uint64_t offset, struct str json,
+                                  uint64_t accepted_us)
+{
+    uint8_t header[WS_HEADER_MAX];
+    size_t header_len = ws_frame_header(header, WS_TEXT, json.len);
+    struct message *message = allocate(header_len + json.len, channel.len, epoch.len);
+    memcpy(message->bytes, header, header_len);
+    put(message->bytes + header_len, json);
+    put(message->bytes + message->frame_len, channel);
+    put(message->bytes + message->frame_len + message->channel_len, epoch);
+    message->offset = offset;
+    message->accepted_us = accepted_us;
+    return message;
+}
+
 struct message *message_from_event(const struct event *event, uint64_t accepted_us)
 {
     struct buf text = {0};
     buf_reserve(&text, event->data.len + event->channel.len + 256);
     event_encode(&text, event);
-    uint8_t header[WS_HEADER_MAX];
-    size_t header_len = ws_frame_header(header, WS_TEXT, text.len);
-    struct message *message = allocate(header_len + text.len, event->channel.len, event->epoch.len);
-    memcpy(message->bytes, header, header_len);
-    put(message->bytes + header_len, buf_str(&text));
-    put(message->bytes + message->frame_len, event->channel);
-    put(message->bytes + message->frame_len + message->channel_len, event->epoch);
-    message->offset = event->offset;
-    message->accepted_us = accepted_us;
+    struct message *message =
+        message_from_json(event->channel, event->epoch, event->offset, buf_str(&text), accepted_us);
     buf_fini(&text);
     return message;
 }

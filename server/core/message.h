@@ -28,6 +28,10 @@ struct message *message_create(enum ws_opcode opcode, struct str payload);
 /* The event as subscribers get it. One reference. */
 struct message *message_from_event(const struct event *event, uint64_t accepted_us);
 
+/* The same, of the JSON that event_encode has made. */
+struct message *message_from_json(struct str channel, struct str epoch, uint64_t offset, struct str json,
+                                  uint64_t accepted_us);
+
 /* A second, independent message of the same bytes, for another thread. One reference. */
 struct message *message_copy(const struct message *message);
 

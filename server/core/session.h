@@ -29,7 +29,8 @@ struct waiting_command {
 /* One channel this session has, or, while the channel is not joined yet, waits for. */
 struct subscription {
     struct channel *channel;
-    uint32_t index;                  /* of this subscription in the channel's subscribers */
+    uint32_t index;                  /* of this subscription in the channel's subscribers, or in those that return */
+    bool returning;                  /* it has yet to get what it missed (recover.c) */
     bool by_backend;                 /* not asked for by the client: stays whatever its token says */
     struct waiting_command *waiting; /* oldest first; NULL once the channel is joined */
 };

@@ -29,6 +29,18 @@ static void on_publish(void *owner, struct publication *publication)
     worker->node->publish(worker->node_owner, publication);
 }
 
+static void on_recover(void *owner, struct recovery *recovery)
+{
+    struct worker *worker = owner;
+    worker->node->recover(worker->node_owner, recovery);
+}
+
+static void on_history(void *owner, struct history_read *read)
+{
+    struct worker *worker = owner;
+    worker->node->history(worker->node_owner, read);
+}
+
 static uint64_t on_clock(void *owner)
 {
     (void)owner;
@@ -39,6 +51,8 @@ static const struct hub_ops hub_operations = {
     .join = on_join,
     .leave = on_leave,
     .publish = on_publish,
+    .recover = on_recover,
+    .history = on_history,
     .write = ws_write,
     .finish = ws_finish,
     .verify = ws_verify,

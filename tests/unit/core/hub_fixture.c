@@ -3,9 +3,13 @@
 
 #include <stdio.h>
 
+#include "common/base/alloc.h"
+
 static void on_join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
 {
     struct fixture *f = owner;
+    if (f->forward)
+        f->forward->join(f->forward_owner, channel, history, join_id);
     f->last_join_id = join_id;
     f->last_join_history = *history;
     buf_appendf(&f->asked, "join %.*s\n", STR_ARG(channel));
@@ -14,6 +18,8 @@ static void on_join(void *owner, struct str channel, const struct history_policy
 static void on_leave(void *owner, struct str channel)
 {
     struct fixture *f = owner;
+    if (f->forward)
+        f->forward->leave(f->forward_owner, channel);
     buf_appendf(&f->asked, "leave %.*s\n", STR_ARG(channel));
 }
 
@@ -22,6 +28,22 @@ static void on_publish(void *owner, struct publication *publication)
     struct fixture *f = owner;
     assert_null(f->published);
     f->published = publication;
+}
+
+static void on_recover(void *owner, struct recovery *recovery)
+{
+    struct fixture *f = owner;
+    if (f->forward)
+        f->forward->recover(f->forward_owner, recovery);
+    else
+        list_append(&f->recoveries, &recovery->link);
+}
+
+static void on_history(void *owner, struct history_read *read)
+{
+    struct fixture *f = owner;
+    assert_null(f->read);
+    f->read = read;
 }
 
 static enum write_result on_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
@@ -66,6 +88,8 @@ static const struct hub_ops ops = {
     .join = on_join,
     .leave = on_leave,
     .publish = on_publish,
+    .recover = on_recover,
+    .history = on_history,
     .write = on_write,
     .finish = on_finish,
     .verify = on_verify,
@@ -75,6 +99,7 @@ static const struct hub_ops ops = {
 void fixture_setup(struct fixture *f)
 {
     memset(f, 0, sizeof *f);
+    list_init(&f->recoveries);
     uv_loop_init(&f->loop);
     turn_init(&f->turn, &f->loop);
     f->settings = (struct hub_settings){
@@ -110,6 +135,8 @@ void fixture_setup(struct fixture *f)
 
 void fixture_teardown(struct fixture *f)
 {
+    for (struct list_link *link; (link = list_take_first(&f->recoveries));)
+        recovery_destroy(CONTAINER_OF(link, struct recovery, link));
     mailbox_close(&f->replies);
     hub_destroy(f->hub);
     rules_unref(f->rules);
@@ -204,4 +231,49 @@ void deliver(struct fixture *f, const char *channel, const char *data, bool flus
     hub_deliver(f->hub, message_from_event(&event, f->now_us));
     if (flush)
         hub_flush(f->hub);
+}
+
+struct recovery *take_recovery(struct fixture *f)
+{
+    struct list_link *link = list_take_first(&f->recoveries);
+    assert_non_null(link);
+    return CONTAINER_OF(link, struct recovery, link);
+}
+
+static struct message *numbered(uint64_t offset)
+{
+    char data[32];
+    snprintf(data, sizeof data, "%llu", (unsigned long long)offset);
+    struct event event = {.channel = STR("log:a"),
+                          .type = STR("note"),
+                          .epoch = STR("e"),
+                          .offset = offset,
+                          .timestamp = STR("t"),
+                          .data = str_from_cstr(data)};
+    return message_from_event(&event, 0);
+}
+
+void answer_recovery(struct fixture *f, struct recovery *recovery, enum recovery_outcome outcome, uint64_t first,
+                     uint64_t offset)
+{
+    size_t count = (size_t)(offset - first);
+    struct replay *replay = xcalloc(1, sizeof *replay + count * sizeof(struct message *));
+    list_init(&replay->recoveries);
+    strcpy(replay->epoch, "e");
+    replay->channel = STR("log:a");
+    replay->offset = offset;
+    replay->first = first + 1;
+    replay->count = count;
+    for (size_t i = 0; i < count; i++)
+        replay->messages[i] = numbered(replay->first + i);
+    recovery->outcome = outcome;
+    list_append(&replay->recoveries, &recovery->link);
+    hub_replay(f->hub, replay);
+    hub_flush(f->hub);
+}
+
+void deliver_numbered(struct fixture *f, uint64_t offset)
+{
+    hub_deliver(f->hub, numbered(offset));
+    hub_flush(f->hub);
 }

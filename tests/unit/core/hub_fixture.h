@@ -37,7 +37,11 @@ struct fixture {
     uint64_t last_join_id;
     struct history_policy last_join_history;
     struct publication *published; /* the last one, owned by the test */
-    struct claims *next_claims;    /* what verify gives; NULL: refuse */
+    struct list_link recoveries;   /* oldest first */
+    struct history_read *read;     /* the last one, owned by the test */
+    const struct hub_ops *forward; /* gets joins, leaves and recoveries in place of the above; NULL: nobody */
+    void *forward_owner;
+    struct claims *next_claims; /* what verify gives; NULL: refuse */
 };
 
 void fixture_setup(struct fixture *f);
@@ -57,6 +61,13 @@ int next_close(struct wire *wire, char reason[128]);
 
 /* Joins the channel that was asked for last and flushes. */
 void answer_join(struct fixture *f, const char *channel, const char *epoch, uint64_t offset);
+/* Takes the oldest recovery that was asked for; there must be one. */
+struct recovery *take_recovery(struct fixture *f);
+/* Answers it, of a channel "log:a", with the events (first, offset], each an object of its offset; epoch "e". */
+void answer_recovery(struct fixture *f, struct recovery *recovery, enum recovery_outcome outcome, uint64_t first,
+                     uint64_t offset);
+/* Delivers the event of this offset and epoch "e" to channel "log:a". */
+void deliver_numbered(struct fixture *f, uint64_t offset);
 /* Delivers an event of type "note" with this data; flushes if told so. */
 void deliver(struct fixture *f, const char *channel, const char *data, bool flush);
 

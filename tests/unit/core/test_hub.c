@@ -128,8 +128,6 @@ static void test_access(void **state)
         {"{\"type\":\"publish\",\"id\":6,\"data\":{\"channel\":\"room:1\",\"type\":\"chat_message\",\"data\":{"
          "\"conversation_id\":\"c\",\"sender_id\":3,\"content\":\"\"}}}",
          "sender_id"},
-        {"{\"type\":\"subscribe\",\"id\":7,\"data\":{\"channel\":\"room:1\",\"since\":{\"epoch\":\"e\",\"offset\":1}}}",
-         "\"id\":7,\"error\":{\"code\":\"invalid_request\""},
         {"{\"type\":\"history\",\"id\":8,\"data\":{\"channel\":\"room:1\"}}",
          "\"id\":8,\"error\":{\"code\":\"invalid_request\""},
         {"{\"type\":\"presence\",\"id\":9,\"data\":{\"channel\":\"room:1\"}}",

@@ -158,24 +158,6 @@ static void test_late_worker_gets_the_present_position(void **state)
     teardown(&node);
 }
 
-/* The broker was away: whoever subscribes from now on hears where the channel stands now. */
-static void test_position_that_comes_again(void **state)
-{
-    static struct node node;
-    (void)state;
-    setup(&node);
-    subscribe(&node, 0, "public:a");
-    broker_answers(&node, "public:a", ERR_NONE, 5);
-    next_frame(&node.wire[0], NULL);
-    broker_answers(&node, "public:a", ERR_NONE, 9);
-    assert_string_equal(next_frame(&node.wire[0], NULL), "");
-    send_text(&node.worker[0], &node.wire[0], "{\"type\":\"subscribe\",\"data\":{\"channel\":\"public:a\"}}");
-    assert_non_null(strstr(next_frame(&node.wire[0], NULL), "\"offset\":9"));
-    subscribe(&node, 1, "public:a");
-    assert_non_null(strstr(next_frame(&node.wire[1], NULL), "\"offset\":9"));
-    teardown(&node);
-}
-
 static void test_broker_is_told_of_the_history(void **state)
 {
     static struct node node;
@@ -238,7 +220,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_subscription_for_all_workers),
         cmocka_unit_test(test_late_worker_gets_the_present_position),
-        cmocka_unit_test(test_position_that_comes_again),
         cmocka_unit_test(test_broker_is_told_of_the_history),
         cmocka_unit_test(test_refusal_reaches_all_who_wait),
         cmocka_unit_test(test_publication_comes_back_to_its_worker),

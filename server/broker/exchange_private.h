@@ -1,0 +1,78 @@
+/* exchange_private.h - what the files of the exchange share. exchange.c: who wants what, and the mail to and from the
+ * workers; continuity.c: that each worker gets every numbered event once and in order, or hears of a gap; recovery.c:
+ * subscribers who come back; history_reads.c: the reads that both need, so many at once and no more. */
+#ifndef CARILLON_BROKER_EXCHANGE_PRIVATE_H
+#define CARILLON_BROKER_EXCHANGE_PRIVATE_H
+
+#include "server/broker/exchange.h"
+#include "server/broker/log_window.h"
+
+/* A channel that some worker wants. Owned by exchange->channels. */
+struct interest {
+    bool subscribed;               /* the broker has answered */
+    uint64_t wanting;              /* a bit a worker */
+    uint64_t *join_ids;            /* of each wanting worker's join */
+    char epoch[EPOCH_MAX + 1];     /* "": no position: no history, or the broker could not begin one */
+    uint64_t offset;               /* of the last event posted to the workers, or passed over with a gap */
+    struct continuity *continuity; /* NULL: nothing is missing, and nobody has come back lately */
+    struct str name;               /* points into bytes */
+    char bytes[];
+};
+
+/* What an interest has while something is missing, somebody recovers, or did so a moment ago. */
+struct continuity {
+    struct interest *interest;
+    struct list_link link;       /* in exchange->active */
+    struct list_link due;        /* in exchange->due: recoveries have come in this turn */
+    uint64_t target;             /* the broker had events up to here; above interest->offset: some are missing */
+    uint64_t known_first;        /* older events of this epoch are no longer kept; 0: not known */
+    struct log_window window;    /* what was read or went by lately, at most up to interest->offset */
+    struct log_window held;      /* events that came while older ones are missing */
+    struct list_link recoveries; /* those that wait, oldest first */
+    uint64_t read;               /* number of the read under way; 0: none */
+    uint64_t retry_us;           /* not to be tried before; 0: at once */
+    uint64_t failing_us;         /* since when reads have failed; 0: they have not */
+    uint64_t used_us;
+};
+
+/* --- exchange.c --- */
+/* Posts the event to all workers that want it. Takes the reference. */
+void exchange_post(struct exchange *exchange, const struct interest *interest, struct message *message);
+void exchange_set_position(struct interest *interest, struct str epoch, uint64_t offset);
+
+/* --- continuity.c --- */
+/* A numbered event that is not simply the next one of a channel without a continuity. */
+void continuity_event(struct exchange *exchange, struct interest *interest, const struct event *event);
+/* The broker has told the position again: it was away. */
+void continuity_position(struct exchange *exchange, struct interest *interest, struct str epoch, uint64_t offset);
+/* A page has been read for it. Takes the read. */
+void continuity_page(struct exchange *exchange, struct interest *interest, struct history_read *read);
+/* Does what can be done now: posts what is held, serves who waits, reads what is missing. */
+void continuity_advance(struct exchange *exchange, struct interest *interest);
+struct continuity *continuity_of(struct exchange *exchange, struct interest *interest);
+void continuity_free(struct interest *interest);
+/* Continuity is over: the workers are told, and it goes on from there. */
+void continuity_gap(struct exchange *exchange, struct interest *interest, enum gap gap, struct str epoch,
+                    uint64_t offset);
+void continuity_tick(struct exchange *exchange, struct continuity *continuity);
+
+/* --- recovery.c --- */
+/* Answers all that can be answered from the window and the position. page: offset that the broker has told in the read
+ * of that number (0: none): whoever waits for a later one, and was there before the read, waits for what is lost. */
+void recovery_serve(struct exchange *exchange, struct interest *interest, uint64_t read, uint64_t broker_offset);
+/* All that wait are told that it cannot be had. */
+void recovery_give_up(struct exchange *exchange, struct interest *interest, enum gap gap);
+/* Where a read for those that wait should begin; false when none is needed. */
+bool recovery_wants(const struct interest *interest, uint64_t *out_after);
+/* The worker has left the channel. */
+void recovery_drop(struct continuity *continuity, unsigned worker);
+
+/* --- history_reads.c --- */
+/* Has a page read for the interest's continuity once there is room: continuity_after says from where. */
+void history_reads_ask(struct exchange *exchange, struct interest *interest);
+/* Where that read begins; false when it is no longer needed. */
+bool continuity_wants(const struct interest *interest, uint64_t *out_after);
+void history_reads_answered(struct exchange *exchange, struct history_read *read);
+void history_reads_fini(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,363 @@
+/* test_recover.c - subscribers who come back: what they missed, then live, nothing between, nothing twice; and those
+ * who are told that it cannot be had. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit/core/hub_fixture.h"
+
+#define SINCE(offset)                                                                                                  \
+    "{\"type\":\"subscribe\",\"id\":1,\"data\":{\"channel\":\"log:a\",\"since\":{\"epoch\":\"e\",\"offset\":" #offset  \
+    "}}}"
+#define LAST(count) "{\"type\":\"subscribe\",\"id\":1,\"data\":{\"channel\":\"log:a\",\"last\":" #count "}}"
+#define PLAIN       "{\"type\":\"subscribe\",\"id\":2,\"data\":{\"channel\":\"log:a\"}}"
+
+static void expect(struct wire *wire, const char *part)
+{
+    const char *frame = next_frame(wire, NULL);
+    if (!strstr(frame, part))
+        fail_msg("expected %s in %s", part, frame);
+}
+
+static void expect_events(struct wire *wire, uint64_t first, uint64_t last)
+{
+    for (uint64_t offset = first; offset <= last; offset++) {
+        char part[32];
+        snprintf(part, sizeof part, "\"offset\":%llu,", (unsigned long long)offset);
+        expect(wire, part);
+    }
+}
+
+static void expect_nothing(struct wire *wire)
+{
+    assert_string_equal(next_frame(wire, NULL), "");
+}
+
+struct scene {
+    struct fixture f;
+    struct wire a, b;
+};
+
+static void setup(struct scene *s)
+{
+    memset(s, 0, sizeof *s);
+    fixture_setup(&s->f);
+    open_session(&s->f, &s->a, "{\"sub\":\"alice\"}");
+    open_session(&s->f, &s->b, "{\"sub\":\"bob\"}");
+}
+
+static void teardown(struct scene *s)
+{
+    close_session(&s->f, &s->a);
+    close_session(&s->f, &s->b);
+    fixture_teardown(&s->f);
+}
+
+static void test_missed_then_live(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.b, PLAIN);
+    send_text(&s.f, &s.a, SINCE(3));
+    answer_join(&s.f, "log:a", "e", 5);
+    expect(&s.b, "\"offset\":5,\"recovered\":false");
+    expect_nothing(&s.a);
+    struct recovery *recovery = take_recovery(&s.f);
+    assert_string_equal(recovery->epoch, "e");
+    assert_int_equal(recovery->offset, 3);
+    deliver_numbered(&s.f, 6); /* comes to it by the replay */
+    expect_events(&s.b, 6, 6);
+    expect_nothing(&s.a);
+    answer_recovery(&s.f, recovery, RECOVERY_COMPLETE, 3, 6);
+    expect(&s.a, "{\"type\":\"subscribed\",\"id\":1,\"channel\":\"log:a\",\"data\":{\"epoch\":\"e\",\"offset\":3,"
+                 "\"recovered\":true}}");
+    expect_events(&s.a, 4, 6);
+    expect_nothing(&s.b);
+    deliver_numbered(&s.f, 7);
+    expect_events(&s.a, 7, 7);
+    expect_events(&s.b, 7, 7);
+    assert_true(list_is_empty(&s.f.recoveries));
+    send_text(&s.f, &s.a, SINCE(3)); /* once more: it has it all */
+    expect(&s.a, "\"offset\":7,\"recovered\":false");
+    expect_nothing(&s.a);
+    teardown(&s);
+}
+
+static void test_nothing_missed(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.a, SINCE(5));
+    send_text(&s.f, &s.a, SINCE(5)); /* while it waits: both are answered */
+    answer_join(&s.f, "log:a", "e", 5);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_COMPLETE, 5, 5);
+    expect(&s.a, "\"offset\":5,\"recovered\":true");
+    expect(&s.a, "\"offset\":5,\"recovered\":true");
+    deliver_numbered(&s.f, 6);
+    expect_events(&s.a, 6, 6);
+    expect_nothing(&s.a);
+    teardown(&s);
+}
+
+static void test_the_last_ones(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.a, LAST(2));
+    answer_join(&s.f, "log:a", "e", 5);
+    struct recovery *recovery = take_recovery(&s.f);
+    assert_string_equal(recovery->epoch, "");
+    assert_int_equal(recovery->last, 2);
+    strcpy(recovery->epoch, "e"); /* as the exchange does */
+    recovery->offset = 3;
+    answer_recovery(&s.f, recovery, RECOVERY_COMPLETE, 3, 5);
+    expect(&s.a, "\"offset\":3,\"recovered\":false");
+    expect_events(&s.a, 4, 5);
+    send_text(&s.f, &s.b, LAST(0)); /* none of them: an ordinary subscribe */
+    expect(&s.b, "\"offset\":5,\"recovered\":false");
+    teardown(&s);
+}
+
+static void test_lost(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.a, SINCE(3));
+    answer_join(&s.f, "log:a", "e", 9);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_LOST, 9, 9);
+    expect(&s.a, "\"offset\":9,\"recovered\":false");
+    deliver_numbered(&s.f, 10);
+    expect_events(&s.a, 10, 10);
+    teardown(&s);
+}
+
+/* The outbox takes 16 messages: a returner gets 8, and the next ones when those are out. */
+static void test_pages(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.a, SINCE(0));
+    answer_join(&s.f, "log:a", "e", 20);
+    s.a.full = true;
+    deliver(&s.f, "log:a", "\"not numbered\"", true);
+    send_text(&s.f, &s.a, "{\"type\":\"ping\"}"); /* fills the kernel */
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_PARTIAL, 0, 12);
+    pass(&s.f, 1000);
+    assert_true(list_is_empty(&s.f.recoveries)); /* no room yet */
+    send_text(&s.f, &s.a, PLAIN);
+    s.a.full = false;
+    hub_writable(s.f.hub, s.a.session, 0);
+    hub_flush(s.f.hub);
+    pass(&s.f, 100);
+    expect(&s.a, "pong");
+    expect(&s.a, "\"offset\":0,\"recovered\":true");
+    expect_events(&s.a, 1, 7);
+    expect(&s.a, "\"id\":2,\"channel\":\"log:a\",\"data\":{\"epoch\":\"e\",\"offset\":7");
+    struct recovery *recovery = take_recovery(&s.f);
+    assert_int_equal(recovery->offset, 7);
+    assert_string_equal(recovery->epoch, "e");
+    answer_recovery(&s.f, recovery, RECOVERY_PARTIAL, 7, 14);
+    expect_events(&s.a, 8, 14);
+    recovery = take_recovery(&s.f); /* there was room: at once */
+    assert_int_equal(recovery->offset, 14);
+    answer_recovery(&s.f, recovery, RECOVERY_COMPLETE, 14, 20);
+    expect_events(&s.a, 15, 20);
+    deliver_numbered(&s.f, 21);
+    expect_events(&s.a, 21, 21);
+    teardown(&s);
+}
+
+static void test_lost_between_pages(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.a, SINCE(0));
+    answer_join(&s.f, "log:a", "e", 20);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_PARTIAL, 0, 4);
+    struct recovery *recovery = take_recovery(&s.f);
+    recovery->gap = GAP_HISTORY_TOO_SHORT;
+    answer_recovery(&s.f, recovery, RECOVERY_LOST, 20, 20);
+    expect(&s.a, "\"recovered\":true");
+    expect_events(&s.a, 1, 4);
+    expect(&s.a, "{\"type\":\"gap\",\"channel\":\"log:a\",\"data\":{\"reason\":\"history_too_short\",\"epoch\":\"e\","
+                 "\"offset\":20}}");
+    deliver_numbered(&s.f, 21);
+    expect_events(&s.a, 21, 21);
+    teardown(&s);
+}
+
+static void test_leaving_before_the_answer(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.a, SINCE(3));
+    answer_join(&s.f, "log:a", "e", 5);
+    struct recovery *first = take_recovery(&s.f);
+    send_text(&s.f, &s.a, "{\"type\":\"unsubscribe\",\"id\":3,\"data\":{\"channel\":\"log:a\"}}");
+    expect(&s.a, "subscription_failed");
+    expect(&s.a, "unsubscribed");
+    send_text(&s.f, &s.a, SINCE(4));
+    answer_recovery(&s.f, first, RECOVERY_COMPLETE, 3, 5);
+    expect_nothing(&s.a);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_COMPLETE, 4, 5);
+    expect(&s.a, "\"offset\":4,\"recovered\":true");
+    expect_events(&s.a, 5, 5);
+    expect_nothing(&s.a);
+    teardown(&s);
+}
+
+static void test_channel_that_is_refused(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.a, SINCE(3));
+    send_text(&s.f, &s.b, PLAIN);
+    hub_joined(s.f.hub, STR("log:a"), s.f.last_join_id, ERR_SUBSCRIPTION_FAILED, STR("not today"), STR(""), 0);
+    hub_flush(s.f.hub);
+    expect(&s.a, "not today");
+    expect(&s.b, "not today");
+    assert_int_equal(s.a.session->subscription_count, 0);
+    assert_int_equal(hub_channel_count(s.f.hub), 0);
+    teardown(&s);
+}
+
+static void test_gap_is_told_to_live_subscribers(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.b, PLAIN);
+    send_text(&s.f, &s.a, SINCE(3));
+    answer_join(&s.f, "log:a", "e", 5);
+    expect(&s.b, "subscribed");
+    hub_gap(s.f.hub, STR("log:a"), GAP_EPOCH_CHANGED, STR("f"), 2);
+    hub_gap(s.f.hub, STR("other"), GAP_EPOCH_CHANGED, STR("f"), 2);
+    hub_flush(s.f.hub);
+    expect(&s.b, "{\"type\":\"gap\",\"channel\":\"log:a\",\"data\":{\"reason\":\"epoch_changed\",\"epoch\":\"f\","
+                 "\"offset\":2}}");
+    expect_nothing(&s.b);
+    expect_nothing(&s.a);
+    send_text(&s.f, &s.b, PLAIN);
+    expect(&s.b, "\"epoch\":\"f\",\"offset\":2");
+    teardown(&s);
+}
+
+/* What each session must have seen, against random comings and goings, live events, pages and slow kernels. */
+static void test_against_a_model(void **state)
+{
+    enum { SESSIONS = 8, STEPS = 30000 };
+    struct fixture f;
+    struct wire wires[SESSIONS];
+    uint64_t has[SESSIONS] = {0}; /* the last offset that this client has */
+    bool subscribed[SESSIONS] = {false};
+    uint64_t offset = 0;
+    (void)state;
+    fixture_setup(&f);
+    for (int i = 0; i < SESSIONS; i++)
+        open_session(&f, &wires[i], "{\"sub\":\"alice\"}");
+    srand(11);
+    for (int step = 0; step < STEPS; step++) {
+        int s = rand() % SESSIONS;
+        uint64_t join_id = f.last_join_id;
+        char text[160];
+        switch (rand() % 8) {
+        case 0:
+            snprintf(
+                text, sizeof text,
+                "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\",\"since\":{\"epoch\":\"e\",\"offset\":%llu}}}",
+                (unsigned long long)has[s]);
+            if (subscribed[s] || wires[s].full) /* what is still to come to it would come twice */
+                break;
+            send_text(&f, &wires[s], text);
+            subscribed[s] = true;
+            if (f.last_join_id != join_id)
+                answer_join(&f, "log:a", "e", offset);
+            break;
+        case 1:
+            if (rand() % 4 == 0) {
+                close_session(&f, &wires[s]);
+                open_session(&f, &wires[s], "{\"sub\":\"alice\"}");
+            } else {
+                send_text(&f, &wires[s], "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"log:a\"}}");
+            }
+            subscribed[s] = false;
+            break;
+        case 2:
+        case 3:
+            offset++;
+            deliver_numbered(&f, offset);
+            break;
+        case 4:
+        case 5:
+            if (!list_is_empty(&f.recoveries)) {
+                struct recovery *recovery = take_recovery(&f);
+                uint64_t end = recovery->offset + (uint64_t)rand() % 30;
+                end = end > offset ? offset : end;
+                /* A real replay names the hub's position; only the messages end before. */
+                if (end == offset)
+                    answer_recovery(&f, recovery, RECOVERY_COMPLETE, recovery->offset, offset);
+                else if (end > recovery->offset)
+                    answer_recovery(&f, recovery, RECOVERY_PARTIAL, recovery->offset, end);
+                else
+                    list_append(&f.recoveries, &recovery->link);
+            }
+            break;
+        case 6:
+            wires[s].full = !wires[s].full;
+            if (!wires[s].full)
+                hub_writable(f.hub, wires[s].session, 0);
+            hub_flush(f.hub);
+            break;
+        default: pass(&f, 20);
+        }
+        for (int i = 0; i < SESSIONS; i++) {
+            const char *frame;
+            int opcode = 0;
+            while (*(frame = next_frame(&wires[i], &opcode))) {
+                const char *at = strstr(frame, "\"type\":\"note\"") ? strstr(frame, "\"offset\":") : NULL;
+                if (at)
+                    assert_int_equal(strtoull(at + 9, NULL, 10), ++has[i]);
+                else if (strstr(frame, "\"subscribed\""))
+                    assert_non_null(strstr(frame, "\"recovered\":true"));
+                if (opcode == WS_CLOSE)
+                    subscribed[i] = false;
+            }
+        }
+        for (int i = 0; i < SESSIONS; i++)
+            if (wires[i].session->state != SESSION_OPEN) {
+                close_session(&f, &wires[i]);
+                open_session(&f, &wires[i], "{\"sub\":\"alice\"}");
+                subscribed[i] = false;
+            }
+    }
+    for (int i = 0; i < SESSIONS; i++)
+        close_session(&f, &wires[i]);
+    pass(&f, 2000);
+    assert_int_equal(hub_channel_count(f.hub), 0);
+    assert_true(offset > 1000);
+    fixture_teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_missed_then_live),
+        cmocka_unit_test(test_nothing_missed),
+        cmocka_unit_test(test_the_last_ones),
+        cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_lost_between_pages),
+        cmocka_unit_test(test_leaving_before_the_answer),
+        cmocka_unit_test(test_channel_that_is_refused),
+        cmocka_unit_test(test_gap_is_told_to_live_subscribers),
+        cmocka_unit_test(test_against_a_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,751 @@
+/* test_continuity.c - two workers' hubs, an exchange and a broker whose log is a model: what is lost on the way, comes
+ * twice, late or from another history, and subscribers who come back meanwhile. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/alloc.h"
+#include "server/broker/exchange.h"
+#include "tests/unit/core/hub_fixture.h"
+
+enum { WORKERS = 2, CLIENTS = 3 }; /* clients of each worker */
+
+struct node;
+
+struct port {
+    struct node *node;
+    unsigned worker;
+};
+
+struct node {
+    struct broker broker; /* first: the exchange's broker */
+    uv_loop_t loop;
+    struct turn turn;
+    struct exchange exchange;
+    struct metrics metrics;
+    struct fixture worker[WORKERS];
+    struct port port[WORKERS];
+    struct wire wire[WORKERS][CLIENTS];
+    /* The model: the log has the events (first - 1, last] of the epoch. */
+    char epoch[EPOCH_MAX + 1];
+    uint64_t first, last;
+    struct list_link reads; /* struct history_read: with the broker */
+    unsigned read_count;
+    unsigned most_reads;
+    unsigned subscribes;
+    uint64_t now_us;
+};
+
+/* --- the broker ----------------------------------------------------------------------------------------------------
+ */
+
+static struct event event_of(struct str channel, const char *epoch, uint64_t offset, char data[24])
+{
+    snprintf(data, 24, "%llu", (unsigned long long)offset);
+    return (struct event){.channel = channel,
+                          .type = STR("note"),
+                          .id = STR("i"),
+                          .epoch = str_from_cstr(epoch),
+                          .offset = offset,
+                          .timestamp = STR("t"),
+                          .data = str_from_cstr(data)};
+}
+
+static void fake_subscribe(struct broker *broker, struct str channel, const struct history_policy *history)
+{
+    (void)channel;
+    (void)history;
+    ((struct node *)broker)->subscribes++;
+}
+
+static void fake_unsubscribe(struct broker *broker, struct str channel)
+{
+    (void)broker;
+    (void)channel;
+}
+
+/* Fills the page at once, as the log is now; it is given back when the test says so. */
+static void fake_history(struct broker *broker, struct history_read *read)
+{
+    struct node *node = (struct node *)broker;
+    unsigned waiting = 1;
+    LIST_EACH(link, &node->reads)
+    waiting++;
+    node->most_reads = waiting > node->most_reads ? waiting : node->most_reads;
+    node->read_count++;
+    list_append(&node->reads, &read->link);
+    strcpy(read->epoch, node->epoch);
+    read->offset = node->last;
+    assert_false(read->backwards);
+    for (uint64_t offset = read->after + 1 > node->first ? read->after + 1 : node->first; offset <= node->last;
+         offset++) {
+        char data[24];
+        struct event event = event_of(read->channel, node->epoch, offset, data);
+        if (read->count == read->limit) {
+            read->more = true;
+            break;
+        }
+        history_read_add(read, &event);
+    }
+}
+
+static const struct broker_ops fake_ops = {
+    .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe, .history = fake_history};
+
+/* --- the workers -----------------------------------------------------------------------------------------------------
+ */
+
+static void join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
+{
+    struct port *port = owner;
+    exchange_join(&port->node->exchange, port->worker, channel, history, join_id);
+}
+
+static void leave(void *owner, struct str channel)
+{
+    struct port *port = owner;
+    exchange_leave(&port->node->exchange, port->worker, channel);
+}
+
+static void recover(void *owner, struct recovery *recovery)
+{
+    struct port *port = owner;
+    recovery->worker = port->worker; /* the fixture's hubs are all number 0 */
+    exchange_recover(&port->node->exchange, recovery);
+}
+
+static const struct hub_ops to_exchange = {.join = join, .leave = leave, .recover = recover};
+
+/* One turn of every loop, until all mail has been delivered. */
+static void turn_all(struct node *node)
+{
+    for (int round = 0; round < 4; round++) {
+        uv_run(&node->loop, UV_RUN_NOWAIT);
+        for (int w = 0; w < WORKERS; w++) {
+            uv_run(&node->worker[w].loop, UV_RUN_NOWAIT);
+            hub_flush(node->worker[w].hub);
+        }
+    }
+}
+
+static struct node *setup(void)
+{
+    struct node *node = xcalloc(1, sizeof *node);
+    uv_loop_init(&node->loop);
+    turn_init(&node->turn, &node->loop);
+    metrics_init(&node->metrics, -1);
+    exchange_init(&node->exchange, &node->turn, &node->metrics);
+    node->broker.ops = &fake_ops;
+    node->exchange.broker = &node->broker;
+    atomic_store(&node->exchange.broker_state, BROKER_UP);
+    list_init(&node->reads);
+    strcpy(node->epoch, "e");
+    node->first = 1;
+    for (unsigned w = 0; w < WORKERS; w++) {
+        fixture_setup(&node->worker[w]);
+        node->port[w] = (struct port){node, w};
+        node->worker[w].forward = &to_exchange;
+        node->worker[w].forward_owner = &node->port[w];
+        for (int c = 0; c < CLIENTS; c++)
+            open_session(&node->worker[w], &node->wire[w][c], "{\"sub\":\"alice\"}");
+        exchange_add_worker(&node->exchange, &node->worker[w].replies);
+    }
+    return node;
+}
+
+static void answer_reads(struct node *node)
+{
+    for (struct list_link *link; (link = list_take_first(&node->reads));) {
+        exchange_sink.history(&node->exchange, CONTAINER_OF(link, struct history_read, link));
+        turn_all(node);
+    }
+}
+
+static void fail_reads(struct node *node, enum err err)
+{
+    struct list_link failed;
+    list_init(&failed);
+    for (struct list_link *link; (link = list_take_first(&node->reads));)
+        list_append(&failed, link);
+    for (struct list_link *link; (link = list_take_first(&failed));) {
+        struct history_read *read = CONTAINER_OF(link, struct history_read, link);
+        error_set(&read->error, err, "no");
+        exchange_sink.history(&node->exchange, read);
+    }
+    turn_all(node);
+}
+
+static void tick(struct node *node, uint64_t ms)
+{
+    node->now_us += ms * 1000;
+    exchange_tick(&node->exchange, node->now_us);
+    turn_all(node);
+}
+
+static void teardown(struct node *node)
+{
+    answer_reads(node);
+    for (int w = 0; w < WORKERS; w++) {
+        for (int c = 0; c < CLIENTS; c++)
+            close_session(&node->worker[w], &node->wire[w][c]);
+        pass(&node->worker[w], 5000);
+    }
+    turn_all(node);
+    assert_int_equal(node->exchange.channels.count, 0);
+    assert_int_equal(node->exchange.budget.bytes, 0);
+    for (int w = 0; w < WORKERS; w++) {
+        fixture_teardown(&node->worker[w]);
+    }
+    mailbox_close(&node->exchange.mailbox);
+    exchange_fini(&node->exchange);
+    turn_close(&node->turn);
+    uv_run(&node->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&node->loop), 0);
+    free(node);
+}
+
+/* since below 0: none. */
+static void subscribe(struct node *node, int worker, int client, const char *channel, const char *epoch, int64_t since)
+{
+    char text[200];
+    int len = snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"", channel);
+    if (since >= 0)
+        len += snprintf(text + len, sizeof text - (size_t)len, ",\"since\":{\"epoch\":\"%s\",\"offset\":%lld}", epoch,
+                        (long long)since);
+    snprintf(text + len, sizeof text - (size_t)len, "}}");
+    send_text(&node->worker[worker], &node->wire[worker][client], text);
+    turn_all(node);
+}
+
+static void position(struct node *node, const char *channel)
+{
+    exchange_sink.subscribed(&node->exchange, str_from_cstr(channel), ERR_NONE, STR(""), str_from_cstr(node->epoch),
+                             node->last);
+    turn_all(node);
+}
+
+/* The model's log grows; the exchange does not hear of it. */
+static void store(struct node *node, uint64_t last)
+{
+    node->last = last;
+}
+
+static void live_of(struct node *node, const char *epoch, uint64_t offset)
+{
+    char data[24];
+    struct event event = event_of(STR("log:a"), epoch, offset, data);
+    exchange_sink.event(&node->exchange, &event);
+    turn_all(node);
+}
+
+static void live(struct node *node, uint64_t offset)
+{
+    if (node->last < offset)
+        node->last = offset;
+    live_of(node, node->epoch, offset);
+}
+
+static void expect(struct wire *wire, const char *part)
+{
+    const char *frame = next_frame(wire, NULL);
+    if (!strstr(frame, part))
+        fail_msg("expected %s in '%s'", part, frame);
+}
+
+static void expect_events(struct wire *wire, uint64_t first, uint64_t last)
+{
+    for (uint64_t offset = first; offset <= last; offset++) {
+        char part[48];
+        snprintf(part, sizeof part, "\"offset\":%llu,\"timestamp\"", (unsigned long long)offset);
+        expect(wire, part);
+    }
+}
+
+static void expect_nothing(struct wire *wire)
+{
+    assert_string_equal(next_frame(wire, NULL), "");
+}
+
+/* A client of each worker is subscribed at offset 5. */
+static struct node *setup_at_five(void)
+{
+    struct node *node = setup();
+    node->last = 5;
+    for (int w = 0; w < WORKERS; w++)
+        subscribe(node, w, 0, "log:a", "", -1);
+    position(node, "log:a");
+    for (int w = 0; w < WORKERS; w++)
+        expect(&node->wire[w][0], "\"epoch\":\"e\",\"offset\":5");
+    return node;
+}
+
+/* --- live ------------------------------------------------------------------------------------------------------------
+ */
+
+static void test_event_that_comes_twice(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    live(node, 6);
+    live(node, 6);
+    live(node, 3);
+    live(node, 7);
+    for (int w = 0; w < WORKERS; w++) {
+        expect_events(&node->wire[w][0], 6, 7);
+        expect_nothing(&node->wire[w][0]);
+    }
+    assert_int_equal(node->read_count, 0);
+    teardown(node);
+}
+
+static void test_jump_is_filled_from_the_history(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    live(node, 8);
+    live(node, 9);
+    for (int w = 0; w < WORKERS; w++)
+        expect_nothing(&node->wire[w][0]);
+    assert_int_equal(node->read_count, 1);
+    live(node, 10); /* after the page was read */
+    store(node, 12);
+    answer_reads(node);
+    live(node, 11);
+    live(node, 12);
+    live(node, 13);
+    for (int w = 0; w < WORKERS; w++) {
+        expect_events(&node->wire[w][0], 6, 13);
+        expect_nothing(&node->wire[w][0]);
+    }
+    teardown(node);
+}
+
+/* The page has more than pub/sub has brought: it counts, and what pub/sub brings later does not. */
+static void test_history_may_be_ahead(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    store(node, 10);
+    live(node, 8);
+    answer_reads(node);
+    live(node, 9);
+    live(node, 10);
+    live(node, 11);
+    for (int w = 0; w < WORKERS; w++) {
+        expect_events(&node->wire[w][0], 6, 11);
+        expect_nothing(&node->wire[w][0]);
+    }
+    teardown(node);
+}
+
+static void test_jump_that_is_longer_than_a_page(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    for (int w = 0; w < WORKERS; w++) {
+        node->worker[w].settings.outbox_max_messages = 10000;
+        node->worker[w].settings.outbox_max_bytes = 1 << 24;
+        hub_configure(node->worker[w].hub, &node->worker[w].settings, node->worker[w].rules);
+    }
+    live(node, 1000);
+    live(node, 1002); /* one more is lost among those that are held */
+    answer_reads(node);
+    assert_int_equal(node->read_count, 4);
+    for (int w = 0; w < WORKERS; w++) {
+        expect_events(&node->wire[w][0], 6, 1002);
+        expect_nothing(&node->wire[w][0]);
+    }
+    teardown(node);
+}
+
+static void test_what_is_no_longer_kept(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    node->first = 8;
+    live(node, 9);
+    answer_reads(node);
+    for (int w = 0; w < WORKERS; w++) {
+        expect(&node->wire[w][0], "{\"type\":\"gap\",\"channel\":\"log:a\",\"data\":{\"reason\":\"history_too_short\","
+                                  "\"epoch\":\"e\",\"offset\":7}}");
+        expect_events(&node->wire[w][0], 8, 9);
+        expect_nothing(&node->wire[w][0]);
+    }
+    node->first = 100; /* as when the ttl is over */
+    live(node, 12);
+    answer_reads(node);
+    live(node, 13);
+    for (int w = 0; w < WORKERS; w++) {
+        expect(&node->wire[w][0], "\"reason\":\"history_too_short\",\"epoch\":\"e\",\"offset\":12}}");
+        expect_events(&node->wire[w][0], 13, 13);
+    }
+    teardown(node);
+}
+
+static void test_reads_that_fail(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    live(node, 8);
+    fail_reads(node, ERR_UNAVAILABLE);
+    tick(node, 100);
+    assert_int_equal(node->read_count, 1);
+    tick(node, 200);
+    assert_int_equal(node->read_count, 2);
+    answer_reads(node);
+    expect_events(&node->wire[0][0], 6, 8);
+    live(node, 11);
+    live(node, 12);
+    fail_reads(node, ERR_INTERNAL_ERROR);
+    live(node, 13);
+    expect(&node->wire[0][0], "\"reason\":\"history_unavailable\",\"epoch\":\"e\",\"offset\":10}}");
+    expect_events(&node->wire[0][0], 11, 13);
+    live(node, 15); /* unavailable for too long, with the broker up */
+    for (int i = 0; i < 310; i++) {
+        fail_reads(node, ERR_UNAVAILABLE);
+        tick(node, 100);
+    }
+    expect(&node->wire[0][0], "\"reason\":\"history_unavailable\",\"epoch\":\"e\",\"offset\":14}}");
+    expect_events(&node->wire[0][0], 15, 15);
+    expect_nothing(&node->wire[0][0]);
+    teardown(node);
+}
+
+/* --- the broker was away --------------------------------------------------------------------------------------------
+ */
+
+static void test_broker_comes_back(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    position(node, "log:a");
+    assert_int_equal(node->read_count, 0);
+    store(node, 8);
+    position(node, "log:a");
+    live(node, 9);
+    answer_reads(node);
+    for (int w = 0; w < WORKERS; w++) {
+        expect_events(&node->wire[w][0], 6, 9);
+        expect_nothing(&node->wire[w][0]);
+    }
+    /* Who subscribes on the way hears where the worker is, and gets what follows. */
+    store(node, 11);
+    position(node, "log:a");
+    subscribe(node, 0, 1, "log:a", "", -1);
+    expect(&node->wire[0][1], "\"offset\":9,\"recovered\":false");
+    answer_reads(node);
+    expect_events(&node->wire[0][1], 10, 11);
+    teardown(node);
+}
+
+static void test_broker_comes_back_with_another_history(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    strcpy(node->epoch, "f");
+    node->last = 2;
+    position(node, "log:a");
+    live(node, 3);
+    for (int w = 0; w < WORKERS; w++) {
+        expect(&node->wire[w][0], "\"reason\":\"epoch_changed\",\"epoch\":\"f\",\"offset\":2}}");
+        expect_events(&node->wire[w][0], 3, 3);
+    }
+    node->last = 1;
+    position(node, "log:a");
+    live(node, 2);
+    for (int w = 0; w < WORKERS; w++) {
+        expect(&node->wire[w][0], "\"reason\":\"offset_regressed\",\"epoch\":\"f\",\"offset\":1}}");
+        expect_events(&node->wire[w][0], 2, 2);
+    }
+    live_of(node, "g", 4); /* nobody has told of it */
+    live_of(node, "g", 5);
+    expect(&node->wire[0][0], "\"reason\":\"epoch_changed\",\"epoch\":\"g\",\"offset\":3}}");
+    expect_events(&node->wire[0][0], 4, 5);
+    expect_nothing(&node->wire[0][0]);
+    teardown(node);
+}
+
+static void test_history_begins_anew_while_it_is_read(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    live(node, 8);
+    strcpy(node->epoch, "f");
+    node->last = 0;
+    live(node, 1);
+    answer_reads(node); /* the first of the old epoch */
+    expect(&node->wire[0][0], "\"reason\":\"epoch_changed\",\"epoch\":\"f\",\"offset\":0}}");
+    expect_events(&node->wire[0][0], 1, 1);
+    expect_nothing(&node->wire[0][0]);
+    live(node, 4); /* the read finds out */
+    strcpy(node->epoch, "g");
+    fail_reads(node, ERR_UNAVAILABLE);
+    node->last = 9;
+    tick(node, 300);
+    answer_reads(node);
+    expect(&node->wire[0][0], "\"reason\":\"epoch_changed\",\"epoch\":\"g\",\"offset\":9}}");
+    live(node, 10);
+    expect_events(&node->wire[0][0], 10, 10);
+    teardown(node);
+}
+
+static void test_channel_without_history(void **state)
+{
+    struct node *node = setup();
+    (void)state;
+    node->epoch[0] = '\0';
+    subscribe(node, 0, 0, "public:a", "", -1);
+    position(node, "public:a");
+    expect(&node->wire[0][0], "{\"type\":\"subscribed\",\"channel\":\"public:a\",\"data\":{\"recovered\":false}}");
+    position(node, "public:a");
+    expect(&node->wire[0][0], "{\"type\":\"gap\",\"channel\":\"public:a\",\"data\":{\"reason\":\"connection_lost\"}}");
+    subscribe(node, 0, 1, "public:a", "e", 3);
+    expect(&node->wire[0][1], "{\"type\":\"subscribed\",\"channel\":\"public:a\",\"data\":{\"recovered\":false}}");
+    teardown(node);
+}
+
+/* --- coming back -----------------------------------------------------------------------------------------------------
+ */
+
+static void test_return_to_a_new_channel(void **state)
+{
+    struct node *node = setup();
+    (void)state;
+    node->last = 5;
+    subscribe(node, 0, 0, "log:a", "e", 2);
+    subscribe(node, 1, 0, "log:a", "e", 5);
+    subscribe(node, 1, 1, "log:a", "x", 2);
+    expect_nothing(&node->wire[0][0]); /* it waits for the broker */
+    assert_int_equal(node->read_count, 0);
+    position(node, "log:a");
+    expect(&node->wire[1][0], "\"offset\":5,\"recovered\":true");
+    expect(&node->wire[1][1], "\"epoch\":\"e\",\"offset\":5,\"recovered\":false");
+    live(node, 6);
+    answer_reads(node);
+    live(node, 7);
+    expect(&node->wire[0][0], "\"offset\":2,\"recovered\":true");
+    expect_events(&node->wire[0][0], 3, 7);
+    expect_events(&node->wire[1][0], 6, 7);
+    expect_events(&node->wire[1][1], 6, 7);
+    expect_nothing(&node->wire[0][0]);
+    teardown(node);
+}
+
+static void test_return_too_late(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    node->first = 4;
+    subscribe(node, 0, 1, "log:a", "e", 2);
+    answer_reads(node);
+    expect(&node->wire[0][1], "\"offset\":5,\"recovered\":false");
+    subscribe(node, 0, 2, "log:a", "e", 3);
+    answer_reads(node);
+    expect(&node->wire[0][2], "\"offset\":3,\"recovered\":true");
+    expect_events(&node->wire[0][2], 4, 5);
+    unsigned reads = node->read_count;
+    subscribe(node, 1, 1, "log:a", "e", 1); /* known by now */
+    expect(&node->wire[1][1], "\"offset\":5,\"recovered\":false");
+    assert_int_equal(node->read_count, reads);
+    send_text(&node->worker[1], &node->wire[1][2],
+              "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\",\"last\":100}}");
+    turn_all(node);
+    answer_reads(node);
+    expect(&node->wire[1][2], "\"offset\":3,\"recovered\":false"); /* as many as there are */
+    expect_events(&node->wire[1][2], 4, 5);
+    teardown(node);
+}
+
+/* It has seen events on another node that have not come here yet. */
+static void test_return_from_the_future(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    store(node, 8);
+    subscribe(node, 0, 1, "log:a", "e", 7);
+    answer_reads(node);
+    expect(&node->wire[0][1], "\"offset\":7,\"recovered\":true");
+    expect_events(&node->wire[0][1], 8, 8);
+    expect_events(&node->wire[0][0], 6, 8);
+    subscribe(node, 1, 1, "log:a", "e", 11); /* and what the broker has lost */
+    answer_reads(node);
+    expect(&node->wire[1][1], "\"offset\":8,\"recovered\":false");
+    live(node, 9);
+    expect_events(&node->wire[1][1], 9, 9);
+    expect_events(&node->wire[0][1], 9, 9);
+    subscribe(node, 1, 2, "log:a", "e", UINT32_MAX);
+    answer_reads(node);
+    expect(&node->wire[1][2], "\"offset\":9,\"recovered\":false");
+    teardown(node);
+}
+
+static void test_return_while_the_broker_is_away(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    atomic_store(&node->exchange.broker_state, BROKER_DOWN);
+    subscribe(node, 0, 1, "log:a", "e", 5); /* nothing to read: at once */
+    expect(&node->wire[0][1], "\"offset\":5,\"recovered\":true");
+    subscribe(node, 0, 2, "log:a", "e", 3);
+    for (int i = 0; i < 400; i++) {
+        fail_reads(node, ERR_UNAVAILABLE);
+        tick(node, 100);
+    }
+    expect_nothing(&node->wire[0][2]);
+    fail_reads(node, ERR_UNAVAILABLE);
+    atomic_store(&node->exchange.broker_state, BROKER_UP);
+    store(node, 7);
+    position(node, "log:a");
+    answer_reads(node);
+    expect(&node->wire[0][2], "\"offset\":3,\"recovered\":true");
+    expect_events(&node->wire[0][2], 4, 7);
+    expect_events(&node->wire[0][1], 6, 7);
+    expect_events(&node->wire[0][0], 6, 7);
+    teardown(node);
+}
+
+static void test_long_absence_comes_in_pages(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    live(node, 1000);
+    answer_reads(node); /* the first client is too slow for it by its limits; never mind */
+    struct wire *wire = &node->wire[0][1];
+    uint64_t seen = 0;
+    subscribe(node, 0, 1, "log:a", "e", 0);
+    for (int i = 0; i < 400 && seen < 1001; i++) {
+        if (i == 100)
+            live(node, 1001);
+        answer_reads(node);
+        pass(&node->worker[0], 20);
+        turn_all(node);
+        for (const char *frame; *(frame = next_frame(wire, NULL));) {
+            const char *at = strstr(frame, "\"type\":\"note\"") ? strstr(frame, "\"offset\":") : NULL;
+            if (at)
+                assert_int_equal(strtoull(at + 9, NULL, 10), ++seen);
+        }
+    }
+    assert_int_equal(seen, 1001);
+    live(node, 1002);
+    expect_events(wire, 1002, 1002);
+    teardown(node);
+}
+
+/* However many come back to a channel, a read or two serve them. */
+static void test_storm_shares_reads(void **state)
+{
+    enum { CROWD = 500 };
+    static struct wire crowd[WORKERS][CROWD];
+    struct node *node = setup_at_five();
+    (void)state;
+    store(node, 105);
+    position(node, "log:a");
+    answer_reads(node);
+    tick(node, 11000);
+    assert_true(list_is_empty(&node->exchange.active));
+    assert_int_equal(node->exchange.budget.bytes, 0);
+    unsigned reads = node->read_count;
+    for (int w = 0; w < WORKERS; w++) {
+        node->worker[w].settings.outbox_max_messages = 10000;
+        node->worker[w].settings.outbox_max_bytes = 1 << 24;
+        hub_configure(node->worker[w].hub, &node->worker[w].settings, node->worker[w].rules);
+        for (int c = 0; c < CROWD; c++) {
+            char text[160];
+            open_session(&node->worker[w], &crowd[w][c], "{\"sub\":\"bob\"}");
+            snprintf(
+                text, sizeof text,
+                "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\",\"since\":{\"epoch\":\"e\",\"offset\":%d}}}",
+                5 + c % 60);
+            send_text(&node->worker[w], &crowd[w][c], text);
+            if (c == CROWD / 2)
+                turn_all(node);
+        }
+    }
+    turn_all(node);
+    answer_reads(node);
+    live(node, 106);
+    assert_in_range(node->read_count - reads, 1, 2);
+    for (int w = 0; w < WORKERS; w++)
+        for (int c = 0; c < CROWD; c++) {
+            expect(&crowd[w][c], "\"recovered\":true");
+            expect_events(&crowd[w][c], 6 + (uint64_t)c % 60, 106);
+            expect_nothing(&crowd[w][c]);
+            close_session(&node->worker[w], &crowd[w][c]);
+        }
+    teardown(node);
+}
+
+static void test_reads_of_many_channels_are_paced(void **state)
+{
+    enum { CROWD = 100 };
+    static struct wire crowd[CROWD];
+    struct node *node = setup();
+    (void)state;
+    node->last = 9;
+    for (int c = 0; c < CROWD; c++) {
+        char text[160];
+        open_session(&node->worker[0], &crowd[c], "{\"sub\":\"bob\"}");
+        snprintf(text, sizeof text,
+                 "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:%d\",\"since\":{\"epoch\":\"e\",\"offset\":4}}}",
+                 c);
+        send_text(&node->worker[0], &crowd[c], text);
+        turn_all(node);
+        snprintf(text, sizeof text, "log:%d", c);
+        position(node, text);
+    }
+    assert_int_equal(node->read_count, 16);
+    answer_reads(node);
+    assert_int_equal(node->read_count, CROWD);
+    assert_int_equal(node->most_reads, 16);
+    for (int c = 0; c < CROWD; c++) {
+        expect(&crowd[c], "\"recovered\":true");
+        expect_events(&crowd[c], 5, 9);
+        close_session(&node->worker[0], &crowd[c]);
+    }
+    teardown(node);
+}
+
+/* No room for anything but the page at hand: more reads, the same result. */
+static void test_without_memory(void **state)
+{
+    struct node *node = setup();
+    (void)state;
+    exchange_configure(&node->exchange, &(struct exchange_settings){.recovery_bytes_max = 1, .reads_max = 1});
+    node->last = 5;
+    subscribe(node, 0, 0, "log:a", "e", 1);
+    subscribe(node, 1, 0, "log:a", "e", 3);
+    position(node, "log:a");
+    answer_reads(node);
+    live(node, 8);
+    live(node, 9);
+    answer_reads(node);
+    expect(&node->wire[0][0], "\"recovered\":true");
+    expect_events(&node->wire[0][0], 2, 9);
+    expect(&node->wire[1][0], "\"recovered\":true");
+    expect_events(&node->wire[1][0], 4, 9);
+    teardown(node);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_event_that_comes_twice),
+        cmocka_unit_test(test_jump_is_filled_from_the_history),
+        cmocka_unit_test(test_history_may_be_ahead),
+        cmocka_unit_test(test_jump_that_is_longer_than_a_page),
+        cmocka_unit_test(test_what_is_no_longer_kept),
+        cmocka_unit_test(test_reads_that_fail),
+        cmocka_unit_test(test_broker_comes_back),
+        cmocka_unit_test(test_broker_comes_back_with_another_history),
+        cmocka_unit_test(test_history_begins_anew_while_it_is_read),
+        cmocka_unit_test(test_channel_without_history),
+        cmocka_unit_test(test_return_to_a_new_channel),
+        cmocka_unit_test(test_return_too_late),
+        cmocka_unit_test(test_return_from_the_future),
+        cmocka_unit_test(test_return_while_the_broker_is_away),
+        cmocka_unit_test(test_long_absence_comes_in_pages),
+        cmocka_unit_test(test_storm_shares_reads),
+        cmocka_unit_test(test_reads_of_many_channels_are_paced),
+        cmocka_unit_test(test_without_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
