@@ -33,26 +33,48 @@ static enum err whole_number_of(const struct parse *parse, const char *name, str
     return ERR_NONE;
 }
 
-/* {"epoch":"...","offset":41}; absent is fine. */
-static enum err parse_since(const struct parse *parse, struct json_value since)
+/* What a position is called in errors. */
+struct position_names {
+    const char *whole, *epoch, *offset;
+};
+
+static const struct position_names since_names = {"data.since", "data.since.epoch", "data.since.offset"};
+static const struct position_names before_names = {"data.before", "data.before.epoch", "data.before.offset"};
+
+/* {"epoch":"...","offset":41}; absent leaves all alone. */
+static enum err parse_position(const struct parse *parse, const struct position_names *names, struct json_value value,
+                               bool *out_has, struct str *out_epoch, uint64_t *out_offset)
 {
-    struct command *command = parse->command;
     struct json_value epoch = {0}, offset = {0};
     const struct json_field fields[] = {
         {"epoch", JSON_STRING, true, &epoch},
         {"offset", JSON_NUMBER, true, &offset},
     };
-    if (!since.type)
+    if (!value.type)
         return ERR_NONE;
-    enum err err = json_bind(since, "data.since", fields, 2, parse->error);
+    enum err err = json_bind(value, names->whole, fields, 2, parse->error);
     if (!err)
-        err = text_of(parse, "data.since.epoch", epoch, &command->since_epoch);
-    if (!err && (command->since_epoch.len == 0 || command->since_epoch.len > EPOCH_MAX))
-        err = error_set(parse->error, ERR_INVALID_REQUEST, "data.since.epoch: expected 1 to %d bytes, found %zu",
-                        EPOCH_MAX, command->since_epoch.len);
+        err = text_of(parse, names->epoch, epoch, out_epoch);
+    if (!err && (out_epoch->len == 0 || out_epoch->len > EPOCH_MAX))
+        err = error_set(parse->error, ERR_INVALID_REQUEST, "%s: expected 1 to %d bytes, found %zu", names->epoch,
+                        EPOCH_MAX, out_epoch->len);
     if (!err)
-        err = whole_number_of(parse, "data.since.offset", offset, &command->has_since, &command->since_offset);
+        err = whole_number_of(parse, names->offset, offset, out_has, out_offset);
     return err;
+}
+
+static enum err parse_since(const struct parse *parse, struct json_value value)
+{
+    struct command *command = parse->command;
+    return parse_position(parse, &since_names, value, &command->has_since, &command->since_epoch,
+                          &command->since_offset);
+}
+
+static enum err parse_before(const struct parse *parse, struct json_value value)
+{
+    struct command *command = parse->command;
+    return parse_position(parse, &before_names, value, &command->has_before, &command->before_epoch,
+                          &command->before_offset);
 }
 
 static enum err parse_channel(const struct parse *parse, struct json_value data)
@@ -109,19 +131,24 @@ static enum err parse_publish(const struct parse *parse, struct json_value data)
 static enum err parse_history(const struct parse *parse, struct json_value data)
 {
     struct command *command = parse->command;
-    struct json_value channel = {0}, since = {0}, limit = {0};
+    struct json_value channel = {0}, since = {0}, before = {0}, limit = {0};
     const struct json_field fields[] = {
         {"channel", JSON_STRING, true, &channel},
         {"since", JSON_OBJECT, false, &since},
+        {"before", JSON_OBJECT, false, &before},
         {"limit", JSON_NUMBER, false, &limit},
     };
-    enum err err = json_bind(data, "data", fields, 3, parse->error);
+    enum err err = json_bind(data, "data", fields, 4, parse->error);
     if (!err)
         err = text_of(parse, "data.channel", channel, &command->channel);
     if (!err)
         err = parse_since(parse, since);
     if (!err)
+        err = parse_before(parse, before);
+    if (!err)
         err = whole_number_of(parse, "data.limit", limit, &command->has_limit, &command->limit);
+    if (!err && command->has_since && command->has_before)
+        err = error_set(parse->error, ERR_INVALID_REQUEST, "data: expected only one of since and before");
     return err;
 }
 

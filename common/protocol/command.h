@@ -32,6 +32,9 @@ struct command {
     bool has_since;        /* subscribe, history */
     struct str since_epoch;
     uint64_t since_offset;
+    bool has_before; /* history */
+    struct str before_epoch;
+    uint64_t before_offset;
     bool has_last; /* subscribe */
     uint64_t last;
     bool has_limit; /* history */

@@ -150,6 +150,20 @@ void reply_reconnect(struct buf *out, const char *reason, uint64_t after_ms)
     buf_append_lit(out, "}}");
 }
 
+void reply_history(struct buf *out, struct str id, struct str channel, struct str epoch, uint64_t offset,
+                   struct str events, bool more)
+{
+    buf_reserve(out, events.len + channel.len + 256);
+    begin(out, "history", id, channel);
+    buf_append_lit(out, ",\"data\":{");
+    append_position(out, epoch, offset);
+    if (epoch.len)
+        buf_append_char(out, ',');
+    buf_append_lit(out, "\"events\":[");
+    buf_append(out, events);
+    buf_append(out, more ? STR("],\"more\":true}}") : STR("],\"more\":false}}"));
+}
+
 void reply_gap(struct buf *out, struct str channel, const char *reason, struct str epoch, uint64_t offset)
 {
     begin(out, "gap", STR(""), channel);

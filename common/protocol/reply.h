@@ -30,6 +30,9 @@ void reply_refreshed(struct buf *out, struct str id, uint64_t expires_ms);
 void reply_error(struct buf *out, struct str id, enum err code, struct str message, struct str channel);
 void reply_warning(struct buf *out, const char *code, struct str message);
 void reply_reconnect(struct buf *out, const char *reason, uint64_t after_ms);
+/* events: JSON objects joined by commas. epoch empty: the channel has no history, and offset is left out too. */
+void reply_history(struct buf *out, struct str id, struct str channel, struct str epoch, uint64_t offset,
+                   struct str events, bool more);
 /* epoch and offset: where the channel stands now. */
 void reply_gap(struct buf *out, struct str channel, const char *reason, struct str epoch, uint64_t offset);
 

@@ -167,6 +167,53 @@ static void refuse_for_now(struct hub *hub, struct session *session, const struc
     refuse(hub, session, command, ERR_INVALID_REQUEST, text);
 }
 
+static void history_done(struct history_read *read, void *owner)
+{
+    struct hub *hub = owner;
+    struct session *session = hub_find(hub, read->session);
+    struct str id = str_from_cstr(read->command_id);
+    struct error error;
+    if (session && history_read_check(read, &error)) {
+        answer_error(hub, session, id, &error, read->channel);
+    } else if (session) {
+        reply_history(&hub->scratch, id, read->channel, str_from_cstr(read->epoch), read->offset, buf_str(&read->text),
+                      read->more);
+        output_queue_scratch(hub, session);
+    }
+    history_read_destroy(read);
+}
+
+static void history(struct hub *hub, struct session *session, const struct command *command)
+{
+    struct error error;
+    if (channel_name_check(command->channel, &error)) {
+        error.code = ERR_INVALID_REQUEST;
+        answer_error(hub, session, command->id, &error, command->channel);
+        return;
+    }
+    if (!(access_allowed(hub->rules, command->channel, session->claims, NULL) & ALLOW_HISTORY)) {
+        refuse(hub, session, command, ERR_UNAUTHORIZED, "the token does not allow to read this channel's history");
+        return;
+    }
+    if (command->has_limit && (command->limit == 0 || command->limit > HISTORY_LIMIT_MAX)) {
+        error_set(&error, ERR_INVALID_REQUEST, "data.limit: expected 1 to %d", HISTORY_LIMIT_MAX);
+        answer_error(hub, session, command->id, &error, command->channel);
+        return;
+    }
+    struct history_read *read = history_read_create(command->channel);
+    read->backwards = !command->has_since;
+    read->after = command->since_offset;
+    read->before = command->has_before && command->before_offset == 0 ? 1 : command->before_offset; /* nothing below */
+    history_read_expect(read, command->has_since ? command->since_epoch : command->before_epoch);
+    read->limit = command->has_limit ? (uint32_t)command->limit : HISTORY_LIMIT_DEFAULT;
+    read->max_bytes = HISTORY_PAGE_BYTES;
+    read->reply_to = hub->replies;
+    read->done = history_done;
+    read->session = session->id;
+    snprintf(read->command_id, sizeof read->command_id, "%.*s", STR_ARG(command->id));
+    hub->ops->history(hub->owner, read);
+}
+
 static void refresh(struct hub *hub, struct session *session, const struct command *command)
 {
     struct claims *claims = NULL;
@@ -197,7 +244,7 @@ static void refresh(struct hub *hub, struct session *session, const struct comma
 
 static void (*const handlers[COMMAND_TYPE_COUNT])(struct hub *, struct session *, const struct command *) = {
     [COMMAND_SUBSCRIBE] = subscribe, [COMMAND_UNSUBSCRIBE] = unsubscribe, [COMMAND_PING] = ping,
-    [COMMAND_PUBLISH] = publish,     [COMMAND_PRESENCE] = refuse_for_now, [COMMAND_HISTORY] = refuse_for_now,
+    [COMMAND_PUBLISH] = publish,     [COMMAND_PRESENCE] = refuse_for_now, [COMMAND_HISTORY] = history,
     [COMMAND_REFRESH] = refresh,
 };
 

@@ -13,6 +13,24 @@ struct history_read *history_read_create(struct str channel)
     return read;
 }
 
+void history_read_expect(struct history_read *read, struct str epoch)
+{
+    if (epoch.len)
+        memcpy(read->asked_epoch, epoch.ptr, epoch.len);
+}
+
+enum err history_read_check(const struct history_read *read, struct error *error)
+{
+    if (read->error.code) {
+        *error = read->error;
+        return error->code;
+    }
+    if (read->asked_epoch[0] && strcmp(read->asked_epoch, read->epoch) != 0)
+        return error_set(error, ERR_CONFLICT,
+                         "epoch: the channel's history has begun anew since that position; ask without one");
+    return ERR_NONE;
+}
+
 void history_read_destroy(struct history_read *read)
 {
     buf_fini(&read->text);

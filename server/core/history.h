@@ -55,8 +55,15 @@ struct history_read {
     char bytes[];
 };
 
+/* What one page may ask for, and gets if it does not say. Its bytes are bounded too. */
+enum { HISTORY_LIMIT_DEFAULT = 50, HISTORY_LIMIT_MAX = 1000, HISTORY_PAGE_BYTES = 256 * 1024 };
+
 /* Copies the name; everything else is zero. */
 struct history_read *history_read_create(struct str channel);
+/* The epoch that the position is of, which the page is asked from; at most EPOCH_MAX bytes. */
+void history_read_expect(struct history_read *read, struct str epoch);
+/* Once answered: the error of the answer, or ERR_CONFLICT when the channel's epoch is another than expected. */
+enum err history_read_check(const struct history_read *read, struct error *error);
 void history_read_destroy(struct history_read *read);
 /* The broker adds an event to the answer: oldest first, or, backwards, newest first and then reversed. json: the event
  * as event_encode has written it. */

@@ -129,7 +129,9 @@ static void test_access(void **state)
          "\"conversation_id\":\"c\",\"sender_id\":3,\"content\":\"\"}}}",
          "sender_id"},
         {"{\"type\":\"history\",\"id\":8,\"data\":{\"channel\":\"room:1\"}}",
-         "\"id\":8,\"error\":{\"code\":\"invalid_request\""},
+         "\"id\":8,\"error\":{\"code\":\"unauthorized\""},
+        {"{\"type\":\"history\",\"id\":8,\"data\":{\"channel\":\"log:a\",\"limit\":1001}}",
+         "\"id\":8,\"error\":{\"code\":\"invalid_request\",\"message\":\"data.limit: expected 1 to 1000\""},
         {"{\"type\":\"presence\",\"id\":9,\"data\":{\"channel\":\"room:1\"}}",
          "\"id\":9,\"error\":{\"code\":\"invalid_request\""},
     };

@@ -163,7 +163,14 @@ static void test_bad_messages(void **state)
          "data.since.offset: expected a whole number from 0 to 2^64-1"},
         {"{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"since\":"
          "{\"epoch\":\"012345678901234567890123456789012\",\"offset\":1}}}",
-         "data.since.epoch: up to 32 bytes, this one has 33"},
+         "data.since.epoch: expected 1 to 32 bytes, found 33"},
+        {"{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"\",\"offset\":1}}}",
+         "data.since.epoch: expected 1 to 32 bytes, found 0"},
+        {"{\"type\":\"history\",\"data\":{\"channel\":\"c\",\"before\":{\"epoch\":\"e\"}}}",
+         "data.before.offset: is missing"},
+        {"{\"type\":\"history\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"e\",\"offset\":1},"
+         "\"before\":{\"epoch\":\"e\",\"offset\":1}}}",
+         "data: expected only one of since and before"},
         {"{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"last\":1.5}}",
          "data.last: expected a whole number from 0 to 2^64-1"},
         {"{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"last\":\"1\"}}",
