@@ -1,0 +1,103 @@
+/* backend.c - see backend.h. */
+#include "tests/sim/backend.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "tests/sim/truth.h"
+#include "tests/sim/world.h"
+
+enum { RETRY_MIN_US = 50000, RETRY_SPREAD_US = 600000 };
+
+static struct backend {
+    struct node **nodes;
+    size_t count;
+    size_t waiting;
+} backend;
+
+static struct sim_worker *choose_worker(void)
+{
+    for (size_t i = 0, at = world_below(CHANCE_PLAN, backend.count); i < backend.count; i++) {
+        struct node *node = backend.nodes[(at + i) % backend.count];
+        if (node->alive)
+            return &node->workers[world_below(CHANCE_PLAN, node->worker_count)];
+    }
+    return NULL;
+}
+
+static void retry(void *owner, uint64_t number)
+{
+    backend.waiting--;
+    if (!truth_is_settled(number))
+        backend_publish(number);
+}
+
+void backend_try_again(uint64_t number)
+{
+    if (truth_is_settled(number))
+        return;
+    backend.waiting++;
+    world_at(world_now_us() + RETRY_MIN_US + world_below(CHANCE_PLAN, RETRY_SPREAD_US), retry, NULL, number);
+}
+
+static void on_published(struct publication *publication, void *hub)
+{
+    uint64_t number = publication->waiter_index;
+    const struct node *node = publication->waiter;
+    backend.waiting--;
+    if (!node->alive) /* nobody is left to say so */
+        truth_unknown(number);
+    else if (publication->error.code == ERR_NONE)
+        truth_acknowledged(number, str_from_cstr(publication->id), str_from_cstr(publication->epoch),
+                           publication->offset, publication->duplicate);
+    else if (strstr(publication->error.text, "may or may not"))
+        truth_unknown(number);
+    else
+        truth_refused(number);
+    publication_destroy(publication);
+    backend_try_again(number);
+}
+
+/* In the worker's thread. */
+static void publish(void *owner, void *argument)
+{
+    struct sim_worker *worker = owner;
+    uint64_t number = (uintptr_t)argument;
+    size_t channel = truth_channel(number);
+    char text[32];
+    int len = snprintf(text, sizeof text, "{\"n\":%llu}", (unsigned long long)number);
+    struct publication *publication = publication_create(str_from_cstr(sim_channels[channel].name), STR("note"),
+                                                         str_from(text, (size_t)len), truth_event_id(number));
+    publication->history = sim_channels[channel].history;
+    publication->accepted_us = clock_now_us();
+    publication->reply_to = &worker->mailbox;
+    publication->done = on_published;
+    publication->waiter = worker->node;
+    publication->waiter_index = number;
+    exchange_publish(&worker->node->exchange, publication);
+}
+
+void backend_publish(uint64_t number)
+{
+    struct sim_worker *worker = choose_worker();
+    if (!worker) {
+        backend_try_again(number);
+        return;
+    }
+    backend.waiting++;
+    truth_attempt(number);
+    world_trace("backend publishes %llu on %s through %s", (unsigned long long)number,
+                sim_channels[truth_channel(number)].name, worker->node->id);
+    loop_post(worker->loop, publish, worker, (void *)(uintptr_t)number);
+}
+
+bool backend_is_quiet(void)
+{
+    return backend.waiting == 0;
+}
+
+void backend_begin(struct node **nodes, size_t count)
+{
+    backend = (struct backend){.nodes = nodes, .count = count};
+}

@@ -1,0 +1,341 @@
+/* client.c - see client.h. Here: connections and what goes over them; what a client makes of it is in seat.c. */
+#include "tests/sim/client.h"
+
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "common/protocol/ws_client.h"
+#include "tests/sim/seat.h"
+#include "tests/sim/truth.h"
+#include "tests/sim/world.h"
+
+enum { DELAY_MIN_US = 50, DELAY_SPREAD_US = 2000 };
+
+/* A connection; lives until the end of the run, since its ends learn of its end at different times. */
+struct line {
+    struct list_link link;
+    size_t client;
+    struct sim_worker *worker;
+    struct session *session; /* the hub's end; NULL: not yet, or no more */
+    bool open;               /* the client's end */
+    bool gone;               /* the hub has been told */
+    uint64_t down_due_us;
+    uint64_t up_due_us;
+    uint64_t stalled_until_us;
+    size_t unsent; /* while it is stalled */
+    struct ws_decoder decoder;
+};
+
+struct packet {
+    struct line *line;
+    bool end;
+    size_t len;
+    char bytes[];
+};
+
+struct client {
+    struct line *line; /* NULL: not connected */
+    struct seat seats[CHANNELS_MAX];
+    struct asked asked[ASKED_MAX];
+    uint64_t ids;
+};
+
+static struct clients {
+    struct client all[CLIENTS_MAX];
+    size_t count;
+    struct list_link lines;
+    struct claims *claims;
+    struct close_codes codes;
+} clients;
+
+static struct packet *make_packet(struct line *line, bool end, struct str bytes)
+{
+    struct packet *packet = xmalloc(sizeof *packet + bytes.len);
+    *packet = (struct packet){.line = line, .end = end, .len = bytes.len};
+    if (bytes.len)
+        memcpy(packet->bytes, bytes.ptr, bytes.len);
+    return packet;
+}
+
+static uint64_t next_due_us(uint64_t *last_us)
+{
+    uint64_t due_us = world_now_us() + DELAY_MIN_US + world_below(CHANCE_NETWORK, DELAY_SPREAD_US);
+    return *last_us = due_us > *last_us ? due_us : *last_us;
+}
+
+/* ---- to the client ---- */
+
+static void close_line(struct line *line)
+{
+    if (!line->open)
+        return;
+    line->open = false;
+    struct client *client = &clients.all[line->client];
+    client->line = NULL;
+    world_trace("client %zu is not connected any more", line->client);
+    for (size_t i = 0; i < sim_channel_count; i++)
+        seat_leave(&client->seats[i]);
+    asked_forget(client->asked);
+}
+
+static void take_message(struct line *line, const struct ws_message *message)
+{
+    struct client *client = &clients.all[line->client];
+    if (message->opcode == WS_TEXT)
+        seat_take(line->client, client->seats, client->asked, message->payload);
+    else if (message->opcode == WS_CLOSE)
+        world_trace("client %zu: closed with %d %.*s", line->client, message->close_code, STR_ARG(message->payload));
+}
+
+static void arrive_down(void *owner, uint64_t number)
+{
+    struct packet *packet = owner;
+    struct line *line = packet->line;
+    struct str bytes = str_from(packet->bytes, packet->len);
+    struct ws_message message;
+    struct error error;
+    enum ws_decoded decoded = WS_DECODED_MORE;
+    while (line->open && bytes.len &&
+           (decoded = ws_decoder_next(&line->decoder, &bytes, &message, &error)) == WS_DECODED_MESSAGE)
+        take_message(line, &message);
+    if (decoded == WS_DECODED_BAD)
+        world_fail("client %zu cannot read a frame: %s", line->client, error.text);
+    if (packet->end)
+        close_line(line);
+    free(packet);
+}
+
+static void send_down(struct line *line, bool end, struct str bytes)
+{
+    uint64_t due_us = next_due_us(&line->down_due_us);
+    if (due_us < line->stalled_until_us)
+        due_us = line->down_due_us = line->stalled_until_us;
+    world_at(due_us, arrive_down, make_packet(line, end, bytes), 0);
+}
+
+/* ---- the hub's transport ---- */
+
+static void be_gone(struct line *line)
+{
+    if (line->gone)
+        return;
+    line->gone = true;
+    if (line->session) {
+        worker_touch(line->worker);
+        hub_gone(line->worker->hub, line->session);
+        line->session = NULL;
+    }
+    send_down(line, true, STR(""));
+}
+
+static void deliver_gone(void *owner, void *argument)
+{
+    be_gone(owner);
+}
+
+static void deliver_writable(void *owner, void *argument)
+{
+    struct line *line = owner;
+    if (line->gone || !line->session || world_now_us() < line->stalled_until_us)
+        return;
+    line->unsent = 0;
+    worker_touch(line->worker);
+    hub_writable(line->worker->hub, line->session, 0);
+}
+
+static void read_again(void *owner, uint64_t number)
+{
+    struct line *line = owner;
+    if (!line->gone)
+        loop_post(line->worker->loop, deliver_writable, line, NULL);
+}
+
+enum write_result client_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
+{
+    struct line *line = session->transport;
+    if (line->gone || !line->open)
+        return WRITE_FAILED;
+    send_down(line, false, frames);
+    line->unsent = world_now_us() < line->stalled_until_us ? line->unsent + frames.len : 0;
+    *out_unsent = line->unsent;
+    return line->unsent ? WRITE_PARTIAL : WRITE_ALL;
+}
+
+void client_finish(void *owner, struct session *session, bool abrupt)
+{
+    struct line *line = session->transport;
+    loop_post(line->worker->loop, deliver_gone, line, NULL);
+}
+
+void client_lose_all(struct sim_worker *worker)
+{
+    LIST_EACH(link, &clients.lines)
+    {
+        struct line *line = CONTAINER_OF(link, struct line, link);
+        if (line->worker == worker)
+            be_gone(line);
+    }
+}
+
+/* ---- to the hub ---- */
+
+static void take_up(void *owner, void *argument)
+{
+    struct line *line = owner;
+    struct packet *packet = argument;
+    if (!line->gone && packet->end) {
+        be_gone(line);
+    } else if (!line->gone && line->session) {
+        worker_touch(line->worker);
+        hub_receive(line->worker->hub, line->session, str_from(packet->bytes, packet->len));
+    }
+    free(packet);
+}
+
+static void arrive_up(void *owner, uint64_t number)
+{
+    struct packet *packet = owner;
+    if (packet->line->gone)
+        free(packet);
+    else
+        loop_post(packet->line->worker->loop, take_up, packet->line, packet);
+}
+
+static void send_up(struct line *line, bool end, struct str text)
+{
+    world_at(next_due_us(&line->up_due_us), arrive_up, make_packet(line, end, text), 0);
+}
+
+static void open_session(void *owner, void *argument)
+{
+    struct line *line = owner;
+    if (line->gone)
+        return;
+    struct session_start start = {
+        .claims = clients.claims, .address = STR("192.0.2.1"), .close_codes = &clients.codes, .transport = line};
+    worker_touch(line->worker);
+    line->session = hub_open(line->worker->hub, &start);
+}
+
+static void arrive_open(void *owner, uint64_t number)
+{
+    struct line *line = owner;
+    if (!line->gone)
+        loop_post(line->worker->loop, open_session, line, NULL);
+}
+
+/* ---- what clients do ---- */
+
+bool client_is_connected(size_t client)
+{
+    return clients.all[client].line != NULL;
+}
+
+bool client_is_subscribed(size_t client, size_t channel)
+{
+    return clients.all[client].seats[channel].state != SEAT_OUT;
+}
+
+void client_connect(size_t index, struct node *node)
+{
+    struct line *line = xcalloc(1, sizeof *line);
+    line->client = index;
+    line->worker = &node->workers[world_below(CHANCE_PLAN, node->worker_count)];
+    line->open = true;
+    list_append(&clients.lines, &line->link);
+    clients.all[index].line = line;
+    world_trace("client %zu connects to %s, worker %u", index, node->id, line->worker->index);
+    world_at(next_due_us(&line->up_due_us), arrive_open, line, 0);
+}
+
+void client_disconnect(size_t index)
+{
+    struct line *line = clients.all[index].line;
+    world_trace("client %zu disconnects", index);
+    close_line(line);
+    send_up(line, true, STR(""));
+}
+
+static void ask(size_t index, enum asked_kind kind, uint64_t number, const char *text, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void ask(size_t index, enum asked_kind kind, uint64_t number, const char *format, ...)
+{
+    struct client *client = &clients.all[index];
+    struct buf text = {0};
+    char rest[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(rest, sizeof rest, format, args);
+    va_end(args);
+    uint64_t id = ++client->ids;
+    asked_add(client->asked, id, kind, number);
+    buf_appendf(&text, "{\"id\":%llu,%s}", (unsigned long long)id, rest);
+    world_trace("client %zu says %s", index, buf_cstr(&text));
+    send_up(client->line, false, buf_str(&text));
+    buf_fini(&text);
+}
+
+void client_subscribe(size_t index, size_t channel)
+{
+    struct seat *seat = &clients.all[index].seats[channel];
+    seat_ask(seat);
+    ask(index, ASKED_SUBSCRIBE, channel, "\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"}",
+        sim_channels[channel].name);
+}
+
+void client_unsubscribe(size_t index, size_t channel)
+{
+    ask(index, ASKED_UNSUBSCRIBE, channel, "\"type\":\"unsubscribe\",\"data\":{\"channel\":\"%s\"}",
+        sim_channels[channel].name);
+}
+
+void client_publish(size_t index, uint64_t number)
+{
+    struct str event_id = truth_event_id(number);
+    char member[64] = "";
+    if (event_id.len)
+        snprintf(member, sizeof member, ",\"event_id\":\"%.*s\"", STR_ARG(event_id));
+    ask(index, ASKED_PUBLISH, number,
+        "\"type\":\"publish\",\"data\":{\"channel\":\"%s\",\"type\":\"note\",\"data\":{\"n\":%llu}%s}",
+        sim_channels[truth_channel(number)].name, (unsigned long long)number, member);
+}
+
+void client_stall(size_t index, uint64_t until_us)
+{
+    struct line *line = clients.all[index].line;
+    world_trace("client %zu stalls", index);
+    line->stalled_until_us = until_us;
+    world_at(until_us, read_again, line, 0);
+}
+
+void client_check(void)
+{
+    for (size_t i = 0; i < clients.count; i++)
+        for (size_t k = 0; k < sim_channel_count; k++)
+            seat_check(i, k, &clients.all[i].seats[k], clients.all[i].line != NULL);
+}
+
+/* ---- life ---- */
+
+void client_begin(size_t count)
+{
+    struct error error;
+    memset(&clients, 0, sizeof clients);
+    clients.count = count;
+    list_init(&clients.lines);
+    if (claims_parse(STR("{\"sub\":\"alice\"}"), &clients.claims, &error))
+        world_fail("%s", error.text);
+    for (int i = 0; i < REASON_COUNT; i++)
+        clients.codes.code[i] = (uint16_t)reason_close_code((enum reason)i);
+}
+
+void client_end(void)
+{
+    for (struct list_link *link; (link = list_take_first(&clients.lines));) {
+        struct line *line = CONTAINER_OF(link, struct line, link);
+        ws_decoder_fini(&line->decoder);
+        free(line);
+    }
+    claims_unref(clients.claims);
+}

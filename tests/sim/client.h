@@ -1,0 +1,33 @@
+/* client.h - simulated clients: each has at most one connection, to the node it is told, subscribes, publishes, goes
+ * and comes back; and it judges all that it is sent. What it knows of a channel is a position; an event must be the
+ * next one, or the server must have said that something is missing. */
+#ifndef CARILLON_TESTS_SIM_CLIENT_H
+#define CARILLON_TESTS_SIM_CLIENT_H
+
+#include "tests/sim/node.h"
+
+enum { CLIENTS_MAX = 8 };
+
+void client_begin(size_t count);
+void client_end(void);
+
+bool client_is_connected(size_t client);
+bool client_is_subscribed(size_t client, size_t channel);
+void client_connect(size_t client, struct node *node);
+void client_disconnect(size_t client);
+void client_subscribe(size_t client, size_t channel);
+void client_unsubscribe(size_t client, size_t channel);
+void client_publish(size_t client, uint64_t number);
+/* It reads nothing until then. */
+void client_stall(size_t client, uint64_t until_us);
+
+/* At the end: everybody who is subscribed is where the channel is. */
+void client_check(void);
+
+/* --- for node.c: the transport of a hub --- */
+enum write_result client_write(void *owner, struct session *session, struct str frames, size_t *out_unsent);
+void client_finish(void *owner, struct session *session, bool abrupt);
+/* The worker ends: its connections with it. In the worker's thread. */
+void client_lose_all(struct sim_worker *worker);
+
+#endif

@@ -1,0 +1,64 @@
+/* loop.h - libuv's loops over the simulated world: what of <uv.h> the broker, the mailboxes and the connections to
+ * Redis use is defined in loop.c (loops, timers, wake-ups) and network.c (sockets), and takes the place of the real
+ * one when the simulator is linked. A loop is a thread of a node: it runs when something is due, may be held up for a
+ * while, and only one runs at a time. */
+#ifndef CARILLON_TESTS_SIM_LOOP_H
+#define CARILLON_TESTS_SIM_LOOP_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+enum { LOOP_HANDLES_MAX = 64 };
+
+struct handle_set {
+    uv_handle_t *all[LOOP_HANDLES_MAX];
+    size_t count;
+};
+
+/* Input for a loop: run in its poll phase. */
+struct loop_input {
+    void (*run)(void *owner, void *argument);
+    void *owner;
+    void *argument;
+};
+
+struct sim_loop {
+    uv_loop_t uv; /* uv.data is this struct */
+    uint64_t now_ms;
+    uint64_t timers_started;
+    struct handle_set timers; /* active ones, as are the next three */
+    struct handle_set prepares;
+    struct handle_set checks;
+    struct handle_set wakes; /* uv_async_send was called */
+    struct handle_set closing;
+    struct loop_input *input;
+    size_t input_count;
+    size_t input_cap;
+    size_t open; /* handles and requests that have not ended */
+    uint64_t paused_until_us;
+    uint64_t wakes_at_us;      /* when it is going to run */
+    uint64_t cut_off_until_us; /* from Redis */
+    bool dead;                 /* runs no more by itself */
+};
+
+void loop_init(struct sim_loop *loop);
+/* Nothing may be open. */
+void loop_fini(struct sim_loop *loop);
+
+/* Input from outside; the loop runs soon. */
+void loop_post(struct sim_loop *loop, void (*run)(void *, void *), void *owner, void *argument);
+void loop_pause(struct sim_loop *loop, uint64_t until_us);
+
+/* The code that follows runs in the thread of this loop (pthread_self); NULL: in that of the simulator. Returns the one
+ * before. */
+struct sim_loop *loop_enter(struct sim_loop *loop);
+
+/* Runs it here and now, as often as anything is left to do at this moment: for the end of a node. */
+void loop_drain(struct sim_loop *loop);
+
+struct sim_loop *loop_of(const uv_loop_t *uv);
+/* For network.c. */
+void loop_count(struct sim_loop *loop, int change);
+void loop_wake(struct sim_loop *loop);
+
+#endif

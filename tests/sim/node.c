@@ -1,0 +1,260 @@
+/* node.c - see node.h. What server/app/node.c and server/net/worker.c do, without sockets and threads. */
+#include "tests/sim/node.h"
+
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "server/broker/redis_broker.h"
+#include "tests/sim/client.h"
+#include "tests/sim/network.h"
+#include "tests/sim/redis.h"
+#include "tests/sim/truth.h"
+#include "tests/sim/world.h"
+
+enum { WORKER_TICK_MS = 50, EXCHANGE_TICK_MS = 100 };
+
+static struct rules *rules;
+
+/* ---- what a hub asks ---- */
+
+static void on_join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
+{
+    struct sim_worker *worker = owner;
+    exchange_join(&worker->node->exchange, worker->index, channel, history, join_id);
+}
+
+static void on_leave(void *owner, struct str channel)
+{
+    struct sim_worker *worker = owner;
+    exchange_leave(&worker->node->exchange, worker->index, channel);
+}
+
+static void on_publish(void *owner, struct publication *publication)
+{
+    struct sim_worker *worker = owner;
+    exchange_publish(&worker->node->exchange, publication);
+}
+
+static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
+{
+    return REASON_TOKEN_INVALID;
+}
+
+static uint64_t on_clock(void *owner)
+{
+    return clock_now_us();
+}
+
+static const struct hub_ops hub_operations = {
+    .join = on_join,
+    .leave = on_leave,
+    .publish = on_publish,
+    .write = client_write,
+    .finish = client_finish,
+    .verify = on_verify,
+    .clock_us = on_clock,
+};
+
+static const struct hub_settings hub_settings = {
+    .outbox_max_bytes = 16384,
+    .outbox_max_messages = 100,
+    .channels_per_session = CHANNELS_MAX,
+    .message_bytes = 65536,
+    .event_bytes = 1024,
+    .close_timeout_us = 5000000,
+    .expiry_warning_us = 30000000,
+    .linger_us = 1000000,
+    .custom_events = true,
+};
+
+/* ---- a worker ---- */
+
+void worker_touch(struct sim_worker *worker)
+{
+    if (worker->time_is_fresh)
+        return;
+    worker->time_is_fresh = true;
+    hub_advance(worker->hub, clock_now_us(), clock_wall_ms());
+}
+
+static void on_worker_tick(uv_timer_t *timer)
+{
+    worker_touch(timer->data);
+}
+
+static void on_polled(uv_check_t *check)
+{
+    worker_touch(check->data);
+}
+
+static void on_turn_end(struct turn_hook *hook)
+{
+    struct sim_worker *worker = CONTAINER_OF(hook, struct sim_worker, end_of_turn);
+    hub_flush(worker->hub);
+    worker->time_is_fresh = false;
+}
+
+static void start_worker(struct node *node, unsigned index)
+{
+    struct sim_worker *worker = &node->workers[index];
+    bool alone = node->worker_count == 1;
+    worker->node = node;
+    worker->index = index;
+    worker->loop = alone ? &node->loop : &worker->own_loop;
+    worker->turn = alone ? &node->turn : &worker->own_turn;
+    if (!alone)
+        loop_init(worker->loop);
+    struct sim_loop *before = loop_enter(worker->loop);
+    if (!alone)
+        turn_init(worker->turn, &worker->loop->uv);
+    metrics_init(&worker->metrics, (int)index);
+    mailbox_init(&worker->mailbox, worker->turn, NULL);
+    worker->hub = hub_create(index, &hub_operations, worker, &hub_settings, rules, &worker->metrics, &worker->mailbox,
+                             clock_now_us());
+    worker->mailbox.owner = worker->hub;
+    exchange_add_worker(&node->exchange, &worker->mailbox);
+    uv_timer_init(&worker->loop->uv, &worker->tick);
+    uv_check_init(&worker->loop->uv, &worker->after_poll);
+    worker->tick.data = worker->after_poll.data = worker;
+    uv_timer_start(&worker->tick, on_worker_tick, WORKER_TICK_MS, WORKER_TICK_MS);
+    uv_check_start(&worker->after_poll, on_polled);
+    worker->end_of_turn.run = on_turn_end;
+    turn_add_hook(worker->turn, &worker->end_of_turn);
+    loop_enter(before);
+}
+
+static void stop_worker(struct sim_worker *worker)
+{
+    struct sim_loop *before = loop_enter(worker->loop);
+    client_lose_all(worker);
+    loop_drain(worker->loop);
+    loop_enter(before);
+}
+
+static void close_worker(struct sim_worker *worker)
+{
+    struct sim_loop *before = loop_enter(worker->loop);
+    mailbox_close(&worker->mailbox);
+    hub_destroy(worker->hub);
+    turn_remove_hook(worker->turn, &worker->end_of_turn);
+    uv_close((uv_handle_t *)&worker->tick, NULL);
+    uv_close((uv_handle_t *)&worker->after_poll, NULL);
+    if (worker->loop == &worker->own_loop) {
+        turn_close(worker->turn);
+        loop_drain(worker->loop);
+        loop_fini(worker->loop);
+    }
+    loop_enter(before);
+}
+
+/* ---- the node ---- */
+
+static void start_broker(struct node *node)
+{
+    struct redis_broker_config config = {
+        .turn = &node->turn,
+        .url = STR("redis://redis:6379"),
+        .prefix = STR("carillon"),
+        .node_id = str_from_cstr(node->id),
+        .connect_timeout_ms = 1000,
+        .command_timeout_ms = 1000,
+        .retry_max_ms = 2000,
+        .canary_interval_ms = 1000,
+        .idempotency_window_ms = 600000,
+        .pending_max = 1000,
+        .pending_bytes_max = 1 << 20,
+        .custom_events = true,
+        .event_bytes_max = 65536,
+    };
+    struct error error;
+    node->broker = redis_broker_create(&config, &exchange_sink, &node->exchange, &node->metrics, &error);
+    if (!node->broker)
+        world_fail("no broker: %s", error.text);
+    node->exchange.broker = node->broker;
+}
+
+struct node *node_start(unsigned number, unsigned life, unsigned worker_count)
+{
+    struct node *node = xcalloc(1, sizeof *node);
+    node->number = number;
+    node->life = life;
+    node->alive = true;
+    node->worker_count = worker_count;
+    snprintf(node->id, sizeof node->id, "node%u.%u", number, life);
+    world_trace("%s starts with %u workers", node->id, worker_count);
+    loop_init(&node->loop);
+    struct sim_loop *before = loop_enter(&node->loop);
+    turn_init(&node->turn, &node->loop.uv);
+    metrics_init(&node->metrics, -1);
+    exchange_init(&node->exchange, &node->turn, &node->metrics);
+    for (unsigned i = 0; i < worker_count; i++)
+        start_worker(node, i);
+    start_broker(node);
+    loop_enter(before);
+    return node;
+}
+
+static void on_broker_closed(void *owner)
+{
+    struct exchange *exchange = owner;
+    CONTAINER_OF(exchange, struct node, exchange)->broker_closed = true;
+}
+
+static void drain_all(struct node *node)
+{
+    for (int round = 0; round < 3; round++) {
+        loop_drain(&node->loop);
+        for (unsigned i = 0; i < node->worker_count; i++)
+            loop_drain(node->workers[i].loop);
+    }
+}
+
+static bool is_of_loop(const struct redis_client *client, const void *loop)
+{
+    return network_loop(redis_wire(client)) == loop;
+}
+
+void node_stop(struct node *node, bool killed)
+{
+    world_trace("%s %s", node->id, killed ? "is killed" : "stops");
+    node->alive = false;
+    if (killed)
+        network_cut_all(is_of_loop, &node->loop);
+    for (unsigned i = 0; i < node->worker_count; i++)
+        stop_worker(&node->workers[i]);
+    drain_all(node);
+    struct sim_loop *before = loop_enter(&node->loop);
+    node->broker->ops->close(node->broker, on_broker_closed);
+    drain_all(node);
+    if (!node->broker_closed)
+        world_fail("%s: its broker does not close", node->id);
+    for (unsigned i = 0; i < node->worker_count; i++)
+        close_worker(&node->workers[i]);
+    mailbox_close(&node->exchange.mailbox);
+    exchange_fini(&node->exchange);
+    node->broker->ops->destroy(node->broker);
+    turn_close(&node->turn);
+    loop_drain(&node->loop);
+    loop_fini(&node->loop);
+    loop_enter(before);
+}
+
+void node_free(struct node *node)
+{
+    free(node);
+}
+
+void node_begin(void)
+{
+    struct rule all[CHANNELS_MAX];
+    for (size_t i = 0; i < sim_channel_count; i++)
+        all[i] = (struct rule){
+            .match = str_from_cstr(sim_channels[i].name), .allow = ALLOW_ALL, .history = sim_channels[i].history};
+    rules = rules_create(all, sim_channel_count);
+}
+
+void node_end(void)
+{
+    rules_unref(rules);
+}

@@ -1,0 +1,301 @@
+/* plan.c - see plan.h. A run has a setting (how many nodes, workers, clients), a stretch of operations with faults
+ * between them, and a time of healing, after which everything must be as it should. */
+#include "tests/sim/plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/backend.h"
+#include "tests/sim/client.h"
+#include "tests/sim/network.h"
+#include "tests/sim/node.h"
+#include "tests/sim/redis.h"
+#include "tests/sim/seat.h"
+#include "tests/sim/truth.h"
+#include "tests/sim/world.h"
+
+enum { NODES_MAX = 3, LIVES_MAX = 64 };
+enum { SECOND_US = 1000000, HEALING_S = 20, QUIET_TRIES = 20 };
+enum { CALM_DELAY_US = 300, SLOW_DELAY_US = 100000 };
+
+static struct plan {
+    struct node *nodes[NODES_MAX]; /* the life that each one has now */
+    size_t node_count;
+    struct node *lives[LIVES_MAX];
+    size_t life_count;
+    size_t clients;
+    bool healing;
+} plan;
+
+static uint64_t draw(uint64_t limit)
+{
+    return world_below(CHANCE_PLAN, limit);
+}
+
+/* ---- nodes ---- */
+
+static void start_node(size_t index)
+{
+    struct node *node = node_start((unsigned)index, (unsigned)plan.life_count, 1 + (unsigned)draw(WORKERS_MAX));
+    plan.nodes[index] = node;
+    plan.lives[plan.life_count++] = node;
+}
+
+static struct node *any_node(void)
+{
+    for (size_t i = 0, at = draw(plan.node_count); i < plan.node_count; i++)
+        if (plan.nodes[(at + i) % plan.node_count]->alive)
+            return plan.nodes[(at + i) % plan.node_count];
+    return NULL;
+}
+
+static void start_again(void *owner, uint64_t index)
+{
+    if (!plan.nodes[index]->alive && plan.life_count < LIVES_MAX)
+        start_node(index);
+}
+
+/* ---- faults ---- */
+
+static uint64_t until(uint64_t most_us)
+{
+    return world_now_us() + draw(most_us);
+}
+
+static void lose_node(void)
+{
+    struct node *node = any_node();
+    if (!node || plan.life_count >= LIVES_MAX - NODES_MAX)
+        return;
+    node_stop(node, draw(4) > 0);
+    world_at(until(3 * SECOND_US), start_again, NULL, node->number);
+}
+
+static void pause_node(void)
+{
+    struct node *node = any_node();
+    uint64_t until_us = until(draw(4) ? SECOND_US / 5 : 5 * SECOND_US);
+    if (!node)
+        return;
+    world_trace("%s is paused", node->id);
+    seat_excuse(true);
+    loop_pause(&node->loop, until_us);
+    for (unsigned i = 0; i < node->worker_count; i++)
+        if (node->workers[i].loop != &node->loop)
+            loop_pause(node->workers[i].loop, until_us);
+}
+
+static bool is_subscriber(const struct redis_client *client, const void *argument)
+{
+    return redis_is_subscriber(client);
+}
+
+static bool is_publisher(const struct redis_client *client, const void *argument)
+{
+    return !redis_is_subscriber(client);
+}
+
+static bool is_some(const struct redis_client *client, const void *argument)
+{
+    return draw(2) == 0;
+}
+
+static void cut_connections(void)
+{
+    bool (*const chosen[])(const struct redis_client *, const void *) = {is_subscriber, is_publisher, is_some, NULL};
+    seat_excuse(true);
+    size_t count = network_cut_all(chosen[draw(4)], NULL);
+    world_trace("%zu connections to Redis are cut", count);
+}
+
+static void pause_redis(void)
+{
+    world_trace("Redis is paused");
+    seat_excuse(true);
+    network_pause_redis(until(draw(4) ? SECOND_US : 5 * SECOND_US));
+}
+
+static void cut_node_off(void)
+{
+    struct node *node = any_node();
+    if (!node)
+        return;
+    world_trace("%s is cut off from Redis", node->id);
+    seat_excuse(true);
+    network_cut_off(&node->loop, until(draw(2) ? SECOND_US : 6 * SECOND_US));
+}
+
+static void accept_again(void *owner, uint64_t number)
+{
+    network_refuse(false);
+}
+
+static void restart_redis(void)
+{
+    world_trace("Redis is started again");
+    seat_excuse(true);
+    network_cut_all(NULL, NULL);
+    redis_forget_scripts();
+    network_refuse(true);
+    world_at(until(2 * SECOND_US), accept_again, NULL, 0);
+}
+
+static void forget_scripts(void)
+{
+    world_trace("Redis forgets its scripts");
+    redis_forget_scripts();
+}
+
+static void be_fast(void *owner, uint64_t number)
+{
+    network_set_delay(CALM_DELAY_US);
+}
+
+static void be_slow(void)
+{
+    world_trace("the network is slow");
+    network_set_delay(SLOW_DELAY_US);
+    world_at(until(2 * SECOND_US), be_fast, NULL, 0);
+}
+
+static void stall_client(void)
+{
+    size_t client = draw(plan.clients);
+    if (client_is_connected(client))
+        client_stall(client, until(SECOND_US));
+}
+
+static void (*const faults[])(void) = {lose_node,     pause_node,     cut_connections, pause_redis, cut_node_off,
+                                       restart_redis, forget_scripts, be_slow,         stall_client};
+
+/* ---- operations ---- */
+
+static void publish(void)
+{
+    for (uint64_t left = draw(8) ? 1 : 1 + draw(10); left > 0; left--) {
+        uint64_t number = truth_publish(draw(sim_channel_count), draw(3) > 0);
+        size_t client = draw(plan.clients);
+        if (draw(2) || !client_is_connected(client)) {
+            backend_publish(number);
+        } else {
+            client_publish(client, number);
+            backend_try_again(number);
+        }
+    }
+}
+
+static void move_client(size_t client)
+{
+    struct node *node = any_node();
+    if (client_is_connected(client) && draw(3) == 0)
+        client_disconnect(client);
+    else if (!client_is_connected(client) && node)
+        client_connect(client, node);
+}
+
+static void change_seat(size_t client)
+{
+    size_t channel = draw(sim_channel_count);
+    if (!client_is_connected(client))
+        move_client(client);
+    else if (!client_is_subscribed(client, channel) || draw(8) == 0)
+        client_subscribe(client, channel);
+    else if (draw(3) == 0)
+        client_unsubscribe(client, channel);
+}
+
+static void step(uint64_t fault_percent)
+{
+    if (draw(100) < fault_percent) {
+        faults[draw(sizeof faults / sizeof *faults)]();
+        return;
+    }
+    uint64_t kind = draw(100);
+    if (kind < 50)
+        publish();
+    else if (kind < 80)
+        change_seat(draw(plan.clients));
+    else
+        move_client(draw(plan.clients));
+}
+
+static void act(void)
+{
+    static const uint64_t fault_percents[] = {0, 2, 5, 10, 20};
+    uint64_t percent = fault_percents[draw(5)];
+    uint64_t pace_us = draw(3) ? 40000 : 400000;
+    for (uint64_t left = 40 + draw(200); left > 0 && !world_failure()[0]; left--) {
+        step(percent);
+        world_run_until(world_now_us() + (draw(4) ? draw(pace_us / 20 + 1) : draw(pace_us)));
+    }
+}
+
+static void heal(void)
+{
+    world_trace("all faults end");
+    network_refuse(false);
+    network_set_delay(CALM_DELAY_US);
+    network_pause_redis(0);
+    for (size_t i = 0; i < plan.node_count; i++)
+        if (!plan.nodes[i]->alive)
+            start_node(i);
+    for (int i = 0; i < QUIET_TRIES && !world_failure()[0]; i++) {
+        world_run_until(world_now_us() + HEALING_S * SECOND_US);
+        if (backend_is_quiet())
+            return;
+    }
+    if (!world_failure()[0])
+        world_fail("publications are still not settled");
+}
+
+/* ---- a run ---- */
+
+static void begin(uint64_t seed, bool trace)
+{
+    memset(&plan, 0, sizeof plan);
+    world_begin(seed, trace);
+    network_begin();
+    network_set_delay(CALM_DELAY_US);
+    redis_begin(truth_ordered);
+    truth_begin();
+    seat_excuse(false);
+    node_begin();
+    plan.clients = 2 + draw(CLIENTS_MAX - 1);
+    client_begin(plan.clients);
+    plan.node_count = 1 + draw(NODES_MAX);
+    backend_begin(plan.nodes, plan.node_count);
+    for (size_t i = 0; i < plan.node_count; i++)
+        start_node(i);
+    world_run_until(world_now_us() + draw(SECOND_US));
+}
+
+static void end(void)
+{
+    for (size_t i = 0; i < plan.life_count; i++)
+        if (plan.lives[i]->alive)
+            node_stop(plan.lives[i], false);
+    world_run_until(world_now_us() + 3600 * (uint64_t)SECOND_US);
+    for (size_t i = 0; i < plan.life_count; i++)
+        node_free(plan.lives[i]);
+    client_end();
+    node_end();
+    redis_end();
+    network_end();
+    truth_end();
+    world_end();
+}
+
+void plan_run(uint64_t seed, bool trace, struct plan_result *out)
+{
+    begin(seed, trace);
+    act();
+    if (!world_failure()[0])
+        heal();
+    if (!world_failure()[0]) {
+        truth_check();
+        client_check();
+    }
+    end();
+    out->trace_hash = world_trace_hash();
+    snprintf(out->failure, sizeof out->failure, "%s", world_failure());
+}

@@ -1,0 +1,269 @@
+/* redis.c - see redis.h. */
+#include "tests/sim/redis.h"
+
+#include "common/base/alloc.h"
+#include "common/base/list.h"
+#include "tests/sim/world.h"
+
+enum { ARGUMENTS_MAX = 1024 };
+
+struct redis_client {
+    struct list_link link; /* in redis.clients */
+    struct wire *wire;
+    uint64_t number;
+    struct buf in;
+    struct map channels; /* subscribed: name -> the name's copy */
+};
+
+static struct redis {
+    struct store store;
+    struct list_link clients;
+    void (*published)(struct str channel, struct str message);
+    size_t output_max;
+} redis;
+
+struct store *redis_store(void)
+{
+    return &redis.store;
+}
+
+bool redis_is_subscriber(const struct redis_client *client)
+{
+    return client->channels.count > 0;
+}
+
+const struct wire *redis_wire(const struct redis_client *client)
+{
+    return client->wire;
+}
+
+/* ---- pub/sub ---- */
+
+static size_t publish(struct str channel, struct str message)
+{
+    size_t count = 0;
+    redis.published(channel, message);
+    LIST_EACH(link, &redis.clients)
+    {
+        struct redis_client *client = CONTAINER_OF(link, struct redis_client, link);
+        if (!map_get(&client->channels, channel))
+            continue;
+        struct buf out = {0};
+        resp_array(&out, 3);
+        resp_text(&out, STR("message"));
+        resp_text(&out, channel);
+        resp_text(&out, message);
+        network_answer(client->wire, buf_str(&out));
+        buf_fini(&out);
+        count++;
+        if (network_unsent(client->wire) > redis.output_max) {
+            world_trace("redis: client %llu reads too slowly", (unsigned long long)client->number);
+            network_cut(client->wire);
+        }
+    }
+    return count;
+}
+
+/* SUBSCRIBE and UNSUBSCRIBE of named channels. */
+static void subscribe(struct redis_client *client, size_t argc, const struct str *argv, bool more)
+{
+    struct buf out = {0};
+    for (size_t i = 1; i < argc; i++) {
+        char *name = map_get(&client->channels, argv[i]);
+        if (more && !name) {
+            name = str_dup(argv[i]);
+            map_put(&client->channels, str_from(name, argv[i].len), name);
+        } else if (!more && name) {
+            map_remove(&client->channels, argv[i]);
+            free(name);
+        }
+        resp_array(&out, 3);
+        resp_text(&out, more ? STR("subscribe") : STR("unsubscribe"));
+        resp_text(&out, argv[i]);
+        resp_number(&out, (int64_t)client->channels.count);
+    }
+    network_answer(client->wire, buf_str(&out));
+    buf_fini(&out);
+}
+
+/* ---- commands ---- */
+
+static void run_script(struct redis_client *client, size_t argc, const struct str *argv, struct store_call *call)
+{
+    uint64_t key_count;
+    char hash[41];
+    struct str name = argv[1];
+    if (argc < 3 || !str_to_u64(argv[2], &key_count) || key_count > argc - 3) {
+        resp_error(call->out, "ERR Number of keys can't be greater than number of args");
+        return;
+    }
+    if (str_eq_nocase(argv[0], STR("EVAL"))) {
+        scripts_load(argv[1], hash);
+        name = str_from(hash, 40);
+    }
+    if (redis.store.loading)
+        resp_error(call->out, "LOADING Redis is loading the dataset in memory");
+    else if (!scripts_knows(name))
+        resp_error(call->out, "NOSCRIPT No matching script. Please use EVAL.");
+    else
+        scripts_run(name, argv + 3, key_count, argv + 3 + key_count, argc - 3 - key_count, call);
+}
+
+static void run(struct redis_client *client, size_t argc, const struct str *argv)
+{
+    struct buf out = {0};
+    struct store_call call = {.store = &redis.store,
+                              .now_ms = WORLD_START_WALL_MS + world_now_us() / 1000,
+                              .argc = argc,
+                              .argv = argv,
+                              .out = &out,
+                              .publish = publish};
+    char hash[41];
+    struct str name = argv[0];
+    struct str first = argc > 3 ? argv[3] : argc > 1 ? argv[1] : STR("");
+    world_trace("redis: client %llu %.*s %.*s", (unsigned long long)client->number, STR_ARG(name),
+                first.len < 80 ? (int)first.len : 0, first.ptr);
+    if (str_eq_nocase(name, STR("SUBSCRIBE")) || str_eq_nocase(name, STR("UNSUBSCRIBE"))) {
+        subscribe(client, argc, argv, name.ptr[0] == 'S' || name.ptr[0] == 's');
+        return;
+    }
+    if (str_eq_nocase(name, STR("SCRIPT")) && argc == 3) {
+        scripts_load(argv[2], hash);
+        resp_text(&out, str_from(hash, 40));
+    } else if (str_eq_nocase(name, STR("EVAL")) || str_eq_nocase(name, STR("EVALSHA"))) {
+        run_script(client, argc, argv, &call);
+    } else if (str_eq_nocase(name, STR("CLIENT")) || str_eq_nocase(name, STR("AUTH")) ||
+               str_eq_nocase(name, STR("SELECT"))) {
+        resp_status(&out, "OK");
+    } else if (str_eq_nocase(name, STR("PING"))) {
+        resp_status(&out, "PONG");
+    } else if (!store_run(&call)) {
+        world_fail("the model Redis has no command %.*s", STR_ARG(name));
+        resp_error(&out, "ERR unknown command");
+    }
+    /* The client may have been cut by its own PUBLISH. */
+    if (client->wire)
+        network_answer(client->wire, buf_str(&out));
+    buf_fini(&out);
+}
+
+/* One line "X<number>\r\n" at *at. False if it is not whole yet. */
+static bool take_count(struct str bytes, size_t *at, uint64_t *out)
+{
+    const char *end = memchr(bytes.ptr + *at, '\n', bytes.len - *at);
+    if (!end || !str_to_u64(str_from(bytes.ptr + *at + 1, (size_t)(end - bytes.ptr) - *at - 2), out))
+        return false;
+    *at = (size_t)(end - bytes.ptr) + 1;
+    return true;
+}
+
+/* Reads one command. 0: not whole yet; else its length. */
+static size_t parse(struct str bytes, struct str argv[ARGUMENTS_MAX], size_t *out_argc)
+{
+    size_t at = 0;
+    uint64_t argc, len;
+    if (bytes.len == 0 || !take_count(bytes, &at, &argc))
+        return 0;
+    for (uint64_t i = 0; i < argc; i++) {
+        if (at >= bytes.len || !take_count(bytes, &at, &len) || bytes.len - at < len + 2)
+            return 0;
+        argv[i] = str_from(bytes.ptr + at, len);
+        at += len + 2;
+    }
+    *out_argc = argc;
+    return at;
+}
+
+void redis_receive(struct redis_client *client, struct str bytes)
+{
+    static struct str argv[ARGUMENTS_MAX];
+    size_t argc, used, len;
+    buf_append(&client->in, bytes);
+    struct buf in = client->in; /* the client may go meanwhile */
+    client->in = (struct buf){0};
+    for (used = 0; client->wire && (len = parse(str_from(in.ptr + used, in.len - used), argv, &argc)); used += len)
+        run(client, argc, argv);
+    buf_consume(&in, used);
+    if (client->wire)
+        client->in = in;
+    else
+        buf_fini(&in);
+}
+
+/* ---- clients ---- */
+
+struct redis_client *redis_accept(struct wire *wire, uint64_t number)
+{
+    struct redis_client *client = xcalloc(1, sizeof *client);
+    client->wire = wire;
+    client->number = number;
+    list_append(&redis.clients, &client->link);
+    return client;
+}
+
+static void forget_channels(struct redis_client *client)
+{
+    size_t cursor = 0;
+    for (char *name; (name = map_next(&client->channels, &cursor));)
+        free(name);
+    map_fini(&client->channels);
+    client->channels = (struct map){0};
+}
+
+/* Its memory stays until nobody can be in the middle of one of its commands. */
+static void free_client(void *owner, uint64_t number)
+{
+    struct redis_client *client = owner;
+    list_remove(&client->link);
+    buf_fini(&client->in);
+    free(client);
+}
+
+static struct list_link gone;
+
+void redis_hang_up(struct redis_client *client)
+{
+    client->wire = NULL;
+    forget_channels(client);
+    list_remove(&client->link);
+    list_append(&gone, &client->link);
+    world_at(world_now_us(), free_client, client, 0);
+}
+
+/* ---- faults ---- */
+
+void redis_forget_scripts(void)
+{
+    scripts_forget();
+}
+
+void redis_limit_output(size_t bytes)
+{
+    redis.output_max = bytes;
+}
+
+/* ---- life ---- */
+
+void redis_begin(void (*published)(struct str channel, struct str message))
+{
+    memset(&redis, 0, sizeof redis);
+    list_init(&redis.clients);
+    list_init(&gone);
+    redis.published = published;
+    redis.output_max = SIZE_MAX;
+    scripts_begin();
+}
+
+void redis_end(void)
+{
+    struct list_link *lists[] = {&redis.clients, &gone};
+    for (size_t i = 0; i < 2; i++)
+        LIST_EACH(link, lists[i])
+        {
+            struct redis_client *client = CONTAINER_OF(link, struct redis_client, link);
+            forget_channels(client);
+            free_client(client, 0);
+        }
+    store_clear(&redis.store);
+    scripts_end();
+}

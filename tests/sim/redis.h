@@ -1,0 +1,39 @@
+/* redis.h - the model Redis: clients, pub/sub and scripts over a store (store.h). Scripts run for real, in Lua 5.1 as
+ * in Redis itself, so that what is tested is their text; the commands are modelled. One at a time. */
+#ifndef CARILLON_TESTS_SIM_REDIS_H
+#define CARILLON_TESTS_SIM_REDIS_H
+
+#include "tests/sim/network.h"
+#include "tests/sim/store.h"
+
+struct redis_client;
+
+/* published hears every PUBLISH. */
+void redis_begin(void (*published)(struct str channel, struct str message));
+void redis_end(void);
+struct store *redis_store(void);
+
+/* --- clients --- */
+struct redis_client *redis_accept(struct wire *wire, uint64_t number);
+void redis_receive(struct redis_client *client, struct str bytes);
+void redis_hang_up(struct redis_client *client);
+bool redis_is_subscriber(const struct redis_client *client);
+const struct wire *redis_wire(const struct redis_client *client);
+
+/* --- faults --- */
+void redis_forget_scripts(void);
+/* What is unsent to a subscriber before it is cut (client-output-buffer-limit pubsub). */
+void redis_limit_output(size_t bytes);
+
+/* --- redis_scripts.c --- */
+void scripts_begin(void);
+void scripts_end(void);
+/* Knows the script from now on; its hash has 40 digits. */
+void scripts_load(struct str text, char out_hash[41]);
+void scripts_forget(void);
+/* Runs the one of that hash, which must be known, and answers. */
+bool scripts_knows(struct str hash);
+void scripts_run(struct str hash, const struct str *keys, size_t key_count, const struct str *arguments,
+                 size_t argument_count, struct store_call *call);
+
+#endif

@@ -1,0 +1,41 @@
+/* seat.h - what one client knows of one channel, and the judge of what it is sent. */
+#ifndef CARILLON_TESTS_SIM_SEAT_H
+#define CARILLON_TESTS_SIM_SEAT_H
+
+#include <stdbool.h>
+
+#include "common/base/str.h"
+#include "common/protocol/event.h"
+
+enum seat_state { SEAT_OUT, SEAT_ASKED, SEAT_IN };
+
+struct seat {
+    enum seat_state state;
+    char epoch[EPOCH_MAX + 1]; /* "": no position */
+    uint64_t offset;           /* of the last event it has got, or been told of */
+};
+
+/* A command whose answer is due. */
+enum asked_kind { ASKED_NOTHING, ASKED_SUBSCRIBE, ASKED_UNSUBSCRIBE, ASKED_PUBLISH };
+enum { ASKED_MAX = 64 };
+struct asked {
+    enum asked_kind kind;
+    uint64_t id;
+    uint64_t number; /* the channel, or the publication */
+};
+
+void asked_add(struct asked *all, uint64_t id, enum asked_kind kind, uint64_t number);
+/* The connection is gone: publications have become doubtful. */
+void asked_forget(struct asked *all);
+
+void seat_ask(struct seat *seat);
+/* The connection is gone; the position stays. */
+void seat_leave(struct seat *seat);
+/* Redis has had trouble in this run: what was missed nobody is told yet. */
+void seat_excuse(bool excuse);
+/* A message has come. */
+void seat_take(size_t client, struct seat *seats, struct asked *asked, struct str text);
+/* At the end. */
+void seat_check(size_t client, size_t channel, const struct seat *seat, bool connected);
+
+#endif

@@ -1,0 +1,155 @@
+/* store.c - see store.h: keys and their ends. The commands are in store_commands.c. */
+#include "tests/sim/store.h"
+
+#include <inttypes.h>
+
+#include "common/base/alloc.h"
+#include "tests/sim/store_private.h"
+
+/* ---- RESP ---- */
+
+void resp_error(struct buf *out, const char *text)
+{
+    buf_appendf(out, "-%s\r\n", text);
+}
+
+void resp_status(struct buf *out, const char *text)
+{
+    buf_appendf(out, "+%s\r\n", text);
+}
+
+void resp_number(struct buf *out, int64_t value)
+{
+    buf_appendf(out, ":%" PRId64 "\r\n", value);
+}
+
+void resp_text(struct buf *out, struct str text)
+{
+    buf_appendf(out, "$%zu\r\n", text.len);
+    buf_append(out, text);
+    buf_append_lit(out, "\r\n");
+}
+
+void resp_nothing(struct buf *out)
+{
+    buf_append_lit(out, "$-1\r\n");
+}
+
+void resp_array(struct buf *out, size_t count)
+{
+    buf_appendf(out, "*%zu\r\n", count);
+}
+
+/* ---- items ---- */
+
+struct str copy_text(struct str text)
+{
+    return str_from(str_dup(text), text.len);
+}
+
+void free_text(struct str text)
+{
+    free((void *)(uintptr_t)text.ptr);
+}
+
+struct item *insert_item(struct key *key, size_t at)
+{
+    if (key->count == key->cap) {
+        key->cap = key->cap ? key->cap * 2 : 4;
+        key->items = xrealloc(key->items, key->cap * sizeof *key->items);
+    }
+    memmove(key->items + at + 1, key->items + at, (key->count - at) * sizeof *key->items);
+    key->count++;
+    key->items[at] = (struct item){0};
+    return &key->items[at];
+}
+
+void remove_item(struct key *key, size_t at)
+{
+    free_text(key->items[at].name);
+    free_text(key->items[at].value);
+    memmove(key->items + at, key->items + at + 1, (--key->count - at) * sizeof *key->items);
+}
+
+struct item *find_item(const struct key *key, struct str name)
+{
+    for (size_t i = 0; key && i < key->count; i++)
+        if (str_eq(key->items[i].name, name))
+            return &key->items[i];
+    return NULL;
+}
+
+/* ---- keys ---- */
+
+static void free_key(struct key *key)
+{
+    while (key->count)
+        remove_item(key, key->count - 1);
+    free(key->items);
+    free_text(key->name);
+    free(key);
+}
+
+bool drop_key(struct store *store, struct str name)
+{
+    struct key *key = map_remove(&store->keys, name);
+    if (key)
+        free_key(key);
+    return key != NULL;
+}
+
+struct key *live_key(struct store *store, struct str name, uint64_t now_ms)
+{
+    struct key *key = map_get(&store->keys, name);
+    if (!key || !key->ends_ms || key->ends_ms > now_ms)
+        return key;
+    drop_key(store, name);
+    return NULL;
+}
+
+struct key *make_key(struct store *store, struct str name, enum key_type type)
+{
+    struct key *key = xcalloc(1, sizeof *key);
+    key->name = copy_text(name);
+    key->type = type;
+    map_put(&store->keys, key->name, key);
+    return key;
+}
+
+const struct key *store_find(const struct store *store, struct str name, uint64_t now_ms)
+{
+    const struct key *key = map_get(&store->keys, name);
+    return key && (!key->ends_ms || key->ends_ms > now_ms) ? key : NULL;
+}
+
+const struct str *store_field(const struct key *key, struct str field)
+{
+    const struct item *item = find_item(key, field);
+    return item ? &item->value : NULL;
+}
+
+void store_clear(struct store *store)
+{
+    size_t cursor = 0;
+    for (struct key *key; (key = map_next(&store->keys, &cursor));)
+        free_key(key);
+    map_fini(&store->keys);
+    memset(store, 0, sizeof *store);
+}
+
+void store_copy(struct store *to, const struct store *from)
+{
+    size_t cursor = 0;
+    for (const struct key *key; (key = map_next(&from->keys, &cursor));) {
+        struct key *copy = make_key(to, key->name, key->type);
+        copy->ends_ms = key->ends_ms;
+        copy->last_major = key->last_major;
+        copy->last_minor = key->last_minor;
+        for (size_t i = 0; i < key->count; i++) {
+            struct item *item = insert_item(copy, i);
+            *item = key->items[i];
+            item->name = copy_text(item->name);
+            item->value = copy_text(item->value);
+        }
+    }
+}

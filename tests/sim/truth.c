@@ -1,0 +1,286 @@
+/* truth.c - see truth.h. */
+#include "tests/sim/truth.h"
+
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "common/json/json.h"
+#include "server/broker/redis_keys.h"
+#include "tests/sim/redis.h"
+#include "tests/sim/world.h"
+
+const struct sim_channel sim_channels[] = {
+    {"room:1", {.size = 100}}, {"room:2", {.size = 100}},
+    {"short:1", {.size = 4}},  {"aging:1", {.size = 100, .ttl_ms = 3000}},
+    {"live:1", {0}},
+};
+const size_t sim_channel_count = sizeof sim_channels / sizeof *sim_channels;
+
+struct sent {
+    size_t channel;
+    bool with_id;
+    bool acknowledged;
+    bool maybe;       /* some attempt's outcome is not known */
+    unsigned open;    /* attempts that are not answered */
+    unsigned ordered; /* times that have not been lost */
+};
+
+struct ordered {
+    size_t channel;
+    char epoch[EPOCH_MAX + 1];
+    uint64_t offset;
+    char id[UUID_LEN + 1];
+    uint64_t number;
+    bool lost;
+};
+
+static struct truth {
+    struct sent *sent;
+    size_t sent_count, sent_cap;
+    struct ordered *ordered;
+    size_t ordered_count, ordered_cap;
+} truth;
+
+size_t sim_channel_find(struct str name)
+{
+    for (size_t i = 0; i < sim_channel_count; i++)
+        if (str_eq_cstr(name, sim_channels[i].name))
+            return i;
+    return SIZE_MAX;
+}
+
+static void keep(char *out, size_t size, struct str text)
+{
+    snprintf(out, size, "%.*s", STR_ARG(text));
+}
+
+/* ---- publishers ---- */
+
+uint64_t truth_publish(size_t channel, bool with_id)
+{
+    if (truth.sent_count == truth.sent_cap) {
+        truth.sent_cap = truth.sent_cap ? truth.sent_cap * 2 : 64;
+        truth.sent = xrealloc(truth.sent, truth.sent_cap * sizeof *truth.sent);
+    }
+    truth.sent[truth.sent_count] = (struct sent){.channel = channel, .with_id = with_id};
+    return truth.sent_count++;
+}
+
+size_t truth_channel(uint64_t number)
+{
+    return truth.sent[number].channel;
+}
+
+struct str truth_event_id(uint64_t number)
+{
+    static char text[32];
+    if (!truth.sent[number].with_id)
+        return STR("");
+    return str_from(text, (size_t)snprintf(text, sizeof text, "event-%llu", (unsigned long long)number));
+}
+
+void truth_attempt(uint64_t number)
+{
+    truth.sent[number].open++;
+}
+
+void truth_acknowledged(uint64_t number, struct str id, struct str epoch, uint64_t offset, bool duplicate)
+{
+    struct sent *sent = &truth.sent[number];
+    sent->acknowledged = true;
+    sent->open--;
+    world_trace("publication %llu is acknowledged: %.*s %llu%s", (unsigned long long)number, STR_ARG(epoch),
+                (unsigned long long)offset, duplicate ? ", known" : "");
+    for (size_t i = truth.ordered_count; i-- > 0;) {
+        const struct ordered *ordered = &truth.ordered[i];
+        if (ordered->number == number && str_eq_cstr(epoch, ordered->epoch) && ordered->offset == offset &&
+            str_eq_cstr(id, ordered->id))
+            return;
+    }
+    world_fail("publication %llu was acknowledged as %.*s %.*s %llu, which Redis has not ordered",
+               (unsigned long long)number, STR_ARG(id), STR_ARG(epoch), (unsigned long long)offset);
+}
+
+void truth_refused(uint64_t number)
+{
+    world_trace("publication %llu is refused", (unsigned long long)number);
+    struct sent *sent = &truth.sent[number];
+    if (--sent->open == 0 && !sent->maybe && !sent->acknowledged && sent->ordered)
+        world_fail("publication %llu was refused, and Redis has ordered it", (unsigned long long)number);
+}
+
+void truth_unknown(uint64_t number)
+{
+    world_trace("publication %llu: nobody knows", (unsigned long long)number);
+    truth.sent[number].open--;
+    truth.sent[number].maybe = true;
+}
+
+bool truth_is_settled(uint64_t number)
+{
+    return truth.sent[number].acknowledged || !truth.sent[number].with_id;
+}
+
+/* ---- Redis ---- */
+
+static bool read_event(struct str message, struct ordered *out)
+{
+    struct json_value whole, epoch = {0}, offset = {0}, id = {0}, data = {0};
+    const struct json_field fields[] = {{"epoch", JSON_STRING, false, &epoch},
+                                        {"offset", JSON_NUMBER, false, &offset},
+                                        {"id", JSON_STRING, true, &id},
+                                        {"data", JSON_OBJECT, true, &data}};
+    struct buf scratch = {0};
+    struct str text = STR("");
+    bool good = json_check(message, NULL, &whole, NULL) == ERR_NONE &&
+                json_bind(whole, "", fields, 4, NULL) == ERR_NONE &&
+                json_u64(json_member(data, STR("n")), &out->number) && out->number < truth.sent_count;
+    out->offset = 0;
+    if (good && offset.type)
+        good = json_u64(offset, &out->offset) && json_text(epoch, &scratch, &text);
+    keep(out->epoch, sizeof out->epoch, text);
+    good = good && json_text(id, &scratch, &text);
+    keep(out->id, sizeof out->id, text);
+    buf_fini(&scratch);
+    return good;
+}
+
+static size_t channel_of_key(struct str key, const char *suffix)
+{
+    struct buf name = {0};
+    size_t found = SIZE_MAX;
+    for (size_t i = 0; i < sim_channel_count && found == SIZE_MAX; i++) {
+        buf_clear(&name);
+        redis_key_append(&name, STR("carillon"), str_from_cstr(sim_channels[i].name), str_from_cstr(suffix));
+        if (str_eq(key, buf_str(&name)))
+            found = i;
+    }
+    buf_fini(&name);
+    return found;
+}
+
+void truth_ordered(struct str key, struct str message)
+{
+    struct ordered ordered = {.channel = channel_of_key(key, "live")};
+    if (ordered.channel == SIZE_MAX)
+        return;
+    if (!read_event(message, &ordered)) {
+        world_fail("what was published on %.*s is not an event: %.*s", STR_ARG(key), STR_ARG(message));
+        return;
+    }
+    struct sent *sent = &truth.sent[ordered.number];
+    world_trace("ordered: %llu on %s at %s %llu", (unsigned long long)ordered.number,
+                sim_channels[ordered.channel].name, ordered.epoch, (unsigned long long)ordered.offset);
+    if (sent->ordered++ > 0)
+        world_fail("publication %llu has been ordered twice", (unsigned long long)ordered.number);
+    if (truth.ordered_count == truth.ordered_cap) {
+        truth.ordered_cap = truth.ordered_cap ? truth.ordered_cap * 2 : 64;
+        truth.ordered = xrealloc(truth.ordered, truth.ordered_cap * sizeof *truth.ordered);
+    }
+    truth.ordered[truth.ordered_count++] = ordered;
+}
+
+size_t truth_mark(void)
+{
+    return truth.ordered_count;
+}
+
+void truth_lost_since(size_t mark)
+{
+    for (size_t i = mark; i < truth.ordered_count; i++) {
+        struct ordered *ordered = &truth.ordered[i];
+        if (ordered->lost)
+            continue;
+        ordered->lost = true;
+        truth.sent[ordered->number].ordered--;
+        truth.sent[ordered->number].maybe = true;
+    }
+}
+
+/* ---- subscribers ---- */
+
+bool truth_has(size_t channel, struct str epoch, uint64_t offset, uint64_t number)
+{
+    for (size_t i = truth.ordered_count; i-- > 0;) {
+        const struct ordered *ordered = &truth.ordered[i];
+        if (ordered->number == number && ordered->channel == channel && ordered->offset == offset &&
+            str_eq_cstr(epoch, ordered->epoch))
+            return true;
+    }
+    return false;
+}
+
+bool truth_was_ordered(uint64_t number)
+{
+    for (size_t i = truth.ordered_count; i-- > 0;)
+        if (truth.ordered[i].number == number)
+            return true;
+    return false;
+}
+
+/* ---- the end ---- */
+
+static const struct key *find_key(size_t channel, const char *suffix)
+{
+    struct buf name = {0};
+    redis_key_append(&name, STR("carillon"), str_from_cstr(sim_channels[channel].name), str_from_cstr(suffix));
+    const struct key *key = store_find(redis_store(), buf_str(&name), WORLD_START_WALL_MS + world_now_us() / 1000);
+    buf_fini(&name);
+    return key;
+}
+
+bool truth_head(size_t channel, struct str *out_epoch, uint64_t *out_offset)
+{
+    const struct key *meta = find_key(channel, "meta");
+    const struct str *epoch = meta ? store_field(meta, STR("epoch")) : NULL;
+    if (!epoch || !str_to_u64(*store_field(meta, STR("offset")), out_offset))
+        return false;
+    *out_epoch = *epoch;
+    return true;
+}
+
+/* The log of a channel that does not age holds the last events in their order. */
+static void check_log(size_t channel)
+{
+    const struct key *log = find_key(channel, "log");
+    struct str epoch;
+    uint64_t last;
+    if (!sim_channels[channel].history.size || !truth_head(channel, &epoch, &last))
+        return;
+    uint64_t oldest = last > sim_channels[channel].history.size ? last - sim_channels[channel].history.size : 0;
+    if (sim_channels[channel].history.ttl_ms && !log)
+        return;
+    for (size_t i = 0; i < truth.ordered_count; i++) {
+        const struct ordered *ordered = &truth.ordered[i];
+        bool kept = false;
+        if (ordered->channel != channel || ordered->lost || !str_eq_cstr(epoch, ordered->epoch) ||
+            ordered->offset <= oldest)
+            continue;
+        for (size_t k = 0; log && !kept && k < log->count; k++)
+            kept = log->items[k].major == ordered->offset &&
+                   memmem(log->items[k].name.ptr, log->items[k].name.len, ordered->id, strlen(ordered->id));
+        if (!kept)
+            world_fail("%s: event %llu at %llu is missing from its history", sim_channels[channel].name,
+                       (unsigned long long)ordered->number, (unsigned long long)ordered->offset);
+    }
+}
+
+void truth_check(void)
+{
+    for (size_t i = 0; i < truth.sent_count; i++)
+        if (truth.sent[i].acknowledged && !truth.sent[i].maybe && truth.sent[i].ordered != 1)
+            world_fail("publication %zu was acknowledged and is not there", i);
+    for (size_t i = 0; i < sim_channel_count; i++)
+        check_log(i);
+}
+
+void truth_begin(void)
+{
+    memset(&truth, 0, sizeof truth);
+}
+
+void truth_end(void)
+{
+    free(truth.sent);
+    free(truth.ordered);
+}

@@ -1,0 +1,57 @@
+/* truth.h - what was published and what became of it: for each publication what its publisher was told, and every time
+ * that Redis ordered it. Says what is wrong by world_fail. */
+#ifndef CARILLON_TESTS_SIM_TRUTH_H
+#define CARILLON_TESTS_SIM_TRUTH_H
+
+#include "server/core/publication.h"
+
+enum { CHANNELS_MAX = 8 };
+
+/* The channels of a run. */
+struct sim_channel {
+    const char *name;
+    struct history_policy history;
+};
+extern const struct sim_channel sim_channels[];
+extern const size_t sim_channel_count;
+/* SIZE_MAX: not one of them. */
+size_t sim_channel_find(struct str name);
+
+void truth_begin(void);
+void truth_end(void);
+
+/* --- publishers --- */
+/* A new publication; its event's data is {"n":NUMBER}. */
+uint64_t truth_publish(size_t channel, bool with_id);
+size_t truth_channel(uint64_t number);
+/* Its event_id; empty if it has none. Valid until the next call. */
+struct str truth_event_id(uint64_t number);
+/* It is on its way, once more; one of the next three follows. */
+void truth_attempt(uint64_t number);
+void truth_acknowledged(uint64_t number, struct str id, struct str epoch, uint64_t offset, bool duplicate);
+/* The publisher was told that nothing was published. */
+void truth_refused(uint64_t number);
+/* Nobody knows. */
+void truth_unknown(uint64_t number);
+/* It was acknowledged, or cannot be tried again. */
+bool truth_is_settled(uint64_t number);
+
+/* --- Redis --- */
+/* Hears every PUBLISH. */
+void truth_ordered(struct str channel, struct str message);
+/* So many have been ordered until now. */
+size_t truth_mark(void);
+/* Redis has lost what was ordered since that mark. */
+void truth_lost_since(size_t mark);
+
+/* --- subscribers --- */
+/* A subscriber got the event at that position. Also true for one that was lost later. */
+bool truth_has(size_t channel, struct str epoch, uint64_t offset, uint64_t number);
+bool truth_was_ordered(uint64_t number);
+
+/* At the end: what Redis holds is what was acknowledged. */
+void truth_check(void);
+/* The channel's last position. False if it has none. */
+bool truth_head(size_t channel, struct str *out_epoch, uint64_t *out_offset);
+
+#endif
