@@ -18,14 +18,28 @@ def options_for(server):
     return given
 
 
+def command_for(server, scenario, options):
+    words = [servers.carillon_binary(), "bench", scenario, "--json"]
+    for name, value in options.items():
+        words += ["--" + name.replace("_", "-"), value]
+    return [str(word) for word in words + options_for(server)]
+
+
+def environment(server):
+    return {**os.environ, **getattr(server, "load_env", {})}
+
+
+def hold(server, scenario, **options):
+    """Starts a load beside what is measured; the caller ends it."""
+    return subprocess.Popen(command_for(server, scenario, options), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                            text=True, env=environment(server))
+
+
 def run(server, scenario, **options):
     """Measures; options are those of `carillon bench` with _ for -. The result is what --json printed, with exit_code; of
     a run that could not be made {"exit_code", "error"}."""
-    command = [servers.carillon_binary(), "bench", scenario, "--json"]
-    for name, value in options.items():
-        command += ["--" + name.replace("_", "-"), value]
-    done = subprocess.run([str(word) for word in command + options_for(server)], capture_output=True, text=True,
-                          timeout=LIMIT_S, env={**os.environ, **getattr(server, "load_env", {})})
+    done = subprocess.run(command_for(server, scenario, options), capture_output=True, text=True, timeout=LIMIT_S,
+                          env=environment(server))
     try:
         result = json.loads(done.stdout)
     except ValueError:

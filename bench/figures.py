@@ -1,0 +1,63 @@
+"""Medians, ranges and paired ratios of what a scenario's rounds measured. Pure: results in, numbers out."""
+import statistics
+
+
+class Results:
+    """One result file: entries of {case, server, runs}, a run of each round in order."""
+
+    def __init__(self, result):
+        self.result = result
+        self.entries = {(entry["case"], entry["server"]): entry for entry in result["entries"]}
+
+    def servers(self):
+        return list(dict.fromkeys(server for _, server in self.entries))
+
+    def cases(self):
+        return list(dict.fromkeys(case for case, _ in self.entries))
+
+    def runs(self, case, server):
+        entry = self.entries.get((case, server))
+        return entry["runs"] if entry else []
+
+    def values(self, case, server, *path):
+        """What each round measured; None for a round that could not be made or did not measure this. path may step into
+        an object, as in "latency_us", "p99"."""
+        return [step_into(run, path) for run in self.runs(case, server)]
+
+    def median(self, case, server, *path):
+        return median(self.values(case, server, *path))
+
+    def ratio(self, over, under, *path):
+        """The median over the rounds of one (case, server) divided by another of the same round. None if no round has
+        both."""
+        pairs = zip(self.values(*over, *path), self.values(*under, *path))
+        return median([a / b if a is not None and b else None for a, b in pairs])
+
+    def faults(self, case, server):
+        """In words; empty if every round was right."""
+        said = []
+        for run in self.runs(case, server):
+            if "error" in run:
+                said.append(run["error"])
+            elif run["exit_code"]:
+                said.append(", ".join(f"{run[name]} {name}" for name in ("lost", "duplicated", "misordered") if run.get(name)))
+        return said
+
+
+def step_into(value, path):
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
+def median(values):
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def spread(values):
+    """(least, most), or None."""
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if known else None

@@ -1,0 +1,106 @@
+"""The words of docs/benchmarks.md: what was measured and how, and what it does not say. No figures: those come from the result
+files."""
+
+INTRODUCTION = """\
+What one Carillon node costs, and what others cost under the same load. Everything was measured by `carillon bench`, the load
+generator that comes with the server, which checks every delivery: a lost, doubled or misordered event makes a run fail, and
+a failed run is shown as such.
+
+    ./run bench                     # everything: about fifteen minutes
+    ./run bench quick               # a moment of everything, into build/bench
+    ./run bench fanout rooms        # some scenarios; --rounds N, --seconds N, --servers carillon,floor,ws
+    ./run bench one fanout --connections 2000 --window 4 --duration 10
+                                    # one load on one Carillon, as a line; options of `carillon bench`
+
+`./run bench` works from a fresh clone on Debian 12 or 13: it installs what is missing from Debian and from npm, writes
+`bench/results/*.json` (every round of every run), the plots, and this page. A server that a release does not have is skipped
+and listed as such. The packages of the servers may start services of their own, which are not used. Against a server elsewhere: `carillon bench --help`.
+
+**How it is compared.** Each server is started fresh, with one worker, on the same machine, one after the other in turn (A B C,
+A B C, …), so that a change of the machine's speed meets all of them. A figure is the median of the rounds, with the least and
+the greatest in brackets; a ratio is the median of the ratios within each round. CPU time is that of the server's process, user
+and kernel, from the kernel's clocks, over exactly the operations that were counted; it contains taking the events from
+their publisher. Events have 128 bytes of data unless said.
+
+**What it is compared with.** `floor` is a C program of ours ([bench/floor.c](../bench/floor.c)) that does nothing but epoll and one
+`send()` of the same bytes to each subscriber: no server on this kernel that uses sockets one by one can do less. The others are
+real servers with the settings that their documentation recommends ([bench/peers](../bench/peers)): nchan (an nginx module; with
+its message buffer, and as `nchan live` without), `ws` and Socket.IO on Node.js, the MQTT servers Mosquitto and aedes over
+WebSocket with QoS 0, and NATS over WebSocket with one thread. None of them checks tokens here, which Carillon does; some of them
+do much else that Carillon does not.
+
+**What it does not say.** The generator runs on the same two cores. It takes a good part of the machine, rates are those of the
+slower of the two, and latencies contain its own delay. The machine is virtual, and its speed drifts: compare figures of one
+table, not of two days. All traffic is on the loopback interface, where a `send()` also runs the receiver's side of TCP: on a
+network card the kernel's share is another one. Not compared: Centrifugo and uWebSockets.js, which neither Debian nor npm carries;
+Pushpin and Faye, to which the generator cannot publish.
+""".splitlines() + [""]
+
+AFTER_TARGETS = []
+
+FANOUT = """\
+One event is published over HTTP (MQTT and NATS: over a WebSocket) and delivered to every subscriber of one channel. With one in
+flight, the next is published when the last subscriber has it: each delivery costs a `send()` of its own, and nearly all
+the CPU time is the kernel's. With 16, whatever reaches a server in one turn of its loop can leave in one write; Carillon, `floor` and
+NATS do that.
+""".splitlines() + [""]
+
+LATENCY = [("saturated", "What each can do in a closed loop, four events in flight:"),
+           ("half", "Events at half of that rate, each server at its own:"),
+           ("common", "Events at the same rate for all, half of what the slowest can:")]
+
+LATENCY_TEXT = """\
+10,000 subscribers of one channel. With a rate, latency counts from when an event was due, not from when it was sent: a
+server that falls behind cannot hide it. An event takes as long as the server needs for 10,000 sends, so the last subscriber waits
+for all others.
+""".splitlines() + [""]
+
+ROOMS = """\
+1,000 channels of 10 subscribers each, events to random channels, 16 in flight.
+""".splitlines() + [""]
+
+MEMORY = """\
+Resident memory of the server's process; what the kernel keeps for sockets is not in it. Connections of Carillon are
+authenticated, have one subscription, and are pinged every 25 seconds; those of the others are what each does by itself. The second
+Carillon is the same code built with jemalloc (`cmake -DCARILLON_MALLOC=jemalloc`).
+""".splitlines() + [""]
+
+CONNECT = """\
+TCP connection, upgrade with a token of its own user, signature verified, `session_init`, `subscribe`, `subscribed`; 64 under way at a
+time. Peers are not here: none of them verifies tokens.
+""".splitlines() + [""]
+
+PUBLISH = """\
+Events without subscribers over HTTP keep-alive, one request in flight on each connection. Then through two nodes and Redis:
+published to one node, numbered and stored in Redis, acknowledged, delivered to a subscriber of the other node. Two nodes, Redis and the
+generator share the two cores.
+""".splitlines() + [""]
+
+SLOW = """\
+5 % of the subscribers stop reading after the warm-up. Each of them may keep `outbox.max_bytes` (1 MiB) or `outbox.max_messages` (1,000)
+unsent in the server, and is closed when it falls further behind; until then the kernel's buffers fill.
+""".splitlines() + [""]
+
+WORKERS = """\
+Two workers against one, both on the two cores that the generator also needs. With one in flight the generator and one worker already
+use most of the machine, so a second worker mostly shows what sharing costs: each event is handed to both workers, and each wakes up
+for it. What two workers can do needs a machine with more cores.
+""".splitlines() + [""]
+
+COLD = """\
+From starting the program to its ready line (Carillon, `floor`, Node.js) or its first accepted connection. Memory broker.
+""".splitlines() + [""]
+
+GROWTH = """\
+Carillon alone; fan-out to 1,000 subscribers with one event in flight, or 1,000 clients that connect and subscribe to the channel
+("subscribers there"). More connections than these cannot be tried within 20,000 descriptors; the instruction counts below go further.
+""".splitlines() + [""]
+
+INSTRUCTIONS = """\
+Instructions in user space, counted by callgrind (`./run count`): the same on any machine with the same compiler, so a later change can
+be compared. These are of single paths without sockets; see [bench/instructions](../bench/instructions).
+""".splitlines() + [""]
+
+WHERE = []
+
+END = []

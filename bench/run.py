@@ -1,0 +1,66 @@
+"""run.py [SCENARIO...] [--rounds N] [--seconds N] [--servers A,B] [--out FOLDER] - measures, writes a result file for each
+scenario, then the page and its plots from all result files that are there. `quick` is every scenario for a moment, into
+build/bench; `page` measures nothing."""
+import argparse
+import json
+import resource
+import shlex
+import sys
+import tempfile
+import time
+
+import machine
+import page
+import scenarios
+import servers
+
+RESULTS = servers.ROOT / "bench/results"
+QUICK = servers.ROOT / "build/bench/results"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./run bench", epilog="Scenarios: " + ", ".join(scenarios.ALL) + ".")
+    parser.add_argument("scenario", nargs="*", choices=[*scenarios.ALL, "quick", "page", []], metavar="SCENARIO",
+                        help="what is measured; everything if none is named")
+    parser.add_argument("--rounds", type=int, help="how often each server is measured (3; quick: 1)")
+    parser.add_argument("--seconds", type=int, help="how long each load is measured (2; quick: 1)")
+    parser.add_argument("--servers", type=lambda text: text.split(","), help="only these, as in carillon,floor,ws")
+    parser.add_argument("--out", type=lambda text: servers.ROOT / text,
+                        help="folder of the result files (bench/results; quick: build/bench/results)")
+    given = parser.parse_args()
+    quick = "quick" in given.scenario
+    given.rounds = given.rounds or (1 if quick else 3)
+    given.seconds = given.seconds or (1 if quick else 2)
+    given.out = given.out or (QUICK if quick else RESULTS)
+    given.names = [name for name in given.scenario if name in scenarios.ALL]
+    if not given.names and "page" not in given.scenario:
+        given.names = list(scenarios.ALL)
+    return given
+
+
+def measure(name, given, described):
+    bench = scenarios.Bench(given.rounds, given.seconds, given.servers)
+    print(f"{name}: {scenarios.ALL[name].__doc__}", file=sys.stderr, flush=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="carillon-bench-") as bench.folder:
+        scenarios.ALL[name](bench)
+    command = shlex.join(["./run", "bench", *sys.argv[1:]])
+    result = {"scenario": name, "about": scenarios.ALL[name].__doc__, "command": command,
+              "took_s": round(time.monotonic() - began), "machine": described, **bench.result()}
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def main():
+    given = arguments()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 < hard < servers.FILES else servers.FILES, hard))
+    described = machine.describe() if given.names else None
+    for name in given.names:
+        measure(name, given, described)
+    written = page.write(given.out, servers.ROOT / "docs/benchmarks.md" if given.out == RESULTS else None)
+    print(f"the page is {written.relative_to(servers.ROOT)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""The figures to reach, and whether they were: each row of the page's first table. Pure."""
+from figures import median
+
+CPU = ("server_cpu_us_each",)
+P99 = ("latency_us", "p99")
+FLAT = 1.15  # what "does not grow" may mean on a machine that also runs the generator
+
+
+def peers_of(results):
+    return [name for name in results.servers() if name not in ("floor", "carillon")]
+
+
+def at_most(value, limit, text):
+    return (text, value <= limit) if value is not None else None
+
+
+def ratio_text(value):
+    return f"{value:.2f} ×"
+
+
+def fanout_floor(window, limit):
+    def check(results):
+        case = f"{window} in flight"
+        value = results.ratio((case, "carillon"), (case, "floor"), *CPU)
+        return value and at_most(value, limit, f"{ratio_text(value)} floor")
+    return check
+
+
+def fanout_peers(results):
+    ours = results.median("1 in flight", "carillon", *CPU)
+    others = {name: results.median("1 in flight", name, *CPU) for name in peers_of(results)}
+    others = {name: value for name, value in others.items() if value is not None}
+    if ours is None or not others:
+        return None
+    best = min(others, key=others.get)
+    return f"{ours:.2f} µs; the lowest peer is {best} with {others[best]:.2f} µs", ours < others[best]
+
+
+def fanout_fifth(results):
+    values = {name: results.ratio(("16 in flight", "carillon"), ("16 in flight", name), *CPU) for name in ("nchan", "ws")}
+    if None in values.values():
+        return None
+    return ", ".join(f"{ratio_text(value)} {name}" for name, value in values.items()), max(values.values()) <= 0.2
+
+
+def latency_peers(results):
+    ours = results.median("half", "carillon", *P99)
+    others = {name: results.median("half", name, *P99) for name in peers_of(results)}
+    others = {name: value for name, value in others.items() if value is not None}
+    if ours is None or not others:
+        return None
+    best = min(others, key=others.get)
+    return f"{ours / 1000:.0f} ms; the lowest peer is {best} with {others[best] / 1000:.0f} ms", ours < others[best]
+
+
+def rooms_floor(results):
+    value = results.ratio(("16 in flight", "carillon"), ("16 in flight", "floor"), *CPU)
+    return value and at_most(value, 1.3, f"{ratio_text(value)} floor")
+
+
+def per_connection(run):
+    growth = run.get("server_rss_growth_bytes")
+    return growth / run["connections"] / 1024 if growth is not None else None
+
+
+def idle_memory(results):
+    value = median([per_connection(run) for run in results.runs("15000", "carillon")])
+    return value and at_most(value, 5, f"{value:.1f} KiB")
+
+
+def idle_cpu(results):
+    value = results.median("15000", "carillon", "server_cpu_percent")
+    return (f"{value:.2f} %", value < 1) if value is not None else None
+
+
+COUNTS = (1000, 5000, 15000)
+
+
+def connect_rate(algorithm, limit):
+    def check(results):
+        values = [results.median(f"{algorithm}, {count}", "carillon", "per_second") for count in COUNTS]
+        if None in values:
+            return None
+        return " / ".join(f"{value:,.0f}" for value in values) + " a second", min(values) >= limit
+    return check
+
+
+def connect_flat(results):
+    values = [results.median(f"HS256, {count}", "carillon", *CPU) for count in COUNTS]
+    if None in values:
+        return None
+    return " / ".join(f"{value:.0f}" for value in values) + " µs", max(values) <= FLAT * values[0]
+
+
+def publish_rate(case, limit):
+    def check(results):
+        value = results.median(case, "carillon", "per_second")
+        return (f"{value:,.0f} a second", value >= limit) if value is not None else None
+    return check
+
+
+def redis_rate(results):
+    value = results.median("1 subscriber, 256 in flight", "carillon", "events_per_second")
+    return (f"{value:,.0f} a second", value >= 40000) if value is not None else None
+
+
+def slow_others(results):
+    value = results.ratio(("5% stop reading", "carillon"), ("all read", "carillon"), *P99)
+    return value and at_most(value, 1.3, ratio_text(value))
+
+
+def cold_start(results):
+    value = results.median("ready", "carillon", "ready_ms")
+    return (f"{value:.1f} ms", value < 20) if value is not None else None
+
+
+def workers_ratio(results):
+    value = results.ratio(("1 in flight", "2 workers"), ("1 in flight", "1 worker"), "per_second")
+    return (f"{ratio_text(value)} the deliveries a second", None) if value is not None else None
+
+
+# Scenario, what, target, check: gives (measured, reached), reached being None where there is no target, or None when
+# there is nothing to say.
+ALL = [
+    ("fanout", "fan-out to 1,000, 128 bytes, 1 event in flight: server CPU a delivery", "at most 1.15 × floor", fanout_floor(1, 1.15)),
+    ("fanout", "the same", "below every peer", fanout_peers),
+    ("fanout", "the same, 16 in flight", "at most 1.5 × floor", fanout_floor(16, 1.5)),
+    ("fanout", "the same", "at most 0.2 × nchan and ws", fanout_fifth),
+    ("latency", "10,000 subscribers, p99 at half of the saturating rate", "below every peer", latency_peers),
+    ("rooms", "rooms, 1,000 channels of 10, random: server CPU a delivery", "at most 1.3 × floor", rooms_floor),
+    ("idle", "15,000 idle connections: memory of each", "at most 5 KiB", idle_memory),
+    ("idle", "the same: CPU, of one core", "below 1 %", idle_cpu),
+    ("connect", "connect with HS256 token and subscribe, 1,000 / 5,000 / 15,000", "at least 6,000 a second", connect_rate("HS256", 6000)),
+    ("connect", "the same with RS256", "at least 5,000 a second", connect_rate("RS256", 5000)),
+    ("connect", "server CPU of each with HS256", f"flat: at most {FLAT} × that of 1,000", connect_flat),
+    ("publish", "HTTP publish, 50 connections", "at least 25,000 a second", publish_rate("50 connections", 25000)),
+    ("publish", "the same in batches of 100", "at least 200,000 events a second", publish_rate("4 connections, batches of 100", 200000)),
+    ("redis", "Redis, two nodes, pipelined: stored and delivered", "at least 40,000 a second", redis_rate),
+    ("slow", "5 % of subscribers stop reading: p99 of the others", "at most 1.3 × that without", slow_others),
+    ("workers", "2 workers against 1, on 2 cores that the generator needs too", "reported", workers_ratio),
+    ("cold", "cold start to ready", "below 20 ms", cold_start),
+]
