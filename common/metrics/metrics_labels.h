@@ -21,7 +21,8 @@
     LABEL(VERIFICATION_CACHED, "cached")                                                                               \
     LABEL(VERIFICATION_INVALID, "invalid")                                                                             \
     LABEL(VERIFICATION_EXPIRED, "expired")                                                                             \
-    LABEL(VERIFICATION_NOT_YET_VALID, "not_yet_valid")
+    LABEL(VERIFICATION_NOT_YET_VALID, "not_yet_valid")                                                                 \
+    LABEL(VERIFICATION_REVOKED, "revoked")
 
 #define METRICS_ROUTES(LABEL)                                                                                          \
     LABEL(ROUTE_OTHER, "other")                                                                                        \
@@ -31,6 +32,7 @@
     LABEL(ROUTE_DISCONNECT, "disconnect")                                                                              \
     LABEL(ROUTE_SUBSCRIBE, "subscribe")                                                                                \
     LABEL(ROUTE_UNSUBSCRIBE, "unsubscribe")                                                                            \
+    LABEL(ROUTE_REVOKE, "revoke")                                                                                      \
     LABEL(ROUTE_CHANNELS, "channels")                                                                                  \
     LABEL(ROUTE_CHANNEL, "channel")                                                                                    \
     LABEL(ROUTE_SESSIONS, "sessions")                                                                                  \

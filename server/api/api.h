@@ -19,17 +19,22 @@ struct api_config {
     size_t max_batch;    /* events in one request */
     struct rules *rules; /* for the history of channels; a reference is taken */
     bool custom_events;
+    uint64_t revocation_ttl_ms; /* how long one without an end of its own is kept */
+    uint64_t revocations_max;
 };
 
 /* What the node does for the API. publish and survey take what they get and give it back through reply_to and done,
- * not from within the call. */
+ * not from within the call; so does ask with a request of the broker. */
 struct api_ops {
     void (*publish)(void *owner, struct publication *publication);
     void (*survey)(void *owner, struct survey_call *call);
+    void (*ask)(void *owner, struct broker_request *request);
+    size_t (*revocation_count)(void *owner); /* that this node knows */
     enum broker_state (*broker_state)(void *owner);
     bool (*draining)(void *owner);
     void (*metrics_text)(void *owner, struct buf *out); /* OpenMetrics */
     uint64_t (*now_us)(void *owner);                    /* monotonic */
+    uint64_t (*wall_ms)(void *owner);
 };
 
 /* Who answers. Borrowed for the API's life. */

@@ -131,6 +131,7 @@ static enum err create_workers(struct node *node, struct error *error)
             .rules = node->configuration.rules,
             .metrics = &node->worker_metrics[i],
             .quota = node->quota,
+            .revocations = node->revocations,
             .node = &node_ops,
             .node_owner = &node->exchange,
         };
@@ -304,6 +305,7 @@ static void stop(struct node *node)
     if (uv_loop_close(&node->loop) != 0)
         log_warn("app", "something was left on the main loop");
     quota_destroy(node->quota);
+    node_destroy_revocations(node);
     configuration_fini(&node->configuration);
     free(node->worker_metrics);
 }
@@ -366,6 +368,7 @@ int node_run(const struct node_start *given)
                            &(struct exchange_settings){.recovery_bytes_max = node->options->recovery_max_bytes,
                                                        .reads_max = (unsigned)node->options->recovery_reads});
         node->quota = quota_create();
+        node_create_revocations(node);
         watch_signals(node);
         err = start(node, &error);
         if (err == ERR_NONE) {

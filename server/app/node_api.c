@@ -16,6 +16,16 @@ static void ask(void *owner, struct survey_call *call)
     survey_ask(((struct node *)owner)->survey, call);
 }
 
+static void ask_broker(void *owner, struct broker_request *request)
+{
+    exchange_ask(&((struct node *)owner)->exchange, request);
+}
+
+static size_t revocation_count(void *owner)
+{
+    return revocations_count(((struct node *)owner)->revocations);
+}
+
 static enum broker_state broker_state(void *owner)
 {
     return (enum broker_state)atomic_load(&((struct node *)owner)->exchange.broker_state);
@@ -48,13 +58,22 @@ static uint64_t now_us(void *owner)
     return clock_now_us();
 }
 
+static uint64_t wall_ms(void *owner)
+{
+    (void)owner;
+    return clock_wall_ms();
+}
+
 static const struct api_ops ops = {
     .publish = publish,
     .survey = ask,
+    .ask = ask_broker,
+    .revocation_count = revocation_count,
     .broker_state = broker_state,
     .draining = is_draining,
     .metrics_text = write_metrics,
     .now_us = now_us,
+    .wall_ms = wall_ms,
 };
 
 static void serve(void *owner, struct http_call *call)
@@ -77,6 +96,8 @@ static struct api_config make_config(const struct node *node, struct str **out_k
         .max_batch = o->api_max_batch,
         .rules = node->configuration.rules,
         .custom_events = o->events_custom,
+        .revocation_ttl_ms = o->revocation_ttl_ms,
+        .revocations_max = o->revocation_max,
     };
 }
 

@@ -1,5 +1,5 @@
 /* node_private.h - what the files of the node share. node.c: start and end; node_api.c: what the HTTP API is answered
- * from; node_reload.c: SIGHUP. */
+ * from; node_reload.c: SIGHUP; node_revoke.c: revoked tokens. */
 #ifndef CARILLON_APP_NODE_PRIVATE_H
 #define CARILLON_APP_NODE_PRIVATE_H
 
@@ -28,6 +28,8 @@ struct node {
     struct survey *survey;
     struct survey_facts facts;
     struct quota *quota;
+    struct revocations *revocations;
+    struct node_recheck *rechecks; /* one a worker */
     struct worker *workers[EXCHANGE_WORKERS_MAX];
     struct api *apis[EXCHANGE_WORKERS_MAX];
     unsigned worker_count;
@@ -50,6 +52,11 @@ struct node {
 void node_create_apis(struct node *node);
 /* New keys, limits and rules for all of them. */
 void node_configure_apis(struct node *node);
+
+/* --- node_revoke.c --- */
+/* Before the broker. */
+void node_create_revocations(struct node *node);
+void node_destroy_revocations(struct node *node);
 
 /* --- node_reload.c --- */
 void node_reload(struct node *node);

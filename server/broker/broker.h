@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/metrics/metrics.h"
 #include "common/protocol/event.h"
+#include "server/broker/request.h"
 #include "server/core/history.h"
 #include "server/core/publication.h"
 
@@ -44,6 +45,10 @@ struct broker_sink {
     void (*history)(void *owner, struct history_read *read);
     /* A message that another node, or this one, has sent with control. from: the sender's node id. */
     void (*control)(void *owner, struct str from, struct str bytes);
+    /* A token is revoked. Borrowed for the call. Whenever a broker of several nodes comes up, it tells all that it
+     * keeps, between revocations with begin and with its contrary. */
+    void (*revoked)(void *owner, const struct revocation *revocation);
+    void (*revocations)(void *owner, bool begin);
     /* Up, down or why has changed. */
     void (*state)(void *owner, const struct broker_info *info);
 };
@@ -61,6 +66,8 @@ struct broker_ops {
     /* Takes the read, fills its answer and gives it back by sink->history, also when it fails (ERR_UNAVAILABLE: trying
      * again may help), not from within this call. Needs no subscription. */
     void (*history)(struct broker *broker, struct history_read *read);
+    /* Takes the request and answers it (broker_request_answer), also when it fails, not from within this call. */
+    void (*ask)(struct broker *broker, struct broker_request *request);
     /* Sends bytes to one node (its id) or to all others (to empty). At most once, best effort: for the administration.
      */
     void (*control)(struct broker *broker, struct str to, struct str bytes);

@@ -156,6 +156,18 @@ void exchange_publish(struct exchange *exchange, struct publication *publication
     mailbox_post(&exchange->mailbox, &publication->mail);
 }
 
+static void take_request(struct mail *mail, void *owner)
+{
+    struct exchange *exchange = owner;
+    exchange->broker->ops->ask(exchange->broker, CONTAINER_OF(mail, struct broker_request, mail));
+}
+
+void exchange_ask(struct exchange *exchange, struct broker_request *request)
+{
+    request->mail.deliver = take_request;
+    mailbox_post(&exchange->mailbox, &request->mail);
+}
+
 /* --- what the broker says ------------------------------------------------------------------------------------------
  */
 
@@ -243,6 +255,20 @@ static void on_control(void *owner, struct str from, struct str bytes)
         exchange->on_control(exchange->control_owner, from, bytes);
 }
 
+static void on_revoked(void *owner, const struct revocation *revocation)
+{
+    struct exchange *exchange = owner;
+    if (exchange->on_revoked)
+        exchange->on_revoked(exchange->revoked_owner, revocation);
+}
+
+static void on_revocations(void *owner, bool begin)
+{
+    struct exchange *exchange = owner;
+    if (exchange->on_revocations)
+        exchange->on_revocations(exchange->revoked_owner, begin);
+}
+
 static void on_state(void *owner, const struct broker_info *info)
 {
     struct exchange *exchange = owner;
@@ -256,6 +282,8 @@ const struct broker_sink exchange_sink = {
     .event = on_event,
     .history = on_history,
     .control = on_control,
+    .revoked = on_revoked,
+    .revocations = on_revocations,
     .state = on_state,
 };
 

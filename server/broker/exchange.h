@@ -29,6 +29,9 @@ struct exchange {
     _Atomic int broker_state;                      /* enum broker_state, for readiness; any thread reads it */
     void (*on_control)(void *owner, struct str from, struct str bytes); /* control messages of nodes; may be NULL */
     void *control_owner;
+    void (*on_revoked)(void *owner, const struct revocation *revocation); /* as broker_sink's; may be NULL */
+    void (*on_revocations)(void *owner, bool begin);                      /* the same */
+    void *revoked_owner;
     struct exchange_settings settings;
     uint64_t now_us; /* of the last tick */
     struct log_budget budget;
@@ -63,6 +66,8 @@ void exchange_publish(struct exchange *exchange, struct publication *publication
 void exchange_recover(struct exchange *exchange, struct recovery *recovery);
 /* Takes the read; it comes back to read->reply_to. */
 void exchange_history(struct exchange *exchange, struct history_read *read);
+/* Any thread. Takes the request; it comes back to request->reply_to. */
+void exchange_ask(struct exchange *exchange, struct broker_request *request);
 
 /* In the broker's thread, about ten times a second: what failed is tried again, what is no longer needed goes. */
 void exchange_tick(struct exchange *exchange, uint64_t now_us);

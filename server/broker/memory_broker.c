@@ -6,6 +6,7 @@
 #include "server/broker/epoch.h"
 #include "server/broker/memory_ids.h"
 #include "server/broker/memory_log.h"
+#include "server/broker/memory_requests.h"
 
 /* How long the position outlives the events of a channel that has fallen silent. */
 static const uint64_t longer_us = UINT64_C(24) * 60 * 60 * 1000 * 1000;
@@ -277,6 +278,25 @@ static void history(struct broker *base, struct history_read *read)
     mailbox_post(&broker_of(base)->mailbox, &read->mail);
 }
 
+/* ---- requests ---- */
+
+static void deliver_request(struct mail *mail, void *owner)
+{
+    struct memory_broker *broker = owner;
+    struct broker_request *request = CONTAINER_OF(mail, struct broker_request, mail);
+    if (broker->closed)
+        error_set(&request->error, ERR_UNAVAILABLE, "this node is stopping");
+    else
+        memory_requests_run(&broker->broker, request);
+    broker_request_answer(request);
+}
+
+static void ask(struct broker *base, struct broker_request *request)
+{
+    request->mail.deliver = deliver_request;
+    mailbox_post(&broker_of(base)->mailbox, &request->mail);
+}
+
 /* ---- nodes ---- */
 
 struct message_to_self {
@@ -363,6 +383,7 @@ static const struct broker_ops ops = {
     .subscribe = subscribe,
     .unsubscribe = unsubscribe,
     .history = history,
+    .ask = ask,
     .control = control,
     .nodes = nodes,
     .info = info,

@@ -69,6 +69,7 @@ void redis_broker_proved(struct redis_broker *broker)
              broker->subscriptions.count);
     broker->attempts = 0;
     broker->why[0] = '\0';
+    redis_revocations_load(broker);
     set_state(broker, BROKER_UP, "");
 }
 
@@ -237,6 +238,7 @@ static void destroy(struct broker *base)
     buf_fini(&broker->node_channel);
     buf_fini(&broker->control_channel);
     buf_fini(&broker->nodes_key);
+    buf_fini(&broker->revoked_key);
     free(broker->prefix);
     free(broker->node_id);
     free(broker->client_name);
@@ -248,6 +250,7 @@ static const struct broker_ops ops = {
     .subscribe = redis_subscribe,
     .unsubscribe = redis_unsubscribe,
     .history = redis_history,
+    .ask = redis_ask,
     .control = redis_node_control,
     .nodes = redis_node_list,
     .info = info,
@@ -280,6 +283,7 @@ static void init_names(struct redis_broker *broker)
     buf_appendf(&broker->node_channel, "%s:node:%s", broker->prefix, broker->node_id);
     buf_appendf(&broker->control_channel, "%s:control", broker->prefix);
     buf_appendf(&broker->nodes_key, "%s:nodes", broker->prefix);
+    buf_appendf(&broker->revoked_key, "%s:revoked", broker->prefix);
     struct buf name = {0};
     buf_appendf(&name, "carillon-%s", broker->node_id);
     broker->client_name = xstrdup(buf_cstr(&name));

@@ -120,6 +120,9 @@ bool redis_node_message(struct redis_broker *broker, struct str key, struct str 
         struct str from = str_split(&rest, ' ');
         if (rest.ptr && !(to_all && str_eq(from, broker->config.node_id)))
             broker->broker.sink->control(broker->broker.owner, from, rest);
+    } else if (to_all && str_eq(kind, STR("revoked")) && rest.ptr && str_to_u64(str_split(&rest, ' '), &offset) &&
+               rest.ptr && redis_revocation_heard(broker, offset, rest)) {
+        return true;
     } else if (!to_all && str_eq(kind, STR("canary")) && rest.ptr) {
         take_canary(broker, rest);
     } else if (!to_all && str_eq(kind, STR("position")) && rest.ptr && str_to_u64(str_split(&rest, ' '), &offset) &&

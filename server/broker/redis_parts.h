@@ -1,6 +1,7 @@
 /* redis_parts.h - the Redis broker's own struct, shared by its parts and by nobody else:
  * redis_broker.c connects, waits and tells the state; redis_publish.c takes publications; redis_subscribe.c keeps
- * subscriptions; redis_history.c reads logs; redis_node.c does what concerns nodes: canary, registry, control. */
+ * subscriptions; redis_revoke.c revokes tokens; redis_history.c reads logs; redis_node.c does what concerns nodes:
+ * canary, registry, control. */
 #ifndef CARILLON_BROKER_REDIS_PARTS_H
 #define CARILLON_BROKER_REDIS_PARTS_H
 
@@ -53,6 +54,7 @@ struct redis_broker {
     struct buf node_channel;    /* prefix:node:<id> */
     struct buf control_channel; /* prefix:control */
     struct buf nodes_key;       /* prefix:nodes */
+    struct buf revoked_key;     /* prefix:revoked */
 
     enum redis_phase phase;
     struct broker_info info;
@@ -109,6 +111,20 @@ void redis_publish(struct broker *broker, struct publication *publication);
 
 /* redis_history.c */
 void redis_history(struct broker *broker, struct history_read *read);
+
+/* redis_revoke.c */
+void redis_revoke(struct redis_broker *broker, struct revoke_request *request);
+/* The broker has come up: tells the sink all revocations that Redis keeps. */
+void redis_revocations_load(struct redis_broker *broker);
+/* One as Redis keeps it, with its end; false if it is not well-formed. */
+bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member);
+
+/* redis_requests.c */
+void redis_ask(struct broker *broker, struct broker_request *request);
+/* What every request does first: false when Redis cannot be asked, and then the request has been answered. */
+bool redis_request_begin(struct redis_broker *broker, struct broker_request *request);
+/* Redis's refusal, or its silence (reply NULL), as the request's error. */
+void redis_request_fail(struct redis_broker *broker, struct broker_request *request, const struct redisReply *reply);
 
 /* redis_subscribe.c */
 void redis_subscribe(struct broker *broker, struct str channel, const struct history_policy *history);

@@ -111,11 +111,20 @@ static const char register_text[] =
     "table.sort(ids)\n"
     "return ids\n";
 
+/* KEYS: revoked. ARGV: until when, the revocation as its member, the nodes' pub/sub channel. */
+static const char revoke_text[] =
+    "redis.call('ZADD', KEYS[1], 'GT', ARGV[1], ARGV[2])\n"
+    "local time = redis.call('TIME')\n"
+    "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', time[1] * 1000))\n"
+    "redis.call('PUBLISH', ARGV[3], 'revoked ' .. ARGV[1] .. ' ' .. ARGV[2])\n"
+    "return 1\n";
+
 static const struct str texts[SCRIPT_COUNT] = {
     [SCRIPT_PUBLISH] = {publish_text, sizeof publish_text - 1},
     [SCRIPT_ONCE] = {once_text, sizeof once_text - 1},
     [SCRIPT_POSITION] = {position_text, sizeof position_text - 1},
     [SCRIPT_HISTORY] = {history_text, sizeof history_text - 1},
+    [SCRIPT_REVOKE] = {revoke_text, sizeof revoke_text - 1},
     [SCRIPT_REGISTER] = {register_text, sizeof register_text - 1},
 };
 

@@ -64,9 +64,15 @@ static enum metrics_verification verification_label(enum reason reason, bool cac
     switch (reason) {
     case REASON_NONE: return cached ? METRICS_VERIFICATION_CACHED : METRICS_VERIFICATION_OK;
     case REASON_TOKEN_EXPIRED: return METRICS_VERIFICATION_EXPIRED;
+    case REASON_TOKEN_REVOKED: return METRICS_VERIFICATION_REVOKED;
     case REASON_TOKEN_NOT_YET_VALID: return METRICS_VERIFICATION_NOT_YET_VALID;
     default: return METRICS_VERIFICATION_INVALID;
     }
+}
+
+bool worker_is_revoked(const struct worker *worker, const struct claims *claims)
+{
+    return worker->revocations && revocations_cover(worker->revocations, claims, hub_wall_ms(worker->hub));
 }
 
 enum reason worker_verify(struct worker *worker, struct str token, struct claims **out_claims)
@@ -76,6 +82,12 @@ enum reason worker_verify(struct worker *worker, struct str token, struct claims
     uint64_t hits = token_cache_hits(worker->tokens);
     enum reason reason = token_cache_verify(worker->tokens, settings->keys, &settings->policy, token,
                                             hub_wall_ms(worker->hub), out_claims, &error);
+    if (reason == REASON_NONE && worker_is_revoked(worker, *out_claims)) {
+        claims_unref(*out_claims);
+        *out_claims = NULL;
+        reason = REASON_TOKEN_REVOKED;
+        error_set(&error, ERR_UNAUTHORIZED, "%s", reason_sentence(reason));
+    }
     metrics_add_labelled(worker->metrics, METRIC_TOKEN_VERIFICATIONS,
                          verification_label(reason, token_cache_hits(worker->tokens) > hits), 1);
     metrics_set(worker->metrics, METRIC_TOKEN_CACHE_ENTRIES, token_cache_count(worker->tokens));
@@ -178,6 +190,7 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->settings = net_settings_ref(options->settings);
     worker->metrics = options->metrics;
     worker->quota = options->quota;
+    worker->revocations = options->revocations;
     worker->node = options->node;
     worker->node_owner = options->node_owner;
     list_init(&worker->connections);

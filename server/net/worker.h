@@ -10,6 +10,7 @@
 #include "common/protocol/http_message.h"
 #include "common/token/cache.h"
 #include "server/core/hub.h"
+#include "server/core/revocations.h"
 #include "server/net/quota.h"
 #include "server/net/settings.h"
 
@@ -35,8 +36,9 @@ struct worker_options {
     struct net_settings *settings;
     const struct hub_settings *hub_settings; /* copied */
     struct rules *rules;
-    struct metrics *metrics; /* this worker's; borrowed */
-    struct quota *quota;     /* borrowed */
+    struct metrics *metrics;         /* this worker's; borrowed */
+    struct quota *quota;             /* borrowed */
+    struct revocations *revocations; /* borrowed; may be NULL */
     const struct node_ops *node;
     void *node_owner;
 };
@@ -52,6 +54,7 @@ struct worker {
     struct net_settings *settings; /* one reference */
     struct metrics *metrics;
     struct quota *quota;
+    struct revocations *revocations;
     const struct node_ops *node;
     void *node_owner;
     http_serve *serve;
@@ -109,6 +112,8 @@ void worker_destroy(struct worker *worker);
 
 /* At each entry from the loop: reads the clocks once a turn and runs due timers. */
 void worker_touch(struct worker *worker);
+/* Has the token of these claims been revoked since it was verified? */
+bool worker_is_revoked(const struct worker *worker, const struct claims *claims);
 enum reason worker_verify(struct worker *worker, struct str token, struct claims **out_claims);
 /* One socket more or less. internal ones are not counted in the metrics of connections. */
 void worker_count_socket(struct worker *worker, bool internal, int change);

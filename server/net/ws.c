@@ -147,6 +147,10 @@ static void tell_refusal(struct ws *ws)
 static void on_established(struct ws *ws)
 {
     wheel_stop(hub_wheel(ws->edge->worker->hub), &ws->deadline);
+    if (ws->reason == REASON_NONE && worker_is_revoked(ws->edge->worker, ws->claims)) { /* since it was admitted */
+        ws->reason = REASON_TOKEN_REVOKED;
+        ws->close_code = ws->endpoint->close_codes.code[REASON_TOKEN_REVOKED];
+    }
     if (ws->reason != REASON_NONE) {
         tell_refusal(ws);
         return;

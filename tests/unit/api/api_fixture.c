@@ -42,6 +42,24 @@ static uint64_t tell_now(void *owner)
     return 77;
 }
 
+static uint64_t tell_wall(void *owner)
+{
+    (void)owner;
+    return 1000000;
+}
+
+static void take_request(void *owner, struct broker_request *request)
+{
+    struct fixture *f = owner;
+    assert_null(f->request);
+    f->request = request;
+}
+
+static size_t tell_revocations(void *owner)
+{
+    return ((struct fixture *)owner)->revocation_count;
+}
+
 static const struct api_ops ops = {
     .publish = take_publication,
     .survey = take_survey,
@@ -49,6 +67,9 @@ static const struct api_ops ops = {
     .draining = tell_draining,
     .metrics_text = write_metrics,
     .now_us = tell_now,
+    .wall_ms = tell_wall,
+    .ask = take_request,
+    .revocation_count = tell_revocations,
 };
 
 void fixture_setup(struct fixture *f)
@@ -66,6 +87,8 @@ void fixture_setup(struct fixture *f)
         .max_batch = 5,
         .rules = f->rules,
         .custom_events = true,
+        .revocation_ttl_ms = 5000,
+        .revocations_max = 10,
     };
     metrics_init(&f->metrics, 0);
     f->api = api_create(&f->config, &ops, f, &identity, &f->metrics, NULL);

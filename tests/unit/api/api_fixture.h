@@ -18,11 +18,13 @@ struct fixture {
     /* What the node was asked. */
     struct publication *publications[KEPT_MAX];
     size_t publication_count;
-    struct survey_call *survey; /* the last one */
-    bool answers_at_once;       /* publications are good, from within the call's turn */
+    struct survey_call *survey;     /* the last one */
+    struct broker_request *request; /* the last one */
+    bool answers_at_once;           /* publications are good, from within the call's turn */
     /* What the node says. */
     enum broker_state broker_state;
     bool draining;
+    size_t revocation_count;
 };
 
 void fixture_setup(struct fixture *f);

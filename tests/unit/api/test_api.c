@@ -306,6 +306,60 @@ static void test_info(void **state)
     expect(&x, 429, "{\"error\":{\"code\":\"rate_limited\",\"message\":\"too many\"}}");
 }
 
+static void expect_revocation(const char *body, enum revocation_kind kind, const char *value, uint64_t before_ms,
+                              uint64_t until_ms)
+{
+    send_request(&f, &x, "POST", "/api/v1/revoke", body);
+    assert_non_null(f.request);
+    struct revoke_request *request = CONTAINER_OF(f.request, struct revoke_request, base);
+    assert_int_equal(request->revocation.kind, kind);
+    assert_str(request->revocation.value, value);
+    assert_int_equal(request->revocation.issued_before_ms, before_ms);
+    assert_int_equal(request->revocation.until_ms, until_ms);
+    f.request->done(f.request, &f);
+    f.request = NULL;
+    expect(&x, 200, "{}");
+}
+
+static void test_revoke(void **state)
+{
+    (void)state;
+    expect_revocation("{\"jti\":\"t-1\"}", REVOCATION_JTI, "t-1", 0, 1005000);
+    expect_revocation("{\"jti\":\"t-1\",\"exp\":2000}", REVOCATION_JTI, "t-1", 0, 2600000);
+    expect_revocation("{\"user\":\"al\\u0069ce\"}", REVOCATION_USER, "alice", 1000000, 1005000);
+    expect_revocation("{\"user\":\"a\",\"issued_before\":900}", REVOCATION_USER, "a", 900000, 1005000);
+    send_request(&f, &x, "POST", "/api/v1/revoke", "{\"jti\":\"t\"}");
+    error_set(&f.request->error, ERR_UNAVAILABLE, "not now");
+    f.request->done(f.request, &f);
+    f.request = NULL;
+    assert_int_equal(x.call.response.retry_after_s, 1);
+    expect(&x, 503, "{\"error\":{\"code\":\"unavailable\",\"message\":\"not now\"}}");
+}
+
+static void test_bad_revocations(void **state)
+{
+    static const char *const bad[] = {
+        "{}",
+        "{\"jti\":\"\"}",
+        "{\"user\":\"\"}",
+        "{\"user\":\"a\",\"jti\":\"b\"}",
+        "{\"user\":\"a\",\"exp\":2000}",
+        "{\"user\":\"a\",\"issued_before\":\"2026-01-01\"}",
+        "{\"user\":\"a\",\"issued_before\":1.5}",
+        "{\"user\":\"a\",\"issued_before\":1000000000000000}",
+        "{\"user\":7}",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        send_request(&f, &x, "POST", "/api/v1/revoke", bad[i]);
+        expect_part(&x, 400, "invalid_request");
+    }
+    f.revocation_count = 10;
+    send_request(&f, &x, "POST", "/api/v1/revoke", "{\"jti\":\"one too many\"}");
+    expect_part(&x, 503, "revocation.max");
+    assert_null(f.request);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +374,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sessions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_channels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_channel, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_revoke, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bad_revocations, setup, teardown),
         cmocka_unit_test_setup_teardown(test_info, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

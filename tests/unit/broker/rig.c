@@ -115,12 +115,28 @@ static void on_state(void *owner, const struct broker_info *info)
     node->states++;
 }
 
+static void on_revoked(void *owner, const struct revocation *revocation)
+{
+    struct node *node = owner;
+    int len = snprintf(node->revoked, sizeof node->revoked, "%d|", (int)revocation->kind);
+    copy(node->revoked + len, sizeof node->revoked - (size_t)len, revocation->value);
+    node->revoked_count++;
+}
+
+static void on_revocations(void *owner, bool begin)
+{
+    struct node *node = owner;
+    node->revocation_lists += !begin;
+}
+
 const struct broker_sink node_sink = {
     .published = on_published,
     .subscribed = on_subscribed,
     .event = on_event,
     .history = on_history,
     .control = on_control,
+    .revoked = on_revoked,
+    .revocations = on_revocations,
     .state = on_state,
 };
 

@@ -67,6 +67,9 @@ struct node {
     size_t subscribed_count;
     char control[256];
     size_t control_count;
+    char revoked[256];
+    size_t revoked_count;
+    size_t revocation_lists; /* told to the end */
     char page[1024];
     size_t page_count;
 };

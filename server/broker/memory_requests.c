@@ -1,0 +1,11 @@
+/* memory_requests.c - see memory_requests.h. */
+#include "server/broker/memory_requests.h"
+
+void memory_requests_run(struct broker *broker, struct broker_request *request)
+{
+    switch (request->kind) {
+    case REQUEST_REVOKE:
+        broker->sink->revoked(broker->owner, &CONTAINER_OF(request, struct revoke_request, base)->revocation);
+        break;
+    }
+}

@@ -1,0 +1,33 @@
+/* redis_requests.c - requests (request.h) on their way to Redis: which file takes which, and how they fail. */
+#include "server/broker/redis_parts.h"
+
+bool redis_request_begin(struct redis_broker *broker, struct broker_request *request)
+{
+    if (redis_broker_is_up(broker) && broker->commands.state == REDIS_READY)
+        return true;
+    error_set(&request->error, ERR_UNAVAILABLE, "Redis cannot be reached now; nothing was done. Try again later");
+    broker_request_answer(request);
+    return false;
+}
+
+void redis_request_fail(struct redis_broker *broker, struct broker_request *request, const redisReply *reply)
+{
+    metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+    if (!reply)
+        error_set(&request->error, ERR_UNAVAILABLE,
+                  "the connection to Redis was lost before it answered: it may or may not have been done; trying again "
+                  "is safe");
+    else
+        error_set(&request->error, ERR_UNAVAILABLE, "Redis refused it; nothing was done: %.200s",
+                  redis_is_error(reply) ? reply->str : "an answer that makes no sense");
+}
+
+void redis_ask(struct broker *base, struct broker_request *request)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    if (!redis_request_begin(broker, request))
+        return;
+    switch (request->kind) {
+    case REQUEST_REVOKE: redis_revoke(broker, CONTAINER_OF(request, struct revoke_request, base)); break;
+    }
+}

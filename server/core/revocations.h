@@ -1,0 +1,42 @@
+/* revocations.h - which tokens no longer count, although they are signed well and have not expired: by their jti, or
+ * all of a user that were issued before a time. One table a node, shared by its workers: any thread, a lock inside,
+ * which an empty table does not take. Time comes in. */
+#ifndef CARILLON_CORE_REVOCATIONS_H
+#define CARILLON_CORE_REVOCATIONS_H
+
+#include "common/token/claims.h"
+
+enum revocation_kind { REVOCATION_JTI, REVOCATION_USER };
+
+/* Longest jti or user; a token with a longer one is no valid token. */
+enum { REVOCATION_VALUE_MAX = 255 };
+
+struct revocation {
+    enum revocation_kind kind;
+    struct str value;          /* the jti, or the user (sub) */
+    uint64_t issued_before_ms; /* only tokens issued before it (iat), or without iat; 0: whenever issued */
+    uint64_t until_ms;         /* wall clock: forgotten then, when the last token it covers has expired */
+};
+
+struct revocations;
+
+struct revocations *revocations_create(void);
+void revocations_destroy(struct revocations *revocations);
+
+/* Adds it, or widens the one there is for the same value: to the later issued_before_ms and until_ms. Copies the value.
+ * Marks it as kept by the broker. Forgets those that are over. */
+void revocations_add(struct revocations *revocations, const struct revocation *revocation, uint64_t now_ms);
+
+/* How many there are, those included that are over and not yet forgotten. */
+size_t revocations_count(const struct revocations *revocations);
+
+/* Is a token with these claims revoked? */
+bool revocations_cover(struct revocations *revocations, const struct claims *claims, uint64_t now_ms);
+
+/* The broker may have lost them: none is marked as kept until it is added again. */
+void revocations_doubt(struct revocations *revocations);
+/* Calls each for those that are not marked, with the lock held: each must not call back into here. */
+void revocations_each_doubted(struct revocations *revocations, uint64_t now_ms,
+                              void (*each)(void *owner, const struct revocation *revocation), void *owner);
+
+#endif

@@ -1,0 +1,134 @@
+/* test_revocations.c - which tokens a revocation covers, for how long, and what is lost of it. */
+#include <stdio.h>
+
+#include "server/core/revocations.h"
+#include "tests/support/unit.h"
+
+static const uint64_t now_ms = 1000000;
+
+static bool covers_at(struct revocations *revocations, const char *payload, uint64_t at_ms)
+{
+    struct claims *claims;
+    struct error error;
+    if (claims_parse(str_from_cstr(payload), &claims, &error))
+        fail_msg("%s: %s", payload, error.text);
+    bool covered = revocations_cover(revocations, claims, at_ms);
+    claims_unref(claims);
+    return covered;
+}
+
+static void add(struct revocations *revocations, enum revocation_kind kind, const char *value, uint64_t before_ms,
+                uint64_t until_ms)
+{
+    const struct revocation revocation = {kind, str_from_cstr(value), before_ms, until_ms};
+    revocations_add(revocations, &revocation, now_ms);
+}
+
+static void test_what_is_covered(void **state)
+{
+    static const struct {
+        const char *payload;
+        bool covered;
+    } cases[] = {
+        {"{\"sub\":\"alice\",\"jti\":\"one\",\"iat\":900}", true},
+        {"{\"sub\":\"bob\",\"jti\":\"one\"}", true},
+        {"{\"sub\":\"bob\",\"jti\":\"on\"}", false},
+        {"{\"sub\":\"bob\",\"jti\":\"one.\"}", false},
+        {"{\"sub\":\"one\"}", false}, /* a user of the name of a jti */
+        {"{\"sub\":\"x\",\"jti\":\"mallory\"}", false},
+        {"{\"sub\":\"mallory\",\"iat\":499}", true},
+        {"{\"sub\":\"mallory\",\"iat\":500}", false},
+        {"{\"sub\":\"mallory\",\"iat\":501}", false},
+        {"{\"sub\":\"mallory\"}", true}, /* nobody knows when it was issued */
+        {"{\"sub\":\"mallory2\"}", false},
+    };
+    (void)state;
+    struct revocations *revocations = revocations_create();
+    assert_false(covers_at(revocations, cases[0].payload, now_ms));
+    add(revocations, REVOCATION_JTI, "one", 0, now_ms + 5000);
+    add(revocations, REVOCATION_USER, "mallory", 500000, now_ms + 5000);
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        if (covers_at(revocations, cases[i].payload, now_ms) != cases[i].covered)
+            fail_msg("%s: not as expected", cases[i].payload);
+    assert_int_equal(revocations_count(revocations), 2);
+    revocations_destroy(revocations);
+}
+
+static void test_the_wider_one_counts(void **state)
+{
+    (void)state;
+    struct revocations *revocations = revocations_create();
+    add(revocations, REVOCATION_USER, "a", 500000, now_ms + 5000);
+    add(revocations, REVOCATION_USER, "a", 400000, now_ms + 9000); /* longer, of fewer tokens */
+    assert_int_equal(revocations_count(revocations), 1);
+    assert_true(covers_at(revocations, "{\"sub\":\"a\",\"iat\":450}", now_ms + 8000));
+    assert_false(covers_at(revocations, "{\"sub\":\"a\",\"iat\":600}", now_ms));
+    add(revocations, REVOCATION_USER, "a", 0, now_ms + 100); /* whenever issued */
+    assert_true(covers_at(revocations, "{\"sub\":\"a\",\"iat\":600}", now_ms + 8000));
+    revocations_destroy(revocations);
+}
+
+static void test_ends(void **state)
+{
+    (void)state;
+    struct revocations *revocations = revocations_create();
+    add(revocations, REVOCATION_JTI, "over", 0, now_ms); /* already: not kept */
+    assert_int_equal(revocations_count(revocations), 0);
+    add(revocations, REVOCATION_JTI, "one", 0, now_ms + 10);
+    assert_true(covers_at(revocations, "{\"sub\":\"a\",\"jti\":\"one\"}", now_ms + 9));
+    assert_false(covers_at(revocations, "{\"sub\":\"a\",\"jti\":\"one\"}", now_ms + 10));
+    const struct revocation later = {REVOCATION_JTI, STR("two"), 0, now_ms * 2};
+    revocations_add(revocations, &later, now_ms + 100000);
+    assert_int_equal(revocations_count(revocations), 1); /* the first has been forgotten */
+    revocations_destroy(revocations);
+}
+
+static void count_one(void *owner, const struct revocation *revocation)
+{
+    assert_str(revocation->value, "lost");
+    (*(int *)owner)++;
+}
+
+static void test_what_the_broker_has_lost(void **state)
+{
+    int lost = 0;
+    (void)state;
+    struct revocations *revocations = revocations_create();
+    add(revocations, REVOCATION_JTI, "lost", 0, now_ms + 5000);
+    add(revocations, REVOCATION_USER, "kept", 0, now_ms + 5000);
+    revocations_each_doubted(revocations, now_ms, count_one, &lost);
+    assert_int_equal(lost, 0);
+    revocations_doubt(revocations);
+    add(revocations, REVOCATION_USER, "kept", 0, now_ms + 5000);
+    revocations_each_doubted(revocations, now_ms, count_one, &lost);
+    assert_int_equal(lost, 1);
+    revocations_destroy(revocations);
+}
+
+static void test_values_that_are_too_long(void **state)
+{
+    (void)state;
+    char payload[REVOCATION_VALUE_MAX + 64], value[REVOCATION_VALUE_MAX + 2];
+    struct revocations *revocations = revocations_create();
+    memset(value, 'x', sizeof value);
+    value[REVOCATION_VALUE_MAX + 1] = '\0';
+    add(revocations, REVOCATION_JTI, value, 0, now_ms + 5000);
+    assert_int_equal(revocations_count(revocations), 0);
+    value[REVOCATION_VALUE_MAX] = '\0';
+    add(revocations, REVOCATION_JTI, value, 0, now_ms + 5000);
+    snprintf(payload, sizeof payload, "{\"sub\":\"a\",\"jti\":\"%s\"}", value);
+    assert_true(covers_at(revocations, payload, now_ms));
+    revocations_destroy(revocations);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_covered),
+        cmocka_unit_test(test_the_wider_one_counts),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_what_the_broker_has_lost),
+        cmocka_unit_test(test_values_that_are_too_long),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
