@@ -117,17 +117,18 @@ size_t str_utf8_next(struct str s, uint32_t *out_code)
     return more + 1;
 }
 
-/* The length of what s begins with that is ASCII in steps of eight bytes. */
+/* The length of the ASCII that s begins with. */
 static size_t ascii_prefix(struct str s)
 {
     size_t len = 0;
-    uint64_t word;
-    while (s.len - len >= sizeof word) {
-        memcpy(&word, s.ptr + len, sizeof word);
-        if (word & UINT64_C(0x8080808080808080))
+    uint64_t words[4];
+    for (; s.len - len >= sizeof words; len += sizeof words) {
+        memcpy(words, s.ptr + len, sizeof words);
+        if ((words[0] | words[1] | words[2] | words[3]) & UINT64_C(0x8080808080808080))
             break;
-        len += sizeof word;
     }
+    while (len < s.len && !((unsigned char)s.ptr[len] & 0x80))
+        len++;
     return len;
 }
 
