@@ -1,198 +1,54 @@
-/* redis_broker.c - see redis_broker.h. Here: connecting, waiting, telling the state, ending. enum redis_phase in
- * redis_parts.h says what the one timer means in each phase. */
+/* redis_broker.c - see redis_broker.h. Here: what the node is told of the shards' state, beginning and ending. */
 #include "server/broker/redis_broker.h"
 
 #include "common/base/alloc.h"
-#include "common/base/log.h"
 #include "common/base/random.h"
 #include "server/broker/redis_parts.h"
 
-enum { RETRY_BASE_MS = 100, RETRY_DOUBLINGS_MAX = 16, NAME_MAX_LEN = 64 };
+enum { NAME_MAX_LEN = 64 };
 
-static void on_timer(uv_timer_t *timer);
+/* ---- state ---- */
 
-static void start_timer(struct redis_broker *broker, uint64_t after_ms)
+/* With several shards the node is up as long as one is, once all have been. */
+static void sum_up(const struct redis_broker *broker, struct broker_info *out)
 {
-    uv_timer_start(&broker->timer, on_timer, after_ms, 0);
+    size_t all = 0, up = 0;
+    const struct redis_shard *down = NULL;
+    LIST_EACH(link, &broker->shards)
+    {
+        const struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
+        if (shard->phase == PHASE_CLOSING)
+            continue;
+        all++;
+        if (shard->state == BROKER_UP)
+            up++;
+        else
+            down = shard;
+    }
+    if (all == 0)
+        return; /* nothing new */
+    if (!down)
+        out->state = BROKER_UP;
+    else if (up == 0 && out->state == BROKER_UP)
+        out->state = BROKER_DOWN;
+    if (!down)
+        out->text[0] = '\0';
+    else if (all == 1)
+        snprintf(out->text, sizeof out->text, "%s", down->text);
+    else
+        snprintf(out->text, sizeof out->text, "%zu of %zu primaries not reached: %.100s", all - up, all, down->text);
 }
 
-/* ---- coming up ---- */
-
-static void set_state(struct redis_broker *broker, enum broker_state state, const char *text)
+void redis_broker_tell(struct redis_broker *broker)
 {
-    if (broker->info.state == state && strcmp(broker->info.text, text) == 0)
+    struct broker_info info = broker->info;
+    if (broker->closing)
         return;
-    broker->info.state = state;
-    snprintf(broker->info.text, sizeof broker->info.text, "%s", text);
+    sum_up(broker, &info);
+    if (info.state == broker->info.state && strcmp(info.text, broker->info.text) == 0)
+        return;
+    broker->info = info;
     broker->broker.sink->state(broker->broker.owner, &broker->info);
-}
-
-void redis_broker_extend(struct redis_broker *broker)
-{
-    if (broker->phase == PHASE_CONNECTING || broker->phase == PHASE_PROBING)
-        start_timer(broker, broker->config.command_timeout_ms);
-}
-
-static void on_up(struct redis_connection *connection)
-{
-    struct redis_broker *broker = connection->owner;
-    if (connection == &broker->commands) {
-        redis_scripts_load(&broker->scripts, connection);
-        redis_subscriptions_ask(broker);
-        redis_broker_try_probe(broker);
-    } else {
-        redis_node_listen(broker);
-        redis_subscriptions_restore(broker);
-        redis_node_listen_to_all(broker);
-        redis_broker_extend(broker);
-    }
-}
-
-void redis_broker_try_probe(struct redis_broker *broker)
-{
-    if (broker->phase != PHASE_CONNECTING || !broker->all_confirmed || broker->commands.state != REDIS_READY)
-        return;
-    broker->phase = PHASE_PROBING;
-    start_timer(broker, broker->config.command_timeout_ms);
-    redis_node_probe(broker);
-}
-
-void redis_broker_proved(struct redis_broker *broker)
-{
-    broker->phase = PHASE_RESTING;
-    start_timer(broker, broker->config.canary_interval_ms);
-    if (redis_broker_is_up(broker))
-        return;
-    if (broker->info.state == BROKER_DOWN)
-        metrics_add(broker->broker.metrics, METRIC_BROKER_RECONNECTS, 1);
-    log_info("broker", "connected to Redis at %s:%s, %zu channels subscribed", broker->url.host, broker->url.port,
-             broker->subscriptions.count);
-    broker->attempts = 0;
-    broker->why[0] = '\0';
-    redis_revocations_load(broker);
-    set_state(broker, BROKER_UP, "");
-}
-
-static void connect_both(struct redis_broker *broker)
-{
-    broker->phase = PHASE_CONNECTING;
-    broker->all_confirmed = false;
-    redis_connection_start(&broker->commands);
-    redis_connection_start(&broker->subscriber);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    struct redis_broker *broker = timer->data;
-    switch (broker->phase) {
-    case PHASE_WAITING: connect_both(broker); break;
-    case PHASE_CONNECTING:
-        if (!broker->all_confirmed) /* else it is the other connection's turn, which has a timer of its own */
-            redis_broker_drop(broker, "no confirmation of the subscriptions in time");
-        break;
-    case PHASE_PROBING: redis_broker_drop(broker, "a canary sent through it did not come back in time"); break;
-    case PHASE_RESTING:
-        broker->phase = PHASE_PROBING;
-        start_timer(broker, broker->config.command_timeout_ms);
-        redis_node_probe(broker);
-        break;
-    case PHASE_FALLING:
-    case PHASE_CLOSING: break;
-    }
-}
-
-/* ---- going down ---- */
-
-/* Said once, however often the same failure comes back. */
-static void log_loss(struct redis_broker *broker, const char *why)
-{
-    metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
-    if (strcmp(broker->why, why) == 0)
-        return;
-    snprintf(broker->why, sizeof broker->why, "%s", why);
-    log_warn("broker", "%s; publications are refused until it is back", why);
-}
-
-static void finish_close(struct redis_broker *broker)
-{
-    if (!broker->timer_closed || broker->commands.state != REDIS_IDLE || broker->subscriber.state != REDIS_IDLE)
-        return;
-    turn_remove_hook(broker->config.turn, &broker->hook);
-    redis_connection_fini(&broker->commands);
-    redis_connection_fini(&broker->subscriber);
-    redis_subscriptions_refuse(broker);
-    mailbox_close(&broker->mailbox);
-    broker->closed(broker->broker.owner);
-}
-
-/* Full jitter (Brooker, "Exponential Backoff and Jitter") over a small floor: nodes do not come back in step. */
-static uint64_t pause_ms(struct redis_broker *broker)
-{
-    unsigned doublings = broker->attempts < RETRY_DOUBLINGS_MAX ? broker->attempts : RETRY_DOUBLINGS_MAX;
-    uint64_t reach_ms = (uint64_t)RETRY_BASE_MS << doublings;
-    broker->attempts++;
-    if (reach_ms > broker->config.retry_max_ms)
-        reach_ms = broker->config.retry_max_ms;
-    uint64_t floor_ms = reach_ms < RETRY_BASE_MS ? reach_ms / 2 : RETRY_BASE_MS / 2;
-    return floor_ms + random_below(reach_ms - floor_ms + 1);
-}
-
-static void on_down(struct redis_connection *connection, const char *why)
-{
-    struct redis_broker *broker = connection->owner;
-    if (broker->phase == PHASE_CLOSING) {
-        finish_close(broker);
-        return;
-    }
-    if (broker->phase != PHASE_FALLING) { /* the first of the two */
-        broker->phase = PHASE_FALLING;
-        uv_timer_stop(&broker->timer);
-        log_loss(broker, why);
-        set_state(broker, broker->info.state == BROKER_CONNECTING ? BROKER_CONNECTING : BROKER_DOWN, why);
-        redis_connection_drop(&broker->commands, "%s", "given up with the other connection");
-        redis_connection_drop(&broker->subscriber, "%s", "given up with the other connection");
-    }
-    if (broker->commands.state != REDIS_IDLE || broker->subscriber.state != REDIS_IDLE)
-        return;
-    redis_subscriptions_reset(broker);
-    uint64_t wait_ms = pause_ms(broker);
-    uint64_t tenths = (wait_ms + 99) / 100;
-    char text[sizeof broker->info.text];
-    snprintf(text, sizeof text, "%.120s; next try in %llu.%llu s", broker->why, (unsigned long long)tenths / 10,
-             (unsigned long long)tenths % 10);
-    broker->phase = PHASE_WAITING;
-    start_timer(broker, wait_ms);
-    set_state(broker, broker->info.state, text);
-}
-
-void redis_broker_drop(struct redis_broker *broker, const char *why)
-{
-    redis_connection_drop(&broker->commands, "%.120s", why);
-    redis_connection_drop(&broker->subscriber, "%.120s", why);
-}
-
-/* ---- pub/sub ---- */
-
-static void on_pushed(struct redis_connection *connection, const redisReply *reply)
-{
-    struct redis_broker *broker = connection->owner;
-    if (redis_is_error(reply)) {
-        redis_connection_drop(connection, "refused a subscription: %.100s", reply->str);
-        return;
-    }
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
-        return;
-    struct str kind = redis_text(reply->element[0]);
-    struct str key = redis_text(reply->element[1]);
-    if (str_eq(kind, STR("message"))) {
-        struct str bytes = redis_text(reply->element[2]);
-        if (!redis_node_message(broker, key, bytes))
-            redis_subscription_message(broker, key, bytes);
-    } else if (str_eq(kind, STR("subscribe")) || str_eq(kind, STR("unsubscribe"))) {
-        redis_broker_extend(broker);
-        if (!redis_node_confirmed(broker, key))
-            redis_subscription_confirmed(broker, key);
-    }
 }
 
 /* ---- life ---- */
@@ -207,22 +63,26 @@ static void info(struct broker *base, struct broker_info *out)
     *out = redis_broker_of(base)->info;
 }
 
-static void on_timer_closed(uv_handle_t *timer)
+void redis_broker_part_closed(struct redis_broker *broker)
 {
-    struct redis_broker *broker = timer->data;
-    broker->timer_closed = true;
-    finish_close(broker);
+    if (--broker->open || !broker->closing)
+        return;
+    turn_remove_hook(broker->config.turn, &broker->hook);
+    redis_subscriptions_refuse(broker);
+    mailbox_close(&broker->mailbox);
+    broker->closed(broker->broker.owner);
 }
 
 static void begin_close(struct broker *base, void (*closed)(void *owner))
 {
     struct redis_broker *broker = redis_broker_of(base);
     redis_node_leave(broker);
-    broker->phase = PHASE_CLOSING;
+    broker->closing = true;
     broker->info.state = BROKER_DOWN; /* what is still published is refused */
     broker->closed = closed;
-    redis_broker_drop(broker, "this node is stopping");
-    uv_close((uv_handle_t *)&broker->timer, on_timer_closed);
+    broker->topology->end(broker);
+    LIST_EACH(link, &broker->shards)
+    redis_shard_close(CONTAINER_OF(link, struct redis_shard, link));
 }
 
 static void destroy(struct broker *base)
@@ -293,8 +153,6 @@ static void init_names(struct redis_broker *broker)
 struct broker *redis_broker_create(const struct redis_broker_config *config, const struct broker_sink *sink,
                                    void *owner, struct metrics *metrics, struct error *error)
 {
-    static const struct redis_connection_events command_events = {.up = on_up, .down = on_down};
-    static const struct redis_connection_events subscriber_events = {.up = on_up, .pushed = on_pushed, .down = on_down};
     struct redis_url url;
     if (check_name(config->prefix, "the prefix of Redis keys", "._-:", error) ||
         check_name(config->node_id, "the node id", "._-", error) || redis_url_parse(config->url, &url, error))
@@ -307,21 +165,12 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     broker->info = (struct broker_info){.state = BROKER_CONNECTING, .kind = "redis", .text = "connecting to Redis"};
     broker->canary = random_below(UINT32_MAX); /* an earlier life's canaries are not mistaken for ours */
     init_names(broker);
+    broker->topology = &redis_single;
+    list_init(&broker->shards);
     list_init(&broker->changed);
     mailbox_init(&broker->mailbox, config->turn, broker);
-    uv_timer_init(config->turn->wake.loop, &broker->timer);
-    broker->timer.data = broker;
     broker->hook.run = run_hook;
     turn_add_hook(config->turn, &broker->hook); /* before those of the connections, which write what it sends */
-    struct redis_connection_config connection = {
-        .url = &broker->url,
-        .name = broker->client_name,
-        .connect_timeout_ms = config->connect_timeout_ms,
-        .command_timeout_ms = config->command_timeout_ms,
-        .keepalive_s = config->keepalive_s,
-    };
-    redis_connection_init(&broker->commands, &connection, &command_events, broker, config->turn);
-    redis_connection_init(&broker->subscriber, &connection, &subscriber_events, broker, config->turn);
-    connect_both(broker);
+    broker->topology->begin(broker);
     return &broker->broker;
 }

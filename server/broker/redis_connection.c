@@ -187,7 +187,8 @@ static void on_select(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_connection *connection = argument;
     if (reply && !wants_password(connection, reply) && reply->type == REDIS_REPLY_ERROR)
-        redis_connection_drop(connection, "refused database %u: %.100s", connection->config.url->database, reply->str);
+        redis_connection_drop(connection, "refused database %u: %.100s", connection->config.login->database,
+                              reply->str);
 }
 
 static void on_named(void *owner, void *argument, const redisReply *reply)
@@ -206,17 +207,17 @@ static void on_named(void *owner, void *argument, const redisReply *reply)
 
 static void log_in(struct redis_connection *connection)
 {
-    const struct redis_url *url = connection->config.url;
+    const struct redis_login *login = connection->config.login;
     connection->state = REDIS_LOGIN;
-    struct str user = str_from_cstr(url->user);
-    struct str password = str_from_cstr(url->password);
+    struct str user = str_from_cstr(login->user);
+    struct str password = str_from_cstr(login->password);
     if (password.len && user.len)
         redis_connection_send(connection, 3, (struct str[]){STR("AUTH"), user, password}, on_auth, connection);
     else if (password.len)
         redis_connection_send(connection, 2, (struct str[]){STR("AUTH"), password}, on_auth, connection);
-    if (url->database) {
+    if (login->database) {
         char number[16];
-        snprintf(number, sizeof number, "%u", url->database);
+        snprintf(number, sizeof number, "%u", login->database);
         redis_connection_send(connection, 2, (struct str[]){STR("SELECT"), str_from_cstr(number)}, on_select,
                               connection);
     }
@@ -317,7 +318,7 @@ static void begin(struct redis_connection *connection)
 {
     static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     uv_loop_t *loop = connection->turn->wake.loop;
-    const struct redis_url *url = connection->config.url;
+    const struct redis_endpoint *endpoint = connection->config.endpoint;
     assert(connection->state == REDIS_IDLE);
     connection->state = REDIS_RESOLVING;
     connection->again = connection->late = false;
@@ -328,7 +329,7 @@ static void begin(struct redis_connection *connection)
     connection->resolve.data = connection->write.data = connection;
     connection->open = 2;
     uv_timer_start(&connection->timer, on_timer, connection->config.connect_timeout_ms, 0);
-    int err = uv_getaddrinfo(loop, &connection->resolve, on_resolved, url->host, url->port, &hints);
+    int err = uv_getaddrinfo(loop, &connection->resolve, on_resolved, endpoint->host, endpoint->port, &hints);
     if (err < 0)
         redis_connection_drop(connection, "the host name was not resolved: %s", uv_strerror(err));
     else
@@ -374,8 +375,8 @@ void redis_connection_drop(struct redis_connection *connection, const char *form
     connection->again = false;
     if (connection->state == REDIS_IDLE || connection->state == REDIS_CLOSING)
         return;
-    const struct redis_url *url = connection->config.url;
-    int len = snprintf(connection->why, sizeof connection->why, "Redis at %.80s:%s: ", url->host, url->port);
+    const struct redis_endpoint *endpoint = connection->config.endpoint;
+    int len = snprintf(connection->why, sizeof connection->why, "Redis at %.80s:%s: ", endpoint->host, endpoint->port);
     va_list args;
     va_start(args, format);
     vsnprintf(connection->why + len, sizeof connection->why - (size_t)len, format, args);

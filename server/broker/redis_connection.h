@@ -29,11 +29,12 @@ struct redis_connection_events {
 };
 
 struct redis_connection_config {
-    const struct redis_url *url; /* borrowed for life */
-    const char *name;            /* shown by CLIENT LIST; borrowed for life */
-    uint64_t connect_timeout_ms; /* until logged in */
-    uint64_t command_timeout_ms; /* an answer later than that drops the connection */
-    unsigned keepalive_s;        /* 0: off */
+    const struct redis_endpoint *endpoint; /* borrowed for life; may change while the connection is idle */
+    const struct redis_login *login;       /* borrowed for life */
+    const char *name;                      /* shown by CLIENT LIST; borrowed for life */
+    uint64_t connect_timeout_ms;           /* until logged in */
+    uint64_t command_timeout_ms;           /* an answer later than that drops the connection */
+    unsigned keepalive_s;                  /* 0: off */
 };
 
 enum redis_connection_state {

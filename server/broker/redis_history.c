@@ -2,7 +2,7 @@
  * of one moment. The exchange bounds how many are under way. */
 #include "server/broker/redis_parts.h"
 
-static void send_read(struct redis_broker *broker, struct history_read *read, bool with_text);
+static void send_read(struct redis_broker *broker, struct history_read *read, const struct redis_route *route);
 
 static void give_back(struct redis_broker *broker, struct history_read *read)
 {
@@ -63,8 +63,10 @@ static void on_read(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_broker *broker = owner;
     struct history_read *read = argument;
-    if (redis_scripts_is_unknown(reply)) {
-        send_read(broker, read, true);
+    struct redis_route route;
+    redis_keys_set(&broker->keys, broker->config.prefix, read->channel, STR(""));
+    if (redis_route_again(broker, broker->keys.meta, reply, &route) == REDIS_AGAIN_NOW) {
+        send_read(broker, read, &route);
         return;
     }
     if (!reply) {
@@ -79,7 +81,7 @@ static void on_read(void *owner, void *argument, const redisReply *reply)
     give_back(broker, read);
 }
 
-static void send_read(struct redis_broker *broker, struct history_read *read, bool with_text)
+static void send_read(struct redis_broker *broker, struct history_read *read, const struct redis_route *route)
 {
     char from[24], limit[24], bytes[24];
     redis_keys_set(&broker->keys, broker->config.prefix, read->channel, STR(""));
@@ -91,17 +93,19 @@ static void send_read(struct redis_broker *broker, struct history_read *read, bo
         redis_number(read->limit, limit),
         redis_number(read->max_bytes, bytes),
     };
-    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_HISTORY, with_text, 2, 6, arguments, on_read, read);
+    redis_route_script(route, SCRIPT_HISTORY, 2, 6, arguments, on_read, read);
 }
 
 void redis_history(struct broker *base, struct history_read *read)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    if (broker->commands.state != REDIS_READY) {
+    redis_keys_set(&broker->keys, broker->config.prefix, read->channel, STR(""));
+    struct redis_route route = redis_route_to(broker, broker->keys.meta);
+    if (!route.shard) {
         error_set(&read->error, ERR_UNAVAILABLE, "Redis cannot be reached now; try again later");
         read->mail.deliver = deliver_refused;
         mailbox_post(&broker->mailbox, &read->mail);
         return;
     }
-    send_read(broker, read, false);
+    send_read(broker, read, &route);
 }

@@ -7,44 +7,73 @@
 
 enum { SILENT_INTERVALS = 3 }; /* without a sign of life, until a node counts as gone */
 
-static void subscribe(struct redis_broker *broker, const struct buf *channel)
+static void subscribe(struct redis_shard *shard, const struct buf *channel)
 {
     struct str argv[] = {STR("SUBSCRIBE"), buf_str(channel)};
-    redis_connection_send(&broker->subscriber, 2, argv, NULL, NULL);
+    redis_connection_send(&shard->subscriber, 2, argv, NULL, NULL);
 }
 
-void redis_node_listen(struct redis_broker *broker)
+void redis_node_listen(struct redis_shard *shard)
 {
-    subscribe(broker, &broker->node_channel);
+    const struct redis_broker *broker = shard->broker;
+    subscribe(shard, &shard->channel);
+    if (!str_eq(buf_str(&shard->channel), buf_str(&broker->node_channel)))
+        subscribe(shard, &broker->node_channel);
 }
 
-void redis_node_listen_to_all(struct redis_broker *broker)
+void redis_node_listen_to_all(struct redis_shard *shard)
 {
-    subscribe(broker, &broker->control_channel);
+    subscribe(shard, &shard->broker->control_channel);
 }
+
+/* ---- is it a primary? ---- */
+
+static void on_role(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_shard *shard = argument;
+    if (!reply)
+        return;
+    bool told = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
+    if (told && !str_eq(redis_text(reply->element[0]), STR("master"))) {
+        redis_shard_drop(shard, "it is a replica, not the primary: what is published there reaches nobody else");
+        return;
+    }
+    /* Who may not ask (an ACL without ROLE) hears it of the first write. */
+    shard->is_primary = true;
+    redis_shard_try_probe(shard);
+}
+
+void redis_node_ask_role(struct redis_shard *shard)
+{
+    redis_connection_send(&shard->commands, 1, (struct str[]){STR("ROLE")}, on_role, shard);
+}
+
+/* ---- canary and registry ---- */
 
 static void on_canary_sent(void *owner, void *argument, const redisReply *reply)
 {
     if (reply && redis_is_error(reply))
-        redis_broker_drop(owner, reply->str);
+        redis_shard_drop(argument, reply->str);
 }
 
-static void register_node(struct redis_broker *broker, bool with_text);
+static void register_node(struct redis_broker *broker, const struct redis_route *route);
 
 static void on_registered(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_broker *broker = owner;
+    struct redis_route route;
     if (!reply)
         return;
-    if (redis_scripts_is_unknown(reply)) {
-        register_node(broker, true);
-        return;
+    switch (redis_route_again(broker, buf_str(&broker->nodes_key), reply, &route)) {
+    case REDIS_AGAIN_NOW: register_node(broker, &route); return;
+    case REDIS_AGAIN_LATER: return; /* with the next canary */
+    case REDIS_ANSWERED: break;
     }
     if (redis_is_error(reply)) {
         /* Loading, nothing works yet. Anything else, such as a full memory, leaves reading possible. */
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         if (strncmp(reply->str, "LOADING", 7) == 0)
-            redis_broker_drop(broker, reply->str);
+            redis_shard_drop(argument, reply->str);
         return;
     }
     buf_clear(&broker->nodes);
@@ -55,24 +84,27 @@ static void on_registered(void *owner, void *argument, const redisReply *reply)
     }
 }
 
-static void register_node(struct redis_broker *broker, bool with_text)
+static void register_node(struct redis_broker *broker, const struct redis_route *route)
 {
     char gone[24];
     uint64_t gone_ms = broker->config.canary_interval_ms * SILENT_INTERVALS + broker->config.command_timeout_ms;
     int len = snprintf(gone, sizeof gone, "%llu", (unsigned long long)gone_ms);
     struct str arguments[] = {buf_str(&broker->nodes_key), broker->config.node_id, str_from(gone, (size_t)len)};
-    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_REGISTER, with_text, 1, 3, arguments, on_registered,
-                       NULL);
+    redis_route_script(route, SCRIPT_REGISTER, 1, 3, arguments, on_registered, route->shard);
 }
 
-void redis_node_probe(struct redis_broker *broker)
+void redis_node_probe(struct redis_shard *shard)
 {
+    struct redis_broker *broker = shard->broker;
+    struct redis_route route = redis_route_to(broker, buf_str(&broker->nodes_key));
     char text[40];
-    int len = snprintf(text, sizeof text, "canary %llu", (unsigned long long)++broker->canary);
-    register_node(broker, false);
-    struct str canary[] = {STR("PUBLISH"), buf_str(&broker->node_channel), str_from(text, (size_t)len)};
-    broker->canary_sent_us = clock_now_us();
-    redis_connection_send(&broker->commands, 3, canary, on_canary_sent, NULL);
+    shard->canary = ++broker->canary;
+    int len = snprintf(text, sizeof text, "canary %llu", (unsigned long long)shard->canary);
+    if (route.shard == shard)
+        register_node(broker, &route);
+    struct str canary[] = {STR("PUBLISH"), buf_str(&shard->channel), str_from(text, (size_t)len)};
+    shard->canary_sent_us = clock_now_us();
+    redis_connection_send(&shard->commands, 3, canary, on_canary_sent, shard);
 }
 
 static void on_ignored(void *owner, void *argument, const redisReply *reply)
@@ -82,55 +114,81 @@ static void on_ignored(void *owner, void *argument, const redisReply *reply)
 
 void redis_node_leave(struct redis_broker *broker)
 {
+    struct redis_route route = redis_route_to(broker, buf_str(&broker->nodes_key));
     struct str argv[] = {STR("ZREM"), buf_str(&broker->nodes_key), broker->config.node_id};
-    if (broker->commands.state == REDIS_READY)
-        redis_connection_send(&broker->commands, 3, argv, on_ignored, NULL);
+    if (route.shard)
+        redis_connection_send(&route.shard->commands, 3, argv, on_ignored, NULL);
 }
 
-bool redis_node_confirmed(struct redis_broker *broker, struct str key)
+bool redis_node_confirmed(struct redis_shard *shard, struct str key)
 {
-    if (str_eq(key, buf_str(&broker->node_channel)))
+    const struct redis_broker *broker = shard->broker;
+    if (str_eq(key, buf_str(&shard->channel)) || str_eq(key, buf_str(&broker->node_channel)))
         return true;
     if (!str_eq(key, buf_str(&broker->control_channel)))
         return false;
-    broker->all_confirmed = true;
-    redis_broker_try_probe(broker);
+    shard->all_confirmed = true;
+    redis_shard_try_probe(shard);
     return true;
 }
 
-static void take_canary(struct redis_broker *broker, struct str text)
+/* ---- messages ---- */
+
+static void take_canary(struct redis_shard *shard, struct str text)
 {
+    struct redis_broker *broker = shard->broker;
     uint64_t number;
-    if (broker->phase != PHASE_PROBING || !str_to_u64(text, &number) || number != broker->canary)
+    if (shard->phase != PHASE_PROBING || !str_to_u64(text, &number) || number != shard->canary)
         return; /* of an earlier life of this node */
-    broker->info.round_trip_us = clock_now_us() - broker->canary_sent_us;
+    broker->info.round_trip_us = clock_now_us() - shard->canary_sent_us;
     metrics_observe(broker->broker.metrics, METRIC_BROKER_ROUND_TRIP, broker->info.round_trip_us);
-    redis_broker_proved(broker);
+    redis_shard_proved(shard);
 }
 
-bool redis_node_message(struct redis_broker *broker, struct str key, struct str bytes)
+/* What is for the whole node comes through every shard, and is taken from the first that is up. */
+static struct redis_shard *spokesman(const struct redis_broker *broker)
 {
+    LIST_EACH(link, &broker->shards)
+    {
+        struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
+        if (redis_shard_is_up(shard))
+            return shard;
+    }
+    return NULL;
+}
+
+static void take_control(struct redis_shard *shard, bool to_all, struct str message)
+{
+    struct redis_broker *broker = shard->broker;
+    struct str from = str_split(&message, ' ');
+    bool own = to_all && str_eq(from, broker->config.node_id);
+    if (message.ptr && !own && shard == spokesman(broker))
+        broker->broker.sink->control(broker->broker.owner, from, message);
+}
+
+bool redis_node_message(struct redis_shard *shard, struct str key, struct str bytes)
+{
+    struct redis_broker *broker = shard->broker;
     bool to_all = str_eq(key, buf_str(&broker->control_channel));
-    if (!to_all && !str_eq(key, buf_str(&broker->node_channel)))
+    bool to_shard = str_eq(key, buf_str(&shard->channel));
+    if (!to_all && !to_shard && !str_eq(key, buf_str(&broker->node_channel)))
         return false;
     struct str rest = bytes;
     struct str kind = str_split(&rest, ' ');
     uint64_t offset;
     if (str_eq(kind, STR("control")) && rest.ptr) {
-        struct str from = str_split(&rest, ' ');
-        if (rest.ptr && !(to_all && str_eq(from, broker->config.node_id)))
-            broker->broker.sink->control(broker->broker.owner, from, rest);
+        take_control(shard, to_all, rest);
     } else if (to_all && str_eq(kind, STR("revoked")) && rest.ptr && str_to_u64(str_split(&rest, ' '), &offset) &&
                rest.ptr && redis_revocation_heard(broker, offset, rest)) {
         return true;
-    } else if (!to_all && str_eq(kind, STR("canary")) && rest.ptr) {
-        take_canary(broker, rest);
-    } else if (!to_all && str_eq(kind, STR("position")) && rest.ptr && str_to_u64(str_split(&rest, ' '), &offset) &&
+    } else if (to_shard && str_eq(kind, STR("canary")) && rest.ptr) {
+        take_canary(shard, rest);
+    } else if (to_shard && str_eq(kind, STR("position")) && rest.ptr && str_to_u64(str_split(&rest, ' '), &offset) &&
                rest.ptr) {
         struct str epoch = str_split(&rest, ' ');
-        redis_broker_extend(broker);
+        redis_shard_extend(shard);
         if (rest.ptr)
-            redis_subscription_position(broker, rest, epoch, offset);
+            redis_subscription_position(shard, rest, epoch, offset);
     } else {
         redis_count_bad_message(broker, key, "not a message of a node");
     }
@@ -140,9 +198,10 @@ bool redis_node_message(struct redis_broker *broker, struct str key, struct str 
 void redis_node_control(struct broker *base, struct str to, struct str bytes)
 {
     struct redis_broker *broker = redis_broker_of(base);
+    struct redis_shard *shard = spokesman(broker);
     struct buf channel = {0};
     struct buf message = {0};
-    if (!redis_broker_is_up(broker) || broker->commands.state != REDIS_READY)
+    if (!shard)
         return;
     buf_append(&channel, to.len ? broker->config.prefix : buf_str(&broker->control_channel));
     if (to.len) {
@@ -154,7 +213,7 @@ void redis_node_control(struct broker *base, struct str to, struct str bytes)
     buf_append_char(&message, ' ');
     buf_append(&message, bytes);
     struct str argv[] = {STR("PUBLISH"), buf_str(&channel), buf_str(&message)};
-    redis_connection_send(&broker->commands, 3, argv, on_ignored, NULL);
+    redis_connection_send(&shard->commands, 3, argv, on_ignored, NULL);
     buf_fini(&channel);
     buf_fini(&message);
 }
@@ -163,5 +222,5 @@ void redis_node_list(struct broker *base, struct buf *out)
 {
     struct redis_broker *broker = redis_broker_of(base);
     /* While it is down nobody knows who else is alive. */
-    buf_append(out, redis_broker_is_up(broker) && broker->nodes.len ? buf_str(&broker->nodes) : broker->config.node_id);
+    buf_append(out, spokesman(broker) && broker->nodes.len ? buf_str(&broker->nodes) : broker->config.node_id);
 }

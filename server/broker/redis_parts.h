@@ -1,7 +1,8 @@
-/* redis_parts.h - the Redis broker's own struct, shared by its parts and by nobody else:
- * redis_broker.c connects, waits and tells the state; redis_publish.c takes publications; redis_subscribe.c keeps
- * subscriptions; redis_revoke.c revokes tokens; redis_history.c reads logs; redis_node.c does what concerns nodes:
- * canary, registry, control. */
+/* redis_parts.h - the Redis broker's own structs, shared by its parts and by nobody else:
+ * redis_broker.c begins, ends and tells the state; redis_shard.c keeps the connections to one server; redis_route.c
+ * says which server a command goes to; redis_publish.c takes publications; redis_subscribe.c keeps subscriptions;
+ * redis_revoke.c revokes tokens; redis_history.c reads logs; redis_node.c does what concerns nodes: canary, registry,
+ * control. */
 #ifndef CARILLON_BROKER_REDIS_PARTS_H
 #define CARILLON_BROKER_REDIS_PARTS_H
 
@@ -11,24 +12,31 @@
 #include "common/base/list.h"
 #include "common/base/map.h"
 #include "server/broker/redis_broker.h"
-#include "server/broker/redis_connection.h"
 #include "server/broker/redis_event.h"
 #include "server/broker/redis_keys.h"
-#include "server/broker/redis_scripts.h"
+#include "server/broker/redis_route.h"
+#include "server/broker/redis_shard.h"
 
-/* What the broker is doing, and what its one timer then means. */
-enum redis_phase {
-    PHASE_WAITING,    /* timer: connect */
-    PHASE_CONNECTING, /* timer: Redis no longer confirms subscriptions: drop. Next, all being confirmed: PROBING */
-    PHASE_PROBING,    /* a canary is out. timer: overdue, drop. Back: RESTING, and up */
-    PHASE_RESTING,    /* timer: send a canary */
-    PHASE_FALLING,    /* both connections end, then WAITING */
-    PHASE_CLOSING,    /* both connections and the timer end, then closed */
+/* What differs between one server, Sentinel and a cluster. */
+struct redis_topology {
+    /* Called once: makes the shards, now or when their addresses are known. */
+    void (*begin)(struct redis_broker *broker);
+    /* The shard that a key belongs to, NULL while nobody knows. */
+    struct redis_shard *(*shard_of)(struct redis_broker *broker, struct str key);
+    /* The shard wants to connect: redis_shard_connect or redis_shard_not_found follows. */
+    void (*find)(struct redis_shard *shard);
+    /* Now and then: whether what the shard is connected to is still the right server. */
+    void (*look_again)(struct redis_shard *shard);
+    /* Ends what is not a shard. */
+    void (*end)(struct redis_broker *broker);
 };
+
+extern const struct redis_topology redis_single;
 
 /* A channel that is wanted, or whose UNSUBSCRIBE is under way. Owned by redis_broker.subscriptions, under its key. */
 struct subscription {
     struct list_link change;       /* in redis_broker.changed */
+    struct redis_shard *shard;     /* where it is, or is to be, subscribed; NULL: not known yet */
     bool wanted;                   /* by the node */
     bool sent;                     /* the last command sent was SUBSCRIBE */
     bool answered;                 /* sink->subscribed has been called: events may follow */
@@ -56,19 +64,14 @@ struct redis_broker {
     struct buf nodes_key;       /* prefix:nodes */
     struct buf revoked_key;     /* prefix:revoked */
 
-    enum redis_phase phase;
+    const struct redis_topology *topology;
+    struct list_link shards;
     struct broker_info info;
-    unsigned attempts; /* to connect, since it was up */
-    char why[256];     /* of the last loss: said in the log once */
-    uv_timer_t timer;
-    bool timer_closed;      /* while closing */
     struct mailbox mailbox; /* for answers that must not be given at once */
     struct turn_hook hook;
+    bool closing;
+    unsigned open; /* parts that have yet to close */
     void (*closed)(void *owner);
-
-    struct redis_connection commands;
-    struct redis_connection subscriber;
-    struct redis_scripts scripts;
 
     /* redis_publish.c */
     struct redis_keys keys;
@@ -85,26 +88,15 @@ struct redis_broker {
     uint64_t bad_since_logged;
 
     /* redis_node.c */
-    bool all_confirmed; /* the subscription of control_channel, made after all others */
-    uint64_t canary;    /* number of the one sent last */
-    uint64_t canary_sent_us;
+    uint64_t canary;  /* number of the one sent last */
     struct buf nodes; /* the registry as last read, an id a line */
 };
 
 /* redis_broker.c */
-/* Ends both connections; the broker then tries again. */
-void redis_broker_drop(struct redis_broker *broker, const char *why);
-/* All subscriptions are confirmed, or the command connection is up: goes on once both are so. */
-void redis_broker_try_probe(struct redis_broker *broker);
-/* The canary is back. */
-void redis_broker_proved(struct redis_broker *broker);
-/* Redis is found working through what stands before the answer that is waited for: that has the command timeout again.
- */
-void redis_broker_extend(struct redis_broker *broker);
-static inline bool redis_broker_is_up(const struct redis_broker *broker)
-{
-    return broker->info.state == BROKER_UP;
-}
+/* Tells the node the state that follows from those of the shards. */
+void redis_broker_tell(struct redis_broker *broker);
+/* One of broker->open has closed. */
+void redis_broker_part_closed(struct redis_broker *broker);
 
 /* redis_publish.c */
 void redis_publish(struct broker *broker, struct publication *publication);
@@ -114,15 +106,17 @@ void redis_history(struct broker *broker, struct history_read *read);
 
 /* redis_revoke.c */
 void redis_revoke(struct redis_broker *broker, struct revoke_request *request);
-/* The broker has come up: tells the sink all revocations that Redis keeps. */
-void redis_revocations_load(struct redis_broker *broker);
+/* The shard that keeps them has come up: tells the sink all revocations. */
+void redis_revocations_load(struct redis_shard *shard);
 /* One as Redis keeps it, with its end; false if it is not well-formed. */
 bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member);
 
 /* redis_requests.c */
 void redis_ask(struct broker *broker, struct broker_request *request);
-/* What every request does first: false when Redis cannot be asked, and then the request has been answered. */
-bool redis_request_begin(struct redis_broker *broker, struct broker_request *request);
+/* What every request does first: where its key is. False when Redis cannot be asked, and then the request has been
+ * answered. */
+bool redis_request_begin(struct redis_broker *broker, struct broker_request *request, struct str key,
+                         struct redis_route *out);
 /* Redis's refusal, or its silence (reply NULL), as the request's error. */
 void redis_request_fail(struct redis_broker *broker, struct broker_request *request, const struct redisReply *reply);
 
@@ -131,32 +125,35 @@ void redis_subscribe(struct broker *broker, struct str channel, const struct his
 void redis_unsubscribe(struct broker *broker, struct str channel);
 /* At the end of a turn: sends what has changed. */
 void redis_subscriptions_flush(struct redis_broker *broker);
-/* The subscribing connection is up: all again. */
-void redis_subscriptions_restore(struct redis_broker *broker);
-/* The command connection is up: what could not be asked before. */
-void redis_subscriptions_ask(struct redis_broker *broker);
-/* Both connections are gone. */
-void redis_subscriptions_reset(struct redis_broker *broker);
+/* The shard's subscribing connection is up: all again. */
+void redis_subscriptions_restore(struct redis_shard *shard);
+/* Its command connection is up: what could not be asked before. */
+void redis_subscriptions_ask(struct redis_shard *shard);
+/* Both its connections are gone. */
+void redis_subscriptions_reset(struct redis_shard *shard);
+size_t redis_subscriptions_count(const struct redis_shard *shard);
 /* At the end: answers those that still wait. */
 void redis_subscriptions_refuse(struct redis_broker *broker);
 void redis_subscriptions_free(struct redis_broker *broker);
-void redis_subscription_confirmed(struct redis_broker *broker, struct str key);
-void redis_subscription_message(struct redis_broker *broker, struct str key, struct str bytes);
-void redis_subscription_position(struct redis_broker *broker, struct str key, struct str epoch, uint64_t offset);
+void redis_subscription_confirmed(struct redis_shard *shard, struct str key);
+void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes);
+void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset);
 void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what);
 
 /* redis_node.c */
-/* The subscription of this node's own channel: before all others, as their positions come by it. */
-void redis_node_listen(struct redis_broker *broker);
+/* Drops the shard unless it is a primary. */
+void redis_node_ask_role(struct redis_shard *shard);
+/* The subscription of this node's own channels: before all others, as their positions come by it. */
+void redis_node_listen(struct redis_shard *shard);
 /* That of the nodes' common channel: after all others, so that its confirmation is the last. */
-void redis_node_listen_to_all(struct redis_broker *broker);
+void redis_node_listen_to_all(struct redis_shard *shard);
 /* A canary, and this node's sign of life. */
-void redis_node_probe(struct redis_broker *broker);
+void redis_node_probe(struct redis_shard *shard);
 /* Takes this node off the registry. */
 void redis_node_leave(struct redis_broker *broker);
 /* True if the key is one of the node's own channels; then the confirmation or message has been dealt with. */
-bool redis_node_confirmed(struct redis_broker *broker, struct str key);
-bool redis_node_message(struct redis_broker *broker, struct str key, struct str bytes);
+bool redis_node_confirmed(struct redis_shard *shard, struct str key);
+bool redis_node_message(struct redis_shard *shard, struct str key, struct str bytes);
 void redis_node_control(struct broker *broker, struct str to, struct str bytes);
 void redis_node_list(struct broker *broker, struct buf *out);
 

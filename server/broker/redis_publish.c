@@ -7,9 +7,10 @@
 /* What a publication takes besides its texts, about. */
 enum { PUBLICATION_COST = 512 };
 
-enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000, RETRY_MIN_MS = 100 };
+enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000 };
 
-static void send_publication(struct redis_broker *broker, struct publication *publication, bool with_text);
+static void send_publication(struct redis_broker *broker, struct publication *publication,
+                             const struct redis_route *route);
 
 static size_t cost(const struct publication *publication)
 {
@@ -39,12 +40,6 @@ static void refuse_later(struct redis_broker *broker, struct publication *public
     publication->retry_after_ms = retry_after_ms;
     publication->mail.deliver = deliver_refused;
     mailbox_post(&broker->mailbox, &publication->mail);
-}
-
-static uint64_t retry_ms(const struct redis_broker *broker)
-{
-    uint64_t wait_ms = broker->phase == PHASE_WAITING ? uv_timer_get_due_in(&broker->timer) : RETRY_SOON_MS;
-    return wait_ms < RETRY_MIN_MS ? RETRY_MIN_MS : wait_ms;
 }
 
 /* What an operator can do about Redis's answer, by its first word. */
@@ -91,14 +86,27 @@ static void copy_text(char *out, size_t size, const redisReply *reply)
     out[len] = '\0';
 }
 
+/* False if it has been sent again. */
+static bool is_answered(struct redis_broker *broker, struct publication *publication, const redisReply *reply)
+{
+    struct redis_route route;
+    if (!reply || !redis_is_error(reply))
+        return true;
+    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
+    switch (redis_route_again(broker, broker->keys.meta, reply, &route)) {
+    case REDIS_AGAIN_NOW: send_publication(broker, publication, &route); return false;
+    case REDIS_AGAIN_LATER:
+    case REDIS_ANSWERED: break;
+    }
+    return true;
+}
+
 static void on_scripted(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_broker *broker = owner;
     struct publication *publication = argument;
-    if (redis_scripts_is_unknown(reply)) {
-        send_publication(broker, publication, true);
+    if (!is_answered(broker, publication, reply))
         return;
-    }
     if (!reply) {
         set_unknown(publication);
     } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 4 &&
@@ -121,6 +129,8 @@ static void on_plain(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_broker *broker = owner;
     struct publication *publication = argument;
+    if (!is_answered(broker, publication, reply))
+        return;
     if (!reply) {
         set_unknown(publication);
     } else if (redis_is_error(reply)) {
@@ -132,7 +142,7 @@ static void on_plain(void *owner, void *argument, const redisReply *reply)
 
 /* ---- sending ---- */
 
-static void send_ordered(struct redis_broker *broker, struct publication *publication, bool with_text)
+static void send_ordered(struct redis_broker *broker, struct publication *publication, const struct redis_route *route)
 {
     const struct redis_keys *keys = &broker->keys;
     const struct history_policy *history = &publication->history;
@@ -149,20 +159,19 @@ static void send_ordered(struct redis_broker *broker, struct publication *public
     rest[5] = buf_str(&broker->head);
     rest[6] = buf_str(&broker->tail);
     rest[7] = redis_number(broker->config.idempotency_window_ms, window);
-    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_PUBLISH, with_text, key_count, key_count + 8,
-                       arguments, on_scripted, publication);
+    redis_route_script(route, SCRIPT_PUBLISH, key_count, key_count + 8, arguments, on_scripted, publication);
 }
 
-static void send_once(struct redis_broker *broker, struct publication *publication, bool with_text)
+static void send_once(struct redis_broker *broker, struct publication *publication, const struct redis_route *route)
 {
     char window[24];
     struct str arguments[] = {broker->keys.live, broker->keys.id, str_from(publication->id, UUID_LEN),
                               buf_str(&broker->head), redis_number(broker->config.idempotency_window_ms, window)};
-    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_ONCE, with_text, 2, 5, arguments, on_scripted,
-                       publication);
+    redis_route_script(route, SCRIPT_ONCE, 2, 5, arguments, on_scripted, publication);
 }
 
-static void send_publication(struct redis_broker *broker, struct publication *publication, bool with_text)
+static void send_publication(struct redis_broker *broker, struct publication *publication,
+                             const struct redis_route *route)
 {
     char timestamp[CLOCK_RFC3339_LEN + 1];
     clock_format(clock_wall_ms(), timestamp);
@@ -179,14 +188,14 @@ static void send_publication(struct redis_broker *broker, struct publication *pu
     redis_event_head(&broker->head, &event);
     if (publication->history.size) {
         redis_event_tail(&broker->tail, &event);
-        send_ordered(broker, publication, with_text);
+        send_ordered(broker, publication, route);
         return;
     }
     redis_event_tail(&broker->head, &event);
     if (publication->event_id.len)
-        send_once(broker, publication, with_text);
+        send_once(broker, publication, route);
     else
-        redis_connection_send(&broker->commands, 3,
+        redis_connection_send(&route->shard->commands, 3,
                               (struct str[]){STR("PUBLISH"), broker->keys.live, buf_str(&broker->head)}, on_plain,
                               publication);
 }
@@ -194,8 +203,10 @@ static void send_publication(struct redis_broker *broker, struct publication *pu
 void redis_publish(struct broker *base, struct publication *publication)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    if (!redis_broker_is_up(broker) || broker->commands.state != REDIS_READY) {
-        refuse_later(broker, publication, retry_ms(broker),
+    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, STR(""));
+    struct redis_route route = redis_route_to(broker, broker->keys.meta);
+    if (!redis_shard_is_up(route.shard)) {
+        refuse_later(broker, publication, redis_shard_retry_ms(broker->topology->shard_of(broker, broker->keys.meta)),
                      "Redis cannot be reached now; nothing was published. Try again later");
         return;
     }
@@ -208,5 +219,5 @@ void redis_publish(struct broker *base, struct publication *publication)
     broker->pending++;
     broker->pending_bytes += cost(publication);
     uuid_v7(clock_wall_ms(), publication->id);
-    send_publication(broker, publication, false);
+    send_publication(broker, publication, &route);
 }

@@ -1,10 +1,14 @@
 /* redis_requests.c - requests (request.h) on their way to Redis: which file takes which, and how they fail. */
 #include "server/broker/redis_parts.h"
 
-bool redis_request_begin(struct redis_broker *broker, struct broker_request *request)
+bool redis_request_begin(struct redis_broker *broker, struct broker_request *request, struct str key,
+                         struct redis_route *out)
 {
-    if (redis_broker_is_up(broker) && broker->commands.state == REDIS_READY)
+    struct redis_route route = redis_route_to(broker, key);
+    if (redis_shard_is_up(route.shard)) {
+        *out = route;
         return true;
+    }
     error_set(&request->error, ERR_UNAVAILABLE, "Redis cannot be reached now; nothing was done. Try again later");
     broker_request_answer(request);
     return false;
@@ -25,8 +29,6 @@ void redis_request_fail(struct redis_broker *broker, struct broker_request *requ
 void redis_ask(struct broker *base, struct broker_request *request)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    if (!redis_request_begin(broker, request))
-        return;
     switch (request->kind) {
     case REQUEST_REVOKE: redis_revoke(broker, CONTAINER_OF(request, struct revoke_request, base)); break;
     }

@@ -5,14 +5,15 @@
 
 static const char *const kinds[] = {[REVOCATION_JTI] = "jti", [REVOCATION_USER] = "user"};
 
-static void send_revoke(struct redis_broker *broker, struct revoke_request *request, bool with_text);
+static void send_revoke(struct redis_broker *broker, struct revoke_request *request, const struct redis_route *route);
 
 static void on_revoked(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_broker *broker = owner;
     struct revoke_request *request = argument;
-    if (redis_scripts_is_unknown(reply)) {
-        send_revoke(broker, request, true);
+    struct redis_route route;
+    if (redis_route_again(broker, buf_str(&broker->revoked_key), reply, &route) == REDIS_AGAIN_NOW) {
+        send_revoke(broker, request, &route);
         return;
     }
     if (reply && reply->type == REDIS_REPLY_INTEGER) /* here at once, not only when pub/sub brings it */
@@ -22,7 +23,7 @@ static void on_revoked(void *owner, void *argument, const redisReply *reply)
     broker_request_answer(&request->base);
 }
 
-static void send_revoke(struct redis_broker *broker, struct revoke_request *request, bool with_text)
+static void send_revoke(struct redis_broker *broker, struct revoke_request *request, const struct redis_route *route)
 {
     const struct revocation *revocation = &request->revocation;
     struct buf member = {0};
@@ -31,14 +32,15 @@ static void send_revoke(struct redis_broker *broker, struct revoke_request *requ
     buf_append(&member, revocation->value);
     struct str arguments[] = {buf_str(&broker->revoked_key), redis_number(revocation->until_ms, until),
                               buf_str(&member), buf_str(&broker->control_channel)};
-    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_REVOKE, with_text, 1, 4, arguments, on_revoked,
-                       request);
+    redis_route_script(route, SCRIPT_REVOKE, 1, 4, arguments, on_revoked, request);
     buf_fini(&member);
 }
 
 void redis_revoke(struct redis_broker *broker, struct revoke_request *request)
 {
-    send_revoke(broker, request, false);
+    struct redis_route route;
+    if (redis_request_begin(broker, &request->base, buf_str(&broker->revoked_key), &route))
+        send_revoke(broker, request, &route);
 }
 
 bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member)
@@ -58,7 +60,7 @@ bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, stru
 
 /* ---- reading all ---- */
 
-static void ask_page(struct redis_broker *broker, struct str cursor);
+static void ask_page(struct redis_shard *shard, struct str cursor);
 
 /* The score as ZSCAN gives it: digits, or in exponential form where it is not a whole number of milliseconds. */
 static uint64_t read_score(const redisReply *reply)
@@ -73,11 +75,12 @@ static uint64_t read_score(const redisReply *reply)
 static void on_page(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_broker *broker = owner;
+    struct redis_shard *shard = argument;
     bool fine = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                 reply->element[1]->type == REDIS_REPLY_ARRAY;
     if (!fine) {
         if (reply) /* without the list, revoked tokens would pass here */
-            redis_broker_drop(broker, "refused to list the revoked tokens");
+            redis_shard_drop(shard, "refused to list the revoked tokens");
         return;
     }
     const redisReply *pairs = reply->element[1];
@@ -88,17 +91,18 @@ static void on_page(void *owner, void *argument, const redisReply *reply)
     if (str_eq(cursor, STR("0")))
         broker->broker.sink->revocations(broker->broker.owner, false);
     else
-        ask_page(broker, cursor);
+        ask_page(shard, cursor);
 }
 
-static void ask_page(struct redis_broker *broker, struct str cursor)
+static void ask_page(struct redis_shard *shard, struct str cursor)
 {
-    struct str argv[] = {STR("ZSCAN"), buf_str(&broker->revoked_key), cursor, STR("COUNT"), STR("500")};
-    redis_connection_send(&broker->commands, 5, argv, on_page, NULL);
+    struct str argv[] = {STR("ZSCAN"), buf_str(&shard->broker->revoked_key), cursor, STR("COUNT"), STR("500")};
+    redis_connection_send(&shard->commands, 5, argv, on_page, shard);
 }
 
-void redis_revocations_load(struct redis_broker *broker)
+void redis_revocations_load(struct redis_shard *shard)
 {
+    struct redis_broker *broker = shard->broker;
     broker->broker.sink->revocations(broker->broker.owner, true);
-    ask_page(broker, STR("0"));
+    ask_page(shard, STR("0"));
 }

@@ -13,7 +13,8 @@
 enum { CHANNELS_PER_COMMAND = 500 };
 enum { BAD_LOG_INTERVAL_US = 10 * 1000 * 1000 };
 
-static void ask_position(struct redis_broker *broker, struct subscription *subscription, bool with_text);
+static void ask_position(struct redis_broker *broker, struct subscription *subscription,
+                         const struct redis_route *route);
 
 static struct subscription *find(struct redis_broker *broker, struct str channel)
 {
@@ -60,6 +61,25 @@ static bool needs_position(const struct subscription *subscription)
     return is_confirmed(subscription) && (!subscription->answered || subscription->stale);
 }
 
+/* Where it goes: as long as nothing is subscribed anywhere, to the shard that has its key now. */
+static struct redis_shard *place(struct redis_broker *broker, struct subscription *subscription)
+{
+    if (!subscription->sent && !subscription->unconfirmed)
+        subscription->shard = broker->topology->shard_of(broker, subscription->key);
+    return subscription->shard;
+}
+
+static struct subscription *find_at(struct redis_shard *shard, struct str key)
+{
+    struct subscription *subscription = map_get(&shard->broker->subscriptions, key);
+    return subscription && subscription->shard == shard ? subscription : NULL;
+}
+
+static struct redis_route route_of(const struct subscription *subscription)
+{
+    return (struct redis_route){.shard = subscription->shard};
+}
+
 /* ---- what the node asks ---- */
 
 void redis_subscribe(struct broker *base, struct str channel, const struct history_policy *history)
@@ -88,7 +108,7 @@ void redis_unsubscribe(struct broker *base, struct str channel)
 /* ---- sending ---- */
 
 struct batch {
-    struct redis_broker *broker;
+    struct redis_shard *shard;
     size_t count;
     struct str argv[CHANNELS_PER_COMMAND + 1];
 };
@@ -96,12 +116,15 @@ struct batch {
 static void send_batch(struct batch *batch)
 {
     if (batch->count > 1)
-        redis_connection_send(&batch->broker->subscriber, batch->count, batch->argv, NULL, NULL);
+        redis_connection_send(&batch->shard->subscriber, batch->count, batch->argv, NULL, NULL);
     batch->count = 1;
 }
 
 static void add_to_batch(struct batch *batch, struct subscription *subscription)
 {
+    if (batch->shard != subscription->shard)
+        send_batch(batch);
+    batch->shard = subscription->shard;
     subscription->sent = subscription->wanted;
     subscription->unconfirmed++;
     batch->argv[batch->count++] = subscription->key;
@@ -113,17 +136,19 @@ void redis_subscriptions_flush(struct redis_broker *broker)
 {
     if (list_is_empty(&broker->changed))
         return;
-    bool ready = broker->subscriber.state == REDIS_READY;
-    struct batch more = {.broker = broker, .count = 1};
-    struct batch less = {.broker = broker, .count = 1};
+    struct batch more = {.count = 1};
+    struct batch less = {.count = 1};
     more.argv[0] = STR("SUBSCRIBE");
     less.argv[0] = STR("UNSUBSCRIBE");
     for (struct list_link *link; (link = list_take_first(&broker->changed));) {
         struct subscription *subscription = CONTAINER_OF(link, struct subscription, change);
+        const struct redis_shard *shard = place(broker, subscription);
+        bool ready = shard && shard->subscriber.state == REDIS_READY;
+        struct redis_route route = route_of(subscription);
         if (ready && subscription->wanted != subscription->sent)
             add_to_batch(subscription->wanted ? &more : &less, subscription);
         else if (needs_position(subscription))
-            ask_position(broker, subscription, false); /* left and joined again within a turn */
+            ask_position(broker, subscription, &route); /* left and joined again within a turn */
         else
             drop_if_done(broker, subscription);
     }
@@ -131,29 +156,31 @@ void redis_subscriptions_flush(struct redis_broker *broker)
     send_batch(&more);
 }
 
-void redis_subscriptions_restore(struct redis_broker *broker)
+void redis_subscriptions_restore(struct redis_shard *shard)
 {
-    struct batch more = {.broker = broker, .count = 1};
+    struct redis_broker *broker = shard->broker;
+    struct batch more = {.count = 1};
     more.argv[0] = STR("SUBSCRIBE");
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
-        if (each->wanted && !each->sent)
+        if (each->wanted && !each->sent && place(broker, each) == shard)
             add_to_batch(&more, each);
     send_batch(&more);
 }
 
 /* ---- what Redis says ---- */
 
-void redis_subscription_confirmed(struct redis_broker *broker, struct str key)
+void redis_subscription_confirmed(struct redis_shard *shard, struct str key)
 {
-    struct subscription *subscription = map_get(&broker->subscriptions, key);
+    struct subscription *subscription = find_at(shard, key);
     if (!subscription || !subscription->unconfirmed)
         return;
     subscription->unconfirmed--;
+    struct redis_route route = route_of(subscription);
     if (needs_position(subscription))
-        ask_position(broker, subscription, false);
+        ask_position(shard->broker, subscription, &route);
     else
-        drop_if_done(broker, subscription);
+        drop_if_done(shard->broker, subscription);
 }
 
 static void fail(struct redis_broker *broker, struct subscription *subscription, const redisReply *reply)
@@ -173,38 +200,41 @@ static void on_position_asked(void *owner, void *argument, const redisReply *rep
     struct subscription *subscription = argument;
     subscription->positions--;
     bool waiting = needs_position(subscription) && !subscription->positions;
-    if (redis_scripts_is_unknown(reply) && waiting)
-        ask_position(broker, subscription, true);
+    struct redis_route route;
+    if (waiting && redis_route_again(broker, subscription->key, reply, &route) == REDIS_AGAIN_NOW)
+        ask_position(broker, subscription, &route);
     else if (reply && redis_is_error(reply) && waiting && strncmp(reply->str, "LOADING", 7) == 0)
-        redis_broker_drop(broker, reply->str); /* asked again when it is back */
+        redis_shard_drop(subscription->shard, reply->str); /* asked again when it is back */
     else if (reply && redis_is_error(reply) && waiting && !subscription->answered)
         fail(broker, subscription, reply);
     else
         drop_if_done(broker, subscription);
 }
 
-static void ask_position(struct redis_broker *broker, struct subscription *subscription, bool with_text)
+static void ask_position(struct redis_broker *broker, struct subscription *subscription,
+                         const struct redis_route *route)
 {
-    if (broker->commands.state != REDIS_READY)
+    if (route->shard->commands.state != REDIS_READY)
         return; /* redis_subscriptions_ask does when it is */
     char epoch[EPOCH_NEW_LEN + 1] = "", meta_ttl[24];
     if (subscription->history.size)
         epoch_new(epoch);
     redis_keys_set(&broker->keys, broker->config.prefix, subscription->channel, STR(""));
     struct str arguments[] = {
-        broker->keys.meta, broker->keys.log,     buf_str(&broker->node_channel),
+        broker->keys.meta, broker->keys.log,     buf_str(&subscription->shard->channel),
         subscription->key, str_from_cstr(epoch), redis_number(redis_meta_ttl_ms(&subscription->history), meta_ttl)};
     subscription->positions++;
-    redis_scripts_send(&broker->scripts, &broker->commands, SCRIPT_POSITION, with_text, 2, 6, arguments,
-                       on_position_asked, subscription);
+    redis_route_script(route, SCRIPT_POSITION, 2, 6, arguments, on_position_asked, subscription);
 }
 
-void redis_subscriptions_ask(struct redis_broker *broker)
+void redis_subscriptions_ask(struct redis_shard *shard)
 {
+    struct redis_broker *broker = shard->broker;
+    const struct redis_route route = {.shard = shard};
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
-        if (needs_position(each) && !each->positions)
-            ask_position(broker, each, false);
+        if (each->shard == shard && needs_position(each) && !each->positions)
+            ask_position(broker, each, &route);
 }
 
 static void set_position(struct subscription *subscription, struct str epoch, uint64_t offset)
@@ -215,9 +245,10 @@ static void set_position(struct subscription *subscription, struct str epoch, ui
     subscription->offset = offset;
 }
 
-void redis_subscription_position(struct redis_broker *broker, struct str key, struct str epoch, uint64_t offset)
+void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset)
 {
-    struct subscription *subscription = map_get(&broker->subscriptions, key);
+    struct redis_broker *broker = shard->broker;
+    struct subscription *subscription = find_at(shard, key);
     if (!subscription || !needs_position(subscription))
         return;
     subscription->answered = true;
@@ -246,9 +277,10 @@ void redis_count_bad_message(struct redis_broker *broker, struct str channel, co
     broker->bad_since_logged = 0;
 }
 
-void redis_subscription_message(struct redis_broker *broker, struct str key, struct str bytes)
+void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes)
 {
-    struct subscription *subscription = map_get(&broker->subscriptions, key);
+    struct redis_broker *broker = shard->broker;
+    struct subscription *subscription = find_at(shard, key);
     if (!subscription || !subscription->answered)
         return;
     struct event event;
@@ -274,10 +306,21 @@ void redis_subscription_message(struct redis_broker *broker, struct str key, str
 
 /* ---- ends ---- */
 
-void redis_subscriptions_reset(struct redis_broker *broker)
+size_t redis_subscriptions_count(const struct redis_shard *shard)
 {
+    size_t cursor = 0, count = 0;
+    for (const struct subscription *each; (each = map_next(&shard->broker->subscriptions, &cursor));)
+        count += each->shard == shard;
+    return count;
+}
+
+void redis_subscriptions_reset(struct redis_shard *shard)
+{
+    struct redis_broker *broker = shard->broker;
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
+        if (each->shard != shard)
+            continue;
         each->sent = false;
         each->unconfirmed = 0;
         each->stale = each->answered && each->epoch[0];

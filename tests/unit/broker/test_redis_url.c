@@ -24,11 +24,13 @@ static void accepts_urls(void **state)
         struct error error;
         if (redis_url_parse(str_from_cstr(rows[i].url), &url, &error))
             fail_msg("%s: %s", rows[i].url, error.text);
-        assert_string_equal(url.host, rows[i].host);
-        assert_string_equal(url.port, rows[i].port);
-        assert_string_equal(url.user, rows[i].user);
-        assert_string_equal(url.password, rows[i].password);
-        assert_int_equal(url.database, rows[i].database);
+        assert_int_equal(url.kind, REDIS_SINGLE);
+        assert_int_equal(url.endpoint_count, 1);
+        assert_string_equal(url.endpoints[0].host, rows[i].host);
+        assert_string_equal(url.endpoints[0].port, rows[i].port);
+        assert_string_equal(url.login.user, rows[i].user);
+        assert_string_equal(url.login.password, rows[i].password);
+        assert_int_equal(url.login.database, rows[i].database);
         redis_url_fini(&url);
     }
 }
@@ -41,8 +43,6 @@ static void refuses_others_without_showing_them(void **state)
         {"", "redis://"},
         {"hunter2", "redis://"},
         {"http://:hunter2@h", "redis://"},
-        {"rediss://:hunter2@h", "TLS"},
-        {"redis+sentinel://:hunter2@h", "Sentinel"},
         {"unix:/hunter2", "Unix socket"},
         {"redis://", "no host"},
         {"redis://:6379", "no host"},

@@ -1,0 +1,28 @@
+/* redis_route.c - see redis_route.h. */
+#include "server/broker/redis_route.h"
+
+#include "server/broker/redis_parts.h"
+
+struct redis_route redis_route_to(struct redis_broker *broker, struct str key)
+{
+    struct redis_shard *shard = broker->topology->shard_of(broker, key);
+    bool ready = shard && shard->commands.state == REDIS_READY;
+    return (struct redis_route){.shard = ready ? shard : NULL};
+}
+
+enum redis_again redis_route_again(struct redis_broker *broker, struct str key, const redisReply *reply,
+                                   struct redis_route *out)
+{
+    if (!redis_scripts_is_unknown(reply))
+        return REDIS_ANSWERED;
+    *out = redis_route_to(broker, key);
+    out->with_text = true;
+    return out->shard ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
+}
+
+void redis_route_script(const struct redis_route *route, enum redis_script script, size_t key_count, size_t count,
+                        const struct str *arguments, redis_answered *done, void *argument)
+{
+    redis_scripts_send(&route->shard->scripts, &route->shard->commands, script, route->with_text, key_count, count,
+                       arguments, done, argument);
+}
