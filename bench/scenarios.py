@@ -147,10 +147,10 @@ def connect(bench):
     subprocess.run(["openssl", "rsa", "-in", rsa, "-pubout", "-out", public], check=True, capture_output=True)
     for count in (1000, 5000, 15000):
         def hs256(server):
-            yield f"HS256, {count}", bench.load(server, "connect", connections=count, count=count, warmup=0)
+            yield f"HS256, {count}", bench.load(server, "connect", connections=count)
 
         def rs256(server):
-            yield f"RS256, {count}", bench.load(server, "connect", connections=count, count=count, warmup=0, token_key=rsa)
+            yield f"RS256, {count}", bench.load(server, "connect", connections=count, token_key=rsa)
         bench.alternate({"carillon": servers.carillon}, hs256)
         bench.alternate({"carillon": functools.partial(servers.carillon, token__keys=[{"file": str(public)}])}, rs256)
 
@@ -173,7 +173,7 @@ def redis(bench):
             store = stack.enter_context(servers.redis())
             options = {"rules": rules, "redis__url": f"redis://127.0.0.1:{store.port}"}
             first = stack.enter_context(servers.carillon(**options))
-            second = stack.enter_context(servers.carillon(**options, token__secret=first.secret, api__keys=[first.key]))
+            second = stack.enter_context(servers.carillon(**options, like=first))
             second.api_port = first.api_port
             second.pids = second.pids + first.pids + store.pids
             yield second
@@ -220,12 +220,10 @@ def idle_clients(server, count, channel):
     if not count:
         yield
         return
-    files = Path(f"/proc/{server.pids[0]}/fd")
-    before = len(list(files.iterdir()))
     holding = load.hold(server, "idle", connections=count, channel=channel, duration=100, warmup=0, sources=1)
     try:
         deadline = time.monotonic() + 30
-        while len(list(files.iterdir())) < before + count:
+        while server.open_files() < server.own_files + count:
             if holding.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{count} idle clients could not connect: {holding.communicate()[1]}")
             time.sleep(0.05)
@@ -252,7 +250,7 @@ def growth(bench):
     def members(server):
         for count in (0, 5000, 15000):
             with idle_clients(server, count, CHANNEL):
-                yield f"subscribers there: {count}", bench.load(server, "connect", connections=1000, count=1000, warmup=0)
+                yield f"subscribers there: {count}", bench.load(server, "connect", connections=1000)
 
     def churn(server):
         yield "joining and leaving: 0/s", bench.load(server, "fanout", connections=SUBSCRIBERS, rate=40)

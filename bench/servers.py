@@ -54,6 +54,10 @@ class Server:
 
     def ready(self):
         self.ready_ms = (time.monotonic() - self.started) * 1000
+        self.own_files = self.open_files()
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.pids[0]}/fd"))
 
     @property
     def url(self):
@@ -162,12 +166,13 @@ def floor(own):
 
 
 @starting
-def carillon(own, workers=1, build="release", rules=RULES, **options):
-    """options are configuration keys with _ for the dots' place, as in limits__channels=128."""
+def carillon(own, workers=1, build="release", rules=RULES, like=None, **options):
+    """options are configuration keys with __ for the dot, as in limits__channels=128. like: another node, whose keys it
+    takes."""
     binary = carillon_binary(build)
     if not binary.exists():
         raise Unavailable(f"there is no build {build}")
-    key, secret = secrets.token_hex(24), secrets.token_hex(32)
+    key, secret = (like.key, like.secret) if like else (secrets.token_hex(24), secrets.token_hex(32))
     ready, ready_for_server = os.pipe()
     server = Server("carillon", "carillon", [], fds=[ready_for_server])
     own(server)

@@ -1,0 +1,101 @@
+"""The page of ./run bench: medians and ratios of what was measured, targets reached or not, and nothing bad hidden."""
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
+import figures  # noqa: E402
+import page  # noqa: E402
+import plot  # noqa: E402
+
+MACHINE = {"date": "2026-01-02 03:04 UTC", "commit": "abc", "cpu": "A CPU", "cores": 2, "memory_gib": 1.0, "kernel": "6.1", "system": "Debian",
+           "compiler": "cc 1", "build": "Release", "libraries": {"libuv": "1"}, "versions": {"carillon": "0.1"}}
+
+
+def run(cpu, **more):
+    return {"exit_code": 0, "server_cpu_us_each": cpu, "per_second": 1000.0, "latency_us": {"p50": 10, "p99": 20}, **more}
+
+
+def result(scenario, entries, **more):
+    return figures.Results({"scenario": scenario, "rounds": 3, "took_s": 60, "command": "./run bench", "machine": MACHINE, "skipped": {},
+                            "entries": [{"case": case, "server": server, "runs": runs}
+                                        for (case, server), runs in entries.items()], **more})
+
+
+def fanout(ours, floors, **more):
+    return {"fanout": result("fanout", {("1 in flight", "floor"): [run(value) for value in floors],
+                                        ("1 in flight", "carillon"): [run(value) for value in ours],
+                                        ("1 in flight", "ws"): [run(9.0)]}, **more)}
+
+
+def row_of(text, what):
+    return next(line for line in text.splitlines() if line.startswith("|") and what in line)
+
+
+def test_ratios_are_of_the_same_round():
+    """The machine became half as fast: the ratio is as it was, and is not that of the medians' mixture."""
+    found = fanout(ours=[6.0, 12.0, 14.0], floors=[5.0, 10.0, 10.0])["fanout"]
+    assert found.ratio(("1 in flight", "carillon"), ("1 in flight", "floor"), "server_cpu_us_each") == pytest.approx(1.2)
+    assert found.median("1 in flight", "carillon", "server_cpu_us_each") == 12.0
+
+
+@pytest.mark.parametrize("ours,verdict", [(5.5, "| reached |"), (6.0, "**not reached**")])
+def test_targets(ours, verdict):
+    text = page.render(fanout([ours] * 3, [5.0] * 3), {}, None)
+    assert verdict in row_of(text, "at most 1.15 × floor")
+    assert f"{ours / 5:.2f} × floor" in row_of(text, "at most 1.15 × floor")
+
+
+def test_a_scenario_that_was_not_measured_is_not_reached():
+    text = page.render({}, {}, None)
+    assert "not measured" in row_of(text, "cold start")
+    assert "| reached" not in text
+
+
+def test_failed_runs_are_shown():
+    lossy = {"exit_code": 1, "lost": 7, "duplicated": 0, "misordered": 0, **{k: v for k, v in run(3.0).items() if k != "exit_code"}}
+    found = {"fanout": result("fanout", {("1 in flight", "aedes"): [lossy, run(3.0)],
+                                         ("1 in flight", "NATS"): [{"exit_code": 1, "error": "refused"}]})}
+    text = page.render(found, {}, None)
+    assert "1 of 2 runs failed: 7 lost" in row_of(text, "aedes")
+    assert "1 of 1 runs failed: refused" in row_of(text, "| NATS")
+
+
+def test_skipped_servers_and_the_machine_are_named():
+    text = page.render(fanout([5.0], [5.0], skipped={"nchan": "not in this release"}), {}, None)
+    for said in ("nchan (not in this release)", "A CPU", "2026-01-02 03:04 UTC", "`./run bench`", "`abc`", "1.0 minutes"):
+        assert said in text
+
+
+def test_range_of_the_rounds():
+    assert page.ranged([3.0, None, 1.0, 2.0]) == "2.00 (1.00–3.00)"
+    assert page.ranged([1500.0]) == "1,500"
+    assert page.ranged([None]) == "–"
+
+
+def texts(svg):
+    return ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
+
+
+def test_chart_is_well_formed_and_labels_do_not_cover_each_other():
+    series = {name: [(10, 5.0), (10000, 7.0 + i / 100)] for i, name in enumerate(plot.STYLES)}
+    svg = plot.line_chart("A < B & C", "x", "y", series, x_log=True, y_log=True)
+    heights = sorted(float(text.get("y")) for text in texts(svg) if text.get("class") == "label")
+    assert len(heights) == len(series)
+    assert all(b - a >= plot.LABEL_HEIGHT - 0.1 for a, b in zip(heights, heights[1:]))
+    assert heights[-1] <= plot.HEIGHT
+
+
+def test_no_chart_of_nothing():
+    assert plot.line_chart("t", "x", "y", {"ws": []}) is None
+
+
+@pytest.mark.parametrize("low,high,ticks", [(10, 10000, [10, 100, 1000, 10000]), (3, 40, [2, 5, 10, 20, 50]), (5, 5, [5, 10])])
+def test_log_ticks(low, high, ticks):
+    assert plot.log_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_linear_ticks():
+    assert plot.linear_ticks(130) == [0, 50, 100, 150]
