@@ -35,6 +35,7 @@
     LABEL(ROUTE_REVOKE, "revoke")                                                                                      \
     LABEL(ROUTE_CHANNELS, "channels")                                                                                  \
     LABEL(ROUTE_CHANNEL, "channel")                                                                                    \
+    LABEL(ROUTE_HISTORY, "history")                                                                                    \
     LABEL(ROUTE_SESSIONS, "sessions")                                                                                  \
     LABEL(ROUTE_INFO, "info")                                                                                          \
     LABEL(ROUTE_LIVEZ, "livez")                                                                                        \

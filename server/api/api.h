@@ -23,10 +23,11 @@ struct api_config {
     uint64_t revocations_max;
 };
 
-/* What the node does for the API. publish and survey take what they get and give it back through reply_to and done,
- * not from within the call; so does ask with a request of the broker. */
+/* What the node does for the API. publish, history and survey take what they get and give it back through reply_to and
+ * done, not from within the call; so does ask with a request of the broker. */
 struct api_ops {
     void (*publish)(void *owner, struct publication *publication);
+    void (*history)(void *owner, struct history_read *read);
     void (*survey)(void *owner, struct survey_call *call);
     void (*ask)(void *owner, struct broker_request *request);
     size_t (*revocation_count)(void *owner); /* that this node knows */

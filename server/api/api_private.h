@@ -45,6 +45,10 @@ void api_survey_page(const struct api_request *request, enum control_op op, cons
 /* ,"next":"..." for the page after this one, or null. */
 void api_append_next(struct buf *out, const struct control_result *page);
 
+/* --- channels.c --- */
+/* The decoded segment of the path, not checked further. Valid while the request is read. */
+enum err api_channel_of_path(const struct api_request *request, struct str *out, struct error *error);
+
 /* --- publish.c --- */
 /* What a publish, or a part of a broadcast or batch, asks for. */
 struct api_event {

@@ -69,17 +69,22 @@ static bool decode_segment(struct str segment, struct buf *out)
     return true;
 }
 
+enum err api_channel_of_path(const struct api_request *request, struct str *out, struct error *error)
+{
+    struct buf *scratch = &request->api->scratch;
+    buf_clear(scratch);
+    if (!decode_segment(request->segment, scratch))
+        return error_set(error, ERR_INVALID_REQUEST, "the channel in the path has a malformed percent-escape");
+    *out = buf_str(scratch);
+    return ERR_NONE;
+}
+
 void api_channel(const struct api_request *request)
 {
-    struct api *api = request->api;
     struct control_request question = {.op = CONTROL_CHANNEL};
     struct error error;
-    buf_clear(&api->scratch);
-    if (!decode_segment(request->segment, &api->scratch)) {
-        error_set(&error, ERR_INVALID_REQUEST, "the channel in the path has a malformed percent-escape");
+    if (api_channel_of_path(request, &question.channel, &error))
         api_respond_error(request, &error);
-        return;
-    }
-    question.channel = buf_str(&api->scratch);
-    api_survey(request, &question, answer_channel);
+    else
+        api_survey(request, &question, answer_channel);
 }

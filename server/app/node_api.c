@@ -11,6 +11,11 @@ static void publish(void *owner, struct publication *publication)
     exchange_publish(&((struct node *)owner)->exchange, publication);
 }
 
+static void read_history(void *owner, struct history_read *read)
+{
+    exchange_history(&((struct node *)owner)->exchange, read);
+}
+
 static void ask(void *owner, struct survey_call *call)
 {
     survey_ask(((struct node *)owner)->survey, call);
@@ -66,6 +71,7 @@ static uint64_t wall_ms(void *owner)
 
 static const struct api_ops ops = {
     .publish = publish,
+    .history = read_history,
     .survey = ask,
     .ask = ask_broker,
     .revocation_count = revocation_count,

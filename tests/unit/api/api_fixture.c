@@ -20,6 +20,13 @@ static void take_survey(void *owner, struct survey_call *call)
     f->survey = call;
 }
 
+static void take_read(void *owner, struct history_read *read)
+{
+    struct fixture *f = owner;
+    assert_null(f->read);
+    f->read = read;
+}
+
 static enum broker_state tell_broker_state(void *owner)
 {
     return ((struct fixture *)owner)->broker_state;
@@ -62,6 +69,7 @@ static size_t tell_revocations(void *owner)
 
 static const struct api_ops ops = {
     .publish = take_publication,
+    .history = take_read,
     .survey = take_survey,
     .broker_state = tell_broker_state,
     .draining = tell_draining,

@@ -20,6 +20,7 @@ struct fixture {
     size_t publication_count;
     struct survey_call *survey;     /* the last one */
     struct broker_request *request; /* the last one */
+    struct history_read *read;      /* the last one */
     bool answers_at_once;           /* publications are good, from within the call's turn */
     /* What the node says. */
     enum broker_state broker_state;

@@ -1,0 +1,114 @@
+/* history.c - GET /api/v1/channels/{channel}/history: pages of what was published, after a position or before one. */
+#include "common/base/alloc.h"
+#include "common/protocol/http_head.h"
+#include "server/api/api_private.h"
+
+static void respond_page(const struct api_request *request, const struct history_read *read)
+{
+    struct buf *out = &request->call->response.body;
+    buf_reserve(out, read->text.len + read->channel.len + 256);
+    buf_append_lit(out, "{\"channel\":");
+    json_append_string(out, read->channel);
+    if (read->epoch[0]) {
+        buf_append_lit(out, ",\"epoch\":");
+        json_append_string(out, str_from_cstr(read->epoch));
+        buf_append_lit(out, ",\"offset\":");
+        buf_append_u64(out, read->offset);
+    }
+    buf_append_lit(out, ",\"events\":[");
+    buf_append(out, buf_str(&read->text));
+    buf_append(out, read->more ? STR("],\"more\":true}") : STR("],\"more\":false}"));
+    api_respond(request, 200);
+}
+
+static void answered(struct history_read *read, void *owner)
+{
+    struct api_request *request = read->waiter;
+    struct error error;
+    (void)owner;
+    if (history_read_check(read, &error)) {
+        if (error.code == ERR_UNAVAILABLE)
+            request->call->response.retry_after_s = 1;
+        api_respond_error(request, &error);
+    } else {
+        respond_page(request, read);
+    }
+    free(request);
+    history_read_destroy(read);
+}
+
+/* A number among the query parameters; *out_has stays false when it is not there. */
+static enum err read_number(struct str query, const char *name, bool *out_has, uint64_t *out, struct error *error)
+{
+    struct buf text = {0};
+    struct str value = {0};
+    enum err err = http_query_get(query, str_from_cstr(name), &text, &value, error);
+    if (!err && value.ptr && !str_to_u64(value, out))
+        err = error_set(error, ERR_INVALID_REQUEST, "%s: expected a whole number", name);
+    *out_has = !err && value.ptr;
+    buf_fini(&text);
+    return err;
+}
+
+static enum err read_epoch(struct str query, const char *name, struct history_read *read, struct error *error)
+{
+    struct buf text = {0};
+    struct str value = {0};
+    enum err err = http_query_get(query, str_from_cstr(name), &text, &value, error);
+    if (!err && value.ptr && (value.len == 0 || value.len > EPOCH_MAX))
+        err =
+            error_set(error, ERR_INVALID_REQUEST, "%s: expected 1 to %d bytes, found %zu", name, EPOCH_MAX, value.len);
+    if (!err && value.ptr)
+        history_read_expect(read, value);
+    buf_fini(&text);
+    return err;
+}
+
+static enum err read_query(struct str query, struct history_read *read, struct error *error)
+{
+    bool has_since = false, has_before = false, has_limit = false;
+    uint64_t limit = HISTORY_LIMIT_DEFAULT;
+    enum err err = read_number(query, "since_offset", &has_since, &read->after, error);
+    if (!err)
+        err = read_number(query, "before_offset", &has_before, &read->before, error);
+    if (!err && has_since && has_before)
+        err = error_set(error, ERR_INVALID_REQUEST, "expected only one of since_offset and before_offset");
+    if (!err)
+        err = read_epoch(query, has_since ? "since_epoch" : "before_epoch", read, error);
+    if (!err)
+        err = read_number(query, "limit", &has_limit, &limit, error);
+    if (!err && (limit == 0 || limit > HISTORY_LIMIT_MAX))
+        err = error_set(error, ERR_INVALID_REQUEST, "limit: expected a whole number from 1 to %d", HISTORY_LIMIT_MAX);
+    read->limit = (uint32_t)limit;
+    read->backwards = !has_since;
+    if (has_before && read->before == 0)
+        read->before = 1; /* nothing is below, either */
+    return err;
+}
+
+void api_history(const struct api_request *request)
+{
+    struct api *api = request->api;
+    struct str channel = STR("");
+    struct error error;
+    enum err err = api_channel_of_path(request, &channel, &error);
+    if (!err)
+        err = api_check_channel(channel, &error);
+    if (err) {
+        api_respond_error(request, &error);
+        return;
+    }
+    struct history_read *read = history_read_create(channel);
+    if (read_query(request->call->request.query, read, &error)) {
+        history_read_destroy(read);
+        api_respond_error(request, &error);
+        return;
+    }
+    struct api_request *waiter = xmalloc(sizeof *waiter);
+    *waiter = *request;
+    read->max_bytes = HISTORY_PAGE_BYTES;
+    read->reply_to = api->replies;
+    read->done = answered;
+    read->waiter = waiter;
+    api->ops->history(api->owner, read);
+}
