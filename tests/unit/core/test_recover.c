@@ -37,10 +37,17 @@ struct scene {
     struct wire a, b;
 };
 
+static void stop_pings(struct fixture *f)
+{
+    f->settings.ping_interval_us = 0; /* the first one is at a random time */
+    hub_configure(f->hub, &f->settings, f->rules);
+}
+
 static void setup(struct scene *s)
 {
     memset(s, 0, sizeof *s);
     fixture_setup(&s->f);
+    stop_pings(&s->f);
     open_session(&s->f, &s->a, "{\"sub\":\"alice\"}");
     open_session(&s->f, &s->b, "{\"sub\":\"bob\"}");
 }
@@ -260,6 +267,7 @@ static void test_against_a_model(void **state)
     uint64_t offset = 0;
     (void)state;
     fixture_setup(&f);
+    stop_pings(&f);
     for (int i = 0; i < SESSIONS; i++)
         open_session(&f, &wires[i], "{\"sub\":\"alice\"}");
     srand(11);
