@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from support import jwt
 from support.carillon import run
 from support.peer import STALL_S, Peer
 
@@ -115,8 +116,14 @@ def test_any_2xx_will_do(status, code):
     ("plain", ["rooms", "--connections", "2"], "not --connections"),
     ("plain", ["fanout", "--rate", "5", "--window", "2"], "not both"),
     ("plain", ["fanout", "--sources", "localhost"], "--sources should be"),
+    ("plain", ["fanout", "--sources", "2", "--url", "ws://[::1]:1/"], "--sources are IPv4"),
+    ("carillon", ["fanout", "--publish-over", "redis"], "needs --redis"),
+    ("carillon", ["fanout", "--redis", "redis://127.0.0.1:1"], "--redis is for --publish-over redis"),
+    ("carillon", ["fanout", "--publish-over", "redis", "--redis", "redis://127.0.0.1"], "with the port"),
+    ("plain", ["idle", "--count", "5"], "--count is for"),
+    ("plain", ["slow", "--connections", "2"], "--slow-percent of --connections is not one"),
 ])
 def test_wrong_calls(protocol, arguments, words):
-    done = run("bench", "--protocol", protocol, *arguments)
+    done = run("bench", "--protocol", protocol, *arguments, env={"CARILLON_TOKEN_SECRET": jwt.SECRET})
     assert done.returncode == 2
     assert words in done.stderr

@@ -1,5 +1,6 @@
 /* outlet_redis.c - events through Redis, published directly to the nodes that listen (docs/protocol.md, "Publishing
  * through Redis"). */
+#include "server/broker/redis_keys.h"
 #include "server/cli/bench/outlet.h"
 
 static void on_reply(void *owner, size_t connection, struct str error)
@@ -30,7 +31,7 @@ static void publish(struct outlet *outlet, size_t connection, struct str channel
     struct buf *key = &outlet->message;
     outlet->under_way++;
     buf_clear(key);
-    redis_append_live_key(key, channel);
+    redis_key_append(key, STR("carillon"), channel, STR("live")); /* the prefix that nodes have by default */
     size_t key_len = key->len;
     buf_append_lit(key, "{\"type\":\"bench\",\"data\":");
     buf_append(key, data);

@@ -107,17 +107,3 @@ void redis_pool_send(struct redis_pool *pool, size_t index)
     if (connection->stream.source.fd >= 0 && stream_flush(&connection->stream, &error) != ERR_NONE)
         fail(connection, &error);
 }
-
-void redis_append_live_key(struct buf *out, struct str channel)
-{
-    buf_append_lit(out, "carillon:{");
-    for (size_t i = 0; i < channel.len; i++) {
-        switch (channel.ptr[i]) {
-        case '%': buf_append_lit(out, "%25"); break;
-        case '{': buf_append_lit(out, "%7B"); break;
-        case '}': buf_append_lit(out, "%7D"); break;
-        default: buf_append_char(out, channel.ptr[i]);
-        }
-    }
-    buf_append_lit(out, "}:live");
-}

@@ -33,7 +33,4 @@ enum err redis_pool_connect(struct redis_pool *pool, uint64_t timeout_us, struct
 void redis_pool_publish(struct redis_pool *pool, size_t connection, struct str key, struct str payload);
 void redis_pool_send(struct redis_pool *pool, size_t connection);
 
-/* The key that a Carillon channel's live events are published on (docs/protocol.md), with the usual prefix. */
-void redis_append_live_key(struct buf *out, struct str channel);
-
 #endif

@@ -48,10 +48,14 @@ static enum err check(const struct run_settings *settings, const struct flags *f
         wrong = "--batch is for carillon over HTTP";
     else if (settings->transport == TRANSPORT_REDIS && !flags->given[FLAG_REDIS])
         wrong = "--publish-over redis needs --redis";
+    else if (settings->transport != TRANSPORT_REDIS && flags->given[FLAG_REDIS])
+        wrong = "--redis is for --publish-over redis";
     else if (is_publish && settings->transport == TRANSPORT_WEBSOCKET && !dialect->accepts_aloud)
         wrong = "this protocol does not answer what is published over WebSocket, so there is nothing to time";
     else if (flags->scenario->run == scenario_echo && !dialect->has_echo)
         wrong = "echo is for the carillon protocol";
+    else if (flags->scenario->takes & SLOW && settings->connections * settings->slow_percent < 100)
+        wrong = "--slow-percent of --connections is not one";
     else if (flags->given[FLAG_EVENT_COUNT] && flags->scenario->takes & (DOOR | WAITING))
         wrong = "--count is for scenarios that repeat something";
     else if (settings->channel.len == 0)
@@ -191,6 +195,8 @@ static enum err resolve(struct setup *setup, const struct flags *flags, struct e
         err = loop_resolve(flags->text[FLAG_REDIS], "redis", &setup->redis, error);
     if (!err && flags->given[FLAG_REDIS] && setup->redis.url.authority.len == setup->redis.url.host.len)
         err = error_set(error, ERR_INVALID_REQUEST, "--redis should be redis://HOST:PORT, with the port");
+    if (!err && setup->addresses.count > 0 && setup->clients.address.ss_family != AF_INET)
+        err = error_set(error, ERR_INVALID_REQUEST, "--sources are IPv4 addresses, so --url should have one, too");
     return err;
 }
 

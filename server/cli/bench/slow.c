@@ -83,9 +83,6 @@ enum err scenario_slow(struct run *run, struct error *error)
     struct slow slow = {.run = run};
     const struct traffic_extra extra = {&slow, connected, measuring};
     size_t count = all->connections * all->slow_percent / 100;
-    if (count == 0 || count == all->connections)
-        return error_set(error, ERR_INVALID_REQUEST, "%zu of %zu connections would stop reading: some should, not all",
-                         count, all->connections);
     reading.connections -= count;
     run->settings = &reading;
     enum err err = set_up(&slow, count, error);
