@@ -20,7 +20,6 @@ struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, 
     hub->replies = replies;
     hub->now_us = now_us;
     wheel_init(&hub->wheel, now_us);
-    list_init(&hub->dirty);
     list_init(&hub->reaped);
     hub->ping = message_create(WS_PING, STR("c")); /* libwebsockets does not report a pong without payload */
     return hub;
@@ -35,6 +34,7 @@ void hub_destroy(struct hub *hub)
     buf_fini(&hub->scratch);
     buf_fini(&hub->parse);
     free(hub->accepted_us);
+    free(hub->dirty);
     free(hub->slots);
     free(hub);
 }
@@ -152,7 +152,7 @@ void hub_gone(struct hub *hub, struct session *session)
     metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, METRICS_DROP_CLOSED, session->outbox.count);
     outbox_clear(&session->outbox);
     liveness_stop(hub, session);
-    list_remove(&session->dirty_link);
+    output_forget_dirty(hub, session);
     give_slot_back(hub, session);
     metrics_gauge_add(hub->metrics, METRIC_SESSIONS, -1);
     metrics_add_labelled(hub->metrics, METRIC_SESSIONS_CLOSED, session->closing_reason, 1);

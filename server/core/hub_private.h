@@ -9,7 +9,15 @@
 #include "server/core/hub.h"
 
 /* The most that is joined into one write. A transport that holds an unsent rest holds at most this, or one frame. */
-enum { WRITE_CHUNK = 65536 };
+enum { WRITE_CHUNK = 65536, JOINED_MAX = 256 };
+
+/* The messages that were joined last, for one write, in this turn. */
+struct joined {
+    uint32_t count; /* 0: none */
+    size_t len;
+    struct message *messages[JOINED_MAX]; /* a reference each, so that no other message can have that address */
+    char bytes[WRITE_CHUNK];
+};
 
 struct session_slot {
     struct session *session; /* NULL: free */
@@ -35,8 +43,10 @@ struct hub {
     size_t session_count;
     struct map channels; /* name -> struct channel */
     uint64_t last_join_id;
-    uint64_t last_recovery;  /* serial */
-    struct list_link dirty;  /* sessions with something to write */
+    uint64_t last_recovery; /* serial */
+    struct session **dirty; /* with something to write, in this order; NULL: gone since */
+    size_t dirty_count;
+    size_t dirty_cap;
     struct list_link reaped; /* sessions whose connection has gone */
     bool draining;
     struct message *ping;  /* one empty ping for everybody */
@@ -45,7 +55,7 @@ struct hub {
     uint64_t *accepted_us; /* of the events delivered in this turn */
     size_t accepted_count;
     size_t accepted_cap;
-    char chunk[WRITE_CHUNK];
+    struct joined joined;
 };
 
 enum channel_state {
@@ -138,6 +148,8 @@ void output_queue(struct hub *hub, struct session *session, struct message *mess
 /* The text of hub->scratch as a text frame; clears the scratch. */
 void output_queue_scratch(struct hub *hub, struct session *session);
 void output_mark_dirty(struct hub *hub, struct session *session);
+/* The session goes, whatever it had to write. */
+void output_forget_dirty(struct hub *hub, struct session *session);
 /* Queues the close frame as the last thing and stops everything else. */
 void output_close(struct hub *hub, struct session *session, int code, struct str reason_text);
 /* An event of this moment was delivered in this turn: its delivery time is measured when the turn's writes are done. */

@@ -67,15 +67,3 @@ struct message *message_copy(const struct message *original)
     copy->accepted_us = original->accepted_us;
     return copy;
 }
-
-struct message *message_ref(struct message *message)
-{
-    message->refs++;
-    return message;
-}
-
-void message_unref(struct message *message)
-{
-    if (--message->refs == 0)
-        free(message);
-}

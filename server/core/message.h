@@ -6,6 +6,8 @@
 #ifndef CARILLON_CORE_MESSAGE_H
 #define CARILLON_CORE_MESSAGE_H
 
+#include <stdlib.h>
+
 #include "common/base/mail.h"
 #include "common/base/str.h"
 #include "common/protocol/event.h"
@@ -35,8 +37,17 @@ struct message *message_from_json(struct str channel, struct str epoch, uint64_t
 /* A second, independent message of the same bytes, for another thread. One reference. */
 struct message *message_copy(const struct message *message);
 
-struct message *message_ref(struct message *message);
-void message_unref(struct message *message);
+static inline struct message *message_ref(struct message *message)
+{
+    message->refs++;
+    return message;
+}
+
+static inline void message_unref(struct message *message)
+{
+    if (--message->refs == 0)
+        free(message);
+}
 
 static inline struct str message_frame(const struct message *m)
 {

@@ -5,27 +5,45 @@
 
 #include "server/core/message.h"
 
-enum { OUTBOX_INLINE = 2 };
+enum { OUTBOX_INLINE = 2 }; /* a power of two, as every ring's capacity */
 
+/* Small, and all of it beside what else a delivery touches of its session: see session.h. */
 struct outbox {
-    struct message **items; /* a ring on the heap once more than OUTBOX_INLINE wait; else NULL */
-    uint32_t cap;
+    union {
+        struct message *few[OUTBOX_INLINE]; /* the ring while cap is 0: most sessions never have more waiting */
+        struct message **many;              /* the ring on the heap, once more than that wait */
+    } ring;
+    size_t bytes;
+    uint32_t cap; /* of the ring on the heap */
     uint32_t head;
     uint32_t count;
-    size_t bytes;
-    struct message *first[OUTBOX_INLINE]; /* most sessions never have more waiting than this */
 };
 
 /* Drops all references. */
 void outbox_clear(struct outbox *outbox);
 
-/* Takes a reference of its own. */
-void outbox_append(struct outbox *outbox, struct message *message);
-
-/* The oldest, borrowed; NULL if there is none. */
-struct message *outbox_first(const struct outbox *outbox);
-
 /* Removes the oldest and gives its reference to the caller; NULL if there is none. */
 struct message *outbox_take(struct outbox *outbox);
+
+/* For outbox_append, when the ring is full. */
+void outbox_grow(struct outbox *outbox);
+
+/* The message after `index` older ones, borrowed. index < count. */
+static inline struct message **outbox_at(struct outbox *outbox, uint32_t index)
+{
+    if (outbox->cap)
+        return &outbox->ring.many[(outbox->head + index) & (outbox->cap - 1)];
+    return &outbox->ring.few[(outbox->head + index) & (OUTBOX_INLINE - 1)];
+}
+
+/* Takes a reference of its own. */
+static inline void outbox_append(struct outbox *outbox, struct message *message)
+{
+    if (outbox->count == (outbox->cap ? outbox->cap : OUTBOX_INLINE))
+        outbox_grow(outbox);
+    *outbox_at(outbox, outbox->count) = message_ref(message);
+    outbox->count++;
+    outbox->bytes += message->frame_len;
+}
 
 #endif

@@ -5,38 +5,80 @@
 
 void output_mark_dirty(struct hub *hub, struct session *session)
 {
-    if (!list_is_linked(&session->dirty_link))
-        list_append(&hub->dirty, &session->dirty_link);
+    if (session->dirty_at)
+        return;
+    if (hub->dirty_count == hub->dirty_cap) {
+        hub->dirty_cap = hub->dirty_cap ? hub->dirty_cap * 2 : 64;
+        hub->dirty = xrealloc(hub->dirty, hub->dirty_cap * sizeof *hub->dirty);
+    }
+    hub->dirty[hub->dirty_count++] = session;
+    session->dirty_at = hub->dirty_count;
 }
 
-/* What the next write takes from the outbox: one message as it is, or several joined in the chunk. */
-static struct str gather(struct hub *hub, struct outbox *outbox, struct message **out_single)
+void output_forget_dirty(struct hub *hub, struct session *session)
 {
-    struct message *first = outbox_take(outbox);
-    struct message *next = outbox_first(outbox);
-    if (!next || first->frame_len + next->frame_len > WRITE_CHUNK) {
-        *out_single = first;
-        return message_frame(first);
+    if (session->dirty_at)
+        hub->dirty[session->dirty_at - 1] = NULL;
+    session->dirty_at = 0;
+}
+
+/* How many messages, from the oldest, one write takes. count > 0. */
+static uint32_t fitting(struct outbox *outbox)
+{
+    uint32_t most = outbox->count < JOINED_MAX ? outbox->count : JOINED_MAX;
+    if (outbox->bytes <= WRITE_CHUNK)
+        return most;
+    size_t len = (*outbox_at(outbox, 0))->frame_len;
+    uint32_t n = 1;
+    while (n < most && len + (*outbox_at(outbox, n))->frame_len <= WRITE_CHUNK)
+        len += (*outbox_at(outbox, n++))->frame_len;
+    return n;
+}
+
+static bool is_joined(const struct joined *joined, struct outbox *outbox, uint32_t n)
+{
+    if (n != joined->count)
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (*outbox_at(outbox, i) != joined->messages[i])
+            return false;
+    return true;
+}
+
+static void release_joined(struct joined *joined)
+{
+    for (uint32_t i = 0; i < joined->count; i++)
+        message_unref(joined->messages[i]);
+    joined->count = 0;
+}
+
+/* Takes the n oldest messages from the outbox, joined. Who is in the same channels has the same messages waiting: what
+ * was joined last often serves the next session too. */
+static struct str join(struct joined *joined, struct outbox *outbox, uint32_t n)
+{
+    if (is_joined(joined, outbox, n)) {
+        for (uint32_t i = 0; i < n; i++)
+            message_unref(outbox_take(outbox));
+        return str_from(joined->bytes, joined->len);
     }
-    size_t len = 0;
-    for (struct message *message = first; message; message = outbox_take(outbox)) {
-        memcpy(hub->chunk + len, message->bytes, message->frame_len);
-        len += message->frame_len;
-        message_unref(message);
-        next = outbox_first(outbox);
-        if (!next || len + next->frame_len > WRITE_CHUNK)
-            break;
+    release_joined(joined);
+    joined->len = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct message *message = joined->messages[i] = outbox_take(outbox);
+        memcpy(joined->bytes + joined->len, message->bytes, message->frame_len);
+        joined->len += message->frame_len;
     }
-    *out_single = NULL;
-    return str_from(hub->chunk, len);
+    joined->count = n;
+    return str_from(joined->bytes, joined->len);
 }
 
 /* Writes until the outbox is empty or the kernel is full. */
 static void write_out(struct hub *hub, struct session *session)
 {
     while (!session->waits_writable && session->outbox.count > 0) {
-        struct message *single;
-        struct str frames = gather(hub, &session->outbox, &single);
+        uint32_t n = fitting(&session->outbox);
+        struct message *single = n == 1 ? outbox_take(&session->outbox) : NULL;
+        struct str frames = single ? message_frame(single) : join(&hub->joined, &session->outbox, n);
         enum write_result result = hub->ops->write(hub->owner, session, frames, &session->unsent_bytes);
         if (single)
             message_unref(single);
@@ -134,10 +176,35 @@ void hub_writable(struct hub *hub, struct session *session, size_t unsent)
     output_mark_dirty(hub, session);
 }
 
+/* Between two sessions the kernel has swept the caches, so what a write reads first is asked for ahead: the sessions
+ * some writes before, and then what they point to. */
+static void fetch_ahead(const struct hub *hub, size_t at)
+{
+    enum { SESSION_AHEAD = 4, TRANSPORT_AHEAD = 2 };
+    if (at + SESSION_AHEAD < hub->dirty_count)
+        __builtin_prefetch(hub->dirty[at + SESSION_AHEAD]);
+    const struct session *near = at + TRANSPORT_AHEAD < hub->dirty_count ? hub->dirty[at + TRANSPORT_AHEAD] : NULL;
+    if (near)
+        __builtin_prefetch(near->transport);
+}
+
+static void write_dirty(struct hub *hub)
+{
+    for (size_t i = 0; i < hub->dirty_count; i++) {
+        struct session *session = hub->dirty[i];
+        fetch_ahead(hub, i);
+        if (!session) /* gone meanwhile */
+            continue;
+        session->dirty_at = 0;
+        write_out(hub, session);
+    }
+    hub->dirty_count = 0;
+    release_joined(&hub->joined);
+}
+
 void hub_flush(struct hub *hub)
 {
-    for (struct list_link *link; (link = list_take_first(&hub->dirty));)
-        write_out(hub, CONTAINER_OF(link, struct session, dirty_link));
+    write_dirty(hub);
     measure_deliveries(hub);
     for (struct list_link *link; (link = list_take_first(&hub->reaped));)
         session_free(CONTAINER_OF(link, struct session, reaped_link));

@@ -41,21 +41,23 @@ struct close_codes {
 };
 
 struct session {
+    /* What a delivery touches, side by side: with thousands of sessions each cache line of it is a miss. */
+    void *transport; /* net's; opaque here */
+    struct outbox outbox;
+    size_t unsent_bytes; /* taken by the transport, not yet by the kernel; counted into the limit */
+    size_t dirty_at;     /* place in hub->dirty, from 1; 0: nothing to write */
+    enum session_state state;
+    bool waits_writable; /* the kernel is full: the flush skips it until hub_writable */
+    bool finished;       /* ops->finish has been called */
+    /* Who it is. */
     struct hub *hub;
     struct session_id id;
     char uuid[UUID_LEN + 1];
     struct claims *claims; /* one reference */
     const struct close_codes *close_codes;
-    char *address;      /* the client's, as text; for the sessions list and logs */
-    uint64_t opened_ms; /* wall clock */
-    /* Output. All that a delivery touches is here, together: in a large crowd its cost is in cache lines. */
-    enum session_state state;
-    bool waits_writable; /* the kernel is full: the flush skips it until hub_writable */
-    size_t unsent_bytes; /* taken by the transport, not yet by the kernel; counted into the limit */
-    struct outbox outbox;
-    struct list_link dirty_link; /* in hub->dirty */
-    void *transport;             /* net's; opaque here */
-    enum reason closing_reason;  /* REASON_NONE while open, or closed by the client or with a backend's own code */
+    char *address;              /* the client's, as text; for the sessions list and logs */
+    uint64_t opened_ms;         /* wall clock */
+    enum reason closing_reason; /* REASON_NONE while open, or closed by the client or with a backend's own code */
     /* Input. */
     struct rate rate;
     uint32_t bad_messages; /* in a row */
@@ -70,7 +72,6 @@ struct session {
     struct timer deadline; /* the token's warning and end; or of draining; or of a closing connection */
     bool expiry_warned;
     bool late_token;              /* taken within the leeway after its end, which then is the session's end */
-    bool finished;                /* ops->finish has been called */
     struct list_link reaped_link; /* in hub->reaped, once the connection has gone */
 };
 

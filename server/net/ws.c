@@ -1,12 +1,14 @@
 /* ws.c - see ws.h. Facts about libwebsockets that this file is built on:
  *
- * - LWS_WRITE_RAW on an upgraded connection passes whole frames of ours through; what the kernel does not take is kept
- *   there, and SERVER_WRITEABLE comes when it has been written.
+ * - LWS_WRITE_RAW on an upgraded connection passes frames of ours through; what the kernel does not take is kept
+ *   there, and SERVER_WRITEABLE comes when it has been written. While it holds nothing (lws_partial_buffered), bytes
+ *   sent on the socket beside it keep their order with its own frames, which it writes whole or keeps.
  * - A connection is ended by LWS_TO_KILL_SYNC, and only while none of its callbacks runs: hence the doomed list.
  * - An adopted socket with a read buffer is served within the call: ESTABLISHED comes before ws_adopt returns.
  * - No protocol but HTTP/1.1 upgrades to websocket: h2c and CONNECT have memory errors and no deadlines.
  * - With TLS it reads the request itself, and we decide in HTTP_CONFIRM_UPGRADE (or HTTP, where there is no upgrade):
  *   an answer is written whole, then -1 ends the connection. */
+#include <errno.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -86,10 +88,29 @@ static void check_stalled(struct timer *timer, uint64_t now_us)
         wheel_start(hub_wheel(ws->edge->worker->hub), timer, now_us + STALLED_CHECK_US, check_stalled);
 }
 
+/* What lws does for a whole frame, without passing through it: half of a delivery's instructions were there. Only while
+ * lws has nothing unsent, or these frames would overtake its own (pongs, the rest of an earlier write) or land inside
+ * one. False: the connection is gone. */
+static bool send_past_lws(const struct ws *ws, struct str *frames)
+{
+    if (ws->fd < 0 || lws_partial_buffered(ws->wsi))
+        return true;
+    ssize_t n = send(ws->fd, frames->ptr, frames->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    *frames = str_from(frames->ptr + n, frames->len - (size_t)n);
+    return true;
+}
+
 enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
 {
     struct ws *ws = session->transport;
     (void)owner;
+    *out_unsent = 0;
+    if (!send_past_lws(ws, &frames))
+        return WRITE_FAILED;
+    if (frames.len == 0)
+        return WRITE_ALL;
     if (!write_raw(ws, frames))
         return WRITE_FAILED;
     /* How much of it lws keeps it does not say: counted as all, until it is writable again. */
@@ -147,6 +168,8 @@ static void tell_refusal(struct ws *ws)
 static void on_established(struct ws *ws)
 {
     wheel_stop(hub_wheel(ws->edge->worker->hub), &ws->deadline);
+    if (!ws->edge->ssl)
+        ws->fd = lws_get_socket_fd(ws->wsi);
     if (ws->reason == REASON_NONE && worker_is_revoked(ws->edge->worker, ws->claims)) { /* since it was admitted */
         ws->reason = REASON_TOKEN_REVOKED;
         ws->close_code = ws->endpoint->close_codes.code[REASON_TOKEN_REVOKED];
@@ -305,6 +328,7 @@ static struct ws *ws_create(struct ws_edge *edge, struct net_settings *settings,
 {
     struct ws *ws = xcalloc(1, sizeof *ws);
     ws->edge = edge;
+    ws->fd = -1;
     ws->settings = net_settings_ref(settings);
     ws->lease = *lease;
     list_append(&edge->sockets, &ws->link);

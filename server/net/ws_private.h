@@ -8,8 +8,9 @@
 #include "server/net/ws.h"
 
 struct ws {
-    struct ws_edge *edge;
     struct lws *wsi;
+    int fd; /* what ws_write sends on; -1: lws writes all, because of TLS, or because the upgrade is not complete */
+    struct ws_edge *edge;
     struct list_link link;        /* in edge->sockets */
     struct list_link doomed_link; /* in edge->doomed */
     struct session *session;      /* NULL before and after */

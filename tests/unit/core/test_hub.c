@@ -304,6 +304,94 @@ static void test_writes_are_joined(void **state)
     fixture_teardown(&f);
 }
 
+static void subscribe_joined(struct fixture *f, struct wire *wire, const char *channel)
+{
+    assert_true(hub_subscribe(f->hub, wire->session, str_from_cstr(channel)));
+    hub_joined(f->hub, str_from_cstr(channel), f->last_join_id, ERR_NONE, STR(""), STR(""), 0);
+    hub_flush(f->hub);
+    assert_non_null(strstr(next_frame(wire, NULL), "\"subscribed\""));
+}
+
+/* What one session's messages were joined to is used for the next only where they are the same. */
+static void test_each_gets_its_own_of_what_is_joined(void **state)
+{
+    enum { TURNS = 2000, SESSIONS = 6, CHANNELS = 3 };
+    static const char *const names[CHANNELS] = {"public:a", "public:b", "public:c"};
+    struct fixture f;
+    struct wire wires[SESSIONS];
+    bool in[SESSIONS][CHANNELS] = {{false}};
+    (void)state;
+    srand(5);
+    fixture_setup(&f);
+    for (int i = 0; i < SESSIONS; i++) {
+        open_session(&f, &wires[i], "{\"sub\":\"alice\"}");
+        for (int c = 0; c < CHANNELS; c++)
+            if ((in[i][c] = i < 2 || rand() % 2))
+                subscribe_joined(&f, &wires[i], names[c]);
+    }
+    for (int turn = 0; turn < TURNS; turn++) {
+        int sent[20];
+        int count = rand() % 14;
+        unsigned writes[SESSIONS];
+        for (int i = 0; i < SESSIONS; i++)
+            writes[i] = wires[i].writes;
+        for (int n = 0; n < count; n++) {
+            char data[16];
+            snprintf(data, sizeof data, "%d", turn * 100 + n);
+            sent[n] = rand() % CHANNELS;
+            deliver(&f, names[sent[n]], data, false);
+        }
+        hub_flush(f.hub);
+        for (int i = 0; i < SESSIONS; i++) {
+            unsigned due = 0;
+            for (int n = 0; n < count; n++) {
+                char data[32];
+                if (!in[i][sent[n]])
+                    continue;
+                snprintf(data, sizeof data, "\"data\":%d}", turn * 100 + n);
+                assert_non_null(strstr(next_frame(&wires[i], NULL), data));
+                due = 1;
+            }
+            assert_string_equal(next_frame(&wires[i], NULL), "");
+            assert_int_equal(wires[i].writes - writes[i], due);
+            buf_clear(&wires[i].bytes);
+            wires[i].read = 0;
+        }
+    }
+    for (int i = 0; i < SESSIONS; i++)
+        close_session(&f, &wires[i]);
+    fixture_teardown(&f);
+}
+
+/* It goes between the delivery and the end of the turn; the others of that turn get theirs. */
+static void test_gone_before_the_flush(void **state)
+{
+    struct fixture f;
+    struct wire a, b, c;
+    (void)state;
+    fixture_setup(&f);
+    open_session(&f, &a, "{\"sub\":\"alice\"}");
+    open_session(&f, &b, "{\"sub\":\"bob\"}");
+    open_session(&f, &c, "{\"sub\":\"carol\"}");
+    subscribe_joined(&f, &a, "public:news");
+    subscribe_joined(&f, &b, "public:news");
+    subscribe_joined(&f, &c, "public:news");
+    unsigned before = b.writes;
+    deliver(&f, "public:news", "1", false);
+    deliver(&f, "public:news", "2", false);
+    close_session(&f, &b);
+    assert_int_equal(b.writes, before);
+    assert_non_null(strstr(next_frame(&a, NULL), "\"data\":1}"));
+    assert_non_null(strstr(next_frame(&c, NULL), "\"data\":1}"));
+    assert_non_null(strstr(next_frame(&c, NULL), "\"data\":2}"));
+    deliver(&f, "public:news", "3", true);
+    assert_non_null(strstr(next_frame(&a, NULL), "\"data\":2}"));
+    assert_non_null(strstr(next_frame(&a, NULL), "\"data\":3}"));
+    close_session(&f, &a);
+    close_session(&f, &c);
+    fixture_teardown(&f);
+}
+
 static void test_slow_consumer(void **state)
 {
     struct fixture f;
@@ -468,6 +556,8 @@ int main(void)
         cmocka_unit_test(test_bad_messages),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_writes_are_joined),
+        cmocka_unit_test(test_each_gets_its_own_of_what_is_joined),
+        cmocka_unit_test(test_gone_before_the_flush),
         cmocka_unit_test(test_slow_consumer),
         cmocka_unit_test(test_slow_consumer_that_never_reads),
         cmocka_unit_test(test_broken_connection),
