@@ -13,7 +13,8 @@ NOTE = "<!-- Written by ./run bench from bench/results/*.json: edit bench/page_t
 
 
 def write(folder, path):
-    """Writes plots beside the results and the page to path, or beside the results if path is None; returns where."""
+    """Writes plots beside the results and the page to path, or beside the results if path is None; returns where,
+    and the results."""
     path = path or folder.parent / "benchmarks.md"
     results = read(folder)
     plots = {name: folder / f"{name}.svg" for name, svg in draw(results).items() if save(folder / f"{name}.svg", svg)}
@@ -21,7 +22,7 @@ def write(folder, path):
     counts = folder / "instructions.json"
     text = render(results, links, json.loads(counts.read_text()) if counts.exists() else None)
     path.write_text(text)
-    return path
+    return path, results
 
 
 def save(path, svg):

@@ -11,6 +11,7 @@ import time
 
 import machine
 import page
+import readme
 import scenarios
 import servers
 
@@ -58,7 +59,10 @@ def main():
     described = machine.describe() if given.names else None
     for name in given.names:
         measure(name, given, described)
-    written = page.write(given.out, servers.ROOT / "docs/benchmarks.md" if given.out == RESULTS else None)
+    official = given.out == RESULTS
+    written, results = page.write(given.out, servers.ROOT / "docs/benchmarks.md" if official else None)
+    if official:
+        readme.write(servers.ROOT / "README.md", results)
     print(f"the page is {written.relative_to(servers.ROOT)}", file=sys.stderr)
 
 

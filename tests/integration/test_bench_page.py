@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 import figures  # noqa: E402
 import page  # noqa: E402
 import plot  # noqa: E402
+import readme  # noqa: E402
 
 MACHINE = {"date": "2026-01-02 03:04 UTC", "commit": "abc", "cpu": "A CPU", "cores": 2, "memory_gib": 1.0, "kernel": "6.1", "system": "Debian",
            "compiler": "cc 1", "build": "Release", "libraries": {"libuv": "1"}, "versions": {"carillon": "0.1"}}
@@ -99,3 +100,18 @@ def test_log_ticks(low, high, ticks):
 
 def test_linear_ticks():
     assert plot.linear_ticks(130) == [0, 50, 100, 150]
+
+
+def test_readme_quotes_the_results_between_its_marks(tmp_path):
+    path = tmp_path / "README.md"
+    before = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n"
+    path.write_text(before)
+    found = fanout([7.77], [5.0])
+    readme.write(path, found)
+    assert path.read_text() == before  # not without everything that is quoted
+    found["latency"] = result("latency", {("common", "carillon"): [run(1.0, latency_us={"p99": 123000})]})
+    found["memory"] = result("memory", {("10000", "carillon"): [run(1.0, connections=1024, server_rss_growth_bytes=4 << 20)]})
+    readme.write(path, found)
+    text = path.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert "| **carillon** | 7.77 | – | 123 | 4.00 |" in text
