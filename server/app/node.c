@@ -100,8 +100,13 @@ static void history(void *owner, struct history_read *read)
     exchange_history(owner, read);
 }
 
+static void ask(void *owner, struct broker_request *request)
+{
+    exchange_ask(owner, request);
+}
+
 static const struct node_ops node_ops = {
-    .join = join, .leave = leave, .publish = publish, .recover = recover, .history = history};
+    .join = join, .leave = leave, .publish = publish, .recover = recover, .history = history, .ask = ask};
 
 static unsigned worker_count(const struct options *options)
 {

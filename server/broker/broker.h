@@ -8,9 +8,9 @@
 #include "common/base/error.h"
 #include "common/metrics/metrics.h"
 #include "common/protocol/event.h"
-#include "server/broker/request.h"
 #include "server/core/history.h"
 #include "server/core/publication.h"
+#include "server/core/request.h"
 
 enum broker_state {
     BROKER_CONNECTING, /* not up yet since the start */

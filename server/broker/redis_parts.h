@@ -1,8 +1,8 @@
 /* redis_parts.h - the Redis broker's own structs, shared by its parts and by nobody else:
  * redis_broker.c begins, ends and tells the state; redis_shard.c keeps the connections to one server; redis_route.c
  * says which server a command goes to; redis_publish.c takes publications; redis_subscribe.c keeps subscriptions;
- * redis_revoke.c revokes tokens; redis_history.c reads logs; redis_node.c does what concerns nodes: canary, registry,
- * control. */
+ * redis_revoke.c revokes tokens; redis_berth.c counts users' sessions; redis_history.c reads logs; redis_node.c does
+ * what concerns nodes: canary, registry, control. */
 #ifndef CARILLON_BROKER_REDIS_PARTS_H
 #define CARILLON_BROKER_REDIS_PARTS_H
 
@@ -110,6 +110,9 @@ void redis_revoke(struct redis_broker *broker, struct revoke_request *request);
 void redis_revocations_load(struct redis_shard *shard);
 /* One as Redis keeps it, with its end; false if it is not well-formed. */
 bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member);
+
+/* redis_berth.c */
+void redis_berth(struct redis_broker *broker, struct berth_request *request);
 
 /* redis_requests.c */
 void redis_ask(struct broker *broker, struct broker_request *request);

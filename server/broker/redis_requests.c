@@ -31,5 +31,6 @@ void redis_ask(struct broker *base, struct broker_request *request)
     struct redis_broker *broker = redis_broker_of(base);
     switch (request->kind) {
     case REQUEST_REVOKE: redis_revoke(broker, CONTAINER_OF(request, struct revoke_request, base)); break;
+    case REQUEST_BERTH: redis_berth(broker, CONTAINER_OF(request, struct berth_request, base)); break;
     }
 }

@@ -111,6 +111,21 @@ static const char register_text[] =
     "table.sort(ids)\n"
     "return ids\n";
 
+/* KEYS: a user's sessions. ARGV: take, keep or leave, the session, ms it counts from now, how many may be there when
+ * it is taken. Answer: 1, or 0 if there is no room. */
+static const char berth_text[] =
+    "local time = redis.call('TIME')\n"
+    "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+    "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))\n"
+    "if ARGV[1] == 'leave' then\n"
+    "  redis.call('ZREM', KEYS[1], ARGV[2])\n"
+    "  return 1\n"
+    "end\n"
+    "if ARGV[1] == 'take' and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end\n"
+    "redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[3]), ARGV[2])\n"
+    "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
+    "return 1\n";
+
 /* KEYS: revoked. ARGV: until when, the revocation as its member, the nodes' pub/sub channel. */
 static const char revoke_text[] =
     "redis.call('ZADD', KEYS[1], 'GT', ARGV[1], ARGV[2])\n"
@@ -124,6 +139,7 @@ static const struct str texts[SCRIPT_COUNT] = {
     [SCRIPT_ONCE] = {once_text, sizeof once_text - 1},
     [SCRIPT_POSITION] = {position_text, sizeof position_text - 1},
     [SCRIPT_HISTORY] = {history_text, sizeof history_text - 1},
+    [SCRIPT_BERTH] = {berth_text, sizeof berth_text - 1},
     [SCRIPT_REVOKE] = {revoke_text, sizeof revoke_text - 1},
     [SCRIPT_REGISTER] = {register_text, sizeof register_text - 1},
 };

@@ -11,6 +11,7 @@ enum redis_script {
     SCRIPT_POSITION, /* tells a node where a channel stands, in line with the channel's events; may begin its epoch */
     SCRIPT_HISTORY,  /* reads a page of a channel's log, with its position */
     SCRIPT_REGISTER, /* says that a node is alive; answers with all that are */
+    SCRIPT_BERTH,    /* counts a session among its user's, if there is room */
     SCRIPT_REVOKE,   /* keeps a revocation and tells all nodes */
     SCRIPT_COUNT
 };

@@ -112,7 +112,13 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     take_slot(hub, session);
     metrics_gauge_add(hub->metrics, METRIC_SESSIONS, 1);
     metrics_add(hub->metrics, METRIC_SESSIONS_OPENED, 1);
+    if (!berth_take(hub, session))
+        hub_admit(hub, session);
+    return session;
+}
 
+void hub_admit(struct hub *hub, struct session *session)
+{
     struct session_init init = {
         .session_id = str_from(session->uuid, UUID_LEN),
         .wall_ms = hub->wall_ms,
@@ -127,7 +133,6 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     liveness_start(hub, session);
     if (hub->draining)
         liveness_drain(hub, session, 0);
-    return session;
 }
 
 void session_limit_rate(struct session *session, const struct hub_settings *settings)
@@ -149,6 +154,7 @@ void hub_gone(struct hub *hub, struct session *session)
     session->state = SESSION_CLOSING;
     session->finished = true;
     channel_unsubscribe_all(hub, session);
+    berth_leave(hub, session);
     metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, METRICS_DROP_CLOSED, session->outbox.count);
     outbox_clear(&session->outbox);
     liveness_stop(hub, session);
@@ -226,8 +232,8 @@ struct session *hub_next_session(struct hub *hub, size_t *cursor)
 
 bool hub_subscribe(struct hub *hub, struct session *session, struct str name)
 {
-    if (session->state != SESSION_OPEN || session->subscription_count >= hub->settings.channels_per_session ||
-        channel_find_subscription(session, name))
+    if (session->state != SESSION_OPEN || berth_is_awaited(session) ||
+        session->subscription_count >= hub->settings.channels_per_session || channel_find_subscription(session, name))
         return false;
     struct subscription *subscription = channel_subscribe(hub, session, name);
     subscription->by_backend = true;

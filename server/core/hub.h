@@ -12,6 +12,7 @@
 #include "common/metrics/metrics.h"
 #include "server/core/access.h"
 #include "server/core/history.h"
+#include "server/core/request.h"
 #include "server/core/session.h"
 
 struct mailbox;
@@ -30,8 +31,9 @@ struct hub_settings {
     uint64_t pong_timeout_us;
     uint64_t close_timeout_us; /* how long a closing session may take to go */
     uint64_t expiry_warning_us;
-    uint64_t leeway_ms; /* a token accepted within this time after its end is good until that time is over */
-    uint64_t linger_us; /* a channel without subscribers is kept this long before the broker is told */
+    uint64_t leeway_ms;    /* a token accepted within this time after its end is good until that time is over */
+    uint64_t berth_ttl_ms; /* how long a session that is limited across nodes outlives its node; 0: no other node */
+    uint64_t linger_us;    /* a channel without subscribers is kept this long before the broker is told */
     bool custom_events;
 };
 
@@ -55,6 +57,8 @@ struct hub_ops {
     void (*recover)(void *owner, struct recovery *recovery);
     /* Takes the read; it comes back through read->done in this hub's thread. */
     void (*history)(void *owner, struct history_read *read);
+    /* Takes the request; it comes back through request->done in this hub's thread. */
+    void (*ask)(void *owner, struct broker_request *request);
     /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
     enum write_result (*write)(void *owner, struct session *session, struct str frames, size_t *out_unsent);
     /* Everything queued, the close frame last, has been written: end the connection now or once the peer has answered.
@@ -97,7 +101,8 @@ struct session_start {
     void *transport;
 };
 
-/* A connection that has been admitted and upgraded: queues session_init and starts the timers. */
+/* A connection that has been admitted and upgraded: queues session_init and starts the timers; where a session_limit
+ * holds across nodes, once the broker has agreed. */
 struct session *hub_open(struct hub *hub, const struct session_start *start);
 
 /* The connection has ended, whoever ended it. The session is forgotten; its memory goes at the end of the turn. */

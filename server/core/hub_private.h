@@ -1,6 +1,7 @@
 /* hub_private.h - what the files of the hub share and nobody else sees. hub.c: sessions come and go; channel.c: who is
  * subscribed; recover.c: who comes back; history.c: pages and recoveries on their way; commands.c: what clients ask;
- * output.c: outboxes and the flush; liveness.c: pings and deadlines. */
+ * output.c: outboxes and the flush; liveness.c: pings and deadlines; berth.c: limits across
+ * nodes. */
 #ifndef CARILLON_CORE_HUB_PRIVATE_H
 #define CARILLON_CORE_HUB_PRIVATE_H
 
@@ -166,7 +167,18 @@ void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us)
 void liveness_bound_closing(struct hub *hub, struct session *session);
 void liveness_stop(struct hub *hub, struct session *session);
 
+/* --- berth.c --- */
+/* Asks for the session's berth, if it needs one. True: it waits for the answer, and hub_admit follows, or its end. */
+bool berth_take(struct hub *hub, struct session *session);
+/* True: the session waits for its berth, and the message is kept until then (or the session closed, if it is too
+ * much). */
+bool berth_hold(struct hub *hub, struct session *session, struct str text);
+bool berth_is_awaited(const struct session *session);
+void berth_leave(struct hub *hub, struct session *session);
+
 /* --- hub.c --- */
+/* The session begins: session_init, and the timers. */
+void hub_admit(struct hub *hub, struct session *session);
 void session_limit_rate(struct session *session, const struct hub_settings *settings);
 void session_free(struct session *session);
 

@@ -13,6 +13,7 @@
 #include "server/core/rate.h"
 
 struct hub;
+struct berth;
 struct channel;
 
 enum session_state {
@@ -72,6 +73,7 @@ struct session {
     struct timer deadline; /* the token's warning and end; or of draining; or of a closing connection */
     bool expiry_warned;
     bool late_token;              /* taken within the leeway after its end, which then is the session's end */
+    struct berth *berth;          /* NULL: its token has no session_limit, or only this node counts */
     struct list_link reaped_link; /* in hub->reaped, once the connection has gone */
 };
 

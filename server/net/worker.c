@@ -41,6 +41,12 @@ static void on_history(void *owner, struct history_read *read)
     worker->node->history(worker->node_owner, read);
 }
 
+static void on_ask(void *owner, struct broker_request *request)
+{
+    struct worker *worker = owner;
+    worker->node->ask(worker->node_owner, request);
+}
+
 static uint64_t on_clock(void *owner)
 {
     (void)owner;
@@ -53,6 +59,7 @@ static const struct hub_ops hub_operations = {
     .publish = on_publish,
     .recover = on_recover,
     .history = on_history,
+    .ask = on_ask,
     .write = ws_write,
     .finish = ws_finish,
     .verify = ws_verify,

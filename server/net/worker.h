@@ -24,6 +24,7 @@ struct node_ops {
     void (*publish)(void *owner, struct publication *publication);
     void (*recover)(void *owner, struct recovery *recovery);
     void (*history)(void *owner, struct history_read *read);
+    void (*ask)(void *owner, struct broker_request *request);
 };
 
 /* Answers requests of the internal listener (http_message.h), in the worker's thread. */

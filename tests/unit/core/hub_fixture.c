@@ -46,6 +46,20 @@ static void on_history(void *owner, struct history_read *read)
     f->read = read;
 }
 
+static void on_ask(void *owner, struct broker_request *request)
+{
+    struct fixture *f = owner;
+    struct berth_request *berth = CONTAINER_OF(request, struct berth_request, base);
+    static const char *const words[] = {"take", "keep", "leave"};
+    buf_appendf(&f->asked, "%s %.*s\n", words[berth->action], STR_ARG(berth->user));
+    if (berth->action == BERTH_TAKE) {
+        assert_null(f->berth);
+        f->berth = berth;
+    } else {
+        request->done(request, f->hub);
+    }
+}
+
 static enum write_result on_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
 {
     struct wire *wire = session->transport;
@@ -90,6 +104,7 @@ static const struct hub_ops ops = {
     .publish = on_publish,
     .recover = on_recover,
     .history = on_history,
+    .ask = on_ask,
     .write = on_write,
     .finish = on_finish,
     .verify = on_verify,
@@ -158,7 +173,8 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
     wire->session = hub_open(f->hub, &start);
     claims_unref(claims);
     hub_flush(f->hub);
-    assert_non_null(strstr(next_frame(wire, NULL), "\"type\":\"session_init\""));
+    if (!f->berth) /* else it waits for the broker */
+        assert_non_null(strstr(next_frame(wire, NULL), "\"type\":\"session_init\""));
     return wire->session;
 }
 

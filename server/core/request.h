@@ -1,15 +1,20 @@
-/* request.h - what a node asks of its broker besides events: that a token be revoked. Each kind of request is a struct
+/* request.h - what a node asks of its broker besides events: that a token be revoked, that a session may
+ * be one of its user's. Each kind of request is a struct
  * that begins with a struct broker_request; it is one allocation for the round trip, and at any time one thread owns
  * it. */
-#ifndef CARILLON_BROKER_REQUEST_H
-#define CARILLON_BROKER_REQUEST_H
+#ifndef CARILLON_CORE_REQUEST_H
+#define CARILLON_CORE_REQUEST_H
 
 #include "common/base/error.h"
-#include "common/base/mailbox.h"
+#include "common/base/mail.h"
+#include "server/core/publication.h"
 #include "server/core/revocations.h"
+
+struct mailbox;
 
 enum broker_request_kind {
     REQUEST_REVOKE, /* struct revoke_request */
+    REQUEST_BERTH,  /* struct berth_request */
 };
 
 struct broker_request {
@@ -34,5 +39,27 @@ struct revoke_request {
 
 /* Copies the text; everything else of base is zero. Freed by free(). */
 struct revoke_request *revoke_request_create(const struct revocation *revocation);
+
+/* A berth is one of the connections that a token allows its user at once, on all nodes (session_limit). */
+enum berth_action {
+    BERTH_TAKE, /* if fewer than limit are taken */
+    BERTH_KEEP, /* for another ttl_ms; also one that the broker has lost */
+    BERTH_LEAVE,
+};
+
+struct berth_request {
+    struct broker_request base;
+    enum berth_action action;
+    struct str user;
+    struct str session; /* its uuid */
+    uint64_t limit;     /* TAKE */
+    uint64_t ttl_ms;    /* TAKE, KEEP: counts no longer than this without being kept */
+    bool granted;       /* the answer to TAKE */
+    struct session_id session_id;
+    char bytes[];
+};
+
+/* Copies the texts; everything else is zero. Freed by free(). */
+struct berth_request *berth_request_create(enum berth_action action, struct str user, struct str session);
 
 #endif

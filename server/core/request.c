@@ -1,0 +1,48 @@
+/* request.c - see request.h. */
+#include "server/core/request.h"
+
+#include "common/base/alloc.h"
+#include "common/base/list.h"
+#include "common/base/mailbox.h"
+
+static void deliver_answer(struct mail *mail, void *owner)
+{
+    struct broker_request *request = CONTAINER_OF(mail, struct broker_request, mail);
+    request->done(request, owner);
+}
+
+void broker_request_answer(struct broker_request *request)
+{
+    request->mail.deliver = deliver_answer;
+    mailbox_post(request->reply_to, &request->mail);
+}
+
+static struct str keep(char **at, struct str text)
+{
+    struct str kept = {*at, text.len};
+    if (text.len)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return kept;
+}
+
+struct revoke_request *revoke_request_create(const struct revocation *revocation)
+{
+    struct revoke_request *request = xcalloc(1, sizeof *request + revocation->value.len);
+    request->base.kind = REQUEST_REVOKE;
+    request->revocation = *revocation;
+    char *at = request->bytes;
+    request->revocation.value = keep(&at, revocation->value);
+    return request;
+}
+
+struct berth_request *berth_request_create(enum berth_action action, struct str user, struct str session)
+{
+    struct berth_request *request = xcalloc(1, sizeof *request + user.len + session.len);
+    request->base.kind = REQUEST_BERTH;
+    request->action = action;
+    char *at = request->bytes;
+    request->user = keep(&at, user);
+    request->session = keep(&at, session);
+    return request;
+}

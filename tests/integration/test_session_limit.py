@@ -1,0 +1,108 @@
+"""The session_limit of tokens, across two nodes and a real Redis."""
+import pytest
+from support import jwt
+from support.wait import until
+from support.ws import Refused
+
+KEY = "carillon:{alice}:sessions"
+
+
+@pytest.fixture
+def pair(launch, redis):
+    config = {"redis.url": redis.url, "redis.canary_interval": "1s", "redis.session_ttl": "3s"}
+    nodes = [launch(config), launch(config)]
+    for node in nodes:
+        until(node.ready, f"{node.name} is ready")
+    return nodes
+
+
+def limited(limit=2):
+    return jwt.mint("alice", session_limit=limit)
+
+
+def refused(node, limit=2):
+    """By whatever means: the node's own count by HTTP, that of all nodes by a close."""
+    try:
+        with node.client(limited(limit)) as client:
+            first = client.receive()
+            if first["type"] == "session_init":
+                client.close()
+                return False
+            assert first["error"]["code"] == "rate_limited"
+            client.expect_close(1013, "connection_limit")
+            return True
+    except Refused as refusal:
+        assert refusal.response.status == 429
+        return True
+
+
+def open_on(node, limit=2):
+    return node.client(limited(limit)).start()
+
+
+def test_counts_on_all_nodes(pair, redis):
+    a, b = pair
+    with open_on(a) as one, open_on(b):
+        assert refused(a) and refused(b)
+        assert redis("ZCARD", KEY) == 2
+        with a.connect("bob"), b.connect("alice"):  # another user; a token without a limit
+            assert redis("ZCARD", KEY) == 2
+        one.close()
+        until(lambda: not refused(b), "there is room again")
+    until(lambda: redis("EXISTS", KEY) == 0, "all is given back")
+
+
+def test_the_same_limit_counts_at_each_opening(pair):
+    a, b = pair
+    with open_on(a, 3), open_on(b, 3):
+        assert refused(a, 1) and refused(b, 2)
+        with open_on(a, 3):
+            assert refused(b, 3)
+
+
+def test_what_is_sent_early_is_not_lost(pair):
+    a, _ = pair
+    with a.client(limited()) as client:
+        client.send("subscribe", id=1, channel="news")
+        client.send("ping", id=2)
+        client.start()
+        client.expect("pong", id=2)
+        client.find("subscribed", id=1)
+
+
+def test_a_killed_node_lets_go(pair, redis):
+    a, b = pair
+    with open_on(a, 1):
+        assert refused(b, 1)
+        a.kill()
+        until(lambda: not refused(b, 1), "the dead node's session no longer counts", 15)
+
+
+def test_is_kept_for_longer_than_the_ttl(pair, redis):
+    a, b = pair
+    with open_on(a, 1) as one:
+        first = redis("ZRANGE", KEY, 0, 0, "WITHSCORES")
+        until(lambda: float(redis("ZRANGE", KEY, 0, 0, "WITHSCORES")[1]) > float(first[1]) + 2500, "it is renewed")
+        assert refused(b, 1)
+        one.close()
+
+
+def test_without_redis_each_node_counts(pair, redis):
+    a, b = pair
+    with open_on(a, 1):
+        redis.stop()
+        until(lambda: not a.ready() and not b.ready(), "the loss is noticed")
+        assert refused(a, 1)
+        with open_on(b, 1):
+            redis.start()
+            until(lambda: redis("ZCARD", KEY) == 2, "both count again")
+            until(b.ready, "the node is back")
+            assert refused(b, 2)
+
+
+def test_a_redis_that_lost_them_learns_them_again(pair, redis):
+    a, b = pair
+    with open_on(a, 1):
+        redis("FLUSHALL")
+        until(lambda: redis("ZCARD", KEY) == 1, "it is counted again")
+        assert refused(b, 1)
