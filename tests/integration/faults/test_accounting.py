@@ -1,0 +1,160 @@
+"""The books that the tests of faults are checked with: do they see what they are there to see?"""
+import pytest
+from support.accounting import Ledger
+
+LOG, PLAIN = "log:x", "plain"
+
+
+class Story:
+    """A publisher and a subscriber, told by hand."""
+
+    def __init__(self):
+        self.ledger = Ledger()
+        self.seat = self.ledger.seat("seat")
+
+    def publish(self, key, offset=None, channel=LOG, epoch="e"):
+        publication = self.ledger.sending(channel, key)
+        self.ledger.acknowledged(publication, {"id": f"id-{key}", **({"epoch": epoch, "offset": offset} if offset else {})})
+
+    def subscribed(self, offset=None, recovered=False, channel=LOG, epoch="e"):
+        self.seat.since(channel)
+        self.seat.took({"type": "subscribed", "channel": channel,
+                        "data": {"recovered": recovered, **({"epoch": epoch, "offset": offset} if offset is not None else {})}})
+
+    def event(self, key, offset=None, channel=LOG):
+        self.seat.took({"type": "test", "channel": channel, "id": f"id-{key}", "data": {"key": key},
+                        **({"offset": offset} if offset else {})})
+
+    def gap(self, offset=None, channel=LOG, epoch="e"):
+        self.seat.took({"type": "gap", "channel": channel,
+                        "data": {"reason": "history_too_short", **({"epoch": epoch, "offset": offset} if offset else {})}})
+
+    def problems(self):
+        self.ledger.check()
+        return " ".join(self.ledger.problems)
+
+
+@pytest.fixture
+def story():
+    return Story()
+
+
+def test_all_is_well(story):
+    story.subscribed(0)
+    for n in (1, 2, 3):
+        story.publish(f"k{n}", n)
+        story.event(f"k{n}", n)
+    story.seat.disconnected()
+    story.publish("k4", 4)
+    story.subscribed(3, recovered=True)
+    assert "k4" in story.ledger.missing()
+    story.event("k4", 4)
+    assert story.ledger.missing() == "" and story.problems() == ""
+
+
+def test_a_hole(story):
+    story.subscribed(0)
+    for n in (1, 2, 3):
+        story.publish(f"k{n}", n)
+    story.event("k1", 1)
+    story.event("k3", 3)
+    assert "offset 3 after 1" in story.problems() and "k2 at 2 of e is missing" in story.problems()
+
+
+def test_a_hole_that_is_told(story):
+    story.subscribed(0)
+    for n in (1, 2, 3):
+        story.publish(f"k{n}", n)
+    story.event("k1", 1)
+    story.gap(2)
+    story.event("k3", 3)
+    assert story.problems() == ""
+
+
+def test_twice(story):
+    story.subscribed(0)
+    story.publish("k1", 1)
+    story.event("k1", 1)
+    story.event("k1", 1)
+    assert "came again" in story.problems()
+
+
+def test_twice_over_a_reconnect(story):
+    story.subscribed(0)
+    story.publish("k1", 1)
+    story.event("k1", 1)
+    story.seat.disconnected()
+    story.subscribed(0, recovered=True)
+    story.event("k1", 1)
+    assert "recovered from" in story.problems() and "came again" in story.problems()
+
+
+def test_skipped_over_a_reconnect(story):
+    story.subscribed(0)
+    story.publish("k1", 1)
+    story.event("k1", 1)
+    story.publish("k2", 2)
+    story.seat.disconnected()
+    story.subscribed(1, recovered=True)
+    story.publish("k3", 3)
+    story.event("k3", 3)
+    assert "k2 at 2 of e is missing" in story.problems()
+
+
+def test_one_key_acknowledged_as_two_events(story):
+    story.subscribed(0)
+    story.publish("k1", 1)
+    story.seat.took({"type": "test", "channel": LOG, "id": "another", "offset": 1, "data": {"key": "k1"}})
+    assert "acknowledged as id-k1" in story.problems()
+
+
+def test_refused_and_delivered(story):
+    story.subscribed(0)
+    story.ledger.refused(story.ledger.sending(LOG, "k1"))
+    story.event("k1", 1)
+    assert "refused, and delivered" in story.problems()
+
+
+def test_plain_missing(story):
+    story.subscribed(channel=PLAIN)
+    story.publish("k1", channel=PLAIN)
+    story.publish("k2", channel=PLAIN)
+    story.event("k2", channel=PLAIN)
+    assert "k1 is missing" in story.problems()
+
+
+@pytest.mark.parametrize("gap_first", [True, False])
+def test_plain_missing_and_told(story, gap_first):
+    story.subscribed(channel=PLAIN)
+    story.publish("k1", channel=PLAIN)
+    story.publish("k2", channel=PLAIN)
+    if gap_first:
+        story.gap(channel=PLAIN)
+    story.event("k2", channel=PLAIN)
+    if not gap_first:
+        story.gap(channel=PLAIN)
+    assert ("k1 is missing" in story.problems()) is not gap_first
+
+
+def test_plain_missing_at_the_end_of_a_connection(story):
+    story.subscribed(channel=PLAIN)
+    story.publish("k1", channel=PLAIN)
+    story.seat.disconnected()
+    story.publish("k2", channel=PLAIN)
+    story.subscribed(channel=PLAIN)
+    story.publish("k3", channel=PLAIN)
+    assert "k3" in story.ledger.missing()
+    story.event("k3", channel=PLAIN)
+    assert story.problems() == ""
+
+
+def test_a_turned_page(story):
+    story.subscribed(0)
+    story.publish("k1", 1)
+    story.event("k1", 1)
+    assert story.problems() == ""
+    story.ledger.turn_page()
+    story.publish("k2", 2)
+    assert "k2" in story.ledger.missing()
+    story.event("k3", 3)
+    assert "offset 3 after 1" in story.problems()

@@ -1,0 +1,370 @@
+"""The books of a test with faults: what each publisher was told, and every frame each subscriber got, in order. At the end
+Ledger.check() accounts for every acknowledged event at every subscriber, as docs/guarantees.md promises:
+
+- with history: each event from the subscriber's position on comes exactly once and in the order of offsets, over
+  reconnects with `since` too; what does not come was announced by `recovered:false` or a `gap`;
+- without history: each event that was published after `subscribed` came comes at most once, and is missing only where
+  the connection ended or a `gap` stands in its place;
+- nobody gets what was refused, or what nobody published.
+
+Every publication has a key of its own, which travels as the member "key" of its data, and, where `with_id`, as event_id.
+Subscribers and publishers may be in threads of their own. Knows no sockets: see support/load.py for who has them."""
+import threading
+import time
+from bisect import bisect_right
+from collections import Counter
+
+
+class Publication:
+    """One event that somebody wants published."""
+
+    def __init__(self, channel, key, with_id):
+        self.channel = channel
+        self.key = key
+        self.with_id = with_id
+        self.sent = None  # the first attempt, monotonic
+        self.answered = None  # the acknowledgement
+        self.answer = None  # its members: id and, with history, epoch and offset
+        self.unknown = False  # some attempt may have been carried out all the same
+        self.attempts = 0
+
+    @property
+    def acknowledged(self):
+        return self.answer is not None
+
+
+class Stretch:
+    """What a subscriber got on one channel between two interruptions, in which nothing may be missing. It begins with
+    `subscribed` or a `gap`, and ends with a gap or the connection."""
+
+    def __init__(self, at, epoch, offset, after):
+        self.began = at
+        self.epoch = epoch  # None: without history
+        self.first = self.offset = offset  # None: not known before the first event
+        self.after = after  # the Stretch before it on the same subscription, if a gap stands between
+        self.ended = False  # by the end of its connection, or a gap
+        self.ids = []  # in the order in which they came
+
+
+class Seat:
+    """One subscriber over all its connections. Tell it everything, in order."""
+
+    def __init__(self, ledger, name):
+        self.ledger = ledger
+        self.name = name
+        self.stretches = {}  # channel -> [Stretch]
+        self.open = {}  # channel -> Stretch
+        self.positions = {}  # channel -> where it would come back to
+        self.asked = {}  # channel -> the since of the subscribe that is under way
+        self.seen = {}  # channel -> {id: times}
+        self.told = Counter()  # what interruptions were announced: recovered:false, gap <reason>
+        self.recovered = 0
+
+    def since(self, channel):
+        """The position to subscribe from, or None; remembers that it is asked for."""
+        with self.ledger.lock:
+            self.asked[channel] = self.positions.get(channel)
+            return self.asked[channel]
+
+    def forget(self, channel):
+        """It has unsubscribed, and will come back without a position."""
+        with self.ledger.lock:
+            self._end(channel)
+            self.positions.pop(channel, None)
+
+    def disconnected(self):
+        with self.ledger.lock:
+            for channel in list(self.open):
+                self._end(channel)
+            self.asked.clear()
+
+    def took(self, frame):
+        """Any frame from the server."""
+        with self.ledger.lock:
+            self._take(frame)
+
+    def _take(self, frame):
+        channel, kind = frame.get("channel"), frame.get("type")
+        if kind == "subscribed":
+            self._subscribed(channel, frame["data"])
+        elif kind == "gap":
+            self._gap(channel, frame["data"])
+        elif kind == "unsubscribed":
+            self._end(channel)
+        elif channel and "id" in frame and isinstance(frame.get("data"), dict) and "key" in frame["data"]:
+            self._event(channel, frame)
+
+    def _problem(self, text):
+        self.ledger.problem(f"{self.name}: {text}")
+
+    def _end(self, channel):
+        stretch = self.open.pop(channel, None)
+        if stretch:
+            stretch.ended = True
+
+    def _begin(self, channel, epoch, offset, after=None):
+        stretch = Stretch(time.monotonic(), epoch, offset, after)
+        self.stretches.setdefault(channel, []).append(stretch)
+        self.open[channel] = stretch
+        self._stand(channel, stretch)
+
+    def _stand(self, channel, stretch):
+        if stretch.epoch and stretch.offset is not None:
+            self.positions[channel] = {"epoch": stretch.epoch, "offset": stretch.offset}
+
+    def _subscribed(self, channel, data):
+        since, epoch, offset = self.asked.pop(channel, None), data.get("epoch"), data.get("offset")
+        if channel in self.open:
+            return  # asked twice: it goes on
+        if data["recovered"]:
+            self.recovered += 1
+            if since is None or (epoch, offset) != (since["epoch"], since["offset"]):
+                self._problem(f"{channel}: recovered from ({epoch}, {offset}), asked was {since}")
+        elif since:
+            self.told["recovered:false"] += 1
+        self._begin(channel, epoch, offset)
+
+    def _gap(self, channel, data):
+        self.told[f"gap {data['reason']}"] += 1
+        before = self.open.get(channel)
+        if not before:
+            self._problem(f"{channel}: a gap without a subscription: {data}")
+        self._end(channel)
+        self._begin(channel, data.get("epoch"), data.get("offset"), before)
+
+    def _event(self, channel, event):
+        stretch = self.open.get(channel)
+        if not stretch:
+            self._problem(f"{channel}: an event before subscribed: {event}")
+            return
+        times = self.seen.setdefault(channel, {})
+        times[event["id"]] = times.get(event["id"], 0) + 1
+        if times[event["id"]] > 1 and not self.told["gap offset_regressed"]:
+            self._problem(f"{channel}: the event {event['data']['key']} ({event['id']}) came again, offset {event.get('offset')}")
+        stretch.ids.append(event["id"])
+        self.ledger.delivered(self, channel, event)
+        offset = event.get("offset")
+        if offset is None:
+            return
+        if stretch.offset is None:  # subscribed while Redis took no writes: the first event tells the position
+            stretch.first = offset - 1
+            stretch.epoch = stretch.epoch or self.ledger.epoch_of(channel, event["id"])
+        elif offset != stretch.offset + 1:
+            self._problem(f"{channel}: offset {offset} after {stretch.offset}, epoch {stretch.epoch}, {event['data']['key']}")
+        stretch.offset = offset
+        self._stand(channel, stretch)
+
+    def turn_page(self):
+        self.seen.clear()
+        self.stretches.clear()
+        for channel, stretch in list(self.open.items()):
+            self._begin(channel, stretch.epoch, stretch.offset)
+
+
+class Ledger:
+    def __init__(self):
+        self.lock = threading.RLock()
+        self.publications = {}  # key -> Publication
+        self.seats = []
+        self.problems = []
+        self.counts = Counter()
+        self.ids = {}  # (channel, id) -> key, as delivered
+        self.changed = threading.Condition(self.lock)
+
+    def problem(self, text):
+        with self.lock:
+            self.problems.append(text)
+
+    # --- publishers ---
+
+    def sending(self, channel, key, with_id=True):
+        """An attempt to publish; one of the next three follows."""
+        with self.lock:
+            publication = self.publications.setdefault(key, Publication(channel, key, with_id))
+            publication.sent = publication.sent or time.monotonic()
+            publication.attempts += 1
+            return publication
+
+    def acknowledged(self, publication, answer):
+        with self.lock:
+            publication.answered = time.monotonic()
+            publication.answer = answer
+            self.counts["acknowledged"] += 1
+            self.changed.notify_all()
+
+    def refused(self, publication, why=""):
+        """The publisher was told that nothing was published."""
+        with self.lock:
+            self.counts[f"refused {why}".strip()] += 1
+
+    def unknown(self, publication, why=""):
+        """The publisher cannot know."""
+        with self.lock:
+            publication.unknown = True
+            self.counts[f"unknown {why}".strip()] += 1
+
+    # --- subscribers ---
+
+    def seat(self, name):
+        seat = Seat(self, name)
+        with self.lock:
+            self.seats.append(seat)
+        return seat
+
+    def delivered(self, seat, channel, event):
+        with self.lock:
+            self.counts["delivered"] += 1
+            key = event["data"]["key"]
+            if self.ids.setdefault((channel, event["id"]), key) != key:
+                self.problems.append(f"{seat.name}: {channel}: the id {event['id']} was another event's: {key}")
+
+    def epoch_of(self, channel, id):
+        """As its publisher was told, or None."""
+        with self.lock:
+            publication = self.publications.get(self.ids.get((channel, id)))
+            return publication.answer.get("epoch") if publication and publication.answer else None
+
+    # --- waiting ---
+
+    def wait_acknowledged(self, more, seconds):
+        """Until so many more events than now are acknowledged."""
+        with self.lock:
+            wanted = self.counts["acknowledged"] + more
+            if not self.changed.wait_for(lambda: self.counts["acknowledged"] >= wanted, seconds):
+                raise TimeoutError(f"{more} more events were not acknowledged within {seconds:g} s: {dict(self.counts)}")
+
+    def missing(self):
+        """A text that says what subscribers that are connected have yet to get, or "" when they have it all: they do
+        some time after the last fault and the last publish, or never will."""
+        with self.lock:
+            by_channel = self._acknowledged_by_channel()
+            for seat in self.seats:
+                for channel, stretch in seat.open.items():
+                    have = seat.seen.get(channel, ())
+                    for publication in by_channel.get(channel, ()):
+                        if publication.answer["id"] not in have and self._owes(stretch, publication):
+                            return f"{seat.name} on {channel}: {publication.key} {publication.answer}"
+            return ""
+
+    def _acknowledged_by_channel(self):
+        by_channel = {}
+        for publication in self.publications.values():
+            if publication.acknowledged:
+                by_channel.setdefault(publication.channel, []).append(publication)
+        return by_channel
+
+    @staticmethod
+    def _owes(stretch, publication):
+        """Of a stretch that is still open: whether it will have the event."""
+        answer = publication.answer
+        if not stretch.epoch:
+            return publication.sent > stretch.began
+        return stretch.first is not None and answer.get("epoch") == stretch.epoch and answer["offset"] > stretch.first
+
+    # --- the account ---
+
+    def check(self):
+        """Everybody is quiet, and missing() is "". Returns the account; what is wrong is in problems."""
+        with self.lock:
+            return self._check()
+
+    def turn_page(self):
+        """Forgets what has been checked: a long run needs no more memory than a short one. Everybody goes on."""
+        with self.lock:
+            self.publications = {key: p for key, p in self.publications.items() if not p.acknowledged}
+            self.ids.clear()
+            self.counts.clear()
+            for seat in self.seats:
+                seat.turn_page()
+                seat.told.clear()
+                seat.recovered = 0
+
+    def _check(self):
+        account = Counter(self.counts)
+        self._check_publications()
+        by_channel = self._acknowledged_by_channel()
+        for seat in self.seats:
+            for channel, stretches in seat.stretches.items():
+                of_channel = by_channel.get(channel, [])
+                numbered = any(p.answer.get("epoch") for p in of_channel)
+                (self._check_numbered if numbered else self._check_plain)(seat, channel, stretches, of_channel, account)
+            account.update({f"told {what}": times for what, times in seat.told.items()})
+            account["recovered"] += seat.recovered
+        account["publications"] = len(self.publications)
+        account["seats"] = len(self.seats)
+        account["problems"] = len(self.problems)
+        return account
+
+    def _check_publications(self):
+        places = {}
+        for publication in self.publications.values():
+            answer = publication.answer
+            if answer and answer.get("epoch"):
+                place = (publication.channel, answer["epoch"], answer["offset"])
+                other = places.setdefault(place, publication)
+                if other is not publication and not any(s.told["gap offset_regressed"] for s in self.seats):
+                    self.problems.append(f"{publication.key} and {other.key} were both acknowledged at {place}")
+        for (channel, id), key in self.ids.items():
+            publication = self.publications.get(key)
+            if publication is None or publication.channel != channel:
+                self.problems.append(f"{channel}: {key} ({id}) was delivered, and nobody has published it")
+            elif publication.acknowledged and publication.answer["id"] != id and publication.with_id:
+                self.problems.append(f"{channel}: {key} was delivered as {id} and acknowledged as {publication.answer['id']}")
+            elif not publication.acknowledged and not publication.unknown:
+                self.problems.append(f"{channel}: {key} was refused, and delivered all the same")
+
+    def _check_numbered(self, seat, channel, stretches, publications, account):
+        seen = seat.seen.get(channel, {})
+        for publication in publications:
+            epoch, offset = publication.answer["epoch"], publication.answer["offset"]
+            owed = any(s.epoch == epoch and s.offset is not None and s.first < offset <= s.offset for s in stretches)
+            if publication.answer["id"] in seen:
+                account["accounted delivered"] += 1
+            elif owed and not seat.told["gap offset_regressed"]:
+                self.problems.append(f"{seat.name}: {channel}: {publication.key} at {offset} of {epoch} is missing")
+            else:
+                account["accounted outside of its stretches"] += 1
+
+    def _check_plain(self, seat, channel, stretches, publications, account):
+        seen = seat.seen.get(channel, {})
+        by_id = {p.answer["id"]: p for p in publications}
+        runs = self._runs(stretches)
+        for publication in publications:
+            if publication.answer["id"] in seen:
+                account["accounted delivered"] += 1
+                continue
+            run = next((r for r in runs if r[0].began < publication.sent and
+                        not (r[-1].ended and self._last_sent(r, by_id) < publication.answered)), None)
+            if run is None or self._is_told(run, publication, by_id):
+                account["accounted outside of its stretches"] += 1
+            else:
+                self.problems.append(f"{seat.name}: {channel}: {publication.key} is missing, without a gap")
+
+    @staticmethod
+    def _runs(stretches):
+        """Stretches of one subscription each, with gaps between them."""
+        runs = []
+        for stretch in stretches:
+            if runs and stretch.after is runs[-1][-1]:
+                runs[-1].append(stretch)
+            else:
+                runs.append([stretch])
+        return runs
+
+    @staticmethod
+    def _last_sent(run, by_id):
+        return max((by_id[i].sent for s in run for i in s.ids if i in by_id), default=0)
+
+    @staticmethod
+    def _is_told(run, publication, by_id):
+        """Whether a gap stands where the event would be: after all that came before it, before all that came after."""
+        before, after = 0, len(run) - 1
+        for at, stretch in enumerate(run):
+            if stretch.began < publication.sent:
+                before = max(before, at)
+            for event in (by_id[i] for i in stretch.ids if i in by_id):
+                if event.answered < publication.sent:
+                    before = max(before, at)
+                elif event.sent > publication.answered:
+                    after = min(after, at)
+        return before < after
