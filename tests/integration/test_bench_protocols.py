@@ -7,6 +7,7 @@ import pytest
 from support import jwt
 from support.carillon import run
 from support.peer import STALL_S, Peer
+from support.scripted import Scripted
 
 PROTOCOLS = ["plain", "nchan", "socketio", "mqtt", "nats"]
 
@@ -103,6 +104,30 @@ def test_any_2xx_will_do(status, code):
     assert done.returncode == code
     if code:
         assert f"HTTP status {status}" in done.stderr
+
+
+def replying(*replies):
+    """A Redis that answers the first commands so."""
+    def scene(client):
+        for count, reply in enumerate(replies, 1):
+            while client.buffer.count(b"PUBLISH") < count:
+                client._fill()
+            for byte in reply:
+                client.send(bytes([byte]))
+        client.wait_end()
+    return scene
+
+
+@pytest.mark.parametrize("replies, code, words", [([b":0\r\n", b":12\r\n"], 0, ""),
+                                                  ([b":0\r\n", b"-NOPERM this user has no permissions\r\n"], 1, "NOPERM"),
+                                                  ([b":0\r\n", b"+OK\r\n"], 1, "+OK")])
+def test_what_redis_replies(replies, code, words):
+    with Scripted(replying(*replies)) as redis:
+        done = run("bench", "publish", "--publish-over", "redis", "--redis", redis.url("redis"), "--connections", 1,
+                   "--count", len(replies), "--warmup", 0, "--json")
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert (json.loads(done.stdout)["operations"] == 2) if code == 0 else (done.stdout == "")
 
 
 @pytest.mark.parametrize("protocol, arguments, words", [
