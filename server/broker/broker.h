@@ -35,8 +35,8 @@ struct broker_sink {
     /* The publication comes back with its answer. The sink takes it. */
     void (*published)(void *owner, struct publication *publication);
     /* The answer to subscribe. offset: of the last event so far. epoch empty: the channel has no history, or none could
-     * be begun (Redis is full or read-only). It comes again, without an error, with the new position of a channel with
-     * history when the broker had lost its connection: events may have been missed. */
+     * be begun (Redis is full or read-only). It comes again, without an error, when the broker had lost its connection:
+     * events may have been missed, and this is where the channel is now. */
     void (*subscribed)(void *owner, struct str channel, enum err err, struct str text, struct str epoch,
                        uint64_t offset);
     /* An event on a subscribed channel, in the order of its channel. Everything is borrowed for the call. */

@@ -50,9 +50,14 @@ static const char once_text[] = "local known = redis.call('GET', KEYS[2])\n"
                                 "redis.call('PUBLISH', KEYS[1], ARGV[2])\n"
                                 "return {ARGV[1], '', '0', 0}\n";
 
-/* KEYS: meta, log. ARGV: the node's own pub/sub channel, the live channel, epoch if a new one is needed (empty: the
- * channel has no history), ttl of a new meta in ms. The answer that counts goes over pub/sub: on the connection where
- * the channel's events come in it stands exactly between those it covers and those after it.
+/* KEYS: meta, log. ARGV: the node's own pub/sub channel, the live channel, epoch if the channel is to have one (empty:
+ * it has no history), ttl of a new meta in ms; epoch, offset and id of the last event that the node has had (empty:
+ * none), epoch in case those are gone. The answer that counts goes over pub/sub: on the connection where the channel's
+ * events come in it stands exactly between those it covers and those after it.
+ *
+ * What the node has had may be gone: a failover, or a restart from an older snapshot, loses the last writes. Offsets
+ * are then given a second time, so the epoch must be another one: who comes back with the old one is not to be taken
+ * for somebody who has the new events.
  *
  * A meta that no event has touched yet always ages, so that subscribing to ever new names does not fill Redis. Where
  * Redis takes no writes the channel can be had all the same, without a position. */
@@ -65,6 +70,13 @@ static const char position_text[] =
     "    redis.call('DEL', KEYS[2])\n"
     "    at = {ARGV[3], '0'}\n"
     "  end\n"
+    "elseif at[1] and at[1] == ARGV[5] then\n"
+    "  local gone = tonumber(at[2]) < tonumber(ARGV[6])\n"
+    "  if not gone and ARGV[7] ~= '' then\n"
+    "    local had = redis.call('XRANGE', KEYS[2], ARGV[6] .. '-0', ARGV[6] .. '-0')\n"
+    "    gone = had[1] and not string.find(had[1][2][2], ARGV[7], 1, true)\n"
+    "  end\n"
+    "  if gone and type(redis.pcall('HSET', KEYS[1], 'epoch', ARGV[8])) == 'number' then at[1] = ARGV[8] end\n"
     "end\n"
     "redis.call('PUBLISH', ARGV[1], 'position ' .. (at[2] or '0') .. ' ' .. (at[1] or '') .. ' ' .. ARGV[2])\n"
     "return 1\n";

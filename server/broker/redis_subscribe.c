@@ -216,15 +216,26 @@ static void ask_position(struct redis_broker *broker, struct subscription *subsc
 {
     if (route->shard->commands.state != REDIS_READY)
         return; /* redis_subscriptions_ask does when it is */
-    char epoch[EPOCH_NEW_LEN + 1] = "", meta_ttl[24];
+    char epoch[EPOCH_NEW_LEN + 1] = "", other_epoch[EPOCH_NEW_LEN + 1], meta_ttl[24], offset[24];
     if (subscription->history.size)
         epoch_new(epoch);
+    epoch_new(other_epoch);
     redis_keys_set(&broker->keys, broker->config.prefix, subscription->channel, STR(""));
     struct str arguments[] = {
-        broker->keys.meta, broker->keys.log,     buf_str(&subscription->shard->channel),
-        subscription->key, str_from_cstr(epoch), redis_number(redis_meta_ttl_ms(&subscription->history), meta_ttl)};
+        broker->keys.meta,
+        broker->keys.log,
+        buf_str(&subscription->shard->channel),
+        subscription->key,
+        str_from_cstr(epoch),
+        redis_number(redis_meta_ttl_ms(&subscription->history), meta_ttl),
+        str_from_cstr(subscription->epoch),
+        redis_number(subscription->offset, offset),
+        str_from_cstr(subscription->last_id),
+        str_from_cstr(other_epoch),
+    };
     subscription->positions++;
-    redis_route_script(route, SCRIPT_POSITION, 2, 6, arguments, on_position_asked, subscription);
+    redis_route_script(route, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments, on_position_asked,
+                       subscription);
 }
 
 void redis_subscriptions_ask(struct redis_shard *shard)
@@ -237,12 +248,15 @@ void redis_subscriptions_ask(struct redis_shard *shard)
             ask_position(broker, each, &route);
 }
 
-static void set_position(struct subscription *subscription, struct str epoch, uint64_t offset)
+static void set_position(struct subscription *subscription, struct str epoch, uint64_t offset, struct str id)
 {
     size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
     memcpy(subscription->epoch, epoch.ptr, len);
     subscription->epoch[len] = '\0';
     subscription->offset = offset;
+    size_t id_len = id.len <= UUID_LEN ? id.len : 0;
+    memcpy(subscription->last_id, id.ptr, id_len);
+    subscription->last_id[id_len] = '\0';
 }
 
 void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset)
@@ -253,7 +267,7 @@ void redis_subscription_position(struct redis_shard *shard, struct str key, stru
         return;
     subscription->answered = true;
     subscription->stale = false;
-    set_position(subscription, epoch, offset);
+    set_position(subscription, epoch, offset, STR(""));
     broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""),
                                     str_from_cstr(subscription->epoch), offset);
 }
@@ -299,8 +313,8 @@ void redis_subscription_message(struct redis_shard *shard, struct str key, struc
         metrics_add_labelled(broker->broker.metrics, METRIC_EVENTS_IN, METRICS_SOURCE_REDIS, 1);
         metrics_add(broker->broker.metrics, METRIC_EVENTS_IN_BYTES, event.data.len);
     }
-    if (event.offset)
-        set_position(subscription, event.epoch, event.offset);
+    if (event.offset && !subscription->stale) /* else what it has had before is yet to be compared */
+        set_position(subscription, event.epoch, event.offset, event.id);
     broker->broker.sink->event(broker->broker.owner, &event);
 }
 
@@ -323,7 +337,7 @@ void redis_subscriptions_reset(struct redis_shard *shard)
             continue;
         each->sent = false;
         each->unconfirmed = 0;
-        each->stale = each->answered && each->epoch[0];
+        each->stale = each->answered;
         if (!each->wanted)
             note_change(broker, each); /* the flush drops it: the map must not change here */
     }

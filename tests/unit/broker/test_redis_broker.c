@@ -364,6 +364,54 @@ static void talks_between_nodes(void **state)
     buf_fini(&nodes);
 }
 
+/* A failover or an old snapshot loses the last writes, and offsets are given a second time. */
+static void begins_an_epoch_when_events_are_gone(void **state)
+{
+    struct fixture *f = *state;
+    char out[64], epoch[SEEN_TEXT];
+    join(f, &f->a, "c");
+    node_subscribe(&f->a, "plain", 0);
+    strcpy(epoch, f->a.subscribed[0].epoch);
+    for (int i = 0; i < 5; i++)
+        node_publish(&f->a, "c", "1", "", 10);
+    RIG_WAIT(&f->rig, f->a.event_count == 5 && f->a.subscribed_count == 2);
+
+    REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", "pubsub");
+    RIG_WAIT(&f->rig, f->a.subscribed_count == 4); /* both again; nothing is gone */
+    for (int i = 2; i < 4; i++) {
+        bool plain = strcmp(f->a.subscribed[i].channel, "plain") == 0;
+        assert_string_equal(f->a.subscribed[i].epoch, plain ? "" : epoch);
+        assert_int_equal(f->a.subscribed[i].offset, plain ? 0 : 5);
+    }
+    node_unsubscribe(&f->a, "plain");
+
+    RIG_WAIT(&f->rig, f->a.info.state == BROKER_UP);
+    node_publish(&f->a, "c", "1", "", 10);
+    RIG_WAIT(&f->rig, f->a.event_count == 6);
+    REDIS_RUN(&f->server, out, "HSET", "test:{c}:meta", "offset", "4");
+    REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", "pubsub");
+    RIG_WAIT(&f->rig, f->a.subscribed_count == 5);
+    assert_int_equal(f->a.subscribed[4].offset, 4);
+    assert_string_not_equal(f->a.subscribed[4].epoch, epoch);
+    strcpy(epoch, f->a.subscribed[4].epoch);
+    REDIS_RUN(&f->server, out, "HGET", "test:{c}:meta", "epoch");
+    assert_string_equal(out, epoch);
+
+    /* Another event has come in the place of the last one seen, and more after it. */
+    RIG_WAIT(&f->rig, f->a.info.state == BROKER_UP);
+    REDIS_RUN(&f->server, out, "DEL", "test:{c}:log");
+    node_publish(&f->a, "c", "1", "", 10);
+    RIG_WAIT(&f->rig, f->a.event_count == 7);
+    assert_int_equal(f->a.events[6].offset, 5);
+    REDIS_RUN(&f->server, out, "DEL", "test:{c}:log");
+    REDIS_RUN(&f->server, out, "XADD", "test:{c}:log", "5-0", "d", "{\"id\":\"another\"}");
+    REDIS_RUN(&f->server, out, "HSET", "test:{c}:meta", "offset", "9");
+    REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", "pubsub");
+    RIG_WAIT(&f->rig, f->a.subscribed_count == 6);
+    assert_int_equal(f->a.subscribed[5].offset, 9);
+    assert_string_not_equal(f->a.subscribed[5].epoch, epoch);
+}
+
 static void reads_pages_of_a_log(void **state)
 {
     struct fixture *f = *state;
@@ -408,6 +456,7 @@ int main(void)
         WITH_REDIS(begins_an_epoch_when_meta_is_gone),
         WITH_REDIS(says_when_a_channel_cannot_be_had),
         WITH_REDIS(talks_between_nodes),
+        WITH_REDIS(begins_an_epoch_when_events_are_gone),
         WITH_REDIS(reads_pages_of_a_log),
         WITH_REDIS(measures_the_round_trip),
     };

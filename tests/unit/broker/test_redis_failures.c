@@ -172,15 +172,17 @@ static void tells_positions_again_when_it_is_back(void **state)
     assert_int_equal(node_answer(&f->node, &f->rig, 0)->offset, 1);
     REDIS_RUN(&f->server, answer, "HINCRBY", "test:{c}:meta", "offset", "5");
     REDIS_RUN(&f->server, answer, "CLIENT", "KILL", "TYPE", "pubsub");
-    RIG_WAIT(&f->rig, f->node.subscribed_count == 3);
-    assert_string_equal(f->node.subscribed[2].channel, "c");
-    assert_string_equal(f->node.subscribed[2].epoch, f->node.answers[0].epoch);
-    assert_int_equal(f->node.subscribed[2].offset, 6);
+    RIG_WAIT(&f->rig, f->node.subscribed_count == 4); /* all of them: of the other one something may be missed too */
+    const struct seen_subscribed *numbered =
+        &f->node.subscribed[strcmp(f->node.subscribed[2].channel, "c") == 0 ? 2 : 3];
+    assert_string_equal(numbered->channel, "c");
+    assert_string_equal(numbered->epoch, f->node.answers[0].epoch);
+    assert_int_equal(numbered->offset, 6);
     RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP);
     node_publish(&f->node, "c", "2", "", 10);
     RIG_WAIT(&f->rig, f->node.event_count == 2);
     assert_int_equal(f->node.events[1].offset, 7);
-    assert_int_equal(f->node.subscribed_count, 3);
+    assert_int_equal(f->node.subscribed_count, 4);
 }
 
 /* Both connections are needed: losing one makes both again. */
