@@ -90,6 +90,7 @@ static void destroy(struct broker *base)
     struct redis_broker *broker = redis_broker_of(base);
     redis_subscriptions_free(broker);
     redis_url_fini(&broker->url);
+    redis_tls_destroy(broker->tls);
     redis_keys_fini(&broker->keys);
     buf_fini(&broker->head);
     buf_fini(&broker->tail);
@@ -157,10 +158,17 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     if (check_name(config->prefix, "the prefix of Redis keys", "._-:", error) ||
         check_name(config->node_id, "the node id", "._-", error) || redis_url_parse(config->url, &url, error))
         return NULL;
+    struct redis_tls *tls = NULL;
+    if (url.tls && redis_tls_create(&config->tls, &tls, error)) {
+        redis_url_fini(&url);
+        return NULL;
+    }
     struct redis_broker *broker = xcalloc(1, sizeof *broker);
     broker->broker = (struct broker){.ops = &ops, .sink = sink, .owner = owner, .metrics = metrics};
     broker->config = *config;
+    broker->config.tls = (struct redis_tls_settings){0};
     broker->url = url;
+    broker->tls = tls;
     broker->rules = (struct redis_event_rules){.custom = config->custom_events, .max_bytes = config->event_bytes_max};
     broker->info = (struct broker_info){.state = BROKER_CONNECTING, .kind = "redis", .text = "connecting to Redis"};
     broker->canary = random_below(UINT32_MAX); /* an earlier life's canaries are not mistaken for ours */

@@ -17,13 +17,15 @@
 
 #include "common/base/mailbox.h"
 #include "server/broker/broker.h"
+#include "server/broker/redis_tls.h"
 
 /* Texts are copied. */
 struct redis_broker_config {
     struct turn *turn; /* borrowed; outlives the broker */
     struct str url;
-    struct str prefix;  /* of all keys: 1 to 64 bytes of A-Z a-z 0-9 . _ - : */
-    struct str node_id; /* unique: 1 to 64 bytes of A-Z a-z 0-9 . _ - */
+    struct str prefix;             /* of all keys: 1 to 64 bytes of A-Z a-z 0-9 . _ - : */
+    struct str node_id;            /* unique: 1 to 64 bytes of A-Z a-z 0-9 . _ - */
+    struct redis_tls_settings tls; /* for URLs that ask for TLS; read by redis_broker_create and not kept */
     uint64_t connect_timeout_ms;
     uint64_t command_timeout_ms; /* for each answer, and for the canary's way round */
     uint64_t retry_max_ms;       /* longest pause between attempts to connect; the first ones are about 100 ms */
@@ -37,7 +39,9 @@ struct redis_broker_config {
     size_t event_bytes_max; /* for the same: largest message, an event's data and some 3 KiB */
 };
 
-/* Starts to connect. NULL if url, prefix or node_id is malformed; the error names which. */
+/* Starts to connect. NULL if url, prefix or node_id is malformed or a file of tls cannot be used; the error names
+ * which.
+ */
 struct broker *redis_broker_create(const struct redis_broker_config *config, const struct broker_sink *sink,
                                    void *owner, struct metrics *metrics, struct error *error);
 

@@ -51,27 +51,39 @@ static struct redis_expected take_expected(struct redis_connection *connection)
 
 static void on_written(uv_write_t *request, int status);
 
+/* What goes to the socket next. */
+static struct buf *due(struct redis_connection *connection)
+{
+    if (!connection->tls)
+        return &connection->out;
+    redis_tls_give(connection->tls, buf_str(&connection->out), &connection->sealed);
+    buf_clear(&connection->out);
+    return &connection->sealed;
+}
+
 static void flush(struct redis_connection *connection)
 {
-    if (connection->state < REDIS_LOGIN || connection->state == REDIS_CLOSING || connection->write_busy ||
-        connection->out.len == 0)
+    if (connection->state < REDIS_HANDSHAKE || connection->state == REDIS_CLOSING || connection->write_busy)
+        return;
+    struct buf *out = due(connection);
+    if (out->len == 0)
         return;
     uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
-    uv_buf_t bytes = uv_buf_init(connection->out.ptr, (unsigned)connection->out.len);
+    uv_buf_t bytes = uv_buf_init(out->ptr, (unsigned)out->len);
     int wrote = uv_try_write(stream, &bytes, 1);
     if (wrote < 0 && wrote != UV_EAGAIN) {
-        connection->out.len = 0;
+        out->len = 0;
         redis_connection_drop(connection, "writing failed: %s", uv_strerror(wrote));
         return;
     }
-    if (wrote > 0 && (size_t)wrote == connection->out.len) {
-        buf_clear(&connection->out);
+    if (wrote > 0 && (size_t)wrote == out->len) {
+        buf_clear(out);
         return;
     }
     struct buf spare = connection->writing;
-    connection->writing = connection->out;
-    connection->out = spare;
-    buf_clear(&connection->out);
+    connection->writing = *out;
+    *out = spare;
+    buf_clear(out);
     size_t skip = wrote > 0 ? (size_t)wrote : 0;
     bytes = uv_buf_init(connection->writing.ptr + skip, (unsigned)(connection->writing.len - skip));
     connection->write_busy = uv_write(&connection->write, stream, &bytes, 1, on_written) == 0;
@@ -144,6 +156,29 @@ static void read_replies(struct redis_connection *connection)
     }
 }
 
+static void feed(struct redis_connection *connection, struct str bytes)
+{
+    for (size_t at = 0; at < bytes.len && connection->state != REDIS_CLOSING; at += FEED_BYTES) {
+        size_t len = bytes.len - at < FEED_BYTES ? bytes.len - at : FEED_BYTES;
+        redisReaderFeed(connection->reader, bytes.ptr + at, len);
+        read_replies(connection);
+    }
+}
+
+static void log_in(struct redis_connection *connection);
+
+static void open_sealed(struct redis_connection *connection, struct str bytes)
+{
+    struct error error;
+    enum err err = redis_tls_take(connection->tls, bytes, &connection->plain, &error);
+    if (connection->state == REDIS_HANDSHAKE && redis_tls_is_ready(connection->tls))
+        log_in(connection);
+    feed(connection, buf_str(&connection->plain));
+    buf_clear(&connection->plain);
+    if (err)
+        redis_connection_drop(connection, "%s", error.text);
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     struct redis_connection *connection = handle->data;
@@ -159,11 +194,10 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *bytes)
         return;
     }
     connection->late = false;
-    for (size_t at = 0; at < (size_t)got && connection->state != REDIS_CLOSING; at += FEED_BYTES) {
-        size_t len = (size_t)got - at < FEED_BYTES ? (size_t)got - at : FEED_BYTES;
-        redisReaderFeed(connection->reader, bytes->base + at, len);
-        read_replies(connection);
-    }
+    if (connection->tls)
+        open_sealed(connection, str_from(bytes->base, (size_t)got));
+    else
+        feed(connection, str_from(bytes->base, (size_t)got));
 }
 
 /* ---- login ---- */
@@ -257,10 +291,16 @@ static void on_connected(uv_connect_t *request, int status)
     }
     tune_socket(connection);
     int err = uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read);
-    if (err < 0)
+    if (err < 0) {
         redis_connection_drop(connection, "%s", uv_strerror(err));
-    else
+    } else if (connection->config.tls) {
+        connection->tls = redis_tls_stream_create(connection->config.tls, connection->config.endpoint->host);
+        connection->state = REDIS_HANDSHAKE; /* the hook sends its beginning */
+        if (!connection->tls)
+            redis_connection_drop(connection, "OpenSSL has no memory for a connection");
+    } else {
         log_in(connection);
+    }
 }
 
 static void connect_to(struct redis_connection *connection, const struct addrinfo *list)
@@ -301,7 +341,9 @@ static void on_timer(uv_timer_t *timer)
     }
     if (connection->state != REDIS_READY) {
         redis_connection_drop(connection, "no %s within %llu ms",
-                              connection->state == REDIS_LOGIN ? "answer to the login" : "address of the host name",
+                              connection->state == REDIS_LOGIN       ? "answer to the login"
+                              : connection->state == REDIS_HANDSHAKE ? "TLS handshake"
+                                                                     : "address of the host name",
                               (unsigned long long)connection->config.connect_timeout_ms);
         return;
     }
@@ -350,6 +392,10 @@ static void finish_close(struct redis_connection *connection)
         return;
     redisReaderFree(connection->reader);
     connection->reader = NULL;
+    redis_tls_stream_destroy(connection->tls);
+    connection->tls = NULL;
+    buf_clear(&connection->plain);
+    buf_clear(&connection->sealed);
     buf_clear(&connection->out);
     buf_clear(&connection->writing);
     while (connection->expected_count) {
@@ -382,7 +428,8 @@ void redis_connection_drop(struct redis_connection *connection, const char *form
     vsnprintf(connection->why + len, sizeof connection->why - (size_t)len, format, args);
     va_end(args);
     if (connection->state == REDIS_READY && connection->out.len && !connection->write_busy) {
-        uv_buf_t bytes = uv_buf_init(connection->out.ptr, (unsigned)connection->out.len);
+        const struct buf *out = due(connection);
+        uv_buf_t bytes = uv_buf_init(out->ptr, (unsigned)out->len);
         (void)uv_try_write((uv_stream_t *)&connection->tcp, &bytes, 1);
     }
     if (connection->state == REDIS_RESOLVING)
@@ -408,6 +455,8 @@ void redis_connection_fini(struct redis_connection *connection)
 {
     assert(connection->state == REDIS_IDLE);
     turn_remove_hook(connection->turn, &connection->hook);
+    buf_fini(&connection->plain);
+    buf_fini(&connection->sealed);
     buf_fini(&connection->out);
     buf_fini(&connection->writing);
     free(connection->expected);

@@ -1,6 +1,6 @@
-/* redis_connection.h - one TCP connection to Redis (RESP2): resolve, connect, log in, then pipelined commands whose
- * answers come back in order. hiredis reads the answers; sockets, timers and limits are ours. What one loop turn sends
- * leaves in one write at its end.
+/* redis_connection.h - one TCP connection to Redis (RESP2), with TLS if asked: resolve, connect, log in, then pipelined
+ * commands whose answers come back in order. hiredis reads the answers; sockets, timers and limits are ours. What one
+ * loop turn sends leaves in one write at its end.
  *
  * It knows nothing of channels and does not reconnect: it tells its owner once that it is down, and can then be
  * started again. One thread, that of its turn. */
@@ -9,6 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mailbox.h"
+#include "server/broker/redis_tls.h"
 #include "server/broker/redis_url.h"
 
 struct redisReader;
@@ -31,6 +32,7 @@ struct redis_connection_events {
 struct redis_connection_config {
     const struct redis_endpoint *endpoint; /* borrowed for life; may change while the connection is idle */
     const struct redis_login *login;       /* borrowed for life */
+    const struct redis_tls *tls;           /* borrowed for life; NULL: without TLS */
     const char *name;                      /* shown by CLIENT LIST; borrowed for life */
     uint64_t connect_timeout_ms;           /* until logged in */
     uint64_t command_timeout_ms;           /* an answer later than that drops the connection */
@@ -41,6 +43,7 @@ enum redis_connection_state {
     REDIS_IDLE,
     REDIS_RESOLVING,
     REDIS_CONNECTING,
+    REDIS_HANDSHAKE, /* of TLS */
     REDIS_LOGIN,
     REDIS_READY,
     REDIS_CLOSING,
@@ -66,8 +69,11 @@ struct redis_connection {
     bool again;         /* once closed, the next address is tried, and nobody is told */
     bool late;          /* the oldest answer was overdue at the last look */
     struct redisReader *reader;
-    struct buf out;     /* of this turn */
-    struct buf writing; /* what the kernel did not take at once */
+    struct redis_tls_stream *tls; /* NULL: without */
+    struct buf plain;             /* what TLS has opened, to be read */
+    struct buf sealed;            /* what TLS has sealed, to be written */
+    struct buf out;               /* of this turn */
+    struct buf writing;           /* what the kernel did not take at once */
     bool write_busy;
     struct redis_expected { /* answers due, oldest first, in a ring */
         redis_answered *done;

@@ -56,6 +56,7 @@ struct redis_broker {
     struct broker broker;              /* first */
     struct redis_broker_config config; /* its texts point to those below */
     struct redis_url url;
+    struct redis_tls *tls; /* NULL: without */
     struct redis_event_rules rules;
     char *prefix;
     char *node_id;

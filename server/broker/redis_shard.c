@@ -267,6 +267,7 @@ struct redis_shard *redis_shard_create(struct redis_broker *broker, const struct
     const struct redis_connection_config connection = {
         .endpoint = &shard->endpoint,
         .login = &broker->url.login,
+        .tls = broker->tls,
         .name = broker->client_name,
         .connect_timeout_ms = broker->config.connect_timeout_ms,
         .command_timeout_ms = broker->config.command_timeout_ms,

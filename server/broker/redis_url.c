@@ -13,6 +13,7 @@ static const struct scheme {
     const char *form;
 } schemes[] = {
     {"redis://", REDIS_SINGLE, false, "6379", "redis://[[user]:password@]host[:port][/database]"},
+    {"rediss://", REDIS_SINGLE, true, "6379", "rediss://[[user]:password@]host[:port][/database]"},
 };
 
 static enum err fail(const struct scheme *scheme, struct error *error, const char *what)

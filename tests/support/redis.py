@@ -22,8 +22,11 @@ class RedisError(Exception):
 class Connection:
     """RESP2, one command at a time."""
 
-    def __init__(self, port):
+    def __init__(self, port, tls=None):
+        """tls: an SSL context of a client."""
         self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.file = self.socket.makefile("rb")
 
     def __call__(self, *words):
@@ -59,12 +62,14 @@ class Connection:
 class Redis:
     """Survives stop and start with its content (append-only file), as a Redis in production does."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, certificate=None):
+        """certificate: of tls.Certificate; then the port speaks TLS only."""
         binary = os.environ.get("REDIS_SERVER_BIN") or shutil.which("redis-server") or shutil.which("valkey-server")
         assert binary, "no redis-server"
         self.binary = binary
         self.folder = folder
         self.options = options
+        self.certificate = certificate
         self.process = None
         self.port = None
         self._connection = None
@@ -83,11 +88,21 @@ class Redis:
 
     @property
     def url(self):
-        return f"redis://127.0.0.1:{self.port}"
+        return f"{'rediss' if self.certificate else 'redis'}://127.0.0.1:{self.port}"
+
+    def connect(self):
+        return Connection(self.port, self.certificate and self.certificate.client())
+
+    def _ports(self):
+        if not self.certificate:
+            return ["--port", str(self.port)]
+        files = self.certificate
+        return ["--port", "0", "--tls-port", str(self.port), "--tls-cert-file", str(files.certificate), "--tls-key-file",
+                str(files.key), "--tls-ca-cert-file", str(files.certificate), "--tls-auth-clients", "no"]
 
     def start(self):
         self.process = subprocess.Popen(
-            [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
+            [self.binary, *self._ports(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
              "--appendfsync", "always", "--dir", str(self.folder), "--logfile", str(self.folder / "redis.log"), *self.options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(self._answers, "Redis answers")
@@ -96,7 +111,7 @@ class Redis:
         if self.process.poll() is not None:
             raise ChildProcessError("Redis ended")
         try:
-            connection = Connection(self.port)
+            connection = self.connect()
         except ConnectionRefusedError:
             return False
         try:
@@ -114,7 +129,7 @@ class Redis:
     def __call__(self, *words):
         """A command on a connection of our own."""
         if self._connection is None:
-            self._connection = Connection(self.port)
+            self._connection = self.connect()
         return self._connection(*words)
 
     def _end(self):

@@ -35,6 +35,19 @@ static void accepts_urls(void **state)
     }
 }
 
+static void tells_tls_apart(void **state)
+{
+    struct redis_url url;
+    struct error error;
+    assert_int_equal(redis_url_parse(STR("rediss://:p@h/1"), &url, &error), ERR_NONE);
+    assert_true(url.tls);
+    assert_string_equal(url.endpoints[0].port, "6379");
+    redis_url_fini(&url);
+    assert_int_equal(redis_url_parse(STR("redis://h"), &url, &error), ERR_NONE);
+    assert_false(url.tls);
+    redis_url_fini(&url);
+}
+
 static void refuses_others_without_showing_them(void **state)
 {
     static const struct {
@@ -44,6 +57,7 @@ static void refuses_others_without_showing_them(void **state)
         {"hunter2", "redis://"},
         {"http://:hunter2@h", "redis://"},
         {"unix:/hunter2", "Unix socket"},
+        {"rediss://hunter2@h", "rediss://"},
         {"redis://", "no host"},
         {"redis://:6379", "no host"},
         {"redis://:hunter2@", "no host"},
@@ -79,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_urls),
+        cmocka_unit_test(tells_tls_apart),
         cmocka_unit_test(refuses_others_without_showing_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
