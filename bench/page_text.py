@@ -46,7 +46,7 @@ NATS do that.
 """.splitlines() + [""]
 
 LATENCY = [("saturated", "What each can do in a closed loop, four events in flight:"),
-           ("half", "Events at half of that rate, each server at its own:"),
+           ("half", "Events at half of that rate (to the nearest whole event a second), each server at its own:"),
            ("common", "Events at the same rate for all, half of what the slowest can:")]
 
 LATENCY_TEXT = """\

@@ -78,6 +78,11 @@ def subscribers(bench):
     bench.alternate(bench.peers(), measure, rounds=1)
 
 
+def rate_of(saturation):
+    """Half of it, as the whole events a second that the generator takes."""
+    return max(1, round(saturation / 2))
+
+
 def latency(bench):
     """10,000 subscribers. First what each server can do in a closed loop; then events at half of that rate, and at half of what
     the slowest can, so that the latencies compare."""
@@ -93,13 +98,13 @@ def latency(bench):
     bench.alternate(bench.peers(*names), saturate, rounds=1)
     if not saturation:
         return
-    common = max(1, int(min(saturation.values()) / 2))
+    common = rate_of(min(saturation.values()))
 
     def at_rates(server):
         half = saturation.get(server.name)
         if half:
-            yield "half", bench.load(server, "fanout", connections=connections, rate=max(1, int(half / 2)), duration=3)
-            yield "common", bench.load(server, "fanout", connections=connections, rate=common, duration=3)
+            yield "half", bench.load(server, "fanout", connections=connections, rate=rate_of(half), duration=4)
+            yield "common", bench.load(server, "fanout", connections=connections, rate=common, duration=4)
     bench.alternate(bench.peers(*names), at_rates)
 
 
