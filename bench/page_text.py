@@ -24,8 +24,8 @@ their publisher. Events have 128 bytes of data unless said.
 
 **What it is compared with.** `floor` is a C program of ours ([bench/floor.c](../bench/floor.c)) that does nothing but epoll and one
 `send()` of the same bytes to each subscriber: no server on this kernel that uses sockets one by one can do less. The others are
-real servers with the settings that their documentation recommends ([bench/peers](../bench/peers)): nchan (an nginx module; with
-its message buffer, and as `nchan live` without), `ws` and Socket.IO on Node.js, the MQTT servers Mosquitto and aedes over
+real servers with the settings that their documentation recommends ([bench/peers](../bench/peers)): nchan (an nginx module; in the
+first table with its message buffer, everywhere as `nchan live` without), `ws` and Socket.IO on Node.js, the MQTT servers Mosquitto and aedes over
 WebSocket with QoS 0, and NATS over WebSocket with one thread. None of them checks tokens here, which Carillon does; some of them
 do much else that Carillon does not.
 
