@@ -204,7 +204,7 @@ def section_slow(results):
     if "slow" not in results:
         return []
     slow = results["slow"]
-    return table(["1,000 subscribers, 50 events of 1 KiB a second", "p50 ms", "p99 ms", "greatest RSS, MiB", "stopped", "closed by the server", "faults"],
+    return table(["100 subscribers, 100 events of 16 KiB a second", "p50 ms", "p99 ms", "greatest RSS, MiB", "stopped", "closed by the server", "faults"],
                  [[case, ranged(slow.values(case, "carillon", "latency_us", "p50"), 0.001),
                    ranged(slow.values(case, "carillon", "latency_us", "p99"), 0.001),
                    ranged(slow.values(case, "carillon", "server_rss_peak_bytes"), 2 ** -20),

@@ -45,7 +45,7 @@ the CPU time is the kernel's. With 16, whatever reaches a server in one turn of 
 NATS do that.
 """.splitlines() + [""]
 
-LATENCY = [("saturated", "What each can do in a closed loop, four events in flight:"),
+LATENCY = [("saturated", "What each can do in a closed loop, one event in flight:"),
            ("half", "Events at half of that rate (to the nearest whole event a second), each server at its own:"),
            ("common", "Events at the same rate for all, half of what the slowest can:")]
 
@@ -77,8 +77,8 @@ generator share the two cores.
 """.splitlines() + [""]
 
 SLOW = """\
-5 % of the subscribers stop reading after the warm-up. Each of them may keep `outbox.max_bytes` (1 MiB) or `outbox.max_messages` (1,000)
-unsent in the server, and is closed when it falls further behind; until then the kernel's buffers fill.
+5 % of 100 subscribers stop reading after the warm-up. The kernel's buffers for such a connection take some megabytes first; then
+each may keep `outbox.max_bytes` (1 MiB) unsent in the server, and is closed when it falls further behind.
 """.splitlines() + [""]
 
 WORKERS = """\
