@@ -114,6 +114,24 @@ def test_idempotent_across_nodes(pair):
         client.nothing_before_pong()
 
 
+@pytest.mark.parametrize("channel", ["log:once", "plain"])
+def test_idempotent_whichever_way_it_comes(pair, channel):
+    a, b = pair
+    with b.connect() as client:
+        client.subscribe(channel)
+        event = {"channel": channel, "type": "test", "data": 1, "event_id": "order-2"}
+        first = a.api("POST", "/api/v1/publish", event).json
+        client.expect("test")
+        broadcast = {"channels": [channel], "type": "test", "data": 1, "event_id": "order-2"}
+        again = [b.api("POST", "/api/v1/batch", {"commands": [{"publish": event}]}).json["results"][0],
+                 b.api("POST", "/api/v1/broadcast", broadcast).json["results"][0],
+                 client.ask("publish", "published", **event)["data"]]
+        for answer in again:
+            assert answer["duplicate"] is True
+            assert {k: answer.get(k) for k in ("id", "epoch", "offset")} == {k: first.get(k) for k in ("id", "epoch", "offset")}
+        client.nothing_before_pong()
+
+
 def test_what_redis_keeps(pair, redis):
     a, _ = pair
     answer = a.publish("log:kept", {"n": 1})
