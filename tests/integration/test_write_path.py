@@ -4,10 +4,12 @@ import json
 import random
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 
-from support.wait import DEADLINE_S, Deadline, until
+from support.carillon import BINARY
+from support.wait import DEADLINE_S, SLOWDOWN, Deadline, until
 from support.ws import CLOSE, PING, PONG, TEXT, Closed
 
 ROOMY = {"outbox.max_bytes": "64m", "outbox.max_messages": 100000, "limits.event_bytes": "64k", "workers": 1}
@@ -73,6 +75,30 @@ def test_a_slow_reader_that_pings_gets_every_byte(launch, seed):
         assert read_events(other, 600)[0] == list(range(600))
         slow.pong = True
         slow.nothing_before_pong()
+
+
+def test_writes_cut_anywhere(launch):
+    """With send() that takes only a part, or nothing, at random: pongs, events and a close frame stay whole and in order."""
+    if SLOWDOWN != 1:
+        pytest.skip("sanitizers have a send() of their own")
+    node = launch(ROOMY, env={"LD_PRELOAD": str(Path(BINARY).parent / "tests/libshort_send.so")})
+    clients = [node.connect(f"client-{n}") for n in range(8)]
+    for client in clients:
+        client.subscribe("firehose")
+    for number in range(300):
+        for client in clients[::2]:
+            client.send_frame(PING, PINGED)
+        node.publish("firehose", [number, filler(number)])
+    for client in clients[1:]:
+        assert read_events(client, 300)[0] == list(range(300))
+        client.nothing_before_pong()
+    node.api("POST", "/api/v1/disconnect", {"user": "client-0"})
+    numbers, pongs = read_events(clients[0], 300)
+    assert numbers == list(range(300)) and pongs > 0
+    clients[0].expect("error")
+    clients[0].expect_close(reason="disconnected")
+    for client in clients[1:]:
+        client.close()
 
 
 def test_a_close_waits_for_what_was_before_it(launch):
