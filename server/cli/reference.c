@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/metrics/metrics.h"
+#include "common/protocol/gap.h"
 #include "common/protocol/reason.h"
 #include "server/app/options.h"
 #include "server/cli/cli.h"
@@ -42,6 +43,11 @@ static void errors_page(struct buf *out)
         buf_appendf(out, "| `%s` | `%s` | %d | %d | %s |\n", reason_text(reason), err_code(reason_err(reason)),
                     err_http_status(reason_err(reason)), reason_close_code(reason), reason_sentence(reason));
     }
+    buf_append_lit(out,
+                   "\n## Gaps\n\nWhy a subscriber is told that events may be missing: the reason in a `gap` frame and "
+                   "the label in the metrics.\n\n| reason | meaning |\n| --- | --- |\n");
+    for (int i = GAP_NONE + 1; i < GAP_COUNT; i++)
+        buf_appendf(out, "| `%s` | %s |\n", gap_text((enum gap)i), gap_meaning((enum gap)i));
 }
 
 static const struct {
@@ -53,7 +59,7 @@ static const struct {
     {"--json-schema", schema_page, "the JSON Schema of the configuration file"},
     {"--sample", sample_page, "a configuration file with every option commented out"},
     {"--metrics", metrics_reference, "every metric, in Markdown"},
-    {"--errors", errors_page, "error codes and close reasons, in Markdown"},
+    {"--errors", errors_page, "error codes, close reasons and gaps, in Markdown"},
 };
 enum { PAGES = sizeof pages / sizeof *pages };
 

@@ -89,6 +89,8 @@ struct subscription *channel_return(struct hub *hub, struct session *session, st
 
 static bool has_room(const struct hub *hub, const struct session *session)
 {
+    if (session->outbox.count == 0 && session->unsent_bytes == 0)
+        return true; /* however small the limits are */
     return session->outbox.count < hub->settings.outbox_max_messages / 2 &&
            session->outbox.bytes + session->unsent_bytes < hub->settings.outbox_max_bytes / 2;
 }
