@@ -5,6 +5,7 @@ import argparse
 import json
 import resource
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -54,6 +55,7 @@ def measure(name, given, described):
 
 def main():
     given = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C does: what was started is ended
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 < hard < servers.FILES else servers.FILES, hard))
     described = machine.describe() if given.names else None

@@ -54,7 +54,6 @@ class Server:
 
     def ready(self):
         self.ready_ms = (time.monotonic() - self.started) * 1000
-        self.own_files = self.open_files()
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pids[0]}/fd"))
