@@ -28,6 +28,23 @@ if(CARILLON_FUZZ)
     target_compile_options(carillon_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# Linked into the program; what interposes malloc must not be in the tests' sanitizers' way.
+add_library(carillon_malloc INTERFACE)
+if(CARILLON_MALLOC STREQUAL "jemalloc")
+    find_library(JEMALLOC_LIBRARY jemalloc)
+    if(NOT JEMALLOC_LIBRARY)
+        message(FATAL_ERROR "CARILLON_MALLOC=jemalloc needs the library jemalloc: install it (Debian, Ubuntu: "
+            "libjemalloc-dev), or configure with -DCARILLON_MALLOC=system")
+    endif()
+    if(CARILLON_SANITIZE)
+        message(FATAL_ERROR "CARILLON_MALLOC=jemalloc does not go with CARILLON_SANITIZE: sanitizers have a malloc of "
+            "their own; configure with -DCARILLON_MALLOC=system")
+    endif()
+    target_link_libraries(carillon_malloc INTERFACE ${JEMALLOC_LIBRARY})
+elseif(NOT CARILLON_MALLOC STREQUAL "system")
+    message(FATAL_ERROR "CARILLON_MALLOC is \"${CARILLON_MALLOC}\": it can be system or jemalloc")
+endif()
+
 # carillon_library(NAME SOURCES ... LINKS ...): a static library of one folder.
 # What it links is public, so that whoever uses it sees the headers it builds on.
 function(carillon_library name)

@@ -1,5 +1,5 @@
-/* short_send.c - laid before the C library (LD_PRELOAD), makes the kernel look full at random: a send() takes nothing, or
- * only a part, though there is room. So every place where a write can be cut is met in seconds, which real sockets
+/* short_send.c - laid before the C library (LD_PRELOAD), makes the kernel look full at random: a send() takes nothing,
+ * or only a part, though there is room. So every place where a write can be cut is met in seconds, which real sockets
  * hardly ever do for something as short as a pong. */
 #include <dlfcn.h>
 #include <errno.h>
