@@ -256,10 +256,9 @@ void client_disconnect(size_t index)
     send_up(line, true, STR(""));
 }
 
-static void ask(size_t index, enum asked_kind kind, uint64_t number, const char *text, ...)
-    __attribute__((format(printf, 4, 5)));
+static void ask(size_t index, struct asked asked, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-static void ask(size_t index, enum asked_kind kind, uint64_t number, const char *format, ...)
+static void ask(size_t index, struct asked asked, const char *format, ...)
 {
     struct client *client = &clients.all[index];
     struct buf text = {0};
@@ -268,26 +267,40 @@ static void ask(size_t index, enum asked_kind kind, uint64_t number, const char 
     va_start(args, format);
     vsnprintf(rest, sizeof rest, format, args);
     va_end(args);
-    uint64_t id = ++client->ids;
-    asked_add(client->asked, id, kind, number);
-    buf_appendf(&text, "{\"id\":%llu,%s}", (unsigned long long)id, rest);
+    asked.id = ++client->ids;
+    asked_add(client->asked, &asked);
+    buf_appendf(&text, "{\"id\":%llu,%s}", (unsigned long long)asked.id, rest);
     world_trace("client %zu says %s", index, buf_cstr(&text));
     send_up(client->line, false, buf_str(&text));
     buf_fini(&text);
 }
 
-void client_subscribe(size_t index, size_t channel)
+void client_subscribe(size_t index, size_t channel, uint64_t last)
 {
     struct seat *seat = &clients.all[index].seats[channel];
+    struct asked asked = {.kind = ASKED_SUBSCRIBE, .number = channel, .offset = seat->offset};
+    char from[96] = "";
+    asked.since = seat->state == SEAT_OUT && seat->epoch[0] && !last;
+    memcpy(asked.epoch, seat->epoch, sizeof asked.epoch);
+    if (asked.since)
+        snprintf(from, sizeof from, ",\"since\":{\"epoch\":\"%s\",\"offset\":%llu}", seat->epoch,
+                 (unsigned long long)seat->offset);
+    else if (last)
+        snprintf(from, sizeof from, ",\"last\":%llu", (unsigned long long)last);
     seat_ask(seat);
-    ask(index, ASKED_SUBSCRIBE, channel, "\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"}",
-        sim_channels[channel].name);
+    ask(index, asked, "\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"%s}", sim_channels[channel].name, from);
+}
+
+void client_read_history(size_t index, size_t channel)
+{
+    ask(index, (struct asked){.kind = ASKED_HISTORY, .number = channel},
+        "\"type\":\"history\",\"data\":{\"channel\":\"%s\",\"limit\":20}", sim_channels[channel].name);
 }
 
 void client_unsubscribe(size_t index, size_t channel)
 {
-    ask(index, ASKED_UNSUBSCRIBE, channel, "\"type\":\"unsubscribe\",\"data\":{\"channel\":\"%s\"}",
-        sim_channels[channel].name);
+    ask(index, (struct asked){.kind = ASKED_UNSUBSCRIBE, .number = channel},
+        "\"type\":\"unsubscribe\",\"data\":{\"channel\":\"%s\"}", sim_channels[channel].name);
 }
 
 void client_publish(size_t index, uint64_t number)
@@ -296,7 +309,7 @@ void client_publish(size_t index, uint64_t number)
     char member[64] = "";
     if (event_id.len)
         snprintf(member, sizeof member, ",\"event_id\":\"%.*s\"", STR_ARG(event_id));
-    ask(index, ASKED_PUBLISH, number,
+    ask(index, (struct asked){.kind = ASKED_PUBLISH, .number = number},
         "\"type\":\"publish\",\"data\":{\"channel\":\"%s\",\"type\":\"note\",\"data\":{\"n\":%llu}%s}",
         sim_channels[truth_channel(number)].name, (unsigned long long)number, member);
 }
@@ -337,5 +350,8 @@ void client_end(void)
         ws_decoder_fini(&line->decoder);
         free(line);
     }
+    for (size_t i = 0; i < clients.count; i++)
+        for (size_t k = 0; k < sim_channel_count; k++)
+            seat_fini(&clients.all[i].seats[k]);
     claims_unref(clients.claims);
 }

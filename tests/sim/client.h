@@ -15,7 +15,9 @@ bool client_is_connected(size_t client);
 bool client_is_subscribed(size_t client, size_t channel);
 void client_connect(size_t client, struct node *node);
 void client_disconnect(size_t client);
-void client_subscribe(size_t client, size_t channel);
+/* From where it was, if it has been there; or from last events back if that is not 0. */
+void client_subscribe(size_t client, size_t channel, uint64_t last);
+void client_read_history(size_t client, size_t channel);
 void client_unsubscribe(size_t client, size_t channel);
 void client_publish(size_t client, uint64_t number);
 /* It reads nothing until then. */

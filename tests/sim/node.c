@@ -36,6 +36,18 @@ static void on_publish(void *owner, struct publication *publication)
     exchange_publish(&worker->node->exchange, publication);
 }
 
+static void on_recover(void *owner, struct recovery *recovery)
+{
+    struct sim_worker *worker = owner;
+    exchange_recover(&worker->node->exchange, recovery);
+}
+
+static void on_history(void *owner, struct history_read *read)
+{
+    struct sim_worker *worker = owner;
+    exchange_history(&worker->node->exchange, read);
+}
+
 static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
 {
     return REASON_TOKEN_INVALID;
@@ -50,6 +62,8 @@ static const struct hub_ops hub_operations = {
     .join = on_join,
     .leave = on_leave,
     .publish = on_publish,
+    .recover = on_recover,
+    .history = on_history,
     .write = client_write,
     .finish = client_finish,
     .verify = on_verify,
@@ -150,6 +164,12 @@ static void close_worker(struct sim_worker *worker)
 
 /* ---- the node ---- */
 
+static void on_node_tick(uv_timer_t *timer)
+{
+    struct node *node = timer->data;
+    exchange_tick(&node->exchange, clock_now_us());
+}
+
 static void start_broker(struct node *node)
 {
     struct redis_broker_config config = {
@@ -191,6 +211,9 @@ struct node *node_start(unsigned number, unsigned life, unsigned worker_count)
     for (unsigned i = 0; i < worker_count; i++)
         start_worker(node, i);
     start_broker(node);
+    uv_timer_init(&node->loop.uv, &node->tick);
+    node->tick.data = node;
+    uv_timer_start(&node->tick, on_node_tick, EXCHANGE_TICK_MS, EXCHANGE_TICK_MS);
     loop_enter(before);
     return node;
 }
@@ -234,6 +257,7 @@ void node_stop(struct node *node, bool killed)
     mailbox_close(&node->exchange.mailbox);
     exchange_fini(&node->exchange);
     node->broker->ops->destroy(node->broker);
+    uv_close((uv_handle_t *)&node->tick, NULL);
     turn_close(&node->turn);
     loop_drain(&node->loop);
     loop_fini(&node->loop);

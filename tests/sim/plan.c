@@ -10,7 +10,6 @@
 #include "tests/sim/network.h"
 #include "tests/sim/node.h"
 #include "tests/sim/redis.h"
-#include "tests/sim/seat.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
 
@@ -24,7 +23,7 @@ static struct plan {
     struct node *lives[LIVES_MAX];
     size_t life_count;
     size_t clients;
-    bool healing;
+    size_t copy_mark; /* of the truth, when Redis's data were copied */
 } plan;
 
 static uint64_t draw(uint64_t limit)
@@ -78,7 +77,6 @@ static void pause_node(void)
     if (!node)
         return;
     world_trace("%s is paused", node->id);
-    seat_excuse(true);
     loop_pause(&node->loop, until_us);
     for (unsigned i = 0; i < node->worker_count; i++)
         if (node->workers[i].loop != &node->loop)
@@ -103,7 +101,6 @@ static bool is_some(const struct redis_client *client, const void *argument)
 static void cut_connections(void)
 {
     bool (*const chosen[])(const struct redis_client *, const void *) = {is_subscriber, is_publisher, is_some, NULL};
-    seat_excuse(true);
     size_t count = network_cut_all(chosen[draw(4)], NULL);
     world_trace("%zu connections to Redis are cut", count);
 }
@@ -111,7 +108,6 @@ static void cut_connections(void)
 static void pause_redis(void)
 {
     world_trace("Redis is paused");
-    seat_excuse(true);
     network_pause_redis(until(draw(4) ? SECOND_US : 5 * SECOND_US));
 }
 
@@ -121,7 +117,6 @@ static void cut_node_off(void)
     if (!node)
         return;
     world_trace("%s is cut off from Redis", node->id);
-    seat_excuse(true);
     network_cut_off(&node->loop, until(draw(2) ? SECOND_US : 6 * SECOND_US));
 }
 
@@ -130,14 +125,78 @@ static void accept_again(void *owner, uint64_t number)
     network_refuse(false);
 }
 
-static void restart_redis(void)
+static void be_refused_for_a_while(void)
 {
-    world_trace("Redis is started again");
-    seat_excuse(true);
     network_cut_all(NULL, NULL);
-    redis_forget_scripts();
     network_refuse(true);
     world_at(until(2 * SECOND_US), accept_again, NULL, 0);
+}
+
+static void restart_redis(void)
+{
+    be_refused_for_a_while();
+    world_trace("Redis is started again");
+    redis_forget_scripts();
+}
+
+static void take_copy(void)
+{
+    redis_take_copy();
+    plan.copy_mark = truth_mark();
+}
+
+/* Restarted from an old snapshot, or failed over to a replica that had fallen behind: acknowledged writes are lost. */
+static void go_back(void)
+{
+    be_refused_for_a_while();
+    world_trace("Redis goes back to what it was");
+    redis_use_copy();
+    truth_lost_since(plan.copy_mark);
+}
+
+static void restart_empty(void)
+{
+    be_refused_for_a_while();
+    world_trace("Redis is started again without its data");
+    redis_lose_all();
+    truth_lost_since(0);
+    plan.copy_mark = truth_mark();
+}
+
+static void fill(void *owner, uint64_t full)
+{
+    redis_store()->full = full;
+}
+
+static void fill_up(void)
+{
+    world_trace("Redis is full");
+    fill(NULL, true);
+    world_at(until(2 * SECOND_US), fill, NULL, false);
+}
+
+static void allow_writes(void *owner, uint64_t number)
+{
+    redis_store()->read_only = false;
+}
+
+static void be_read_only(void)
+{
+    world_trace("Redis takes no writes");
+    redis_store()->read_only = true;
+    world_at(until(2 * SECOND_US), allow_writes, NULL, 0);
+}
+
+static void finish_loading(void *owner, uint64_t number)
+{
+    redis_store()->loading = false;
+}
+
+static void load_slowly(void)
+{
+    restart_redis();
+    redis_store()->loading = true;
+    world_at(until(3 * SECOND_US), finish_loading, NULL, 0);
 }
 
 static void forget_scripts(void)
@@ -165,8 +224,10 @@ static void stall_client(void)
         client_stall(client, until(SECOND_US));
 }
 
-static void (*const faults[])(void) = {lose_node,     pause_node,     cut_connections, pause_redis, cut_node_off,
-                                       restart_redis, forget_scripts, be_slow,         stall_client};
+static void (*const faults[])(void) = {
+    lose_node,    pause_node, cut_connections, pause_redis,   cut_node_off, restart_redis, forget_scripts, be_slow,
+    stall_client, take_copy,  go_back,         restart_empty, fill_up,      be_read_only,  load_slowly,
+};
 
 /* ---- operations ---- */
 
@@ -199,7 +260,9 @@ static void change_seat(size_t client)
     if (!client_is_connected(client))
         move_client(client);
     else if (!client_is_subscribed(client, channel) || draw(8) == 0)
-        client_subscribe(client, channel);
+        client_subscribe(client, channel, draw(6) ? 0 : 1 + draw(8));
+    else if (draw(4) == 0)
+        client_read_history(client, channel);
     else if (draw(3) == 0)
         client_unsubscribe(client, channel);
 }
@@ -236,6 +299,9 @@ static void heal(void)
     network_refuse(false);
     network_set_delay(CALM_DELAY_US);
     network_pause_redis(0);
+    fill(NULL, false);
+    allow_writes(NULL, 0);
+    finish_loading(NULL, 0);
     for (size_t i = 0; i < plan.node_count; i++)
         if (!plan.nodes[i]->alive)
             start_node(i);
@@ -257,8 +323,9 @@ static void begin(uint64_t seed, bool trace)
     network_begin();
     network_set_delay(CALM_DELAY_US);
     redis_begin(truth_ordered);
+    if (draw(4) == 0)
+        redis_limit_output(4096);
     truth_begin();
-    seat_excuse(false);
     node_begin();
     plan.clients = 2 + draw(CLIENTS_MAX - 1);
     client_begin(plan.clients);

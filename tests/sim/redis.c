@@ -17,6 +17,7 @@ struct redis_client {
 
 static struct redis {
     struct store store;
+    struct store copy;
     struct list_link clients;
     void (*published)(struct str channel, struct str message);
     size_t output_max;
@@ -242,6 +243,26 @@ void redis_limit_output(size_t bytes)
     redis.output_max = bytes;
 }
 
+void redis_take_copy(void)
+{
+    store_clear(&redis.copy);
+    store_copy(&redis.copy, &redis.store);
+}
+
+void redis_use_copy(void)
+{
+    store_clear(&redis.store);
+    store_copy(&redis.store, &redis.copy);
+    redis_forget_scripts();
+}
+
+void redis_lose_all(void)
+{
+    store_clear(&redis.store);
+    redis_forget_scripts();
+    redis_take_copy();
+}
+
 /* ---- life ---- */
 
 void redis_begin(void (*published)(struct str channel, struct str message))
@@ -265,5 +286,6 @@ void redis_end(void)
             free_client(client, 0);
         }
     store_clear(&redis.store);
+    store_clear(&redis.copy);
     scripts_end();
 }

@@ -24,6 +24,11 @@ const struct wire *redis_wire(const struct redis_client *client);
 void redis_forget_scripts(void);
 /* What is unsent to a subscriber before it is cut (client-output-buffer-limit pubsub). */
 void redis_limit_output(size_t bytes);
+/* A copy of the data as they are now, in the place of an older one: a snapshot, or a replica that has fallen behind. */
+void redis_take_copy(void);
+/* The data of the copy, or none at all; what was written since is lost. Clients are cut before. */
+void redis_use_copy(void);
+void redis_lose_all(void);
 
 /* --- redis_scripts.c --- */
 void scripts_begin(void);

@@ -2,7 +2,9 @@
 #include "tests/sim/seat.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "common/base/alloc.h"
 #include "common/json/json.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
@@ -17,21 +19,19 @@ struct heard {
     struct json_value id, data, error, offset;
 };
 
-static bool excused;
-
 /* ---- commands ---- */
 
-void asked_add(struct asked *all, uint64_t id, enum asked_kind kind, uint64_t number)
+void asked_add(struct asked *all, const struct asked *asked)
 {
-    if (kind == ASKED_PUBLISH)
-        truth_attempt(number);
+    if (asked->kind == ASKED_PUBLISH)
+        truth_attempt(asked->number);
     for (size_t i = 0; i < ASKED_MAX; i++)
         if (all[i].kind == ASKED_NOTHING) {
-            all[i] = (struct asked){kind, id, number};
+            all[i] = *asked;
             return;
         }
-    if (kind == ASKED_PUBLISH)
-        truth_unknown(number);
+    if (asked->kind == ASKED_PUBLISH)
+        truth_unknown(asked->number);
 }
 
 void asked_forget(struct asked *all)
@@ -52,7 +52,7 @@ static struct asked take_asked(struct asked *all, struct json_value id)
             all[i].kind = ASKED_NOTHING;
             return found;
         }
-    return (struct asked){ASKED_NOTHING, 0, 0};
+    return (struct asked){.kind = ASKED_NOTHING};
 }
 
 /* ---- positions ---- */
@@ -94,22 +94,59 @@ void seat_leave(struct seat *seat)
     seat->state = SEAT_OUT;
 }
 
-void seat_excuse(bool excuse)
+void seat_fini(struct seat *seat)
 {
-    excused = excuse;
+    free(seat->seen);
+}
+
+/* ---- channels without history: what comes is counted ---- */
+
+/* Returns how often it has come. */
+static unsigned note_seen(struct seat *seat, uint64_t number)
+{
+    if (number >= seat->seen_count) {
+        size_t count = number * 2 + 64;
+        seat->seen = xrealloc(seat->seen, count);
+        memset(seat->seen + seat->seen_count, 0, count - seat->seen_count);
+        seat->seen_count = count;
+    }
+    return ++seat->seen[number];
+}
+
+static void check_seen(size_t client, size_t channel, const struct seat *seat)
+{
+    uint64_t number;
+    size_t count = truth_count_missing(channel, seat->mark, seat->seen, seat->seen_count, &number);
+    if (count)
+        world_fail("client %zu on %s: has not got %zu events, one of them %llu, and was not told", client,
+                   sim_channels[channel].name, count, (unsigned long long)number);
 }
 
 /* ---- what is heard ---- */
 
-static void hear_subscribed(const struct heard *heard, struct seat *seat)
+static void hear_subscribed(const struct heard *heard, struct seat *seat, const struct asked *asked)
 {
     struct str epoch = text_of(heard->data, "epoch");
     uint64_t offset = number_of(heard->data, "offset");
-    if (seat->state == SEAT_IN && !excused &&
-        (!str_eq_cstr(epoch, seat->epoch) || (seat->epoch[0] && offset != seat->offset)))
-        wrong(heard, seat, "the position of a subscription has moved by itself");
+    struct json_value recovered = json_member(heard->data, STR("recovered"));
+    struct str head;
+    uint64_t last;
+    bool is_recovered = recovered.type && str_eq_cstr(recovered.raw, "true");
+    if (seat->state == SEAT_IN && (seat->epoch[0] || offset != seat->offset)) {
+        if (!str_eq_cstr(epoch, seat->epoch) || (seat->epoch[0] && offset != seat->offset))
+            wrong(heard, seat, "the position of a subscription has moved by itself");
+        return;
+    }
+    if (is_recovered && (!asked->since || !str_eq_cstr(epoch, asked->epoch) || offset != asked->offset))
+        wrong(heard, seat, "recovered from where it was not asked to");
+    if (!is_recovered && asked->since &&
+        truth_can_recover(heard->channel, str_from_cstr(asked->epoch), asked->offset, seat->record))
+        wrong(heard, seat, "not recovered, and it could have been");
     seat->state = SEAT_IN;
+    seat->mark = truth_mark();
     set_position(seat, epoch, offset);
+    if (!is_recovered)
+        seat->record = truth_record(heard->channel, epoch, offset, ANY_NUMBER);
 }
 
 static void hear_event(const struct heard *heard, struct seat *seat)
@@ -118,31 +155,54 @@ static void hear_event(const struct heard *heard, struct seat *seat)
     uint64_t offset = 0;
     if (heard->offset.type)
         json_u64(heard->offset, &offset);
-    if (seat->state != SEAT_IN) {
+    bool has_history = sim_channels[heard->channel].history.size > 0;
+    bool placed = has_history && seat->epoch[0]; /* no position is told while Redis takes no writes */
+    unsigned times = truth_count(heard->channel, str_from_cstr(seat->epoch), offset, number);
+    if (seat->state != SEAT_IN)
         wrong(heard, seat, "an event without a subscription");
-        return;
-    }
-    if (!sim_channels[heard->channel].history.size) {
-        if (!truth_was_ordered(number))
-            wrong(heard, seat, "an event that nobody has published");
-        return;
-    }
-    if (excused) {
-        seat->offset = offset;
-        return;
-    }
-    if (offset != seat->offset + 1)
-        wrong(heard, seat, offset <= seat->offset ? "an event comes again" : "an event is missing before this one");
-    else if (!truth_has(heard->channel, str_from_cstr(seat->epoch), offset, number))
+    else if (!times)
         wrong(heard, seat, "not the event of that position");
+    else if (!has_history && note_seen(seat, number) > times)
+        wrong(heard, seat, "an event comes again");
+    else if (placed && offset != seat->offset + 1)
+        wrong(heard, seat, offset <= seat->offset ? "an event comes again" : "an event is missing before this one");
     seat->offset = offset;
+    seat->record = truth_record(heard->channel, str_from_cstr(seat->epoch), offset, number);
 }
 
 static void hear_gap(const struct heard *heard, struct seat *seat)
 {
+    struct str epoch = text_of(heard->data, "epoch");
+    uint64_t offset = number_of(heard->data, "offset");
     if (seat->state != SEAT_IN)
         wrong(heard, seat, "a gap without a subscription");
-    set_position(seat, text_of(heard->data, "epoch"), number_of(heard->data, "offset"));
+    else if (seat->epoch[0] &&
+             truth_can_recover(heard->channel, str_from_cstr(seat->epoch), seat->offset, seat->record))
+        wrong(heard, seat, "a gap where nothing is missing");
+    seat->mark = truth_mark();
+    set_position(seat, epoch, offset);
+    seat->record = truth_record(heard->channel, epoch, offset, ANY_NUMBER);
+}
+
+/* A page of the history: without holes, and of events that were there. */
+static void hear_history(const struct heard *heard)
+{
+    struct str epoch = text_of(heard->data, "epoch");
+    struct json_value events = json_member(heard->data, STR("events"));
+    struct json_cursor at = json_walk(events);
+    struct json_value event;
+    struct str key;
+    uint64_t last = 0;
+    while (json_next(&at, &key, &event)) {
+        uint64_t offset = number_of(event, "offset");
+        if (last && offset != last + 1)
+            world_fail("client %zu: a page of %.*s has a hole before %llu", heard->client, STR_ARG(heard->channel_name),
+                       (unsigned long long)offset);
+        if (!truth_count(heard->channel, epoch, offset, number_of(json_member(event, STR("data")), "n")))
+            world_fail("client %zu: a page of %.*s has a wrong event at %llu", heard->client,
+                       STR_ARG(heard->channel_name), (unsigned long long)offset);
+        last = offset;
+    }
 }
 
 static void hear_published(const struct heard *heard, struct asked asked)
@@ -192,16 +252,18 @@ void seat_take(size_t client, struct seat *seats, struct asked *all, struct str 
         return;
     }
     bool is_event = str_eq_cstr(heard.type, "note");
-    struct asked asked = is_event ? (struct asked){ASKED_NOTHING, 0, 0} : take_asked(all, heard.id);
+    struct asked asked = is_event ? (struct asked){.kind = ASKED_NOTHING} : take_asked(all, heard.id);
     struct seat *seat = heard.channel < sim_channel_count ? &seats[heard.channel] : NULL;
     if (is_event && seat)
         hear_event(&heard, seat);
     else if (str_eq_cstr(heard.type, "subscribed") && seat)
-        hear_subscribed(&heard, seat);
+        hear_subscribed(&heard, seat, &asked);
     else if (str_eq_cstr(heard.type, "unsubscribed") && seat)
         seat->state = SEAT_OUT;
     else if (str_eq_cstr(heard.type, "gap") && seat)
         hear_gap(&heard, seat);
+    else if (str_eq_cstr(heard.type, "history") && seat)
+        hear_history(&heard);
     else if (str_eq_cstr(heard.type, "published"))
         hear_published(&heard, asked);
     else if (str_eq_cstr(heard.type, "error"))
@@ -212,19 +274,21 @@ void seat_take(size_t client, struct seat *seats, struct asked *all, struct str 
 
 /* ---- the end ---- */
 
-void seat_check(size_t client, size_t channel, const struct seat *seat, bool connected)
+void seat_check(size_t client, size_t channel, struct seat *seat, bool connected)
 {
     struct str epoch;
     uint64_t offset;
     const char *name = sim_channels[channel].name;
     if (connected && seat->state == SEAT_ASKED)
         world_fail("client %zu on %s: its subscribe was never answered", client, name);
-    if (seat->state != SEAT_IN || !sim_channels[channel].history.size || excused)
+    if (seat->state != SEAT_IN)
         return;
-    if (!truth_head(channel, &epoch, &offset))
+    if (!sim_channels[channel].history.size)
+        check_seen(client, channel, seat);
+    else if (!truth_head(channel, &epoch, &offset) && seat->epoch[0])
         world_fail("client %zu on %s: is at %s %llu, and the channel has no position", client, name, seat->epoch,
                    (unsigned long long)seat->offset);
-    else if (!str_eq_cstr(epoch, seat->epoch) || offset != seat->offset)
+    else if (seat->epoch[0] && (!str_eq_cstr(epoch, seat->epoch) || offset != seat->offset))
         world_fail("client %zu on %s: is at %s %llu, and the channel at %.*s %llu", client, name, seat->epoch,
                    (unsigned long long)seat->offset, STR_ARG(epoch), (unsigned long long)offset);
 }

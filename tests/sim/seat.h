@@ -13,29 +13,37 @@ struct seat {
     enum seat_state state;
     char epoch[EPOCH_MAX + 1]; /* "": no position */
     uint64_t offset;           /* of the last event it has got, or been told of */
+    size_t record;             /* of the truth, of that event */
+    /* Of a channel without history: what has come, a byte a publication, and from where on all should have come. */
+    unsigned char *seen;
+    size_t seen_count;
+    size_t mark;
 };
 
 /* A command whose answer is due. */
-enum asked_kind { ASKED_NOTHING, ASKED_SUBSCRIBE, ASKED_UNSUBSCRIBE, ASKED_PUBLISH };
+enum asked_kind { ASKED_NOTHING, ASKED_SUBSCRIBE, ASKED_UNSUBSCRIBE, ASKED_PUBLISH, ASKED_HISTORY };
 enum { ASKED_MAX = 64 };
 struct asked {
     enum asked_kind kind;
     uint64_t id;
     uint64_t number; /* the channel, or the publication */
+    bool since;      /* a subscribe from that position on */
+    char epoch[EPOCH_MAX + 1];
+    uint64_t offset;
 };
 
-void asked_add(struct asked *all, uint64_t id, enum asked_kind kind, uint64_t number);
+/* Copies it. */
+void asked_add(struct asked *all, const struct asked *asked);
 /* The connection is gone: publications have become doubtful. */
 void asked_forget(struct asked *all);
 
 void seat_ask(struct seat *seat);
+void seat_fini(struct seat *seat);
 /* The connection is gone; the position stays. */
 void seat_leave(struct seat *seat);
-/* Redis has had trouble in this run: what was missed nobody is told yet. */
-void seat_excuse(bool excuse);
 /* A message has come. */
 void seat_take(size_t client, struct seat *seats, struct asked *asked, struct str text);
 /* At the end. */
-void seat_check(size_t client, size_t channel, const struct seat *seat, bool connected);
+void seat_check(size_t client, size_t channel, struct seat *seat, bool connected);
 
 #endif

@@ -167,6 +167,23 @@ static void tell_time(struct store_call *call)
     resp_text(call->out, str_from(text, (size_t)snprintf(text, sizeof text, "%" PRIu64, call->now_ms % 1000 * 1000)));
 }
 
+static void role(struct store_call *call)
+{
+    if (call->store->read_only) {
+        resp_array(call->out, 5);
+        resp_text(call->out, STR("slave"));
+        resp_text(call->out, STR("192.0.2.7"));
+        resp_number(call->out, 6379);
+        resp_text(call->out, STR("connected"));
+        resp_number(call->out, 0);
+        return;
+    }
+    resp_array(call->out, 3);
+    resp_text(call->out, STR("master"));
+    resp_number(call->out, 0);
+    resp_array(call->out, 0);
+}
+
 static void publish(struct store_call *call)
 {
     resp_number(call->out, (int64_t)call->publish(call->argv[1], call->argv[2]));
@@ -495,6 +512,23 @@ static void zrange(struct store_call *call)
     }
 }
 
+/* ZSCAN, HSCAN and SSCAN: all in one piece, as Redis does with small ones. */
+static void scan(struct store_call *call)
+{
+    struct key *key;
+    char text[40], kind = (char)(call->argv[0].ptr[0] | 0x20);
+    if (!open_key(call, kind == 'z' ? KEY_ZSET : kind == 'h' ? KEY_HASH : KEY_SET, &key))
+        return;
+    resp_array(call->out, 2);
+    resp_text(call->out, STR("0"));
+    resp_array(call->out, (key ? key->count : 0) * (kind == 's' ? 1U : 2U));
+    for (size_t i = 0; key && i < key->count; i++) {
+        resp_text(call->out, key->items[i].name);
+        if (kind != 's')
+            resp_text(call->out, kind == 'z' ? number_text(key->items[i].score, text) : key->items[i].value);
+    }
+}
+
 /* ---- streams ---- */
 
 struct stream_id {
@@ -640,6 +674,7 @@ static const struct command {
     {"EXPIRE", 3, WRITES, pexpire},
     {"PTTL", 2, 0, pttl},
     {"PERSIST", 2, WRITES, persist},
+    {"ROLE", 1, 0, role},
     {"TIME", 1, 0, tell_time},
     {"PUBLISH", 3, 0, publish},
     {"HGET", 3, 0, hget},
@@ -666,6 +701,9 @@ static const struct command {
     {"ZCOUNT", 4, 0, by_score},
     {"ZRANGE", 4, 0, zrange},
     {"ZRANGEBYSCORE", 4, 0, by_score},
+    {"ZSCAN", 3, 0, scan},
+    {"HSCAN", 3, 0, scan},
+    {"SSCAN", 3, 0, scan},
     {"ZREMRANGEBYSCORE", 4, WRITES, by_score},
     {"XADD", 5, WRITES | GROWS, xadd},
     {"XLEN", 2, 0, count_items},

@@ -32,6 +32,7 @@ struct ordered {
     char id[UUID_LEN + 1];
     uint64_t number;
     bool lost;
+    bool renamed; /* another record's event, under the epoch that was begun later */
 };
 
 static struct truth {
@@ -159,9 +160,45 @@ static size_t channel_of_key(struct str key, const char *suffix)
     return found;
 }
 
+static void add_record(const struct ordered *record)
+{
+    if (truth.ordered_count == truth.ordered_cap) {
+        truth.ordered_cap = truth.ordered_cap ? truth.ordered_cap * 2 : 64;
+        truth.ordered = xrealloc(truth.ordered, truth.ordered_cap * sizeof *truth.ordered);
+    }
+    truth.ordered[truth.ordered_count++] = *record;
+}
+
+/* A node has been told "position OFFSET EPOCH KEY". If that epoch is a new one, what is still there is of it now. */
+static void note_epoch(struct str message)
+{
+    struct str rest = message;
+    uint64_t last;
+    (void)str_split(&rest, ' ');
+    str_to_u64(str_split(&rest, ' '), &last);
+    struct str epoch = str_split(&rest, ' ');
+    size_t channel = channel_of_key(rest, "live"), count = truth.ordered_count, latest = count;
+    while (latest-- > 0 && (truth.ordered[latest].channel != channel || truth.ordered[latest].lost))
+        ;
+    if (latest == SIZE_MAX || !epoch.len || str_eq_cstr(epoch, truth.ordered[latest].epoch))
+        return;
+    char before[EPOCH_MAX + 1];
+    memcpy(before, truth.ordered[latest].epoch, sizeof before);
+    for (size_t i = 0; i < count; i++) {
+        struct ordered record = truth.ordered[i];
+        if (record.channel != channel || record.lost || record.offset > last || strcmp(record.epoch, before) != 0)
+            continue;
+        keep(record.epoch, sizeof record.epoch, epoch);
+        record.renamed = true;
+        add_record(&record);
+    }
+}
+
 void truth_ordered(struct str key, struct str message)
 {
     struct ordered ordered = {.channel = channel_of_key(key, "live")};
+    if (str_starts_with(message, STR("position ")))
+        note_epoch(message);
     if (ordered.channel == SIZE_MAX)
         return;
     if (!read_event(message, &ordered)) {
@@ -173,11 +210,7 @@ void truth_ordered(struct str key, struct str message)
                 sim_channels[ordered.channel].name, ordered.epoch, (unsigned long long)ordered.offset);
     if (sent->ordered++ > 0)
         world_fail("publication %llu has been ordered twice", (unsigned long long)ordered.number);
-    if (truth.ordered_count == truth.ordered_cap) {
-        truth.ordered_cap = truth.ordered_cap ? truth.ordered_cap * 2 : 64;
-        truth.ordered = xrealloc(truth.ordered, truth.ordered_cap * sizeof *truth.ordered);
-    }
-    truth.ordered[truth.ordered_count++] = ordered;
+    add_record(&ordered);
 }
 
 size_t truth_mark(void)
@@ -192,6 +225,8 @@ void truth_lost_since(size_t mark)
         if (ordered->lost)
             continue;
         ordered->lost = true;
+        if (ordered->renamed)
+            continue;
         truth.sent[ordered->number].ordered--;
         truth.sent[ordered->number].maybe = true;
     }
@@ -199,23 +234,38 @@ void truth_lost_since(size_t mark)
 
 /* ---- subscribers ---- */
 
-bool truth_has(size_t channel, struct str epoch, uint64_t offset, uint64_t number)
+unsigned truth_count(size_t channel, struct str epoch, uint64_t offset, uint64_t number)
 {
+    unsigned count = 0;
     for (size_t i = truth.ordered_count; i-- > 0;) {
         const struct ordered *ordered = &truth.ordered[i];
-        if (ordered->number == number && ordered->channel == channel && ordered->offset == offset &&
-            str_eq_cstr(epoch, ordered->epoch))
-            return true;
+        count += ordered->number == number && ordered->channel == channel && ordered->offset == offset &&
+                 (epoch.len == 0 || str_eq_cstr(epoch, ordered->epoch));
     }
-    return false;
+    return count;
 }
 
-bool truth_was_ordered(uint64_t number)
+size_t truth_record(size_t channel, struct str epoch, uint64_t offset, uint64_t number)
 {
     for (size_t i = truth.ordered_count; i-- > 0;)
-        if (truth.ordered[i].number == number)
-            return true;
-    return false;
+        if (truth.ordered[i].channel == channel && truth.ordered[i].offset == offset &&
+            (number == ANY_NUMBER || truth.ordered[i].number == number) && str_eq_cstr(epoch, truth.ordered[i].epoch))
+            return i + 1;
+    return 0;
+}
+
+size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
+                           uint64_t *out_number)
+{
+    size_t count = 0;
+    for (size_t i = mark; i < truth.ordered_count; i++) {
+        uint64_t number = truth.ordered[i].number;
+        if (truth.ordered[i].channel != channel || (number < seen_count && seen[number]))
+            continue;
+        *out_number = number;
+        count++;
+    }
+    return count;
 }
 
 /* ---- the end ---- */
@@ -237,6 +287,18 @@ bool truth_head(size_t channel, struct str *out_epoch, uint64_t *out_offset)
         return false;
     *out_epoch = *epoch;
     return true;
+}
+
+bool truth_can_recover(size_t channel, struct str epoch, uint64_t offset, size_t record)
+{
+    struct str now;
+    uint64_t last;
+    const struct key *log = find_key(channel, "log");
+    if (!truth_head(channel, &now, &last) || !str_eq(now, epoch) || offset > last)
+        return false;
+    if (record && truth.ordered[record - 1].lost)
+        return false;
+    return offset == last || (log && log->count && log->items[0].major <= offset + 1);
 }
 
 /* The log of a channel that does not age holds the last events in their order. */

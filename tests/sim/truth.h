@@ -45,9 +45,17 @@ size_t truth_mark(void);
 void truth_lost_since(size_t mark);
 
 /* --- subscribers --- */
-/* A subscriber got the event at that position. Also true for one that was lost later. */
-bool truth_has(size_t channel, struct str epoch, uint64_t offset, uint64_t number);
-bool truth_was_ordered(uint64_t number);
+/* How often the event was ordered at that position; epoch empty: in any. Those that were lost later count. */
+unsigned truth_count(size_t channel, struct str epoch, uint64_t offset, uint64_t number);
+/* The record of what was ordered last at that position (that publication; ANY_NUMBER: any); 0: none. */
+#define ANY_NUMBER UINT64_MAX
+size_t truth_record(size_t channel, struct str epoch, uint64_t offset, uint64_t number);
+/* How many of the events that were ordered on the channel since the mark are not in the set of numbers (a byte each);
+ * *out_number: one of them. */
+size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
+                           uint64_t *out_number);
+/* Whether Redis still has all that follows that position, of which this is the record. */
+bool truth_can_recover(size_t channel, struct str epoch, uint64_t offset, size_t record);
 
 /* At the end: what Redis holds is what was acknowledged. */
 void truth_check(void);
