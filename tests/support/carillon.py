@@ -63,16 +63,16 @@ def clean_environment():
 
 
 class Process:
-    """A running carillon whose output goes to files."""
+    """A running carillon whose output goes to files. prefix: words of a command that becomes it."""
 
-    def __init__(self, folder, arguments, name="carillon", env=None, pass_fds=()):
+    def __init__(self, folder, arguments, name="carillon", env=None, pass_fds=(), prefix=()):
         self.folder = Path(folder)
         self.name = name
         self.arguments = list(map(str, arguments))
         self.stdout_path = self.folder / f"{name}.out"
         self.stderr_path = self.folder / f"{name}.log"
         with open(self.stdout_path, "ab") as out, open(self.stderr_path, "ab") as err:
-            self.process = subprocess.Popen([BINARY, *self.arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            self.process = subprocess.Popen([*prefix, BINARY, *self.arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                             cwd=self.folder, env={**clean_environment(), **(env or {})}, pass_fds=pass_fds)
         self.may_die = False
 
@@ -139,13 +139,13 @@ class Process:
 class Node(Process):
     """`carillon serve`, ready. config is laid over DEFAULTS; a key with the value None is left out."""
 
-    def __init__(self, folder, config=None, name="node", arguments=(), env=None):
+    def __init__(self, folder, config=None, name="node", arguments=(), env=None, prefix=()):
         self.config_path = Path(folder) / f"{name}.json"
         self.write_config(config or {})
         ready, ready_for_server = os.pipe()
         try:
             super().__init__(folder, ["serve", "--config", self.config_path, "--ready-fd", ready_for_server, *arguments],
-                             name, env, pass_fds=[ready_for_server])
+                             name, env, pass_fds=[ready_for_server], prefix=prefix)
         finally:
             os.close(ready_for_server)
         try:

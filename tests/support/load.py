@@ -197,6 +197,8 @@ class Subscriber(Worker):
 
     def answer_error(self, frame):
         """A subscribe that was refused for now is tried again on another connection."""
+        if "id" not in frame:
+            return  # why the connection is about to end
         if frame["error"]["code"] in ("unavailable", "subscription_failed"):
             self.drop()
         elif frame["error"]["code"] != "unauthorized":

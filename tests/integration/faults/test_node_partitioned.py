@@ -1,0 +1,116 @@
+"""One node is cut off from Redis and the others are not: packets vanish, every connection looks alive. It notices, refuses
+publications and says that it is not ready; its clients keep their connections, and get all that they missed when the
+network is whole again."""
+import pytest
+from support.accounting import Ledger
+from support.load import Crowd
+from support.partition import Machine, Relay, why_not
+from support.redis import Redis
+from support.wait import SLOWDOWN, until
+
+NUMBERED = ["log:a", "log:b"]
+PLAIN = ["plain"]
+CONFIG = {"redis.command_timeout": "1s", "redis.canary_interval": "1s", "redis.connect_timeout": "1s", "redis.retry_max": "1s",
+          "limits.message_rate": 0,
+          "channels": [{"match": "log:*", "allow": ["subscribe", "publish"], "history": {"size": 100000, "ttl": "1h"}},
+                       {"match": "*", "allow": ["subscribe", "publish"]}]}
+
+
+class ByNamespace:
+    """Real packets on a real wire that is cut."""
+
+    def __init__(self, folder, launch):
+        self.machine = Machine()
+        self.redis = Redis(folder, "--bind", "127.0.0.1", self.machine.redis_address, "--protected-mode", "no")
+        self.far = launch({**CONFIG, "redis.url": f"redis://{self.machine.redis_address}:{self.redis.port}",
+                           "host": self.machine.address, "internal.host": self.machine.address}, prefix=self.machine.prefix)
+        self.cut, self.mend = self.machine.cut, self.machine.mend
+
+    def close(self):
+        self.redis.close()
+        self.machine.close()
+
+
+class ByRelay:
+    """A relay between the node and Redis that falls silent; what is sent meanwhile is lost for good."""
+
+    def __init__(self, folder, launch):
+        self.redis = Redis(folder)
+        self.relay = Relay(self.redis.port)
+        self.far = launch({**CONFIG, "redis.url": f"redis://127.0.0.1:{self.relay.port}"})
+
+    def cut(self):
+        self.relay.silent = True
+
+    def mend(self):
+        self.relay.silent = False
+
+    def close(self):
+        self.relay.close()
+        self.redis.close()
+
+
+@pytest.fixture(params=[ByNamespace, ByRelay])
+def network(request, tmp_path, launch):
+    if request.param is ByNamespace and why_not():
+        pytest.skip(why_not())
+    network = request.param(tmp_path, launch)
+    yield network
+    network.far.close()
+    network.close()
+
+
+@pytest.fixture
+def near(launch, network):
+    node = launch({**CONFIG, "redis.url": network.redis.url})
+    for each in (node, network.far):
+        until(each.ready, f"{each.name} is ready")
+    return node
+
+
+def test_cut_off_under_load(network, near):
+    far, nodes = network.far, [near, network.far]
+    ledger = Ledger()
+    with Crowd(ledger) as crowd:
+        crowd.subscribe(lambda: nodes, NUMBERED + PLAIN, 6)
+        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
+        crowd.publish(lambda: nodes, NUMBERED + PLAIN, 4)
+        ledger.wait_acknowledged(100, 20 * SLOWDOWN)
+        network.cut()
+        until(lambda: not far.ready(), "it sees that it is cut off", 10 * SLOWDOWN)
+        ledger.wait_acknowledged(100, 20 * SLOWDOWN)  # by the other one
+        network.mend()
+        until(far.ready, "it is back", 20 * SLOWDOWN)
+        ledger.wait_acknowledged(100, 20 * SLOWDOWN)
+        crowd.calm(until, 30 * SLOWDOWN)
+        connections = sum(s.connections for s in crowd.subscribers)
+    account = ledger.check()
+    assert not ledger.problems, ledger.problems[:10]
+    assert connections == 6, "nobody lost its connection"
+    assert account["refused 503"], account
+    assert account["told gap connection_lost"], "on the channel without history"
+    assert [w for w in account if w.startswith("told")] == ["told gap connection_lost"], account
+
+
+def test_what_a_publisher_and_a_subscriber_see(network, near):
+    far = network.far
+    with far.connect() as client:
+        for channel in ("log:x", "plain"):
+            client.subscribe(channel)
+        near.publish("log:x", "before")
+        assert client.expect("test")["offset"] == 1
+        network.cut()
+        for n in range(10):
+            near.publish("log:x", n)
+            near.publish("plain", n)
+        until(lambda: not far.ready(), "it sees that it is cut off", 10 * SLOWDOWN)
+        answer = far.api("POST", "/api/v1/publish", {"channel": "log:x", "type": "test", "data": 1})
+        assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1
+        client.error("publish", "unavailable", channel="log:x", type="test", data=1)
+        assert not [m for m in client.skipped if m["type"] == "test"], client.skipped
+        network.mend()
+        until(far.ready, "it is back", 20 * SLOWDOWN)
+        got = [client.receive() for _ in range(11)]
+        assert [m["offset"] for m in got if m["type"] == "test"] == list(range(2, 12))
+        assert [(m["channel"], m["data"]["reason"]) for m in got if m["type"] == "gap"] == [("plain", "connection_lost")]
+        client.nothing_before_pong()
