@@ -10,7 +10,8 @@
 #include "common/protocol/reason.h"
 
 #define METRICS_SOURCES(LABEL)                                                                                         \
-    LABEL(SOURCE_HTTP, "http") LABEL(SOURCE_WEBSOCKET, "websocket") LABEL(SOURCE_REDIS, "redis")
+    LABEL(SOURCE_HTTP, "http")                                                                                         \
+    LABEL(SOURCE_WEBSOCKET, "websocket") LABEL(SOURCE_REDIS, "redis") LABEL(SOURCE_INGEST, "ingest")
 
 #define METRICS_DROPS(LABEL) LABEL(DROP_SLOW_CONSUMER, "slow_consumer") LABEL(DROP_CLOSED, "closed")
 

@@ -34,10 +34,20 @@ static void raise_fd_limit(const struct options *options)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+struct ingest_settings node_ingest_settings(const struct node *node)
+{
+    return (struct ingest_settings){
+        .rules = node->configuration.rules,
+        .event_bytes = node->options->limits_event_bytes,
+        .custom_events = node->options->events_custom,
+    };
+}
+
 static enum err create_broker(struct node *node, struct error *error)
 {
     const struct options *o = node->options;
     if (*o->redis_url) {
+        const struct ingest_settings ingest = node_ingest_settings(node);
         const struct redis_broker_config config = {
             .turn = &node->turn,
             .url = str_from_cstr(o->redis_url),
@@ -58,6 +68,8 @@ static enum err create_broker(struct node *node, struct error *error)
             .pending_bytes_max = o->redis_pending_bytes,
             .custom_events = o->events_custom,
             .event_bytes_max = o->limits_event_bytes + 4096,
+            .ingest = o->redis_ingest ? &ingest : NULL,
+            .ingest_takeover_ms = o->redis_ingest_takeover_ms,
         };
         node->broker = redis_broker_create(&config, &exchange_sink, &node->exchange, &node->metrics, error);
     } else {

@@ -8,6 +8,7 @@
 #include "server/app/configure.h"
 #include "server/app/node.h"
 #include "server/broker/exchange.h"
+#include "server/broker/ingest_entry.h"
 #include "server/broker/survey.h"
 #include "server/net/listener.h"
 #include "server/net/worker.h"
@@ -46,6 +47,10 @@ struct node {
     uint64_t started_us; /* monotonic */
     uint64_t started_ms; /* wall clock */
 };
+
+/* --- node.c --- */
+/* How entries of the ingest stream are judged. The rules are borrowed. */
+struct ingest_settings node_ingest_settings(const struct node *node);
 
 /* --- node_api.c --- */
 /* After the workers: an API for each, and the survey they share. */

@@ -2,6 +2,7 @@
  * process changes, or nothing does. */
 #include "common/base/log.h"
 #include "server/app/node_private.h"
+#include "server/broker/redis_broker.h"
 
 /* One log line for each line of text. */
 static void log_lines(enum log_level level, struct str lines)
@@ -56,6 +57,10 @@ void node_reload(struct node *node)
     for (unsigned i = 0; i < node->worker_count; i++)
         worker_configure(node->workers[i], configuration.net, &configuration.hub, configuration.rules);
     node_configure_apis(node);
+    if (*node->options->redis_url) {
+        const struct ingest_settings ingest = node_ingest_settings(node);
+        redis_broker_configure_ingest(node->broker, &ingest);
+    }
     listener_configure(node->clients, configuration.net);
     listener_configure(node->internal, configuration.net);
     log_info("app", "reload: done");

@@ -81,8 +81,18 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
     broker->info.state = BROKER_DOWN; /* what is still published is refused */
     broker->closed = closed;
     broker->topology->end(broker);
+    if (broker->ingest)
+        redis_ingest_close(broker->ingest);
+    broker->ingest = NULL;
     LIST_EACH(link, &broker->shards)
     redis_shard_close(CONTAINER_OF(link, struct redis_shard, link));
+}
+
+void redis_broker_configure_ingest(struct broker *base, const struct ingest_settings *settings)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    if (broker->ingest)
+        redis_ingest_configure(broker->ingest, settings);
 }
 
 static void destroy(struct broker *base)
@@ -180,5 +190,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     broker->hook.run = run_hook;
     turn_add_hook(config->turn, &broker->hook); /* before those of the connections, which write what it sends */
     broker->topology->begin(broker);
+    if (config->ingest)
+        broker->ingest = redis_ingest_create(broker, config->ingest, config->ingest_takeover_ms);
     return &broker->broker;
 }

@@ -17,6 +17,7 @@
 
 #include "common/base/mailbox.h"
 #include "server/broker/broker.h"
+#include "server/broker/ingest_entry.h"
 #include "server/broker/redis_tls.h"
 
 /* Texts are copied. */
@@ -37,6 +38,8 @@ struct redis_broker_config {
     size_t pending_bytes_max;
     bool custom_events;     /* for events that backends publish directly: types other than the built-in ones */
     size_t event_bytes_max; /* for the same: largest message, an event's data and some 3 KiB */
+    const struct ingest_settings *ingest; /* of the ingest stream; NULL: this node does not read it */
+    uint64_t ingest_takeover_ms;          /* after a reader's death, until another node reads in its place */
 };
 
 /* Starts to connect. NULL if url, prefix or node_id is malformed or a file of tls cannot be used; the error names
@@ -44,5 +47,8 @@ struct redis_broker_config {
  */
 struct broker *redis_broker_create(const struct redis_broker_config *config, const struct broker_sink *sink,
                                    void *owner, struct metrics *metrics, struct error *error);
+
+/* New settings of the ingest stream, if it is read. */
+void redis_broker_configure_ingest(struct broker *broker, const struct ingest_settings *settings);
 
 #endif

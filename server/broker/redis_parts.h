@@ -13,6 +13,7 @@
 #include "common/base/map.h"
 #include "server/broker/redis_broker.h"
 #include "server/broker/redis_event.h"
+#include "server/broker/redis_ingest.h"
 #include "server/broker/redis_keys.h"
 #include "server/broker/redis_route.h"
 #include "server/broker/redis_shard.h"
@@ -88,6 +89,8 @@ struct redis_broker {
     struct buf scratch;
     uint64_t bad_logged_us;
     uint64_t bad_since_logged;
+
+    struct redis_ingest *ingest; /* NULL: the stream is not read here */
 
     /* redis_node.c */
     uint64_t canary;  /* number of the one sent last */

@@ -1,0 +1,94 @@
+/* ingest_entry.c - see ingest_entry.h. */
+#include "server/broker/ingest_entry.h"
+
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "common/json/json.h"
+
+static struct str keep(char **at, struct str text)
+{
+    struct str kept = {*at, text.len};
+    if (text.len)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return kept;
+}
+
+struct ingest_entry *ingest_entry_create(struct str id, const struct str *fields, size_t field_count)
+{
+    size_t len = id.len;
+    for (size_t i = 0; i < field_count; i++)
+        len += fields[i].len;
+    struct ingest_entry *entry = xmalloc(sizeof *entry + field_count * sizeof *fields + len);
+    char *at = (char *)&entry->fields[field_count];
+    entry->id = keep(&at, id);
+    entry->field_count = field_count;
+    for (size_t i = 0; i < field_count; i++)
+        entry->fields[i] = keep(&at, fields[i]);
+    return entry;
+}
+
+struct members {
+    struct str channel, type, data, event_id;
+};
+
+static enum err take_members(const struct ingest_entry *entry, struct members *out, struct error *error)
+{
+    static const char *const names[] = {"channel", "type", "data", "event_id"};
+    struct str *const places[] = {&out->channel, &out->type, &out->data, &out->event_id};
+    char quoted[ERROR_QUOTE_LEN];
+    for (size_t i = 0; i + 1 < entry->field_count; i += 2) {
+        size_t known = 0;
+        while (known < 4 && !str_eq_cstr(entry->fields[i], names[known]))
+            known++;
+        if (known == 4)
+            return error_set(error, ERR_INVALID_REQUEST, "unknown field %s; expected channel, type, data, event_id",
+                             error_quote(entry->fields[i], quoted));
+        if (places[known]->ptr)
+            return error_set(error, ERR_INVALID_REQUEST, "%s: given twice", names[known]);
+        *places[known] = entry->fields[i + 1];
+    }
+    for (size_t i = 0; i < 3; i++)
+        if (!places[i]->ptr)
+            return error_set(error, ERR_INVALID_REQUEST, "%s: missing", names[i]);
+    return ERR_NONE;
+}
+
+static enum err check(const struct members *members, const struct ingest_settings *settings, struct error *error)
+{
+    struct error why;
+    struct json_value data;
+    if (channel_name_check(members->channel, &why))
+        return error_set(error, ERR_INVALID_REQUEST, "channel: %s", why.text);
+    if (members->data.len > settings->event_bytes)
+        return error_set(error, ERR_TOO_LARGE, "data: %zu bytes, at most %zu are allowed (limits.event_bytes)",
+                         members->data.len, settings->event_bytes);
+    if (json_check(members->data, NULL, &data, &why))
+        return error_set(error, ERR_INVALID_REQUEST, "data: %s", why.text);
+    if (members->event_id.ptr && event_id_check(members->event_id, error))
+        return error->code;
+    return event_check(members->type, members->data, settings->custom_events, error);
+}
+
+enum err ingest_entry_read(const struct ingest_entry *entry, const struct ingest_settings *settings,
+                           struct publication **out, struct error *error)
+{
+    struct members members = {0};
+    char id[EVENT_ID_MAX];
+    enum err err = take_members(entry, &members, error);
+    if (!err)
+        err = check(&members, settings, error);
+    if (err)
+        return err;
+    const struct rule *rule = rules_find_any(settings->rules, members.channel);
+    if (!rule)
+        return error_set(error, ERR_FORBIDDEN, "channel: no rule under channels matches it");
+    if (!members.event_id.ptr) {
+        int len = snprintf(id, sizeof id, "ingest:%.*s", STR_ARG(entry->id));
+        members.event_id = str_from(id, (size_t)len);
+    }
+    *out = publication_create(members.channel, members.type, members.data, members.event_id);
+    (*out)->history = rule->history;
+    return ERR_NONE;
+}
