@@ -38,8 +38,11 @@ def hold(server, scenario, **options):
 def run(server, scenario, **options):
     """Measures; options are those of `carillon bench` with _ for -. The result is what --json printed, with exit_code; of
     a run that could not be made {"exit_code", "error"}."""
-    done = subprocess.run(command_for(server, scenario, options), capture_output=True, text=True, timeout=LIMIT_S,
-                          env=environment(server))
+    try:
+        done = subprocess.run(command_for(server, scenario, options), capture_output=True, text=True, timeout=LIMIT_S,
+                              env=environment(server))
+    except subprocess.TimeoutExpired:
+        return {"error": f"not done in {LIMIT_S} s", "exit_code": 1}
     try:
         result = json.loads(done.stdout)
     except ValueError:

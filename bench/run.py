@@ -6,6 +6,7 @@ import json
 import resource
 import shlex
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -59,14 +60,20 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 < hard < servers.FILES else servers.FILES, hard))
     described = machine.describe() if given.names else None
+    failed = []
     for name in given.names:
-        measure(name, given, described)
+        try:
+            measure(name, given, described)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            print(f"{name}: not measured: {error}", file=sys.stderr, flush=True)
+            failed.append(name)
     official = given.out == RESULTS
     written, results = page.write(given.out, servers.ROOT / "docs/benchmarks.md" if official else None)
     if official:
         readme.write(servers.ROOT / "README.md", results)
     print(f"the page is {written.relative_to(servers.ROOT)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
