@@ -161,6 +161,11 @@ static void init_names(struct redis_broker *broker)
     buf_fini(&name);
 }
 
+static const struct redis_topology *const topologies[] = {
+    [REDIS_SINGLE] = &redis_single,
+    [REDIS_SENTINEL] = &redis_sentinel,
+};
+
 struct broker *redis_broker_create(const struct redis_broker_config *config, const struct broker_sink *sink,
                                    void *owner, struct metrics *metrics, struct error *error)
 {
@@ -183,7 +188,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     broker->info = (struct broker_info){.state = BROKER_CONNECTING, .kind = "redis", .text = "connecting to Redis"};
     broker->canary = random_below(UINT32_MAX); /* an earlier life's canaries are not mistaken for ours */
     init_names(broker);
-    broker->topology = &redis_single;
+    broker->topology = topologies[url.kind];
     list_init(&broker->shards);
     list_init(&broker->changed);
     mailbox_init(&broker->mailbox, config->turn, broker);

@@ -213,7 +213,7 @@ static bool wants_password(struct redis_connection *connection, const redisReply
 {
     if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "NOAUTH", 6) != 0)
         return false;
-    redis_connection_drop(connection, "wants a password: give it in the URL, redis://:password@host");
+    redis_connection_drop(connection, "wants %s", connection->config.login_hint);
     return true;
 }
 
@@ -422,7 +422,8 @@ void redis_connection_drop(struct redis_connection *connection, const char *form
     if (connection->state == REDIS_IDLE || connection->state == REDIS_CLOSING)
         return;
     const struct redis_endpoint *endpoint = connection->config.endpoint;
-    int len = snprintf(connection->why, sizeof connection->why, "Redis at %.80s:%s: ", endpoint->host, endpoint->port);
+    int len = snprintf(connection->why, sizeof connection->why, "%s at %.80s:%s: ", connection->config.what,
+                       endpoint->host, endpoint->port);
     va_list args;
     va_start(args, format);
     vsnprintf(connection->why + len, sizeof connection->why - (size_t)len, format, args);

@@ -30,8 +30,10 @@ struct redis_connection_events {
 };
 
 struct redis_connection_config {
+    const char *what;                      /* it connects to, for messages; borrowed for life */
     const struct redis_endpoint *endpoint; /* borrowed for life; may change while the connection is idle */
     const struct redis_login *login;       /* borrowed for life */
+    const char *login_hint;                /* what it "wants" if there is no login; borrowed for life */
     const struct redis_tls *tls;           /* borrowed for life; NULL: without TLS */
     const char *name;                      /* shown by CLIENT LIST; borrowed for life */
     uint64_t connect_timeout_ms;           /* until logged in */

@@ -16,6 +16,7 @@
 #include "server/broker/redis_ingest.h"
 #include "server/broker/redis_keys.h"
 #include "server/broker/redis_route.h"
+#include "server/broker/redis_scout.h"
 #include "server/broker/redis_shard.h"
 
 /* What differs between one server, Sentinel and a cluster. */
@@ -33,6 +34,7 @@ struct redis_topology {
 };
 
 extern const struct redis_topology redis_single;
+extern const struct redis_topology redis_sentinel;
 
 /* A channel that is wanted, or whose UNSUBSCRIBE is under way. Owned by redis_broker.subscriptions, under its key. */
 struct subscription {
@@ -69,6 +71,7 @@ struct redis_broker {
 
     const struct redis_topology *topology;
     struct list_link shards;
+    struct redis_scout scout; /* not of redis_single */
     struct broker_info info;
     struct mailbox mailbox; /* for answers that must not be given at once */
     struct turn_hook hook;

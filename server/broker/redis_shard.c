@@ -85,10 +85,10 @@ void redis_shard_connect(struct redis_shard *shard)
     redis_connection_start(&shard->subscriber);
 }
 
-void redis_shard_move(struct redis_shard *shard, const struct redis_endpoint *endpoint)
+void redis_shard_move(struct redis_shard *shard, struct str host, struct str port)
 {
     redis_endpoint_fini(&shard->endpoint);
-    shard->endpoint = redis_endpoint_copy(str_from_cstr(endpoint->host), str_from_cstr(endpoint->port));
+    shard->endpoint = redis_endpoint_copy(host, port);
     shard->scripts = (struct redis_scripts){0};
 }
 
@@ -265,8 +265,10 @@ struct redis_shard *redis_shard_create(struct redis_broker *broker, const struct
     uv_timer_init(broker->config.turn->wake.loop, &shard->timer);
     shard->timer.data = shard;
     const struct redis_connection_config connection = {
+        .what = "Redis",
         .endpoint = &shard->endpoint,
         .login = &broker->url.login,
+        .login_hint = "a password: give it in the URL, redis://:password@host",
         .tls = broker->tls,
         .name = broker->client_name,
         .connect_timeout_ms = broker->config.connect_timeout_ms,
@@ -280,7 +282,7 @@ struct redis_shard *redis_shard_create(struct redis_broker *broker, const struct
     broker->open++;
     shard->phase = PHASE_SEEKING;
     if (endpoint) {
-        redis_shard_move(shard, endpoint);
+        redis_shard_move(shard, str_from_cstr(endpoint->host), str_from_cstr(endpoint->port));
         redis_shard_connect(shard);
     } else {
         broker->topology->find(shard);

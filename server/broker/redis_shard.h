@@ -58,7 +58,7 @@ void redis_shard_close(struct redis_shard *shard);
 void redis_shard_connect(struct redis_shard *shard);
 void redis_shard_not_found(struct redis_shard *shard, const char *why);
 /* Another address from the next connection on. Of a shard that waits or seeks. */
-void redis_shard_move(struct redis_shard *shard, const struct redis_endpoint *endpoint);
+void redis_shard_move(struct redis_shard *shard, struct str host, struct str port);
 
 /* Ends both connections; the shard then tries again. */
 void redis_shard_drop(struct redis_shard *shard, const char *why);

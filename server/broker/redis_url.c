@@ -5,6 +5,8 @@
 
 enum { DATABASE_MAX = 1000000, ENDPOINTS_MAX = 64 };
 
+#define SENTINEL_FORM "[[user]:password@]host[:port][,...]/name[/database][?sentinel_password=...]"
+
 static const struct scheme {
     const char *text;
     enum redis_kind kind;
@@ -14,6 +16,8 @@ static const struct scheme {
 } schemes[] = {
     {"redis://", REDIS_SINGLE, false, "6379", "redis://[[user]:password@]host[:port][/database]"},
     {"rediss://", REDIS_SINGLE, true, "6379", "rediss://[[user]:password@]host[:port][/database]"},
+    {"redis+sentinel://", REDIS_SENTINEL, false, "26379", "redis+sentinel://" SENTINEL_FORM},
+    {"rediss+sentinel://", REDIS_SENTINEL, true, "26379", "rediss+sentinel://" SENTINEL_FORM},
 };
 
 static enum err fail(const struct scheme *scheme, struct error *error, const char *what)

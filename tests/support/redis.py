@@ -126,6 +126,23 @@ class Redis:
             connection.close()
         return True
 
+    def role(self):
+        """Asked on a new connection each time: who changes its role cuts its clients off."""
+        try:
+            connection = self.connect()
+            try:
+                return connection("ROLE")[0]
+            finally:
+                connection.close()
+        except (OSError, RedisError):
+            return None
+
+    def forget_connection(self):
+        """It has been cut off."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def __call__(self, *words):
         """A command on a connection of our own."""
         if self._connection is None:
@@ -157,3 +174,73 @@ class Redis:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.kill()
+
+
+class Sentinels:
+    """A primary, a replica of it and three Sentinels, which fail over within about a second."""
+
+    NAME = "the-primary"
+
+    def __init__(self, folder, *options):
+        self.servers, self.sentinels = [], []
+        try:
+            for name in ("a", "b"):
+                self.servers.append(Redis(make_folder(folder, f"redis-{name}"), "--repl-diskless-sync-delay", "0", *options))
+            self.primary, self.replica = self.servers
+            self.follow(self.replica)
+            for n in range(3):
+                self.sentinels.append(Sentinel(make_folder(folder, f"sentinel-{n}"), self.NAME, self.primary.port))
+            until(lambda: all(s.knows_all(len(self.sentinels)) for s in self.sentinels), "the Sentinels know all")
+        except BaseException:
+            self.close()
+            raise
+
+    def follow(self, replica):
+        replica("REPLICAOF", "127.0.0.1", self.primary.port)
+        until(lambda: "master_link_status:up" in replica("INFO", "replication"), "the replica follows")
+
+    @property
+    def url(self):
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis+sentinel://{hosts}/{self.NAME}"
+
+    def turn_over(self):
+        """Once the Sentinels have made the replica the primary."""
+        until(lambda: self.replica.role() == "master", "the replica is promoted", 3 * DEADLINE_S)
+        self.primary, self.replica = self.replica, self.primary
+        for server in self.servers:
+            server.forget_connection()
+
+    def close(self):
+        for server in self.servers + self.sentinels:
+            server.close()
+
+
+class Sentinel(Redis):
+    def __init__(self, folder, name, primary_port, password=None):
+        self.config = folder / "sentinel.conf"
+        self.name = name
+        self.password = password
+        self.primary_port = primary_port
+        super().__init__(folder)
+
+    def start(self):
+        self.config.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\nlogfile {self.folder}/sentinel.log\n"
+            f"sentinel monitor {self.name} 127.0.0.1 {self.primary_port} 2\n"
+            f"sentinel down-after-milliseconds {self.name} 500\nsentinel failover-timeout {self.name} 3000\n"
+            + (f"requirepass {self.password}\n" if self.password else ""))
+        self.process = subprocess.Popen([self.binary, str(self.config), "--sentinel"], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        until(self._answers, "Sentinel answers")
+
+    def knows_all(self, sentinels):
+        told = self("SENTINEL", "MASTER", self.name)
+        facts = dict(zip(told[::2], told[1::2]))
+        return facts["num-slaves"] == "1" and facts["num-other-sentinels"] == str(sentinels - 1)
+
+
+def make_folder(parent, name):
+    folder = parent / name
+    folder.mkdir()
+    return folder

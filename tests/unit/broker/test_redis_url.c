@@ -35,6 +35,28 @@ static void accepts_urls(void **state)
     }
 }
 
+static void takes_sentinels(void **state)
+{
+    struct redis_url url;
+    struct error error;
+    assert_int_equal(redis_url_parse(STR("rediss+sentinel://u:p@a:1,b,[::1]:3/the-name/2?sentinel_user=s&"
+                                         "sentinel_password=%26q"),
+                                     &url, &error),
+                     ERR_NONE);
+    assert_int_equal(url.kind, REDIS_SENTINEL);
+    assert_true(url.tls);
+    assert_int_equal(url.endpoint_count, 3);
+    assert_string_equal(url.endpoints[0].host, "a");
+    assert_string_equal(url.endpoints[1].port, "26379");
+    assert_string_equal(url.endpoints[2].host, "::1");
+    assert_string_equal(url.master, "the-name");
+    assert_int_equal(url.login.database, 2);
+    assert_string_equal(url.login.password, "p");
+    assert_string_equal(url.sentinel_login.user, "s");
+    assert_string_equal(url.sentinel_login.password, "&q");
+    redis_url_fini(&url);
+}
+
 static void tells_tls_apart(void **state)
 {
     struct redis_url url;
@@ -58,6 +80,13 @@ static void refuses_others_without_showing_them(void **state)
         {"http://:hunter2@h", "redis://"},
         {"unix:/hunter2", "Unix socket"},
         {"rediss://hunter2@h", "rediss://"},
+        {"redis+sentinel://:hunter2@a,b", "name the primary"},
+        {"redis+sentinel://:hunter2@a,,b/n", "no host"},
+        {"redis+sentinel://a/n?hunter2", "sentinel_password"},
+        {"redis+sentinel://a/n?sentinel_password=hunter2&sentinel_password=x", "each once"},
+        {"redis+sentinel://a/n?sentinel_user=hunter2", "no sentinel_password"},
+        {"redis+sentinel://a/n/x", "database"},
+        {"redis://a,b", "port"},
         {"redis://", "no host"},
         {"redis://:6379", "no host"},
         {"redis://:hunter2@", "no host"},
@@ -93,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_urls),
+        cmocka_unit_test(takes_sentinels),
         cmocka_unit_test(tells_tls_apart),
         cmocka_unit_test(refuses_others_without_showing_them),
     };

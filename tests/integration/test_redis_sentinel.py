@@ -1,0 +1,114 @@
+"""Redis behind Sentinel: the primary is found, followed when it moves, and what a failover loses is told."""
+import pytest
+from support.accounting import Ledger
+from support.carillon import ALL
+from support.load import Crowd
+from support.redis import Sentinel, Sentinels, make_folder
+from support.wait import SLOWDOWN, until
+
+BACK_S = 20 * SLOWDOWN  # detection, election, promotion, and the node's next try
+CONFIG = {"redis.command_timeout": "1s", "redis.canary_interval": "1s", "redis.retry_max": "500ms", "limits.message_rate": 0,
+          "channels": [{"match": "log:*", "allow": ALL, "history": {"size": 100000, "ttl": "1h"}},
+                       {"match": "*", "allow": ALL}]}
+
+
+@pytest.fixture
+def setup(tmp_path):
+    setup = Sentinels(tmp_path)
+    yield setup
+    setup.close()
+
+
+@pytest.fixture
+def nodes(launch, setup):
+    nodes = [launch({**CONFIG, "redis.url": setup.url}) for _ in range(2)]
+    for node in nodes:
+        until(node.ready, f"{node.name} is ready")
+    return nodes
+
+
+def test_primary_killed_under_load(setup, nodes):
+    """All that was acknowledged had been replicated: everybody gets everything."""
+    ledger = Ledger()
+    channels = ["log:a", "log:b", "plain"]
+    with Crowd(ledger) as crowd:
+        crowd.subscribe(lambda: nodes, channels, 4)
+        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
+        crowd.publish(lambda: nodes, channels, 3)
+        ledger.wait_acknowledged(100, 20 * SLOWDOWN)
+        setup.primary.kill()
+        setup.turn_over()
+        ledger.wait_acknowledged(100, BACK_S)
+        crowd.calm(until, BACK_S)
+    account = ledger.check()
+    assert not ledger.problems, ledger.problems[:10]
+    assert account["accounted delivered"] >= 4 * 150, account  # plain ones may fall into the gap
+    assert all(s.connections == 1 for s in crowd.subscribers), "nobody was disconnected"
+
+
+def test_writes_lost_in_the_failover_are_told(setup, nodes):
+    """The replica has not had the last events when it is promoted: a new epoch begins, and subscribers hear of it."""
+    a, b = nodes
+    with a.connect() as at_a, b.connect() as at_b:
+        for client in (at_a, at_b):
+            client.subscribe("log:x")
+        a.publish("log:x", "replicated")
+        until(lambda: setup.replica("HGET", "carillon:{log:x}:meta", "offset") == "1", "it is replicated")
+        setup.replica.freeze()
+        setup.primary("CLIENT", "KILL", "TYPE", "replica")
+        assert a.publish("log:x", "lost")["offset"] == 2
+        for client in (at_a, at_b):
+            assert [client.expect("test")["data"] for _ in range(2)] == ["replicated", "lost"]
+        setup.primary.kill()
+        setup.replica.thaw()
+        setup.turn_over()
+        until(lambda: a.ready() and b.ready(), "both are back", BACK_S)
+        for client in (at_a, at_b):
+            gap = client.find("gap", channel="log:x")
+            assert gap["data"]["reason"] == "epoch_changed" and gap["data"]["offset"] == 1, gap
+        assert b.publish("log:x", "after")["offset"] == 2
+        for client in (at_a, at_b):
+            assert client.expect("test")["data"] == "after"
+
+
+def test_demoted_primary_that_stays_up(setup, nodes):
+    """Sentinel makes the old primary a replica: nodes go to the new one, and no publish is acknowledged by the old."""
+    setup.sentinels[0]("SENTINEL", "FAILOVER", setup.NAME)
+    setup.turn_over()
+    until(lambda: setup.replica.role() == "slave", "the old primary is demoted", BACK_S)
+    for node in nodes:
+        node.logged(rf"connected to Redis at 127\.0\.0\.1:{setup.primary.port}", BACK_S)
+    with nodes[0].connect() as client:
+        client.subscribe("plain")
+        until(lambda: nodes[1].api("POST", "/api/v1/publish", {"channel": "plain", "type": "test", "data": 1}).status == 200,
+              "publishes are accepted", BACK_S)
+        client.find("test", data=1)
+    assert setup.primary("CLIENT", "LIST").count("name=carillon-") == 4
+
+
+def test_a_sentinel_that_is_gone(launch, setup):
+    setup.sentinels[0].kill()
+    node = launch({**CONFIG, "redis.url": setup.url})
+    until(node.ready, "another one is asked", BACK_S)
+
+
+def test_nobody_knows_that_name(launch, setup):
+    node = launch({**CONFIG, "redis.url": setup.url.replace(setup.NAME, "other")})
+    node.logged('no Sentinel tells where the primary "other" is; the last one: Sentinel at .*: does not know where the primary is')
+    assert not node.ready()
+
+
+def test_passwords(launch, setup, tmp_path):
+    """Of Redis and of the Sentinels, which are not the same."""
+    for server in setup.servers:
+        server("CONFIG", "SET", "masterauth", "of-redis", "requirepass", "of-redis")
+    for sentinel in setup.sentinels:
+        sentinel("SENTINEL", "SET", setup.NAME, "auth-pass", "of-redis")
+    guarded = Sentinel(make_folder(tmp_path, "guarded"), setup.NAME, setup.primary.port, password="of-sentinel")
+    try:
+        url = f"redis+sentinel://:of-redis@127.0.0.1:{guarded.port}/{setup.NAME}"
+        launch({**CONFIG, "redis.url": url}).logged(r"Sentinel at .* wants a password: give it in the URL, \?sentinel_password=")
+        until(launch({**CONFIG, "redis.url": url + "?sentinel_password=of-sentinel"}).ready, "logged in")
+    finally:
+        guarded.close()
+    launch({**CONFIG, "redis.url": setup.url}).logged("Redis at .* wants a password")
