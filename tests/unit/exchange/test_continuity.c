@@ -28,6 +28,7 @@ struct node {
     /* The model: the log has the events (first - 1, last] of the epoch. */
     char epoch[EPOCH_MAX + 1];
     uint64_t first, last;
+    bool data_is_epoch;     /* of events in the log; else their offset */
     struct list_link reads; /* struct history_read: with the broker */
     unsigned read_count;
     unsigned most_reads;
@@ -79,7 +80,11 @@ static void fake_history(struct broker *broker, struct history_read *read)
     for (uint64_t offset = read->after + 1 > node->first ? read->after + 1 : node->first; offset <= node->last;
          offset++) {
         char data[24];
+        char text[EPOCH_MAX + 3];
         struct event event = event_of(read->channel, node->epoch, offset, data);
+        snprintf(text, sizeof text, "\"%s\"", node->epoch);
+        if (node->data_is_epoch)
+            event.data = str_from_cstr(text);
         if (read->count == read->limit) {
             read->more = true;
             break;
@@ -727,6 +732,206 @@ static void test_without_memory(void **state)
     teardown(node);
 }
 
+/* --- at random -------------------------------------------------------------------------------------------------------
+ */
+
+/* A client's own account of where it is, kept over its subscriptions. */
+struct account {
+    bool subscribed;
+    bool fresh; /* has no position to come back with */
+    char epoch[EPOCH_MAX + 1];
+    uint64_t offset;
+};
+
+static void read_text(const char *frame, const char *name, char out[EPOCH_MAX + 1])
+{
+    const char *at = strstr(frame, name);
+    out[0] = '\0';
+    if (at)
+        sscanf(at + strlen(name), ":\"%32[^\"]", out);
+}
+
+static uint64_t read_offset(const char *frame)
+{
+    const char *at = strstr(frame, "\"offset\":");
+    return at ? strtoull(at + 9, NULL, 10) : 0;
+}
+
+/* Each event is the next one of the epoch the client is in; what is not was announced. */
+static void account_for(struct account *account, const char *frame)
+{
+    char epoch[EPOCH_MAX + 1];
+    read_text(frame, "\"epoch\"", epoch);
+    if (strstr(frame, "\"type\":\"note\"")) {
+        read_text(frame, "\"data\"", epoch);
+        assert_string_equal(epoch, account->epoch);
+        assert_int_equal(read_offset(frame), ++account->offset);
+    } else if (strstr(frame, "\"type\":\"gap\"") || strstr(frame, "\"recovered\":false")) {
+        strcpy(account->epoch, epoch);
+        account->offset = read_offset(frame);
+        account->fresh = false;
+    } else if (strstr(frame, "\"recovered\":true")) {
+        assert_string_equal(epoch, account->epoch);
+        assert_int_equal(read_offset(frame), account->offset);
+    }
+}
+
+/* What the broker's pub/sub has yet to bring: a position where offset is that of the log then, or an event. */
+struct passing {
+    bool is_position;
+    char epoch[EPOCH_MAX + 1];
+    uint64_t offset;
+};
+
+enum { PASSING_MAX = 64, KEPT = 25 };
+
+struct chaos {
+    struct node *node;
+    struct account account[WORKERS][CLIENTS];
+    struct passing passing[PASSING_MAX];
+    size_t passing_count;
+    unsigned epochs;
+    bool asked; /* the first subscribe has been answered */
+};
+
+static void pass_on(struct chaos *c, bool is_position)
+{
+    struct passing *passing = &c->passing[c->passing_count++];
+    *passing = (struct passing){.is_position = is_position, .offset = c->node->last};
+    strcpy(passing->epoch, c->node->epoch);
+}
+
+static void bring(struct chaos *c)
+{
+    struct node *node = c->node;
+    if (!c->passing_count)
+        return;
+    struct passing first = c->passing[0];
+    memmove(c->passing, c->passing + 1, --c->passing_count * sizeof first);
+    if (first.is_position) {
+        exchange_sink.subscribed(&node->exchange, STR("log:a"), ERR_NONE, STR(""), str_from_cstr(first.epoch),
+                                 first.offset);
+    } else {
+        char data[24];
+        char text[EPOCH_MAX + 3];
+        struct event event = event_of(STR("log:a"), first.epoch, first.offset, data);
+        snprintf(text, sizeof text, "\"%s\"", first.epoch);
+        event.data = str_from_cstr(text);
+        exchange_sink.event(&node->exchange, &event);
+    }
+    turn_all(node);
+}
+
+static void come_or_go(struct chaos *c, int worker, int client)
+{
+    struct node *node = c->node;
+    struct account *account = &c->account[worker][client];
+    if (account->subscribed) {
+        send_text(&node->worker[worker], &node->wire[worker][client],
+                  "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"log:a\"}}");
+        turn_all(node);
+    } else {
+        subscribe(node, worker, client, "log:a", account->epoch, account->fresh ? -1 : (int64_t)account->offset);
+    }
+    account->subscribed = !account->subscribed;
+}
+
+static void step(struct chaos *c)
+{
+    struct node *node = c->node;
+    int dice = rand() % 100;
+    if (dice < 30 && c->passing_count < PASSING_MAX - 2) {
+        node->last++;
+        node->first = node->last > KEPT ? node->last - KEPT + 1 : 1;
+        if (rand() % 20) /* else pub/sub loses it */
+            pass_on(c, false);
+    } else if (dice < 60) {
+        bring(c);
+    } else if (dice < 75 && !list_is_empty(&node->reads)) {
+        struct list_link *oldest = list_take_first(&node->reads);
+        exchange_sink.history(&node->exchange, CONTAINER_OF(oldest, struct history_read, link));
+        turn_all(node);
+    } else if (dice < 77) {
+        fail_reads(node, ERR_UNAVAILABLE);
+    } else if (dice < 80) {
+        c->passing_count = 0; /* the connection breaks */
+        if (rand() % 4 == 0) {
+            snprintf(node->epoch, sizeof node->epoch, "e%u", ++c->epochs);
+            node->last = 0;
+            node->first = 1;
+        }
+        fail_reads(node, ERR_UNAVAILABLE);
+        pass_on(c, true);
+    } else if (dice < 92) {
+        come_or_go(c, rand() % WORKERS, rand() % CLIENTS);
+    } else {
+        tick(node, 100);
+        for (int w = 0; w < WORKERS; w++)
+            pass(&node->worker[w], 20);
+    }
+}
+
+/* The model's log tells the epoch in the data too. */
+static void check_accounts(struct chaos *c)
+{
+    for (int w = 0; w < WORKERS; w++)
+        for (int i = 0; i < CLIENTS; i++)
+            for (const char *frame; *(frame = next_frame(&c->node->wire[w][i], NULL));)
+                account_for(&c->account[w][i], frame);
+}
+
+static void test_at_random(void **state)
+{
+    enum { RUNS = 200, STEPS = 400 };
+    (void)state;
+    for (unsigned seed = 1; seed <= RUNS; seed++) {
+        struct chaos c = {.node = setup()};
+        struct node *node = c.node;
+        srand(seed);
+        node->data_is_epoch = true;
+        for (int w = 0; w < WORKERS; w++) {
+            for (int i = 0; i < CLIENTS; i++)
+                c.account[w][i].fresh = true;
+            node->worker[w].settings.outbox_max_messages = 200;
+            node->worker[w].settings.outbox_max_bytes = 1 << 20;
+            node->worker[w].settings.linger_us = UINT64_C(3600) * 1000000; /* one subscription for the whole run */
+            hub_configure(node->worker[w].hub, &node->worker[w].settings, node->worker[w].rules);
+        }
+        come_or_go(&c, 0, 0);
+        pass_on(&c, true);
+        for (int n = 0; n < STEPS; n++) {
+            step(&c);
+            check_accounts(&c);
+        }
+        /* Calm: the broker is back, and everybody has all there is. */
+        c.passing_count = 0;
+        pass_on(&c, true);
+        bring(&c);
+        for (int n = 0; n < 40; n++) {
+            tick(node, 300);
+            answer_reads(node);
+            for (int w = 0; w < WORKERS; w++)
+                pass(&node->worker[w], 20);
+            turn_all(node);
+        }
+        check_accounts(&c);
+        for (int w = 0; w < WORKERS; w++)
+            for (int i = 0; i < CLIENTS; i++)
+                if (c.account[w][i].subscribed) {
+                    if (strcmp(c.account[w][i].epoch, node->epoch) != 0 || c.account[w][i].offset != node->last)
+                        fail_msg("seed %u: client %d.%d is at %s %llu, the log at %s %llu", seed, w, i,
+                                 c.account[w][i].epoch, (unsigned long long)c.account[w][i].offset, node->epoch,
+                                 (unsigned long long)node->last);
+                }
+        for (int w = 0; w < WORKERS; w++) {
+            node->worker[w].settings.linger_us = 1000;
+            hub_configure(node->worker[w].hub, &node->worker[w].settings, node->worker[w].rules);
+            pass(&node->worker[w], 2 * 3600 * 1000);
+        }
+        teardown(node);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -748,6 +953,7 @@ int main(void)
         cmocka_unit_test(test_storm_shares_reads),
         cmocka_unit_test(test_reads_of_many_channels_are_paced),
         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_at_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
