@@ -7,6 +7,9 @@
 #include "server/broker/exchange.h"
 #include "server/broker/log_window.h"
 
+/* What is read at once for continuity, and what goes to a worker at once for who comes back; bytes are about. */
+enum { RECOVERY_PAGE_EVENTS = 256, RECOVERY_PAGE_BYTES = 512 * 1024 };
+
 /* A channel that some worker wants. Owned by exchange->channels. */
 struct interest {
     bool subscribed;               /* the broker has answered */

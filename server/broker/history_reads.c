@@ -3,11 +3,7 @@
 #include "common/base/alloc.h"
 #include "server/broker/exchange_private.h"
 
-enum {
-    QUEUE_MAX = 10000,       /* pages waiting; more are refused */
-    PAGE_EVENTS = 256,       /* of a read for continuity */
-    PAGE_BYTES = 512 * 1024, /* the same, about */
-};
+enum { QUEUE_MAX = 10000 }; /* pages waiting; more are refused */
 
 static bool is_own(const struct history_read *read)
 {
@@ -72,8 +68,8 @@ void exchange_history(struct exchange *exchange, struct history_read *read)
 void history_reads_ask(struct exchange *exchange, struct interest *interest)
 {
     struct history_read *read = history_read_create(interest->name);
-    read->limit = PAGE_EVENTS;
-    read->max_bytes = PAGE_BYTES;
+    read->limit = RECOVERY_PAGE_EVENTS;
+    read->max_bytes = RECOVERY_PAGE_BYTES;
     read->number = interest->continuity->read = ++exchange->read_numbers;
     enqueue(exchange, read);
 }

@@ -5,11 +5,8 @@
 #include "common/base/alloc.h"
 #include "server/broker/exchange_private.h"
 
-enum {
-    PAGE_EVENTS = 256,
-    PAGE_BYTES = 512 * 1024,
-    REACH = PAGE_EVENTS / 2, /* a read begins so much earlier, at most, to serve others as well */
-};
+/* A read begins so much earlier, at most, to serve others as well. */
+enum { REACH = RECOVERY_PAGE_EVENTS / 2 };
 
 /* --- mail ----------------------------------------------------------------------------------------------------------
  */
@@ -101,9 +98,9 @@ static bool is_lost(struct recovery *recovery, enum gap gap)
     return true;
 }
 
-static bool is_complete(struct recovery *recovery)
+static bool is_found(struct recovery *recovery)
 {
-    recovery->outcome = RECOVERY_COMPLETE;
+    recovery->outcome = RECOVERY_FOUND;
     return true;
 }
 
@@ -123,12 +120,12 @@ static void place(const struct interest *interest, struct recovery *recovery)
 static bool judge(const struct interest *interest, struct recovery *recovery, uint64_t read, uint64_t broker_offset)
 {
     if (!interest->epoch[0])
-        return recovery->epoch[0] ? is_lost(recovery, GAP_EPOCH_CHANGED) : is_complete(recovery);
+        return recovery->epoch[0] ? is_lost(recovery, GAP_EPOCH_CHANGED) : is_found(recovery);
     place(interest, recovery);
     if (strcmp(recovery->epoch, interest->epoch) != 0)
         return is_lost(recovery, GAP_EPOCH_CHANGED);
     if (recovery->offset == interest->offset)
-        return is_complete(recovery);
+        return is_found(recovery);
     if (recovery->offset + 1 < interest->continuity->known_first)
         return is_lost(recovery, GAP_HISTORY_TOO_SHORT);
     /* It has seen more, on a node where events came sooner; or the broker has lost what it has seen. */
@@ -165,9 +162,9 @@ static size_t page_count(const struct interest *interest, uint64_t first)
 {
     size_t count = 0, bytes = 0;
     const struct message *message;
-    while (count < PAGE_EVENTS && (message = log_window_get(&interest->continuity->window, first + count))) {
+    while (count < RECOVERY_PAGE_EVENTS && (message = log_window_get(&interest->continuity->window, first + count))) {
         bytes += message->frame_len;
-        if (count && bytes > PAGE_BYTES)
+        if (count && bytes > RECOVERY_PAGE_BYTES)
             break;
         count++;
     }
@@ -196,7 +193,7 @@ static bool serve_page(struct exchange *exchange, struct interest *interest)
         struct recovery *each = CONTAINER_OF(link, struct recovery, link);
         if (each->offset + 1 < first || each->offset + 1 >= first + count)
             continue;
-        each->outcome = first + count - 1 == interest->offset ? RECOVERY_COMPLETE : RECOVERY_PARTIAL;
+        each->outcome = RECOVERY_FOUND;
         list_remove(link);
         list_append(&answered, link);
     }

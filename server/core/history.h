@@ -80,9 +80,8 @@ void history_read_answer(struct history_read *read);
 /* --- a way back -------------------------------------------------------------------------------------------------- */
 
 enum recovery_outcome {
-    RECOVERY_COMPLETE, /* with the messages of the replay, up to its position: live from there */
-    RECOVERY_PARTIAL,  /* some of it: to be asked again from the last message's offset */
-    RECOVERY_LOST,     /* it cannot be had (gap says why): live from the replay's position */
+    RECOVERY_FOUND, /* it goes on with the messages of the replay: live once it has come to its position */
+    RECOVERY_LOST,  /* it cannot be had (gap says why): live from the replay's position */
 };
 
 /* A subscriber that asks for what came after a position, or for the last events. Made by the hub, which gets it back as

@@ -204,7 +204,7 @@ static void resume(struct hub *hub, struct session *session, struct subscription
     returner->last = 0; /* it has a position now */
     if (replay->count && !queue_missed(hub, session, returner, replay))
         return;
-    if (recovery->outcome == RECOVERY_COMPLETE && returner->offset == replay->offset) {
+    if (returner->offset == replay->offset) {
         metrics_add_labelled(hub->metrics, METRIC_RECOVERIES, METRICS_RECOVERY_COMPLETE, 1);
         go_live(subscription);
     } else {

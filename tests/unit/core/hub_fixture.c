@@ -269,16 +269,16 @@ static struct message *numbered(uint64_t offset)
     return message_from_event(&event, 0);
 }
 
-void answer_recovery(struct fixture *f, struct recovery *recovery, enum recovery_outcome outcome, uint64_t first,
-                     uint64_t offset)
+void answer_recovery(struct fixture *f, struct recovery *recovery, enum recovery_outcome outcome, uint64_t after,
+                     uint64_t last, uint64_t position)
 {
-    size_t count = (size_t)(offset - first);
+    size_t count = (size_t)(last - after);
     struct replay *replay = xcalloc(1, sizeof *replay + count * sizeof(struct message *));
     list_init(&replay->recoveries);
     strcpy(replay->epoch, "e");
     replay->channel = STR("log:a");
-    replay->offset = offset;
-    replay->first = first + 1;
+    replay->offset = position;
+    replay->first = after + 1;
     replay->count = count;
     for (size_t i = 0; i < count; i++)
         replay->messages[i] = numbered(replay->first + i);

@@ -64,9 +64,9 @@ int next_close(struct wire *wire, char reason[128]);
 void answer_join(struct fixture *f, const char *channel, const char *epoch, uint64_t offset);
 /* Takes the oldest recovery that was asked for; there must be one. */
 struct recovery *take_recovery(struct fixture *f);
-/* Answers it, of a channel "log:a", with the events (first, offset], each an object of its offset; epoch "e". */
-void answer_recovery(struct fixture *f, struct recovery *recovery, enum recovery_outcome outcome, uint64_t first,
-                     uint64_t offset);
+/* Answers it, of a channel "log:a" at position, with the events (after, last]; epoch "e". */
+void answer_recovery(struct fixture *f, struct recovery *recovery, enum recovery_outcome outcome, uint64_t after,
+                     uint64_t last, uint64_t position);
 /* Delivers the event of this offset and epoch "e" to channel "log:a". */
 void deliver_numbered(struct fixture *f, uint64_t offset);
 /* Delivers an event of type "note" with this data; flushes if told so. */

@@ -75,7 +75,7 @@ static void test_missed_then_live(void **state)
     deliver_numbered(&s.f, 6); /* comes to it by the replay */
     expect_events(&s.b, 6, 6);
     expect_nothing(&s.a);
-    answer_recovery(&s.f, recovery, RECOVERY_COMPLETE, 3, 6);
+    answer_recovery(&s.f, recovery, RECOVERY_FOUND, 3, 6, 6);
     expect(&s.a, "{\"type\":\"subscribed\",\"id\":1,\"channel\":\"log:a\",\"data\":{\"epoch\":\"e\",\"offset\":3,"
                  "\"recovered\":true}}");
     expect_events(&s.a, 4, 6);
@@ -98,7 +98,7 @@ static void test_nothing_missed(void **state)
     send_text(&s.f, &s.a, SINCE(5));
     send_text(&s.f, &s.a, SINCE(5)); /* while it waits: both are answered */
     answer_join(&s.f, "log:a", "e", 5);
-    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_COMPLETE, 5, 5);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 5, 5, 5);
     expect(&s.a, "\"offset\":5,\"recovered\":true");
     expect(&s.a, "\"offset\":5,\"recovered\":true");
     deliver_numbered(&s.f, 6);
@@ -119,7 +119,7 @@ static void test_the_last_ones(void **state)
     assert_int_equal(recovery->last, 2);
     strcpy(recovery->epoch, "e"); /* as the exchange does */
     recovery->offset = 3;
-    answer_recovery(&s.f, recovery, RECOVERY_COMPLETE, 3, 5);
+    answer_recovery(&s.f, recovery, RECOVERY_FOUND, 3, 5, 5);
     expect(&s.a, "\"offset\":3,\"recovered\":false");
     expect_events(&s.a, 4, 5);
     send_text(&s.f, &s.b, LAST(0)); /* none of them: an ordinary subscribe */
@@ -134,7 +134,7 @@ static void test_lost(void **state)
     setup(&s);
     send_text(&s.f, &s.a, SINCE(3));
     answer_join(&s.f, "log:a", "e", 9);
-    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_LOST, 9, 9);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_LOST, 9, 9, 9);
     expect(&s.a, "\"offset\":9,\"recovered\":false");
     deliver_numbered(&s.f, 10);
     expect_events(&s.a, 10, 10);
@@ -152,7 +152,7 @@ static void test_pages(void **state)
     s.a.full = true;
     deliver(&s.f, "log:a", "\"not numbered\"", true);
     send_text(&s.f, &s.a, "{\"type\":\"ping\"}"); /* fills the kernel */
-    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_PARTIAL, 0, 12);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 0, 12, 20);
     pass(&s.f, 1000);
     assert_true(list_is_empty(&s.f.recoveries)); /* no room yet */
     send_text(&s.f, &s.a, PLAIN);
@@ -167,11 +167,11 @@ static void test_pages(void **state)
     struct recovery *recovery = take_recovery(&s.f);
     assert_int_equal(recovery->offset, 7);
     assert_string_equal(recovery->epoch, "e");
-    answer_recovery(&s.f, recovery, RECOVERY_PARTIAL, 7, 14);
+    answer_recovery(&s.f, recovery, RECOVERY_FOUND, 7, 14, 20);
     expect_events(&s.a, 8, 14);
     recovery = take_recovery(&s.f); /* there was room: at once */
     assert_int_equal(recovery->offset, 14);
-    answer_recovery(&s.f, recovery, RECOVERY_COMPLETE, 14, 20);
+    answer_recovery(&s.f, recovery, RECOVERY_FOUND, 14, 20, 20);
     expect_events(&s.a, 15, 20);
     deliver_numbered(&s.f, 21);
     expect_events(&s.a, 21, 21);
@@ -185,10 +185,10 @@ static void test_lost_between_pages(void **state)
     setup(&s);
     send_text(&s.f, &s.a, SINCE(0));
     answer_join(&s.f, "log:a", "e", 20);
-    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_PARTIAL, 0, 4);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 0, 4, 20);
     struct recovery *recovery = take_recovery(&s.f);
     recovery->gap = GAP_HISTORY_TOO_SHORT;
-    answer_recovery(&s.f, recovery, RECOVERY_LOST, 20, 20);
+    answer_recovery(&s.f, recovery, RECOVERY_LOST, 20, 20, 20);
     expect(&s.a, "\"recovered\":true");
     expect_events(&s.a, 1, 4);
     expect(&s.a, "{\"type\":\"gap\",\"channel\":\"log:a\",\"data\":{\"reason\":\"history_too_short\",\"epoch\":\"e\","
@@ -210,9 +210,9 @@ static void test_leaving_before_the_answer(void **state)
     expect(&s.a, "subscription_failed");
     expect(&s.a, "unsubscribed");
     send_text(&s.f, &s.a, SINCE(4));
-    answer_recovery(&s.f, first, RECOVERY_COMPLETE, 3, 5);
+    answer_recovery(&s.f, first, RECOVERY_FOUND, 3, 5, 5);
     expect_nothing(&s.a);
-    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_COMPLETE, 4, 5);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 4, 5, 5);
     expect(&s.a, "\"offset\":4,\"recovered\":true");
     expect_events(&s.a, 5, 5);
     expect_nothing(&s.a);
@@ -308,11 +308,8 @@ static void test_against_a_model(void **state)
                 struct recovery *recovery = take_recovery(&f);
                 uint64_t end = recovery->offset + (uint64_t)rand() % 30;
                 end = end > offset ? offset : end;
-                /* A real replay names the hub's position; only the messages end before. */
-                if (end == offset)
-                    answer_recovery(&f, recovery, RECOVERY_COMPLETE, recovery->offset, offset);
-                else if (end > recovery->offset)
-                    answer_recovery(&f, recovery, RECOVERY_PARTIAL, recovery->offset, end);
+                if (end > recovery->offset || end == offset)
+                    answer_recovery(&f, recovery, RECOVERY_FOUND, recovery->offset, end, offset);
                 else
                     list_append(&f.recoveries, &recovery->link);
             }
