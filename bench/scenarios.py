@@ -233,13 +233,16 @@ def idle_clients(server, count, channel):
     try:
         deadline = time.monotonic() + 30
         while server.open_files() < count:
-            if holding.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{count} idle clients could not connect: {holding.communicate()[1]}")
+            if holding.poll() is not None:
+                raise RuntimeError(f"{count} idle clients could not connect: {holding.stderr.read()}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{count} idle clients have not connected in time")
             time.sleep(0.05)
         yield
     finally:
         holding.terminate()
-        holding.communicate()
+        holding.wait()
+        holding.stderr.close()
 
 
 def growth(bench):
