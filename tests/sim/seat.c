@@ -139,14 +139,16 @@ static void hear_subscribed(const struct heard *heard, struct seat *seat, const 
     }
     if (is_recovered && (!asked->since || !str_eq_cstr(epoch, asked->epoch) || offset != asked->offset))
         wrong(heard, seat, "recovered from where it was not asked to");
-    if (!is_recovered && asked->since &&
+    /* A node that is cut from Redis may know an older epoch only. */
+    bool is_current = truth_head(heard->channel, &head, &last) && str_eq(epoch, head);
+    if (!is_recovered && asked->since && is_current &&
         truth_can_recover(heard->channel, str_from_cstr(asked->epoch), asked->offset, seat->record))
         wrong(heard, seat, "not recovered, and it could have been");
     seat->state = SEAT_IN;
     seat->mark = truth_mark();
     set_position(seat, epoch, offset);
-    if (!is_recovered)
-        seat->record = truth_record(heard->channel, epoch, offset, ANY_NUMBER);
+    /* Of a position that a client brings nobody can see that its event was lost and another one stands in its place. */
+    seat->record = is_recovered ? 0 : truth_record(heard->channel, epoch, offset, ANY_NUMBER);
 }
 
 static void hear_event(const struct heard *heard, struct seat *seat)
@@ -166,6 +168,8 @@ static void hear_event(const struct heard *heard, struct seat *seat)
         wrong(heard, seat, "an event comes again");
     else if (placed && offset != seat->offset + 1)
         wrong(heard, seat, offset <= seat->offset ? "an event comes again" : "an event is missing before this one");
+    else if (placed && !truth_follows(heard->channel, str_from_cstr(seat->epoch), offset, seat->record))
+        wrong(heard, seat, "what it got before was lost and replaced, and it was not told");
     seat->offset = offset;
     seat->record = truth_record(heard->channel, str_from_cstr(seat->epoch), offset, number);
 }

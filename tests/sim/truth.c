@@ -254,6 +254,16 @@ size_t truth_record(size_t channel, struct str epoch, uint64_t offset, uint64_t 
     return 0;
 }
 
+bool truth_follows(size_t channel, struct str epoch, uint64_t offset, size_t record)
+{
+    size_t next = truth_record(channel, epoch, offset, ANY_NUMBER);
+    for (size_t i = record; record && i < next; i++)
+        if (truth.ordered[i].channel == channel && truth.ordered[i].offset == offset - 1 &&
+            str_eq_cstr(epoch, truth.ordered[i].epoch) && truth.ordered[i].number != truth.ordered[record - 1].number)
+            return false;
+    return true;
+}
+
 size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
                            uint64_t *out_number)
 {

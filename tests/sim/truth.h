@@ -50,6 +50,9 @@ unsigned truth_count(size_t channel, struct str epoch, uint64_t offset, uint64_t
 /* The record of what was ordered last at that position (that publication; ANY_NUMBER: any); 0: none. */
 #define ANY_NUMBER UINT64_MAX
 size_t truth_record(size_t channel, struct str epoch, uint64_t offset, uint64_t number);
+/* Whether that record, of the position before this one, was still there when the event that now is at this position was
+ * ordered. True for no record. */
+bool truth_follows(size_t channel, struct str epoch, uint64_t offset, size_t record);
 /* How many of the events that were ordered on the channel since the mark are not in the set of numbers (a byte each);
  * *out_number: one of them. */
 size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
