@@ -1,7 +1,7 @@
 /* redis_node.c - what concerns nodes rather than channels: each listens on a pub/sub channel of its own and on one of
  * all, sends itself a canary to prove that the way through Redis works in both directions, and keeps itself in the
- * registry. Messages are one line: "canary <number>", "position <offset> <epoch> <live channel>" (redis_scripts.c) or
- * "control <from> <bytes>". */
+ * registry. Messages are one line: "canary <number>", "position <offset> <epoch> <id> <live channel>" (redis_scripts.c)
+ * or "control <from> <bytes>". */
 #include "common/base/clock.h"
 #include "server/broker/redis_parts.h"
 
@@ -186,9 +186,10 @@ bool redis_node_message(struct redis_shard *shard, struct str key, struct str by
     } else if (to_shard && str_eq(kind, STR("position")) && rest.ptr && str_to_u64(str_split(&rest, ' '), &offset) &&
                rest.ptr) {
         struct str epoch = str_split(&rest, ' ');
+        struct str id = rest.ptr ? str_split(&rest, ' ') : STR("");
         redis_shard_extend(shard);
         if (rest.ptr)
-            redis_subscription_position(shard, rest, epoch, offset);
+            redis_subscription_position(shard, rest, epoch, offset, id);
     } else {
         redis_count_bad_message(broker, key, "not a message of a node");
     }

@@ -148,7 +148,9 @@ void redis_subscriptions_refuse(struct redis_broker *broker);
 void redis_subscriptions_free(struct redis_broker *broker);
 void redis_subscription_confirmed(struct redis_shard *shard, struct str key);
 void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes);
-void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset);
+/* id: of the event at that position; empty: not known. */
+void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
+                                 struct str id);
 void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what);
 
 /* redis_node.c */

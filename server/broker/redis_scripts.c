@@ -52,8 +52,9 @@ static const char once_text[] = "local known = redis.call('GET', KEYS[2])\n"
 
 /* KEYS: meta, log. ARGV: the node's own pub/sub channel, the live channel, epoch if the channel is to have one (empty:
  * it has no history), ttl of a new meta in ms; epoch, offset and id of the last event that the node has had (empty:
- * none), epoch in case those are gone. The answer that counts goes over pub/sub: on the connection where the channel's
- * events come in it stands exactly between those it covers and those after it.
+ * none), epoch in case those are gone. The answer that counts goes over pub/sub, with the id of the event at that
+ * position: on the connection where the channel's events come in it stands exactly between those it covers and those
+ * after it.
  *
  * What the node has had may be gone: a failover, or a restart from an older snapshot, loses the last writes. Offsets
  * are then given a second time, so the epoch must be another one: who comes back with the old one is not to be taken
@@ -78,7 +79,12 @@ static const char position_text[] =
     "  end\n"
     "  if gone and type(redis.pcall('HSET', KEYS[1], 'epoch', ARGV[8])) == 'number' then at[1] = ARGV[8] end\n"
     "end\n"
-    "redis.call('PUBLISH', ARGV[1], 'position ' .. (at[2] or '0') .. ' ' .. (at[1] or '') .. ' ' .. ARGV[2])\n"
+    "local id = ''\n"
+    "if at[1] then\n"
+    "  local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
+    "  if last and last[1] == at[2] .. '-0' then id = string.match(last[2][2], '\"id\":\"([^\"]*)\"') or '' end\n"
+    "end\n"
+    "redis.call('PUBLISH', ARGV[1], table.concat({'position', at[2] or '0', at[1] or '', id, ARGV[2]}, ' '))\n"
     "return 1\n";
 
 /* KEYS: meta, log. ARGV: 1 for newest first, offset to begin above (newest first: below; 0: at the end), at most so

@@ -259,7 +259,8 @@ static void set_position(struct subscription *subscription, struct str epoch, ui
     subscription->last_id[id_len] = '\0';
 }
 
-void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset)
+void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
+                                 struct str id)
 {
     struct redis_broker *broker = shard->broker;
     struct subscription *subscription = find_at(shard, key);
@@ -267,7 +268,7 @@ void redis_subscription_position(struct redis_shard *shard, struct str key, stru
         return;
     subscription->answered = true;
     subscription->stale = false;
-    set_position(subscription, epoch, offset, STR(""));
+    set_position(subscription, epoch, offset, id);
     broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""),
                                     str_from_cstr(subscription->epoch), offset);
 }

@@ -410,6 +410,19 @@ static void begins_an_epoch_when_events_are_gone(void **state)
     RIG_WAIT(&f->rig, f->a.subscribed_count == 6);
     assert_int_equal(f->a.subscribed[5].offset, 9);
     assert_string_not_equal(f->a.subscribed[5].epoch, epoch);
+
+    /* Also when all that the node has had of it is the position, told with the event that is there. */
+    RIG_WAIT(&f->rig, f->a.info.state == BROKER_UP);
+    REDIS_RUN(&f->server, out, "XADD", "test:{c}:log", "9-0", "d", "{\"id\":\"had\"}");
+    for (size_t i = 6; i < 8; i++) {
+        strcpy(epoch, f->a.subscribed[i - 1].epoch);
+        REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", "pubsub");
+        RIG_WAIT(&f->rig, f->a.subscribed_count == i + 1 && f->a.info.state == BROKER_UP);
+        assert_int_equal(f->a.subscribed[i].offset, 9);
+        assert_int_equal(strcmp(f->a.subscribed[i].epoch, epoch) == 0, i == 6);
+        REDIS_RUN(&f->server, out, "DEL", "test:{c}:log");
+        REDIS_RUN(&f->server, out, "XADD", "test:{c}:log", "9-0", "d", "{\"id\":\"another\"}");
+    }
 }
 
 static void reads_pages_of_a_log(void **state)
