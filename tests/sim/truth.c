@@ -169,7 +169,7 @@ static void add_record(const struct ordered *record)
     truth.ordered[truth.ordered_count++] = *record;
 }
 
-/* A node has been told "position OFFSET EPOCH KEY". If that epoch is a new one, what is still there is of it now. */
+/* A node has been told "position OFFSET EPOCH ID KEY". If that epoch is a new one, what is still there is of it now. */
 static void note_epoch(struct str message)
 {
     struct str rest = message;
@@ -177,6 +177,7 @@ static void note_epoch(struct str message)
     (void)str_split(&rest, ' ');
     str_to_u64(str_split(&rest, ' '), &last);
     struct str epoch = str_split(&rest, ' ');
+    (void)str_split(&rest, ' ');
     size_t channel = channel_of_key(rest, "live"), count = truth.ordered_count, latest = count;
     while (latest-- > 0 && (truth.ordered[latest].channel != channel || truth.ordered[latest].lost))
         ;
