@@ -300,11 +300,11 @@ def draw(results):
         out["subscribers"] = plot.line_chart("Fan-out: server CPU a delivery, 1 event in flight", "subscribers of one channel",
                                              "µs a delivery", lines, x_log=True, y_log=True)
     if "offered" in results:
-        found = results["offered"]
-        lines = {name: [(found.median(case, name, "per_second") / 1000, found.median(case, name, "latency_us", "p99") / 1000)
-                        for case in found.cases() if not found.faults(case, name) and found.median(case, name, "latency_us", "p99")]
+        found = results["offered"]  # events a second to 1,000: thousands of deliveries
+        lines = {name: [(int(case), found.median(case, name, "latency_us", "p99") / 1000) for case in found.cases()
+                        if not found.faults(case, name) and found.median(case, name, "latency_us", "p99")]
                  for name in found.servers()}
-        out["offered"] = plot.line_chart("Latency against load: 1,000 subscribers, open loop", "deliveries, thousands a second",
+        out["offered"] = plot.line_chart("Latency against load: 1,000 subscribers, open loop", "deliveries offered, thousands a second",
                                          "p99 latency, ms", lines, y_log=True)
     if "memory" in results:
         lines = by_number(results, "memory", lambda found, case, name: found.median(case, name, "server_rss_bytes"), 2 ** -20)

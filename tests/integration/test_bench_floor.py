@@ -51,15 +51,20 @@ def test_rooms(floor):
     assert load(floor, "rooms", "--channels", 20, "--members", 3, "--window", 16, "--count", 200)["operations"] == 3 * 200
 
 
-def test_a_delivery_has_as_many_bytes_as_carillons(floor, tmp_path):
+@pytest.fixture
+def node(tmp_path):
     node = Node(tmp_path)
+    yield node
+    node.close()
+
+
+def test_a_delivery_has_as_many_bytes_as_carillons(floor, node):
     with ws.Client(floor.address, path="/ws?channel=bench") as theirs, ws.connect(node.public, jwt.mint()) as ours:
         ours.subscribe("bench")
         assert floor.publish("bench", DATA).status == 204
         assert http.request(node.internal, "POST", "/api/v1/publish", {"channel": "bench", "type": "bench", "data": DATA},
                             {"X-API-Key": API_KEY}).status == 200
         assert len(theirs.receive_text()) == len(ours.receive_text())
-    node.close()
 
 
 def test_who_leaves_is_forgotten(floor):
