@@ -253,7 +253,10 @@ static void on_signal(uv_signal_t *signal, int number)
 static void on_tick(uv_timer_t *timer)
 {
     struct node *node = timer->data;
-    exchange_tick(&node->exchange, clock_now_us());
+    uint64_t now_us = clock_now_us();
+    exchange_tick(&node->exchange, now_us);
+    if (node->peers)
+        peers_tick(node->peers, atomic_load(&node->exchange.broker_state) == BROKER_UP, now_us);
 }
 
 static const int signal_numbers[NODE_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
@@ -313,6 +316,8 @@ static void stop(struct node *node)
         worker_destroy(node->workers[i]);
     if (node->survey)
         survey_destroy(node->survey);
+    if (node->peers)
+        peers_destroy(node->peers);
     for (unsigned i = 0; i < node->worker_count; i++)
         if (node->apis[i])
             api_destroy(node->apis[i]);
@@ -339,6 +344,8 @@ static enum err start(struct node *node, struct error *error)
         err = create_workers(node, error);
     if (err != ERR_NONE)
         return err;
+    node->peers = peers_create(node->broker, &node->metrics, str_from_cstr(node->id));
+    node_tell_terms(node);
     node_create_apis(node);
     err = create_listeners(node, error);
     if (err != ERR_NONE)

@@ -122,6 +122,7 @@ void node_create_apis(struct node *node)
         .libraries = CARILLON_LIBRARIES,
         .started_us = node->started_us,
         .timeout_ms = SURVEY_TIMEOUT_MS,
+        .peers = node->peers,
     };
     node->survey = survey_create(&node->exchange, &node->facts);
     for (unsigned i = 0; i < node->worker_count; i++) {

@@ -1,5 +1,5 @@
 /* node_private.h - what the files of the node share. node.c: start and end; node_api.c: what the HTTP API is answered
- * from; node_reload.c: SIGHUP; node_revoke.c: revoked tokens. */
+ * from; node_reload.c: SIGHUP; node_revoke.c: revoked tokens; node_peers.c: what all nodes must share. */
 #ifndef CARILLON_APP_NODE_PRIVATE_H
 #define CARILLON_APP_NODE_PRIVATE_H
 
@@ -9,7 +9,9 @@
 #include "server/app/node.h"
 #include "server/broker/exchange.h"
 #include "server/broker/ingest_entry.h"
+#include "server/broker/peers.h"
 #include "server/broker/survey.h"
+#include "server/broker/terms.h"
 #include "server/net/listener.h"
 #include "server/net/worker.h"
 
@@ -26,6 +28,7 @@ struct node {
     struct metrics *worker_metrics;
     struct exchange exchange;
     struct broker *broker;
+    struct peers *peers;
     struct survey *survey;
     struct survey_facts facts;
     struct quota *quota;
@@ -62,6 +65,10 @@ void node_configure_apis(struct node *node);
 /* Before the broker. */
 void node_create_revocations(struct node *node);
 void node_destroy_revocations(struct node *node);
+
+/* --- node_peers.c --- */
+/* The settings have been read: tells the other nodes those that they must share. */
+void node_tell_terms(struct node *node);
 
 /* --- node_reload.c --- */
 void node_reload(struct node *node);

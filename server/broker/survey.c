@@ -101,8 +101,11 @@ static void describe_node(const struct survey *survey, uint64_t sessions, struct
     buf_appendf(out, ",\"workers\":%u,\"uptime_s\":%llu,\"sessions\":%llu,\"channels\":%zu", exchange->worker_count,
                 (unsigned long long)((clock_now_us() - survey->facts.started_us) / 1000000),
                 (unsigned long long)sessions, exchange->channels.count);
-    buf_appendf(out, ",\"broker\":{\"kind\":\"%s\",\"state\":\"%s\",\"round_trip_us\":%llu}}", info.kind,
+    buf_appendf(out, ",\"broker\":{\"kind\":\"%s\",\"state\":\"%s\",\"round_trip_us\":%llu}", info.kind,
                 broker_state_text(info.state), (unsigned long long)info.round_trip_us);
+    if (survey->facts.peers)
+        peers_describe(survey->facts.peers, out);
+    buf_append_char(out, '}');
 }
 
 /* Adds one node's answer to what the call has. */
@@ -335,6 +338,8 @@ static void on_control(void *owner, struct str from, struct str bytes)
 {
     struct survey *survey = owner;
     struct survey_message message;
+    if (survey->facts.peers && peers_hear(survey->facts.peers, from, bytes))
+        return;
     if (survey->closing || str_eq(from, survey->facts.node_id) || survey_read(bytes, &survey->scratch, &message, NULL))
         return; /* a node of another version: who asked it sees a partial answer */
     if (message.is_answer) {

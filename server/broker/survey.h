@@ -6,19 +6,21 @@
 
 #include "common/base/buf.h"
 #include "server/broker/exchange.h"
+#include "server/broker/peers.h"
 #include "server/core/control.h"
 
 enum { SURVEY_TIMEOUT_MS = 2000 };
 
 struct survey;
 
-/* What this node says of itself. The texts are borrowed for the survey's life. */
+/* What this node says of itself. The texts, and peers, are borrowed for the survey's life. */
 struct survey_facts {
     struct str node_id;
     const char *version;
     const char *libraries; /* "libuv 1.44.2, ..." */
     uint64_t started_us;   /* monotonic */
     uint64_t timeout_ms;   /* SURVEY_TIMEOUT_MS, or a test's */
+    struct peers *peers;   /* hears control messages first; may be NULL */
 };
 
 /* A question on its way and its answer; one allocation. At any time one thread owns it. */

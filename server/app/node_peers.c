@@ -1,0 +1,58 @@
+/* node_peers.c - what this node's settings mean for the others: those that all nodes of an installation must have
+ * alike, because events of one channel pass through any of them. Rights are not among them: they are each node's own
+ * door. */
+#include <stdio.h>
+
+#include "server/app/node_private.h"
+#include "server/app/version.h"
+
+static void add_number(struct buf *terms, const char *name, uint64_t number, const char *unit)
+{
+    char text[40];
+    int len = snprintf(text, sizeof text, "%llu%s", (unsigned long long)number, unit);
+    terms_add(terms, str_from_cstr(name), str_from(text, (size_t)len));
+}
+
+/* A rule decides for the channels it matches first, so its place counts too. */
+static void add_rule(struct buf *terms, size_t index, const struct channel_options *channel)
+{
+    struct buf name = {0}, value = {0};
+    buf_appendf(&name, "channels[%zu]", index);
+    buf_appendf(&value, "%s: history.size %llu, history.ttl %llu ms", channel->match,
+                (unsigned long long)channel->history_size, (unsigned long long)channel->history_ttl_ms);
+    terms_add(terms, buf_str(&name), buf_str(&value));
+    buf_fini(&name);
+    buf_fini(&value);
+}
+
+/* More rules than are sent: whether they differ, and no longer which one. */
+static void add_digest(struct buf *terms, struct str rules, size_t count)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    struct buf value = {0};
+    for (size_t i = 0; i < rules.len; i++)
+        hash = (hash ^ (unsigned char)rules.ptr[i]) * UINT64_C(0x100000001b3);
+    buf_appendf(&value, "%zu rules of digest %016llx", count, (unsigned long long)hash);
+    terms_add(terms, STR("channels"), buf_str(&value));
+    buf_fini(&value);
+}
+
+void node_tell_terms(struct node *node)
+{
+    const struct options *o = node->options;
+    struct buf terms = {0}, rules = {0};
+    terms_add(&terms, STR("version"), STR(CARILLON_VERSION));
+    add_number(&terms, "idempotency_window", o->idempotency_window_ms, " ms");
+    add_number(&terms, "revocation.ttl", o->revocation_ttl_ms, " ms");
+    add_number(&terms, "redis.canary_interval", o->redis_canary_interval_ms, " ms");
+    terms_add(&terms, STR("events.custom"), o->events_custom ? STR("true") : STR("false"));
+    for (size_t i = 0; i < o->channels.count; i++)
+        add_rule(&rules, i, &o->channels.items[i]);
+    if (terms.len + rules.len <= TERMS_BYTES_MAX)
+        buf_append(&terms, buf_str(&rules));
+    else
+        add_digest(&terms, buf_str(&rules), o->channels.count);
+    peers_set_terms(node->peers, buf_str(&terms));
+    buf_fini(&terms);
+    buf_fini(&rules);
+}

@@ -1,0 +1,127 @@
+"""Two nodes on one Redis whose settings differ, or that are of different versions: each says so, where an operator looks.
+Two installations that share a Redis by their prefixes have nothing to do with each other."""
+import re
+
+import pytest
+from support import http
+from support.carillon import ALL
+from support.wait import until
+
+RULES = [{"match": "log:*", "allow": ALL, "history": {"size": 1000, "ttl": "10m"}}, {"match": "*", "allow": ALL}]
+
+
+@pytest.fixture
+def start(launch, redis):
+    def start(**config):
+        node = launch({"redis.url": redis.url, "redis.canary_interval": "1s", "channels": RULES, **config})
+        until(node.ready, f"{node.name} is ready")
+        return node
+    return start
+
+
+def disagreeing(node):
+    return node.metric("carillon_nodes_disagreeing")
+
+
+def acquainted(*nodes):
+    return until(lambda: all(len(n.api("GET", "/api/v1/info").json["nodes"]) == len(nodes) for n in nodes), "they know each other")
+
+
+def about(node):
+    """What the node says of the others, in /api/v1/info."""
+    own = node.api("GET", "/api/v1/info").json
+    return [each for of in own["nodes"] if of["node"] == own["node"] for each in of.get("disagrees", [])]
+
+
+def warnings(node):
+    return re.findall(r"peers\W.*does not agree.*", node.log())
+
+
+def test_they_agree(start):
+    a, b = start(), start(**{"outbox.max_bytes": "2m", "limits.channels": 7})
+    acquainted(a, b)
+    assert disagreeing(a) == disagreeing(b) == 0
+    assert not warnings(a) and not warnings(b) and not about(a)
+
+
+def test_another_history_and_window(start):
+    a = start()
+    b = start(**{"idempotency_window": "1m", "channels": [{**RULES[0], "history": {"size": 50, "ttl": "10m"}}, RULES[1]]})
+    for here, there in ((a, b), (b, a)):
+        until(lambda: disagreeing(here) == 1, "it counts the other one")
+        line, = warnings(here)
+        id_there = there.api("GET", "/api/v1/info").json["node"]
+        for part in (id_there, "idempotency_window", "channels[0]", "history.size 1000", "history.size 50"):
+            assert part in line, line
+        assert "canary" not in line and "channels[1]" not in line, line
+        told, = about(here)
+        assert told["node"] == id_there and "idempotency_window is" in told["about"]
+    assert http.request(a.internal, "GET", "/readyz").status == 200, "events still flow"
+
+
+def test_a_rule_that_the_other_has_not(start):
+    a, b = start(), start(channels=[{"match": "new:*", "allow": ALL}, *RULES])
+    until(lambda: disagreeing(a) == 1, "it is seen")
+    assert 'channels[2] is not set here and "*: history.size 0' in warnings(a)[0]
+
+
+def test_rights_are_each_nodes_own(start):
+    a, b = start(), start(channels=[{**RULES[0], "allow": ["subscribe"]}, RULES[1]])
+    acquainted(a, b)
+    assert not warnings(a) and not warnings(b)
+
+
+def test_more_rules_than_are_told(start):
+    many = [{"match": f"room-{n}-{'x' * 100}", "allow": ALL} for n in range(400)]
+    a, b = start(channels=many), start(channels=[*many[:-1], RULES[0]])
+    until(lambda: disagreeing(a) == 1, "it is seen")
+    assert "400 rules of digest" in warnings(a)[0]
+
+
+def test_a_reload_mends_it(start):
+    a, b = start(), start(channels=RULES[:1])
+    until(lambda: disagreeing(a) == disagreeing(b) == 1, "it is seen")
+    b.write_config({**b.config, "channels": RULES})
+    b.signal(1)
+    until(lambda: disagreeing(a) == disagreeing(b) == 0, "they agree now")
+    assert "agrees with this one now" in a.log() and not about(a)
+
+
+def test_who_has_gone_is_forgotten(start):
+    a, b = start(), start(idempotency_window="1m")
+    until(lambda: disagreeing(a) == 1, "it is seen")
+    b.close()
+    until(lambda: disagreeing(a) == 0, "it is forgotten", 40)
+
+
+def test_another_prefix_is_another_installation(start, redis):
+    a, b = start(), start(**{"redis.prefix": "other", "idempotency_window": "1m", "channels": RULES[:1]})
+    assert len(a.api("GET", "/api/v1/info").json["nodes"]) == 1
+    assert not warnings(a) and not warnings(b)
+    with b.connect() as client:
+        client.subscribe("log:x")
+        a.publish("log:x", 1)
+        client.nothing_before_pong()
+
+
+def test_another_version_of_the_nodes_protocol(start, redis):
+    """From a node of the future: what it says is refused, and everybody can see it."""
+    node = start()
+    answers = until(lambda: redis("PUBLISH", "carillon:control", "control future terms 2 ask\nversion 9.9.9"), "it listens")
+    assert answers == 1
+    until(lambda: disagreeing(node) == 1, "it is seen")
+    assert "version 2 of the nodes' protocol, this one version 1" in warnings(node)[0]
+    told, = about(node)
+    assert told["node"] == "future" and "refused" in told["about"]
+    # A question of its own, well-formed as far as we know, is not answered.
+    with node.connect("victim") as client:
+        redis("PUBLISH", "carillon:control", 'control future {"v":1,"ask":7,"op":"disconnect","user":"victim","code":4000,"reason":"x"}')
+        node.publish("x", 1)
+        client.nothing_before_pong()
+
+
+def test_another_version_of_the_server(start, redis):
+    node = start()
+    redis("PUBLISH", "carillon:control", "control newer terms 1 tell\nversion 9.9.9")
+    until(lambda: disagreeing(node) == 1, "it is seen")
+    assert re.search(r'version is "[^"]+" here and "9\.9\.9" there', warnings(node)[0])
