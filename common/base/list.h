@@ -59,7 +59,9 @@ static inline struct list_link *list_take_first(struct list_link *head)
     struct list_link *first = head->next;
     if (first == head)
         return NULL;
-    list_remove(first);
+    head->next = first->next;
+    first->next->prev = head;
+    first->prev = first->next = NULL;
     return first;
 }
 

@@ -5,12 +5,7 @@
 
 enum {
     FIRST_RING = 4,
-    SLOT_BYTES = 32
-}; /* what an event costs besides its text, about: its header, its slot, malloc's */
-
-struct kept_event {
-    size_t len;
-    char json[];
+    SLOT_BYTES = 40, /* what an event costs besides its text, about: its slot and malloc's header */
 };
 
 void memory_logs_init(struct memory_logs *logs, size_t bytes_max)
@@ -19,16 +14,16 @@ void memory_logs_init(struct memory_logs *logs, size_t bytes_max)
     list_init(&logs->used);
 }
 
-static struct kept_event **slot(const struct memory_log *log, size_t index)
+static struct buf *slot(const struct memory_log *log, size_t index)
 {
     return &log->ring[(log->head + index) & (log->cap - 1)];
 }
 
 static void drop_first(struct memory_logs *logs, struct memory_log *log)
 {
-    struct kept_event *oldest = *slot(log, 0);
+    struct buf *oldest = slot(log, 0);
     logs->bytes -= oldest->len + SLOT_BYTES;
-    free(oldest);
+    buf_fini(oldest);
     log->head = (log->head + 1) & (log->cap - 1);
     log->count--;
     log->first++;
@@ -67,7 +62,7 @@ void memory_logs_expire(struct memory_logs *logs, uint64_t now_us)
 static void grow(struct memory_log *log)
 {
     size_t cap = log->cap ? log->cap * 2 : FIRST_RING;
-    struct kept_event **ring = xmalloc(cap * sizeof(struct kept_event *));
+    struct buf *ring = xmalloc(cap * sizeof *ring);
     for (size_t i = 0; i < log->count; i++)
         ring[i] = *slot(log, i);
     free(log->ring);
@@ -83,16 +78,14 @@ void memory_log_append(struct memory_logs *logs, struct memory_log *log, const s
     if (is_over(log, now_us))
         memory_log_clear(logs, log);
     event_encode(&text, event);
-    struct kept_event *kept = xmalloc(sizeof *kept + text.len);
-    kept->len = text.len;
-    memcpy(kept->json, text.ptr, text.len);
-    buf_fini(&text);
+    text.ptr = xrealloc(text.ptr, text.len); /* it will not grow */
+    text.cap = text.len;
     if (log->count == log->cap)
         grow(log);
     if (log->count == 0)
         log->first = event->offset;
-    *slot(log, log->count++) = kept;
-    logs->bytes += kept->len + SLOT_BYTES;
+    *slot(log, log->count++) = text;
+    logs->bytes += text.len + SLOT_BYTES;
     log->ends_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 : 0;
     list_remove(&log->link);
     list_append(&logs->used, &log->link);
@@ -104,12 +97,12 @@ void memory_log_append(struct memory_logs *logs, struct memory_log *log, const s
 /* False when the page is full. */
 static bool add(const struct memory_log *log, size_t index, struct history_read *read)
 {
-    const struct kept_event *kept = *slot(log, index);
+    const struct buf *kept = slot(log, index);
     if (read->count >= read->limit || (read->count && read->text.len + kept->len > read->max_bytes)) {
         read->more = true;
         return false;
     }
-    history_read_add_json(read, log->first + index, str_from(kept->json, kept->len));
+    history_read_add_json(read, log->first + index, buf_str(kept));
     return true;
 }
 

@@ -11,7 +11,7 @@
 /* Of one channel. Zeroed: empty. */
 struct memory_log {
     struct list_link link; /* in memory_logs.used while it has events */
-    struct kept_event **ring;
+    struct buf *ring; /* an event's JSON each */
     size_t cap; /* 0 or a power of two */
     size_t head;
     size_t count;
