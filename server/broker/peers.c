@@ -67,20 +67,20 @@ static struct peer *add(struct peers *peers, struct str id)
     return peer;
 }
 
-static void forget(struct peers *peers, struct peer *peer)
+/* Takes the words. */
+static void set_differs(struct peers *peers, struct peer *peer, struct buf *differs)
 {
-    list_remove(&peer->link);
-    peers->count--;
+    metrics_gauge_add(peers->metrics, METRIC_NODES_DISAGREEING, (differs->len > 0) - (peer->differs.len > 0));
     buf_fini(&peer->differs);
-    free(peer);
+    peer->differs = *differs;
 }
 
-static void count_disagreeing(struct peers *peers)
+static void forget(struct peers *peers, struct peer *peer)
 {
-    uint64_t count = 0;
-    LIST_EACH(link, &peers->all)
-    count += CONTAINER_OF(link, struct peer, link)->differs.len > 0;
-    metrics_set(peers->metrics, METRIC_NODES_DISAGREEING, count);
+    set_differs(peers, peer, &(struct buf){0});
+    list_remove(&peer->link);
+    peers->count--;
+    free(peer);
 }
 
 /* --- hearing ------------------------------------------------------------------------------------------------------ */
@@ -96,9 +96,7 @@ static void judge(struct peers *peers, struct peer *peer, struct buf *differs)
         log_warn("peers", "node %.*s does not agree with this one, and must: %s", STR_ARG(peer->id), buf_cstr(differs));
     else
         log_info("peers", "node %.*s agrees with this one now", STR_ARG(peer->id));
-    buf_fini(&peer->differs);
-    peer->differs = *differs;
-    count_disagreeing(peers);
+    set_differs(peers, peer, differs);
 }
 
 bool peers_hear(struct peers *peers, struct str from, struct str bytes)
@@ -151,7 +149,6 @@ static void look(struct peers *peers)
         if (peer->missing > LOOKS_MAX)
             forget(peers, peer);
     }
-    count_disagreeing(peers);
 }
 
 void peers_tick(struct peers *peers, bool up, uint64_t now_us)

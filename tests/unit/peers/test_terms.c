@@ -20,7 +20,8 @@ static void test_compare(void **state)
     expect("", "a 1\n", 1, "a is not set here and \"1\" there");
     expect("a \n", "a\n", 1, "a is \"\" here and not set there");
     expect("a 1\nb 1\nc 1\nd 1\ne 1\n", "a 2\nb 1\nc 2\nd 2\ne 2\n", 4,
-           "a is \"1\" here and \"2\" there; c is \"1\" here and \"2\" there; d is \"1\" here and \"2\" there; and 1 more");
+           "a is \"1\" here and \"2\" there; c is \"1\" here and \"2\" there; d is \"1\" here and \"2\" there; and 1 "
+           "more");
 }
 
 static void test_what_comes_is_not_trusted(void **state)
