@@ -13,6 +13,8 @@
 
 #include "common/base/log.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/redis.h"
+#include "tests/sim/world.h"
 
 enum { FAILURES_SHOWN = 10, JOBS_MAX = 64 };
 
@@ -27,7 +29,8 @@ struct board {
 
 static const char usage[] =
     "carillon_sim [--seeds N] [--first N] [--jobs N]   runs so many seeds (1000), from the first on (1)\n"
-    "carillon_sim --seed N [--trace]                   runs one; prints the hash of its trace, or the trace too\n";
+    "carillon_sim --seed N [--trace]                   runs one; prints the hash of its trace, or the trace too\n"
+    "carillon_sim --model                              the model Redis: RESP commands from stdin, answers to stdout\n";
 
 static void tell_failure(uint64_t seed, const char *what)
 {
@@ -104,12 +107,39 @@ static int run_one(uint64_t seed, bool trace)
     return result.failure[0] ? 1 : 0;
 }
 
+static void hear_nothing(struct str channel, struct str message)
+{
+}
+
+static int run_model(void)
+{
+    struct buf in = {0}, out = {0};
+    world_begin(1, false);
+    network_begin();
+    redis_begin(hear_nothing);
+    for (size_t got = 1; got > 0; in.len += got) {
+        buf_reserve(&in, 65536);
+        got = fread(in.ptr + in.len, 1, 65536, stdin);
+    }
+    redis_talk(buf_str(&in), &out);
+    fwrite(out.ptr, 1, out.len, stdout);
+    redis_end();
+    network_end();
+    world_end();
+    buf_fini(&in);
+    buf_fini(&out);
+    return world_failure()[0] ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
-        {"jobs", required_argument, NULL, 'j'},  {"seed", required_argument, NULL, 's'},
-        {"trace", no_argument, NULL, 't'},       {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"seeds", required_argument, NULL, 'n'},
+                                            {"first", required_argument, NULL, 'f'},
+                                            {"jobs", required_argument, NULL, 'j'},
+                                            {"seed", required_argument, NULL, 's'},
+                                            {"model", no_argument, NULL, 'm'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {NULL, 0, NULL, 0}};
     uint64_t first = 1, count = 1000, seed = 0;
     bool trace = false;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -121,6 +151,7 @@ int main(int argc, char **argv)
         case 'j': jobs = atoi(optarg); break;
         case 's': seed = strtoull(optarg, NULL, 10); break;
         case 't': trace = true; break;
+        case 'm': return run_model();
         default: fputs(usage, stderr); return 2;
         }
     }

@@ -89,7 +89,7 @@ static void subscribe(struct redis_client *client, size_t argc, const struct str
 
 /* ---- commands ---- */
 
-static void run_script(struct redis_client *client, size_t argc, const struct str *argv, struct store_call *call)
+static void run_script(size_t argc, const struct str *argv, struct store_call *call)
 {
     uint64_t key_count;
     char hash[41];
@@ -110,38 +110,44 @@ static void run_script(struct redis_client *client, size_t argc, const struct st
         scripts_run(name, argv + 3, key_count, argv + 3 + key_count, argc - 3 - key_count, call);
 }
 
-static void run(struct redis_client *client, size_t argc, const struct str *argv)
+/* All but what concerns subscriptions. */
+static void execute(size_t argc, const struct str *argv, struct buf *out)
 {
-    struct buf out = {0};
     struct store_call call = {.store = &redis.store,
                               .now_ms = WORLD_START_WALL_MS + world_now_us() / 1000,
                               .argc = argc,
                               .argv = argv,
-                              .out = &out,
+                              .out = out,
                               .publish = publish};
     char hash[41];
     struct str name = argv[0];
-    struct str first = argc > 3 ? argv[3] : argc > 1 ? argv[1] : STR("");
+    if (str_eq_nocase(name, STR("SCRIPT")) && argc == 3) {
+        scripts_load(argv[2], hash);
+        resp_text(out, str_from(hash, 40));
+    } else if (str_eq_nocase(name, STR("EVAL")) || str_eq_nocase(name, STR("EVALSHA"))) {
+        run_script(argc, argv, &call);
+    } else if (str_eq_nocase(name, STR("CLIENT")) || str_eq_nocase(name, STR("AUTH")) ||
+               str_eq_nocase(name, STR("SELECT"))) {
+        resp_status(out, "OK");
+    } else if (str_eq_nocase(name, STR("PING"))) {
+        resp_status(out, "PONG");
+    } else if (!store_run(&call)) {
+        world_fail("the model Redis has no command %.*s", STR_ARG(name));
+        resp_error(out, "ERR unknown command");
+    }
+}
+
+static void run(struct redis_client *client, size_t argc, const struct str *argv)
+{
+    struct buf out = {0};
+    struct str name = argv[0], first = argc > 3 ? argv[3] : argc > 1 ? argv[1] : STR("");
     world_trace("redis: client %llu %.*s %.*s", (unsigned long long)client->number, STR_ARG(name),
                 first.len < 80 ? (int)first.len : 0, first.ptr);
     if (str_eq_nocase(name, STR("SUBSCRIBE")) || str_eq_nocase(name, STR("UNSUBSCRIBE"))) {
         subscribe(client, argc, argv, name.ptr[0] == 'S' || name.ptr[0] == 's');
         return;
     }
-    if (str_eq_nocase(name, STR("SCRIPT")) && argc == 3) {
-        scripts_load(argv[2], hash);
-        resp_text(&out, str_from(hash, 40));
-    } else if (str_eq_nocase(name, STR("EVAL")) || str_eq_nocase(name, STR("EVALSHA"))) {
-        run_script(client, argc, argv, &call);
-    } else if (str_eq_nocase(name, STR("CLIENT")) || str_eq_nocase(name, STR("AUTH")) ||
-               str_eq_nocase(name, STR("SELECT"))) {
-        resp_status(&out, "OK");
-    } else if (str_eq_nocase(name, STR("PING"))) {
-        resp_status(&out, "PONG");
-    } else if (!store_run(&call)) {
-        world_fail("the model Redis has no command %.*s", STR_ARG(name));
-        resp_error(&out, "ERR unknown command");
-    }
+    execute(argc, argv, &out);
     /* The client may have been cut by its own PUBLISH. */
     if (client->wire)
         network_answer(client->wire, buf_str(&out));
@@ -189,6 +195,14 @@ void redis_receive(struct redis_client *client, struct str bytes)
         client->in = in;
     else
         buf_fini(&in);
+}
+
+void redis_talk(struct str bytes, struct buf *out)
+{
+    static struct str argv[ARGUMENTS_MAX];
+    size_t argc, len;
+    for (size_t at = 0; (len = parse(str_from(bytes.ptr + at, bytes.len - at), argv, &argc)); at += len)
+        execute(argc, argv, out);
 }
 
 /* ---- clients ---- */

@@ -20,6 +20,9 @@ void redis_hang_up(struct redis_client *client);
 bool redis_is_subscriber(const struct redis_client *client);
 const struct wire *redis_wire(const struct redis_client *client);
 
+/* Whole commands, without a connection: the answers are appended. For comparison with a real one. */
+void redis_talk(struct str bytes, struct buf *out);
+
 /* --- faults --- */
 void redis_forget_scripts(void);
 /* What is unsent to a subscriber before it is cut (client-output-buffer-limit pubsub). */

@@ -585,20 +585,23 @@ static void xadd(struct store_call *call)
             return;
         }
     }
-    if (!open_key(call, KEY_STREAM, &key))
-        return;
-    struct stream_id last = key ? (struct stream_id){key->last_major, key->last_minor} : (struct stream_id){0, 0};
-    if (str_eq_cstr(call->argv[at], "*"))
-        id = call->now_ms > last.major ? (struct stream_id){call->now_ms, 0}
-                                       : (struct stream_id){last.major, last.minor + 1};
-    else if (!to_id(call->argv[at], 0, &id)) {
+    bool numbered = !str_eq_cstr(call->argv[at], "*");
+    if (numbered && (str_starts_with(call->argv[at], STR("(")) || !to_id(call->argv[at], 0, &id))) {
         resp_error(call->out, "ERR Invalid stream ID specified as stream command argument");
         return;
     }
+    if (numbered && id.major == 0 && id.minor == 0) {
+        resp_error(call->out, "ERR The ID specified in XADD must be greater than 0-0");
+        return;
+    }
+    if (!open_key(call, KEY_STREAM, &key))
+        return;
+    struct stream_id last = key ? (struct stream_id){key->last_major, key->last_minor} : (struct stream_id){0, 0};
+    if (!numbered)
+        id = call->now_ms > last.major ? (struct stream_id){call->now_ms, 0}
+                                       : (struct stream_id){last.major, last.minor + 1};
     if (!id_is_less(last, id)) {
-        resp_error(call->out, id.major == 0 && id.minor == 0
-                                  ? "ERR The ID specified in XADD must be greater than 0-0"
-                                  : "ERR The ID specified in XADD is equal or smaller than the target stream top item");
+        resp_error(call->out, "ERR The ID specified in XADD is equal or smaller than the target stream top item");
         return;
     }
     if (!key)
