@@ -2,6 +2,7 @@
 #include "server/broker/redis_broker.h"
 
 #include "common/base/alloc.h"
+#include "common/base/log.h"
 #include "common/base/random.h"
 #include "server/broker/redis_parts.h"
 
@@ -17,7 +18,7 @@ static void sum_up(const struct redis_broker *broker, struct broker_info *out)
     LIST_EACH(link, &broker->shards)
     {
         const struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
-        if (shard->phase == PHASE_CLOSING)
+        if (shard->phase == PHASE_CLOSING || !shard->slots)
             continue;
         all++;
         if (shard->state == BROKER_UP)
@@ -29,8 +30,8 @@ static void sum_up(const struct redis_broker *broker, struct broker_info *out)
         return; /* nothing new */
     if (!down)
         out->state = BROKER_UP;
-    else if (up == 0 && out->state == BROKER_UP)
-        out->state = BROKER_DOWN;
+    else if (out->state != BROKER_CONNECTING)
+        out->state = up ? BROKER_UP : BROKER_DOWN;
     if (!down)
         out->text[0] = '\0';
     else if (all == 1)
@@ -63,6 +64,20 @@ static void info(struct broker *base, struct broker_info *out)
     *out = redis_broker_of(base)->info;
 }
 
+void redis_broker_not_found(struct redis_broker *broker, const char *why)
+{
+    if (broker->closing || !list_is_empty(&broker->shards))
+        return; /* the shards tell what they know */
+    char text[sizeof broker->info.text];
+    snprintf(text, sizeof text, "%s", why);
+    if (strcmp(text, broker->info.text) == 0)
+        return;
+    memcpy(broker->info.text, text, sizeof text);
+    metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+    log_warn("broker", "%s", why);
+    broker->broker.sink->state(broker->broker.owner, &broker->info);
+}
+
 void redis_broker_part_closed(struct redis_broker *broker)
 {
     if (--broker->open || !broker->closing)
@@ -80,6 +95,7 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
     broker->closing = true;
     broker->info.state = BROKER_DOWN; /* what is still published is refused */
     broker->closed = closed;
+    redis_later_close(&broker->later);
     broker->topology->end(broker);
     if (broker->ingest)
         redis_ingest_close(broker->ingest);
@@ -101,6 +117,7 @@ static void destroy(struct broker *base)
     redis_subscriptions_free(broker);
     redis_url_fini(&broker->url);
     redis_tls_destroy(broker->tls);
+    free(broker->cluster);
     redis_keys_fini(&broker->keys);
     buf_fini(&broker->head);
     buf_fini(&broker->tail);
@@ -164,6 +181,7 @@ static void init_names(struct redis_broker *broker)
 static const struct redis_topology *const topologies[] = {
     [REDIS_SINGLE] = &redis_single,
     [REDIS_SENTINEL] = &redis_sentinel,
+    [REDIS_CLUSTER] = &redis_cluster,
 };
 
 struct broker *redis_broker_create(const struct redis_broker_config *config, const struct broker_sink *sink,
@@ -194,6 +212,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     mailbox_init(&broker->mailbox, config->turn, broker);
     broker->hook.run = run_hook;
     turn_add_hook(config->turn, &broker->hook); /* before those of the connections, which write what it sends */
+    redis_later_init(&broker->later, broker);
     broker->topology->begin(broker);
     if (config->ingest)
         broker->ingest = redis_ingest_create(broker, config->ingest, config->ingest_takeover_ms);

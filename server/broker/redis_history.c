@@ -65,7 +65,8 @@ static void on_read(void *owner, void *argument, const redisReply *reply)
     struct history_read *read = argument;
     struct redis_route route;
     redis_keys_set(&broker->keys, broker->config.prefix, read->channel, STR(""));
-    if (redis_route_again(broker, broker->keys.meta, reply, &route) == REDIS_AGAIN_NOW) {
+    enum redis_again again = redis_route_again(broker, broker->keys.meta, reply, &route);
+    if (again == REDIS_AGAIN_NOW) {
         send_read(broker, read, &route);
         return;
     }
@@ -73,7 +74,8 @@ static void on_read(void *owner, void *argument, const redisReply *reply)
         error_set(&read->error, ERR_UNAVAILABLE, "the connection to Redis was lost; try again later");
     } else if (redis_is_error(reply)) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
-        error_set(&read->error, is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
+        error_set(&read->error,
+                  again == REDIS_AGAIN_LATER || is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
                   "Redis did not give the channel's history: %.200s", reply->str);
     } else {
         take_page(broker, read, reply);

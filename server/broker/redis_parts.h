@@ -15,6 +15,7 @@
 #include "server/broker/redis_event.h"
 #include "server/broker/redis_ingest.h"
 #include "server/broker/redis_keys.h"
+#include "server/broker/redis_later.h"
 #include "server/broker/redis_route.h"
 #include "server/broker/redis_scout.h"
 #include "server/broker/redis_shard.h"
@@ -29,16 +30,23 @@ struct redis_topology {
     void (*find)(struct redis_shard *shard);
     /* Now and then: whether what the shard is connected to is still the right server. */
     void (*look_again)(struct redis_shard *shard);
+    /* An error that a command on the key has met: whether it means that it is to be sent elsewhere. NULL: never. */
+    enum redis_again (*redirect)(struct redis_broker *broker, struct str key, struct str text, struct redis_route *out);
+    /* An error that a subscription has met. True: dealt with; else the connection is given up. NULL: false. */
+    bool (*subscription_refused)(struct redis_shard *shard, struct str text);
     /* Ends what is not a shard. */
     void (*end)(struct redis_broker *broker);
+    bool sharded; /* events go by sharded pub/sub: a channel's events only to the server that has its slot */
 };
 
 extern const struct redis_topology redis_single;
 extern const struct redis_topology redis_sentinel;
+extern const struct redis_topology redis_cluster;
 
 /* A channel that is wanted, or whose UNSUBSCRIBE is under way. Owned by redis_broker.subscriptions, under its key. */
 struct subscription {
     struct list_link change;       /* in redis_broker.changed */
+    unsigned slot;                 /* of a cluster */
     struct redis_shard *shard;     /* where it is, or is to be, subscribed; NULL: not known yet */
     bool wanted;                   /* by the node */
     bool sent;                     /* the last command sent was SUBSCRIBE */
@@ -71,7 +79,9 @@ struct redis_broker {
 
     const struct redis_topology *topology;
     struct list_link shards;
-    struct redis_scout scout; /* not of redis_single */
+    struct redis_scout scout;      /* not of redis_single */
+    struct redis_cluster *cluster; /* of redis_cluster only */
+    struct redis_later later;
     struct broker_info info;
     struct mailbox mailbox; /* for answers that must not be given at once */
     struct turn_hook hook;
@@ -89,6 +99,8 @@ struct redis_broker {
     /* redis_subscribe.c */
     struct map subscriptions;
     struct list_link changed;
+    struct mail ask_again; /* in later: positions that could not be told */
+    bool asking_again;
     struct buf scratch;
     uint64_t bad_logged_us;
     uint64_t bad_since_logged;
@@ -103,6 +115,8 @@ struct redis_broker {
 /* redis_broker.c */
 /* Tells the node the state that follows from those of the shards. */
 void redis_broker_tell(struct redis_broker *broker);
+/* No shard is known. */
+void redis_broker_not_found(struct redis_broker *broker, const char *why);
 /* One of broker->open has closed. */
 void redis_broker_part_closed(struct redis_broker *broker);
 
@@ -142,11 +156,16 @@ void redis_subscriptions_restore(struct redis_shard *shard);
 void redis_subscriptions_ask(struct redis_shard *shard);
 /* Both its connections are gone. */
 void redis_subscriptions_reset(struct redis_shard *shard);
+/* Those of the slot (REDIS_SLOTS: all) that are not where their key belongs now: all that is known of them there is
+ * forgotten, and they are subscribed where it does. */
+void redis_subscriptions_move(struct redis_broker *broker, unsigned slot);
 size_t redis_subscriptions_count(const struct redis_shard *shard);
 /* At the end: answers those that still wait. */
 void redis_subscriptions_refuse(struct redis_broker *broker);
 void redis_subscriptions_free(struct redis_broker *broker);
 void redis_subscription_confirmed(struct redis_shard *shard, struct str key);
+/* Confirmed, or the server has ended it by itself, as its slot is elsewhere. */
+void redis_subscription_ended(struct redis_shard *shard, struct str key);
 void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes);
 /* id: of the event at that position; empty: not known. */
 void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,

@@ -56,6 +56,7 @@ static void explain_refusal(struct publication *publication, const redisReply *r
         {"MISCONF", "Redis refuses writes because it cannot save to disk; nothing was published. See its log"},
         {"NOREPLICAS", "Redis has too few replicas to accept writes; nothing was published. See its log"},
         {"NOPERM", "the Redis user may not run the commands of a publication; nothing was published. See its ACL"},
+        {"MOVED", "Redis is a node of a cluster; nothing was published. Give redis.url as redis+cluster://"},
         {"BUSY", "Redis is busy with a script; nothing was published. Try again"},
     };
     publication->retry_after_ms = RETRY_REFUSED_MS;
@@ -86,7 +87,27 @@ static void copy_text(char *out, size_t size, const redisReply *reply)
     out[len] = '\0';
 }
 
-/* False if it has been sent again. */
+/* What no server took a moment ago, as its slot is on the move or its primary fails over. */
+static void try_again(struct mail *mail, void *owner)
+{
+    struct redis_broker *broker = owner;
+    struct publication *publication = CONTAINER_OF(mail, struct publication, mail);
+    uint64_t age_us = clock_now_us() - publication->accepted_us;
+    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, STR(""));
+    struct redis_route route = redis_route_to(broker, broker->keys.meta);
+    if (broker->closing || age_us > broker->config.command_timeout_ms * 1000) {
+        publication->retry_after_ms = RETRY_REFUSED_MS;
+        error_set(&publication->error, ERR_UNAVAILABLE,
+                  "no server of the Redis cluster takes the channel now; nothing was published. Try again");
+        give_back(broker, publication);
+    } else if (redis_shard_is_up(route.shard)) {
+        send_publication(broker, publication, &route);
+    } else {
+        redis_later_put(&broker->later, mail);
+    }
+}
+
+/* False if it is sent again. */
 static bool is_answered(struct redis_broker *broker, struct publication *publication, const redisReply *reply)
 {
     struct redis_route route;
@@ -96,6 +117,9 @@ static bool is_answered(struct redis_broker *broker, struct publication *publica
     switch (redis_route_again(broker, broker->keys.meta, reply, &route)) {
     case REDIS_AGAIN_NOW: send_publication(broker, publication, &route); return false;
     case REDIS_AGAIN_LATER:
+        publication->mail.deliver = try_again;
+        redis_later_put(&broker->later, &publication->mail);
+        return false;
     case REDIS_ANSWERED: break;
     }
     return true;
@@ -142,14 +166,19 @@ static void on_plain(void *owner, void *argument, const redisReply *reply)
 
 /* ---- sending ---- */
 
+static struct str publish_command(const struct redis_broker *broker)
+{
+    return broker->topology->sharded ? STR("SPUBLISH") : STR("PUBLISH");
+}
+
 static void send_ordered(struct redis_broker *broker, struct publication *publication, const struct redis_route *route)
 {
     const struct redis_keys *keys = &broker->keys;
     const struct history_policy *history = &publication->history;
     char epoch[EPOCH_NEW_LEN + 1], size[24], ttl[24], meta_ttl[24], window[24];
     epoch_new(epoch);
-    size_t key_count = keys->id.len ? 4 : 3;
-    struct str arguments[12] = {keys->meta, keys->log, keys->live, keys->id};
+    size_t key_count = keys->id.len ? 3 : 2;
+    struct str arguments[13] = {keys->meta, keys->log, keys->id};
     struct str *rest = arguments + key_count;
     rest[0] = str_from(epoch, EPOCH_NEW_LEN);
     rest[1] = redis_number(history->size, size);
@@ -159,15 +188,18 @@ static void send_ordered(struct redis_broker *broker, struct publication *public
     rest[5] = buf_str(&broker->head);
     rest[6] = buf_str(&broker->tail);
     rest[7] = redis_number(broker->config.idempotency_window_ms, window);
-    redis_route_script(route, SCRIPT_PUBLISH, key_count, key_count + 8, arguments, on_scripted, publication);
+    rest[8] = keys->live;
+    rest[9] = publish_command(broker);
+    redis_route_script(route, SCRIPT_PUBLISH, key_count, key_count + 10, arguments, on_scripted, publication);
 }
 
 static void send_once(struct redis_broker *broker, struct publication *publication, const struct redis_route *route)
 {
     char window[24];
-    struct str arguments[] = {broker->keys.live, broker->keys.id, str_from(publication->id, UUID_LEN),
-                              buf_str(&broker->head), redis_number(broker->config.idempotency_window_ms, window)};
-    redis_route_script(route, SCRIPT_ONCE, 2, 5, arguments, on_scripted, publication);
+    struct str arguments[] = {broker->keys.id,        str_from(publication->id, UUID_LEN),
+                              buf_str(&broker->head), redis_number(broker->config.idempotency_window_ms, window),
+                              broker->keys.live,      publish_command(broker)};
+    redis_route_script(route, SCRIPT_ONCE, 1, 6, arguments, on_scripted, publication);
 }
 
 static void send_publication(struct redis_broker *broker, struct publication *publication,
@@ -195,9 +227,9 @@ static void send_publication(struct redis_broker *broker, struct publication *pu
     if (publication->event_id.len)
         send_once(broker, publication, route);
     else
-        redis_connection_send(&route->shard->commands, 3,
-                              (struct str[]){STR("PUBLISH"), broker->keys.live, buf_str(&broker->head)}, on_plain,
-                              publication);
+        redis_route_command(route, 3,
+                            (struct str[]){publish_command(broker), broker->keys.live, buf_str(&broker->head)},
+                            on_plain, publication);
 }
 
 void redis_publish(struct broker *base, struct publication *publication)
@@ -216,6 +248,8 @@ void redis_publish(struct broker *base, struct publication *publication)
                      "too many publications wait for Redis; nothing was published. Publish more slowly");
         return;
     }
+    if (!publication->accepted_us)
+        publication->accepted_us = clock_now_us();
     broker->pending++;
     broker->pending_bytes += cost(publication);
     uuid_v7(clock_wall_ms(), publication->id);

@@ -6,14 +6,15 @@
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 
-/* KEYS: meta, log, live and, with an event_id, the key that remembers it.
+/* KEYS: meta, log and, with an event_id, the key that remembers it.
  * ARGV: epoch if a new one is needed, history size, its ttl and that of meta in ms (0: none), the event's id, its JSON
- * before and after the position, idempotency window in ms. Answer: id, epoch, offset, 1 if the event_id was known.
+ * before and after the position, idempotency window in ms, live channel, PUBLISH or SPUBLISH. Answer: id, epoch,
+ * offset, 1 if the event_id was known.
  *
  * Meta outlives the log, so that a channel that falls silent for longer than its ttl keeps counting. Once meta has
  * gone, the next event begins a new epoch at 1, and a log without meta is worth nothing: it is deleted. */
 static const char publish_text[] =
-    "local known = KEYS[4] and redis.call('GET', KEYS[4])\n"
+    "local known = KEYS[3] and redis.call('GET', KEYS[3])\n"
     "if known then\n"
     "  local id, epoch, offset = string.match(known, '^(%S+) (%S*) (%d+)$')\n"
     "  if id then return {id, epoch, offset, 1} end\n"
@@ -34,20 +35,21 @@ static const char publish_text[] =
     "  redis.call('PERSIST', KEYS[2])\n"
     "  redis.call('PERSIST', KEYS[1])\n"
     "end\n"
-    "if KEYS[4] then\n"
-    "  redis.call('SET', KEYS[4], ARGV[5] .. ' ' .. epoch .. ' ' .. offset, 'PX', ARGV[8])\n"
+    "if KEYS[3] then\n"
+    "  redis.call('SET', KEYS[3], ARGV[5] .. ' ' .. epoch .. ' ' .. offset, 'PX', ARGV[8])\n"
     "end\n"
-    "redis.call('PUBLISH', KEYS[3], event)\n"
+    "redis.call(ARGV[10], ARGV[9], event)\n"
     "return {ARGV[5], epoch, offset, 0}\n";
 
-/* KEYS: live, the key that remembers the event_id. ARGV: the event's id, its JSON, idempotency window in ms. */
-static const char once_text[] = "local known = redis.call('GET', KEYS[2])\n"
+/* KEYS: the key that remembers the event_id. ARGV: the event's id, its JSON, idempotency window in ms, live channel,
+ * PUBLISH or SPUBLISH. */
+static const char once_text[] = "local known = redis.call('GET', KEYS[1])\n"
                                 "if known then\n"
                                 "  local id, epoch, offset = string.match(known, '^(%S+) (%S*) (%d+)$')\n"
                                 "  if id then return {id, epoch, offset, 1} end\n"
                                 "end\n"
-                                "redis.call('SET', KEYS[2], ARGV[1] .. '  0', 'PX', ARGV[3])\n"
-                                "redis.call('PUBLISH', KEYS[1], ARGV[2])\n"
+                                "redis.call('SET', KEYS[1], ARGV[1] .. '  0', 'PX', ARGV[3])\n"
+                                "redis.call(ARGV[5], ARGV[4], ARGV[2])\n"
                                 "return {ARGV[1], '', '0', 0}\n";
 
 /* KEYS: meta, log. ARGV: the node's own pub/sub channel, the live channel, epoch if the channel is to have one (empty:

@@ -230,22 +230,30 @@ uint64_t redis_shard_retry_ms(const struct redis_shard *shard)
 static void on_pushed(struct redis_connection *connection, const redisReply *reply)
 {
     struct redis_shard *shard = CONTAINER_OF(connection, struct redis_shard, subscriber);
+    const struct redis_topology *topology = shard->broker->topology;
     if (redis_is_error(reply)) {
-        redis_connection_drop(connection, "refused a subscription: %.100s", reply->str);
+        struct str text = str_from(reply->str, (size_t)reply->len);
+        if (!topology->subscription_refused || !topology->subscription_refused(shard, text))
+            redis_connection_drop(connection, "refused a subscription: %.100s", reply->str);
         return;
     }
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
         return;
     struct str kind = redis_text(reply->element[0]);
     struct str key = redis_text(reply->element[1]);
+    if (kind.len && kind.ptr[0] == 's' && !str_eq(kind, STR("subscribe")))
+        kind = str_from(kind.ptr + 1, kind.len - 1); /* of sharded pub/sub: ssubscribe, smessage, sunsubscribe */
     if (str_eq(kind, STR("message"))) {
         struct str bytes = redis_text(reply->element[2]);
         if (!redis_node_message(shard, key, bytes))
             redis_subscription_message(shard, key, bytes);
-    } else if (str_eq(kind, STR("subscribe")) || str_eq(kind, STR("unsubscribe"))) {
+    } else if (str_eq(kind, STR("subscribe"))) {
         redis_shard_extend(shard);
         if (!redis_node_confirmed(shard, key))
             redis_subscription_confirmed(shard, key);
+    } else if (str_eq(kind, STR("unsubscribe"))) {
+        redis_shard_extend(shard);
+        redis_subscription_ended(shard, key);
     }
 }
 
@@ -260,6 +268,7 @@ struct redis_shard *redis_shard_create(struct redis_broker *broker, const struct
     struct redis_shard *shard = xcalloc(1, sizeof *shard);
     shard->broker = broker;
     shard->state = BROKER_CONNECTING;
+    shard->slots = broker->topology->sharded ? 0 : 1;
     snprintf(shard->text, sizeof shard->text, "connecting to Redis");
     buf_append(&shard->channel, channel);
     uv_timer_init(broker->config.turn->wake.loop, &shard->timer);

@@ -33,6 +33,8 @@ struct redis_shard {
     struct redis_connection commands;
     struct redis_connection subscriber;
     struct redis_scripts scripts;
+    unsigned slots;    /* of a cluster, that it has; else 1 */
+    uint64_t asked_us; /* when an ASK has named it last */
 
     enum redis_phase phase;
     enum broker_state state;

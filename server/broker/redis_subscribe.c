@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "server/broker/epoch.h"
 #include "server/broker/redis_parts.h"
+#include "server/broker/redis_slots.h"
 
 enum { CHANNELS_PER_COMMAND = 500 };
 enum { BAD_LOG_INTERVAL_US = 10 * 1000 * 1000 };
@@ -30,6 +31,7 @@ static struct subscription *create(struct redis_broker *broker, struct str chann
     memcpy(subscription->bytes + channel.len, key.ptr, key.len);
     subscription->channel = str_from(subscription->bytes, channel.len);
     subscription->key = str_from(subscription->bytes + channel.len, key.len);
+    subscription->slot = broker->topology->sharded ? redis_slot_of(subscription->key) : 0;
     map_put(&broker->subscriptions, subscription->key, subscription);
     return subscription;
 }
@@ -128,7 +130,8 @@ static void add_to_batch(struct batch *batch, struct subscription *subscription)
     subscription->sent = subscription->wanted;
     subscription->unconfirmed++;
     batch->argv[batch->count++] = subscription->key;
-    if (batch->count == CHANNELS_PER_COMMAND + 1)
+    /* Sharded channels of one command must be of one slot, and one that is refused would refuse all. */
+    if (batch->count == CHANNELS_PER_COMMAND + 1 || batch->shard->broker->topology->sharded)
         send_batch(batch);
 }
 
@@ -138,8 +141,8 @@ void redis_subscriptions_flush(struct redis_broker *broker)
         return;
     struct batch more = {.count = 1};
     struct batch less = {.count = 1};
-    more.argv[0] = STR("SUBSCRIBE");
-    less.argv[0] = STR("UNSUBSCRIBE");
+    more.argv[0] = broker->topology->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
+    less.argv[0] = broker->topology->sharded ? STR("SUNSUBSCRIBE") : STR("UNSUBSCRIBE");
     for (struct list_link *link; (link = list_take_first(&broker->changed));) {
         struct subscription *subscription = CONTAINER_OF(link, struct subscription, change);
         const struct redis_shard *shard = place(broker, subscription);
@@ -160,7 +163,7 @@ void redis_subscriptions_restore(struct redis_shard *shard)
 {
     struct redis_broker *broker = shard->broker;
     struct batch more = {.count = 1};
-    more.argv[0] = STR("SUBSCRIBE");
+    more.argv[0] = broker->topology->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
         if (each->wanted && !each->sent && place(broker, each) == shard)
@@ -183,6 +186,57 @@ void redis_subscription_confirmed(struct redis_shard *shard, struct str key)
         drop_if_done(shard->broker, subscription);
 }
 
+/* As if its connection had been lost. */
+static void forget(struct subscription *subscription)
+{
+    subscription->sent = false;
+    subscription->unconfirmed = 0;
+    subscription->stale = subscription->answered;
+}
+
+void redis_subscription_ended(struct redis_shard *shard, struct str key)
+{
+    struct subscription *subscription = find_at(shard, key);
+    if (!subscription || subscription->unconfirmed || !subscription->sent) {
+        redis_subscription_confirmed(shard, key);
+        return;
+    }
+    forget(subscription);
+    note_change(shard->broker, subscription);
+}
+
+void redis_subscriptions_move(struct redis_broker *broker, unsigned slot)
+{
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
+        if (slot != REDIS_SLOTS && each->slot != slot)
+            continue;
+        struct redis_shard *shard = broker->topology->shard_of(broker, each->key);
+        if (each->shard == shard)
+            continue;
+        forget(each);
+        each->shard = shard;
+        note_change(broker, each);
+    }
+}
+
+static void deliver_ask_again(struct mail *mail, void *owner)
+{
+    struct redis_broker *broker = owner;
+    broker->asking_again = false;
+    LIST_EACH(link, &broker->shards)
+    redis_subscriptions_ask(CONTAINER_OF(link, struct redis_shard, link));
+}
+
+static void ask_again_later(struct redis_broker *broker)
+{
+    if (broker->asking_again)
+        return;
+    broker->asking_again = true;
+    broker->ask_again.deliver = deliver_ask_again;
+    redis_later_put(&broker->later, &broker->ask_again);
+}
+
 static void fail(struct redis_broker *broker, struct subscription *subscription, const redisReply *reply)
 {
     char text[200];
@@ -199,10 +253,14 @@ static void on_position_asked(void *owner, void *argument, const redisReply *rep
     struct redis_broker *broker = owner;
     struct subscription *subscription = argument;
     subscription->positions--;
-    bool waiting = needs_position(subscription) && !subscription->positions;
     struct redis_route route;
-    if (waiting && redis_route_again(broker, subscription->key, reply, &route) == REDIS_AGAIN_NOW)
+    enum redis_again again = redis_route_again(broker, subscription->key, reply, &route);
+    /* After that: what it has learned may have moved the subscription. */
+    bool waiting = needs_position(subscription) && !subscription->positions;
+    if (waiting && again == REDIS_AGAIN_NOW)
         ask_position(broker, subscription, &route);
+    else if (waiting && again == REDIS_AGAIN_LATER)
+        ask_again_later(broker);
     else if (reply && redis_is_error(reply) && waiting && strncmp(reply->str, "LOADING", 7) == 0)
         redis_shard_drop(subscription->shard, reply->str); /* asked again when it is back */
     else if (reply && redis_is_error(reply) && waiting && !subscription->answered)
@@ -336,9 +394,7 @@ void redis_subscriptions_reset(struct redis_shard *shard)
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
         if (each->shard != shard)
             continue;
-        each->sent = false;
-        each->unconfirmed = 0;
-        each->stale = each->answered;
+        forget(each);
         if (!each->wanted)
             note_change(broker, each); /* the flush drops it: the map must not change here */
     }

@@ -5,6 +5,7 @@
 
 enum { DATABASE_MAX = 1000000, ENDPOINTS_MAX = 64 };
 
+#define CLUSTER_FORM  "[[user]:password@]host[:port][,...]"
 #define SENTINEL_FORM "[[user]:password@]host[:port][,...]/name[/database][?sentinel_password=...]"
 
 static const struct scheme {
@@ -18,6 +19,8 @@ static const struct scheme {
     {"rediss://", REDIS_SINGLE, true, "6379", "rediss://[[user]:password@]host[:port][/database]"},
     {"redis+sentinel://", REDIS_SENTINEL, false, "26379", "redis+sentinel://" SENTINEL_FORM},
     {"rediss+sentinel://", REDIS_SENTINEL, true, "26379", "rediss+sentinel://" SENTINEL_FORM},
+    {"redis+cluster://", REDIS_CLUSTER, false, "6379", "redis+cluster://" CLUSTER_FORM},
+    {"rediss+cluster://", REDIS_CLUSTER, true, "6379", "rediss+cluster://" CLUSTER_FORM},
 };
 
 static enum err fail(const struct scheme *scheme, struct error *error, const char *what)

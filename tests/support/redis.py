@@ -244,3 +244,95 @@ def make_folder(parent, name):
     folder = parent / name
     folder.mkdir()
     return folder
+
+
+class ClusterNode(Redis):
+    def __init__(self, folder, *options, certificate=None):
+        self.bus_port = free_port()
+        super().__init__(folder, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(self.bus_port),
+                         "--repl-diskless-sync-delay", "0", *options, certificate=certificate)
+
+    @property
+    def id(self):
+        return self("CLUSTER", "MYID")
+
+
+class Cluster:
+    """Primaries that share the slots evenly; replicas: one for each of the first so many."""
+
+    def __init__(self, folder, primaries=3, replicas=0, *options, certificate=None):
+        self.certificate = certificate
+        self.nodes = []
+        try:
+            for n in range(primaries + replicas):
+                self.nodes.append(ClusterNode(make_folder(folder, f"cluster-{n}"), *options, certificate=certificate))
+            self.primaries, self.replicas = self.nodes[:primaries], self.nodes[primaries:]
+            self._join()
+        except BaseException:
+            self.close()
+            raise
+
+    def _join(self):
+        count = len(self.primaries)
+        for n, node in enumerate(self.primaries):
+            node("CLUSTER", "ADDSLOTSRANGE", 16384 * n // count, 16384 * (n + 1) // count - 1)
+        for n, node in enumerate(self.nodes):
+            node("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
+        for node in self.nodes[1:]:
+            node("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus_port)
+        until(lambda: all(node("CLUSTER", "NODES").count("connected") == len(self.nodes) for node in self.nodes), "all have met")
+        for replica, primary in zip(self.replicas, self.primaries):
+            replica("CLUSTER", "REPLICATE", primary.id)
+        until(lambda: all("cluster_state:ok" in node("CLUSTER", "INFO") for node in self.nodes), "the cluster is up", 3 * DEADLINE_S)
+        until(lambda: all("master_link_status:up" in r("INFO", "replication") for r in self.replicas), "the replicas follow")
+
+    def add(self, folder):
+        """An empty primary."""
+        node = ClusterNode(make_folder(folder, f"cluster-{len(self.nodes)}"), certificate=self.certificate)
+        self.nodes.append(node)
+        node("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus_port)
+        until(lambda: all(n("CLUSTER", "NODES").count("connected") == len(self.nodes) for n in self.nodes), "it is known")
+        until(lambda: "cluster_state:ok" in node("CLUSTER", "INFO"), "it is ready", 3 * DEADLINE_S)
+        self.primaries.append(node)
+        return node
+
+    @property
+    def url(self):
+        scheme = "rediss+cluster" if self.certificate else "redis+cluster"
+        return f"{scheme}://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])
+
+    def slot(self, key):
+        return self.nodes[0]("CLUSTER", "KEYSLOT", key)
+
+    def owner(self, slot):
+        for first, last, primary, *_ in self.nodes[0]("CLUSTER", "SLOTS"):
+            if first <= slot <= last:
+                return next(node for node in self.nodes if node.port == primary[1])
+        return None
+
+    def begin_migration(self, slot, source, target):
+        target("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+        source("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
+
+    def migrate_keys(self, slot, source, target):
+        while keys := source("CLUSTER", "GETKEYSINSLOT", slot, 10):
+            source("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+    def end_migration(self, slot, source, target):
+        """As redis-cli does: the new owner first. Fails if a key has come meanwhile."""
+        for node in (target, source, *[n for n in self.primaries if n not in (source, target)]):
+            node("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+
+    def migrate(self, slot, source, target):
+        self.begin_migration(slot, source, target)
+        while True:
+            self.migrate_keys(slot, source, target)
+            try:
+                return self.end_migration(slot, source, target)
+            except RedisError as error:
+                if "still hold keys" not in str(error):
+                    raise
+
+    def close(self):
+        for node in self.nodes:
+            node.close()

@@ -57,6 +57,18 @@ static void takes_sentinels(void **state)
     redis_url_fini(&url);
 }
 
+static void takes_cluster_nodes(void **state)
+{
+    struct redis_url url;
+    struct error error;
+    assert_int_equal(redis_url_parse(STR("redis+cluster://:p@a,b:7000/"), &url, &error), ERR_NONE);
+    assert_int_equal(url.kind, REDIS_CLUSTER);
+    assert_int_equal(url.endpoint_count, 2);
+    assert_string_equal(url.endpoints[0].port, "6379");
+    assert_string_equal(url.endpoints[1].port, "7000");
+    redis_url_fini(&url);
+}
+
 static void tells_tls_apart(void **state)
 {
     struct redis_url url;
@@ -86,7 +98,7 @@ static void refuses_others_without_showing_them(void **state)
         {"redis+sentinel://a/n?sentinel_password=hunter2&sentinel_password=x", "each once"},
         {"redis+sentinel://a/n?sentinel_user=hunter2", "no sentinel_password"},
         {"redis+sentinel://a/n/x", "database"},
-        {"redis://a,b", "port"},
+        {"redis+cluster://:hunter2@a,b/1", "only one"},
         {"redis://", "no host"},
         {"redis://:6379", "no host"},
         {"redis://:hunter2@", "no host"},
@@ -123,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_urls),
         cmocka_unit_test(takes_sentinels),
+        cmocka_unit_test(takes_cluster_nodes),
         cmocka_unit_test(tells_tls_apart),
         cmocka_unit_test(refuses_others_without_showing_them),
     };

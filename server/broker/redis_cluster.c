@@ -1,0 +1,254 @@
+/* redis_cluster.c - a Redis cluster: a shard for each primary, and the map from slots to shards. The map is read from
+ * any node (CLUSTER SLOTS) at the beginning, now and then, and when something points elsewhere; between, a MOVED
+ * changes one slot. No node's map need be right: what is wrong is put right by the next MOVED. */
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "server/broker/redis_parts.h"
+#include "server/broker/redis_slots.h"
+
+static const uint64_t ASKED_KEEP_US = 30000000; /* a shard without slots, after an ASK has named it */
+
+enum { REFRESH_MS = 100 };
+
+struct redis_cluster {
+    struct redis_shard *owners[REDIS_SLOTS]; /* NULL: nobody, or not known */
+};
+
+static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
+{
+    return broker->cluster->owners[redis_slot_of(key)];
+}
+
+static struct redis_shard *find_or_make(struct redis_broker *broker, struct str host, struct str port)
+{
+    LIST_EACH(link, &broker->shards)
+    {
+        struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
+        if (shard->phase != PHASE_CLOSING && redis_endpoint_is(&shard->endpoint, host, port))
+            return shard;
+    }
+    struct redis_endpoint endpoint = redis_endpoint_copy(host, port);
+    struct buf channel = {0};
+    buf_append(&channel, buf_str(&broker->node_channel));
+    buf_appendf(&channel, ":%s:%s", endpoint.host, endpoint.port);
+    struct redis_shard *shard = redis_shard_create(broker, &endpoint, buf_str(&channel));
+    buf_fini(&channel);
+    redis_endpoint_fini(&endpoint);
+    return shard;
+}
+
+static void set_owner(struct redis_broker *broker, unsigned slot, struct redis_shard *shard)
+{
+    struct redis_shard *old = broker->cluster->owners[slot];
+    if (old)
+        old->slots--;
+    if (shard)
+        shard->slots++;
+    broker->cluster->owners[slot] = shard;
+}
+
+/* ---- the whole map ---- */
+
+static void close_useless(struct redis_broker *broker)
+{
+    uint64_t now_us = clock_now_us();
+    LIST_EACH(link, &broker->shards)
+    {
+        struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
+        if (!shard->slots && (!shard->asked_us || now_us - shard->asked_us > ASKED_KEEP_US))
+            redis_shard_close(shard);
+    }
+}
+
+/* first, last, [host, port, ...] of the primary, then those of its replicas. */
+static bool read_range(struct redis_broker *broker, const struct redis_endpoint *from, const redisReply *range,
+                       struct redis_shard **owners)
+{
+    if (range->type != REDIS_REPLY_ARRAY || range->elements < 3 || range->element[0]->type != REDIS_REPLY_INTEGER ||
+        range->element[1]->type != REDIS_REPLY_INTEGER || range->element[2]->type != REDIS_REPLY_ARRAY ||
+        range->element[2]->elements < 2)
+        return false;
+    long long first = range->element[0]->integer, last = range->element[1]->integer;
+    const redisReply *primary = range->element[2];
+    struct str host = redis_text(primary->element[0]);
+    char port[24];
+    if (first < 0 || last >= REDIS_SLOTS || first > last || primary->element[1]->type != REDIS_REPLY_INTEGER)
+        return false;
+    if (!host.len || str_eq(host, STR("?"))) /* it does not know how it is reached: as it just was */
+        host = str_from_cstr(from->host);
+    struct redis_shard *shard = find_or_make(broker, host, redis_number((uint64_t)primary->element[1]->integer, port));
+    for (long long slot = first; slot <= last; slot++)
+        owners[slot] = shard;
+    return true;
+}
+
+static bool answered(struct redis_broker *broker, const struct redis_endpoint *from, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
+        return false;
+    struct redis_shard **owners = xcalloc(REDIS_SLOTS, sizeof(struct redis_shard *));
+    bool good = true, changed = false;
+    for (size_t i = 0; good && i < reply->elements; i++)
+        good = read_range(broker, from, reply->element[i], owners);
+    for (unsigned slot = 0; good && slot < REDIS_SLOTS; slot++) {
+        if (broker->cluster->owners[slot] == owners[slot])
+            continue;
+        set_owner(broker, slot, owners[slot]);
+        changed = true;
+    }
+    free(owners);
+    if (changed)
+        redis_subscriptions_move(broker, REDIS_SLOTS);
+    if (good)
+        close_useless(broker);
+    redis_broker_tell(broker);
+    return good;
+}
+
+/* ---- asking for it ---- */
+
+/* The nodes of the URL, then all primaries known, as the former may have gone long ago. */
+static const struct redis_endpoint *server(struct redis_broker *broker, size_t n)
+{
+    if (n < broker->url.endpoint_count)
+        return &broker->url.endpoints[n];
+    n -= broker->url.endpoint_count;
+    LIST_EACH(link, &broker->shards)
+    {
+        if (n-- == 0)
+            return &CONTAINER_OF(link, struct redis_shard, link)->endpoint;
+    }
+    return NULL;
+}
+
+static void ask(struct redis_broker *broker, struct redis_connection *connection, redis_answered *done, void *argument)
+{
+    redis_connection_send(connection, 2, (struct str[]){STR("CLUSTER"), STR("SLOTS")}, done, argument);
+}
+
+static void failed(struct redis_broker *broker, const char *why)
+{
+    char text[256];
+    snprintf(text, sizeof text, "no node of the cluster tells where the slots are; the last one: %.150s", why);
+    redis_broker_not_found(broker, text);
+    redis_scout_ask_later(&broker->scout, REFRESH_MS + random_below(broker->config.retry_max_ms));
+}
+
+static void refresh_soon(struct redis_broker *broker)
+{
+    if (!uv_is_active((uv_handle_t *)&broker->scout.timer))
+        redis_scout_ask_later(&broker->scout, REFRESH_MS);
+}
+
+/* ---- answers that point elsewhere ---- */
+
+/* "MOVED 3999 127.0.0.1:6381", or ASK. An empty host is that of the server that said it. */
+static bool read_redirection(struct str text, const struct redis_shard *from, unsigned *out_slot, struct str *out_host,
+                             struct str *out_port)
+{
+    uint64_t slot;
+    str_split(&text, ' ');
+    if (!text.ptr || !str_to_u64(str_split(&text, ' '), &slot) || slot >= REDIS_SLOTS || !text.ptr)
+        return false;
+    const char *colon = memrchr(text.ptr, ':', text.len);
+    if (!colon)
+        return false;
+    *out_slot = (unsigned)slot;
+    *out_host = str_from(text.ptr, (size_t)(colon - text.ptr));
+    *out_port = str_from(colon + 1, (size_t)(text.ptr + text.len - colon) - 1);
+    if (!out_host->len && from)
+        *out_host = str_from_cstr(from->endpoint.host);
+    return out_host->len && out_port->len;
+}
+
+static bool moved(struct redis_broker *broker, const struct redis_shard *from, struct str text)
+{
+    unsigned slot;
+    struct str host, port;
+    if (!str_starts_with(text, STR("MOVED ")) || !read_redirection(text, from, &slot, &host, &port))
+        return false;
+    struct redis_shard *shard = find_or_make(broker, host, port);
+    if (broker->cluster->owners[slot] != shard) {
+        set_owner(broker, slot, shard);
+        redis_subscriptions_move(broker, slot);
+        refresh_soon(broker);
+    }
+    return true;
+}
+
+static enum redis_again redirect(struct redis_broker *broker, struct str key, struct str text, struct redis_route *out)
+{
+    struct redis_shard *from = shard_of(broker, key);
+    unsigned slot;
+    struct str host, port;
+    if (moved(broker, from, text)) {
+        *out = redis_route_to(broker, key);
+        return redis_shard_is_up(out->shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
+    }
+    if (str_starts_with(text, STR("ASK ")) && read_redirection(text, from, &slot, &host, &port)) {
+        struct redis_shard *shard = find_or_make(broker, host, port);
+        shard->asked_us = clock_now_us();
+        *out = (struct redis_route){.shard = shard, .asking = true, .with_text = true};
+        return redis_shard_is_up(shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
+    }
+    if (str_starts_with(text, STR("CLUSTERDOWN"))) {
+        refresh_soon(broker);
+        return REDIS_AGAIN_LATER;
+    }
+    return str_starts_with(text, STR("TRYAGAIN")) ? REDIS_AGAIN_LATER : REDIS_ANSWERED;
+}
+
+static bool subscription_refused(struct redis_shard *shard, struct str text)
+{
+    return moved(shard->broker, shard, text);
+}
+
+/* ---- topology ---- */
+
+static void begin(struct redis_broker *broker)
+{
+    static const struct redis_scout_script script = {
+        .server = server, .ask = ask, .answered = answered, .failed = failed};
+    const struct redis_connection_config config = {
+        .what = "Redis",
+        .login = &broker->url.login,
+        .login_hint = "a password: give it in the URL, redis+cluster://:password@host",
+        .tls = broker->tls,
+        .name = broker->client_name,
+        .connect_timeout_ms = broker->config.connect_timeout_ms,
+        .command_timeout_ms = broker->config.command_timeout_ms,
+        .keepalive_s = broker->config.keepalive_s,
+    };
+    broker->cluster = xcalloc(1, sizeof *broker->cluster);
+    redis_scout_init(&broker->scout, broker, &script, &config);
+    redis_scout_ask(&broker->scout, true);
+}
+
+/* If it has been replaced, the map says so; else it is back where it was. */
+static void find(struct redis_shard *shard)
+{
+    redis_scout_ask(&shard->broker->scout, true);
+    redis_shard_connect(shard);
+}
+
+static void look_again(struct redis_shard *shard)
+{
+    redis_scout_ask(&shard->broker->scout, false);
+}
+
+static void end(struct redis_broker *broker)
+{
+    redis_scout_close(&broker->scout);
+}
+
+const struct redis_topology redis_cluster = {
+    .sharded = true,
+    .begin = begin,
+    .shard_of = shard_of,
+    .find = find,
+    .look_again = look_again,
+    .redirect = redirect,
+    .subscription_refused = subscription_refused,
+    .end = end,
+};

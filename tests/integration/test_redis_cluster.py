@@ -1,0 +1,230 @@
+"""A Redis cluster: every channel is at the primary that has its slot, slots move while events are published, primaries fail
+over; nothing acknowledged is lost."""
+import pytest
+from support.accounting import Ledger
+from support.carillon import ALL
+from support.load import Crowd
+from support.redis import Cluster, Redis
+from support.tls import Certificate
+from support.wait import SLOWDOWN, until
+
+BACK_S = 20 * SLOWDOWN
+CONFIG = {"redis.command_timeout": "2s", "redis.canary_interval": "1s", "redis.retry_max": "500ms", "limits.message_rate": 0,
+          "channels": [{"match": "log:*", "allow": ALL, "history": {"size": 100000, "ttl": "1h"}},
+                       {"match": "*", "allow": ALL}]}
+CHANNELS = [f"log:{n}" for n in range(12)]
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.close()
+
+
+def start(launch, cluster, count=2, **more):
+    nodes = [launch({**CONFIG, "redis.url": cluster.url, **more}) for _ in range(count)]
+    for node in nodes:
+        until(node.ready, f"{node.name} is ready", BACK_S)
+    return nodes
+
+
+def live(channel):
+    return f"carillon:{{{channel}}}:live"
+
+
+def home(cluster, channel):
+    return cluster.owner(cluster.slot(live(channel)))
+
+
+def subscribed_at(node, channel):
+    return node("PUBSUB", "SHARDNUMSUB", live(channel))[1]
+
+
+def test_events_on_all_shards(launch, cluster):
+    a, b = start(launch, cluster)
+    assert len({home(cluster, channel).port for channel in CHANNELS}) == 3, "the channels are on all primaries"
+    with a.connect() as at_a, b.connect() as at_b:
+        for channel in CHANNELS:
+            at_a.subscribe(channel)
+            at_b.subscribe(channel)
+        for n, channel in enumerate(CHANNELS * 5):
+            (a, b)[n % 2].publish(channel, n)
+        for client in (at_a, at_b):
+            seen = [client.expect("test") for _ in range(len(CHANNELS) * 5)]
+            for channel in CHANNELS:
+                assert [e["offset"] for e in seen if e["channel"] == channel] == [1, 2, 3, 4, 5]
+    for channel in CHANNELS[:4]:
+        owner = home(cluster, channel)
+        assert owner("XLEN", f"carillon:{{{channel}}}:log") == 5
+
+
+def test_without_history_and_with_event_ids(launch, cluster):
+    a, b = start(launch, cluster)
+    with b.connect() as client:
+        for n in range(6):
+            client.subscribe(f"plain:{n}")
+        for n in range(6):
+            a.publish(f"plain:{n}", n)
+            assert client.expect("test")["data"] == n
+            a.publish(f"plain:{n}", n, event_id="once")
+            assert b.publish(f"plain:{n}", n, event_id="once")["duplicate"] is True
+            client.expect("test")
+        client.nothing_before_pong()
+
+
+def test_only_the_owner_has_the_subscription(launch, cluster):
+    a, _ = start(launch, cluster)
+    with a.connect() as client:
+        for channel in CHANNELS[:6]:
+            client.subscribe(channel)
+            owner = home(cluster, channel)
+            assert [subscribed_at(node, channel) for node in cluster.nodes] == [int(node is owner) for node in cluster.nodes]
+            client.ask("unsubscribe", "unsubscribed", channel=channel)
+        for channel in CHANNELS[:6]:
+            until(lambda c=channel: subscribed_at(home(cluster, c), c) == 0, "the node lets go")
+
+
+def test_history_and_recovery(launch, cluster):
+    a, b = start(launch, cluster)
+    for channel in CHANNELS[:3]:
+        with a.connect() as client:
+            begin = client.subscribe(channel)["data"]
+        for n in range(10):
+            b.publish(channel, n)
+        with b.connect() as client:
+            answer = client.ask("subscribe", "subscribed", channel=channel,
+                                since={"epoch": begin["epoch"], "offset": begin["offset"]})
+            assert answer["data"]["recovered"] is True
+            assert [client.expect("test")["data"] for _ in range(10)] == list(range(10))
+
+
+def test_nodes_know_each_other_and_ask(launch, cluster):
+    a, b = start(launch, cluster)
+    until(lambda: all(len(n.api("GET", "/api/v1/info").json["nodes"]) == 2 for n in (a, b)), "the nodes know each other")
+    with a.connect("at-a") as at_a, b.connect("at-b"):
+        for node in (a, b):
+            assert {s["user"] for s in node.api("GET", "/api/v1/sessions").json["sessions"]} == {"at-a", "at-b"}
+        assert b.api("POST", "/api/v1/subscribe", {"user": "at-a", "channel": "vip"}).json["count"] == 1
+        at_a.expect("subscribed", channel="vip")
+        at_a.nothing_before_pong()
+    a.terminate()
+    until(lambda: len(b.api("GET", "/api/v1/info").json["nodes"]) == 1, "who leaves is forgotten at once")
+
+
+def test_a_slot_moves(launch, cluster):
+    """Step by step: before, with the keys on both sides, after."""
+    a, b = start(launch, cluster)
+    channel = CHANNELS[0]
+    slot, source = cluster.slot(live(channel)), home(cluster, channel)
+    target = next(node for node in cluster.primaries if node is not source)
+    with a.connect() as at_a, b.connect() as at_b:
+        for client in (at_a, at_b):
+            client.subscribe(channel)
+        a.publish(channel, "before")
+        cluster.begin_migration(slot, source, target)
+        a.publish(channel, "still here")
+        cluster.migrate_keys(slot, source, target)
+        assert a.publish(channel, "asked for")["offset"] == 3  # ASK
+        cluster.end_migration(slot, source, target)
+        assert b.publish(channel, "moved")["offset"] == 4  # MOVED
+        for client in (at_a, at_b):
+            assert [client.expect("test")["data"] for _ in range(4)] == ["before", "still here", "asked for", "moved"]
+            client.nothing_before_pong()
+    until(lambda: subscribed_at(target, channel) == 0, "the subscriptions were there")
+
+
+def test_resharding_under_load(launch, cluster, tmp_path):
+    """All channels' slots go to other primaries, and to a new one, while events are published."""
+    nodes = start(launch, cluster)
+    ledger = Ledger()
+    with Crowd(ledger) as crowd:
+        crowd.subscribe(lambda: nodes, CHANNELS, 4)
+        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
+        crowd.publish(lambda: nodes, CHANNELS, 3)
+        ledger.wait_acknowledged(100, BACK_S)
+        new = cluster.add(tmp_path)
+        for round_ in range(2):
+            for n, channel in enumerate(CHANNELS):
+                source = home(cluster, channel)
+                target = new if round_ == 0 and n % 2 else cluster.primaries[(cluster.primaries.index(source) + 1) % 4]
+                if target is not source:
+                    cluster.migrate(cluster.slot(live(channel)), source, target)
+            ledger.wait_acknowledged(50, BACK_S)
+        ledger.wait_acknowledged(100, BACK_S)
+        crowd.calm(until, BACK_S)
+    account = ledger.check()
+    assert not ledger.problems, ledger.problems[:10]
+    assert not [what for what in account if what.startswith("told gap")], account
+    assert account["accounted delivered"] == 4 * account["acknowledged"], account
+
+
+def test_a_primary_fails_over(launch, tmp_path):
+    cluster = Cluster(tmp_path, 3, 3)
+    try:
+        nodes = start(launch, cluster)
+        ledger = Ledger()
+        with Crowd(ledger) as crowd:
+            crowd.subscribe(lambda: nodes, CHANNELS, 4)
+            until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
+            crowd.publish(lambda: nodes, CHANNELS, 3)
+            ledger.wait_acknowledged(200, BACK_S)
+            dead, heir = cluster.primaries[1], cluster.replicas[1]
+            dead.kill()
+            until(lambda: heir.role() == "master", "the replica takes over", BACK_S)
+            for node in nodes:
+                node.logged(rf"connected to Redis at 127\.0\.0\.1:{heir.port}", BACK_S)
+            ledger.wait_acknowledged(200, BACK_S)
+            crowd.calm(until, BACK_S)
+        account = ledger.check()
+        assert not ledger.problems, ledger.problems[:10]
+        assert account["accounted delivered"] == 4 * account["acknowledged"], account
+        for node in nodes:
+            assert node.ready()
+    finally:
+        cluster.close()
+
+
+def test_the_others_go_on_while_one_is_down(launch, cluster):
+    cluster.primaries[0]("CONFIG", "GET", "port")
+    for node in cluster.nodes:
+        node("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    a, b = start(launch, cluster)
+    dead = cluster.primaries[2]
+    down = next(c for c in CHANNELS if home(cluster, c) is dead)
+    fine = next(c for c in CHANNELS if home(cluster, c) is not dead)
+    with b.connect() as client:
+        client.subscribe(fine)
+        client.subscribe(down)
+        dead.stop()
+        until(lambda: a.api("POST", "/api/v1/publish", {"channel": down, "type": "test", "data": 1}).status == 503, "refused")
+        assert a.ready() and b.ready()
+        a.publish(fine, "meanwhile")
+        client.find("test", data="meanwhile")
+        dead.start()
+        until(lambda: a.api("POST", "/api/v1/publish", {"channel": down, "type": "test", "data": 2}).status == 200, "back", BACK_S)
+        client.find("test", data=2)
+
+
+def test_over_tls(launch, tmp_path):
+    certificate = Certificate(tmp_path, "redis")
+    cluster = Cluster(tmp_path, 3, 0, "--tls-cluster", "yes", "--tls-replication", "yes", certificate=certificate)
+    try:
+        a, b = start(launch, cluster, **{"redis.tls_ca": str(certificate.certificate)})
+        with b.connect() as client:
+            for channel in CHANNELS:
+                client.subscribe(channel)
+                a.publish(channel, channel)
+                assert client.expect("test")["data"] == channel
+    finally:
+        cluster.close()
+
+
+def test_it_is_no_cluster(launch, tmp_path):
+    redis = Redis(tmp_path)
+    try:
+        node = launch({**CONFIG, "redis.url": redis.url.replace("redis:", "redis+cluster:")})
+        node.logged("no node of the cluster tells where the slots are; .*cluster support disabled")
+        assert not node.ready()
+    finally:
+        redis.close()
