@@ -81,7 +81,7 @@ def write(soak):
     verdict = f"{len(soak.problems)} problems" if soak.problems else "nothing is wrong"
     lines = [f"# Soak: {verdict}", "",
              f"{version[0] if version else ''}, {soak.elapsed():.0f} s in {len(soak.rounds)} rounds, seed {a.seed}, {a.clients} subscribers, "
-             f"{a.idle} idle connections, 5 publishers. Again: `./run soak {a.seconds:g} --seed {a.seed}` (the faults are the same, "
+             f"{a.idle} idle connections, 6 publishers. Again: `./run soak {a.seconds:g} --seed {a.seed}` (the faults are the same, "
              "what the machine makes of them is not).", "", "## Accounted for", "", "| what | times |", "| --- | --- |"]
     lines += [f"| {what} | {times} |" for what, times in account.items()]
     lines += ["", "## Faults", "", "| what | times |", "| --- | --- |"]

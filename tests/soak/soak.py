@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from report import Sample, growth, write  # noqa: E402
 from support.wait import until  # noqa: E402
-from world import BACK_S, World  # noqa: E402
+from world import BACK_S, LONG, SHORT, World  # noqa: E402
 
 ROUND_S = 30
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +82,8 @@ class Soak:
             until(lambda: world.sessions() == world.expected_sessions(), "the nodes have the sessions that there are", BACK_S)
         except TimeoutError as failure:
             self.problems.append(f"round {number}: {failure}; {world.sessions()} sessions, expected {world.expected_sessions()}")
+        for channel in LONG + SHORT:
+            world.ledger.check_history(channel, *world.history(channel))
         account = world.ledger.check()
         self.problems += [f"round {number}: {problem}" for problem in world.ledger.problems]
         world.ledger.problems.clear()
@@ -103,7 +105,7 @@ def main():
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="of the faults and the load")
     parser.add_argument("--clients", type=int, default=18, help="subscribers whose every event is accounted for (18)")
     parser.add_argument("--idle", type=int, default=200, help="connections that only stay (200)")
-    parser.add_argument("--pause-ms", type=float, default=50, help="of each of five publishers, between events, on average (50)")
+    parser.add_argument("--pause-ms", type=float, default=50, help="of each of six publishers, between events, on average (50)")
     soak = Soak(parser.parse_args())
     print(f"soak: seed {soak.arguments.seed}, {soak.arguments.seconds:g} s", flush=True)
 

@@ -9,7 +9,7 @@ from support import jwt, ws
 from support.accounting import Ledger
 from support.carillon import Node
 from support.haproxy import HAProxy
-from support.load import PATIENCE_S, Crowd, SocketPublisher
+from support.load import PATIENCE_S, Crowd, IngestPublisher, SocketPublisher
 from support.redis import Redis, RedisError, free_port
 from support.wait import until
 
@@ -20,7 +20,7 @@ BACK_S = 30  # within which everything is up again after a fault
 NODES = 3
 CONFIG = {
     "redis.command_timeout": "1s", "redis.connect_timeout": "1s", "redis.canary_interval": "1s", "redis.retry_max": "1s",
-    "redis.linger": "200ms", "log.level": "info", "workers": 1, "ping_interval": "5s", "pong_timeout": "20s",
+    "redis.linger": "200ms", "redis.ingest_takeover": "1s", "log.level": "info", "workers": 1, "ping_interval": "5s", "pong_timeout": "20s",
     "limits.message_rate": 0, "close_timeout": "1s",
     "channels": [
         {"match": "log:*", "allow": ["subscribe", "publish", "history"], "history": {"size": 20000, "ttl": "1h"}},
@@ -122,6 +122,7 @@ class World:
             self.crowd.subscribe(through, channels, patience_s=2, restless=0.2 if n % 3 == 2 else 0)
         self.crowd.publish(lambda: self.nodes, CHANNELS, 3, pause_s=pause_s)
         self.crowd.publish(lambda: self.nodes, CHANNELS, 2, kind=SocketPublisher, pause_s=pause_s)
+        self.crowd.publish(self.redis.port, CHANNELS, kind=IngestPublisher, pause_s=pause_s)
 
     def start(self, index):
         return Node(self.folder, self.configs[index], name=f"node{index}")
@@ -129,6 +130,16 @@ class World:
     def all_ready(self):
         for node in self.nodes:
             until(node.ready, f"{node.name} is ready", BACK_S)
+
+    def history(self, channel):
+        """Its epoch, and all events of its history, by a node of the moment's choice."""
+        node, events, after = self.random.choice(self.nodes), [], 0
+        while True:
+            page = node.api("GET", f"/api/v1/channels/{channel}/history?limit=1000&since_offset={after}").json
+            events += page["events"]
+            if not page["more"]:
+                return page.get("epoch"), events
+            after = events[-1]["offset"]
 
     def sessions(self):
         return sum(int(node.metric("carillon_sessions")) for node in self.nodes)

@@ -5,7 +5,8 @@ Ledger.check() accounts for every acknowledged event at every subscriber, as doc
   reconnects with `since` too; what does not come was announced by `recovered:false` or a `gap`;
 - without history: each event that was published after `subscribed` came comes at most once, and is missing only where
   the connection ended or a `gap` stands in its place;
-- nobody gets what was refused, or what nobody published.
+- nobody gets what was refused, or what nobody published;
+- what a backend has put into the ingest stream comes to somebody, as one event.
 
 Every publication has a key of its own, which travels as the member "key" of its data, and, where `with_id`, as event_id.
 Subscribers and publishers may be in threads of their own. Knows no sockets: see support/load.py for who has them."""
@@ -26,6 +27,7 @@ class Publication:
         self.answered = None  # the acknowledgement
         self.answer = None  # its members: id and, with history, epoch and offset
         self.unknown = False  # some attempt may have been carried out all the same
+        self.promised = False  # it will be published, who knows when
         self.attempts = 0
 
     @property
@@ -197,6 +199,12 @@ class Ledger:
         with self.lock:
             self.counts[f"refused {why}".strip()] += 1
 
+    def promised(self, publication):
+        """It is in the ingest stream: accepted, and without an answer of its own."""
+        with self.lock:
+            publication.promised = True
+            self.counts["promised"] += 1
+
     def unknown(self, publication, why=""):
         """The publisher cannot know."""
         with self.lock:
@@ -237,6 +245,10 @@ class Ledger:
         """A text that says what subscribers that are connected have yet to get, or "" when they have it all: they do
         some time after the last fault and the last publish, or never will."""
         with self.lock:
+            delivered = set(self.ids.values())
+            for publication in self.publications.values():
+                if publication.promised and publication.key not in delivered:
+                    return f"{publication.key} of the ingest stream, on {publication.channel}"
             by_channel = self._acknowledged_by_channel()
             for seat in self.seats:
                 for channel, stretch in seat.open.items():
@@ -271,7 +283,7 @@ class Ledger:
     def turn_page(self):
         """Forgets what has been checked: a long run needs no more memory than a short one. Everybody goes on."""
         with self.lock:
-            self.publications = {key: p for key, p in self.publications.items() if not p.acknowledged}
+            self.publications = {key: p for key, p in self.publications.items() if not (p.acknowledged or p.promised)}
             self.ids.clear()
             self.counts.clear()
             for seat in self.seats:
@@ -295,6 +307,19 @@ class Ledger:
         account["problems"] = len(self.problems)
         return account
 
+    def check_history(self, channel, epoch, events):
+        """events: all that the channel's history has now. Those in between are none; the oldest may have gone."""
+        with self.lock:
+            kept = {event["offset"]: event["id"] for event in events}
+            if sorted(kept) != list(range(min(kept, default=1), max(kept, default=0) + 1)) or len(kept) != len(events):
+                self.problems.append(f"{channel}: its history has holes or doubles: {sorted(kept)[:20]}...")
+            for publication in self.publications.values():
+                answer = publication.answer
+                if answer and publication.channel == channel and answer.get("epoch") == epoch and \
+                        answer["offset"] >= min(kept, default=0) and kept.get(answer["offset"]) != answer["id"]:
+                    self.problems.append(f"{channel}: {publication.key} at {answer['offset']} is not in its history")
+            self.counts["found in histories"] += len(kept)
+
     def _check_publications(self):
         places = {}
         for publication in self.publications.values():
@@ -304,13 +329,16 @@ class Ledger:
                 other = places.setdefault(place, publication)
                 if other is not publication and not any(s.told["gap offset_regressed"] for s in self.seats):
                     self.problems.append(f"{publication.key} and {other.key} were both acknowledged at {place}")
+        ids_of = {}
         for (channel, id), key in self.ids.items():
             publication = self.publications.get(key)
+            if ids_of.setdefault(key, id) != id and publication and publication.with_id:
+                self.problems.append(f"{channel}: {key} was delivered as two events, {id} and {ids_of[key]}")
             if publication is None or publication.channel != channel:
                 self.problems.append(f"{channel}: {key} ({id}) was delivered, and nobody has published it")
             elif publication.acknowledged and publication.answer["id"] != id and publication.with_id:
                 self.problems.append(f"{channel}: {key} was delivered as {id} and acknowledged as {publication.answer['id']}")
-            elif not publication.acknowledged and not publication.unknown:
+            elif not (publication.acknowledged or publication.promised or publication.unknown):
                 self.problems.append(f"{channel}: {key} was refused, and delivered all the same")
 
     def _check_numbered(self, seat, channel, stretches, publications, account):

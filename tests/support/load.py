@@ -9,6 +9,7 @@ import threading
 
 from support import jwt, ws
 from support.carillon import API_KEY
+from support.redis import Connection, RedisError
 from support.wait import SLOWDOWN
 
 PATIENCE_S = 3 * SLOWDOWN  # for a connection or an answer of a node that may be dead
@@ -140,6 +141,34 @@ class SocketPublisher(Publisher):
         if self.client:
             self.client.socket.close()
             self.client = None
+
+
+class IngestPublisher(Publisher):
+    """A backend that writes to the ingest stream of the Redis at that port; with an event_id, always."""
+
+    redis = None
+
+    def __init__(self, ledger, port, channels, **options):
+        self.port = port
+        super().__init__(ledger, lambda: [], channels, id_share=1, **options)
+
+    def attempt(self, publication):
+        data = json.dumps({"key": publication.key})
+        try:
+            self.redis = self.redis or Connection(self.port)
+            self.redis("XADD", "carillon:ingest", "*", "channel", publication.channel, "type", "test", "data", data,
+                       "event_id", publication.key)
+        except (OSError, RedisError) as failure:
+            self.ledger.unknown(publication, f"XADD {type(failure).__name__}")
+            self.leave()
+            return False
+        self.ledger.promised(publication)
+        return True
+
+    def leave(self):
+        if self.redis:
+            self.redis.close()
+            self.redis = None
 
 
 class Subscriber(Worker):

@@ -1,5 +1,6 @@
 """A node on a machine of its own, as far as its network goes: a network namespace with one wire to clients and one to
 Redis, which can be cut. Needs root and iproute2. And, where those are not to be had, a relay that falls silent."""
+import collections
 import itertools
 import os
 import selectors
@@ -7,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 
 _numbers = itertools.count(1)
 
@@ -63,11 +65,14 @@ class Machine:
 
 
 class Relay:
-    """Between a node and Redis. silent: it takes what comes and passes nothing on, with every connection left open."""
+    """Between a node and Redis. silent: it takes what comes and passes nothing on, with every connection left open.
+    delay_s: it passes everything on so much later."""
 
     def __init__(self, port):
         self.target = ("127.0.0.1", port)
         self.silent = False
+        self.delay_s = 0
+        self.late = collections.deque()  # (when, target, chunk)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.selector = selectors.DefaultSelector()
@@ -78,7 +83,9 @@ class Relay:
 
     def _run(self):
         while not self.stopping:
-            for key, _ in self.selector.select(0.05):
+            while self.late and self.late[0][0] <= time.monotonic():
+                self._send(*self.late.popleft()[1:])
+            for key, _ in self.selector.select(0.002 if self.late else 0.05):
                 if key.fileobj is self.listener:
                     self._join()
                 elif key.fileobj.fileno() >= 0:
@@ -98,7 +105,9 @@ class Relay:
         try:
             chunk = source.recv(65536)
             if chunk:
-                if not self.silent:
+                if self.delay_s or self.late:
+                    self.late.append((time.monotonic() + self.delay_s, target, chunk))
+                elif not self.silent:
                     target.sendall(chunk)
                 return
         except OSError:
@@ -106,6 +115,13 @@ class Relay:
         for end in (source, target):
             self.selector.unregister(end)
             end.close()
+
+    @staticmethod
+    def _send(target, chunk):
+        try:
+            target.sendall(chunk)
+        except OSError:
+            pass  # its end is seen when it is read
 
     def close(self):
         self.stopping = True

@@ -158,3 +158,21 @@ def test_a_turned_page(story):
     assert "k2" in story.ledger.missing()
     story.event("k3", 3)
     assert "offset 3 after 1" in story.problems()
+
+
+def test_promised(story):
+    story.subscribed(channel=PLAIN)
+    story.ledger.promised(story.ledger.sending(PLAIN, "k1"))
+    assert "k1" in story.ledger.missing()
+    story.event("k1", channel=PLAIN)
+    assert story.ledger.missing() == ""
+    story.seat.took({"type": "test", "channel": PLAIN, "id": "another", "data": {"key": "k1"}})
+    assert "delivered as two events" in story.problems()
+
+
+@pytest.mark.parametrize("offsets, problem", [([1, 2, 3], ""), ([2, 3], ""), ([1, 3], "holes"), ([1, 2], "k3 at 3 is not in")])
+def test_history(story, offsets, problem):
+    for n in (1, 2, 3):
+        story.publish(f"k{n}", n)
+    story.ledger.check_history(LOG, "e", [{"offset": n, "id": f"id-k{n}"} for n in offsets])
+    assert problem in story.problems() and bool(problem) == bool(story.problems())
