@@ -297,6 +297,7 @@ static void on_broker_closed(void *owner)
 static void stop(struct node *node)
 {
     node->ending = true;
+    uv_timer_stop(&node->tick_timer);
     uv_timer_stop(&node->drain_timer);
     if (node->clients)
         listener_destroy(node->clients);

@@ -39,7 +39,8 @@ struct broker_sink {
      * events may have been missed, and this is where the channel is now. */
     void (*subscribed)(void *owner, struct str channel, enum err err, struct str text, struct str epoch,
                        uint64_t offset);
-    /* An event on a subscribed channel, in the order of its channel. Everything is borrowed for the call. */
+    /* An event on a subscribed channel, in the order of its channel; after a lost connection one may be missing or come
+     * once more, until the position is told again. Everything is borrowed for the call. */
     void (*event)(void *owner, const struct event *event);
     /* The answer to history. The sink takes it. */
     void (*history)(void *owner, struct history_read *read);

@@ -89,9 +89,13 @@ int cli_dev(int argc, char **argv)
     static char secret[KEY_TEXT + 1];
     static char api_key[KEY_TEXT + 1];
     static const struct option_preset presets[] = {
-        {"drain_window", "0"},    {"host", "127.0.0.1"},
-        {"workers", "1"},         {"channels", "[{\"match\":\"*\",\"allow\":[\"subscribe\",\"publish\"]}]"},
-        {"token.secret", secret}, {"api.keys", api_key},
+        {"drain_window", "0"},
+        {"host", "127.0.0.1"},
+        {"workers", "1"},
+        {"channels", "[{\"match\":\"*\",\"allow\":[\"subscribe\",\"publish\",\"history\"],"
+                     "\"history\":{\"size\":100,\"ttl\":\"1h\"}}]"},
+        {"token.secret", secret},
+        {"api.keys", api_key},
     };
     const struct serve_kind kind = {
         .usage =

@@ -144,8 +144,7 @@ void hub_drain(struct hub *hub, uint64_t window_us);
 /* --- from the broker ------------------------------------------------------------------------------------------ */
 
 /* The answer to ops->join. err not ERR_NONE: the channel cannot be had (text says why); waiting subscribers are told
- * and unsubscribed. Otherwise they get `subscribed` with this position; epoch empty: a channel without history. It may
- * come again without an error: then only the position has changed. */
+ * and unsubscribed. Otherwise they get `subscribed` with this position; epoch empty: a channel without history. */
 void hub_joined(struct hub *hub, struct str channel, uint64_t join_id, enum err err, struct str text, struct str epoch,
                 uint64_t offset);
 
