@@ -37,6 +37,7 @@
     LABEL(ROUTE_CHANNELS, "channels")                                                                                  \
     LABEL(ROUTE_CHANNEL, "channel")                                                                                    \
     LABEL(ROUTE_HISTORY, "history")                                                                                    \
+    LABEL(ROUTE_PRESENCE, "presence")                                                                                  \
     LABEL(ROUTE_SESSIONS, "sessions")                                                                                  \
     LABEL(ROUTE_INFO, "info")                                                                                          \
     LABEL(ROUTE_LIVEZ, "livez")                                                                                        \

@@ -152,6 +152,23 @@ static enum err parse_history(const struct parse *parse, struct json_value data)
     return err;
 }
 
+static enum err parse_presence(const struct parse *parse, struct json_value data)
+{
+    struct command *command = parse->command;
+    struct json_value channel = {0}, after = {0}, limit = {0};
+    const struct json_field fields[] = {
+        {"channel", JSON_STRING, true, &channel},
+        {"after", JSON_STRING, false, &after},
+        {"limit", JSON_NUMBER, false, &limit},
+    };
+    enum err err = json_bind(data, "data", fields, 3, parse->error);
+    if (!err)
+        err = text_of(parse, "data.channel", channel, &command->channel);
+    if (!err)
+        err = text_of(parse, "data.after", after, &command->after);
+    return err ? err : whole_number_of(parse, "data.limit", limit, &command->has_limit, &command->limit);
+}
+
 static enum err parse_refresh(const struct parse *parse, struct json_value data)
 {
     struct json_value token = {0};
@@ -175,7 +192,7 @@ static const struct {
     [COMMAND_UNSUBSCRIBE] = {"unsubscribe", true, parse_channel},
     [COMMAND_PING] = {"ping", false, parse_ping},
     [COMMAND_PUBLISH] = {"publish", true, parse_publish},
-    [COMMAND_PRESENCE] = {"presence", true, parse_channel},
+    [COMMAND_PRESENCE] = {"presence", true, parse_presence},
     [COMMAND_HISTORY] = {"history", true, parse_history},
     [COMMAND_REFRESH] = {"refresh", true, parse_refresh},
 };

@@ -37,8 +37,9 @@ struct command {
     uint64_t before_offset;
     bool has_last; /* subscribe */
     uint64_t last;
-    bool has_limit; /* history */
+    bool has_limit; /* history, presence */
     uint64_t limit;
+    struct str after; /* presence; empty if absent */
 };
 
 /* Parses one message. Checks form only: members, types, the length of the id (a string up to 64 bytes, or an integer).

@@ -164,6 +164,14 @@ void reply_history(struct buf *out, struct str id, struct str channel, struct st
     buf_append(out, more ? STR("],\"more\":true}}") : STR("],\"more\":false}}"));
 }
 
+void reply_presence(struct buf *out, struct str id, struct str channel, struct str members)
+{
+    begin(out, "presence", id, channel);
+    buf_append_lit(out, ",\"data\":{");
+    buf_append(out, members);
+    buf_append_lit(out, "}}");
+}
+
 void reply_gap(struct buf *out, struct str channel, const char *reason, struct str epoch, uint64_t offset)
 {
     begin(out, "gap", STR(""), channel);

@@ -33,6 +33,8 @@ void reply_reconnect(struct buf *out, const char *reason, uint64_t after_ms);
 /* events: JSON objects joined by commas. epoch empty: the channel has no history, and offset is left out too. */
 void reply_history(struct buf *out, struct str id, struct str channel, struct str epoch, uint64_t offset,
                    struct str events, bool more);
+/* members: what stands in data, without its braces. */
+void reply_presence(struct buf *out, struct str id, struct str channel, struct str members);
 /* epoch and offset: where the channel stands now. */
 void reply_gap(struct buf *out, struct str channel, const char *reason, struct str epoch, uint64_t offset);
 

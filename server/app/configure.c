@@ -39,6 +39,9 @@ static struct rules *make_rules(const struct options *o)
             .match = str_from_cstr(channel->match),
             .require_grant = channel->require == CHANNEL_REQUIRE_GRANT,
             .require_scope = str_from_cstr(channel->require_scope),
+            .presence = {.kept = channel->presence,
+                         .events = channel->presence_events,
+                         .ttl_ms = channel->presence_ttl_ms},
             .history = {.size = channel->history_size, .ttl_ms = channel->history_ttl_ms},
         };
         for (size_t j = 0; j < channel->allow.count; j++)

@@ -122,8 +122,19 @@ static void ask(void *owner, struct broker_request *request)
     exchange_ask(owner, request);
 }
 
-static const struct node_ops node_ops = {
-    .join = join, .leave = leave, .publish = publish, .recover = recover, .history = history, .ask = ask};
+static void tell_presence(void *owner, struct presence_change *change)
+{
+    struct exchange *exchange = owner;
+    presence_post(CONTAINER_OF(exchange, struct node, exchange)->presence, change);
+}
+
+static const struct node_ops node_ops = {.join = join,
+                                         .leave = leave,
+                                         .publish = publish,
+                                         .recover = recover,
+                                         .history = history,
+                                         .ask = ask,
+                                         .presence = tell_presence};
 
 static unsigned worker_count(const struct options *options)
 {
@@ -307,12 +318,14 @@ static void stop(struct node *node)
         worker_stop(node->workers[i]);
     if (node->survey)
         survey_close(node->survey);
+    presence_close(node->presence);
     if (node->broker) {
         node->broker->ops->close(node->broker, on_broker_closed);
         while (!node->broker_closed)
             uv_run(&node->loop, UV_RUN_ONCE);
     }
     mailbox_close(&node->exchange.mailbox);
+    presence_destroy(node->presence);
     for (unsigned i = 0; i < node->worker_count; i++)
         worker_destroy(node->workers[i]);
     if (node->survey)
@@ -399,6 +412,7 @@ int node_run(const struct node_start *given)
                                                        .reads_max = (unsigned)node->options->recovery_reads});
         node->quota = quota_create();
         node_create_revocations(node);
+        node->presence = presence_create(&node->exchange);
         watch_signals(node);
         err = start(node, &error);
         if (err == ERR_NONE) {

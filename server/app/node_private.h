@@ -10,6 +10,7 @@
 #include "server/broker/exchange.h"
 #include "server/broker/ingest_entry.h"
 #include "server/broker/peers.h"
+#include "server/broker/presence.h"
 #include "server/broker/survey.h"
 #include "server/broker/terms.h"
 #include "server/net/listener.h"
@@ -30,6 +31,7 @@ struct node {
     struct broker *broker;
     struct peers *peers;
     struct survey *survey;
+    struct presence *presence;
     struct survey_facts facts;
     struct quota *quota;
     struct revocations *revocations;

@@ -37,6 +37,7 @@ struct memory_broker {
     size_t idle_count;
     uint64_t serials;
     struct memory_ids ids;
+    struct memory_presence presence;
     struct memory_logs logs;
 };
 
@@ -287,7 +288,7 @@ static void deliver_request(struct mail *mail, void *owner)
     if (broker->closed)
         error_set(&request->error, ERR_UNAVAILABLE, "this node is stopping");
     else
-        memory_requests_run(&broker->broker, request);
+        memory_requests_run(&broker->broker, &broker->presence, request, broker->config.wall_ms());
     broker_request_answer(request);
 }
 
@@ -374,6 +375,7 @@ static void destroy(struct broker *base)
         free_place(broker, place);
     map_fini(&broker->channels);
     memory_ids_fini(&broker->ids);
+    memory_presence_fini(&broker->presence);
     free(broker->node_id);
     free(broker);
 }

@@ -11,8 +11,8 @@
 /* Of one channel. Zeroed: empty. */
 struct memory_log {
     struct list_link link; /* in memory_logs.used while it has events */
-    struct buf *ring; /* an event's JSON each */
-    size_t cap; /* 0 or a power of two */
+    struct buf *ring;      /* an event's JSON each */
+    size_t cap;            /* 0 or a power of two */
     size_t head;
     size_t count;
     uint64_t first;   /* offset of the oldest; the others follow without holes */

@@ -1,7 +1,8 @@
 /* memory_requests.c - see memory_requests.h. */
 #include "server/broker/memory_requests.h"
 
-void memory_requests_run(struct broker *broker, struct broker_request *request)
+void memory_requests_run(struct broker *broker, struct memory_presence *presence, struct broker_request *request,
+                         uint64_t wall_ms)
 {
     switch (request->kind) {
     case REQUEST_REVOKE:
@@ -9,6 +10,12 @@ void memory_requests_run(struct broker *broker, struct broker_request *request)
         break;
     case REQUEST_BERTH: /* this node's own limits have decided already */
         CONTAINER_OF(request, struct berth_request, base)->granted = true;
+        break;
+    case REQUEST_PRESENCE_UPDATE:
+        memory_presence_update(presence, broker, CONTAINER_OF(request, struct presence_update, base), wall_ms);
+        break;
+    case REQUEST_PRESENCE_READ:
+        memory_presence_read(presence, CONTAINER_OF(request, struct presence_read, base));
         break;
     }
 }

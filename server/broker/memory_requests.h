@@ -4,8 +4,10 @@
 #define CARILLON_BROKER_MEMORY_REQUESTS_H
 
 #include "server/broker/broker.h"
+#include "server/broker/memory_presence.h"
 
 /* Does it, calling the broker's sink for what follows from it, and fills in the answer. */
-void memory_requests_run(struct broker *broker, struct broker_request *request);
+void memory_requests_run(struct broker *broker, struct memory_presence *presence, struct broker_request *request,
+                         uint64_t wall_ms);
 
 #endif

@@ -71,7 +71,9 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct re
     bool direct = !name.type;
     if (direct && bytes.len > rules->max_bytes)
         return error_set(error, ERR_TOO_LARGE, "%zu bytes, the limit is %zu", bytes.len, rules->max_bytes);
-    if ((err = event_check(event.type, event.data, !direct || rules->custom, error)))
+    /* Told by the scripts that keep the members. */
+    bool presence = !direct && (str_eq(event.type, STR("join")) || str_eq(event.type, STR("leave")));
+    if (!presence && (err = event_check(event.type, event.data, !direct || rules->custom, error)))
         return err;
     if (!take_text(id, scratch, &event.id) || (id.type && event_id_check(event.id, NULL)))
         return error_set(error, ERR_INVALID_REQUEST, "id: expected 1 to %d printable ASCII characters", EVENT_ID_MAX);

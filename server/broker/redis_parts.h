@@ -19,6 +19,7 @@
 #include "server/broker/redis_route.h"
 #include "server/broker/redis_scout.h"
 #include "server/broker/redis_shard.h"
+#include "server/core/presence.h"
 
 /* What differs between one server, Sentinel and a cluster. */
 struct redis_topology {
@@ -132,6 +133,10 @@ void redis_revoke(struct redis_broker *broker, struct revoke_request *request);
 void redis_revocations_load(struct redis_shard *shard);
 /* One as Redis keeps it, with its end; false if it is not well-formed. */
 bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member);
+
+/* redis_presence.c */
+void redis_presence_update(struct redis_broker *broker, struct presence_update *update);
+void redis_presence_read(struct redis_broker *broker, struct presence_read *read);
 
 /* redis_berth.c */
 void redis_berth(struct redis_broker *broker, struct berth_request *request);

@@ -32,5 +32,9 @@ void redis_ask(struct broker *base, struct broker_request *request)
     switch (request->kind) {
     case REQUEST_REVOKE: redis_revoke(broker, CONTAINER_OF(request, struct revoke_request, base)); break;
     case REQUEST_BERTH: redis_berth(broker, CONTAINER_OF(request, struct berth_request, base)); break;
+    case REQUEST_PRESENCE_UPDATE:
+        redis_presence_update(broker, CONTAINER_OF(request, struct presence_update, base));
+        break;
+    case REQUEST_PRESENCE_READ: redis_presence_read(broker, CONTAINER_OF(request, struct presence_read, base)); break;
     }
 }

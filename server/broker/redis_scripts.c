@@ -146,6 +146,96 @@ static const char berth_text[] =
     "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
     "return 1\n";
 
+/* KEYS: presence, a hash of each user's entry; users, a sorted set of "user NUL node", and members, the same as "node
+ * NUL user", both in bytewise order; nodes, a hash of each node's "until when, how many connections"; live. ARGV: the
+ * node, 1 if join and leave are told, what stands in them between type and entry.
+ *
+ * A user is there as long as one node has it. Nodes whose time is over lose their members first, a part of them at a
+ * time, whoever asks: so their users leave once, and no later than somebody looks. */
+#define PRESENCE_TEXT                                                                                                  \
+    "local time = redis.call('TIME')\n"                                                                                \
+    "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"                                                        \
+    "local function tell(type, entry)\n"                                                                               \
+    "  if ARGV[2] ~= '' then redis.call(ARGV[2], KEYS[5], '{\"type\":\"' .. type .. ARGV[3] .. entry .. '}') end\n"    \
+    "end\n"                                                                                                            \
+    "local function is_there(user)\n"                                                                                  \
+    "  return redis.call('ZLEXCOUNT', KEYS[2], '[' .. user .. '\\0', '(' .. user .. '\\1') > 0\n"                      \
+    "end\n"                                                                                                            \
+    "local function remove(user, node)\n"                                                                              \
+    "  if redis.call('ZREM', KEYS[2], user .. '\\0' .. node) == 0 then return end\n"                                   \
+    "  redis.call('ZREM', KEYS[3], node .. '\\0' .. user)\n"                                                           \
+    "  if is_there(user) then return end\n"                                                                            \
+    "  local entry = redis.call('HGET', KEYS[1], user)\n"                                                              \
+    "  redis.call('HDEL', KEYS[1], user)\n"                                                                            \
+    "  if entry then tell('leave', entry) end\n"                                                                       \
+    "end\n"                                                                                                            \
+    "local known, connections = false, 0\n"                                                                            \
+    "local nodes = redis.call('HGETALL', KEYS[4])\n"                                                                   \
+    "for i = 1, #nodes, 2 do\n"                                                                                        \
+    "  local node, till, count = nodes[i], string.match(nodes[i + 1], '^(%d+) (%d+)$')\n"                              \
+    "  if node == ARGV[1] then\n"                                                                                      \
+    "    known = true\n"                                                                                               \
+    "  elseif tonumber(till) > now then\n"                                                                             \
+    "    connections = connections + tonumber(count)\n"                                                                \
+    "  else\n"                                                                                                         \
+    "    local left = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. node .. '\\0', '(' .. node .. '\\1', 'LIMIT', 0, "     \
+    "1000)\n"                                                                                                          \
+    "    for _, member in ipairs(left) do remove(string.sub(member, #node + 2), node) end\n"                           \
+    "    if #left < 1000 then redis.call('HDEL', KEYS[4], node) end\n"                                                 \
+    "  end\n"                                                                                                          \
+    "end\n"
+
+/* ARGV also: ms that the node's members count from now, its connections, 1 if it need not be known, changes as JSON:
+ * [[here, user, entry], ...]. Answer: 1, or 0 if the node should be known and is not; then nothing of it was done. */
+static const char presence_text[] =
+    PRESENCE_TEXT "if not known and ARGV[6] ~= '1' then return 0 end\n"
+                  "local me = ARGV[1]\n"
+                  "for _, change in ipairs(cjson.decode(ARGV[7])) do\n"
+                  "  local here, user, entry = change[1], change[2], change[3]\n"
+                  "  if here then\n"
+                  "    local new = not is_there(user)\n"
+                  "    redis.call('ZADD', KEYS[2], 0, user .. '\\0' .. me)\n"
+                  "    redis.call('ZADD', KEYS[3], 0, me .. '\\0' .. user)\n"
+                  "    redis.call('HSET', KEYS[1], user, entry)\n"
+                  "    if new then tell('join', entry) end\n"
+                  "  else\n"
+                  "    remove(user, me)\n"
+                  "  end\n"
+                  "end\n"
+                  "if redis.call('ZLEXCOUNT', KEYS[3], '[' .. me .. '\\0', '(' .. me .. '\\1') == 0 then\n"
+                  "  redis.call('HDEL', KEYS[4], me)\n"
+                  "else\n"
+                  "  redis.call('HSET', KEYS[4], me, string.format('%.0f', now + ARGV[4]) .. ' ' .. ARGV[5])\n"
+                  "end\n"
+                  "for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], string.format('%.0f', ARGV[4] * 3)) end\n"
+                  "return 1\n";
+
+/* ARGV also: the user to begin after (empty: from the first), how many, and about how many bytes. Answer: users and
+ * connections in all, the user to begin after for the next page (empty: there is none), entries. */
+static const char members_text[] =
+    PRESENCE_TEXT "local from = ARGV[4] == '' and '-' or '[' .. ARGV[4] .. '\\1'\n"
+                  "local limit, max, bytes = tonumber(ARGV[5]), tonumber(ARGV[6]), 0\n"
+                  "local entries, last, more = {}, nil, ''\n"
+                  "while more == '' do\n"
+                  "  local part = redis.call('ZRANGEBYLEX', KEYS[2], from, '+', 'LIMIT', 0, 200)\n"
+                  "  for _, member in ipairs(part) do\n"
+                  "    local user = string.sub(member, 1, string.find(member, '\\0', 1, true) - 1)\n"
+                  "    if user ~= last then\n"
+                  "      local entry = redis.call('HGET', KEYS[1], user) or '{}'\n"
+                  "      bytes = bytes + #entry + 1\n"
+                  "      if #entries == limit or (last and bytes > max) then\n"
+                  "        more = last\n"
+                  "        break\n"
+                  "      end\n"
+                  "      entries[#entries + 1] = entry\n"
+                  "      last = user\n"
+                  "    end\n"
+                  "    from = '(' .. member\n"
+                  "  end\n"
+                  "  if #part < 200 then break end\n"
+                  "end\n"
+                  "return {redis.call('HLEN', KEYS[1]), connections, more, entries}\n";
+
 /* KEYS: revoked. ARGV: until when, the revocation as its member, the nodes' pub/sub channel. */
 static const char revoke_text[] =
     "redis.call('ZADD', KEYS[1], 'GT', ARGV[1], ARGV[2])\n"
@@ -160,6 +250,8 @@ static const struct str texts[SCRIPT_COUNT] = {
     [SCRIPT_POSITION] = {position_text, sizeof position_text - 1},
     [SCRIPT_HISTORY] = {history_text, sizeof history_text - 1},
     [SCRIPT_BERTH] = {berth_text, sizeof berth_text - 1},
+    [SCRIPT_PRESENCE] = {presence_text, sizeof presence_text - 1},
+    [SCRIPT_MEMBERS] = {members_text, sizeof members_text - 1},
     [SCRIPT_REVOKE] = {revoke_text, sizeof revoke_text - 1},
     [SCRIPT_REGISTER] = {register_text, sizeof register_text - 1},
 };

@@ -16,7 +16,7 @@ struct rule {
     struct str require_scope; /* empty: none */
     unsigned allow;           /* enum allow */
     struct history_policy history;
-    bool presence;
+    struct presence_policy presence;
 };
 
 /* Shared by all threads; counted. */

@@ -44,6 +44,8 @@ static struct channel *create(struct hub *hub, struct str name)
     channel->join_id = ++hub->last_join_id;
     memcpy(channel->bytes, name.ptr, name.len);
     channel->name = str_from(channel->bytes, name.len);
+    if (rule)
+        channel->presence = rule->presence;
     map_put(&hub->channels, channel->name, channel);
     metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
     hub->ops->join(hub->owner, channel->name, rule ? &rule->history : &no_history, channel->join_id);
@@ -112,6 +114,7 @@ struct subscription *channel_add_subscription(struct hub *hub, struct session *s
     }
     struct subscription *subscription = &session->subscriptions[session->subscription_count++];
     *subscription = (struct subscription){.channel = channel};
+    presence_tell(channel, session, true);
     metrics_gauge_add(hub->metrics, METRIC_SUBSCRIPTIONS, 1);
     return subscription;
 }
@@ -137,6 +140,7 @@ static void remove_subscriber(struct channel *channel, uint32_t at)
 static void unlink_both(struct session *session, uint32_t index)
 {
     struct subscription *subscription = &session->subscriptions[index];
+    presence_tell(subscription->channel, session, false);
     if (subscription->returning)
         returning_remove(subscription->channel, subscription->index);
     else

@@ -159,14 +159,6 @@ void commands_publication_done(struct publication *publication, void *owner)
     publication_destroy(publication);
 }
 
-static void refuse_for_now(struct hub *hub, struct session *session, const struct command *command)
-{
-    char text[96];
-    snprintf(text, sizeof text, "%s: this server does not keep it; the command is reserved",
-             command_name(command->type));
-    refuse(hub, session, command, ERR_INVALID_REQUEST, text);
-}
-
 static void history_done(struct history_read *read, void *owner)
 {
     struct hub *hub = owner;
@@ -244,7 +236,7 @@ static void refresh(struct hub *hub, struct session *session, const struct comma
 
 static void (*const handlers[COMMAND_TYPE_COUNT])(struct hub *, struct session *, const struct command *) = {
     [COMMAND_SUBSCRIBE] = subscribe, [COMMAND_UNSUBSCRIBE] = unsubscribe, [COMMAND_PING] = ping,
-    [COMMAND_PUBLISH] = publish,     [COMMAND_PRESENCE] = refuse_for_now, [COMMAND_HISTORY] = history,
+    [COMMAND_PUBLISH] = publish,     [COMMAND_PRESENCE] = presence_ask,   [COMMAND_HISTORY] = history,
     [COMMAND_REFRESH] = refresh,
 };
 

@@ -12,6 +12,7 @@
 #include "common/metrics/metrics.h"
 #include "server/core/access.h"
 #include "server/core/history.h"
+#include "server/core/presence.h"
 #include "server/core/request.h"
 #include "server/core/session.h"
 
@@ -57,6 +58,8 @@ struct hub_ops {
     void (*recover)(void *owner, struct recovery *recovery);
     /* Takes the read; it comes back through read->done in this hub's thread. */
     void (*history)(void *owner, struct history_read *read);
+    /* Takes the change: a session has come to a channel whose members are kept, or left it. */
+    void (*presence)(void *owner, struct presence_change *change);
     /* Takes the request; it comes back through request->done in this hub's thread. */
     void (*ask)(void *owner, struct broker_request *request);
     /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */

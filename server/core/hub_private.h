@@ -100,6 +100,7 @@ struct channel {
     struct hub *hub;
     enum channel_state state;
     uint64_t join_id;
+    struct presence_policy presence; /* of the rule when it was joined */
     struct subscriber *subscribers;
     uint32_t count;
     uint32_t cap;
@@ -166,6 +167,12 @@ void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us)
 /* The closing connection may take no longer than this. */
 void liveness_bound_closing(struct hub *hub, struct session *session);
 void liveness_stop(struct hub *hub, struct session *session);
+
+/* --- presence_commands.c --- */
+/* The session has come to the channel, or is leaving it. */
+void presence_tell(struct channel *channel, const struct session *session, bool here);
+/* The command `presence`. */
+void presence_ask(struct hub *hub, struct session *session, const struct command *command);
 
 /* --- berth.c --- */
 /* Asks for the session's berth, if it needs one. True: it waits for the answer, and hub_admit follows, or its end. */

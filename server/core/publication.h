@@ -16,6 +16,13 @@ struct history_policy {
     uint64_t ttl_ms; /* 0: they do not age */
 };
 
+/* The same: whether the channel's members are kept. */
+struct presence_policy {
+    bool kept;
+    bool events;     /* join and leave are told to the subscribers */
+    uint64_t ttl_ms; /* members of a node that died leave within it */
+};
+
 /* Names one session of this node for as long as it lives; afterwards it names nothing. */
 struct session_id {
     uint32_t worker;

@@ -13,8 +13,10 @@
 struct mailbox;
 
 enum broker_request_kind {
-    REQUEST_REVOKE, /* struct revoke_request */
-    REQUEST_BERTH,  /* struct berth_request */
+    REQUEST_REVOKE,          /* struct revoke_request */
+    REQUEST_BERTH,           /* struct berth_request */
+    REQUEST_PRESENCE_UPDATE, /* struct presence_update, presence.h */
+    REQUEST_PRESENCE_READ,   /* struct presence_read, presence.h */
 };
 
 struct broker_request {

@@ -47,6 +47,12 @@ static void on_ask(void *owner, struct broker_request *request)
     worker->node->ask(worker->node_owner, request);
 }
 
+static void on_presence(void *owner, struct presence_change *change)
+{
+    struct worker *worker = owner;
+    worker->node->presence(worker->node_owner, change);
+}
+
 static uint64_t on_clock(void *owner)
 {
     (void)owner;
@@ -60,6 +66,7 @@ static const struct hub_ops hub_operations = {
     .recover = on_recover,
     .history = on_history,
     .ask = on_ask,
+    .presence = on_presence,
     .write = ws_write,
     .finish = ws_finish,
     .verify = ws_verify,

@@ -25,6 +25,7 @@ struct node_ops {
     void (*recover)(void *owner, struct recovery *recovery);
     void (*history)(void *owner, struct history_read *read);
     void (*ask)(void *owner, struct broker_request *request);
+    void (*presence)(void *owner, struct presence_change *change);
 };
 
 /* Answers requests of the internal listener (http_message.h), in the worker's thread. */

@@ -103,7 +103,7 @@ static void test_no_such_route(void **state)
                                         "/api/v1/info/",
                                         "/api/v1/channels/",
                                         "/api/v1/channels/x/nothing",
-                                        "/api/v1/channels/x/presence",
+                                        "/api/v1/channels/x/members",
                                         "/api/v1/tickets",
                                         "/ws"};
     (void)state;

@@ -49,6 +49,11 @@ static void on_history(void *owner, struct history_read *read)
 static void on_ask(void *owner, struct broker_request *request)
 {
     struct fixture *f = owner;
+    if (request->kind == REQUEST_PRESENCE_READ) {
+        assert_null(f->presence);
+        f->presence = CONTAINER_OF(request, struct presence_read, base);
+        return;
+    }
     struct berth_request *berth = CONTAINER_OF(request, struct berth_request, base);
     static const char *const words[] = {"take", "keep", "leave"};
     buf_appendf(&f->asked, "%s %.*s\n", words[berth->action], STR_ARG(berth->user));
@@ -58,6 +63,14 @@ static void on_ask(void *owner, struct broker_request *request)
     } else {
         request->done(request, f->hub);
     }
+}
+
+static void on_presence(void *owner, struct presence_change *change)
+{
+    struct fixture *f = owner;
+    buf_appendf(&f->asked, "%s %.*s %.*s%.*s\n", change->here ? "enter" : "exit", STR_ARG(change->channel),
+                STR_ARG(change->user), STR_ARG(change->entry));
+    free(change);
 }
 
 static enum write_result on_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
@@ -105,6 +118,7 @@ static const struct hub_ops ops = {
     .recover = on_recover,
     .history = on_history,
     .ask = on_ask,
+    .presence = on_presence,
     .write = on_write,
     .finish = on_finish,
     .verify = on_verify,
@@ -136,6 +150,7 @@ void fixture_setup(struct fixture *f)
         {.match = STR("room:*"), .require_grant = true, .allow = ALLOW_SUBSCRIBE | ALLOW_PUBLISH},
         {.match = STR("log:*"), .allow = ALLOW_ALL, .history = {.size = 10, .ttl_ms = 1000}},
         {.match = STR("public:*"), .allow = ALLOW_SUBSCRIBE},
+        {.match = STR("crowd:*"), .allow = ALLOW_ALL, .presence = {.kept = true, .ttl_ms = 1000}},
     };
     f->rules = rules_create(rule, sizeof rule / sizeof *rule);
     metrics_init(&f->metrics, 0);

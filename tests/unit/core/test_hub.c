@@ -133,7 +133,9 @@ static void test_access(void **state)
         {"{\"type\":\"history\",\"id\":8,\"data\":{\"channel\":\"log:a\",\"limit\":1001}}",
          "\"id\":8,\"error\":{\"code\":\"invalid_request\",\"message\":\"data.limit: expected 1 to 1000\""},
         {"{\"type\":\"presence\",\"id\":9,\"data\":{\"channel\":\"room:1\"}}",
-         "\"id\":9,\"error\":{\"code\":\"invalid_request\""},
+         "\"id\":9,\"error\":{\"code\":\"unauthorized\""},
+        {"{\"type\":\"presence\",\"id\":9,\"data\":{\"channel\":\"log:a\"}}",
+         "\"id\":9,\"error\":{\"code\":\"not_found\""},
     };
     struct fixture f;
     struct wire a;

@@ -1,0 +1,75 @@
+/* presence.c - GET /api/v1/channels/{channel}/presence: who is on a channel, on all nodes, in pages. */
+#include "server/core/presence.h"
+
+#include "common/base/alloc.h"
+#include "common/protocol/http_head.h"
+#include "server/api/api_private.h"
+
+static void answered(struct broker_request *base, void *owner)
+{
+    struct presence_read *read = CONTAINER_OF(base, struct presence_read, base);
+    struct api_request *request = base->waiter;
+    struct buf *out = &request->call->response.body;
+    (void)owner;
+    if (base->error.code) {
+        request->call->response.retry_after_s = 1;
+        api_respond_error(request, &base->error);
+    } else {
+        buf_append_lit(out, "{\"channel\":");
+        json_append_string(out, read->channel);
+        buf_append_char(out, ',');
+        presence_read_write(read, out);
+        buf_append_char(out, '}');
+        api_respond(request, 200);
+    }
+    free(request);
+    presence_read_destroy(read);
+}
+
+static enum err read_query(struct str query, struct buf *after, uint64_t *out_limit, struct error *error)
+{
+    struct buf text = {0};
+    struct str limit = {0}, user = {0};
+    *out_limit = PRESENCE_PAGE_DEFAULT;
+    enum err err = http_query_get(query, STR("limit"), &text, &limit, error);
+    if (!err && limit.ptr && (!str_to_u64(limit, out_limit) || *out_limit == 0 || *out_limit > PRESENCE_PAGE_MAX))
+        err = error_set(error, ERR_INVALID_REQUEST, "limit: expected a whole number from 1 to %d", PRESENCE_PAGE_MAX);
+    buf_clear(&text);
+    if (!err)
+        err = http_query_get(query, STR("after"), &text, &user, error);
+    if (!err && user.ptr)
+        buf_append(after, user);
+    if (!err && (!str_is_utf8(buf_str(after)) || memchr(after->ptr ? after->ptr : "", '\0', after->len)))
+        err = error_set(error, ERR_INVALID_REQUEST, "after: expected the user of the last member before");
+    buf_fini(&text);
+    return err;
+}
+
+void api_presence(const struct api_request *request)
+{
+    struct api *api = request->api;
+    struct str channel = STR("");
+    struct buf after = {0};
+    struct error error;
+    uint64_t limit;
+    enum err err = api_channel_of_path(request, &channel, &error);
+    if (!err)
+        err = api_check_channel(channel, &error);
+    if (!err)
+        err = read_query(request->call->request.query, &after, &limit, &error);
+    const struct rule *rule = err ? NULL : rules_find_any(api->config.rules, channel);
+    if (!err && !(rule && rule->presence.kept))
+        err = error_set(&error, ERR_NOT_FOUND, "who is on this channel is not kept (presence of its rule)");
+    if (err) {
+        api_respond_error(request, &error);
+    } else {
+        struct presence_read *read = presence_read_create(&rule->presence, channel, buf_str(&after), limit);
+        struct api_request *waiter = xmalloc(sizeof *waiter);
+        *waiter = *request;
+        read->base.reply_to = api->replies;
+        read->base.done = answered;
+        read->base.waiter = waiter;
+        api->ops->ask(api->owner, &read->base);
+    }
+    buf_fini(&after);
+}

@@ -1,0 +1,172 @@
+/* redis_presence.c - who is on a channel, in Redis. Four keys a channel (redis_scripts.c says how they hang together):
+ * presence, a hash of the members; presence:users and presence:members, the same by user and by node; presence:nodes,
+ * until when each node's members count. */
+#include "common/base/clock.h"
+#include "common/json/json.h"
+#include "server/broker/redis_parts.h"
+
+enum { KEYS = 5 };
+
+/* Valid until the next call: they lie in broker->head. */
+static void make_keys(struct redis_broker *broker, struct str channel, struct str out[KEYS])
+{
+    static const struct str suffixes[KEYS] = {
+        {"presence", 8}, {"presence:users", 14}, {"presence:members", 16}, {"presence:nodes", 14}, {"live", 4}};
+    struct buf *bytes = &broker->head;
+    buf_clear(bytes);
+    buf_reserve(bytes,
+                KEYS * (broker->config.prefix.len + 3 * channel.len + 24)); /* so that keys stay where they are */
+    for (size_t i = 0; i < KEYS; i++) {
+        size_t begin = bytes->len;
+        redis_key_append(bytes, broker->config.prefix, channel, suffixes[i]);
+        out[i] = str_from(bytes->ptr + begin, bytes->len - begin);
+    }
+}
+
+/* How join and leave are told, empty: not. */
+static struct str publish_word(const struct redis_broker *broker, const struct presence_policy *policy)
+{
+    if (!policy->events)
+        return STR("");
+    return broker->topology->sharded ? STR("SPUBLISH") : STR("PUBLISH");
+}
+
+/* What they say between their type and the member. */
+static struct str write_around(struct redis_broker *broker, struct str channel)
+{
+    char timestamp[CLOCK_RFC3339_LEN + 1];
+    clock_format(clock_wall_ms(), timestamp);
+    buf_clear(&broker->tail);
+    buf_append_lit(&broker->tail, "\",\"channel\":");
+    json_append_string(&broker->tail, channel);
+    buf_appendf(&broker->tail, ",\"timestamp\":\"%s\",\"data\":", timestamp);
+    return buf_str(&broker->tail);
+}
+
+/* ---- updates ---- */
+
+static void send_update(struct redis_broker *broker, struct presence_update *update, const struct redis_route *route);
+
+static void on_updated(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_broker *broker = owner;
+    struct presence_update *update = argument;
+    struct redis_route route;
+    struct str keys[KEYS];
+    make_keys(broker, update->channel, keys);
+    if (redis_route_again(broker, keys[0], reply, &route) == REDIS_AGAIN_NOW) {
+        send_update(broker, update, &route);
+        return;
+    }
+    if (reply && reply->type == REDIS_REPLY_INTEGER)
+        update->known = reply->integer == 1;
+    else
+        redis_request_fail(broker, &update->base, reply);
+    broker_request_answer(&update->base);
+}
+
+/* [[true,"user","entry"],...] */
+static void write_changes(struct buf *out, const struct presence_update *update)
+{
+    buf_append_char(out, '[');
+    for (size_t i = 0; i < update->count; i++) {
+        const struct presence_item *item = &update->items[i];
+        if (i)
+            buf_append_char(out, ',');
+        buf_append(out, item->here ? STR("[true,") : STR("[false,"));
+        json_append_string(out, item->user);
+        buf_append_char(out, ',');
+        json_append_string(out, item->entry);
+        buf_append_char(out, ']');
+    }
+    buf_append_char(out, ']');
+}
+
+static void send_update(struct redis_broker *broker, struct presence_update *update, const struct redis_route *route)
+{
+    struct str arguments[KEYS + 7];
+    struct buf changes = {0};
+    char ttl[24], connections[24];
+    write_changes(&changes, update);
+    make_keys(broker, update->channel, arguments);
+    arguments[KEYS] = broker->config.node_id;
+    arguments[KEYS + 1] = publish_word(broker, &update->policy);
+    arguments[KEYS + 2] = write_around(broker, update->channel);
+    arguments[KEYS + 3] = redis_number(update->alive_ms, ttl);
+    arguments[KEYS + 4] = redis_number(update->connections, connections);
+    arguments[KEYS + 5] = update->begins ? STR("1") : STR("0");
+    arguments[KEYS + 6] = buf_str(&changes);
+    redis_route_script(route, SCRIPT_PRESENCE, KEYS, KEYS + 7, arguments, on_updated, update);
+    buf_fini(&changes);
+}
+
+void redis_presence_update(struct redis_broker *broker, struct presence_update *update)
+{
+    struct redis_route route;
+    struct str keys[KEYS];
+    make_keys(broker, update->channel, keys);
+    if (redis_request_begin(broker, &update->base, keys[0], &route))
+        send_update(broker, update, &route);
+}
+
+/* ---- pages ---- */
+
+static void send_read(struct redis_broker *broker, struct presence_read *read, const struct redis_route *route);
+
+/* users, connections, the next page's after, members */
+static bool take_page(struct presence_read *read, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 || reply->element[0]->type != REDIS_REPLY_INTEGER ||
+        reply->element[1]->type != REDIS_REPLY_INTEGER || reply->element[3]->type != REDIS_REPLY_ARRAY)
+        return false;
+    read->users = (uint64_t)reply->element[0]->integer;
+    read->connections = (uint64_t)reply->element[1]->integer;
+    buf_append(&read->next, redis_text(reply->element[2]));
+    for (size_t i = 0; i < reply->element[3]->elements; i++) {
+        struct str entry = redis_text(reply->element[3]->element[i]);
+        struct json_value value;
+        if (json_check(entry, NULL, &value, NULL)) /* it goes on to clients as JSON */
+            return false;
+        presence_read_add(read, entry);
+    }
+    return true;
+}
+
+static void on_page(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_broker *broker = owner;
+    struct presence_read *read = argument;
+    struct redis_route route;
+    struct str keys[KEYS];
+    make_keys(broker, read->channel, keys);
+    if (redis_route_again(broker, keys[0], reply, &route) == REDIS_AGAIN_NOW) {
+        send_read(broker, read, &route);
+        return;
+    }
+    if (!reply || !take_page(read, reply))
+        redis_request_fail(broker, &read->base, reply);
+    broker_request_answer(&read->base);
+}
+
+static void send_read(struct redis_broker *broker, struct presence_read *read, const struct redis_route *route)
+{
+    struct str arguments[KEYS + 6];
+    char limit[24], bytes[24];
+    make_keys(broker, read->channel, arguments);
+    arguments[KEYS] = STR("");
+    arguments[KEYS + 1] = publish_word(broker, &read->policy);
+    arguments[KEYS + 2] = write_around(broker, read->channel);
+    arguments[KEYS + 3] = read->after;
+    arguments[KEYS + 4] = redis_number(read->limit, limit);
+    arguments[KEYS + 5] = redis_number(PRESENCE_PAGE_BYTES, bytes);
+    redis_route_script(route, SCRIPT_MEMBERS, KEYS, KEYS + 6, arguments, on_page, read);
+}
+
+void redis_presence_read(struct redis_broker *broker, struct presence_read *read)
+{
+    struct redis_route route;
+    struct str keys[KEYS];
+    make_keys(broker, read->channel, keys);
+    if (redis_request_begin(broker, &read->base, keys[0], &route))
+        send_read(broker, read, &route);
+}

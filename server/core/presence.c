@@ -1,0 +1,82 @@
+/* presence.c - see presence.h. */
+#include "server/core/presence.h"
+
+#include "common/base/alloc.h"
+#include "common/json/json.h"
+
+static struct str keep(char **at, struct str text)
+{
+    struct str kept = {*at, text.len};
+    if (text.len)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return kept;
+}
+
+static void write_entry(struct buf *out, const struct claims *claims)
+{
+    struct json_value info = json_member(claims->payload, STR("info"));
+    buf_append_lit(out, "{\"user\":");
+    json_append_string(out, claims->sub);
+    if (info.type && info.raw.len <= PRESENCE_INFO_MAX) {
+        buf_append_lit(out, ",\"info\":");
+        buf_append(out, info.raw);
+    }
+    buf_append_char(out, '}');
+}
+
+struct presence_change *presence_change_create(bool here, const struct presence_policy *policy, struct str channel,
+                                               const struct claims *claims)
+{
+    struct buf entry = {0};
+    if (here)
+        write_entry(&entry, claims);
+    struct presence_change *change = xcalloc(1, sizeof *change + channel.len + claims->sub.len + entry.len);
+    char *at = change->bytes;
+    change->here = here;
+    change->policy = *policy;
+    change->channel = keep(&at, channel);
+    change->user = keep(&at, claims->sub);
+    change->entry = keep(&at, buf_str(&entry));
+    buf_fini(&entry);
+    return change;
+}
+
+struct presence_read *presence_read_create(const struct presence_policy *policy, struct str channel, struct str after,
+                                           uint64_t limit)
+{
+    struct presence_read *read = xcalloc(1, sizeof *read + channel.len + after.len);
+    char *at = read->bytes;
+    read->base.kind = REQUEST_PRESENCE_READ;
+    read->policy = *policy;
+    read->channel = keep(&at, channel);
+    read->after = keep(&at, after);
+    read->limit = limit;
+    return read;
+}
+
+void presence_read_destroy(struct presence_read *read)
+{
+    buf_fini(&read->members);
+    buf_fini(&read->next);
+    free(read);
+}
+
+void presence_read_add(struct presence_read *read, struct str entry)
+{
+    if (read->members.len)
+        buf_append_char(&read->members, ',');
+    buf_append(&read->members, entry);
+}
+
+void presence_read_write(const struct presence_read *read, struct buf *out)
+{
+    buf_appendf(out, "\"users\":%llu,\"connections\":%llu,\"members\":[", (unsigned long long)read->users,
+                (unsigned long long)read->connections);
+    buf_append(out, buf_str(&read->members));
+    buf_append_lit(out, "],\"next\":");
+    if (read->next.len)
+        json_append_string(out, buf_str(&read->next));
+    else
+        buf_append_lit(out, "null");
+}

@@ -1,0 +1,80 @@
+/* presence.h - who is on a channel, where its rule keeps that: what a hub says when a session comes and goes, and what
+ * goes to the broker and back (request.h) for a whole node. Plain structs; each is one allocation, and at any time one
+ * thread owns it. */
+#ifndef CARILLON_CORE_PRESENCE_H
+#define CARILLON_CORE_PRESENCE_H
+
+#include "common/base/buf.h"
+#include "common/token/claims.h"
+#include "server/core/request.h"
+
+struct presence;
+
+enum {
+    PRESENCE_INFO_MAX = 4096, /* bytes of JSON; a longer info claim is left out */
+    PRESENCE_BATCH_MAX = 100, /* changes in one update */
+    PRESENCE_PAGE_MAX = 1000,
+    PRESENCE_PAGE_DEFAULT = 100,
+    PRESENCE_PAGE_BYTES = 256 * 1024 /* of entries in a page, but one entry at least */
+};
+
+/* A session has come to the channel, or has left it. */
+struct presence_change {
+    struct mail mail;
+    struct presence *presence; /* whose it is (broker/presence.h); set when it is posted */
+    bool here;
+    struct presence_policy policy;
+    struct str channel; /* the texts lie in bytes */
+    struct str user;
+    struct str entry; /* JSON: {"user":...,"info":...}, as others see it; empty when it leaves */
+    char bytes[];
+};
+
+/* Copies the texts. Freed by free(). */
+struct presence_change *presence_change_create(bool here, const struct presence_policy *policy, struct str channel,
+                                               const struct claims *claims);
+
+/* What has changed on a channel on this node. Also without changes: a sign that the node is alive. */
+struct presence_update {
+    struct broker_request base;
+    struct presence_policy policy;
+    struct str channel;   /* borrowed, as are the texts below, until it is answered */
+    uint64_t alive_ms;    /* how long all of this node's members stay from now on, without another update */
+    uint64_t connections; /* this node's on the channel, after the changes */
+    bool begins;          /* the broker need not know of this node there: these are its first ones, or all come again */
+    bool known;           /* the answer: false: nothing was done, since the broker has lost this node's members there */
+    size_t count;
+    struct presence_item {
+        bool here;
+        struct str user;
+        struct str entry;
+    } items[PRESENCE_BATCH_MAX];
+};
+
+/* A page of a channel's members, in bytewise order of their users. */
+struct presence_read {
+    struct broker_request base;
+    struct presence_policy policy;
+    struct str channel; /* the texts lie in bytes */
+    struct str after;   /* only users after it; empty: from the first on */
+    uint64_t limit;
+    /* The answer. */
+    uint64_t users; /* in all */
+    uint64_t connections;
+    struct buf members; /* entries, joined by commas */
+    struct buf next;    /* what to give as after for the next page; empty: this was the last one */
+    /* Who waits, for base.done. */
+    struct session_id session;
+    char command_id[6 * 64 + 3]; /* raw JSON, NUL-terminated */
+    char bytes[];
+};
+
+struct presence_read *presence_read_create(const struct presence_policy *policy, struct str channel, struct str after,
+                                           uint64_t limit);
+void presence_read_destroy(struct presence_read *read);
+/* The broker adds a member to the answer. */
+void presence_read_add(struct presence_read *read, struct str entry);
+/* Appends "users":..,"connections":..,"members":[..],"next":.. */
+void presence_read_write(const struct presence_read *read, struct buf *out);
+
+#endif

@@ -1,0 +1,66 @@
+/* presence_commands.c - presence as the hub sees it: sessions that come to channels and leave them are told to the
+ * node, and the command `presence` asks the broker. */
+#include <stdio.h>
+
+#include "common/protocol/channel.h"
+#include "common/protocol/reply.h"
+#include "server/core/hub_private.h"
+
+void presence_tell(struct channel *channel, const struct session *session, bool here)
+{
+    struct hub *hub = channel->hub;
+    if (channel->presence.kept)
+        hub->ops->presence(hub->owner,
+                           presence_change_create(here, &channel->presence, channel->name, session->claims));
+}
+
+static void answered(struct broker_request *base, void *owner)
+{
+    struct hub *hub = owner;
+    struct presence_read *read = CONTAINER_OF(base, struct presence_read, base);
+    struct session *session = hub_find(hub, read->session);
+    struct str id = str_from_cstr(read->command_id);
+    if (session && base->error.code) {
+        reply_error(&hub->scratch, id, base->error.code, str_from_cstr(base->error.text), read->channel);
+        output_queue_scratch(hub, session);
+    } else if (session) {
+        struct buf data = {0};
+        presence_read_write(read, &data);
+        reply_presence(&hub->scratch, id, read->channel, buf_str(&data));
+        output_queue_scratch(hub, session);
+        buf_fini(&data);
+    }
+    presence_read_destroy(read);
+}
+
+static enum err check(struct hub *hub, const struct session *session, const struct command *command,
+                      const struct rule **out_rule, struct error *error)
+{
+    if (channel_name_check(command->channel, error))
+        return error->code = ERR_INVALID_REQUEST;
+    if (!(access_allowed(hub->rules, command->channel, session->claims, out_rule) & ALLOW_PRESENCE))
+        return error_set(error, ERR_UNAUTHORIZED, "the token does not allow to see who is on this channel");
+    if (!(*out_rule)->presence.kept)
+        return error_set(error, ERR_NOT_FOUND, "who is on this channel is not kept (presence of its rule)");
+    if (command->has_limit && (command->limit == 0 || command->limit > PRESENCE_PAGE_MAX))
+        return error_set(error, ERR_INVALID_REQUEST, "data.limit: expected 1 to %d", PRESENCE_PAGE_MAX);
+    return ERR_NONE;
+}
+
+void presence_ask(struct hub *hub, struct session *session, const struct command *command)
+{
+    const struct rule *rule = NULL;
+    struct error error;
+    if (check(hub, session, command, &rule, &error)) {
+        reply_error(&hub->scratch, command->id, error.code, str_from_cstr(error.text), command->channel);
+        output_queue_scratch(hub, session);
+        return;
+    }
+    uint64_t limit = command->has_limit ? command->limit : PRESENCE_PAGE_DEFAULT;
+    struct presence_read *read = presence_read_create(&rule->presence, command->channel, command->after, limit);
+    read->base.reply_to = hub->replies;
+    read->base.done = answered;
+    read->session = session->id;
+    snprintf(read->command_id, sizeof read->command_id, "%.*s", STR_ARG(command->id));
+    hub->ops->ask(hub->owner, &read->base);
+}

@@ -1,0 +1,242 @@
+"""Who is on a channel: one node from memory, two with Redis; several tabs, kills, pages."""
+import json
+
+import pytest
+from support.carillon import ALL
+from support.wait import until
+
+RULES = [
+    {"match": "room:*", "allow": ALL, "presence": True, "presence_events": True, "presence_ttl": "2s"},
+    {"match": "quiet:*", "allow": ALL, "presence": True, "presence_ttl": "2s"},
+    {"match": "blind:*", "allow": ["subscribe"], "presence": True},
+    {"match": "*", "allow": ALL},
+]
+
+
+def members(node, channel="room:a", **query):
+    more = "?" + "&".join(f"{k}={v}" for k, v in query.items()) if query else ""
+    answer = node.api("GET", f"/api/v1/channels/{channel}/presence{more}")
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def users(node, channel="room:a"):
+    return [member["user"] for member in members(node, channel)["members"]]
+
+
+@pytest.fixture(params=["memory", "redis"])
+def nodes(request, launch):
+    """One node, or two that share a Redis: the same must hold."""
+    config = {"channels": RULES, "redis.linger": "0"}
+    if request.param == "memory":
+        node = launch(config)
+        return [node, node]
+    redis = request.getfixturevalue("redis")
+    config |= {"redis.url": redis.url, "redis.canary_interval": "1s"}
+    both = [launch(config), launch(config)]
+    for node in both:
+        until(node.ready, f"{node.name} is ready")
+    return both
+
+
+@pytest.fixture
+def pair(launch, redis):
+    config = {"channels": RULES, "redis.url": redis.url, "redis.canary_interval": "1s"}
+    both = [launch(config), launch(config)]
+    for node in both:
+        until(node.ready, f"{node.name} is ready")
+    return both
+
+
+def test_join_and_leave(nodes):
+    a, b = nodes
+    with a.connect("alice", {"info": {"name": "Ali \u00e7", "n": 1.50}}) as alice:
+        alice.subscribe("room:a")
+        own = alice.expect("join")
+        assert own["data"] == {"user": "alice", "info": {"name": "Ali \u00e7", "n": 1.5}}
+        assert own["channel"] == "room:a" and own["timestamp"] and "offset" not in own
+        with b.connect("bob") as bob:
+            bob.subscribe("room:a")
+            assert alice.expect("join")["data"] == {"user": "bob"}
+            assert bob.expect("join")["data"] == {"user": "bob"}
+            answer = bob.ask("presence", "presence", channel="room:a")
+            assert answer["channel"] == "room:a"
+            data = answer["data"]
+            assert (data["users"], data["connections"], data["next"]) == (2, 2, None)
+            assert [m["user"] for m in data["members"]] == ["alice", "bob"]
+            assert data["members"][0]["info"]["name"] == "Ali \u00e7"
+            assert members(a)["members"] == members(b)["members"] == data["members"]
+            bob.ask("unsubscribe", "unsubscribed", channel="room:a")
+            assert alice.expect("leave")["data"] == {"user": "bob"}
+            bob.subscribe("room:a")
+            alice.expect("join")
+        assert alice.expect("leave")["data"]["user"] == "bob"  # a connection that ends leaves too
+        assert users(b) == ["alice"]
+    until(lambda: members(b) == {"channel": "room:a", "users": 0, "connections": 0, "members": [], "next": None}, "all left")
+
+
+def test_tabs_of_a_user(nodes):
+    a, b = nodes
+    with a.connect("watcher") as watcher, a.connect("carol") as one, a.connect("carol") as two, b.connect("carol") as three:
+        watcher.subscribe("room:a")
+        watcher.expect("join", data={"user": "watcher"})
+        one.subscribe("room:a")
+        watcher.expect("join", data={"user": "carol"})
+        two.subscribe("room:a")
+        three.subscribe("room:a")
+        until(lambda: members(a)["connections"] == 4, "all are counted")
+        assert members(b)["users"] == 2
+        one.close()
+        three.close()
+        until(lambda: members(a)["connections"] == 2, "two have left")
+        watcher.nothing_before_pong()
+        two.close()
+        watcher.expect("leave", data={"user": "carol"})
+        watcher.nothing_before_pong()
+
+
+def test_without_events(nodes):
+    a, b = nodes
+    with a.connect("dave") as dave:
+        dave.subscribe("quiet:a")
+        until(lambda: users(b, "quiet:a") == ["dave"], "he is seen")
+        dave.nothing_before_pong()
+
+
+def test_refusals(nodes):
+    a, _ = nodes
+    with a.connect("erin") as erin:
+        erin.subscribe("blind:a")
+        erin.error("presence", "unauthorized", channel="blind:a")
+        erin.error("presence", "not_found", channel="none")
+        erin.error("presence", "invalid_request", channel="room:a", limit=0)
+        erin.error("presence", "invalid_request", channel="room:a", limit=1001)
+    assert a.api("GET", "/api/v1/channels/none/presence").status == 404
+    assert a.api("GET", "/api/v1/channels/room:a/presence?limit=0").status == 400
+    assert a.api("GET", "/api/v1/channels/room:a/presence", key="wrong").status == 401
+
+
+def test_join_is_no_history(nodes):
+    a, b = nodes
+    with a.connect("frank") as frank:
+        frank.subscribe("room:a")
+        frank.expect("join")
+        page = b.api("GET", "/api/v1/channels/room:a/history").json
+        assert page["events"] == []
+        frank.error("publish", "invalid_request", channel="room:a", type="leave", data={"user": "frank"})
+
+
+def test_pages_of_a_crowd(nodes):
+    a, b = nodes
+    names = [f"user-{n:03}" for n in range(0, 260)] + ["\u00e9t\u00e9", "a b"]
+    clients = [(a, b)[n % 2].connect(name) for n, name in enumerate(names)]
+    for client in clients:
+        client.send("subscribe", channel="quiet:crowd")
+    until(lambda: members(a, "quiet:crowd")["users"] == len(names), "all are there")
+    seen, after = [], None
+    while True:
+        page = clients[0].ask("presence", "presence", channel="quiet:crowd", limit=100, **({"after": after} if after else {}))
+        assert page["data"]["users"] == len(names)
+        seen += [member["user"] for member in page["data"]["members"]]
+        after = page["data"]["next"]
+        if not after:
+            break
+    assert seen == sorted(names, key=lambda name: name.encode())
+    assert len(members(b, "quiet:crowd")["members"]) == 100
+    for client in clients:
+        client.close()
+    until(lambda: members(a, "quiet:crowd")["users"] == 0, "all have left")
+
+
+def test_a_killed_node_leaves_once(pair):
+    a, b = pair
+    with a.connect("gone"), a.connect("both") as on_a, b.connect("both") as on_b, b.connect("watcher") as watcher:
+        gone = a.connect("gone")
+        watcher.subscribe("room:a")
+        watcher.expect("join", data={"user": "watcher"})
+        on_b.subscribe("room:a")
+        on_a.subscribe("room:a")
+        watcher.expect("join", data={"user": "both"})
+        gone.subscribe("room:a")
+        watcher.expect("join", data={"user": "gone"})
+        until(lambda: members(b)["connections"] == 4, "all are counted")
+        a.kill()
+        watcher.expect("leave", data={"user": "gone"}, seconds=10)
+        until(lambda: members(b)["connections"] == 2, "the dead node's connections are gone")
+        assert users(b) == ["both", "watcher"]
+        watcher.nothing_before_pong()
+
+
+def test_of_a_channel_that_died_with_its_node(pair, redis):
+    a, b = pair
+    with a.connect("alone") as alone:
+        alone.subscribe("room:a")
+        until(lambda: users(b) == ["alone"], "it is seen")
+        a.kill()
+        until(lambda: users(b) == [], "it is gone", 10)
+    until(lambda: not redis("KEYS", "carillon:{room:a}:presence*"), "and Redis keeps nothing of it", 15)
+
+
+def test_stays_longer_than_its_ttl(pair, redis):
+    a, b = pair
+    with a.connect("heidi") as heidi, b.connect("ivan") as ivan:
+        heidi.subscribe("room:a")
+        ivan.subscribe("room:a")
+        until(lambda: users(b) == ["heidi", "ivan"], "both are seen")
+        first = redis("HGETALL", "carillon:{room:a}:presence:nodes")
+
+        def renewed_twice():
+            now = redis("HGETALL", "carillon:{room:a}:presence:nodes")
+            return all(int(n.split()[0]) > int(f.split()[0]) + 2500 for n, f in zip(now[1::2], first[1::2]))
+
+        until(renewed_twice, "both nodes give signs of life")
+        assert users(a) == ["heidi", "ivan"]
+        ivan.skipped.clear()
+        ivan.expect("join")
+
+
+def test_redis_away_and_back(pair, redis):
+    a, b = pair
+    with a.connect("judy") as judy, b.connect("kim") as kim:
+        judy.subscribe("room:a")
+        kim.subscribe("room:a")
+        until(lambda: users(b) == ["judy", "kim"], "both are seen")
+        redis.stop()
+        until(lambda: not a.ready() and not b.ready(), "the loss is noticed")
+        assert a.api("GET", "/api/v1/channels/room:a/presence").status == 503
+        kim.close()
+        redis.start()
+        until(a.ready, "it is back")
+        until(lambda: users(a) == ["judy"], "who left meanwhile is gone", 10)
+
+
+def test_redis_that_lost_everything(pair, redis):
+    a, b = pair
+    with a.connect("leo") as leo, b.connect("mia") as mia:
+        leo.subscribe("room:a")
+        mia.subscribe("room:a")
+        until(lambda: users(b) == ["leo", "mia"], "both are seen")
+        redis("FLUSHALL")
+        until(lambda: users(a) == ["leo", "mia"], "both are seen again", 10)
+
+
+def test_names_that_contain_one_another(nodes):
+    a, b = nodes
+    names = ["n", "nn", "n:n", "n{n}", 'n"n', "n%n"]
+    clients = [a.connect(name) for name in names]
+    for client in clients:
+        client.subscribe("quiet:{x}%")
+    until(lambda: users(b, "quiet:%7Bx%7D%25") == sorted(names), "all are seen")
+    clients[0].close()
+    until(lambda: users(b, "quiet:%7Bx%7D%25") == sorted(names[1:]), "only one leaves")
+    for client in clients[1:]:
+        client.drop()
+
+
+def test_reserved_types_from_backends(pair, redis):
+    """Only with its channel, as the nodes' scripts write it, join is taken from Redis."""
+    a, _ = pair
+    with a.connect("nina") as nina:
+        nina.subscribe("quiet:a")
+        redis("PUBLISH", "carillon:{quiet:a}:live", json.dumps({"type": "join", "data": {"user": "x"}}))
+        nina.nothing_before_pong()

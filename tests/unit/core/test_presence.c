@@ -1,0 +1,131 @@
+/* test_presence.c - what a hub says of who comes and goes, and the command that asks who is there. */
+#include <stdio.h>
+
+#include "tests/unit/core/hub_fixture.h"
+
+#define SUBSCRIBE(channel) "{\"type\":\"subscribe\",\"data\":{\"channel\":\"" channel "\"}}"
+#define PRESENCE(more)     "{\"type\":\"presence\",\"id\":1,\"data\":{\"channel\":\"crowd:a\"" more "}}"
+
+static struct fixture f;
+static struct wire a, b;
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_setup(&f);
+    open_session(&f, &a, "{\"sub\":\"ann\",\"info\":{\"n\": 1.0}}");
+    open_session(&f, &b, "{\"sub\":\"b\\\"b\"}");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fixture_teardown(&f);
+    return 0;
+}
+
+static void expect_asked(const char *text)
+{
+    assert_str(buf_str(&f.asked), text);
+    buf_clear(&f.asked);
+}
+
+static void test_comes_and_goes(void **state)
+{
+    (void)state;
+    send_text(&f, &a, SUBSCRIBE("crowd:a"));
+    expect_asked("join crowd:a\nenter crowd:a ann{\"user\":\"ann\",\"info\":{\"n\": 1.0}}\n");
+    send_text(&f, &b, SUBSCRIBE("crowd:a"));
+    expect_asked("enter crowd:a b\"b{\"user\":\"b\\\"b\"}\n");
+    send_text(&f, &a, SUBSCRIBE("crowd:a")); /* again: no news */
+    send_text(&f, &a, SUBSCRIBE("public:a"));
+    expect_asked("join public:a\n");
+    send_text(&f, &a, "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"crowd:a\"}}");
+    expect_asked("exit crowd:a ann\n");
+    close_session(&f, &b);
+    expect_asked("exit crowd:a b\"b\n");
+    close_session(&f, &a);
+    expect_asked("");
+}
+
+static void test_a_channel_that_is_refused(void **state)
+{
+    (void)state;
+    send_text(&f, &a, SUBSCRIBE("crowd:a"));
+    buf_clear(&f.asked);
+    hub_joined(f.hub, STR("crowd:a"), f.last_join_id, ERR_UNAVAILABLE, STR("no"), STR(""), 0);
+    expect_asked("exit crowd:a ann\n");
+    close_session(&f, &a);
+    close_session(&f, &b);
+    expect_asked("");
+}
+
+static void test_asks(void **state)
+{
+    (void)state;
+    send_text(&f, &a, PRESENCE(",\"limit\":7,\"after\":\"al\\u0069\""));
+    struct presence_read *read = f.presence;
+    assert_non_null(read);
+    f.presence = NULL;
+    assert_int_equal(read->limit, 7);
+    assert_str(read->after, "ali");
+    read->users = 2;
+    read->connections = 3;
+    presence_read_add(read, STR("{\"user\":\"x\"}"));
+    presence_read_add(read, STR("{\"user\":\"y\"}"));
+    buf_append_lit(&read->next, "y\"");
+    read->base.done(&read->base, f.hub);
+    hub_flush(f.hub);
+    assert_string_equal(
+        next_frame(&a, NULL),
+        "{\"type\":\"presence\",\"id\":1,\"channel\":\"crowd:a\",\"data\":{\"users\":2,\"connections\":3,"
+        "\"members\":[{\"user\":\"x\"},{\"user\":\"y\"}],\"next\":\"y\\\"\"}}");
+    send_text(&f, &a, PRESENCE(""));
+    read = f.presence;
+    f.presence = NULL;
+    assert_int_equal(read->limit, PRESENCE_PAGE_DEFAULT);
+    error_set(&read->base.error, ERR_UNAVAILABLE, "not now");
+    read->base.done(&read->base, f.hub);
+    hub_flush(f.hub);
+    assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"unavailable\",\"message\":\"not now\""));
+    close_session(&f, &a);
+    close_session(&f, &b);
+}
+
+static void test_who_asks_has_gone(void **state)
+{
+    (void)state;
+    send_text(&f, &a, PRESENCE(""));
+    close_session(&f, &a);
+    f.presence->base.done(&f.presence->base, f.hub);
+    f.presence = NULL;
+    close_session(&f, &b);
+}
+
+static void test_long_info_is_left_out(void **state)
+{
+    static char payload[PRESENCE_INFO_MAX + 100];
+    (void)state;
+    close_session(&f, &a);
+    int len = snprintf(payload, sizeof payload, "{\"sub\":\"ann\",\"info\":\"");
+    memset(payload + len, 'x', PRESENCE_INFO_MAX);
+    strcpy(payload + len + PRESENCE_INFO_MAX, "\"}");
+    open_session(&f, &a, payload);
+    send_text(&f, &a, SUBSCRIBE("crowd:a"));
+    expect_asked("join crowd:a\nenter crowd:a ann{\"user\":\"ann\"}\n");
+    close_session(&f, &a);
+    close_session(&f, &b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_comes_and_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_channel_that_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_asks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_asks_has_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long_info_is_left_out, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,233 @@
+/* test_presence_of_node.c - a node's members on their way to a broker that answers when told: what is gathered, what is
+ * told again, what is forgotten. */
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "server/broker/presence.h"
+#include "tests/support/unit.h"
+
+static const struct presence_policy policy = {.kept = true, .events = true, .ttl_ms = 400};
+
+static struct fixture {
+    uv_loop_t loop;
+    struct turn turn;
+    struct metrics metrics;
+    struct exchange exchange;
+    struct broker broker;
+    struct presence *presence;
+    struct presence_update *update; /* the last one, to be answered */
+    unsigned updates;
+} f;
+
+static void on_ask(struct broker *broker, struct broker_request *request)
+{
+    (void)broker;
+    assert_null(f.update); /* one at a time */
+    f.update = CONTAINER_OF(request, struct presence_update, base);
+    f.updates++;
+}
+
+static int setup(void **state)
+{
+    static const struct broker_ops ops = {.ask = on_ask};
+    (void)state;
+    memset(&f, 0, sizeof f);
+    uv_loop_init(&f.loop);
+    turn_init(&f.turn, &f.loop);
+    metrics_init(&f.metrics, -1);
+    exchange_init(&f.exchange, &f.turn, &f.metrics);
+    f.broker.ops = &ops;
+    f.exchange.broker = &f.broker;
+    f.presence = presence_create(&f.exchange);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    assert_null(f.update);
+    mailbox_close(&f.exchange.mailbox);
+    presence_destroy(f.presence);
+    turn_close(&f.turn);
+    uv_run(&f.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&f.loop), 0);
+    exchange_fini(&f.exchange);
+    return 0;
+}
+
+static void change(const char *user, bool here)
+{
+    char payload[64];
+    struct claims *claims;
+    struct error error;
+    snprintf(payload, sizeof payload, "{\"sub\":\"%s\"}", user);
+    assert_int_equal(claims_parse(str_from_cstr(payload), &claims, &error), ERR_NONE);
+    presence_post(f.presence, presence_change_create(here, &policy, STR("c"), claims));
+    claims_unref(claims);
+}
+
+/* The next update's changes: "+ann -bob 2", the number being this node's connections. */
+static void expect_update(const char *text)
+{
+    char found[200] = "";
+    while (!f.update)
+        uv_run(&f.loop, UV_RUN_ONCE);
+    for (size_t i = 0; i < f.update->count; i++) {
+        const struct presence_item *item = &f.update->items[i];
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%c%.*s ", item->here ? '+' : '-',
+                 STR_ARG(item->user));
+    }
+    snprintf(found + strlen(found), sizeof found - strlen(found), "%llu%s", (unsigned long long)f.update->connections,
+             f.update->begins ? " begins" : "");
+    assert_string_equal(found, text);
+}
+
+static void answer(bool known, enum err code)
+{
+    struct presence_update *update = f.update;
+    f.update = NULL;
+    update->known = known;
+    update->base.error.code = code;
+    broker_request_answer(&update->base);
+}
+
+static void leave_all(const char *user)
+{
+    char text[100];
+    change(user, false);
+    snprintf(text, sizeof text, "-%s 0", user);
+    expect_update(text);
+    answer(true, ERR_NONE);
+}
+
+static void test_gathers_and_counts(void **state)
+{
+    (void)state;
+    change("ann", true);
+    change("ann", true);
+    change("bob", true);
+    change("cat", true);
+    change("cat", false); /* came and went unseen */
+    expect_update("+ann +bob 3 begins");
+    change("ann", false);
+    change("bob", false);
+    answer(true, ERR_NONE);
+    expect_update("-bob 1");
+    answer(true, ERR_NONE);
+    leave_all("ann");
+}
+
+static void test_back_while_it_is_told(void **state)
+{
+    (void)state;
+    change("ann", true);
+    expect_update("+ann 1 begins");
+    change("ann", false);
+    change("ann", true);
+    answer(true, ERR_NONE);
+    expect_update("1"); /* nothing has changed */
+    answer(true, ERR_NONE);
+    change("ann", false);
+    expect_update("-ann 0");
+    change("ann", true);
+    answer(true, ERR_NONE);
+    expect_update("+ann 1");
+    answer(true, ERR_NONE);
+    leave_all("ann");
+}
+
+static void test_signs_of_life(void **state)
+{
+    (void)state;
+    change("ann", true);
+    expect_update("+ann 1 begins");
+    assert_int_equal(f.update->alive_ms, 300);
+    answer(true, ERR_NONE);
+    uint64_t begun_us = uv_hrtime() / 1000;
+    expect_update("1");
+    assert_true(uv_hrtime() / 1000 - begun_us >= 80000);
+    answer(true, ERR_NONE);
+    leave_all("ann");
+}
+
+static void test_the_broker_has_lost_them(void **state)
+{
+    (void)state;
+    change("ann", true);
+    change("bob", true);
+    expect_update("+ann +bob 2 begins");
+    answer(true, ERR_NONE);
+    change("bob", false);
+    expect_update("-bob 1");
+    answer(false, ERR_NONE);
+    expect_update("+ann 1 begins"); /* bob is forgotten there already */
+    answer(true, ERR_NONE);
+    leave_all("ann");
+}
+
+static void test_what_failed_is_told_again(void **state)
+{
+    (void)state;
+    change("ann", true);
+    expect_update("+ann 1 begins");
+    change("ann", false);
+    answer(false, ERR_UNAVAILABLE);
+    expect_update("-ann 0 begins"); /* nobody knows whether it had come */
+    answer(true, ERR_NONE);
+}
+
+static void test_many(void **state)
+{
+    enum { MANY = 250 };
+    size_t told = 0;
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        char user[16];
+        snprintf(user, sizeof user, "u%d", i);
+        change(user, true);
+    }
+    while (told < MANY) {
+        while (!f.update)
+            uv_run(&f.loop, UV_RUN_ONCE);
+        told += f.update->count;
+        answer(true, ERR_NONE);
+    }
+    assert_int_equal(f.updates, 3);
+    /* The end: all leave at once, and nobody waits for the answers. */
+    while (f.exchange.mailbox.local_first)
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+}
+
+static void answer_at_once(struct broker *broker, struct broker_request *request)
+{
+    struct presence_update *update = CONTAINER_OF(request, struct presence_update, base);
+    (void)broker;
+    f.updates++;
+    for (size_t i = 0; i < update->count; i++)
+        assert_false(update->items[i].here);
+    update->base.error.code = ERR_UNAVAILABLE;
+    broker_request_answer(request);
+}
+
+static void test_the_end(void **state)
+{
+    static const struct broker_ops ops = {.ask = answer_at_once};
+    test_many(state);
+    f.broker.ops = &ops;
+    f.updates = 0;
+    presence_close(f.presence);
+    assert_int_equal(f.updates, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_gathers_and_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_back_while_it_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_signs_of_life, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_broker_has_lost_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_failed_is_told_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_end, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
