@@ -39,4 +39,8 @@ void network_cut(struct wire *wire);
 void network_close(uv_tcp_t *tcp);
 void network_closed(uv_tcp_t *tcp);
 
+/* --- names.c, for network.c --- */
+void names_begin(void);
+void names_end(void);
+
 #endif

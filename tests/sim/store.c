@@ -1,4 +1,4 @@
-/* store.c - see store.h: keys and their ends. The commands are in store_commands.c. */
+/* store.c - see store.h: keys and their ends. Commands are in the other files. */
 #include "tests/sim/store.h"
 
 #include <inttypes.h>
@@ -42,17 +42,17 @@ void resp_array(struct buf *out, size_t count)
 
 /* ---- items ---- */
 
-struct str copy_text(struct str text)
+struct str store_copy_text(struct str text)
 {
     return str_from(str_dup(text), text.len);
 }
 
-void free_text(struct str text)
+void store_free_text(struct str text)
 {
     free((void *)(uintptr_t)text.ptr);
 }
 
-struct item *insert_item(struct key *key, size_t at)
+struct item *store_insert(struct key *key, size_t at)
 {
     if (key->count == key->cap) {
         key->cap = key->cap ? key->cap * 2 : 4;
@@ -64,14 +64,14 @@ struct item *insert_item(struct key *key, size_t at)
     return &key->items[at];
 }
 
-void remove_item(struct key *key, size_t at)
+void store_remove(struct key *key, size_t at)
 {
-    free_text(key->items[at].name);
-    free_text(key->items[at].value);
+    store_free_text(key->items[at].name);
+    store_free_text(key->items[at].value);
     memmove(key->items + at, key->items + at + 1, (--key->count - at) * sizeof *key->items);
 }
 
-struct item *find_item(const struct key *key, struct str name)
+struct item *store_item(const struct key *key, struct str name)
 {
     for (size_t i = 0; key && i < key->count; i++)
         if (str_eq(key->items[i].name, name))
@@ -84,13 +84,13 @@ struct item *find_item(const struct key *key, struct str name)
 static void free_key(struct key *key)
 {
     while (key->count)
-        remove_item(key, key->count - 1);
+        store_remove(key, key->count - 1);
     free(key->items);
-    free_text(key->name);
+    store_free_text(key->name);
     free(key);
 }
 
-bool drop_key(struct store *store, struct str name)
+bool store_drop(struct store *store, struct str name)
 {
     struct key *key = map_remove(&store->keys, name);
     if (key)
@@ -98,19 +98,19 @@ bool drop_key(struct store *store, struct str name)
     return key != NULL;
 }
 
-struct key *live_key(struct store *store, struct str name, uint64_t now_ms)
+struct key *store_live(struct store *store, struct str name, uint64_t now_ms)
 {
     struct key *key = map_get(&store->keys, name);
     if (!key || !key->ends_ms || key->ends_ms > now_ms)
         return key;
-    drop_key(store, name);
+    store_drop(store, name);
     return NULL;
 }
 
-struct key *make_key(struct store *store, struct str name, enum key_type type)
+struct key *store_make(struct store *store, struct str name, enum key_type type)
 {
     struct key *key = xcalloc(1, sizeof *key);
-    key->name = copy_text(name);
+    key->name = store_copy_text(name);
     key->type = type;
     map_put(&store->keys, key->name, key);
     return key;
@@ -124,7 +124,7 @@ const struct key *store_find(const struct store *store, struct str name, uint64_
 
 const struct str *store_field(const struct key *key, struct str field)
 {
-    const struct item *item = find_item(key, field);
+    const struct item *item = store_item(key, field);
     return item ? &item->value : NULL;
 }
 
@@ -141,15 +141,15 @@ void store_copy(struct store *to, const struct store *from)
 {
     size_t cursor = 0;
     for (const struct key *key; (key = map_next(&from->keys, &cursor));) {
-        struct key *copy = make_key(to, key->name, key->type);
+        struct key *copy = store_make(to, key->name, key->type);
         copy->ends_ms = key->ends_ms;
         copy->last_major = key->last_major;
         copy->last_minor = key->last_minor;
         for (size_t i = 0; i < key->count; i++) {
-            struct item *item = insert_item(copy, i);
+            struct item *item = store_insert(copy, i);
             *item = key->items[i];
-            item->name = copy_text(item->name);
-            item->value = copy_text(item->value);
+            item->name = store_copy_text(item->name);
+            item->value = store_copy_text(item->value);
         }
     }
 }
