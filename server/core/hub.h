@@ -64,6 +64,8 @@ struct hub_ops {
     void (*ask)(void *owner, struct broker_request *request);
     /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
     enum write_result (*write)(void *owner, struct session *session, struct str frames, size_t *out_unsent);
+    /* This session's write follows in a moment: fetch what it will read into the caches. May be NULL. */
+    void (*fetch)(void *owner, const struct session *session);
     /* Everything queued, the close frame last, has been written: end the connection now or once the peer has answered.
      * abrupt: do not wait for anything. hub_gone must follow, not from within this call. */
     void (*finish)(void *owner, struct session *session, bool abrupt);

@@ -176,16 +176,19 @@ void hub_writable(struct hub *hub, struct session *session, size_t unsent)
     output_mark_dirty(hub, session);
 }
 
-/* Between two sessions the kernel has swept the caches, so what a write reads first is asked for ahead: the sessions
- * some writes before, and then what they point to. */
+/* Between two sessions the kernel has swept the caches, so what a write reads is asked for some writes ahead: first the
+ * session, then what it points to, then what that points to. */
 static void fetch_ahead(const struct hub *hub, size_t at)
 {
-    enum { SESSION_AHEAD = 4, TRANSPORT_AHEAD = 2 };
+    enum { SESSION_AHEAD = 6, TRANSPORT_AHEAD = 4, REST_AHEAD = 2 };
     if (at + SESSION_AHEAD < hub->dirty_count)
         __builtin_prefetch(hub->dirty[at + SESSION_AHEAD]);
-    const struct session *near = at + TRANSPORT_AHEAD < hub->dirty_count ? hub->dirty[at + TRANSPORT_AHEAD] : NULL;
-    if (near)
-        __builtin_prefetch(near->transport);
+    const struct session *session = at + TRANSPORT_AHEAD < hub->dirty_count ? hub->dirty[at + TRANSPORT_AHEAD] : NULL;
+    if (session)
+        __builtin_prefetch(session->transport);
+    session = at + REST_AHEAD < hub->dirty_count ? hub->dirty[at + REST_AHEAD] : NULL;
+    if (session && hub->ops->fetch)
+        hub->ops->fetch(hub->owner, session);
 }
 
 static void write_dirty(struct hub *hub)

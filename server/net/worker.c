@@ -68,6 +68,7 @@ static const struct hub_ops hub_operations = {
     .ask = on_ask,
     .presence = on_presence,
     .write = ws_write,
+    .fetch = ws_fetch,
     .finish = ws_finish,
     .verify = ws_verify,
     .clock_us = on_clock,

@@ -35,6 +35,8 @@ void ws_adopt(struct ws_edge *edge, const struct ws_start *start, struct str hea
 void ws_accept(struct ws_edge *edge, int fd, const struct address *peer, bool over_limit, const struct lease *lease);
 
 /* hub_ops; owner is the worker. */
+/* See hub_ops. */
+void ws_fetch(void *owner, const struct session *session);
 enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent);
 void ws_finish(void *owner, struct session *session, bool abrupt);
 enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims);
