@@ -1,0 +1,139 @@
+"""What Redis and the way to it can do to two nodes under load. Whatever it is: every acknowledged event comes once and in
+order, or a gap stands in its place; nobody is disconnected; service comes back by itself."""
+import re
+import shutil
+import threading
+
+import pytest
+from support.accounting import Ledger
+from support.load import Crowd
+from support.proxy import Proxy
+from support.wait import SLOWDOWN, until
+
+CHANNELS = ["log:a", "log:b", "plain"]
+CONFIG = {"redis.command_timeout": "1s", "redis.canary_interval": "1s", "redis.retry_max": "500ms", "limits.message_rate": 0,
+          "channels": [{"match": "log:*", "allow": ["subscribe", "publish"], "history": {"size": 100000, "ttl": "1h"}},
+                       {"match": "*", "allow": ["subscribe", "publish"]}]}
+BACK_S = 15 * SLOWDOWN
+SUBSCRIBERS = 4
+
+
+@pytest.fixture
+def proxy(redis):
+    proxy = Proxy(redis.port)
+    yield proxy
+    proxy.close()
+
+
+def pause(seconds):
+    """That long, and not until something: the length of the fault is what is tested."""
+    threading.Event().wait(seconds)
+
+
+def frozen(seconds):
+    def fault(redis, proxy, ledger):
+        redis.freeze()
+        pause(seconds)
+        redis.thaw()
+    return fault
+
+
+def slow(redis, proxy, ledger):
+    proxy.delay_s = 0.1
+    ledger.wait_acknowledged(20, BACK_S)
+    proxy.delay_s = 0
+
+
+def silent(redis, proxy, ledger):
+    """Connections stay up, and nothing passes any more."""
+    proxy.open.clear()
+    refused = ledger.counts["refused 503"]
+    until(lambda: ledger.counts["refused 503"] > refused, "publishes are refused", BACK_S)
+    proxy.open.set()
+
+
+def full(redis, proxy, ledger):
+    redis("CONFIG", "SET", "maxmemory", "1")
+    refused = ledger.counts["refused 503"]
+    until(lambda: ledger.counts["refused 503"] > refused + 5, "publishes are refused", BACK_S)
+    redis("CONFIG", "SET", "maxmemory", "0")
+
+
+def scripts_flushed(redis, proxy, ledger):
+    for _ in range(5):
+        redis("SCRIPT", "FLUSH")
+        ledger.wait_acknowledged(10, BACK_S)
+
+
+def subscriptions_killed(redis, proxy, ledger):
+    for _ in range(3):
+        redis("CLIENT", "KILL", "TYPE", "pubsub")
+        ledger.wait_acknowledged(10, BACK_S)
+
+
+def output_buffer_limit(redis, proxy, ledger):
+    """Redis cuts off whoever does not take what it has to send: here more at once than the limit allows."""
+    redis("CONFIG", "SET", "client-output-buffer-limit", "pubsub 300000 0 0")
+    for _ in range(3):
+        ids = set(re.findall(r"^id=(\d+) ", redis("CLIENT", "LIST", "TYPE", "pubsub"), re.M))
+        redis("EVAL", "for n = 1, 100 do redis.call('PUBLISH', KEYS[1], '{\"type\":\"big\",\"data\":\"' .. string.rep('x', 20000) .. '\"}') end",
+              "1", "carillon:{plain}:live")
+        now = set(re.findall(r"^id=(\d+) ", redis("CLIENT", "LIST", "TYPE", "pubsub"), re.M))
+        assert ids and not ids & now, "who was subscribed was cut off"
+        ledger.wait_acknowledged(10, BACK_S)
+
+
+def killed(redis, proxy, ledger):
+    redis.kill()
+    redis.start()
+
+
+def killed_and_empty(redis, proxy, ledger):
+    redis.kill()
+    shutil.rmtree(redis.folder / "appendonlydir")
+    redis.start()
+
+
+# Name: the fault, whether all log events come without a gap, whether anything is refused.
+FAULTS = {
+    "frozen for less than the timeout": (frozen(0.7), True, None),
+    "frozen for 2 s": (frozen(2), True, True),
+    "frozen for longer than the canary": (frozen(5), True, True),
+    "slow": (slow, True, False),
+    "silent": (silent, True, True),
+    "full": (full, True, True),
+    "scripts flushed": (scripts_flushed, True, False),
+    "subscriptions killed": (subscriptions_killed, True, None),
+    "output buffer limit": (output_buffer_limit, True, None),
+    "killed": (killed, True, None),
+    "killed and empty": (killed_and_empty, False, None),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_under_load(launch, redis, proxy, name):
+    fault, all_come, refuses = FAULTS[name]
+    nodes = [launch({**CONFIG, "redis.url": proxy.url}) for _ in range(2)]
+    for node in nodes:
+        until(node.ready, f"{node.name} is ready")
+    ledger = Ledger()
+    with Crowd(ledger) as crowd:
+        crowd.subscribe(lambda: nodes, CHANNELS, SUBSCRIBERS)
+        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
+        crowd.publish(lambda: nodes, CHANNELS, 3)
+        ledger.wait_acknowledged(50, BACK_S)
+        fault(redis, proxy, ledger)
+        until(lambda: all(node.ready() for node in nodes), "both are back", BACK_S)
+        ledger.wait_acknowledged(50, BACK_S)
+        crowd.calm(until, BACK_S)
+    account = ledger.check()
+    assert not ledger.problems, (ledger.problems[:10], account)
+    assert all(s.connections == 1 for s in crowd.subscribers), "nobody was disconnected"
+    logs = [p for p in ledger.publications.values() if p.acknowledged and p.channel.startswith("log:")]
+    seen = [seat.seen.get(p.channel, {}).get(p.answer["id"]) for seat in ledger.seats for p in logs]
+    if all_come:
+        assert set(seen) == {1}, account
+    else:
+        assert account["told gap epoch_changed"] == SUBSCRIBERS * 2, account
+    if refuses is not None:
+        assert (account["refused 503"] + account["unknown 503"] > 0) == refuses, account
