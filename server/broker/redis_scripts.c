@@ -148,7 +148,7 @@ static const char berth_text[] =
 
 /* KEYS: presence, a hash of each user's entry; users, a sorted set of "user NUL node", and members, the same as "node
  * NUL user", both in bytewise order; nodes, a hash of each node's "until when, how many connections"; live. ARGV: the
- * node, 1 if join and leave are told, what stands in them between type and entry.
+ * node, PUBLISH or SPUBLISH if join and leave are told, what stands in them between type and entry.
  *
  * A user is there as long as one node has it. Nodes whose time is over lose their members first, a part of them at a
  * time, whoever asks: so their users leave once, and no later than somebody looks. */

@@ -1,0 +1,91 @@
+"""What nodes keep in Redis besides channels, where Redis is a cluster: revocations, session limits, presence, the ingest
+stream."""
+import json
+
+import pytest
+from support import jwt
+from support.carillon import ALL
+from support.redis import Cluster
+from support.wait import SLOWDOWN, until
+from support.ws import Refused
+
+BACK_S = 20 * SLOWDOWN
+CONFIG = {"redis.command_timeout": "2s", "redis.canary_interval": "1s", "redis.retry_max": "500ms", "redis.ingest_takeover": "1s",
+          "redis.session_ttl": "3s",
+          "channels": [{"match": "log:*", "allow": ALL, "history": {"size": 1000, "ttl": "1h"}},
+                       {"match": "*", "allow": ALL, "presence": True, "presence_events": True, "presence_ttl": "2s"}]}
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def pair(launch, cluster):
+    nodes = [launch({**CONFIG, "redis.url": cluster.url}) for _ in range(2)]
+    for node in nodes:
+        until(node.ready, f"{node.name} is ready", BACK_S)
+    return nodes
+
+
+def test_revocation(pair, launch, cluster):
+    a, b = pair
+    token = jwt.mint("alice", jti="t-1")
+    with b.client(token) as client:
+        client.start()
+        assert a.api("POST", "/api/v1/revoke", {"jti": "t-1"}).status == 200
+        client.expect("error")
+        client.expect_close(1008, "token_revoked")
+    late = launch({**CONFIG, "redis.url": cluster.url})
+    until(late.ready, "it is ready", BACK_S)
+    until(lambda: late.metric("carillon_revocations") == 1, "it has read the list")
+    with pytest.raises(Refused):
+        late.client(token)
+
+
+def test_session_limit(pair):
+    a, b = pair
+    for user in ("u1", "u2", "u3", "u4"):  # on several shards
+        token = jwt.mint(user, session_limit=1)
+        with a.client(token) as one:
+            one.start()
+            with b.client(token) as two:
+                two.expect("error")
+                two.expect_close(1013, "connection_limit")
+            one.close()
+
+
+def test_presence(pair):
+    a, b = pair
+    channels = [f"room:{n}" for n in range(6)]
+    with a.connect("alice") as alice, b.connect("bob") as bob:
+        for channel in channels:
+            alice.subscribe(channel)
+            alice.expect("join", channel=channel, data={"user": "alice"})
+            bob.subscribe(channel)
+            alice.expect("join", channel=channel, data={"user": "bob"})
+            page = alice.ask("presence", "presence", channel=channel)["data"]
+            assert [m["user"] for m in page["members"]] == ["alice", "bob"]
+        b.kill()
+        left = {alice.expect("leave", seconds=BACK_S)["channel"] for _ in channels}
+        assert left == set(channels)
+
+
+def test_ingest(pair, cluster):
+    a, _ = pair
+    home = cluster.owner(cluster.slot("carillon:ingest"))
+    with a.connect() as client:
+        for c in range(6):
+            client.subscribe(f"log:{c}")
+        for n in range(60):
+            home("XADD", "carillon:ingest", "*", "channel", f"log:{n % 6}", "type", "test", "data", json.dumps(n))
+        home("XADD", "carillon:ingest", "*", "channel", "log:1", "type", "test", "data", "{")
+        seen = [client.expect("test") for _ in range(60)]
+        for c in range(6):
+            assert [e["data"] for e in seen if e["channel"] == f"log:{c}"] == list(range(c, 60, 6))
+    until(lambda: home("XLEN", "carillon:ingest") == 0, "all is acknowledged", BACK_S)
+    grave = cluster.owner(cluster.slot("carillon:ingest:dead"))
+    assert grave("XLEN", "carillon:ingest:dead") == 1
