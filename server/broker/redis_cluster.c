@@ -7,7 +7,7 @@
 #include "server/broker/redis_parts.h"
 #include "server/broker/redis_slots.h"
 
-static const uint64_t ASKED_KEEP_US = 30000000; /* a shard without slots, after an ASK has named it */
+static const uint64_t KEEP_US = 30000000; /* a shard without slots: answers may be due, and slots come and go */
 
 enum { REFRESH_MS = 100 };
 
@@ -41,8 +41,8 @@ static struct redis_shard *find_or_make(struct redis_broker *broker, struct str 
 static void set_owner(struct redis_broker *broker, unsigned slot, struct redis_shard *shard)
 {
     struct redis_shard *old = broker->cluster->owners[slot];
-    if (old)
-        old->slots--;
+    if (old && --old->slots == 0)
+        old->used_us = clock_now_us();
     if (shard)
         shard->slots++;
     broker->cluster->owners[slot] = shard;
@@ -56,7 +56,7 @@ static void close_useless(struct redis_broker *broker)
     LIST_EACH(link, &broker->shards)
     {
         struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
-        if (!shard->slots && (!shard->asked_us || now_us - shard->asked_us > ASKED_KEEP_US))
+        if (!shard->slots && now_us - shard->used_us > KEEP_US)
             redis_shard_close(shard);
     }
 }
@@ -188,7 +188,7 @@ static enum redis_again redirect(struct redis_broker *broker, struct str key, st
     }
     if (str_starts_with(text, STR("ASK ")) && read_redirection(text, from, &slot, &host, &port)) {
         struct redis_shard *shard = find_or_make(broker, host, port);
-        shard->asked_us = clock_now_us();
+        shard->used_us = clock_now_us();
         *out = (struct redis_route){.shard = shard, .asking = true, .with_text = true};
         return redis_shard_is_up(shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
     }

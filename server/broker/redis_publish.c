@@ -93,7 +93,7 @@ static void try_again(struct mail *mail, void *owner)
     struct redis_broker *broker = owner;
     struct publication *publication = CONTAINER_OF(mail, struct publication, mail);
     uint64_t age_us = clock_now_us() - publication->accepted_us;
-    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, STR(""));
+    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
     struct redis_route route = redis_route_to(broker, broker->keys.meta);
     if (broker->closing || age_us > broker->config.command_timeout_ms * 1000) {
         publication->retry_after_ms = RETRY_REFUSED_MS;
@@ -202,6 +202,7 @@ static void send_once(struct redis_broker *broker, struct publication *publicati
     redis_route_script(route, SCRIPT_ONCE, 1, 6, arguments, on_scripted, publication);
 }
 
+/* broker->keys are those of the publication. */
 static void send_publication(struct redis_broker *broker, struct publication *publication,
                              const struct redis_route *route)
 {
@@ -214,7 +215,6 @@ static void send_publication(struct redis_broker *broker, struct publication *pu
         .timestamp = str_from(timestamp, CLOCK_RFC3339_LEN),
         .data = publication->data,
     };
-    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
     buf_clear(&broker->head);
     buf_clear(&broker->tail);
     redis_event_head(&broker->head, &event);
@@ -235,7 +235,7 @@ static void send_publication(struct redis_broker *broker, struct publication *pu
 void redis_publish(struct broker *base, struct publication *publication)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, STR(""));
+    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
     struct redis_route route = redis_route_to(broker, broker->keys.meta);
     if (!redis_shard_is_up(route.shard)) {
         refuse_later(broker, publication, redis_shard_retry_ms(broker->topology->shard_of(broker, broker->keys.meta)),

@@ -33,8 +33,8 @@ struct redis_shard {
     struct redis_connection commands;
     struct redis_connection subscriber;
     struct redis_scripts scripts;
-    unsigned slots;    /* of a cluster, that it has; else 1 */
-    uint64_t asked_us; /* when an ASK has named it last */
+    unsigned slots;   /* of a cluster, that it has; else 1 */
+    uint64_t used_us; /* in a cluster, when it lost its last slot or was named by an ASK */
 
     enum redis_phase phase;
     enum broker_state state;
