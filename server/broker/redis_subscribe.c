@@ -173,6 +173,17 @@ void redis_subscriptions_restore(struct redis_shard *shard)
 
 /* ---- what Redis says ---- */
 
+/* A channel without history has no position to wait for, and the events that come from here on come after what was
+ * lost. */
+static bool tells_loss_at_once(struct redis_broker *broker, struct subscription *subscription)
+{
+    if (!subscription->stale || subscription->history.size || subscription->epoch[0])
+        return false;
+    subscription->stale = false;
+    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""), STR(""), 0);
+    return true;
+}
+
 void redis_subscription_confirmed(struct redis_shard *shard, struct str key)
 {
     struct subscription *subscription = find_at(shard, key);
@@ -180,6 +191,8 @@ void redis_subscription_confirmed(struct redis_shard *shard, struct str key)
         return;
     subscription->unconfirmed--;
     struct redis_route route = route_of(subscription);
+    if (needs_position(subscription) && tells_loss_at_once(shard->broker, subscription))
+        return;
     if (needs_position(subscription))
         ask_position(shard->broker, subscription, &route);
     else

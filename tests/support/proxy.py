@@ -11,6 +11,7 @@ class Proxy:
     def __init__(self, port):
         self.target = port
         self.delay_s = 0  # each way
+        self.commands_late_s = 0  # only what a node sends on connections that do not subscribe
         self.open = threading.Event()  # not set: what comes is read and forgotten
         self.open.set()
         self.sockets = set()
@@ -44,17 +45,18 @@ class Proxy:
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.sockets.add(one)
                 chunks = queue.SimpleQueue()
-                self._run(self._read, one, chunks)
+                self._run(self._read, one, chunks, one is near)
                 self._run(self._write, other, chunks)
 
-    def _read(self, source, chunks):
+    def _read(self, source, chunks, of_node):
         while True:
             try:
                 chunk = source.recv(1 << 16)
             except OSError:
                 chunk = b""
+            of_node = of_node and b"SUBSCRIBE" not in chunk
             if not chunk or self.open.is_set():
-                chunks.put((time.monotonic() + self.delay_s, chunk))
+                chunks.put((time.monotonic() + self.delay_s + (self.commands_late_s if of_node else 0), chunk))
             if not chunk:
                 return
 

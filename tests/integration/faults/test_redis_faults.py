@@ -65,10 +65,19 @@ def scripts_flushed(redis, proxy, ledger):
         ledger.wait_acknowledged(10, BACK_S)
 
 
-def subscriptions_killed(redis, proxy, ledger):
-    for _ in range(3):
-        redis("CLIENT", "KILL", "TYPE", "pubsub")
-        ledger.wait_acknowledged(10, BACK_S)
+def connections_killed(kind):
+    def fault(redis, proxy, ledger):
+        for _ in range(3):
+            redis("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+            ledger.wait_acknowledged(10, BACK_S)
+    return fault
+
+
+def stopped(redis, proxy, ledger):
+    redis.stop()
+    refused = ledger.counts["refused 503"]
+    until(lambda: ledger.counts["refused 503"] > refused + 10, "publishes are refused", BACK_S)
+    redis.start()
 
 
 def output_buffer_limit(redis, proxy, ledger):
@@ -99,12 +108,15 @@ FAULTS = {
     "frozen for less than the timeout": (frozen(0.7), True, None),
     "frozen for 2 s": (frozen(2), True, True),
     "frozen for longer than the canary": (frozen(5), True, True),
+    "frozen for 30 s": (frozen(30), True, True),
     "slow": (slow, True, False),
     "silent": (silent, True, True),
     "full": (full, True, True),
     "scripts flushed": (scripts_flushed, True, False),
-    "subscriptions killed": (subscriptions_killed, True, None),
+    "subscribing connections killed": (connections_killed("pubsub"), True, None),
+    "command connections killed": (connections_killed("normal"), True, None),
     "output buffer limit": (output_buffer_limit, True, None),
+    "stopped": (stopped, True, True),
     "killed": (killed, True, None),
     "killed and empty": (killed_and_empty, False, None),
 }
@@ -137,3 +149,31 @@ def test_under_load(launch, redis, proxy, name):
         assert account["told gap epoch_changed"] == SUBSCRIBERS * 2, account
     if refuses is not None:
         assert (account["refused 503"] + account["unknown 503"] > 0) == refuses, account
+
+
+def test_the_gap_stands_before_what_follows(launch, redis, proxy):
+    """On a channel without history, also when Redis is slow to tell positions: what comes after the gap is complete."""
+    near = launch({**CONFIG, "redis.url": redis.url})
+    far = launch({**CONFIG, "redis.url": proxy.url, "redis.command_timeout": "5s"})
+    for node in (near, far):
+        until(node.ready, f"{node.name} is ready")
+    with far.connect() as client:
+        client.subscribe("plain")
+        near.publish("plain", "before")
+        assert client.expect("test")["data"] == "before"
+        proxy.commands_late_s = 0.3
+        redis("CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes")
+        stop = threading.Event()
+
+        def publish():
+            while not stop.wait(0.01):
+                near.api("POST", "/api/v1/publish", {"channel": "plain", "type": "test", "data": 1})
+
+        publisher = threading.Thread(target=publish)
+        publisher.start()
+        try:
+            client.find("gap", seconds=BACK_S)
+        finally:
+            stop.set()
+            publisher.join()
+        assert not client.skipped, f"events between the loss and the gap: {client.skipped[:3]}"
