@@ -21,7 +21,7 @@ NODES = 3
 CONFIG = {
     "redis.command_timeout": "1s", "redis.connect_timeout": "1s", "redis.canary_interval": "1s", "redis.retry_max": "1s",
     "redis.linger": "200ms", "redis.ingest_takeover": "1s", "log.level": "info", "workers": 1, "ping_interval": "5s", "pong_timeout": "20s",
-    "limits.message_rate": 0, "close_timeout": "1s",
+    "limits.message_rate": 0, "close_timeout": "1s", "token.cache_entries": 200,
     "channels": [
         {"match": "log:*", "allow": ["subscribe", "publish", "history"], "history": {"size": 20000, "ttl": "1h"}},
         {"match": "short:*", "allow": ["subscribe", "publish", "history"], "history": {"size": 10, "ttl": "1h"}},
@@ -122,7 +122,7 @@ class World:
             self.crowd.subscribe(through, channels, patience_s=2, restless=0.2 if n % 3 == 2 else 0)
         self.crowd.publish(lambda: self.nodes, CHANNELS, 3, pause_s=pause_s)
         self.crowd.publish(lambda: self.nodes, CHANNELS, 2, kind=SocketPublisher, pause_s=pause_s)
-        self.crowd.publish(self.redis.port, CHANNELS, kind=IngestPublisher, pause_s=pause_s)
+        self.crowd.publish(self.redis.port, LONG, kind=IngestPublisher, pause_s=pause_s)
 
     def start(self, index):
         return Node(self.folder, self.configs[index], name=f"node{index}")

@@ -1,14 +1,9 @@
 """A node on a machine of its own, as far as its network goes: a network namespace with one wire to clients and one to
-Redis, which can be cut. Needs root and iproute2. And, where those are not to be had, a relay that falls silent."""
-import collections
+Redis, which can be cut. Needs root and iproute2."""
 import itertools
 import os
-import selectors
 import shutil
-import socket
 import subprocess
-import threading
-import time
 
 _numbers = itertools.count(1)
 
@@ -62,70 +57,3 @@ class Machine:
         for wire in self.wires:
             subprocess.run(["ip", "link", "del", wire], capture_output=True)
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True)
-
-
-class Relay:
-    """Between a node and Redis. silent: it takes what comes and passes nothing on, with every connection left open.
-    delay_s: it passes everything on so much later."""
-
-    def __init__(self, port):
-        self.target = ("127.0.0.1", port)
-        self.silent = False
-        self.delay_s = 0
-        self.late = collections.deque()  # (when, target, chunk)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.selector = selectors.DefaultSelector()
-        self.selector.register(self.listener, selectors.EVENT_READ)
-        self.stopping = False
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self):
-        while not self.stopping:
-            while self.late and self.late[0][0] <= time.monotonic():
-                self._send(*self.late.popleft()[1:])
-            for key, _ in self.selector.select(0.002 if self.late else 0.05):
-                if key.fileobj is self.listener:
-                    self._join()
-                elif key.fileobj.fileno() >= 0:
-                    self._pass(key.fileobj, key.data)
-
-    def _join(self):
-        near, _ = self.listener.accept()
-        try:
-            far = socket.create_connection(self.target)
-        except OSError:
-            near.close()
-            return
-        self.selector.register(near, selectors.EVENT_READ, far)
-        self.selector.register(far, selectors.EVENT_READ, near)
-
-    def _pass(self, source, target):
-        try:
-            chunk = source.recv(65536)
-            if chunk:
-                if self.delay_s or self.late:
-                    self.late.append((time.monotonic() + self.delay_s, target, chunk))
-                elif not self.silent:
-                    target.sendall(chunk)
-                return
-        except OSError:
-            pass
-        for end in (source, target):
-            self.selector.unregister(end)
-            end.close()
-
-    @staticmethod
-    def _send(target, chunk):
-        try:
-            target.sendall(chunk)
-        except OSError:
-            pass  # its end is seen when it is read
-
-    def close(self):
-        self.stopping = True
-        self.thread.join()
-        for key in list(self.selector.get_map().values()):
-            key.fileobj.close()
-        self.selector.close()

@@ -4,7 +4,8 @@ network is whole again."""
 import pytest
 from support.accounting import Ledger
 from support.load import Crowd
-from support.partition import Machine, Relay, why_not
+from support.partition import Machine, why_not
+from support.proxy import Proxy
 from support.redis import Redis
 from support.wait import SLOWDOWN, until
 
@@ -31,26 +32,26 @@ class ByNamespace:
         self.machine.close()
 
 
-class ByRelay:
-    """A relay between the node and Redis that falls silent; what is sent meanwhile is lost for good."""
+class ByProxy:
+    """A proxy between the node and Redis that swallows everything; what is sent meanwhile is lost for good."""
 
     def __init__(self, folder, launch):
         self.redis = Redis(folder)
-        self.relay = Relay(self.redis.port)
-        self.far = launch({**CONFIG, "redis.url": f"redis://127.0.0.1:{self.relay.port}"})
+        self.proxy = Proxy(self.redis.port)
+        self.far = launch({**CONFIG, "redis.url": self.proxy.url})
 
     def cut(self):
-        self.relay.silent = True
+        self.proxy.open.clear()
 
     def mend(self):
-        self.relay.silent = False
+        self.proxy.open.set()
 
     def close(self):
-        self.relay.close()
+        self.proxy.close()
         self.redis.close()
 
 
-@pytest.fixture(params=[ByNamespace, ByRelay])
+@pytest.fixture(params=[ByNamespace, ByProxy])
 def network(request, tmp_path, launch):
     if request.param is ByNamespace and why_not():
         pytest.skip(why_not())
