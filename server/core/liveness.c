@@ -6,6 +6,14 @@
 #include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
+/* Pings go out in step, those of a tenth of a second together: they leave in one turn, and their pongs come in few. */
+enum { PING_STEP_US = 100000 };
+
+static uint64_t next_step(uint64_t due_us)
+{
+    return (due_us + PING_STEP_US - 1) / PING_STEP_US * PING_STEP_US;
+}
+
 static void check_liveness(struct timer *timer, uint64_t now_us)
 {
     struct session *session = CONTAINER_OF(timer, struct session, liveness);
@@ -21,6 +29,7 @@ static void check_liveness(struct timer *timer, uint64_t now_us)
     } else if (session->heard) {
         session->ping_sent = false;
         next_us = settings->ping_interval_us > next_us ? settings->ping_interval_us - next_us : WHEEL_TICK_US;
+        next_us = next_step(now_us + next_us) - now_us;
     } else {
         hub_close(hub, session, REASON_PONG_TIMEOUT);
     }
@@ -69,7 +78,7 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
 void liveness_start(struct hub *hub, struct session *session)
 {
     uint64_t first_us = hub->settings.ping_interval_us ? random_below(hub->settings.ping_interval_us) : 1000000;
-    wheel_start(&hub->wheel, &session->liveness, hub->now_us + first_us, check_liveness);
+    wheel_start(&hub->wheel, &session->liveness, next_step(hub->now_us + first_us), check_liveness);
     liveness_watch_expiry(hub, session);
 }
 

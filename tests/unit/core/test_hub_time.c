@@ -54,6 +54,36 @@ static void test_first_ping_is_jittered(void **state)
     fixture_teardown(&f);
 }
 
+/* Those of a tenth of a second leave together, also after the first round. */
+static void test_pings_go_in_step(void **state)
+{
+    enum { SESSIONS = 50, ROUNDS = 60000 };
+    struct fixture f;
+    static struct wire wires[SESSIONS];
+    (void)state;
+    fixture_setup(&f);
+    for (int i = 0; i < SESSIONS; i++) {
+        open_session(&f, &wires[i], "{\"sub\":\"alice\"}");
+        pass(&f, 7);
+    }
+    unsigned pings = 0;
+    for (int ms = 0; ms < ROUNDS; ms++) {
+        pass(&f, 1);
+        for (int i = 0; i < SESSIONS; i++) {
+            if (wires[i].read == wires[i].bytes.len)
+                continue;
+            next_frame(&wires[i], NULL);
+            assert_in_range(f.now_us % 100000, 0, 4000);
+            hub_pong(f.hub, wires[i].session);
+            pings++;
+        }
+    }
+    assert_in_range(pings, 2 * SESSIONS, 3 * SESSIONS);
+    for (int i = 0; i < SESSIONS; i++)
+        close_session(&f, &wires[i]);
+    fixture_teardown(&f);
+}
+
 static void test_token_expires(void **state)
 {
     struct fixture f;
@@ -196,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ping_and_pong),
         cmocka_unit_test(test_first_ping_is_jittered),
+        cmocka_unit_test(test_pings_go_in_step),
         cmocka_unit_test(test_token_expires),
         cmocka_unit_test(test_refresh),
         cmocka_unit_test(test_refresh_of_a_slow_consumer),
