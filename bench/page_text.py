@@ -84,7 +84,8 @@ each may keep `outbox.max_bytes` (1 MiB) unsent in the server, and is closed whe
 WORKERS = """\
 Two workers against one, both on the two cores that the generator also needs. With one in flight the generator and one worker already
 use most of the machine, so a second worker mostly shows what sharing costs: each event is handed to both workers, and each wakes up
-for it. What two workers can do needs a machine with more cores.
+for it. What two workers can do needs a machine with more cores. Several publishers, because one HTTP connection is served one
+request at a time: with two workers a publisher that pipelines waits for each answer, where one worker has it in the same turn.
 """.splitlines() + [""]
 
 COLD = """\

@@ -131,7 +131,7 @@ def rooms(bench):
 def idle(bench):
     """15,000 authenticated connections with one subscription each and pings; with another allocator, too."""
     def measure(server):
-        yield "15000", bench.load(server, "idle", connections=15000, duration=5, warmup=0)
+        yield "15000", bench.load(server, "idle", connections=15000, duration=10, warmup=0, sources=4)
     bench.alternate({"carillon": servers.carillon,
                      "carillon with jemalloc": functools.partial(servers.carillon, build="jemalloc")}, measure)
 
@@ -147,17 +147,18 @@ def memory(bench):
 
 
 def connect(bench):
-    """A storm of connections, each with another user's token, upgrade, session_init, subscribe."""
+    """A storm of connections, each with another user's token, upgrade, session_init, subscribe; from four addresses, since the
+    search for a free port takes longer the fewer are left."""
     rsa = Path(bench.folder) / "rsa.pem"
     public = rsa.with_suffix(".pub")
     subprocess.run(["openssl", "genrsa", "-out", rsa, "2048"], check=True, capture_output=True)
     subprocess.run(["openssl", "rsa", "-in", rsa, "-pubout", "-out", public], check=True, capture_output=True)
     for count in (1000, 5000, 15000):
         def hs256(server):
-            yield f"HS256, {count}", bench.load(server, "connect", connections=count)
+            yield f"HS256, {count}", bench.load(server, "connect", connections=count, sources=4)
 
         def rs256(server):
-            yield f"RS256, {count}", bench.load(server, "connect", connections=count, token_key=rsa)
+            yield f"RS256, {count}", bench.load(server, "connect", connections=count, sources=4, token_key=rsa)
         bench.alternate({"carillon": servers.carillon}, hs256)
         bench.alternate({"carillon": functools.partial(servers.carillon, token__keys=[{"file": str(public)}])}, rs256)
 
@@ -210,7 +211,8 @@ def workers(bench):
     """One worker and two, on two cores that the generator needs as well."""
     def measure(server):
         yield "1 in flight", bench.load(server, "fanout", connections=SUBSCRIBERS)
-        yield "16 in flight", bench.load(server, "fanout", connections=SUBSCRIBERS, window=16)
+        yield "16 in flight, 16 publishers", bench.load(server, "fanout", connections=SUBSCRIBERS, window=16, publishers=16)
+        yield "publishing, 50 connections, no subscribers", bench.load(server, "publish", connections=50)
     bench.alternate({f"{count} workers" if count > 1 else "1 worker": functools.partial(servers.carillon, workers=count)
                      for count in (1, 2)}, measure)
 
