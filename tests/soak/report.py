@@ -93,5 +93,3 @@ def write(soak):
         "seed": a.seed, "seconds": round(soak.elapsed(), 1), "account": account, "faults": dict(soak.faults),
         "problems": soak.problems, "rounds": soak.rounds, "samples": [s._asdict() for s in soak.samples]}, indent=1) + "\n")
     print(f"soak: {verdict}; the report is {soak.folder / 'report.md'}", flush=True)
-    for problem in soak.problems[:20]:
-        print(f"soak: {problem}", flush=True)

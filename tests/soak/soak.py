@@ -53,7 +53,7 @@ class Soak:
         return 1 if self.problems else 0
 
     def round(self):
-        number, faults = len(self.rounds) + 1, []
+        number, faults, before = len(self.rounds) + 1, [], len(self.problems)
         end = min(self.elapsed() + ROUND_S, self.arguments.seconds)
         while self.elapsed() < end and not self.interrupted:
             self.world.wait(0.5, 4)
@@ -63,6 +63,8 @@ class Soak:
         print(f"soak: {self.elapsed():.0f} s, round {number}: {account['acknowledged']} acknowledged, "
               f"{account['accounted delivered']} accounted at {account['seats']} subscribers, {account['recovered']} recoveries, "
               f"{len(self.problems)} problems; {', '.join(faults)}", flush=True)
+        for problem in self.problems[before:]:
+            print(f"soak: {problem}", flush=True)
 
     def befall(self):
         fault = self.random.choice(self.world.FAULTS)
