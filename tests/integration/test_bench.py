@@ -232,3 +232,27 @@ def test_a_process_that_is_not_there(node):
     done = bench(node, "echo", "--connections", 1, "--count", 1, "--server-pid", 4194304)
     assert done.returncode == 1
     assert "there is no process 4194304" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--threads", 3), ("--batch", 7)])
+def test_recover(node, arguments):
+    """All come back to a history (log:* has one here), and have what they missed once and in order."""
+    result = measured(node, "recover", "--channel", "log:recover", "--connections", 40, "--missed", 25, *arguments)
+    assert (result["operations"], result["events"]) == (40 * 25, 25)
+    assert node.metric("carillon_recoveries_total", result="complete") >= 40
+
+
+def test_recover_needs_a_history(node):
+    done = bench(node, "recover", "--connections", 2)
+    assert done.returncode == 1 and "bench:log has no history" in done.stderr
+
+
+def test_recover_when_too_much_was_missed(node):
+    """log:* keeps 1000."""
+    done = bench(node, "recover", "--channel", "log:long", "--connections", 2, "--missed", 1500)
+    assert done.returncode == 1 and '"recovered":false' in done.stderr
+
+
+def test_recover_speaks_carillon_only(node):
+    done = bench(node, "recover", "--protocol", "nchan", "--connections", 2)
+    assert done.returncode == 2 and "recover is for the carillon protocol" in done.stderr

@@ -16,9 +16,14 @@ enum transport {
 extern const char *const transport_names[TRANSPORT_COUNT];
 
 /* One client's side of a conversation. */
+enum { TALK_EPOCH_MAX = 32 };
+
 struct talk {
     struct str channel; /* that it subscribes to; empty: none */
     unsigned stage;     /* 0 at first; the dialect's own */
+    /* Where the channel has a history: set before, the position to come back to; once ready, the one it began at. */
+    char epoch[TALK_EPOCH_MAX + 1];
+    uint64_t offset;
 };
 
 /* What the front of a message turned out to be. */
@@ -36,6 +41,7 @@ struct dialect {
     const char *subprotocol;   /* NULL: none */
     bool has_tokens;           /* clients bring a token in the Authorization header */
     bool has_echo;             /* answers a JSON ping */
+    bool has_since;            /* clients can come back to a position */
     bool accepts_aloud;        /* a publish over WebSocket is answered: DIALECT_ACCEPTED */
     bool is_binary;            /* sends binary messages */
     unsigned transports;       /* bit 1 << enum transport: over which events may be published */

@@ -12,6 +12,30 @@ static bool has_type(struct str message, struct str quoted)
            str_eq(json_member(frame, STR("type")).raw, quoted);
 }
 
+/* False: it has come back, and not to where it was. */
+static bool take_position(struct talk *talk, struct str subscribed)
+{
+    struct json_value frame, data, named, number;
+    struct buf scratch = {0};
+    struct str epoch;
+    if (json_check(subscribed, NULL, &frame, NULL) != ERR_NONE)
+        return false;
+    data = json_member(frame, STR("data"));
+    if (talk->epoch[0])
+        return data.type == JSON_OBJECT && str_eq(json_member(data, STR("recovered")).raw, STR("true"));
+    if (data.type != JSON_OBJECT)
+        return true;
+    named = json_member(data, STR("epoch"));
+    number = json_member(data, STR("offset"));
+    if (named.type == JSON_STRING && number.type == JSON_NUMBER && json_text(named, &scratch, &epoch) &&
+        epoch.len <= TALK_EPOCH_MAX && json_u64(number, &talk->offset)) {
+        memcpy(talk->epoch, epoch.ptr, epoch.len);
+        talk->epoch[epoch.len] = '\0';
+    }
+    buf_fini(&scratch);
+    return true;
+}
+
 static enum dialect_item greet(struct talk *talk, struct str message, struct buf *answer)
 {
     if (talk->stage == EXPECT_INIT && has_type(message, STR("\"session_init\""))) {
@@ -22,10 +46,13 @@ static enum dialect_item greet(struct talk *talk, struct str message, struct buf
         talk->stage = EXPECT_SUBSCRIBED;
         buf_append_lit(answer, "{\"type\":\"subscribe\",\"id\":1,\"data\":{\"channel\":");
         json_append_string(answer, talk->channel);
+        if (talk->epoch[0])
+            buf_appendf(answer, ",\"since\":{\"epoch\":\"%s\",\"offset\":%llu}", talk->epoch,
+                        (unsigned long long)talk->offset);
         buf_append_lit(answer, "}}");
         return DIALECT_MORE;
     }
-    if (talk->stage == EXPECT_SUBSCRIBED && has_type(message, STR("\"subscribed\""))) {
+    if (talk->stage == EXPECT_SUBSCRIBED && has_type(message, STR("\"subscribed\"")) && take_position(talk, message)) {
         talk->stage = READY;
         return DIALECT_READY;
     }
@@ -72,6 +99,7 @@ const struct dialect dialect_carillon = {
     .path = "/ws",
     .has_tokens = true,
     .has_echo = true,
+    .has_since = true,
     .accepts_aloud = true,
     .transports = 1 << TRANSPORT_HTTP | 1 << TRANSPORT_WEBSOCKET | 1 << TRANSPORT_REDIS,
     .usual = TRANSPORT_HTTP,

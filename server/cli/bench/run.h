@@ -33,6 +33,7 @@ struct run_settings {
     bool in_turn;        /* rooms: one channel after the other, instead of at random */
     uint64_t seed;       /* of that */
     size_t slow_percent; /* slow: of the subscribers stop reading */
+    uint64_t missed;     /* recover: events while the clients are away */
     bool subscribes;     /* connect: clients subscribe to the channel */
     struct str api_key;
     const struct token_keys *keys; /* that the server verifies with; NULL: no tokens are made */
@@ -86,14 +87,15 @@ struct run {
 
 /* What a scenario takes. */
 enum scenario_trait {
-    CLIENTS = 1 << 0, /* WebSocket clients */
-    THREADS = 1 << 1, /* that more than one thread may serve */
-    EVENTS = 1 << 2,  /* it publishes */
-    TRAFFIC = 1 << 3, /* to subscribers, at a rate or in a closed loop */
-    ROOMS = 1 << 4,   /* on many channels */
-    DOOR = 1 << 5,    /* it may or may not subscribe */
-    SLOW = 1 << 6,    /* some of them stop reading */
-    WAITING = 1 << 7, /* it only waits: a count of operations makes no sense */
+    CLIENTS = 1 << 0,   /* WebSocket clients */
+    THREADS = 1 << 1,   /* that more than one thread may serve */
+    EVENTS = 1 << 2,    /* it publishes */
+    TRAFFIC = 1 << 3,   /* to subscribers, at a rate or in a closed loop */
+    ROOMS = 1 << 4,     /* on many channels */
+    DOOR = 1 << 5,      /* it may or may not subscribe */
+    SLOW = 1 << 6,      /* some of them stop reading */
+    WAITING = 1 << 7,   /* it only waits: a count of operations makes no sense */
+    RETURNING = 1 << 8, /* clients come back to a history */
 };
 
 struct scenario {

@@ -1,0 +1,191 @@
+/* recover.c - scenario recover: all clients are subscribed and lost at once, events are published while nobody is
+ * there, and then all come back with the position they had. Measured is the way back: from the first connection to the
+ * last client that has everything, once and in order. */
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "server/cli/bench/lanes.h"
+#include "server/cli/bench/outlet.h"
+#include "server/cli/bench/payload.h"
+
+static const uint64_t LOOK_US = 1000; /* how often the first thread looks whether all have everything */
+
+struct recover;
+
+/* A lane's share; its thread's alone. */
+struct share {
+    struct recover *recover;
+    uint32_t *next; /* owned: number of the event that each client should get next */
+    uint64_t deliveries;
+    uint64_t duplicated;
+    uint64_t misordered;
+    struct histogram latency; /* of each client, from connect() to its last event */
+};
+
+struct recover {
+    struct run *run;
+    struct lanes lanes;
+    struct share shares[LANES_MAX];
+    _Atomic size_t complete; /* clients that have the last event */
+    char epoch[TALK_EPOCH_MAX + 1];
+    uint64_t offset;
+};
+
+/* --- being there, and being lost ---------------------------------------------------------------------------------- */
+
+static void on_early(void *lane, size_t client, enum dialect_item item, struct str payload, uint64_t now_us)
+{
+    (void)client;
+    (void)item;
+    (void)now_us;
+    lane_fail(lane, "a client got what it had not asked for", payload);
+}
+
+/* Connects all, notes where the channel stands, and drops them. */
+static enum err be_there(struct recover *recover, struct error *error)
+{
+    struct lanes lanes;
+    enum err err = lanes_init(&lanes, recover->run, true, on_early, error);
+    if (!err)
+        err = lanes_connect(&lanes, error);
+    lanes_stop(&lanes);
+    if (!err) {
+        const struct talk *talk = &lanes.items[0].crowd.clients[0].talk;
+        memcpy(recover->epoch, talk->epoch, sizeof recover->epoch);
+        recover->offset = talk->offset;
+    }
+    lanes_fini(&lanes);
+    if (!err && !recover->epoch[0])
+        err =
+            error_set(error, ERR_INVALID_REQUEST,
+                      "channel %.*s has no history to come back to: give its rule a history.size of at least --missed",
+                      STR_ARG(recover->run->settings->channel));
+    return err;
+}
+
+/* --- what they miss ----------------------------------------------------------------------------------------------- */
+
+static enum err publish_missed(struct run *run, struct error *error)
+{
+    const struct run_settings *settings = run->settings;
+    struct outlet outlet = {.run = run, .count = 1};
+    uint64_t deadline_us = clock_now_us() + RUN_OUTLET_US;
+    const struct error *failure = NULL;
+    enum err err = outlet_open(&outlet, error);
+    for (uint32_t number = 0; !err && number < settings->missed; number++)
+        outlet_publish(&outlet, 0, 0, number);
+    if (!err)
+        outlet_send(&outlet, 0);
+    while (!err && !(failure = outlet_failure(&outlet)) && outlet.under_way > 0 && loop_turn(&run->loop, deadline_us))
+        continue;
+    if (failure)
+        err = error_set(error, ERR_UNAVAILABLE, "%s", failure->text);
+    else if (!err && outlet.under_way > 0)
+        err =
+            error_set(error, ERR_UNAVAILABLE, "%zu of the events to miss were not accepted in time", outlet.under_way);
+    outlet_close(&outlet);
+    return err;
+}
+
+/* --- coming back -------------------------------------------------------------------------------------------------- */
+
+static void on_item(void *owner, size_t client, enum dialect_item item, struct str payload, uint64_t now_us)
+{
+    struct lane *lane = owner;
+    struct share *share = lane->owner;
+    const struct run_settings *settings = share->recover->run->settings;
+    uint64_t number;
+    if (item != DIALECT_EVENT || !payload_number(payload, settings->data_bytes, &lane->payload_hint, &number)) {
+        lane_fail(lane, "a client got what it had not asked for", payload);
+        return;
+    }
+    uint32_t *next = &share->next[client];
+    if (number < *next) {
+        share->duplicated++;
+        return;
+    }
+    share->deliveries++;
+    share->misordered += number > *next;
+    *next = (uint32_t)number + 1;
+    if (*next < settings->missed)
+        return;
+    histogram_record(&share->latency, now_us - lane->crowd.clients[client].began_us);
+    atomic_fetch_add(&share->recover->complete, 1);
+}
+
+static void take_share(struct recover *recover, size_t index)
+{
+    struct lane *lane = &recover->lanes.items[index];
+    struct share *share = &recover->shares[index];
+    share->recover = recover;
+    share->next = xcalloc(lane->crowd.count, sizeof *share->next);
+    histogram_clear(&share->latency);
+    lane->owner = share;
+    for (size_t i = 0; i < lane->crowd.count; i++) {
+        struct talk *talk = &lane->crowd.clients[i].talk;
+        memcpy(talk->epoch, recover->epoch, sizeof talk->epoch);
+        talk->offset = recover->offset;
+    }
+}
+
+static enum err wait_for_all(struct recover *recover, struct error *error)
+{
+    const struct run_settings *settings = recover->run->settings;
+    uint64_t deadline_us = clock_now_us() + settings->patience_us;
+    const struct error *failure = NULL;
+    while (!(failure = lanes_failure(&recover->lanes)) && atomic_load(&recover->complete) < settings->connections &&
+           clock_now_us() < deadline_us)
+        loop_turn(&recover->run->loop, clock_now_us() + LOOK_US);
+    return failure ? error_set(error, ERR_UNAVAILABLE, "%s", failure->text) : ERR_NONE;
+}
+
+static enum err come_back(struct recover *recover, struct error *error)
+{
+    struct run *run = recover->run;
+    enum err err = lanes_init(&recover->lanes, run, true, on_item, error);
+    for (size_t i = 0; i < recover->lanes.count; i++)
+        take_share(recover, i);
+    if (!err)
+        err = run_begin(run, error);
+    if (!err)
+        err = lanes_connect(&recover->lanes, error);
+    if (!err)
+        err = wait_for_all(recover, error);
+    if (!err)
+        err = run_end(run, error);
+    lanes_stop(&recover->lanes);
+    return err;
+}
+
+static void sum_up(struct recover *recover)
+{
+    struct run_result *result = &recover->run->result;
+    const struct run_settings *settings = recover->run->settings;
+    for (size_t i = 0; i < recover->lanes.count; i++) {
+        const struct share *share = &recover->shares[i];
+        result->operations += share->deliveries;
+        result->duplicated += share->duplicated;
+        result->misordered += share->misordered;
+        histogram_add(&result->latency, &share->latency);
+    }
+    result->has_events = true;
+    result->events = settings->missed;
+    result->lost = settings->missed * settings->connections - result->operations;
+}
+
+enum err scenario_recover(struct run *run, struct error *error)
+{
+    struct recover *recover = xcalloc(1, sizeof *recover);
+    recover->run = run;
+    enum err err = be_there(recover, error);
+    if (!err)
+        err = publish_missed(run, error);
+    if (!err) {
+        err = come_back(recover, error);
+        sum_up(recover);
+        for (size_t i = 0; i < recover->lanes.count; i++)
+            free(recover->shares[i].next);
+        lanes_fini(&recover->lanes);
+    }
+    free(recover);
+    return err;
+}
