@@ -416,28 +416,54 @@ static void on_closed(uv_handle_t *closed)
     finish_close(connection);
 }
 
-void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
+static bool is_ended(const struct redis_connection *connection)
 {
-    connection->again = false;
-    if (connection->state == REDIS_IDLE || connection->state == REDIS_CLOSING)
-        return;
+    return connection->state == REDIS_IDLE || connection->state == REDIS_CLOSING;
+}
+
+static void begin_close(struct redis_connection *connection, bool reset, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static void begin_close(struct redis_connection *connection, bool reset, const char *format, va_list args)
+{
     const struct redis_endpoint *endpoint = connection->config.endpoint;
     int len = snprintf(connection->why, sizeof connection->why, "%s at %.80s:%s: ", connection->config.what,
                        endpoint->host, endpoint->port);
-    va_list args;
-    va_start(args, format);
     vsnprintf(connection->why + len, sizeof connection->why - (size_t)len, format, args);
+    if (connection->state == REDIS_RESOLVING)
+        uv_cancel((uv_req_t *)&connection->resolve);
+    connection->state = REDIS_CLOSING;
+    /* A reset fails where there is no socket yet. */
+    if (!reset || uv_tcp_close_reset(&connection->tcp, on_closed) < 0)
+        uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    uv_close((uv_handle_t *)&connection->timer, on_closed);
+}
+
+void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
+{
+    va_list args;
+    connection->again = false;
+    if (is_ended(connection))
+        return;
+    va_start(args, format);
+    begin_close(connection, true, format, args);
     va_end(args);
+}
+
+void redis_connection_finish(struct redis_connection *connection, const char *format, ...)
+{
+    va_list args;
+    connection->again = false;
+    if (is_ended(connection))
+        return;
     if (connection->state == REDIS_READY && connection->out.len && !connection->write_busy) {
         const struct buf *out = due(connection);
         uv_buf_t bytes = uv_buf_init(out->ptr, (unsigned)out->len);
         (void)uv_try_write((uv_stream_t *)&connection->tcp, &bytes, 1);
     }
-    if (connection->state == REDIS_RESOLVING)
-        uv_cancel((uv_req_t *)&connection->resolve);
-    connection->state = REDIS_CLOSING;
-    uv_close((uv_handle_t *)&connection->tcp, on_closed);
-    uv_close((uv_handle_t *)&connection->timer, on_closed);
+    va_start(args, format);
+    begin_close(connection, false, format, args);
+    va_end(args);
 }
 
 void redis_connection_init(struct redis_connection *connection, const struct redis_connection_config *config,

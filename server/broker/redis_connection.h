@@ -101,9 +101,13 @@ void redis_connection_start(struct redis_connection *connection);
 void redis_connection_send(struct redis_connection *connection, size_t argc, const struct str *argv,
                            redis_answered *done, void *argument);
 
-/* Ends it, unless it is idle or ending already: down follows. What was sent in this turn is still tried to be written.
- */
+/* Ends it, unless it is idle or ending already: down follows. What has not reached Redis yet never will: a command that
+ * arrived late, after those of the next connection, would undo what they have done. */
 void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same, but what has been sent may still arrive: for the end of the node. */
+void redis_connection_finish(struct redis_connection *connection, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -324,7 +324,7 @@ void redis_ingest_close(struct redis_ingest *ingest)
     uv_timer_stop(&ingest->timer);
     release(ingest);
     if (ingest->connection_made && ingest->connection.state != REDIS_IDLE)
-        redis_connection_drop(&ingest->connection, "this node is stopping");
+        redis_connection_finish(&ingest->connection, "this node is stopping");
     else
         redis_ingest_wait(ingest, 0);
 }

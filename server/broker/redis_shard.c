@@ -312,6 +312,7 @@ void redis_shard_close(struct redis_shard *shard)
         return;
     shard->phase = PHASE_CLOSING;
     shard->state = BROKER_DOWN;
-    redis_shard_drop(shard, "no longer needed");
+    redis_connection_finish(&shard->commands, "no longer needed");
+    redis_connection_finish(&shard->subscriber, "no longer needed");
     uv_close((uv_handle_t *)&shard->timer, on_timer_closed);
 }
