@@ -27,6 +27,7 @@ SCRIPTS = [
     "return {err = 'MINE and mine alone'}",
     "return redis.error_reply('MINE too')",
     "local t = redis.call('TIME') return #t",
+    """local v = cjson.decode('[[true, "a\\\\u0041", 3], {"k": false}]') return {v[1][1], v[1][2], v[1][3], v[2].k, #v}""",
 ]
 
 
@@ -44,6 +45,8 @@ def draw(rng):
         ["ZREM", key, name], ["ZSCORE", key, name], ["ZCARD", key], ["ZCOUNT", key, score, "(2000"],
         ["ZRANGE", key, number, "-1"], ["ZRANGE", key, "0", number, "WITHSCORES"],
         ["ZRANGEBYSCORE", key, "-inf", score, "WITHSCORES"], ["ZRANGEBYSCORE", key, "-inf", "+inf", "LIMIT", "1", "2"],
+        ["ZADD", "lex", "0", name, "0", value],
+        ["ZREM", "lex", name], ["ZLEXCOUNT", "lex", "[" + name, "+"], ["ZRANGEBYLEX", "lex", "-", "(" + name, "LIMIT", "0", "2"],
         ["ZREMRANGEBYSCORE", key, "-inf", score], ["ZSCAN", key, "0", "COUNT", "500"], ["HSCAN", key, "0"],
         ["XADD", key, rng.choice(IDS), "d", value], ["XADD", key, "MAXLEN", "=", "2", rng.choice(IDS), "d", value],
         ["XADD", key, "MAXLEN", "4", rng.choice(IDS), "d", value, "e", name], ["XLEN", key],

@@ -10,6 +10,7 @@
 #include "tests/sim/world.h"
 
 enum { DELAY_MIN_US = 50, DELAY_SPREAD_US = 2000 };
+enum { USERS = 3 }; /* some have several connections */
 
 /* A connection; lives until the end of the run, since its ends learn of its end at different times. */
 struct line {
@@ -44,7 +45,7 @@ static struct clients {
     struct client all[CLIENTS_MAX];
     size_t count;
     struct list_link lines;
-    struct claims *claims;
+    struct claims *claims[USERS];
     struct close_codes codes;
 } clients;
 
@@ -211,8 +212,10 @@ static void open_session(void *owner, void *argument)
     struct line *line = owner;
     if (line->gone)
         return;
-    struct session_start start = {
-        .claims = clients.claims, .address = STR("192.0.2.1"), .close_codes = &clients.codes, .transport = line};
+    struct session_start start = {.claims = clients.claims[line->client % USERS],
+                                  .address = STR("192.0.2.1"),
+                                  .close_codes = &clients.codes,
+                                  .transport = line};
     worker_touch(line->worker);
     line->session = hub_open(line->worker->hub, &start);
 }
@@ -291,6 +294,36 @@ void client_subscribe(size_t index, size_t channel, uint64_t last)
     ask(index, asked, "\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"%s}", sim_channels[channel].name, from);
 }
 
+static uint64_t users_on(size_t channel)
+{
+    uint64_t users = 0;
+    for (size_t i = 0; i < clients.count; i++)
+        if (clients.all[i].line && clients.all[i].seats[channel].state == SEAT_IN)
+            users |= UINT64_C(1) << i % USERS;
+    return users;
+}
+
+void client_ask_presence(size_t index, size_t channel, bool judged)
+{
+    struct asked asked = {.kind = ASKED_PRESENCE, .number = channel, .judged = judged, .expected = users_on(channel)};
+    ask(index, asked, "\"type\":\"presence\",\"data\":{\"channel\":\"%s\"}", sim_channels[channel].name);
+}
+
+void client_ask_all(void)
+{
+    for (size_t i = 0; i < clients.count; i++)
+        for (size_t k = 0; clients.all[i].line && k < sim_channel_count; k++)
+            if (sim_channels[k].presence.kept)
+                client_ask_presence(i, k, true);
+}
+
+void client_check_told(void)
+{
+    for (size_t i = 0; i < clients.count; i++)
+        if (!asked_is_answered(clients.all[i].asked, ASKED_PRESENCE))
+            world_fail("client %zu was not told who is there", i);
+}
+
 void client_read_history(size_t index, size_t channel)
 {
     ask(index, (struct asked){.kind = ASKED_HISTORY, .number = channel},
@@ -337,8 +370,12 @@ void client_begin(size_t count)
     memset(&clients, 0, sizeof clients);
     clients.count = count;
     list_init(&clients.lines);
-    if (claims_parse(STR("{\"sub\":\"alice\"}"), &clients.claims, &error))
-        world_fail("%s", error.text);
+    for (int i = 0; i < USERS; i++) {
+        char payload[32];
+        int len = snprintf(payload, sizeof payload, "{\"sub\":\"user%d\"}", i);
+        if (claims_parse(str_from(payload, (size_t)len), &clients.claims[i], &error))
+            world_fail("%s", error.text);
+    }
     for (int i = 0; i < REASON_COUNT; i++)
         clients.codes.code[i] = (uint16_t)reason_close_code((enum reason)i);
 }
@@ -353,5 +390,6 @@ void client_end(void)
     for (size_t i = 0; i < clients.count; i++)
         for (size_t k = 0; k < sim_channel_count; k++)
             seat_fini(&clients.all[i].seats[k]);
-    claims_unref(clients.claims);
+    for (int i = 0; i < USERS; i++)
+        claims_unref(clients.claims[i]);
 }

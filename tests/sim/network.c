@@ -438,6 +438,24 @@ int uv_fileno(const uv_handle_t *handle, uv_os_fd_t *out)
     return UV_EBADF;
 }
 
+/* Nothing waits in the node's buffers any longer; what is under way arrives before anything that is sent from now on.
+ */
+int uv_tcp_close_reset(uv_tcp_t *tcp, uv_close_cb closed)
+{
+    struct wire *wire = wire_of(tcp);
+    if (!wire)
+        return UV_EBADF;
+    struct flow *flow = &wire->flows[TO_REDIS];
+    if (blocked_until_us(wire, TO_NODE) > world_now_us())
+        clear(flow);
+    for (struct chunk *chunk = flow->first; chunk; chunk = chunk->next)
+        chunk->due_us = world_now_us();
+    flow->last_due_us = world_now_us();
+    pump(wire, TO_REDIS);
+    uv_close((uv_handle_t *)tcp, closed);
+    return 0;
+}
+
 void network_close(uv_tcp_t *tcp)
 {
     struct wire *wire = wire_of(tcp);

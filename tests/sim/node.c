@@ -48,6 +48,18 @@ static void on_history(void *owner, struct history_read *read)
     exchange_history(&worker->node->exchange, read);
 }
 
+static void on_ask(void *owner, struct broker_request *request)
+{
+    struct sim_worker *worker = owner;
+    exchange_ask(&worker->node->exchange, request);
+}
+
+static void on_presence(void *owner, struct presence_change *change)
+{
+    struct sim_worker *worker = owner;
+    presence_post(worker->node->presence, change);
+}
+
 static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
 {
     return REASON_TOKEN_INVALID;
@@ -64,6 +76,8 @@ static const struct hub_ops hub_operations = {
     .publish = on_publish,
     .recover = on_recover,
     .history = on_history,
+    .ask = on_ask,
+    .presence = on_presence,
     .write = client_write,
     .finish = client_finish,
     .verify = on_verify,
@@ -211,6 +225,7 @@ struct node *node_start(unsigned number, unsigned life, unsigned worker_count)
     for (unsigned i = 0; i < worker_count; i++)
         start_worker(node, i);
     start_broker(node);
+    node->presence = presence_create(&node->exchange);
     uv_timer_init(&node->loop.uv, &node->tick);
     node->tick.data = node;
     uv_timer_start(&node->tick, on_node_tick, EXCHANGE_TICK_MS, EXCHANGE_TICK_MS);
@@ -248,6 +263,8 @@ void node_stop(struct node *node, bool killed)
         stop_worker(&node->workers[i]);
     drain_all(node);
     struct sim_loop *before = loop_enter(&node->loop);
+    presence_close(node->presence);
+    drain_all(node);
     node->broker->ops->close(node->broker, on_broker_closed);
     drain_all(node);
     if (!node->broker_closed)
@@ -255,6 +272,7 @@ void node_stop(struct node *node, bool killed)
     for (unsigned i = 0; i < node->worker_count; i++)
         close_worker(&node->workers[i]);
     mailbox_close(&node->exchange.mailbox);
+    presence_destroy(node->presence);
     exchange_fini(&node->exchange);
     node->broker->ops->destroy(node->broker);
     uv_close((uv_handle_t *)&node->tick, NULL);
@@ -273,8 +291,10 @@ void node_begin(void)
 {
     struct rule all[CHANNELS_MAX];
     for (size_t i = 0; i < sim_channel_count; i++)
-        all[i] = (struct rule){
-            .match = str_from_cstr(sim_channels[i].name), .allow = ALLOW_ALL, .history = sim_channels[i].history};
+        all[i] = (struct rule){.match = str_from_cstr(sim_channels[i].name),
+                               .allow = ALLOW_ALL,
+                               .history = sim_channels[i].history,
+                               .presence = sim_channels[i].presence};
     rules = rules_create(all, sim_channel_count);
 }
 

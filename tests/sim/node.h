@@ -4,6 +4,7 @@
 #define CARILLON_TESTS_SIM_NODE_H
 
 #include "server/broker/exchange.h"
+#include "server/broker/presence.h"
 #include "tests/sim/loop.h"
 
 enum { WORKERS_MAX = 2 };
@@ -37,6 +38,7 @@ struct node {
     struct metrics metrics;
     struct exchange exchange;
     struct broker *broker;
+    struct presence *presence;
     bool broker_closed;
     uv_timer_t tick;
     unsigned worker_count;

@@ -264,6 +264,8 @@ static void change_seat(size_t client)
         client_subscribe(client, channel, draw(6) ? 0 : 1 + draw(8));
     else if (draw(4) == 0)
         client_read_history(client, channel);
+    else if (draw(4) == 0 && sim_channels[channel].presence.kept)
+        client_ask_presence(client, channel, false);
     else if (draw(3) == 0)
         client_unsubscribe(client, channel);
 }
@@ -362,6 +364,11 @@ void plan_run(uint64_t seed, bool trace, struct plan_result *out)
     if (!world_failure()[0]) {
         truth_check();
         client_check();
+    }
+    if (!world_failure()[0]) {
+        client_ask_all();
+        world_run_until(world_now_us() + SECOND_US);
+        client_check_told();
     }
     end();
     out->trace_hash = world_trace_hash();

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/json/json.h"
 #include "tests/sim/redis.h"
 #include "tests/sim/world.h"
 
@@ -167,6 +168,50 @@ static int status_reply(lua_State *state)
     return reply_with(state, "ok");
 }
 
+static void push_json(lua_State *state, struct json_value value)
+{
+    struct buf scratch = {0};
+    struct json_cursor at;
+    struct json_value item;
+    struct str key, text;
+    switch (value.type) {
+    case JSON_BOOL: lua_pushboolean(state, value.raw.ptr[0] == 't'); break;
+    case JSON_NUMBER: lua_pushnumber(state, strtod(value.raw.ptr, NULL)); break;
+    case JSON_STRING:
+        if (!json_text(value, &scratch, &text))
+            text = STR("");
+        lua_pushlstring(state, text.ptr, text.len);
+        break;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        lua_newtable(state);
+        at = json_walk(value);
+        for (int i = 1; json_next(&at, &key, &item); i++) {
+            if (value.type == JSON_ARRAY)
+                lua_pushinteger(state, i);
+            else
+                lua_pushlstring(state, key.ptr, key.len);
+            push_json(state, item);
+            lua_rawset(state, -3);
+        }
+        break;
+    default: lua_pushnil(state); break;
+    }
+    buf_fini(&scratch);
+}
+
+/* cjson.decode. */
+static int decode(lua_State *state)
+{
+    struct json_value value;
+    struct str text;
+    text.ptr = luaL_checklstring(state, 1, &text.len);
+    if (json_check(text, NULL, &value, NULL))
+        return luaL_error(state, "not JSON");
+    push_json(state, value);
+    return 1;
+}
+
 /* ---- scripts ---- */
 
 static struct script *find(struct str hash)
@@ -241,10 +286,12 @@ void scripts_begin(void)
 {
     static const luaL_Reg functions[] = {
         {"call", call}, {"pcall", pcall}, {"error_reply", error_reply}, {"status_reply", status_reply}, {NULL, NULL}};
+    static const luaL_Reg json_functions[] = {{"decode", decode}, {NULL, NULL}};
     if (!lua) {
         lua = luaL_newstate();
         luaL_openlibs(lua);
         luaL_register(lua, "redis", functions);
+        luaL_register(lua, "cjson", json_functions);
         lua_settop(lua, 0);
     }
     scripts_forget();

@@ -43,6 +43,14 @@ void asked_forget(struct asked *all)
     }
 }
 
+bool asked_is_answered(const struct asked *all, enum asked_kind kind)
+{
+    for (size_t i = 0; i < ASKED_MAX; i++)
+        if (all[i].kind == kind)
+            return false;
+    return true;
+}
+
 static struct asked take_asked(struct asked *all, struct json_value id)
 {
     uint64_t number;
@@ -209,6 +217,20 @@ static void hear_history(const struct heard *heard)
     }
 }
 
+static void hear_presence(const struct heard *heard, const struct asked *asked)
+{
+    uint64_t found = 0;
+    struct json_cursor at = json_walk(json_member(heard->data, STR("members")));
+    struct json_value member;
+    struct str key;
+    while (json_next(&at, &key, &member))
+        found |= UINT64_C(1) << (text_of(member, "user").ptr[4] - '0');
+    if (asked->judged && found != asked->expected)
+        world_fail("client %zu: on %.*s should be %llx (a bit a user), and %llx are: %.*s", heard->client,
+                   STR_ARG(heard->channel_name), (unsigned long long)asked->expected, (unsigned long long)found,
+                   STR_ARG(heard->text));
+}
+
 static void hear_published(const struct heard *heard, struct asked asked)
 {
     struct json_value duplicate = json_member(heard->data, STR("duplicate"));
@@ -268,11 +290,16 @@ void seat_take(size_t client, struct seat *seats, struct asked *all, struct str 
         hear_gap(&heard, seat);
     else if (str_eq_cstr(heard.type, "history") && seat)
         hear_history(&heard);
+    else if (str_eq_cstr(heard.type, "presence") && seat)
+        hear_presence(&heard, &asked);
     else if (str_eq_cstr(heard.type, "published"))
         hear_published(&heard, asked);
-    else if (str_eq_cstr(heard.type, "error"))
+    else if (str_eq_cstr(heard.type, "error") && !asked.judged)
         hear_error(&heard, seats, asked);
-    else if (!str_eq_cstr(heard.type, "session_init"))
+    else if (asked.judged)
+        world_fail("client %zu is not told who is there: %.*s", client, STR_ARG(text));
+    else if (!str_eq_cstr(heard.type, "session_init") && !str_eq_cstr(heard.type, "join") &&
+             !str_eq_cstr(heard.type, "leave"))
         world_fail("client %zu did not expect %.*s", client, STR_ARG(text));
 }
 
@@ -292,7 +319,8 @@ void seat_check(size_t client, size_t channel, struct seat *seat, bool connected
     else if (!truth_head(channel, &epoch, &offset) && seat->epoch[0])
         world_fail("client %zu on %s: is at %s %llu, and the channel has no position", client, name, seat->epoch,
                    (unsigned long long)seat->offset);
-    else if (seat->epoch[0] && (!str_eq_cstr(epoch, seat->epoch) || offset != seat->offset))
+    else if (seat->epoch[0] && (!str_eq_cstr(epoch, seat->epoch) || offset != seat->offset) &&
+             !truth_is_renamed(channel, str_from_cstr(seat->epoch), epoch, seat->offset, offset))
         world_fail("client %zu on %s: is at %s %llu, and the channel at %.*s %llu", client, name, seat->epoch,
                    (unsigned long long)seat->offset, STR_ARG(epoch), (unsigned long long)offset);
 }

@@ -21,7 +21,7 @@ struct seat {
 };
 
 /* A command whose answer is due. */
-enum asked_kind { ASKED_NOTHING, ASKED_SUBSCRIBE, ASKED_UNSUBSCRIBE, ASKED_PUBLISH, ASKED_HISTORY };
+enum asked_kind { ASKED_NOTHING, ASKED_SUBSCRIBE, ASKED_UNSUBSCRIBE, ASKED_PUBLISH, ASKED_HISTORY, ASKED_PRESENCE };
 enum { ASKED_MAX = 64 };
 struct asked {
     enum asked_kind kind;
@@ -30,10 +30,14 @@ struct asked {
     bool since;      /* a subscribe from that position on */
     char epoch[EPOCH_MAX + 1];
     uint64_t offset;
+    bool judged; /* ASKED_PRESENCE: exactly these users must be there, a bit each */
+    uint64_t expected;
 };
 
 /* Copies it. */
 void asked_add(struct asked *all, const struct asked *asked);
+/* Nothing of that kind waits. */
+bool asked_is_answered(const struct asked *all, enum asked_kind kind);
 /* The connection is gone: publications have become doubtful. */
 void asked_forget(struct asked *all);
 

@@ -265,6 +265,47 @@ static void by_score(struct store_call *call)
     buf_fini(&rows);
 }
 
+/* "-", "+", "[text", "(text". Below 0: the name is before the bound; 0: at it; above: after. */
+static int compare_lex(struct str name, struct str bound, bool low)
+{
+    if (bound.len == 1 && (bound.ptr[0] == '-' || bound.ptr[0] == '+'))
+        return bound.ptr[0] == '-' ? 1 : -1;
+    int order = str_compare(name, str_from(bound.ptr + 1, bound.len - 1));
+    if (order == 0 && bound.ptr[0] == '(')
+        return low ? -1 : 1;
+    return order;
+}
+
+/* ZRANGEBYLEX key low high [LIMIT n m] and ZLEXCOUNT. */
+static void by_lex(struct store_call *call)
+{
+    struct key *key;
+    uint64_t skip = 0, limit = UINT64_MAX;
+    if (call->argc == 7 && (!str_to_u64(call->argv[5], &skip) || !str_to_u64(call->argv[6], &limit))) {
+        resp_error(call->out, STORE_NOT_A_NUMBER);
+        return;
+    }
+    if (!store_open(call, KEY_ZSET, &key))
+        return;
+    struct buf rows = {0};
+    size_t count = 0;
+    for (size_t i = 0; key && i < key->count && count < limit; i++) {
+        struct str name = key->items[i].name;
+        if (compare_lex(name, call->argv[2], true) < 0 || compare_lex(name, call->argv[3], false) > 0 ||
+            (skip && skip--))
+            continue;
+        resp_text(&rows, name);
+        count++;
+    }
+    if (store_is(call->argv[0], "ZLEXCOUNT")) {
+        resp_number(call->out, (int64_t)count);
+    } else {
+        resp_array(call->out, count);
+        buf_append(call->out, buf_str(&rows));
+    }
+    buf_fini(&rows);
+}
+
 static void zrange(struct store_call *call)
 {
     struct key *key;
@@ -329,6 +370,8 @@ static const struct store_command collection_rows[] = {
     {"ZREM", 3, STORE_WRITES, zrem},
     {"ZSCORE", 3, 0, zscore},
     {"ZCARD", 2, 0, store_count_items},
+    {"ZLEXCOUNT", 4, 0, by_lex},
+    {"ZRANGEBYLEX", 4, 0, by_lex},
     {"ZCOUNT", 4, 0, by_score},
     {"ZRANGE", 4, 0, zrange},
     {"ZRANGEBYSCORE", 4, 0, by_score},

@@ -10,9 +10,11 @@
 #include "tests/sim/world.h"
 
 const struct sim_channel sim_channels[] = {
-    {"room:1", {.size = 100}}, {"room:2", {.size = 100}},
-    {"short:1", {.size = 4}},  {"aging:1", {.size = 100, .ttl_ms = 3000}},
-    {"live:1", {0}},
+    {"room:1", {.size = 100}, {0}},
+    {"room:2", {.size = 100}, {.kept = true, .events = true, .ttl_ms = 5000}},
+    {"short:1", {.size = 4}, {0}},
+    {"aging:1", {.size = 100, .ttl_ms = 3000}, {0}},
+    {"live:1", {0}, {.kept = true, .ttl_ms = 5000}},
 };
 const size_t sim_channel_count = sizeof sim_channels / sizeof *sim_channels;
 
@@ -40,6 +42,8 @@ static struct truth {
     size_t sent_count, sent_cap;
     struct ordered *ordered;
     size_t ordered_count, ordered_cap;
+    uint64_t here[CHANNELS_MAX]; /* users who have been told to join and not to leave, a bit each */
+    uint64_t lost[CHANNELS_MAX]; /* users of whom nobody knows: Redis has lost data */
 } truth;
 
 size_t sim_channel_find(struct str name)
@@ -195,12 +199,29 @@ static void note_epoch(struct str message)
     }
 }
 
+/* Who leaves has come, and leaves once. False if it is another message. */
+static bool note_presence(size_t channel, struct str message)
+{
+    static const struct str join = {"{\"type\":\"join\"", 14}, leave = {"{\"type\":\"leave\"", 15};
+    bool joins = str_starts_with(message, join);
+    const char *user = memmem(message.ptr, message.len, "\"user\":\"user", 12);
+    if ((!joins && !str_starts_with(message, leave)) || !user)
+        return false;
+    uint64_t bit = UINT64_C(1) << (user[12] - '0');
+    world_trace("presence of %s: %.*s", sim_channels[channel].name, STR_ARG(message));
+    if (!joins && !(truth.here[channel] & bit) && !(truth.lost[channel] & bit))
+        world_fail("a user leaves who is not there: %.*s", STR_ARG(message));
+    truth.lost[channel] &= ~bit;
+    truth.here[channel] = joins ? truth.here[channel] | bit : truth.here[channel] & ~bit;
+    return true;
+}
+
 void truth_ordered(struct str key, struct str message)
 {
     struct ordered ordered = {.channel = channel_of_key(key, "live")};
     if (str_starts_with(message, STR("position ")))
         note_epoch(message);
-    if (ordered.channel == SIZE_MAX)
+    if (ordered.channel == SIZE_MAX || note_presence(ordered.channel, message))
         return;
     if (!read_event(message, &ordered)) {
         world_fail("what was published on %.*s is not an event: %.*s", STR_ARG(key), STR_ARG(message));
@@ -221,6 +242,7 @@ size_t truth_mark(void)
 
 void truth_lost_since(size_t mark)
 {
+    memset(truth.lost, 0xff, sizeof truth.lost);
     for (size_t i = mark; i < truth.ordered_count; i++) {
         struct ordered *ordered = &truth.ordered[i];
         if (ordered->lost)
@@ -263,6 +285,13 @@ bool truth_follows(size_t channel, struct str epoch, uint64_t offset, size_t rec
             str_eq_cstr(epoch, truth.ordered[i].epoch) && truth.ordered[i].number != truth.ordered[record - 1].number)
             return false;
     return true;
+}
+
+bool truth_is_renamed(size_t channel, struct str epoch, struct str now, uint64_t offset, uint64_t last)
+{
+    size_t was = truth_record(channel, epoch, offset, ANY_NUMBER), is = truth_record(channel, now, last, ANY_NUMBER);
+    return offset == last && was && is && !truth.ordered[was - 1].lost &&
+           truth.ordered[was - 1].number == truth.ordered[is - 1].number;
 }
 
 size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,

@@ -11,6 +11,7 @@ enum { CHANNELS_MAX = 8 };
 struct sim_channel {
     const char *name;
     struct history_policy history;
+    struct presence_policy presence;
 };
 extern const struct sim_channel sim_channels[];
 extern const size_t sim_channel_count;
@@ -53,6 +54,9 @@ size_t truth_record(size_t channel, struct str epoch, uint64_t offset, uint64_t 
 /* Whether that record, of the position before this one, was still there when the event that now is at this position was
  * ordered. True for no record. */
 bool truth_follows(size_t channel, struct str epoch, uint64_t offset, size_t record);
+/* The position is the same one, of an epoch that was begun because another node had seen events that are lost: who has
+ * seen none of those hears of it with the next event. */
+bool truth_is_renamed(size_t channel, struct str epoch, struct str now, uint64_t offset, uint64_t last);
 /* How many of the events that were ordered on the channel since the mark are not in the set of numbers (a byte each);
  * *out_number: one of them. */
 size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
