@@ -177,7 +177,7 @@ void redis_subscriptions_restore(struct redis_shard *shard)
  * lost. */
 static bool tells_loss_at_once(struct redis_broker *broker, struct subscription *subscription)
 {
-    if (!subscription->stale || subscription->history.size || subscription->epoch[0])
+    if (!subscription->answered || !subscription->stale || subscription->history.size || subscription->epoch[0])
         return false;
     subscription->stale = false;
     broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""), STR(""), 0);
