@@ -35,6 +35,7 @@ struct room {
     bool busy;          /* an update is under way */
     bool wanted;        /* there is something to tell, and the timer runs for it or the answer under way looks */
     bool begins;        /* the broker does not know this node there */
+    uint64_t number;    /* of the last update */
     struct str channel;
     char bytes[];
 };
@@ -44,6 +45,7 @@ struct presence {
     struct map rooms;
     struct wheel wheel;
     uv_timer_t tick;
+    uint64_t numbers; /* of updates */
 };
 
 /* ---- rooms and members ---- */
@@ -199,6 +201,8 @@ static struct presence_update *make_update(struct room *room)
     update->channel = room->channel;
     update->connections = room->connections;
     update->begins = room->begins;
+    update->after = room->number;
+    update->number = room->number = ++room->presence->numbers;
     while (update->count < PRESENCE_BATCH_MAX) {
         struct list_link *link = list_take_first(&room->changed);
         if (!link)

@@ -84,9 +84,9 @@ static void write_changes(struct buf *out, const struct presence_update *update)
 
 static void send_update(struct redis_broker *broker, struct presence_update *update, const struct redis_route *route)
 {
-    struct str arguments[KEYS + 7];
+    struct str arguments[KEYS + 9];
     struct buf changes = {0};
-    char ttl[24], connections[24];
+    char ttl[24], connections[24], number[24], after[24];
     write_changes(&changes, update);
     make_keys(broker, update->channel, arguments);
     arguments[KEYS] = broker->config.node_id;
@@ -96,7 +96,9 @@ static void send_update(struct redis_broker *broker, struct presence_update *upd
     arguments[KEYS + 4] = redis_number(update->connections, connections);
     arguments[KEYS + 5] = update->begins ? STR("1") : STR("0");
     arguments[KEYS + 6] = buf_str(&changes);
-    redis_route_script(route, SCRIPT_PRESENCE, KEYS, KEYS + 7, arguments, on_updated, update);
+    arguments[KEYS + 7] = redis_number(update->number, number);
+    arguments[KEYS + 8] = redis_number(update->after, after);
+    redis_route_script(route, SCRIPT_PRESENCE, KEYS, KEYS + 9, arguments, on_updated, update);
     buf_fini(&changes);
 }
 

@@ -147,8 +147,9 @@ static const char berth_text[] =
     "return 1\n";
 
 /* KEYS: presence, a hash of each user's entry; users, a sorted set of "user NUL node", and members, the same as "node
- * NUL user", both in bytewise order; nodes, a hash of each node's "until when, how many connections"; live. ARGV: the
- * node, PUBLISH or SPUBLISH if join and leave are told, what stands in them between type and entry.
+ * NUL user", both in bytewise order; nodes, a hash of each node's "until when, how many connections, number of its last
+ * update"; live. ARGV: the node, PUBLISH or SPUBLISH if join and leave are told, what stands in them between type and
+ * entry.
  *
  * A user is there as long as one node has it. Nodes whose time is over lose their members first, a part of them at a
  * time, whoever asks: so their users leave once, and no later than somebody looks. */
@@ -169,12 +170,12 @@ static const char berth_text[] =
     "  redis.call('HDEL', KEYS[1], user)\n"                                                                            \
     "  if entry then tell('leave', entry) end\n"                                                                       \
     "end\n"                                                                                                            \
-    "local known, connections = false, 0\n"                                                                            \
+    "local last, connections = '', 0\n"                                                                                \
     "local nodes = redis.call('HGETALL', KEYS[4])\n"                                                                   \
     "for i = 1, #nodes, 2 do\n"                                                                                        \
-    "  local node, till, count = nodes[i], string.match(nodes[i + 1], '^(%d+) (%d+)$')\n"                              \
+    "  local node, till, count, number = nodes[i], string.match(nodes[i + 1], '^(%d+) (%d+) (%d+)$')\n"                \
     "  if node == ARGV[1] then\n"                                                                                      \
-    "    known = true\n"                                                                                               \
+    "    last = number\n"                                                                                              \
     "  elseif tonumber(till) > now then\n"                                                                             \
     "    connections = connections + tonumber(count)\n"                                                                \
     "  else\n"                                                                                                         \
@@ -185,30 +186,39 @@ static const char berth_text[] =
     "  end\n"                                                                                                          \
     "end\n"
 
-/* ARGV also: ms that the node's members count from now, its connections, 1 if it need not be known, changes as JSON:
- * [[here, user, entry], ...]. Answer: 1, or 0 if the node should be known and is not; then nothing of it was done. */
-static const char presence_text[] =
-    PRESENCE_TEXT "if not known and ARGV[6] ~= '1' then return 0 end\n"
-                  "local me = ARGV[1]\n"
-                  "for _, change in ipairs(cjson.decode(ARGV[7])) do\n"
-                  "  local here, user, entry = change[1], change[2], change[3]\n"
-                  "  if here then\n"
-                  "    local new = not is_there(user)\n"
-                  "    redis.call('ZADD', KEYS[2], 0, user .. '\\0' .. me)\n"
-                  "    redis.call('ZADD', KEYS[3], 0, me .. '\\0' .. user)\n"
-                  "    redis.call('HSET', KEYS[1], user, entry)\n"
-                  "    if new then tell('join', entry) end\n"
-                  "  else\n"
-                  "    remove(user, me)\n"
-                  "  end\n"
-                  "end\n"
-                  "if redis.call('ZLEXCOUNT', KEYS[3], '[' .. me .. '\\0', '(' .. me .. '\\1') == 0 then\n"
-                  "  redis.call('HDEL', KEYS[4], me)\n"
-                  "else\n"
-                  "  redis.call('HSET', KEYS[4], me, string.format('%.0f', now + ARGV[4]) .. ' ' .. ARGV[5])\n"
-                  "end\n"
-                  "for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], string.format('%.0f', ARGV[4] * 3)) end\n"
-                  "return 1\n";
+/* ARGV also: ms that the node's members count from now, its connections, 1 if these are its first members or all come
+ * again, changes as JSON ([[here, user, entry], ...]), number of this update and of the one before it. Answer: 1, or 0
+ * if that one is not the last that Redis has had, which may have lost some: then nothing of it was done. */
+static const char presence_text[] = PRESENCE_TEXT
+    "if ARGV[6] ~= '1' and last ~= ARGV[9] then return 0 end\n"
+    "local me, changes = ARGV[1], cjson.decode(ARGV[7])\n"
+    "if ARGV[6] == '1' then\n"
+    "  local again = {}\n"
+    "  for _, change in ipairs(changes) do again[change[2]] = true end\n"
+    "  for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], '[' .. me .. '\\0', '(' .. me .. '\\1')) do\n"
+    "    local user = string.sub(member, #me + 2)\n"
+    "    if not again[user] then remove(user, me) end\n"
+    "  end\n"
+    "end\n"
+    "for _, change in ipairs(changes) do\n"
+    "  local here, user, entry = change[1], change[2], change[3]\n"
+    "  if here then\n"
+    "    local new = not is_there(user)\n"
+    "    redis.call('ZADD', KEYS[2], 0, user .. '\\0' .. me)\n"
+    "    redis.call('ZADD', KEYS[3], 0, me .. '\\0' .. user)\n"
+    "    redis.call('HSET', KEYS[1], user, entry)\n"
+    "    if new then tell('join', entry) end\n"
+    "  else\n"
+    "    remove(user, me)\n"
+    "  end\n"
+    "end\n"
+    "if redis.call('ZLEXCOUNT', KEYS[3], '[' .. me .. '\\0', '(' .. me .. '\\1') == 0 then\n"
+    "  redis.call('HDEL', KEYS[4], me)\n"
+    "else\n"
+    "  redis.call('HSET', KEYS[4], me, string.format('%.0f', now + ARGV[4]) .. ' ' .. ARGV[5] .. ' ' .. ARGV[8])\n"
+    "end\n"
+    "for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], string.format('%.0f', ARGV[4] * 3)) end\n"
+    "return 1\n";
 
 /* ARGV also: the user to begin after (empty: from the first), how many, and about how many bytes. Answer: users and
  * connections in all, the user to begin after for the next page (empty: there is none), entries. */

@@ -41,8 +41,10 @@ struct presence_update {
     struct str channel;   /* borrowed, as are the texts below, until it is answered */
     uint64_t alive_ms;    /* how long all of this node's members stay from now on, without another update */
     uint64_t connections; /* this node's on the channel, after the changes */
-    bool begins;          /* the broker need not know of this node there: these are its first ones, or all come again */
-    bool known;           /* the answer: false: nothing was done, since the broker has lost this node's members there */
+    bool begins;     /* these are this node's first ones there, or all come again: others of it are no longer there */
+    uint64_t number; /* of this update, and of the one before it that the broker must have had, unless it begins */
+    uint64_t after;
+    bool known; /* the answer: false: nothing was done, since the broker has lost this node's members there */
     size_t count;
     struct presence_item {
         bool here;

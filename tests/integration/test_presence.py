@@ -220,6 +220,23 @@ def test_redis_that_lost_everything(pair, redis):
         until(lambda: users(a) == ["leo", "mia"], "both are seen again", 10)
 
 
+def test_redis_that_went_back(pair, redis):
+    """As after a failover to a replica that had fallen behind: it has a member of the node who has left since."""
+    a, b = pair
+    with a.connect("leo") as leo, a.connect("mia") as mia:
+        leo.subscribe("room:a")
+        until(lambda: users(b) == ["leo"], "the first is seen")
+        keys = redis("KEYS", "carillon:{room:a}:presence*")
+        for key in keys:
+            redis("COPY", key, f"{key}.then")
+        mia.subscribe("room:a")
+        leo.close()
+        until(lambda: users(b) == ["mia"], "the other has taken its place")
+        for key in keys:
+            redis("COPY", f"{key}.then", key, "REPLACE")
+        until(lambda: users(b) == ["mia"], "so it is again", 10)
+
+
 def test_names_that_contain_one_another(nodes):
     a, b = nodes
     names = ["n", "nn", "n:n", "n{n}", 'n"n', "n%n"]
