@@ -239,6 +239,7 @@ def test_recover(node, arguments):
     """All come back to a history (log:* has one here), and have what they missed once and in order."""
     result = measured(node, "recover", "--channel", "log:recover", "--connections", 40, "--missed", 25, *arguments)
     assert (result["operations"], result["events"]) == (40 * 25, 25)
+    assert result["recovered_clients"] == 40 and 0 < result["caught_up_us"] <= result["elapsed_us"]
     assert node.metric("carillon_recoveries_total", result="complete") >= 40
 
 

@@ -19,6 +19,7 @@ struct share {
     uint64_t duplicated;
     uint64_t misordered;
     struct histogram latency; /* of each client, from connect() to its last event */
+    uint64_t complete_us;     /* when the latest of its clients had that */
 };
 
 struct recover {
@@ -109,6 +110,7 @@ static void on_item(void *owner, size_t client, enum dialect_item item, struct s
     if (*next < settings->missed)
         return;
     histogram_record(&share->latency, now_us - lane->crowd.clients[client].began_us);
+    share->complete_us = now_us;
     atomic_fetch_add(&share->recover->complete, 1);
 }
 
@@ -160,8 +162,10 @@ static void sum_up(struct recover *recover)
 {
     struct run_result *result = &recover->run->result;
     const struct run_settings *settings = recover->run->settings;
+    uint64_t complete_us = 0;
     for (size_t i = 0; i < recover->lanes.count; i++) {
         const struct share *share = &recover->shares[i];
+        complete_us = share->complete_us > complete_us ? share->complete_us : complete_us;
         result->operations += share->deliveries;
         result->duplicated += share->duplicated;
         result->misordered += share->misordered;
@@ -170,6 +174,9 @@ static void sum_up(struct recover *recover)
     result->has_events = true;
     result->events = settings->missed;
     result->lost = settings->missed * settings->connections - result->operations;
+    result->recovered_clients = atomic_load(&recover->complete);
+    if (result->recovered_clients == settings->connections)
+        result->caught_up_us = complete_us - recover->run->began_us;
 }
 
 enum err scenario_recover(struct run *run, struct error *error)

@@ -61,8 +61,10 @@ struct run_result {
     uint64_t lost;
     uint64_t duplicated;
     uint64_t misordered;
-    uint64_t stopped; /* slow: clients that have stopped reading */
-    uint64_t closed;  /* and those of them that the server has closed */
+    uint64_t stopped;           /* slow: clients that have stopped reading */
+    uint64_t closed;            /* and those of them that the server has closed */
+    uint64_t recovered_clients; /* recover: that have the last event they missed */
+    uint64_t caught_up_us;      /* until the last of them had it; 0: not all have */
     bool has_growth;
     struct run_server servers[RUN_SERVERS_MAX];
     uint64_t generator_cpu_ns;
