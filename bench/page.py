@@ -200,6 +200,46 @@ def section_redis(results):
     return table(["two nodes, history on", "events a second", "Redis CPU µs an event", "publishing node's", "delivering node's", "p99 ms", "faults"], rows)
 
 
+def each_client(run):
+    """µs of CPU of the node, and of Redis if it is there, for each client that came back."""
+    costs = [server["cpu_us_each"] * run["operations"] / run["connections"] for server in run.get("servers", [])
+             if server["cpu_us_each"] is not None]
+    return (costs + [None, None])[:2]
+
+
+def commands_used(run):
+    counts = (run or {}).get("redis_commands", {})
+    return ", ".join(f"{name} {calls:,}" for name, calls in sorted(counts.items(), key=lambda item: -item[1])) or "–"
+
+
+def section_continuity(results):
+    if "continuity" not in results:
+        return []
+    found = results["continuity"]
+    out = table(["fan-out to 1,000, 1 in flight", "server CPU µs a delivery", "× without history", "p99 ms", "faults"],
+                [[name, ranged(found.values("fan-out", name, *CPU)),
+                  times(found.ratio(("fan-out", name), ("fan-out", name.partition(",")[0]), *CPU)),
+                  ranged(found.values("fan-out", name, "latency_us", "p99"), 0.001), faults(found, "fan-out", name)]
+                 for name in found.servers() if found.runs("fan-out", name)])
+    rows = []
+    for name in found.servers():
+        runs = found.runs("recover", name)
+        if runs:
+            costs = list(zip(*(each_client(run) for run in runs)))
+            rows.append([name, ranged(found.values("recover", name, "caught_up_us"), 1e-6), ranged(found.values("recover", name, "per_second")),
+                         ranged(costs[0]), ranged(costs[1]), ranged(found.values("recover", name, "latency_us", "p50"), 0.001),
+                         ranged(found.values("recover", name, "latency_us", "p99"), 0.001),
+                         ranged(found.values("recover", name, "server_rss_peak_bytes"), 2 ** -20),
+                         faults(found, "recover", name)])
+    out += table(["10,000 clients come back, 100 events missed", "all caught up, s", "recovered events a second", "node's CPU µs a client",
+                  "Redis CPU µs a client", "client p50 ms", "client p99 ms", "greatest RSS of all, MiB", "faults"], rows)
+    if found.runs("recover", "Redis, history"):
+        out += [page_text.REDIS_COMMANDS + commands_used(found.runs("recover", "Redis, history")[-1]) + ".", ""]
+    return out + table(["1,000 channels get 100 events of 128 bytes each", "RSS grows by, MiB"],
+                       [[name, ranged(found.values("channels", name, "rss_growth_bytes"), 2 ** -20)]
+                        for name in found.servers() if found.runs("channels", name)])
+
+
 def section_slow(results):
     if "slow" not in results:
         return []
@@ -323,6 +363,7 @@ def render(results, links, counts):
             ("Memory and idle connections", page_text.MEMORY, section_memory(results, links)),
             ("Connecting", page_text.CONNECT, section_connect(results)),
             ("Publishing", page_text.PUBLISH, section_publish(results) + section_redis(results)),
+            ("History and coming back", page_text.CONTINUITY, section_continuity(results)),
             ("Slow subscribers", page_text.SLOW, section_slow(results)),
             ("Two workers", page_text.WORKERS, section_workers(results)),
             ("Cold start", page_text.COLD, section_cold(results)),

@@ -76,6 +76,17 @@ published to one node, numbered and stored in Redis, acknowledged, delivered to 
 generator share the two cores.
 """.splitlines() + [""]
 
+CONTINUITY = """\
+First what history costs when nobody needs it: one event in flight to 1,000 subscribers of a channel with a history of 1,000 events, and
+without; CPU of the node and of Redis together. Then 10,000 clients of one channel are lost at once, miss 100 events, and all come back at once, 64 connections
+under way at a time, with new tokens and the position they had: the time runs from the first connection until the last client has
+everything, each event once and in order, so it contains TCP, upgrade and token. The time of one client is from its connection to its last missed event.
+""".splitlines() + [""]
+
+REDIS_COMMANDS = """\
+What Redis ran in the last of these runs, from before the first client to the end, commands within scripts included; 100 of evalsha, and \
+what they call, publish the events that are missed: """
+
 SLOW = """\
 5 % of 100 subscribers stop reading after the warm-up. The kernel's buffers for such a connection take some megabytes first; then
 each may keep `outbox.max_bytes` (1 MiB) unsent in the server, and is closed when it falls further behind.

@@ -11,6 +11,7 @@ from pathlib import Path
 import crowd
 import load
 import servers
+from continuity import continuity
 
 CHANNEL = "bench:load"
 SUBSCRIBERS = 1000
@@ -284,4 +285,4 @@ def growth(bench):
 
 
 ALL = {function.__name__: function for function in
-       (fanout, subscribers, latency, offered, rooms, idle, memory, connect, publish, redis, slow, workers, cold, growth)}
+       (fanout, subscribers, latency, offered, rooms, idle, memory, connect, publish, redis, continuity, slow, workers, cold, growth)}

@@ -104,6 +104,33 @@ def redis_rate(results):
     return (f"{value:,.0f} a second", value >= 40000) if value is not None else None
 
 
+def history_ratio(broker):
+    def check(results):
+        value = results.ratio(("fan-out", f"{broker}, history"), ("fan-out", broker), *CPU)
+        return value and at_most(value, 1.05, ratio_text(value))
+    return check
+
+
+def caught_up(results):
+    values = {broker: results.median("recover", f"{broker}, history", "caught_up_us") for broker in ("memory", "Redis")}
+    if None in values.values():
+        return None
+    return ", ".join(f"{broker} {value / 1e6:.1f} s" for broker, value in values.items()), None
+
+
+def kept_bytes(results):
+    """Of a channel: what its history adds to the same events without one."""
+    grown = [results.values("channels", name, "rss_growth_bytes") for name in ("memory, history", "memory")]
+    pairs = [(kept - live) for kept, live in zip(*grown) if kept is not None and live is not None]
+    runs = results.runs("channels", "memory, history")
+    return median(pairs) / runs[0]["channels"] if pairs else None
+
+
+def kept_memory(results):
+    value = kept_bytes(results)
+    return (f"{value / 1024:.1f} KiB", None) if value is not None else None
+
+
 def slow_others(results):
     value = results.ratio(("5% stop reading", "carillon"), ("all read", "carillon"), *P99)
     return value and at_most(value, 1.3, ratio_text(value))
@@ -136,6 +163,10 @@ ALL = [
     ("publish", "HTTP publish, 50 connections", "at least 25,000 a second", publish_rate("50 connections", 25000)),
     ("publish", "the same in batches of 100", "at least 200,000 events a second", publish_rate("4 connections, batches of 100", 200000)),
     ("redis", "Redis, two nodes, pipelined: stored and delivered", "at least 40,000 a second", redis_rate),
+    ("continuity", "history on, memory broker: server CPU a delivery of the fan-out to 1,000", "at most 1.05 × that without", history_ratio("memory")),
+    ("continuity", "the same with Redis", "at most 1.05 × that without", history_ratio("Redis")),
+    ("continuity", "10,000 clients come back at once to 100 missed events each: all caught up after", "reported", caught_up),
+    ("continuity", "memory of a channel with 100 events of 128 bytes in its history", "reported", kept_memory),
     ("slow", "5 % of subscribers stop reading: p99 of the others", "at most 1.3 × that without", slow_others),
     ("workers", "2 workers against 1, on 2 cores that the generator needs too", "reported", workers_ratio),
     ("cold", "cold start to ready", "below 20 ms", cold_start),

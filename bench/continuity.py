@@ -1,0 +1,90 @@
+"""Scenario continuity: what history costs the live path, what it costs when everybody comes back at once, and the memory of
+a channel that has one."""
+import contextlib
+import functools
+import http.client
+import json
+import re
+import socket
+
+import load
+import servers
+
+SUBSCRIBERS = 1000
+KEPT = [{**servers.RULES[0], "history": {"size": 1000, "ttl": "10m"}}]
+ASKS_S = 10
+CHANNELS, EVENTS, DATA = 1000, 100, "x" * 126  # with its quotes 128 bytes
+
+
+@contextlib.contextmanager
+def node_with_redis(rules):
+    with servers.redis() as store, servers.carillon(rules=rules, redis__url=f"redis://127.0.0.1:{store.port}") as node:
+        node.store = store
+        node.pids = node.pids + store.pids
+        yield node
+
+
+def redis_commands(store):
+    """{command: how often Redis has run it}, those that scripts call counted like the others."""
+    with socket.create_connection(("127.0.0.1", store.port), ASKS_S) as connection, connection.makefile("rwb") as stream:
+        stream.write(b"INFO commandstats\r\n")
+        stream.flush()
+        answer = stream.read(int(stream.readline()[1:])).decode()
+    counts = {name: int(calls) for name, calls in re.findall(r"^cmdstat_([^:]+):calls=(\d+)", answer, re.MULTILINE)}
+    counts.pop("info", None)
+    return counts
+
+
+def come_back(server):
+    store = getattr(server, "store", None)
+    before = redis_commands(store) if store else {}
+    run = load.run(server, "recover", connections=10000, missed=100, batch=100, sources=4)
+    if store:
+        run["redis_commands"] = {name: calls - before.get(name, 0) for name, calls in redis_commands(store).items()
+                                 if calls > before.get(name, 0)}
+    return run
+
+
+def publish_to_all(server):
+    """EVENTS events of 128 bytes to each of CHANNELS channels, in batches of one event to each of a hundred."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.api_port, timeout=ASKS_S)
+    with contextlib.closing(connection):
+        for _ in range(EVENTS):
+            for first in range(0, CHANNELS, 100):
+                commands = [{"publish": {"channel": f"bench:kept:{number}", "type": "bench", "data": DATA}}
+                            for number in range(first, first + 100)]
+                connection.request("POST", "/api/v1/batch", json.dumps({"commands": commands}),
+                                   {"X-API-Key": server.key, "Content-Type": "application/json"})
+                answer = connection.getresponse()
+                results = json.loads(answer.read())
+                if answer.status != 200 or any("error" in result for result in results["results"]):
+                    raise RuntimeError(f"a batch was not taken: {results}")
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+
+
+def filled(server):
+    before = resident_bytes(server.pids[0])
+    publish_to_all(server)
+    return {"channels": CHANNELS, "events_each": EVENTS, "rss_growth_bytes": resident_bytes(server.pids[0]) - before, "exit_code": 0}
+
+
+def continuity(bench):
+    """Fan-out to 1,000 with and without history; 10,000 clients that come back to 100 missed events each; what 1,000 channels
+    with 100 events each keep in memory."""
+    def fan_out(server):
+        yield "fan-out", bench.load(server, "fanout", connections=SUBSCRIBERS)
+
+    def recover(server):
+        yield "recover", come_back(server)
+
+    def fill(server):
+        yield "channels", filled(server)
+    memory = {"memory": servers.carillon, "memory, history": functools.partial(servers.carillon, rules=KEPT)}
+    redis = {"Redis": functools.partial(node_with_redis, servers.RULES), "Redis, history": functools.partial(node_with_redis, KEPT)}
+    bench.alternate({**memory, **redis}, fan_out)
+    bench.alternate({name: start for name, start in {**memory, **redis}.items() if name.endswith("history")}, recover)
+    bench.alternate(memory, fill)
