@@ -283,6 +283,10 @@ def section_growth(results):
     return table(["what grows", "to", "server CPU µs each", "× the first", "p99 ms", "faults"], rows)
 
 
+def label(value):
+    return value.replace("_", " ") if isinstance(value, str) else f"{value:,}"
+
+
 def section_instructions(counts):
     if not counts:
         return []
@@ -291,7 +295,7 @@ def section_instructions(counts):
         rows.setdefault((row["path"], row["variable"]), []).append(row)
     return table(["path", "what grows", "to: instructions each"],
                  [[path.replace("_", " "), variable.replace("_", " "),
-                   ", ".join(f"{row['value']:,}: {digits(row['instructions_each'])}" for row in group)]
+                   ", ".join(f"{label(row['value'])}: {digits(row['instructions_each'])}" for row in group)]
                   for (path, variable), group in rows.items()])
 
 

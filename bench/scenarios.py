@@ -188,7 +188,7 @@ def redis(bench):
             yield second
 
     def measure(server):
-        yield "1 subscriber, 256 in flight", bench.load(server, "cluster", connections=1, window=256, batch=16)
+        yield "1 subscriber, 1024 in flight", bench.load(server, "cluster", connections=1, window=1024, batch=64)
         yield "100 subscribers, 64 in flight", bench.load(server, "cluster", connections=100, window=64)
     bench.alternate({"carillon": two_nodes}, measure)
 

@@ -49,6 +49,15 @@ def test_targets(ours, verdict):
     assert f"{ours / 5:.2f} × floor" in row_of(text, "at most 1.15 × floor")
 
 
+def test_instruction_counts():
+    counts = {"rows": [{"path": "gate", "variable": "token", "value": "hs256_in_cache", "instructions_each": 40123.4},
+                       {"path": "delivery", "variable": "subscribers", "value": 100000, "instructions_each": 208.0},
+                       {"path": "delivery", "variable": "subscribers", "value": 10, "instructions_each": 260.0}]}
+    text = page.render({}, {}, counts)
+    assert "hs256 in cache: 40,123" in row_of(text, "| gate |")
+    assert "100,000: 208, 10: 260" in row_of(text, "| delivery |")
+
+
 def test_a_scenario_that_was_not_measured_is_not_reached():
     text = page.render({}, {}, None)
     assert "not measured" in row_of(text, "cold start")
