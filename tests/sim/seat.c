@@ -154,6 +154,9 @@ static void hear_subscribed(const struct heard *heard, struct seat *seat, const 
         wrong(heard, seat, "not recovered, and it could have been");
     seat->state = SEAT_IN;
     seat->mark = truth_mark();
+    /* Without a history, a node that lags behind may send what another node has sent to an earlier subscription. */
+    if (seat->seen_count)
+        memset(seat->seen, 0, seat->seen_count);
     set_position(seat, epoch, offset);
     /* Of a position that a client brings nobody can see that its event was lost and another one stands in its place. */
     seat->record = is_recovered ? 0 : truth_record(heard->channel, epoch, offset, ANY_NUMBER);
