@@ -75,7 +75,7 @@ def test_slow(tmp_path):
     node = Node(tmp_path, {**CONFIG, "outbox.max_bytes": "64k", "close_timeout": "500ms"})
     try:
         result = measured(node, "slow", "--connections", 10, "--slow-percent", 20, "--size", 8000, "--count", 1500,
-                          "--window", 8)
+                          "--rate", 500)
         assert node.metric("carillon_slow_consumers_total") == 2
     finally:
         node.close()

@@ -93,9 +93,9 @@ def test_good_channel_names(node, name):
         assert client.expect("test", channel=name)["data"] == {"to": name}
 
 
-def test_commands_kept_for_later(node):
+def test_what_the_channel_does_not_keep(node):
     with node.connect() as client:
-        assert client.error("presence", "invalid_request", channel="news")["message"]
+        assert client.error("presence", "not_found", channel="news")["message"]
         assert client.error("subscribe", "invalid_request", channel="news", since={"last": 10})["message"]
         client.nothing_before_pong()
 

@@ -76,12 +76,12 @@ class Proxy:
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        for one in self.sockets:
+        for one in list(self.sockets):  # a connection that is being made may still add its own
             try:
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-        for thread in self.threads:
+        for thread in list(self.threads):
             thread.join(DEADLINE_S)
-        for one in self.sockets:
+        for one in list(self.sockets):
             one.close()
