@@ -49,7 +49,8 @@ Pings of a tenth of a second leave together, which saved 12 %; a longer `ping_in
 Carillon in turn, nine rounds of one second gave 1.10 and nine others 1.03 (medians) for one event in flight.
 
 **Whether history costs a delivery less than 5 % is not shown.** The three rounds gave 1.28, 0.85 and 1.21 with the memory broker, 1.17, 1.04 and 1.14
-with Redis: without history alone the same load moved by a quarter from round to round. It takes more rounds on a quieter machine.
+with Redis. With the memory broker the load without history alone moved by a quarter from round to round; with Redis it moved by
+6 %, so there history may really cost more than that. It takes more rounds on a quieter machine.
 """.splitlines() + [""]
 
 FANOUT = """\
