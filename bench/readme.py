@@ -22,7 +22,7 @@ def comparison(results):
                      page.digits(page.median([value / 1000 for value in p99 if value is not None])),
                      page.digits(page.median(each))])
     machine = fanout.result["machine"]
-    return [f"Measured in one run on {machine['cores']} cores ({machine['cpu']}) shared with the load generator, one worker each, 128-byte",
+    return [f"Each column was measured in one run, on {machine['cores']} cores ({machine['cpu']}) shared with the load generator, one worker each, 128-byte",
             "events ([docs/benchmarks.md](docs/benchmarks.md) has all figures, what was not compared, and how to repeat it):", "",
             *page.table(["", "CPU µs a delivery to 1,000, 1 event in flight", "16 in flight", "p99 ms, 10,000 subscribers, same load",
                          "KiB of memory a connection"], rows),
