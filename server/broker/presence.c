@@ -35,7 +35,7 @@ struct room {
     bool busy;          /* an update is under way */
     bool wanted;        /* there is something to tell, and the timer runs for it or the answer under way looks */
     bool begins;        /* the broker does not know this node there */
-    uint64_t number;    /* of the last update */
+    uint64_t number;    /* of the last update that the broker is known to have */
     struct str channel;
     char bytes[];
 };
@@ -164,10 +164,12 @@ static void take_answer(struct room *room, const struct presence_update *update)
             member->told = TOLD_UNKNOWN;
         settle(room, member);
     }
-    if (done)
+    if (done) {
         room->begins = false;
-    else if (!update->base.error.code)
+        room->number = update->number;
+    } else if (!update->base.error.code) {
         begin_again(room);
+    }
 }
 
 static void answered(struct broker_request *base, void *owner)
@@ -202,7 +204,7 @@ static struct presence_update *make_update(struct room *room)
     update->connections = room->connections;
     update->begins = room->begins;
     update->after = room->number;
-    update->number = room->number = ++room->presence->numbers;
+    update->number = ++room->presence->numbers;
     while (update->count < PRESENCE_BATCH_MAX) {
         struct list_link *link = list_take_first(&room->changed);
         if (!link)

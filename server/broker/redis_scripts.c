@@ -187,10 +187,10 @@ static const char berth_text[] =
     "end\n"
 
 /* ARGV also: ms that the node's members count from now, its connections, 1 if these are its first members or all come
- * again, changes as JSON ([[here, user, entry], ...]), number of this update and of the one before it. Answer: 1, or 0
- * if that one is not the last that Redis has had, which may have lost some: then nothing of it was done. */
+ * again, changes as JSON ([[here, user, entry], ...]), number of this update and of the last that Redis has answered.
+ * Answer: 1, or 0 if Redis has not had that one, so has lost some: then nothing of it was done. */
 static const char presence_text[] = PRESENCE_TEXT
-    "if ARGV[6] ~= '1' and last ~= ARGV[9] then return 0 end\n"
+    "if ARGV[6] ~= '1' and (tonumber(last) or 0) < tonumber(ARGV[9]) then return 0 end\n"
     "local me, changes = ARGV[1], cjson.decode(ARGV[7])\n"
     "if ARGV[6] == '1' then\n"
     "  local again = {}\n"

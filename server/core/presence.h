@@ -42,9 +42,9 @@ struct presence_update {
     uint64_t alive_ms;    /* how long all of this node's members stay from now on, without another update */
     uint64_t connections; /* this node's on the channel, after the changes */
     bool begins;     /* these are this node's first ones there, or all come again: others of it are no longer there */
-    uint64_t number; /* of this update, and of the one before it that the broker must have had, unless it begins */
-    uint64_t after;
-    bool known; /* the answer: false: nothing was done, since the broker has lost this node's members there */
+    uint64_t number; /* of this update; they grow */
+    uint64_t after;  /* the broker must have had this one or a later one, unless it begins */
+    bool known;      /* the answer: false: nothing was done, since the broker has lost this node's members there */
     size_t count;
     struct presence_item {
         bool here;

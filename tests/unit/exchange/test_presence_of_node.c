@@ -176,6 +176,30 @@ static void test_what_failed_is_told_again(void **state)
     answer(true, ERR_NONE);
 }
 
+/* Else Redis would be told all again whenever it has been away. */
+static void test_what_failed_is_not_asked_for(void **state)
+{
+    (void)state;
+    change("ann", true);
+    expect_update("+ann 1 begins");
+    uint64_t had = f.update->number;
+    answer(true, ERR_NONE);
+    change("bob", true);
+    expect_update("+bob 2");
+    assert_int_equal(f.update->after, had);
+    uint64_t failed = f.update->number;
+    answer(false, ERR_UNAVAILABLE);
+    expect_update("+bob 2");
+    assert_int_equal(f.update->after, had);
+    assert_true(f.update->number > failed);
+    answer(true, ERR_NONE);
+    change("bob", false);
+    expect_update("-bob 1");
+    assert_true(f.update->after > failed);
+    answer(true, ERR_NONE);
+    leave_all("ann");
+}
+
 static void test_many(void **state)
 {
     enum { MANY = 250 };
@@ -227,6 +251,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_signs_of_life, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_broker_has_lost_them, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_failed_is_told_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_failed_is_not_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_end, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
