@@ -87,15 +87,19 @@ static void copy_text(char *out, size_t size, const redisReply *reply)
     out[len] = '\0';
 }
 
+static bool is_late(const struct redis_broker *broker, const struct publication *publication)
+{
+    return clock_now_us() - publication->accepted_us > broker->config.command_timeout_ms * 1000;
+}
+
 /* What no server took a moment ago, as its slot is on the move or its primary fails over. */
 static void try_again(struct mail *mail, void *owner)
 {
     struct redis_broker *broker = owner;
     struct publication *publication = CONTAINER_OF(mail, struct publication, mail);
-    uint64_t age_us = clock_now_us() - publication->accepted_us;
     redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
     struct redis_route route = redis_route_to(broker, broker->keys.meta);
-    if (broker->closing || age_us > broker->config.command_timeout_ms * 1000) {
+    if (broker->closing || is_late(broker, publication)) {
         publication->retry_after_ms = RETRY_REFUSED_MS;
         error_set(&publication->error, ERR_UNAVAILABLE,
                   "no server of the Redis cluster takes the channel now; nothing was published. Try again");
@@ -114,7 +118,10 @@ static bool is_answered(struct redis_broker *broker, struct publication *publica
     if (!reply || !redis_is_error(reply))
         return true;
     redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
-    switch (redis_route_again(broker, broker->keys.meta, reply, &route)) {
+    enum redis_again again = redis_route_again(broker, broker->keys.meta, reply, &route);
+    if (again == REDIS_AGAIN_NOW && is_late(broker, publication))
+        again = REDIS_AGAIN_LATER; /* servers may point to each other for ever */
+    switch (again) {
     case REDIS_AGAIN_NOW: send_publication(broker, publication, &route); return false;
     case REDIS_AGAIN_LATER:
         publication->mail.deliver = try_again;

@@ -323,7 +323,18 @@ class Cluster:
         for node in (target, source, *[n for n in self.primaries if n not in (source, target)]):
             node("CLUSTER", "SETSLOT", slot, "NODE", target.id)
 
+    def epochs(self, node):
+        """The config epoch of each node, as that one knows it."""
+        return sorted((line.split()[0], line.split()[6]) for line in node("CLUSTER", "NODES").splitlines())
+
+    def agrees(self):
+        first, *others = [self.epochs(node) for node in self.nodes]
+        return all(epochs == first for epochs in others) and len({epoch for _, epoch in first}) >= len(self.primaries)
+
     def migrate(self, slot, source, target):
+        """A target that has not heard of the source's epoch yet takes a slot without a greater one. An old message of
+        the source may then take it back, and each of them points to the other for ever."""
+        until(self.agrees, "the nodes agree on their epochs", 3 * DEADLINE_S)
         self.begin_migration(slot, source, target)
         while True:
             self.migrate_keys(slot, source, target)
