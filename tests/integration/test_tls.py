@@ -50,7 +50,7 @@ class Secure:
         with self.open() as connection:
             try:
                 connection.sendall(raw)
-            except ConnectionError:
+            except (ConnectionError, ssl.SSLEOFError):
                 pass  # closed in the face of the rest
             return read_all(connection)
 

@@ -37,9 +37,12 @@ def request(address, method, path, body=None, headers=None, seconds=DEADLINE_S):
 def raw(address, sent, seconds=DEADLINE_S, shut=False):
     """Sends bytes and returns all that comes until the server closes."""
     with socket.create_connection(address, seconds) as connection:
-        connection.sendall(sent)
-        if shut:
-            connection.shutdown(socket.SHUT_WR)
+        try:
+            connection.sendall(sent)
+            if shut:
+                connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # closed in the face of the rest
         received = b""
         while True:
             try:
