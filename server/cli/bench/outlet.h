@@ -4,8 +4,7 @@
 #define CARILLON_CLI_BENCH_OUTLET_H
 
 #include "server/cli/bench/crowd.h"
-#include "server/cli/bench/http_pool.h"
-#include "server/cli/bench/redis_pool.h"
+#include "server/cli/bench/pool.h"
 #include "server/cli/bench/run.h"
 
 struct outlet {
@@ -21,12 +20,12 @@ struct outlet {
     struct error error;
     struct buf text;     /* scratch: one event's data */
     struct buf message;  /* scratch: what is around it */
+    struct pool pool;    /* HTTP and Redis */
+    size_t *posts;       /* owned; HTTP: requests of each connection without an answer yet */
     struct buf *batches; /* owned; HTTP in batches: the begun body of each connection */
     size_t *batched;     /* owned: events in it */
-    struct http_pool http;
-    struct crowd crowd; /* WebSocket */
-    struct buf *tokens; /* owned: the crowd's */
-    struct redis_pool redis;
+    struct crowd crowd;  /* WebSocket */
+    struct buf *tokens;  /* owned: the crowd's */
 };
 
 /* One of the transports: the functions behind the calls below. */

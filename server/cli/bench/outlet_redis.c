@@ -3,27 +3,45 @@
 #include "server/broker/redis_keys.h"
 #include "server/cli/bench/outlet.h"
 
-static void on_reply(void *owner, size_t connection, struct str error)
+/* The replies of PUBLISH are integers or errors, one line each. */
+static enum err receive(void *owner, size_t connection, struct str *bytes, struct error *error)
 {
     struct outlet *outlet = owner;
-    if (error.len > 0)
-        outlet_refuse(outlet, "by Redis", error);
-    else
-        outlet_accept(outlet, connection, 1);
+    const char *end;
+    (void)error;
+    while (bytes->len > 0 && (end = memchr(bytes->ptr, '\n', bytes->len))) {
+        size_t len = (size_t)(end - bytes->ptr) + 1;
+        if (bytes->ptr[0] == ':')
+            outlet_accept(outlet, connection, 1);
+        else
+            outlet_refuse(outlet, "by Redis", str_trim(str_from(bytes->ptr, len)));
+        *bytes = str_from(bytes->ptr + len, bytes->len - len);
+    }
+    return ERR_NONE;
 }
 
 static enum err open_redis(struct outlet *outlet, struct error *error)
 {
     struct run *run = outlet->run;
-    outlet->redis = (struct redis_pool){
+    outlet->pool = (struct pool){
         .loop = &run->loop,
         .target = run->redis,
+        .server = "Redis",
         .count = outlet->count,
-        .on_reply = on_reply,
+        .receive = receive,
         .owner = outlet,
     };
-    redis_pool_init(&outlet->redis);
-    return redis_pool_connect(&outlet->redis, RUN_OUTLET_US, error);
+    pool_init(&outlet->pool);
+    return pool_connect(&outlet->pool, RUN_OUTLET_US, error);
+}
+
+static void append_bulk(struct buf *out, struct str text)
+{
+    buf_append_char(out, '$');
+    buf_append_u64(out, text.len);
+    buf_append_lit(out, "\r\n");
+    buf_append(out, text);
+    buf_append_lit(out, "\r\n");
 }
 
 static void publish(struct outlet *outlet, size_t connection, struct str channel, struct str data)
@@ -36,23 +54,26 @@ static void publish(struct outlet *outlet, size_t connection, struct str channel
     buf_append_lit(key, "{\"type\":\"bench\",\"data\":");
     buf_append(key, data);
     buf_append_char(key, '}');
-    redis_pool_publish(&outlet->redis, connection, str_from(key->ptr, key_len),
-                       str_from(key->ptr + key_len, key->len - key_len));
+    struct buf *out = pool_out(&outlet->pool, connection);
+    buf_append_lit(out, "*3\r\n");
+    append_bulk(out, STR("PUBLISH"));
+    append_bulk(out, str_from(key->ptr, key_len));
+    append_bulk(out, str_from(key->ptr + key_len, key->len - key_len));
 }
 
 static void send_redis(struct outlet *outlet, size_t connection)
 {
-    redis_pool_send(&outlet->redis, connection);
+    pool_send(&outlet->pool, connection);
 }
 
 static void close_redis(struct outlet *outlet)
 {
-    redis_pool_fini(&outlet->redis);
+    pool_fini(&outlet->pool);
 }
 
 static const struct error *failure(const struct outlet *outlet)
 {
-    return outlet->redis.failed ? &outlet->redis.error : NULL;
+    return outlet->pool.failed ? &outlet->pool.error : NULL;
 }
 
 const struct outlet_kind outlet_redis = {open_redis, publish, send_redis, close_redis, failure};
