@@ -7,12 +7,12 @@ import re
 import signal
 import socket
 import ssl
-import threading
 from urllib.parse import quote
 
 import pytest
 from support import http, jwt, ws
 from support.carillon import Process, run
+from support.firehose import firehose
 from support.tls import Certificate
 from support.wait import DEADLINE_S, SLOWDOWN, until
 from support.ws import Closed, Refused
@@ -345,18 +345,8 @@ def test_slow_consumer(launch, tmp_path):
     slow.subscribe("firehose")
     reader = secure.connect("reader")
     reader.subscribe("firehose")
-    got = []
-
-    def read():
-        for _ in range(events):
-            got.append(reader.expect("test", DEADLINE_S)["data"][0])
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    for n in range(events):
-        secure.node.publish("firehose", [n, chunk])
-    thread.join(DEADLINE_S)
-    assert got == list(range(events)), "the other subscriber missed something"
+    for _ in firehose(secure.node, reader, events, chunk):
+        pass
     assert secure.node.metric("carillon_slow_consumers_total") == 1
     until(lambda: secure.node.metric("carillon_sessions") == 1, "the slow session is gone")
     read_before = 0
