@@ -1,0 +1,32 @@
+"""./run: every word that it lists is there, and does something."""
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+RUN = pathlib.Path(__file__).resolve().parents[2] / "run"
+TEXT = RUN.read_text()
+
+
+def test_the_usage_lists_the_words():
+    usage = subprocess.run([RUN], capture_output=True, text=True, check=True).stdout
+    listed = {word for words in re.findall(r"^  ([a-z]+(?:, [a-z]+)*)", usage, re.M) for word in words.split(", ")}
+    branches = TEXT[TEXT.index("case $word in") :]
+    assert listed == set(re.findall(r"^([a-z]+)\)", branches, re.M))
+
+
+def test_no_such_word():
+    answer = subprocess.run([RUN, "tset"], capture_output=True, text=True)
+    assert answer.returncode == 2
+    assert "there is no word 'tset'" in answer.stderr
+
+
+@pytest.mark.parametrize("branch", re.findall(r"^[a-z]+\)\n?(.*?);;$", TEXT[TEXT.index("case $word in") :], re.M | re.S))
+def test_what_a_word_calls_is_there(branch):
+    """A function of that name, or a command. (A merge once lost one, and nobody noticed.)"""
+    functions = set(re.findall(r"^(\w+)\(\) {$", TEXT, re.M))
+    for line in filter(None, map(str.strip, branch.splitlines())):
+        called = re.sub(r"^(\w+=\S+ |exec )*", "", line).split()[0]
+        assert called in functions or shutil.which(called) or "/" in called, line
