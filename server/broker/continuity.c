@@ -10,7 +10,7 @@
 
 static const uint64_t RETRY_US = 200000;     /* after a read that failed */
 static const uint64_t GIVE_UP_US = 30000000; /* while the broker is up and reads fail */
-static const uint64_t KEEP_US = 10000000;    /* the window, after it was last of use */
+static const uint64_t KEEP_US = 10000000;    /* in the window, after it was last asked for; at most twice that */
 
 struct continuity *continuity_of(struct exchange *exchange, struct interest *interest)
 {
@@ -19,6 +19,8 @@ struct continuity *continuity_of(struct exchange *exchange, struct interest *int
         continuity->interest = interest;
         continuity->window.budget = continuity->held.budget = &exchange->budget;
         continuity->target = interest->offset;
+        continuity->asked_from = continuity->asked_from_before = UINT64_MAX;
+        continuity->period_us = exchange->now_us;
         list_init(&continuity->recoveries);
         list_append(&exchange->active, &continuity->link);
         interest->continuity = continuity;
@@ -300,9 +302,23 @@ void continuity_page(struct exchange *exchange, struct interest *interest, struc
 
 /* --- time -------------------------------------------------------------------------------------------------------- */
 
+/* What nobody has asked for lately goes, also where somebody comes back to the channel all the time: the window would
+ * keep all that has been published since the first did. */
+static void forget_unasked(struct continuity *continuity, uint64_t now_us)
+{
+    if (now_us - continuity->period_us < KEEP_US)
+        return;
+    uint64_t now = continuity->asked_from, before = continuity->asked_from_before;
+    log_window_forget(&continuity->window, now < before ? now : before);
+    continuity->asked_from_before = now;
+    continuity->asked_from = UINT64_MAX;
+    continuity->period_us = now_us;
+}
+
 void continuity_tick(struct exchange *exchange, struct continuity *continuity)
 {
     struct interest *interest = continuity->interest;
+    forget_unasked(continuity, exchange->now_us);
     bool up = atomic_load_explicit(&exchange->broker_state, memory_order_relaxed) == BROKER_UP;
     if (!up)
         continuity->failing_us = 0; /* there is nothing to read from; when it is back it tells the position */

@@ -36,6 +36,9 @@ struct continuity {
     uint64_t retry_us;           /* not to be tried before; 0: at once */
     uint64_t failing_us;         /* since when reads have failed; 0: they have not */
     uint64_t used_us;
+    /* The lowest position that somebody asked from, since period_us and in the period before that. */
+    uint64_t asked_from, asked_from_before; /* UINT64_MAX: nobody did */
+    uint64_t period_us;
 };
 
 /* --- exchange.c --- */

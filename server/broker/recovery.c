@@ -185,6 +185,8 @@ static bool serve_page(struct exchange *exchange, struct interest *interest)
     }
     if (!oldest)
         return false;
+    if (oldest->offset < interest->continuity->asked_from)
+        interest->continuity->asked_from = oldest->offset;
     uint64_t first = oldest->offset + 1;
     size_t count = page_count(interest, first);
     list_init(&answered);

@@ -681,6 +681,41 @@ static void test_storm_shares_reads(void **state)
     teardown(node);
 }
 
+/* On a busy channel somebody always comes back: what is kept at hand for them is what they ask for, not all since. */
+static void test_steady_returns_keep_a_moment(void **state)
+{
+    struct node *node = setup_at_five();
+    struct wire *wire = &node->wire[0][1];
+    size_t after_a_minute = 0;
+    (void)state;
+    node->worker[0].settings.outbox_max_messages = 10000;
+    node->worker[0].settings.outbox_max_bytes = 1 << 24;
+    hub_configure(node->worker[0].hub, &node->worker[0].settings, node->worker[0].rules);
+    for (uint64_t second = 1; second <= 300; second++) {
+        for (int i = 0; i < 4; i++)
+            live(node, node->last + 1);
+        subscribe(node, 0, 1, "log:a", "e", (int64_t)node->last - 2);
+        answer_reads(node);
+        expect(wire, "\"recovered\":true");
+        expect_events(wire, node->last - 1, node->last);
+        send_text(&node->worker[0], wire, "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"log:a\"}}");
+        expect(wire, "unsubscribed");
+        tick(node, 1000);
+        for (int w = 0; w < WORKERS; w++)
+            expect_events(&node->wire[w][0], node->last - 3, node->last);
+        if (second == 60)
+            after_a_minute = node->exchange.budget.bytes;
+    }
+    assert_int_equal(node->read_count, 1);
+    assert_in_range(node->exchange.budget.bytes, 1, 2 * after_a_minute);
+    subscribe(node, 0, 1, "log:a", "e", (int64_t)node->last - 200); /* what was forgotten is read again */
+    answer_reads(node);
+    expect(wire, "\"recovered\":true");
+    expect_events(wire, node->last - 199, node->last);
+    assert_int_equal(node->read_count, 2);
+    teardown(node);
+}
+
 static void test_reads_of_many_channels_are_paced(void **state)
 {
     enum { CROWD = 100 };
@@ -951,6 +986,7 @@ int main(void)
         cmocka_unit_test(test_return_while_the_broker_is_away),
         cmocka_unit_test(test_long_absence_comes_in_pages),
         cmocka_unit_test(test_storm_shares_reads),
+        cmocka_unit_test(test_steady_returns_keep_a_moment),
         cmocka_unit_test(test_reads_of_many_channels_are_paced),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_at_random),
