@@ -3,6 +3,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/random.h"
 
 /* GATHER: changes that come within it go in one update. */
 enum { TICK_MS = 20, GATHER_MS = 20, RETRY_MS = 1000 };
@@ -34,8 +35,8 @@ struct room {
     struct timer timer; /* the next update */
     bool busy;          /* an update is under way */
     bool wanted;        /* there is something to tell, and the timer runs for it or the answer under way looks */
-    bool begins;        /* the broker does not know this node there */
-    uint64_t number;    /* of the last update that the broker is known to have */
+    uint64_t round;     /* of telling the broker all */
+    uint64_t number;    /* of the round's last update that the broker is known to have; 0: none yet */
     struct str channel;
     char bytes[];
 };
@@ -58,7 +59,7 @@ static struct room *find_or_create_room(struct presence *presence, const struct 
         memcpy(room->bytes, change->channel.ptr, change->channel.len);
         room->channel = str_from(room->bytes, change->channel.len);
         room->presence = presence;
-        room->begins = true;
+        room->round = random_below(UINT64_MAX); /* an earlier life's rounds are not mistaken for ours */
         list_init(&room->changed);
         map_put(&presence->rooms, room->channel, room);
     }
@@ -142,7 +143,8 @@ static void begin_again(struct room *room)
     struct list_link lost;
     size_t cursor = 0;
     list_init(&lost);
-    room->begins = true;
+    room->round = random_below(UINT64_MAX);
+    room->number = 0;
     for (struct member *member; (member = map_next(&room->members, &cursor));) {
         member->told = TOLD_NOTHING;
         list_remove(&member->change);
@@ -164,19 +166,17 @@ static void take_answer(struct room *room, const struct presence_update *update)
             member->told = TOLD_UNKNOWN;
         settle(room, member);
     }
-    if (done) {
-        room->begins = false;
+    if (done)
         room->number = update->number;
-    } else if (!update->base.error.code) {
+    else if (!update->base.error.code)
         begin_again(room);
-    }
 }
 
 static void answered(struct broker_request *base, void *owner)
 {
     struct room *room = base->waiter;
     struct presence_update *update = CONTAINER_OF(base, struct presence_update, base);
-    bool failed = base->error.code != ERR_NONE;
+    bool failed = base->error.code != ERR_NONE, more = update->more;
     (void)owner;
     room->busy = false;
     take_answer(room, update);
@@ -185,7 +185,7 @@ static void answered(struct broker_request *base, void *owner)
         drop_if_empty(room);
     else if (failed)
         update_in(room, RETRY_MS);
-    else if (room->wanted || !list_is_empty(&room->changed))
+    else if (room->wanted || more || !list_is_empty(&room->changed))
         update_in(room, 0);
     else
         update_in(room, room->policy.ttl_ms / 4);
@@ -202,7 +202,7 @@ static struct presence_update *make_update(struct room *room)
     update->alive_ms = room->policy.ttl_ms * 3 / 4; /* others look every fourth part: within the ttl all have left */
     update->channel = room->channel;
     update->connections = room->connections;
-    update->begins = room->begins;
+    update->round = room->round;
     update->after = room->number;
     update->number = ++room->presence->numbers;
     while (update->count < PRESENCE_BATCH_MAX) {
@@ -214,6 +214,7 @@ static struct presence_update *make_update(struct room *room)
         update->items[update->count++] =
             (struct presence_item){.here = member->count > 0, .user = member->user, .entry = member->entry};
     }
+    update->complete = list_is_empty(&room->changed);
     return update;
 }
 

@@ -1,6 +1,7 @@
 /* redis_presence.c - who is on a channel, in Redis. Four keys a channel (redis_scripts.c says how they hang together):
  * presence, a hash of the members; presence:users and presence:members, the same by user and by node; presence:nodes,
- * until when each node's members count. */
+ * until when each node's members count. What is a node there is a round of one, "<node id>#<round>": so a node that
+ * tells all its members again, in as many updates as it takes, has the earlier ones until the last of them. */
 #include "common/base/clock.h"
 #include "common/json/json.h"
 #include "server/broker/redis_parts.h"
@@ -58,10 +59,12 @@ static void on_updated(void *owner, void *argument, const redisReply *reply)
         send_update(broker, update, &route);
         return;
     }
-    if (reply && reply->type == REDIS_REPLY_INTEGER)
-        update->known = reply->integer == 1;
-    else
+    if (reply && reply->type == REDIS_REPLY_INTEGER) {
+        update->known = reply->integer > 0;
+        update->more = reply->integer > 1;
+    } else {
         redis_request_fail(broker, &update->base, reply);
+    }
     broker_request_answer(&update->base);
 }
 
@@ -86,15 +89,17 @@ static void send_update(struct redis_broker *broker, struct presence_update *upd
 {
     struct str arguments[KEYS + 9];
     struct buf changes = {0};
+    char node[96];
     char ttl[24], connections[24], number[24], after[24];
     write_changes(&changes, update);
     make_keys(broker, update->channel, arguments);
-    arguments[KEYS] = broker->config.node_id;
+    arguments[KEYS] = str_from(
+        node, (size_t)snprintf(node, sizeof node, "%s#%llu", broker->node_id, (unsigned long long)update->round));
     arguments[KEYS + 1] = publish_word(broker, &update->policy);
     arguments[KEYS + 2] = write_around(broker, update->channel);
     arguments[KEYS + 3] = redis_number(update->alive_ms, ttl);
     arguments[KEYS + 4] = redis_number(update->connections, connections);
-    arguments[KEYS + 5] = update->begins ? STR("1") : STR("0");
+    arguments[KEYS + 5] = update->complete ? STR("1") : STR("0");
     arguments[KEYS + 6] = buf_str(&changes);
     arguments[KEYS + 7] = redis_number(update->number, number);
     arguments[KEYS + 8] = redis_number(update->after, after);

@@ -146,13 +146,13 @@ static const char berth_text[] =
     "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
     "return 1\n";
 
-/* KEYS: presence, a hash of each user's entry; users, a sorted set of "user NUL node", and members, the same as "node
- * NUL user", both in bytewise order; nodes, a hash of each node's "until when, how many connections, number of its last
- * update"; live. ARGV: the node, PUBLISH or SPUBLISH if join and leave are told, what stands in them between type and
- * entry.
+/* KEYS: presence, a hash of each user's entry; users, a sorted set of "user NUL node" and, the same as "node NUL
+ * user", members, both in bytewise order; nodes, a hash of each node's "until when, how many connections, number of its
+ * last update"; live. ARGV: the node and its round (redis_presence.c), PUBLISH or SPUBLISH if join and leave are told,
+ * what stands in them between type and entry.
  *
- * A user is there as long as one node has it. Nodes whose time is over lose their members first, a part of them at a
- * time, whoever asks: so their users leave once, and no later than somebody looks. */
+ * A user is there as long as one node has it. Nodes whose time is over lose their members, a part of them at a time,
+ * whoever asks: so their users leave once, and no later than somebody looks. */
 #define PRESENCE_TEXT                                                                                                  \
     "local time = redis.call('TIME')\n"                                                                                \
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"                                                        \
@@ -170,60 +170,71 @@ static const char berth_text[] =
     "  redis.call('HDEL', KEYS[1], user)\n"                                                                            \
     "  if entry then tell('leave', entry) end\n"                                                                       \
     "end\n"                                                                                                            \
-    "local last, connections = '', 0\n"                                                                                \
+    "local more = false\n"                                                                                             \
+    "local function forget(node)\n"                                                                                    \
+    "  local left = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. node .. '\\0', '(' .. node .. '\\1', 'LIMIT', 0, "       \
+    "1000)\n"                                                                                                          \
+    "  for _, member in ipairs(left) do remove(string.sub(member, #node + 2), node) end\n"                             \
+    "  if #left < 1000 then redis.call('HDEL', KEYS[4], node) else more = true end\n"                                  \
+    "end\n"                                                                                                            \
+    "local me, self = ARGV[1], string.match(ARGV[1], '^[^#]*')\n"                                                      \
+    "local last, connections, earlier, over, late = '', 0, {}, {}, false\n"                                            \
     "local nodes = redis.call('HGETALL', KEYS[4])\n"                                                                   \
     "for i = 1, #nodes, 2 do\n"                                                                                        \
     "  local node, till, count, number = nodes[i], string.match(nodes[i + 1], '^(%d+) (%d+) (%d+)$')\n"                \
-    "  if node == ARGV[1] then\n"                                                                                      \
-    "    last = number\n"                                                                                              \
-    "  elseif tonumber(till) > now then\n"                                                                             \
-    "    connections = connections + tonumber(count)\n"                                                                \
+    "  local is_over = tonumber(till) <= now\n"                                                                        \
+    "  if string.match(node, '^[^#]*') == self then\n"                                                                 \
+    "    if node == me then last = number else earlier[#earlier + 1] = node end\n"                                     \
+    "    late = late or is_over\n"                                                                                     \
+    "  elseif is_over then\n"                                                                                          \
+    "    over[#over + 1] = {node, ' ' .. count .. ' ' .. number}\n"                                                    \
     "  else\n"                                                                                                         \
-    "    local left = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. node .. '\\0', '(' .. node .. '\\1', 'LIMIT', 0, "     \
-    "1000)\n"                                                                                                          \
-    "    for _, member in ipairs(left) do remove(string.sub(member, #node + 2), node) end\n"                           \
-    "    if #left < 1000 then redis.call('HDEL', KEYS[4], node) end\n"                                                 \
+    "    connections = connections + tonumber(count)\n"                                                                \
     "  end\n"                                                                                                          \
     "end\n"
 
-/* ARGV also: ms that the node's members count from now, its connections, 1 if these are its first members or all come
- * again, changes as JSON ([[here, user, entry], ...]), number of this update and of the last that Redis has answered.
- * Answer: 1, or 0 if Redis has not had that one, so has lost some: then nothing of it was done. */
-static const char presence_text[] = PRESENCE_TEXT
-    "if ARGV[6] ~= '1' and (tonumber(last) or 0) < tonumber(ARGV[9]) then return 0 end\n"
-    "local me, changes = ARGV[1], cjson.decode(ARGV[7])\n"
-    "if ARGV[6] == '1' then\n"
-    "  local again = {}\n"
-    "  for _, change in ipairs(changes) do again[change[2]] = true end\n"
-    "  for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], '[' .. me .. '\\0', '(' .. me .. '\\1')) do\n"
-    "    local user = string.sub(member, #me + 2)\n"
-    "    if not again[user] then remove(user, me) end\n"
-    "  end\n"
-    "end\n"
-    "for _, change in ipairs(changes) do\n"
-    "  local here, user, entry = change[1], change[2], change[3]\n"
-    "  if here then\n"
-    "    local new = not is_there(user)\n"
-    "    redis.call('ZADD', KEYS[2], 0, user .. '\\0' .. me)\n"
-    "    redis.call('ZADD', KEYS[3], 0, me .. '\\0' .. user)\n"
-    "    redis.call('HSET', KEYS[1], user, entry)\n"
-    "    if new then tell('join', entry) end\n"
-    "  else\n"
-    "    remove(user, me)\n"
-    "  end\n"
-    "end\n"
-    "if redis.call('ZLEXCOUNT', KEYS[3], '[' .. me .. '\\0', '(' .. me .. '\\1') == 0 then\n"
-    "  redis.call('HDEL', KEYS[4], me)\n"
-    "else\n"
-    "  redis.call('HSET', KEYS[4], me, string.format('%.0f', now + ARGV[4]) .. ' ' .. ARGV[5] .. ' ' .. ARGV[8])\n"
-    "end\n"
-    "for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], string.format('%.0f', ARGV[4] * 3)) end\n"
-    "return 1\n";
+/* ARGV also: ms that the node's members count from now, its connections, 1 if all of its members have been told in this
+ * round, changes as JSON ([[here, user, entry], ...]), number of this update and of the last one of this round that
+ * Redis has answered (0: none). Answer: 0 if Redis has not had that one, so has lost some, and then nothing of it was
+ * done; else 1, or 2 if there are still members of nodes that are over.
+ *
+ * The members of earlier rounds stay until all have been told, and then those go who are in no other. A node that finds
+ * its own time over has not got through to Redis for so long: others may not have either, and get as much time again.
+ * So nobody leaves who has not left. */
+static const char presence_text[] =
+    PRESENCE_TEXT "if (tonumber(last) or 0) < tonumber(ARGV[9]) then return 0 end\n"
+                  "local till = string.format('%.0f', now + ARGV[4])\n"
+                  "for _, node in ipairs(over) do\n"
+                  "  if late then redis.call('HSET', KEYS[4], node[1], till .. node[2]) else forget(node[1]) end\n"
+                  "end\n"
+                  "for _, change in ipairs(cjson.decode(ARGV[7])) do\n"
+                  "  local here, user, entry = change[1], change[2], change[3]\n"
+                  "  if here then\n"
+                  "    local new = not is_there(user)\n"
+                  "    redis.call('ZADD', KEYS[2], 0, user .. '\\0' .. me)\n"
+                  "    redis.call('ZADD', KEYS[3], 0, me .. '\\0' .. user)\n"
+                  "    redis.call('HSET', KEYS[1], user, entry)\n"
+                  "    if new then tell('join', entry) end\n"
+                  "  else\n"
+                  "    remove(user, me)\n"
+                  "  end\n"
+                  "end\n"
+                  "for _, node in ipairs(earlier) do\n"
+                  "  if ARGV[6] == '1' then forget(node) else redis.call('HSET', KEYS[4], node, till .. ' 0 0') end\n"
+                  "end\n"
+                  "if redis.call('ZLEXCOUNT', KEYS[3], '[' .. me .. '\\0', '(' .. me .. '\\1') == 0 then\n"
+                  "  redis.call('HDEL', KEYS[4], me)\n"
+                  "else\n"
+                  "  redis.call('HSET', KEYS[4], me, till .. ' ' .. ARGV[5] .. ' ' .. ARGV[8])\n"
+                  "end\n"
+                  "for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], string.format('%.0f', ARGV[4] * 3)) end\n"
+                  "return more and 2 or 1\n";
 
 /* ARGV also: the user to begin after (empty: from the first), how many, and about how many bytes. Answer: users and
  * connections in all, the user to begin after for the next page (empty: there is none), entries. */
 static const char members_text[] =
-    PRESENCE_TEXT "local from = ARGV[4] == '' and '-' or '[' .. ARGV[4] .. '\\1'\n"
+    PRESENCE_TEXT "for _, node in ipairs(over) do forget(node[1]) end\n"
+                  "local from = ARGV[4] == '' and '-' or '[' .. ARGV[4] .. '\\1'\n"
                   "local limit, max, bytes = tonumber(ARGV[5]), tonumber(ARGV[6]), 0\n"
                   "local entries, last, more = {}, nil, ''\n"
                   "while more == '' do\n"

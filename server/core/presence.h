@@ -41,10 +41,12 @@ struct presence_update {
     struct str channel;   /* borrowed, as are the texts below, until it is answered */
     uint64_t alive_ms;    /* how long all of this node's members stay from now on, without another update */
     uint64_t connections; /* this node's on the channel, after the changes */
-    bool begins;     /* these are this node's first ones there, or all come again: others of it are no longer there */
-    uint64_t number; /* of this update; they grow */
-    uint64_t after;  /* the broker must have had this one or a later one, unless it begins */
-    bool known;      /* the answer: false: nothing was done, since the broker has lost this node's members there */
+    uint64_t round;       /* drawn anew whenever all of this node's members are told from the first to the last */
+    bool complete;        /* with this one all have been told: whom only earlier rounds have had is no longer there */
+    uint64_t number;      /* of this update; they grow */
+    uint64_t after;       /* the broker must have had this one or a later one of the round; 0: the round begins */
+    bool known;           /* the answer: false: nothing was done, since the broker has lost this node's members there */
+    bool more; /* the same: members of others' have still to be taken off: another update goes on with that */
     size_t count;
     struct presence_item {
         bool here;

@@ -1,5 +1,6 @@
 """Who is on a channel: one node from memory, two with Redis; several tabs, kills, pages."""
 import json
+import signal
 
 import pytest
 from support.carillon import ALL
@@ -210,6 +211,31 @@ def test_redis_away_and_back(pair, redis):
         until(lambda: users(a) == ["judy"], "who left meanwhile is gone", 10)
 
 
+def test_nobody_gave_a_sign_of_life(pair, redis):
+    """All nodes were held up for longer than the ttl, as when Redis is away: that is no reason to think one of them dead."""
+    a, b = pair
+    with a.connect("judy") as judy, b.connect("kim") as kim:
+        judy.subscribe("room:a")
+        kim.subscribe("room:a")
+        until(lambda: users(b) == ["judy", "kim"], "both are seen")
+
+        def is_over():
+            seconds, micros = map(int, redis("TIME"))
+            nodes = redis("HVALS", "carillon:{room:a}:presence:nodes")
+            return all(int(node.split()[0]) < seconds * 1000 + micros // 1000 for node in nodes)
+
+        for node in pair:
+            node.signal(signal.SIGSTOP)
+        until(is_over, "the time of both nodes is over")
+        for node in pair:
+            node.signal(signal.SIGCONT)
+        until(lambda: not is_over(), "they are back", 10)
+        assert users(a) == ["judy", "kim"]
+        for client in (judy, kim):
+            client.ask("ping", "pong")
+            assert [message for message in client.skipped if message["type"] == "leave"] == []
+
+
 def test_redis_that_lost_everything(pair, redis):
     a, b = pair
     with a.connect("leo") as leo, b.connect("mia") as mia:
@@ -235,6 +261,34 @@ def test_redis_that_went_back(pair, redis):
         for key in keys:
             redis("COPY", f"{key}.then", key, "REPLACE")
         until(lambda: users(b) == ["mia"], "so it is again", 10)
+
+
+def test_a_crowd_when_redis_went_back(pair, redis):
+    """More members on a node than fit into one update: all come again, and nobody is told to have left."""
+    a, b = pair
+    names = [f"user-{n:03}" for n in range(250)]
+    with b.connect("watcher") as watcher:
+        watcher.subscribe("room:a")
+        clients = [a.connect(name) for name in names]
+        for client in clients:
+            client.send("subscribe", channel="room:a")
+        until(lambda: members(b)["users"] == len(names) + 1, "all are seen")
+        keys = redis("KEYS", "carillon:{room:a}:presence*")
+        for key in keys:
+            redis("COPY", key, f"{key}.then")
+        clients[0].close()
+        late = a.connect("zoe")
+        late.subscribe("room:a")
+        until(lambda: "user-000" not in users(b) and members(b)["users"] == len(names) + 1, "one has come, one has gone")
+        watcher.find("leave", data={"user": "user-000"})
+        for key in keys:
+            redis("COPY", f"{key}.then", key, "REPLACE")
+        watcher.find("leave", data={"user": "user-000"}, seconds=10)  # whom the old state still had
+        until(lambda: members(b)["users"] == len(names) + 1, "all are seen again")
+        watcher.ask("ping", "pong")
+        assert [message for message in watcher.skipped if message["type"] == "leave"] == []
+        for client in clients[1:]:
+            client.drop()
 
 
 def test_names_that_contain_one_another(nodes):

@@ -66,19 +66,24 @@ static void change(const char *user, bool here)
     claims_unref(claims);
 }
 
+static void await_update(void)
+{
+    while (!f.update)
+        uv_run(&f.loop, UV_RUN_ONCE);
+}
+
 /* The next update's changes: "+ann -bob 2", the number being this node's connections. */
 static void expect_update(const char *text)
 {
     char found[200] = "";
-    while (!f.update)
-        uv_run(&f.loop, UV_RUN_ONCE);
+    await_update();
     for (size_t i = 0; i < f.update->count; i++) {
         const struct presence_item *item = &f.update->items[i];
         snprintf(found + strlen(found), sizeof found - strlen(found), "%c%.*s ", item->here ? '+' : '-',
                  STR_ARG(item->user));
     }
     snprintf(found + strlen(found), sizeof found - strlen(found), "%llu%s", (unsigned long long)f.update->connections,
-             f.update->begins ? " begins" : "");
+             f.update->after ? "" : " begins");
     assert_string_equal(found, text);
 }
 
@@ -98,6 +103,26 @@ static void leave_all(const char *user)
     snprintf(text, sizeof text, "-%s 0", user);
     expect_update(text);
     answer(true, ERR_NONE);
+}
+
+/* 250 come, in three updates. */
+static void tell_many(void)
+{
+    enum { MANY = 250 };
+    size_t told = 0;
+    for (int i = 0; i < MANY; i++) {
+        char user[16];
+        snprintf(user, sizeof user, "u%d", i);
+        change(user, true);
+    }
+    while (told < MANY) {
+        await_update();
+        told += f.update->count;
+        answer(true, ERR_NONE);
+    }
+    assert_int_equal(f.updates, 3);
+    while (f.exchange.mailbox.local_first)
+        uv_run(&f.loop, UV_RUN_NOWAIT);
 }
 
 static void test_gathers_and_counts(void **state)
@@ -176,6 +201,40 @@ static void test_what_failed_is_told_again(void **state)
     answer(true, ERR_NONE);
 }
 
+/* More than fit into one update, once the broker has lost them. */
+static void test_a_crowd_is_told_again(void **state)
+{
+    static const bool complete[] = {false, false, true};
+    (void)state;
+    tell_many();
+    change("u7", false);
+    await_update();
+    uint64_t round = f.update->round;
+    assert_true(f.update->complete);
+    answer(false, ERR_NONE);
+    for (size_t i = 0; i < 3; i++) {
+        await_update();
+        assert_true(f.update->round != round);
+        assert_int_equal(f.update->complete, complete[i]);
+        assert_int_equal(f.update->after != 0, i != 0);
+        answer(true, ERR_NONE);
+    }
+}
+
+static void test_more_is_left_to_do(void **state)
+{
+    (void)state;
+    change("ann", true);
+    expect_update("+ann 1 begins");
+    f.update->more = true;
+    uint64_t begun_us = uv_hrtime() / 1000;
+    answer(true, ERR_NONE);
+    expect_update("1");
+    assert_true(uv_hrtime() / 1000 - begun_us < 80000); /* not only with the next sign of life */
+    answer(true, ERR_NONE);
+    leave_all("ann");
+}
+
 /* Else Redis would be told all again whenever it has been away. */
 static void test_what_failed_is_not_asked_for(void **state)
 {
@@ -200,28 +259,6 @@ static void test_what_failed_is_not_asked_for(void **state)
     leave_all("ann");
 }
 
-static void test_many(void **state)
-{
-    enum { MANY = 250 };
-    size_t told = 0;
-    (void)state;
-    for (int i = 0; i < MANY; i++) {
-        char user[16];
-        snprintf(user, sizeof user, "u%d", i);
-        change(user, true);
-    }
-    while (told < MANY) {
-        while (!f.update)
-            uv_run(&f.loop, UV_RUN_ONCE);
-        told += f.update->count;
-        answer(true, ERR_NONE);
-    }
-    assert_int_equal(f.updates, 3);
-    /* The end: all leave at once, and nobody waits for the answers. */
-    while (f.exchange.mailbox.local_first)
-        uv_run(&f.loop, UV_RUN_NOWAIT);
-}
-
 static void answer_at_once(struct broker *broker, struct broker_request *request)
 {
     struct presence_update *update = CONTAINER_OF(request, struct presence_update, base);
@@ -236,7 +273,8 @@ static void answer_at_once(struct broker *broker, struct broker_request *request
 static void test_the_end(void **state)
 {
     static const struct broker_ops ops = {.ask = answer_at_once};
-    test_many(state);
+    (void)state;
+    tell_many(); /* all leave at once, and nobody waits for the answers */
     f.broker.ops = &ops;
     f.updates = 0;
     presence_close(f.presence);
@@ -252,6 +290,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_broker_has_lost_them, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_failed_is_told_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_failed_is_not_asked_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_crowd_is_told_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_is_left_to_do, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_end, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
