@@ -1,6 +1,7 @@
-"""./run soak [SECONDS] [--seed N]: mixed load and random faults, in rounds of half a minute. Each round ends in a calm, in
-which every acknowledged event is accounted for at every subscriber (support/accounting.py) and each node's memory and
-descriptors are looked at. The report is in build/soak; the exit code is 1 if anything is wrong."""
+"""./run soak [SECONDS] [--seed N]: mixed load and random faults, in rounds of eight faults. Each round ends in a calm, in
+which every acknowledged event is accounted for at every subscriber (support/accounting.py), presence and session limits
+must be right on all nodes, and each node's memory and descriptors are looked at. The report is in build/soak; the exit
+code is 1 if anything is wrong."""
 import argparse
 import collections
 import random
@@ -12,19 +13,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from report import Sample, growth, write  # noqa: E402
+import growth  # noqa: E402
+import report  # noqa: E402
+from faults import BACK_S, FAULTS, WEIGHTS, wait  # noqa: E402
+from plan import Plan  # noqa: E402
 from support.wait import until  # noqa: E402
-from world import BACK_S, LONG, SHORT, World  # noqa: E402
+from world import LONG, SHORT, World  # noqa: E402
 
-ROUND_S = 30
+ROUND_STEPS = 8
+ENOUGH = 100  # problems
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Soak:
     def __init__(self, arguments):
         self.arguments = arguments
-        self.random = random.Random(arguments.seed)
-        self.folder = ROOT / "build/soak"
+        self.plan = Plan(arguments.seed, {fault.__name__: weight for fault, weight in WEIGHTS.items()})
+        self.folder = Path(arguments.folder)
         self.began = time.monotonic()
         self.rounds = []
         self.samples = []
@@ -36,63 +41,65 @@ class Soak:
     def elapsed(self):
         return time.monotonic() - self.began
 
+    def goes_on(self):
+        return self.elapsed() < self.arguments.seconds and not self.interrupted
+
     def run(self):
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         a = self.arguments
-        self.world = World(self.folder, self.random, a.clients, a.idle, a.pause_ms / 1000)
+        self.world = World(self.folder, random.Random(a.seed), a.clients, a.idle, a.pause_ms / 1000)
         try:
-            while self.elapsed() < a.seconds and not self.interrupted:
+            while self.goes_on() and len(self.problems) < ENOUGH:
                 self.round()
-                if len(self.problems) > 100:
-                    break
         finally:
             self.problems += self.world.close()
-        self.problems += growth(self.samples)
-        write(self)
+            self.problems += growth.problems(self.samples)
+            report.write(self)
         return 1 if self.problems else 0
 
     def round(self):
         number, faults, before = len(self.rounds) + 1, [], len(self.problems)
-        end = min(self.elapsed() + ROUND_S, self.arguments.seconds)
-        while self.elapsed() < end and not self.interrupted:
-            self.world.wait(0.5, 4)
-            faults.append(self.befall())
+        while len(faults) < ROUND_STEPS and self.goes_on():
+            step = self.plan.next()
+            wait(step.pause_s)
+            self.befall(step)
+            faults.append(step.name)
         account = self.settle(number)
         self.rounds.append({"round": number, "at_s": round(self.elapsed(), 1), "faults": faults, "account": dict(account)})
         print(f"soak: {self.elapsed():.0f} s, round {number}: {account['acknowledged']} acknowledged, "
               f"{account['accounted delivered']} accounted at {account['seats']} subscribers, {account['recovered']} recoveries, "
-              f"{len(self.problems)} problems; {', '.join(faults)}", flush=True)
+              f"{len(self.problems)} problems; {', '.join(name.replace('_', ' ') for name in faults)}", flush=True)
         for problem in self.problems[before:]:
             print(f"soak: {problem}", flush=True)
 
-    def befall(self):
-        fault = self.random.choice(self.world.FAULTS)
-        self.faults[fault.__name__] += 1
+    def befall(self, step):
+        self.faults[step.name] += 1
         try:
-            fault(self.world)
-            self.world.all_ready()
+            FAULTS[step.name](self.world, step.random)
+            if not step.hurried:
+                self.world.all_ready()
         except Exception as failure:
-            self.problems.append(f"{self.elapsed():.1f} s, {fault.__name__}: {type(failure).__name__}: {failure}")
-        return fault.__name__
+            self.problems.append(f"{self.elapsed():.1f} s, {step.name}: {type(failure).__name__}: {failure}")
 
     def settle(self, number):
+        """The calm. Returns the account of the round."""
         world = self.world
-        try:
-            world.crowd.calm(until, BACK_S)
-            until(lambda: world.idlers.open == world.idlers.wanted, "idle connections are back", BACK_S)
-            until(lambda: world.sessions() == world.expected_sessions(), "the nodes have the sessions that there are", BACK_S)
-        except TimeoutError as failure:
-            self.problems.append(f"round {number}: {failure}; {world.sessions()} sessions, expected {world.expected_sessions()}")
-        for channel in LONG + SHORT:
-            world.ledger.check_history(channel, *world.history(channel))
+        for quiet in (world.all_ready, lambda: world.crowd.calm(until, BACK_S), self.all_there, self.presence_right,
+                      lambda: world.contenders.check(BACK_S)):
+            try:
+                quiet()
+            except (AssertionError, OSError) as failure:
+                self.problems.append(f"round {number}: {failure}")
+        for n, channel in enumerate(LONG + SHORT):
+            world.ledger.check_history(channel, *world.history(world.nodes[(number + n) % len(world.nodes)], channel))
         account = world.ledger.check()
         self.problems += [f"round {number}: {problem}" for problem in world.ledger.problems]
         world.ledger.problems.clear()
         self.account.update(account)
-        for node in world.nodes:
-            self.samples.append(Sample(self.elapsed(), node.name, node.pid, node.resident_bytes(),
-                                       int(node.metric("process_open_fds")), int(node.metric("carillon_connections_open"))))
+        self.samples += [growth.Sample(self.elapsed(), node.name, node.pid, node.heap.bytes_in_use(), node.resident_bytes(),
+                                       int(node.metric("process_open_fds")), int(node.metric("carillon_connections_open")))
+                         for node in world.nodes]
         for worker in world.crowd.publishers + world.crowd.subscribers:
             if worker.failure:
                 self.problems.append(f"round {number}: {worker.name}: {worker.failure!r}")
@@ -100,14 +107,31 @@ class Soak:
         world.crowd.go_on()
         return account
 
+    def all_there(self):
+        world = self.world
+        world.contenders.leave()
+        until(lambda: world.idlers.open == world.idlers.wanted, "idle connections are back", BACK_S)
+        try:
+            until(lambda: world.sessions() == world.expected_sessions(), "the nodes have the sessions that there are", BACK_S)
+        except TimeoutError as failure:
+            raise TimeoutError(f"{failure}: {world.sessions()}, there are {world.expected_sessions()}") from None
+
+    def presence_right(self):
+        try:
+            until(lambda: not self.world.wrong_presence(), "presence is right", BACK_S)
+        except TimeoutError:
+            raise TimeoutError(f"presence is still wrong after {BACK_S} s: {self.world.wrong_presence()}") from None
+        self.account["presence found right"] += 1
+
 
 def main():
     parser = argparse.ArgumentParser(prog="./run soak", description=__doc__)
     parser.add_argument("seconds", nargs="?", type=float, default=3600)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="of the faults and the load")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="of the plan of faults")
     parser.add_argument("--clients", type=int, default=18, help="subscribers whose every event is accounted for (18)")
     parser.add_argument("--idle", type=int, default=200, help="connections that only stay (200)")
     parser.add_argument("--pause-ms", type=float, default=50, help="of each of six publishers, between events, on average (50)")
+    parser.add_argument("--folder", default=ROOT / "build/soak", help="for the report and the logs; emptied (build/soak)")
     soak = Soak(parser.parse_args())
     print(f"soak: seed {soak.arguments.seed}, {soak.arguments.seconds:g} s", flush=True)
 

@@ -1,31 +1,33 @@
-"""What a soak is made of: nodes behind a balancer, Redis, clients of every kind; and what can befall it."""
-import re
-import selectors
-import signal
-import threading
+"""What a soak is made of: nodes behind a balancer, Redis, clients of every kind."""
 from pathlib import Path
 
-from support import jwt, ws
+from faults import BACK_S
+from people import Attendant, Contenders, Idlers
+from support import preload
 from support.accounting import Ledger
-from support.carillon import Node
+from support.carillon import ALL, Node
 from support.haproxy import HAProxy
-from support.load import PATIENCE_S, Crowd, IngestPublisher, SocketPublisher
-from support.redis import Redis, RedisError, free_port
+from support.heap import Heap
+from support.load import Crowd, IngestPublisher, SocketPublisher
+from support.proxy import Proxy
+from support.redis import Redis, free_port
 from support.wait import until
+from support.wall_clock import WallClock
 
-LONG, SHORT, PLAIN = ["log:a", "log:b", "log:c"], ["short:a"], ["plain:a", "plain:b"]
-CHANNELS = LONG + SHORT + PLAIN
-IDLE_CHANNEL = "idle"
-BACK_S = 30  # within which everything is up again after a fault
+LONG, SHORT, PLAIN, ROOMS = ["log:a", "log:b", "log:c"], ["short:a"], ["plain:a"], ["room:a", "room:b"]
+CHANNELS = LONG + SHORT + PLAIN + ROOMS
+CROWD = "crowd"  # where the idle ones are
 NODES = 3
 CONFIG = {
     "redis.command_timeout": "1s", "redis.connect_timeout": "1s", "redis.canary_interval": "1s", "redis.retry_max": "1s",
-    "redis.linger": "200ms", "redis.ingest_takeover": "1s", "log.level": "info", "workers": 1, "ping_interval": "5s", "pong_timeout": "20s",
-    "limits.message_rate": 0, "close_timeout": "1s", "token.cache_entries": 200,
+    "redis.linger": "200ms", "redis.ingest_takeover": "1s", "redis.session_ttl": "3s", "log.level": "info", "workers": 1,
+    "ping_interval": "5s", "pong_timeout": "20s", "limits.message_rate": 0, "close_timeout": "1s", "token.cache_entries": 200,
     "channels": [
-        {"match": "log:*", "allow": ["subscribe", "publish", "history"], "history": {"size": 20000, "ttl": "1h"}},
-        {"match": "short:*", "allow": ["subscribe", "publish", "history"], "history": {"size": 10, "ttl": "1h"}},
-        {"match": "*", "allow": ["subscribe", "publish"]},
+        {"match": "log:*", "allow": ALL, "history": {"size": 20000, "ttl": "1h"}},
+        {"match": "short:*", "allow": ALL, "history": {"size": 10, "ttl": "1h"}},
+        {"match": "room:*", "allow": ALL, "presence": True, "presence_events": True, "presence_ttl": "3s"},
+        {"match": CROWD, "allow": ALL, "presence": True, "presence_ttl": "3s"},
+        {"match": "*", "allow": ALL},
     ],
 }
 
@@ -37,103 +39,72 @@ class Balanced:
         self.public = balancer.address
 
 
-class Idlers(threading.Thread):
-    """Connections that do nothing but answer pings; whoever loses one opens another."""
-
-    def __init__(self, nodes, count):
-        super().__init__(daemon=True)
-        self.nodes = nodes
-        self.selector = selectors.DefaultSelector()
-        self.wanted = count
-        self.open = 0
-        self.turn = 0
-        self.stopping = threading.Event()
-        self.start()
-
-    def run(self):
-        while not self.stopping.is_set():
-            if self.open < self.wanted and not self._connect():
-                self.stopping.wait(0.1)
-            for key, _ in self.selector.select(0.1 if self.open == self.wanted else 0):
-                try:
-                    self._answer(key.data)
-                except (OSError, ws.Closed):
-                    self.selector.unregister(key.data.socket)
-                    key.data.socket.close()
-                    self.open -= 1
-
-    def _connect(self):
-        self.turn += 1
-        nodes = self.nodes()
-        try:
-            client = ws.Client(nodes[self.turn % len(nodes)].public, jwt.mint(f"idle-{self.turn}", expires_s=7 * 86400),
-                               seconds=PATIENCE_S)
-            client.expect("session_init", PATIENCE_S)
-            client.send("subscribe", channel=IDLE_CHANNEL)
-        except (OSError, ws.Refused, ws.Closed, AssertionError):
-            return False
-        self.selector.register(client.socket, selectors.EVENT_READ, client)
-        self.open += 1
-        return True
-
-    def _answer(self, client):
-        client.buffer += client.socket.recv(65536) or self._end()
-        while taken := client.take_frame():
-            if taken[1] == ws.PING:
-                client.send_frame(ws.PONG, taken[2])
-            elif taken[1] == ws.CLOSE:
-                self._end()
-
-    @staticmethod
-    def _end():
-        raise ws.Closed(None, "end of stream")
-
-    def stop(self):
-        self.stopping.set()
-        self.join()
-        for key in list(self.selector.get_map().values()):
-            key.data.socket.close()
-        self.selector.close()
-
-
 class World:
+    """Its first node is never killed, and nothing stands between it and Redis; the others have a proxy and a clock."""
+
     def __init__(self, folder, random, clients, idle, pause_s):
         self.folder = Path(folder)
-        self.random = random
         self.ended = []  # nodes that were killed: their logs are checked at the end
         (self.folder / "redis").mkdir()
         self.redis = Redis(self.folder / "redis", "--auto-aof-rewrite-min-size", "32mb")
-        ports = [free_port() for _ in range(NODES)]
-        self.configs = [{**CONFIG, "redis.url": self.redis.url, "port": port} for port in ports]
+        self.heap_library = preload.compile("heap", self.folder)
+        self.proxies, self.clocks = {}, {}
+        for index in range(1, NODES):
+            self.proxies[index] = Proxy(self.redis.port)
+            (self.folder / f"clock{index}").mkdir()
+            self.clocks[index] = WallClock(self.folder / f"clock{index}")
+        self.ports = [free_port() for _ in range(NODES)]
         self.nodes = [self.start(n) for n in range(NODES)]
         self.all_ready()
         self.balancer = HAProxy(self.folder, self.nodes)
         self.balanced = Balanced(self.balancer)
         self.ledger = Ledger()
         self.crowd = Crowd(self.ledger)
-        self._people(clients, pause_s)
-        self.idlers = Idlers(lambda: self.nodes, idle)
+        self._people(random, clients, pause_s)
+        self.idlers = Idlers(lambda: self.nodes, idle, CROWD)
+        self.contenders = Contenders(lambda: self.nodes)
 
-    def _people(self, clients, pause_s):
-        """Half of the subscribers come by the balancer, a third is restless."""
+    def _people(self, random, clients, pause_s):
+        """Half of the subscribers come by the balancer, a third is restless; each user has two of them."""
         for n in range(clients):
             through = (lambda: [self.balanced]) if n % 2 else (lambda: self.nodes)
-            channels = CHANNELS if n % 3 else self.random.sample(CHANNELS, 3)
-            self.crowd.subscribe(through, channels, patience_s=2, restless=0.2 if n % 3 == 2 else 0)
+            channels = CHANNELS if n % 3 else random.sample(CHANNELS, 4)
+            self.crowd.subscribe(through, channels, kind=Attendant, patience_s=2, restless=0.2 if n % 3 == 2 else 0,
+                                 user=f"person{n // 2}", rooms=[c for c in channels if c in ROOMS])
         self.crowd.publish(lambda: self.nodes, CHANNELS, 3, pause_s=pause_s)
         self.crowd.publish(lambda: self.nodes, CHANNELS, 2, kind=SocketPublisher, pause_s=pause_s)
         self.crowd.publish(self.redis.port, LONG, kind=IngestPublisher, pause_s=pause_s)
 
-    def start(self, index):
-        return Node(self.folder, self.configs[index], name=f"node{index}")
+    # --- nodes ---
+
+    def start(self, index, changes=None):
+        heap = Heap(self.folder / f"heap{index}", self.heap_library)
+        libraries, variables = [self.heap_library], dict(heap.variables)
+        if clock := self.clocks.get(index):
+            libraries.append(clock.library)
+            variables |= clock.variables
+        url = self.proxies[index].url if index in self.proxies else self.redis.url
+        node = Node(self.folder, {**CONFIG, "redis.url": url, "port": self.ports[index], **(changes or {})}, name=f"node{index}",
+                    env=preload.environment(*libraries, **variables))
+        node.heap = heap
+        return node
+
+    def kill(self, index):
+        self.nodes[index].kill()
+        self.ended.append(self.nodes[index])
 
     def all_ready(self):
         for node in self.nodes:
             until(node.ready, f"{node.name} is ready", BACK_S)
 
-    def history(self, channel):
-        """Its epoch, and all events of its history, by a node of the moment's choice."""
-        node, events, after = self.random.choice(self.nodes), [], 0
+    def disagreeing(self):
+        return [node.metric("carillon_nodes_disagreeing") > 0 for node in self.nodes]
+
+    # --- what must be so when all is quiet ---
+
+    def history(self, node, channel):
+        """Its epoch, and all events of its history, by that node."""
+        events, after = [], 0
         while True:
             page = node.api("GET", f"/api/v1/channels/{channel}/history?limit=1000&since_offset={after}").json
             events += page["events"]
@@ -149,86 +120,33 @@ class World:
         return sum(s.client is not None for s in self.crowd.subscribers) + self.idlers.open + \
             sum(p.client is not None for p in publishers)
 
+    def wrong_presence(self):
+        """What a node, or somebody in a room, has wrong about who is there; "" when all is right."""
+        for room in ROOMS:
+            there = [s for s in self.crowd.subscribers if room in s.channels]
+            users = {s.user for s in there}
+            for node in self.nodes:
+                page = node.api("GET", f"/api/v1/channels/{room}/presence?limit=1000").json
+                if page.get("connections") != len(there) or {m["user"] for m in page["members"]} != users:
+                    return f"{node.name} on {room}: {page}; there are {len(there)} connections of {sorted(users)}"
+            for subscriber in there:
+                if subscriber.lists.get(room) != users:
+                    return f"{subscriber.name} in {room}: {sorted(subscriber.lists.get(room, ['no list']))}, there are {sorted(users)}"
+        for node in self.nodes:
+            page = node.api("GET", f"/api/v1/channels/{CROWD}/presence?limit=1").json
+            if (page.get("users"), page.get("connections")) != (self.idlers.open, self.idlers.open):
+                return f"{node.name} on {CROWD}: {page}; there are {self.idlers.open}"
+        return ""
+
     def close(self):
         """Returns what was wrong at the end."""
         problems = []
         self.idlers.stop()
-        for end in [self.crowd.stop, *(node.close for node in self.nodes), *(node.check_log for node in self.ended),
-                    self.balancer.close, self.redis.close]:
+        for end in [self.contenders.leave, self.crowd.stop, *(node.close for node in self.nodes),
+                    *(node.check_log for node in self.ended), self.balancer.close,
+                    *(proxy.close for proxy in self.proxies.values()), self.redis.close]:
             try:
                 end()
             except Exception as failure:  # the report names it, and the rest is closed all the same
                 problems.append(f"at the end: {failure}")
         return problems
-
-    # --- what can befall it; each returns once the fault is over, not its consequences ---
-
-    def wait(self, least_s, most_s):
-        threading.Event().wait(self.random.uniform(least_s, most_s))
-
-    def redis_killed(self):
-        self.redis.kill()
-        self.wait(0, 1.5)
-        self.redis.start()
-
-    def redis_restarted(self):
-        self.redis.stop()
-        self.wait(0, 1.5)
-        self.redis.start()
-
-    def redis_paused(self):
-        self.redis.freeze()
-        self.wait(1.5, 4)
-        self.redis.thaw()
-
-    def redis_stutters(self):
-        self.redis.freeze()
-        self.wait(0.1, 0.7)
-        self.redis.thaw()
-
-    def redis_connections_cut(self):
-        self.redis("CLIENT", "KILL", "TYPE", self.random.choice(["pubsub", "normal"]), "SKIPME", "yes")
-
-    def redis_gives_up_a_subscriber(self):
-        """One node's subscribing connection only, as when its output buffer is full."""
-        lines = [line for line in self.redis("CLIENT", "LIST", "TYPE", "pubsub").splitlines() if line]
-        if lines:
-            try:
-                self.redis("CLIENT", "KILL", "ID", re.match(r"id=(\d+)", self.random.choice(lines)).group(1))
-            except RedisError:
-                pass  # it has just gone
-
-    def scripts_flushed(self):
-        self.redis("SCRIPT", "FLUSH")
-
-    def node_killed(self):
-        """Never the first: what a node's memory does over hours is seen there."""
-        index = self.random.randrange(1, NODES)
-        self.nodes[index].kill()
-        self.ended.append(self.nodes[index])
-        self.wait(0, 1)
-        self.nodes[index] = self.start(index)
-
-    def node_replaced(self):
-        """As in an update: it drains, and another one comes."""
-        index = self.random.randrange(1, NODES)
-        self.nodes[index].close()
-        self.nodes[index] = self.start(index)
-
-    def node_paused(self):
-        node = self.random.choice(self.nodes)
-        node.signal(signal.SIGSTOP)
-        self.wait(0.5, 4)
-        node.signal(signal.SIGCONT)
-
-    def clients_cut(self):
-        """All sessions of one node, by the API."""
-        node = self.random.choice(self.nodes)
-        try:
-            for session in node.api("GET", "/api/v1/sessions?limit=200", seconds=5).json["sessions"][::2]:
-                node.api("POST", "/api/v1/disconnect", {"session_id": session["session_id"]}, seconds=5)
-        except OSError:
-            pass
-
-    FAULTS = [redis_killed, redis_restarted, redis_paused, redis_stutters, redis_connections_cut, redis_gives_up_a_subscriber,
-              scripts_flushed, node_killed, node_replaced, node_paused, clients_cut]

@@ -3,8 +3,8 @@ Ledger.check() accounts for every acknowledged event at every subscriber, as doc
 
 - with history: each event from the subscriber's position on comes exactly once and in the order of offsets, over
   reconnects with `since` too; what does not come was announced by `recovered:false` or a `gap`;
-- without history: each event that was published after `subscribed` came comes at most once, and is missing only where
-  the connection ended or a `gap` stands in its place;
+- without history: each event that was published after `subscribed` came comes at most once to a subscription, and is
+  missing only where the connection ended or a `gap` stands in its place;
 - nobody gets what was refused, or what nobody published;
 - what a backend has put into the ingest stream comes to somebody, as one event.
 
@@ -141,7 +141,7 @@ class Seat:
             return
         times = self.seen.setdefault(channel, {})
         times[event["id"]] = times.get(event["id"], 0) + 1
-        if times[event["id"]] > 1 and not self.told["gap offset_regressed"]:
+        if self._is_again(stretch, event, times[event["id"]]) and not self.told["gap offset_regressed"]:
             self._problem(f"{channel}: the event {event['data']['key']} ({event['id']}) came again, offset {event.get('offset')}")
         stretch.ids.append(event["id"])
         self.ledger.delivered(self, channel, event)
@@ -155,6 +155,15 @@ class Seat:
             self._problem(f"{channel}: offset {offset} after {stretch.offset}, epoch {stretch.epoch}, {event['data']['key']}")
         stretch.offset = offset
         self._stand(channel, stretch)
+
+    @staticmethod
+    def _is_again(stretch, event, times):
+        """Without history there is no position: a node that hears of events later gives one again to who comes to it."""
+        if times == 1 or "offset" in event:
+            return times > 1
+        while stretch and event["id"] not in stretch.ids:
+            stretch = stretch.after
+        return stretch is not None
 
     def turn_page(self):
         self.seen.clear()
@@ -210,6 +219,14 @@ class Ledger:
         with self.lock:
             publication.unknown = True
             self.counts[f"unknown {why}".strip()] += 1
+
+    def storage_lost(self):
+        """Redis has come back empty: of what nobody was answered about nothing is known, and what is tried again may be
+        published as another event."""
+        with self.lock:
+            for publication in self.publications.values():
+                if not publication.acknowledged:
+                    publication.promised, publication.unknown, publication.with_id = False, True, False
 
     # --- subscribers ---
 

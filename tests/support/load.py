@@ -174,10 +174,11 @@ class IngestPublisher(Publisher):
 class Subscriber(Worker):
     """Subscribes to all channels and stays; when its connection ends it resumes. patience_s: after so long without a
     frame it asks whether the server lives, and leaves when nothing comes; None: it waits for ever. restless: so often
-    a second it leaves a channel and comes back, or reconnects by itself."""
+    a second it leaves a channel and comes back, or reconnects by itself. user: whose token it has; its own name."""
 
-    def __init__(self, ledger, nodes, name, channels, seed=0, patience_s=None, restless=0):
+    def __init__(self, ledger, nodes, name, channels, seed=0, patience_s=None, restless=0, user=None):
         self.seat = ledger.seat(name)
+        self.user = user or name
         self.channels = channels
         self.patience_s = patience_s
         self.restless = restless
@@ -196,9 +197,7 @@ class Subscriber(Worker):
         try:
             frame = self.client.receive(0.2)
             self.silent_s = 0
-            self.seat.took(frame)
-            if frame["type"] == "error":
-                self.answer_error(frame)
+            self.take(frame)
         except TimeoutError:
             self.silent_s += 0.2
         except (ws.Closed, OSError):
@@ -206,11 +205,16 @@ class Subscriber(Worker):
             return
         self.look_after()
 
+    def take(self, frame):
+        self.seat.took(frame)
+        if frame["type"] == "error":
+            self.answer_error(frame)
+
     def connect(self):
         others = [node for node in self.nodes() if node is not self.node] or self.nodes()
         self.node = self.random.choice(others)
         try:
-            self.client = ws.Client(self.node.public, jwt.mint(self.seat.name), seconds=PATIENCE_S)
+            self.client = ws.Client(self.node.public, jwt.mint(self.user), seconds=PATIENCE_S)
             self.client.expect("session_init", PATIENCE_S)
             for channel in self.channels:
                 self.subscribe(channel)
@@ -290,9 +294,9 @@ class Crowd:
     def publish(self, nodes, channels, count=1, kind=Publisher, **options):
         self.publishers += [kind(self.ledger, nodes, channels, seed=len(self.publishers) + n, **options) for n in range(count)]
 
-    def subscribe(self, nodes, channels, count=1, **options):
+    def subscribe(self, nodes, channels, count=1, kind=Subscriber, **options):
         base = len(self.subscribers)
-        self.subscribers += [Subscriber(self.ledger, nodes, f"seat{base + n}", channels, seed=base + n, **options)
+        self.subscribers += [kind(self.ledger, nodes, f"seat{base + n}", channels, seed=base + n, **options)
                              for n in range(count)]
 
     def calm(self, until, seconds):

@@ -7,6 +7,32 @@ import time
 from support.wait import DEADLINE_S
 
 
+class Wire:
+    """Two connections, one for each side. They are closed when nobody reads or writes them any more."""
+
+    THREADS = 4
+
+    def __init__(self, near, far):
+        self.sockets = near, far
+        self.working = self.THREADS
+        self.lock = threading.Lock()
+
+    def done(self):
+        with self.lock:
+            self.working -= 1
+            if self.working == 0:
+                for one in self.sockets:
+                    one.close()
+
+    def cut(self):
+        with self.lock:
+            for one in self.sockets if self.working else ():
+                try:
+                    one.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+
 class Proxy:
     def __init__(self, port):
         self.target = port
@@ -14,7 +40,7 @@ class Proxy:
         self.commands_late_s = 0  # only what a node sends on connections that do not subscribe
         self.open = threading.Event()  # not set: what comes is read and forgotten
         self.open.set()
-        self.sockets = set()
+        self.wires = []
         self.threads = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -41,12 +67,22 @@ class Proxy:
                 near.close()
                 continue
             far.settimeout(None)
+            self.wires = [wire for wire in self.wires if wire.working]
+            self.threads = [thread for thread in self.threads if thread.is_alive()]
+            wire = Wire(near, far)
+            self.wires.append(wire)
             for one, other in ((near, far), (far, near)):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.sockets.add(one)
                 chunks = queue.SimpleQueue()
-                self._run(self._read, one, chunks, one is near)
-                self._run(self._write, other, chunks)
+                self._run(self._work, wire, self._read, one, chunks, one is near)
+                self._run(self._work, wire, self._write, wire, other, chunks)
+
+    @staticmethod
+    def _work(wire, work, *arguments):
+        try:
+            work(*arguments)
+        finally:
+            wire.done()
 
     def _read(self, source, chunks, of_node):
         while True:
@@ -61,7 +97,7 @@ class Proxy:
                 return
 
     @staticmethod
-    def _write(target, chunks):
+    def _write(wire, target, chunks):
         while True:
             due, chunk = chunks.get()
             time.sleep(max(0, due - time.monotonic()))  # the delay that is asked for, not a wait for something
@@ -71,17 +107,13 @@ class Proxy:
                     return
                 target.sendall(chunk)
             except OSError:
+                wire.cut()
                 return
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        for one in list(self.sockets):  # a connection that is being made may still add its own
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        for wire in list(self.wires):  # a connection that is being made may still add its own
+            wire.cut()
         for thread in list(self.threads):
             thread.join(DEADLINE_S)
-        for one in list(self.sockets):
-            one.close()

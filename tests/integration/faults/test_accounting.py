@@ -52,6 +52,19 @@ def test_all_is_well(story):
     assert story.ledger.missing() == "" and story.problems() == ""
 
 
+def test_again_without_history(story):
+    """On another connection it may come again; on the same one it may not, also with a gap in between."""
+    story.publish("k1", channel=PLAIN)
+    for _ in range(2):
+        story.seat.disconnected()
+        story.subscribed(channel=PLAIN)
+        story.event("k1", channel=PLAIN)
+    assert story.problems() == ""
+    story.gap(channel=PLAIN)
+    story.event("k1", channel=PLAIN)
+    assert "k1 (id-k1) came again" in story.problems()
+
+
 def test_a_hole(story):
     story.subscribed(0)
     for n in (1, 2, 3):

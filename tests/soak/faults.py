@@ -1,0 +1,242 @@
+"""What can befall the world of a soak. Each returns once the fault is over, not its consequences. `random` decides whom it
+hits and for how long, and how often it is asked does not depend on anything but itself: so a seed is a plan."""
+import re
+import shutil
+import signal
+import threading
+import time
+
+from support import jwt, ws
+from support.load import PATIENCE_S
+from support.redis import RedisError
+from support.wait import until
+
+BACK_S = 45  # within which everything is up again after a fault
+MARKED = "marked"  # a user of whom the soak knows all sessions
+
+
+def wait(seconds):
+    """That long, and not until something: the length of the fault is part of it."""
+    threading.Event().wait(seconds)
+
+
+def any_but_the_first(world, random):
+    """What the memory of a node does over hours is seen at the first: it is never killed."""
+    return random.randrange(1, len(world.nodes))
+
+
+# --- Redis ---
+
+
+def redis_killed(world, random):
+    world.redis.kill()
+    wait(random.uniform(0, 1.5))
+    world.redis.start()
+
+
+def redis_restarted(world, random):
+    world.redis.stop()
+    wait(random.uniform(0, 1.5))
+    world.redis.start()
+
+
+def redis_comes_back_empty(world, random):
+    world.redis.kill()
+    shutil.rmtree(world.redis.folder / "appendonlydir")
+    wait(random.uniform(0.5, 1.5))
+    world.ledger.storage_lost()
+    world.redis.start()
+
+
+def freeze_redis(world, seconds):
+    world.redis.freeze()
+    wait(seconds)
+    world.redis.thaw()
+
+
+def redis_stutters(world, random):
+    freeze_redis(world, random.uniform(0.1, 0.7))
+
+
+def redis_pauses(world, random):
+    freeze_redis(world, random.uniform(1.5, 4))
+
+
+def redis_pauses_for_30_s(world, random):
+    freeze_redis(world, 30)
+
+
+def redis_is_full(world, random):
+    world.redis("CONFIG", "SET", "maxmemory", "1")
+    wait(random.uniform(0.5, 3))
+    world.redis("CONFIG", "SET", "maxmemory", "0")
+
+
+def redis_cuts_connections(world, random):
+    world.redis("CLIENT", "KILL", "TYPE", random.choice(["pubsub", "normal"]), "SKIPME", "yes")
+
+
+def redis_gives_up_a_subscriber(world, random):
+    """One node's subscribing connection only."""
+    which = random.random()
+    lines = [line for line in world.redis("CLIENT", "LIST", "TYPE", "pubsub").splitlines() if line]
+    if lines:
+        try:
+            world.redis("CLIENT", "KILL", "ID", re.match(r"id=(\d+)", lines[int(which * len(lines))]).group(1))
+        except RedisError:
+            pass  # it has just gone
+
+
+def redis_output_buffers_overflow(world, random):
+    """Redis cuts off who does not take what it has to send: here more at once than the limit allows."""
+    world.redis("CONFIG", "SET", "client-output-buffer-limit", "pubsub 300000 0 0")
+    world.redis("EVAL", "for n = 1, 100 do redis.call('PUBLISH', KEYS[1], '{\"type\":\"big\",\"data\":\"' .. "
+                "string.rep('x', 20000) .. '\"}') end", "1", "carillon:{plain:a}:live")
+    world.redis("CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60")
+
+
+def scripts_are_flushed(world, random):
+    world.redis("SCRIPT", "FLUSH")
+
+
+# --- the network ---
+
+
+def node_is_cut_from_redis(world, random):
+    """Its connections stay up, and nothing passes any more."""
+    proxy = world.proxies[any_but_the_first(world, random)]
+    proxy.open.clear()
+    wait(random.uniform(1, 8))
+    proxy.open.set()
+
+
+def redis_is_slow(world, random):
+    """100 ms later each way, for all nodes but the first."""
+    for proxy in world.proxies.values():
+        proxy.delay_s = 0.1
+    wait(random.uniform(2, 5))
+    for proxy in world.proxies.values():
+        proxy.delay_s = 0
+
+
+# --- nodes ---
+
+
+def node_is_killed(world, random):
+    index = any_but_the_first(world, random)
+    world.kill(index)
+    wait(random.uniform(0, 1))
+    world.nodes[index] = world.start(index)
+
+
+def node_is_replaced(world, random):
+    """As in an update: it drains, and another one comes."""
+    index = any_but_the_first(world, random)
+    world.nodes[index].close()
+    world.nodes[index] = world.start(index)
+
+
+def node_stands_still(world, random):
+    node = world.nodes[random.randrange(len(world.nodes))]
+    node.signal(signal.SIGSTOP)
+    wait(random.uniform(0.5, 8))
+    node.signal(signal.SIGCONT)
+
+
+def clock_jumps(world, random):
+    clock = world.clocks[any_but_the_first(world, random)]
+    clock.set(random.choice([-3600, 3600]))
+    wait(random.uniform(1, 4))
+    clock.set(0)
+
+
+def node_disagrees(world, random):
+    """One that is started with another setting of what all must share: all say so, and no longer when it is replaced."""
+    index = any_but_the_first(world, random)
+    world.nodes[index].close()
+    world.nodes[index] = world.start(index, {"idempotency_window": "3m"})
+    world.all_ready()
+    until(lambda: all(world.disagreeing()), "all nodes say that one disagrees", BACK_S)
+    world.nodes[index].close()
+    world.nodes[index] = world.start(index)
+    until(lambda: not any(world.disagreeing()), "all nodes agree again", BACK_S)
+
+
+# --- clients ---
+
+
+def clients_are_cut(world, random):
+    """Half of the sessions of one node, by the API."""
+    node = world.nodes[random.randrange(len(world.nodes))]
+    try:
+        for session in node.api("GET", "/api/v1/sessions?limit=200", seconds=5).json["sessions"][::2]:
+            node.api("POST", "/api/v1/disconnect", {"session_id": session["session_id"]}, seconds=5)
+    except OSError:
+        pass
+
+
+def token_is_revoked(world, random):
+    """On one node; its sessions end on all, and none takes it any more."""
+    jti = f"r-{random.getrandbits(64):x}"
+    first, revoking = random.randrange(len(world.nodes)), random.randrange(len(world.nodes))
+    token = jwt.mint(MARKED, jti=jti, expires_s=7 * 86400)
+    clients = [until(lambda node=node: opened(node, token), "a session to revoke", BACK_S)
+               for node in (world.nodes[first], world.nodes[first - 1])]
+    until(lambda: world.nodes[revoking].api("POST", "/api/v1/revoke", {"jti": jti, "exp": int(time.time()) + 600}).status == 200,
+          "the token is revoked", BACK_S)
+    for client in clients:
+        closed = client.expect_close(seconds=BACK_S)
+        assert closed.code in (1008, None), closed  # None: its node had given it up
+        client.socket.close()
+    for node in world.nodes:
+        until(lambda node=node: is_refused(node, token), f"{node.name} refuses the revoked token", BACK_S)
+
+
+def opened(node, token, **options):
+    try:
+        return ws.Client(node.public, token, seconds=PATIENCE_S, **options).start()
+    except (OSError, ws.Refused, ws.Closed, AssertionError):
+        return None
+
+
+def is_refused(node, token):
+    try:
+        with ws.Client(node.public, token, seconds=PATIENCE_S):
+            return False
+    except ws.Refused as refusal:
+        return b"revoked" in refusal.response.body
+    except (OSError, ws.Closed):
+        return False
+
+
+def client_does_not_read(world, random):
+    """Until it is closed, with what it should have had."""
+    node = world.nodes[random.randrange(len(world.nodes))]
+    client = until(lambda: opened(node, jwt.mint(MARKED), receive_buffer=16384), "a session that does not read", BACK_S)
+    closed = None
+    try:
+        client.subscribe("flood")
+        before = node.metric("carillon_slow_consumers_total")
+        big = {"channel": "flood", "type": "big", "data": "x" * 60000}
+
+        def is_closed():
+            node.api("POST", "/api/v1/batch", {"commands": [{"publish": big}] * 10}, seconds=PATIENCE_S)
+            return node.metric("carillon_slow_consumers_total") > before
+
+        until(is_closed, "a client that does not read is closed", BACK_S)
+        closed = client.expect_close(seconds=BACK_S)
+    except OSError:
+        return  # it fell to another fault
+    finally:
+        client.socket.close()
+    assert closed.code in (1013, None), closed
+
+
+WEIGHTS = {
+    redis_killed: 1, redis_restarted: 1, redis_comes_back_empty: 0.7, redis_stutters: 1, redis_pauses: 1,
+    redis_pauses_for_30_s: 0.1, redis_is_full: 0.7, redis_cuts_connections: 1, redis_gives_up_a_subscriber: 1,
+    redis_output_buffers_overflow: 0.7, scripts_are_flushed: 1, node_is_cut_from_redis: 1, redis_is_slow: 0.7,
+    node_is_killed: 1, node_is_replaced: 1, node_stands_still: 1, clock_jumps: 0.7, node_disagrees: 0.3,
+    clients_are_cut: 1, token_is_revoked: 0.7, client_does_not_read: 0.5,
+}
+FAULTS = {fault.__name__: fault for fault in WEIGHTS}

@@ -1,0 +1,164 @@
+"""Clients of a soak beyond publishers and subscribers (support/load.py): those who only stay, those who watch who is in a
+room, those whose token limits their sessions, and those who do not read."""
+import selectors
+import threading
+import time
+
+from support import jwt, ws
+from support.load import PATIENCE_S, Subscriber
+from support.wait import until
+
+GONE = (OSError, ws.Refused, ws.Closed, AssertionError)
+LONG_S = 7 * 86400  # of a token
+
+
+class Idlers(threading.Thread):
+    """Connections that do nothing but answer pings; whoever loses one opens another."""
+
+    def __init__(self, nodes, count, channel):
+        super().__init__(daemon=True)
+        self.nodes = nodes
+        self.channel = channel
+        self.selector = selectors.DefaultSelector()
+        self.wanted = count
+        self.open = 0
+        self.turn = 0
+        self.stopping = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.stopping.is_set():
+            if self.open < self.wanted and not self._connect():
+                self.stopping.wait(0.1)
+            for key, _ in self.selector.select(0.1 if self.open == self.wanted else 0):
+                try:
+                    self._answer(key.data)
+                except (OSError, ws.Closed):
+                    self.selector.unregister(key.data.socket)
+                    key.data.socket.close()
+                    self.open -= 1
+
+    def _connect(self):
+        self.turn += 1
+        nodes = self.nodes()
+        try:
+            client = ws.Client(nodes[self.turn % len(nodes)].public, jwt.mint(f"idle-{self.turn}", expires_s=LONG_S),
+                               seconds=PATIENCE_S)
+            client.expect("session_init", PATIENCE_S)
+            client.send("subscribe", channel=self.channel)
+        except GONE:
+            return False
+        self.selector.register(client.socket, selectors.EVENT_READ, client)
+        self.open += 1
+        return True
+
+    def _answer(self, client):
+        client.buffer += client.socket.recv(65536) or self._end()
+        while taken := client.take_frame():
+            if taken[1] == ws.PING:
+                client.send_frame(ws.PONG, taken[2])
+            elif taken[1] == ws.CLOSE:
+                self._end()
+
+    @staticmethod
+    def _end():
+        raise ws.Closed(None, "end of stream")
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+        for key in list(self.selector.get_map().values()):
+            key.data.socket.close()
+        self.selector.close()
+
+
+class Attendant(Subscriber):
+    """A subscriber who keeps, of each room among its channels, the list of users, as docs/protocol.md says: it subscribes,
+    asks for presence, and goes by `join` and `leave` from then on; after a gap it asks again."""
+
+    def __init__(self, *arguments, rooms, **options):
+        self.rooms = rooms
+        self.lists = {}  # room -> users
+        self.asked = {}  # room -> when
+        super().__init__(*arguments, **options)
+
+    def take(self, frame):
+        room, kind = frame.get("channel"), frame["type"]
+        if str(frame.get("id", "")).startswith("who ") and kind == "error":
+            return  # Redis is away: look_after asks again
+        super().take(frame)
+        if room not in self.rooms:
+            return
+        if kind in ("subscribed", "gap"):
+            self.ask(room)
+        elif kind == "unsubscribed":
+            self.lists.pop(room, None)
+            self.asked.pop(room, None)
+        elif kind == "presence" and frame.get("id") == f"who {room} {self.asked.get(room)}":
+            self.lists[room] = {member["user"] for member in frame["data"]["members"]}
+        elif kind == "join" and room in self.lists:
+            self.lists[room].add(frame["data"]["user"])
+        elif kind == "leave" and room in self.lists:
+            self.lists[room].discard(frame["data"]["user"])
+
+    def ask(self, room):
+        self.lists.pop(room, None)
+        self.asked[room] = round(time.monotonic(), 3)
+        self.client.send("presence", id=f"who {room} {self.asked[room]}", channel=room, limit=1000)
+
+    def look_after(self):
+        super().look_after()
+        try:
+            for room, asked in list(self.asked.items()):
+                if self.client and room not in self.lists and time.monotonic() - asked > 1:
+                    self.ask(room)
+        except OSError:
+            self.drop()
+
+    def drop(self):
+        self.lists.clear()
+        self.asked.clear()
+        super().drop()
+
+
+class Contenders:
+    """More connections than a token allows its user, on all nodes."""
+
+    LIMIT = 3
+
+    def __init__(self, nodes):
+        self.nodes = nodes
+        self.turn = 0
+        self.held = []
+
+    def leave(self):
+        for client in self.held:
+            client.close()
+        self.held.clear()
+
+    def try_one(self):
+        """True when it is admitted, False when it is over the limit; raises whatever else there is."""
+        nodes = self.nodes()
+        self.turn += 1
+        client = None
+        try:
+            client = ws.Client(nodes[self.turn % len(nodes)].public, jwt.mint("limited", session_limit=self.LIMIT, expires_s=LONG_S))
+            first = client.receive()
+            if first["type"] == "session_init":
+                self.held.append(client)
+                return True
+            assert first["error"]["code"] == "rate_limited", first
+            client.expect_close(1013, "connection_limit")
+        except ws.Refused as refusal:
+            assert refusal.response.status == 429 and b"connection_limit" in refusal.response.body, refusal
+        if client:
+            client.socket.close()
+        return False
+
+    def check(self, seconds):
+        """All is quiet. As many as the limit get in, when what died has been forgotten, and no more; who is in stays in."""
+        until(lambda: self.try_one() and len(self.held) == self.LIMIT, f"{self.LIMIT} sessions of a limited user", seconds)
+        for _ in range(2 * len(self.nodes())):
+            assert not self.try_one(), f"session {len(self.held)} of a user limited to {self.LIMIT} was admitted"
+        for client in self.held:
+            client.nothing_before_pong()
