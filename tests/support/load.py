@@ -255,8 +255,8 @@ class Subscriber(Worker):
             self.come_back()
         elif self.random.random() < 0.3:
             self.drop()
-        else:
-            channel = self.random.choice(self.channels)
+        elif self.seat.open:  # only where `subscribed` has come: else it would ask twice from the same position
+            channel = self.random.choice(sorted(self.seat.open))
             self.away[channel] = True
             self.client.send("unsubscribe", channel=channel)
 
