@@ -34,6 +34,8 @@ git clone --quiet --no-hardlinks "file://$repository" "$root/root/carillon"
 echo "clean_root: ./run $word"
 unshare --mount --pid --fork --kill-child sh -eu -c '
     mount --make-rprivate /
+    mount --bind "$1" "$1" # a root of mounts too, without which nothing in there can make a network namespace
+    cd "$1"
     mount --rbind /dev "$1/dev"
     mount -t proc proc "$1/proc"
     exec chroot "$1" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \

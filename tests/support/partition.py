@@ -15,9 +15,13 @@ def why_not():
     if not shutil.which("ip"):
         return "there is no ip (iproute2)"
     probe = f"carillon-{os.getpid()}-probe"
-    if subprocess.run(["ip", "netns", "add", probe], capture_output=True).returncode:
-        return "this machine lets nobody make network namespaces"
-    ip("netns", "del", probe)
+    try:
+        ip("netns", "add", probe)
+        ip("-n", probe, "link", "set", "lo", "up")
+    except subprocess.CalledProcessError as error:
+        return f"this machine lets nobody use network namespaces: {error.stderr.decode().strip()}"
+    finally:
+        subprocess.run(["ip", "netns", "del", probe], capture_output=True)
     return ""
 
 
