@@ -73,13 +73,15 @@ class Idlers(threading.Thread):
 
 
 class Attendant(Subscriber):
-    """A subscriber who keeps, of each room among its channels, the list of users, as docs/protocol.md says: it subscribes,
-    asks for presence, and goes by `join` and `leave` from then on; after a gap it asks again."""
+    """A subscriber who keeps, of each room among its channels, the list of users, as docs/protocol.md says: it subscribes and
+    asks for presence; what the answer says, with each `join` and `leave` since it asked, is the list. After a gap it asks
+    again."""
 
     def __init__(self, *arguments, rooms, **options):
         self.rooms = rooms
         self.lists = {}  # room -> users
         self.asked = {}  # room -> when
+        self.since = {}  # room -> the joins and leaves since it asked
         super().__init__(*arguments, **options)
 
     def take(self, frame):
@@ -92,17 +94,27 @@ class Attendant(Subscriber):
         if kind in ("subscribed", "gap"):
             self.ask(room)
         elif kind == "unsubscribed":
-            self.lists.pop(room, None)
-            self.asked.pop(room, None)
+            for what in (self.lists, self.asked, self.since):
+                what.pop(room, None)
         elif kind == "presence" and frame.get("id") == f"who {room} {self.asked.get(room)}":
             self.lists[room] = {member["user"] for member in frame["data"]["members"]}
-        elif kind == "join" and room in self.lists:
-            self.lists[room].add(frame["data"]["user"])
-        elif kind == "leave" and room in self.lists:
-            self.lists[room].discard(frame["data"]["user"])
+            for earlier in self.since.pop(room):
+                self.go_by(earlier)
+        elif kind in ("join", "leave") and room in self.asked:
+            self.go_by(frame)
+
+    def go_by(self, frame):
+        room, user = frame["channel"], frame["data"]["user"]
+        if room in self.since:
+            self.since[room].append(frame)
+        elif frame["type"] == "join":
+            self.lists[room].add(user)
+        else:
+            self.lists[room].discard(user)
 
     def ask(self, room):
         self.lists.pop(room, None)
+        self.since[room] = []
         self.asked[room] = round(time.monotonic(), 3)
         self.client.send("presence", id=f"who {room} {self.asked[room]}", channel=room, limit=1000)
 
@@ -116,8 +128,8 @@ class Attendant(Subscriber):
             self.drop()
 
     def drop(self):
-        self.lists.clear()
-        self.asked.clear()
+        for what in (self.lists, self.asked, self.since):
+            what.clear()
         super().drop()
 
 

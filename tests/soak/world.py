@@ -131,7 +131,8 @@ class World:
                     return f"{node.name} on {room}: {page}; there are {len(there)} connections of {sorted(users)}"
             for subscriber in there:
                 if subscriber.lists.get(room) != users:
-                    return f"{subscriber.name} in {room}: {sorted(subscriber.lists.get(room, ['no list']))}, there are {sorted(users)}"
+                    return (f"{subscriber.seat.name} in {room} has {sorted(subscriber.lists.get(room, ['no list']))}, there are "
+                            f"{sorted(users)}")
         for node in self.nodes:
             page = node.api("GET", f"/api/v1/channels/{CROWD}/presence?limit=1").json
             if (page.get("users"), page.get("connections")) != (self.idlers.open, self.idlers.open):
