@@ -312,6 +312,12 @@ class Ledger:
         account = Counter(self.counts)
         self._check_publications()
         by_channel = self._acknowledged_by_channel()
+        for channel, publications in by_channel.items():
+            with_position = [p for p in publications if p.answer.get("epoch")]
+            if with_position and len(with_position) < len(publications):
+                self.problems.append(f"{channel}: some were acknowledged without a position: "
+                                     f"{[p.key for p in publications if p not in with_position][:5]}")
+                by_channel[channel] = with_position
         for seat in self.seats:
             for channel, stretches in seat.stretches.items():
                 of_channel = by_channel.get(channel, [])

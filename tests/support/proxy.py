@@ -8,13 +8,15 @@ from support.wait import DEADLINE_S
 
 
 class Wire:
-    """Two connections, one for each side. They are closed when nobody reads or writes them any more."""
+    """Two connections, one for each side. They are closed when nobody reads or writes them any more. One on which something
+    was swallowed is dead for good: no network takes bytes out of the middle."""
 
     THREADS = 4
 
     def __init__(self, near, far):
         self.sockets = near, far
         self.working = self.THREADS
+        self.dead = False
         self.lock = threading.Lock()
 
     def done(self):
@@ -38,7 +40,7 @@ class Proxy:
         self.target = port
         self.delay_s = 0  # each way
         self.commands_late_s = 0  # only what a node sends on connections that do not subscribe
-        self.open = threading.Event()  # not set: what comes is read and forgotten
+        self.open = threading.Event()  # not set: what comes is read and forgotten, and its connection passes nothing more
         self.open.set()
         self.wires = []
         self.threads = []
@@ -74,7 +76,7 @@ class Proxy:
             for one, other in ((near, far), (far, near)):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 chunks = queue.SimpleQueue()
-                self._run(self._work, wire, self._read, one, chunks, one is near)
+                self._run(self._work, wire, self._read, wire, one, chunks, one is near)
                 self._run(self._work, wire, self._write, wire, other, chunks)
 
     @staticmethod
@@ -84,14 +86,15 @@ class Proxy:
         finally:
             wire.done()
 
-    def _read(self, source, chunks, of_node):
+    def _read(self, wire, source, chunks, of_node):
         while True:
             try:
                 chunk = source.recv(1 << 16)
             except OSError:
                 chunk = b""
             of_node = of_node and b"SUBSCRIBE" not in chunk
-            if not chunk or self.open.is_set():
+            wire.dead = wire.dead or bool(chunk) and not self.open.is_set()
+            if not chunk or not wire.dead:
                 chunks.put((time.monotonic() + self.delay_s + (self.commands_late_s if of_node else 0), chunk))
             if not chunk:
                 return

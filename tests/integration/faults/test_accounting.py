@@ -65,6 +65,14 @@ def test_again_without_history(story):
     assert "k1 (id-k1) came again" in story.problems()
 
 
+def test_acknowledged_without_a_position(story):
+    story.subscribed(0)
+    story.publish("k1", 1)
+    story.event("k1", 1)
+    story.publish("k2")
+    assert "without a position: ['k2']" in story.problems()
+
+
 def test_a_hole(story):
     story.subscribed(0)
     for n in (1, 2, 3):
