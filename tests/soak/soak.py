@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -18,7 +19,7 @@ import report  # noqa: E402
 from faults import BACK_S, FAULTS, WEIGHTS, wait  # noqa: E402
 from plan import Plan  # noqa: E402
 from support.wait import until  # noqa: E402
-from world import LONG, SHORT, World  # noqa: E402
+from world import World  # noqa: E402
 
 ROUND_STEPS = 8
 ENOUGH = 100  # problems
@@ -52,6 +53,9 @@ class Soak:
         try:
             while self.goes_on() and len(self.problems) < ENOUGH:
                 self.round()
+        except Exception as failure:  # such as a node that has ended by itself: its log follows
+            traceback.print_exc()
+            self.problems.append(f"{self.elapsed():.0f} s, it could not go on: {failure!r}")
         finally:
             self.problems += self.world.close()
             self.problems += growth.problems(self.samples)
@@ -86,13 +90,11 @@ class Soak:
         """The calm. Returns the account of the round."""
         world = self.world
         for quiet in (world.all_ready, lambda: world.crowd.calm(until, BACK_S), self.all_there, self.presence_right,
-                      lambda: world.contenders.check(BACK_S)):
+                      lambda: world.contenders.check(BACK_S), lambda: world.check_histories(number)):
             try:
                 quiet()
             except (AssertionError, OSError) as failure:
                 self.problems.append(f"round {number}: {failure}")
-        for n, channel in enumerate(LONG + SHORT):
-            world.ledger.check_history(channel, *world.history(world.nodes[(number + n) % len(world.nodes)], channel))
         account = world.ledger.check()
         self.problems += [f"round {number}: {problem}" for problem in world.ledger.problems]
         world.ledger.problems.clear()

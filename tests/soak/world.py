@@ -102,7 +102,13 @@ class World:
 
     # --- what must be so when all is quiet ---
 
-    def history(self, node, channel):
+    def check_histories(self, turn):
+        """Of all channels that have one, each by another node in each turn."""
+        for n, channel in enumerate(LONG + SHORT):
+            self.ledger.check_history(channel, *self.history(self.nodes[(turn + n) % NODES], channel))
+
+    @staticmethod
+    def history(node, channel):
         """Its epoch, and all events of its history, by that node."""
         events, after = [], 0
         while True:
