@@ -233,7 +233,7 @@ def client_does_not_read(world, random):
 
 
 WEIGHTS = {
-    redis_killed: 1, redis_restarted: 1, redis_comes_back_empty: 0.7, redis_stutters: 1, redis_pauses: 1,
+    redis_killed: 1, redis_restarted: 1, redis_comes_back_empty: 0.2, redis_stutters: 1, redis_pauses: 1,
     redis_pauses_for_30_s: 0.1, redis_is_full: 0.7, redis_cuts_connections: 1, redis_gives_up_a_subscriber: 1,
     redis_output_buffers_overflow: 0.7, scripts_are_flushed: 1, node_is_cut_from_redis: 1, redis_is_slow: 0.7,
     node_is_killed: 1, node_is_replaced: 1, node_stands_still: 1, clock_jumps: 0.7, node_disagrees: 0.3,
