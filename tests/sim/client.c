@@ -6,11 +6,12 @@
 #include "common/base/alloc.h"
 #include "common/protocol/ws_client.h"
 #include "tests/sim/seat.h"
+#include "tests/sim/tokens.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
 
 enum { DELAY_MIN_US = 50, DELAY_SPREAD_US = 2000 };
-enum { USERS = 3 }; /* some have several connections */
+enum { USERS = 3 }; /* tokens.c; some have several connections */
 
 /* A connection; lives until the end of the run, since its ends learn of its end at different times. */
 struct line {
@@ -24,6 +25,8 @@ struct line {
     uint64_t up_due_us;
     uint64_t stalled_until_us;
     size_t unsent; /* while it is stalled */
+    struct claims *claims;
+    char reason[40]; /* of its end, as the server gave it */
     struct ws_decoder decoder;
 };
 
@@ -45,7 +48,6 @@ static struct clients {
     struct client all[CLIENTS_MAX];
     size_t count;
     struct list_link lines;
-    struct claims *claims[USERS];
     struct close_codes codes;
 } clients;
 
@@ -77,15 +79,20 @@ static void close_line(struct line *line)
     for (size_t i = 0; i < sim_channel_count; i++)
         seat_leave(&client->seats[i]);
     asked_forget(client->asked);
+    tokens_session_ends(line->client, line->reason);
 }
 
 static void take_message(struct line *line, const struct ws_message *message)
 {
     struct client *client = &clients.all[line->client];
-    if (message->opcode == WS_TEXT)
+    if (message->opcode == WS_TEXT) {
+        if (str_starts_with(message->payload, STR("{\"type\":\"session_init\"")))
+            tokens_session_begins(line->client);
         seat_take(line->client, client->seats, client->asked, message->payload);
-    else if (message->opcode == WS_CLOSE)
+    } else if (message->opcode == WS_CLOSE) {
         world_trace("client %zu: closed with %d %.*s", line->client, message->close_code, STR_ARG(message->payload));
+        snprintf(line->reason, sizeof line->reason, "%.*s", STR_ARG(message->payload));
+    }
 }
 
 static void arrive_down(void *owner, uint64_t number)
@@ -212,10 +219,15 @@ static void open_session(void *owner, void *argument)
     struct line *line = owner;
     if (line->gone)
         return;
-    struct session_start start = {.claims = clients.claims[line->client % USERS],
-                                  .address = STR("192.0.2.1"),
-                                  .close_codes = &clients.codes,
-                                  .transport = line};
+    const char *refusal = tokens_refusal(line->worker->node, line->client, line->claims);
+    if (refusal) {
+        world_trace("client %zu is refused: %s", line->client, refusal);
+        snprintf(line->reason, sizeof line->reason, "%s", refusal);
+        be_gone(line);
+        return;
+    }
+    struct session_start start = {
+        .claims = line->claims, .address = STR("192.0.2.1"), .close_codes = &clients.codes, .transport = line};
     worker_touch(line->worker);
     line->session = hub_open(line->worker->hub, &start);
 }
@@ -245,6 +257,7 @@ void client_connect(size_t index, struct node *node)
     line->client = index;
     line->worker = &node->workers[world_below(CHANCE_PLAN, node->worker_count)];
     line->open = true;
+    line->claims = tokens_show(index);
     list_append(&clients.lines, &line->link);
     clients.all[index].line = line;
     world_trace("client %zu connects to %s, worker %u", index, node->id, line->worker->index);
@@ -366,16 +379,9 @@ void client_check(void)
 
 void client_begin(size_t count)
 {
-    struct error error;
     memset(&clients, 0, sizeof clients);
     clients.count = count;
     list_init(&clients.lines);
-    for (int i = 0; i < USERS; i++) {
-        char payload[32];
-        int len = snprintf(payload, sizeof payload, "{\"sub\":\"user%d\"}", i);
-        if (claims_parse(str_from(payload, (size_t)len), &clients.claims[i], &error))
-            world_fail("%s", error.text);
-    }
     for (int i = 0; i < REASON_COUNT; i++)
         clients.codes.code[i] = (uint16_t)reason_close_code((enum reason)i);
 }
@@ -385,11 +391,10 @@ void client_end(void)
     for (struct list_link *link; (link = list_take_first(&clients.lines));) {
         struct line *line = CONTAINER_OF(link, struct line, link);
         ws_decoder_fini(&line->decoder);
+        claims_unref(line->claims);
         free(line);
     }
     for (size_t i = 0; i < clients.count; i++)
         for (size_t k = 0; k < sim_channel_count; k++)
             seat_fini(&clients.all[i].seats[k]);
-    for (int i = 0; i < USERS; i++)
-        claims_unref(clients.claims[i]);
 }

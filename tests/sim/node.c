@@ -92,6 +92,7 @@ static const struct hub_settings hub_settings = {
     .event_bytes = 1024,
     .close_timeout_us = 5000000,
     .expiry_warning_us = 30000000,
+    .berth_ttl_ms = 3000,
     .linger_us = 1000000,
     .custom_events = true,
 };
@@ -224,6 +225,7 @@ struct node *node_start(unsigned number, unsigned life, unsigned worker_count)
     exchange_init(&node->exchange, &node->turn, &node->metrics);
     for (unsigned i = 0; i < worker_count; i++)
         start_worker(node, i);
+    node_create_revocations(node);
     start_broker(node);
     node->presence = presence_create(&node->exchange);
     uv_timer_init(&node->loop.uv, &node->tick);
@@ -284,6 +286,7 @@ void node_stop(struct node *node, bool killed)
 
 void node_free(struct node *node)
 {
+    revocations_destroy(node->revocations);
     free(node);
 }
 

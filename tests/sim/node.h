@@ -5,6 +5,7 @@
 
 #include "server/broker/exchange.h"
 #include "server/broker/presence.h"
+#include "server/core/revocations.h"
 #include "tests/sim/loop.h"
 
 enum { WORKERS_MAX = 2 };
@@ -25,6 +26,8 @@ struct sim_worker {
     uv_timer_t tick;
     uv_check_t after_poll;
     bool time_is_fresh;
+    struct mail recheck; /* its sessions are to be looked at: something has been revoked */
+    bool recheck_posted;
 };
 
 /* Lives until the end of the run, also when it is stopped or killed. */
@@ -39,6 +42,7 @@ struct node {
     struct exchange exchange;
     struct broker *broker;
     struct presence *presence;
+    struct revocations *revocations;
     bool broker_closed;
     uv_timer_t tick;
     unsigned worker_count;
@@ -53,6 +57,9 @@ struct node *node_start(unsigned number, unsigned life, unsigned worker_count);
 /* Ends it: killed, nothing leaves it any more. Its sessions are gone. */
 void node_stop(struct node *node, bool killed);
 void node_free(struct node *node);
+
+/* node_revoke.c; before the broker. */
+void node_create_revocations(struct node *node);
 
 /* In the worker's thread, before it is given work. */
 void worker_touch(struct sim_worker *worker);

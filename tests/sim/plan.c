@@ -10,6 +10,7 @@
 #include "tests/sim/network.h"
 #include "tests/sim/node.h"
 #include "tests/sim/redis.h"
+#include "tests/sim/tokens.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
 
@@ -23,6 +24,7 @@ static struct plan {
     struct node *lives[LIVES_MAX];
     size_t life_count;
     size_t clients;
+    bool cuts_slow_readers;
     size_t copy_mark; /* of the truth, when Redis's data were copied */
 } plan;
 
@@ -152,6 +154,7 @@ static void go_back(void)
     world_trace("Redis goes back to what it was");
     redis_use_copy();
     truth_lost_since(plan.copy_mark);
+    tokens_note_loss();
 }
 
 static void restart_empty(void)
@@ -160,6 +163,7 @@ static void restart_empty(void)
     world_trace("Redis is started again without its data");
     redis_lose_all();
     truth_lost_since(0);
+    tokens_note_loss();
     plan.copy_mark = truth_mark();
 }
 
@@ -281,6 +285,8 @@ static void step(uint64_t fault_percent)
         publish();
     else if (kind < 80)
         change_seat(draw(plan.clients));
+    else if (kind < 84)
+        tokens_revoke(draw(plan.clients));
     else
         move_client(draw(plan.clients));
 }
@@ -289,6 +295,8 @@ static void act(void)
 {
     static const uint64_t fault_percents[] = {0, 2, 5, 10, 20};
     uint64_t percent = fault_percents[draw(5)];
+    if (percent == 0 && !plan.cuts_slow_readers)
+        tokens_expect_calm();
     uint64_t pace_us = draw(3) ? 40000 : 400000;
     for (uint64_t left = 40 + draw(200); left > 0 && !world_failure()[0]; left--) {
         step(percent);
@@ -310,11 +318,13 @@ static void heal(void)
             start_node(i);
     for (int i = 0; i < QUIET_TRIES && !world_failure()[0]; i++) {
         world_run_until(world_now_us() + HEALING_S * SECOND_US);
-        if (backend_is_quiet())
+        if (backend_is_quiet() && tokens_are_quiet()) {
+            world_run_until(world_now_us() + SECOND_US); /* the last one's answer may just have come */
             return;
+        }
     }
     if (!world_failure()[0])
-        world_fail("publications are still not settled");
+        world_fail("publications or revocations are still not settled");
 }
 
 /* ---- a run ---- */
@@ -326,7 +336,8 @@ static void begin(uint64_t seed, bool trace)
     network_begin();
     network_set_delay(CALM_DELAY_US);
     redis_begin(truth_ordered);
-    if (draw(4) == 0)
+    plan.cuts_slow_readers = draw(4) == 0;
+    if (plan.cuts_slow_readers)
         redis_limit_output(4096);
     truth_begin();
     node_begin();
@@ -334,6 +345,7 @@ static void begin(uint64_t seed, bool trace)
     client_begin(plan.clients);
     plan.node_count = 1 + draw(NODES_MAX);
     backend_begin(plan.nodes, plan.node_count);
+    tokens_begin(plan.nodes, plan.node_count, plan.clients);
     for (size_t i = 0; i < plan.node_count; i++)
         start_node(i);
     world_run_until(world_now_us() + draw(SECOND_US));
@@ -348,6 +360,7 @@ static void end(void)
     for (size_t i = 0; i < plan.life_count; i++)
         node_free(plan.lives[i]);
     client_end();
+    tokens_end();
     node_end();
     redis_end();
     network_end();
@@ -364,11 +377,13 @@ void plan_run(uint64_t seed, bool trace, struct plan_result *out)
     if (!world_failure()[0]) {
         truth_check();
         client_check();
+        tokens_check_revoked();
     }
     if (!world_failure()[0]) {
         client_ask_all();
         world_run_until(world_now_us() + SECOND_US);
         client_check_told();
+        tokens_check_crowd();
     }
     end();
     out->trace_hash = world_trace_hash();

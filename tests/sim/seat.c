@@ -147,8 +147,8 @@ static void hear_subscribed(const struct heard *heard, struct seat *seat, const 
     }
     if (is_recovered && (!asked->since || !str_eq_cstr(epoch, asked->epoch) || offset != asked->offset))
         wrong(heard, seat, "recovered from where it was not asked to");
-    /* A node that is cut from Redis may know an older epoch only. */
-    bool is_current = truth_head(heard->channel, &head, &last) && str_eq(epoch, head);
+    /* A node that is cut from Redis may know an older epoch only, or what Redis has lost meanwhile. */
+    bool is_current = truth_head(heard->channel, &head, &last) && str_eq(epoch, head) && offset <= last;
     if (!is_recovered && asked->since && is_current &&
         truth_can_recover(heard->channel, str_from_cstr(asked->epoch), asked->offset, seat->record))
         wrong(heard, seat, "not recovered, and it could have been");
