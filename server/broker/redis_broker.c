@@ -95,7 +95,7 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
     broker->closing = true;
     broker->info.state = BROKER_DOWN; /* what is still published is refused */
     broker->closed = closed;
-    redis_later_close(&broker->later);
+    redis_errands_close(&broker->errands);
     broker->topology->end(broker);
     if (broker->ingest)
         redis_ingest_close(broker->ingest);
@@ -212,7 +212,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     mailbox_init(&broker->mailbox, config->turn, broker);
     broker->hook.run = run_hook;
     turn_add_hook(config->turn, &broker->hook); /* before those of the connections, which write what it sends */
-    redis_later_init(&broker->later, broker);
+    redis_errands_init(&broker->errands, broker);
     broker->topology->begin(broker);
     if (config->ingest)
         broker->ingest = redis_ingest_create(broker, config->ingest, config->ingest_takeover_ms);

@@ -1,6 +1,7 @@
 /* redis_cluster.c - a Redis cluster: a shard for each primary, and the map from slots to shards. The map is read from
  * any node (CLUSTER SLOTS) at the beginning, now and then, and when something points elsewhere; between, a MOVED
- * changes one slot. No node's map need be right: what is wrong is put right by the next MOVED. */
+ * changes one slot. No node's map need be right: what is wrong is put right by the next MOVED. Where two nodes send a
+ * slot to each other, it changes once, and then with the whole map. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
@@ -9,10 +10,15 @@
 
 static const uint64_t KEEP_US = 30000000; /* a shard without slots: answers may be due, and slots come and go */
 
+static const uint64_t SETTLE_US = 200000; /* a slot that has just moved: MOVED does not move it again */
+
 enum { REFRESH_MS = 100 };
 
 struct redis_cluster {
     struct redis_shard *owners[REDIS_SLOTS]; /* NULL: nobody, or not known */
+    uint64_t moved_us[REDIS_SLOTS];          /* when a MOVED did; 0: never */
+    bool is_refused;                         /* a subscription is, and waits for the map */
+    unsigned revoked_slot;
 };
 
 static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
@@ -38,6 +44,7 @@ static struct redis_shard *find_or_make(struct redis_broker *broker, struct str 
     return shard;
 }
 
+/* In place of another one. */
 static void set_owner(struct redis_broker *broker, unsigned slot, struct redis_shard *shard)
 {
     struct redis_shard *old = broker->cluster->owners[slot];
@@ -46,6 +53,8 @@ static void set_owner(struct redis_broker *broker, unsigned slot, struct redis_s
     if (shard)
         shard->slots++;
     broker->cluster->owners[slot] = shard;
+    if (slot == broker->cluster->revoked_slot && redis_shard_is_up(shard))
+        redis_revocations_load(broker); /* else once it is up */
 }
 
 /* ---- the whole map ---- */
@@ -98,10 +107,12 @@ static bool answered(struct redis_broker *broker, const struct redis_endpoint *f
         changed = true;
     }
     free(owners);
-    if (changed)
+    if (changed || (good && broker->cluster->is_refused))
         redis_subscriptions_move(broker, REDIS_SLOTS);
-    if (good)
+    if (good) {
+        broker->cluster->is_refused = false;
         close_useless(broker);
+    }
     redis_broker_tell(broker);
     return good;
 }
@@ -162,18 +173,29 @@ static bool read_redirection(struct str text, const struct redis_shard *from, un
     return out_host->len && out_port->len;
 }
 
-static bool moved(struct redis_broker *broker, const struct redis_shard *from, struct str text)
+/* A MOVED: the shard that it names, NULL if it is none. */
+static struct redis_shard *read_moved(struct redis_broker *broker, const struct redis_shard *from, struct str text,
+                                      unsigned *out_slot)
 {
-    unsigned slot;
     struct str host, port;
-    if (!str_starts_with(text, STR("MOVED ")) || !read_redirection(text, from, &slot, &host, &port))
+    if (!str_starts_with(text, STR("MOVED ")) || !read_redirection(text, from, out_slot, &host, &port))
+        return NULL;
+    return find_or_make(broker, host, port);
+}
+
+/* False if the slot stays where it is on the map for now. */
+static bool move(struct redis_broker *broker, unsigned slot, struct redis_shard *shard)
+{
+    struct redis_cluster *cluster = broker->cluster;
+    uint64_t now_us = clock_now_us();
+    if (cluster->owners[slot] == shard)
+        return true;
+    refresh_soon(broker);
+    if (cluster->moved_us[slot] && now_us - cluster->moved_us[slot] < SETTLE_US)
         return false;
-    struct redis_shard *shard = find_or_make(broker, host, port);
-    if (broker->cluster->owners[slot] != shard) {
-        set_owner(broker, slot, shard);
-        redis_subscriptions_move(broker, slot);
-        refresh_soon(broker);
-    }
+    cluster->moved_us[slot] = now_us;
+    set_owner(broker, slot, shard);
+    redis_subscriptions_move(broker, slot);
     return true;
 }
 
@@ -182,12 +204,14 @@ static enum redis_again redirect(struct redis_broker *broker, struct str key, st
     struct redis_shard *from = shard_of(broker, key);
     unsigned slot;
     struct str host, port;
-    if (moved(broker, from, text)) {
-        *out = redis_route_to(broker, key);
-        return redis_shard_is_up(out->shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
+    struct redis_shard *shard = read_moved(broker, from, text, &slot);
+    if (shard) {
+        move(broker, slot, shard);
+        *out = (struct redis_route){.shard = shard};
+        return redis_shard_is_up(shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
     }
     if (str_starts_with(text, STR("ASK ")) && read_redirection(text, from, &slot, &host, &port)) {
-        struct redis_shard *shard = find_or_make(broker, host, port);
+        shard = find_or_make(broker, host, port);
         shard->used_us = clock_now_us();
         *out = (struct redis_route){.shard = shard, .asking = true, .with_text = true};
         return redis_shard_is_up(shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
@@ -201,7 +225,13 @@ static enum redis_again redirect(struct redis_broker *broker, struct str key, st
 
 static bool subscription_refused(struct redis_shard *shard, struct str text)
 {
-    return moved(shard->broker, shard, text);
+    unsigned slot;
+    struct redis_shard *other = read_moved(shard->broker, shard, text, &slot);
+    if (other && !move(shard->broker, slot, other)) {
+        redis_subscriptions_forget(shard, slot);
+        shard->broker->cluster->is_refused = true;
+    }
+    return other;
 }
 
 /* ---- topology ---- */
@@ -221,6 +251,7 @@ static void begin(struct redis_broker *broker)
         .keepalive_s = broker->config.keepalive_s,
     };
     broker->cluster = xcalloc(1, sizeof *broker->cluster);
+    broker->cluster->revoked_slot = redis_slot_of(buf_str(&broker->revoked_key));
     redis_scout_init(&broker->scout, broker, &script, &config);
     redis_scout_ask(&broker->scout, true);
 }

@@ -1,8 +1,7 @@
 /* redis_history.c - pages of a channel's history: position and events are read in one step, so that the answer is that
  * of one moment. The exchange bounds how many are under way. */
+#include "common/base/clock.h"
 #include "server/broker/redis_parts.h"
-
-static void send_read(struct redis_broker *broker, struct history_read *read, const struct redis_route *route);
 
 static void give_back(struct redis_broker *broker, struct history_read *read)
 {
@@ -59,23 +58,16 @@ static void take_page(struct redis_broker *broker, struct history_read *read, co
         history_read_reverse(read);
 }
 
-static void on_read(void *owner, void *argument, const redisReply *reply)
+static void on_read(struct redis_errand *errand, const redisReply *reply)
 {
-    struct redis_broker *broker = owner;
-    struct history_read *read = argument;
-    struct redis_route route;
-    redis_keys_set(&broker->keys, broker->config.prefix, read->channel, STR(""));
-    enum redis_again again = redis_route_again(broker, broker->keys.meta, reply, &route);
-    if (again == REDIS_AGAIN_NOW) {
-        send_read(broker, read, &route);
-        return;
-    }
+    struct redis_broker *broker = errand->broker;
+    struct history_read *read = errand->argument;
     if (!reply) {
         error_set(&read->error, ERR_UNAVAILABLE, "the connection to Redis was lost; try again later");
     } else if (redis_is_error(reply)) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         error_set(&read->error,
-                  again == REDIS_AGAIN_LATER || is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
+                  redis_errand_is_untaken(reply) || is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
                   "Redis did not give the channel's history: %.200s", reply->str);
     } else {
         take_page(broker, read, reply);
@@ -83,10 +75,18 @@ static void on_read(void *owner, void *argument, const redisReply *reply)
     give_back(broker, read);
 }
 
-static void send_read(struct redis_broker *broker, struct history_read *read, const struct redis_route *route)
+static struct str find_key(struct redis_broker *broker, void *argument)
 {
-    char from[24], limit[24], bytes[24];
+    const struct history_read *read = argument;
     redis_keys_set(&broker->keys, broker->config.prefix, read->channel, STR(""));
+    return broker->keys.meta;
+}
+
+static void send_read(struct redis_errand *errand)
+{
+    const struct redis_broker *broker = errand->broker;
+    const struct history_read *read = errand->argument;
+    char from[24], limit[24], bytes[24];
     const struct str arguments[] = {
         broker->keys.meta,
         broker->keys.log,
@@ -95,19 +95,20 @@ static void send_read(struct redis_broker *broker, struct history_read *read, co
         redis_number(read->limit, limit),
         redis_number(read->max_bytes, bytes),
     };
-    redis_route_script(route, SCRIPT_HISTORY, 2, 6, arguments, on_read, read);
+    redis_errand_script(errand, SCRIPT_HISTORY, 2, 6, arguments);
 }
+
+static const struct redis_errand_kind kind = {.key = find_key, .send = send_read, .done = on_read};
 
 void redis_history(struct broker *base, struct history_read *read)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    redis_keys_set(&broker->keys, broker->config.prefix, read->channel, STR(""));
-    struct redis_route route = redis_route_to(broker, broker->keys.meta);
+    struct redis_route route = redis_route_to(broker, find_key(broker, read));
     if (!route.shard) {
         error_set(&read->error, ERR_UNAVAILABLE, "Redis cannot be reached now; try again later");
         read->mail.deliver = deliver_refused;
         mailbox_post(&broker->mailbox, &read->mail);
         return;
     }
-    send_read(broker, read, &route);
+    redis_errand_start(broker, &kind, read, &route, clock_now_us());
 }

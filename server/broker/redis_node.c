@@ -56,24 +56,21 @@ static void on_canary_sent(void *owner, void *argument, const redisReply *reply)
         redis_shard_drop(argument, reply->str);
 }
 
-static void register_node(struct redis_broker *broker, const struct redis_route *route);
-
-static void on_registered(void *owner, void *argument, const redisReply *reply)
+static struct str nodes_key(struct redis_broker *broker, void *argument)
 {
-    struct redis_broker *broker = owner;
-    struct redis_route route;
+    return buf_str(&broker->nodes_key);
+}
+
+static void on_registered(struct redis_errand *errand, const redisReply *reply)
+{
+    struct redis_broker *broker = errand->broker;
     if (!reply)
         return;
-    switch (redis_route_again(broker, buf_str(&broker->nodes_key), reply, &route)) {
-    case REDIS_AGAIN_NOW: register_node(broker, &route); return;
-    case REDIS_AGAIN_LATER: return; /* with the next canary */
-    case REDIS_ANSWERED: break;
-    }
     if (redis_is_error(reply)) {
         /* Loading, nothing works yet. Anything else, such as a full memory, leaves reading possible. */
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         if (strncmp(reply->str, "LOADING", 7) == 0)
-            redis_shard_drop(argument, reply->str);
+            redis_shard_drop(errand->route.shard, reply->str);
         return;
     }
     buf_clear(&broker->nodes);
@@ -84,14 +81,18 @@ static void on_registered(void *owner, void *argument, const redisReply *reply)
     }
 }
 
-static void register_node(struct redis_broker *broker, const struct redis_route *route)
+static void send_registration(struct redis_errand *errand)
 {
+    const struct redis_broker *broker = errand->broker;
     char gone[24];
     uint64_t gone_ms = broker->config.canary_interval_ms * SILENT_INTERVALS + broker->config.command_timeout_ms;
-    int len = snprintf(gone, sizeof gone, "%llu", (unsigned long long)gone_ms);
-    struct str arguments[] = {buf_str(&broker->nodes_key), broker->config.node_id, str_from(gone, (size_t)len)};
-    redis_route_script(route, SCRIPT_REGISTER, 1, 3, arguments, on_registered, route->shard);
+    struct str arguments[] = {buf_str(&broker->nodes_key), broker->config.node_id, redis_number(gone_ms, gone)};
+    redis_errand_script(errand, SCRIPT_REGISTER, 1, 3, arguments);
 }
+
+/* Not tried for longer than a command may take: the next canary does it again. */
+static const struct redis_errand_kind registration = {
+    .key = nodes_key, .send = send_registration, .done = on_registered};
 
 void redis_node_probe(struct redis_shard *shard)
 {
@@ -101,7 +102,7 @@ void redis_node_probe(struct redis_shard *shard)
     shard->canary = ++broker->canary;
     int len = snprintf(text, sizeof text, "canary %llu", (unsigned long long)shard->canary);
     if (route.shard == shard)
-        register_node(broker, &route);
+        redis_errand_start(broker, &registration, NULL, &route, clock_now_us());
     struct str canary[] = {STR("PUBLISH"), buf_str(&shard->channel), str_from(text, (size_t)len)};
     shard->canary_sent_us = clock_now_us();
     redis_connection_send(&shard->commands, 3, canary, on_canary_sent, shard);

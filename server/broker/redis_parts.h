@@ -1,8 +1,8 @@
 /* redis_parts.h - the Redis broker's own structs, shared by its parts and by nobody else:
  * redis_broker.c begins, ends and tells the state; redis_shard.c keeps the connections to one server; redis_route.c
- * says which server a command goes to; redis_publish.c takes publications; redis_subscribe.c keeps subscriptions;
- * redis_revoke.c revokes tokens; redis_berth.c counts users' sessions; redis_history.c reads logs; redis_node.c does
- * what concerns nodes: canary, registry, control. */
+ * says which server a command goes to, redis_errand.c brings it there and its answer back; redis_publish.c takes
+ * publications; redis_subscribe.c keeps subscriptions; redis_revoke.c revokes tokens; redis_berth.c counts users'
+ * sessions; redis_history.c reads logs; redis_node.c does what concerns nodes: canary, registry, control. */
 #ifndef CARILLON_BROKER_REDIS_PARTS_H
 #define CARILLON_BROKER_REDIS_PARTS_H
 
@@ -12,10 +12,10 @@
 #include "common/base/list.h"
 #include "common/base/map.h"
 #include "server/broker/redis_broker.h"
+#include "server/broker/redis_errand.h"
 #include "server/broker/redis_event.h"
 #include "server/broker/redis_ingest.h"
 #include "server/broker/redis_keys.h"
-#include "server/broker/redis_later.h"
 #include "server/broker/redis_route.h"
 #include "server/broker/redis_scout.h"
 #include "server/broker/redis_shard.h"
@@ -82,7 +82,7 @@ struct redis_broker {
     struct list_link shards;
     struct redis_scout scout;      /* not of redis_single */
     struct redis_cluster *cluster; /* of redis_cluster only */
-    struct redis_later later;
+    struct redis_errands errands;
     struct broker_info info;
     struct mailbox mailbox; /* for answers that must not be given at once */
     struct turn_hook hook;
@@ -100,13 +100,19 @@ struct redis_broker {
     /* redis_subscribe.c */
     struct map subscriptions;
     struct list_link changed;
-    struct mail ask_again; /* in later: positions that could not be told */
-    bool asking_again;
     struct buf scratch;
     uint64_t bad_logged_us;
     uint64_t bad_since_logged;
 
     struct redis_ingest *ingest; /* NULL: the stream is not read here */
+
+    /* redis_revoke.c */
+    struct redis_revoked_list {
+        char cursor[24];            /* of the next page */
+        struct redis_shard *server; /* whose cursor that is; only compared */
+        bool is_asked;              /* a page is */
+        bool is_outdated;           /* all are to be read again, once that has come */
+    } revoked_list;
 
     /* redis_node.c */
     uint64_t canary;  /* number of the one sent last */
@@ -129,8 +135,8 @@ void redis_history(struct broker *broker, struct history_read *read);
 
 /* redis_revoke.c */
 void redis_revoke(struct redis_broker *broker, struct revoke_request *request);
-/* The shard that keeps them has come up: tells the sink all revocations. */
-void redis_revocations_load(struct redis_shard *shard);
+/* The shard that has them has come up, or is another: tells the sink all revocations. */
+void redis_revocations_load(struct redis_broker *broker);
 /* One as Redis keeps it, with its end; false if it is not well-formed. */
 bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member);
 
@@ -143,10 +149,9 @@ void redis_berth(struct redis_broker *broker, struct berth_request *request);
 
 /* redis_requests.c */
 void redis_ask(struct broker *broker, struct broker_request *request);
-/* What every request does first: where its key is. False when Redis cannot be asked, and then the request has been
- * answered. */
-bool redis_request_begin(struct redis_broker *broker, struct broker_request *request, struct str key,
-                         struct redis_route *out);
+/* Sends it on its way; or, when Redis cannot be reached, answers it. It is the argument of the kind. */
+void redis_request_start(struct redis_broker *broker, struct broker_request *request,
+                         const struct redis_errand_kind *kind);
 /* Redis's refusal, or its silence (reply NULL), as the request's error. */
 void redis_request_fail(struct redis_broker *broker, struct broker_request *request, const struct redisReply *reply);
 
@@ -162,8 +167,10 @@ void redis_subscriptions_ask(struct redis_shard *shard);
 /* Both its connections are gone. */
 void redis_subscriptions_reset(struct redis_shard *shard);
 /* Those of the slot (REDIS_SLOTS: all) that are not where their key belongs now: all that is known of them there is
- * forgotten, and they are subscribed where it does. */
+ * forgotten, and they are subscribed where it does. So are those that had been forgotten. */
 void redis_subscriptions_move(struct redis_broker *broker, unsigned slot);
+/* The shard has refused those of the slot that are not confirmed: they wait for redis_subscriptions_move. */
+void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot);
 size_t redis_subscriptions_count(const struct redis_shard *shard);
 /* At the end: answers those that still wait. */
 void redis_subscriptions_refuse(struct redis_broker *broker);

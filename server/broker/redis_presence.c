@@ -46,24 +46,22 @@ static struct str write_around(struct redis_broker *broker, struct str channel)
 
 /* ---- updates ---- */
 
-static void send_update(struct redis_broker *broker, struct presence_update *update, const struct redis_route *route);
-
-static void on_updated(void *owner, void *argument, const redisReply *reply)
+static struct str find_update_key(struct redis_broker *broker, void *argument)
 {
-    struct redis_broker *broker = owner;
-    struct presence_update *update = argument;
-    struct redis_route route;
+    const struct presence_update *update = argument;
     struct str keys[KEYS];
     make_keys(broker, update->channel, keys);
-    if (redis_route_again(broker, keys[0], reply, &route) == REDIS_AGAIN_NOW) {
-        send_update(broker, update, &route);
-        return;
-    }
+    return keys[0];
+}
+
+static void on_updated(struct redis_errand *errand, const redisReply *reply)
+{
+    struct presence_update *update = errand->argument;
     if (reply && reply->type == REDIS_REPLY_INTEGER) {
         update->known = reply->integer > 0;
         update->more = reply->integer > 1;
     } else {
-        redis_request_fail(broker, &update->base, reply);
+        redis_request_fail(errand->broker, &update->base, reply);
     }
     broker_request_answer(&update->base);
 }
@@ -85,8 +83,10 @@ static void write_changes(struct buf *out, const struct presence_update *update)
     buf_append_char(out, ']');
 }
 
-static void send_update(struct redis_broker *broker, struct presence_update *update, const struct redis_route *route)
+static void send_update(struct redis_errand *errand)
 {
+    struct redis_broker *broker = errand->broker;
+    const struct presence_update *update = errand->argument;
     struct str arguments[KEYS + 9];
     struct buf changes = {0};
     char node[96];
@@ -103,22 +103,25 @@ static void send_update(struct redis_broker *broker, struct presence_update *upd
     arguments[KEYS + 6] = buf_str(&changes);
     arguments[KEYS + 7] = redis_number(update->number, number);
     arguments[KEYS + 8] = redis_number(update->after, after);
-    redis_route_script(route, SCRIPT_PRESENCE, KEYS, KEYS + 9, arguments, on_updated, update);
+    redis_errand_script(errand, SCRIPT_PRESENCE, KEYS, KEYS + 9, arguments);
     buf_fini(&changes);
 }
 
 void redis_presence_update(struct redis_broker *broker, struct presence_update *update)
 {
-    struct redis_route route;
-    struct str keys[KEYS];
-    make_keys(broker, update->channel, keys);
-    if (redis_request_begin(broker, &update->base, keys[0], &route))
-        send_update(broker, update, &route);
+    static const struct redis_errand_kind kind = {.key = find_update_key, .send = send_update, .done = on_updated};
+    redis_request_start(broker, &update->base, &kind);
 }
 
 /* ---- pages ---- */
 
-static void send_read(struct redis_broker *broker, struct presence_read *read, const struct redis_route *route);
+static struct str find_read_key(struct redis_broker *broker, void *argument)
+{
+    const struct presence_read *read = argument;
+    struct str keys[KEYS];
+    make_keys(broker, read->channel, keys);
+    return keys[0];
+}
 
 /* users, connections, the next page's after, members */
 static bool take_page(struct presence_read *read, const redisReply *reply)
@@ -139,24 +142,18 @@ static bool take_page(struct presence_read *read, const redisReply *reply)
     return true;
 }
 
-static void on_page(void *owner, void *argument, const redisReply *reply)
+static void on_page(struct redis_errand *errand, const redisReply *reply)
 {
-    struct redis_broker *broker = owner;
-    struct presence_read *read = argument;
-    struct redis_route route;
-    struct str keys[KEYS];
-    make_keys(broker, read->channel, keys);
-    if (redis_route_again(broker, keys[0], reply, &route) == REDIS_AGAIN_NOW) {
-        send_read(broker, read, &route);
-        return;
-    }
+    struct presence_read *read = errand->argument;
     if (!reply || !take_page(read, reply))
-        redis_request_fail(broker, &read->base, reply);
+        redis_request_fail(errand->broker, &read->base, reply);
     broker_request_answer(&read->base);
 }
 
-static void send_read(struct redis_broker *broker, struct presence_read *read, const struct redis_route *route)
+static void send_read(struct redis_errand *errand)
 {
+    struct redis_broker *broker = errand->broker;
+    const struct presence_read *read = errand->argument;
     struct str arguments[KEYS + 6];
     char limit[24], bytes[24];
     make_keys(broker, read->channel, arguments);
@@ -166,14 +163,11 @@ static void send_read(struct redis_broker *broker, struct presence_read *read, c
     arguments[KEYS + 3] = read->after;
     arguments[KEYS + 4] = redis_number(read->limit, limit);
     arguments[KEYS + 5] = redis_number(PRESENCE_PAGE_BYTES, bytes);
-    redis_route_script(route, SCRIPT_MEMBERS, KEYS, KEYS + 6, arguments, on_page, read);
+    redis_errand_script(errand, SCRIPT_MEMBERS, KEYS, KEYS + 6, arguments);
 }
 
 void redis_presence_read(struct redis_broker *broker, struct presence_read *read)
 {
-    struct redis_route route;
-    struct str keys[KEYS];
-    make_keys(broker, read->channel, keys);
-    if (redis_request_begin(broker, &read->base, keys[0], &route))
-        send_read(broker, read, &route);
+    static const struct redis_errand_kind kind = {.key = find_read_key, .send = send_read, .done = on_page};
+    redis_request_start(broker, &read->base, &kind);
 }

@@ -9,9 +9,6 @@ enum { PUBLICATION_COST = 512 };
 
 enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000 };
 
-static void send_publication(struct redis_broker *broker, struct publication *publication,
-                             const struct redis_route *route);
-
 static size_t cost(const struct publication *publication)
 {
     return PUBLICATION_COST + publication->channel.len + publication->type.len + publication->data.len +
@@ -60,6 +57,11 @@ static void explain_refusal(struct publication *publication, const redisReply *r
         {"BUSY", "Redis is busy with a script; nothing was published. Try again"},
     };
     publication->retry_after_ms = RETRY_REFUSED_MS;
+    if (redis_errand_is_untaken(reply)) {
+        error_set(&publication->error, ERR_UNAVAILABLE,
+                  "no Redis server takes the channel now; nothing was published. Try again");
+        return;
+    }
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strncmp(reply->str, known[i].code, strlen(known[i].code)) == 0) {
             error_set(&publication->error, ERR_UNAVAILABLE, "%s", known[i].text);
@@ -87,86 +89,35 @@ static void copy_text(char *out, size_t size, const redisReply *reply)
     out[len] = '\0';
 }
 
-static bool is_late(const struct redis_broker *broker, const struct publication *publication)
+static bool is_scripted(const struct publication *publication)
 {
-    return clock_now_us() - publication->accepted_us > broker->config.command_timeout_ms * 1000;
+    return publication->history.size || publication->event_id.len;
 }
 
-/* What no server took a moment ago, as its slot is on the move or its primary fails over. */
-static void try_again(struct mail *mail, void *owner)
+/* id, epoch, offset, 1 if the event_id was known */
+static bool take_position(struct publication *publication, const redisReply *reply)
 {
-    struct redis_broker *broker = owner;
-    struct publication *publication = CONTAINER_OF(mail, struct publication, mail);
-    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
-    struct redis_route route = redis_route_to(broker, broker->keys.meta);
-    if (broker->closing || is_late(broker, publication)) {
-        publication->retry_after_ms = RETRY_REFUSED_MS;
-        error_set(&publication->error, ERR_UNAVAILABLE,
-                  "no server of the Redis cluster takes the channel now; nothing was published. Try again");
-        give_back(broker, publication);
-    } else if (redis_shard_is_up(route.shard)) {
-        send_publication(broker, publication, &route);
-    } else {
-        redis_later_put(&broker->later, mail);
-    }
-}
-
-/* False if it is sent again. */
-static bool is_answered(struct redis_broker *broker, struct publication *publication, const redisReply *reply)
-{
-    struct redis_route route;
-    if (!reply || !redis_is_error(reply))
-        return true;
-    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
-    enum redis_again again = redis_route_again(broker, broker->keys.meta, reply, &route);
-    if (again == REDIS_AGAIN_NOW && is_late(broker, publication))
-        again = REDIS_AGAIN_LATER; /* servers may point to each other for ever */
-    switch (again) {
-    case REDIS_AGAIN_NOW: send_publication(broker, publication, &route); return false;
-    case REDIS_AGAIN_LATER:
-        publication->mail.deliver = try_again;
-        redis_later_put(&broker->later, &publication->mail);
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 || reply->element[3]->type != REDIS_REPLY_INTEGER ||
+        !str_to_u64(redis_text(reply->element[2]), &publication->offset))
         return false;
-    case REDIS_ANSWERED: break;
-    }
+    copy_text(publication->id, sizeof publication->id, reply->element[0]);
+    copy_text(publication->epoch, sizeof publication->epoch, reply->element[1]);
+    publication->duplicate = reply->element[3]->integer != 0;
     return true;
 }
 
-static void on_scripted(void *owner, void *argument, const redisReply *reply)
+static void on_published(struct redis_errand *errand, const redisReply *reply)
 {
-    struct redis_broker *broker = owner;
-    struct publication *publication = argument;
-    if (!is_answered(broker, publication, reply))
-        return;
-    if (!reply) {
-        set_unknown(publication);
-    } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 4 &&
-               reply->element[3]->type == REDIS_REPLY_INTEGER &&
-               str_to_u64(redis_text(reply->element[2]), &publication->offset)) {
-        copy_text(publication->id, sizeof publication->id, reply->element[0]);
-        copy_text(publication->epoch, sizeof publication->epoch, reply->element[1]);
-        publication->duplicate = reply->element[3]->integer != 0;
-    } else {
-        metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
-        if (redis_is_error(reply))
-            explain_refusal(publication, reply);
-        else
-            error_set(&publication->error, ERR_INTERNAL_ERROR, "Redis gave an answer that makes no sense to a script");
-    }
-    give_back(broker, publication);
-}
-
-static void on_plain(void *owner, void *argument, const redisReply *reply)
-{
-    struct redis_broker *broker = owner;
-    struct publication *publication = argument;
-    if (!is_answered(broker, publication, reply))
-        return;
+    struct redis_broker *broker = errand->broker;
+    struct publication *publication = errand->argument;
     if (!reply) {
         set_unknown(publication);
     } else if (redis_is_error(reply)) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         explain_refusal(publication, reply);
+    } else if (is_scripted(publication) && !take_position(publication, reply)) {
+        metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+        error_set(&publication->error, ERR_INTERNAL_ERROR, "Redis gave an answer that makes no sense to a script");
     }
     give_back(broker, publication);
 }
@@ -178,8 +129,9 @@ static struct str publish_command(const struct redis_broker *broker)
     return broker->topology->sharded ? STR("SPUBLISH") : STR("PUBLISH");
 }
 
-static void send_ordered(struct redis_broker *broker, struct publication *publication, const struct redis_route *route)
+static void send_ordered(struct redis_errand *errand, const struct publication *publication)
 {
+    const struct redis_broker *broker = errand->broker;
     const struct redis_keys *keys = &broker->keys;
     const struct history_policy *history = &publication->history;
     char epoch[EPOCH_NEW_LEN + 1], size[24], ttl[24], meta_ttl[24], window[24];
@@ -197,22 +149,30 @@ static void send_ordered(struct redis_broker *broker, struct publication *public
     rest[7] = redis_number(broker->config.idempotency_window_ms, window);
     rest[8] = keys->live;
     rest[9] = publish_command(broker);
-    redis_route_script(route, SCRIPT_PUBLISH, key_count, key_count + 10, arguments, on_scripted, publication);
+    redis_errand_script(errand, SCRIPT_PUBLISH, key_count, key_count + 10, arguments);
 }
 
-static void send_once(struct redis_broker *broker, struct publication *publication, const struct redis_route *route)
+static void send_once(struct redis_errand *errand, const struct publication *publication)
 {
+    const struct redis_broker *broker = errand->broker;
     char window[24];
     struct str arguments[] = {broker->keys.id,        str_from(publication->id, UUID_LEN),
                               buf_str(&broker->head), redis_number(broker->config.idempotency_window_ms, window),
                               broker->keys.live,      publish_command(broker)};
-    redis_route_script(route, SCRIPT_ONCE, 1, 6, arguments, on_scripted, publication);
+    redis_errand_script(errand, SCRIPT_ONCE, 1, 6, arguments);
 }
 
-/* broker->keys are those of the publication. */
-static void send_publication(struct redis_broker *broker, struct publication *publication,
-                             const struct redis_route *route)
+static struct str find_key(struct redis_broker *broker, void *argument)
 {
+    const struct publication *publication = argument;
+    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
+    return broker->keys.meta;
+}
+
+static void send_publication(struct redis_errand *errand)
+{
+    struct redis_broker *broker = errand->broker;
+    const struct publication *publication = errand->argument;
     char timestamp[CLOCK_RFC3339_LEN + 1];
     clock_format(clock_wall_ms(), timestamp);
     struct event event = {
@@ -227,23 +187,23 @@ static void send_publication(struct redis_broker *broker, struct publication *pu
     redis_event_head(&broker->head, &event);
     if (publication->history.size) {
         redis_event_tail(&broker->tail, &event);
-        send_ordered(broker, publication, route);
+        send_ordered(errand, publication);
         return;
     }
     redis_event_tail(&broker->head, &event);
     if (publication->event_id.len)
-        send_once(broker, publication, route);
+        send_once(errand, publication);
     else
-        redis_route_command(route, 3,
-                            (struct str[]){publish_command(broker), broker->keys.live, buf_str(&broker->head)},
-                            on_plain, publication);
+        redis_errand_command(errand, 3,
+                             (struct str[]){publish_command(broker), broker->keys.live, buf_str(&broker->head)});
 }
+
+static const struct redis_errand_kind kind = {.key = find_key, .send = send_publication, .done = on_published};
 
 void redis_publish(struct broker *base, struct publication *publication)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
-    struct redis_route route = redis_route_to(broker, broker->keys.meta);
+    struct redis_route route = redis_route_to(broker, find_key(broker, publication));
     if (!redis_shard_is_up(route.shard)) {
         refuse_later(broker, publication, redis_shard_retry_ms(broker->topology->shard_of(broker, broker->keys.meta)),
                      "Redis cannot be reached now; nothing was published. Try again later");
@@ -260,5 +220,5 @@ void redis_publish(struct broker *base, struct publication *publication)
     broker->pending++;
     broker->pending_bytes += cost(publication);
     uuid_v7(clock_wall_ms(), publication->id);
-    send_publication(broker, publication, &route);
+    redis_errand_start(broker, &kind, publication, &route, publication->accepted_us);
 }

@@ -1,17 +1,17 @@
 /* redis_requests.c - requests (request.h) on their way to Redis: which file takes which, and how they fail. */
+#include "common/base/clock.h"
 #include "server/broker/redis_parts.h"
 
-bool redis_request_begin(struct redis_broker *broker, struct broker_request *request, struct str key,
-                         struct redis_route *out)
+void redis_request_start(struct redis_broker *broker, struct broker_request *request,
+                         const struct redis_errand_kind *kind)
 {
-    struct redis_route route = redis_route_to(broker, key);
+    struct redis_route route = redis_route_to(broker, kind->key(broker, request));
     if (redis_shard_is_up(route.shard)) {
-        *out = route;
-        return true;
+        redis_errand_start(broker, kind, request, &route, clock_now_us());
+        return;
     }
     error_set(&request->error, ERR_UNAVAILABLE, "Redis cannot be reached now; nothing was done. Try again later");
     broker_request_answer(request);
-    return false;
 }
 
 void redis_request_fail(struct redis_broker *broker, struct broker_request *request, const redisReply *reply)
@@ -21,6 +21,8 @@ void redis_request_fail(struct redis_broker *broker, struct broker_request *requ
         error_set(&request->error, ERR_UNAVAILABLE,
                   "the connection to Redis was lost before it answered: it may or may not have been done; trying again "
                   "is safe");
+    else if (redis_errand_is_untaken(reply))
+        error_set(&request->error, ERR_UNAVAILABLE, "no Redis server takes it now; nothing was done. Try again");
     else
         error_set(&request->error, ERR_UNAVAILABLE, "Redis refused it; nothing was done: %.200s",
                   redis_is_error(reply) ? reply->str : "an answer that makes no sense");

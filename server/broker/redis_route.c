@@ -34,25 +34,3 @@ enum redis_again redis_route_again(struct redis_broker *broker, struct str key, 
     struct str text = str_from(reply->str, (size_t)reply->len);
     return broker->topology->redirect ? broker->topology->redirect(broker, key, text, out) : REDIS_ANSWERED;
 }
-
-static void on_asking(void *owner, void *argument, const redisReply *reply)
-{
-    /* What it was for meets the refusal as well. */
-}
-
-void redis_route_command(const struct redis_route *route, size_t argc, const struct str *argv, redis_answered *done,
-                         void *argument)
-{
-    if (route->asking)
-        redis_connection_send(&route->shard->commands, 1, (struct str[]){STR("ASKING")}, on_asking, NULL);
-    redis_connection_send(&route->shard->commands, argc, argv, done, argument);
-}
-
-void redis_route_script(const struct redis_route *route, enum redis_script script, size_t key_count, size_t count,
-                        const struct str *arguments, redis_answered *done, void *argument)
-{
-    if (route->asking)
-        redis_connection_send(&route->shard->commands, 1, (struct str[]){STR("ASKING")}, on_asking, NULL);
-    redis_scripts_send(&route->shard->scripts, &route->shard->commands, script, route->with_text, key_count, count,
-                       arguments, done, argument);
-}

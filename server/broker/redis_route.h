@@ -30,12 +30,4 @@ struct redis_route redis_route_to(struct redis_broker *broker, struct str key);
 enum redis_again redis_route_again(struct redis_broker *broker, struct str key, const struct redisReply *reply,
                                    struct redis_route *out);
 
-/* Sends a command by a route with a shard. */
-void redis_route_command(const struct redis_route *route, size_t argc, const struct str *argv, redis_answered *done,
-                         void *argument);
-
-/* As redis_scripts_send, by a route with a shard. The first argument is the key that the route is for. */
-void redis_route_script(const struct redis_route *route, enum redis_script script, size_t key_count, size_t count,
-                        const struct str *arguments, redis_answered *done, void *argument);
-
 #endif

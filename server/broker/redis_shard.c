@@ -70,7 +70,7 @@ void redis_shard_proved(struct redis_shard *shard)
     shard->attempts = 0;
     shard->why[0] = '\0';
     if (broker->topology->shard_of(broker, buf_str(&broker->revoked_key)) == shard)
-        redis_revocations_load(shard);
+        redis_revocations_load(broker);
     set_state(shard, BROKER_UP, "");
 }
 

@@ -14,8 +14,7 @@
 enum { CHANNELS_PER_COMMAND = 500 };
 enum { BAD_LOG_INTERVAL_US = 10 * 1000 * 1000 };
 
-static void ask_position(struct redis_broker *broker, struct subscription *subscription,
-                         const struct redis_route *route);
+static void ask_position(struct redis_broker *broker, struct subscription *subscription);
 
 static struct subscription *find(struct redis_broker *broker, struct str channel)
 {
@@ -75,11 +74,6 @@ static struct subscription *find_at(struct redis_shard *shard, struct str key)
 {
     struct subscription *subscription = map_get(&shard->broker->subscriptions, key);
     return subscription && subscription->shard == shard ? subscription : NULL;
-}
-
-static struct redis_route route_of(const struct subscription *subscription)
-{
-    return (struct redis_route){.shard = subscription->shard};
 }
 
 /* ---- what the node asks ---- */
@@ -147,11 +141,10 @@ void redis_subscriptions_flush(struct redis_broker *broker)
         struct subscription *subscription = CONTAINER_OF(link, struct subscription, change);
         const struct redis_shard *shard = place(broker, subscription);
         bool ready = shard && shard->subscriber.state == REDIS_READY;
-        struct redis_route route = route_of(subscription);
         if (ready && subscription->wanted != subscription->sent)
             add_to_batch(subscription->wanted ? &more : &less, subscription);
         else if (needs_position(subscription))
-            ask_position(broker, subscription, &route); /* left and joined again within a turn */
+            ask_position(broker, subscription); /* left and joined again within a turn */
         else
             drop_if_done(broker, subscription);
     }
@@ -190,11 +183,10 @@ void redis_subscription_confirmed(struct redis_shard *shard, struct str key)
     if (!subscription || !subscription->unconfirmed)
         return;
     subscription->unconfirmed--;
-    struct redis_route route = route_of(subscription);
     if (needs_position(subscription) && tells_loss_at_once(shard->broker, subscription))
         return;
     if (needs_position(subscription))
-        ask_position(shard->broker, subscription, &route);
+        ask_position(shard->broker, subscription);
     else
         drop_if_done(shard->broker, subscription);
 }
@@ -225,7 +217,7 @@ void redis_subscriptions_move(struct redis_broker *broker, unsigned slot)
         if (slot != REDIS_SLOTS && each->slot != slot)
             continue;
         struct redis_shard *shard = broker->topology->shard_of(broker, each->key);
-        if (each->shard == shard)
+        if (each->shard == shard && (each->sent || each->unconfirmed))
             continue;
         forget(each);
         each->shard = shard;
@@ -233,21 +225,16 @@ void redis_subscriptions_move(struct redis_broker *broker, unsigned slot)
     }
 }
 
-static void deliver_ask_again(struct mail *mail, void *owner)
+void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot)
 {
-    struct redis_broker *broker = owner;
-    broker->asking_again = false;
-    LIST_EACH(link, &broker->shards)
-    redis_subscriptions_ask(CONTAINER_OF(link, struct redis_shard, link));
-}
-
-static void ask_again_later(struct redis_broker *broker)
-{
-    if (broker->asking_again)
-        return;
-    broker->asking_again = true;
-    broker->ask_again.deliver = deliver_ask_again;
-    redis_later_put(&broker->later, &broker->ask_again);
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&shard->broker->subscriptions, &cursor));) {
+        if (each->slot != slot || each->shard != shard || !each->unconfirmed)
+            continue;
+        forget(each);
+        if (!each->wanted)
+            note_change(shard->broker, each); /* the flush drops it: the map must not change here */
+    }
 }
 
 static void fail(struct redis_broker *broker, struct subscription *subscription, const redisReply *reply)
@@ -261,32 +248,35 @@ static void fail(struct redis_broker *broker, struct subscription *subscription,
                                     str_from(text, (size_t)len), STR(""), 0);
 }
 
-static void on_position_asked(void *owner, void *argument, const redisReply *reply)
+static void on_position_asked(struct redis_errand *errand, const redisReply *reply)
 {
-    struct redis_broker *broker = owner;
-    struct subscription *subscription = argument;
+    struct redis_broker *broker = errand->broker;
+    struct subscription *subscription = errand->argument;
     subscription->positions--;
-    struct redis_route route;
-    enum redis_again again = redis_route_again(broker, subscription->key, reply, &route);
-    /* After that: what it has learned may have moved the subscription. */
-    bool waiting = needs_position(subscription) && !subscription->positions;
-    if (waiting && again == REDIS_AGAIN_NOW)
-        ask_position(broker, subscription, &route);
-    else if (waiting && again == REDIS_AGAIN_LATER)
-        ask_again_later(broker);
-    else if (reply && redis_is_error(reply) && waiting && strncmp(reply->str, "LOADING", 7) == 0)
-        redis_shard_drop(subscription->shard, reply->str); /* asked again when it is back */
-    else if (reply && redis_is_error(reply) && waiting && !subscription->answered)
+    bool waits = needs_position(subscription) && !subscription->positions;
+    bool refused = reply && redis_is_error(reply) && !redis_errand_is_untaken(reply);
+    if (waits && refused && strncmp(reply->str, "LOADING", 7) == 0)
+        redis_shard_drop(errand->route.shard, reply->str); /* asked again when it is back */
+    else if (waits && refused && !subscription->answered)
         fail(broker, subscription, reply);
     else
         drop_if_done(broker, subscription);
 }
 
-static void ask_position(struct redis_broker *broker, struct subscription *subscription,
-                         const struct redis_route *route)
+static struct str find_key(struct redis_broker *broker, void *argument)
 {
-    if (route->shard->commands.state != REDIS_READY)
-        return; /* redis_subscriptions_ask does when it is */
+    return ((const struct subscription *)argument)->key;
+}
+
+static bool is_wanted(void *argument)
+{
+    return needs_position(argument);
+}
+
+static void send_position(struct redis_errand *errand)
+{
+    struct redis_broker *broker = errand->broker;
+    const struct subscription *subscription = errand->argument;
     char epoch[EPOCH_NEW_LEN + 1] = "", other_epoch[EPOCH_NEW_LEN + 1], meta_ttl[24], offset[24];
     if (subscription->history.size)
         epoch_new(epoch);
@@ -304,19 +294,29 @@ static void ask_position(struct redis_broker *broker, struct subscription *subsc
         str_from_cstr(subscription->last_id),
         str_from_cstr(other_epoch),
     };
+    redis_errand_script(errand, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments);
+}
+
+/* Endless: who subscribes waits for Redis, and so does who may have missed something. */
+static const struct redis_errand_kind position = {
+    .key = find_key, .send = send_position, .is_wanted = is_wanted, .done = on_position_asked, .is_endless = true};
+
+static void ask_position(struct redis_broker *broker, struct subscription *subscription)
+{
+    const struct redis_route route = {.shard = subscription->shard};
+    if (route.shard->commands.state != REDIS_READY)
+        return; /* redis_subscriptions_ask does when it is */
     subscription->positions++;
-    redis_route_script(route, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments, on_position_asked,
-                       subscription);
+    redis_errand_start(broker, &position, subscription, &route, clock_now_us());
 }
 
 void redis_subscriptions_ask(struct redis_shard *shard)
 {
     struct redis_broker *broker = shard->broker;
-    const struct redis_route route = {.shard = shard};
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
         if (each->shard == shard && needs_position(each) && !each->positions)
-            ask_position(broker, each, &route);
+            ask_position(broker, each);
 }
 
 static void set_position(struct subscription *subscription, struct str epoch, uint64_t offset, struct str id)

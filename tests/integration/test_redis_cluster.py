@@ -134,21 +134,6 @@ def test_a_slot_moves(launch, cluster):
     until(lambda: subscribed_at(target, channel) == 0, "the subscriptions were there")
 
 
-def test_primaries_that_point_to_each_other(launch, cluster):
-    """Neither takes the slot: the publication is refused, and done once one of them does."""
-    node, = start(launch, cluster, 1)
-    slot, source = cluster.slot(live("log:0")), home(cluster, "log:0")
-    target = next(n for n in cluster.primaries if n is not source)
-    source("CLUSTER", "SETSLOT", slot, "NODE", target.id)
-    body = {"channel": "log:0", "type": "test", "data": 1}
-    answer = node.api("POST", "/api/v1/publish", body)
-    assert answer.status == 503, answer
-    assert "no server of the Redis cluster takes the channel now" in answer.json["error"]["message"]
-    for primary in (target, source):
-        primary("CLUSTER", "SETSLOT", slot, "NODE", target.id)
-    until(lambda: node.api("POST", "/api/v1/publish", body).status == 200, "it is taken", BACK_S)
-
-
 def test_resharding_under_load(launch, cluster, tmp_path):
     """All channels' slots go to other primaries, and to a new one, while events are published."""
     nodes = start(launch, cluster)

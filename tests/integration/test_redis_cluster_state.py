@@ -1,6 +1,7 @@
 """What nodes keep in Redis besides channels, where Redis is a cluster: revocations, session limits, presence, the ingest
 stream."""
 import json
+from contextlib import closing
 
 import pytest
 from support import jwt
@@ -44,6 +45,42 @@ def test_revocation(pair, launch, cluster):
     until(lambda: late.metric("carillon_revocations") == 1, "it has read the list")
     with pytest.raises(Refused):
         late.client(token)
+
+
+def test_revocations_that_another_primary_has(pair, cluster):
+    """Their slot moves, and the new primary has one of which pub/sub has told nobody: the nodes read them all again."""
+    a, b = pair
+    slot = cluster.slot("carillon:revoked")
+    source = cluster.owner(slot)
+    target = next(n for n in cluster.primaries if n is not source)
+    assert a.api("POST", "/api/v1/revoke", {"jti": "told"}).status == 200
+    cluster.begin_migration(slot, source, target)
+    cluster.migrate_keys(slot, source, target)
+    until_ms = int(target("TIME")[0]) * 1000 + 3600000
+    with closing(target.connect()) as connection:
+        connection("ASKING")
+        connection("ZADD", "carillon:revoked", until_ms, f"jti {until_ms} untold")
+    cluster.end_migration(slot, source, target)
+    for node in pair:
+        until(lambda n=node: n.metric("carillon_revocations") == 2, "it has read the list again", BACK_S)
+        for jti in ("told", "untold"):
+            with pytest.raises(Refused):
+                node.client(jwt.mint("alice", jti=jti))
+
+
+def test_revocations_while_their_slot_moves(pair, launch, cluster):
+    """Half moved: a node that comes up then knows them too, and one can be made."""
+    a, b = pair
+    slot = cluster.slot("carillon:revoked")
+    source = cluster.owner(slot)
+    target = next(n for n in cluster.primaries if n is not source)
+    assert a.api("POST", "/api/v1/revoke", {"jti": "t-1"}).status == 200
+    cluster.begin_migration(slot, source, target)
+    cluster.migrate_keys(slot, source, target)
+    assert b.api("POST", "/api/v1/revoke", {"jti": "t-2"}).status == 200
+    late = launch({**CONFIG, "redis.url": cluster.url})
+    for node in (*pair, late):
+        until(lambda n=node: n.metric("carillon_revocations") == 2, "it has both", BACK_S)
 
 
 def test_session_limit(pair):
