@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
+#include "server/broker/redis_url.h"
 
 enum { KEY_FILE_MAX = 1 << 20 };
 
@@ -207,4 +208,41 @@ void configuration_fini(struct configuration *configuration)
     rules_unref(configuration->rules);
     net_settings_unref(configuration->net);
     *configuration = (struct configuration){0};
+}
+
+struct redis_tls_settings configuration_redis_tls(const struct options *options)
+{
+    return (struct redis_tls_settings){.ca = options->redis_tls_ca,
+                                       .certificate = options->redis_tls_certificate,
+                                       .key = options->redis_tls_key,
+                                       .name = options->redis_tls_name,
+                                       .insecure = !options->redis_tls_verify};
+}
+
+static enum err try_redis(const struct options *options, struct error *error)
+{
+    struct redis_url url;
+    struct redis_tls *tls = NULL;
+    if (!*options->redis_url)
+        return ERR_NONE;
+    enum err err = redis_url_parse(str_from_cstr(options->redis_url), &url, error);
+    if (err != ERR_NONE)
+        return err;
+    if (url.tls) {
+        const struct redis_tls_settings settings = configuration_redis_tls(options);
+        err = redis_tls_create(&settings, &tls, error);
+    }
+    redis_tls_destroy(tls);
+    redis_url_fini(&url);
+    return err;
+}
+
+enum err configuration_try(const struct options *options, struct error *error)
+{
+    struct configuration configuration;
+    enum err err = configuration_make(options, &configuration, error);
+    if (err != ERR_NONE)
+        return err;
+    configuration_fini(&configuration);
+    return try_redis(options, error);
 }

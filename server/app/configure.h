@@ -3,6 +3,7 @@
 #define CARILLON_APP_CONFIGURE_H
 
 #include "server/app/options.h"
+#include "server/broker/redis_tls.h"
 #include "server/core/hub.h"
 #include "server/net/settings.h"
 
@@ -16,5 +17,11 @@ struct configuration {
 /* Reads key files. On failure nothing is made, and the error names the option or file. */
 enum err configuration_make(const struct options *options, struct configuration *out, struct error *error);
 void configuration_fini(struct configuration *configuration);
+
+/* What redis.tls_* say; borrows the options' texts. */
+struct redis_tls_settings configuration_redis_tls(const struct options *options);
+
+/* Reads all files that the options name, as the server would at its start, and keeps nothing. */
+enum err configuration_try(const struct options *options, struct error *error);
 
 #endif

@@ -2,18 +2,30 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "server/app/options.h"
+#include "server/app/configure.h"
 #include "server/cli/cli.h"
 
 static void print_help(void)
 {
-    fputs("usage: carillon check --config FILE [--option value]...\n\n"
-          "Reads the configuration with the environment and the flags over it, as \"carillon serve\" does, and says "
-          "what is\n"
-          "wrong with it. Exit code 0: the server would start with it; 1: it would not.\n\n"
-          "  --print-config                    show the settings and where each came from\n"
-          "  --help                            this text; \"carillon serve --help\" lists the options\n",
-          stdout);
+    fputs(
+        "usage: carillon check --config FILE [--option value]...\n\n"
+        "Reads the configuration with the environment and the flags over it, as \"carillon serve\" does, and the "
+        "files\n"
+        "of keys and certificates that it names, and says what is wrong with it. Exit code 0: the server would start\n"
+        "with it; 1: it would not.\n\n"
+        "  --print-config                    show the settings and where each came from\n"
+        "  --help                            this text; \"carillon serve --help\" lists the options\n",
+        stdout);
+}
+
+/* What only the files can tell that the settings name. */
+static enum err try_files(const struct options *options, struct buf *messages)
+{
+    struct error error;
+    enum err err = configuration_try(options, &error);
+    if (err != ERR_NONE)
+        buf_appendf(messages, "%s\n", error.text);
+    return err;
 }
 
 int cli_check(int argc, char **argv)
@@ -42,6 +54,8 @@ int cli_check(int argc, char **argv)
     }
     if (err == ERR_NONE) {
         err = options_validate(&options, &sources, &messages);
+        if (err == ERR_NONE)
+            err = try_files(&options, &messages);
         if (print)
             options_print(&options_table, &options, &sources, &out);
         else if (err == ERR_NONE)

@@ -57,6 +57,25 @@ def test_what_is_wrong_is_said_with_file_and_line(tmp_path, text, line, words):
         assert word in answer.stderr, answer.stderr
 
 
+FILES = [
+    ({"token": {"keys": [{"kid": "a", "file": "/nowhere/a.pem"}]}}, "token.keys", "/nowhere/a.pem"),
+    ({"tls": {"certificate": "/nowhere/b.pem", "key": "/nowhere/b.key"}}, "tls.certificate", "/nowhere/b.pem"),
+    ({"redis": {"url": "rediss://127.0.0.1", "tls_ca": "/nowhere/c.pem"}}, "redis.tls_ca", "/nowhere/c.pem"),
+    ({"redis": {"url": "rediss+sentinel://127.0.0.1/x", "tls_certificate": "/nowhere/d.pem", "tls_key": "/nowhere/d.key"}},
+     "redis.tls_certificate", "/nowhere/d.pem"),
+]
+
+
+@pytest.mark.parametrize("settings, option, path", FILES, ids=[option for _, option, _ in FILES])
+def test_a_file_that_is_not_there_is_said_with_option_and_path(tmp_path, settings, option, path):
+    answer = check(tmp_path, json.dumps(settings))
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith(option), answer.stderr
+    assert path in answer.stderr and "No such file" in answer.stderr, answer.stderr
+    served = run("serve", "--config", tmp_path / "carillon.jsonc", "--port", "0", "--internal-port", "0")
+    assert served.returncode == 1 and path in served.stderr, served.stderr
+
+
 def test_serve_says_what_check_says(tmp_path):
     for text, _, _ in WRONG:
         checked = check(tmp_path, text)

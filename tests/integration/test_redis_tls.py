@@ -1,5 +1,8 @@
 """Redis over TLS (rediss://): what is trusted, what is not and how that is said, and that all works through it."""
+import re
+
 import pytest
+from support.carillon import run
 from support.redis import Redis
 from support.tls import Certificate
 from support.wait import SLOWDOWN, until
@@ -110,13 +113,21 @@ def test_tls_where_there_is_none(launch, tmp_path):
 @pytest.mark.parametrize("option, content, says", [
     ("redis.tls_ca", None, "redis.tls_ca: cannot use .*: No such file"),
     ("redis.tls_ca", "x", "redis.tls_ca: cannot use .*: it has no certificate in PEM form"),
+    ("redis.tls_certificate", "x", "redis.tls_certificate: cannot use .*: it has no certificate in PEM form"),
+    ("redis.tls_key", "x", "redis.tls_key: cannot use .*: it has no private key of redis.tls_certificate in PEM form"),
 ])
-def test_files_that_cannot_be_used(launch, redis, tmp_path, option, content, says):
+def test_files_that_cannot_be_used(launch, redis, certificate, tmp_path, option, content, says):
+    """Said by the server and, without starting one, by carillon check."""
     path = tmp_path / "file.pem"
     if content:
         path.write_text(content)
+    own = {"redis.tls_certificate": str(certificate.certificate), "redis.tls_key": str(certificate.key)}
+    config = {"redis.url": redis.url, **(own if option in own else {}), option: str(path)}
     with pytest.raises(AssertionError, match=says):
-        launch({"redis.url": redis.url, option: str(path)})
+        launch(config)
+    words = [word for name, value in config.items() for word in ("--" + re.sub("[._]", "-", name), value)]
+    answer = run("check", *words)
+    assert answer.returncode == 1 and re.search(says, answer.stderr), answer.stderr
 
 
 def test_tls_1_2(launch, tmp_path, certificate):
