@@ -4,6 +4,7 @@ from support.accounting import Ledger
 from support.carillon import ALL
 from support.load import Crowd
 from support.redis import Sentinel, Sentinels, make_folder
+from support.tls import Certificate
 from support.wait import SLOWDOWN, until
 
 BACK_S = 20 * SLOWDOWN  # detection, election, promotion, and the node's next try
@@ -84,6 +85,28 @@ def test_demoted_primary_that_stays_up(setup, nodes):
               "publishes are accepted", BACK_S)
         client.find("test", data=1)
     assert setup.primary("CLIENT", "LIST").count("name=carillon-") == 4
+
+
+def test_over_tls(launch, tmp_path):
+    """Sentinels, primary and replica, also among themselves; and the failover."""
+    certificate = Certificate(tmp_path, "redis")
+    setup = Sentinels(tmp_path, certificate=certificate)
+    try:
+        node = launch({**CONFIG, "redis.url": setup.url, "redis.tls_ca": str(certificate.certificate)})
+        until(node.ready, "it is ready", BACK_S)
+        with node.connect() as client:
+            client.subscribe("log:x")
+            node.publish("log:x", "before")
+            assert client.expect("test")["data"] == "before"
+            until(lambda: setup.replica("HGET", "carillon:{log:x}:meta", "offset") == "1", "it is replicated")
+            setup.primary.kill()
+            setup.turn_over()
+            until(lambda: node.api("POST", "/api/v1/publish", {"channel": "log:x", "type": "test", "data": "after"}).status == 200,
+                  "publishes are accepted", BACK_S)
+            assert client.find("test", data="after")["offset"] == 2
+            assert not client.skipped, "nothing was missing"
+    finally:
+        setup.close()
 
 
 def test_a_sentinel_that_is_gone(launch, setup):

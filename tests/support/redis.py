@@ -181,15 +181,21 @@ class Sentinels:
 
     NAME = "the-primary"
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, certificate=None):
+        """certificate: all of them speak TLS only, also with each other."""
         self.servers, self.sentinels = [], []
+        self.certificate = certificate
+        if certificate:
+            options += ("--tls-replication", "yes")
         try:
             for name in ("a", "b"):
-                self.servers.append(Redis(make_folder(folder, f"redis-{name}"), "--repl-diskless-sync-delay", "0", *options))
+                self.servers.append(Redis(make_folder(folder, f"redis-{name}"), "--repl-diskless-sync-delay", "0", *options,
+                                          certificate=certificate))
             self.primary, self.replica = self.servers
             self.follow(self.replica)
             for n in range(3):
-                self.sentinels.append(Sentinel(make_folder(folder, f"sentinel-{n}"), self.NAME, self.primary.port))
+                self.sentinels.append(Sentinel(make_folder(folder, f"sentinel-{n}"), self.NAME, self.primary.port,
+                                               certificate=certificate))
             until(lambda: all(s.knows_all(len(self.sentinels)) for s in self.sentinels), "the Sentinels know all")
         except BaseException:
             self.close()
@@ -202,7 +208,7 @@ class Sentinels:
     @property
     def url(self):
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://{hosts}/{self.NAME}"
+        return f"{'rediss' if self.certificate else 'redis'}+sentinel://{hosts}/{self.NAME}"
 
     def turn_over(self):
         """Once the Sentinels have made the replica the primary."""
@@ -217,21 +223,22 @@ class Sentinels:
 
 
 class Sentinel(Redis):
-    def __init__(self, folder, name, primary_port, password=None):
+    def __init__(self, folder, name, primary_port, password=None, certificate=None):
         self.config = folder / "sentinel.conf"
         self.name = name
         self.password = password
         self.primary_port = primary_port
-        super().__init__(folder)
+        super().__init__(folder, certificate=certificate)
 
     def start(self):
         self.config.write_text(
-            f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\nlogfile {self.folder}/sentinel.log\n"
+            f"bind 127.0.0.1\ndir {self.folder}\nlogfile {self.folder}/sentinel.log\n"
             f"sentinel monitor {self.name} 127.0.0.1 {self.primary_port} 2\n"
             f"sentinel down-after-milliseconds {self.name} 500\nsentinel failover-timeout {self.name} 3000\n"
             + (f"requirepass {self.password}\n" if self.password else ""))
-        self.process = subprocess.Popen([self.binary, str(self.config), "--sentinel"], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
+        tls = ["--tls-replication", "yes"] if self.certificate else []
+        self.process = subprocess.Popen([self.binary, str(self.config), "--sentinel", *self._ports(), *tls],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(self._answers, "Sentinel answers")
 
     def knows_all(self, sentinels):
