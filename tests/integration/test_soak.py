@@ -45,8 +45,8 @@ def life(count=60, leak=0, resident_leak=0, begin=1 << 20, warm_up=0, fds_leak=0
     for n in range(count):
         connections = dice.randrange(60, 200)
         heap = begin + connections * 6000 + dice.gauss(0, 100e3) + leak * n - max(0, warm_up - n) * 200e3
-        samples.append(growth.Sample(n * 30, "node0", 1, heap, 8e6 + 1.3 * heap + resident_leak * n, 24 + connections + fds_leak * n,
-                                     connections))
+        samples.append(growth.Sample(n * 30, "node0", 1, heap, 8e6 + 1.3 * heap + resident_leak * n,
+                                     24 + connections + fds_leak * n, connections))
     return samples
 
 
@@ -70,7 +70,7 @@ def test_what_leaks(seed):
 @own_heap
 def test_bytes_of_the_heap(launch, tmp_path):
     try:
-        heap = Heap(tmp_path / "heap", preload.compile("heap", tmp_path))
+        heap = Heap(tmp_path / "heap", preload.build("heap", tmp_path))
     except FileNotFoundError:
         pytest.skip("no C compiler")
     node = launch({"workers": 1}, env=preload.environment(heap.library, **heap.variables))
@@ -82,8 +82,8 @@ def test_bytes_of_the_heap(launch, tmp_path):
 
 
 def soak(folder, *arguments):
-    done = subprocess.run([sys.executable, "-B", SOAK / "soak.py", "6", "--clients", "6", "--idle", "20", "--folder", folder, *arguments],
-                          env={**os.environ, "CARILLON_BIN": BINARY}, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-B", SOAK / "soak.py", "6", "--clients", "6", "--idle", "20", "--folder", folder, *arguments]
+    done = subprocess.run(command, env={**os.environ, "CARILLON_BIN": BINARY}, capture_output=True, text=True, timeout=300)
     return done, json.loads((folder / "report.json").read_text())
 
 

@@ -154,7 +154,8 @@ class Contenders:
         self.turn += 1
         client = None
         try:
-            client = ws.Client(nodes[self.turn % len(nodes)].public, jwt.mint("limited", session_limit=self.LIMIT, expires_s=LONG_S))
+            token = jwt.mint("limited", session_limit=self.LIMIT, expires_s=LONG_S)
+            client = ws.Client(nodes[self.turn % len(nodes)].public, token)
             first = client.receive()
             if first["type"] == "session_init":
                 self.held.append(client)

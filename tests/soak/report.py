@@ -8,9 +8,8 @@ from support.carillon import BINARY
 
 
 def memory_table(samples):
-    lines = ["| node | pid | looked at | heap in use, MiB: first | after warm-up | end | slope, KiB an hour | KiB a connection "
-             "| resident, MiB: first | after warm-up | end | descriptors besides connections: least, most |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [row("node", "pid", "looked at", "heap in use, MiB: first", "after warm-up", "end", "slope, KiB an hour", "KiB a connection",
+                 "resident, MiB: first", "after warm-up", "end", "descriptors besides connections: least", "most"), row(*["---"] * 13)]
     for (node, pid), life in lives(samples).items():
         warm = after_warm_up(life)
         trend = line(warm)
@@ -18,13 +17,17 @@ def memory_table(samples):
         each = f"{trend.bytes_a_connection / 1024:.1f}" if trend else ""
         first, last = thirds(warm)
         spare = [s.fds - s.connections for s in life]
-        lines.append(f"| {node} | {pid} | {len(life)} | {mib(life[0].heap_bytes)} | {mib(warm[0].heap_bytes)} | {mib(life[-1].heap_bytes)} | "
-                     f"{slope} | {each} | {mib(life[0].resident_bytes)} | {mib(first)} | {mib(last)} | {min(spare)}, {max(spare)} |")
+        lines.append(row(node, pid, len(life), *(mib(s.heap_bytes) for s in (life[0], warm[0], life[-1])), slope, each,
+                         mib(life[0].resident_bytes), mib(first), mib(last), min(spare), max(spare)))
     return lines
 
 
 def table(head, rows):
-    return [f"| {head} | times |", "| --- | --- |", *(f"| {name.replace('_', ' ')} | {times} |" for name, times in sorted(rows.items()))]
+    return [row(head, "times"), row("---", "---"), *(row(name.replace("_", " "), rows[name]) for name in sorted(rows))]
+
+
+def row(*cells):
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def write(soak):
@@ -34,9 +37,9 @@ def write(soak):
     account = {k: v for k, v in soak.account.items() if k not in ("seats", "problems")}
     verdict = f"{len(soak.problems)} problems" if soak.problems else "nothing is wrong"
     lines = [f"# Soak: {verdict}", "",
-             f"{version[0] if version else ''}, {soak.elapsed():.0f} s in {len(soak.rounds)} rounds, seed {a.seed}, {a.clients} subscribers, "
-             f"{a.idle} idle connections, 6 publishers. Again: `./run soak {a.seconds:g} --seed {a.seed}` (the plan of faults is the "
-             "same, what the machine makes of it is not).",
+             f"{version[0] if version else ''}, {soak.elapsed():.0f} s in {len(soak.rounds)} rounds, seed {a.seed}, {a.clients} "
+             f"subscribers, {a.idle} idle connections, 6 publishers. Again: `./run soak {a.seconds:g} --seed {a.seed}` (the plan of "
+             "faults is the same, what the machine makes of it is not).",
              "", "## Accounted for", "", *table("what", account), "", "## Faults", "", *table("what", soak.faults),
              "", "## Memory and descriptors", "",
              "At the calm that ends each round. The slope is that of the heap in use, with what connections take left out.", "",

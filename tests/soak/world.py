@@ -47,7 +47,7 @@ class World:
         self.ended = []  # nodes that were killed: their logs are checked at the end
         (self.folder / "redis").mkdir()
         self.redis = Redis(self.folder / "redis", "--auto-aof-rewrite-min-size", "32mb")
-        self.heap_library = preload.compile("heap", self.folder)
+        self.heap_library = preload.build("heap", self.folder)
         self.proxies, self.clocks = {}, {}
         for index in range(1, NODES):
             self.proxies[index] = Proxy(self.redis.port)

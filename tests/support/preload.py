@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 
-def compile(name, folder):
+def build(name, folder):
     """tests/support/<name>.c as a library in folder. Raises FileNotFoundError without a C compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if not compiler:

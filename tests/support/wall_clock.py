@@ -7,7 +7,7 @@ from support import preload
 class WallClock:
     def __init__(self, folder):
         """Raises FileNotFoundError without a C compiler."""
-        self.library = preload.compile("wall_clock", folder)
+        self.library = preload.build("wall_clock", folder)
         self.path = folder / "wall_clock"
         self.path.write_bytes(bytes(8))
         self.variables = {"WALL_CLOCK_FILE": str(self.path)}
