@@ -1,5 +1,4 @@
-"""Scenario continuity: what history costs the live path, what it costs when everybody comes back at once, and the memory of
-a channel that has one."""
+"""Scenario continuity: what it costs when everybody comes back at once, and the memory of a channel that has a history."""
 import contextlib
 import functools
 import http.client
@@ -9,19 +8,10 @@ import socket
 
 import load
 import servers
+from history import WITH_HISTORY, node_with_redis
 
-SUBSCRIBERS = 1000
-KEPT = [{**servers.RULES[0], "history": {"size": 1000, "ttl": "10m"}}]
 ASKS_S = 10
 CHANNELS, EVENTS, DATA = 1000, 100, "x" * 126  # with its quotes 128 bytes
-
-
-@contextlib.contextmanager
-def node_with_redis(rules):
-    with servers.redis() as store, servers.carillon(rules=rules, redis__url=f"redis://127.0.0.1:{store.port}") as node:
-        node.store = store
-        node.pids = node.pids + store.pids
-        yield node
 
 
 def redis_commands(store):
@@ -67,24 +57,21 @@ def resident_bytes(pid):
 
 
 def filled(server):
-    before = resident_bytes(server.pids[0])
+    before = [resident_bytes(pid) for pid in server.pids]
     publish_to_all(server)
-    return {"channels": CHANNELS, "events_each": EVENTS, "rss_growth_bytes": resident_bytes(server.pids[0]) - before, "exit_code": 0}
+    grown = [resident_bytes(pid) - held for pid, held in zip(server.pids, before)]
+    return {"channels": CHANNELS, "events_each": EVENTS, "rss_growth_bytes": grown[0],
+            **({"redis_rss_growth_bytes": grown[1]} if len(grown) > 1 else {}), "exit_code": 0}
 
 
 def continuity(bench):
-    """Fan-out to 1,000 with and without history; 10,000 clients that come back to 100 missed events each; what 1,000 channels
-    with 100 events each keep in memory."""
-    def fan_out(server):
-        yield "fan-out", bench.load(server, "fanout", connections=SUBSCRIBERS)
-
+    """10,000 clients that come back to 100 missed events each; what 1,000 channels with 100 events each keep in memory."""
     def recover(server):
         yield "recover", come_back(server)
 
     def fill(server):
         yield "channels", filled(server)
-    memory = {"memory": servers.carillon, "memory, history": functools.partial(servers.carillon, rules=KEPT)}
-    redis = {"Redis": functools.partial(node_with_redis, servers.RULES), "Redis, history": functools.partial(node_with_redis, KEPT)}
-    bench.alternate({**memory, **redis}, fan_out)
+    memory = {"memory": servers.carillon, "memory, history": functools.partial(servers.carillon, rules=WITH_HISTORY)}
+    redis = {"Redis": functools.partial(node_with_redis, servers.RULES), "Redis, history": functools.partial(node_with_redis, WITH_HISTORY)}
     bench.alternate({name: start for name, start in {**memory, **redis}.items() if name.endswith("history")}, recover)
-    bench.alternate(memory, fill)
+    bench.alternate({**memory, **redis}, fill)

@@ -1,4 +1,5 @@
 """Medians, ranges and paired ratios of what a scenario's rounds measured. Pure: results in, numbers out."""
+import math
 import statistics
 
 
@@ -27,11 +28,14 @@ class Results:
     def median(self, case, server, *path):
         return median(self.values(case, server, *path))
 
-    def ratio(self, over, under, *path):
-        """The median over the rounds of one (case, server) divided by another of the same round. None if no round has
-        both."""
+    def ratios(self, over, under, *path):
+        """One (case, server) divided by another, round by round; None for a round that has not both."""
         pairs = zip(self.values(*over, *path), self.values(*under, *path))
-        return median([a / b if a is not None and b else None for a, b in pairs])
+        return [a / b if a is not None and b else None for a, b in pairs]
+
+    def ratio(self, over, under, *path):
+        """Their median. None if no round has both."""
+        return median(self.ratios(over, under, *path))
 
     def faults(self, case, server):
         """In words; empty if every round was right."""
@@ -61,3 +65,13 @@ def spread(values):
     """(least, most), or None."""
     known = [value for value in values if value is not None]
     return (min(known), max(known)) if known else None
+
+
+def sure(values):
+    """(least, most) between which the true median lies with a probability of 95 % or more, whatever the values'
+    distribution: of sorted values the k-th from either end. None for fewer than six, which say too little."""
+    known = sorted(value for value in values if value is not None)
+    outside = k = 0
+    while (outside := outside + 2 * math.comb(len(known), k) / 2 ** len(known)) <= 0.05:
+        k += 1
+    return (known[k - 1], known[-k]) if k else None

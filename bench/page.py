@@ -6,7 +6,8 @@ from pathlib import Path
 import page_text
 import plot
 import targets
-from figures import Results, median, spread
+from figures import Results, median, spread, sure
+from history import LONGER, USUAL
 
 CPU = ("server_cpu_us_each",)
 NOTE = "<!-- Written by ./run bench from bench/results/*.json: edit bench/page_text.py and bench/page.py instead. -->"
@@ -212,15 +213,30 @@ def commands_used(run):
     return ", ".join(f"{name} {calls:,}" for name, calls in sorted(counts.items(), key=lambda item: -item[1])) or "–"
 
 
+def section_history(results):
+    """A row of each pair of cases: "..., history" or LONGER over the case without."""
+    if "history" not in results:
+        return []
+    found = results["history"]
+    rows = []
+    for case in found.cases():
+        base = USUAL if case == LONGER else case.removesuffix(", history")
+        for broker in found.servers() if base != case else []:
+            ratios = found.ratios((case, broker), (base, broker), *CPU)
+            if ratios:
+                likely = sure(ratios)
+                rows.append([f"{base}; {'with history' if case != LONGER else 'without, but frames as long as with'}", broker,
+                             ranged(found.values(base, broker, *CPU)), ranged(found.values(case, broker, *CPU)), times(median(ratios)),
+                             f"{likely[0]:.2f}–{likely[1]:.2f}" if likely else "–", f"{len(ratios)}",
+                             faults(found, case, broker) or faults(found, base, broker)])
+    return table(["events to 1,000", "broker", "server CPU µs a delivery without", "with", "×", "95 % sure", "turns", "faults"], rows)
+
+
 def section_continuity(results):
     if "continuity" not in results:
         return []
     found = results["continuity"]
-    out = table(["fan-out to 1,000, 1 in flight", "server CPU µs a delivery", "× without history", "p99 ms", "faults"],
-                [[name, ranged(found.values("fan-out", name, *CPU)),
-                  times(found.ratio(("fan-out", name), ("fan-out", name.partition(",")[0]), *CPU)),
-                  ranged(found.values("fan-out", name, "latency_us", "p99"), 0.001), faults(found, "fan-out", name)]
-                 for name in found.servers() if found.runs("fan-out", name)])
+    out = []
     rows = []
     for name in found.servers():
         runs = found.runs("recover", name)
@@ -235,8 +251,9 @@ def section_continuity(results):
                   "Redis CPU µs a client", "client p50 ms", "client p99 ms", "greatest RSS of all, MiB", "faults"], rows)
     if found.runs("recover", "Redis, history"):
         out += [page_text.REDIS_COMMANDS + commands_used(found.runs("recover", "Redis, history")[-1]) + ".", ""]
-    return out + table(["1,000 channels get 100 events of 128 bytes each", "RSS grows by, MiB"],
-                       [[name, ranged(found.values("channels", name, "rss_growth_bytes"), 2 ** -20)]
+    return out + table(["1,000 channels get 100 events of 128 bytes each", "node's RSS grows by, MiB", "Redis's"],
+                       [[name, ranged(found.values("channels", name, "rss_growth_bytes"), 2 ** -20),
+                         ranged(found.values("channels", name, "redis_rss_growth_bytes"), 2 ** -20)]
                         for name in found.servers() if found.runs("channels", name)])
 
 
@@ -367,7 +384,8 @@ def render(results, links, counts):
             ("Memory and idle connections", page_text.MEMORY, section_memory(results, links)),
             ("Connecting", page_text.CONNECT, section_connect(results)),
             ("Publishing", page_text.PUBLISH, section_publish(results) + section_redis(results)),
-            ("History and coming back", page_text.CONTINUITY, section_continuity(results)),
+            ("What a history costs", page_text.HISTORY, section_history(results)),
+            ("Coming back, and memory", page_text.CONTINUITY, section_continuity(results)),
             ("Slow subscribers", page_text.SLOW, section_slow(results)),
             ("Two workers", page_text.WORKERS, section_workers(results)),
             ("Cold start", page_text.COLD, section_cold(results)),

@@ -12,6 +12,7 @@ import crowd
 import load
 import servers
 from continuity import continuity
+from history import history
 
 CHANNEL = "bench:load"
 SUBSCRIBERS = 1000
@@ -285,4 +286,4 @@ def growth(bench):
 
 
 ALL = {function.__name__: function for function in
-       (fanout, subscribers, latency, offered, rooms, idle, memory, connect, publish, redis, continuity, slow, workers, cold, growth)}
+       (fanout, subscribers, latency, offered, rooms, idle, memory, connect, publish, redis, history, continuity, slow, workers, cold, growth)}

@@ -1,0 +1,72 @@
+"""Scenario history: what a history costs the live path. One server has a channel without and a channel with one, and short loads
+take turns on the two: the machine's speed moves by more than what is looked for, and so do two processes of the same
+program, so what counts is the ratio within a turn, and its median over many turns. Server and generator share one core:
+on two, how much of the receiving runs beside the sending differs from load to load, and the cost of a send with it."""
+import contextlib
+import functools
+import os
+
+import load
+import servers
+
+LIVE, KEPT = "bench:live", "bench:kept"  # names of one length
+EVENTS_KEPT = 1000
+WITH_HISTORY = [{**servers.RULES[0], "history": {"size": EVENTS_KEPT, "ttl": "10m"}}]
+RULES = [{**WITH_HISTORY[0], "match": KEPT}, *servers.RULES]
+SUBSCRIBERS = 1000
+TURNS_A_ROUND = 4
+OFFSET_BYTES = len(',"offset":1234')  # what a history adds to the frame of an event
+ONE, SIXTEEN = {"window": 1, "count": 40}, {"window": 16, "publishers": 16, "count": 640}
+FIELDS = ("error", "operations", "per_second", "server_cpu_us_each", "generator_cpu_percent", "lost", "duplicated", "misordered", "exit_code")
+
+# The cases: each is measured without and with a history. LONGER is without, its frames as long as with.
+USUAL, LONGER = "128 bytes, 1 in flight", "142 bytes, 1 in flight"
+CASES = {"256 bytes, 1 in flight": {**ONE, "size": 256}, "128 bytes, 16 in flight": {**SIXTEEN, "size": 128}, USUAL: {**ONE, "size": 128}}
+
+
+@contextlib.contextmanager
+def node_with_redis(rules):
+    with servers.redis() as store, servers.carillon(rules=rules, redis__url=f"redis://127.0.0.1:{store.port}") as node:
+        node.store = store
+        node.pids = node.pids + store.pids
+        yield node
+
+
+@contextlib.contextmanager
+def one_core():
+    """For this process and all that it starts meanwhile."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def fill(server):
+    """As many events as the history keeps, so that each further one has an offset of four figures and pushes one out."""
+    run = load.run(server, "publish", channel=KEPT, connections=1, batch=100, warmup=0, count=EVENTS_KEPT)
+    if run["exit_code"]:
+        raise RuntimeError(f"the history could not be filled: {run}")
+
+
+def take_turns(loads, server):
+    """loads: (case, options), in reverse order every other turn."""
+    fill(server)
+    for turn in range(TURNS_A_ROUND):
+        for case, options in loads[::-1] if turn % 2 else loads:
+            run = load.run(server, "fanout", connections=SUBSCRIBERS, warmup=0, **options)
+            yield case, {field: run[field] for field in FIELDS if field in run}
+
+
+def without_and_with(cases):
+    return [each for case in cases
+            for each in ((case, {**CASES[case], "channel": LIVE}), (f"{case}, history", {**CASES[case], "channel": KEPT}))]
+
+
+def history(bench):
+    """Fan-out to 1,000 subscribers of a channel without and of one with a full history, by turns, on one core."""
+    loads = [*without_and_with(CASES), (LONGER, {**ONE, "size": 128 + OFFSET_BYTES, "channel": LIVE})]
+    with one_core():
+        bench.alternate({"memory": functools.partial(servers.carillon, rules=RULES)}, functools.partial(take_turns, loads))
+        bench.alternate({"Redis": functools.partial(node_with_redis, RULES)}, functools.partial(take_turns, loads[:4]))
