@@ -51,13 +51,23 @@ static struct redis_expected take_expected(struct redis_connection *connection)
 
 static void on_written(uv_write_t *request, int status);
 
+/* Empties it. What a burst took while Redis did not answer is given back: the node would keep it for ever. */
+static void drain(struct buf *buf)
+{
+    enum { KEEP_BYTES = 1 << 20 };
+    if (buf->cap > KEEP_BYTES)
+        buf_fini(buf);
+    else
+        buf_clear(buf);
+}
+
 /* What goes to the socket next. */
 static struct buf *due(struct redis_connection *connection)
 {
     if (!connection->tls)
         return &connection->out;
     redis_tls_give(connection->tls, buf_str(&connection->out), &connection->sealed);
-    buf_clear(&connection->out);
+    drain(&connection->out);
     return &connection->sealed;
 }
 
@@ -77,7 +87,7 @@ static void flush(struct redis_connection *connection)
         return;
     }
     if (wrote > 0 && (size_t)wrote == out->len) {
-        buf_clear(out);
+        drain(out);
         return;
     }
     struct buf spare = connection->writing;
@@ -95,7 +105,7 @@ static void on_written(uv_write_t *request, int status)
 {
     struct redis_connection *connection = request->data;
     connection->write_busy = false;
-    buf_clear(&connection->writing);
+    drain(&connection->writing);
     if (status < 0)
         redis_connection_drop(connection, "writing failed: %s", uv_strerror(status));
     else
@@ -394,10 +404,10 @@ static void finish_close(struct redis_connection *connection)
     connection->reader = NULL;
     redis_tls_stream_destroy(connection->tls);
     connection->tls = NULL;
-    buf_clear(&connection->plain);
-    buf_clear(&connection->sealed);
-    buf_clear(&connection->out);
-    buf_clear(&connection->writing);
+    drain(&connection->plain);
+    drain(&connection->sealed);
+    drain(&connection->out);
+    drain(&connection->writing);
     while (connection->expected_count) {
         struct redis_expected first = take_expected(connection);
         first.done(connection->owner, first.argument, NULL);
