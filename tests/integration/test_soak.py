@@ -6,9 +6,11 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support import preload
+from support.accounting import Ledger
 from support.carillon import BINARY
 from support.heap import Heap
 from support.wait import SLOWDOWN
@@ -17,6 +19,7 @@ SOAK = Path(__file__).resolve().parents[1] / "soak"
 sys.path.insert(0, str(SOAK))
 
 import growth  # noqa: E402
+import soak as runner  # noqa: E402
 from plan import Plan  # noqa: E402
 
 own_heap = pytest.mark.skipif(SLOWDOWN > 1, reason="a sanitizer has a heap of its own, and wants to be loaded first")
@@ -93,3 +96,60 @@ def test_a_short_one(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert report["problems"] == [] and report["account"]["accounted delivered"] > 0
     assert "# Soak: nothing is wrong" in (tmp_path / "soak/report.md").read_text()
+
+
+class QuietWorld:
+    """In which all is right at once; problem: what is not."""
+
+    nodes = []
+
+    def __init__(self, problem=None):
+        self.problem = problem
+        self.ledger = Ledger()
+        self.crowd = SimpleNamespace(calm=lambda *_: None, go_on=lambda: None, publishers=[], subscribers=[])
+        self.idlers = SimpleNamespace(open=3, wanted=3)
+        self.contenders = SimpleNamespace(leave=lambda: None, check=self.check_limit)
+
+    def all_ready(self):
+        if self.problem == "readiness":
+            raise TimeoutError("not ready")
+
+    def befall(self, random):
+        if self.problem == "fault":
+            raise AssertionError("the fault had no effect")
+        if self.problem == "ledger":
+            self.ledger.problem("something is missing")
+
+    def check_limit(self, seconds):
+        assert self.problem != "limit", "one too many"
+
+    def check_histories(self, turn):
+        assert self.problem != "history", "a hole"
+        if self.problem == "crash":
+            raise KeyError("unforeseen")
+
+    def sessions(self):
+        return 4 if self.problem == "sessions" else 3
+
+    def expected_sessions(self):
+        return 3
+
+    def wrong_presence(self):
+        return "a ghost" if self.problem == "presence" else ""
+
+    def close(self):
+        return ["an assertion in a log"] if self.problem == "end" else []
+
+
+@pytest.mark.parametrize("problem", [None, "readiness", "fault", "ledger", "limit", "history", "crash", "sessions", "presence", "end"])
+def test_the_verdict(tmp_path, monkeypatch, problem):
+    monkeypatch.setattr(runner, "World", lambda *_: QuietWorld(problem))
+    monkeypatch.setattr(runner, "WEIGHTS", {QuietWorld.befall: 1})
+    monkeypatch.setattr(runner, "FAULTS", {"befall": QuietWorld.befall})
+    monkeypatch.setattr(runner, "BACK_S", 0.05)
+    monkeypatch.setattr(runner, "wait", lambda seconds: None)
+    arguments = SimpleNamespace(seed=1, seconds=0.01, clients=1, idle=3, pause_ms=1, folder=tmp_path / "soak")
+    assert runner.Soak(arguments).run() == (1 if problem else 0)
+    report = json.loads((tmp_path / "soak/report.json").read_text())
+    assert bool(report["problems"]) == bool(problem)
+    assert (problem is None) == ("nothing is wrong" in (tmp_path / "soak/report.md").read_text())
