@@ -262,6 +262,7 @@ static void on_tick(uv_timer_t *timer)
     struct node *node = timer->data;
     uint64_t now_us = clock_now_us();
     exchange_tick(&node->exchange, now_us);
+    revoker_tick(node->revoker, now_us);
     if (node->peers)
         peers_tick(node->peers, atomic_load(&node->exchange.broker_state) == BROKER_UP, now_us);
 }
@@ -342,7 +343,8 @@ static void stop(struct node *node)
     if (uv_loop_close(&node->loop) != 0)
         log_warn("app", "something was left on the main loop");
     quota_destroy(node->quota);
-    node_destroy_revocations(node);
+    revoker_destroy(node->revoker);
+    revocations_destroy(node->revocations);
     configuration_fini(&node->configuration);
     free(node->worker_metrics);
 }
@@ -407,7 +409,8 @@ int node_run(const struct node_start *given)
                            &(struct exchange_settings){.recovery_bytes_max = node->options->recovery_max_bytes,
                                                        .reads_max = (unsigned)node->options->recovery_reads});
         node->quota = quota_create();
-        node_create_revocations(node);
+        node->revocations = revocations_create();
+        node->revoker = revoker_create(&node->exchange, node->revocations);
         node->presence = presence_create(&node->exchange);
         watch_signals(node);
         err = start(node, &error);

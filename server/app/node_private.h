@@ -1,5 +1,5 @@
 /* node_private.h - what the files of the node share. node.c: start and end; node_api.c: what the HTTP API is answered
- * from; node_reload.c: SIGHUP; node_revoke.c: revoked tokens; node_peers.c: what all nodes must share. */
+ * from; node_reload.c: SIGHUP; node_peers.c: what all nodes must share. */
 #ifndef CARILLON_APP_NODE_PRIVATE_H
 #define CARILLON_APP_NODE_PRIVATE_H
 
@@ -11,6 +11,7 @@
 #include "server/broker/ingest_entry.h"
 #include "server/broker/peers.h"
 #include "server/broker/presence.h"
+#include "server/broker/revoker.h"
 #include "server/broker/survey.h"
 #include "server/broker/terms.h"
 #include "server/net/listener.h"
@@ -35,7 +36,7 @@ struct node {
     struct survey_facts facts;
     struct quota *quota;
     struct revocations *revocations;
-    struct node_recheck *rechecks; /* one a worker */
+    struct revoker *revoker;
     struct worker *workers[EXCHANGE_WORKERS_MAX];
     struct api *apis[EXCHANGE_WORKERS_MAX];
     unsigned worker_count;
@@ -62,11 +63,6 @@ struct ingest_settings node_ingest_settings(const struct node *node);
 void node_create_apis(struct node *node);
 /* New keys, limits and rules for all of them. */
 void node_configure_apis(struct node *node);
-
-/* --- node_revoke.c --- */
-/* Before the broker. */
-void node_create_revocations(struct node *node);
-void node_destroy_revocations(struct node *node);
 
 /* --- node_peers.c --- */
 /* The settings have been read: tells the other nodes those that they must share. */

@@ -24,7 +24,7 @@ struct revocations *revocations_create(void);
 void revocations_destroy(struct revocations *revocations);
 
 /* Adds it, or widens the one there is for the same value: to the later issued_before_ms and until_ms. Copies the value.
- * Marks it as kept by the broker. Forgets those that are over. */
+ * Marks it as kept by the broker, unless what is known is wider than this one. Forgets those that are over. */
 void revocations_add(struct revocations *revocations, const struct revocation *revocation, uint64_t now_ms);
 
 /* How many there are, those included that are over and not yet forgotten. */

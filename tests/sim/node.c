@@ -183,6 +183,7 @@ static void on_node_tick(uv_timer_t *timer)
 {
     struct node *node = timer->data;
     exchange_tick(&node->exchange, clock_now_us());
+    revoker_tick(node->revoker, clock_now_us());
 }
 
 static void start_broker(struct node *node)
@@ -225,7 +226,8 @@ struct node *node_start(unsigned number, unsigned life, unsigned worker_count)
     exchange_init(&node->exchange, &node->turn, &node->metrics);
     for (unsigned i = 0; i < worker_count; i++)
         start_worker(node, i);
-    node_create_revocations(node);
+    node->revocations = revocations_create();
+    node->revoker = revoker_create(&node->exchange, node->revocations);
     start_broker(node);
     node->presence = presence_create(&node->exchange);
     uv_timer_init(&node->loop.uv, &node->tick);
@@ -286,6 +288,7 @@ void node_stop(struct node *node, bool killed)
 
 void node_free(struct node *node)
 {
+    revoker_destroy(node->revoker);
     revocations_destroy(node->revocations);
     free(node);
 }

@@ -5,7 +5,7 @@
 
 #include "server/broker/exchange.h"
 #include "server/broker/presence.h"
-#include "server/core/revocations.h"
+#include "server/broker/revoker.h"
 #include "tests/sim/loop.h"
 
 enum { WORKERS_MAX = 2 };
@@ -26,8 +26,6 @@ struct sim_worker {
     uv_timer_t tick;
     uv_check_t after_poll;
     bool time_is_fresh;
-    struct mail recheck; /* its sessions are to be looked at: something has been revoked */
-    bool recheck_posted;
 };
 
 /* Lives until the end of the run, also when it is stopped or killed. */
@@ -43,6 +41,7 @@ struct node {
     struct broker *broker;
     struct presence *presence;
     struct revocations *revocations;
+    struct revoker *revoker;
     bool broker_closed;
     uv_timer_t tick;
     unsigned worker_count;
@@ -57,9 +56,6 @@ struct node *node_start(unsigned number, unsigned life, unsigned worker_count);
 /* Ends it: killed, nothing leaves it any more. Its sessions are gone. */
 void node_stop(struct node *node, bool killed);
 void node_free(struct node *node);
-
-/* node_revoke.c; before the broker. */
-void node_create_revocations(struct node *node);
 
 /* In the worker's thread, before it is given work. */
 void worker_touch(struct sim_worker *worker);

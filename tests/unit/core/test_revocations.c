@@ -105,6 +105,24 @@ static void test_what_the_broker_has_lost(void **state)
     revocations_destroy(revocations);
 }
 
+/* Another node has given back the one that it knows, and this one knows more. */
+static void test_a_narrower_one_does_not_count_as_kept(void **state)
+{
+    (void)state;
+    int lost = 0;
+    struct revocations *revocations = revocations_create();
+    add(revocations, REVOCATION_USER, "lost", 2000, now_ms + 5000);
+    revocations_doubt(revocations);
+    add(revocations, REVOCATION_USER, "lost", 1000, now_ms + 5000);
+    revocations_each_doubted(revocations, now_ms, count_one, &lost);
+    assert_int_equal(lost, 1);
+    add(revocations, REVOCATION_USER, "lost", 2000, now_ms + 5000);
+    lost = 0;
+    revocations_each_doubted(revocations, now_ms, count_one, &lost);
+    assert_int_equal(lost, 0);
+    revocations_destroy(revocations);
+}
+
 static void test_values_that_are_too_long(void **state)
 {
     (void)state;
@@ -128,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_the_wider_one_counts),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_what_the_broker_has_lost),
+        cmocka_unit_test(test_a_narrower_one_does_not_count_as_kept),
         cmocka_unit_test(test_values_that_are_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,126 @@
+/* test_revoker.c - revocations that Redis has lost go back to it, also when that is refused at first. */
+#include "server/broker/revoker.h"
+#include "tests/support/unit.h"
+
+static const struct revocation revocation = {.kind = REVOCATION_JTI, .value = {"one", 3}, .until_ms = UINT64_MAX};
+
+static struct fixture {
+    uv_loop_t loop;
+    struct turn turn;
+    struct metrics metrics;
+    struct exchange exchange;
+    struct broker broker;
+    struct revocations *revocations;
+    struct revoker *revoker;
+    enum err answer;
+    unsigned asked;
+} f;
+
+static void on_ask(struct broker *broker, struct broker_request *request)
+{
+    struct revoke_request *revoke = CONTAINER_OF(request, struct revoke_request, base);
+    assert_int_equal(request->kind, REQUEST_REVOKE);
+    assert_true(str_eq(revoke->revocation.value, revocation.value));
+    f.asked++;
+    request->error.code = f.answer;
+    if (!f.answer) /* as a broker does */
+        exchange_sink.revoked(&f.exchange, &revoke->revocation);
+    (void)broker;
+    broker_request_answer(request);
+}
+
+static int setup(void **state)
+{
+    static const struct broker_ops ops = {.ask = on_ask};
+    (void)state;
+    memset(&f, 0, sizeof f);
+    uv_loop_init(&f.loop);
+    turn_init(&f.turn, &f.loop);
+    metrics_init(&f.metrics, -1);
+    exchange_init(&f.exchange, &f.turn, &f.metrics);
+    f.broker.ops = &ops;
+    f.exchange.broker = &f.broker;
+    f.revocations = revocations_create();
+    f.revoker = revoker_create(&f.exchange, f.revocations);
+    exchange_sink.state(&f.exchange, &(struct broker_info){.state = BROKER_UP});
+    exchange_sink.revoked(&f.exchange, &revocation);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    mailbox_close(&f.exchange.mailbox);
+    revoker_destroy(f.revoker);
+    revocations_destroy(f.revocations);
+    turn_close(&f.turn);
+    uv_run(&f.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&f.loop), 0);
+    exchange_fini(&f.exchange);
+    return 0;
+}
+
+/* Redis has come up, with none of them or with all. */
+static void read_all(bool has_it)
+{
+    exchange_sink.revocations(&f.exchange, true);
+    if (has_it)
+        exchange_sink.revoked(&f.exchange, &revocation);
+    exchange_sink.revocations(&f.exchange, false);
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+}
+
+static void tick(uint64_t now_us)
+{
+    revoker_tick(f.revoker, now_us);
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+}
+
+static void test_only_what_is_lost(void **state)
+{
+    (void)state;
+    read_all(true);
+    assert_int_equal(f.asked, 0);
+    read_all(false);
+    assert_int_equal(f.asked, 1);
+    tick(1000000);
+    tick(60000000);
+    assert_int_equal(f.asked, 1);
+}
+
+/* Redis is full, say. */
+static void test_refused_at_first(void **state)
+{
+    (void)state;
+    f.answer = ERR_UNAVAILABLE;
+    read_all(false);
+    tick(1000000);
+    assert_int_equal(f.asked, 2);
+    tick(1100000);
+    assert_int_equal(f.asked, 2); /* not ten times a second */
+    f.answer = ERR_NONE;
+    tick(7000000);
+    assert_int_equal(f.asked, 3);
+    tick(60000000);
+    assert_int_equal(f.asked, 3);
+}
+
+static void test_not_while_it_is_down(void **state)
+{
+    (void)state;
+    f.answer = ERR_UNAVAILABLE;
+    read_all(false);
+    exchange_sink.state(&f.exchange, &(struct broker_info){.state = BROKER_DOWN});
+    tick(1000000);
+    assert_int_equal(f.asked, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_only_what_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused_at_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_not_while_it_is_down, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
