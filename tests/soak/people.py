@@ -80,7 +80,8 @@ class Attendant(Subscriber):
     def __init__(self, *arguments, rooms, **options):
         self.rooms = rooms
         self.lists = {}  # room -> users
-        self.asked = {}  # room -> when
+        self.asked = {}  # room -> when, and the id of the question
+        self.questions = 0
         self.since = {}  # room -> the joins and leaves since it asked
         super().__init__(*arguments, **options)
 
@@ -96,7 +97,7 @@ class Attendant(Subscriber):
         elif kind == "unsubscribed":
             for what in (self.lists, self.asked, self.since):
                 what.pop(room, None)
-        elif kind == "presence" and frame.get("id") == f"who {room} {self.asked.get(room)}":
+        elif kind == "presence" and frame.get("id") == self.asked.get(room, (0, ""))[1]:
             self.lists[room] = {member["user"] for member in frame["data"]["members"]}
             for earlier in self.since.pop(room):
                 self.go_by(earlier)
@@ -115,13 +116,14 @@ class Attendant(Subscriber):
     def ask(self, room):
         self.lists.pop(room, None)
         self.since[room] = []
-        self.asked[room] = round(time.monotonic(), 3)
-        self.client.send("presence", id=f"who {room} {self.asked[room]}", channel=room, limit=1000)
+        self.questions += 1
+        self.asked[room] = time.monotonic(), f"who {self.questions}"
+        self.client.send("presence", id=self.asked[room][1], channel=room, limit=1000)
 
     def look_after(self):
         super().look_after()
         try:
-            for room, asked in list(self.asked.items()):
+            for room, (asked, _) in list(self.asked.items()):
                 if self.client and room not in self.lists and time.monotonic() - asked > 1:
                     self.ask(room)
         except OSError:
