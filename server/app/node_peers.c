@@ -20,6 +20,9 @@ static void add_rule(struct buf *terms, size_t index, const struct channel_optio
     buf_appendf(&name, "channels[%zu]", index);
     buf_appendf(&value, "%s: history.size %llu, history.ttl %llu ms", channel->match,
                 (unsigned long long)channel->history_size, (unsigned long long)channel->history_ttl_ms);
+    if (channel->presence)
+        buf_appendf(&value, ", presence_ttl %llu ms, presence_events %s", (unsigned long long)channel->presence_ttl_ms,
+                    channel->presence_events ? "true" : "false");
     terms_add(terms, buf_str(&name), buf_str(&value));
     buf_fini(&name);
     buf_fini(&value);

@@ -59,6 +59,19 @@ def test_another_history_and_window(start):
     assert http.request(a.internal, "GET", "/readyz").status == 200, "events still flow"
 
 
+@pytest.mark.parametrize("rule, said", [
+    ({}, "presence_ttl 30000 ms, presence_events false"),
+    ({"presence": True, "presence_events": True}, "presence_events true"),
+    ({"presence": True, "presence_ttl": "5s"}, "presence_ttl 5000 ms"),
+], ids=["none", "events", "ttl"])
+def test_another_presence(start, rule, said):
+    """Who joins on one node is told, or kept, otherwise than on the other."""
+    a, b = start(channels=[{**RULES[1], "presence": True}]), start(channels=[{**RULES[1], **rule}])
+    for node in (a, b):
+        until(lambda n=node: disagreeing(n) == 1, "it counts the other one")
+        assert said in warnings(node)[0], warnings(node)
+
+
 def test_a_rule_that_the_other_has_not(start):
     a, b = start(), start(channels=[{"match": "new:*", "allow": ALL}, *RULES])
     until(lambda: disagreeing(a) == 1, "it is seen")
