@@ -134,6 +134,25 @@ def test_a_slot_moves(launch, cluster):
     until(lambda: subscribed_at(target, channel) == 0, "the subscriptions were there")
 
 
+def test_a_slot_of_a_channel_without_history_moves(launch, cluster):
+    """What is published meanwhile may be lost, and the gap says so; what comes after it comes."""
+    a, b = start(launch, cluster)
+    slot, source = cluster.slot(live("plain")), home(cluster, "plain")
+    target = next(node for node in cluster.primaries if node is not source)
+    with b.connect() as client:
+        client.subscribe("plain")
+        a.publish("plain", "before")
+        assert client.expect("test")["data"] == "before"
+        cluster.begin_migration(slot, source, target)
+        a.publish("plain", "plain still goes to the source")
+        assert client.expect("test")["data"] == "plain still goes to the source"
+        a.publish("plain", "nobody is subscribed where it went", event_id="e")
+        cluster.end_migration(slot, source, target)
+        assert client.expect("gap", channel="plain")["data"]["reason"] == "connection_lost"
+        a.publish("plain", "after")
+        assert client.expect("test")["data"] == "after"
+
+
 def test_resharding_under_load(launch, cluster, tmp_path):
     """All channels' slots go to other primaries, and to a new one, while events are published."""
     nodes = start(launch, cluster)

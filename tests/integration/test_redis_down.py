@@ -1,5 +1,6 @@
 """Redis stops, freezes, forgets, comes back; under load. Nothing acknowledged is lost, no session is dropped, service comes
 back by itself."""
+import itertools
 import json
 import threading
 import time
@@ -182,6 +183,35 @@ def test_read_only_redis(node, redis):
     refused(publish(node, "log:x", 1))
     redis("REPLICAOF", "NO", "ONE")
     until(lambda: publish(node, "log:x", 2).status == 200, "service is back", BACK_S)
+
+
+def test_made_a_replica_by_hand(launch, redis):
+    """Until the canary notices, what has no history is still taken, and reaches the nodes that are connected there."""
+    a, b = (launch({"redis.url": redis.url, "redis.canary_interval": "1s", "redis.retry_max": "500ms"}) for _ in range(2))
+    for node in (a, b):
+        until(node.ready, "ready", BACK_S)
+    acknowledged = []
+
+    def accepted(n):
+        answer = publish(a, "plain", n)
+        acknowledged.extend([n] if answer.status == 200 else [])
+        return answer.status == 200
+
+    with b.connect() as client:
+        client.subscribe("plain")
+        redis("REPLICAOF", "127.0.0.1", "1")
+        numbers = itertools.count()
+        until(lambda: not accepted(next(numbers)) and not b.ready(), "both notice", BACK_S)
+        redis("REPLICAOF", "NO", "ONE")
+        until(lambda: b.ready() and accepted(next(numbers)), "service is back", BACK_S)
+        seen = []
+        while not seen or seen[-1].get("data") != acknowledged[-1]:
+            seen.append(client.receive(BACK_S))
+    gaps = [n for n, frame in enumerate(seen) if frame["type"] == "gap"]
+    assert len(gaps) == 1, seen
+    before = [frame["data"] for frame in seen[:gaps[0]]]
+    assert before == acknowledged[:len(before)], "nothing is missing before the gap"
+    assert acknowledged[-1] in [frame["data"] for frame in seen[gaps[0] + 1:]]
 
 
 def test_full_redis(node, redis):
