@@ -145,7 +145,8 @@ void crowd_settle(struct crowd *crowd)
     for (size_t at = 0; at < crowd->joins.len; at += sizeof(struct asked_join)) {
         struct asked_join join;
         memcpy(&join, crowd->joins.ptr + at, sizeof join);
-        hub_joined(crowd->hub, str_from(join.channel, join.len), join.id, ERR_NONE, STR(""), STR(""), 0);
+        hub_joined(crowd->hub, str_from(join.channel, join.len), join.id, ERR_NONE, STR(""),
+                   &(struct position){.offset = 0});
     }
     buf_clear(&crowd->joins);
     hub_flush(crowd->hub);

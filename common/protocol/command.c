@@ -35,46 +35,59 @@ static enum err whole_number_of(const struct parse *parse, const char *name, str
 
 /* What a position is called in errors. */
 struct position_names {
-    const char *whole, *epoch, *offset;
+    const char *whole, *epoch, *offset, *id;
 };
 
-static const struct position_names since_names = {"data.since", "data.since.epoch", "data.since.offset"};
-static const struct position_names before_names = {"data.before", "data.before.epoch", "data.before.offset"};
+static const struct position_names since_names = {"data.since", "data.since.epoch", "data.since.offset",
+                                                  "data.since.id"};
+static const struct position_names before_names = {"data.before", "data.before.epoch", "data.before.offset",
+                                                   "data.before.id"};
 
-/* {"epoch":"...","offset":41}; absent leaves all alone. */
-static enum err parse_position(const struct parse *parse, const struct position_names *names, struct json_value value,
-                               bool *out_has, struct str *out_epoch, uint64_t *out_offset)
+/* What does not fit can be no event's that has an offset. */
+static enum err parse_position_id(const struct parse *parse, const char *name, struct json_value value, struct str *out)
 {
-    struct json_value epoch = {0}, offset = {0};
+    enum err err = text_of(parse, name, value, out);
+    if (!err && value.type && (out->len > POSITION_ID_MAX || event_id_check(*out, NULL)))
+        err = error_set(parse->error, ERR_INVALID_REQUEST,
+                        "%s: expected the id of an event, 1 to %d printable ASCII characters", name, POSITION_ID_MAX);
+    return err;
+}
+
+/* {"epoch":"...","offset":41}, with or without "id":"..."; absent leaves all alone. */
+static enum err parse_position(const struct parse *parse, const struct position_names *names, struct json_value value,
+                               bool *out_has, struct position *out)
+{
+    struct json_value epoch = {0}, offset = {0}, id = {0};
     const struct json_field fields[] = {
         {"epoch", JSON_STRING, true, &epoch},
         {"offset", JSON_NUMBER, true, &offset},
+        {"id", JSON_STRING, false, &id},
     };
     if (!value.type)
         return ERR_NONE;
-    enum err err = json_bind(value, names->whole, fields, 2, parse->error);
+    enum err err = json_bind(value, names->whole, fields, sizeof fields / sizeof *fields, parse->error);
     if (!err)
-        err = text_of(parse, names->epoch, epoch, out_epoch);
-    if (!err && (out_epoch->len == 0 || out_epoch->len > EPOCH_MAX))
+        err = text_of(parse, names->epoch, epoch, &out->epoch);
+    if (!err && (out->epoch.len == 0 || out->epoch.len > EPOCH_MAX))
         err = error_set(parse->error, ERR_INVALID_REQUEST, "%s: expected 1 to %d bytes, found %zu", names->epoch,
-                        EPOCH_MAX, out_epoch->len);
+                        EPOCH_MAX, out->epoch.len);
     if (!err)
-        err = whole_number_of(parse, names->offset, offset, out_has, out_offset);
+        err = whole_number_of(parse, names->offset, offset, out_has, &out->offset);
+    if (!err)
+        err = parse_position_id(parse, names->id, id, &out->id);
     return err;
 }
 
 static enum err parse_since(const struct parse *parse, struct json_value value)
 {
     struct command *command = parse->command;
-    return parse_position(parse, &since_names, value, &command->has_since, &command->since_epoch,
-                          &command->since_offset);
+    return parse_position(parse, &since_names, value, &command->has_since, &command->since);
 }
 
 static enum err parse_before(const struct parse *parse, struct json_value value)
 {
     struct command *command = parse->command;
-    return parse_position(parse, &before_names, value, &command->has_before, &command->before_epoch,
-                          &command->before_offset);
+    return parse_position(parse, &before_names, value, &command->has_before, &command->before);
 }
 
 static enum err parse_channel(const struct parse *parse, struct json_value data)

@@ -5,6 +5,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/error.h"
+#include "common/protocol/event.h"
 
 enum command_type {
     COMMAND_NONE,
@@ -30,11 +31,9 @@ struct command {
     struct str event_id;   /* publish; empty if absent */
     struct str token;      /* refresh */
     bool has_since;        /* subscribe, history */
-    struct str since_epoch;
-    uint64_t since_offset;
+    struct position since;
     bool has_before; /* history */
-    struct str before_epoch;
-    uint64_t before_offset;
+    struct position before;
     bool has_last; /* subscribe */
     uint64_t last;
     bool has_limit; /* history, presence */

@@ -136,3 +136,40 @@ void event_encode(struct buf *out, const struct event *event)
     buf_append(out, event->data);
     buf_append_char(out, '}');
 }
+
+/* Up to the quote that ends a string whose first byte this is; NULL without one. */
+static const char *end_of_string(const char *at, const char *end)
+{
+    while (at < end && *at != '"')
+        at += *at == '\\' ? 2 : 1;
+    return at < end ? at : NULL;
+}
+
+/* Of an object's first member or one after a comma: true, and *at behind it, when it has that name and is a string. */
+static bool skip_to_value(const char **at, const char *end, struct str opening)
+{
+    if (!str_starts_with(str_from(*at, (size_t)(end - *at)), opening))
+        return false;
+    *at += opening.len;
+    return true;
+}
+
+struct str event_encoded_id(struct str json)
+{
+    const char *at = json.ptr, *end = json.ptr + json.len;
+    if (!skip_to_value(&at, end, STR("{\"type\":\"")) || !(at = end_of_string(at, end)) ||
+        !skip_to_value(&at, end, STR("\",\"channel\":\"")) || !(at = end_of_string(at, end)) ||
+        !skip_to_value(&at, end, STR("\",\"id\":\"")))
+        return STR("");
+    const char *id_end = end_of_string(at, end);
+    struct str id = id_end ? str_from(at, (size_t)(id_end - at)) : STR("");
+    return id.len && memchr(id.ptr, '\\', id.len) ? STR("") : id;
+}
+
+void position_keep_id(char out[POSITION_ID_MAX + 1], struct str id)
+{
+    size_t len = id.len <= POSITION_ID_MAX ? id.len : 0;
+    if (len)
+        memcpy(out, id.ptr, len);
+    out[len] = '\0';
+}

@@ -8,6 +8,16 @@
 
 enum { EVENT_TYPE_MAX = 64, EVENT_ID_MAX = 128, EPOCH_MAX = 32 };
 
+/* Of the ids of events that have an offset: brokers give them UUIDs. */
+enum { POSITION_ID_MAX = 36 };
+
+/* A place in a channel's history: right after that event. All borrowed. */
+struct position {
+    struct str epoch; /* empty: the channel has no history */
+    uint64_t offset;  /* of the event; 0: before the first one */
+    struct str id;    /* of the event; empty: there is none, or it is not known */
+};
+
 /* All borrowed. */
 struct event {
     struct str channel;
@@ -29,5 +39,11 @@ enum err event_id_check(struct str event_id, struct error *error);
 
 /* Appends the event as subscribers get it: one JSON object, data spliced byte for byte. */
 void event_encode(struct buf *out, const struct event *event);
+
+/* The id in what event_encode has written, borrowed; empty if there is none, or one that had to be escaped. */
+struct str event_encoded_id(struct str json);
+
+/* Keeps the id of a position. One that is too long is no broker's: it is kept as not known. */
+void position_keep_id(char out[POSITION_ID_MAX + 1], struct str id);
 
 #endif

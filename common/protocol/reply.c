@@ -49,6 +49,15 @@ static void append_position(struct buf *out, struct str epoch, uint64_t offset)
     buf_append_u64(out, offset);
 }
 
+static void append_whole_position(struct buf *out, const struct position *position)
+{
+    append_position(out, position->epoch, position->offset);
+    if (position->epoch.len && position->id.len) {
+        buf_append_lit(out, ",\"id\":");
+        json_append_string(out, position->id);
+    }
+}
+
 void reply_session_init(struct buf *out, const struct session_init *init)
 {
     begin(out, "session_init", STR(""), STR(""));
@@ -69,13 +78,13 @@ void reply_session_init(struct buf *out, const struct session_init *init)
     buf_append_lit(out, "}}}");
 }
 
-void reply_subscribed(struct buf *out, struct str id, struct str channel, struct str epoch, uint64_t offset,
+void reply_subscribed(struct buf *out, struct str id, struct str channel, const struct position *position,
                       bool recovered)
 {
     begin(out, "subscribed", id, channel);
     buf_append_lit(out, ",\"data\":{");
-    append_position(out, epoch, offset);
-    if (epoch.len)
+    append_whole_position(out, position);
+    if (position->epoch.len)
         buf_append_char(out, ',');
     buf_append(out, recovered ? STR("\"recovered\":true}}") : STR("\"recovered\":false}}"));
 }
@@ -172,13 +181,13 @@ void reply_presence(struct buf *out, struct str id, struct str channel, struct s
     buf_append_lit(out, "}}");
 }
 
-void reply_gap(struct buf *out, struct str channel, const char *reason, struct str epoch, uint64_t offset)
+void reply_gap(struct buf *out, struct str channel, const char *reason, const struct position *position)
 {
     begin(out, "gap", STR(""), channel);
     buf_append_lit(out, ",\"data\":{\"reason\":");
     json_append_string(out, str_from_cstr(reason));
-    if (epoch.len)
+    if (position->epoch.len)
         buf_append_char(out, ',');
-    append_position(out, epoch, offset);
+    append_whole_position(out, position);
     buf_append_lit(out, "}}");
 }

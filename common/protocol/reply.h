@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/error.h"
+#include "common/protocol/event.h"
 
 struct session_init {
     struct str session_id;
@@ -18,8 +19,8 @@ struct session_init {
 };
 
 void reply_session_init(struct buf *out, const struct session_init *init);
-/* epoch and offset are left out when epoch is empty (a channel without history). */
-void reply_subscribed(struct buf *out, struct str id, struct str channel, struct str epoch, uint64_t offset,
+/* The position is left out when its epoch is empty (a channel without history), and of it an id that is not known. */
+void reply_subscribed(struct buf *out, struct str id, struct str channel, const struct position *position,
                       bool recovered);
 void reply_unsubscribed(struct buf *out, struct str id, struct str channel);
 void reply_pong(struct buf *out, struct str id, uint64_t wall_ms);
@@ -35,7 +36,7 @@ void reply_history(struct buf *out, struct str id, struct str channel, struct st
                    struct str events, bool more);
 /* members: what stands in data, without its braces. */
 void reply_presence(struct buf *out, struct str id, struct str channel, struct str members);
-/* epoch and offset: where the channel stands now. */
-void reply_gap(struct buf *out, struct str channel, const char *reason, struct str epoch, uint64_t offset);
+/* position: where the channel stands now. */
+void reply_gap(struct buf *out, struct str channel, const char *reason, const struct position *position);
 
 #endif

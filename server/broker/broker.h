@@ -34,11 +34,10 @@ struct broker_info {
 struct broker_sink {
     /* The publication comes back with its answer. The sink takes it. */
     void (*published)(void *owner, struct publication *publication);
-    /* The answer to subscribe. offset: of the last event so far. epoch empty: the channel has no history, or none could
-     * be begun (Redis is full or read-only). It comes again, without an error, when the broker had lost its connection:
-     * events may have been missed, and this is where the channel is now. */
-    void (*subscribed)(void *owner, struct str channel, enum err err, struct str text, struct str epoch,
-                       uint64_t offset);
+    /* The answer to subscribe. position: of the last event so far; with an error NULL. Its epoch is empty when the
+     * channel has no history, or none could be begun (Redis is full or read-only). It comes again, without an error,
+     * when the broker had lost its connection: events may have been missed, and this is where the channel is now. */
+    void (*subscribed)(void *owner, struct str channel, enum err err, struct str text, const struct position *position);
     /* An event on a subscribed channel, in the order of its channel; after a lost connection one may be missing or come
      * once more, until the position is told again. Everything is borrowed for the call. */
     void (*event)(void *owner, const struct event *event);

@@ -55,6 +55,7 @@ static bool is_behind(const struct interest *interest)
 static void post_next(struct exchange *exchange, struct interest *interest, struct message *message)
 {
     interest->offset = message->offset;
+    position_keep_id(interest->id, message_id(message));
     if (interest->continuity)
         log_window_append(&interest->continuity->window, message);
     exchange_post(exchange, interest, message);
@@ -80,6 +81,7 @@ struct gap_notice {
     enum gap gap;
     uint64_t offset;
     char epoch[EPOCH_MAX + 1];
+    char id[POSITION_ID_MAX + 1];
     struct str name;
     char bytes[];
 };
@@ -87,23 +89,23 @@ struct gap_notice {
 static void deliver_gap(struct mail *mail, void *hub)
 {
     struct gap_notice *notice = CONTAINER_OF(mail, struct gap_notice, mail);
-    hub_gap(hub, notice->name, notice->gap, str_from_cstr(notice->epoch), notice->offset);
+    struct position position = {str_from_cstr(notice->epoch), notice->offset, str_from_cstr(notice->id)};
+    hub_gap(hub, notice->name, notice->gap, &position);
     free(notice);
 }
 
-void continuity_gap(struct exchange *exchange, struct interest *interest, enum gap gap, struct str epoch,
-                    uint64_t offset)
+void continuity_gap(struct exchange *exchange, struct interest *interest, enum gap gap, const struct position *position)
 {
     struct continuity *continuity = interest->continuity;
-    bool same_epoch = str_eq(epoch, str_from_cstr(interest->epoch));
-    bool goes_on = same_epoch && offset >= interest->offset;
-    exchange_set_position(interest, epoch, offset);
+    bool same_epoch = str_eq_cstr(position->epoch, interest->epoch);
+    bool goes_on = same_epoch && position->offset >= interest->offset;
+    exchange_set_position(interest, position);
     if (continuity && !goes_on) {
         /* Another history: what is known of the old one is worth nothing. */
         log_window_clear(&continuity->window);
         log_window_clear(&continuity->held);
         continuity->known_first = 0;
-        continuity->target = offset;
+        continuity->target = interest->offset;
     } else if (continuity) {
         log_window_clear(&continuity->window);
     }
@@ -115,8 +117,9 @@ void continuity_gap(struct exchange *exchange, struct interest *interest, enum g
         notice->name = str_from(notice->bytes, interest->name.len);
         notice->mail.deliver = deliver_gap;
         notice->gap = gap;
-        notice->offset = offset;
+        notice->offset = interest->offset;
         memcpy(notice->epoch, interest->epoch, sizeof notice->epoch);
+        memcpy(notice->id, interest->id, sizeof notice->id);
         mailbox_post(exchange->workers[i], &notice->mail);
     }
 }
@@ -126,10 +129,11 @@ void continuity_gap(struct exchange *exchange, struct interest *interest, enum g
 void continuity_event(struct exchange *exchange, struct interest *interest, const struct event *event)
 {
     struct message *message = message_from_event(event, clock_now_us());
+    struct position before = {event->epoch, event->offset - 1, STR("")};
     if (!interest->epoch[0])
-        exchange_set_position(interest, event->epoch, event->offset - 1);
+        exchange_set_position(interest, &before);
     else if (!str_eq_cstr(event->epoch, interest->epoch))
-        continuity_gap(exchange, interest, GAP_EPOCH_CHANGED, event->epoch, event->offset - 1);
+        continuity_gap(exchange, interest, GAP_EPOCH_CHANGED, &before);
     if (event->offset == interest->offset + 1) {
         post_next(exchange, interest, message);
     } else if (event->offset > interest->offset) {
@@ -148,18 +152,18 @@ void continuity_event(struct exchange *exchange, struct interest *interest, cons
     }
 }
 
-void continuity_position(struct exchange *exchange, struct interest *interest, struct str epoch, uint64_t offset)
+void continuity_position(struct exchange *exchange, struct interest *interest, const struct position *position)
 {
     if (!interest->epoch[0])
-        continuity_gap(exchange, interest, GAP_CONNECTION_LOST, epoch, offset);
-    else if (!epoch.len)
-        continuity_gap(exchange, interest, GAP_HISTORY_UNAVAILABLE, epoch, 0);
-    else if (!str_eq_cstr(epoch, interest->epoch))
-        continuity_gap(exchange, interest, GAP_EPOCH_CHANGED, epoch, offset);
-    else if (offset < interest->offset)
-        continuity_gap(exchange, interest, GAP_OFFSET_REGRESSED, epoch, offset);
-    else if (offset > interest->offset && offset > continuity_of(exchange, interest)->target)
-        interest->continuity->target = offset;
+        continuity_gap(exchange, interest, GAP_CONNECTION_LOST, position);
+    else if (!position->epoch.len)
+        continuity_gap(exchange, interest, GAP_HISTORY_UNAVAILABLE, &(struct position){.offset = 0});
+    else if (!str_eq_cstr(position->epoch, interest->epoch))
+        continuity_gap(exchange, interest, GAP_EPOCH_CHANGED, position);
+    else if (position->offset < interest->offset)
+        continuity_gap(exchange, interest, GAP_OFFSET_REGRESSED, position);
+    else if (position->offset > interest->offset && position->offset > continuity_of(exchange, interest)->target)
+        interest->continuity->target = position->offset;
     if (interest->continuity) {
         interest->continuity->retry_us = interest->continuity->failing_us = 0;
         continuity_advance(exchange, interest);
@@ -201,7 +205,8 @@ static void give_up(struct exchange *exchange, struct interest *interest, enum g
         return;
     log_window_forget(&continuity->held, interest->offset);
     uint64_t offset = continuity->held.count ? continuity->held.first - 1 : continuity->target;
-    continuity_gap(exchange, interest, gap, str_from_cstr(interest->epoch), offset);
+    struct position position = {str_from_cstr(interest->epoch), offset, STR("")};
+    continuity_gap(exchange, interest, gap, &position);
 }
 
 static void note_failure(struct exchange *exchange, struct interest *interest, enum err err)
@@ -262,23 +267,27 @@ static void absorb(struct exchange *exchange, struct interest *interest, const s
 static void take_page(struct exchange *exchange, struct interest *interest, const struct history_read *read)
 {
     struct continuity *continuity = interest->continuity;
+    struct position now = {str_from_cstr(read->epoch), read->offset, str_from_cstr(read->id)};
     /* Events may have come since the page was read, so it may be behind; but not behind what had come before. */
-    if (!str_eq_cstr(str_from_cstr(read->epoch), interest->epoch)) {
-        continuity_gap(exchange, interest, GAP_EPOCH_CHANGED, str_from_cstr(read->epoch), read->offset);
+    if (!str_eq_cstr(now.epoch, interest->epoch)) {
+        continuity_gap(exchange, interest, GAP_EPOCH_CHANGED, &now);
         return;
     }
     if (read->offset < read->seen) {
-        continuity_gap(exchange, interest, GAP_OFFSET_REGRESSED, str_from_cstr(read->epoch), read->offset);
+        continuity_gap(exchange, interest, GAP_OFFSET_REGRESSED, &now);
         return;
     }
     if (continuity->target < read->offset)
         continuity->target = read->offset;
     uint64_t first = read->count ? read->events[0].offset : read->offset + 1;
-    if (first > read->after + 1 && first > continuity->known_first)
+    if (first > read->after + 1 && first >= continuity->known_first) {
         continuity->known_first = first;
-    if (continuity->known_first > interest->offset + 1)
-        continuity_gap(exchange, interest, GAP_HISTORY_TOO_SHORT, str_from_cstr(interest->epoch),
-                       continuity->known_first - 1);
+        memcpy(continuity->before_id, read->count ? read->before_id : read->id, sizeof continuity->before_id);
+    }
+    if (continuity->known_first > interest->offset + 1) {
+        struct position kept = {now.epoch, continuity->known_first - 1, str_from_cstr(continuity->before_id)};
+        continuity_gap(exchange, interest, GAP_HISTORY_TOO_SHORT, &kept);
+    }
     absorb(exchange, interest, read);
 }
 
@@ -309,7 +318,9 @@ static void forget_unasked(struct continuity *continuity, uint64_t now_us)
     if (now_us - continuity->period_us < KEEP_US)
         return;
     uint64_t now = continuity->asked_from, before = continuity->asked_from_before;
-    log_window_forget(&continuity->window, now < before ? now : before);
+    uint64_t from = now < before ? now : before;
+    if (from) /* the event there stays, for those who name it */
+        log_window_forget(&continuity->window, from - 1);
     continuity->asked_from_before = now;
     continuity->asked_from = UINT64_MAX;
     continuity->period_us = now_us;

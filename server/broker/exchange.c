@@ -24,15 +24,14 @@ struct joined {
     enum err err;
     struct str name;
     struct str text;
-    struct str epoch;
-    uint64_t offset;
+    struct position position;
     char bytes[];
 };
 
 static void deliver_joined(struct mail *mail, void *hub)
 {
     struct joined *joined = CONTAINER_OF(mail, struct joined, mail);
-    hub_joined(hub, joined->name, joined->join_id, joined->err, joined->text, joined->epoch, joined->offset);
+    hub_joined(hub, joined->name, joined->join_id, joined->err, joined->text, &joined->position);
     free(joined);
 }
 
@@ -48,16 +47,17 @@ static struct str keep(char **at, struct str text)
 static void answer_join(struct exchange *exchange, const struct interest *interest, unsigned worker, enum err err,
                         struct str text)
 {
-    struct str epoch = str_from_cstr(interest->epoch);
-    struct joined *joined = xmalloc(sizeof *joined + interest->name.len + text.len + epoch.len);
+    struct str epoch = str_from_cstr(interest->epoch), id = str_from_cstr(interest->id);
+    struct joined *joined = xmalloc(sizeof *joined + interest->name.len + text.len + epoch.len + id.len);
     char *at = joined->bytes;
     joined->mail.deliver = deliver_joined;
     joined->join_id = interest->join_ids[worker];
     joined->err = err;
     joined->name = keep(&at, interest->name);
     joined->text = keep(&at, text);
-    joined->epoch = keep(&at, epoch);
-    joined->offset = interest->offset;
+    joined->position.epoch = keep(&at, epoch);
+    joined->position.offset = interest->offset;
+    joined->position.id = keep(&at, id);
     mailbox_post(exchange->workers[worker], &joined->mail);
 }
 
@@ -179,28 +179,30 @@ static void on_published(void *owner, struct publication *publication)
     publication_answer(publication);
 }
 
-void exchange_set_position(struct interest *interest, struct str epoch, uint64_t offset)
+void exchange_set_position(struct interest *interest, const struct position *position)
 {
-    size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
+    size_t len = position->epoch.len < EPOCH_MAX ? position->epoch.len : EPOCH_MAX;
     if (len)
-        memcpy(interest->epoch, epoch.ptr, len);
+        memmove(interest->epoch, position->epoch.ptr, len); /* may be its own */
     interest->epoch[len] = '\0';
-    interest->offset = offset;
+    interest->offset = position->offset;
+    position_keep_id(interest->id, position->id);
 }
 
-static void on_subscribed(void *owner, struct str channel, enum err err, struct str text, struct str epoch,
-                          uint64_t offset)
+static void on_subscribed(void *owner, struct str channel, enum err err, struct str text,
+                          const struct position *position)
 {
     struct exchange *exchange = owner;
     struct interest *interest = map_get(&exchange->channels, channel);
     if (!interest)
         return;
     if (interest->subscribed && err == ERR_NONE) {
-        continuity_position(exchange, interest, epoch, offset);
+        continuity_position(exchange, interest, position);
         return;
     }
     interest->subscribed = true;
-    exchange_set_position(interest, epoch, offset);
+    if (err == ERR_NONE)
+        exchange_set_position(interest, position);
     for (unsigned i = 0; i < exchange->worker_count; i++)
         if (interest->wanting >> i & 1)
             answer_join(exchange, interest, i, err, text);
@@ -239,6 +241,7 @@ static void on_event(void *owner, const struct event *event)
             return;
         }
         interest->offset = event->offset;
+        position_keep_id(interest->id, event->id);
     }
     exchange_post(exchange, interest, message_from_event(event, clock_now_us()));
 }

@@ -17,6 +17,7 @@ struct interest {
     uint64_t *join_ids;            /* of each wanting worker's join */
     char epoch[EPOCH_MAX + 1];     /* "": no position: no history, or the broker could not begin one */
     uint64_t offset;               /* of the last event posted to the workers, or passed over with a gap */
+    char id[POSITION_ID_MAX + 1];  /* of that event; "": not known */
     struct continuity *continuity; /* NULL: nothing is missing, and nobody has come back lately */
     struct str name;               /* points into bytes */
     char bytes[];
@@ -25,16 +26,17 @@ struct interest {
 /* What an interest has while something is missing, somebody recovers, or did so a moment ago. */
 struct continuity {
     struct interest *interest;
-    struct list_link link;       /* in exchange->active */
-    struct list_link due;        /* in exchange->due: recoveries have come in this turn */
-    uint64_t target;             /* the broker had events up to here; above interest->offset: some are missing */
-    uint64_t known_first;        /* older events of this epoch are no longer kept; 0: not known */
-    struct log_window window;    /* what was read or went by lately, at most up to interest->offset */
-    struct log_window held;      /* events that came while older ones are missing */
-    struct list_link recoveries; /* those that wait, oldest first */
-    uint64_t read;               /* number of the read under way; 0: none */
-    uint64_t retry_us;           /* not to be tried before; 0: at once */
-    uint64_t failing_us;         /* since when reads have failed; 0: they have not */
+    struct list_link link; /* in exchange->active */
+    struct list_link due;  /* in exchange->due: recoveries have come in this turn */
+    uint64_t target;       /* the broker had events up to here; above interest->offset: some are missing */
+    uint64_t known_first;  /* older events of this epoch are no longer kept; 0: not known */
+    char before_id[POSITION_ID_MAX + 1]; /* of the event before that one; "": not known */
+    struct log_window window;            /* what was read or went by lately, at most up to interest->offset */
+    struct log_window held;              /* events that came while older ones are missing */
+    struct list_link recoveries;         /* those that wait, oldest first */
+    uint64_t read;                       /* number of the read under way; 0: none */
+    uint64_t retry_us;                   /* not to be tried before; 0: at once */
+    uint64_t failing_us;                 /* since when reads have failed; 0: they have not */
     uint64_t used_us;
     /* The lowest position that somebody asked from, since period_us and in the period before that. */
     uint64_t asked_from, asked_from_before; /* UINT64_MAX: nobody did */
@@ -44,13 +46,13 @@ struct continuity {
 /* --- exchange.c --- */
 /* Posts the event to all workers that want it. Takes the reference. */
 void exchange_post(struct exchange *exchange, const struct interest *interest, struct message *message);
-void exchange_set_position(struct interest *interest, struct str epoch, uint64_t offset);
+void exchange_set_position(struct interest *interest, const struct position *position);
 
 /* --- continuity.c --- */
 /* A numbered event that is not simply the next one of a channel without a continuity. */
 void continuity_event(struct exchange *exchange, struct interest *interest, const struct event *event);
 /* The broker has told the position again: it was away. */
-void continuity_position(struct exchange *exchange, struct interest *interest, struct str epoch, uint64_t offset);
+void continuity_position(struct exchange *exchange, struct interest *interest, const struct position *position);
 /* A page has been read for it. Takes the read. */
 void continuity_page(struct exchange *exchange, struct interest *interest, struct history_read *read);
 /* Does what can be done now: posts what is held, serves who waits, reads what is missing. */
@@ -58,8 +60,8 @@ void continuity_advance(struct exchange *exchange, struct interest *interest);
 struct continuity *continuity_of(struct exchange *exchange, struct interest *interest);
 void continuity_free(struct interest *interest);
 /* Continuity is over: the workers are told, and it goes on from there. */
-void continuity_gap(struct exchange *exchange, struct interest *interest, enum gap gap, struct str epoch,
-                    uint64_t offset);
+void continuity_gap(struct exchange *exchange, struct interest *interest, enum gap gap,
+                    const struct position *position);
 void continuity_tick(struct exchange *exchange, struct continuity *continuity);
 
 /* --- recovery.c --- */

@@ -20,6 +20,7 @@ struct place {
     uint64_t forget_us;        /* when an idle position ends; 0: with age never */
     char epoch[EPOCH_MAX + 1]; /* "": no history so far */
     uint64_t offset;
+    char last_id[UUID_LEN + 1]; /* of the event there; "": none so far */
     struct memory_log log;
     struct str channel;
     char bytes[];
@@ -98,6 +99,7 @@ static void begin_epoch(struct memory_broker *broker, struct place *place)
     memory_log_clear(&broker->logs, &place->log);
     epoch_new(place->epoch);
     place->offset = 0;
+    place->last_id[0] = '\0';
 }
 
 static void keep_for(struct place *place, const struct history_policy *history, uint64_t now_us)
@@ -128,6 +130,7 @@ static void order(struct memory_broker *broker, struct publication *publication,
     keep_for(place, &publication->history, now_us);
     publication->offset = ++place->offset;
     memcpy(publication->epoch, place->epoch, sizeof place->epoch);
+    memcpy(place->last_id, publication->id, sizeof place->last_id);
     if (!place->subscribed)
         make_idle(broker, place);
 }
@@ -200,9 +203,9 @@ static void deliver_answer(struct mail *mail, void *owner)
     if (place && place->subscribed && place->serial == answer->serial) {
         place->answered = true;
         bool closing = broker->closed != NULL;
+        struct position position = {str_from_cstr(place->epoch), place->offset, str_from_cstr(place->last_id)};
         broker->broker.sink->subscribed(broker->broker.owner, place->channel, closing ? ERR_UNAVAILABLE : ERR_NONE,
-                                        closing ? STR("this node is stopping") : STR(""), str_from_cstr(place->epoch),
-                                        place->offset);
+                                        closing ? STR("this node is stopping") : STR(""), &position);
     }
     free(answer);
 }
@@ -213,7 +216,7 @@ static void find_position(struct memory_broker *broker, struct place *place, con
 {
     if (has_position(place, now_us))
         return;
-    place->epoch[0] = '\0';
+    place->epoch[0] = place->last_id[0] = '\0';
     place->offset = 0;
     if (history->size) {
         begin_epoch(broker, place);
@@ -268,6 +271,7 @@ static void deliver_history(struct mail *mail, void *owner)
     } else if (place && has_position(place, now_us)) {
         memcpy(read->epoch, place->epoch, sizeof read->epoch);
         read->offset = place->offset;
+        memcpy(read->id, place->last_id, sizeof place->last_id);
         memory_log_read(&broker->logs, &place->log, read, now_us);
     }
     broker->broker.sink->history(broker->broker.owner, read);

@@ -27,6 +27,7 @@ static void drop_first(struct memory_logs *logs, struct memory_log *log)
     log->head = (log->head + 1) & (log->cap - 1);
     log->count--;
     log->first++;
+    log->before_id[0] = '\0';
     if (log->count)
         return;
     free(log->ring);
@@ -46,12 +47,23 @@ static bool is_over(const struct memory_log *log, uint64_t now_us)
     return log->ends_us && log->ends_us <= now_us;
 }
 
+/* Its events have had their time. Who comes back with the last one has missed nothing. */
+static void age(struct memory_logs *logs, struct memory_log *log)
+{
+    char last_id[POSITION_ID_MAX + 1];
+    if (log->count == 0)
+        return;
+    position_keep_id(last_id, event_encoded_id(buf_str(slot(log, log->count - 1))));
+    memory_log_clear(logs, log);
+    memcpy(log->before_id, last_id, sizeof last_id);
+}
+
 void memory_logs_expire(struct memory_logs *logs, uint64_t now_us)
 {
     while (!list_is_empty(&logs->used)) {
         struct memory_log *silent = CONTAINER_OF(logs->used.next, struct memory_log, link);
         if (is_over(silent, now_us))
-            memory_log_clear(logs, silent);
+            age(logs, silent);
         else if (logs->bytes > logs->bytes_max)
             drop_first(logs, silent);
         else
@@ -76,7 +88,7 @@ void memory_log_append(struct memory_logs *logs, struct memory_log *log, const s
 {
     struct buf text = {0};
     if (is_over(log, now_us))
-        memory_log_clear(logs, log);
+        age(logs, log);
     event_encode(&text, event);
     text.ptr = xrealloc(text.ptr, text.len); /* it will not grow */
     text.cap = text.len;
@@ -109,12 +121,14 @@ static bool add(const struct memory_log *log, size_t index, struct history_read 
 void memory_log_read(struct memory_logs *logs, struct memory_log *log, struct history_read *read, uint64_t now_us)
 {
     if (is_over(log, now_us))
-        memory_log_clear(logs, log);
+        age(logs, log);
     uint64_t end = log->first + log->count; /* one past the newest */
     if (!read->backwards) {
         uint64_t next = read->after >= log->first ? read->after + 1 : log->first;
         while (next > read->after && next < end && add(log, next - log->first, read))
             next++;
+        if (read->count && read->events[0].offset == log->first)
+            memcpy(read->before_id, log->before_id, sizeof log->before_id);
         return;
     }
     uint64_t next = read->before && read->before < end ? read->before : end;

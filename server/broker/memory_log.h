@@ -15,8 +15,9 @@ struct memory_log {
     size_t cap;            /* 0 or a power of two */
     size_t head;
     size_t count;
-    uint64_t first;   /* offset of the oldest; the others follow without holes */
-    uint64_t ends_us; /* 0: with age never */
+    uint64_t first;                      /* offset of the oldest; the others follow without holes */
+    uint64_t ends_us;                    /* 0: with age never */
+    char before_id[POSITION_ID_MAX + 1]; /* of the event before the oldest, where those before it went with age */
 };
 
 struct memory_logs {

@@ -63,6 +63,7 @@ static struct replay *create_replay(const struct interest *interest, uint64_t fi
     replay->mail.deliver = deliver_replay;
     replay->channel = str_from(name, interest->name.len);
     replay->offset = interest->offset;
+    memcpy(replay->id, interest->id, sizeof replay->id);
     replay->first = first;
     replay->count = count;
     list_init(&replay->recoveries);
@@ -116,28 +117,61 @@ static void place(const struct interest *interest, struct recovery *recovery)
         recovery->offset = known_first - 1 < interest->offset ? known_first - 1 : interest->offset;
 }
 
-/* True with the outcome, where no event is needed for it. */
+/* Of the event at that position, as far as it is at hand; empty: it is not. */
+static struct str id_at(const struct interest *interest, uint64_t offset)
+{
+    const struct continuity *continuity = interest->continuity;
+    const struct message *message = log_window_get(&continuity->window, offset);
+    if (message)
+        return message_id(message);
+    if (offset == interest->offset)
+        return str_from_cstr(interest->id);
+    return offset + 1 == continuity->known_first ? str_from_cstr(continuity->before_id) : STR("");
+}
+
+static bool is_unproven(const struct recovery *recovery)
+{
+    return recovery->id[0] && !recovery->proven;
+}
+
+/* Whether its position is one of this history: offsets that Redis has lost are given again, to other events. Where the
+ * event is no longer kept nobody can say, so it is lost. True with that outcome. */
+static bool is_of_another_history(const struct interest *interest, struct recovery *recovery, bool is_judged)
+{
+    struct str id = id_at(interest, recovery->offset);
+    bool is_gone = recovery->offset == 0 || recovery->offset + 1 == interest->continuity->known_first;
+    recovery->proven = id.len > 0 && str_eq_cstr(id, recovery->id);
+    if (recovery->proven)
+        return false;
+    if (id.len == 0 && is_gone)
+        return is_lost(recovery, GAP_HISTORY_TOO_SHORT);
+    return is_judged && (id.len > 0 || recovery->offset == interest->offset) && is_lost(recovery, GAP_OFFSET_REGRESSED);
+}
+
+/* True with the outcome, where no event is needed for it. What this node has may be behind what the client has seen on
+ * another one, or be of a history that Redis has lost: only what the broker has told since it came shows that it is the
+ * client's that is gone. */
 static bool judge(const struct interest *interest, struct recovery *recovery, uint64_t read, uint64_t broker_offset)
 {
+    bool is_judged = read >= recovery->read;
     if (!interest->epoch[0])
         return recovery->epoch[0] ? is_lost(recovery, GAP_EPOCH_CHANGED) : is_found(recovery);
     place(interest, recovery);
     if (strcmp(recovery->epoch, interest->epoch) != 0)
-        return is_lost(recovery, GAP_EPOCH_CHANGED);
-    if (recovery->offset == interest->offset)
-        return is_found(recovery);
+        return is_judged && is_lost(recovery, GAP_EPOCH_CHANGED);
+    if (recovery->offset > interest->offset)
+        return is_judged && broker_offset < recovery->offset && is_lost(recovery, GAP_OFFSET_REGRESSED);
     if (recovery->offset + 1 < interest->continuity->known_first)
         return is_lost(recovery, GAP_HISTORY_TOO_SHORT);
-    /* It has seen more, on a node where events came sooner; or the broker has lost what it has seen. */
-    if (recovery->offset > interest->offset && read >= recovery->read && broker_offset < recovery->offset)
-        return is_lost(recovery, GAP_OFFSET_REGRESSED);
-    return false;
+    if (is_unproven(recovery) && is_of_another_history(interest, recovery, is_judged))
+        return true;
+    return !is_unproven(recovery) && recovery->offset == interest->offset && is_found(recovery);
 }
 
 static bool is_at_hand(const struct interest *interest, const struct recovery *recovery)
 {
-    return recovery->offset < interest->offset &&
-           log_window_get(&interest->continuity->window, recovery->offset + 1) != NULL;
+    return recovery->offset < interest->offset && strcmp(recovery->epoch, interest->epoch) == 0 &&
+           !is_unproven(recovery) && log_window_get(&interest->continuity->window, recovery->offset + 1) != NULL;
 }
 
 /* --- serving ---------------------------------------------------------------------------------------------------------
@@ -193,7 +227,7 @@ static bool serve_page(struct exchange *exchange, struct interest *interest)
     LIST_EACH(link, waiting)
     {
         struct recovery *each = CONTAINER_OF(link, struct recovery, link);
-        if (each->offset + 1 < first || each->offset + 1 >= first + count)
+        if (!is_at_hand(interest, each) || each->offset + 1 >= first + count)
             continue;
         each->outcome = RECOVERY_FOUND;
         list_remove(link);
@@ -213,6 +247,14 @@ void recovery_serve(struct exchange *exchange, struct interest *interest, uint64
         ;
 }
 
+/* Where a read for it begins: with what it misses, or with the event that shows whether it misses it. */
+static uint64_t wanted_after(const struct interest *interest, const struct recovery *recovery)
+{
+    if (recovery->offset > interest->offset || strcmp(recovery->epoch, interest->epoch) != 0)
+        return interest->offset;
+    return is_unproven(recovery) && recovery->offset ? recovery->offset - 1 : recovery->offset;
+}
+
 bool recovery_wants(const struct interest *interest, uint64_t *out_after)
 {
     const struct list_link *waiting = &interest->continuity->recoveries;
@@ -220,9 +262,7 @@ bool recovery_wants(const struct interest *interest, uint64_t *out_after)
     bool any = false;
     LIST_EACH(link, waiting)
     {
-        uint64_t offset = CONTAINER_OF(link, const struct recovery, link)->offset;
-        if (offset > interest->offset)
-            offset = interest->offset;
+        uint64_t offset = wanted_after(interest, CONTAINER_OF(link, const struct recovery, link));
         if (!any)
             base = *out_after = offset;
         else if (offset < *out_after && offset + REACH >= base)

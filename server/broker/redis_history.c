@@ -3,6 +3,8 @@
 #include "common/base/clock.h"
 #include "server/broker/redis_parts.h"
 
+enum { FIRST_EVENT = 5 }; /* of the answer's elements */
+
 static void give_back(struct redis_broker *broker, struct history_read *read)
 {
     broker->broker.sink->history(broker->broker.owner, read);
@@ -37,14 +39,23 @@ static bool add_event(struct redis_broker *broker, struct history_read *read, co
            event.offset == offset && (history_read_add(read, &event), true);
 }
 
-/* epoch, offset, 1 if there is more, then id and text of each event. */
+/* "OFFSET ID", if it is of that offset. */
+static void take_id(const redisReply *reply, uint64_t offset, char out[POSITION_ID_MAX + 1])
+{
+    struct str id = redis_text(reply);
+    uint64_t found;
+    if (str_to_u64(str_split(&id, ' '), &found) && found == offset && id.ptr)
+        position_keep_id(out, id);
+}
+
+/* What SCRIPT_HISTORY answers. */
 static void take_page(struct redis_broker *broker, struct history_read *read, const redisReply *reply)
 {
-    bool fine = reply->type == REDIS_REPLY_ARRAY && reply->elements >= 3 && reply->elements % 2 == 1 &&
+    bool fine = reply->type == REDIS_REPLY_ARRAY && reply->elements >= FIRST_EVENT && reply->elements % 2 == 1 &&
                 reply->element[2]->type == REDIS_REPLY_INTEGER;
     struct str epoch = fine ? redis_text(reply->element[0]) : STR("");
     fine = fine && epoch.len <= EPOCH_MAX && str_to_u64(redis_text(reply->element[1]), &read->offset);
-    for (size_t i = 3; fine && i < reply->elements; i += 2)
+    for (size_t i = FIRST_EVENT; fine && i < reply->elements; i += 2)
         fine = add_event(broker, read, reply->element[i], reply->element[i + 1]);
     if (!fine) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
@@ -54,6 +65,9 @@ static void take_page(struct redis_broker *broker, struct history_read *read, co
     if (epoch.len)
         memcpy(read->epoch, epoch.ptr, epoch.len);
     read->more = reply->element[2]->integer != 0;
+    take_id(reply->element[3], read->offset, read->id);
+    if (read->count && !read->backwards)
+        take_id(reply->element[4], read->events[0].offset - 1, read->before_id);
     if (read->backwards)
         history_read_reverse(read);
 }

@@ -11,6 +11,9 @@
  * before and after the position, idempotency window in ms, live channel, PUBLISH or SPUBLISH. Answer: id, epoch,
  * offset, 1 if the event_id was known.
  *
+ * Meta also has `last`, "OFFSET ID" of the last event, and `before`, the same of the event before the log's first one,
+ * where the others had gone with age when that came. What they say counts only for the offset it names.
+ *
  * Meta outlives the log, so that a channel that falls silent for longer than its ttl keeps counting. Once meta has
  * gone, the next event begins a new epoch at 1, and a log without meta is worth nothing: it is deleted. */
 static const char publish_text[] =
@@ -19,17 +22,17 @@ static const char publish_text[] =
     "  local id, epoch, offset = string.match(known, '^(%S+) (%S*) (%d+)$')\n"
     "  if id then return {id, epoch, offset, 1} end\n"
     "end\n"
-    "local epoch = redis.call('HGET', KEYS[1], 'epoch')\n"
-    "if not epoch then\n"
-    "  epoch = ARGV[1]\n"
-    "  redis.call('HSET', KEYS[1], 'epoch', epoch, 'offset', 0)\n"
-    "  redis.call('DEL', KEYS[2])\n"
-    "end\n"
-    "local offset = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'offset', 1))\n"
+    "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'last')\n"
+    "local epoch, offset = at[1] or ARGV[1], string.format('%.0f', at[1] and (at[2] or 0) + 1 or 1)\n"
+    "redis.call('HSET', KEYS[1], 'epoch', epoch, 'offset', offset, 'last', offset .. ' ' .. ARGV[5])\n"
+    "if not at[1] then redis.call('DEL', KEYS[2]) end\n"
+    "local ages = ARGV[3] ~= '0'\n"
+    "local begins = ages and redis.call('PEXPIRE', KEYS[2], ARGV[3]) == 0\n"
+    "if begins and at[3] then redis.call('HSET', KEYS[1], 'before', at[3]) end\n"
     "local event = ARGV[6] .. ',\"epoch\":\"' .. epoch .. '\",\"offset\":' .. offset .. ARGV[7]\n"
     "redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[2], offset .. '-0', 'd', event)\n"
-    "if ARGV[3] ~= '0' then\n"
-    "  redis.call('PEXPIRE', KEYS[2], ARGV[3])\n"
+    "if ages then\n"
+    "  if begins then redis.call('PEXPIRE', KEYS[2], ARGV[3]) end\n"
     "  redis.call('PEXPIRE', KEYS[1], ARGV[4])\n"
     "elseif redis.call('PTTL', KEYS[1]) >= 0 then\n" /* the rule had a ttl before, or this is the first event */
     "  redis.call('PERSIST', KEYS[2])\n"
@@ -65,7 +68,15 @@ static const char once_text[] = "local known = redis.call('GET', KEYS[1])\n"
  * A meta that no event has touched yet always ages, so that subscribing to ever new names does not fill Redis. Where
  * Redis takes no writes the channel can be had all the same, without a position. */
 static const char position_text[] =
-    "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')\n"
+    "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'last', 'before')\n"
+    "local function id_at(offset)\n"
+    "  for i = 3, 4 do\n"
+    "    local id = string.match(at[i] or '', '^' .. offset .. ' (.+)$')\n"
+    "    if id then return id end\n"
+    "  end\n"
+    "  local entry = redis.call('XRANGE', KEYS[2], offset .. '-0', offset .. '-0')[1]\n"
+    "  return entry and string.match(entry[2][2], '\"id\":\"([^\"]*)\"') or ''\n"
+    "end\n"
     "if not at[1] and ARGV[3] ~= '' then\n"
     "  local made = redis.pcall('HSET', KEYS[1], 'epoch', ARGV[3], 'offset', 0)\n"
     "  if type(made) == 'number' then\n"
@@ -76,26 +87,22 @@ static const char position_text[] =
     "elseif at[1] and at[1] == ARGV[5] then\n"
     "  local gone = tonumber(at[2]) < tonumber(ARGV[6])\n"
     "  if not gone and ARGV[7] ~= '' then\n"
-    "    local had = redis.call('XRANGE', KEYS[2], ARGV[6] .. '-0', ARGV[6] .. '-0')\n"
-    "    gone = had[1] and not string.find(had[1][2][2], ARGV[7], 1, true)\n"
+    "    local id = id_at(ARGV[6])\n"
+    "    gone = id ~= '' and id ~= ARGV[7]\n"
     "  end\n"
     "  if gone and type(redis.pcall('HSET', KEYS[1], 'epoch', ARGV[8])) == 'number' then at[1] = ARGV[8] end\n"
     "end\n"
-    "local id = ''\n"
-    "if at[1] then\n"
-    "  local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
-    "  if last and last[1] == at[2] .. '-0' then id = string.match(last[2][2], '\"id\":\"([^\"]*)\"') or '' end\n"
-    "end\n"
+    "local id = at[1] and id_at(at[2]) or ''\n"
     "redis.call('PUBLISH', ARGV[1], table.concat({'position', at[2] or '0', at[1] or '', id, ARGV[2]}, ' '))\n"
     "return 1\n";
 
 /* KEYS: meta, log. ARGV: 1 for newest first, offset to begin above (newest first: below; 0: at the end), at most so
  * many events, and about so many bytes. Answer: epoch (empty: no history), offset of the last event ever, 1 if there is
- * more in that direction, then offset and JSON of each event. The log is read in small pieces, since how many fit is
- * only known once they are read. */
-static const char history_text[] = "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')\n"
-                                   "if not at[1] then return {'', '0', 0} end\n"
-                                   "local answer = {at[1], at[2] or '0', 0}\n"
+ * more in that direction, meta's `last` and `before`, then offset and JSON of each event. The log is read in small
+ * pieces, since how many fit is only known once they are read. */
+static const char history_text[] = "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'last', 'before')\n"
+                                   "if not at[1] then return {'', '0', 0, '', ''} end\n"
+                                   "local answer = {at[1], at[2] or '0', 0, at[3] or '', at[4] or ''}\n"
                                    "local from, limit, max = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])\n"
                                    "local count, bytes = 0, 0\n"
                                    "while true do\n"

@@ -173,7 +173,8 @@ static bool tells_loss_at_once(struct redis_broker *broker, struct subscription 
     if (!subscription->answered || !subscription->stale || subscription->history.size || subscription->epoch[0])
         return false;
     subscription->stale = false;
-    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""), STR(""), 0);
+    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""),
+                                    &(struct position){.offset = 0});
     return true;
 }
 
@@ -245,7 +246,7 @@ static void fail(struct redis_broker *broker, struct subscription *subscription,
     subscription->wanted = false;
     note_change(broker, subscription);
     broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_UNAVAILABLE,
-                                    str_from(text, (size_t)len), STR(""), 0);
+                                    str_from(text, (size_t)len), NULL);
 }
 
 static void on_position_asked(struct redis_errand *errand, const redisReply *reply)
@@ -325,9 +326,7 @@ static void set_position(struct subscription *subscription, struct str epoch, ui
     memcpy(subscription->epoch, epoch.ptr, len);
     subscription->epoch[len] = '\0';
     subscription->offset = offset;
-    size_t id_len = id.len <= UUID_LEN ? id.len : 0;
-    memcpy(subscription->last_id, id.ptr, id_len);
-    subscription->last_id[id_len] = '\0';
+    position_keep_id(subscription->last_id, id);
 }
 
 void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
@@ -340,8 +339,8 @@ void redis_subscription_position(struct redis_shard *shard, struct str key, stru
     subscription->answered = true;
     subscription->stale = false;
     set_position(subscription, epoch, offset, id);
-    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""),
-                                    str_from_cstr(subscription->epoch), offset);
+    struct position told = {str_from_cstr(subscription->epoch), offset, str_from_cstr(subscription->last_id)};
+    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""), &told);
 }
 
 /* The warning names the channel and never what was sent. */
@@ -421,7 +420,7 @@ void redis_subscriptions_refuse(struct redis_broker *broker)
             continue;
         each->wanted = false;
         broker->broker.sink->subscribed(broker->broker.owner, each->channel, ERR_UNAVAILABLE,
-                                        STR("this node is stopping"), STR(""), 0);
+                                        STR("this node is stopping"), NULL);
     }
 }
 

@@ -168,8 +168,7 @@ void channel_answer_waiting(struct hub *hub, struct session *session, struct cha
 {
     while (waiting) {
         struct waiting_command *next = waiting->next;
-        reply_subscribed(&hub->scratch, str_from_cstr(waiting->id), channel->name, position->epoch, position->offset,
-                         recovered);
+        reply_subscribed(&hub->scratch, str_from_cstr(waiting->id), channel->name, position, recovered);
         output_queue_scratch(hub, session);
         free(waiting);
         waiting = next;
@@ -252,17 +251,23 @@ static void refuse_all(struct hub *hub, struct channel *channel, struct str text
     forget(channel);
 }
 
-void channel_set_position(struct channel *channel, struct str epoch, uint64_t offset)
+void channel_set_position(struct channel *channel, const struct position *position)
 {
-    size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
+    size_t len = position->epoch.len < EPOCH_MAX ? position->epoch.len : EPOCH_MAX;
     if (len)
-        memcpy(channel->epoch, epoch.ptr, len);
+        memcpy(channel->epoch, position->epoch.ptr, len);
     channel->epoch[len] = '\0';
-    channel->offset = offset;
+    channel->offset = position->offset;
+    position_keep_id(channel->id, position->id);
 }
 
-void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err, struct str text, struct str epoch,
-                uint64_t offset)
+struct position channel_position(const struct channel *channel)
+{
+    return (struct position){str_from_cstr(channel->epoch), channel->offset, str_from_cstr(channel->id)};
+}
+
+void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err, struct str text,
+                const struct position *position)
 {
     struct channel *channel = hub_channel(hub, name);
     if (!channel || channel->join_id != join_id)
@@ -272,14 +277,13 @@ void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err
         return;
     }
     channel->state = CHANNEL_JOINED;
-    channel_set_position(channel, epoch, offset);
-    struct position position = {str_from_cstr(channel->epoch), offset};
+    channel_set_position(channel, position);
     /* From the end: answering may close a session, which then takes itself out of the list. */
     for (uint32_t i = channel->count; i-- > 0;)
         if (i < channel->count) {
             struct subscriber one = channel->subscribers[i];
             struct waiting_command *waiting = take_waiting(&one.session->subscriptions[one.index]);
-            channel_answer_waiting(hub, one.session, channel, waiting, &position, false);
+            channel_answer_waiting(hub, one.session, channel, waiting, position, false);
         }
 }
 
@@ -287,8 +291,10 @@ void hub_deliver(struct hub *hub, struct message *message)
 {
     struct channel *channel = hub_channel(hub, message_channel(message));
     if (channel && channel->state == CHANNEL_JOINED) {
-        if (message->offset)
-            channel_set_position(channel, message_epoch(message), message->offset);
+        if (message->offset) {
+            struct position position = {message_epoch(message), message->offset, message_id(message)};
+            channel_set_position(channel, &position);
+        }
         metrics_add(hub->metrics, METRIC_DELIVERIES, channel->count);
         metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, (uint64_t)channel->count * message->frame_len);
         output_note_delivery(hub, message->accepted_us);

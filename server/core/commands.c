@@ -39,7 +39,8 @@ void commands_answer_subscribed(struct hub *hub, struct session *session, struct
         return;
     }
     if (channel->state == CHANNEL_JOINED && !subscription->returning) {
-        reply_subscribed(&hub->scratch, id, channel->name, str_from_cstr(channel->epoch), channel->offset, false);
+        struct position position = channel_position(channel);
+        reply_subscribed(&hub->scratch, id, channel->name, &position, false);
         output_queue_scratch(hub, session);
         return;
     }
@@ -194,9 +195,9 @@ static void history(struct hub *hub, struct session *session, const struct comma
     }
     struct history_read *read = history_read_create(command->channel);
     read->backwards = !command->has_since;
-    read->after = command->since_offset;
-    read->before = command->has_before && command->before_offset == 0 ? 1 : command->before_offset; /* nothing below */
-    history_read_expect(read, command->has_since ? command->since_epoch : command->before_epoch);
+    read->after = command->since.offset;
+    read->before = command->has_before && command->before.offset == 0 ? 1 : command->before.offset; /* nothing below */
+    history_read_expect(read, command->has_since ? command->since.epoch : command->before.epoch);
     read->limit = command->has_limit ? (uint32_t)command->limit : HISTORY_LIMIT_DEFAULT;
     read->max_bytes = HISTORY_PAGE_BYTES;
     read->reply_to = hub->replies;

@@ -34,8 +34,10 @@ struct history_read {
      * subscribers get it (event_encode), joined by commas. They have no holes between them; the first is above after +
      * 1 if older ones are no longer kept. */
     struct error error;
-    char epoch[EPOCH_MAX + 1]; /* "": the channel has no history */
-    uint64_t offset;           /* of the channel's last event, whether or not it is kept; 0: none yet */
+    char epoch[EPOCH_MAX + 1];           /* "": the channel has no history */
+    uint64_t offset;                     /* of the channel's last event, whether or not it is kept; 0: none yet */
+    char id[POSITION_ID_MAX + 1];        /* of that event; "": not known */
+    char before_id[POSITION_ID_MAX + 1]; /* of the event before the first of the page; "": not known */
     struct buf text;
     struct history_event *events;
     size_t count;
@@ -95,6 +97,8 @@ struct recovery {
     uint64_t serial;           /* tells the subscription from others that the session has or had */
     char epoch[EPOCH_MAX + 1]; /* after (epoch, offset); "": the last events, as many as last says */
     uint64_t offset;
+    char id[POSITION_ID_MAX + 1]; /* the event at offset must be this one; "": any */
+    bool proven;                  /* the exchange's: it is */
     uint64_t last;
     /* The answer. */
     enum recovery_outcome outcome;
@@ -114,6 +118,7 @@ struct replay {
     struct list_link recoveries; /* with their outcomes, and offset set to where the missed events begin */
     char epoch[EPOCH_MAX + 1];   /* "": the channel has no history */
     uint64_t offset;
+    char id[POSITION_ID_MAX + 1]; /* of the event at offset; "": not known */
     uint64_t first;
     size_t count;
     struct str channel; /* points behind the messages */

@@ -149,9 +149,10 @@ void hub_drain(struct hub *hub, uint64_t window_us);
 /* --- from the broker ------------------------------------------------------------------------------------------ */
 
 /* The answer to ops->join. err not ERR_NONE: the channel cannot be had (text says why); waiting subscribers are told
- * and unsubscribed. Otherwise they get `subscribed` with this position; epoch empty: a channel without history. */
-void hub_joined(struct hub *hub, struct str channel, uint64_t join_id, enum err err, struct str text, struct str epoch,
-                uint64_t offset);
+ * and unsubscribed. Otherwise they get `subscribed` with this position (without history: an empty epoch); else it may
+ * be NULL. */
+void hub_joined(struct hub *hub, struct str channel, uint64_t join_id, enum err err, struct str text,
+                const struct position *position);
 
 /* Queues the message for each subscriber of its channel. Takes the reference. */
 void hub_deliver(struct hub *hub, struct message *message);
@@ -159,9 +160,8 @@ void hub_deliver(struct hub *hub, struct message *message);
 /* What recovering subscribers get. Takes the replay. */
 void hub_replay(struct hub *hub, struct replay *replay);
 
-/* Continuity is lost on a channel: its subscribers are told, with the position from which it goes on. epoch empty: the
- * channel has no history. */
-void hub_gap(struct hub *hub, struct str channel, enum gap gap, struct str epoch, uint64_t offset);
+/* Continuity is lost on a channel: its subscribers are told, with the position from which it goes on. */
+void hub_gap(struct hub *hub, struct str channel, enum gap gap, const struct position *position);
 
 /* --- the end of the turn --------------------------------------------------------------------------------------- */
 

@@ -78,6 +78,7 @@ struct returner {
     uint64_t serial;           /* of that recovery */
     char epoch[EPOCH_MAX + 1]; /* what it has: up to (epoch, offset); "": it wants the last events */
     uint64_t offset;
+    char id[POSITION_ID_MAX + 1]; /* of the event there, as the client says; "" once it is told */
     uint64_t last;
 };
 
@@ -90,11 +91,6 @@ struct returning {
     uint32_t cap;
 };
 
-struct position {
-    struct str epoch; /* empty: no history */
-    uint64_t offset;
-};
-
 /* Owned by hub->channels. Lives while it has subscribers, and lingers a while after the last one. */
 struct channel {
     struct hub *hub;
@@ -104,9 +100,10 @@ struct channel {
     struct subscriber *subscribers;
     uint32_t count;
     uint32_t cap;
-    char epoch[EPOCH_MAX + 1];   /* "": no history */
-    uint64_t offset;             /* of the last event delivered */
-    struct returning *returning; /* NULL: nobody */
+    char epoch[EPOCH_MAX + 1];    /* "": no history */
+    uint64_t offset;              /* of the last event delivered */
+    char id[POSITION_ID_MAX + 1]; /* of that event; "": not known */
+    struct returning *returning;  /* NULL: nobody */
     struct timer linger;
     struct str name; /* points into bytes */
     char bytes[];
@@ -126,7 +123,9 @@ void channel_unsubscribe_all(struct hub *hub, struct session *session);
 /* Removes subscriptions that the session's claims (and rules) no longer allow, telling the client. */
 void channel_recheck_access(struct hub *hub, struct session *session);
 void channels_free(struct hub *hub);
-void channel_set_position(struct channel *channel, struct str epoch, uint64_t offset);
+void channel_set_position(struct channel *channel, const struct position *position);
+/* Borrows from the channel. */
+struct position channel_position(const struct channel *channel);
 /* Answers `subscribed` to a detached list of commands and frees it. May close the session. */
 void channel_answer_waiting(struct hub *hub, struct session *session, struct channel *channel,
                             struct waiting_command *waiting, const struct position *position, bool recovered);

@@ -59,6 +59,9 @@ static inline struct str message_channel(const struct message *m)
     return str_from(m->bytes + m->frame_len, m->channel_len);
 }
 
+/* Of an event; empty if it has none. Looked for in the frame. */
+struct str message_id(const struct message *message);
+
 static inline struct str message_epoch(const struct message *m)
 {
     return str_from(m->bytes + m->frame_len + m->channel_len, m->epoch_len);

@@ -59,6 +59,7 @@ static void ask(struct hub *hub, struct channel *channel, struct returner *retur
     recovery->serial = returner->serial = ++hub->last_recovery;
     memcpy(recovery->epoch, returner->epoch, sizeof recovery->epoch);
     recovery->offset = returner->offset;
+    memcpy(recovery->id, returner->id, sizeof recovery->id);
     recovery->last = returner->last;
     returner->asked = true;
     hub->ops->recover(hub->owner, recovery);
@@ -80,8 +81,9 @@ struct subscription *channel_return(struct hub *hub, struct session *session, st
     *returner = (struct returner){
         .session = session, .index = session->subscription_count - 1, .last = command->has_last ? command->last : 0};
     if (command->has_since) {
-        memcpy(returner->epoch, command->since_epoch.ptr, command->since_epoch.len);
-        returner->offset = command->since_offset;
+        memcpy(returner->epoch, command->since.epoch.ptr, command->since.epoch.len);
+        returner->offset = command->since.offset;
+        position_keep_id(returner->id, command->since.id);
     }
     ask(hub, channel, returner);
     return subscription;
@@ -132,8 +134,8 @@ void recover_answer_again(struct hub *hub, struct session *session, const struct
                           struct str id)
 {
     const struct returner *returner = returner_of(subscription);
-    reply_subscribed(&hub->scratch, id, subscription->channel->name, str_from_cstr(returner->epoch), returner->offset,
-                     false);
+    struct position position = {str_from_cstr(returner->epoch), returner->offset, STR("")};
+    reply_subscribed(&hub->scratch, id, subscription->channel->name, &position, false);
     output_queue_scratch(hub, session);
 }
 
@@ -158,13 +160,13 @@ static void lose(struct hub *hub, struct session *session, struct subscription *
     subscription->waiting = NULL;
     metrics_add_labelled(hub->metrics, METRIC_RECOVERIES, METRICS_RECOVERY_LOST, 1);
     go_live(subscription);
+    struct position position = {str_from_cstr(replay->epoch), replay->offset, str_from_cstr(replay->id)};
     if (!told) {
-        struct position position = {str_from_cstr(replay->epoch), replay->offset};
         channel_answer_waiting(hub, session, channel, waiting, &position, false);
         return;
     }
     metrics_add_labelled(hub->metrics, METRIC_GAPS, recovery->gap, 1);
-    reply_gap(&hub->scratch, channel->name, gap_text(recovery->gap), str_from_cstr(replay->epoch), replay->offset);
+    reply_gap(&hub->scratch, channel->name, gap_text(recovery->gap), &position);
     output_queue_scratch(hub, session);
 }
 
@@ -193,10 +195,11 @@ static void resume(struct hub *hub, struct session *session, struct subscription
     memcpy(returner->epoch, recovery->epoch, sizeof returner->epoch);
     returner->offset = recovery->offset;
     if (!returner->told) {
-        struct position position = {str_from_cstr(recovery->epoch), recovery->offset};
+        struct position position = {str_from_cstr(recovery->epoch), recovery->offset, str_from_cstr(recovery->id)};
         struct waiting_command *waiting = subscription->waiting;
         subscription->waiting = NULL;
         returner->told = true;
+        returner->id[0] = '\0';
         channel_answer_waiting(hub, session, channel, waiting, &position, recovery->last == 0);
         if (session->state != SESSION_OPEN)
             return;
@@ -231,13 +234,13 @@ void hub_replay(struct hub *hub, struct replay *replay)
     replay_destroy(replay);
 }
 
-void hub_gap(struct hub *hub, struct str name, enum gap gap, struct str epoch, uint64_t offset)
+void hub_gap(struct hub *hub, struct str name, enum gap gap, const struct position *position)
 {
     struct channel *channel = hub_channel(hub, name);
     if (!channel || channel->state != CHANNEL_JOINED)
         return;
-    channel_set_position(channel, epoch, offset);
-    reply_gap(&hub->scratch, name, gap_text(gap), epoch, offset);
+    channel_set_position(channel, position);
+    reply_gap(&hub->scratch, name, gap_text(gap), position);
     struct message *message = message_create(WS_TEXT, buf_str(&hub->scratch));
     buf_clear(&hub->scratch);
     metrics_add_labelled(hub->metrics, METRIC_GAPS, gap, channel->count);

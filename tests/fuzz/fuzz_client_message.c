@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         reply_error(&frame, command.id, err, str_from_cstr(error.text), command.channel);
         must_be_one_frame(&frame);
     } else {
-        reply_subscribed(&frame, command.id, command.channel, command.since_epoch, command.since_offset, true);
+        reply_subscribed(&frame, command.id, command.channel, &command.since, true);
         must_be_one_frame(&frame);
         if (command.type == COMMAND_PUBLISH)
             publish(&command, &frame);

@@ -29,7 +29,7 @@ def test_position_on_a_channel_with_history(node):
         event = client.expect("test", channel="log:1", offset=1)
         assert event["id"] == answer["id"]
         with node.connect() as late:
-            assert late.subscribe("log:1")["data"] == {"epoch": answer["epoch"], "offset": 1, "recovered": False}
+            assert late.subscribe("log:1")["data"] == {"epoch": answer["epoch"], "offset": 1, "id": answer["id"], "recovered": False}
 
 
 def test_subscribe_twice_is_answered_twice_and_delivers_once(node):

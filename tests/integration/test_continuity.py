@@ -129,11 +129,12 @@ def test_redis_that_comes_back_empty(pair, redis):
         assert gap["data"]["epoch"] != old["epoch"]
         assert gap["data"]["offset"] == 0
         until(a.ready, "ready", BACK_S)
-        assert a.publish("log:x", "new")["offset"] == 1
+        new = a.publish("log:x", "new")
+        assert new["offset"] == 1
         assert client.find("test")["data"] == "new"
         with b.connect() as back:
             answer = back.ask("subscribe", "subscribed", channel="log:x", since={"epoch": old["epoch"], "offset": 1})
-            assert answer["data"] == {"epoch": gap["data"]["epoch"], "offset": 1, "recovered": False}
+            assert answer["data"] == {"epoch": gap["data"]["epoch"], "offset": 1, "id": new["id"], "recovered": False}
 
 
 def test_redis_that_has_lost_its_latest_writes(pair, redis):

@@ -27,6 +27,7 @@ def nodes(request, launch):
 
 
 def since(answer, offset=None):
+    """The position of a publication, or of another event of its epoch; without the id."""
     return {"epoch": answer["epoch"], "offset": answer["offset"] if offset is None else offset}
 
 
@@ -59,19 +60,63 @@ def test_what_is_no_longer_kept(nodes):
     a, b = nodes
     first = a.publish("short:x", 0)
     for n in range(1, 8):
-        a.publish("short:x", n)
+        last = a.publish("short:x", n)
     with b.connect() as client:
         answer = client.ask("subscribe", "subscribed", channel="short:x", since=since(first))
-        assert answer["data"] == {"epoch": first["epoch"], "offset": 8, "recovered": False}
-        a.publish("short:x", 8)
+        assert answer["data"] == {**last, "recovered": False}
+        last = a.publish("short:x", 8)
         assert numbers(client, 1) == [8]
     with b.connect() as client:
         answer = client.ask("subscribe", "subscribed", channel="short:x", since={"epoch": "another", "offset": 8})
-        assert answer["data"] == {"epoch": first["epoch"], "offset": 9, "recovered": False}
+        assert answer["data"] == {**last, "recovered": False}
         client.nothing_before_pong()
     with b.connect() as client: # more than anybody has seen
         answer = client.ask("subscribe", "subscribed", channel="short:x", since=since(first, 1000))
-        assert answer["data"] == {"epoch": first["epoch"], "offset": 9, "recovered": False}
+        assert answer["data"] == {**last, "recovered": False}
+
+
+def test_the_event_is_named(nodes):
+    """With its id a client says which event it has at its offset: only that one will do."""
+    a, b = nodes
+    events = [a.publish("short:x", n) for n in range(8)] # 4 to 8 are kept
+    with b.connect() as client:
+        for position, missed in ((events[3], [4, 5, 6, 7]), (events[6], [7]), (events[7], [])):
+            answer = client.ask("subscribe", "subscribed", channel="short:x", since=position)
+            assert answer["data"] == {**position, "recovered": True}
+            assert numbers(client, len(missed)) == missed
+            client.ask("unsubscribe", "unsubscribed", channel="short:x")
+            answer = client.ask("subscribe", "subscribed", channel="short:x", since={**position, "id": events[0]["id"]})
+            assert answer["data"] == {**events[7], "recovered": False}
+            client.ask("unsubscribe", "unsubscribed", channel="short:x")
+        # What follows it is kept, but not the event itself.
+        answer = client.ask("subscribe", "subscribed", channel="short:x", since=events[2])
+        assert answer["data"] == {**events[7], "recovered": False}
+        client.ask("unsubscribe", "unsubscribed", channel="short:x")
+        answer = client.ask("subscribe", "subscribed", channel="short:x", since=since(events[2]))
+        assert answer["data"] == {**since(events[2]), "recovered": True}
+        assert numbers(client, 5) == [3, 4, 5, 6, 7]
+        error = client.error("subscribe", "invalid_request", channel="log:x", since={**events[7], "id": "x" * 37})
+        assert error["message"].startswith("data.since.id: ")
+        client.nothing_before_pong()
+
+
+def test_the_named_event_has_aged(launch, request):
+    """Who has seen the last event before a silence longer than the ttl has missed nothing."""
+    for redis in (None, request.getfixturevalue("redis")):
+        node = launch({"channels": [{"match": "*", "allow": ALL, "history": {"size": 5, "ttl": "3s"}}],
+                       **({"redis.url": redis.url} if redis else {})})
+        until(node.ready, "ready")
+        seen = [node.publish("c", n) for n in range(2)][-1]
+        until(lambda: not node.api("GET", "/api/v1/channels/c/history").json["events"], "they have aged")
+        for missed in ([], [2], [2, 3]):
+            if missed:
+                node.publish("c", missed[-1])
+            with node.connect() as client:
+                answer = client.ask("subscribe", "subscribed", channel="c", since=seen)
+                assert answer["data"] == {**seen, "recovered": True}
+                assert numbers(client, len(missed)) == missed
+            with node.connect() as client:
+                assert not client.ask("subscribe", "subscribed", channel="c", since={**seen, "id": "x"})["data"]["recovered"]
 
 
 def test_the_last_events(nodes):

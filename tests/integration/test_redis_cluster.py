@@ -90,13 +90,18 @@ def test_history_and_recovery(launch, cluster):
     for channel in CHANNELS[:3]:
         with a.connect() as client:
             begin = client.subscribe(channel)["data"]
-        for n in range(10):
-            b.publish(channel, n)
+        events = [b.publish(channel, n) for n in range(10)]
         with b.connect() as client:
             answer = client.ask("subscribe", "subscribed", channel=channel,
                                 since={"epoch": begin["epoch"], "offset": begin["offset"]})
             assert answer["data"]["recovered"] is True
             assert [client.expect("test")["data"] for _ in range(10)] == list(range(10))
+        with a.connect() as client, a.connect() as other:
+            answer = client.ask("subscribe", "subscribed", channel=channel, since=events[6])
+            assert answer["data"] == {**events[6], "recovered": True}
+            assert [client.expect("test")["data"] for _ in range(3)] == [7, 8, 9]
+            answer = other.ask("subscribe", "subscribed", channel=channel, since={**events[6], "id": events[5]["id"]})
+            assert answer["data"] == {**events[9], "recovered": False}
 
 
 def test_nodes_know_each_other_and_ask(launch, cluster):

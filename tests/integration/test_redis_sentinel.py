@@ -72,6 +72,32 @@ def test_writes_lost_in_the_failover_are_told(setup, nodes):
             assert client.expect("test")["data"] == "after"
 
 
+def test_return_to_what_a_failover_has_replaced(setup, nodes):
+    """The lost events were seen by one node only, which is gone, and their offsets have been given again: the id tells."""
+    a, b = nodes
+    with a.connect() as client:
+        client.subscribe("log:x")
+        kept = a.publish("log:x", "replicated")
+        until(lambda: setup.replica("HGET", "carillon:{log:x}:meta", "offset") == "1", "it is replicated")
+        setup.replica.freeze()
+        setup.primary("CLIENT", "KILL", "TYPE", "replica")
+        lost = [a.publish("log:x", "lost") for _ in range(2)][-1]
+        assert [client.expect("test")["data"] for _ in range(3)] == ["replicated", "lost", "lost"]
+    a.kill()
+    setup.primary.kill()
+    setup.replica.thaw()
+    setup.turn_over()
+    until(b.ready, "it is back", BACK_S)
+    events = [b.publish("log:x", n) for n in range(4)]
+    assert (events[1]["epoch"], events[1]["offset"]) == (lost["epoch"], lost["offset"])
+    for position, missed in ((lost, None), (events[1], [2, 3]), (kept, [0, 1, 2, 3])):
+        with b.connect() as client:
+            answer = client.ask("subscribe", "subscribed", channel="log:x", since=position)
+            assert answer["data"] == {**(events[3] if missed is None else position), "recovered": missed is not None}
+            assert [client.expect("test")["data"] for _ in missed or []] == (missed or [])
+            client.nothing_before_pong()
+
+
 def test_demoted_primary_that_stays_up(setup, nodes):
     """Sentinel makes the old primary a replica: nodes go to the new one, and no publish is acknowledged by the old."""
     setup.sentinels[0]("SENTINEL", "FAILOVER", setup.NAME)

@@ -11,7 +11,8 @@
 #include "tests/sim/world.h"
 
 enum { DELAY_MIN_US = 50, DELAY_SPREAD_US = 2000 };
-enum { USERS = 3 }; /* tokens.c; some have several connections */
+enum { USERS = 3 };              /* tokens.c; some have several connections */
+enum { CLIENT_WITHOUT_IDS = 0 }; /* it says only epoch and offset when it comes back */
 
 /* A connection; lives until the end of the run, since its ends learn of its end at different times. */
 struct line {
@@ -295,12 +296,15 @@ void client_subscribe(size_t index, size_t channel, uint64_t last)
 {
     struct seat *seat = &clients.all[index].seats[channel];
     struct asked asked = {.kind = ASKED_SUBSCRIBE, .number = channel, .offset = seat->offset};
-    char from[96] = "";
+    char from[160] = "", id[64] = "";
     asked.since = seat->state == SEAT_OUT && seat->epoch[0] && !last;
+    asked.with_id = asked.since && seat->id[0] && index != CLIENT_WITHOUT_IDS;
     memcpy(asked.epoch, seat->epoch, sizeof asked.epoch);
+    if (asked.with_id)
+        snprintf(id, sizeof id, ",\"id\":\"%s\"", seat->id);
     if (asked.since)
-        snprintf(from, sizeof from, ",\"since\":{\"epoch\":\"%s\",\"offset\":%llu}", seat->epoch,
-                 (unsigned long long)seat->offset);
+        snprintf(from, sizeof from, ",\"since\":{\"epoch\":\"%s\",\"offset\":%llu%s}", seat->epoch,
+                 (unsigned long long)seat->offset, id);
     else if (last)
         snprintf(from, sizeof from, ",\"last\":%llu", (unsigned long long)last);
     seat_ask(seat);

@@ -17,6 +17,7 @@ struct heard {
     struct str channel_name;
     size_t channel; /* SIZE_MAX: none */
     struct json_value id, data, error, offset;
+    struct str event_id; /* where id is an event's */
 };
 
 /* ---- commands ---- */
@@ -79,10 +80,11 @@ static uint64_t number_of(struct json_value object, const char *name)
     return value.type && json_u64(value, &number) ? number : 0;
 }
 
-static void set_position(struct seat *seat, struct str epoch, uint64_t offset)
+static void set_position(struct seat *seat, struct str epoch, uint64_t offset, struct str id)
 {
     snprintf(seat->epoch, sizeof seat->epoch, "%.*s", STR_ARG(epoch));
     seat->offset = offset;
+    position_keep_id(seat->id, id);
 }
 
 static void wrong(const struct heard *heard, const struct seat *seat, const char *what)
@@ -147,19 +149,22 @@ static void hear_subscribed(const struct heard *heard, struct seat *seat, const 
     }
     if (is_recovered && (!asked->since || !str_eq_cstr(epoch, asked->epoch) || offset != asked->offset))
         wrong(heard, seat, "recovered from where it was not asked to");
-    /* A node that is cut from Redis may know an older epoch only, or what Redis has lost meanwhile. */
-    bool is_current = truth_head(heard->channel, &head, &last) && str_eq(epoch, head) && offset <= last;
-    if (!is_recovered && asked->since && is_current &&
-        truth_can_recover(heard->channel, str_from_cstr(asked->epoch), asked->offset, seat->record))
+    /* A node that is cut from Redis may know what Redis has lost meanwhile, and no longer what it has again. */
+    bool is_lost = truth_head(heard->channel, &head, &last) && str_eq(epoch, head) && offset > last;
+    if (!is_recovered && asked->since && !is_lost &&
+        truth_can_recover(heard->channel, str_from_cstr(asked->epoch), asked->offset, seat->record, asked->with_id))
         wrong(heard, seat, "not recovered, and it could have been");
     seat->state = SEAT_IN;
     seat->mark = truth_mark();
     /* Without a history, a node that lags behind may send what another node has sent to an earlier subscription. */
     if (seat->seen_count)
         memset(seat->seen, 0, seat->seen_count);
-    set_position(seat, epoch, offset);
-    /* Of a position that a client brings nobody can see that its event was lost and another one stands in its place. */
-    seat->record = is_recovered ? 0 : truth_record(heard->channel, epoch, offset, ANY_NUMBER);
+    set_position(seat, epoch, offset, text_of(heard->data, "id"));
+    /* Of a position without an id nobody can see that its event was lost and another one stands in its place. */
+    if (!is_recovered)
+        seat->record = truth_record(heard->channel, epoch, offset, ANY_NUMBER);
+    else if (!asked->with_id)
+        seat->record = 0;
 }
 
 static void hear_event(const struct heard *heard, struct seat *seat)
@@ -182,6 +187,7 @@ static void hear_event(const struct heard *heard, struct seat *seat)
     else if (placed && !truth_follows(heard->channel, str_from_cstr(seat->epoch), offset, seat->record))
         wrong(heard, seat, "what it got before was lost and replaced, and it was not told");
     seat->offset = offset;
+    position_keep_id(seat->id, heard->event_id);
     seat->record = truth_record(heard->channel, str_from_cstr(seat->epoch), offset, number);
 }
 
@@ -192,10 +198,10 @@ static void hear_gap(const struct heard *heard, struct seat *seat)
     if (seat->state != SEAT_IN)
         wrong(heard, seat, "a gap without a subscription");
     else if (seat->epoch[0] &&
-             truth_can_recover(heard->channel, str_from_cstr(seat->epoch), seat->offset, seat->record))
+             truth_can_recover(heard->channel, str_from_cstr(seat->epoch), seat->offset, seat->record, false))
         wrong(heard, seat, "a gap where nothing is missing");
     seat->mark = truth_mark();
-    set_position(seat, epoch, offset);
+    set_position(seat, epoch, offset, text_of(heard->data, "id"));
     seat->record = truth_record(heard->channel, epoch, offset, ANY_NUMBER);
 }
 
@@ -266,6 +272,9 @@ static bool read_heard(struct str text, struct heard *out)
         !json_text(type, NULL, &out->type))
         return false;
     if (channel.type && !json_text(channel, NULL, &out->channel_name))
+        return false;
+    out->event_id = STR("");
+    if (out->id.type == JSON_STRING && !json_text(out->id, NULL, &out->event_id))
         return false;
     out->text = text;
     out->channel = sim_channel_find(out->channel_name);

@@ -11,9 +11,10 @@ enum seat_state { SEAT_OUT, SEAT_ASKED, SEAT_IN };
 
 struct seat {
     enum seat_state state;
-    char epoch[EPOCH_MAX + 1]; /* "": no position */
-    uint64_t offset;           /* of the last event it has got, or been told of */
-    size_t record;             /* of the truth, of that event */
+    char epoch[EPOCH_MAX + 1];    /* "": no position */
+    uint64_t offset;              /* of the last event it has got, or been told of */
+    char id[POSITION_ID_MAX + 1]; /* of that event; "": not told */
+    size_t record;                /* of the truth, of that event */
     /* Of a channel without history: what has come, a byte a publication, and from where on all should have come. */
     unsigned char *seen;
     size_t seen_count;
@@ -28,6 +29,7 @@ struct asked {
     uint64_t id;
     uint64_t number; /* the channel, or the publication */
     bool since;      /* a subscribe from that position on */
+    bool with_id;    /* and it said which event it has there */
     char epoch[EPOCH_MAX + 1];
     uint64_t offset;
     bool judged; /* ASKED_PRESENCE: exactly these users must be there, a bit each */

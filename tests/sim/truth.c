@@ -329,7 +329,7 @@ bool truth_head(size_t channel, struct str *out_epoch, uint64_t *out_offset)
     return true;
 }
 
-bool truth_can_recover(size_t channel, struct str epoch, uint64_t offset, size_t record)
+bool truth_can_recover(size_t channel, struct str epoch, uint64_t offset, size_t record, bool provably)
 {
     struct str now;
     uint64_t last;
@@ -338,7 +338,7 @@ bool truth_can_recover(size_t channel, struct str epoch, uint64_t offset, size_t
         return false;
     if (record && truth.ordered[record - 1].lost)
         return false;
-    return offset == last || (log && log->count && log->items[0].major <= offset + 1);
+    return offset == last || (log && log->count && log->items[0].major <= (provably ? offset : offset + 1));
 }
 
 /* The log of a channel that does not age holds the last events in their order. */

@@ -61,8 +61,9 @@ bool truth_is_renamed(size_t channel, struct str epoch, struct str now, uint64_t
  * *out_number: one of them. */
 size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
                            uint64_t *out_number);
-/* Whether Redis still has all that follows that position, of which this is the record. */
-bool truth_can_recover(size_t channel, struct str epoch, uint64_t offset, size_t record);
+/* Whether Redis still has all that follows that position, of which this is the record; provably: and can tell that it
+ * is that event's. */
+bool truth_can_recover(size_t channel, struct str epoch, uint64_t offset, size_t record, bool provably);
 
 /* At the end: what Redis holds is what was acknowledged. */
 void truth_check(void);

@@ -47,8 +47,8 @@ static void on_published(void *owner, struct publication *publication)
     publication_destroy(publication);
 }
 
-static void on_subscribed(void *owner, struct str channel, enum err err, struct str text, struct str epoch,
-                          uint64_t offset)
+static void on_subscribed(void *owner, struct str channel, enum err err, struct str text,
+                          const struct position *position)
 {
     struct node *node = owner;
     (void)text;
@@ -56,9 +56,12 @@ static void on_subscribed(void *owner, struct str channel, enum err err, struct 
     assert_true(node->subscribed_count < SEEN_SUBSCRIBED_MAX);
     struct seen_subscribed *seen = &node->subscribed[node->subscribed_count++];
     copy(seen->channel, sizeof seen->channel, channel);
-    copy(seen->epoch, sizeof seen->epoch, epoch);
     seen->err = err;
-    seen->offset = offset;
+    if (position) {
+        copy(seen->epoch, sizeof seen->epoch, position->epoch);
+        copy(seen->id, sizeof seen->id, position->id);
+        seen->offset = position->offset;
+    }
     seen->events_before = node->event_count;
 }
 
@@ -97,6 +100,7 @@ static void on_history(void *owner, struct history_read *read)
     }
     if (read->more)
         strcat(node->page, "+");
+    snprintf(node->page_ids, sizeof node->page_ids, "%s|%s", read->id, read->before_id);
     node->page_count++;
     history_read_destroy(read);
 }
@@ -206,6 +210,14 @@ const struct seen_answer *node_answer(struct node *node, struct rig *rig, size_t
 {
     RIG_WAIT(rig, node->answer_count > index);
     return &node->answers[index];
+}
+
+void node_check_page_ids(const struct node *node, int last, int before)
+{
+    char expected[2 * SEEN_TEXT];
+    snprintf(expected, sizeof expected, "%s|%s", last < 0 ? "" : node->answers[last].id,
+             before < 0 ? "" : node->answers[before].id);
+    assert_string_equal(node->page_ids, expected);
 }
 
 uint64_t node_metric(const struct node *node, enum metric metric)

@@ -44,7 +44,7 @@ struct seen_answer {
 };
 
 struct seen_subscribed {
-    char channel[SEEN_TEXT], epoch[SEEN_TEXT];
+    char channel[SEEN_TEXT], epoch[SEEN_TEXT], id[SEEN_TEXT];
     enum err err;
     uint64_t offset;
     size_t events_before; /* how many events had been seen */
@@ -71,6 +71,7 @@ struct node {
     size_t revoked_count;
     size_t revocation_lists; /* told to the end */
     char page[1024];
+    char page_ids[2 * SEEN_TEXT]; /* of the last event, and of the one before the page */
     size_t page_count;
 };
 
@@ -93,6 +94,9 @@ const char *node_history(struct node *node, struct rig *rig, const char *channel
 void node_check_paging(struct node *node, struct rig *rig);
 /* The answer of that index (from 0), waited for. */
 const struct seen_answer *node_answer(struct node *node, struct rig *rig, size_t index);
+/* The ids that came with the last page: of the channel's last event, and of the one before the page, as the
+ * publications of these indices were answered (below 0: none). */
+void node_check_page_ids(const struct node *node, int last, int before);
 uint64_t node_metric(const struct node *node, enum metric metric);
 
 #endif

@@ -241,6 +241,8 @@ static void reads_pages_of_its_log(void **state)
 {
     struct fixture *f = *state;
     node_check_paging(&f->node, &f->rig);
+    assert_string_equal(node_history(&f->node, &f->rig, "paged", false, 0, 1), "20:6+");
+    node_check_page_ids(&f->node, 19, -1); /* those before went as there are more: nobody knows */
 }
 
 static void forgets_events_when_their_ttl_is_over(void **state)
@@ -257,6 +259,10 @@ static void forgets_events_when_their_ttl_is_over(void **state)
     assert_string_equal(node_history(&f->node, &f->rig, "c", false, 0, 1000), "2:");
     node_publish(&f->node, "c", "3", "", 10);
     assert_string_equal(node_history(&f->node, &f->rig, "c", false, 0, 1000), "3:3");
+    node_check_page_ids(&f->node, 2, 1);
+    node_subscribe(&f->node, "c", 10);
+    RIG_WAIT(&f->rig, f->node.subscribed_count == 1);
+    assert_string_equal(f->node.subscribed[0].id, f->node.answers[2].id);
 }
 
 /* Over the bound of all histories the channel that was silent for longest pays, event by event. */

@@ -405,7 +405,9 @@ static void begins_an_epoch_when_events_are_gone(void **state)
     assert_int_equal(f->a.events[6].offset, 5);
     REDIS_RUN(&f->server, out, "DEL", "test:{c}:log");
     REDIS_RUN(&f->server, out, "XADD", "test:{c}:log", "5-0", "d", "{\"id\":\"another\"}");
+    REDIS_RUN(&f->server, out, "XADD", "test:{c}:log", "9-0", "d", "{\"id\":\"had\"}");
     REDIS_RUN(&f->server, out, "HSET", "test:{c}:meta", "offset", "9");
+    REDIS_RUN(&f->server, out, "HDEL", "test:{c}:meta", "last");
     REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", "pubsub");
     RIG_WAIT(&f->rig, f->a.subscribed_count == 6);
     assert_int_equal(f->a.subscribed[5].offset, 9);
@@ -413,7 +415,6 @@ static void begins_an_epoch_when_events_are_gone(void **state)
 
     /* Also when all that the node has had of it is the position, told with the event that is there. */
     RIG_WAIT(&f->rig, f->a.info.state == BROKER_UP);
-    REDIS_RUN(&f->server, out, "XADD", "test:{c}:log", "9-0", "d", "{\"id\":\"had\"}");
     for (size_t i = 6; i < 8; i++) {
         strcpy(epoch, f->a.subscribed[i - 1].epoch);
         REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", "pubsub");
@@ -422,6 +423,43 @@ static void begins_an_epoch_when_events_are_gone(void **state)
         assert_int_equal(strcmp(f->a.subscribed[i].epoch, epoch) == 0, i == 6);
         REDIS_RUN(&f->server, out, "DEL", "test:{c}:log");
         REDIS_RUN(&f->server, out, "XADD", "test:{c}:log", "9-0", "d", "{\"id\":\"another\"}");
+    }
+}
+
+/* The log is gone, as when its ttl has passed; which event was the last one is still known, and then which one stood
+ * before the first that came after. */
+static void knows_the_last_event_when_it_has_aged(void **state)
+{
+    struct fixture *f = *state;
+    char out[64], before[SEEN_TEXT], now[24];
+    for (int i = 0; i < 2; i++)
+        node_publish(&f->a, "c", "1", "", 10);
+    const char *last_id = node_answer(&f->a, &f->rig, 1)->id;
+    REDIS_RUN(&f->server, out, "DEL", "test:{c}:log");
+    node_subscribe(&f->b, "c", 10);
+    RIG_WAIT(&f->rig, f->b.subscribed_count == 1);
+    assert_int_equal(f->b.subscribed[0].offset, 2);
+    assert_string_equal(f->b.subscribed[0].id, last_id);
+    node_publish(&f->a, "c", "1", "", 10);
+    node_publish(&f->a, "c", "1", "", 10);
+    RIG_WAIT(&f->rig, f->b.event_count == 2);
+    assert_string_equal(node_history(&f->a, &f->rig, "c", false, 0, 1000), "4:3,4");
+    node_check_page_ids(&f->a, 3, 1);
+    assert_string_equal(node_history(&f->a, &f->rig, "c", false, 3, 1000), "4:4");
+    node_check_page_ids(&f->a, 3, -1);
+
+    /* So a node notices that another event was there before all that is kept. */
+    REDIS_RUN(&f->server, out, "DEL", "test:{c}:log");
+    for (size_t i = 1; i < 3; i++) {
+        size_t last = 3 + i; /* that the node has had: an event, then the position it was told */
+        snprintf(before, sizeof before, "%zu %.40s", last, i == 1 ? f->b.events[1].id : "another");
+        snprintf(now, sizeof now, "%zu", last + 1);
+        REDIS_RUN(&f->server, out, "HSET", "test:{c}:meta", "offset", now, "last", i == 1 ? "5 later" : "6 later",
+                  "before", before);
+        REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", "pubsub");
+        RIG_WAIT(&f->rig, f->b.subscribed_count == i + 1 && f->b.info.state == BROKER_UP);
+        assert_int_equal(f->b.subscribed[i].offset, last + 1);
+        assert_int_equal(strcmp(f->b.subscribed[i].epoch, f->b.subscribed[0].epoch) == 0, i == 1);
     }
 }
 
@@ -470,6 +508,7 @@ int main(void)
         WITH_REDIS(says_when_a_channel_cannot_be_had),
         WITH_REDIS(talks_between_nodes),
         WITH_REDIS(begins_an_epoch_when_events_are_gone),
+        WITH_REDIS(knows_the_last_event_when_it_has_aged),
         WITH_REDIS(reads_pages_of_a_log),
         WITH_REDIS(measures_the_round_trip),
     };

@@ -248,7 +248,8 @@ int next_close(struct wire *wire, char reason[128])
 
 void answer_join(struct fixture *f, const char *channel, const char *epoch, uint64_t offset)
 {
-    hub_joined(f->hub, str_from_cstr(channel), f->last_join_id, ERR_NONE, STR(""), str_from_cstr(epoch), offset);
+    hub_joined(f->hub, str_from_cstr(channel), f->last_join_id, ERR_NONE, STR(""),
+               &(struct position){str_from_cstr(epoch), offset, STR("")});
     hub_flush(f->hub);
 }
 
@@ -273,10 +274,12 @@ struct recovery *take_recovery(struct fixture *f)
 
 static struct message *numbered(uint64_t offset)
 {
-    char data[32];
+    char data[32], id[32];
     snprintf(data, sizeof data, "%llu", (unsigned long long)offset);
+    snprintf(id, sizeof id, "i-%llu", (unsigned long long)offset);
     struct event event = {.channel = STR("log:a"),
                           .type = STR("note"),
+                          .id = str_from_cstr(id),
                           .epoch = STR("e"),
                           .offset = offset,
                           .timestamp = STR("t"),
@@ -293,6 +296,7 @@ void answer_recovery(struct fixture *f, struct recovery *recovery, enum recovery
     strcpy(replay->epoch, "e");
     replay->channel = STR("log:a");
     replay->offset = position;
+    snprintf(replay->id, sizeof replay->id, "i-%llu", (unsigned long long)position);
     replay->first = after + 1;
     replay->count = count;
     for (size_t i = 0; i < count; i++)

@@ -79,7 +79,7 @@ static void test_each_subscribe_is_answered(void **state)
     assert_non_null(strstr(next_frame(&a, NULL), "\"unsubscribed\",\"id\":5"));
     /* And what the broker refuses. */
     send_text(&f, &a, SUBSCRIBE("6", "public:c"));
-    hub_joined(f.hub, STR("public:c"), f.last_join_id, ERR_SUBSCRIPTION_FAILED, STR("not today"), STR(""), 0);
+    hub_joined(f.hub, STR("public:c"), f.last_join_id, ERR_SUBSCRIPTION_FAILED, STR("not today"), NULL);
     hub_flush(f.hub);
     assert_string_equal(next_frame(&a, NULL),
                         "{\"type\":\"error\",\"id\":6,\"error\":{\"code\":\"subscription_failed\","
@@ -104,7 +104,7 @@ static void test_answer_to_an_earlier_join_is_ignored(void **state)
     assert_int_not_equal(first, f.last_join_id);
     while (*next_frame(&a, NULL))
         ;
-    hub_joined(f.hub, STR("public:a"), first, ERR_NONE, STR(""), STR("e"), 3);
+    hub_joined(f.hub, STR("public:a"), first, ERR_NONE, STR(""), &(struct position){STR("e"), 3, STR("")});
     hub_flush(f.hub);
     assert_string_equal(next_frame(&a, NULL), "");
     answer_join(&f, "public:a", "e", 7);
@@ -309,7 +309,7 @@ static void test_writes_are_joined(void **state)
 static void subscribe_joined(struct fixture *f, struct wire *wire, const char *channel)
 {
     assert_true(hub_subscribe(f->hub, wire->session, str_from_cstr(channel)));
-    hub_joined(f->hub, str_from_cstr(channel), f->last_join_id, ERR_NONE, STR(""), STR(""), 0);
+    hub_joined(f->hub, str_from_cstr(channel), f->last_join_id, ERR_NONE, STR(""), &(struct position){.offset = 0});
     hub_flush(f->hub);
     assert_non_null(strstr(next_frame(wire, NULL), "\"subscribed\""));
 }

@@ -54,7 +54,7 @@ static void test_a_channel_that_is_refused(void **state)
     (void)state;
     send_text(&f, &a, SUBSCRIBE("crowd:a"));
     buf_clear(&f.asked);
-    hub_joined(f.hub, STR("crowd:a"), f.last_join_id, ERR_UNAVAILABLE, STR("no"), STR(""), 0);
+    hub_joined(f.hub, STR("crowd:a"), f.last_join_id, ERR_UNAVAILABLE, STR("no"), NULL);
     expect_asked("exit crowd:a ann\n");
     close_session(&f, &a);
     close_session(&f, &b);

@@ -85,8 +85,37 @@ static void test_missed_then_live(void **state)
     expect_events(&s.b, 7, 7);
     assert_true(list_is_empty(&s.f.recoveries));
     send_text(&s.f, &s.a, SINCE(3)); /* once more: it has it all */
-    expect(&s.a, "\"offset\":7,\"recovered\":false");
+    expect(&s.a, "\"offset\":7,\"id\":\"i-7\",\"recovered\":false");
     expect_nothing(&s.a);
+    teardown(&s);
+}
+
+/* The id goes with the position: from the client to the exchange, and to clients with every position. */
+static void test_ids(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.a,
+              "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\",\"since\":{\"epoch\":\"e\",\"offset\":3,\"id\":"
+              "\"i-3\"}}}");
+    hub_joined(s.f.hub, STR("log:a"), s.f.last_join_id, ERR_NONE, STR(""), &(struct position){STR("e"), 5, STR("i-5")});
+    send_text(&s.f, &s.b, PLAIN);
+    expect(&s.b, "\"offset\":5,\"id\":\"i-5\",\"recovered\":false");
+    struct recovery *recovery = take_recovery(&s.f);
+    assert_string_equal(recovery->id, "i-3");
+    deliver_numbered(&s.f, 6);
+    send_text(&s.f, &s.b, PLAIN);
+    expect_events(&s.b, 6, 6);
+    expect(&s.b, "\"offset\":6,\"id\":\"i-6\",\"recovered\":false");
+    answer_recovery(&s.f, recovery, RECOVERY_FOUND, 3, 5, 6);
+    expect(&s.a, "\"offset\":3,\"id\":\"i-3\",\"recovered\":true");
+    expect_events(&s.a, 4, 5);
+    recovery = take_recovery(&s.f); /* it is proven, and goes on from another event */
+    assert_int_equal(recovery->offset, 5);
+    assert_string_equal(recovery->id, "");
+    answer_recovery(&s.f, recovery, RECOVERY_FOUND, 5, 6, 6);
+    expect_events(&s.a, 6, 6);
     teardown(&s);
 }
 
@@ -135,7 +164,7 @@ static void test_lost(void **state)
     send_text(&s.f, &s.a, SINCE(3));
     answer_join(&s.f, "log:a", "e", 9);
     answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_LOST, 9, 9, 9);
-    expect(&s.a, "\"offset\":9,\"recovered\":false");
+    expect(&s.a, "\"offset\":9,\"id\":\"i-9\",\"recovered\":false");
     deliver_numbered(&s.f, 10);
     expect_events(&s.a, 10, 10);
     teardown(&s);
@@ -192,7 +221,7 @@ static void test_lost_between_pages(void **state)
     expect(&s.a, "\"recovered\":true");
     expect_events(&s.a, 1, 4);
     expect(&s.a, "{\"type\":\"gap\",\"channel\":\"log:a\",\"data\":{\"reason\":\"history_too_short\",\"epoch\":\"e\","
-                 "\"offset\":20}}");
+                 "\"offset\":20,\"id\":\"i-20\"}}");
     deliver_numbered(&s.f, 21);
     expect_events(&s.a, 21, 21);
     teardown(&s);
@@ -226,7 +255,7 @@ static void test_channel_that_is_refused(void **state)
     setup(&s);
     send_text(&s.f, &s.a, SINCE(3));
     send_text(&s.f, &s.b, PLAIN);
-    hub_joined(s.f.hub, STR("log:a"), s.f.last_join_id, ERR_SUBSCRIPTION_FAILED, STR("not today"), STR(""), 0);
+    hub_joined(s.f.hub, STR("log:a"), s.f.last_join_id, ERR_SUBSCRIPTION_FAILED, STR("not today"), NULL);
     hub_flush(s.f.hub);
     expect(&s.a, "not today");
     expect(&s.b, "not today");
@@ -244,15 +273,15 @@ static void test_gap_is_told_to_live_subscribers(void **state)
     send_text(&s.f, &s.a, SINCE(3));
     answer_join(&s.f, "log:a", "e", 5);
     expect(&s.b, "subscribed");
-    hub_gap(s.f.hub, STR("log:a"), GAP_EPOCH_CHANGED, STR("f"), 2);
-    hub_gap(s.f.hub, STR("other"), GAP_EPOCH_CHANGED, STR("f"), 2);
+    hub_gap(s.f.hub, STR("log:a"), GAP_EPOCH_CHANGED, &(struct position){STR("f"), 2, STR("f-2")});
+    hub_gap(s.f.hub, STR("other"), GAP_EPOCH_CHANGED, &(struct position){STR("f"), 2, STR("")});
     hub_flush(s.f.hub);
     expect(&s.b, "{\"type\":\"gap\",\"channel\":\"log:a\",\"data\":{\"reason\":\"epoch_changed\",\"epoch\":\"f\","
-                 "\"offset\":2}}");
+                 "\"offset\":2,\"id\":\"f-2\"}}");
     expect_nothing(&s.b);
     expect_nothing(&s.a);
     send_text(&s.f, &s.b, PLAIN);
-    expect(&s.b, "\"epoch\":\"f\",\"offset\":2");
+    expect(&s.b, "\"epoch\":\"f\",\"offset\":2,\"id\":\"f-2\"");
     teardown(&s);
 }
 
@@ -354,6 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_missed_then_live),
+        cmocka_unit_test(test_ids),
         cmocka_unit_test(test_nothing_missed),
         cmocka_unit_test(test_the_last_ones),
         cmocka_unit_test(test_lost),

@@ -28,6 +28,8 @@ struct node {
     /* The model: the log has the events (first - 1, last] of the epoch. */
     char epoch[EPOCH_MAX + 1];
     uint64_t first, last;
+    const char *past;       /* the first part of its events' ids: another one after it has lost events */
+    bool knows_before;      /* the event before the first one of the log */
     bool data_is_epoch;     /* of events in the log; else their offset */
     struct list_link reads; /* struct history_read: with the broker */
     unsigned read_count;
@@ -39,12 +41,21 @@ struct node {
 /* --- the broker ----------------------------------------------------------------------------------------------------
  */
 
-static struct event event_of(struct str channel, const char *epoch, uint64_t offset, char data[24])
+/* Of the event at that offset, in the history that the model has now. */
+static const char *id_of(const struct node *node, uint64_t offset)
+{
+    static char id[32];
+    snprintf(id, sizeof id, "%s-%llu", node->past, (unsigned long long)offset);
+    return id;
+}
+
+static struct event event_of(const struct node *node, struct str channel, const char *epoch, uint64_t offset,
+                             char data[24])
 {
     snprintf(data, 24, "%llu", (unsigned long long)offset);
     return (struct event){.channel = channel,
                           .type = STR("note"),
-                          .id = STR("i"),
+                          .id = str_from_cstr(id_of(node, offset)),
                           .epoch = str_from_cstr(epoch),
                           .offset = offset,
                           .timestamp = STR("t"),
@@ -76,12 +87,16 @@ static void fake_history(struct broker *broker, struct history_read *read)
     list_append(&node->reads, &read->link);
     strcpy(read->epoch, node->epoch);
     read->offset = node->last;
+    if (node->last)
+        strcpy(read->id, id_of(node, node->last));
+    if (node->knows_before)
+        strcpy(read->before_id, id_of(node, node->first - 1));
     assert_false(read->backwards);
     for (uint64_t offset = read->after + 1 > node->first ? read->after + 1 : node->first; offset <= node->last;
          offset++) {
         char data[24];
         char text[EPOCH_MAX + 3];
-        struct event event = event_of(read->channel, node->epoch, offset, data);
+        struct event event = event_of(node, read->channel, node->epoch, offset, data);
         snprintf(text, sizeof text, "\"%s\"", node->epoch);
         if (node->data_is_epoch)
             event.data = str_from_cstr(text);
@@ -144,6 +159,7 @@ static struct node *setup(void)
     atomic_store(&node->exchange.broker_state, BROKER_UP);
     list_init(&node->reads);
     strcpy(node->epoch, "e");
+    node->past = "p";
     node->first = 1;
     for (unsigned w = 0; w < WORKERS; w++) {
         fixture_setup(&node->worker[w]);
@@ -210,23 +226,30 @@ static void teardown(struct node *node)
     free(node);
 }
 
-/* since below 0: none. */
-static void subscribe(struct node *node, int worker, int client, const char *channel, const char *epoch, int64_t since)
+/* since below 0: none. id NULL: without it. */
+static void subscribe_from(struct node *node, int worker, int client, const char *channel, const char *epoch,
+                           int64_t since, const char *id)
 {
-    char text[200];
+    char text[300];
     int len = snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"", channel);
     if (since >= 0)
-        len += snprintf(text + len, sizeof text - (size_t)len, ",\"since\":{\"epoch\":\"%s\",\"offset\":%lld}", epoch,
-                        (long long)since);
+        len += snprintf(text + len, sizeof text - (size_t)len, ",\"since\":{\"epoch\":\"%s\",\"offset\":%lld%s%s%s}",
+                        epoch, (long long)since, id ? ",\"id\":\"" : "", id ? id : "", id ? "\"" : "");
     snprintf(text + len, sizeof text - (size_t)len, "}}");
     send_text(&node->worker[worker], &node->wire[worker][client], text);
     turn_all(node);
 }
 
+static void subscribe(struct node *node, int worker, int client, const char *channel, const char *epoch, int64_t since)
+{
+    subscribe_from(node, worker, client, channel, epoch, since, NULL);
+}
+
 static void position(struct node *node, const char *channel)
 {
-    exchange_sink.subscribed(&node->exchange, str_from_cstr(channel), ERR_NONE, STR(""), str_from_cstr(node->epoch),
-                             node->last);
+    exchange_sink.subscribed(&node->exchange, str_from_cstr(channel), ERR_NONE, STR(""),
+                             &(struct position){str_from_cstr(node->epoch), node->last,
+                                                str_from_cstr(node->last ? id_of(node, node->last) : "")});
     turn_all(node);
 }
 
@@ -239,7 +262,7 @@ static void store(struct node *node, uint64_t last)
 static void live_of(struct node *node, const char *epoch, uint64_t offset)
 {
     char data[24];
-    struct event event = event_of(STR("log:a"), epoch, offset, data);
+    struct event event = event_of(node, STR("log:a"), epoch, offset, data);
     exchange_sink.event(&node->exchange, &event);
     turn_all(node);
 }
@@ -382,7 +405,7 @@ static void test_what_is_no_longer_kept(void **state)
     answer_reads(node);
     live(node, 13);
     for (int w = 0; w < WORKERS; w++) {
-        expect(&node->wire[w][0], "\"reason\":\"history_too_short\",\"epoch\":\"e\",\"offset\":12}}");
+        expect(&node->wire[w][0], "\"reason\":\"history_too_short\",\"epoch\":\"e\",\"offset\":12,\"id\":\"p-12\"}}");
         expect_events(&node->wire[w][0], 13, 13);
     }
     teardown(node);
@@ -438,7 +461,7 @@ static void test_broker_comes_back(void **state)
     store(node, 11);
     position(node, "log:a");
     subscribe(node, 0, 1, "log:a", "", -1);
-    expect(&node->wire[0][1], "\"offset\":9,\"recovered\":false");
+    expect(&node->wire[0][1], "\"offset\":9,\"id\":\"p-9\",\"recovered\":false");
     answer_reads(node);
     expect_events(&node->wire[0][1], 10, 11);
     teardown(node);
@@ -453,14 +476,14 @@ static void test_broker_comes_back_with_another_history(void **state)
     position(node, "log:a");
     live(node, 3);
     for (int w = 0; w < WORKERS; w++) {
-        expect(&node->wire[w][0], "\"reason\":\"epoch_changed\",\"epoch\":\"f\",\"offset\":2}}");
+        expect(&node->wire[w][0], "\"reason\":\"epoch_changed\",\"epoch\":\"f\",\"offset\":2,\"id\":\"p-2\"}}");
         expect_events(&node->wire[w][0], 3, 3);
     }
     node->last = 1;
     position(node, "log:a");
     live(node, 2);
     for (int w = 0; w < WORKERS; w++) {
-        expect(&node->wire[w][0], "\"reason\":\"offset_regressed\",\"epoch\":\"f\",\"offset\":1}}");
+        expect(&node->wire[w][0], "\"reason\":\"offset_regressed\",\"epoch\":\"f\",\"offset\":1,\"id\":\"p-1\"}}");
         expect_events(&node->wire[w][0], 2, 2);
     }
     live_of(node, "g", 4); /* nobody has told of it */
@@ -489,7 +512,7 @@ static void test_history_begins_anew_while_it_is_read(void **state)
     node->last = 9;
     tick(node, 300);
     answer_reads(node);
-    expect(&node->wire[0][0], "\"reason\":\"epoch_changed\",\"epoch\":\"g\",\"offset\":9}}");
+    expect(&node->wire[0][0], "\"reason\":\"epoch_changed\",\"epoch\":\"g\",\"offset\":9,\"id\":\"p-9\"}}");
     live(node, 10);
     expect_events(&node->wire[0][0], 10, 10);
     teardown(node);
@@ -525,14 +548,14 @@ static void test_return_to_a_new_channel(void **state)
     assert_int_equal(node->read_count, 0);
     position(node, "log:a");
     expect(&node->wire[1][0], "\"offset\":5,\"recovered\":true");
-    expect(&node->wire[1][1], "\"epoch\":\"e\",\"offset\":5,\"recovered\":false");
     live(node, 6);
     answer_reads(node);
+    expect(&node->wire[1][1], "\"epoch\":\"e\",\"offset\":6,\"id\":\"p-6\",\"recovered\":false");
     live(node, 7);
     expect(&node->wire[0][0], "\"offset\":2,\"recovered\":true");
     expect_events(&node->wire[0][0], 3, 7);
     expect_events(&node->wire[1][0], 6, 7);
-    expect_events(&node->wire[1][1], 6, 7);
+    expect_events(&node->wire[1][1], 7, 7);
     expect_nothing(&node->wire[0][0]);
     teardown(node);
 }
@@ -544,14 +567,14 @@ static void test_return_too_late(void **state)
     node->first = 4;
     subscribe(node, 0, 1, "log:a", "e", 2);
     answer_reads(node);
-    expect(&node->wire[0][1], "\"offset\":5,\"recovered\":false");
+    expect(&node->wire[0][1], "\"offset\":5,\"id\":\"p-5\",\"recovered\":false");
     subscribe(node, 0, 2, "log:a", "e", 3);
     answer_reads(node);
     expect(&node->wire[0][2], "\"offset\":3,\"recovered\":true");
     expect_events(&node->wire[0][2], 4, 5);
     unsigned reads = node->read_count;
     subscribe(node, 1, 1, "log:a", "e", 1); /* known by now */
-    expect(&node->wire[1][1], "\"offset\":5,\"recovered\":false");
+    expect(&node->wire[1][1], "\"offset\":5,\"id\":\"p-5\",\"recovered\":false");
     assert_int_equal(node->read_count, reads);
     send_text(&node->worker[1], &node->wire[1][2],
               "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\",\"last\":100}}");
@@ -575,13 +598,158 @@ static void test_return_from_the_future(void **state)
     expect_events(&node->wire[0][0], 6, 8);
     subscribe(node, 1, 1, "log:a", "e", 11); /* and what the broker has lost */
     answer_reads(node);
-    expect(&node->wire[1][1], "\"offset\":8,\"recovered\":false");
+    expect(&node->wire[1][1], "\"offset\":8,\"id\":\"p-8\",\"recovered\":false");
     live(node, 9);
     expect_events(&node->wire[1][1], 9, 9);
     expect_events(&node->wire[0][1], 9, 9);
     subscribe(node, 1, 2, "log:a", "e", UINT32_MAX);
     answer_reads(node);
-    expect(&node->wire[1][2], "\"offset\":9,\"recovered\":false");
+    expect(&node->wire[1][2], "\"offset\":9,\"id\":\"p-9\",\"recovered\":false");
+    teardown(node);
+}
+
+/* This node is cut from a broker that has begun a new epoch, and the client has seen it on another node. */
+static void test_return_from_an_epoch_to_come(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    subscribe(node, 0, 1, "log:a", "f", 2);
+    fail_reads(node, ERR_UNAVAILABLE);
+    expect_nothing(&node->wire[0][1]);
+    strcpy(node->epoch, "f");
+    store(node, 3);
+    tick(node, 300);
+    answer_reads(node);
+    expect(&node->wire[0][0], "\"reason\":\"epoch_changed\",\"epoch\":\"f\",\"offset\":3,\"id\":\"p-3\"");
+    expect(&node->wire[0][1], "\"epoch\":\"f\",\"offset\":2,\"recovered\":true");
+    expect_events(&node->wire[0][1], 3, 3);
+    expect_nothing(&node->wire[0][1]);
+    teardown(node);
+}
+
+static void test_return_with_the_last_id(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    subscribe_from(node, 0, 1, "log:a", "e", 5, "p-5"); /* as the position told it */
+    expect(&node->wire[0][1], "\"offset\":5,\"id\":\"p-5\",\"recovered\":true");
+    live(node, 6);
+    subscribe_from(node, 1, 1, "log:a", "e", 6, "p-6");
+    expect(&node->wire[1][1], "\"offset\":6,\"id\":\"p-6\",\"recovered\":true");
+    assert_int_equal(node->read_count, 0);
+    subscribe_from(node, 1, 2, "log:a", "e", 6, "q-6"); /* is this node behind, or is it the client's that is gone? */
+    expect_nothing(&node->wire[1][2]);
+    answer_reads(node);
+    expect(&node->wire[1][2], "\"offset\":6,\"id\":\"p-6\",\"recovered\":false");
+    live(node, 7);
+    expect_events(&node->wire[0][1], 6, 7);
+    expect_events(&node->wire[1][1], 7, 7);
+    expect_events(&node->wire[1][2], 7, 7);
+    teardown(node);
+}
+
+/* Redis has gone back to 1, and others have published: no node here has seen what was lost. */
+static void test_ids_of_another_past(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    live(node, 6);
+    subscribe_from(node, 0, 1, "log:a", "e", 2, "p-2");
+    subscribe_from(node, 0, 2, "log:a", "e", 3, "q-3");
+    subscribe_from(node, 1, 1, "log:a", "e", 4, "p-4");
+    subscribe_from(node, 1, 2, "log:a", "e", 2, "q-2");
+    answer_reads(node);
+    expect(&node->wire[0][1], "\"offset\":2,\"id\":\"p-2\",\"recovered\":true");
+    expect_events(&node->wire[0][1], 3, 6);
+    expect(&node->wire[0][2], "\"offset\":6,\"id\":\"p-6\",\"recovered\":false");
+    expect(&node->wire[1][1], "\"offset\":4,\"id\":\"p-4\",\"recovered\":true");
+    expect_events(&node->wire[1][1], 5, 6);
+    expect(&node->wire[1][2], "\"offset\":6,\"id\":\"p-6\",\"recovered\":false");
+    assert_int_equal(node->read_count, 2); /* the first of them was on its way when the others came */
+    teardown(node);
+}
+
+static void test_many_with_ids_share_a_read(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    subscribe_from(node, 0, 1, "log:a", "e", 2, "p-2");
+    answer_reads(node);
+    expect(&node->wire[0][1], "\"recovered\":true");
+    expect_events(&node->wire[0][1], 3, 5);
+    subscribe_from(node, 0, 2, "log:a", "e", 2, "p-2");
+    subscribe_from(node, 1, 1, "log:a", "e", 4, "p-4");
+    expect(&node->wire[0][2], "\"recovered\":true");
+    expect_events(&node->wire[0][2], 3, 5);
+    expect(&node->wire[1][1], "\"recovered\":true");
+    expect_events(&node->wire[1][1], 5, 5);
+    assert_int_equal(node->read_count, 1);
+    teardown(node);
+}
+
+/* What it misses is at hand, but not the event that shows it. */
+static void test_id_that_is_not_in_the_window(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    subscribe(node, 0, 1, "log:a", "e", 2); /* reads 3, 4, 5 */
+    answer_reads(node);
+    expect(&node->wire[0][1], "\"recovered\":true");
+    expect_events(&node->wire[0][1], 3, 5);
+    subscribe_from(node, 0, 2, "log:a", "e", 2, "q-2");
+    subscribe_from(node, 1, 2, "log:a", "e", 2, "p-2");
+    expect_nothing(&node->wire[0][2]);
+    expect_nothing(&node->wire[1][2]);
+    answer_reads(node);
+    expect(&node->wire[0][2], "\"recovered\":false");
+    expect(&node->wire[1][2], "\"recovered\":true");
+    expect_events(&node->wire[1][2], 3, 5);
+    expect_nothing(&node->wire[0][2]);
+    teardown(node);
+}
+
+static void test_id_that_is_no_longer_kept(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    node->first = 4;
+    subscribe_from(node, 0, 1, "log:a", "e", 3, "p-3"); /* it may be any event */
+    subscribe(node, 0, 2, "log:a", "e", 3);
+    answer_reads(node);
+    expect(&node->wire[0][1], "\"offset\":5,\"id\":\"p-5\",\"recovered\":false");
+    expect(&node->wire[0][2], "\"offset\":3,\"recovered\":true");
+    unsigned reads = node->read_count;
+    subscribe_from(node, 1, 1, "log:a", "e", 3, "p-3"); /* known by now */
+    subscribe_from(node, 1, 2, "log:a", "e", 0, "p-0"); /* no event has that offset */
+    expect(&node->wire[1][1], "\"recovered\":false");
+    expect(&node->wire[1][2], "\"recovered\":false");
+    assert_int_equal(node->read_count, reads);
+    teardown(node);
+}
+
+/* All older ones have gone with age, and the broker has kept the id of the last of them. */
+static void test_id_of_the_last_one_that_has_aged(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    node->first = 4;
+    node->knows_before = true;
+    subscribe_from(node, 0, 1, "log:a", "e", 3, "p-3");
+    subscribe_from(node, 0, 2, "log:a", "e", 3, "q-3");
+    answer_reads(node);
+    expect(&node->wire[0][1], "\"offset\":3,\"id\":\"p-3\",\"recovered\":true");
+    expect_events(&node->wire[0][1], 4, 5);
+    expect(&node->wire[0][2], "\"offset\":5,\"id\":\"p-5\",\"recovered\":false");
+    node->first = 6;
+    subscribe_from(node, 1, 1, "log:a", "e", 5, "q-5"); /* and now there is none left to read */
+    answer_reads(node);
+    expect(&node->wire[1][1], "\"recovered\":false");
+    node->knows_before = false;
+    live(node, 6);
+    subscribe_from(node, 1, 2, "log:a", "e", 5, "p-5");
+    answer_reads(node);
+    expect(&node->wire[1][2], "\"offset\":5,\"id\":\"p-5\",\"recovered\":true");
+    expect_events(&node->wire[1][2], 6, 6);
     teardown(node);
 }
 
@@ -776,6 +944,7 @@ struct account {
     bool fresh; /* has no position to come back with */
     char epoch[EPOCH_MAX + 1];
     uint64_t offset;
+    char id[EPOCH_MAX + 1]; /* of the event there; "": not told */
 };
 
 static void read_text(const char *frame, const char *name, char out[EPOCH_MAX + 1])
@@ -797,6 +966,7 @@ static void account_for(struct account *account, const char *frame)
 {
     char epoch[EPOCH_MAX + 1];
     read_text(frame, "\"epoch\"", epoch);
+    read_text(frame, "\"id\"", account->id);
     if (strstr(frame, "\"type\":\"note\"")) {
         read_text(frame, "\"data\"", epoch);
         assert_string_equal(epoch, account->epoch);
@@ -844,12 +1014,12 @@ static void bring(struct chaos *c)
     struct passing first = c->passing[0];
     memmove(c->passing, c->passing + 1, --c->passing_count * sizeof first);
     if (first.is_position) {
-        exchange_sink.subscribed(&node->exchange, STR("log:a"), ERR_NONE, STR(""), str_from_cstr(first.epoch),
-                                 first.offset);
+        exchange_sink.subscribed(&node->exchange, STR("log:a"), ERR_NONE, STR(""),
+                                 &(struct position){str_from_cstr(first.epoch), first.offset, STR("")});
     } else {
         char data[24];
         char text[EPOCH_MAX + 3];
-        struct event event = event_of(STR("log:a"), first.epoch, first.offset, data);
+        struct event event = event_of(node, STR("log:a"), first.epoch, first.offset, data);
         snprintf(text, sizeof text, "\"%s\"", first.epoch);
         event.data = str_from_cstr(text);
         exchange_sink.event(&node->exchange, &event);
@@ -866,7 +1036,8 @@ static void come_or_go(struct chaos *c, int worker, int client)
                   "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"log:a\"}}");
         turn_all(node);
     } else {
-        subscribe(node, worker, client, "log:a", account->epoch, account->fresh ? -1 : (int64_t)account->offset);
+        subscribe_from(node, worker, client, "log:a", account->epoch, account->fresh ? -1 : (int64_t)account->offset,
+                       account->id[0] && client > 0 ? account->id : NULL);
     }
     account->subscribed = !account->subscribed;
 }
@@ -983,6 +1154,13 @@ int main(void)
         cmocka_unit_test(test_return_to_a_new_channel),
         cmocka_unit_test(test_return_too_late),
         cmocka_unit_test(test_return_from_the_future),
+        cmocka_unit_test(test_return_from_an_epoch_to_come),
+        cmocka_unit_test(test_return_with_the_last_id),
+        cmocka_unit_test(test_ids_of_another_past),
+        cmocka_unit_test(test_many_with_ids_share_a_read),
+        cmocka_unit_test(test_id_that_is_not_in_the_window),
+        cmocka_unit_test(test_id_that_is_no_longer_kept),
+        cmocka_unit_test(test_id_of_the_last_one_that_has_aged),
         cmocka_unit_test(test_return_while_the_broker_is_away),
         cmocka_unit_test(test_long_absence_comes_in_pages),
         cmocka_unit_test(test_storm_shares_reads),

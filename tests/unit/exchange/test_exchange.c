@@ -95,8 +95,8 @@ static void subscribe(struct node *node, int worker, const char *channel)
 
 static void broker_answers(struct node *node, const char *channel, enum err err, uint64_t offset)
 {
-    exchange_sink.subscribed(&node->exchange, str_from_cstr(channel), err, STR("refused by the broker"), STR("e"),
-                             offset);
+    exchange_sink.subscribed(&node->exchange, str_from_cstr(channel), err, STR("refused by the broker"),
+                             &(struct position){STR("e"), offset, STR("")});
     turn_all(node);
 }
 

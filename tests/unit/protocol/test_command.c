@@ -53,9 +53,15 @@ static void test_subscribe(void **state)
     command = parse(*state, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"k3v9\","
                             "\"offset\":18446744073709551615}}}");
     assert_true(command->has_since);
-    assert_str(command->since_epoch, "k3v9");
-    assert_true(command->since_offset == UINT64_MAX);
+    assert_str(command->since.epoch, "k3v9");
+    assert_true(command->since.offset == UINT64_MAX);
+    assert_str(command->since.id, "");
     assert_str(command->id, "");
+
+    command = parse(*state, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"k3v9\","
+                            "\"offset\":41,\"id\":\"0198c0de-7d5a-7abc-8def-0123456789ab\"}}}");
+    assert_true(command->since.offset == 41);
+    assert_str(command->since.id, "0198c0de-7d5a-7abc-8def-0123456789ab");
 
     command = parse(*state, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"last\":10}}");
     assert_true(command->has_last && command->last == 10);
@@ -81,7 +87,7 @@ static void test_the_other_commands(void **state)
         parse(*state, "{\"type\":\"history\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"e\",\"offset\":0},"
                       "\"limit\":50}}");
     assert_int_equal(command->type, COMMAND_HISTORY);
-    assert_true(command->has_since && command->since_offset == 0 && command->has_limit && command->limit == 50);
+    assert_true(command->has_since && command->since.offset == 0 && command->has_limit && command->limit == 50);
 
     command = parse(*state, "{\"type\":\"refresh\",\"data\":{\"token\":\"a.b.c\"}}");
     assert_int_equal(command->type, COMMAND_REFRESH);
@@ -166,6 +172,19 @@ static void test_bad_messages(void **state)
          "data.since.epoch: expected 1 to 32 bytes, found 33"},
         {"{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"\",\"offset\":1}}}",
          "data.since.epoch: expected 1 to 32 bytes, found 0"},
+        {"{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"e\",\"offset\":1,\"id\":1}}}",
+         "data.since.id: expected a string, found a number"},
+        {"{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"e\",\"offset\":1,\"id\":\"\"}}}",
+         "data.since.id: expected the id of an event, 1 to 36 printable ASCII characters"},
+        {"{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"e\",\"offset\":1,\"id\":\"a "
+         "b\"}}}",
+         "data.since.id: expected the id of an event, 1 to 36 printable ASCII characters"},
+        {"{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"e\",\"offset\":1,\"id\":"
+         "\"\\u00e9\"}}}",
+         "data.since.id: expected the id of an event, 1 to 36 printable ASCII characters"},
+        {"{\"type\":\"subscribe\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"e\",\"offset\":1,\"id\":"
+         "\"0123456789012345678901234567890123456\"}}}",
+         "data.since.id: expected the id of an event, 1 to 36 printable ASCII characters"},
         {"{\"type\":\"history\",\"data\":{\"channel\":\"c\",\"before\":{\"epoch\":\"e\"}}}",
          "data.before.offset: is missing"},
         {"{\"type\":\"history\",\"data\":{\"channel\":\"c\",\"since\":{\"epoch\":\"e\",\"offset\":1},"

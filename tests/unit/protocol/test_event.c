@@ -150,12 +150,49 @@ static void test_encode(void **state)
     buf_fini(&out);
 }
 
+static void assert_encoded_id(struct event event, const char *id)
+{
+    struct buf out = {0};
+    event_encode(&out, &event);
+    assert_str(event_encoded_id(buf_str(&out)), id);
+    buf_fini(&out);
+}
+
+static void test_encoded_id(void **state)
+{
+    struct event event = {.channel = STR("c"), .type = STR("note"), .id = STR("0197-a"), .offset = 1};
+    assert_encoded_id(event, "0197-a");
+    event.channel = STR("a\",\"id\":\"x\\");
+    event.timestamp = event.data = STR("\",\"id\":\"y\"");
+    assert_encoded_id(event, "0197-a");
+    event.id = STR("with\"a quote");
+    assert_encoded_id(event, "");
+    event.id = STR("");
+    assert_encoded_id(event, "");
+    static const char *const others[] = {"", "{}", "{\"type\":\"note", "{\"type\":\"note\",\"channel\":\"c\\",
+                                         "{\"type\":\"note\",\"channel\":\"c\",\"id\":\"x"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_str(event_encoded_id(str_from_cstr(others[i])), "");
+}
+
+static void test_id_of_a_position(void **state)
+{
+    char kept[POSITION_ID_MAX + 1];
+    position_keep_id(kept, STR("0198c0de-7d5a-7abc-8def-0123456789ab"));
+    assert_string_equal(kept, "0198c0de-7d5a-7abc-8def-0123456789ab");
+    position_keep_id(kept, STR("0198c0de-7d5a-7abc-8def-0123456789abc"));
+    assert_string_equal(kept, "");
+    position_keep_id(kept, (struct str){0});
+    assert_string_equal(kept, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_builtin_types), cmocka_unit_test(test_builtin_types_name_the_member_that_is_wrong),
         cmocka_unit_test(test_custom_types),  cmocka_unit_test(test_reserved_types),
         cmocka_unit_test(test_event_ids),     cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_encoded_id),    cmocka_unit_test(test_id_of_a_position),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

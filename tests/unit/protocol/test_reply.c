@@ -40,13 +40,16 @@ static void test_session_init(void **state)
 static void test_subscribed(void **state)
 {
     struct buf out = {0};
-    reply_subscribed(&out, STR("1"), STR("conversation:conv-123"), STR("k3v9"), 41, false);
+    reply_subscribed(&out, STR("1"), STR("conversation:conv-123"), &(struct position){STR("k3v9"), 41, STR("")}, false);
     assert_is(&out, "{\"type\":\"subscribed\",\"id\":1,\"channel\":\"conversation:conv-123\","
                     "\"data\":{\"epoch\":\"k3v9\",\"offset\":41,\"recovered\":false}}");
-    reply_subscribed(&out, STR(""), STR("c"), STR("k3v9"), 0, true);
+    reply_subscribed(&out, STR(""), STR("c"), &(struct position){STR("k3v9"), 0, STR("")}, true);
     assert_is(&out, "{\"type\":\"subscribed\",\"channel\":\"c\","
                     "\"data\":{\"epoch\":\"k3v9\",\"offset\":0,\"recovered\":true}}");
-    reply_subscribed(&out, STR("\"a\""), STR("c"), STR(""), 7, false);
+    reply_subscribed(&out, STR(""), STR("c"), &(struct position){STR("k3v9"), 41, STR("0198-a\"")}, true);
+    assert_is(&out, "{\"type\":\"subscribed\",\"channel\":\"c\","
+                    "\"data\":{\"epoch\":\"k3v9\",\"offset\":41,\"id\":\"0198-a\\\"\",\"recovered\":true}}");
+    reply_subscribed(&out, STR("\"a\""), STR("c"), &(struct position){STR(""), 7, STR("i")}, false);
     assert_is(&out, "{\"type\":\"subscribed\",\"id\":\"a\",\"channel\":\"c\",\"data\":{\"recovered\":false}}");
 }
 
@@ -107,10 +110,13 @@ static void test_notices(void **state)
                     "\"message\":\"the token expires in 60 s\"}}");
     reply_reconnect(&out, "draining", 1234);
     assert_is(&out, "{\"type\":\"reconnect\",\"data\":{\"reason\":\"draining\",\"after_ms\":1234}}");
-    reply_gap(&out, STR("c"), "overflow", STR("k3v9"), 43);
+    reply_gap(&out, STR("c"), "overflow", &(struct position){STR("k3v9"), 43, STR("")});
     assert_is(&out, "{\"type\":\"gap\",\"channel\":\"c\","
                     "\"data\":{\"reason\":\"overflow\",\"epoch\":\"k3v9\",\"offset\":43}}");
-    reply_gap(&out, STR("c"), "overflow", STR(""), 0);
+    reply_gap(&out, STR("c"), "overflow", &(struct position){STR("k3v9"), 43, STR("0198-a")});
+    assert_is(&out, "{\"type\":\"gap\",\"channel\":\"c\",\"data\":{\"reason\":\"overflow\",\"epoch\":\"k3v9\","
+                    "\"offset\":43,\"id\":\"0198-a\"}}");
+    reply_gap(&out, STR("c"), "overflow", &(struct position){.offset = 0});
     assert_is(&out, "{\"type\":\"gap\",\"channel\":\"c\",\"data\":{\"reason\":\"overflow\"}}");
 }
 
