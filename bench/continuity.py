@@ -47,8 +47,9 @@ def publish_to_all(server):
                                    {"X-API-Key": server.key, "Content-Type": "application/json"})
                 answer = connection.getresponse()
                 results = json.loads(answer.read())
-                if answer.status != 200 or any("error" in result for result in results["results"]):
-                    raise RuntimeError(f"a batch was not taken: {results}")
+                refused = [result for result in results.get("results", [results]) if "error" in result]
+                if answer.status != 200 or refused:
+                    raise RuntimeError(f"events were not taken: {refused[0]}")
 
 
 def resident_bytes(pid):

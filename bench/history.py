@@ -4,7 +4,9 @@ program, so what counts is the ratio within a turn, and its median over many tur
 on two, how much of the receiving runs beside the sending differs from load to load, and the cost of a send with it."""
 import contextlib
 import functools
+import http.client
 import os
+import time
 
 import load
 import servers
@@ -24,9 +26,26 @@ USUAL, LONGER = "128 bytes, 1 in flight", "142 bytes, 1 in flight"
 CASES = {"256 bytes, 1 in flight": {**ONE, "size": 256}, "128 bytes, 16 in flight": {**SIXTEEN, "size": 128}, USUAL: {**ONE, "size": 128}}
 
 
+def wait_for_redis(node):
+    """A node that listens may not have reached its Redis yet."""
+    deadline = time.monotonic() + servers.START_S
+    connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=servers.START_S)
+    with contextlib.closing(connection):
+        while True:
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status == 200:
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError("the node does not reach its Redis")
+            time.sleep(0.001)
+
+
 @contextlib.contextmanager
 def node_with_redis(rules):
     with servers.redis() as store, servers.carillon(rules=rules, redis__url=f"redis://127.0.0.1:{store.port}") as node:
+        wait_for_redis(node)
         node.store = store
         node.pids = node.pids + store.pids
         yield node

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PROGRAMS = ["count_delivery", "count_membership", "count_gate", "count_publish", "count_structures"]
+PROGRAMS = ["count_delivery", "count_membership", "count_gate", "count_history", "count_publish", "count_structures"]
 
 # Simulated caches, fixed so that the machine does not matter: size, ways, bytes of a line.
 CACHES = {"I1": "32768,8,64", "D1": "32768,8,64", "LL": "8388608,16,64"}
@@ -21,6 +21,9 @@ FLAT = [
     ("delivery", "other_sessions", 0.05),
     ("delivery", "other_channels", 0.05),
     ("delivery", "rules", 0.05),
+    ("delivery", "history", 0.05),
+    ("event_to_history", "events_kept", 0.05),
+    ("history_page_of_100_each_event", "events_kept", 0.50),  # realloc() moves the page, or does not
     ("subscribe", "subscribers", 0.10),
     ("unsubscribe", "subscribers", 0.10),
     ("unsubscribe_and_subscribe", "subscribers", 0.10),

@@ -15,10 +15,11 @@ struct scene {
     size_t other_sessions; /* all in one other channel */
     size_t other_channels; /* all of one other session */
     size_t rules;
-    size_t events; /* a turn */
+    size_t events;   /* a turn */
+    bool has_offset; /* as events of a channel with a history have */
 };
 
-static struct message *make_message(void)
+static struct message *make_message(bool has_offset)
 {
     char data[DATA_BYTES + 1];
     snprintf(data, sizeof data, "\"%0*d\"", DATA_BYTES - 2, 0);
@@ -27,6 +28,10 @@ static struct message *make_message(void)
                           .id = STR("0197c1a0-0000-7000-8000-000000000000"),
                           .timestamp = STR("2026-01-15T10:30:00.000Z"),
                           .data = str_from_cstr(data)};
+    if (has_offset) {
+        event.epoch = STR("k3v9q2");
+        event.offset = 123456;
+    }
     return message_from_event(&event, 1);
 }
 
@@ -68,7 +73,7 @@ static void count(const char *path, const char *variable, size_t value, const st
     struct session **others = gather(&crowd, scene->other_sessions, STR("bench:other"));
     struct session *holder = fill_channels(&crowd, scene->other_channels);
     struct session **subscribers = gather(&crowd, scene->subscribers, STR(ROOM));
-    struct message *message = make_message();
+    struct message *message = make_message(scene->has_offset);
     size_t a_turn = scene->subscribers * scene->events;
     size_t turns = a_turn < DELIVERIES ? DELIVERIES / a_turn : 1;
     measure_on();
@@ -111,6 +116,11 @@ int main(void)
         scene = usual;
         scene.rules = rules[i];
         count("delivery", "rules", rules[i], &scene);
+    }
+    for (size_t history = 0; history < 2; history++) {
+        struct scene scene = usual;
+        scene.has_offset = history;
+        count("delivery", "history", history, &scene);
     }
     return 0;
 }

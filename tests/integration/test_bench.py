@@ -243,6 +243,19 @@ def test_recover(node, arguments):
     assert node.metric("carillon_recoveries_total", result="complete") >= 40
 
 
+@pytest.mark.parametrize("arguments", [(), ("--threads", 3), ("--batch", 7)])
+def test_recover_many_channels(node, arguments):
+    """40 clients of 12 channels: each has the events of its own, and of no other."""
+    result = measured(node, "recover", "--channel", "log:rooms", "--channels", 12, "--connections", 40, "--missed", 25, *arguments)
+    assert (result["operations"], result["events"], result["channels"]) == (40 * 25, 12 * 25, 12)
+    assert result["recovered_clients"] == 40
+
+
+def test_recover_empty_channels(node):
+    done = bench(node, "recover", "--channels", 3, "--connections", 2)
+    assert done.returncode == 2 and "as many --connections as --channels" in done.stderr
+
+
 def test_recover_needs_a_history(node):
     done = bench(node, "recover", "--connections", 2)
     assert done.returncode == 1 and "bench:log has no history" in done.stderr

@@ -1,6 +1,6 @@
-/* recover.c - scenario recover: all clients are subscribed and lost at once, events are published while nobody is
- * there, and then all come back with the position they had. Measured is the way back: from the first connection to the
- * last client that has everything, once and in order. */
+/* recover.c - scenario recover: all clients are subscribed and lost at once, events are published to each channel while
+ * nobody is there, and then all come back with the position they had. Measured is the way back: from the first
+ * connection to the last client that has everything, once and in order. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "server/cli/bench/lanes.h"
@@ -22,14 +22,24 @@ struct share {
     uint64_t complete_us;     /* when the latest of its clients had that */
 };
 
+/* Where a channel stood when its clients were lost. */
+struct place {
+    char epoch[TALK_EPOCH_MAX + 1];
+    uint64_t offset;
+};
+
 struct recover {
     struct run *run;
     struct lanes lanes;
     struct share shares[LANES_MAX];
     _Atomic size_t complete; /* clients that have the last event */
-    char epoch[TALK_EPOCH_MAX + 1];
-    uint64_t offset;
+    struct place *places;    /* owned: one for each channel */
 };
+
+static struct place *place_of(const struct recover *recover, const struct lane *lane, size_t client)
+{
+    return &recover->places[(lane->crowd.first + client) % recover->run->settings->channel_count];
+}
 
 /* --- being there, and being lost ---------------------------------------------------------------------------------- */
 
@@ -41,25 +51,34 @@ static void on_early(void *lane, size_t client, enum dialect_item item, struct s
     lane_fail(lane, "a client got what it had not asked for", payload);
 }
 
-/* Connects all, notes where the channel stands, and drops them. */
+static void note_places(const struct recover *recover, const struct lane *lane)
+{
+    for (size_t i = 0; i < lane->crowd.count; i++) {
+        const struct talk *talk = &lane->crowd.clients[i].talk;
+        struct place *place = place_of(recover, lane, i);
+        memcpy(place->epoch, talk->epoch, sizeof place->epoch);
+        place->offset = talk->offset;
+    }
+}
+
+/* Connects all, notes where the channels stand, and drops them. */
 static enum err be_there(struct recover *recover, struct error *error)
 {
+    const struct run_settings *settings = recover->run->settings;
     struct lanes lanes;
     enum err err = lanes_init(&lanes, recover->run, true, on_early, error);
     if (!err)
         err = lanes_connect(&lanes, error);
     lanes_stop(&lanes);
-    if (!err) {
-        const struct talk *talk = &lanes.items[0].crowd.clients[0].talk;
-        memcpy(recover->epoch, talk->epoch, sizeof recover->epoch);
-        recover->offset = talk->offset;
-    }
+    for (size_t i = 0; i < lanes.count && !err; i++)
+        note_places(recover, &lanes.items[i]);
     lanes_fini(&lanes);
-    if (!err && !recover->epoch[0])
-        err =
-            error_set(error, ERR_INVALID_REQUEST,
-                      "channel %.*s has no history to come back to: give its rule a history.size of at least --missed",
-                      STR_ARG(recover->run->settings->channel));
+    for (size_t i = 0; i < settings->channel_count && !err; i++)
+        if (!recover->places[i].epoch[0])
+            err = error_set(
+                error, ERR_INVALID_REQUEST,
+                "channel %.*s has no history to come back to: give its rule a history.size of at least --missed",
+                STR_ARG(settings->channels[i]));
     return err;
 }
 
@@ -73,7 +92,8 @@ static enum err publish_missed(struct run *run, struct error *error)
     const struct error *failure = NULL;
     enum err err = outlet_open(&outlet, error);
     for (uint32_t number = 0; !err && number < settings->missed; number++)
-        outlet_publish(&outlet, 0, 0, number);
+        for (uint32_t channel = 0; channel < settings->channel_count; channel++)
+            outlet_publish(&outlet, 0, channel, number);
     if (!err)
         outlet_send(&outlet, 0);
     while (!err && !(failure = outlet_failure(&outlet)) && outlet.under_way > 0 && loop_turn(&run->loop, deadline_us))
@@ -124,8 +144,9 @@ static void take_share(struct recover *recover, size_t index)
     lane->owner = share;
     for (size_t i = 0; i < lane->crowd.count; i++) {
         struct talk *talk = &lane->crowd.clients[i].talk;
-        memcpy(talk->epoch, recover->epoch, sizeof talk->epoch);
-        talk->offset = recover->offset;
+        const struct place *place = place_of(recover, lane, i);
+        memcpy(talk->epoch, place->epoch, sizeof talk->epoch);
+        talk->offset = place->offset;
     }
 }
 
@@ -172,7 +193,7 @@ static void sum_up(struct recover *recover)
         histogram_add(&result->latency, &share->latency);
     }
     result->has_events = true;
-    result->events = settings->missed;
+    result->events = settings->missed * settings->channel_count;
     result->lost = settings->missed * settings->connections - result->operations;
     result->recovered_clients = atomic_load(&recover->complete);
     if (result->recovered_clients == settings->connections)
@@ -183,6 +204,7 @@ enum err scenario_recover(struct run *run, struct error *error)
 {
     struct recover *recover = xcalloc(1, sizeof *recover);
     recover->run = run;
+    recover->places = xcalloc(run->settings->channel_count, sizeof *recover->places);
     enum err err = be_there(recover, error);
     if (!err)
         err = publish_missed(run, error);
@@ -193,6 +215,7 @@ enum err scenario_recover(struct run *run, struct error *error)
             free(recover->shares[i].next);
         lanes_fini(&recover->lanes);
     }
+    free(recover->places);
     free(recover);
     return err;
 }

@@ -58,6 +58,9 @@ static enum err check(const struct run_settings *settings, const struct flags *f
         wrong = "echo is for the carillon protocol";
     else if (flags->scenario->takes & SLOW && settings->connections * settings->slow_percent < 100)
         wrong = "--slow-percent of --connections is not one";
+    else if (flags->scenario->takes & RETURNING && flags->given[FLAG_CHANNELS] &&
+             flags->number[FLAG_CHANNELS] > settings->connections)
+        wrong = "recover needs as many --connections as --channels, or more";
     else if (flags->given[FLAG_EVENT_COUNT] && flags->scenario->takes & (DOOR | WAITING | RETURNING))
         wrong = "--count is for scenarios that repeat something";
     else if (settings->channel.len == 0)
@@ -107,13 +110,13 @@ static enum err take_word(const struct flags *flags, enum flag flag, const char 
 static void name_channels(struct setup *setup, const struct flags *flags)
 {
     struct run_settings *settings = &setup->settings;
-    bool rooms = flags->scenario->takes & ROOMS;
-    size_t count = rooms ? (size_t)flags->number[FLAG_CHANNELS] : 1;
+    bool many = flags->scenario->takes & ROOMS || flags->given[FLAG_CHANNELS];
+    size_t count = many ? (size_t)flags->number[FLAG_CHANNELS] : 1;
     size_t start = 0;
     setup->channels = xcalloc(count, sizeof *setup->channels);
     for (size_t i = 0; i < count; i++) {
         buf_append(&setup->names, settings->channel);
-        if (rooms)
+        if (many)
             buf_appendf(&setup->names, ":%zu", i);
         setup->channels[i].len = setup->names.len - start;
         start = setup->names.len;
