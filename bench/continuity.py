@@ -25,10 +25,10 @@ def redis_commands(store):
     return counts
 
 
-def come_back(server):
+def come_back(server, **options):
     store = getattr(server, "store", None)
     before = redis_commands(store) if store else {}
-    run = load.run(server, "recover", connections=10000, missed=100, batch=100, sources=4)
+    run = load.run(server, "recover", connections=10000, missed=100, batch=100, sources=4, **options)
     if store:
         run["redis_commands"] = {name: calls - before.get(name, 0) for name, calls in redis_commands(store).items()
                                  if calls > before.get(name, 0)}
@@ -49,7 +49,7 @@ def publish_to_all(server):
                 results = json.loads(answer.read())
                 refused = [result for result in results.get("results", [results]) if "error" in result]
                 if answer.status != 200 or refused:
-                    raise RuntimeError(f"events were not taken: {refused[0]}")
+                    raise RuntimeError(f"events were not taken: {refused or results}"[:500])
 
 
 def resident_bytes(pid):
@@ -66,9 +66,11 @@ def filled(server):
 
 
 def continuity(bench):
-    """10,000 clients that come back to 100 missed events each; what 1,000 channels with 100 events each keep in memory."""
+    """10,000 clients that come back to 100 missed events each, of one channel and of a hundred; what 1,000 channels with 100 events
+    each keep in memory."""
     def recover(server):
         yield "recover", come_back(server)
+        yield "recover, 100 channels", come_back(server, channels=100)
 
     def fill(server):
         yield "channels", filled(server)

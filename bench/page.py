@@ -236,21 +236,23 @@ def section_continuity(results):
     if "continuity" not in results:
         return []
     found = results["continuity"]
-    out = []
-    rows = []
-    for name in found.servers():
-        runs = found.runs("recover", name)
-        if runs:
+    rows, commands = [], []
+    for case in found.cases():
+        for name in found.servers() if case.startswith("recover") else []:
+            runs, where = found.runs(case, name), f"{'one channel' if case == 'recover' else case.partition(', ')[2]}, {name.partition(',')[0]}"
+            if not runs:
+                continue
             costs = list(zip(*(each_client(run) for run in runs)))
-            rows.append([name, ranged(found.values("recover", name, "caught_up_us"), 1e-6), ranged(found.values("recover", name, "per_second")),
-                         ranged(costs[0]), ranged(costs[1]), ranged(found.values("recover", name, "latency_us", "p50"), 0.001),
-                         ranged(found.values("recover", name, "latency_us", "p99"), 0.001),
-                         ranged(found.values("recover", name, "server_rss_peak_bytes"), 2 ** -20),
-                         faults(found, "recover", name)])
-    out += table(["10,000 clients come back, 100 events missed", "all caught up, s", "recovered events a second", "node's CPU µs a client",
-                  "Redis CPU µs a client", "client p50 ms", "client p99 ms", "greatest RSS of all, MiB", "faults"], rows)
-    if found.runs("recover", "Redis, history"):
-        out += [page_text.REDIS_COMMANDS + commands_used(found.runs("recover", "Redis, history")[-1]) + ".", ""]
+            rows.append([where, ranged(found.values(case, name, "caught_up_us"), 1e-6), ranged(found.values(case, name, "per_second")),
+                         ranged(costs[0]), ranged(costs[1]), ranged(found.values(case, name, "latency_us", "p50"), 0.001),
+                         ranged(found.values(case, name, "latency_us", "p99"), 0.001),
+                         ranged(found.values(case, name, "server_rss_peak_bytes"), 2 ** -20), faults(found, case, name)])
+            if "redis_commands" in runs[-1]:
+                commands += [f"- {where}: {commands_used(runs[-1])}."]
+    out = table(["10,000 clients come back, 100 events missed", "all caught up, s", "recovered events a second", "node's CPU µs a client",
+                 "Redis CPU µs a client", "client p50 ms", "client p99 ms", "greatest RSS of all, MiB", "faults"], rows)
+    if commands:
+        out += [*page_text.REDIS_COMMANDS, *commands, ""]
     return out + table(["1,000 channels get 100 events of 128 bytes each", "node's RSS grows by, MiB", "Redis's"],
                        [[name, ranged(found.values("channels", name, "rss_growth_bytes"), 2 ** -20),
                          ranged(found.values("channels", name, "redis_rss_growth_bytes"), 2 ** -20)]

@@ -106,15 +106,17 @@ CPU of the node and of Redis together.
 """.splitlines() + [""]
 
 CONTINUITY = """\
-10,000 clients of one channel are lost at once, miss 100 events, and all come back,
-64 connections under way at a time, with the position they had: the time runs from the first connection until the last client has
+10,000 clients of one channel, or a hundred of each of a hundred channels, are lost at once, miss 100 events of their channel, and all come
+back, 64 connections under way at a time, with the position they had: the time runs from the first connection until the last client has
 everything, each event once and in order, so it contains TCP, upgrade and token. The time of one client is from its connection to its
-last missed event.
+last missed event. Memory is that of a server which has just started: what its resident memory grows by, so of a channel a thousandth;
+without a history a channel that nobody is subscribed to leaves nothing behind.
 """.splitlines() + [""]
 
 REDIS_COMMANDS = """\
-What Redis ran in the last of these runs, from before the first client to the end, commands within scripts included; 100 of evalsha, and \
-what they call, publish the events that are missed: """
+What Redis ran in the last of these runs, from before the first client to the end, commands within scripts included. One `evalsha` for each
+event that is missed (100, or 10,000), and what it calls, publishes that event; `xrange` are the reads of who comes back, which clients share:
+""".splitlines() + [""]
 
 SLOW = """\
 5 % of 100 subscribers stop reading after the warm-up. The kernel's buffers for such a connection take some megabytes first; then
