@@ -152,6 +152,14 @@ void continuity_event(struct exchange *exchange, struct interest *interest, cons
     }
 }
 
+/* The broker has compared the last event posted, where it still has it. */
+static void catch_up(struct continuity *continuity, uint64_t target)
+{
+    if (target > continuity->target)
+        continuity->target = target;
+    continuity->unproven = continuity->interest->id[0] != '\0';
+}
+
 void continuity_position(struct exchange *exchange, struct interest *interest, const struct position *position)
 {
     if (!interest->epoch[0])
@@ -162,8 +170,8 @@ void continuity_position(struct exchange *exchange, struct interest *interest, c
         continuity_gap(exchange, interest, GAP_EPOCH_CHANGED, position);
     else if (position->offset < interest->offset)
         continuity_gap(exchange, interest, GAP_OFFSET_REGRESSED, position);
-    else if (position->offset > interest->offset && position->offset > continuity_of(exchange, interest)->target)
-        interest->continuity->target = position->offset;
+    else if (position->offset > interest->offset)
+        catch_up(continuity_of(exchange, interest), position->offset);
     if (interest->continuity) {
         interest->continuity->retry_us = interest->continuity->failing_us = 0;
         continuity_advance(exchange, interest);
@@ -177,7 +185,7 @@ bool continuity_wants(const struct interest *interest, uint64_t *out_after)
     if (!interest->subscribed || !interest->epoch[0])
         return false;
     if (is_behind(interest)) {
-        *out_after = interest->offset;
+        *out_after = interest->offset - interest->continuity->unproven;
         return true;
     }
     return recovery_wants(interest, out_after);
@@ -264,6 +272,22 @@ static void absorb(struct exchange *exchange, struct interest *interest, const s
     }
 }
 
+/* The page begins with the last event posted; or that is no longer kept, and another one may have been there: offsets
+ * that Redis has lost are given again. False when the page was read from further on. */
+static bool prove(struct exchange *exchange, struct interest *interest, const struct history_read *read, uint64_t first)
+{
+    struct continuity *continuity = interest->continuity;
+    if (!continuity->unproven)
+        return true;
+    if (read->after >= interest->offset)
+        return false;
+    continuity->unproven = false;
+    struct position last = {str_from_cstr(interest->epoch), interest->offset, str_from_cstr(read->before_id)};
+    if (first == interest->offset + 1 && !str_eq_cstr(last.id, interest->id))
+        continuity_gap(exchange, interest, GAP_HISTORY_TOO_SHORT, &last);
+    return true;
+}
+
 static void take_page(struct exchange *exchange, struct interest *interest, const struct history_read *read)
 {
     struct continuity *continuity = interest->continuity;
@@ -280,6 +304,8 @@ static void take_page(struct exchange *exchange, struct interest *interest, cons
     if (continuity->target < read->offset)
         continuity->target = read->offset;
     uint64_t first = read->count ? read->events[0].offset : read->offset + 1;
+    if (!prove(exchange, interest, read, first))
+        return;
     if (first > read->after + 1 && first >= continuity->known_first) {
         continuity->known_first = first;
         memcpy(continuity->before_id, read->count ? read->before_id : read->id, sizeof continuity->before_id);

@@ -29,6 +29,7 @@ struct continuity {
     struct list_link link; /* in exchange->active */
     struct list_link due;  /* in exchange->due: recoveries have come in this turn */
     uint64_t target;       /* the broker had events up to here; above interest->offset: some are missing */
+    bool unproven;         /* they are read from the last one posted on: is it still what they follow? */
     uint64_t known_first;  /* older events of this epoch are no longer kept; 0: not known */
     char before_id[POSITION_ID_MAX + 1]; /* of the event before that one; "": not known */
     struct log_window window;            /* what was read or went by lately, at most up to interest->offset */

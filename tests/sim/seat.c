@@ -198,7 +198,7 @@ static void hear_gap(const struct heard *heard, struct seat *seat)
     if (seat->state != SEAT_IN)
         wrong(heard, seat, "a gap without a subscription");
     else if (seat->epoch[0] &&
-             truth_can_recover(heard->channel, str_from_cstr(seat->epoch), seat->offset, seat->record, false))
+             truth_can_recover(heard->channel, str_from_cstr(seat->epoch), seat->offset, seat->record, true))
         wrong(heard, seat, "a gap where nothing is missing");
     seat->mark = truth_mark();
     set_position(seat, epoch, offset, text_of(heard->data, "id"));

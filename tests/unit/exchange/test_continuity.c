@@ -467,6 +467,50 @@ static void test_broker_comes_back(void **state)
     teardown(node);
 }
 
+/* The last event posted is no longer kept, the next one is: has it followed that one? */
+static void test_broker_comes_back_and_nobody_can_say(void **state)
+{
+    static const struct {
+        uint64_t first;
+        bool knows_before;
+        bool gap;
+    } cases[] = {{5, false, false}, {6, true, false}, {6, false, true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct node *node = setup_at_five();
+        store(node, 8);
+        node->first = cases[i].first;
+        node->knows_before = cases[i].knows_before;
+        position(node, "log:a");
+        answer_reads(node);
+        live(node, 9);
+        for (int w = 0; w < WORKERS; w++) {
+            if (cases[i].gap)
+                expect(&node->wire[w][0], "\"reason\":\"history_too_short\",\"epoch\":\"e\",\"offset\":5}}");
+            expect_events(&node->wire[w][0], 6, 9);
+            expect_nothing(&node->wire[w][0]);
+        }
+        assert_int_equal(node->read_count, 1);
+        teardown(node);
+    }
+}
+
+/* A read was on its way when the broker told where it is now. */
+static void test_proof_needs_a_later_read(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    node->first = 6;
+    live(node, 7);
+    store(node, 8);
+    position(node, "log:a");
+    answer_reads(node);
+    expect(&node->wire[0][0], "\"reason\":\"history_too_short\",\"epoch\":\"e\",\"offset\":5}}");
+    expect_events(&node->wire[0][0], 6, 8);
+    assert_int_equal(node->read_count, 2);
+    teardown(node);
+}
+
 static void test_broker_comes_back_with_another_history(void **state)
 {
     struct node *node = setup_at_five();
@@ -1148,6 +1192,8 @@ int main(void)
         cmocka_unit_test(test_what_is_no_longer_kept),
         cmocka_unit_test(test_reads_that_fail),
         cmocka_unit_test(test_broker_comes_back),
+        cmocka_unit_test(test_broker_comes_back_and_nobody_can_say),
+        cmocka_unit_test(test_proof_needs_a_later_read),
         cmocka_unit_test(test_broker_comes_back_with_another_history),
         cmocka_unit_test(test_history_begins_anew_while_it_is_read),
         cmocka_unit_test(test_channel_without_history),
