@@ -108,8 +108,8 @@ void revocations_add(struct revocations *revocations, const struct revocation *r
     if (revocation->until_ms > known->until_ms)
         known->until_ms = revocation->until_ms;
     /* Not by one that is narrower: another node's, of which this one has heard more. */
-    entry->kept = entry->kept || (known->issued_before_ms == revocation->issued_before_ms &&
-                                  known->until_ms == revocation->until_ms);
+    entry->kept = entry->kept ||
+                  (known->issued_before_ms == revocation->issued_before_ms && known->until_ms == revocation->until_ms);
     atomic_store(&revocations->count, revocations->entries.count);
     pthread_rwlock_unlock(&revocations->lock);
 }

@@ -39,10 +39,11 @@ class Stretch:
     """What a subscriber got on one channel between two interruptions, in which nothing may be missing. It begins with
     `subscribed` or a `gap`, and ends with a gap or the connection."""
 
-    def __init__(self, at, epoch, offset, after):
+    def __init__(self, at, epoch, offset, id, after):
         self.began = at
         self.epoch = epoch  # None: without history
         self.first = self.offset = offset  # None: not known before the first event
+        self.id = id  # of the event at offset; None: not told
         self.after = after  # the Stretch before it on the same subscription, if a gap stands between
         self.ended = False  # by the end of its connection, or a gap
         self.ids = []  # in the order in which they came
@@ -104,15 +105,16 @@ class Seat:
         if stretch:
             stretch.ended = True
 
-    def _begin(self, channel, epoch, offset, after=None):
-        stretch = Stretch(time.monotonic(), epoch, offset, after)
+    def _begin(self, channel, epoch, offset, id, after=None):
+        stretch = Stretch(time.monotonic(), epoch, offset, id, after)
         self.stretches.setdefault(channel, []).append(stretch)
         self.open[channel] = stretch
         self._stand(channel, stretch)
 
     def _stand(self, channel, stretch):
         if stretch.epoch and stretch.offset is not None:
-            self.positions[channel] = {"epoch": stretch.epoch, "offset": stretch.offset}
+            self.positions[channel] = {"epoch": stretch.epoch, "offset": stretch.offset,
+                                       **({"id": stretch.id} if stretch.id else {})}
 
     def _subscribed(self, channel, data):
         since, epoch, offset = self.asked.pop(channel, None), data.get("epoch"), data.get("offset")
@@ -124,7 +126,7 @@ class Seat:
                 self._problem(f"{channel}: recovered from ({epoch}, {offset}), asked was {since}")
         elif since:
             self.told["recovered:false"] += 1
-        self._begin(channel, epoch, offset)
+        self._begin(channel, epoch, offset, data.get("id"))
 
     def _gap(self, channel, data):
         self.told[f"gap {data['reason']}"] += 1
@@ -132,7 +134,7 @@ class Seat:
         if not before:
             self._problem(f"{channel}: a gap without a subscription: {data}")
         self._end(channel)
-        self._begin(channel, data.get("epoch"), data.get("offset"), before)
+        self._begin(channel, data.get("epoch"), data.get("offset"), data.get("id"), before)
 
     def _event(self, channel, event):
         stretch = self.open.get(channel)
@@ -153,7 +155,7 @@ class Seat:
             stretch.epoch = stretch.epoch or self.ledger.epoch_of(channel, event["id"])
         elif offset != stretch.offset + 1:
             self._problem(f"{channel}: offset {offset} after {stretch.offset}, epoch {stretch.epoch}, {event['data']['key']}")
-        stretch.offset = offset
+        stretch.offset, stretch.id = offset, event["id"]
         self._stand(channel, stretch)
 
     @staticmethod
@@ -169,7 +171,7 @@ class Seat:
         self.seen.clear()
         self.stretches.clear()
         for channel, stretch in list(self.open.items()):
-            self._begin(channel, stretch.epoch, stretch.offset)
+            self._begin(channel, stretch.epoch, stretch.offset, stretch.id)
 
 
 class Ledger:

@@ -16,7 +16,7 @@ enum transport {
 extern const char *const transport_names[TRANSPORT_COUNT];
 
 /* One client's side of a conversation. */
-enum { TALK_EPOCH_MAX = 32 };
+enum { TALK_EPOCH_MAX = 32, TALK_ID_MAX = 36 };
 
 struct talk {
     struct str channel; /* that it subscribes to; empty: none */
@@ -24,6 +24,7 @@ struct talk {
     /* Where the channel has a history: set before, the position to come back to; once ready, the one it began at. */
     char epoch[TALK_EPOCH_MAX + 1];
     uint64_t offset;
+    char id[TALK_ID_MAX + 1]; /* of the event there; "": not told */
 };
 
 /* What the front of a message turned out to be. */

@@ -1,5 +1,7 @@
 /* dialect_carillon.c - our own protocol (docs/protocol.md). An event is known by the first bytes of its frame, which
  * the server writes in this order: nothing is parsed for a delivery. */
+#include <stdio.h>
+
 #include "common/json/json.h"
 #include "server/cli/bench/dialect.h"
 
@@ -15,9 +17,9 @@ static bool has_type(struct str message, struct str quoted)
 /* False: it has come back, and not to where it was. */
 static bool take_position(struct talk *talk, struct str subscribed)
 {
-    struct json_value frame, data, named, number;
+    struct json_value frame, data, named, number, which;
     struct buf scratch = {0};
-    struct str epoch;
+    struct str epoch, id;
     if (json_check(subscribed, NULL, &frame, NULL) != ERR_NONE)
         return false;
     data = json_member(frame, STR("data"));
@@ -27,13 +29,27 @@ static bool take_position(struct talk *talk, struct str subscribed)
         return true;
     named = json_member(data, STR("epoch"));
     number = json_member(data, STR("offset"));
+    which = json_member(data, STR("id"));
     if (named.type == JSON_STRING && number.type == JSON_NUMBER && json_text(named, &scratch, &epoch) &&
         epoch.len <= TALK_EPOCH_MAX && json_u64(number, &talk->offset)) {
         memcpy(talk->epoch, epoch.ptr, epoch.len);
         talk->epoch[epoch.len] = '\0';
+        buf_clear(&scratch);
+        if (which.type == JSON_STRING && json_text(which, &scratch, &id) && id.len <= TALK_ID_MAX)
+            snprintf(talk->id, sizeof talk->id, "%.*s", STR_ARG(id));
     }
     buf_fini(&scratch);
     return true;
+}
+
+static void append_since(struct buf *out, const struct talk *talk)
+{
+    buf_appendf(out, ",\"since\":{\"epoch\":\"%s\",\"offset\":%llu", talk->epoch, (unsigned long long)talk->offset);
+    if (talk->id[0]) {
+        buf_append_lit(out, ",\"id\":");
+        json_append_string(out, str_from_cstr(talk->id));
+    }
+    buf_append_char(out, '}');
 }
 
 static enum dialect_item greet(struct talk *talk, struct str message, struct buf *answer)
@@ -47,8 +63,7 @@ static enum dialect_item greet(struct talk *talk, struct str message, struct buf
         buf_append_lit(answer, "{\"type\":\"subscribe\",\"id\":1,\"data\":{\"channel\":");
         json_append_string(answer, talk->channel);
         if (talk->epoch[0])
-            buf_appendf(answer, ",\"since\":{\"epoch\":\"%s\",\"offset\":%llu}", talk->epoch,
-                        (unsigned long long)talk->offset);
+            append_since(answer, talk);
         buf_append_lit(answer, "}}");
         return DIALECT_MORE;
     }

@@ -26,6 +26,7 @@ struct share {
 struct place {
     char epoch[TALK_EPOCH_MAX + 1];
     uint64_t offset;
+    char id[TALK_ID_MAX + 1];
 };
 
 struct recover {
@@ -58,6 +59,7 @@ static void note_places(const struct recover *recover, const struct lane *lane)
         struct place *place = place_of(recover, lane, i);
         memcpy(place->epoch, talk->epoch, sizeof place->epoch);
         place->offset = talk->offset;
+        memcpy(place->id, talk->id, sizeof place->id);
     }
 }
 
@@ -147,6 +149,7 @@ static void take_share(struct recover *recover, size_t index)
         const struct place *place = place_of(recover, lane, i);
         memcpy(talk->epoch, place->epoch, sizeof talk->epoch);
         talk->offset = place->offset;
+        memcpy(talk->id, place->id, sizeof talk->id);
     }
 }
 
