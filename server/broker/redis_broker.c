@@ -208,7 +208,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     init_names(broker);
     broker->topology = topologies[url.kind];
     list_init(&broker->shards);
-    list_init(&broker->changed);
+    redis_subscriptions_init(broker);
     mailbox_init(&broker->mailbox, config->turn, broker);
     broker->hook.run = run_hook;
     turn_add_hook(config->turn, &broker->hook); /* before those of the connections, which write what it sends */

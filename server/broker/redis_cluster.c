@@ -108,7 +108,7 @@ static bool answered(struct redis_broker *broker, const struct redis_endpoint *f
     }
     free(owners);
     if (changed || (good && broker->cluster->is_refused))
-        redis_subscriptions_move(broker, REDIS_SLOTS);
+        redis_subscriptions_move_all(broker);
     if (good) {
         broker->cluster->is_refused = false;
         close_useless(broker);

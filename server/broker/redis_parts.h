@@ -47,6 +47,7 @@ extern const struct redis_topology redis_cluster;
 /* A channel that is wanted, or whose UNSUBSCRIBE is under way. Owned by redis_broker.subscriptions, under its key. */
 struct subscription {
     struct list_link change;       /* in redis_broker.changed */
+    struct list_link of_slot;      /* in redis_broker.by_slot */
     unsigned slot;                 /* of a cluster */
     struct redis_shard *shard;     /* where it is, or is to be, subscribed; NULL: not known yet */
     bool wanted;                   /* by the node */
@@ -100,6 +101,7 @@ struct redis_broker {
     /* redis_subscribe.c */
     struct map subscriptions;
     struct list_link changed;
+    struct list_link *by_slot; /* of a cluster: the same; else NULL */
     struct buf scratch;
     uint64_t bad_logged_us;
     uint64_t bad_since_logged;
@@ -166,14 +168,16 @@ void redis_subscriptions_restore(struct redis_shard *shard);
 void redis_subscriptions_ask(struct redis_shard *shard);
 /* Both its connections are gone. */
 void redis_subscriptions_reset(struct redis_shard *shard);
-/* Those of the slot (REDIS_SLOTS: all) that are not where their key belongs now: all that is known of them there is
- * forgotten, and they are subscribed where it does. So are those that had been forgotten. */
+/* Those that are not where their key belongs now: all that is known of them there is forgotten, and they are subscribed
+ * where it does. So are those that had been forgotten. */
 void redis_subscriptions_move(struct redis_broker *broker, unsigned slot);
+void redis_subscriptions_move_all(struct redis_broker *broker);
 /* The shard has refused those of the slot that are not confirmed: they wait for redis_subscriptions_move. */
 void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot);
 size_t redis_subscriptions_count(const struct redis_shard *shard);
 /* At the end: answers those that still wait. */
 void redis_subscriptions_refuse(struct redis_broker *broker);
+void redis_subscriptions_init(struct redis_broker *broker);
 void redis_subscriptions_free(struct redis_broker *broker);
 void redis_subscription_confirmed(struct redis_shard *shard, struct str key);
 /* Confirmed, or the server has ended it by itself, as its slot is elsewhere. */

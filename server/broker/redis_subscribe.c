@@ -4,6 +4,8 @@
  * after that, and the answer has come back over pub/sub, on the same connection as the channel's events. So every event
  * read before it is at or below its offset and dropped, and every later one is above it and handed on: nothing has to
  * be held back or compared. */
+#include <assert.h>
+
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -32,6 +34,8 @@ static struct subscription *create(struct redis_broker *broker, struct str chann
     subscription->key = str_from(subscription->bytes + channel.len, key.len);
     subscription->slot = broker->topology->sharded ? redis_slot_of(subscription->key) : 0;
     map_put(&broker->subscriptions, subscription->key, subscription);
+    if (broker->by_slot)
+        list_append(&broker->by_slot[subscription->slot], &subscription->of_slot);
     return subscription;
 }
 
@@ -47,6 +51,7 @@ static void drop_if_done(struct redis_broker *broker, struct subscription *subsc
     if (subscription->wanted || subscription->sent || subscription->unconfirmed || subscription->positions)
         return;
     list_remove(&subscription->change);
+    list_remove(&subscription->of_slot);
     map_remove(&broker->subscriptions, subscription->key);
     free(subscription);
     metrics_set(broker->broker.metrics, METRIC_BROKER_SUBSCRIPTIONS, broker->subscriptions.count);
@@ -211,30 +216,39 @@ void redis_subscription_ended(struct redis_shard *shard, struct str key)
     note_change(shard->broker, subscription);
 }
 
+static void move(struct redis_broker *broker, struct subscription *subscription)
+{
+    struct redis_shard *shard = broker->topology->shard_of(broker, subscription->key);
+    if (subscription->shard == shard && (subscription->sent || subscription->unconfirmed))
+        return;
+    forget(subscription);
+    subscription->shard = shard;
+    note_change(broker, subscription);
+}
+
 void redis_subscriptions_move(struct redis_broker *broker, unsigned slot)
 {
+    LIST_EACH(link, &broker->by_slot[slot])
+    move(broker, CONTAINER_OF(link, struct subscription, of_slot));
+}
+
+void redis_subscriptions_move_all(struct redis_broker *broker)
+{
     size_t cursor = 0;
-    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
-        if (slot != REDIS_SLOTS && each->slot != slot)
-            continue;
-        struct redis_shard *shard = broker->topology->shard_of(broker, each->key);
-        if (each->shard == shard && (each->sent || each->unconfirmed))
-            continue;
-        forget(each);
-        each->shard = shard;
-        note_change(broker, each);
-    }
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
+        move(broker, each);
 }
 
 void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot)
 {
-    size_t cursor = 0;
-    for (struct subscription *each; (each = map_next(&shard->broker->subscriptions, &cursor));) {
-        if (each->slot != slot || each->shard != shard || !each->unconfirmed)
+    LIST_EACH(link, &shard->broker->by_slot[slot])
+    {
+        struct subscription *each = CONTAINER_OF(link, struct subscription, of_slot);
+        if (each->shard != shard || !each->unconfirmed)
             continue;
         forget(each);
         if (!each->wanted)
-            note_change(shard->broker, each); /* the flush drops it: the map must not change here */
+            note_change(shard->broker, each); /* the flush drops it */
     }
 }
 
@@ -305,6 +319,7 @@ static const struct redis_errand_kind position = {
 static void ask_position(struct redis_broker *broker, struct subscription *subscription)
 {
     const struct redis_route route = {.shard = subscription->shard};
+    assert(route.shard); /* where it is confirmed */
     if (route.shard->commands.state != REDIS_READY)
         return; /* redis_subscriptions_ask does when it is */
     subscription->positions++;
@@ -424,10 +439,21 @@ void redis_subscriptions_refuse(struct redis_broker *broker)
     }
 }
 
+void redis_subscriptions_init(struct redis_broker *broker)
+{
+    list_init(&broker->changed);
+    if (!broker->topology->sharded)
+        return;
+    broker->by_slot = xcalloc(REDIS_SLOTS, sizeof *broker->by_slot);
+    for (unsigned slot = 0; slot < REDIS_SLOTS; slot++)
+        list_init(&broker->by_slot[slot]);
+}
+
 void redis_subscriptions_free(struct redis_broker *broker)
 {
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
         free(each);
     map_fini(&broker->subscriptions);
+    free(broker->by_slot);
 }
