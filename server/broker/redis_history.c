@@ -70,6 +70,7 @@ static void take_page(struct redis_broker *broker, struct history_read *read, co
         take_id(reply->element[4], read->events[0].offset - 1, read->before_id);
     if (read->backwards)
         history_read_reverse(read);
+    redis_subscription_read(broker, read->channel, epoch, read->offset);
 }
 
 static void on_read(struct redis_errand *errand, const redisReply *reply)

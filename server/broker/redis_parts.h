@@ -60,6 +60,8 @@ struct subscription {
     char epoch[EPOCH_MAX + 1];     /* of the last event that was handed on before it became stale, or of the answer */
     uint64_t offset;
     char last_id[UUID_LEN + 1]; /* of that event; "": not known */
+    uint64_t read;              /* highest offset in that epoch that a read of the history has told */
+    uint64_t read_before;       /* the same, when the position that is due was asked */
     struct str channel;
     struct str key; /* of its live channel */
     char bytes[];
@@ -186,6 +188,8 @@ void redis_subscription_message(struct redis_shard *shard, struct str key, struc
 /* id: of the event at that position; empty: not known. */
 void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
                                  struct str id);
+/* A read of a history has told where the channel is. */
+void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset);
 void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what);
 
 /* redis_node.c */

@@ -322,7 +322,8 @@ static void ask_position(struct redis_broker *broker, struct subscription *subsc
     assert(route.shard); /* where it is confirmed */
     if (route.shard->commands.state != REDIS_READY)
         return; /* redis_subscriptions_ask does when it is */
-    subscription->positions++;
+    if (subscription->positions++ == 0)
+        subscription->read_before = subscription->read;
     redis_errand_start(broker, &position, subscription, &route, clock_now_us());
 }
 
@@ -338,10 +339,27 @@ void redis_subscriptions_ask(struct redis_shard *shard)
 static void set_position(struct subscription *subscription, struct str epoch, uint64_t offset, struct str id)
 {
     size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
+    if (!str_eq_cstr(epoch, subscription->epoch))
+        subscription->read = 0;
     memcpy(subscription->epoch, epoch.ptr, len);
     subscription->epoch[len] = '\0';
     subscription->offset = offset;
     position_keep_id(subscription->last_id, id);
+}
+
+void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset)
+{
+    struct subscription *subscription = find(broker, channel);
+    if (subscription && str_eq_cstr(epoch, subscription->epoch) && offset > subscription->read)
+        subscription->read = offset;
+}
+
+/* Histories are read on the other connection: one that was read after the position had been made may have come before
+ * it. Whether events have been lost in between only a position that is asked from now on can tell. */
+static bool is_outrun(const struct subscription *subscription, struct str epoch, uint64_t offset)
+{
+    return str_eq_cstr(epoch, subscription->epoch) && offset < subscription->read &&
+           subscription->read_before < subscription->read;
 }
 
 void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
@@ -351,6 +369,10 @@ void redis_subscription_position(struct redis_shard *shard, struct str key, stru
     struct subscription *subscription = find_at(shard, key);
     if (!subscription || !needs_position(subscription))
         return;
+    if (is_outrun(subscription, epoch, offset)) {
+        ask_position(broker, subscription);
+        return;
+    }
     subscription->answered = true;
     subscription->stale = false;
     set_position(subscription, epoch, offset, id);

@@ -40,6 +40,7 @@ class Proxy:
         self.target = port
         self.delay_s = 0  # each way
         self.commands_late_s = 0  # only what a node sends on connections that do not subscribe
+        self.positions_late_s = 0  # only what tells a node where a channel stands, and what follows it
         self.open = threading.Event()  # not set: what comes is read and forgotten, and its connection passes nothing more
         self.open.set()
         self.wires = []
@@ -95,7 +96,8 @@ class Proxy:
             of_node = of_node and b"SUBSCRIBE" not in chunk
             wire.dead = wire.dead or bool(chunk) and not self.open.is_set()
             if not chunk or not wire.dead:
-                chunks.put((time.monotonic() + self.delay_s + (self.commands_late_s if of_node else 0), chunk))
+                late_s = self.commands_late_s if of_node else self.positions_late_s if b"position " in chunk else 0
+                chunks.put((time.monotonic() + self.delay_s + late_s, chunk))
             if not chunk:
                 return
 

@@ -3,6 +3,7 @@ order, or a gap stands in its place; nobody is disconnected; service comes back 
 import re
 import shutil
 import threading
+from contextlib import closing
 
 import pytest
 from support.accounting import Ledger
@@ -177,3 +178,37 @@ def test_the_gap_stands_before_what_follows(launch, redis, proxy):
             stop.set()
             publisher.join()
         assert not client.skipped, f"events between the loss and the gap: {client.skipped[:3]}"
+
+
+def subscriber_of(redis, node_id):
+    return re.search(rf"^id=(\d+) .* name=carillon-{node_id} ", redis("CLIENT", "LIST", "TYPE", "pubsub"), re.M)[1]
+
+
+def test_a_position_that_comes_after_what_was_read(launch, redis, proxy):
+    """Positions and histories come by different connections: what was read may be newer than the position that is told
+    after it. Nothing is lost then, and no gap is told."""
+    near = launch({**CONFIG, "redis.url": redis.url})
+    far = launch({**CONFIG, "redis.url": proxy.url, "redis.command_timeout": "5s"})
+    for node in (near, far):
+        until(node.ready, f"{node.name} is ready")
+    with far.connect() as client, closing(redis.connect()) as ear:
+        begin = client.subscribe("log:a")["data"]
+        near.publish("log:a", 1)
+        assert client.expect("test")["offset"] == 1
+        proxy.positions_late_s = 1
+        node_id = far.api("GET", "/api/v1/info").json["node"]
+        ear("SUBSCRIBE", f"carillon:node:{node_id}")
+        redis("CLIENT", "KILL", "ID", subscriber_of(redis, node_id))
+        while not ear.reply()[2].startswith("position "):
+            pass
+        for n in (2, 3):
+            near.publish("log:a", n)
+        with far.connect() as late:
+            late.ask("subscribe", "subscribed", channel="log:a", since={"epoch": begin["epoch"], "offset": 0})
+            assert [late.expect("test")["offset"] for _ in range(3)] == [1, 2, 3]
+            assert [client.expect("test")["offset"] for _ in range(2)] == [2, 3], "read before the position is told"
+            assert not far.ready()
+            until(far.ready, "it is back", BACK_S)
+            near.publish("log:a", 4)
+            for each in (late, client):
+                assert each.expect("test")["offset"] == 4
