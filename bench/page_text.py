@@ -48,15 +48,18 @@ kernel, 11 % libwebsockets, 8 to 10 % libc, 5 to 8 % Carillon, 3 to 4 % libcrypt
 instructions below (the gate, `session open`, `subscribe`).
 
 **Ratios to the floor move from round to round**, because the machine's speed does: a range in brackets says how much. With only `floor` and
-Carillon in turn, nine rounds of one second gave 1.10 and nine others 1.03 (medians) for one event in flight.
+Carillon in turn, nine rounds of one second gave 1.10 and nine others 1.03 (medians) for one event in flight. When history, recovery and
+presence had been built, three more rounds (`./run bench fanout --servers floor,carillon`, commit `2f48bae`) gave 1.07 (0.99–1.21), and 1.25
+(1.19–1.32) for 16: a channel without a history does not pay for them.
 
-**History on costs more for events of 128 bytes, one in flight, and history is not the reason.** An event's frame has 262 bytes here, and
-276 with `"offset":1234` in it. Between 268 and 269 bytes the loopback interface gets dearer for the sender, history or not: without one,
-data of 134 bytes and of 135 (`carillon bench fanout --size 134`, `--size 135`) show the step, and the table of what a history costs has
-frames of 276 bytes without a history at the same price. Two frames of 269 bytes are more than the 536 that Linux takes for a
-segment of a sender it knows little of, and then acknowledges; on loopback, work of the receiver is done within the sender's `send()`, and over a network
-it is not. Away from that step, at 256 bytes or with 16 in flight, the ratio is what history costs. In the server's own instructions it is nothing a delivery
-and some thousand an event (`delivery` by `history`, `event to history` below); system calls and their number are the same.
+**Events of 128 bytes, one in flight, cost a tenth more with a history on, and what they pay for is a longer frame on the loopback
+interface.** A frame has 262 bytes here, and 276 with `"offset":1234` in it. From 269 bytes on a `send()` is dearer, history or not: on the channel without
+a history frames of 276 bytes cost the same, and `carillon bench fanout --size 134` and `--size 135` show the step. Two frames
+of 269 bytes are more than 536, the segment that Linux expects of a sender that has not filled one yet, so the receiver acknowledges at
+once; on loopback that runs within the sender's `send()` (perf: in `__release_sock`, where the sender takes what came for it meanwhile, is 0.2 % of its time
+with 134 bytes of data and 3.1 % with 142). Over a network it is the receiver that pays. Away from that step, with 256 bytes or 16 in flight, the
+ratio is that of history. In the server's own instructions it is nothing a delivery and 2,300 an event (`delivery` by `history` and `event to
+history` below), with a thousand subscribers 1 % of the instructions, and nothing at all of the kernel's nine tenths.
 """.splitlines() + [""]
 
 FANOUT = """\
