@@ -69,10 +69,10 @@ def fill(server):
         raise RuntimeError(f"the history could not be filled: {run}")
 
 
-def take_turns(loads, server):
+def take_turns(loads, turns, server):
     """loads: (case, options), in reverse order every other turn."""
     fill(server)
-    for turn in range(TURNS_A_ROUND):
+    for turn in range(turns):
         for case, options in loads[::-1] if turn % 2 else loads:
             run = load.run(server, "fanout", connections=SUBSCRIBERS, warmup=0, **options)
             yield case, {field: run[field] for field in FIELDS if field in run}
@@ -86,6 +86,7 @@ def without_and_with(cases):
 def history(bench):
     """Fan-out to 1,000 subscribers of a channel without and of one with a full history, by turns, on one core."""
     loads = [*without_and_with(CASES), (LONGER, {**ONE, "size": 128 + OFFSET_BYTES, "channel": LIVE})]
+    turns = TURNS_A_ROUND if bench.rounds > 1 else 1  # a single round is a quick look
     with one_core():
-        bench.alternate({"memory": functools.partial(servers.carillon, rules=RULES)}, functools.partial(take_turns, loads))
-        bench.alternate({"Redis": functools.partial(node_with_redis, RULES)}, functools.partial(take_turns, loads[:4]))
+        bench.alternate({"memory": functools.partial(servers.carillon, rules=RULES)}, functools.partial(take_turns, loads, turns))
+        bench.alternate({"Redis": functools.partial(node_with_redis, RULES)}, functools.partial(take_turns, loads[:4], turns))
