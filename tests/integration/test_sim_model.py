@@ -31,7 +31,11 @@ SCRIPTS = [
 ]
 
 
-def draw(rng):
+def draw(rng, at):
+    def recent(most):
+        """An id that the stream s may have had lately."""
+        return f"{max(1, at // 20 + 1 - rng.randrange(most + 1))}-0"
+
     key, other = rng.choice(KEYS), rng.choice(KEYS)
     name, value, score, number = rng.choice(NAMES), rng.choice(VALUES), rng.choice(SCORES), str(rng.randrange(-3, 6))
     return rng.choice([
@@ -53,6 +57,10 @@ def draw(rng):
         ["XRANGE", key, rng.choice(IDS), "+"], ["XRANGE", key, "-", rng.choice(IDS), "COUNT", "2"],
         ["XREVRANGE", key, "+", rng.choice(IDS)], ["XREVRANGE", key, rng.choice(IDS), "-", "COUNT", "2"],
         ["PUBLISH", "nobody", value],
+        ["XADD", "s", recent(0), "d", value], ["XDEL", "s", recent(4)], ["XREAD", "COUNT", "2", "STREAMS", "s", recent(8)],
+        ["XGROUP", "CREATE", "s", "g", "0", "MKSTREAM"], ["XGROUP", "DELCONSUMER", "s", "g", name],
+        ["XREADGROUP", "GROUP", "g", name, "COUNT", "2", "STREAMS", "s", ">"], ["XACK", "s", "g", recent(4), recent(8)],
+        ["XAUTOCLAIM", "s", "g", name, "0", rng.choice(["0-0", recent(8)]), "COUNT", "3"],
         ["EVAL", rng.choice(SCRIPTS), "1", key, name, value],
     ])
 
@@ -83,7 +91,7 @@ def comparable(words, ask):
 @pytest.mark.parametrize("seed", range(5))
 def test_model_answers_as_redis(redis, seed):
     rng = random.Random(seed)
-    commands = [draw(rng) for _ in range(2000)]
+    commands = [draw(rng, at) for at in range(2000)]
     model = subprocess.run([SIM, "--model"], input=b"".join(map(encode, commands)), capture_output=True, timeout=60)
     assert model.returncode == 0, model.stderr
     answers = Answers(model.stdout)

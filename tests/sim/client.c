@@ -247,6 +247,11 @@ bool client_is_connected(size_t client)
     return clients.all[client].line != NULL;
 }
 
+bool client_has_session(size_t client)
+{
+    return clients.all[client].line && clients.all[client].line->session;
+}
+
 bool client_is_subscribed(size_t client, size_t channel)
 {
     return clients.all[client].seats[channel].state != SEAT_OUT;

@@ -12,6 +12,8 @@ void client_begin(size_t count);
 void client_end(void);
 
 bool client_is_connected(size_t client);
+/* Its node has its session: has made it, and not ended it. */
+bool client_has_session(size_t client);
 bool client_is_subscribed(size_t client, size_t channel);
 void client_connect(size_t client, struct node *node);
 void client_disconnect(size_t client);

@@ -188,6 +188,7 @@ static void on_node_tick(uv_timer_t *timer)
 
 static void start_broker(struct node *node)
 {
+    const struct ingest_settings ingest = {.rules = rules, .event_bytes = 1024, .custom_events = true};
     struct redis_broker_config config = {
         .turn = &node->turn,
         .url = STR("redis://redis:6379"),
@@ -202,6 +203,8 @@ static void start_broker(struct node *node)
         .pending_bytes_max = 1 << 20,
         .custom_events = true,
         .event_bytes_max = 65536,
+        .ingest = &ingest,
+        .ingest_takeover_ms = 3000,
     };
     struct error error;
     node->broker = redis_broker_create(&config, &exchange_sink, &node->exchange, &node->metrics, &error);

@@ -7,6 +7,7 @@
 
 #include "tests/sim/backend.h"
 #include "tests/sim/client.h"
+#include "tests/sim/ingest.h"
 #include "tests/sim/network.h"
 #include "tests/sim/node.h"
 #include "tests/sim/redis.h"
@@ -154,6 +155,7 @@ static void go_back(void)
     world_trace("Redis goes back to what it was");
     redis_use_copy();
     truth_lost_since(plan.copy_mark);
+    ingest_note_loss();
     tokens_note_loss();
 }
 
@@ -163,6 +165,7 @@ static void restart_empty(void)
     world_trace("Redis is started again without its data");
     redis_lose_all();
     truth_lost_since(0);
+    ingest_note_loss();
     tokens_note_loss();
     plan.copy_mark = truth_mark();
 }
@@ -287,6 +290,8 @@ static void step(uint64_t fault_percent)
         change_seat(draw(plan.clients));
     else if (kind < 84)
         tokens_revoke(draw(plan.clients));
+    else if (kind < 90)
+        ingest_write();
     else
         move_client(draw(plan.clients));
 }
@@ -318,13 +323,14 @@ static void heal(void)
             start_node(i);
     for (int i = 0; i < QUIET_TRIES && !world_failure()[0]; i++) {
         world_run_until(world_now_us() + HEALING_S * SECOND_US);
-        if (backend_is_quiet() && tokens_are_quiet()) {
+        if (backend_is_quiet() && tokens_are_quiet() && ingest_is_quiet()) {
             world_run_until(world_now_us() + SECOND_US); /* the last one's answer may just have come */
             return;
         }
     }
     if (!world_failure()[0])
-        world_fail("publications or revocations are still not settled");
+        world_fail("publications or revocations are still not settled%s",
+                   ingest_is_quiet() ? "" : ", nor is the ingest stream");
 }
 
 /* ---- a run ---- */
@@ -340,6 +346,7 @@ static void begin(uint64_t seed, bool trace)
     if (plan.cuts_slow_readers)
         redis_limit_output(4096);
     truth_begin();
+    ingest_begin();
     node_begin();
     plan.clients = 2 + draw(CLIENTS_MAX - 1);
     client_begin(plan.clients);
@@ -365,6 +372,7 @@ static void end(void)
     redis_end();
     network_end();
     truth_end();
+    ingest_end();
     world_end();
 }
 
@@ -376,6 +384,7 @@ void plan_run(uint64_t seed, bool trace, struct plan_result *out)
         heal();
     if (!world_failure()[0]) {
         truth_check();
+        ingest_check();
         client_check();
         tokens_check_revoked();
     }

@@ -13,6 +13,9 @@ struct redis_client {
     uint64_t number;
     struct buf in;
     struct map channels; /* subscribed: name -> the name's copy */
+    uint64_t blocked;    /* it waits with XREAD: a number that no other wait has; 0: it does not */
+    char stream[64];     /* for entries of this stream */
+    char after[48];      /* after that one */
 };
 
 static struct redis {
@@ -21,6 +24,7 @@ static struct redis {
     struct list_link clients;
     void (*published)(struct str channel, struct str message);
     size_t output_max;
+    uint64_t blocks;
 } redis;
 
 struct store *redis_store(void)
@@ -137,6 +141,9 @@ static void execute(size_t argc, const struct str *argv, struct buf *out)
     }
 }
 
+static void block(struct redis_client *client, const struct str *argv);
+static void serve_blocked(void);
+
 static void run(struct redis_client *client, size_t argc, const struct str *argv)
 {
     struct buf out = {0};
@@ -147,11 +154,77 @@ static void run(struct redis_client *client, size_t argc, const struct str *argv
         subscribe(client, argc, argv, name.ptr[0] == 'S' || name.ptr[0] == 's');
         return;
     }
+    if (str_eq_nocase(name, STR("XREAD"))) {
+        block(client, argv);
+        return;
+    }
     execute(argc, argv, &out);
+    if (str_eq_nocase(name, STR("XADD")))
+        serve_blocked();
     /* The client may have been cut by its own PUBLISH. */
     if (client->wire)
         network_answer(client->wire, buf_str(&out));
     buf_fini(&out);
+}
+
+/* ---- waiting for entries ---- */
+
+static void receive_more(struct redis_client *client);
+
+/* The entry that it waits for, if it is there. */
+static bool answer_blocked(struct redis_client *client)
+{
+    struct buf out = {0};
+    const struct str argv[] = {STR("XREAD"),
+                               STR("COUNT"),
+                               STR("1"),
+                               STR("STREAMS"),
+                               str_from_cstr(client->stream),
+                               str_from_cstr(client->after)};
+    execute(6, argv, &out);
+    bool answered = !str_eq(buf_str(&out), STR("*-1\r\n"));
+    if (answered) {
+        client->blocked = 0;
+        network_answer(client->wire, buf_str(&out));
+    }
+    buf_fini(&out);
+    return answered;
+}
+
+/* Entries have been added. */
+static void serve_blocked(void)
+{
+    LIST_EACH(link, &redis.clients)
+    {
+        struct redis_client *client = CONTAINER_OF(link, struct redis_client, link);
+        if (client->blocked && client->wire && answer_blocked(client))
+            receive_more(client);
+    }
+}
+
+static void end_block(void *owner, uint64_t number)
+{
+    LIST_EACH(link, &redis.clients)
+    {
+        struct redis_client *client = CONTAINER_OF(link, struct redis_client, link);
+        if (client->blocked != number || !client->wire)
+            continue;
+        client->blocked = 0;
+        network_answer(client->wire, STR("*-1\r\n"));
+        receive_more(client);
+        return;
+    }
+}
+
+/* XREAD COUNT 1 BLOCK ms STREAMS key id. */
+static void block(struct redis_client *client, const struct str *argv)
+{
+    uint64_t ms;
+    client->blocked = ++redis.blocks;
+    snprintf(client->stream, sizeof client->stream, "%.*s", STR_ARG(argv[6]));
+    snprintf(client->after, sizeof client->after, "%.*s", STR_ARG(argv[7]));
+    if (!answer_blocked(client) && str_to_u64(argv[4], &ms))
+        world_at(world_now_us() + ms * 1000, end_block, NULL, client->blocked);
 }
 
 /* One line "X<number>\r\n" at *at. False if it is not whole yet. */
@@ -183,12 +256,20 @@ static size_t parse(struct str bytes, struct str argv[ARGUMENTS_MAX], size_t *ou
 
 void redis_receive(struct redis_client *client, struct str bytes)
 {
-    static struct str argv[ARGUMENTS_MAX];
-    size_t argc, used, len;
     buf_append(&client->in, bytes);
+    receive_more(client);
+}
+
+/* What it has sent, until it waits. */
+static void receive_more(struct redis_client *client)
+{
+    struct str argv[ARGUMENTS_MAX]; /* not one for all: a command of one client may let another one go on */
+    size_t argc, used, len;
     struct buf in = client->in; /* the client may go meanwhile */
     client->in = (struct buf){0};
-    for (used = 0; client->wire && (len = parse(str_from(in.ptr + used, in.len - used), argv, &argc)); used += len)
+    for (used = 0;
+         client->wire && !client->blocked && (len = parse(str_from(in.ptr + used, in.len - used), argv, &argc));
+         used += len)
         run(client, argc, argv);
     buf_consume(&in, used);
     if (client->wire)
@@ -203,6 +284,7 @@ void redis_talk(struct str bytes, struct buf *out)
     size_t argc, len;
     for (size_t at = 0; (len = parse(str_from(bytes.ptr + at, bytes.len - at), argv, &argc)); at += len)
         execute(argc, argv, out);
+    serve_blocked();
 }
 
 /* ---- clients ---- */

@@ -46,8 +46,12 @@ static const char *push_answer(lua_State *state, const char *at)
         lua_pushlstring(state, end + 2, (size_t)number);
         return end + 2 + number + 2;
     default:
-        lua_newtable(state);
         at = end + 2;
+        if (number < 0) {
+            lua_pushboolean(state, 0);
+            return at;
+        }
+        lua_newtable(state);
         for (long long i = 1; i <= number; i++) {
             at = push_answer(state, at);
             lua_rawseti(state, -2, (int)i);

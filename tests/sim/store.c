@@ -86,6 +86,7 @@ static void free_key(struct key *key)
     while (key->count)
         store_remove(key, key->count - 1);
     free(key->items);
+    store_free_group(key->group);
     store_free_text(key->name);
     free(key);
 }
@@ -145,6 +146,7 @@ void store_copy(struct store *to, const struct store *from)
         copy->ends_ms = key->ends_ms;
         copy->last_major = key->last_major;
         copy->last_minor = key->last_minor;
+        copy->group = store_copy_group(key->group);
         for (size_t i = 0; i < key->count; i++) {
             struct item *item = store_insert(copy, i);
             *item = key->items[i];

@@ -23,6 +23,7 @@ struct key {
     size_t count;
     size_t cap;
     uint64_t last_major, last_minor; /* of a stream */
+    struct stream_group *group;      /* the same; NULL: none */
 };
 
 struct store {
@@ -55,6 +56,8 @@ bool store_run(struct store_call *call);
 /* For checks: NULL if it is not there. */
 const struct key *store_find(const struct store *store, struct str name, uint64_t now_ms);
 const struct str *store_field(const struct key *key, struct str field);
+/* Of a stream: what has been read and not acknowledged. */
+size_t store_count_pending(const struct key *key);
 
 void resp_error(struct buf *out, const char *text);
 void resp_status(struct buf *out, const char *text);

@@ -249,7 +249,7 @@ static const struct store_table store_key = {key_rows, sizeof key_rows / sizeof 
 
 static const struct store_command *find_command(struct str name)
 {
-    const struct store_table *const tables[] = {&store_key, &store_collection, &store_stream};
+    const struct store_table *const tables[] = {&store_key, &store_collection, &store_stream, &store_group};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (size_t k = 0; k < tables[i]->count; k++)
             if (store_is(name, tables[i]->rows[k].name))

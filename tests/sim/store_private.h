@@ -1,5 +1,5 @@
 /* store_private.h - what the files of the store share: store.c keeps keys and items; store_commands.c,
- * store_collections.c and store_streams.c have the commands. */
+ * store_collections.c, store_streams.c and store_groups.c have the commands. */
 #ifndef CARILLON_TESTS_SIM_STORE_PRIVATE_H
 #define CARILLON_TESTS_SIM_STORE_PRIVATE_H
 
@@ -17,6 +17,13 @@ bool store_drop(struct store *store, struct str name);
 /* Drops it if its end has come. */
 struct key *store_live(struct store *store, struct str name, uint64_t now_ms);
 struct key *store_make(struct store *store, struct str name, enum key_type type);
+
+/* --- store_streams.c and store_groups.c --- */
+void store_answer_id(struct buf *out, uint64_t major, uint64_t minor);
+void store_answer_entry(struct buf *out, const struct item *item);
+/* NULL is fine. */
+void store_free_group(struct stream_group *group);
+struct stream_group *store_copy_group(const struct stream_group *group);
 
 /* --- store_commands.c --- */
 #define STORE_WRONG_TYPE   "WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -38,6 +45,7 @@ struct store_table {
 
 extern const struct store_table store_collection;
 extern const struct store_table store_stream;
+extern const struct store_table store_group;
 
 /* Is the text that word, in whatever case? */
 bool store_is(struct str text, const char *word);

@@ -89,17 +89,19 @@ static void xadd(struct store_call *call)
     item->major = key->last_major = id.major;
     item->minor = key->last_minor = id.minor;
     trim(key, max);
-    char text[48];
-    resp_text(call->out,
-              str_from(text, (size_t)snprintf(text, sizeof text, "%" PRIu64 "-%" PRIu64, id.major, id.minor)));
+    store_answer_id(call->out, id.major, id.minor);
 }
 
-static void answer_entry(struct buf *out, const struct item *item)
+void store_answer_id(struct buf *out, uint64_t major, uint64_t minor)
 {
     char text[48];
+    resp_text(out, str_from(text, (size_t)snprintf(text, sizeof text, "%" PRIu64 "-%" PRIu64, major, minor)));
+}
+
+void store_answer_entry(struct buf *out, const struct item *item)
+{
     resp_array(out, 2);
-    resp_text(out,
-              str_from(text, (size_t)snprintf(text, sizeof text, "%" PRIu64 "-%" PRIu64, item->major, item->minor)));
+    store_answer_id(out, item->major, item->minor);
     buf_append(out, item->name);
 }
 
@@ -123,7 +125,7 @@ static void xrange(struct store_call *call)
         const struct item *item = &key->items[reverse ? key->count - 1 - i : i];
         if (id_is_less(id_of(item), low) || id_is_less(high, id_of(item)))
             continue;
-        answer_entry(&rows, item);
+        store_answer_entry(&rows, item);
         count++;
     }
     resp_array(call->out, count);
@@ -131,11 +133,61 @@ static void xrange(struct store_call *call)
     buf_fini(&rows);
 }
 
+/* XREAD COUNT n STREAMS key id: what comes after it. Waiting (BLOCK) is redis.c's. */
+static void xread(struct store_call *call)
+{
+    struct stream_id from;
+    uint64_t limit;
+    const struct key *key = store_live(call->store, call->argv[4], call->now_ms);
+    if (!to_id(call->argv[5], 0, &from) || !str_to_u64(call->argv[2], &limit)) {
+        resp_error(call->out, "ERR Invalid stream ID specified as stream command argument");
+        return;
+    }
+    struct buf rows = {0};
+    size_t count = 0;
+    for (size_t i = 0; key && i < key->count && count < limit; i++)
+        if (id_is_less(from, id_of(&key->items[i]))) {
+            store_answer_entry(&rows, &key->items[i]);
+            count++;
+        }
+    if (count) {
+        resp_array(call->out, 1);
+        resp_array(call->out, 2);
+        resp_text(call->out, call->argv[4]);
+        resp_array(call->out, count);
+        buf_append(call->out, buf_str(&rows));
+    } else {
+        buf_append_lit(call->out, "*-1\r\n");
+    }
+    buf_fini(&rows);
+}
+
+/* The stream stays when it is empty. */
+static void xdel(struct store_call *call)
+{
+    struct key *key;
+    int64_t count = 0;
+    if (!store_open(call, KEY_STREAM, &key))
+        return;
+    for (size_t i = 2; key && i < call->argc; i++) {
+        struct stream_id id;
+        for (size_t k = 0; to_id(call->argv[i], 0, &id) && k < key->count; k++)
+            if (key->items[k].major == id.major && key->items[k].minor == id.minor) {
+                store_remove(key, k);
+                count++;
+                break;
+            }
+    }
+    resp_number(call->out, count);
+}
+
 static const struct store_command stream_rows[] = {
     {"XADD", 5, STORE_WRITES | STORE_GROWS, xadd},
     {"XLEN", 2, 0, store_count_items},
     {"XRANGE", 4, 0, xrange},
     {"XREVRANGE", 4, 0, xrange},
+    {"XREAD", 6, 0, xread},
+    {"XDEL", 3, STORE_WRITES, xdel},
 };
 
 const struct store_table store_stream = {stream_rows, sizeof stream_rows / sizeof *stream_rows};

@@ -90,7 +90,7 @@ void tokens_session_begins(size_t client)
     bool judged = tokens.calm;
     tokens.holders[client].begun = true;
     for (size_t i = client % USERS; i < tokens.client_count; i += USERS)
-        if (tokens.holders[i].begun) {
+        if (tokens.holders[i].begun && client_has_session(i)) { /* it may not have heard of its end yet */
             count++;
             judged = judged && !tokens.holders[i].unjudged;
         }

@@ -121,6 +121,23 @@ void truth_unknown(uint64_t number)
     truth.sent[number].maybe = true;
 }
 
+void truth_note_stored(uint64_t number, bool stored)
+{
+    struct sent *sent = &truth.sent[number];
+    if (!stored && sent->ordered)
+        return;
+    sent->acknowledged = stored;
+    sent->maybe = false;
+}
+
+size_t truth_position(uint64_t number)
+{
+    for (size_t i = 0; i < truth.ordered_count; i++)
+        if (truth.ordered[i].number == number && !truth.ordered[i].lost && !truth.ordered[i].renamed)
+            return i;
+    return SIZE_MAX;
+}
+
 bool truth_is_settled(uint64_t number)
 {
     return truth.sent[number].acknowledged || !truth.sent[number].with_id;

@@ -34,6 +34,10 @@ void truth_acknowledged(uint64_t number, struct str id, struct str epoch, uint64
 void truth_refused(uint64_t number);
 /* Nobody knows. */
 void truth_unknown(uint64_t number);
+/* Redis has it, or does not have it any more, in the ingest stream, and so promises to order it. */
+void truth_note_stored(uint64_t number, bool stored);
+/* Where among all that was ordered it is, unless that is lost; SIZE_MAX: nowhere. */
+size_t truth_position(uint64_t number);
 /* It was acknowledged, or cannot be tried again. */
 bool truth_is_settled(uint64_t number);
 
