@@ -148,7 +148,7 @@ def test_the_verdict(tmp_path, monkeypatch, problem):
     monkeypatch.setattr(runner, "FAULTS", {"befall": QuietWorld.befall})
     monkeypatch.setattr(runner, "BACK_S", 0.05)
     monkeypatch.setattr(runner, "wait", lambda seconds: None)
-    arguments = SimpleNamespace(seed=1, seconds=0.01, clients=1, idle=3, pause_ms=1, folder=tmp_path / "soak")
+    arguments = SimpleNamespace(seed=1, seconds=0.01, clients=1, idle=3, pause_ms=1, workers=1, folder=tmp_path / "soak")
     assert runner.Soak(arguments).run() == (1 if problem else 0)
     report = json.loads((tmp_path / "soak/report.json").read_text())
     assert bool(report["problems"]) == bool(problem)

@@ -38,8 +38,8 @@ def write(soak):
     verdict = f"{len(soak.problems)} problems" if soak.problems else "nothing is wrong"
     lines = [f"# Soak: {verdict}", "",
              f"{version[0] if version else ''}, {soak.elapsed():.0f} s in {len(soak.rounds)} rounds, seed {a.seed}, {a.clients} "
-             f"subscribers, {a.idle} idle connections, 6 publishers. Again: `./run soak {a.seconds:g} --seed {a.seed}` (the plan of "
-             "faults is the same, what the machine makes of it is not).",
+             f"subscribers, {a.idle} idle connections, 6 publishers, nodes with {a.workers} worker{'s' * (a.workers > 1)}. Again: "
+             f"`./run soak {a.seconds:g} --seed {a.seed}` (the plan of faults is the same, what the machine makes of it is not).",
              "", "## Accounted for", "", *table("what", account), "", "## Faults", "", *table("what", soak.faults),
              "", "## Memory and descriptors", "",
              "At the calm that ends each round. The slope is that of the heap in use, with what connections take left out.", "",

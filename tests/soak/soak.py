@@ -49,7 +49,7 @@ class Soak:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         a = self.arguments
-        self.world = World(self.folder, random.Random(a.seed), a.clients, a.idle, a.pause_ms / 1000)
+        self.world = World(self.folder, random.Random(a.seed), a.clients, a.idle, a.pause_ms / 1000, a.workers)
         try:
             while self.goes_on() and len(self.problems) < ENOUGH:
                 self.round()
@@ -133,6 +133,7 @@ def main():
     parser.add_argument("--clients", type=int, default=18, help="subscribers whose every event is accounted for (18)")
     parser.add_argument("--idle", type=int, default=200, help="connections that only stay (200)")
     parser.add_argument("--pause-ms", type=float, default=50, help="of each of six publishers, between events, on average (50)")
+    parser.add_argument("--workers", type=int, default=1, help="threads of each node (1)")
     parser.add_argument("--folder", default=ROOT / "build/soak", help="for the report and the logs; emptied (build/soak)")
     soak = Soak(parser.parse_args())
     print(f"soak: seed {soak.arguments.seed}, {soak.arguments.seconds:g} s", flush=True)

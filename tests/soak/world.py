@@ -20,7 +20,7 @@ CROWD = "crowd"  # where the idle ones are
 NODES = 3
 CONFIG = {
     "redis.command_timeout": "1s", "redis.connect_timeout": "1s", "redis.canary_interval": "1s", "redis.retry_max": "1s",
-    "redis.linger": "200ms", "redis.ingest_takeover": "1s", "redis.session_ttl": "3s", "log.level": "info", "workers": 1,
+    "redis.linger": "200ms", "redis.ingest_takeover": "1s", "redis.session_ttl": "3s", "log.level": "info",
     "ping_interval": "5s", "pong_timeout": "20s", "limits.message_rate": 0, "close_timeout": "1s", "token.cache_entries": 200,
     "channels": [
         {"match": "log:*", "allow": ALL, "history": {"size": 20000, "ttl": "1h"}},
@@ -42,8 +42,9 @@ class Balanced:
 class World:
     """Its first node is never killed, and nothing stands between it and Redis; the others have a proxy and a clock."""
 
-    def __init__(self, folder, random, clients, idle, pause_s):
+    def __init__(self, folder, random, clients, idle, pause_s, workers):
         self.folder = Path(folder)
+        self.workers = workers
         self.ended = []  # nodes that were killed: their logs are checked at the end
         (self.folder / "redis").mkdir()
         self.redis = Redis(self.folder / "redis", "--auto-aof-rewrite-min-size", "32mb")
@@ -84,8 +85,8 @@ class World:
             libraries.append(clock.library)
             variables |= clock.variables
         url = self.proxies[index].url if index in self.proxies else self.redis.url
-        node = Node(self.folder, {**CONFIG, "redis.url": url, "port": self.ports[index], **(changes or {})}, name=f"node{index}",
-                    env=preload.environment(*libraries, **variables))
+        config = {**CONFIG, "redis.url": url, "port": self.ports[index], "workers": self.workers, **(changes or {})}
+        node = Node(self.folder, config, name=f"node{index}", env=preload.environment(*libraries, **variables))
         node.heap = heap
         return node
 

@@ -266,7 +266,7 @@ class Ledger:
         with self.lock:
             delivered = set(self.ids.values())
             for publication in self.publications.values():
-                if publication.promised and publication.key not in delivered:
+                if publication.promised and publication.key not in delivered and self._somebody_was_there(publication):
                     return f"{publication.key} of the ingest stream, on {publication.channel}"
             by_channel = self._acknowledged_by_channel()
             for seat in self.seats:
@@ -283,6 +283,11 @@ class Ledger:
             if publication.acknowledged:
                 by_channel.setdefault(publication.channel, []).append(publication)
         return by_channel
+
+    def _somebody_was_there(self, publication):
+        """And still is. What was published before a gap, or while nobody was subscribed, need not have come to anybody."""
+        stretches = (seat.open.get(publication.channel) for seat in self.seats)
+        return any(stretch and stretch.began < publication.sent for stretch in stretches)
 
     @staticmethod
     def _owes(stretch, publication):

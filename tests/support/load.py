@@ -120,7 +120,7 @@ class SocketPublisher(Publisher):
         try:
             if self.client is None:
                 self.address = self.random.choice(self.nodes()).public
-                self.client = ws.Client(self.address, jwt.mint(f"publisher-{self.name}"), seconds=PATIENCE_S)
+                self.client = ws.Client(self.address, jwt.mint(f"publisher-{self.name}", expires_s=86400), seconds=PATIENCE_S)
                 self.client.expect("session_init", PATIENCE_S)
             self.client.send("publish", id=body["data"]["key"], **body)
             while True:
