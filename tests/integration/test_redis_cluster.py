@@ -209,6 +209,38 @@ def test_a_primary_fails_over(launch, tmp_path):
         cluster.close()
 
 
+def test_writes_lost_in_a_failover_are_told(launch, tmp_path):
+    """The replica has not had the last event when it takes over: a new epoch begins, and subscribers hear of it."""
+    cluster = Cluster(tmp_path, 3, 3)
+    try:
+        a, b = start(launch, cluster)
+        dead = home(cluster, "log:0")
+        heir = cluster.replicas[cluster.primaries.index(dead)]
+        with a.connect() as at_a, b.connect() as at_b:
+            for client in (at_a, at_b):
+                client.subscribe("log:0")
+            a.publish("log:0", "replicated")
+            heir("READONLY")
+            until(lambda: heir("HGET", "carillon:{log:0}:meta", "offset") == "1", "it is replicated")
+            heir.freeze()
+            dead("CLIENT", "KILL", "TYPE", "replica")
+            assert a.publish("log:0", "lost")["offset"] == 2
+            for client in (at_a, at_b):
+                assert [client.expect("test")["data"] for _ in range(2)] == ["replicated", "lost"]
+            dead.kill()
+            heir.thaw()
+            until(lambda: heir.role() == "master", "the replica takes over", BACK_S)
+            for client in (at_a, at_b):
+                gap = client.expect("gap", BACK_S, channel="log:0")
+                assert gap["data"]["reason"] == "epoch_changed" and gap["data"]["offset"] == 1, gap
+            until(lambda: b.api("POST", "/api/v1/publish", {"channel": "log:0", "type": "test", "data": "after"}).status == 200,
+                  "it is taken", BACK_S)
+            for client in (at_a, at_b):
+                assert client.expect("test", offset=2)["data"] == "after"
+    finally:
+        cluster.close()
+
+
 def test_the_others_go_on_while_one_is_down(launch, cluster):
     cluster.primaries[0]("CONFIG", "GET", "port")
     for node in cluster.nodes:

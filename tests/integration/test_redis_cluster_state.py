@@ -126,3 +126,24 @@ def test_ingest(pair, cluster):
     until(lambda: home("XLEN", "carillon:ingest") == 0, "all is acknowledged", BACK_S)
     grave = cluster.owner(cluster.slot("carillon:ingest:dead"))
     assert grave("XLEN", "carillon:ingest:dead") == 1
+
+
+def test_the_slot_of_the_ingest_stream_moves(pair, cluster):
+    """Entries are added before, while and after: each is published once."""
+    a, _ = pair
+    slot = cluster.slot("carillon:ingest")
+    source = cluster.owner(slot)
+    target = next(n for n in cluster.primaries if n is not source)
+
+    def add(where, *numbers):
+        for n in numbers:
+            where("XADD", "carillon:ingest", "*", "channel", "log:1", "type", "test", "data", n, "event_id", f"e-{n}")
+
+    with a.connect() as client:
+        client.subscribe("log:1")
+        add(source, *range(20))
+        cluster.migrate(slot, source, target)
+        add(target, *range(20, 40))
+        assert [client.expect("test", BACK_S)["data"] for _ in range(40)] == list(range(40))
+        client.nothing_before_pong()
+    until(lambda: target("XLEN", "carillon:ingest") == 0, "all is acknowledged", BACK_S)
