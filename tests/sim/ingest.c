@@ -27,7 +27,7 @@ static struct ingest {
 
 static const struct key *find_stream(const char *name)
 {
-    return store_find(redis_store(), str_from_cstr(name), WORLD_START_WALL_MS + world_now_us() / 1000);
+    return store_find(redis_store(), str_from_cstr(name), world_wall_ms());
 }
 
 /* ---- writing ---- */

@@ -70,6 +70,18 @@ void loop_pause(struct sim_loop *loop, uint64_t until_us)
     schedule(loop, until_us);
 }
 
+void loop_set_clock(struct sim_loop *loop, int64_t ahead_ms)
+{
+    loop->wall_ahead_ms = ahead_ms;
+}
+
+uint64_t __wrap_clock_wall_ms(void);
+
+uint64_t __wrap_clock_wall_ms(void)
+{
+    return world_wall_ms() + (uint64_t)(current ? current->wall_ahead_ms : 0);
+}
+
 static uv_timer_t *first_timer(const struct sim_loop *loop)
 {
     uv_timer_t *first = NULL;

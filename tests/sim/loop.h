@@ -39,6 +39,7 @@ struct sim_loop {
     uint64_t wakes_at_us;      /* when it is going to run */
     uint64_t cut_off_until_us; /* from Redis */
     bool dead;                 /* runs no more by itself */
+    int64_t wall_ahead_ms;     /* of its wall clock */
 };
 
 void loop_init(struct sim_loop *loop);
@@ -48,6 +49,8 @@ void loop_fini(struct sim_loop *loop);
 /* Input from outside; the loop runs soon. */
 void loop_post(struct sim_loop *loop, void (*run)(void *, void *), void *owner, void *argument);
 void loop_pause(struct sim_loop *loop, uint64_t until_us);
+/* Its wall clock jumps: it is so much ahead of the right time from now on, or behind. */
+void loop_set_clock(struct sim_loop *loop, int64_t ahead_ms);
 
 /* The code that follows runs in the thread of this loop (pthread_self); NULL: in that of the simulator. Returns the one
  * before. */

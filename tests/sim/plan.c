@@ -18,6 +18,7 @@
 enum { NODES_MAX = 3, LIVES_MAX = 64 };
 enum { SECOND_US = 1000000, HEALING_S = 20, QUIET_TRIES = 20 };
 enum { CALM_DELAY_US = 300, SLOW_DELAY_US = 100000 };
+enum { CLOCK_JUMP_MAX_MS = 12 * 3600 * 1000 };
 
 static struct plan {
     struct node *nodes[NODES_MAX]; /* the life that each one has now */
@@ -84,6 +85,25 @@ static void pause_node(void)
     for (unsigned i = 0; i < node->worker_count; i++)
         if (node->workers[i].loop != &node->loop)
             loop_pause(node->workers[i].loop, until_us);
+}
+
+static void set_clock(struct node *node, int64_t ahead_ms)
+{
+    loop_set_clock(&node->loop, ahead_ms);
+    for (unsigned i = 0; i < node->worker_count; i++)
+        loop_set_clock(node->workers[i].loop, ahead_ms);
+}
+
+/* By a second or by hours. */
+static void jump_clock(void)
+{
+    struct node *node = any_node();
+    int64_t most_ms = draw(2) ? 1000 : CLOCK_JUMP_MAX_MS;
+    int64_t ahead_ms = (int64_t)draw((uint64_t)most_ms * 2) - most_ms;
+    if (!node)
+        return;
+    world_trace("the clock of %s is %lld ms ahead", node->id, (long long)ahead_ms);
+    set_clock(node, ahead_ms);
 }
 
 static bool is_subscriber(const struct redis_client *client, const void *argument)
@@ -233,7 +253,7 @@ static void stall_client(void)
 
 static void (*const faults[])(void) = {
     lose_node,    pause_node, cut_connections, pause_redis,   cut_node_off, restart_redis, forget_scripts, be_slow,
-    stall_client, take_copy,  go_back,         restart_empty, fill_up,      be_read_only,  load_slowly,
+    stall_client, take_copy,  go_back,         restart_empty, fill_up,      be_read_only,  load_slowly,    jump_clock,
 };
 
 /* ---- operations ---- */

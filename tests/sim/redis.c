@@ -117,12 +117,8 @@ static void run_script(size_t argc, const struct str *argv, struct store_call *c
 /* All but what concerns subscriptions. */
 static void execute(size_t argc, const struct str *argv, struct buf *out)
 {
-    struct store_call call = {.store = &redis.store,
-                              .now_ms = WORLD_START_WALL_MS + world_now_us() / 1000,
-                              .argc = argc,
-                              .argv = argv,
-                              .out = out,
-                              .publish = publish};
+    struct store_call call = {
+        .store = &redis.store, .now_ms = world_wall_ms(), .argc = argc, .argv = argv, .out = out, .publish = publish};
     char hash[41];
     struct str name = argv[0];
     if (str_eq_nocase(name, STR("SCRIPT")) && argc == 3) {

@@ -43,11 +43,6 @@ static struct tokens {
     bool calm;
 } tokens;
 
-static uint64_t wall_ms(void)
-{
-    return WORLD_START_WALL_MS + world_now_us() / 1000;
-}
-
 static struct node *any_node(void)
 {
     for (size_t i = 0, at = world_below(CHANCE_PLAN, tokens.node_count); i < tokens.node_count; i++)
@@ -67,7 +62,7 @@ static void issue(size_t client)
     if (most)
         snprintf(limit, sizeof limit, ",\"session_limit\":%llu", (unsigned long long)most);
     int len = snprintf(payload, sizeof payload, "{\"sub\":\"user%zu\",\"jti\":\"%zu.%u\",\"iat\":%llu%s}",
-                       client % USERS, client, ++holder->tokens, (unsigned long long)wall_ms() / 1000, limit);
+                       client % USERS, client, ++holder->tokens, (unsigned long long)world_wall_ms() / 1000, limit);
     if (holder->claims)
         claims_unref(holder->claims);
     if (claims_parse(str_from(payload, (size_t)len), &holder->claims, &error))
@@ -144,7 +139,7 @@ static size_t count_sessions(const struct node *node, struct str user)
 const char *tokens_refusal(const struct node *node, size_t client, const struct claims *claims)
 {
     tokens.holders[client].unjudged = atomic_load(&node->exchange.broker_state) != BROKER_UP;
-    if (revocations_cover(node->revocations, claims, wall_ms()))
+    if (revocations_cover(node->revocations, claims, world_wall_ms()))
         return revoked_reason;
     if (claims->session_limit && count_sessions(node, claims->sub) >= claims->session_limit)
         return limit_reason;
@@ -155,7 +150,7 @@ const char *tokens_refusal(const struct node *node, size_t client, const struct 
 
 static bool is_in_redis(const struct revoked *revoked)
 {
-    const struct key *key = store_find(redis_store(), STR("carillon:revoked"), wall_ms());
+    const struct key *key = store_find(redis_store(), STR("carillon:revoked"), world_wall_ms());
     char member[80];
     snprintf(member, sizeof member, "%s %llu %s", revoked->revocation.kind == REVOCATION_USER ? "user" : "jti",
              (unsigned long long)revoked->revocation.issued_before_ms, revoked->value);
@@ -175,7 +170,7 @@ static void note_loss(struct revoked *revoked)
         bool user = revoked->revocation.kind == REVOCATION_USER;
         struct claims claims = {.iat_ms = revoked->revocation.issued_before_ms - user};
         *(user ? &claims.sub : &claims.jti) = revoked->revocation.value;
-        if (node->alive && revocations_cover(node->revocations, &claims, wall_ms()))
+        if (node->alive && revocations_cover(node->revocations, &claims, world_wall_ms()))
             revoked->knowers |= UINT64_C(1) << node->life;
     }
 }
@@ -247,8 +242,8 @@ void tokens_revoke(size_t client)
     snprintf(revoked->value, sizeof revoked->value, "%.*s", STR_ARG(user ? claims->sub : claims->jti));
     revoked->revocation = (struct revocation){.kind = user ? REVOCATION_USER : REVOCATION_JTI,
                                               .value = str_from_cstr(revoked->value),
-                                              .issued_before_ms = user ? wall_ms() : 0,
-                                              .until_ms = wall_ms() + UINT64_C(24) * 3600 * 1000};
+                                              .issued_before_ms = user ? world_wall_ms() : 0,
+                                              .until_ms = world_wall_ms() + UINT64_C(24) * 3600 * 1000};
     world_trace("%s shall be revoked", revoked->value);
     tokens.waiting++;
     ask_to_revoke(NULL, tokens.revoked_count++);

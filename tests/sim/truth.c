@@ -331,7 +331,7 @@ static const struct key *find_key(size_t channel, const char *suffix)
 {
     struct buf name = {0};
     redis_key_append(&name, STR("carillon"), str_from_cstr(sim_channels[channel].name), str_from_cstr(suffix));
-    const struct key *key = store_find(redis_store(), buf_str(&name), WORLD_START_WALL_MS + world_now_us() / 1000);
+    const struct key *key = store_find(redis_store(), buf_str(&name), world_wall_ms());
     buf_fini(&name);
     return key;
 }

@@ -1,4 +1,4 @@
-/* world.c - see world.h. Also what the linker puts in the place of the clocks and of random bytes (--wrap). */
+/* world.c - see world.h. Also what the linker puts in the place of the clock and of random bytes (--wrap). */
 #include "tests/sim/world.h"
 
 #include <stdarg.h>
@@ -75,6 +75,11 @@ static struct action take_first(void)
 uint64_t world_now_us(void)
 {
     return world.now_us;
+}
+
+uint64_t world_wall_ms(void)
+{
+    return WORLD_START_WALL_MS + world.now_us / 1000;
 }
 
 void world_run_until(uint64_t until_us)
@@ -167,7 +172,6 @@ void world_end(void)
 /* ---- in the place of common/base/clock.c and random.c ---- */
 
 uint64_t __wrap_clock_now_us(void);
-uint64_t __wrap_clock_wall_ms(void);
 void __wrap_random_bytes(void *out, size_t len);
 uint64_t __wrap_random_below(uint64_t limit);
 void __wrap_uuid_v7(uint64_t wall_ms, char out[UUID_LEN + 1]);
@@ -175,11 +179,6 @@ void __wrap_uuid_v7(uint64_t wall_ms, char out[UUID_LEN + 1]);
 uint64_t __wrap_clock_now_us(void)
 {
     return world.now_us;
-}
-
-uint64_t __wrap_clock_wall_ms(void)
-{
-    return WORLD_START_WALL_MS + world.now_us / 1000;
 }
 
 void __wrap_random_bytes(void *out, size_t len)

@@ -26,6 +26,8 @@ void world_begin(uint64_t seed, bool trace);
 void world_end(void);
 
 uint64_t world_now_us(void);
+/* The right time of day, which Redis and the backends have; a node may have another (loop.h). */
+uint64_t world_wall_ms(void);
 void world_at(uint64_t at_us, world_action *run, void *owner, uint64_t number);
 /* Runs everything up to that moment, which then is now. */
 void world_run_until(uint64_t until_us);
