@@ -191,6 +191,16 @@ def test_promised(story):
     assert "delivered as two events" in story.problems()
 
 
+def test_promised_before_a_gap(story):
+    """It may be before the position of the gap, and then nobody gets it."""
+    story.subscribed(0)
+    story.ledger.promised(story.ledger.sending(LOG, "k1"))
+    story.gap(1, epoch="f")
+    assert story.ledger.missing() == ""
+    story.ledger.promised(story.ledger.sending(LOG, "k2"))
+    assert "k2" in story.ledger.missing()
+
+
 @pytest.mark.parametrize("offsets, problem", [([1, 2, 3], ""), ([2, 3], ""), ([1, 3], "holes"), ([1, 2], "k3 at 3 is not in")])
 def test_history(story, offsets, problem):
     for n in (1, 2, 3):
