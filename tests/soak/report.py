@@ -36,6 +36,7 @@ def write(soak):
     version = subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.strip().splitlines()
     account = {k: v for k, v in soak.account.items() if k not in ("seats", "problems")}
     verdict = f"{len(soak.problems)} problems" if soak.problems else "nothing is wrong"
+    verdict += ", interrupted" if soak.interrupted else ""
     lines = [f"# Soak: {verdict}", "",
              f"{version[0] if version else ''}, {soak.elapsed():.0f} s in {len(soak.rounds)} rounds, seed {a.seed}, {a.clients} "
              f"subscribers, {a.idle} idle connections, 6 publishers, nodes with {a.workers} worker{'s' * (a.workers > 1)}. Again: "

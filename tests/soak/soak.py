@@ -69,6 +69,8 @@ class Soak:
             wait(step.pause_s)
             self.befall(step)
             faults.append(step.name)
+        if self.interrupted:
+            return  # so are the nodes, if it was by the terminal
         account = self.settle(number)
         self.rounds.append({"round": number, "at_s": round(self.elapsed(), 1), "faults": faults, "account": dict(account)})
         print(f"soak: {self.elapsed():.0f} s, round {number}: {account['acknowledged']} acknowledged, "
@@ -84,7 +86,8 @@ class Soak:
             if not step.hurried:
                 self.world.all_ready()
         except Exception as failure:
-            self.problems.append(f"{self.elapsed():.1f} s, {step.name}: {type(failure).__name__}: {failure}")
+            if not self.interrupted:
+                self.problems.append(f"{self.elapsed():.1f} s, {step.name}: {type(failure).__name__}: {failure}")
 
     def settle(self, number):
         """The calm. Returns the account of the round."""
