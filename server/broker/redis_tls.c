@@ -130,8 +130,10 @@ struct redis_tls_stream *redis_tls_stream_create(const struct redis_tls *tls, co
     if (is_address(name)) {
         X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(stream->ssl), name);
     } else {
-        SSL_set_tlsext_host_name(stream->ssl, name); /* RFC 6066, 3: names, not addresses */
-        SSL_set1_host(stream->ssl, name);
+        char *own = xstrdup(name);                  /* OpenSSL copies it, but its macro takes no const */
+        SSL_set_tlsext_host_name(stream->ssl, own); /* RFC 6066, 3: names, not addresses */
+        SSL_set1_host(stream->ssl, own);
+        free(own);
     }
     return stream;
 }
