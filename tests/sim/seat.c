@@ -186,7 +186,7 @@ static void hear_event(const struct heard *heard, struct seat *seat)
         wrong(heard, seat, "an event comes again");
     else if (placed && offset != seat->offset + 1)
         wrong(heard, seat, offset <= seat->offset ? "an event comes again" : "an event is missing before this one");
-    else if (placed && !truth_follows(heard->channel, str_from_cstr(seat->epoch), offset, seat->record))
+    else if (placed && !truth_follows(heard->channel, str_from_cstr(seat->epoch), offset, number, seat->record))
         wrong(heard, seat, "what it got before was lost and replaced, and it was not told");
     seat->offset = offset;
     position_keep_id(seat->id, heard->event_id);

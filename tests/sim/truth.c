@@ -294,13 +294,17 @@ size_t truth_record(size_t channel, struct str epoch, uint64_t offset, uint64_t 
     return 0;
 }
 
-bool truth_follows(size_t channel, struct str epoch, uint64_t offset, size_t record)
+bool truth_follows(size_t channel, struct str epoch, uint64_t offset, uint64_t number, size_t record)
 {
-    size_t next = truth_record(channel, epoch, offset, ANY_NUMBER);
-    for (size_t i = record; record && i < next; i++)
-        if (truth.ordered[i].channel == channel && truth.ordered[i].offset == offset - 1 &&
-            str_eq_cstr(epoch, truth.ordered[i].epoch) && truth.ordered[i].number != truth.ordered[record - 1].number)
+    for (size_t i = record; record && i < truth.ordered_count; i++) {
+        const struct ordered *ordered = &truth.ordered[i];
+        if (ordered->channel != channel || !str_eq_cstr(epoch, ordered->epoch))
+            continue;
+        if (ordered->offset == offset && ordered->number == number)
+            return true;
+        if (ordered->offset == offset - 1 && ordered->number != truth.ordered[record - 1].number)
             return false;
+    }
     return true;
 }
 

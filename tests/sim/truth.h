@@ -55,9 +55,9 @@ unsigned truth_count(size_t channel, struct str epoch, uint64_t offset, uint64_t
 /* The record of what was ordered last at that position (that publication; ANY_NUMBER: any); 0: none. */
 #define ANY_NUMBER UINT64_MAX
 size_t truth_record(size_t channel, struct str epoch, uint64_t offset, uint64_t number);
-/* Whether that record, of the position before this one, was still there when the event that now is at this position was
- * ordered. True for no record. */
-bool truth_follows(size_t channel, struct str epoch, uint64_t offset, size_t record);
+/* Whether that record, of the position before this one, was still there when this publication was ordered at this
+ * position. True for no record. */
+bool truth_follows(size_t channel, struct str epoch, uint64_t offset, uint64_t number, size_t record);
 /* The position is the same one, of an epoch that was begun because another node had seen events that are lost: who has
  * seen none of those hears of it with the next event. */
 bool truth_is_renamed(size_t channel, struct str epoch, struct str now, uint64_t offset, uint64_t last);
