@@ -73,23 +73,32 @@ def test_failed_runs_are_shown():
     assert "1 of 1 runs failed: refused" in row_of(text, "| NATS")
 
 
-def continuity(kept_cpu):
+@pytest.mark.parametrize("kept,verdict", [(5.2, "| reached |"), (5.3, "**not reached**")])
+def test_history(kept, verdict):
+    """The machine's speed is another in each turn, the ratio is not."""
+    speeds = [1.0, 2.0, 1.5, 3.0, 1.2, 1.1]
+    case = "128 bytes, 16 in flight"
+    found = {"history": result("history", {(case, "memory"): [run(5.0 * speed) for speed in speeds],
+                                           (f"{case}, history", "memory"): [run(kept * speed) for speed in speeds]})}
+    text = page.render(found, {}, None)
+    row = row_of(text, "history on, 128 bytes to 1,000, 16 in flight")
+    assert verdict in row
+    assert f"{kept / 5:.2f} × (95 % sure: {kept / 5:.2f}–{kept / 5:.2f})" in row
+    assert f"| {kept / 5:.2f} × |" in row_of(text, f"| {case}; with history | memory")
+
+
+def test_coming_back():
     came_back = run(1.0, connections=10, operations=1000, caught_up_us=2500000, server_rss_peak_bytes=3 << 20)
     two = {"servers": [{"cpu_us_each": 2.0}, {"cpu_us_each": 0.5}], "redis_commands": {"evalsha": 104, "subscribe": 2}}
     grown = {"exit_code": 0, "channels": 1000}
-    return {"continuity": result("continuity", {
-        ("fan-out", "memory"): [run(5.0), run(10.0)], ("fan-out", "memory, history"): [run(kept_cpu), run(2 * kept_cpu)],
+    text = page.render({"continuity": result("continuity", {
         ("recover", "memory, history"): [{**came_back, "servers": [{"cpu_us_each": 1.5}]}], ("recover", "Redis, history"): [{**came_back, **two}],
         ("channels", "memory"): [{**grown, "rss_growth_bytes": 1 << 20}],
-        ("channels", "memory, history"): [{**grown, "rss_growth_bytes": (1 << 20) + 2048 * 1000}]})}
-
-
-@pytest.mark.parametrize("kept_cpu,verdict", [(5.2, "| reached |"), (5.3, "**not reached**")])
-def test_history_and_coming_back(kept_cpu, verdict):
-    text = page.render(continuity(kept_cpu), {}, None)
-    assert verdict in row_of(text, "history on, memory broker")
+        ("channels", "memory, history"): [{**grown, "rss_growth_bytes": (1 << 20) + 2048 * 1000}],
+        ("channels", "Redis"): [{**grown, "rss_growth_bytes": 0, "redis_rss_growth_bytes": 1 << 20}],
+        ("channels", "Redis, history"): [{**grown, "rss_growth_bytes": 0, "redis_rss_growth_bytes": (1 << 20) + 3072 * 1000}]})}, {}, None)
     assert "memory 2.5 s, Redis 2.5 s" in row_of(text, "all caught up after")
-    assert "2.0 KiB" in row_of(text, "memory of a channel")
+    assert "2.0 KiB in the node; with Redis 3.0 KiB there" in row_of(text, "memory of a channel")
     assert "| 2.50 | 1,000 | 200 | 50.0 |" in row_of(text, "| Redis, history | 2.50")
     assert "evalsha 104, subscribe 2." in text
 
