@@ -99,8 +99,8 @@ def test_coming_back():
         ("channels", "Redis, history"): [{**grown, "rss_growth_bytes": 0, "redis_rss_growth_bytes": (1 << 20) + 3072 * 1000}]})}, {}, None)
     assert "memory 2.5 s, Redis 2.5 s" in row_of(text, "all caught up after")
     assert "2.0 KiB in the node; with Redis 3.0 KiB there" in row_of(text, "memory of a channel")
-    assert "| 2.50 | 1,000 | 200 | 50.0 |" in row_of(text, "| Redis, history | 2.50")
-    assert "evalsha 104, subscribe 2." in text
+    assert "| 2.50 | 1,000 | 200 | 50.0 |" in row_of(text, "| one channel, Redis | 2.50")
+    assert "- one channel, Redis: evalsha 104, subscribe 2." in text
 
 
 def test_skipped_servers_and_the_machine_are_named():
