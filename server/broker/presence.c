@@ -176,7 +176,7 @@ static void answered(struct broker_request *base, void *owner)
 {
     struct room *room = base->waiter;
     struct presence_update *update = CONTAINER_OF(base, struct presence_update, base);
-    bool failed = base->error.code != ERR_NONE, more = update->more;
+    bool failed = base->error.code != ERR_NONE, more = update->more, full = !update->complete;
     (void)owner;
     room->busy = false;
     take_answer(room, update);
@@ -185,6 +185,8 @@ static void answered(struct broker_request *base, void *owner)
         drop_if_empty(room);
     else if (failed)
         update_in(room, RETRY_MS);
+    else if (full) /* of what had been gathered there was more than fits into one */
+        send_update(room);
     else if (room->wanted || more || !list_is_empty(&room->changed))
         update_in(room, 0);
     else
