@@ -160,15 +160,26 @@ static void catch_up(struct continuity *continuity, uint64_t target)
     continuity->unproven = continuity->interest->id[0] != '\0';
 }
 
+static bool is_replaced(const struct interest *interest, const struct position *position)
+{
+    return position->offset == interest->offset && position->id.len && interest->id[0] &&
+           !str_eq_cstr(position->id, interest->id);
+}
+
 void continuity_position(struct exchange *exchange, struct interest *interest, const struct position *position)
 {
+    if (interest->continuity) {
+        /* Of before the connection was lost; what is still so is in the history. */
+        log_window_clear(&interest->continuity->held);
+        interest->continuity->target = interest->offset;
+    }
     if (!interest->epoch[0])
         continuity_gap(exchange, interest, GAP_CONNECTION_LOST, position);
     else if (!position->epoch.len)
         continuity_gap(exchange, interest, GAP_HISTORY_UNAVAILABLE, &(struct position){.offset = 0});
     else if (!str_eq_cstr(position->epoch, interest->epoch))
         continuity_gap(exchange, interest, GAP_EPOCH_CHANGED, position);
-    else if (position->offset < interest->offset)
+    else if (position->offset < interest->offset || is_replaced(interest, position))
         continuity_gap(exchange, interest, GAP_OFFSET_REGRESSED, position);
     else if (position->offset > interest->offset)
         catch_up(continuity_of(exchange, interest), position->offset);
@@ -272,8 +283,8 @@ static void absorb(struct exchange *exchange, struct interest *interest, const s
     }
 }
 
-/* The page begins with the last event posted; or that is no longer kept, and another one may have been there: offsets
- * that Redis has lost are given again. False when the page was read from further on. */
+/* The page has the last event posted, as it was; or that is no longer kept, and another one may have been there:
+ * offsets that Redis has lost are given again. False when the page was read from further on. */
 static bool prove(struct exchange *exchange, struct interest *interest, const struct history_read *read, uint64_t first)
 {
     struct continuity *continuity = interest->continuity;
@@ -281,10 +292,15 @@ static bool prove(struct exchange *exchange, struct interest *interest, const st
         return true;
     if (read->after >= interest->offset)
         return false;
+    if (first + read->count <= interest->offset)
+        return true; /* does not come that far */
     continuity->unproven = false;
     struct position last = {str_from_cstr(interest->epoch), interest->offset, str_from_cstr(read->before_id)};
-    if (first == interest->offset + 1 && !str_eq_cstr(last.id, interest->id))
-        continuity_gap(exchange, interest, GAP_HISTORY_TOO_SHORT, &last);
+    bool is_kept = first <= interest->offset;
+    if (is_kept)
+        last.id = event_encoded_id(history_read_json(read, interest->offset - first));
+    if (first <= interest->offset + 1 && !str_eq_cstr(last.id, interest->id))
+        continuity_gap(exchange, interest, is_kept ? GAP_OFFSET_REGRESSED : GAP_HISTORY_TOO_SHORT, &last);
     return true;
 }
 

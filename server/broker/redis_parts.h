@@ -57,7 +57,7 @@ struct subscription {
     unsigned unconfirmed;          /* commands whose confirmation is due; it comes in their order */
     unsigned positions;            /* calls of SCRIPT_POSITION whose answer is due: until then it stays */
     struct history_policy history; /* of its rule, when it was asked for */
-    char epoch[EPOCH_MAX + 1];     /* of the last event that was handed on before it became stale, or of the answer */
+    char epoch[EPOCH_MAX + 1];     /* of the last event that was handed on, or of the answer */
     uint64_t offset;
     char last_id[UUID_LEN + 1]; /* of that event; "": not known */
     uint64_t read;              /* highest offset in that epoch that a read of the history has told */

@@ -252,6 +252,26 @@ void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot)
     }
 }
 
+static void set_position(struct subscription *subscription, struct str epoch, uint64_t offset, struct str id)
+{
+    size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
+    if (!str_eq_cstr(epoch, subscription->epoch))
+        subscription->read = 0;
+    if (len)
+        memcpy(subscription->epoch, epoch.ptr, len);
+    subscription->epoch[len] = '\0';
+    subscription->offset = offset;
+    position_keep_id(subscription->last_id, id);
+}
+
+static void tell(struct redis_broker *broker, struct subscription *subscription, const struct position *position)
+{
+    subscription->answered = true;
+    subscription->stale = false;
+    set_position(subscription, position->epoch, position->offset, position->id);
+    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""), position);
+}
+
 static void fail(struct redis_broker *broker, struct subscription *subscription, const redisReply *reply)
 {
     char text[200];
@@ -272,7 +292,9 @@ static void on_position_asked(struct redis_errand *errand, const redisReply *rep
     bool refused = reply && redis_is_error(reply) && !redis_errand_is_untaken(reply);
     if (waits && refused && strncmp(reply->str, "LOADING", 7) == 0)
         redis_shard_drop(errand->route.shard, reply->str); /* asked again when it is back */
-    else if (waits && refused && !subscription->answered)
+    else if (waits && refused && subscription->answered)
+        tell(broker, subscription, &(struct position){.offset = 0}); /* nobody knows what was lost */
+    else if (waits && refused)
         fail(broker, subscription, reply);
     else
         drop_if_done(broker, subscription);
@@ -336,17 +358,6 @@ void redis_subscriptions_ask(struct redis_shard *shard)
             ask_position(broker, each);
 }
 
-static void set_position(struct subscription *subscription, struct str epoch, uint64_t offset, struct str id)
-{
-    size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
-    if (!str_eq_cstr(epoch, subscription->epoch))
-        subscription->read = 0;
-    memcpy(subscription->epoch, epoch.ptr, len);
-    subscription->epoch[len] = '\0';
-    subscription->offset = offset;
-    position_keep_id(subscription->last_id, id);
-}
-
 void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset)
 {
     struct subscription *subscription = find(broker, channel);
@@ -373,11 +384,7 @@ void redis_subscription_position(struct redis_shard *shard, struct str key, stru
         ask_position(broker, subscription);
         return;
     }
-    subscription->answered = true;
-    subscription->stale = false;
-    set_position(subscription, epoch, offset, id);
-    struct position told = {str_from_cstr(subscription->epoch), offset, str_from_cstr(subscription->last_id)};
-    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""), &told);
+    tell(broker, subscription, &(struct position){epoch, offset, id});
 }
 
 /* The warning names the channel and never what was sent. */
@@ -412,6 +419,10 @@ void redis_subscription_message(struct redis_shard *shard, struct str key, struc
         redis_count_bad_message(broker, subscription->channel, error.text);
         return;
     }
+    /* What was had before is yet to be compared. If this were handed on and the connection lost again, nobody would
+     * ever compare it: it comes from the history, once the position tells of it. */
+    if (event.offset && subscription->stale)
+        return;
     char timestamp[CLOCK_RFC3339_LEN + 1];
     if (!event.timestamp.len) {
         clock_format(clock_wall_ms(), timestamp);
@@ -421,7 +432,7 @@ void redis_subscription_message(struct redis_shard *shard, struct str key, struc
         metrics_add_labelled(broker->broker.metrics, METRIC_EVENTS_IN, METRICS_SOURCE_REDIS, 1);
         metrics_add(broker->broker.metrics, METRIC_EVENTS_IN_BYTES, event.data.len);
     }
-    if (event.offset && !subscription->stale) /* else what it has had before is yet to be compared */
+    if (event.offset)
         set_position(subscription, event.epoch, event.offset, event.id);
     broker->broker.sink->event(broker->broker.owner, &event);
 }

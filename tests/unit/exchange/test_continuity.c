@@ -511,6 +511,45 @@ static void test_proof_needs_a_later_read(void **state)
     teardown(node);
 }
 
+/* What was posted last has been lost, and its offset is another event's now. */
+static void test_last_event_was_replaced(void **state)
+{
+    static const uint64_t now_at[] = {5, 6, 8, 5 + HISTORY_LIMIT_MAX};
+    (void)state;
+    for (size_t i = 0; i < sizeof now_at / sizeof *now_at; i++) {
+        struct node *node = setup_at_five();
+        node->past = "q";
+        store(node, now_at[i]);
+        position(node, "log:a");
+        answer_reads(node);
+        answer_reads(node);
+        live(node, now_at[i] + 1);
+        answer_reads(node);
+        for (int w = 0; w < WORKERS; w++) {
+            expect(&node->wire[w][0], "\"reason\":\"offset_regressed\",\"epoch\":\"e\",\"offset\":5,\"id\":\"q-5\"}}");
+            expect_events(&node->wire[w][0], 6, now_at[i] + 1);
+            expect_nothing(&node->wire[w][0]);
+        }
+        teardown(node);
+    }
+}
+
+/* It waited for those before it when the connection was lost; then Redis went back to before it. */
+static void test_held_before_the_connection_was_lost(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    live(node, 7);
+    fail_reads(node, ERR_UNAVAILABLE);
+    node->last = 5;
+    position(node, "log:a");
+    live(node, 6);
+    tick(node, 300);
+    expect_events(&node->wire[0][0], 6, 6);
+    expect_nothing(&node->wire[0][0]);
+    teardown(node);
+}
+
 static void test_broker_comes_back_with_another_history(void **state)
 {
     struct node *node = setup_at_five();
@@ -1194,6 +1233,8 @@ int main(void)
         cmocka_unit_test(test_broker_comes_back),
         cmocka_unit_test(test_broker_comes_back_and_nobody_can_say),
         cmocka_unit_test(test_proof_needs_a_later_read),
+        cmocka_unit_test(test_last_event_was_replaced),
+        cmocka_unit_test(test_held_before_the_connection_was_lost),
         cmocka_unit_test(test_broker_comes_back_with_another_history),
         cmocka_unit_test(test_history_begins_anew_while_it_is_read),
         cmocka_unit_test(test_channel_without_history),
