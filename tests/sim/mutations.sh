@@ -1,9 +1,9 @@
 #!/bin/sh
 # mutations.sh [SEEDS] - does the simulator see a bug? Each patch of tests/sim/mutations/ plants one in a copy of the
-# tree; then seeds are run, at most so many (3000), until one fails. Fails when a bug goes unseen.
+# tree; then seeds are run, at most so many (10000), until one fails. Fails when a bug goes unseen.
 set -eu
 cd "$(dirname "$0")/../.."
-seeds=${1:-3000}
+seeds=${1:-10000}
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 trap 'exit 1' INT TERM
