@@ -105,7 +105,8 @@ What a history costs when nobody needs it: one server with two channels, one wit
 full. Short loads of 40 events (640 where 16 are in flight, over 16 connections) take turns on the two, server, Redis and generator on one
 core: on two cores the same load differs by more than what is looked for, by how much of the receiving happens to run beside the
 sending. The ratio is the median of those within each turn, with the range in which the true one lies with a probability of 95 %.
-CPU of the node and of Redis together.
+CPU of the node and of Redis together. This run and that of coming back, below, shared the machine with other programs, at a higher priority
+than theirs (`nice -n -15`).
 """.splitlines() + [""]
 
 CONTINUITY = """\
