@@ -1,8 +1,9 @@
 /* redis_parts.h - the Redis broker's own structs, shared by its parts and by nobody else:
  * redis_broker.c begins, ends and tells the state; redis_shard.c keeps the connections to one server; redis_route.c
  * says which server a command goes to, redis_errand.c brings it there and its answer back; redis_publish.c takes
- * publications; redis_subscribe.c keeps subscriptions; redis_revoke.c revokes tokens; redis_berth.c counts users'
- * sessions; redis_history.c reads logs; redis_node.c does what concerns nodes: canary, registry, control. */
+ * publications; redis_subscribe.c keeps subscriptions, redis_position.c asks where their channels are; redis_revoke.c
+ * revokes tokens; redis_berth.c counts users' sessions; redis_history.c reads logs; redis_node.c does what concerns
+ * nodes: canary, registry, control. */
 #ifndef CARILLON_BROKER_REDIS_PARTS_H
 #define CARILLON_BROKER_REDIS_PARTS_H
 
@@ -166,8 +167,6 @@ void redis_unsubscribe(struct broker *broker, struct str channel);
 void redis_subscriptions_flush(struct redis_broker *broker);
 /* The shard's subscribing connection is up: all again. */
 void redis_subscriptions_restore(struct redis_shard *shard);
-/* Its command connection is up: what could not be asked before. */
-void redis_subscriptions_ask(struct redis_shard *shard);
 /* Both its connections are gone. */
 void redis_subscriptions_reset(struct redis_shard *shard);
 /* Those that are not where their key belongs now: all that is known of them there is forgotten, and they are subscribed
@@ -185,12 +184,30 @@ void redis_subscription_confirmed(struct redis_shard *shard, struct str key);
 /* Confirmed, or the server has ended it by itself, as its slot is elsewhere. */
 void redis_subscription_ended(struct redis_shard *shard, struct str key);
 void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes);
-/* id: of the event at that position; empty: not known. */
+void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what);
+/* NULL: there is none of that channel; none that is, or is to be, at that shard. */
+struct subscription *redis_subscription_find(struct redis_broker *broker, struct str channel);
+struct subscription *redis_subscription_find_at(struct redis_shard *shard, struct str key);
+/* The next flush looks at it. */
+void redis_subscription_note_change(struct redis_broker *broker, struct subscription *subscription);
+/* Frees it if nobody wants it and nothing of it is under way. */
+void redis_subscription_drop_if_done(struct redis_broker *broker, struct subscription *subscription);
+
+/* redis_position.c */
+/* It is confirmed, and where its channel is has yet to be told to the node: for the first time, or once more. */
+bool redis_subscription_needs_position(const struct subscription *subscription);
+/* Asks Redis, or leaves it to redis_subscriptions_ask; where no answer is to be had, tells so at once. */
+void redis_subscription_ask_position(struct redis_broker *broker, struct subscription *subscription);
+/* What the node has had of the channel: the position it is told, then each event. */
+void redis_subscription_set_position(struct subscription *subscription, struct str epoch, uint64_t offset,
+                                     struct str id);
+/* The shard's command connection is up: what could not be asked before. */
+void redis_subscriptions_ask(struct redis_shard *shard);
+/* The answer. id: of the event at that position; empty: not known. */
 void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
                                  struct str id);
 /* A read of a history has told where the channel is. */
 void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset);
-void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what);
 
 /* redis_node.c */
 /* Drops the shard unless it is a primary. */
