@@ -34,7 +34,7 @@ void rules_unref(struct rules *rules);
 /* The rule for this channel and this token: the first whose pattern matches with the token's claims. NULL: none. */
 const struct rule *rules_find(const struct rules *rules, struct str channel, const struct claims *claims);
 
-/* The rule that says how a channel is kept (history), for publishers that have no token: templates match any text. */
+/* The rule that says how a channel is kept (history, presence), whoever asks: templates match any text. NULL: none. */
 const struct rule *rules_find_any(const struct rules *rules, struct str channel);
 
 /* What this token may do with this channel: a set of enum allow. *out_rule (may be NULL) is the rule found, or NULL. */

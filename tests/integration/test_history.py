@@ -143,6 +143,15 @@ def test_channel_without_history(nodes):
         client.nothing_before_pong()
 
 
+def test_a_channel_of_a_claim_keeps_what_others_publish(launch):
+    node = launch({"channels": [{"match": "user:{sub}", "allow": ["history"], "history": {"size": 10}},
+                                {"match": "user:*", "allow": ["publish"]}]})
+    with node.connect("alice") as alice, node.connect("bob") as bob:
+        sent = bob.ask("publish", "published", channel="user:alice", type="test", data=1)["data"]
+        assert sent["offset"] == 1
+        assert [event["id"] for event in alice.ask("history", "history", channel="user:alice")["data"]["events"]] == [sent["id"]]
+
+
 def test_pages(nodes):
     a, b = nodes
     first = a.publish("log:p", 0)

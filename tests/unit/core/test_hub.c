@@ -238,6 +238,30 @@ static void test_bad_messages(void **state)
     fixture_teardown(&f);
 }
 
+/* What a channel keeps does not depend on who publishes to it. */
+static void test_publish_to_a_channel_of_a_claim(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    struct rule rule[] = {
+        {.match = STR("inbox:{sub}"), .allow = ALLOW_SUBSCRIBE, .history = {.size = 7}},
+        {.match = STR("inbox:*"), .allow = ALLOW_PUBLISH},
+    };
+    (void)state;
+    fixture_setup(&f);
+    open_session(&f, &a, "{\"sub\":\"alice\"}");
+    struct rules *others = rules_create(rule, 2);
+    hub_configure(f.hub, &f.settings, others);
+    send_text(&f, &a, "{\"type\":\"publish\",\"data\":{\"channel\":\"inbox:bob\",\"type\":\"note\",\"data\":1}}");
+    assert_non_null(f.published);
+    assert_int_equal(f.published->history.size, 7);
+    f.published->done(f.published, f.hub);
+    f.published = NULL;
+    rules_unref(others);
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 static void test_rate(void **state)
 {
     struct fixture f;
@@ -556,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_access),
         cmocka_unit_test(test_publish),
         cmocka_unit_test(test_bad_messages),
+        cmocka_unit_test(test_publish_to_a_channel_of_a_claim),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_writes_are_joined),
         cmocka_unit_test(test_each_gets_its_own_of_what_is_joined),
