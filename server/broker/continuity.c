@@ -173,7 +173,9 @@ void continuity_position(struct exchange *exchange, struct interest *interest, c
         log_window_clear(&interest->continuity->held);
         interest->continuity->target = interest->offset;
     }
-    if (!interest->epoch[0])
+    if (!interest->has_history) /* there may be a position all the same, of a rule that had one: it says nothing */
+        continuity_gap(exchange, interest, GAP_CONNECTION_LOST, &(struct position){.offset = 0});
+    else if (!interest->epoch[0])
         continuity_gap(exchange, interest, GAP_CONNECTION_LOST, position);
     else if (!position->epoch.len)
         continuity_gap(exchange, interest, GAP_HISTORY_UNAVAILABLE, &(struct position){.offset = 0});

@@ -96,6 +96,7 @@ static void take_join(struct mail *mail, void *owner)
         interest = create_interest(exchange, wish->name);
     interest->wanting |= UINT64_C(1) << wish->worker;
     interest->join_ids[wish->worker] = wish->join_id;
+    interest->has_history = wish->history.size > 0;
     if (is_new)
         exchange->broker->ops->subscribe(exchange->broker, interest->name, &wish->history);
     else if (interest->subscribed)
@@ -201,7 +202,7 @@ static void on_subscribed(void *owner, struct str channel, enum err err, struct 
         return;
     }
     interest->subscribed = true;
-    if (err == ERR_NONE)
+    if (err == ERR_NONE && interest->has_history)
         exchange_set_position(interest, position);
     for (unsigned i = 0; i < exchange->worker_count; i++)
         if (interest->wanting >> i & 1)

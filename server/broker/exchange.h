@@ -57,7 +57,8 @@ unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox)
 /* Frees what it holds; the broker has been closed before. */
 void exchange_fini(struct exchange *exchange);
 
-/* From a worker's thread. publish takes the publication; it comes back to publication->reply_to. */
+/* From a worker's thread. join again: the rule has a history now, or no longer has one. publish takes the publication;
+ * it comes back to publication->reply_to. */
 void exchange_join(struct exchange *exchange, unsigned worker, struct str channel, const struct history_policy *history,
                    uint64_t join_id);
 void exchange_leave(struct exchange *exchange, unsigned worker, struct str channel);

@@ -13,6 +13,7 @@ enum { RECOVERY_PAGE_EVENTS = 256, RECOVERY_PAGE_BYTES = 512 * 1024 };
 /* A channel that some worker wants. Owned by exchange->channels. */
 struct interest {
     bool subscribed;               /* the broker has answered */
+    bool has_history;              /* by its rule. Without one, what is lost leaves no trace in a position */
     uint64_t wanting;              /* a bit a worker */
     uint64_t *join_ids;            /* of each wanting worker's join */
     char epoch[EPOCH_MAX + 1];     /* "": no position: no history, or the broker could not begin one */

@@ -33,9 +33,16 @@ struct channel *hub_next_channel(struct hub *hub, size_t *cursor)
     return NULL;
 }
 
-static struct channel *create(struct hub *hub, struct str name)
+static void join(struct channel *channel, const struct rule *rule)
 {
     static const struct history_policy no_history;
+    const struct history_policy *history = rule ? &rule->history : &no_history;
+    channel->has_history = history->size > 0;
+    channel->hub->ops->join(channel->hub->owner, channel->name, history, channel->join_id);
+}
+
+static struct channel *create(struct hub *hub, struct str name)
+{
     const struct rule *rule = rules_find_any(hub->rules, name);
     struct channel *channel = xmalloc(sizeof *channel + name.len);
     memset(channel, 0, sizeof *channel);
@@ -48,8 +55,24 @@ static struct channel *create(struct hub *hub, struct str name)
         channel->presence = rule->presence;
     map_put(&hub->channels, channel->name, channel);
     metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
-    hub->ops->join(hub->owner, channel->name, rule ? &rule->history : &no_history, channel->join_id);
+    join(channel, rule);
     return channel;
+}
+
+/* Only once it has been joined: the answer to its first join may be a refusal. */
+static void follow_rule(struct channel *channel)
+{
+    const struct rule *rule = rules_find_any(channel->hub->rules, channel->name);
+    bool has_history = rule && rule->history.size > 0;
+    if (channel->state == CHANNEL_JOINED && channel->has_history != has_history)
+        join(channel, rule);
+}
+
+void channels_follow_rules(struct hub *hub)
+{
+    size_t cursor = 0;
+    for (struct channel *channel; (channel = map_next(&hub->channels, &cursor));)
+        follow_rule(channel);
 }
 
 static void forget(struct channel *channel)
@@ -278,6 +301,7 @@ void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err
     }
     channel->state = CHANNEL_JOINED;
     channel_set_position(channel, position);
+    follow_rule(channel);
     /* From the end: answering may close a session, which then takes itself out of the list. */
     for (uint32_t i = channel->count; i-- > 0;)
         if (i < channel->count) {

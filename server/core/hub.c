@@ -45,6 +45,7 @@ void hub_configure(struct hub *hub, const struct hub_settings *settings, struct 
     rules_ref(rules);
     rules_unref(hub->rules);
     hub->rules = rules;
+    channels_follow_rules(hub);
 }
 
 void hub_advance(struct hub *hub, uint64_t now_us, uint64_t wall_ms)

@@ -96,6 +96,7 @@ struct channel {
     struct hub *hub;
     enum channel_state state;
     uint64_t join_id;
+    bool has_history;                /* as the node was told with the join */
     struct presence_policy presence; /* of the rule when it was joined */
     struct subscriber *subscribers;
     uint32_t count;
@@ -122,6 +123,8 @@ void channel_unsubscribe(struct hub *hub, struct session *session, struct subscr
 void channel_unsubscribe_all(struct hub *hub, struct session *session);
 /* Removes subscriptions that the session's claims (and rules) no longer allow, telling the client. */
 void channel_recheck_access(struct hub *hub, struct session *session);
+/* After other rules: the node is told which channels have a history now, or no longer. */
+void channels_follow_rules(struct hub *hub);
 void channels_free(struct hub *hub);
 void channel_set_position(struct channel *channel, const struct position *position);
 /* Borrows from the channel. */

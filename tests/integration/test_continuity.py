@@ -1,4 +1,5 @@
 """What live subscribers see when the way through Redis breaks: each acknowledged event once and in order, or a gap."""
+import signal
 import threading
 
 import pytest
@@ -113,6 +114,28 @@ def test_missed_while_this_node_was_cut_off(pair, redis):
             offsets.append(client.find("test", channel="log:x")["offset"])
         assert offsets == [1, 2, 3]
         assert not [m for m in client.skipped if m["type"] == "gap" and m["channel"] != "plain"]
+
+
+@pytest.mark.parametrize("how", ["reload", "restart"])
+def test_a_rule_that_has_lost_its_history(pair, launch, redis, how):
+    a, b = pair
+    first = a.publish("log:x", 1)
+    config = {**CONFIG, "channels": [{"match": "*", "allow": ALL}], "redis.url": redis.url}
+    if how == "restart":
+        b = launch(config)
+        until(b.ready, "ready")
+    with b.connect() as client, b.connect() as back:
+        client.subscribe("log:x")
+        if how == "reload":
+            b.write_config(config)
+            b.signal(signal.SIGHUP)
+        until(lambda: "offset" not in client.ask("publish", "published", channel="log:x", type="test", data=2)["data"],
+              "the new rule holds")
+        cut(redis)
+        gap = client.find("gap", seconds=BACK_S)
+        assert (gap["channel"], gap["data"]) == ("log:x", {"reason": "connection_lost"})
+        since = {"epoch": first["epoch"], "offset": 1}
+        assert back.ask("subscribe", "subscribed", channel="log:x", since=since)["data"]["recovered"] is False
 
 
 def test_redis_that_comes_back_empty(pair, redis):

@@ -262,6 +262,41 @@ static void test_publish_to_a_channel_of_a_claim(void **state)
     fixture_teardown(&f);
 }
 
+/* Rules that give a channel a history, or take it, are told to the node: for channels that it has joined. */
+static void test_channels_follow_the_rules(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    struct rule rule[] = {{.match = STR("log:*"), .allow = ALLOW_ALL},
+                          {.match = STR("public:*"), .allow = ALLOW_ALL, .history = {.size = 7}}};
+    (void)state;
+    fixture_setup(&f);
+    open_session(&f, &a, "{\"sub\":\"alice\"}");
+    send_text(&f, &a, SUBSCRIBE("1", "log:a"));
+    send_text(&f, &a, SUBSCRIBE("2", "public:a"));
+    answer_join(&f, "public:a", "", 0);
+    uint64_t joined = f.last_join_id;
+    buf_clear(&f.asked);
+    struct rules *others = rules_create(rule, 2);
+    hub_configure(f.hub, &f.settings, others);
+    assert_string_equal(buf_cstr(&f.asked), "join public:a\n");
+    assert_int_equal(f.last_join_id, joined);
+    assert_int_equal(f.last_join_history.size, 7);
+    hub_configure(f.hub, &f.settings, others);
+    answer_join(&f, "public:a", "e", 3);
+    assert_string_equal(buf_cstr(&f.asked), "join public:a\n");
+    /* The other one's answer was still to come: from then on it is told. */
+    buf_clear(&f.asked);
+    f.last_join_id = joined - 1;
+    answer_join(&f, "log:a", "e", 5);
+    assert_string_equal(buf_cstr(&f.asked), "join log:a\n");
+    assert_int_equal(f.last_join_id, joined - 1);
+    assert_int_equal(f.last_join_history.size, 0);
+    rules_unref(others);
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 static void test_rate(void **state)
 {
     struct fixture f;
@@ -581,6 +616,7 @@ int main(void)
         cmocka_unit_test(test_publish),
         cmocka_unit_test(test_bad_messages),
         cmocka_unit_test(test_publish_to_a_channel_of_a_claim),
+        cmocka_unit_test(test_channels_follow_the_rules),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_writes_are_joined),
         cmocka_unit_test(test_each_gets_its_own_of_what_is_joined),

@@ -616,6 +616,39 @@ static void test_channel_without_history(void **state)
     teardown(node);
 }
 
+static void take_histories(struct node *node)
+{
+    struct rule rule = {.match = STR("*"), .allow = ALLOW_ALL};
+    for (int w = 0; w < WORKERS; w++) {
+        rules_unref(node->worker[w].rules);
+        node->worker[w].rules = rules_create(&rule, 1);
+        hub_configure(node->worker[w].hub, &node->worker[w].settings, node->worker[w].rules);
+    }
+    turn_all(node);
+}
+
+/* A position may outlive the rule that it was for. What is published since then leaves no trace in it. */
+static void test_channel_that_has_lost_its_history(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    take_histories(node);
+    expect_nothing(&node->wire[0][0]);
+    subscribe(node, 0, 1, "log:a", "e", 5);
+    expect(&node->wire[0][1], "\"recovered\":false");
+    position(node, "log:a");
+    for (int w = 0; w < WORKERS; w++)
+        expect(&node->wire[w][0], "{\"type\":\"gap\",\"channel\":\"log:a\",\"data\":{\"reason\":\"connection_lost\"}}");
+    /* And one that is joined from then on. */
+    subscribe(node, 0, 1, "log:b", "", -1);
+    position(node, "log:b");
+    expect(&node->wire[0][1], "{\"type\":\"gap\",\"channel\":\"log:a\"");
+    expect(&node->wire[0][1], "{\"type\":\"subscribed\",\"channel\":\"log:b\",\"data\":{\"recovered\":false}}");
+    position(node, "log:b");
+    expect(&node->wire[0][1], "{\"type\":\"gap\",\"channel\":\"log:b\",\"data\":{\"reason\":\"connection_lost\"}}");
+    teardown(node);
+}
+
 /* --- coming back -----------------------------------------------------------------------------------------------------
  */
 
@@ -1238,6 +1271,7 @@ int main(void)
         cmocka_unit_test(test_broker_comes_back_with_another_history),
         cmocka_unit_test(test_history_begins_anew_while_it_is_read),
         cmocka_unit_test(test_channel_without_history),
+        cmocka_unit_test(test_channel_that_has_lost_its_history),
         cmocka_unit_test(test_return_to_a_new_channel),
         cmocka_unit_test(test_return_too_late),
         cmocka_unit_test(test_return_from_the_future),

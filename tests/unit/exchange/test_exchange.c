@@ -118,28 +118,28 @@ static void test_one_subscription_for_all_workers(void **state)
     static struct node node;
     (void)state;
     setup(&node);
-    subscribe(&node, 0, "public:a");
-    subscribe(&node, 1, "public:a");
-    assert_string_equal(buf_cstr(&node.broker.asked), "+public:a ");
+    subscribe(&node, 0, "log:a");
+    subscribe(&node, 1, "log:a");
+    assert_string_equal(buf_cstr(&node.broker.asked), "+log:a ");
     assert_string_equal(next_frame(&node.wire[0], NULL), "");
-    broker_event(&node, "public:a", 41); /* before the answer: nobody's yet */
-    broker_answers(&node, "public:a", ERR_NONE, 41);
+    broker_event(&node, "log:a", 41); /* before the answer: nobody's yet */
+    broker_answers(&node, "log:a", ERR_NONE, 41);
     for (int i = 0; i < 2; i++)
         assert_non_null(strstr(next_frame(&node.wire[i], NULL), "\"offset\":41"));
-    broker_event(&node, "public:a", 42);
+    broker_event(&node, "log:a", 42);
     for (int i = 0; i < 2; i++)
         assert_non_null(strstr(next_frame(&node.wire[i], NULL), "\"offset\":42"));
 
-    exchange_leave(&node.exchange, 0, STR("public:a"));
+    exchange_leave(&node.exchange, 0, STR("log:a"));
     turn_all(&node);
-    broker_event(&node, "public:a", 43);
+    broker_event(&node, "log:a", 43);
     assert_string_equal(next_frame(&node.wire[0], NULL), "");
     assert_non_null(strstr(next_frame(&node.wire[1], NULL), "\"offset\":43"));
-    assert_string_equal(buf_cstr(&node.broker.asked), "+public:a ");
-    exchange_leave(&node.exchange, 1, STR("public:a"));
+    assert_string_equal(buf_cstr(&node.broker.asked), "+log:a ");
+    exchange_leave(&node.exchange, 1, STR("log:a"));
     turn_all(&node);
-    assert_string_equal(buf_cstr(&node.broker.asked), "+public:a -public:a ");
-    exchange_leave(&node.exchange, 1, STR("public:a")); /* once more does no harm */
+    assert_string_equal(buf_cstr(&node.broker.asked), "+log:a -log:a ");
+    exchange_leave(&node.exchange, 1, STR("log:a")); /* once more does no harm */
     turn_all(&node);
     assert_int_equal(node.exchange.channels.count, 0);
     teardown(&node);
