@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
+#include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "server/cli/cli.h"
@@ -15,14 +17,15 @@ enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, STABLE_US = 5 * 1000 * 1000 
 static const char usage[] =
     "usage: carillon listen [OPTION]... CHANNEL...\n"
     "\n"
-    "Subscribes to the channels and prints each event as one line of JSON. Reconnects by itself; events published\n"
-    "while it was not connected are not shown.\n"
+    "Subscribes to the channels and prints each event as one line of JSON. Reconnects by itself, and on channels with\n"
+    "history goes on where it was: what was published meanwhile comes first, or a line says that it cannot be had.\n"
     "\n"
     "  --url URL          ws:// or wss:// (default ws://127.0.0.1:8080/ws); SSL_CERT_FILE in the environment can name\n"
     "                     the authorities to trust\n"
     "  --token TOKEN      the JWT; visible to others on this machine, so better one of:\n"
     "  --token-file FILE  the file that holds it\n"
     "  CARILLON_TOKEN     in the environment; not used when the URL has a token or ticket parameter\n"
+    "  --last N           first print up to N of the newest events of each channel with history\n"
     "  --raw              print every frame from the server, answers and notices too\n"
     "  --count N          exit after N events\n"
     "  --no-reconnect     exit with 1 when the connection ends\n"
@@ -48,6 +51,7 @@ static int parse_options(struct listen *listen, int argc, char **argv)
         {"url", required_argument, NULL, 'u'},
         {"token", required_argument, NULL, 't'},
         {"token-file", required_argument, NULL, 'f'},
+        {"last", required_argument, NULL, 'l'},
         {"raw", no_argument, NULL, 'r'},
         {"count", required_argument, NULL, 'c'},
         {"no-reconnect", no_argument, NULL, 'n'},
@@ -64,6 +68,10 @@ static int parse_options(struct listen *listen, int argc, char **argv)
         case 'c':
             if (!str_to_u64(str_from_cstr(optarg), &listen->subscriber.count) || listen->subscriber.count == 0)
                 return cli_usage(argv[0], "--count should be a number of events from 1, not \"%s\"", optarg);
+            break;
+        case 'l':
+            if (!str_to_u64(str_from_cstr(optarg), &listen->subscriber.last) || listen->subscriber.last == 0)
+                return cli_usage(argv[0], "--last should be a number of events from 1, not \"%s\"", optarg);
             break;
         case 'h': fputs(usage, stdout); return CLI_OK;
         default: return cli_help_hint(argv[0]);
@@ -157,10 +165,14 @@ int cli_listen(int argc, char **argv)
     int code = parse_options(&listen, argc, argv);
     if (code >= 0)
         return code;
+    listen.subscriber.places = xcalloc(listen.subscriber.channel_count, sizeof *listen.subscriber.places);
     if (prepare(&listen, &token, &error) != ERR_NONE)
         code = cli_usage(argv[0], "%s", error.text);
     else
         code = run(&listen);
+    for (size_t i = 0; i < listen.subscriber.channel_count; i++)
+        place_fini(&listen.subscriber.places[i]);
+    free(listen.subscriber.places);
     buf_fini(&token);
     return code;
 }

@@ -97,6 +97,32 @@ static bool passes(struct str code)
     return str_eq(code, STR("rate_limited")) || str_eq(code, STR("unavailable")) || str_eq(code, STR("internal_error"));
 }
 
+/* The place on the frame's channel, or NULL if that was not asked for. */
+static struct place *place_of(struct link *link, struct json_value frame)
+{
+    const struct subscriber *subscriber = link->subscriber;
+    struct str channel = text_of(link, frame, STR("channel"));
+    for (size_t i = 0; i < subscriber->channel_count; i++)
+        if (str_eq(channel, str_from_cstr(subscriber->channels[i])))
+            return &subscriber->places[i];
+    return NULL;
+}
+
+static void on_subscribed(struct link *link, struct json_value frame)
+{
+    struct place *place = place_of(link, frame);
+    struct json_value inside = json_member(frame, STR("data"));
+    const char *missed = "";
+    if (!place)
+        return;
+    if (place->is_known) {
+        bool recovered = inside.type == JSON_OBJECT && str_eq(json_member(inside, STR("recovered")).raw, STR("true"));
+        missed = recovered ? " again; what was missed follows" : " again; what was missed cannot be had any more";
+    }
+    cli_say(link->subscriber->command, "subscribed to %.*s%s", STR_ARG(text_of(link, frame, STR("channel"))), missed);
+    place_set(place, inside);
+}
+
 static void on_error(struct link *link, struct json_value frame)
 {
     struct subscriber *subscriber = link->subscriber;
@@ -134,6 +160,14 @@ static void on_notice(struct link *link, const char *type, struct json_value fra
     cli_say(link->subscriber->command, "%s from the server: %.*s", type, STR_ARG(inside.type ? inside.raw : frame.raw));
 }
 
+static void on_gap(struct link *link, struct json_value frame)
+{
+    struct place *place = place_of(link, frame);
+    on_notice(link, "events were missed: gap", frame);
+    if (place)
+        place_set(place, json_member(frame, STR("data")));
+}
+
 static bool is_reserved(struct str type)
 {
 #define RESERVED(name)                                                                                                 \
@@ -158,7 +192,7 @@ static void on_text(struct link *link, struct str payload)
     if (str_eq(type, STR("session_init")))
         on_session_init(link, frame);
     else if (str_eq(type, STR("subscribed")))
-        cli_say(subscriber->command, "subscribed to %.*s", STR_ARG(text_of(link, frame, STR("channel"))));
+        on_subscribed(link, frame);
     else if (str_eq(type, STR("error")))
         on_error(link, frame);
     else if (str_eq(type, STR("reconnect")))
@@ -166,9 +200,12 @@ static void on_text(struct link *link, struct str payload)
     else if (str_eq(type, STR("warning")))
         on_notice(link, "warning", frame);
     else if (str_eq(type, STR("gap")))
-        on_notice(link, "events were missed: gap", frame);
+        on_gap(link, frame);
     if (is_event || subscriber->raw)
         print_line(link, payload);
+    struct place *place = is_event ? place_of(link, frame) : NULL;
+    if (place)
+        place_advance(place, frame);
     if (is_event && ++subscriber->printed == subscriber->count && !link->ended)
         end_link(link, SUBSCRIBER_DONE, "all events counted");
 }
@@ -226,6 +263,12 @@ static void subscribe_all(struct link *link)
         buf_clear(&text);
         buf_appendf(&text, "{\"type\":\"subscribe\",\"id\":%zu,\"data\":{\"channel\":", i + 1);
         json_append_string(&text, str_from_cstr(subscriber->channels[i]));
+        if (subscriber->places[i].is_known) {
+            buf_append_lit(&text, ",\"since\":");
+            place_append(&subscriber->places[i], &text);
+        } else if (subscriber->last) {
+            buf_appendf(&text, ",\"last\":%llu", (unsigned long long)subscriber->last);
+        }
         buf_append_lit(&text, "}}");
         send_frame(link, WS_TEXT, buf_str(&text));
     }

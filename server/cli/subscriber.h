@@ -5,6 +5,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/error.h"
+#include "server/cli/place.h"
 #include "server/cli/url.h"
 
 /* Set by the caller and kept from one connection to the next; zeroed otherwise. */
@@ -16,9 +17,11 @@ struct subscriber {
     size_t channel_count;
     bool raw;       /* print every frame, not only events */
     uint64_t count; /* stop after so many events; 0 for no end */
+    uint64_t last;  /* of each channel so many of the newest events first; 0 for none */
 
-    uint64_t printed; /* events so far */
-    uint64_t wait_ms; /* what the server asked to wait before the next connection; 0 for nothing */
+    struct place *places; /* one for each channel, the caller's: the next connection goes on from there */
+    uint64_t printed;     /* events so far */
+    uint64_t wait_ms;     /* what the server asked to wait before the next connection; 0 for nothing */
 };
 
 enum subscriber_end {

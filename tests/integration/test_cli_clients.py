@@ -133,6 +133,54 @@ def test_subscription_refused():
         assert "second" in answer.stderr and "no grant ?[31m" in answer.stderr
 
 
+def history_scene(asked, told, *steps):
+    """A scene on a channel with history: what the client asks for is kept in asked, told is the data of `subscribed`."""
+    def scene(connection):
+        connection.accept()
+        command = json.loads(connection.receive()[1])
+        asked.append(command["data"])
+        connection.text(json.dumps({"type": "subscribed", "id": command["id"], "channel": "c", "data": told}))
+        for step in steps:
+            step(connection)
+    return scene
+
+
+def numbered(n):
+    return lambda c: c.text(json.dumps({"type": "tick", "channel": "c", "id": f"id{n}", "offset": n, "data": n}))
+
+
+def test_goes_on_where_it_was():
+    """From the last event; from the position of `subscribed` where none came; not from one that a gap has ended."""
+    asked = []
+    gap = {"type": "gap", "channel": "c", "data": {"reason": "epoch_changed", "epoch": "e2", "offset": 0}}
+    none = {"type": "gap", "channel": "c", "data": {"reason": "connection_lost"}}
+    scenes = [history_scene(asked, {"epoch": "e1", "offset": 6, "id": "id6", "recovered": False}),
+              history_scene(asked, {"epoch": "e1", "offset": 6, "recovered": True}, numbered(7), numbered(8)),
+              history_scene(asked, {"epoch": "e1", "offset": 8, "recovered": True}, lambda c: c.text(json.dumps(gap))),
+              history_scene(asked, {"epoch": "e2", "offset": 4, "recovered": False}, numbered(5), lambda c: c.text(json.dumps(none))),
+              history_scene(asked, {}, numbered(6), hanging)]
+    with Scripted(*scenes) as server:
+        answer = listen(server, "--count", "4", "c")
+        assert answer.returncode == 0, answer.stderr
+    assert asked == [{"channel": "c"}, {"channel": "c", "since": {"epoch": "e1", "offset": 6, "id": "id6"}},
+                     {"channel": "c", "since": {"epoch": "e1", "offset": 8, "id": "id8"}},
+                     {"channel": "c", "since": {"epoch": "e2", "offset": 0}}, {"channel": "c"}]
+    assert [json.loads(line)["data"] for line in answer.stdout.splitlines()] == [7, 8, 5, 6]
+    told = [line for line in answer.stderr.splitlines() if "subscribed to c" in line]
+    assert ["missed" in line for line in told] == [False, True, True, True, False], told
+    assert "follows" in told[1] and "cannot be had" in told[3], told
+
+
+def test_last():
+    asked = []
+    scenes = [history_scene(asked, {"epoch": "e1", "offset": 6, "recovered": False}, numbered(7)),
+              history_scene(asked, {"epoch": "e1", "offset": 7, "recovered": True}, numbered(8), hanging)]
+    with Scripted(*scenes) as server:
+        assert listen(server, "--last", "3", "--count", "2", "c").returncode == 0
+        assert listen(server, "--last", "some", "c").returncode == 2
+    assert asked == [{"channel": "c", "last": 3}, {"channel": "c", "since": {"epoch": "e1", "offset": 7, "id": "id7"}}]
+
+
 def test_no_reconnect():
     with Scripted(accepting(closing(1000))) as server:
         assert listen(server, "--no-reconnect", "c").returncode == 1
