@@ -62,7 +62,8 @@ struct subscription {
     uint64_t offset;
     char last_id[UUID_LEN + 1]; /* of that event; "": not known */
     uint64_t read;              /* highest offset in that epoch that a read of the history has told */
-    uint64_t read_before;       /* the same, when the position that is due was asked */
+    uint64_t read_before;       /* the same, when the first of the positions that are due was asked */
+    bool outrun;                /* one of them has come and says nothing, as it is older than that read */
     struct str channel;
     struct str key; /* of its live channel */
     char bytes[];

@@ -104,6 +104,8 @@ static void on_asked(struct redis_errand *errand, const redisReply *reply)
         tell(broker, subscription, &(struct position){.offset = 0}); /* nobody knows what was lost */
     else if (waits && refused)
         fail(broker, subscription, reply);
+    else if (waits && (!reply || subscription->outrun))
+        redis_subscription_ask_position(broker, subscription);
     else
         redis_subscription_drop_if_done(broker, subscription);
 }
@@ -130,8 +132,10 @@ void redis_subscription_ask_position(struct redis_broker *broker, struct subscri
         return;
     if (route.shard->commands.state != REDIS_READY)
         return; /* redis_subscriptions_ask does when it is */
-    if (subscription->positions++ == 0)
+    if (subscription->positions++ == 0) {
         subscription->read_before = subscription->read;
+        subscription->outrun = false;
+    }
     redis_errand_start(broker, &kind, subscription, &route, clock_now_us());
 }
 
@@ -140,8 +144,8 @@ void redis_subscriptions_ask(struct redis_shard *shard)
     struct redis_broker *broker = shard->broker;
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
-        if (each->shard == shard && redis_subscription_needs_position(each) && !each->positions)
-            redis_subscription_ask_position(broker, each);
+        if (each->shard == shard && redis_subscription_needs_position(each))
+            redis_subscription_ask_position(broker, each); /* also where an answer is due, which may be another's */
 }
 
 /* ---- being told ---- */
@@ -154,7 +158,8 @@ void redis_subscription_read(struct redis_broker *broker, struct str channel, st
 }
 
 /* Histories are read on the other connection: one that was read after the position had been made may have come before
- * it. Whether events have been lost in between only a position that is asked from now on can tell. */
+ * it. Whether events have been lost in between only a position that is asked from now on can tell, once those are in
+ * that were asked before. */
 static bool is_outrun(const struct subscription *subscription, struct str epoch, uint64_t offset)
 {
     return str_eq_cstr(epoch, subscription->epoch) && offset < subscription->read &&
@@ -168,9 +173,10 @@ void redis_subscription_position(struct redis_shard *shard, struct str key, stru
     struct subscription *subscription = redis_subscription_find_at(shard, key);
     if (!subscription || !redis_subscription_needs_position(subscription))
         return;
-    if (is_outrun(subscription, epoch, offset)) {
+    if (!is_outrun(subscription, epoch, offset))
+        tell(broker, subscription, &(struct position){epoch, offset, id});
+    else if (subscription->positions)
+        subscription->outrun = true; /* on_asked asks */
+    else
         redis_subscription_ask_position(broker, subscription);
-        return;
-    }
-    tell(broker, subscription, &(struct position){epoch, offset, id});
 }

@@ -1,0 +1,229 @@
+/* test_redis_orders.c - subscriptions and positions when answers come in orders that a real Redis can rarely be made to
+ * take. The two servers of a cluster are played: what is sent stays in their connections, and the tests answer. */
+#include <hiredis/hiredis.h>
+
+#include "rig.h"
+#include "server/broker/redis_parts.h"
+#include "server/broker/redis_slots.h"
+
+#define KEY "test:{c}:live"
+
+struct fixture {
+    struct rig rig;
+    struct node node;
+    struct redis_broker broker;
+    struct redis_shard shards[2];
+    struct redis_shard *owner; /* of all slots */
+};
+
+static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
+{
+    (void)key;
+    return CONTAINER_OF(broker, struct fixture, broker)->owner;
+}
+
+static enum redis_again redirect(struct redis_broker *broker, struct str key, struct str text, struct redis_route *out)
+{
+    struct fixture *f = CONTAINER_OF(broker, struct fixture, broker);
+    (void)key;
+    if (!str_starts_with(text, STR("ASK ")))
+        return REDIS_ANSWERED;
+    *out = (struct redis_route){.shard = &f->shards[1], .asking = true};
+    return REDIS_AGAIN_NOW;
+}
+
+static int set_up(void **state)
+{
+    static const struct redis_topology topology = {.shard_of = shard_of, .redirect = redirect, .sharded = true};
+    static const struct broker_ops ops = {.subscribe = redis_subscribe, .unsubscribe = redis_unsubscribe};
+    static const struct redis_connection_config config = {.what = "Redis"};
+    struct fixture *f = xcalloc(1, sizeof *f);
+    rig_init(&f->rig);
+    node_init(&f->node);
+    f->node.broker = &f->broker.broker;
+    f->broker.broker = (struct broker){.ops = &ops, .sink = &node_sink, .owner = &f->node, .metrics = f->node.metrics};
+    f->broker.config.prefix = STR("test");
+    f->broker.rules.max_bytes = 4096;
+    f->broker.topology = &topology;
+    redis_subscriptions_init(&f->broker);
+    for (int i = 0; i < 2; i++) {
+        struct redis_shard *shard = &f->shards[i];
+        shard->broker = &f->broker;
+        redis_connection_init(&shard->commands, &config, NULL, &f->broker, &f->rig.turn);
+        redis_connection_init(&shard->subscriber, &config, NULL, &f->broker, &f->rig.turn);
+        shard->commands.state = shard->subscriber.state = REDIS_READY;
+    }
+    f->owner = &f->shards[0];
+    *state = f;
+    return 0;
+}
+
+/* Answers the command sent first of those that have no answer yet. NULL: the connection was lost. */
+static void answer(struct fixture *f, struct redis_shard *shard, const char *error)
+{
+    struct redis_connection *connection = &shard->commands;
+    redisReply reply = {.type = error ? REDIS_REPLY_ERROR : REDIS_REPLY_INTEGER, .integer = 1};
+    assert_true(connection->expected_count > 0);
+    struct redis_expected first = connection->expected[connection->expected_first];
+    connection->expected_first = (connection->expected_first + 1) & (connection->expected_cap - 1);
+    connection->expected_count--;
+    if (error) {
+        reply.str = (char[100]){0};
+        snprintf(reply.str, 100, "%s", error);
+        reply.len = strlen(error);
+    }
+    bool is_lost = error && strcmp(error, "lost") == 0;
+    first.done(&f->broker, first.argument, is_lost ? NULL : &reply);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 2; i++) {
+        struct redis_shard *shard = &f->shards[i];
+        shard->commands.state = REDIS_CLOSING;
+        while (shard->commands.expected_count)
+            answer(f, shard, "lost");
+        shard->commands.state = shard->subscriber.state = REDIS_IDLE;
+        redis_connection_fini(&shard->commands);
+        redis_connection_fini(&shard->subscriber);
+    }
+    redis_subscriptions_free(&f->broker);
+    redis_keys_fini(&f->broker.keys);
+    buf_fini(&f->broker.scratch);
+    free(f->node.events);
+    free(f->node.answers);
+    free(f->node.metrics);
+    rig_fini(&f->rig);
+    free(f);
+    return 0;
+}
+
+static void confirm(struct redis_shard *shard)
+{
+    redis_subscription_confirmed(shard, STR(KEY));
+}
+
+static void tell(struct redis_shard *shard, uint64_t offset)
+{
+    redis_subscription_position(shard, STR(KEY), STR("e"), offset, STR(""));
+}
+
+/* Its position has been told: 5. */
+static void join(struct fixture *f)
+{
+    node_subscribe(&f->node, "c", 10);
+    redis_subscriptions_flush(&f->broker);
+    confirm(f->owner);
+    tell(f->owner, 5);
+    answer(f, f->owner, NULL);
+    assert_int_equal(f->node.subscribed_count, 1);
+}
+
+/* The connections are lost and back, the subscription is confirmed and its position asked for. */
+static void reconnect(struct fixture *f)
+{
+    redis_subscriptions_reset(f->owner);
+    redis_subscriptions_restore(f->owner);
+    confirm(f->owner);
+    assert_int_equal(f->owner->commands.expected_count, 1);
+}
+
+static void move_to_other(struct fixture *f)
+{
+    f->owner = &f->shards[1];
+    redis_subscriptions_move(&f->broker, redis_slot_of(STR(KEY)));
+    redis_subscriptions_flush(&f->broker);
+    confirm(f->owner);
+}
+
+static void assert_told(const struct fixture *f, uint64_t offset)
+{
+    assert_int_equal(f->node.subscribed_count, 2);
+    assert_int_equal(f->node.subscribed[1].err, ERR_NONE);
+    assert_int_equal(f->node.subscribed[1].offset, offset);
+}
+
+/* Not a loss: the history was read after the position had been made. */
+static void asks_again_when_a_history_is_further_on(void **state)
+{
+    for (int answered_first = 0; answered_first < 2; answered_first++) {
+        if (answered_first) {
+            tear_down(state);
+            set_up(state);
+        }
+        struct fixture *f = *state;
+        join(f);
+        reconnect(f);
+        redis_subscription_read(&f->broker, STR("c"), STR("e"), 8);
+        if (answered_first)
+            answer(f, f->owner, NULL);
+        tell(f->owner, 6);
+        if (!answered_first)
+            answer(f, f->owner, NULL);
+        assert_int_equal(f->node.subscribed_count, 1);
+        assert_int_equal(f->owner->commands.expected_count, 1);
+        tell(f->owner, 8);
+        assert_told(f, 8);
+    }
+}
+
+/* A page of a server that is the primary no more; what it had beyond 6 is lost. The position is on its way before the
+ * answer of the script that tells it. */
+static void believes_the_position_that_is_asked_after_a_history(void **state)
+{
+    enum { QUESTIONS_MAX = 3 };
+    struct fixture *f = *state;
+    join(f);
+    reconnect(f);
+    redis_subscription_read(&f->broker, STR("c"), STR("e"), 8);
+    for (int i = 0; i < QUESTIONS_MAX && f->owner->commands.expected_count; i++) {
+        tell(f->owner, 6);
+        answer(f, f->owner, NULL);
+    }
+    assert_told(f, 6);
+}
+
+/* The other server never says whether it has run what it was asked. */
+static void asks_where_it_has_moved_to(void **state)
+{
+    struct fixture *f = *state;
+    struct redis_shard *there = &f->shards[1];
+    join(f);
+    reconnect(f);
+    there->commands.state = REDIS_LOGIN;
+    move_to_other(f);
+    there->commands.state = REDIS_READY;
+    redis_subscriptions_ask(there);
+    answer(f, &f->shards[0], "lost");
+    assert_int_equal(there->commands.expected_count, 1);
+    tell(&f->shards[0], 5); /* late, and of no worth here */
+    assert_int_equal(f->node.subscribed_count, 1);
+    tell(there, 6);
+    assert_told(f, 6);
+}
+
+static void asks_again_when_the_server_that_was_to_have_it_is_lost(void **state)
+{
+    struct fixture *f = *state;
+    join(f);
+    reconnect(f);
+    answer(f, f->owner, "ASK 1 127.0.0.1:1");
+    answer(f, &f->shards[1], NULL); /* ASKING */
+    answer(f, &f->shards[1], "lost");
+    assert_int_equal(f->owner->commands.expected_count, 1);
+    tell(f->owner, 6);
+    assert_told(f, 6);
+}
+
+int main(void)
+{
+#define PLAYED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        PLAYED(asks_again_when_a_history_is_further_on),
+        PLAYED(believes_the_position_that_is_asked_after_a_history),
+        PLAYED(asks_where_it_has_moved_to),
+        PLAYED(asks_again_when_the_server_that_was_to_have_it_is_lost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
