@@ -91,6 +91,16 @@ static void send_question(struct redis_errand *errand)
     redis_errand_script(errand, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments);
 }
 
+/* Until it has passed nothing else works there either. */
+static bool is_passing(const redisReply *reply)
+{
+    static const char *const codes[] = {"LOADING ", "BUSY ", "MASTERDOWN "};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (str_starts_with(str_from(reply->str, (size_t)reply->len), str_from_cstr(codes[i])))
+            return true;
+    return false;
+}
+
 static void on_asked(struct redis_errand *errand, const redisReply *reply)
 {
     struct redis_broker *broker = errand->broker;
@@ -98,7 +108,7 @@ static void on_asked(struct redis_errand *errand, const redisReply *reply)
     subscription->positions--;
     bool waits = redis_subscription_needs_position(subscription) && !subscription->positions;
     bool refused = reply && redis_is_error(reply) && !redis_errand_is_untaken(reply);
-    if (waits && refused && strncmp(reply->str, "LOADING", 7) == 0)
+    if (waits && refused && is_passing(reply))
         redis_shard_drop(errand->route.shard, reply->str); /* asked again when it is back */
     else if (waits && refused && subscription->answered)
         tell(broker, subscription, &(struct position){.offset = 0}); /* nobody knows what was lost */

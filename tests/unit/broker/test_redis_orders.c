@@ -216,6 +216,29 @@ static void asks_again_when_the_server_that_was_to_have_it_is_lost(void **state)
     assert_told(f, 6);
 }
 
+/* Until it has passed nothing else works, and the connections are given up: the position is asked when they are back.
+ */
+static void gives_up_nothing_for_a_refusal_that_passes(void **state)
+{
+    static const char *const refusals[] = {"LOADING Redis is loading the dataset in memory",
+                                           "BUSY Redis is busy running a script.",
+                                           "MASTERDOWN Link with MASTER is down"};
+    struct fixture *f = *state;
+    node_subscribe(&f->node, "c", 10);
+    redis_subscriptions_flush(&f->broker);
+    confirm(f->owner);
+    for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+        f->owner->commands.state = f->owner->subscriber.state = REDIS_CLOSING;
+        answer(f, f->owner, refusals[i]);
+        f->owner->commands.state = f->owner->subscriber.state = REDIS_READY;
+        assert_int_equal(f->node.subscribed_count, 0);
+        reconnect(f);
+    }
+    tell(f->owner, 5);
+    assert_int_equal(f->node.subscribed_count, 1);
+    assert_int_equal(f->node.subscribed[0].offset, 5);
+}
+
 int main(void)
 {
 #define PLAYED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -224,6 +247,7 @@ int main(void)
         PLAYED(believes_the_position_that_is_asked_after_a_history),
         PLAYED(asks_where_it_has_moved_to),
         PLAYED(asks_again_when_the_server_that_was_to_have_it_is_lost),
+        PLAYED(gives_up_nothing_for_a_refusal_that_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -284,6 +284,22 @@ static void tells_no_position_when_it_is_refused_after_a_loss(void **state)
     assert_int_equal(f->a.subscribed_count, 2);
 }
 
+/* A refusal that passes: who subscribes waits for it, as when Redis cannot be reached. */
+static void waits_while_redis_refuses_everything(void **state)
+{
+    struct redis_pair *f = *state;
+    char out[64];
+    REDIS_RUN(&f->server, out, "CONFIG", "SET", "replica-serve-stale-data", "no");
+    REDIS_RUN(&f->server, out, "REPLICAOF", "127.0.0.1", "1");
+    node_subscribe(&f->a, "c", 10);
+    RIG_WAIT(&f->rig, f->a.info.state == BROKER_DOWN);
+    assert_int_equal(f->a.subscribed_count, 0);
+    REDIS_RUN(&f->server, out, "REPLICAOF", "NO", "ONE");
+    RIG_WAIT(&f->rig, f->a.subscribed_count == 1);
+    assert_int_equal(f->a.subscribed[0].err, ERR_NONE);
+    assert_string_not_equal(f->a.subscribed[0].epoch, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +313,7 @@ int main(void)
         WITH_REDIS_PAIR(knows_the_last_event_when_it_has_aged),
         WITH_REDIS_PAIR(holds_numbered_events_back_until_the_position_is_told),
         WITH_REDIS_PAIR(tells_no_position_when_it_is_refused_after_a_loss),
+        WITH_REDIS_PAIR(waits_while_redis_refuses_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
