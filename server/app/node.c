@@ -374,10 +374,11 @@ static void tell_ready(struct node *node, const struct node_start *given)
     struct node_addresses addresses;
     listener_address(node->clients, addresses.clients);
     listener_address(node->internal, addresses.internal);
-    log_info("app", "carillon %s ready in %.1f ms: clients on %s%s, internal on %s, %u worker%s, broker %s",
+    bool is_alone = !*node->options->redis_url;
+    log_info("app", "carillon %s ready in %.1f ms: clients on %s%s, internal on %s, %u worker%s, broker %s%s",
              CARILLON_VERSION, (double)(clock_now_us() - node->started_us) / 1000, addresses.clients,
              node->configuration.net->tls ? " by TLS" : "", addresses.internal, node->worker_count,
-             node->worker_count == 1 ? "" : "s", *node->options->redis_url ? "redis" : "memory");
+             node->worker_count == 1 ? "" : "s", is_alone ? "memory" : "redis, node ", is_alone ? "" : node->id);
     struct buf lines = {0};
     buf_appendf(&lines, "clients %s\ninternal %s\n", addresses.clients, addresses.internal);
     notify_fd((int)node->options->ready_fd, buf_str(&lines));

@@ -101,8 +101,13 @@ static void describe_node(const struct survey *survey, uint64_t sessions, struct
     buf_appendf(out, ",\"workers\":%u,\"uptime_s\":%llu,\"sessions\":%llu,\"channels\":%zu", exchange->worker_count,
                 (unsigned long long)((clock_now_us() - survey->facts.started_us) / 1000000),
                 (unsigned long long)sessions, exchange->channels.count);
-    buf_appendf(out, ",\"broker\":{\"kind\":\"%s\",\"state\":\"%s\",\"round_trip_us\":%llu}", info.kind,
+    buf_appendf(out, ",\"broker\":{\"kind\":\"%s\",\"state\":\"%s\",\"round_trip_us\":%llu", info.kind,
                 broker_state_text(info.state), (unsigned long long)info.round_trip_us);
+    if (info.text[0]) {
+        buf_append_lit(out, ",\"why\":");
+        json_append_string(out, str_from_cstr(info.text));
+    }
+    buf_append_char(out, '}');
     if (survey->facts.peers)
         peers_describe(survey->facts.peers, out);
     buf_append_char(out, '}');

@@ -255,6 +255,8 @@ def test_the_others_go_on_while_one_is_down(launch, cluster):
         dead.stop()
         until(lambda: a.api("POST", "/api/v1/publish", {"channel": down, "type": "test", "data": 1}).status == 503, "refused")
         assert a.ready() and b.ready()
+        why = [of["broker"]["why"] for of in a.api("GET", "/api/v1/info").json["nodes"] if of["broker"]["state"] == "up"]
+        assert why and all("1 of 3 primaries not reached" in each and f":{dead.port}" in each for each in why), why
         a.publish(fine, "meanwhile")
         client.find("test", data="meanwhile")
         dead.start()

@@ -39,6 +39,8 @@ def test_stop_and_start(node, redis):
         until(lambda: not node.ready(), "readiness shows it")
         assert "redis" in http.request(node.internal, "GET", "/readyz").body.decode().lower()
         refused(publish(node, "log:x", "lost"))
+        broker = node.api("GET", "/api/v1/info").json["nodes"][0]["broker"]
+        assert broker["state"] == "down" and f"127.0.0.1:{redis.port}" in broker["why"], broker
         client.error("publish", "unavailable", channel="log:x", type="test", data=1)
         client.send("subscribe", id="waits", channel="log:new")
         client.nothing_before_pong()
@@ -46,6 +48,7 @@ def test_stop_and_start(node, redis):
             newcomer.nothing_before_pong()
         redis.start()
         until(node.ready, "service is back", BACK_S)
+        assert "why" not in node.api("GET", "/api/v1/info").json["nodes"][0]["broker"]
         client.find("subscribed", id="waits")
         assert publish(node, "log:x", "after").json["offset"] == 2
         assert client.find("test")["data"] == "after"

@@ -54,6 +54,7 @@ def test_another_history_and_window(start):
         for part in (id_there, "idempotency_window", "channels[0]", "history.size 1000", "history.size 50"):
             assert part in line, line
         assert "canary" not in line and "channels[1]" not in line, line
+        assert re.search(rf"ready in .*, node {id_there}$", there.log(), re.M), "whose id that is, its own log says"
         told, = about(here)
         assert told["node"] == id_there and "idempotency_window is" in told["about"]
     assert http.request(a.internal, "GET", "/readyz").status == 200, "events still flow"
