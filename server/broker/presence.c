@@ -201,7 +201,6 @@ static struct presence_update *make_update(struct room *room)
     update->base.done = answered;
     update->base.waiter = room;
     update->policy = room->policy;
-    update->alive_ms = room->policy.ttl_ms * 3 / 4; /* others look every fourth part: within the ttl all have left */
     update->channel = room->channel;
     update->connections = room->connections;
     update->round = room->round;

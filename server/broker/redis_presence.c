@@ -44,6 +44,26 @@ static struct str write_around(struct redis_broker *broker, struct str channel)
     return buf_str(&broker->tail);
 }
 
+/* What both scripts begin with; valid as long as out. */
+struct common {
+    struct str arguments[KEYS + 11];
+    char alive[24], connected[24];
+};
+
+static void set_common(struct redis_errand *errand, const struct presence_policy *policy, struct str channel,
+                       struct str node, bool again, struct common *out)
+{
+    struct str *rest = out->arguments + KEYS;
+    make_keys(errand->broker, channel, out->arguments);
+    rest[0] = node;
+    rest[1] = publish_word(errand->broker, policy);
+    rest[2] = write_around(errand->broker, channel);
+    rest[3] =
+        redis_number(policy->ttl_ms * 3 / 4, out->alive); /* others look every fourth part: within the ttl all go */
+    rest[4] = redis_number((clock_now_us() - errand->route.shard->up_us) / 1000, out->connected);
+    rest[5] = again ? STR("1") : STR("0");
+}
+
 /* ---- updates ---- */
 
 static struct str find_update_key(struct redis_broker *broker, void *argument)
@@ -85,25 +105,20 @@ static void write_changes(struct buf *out, const struct presence_update *update)
 
 static void send_update(struct redis_errand *errand)
 {
-    struct redis_broker *broker = errand->broker;
     const struct presence_update *update = errand->argument;
-    struct str arguments[KEYS + 9];
+    struct common common;
     struct buf changes = {0};
-    char node[96];
-    char ttl[24], connections[24], number[24], after[24];
+    char node[96], connections[24], number[24], after[24];
+    int len = snprintf(node, sizeof node, "%s#%llu", errand->broker->node_id, (unsigned long long)update->round);
+    struct str *rest = common.arguments + KEYS + 6;
     write_changes(&changes, update);
-    make_keys(broker, update->channel, arguments);
-    arguments[KEYS] = str_from(
-        node, (size_t)snprintf(node, sizeof node, "%s#%llu", broker->node_id, (unsigned long long)update->round));
-    arguments[KEYS + 1] = publish_word(broker, &update->policy);
-    arguments[KEYS + 2] = write_around(broker, update->channel);
-    arguments[KEYS + 3] = redis_number(update->alive_ms, ttl);
-    arguments[KEYS + 4] = redis_number(update->connections, connections);
-    arguments[KEYS + 5] = update->complete ? STR("1") : STR("0");
-    arguments[KEYS + 6] = buf_str(&changes);
-    arguments[KEYS + 7] = redis_number(update->number, number);
-    arguments[KEYS + 8] = redis_number(update->after, after);
-    redis_errand_script(errand, SCRIPT_PRESENCE, KEYS, KEYS + 9, arguments);
+    set_common(errand, &update->policy, update->channel, str_from(node, (size_t)len), false, &common);
+    rest[0] = redis_number(update->connections, connections);
+    rest[1] = update->complete ? STR("1") : STR("0");
+    rest[2] = buf_str(&changes);
+    rest[3] = redis_number(update->number, number);
+    rest[4] = redis_number(update->after, after);
+    redis_errand_script(errand, SCRIPT_PRESENCE, KEYS, KEYS + 11, common.arguments);
     buf_fini(&changes);
 }
 
@@ -145,6 +160,11 @@ static bool take_page(struct presence_read *read, const redisReply *reply)
 static void on_page(struct redis_errand *errand, const redisReply *reply)
 {
     struct presence_read *read = errand->argument;
+    if (reply && reply->type == REDIS_REPLY_INTEGER) {
+        read->again = true;
+        redis_presence_read(errand->broker, read);
+        return;
+    }
     if (!reply || !take_page(read, reply))
         redis_request_fail(errand->broker, &read->base, reply);
     broker_request_answer(&read->base);
@@ -152,18 +172,15 @@ static void on_page(struct redis_errand *errand, const redisReply *reply)
 
 static void send_read(struct redis_errand *errand)
 {
-    struct redis_broker *broker = errand->broker;
     const struct presence_read *read = errand->argument;
-    struct str arguments[KEYS + 6];
+    struct common common;
     char limit[24], bytes[24];
-    make_keys(broker, read->channel, arguments);
-    arguments[KEYS] = STR("");
-    arguments[KEYS + 1] = publish_word(broker, &read->policy);
-    arguments[KEYS + 2] = write_around(broker, read->channel);
-    arguments[KEYS + 3] = read->after;
-    arguments[KEYS + 4] = redis_number(read->limit, limit);
-    arguments[KEYS + 5] = redis_number(PRESENCE_PAGE_BYTES, bytes);
-    redis_errand_script(errand, SCRIPT_MEMBERS, KEYS, KEYS + 6, arguments);
+    struct str *rest = common.arguments + KEYS + 6;
+    set_common(errand, &read->policy, read->channel, STR(""), read->again, &common);
+    rest[0] = read->after;
+    rest[1] = redis_number(read->limit, limit);
+    rest[2] = redis_number(PRESENCE_PAGE_BYTES, bytes);
+    redis_errand_script(errand, SCRIPT_MEMBERS, KEYS, KEYS + 9, common.arguments);
 }
 
 void redis_presence_read(struct redis_broker *broker, struct presence_read *read)

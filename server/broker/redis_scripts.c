@@ -161,11 +161,18 @@ static const char berth_text[] =
 
 /* KEYS: presence, a hash of each user's entry; users, a sorted set of "user NUL node" and, the same as "node NUL
  * user", members, both in bytewise order; nodes, a hash of each node's "until when, how many connections, number of its
- * last update"; live. ARGV: the node and its round (redis_presence.c), PUBLISH or SPUBLISH if join and leave are told,
- * what stands in them between type and entry.
+ * last update", and under the empty name of "when somebody looked last, since when"; live. ARGV: the node and its round
+ * (redis_presence.c; empty: it only reads), PUBLISH or SPUBLISH if join and leave are told, what stands in them between
+ * type and entry, ms that a node's members count from its update on, ms for which the node has had its connection, 1 if
+ * it asks again.
  *
  * A user is there as long as one node has it. Nodes whose time is over lose their members, a part of them at a time,
- * whoever asks: so their users leave once, and no later than somebody looks. */
+ * whoever asks: so their users leave once, and no later than somebody looks.
+ *
+ * A node is not over because Redis was away. Every node with members comes by in a third of ARGV[4], so where nobody
+ * has looked for two thirds of it, nobody may have got through: all have as much time again, from now on; or, if who
+ * asks had no reason to come by, from when it got its connection. It is told to ask again, which comes after what had
+ * been waiting for Redis with its first question. */
 #define PRESENCE_TEXT                                                                                                  \
     "local time = redis.call('TIME')\n"                                                                                \
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"                                                        \
@@ -183,44 +190,59 @@ static const char berth_text[] =
     "  redis.call('HDEL', KEYS[1], user)\n"                                                                            \
     "  if entry then tell('leave', entry) end\n"                                                                       \
     "end\n"                                                                                                            \
-    "local more = false\n"                                                                                             \
+    "local more, room = false, 1000\n"                                                                                 \
     "local function forget(node)\n"                                                                                    \
     "  local left = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. node .. '\\0', '(' .. node .. '\\1', 'LIMIT', 0, "       \
-    "1000)\n"                                                                                                          \
+    "room)\n"                                                                                                          \
     "  for _, member in ipairs(left) do remove(string.sub(member, #node + 2), node) end\n"                             \
-    "  if #left < 1000 then redis.call('HDEL', KEYS[4], node) else more = true end\n"                                  \
+    "  if #left < room then redis.call('HDEL', KEYS[4], node) else more = true end\n"                                  \
+    "  room = room - #left\n"                                                                                          \
     "end\n"                                                                                                            \
-    "local me, self = ARGV[1], string.match(ARGV[1], '^[^#]*')\n"                                                      \
-    "local last, connections, earlier, over, late = '', 0, {}, {}, false\n"                                            \
+    "local function drop_if_empty()\n"                                                                                 \
+    "  if redis.call('HLEN', KEYS[4]) == 1 then redis.call('HDEL', KEYS[4], '') end\n"                                 \
+    "end\n"                                                                                                            \
+    "local me, self, alive = ARGV[1], string.match(ARGV[1], '^[^#]*'), tonumber(ARGV[4])\n"                            \
+    "local last, connections, earlier, others, over = '', 0, {}, {}, {}\n"                                             \
+    "local seen, since\n"                                                                                              \
     "local nodes = redis.call('HGETALL', KEYS[4])\n"                                                                   \
     "for i = 1, #nodes, 2 do\n"                                                                                        \
-    "  local node, till, count, number = nodes[i], string.match(nodes[i + 1], '^(%d+) (%d+) (%d+)$')\n"                \
-    "  local is_over = tonumber(till) <= now\n"                                                                        \
-    "  if string.match(node, '^[^#]*') == self then\n"                                                                 \
-    "    if node == me then last = number else earlier[#earlier + 1] = node end\n"                                     \
-    "    late = late or is_over\n"                                                                                     \
-    "  elseif is_over then\n"                                                                                          \
-    "    over[#over + 1] = {node, ' ' .. count .. ' ' .. number}\n"                                                    \
+    "  local node, first, second, third = nodes[i], string.match(nodes[i + 1], '^(%d+) (%d+) ?(%d*)$')\n"              \
+    "  if node == '' then\n"                                                                                           \
+    "    seen, since = tonumber(first), tonumber(second)\n"                                                            \
+    "  elseif string.match(node, '^[^#]*') == self then\n"                                                             \
+    "    if node == me then last = third else earlier[#earlier + 1] = node end\n"                                      \
     "  else\n"                                                                                                         \
-    "    connections = connections + tonumber(count)\n"                                                                \
+    "    others[#others + 1] = {node, tonumber(first), tonumber(second)}\n"                                            \
     "  end\n"                                                                                                          \
+    "end\n"                                                                                                            \
+    "local silent = not seen or now - seen > alive * 2 / 3\n"                                                          \
+    "if silent then since = math.max(since or 0, last ~= '' and now or now - ARGV[5]) end\n"                           \
+    "for _, node in ipairs(others) do\n"                                                                               \
+    "  if math.max(node[2], since + alive) <= now then\n"                                                              \
+    "    over[#over + 1] = node[1]\n"                                                                                  \
+    "  else\n"                                                                                                         \
+    "    connections = connections + node[3]\n"                                                                        \
+    "  end\n"                                                                                                          \
+    "end\n"                                                                                                            \
+    "local mark = string.format('%.0f %.0f', now, since)\n"                                                            \
+    "if silent and ARGV[6] == '0' then\n"                                                                              \
+    "  more = #over > 0\n"                                                                                             \
+    "  over = {}\n"                                                                                                    \
     "end\n"
 
-/* ARGV also: ms that the node's members count from now, its connections, 1 if all of its members have been told in this
- * round, changes as JSON ([[here, user, entry], ...]), number of this update and of the last one of this round that
- * Redis has answered (0: none). Answer: 0 if Redis has not had that one, so has lost some, and then nothing of it was
- * done; else 1, or 2 if there are still members of nodes that are over.
+/* ARGV also: the node's connections, 1 if all of its members have been told in this round, changes as JSON ([[here,
+ * user, entry], ...]), number of this update and of the last one of this round that Redis has answered (0: none).
+ * Answer: 0 if Redis has not had that one, so has lost some, and then nothing of it was done; else 1, or 2 if there are
+ * still members of nodes that are over.
  *
- * The members of earlier rounds stay until all have been told, and then those go who are in no other. A node that finds
- * its own time over has not got through to Redis for so long: others may not have either, and get as much time again.
- * So nobody leaves who has not left. */
+ * The members of earlier rounds stay until all have been told, and then those go who are in no other. All of it stays
+ * for an hour without anybody, so that who has left while Redis was away, or with its node, is told to have left. */
 static const char presence_text[] =
-    PRESENCE_TEXT "if (tonumber(last) or 0) < tonumber(ARGV[9]) then return 0 end\n"
-                  "local till = string.format('%.0f', now + ARGV[4])\n"
-                  "for _, node in ipairs(over) do\n"
-                  "  if late then redis.call('HSET', KEYS[4], node[1], till .. node[2]) else forget(node[1]) end\n"
-                  "end\n"
-                  "for _, change in ipairs(cjson.decode(ARGV[7])) do\n"
+    PRESENCE_TEXT "if (tonumber(last) or 0) < tonumber(ARGV[11]) then return 0 end\n"
+                  "local till = string.format('%.0f', now + alive)\n"
+                  "redis.call('HSET', KEYS[4], '', mark)\n"
+                  "for _, node in ipairs(over) do forget(node) end\n"
+                  "for _, change in ipairs(cjson.decode(ARGV[9])) do\n"
                   "  local here, user, entry = change[1], change[2], change[3]\n"
                   "  if here then\n"
                   "    local new = not is_there(user)\n"
@@ -233,24 +255,29 @@ static const char presence_text[] =
                   "  end\n"
                   "end\n"
                   "for _, node in ipairs(earlier) do\n"
-                  "  if ARGV[6] == '1' then forget(node) else redis.call('HSET', KEYS[4], node, till .. ' 0 0') end\n"
+                  "  if ARGV[8] == '1' then forget(node) else redis.call('HSET', KEYS[4], node, till .. ' 0 0') end\n"
                   "end\n"
                   "if redis.call('ZLEXCOUNT', KEYS[3], '[' .. me .. '\\0', '(' .. me .. '\\1') == 0 then\n"
                   "  redis.call('HDEL', KEYS[4], me)\n"
                   "else\n"
-                  "  redis.call('HSET', KEYS[4], me, till .. ' ' .. ARGV[5] .. ' ' .. ARGV[8])\n"
+                  "  redis.call('HSET', KEYS[4], me, till .. ' ' .. ARGV[7] .. ' ' .. ARGV[10])\n"
                   "end\n"
-                  "for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], string.format('%.0f', ARGV[4] * 3)) end\n"
+                  "drop_if_empty()\n"
+                  "for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], string.format('%.0f', alive + 3600000)) end\n"
                   "return more and 2 or 1\n";
 
-/* ARGV also: the user to begin after (empty: from the first), how many, and about how many bytes. Answer: users and
- * connections in all, the user to begin after for the next page (empty: there is none), entries. */
+/* ARGV also: the user to begin after (empty: from the first), how many, and about how many bytes. Answer: 0 if it has
+ * to be asked again, as there are still members of nodes that are over; else users and connections in all, the user to
+ * begin after for the next page (empty: there is none), entries. */
 static const char members_text[] =
-    PRESENCE_TEXT "for _, node in ipairs(over) do forget(node[1]) end\n"
-                  "local from = ARGV[4] == '' and '-' or '[' .. ARGV[4] .. '\\1'\n"
-                  "local limit, max, bytes = tonumber(ARGV[5]), tonumber(ARGV[6]), 0\n"
-                  "local entries, last, more = {}, nil, ''\n"
-                  "while more == '' do\n"
+    PRESENCE_TEXT "if #nodes > 0 then redis.pcall('HSET', KEYS[4], '', mark) end\n" /* a full Redis can be read */
+                  "for _, node in ipairs(over) do forget(node) end\n"
+                  "drop_if_empty()\n"
+                  "if more then return 0 end\n"
+                  "local from = ARGV[7] == '' and '-' or '[' .. ARGV[7] .. '\\1'\n"
+                  "local limit, max, bytes = tonumber(ARGV[8]), tonumber(ARGV[9]), 0\n"
+                  "local entries, last, next = {}, nil, ''\n"
+                  "while next == '' do\n"
                   "  local part = redis.call('ZRANGEBYLEX', KEYS[2], from, '+', 'LIMIT', 0, 200)\n"
                   "  for _, member in ipairs(part) do\n"
                   "    local user = string.sub(member, 1, string.find(member, '\\0', 1, true) - 1)\n"
@@ -258,7 +285,7 @@ static const char members_text[] =
                   "      local entry = redis.call('HGET', KEYS[1], user) or '{}'\n"
                   "      bytes = bytes + #entry + 1\n"
                   "      if #entries == limit or (last and bytes > max) then\n"
-                  "        more = last\n"
+                  "        next = last\n"
                   "        break\n"
                   "      end\n"
                   "      entries[#entries + 1] = entry\n"
@@ -268,7 +295,7 @@ static const char members_text[] =
                   "  end\n"
                   "  if #part < 200 then break end\n"
                   "end\n"
-                  "return {redis.call('HLEN', KEYS[1]), connections, more, entries}\n";
+                  "return {redis.call('HLEN', KEYS[1]), connections, next, entries}\n";
 
 /* KEYS: revoked. ARGV: until when, the revocation as its member, the nodes' pub/sub channel. */
 static const char revoke_text[] =

@@ -2,6 +2,7 @@
 #include "server/broker/redis_shard.h"
 
 #include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
 #include "server/broker/redis_parts.h"
@@ -68,6 +69,7 @@ void redis_shard_proved(struct redis_shard *shard)
     log_info("broker", "connected to Redis at %s:%s, %zu channels subscribed", shard->endpoint.host,
              shard->endpoint.port, redis_subscriptions_count(shard));
     shard->attempts = 0;
+    shard->up_us = clock_now_us();
     shard->why[0] = '\0';
     if (broker->topology->shard_of(broker, buf_str(&broker->revoked_key)) == shard)
         redis_revocations_load(broker);

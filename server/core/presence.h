@@ -39,7 +39,6 @@ struct presence_update {
     struct broker_request base;
     struct presence_policy policy;
     struct str channel;   /* borrowed, as are the texts below, until it is answered */
-    uint64_t alive_ms;    /* how long all of this node's members stay from now on, without another update */
     uint64_t connections; /* this node's on the channel, after the changes */
     uint64_t round;       /* drawn anew whenever all of this node's members are told from the first to the last */
     bool complete;        /* with this one all have been told: whom only earlier rounds have had is no longer there */
@@ -62,6 +61,7 @@ struct presence_read {
     struct str channel; /* the texts lie in bytes */
     struct str after;   /* only users after it; empty: from the first on */
     uint64_t limit;
+    bool again; /* the broker's: it has to ask once more */
     /* The answer. */
     uint64_t users; /* in all */
     uint64_t connections;

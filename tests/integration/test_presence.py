@@ -1,6 +1,7 @@
 """Who is on a channel: one node from memory, two with Redis; several tabs, kills, pages."""
 import json
 import signal
+import time
 
 import pytest
 from support.carillon import ALL
@@ -9,6 +10,7 @@ from support.wait import until
 RULES = [
     {"match": "room:*", "allow": ALL, "presence": True, "presence_events": True, "presence_ttl": "2s"},
     {"match": "quiet:*", "allow": ALL, "presence": True, "presence_ttl": "2s"},
+    {"match": "brief:*", "allow": ALL, "presence": True, "presence_events": True, "presence_ttl": "1s"},
     {"match": "blind:*", "allow": ["subscribe"], "presence": True},
     {"match": "*", "allow": ALL},
 ]
@@ -23,6 +25,27 @@ def members(node, channel="room:a", **query):
 
 def users(node, channel="room:a"):
     return [member["user"] for member in members(node, channel)["members"]]
+
+
+def counts_until(redis, channel="room:a"):
+    """For each node with members there, the time in ms until which they count."""
+    nodes = redis("HGETALL", f"carillon:{{{channel}}}:presence:nodes")
+    return {node.split("#")[0]: int(till.split()[0]) for node, till in zip(nodes[::2], nodes[1::2]) if node}
+
+
+def wait_for_time(ms):
+    """Redis's clock, which is this machine's, is past it."""
+    until(lambda: time.time() * 1000 > ms, "the time has passed")
+
+
+def node_id(node):
+    return node.api("GET", "/api/v1/info").json["node"]
+
+
+def leaves_told(*clients):
+    for client in clients:
+        client.ask("ping", "pong")
+    return [message["data"]["user"] for client in clients for message in client.skipped if message["type"] == "leave"]
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -184,11 +207,11 @@ def test_stays_longer_than_its_ttl(pair, redis):
         heidi.subscribe("room:a")
         ivan.subscribe("room:a")
         until(lambda: users(b) == ["heidi", "ivan"], "both are seen")
-        first = redis("HGETALL", "carillon:{room:a}:presence:nodes")
+        first = counts_until(redis)
 
         def renewed_twice():
-            now = redis("HGETALL", "carillon:{room:a}:presence:nodes")
-            return all(int(n.split()[0]) > int(f.split()[0]) + 2500 for n, f in zip(now[1::2], first[1::2]))
+            now = counts_until(redis)
+            return all(now[node] > first[node] + 2500 for node in first)
 
         until(renewed_twice, "both nodes give signs of life")
         assert users(a) == ["heidi", "ivan"]
@@ -220,9 +243,7 @@ def test_nobody_gave_a_sign_of_life(pair, redis):
         until(lambda: users(b) == ["judy", "kim"], "both are seen")
 
         def is_over():
-            seconds, micros = map(int, redis("TIME"))
-            nodes = redis("HVALS", "carillon:{room:a}:presence:nodes")
-            return all(int(node.split()[0]) < seconds * 1000 + micros // 1000 for node in nodes)
+            return all(till < time.time() * 1000 for till in counts_until(redis).values())
 
         for node in pair:
             node.signal(signal.SIGSTOP)
@@ -234,6 +255,100 @@ def test_nobody_gave_a_sign_of_life(pair, redis):
         for client in (judy, kim):
             client.ask("ping", "pong")
             assert [message for message in client.skipped if message["type"] == "leave"] == []
+
+
+@pytest.fixture
+def impatient(launch, redis):
+    """Three nodes that give up a frozen Redis before anybody's time is over."""
+    config = {"channels": RULES, "redis.url": redis.url, "redis.canary_interval": "1s", "redis.command_timeout": "300ms",
+              "redis.retry_max": "300ms"}
+    nodes = [launch(config) for _ in range(3)]
+    for node in nodes:
+        until(node.ready, f"{node.name} is ready")
+    return nodes
+
+
+def test_asked_before_anybody_is_back(impatient, redis):
+    """Redis was away for longer than the ttl, and the first who asks is a node without members: nobody has left."""
+    a, b, stranger = impatient
+    with a.connect("judy") as judy, b.connect("kim") as kim:
+        judy.subscribe("room:a")
+        kim.subscribe("room:a")
+        until(lambda: users(stranger) == ["judy", "kim"], "both are seen")
+        redis.freeze()
+        until(lambda: not any(node.ready() for node in impatient), "the loss is noticed")
+        for node in (a, b):
+            node.signal(signal.SIGSTOP)  # slower to come back than the third
+        wait_for_time(time.time() * 1000 + 2100)
+        redis.thaw()
+        until(stranger.ready, "one is back")
+        assert users(stranger) == ["judy", "kim"]
+        for node in (a, b):
+            node.signal(signal.SIGCONT)
+        until(lambda: min(counts_until(redis).values()) > time.time() * 1000, "the others are back", 10)
+        assert users(stranger) == ["judy", "kim"]
+        assert leaves_told(judy, kim) == []
+
+
+def test_redis_away_for_more_than_half_the_ttl(impatient, redis):
+    """The time of one node ends meanwhile, that of the other does not: that is no reason to think the one dead."""
+    a, b, _ = impatient
+    one, other = node_id(a), node_id(b)
+    with a.connect("judy") as judy, b.connect("kim") as kim:
+        judy.subscribe("room:a")
+        until(lambda: users(b) == ["judy"], "the one is seen")
+        wait_for_time(counts_until(redis)[one] - 1250)  # half way between two signs of life
+        kim.subscribe("room:a")
+
+        def other_was_last():
+            tills = counts_until(redis)
+            return 100 < tills.get(other, 0) - tills[one] < 400 and tills
+
+        tills = until(other_was_last, "the other gives signs of life between those of the one")
+        redis.freeze()
+        a.signal(signal.SIGSTOP)  # slower to come back
+        wait_for_time(tills[one])
+        redis.thaw()
+        until(lambda: counts_until(redis)[other] > tills[other], "the other is back")
+        a.signal(signal.SIGCONT)
+        until(lambda: counts_until(redis).get(one, 0) > tills[one], "and the one", 10)
+        assert users(b) == ["judy", "kim"]
+        assert leaves_told(judy, kim) == []
+
+
+def test_leaves_of_a_long_absence_are_told(impatient, redis):
+    """Who left, and whose node died, while Redis was away for several times the ttl: both are told, once."""
+    a, b, _ = impatient
+    with a.connect("judy") as judy, b.connect("kim") as kim, a.connect("leo") as leo:
+        for client in (judy, kim, leo):
+            client.subscribe("brief:a")
+        assert {judy.expect("join")["data"]["user"] for _ in range(3)} == {"judy", "kim", "leo"}
+        until(lambda: users(b, "brief:a") == ["judy", "kim", "leo"], "all are seen")
+        redis.freeze()
+        until(lambda: not a.ready() and not b.ready(), "the loss is noticed")
+        wait_for_time(time.time() * 1000 + 3000)
+        b.kill()
+        leo.close()
+        redis.thaw()
+        assert {judy.find("leave", seconds=10)["data"]["user"] for _ in range(2)} == {"kim", "leo"}
+        assert users(a, "brief:a") == ["judy"]
+        judy.nothing_before_pong()
+
+
+def test_a_crowd_on_a_dead_node(pair, redis):
+    """However many they were, nobody sees some of them when their time is over."""
+    a, _ = pair
+    names = [f"user-{n:05}" for n in range(20000)]
+    key = "carillon:{quiet:a}:presence"
+    for part in (names[n:n + 1000] for n in range(0, len(names), 1000)):
+        redis("HSET", key, *[word for name in part for word in (name, json.dumps({"user": name}))])
+        redis("ZADD", f"{key}:users", *[word for name in part for word in (0, f"{name}\0dead#1")])
+        redis("ZADD", f"{key}:members", *[word for name in part for word in (0, f"dead#1\0{name}")])
+    redis("HSET", f"{key}:nodes", "dead#1", f"{int(time.time() * 1000) + 500} 20000 1")
+    assert members(a, "quiet:a")["users"] == len(names)
+    left = until(lambda: (page := members(a, "quiet:a"))["users"] < len(names) and page, "its time is over")
+    assert (left["users"], left["connections"], left["members"]) == (0, 0, [])
+    assert not redis("KEYS", "carillon:{quiet:a}:presence*")
 
 
 def test_redis_that_lost_everything(pair, redis):
