@@ -62,15 +62,15 @@ static int set_up(void **state)
 static void answer(struct fixture *f, struct redis_shard *shard, const char *error)
 {
     struct redis_connection *connection = &shard->commands;
+    char text[100];
     redisReply reply = {.type = error ? REDIS_REPLY_ERROR : REDIS_REPLY_INTEGER, .integer = 1};
     assert_true(connection->expected_count > 0);
     struct redis_expected first = connection->expected[connection->expected_first];
     connection->expected_first = (connection->expected_first + 1) & (connection->expected_cap - 1);
     connection->expected_count--;
     if (error) {
-        reply.str = (char[100]){0};
-        snprintf(reply.str, 100, "%s", error);
-        reply.len = strlen(error);
+        reply.str = text;
+        reply.len = (size_t)snprintf(text, sizeof text, "%s", error);
     }
     bool is_lost = error && strcmp(error, "lost") == 0;
     first.done(&f->broker, first.argument, is_lost ? NULL : &reply);
