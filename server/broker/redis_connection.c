@@ -1,6 +1,5 @@
-/* redis_connection.c - see redis_connection.h. */
-#include "server/broker/redis_connection.h"
-
+/* redis_connection.c - see redis_connection.h. How a connection comes up and ends: addresses, login, timers. What goes
+ * over it is in redis_connection_stream.c. */
 #include <assert.h>
 #include <hiredis/hiredis.h>
 #include <netinet/tcp.h>
@@ -8,207 +7,10 @@
 #include <sys/socket.h>
 
 #include "common/base/alloc.h"
-
-/* hiredis moves the rest of its buffer to the front for every kilobyte it has parsed: small helpings keep that cheap.
- */
-enum { FEED_BYTES = 8192 };
+#include "server/broker/redis_connection_private.h"
 
 static void finish_close(struct redis_connection *connection);
 static void on_timer(uv_timer_t *timer);
-
-static uint64_t loop_now_ms(const struct redis_connection *connection)
-{
-    return uv_now(connection->turn->wake.loop);
-}
-
-/* ---- answers due ---- */
-
-static void expect(struct redis_connection *connection, redis_answered *done, void *argument)
-{
-    if (connection->expected_count == connection->expected_cap) {
-        size_t cap = connection->expected_cap ? connection->expected_cap * 2 : 64;
-        struct redis_expected *ring = xcalloc(cap, sizeof *ring);
-        for (size_t i = 0; i < connection->expected_count; i++)
-            ring[i] = connection->expected[(connection->expected_first + i) & (connection->expected_cap - 1)];
-        free(connection->expected);
-        connection->expected = ring;
-        connection->expected_cap = cap;
-        connection->expected_first = 0;
-    }
-    size_t at = (connection->expected_first + connection->expected_count++) & (connection->expected_cap - 1);
-    connection->expected[at] = (struct redis_expected){done, argument, loop_now_ms(connection)};
-}
-
-static struct redis_expected take_expected(struct redis_connection *connection)
-{
-    struct redis_expected first = connection->expected[connection->expected_first];
-    connection->expected_first = (connection->expected_first + 1) & (connection->expected_cap - 1);
-    connection->expected_count--;
-    return first;
-}
-
-/* ---- writing ---- */
-
-static void on_written(uv_write_t *request, int status);
-
-/* Empties it. What a burst took while Redis did not answer is given back: the node would keep it for ever. */
-static void drain(struct buf *buf)
-{
-    enum { KEEP_BYTES = 1 << 20 };
-    if (buf->cap > KEEP_BYTES)
-        buf_fini(buf);
-    else
-        buf_clear(buf);
-}
-
-/* What goes to the socket next. */
-static struct buf *due(struct redis_connection *connection)
-{
-    if (!connection->tls)
-        return &connection->out;
-    redis_tls_give(connection->tls, buf_str(&connection->out), &connection->sealed);
-    drain(&connection->out);
-    return &connection->sealed;
-}
-
-static void flush(struct redis_connection *connection)
-{
-    if (connection->state < REDIS_HANDSHAKE || connection->state == REDIS_CLOSING || connection->write_busy)
-        return;
-    struct buf *out = due(connection);
-    if (out->len == 0)
-        return;
-    uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
-    uv_buf_t bytes = uv_buf_init(out->ptr, (unsigned)out->len);
-    int wrote = uv_try_write(stream, &bytes, 1);
-    if (wrote < 0 && wrote != UV_EAGAIN) {
-        out->len = 0;
-        redis_connection_drop(connection, "writing failed: %s", uv_strerror(wrote));
-        return;
-    }
-    if (wrote > 0 && (size_t)wrote == out->len) {
-        drain(out);
-        return;
-    }
-    struct buf spare = connection->writing;
-    connection->writing = *out;
-    *out = spare;
-    buf_clear(out);
-    size_t skip = wrote > 0 ? (size_t)wrote : 0;
-    bytes = uv_buf_init(connection->writing.ptr + skip, (unsigned)(connection->writing.len - skip));
-    connection->write_busy = uv_write(&connection->write, stream, &bytes, 1, on_written) == 0;
-    if (!connection->write_busy)
-        redis_connection_drop(connection, "writing failed");
-}
-
-static void on_written(uv_write_t *request, int status)
-{
-    struct redis_connection *connection = request->data;
-    connection->write_busy = false;
-    drain(&connection->writing);
-    if (status < 0)
-        redis_connection_drop(connection, "writing failed: %s", uv_strerror(status));
-    else
-        flush(connection);
-}
-
-static void run_hook(struct turn_hook *hook)
-{
-    flush(CONTAINER_OF(hook, struct redis_connection, hook));
-}
-
-void redis_connection_send(struct redis_connection *connection, size_t argc, const struct str *argv,
-                           redis_answered *done, void *argument)
-{
-    assert(connection->state != REDIS_IDLE);
-    if (done)
-        expect(connection, done, argument);
-    if (connection->state == REDIS_CLOSING)
-        return; /* answered with NULL when the connection has closed */
-    struct buf *out = &connection->out;
-    buf_append_char(out, '*');
-    buf_append_u64(out, argc);
-    for (size_t i = 0; i < argc; i++) {
-        buf_append_lit(out, "\r\n$");
-        buf_append_u64(out, argv[i].len);
-        buf_append_lit(out, "\r\n");
-        buf_append(out, argv[i]);
-    }
-    buf_append_lit(out, "\r\n");
-}
-
-/* ---- reading ---- */
-
-static void give_reply(struct redis_connection *connection, const redisReply *reply)
-{
-    if (connection->expected_count) {
-        struct redis_expected first = take_expected(connection);
-        first.done(connection->owner, first.argument, reply);
-    } else if (connection->events->pushed) {
-        connection->events->pushed(connection, reply);
-    } else {
-        redis_connection_drop(connection, "sent an answer to no command");
-    }
-}
-
-static void read_replies(struct redis_connection *connection)
-{
-    while (connection->state != REDIS_CLOSING) {
-        void *reply = NULL;
-        if (redisReaderGetReply(connection->reader, &reply) != REDIS_OK) {
-            redis_connection_drop(connection, "does not speak the Redis protocol: %s", connection->reader->errstr);
-            return;
-        }
-        if (!reply)
-            return;
-        give_reply(connection, reply);
-        freeReplyObject(reply);
-    }
-}
-
-static void feed(struct redis_connection *connection, struct str bytes)
-{
-    for (size_t at = 0; at < bytes.len && connection->state != REDIS_CLOSING; at += FEED_BYTES) {
-        size_t len = bytes.len - at < FEED_BYTES ? bytes.len - at : FEED_BYTES;
-        redisReaderFeed(connection->reader, bytes.ptr + at, len);
-        read_replies(connection);
-    }
-}
-
-static void log_in(struct redis_connection *connection);
-
-static void open_sealed(struct redis_connection *connection, struct str bytes)
-{
-    struct error error;
-    enum err err = redis_tls_take(connection->tls, bytes, &connection->plain, &error);
-    if (connection->state == REDIS_HANDSHAKE && redis_tls_is_ready(connection->tls))
-        log_in(connection);
-    feed(connection, buf_str(&connection->plain));
-    buf_clear(&connection->plain);
-    if (err)
-        redis_connection_drop(connection, "%s", error.text);
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
-{
-    struct redis_connection *connection = handle->data;
-    *out = uv_buf_init(connection->input, sizeof connection->input);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *bytes)
-{
-    struct redis_connection *connection = stream->data;
-    if (got < 0) {
-        redis_connection_drop(connection, "%s",
-                              got == UV_EOF ? "the server closed the connection" : uv_strerror((int)got));
-        return;
-    }
-    connection->late = false;
-    if (connection->tls)
-        open_sealed(connection, str_from(bytes->base, (size_t)got));
-    else
-        feed(connection, str_from(bytes->base, (size_t)got));
-}
 
 /* ---- login ---- */
 
@@ -249,7 +51,7 @@ static void on_named(void *owner, void *argument, const redisReply *reply)
     connection->events->up(connection);
 }
 
-static void log_in(struct redis_connection *connection)
+void redis_connection_log_in(struct redis_connection *connection)
 {
     const struct redis_login *login = connection->config.login;
     connection->state = REDIS_LOGIN;
@@ -300,7 +102,7 @@ static void on_connected(uv_connect_t *request, int status)
         return;
     }
     tune_socket(connection);
-    int err = uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read);
+    int err = redis_connection_read_start(connection);
     if (err < 0) {
         redis_connection_drop(connection, "%s", uv_strerror(err));
     } else if (connection->config.tls) {
@@ -309,7 +111,7 @@ static void on_connected(uv_connect_t *request, int status)
         if (!connection->tls)
             redis_connection_drop(connection, "OpenSSL has no memory for a connection");
     } else {
-        log_in(connection);
+        redis_connection_log_in(connection);
     }
 }
 
@@ -358,8 +160,7 @@ static void on_timer(uv_timer_t *timer)
         return;
     }
     uint64_t limit_ms = connection->config.command_timeout_ms;
-    bool overdue = connection->expected_count &&
-                   loop_now_ms(connection) - connection->expected[connection->expected_first].sent_ms > limit_ms;
+    bool overdue = redis_connection_waits_ms(connection) > limit_ms;
     /* Twice in a row with nothing read between: after a pause of this process the answer may lie in the socket. */
     if (overdue && connection->late)
         redis_connection_drop(connection, "no answer to a command within %llu ms", (unsigned long long)limit_ms);
@@ -374,7 +175,6 @@ static void begin(struct redis_connection *connection)
     assert(connection->state == REDIS_IDLE);
     connection->state = REDIS_RESOLVING;
     connection->again = connection->late = false;
-    connection->reader = redisReaderCreate();
     uv_tcp_init(loop, &connection->tcp);
     uv_timer_init(loop, &connection->timer);
     connection->tcp.data = connection->timer.data = connection;
@@ -400,18 +200,7 @@ static void finish_close(struct redis_connection *connection)
 {
     if (connection->open || connection->state != REDIS_CLOSING)
         return;
-    redisReaderFree(connection->reader);
-    connection->reader = NULL;
-    redis_tls_stream_destroy(connection->tls);
-    connection->tls = NULL;
-    drain(&connection->plain);
-    drain(&connection->sealed);
-    drain(&connection->out);
-    drain(&connection->writing);
-    while (connection->expected_count) {
-        struct redis_expected first = take_expected(connection);
-        first.done(connection->owner, first.argument, NULL);
-    }
+    redis_connection_stream_end(connection);
     connection->state = REDIS_IDLE;
     if (connection->again)
         begin(connection);
@@ -466,14 +255,16 @@ void redis_connection_finish(struct redis_connection *connection, const char *fo
     connection->again = false;
     if (is_ended(connection))
         return;
-    if (connection->state == REDIS_READY && connection->out.len && !connection->write_busy) {
-        const struct buf *out = due(connection);
-        uv_buf_t bytes = uv_buf_init(out->ptr, (unsigned)out->len);
-        (void)uv_try_write((uv_stream_t *)&connection->tcp, &bytes, 1);
-    }
+    if (connection->state == REDIS_READY)
+        redis_connection_flush_last(connection);
     va_start(args, format);
     begin_close(connection, false, format, args);
     va_end(args);
+}
+
+static void run_hook(struct turn_hook *hook)
+{
+    redis_connection_flush(CONTAINER_OF(hook, struct redis_connection, hook));
 }
 
 void redis_connection_init(struct redis_connection *connection, const struct redis_connection_config *config,
@@ -492,10 +283,5 @@ void redis_connection_fini(struct redis_connection *connection)
 {
     assert(connection->state == REDIS_IDLE);
     turn_remove_hook(connection->turn, &connection->hook);
-    buf_fini(&connection->plain);
-    buf_fini(&connection->sealed);
-    buf_fini(&connection->out);
-    buf_fini(&connection->writing);
-    free(connection->expected);
-    connection->expected = NULL;
+    redis_connection_stream_fini(connection);
 }
