@@ -108,14 +108,16 @@ static void on_asked(struct redis_errand *errand, const redisReply *reply)
     subscription->positions--;
     bool waits = redis_subscription_needs_position(subscription) && !subscription->positions;
     bool refused = reply && redis_is_error(reply) && !redis_errand_is_untaken(reply);
-    if (waits && refused && is_passing(reply))
-        redis_shard_drop(errand->route.shard, reply->str); /* asked again when it is back */
+    bool passes = waits && refused && is_passing(reply);
+    if (passes)
+        redis_shard_drop(errand->route.shard, reply->str);
+    /* Where its own connection is lost, it is asked when that is back. */
+    if (passes || (waits && (!reply || subscription->outrun)))
+        redis_subscription_ask_position(broker, subscription);
     else if (waits && refused && subscription->answered)
         tell(broker, subscription, &(struct position){.offset = 0}); /* nobody knows what was lost */
     else if (waits && refused)
         fail(broker, subscription, reply);
-    else if (waits && (!reply || subscription->outrun))
-        redis_subscription_ask_position(broker, subscription);
     else
         redis_subscription_drop_if_done(broker, subscription);
 }

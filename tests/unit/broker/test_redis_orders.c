@@ -203,15 +203,22 @@ static void asks_where_it_has_moved_to(void **state)
     assert_told(f, 6);
 }
 
+/* It is asked there as long as the slot is on its way. */
 static void asks_again_when_the_server_that_was_to_have_it_is_lost(void **state)
 {
+    static const char *const ends[] = {"lost", "LOADING Redis is loading the dataset in memory"};
     struct fixture *f = *state;
+    struct redis_shard *there = &f->shards[1];
     join(f);
     reconnect(f);
-    answer(f, f->owner, "ASK 1 127.0.0.1:1");
-    answer(f, &f->shards[1], NULL); /* ASKING */
-    answer(f, &f->shards[1], "lost");
-    assert_int_equal(f->owner->commands.expected_count, 1);
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        there->commands.state = there->subscriber.state = REDIS_READY;
+        answer(f, f->owner, "ASK 1 127.0.0.1:1");
+        answer(f, there, NULL); /* ASKING */
+        there->commands.state = there->subscriber.state = REDIS_CLOSING;
+        answer(f, there, ends[i]);
+        assert_int_equal(f->owner->commands.expected_count, 1);
+    }
     tell(f->owner, 6);
     assert_told(f, 6);
 }
