@@ -3,10 +3,12 @@
  *   connect, create the group, step, where a step takes or renews the lease and reads a batch: first what is pending,
  *   then what is new. A batch: publish, acknowledge, step. No batch: wait for entries, step.
  *
- * Without the lease: the timer tries again. Any error ends the connection, and the timer begins anew. */
+ * What cannot be published now is not kept but read again, after a pause, if the lease is still this node's. Without
+ * the lease: the timer tries again. Any error ends the connection, and the timer begins anew. */
 #include "server/broker/redis_ingest.h"
 
 #include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
 #include "server/broker/redis_ingest_private.h"
@@ -41,17 +43,28 @@ static void on_length(void *owner, void *argument, const redisReply *reply)
         metrics_set(ingest->broker->broker.metrics, METRIC_INGEST_WAITING, (uint64_t)reply->integer);
 }
 
-void redis_ingest_acknowledge(struct redis_ingest *ingest)
+void redis_ingest_end_batch(struct redis_ingest *ingest, uint64_t again_ms)
 {
     struct str argv[INGEST_BATCH_MAX + 3] = {STR("XACK"), buf_str(&ingest->stream_key), group};
+    size_t done = 0;
+    bool all_done = ingest->done == ingest->count;
     for (size_t i = 0; i < ingest->count; i++)
-        argv[3 + i] = ingest->items[i].entry->id;
-    redis_connection_send(&ingest->connection, 3 + ingest->count, argv, on_acknowledged, ingest);
-    argv[1] = STR("XDEL");
-    argv[2] = buf_str(&ingest->stream_key);
-    redis_connection_send(&ingest->connection, 2 + ingest->count, argv + 1, on_acknowledged, ingest);
+        if (ingest->items[i].state == ITEM_DONE)
+            argv[3 + done++] = ingest->items[i].entry->id;
+    if (done) {
+        redis_connection_send(&ingest->connection, 3 + done, argv, on_acknowledged, ingest);
+        argv[1] = STR("XDEL");
+        argv[2] = buf_str(&ingest->stream_key);
+        redis_connection_send(&ingest->connection, 2 + done, argv + 1, on_acknowledged, ingest);
+    }
     redis_ingest_free_batch(ingest);
-    step(ingest);
+    if (all_done) {
+        ingest->why[0] = '\0';
+        step(ingest);
+    } else {
+        strcpy(ingest->claim_from, "0-0");
+        redis_ingest_wait(ingest, again_ms);
+    }
 }
 
 /* Something has come, or the time is over. */
@@ -176,6 +189,7 @@ static void step(struct redis_ingest *ingest)
                          ingest->broker->config.node_id,
                          redis_number(ingest->takeover_ms, ttl),
                          str_from_cstr(ingest->claim_from)};
+    ingest->asked_us = clock_now_us();
     redis_connection_send(&ingest->connection, sizeof argv / sizeof *argv, argv, on_step, ingest);
 }
 
@@ -236,16 +250,10 @@ static void reconnect(struct redis_ingest *ingest)
 static void on_timer(uv_timer_t *timer)
 {
     struct redis_ingest *ingest = timer->data;
-    if (ingest->abandoned)
-        return;
-    if (!ingest->connection_made || ingest->connection.state == REDIS_IDLE) {
+    if (!ingest->connection_made || ingest->connection.state == REDIS_IDLE)
         reconnect(ingest);
-    } else if (ingest->count) {
-        ingest->paused = false;
-        redis_ingest_publish(ingest);
-    } else {
+    else
         step(ingest);
-    }
 }
 
 /* ---- life ---- */

@@ -1,6 +1,7 @@
 /* redis_ingest_batch.c - what was read of the ingest stream: published entry by entry, those of a channel one after the
- * other, and what cannot be published copied to the dead stream. What fails for now is tried again, and meanwhile
- * nothing else is sent. */
+ * other, and what cannot be published copied to the dead stream. What fails for now ends the batch: the rest is read
+ * again, by whoever has the lease then. So does a batch that is too old, as when this node stood still: a successor has
+ * published its entries by now, and their ids may be forgotten. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -14,6 +15,7 @@ void redis_ingest_free_batch(struct redis_ingest *ingest)
     for (size_t i = 0; i < ingest->count; i++)
         free(ingest->items[i].entry);
     ingest->count = ingest->done = 0;
+    ingest->again_ms = 0;
     ingest->paused = ingest->abandoned = false;
 }
 
@@ -36,11 +38,15 @@ static void go_on(struct redis_ingest *ingest)
     }
 }
 
-static void try_later(struct redis_ingest *ingest, struct item *item, uint64_t after_ms)
+static void try_later(struct redis_ingest *ingest, struct item *item, const char *why, uint64_t after_ms)
 {
     item->state = ITEM_WAITING;
     ingest->paused = true;
-    redis_ingest_wait(ingest, after_ms ? after_ms : INGEST_RETRY_MS);
+    ingest->again_ms = after_ms ? after_ms : INGEST_RETRY_MS;
+    if (strncmp(ingest->why, why, sizeof ingest->why - 1) == 0)
+        return;
+    snprintf(ingest->why, sizeof ingest->why, "%s", why);
+    log_warn("broker", "the ingest stream waits: %s", why);
 }
 
 static void on_published(struct publication *publication, void *owner)
@@ -49,7 +55,7 @@ static void on_published(struct publication *publication, void *owner)
     struct item *item = &ingest->items[publication->waiter_index];
     ingest->sent--;
     if (publication->error.code == ERR_UNAVAILABLE) {
-        try_later(ingest, item, publication->retry_after_ms);
+        try_later(ingest, item, publication->error.text, publication->retry_after_ms);
     } else if (publication->error.code) {
         item->state = ITEM_WAITING;
         item->error = publication->error;
@@ -78,7 +84,10 @@ static void on_buried(void *owner, void *argument, const redisReply *reply)
         log_debug("broker", "an entry of the ingest stream was refused: %s", item->error.text);
         item_done(ingest, item);
     } else {
-        try_later(ingest, item, 0);
+        char why[200];
+        snprintf(why, sizeof why, "the dead stream takes no entry: %s",
+                 reply && redis_is_error(reply) ? reply->str : "no answer");
+        try_later(ingest, item, why, 0);
     }
     go_on(ingest);
 }
@@ -90,7 +99,7 @@ static void bury(struct redis_ingest *ingest, size_t index)
     const struct ingest_entry *entry = item->entry;
     struct redis_route route = redis_route_to(ingest->broker, buf_str(&ingest->dead_key));
     if (!redis_shard_is_up(route.shard)) {
-        try_later(ingest, item, 0);
+        try_later(ingest, item, "the server that has the dead stream cannot be reached", 0);
         return;
     }
     const struct str head[] = {
@@ -146,13 +155,21 @@ static bool has_to_wait(const struct redis_ingest *ingest, size_t index)
     return false;
 }
 
+/* The lease that it was read with is over for sure. */
+static bool is_old(const struct redis_ingest *ingest)
+{
+    uint64_t lease_ms = ingest->takeover_ms + ingest->broker->config.command_timeout_ms;
+    return clock_now_us() - ingest->asked_us > lease_ms * 1000;
+}
+
 void redis_ingest_publish(struct redis_ingest *ingest)
 {
+    ingest->paused = ingest->paused || is_old(ingest);
     for (size_t i = 0; i < ingest->count && !ingest->paused; i++)
         if (ingest->items[i].state == ITEM_WAITING && !has_to_wait(ingest, i))
             publish_item(ingest, i);
-    if (ingest->done == ingest->count)
-        redis_ingest_acknowledge(ingest);
+    if (ingest->done == ingest->count || (ingest->paused && !ingest->sent))
+        redis_ingest_end_batch(ingest, ingest->again_ms);
 }
 
 bool redis_ingest_add(struct redis_ingest *ingest, const redisReply *reply)

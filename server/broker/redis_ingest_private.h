@@ -26,7 +26,7 @@ struct redis_ingest {
     struct redis_connection connection;
     bool connection_made;
     struct redis_endpoint endpoint; /* of the shard that had the stream when it was last connected */
-    uv_timer_t timer;               /* connect; or try for the lease; or publish again what could not be */
+    uv_timer_t timer;               /* connect; or try for the lease, and read */
     struct mailbox mailbox;         /* publications come back here */
     struct buf stream_key;
     struct buf dead_key;
@@ -35,19 +35,21 @@ struct redis_ingest {
     size_t count;        /* 0: no batch */
     size_t done;         /* of them */
     size_t sent;         /* of them, answers due */
-    bool paused;         /* the timer publishes again */
+    bool paused;         /* no more is sent: the rest is read again */
+    uint64_t again_ms;   /* how long after */
+    uint64_t asked_us;   /* when the lease was last asked for, and the batch */
     bool abandoned;      /* the connection is gone: the batch ends with the answers that are due */
     char claim_from[48]; /* what earlier readers have left: where it goes on; "": all of it is claimed */
     char last[48];       /* id of the last entry that was read */
     bool closing;
-    char why[200]; /* of the last loss: said in the log once */
+    char why[200]; /* of the last loss or wait: said in the log once */
 };
 
 /* redis_ingest.c */
 /* The timer fires after that time, for whatever is next. While closing: ends what has nothing left to do. */
 void redis_ingest_wait(struct redis_ingest *ingest, uint64_t ms);
-/* Every entry of the batch is done. */
-void redis_ingest_acknowledge(struct redis_ingest *ingest);
+/* No answer is due any more: acknowledges what is done. If that is not all, the rest is read again after that time. */
+void redis_ingest_end_batch(struct redis_ingest *ingest, uint64_t again_ms);
 
 /* redis_ingest_batch.c */
 /* Of XREADGROUP or XAUTOCLAIM; false if it is no entry. */

@@ -1,5 +1,6 @@
 """Events that backends write to the ingest stream, with a real Redis: published once, in order, or buried with the reason."""
 import json
+import signal
 
 import pytest
 from support.wait import until
@@ -209,3 +210,28 @@ def test_switched_off(start, redis):
     node.publish("log:off", 2)
     assert redis("XLEN", STREAM) == 1
     assert redis("EXISTS", "carillon:{carillon:ingest}:reader") == 0
+
+
+def test_a_reader_that_slept_too_long(start, redis):
+    """It held entries that it could not publish yet, and stood still until a successor had, so long ago that nobody knows
+    their ids any more: it publishes none of them again."""
+    window = {"idempotency_window": "3s"}
+    reader = start(**window)
+    redis("SET", DEAD, "no stream")
+    add(redis, "log:late", 0)
+    redis("XADD", STREAM, "*", "channel", "log:late", "colour", "red")
+    add(redis, "log:late", 1)
+    until(lambda: redis("HGET", "carillon:{log:late}:meta", "offset") == "1", "the first is published")
+    reader.logged("the ingest stream waits")
+    reader.signal(signal.SIGSTOP)
+    redis("DEL", DEAD)
+    other = start(**window)
+    until(lambda: empty(redis), "another one has published the rest", 20)
+    until(lambda: not redis("KEYS", "carillon:{log:late}:id:*"), "their ids are forgotten")
+    reader.signal(signal.SIGCONT)
+    other.terminate()  # the next one to read is the first again
+    add(redis, "log:late", 2)
+    until(lambda: empty(redis), "it reads again")
+    page = reader.api("GET", "/api/v1/channels/log:late/history?limit=100").json
+    assert [event["data"] for event in page["events"]] == [0, 1, 2]
+    assert redis("XLEN", DEAD) == 1
