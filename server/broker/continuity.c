@@ -94,6 +94,32 @@ static void deliver_gap(struct mail *mail, void *hub)
     free(notice);
 }
 
+static void deliver_interruption(struct mail *mail, void *hub)
+{
+    struct gap_notice *notice = CONTAINER_OF(mail, struct gap_notice, mail);
+    hub_interrupted(hub, notice->name);
+    free(notice);
+}
+
+/* With the position that the interest has now. */
+static void post_notice(struct exchange *exchange, const struct interest *interest, enum gap gap,
+                        void (*deliver)(struct mail *mail, void *hub))
+{
+    for (unsigned i = 0; i < exchange->worker_count; i++) {
+        if (!(interest->wanting >> i & 1))
+            continue;
+        struct gap_notice *notice = xcalloc(1, sizeof *notice + interest->name.len);
+        memcpy(notice->bytes, interest->name.ptr, interest->name.len);
+        notice->name = str_from(notice->bytes, interest->name.len);
+        notice->mail.deliver = deliver;
+        notice->gap = gap;
+        notice->offset = interest->offset;
+        memcpy(notice->epoch, interest->epoch, sizeof notice->epoch);
+        memcpy(notice->id, interest->id, sizeof notice->id);
+        mailbox_post(exchange->workers[i], &notice->mail);
+    }
+}
+
 void continuity_gap(struct exchange *exchange, struct interest *interest, enum gap gap, const struct position *position)
 {
     struct continuity *continuity = interest->continuity;
@@ -109,19 +135,7 @@ void continuity_gap(struct exchange *exchange, struct interest *interest, enum g
     } else if (continuity) {
         log_window_clear(&continuity->window);
     }
-    for (unsigned i = 0; i < exchange->worker_count; i++) {
-        if (!(interest->wanting >> i & 1))
-            continue;
-        struct gap_notice *notice = xcalloc(1, sizeof *notice + interest->name.len);
-        memcpy(notice->bytes, interest->name.ptr, interest->name.len);
-        notice->name = str_from(notice->bytes, interest->name.len);
-        notice->mail.deliver = deliver_gap;
-        notice->gap = gap;
-        notice->offset = interest->offset;
-        memcpy(notice->epoch, interest->epoch, sizeof notice->epoch);
-        memcpy(notice->id, interest->id, sizeof notice->id);
-        mailbox_post(exchange->workers[i], &notice->mail);
-    }
+    post_notice(exchange, interest, gap, deliver_gap);
 }
 
 /* --- what comes ------------------------------------------------------------------------------------------------- */
@@ -183,8 +197,11 @@ void continuity_position(struct exchange *exchange, struct interest *interest, c
         continuity_gap(exchange, interest, GAP_EPOCH_CHANGED, position);
     else if (position->offset < interest->offset || is_replaced(interest, position))
         continuity_gap(exchange, interest, GAP_OFFSET_REGRESSED, position);
-    else if (position->offset > interest->offset)
-        catch_up(continuity_of(exchange, interest), position->offset);
+    else {
+        post_notice(exchange, interest, GAP_CONNECTION_LOST, deliver_interruption);
+        if (position->offset > interest->offset)
+            catch_up(continuity_of(exchange, interest), position->offset);
+    }
     if (interest->continuity) {
         interest->continuity->retry_us = interest->continuity->failing_us = 0;
         continuity_advance(exchange, interest);

@@ -325,6 +325,8 @@ void hub_deliver(struct hub *hub, struct message *message)
         for (uint32_t i = channel->count; i-- > 0;)
             if (i < channel->count)
                 output_queue(hub, channel->subscribers[i].session, message);
+        if (channel->returning && !message->offset)
+            recover_deliver(channel, message);
     }
     message_unref(message);
 }

@@ -164,6 +164,10 @@ void hub_replay(struct hub *hub, struct replay *replay);
 /* Continuity is lost on a channel: its subscribers are told, with the position from which it goes on. */
 void hub_gap(struct hub *hub, struct str channel, enum gap gap, const struct position *position);
 
+/* The node was cut from the broker, and no numbered event of the channel is lost. Where joins and leaves are told, some
+ * may be missing: a gap at the position that everybody has says so. */
+void hub_interrupted(struct hub *hub, struct str channel);
+
 /* --- the end of the turn --------------------------------------------------------------------------------------- */
 
 /* Writes every dirty outbox and reaps what has gone. */

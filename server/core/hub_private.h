@@ -140,6 +140,8 @@ struct subscription *channel_return(struct hub *hub, struct session *session, st
 /* Takes the entry out; the last one frees the list. */
 void returning_remove(struct channel *channel, uint32_t at);
 void returning_free(struct channel *channel);
+/* An event that is in no history: queued to those who have had their `subscribed`. Borrows the message. */
+void recover_deliver(struct channel *channel, struct message *message);
 /* Of a returning subscription: its `subscribed` has been sent. */
 bool recover_is_told(const struct subscription *subscription);
 /* Answers one more subscribe of one that is told, with the position it has come to. */

@@ -234,13 +234,19 @@ void hub_replay(struct hub *hub, struct replay *replay)
     replay_destroy(replay);
 }
 
-void hub_gap(struct hub *hub, struct str name, enum gap gap, const struct position *position)
+void recover_deliver(struct channel *channel, struct message *message)
 {
-    struct channel *channel = hub_channel(hub, name);
-    if (!channel || channel->state != CHANNEL_JOINED)
-        return;
-    channel_set_position(channel, position);
-    reply_gap(&hub->scratch, name, gap_text(gap), position);
+    /* From the end: queueing may close a session, which then takes itself out. */
+    for (uint32_t i = channel->returning ? channel->returning->count : 0; i-- > 0;)
+        if (channel->returning && i < channel->returning->count && channel->returning->entries[i].told)
+            output_queue(channel->hub, channel->returning->entries[i].session, message);
+}
+
+/* --- gaps -------------------------------------------------------------------------------------------------------- */
+
+static void tell_live(struct hub *hub, struct channel *channel, enum gap gap, const struct position *position)
+{
+    reply_gap(&hub->scratch, channel->name, gap_text(gap), position);
     struct message *message = message_create(WS_TEXT, buf_str(&hub->scratch));
     buf_clear(&hub->scratch);
     metrics_add_labelled(hub->metrics, METRIC_GAPS, gap, channel->count);
@@ -248,4 +254,31 @@ void hub_gap(struct hub *hub, struct str name, enum gap gap, const struct positi
         if (i < channel->count)
             output_queue(hub, channel->subscribers[i].session, message);
     message_unref(message);
+}
+
+void hub_gap(struct hub *hub, struct str name, enum gap gap, const struct position *position)
+{
+    struct channel *channel = hub_channel(hub, name);
+    if (!channel || channel->state != CHANNEL_JOINED)
+        return;
+    channel_set_position(channel, position);
+    tell_live(hub, channel, gap, position);
+}
+
+void hub_interrupted(struct hub *hub, struct str name)
+{
+    struct channel *channel = hub_channel(hub, name);
+    if (!channel || channel->state != CHANNEL_JOINED || !channel->presence.events)
+        return;
+    struct position position = channel_position(channel);
+    tell_live(hub, channel, GAP_CONNECTION_LOST, &position);
+    for (uint32_t i = channel->returning ? channel->returning->count : 0; i-- > 0;) {
+        if (!channel->returning || i >= channel->returning->count || !channel->returning->entries[i].told)
+            continue;
+        const struct returner *each = &channel->returning->entries[i];
+        struct position own = {str_from_cstr(each->epoch), each->offset, STR("")};
+        metrics_add_labelled(hub->metrics, METRIC_GAPS, GAP_CONNECTION_LOST, 1);
+        reply_gap(&hub->scratch, name, gap_text(GAP_CONNECTION_LOST), &own);
+        output_queue_scratch(hub, each->session);
+    }
 }

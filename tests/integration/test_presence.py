@@ -406,6 +406,46 @@ def test_a_crowd_when_redis_went_back(pair, redis):
             client.drop()
 
 
+LOG = [{"match": "log:*", "allow": ALL, "presence": True, "presence_events": True, "history": {"size": 10000}}]
+
+
+def test_who_comes_while_a_subscriber_still_catches_up(launch):
+    node = launch({"channels": LOG, "outbox.max_bytes": "64k"})
+    first = node.publish("log:x", "")
+    for _ in range(200):
+        node.publish("log:x", "x" * 30000)
+    with node.connect("slow", receive_buffer=4096) as slow, node.connect("other") as other:
+        slow.send("subscribe", channel="log:x", since={"epoch": first["epoch"], "offset": 1})
+        assert slow.expect("subscribed")["data"]["recovered"]
+        other.subscribe("log:x")
+        other.find("join", data={"user": "other"})
+        last = node.publish("log:x", "last")["offset"]
+        joined = []
+        while (message := slow.receive()).get("offset") != last:
+            joined += [message["data"]["user"]] if message["type"] == "join" else []
+        assert "other" in joined
+
+
+def test_who_comes_while_a_node_is_cut_off(launch, redis):
+    config = {"channels": LOG, "redis.url": redis.url}
+    a, b = launch(config), launch(config)
+    until(lambda: a.ready() and b.ready(), "ready")
+    with a.connect("ann") as ann, b.connect("bob") as bob:
+        bob.subscribe("log:x")
+        bob.find("join", data={"user": "bob"})
+        of_b = b.api("GET", "/api/v1/info").json["node"]
+        for line in redis("CLIENT", "LIST", "TYPE", "pubsub").splitlines():
+            client = dict(word.partition("=")[::2] for word in line.split())
+            if of_b in client["name"]:
+                redis("CLIENT", "KILL", "ID", client["id"])
+        ann.subscribe("log:x")
+        # Whether ann's join came is a matter of moments. That it may not have come is always said.
+        gap = bob.find("gap")["data"]
+        assert gap["reason"] == "connection_lost" and gap["offset"] == 0
+        assert a.publish("log:x", 1)["offset"] == 1
+        assert bob.find("test")["offset"] == 1
+
+
 def test_names_that_contain_one_another(nodes):
     a, b = nodes
     names = ["n", "nn", "n:n", "n{n}", 'n"n', "n%n"]

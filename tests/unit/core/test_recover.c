@@ -285,6 +285,67 @@ static void test_gap_is_told_to_live_subscribers(void **state)
     teardown(&s);
 }
 
+/* Events without an offset are in no history: who is still getting what it missed has them at once. */
+static void test_what_is_in_no_history(void **state)
+{
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.a, SINCE(3));
+    answer_join(&s.f, "log:a", "e", 5);
+    deliver(&s.f, "log:a", "\"before\"", true);
+    expect_nothing(&s.a);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 3, 4, 5);
+    expect(&s.a, "\"offset\":3,\"recovered\":true");
+    expect_events(&s.a, 4, 4);
+    deliver(&s.f, "log:a", "\"between\"", true);
+    expect(&s.a, "\"between\"");
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 4, 5, 5);
+    expect_events(&s.a, 5, 5);
+    deliver(&s.f, "log:a", "\"after\"", true);
+    expect(&s.a, "\"after\"");
+    expect_nothing(&s.a);
+    teardown(&s);
+}
+
+/* Joins and leaves may have been lost though no numbered event was. */
+static void test_an_interruption(void **state)
+{
+    static const struct position nowhere = {.offset = 0};
+    struct rule rule = {
+        .match = STR("log:*"), .allow = ALLOW_ALL, .history = {.size = 10}, .presence = {true, true, 1000}};
+    struct scene s;
+    (void)state;
+    setup(&s);
+    send_text(&s.f, &s.b, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"public:a\"}}");
+    answer_join(&s.f, "public:a", "e", 5);
+    expect(&s.b, "subscribed");
+    hub_interrupted(s.f.hub, STR("public:a"));
+    hub_interrupted(s.f.hub, STR("log:a"));
+    hub_flush(s.f.hub);
+    expect_nothing(&s.b);
+    rules_unref(s.f.rules);
+    s.f.rules = rules_create(&rule, 1);
+    hub_configure(s.f.hub, &s.f.settings, s.f.rules);
+    send_text(&s.f, &s.b, PLAIN);
+    send_text(&s.f, &s.a, SINCE(3));
+    answer_join(&s.f, "log:a", "e", 5);
+    expect(&s.b, "subscribed");
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 3, 4, 5);
+    expect(&s.a, "\"offset\":3,\"recovered\":true");
+    expect_events(&s.a, 4, 4);
+    hub_interrupted(s.f.hub, STR("log:a"));
+    hub_flush(s.f.hub);
+    expect(&s.b, "\"reason\":\"connection_lost\",\"epoch\":\"e\",\"offset\":5");
+    expect(&s.a, "\"reason\":\"connection_lost\",\"epoch\":\"e\",\"offset\":4");
+    hub_interrupted(s.f.hub, STR("another"));
+    hub_gap(s.f.hub, STR("another"), GAP_CONNECTION_LOST, &nowhere);
+    hub_flush(s.f.hub);
+    expect_nothing(&s.a);
+    expect_nothing(&s.b);
+    teardown(&s);
+}
+
 /* What each session must have seen, against random comings and goings, live events, pages and slow kernels. */
 static void test_against_a_model(void **state)
 {
@@ -392,6 +453,8 @@ int main(void)
         cmocka_unit_test(test_leaving_before_the_answer),
         cmocka_unit_test(test_channel_that_is_refused),
         cmocka_unit_test(test_gap_is_told_to_live_subscribers),
+        cmocka_unit_test(test_what_is_in_no_history),
+        cmocka_unit_test(test_an_interruption),
         cmocka_unit_test(test_against_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -616,15 +616,35 @@ static void test_channel_without_history(void **state)
     teardown(node);
 }
 
-static void take_histories(struct node *node)
+static void use_rule(struct node *node, const struct rule *rule)
 {
-    struct rule rule = {.match = STR("*"), .allow = ALLOW_ALL};
     for (int w = 0; w < WORKERS; w++) {
         rules_unref(node->worker[w].rules);
-        node->worker[w].rules = rules_create(&rule, 1);
+        node->worker[w].rules = rules_create(rule, 1);
         hub_configure(node->worker[w].hub, &node->worker[w].settings, node->worker[w].rules);
     }
     turn_all(node);
+}
+
+/* Nothing with an offset is lost, but joins and leaves may be. */
+static void test_broker_comes_back_to_a_channel_with_joins(void **state)
+{
+    struct rule rule = {
+        .match = STR("*"), .allow = ALLOW_ALL, .history = {.size = 10}, .presence = {.kept = true, .events = true}};
+    struct node *node = setup();
+    (void)state;
+    use_rule(node, &rule);
+    node->last = 5;
+    subscribe(node, 0, 0, "log:a", "", -1);
+    position(node, "log:a");
+    expect(&node->wire[0][0], "\"offset\":5");
+    store(node, 7);
+    position(node, "log:a");
+    answer_reads(node);
+    expect(&node->wire[0][0], "\"reason\":\"connection_lost\",\"epoch\":\"e\",\"offset\":5");
+    expect_events(&node->wire[0][0], 6, 7);
+    expect_nothing(&node->wire[0][0]);
+    teardown(node);
 }
 
 /* A position may outlive the rule that it was for. What is published since then leaves no trace in it. */
@@ -632,7 +652,7 @@ static void test_channel_that_has_lost_its_history(void **state)
 {
     struct node *node = setup_at_five();
     (void)state;
-    take_histories(node);
+    use_rule(node, &(struct rule){.match = STR("*"), .allow = ALLOW_ALL});
     expect_nothing(&node->wire[0][0]);
     subscribe(node, 0, 1, "log:a", "e", 5);
     expect(&node->wire[0][1], "\"recovered\":false");
@@ -1271,6 +1291,7 @@ int main(void)
         cmocka_unit_test(test_broker_comes_back_with_another_history),
         cmocka_unit_test(test_history_begins_anew_while_it_is_read),
         cmocka_unit_test(test_channel_without_history),
+        cmocka_unit_test(test_broker_comes_back_to_a_channel_with_joins),
         cmocka_unit_test(test_channel_that_has_lost_its_history),
         cmocka_unit_test(test_return_to_a_new_channel),
         cmocka_unit_test(test_return_too_late),
