@@ -101,6 +101,8 @@ struct redis_broker {
     struct buf tail;
     size_t pending;
     size_t pending_bytes;
+    uint64_t refusal_logged_us;
+    uint64_t refused_since_logged;
 
     /* redis_subscribe.c */
     struct map subscriptions;

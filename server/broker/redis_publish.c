@@ -1,13 +1,14 @@
 /* redis_publish.c - publications on their way to Redis and back. Each is one command: a script where there is something
  * to order or to remember, else a plain PUBLISH. */
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "server/broker/epoch.h"
 #include "server/broker/redis_parts.h"
 
 /* What a publication takes besides its texts, about. */
 enum { PUBLICATION_COST = 512 };
 
-enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000 };
+enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000, REFUSAL_LOG_INTERVAL_US = 10 * 1000 * 1000 };
 
 static size_t cost(const struct publication *publication)
 {
@@ -70,6 +71,19 @@ static void explain_refusal(struct publication *publication, const redisReply *r
     error_set(&publication->error, ERR_UNAVAILABLE, "Redis refused the publication: %.200s", reply->str);
 }
 
+/* /readyz does not show that Redis takes no writes, and publishers may be far from whoever can change it. */
+static void log_refusal(struct redis_broker *broker, const char *why)
+{
+    uint64_t now_us = clock_now_us();
+    broker->refused_since_logged++;
+    if (broker->refusal_logged_us && now_us - broker->refusal_logged_us < REFUSAL_LOG_INTERVAL_US)
+        return;
+    log_warn("broker", "%s (%llu publications refused since this was last said)", why,
+             (unsigned long long)broker->refused_since_logged);
+    broker->refusal_logged_us = now_us;
+    broker->refused_since_logged = 0;
+}
+
 /* ---- answers ---- */
 
 static void set_unknown(struct publication *publication)
@@ -115,6 +129,7 @@ static void on_published(struct redis_errand *errand, const redisReply *reply)
     } else if (redis_is_error(reply)) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         explain_refusal(publication, reply);
+        log_refusal(broker, publication->error.text);
     } else if (is_scripted(publication) && !take_position(publication, reply)) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         error_set(&publication->error, ERR_INTERNAL_ERROR, "Redis gave an answer that makes no sense to a script");

@@ -2,6 +2,7 @@
 back by itself."""
 import itertools
 import json
+import re
 import threading
 import time
 
@@ -222,7 +223,10 @@ def test_made_a_replica_by_hand(launch, redis):
 
 def test_full_redis(node, redis):
     redis("CONFIG", "SET", "maxmemory", "1")
-    refused(publish(node, "log:x", 1))
+    for _ in range(3):
+        refused(publish(node, "log:x", 1))
+    line, = re.findall(r"WARN .*refused.*", node.log())
+    assert "Redis is out of memory" in line, "said once, not for each publication"
     redis("CONFIG", "SET", "maxmemory", "0")
     until(lambda: publish(node, "log:x", 2).status == 200, "service is back", BACK_S)
     assert publish(node, "log:x", 3).json["offset"] == 2, "what was refused was not stored"
