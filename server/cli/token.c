@@ -11,7 +11,7 @@
 #include "server/cli/token_flags.h"
 
 static const char mint_help[] =
-    "Usage: carillon token [mint] --sub USER [options]\n"
+    "usage: carillon token [mint] --sub USER [options]\n"
     "       carillon token inspect [TOKEN] [options]\n"
     "\n"
     "mint prints a signed token and nothing else. The key comes from one of\n"
@@ -30,7 +30,7 @@ static const char mint_help[] =
     "  --alg NAME            algorithm (default: the key's first: HS256, RS256, ES256, ES384 or EdDSA)\n"
     "  --kid ID              name of the key, for the token's header\n"
     "\n"
-    "Examples:\n"
+    "examples:\n"
     "  carillon token --secret-file secret --sub user-456 --channel 'conversation:*' --expires 1h\n"
     "  carillon token --key-file private.pem --alg PS256 --kid 2026-01 --sub user-456 --claim org='\"acme\"'\n"
     "  carillon token inspect --help\n";

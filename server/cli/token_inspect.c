@@ -8,7 +8,7 @@
 #include "server/cli/token_flags.h"
 
 static const char inspect_help[] =
-    "Usage: carillon token inspect [TOKEN|-] [options]\n"
+    "usage: carillon token inspect [TOKEN|-] [options]\n"
     "\n"
     "Shows what a token says and whether a server with this key would accept it now: exit status 0 if so, 1 with\n"
     "the reason if not. Without TOKEN, or with -, it is read from standard input, which keeps it out of the shell's\n"
@@ -22,7 +22,7 @@ static const char inspect_help[] =
     "  --aud AUDIENCE        accepted audience; may be given again\n"
     "  --alg NAMES           accepted algorithms (default: all)\n"
     "\n"
-    "Examples:\n"
+    "examples:\n"
     "  carillon token inspect --jwks keys.json \"$TOKEN\"\n"
     "  xclip -o | carillon token inspect --secret-file secret --aud carillon\n";
 
