@@ -6,10 +6,12 @@
  * read may be ahead of pub/sub; its events are posted then, and dropped when they come once more. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "server/broker/exchange_private.h"
 
 static const uint64_t RETRY_US = 200000;     /* after a read that failed */
 static const uint64_t GIVE_UP_US = 30000000; /* while the broker is up and reads fail */
+static const uint64_t LOG_US = 1000000;      /* of histories that are lost, after the first */
 static const uint64_t KEEP_US = 10000000;    /* in the window, after it was last asked for; at most twice that */
 
 struct continuity *continuity_of(struct exchange *exchange, struct interest *interest)
@@ -120,11 +122,33 @@ static void post_notice(struct exchange *exchange, const struct interest *intere
     }
 }
 
+static void note_lost_history(struct exchange *exchange, enum gap gap)
+{
+    if (gap != GAP_EPOCH_CHANGED && gap != GAP_OFFSET_REGRESSED)
+        return;
+    if (exchange->histories_lost++ == 0)
+        exchange->histories_log_us = exchange->now_us + LOG_US;
+}
+
+void continuity_log(struct exchange *exchange)
+{
+    size_t count = exchange->histories_lost;
+    if (!count || exchange->now_us < exchange->histories_log_us)
+        return;
+    log_warn("broker",
+             "the histories of %zu channel%s are not those that this node knew: Redis was emptied, has lost its latest "
+             "writes, or has "
+             "forgotten what was silent for long; their subscribers were told by a gap",
+             count, count == 1 ? "" : "s");
+    exchange->histories_lost = 0;
+}
+
 void continuity_gap(struct exchange *exchange, struct interest *interest, enum gap gap, const struct position *position)
 {
     struct continuity *continuity = interest->continuity;
     bool same_epoch = str_eq_cstr(position->epoch, interest->epoch);
     bool goes_on = same_epoch && position->offset >= interest->offset;
+    note_lost_history(exchange, gap);
     exchange_set_position(interest, position);
     if (continuity && !goes_on) {
         /* Another history: what is known of the old one is worth nothing. */

@@ -317,6 +317,7 @@ void exchange_tick(struct exchange *exchange, uint64_t now_us)
     exchange->now_us = now_us;
     LIST_EACH(link, &exchange->active)
     continuity_tick(exchange, CONTAINER_OF(link, struct continuity, link));
+    continuity_log(exchange);
 }
 
 unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox)

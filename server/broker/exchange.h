@@ -44,6 +44,8 @@ struct exchange {
     size_t reads_waiting;
     size_t reads_under_way;
     uint64_t read_numbers;
+    size_t histories_lost;     /* to be logged: channels that have begun anew, or gone back */
+    uint64_t histories_log_us; /* when, with all that come until then */
 };
 
 /* The sink to create the broker with; its owner is the exchange. */

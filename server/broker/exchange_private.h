@@ -65,6 +65,8 @@ void continuity_free(struct interest *interest);
 void continuity_gap(struct exchange *exchange, struct interest *interest, enum gap gap,
                     const struct position *position);
 void continuity_tick(struct exchange *exchange, struct continuity *continuity);
+/* One line for all histories that were found lost lately. */
+void continuity_log(struct exchange *exchange);
 
 /* --- recovery.c --- */
 /* Answers all that can be answered from the window and the position. page: offset that the broker has told in the read
