@@ -57,6 +57,12 @@ static void explain_refusal(struct publication *publication, const redisReply *r
         {"MOVED", "Redis is a node of a cluster; nothing was published. Give redis.url as redis+cluster://"},
         {"BUSY", "Redis is busy with a script; nothing was published. Try again"},
     };
+    if (strncmp(reply->str, "WRONGTYPE", 9) == 0) { /* no time mends that */
+        error_set(&publication->error, ERR_INTERNAL_ERROR,
+                  "a key of the channel in Redis is of another type than Carillon makes; nothing was published. Delete "
+                  "the key");
+        return;
+    }
     publication->retry_after_ms = RETRY_REFUSED_MS;
     if (redis_errand_is_untaken(reply)) {
         error_set(&publication->error, ERR_UNAVAILABLE,

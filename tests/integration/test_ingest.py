@@ -118,6 +118,18 @@ def test_bad_entries_are_buried(start, redis):
     assert node.metric("carillon_ingest_dead_total") == len(BAD)
 
 
+def test_a_channel_that_takes_nothing_holds_up_no_other(start, redis):
+    node = start()
+    redis("SET", "carillon:{log:broken}:meta", "no hash")
+    add(redis, "log:broken", 1)
+    add(redis, "log:whole", 2)
+    until(lambda: empty(redis), "all is acknowledged")
+    assert [("log:broken", True)] == [(entry["channel"], "another type" in entry["reason"]) for entry in dead(redis)]
+    assert redis("HGET", "carillon:{log:whole}:meta", "offset") == "1"
+    answer = node.api("POST", "/api/v1/publish", {"channel": "log:broken", "type": "test", "data": 1})
+    assert answer.status == 500 and "another type" in answer.json["error"]["message"]
+
+
 def test_rules_of_a_reload(start, redis):
     node = start(**{"channels": [{"match": "a", "allow": ["subscribe"]}]})
     add(redis, "b", 1)
