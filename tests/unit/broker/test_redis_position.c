@@ -120,7 +120,7 @@ static void says_when_a_channel_cannot_be_had(void **state)
     RIG_WAIT(&f->rig, f->a.subscribed_count == 1);
     assert_int_equal(f->a.subscribed[0].err, ERR_UNAVAILABLE);
     node_publish(&f->a, "c", "1", "", 10);
-    assert_int_equal(node_answer(&f->a, &f->rig, 0)->err, ERR_UNAVAILABLE);
+    assert_int_equal(node_answer(&f->a, &f->rig, 0)->err, ERR_INTERNAL_ERROR);
     REDIS_RUN(&f->server, out, "DEL", "test:{c}:meta");
     redis_pair_join(f, &f->a, "c");
 }
