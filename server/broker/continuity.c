@@ -137,8 +137,7 @@ void continuity_log(struct exchange *exchange)
         return;
     log_warn("broker",
              "the histories of %zu channel%s are not those that this node knew: Redis was emptied, has lost its latest "
-             "writes, or has "
-             "forgotten what was silent for long; their subscribers were told by a gap",
+             "writes, or has forgotten what was silent for long; their subscribers were told by a gap",
              count, count == 1 ? "" : "s");
     exchange->histories_lost = 0;
 }
@@ -159,6 +158,8 @@ void continuity_gap(struct exchange *exchange, struct interest *interest, enum g
     } else if (continuity) {
         log_window_clear(&continuity->window);
     }
+    if (continuity)
+        continuity->unproven = false; /* it was of the position that has just been given up */
     post_notice(exchange, interest, gap, deliver_gap);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/alloc.h"
+#include "common/base/log.h"
 #include "server/broker/exchange.h"
 #include "tests/unit/core/hub_fixture.h"
 
@@ -624,6 +625,28 @@ static void use_rule(struct node *node, const struct rule *rule)
         hub_configure(node->worker[w].hub, &node->worker[w].settings, node->worker[w].rules);
     }
     turn_all(node);
+}
+
+/* What was to be proven is of the old history: the new one is not asked for it. */
+static void test_broker_comes_back_empty_while_it_is_read(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    store(node, 7);
+    position(node, "log:a");
+    strcpy(node->epoch, "f");
+    store(node, 0);
+    position(node, "log:a");
+    answer_reads(node);
+    expect(&node->wire[0][0], "\"reason\":\"epoch_changed\",\"epoch\":\"f\",\"offset\":0");
+    live(node, 2);
+    struct history_read *read = CONTAINER_OF(list_take_first(&node->reads), struct history_read, link);
+    assert_int_equal(read->after, 0);
+    exchange_sink.history(&node->exchange, read);
+    turn_all(node);
+    assert_true(list_is_empty(&node->reads));
+    expect_events(&node->wire[0][0], 1, 2);
+    teardown(node);
 }
 
 /* Nothing with an offset is lost, but joins and leaves may be. */
@@ -1291,6 +1314,7 @@ int main(void)
         cmocka_unit_test(test_broker_comes_back_with_another_history),
         cmocka_unit_test(test_history_begins_anew_while_it_is_read),
         cmocka_unit_test(test_channel_without_history),
+        cmocka_unit_test(test_broker_comes_back_empty_while_it_is_read),
         cmocka_unit_test(test_broker_comes_back_to_a_channel_with_joins),
         cmocka_unit_test(test_channel_that_has_lost_its_history),
         cmocka_unit_test(test_return_to_a_new_channel),
@@ -1311,5 +1335,6 @@ int main(void)
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_at_random),
     };
+    log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT); /* histories are lost all the time here */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
