@@ -5,6 +5,7 @@ import time
 
 import pytest
 from support.carillon import ALL
+from support.proxy import Proxy
 from support.wait import until
 
 RULES = [
@@ -314,6 +315,31 @@ def test_redis_away_for_more_than_half_the_ttl(impatient, redis):
         until(lambda: counts_until(redis).get(one, 0) > tills[one], "and the one", 10)
         assert users(b) == ["judy", "kim"]
         assert leaves_told(judy, kim) == []
+
+
+def test_a_node_that_is_cut_off(launch, redis):
+    """For longer than the ttl: for the others its members leave, once, and join again when the network is whole."""
+    config = {"channels": RULES, "redis.canary_interval": "1s", "redis.command_timeout": "1s", "redis.connect_timeout": "1s",
+              "redis.retry_max": "1s"}
+    proxy = Proxy(redis.port)
+    a, b = launch({**config, "redis.url": proxy.url}), launch({**config, "redis.url": redis.url})
+    for node in (a, b):
+        until(node.ready, f"{node.name} is ready")
+    with a.connect("judy") as judy, b.connect("kim") as kim:
+        kim.subscribe("room:a")
+        kim.expect("join", data={"user": "kim"})
+        judy.subscribe("room:a")
+        kim.expect("join", data={"user": "judy"})
+        proxy.open.clear()
+        kim.expect("leave", data={"user": "judy"})
+        assert users(b) == ["kim"]
+        proxy.open.set()
+        kim.expect("join", data={"user": "judy"})
+        until(a.ready, "it is back")
+        assert users(a) == users(b) == ["judy", "kim"]
+        kim.nothing_before_pong()
+        assert leaves_told(judy) == []
+    proxy.close()
 
 
 def test_leaves_of_a_long_absence_are_told(impatient, redis):
