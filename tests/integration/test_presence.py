@@ -141,6 +141,16 @@ def test_refusals(nodes):
     assert a.api("GET", "/api/v1/channels/room:a/presence", key="wrong").status == 401
 
 
+def test_seen_by_the_leave_of_another_rule(launch):
+    """Whether it is kept is said by the channel's first rule, whoever asks."""
+    node = launch({"channels": [{"match": "user:{sub}", "allow": ["subscribe"], "presence": True},
+                                {"match": "user:*", "allow": ["presence"]}]})
+    with node.connect("alice") as alice, node.connect("bob") as bob:
+        alice.subscribe("user:alice")
+        until(lambda: members(node, "user:alice")["users"] == 1, "she is seen")
+        assert bob.ask("presence", "presence", channel="user:alice")["data"]["members"] == [{"user": "alice"}]
+
+
 def test_join_is_no_history(nodes):
     a, b = nodes
     with a.connect("frank") as frank:
