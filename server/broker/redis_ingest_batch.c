@@ -10,6 +10,8 @@
 /* Entries that the dead stream keeps, about. */
 #define DEAD_TEXT "10000"
 
+enum { DEAD_LOG_INTERVAL_US = 10 * 1000000 };
+
 void redis_ingest_free_batch(struct redis_ingest *ingest)
 {
     for (size_t i = 0; i < ingest->count; i++)
@@ -67,6 +69,19 @@ static void on_published(struct publication *publication, void *owner)
     go_on(ingest);
 }
 
+static void log_dead(struct redis_ingest *ingest, const struct item *item)
+{
+    uint64_t now_us = clock_now_us();
+    ingest->dead_since_logged++;
+    if (ingest->dead_logged_us && now_us - ingest->dead_logged_us < DEAD_LOG_INTERVAL_US)
+        return;
+    log_warn("broker", "an entry of the ingest stream went to %.*s: %s (%.*s; %llu since this was last said)",
+             STR_ARG(buf_str(&ingest->dead_key)), item->error.text, STR_ARG(item->entry->id),
+             (unsigned long long)ingest->dead_since_logged);
+    ingest->dead_logged_us = now_us;
+    ingest->dead_since_logged = 0;
+}
+
 struct burial {
     struct redis_ingest *ingest;
     size_t index;
@@ -81,7 +96,7 @@ static void on_buried(void *owner, void *argument, const redisReply *reply)
     ingest->sent--;
     if (reply && reply->type == REDIS_REPLY_STRING) {
         metrics_add(ingest->broker->broker.metrics, METRIC_INGEST_DEAD, 1);
-        log_debug("broker", "an entry of the ingest stream was refused: %s", item->error.text);
+        log_dead(ingest, item);
         item_done(ingest, item);
     } else {
         char why[200];

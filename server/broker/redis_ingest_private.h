@@ -42,6 +42,8 @@ struct redis_ingest {
     char claim_from[48]; /* what earlier readers have left: where it goes on; "": all of it is claimed */
     char last[48];       /* id of the last entry that was read */
     bool closing;
+    uint64_t dead_logged_us;
+    uint64_t dead_since_logged;
     char why[200]; /* of the last loss or wait: said in the log once */
 };
 

@@ -116,6 +116,8 @@ def test_bad_entries_are_buried(start, redis):
         assert reason in entry["reason"] and entry["entry"] == id_
         assert entry["channel"] == fields[1]
     assert node.metric("carillon_ingest_dead_total") == len(BAD)
+    node.logged(r"WARN .*an entry of the ingest stream went to carillon:ingest:dead: .*[0-9]-[0-9]+; 1 since")
+    assert node.log().count("WARN ") == 1  # not one for each
 
 
 def test_a_channel_that_takes_nothing_holds_up_no_other(start, redis):
