@@ -153,11 +153,12 @@ void continuity_gap(struct exchange *exchange, struct interest *interest, enum g
         /* Another history: what is known of the old one is worth nothing. */
         log_window_clear(&continuity->window);
         log_window_clear(&continuity->held);
-        continuity->known_first = 0;
         continuity->target = interest->offset;
     } else if (continuity) {
         log_window_clear(&continuity->window);
     }
+    if (continuity && (!goes_on || gap == GAP_OFFSET_REGRESSED))
+        continuity->known_first = 0;
     if (continuity)
         continuity->unproven = false; /* it was of the position that has just been given up */
     post_notice(exchange, interest, gap, deliver_gap);

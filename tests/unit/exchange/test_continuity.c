@@ -627,6 +627,25 @@ static void use_rule(struct node *node, const struct rule *rule)
     turn_all(node);
 }
 
+/* Offsets were given again in the same epoch: what was known of the event before the oldest one goes as well. */
+static void test_what_is_known_of_a_replaced_history(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    node->first = 4;
+    node->knows_before = true;
+    subscribe_from(node, 0, 1, "log:a", "e", 1, "p-1"); /* shows what is kept */
+    answer_reads(node);
+    expect(&node->wire[0][1], "\"recovered\":false");
+    node->past = "q";
+    position(node, "log:a");
+    expect(&node->wire[0][0], "\"reason\":\"offset_regressed\",\"epoch\":\"e\",\"offset\":5,\"id\":\"q-5\"");
+    subscribe_from(node, 0, 2, "log:a", "e", 3, "p-3");
+    answer_reads(node);
+    expect(&node->wire[0][2], "\"recovered\":false");
+    teardown(node);
+}
+
 /* What was to be proven is of the old history: the new one is not asked for it. */
 static void test_broker_comes_back_empty_while_it_is_read(void **state)
 {
@@ -1314,6 +1333,7 @@ int main(void)
         cmocka_unit_test(test_broker_comes_back_with_another_history),
         cmocka_unit_test(test_history_begins_anew_while_it_is_read),
         cmocka_unit_test(test_channel_without_history),
+        cmocka_unit_test(test_what_is_known_of_a_replaced_history),
         cmocka_unit_test(test_broker_comes_back_empty_while_it_is_read),
         cmocka_unit_test(test_broker_comes_back_to_a_channel_with_joins),
         cmocka_unit_test(test_channel_that_has_lost_its_history),
