@@ -100,7 +100,10 @@ static void on_page(struct redis_errand *errand, const redisReply *reply)
         hear_pairs(broker, reply->element[1]);
         snprintf(list->cursor, sizeof list->cursor, "%.*s", STR_ARG(redis_text(reply->element[0])));
     } else if (reply && !redis_errand_is_untaken(reply)) { /* without the list, revoked tokens would pass here */
-        redis_shard_drop(errand->route.shard, "refused to list the revoked tokens");
+        char why[128];
+        snprintf(why, sizeof why, "refused to list the revoked tokens: %.80s",
+                 redis_is_error(reply) ? reply->str : "an answer that makes no sense");
+        redis_shard_drop(errand->route.shard, why);
     }
     list->is_asked = false;
     if (list->is_outdated)

@@ -8,6 +8,7 @@
 #include "server/broker/redis_parts.h"
 
 enum { RETRY_BASE_MS = 100, RETRY_DOUBLINGS_MAX = 16, RETRY_SOON_MS = 500, RETRY_MIN_MS = 100 };
+enum { STABLE_US = 1000 * 1000 };
 
 static void on_timer(uv_timer_t *timer);
 
@@ -68,9 +69,7 @@ void redis_shard_proved(struct redis_shard *shard)
         metrics_add(broker->broker.metrics, METRIC_BROKER_RECONNECTS, 1);
     log_info("broker", "connected to Redis at %s:%s, %zu channels subscribed", shard->endpoint.host,
              shard->endpoint.port, redis_subscriptions_count(shard));
-    shard->attempts = 0;
     shard->up_us = clock_now_us();
-    shard->why[0] = '\0';
     if (broker->topology->shard_of(broker, buf_str(&broker->revoked_key)) == shard)
         redis_revocations_load(broker);
     set_state(shard, BROKER_UP, "");
@@ -145,6 +144,13 @@ static uint64_t pause_ms(struct redis_shard *shard)
     return floor_ms + random_below(reach_ms - floor_ms + 1);
 }
 
+/* Not as soon as it is up: a Redis that takes the login and refuses what comes next would be asked without a pause. */
+static void begin_anew(struct redis_shard *shard)
+{
+    shard->attempts = 0;
+    shard->why[0] = '\0';
+}
+
 static enum broker_state state_without_connection(const struct redis_shard *shard)
 {
     return shard->state == BROKER_CONNECTING ? BROKER_CONNECTING : BROKER_DOWN;
@@ -193,6 +199,8 @@ static void on_down(struct redis_shard *shard, const char *why)
     if (shard->phase != PHASE_FALLING) { /* the first of the two */
         shard->phase = PHASE_FALLING;
         uv_timer_stop(&shard->timer);
+        if (shard->state == BROKER_UP && clock_now_us() - shard->up_us >= STABLE_US)
+            begin_anew(shard);
         log_loss(shard, why);
         set_state(shard, state_without_connection(shard), why);
         redis_connection_drop(&shard->commands, "%s", "given up with the other connection");

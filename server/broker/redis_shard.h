@@ -39,8 +39,8 @@ struct redis_shard {
     enum redis_phase phase;
     enum broker_state state;
     uint64_t up_us;    /* when it came up last */
-    unsigned attempts; /* to connect, since it was up */
-    char why[256];     /* of the last loss: said in the log once */
+    unsigned attempts; /* to connect, since it was up for more than a moment */
+    char why[256];     /* of the last loss since then: said in the log once */
     char text[160];    /* why it is not up, for broker_info */
     uv_timer_t timer;
     bool timer_closed; /* while closing */

@@ -232,6 +232,22 @@ def test_full_redis(node, redis):
     assert publish(node, "log:x", 3).json["offset"] == 2, "what was refused was not stored"
 
 
+def test_user_who_may_not_read_the_revocations(launch, redis):
+    """It connects, is refused and comes again: with pauses that grow, and Redis's own word in a line that is said once."""
+    redis("ACL", "SETUSER", "poor", "on", ">word", "~carillon:*", "&carillon:*", "+auth", "+select", "+client|setname",
+          "+subscribe", "+publish", "+script|load", "+role")
+    node = launch({"redis.url": f"redis://poor:word@127.0.0.1:{redis.port}"})
+
+    def pause():
+        why = node.api("GET", "/api/v1/info").json["nodes"][0]["broker"].get("why", "")
+        found = re.search(r"next try in (\d+\.\d) s", why)
+        return found and float(found.group(1))
+
+    until(lambda: (pause() or 0) >= 0.5, "the pauses grow", BACK_S)
+    line, = re.findall("WARN .*refused to list the revoked tokens.*", node.log())
+    assert "NOPERM" in line and "zscan" in line, line
+
+
 def test_end_while_redis_is_down(node, redis):
     redis.stop()
     until(lambda: not node.ready(), "readiness shows it")
