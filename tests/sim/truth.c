@@ -311,6 +311,8 @@ bool truth_follows(size_t channel, struct str epoch, uint64_t offset, uint64_t n
 bool truth_is_renamed(size_t channel, struct str epoch, struct str now, uint64_t offset, uint64_t last)
 {
     size_t was = truth_record(channel, epoch, offset, ANY_NUMBER), is = truth_record(channel, now, last, ANY_NUMBER);
+    if (offset == 0 && last == 0)
+        return true; /* all events are lost: there is none whose record could tell */
     return offset == last && was && is && !truth.ordered[was - 1].lost &&
            truth.ordered[was - 1].number == truth.ordered[is - 1].number;
 }
