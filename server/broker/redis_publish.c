@@ -84,7 +84,7 @@ static void log_refusal(struct redis_broker *broker, const char *why)
     broker->refused_since_logged++;
     if (broker->refusal_logged_us && now_us - broker->refusal_logged_us < REFUSAL_LOG_INTERVAL_US)
         return;
-    log_warn("broker", "%s (%llu publications refused since this was last said)", why,
+    log_warn("broker", "%s (refused since this was last said: %llu)", why,
              (unsigned long long)broker->refused_since_logged);
     broker->refusal_logged_us = now_us;
     broker->refused_since_logged = 0;
