@@ -72,12 +72,9 @@ static unsigned granted(const struct claims *claims, struct str channel)
     return allow;
 }
 
-unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims,
-                        const struct rule **out_rule)
+unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims)
 {
     const struct rule *rule = rules_find(rules, channel, claims);
-    if (out_rule)
-        *out_rule = rule;
     if (!rule)
         return 0;
     if (rule->require_scope.len && !claims_has_scope(claims, rule->require_scope))

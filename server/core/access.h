@@ -37,8 +37,7 @@ const struct rule *rules_find(const struct rules *rules, struct str channel, con
 /* The rule that says how a channel is kept (history, presence), whoever asks: templates match any text. NULL: none. */
 const struct rule *rules_find_any(const struct rules *rules, struct str channel);
 
-/* What this token may do with this channel: a set of enum allow. *out_rule (may be NULL) is the rule found, or NULL. */
-unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims,
-                        const struct rule **out_rule);
+/* What this token may do with this channel: a set of enum allow. */
+unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims);
 
 #endif

@@ -244,7 +244,7 @@ void channel_recheck_access(struct hub *hub, struct session *session)
             break;
         struct subscription *subscription = &session->subscriptions[i];
         struct str name = subscription->channel->name; /* the channel lingers, so its name stays */
-        if (subscription->by_backend || (access_allowed(hub->rules, name, session->claims, NULL) & ALLOW_SUBSCRIBE))
+        if (subscription->by_backend || (access_allowed(hub->rules, name, session->claims) & ALLOW_SUBSCRIBE))
             continue;
         channel_unsubscribe(hub, session, subscription);
         reply_unsubscribed(&hub->scratch, STR(""), name);

@@ -73,7 +73,7 @@ static void subscribe(struct hub *hub, struct session *session, const struct com
     }
     struct subscription *subscription = channel_find_subscription(session, command->channel);
     if (!subscription) {
-        if (!(access_allowed(hub->rules, command->channel, session->claims, NULL) & ALLOW_SUBSCRIBE)) {
+        if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_SUBSCRIBE)) {
             refuse(hub, session, command, ERR_UNAUTHORIZED, "the token does not allow to subscribe to this channel");
             return;
         }
@@ -114,7 +114,7 @@ static enum err check_publication(struct hub *hub, struct session *session, cons
 {
     if (channel_name_check(command->channel, error))
         return error->code = ERR_INVALID_REQUEST;
-    if (!(access_allowed(hub->rules, command->channel, session->claims, NULL) & ALLOW_PUBLISH))
+    if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_PUBLISH))
         return error_set(error, ERR_UNAUTHORIZED, "the token does not allow to publish to this channel");
     if (command->data.len > hub->settings.event_bytes)
         return error_set(error, ERR_TOO_LARGE, "data.data: %zu bytes, at most %zu are allowed", command->data.len,
@@ -184,7 +184,7 @@ static void history(struct hub *hub, struct session *session, const struct comma
         answer_error(hub, session, command->id, &error, command->channel);
         return;
     }
-    if (!(access_allowed(hub->rules, command->channel, session->claims, NULL) & ALLOW_HISTORY)) {
+    if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_HISTORY)) {
         refuse(hub, session, command, ERR_UNAUTHORIZED, "the token does not allow to read this channel's history");
         return;
     }

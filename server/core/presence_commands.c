@@ -38,7 +38,7 @@ static enum err check(struct hub *hub, const struct session *session, const stru
 {
     if (channel_name_check(command->channel, error))
         return error->code = ERR_INVALID_REQUEST;
-    if (!(access_allowed(hub->rules, command->channel, session->claims, NULL) & ALLOW_PRESENCE))
+    if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_PRESENCE))
         return error_set(error, ERR_UNAUTHORIZED, "the token does not allow to see who is on this channel");
     *out_rule =
         rules_find_any(hub->rules, command->channel); /* the channel's own, not the one that lets this one see */

@@ -54,7 +54,7 @@ static void test_table(void **state)
         struct error error;
         if (claims_parse(str_from_cstr(cases[i].payload), &claims, &error))
             fail_msg("%s: %s", cases[i].payload, error.text);
-        unsigned allowed = access_allowed(rules, str_from_cstr(cases[i].channel), claims, NULL);
+        unsigned allowed = access_allowed(rules, str_from_cstr(cases[i].channel), claims);
         if (allowed != cases[i].allowed)
             fail_msg("%s on %s: %u, not %u", cases[i].payload, cases[i].channel, allowed, cases[i].allowed);
         claims_unref(claims);
