@@ -91,8 +91,9 @@ def soak(folder, *arguments):
 
 
 @own_heap
-def test_a_short_one(tmp_path):
-    done, report = soak(tmp_path / "soak", "--seed", "1")
+@pytest.mark.parametrize("topology", runner.TOPOLOGIES)
+def test_a_short_one(tmp_path, topology):
+    done, report = soak(tmp_path / "soak", "--seed", "1", "--topology", topology)
     assert done.returncode == 0, done.stdout + done.stderr
     assert report["problems"] == [] and report["account"]["accounted delivered"] > 0
     assert "# Soak: nothing is wrong" in (tmp_path / "soak/report.md").read_text()
@@ -107,6 +108,7 @@ class QuietWorld:
         self.problem = problem
         self.ledger = Ledger()
         self.crowd = SimpleNamespace(calm=lambda *_: None, go_on=lambda: None, publishers=[], subscribers=[])
+        self.redis = SimpleNamespace(whole=lambda: None)
         self.idlers = SimpleNamespace(open=3, wanted=3)
         self.contenders = SimpleNamespace(leave=lambda: None, check=self.check_limit)
 
@@ -144,11 +146,10 @@ class QuietWorld:
 @pytest.mark.parametrize("problem", [None, "readiness", "fault", "ledger", "limit", "history", "crash", "sessions", "presence", "end"])
 def test_the_verdict(tmp_path, monkeypatch, problem):
     monkeypatch.setattr(runner, "World", lambda *_: QuietWorld(problem))
-    monkeypatch.setattr(runner, "WEIGHTS", {QuietWorld.befall: 1})
-    monkeypatch.setattr(runner, "FAULTS", {"befall": QuietWorld.befall})
+    monkeypatch.setattr(runner, "TOPOLOGIES", {"quiet": SimpleNamespace(WEIGHTS={QuietWorld.befall: 1})})
     monkeypatch.setattr(runner, "BACK_S", 0.05)
     monkeypatch.setattr(runner, "wait", lambda seconds: None)
-    arguments = SimpleNamespace(seed=1, seconds=0.01, clients=1, idle=3, pause_ms=1, workers=1, folder=tmp_path / "soak")
+    arguments = SimpleNamespace(topology="quiet", seed=1, seconds=0.01, clients=1, idle=3, pause_ms=1, workers=1, folder=tmp_path / "soak")
     assert runner.Soak(arguments).run() == (1 if problem else 0)
     report = json.loads((tmp_path / "soak/report.json").read_text())
     assert bool(report["problems"]) == bool(problem)

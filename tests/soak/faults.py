@@ -1,10 +1,11 @@
-"""What can befall the world of a soak. Each returns once the fault is over, not its consequences. `random` decides whom it
-hits and for how long, and how often it is asked does not depend on anything but itself: so a seed is a plan."""
+"""What can befall the world of a soak, however its Redis is set up; single.py, sentinel.py and cluster.py have what befalls
+one topology only. Each returns once the fault is over, not its consequences. `random` decides whom it hits and for how
+long, and how often it is asked does not depend on anything but itself: so a seed is a plan."""
 import re
-import shutil
 import signal
 import threading
 import time
+from contextlib import contextmanager
 
 from support import jwt, ws
 from support.load import PATIENCE_S
@@ -25,98 +26,62 @@ def any_but_the_first(world, random):
     return random.randrange(1, len(world.nodes))
 
 
-# --- Redis ---
-
-
-def redis_killed(world, random):
-    world.redis.kill()
-    wait(random.uniform(0, 1.5))
-    world.redis.start()
-
-
-def redis_restarted(world, random):
-    world.redis.stop()
-    wait(random.uniform(0, 1.5))
-    world.redis.start()
-
-
-def redis_comes_back_empty(world, random):
-    world.redis.kill()
-    shutil.rmtree(world.redis.folder / "appendonlydir")
-    wait(random.uniform(0.5, 1.5))
-    world.ledger.storage_lost()
-    world.redis.start()
-
-
-def freeze_redis(world, seconds):
-    world.redis.freeze()
-    wait(seconds)
-    world.redis.thaw()
-
-
-def redis_stutters(world, random):
-    freeze_redis(world, random.uniform(0.1, 0.7))
-
-
-def redis_pauses(world, random):
-    freeze_redis(world, random.uniform(1.5, 4))
-
-
-def redis_pauses_for_30_s(world, random):
-    freeze_redis(world, 30)
+# --- any Redis that takes writes ---
 
 
 def redis_is_full(world, random):
-    world.redis("CONFIG", "SET", "maxmemory", "1")
+    server = world.redis.writer(random)
+    server("CONFIG", "SET", "maxmemory", "1")
     wait(random.uniform(0.5, 3))
-    world.redis("CONFIG", "SET", "maxmemory", "0")
+    server("CONFIG", "SET", "maxmemory", "0")
+
+
+def redis_stutters(world, random):
+    freeze(world.redis.writer(random), random.uniform(0.1, 0.7))
+
+
+def freeze(server, seconds):
+    server.freeze()
+    wait(seconds)
+    server.thaw()
+
+
+@contextmanager
+def losing(world):
+    """For a fault in which one server takes the place of another that still takes writes. All are well when it is over."""
+    redis = world.redis.whole()
+    with world.ledger.writes_may_be_lost():
+        yield redis
+        redis.whole()
 
 
 def redis_cuts_connections(world, random):
-    world.redis("CLIENT", "KILL", "TYPE", random.choice(["pubsub", "normal"]), "SKIPME", "yes")
+    world.redis.writer(random)("CLIENT", "KILL", "TYPE", random.choice(["pubsub", "normal"]), "SKIPME", "yes")
 
 
 def redis_gives_up_a_subscriber(world, random):
     """One node's subscribing connection only."""
-    which = random.random()
-    lines = [line for line in world.redis("CLIENT", "LIST", "TYPE", "pubsub").splitlines() if line]
+    server, which = world.redis.writer(random), random.random()
+    lines = [line for line in server("CLIENT", "LIST", "TYPE", "pubsub").splitlines() if line]
     if lines:
         try:
-            world.redis("CLIENT", "KILL", "ID", re.match(r"id=(\d+)", lines[int(which * len(lines))]).group(1))
+            server("CLIENT", "KILL", "ID", re.match(r"id=(\d+)", lines[int(which * len(lines))]).group(1))
         except RedisError:
             pass  # it has just gone
 
 
 def redis_output_buffers_overflow(world, random):
     """Redis cuts off who does not take what it has to send: here more at once than the limit allows."""
-    world.redis("CONFIG", "SET", "client-output-buffer-limit", "pubsub 300000 0 0")
-    world.redis("EVAL", "for n = 1, 100 do redis.call('PUBLISH', KEYS[1], '{\"type\":\"big\",\"data\":\"' .. "
-                "string.rep('x', 20000) .. '\"}') end", "1", "carillon:{plain:a}:live")
-    world.redis("CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60")
+    channel = "carillon:{plain:a}:live"
+    server = world.redis.home(channel)
+    server("CONFIG", "SET", "client-output-buffer-limit", "pubsub 300000 0 0")
+    server("EVAL", f"for n = 1, 100 do redis.call('{world.redis.PUBLISH}', KEYS[1], '{{\"type\":\"big\",\"data\":\"' .. "
+           "string.rep('x', 20000) .. '\"}') end", "1", channel)
+    server("CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60")
 
 
 def scripts_are_flushed(world, random):
-    world.redis("SCRIPT", "FLUSH")
-
-
-# --- the network ---
-
-
-def node_is_cut_from_redis(world, random):
-    """Its connections stay up, and nothing passes any more."""
-    proxy = world.proxies[any_but_the_first(world, random)]
-    proxy.open.clear()
-    wait(random.uniform(1, 8))
-    proxy.open.set()
-
-
-def redis_is_slow(world, random):
-    """100 ms later each way, for all nodes but the first."""
-    for proxy in world.proxies.values():
-        proxy.delay_s = 0.1
-    wait(random.uniform(2, 5))
-    for proxy in world.proxies.values():
-        proxy.delay_s = 0
+    world.redis.writer(random)("SCRIPT", "FLUSH")
 
 
 # --- nodes ---
@@ -232,10 +197,7 @@ def client_does_not_read(world, random):
 
 
 WEIGHTS = {
-    redis_killed: 1, redis_restarted: 1, redis_comes_back_empty: 0.2, redis_stutters: 1, redis_pauses: 1,
-    redis_pauses_for_30_s: 0.1, redis_is_full: 0.7, redis_cuts_connections: 1, redis_gives_up_a_subscriber: 1,
-    redis_output_buffers_overflow: 0.7, scripts_are_flushed: 1, node_is_cut_from_redis: 1, redis_is_slow: 0.7,
-    node_is_killed: 1, node_is_replaced: 1, node_stands_still: 1, clock_jumps: 0.7, node_disagrees: 0.3,
-    clients_are_cut: 1, token_is_revoked: 0.7, client_does_not_read: 0.5,
+    redis_is_full: 0.7, redis_stutters: 1, redis_cuts_connections: 1, redis_gives_up_a_subscriber: 1,
+    redis_output_buffers_overflow: 0.7, scripts_are_flushed: 1, node_is_killed: 1, node_is_replaced: 1, node_stands_still: 1,
+    clock_jumps: 0.7, node_disagrees: 0.3, clients_are_cut: 1, token_is_revoked: 0.7, client_does_not_read: 0.5,
 }
-FAULTS = {fault.__name__: fault for fault in WEIGHTS}

@@ -38,9 +38,9 @@ def write(soak):
     verdict = f"{len(soak.problems)} problems" if soak.problems else "nothing is wrong"
     verdict += ", interrupted" if soak.interrupted else ""
     lines = [f"# Soak: {verdict}", "",
-             f"{version[0] if version else ''}, {soak.elapsed():.0f} s in {len(soak.rounds)} rounds, seed {a.seed}, {a.clients} "
+             f"{version[0] if version else ''}, {soak.elapsed():.0f} s in {len(soak.rounds)} rounds, Redis {a.topology}, seed {a.seed}, {a.clients} "
              f"subscribers, {a.idle} idle connections, 6 publishers, nodes with {a.workers} worker{'s' * (a.workers > 1)}. Again: "
-             f"`./run soak {a.seconds:g} --seed {a.seed}` (the plan of faults is the same, what the machine makes of it is not).",
+             f"`./run soak {a.seconds:g} --topology {a.topology} --seed {a.seed}` (the plan of faults is the same, what the machine makes of it is not).",
              "", "## Accounted for", "", *table("what", account), "", "## Faults", "", *table("what", soak.faults),
              "", "## Memory and descriptors", "",
              "At the calm that ends each round. The slope is that of the heap in use, with what connections take left out.", "",
@@ -48,6 +48,6 @@ def write(soak):
     lines += [f"- {re.sub(chr(10), ' ', str(problem))[:1000]}" for problem in soak.problems] or ["None."]
     (soak.folder / "report.md").write_text("\n".join(lines) + "\n")
     (soak.folder / "report.json").write_text(json.dumps({
-        "seed": a.seed, "seconds": round(soak.elapsed(), 1), "account": account, "faults": dict(soak.faults),
+        "topology": a.topology, "seed": a.seed, "seconds": round(soak.elapsed(), 1), "account": account, "faults": dict(soak.faults),
         "problems": soak.problems, "rounds": soak.rounds, "samples": [s._asdict() for s in soak.samples]}, indent=1) + "\n")
     print(f"soak: {verdict}; the report is {soak.folder / 'report.md'}", flush=True)

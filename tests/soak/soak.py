@@ -1,4 +1,4 @@
-"""./run soak [SECONDS] [--seed N]: mixed load and random faults, in rounds of eight faults. Each round ends in a calm, in
+"""./run soak [SECONDS] [--topology NAME] [--seed N]: mixed load and random faults, in rounds of eight faults. Each round ends in a calm, in
 which every acknowledged event is accounted for at every subscriber (support/accounting.py), presence and session limits
 must be right on all nodes, and each node's memory and descriptors are looked at. The report is in build/soak; the exit
 code is 1 if anything is wrong."""
@@ -14,13 +14,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import cluster  # noqa: E402
 import growth  # noqa: E402
 import report  # noqa: E402
-from faults import BACK_S, FAULTS, WEIGHTS, wait  # noqa: E402
+import sentinel  # noqa: E402
+import single  # noqa: E402
+from faults import BACK_S, wait  # noqa: E402
 from plan import Plan  # noqa: E402
 from support.wait import until  # noqa: E402
 from world import World  # noqa: E402
 
+TOPOLOGIES = {"single": single, "sentinel": sentinel, "cluster": cluster}
 ROUND_STEPS = 8
 ENOUGH = 100  # problems
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +33,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Soak:
     def __init__(self, arguments):
         self.arguments = arguments
-        self.plan = Plan(arguments.seed, {fault.__name__: weight for fault, weight in WEIGHTS.items()})
+        self.topology = TOPOLOGIES[arguments.topology]
+        self.befalls = {fault.__name__: fault for fault in self.topology.WEIGHTS}
+        self.plan = Plan(arguments.seed, {fault.__name__: weight for fault, weight in self.topology.WEIGHTS.items()})
         self.folder = Path(arguments.folder)
         self.began = time.monotonic()
         self.rounds = []
@@ -49,7 +55,7 @@ class Soak:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         a = self.arguments
-        self.world = World(self.folder, random.Random(a.seed), a.clients, a.idle, a.pause_ms / 1000, a.workers)
+        self.world = World(self.folder, self.topology, random.Random(a.seed), a.clients, a.idle, a.pause_ms / 1000, a.workers)
         try:
             while self.goes_on() and len(self.problems) < ENOUGH:
                 self.round()
@@ -82,7 +88,7 @@ class Soak:
     def befall(self, step):
         self.faults[step.name] += 1
         try:
-            FAULTS[step.name](self.world, step.random)
+            self.befalls[step.name](self.world, step.random)
             if not step.hurried:
                 self.world.all_ready()
         except Exception as failure:
@@ -92,7 +98,7 @@ class Soak:
     def settle(self, number):
         """The calm. Returns the account of the round."""
         world = self.world
-        for quiet in (world.all_ready, lambda: world.crowd.calm(until, BACK_S), self.all_there, self.presence_right,
+        for quiet in (world.redis.whole, world.all_ready, lambda: world.crowd.calm(until, BACK_S), self.all_there, self.presence_right,
                       lambda: world.contenders.check(BACK_S), lambda: world.check_histories(number)):
             try:
                 quiet()
@@ -132,6 +138,7 @@ class Soak:
 def main():
     parser = argparse.ArgumentParser(prog="./run soak", description=__doc__)
     parser.add_argument("seconds", nargs="?", type=float, default=3600)
+    parser.add_argument("--topology", choices=TOPOLOGIES, default="single", help="what Redis is (single)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="of the plan of faults")
     parser.add_argument("--clients", type=int, default=18, help="subscribers whose every event is accounted for (18)")
     parser.add_argument("--idle", type=int, default=200, help="connections that only stay (200)")
@@ -139,7 +146,7 @@ def main():
     parser.add_argument("--workers", type=int, default=1, help="threads of each node (1)")
     parser.add_argument("--folder", default=ROOT / "build/soak", help="for the report and the logs; emptied (build/soak)")
     soak = Soak(parser.parse_args())
-    print(f"soak: seed {soak.arguments.seed}, {soak.arguments.seconds:g} s", flush=True)
+    print(f"soak: {soak.arguments.topology}, seed {soak.arguments.seed}, {soak.arguments.seconds:g} s", flush=True)
 
     def interrupt(*_):
         soak.interrupted = True

@@ -9,8 +9,7 @@ from support.carillon import ALL, Node
 from support.haproxy import HAProxy
 from support.heap import Heap
 from support.load import Crowd, IngestPublisher, SocketPublisher
-from support.proxy import Proxy
-from support.redis import Redis, free_port
+from support.redis import free_port
 from support.wait import until
 from support.wall_clock import WallClock
 
@@ -40,18 +39,17 @@ class Balanced:
 
 
 class World:
-    """Its first node is never killed, and nothing stands between it and Redis; the others have a proxy and a clock."""
+    """Its first node is never killed; the others have a clock. topology: the module that says what its Redis is."""
 
-    def __init__(self, folder, random, clients, idle, pause_s, workers):
+    def __init__(self, folder, topology, random, clients, idle, pause_s, workers):
         self.folder = Path(folder)
         self.workers = workers
         self.ended = []  # nodes that were killed: their logs are checked at the end
         (self.folder / "redis").mkdir()
-        self.redis = Redis(self.folder / "redis", "--auto-aof-rewrite-min-size", "32mb")
+        self.redis = topology.Topology(self.folder / "redis", NODES)
         self.heap_library = preload.build("heap", self.folder)
-        self.proxies, self.clocks = {}, {}
+        self.clocks = {}
         for index in range(1, NODES):
-            self.proxies[index] = Proxy(self.redis.port)
             (self.folder / f"clock{index}").mkdir()
             self.clocks[index] = WallClock(self.folder / f"clock{index}")
         self.ports = [free_port() for _ in range(NODES)]
@@ -74,7 +72,7 @@ class World:
                                  user=f"person{n // 2}", rooms=[c for c in channels if c in ROOMS])
         self.crowd.publish(lambda: self.nodes, CHANNELS, 3, pause_s=pause_s)
         self.crowd.publish(lambda: self.nodes, CHANNELS, 2, kind=SocketPublisher, pause_s=pause_s)
-        self.crowd.publish(self.redis.port, LONG, kind=IngestPublisher, pause_s=pause_s)
+        self.crowd.publish(self.redis.ingest_port, LONG, kind=IngestPublisher, pause_s=pause_s)
 
     # --- nodes ---
 
@@ -84,8 +82,8 @@ class World:
         if clock := self.clocks.get(index):
             libraries.append(clock.library)
             variables |= clock.variables
-        url = self.proxies[index].url if index in self.proxies else self.redis.url
-        config = {**CONFIG, "redis.url": url, "port": self.ports[index], "workers": self.workers, **(changes or {})}
+        config = {**CONFIG, "redis.url": self.redis.url_for(index), "port": self.ports[index], "workers": self.workers,
+                  **(changes or {})}
         node = Node(self.folder, config, name=f"node{index}", env=preload.environment(*libraries, **variables))
         node.heap = heap
         return node
@@ -152,7 +150,7 @@ class World:
         self.idlers.stop()
         for end in [self.contenders.leave, self.crowd.stop, *(node.close for node in self.nodes),
                     *(node.check_log for node in self.ended), self.balancer.close,
-                    *(proxy.close for proxy in self.proxies.values()), self.redis.close]:
+                    self.redis.close]:
             try:
                 end()
             except Exception as failure:  # the report names it, and the rest is closed all the same

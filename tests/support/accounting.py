@@ -8,12 +8,15 @@ Ledger.check() accounts for every acknowledged event at every subscriber, as doc
 - nobody gets what was refused, or what nobody published;
 - what a backend has put into the ingest stream comes to somebody, as one event.
 
+What Redis may have acknowledged and lost (writes_may_be_lost) need not come, unless it is in the history.
+
 Every publication has a key of its own, which travels as the member "key" of its data, and, where `with_id`, as event_id.
 Subscribers and publishers may be in threads of their own. Knows no sockets: see support/load.py for who has them."""
 import threading
 import time
 from bisect import bisect_right
 from collections import Counter
+from contextlib import contextmanager
 
 
 class Publication:
@@ -28,6 +31,7 @@ class Publication:
         self.answer = None  # its members: id and, with history, epoch and offset
         self.unknown = False  # some attempt may have been carried out all the same
         self.promised = False  # it will be published, who knows when
+        self.may_be_lost = False  # acknowledged by a primary that was replaced meanwhile
         self.attempts = 0
 
     @property
@@ -182,6 +186,7 @@ class Ledger:
         self.problems = []
         self.counts = Counter()
         self.ids = {}  # (channel, id) -> key, as delivered
+        self.writes_lost = False  # some may be, on this page
         self.changed = threading.Condition(self.lock)
 
     def problem(self, text):
@@ -228,7 +233,28 @@ class Ledger:
         with self.lock:
             for publication in self.publications.values():
                 if not publication.acknowledged:
-                    publication.promised, publication.unknown, publication.with_id = False, True, False
+                    self._nothing_known(publication)
+
+    @staticmethod
+    def _nothing_known(publication):
+        publication.promised, publication.unknown, publication.with_id = False, True, False
+
+    @contextmanager
+    def writes_may_be_lost(self):
+        """Within it one server may take writes while another one takes its place without them. What was settled before has
+        been replicated."""
+        with self.lock:
+            self.writes_lost = True
+            delivered = set(self.ids.values())
+            settled = {p.key for p in self.publications.values() if p.acknowledged or p.promised and p.key in delivered}
+        try:
+            yield
+        finally:
+            with self.lock:
+                for publication in self.publications.values():
+                    if publication.key not in settled:
+                        publication.may_be_lost = publication.acknowledged
+                        self._nothing_known(publication)
 
     # --- subscribers ---
 
@@ -273,7 +299,7 @@ class Ledger:
                 for channel, stretch in seat.open.items():
                     have = seat.seen.get(channel, ())
                     for publication in by_channel.get(channel, ()):
-                        if publication.answer["id"] not in have and self._owes(stretch, publication):
+                        if publication.answer["id"] not in have and not publication.may_be_lost and self._owes(stretch, publication):
                             return f"{seat.name} on {channel}: {publication.key} {publication.answer}"
             return ""
 
@@ -309,6 +335,7 @@ class Ledger:
         with self.lock:
             self.publications = {key: p for key, p in self.publications.items() if not (p.acknowledged or p.promised)}
             self.ids.clear()
+            self.writes_lost = False
             self.counts.clear()
             for seat in self.seats:
                 seat.turn_page()
@@ -345,8 +372,12 @@ class Ledger:
                 self.problems.append(f"{channel}: its history has holes or doubles: {sorted(kept)[:20]}...")
             for publication in self.publications.values():
                 answer = publication.answer
-                if answer and publication.channel == channel and answer.get("epoch") == epoch and \
-                        answer["offset"] >= min(kept, default=0) and kept.get(answer["offset"]) != answer["id"]:
+                if not answer or publication.channel != channel or answer.get("epoch") != epoch or \
+                        answer["offset"] < min(kept, default=0):
+                    continue
+                if kept.get(answer["offset"]) == answer["id"]:
+                    publication.may_be_lost = False
+                elif not publication.may_be_lost:
                     self.problems.append(f"{channel}: {publication.key} at {answer['offset']} is not in its history")
             self.counts["found in histories"] += len(kept)
 
@@ -354,7 +385,7 @@ class Ledger:
         places = {}
         for publication in self.publications.values():
             answer = publication.answer
-            if answer and answer.get("epoch"):
+            if answer and answer.get("epoch") and not publication.may_be_lost:
                 place = (publication.channel, answer["epoch"], answer["offset"])
                 other = places.setdefault(place, publication)
                 if other is not publication and not any(s.told["gap offset_regressed"] for s in self.seats):
@@ -375,9 +406,13 @@ class Ledger:
         seen = seat.seen.get(channel, {})
         for publication in publications:
             epoch, offset = publication.answer["epoch"], publication.answer["offset"]
-            owed = any(s.epoch == epoch and s.offset is not None and s.first < offset <= s.offset for s in stretches)
+            # Where writes were lost, one that has ended may have had a lost event in its place.
+            owed = any(s.epoch == epoch and s.offset is not None and s.first < offset <= s.offset for s in stretches
+                       if not (self.writes_lost and s.ended))
             if publication.answer["id"] in seen:
                 account["accounted delivered"] += 1
+            elif publication.may_be_lost:
+                account["accounted as what Redis may have lost"] += 1
             elif owed and not seat.told["gap offset_regressed"]:
                 self.problems.append(f"{seat.name}: {channel}: {publication.key} at {offset} of {epoch} is missing")
             else:
@@ -388,8 +423,8 @@ class Ledger:
         by_id = {p.answer["id"]: p for p in publications}
         runs = self._runs(stretches)
         for publication in publications:
-            if publication.answer["id"] in seen:
-                account["accounted delivered"] += 1
+            if publication.answer["id"] in seen or publication.may_be_lost:
+                account["accounted delivered" if publication.answer["id"] in seen else "accounted as what Redis may have lost"] += 1
                 continue
             run = next((r for r in runs if r[0].began < publication.sent and
                         not (r[-1].ended and self._last_sent(r, by_id) < publication.answered)), None)

@@ -144,7 +144,7 @@ class SocketPublisher(Publisher):
 
 
 class IngestPublisher(Publisher):
-    """A backend that writes to the ingest stream of the Redis at that port; with an event_id, always."""
+    """A backend that writes to the ingest stream of the Redis at the port that a function tells; with an event_id, always."""
 
     redis = None
 
@@ -155,7 +155,7 @@ class IngestPublisher(Publisher):
     def attempt(self, publication):
         data = json.dumps({"key": publication.key})
         try:
-            self.redis = self.redis or Connection(self.port)
+            self.redis = self.redis or Connection(self.port())
             self.redis("XADD", "carillon:ingest", "*", "channel", publication.channel, "type", "test", "data", data,
                        "event_id", publication.key)
         except (OSError, RedisError) as failure:

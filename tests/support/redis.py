@@ -1,6 +1,7 @@
 """A Redis of our own for a test: on a free port, in a temporary folder, stopped, frozen and started again at will; and a
 client of a few lines to look into it."""
 import os
+import select
 import shutil
 import signal
 import socket
@@ -36,6 +37,10 @@ class Connection:
             out.append(b"$%d\r\n%s\r\n" % (len(raw), raw))
         self.socket.sendall(b"".join(out))
         return self.reply()
+
+    def is_cut(self):
+        """Between commands there is nothing to read but an end."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def reply(self):
         line = self.file.readline()
@@ -100,10 +105,11 @@ class Redis:
         return ["--port", "0", "--tls-port", str(self.port), "--tls-cert-file", str(files.certificate), "--tls-key-file",
                 str(files.key), "--tls-ca-cert-file", str(files.certificate), "--tls-auth-clients", "no"]
 
-    def start(self):
+    def start(self, *options):
+        """options: this time, beside those of always."""
         self.process = subprocess.Popen(
             [self.binary, *self._ports(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
-             "--appendfsync", "always", "--dir", str(self.folder), "--logfile", str(self.folder / "redis.log"), *self.options],
+             "--appendfsync", "always", "--dir", str(self.folder), "--logfile", str(self.folder / "redis.log"), *self.options, *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(self._answers, "Redis answers")
 
@@ -127,32 +133,30 @@ class Redis:
         return True
 
     def role(self):
-        """Asked on a new connection each time: who changes its role cuts its clients off."""
         try:
-            connection = self.connect()
-            try:
-                return connection("ROLE")[0]
-            finally:
-                connection.close()
+            return self("ROLE")[0]
         except (OSError, RedisError):
             return None
 
-    def forget_connection(self):
-        """It has been cut off."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
     def __call__(self, *words):
-        """A command on a connection of our own."""
+        """A command on a connection of our own; another one if it has been cut: who changes its role does so."""
+        if self._connection is not None and self._connection.is_cut():
+            self._disconnect()
         if self._connection is None:
             self._connection = self.connect()
-        return self._connection(*words)
+        try:
+            return self._connection(*words)
+        except OSError:
+            self._disconnect()
+            raise
 
-    def _end(self):
+    def _disconnect(self):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _end(self):
+        self._disconnect()
         self.process.wait(DEADLINE_S)
 
     def stop(self):
@@ -181,8 +185,8 @@ class Sentinels:
 
     NAME = "the-primary"
 
-    def __init__(self, folder, *options, certificate=None):
-        """certificate: all of them speak TLS only, also with each other."""
+    def __init__(self, folder, *options, certificate=None, down_after_ms=500):
+        """options: of Redis; certificate: all of them speak TLS only, also with each other."""
         self.servers, self.sentinels = [], []
         self.certificate = certificate
         if certificate:
@@ -195,7 +199,7 @@ class Sentinels:
             self.follow(self.replica)
             for n in range(3):
                 self.sentinels.append(Sentinel(make_folder(folder, f"sentinel-{n}"), self.NAME, self.primary.port,
-                                               certificate=certificate))
+                                               certificate=certificate, down_after_ms=down_after_ms))
             until(lambda: all(s.knows_all(len(self.sentinels)) for s in self.sentinels), "the Sentinels know all")
         except BaseException:
             self.close()
@@ -214,8 +218,6 @@ class Sentinels:
         """Once the Sentinels have made the replica the primary."""
         until(lambda: self.replica.role() == "master", "the replica is promoted", 3 * DEADLINE_S)
         self.primary, self.replica = self.replica, self.primary
-        for server in self.servers:
-            server.forget_connection()
 
     def close(self):
         for server in self.servers + self.sentinels:
@@ -223,27 +225,31 @@ class Sentinels:
 
 
 class Sentinel(Redis):
-    def __init__(self, folder, name, primary_port, password=None, certificate=None):
+    """Keeps in its configuration file what it learns, also over a restart."""
+
+    def __init__(self, folder, name, primary_port, password=None, certificate=None, down_after_ms=500):
         self.config = folder / "sentinel.conf"
         self.name = name
-        self.password = password
-        self.primary_port = primary_port
+        self.config.write_text(
+            f"bind 127.0.0.1\ndir {folder}\nlogfile {folder}/sentinel.log\n"
+            f"sentinel monitor {name} 127.0.0.1 {primary_port} 2\n"
+            f"sentinel down-after-milliseconds {name} {down_after_ms}\nsentinel failover-timeout {name} 3000\n"
+            + (f"requirepass {password}\n" if password else ""))
         super().__init__(folder, certificate=certificate)
 
     def start(self):
-        self.config.write_text(
-            f"bind 127.0.0.1\ndir {self.folder}\nlogfile {self.folder}/sentinel.log\n"
-            f"sentinel monitor {self.name} 127.0.0.1 {self.primary_port} 2\n"
-            f"sentinel down-after-milliseconds {self.name} 500\nsentinel failover-timeout {self.name} 3000\n"
-            + (f"requirepass {self.password}\n" if self.password else ""))
         tls = ["--tls-replication", "yes"] if self.certificate else []
         self.process = subprocess.Popen([self.binary, str(self.config), "--sentinel", *self._ports(), *tls],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(self._answers, "Sentinel answers")
 
-    def knows_all(self, sentinels):
+    def facts(self):
+        """Of the primary, as it sees it."""
         told = self("SENTINEL", "MASTER", self.name)
-        facts = dict(zip(told[::2], told[1::2]))
+        return dict(zip(told[::2], told[1::2]))
+
+    def knows_all(self, sentinels):
+        facts = self.facts()
         return facts["num-slaves"] == "1" and facts["num-other-sentinels"] == str(sentinels - 1)
 
 

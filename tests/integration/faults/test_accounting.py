@@ -207,3 +207,69 @@ def test_history(story, offsets, problem):
         story.publish(f"k{n}", n)
     story.ledger.check_history(LOG, "e", [{"offset": n, "id": f"id-k{n}"} for n in offsets])
     assert problem in story.problems() and bool(problem) == bool(story.problems())
+
+
+def lose(story, key="k2"):
+    """k1 is with the heir of the primary, and k2, which everybody got, is not."""
+    story.subscribed(0)
+    story.publish("k1", 1)
+    story.event("k1", 1)
+    with story.ledger.writes_may_be_lost():
+        story.publish(key, 2)
+
+
+def test_what_redis_may_have_lost(story):
+    lose(story)
+    assert story.ledger.missing() == ""
+    story.gap(1, epoch="f")
+    story.publish("k3", 2, epoch="f")
+    assert "k3" in story.ledger.missing()
+    story.event("k3", 2)
+    assert story.problems() == ""
+
+
+def test_what_was_published_over_it(story):
+    """By a node that had not seen it; this one had, and tells."""
+    lose(story)
+    story.event("k2", 2)
+    story.publish("k3", 2)
+    story.gap(2, epoch="f")
+    assert story.ledger.missing() == "" and story.problems() == ""
+
+
+def test_what_was_published_over_it_and_not_told(story):
+    lose(story)
+    story.event("k2", 2)
+    story.publish("k3", 2)
+    assert "k3 at 2 of e is missing" in story.problems()
+
+
+def test_what_redis_had_not_lost(story):
+    lose(story)
+    story.publish("k3", 3)
+    story.ledger.check_history(LOG, "e", [{"offset": n, "id": f"id-k{n}"} for n in (1, 2, 3)])
+    assert "k2" in story.ledger.missing()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_entry_of_the_ingest_stream_that_redis_may_have_lost(story, before):
+    """One that was delivered before has been replicated."""
+    story.subscribed(channel=PLAIN)
+    publication = story.ledger.sending(PLAIN, "k1")
+    if before:
+        story.ledger.promised(publication)
+        story.event("k1", channel=PLAIN)
+    with story.ledger.writes_may_be_lost():
+        if not before:
+            story.ledger.promised(publication)
+            story.event("k1", channel=PLAIN)
+    story.seat.took({"type": "test", "channel": PLAIN, "id": "another", "data": {"key": "k1"}})
+    assert ("delivered as two events" in story.problems()) is before
+
+
+def test_what_was_settled_before_is_not_lost(story):
+    story.subscribed(0)
+    story.publish("k1", 1)
+    with story.ledger.writes_may_be_lost():
+        pass
+    assert "k1" in story.ledger.missing()
