@@ -177,10 +177,13 @@ static void send_once(struct redis_errand *errand, const struct publication *pub
 {
     const struct redis_broker *broker = errand->broker;
     char window[24];
-    struct str arguments[] = {broker->keys.id,        str_from(publication->id, UUID_LEN),
-                              buf_str(&broker->head), redis_number(broker->config.idempotency_window_ms, window),
-                              broker->keys.live,      publish_command(broker)};
-    redis_errand_script(errand, SCRIPT_ONCE, 1, 6, arguments);
+    struct str arguments[] = {broker->keys.id,
+                              broker->keys.live,
+                              str_from(publication->id, UUID_LEN),
+                              buf_str(&broker->head),
+                              redis_number(broker->config.idempotency_window_ms, window),
+                              publish_command(broker)};
+    redis_errand_script(errand, SCRIPT_ONCE, 2, 6, arguments);
 }
 
 static struct str find_key(struct redis_broker *broker, void *argument)

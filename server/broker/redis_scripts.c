@@ -50,15 +50,18 @@ static const char publish_text[] =
     "redis.call(ARGV[10], ARGV[9], event)\n"
     "return {ARGV[5], epoch, offset, 0}\n";
 
-/* KEYS: the key that remembers the event_id. ARGV: the event's id, its JSON, idempotency window in ms, live channel,
- * PUBLISH or SPUBLISH. */
+/* KEYS: the key that remembers the event_id, the live channel. ARGV: the event's id, its JSON, idempotency window in
+ * ms, PUBLISH or SPUBLISH.
+ *
+ * No key has the live channel's name. In a cluster it keeps the script from a server that is only taking the slot over
+ * (TRYAGAIN): there is nobody subscribed yet, and those who are subscribed to the other one would not be told. */
 static const char once_text[] = "local known = redis.call('GET', KEYS[1])\n"
                                 "if known then\n"
                                 "  local id, epoch, offset = string.match(known, '^(%S+) (%S*) (%d+)$')\n"
                                 "  if id then return {id, epoch, offset, 1} end\n"
                                 "end\n"
                                 "redis.call('SET', KEYS[1], ARGV[1] .. '  0', 'PX', ARGV[3])\n"
-                                "redis.call(ARGV[5], ARGV[4], ARGV[2])\n"
+                                "redis.call(ARGV[4], KEYS[2], ARGV[2])\n"
                                 "return {ARGV[1], '', '0', 0}\n";
 
 /* KEYS: meta, log. ARGV: the node's own pub/sub channel, the live channel, epoch if the channel is to have one (empty:

@@ -140,22 +140,26 @@ def test_a_slot_moves(launch, cluster):
 
 
 def test_a_slot_of_a_channel_without_history_moves(launch, cluster):
-    """What is published meanwhile may be lost, and the gap says so; what comes after it comes."""
+    """What is published meanwhile goes where the nodes are subscribed, or nowhere; what comes after the gap comes."""
     a, b = start(launch, cluster)
     slot, source = cluster.slot(live("plain")), home(cluster, "plain")
     target = next(node for node in cluster.primaries if node is not source)
     with b.connect() as client:
         client.subscribe("plain")
-        a.publish("plain", "before")
+        a.publish("plain", "before", event_id="d")
         assert client.expect("test")["data"] == "before"
         cluster.begin_migration(slot, source, target)
-        a.publish("plain", "plain still goes to the source")
-        assert client.expect("test")["data"] == "plain still goes to the source"
-        a.publish("plain", "nobody is subscribed where it went", event_id="e")
+        a.publish("plain", "still goes to the source")
+        assert client.expect("test")["data"] == "still goes to the source"
+        new = {"channel": "plain", "type": "test", "data": "new", "event_id": "e"}
+        refused = a.api("POST", "/api/v1/publish", new)
+        assert refused.status == 503 and "no Redis server takes the channel now" in refused.json["error"]["message"], refused
+        cluster.migrate_keys(slot, source, target)
         cluster.end_migration(slot, source, target)
         assert client.expect("gap", channel="plain")["data"]["reason"] == "connection_lost"
-        a.publish("plain", "after")
-        assert client.expect("test")["data"] == "after"
+        assert b.publish("plain", "before", event_id="d")["duplicate"] is True
+        assert "duplicate" not in a.publish("plain", "new", event_id="e")
+        assert client.expect("test")["data"] == "new"
 
 
 def test_resharding_under_load(launch, cluster, tmp_path):
