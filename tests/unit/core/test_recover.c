@@ -32,10 +32,10 @@ static void expect_nothing(struct wire *wire)
     assert_string_equal(next_frame(wire, NULL), "");
 }
 
-struct scene {
+static struct scene {
     struct fixture f;
     struct wire a, b;
-};
+} s;
 
 static void stop_pings(struct fixture *f)
 {
@@ -43,27 +43,29 @@ static void stop_pings(struct fixture *f)
     hub_configure(f->hub, &f->settings, f->rules);
 }
 
-static void setup(struct scene *s)
+static int setup(void **state)
 {
-    memset(s, 0, sizeof *s);
-    fixture_setup(&s->f);
-    stop_pings(&s->f);
-    open_session(&s->f, &s->a, "{\"sub\":\"alice\"}");
-    open_session(&s->f, &s->b, "{\"sub\":\"bob\"}");
+    (void)state;
+    memset(&s, 0, sizeof s);
+    fixture_setup(&s.f);
+    stop_pings(&s.f);
+    open_session(&s.f, &s.a, "{\"sub\":\"alice\"}");
+    open_session(&s.f, &s.b, "{\"sub\":\"bob\"}");
+    return 0;
 }
 
-static void teardown(struct scene *s)
+static int teardown(void **state)
 {
-    close_session(&s->f, &s->a);
-    close_session(&s->f, &s->b);
-    fixture_teardown(&s->f);
+    (void)state;
+    close_session(&s.f, &s.a);
+    close_session(&s.f, &s.b);
+    fixture_teardown(&s.f);
+    return 0;
 }
 
 static void test_missed_then_live(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.b, PLAIN);
     send_text(&s.f, &s.a, SINCE(3));
     answer_join(&s.f, "log:a", "e", 5);
@@ -87,15 +89,12 @@ static void test_missed_then_live(void **state)
     send_text(&s.f, &s.a, SINCE(3)); /* once more: it has it all */
     expect(&s.a, "\"offset\":7,\"id\":\"i-7\",\"recovered\":false");
     expect_nothing(&s.a);
-    teardown(&s);
 }
 
 /* The id goes with the position: from the client to the exchange, and to clients with every position. */
 static void test_ids(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.a,
               "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\",\"since\":{\"epoch\":\"e\",\"offset\":3,\"id\":"
               "\"i-3\"}}}");
@@ -116,14 +115,11 @@ static void test_ids(void **state)
     assert_string_equal(recovery->id, "");
     answer_recovery(&s.f, recovery, RECOVERY_FOUND, 5, 6, 6);
     expect_events(&s.a, 6, 6);
-    teardown(&s);
 }
 
 static void test_nothing_missed(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.a, SINCE(5));
     send_text(&s.f, &s.a, SINCE(5)); /* while it waits: both are answered */
     answer_join(&s.f, "log:a", "e", 5);
@@ -133,14 +129,11 @@ static void test_nothing_missed(void **state)
     deliver_numbered(&s.f, 6);
     expect_events(&s.a, 6, 6);
     expect_nothing(&s.a);
-    teardown(&s);
 }
 
 static void test_the_last_ones(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.a, LAST(2));
     answer_join(&s.f, "log:a", "e", 5);
     struct recovery *recovery = take_recovery(&s.f);
@@ -153,29 +146,23 @@ static void test_the_last_ones(void **state)
     expect_events(&s.a, 4, 5);
     send_text(&s.f, &s.b, LAST(0)); /* none of them: an ordinary subscribe */
     expect(&s.b, "\"offset\":5,\"recovered\":false");
-    teardown(&s);
 }
 
 static void test_lost(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.a, SINCE(3));
     answer_join(&s.f, "log:a", "e", 9);
     answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_LOST, 9, 9, 9);
     expect(&s.a, "\"offset\":9,\"id\":\"i-9\",\"recovered\":false");
     deliver_numbered(&s.f, 10);
     expect_events(&s.a, 10, 10);
-    teardown(&s);
 }
 
 /* The outbox takes 16 messages: a returner gets 8, and the next ones when those are out. */
 static void test_pages(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.a, SINCE(0));
     answer_join(&s.f, "log:a", "e", 20);
     s.a.full = true;
@@ -204,14 +191,11 @@ static void test_pages(void **state)
     expect_events(&s.a, 15, 20);
     deliver_numbered(&s.f, 21);
     expect_events(&s.a, 21, 21);
-    teardown(&s);
 }
 
 static void test_lost_between_pages(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.a, SINCE(0));
     answer_join(&s.f, "log:a", "e", 20);
     answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 0, 4, 20);
@@ -224,14 +208,11 @@ static void test_lost_between_pages(void **state)
                  "\"offset\":20,\"id\":\"i-20\"}}");
     deliver_numbered(&s.f, 21);
     expect_events(&s.a, 21, 21);
-    teardown(&s);
 }
 
 static void test_leaving_before_the_answer(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.a, SINCE(3));
     answer_join(&s.f, "log:a", "e", 5);
     struct recovery *first = take_recovery(&s.f);
@@ -245,14 +226,11 @@ static void test_leaving_before_the_answer(void **state)
     expect(&s.a, "\"offset\":4,\"recovered\":true");
     expect_events(&s.a, 5, 5);
     expect_nothing(&s.a);
-    teardown(&s);
 }
 
 static void test_channel_that_is_refused(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.a, SINCE(3));
     send_text(&s.f, &s.b, PLAIN);
     hub_joined(s.f.hub, STR("log:a"), s.f.last_join_id, ERR_SUBSCRIPTION_FAILED, STR("not today"), NULL);
@@ -261,14 +239,11 @@ static void test_channel_that_is_refused(void **state)
     expect(&s.b, "not today");
     assert_int_equal(s.a.session->subscription_count, 0);
     assert_int_equal(hub_channel_count(s.f.hub), 0);
-    teardown(&s);
 }
 
 static void test_gap_is_told_to_live_subscribers(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.b, PLAIN);
     send_text(&s.f, &s.a, SINCE(3));
     answer_join(&s.f, "log:a", "e", 5);
@@ -282,15 +257,12 @@ static void test_gap_is_told_to_live_subscribers(void **state)
     expect_nothing(&s.a);
     send_text(&s.f, &s.b, PLAIN);
     expect(&s.b, "\"epoch\":\"f\",\"offset\":2,\"id\":\"f-2\"");
-    teardown(&s);
 }
 
 /* Events without an offset are in no history: who is still getting what it missed has them at once. */
 static void test_what_is_in_no_history(void **state)
 {
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.a, SINCE(3));
     answer_join(&s.f, "log:a", "e", 5);
     deliver(&s.f, "log:a", "\"before\"", true);
@@ -305,7 +277,6 @@ static void test_what_is_in_no_history(void **state)
     deliver(&s.f, "log:a", "\"after\"", true);
     expect(&s.a, "\"after\"");
     expect_nothing(&s.a);
-    teardown(&s);
 }
 
 /* Joins and leaves may have been lost though no numbered event was. */
@@ -314,9 +285,7 @@ static void test_an_interruption(void **state)
     static const struct position nowhere = {.offset = 0};
     struct rule rule = {
         .match = STR("log:*"), .allow = ALLOW_ALL, .history = {.size = 10}, .presence = {true, true, 1000}};
-    struct scene s;
     (void)state;
-    setup(&s);
     send_text(&s.f, &s.b, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"public:a\"}}");
     answer_join(&s.f, "public:a", "e", 5);
     expect(&s.b, "subscribed");
@@ -343,7 +312,6 @@ static void test_an_interruption(void **state)
     hub_flush(s.f.hub);
     expect_nothing(&s.a);
     expect_nothing(&s.b);
-    teardown(&s);
 }
 
 /* What each session must have seen, against random comings and goings, live events, pages and slow kernels. */
@@ -362,7 +330,7 @@ static void test_against_a_model(void **state)
         open_session(&f, &wires[i], "{\"sub\":\"alice\"}");
     srand(11);
     for (int step = 0; step < STEPS; step++) {
-        int s = rand() % SESSIONS;
+        int who = rand() % SESSIONS;
         uint64_t join_id = f.last_join_id;
         char text[160];
         switch (rand() % 8) {
@@ -370,22 +338,22 @@ static void test_against_a_model(void **state)
             snprintf(
                 text, sizeof text,
                 "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\",\"since\":{\"epoch\":\"e\",\"offset\":%llu}}}",
-                (unsigned long long)has[s]);
-            if (subscribed[s] || wires[s].full) /* what is still to come to it would come twice */
+                (unsigned long long)has[who]);
+            if (subscribed[who] || wires[who].full) /* what is still to come to it would come twice */
                 break;
-            send_text(&f, &wires[s], text);
-            subscribed[s] = true;
+            send_text(&f, &wires[who], text);
+            subscribed[who] = true;
             if (f.last_join_id != join_id)
                 answer_join(&f, "log:a", "e", offset);
             break;
         case 1:
             if (rand() % 4 == 0) {
-                close_session(&f, &wires[s]);
-                open_session(&f, &wires[s], "{\"sub\":\"alice\"}");
+                close_session(&f, &wires[who]);
+                open_session(&f, &wires[who], "{\"sub\":\"alice\"}");
             } else {
-                send_text(&f, &wires[s], "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"log:a\"}}");
+                send_text(&f, &wires[who], "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"log:a\"}}");
             }
-            subscribed[s] = false;
+            subscribed[who] = false;
             break;
         case 2:
         case 3:
@@ -405,9 +373,9 @@ static void test_against_a_model(void **state)
             }
             break;
         case 6:
-            wires[s].full = !wires[s].full;
-            if (!wires[s].full)
-                hub_writable(f.hub, wires[s].session, 0);
+            wires[who].full = !wires[who].full;
+            if (!wires[who].full)
+                hub_writable(f.hub, wires[who].session, 0);
             hub_flush(f.hub);
             break;
         default: pass(&f, 20);
@@ -443,18 +411,18 @@ static void test_against_a_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_missed_then_live),
-        cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_nothing_missed),
-        cmocka_unit_test(test_the_last_ones),
-        cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_pages),
-        cmocka_unit_test(test_lost_between_pages),
-        cmocka_unit_test(test_leaving_before_the_answer),
-        cmocka_unit_test(test_channel_that_is_refused),
-        cmocka_unit_test(test_gap_is_told_to_live_subscribers),
-        cmocka_unit_test(test_what_is_in_no_history),
-        cmocka_unit_test(test_an_interruption),
+        cmocka_unit_test_setup_teardown(test_missed_then_live, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ids, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_missed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_last_ones, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lost_between_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_leaving_before_the_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_channel_that_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gap_is_told_to_live_subscribers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_in_no_history, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_interruption, setup, teardown),
         cmocka_unit_test(test_against_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,15 +5,12 @@
 #include "common/base/alloc.h"
 #include "server/broker/presence.h"
 #include "tests/support/unit.h"
+#include "tests/unit/exchange/exchange_rig.h"
 
 static const struct presence_policy policy = {.kept = true, .events = true, .ttl_ms = 400};
 
 static struct fixture {
-    uv_loop_t loop;
-    struct turn turn;
-    struct metrics metrics;
-    struct exchange exchange;
-    struct broker broker;
+    struct exchange_rig rig;
     struct presence *presence;
     struct presence_update *update; /* the last one, to be answered */
     unsigned updates;
@@ -32,13 +29,8 @@ static int setup(void **state)
     static const struct broker_ops ops = {.ask = on_ask};
     (void)state;
     memset(&f, 0, sizeof f);
-    uv_loop_init(&f.loop);
-    turn_init(&f.turn, &f.loop);
-    metrics_init(&f.metrics, -1);
-    exchange_init(&f.exchange, &f.turn, &f.metrics);
-    f.broker.ops = &ops;
-    f.exchange.broker = &f.broker;
-    f.presence = presence_create(&f.exchange);
+    exchange_rig_setup(&f.rig, &ops);
+    f.presence = presence_create(&f.rig.exchange);
     return 0;
 }
 
@@ -46,12 +38,9 @@ static int teardown(void **state)
 {
     (void)state;
     assert_null(f.update);
-    mailbox_close(&f.exchange.mailbox);
+    exchange_rig_close(&f.rig);
     presence_destroy(f.presence);
-    turn_close(&f.turn);
-    uv_run(&f.loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&f.loop), 0);
-    exchange_fini(&f.exchange);
+    exchange_rig_teardown(&f.rig);
     return 0;
 }
 
@@ -69,7 +58,7 @@ static void change(const char *user, bool here)
 static void await_update(void)
 {
     while (!f.update)
-        uv_run(&f.loop, UV_RUN_ONCE);
+        uv_run(&f.rig.loop, UV_RUN_ONCE);
 }
 
 /* The next update's changes: "+ann -bob 2", the number being this node's connections. */
@@ -121,8 +110,8 @@ static void tell_many(void)
         answer(true, ERR_NONE);
     }
     assert_int_equal(f.updates, 3);
-    while (f.exchange.mailbox.local_first)
-        uv_run(&f.loop, UV_RUN_NOWAIT);
+    while (f.rig.exchange.mailbox.local_first)
+        uv_run(&f.rig.loop, UV_RUN_NOWAIT);
 }
 
 static void test_gathers_and_counts(void **state)
@@ -274,7 +263,7 @@ static void test_the_end(void **state)
     static const struct broker_ops ops = {.ask = answer_at_once};
     (void)state;
     tell_many(); /* all leave at once, and nobody waits for the answers */
-    f.broker.ops = &ops;
+    f.rig.broker.ops = &ops;
     f.updates = 0;
     presence_close(f.presence);
     assert_int_equal(f.updates, 3);

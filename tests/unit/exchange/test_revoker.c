@@ -1,15 +1,12 @@
 /* test_revoker.c - revocations that Redis has lost go back to it, also when that is refused at first. */
 #include "server/broker/revoker.h"
 #include "tests/support/unit.h"
+#include "tests/unit/exchange/exchange_rig.h"
 
 static const struct revocation revocation = {.kind = REVOCATION_JTI, .value = {"one", 3}, .until_ms = UINT64_MAX};
 
 static struct fixture {
-    uv_loop_t loop;
-    struct turn turn;
-    struct metrics metrics;
-    struct exchange exchange;
-    struct broker broker;
+    struct exchange_rig rig;
     struct revocations *revocations;
     struct revoker *revoker;
     enum err answer;
@@ -24,7 +21,7 @@ static void on_ask(struct broker *broker, struct broker_request *request)
     f.asked++;
     request->error.code = f.answer;
     if (!f.answer) /* as a broker does */
-        exchange_sink.revoked(&f.exchange, &revoke->revocation);
+        exchange_sink.revoked(&f.rig.exchange, &revoke->revocation);
     (void)broker;
     broker_request_answer(request);
 }
@@ -34,46 +31,38 @@ static int setup(void **state)
     static const struct broker_ops ops = {.ask = on_ask};
     (void)state;
     memset(&f, 0, sizeof f);
-    uv_loop_init(&f.loop);
-    turn_init(&f.turn, &f.loop);
-    metrics_init(&f.metrics, -1);
-    exchange_init(&f.exchange, &f.turn, &f.metrics);
-    f.broker.ops = &ops;
-    f.exchange.broker = &f.broker;
+    exchange_rig_setup(&f.rig, &ops);
     f.revocations = revocations_create();
-    f.revoker = revoker_create(&f.exchange, f.revocations);
-    exchange_sink.state(&f.exchange, &(struct broker_info){.state = BROKER_UP});
-    exchange_sink.revoked(&f.exchange, &revocation);
+    f.revoker = revoker_create(&f.rig.exchange, f.revocations);
+    exchange_sink.state(&f.rig.exchange, &(struct broker_info){.state = BROKER_UP});
+    exchange_sink.revoked(&f.rig.exchange, &revocation);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    mailbox_close(&f.exchange.mailbox);
+    exchange_rig_close(&f.rig);
     revoker_destroy(f.revoker);
     revocations_destroy(f.revocations);
-    turn_close(&f.turn);
-    uv_run(&f.loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&f.loop), 0);
-    exchange_fini(&f.exchange);
+    exchange_rig_teardown(&f.rig);
     return 0;
 }
 
 /* Redis has come up, with none of them or with all. */
 static void read_all(bool has_it)
 {
-    exchange_sink.revocations(&f.exchange, true);
+    exchange_sink.revocations(&f.rig.exchange, true);
     if (has_it)
-        exchange_sink.revoked(&f.exchange, &revocation);
-    exchange_sink.revocations(&f.exchange, false);
-    uv_run(&f.loop, UV_RUN_NOWAIT);
+        exchange_sink.revoked(&f.rig.exchange, &revocation);
+    exchange_sink.revocations(&f.rig.exchange, false);
+    uv_run(&f.rig.loop, UV_RUN_NOWAIT);
 }
 
 static void tick(uint64_t now_us)
 {
     revoker_tick(f.revoker, now_us);
-    uv_run(&f.loop, UV_RUN_NOWAIT);
+    uv_run(&f.rig.loop, UV_RUN_NOWAIT);
 }
 
 static void test_only_what_is_lost(void **state)
@@ -110,7 +99,7 @@ static void test_not_while_it_is_down(void **state)
     (void)state;
     f.answer = ERR_UNAVAILABLE;
     read_all(false);
-    exchange_sink.state(&f.exchange, &(struct broker_info){.state = BROKER_DOWN});
+    exchange_sink.state(&f.rig.exchange, &(struct broker_info){.state = BROKER_DOWN});
     tick(1000000);
     assert_int_equal(f.asked, 1);
 }
