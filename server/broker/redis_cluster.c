@@ -17,7 +17,7 @@ enum { REFRESH_MS = 100 };
 struct redis_cluster {
     struct redis_shard *owners[REDIS_SLOTS]; /* NULL: nobody, or not known */
     uint64_t moved_us[REDIS_SLOTS];          /* when a MOVED did; 0: never */
-    bool is_refused;                         /* a subscription is, and waits for the map */
+    bool is_awaited;                         /* the map, by subscriptions that were refused or ended */
     unsigned revoked_slot;
 };
 
@@ -107,10 +107,10 @@ static bool answered(struct redis_broker *broker, const struct redis_endpoint *f
         changed = true;
     }
     free(owners);
-    if (changed || (good && broker->cluster->is_refused))
+    if (changed || (good && broker->cluster->is_awaited))
         redis_subscriptions_move_all(broker);
     if (good) {
-        broker->cluster->is_refused = false;
+        broker->cluster->is_awaited = false;
         close_useless(broker);
     }
     redis_broker_tell(broker);
@@ -229,9 +229,17 @@ static bool subscription_refused(struct redis_shard *shard, struct str text)
     struct redis_shard *other = read_moved(shard->broker, shard, text, &slot);
     if (other && !move(shard->broker, slot, other)) {
         redis_subscriptions_forget(shard, slot);
-        shard->broker->cluster->is_refused = true;
+        shard->broker->cluster->is_awaited = true;
     }
     return other;
+}
+
+/* Its slot is elsewhere. A primary that has become a replica would take it again, and pass on what is published at the
+ * new one as soon as that has heard of it. */
+static void subscription_ended(struct redis_broker *broker)
+{
+    broker->cluster->is_awaited = true;
+    redis_scout_ask(&broker->scout, false);
 }
 
 /* ---- topology ---- */
@@ -281,5 +289,6 @@ const struct redis_topology redis_cluster = {
     .look_again = look_again,
     .redirect = redirect,
     .subscription_refused = subscription_refused,
+    .subscription_ended = subscription_ended,
     .end = end,
 };

@@ -36,6 +36,8 @@ struct redis_topology {
     enum redis_again (*redirect)(struct redis_broker *broker, struct str key, struct str text, struct redis_route *out);
     /* An error that a subscription has met. True: dealt with; else the connection is given up. NULL: false. */
     bool (*subscription_refused)(struct redis_shard *shard, struct str text);
+    /* A server has ended one by itself: redis_subscriptions_move or _move_all follows. NULL: none does. */
+    void (*subscription_ended)(struct redis_broker *broker);
     /* Ends what is not a shard. */
     void (*end)(struct redis_broker *broker);
     bool sharded; /* events go by sharded pub/sub: a channel's events only to the server that has its slot */

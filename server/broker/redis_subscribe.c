@@ -175,13 +175,17 @@ static void forget(struct subscription *subscription)
 
 void redis_subscription_ended(struct redis_shard *shard, struct str key)
 {
+    const struct redis_topology *topology = shard->broker->topology;
     struct subscription *subscription = redis_subscription_find_at(shard, key);
     if (!subscription || subscription->unconfirmed || !subscription->sent) {
         redis_subscription_confirmed(shard, key);
         return;
     }
     forget(subscription);
-    redis_subscription_note_change(shard->broker, subscription);
+    if (topology->subscription_ended)
+        topology->subscription_ended(shard->broker);
+    if (!topology->subscription_ended || !subscription->wanted)
+        redis_subscription_note_change(shard->broker, subscription);
 }
 
 static void move(struct redis_broker *broker, struct subscription *subscription)

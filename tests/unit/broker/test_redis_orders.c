@@ -14,6 +14,7 @@ struct fixture {
     struct redis_broker broker;
     struct redis_shard shards[2];
     struct redis_shard *owner; /* of all slots */
+    int map_asked;             /* how often */
 };
 
 static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
@@ -32,9 +33,15 @@ static enum redis_again redirect(struct redis_broker *broker, struct str key, st
     return REDIS_AGAIN_NOW;
 }
 
+static void ask_map(struct redis_broker *broker)
+{
+    CONTAINER_OF(broker, struct fixture, broker)->map_asked++;
+}
+
 static int set_up(void **state)
 {
-    static const struct redis_topology topology = {.shard_of = shard_of, .redirect = redirect, .sharded = true};
+    static const struct redis_topology topology = {
+        .shard_of = shard_of, .redirect = redirect, .subscription_ended = ask_map, .sharded = true};
     static const struct broker_ops ops = {.subscribe = redis_subscribe, .unsubscribe = redis_unsubscribe};
     static const struct redis_connection_config config = {.what = "Redis"};
     struct fixture *f = xcalloc(1, sizeof *f);
@@ -203,6 +210,22 @@ static void asks_where_it_has_moved_to(void **state)
     assert_told(f, 6);
 }
 
+/* A primary that has become a replica would take it again, and have some of the events from then on. */
+static void waits_for_the_map_when_a_server_ends_a_subscription(void **state)
+{
+    struct fixture *f = *state;
+    join(f);
+    redis_subscription_ended(f->owner, STR(KEY));
+    redis_subscriptions_flush(&f->broker);
+    confirm(f->owner); /* of nothing */
+    assert_int_equal(f->owner->commands.expected_count, 0);
+    assert_int_equal(f->map_asked, 1);
+    move_to_other(f);
+    assert_int_equal(f->owner->commands.expected_count, 1);
+    tell(f->owner, 6);
+    assert_told(f, 6);
+}
+
 /* It is asked there as long as the slot is on its way. */
 static void asks_again_when_the_server_that_was_to_have_it_is_lost(void **state)
 {
@@ -253,6 +276,7 @@ int main(void)
         PLAYED(asks_again_when_a_history_is_further_on),
         PLAYED(believes_the_position_that_is_asked_after_a_history),
         PLAYED(asks_where_it_has_moved_to),
+        PLAYED(waits_for_the_map_when_a_server_ends_a_subscription),
         PLAYED(asks_again_when_the_server_that_was_to_have_it_is_lost),
         PLAYED(gives_up_nothing_for_a_refusal_that_passes),
     };
