@@ -116,6 +116,20 @@ class SocketPublisher(Publisher):
     client = None
     address = None
 
+    def step(self):
+        if self.quiet.is_set() and self.client:
+            self.listen()
+        super().step()
+
+    def listen(self):
+        """At rest it answers pings, and hears that its connection has ended."""
+        try:
+            self.client.receive(0.01)
+        except TimeoutError:
+            pass
+        except (ws.Closed, OSError):
+            self.leave()
+
     def post(self, _, body):
         try:
             if self.client is None:
