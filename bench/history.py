@@ -16,14 +16,17 @@ EVENTS_KEPT = 1000
 WITH_HISTORY = [{**servers.RULES[0], "history": {"size": EVENTS_KEPT, "ttl": "10m"}}]
 RULES = [{**WITH_HISTORY[0], "match": KEPT}, *servers.RULES]
 SUBSCRIBERS = 1000
-TURNS_A_ROUND = 4
+DATA_BYTES = 128  # what carillon bench sends by itself
+TURNS_A_ROUND = 6
 OFFSET_BYTES = len(',"offset":1234')  # what a history adds to the frame of an event
-ONE, SIXTEEN = {"window": 1, "count": 40}, {"window": 16, "publishers": 16, "count": 640}
-FIELDS = ("error", "operations", "per_second", "server_cpu_us_each", "generator_cpu_percent", "lost", "duplicated", "misordered", "exit_code")
+FRESH = {"window": 1, "count": 80, "first_size": None}
+FIELDS = ("error", "operations", "per_second", "server_cpu_us_each", "servers", "generator_cpu_percent", "lost", "duplicated", "misordered",
+          "exit_code")
 
-# The cases: each is measured without and with a history. LONGER is without, its frames as long as with.
-USUAL, LONGER = "128 bytes, 1 in flight", "142 bytes, 1 in flight"
-CASES = {"256 bytes, 1 in flight": {**ONE, "size": 256}, "128 bytes, 16 in flight": {**SIXTEEN, "size": 128}, USUAL: {**ONE, "size": 128}}
+# The cases: each is measured without and with a history, the first two with Redis, too. LONGER is without, its frames as long as with.
+ONE, SIXTEEN = "1 in flight", "16 in flight"
+ONE_FRESH, LONGER = "1 in flight, fresh connections", "14 bytes more, 1 in flight, fresh connections"
+CASES = {ONE: {"window": 1, "count": 80}, SIXTEEN: {"window": 16, "publishers": 16, "count": 1920}, ONE_FRESH: FRESH}
 
 
 def wait_for_redis(node):
@@ -85,8 +88,8 @@ def without_and_with(cases):
 
 def history(bench):
     """Fan-out to 1,000 subscribers of a channel without and of one with a full history, by turns, on one core."""
-    loads = [*without_and_with(CASES), (LONGER, {**ONE, "size": 128 + OFFSET_BYTES, "channel": LIVE})]
+    loads = [*without_and_with(CASES), (LONGER, {**FRESH, "size": DATA_BYTES + OFFSET_BYTES, "channel": LIVE})]
     turns = TURNS_A_ROUND if bench.rounds > 1 else 1  # a single round is a quick look
     with one_core():
         bench.alternate({"memory": functools.partial(servers.carillon, rules=RULES)}, functools.partial(take_turns, loads, turns))
-        bench.alternate({"Redis": functools.partial(node_with_redis, RULES)}, functools.partial(take_turns, loads[:4], turns))
+        bench.alternate({"Redis": functools.partial(node_with_redis, RULES)}, functools.partial(take_turns, without_and_with((ONE, SIXTEEN)), turns))

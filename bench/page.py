@@ -7,7 +7,7 @@ import page_text
 import plot
 import targets
 from figures import Results, median, spread, sure
-from history import LONGER, USUAL
+from history import LONGER, ONE_FRESH
 
 CPU = ("server_cpu_us_each",)
 NOTE = "<!-- Written by ./run bench from bench/results/*.json: edit bench/page_text.py and bench/page.py instead. -->"
@@ -213,6 +213,12 @@ def commands_used(run):
     return ", ".join(f"{name} {calls:,}" for name, calls in sorted(counts.items(), key=lambda item: -item[1])) or "–"
 
 
+def redis_share(found, case):
+    """Redis's part of the CPU µs a delivery; of a run with two processes it is the second."""
+    values = [run["servers"][1]["cpu_us_each"] for run in found.runs(case, "Redis") if len(run.get("servers", [])) == 2]
+    return f"{median(values):.3f}" if values else "–"
+
+
 def section_history(results):
     """A row of each pair of cases: "..., history" or LONGER over the case without."""
     if "history" not in results:
@@ -220,16 +226,17 @@ def section_history(results):
     found = results["history"]
     rows = []
     for case in found.cases():
-        base = USUAL if case == LONGER else case.removesuffix(", history")
+        base = ONE_FRESH if case == LONGER else case.removesuffix(", history")
         for broker in found.servers() if base != case else []:
             ratios = found.ratios((case, broker), (base, broker), *CPU)
             if ratios:
                 likely = sure(ratios)
                 rows.append([f"{base}; {'with history' if case != LONGER else 'without, but frames as long as with'}", broker,
                              ranged(found.values(base, broker, *CPU)), ranged(found.values(case, broker, *CPU)), times(median(ratios)),
-                             f"{likely[0]:.2f}–{likely[1]:.2f}" if likely else "–", f"{len(ratios)}",
+                             f"{likely[0]:.2f}–{likely[1]:.2f}" if likely else "–",
+                             f"{redis_share(found, base)}, {redis_share(found, case)}" if broker == "Redis" else "–", f"{len(ratios)}",
                              faults(found, case, broker) or faults(found, base, broker)])
-    return table(["events to 1,000", "broker", "server CPU µs a delivery without", "with", "×", "95 % sure", "turns", "faults"], rows)
+    return table(["events to 1,000", "broker", "server CPU µs a delivery without", "with", "×", "95 % sure", "of it Redis's, without and with", "turns", "faults"], rows)
 
 
 def section_continuity(results):

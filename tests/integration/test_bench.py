@@ -39,6 +39,14 @@ def test_fanout(node, window):
     assert measured(node, "fanout", "--connections", 20, "--count", 50, "--window", window)["operations"] == 20 * 50
 
 
+def test_a_first_size(node):
+    """A long event before all others, which is not measured."""
+    before = node.metric("carillon_events_in_bytes_total")
+    result = measured(node, "rooms", "--channels", 3, "--members", 2, "--count", 50, "--first-size", 5000)
+    assert (result["events"], result["operations"], result["first_data_bytes"]) == (50, 100, 5000)
+    assert node.metric("carillon_events_in_bytes_total") - before == 3 * 5000 + 50 * 128
+
+
 def test_a_rate(node):
     """Open loop: that many events a second, whatever is in flight."""
     result = measured(node, "fanout", "--connections", 5, "--rate", 300, "--count", 150)
@@ -214,6 +222,8 @@ def test_a_channel_that_is_not_granted(node, tmp_path):
     (("echo", "--connections", "0"), "--connections should be a number from 1"),
     (("echo", "--size", "31"), "--size should be a number from 32"),
     (("echo", "--count", "1", "--duration", "1"), "--duration or --count"),
+    (("fanout", "--first-size", "127"), "--first-size should not be less than --size"),
+    (("echo", "--first-size", "5000"), "echo has no option --first-size"),
     (("echo", "--url", "wss://localhost/"), "speaks no TLS"),
 ])
 def test_wrong_calls(arguments, words):

@@ -77,7 +77,7 @@ def test_failed_runs_are_shown():
 def test_history(kept, verdict):
     """The machine's speed is another in each turn, the ratio is not."""
     speeds = [1.0, 2.0, 1.5, 3.0, 1.2, 1.1]
-    case = "128 bytes, 16 in flight"
+    case = "16 in flight"
     found = {"history": result("history", {(case, "memory"): [run(5.0 * speed) for speed in speeds],
                                            (f"{case}, history", "memory"): [run(kept * speed) for speed in speeds]})}
     text = page.render(found, {}, None)

@@ -22,12 +22,11 @@ void outlet_close(struct outlet *outlet)
     buf_fini(&outlet->message);
 }
 
-void outlet_publish(struct outlet *outlet, size_t connection, uint32_t channel, uint32_t number)
+void outlet_publish(struct outlet *outlet, size_t connection, uint32_t channel, uint32_t number, size_t data_bytes)
 {
-    const struct run_settings *settings = outlet->run->settings;
     buf_clear(&outlet->text);
-    payload_append(&outlet->text, number, settings->data_bytes);
-    outlet->kind->publish(outlet, connection, settings->channels[channel], buf_str(&outlet->text));
+    payload_append(&outlet->text, number, data_bytes);
+    outlet->kind->publish(outlet, connection, outlet->run->settings->channels[channel], buf_str(&outlet->text));
 }
 
 void outlet_send(struct outlet *outlet, size_t connection)

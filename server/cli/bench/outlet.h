@@ -44,7 +44,7 @@ enum err outlet_open(struct outlet *outlet, struct error *error);
 void outlet_close(struct outlet *outlet);
 
 /* Event `number` of the run (payload.h) on channel `channel` of the settings. */
-void outlet_publish(struct outlet *outlet, size_t connection, uint32_t channel, uint32_t number);
+void outlet_publish(struct outlet *outlet, size_t connection, uint32_t channel, uint32_t number, size_t data_bytes);
 
 /* Sends what the connection has, the batch that is not full too. */
 void outlet_send(struct outlet *outlet, size_t connection);

@@ -22,7 +22,7 @@ static void post(struct publish *publish, size_t connection)
     publisher->waiting = publish->run->settings->batch;
     publisher->sent_us = clock_now_us();
     for (size_t i = 0; i < publisher->waiting; i++)
-        outlet_publish(&publish->outlet, connection, 0, publish->next_number++);
+        outlet_publish(&publish->outlet, connection, 0, publish->next_number++, publish->run->settings->data_bytes);
     outlet_send(&publish->outlet, connection);
 }
 

@@ -95,7 +95,7 @@ static enum err publish_missed(struct run *run, struct error *error)
     enum err err = outlet_open(&outlet, error);
     for (uint32_t number = 0; !err && number < settings->missed; number++)
         for (uint32_t channel = 0; channel < settings->channel_count; channel++)
-            outlet_publish(&outlet, 0, channel, number);
+            outlet_publish(&outlet, 0, channel, number, settings->data_bytes);
     if (!err)
         outlet_send(&outlet, 0);
     while (!err && !(failure = outlet_failure(&outlet)) && outlet.under_way > 0 && loop_turn(&run->loop, deadline_us))

@@ -61,6 +61,7 @@ static void append_settings(struct buf *out, const struct scenario *scenario, co
     append_count(out, "publishers", true, settings->publishers);
     append_count(out, "batch", true, settings->batch);
     append_count(out, "data_bytes", true, settings->data_bytes);
+    append_count(out, "first_data_bytes", settings->first_bytes > 0, settings->first_bytes);
     append_count(out, "at_once", true, settings->at_once);
     append_count(out, "warmup_us", true, settings->warmup_us);
 }

@@ -22,11 +22,12 @@ struct run_settings {
     size_t publishers;        /* connections that they are published over */
     size_t batch;             /* events in one request */
     size_t data_bytes;        /* of an event: PAYLOAD_MIN or more */
-    size_t at_once;           /* connections being made at a time, in each thread */
-    uint64_t warmup_us;       /* load before the part that counts */
-    uint64_t measure_us;      /* how long the part that counts lasts, unless there is a count */
-    uint64_t count;           /* operations that count; 0: by time */
-    uint64_t patience_us;     /* how long is waited at the end for what is missing */
+    size_t first_bytes;   /* of each channel's first one, before the warm-up: data_bytes or more; 0: there is none */
+    size_t at_once;       /* connections being made at a time, in each thread */
+    uint64_t warmup_us;   /* load before the part that counts */
+    uint64_t measure_us;  /* how long the part that counts lasts, unless there is a count */
+    uint64_t count;       /* operations that count; 0: by time */
+    uint64_t patience_us; /* how long is waited at the end for what is missing */
     struct str channel;
     const struct str *channels; /* that events are published on: the channel, or its rooms */
     size_t channel_count;

@@ -63,6 +63,8 @@ static enum err check(const struct run_settings *settings, const struct flags *f
         wrong = "recover needs as many --connections as --channels, or more";
     else if (flags->given[FLAG_EVENT_COUNT] && flags->scenario->takes & (DOOR | WAITING | RETURNING))
         wrong = "--count is for scenarios that repeat something";
+    else if (settings->first_bytes && settings->first_bytes < settings->data_bytes)
+        wrong = "--first-size should not be less than --size";
     else if (settings->channel.len == 0)
         wrong = "--channel should not be empty";
     return wrong ? error_set(error, ERR_INVALID_REQUEST, "%s", wrong) : ERR_NONE;
@@ -81,6 +83,7 @@ static void take_numbers(struct run_settings *settings, const struct flags *flag
     settings->publishers = (size_t)number[FLAG_PUBLISHERS];
     settings->batch = (size_t)number[FLAG_BATCH];
     settings->data_bytes = (size_t)number[FLAG_SIZE];
+    settings->first_bytes = (size_t)number[FLAG_FIRST_SIZE];
     settings->at_once = (size_t)number[FLAG_AT_ONCE];
     settings->measure_us = number[FLAG_DURATION] * 1000000;
     settings->count = number[FLAG_EVENT_COUNT];

@@ -45,14 +45,24 @@ static uint32_t pick_channel(struct traffic *traffic)
     return (uint32_t)((traffic->random >> 11) % settings->channel_count);
 }
 
-static void publish(struct traffic *traffic, uint64_t due_us)
+static void publish(struct traffic *traffic, uint32_t channel, size_t data_bytes, uint64_t due_us)
 {
     const struct run_settings *settings = traffic->run->settings;
     size_t connection = (size_t)(traffic->published / settings->batch) % traffic->outlet.count;
-    uint32_t channel = pick_channel(traffic);
-    outlet_publish(&traffic->outlet, connection, channel, ledger_send(&traffic->ledger, channel, due_us));
+    outlet_publish(&traffic->outlet, connection, channel, ledger_send(&traffic->ledger, channel, due_us), data_bytes);
     traffic->published++;
     traffic->overfull = traffic->published >= LEDGER_EVENTS_MAX;
+}
+
+static void publish_next(struct traffic *traffic, uint64_t due_us)
+{
+    publish(traffic, pick_channel(traffic), traffic->run->settings->data_bytes, due_us);
+}
+
+static void send_all(struct traffic *traffic)
+{
+    for (size_t i = 0; i < traffic->outlet.count; i++)
+        outlet_send(&traffic->outlet, i);
 }
 
 static bool publish_what_is_due(struct traffic *traffic, uint64_t now_us)
@@ -60,7 +70,7 @@ static bool publish_what_is_due(struct traffic *traffic, uint64_t now_us)
     struct run *run = traffic->run;
     bool any = false;
     while (pace_due_us(&traffic->pace) <= now_us && !traffic->overfull && run_take(run)) {
-        publish(traffic, pace_due_us(&traffic->pace));
+        publish_next(traffic, pace_due_us(&traffic->pace));
         pace_take(&traffic->pace);
         any = true;
     }
@@ -81,9 +91,9 @@ static void fill(void *owner)
     else
         for (; ledger_in_flight(&traffic->ledger) < settings->window && !traffic->overfull && run_take(traffic->run);
              any = true)
-            publish(traffic, now_us);
-    for (size_t i = 0; any && i < traffic->outlet.count; i++)
-        outlet_send(&traffic->outlet, i);
+            publish_next(traffic, now_us);
+    if (any)
+        send_all(traffic);
 }
 
 static void start(void *owner)
@@ -110,6 +120,21 @@ static const struct error *failure(void *owner)
         return &traffic->error;
     }
     return lanes_failure(&traffic->lanes);
+}
+
+/* What TCP makes of a connection depends on the longest segment it has carried. */
+static enum err send_first(struct traffic *traffic, struct error *error)
+{
+    const struct run_settings *settings = traffic->run->settings;
+    uint64_t now_us = clock_now_us();
+    const struct error *failed = NULL;
+    for (uint32_t channel = 0; settings->first_bytes && channel < settings->channel_count; channel++)
+        publish(traffic, channel, settings->first_bytes, now_us);
+    send_all(traffic);
+    while (!(failed = failure(traffic)) && under_way(traffic) > 0)
+        if (!loop_turn(&traffic->run->loop, now_us + settings->patience_us))
+            return ERR_NONE; /* run_load finds it under way, and its losses are counted */
+    return failed ? error_set(error, ERR_UNAVAILABLE, "%s", failed->text) : ERR_NONE;
 }
 
 static uint64_t deliveries(const struct traffic *traffic)
@@ -163,6 +188,8 @@ static enum err measure(struct traffic *traffic, struct error *error)
         err = extra->connected(extra->owner, error);
     if (!err)
         err = outlet_open(&traffic->outlet, error);
+    if (!err)
+        err = send_first(traffic, error);
     if (!err)
         err = run_load(traffic->run, &load, error);
     if (!err)
