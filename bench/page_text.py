@@ -52,18 +52,16 @@ Carillon in turn, nine rounds of one second gave 1.10 and nine others 1.03 (medi
 presence had been built, three more rounds (`./run bench fanout --servers floor,carillon`, commit `2f48bae`) gave 1.07 (0.99–1.21), and 1.25
 (1.19–1.32) for 16: a channel without a history does not pay for them.
 
-**Events of 128 bytes, one in flight, cost a tenth more with a history on, and what they pay for is a longer frame on the loopback
-interface.** A frame has 262 bytes here, and 276 with `"offset":1234` in it. From 269 bytes on a `send()` is dearer, history or not: on the channel without
-a history frames of 276 bytes cost the same, and `carillon bench fanout --size 134` and `--size 135` show the step. Two frames
-of 269 bytes are more than 536, the segment that Linux expects of a sender that has not filled one yet, so the receiver acknowledges at
-once; on loopback that runs within the sender's `send()` (perf: in `__release_sock`, where the sender takes what came for it meanwhile, is 0.2 % of its time
-with 134 bytes of data and 3.1 % with 142). Over a network it is the receiver that pays. Away from that step, with 256 bytes or 16 in flight, the
-ratio is that of history. In the server's own instructions it is nothing a delivery and 2,300 an event (`delivery` by `history` and `event to
-history` below), with a thousand subscribers 1 % of the instructions, and nothing at all of the kernel's nine tenths.
+**Connections carry one long event, of 4 KiB, before the load** (`--first-size`; all of `fanout` and `rooms`), as any connection does sooner or later:
+three events of 128 bytes in one write are enough. A Linux receiver acknowledges at once when more bytes wait for that than the longest segment it has had, for
+which it takes 536 on a fresh connection; on loopback this runs within the sender's `send()` (perf: `__release_sock`, where the sender
+takes what came for it meanwhile, had 0.2 % of the time with frames of 268 bytes, and 3.1 % with 276). Two frames of 269 bytes are more than 536: on fresh
+connections a delivery costs a tenth more from there on, history or not. That is all that a history costs there, the last rows of
+"[What a history costs](#what-a-history-costs)" say: `"offset":1234` makes 276 bytes of 262. Over a network it is the receiver that pays.
 
-**With 16 in flight through Redis the median is 1.13**, in a wide range; twelve other turns on the same day, beside other programs, gave 1.00 (0.94–1.04).
-Joined writes make a delivery so cheap that an event to 1,000 takes about 0.6 ms of CPU. The script that numbers and stores an event is most of
-Redis's 37 µs an event with 64 in flight (two nodes, below), up to 6 % of that. It is paid for each event, not for each delivery.
+**What a history costs** in the server's own instructions is nothing a delivery and 2,300 an event (`delivery` by `history` and `event to
+history` below): with a thousand subscribers 1 % of the instructions, and nothing at all of the kernel's nine tenths. In Redis it is the script that numbers
+and stores the event, paid for each event and not for each delivery.
 """.splitlines() + [""]
 
 FANOUT = """\
@@ -106,7 +104,7 @@ generator share the two cores.
 
 HISTORY = """\
 What a history costs when nobody needs it: one server with two channels, one without and one with a history of 1,000 events, which is
-full. Short loads of 40 events (640 where 16 are in flight, over 16 connections) take turns on the two, server, Redis and generator on one
+full. Loads of 80 events (1,920 where 16 are in flight, over 16 connections) of 128 bytes take turns on the two, server, Redis and generator on one
 core: on two cores the same load differs by more than what is looked for, by how much of the receiving happens to run beside the
 sending. The ratio is the median of those within each turn, with the range in which the true one lies with a probability of 95 %.
 CPU of the node and of Redis together.
