@@ -18,14 +18,14 @@ RULES = [{**WITH_HISTORY[0], "match": KEPT}, *servers.RULES]
 SUBSCRIBERS = 1000
 DATA_BYTES = 128  # what carillon bench sends by itself
 TURNS_A_ROUND = 6
-OFFSET_BYTES = len(',"offset":1234')  # what a history adds to the frame of an event
+OFFSET_BYTES = len(',"offset":12345')  # what a history adds to the frame of an event
+PUBLISHED = 10000  # before the first load: offsets have five figures, and each event pushes one out
 FRESH = {"window": 1, "count": 80, "first_size": None}
 FIELDS = ("error", "operations", "per_second", "server_cpu_us_each", "servers", "generator_cpu_percent", "lost", "duplicated", "misordered",
           "exit_code")
 
-# The cases: each is measured without and with a history, the first two with Redis, too. LONGER is without, its frames as long as with.
-ONE, SIXTEEN = "1 in flight", "16 in flight"
-ONE_FRESH, LONGER = "1 in flight, fresh connections", "14 bytes more, 1 in flight, fresh connections"
+# The cases: each is measured without and with a history, and without but with frames as long as with; the first two with Redis, too.
+ONE, SIXTEEN, ONE_FRESH = "1 in flight", "16 in flight", "1 in flight, fresh connections"
 CASES = {ONE: {"window": 1, "count": 80}, SIXTEEN: {"window": 16, "publishers": 16, "count": 1920}, ONE_FRESH: FRESH}
 
 
@@ -66,8 +66,7 @@ def one_core():
 
 
 def fill(server):
-    """As many events as the history keeps, so that each further one has an offset of four figures and pushes one out."""
-    run = load.run(server, "publish", channel=KEPT, connections=1, batch=100, warmup=0, count=EVENTS_KEPT)
+    run = load.run(server, "publish", channel=KEPT, connections=1, batch=100, warmup=0, count=PUBLISHED)
     if run["exit_code"]:
         raise RuntimeError(f"the history could not be filled: {run}")
 
@@ -81,15 +80,25 @@ def take_turns(loads, turns, server):
             yield case, {field: run[field] for field in FIELDS if field in run}
 
 
-def without_and_with(cases):
-    return [each for case in cases
-            for each in ((case, {**CASES[case], "channel": LIVE}), (f"{case}, history", {**CASES[case], "channel": KEPT}))]
+def with_history(case):
+    return f"{case}, history"
+
+
+def as_long(case):
+    return f"{case}, frames as long"
+
+
+def loads_of(cases):
+    """Three of each case."""
+    long = DATA_BYTES + OFFSET_BYTES
+    return [each for case in cases for each in ((case, {**CASES[case], "channel": LIVE}),
+                                                (with_history(case), {**CASES[case], "channel": KEPT}),
+                                                (as_long(case), {**CASES[case], "channel": LIVE, "size": long}))]
 
 
 def history(bench):
     """Fan-out to 1,000 subscribers of a channel without and of one with a full history, by turns, on one core."""
-    loads = [*without_and_with(CASES), (LONGER, {**FRESH, "size": DATA_BYTES + OFFSET_BYTES, "channel": LIVE})]
     turns = TURNS_A_ROUND if bench.rounds > 1 else 1  # a single round is a quick look
     with one_core():
-        bench.alternate({"memory": functools.partial(servers.carillon, rules=RULES)}, functools.partial(take_turns, loads, turns))
-        bench.alternate({"Redis": functools.partial(node_with_redis, RULES)}, functools.partial(take_turns, without_and_with((ONE, SIXTEEN)), turns))
+        bench.alternate({"memory": functools.partial(servers.carillon, rules=RULES)}, functools.partial(take_turns, loads_of(CASES), turns))
+        bench.alternate({"Redis": functools.partial(node_with_redis, RULES)}, functools.partial(take_turns, loads_of((ONE, SIXTEEN)), turns))

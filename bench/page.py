@@ -7,7 +7,7 @@ import page_text
 import plot
 import targets
 from figures import Results, median, spread, sure
-from history import LONGER, ONE_FRESH
+from history import as_long, with_history
 
 CPU = ("server_cpu_us_each",)
 NOTE = "<!-- Written by ./run bench from bench/results/*.json: edit bench/page_text.py and bench/page.py instead. -->"
@@ -219,24 +219,27 @@ def redis_share(found, case):
     return f"{median(values):.3f}" if values else "–"
 
 
+def ratio_columns(values):
+    likely = sure(values)
+    return [times(median(values)), f"{likely[0]:.2f}–{likely[1]:.2f}" if likely else "–"]
+
+
 def section_history(results):
-    """A row of each pair of cases: "..., history" or LONGER over the case without."""
     if "history" not in results:
         return []
     found = results["history"]
     rows = []
     for case in found.cases():
-        base = ONE_FRESH if case == LONGER else case.removesuffix(", history")
-        for broker in found.servers() if base != case else []:
-            ratios = found.ratios((case, broker), (base, broker), *CPU)
+        kept, long = with_history(case), as_long(case)
+        for broker in found.servers():
+            ratios = found.ratios((kept, broker), (case, broker), *CPU)
             if ratios:
-                likely = sure(ratios)
-                rows.append([f"{base}; {'with history' if case != LONGER else 'without, but frames as long as with'}", broker,
-                             ranged(found.values(base, broker, *CPU)), ranged(found.values(case, broker, *CPU)), times(median(ratios)),
-                             f"{likely[0]:.2f}–{likely[1]:.2f}" if likely else "–",
-                             f"{redis_share(found, base)}, {redis_share(found, case)}" if broker == "Redis" else "–", f"{len(ratios)}",
-                             faults(found, case, broker) or faults(found, base, broker)])
-    return table(["events to 1,000", "broker", "server CPU µs a delivery without", "with", "×", "95 % sure", "of it Redis's, without and with", "turns", "faults"], rows)
+                rows.append([case, broker, ranged(found.values(case, broker, *CPU)), ranged(found.values(kept, broker, *CPU)), *ratio_columns(ratios),
+                             *ratio_columns(found.ratios((kept, broker), (long, broker), *CPU)),
+                             f"{redis_share(found, case)}, {redis_share(found, kept)}" if broker == "Redis" else "–", f"{len(ratios)}",
+                             next(filter(None, (faults(found, each, broker) for each in (case, kept, long))), "")])
+    return table(["events to 1,000", "broker", "server CPU µs a delivery without", "with", "×", "95 % sure", "× frames as long without", "95 % sure",
+                  "of it Redis's, without and with", "turns", "faults"], rows)
 
 
 def section_continuity(results):

@@ -6,7 +6,7 @@ What one Carillon node costs, and what others cost under the same load. Everythi
 generator that comes with the server, which checks every delivery: a lost, doubled or misordered event makes a run fail, and
 a failed run is shown as such.
 
-    ./run bench                     # everything: about 27 minutes
+    ./run bench                     # everything: about 35 minutes
     ./run bench quick               # a moment of everything, into build/bench
     ./run bench fanout rooms        # some scenarios; --rounds N, --seconds N, --servers carillon,floor,ws
     ./run bench one fanout --connections 2000 --window 4 --duration 10
@@ -48,20 +48,20 @@ kernel, 11 % libwebsockets, 8 to 10 % libc, 5 to 8 % Carillon, 3 to 4 % libcrypt
 instructions below (the gate, `session open`, `subscribe`).
 
 **Ratios to the floor move from round to round**, because the machine's speed does: a range in brackets says how much. With only `floor` and
-Carillon in turn, nine rounds of one second gave 1.10 and nine others 1.03 (medians) for one event in flight. When history, recovery and
-presence had been built, three more rounds (`./run bench fanout --servers floor,carillon`, commit `2f48bae`) gave 1.07 (0.99–1.21), and 1.25
-(1.19–1.32) for 16: a channel without a history does not pay for them.
+Carillon in turn (`./run bench fanout --servers floor,carillon --rounds 6`), one event in flight, six rounds half an hour after those above gave
+1.01 (0.67–1.41), and 1.17 (0.82–1.44) for 16.
 
 **Connections carry one long event, of 4 KiB, before the load** (`--first-size`; all of `fanout` and `rooms`), as any connection does sooner or later:
 three events of 128 bytes in one write are enough. A Linux receiver acknowledges at once when more bytes wait for that than the longest segment it has had, for
 which it takes 536 on a fresh connection; on loopback this runs within the sender's `send()` (perf: `__release_sock`, where the sender
 takes what came for it meanwhile, had 0.2 % of the time with frames of 268 bytes, and 3.1 % with 276). Two frames of 269 bytes are more than 536: on fresh
 connections a delivery costs a tenth more from there on, history or not. That is all that a history costs there, the last rows of
-"[What a history costs](#what-a-history-costs)" say: `"offset":1234` makes 276 bytes of 262. Over a network it is the receiver that pays.
+"[What a history costs](#what-a-history-costs)" say: `"offset":12345` makes 277 bytes of 262. Over a network it is the receiver that pays.
 
 **What a history costs** in the server's own instructions is nothing a delivery and 2,300 an event (`delivery` by `history` and `event to
-history` below): with a thousand subscribers 1 % of the instructions, and nothing at all of the kernel's nine tenths. In Redis it is the script that numbers
-and stores the event, paid for each event and not for each delivery.
+history` below): with a thousand subscribers 1 % of the instructions, and nothing at all of the kernel's nine tenths. With one event in flight the
+ratio is 1.00. With 16, where a delivery costs an eighth of that, 15 bytes more in 262 show: 1.05, and 1.02 against frames as long. With Redis
+3 % come on top, in Redis: the script that numbers and stores an event, paid for each event and not for each delivery.
 """.splitlines() + [""]
 
 FANOUT = """\
@@ -106,7 +106,8 @@ HISTORY = """\
 What a history costs when nobody needs it: one server with two channels, one without and one with a history of 1,000 events, which is
 full. Loads of 80 events (1,920 where 16 are in flight, over 16 connections) of 128 bytes take turns on the two, server, Redis and generator on one
 core: on two cores the same load differs by more than what is looked for, by how much of the receiving happens to run beside the
-sending. The ratio is the median of those within each turn, with the range in which the true one lies with a probability of 95 %.
+sending. The ratio is the median of those within each turn, with the range in which the true one lies with a probability of 95 %. Frames as long
+are those of events with 15 bytes more data, on the channel without history.
 CPU of the node and of Redis together.
 """.splitlines() + [""]
 

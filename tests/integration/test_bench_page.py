@@ -84,7 +84,7 @@ def test_history(kept, verdict):
     row = row_of(text, "history on, 128 bytes to 1,000, 16 in flight")
     assert verdict in row
     assert f"{kept / 5:.2f} × (95 % sure: {kept / 5:.2f}–{kept / 5:.2f})" in row
-    assert f"| {kept / 5:.2f} × |" in row_of(text, f"| {case}; with history | memory")
+    assert f"| {kept / 5:.2f} × |" in row_of(text, f"| {case} | memory")
 
 
 def test_coming_back():
