@@ -226,7 +226,6 @@ static void refresh(struct hub *hub, struct session *session, const struct comma
     session->claims = claims;
     session->expiry_warned = false;
     session->late_token = claims->exp_ms && claims->exp_ms <= hub->wall_ms;
-    session_limit_rate(session, &hub->settings);
     if (!hub->draining)
         wheel_stop(&hub->wheel, &session->deadline);
     reply_refreshed(&hub->scratch, command->id, claims->exp_ms);
@@ -241,6 +240,15 @@ static void (*const handlers[COMMAND_TYPE_COUNT])(struct hub *, struct session *
     [COMMAND_REFRESH] = refresh,
 };
 
+/* The token's own word counts, also where it allows more; a burst is at most a minute's worth of it. */
+static struct rate_limit rate_limit_of(const struct hub *hub, const struct session *session)
+{
+    uint64_t claimed = session->claims->rate_limit, burst = hub->settings.message_burst;
+    if (claimed)
+        return (struct rate_limit){.per_minute = claimed, .burst = burst < claimed ? burst : claimed};
+    return (struct rate_limit){.per_minute = hub->settings.message_rate_per_minute, .burst = burst};
+}
+
 void hub_receive(struct hub *hub, struct session *session, struct str text)
 {
     struct command command;
@@ -253,7 +261,8 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
     session->heard = true;
     metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, text.len);
     enum err err = command_parse(text, &command, &hub->parse, &error);
-    if (!rate_take(&session->rate, hub->now_us, &retry_us)) {
+    const struct rate_limit limit = rate_limit_of(hub, session);
+    if (!rate_take(&session->rate, &limit, 1, hub->now_us, &retry_us)) {
         error_set(&error, ERR_RATE_LIMITED, "too many messages; wait %llu ms",
                   (unsigned long long)(retry_us / 1000 + 1));
         answer_error(hub, session, command.id, &error, STR(""));

@@ -109,7 +109,6 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     session->opened_ms = hub->wall_ms;
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
     uuid_v7(hub->wall_ms, session->uuid);
-    session_limit_rate(session, &hub->settings);
     take_slot(hub, session);
     metrics_gauge_add(hub->metrics, METRIC_SESSIONS, 1);
     metrics_add(hub->metrics, METRIC_SESSIONS_OPENED, 1);
@@ -134,18 +133,6 @@ void hub_admit(struct hub *hub, struct session *session)
     liveness_start(hub, session);
     if (hub->draining)
         liveness_drain(hub, session, 0);
-}
-
-void session_limit_rate(struct session *session, const struct hub_settings *settings)
-{
-    uint64_t per_minute = settings->message_rate_per_minute;
-    uint64_t burst = settings->message_burst;
-    uint64_t claimed = session->claims->rate_limit;
-    if (claimed) { /* the token's own word counts, also where it allows more; a burst is at most a minute's worth */
-        per_minute = claimed;
-        burst = burst < claimed ? burst : claimed;
-    }
-    rate_init(&session->rate, per_minute, burst);
 }
 
 void hub_gone(struct hub *hub, struct session *session)

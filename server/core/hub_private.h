@@ -190,7 +190,6 @@ void berth_leave(struct hub *hub, struct session *session);
 /* --- hub.c --- */
 /* The session begins: session_init, and the timers. */
 void hub_admit(struct hub *hub, struct session *session);
-void session_limit_rate(struct session *session, const struct hub_settings *settings);
 void session_free(struct session *session);
 
 /* --- commands.c --- */

@@ -1,20 +1,25 @@
-/* rate.h - token bucket: so many a second on average, so many at once. Pure; time comes in. */
+/* rate.h - token bucket: so many a second on average, so many at once. Pure; time and limits come in with each call, so
+ * other limits count from the next call on, and what was used up before stays used up. */
 #ifndef CARILLON_CORE_RATE_H
 #define CARILLON_CORE_RATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct rate {
-    uint64_t period_us;  /* what one takes; 0: no limit */
-    uint64_t burst_us;   /* period * burst */
-    uint64_t free_at_us; /* when the bucket would be full again (the "virtual schedule" of GCRA) */
+struct rate_limit {
+    uint64_t per_minute; /* 0: no limit */
+    uint64_t burst;      /* at least 1 counts */
 };
 
-/* per_minute 0: no limit. burst is at least 1. */
-void rate_init(struct rate *rate, uint64_t per_minute, uint64_t burst);
+/* What has been used up. Zeroed: nothing. */
+struct rate {
+    uint64_t period_us;  /* what one took, by the limits of the last call; 0: there was no limit */
+    uint64_t free_at_us; /* when the bucket will be full again (the "virtual schedule" of GCRA) */
+};
 
-/* Takes one; false, and *out_retry_us says when one will be free, if there is none. out_retry_us may be NULL. */
-bool rate_take(struct rate *rate, uint64_t now_us, uint64_t *out_retry_us);
+/* Takes `cost` messages' worth; false, and *out_retry_us says when it will be free, if there is not as much left. A
+ * cost over the burst needs a full bucket, and is paid off afterwards. out_retry_us may be NULL. */
+bool rate_take(struct rate *rate, const struct rate_limit *limit, uint64_t cost, uint64_t now_us,
+               uint64_t *out_retry_us);
 
 #endif

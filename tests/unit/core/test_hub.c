@@ -331,6 +331,41 @@ static void test_rate(void **state)
     fixture_teardown(&f);
 }
 
+/* A refresh gives nothing back, and an open session follows other limits. */
+static void test_rate_of_an_open_session(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    (void)state;
+    fixture_setup(&f);
+    f.settings.message_rate_per_minute = 600;
+    f.settings.message_burst = 3;
+    f.settings.bad_messages = 0;
+    f.settings.ping_interval_us = 0;
+    hub_configure(f.hub, &f.settings, f.rules);
+    open_session(&f, &a, "{\"sub\":\"alice\"}");
+    for (int i = 0; i < 3; i++) {
+        struct error error;
+        assert_int_equal(claims_parse(STR("{\"sub\":\"alice\"}"), &f.next_claims, &error), ERR_NONE);
+        send_text(&f, &a, "{\"type\":\"refresh\",\"data\":{\"token\":\"t\"}}");
+        assert_non_null(strstr(next_frame(&a, NULL), "refreshed"));
+    }
+    send_text(&f, &a, "{\"type\":\"ping\"}");
+    assert_non_null(strstr(next_frame(&a, NULL), "rate_limited"));
+    f.settings.message_burst = 4;
+    hub_configure(f.hub, &f.settings, f.rules);
+    send_text(&f, &a, "{\"type\":\"ping\"}");
+    assert_non_null(strstr(next_frame(&a, NULL), "pong"));
+    f.settings.message_rate_per_minute = 0;
+    hub_configure(f.hub, &f.settings, f.rules);
+    for (int i = 0; i < 10; i++) {
+        send_text(&f, &a, "{\"type\":\"ping\"}");
+        assert_non_null(strstr(next_frame(&a, NULL), "pong"));
+    }
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 static void test_writes_are_joined(void **state)
 {
     struct fixture f;
@@ -618,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_publish_to_a_channel_of_a_claim),
         cmocka_unit_test(test_channels_follow_the_rules),
         cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_rate_of_an_open_session),
         cmocka_unit_test(test_writes_are_joined),
         cmocka_unit_test(test_each_gets_its_own_of_what_is_joined),
         cmocka_unit_test(test_gone_before_the_flush),
