@@ -197,5 +197,9 @@ void session_free(struct session *session);
 void commands_answer_subscribed(struct hub *hub, struct session *session, struct subscription *subscription,
                                 struct str id);
 void commands_publication_done(struct publication *publication, void *hub);
+/* A page was asked for with this limit, and paid for; it has so many events or members. */
+void commands_page_came(struct session *session, uint64_t limit, uint64_t rows);
+/* A missed event is queued for a session that comes back. */
+void commands_recovered(struct hub *hub, struct session *session);
 
 #endif

@@ -67,6 +67,7 @@ void presence_read_add(struct presence_read *read, struct str entry)
     if (read->members.len)
         buf_append_char(&read->members, ',');
     buf_append(&read->members, entry);
+    read->count++;
 }
 
 void presence_read_write(const struct presence_read *read, struct buf *out)

@@ -65,6 +65,7 @@ struct presence_read {
     /* The answer. */
     uint64_t users; /* in all */
     uint64_t connections;
+    uint64_t count;     /* of members in this page */
     struct buf members; /* entries, joined by commas */
     struct buf next;    /* what to give as after for the next page; empty: this was the last one */
     /* Who waits, for base.done. */

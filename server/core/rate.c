@@ -39,3 +39,15 @@ bool rate_take(struct rate *rate, const struct rate_limit *limit, uint64_t cost,
     rate->free_at_us = from_us + cost * period_us;
     return true;
 }
+
+void rate_charge(struct rate *rate, uint64_t cost, uint64_t now_us)
+{
+    uint64_t from_us = rate->free_at_us > now_us ? rate->free_at_us : now_us;
+    rate->free_at_us = from_us + cost * rate->period_us;
+}
+
+void rate_give_back(struct rate *rate, uint64_t cost)
+{
+    uint64_t price_us = cost * rate->period_us;
+    rate->free_at_us -= rate->free_at_us < price_us ? rate->free_at_us : price_us;
+}

@@ -22,4 +22,9 @@ struct rate {
 bool rate_take(struct rate *rate, const struct rate_limit *limit, uint64_t cost, uint64_t now_us,
                uint64_t *out_retry_us);
 
+/* What has been used without being asked for is owed, by the limits of the last call. */
+void rate_charge(struct rate *rate, uint64_t cost, uint64_t now_us);
+/* Of what was taken by these limits, so much has not been used after all. */
+void rate_give_back(struct rate *rate, uint64_t cost);
+
 #endif

@@ -61,6 +61,7 @@ struct session {
     enum reason closing_reason; /* REASON_NONE while open, or closed by the client or with a backend's own code */
     /* Input. */
     struct rate rate;
+    uint32_t recovered;    /* events it got back that its rate has not been charged for yet: less than one message's */
     uint32_t bad_messages; /* in a row */
     /* Where it is subscribed. */
     struct subscription *subscriptions;

@@ -276,3 +276,49 @@ def test_memory_forgets_over_its_bound(launch):
     with node.connect() as client:
         answer = client.ask("subscribe", "subscribed", channel="log:old", since=since(first, 0))
         assert answer["data"]["recovered"] is False
+
+
+def refused(client, command, **data):
+    """Whether the session's rate does not allow it now."""
+    client.send(command, id="asked", **data)
+    while True:
+        frame = client.receive()
+        if frame.get("id") == "asked":
+            return frame["type"] == "error" and frame["error"]["code"] == "rate_limited"
+
+
+@pytest.mark.parametrize("used_up", ["page", "presence", "since", "last"])
+def test_what_is_read_counts(launch, used_up):
+    """50 events or members count as one message; a page has to be paid for before it is read. Six at once, and six
+    a minute."""
+    node = launch({**HISTORY, "channels": [{"match": "*", "allow": ALL, "presence": True, "history": {"size": 1000, "ttl": "1h"}}],
+                   "limits.bad_messages": 0})
+    first = node.publish("log:x", 0)
+    node.api("POST", "/api/v1/batch", {"commands": [{"publish": {"channel": "log:x", "type": "test", "data": n}} for n in range(500)]})
+    with node.connect(claims={"rate_limit": 6}) as client:
+        if used_up == "page":  # 1 + 250 / 50; of what is given back the next one lives
+            assert not refused(client, "history", channel="log:empty", limit=250)
+            assert not refused(client, "history", channel="log:x", limit=150)
+            assert refused(client, "history", channel="log:x", limit=300)
+        elif used_up == "presence":
+            assert not refused(client, "presence", channel="log:empty", limit=250)
+            assert not refused(client, "presence", channel="log:empty", limit=200)
+            assert refused(client, "presence", channel="log:x", limit=250)
+        else:
+            wanted = {"since": since(first)} if used_up == "since" else {"last": 500}
+            client.ask("subscribe", "subscribed", channel="log:x", **wanted)
+            assert len(numbers(client, 500)) == 500
+        if used_up in ("since", "last"):
+            assert refused(client, "ping")
+
+
+def test_pages_in_one_burst_are_paid_for_before_they_are_read(launch):
+    """At the default rate and burst: four pages of a thousand, not a hundred."""
+    node = launch({**HISTORY, "limits.bad_messages": 0, "limits.message_rate": 1, "limits.message_burst": 100})
+    for _ in range(2):
+        node.api("POST", "/api/v1/batch", {"commands": [{"publish": {"channel": "log:x", "type": "test", "data": n}} for n in range(1000)]})
+    with node.connect() as client:
+        for n in range(100):
+            client.send("history", id=n, channel="log:x", limit=1000)
+        pages = [client.receive() for _ in range(100)]
+        assert 4 <= sum(page["type"] == "history" for page in pages) <= 5

@@ -104,6 +104,29 @@ static void test_cost(void **state)
     assert_true(rate_take(&rate, &limit, 1, 5100000, NULL));
 }
 
+static void test_charge_and_give_back(void **state)
+{
+    const struct rate_limit limit = {.per_minute = 600, .burst = 10}, none = {0};
+    struct rate rate = {0};
+    uint64_t retry_us = 0;
+    const uint64_t now_us = 5000000;
+    (void)state;
+    assert_true(rate_take(&rate, &limit, 10, now_us, NULL));
+    rate_give_back(&rate, 2);
+    assert_true(rate_take(&rate, &limit, 2, now_us, NULL));
+    assert_false(rate_take(&rate, &limit, 1, now_us, NULL));
+    rate_charge(&rate, 5, now_us);
+    assert_false(rate_take(&rate, &limit, 1, now_us, &retry_us));
+    assert_int_equal(retry_us, 600000);
+    /* What is given back late makes no more than the burst. */
+    rate_give_back(&rate, 1000);
+    assert_true(rate_take(&rate, &limit, 10, now_us + 60000000, NULL));
+    assert_false(rate_take(&rate, &limit, 1, now_us + 60000000, NULL));
+    assert_true(rate_take(&rate, &none, 1, now_us + 60000000, NULL));
+    rate_charge(&rate, 1000, now_us + 60000000);
+    assert_true(rate_take(&rate, &limit, 1, now_us + 60000000, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +136,7 @@ int main(void)
         cmocka_unit_test(test_other_limits_keep_what_was_used),
         cmocka_unit_test(test_going_to_and_fro_gains_nothing),
         cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_charge_and_give_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,6 +131,30 @@ static void test_nothing_missed(void **state)
     expect_nothing(&s.a);
 }
 
+/* What it gets back it owes to its rate: 50 events count as one message, however they are cut into replays. */
+static void test_its_rate_pays(void **state)
+{
+    (void)state;
+    s.f.settings.message_rate_per_minute = 60;
+    s.f.settings.message_burst = 3;
+    s.f.settings.outbox_max_messages = 1000;
+    s.f.settings.outbox_max_bytes = 1 << 20;
+    hub_configure(s.f.hub, &s.f.settings, s.f.rules);
+    close_session(&s.f, &s.a);
+    open_session(&s.f, &s.a, "{\"sub\":\"alice\"}");
+    send_text(&s.f, &s.a, SINCE(0));
+    answer_join(&s.f, "log:a", "e", 99);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 0, 30, 99);
+    expect(&s.a, "\"recovered\":true");
+    expect_events(&s.a, 1, 30);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 30, 99, 99);
+    expect_events(&s.a, 31, 99);
+    send_text(&s.f, &s.a, "{\"type\":\"ping\",\"id\":1}"); /* the third: subscribe, 99 events, this */
+    expect(&s.a, "\"pong\",\"id\":1");
+    send_text(&s.f, &s.a, "{\"type\":\"ping\",\"id\":2}");
+    expect(&s.a, "rate_limited");
+}
+
 static void test_the_last_ones(void **state)
 {
     (void)state;
@@ -414,6 +438,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_missed_then_live, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ids, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_missed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_its_rate_pays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_last_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
