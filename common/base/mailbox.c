@@ -137,9 +137,14 @@ void mailbox_post(struct mailbox *mailbox, struct mail *mail)
         uv_async_send(&mailbox->turn->wake);
 }
 
-void mailbox_close(struct mailbox *mailbox)
+void mailbox_deliver(struct mailbox *mailbox)
 {
     while (drain(mailbox))
         ;
+}
+
+void mailbox_close(struct mailbox *mailbox)
+{
+    mailbox_deliver(mailbox);
     list_remove(&mailbox->link);
 }

@@ -55,6 +55,9 @@ void mailbox_init(struct mailbox *mailbox, struct turn *turn, void *owner);
 /* Any thread. Takes the mail. The mailbox must not have been closed. */
 void mailbox_post(struct mailbox *mailbox, struct mail *mail);
 
+/* Owner's thread: delivers what has been posted, also by the delivery, before the turn ends. */
+void mailbox_deliver(struct mailbox *mailbox);
+
 /* Owner's thread, once no other thread posts any more: delivers the rest and leaves the turn. */
 void mailbox_close(struct mailbox *mailbox);
 

@@ -313,6 +313,7 @@ static void stop(struct node *node)
         listener_destroy(node->internal);
     for (unsigned i = 0; i < node->worker_count; i++)
         worker_stop(node->workers[i]);
+    mailbox_deliver(&node->exchange.mailbox); /* the places of limited sessions that have just ended */
     if (node->survey)
         survey_close(node->survey);
     presence_close(node->presence);

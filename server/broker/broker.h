@@ -74,8 +74,8 @@ struct broker_ops {
     /* Ids of all nodes alive now, this one included, in order: written as text separated by '\n'. */
     void (*nodes)(struct broker *broker, struct buf *out);
     void (*info)(struct broker *broker, struct broker_info *out);
-    /* Answers what waits with ERR_UNAVAILABLE, closes the connections and calls closed once nothing is left on the
-     * loop. */
+    /* Lets Redis answer what it has been asked, for two seconds at most; answers what then still waits with
+     * ERR_UNAVAILABLE, closes the connections and calls closed once nothing is left on the loop. */
     void (*close)(struct broker *broker, void (*closed)(void *owner));
     /* After closed. */
     void (*destroy)(struct broker *broker);

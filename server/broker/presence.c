@@ -47,6 +47,7 @@ struct presence {
     struct wheel wheel;
     uv_timer_t tick;
     uint64_t numbers; /* of updates */
+    bool closing;     /* rooms stay until presence_destroy: answers to several updates of a room may be due */
 };
 
 /* ---- rooms and members ---- */
@@ -181,6 +182,11 @@ static void answered(struct broker_request *base, void *owner)
     room->busy = false;
     take_answer(room, update);
     free(update);
+    if (room->presence->closing) {
+        if (!failed && !list_is_empty(&room->changed)) /* members whose join was under way */
+            send_update(room);
+        return;
+    }
     if (room->members.count == 0)
         drop_if_empty(room);
     else if (failed)
@@ -308,6 +314,7 @@ static void leave_room(struct room *room)
 void presence_close(struct presence *presence)
 {
     size_t cursor = 0;
+    presence->closing = true;
     uv_timer_stop(&presence->tick);
     for (struct room *room; (room = map_next(&presence->rooms, &cursor));)
         leave_room(room);

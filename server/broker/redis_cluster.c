@@ -276,6 +276,13 @@ static void look_again(struct redis_shard *shard)
     redis_scout_ask(&shard->broker->scout, false);
 }
 
+static void forget(struct redis_shard *shard)
+{
+    for (unsigned slot = 0; shard->slots && slot < REDIS_SLOTS; slot++)
+        if (shard->broker->cluster->owners[slot] == shard)
+            shard->broker->cluster->owners[slot] = NULL;
+}
+
 static void end(struct redis_broker *broker)
 {
     redis_scout_close(&broker->scout);
@@ -290,5 +297,6 @@ const struct redis_topology redis_cluster = {
     .redirect = redirect,
     .subscription_refused = subscription_refused,
     .subscription_ended = subscription_ended,
+    .forget = forget,
     .end = end,
 };

@@ -38,6 +38,8 @@ struct redis_topology {
     bool (*subscription_refused)(struct redis_shard *shard, struct str text);
     /* A server has ended one by itself: redis_subscriptions_move or _move_all follows. NULL: none does. */
     void (*subscription_ended)(struct redis_broker *broker);
+    /* The shard is about to be freed. NULL: nothing points to it. */
+    void (*forget)(struct redis_shard *shard);
     /* Ends what is not a shard. */
     void (*end)(struct redis_broker *broker);
     bool sharded; /* events go by sharded pub/sub: a channel's events only to the server that has its slot */

@@ -9,8 +9,10 @@
 
 enum { RETRY_BASE_MS = 100, RETRY_DOUBLINGS_MAX = 16, RETRY_SOON_MS = 500, RETRY_MIN_MS = 100 };
 enum { STABLE_US = 1000 * 1000 };
+enum { LAST_ANSWERS_MS = 2000 };
 
 static void on_timer(uv_timer_t *timer);
+static void end(struct redis_shard *shard);
 
 static void start_timer(struct redis_shard *shard, uint64_t after_ms)
 {
@@ -113,9 +115,9 @@ static void on_timer(uv_timer_t *timer)
         redis_node_probe(shard);
         shard->broker->topology->look_again(shard);
         break;
+    case PHASE_CLOSING: end(shard); break; /* the last answers have not come in time */
     case PHASE_SEEKING:
-    case PHASE_FALLING:
-    case PHASE_CLOSING: break;
+    case PHASE_FALLING: break;
     }
 }
 
@@ -182,6 +184,8 @@ static void finish_close(struct redis_shard *shard)
     if (!shard->timer_closed || shard->commands.state != REDIS_IDLE || shard->subscriber.state != REDIS_IDLE)
         return;
     list_remove(&shard->link);
+    if (broker->topology->forget)
+        broker->topology->forget(shard);
     redis_connection_fini(&shard->commands);
     redis_connection_fini(&shard->subscriber);
     redis_endpoint_fini(&shard->endpoint);
@@ -193,6 +197,8 @@ static void finish_close(struct redis_shard *shard)
 static void on_down(struct redis_shard *shard, const char *why)
 {
     if (shard->phase == PHASE_CLOSING) {
+        if (shard->commands.state == REDIS_IDLE)
+            end(shard);
         finish_close(shard);
         return;
     }
@@ -316,13 +322,49 @@ static void on_timer_closed(uv_handle_t *timer)
     finish_close(shard);
 }
 
+/* Of a shard that closes: what has not been answered by now never will be. */
+static void end(struct redis_shard *shard)
+{
+    if (uv_is_closing((uv_handle_t *)&shard->timer))
+        return;
+    shard->state = BROKER_DOWN;
+    uv_close((uv_handle_t *)&shard->timer, on_timer_closed);
+    redis_connection_finish(&shard->commands, "no longer needed");
+}
+
+static void await_last_answers(struct redis_shard *shard);
+
+static void on_last_answer(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_shard *shard = argument;
+    if (!reply)
+        return; /* on_down follows */
+    /* Twice at least: an answer may lead to one more question, which its mail brings at the end of the turn. */
+    bool again = shard->commands.expected_count || !shard->has_answered_last;
+    shard->has_answered_last = true;
+    if (again)
+        await_last_answers(shard);
+    else
+        end(shard);
+}
+
+/* Answers come in the order of their commands: with this one all earlier commands have been run. */
+static void await_last_answers(struct redis_shard *shard)
+{
+    redis_connection_send(&shard->commands, 1, (struct str[]){STR("PING")}, on_last_answer, shard);
+}
+
 void redis_shard_close(struct redis_shard *shard)
 {
+    uint64_t timeout_ms = shard->broker->config.command_timeout_ms;
     if (shard->phase == PHASE_CLOSING)
         return;
     shard->phase = PHASE_CLOSING;
-    shard->state = BROKER_DOWN;
-    redis_connection_finish(&shard->commands, "no longer needed");
     redis_connection_finish(&shard->subscriber, "no longer needed");
-    uv_close((uv_handle_t *)&shard->timer, on_timer_closed);
+    if (shard->commands.state == REDIS_READY) {
+        start_timer(shard, timeout_ms < LAST_ANSWERS_MS ? timeout_ms : LAST_ANSWERS_MS);
+        await_last_answers(shard);
+    } else {
+        end(shard);
+    }
 }

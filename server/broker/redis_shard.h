@@ -22,7 +22,8 @@ enum redis_phase {
     PHASE_PROBING,    /* a canary is out. timer: overdue, drop. Back: RESTING, and up */
     PHASE_RESTING,    /* timer: send a canary */
     PHASE_FALLING,    /* both connections end, then WAITING */
-    PHASE_CLOSING,    /* both connections and the timer end, then it is gone */
+    PHASE_CLOSING,    /* commands that were sent are answered, then both connections and the timer end, then it is gone.
+                       * timer: the answers are overdue */
 };
 
 struct redis_shard {
@@ -43,7 +44,8 @@ struct redis_shard {
     char why[256];     /* of the last loss since then: said in the log once */
     char text[160];    /* why it is not up, for broker_info */
     uv_timer_t timer;
-    bool timer_closed; /* while closing */
+    bool timer_closed;      /* while closing */
+    bool has_answered_last; /* the same: the command that was sent after all others */
 
     bool is_primary;    /* it has said so on this connection */
     bool all_confirmed; /* the subscription that is made after all others */
@@ -54,7 +56,8 @@ struct redis_shard {
 /* Adds one to the broker, at that address (NULL: to be found) and connects it. channel is copied. */
 struct redis_shard *redis_shard_create(struct redis_broker *broker, const struct redis_endpoint *endpoint,
                                        struct str channel);
-/* Ends it for good: redis_broker_part_closed follows, and it is freed. */
+/* Ends it for good: commands that were sent before are answered first, but not for longer than two seconds.
+ * redis_broker_part_closed follows, and the shard is freed. */
 void redis_shard_close(struct redis_shard *shard);
 
 /* Of a shard that waits or seeks: connects to its endpoint, or says why it has none, and tries again later. */

@@ -1,7 +1,10 @@
 """The session_limit of tokens, across two nodes and a real Redis."""
+import signal
+import time
+
 import pytest
 from support import jwt
-from support.wait import until
+from support.wait import DEADLINE_S, until
 from support.ws import Refused
 
 KEY = "carillon:{alice}:sessions"
@@ -105,3 +108,42 @@ def test_a_redis_that_lost_them_learns_them_again(pair, redis):
         redis("FLUSHALL")
         until(lambda: redis("ZCARD", KEY) == 1, "it is counted again")
         assert refused(b, 1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("second", ["signal", "deadline"])
+def test_a_node_that_ends_in_order_gives_all_places_back(launch, redis, workers, second):
+    """Also where its sessions are cut: by a second signal, or because they are not gone at the end of the drain."""
+    config = {"redis.url": redis.url, "redis.canary_interval": "1s", "ping_interval": 0}
+    window = {"drain_window": "60s"} if second == "signal" else {"drain_window": 0, "close_timeout": "1s"}
+    a, b = launch({**config, **window, "workers": workers}), launch(config)
+    for node in (a, b):
+        until(node.ready, f"{node.name} is ready")
+    names = [f"user-{n}" for n in range(40)]
+    clients = [a.client(jwt.mint(name, session_limit=1)).start() for name in names]
+    assert len(redis("KEYS", "carillon:*:sessions")) == 40
+    a.signal(signal.SIGTERM)
+    if second == "signal":
+        clients[0].find("reconnect")
+        a.signal(signal.SIGTERM)
+    a.may_die = True
+    a.wait()
+    assert redis("KEYS", "carillon:*:sessions") == []
+    for name in names:
+        with b.client(jwt.mint(name, session_limit=1)).start():
+            pass
+
+
+def test_a_silent_redis_does_not_hold_the_end_up(launch, redis):
+    """The node waits two seconds for the answers, and no longer."""
+    node = launch({"redis.url": redis.url, "drain_window": "60s"})
+    until(node.ready, "it is ready")
+    with open_on(node) as client:
+        node.signal(signal.SIGTERM)
+        client.find("reconnect")
+        redis.freeze()
+        began = time.monotonic()
+        node.signal(signal.SIGTERM)
+        node.may_die = True
+        node.wait()
+        assert 1.9 < time.monotonic() - began < 2 + DEADLINE_S / 3

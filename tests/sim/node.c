@@ -255,6 +255,17 @@ static void drain_all(struct node *node)
     }
 }
 
+/* Its last commands go to Redis and their answers come back; a paused node does so later. */
+static void wait_for_broker(struct node *node)
+{
+    enum { STEP_US = 1000, MOST_US = 10000000 };
+    uint64_t until_us = world_now_us() + MOST_US;
+    while (!node->broker_closed && world_now_us() < until_us)
+        world_run_until(world_now_us() + STEP_US);
+    if (!node->broker_closed)
+        world_fail("%s: its broker does not close", node->id);
+}
+
 static bool is_of_loop(const struct redis_client *client, const void *loop)
 {
     return network_loop(redis_wire(client)) == loop;
@@ -274,8 +285,9 @@ void node_stop(struct node *node, bool killed)
     drain_all(node);
     node->broker->ops->close(node->broker, on_broker_closed);
     drain_all(node);
-    if (!node->broker_closed)
-        world_fail("%s: its broker does not close", node->id);
+    loop_enter(before);
+    wait_for_broker(node);
+    loop_enter(&node->loop);
     for (unsigned i = 0; i < node->worker_count; i++)
         close_worker(&node->workers[i]);
     mailbox_close(&node->exchange.mailbox);

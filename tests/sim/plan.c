@@ -378,11 +378,16 @@ static void begin(uint64_t seed, bool trace)
     world_run_until(world_now_us() + draw(SECOND_US));
 }
 
-static void end(void)
+static void stop_all(void)
 {
     for (size_t i = 0; i < plan.life_count; i++)
         if (plan.lives[i]->alive)
             node_stop(plan.lives[i], false);
+}
+
+static void end(void)
+{
+    stop_all();
     world_run_until(world_now_us() + 3600 * (uint64_t)SECOND_US);
     for (size_t i = 0; i < plan.life_count; i++)
         node_free(plan.lives[i]);
@@ -413,6 +418,10 @@ void plan_run(uint64_t seed, bool trace, struct plan_result *out)
         world_run_until(world_now_us() + SECOND_US);
         client_check_told();
         tokens_check_crowd();
+    }
+    if (!world_failure()[0]) {
+        stop_all();
+        tokens_check_places();
     }
     end();
     out->trace_hash = world_trace_hash();

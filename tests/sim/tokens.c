@@ -310,6 +310,19 @@ void tokens_check_crowd(void)
             check_user(user);
 }
 
+void tokens_check_places(void)
+{
+    static const struct str suffix = {":sessions", 9};
+    const struct store *store = redis_store();
+    size_t cursor = 0;
+    for (const struct key *key; (key = map_next(&store->keys, &cursor));)
+        if (key->name.len > suffix.len &&
+            str_eq(str_from(key->name.ptr + key->name.len - suffix.len, suffix.len), suffix))
+            for (size_t i = 0; i < key->count; i++)
+                if (key->items[i].score > (double)world_wall_ms())
+                    world_fail("all nodes have ended in order, and %.*s still has a session", STR_ARG(key->name));
+}
+
 /* ---- life ---- */
 
 void tokens_begin(struct node **nodes, size_t node_count, size_t client_count)

@@ -39,5 +39,7 @@ void tokens_check_revoked(void);
 /* After that: all clients with a limit come anew at once, to whatever node; as many get in as may, and the others are
  * told why not. Takes a few simulated seconds. */
 void tokens_check_crowd(void);
+/* After that, once all nodes have ended in order: no place of a session is taken in Redis. */
+void tokens_check_places(void);
 
 #endif
