@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-PROGRAMS = ["count_delivery", "count_membership", "count_gate", "count_history", "count_publish", "count_structures"]
+PROGRAMS = ["count_delivery", "count_membership", "count_gate", "count_history", "count_presence",
+            "count_publish", "count_structures"]
 
 # Simulated caches, fixed so that the machine does not matter: size, ways, bytes of a line.
 CACHES = {"I1": "32768,8,64", "D1": "32768,8,64", "LL": "8388608,16,64"}
@@ -29,6 +30,10 @@ FLAT = [
     ("unsubscribe_and_subscribe", "subscribers", 0.10),
     ("session_open", "other_sessions", 0.10),
     ("session_close", "other_sessions", 0.50),  # free() merges what lies together, now and then
+    # What is kept in order takes steps by the logarithm of its number: hundredfold is at most twice.
+    ("presence_page_of_1", "members", 1.00),
+    ("presence_page_of_100_each_member", "members", 0.10),
+    ("presence_leave_and_join", "members", 1.00),
     ("timer_stop_and_start", "running", 0.10),
     ("timer_from_start_to_start", "running", 0.10),
     ("timer_tick", "running", 0.10),

@@ -322,7 +322,7 @@ static void stop(struct node *node)
         while (!node->broker_closed)
             uv_run(&node->loop, UV_RUN_ONCE);
     }
-    mailbox_close(&node->exchange.mailbox);
+    exchange_close(&node->exchange);
     presence_destroy(node->presence);
     for (unsigned i = 0; i < node->worker_count; i++)
         worker_destroy(node->workers[i]);

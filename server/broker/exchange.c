@@ -160,7 +160,11 @@ void exchange_publish(struct exchange *exchange, struct publication *publication
 static void take_request(struct mail *mail, void *owner)
 {
     struct exchange *exchange = owner;
-    exchange->broker->ops->ask(exchange->broker, CONTAINER_OF(mail, struct broker_request, mail));
+    struct broker_request *request = CONTAINER_OF(mail, struct broker_request, mail);
+    if (request->kind == REQUEST_PRESENCE_READ)
+        presence_reads_ask(exchange, CONTAINER_OF(request, struct presence_read, base));
+    else
+        exchange->broker->ops->ask(exchange->broker, request);
 }
 
 void exchange_ask(struct exchange *exchange, struct broker_request *request)
@@ -304,6 +308,7 @@ void exchange_init(struct exchange *exchange, struct turn *turn, struct metrics 
     list_init(&exchange->active);
     list_init(&exchange->due);
     list_init(&exchange->reads);
+    list_init(&exchange->presence_reads.waiting);
 }
 
 void exchange_configure(struct exchange *exchange, const struct exchange_settings *settings)
@@ -324,6 +329,12 @@ unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox)
 {
     exchange->workers[exchange->worker_count] = mailbox;
     return exchange->worker_count++;
+}
+
+void exchange_close(struct exchange *exchange)
+{
+    presence_reads_close(exchange); /* before the last answers come, so that none of them asks on */
+    mailbox_close(&exchange->mailbox);
 }
 
 void exchange_fini(struct exchange *exchange)

@@ -16,7 +16,14 @@ enum { EXCHANGE_WORKERS_MAX = 64 };
 
 struct exchange_settings {
     size_t recovery_bytes_max; /* of events kept at hand while clients come back, and held while some are missing */
-    unsigned reads_max;        /* of histories, under way at once */
+    unsigned reads_max;        /* of histories, and of presence, under way at once */
+};
+
+/* Pages of who is on a channel (presence_reads.c). */
+struct presence_reads {
+    struct list_link waiting; /* struct presence_read */
+    size_t waiting_count;
+    size_t under_way;
 };
 
 struct exchange {
@@ -44,6 +51,7 @@ struct exchange {
     size_t reads_waiting;
     size_t reads_under_way;
     uint64_t read_numbers;
+    struct presence_reads presence_reads;
     size_t histories_lost;     /* to be logged: channels that have begun anew, or gone back */
     uint64_t histories_log_us; /* when, with all that come until then */
 };
@@ -56,7 +64,9 @@ void exchange_init(struct exchange *exchange, struct turn *turn, struct metrics 
 void exchange_configure(struct exchange *exchange, const struct exchange_settings *settings);
 /* A worker's mailbox, whose owner pointer is its struct hub. Returns the worker's index. Before anything is posted. */
 unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox);
-/* Frees what it holds; the broker has been closed before. */
+/* When the broker has closed: what still waits is answered, and the mailbox closed. */
+void exchange_close(struct exchange *exchange);
+/* Frees what it holds; both have been closed before. */
 void exchange_fini(struct exchange *exchange);
 
 /* From a worker's thread. join again: the rule has a history now, or no longer has one. publish takes the publication;

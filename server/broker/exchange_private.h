@@ -1,11 +1,13 @@
 /* exchange_private.h - what the files of the exchange share. exchange.c: who wants what, and the mail to and from the
  * workers; continuity.c: that each worker gets every numbered event once and in order, or hears of a gap; recovery.c:
- * subscribers who come back; history_reads.c: the reads that both need, so many at once and no more. */
+ * subscribers who come back; history_reads.c: the reads that both need, so many at once and no more; presence_reads.c:
+ * the same for pages of who is on a channel. */
 #ifndef CARILLON_BROKER_EXCHANGE_PRIVATE_H
 #define CARILLON_BROKER_EXCHANGE_PRIVATE_H
 
 #include "server/broker/exchange.h"
 #include "server/broker/log_window.h"
+#include "server/core/presence.h"
 
 /* What is read at once for continuity, and what goes to a worker at once for who comes back; bytes are about. */
 enum { RECOVERY_PAGE_EVENTS = 256, RECOVERY_PAGE_BYTES = 512 * 1024 };
@@ -86,5 +88,11 @@ void history_reads_ask(struct exchange *exchange, struct interest *interest);
 bool continuity_wants(const struct interest *interest, uint64_t *out_after);
 void history_reads_answered(struct exchange *exchange, struct history_read *read);
 void history_reads_fini(struct exchange *exchange);
+
+/* --- presence_reads.c --- */
+/* Takes the read: asks the broker once there is room, or refuses it. */
+void presence_reads_ask(struct exchange *exchange, struct presence_read *read);
+/* The broker has closed: those that still wait are answered. */
+void presence_reads_close(struct exchange *exchange);
 
 #endif

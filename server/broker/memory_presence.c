@@ -3,8 +3,11 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/base/order.h"
 
+/* Owned by crowd.people. */
 struct person {
+    struct order_link link; /* in crowd.by_user: a page costs its length, not the crowd's */
     struct str user;
     struct str entry;
     char bytes[];
@@ -12,10 +15,21 @@ struct person {
 
 struct crowd {
     struct map people; /* user -> struct person */
+    struct order by_user;
     uint64_t connections;
     struct str channel;
     char bytes[];
 };
+
+static struct person *person_of(struct order_link *link)
+{
+    return link ? CONTAINER_OF(link, struct person, link) : NULL;
+}
+
+static struct str user_of(struct order_link *link)
+{
+    return person_of(link)->user;
+}
 
 static struct crowd *find_or_create(struct memory_presence *presence, struct str channel)
 {
@@ -25,6 +39,7 @@ static struct crowd *find_or_create(struct memory_presence *presence, struct str
     crowd = xcalloc(1, sizeof *crowd + channel.len);
     memcpy(crowd->bytes, channel.ptr, channel.len);
     crowd->channel = str_from(crowd->bytes, channel.len);
+    order_init(&crowd->by_user, user_of);
     map_put(&presence->channels, crowd->channel, crowd);
     return crowd;
 }
@@ -50,12 +65,13 @@ static bool add(struct crowd *crowd, const struct presence_item *item)
 {
     if (map_get(&crowd->people, item->user))
         return false;
-    struct person *person = xmalloc(sizeof *person + item->user.len + item->entry.len);
+    struct person *person = xcalloc(1, sizeof *person + item->user.len + item->entry.len);
     memcpy(person->bytes, item->user.ptr, item->user.len);
     memcpy(person->bytes + item->user.len, item->entry.ptr, item->entry.len);
     person->user = str_from(person->bytes, item->user.len);
     person->entry = str_from(person->bytes + item->user.len, item->entry.len);
     map_put(&crowd->people, person->user, person);
+    order_put(&crowd->by_user, &person->link);
     return true;
 }
 
@@ -73,8 +89,10 @@ void memory_presence_update(struct memory_presence *presence, const struct broke
             continue;
         }
         struct person *person = map_remove(&crowd->people, item->user);
-        if (person)
-            tell(broker, update, STR("leave"), person->entry, wall_ms);
+        if (!person)
+            continue;
+        order_remove(&crowd->by_user, &person->link);
+        tell(broker, update, STR("leave"), person->entry, wall_ms);
         free(person);
     }
     if (crowd->people.count)
@@ -84,31 +102,23 @@ void memory_presence_update(struct memory_presence *presence, const struct broke
     free(crowd);
 }
 
-static int compare(const void *a, const void *b)
-{
-    return str_compare((*(const struct person *const *)a)->user, (*(const struct person *const *)b)->user);
-}
-
 void memory_presence_read(const struct memory_presence *presence, struct presence_read *read)
 {
     const struct crowd *crowd = map_get(&presence->channels, read->channel);
     if (!crowd)
         return;
-    const struct person **people = xcalloc(crowd->people.count, sizeof *people);
-    size_t cursor = 0, count = 0;
-    for (const struct person *person; (person = map_next(&crowd->people, &cursor));)
-        if (str_compare(person->user, read->after) > 0)
-            people[count++] = person;
-    qsort(people, count, sizeof *people, compare);
-    size_t shown = 0;
-    while (shown < count && shown < read->limit &&
-           (shown == 0 || read->members.len + people[shown]->entry.len < PRESENCE_PAGE_BYTES))
-        presence_read_add(read, people[shown++]->entry);
-    if (shown < count)
-        buf_append(&read->next, people[shown - 1]->user);
+    struct person *last = NULL, *person = person_of(order_after(&crowd->by_user, read->after));
+    for (size_t shown = 0; person && shown < read->limit; shown++) {
+        if (last && read->members.len + person->entry.len >= PRESENCE_PAGE_BYTES)
+            break;
+        presence_read_add(read, person->entry);
+        last = person;
+        person = person_of(order_next(&person->link));
+    }
+    if (person && last)
+        buf_append(&read->next, last->user);
     read->users = crowd->people.count;
     read->connections = crowd->connections;
-    free(people);
 }
 
 void memory_presence_fini(struct memory_presence *presence)

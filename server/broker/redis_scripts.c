@@ -281,7 +281,8 @@ static const char members_text[] =
                   "local limit, max, bytes = tonumber(ARGV[8]), tonumber(ARGV[9]), 0\n"
                   "local entries, last, next = {}, nil, ''\n"
                   "while next == '' do\n"
-                  "  local part = redis.call('ZRANGEBYLEX', KEYS[2], from, '+', 'LIMIT', 0, 200)\n"
+                  "  local count = math.min(200, limit - #entries + 1)\n"
+                  "  local part = redis.call('ZRANGEBYLEX', KEYS[2], from, '+', 'LIMIT', 0, count)\n"
                   "  for _, member in ipairs(part) do\n"
                   "    local user = string.sub(member, 1, string.find(member, '\\0', 1, true) - 1)\n"
                   "    if user ~= last then\n"
@@ -296,7 +297,7 @@ static const char members_text[] =
                   "    end\n"
                   "    from = '(' .. member\n"
                   "  end\n"
-                  "  if #part < 200 then break end\n"
+                  "  if #part < count then break end\n"
                   "end\n"
                   "return {redis.call('HLEN', KEYS[1]), connections, next, entries}\n";
 

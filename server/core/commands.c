@@ -189,6 +189,7 @@ static uint64_t cost_of(const struct command *command)
 void commands_page_came(struct session *session, uint64_t limit, uint64_t rows)
 {
     uint64_t paid = reading_costs(limit), used = reading_costs(rows);
+    session->reads--;
     if (used < paid)
         rate_give_back(&session->rate, paid - used);
 }
@@ -199,6 +200,19 @@ void commands_recovered(struct hub *hub, struct session *session)
         return;
     session->recovered = 0;
     rate_charge(&session->rate, 1, hub->now_us);
+}
+
+enum { READS_MAX = 16 }; /* of one session, whose answers it awaits */
+
+bool commands_begin_read(struct hub *hub, struct session *session, const struct command *command)
+{
+    if (session->reads >= READS_MAX) {
+        refuse(hub, session, command, ERR_RATE_LIMITED,
+               "enough reads of this connection wait already; await an answer");
+        return false;
+    }
+    session->reads++;
+    return true;
 }
 
 static void history_done(struct history_read *read, void *owner)
@@ -236,6 +250,8 @@ static void history(struct hub *hub, struct session *session, const struct comma
         answer_error(hub, session, command->id, &error, command->channel);
         return;
     }
+    if (!commands_begin_read(hub, session, command))
+        return;
     struct history_read *read = history_read_create(command->channel);
     read->backwards = !command->has_since;
     read->after = command->since.offset;

@@ -197,7 +197,9 @@ void session_free(struct session *session);
 void commands_answer_subscribed(struct hub *hub, struct session *session, struct subscription *subscription,
                                 struct str id);
 void commands_publication_done(struct publication *publication, void *hub);
-/* A page was asked for with this limit, and paid for; it has so many events or members. */
+/* One more page for the session, unless too many wait for their answers already: then it is told so. */
+bool commands_begin_read(struct hub *hub, struct session *session, const struct command *command);
+/* That page was asked for with this limit, and paid for; it has so many events or members. */
 void commands_page_came(struct session *session, uint64_t limit, uint64_t rows);
 /* A missed event is queued for a session that comes back. */
 void commands_recovered(struct hub *hub, struct session *session);

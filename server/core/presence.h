@@ -5,6 +5,7 @@
 #define CARILLON_CORE_PRESENCE_H
 
 #include "common/base/buf.h"
+#include "common/base/list.h"
 #include "common/token/claims.h"
 #include "server/core/request.h"
 
@@ -61,7 +62,12 @@ struct presence_read {
     struct str channel; /* the texts lie in bytes */
     struct str after;   /* only users after it; empty: from the first on */
     uint64_t limit;
-    bool again; /* the broker's: it has to ask once more */
+    bool again;            /* the broker's: it has to ask once more */
+    struct list_link link; /* the exchange's, while it waits for its turn */
+    struct {
+        struct mailbox *reply_to;
+        void (*done)(struct broker_request *request, void *owner);
+    } asker; /* the exchange's: the way back to who asked, while base has that to the exchange */
     /* The answer. */
     uint64_t users; /* in all */
     uint64_t connections;

@@ -60,6 +60,8 @@ void presence_ask(struct hub *hub, struct session *session, const struct command
         output_queue_scratch(hub, session);
         return;
     }
+    if (!commands_begin_read(hub, session, command))
+        return;
     uint64_t limit = command->has_limit ? command->limit : PRESENCE_PAGE_DEFAULT;
     struct presence_read *read = presence_read_create(&rule->presence, command->channel, command->after, limit);
     read->base.reply_to = hub->replies;

@@ -63,6 +63,7 @@ struct session {
     struct rate rate;
     uint32_t recovered;    /* events it got back that its rate has not been charged for yet: less than one message's */
     uint32_t bad_messages; /* in a row */
+    uint32_t reads;        /* of histories and presence that have yet to be answered */
     /* Where it is subscribed. */
     struct subscription *subscriptions;
     uint32_t subscription_count;

@@ -103,6 +103,35 @@ static void test_who_asks_has_gone(void **state)
     close_session(&f, &b);
 }
 
+/* A client that does not wait for its answers: so many, and no more until one comes. */
+static void test_reads_that_wait_have_a_bound(void **state)
+{
+    struct presence_read *reads[16];
+    (void)state;
+    for (int i = 0; i < 16; i++) {
+        send_text(&f, &a, PRESENCE(""));
+        reads[i] = f.presence;
+        assert_non_null(reads[i]);
+        f.presence = NULL;
+    }
+    send_text(&f, &a, PRESENCE(""));
+    assert_null(f.presence);
+    assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"rate_limited\",\"message\":\"enough reads"));
+    send_text(&f, &a, "{\"type\":\"history\",\"data\":{\"channel\":\"crowd:a\"}}");
+    assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"rate_limited\",\"message\":\"enough reads"));
+    reads[0]->base.done(&reads[0]->base, f.hub);
+    hub_flush(f.hub);
+    assert_non_null(strstr(next_frame(&a, NULL), "\"members\":[]"));
+    send_text(&f, &a, PRESENCE(""));
+    reads[0] = f.presence;
+    f.presence = NULL;
+    assert_non_null(reads[0]);
+    close_session(&f, &a);
+    for (int i = 0; i < 16; i++)
+        reads[i]->base.done(&reads[i]->base, f.hub);
+    close_session(&f, &b);
+}
+
 static void test_long_info_is_left_out(void **state)
 {
     static char payload[PRESENCE_INFO_MAX + 100];
@@ -125,6 +154,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_channel_that_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_asks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_asks_has_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reads_that_wait_have_a_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_info_is_left_out, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@ void exchange_rig_setup(struct exchange_rig *rig, const struct broker_ops *ops)
 
 void exchange_rig_close(struct exchange_rig *rig)
 {
-    mailbox_close(&rig->exchange.mailbox);
+    exchange_close(&rig->exchange);
 }
 
 void exchange_rig_teardown(struct exchange_rig *rig)
