@@ -9,6 +9,32 @@ from support.carillon import Node  # noqa: E402
 from support.redis import Redis  # noqa: E402
 
 
+MARKERS = {
+    "alone": "measures time, CPU or memory: runs after all others, with no other test beside it",
+    "long": "may take ten seconds or more: begins before all others",
+}
+
+
+def pytest_configure(config):
+    for name, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the names of groups become part of a test's name
+def pytest_collection_modifyitems(items):
+    """Tests that share a node of their module stay in one worker."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    for item in items:
+        definitions = item._fixtureinfo.name2fixturedefs.values()
+        if any(one[-1].scope == "module" for one in definitions):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_make_parametrize_id(val, argname):
+    """Workers that run side by side must give each test the same name, so no name has a token in it, which is another each time."""
+    return argname if isinstance(val, str) and ("eyJ" in val or len(val) > 60) else None
+
+
 class Launcher:
     """Starts nodes; closes and checks all of them at the end."""
 

@@ -62,6 +62,7 @@ def history(node):
     return node.api("GET", f"/api/v1/channels/{CHANNEL}/history")
 
 
+@pytest.mark.long
 def test_primaries_that_point_to_each_other(node, cluster):
     """Neither takes the slot: what is asked is refused, and done once one of them does."""
     questions = {

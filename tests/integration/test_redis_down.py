@@ -137,6 +137,7 @@ def test_start_while_redis_is_down(launch, redis):
         assert client.find("test")["data"] == 2
 
 
+@pytest.mark.alone
 def test_frozen_redis(node, redis):
     """Up, but not answering: publishers hear so within the command timeout."""
     with node.connect() as client:

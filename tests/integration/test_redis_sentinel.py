@@ -98,6 +98,7 @@ def test_return_to_what_a_failover_has_replaced(setup, nodes):
             client.nothing_before_pong()
 
 
+@pytest.mark.long
 def test_demoted_primary_that_stays_up(setup, nodes):
     """Sentinel makes the old primary a replica: nodes go to the new one, and no publish is acknowledged by the old."""
     setup.sentinels[0]("SENTINEL", "FAILOVER", setup.NAME)

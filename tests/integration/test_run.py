@@ -3,11 +3,13 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 RUN = pathlib.Path(__file__).resolve().parents[2] / "run"
 TEXT = RUN.read_text()
+COUNT = RUN.parent / "tests/support/count.py"
 
 
 def test_the_usage_lists_the_words():
@@ -30,3 +32,23 @@ def test_what_a_word_calls_is_there(branch):
     for line in filter(None, map(str.strip, branch.splitlines())):
         called = re.sub(r"^(\w+=\S+ |exec )*", "", line).split()[0]
         assert called in functions or shutil.which(called) or "/" in called, line
+
+
+def count(folder, kinds, **files):
+    """What count.py says of JUnit files with so many passed and failed tests."""
+    for name, (passed, failed) in files.items():
+        cases = "<testcase/>" * passed + "<testcase><failure/></testcase>" * failed
+        (folder / f"{name}.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    done = subprocess.run([sys.executable, "-B", COUNT, folder, *kinds], capture_output=True, text=True)
+    return done.returncode, done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("files, said", [
+    ({"unit": (3, 0), "first": (2, 0), "rest": (1, 0)}, (0, "total: 6 passed, 0 failed")),
+    ({"unit": (3, 0), "first": (2, 0), "rest": (0, 0)}, (0, "total: 5 passed, 0 failed")),
+    ({"unit": (3, 0), "first": (2, 0), "rest": (0, 1)}, (1, "total: 5 passed, 1 failed")),
+    ({"unit": (3, 0), "first": (2, 0)}, (1, "total: 3 passed, 1 failed")),  # a part that did not run
+    ({"unit": (3, 0), "first": (0, 0), "rest": (0, 0)}, (1, "total: 3 passed, 1 failed")),  # no test of that kind
+])
+def test_what_ran_is_counted(tmp_path, files, said):
+    assert count(tmp_path, ["unit", "first+rest"], **files) == said

@@ -91,6 +91,7 @@ def soak(folder, *arguments):
 
 
 @own_heap
+@pytest.mark.long
 @pytest.mark.parametrize("topology", runner.TOPOLOGIES)
 def test_a_short_one(tmp_path, topology):
     done, report = soak(tmp_path / "soak", "--seed", "1", "--topology", topology)

@@ -3,13 +3,12 @@ from pathlib import Path
 
 from faults import BACK_S
 from people import Attendant, Contenders, Idlers
-from support import preload
+from support import preload, reserve
 from support.accounting import Ledger
 from support.carillon import ALL, Node
 from support.haproxy import HAProxy
 from support.heap import Heap
 from support.load import Crowd, IngestPublisher, SocketPublisher
-from support.redis import free_port
 from support.wait import until
 from support.wall_clock import WallClock
 
@@ -52,7 +51,7 @@ class World:
         for index in range(1, NODES):
             (self.folder / f"clock{index}").mkdir()
             self.clocks[index] = WallClock(self.folder / f"clock{index}")
-        self.ports = [free_port() for _ in range(NODES)]
+        self.ports = [reserve.port() for _ in range(NODES)]
         self.nodes = [self.start(n) for n in range(NODES)]
         self.all_ready()
         self.balancer = HAProxy(self.folder, self.nodes)

@@ -1,10 +1,15 @@
 """count.py FOLDER KIND... - counts what passed and failed in the JUnit files FOLDER/KIND.xml of ctest and pytest, says so in
-a table and ends with `total: N passed, N failed`. Fails when anything failed, or when a kind ran no test at all.
+a table and ends with `total: N passed, N failed`. Fails when anything failed, or when a kind ran no test at all. A KIND that
+ran in several parts is written with all of their names, as first+second.
 
 One ctest test is a whole cmocka program: its own lines count its test functions."""
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+
+
+def count_all(paths):
+    return [sum(column) for column in zip(*map(count, paths))]
 
 
 def count(path):
@@ -30,13 +35,13 @@ def main():
     print()
     for kind in kinds:
         try:
-            passed, failed, skipped = count(folder / f"{kind}.xml")
+            passed, failed, skipped = count_all(folder / f"{part}.xml" for part in kind.split("+"))
             remark = f", {skipped} skipped" if skipped else ""
         except (OSError, ElementTree.ParseError):
             passed, failed, remark = 0, 1, ": did not run"
         if passed + failed == 0:
             failed, remark = 1, remark + ": no test ran"
-        print(f"{kind:12} {passed:5} passed {failed:5} failed{remark}")
+        print(f"{kind.split('+')[0]:12} {passed:5} passed {failed:5} failed{remark}")
         total_passed += passed
         total_failed += failed
     print(f"total: {total_passed} passed, {total_failed} failed")

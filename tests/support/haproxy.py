@@ -2,9 +2,8 @@
 import shutil
 import subprocess
 
-from support.redis import free_port
+from support import http, reserve
 from support.wait import DEADLINE_S, until
-from support import http
 
 CONFIG = """
 global
@@ -31,17 +30,13 @@ class HAProxy:
     def __init__(self, folder, nodes):
         binary = shutil.which("haproxy") or "/usr/sbin/haproxy"
         servers = "\n".join(f"    server {n.name} {n.public[0]}:{n.public[1]} check port {n.internal[1]}" for n in nodes)
-        for _ in range(20):  # the port may be taken between choosing and binding
-            self.address = ("127.0.0.1", free_port())
-            path = folder / "haproxy.cfg"
-            path.write_text(CONFIG.format(port=self.address[1], servers=servers))
-            log = open(folder / "haproxy.log", "wb")
+        self.address = ("127.0.0.1", reserve.port())
+        path = folder / "haproxy.cfg"
+        path.write_text(CONFIG.format(port=self.address[1], servers=servers))
+        with open(folder / "haproxy.log", "wb") as log:
             self.process = subprocess.Popen([binary, "-db", "-f", str(path)], stdout=log, stderr=log)
-            log.close()
-            until(lambda: self.process.poll() is not None or self.answers(), "HAProxy forwards")
-            if self.process.poll() is None:
-                return
-        raise AssertionError((folder / "haproxy.log").read_text())
+        until(lambda: self.process.poll() is not None or self.answers(), "HAProxy forwards")
+        assert self.process.poll() is None, (folder / "haproxy.log").read_text()
 
     def answers(self):
         try:
@@ -52,3 +47,4 @@ class HAProxy:
     def close(self):
         self.process.terminate()
         self.process.wait(DEADLINE_S)
+        reserve.give_back("port", self.address[1])

@@ -1,11 +1,12 @@
 """A node on a machine of its own, as far as its network goes: a network namespace with one wire to clients and one to
 Redis, which can be cut. Needs root and iproute2."""
-import itertools
 import os
 import shutil
 import subprocess
 
-_numbers = itertools.count(1)
+from support import reserve
+
+NETWORKS = range(256)
 
 
 def why_not():
@@ -34,12 +35,13 @@ class Machine:
     which it reaches the host's Redis."""
 
     def __init__(self):
-        number = next(_numbers)
-        self.name = f"carillon-{os.getpid()}-{number}"
-        net = f"10.{os.getpid() % 200 + 20}.{number}"
-        self.wires = [f"cw{os.getpid() % 100000}-{number}c", f"cw{os.getpid() % 100000}-{number}r"]
+        self.number = reserve.reserve("network", NETWORKS)
+        self.name = f"carillon-test-{self.number}"
+        net = f"10.213.{self.number}"
+        self.wires = [f"carillon-{self.number}c", f"carillon-{self.number}r"]
         self.address, self.redis_address = f"{net}.2", f"{net}.129"
         self.prefix = ["ip", "netns", "exec", self.name]
+        self._delete()  # what a run that was killed has left
         ip("netns", "add", self.name)
         ip("-n", self.name, "link", "set", "lo", "up")
         for wire, base in zip(self.wires, (0, 128)):
@@ -58,6 +60,10 @@ class Machine:
         ip("link", "set", self.wires[1], "up")
 
     def close(self):
+        self._delete()
+        reserve.give_back("network", self.number)
+
+    def _delete(self):
         for wire in self.wires:
             subprocess.run(["ip", "link", "del", wire], capture_output=True)
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True)

@@ -7,13 +7,8 @@ import signal
 import socket
 import subprocess
 
+from support import reserve
 from support.wait import DEADLINE_S, until
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class RedisError(Exception):
@@ -76,20 +71,9 @@ class Redis:
         self.options = options
         self.certificate = certificate
         self.process = None
-        self.port = None
+        self.port = reserve.port()
         self._connection = None
-        self._choose_port()
-
-    def _choose_port(self):
-        # Redis cannot be asked for any free port, so another process may take it in between: then the next one.
-        for _ in range(20):
-            self.port = free_port()
-            try:
-                self.start()
-                return
-            except ChildProcessError:
-                continue
-        raise AssertionError(f"Redis does not start: {(self.folder / 'redis.log').read_text()[-2000:]}")
+        self.start()
 
     @property
     def url(self):
@@ -115,7 +99,7 @@ class Redis:
 
     def _answers(self):
         if self.process.poll() is not None:
-            raise ChildProcessError("Redis ended")
+            raise AssertionError(f"Redis does not start: {(self.folder / 'redis.log').read_text()[-2000:]}")
         try:
             connection = self.connect()
         except ConnectionRefusedError:
@@ -178,6 +162,7 @@ class Redis:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.kill()
+        reserve.give_back("port", self.port)
 
 
 class Sentinels:
@@ -261,13 +246,17 @@ def make_folder(parent, name):
 
 class ClusterNode(Redis):
     def __init__(self, folder, *options, certificate=None):
-        self.bus_port = free_port()
+        self.bus_port = reserve.port()
         super().__init__(folder, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(self.bus_port),
                          "--repl-diskless-sync-delay", "0", *options, certificate=certificate)
 
     @property
     def id(self):
         return self("CLUSTER", "MYID")
+
+    def close(self):
+        super().close()
+        reserve.give_back("port", self.bus_port)
 
 
 class Cluster:

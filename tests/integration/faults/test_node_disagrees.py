@@ -101,6 +101,7 @@ def test_a_reload_mends_it(start):
     assert "agrees with this one now" in a.log() and not about(a)
 
 
+@pytest.mark.long
 def test_who_has_gone_is_forgotten(start):
     a, b = start(), start(idempotency_window="1m")
     until(lambda: disagreeing(a) == 1, "it is seen")

@@ -123,6 +123,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FAULTS)
 def test_under_load(launch, redis, proxy, name):
     fault, all_come, refuses = FAULTS[name]

@@ -2,7 +2,6 @@
 #include "redis_server.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <poll.h>
@@ -12,22 +11,52 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/unit.h"
 
-enum { ARGS_MAX = 40, TRIES = 5, READY_TRIES = 500 };
+/* Ports are those of tests/support/reserve.py, below those that the kernel gives to a socket that asks for any. */
+enum { ARGS_MAX = 40, READY_TRIES = 3000, PORT_FIRST = 20000, PORT_COUNT = 12000 };
 
-static int free_port(void)
+/* Binds the abstract socket that says that the port is ours, as reserve.py does. Returns it, or -1. */
+static int hold(int port)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int len = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "carillon-test-port-%d", port);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
+        return fd;
     close(fd);
-    return ntohs(address.sin_port);
+    return -1;
+}
+
+static bool nobody_listens(int port)
+{
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bool bound = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return bound;
+}
+
+/* A port that nobody else takes until the server ends, also while it is down. */
+static void reserve_port(struct redis_server *server)
+{
+    unsigned first = (unsigned)getpid() * 31;
+    for (unsigned i = 0; i < PORT_COUNT; i++) {
+        server->port = PORT_FIRST + (int)((first + i) % PORT_COUNT);
+        server->port_holder = hold(server->port);
+        if (server->port_holder < 0)
+            continue;
+        if (nobody_listens(server->port))
+            return;
+        close(server->port_holder);
+    }
+    fail_msg("no port is free");
 }
 
 static void spawn(struct redis_server *server, const char *const *more)
@@ -57,7 +86,7 @@ static void spawn(struct redis_server *server, const char *const *more)
     _exit(127);
 }
 
-/* True once it accepts connections; false if it has ended, for instance because the port was taken meanwhile. */
+/* True once it accepts connections; false if it has ended. */
 static bool is_ready(struct redis_server *server)
 {
     for (int i = 0; i < READY_TRIES; i++) {
@@ -83,16 +112,11 @@ void redis_server_start(struct redis_server *server, const char *const *more)
     memset(server, 0, sizeof *server);
     snprintf(server->folder, sizeof server->folder, "/tmp/carillon-test-redis-XXXXXX");
     assert_non_null(mkdtemp(server->folder));
-    for (int i = 0; i < TRIES; i++) {
-        server->port = free_port();
-        spawn(server, more);
-        if (is_ready(server)) {
-            snprintf(server->url, sizeof server->url, "redis://127.0.0.1:%d", server->port);
-            return;
-        }
-        redis_server_kill(server);
-    }
-    fail_msg("redis-server did not start");
+    reserve_port(server);
+    snprintf(server->url, sizeof server->url, "redis://127.0.0.1:%d", server->port);
+    spawn(server, more);
+    if (!is_ready(server))
+        fail_msg("redis-server did not start");
 }
 
 void redis_server_kill(struct redis_server *server)
@@ -114,6 +138,7 @@ void redis_server_restart(struct redis_server *server)
 void redis_server_end(struct redis_server *server)
 {
     redis_server_kill(server);
+    close(server->port_holder);
     rmdir(server->folder);
 }
 

@@ -9,6 +9,7 @@
 struct redis_server {
     pid_t pid; /* 0: not running */
     int port;
+    int port_holder; /* descriptor that keeps the port from other tests */
     char folder[64];
     char url[64];
 };
