@@ -132,20 +132,41 @@ static size_t ascii_prefix(struct str s)
     return len;
 }
 
+/* s does not begin with a whole character: is it the beginning of one? */
+static bool begins_character(struct str s)
+{
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    unsigned char low, high;
+    size_t more = s.len ? sequence(p[0], &low, &high) : 0;
+    if (s.len == 0 || more == 0 || s.len > more)
+        return s.len == 0;
+    for (size_t i = 1; i < s.len; i++)
+        if (i == 1 ? p[1] < low || p[1] > high : (p[i] & 0xC0) != 0x80)
+            return false;
+    return true;
+}
+
+size_t str_utf8_prefix(struct str s, bool *out_possible)
+{
+    size_t at = 0;
+    for (;;) {
+        uint32_t code;
+        struct str rest = str_from(s.ptr + at, s.len - at);
+        size_t len = ascii_prefix(rest); /* most text is */
+        if (len == 0)
+            len = str_utf8_next(rest, &code);
+        if (len == 0) {
+            *out_possible = begins_character(rest);
+            return at;
+        }
+        at += len;
+    }
+}
+
 bool str_is_utf8(struct str s)
 {
-    while (s.len > 0) {
-        uint32_t code;
-        size_t plain = ascii_prefix(s); /* most text is */
-        s = str_from(s.ptr + plain, s.len - plain);
-        if (s.len == 0)
-            break;
-        size_t len = str_utf8_next(s, &code);
-        if (len == 0)
-            return false;
-        s = str_from(s.ptr + len, s.len - len);
-    }
-    return true;
+    bool possible;
+    return str_utf8_prefix(s, &possible) == s.len;
 }
 
 bool str_eq_secret(struct str a, struct str b)

@@ -67,6 +67,10 @@ char *str_dup(struct str s) __attribute__((returns_nonnull));
 /* True if the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
 bool str_is_utf8(struct str s);
 
+/* The length of the whole UTF-8 characters that s begins with. *out_possible: what follows them, if anything does, may
+ * be the beginning of another character. For text that comes in pieces. */
+size_t str_utf8_prefix(struct str s, bool *out_possible);
+
 /* The length of the well-formed UTF-8 sequence that s begins with, 1 to 4, and its code point; 0 if s is empty or does
  * not begin with one. */
 size_t str_utf8_next(struct str s, uint32_t *out_code);
