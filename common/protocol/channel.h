@@ -28,10 +28,21 @@ unsigned allow_from_word(struct str word);
 typedef bool pattern_lookup(void *context, struct str name, struct str *out);
 
 /* A pattern is literal text with '*' for any run of bytes (also empty, also with ':') and {name} for exactly the text
- * that lookup gives (in it '*' and '{' are ordinary). With lookup NULL, {name} stands for any run of at least one byte
- * without
- * ':'. Time is linear in the name for one '*', at worst pattern * name. */
+ * that lookup gives (in it '*' and '{' are ordinary). With lookup NULL, {name} stands for any text that is not empty: a
+ * pattern that matches with some lookup matches without one. Time is linear in the name for one '*', at worst pattern *
+ * name. */
 bool pattern_matches(struct str pattern, struct str name, pattern_lookup *lookup, void *context);
+
+/* How a pattern fits a name when the values of its {name}s are not known. */
+enum pattern_fit {
+    PATTERN_APART,           /* it does not, with any values */
+    PATTERN_FITS_WITH_COLON, /* only when a value has a ':' */
+    PATTERN_FITS,            /* it has no {name}, or values without ':' are enough */
+};
+enum pattern_fit pattern_fits(struct str pattern, struct str name);
+
+/* How many bytes of a pattern stand for themselves. */
+size_t pattern_literals(struct str pattern);
 
 /* Is the pattern well-formed: not empty, at most 255 bytes, braces paired around a claim name ([A-Za-z0-9_.-]+)? */
 enum err pattern_check(struct str pattern, struct error *error);

@@ -4,7 +4,11 @@
 #include "common/protocol/channel.h"
 
 /* A token is a literal byte, or one of these. */
-enum { ANY_RUN = 256, SEGMENT_RUN };
+enum {
+    ANY_RUN = 256, /* '*' */
+    TEXT_RUN,      /* {name} with a value that is not known: any, but not the empty one */
+    SEGMENT_RUN,   /* the same without ':' */
+};
 
 /* Literals are at most as many as the name has bytes (else nothing can match), wildcards as the pattern has. */
 enum { TOKENS_MAX = 2 * CHANNEL_NAME_MAX };
@@ -48,7 +52,7 @@ static bool spell_out(struct str pattern, pattern_lookup *lookup, void *context,
             used = (size_t)(close - pattern.ptr) + 1;
             struct str value;
             if (!lookup)
-                add_wildcard(tokens, SEGMENT_RUN);
+                add_wildcard(tokens, TEXT_RUN);
             else if (!lookup(context, str_from(pattern.ptr + 1, used - 2), &value) || value.len == 0 ||
                      !add_literal(tokens, value, literals_max))
                 return false;
@@ -74,6 +78,8 @@ static bool match_table(const uint16_t *token, size_t count, struct str name)
             bool before = reached[j + 1];
             if (token[j] == ANY_RUN)
                 reached[j + 1] = before || reached[j];
+            else if (token[j] == TEXT_RUN)
+                reached[j + 1] = before || diagonal;
             else if (token[j] == SEGMENT_RUN)
                 reached[j + 1] = byte != ':' && (before || diagonal);
             else
@@ -84,13 +90,10 @@ static bool match_table(const uint16_t *token, size_t count, struct str name)
     return reached[count];
 }
 
-static bool match_rest(struct str pattern, struct str name, pattern_lookup *lookup, void *context)
+static bool match_tokens(const struct tokens *tokens, struct str name)
 {
-    struct tokens tokens;
-    if (!spell_out(pattern, lookup, context, name.len, &tokens))
-        return false;
-    const uint16_t *token = tokens.token;
-    size_t count = tokens.count;
+    const uint16_t *token = tokens->token;
+    size_t count = tokens->count;
     while (count > 0 && name.len > 0 && token[0] == (unsigned char)name.ptr[0]) {
         token++;
         count--;
@@ -102,21 +105,59 @@ static bool match_rest(struct str pattern, struct str name, pattern_lookup *look
     }
     if (count == 0 || token[0] < ANY_RUN || token[count - 1] < ANY_RUN)
         return count == 0 && name.len == 0;
-    return (count == 1 && token[0] == ANY_RUN) || match_table(token, count, name);
+    if (count > 1)
+        return match_table(token, count, name);
+    return token[0] == ANY_RUN || (name.len > 0 && (token[0] == TEXT_RUN || !memchr(name.ptr, ':', name.len)));
+}
+
+/* Takes off both what they begin with alike, up to the first wildcard. Of many rules most are told apart by how they
+ * begin, so this comes before any other work. */
+static bool skip_common(struct str *pattern, struct str *name)
+{
+    if (pattern->len > CHANNEL_NAME_MAX || name->len > CHANNEL_NAME_MAX)
+        return false;
+    while (pattern->len > 0 && pattern->ptr[0] != '*' && pattern->ptr[0] != '{') {
+        if (name->len == 0 || name->ptr[0] != pattern->ptr[0])
+            return false;
+        *pattern = str_from(pattern->ptr + 1, pattern->len - 1);
+        *name = str_from(name->ptr + 1, name->len - 1);
+    }
+    return true;
 }
 
 bool pattern_matches(struct str pattern, struct str name, pattern_lookup *lookup, void *context)
 {
-    if (pattern.len > CHANNEL_NAME_MAX || name.len > CHANNEL_NAME_MAX)
-        return false;
-    /* Of many rules most are told apart by how they begin, so this comes before any other work. */
-    while (pattern.len > 0 && pattern.ptr[0] != '*' && pattern.ptr[0] != '{') {
-        if (name.len == 0 || name.ptr[0] != pattern.ptr[0])
-            return false;
-        pattern = str_from(pattern.ptr + 1, pattern.len - 1);
-        name = str_from(name.ptr + 1, name.len - 1);
+    struct tokens tokens;
+    return skip_common(&pattern, &name) && spell_out(pattern, lookup, context, name.len, &tokens) &&
+           match_tokens(&tokens, name);
+}
+
+enum pattern_fit pattern_fits(struct str pattern, struct str name)
+{
+    struct tokens tokens;
+    bool unknown = false;
+    if (!skip_common(&pattern, &name) || !spell_out(pattern, NULL, NULL, name.len, &tokens) ||
+        !match_tokens(&tokens, name))
+        return PATTERN_APART;
+    for (size_t i = 0; i < tokens.count; i++)
+        if (tokens.token[i] == TEXT_RUN) {
+            tokens.token[i] = SEGMENT_RUN;
+            unknown = true;
+        }
+    return !unknown || match_tokens(&tokens, name) ? PATTERN_FITS : PATTERN_FITS_WITH_COLON;
+}
+
+size_t pattern_literals(struct str pattern)
+{
+    size_t literals = 0;
+    for (size_t i = 0; i < pattern.len; i++) {
+        const char *close = pattern.ptr[i] == '{' ? memchr(pattern.ptr + i, '}', pattern.len - i) : NULL;
+        if (close)
+            i = (size_t)(close - pattern.ptr);
+        else
+            literals += pattern.ptr[i] != '*';
     }
-    return match_rest(pattern, name, lookup, context);
+    return literals;
 }
 
 static bool is_claim_name(struct str name)

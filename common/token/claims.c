@@ -8,10 +8,18 @@
 
 enum { SUB_MAX = 255 };
 
+/* A top-level string with escapes, and what it says. */
+struct unescaped {
+    const char *raw; /* where it begins in the payload */
+    struct str text; /* empty: it holds a NUL */
+};
+
 /* What claims point into. */
 struct claims_body {
     struct claims claims;
     struct buf texts; /* strings that had escapes; reserved once, so that they do not move */
+    struct unescaped *unescaped;
+    size_t unescaped_count;
     char payload[];
 };
 
@@ -69,14 +77,16 @@ static enum err read_limit(struct json_value number, const char *claim, uint64_t
     return ERR_NONE;
 }
 
-static enum err read_allow(struct json_value words, unsigned *out, struct error *error)
+static enum err read_allow(struct claims_body *body, struct json_value words, unsigned *out, struct error *error)
 {
     struct json_cursor at = json_walk(words);
     struct str key;
     struct json_value word;
     *out = 0;
     while (json_next(&at, &key, &word)) {
-        struct str text = word.type == JSON_STRING ? str_from(word.raw.ptr + 1, word.raw.len - 2) : STR("");
+        struct str text = STR("");
+        if (word.type == JSON_STRING && read_text(body, word, "channels", SIZE_MAX, &text, error))
+            return error->code;
         unsigned allow = allow_from_word(text);
         if (!allow)
             return refuse(error, "channels", "may allow only subscribe, publish, presence, history");
@@ -101,7 +111,7 @@ static enum err read_grant(struct claims_body *body, struct json_value item, str
     if (!err && pattern_check(out->match, &cause) != ERR_NONE)
         err = error_set(error, ERR_UNAUTHORIZED, "the claim channels: %s", cause.text);
     if (!err && allow.type)
-        err = read_allow(allow, &out->allow, error);
+        err = read_allow(body, allow, &out->allow, error);
     return err;
 }
 
@@ -125,6 +135,33 @@ static enum err read_grants(struct claims_body *body, struct json_value channels
         claims->grant_count++;
     }
     return ERR_NONE;
+}
+
+static bool has_escapes(struct json_value string)
+{
+    return string.type == JSON_STRING && memchr(string.raw.ptr, '\\', string.raw.len);
+}
+
+/* Many encoders escape all that is not ASCII, or each '/': what a claim says is the text, however it was written. Done
+ * once, since a claim that fills a template is asked for with each command. */
+static void unescape(struct claims_body *body)
+{
+    struct json_cursor at = json_walk(body->claims.payload);
+    struct str key;
+    struct json_value value;
+    size_t cap = 0;
+    while (json_next(&at, &key, &value)) {
+        if (!has_escapes(value))
+            continue;
+        if (body->unescaped_count == cap) {
+            cap = cap ? 2 * cap : 4;
+            body->unescaped = xrealloc(body->unescaped, cap * sizeof *body->unescaped);
+        }
+        struct unescaped *one = &body->unescaped[body->unescaped_count++];
+        *one = (struct unescaped){.raw = value.raw.ptr};
+        if (!json_text(value, &body->texts, &one->text))
+            one->text = STR("");
+    }
 }
 
 static enum err read_claims(struct claims_body *body, struct error *error)
@@ -182,9 +219,11 @@ enum err claims_parse(struct str payload, struct claims **out, struct error *err
     if (json_check(str_from(body->payload, payload.len), NULL, &body->claims.payload, &cause) != ERR_NONE)
         err = error_set(error, ERR_UNAUTHORIZED, "the token's claims: %s", cause.text);
     if (!err && memchr(payload.ptr, '\\', payload.len))
-        buf_reserve(&body->texts, payload.len);
+        buf_reserve(&body->texts, 2 * payload.len); /* the claims read below are unescaped a second time */
     if (!err)
         err = read_claims(body, error);
+    if (!err && body->texts.cap)
+        unescape(body);
     if (err)
         claims_unref(&body->claims);
     else
@@ -204,8 +243,20 @@ void claims_unref(struct claims *claims)
         return;
     struct claims_body *body = body_of(claims);
     buf_fini(&body->texts);
+    free(body->unescaped);
     free(claims->grants);
     free(body);
+}
+
+static bool unescaped_text(const struct claims *claims, struct json_value string, struct str *out)
+{
+    const struct claims_body *body = (const void *)claims; /* its first member */
+    for (size_t i = 0; i < body->unescaped_count; i++)
+        if (body->unescaped[i].raw == string.raw.ptr && body->unescaped[i].text.len > 0) {
+            *out = body->unescaped[i].text;
+            return true;
+        }
+    return false;
 }
 
 bool claims_text(const struct claims *claims, struct str name, struct str *out)
@@ -217,8 +268,10 @@ bool claims_text(const struct claims *claims, struct str name, struct str *out)
         *out = value.raw;
         return true;
     }
-    if (value.type != JSON_STRING || memchr(value.raw.ptr, '\\', value.raw.len))
+    if (value.type != JSON_STRING)
         return false;
+    if (has_escapes(value))
+        return unescaped_text(claims, value, out);
     *out = str_from(value.raw.ptr + 1, value.raw.len - 2);
     return true;
 }

@@ -38,8 +38,8 @@ enum err claims_parse(struct str payload, struct claims **out, struct error *err
 struct claims *claims_ref(struct claims *claims);
 void claims_unref(struct claims *claims);
 
-/* The text of a top-level string claim, or the digits of an integer claim, for {name} in patterns. False if there is
- * none (or it has escapes: such claims fill no template). */
+/* The text of a top-level string claim, without its escapes, or the digits of an integer claim, for {name} in patterns.
+ * False if there is none, or one that holds a NUL. Borrowed from the claims. */
 bool claims_text(const struct claims *claims, struct str name, struct str *out);
 
 /* Is the word in the space-separated scope? */

@@ -57,13 +57,13 @@ void api_presence(const struct api_request *request)
         err = api_check_channel(channel, &error);
     if (!err)
         err = read_query(request->call->request.query, &after, &limit, &error);
-    const struct rule *rule = err ? NULL : rules_find_any(api->config.rules, channel);
-    if (!err && !(rule && rule->presence.kept))
+    struct presence_policy policy = rules_keeping(api->config.rules, channel).presence;
+    if (!err && !policy.kept)
         err = error_set(&error, ERR_NOT_FOUND, "who is on this channel is not kept (presence of its rule)");
     if (err) {
         api_respond_error(request, &error);
     } else {
-        struct presence_read *read = presence_read_create(&rule->presence, channel, buf_str(&after), limit);
+        struct presence_read *read = presence_read_create(&policy, channel, buf_str(&after), limit);
         struct api_request *waiter = xmalloc(sizeof *waiter);
         *waiter = *request;
         read->base.reply_to = api->replies;

@@ -48,10 +48,8 @@ enum err api_check_channel(struct str channel, struct error *error)
 void api_send(struct api *api, const struct api_event *event, void (*done)(struct publication *, void *), void *waiter,
               size_t waiter_index)
 {
-    const struct rule *rule = rules_find_any(api->config.rules, event->channel);
     struct publication *publication = publication_create(event->channel, event->type, event->data, event->event_id);
-    if (rule)
-        publication->history = rule->history;
+    publication->history = rules_keeping(api->config.rules, event->channel).history;
     publication->accepted_us = api->ops->now_us(api->owner);
     publication->reply_to = api->replies;
     publication->done = done;

@@ -81,14 +81,11 @@ enum err ingest_entry_read(const struct ingest_entry *entry, const struct ingest
         err = check(&members, settings, error);
     if (err)
         return err;
-    const struct rule *rule = rules_find_any(settings->rules, members.channel);
-    if (!rule)
-        return error_set(error, ERR_FORBIDDEN, "channel: no rule under channels matches it");
     if (!members.event_id.ptr) {
         int len = snprintf(id, sizeof id, "ingest:%.*s", STR_ARG(entry->id));
         members.event_id = str_from(id, (size_t)len);
     }
     *out = publication_create(members.channel, members.type, members.data, members.event_id);
-    (*out)->history = rule->history;
+    (*out)->history = rules_keeping(settings->rules, members.channel).history;
     return ERR_NONE;
 }

@@ -6,7 +6,7 @@
 #include "server/core/access.h"
 
 struct ingest_settings {
-    struct rules *rules; /* a channel that no rule knows has no subscribers: its events are refused */
+    struct rules *rules; /* how channels are kept; a backend may publish to any */
     size_t event_bytes;  /* the most that an event's data may have */
     bool custom_events;
 };

@@ -47,7 +47,8 @@ static bool covers(struct str pattern, struct str channel, const struct claims *
     return pattern_matches(pattern, channel, look_up_claim, (void *)(uintptr_t)claims);
 }
 
-const struct rule *rules_find(const struct rules *rules, struct str channel, const struct claims *claims)
+/* NULL: none. */
+static const struct rule *rule_for(const struct rules *rules, struct str channel, const struct claims *claims)
 {
     for (size_t i = 0; i < rules->count; i++)
         if (covers(rules->rule[i].match, channel, claims))
@@ -55,12 +56,19 @@ const struct rule *rules_find(const struct rules *rules, struct str channel, con
     return NULL;
 }
 
-const struct rule *rules_find_any(const struct rules *rules, struct str channel)
+struct keeping rules_keeping(const struct rules *rules, struct str channel)
 {
-    for (size_t i = 0; i < rules->count; i++)
-        if (pattern_matches(rules->rule[i].match, channel, NULL, NULL))
-            return &rules->rule[i];
-    return NULL;
+    const struct rule *found = NULL;
+    enum pattern_fit found_fit = PATTERN_APART;
+    for (size_t i = 0; i < rules->count && found_fit != PATTERN_FITS; i++) {
+        const struct rule *rule = &rules->rule[i];
+        enum pattern_fit fit = pattern_fits(rule->match, channel);
+        if (fit == PATTERN_APART || (found && pattern_literals(rule->match) <= pattern_literals(found->match)))
+            continue;
+        found = rule;
+        found_fit = fit;
+    }
+    return found ? (struct keeping){found->history, found->presence} : (struct keeping){0};
 }
 
 static unsigned granted(const struct claims *claims, struct str channel)
@@ -74,7 +82,7 @@ static unsigned granted(const struct claims *claims, struct str channel)
 
 unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims)
 {
-    const struct rule *rule = rules_find(rules, channel, claims);
+    const struct rule *rule = rule_for(rules, channel, claims);
     if (!rule)
         return 0;
     if (rule->require_scope.len && !claims_has_scope(claims, rule->require_scope))

@@ -31,13 +31,21 @@ struct rules *rules_create(const struct rule *rule, size_t count);
 struct rules *rules_ref(struct rules *rules);
 void rules_unref(struct rules *rules);
 
-/* The rule for this channel and this token: the first whose pattern matches with the token's claims. NULL: none. */
-const struct rule *rules_find(const struct rules *rules, struct str channel, const struct claims *claims);
+/* How a channel is kept. */
+struct keeping {
+    struct history_policy history;
+    struct presence_policy presence;
+};
 
-/* The rule that says how a channel is kept (history, presence), whoever asks: templates match any text. NULL: none. */
-const struct rule *rules_find_any(const struct rules *rules, struct str channel);
+/* How a channel is kept, whoever asks: the events of a channel come from many publishers, from backends and from other
+ * nodes, so its name alone decides. The first rule that fits it with any text for each {claim} says it; one that fits
+ * only with a ':' in such a text gives way to a later one with more literal text ("user:{sub}:inbox" after
+ * "user:{sub}"). Whatever a token is allowed is a channel that some rule keeps. A channel that no rule fits has no
+ * history and no presence. */
+struct keeping rules_keeping(const struct rules *rules, struct str channel);
 
-/* What this token may do with this channel: a set of enum allow. */
+/* What this token may do with this channel, a set of enum allow: the first rule that matches with the token's claims
+ * decides. */
 unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims);
 
 #endif

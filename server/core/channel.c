@@ -33,17 +33,15 @@ struct channel *hub_next_channel(struct hub *hub, size_t *cursor)
     return NULL;
 }
 
-static void join(struct channel *channel, const struct rule *rule)
+static void join(struct channel *channel, const struct history_policy *history)
 {
-    static const struct history_policy no_history;
-    const struct history_policy *history = rule ? &rule->history : &no_history;
     channel->has_history = history->size > 0;
     channel->hub->ops->join(channel->hub->owner, channel->name, history, channel->join_id);
 }
 
 static struct channel *create(struct hub *hub, struct str name)
 {
-    const struct rule *rule = rules_find_any(hub->rules, name);
+    const struct keeping keeping = rules_keeping(hub->rules, name);
     struct channel *channel = xmalloc(sizeof *channel + name.len);
     memset(channel, 0, sizeof *channel);
     channel->hub = hub;
@@ -51,21 +49,20 @@ static struct channel *create(struct hub *hub, struct str name)
     channel->join_id = ++hub->last_join_id;
     memcpy(channel->bytes, name.ptr, name.len);
     channel->name = str_from(channel->bytes, name.len);
-    if (rule)
-        channel->presence = rule->presence;
+    channel->presence = keeping.presence;
     map_put(&hub->channels, channel->name, channel);
     metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
-    join(channel, rule);
+    join(channel, &keeping.history);
     return channel;
 }
 
 /* Only once it has been joined: the answer to its first join may be a refusal. */
 static void follow_rule(struct channel *channel)
 {
-    const struct rule *rule = rules_find_any(channel->hub->rules, channel->name);
-    bool has_history = rule && rule->history.size > 0;
+    const struct keeping keeping = rules_keeping(channel->hub->rules, channel->name);
+    bool has_history = keeping.history.size > 0;
     if (channel->state == CHANNEL_JOINED && channel->has_history != has_history)
-        join(channel, rule);
+        join(channel, &keeping.history);
 }
 
 void channels_follow_rules(struct hub *hub)

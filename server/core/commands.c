@@ -134,7 +134,7 @@ static void publish(struct hub *hub, struct session *session, const struct comma
     struct publication *publication =
         publication_create(command->channel, command->event_type, command->data, command->event_id);
     /* Not that of the rule which allows it: this publisher's claims may have passed over the channel's. */
-    publication->history = rules_find_any(hub->rules, command->channel)->history;
+    publication->history = rules_keeping(hub->rules, command->channel).history;
     publication->accepted_us = hub->now_us;
     publication->reply_to = hub->replies;
     publication->done = commands_publication_done;

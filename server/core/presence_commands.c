@@ -36,26 +36,27 @@ static void answered(struct broker_request *base, void *owner)
 }
 
 static enum err check(struct hub *hub, const struct session *session, const struct command *command,
-                      const struct rule **out_rule, struct error *error)
+                      struct presence_policy *out_policy, struct error *error)
 {
     if (channel_name_check(command->channel, error))
         return error->code = ERR_INVALID_REQUEST;
     if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_PRESENCE))
         return error_set(error, ERR_UNAUTHORIZED, "the token does not allow to see who is on this channel");
-    *out_rule =
-        rules_find_any(hub->rules, command->channel); /* the channel's own, not the one that lets this one see */
-    if (!(*out_rule)->presence.kept)
+    /* The channel's own, not that of the rule which lets this one see. */
+    struct presence_policy policy = rules_keeping(hub->rules, command->channel).presence;
+    if (!policy.kept)
         return error_set(error, ERR_NOT_FOUND, "who is on this channel is not kept (presence of its rule)");
     if (command->has_limit && (command->limit == 0 || command->limit > PRESENCE_PAGE_MAX))
         return error_set(error, ERR_INVALID_REQUEST, "data.limit: expected 1 to %d", PRESENCE_PAGE_MAX);
+    *out_policy = policy;
     return ERR_NONE;
 }
 
 void presence_ask(struct hub *hub, struct session *session, const struct command *command)
 {
-    const struct rule *rule = NULL;
+    struct presence_policy policy;
     struct error error;
-    if (check(hub, session, command, &rule, &error)) {
+    if (check(hub, session, command, &policy, &error)) {
         reply_error(&hub->scratch, command->id, error.code, str_from_cstr(error.text), command->channel);
         output_queue_scratch(hub, session);
         return;
@@ -63,7 +64,7 @@ void presence_ask(struct hub *hub, struct session *session, const struct command
     if (!commands_begin_read(hub, session, command))
         return;
     uint64_t limit = command->has_limit ? command->limit : PRESENCE_PAGE_DEFAULT;
-    struct presence_read *read = presence_read_create(&rule->presence, command->channel, command->after, limit);
+    struct presence_read *read = presence_read_create(&policy, command->channel, command->after, limit);
     read->base.reply_to = hub->replies;
     read->base.done = answered;
     read->session = session->id;

@@ -46,6 +46,14 @@ static void test_table(void **state)
         {"{\"sub\":\"a\"}", "public:closed:1", 0}, /* the first match decides */
         {"{\"sub\":\"a\"}", "public:1", ALLOW_SUBSCRIBE},
         {"{\"sub\":\"a\"}", "unknown", 0},
+        {"{\"sub\":\"urn:acme:7\"}", "user:urn:acme:7", ALLOW_SUBSCRIBE | ALLOW_HISTORY},
+        {"{\"sub\":\"urn:acme:7\"}", "user:urn:acme:8", 0},
+        {"{\"sub\":\"ren\\u00e9\"}", "user:ren\xC3\xA9", ALLOW_SUBSCRIBE | ALLOW_HISTORY},
+        {"{\"sub\":\"a\",\"team\":\"x\\/y\"}", "team:x/y:news", ALLOW_SUBSCRIBE},
+        {"{\"sub\":\"a\",\"channels\":[{\"match\":\"room:\\u0031\",\"allow\":[\"publis\\u0068\"]}]}", "room:1",
+         ALLOW_PUBLISH},
+        {"{\"sub\":\"a\",\"org\":\"\\u0061\",\"channels\":[\"room:{org}\"]}", "room:a",
+         ALLOW_SUBSCRIBE | ALLOW_PUBLISH},
     };
     (void)state;
     struct rules *rules = rules_create(rules_given, sizeof rules_given / sizeof *rules_given);
@@ -62,22 +70,184 @@ static void test_table(void **state)
     rules_unref(rules);
 }
 
-static void test_rule_without_a_token(void **state)
+/* The size tells the rule. */
+static void test_how_a_channel_is_kept(void **state)
 {
+    static const struct rule some[] = {
+        {.match = STR("user:{sub}"), .history = {.size = 1}, .presence = {.kept = true, .events = true, .ttl_ms = 9}},
+        {.match = STR("user:{sub}:inbox"), .history = {.size = 2}},
+        {.match = STR("team:{team}:*"), .history = {.size = 3}},
+        {.match = STR("team:{team}:room:*"), .history = {.size = 4}},
+        {.match = STR("room:*"), .history = {.size = 5}},
+        {.match = STR("room:vip"), .history = {.size = 6}},
+        {.match = STR("*:{a}:{b}:log"), .history = {.size = 7}},
+        {.match = STR("user:*:b:c:d"), .history = {.size = 8}},
+        {.match = STR("u*"), .history = {.size = 9}},
+    };
+    static const struct {
+        const char *channel;
+        uint64_t size;
+    } cases[] = {
+        {"user:7", 1},        {"user:urn:acme:7", 1}, /* "u*" comes later */
+        {"user:7:inbox", 2},  {"user:urn:acme:7:inbox", 2},
+        {"user:7:outbox", 1}, {"team:a:room:1", 3}, /* the first that fits decides, where the name alone says it */
+        {"room:vip", 5},      {"x:y:z:log", 7},
+        {"x:y:log", 0},       {"user:a:b:c:d", 8}, /* "user:{sub}" would need a ':', and this one says more */
+        {"upper", 9},         {"unknown", 9},
+        {"none", 0},          {"user:", 9},
+    };
     (void)state;
-    struct rules *rules = rules_create(rules_given, sizeof rules_given / sizeof *rules_given);
-    assert_int_equal(rules_find_any(rules, STR("room:1"))->history.size, 100);
-    assert_int_equal(rules_find_any(rules, STR("user:anybody"))->history.size, 0);
-    assert_null(rules_find_any(rules, STR("unknown")));
+    struct rules *rules = rules_create(some, sizeof some / sizeof *some);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t size = rules_keeping(rules, str_from_cstr(cases[i].channel)).history.size;
+        if (size != cases[i].size)
+            fail_msg("%s: %llu", cases[i].channel, (unsigned long long)size);
+    }
+    struct keeping keeping = rules_keeping(rules, STR("user:a:b"));
+    assert_true(keeping.presence.kept && keeping.presence.events);
+    assert_int_equal(keeping.presence.ttl_ms, 9);
+    keeping = rules_keeping(rules, STR("none"));
+    assert_false(keeping.presence.kept);
     rules_unref(rules_ref(rules));
     rules_unref(rules);
+}
+
+/* --- whatever is allowed is kept by some rule -------------------------------------------------------------------- */
+
+static uint32_t random_state;
+
+static uint32_t draw(uint32_t below)
+{
+    random_state = random_state * 1664525 + 1013904223;
+    return (random_state >> 8) % below;
+}
+
+/* What names, claims and patterns are made of: also what is special in patterns, JSON, Redis keys and terminals. */
+static const char *const pieces[] = {
+    "a",  "b",       ":",     ":",    "::", "urn:acme:7", "did:key:z6", "spiffe://x/y",     "*", "?", "[a]", "\\", "\"",
+    "\n", " ",       "{sub}", "{",    "}",  "%7B",        "\xC3\xA9",   "\xF0\x9F\x90\x99", "/", ".", "#",   "$",  "7",
+    "",   "user:\t", "\x7F",  "room",
+};
+
+static void draw_text(struct buf *out, uint32_t most)
+{
+    for (uint32_t i = 0, count = draw(most + 1); i < count; i++)
+        buf_append(out, str_from_cstr(pieces[draw(COUNT_OF(pieces))]));
+}
+
+static const char *const claim_names[] = {"sub", "team", "org.id"};
+
+static void draw_pattern(struct buf *out)
+{
+    static const char *const parts[] = {"a", ":", "user:", "*", "{sub}", "{team}", "{org.id}", "{none}", "\xC3\xA9"};
+    for (uint32_t i = 0, count = 1 + draw(5); i < count; i++)
+        buf_append(out, str_from_cstr(parts[draw(COUNT_OF(parts))]));
+}
+
+/* As some encoders do: every byte that is plain ASCII may be written as an escape too. */
+static void append_json_text(struct buf *out, struct str text, bool escape_all)
+{
+    if (!escape_all) {
+        json_append_string(out, text);
+        return;
+    }
+    buf_append_char(out, '"');
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] < 0x80)
+            buf_appendf(out, "\\u%04x", (unsigned)text.ptr[i]);
+        else
+            buf_append_char(out, text.ptr[i]);
+    buf_append_char(out, '"');
+}
+
+/* A channel that the pattern would match for these claims, more often than not. */
+static void draw_channel(struct buf *out, struct str pattern, const struct buf *values)
+{
+    for (size_t at = 0; at < pattern.len; at++) {
+        if (pattern.ptr[at] == '*') {
+            draw_text(out, 2);
+        } else if (pattern.ptr[at] == '{') {
+            size_t len = (size_t)((const char *)memchr(pattern.ptr + at, '}', pattern.len - at) - pattern.ptr) - at;
+            for (size_t i = 0; i < COUNT_OF(claim_names); i++)
+                if (str_eq_cstr(str_from(pattern.ptr + at + 1, len - 1), claim_names[i]))
+                    buf_append(out, buf_str(&values[i]));
+            at += len;
+        } else {
+            buf_append_char(out, pattern.ptr[at]);
+        }
+    }
+    if (draw(8) == 0)
+        draw_text(out, 1);
+}
+
+static bool try_one(uint32_t seed)
+{
+    enum { RULES = 4 };
+    struct buf patterns[RULES] = {0}, values[COUNT_OF(claim_names)] = {0}, payload = {0}, channel = {0};
+    struct rule drawn[RULES];
+    struct claims *claims;
+    struct error error;
+    random_state = seed;
+    for (size_t i = 0; i < RULES; i++) {
+        draw_pattern(&patterns[i]);
+        drawn[i] = (struct rule){
+            .match = buf_str(&patterns[i]), .allow = ALLOW_ALL, .history = {.size = i + 1}, .presence = {.kept = true}};
+        assert_int_equal(pattern_check(drawn[i].match, NULL), ERR_NONE);
+    }
+    for (size_t i = 0; i < COUNT_OF(claim_names); i++) {
+        draw_text(&values[i], 3);
+        if (i == 0)
+            buf_append_lit(&values[i], "x");
+        buf_appendf(&payload, "%c\"%s\":", i ? ',' : '{', claim_names[i]);
+        append_json_text(&payload, buf_str(&values[i]), draw(2));
+    }
+    buf_append_char(&payload, '}');
+    if (claims_parse(buf_str(&payload), &claims, &error))
+        fail_msg("seed %u: %s: %s", seed, buf_cstr(&payload), error.text);
+    draw_channel(&channel, drawn[draw(RULES)].match, values);
+
+    struct rules *rules = rules_create(drawn, RULES);
+    bool allowed = access_allowed(rules, buf_str(&channel), claims) != 0;
+    struct keeping keeping = rules_keeping(rules, buf_str(&channel));
+    size_t fitting = 0;
+    uint64_t one = 0;
+    for (size_t i = 0; i < RULES; i++)
+        if (pattern_fits(drawn[i].match, buf_str(&channel)) != PATTERN_APART) {
+            fitting++;
+            one = i + 1;
+        }
+    if (allowed && (keeping.history.size == 0 || !keeping.presence.kept))
+        fail_msg("seed %u: %s on %s is allowed, and no rule keeps it", seed, buf_cstr(&payload), buf_cstr(&channel));
+    if (fitting == 1 && keeping.history.size != one)
+        fail_msg("seed %u: %s is kept by another rule than the one that fits", seed, buf_cstr(&channel));
+    if ((fitting == 0) != (keeping.history.size == 0))
+        fail_msg("seed %u: %s: %zu rules fit", seed, buf_cstr(&channel), fitting);
+    rules_unref(rules);
+    claims_unref(claims);
+    for (size_t i = 0; i < RULES; i++)
+        buf_fini(&patterns[i]);
+    for (size_t i = 0; i < COUNT_OF(claim_names); i++)
+        buf_fini(&values[i]);
+    buf_fini(&payload);
+    buf_fini(&channel);
+    return allowed;
+}
+
+static void test_what_is_allowed_is_kept(void **state)
+{
+    size_t allowed = 0;
+    (void)state;
+    for (uint32_t seed = 1; seed <= 50000; seed++)
+        allowed += try_one(seed);
+    assert_in_range(allowed, 10000, 49000); /* both kinds were tried */
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
-        cmocka_unit_test(test_rule_without_a_token),
+        cmocka_unit_test(test_how_a_channel_is_kept),
+        cmocka_unit_test(test_what_is_allowed_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,23 +56,52 @@ static void test_literals_and_stars(void **state)
             fail_msg("%s on %s", cases[i].pattern, cases[i].name);
 }
 
-static void test_segments_without_lookup(void **state)
+static void test_values_that_are_not_known(void **state)
 {
     static const struct {
         const char *pattern;
         const char *name;
-        bool match;
+        enum pattern_fit fit;
     } cases[] = {
-        {"user:{sub}", "user:7", true}, {"user:{sub}", "user:", false}, {"user:{sub}", "user:7:x", false},
-        {"{a}:{b}", "x:y", true},       {"{a}:{b}", "x:y:z", false},    {"{a}:{b}", ":y", false},
-        {"{a}x:y", "axx:y", true},      {"*{a}:z", "b:c:z", true},      {"*{a}:z", "b::z", false},
-        {"{a}{b}", "xy", true},         {"{a}{b}", "x", false},         {"{a}*", "x:y:z", true},
-        {"{a}*", ":x", false},          {"*{a}", "x:", false},          {"*{a}x{b}y", "q:axbyxcy", true},
-        {"a{b", "a{b", false},
+        {"user:{sub}", "user:7", PATTERN_FITS},
+        {"user:{sub}", "user:", PATTERN_APART},
+        {"user:{sub}", "user:7:x", PATTERN_FITS_WITH_COLON},
+        {"user:{sub}", "user::", PATTERN_FITS_WITH_COLON},
+        {"{a}", "x:y", PATTERN_FITS_WITH_COLON},
+        {"{a}:{b}", "x:y", PATTERN_FITS},
+        {"{a}:{b}", "x:y:z", PATTERN_FITS_WITH_COLON},
+        {"{a}:{b}", ":y", PATTERN_APART},
+        {"{a}x:y", "axx:y", PATTERN_FITS},
+        {"*{a}:z", "b:c:z", PATTERN_FITS},
+        {"*{a}:z", "b::z", PATTERN_FITS_WITH_COLON},
+        {"{a}{b}", "xy", PATTERN_FITS},
+        {"{a}{b}", "x", PATTERN_APART},
+        {"{a}*", "x:y:z", PATTERN_FITS},
+        {"{a}*", ":x", PATTERN_FITS_WITH_COLON},
+        {"*{a}", "x:", PATTERN_FITS_WITH_COLON},
+        {"*{a}", "", PATTERN_APART},
+        {"*{a}x{b}y", "q:axbyxcy", PATTERN_FITS},
+        {"a{b", "a{b", PATTERN_APART},
+        {"a*", "a:b", PATTERN_FITS},
+        {"a", "a", PATTERN_FITS},
+        {"a", "b", PATTERN_APART},
     };
-    for (size_t i = 0; i < COUNT_OF(cases); i++)
-        if (matches(cases[i].pattern, cases[i].name) != cases[i].match)
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        enum pattern_fit fit = pattern_fits(str_from_cstr(cases[i].pattern), str_from_cstr(cases[i].name));
+        if (fit != cases[i].fit || matches(cases[i].pattern, cases[i].name) != (fit != PATTERN_APART))
             fail_msg("%s on %s", cases[i].pattern, cases[i].name);
+    }
+}
+
+static void test_literal_bytes(void **state)
+{
+    static const struct {
+        const char *pattern;
+        size_t literals;
+    } cases[] = {{"", 0}, {"*", 0}, {"{a}", 0}, {"user:{sub}", 5}, {"user:*:x", 7}, {"{a}:{b}*c", 2}, {"a{b", 3}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_int_equal(pattern_literals(str_from_cstr(cases[i].pattern)), cases[i].literals);
 }
 
 /* Claims: "sub" is the text passed in, "none" is not there. */
@@ -119,15 +148,16 @@ static void test_claim_value_longer_than_any_name(void **state)
 }
 
 /* The plain recursive definition, exponential but obviously right, for short texts. */
-static bool model(const char *pattern, const char *name)
+static bool model(const char *pattern, const char *name, bool colon)
 {
     if (*pattern == '\0')
         return *name == '\0';
     if (*pattern == '*')
-        return model(pattern + 1, name) || (*name && model(pattern, name + 1));
+        return model(pattern + 1, name, colon) || (*name && model(pattern, name + 1, colon));
     if (*pattern == '{') /* {a} */
-        return *name && *name != ':' && (model(pattern + 3, name + 1) || model(pattern, name + 1));
-    return *name == *pattern && model(pattern + 1, name + 1);
+        return *name && (colon || *name != ':') &&
+               (model(pattern + 3, name + 1, colon) || model(pattern, name + 1, colon));
+    return *name == *pattern && model(pattern + 1, name + 1, colon);
 }
 
 static void test_against_the_definition(void **state)
@@ -144,8 +174,12 @@ static void test_against_the_definition(void **state)
         bits = random >> 6;
         for (uint32_t i = 0, len = 1 + bits % 7; i < len; i++, bits /= 3)
             name[i] = "ab:"[bits % 3];
-        if (matches(pattern, name) != model(pattern, name))
-            fail_msg("%s on %s: the definition says %d", pattern, name, model(pattern, name));
+        enum pattern_fit fit = pattern_fits(str_from_cstr(pattern), str_from_cstr(name));
+        enum pattern_fit right = model(pattern, name, false)  ? PATTERN_FITS
+                                 : model(pattern, name, true) ? PATTERN_FITS_WITH_COLON
+                                                              : PATTERN_APART;
+        if (fit != right || matches(pattern, name) != (right != PATTERN_APART))
+            fail_msg("%s on %s: the definition says %d", pattern, name, right);
     }
 }
 
@@ -199,7 +233,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_literals_and_stars),
-        cmocka_unit_test(test_segments_without_lookup),
+        cmocka_unit_test(test_values_that_are_not_known),
+        cmocka_unit_test(test_literal_bytes),
         cmocka_unit_test(test_claim_values_are_literal),
         cmocka_unit_test(test_claim_value_longer_than_any_name),
         cmocka_unit_test(test_against_the_definition),

@@ -27,7 +27,7 @@ static void test_everything(void **state)
     struct claims *claims = parse(
         " {\"sub\":\"us\\u0065r\",\"jti\":\"j\",\"iss\":\"https:\\/\\/id\",\"scope\":\"a b\",\"exp\":5,\"nbf\":1.5,"
         "\"iat\":1.0009,\"session_limit\":3,\"rate_limit\":60,\"aud\":\"x\",\"channels\":[\"a:*\",{\"match\":\"b\","
-        "\"allow\":[\"subscribe\",\"history\"]},{\"match\":\"c\"},{\"match\":\"d\",\"allow\":[]}]} ");
+        "\"allow\":[\"subscribe\",\"h\\u0069story\"]},{\"match\":\"c\"},{\"match\":\"d\",\"allow\":[]}]} ");
     assert_str(claims->sub, "user");
     assert_str(claims->jti, "j");
     assert_str(claims->iss, "https://id");
@@ -139,11 +139,14 @@ static void test_templates(void **state)
     } cases[] = {
         {"sub", "u"},    {"org", "acme"},   {"number", "12345678901234567890"},
         {"below", "-7"}, {"real", NULL},    {"bool", NULL},
-        {"list", NULL},  {"escaped", NULL}, {"none", NULL},
-        {"", NULL},
+        {"list", NULL},  {"escaped", "a*"}, {"none", NULL},
+        {"", NULL},      {"path", "a/b"},   {"name", "Ren\xC3\xA9 \xF0\x9F\x90\x99"},
+        {"nul", NULL},   {"quote", "\"\\"}, {"t\xC3\xA9l", "1"},
     };
     struct claims *claims = parse("{\"sub\":\"u\",\"org\":\"acme\",\"number\":12345678901234567890,\"below\":-7,"
-                                  "\"real\":1.5,\"bool\":true,\"list\":[\"a\"],\"escaped\":\"a\\u002a\"}");
+                                  "\"real\":1.5,\"bool\":true,\"list\":[\"a\"],\"escaped\":\"a\\u002a\","
+                                  "\"path\":\"a\\/b\",\"name\":\"Ren\\u00e9 \\ud83d\\udc19\",\"nul\":\"a\\u0000\","
+                                  "\"quote\":\"\\\"\\\\\",\"t\\u00e9l\":\"\\u0031\"}");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct str text = STR("untouched");
         bool found = claims_text(claims, str_from_cstr(cases[i].name), &text);
