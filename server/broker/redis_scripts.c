@@ -1,5 +1,7 @@
-/* redis_scripts.c - see redis_scripts.h. Scripts make their first write with a command that Redis refuses when it is
- * out of memory or read-only, so that a refused script has changed nothing. */
+/* redis_scripts.c - see redis_scripts.h. A refused script has changed nothing that counts. Redis looks at its memory
+ * before the first command of a script that writes, and only if that command may need memory; the type of a key, it
+ * looks at with each command. So scripts write first by a command that Redis may refuse, and change nothing before a
+ * command that can fail after that. The ACL is taken to allow whatever a script does. */
 #include "server/broker/redis_scripts.h"
 
 #include <assert.h>
@@ -15,7 +17,10 @@
  * where the others had gone with age when that came. What they say counts only for the offset it names.
  *
  * Meta outlives the log, so that a channel that falls silent for longer than its ttl keeps counting. Once meta has
- * gone, the next event begins a new epoch at 1, and a log without meta is worth nothing: it is deleted. */
+ * gone, the next event begins a new epoch at 1, and a log without meta is worth nothing: it is deleted. So is a log
+ * that has offsets which meta has not given yet.
+ *
+ * The event goes into the log before meta counts it: a refused event uses up no offset. */
 static const char publish_text[] =
     "local known = KEYS[3] and redis.call('GET', KEYS[3])\n"
     "if known then\n"
@@ -23,22 +28,38 @@ static const char publish_text[] =
     "  if id then return {id, epoch, offset, 1} end\n"
     "end\n"
     "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'last')\n"
-    "local epoch, offset = at[1], string.format('%.0f', at[1] and (at[2] or 0) + 1 or 1)\n"
-    "local last = offset .. ' ' .. ARGV[5]\n"
-    "if epoch then\n"
-    "  redis.call('HSET', KEYS[1], 'offset', offset, 'last', last)\n"
-    "else\n"
-    "  epoch = ARGV[1]\n"
-    "  redis.call('HSET', KEYS[1], 'epoch', epoch, 'offset', offset, 'last', last)\n"
-    "  redis.call('DEL', KEYS[2])\n"
+    "local epoch, offset = at[1], string.format('%.0f', (at[2] or 0) + 1)\n"
+    "local ages, begins, event = ARGV[3] ~= '0', true\n"
+    "local function add(option)\n"
+    "  event = ARGV[6] .. ',\"epoch\":\"' .. epoch .. '\",\"offset\":' .. offset .. ARGV[7]\n"
+    "  if option then return redis.pcall('XADD', KEYS[2], option, 'MAXLEN', ARGV[2], offset .. '-0', 'd', event) end\n"
+    "  return redis.pcall('XADD', KEYS[2], 'MAXLEN', ARGV[2], offset .. '-0', 'd', event)\n"
     "end\n"
-    "local ages = ARGV[3] ~= '0'\n"
-    "local begins = ages and redis.call('PEXPIRE', KEYS[2], ARGV[3]) == 0\n"
-    "if begins and at[3] then redis.call('HSET', KEYS[1], 'before', at[3]) end\n"
-    "local event = ARGV[6] .. ',\"epoch\":\"' .. epoch .. '\",\"offset\":' .. offset .. ARGV[7]\n"
-    "redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[2], offset .. '-0', 'd', event)\n"
+    "if epoch then\n"
+    "  local added = add('NOMKSTREAM')\n"
+    "  begins = not added\n"
+    "  if begins then added = add() end\n"
+    "  if type(added) == 'table' then\n"
+    "    if not string.find(added.err, 'equal or smaller', 1, true) then return added end\n"
+    "    redis.call('DEL', KEYS[1])\n"
+    "    epoch = nil\n"
+    "  end\n"
+    "end\n"
+    "if epoch then\n"
+    "  redis.call('HSET', KEYS[1], 'offset', offset, 'last', offset .. ' ' .. ARGV[5])\n"
+    "  if ages and begins and at[3] then redis.call('HSET', KEYS[1], 'before', at[3]) end\n"
+    "else\n"
+    "  epoch, offset = ARGV[1], '1'\n"
+    "  redis.call('HSET', KEYS[1], 'epoch', epoch, 'offset', offset, 'last', offset .. ' ' .. ARGV[5])\n"
+    "  redis.call('DEL', KEYS[2])\n"
+    "  local added = add()\n"
+    "  if type(added) == 'table' then\n"
+    "    redis.call('DEL', KEYS[1])\n"
+    "    return added\n"
+    "  end\n"
+    "end\n"
     "if ages then\n"
-    "  if begins then redis.call('PEXPIRE', KEYS[2], ARGV[3]) end\n"
+    "  redis.call('PEXPIRE', KEYS[2], ARGV[3])\n"
     "  redis.call('PEXPIRE', KEYS[1], ARGV[4])\n"
     "elseif redis.call('PTTL', KEYS[1]) >= 0 then\n" /* the rule had a ttl before, or this is the first event */
     "  redis.call('PERSIST', KEYS[2])\n"
@@ -61,7 +82,11 @@ static const char once_text[] = "local known = redis.call('GET', KEYS[1])\n"
                                 "  if id then return {id, epoch, offset, 1} end\n"
                                 "end\n"
                                 "redis.call('SET', KEYS[1], ARGV[1] .. '  0', 'PX', ARGV[3])\n"
-                                "redis.call(ARGV[4], KEYS[2], ARGV[2])\n"
+                                "local sent = redis.pcall(ARGV[4], KEYS[2], ARGV[2])\n"
+                                "if type(sent) == 'table' then\n"
+                                "  redis.call('DEL', KEYS[1])\n"
+                                "  return sent\n"
+                                "end\n"
                                 "return {ARGV[1], '', '0', 0}\n";
 
 /* KEYS: meta, log. ARGV: the node's own pub/sub channel, the live channel, epoch if the channel is to have one (empty:

@@ -5,6 +5,7 @@ import json
 import re
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 from support import http
@@ -231,6 +232,87 @@ def test_full_redis(node, redis):
     redis("CONFIG", "SET", "maxmemory", "0")
     until(lambda: publish(node, "log:x", 2).status == 200, "service is back", BACK_S)
     assert publish(node, "log:x", 3).json["offset"] == 2, "what was refused was not stored"
+
+
+@contextmanager
+def out_of_memory(redis):
+    redis("CONFIG", "SET", "maxmemory", "1")
+    yield 503
+    redis("CONFIG", "SET", "maxmemory", "0")
+
+
+@contextmanager
+def log_of_another_type(redis):
+    redis("RENAME", "carillon:{log:x}:log", "kept")
+    redis("SET", "carillon:{log:x}:log", "not a stream")
+    yield 500
+    redis("RENAME", "kept", "carillon:{log:x}:log")
+
+
+@contextmanager
+def meta_of_another_type(redis):
+    redis("RENAME", "carillon:{log:x}:meta", "kept")
+    redis("SET", "carillon:{log:x}:meta", "not a hash")
+    yield 500
+    redis("RENAME", "kept", "carillon:{log:x}:meta")
+
+
+@contextmanager
+def no_right(redis, *commands):
+    redis("ACL", "SETUSER", "default", *[f"-{command}" for command in commands])
+    yield 503
+    redis("ACL", "SETUSER", "default", "+@all")
+
+
+def no_right_to_add(redis):
+    return no_right(redis, "xadd")
+
+
+def no_right_to_count(redis):
+    return no_right(redis, "hmget")
+
+
+def no_right_to_publish(redis):
+    return no_right(redis, "publish")
+
+
+@pytest.mark.parametrize("fault", [out_of_memory, log_of_another_type, meta_of_another_type, no_right_to_add, no_right_to_count])
+def test_a_refused_event_uses_up_no_offset(node, redis, fault):
+    def keys():
+        kept = redis("HGETALL", "carillon:{log:x}:meta"), redis("XRANGE", "carillon:{log:x}:log", "-", "+")
+        return kept, sorted(redis("KEYS", "*"))
+
+    first = publish(node, "log:x", 1).json
+    before = keys()
+    with fault(redis) as status:
+        for n in range(3):
+            answer = node.api("POST", "/api/v1/publish", {"channel": "log:x", "type": "test", "data": 1, "event_id": f"refused-{n}"})
+            assert answer.status == status, answer
+            if fault not in (log_of_another_type, meta_of_another_type):  # which is refused as a new channel is
+                assert publish(node, "log:new", 1).status == status
+    assert keys() == before, "nothing has changed"
+    again = publish(node, "log:x", 2).json
+    assert (again["epoch"], again["offset"]) == (first["epoch"], first["offset"] + 1)
+
+
+def test_a_refused_event_id_is_not_remembered(node, redis):
+    """On a channel without history: what was refused is no duplicate when it is tried again."""
+    event = {"channel": "live:x", "type": "test", "data": 1, "event_id": "one"}
+    for fault in (out_of_memory, no_right_to_publish):
+        with fault(redis) as status:
+            assert node.api("POST", "/api/v1/publish", event).status == status
+    answers = []
+    until(lambda: answers.append(node.api("POST", "/api/v1/publish", event)) or answers[-1].status == 200, "it is taken", BACK_S)
+    assert not answers[-1].json.get("duplicate"), answers[-1]
+
+
+def test_a_log_that_is_ahead_of_its_meta_begins_anew(node, redis):
+    """As when somebody has written into it, or brought an old meta back: it is not this meta's."""
+    first = publish(node, "log:x", 1).json
+    redis("XADD", "carillon:{log:x}:log", "7-0", "d", "{}")
+    again = publish(node, "log:x", 2).json
+    assert again["epoch"] != first["epoch"] and again["offset"] == 1
+    assert publish(node, "log:x", 3).json["offset"] == 2
 
 
 def test_user_who_may_not_read_the_revocations(launch, redis):

@@ -54,6 +54,7 @@ def draw(rng, at):
         ["ZREMRANGEBYSCORE", key, "-inf", score], ["ZSCAN", key, "0", "COUNT", "500"], ["HSCAN", key, "0"],
         ["XADD", key, rng.choice(IDS), "d", value], ["XADD", key, "MAXLEN", "=", "2", rng.choice(IDS), "d", value],
         ["XADD", key, "MAXLEN", "4", rng.choice(IDS), "d", value, "e", name], ["XLEN", key],
+        ["XADD", key, "NOMKSTREAM", "MAXLEN", "3", rng.choice(IDS), "d", value],
         ["XRANGE", key, rng.choice(IDS), "+"], ["XRANGE", key, "-", rng.choice(IDS), "COUNT", "2"],
         ["XREVRANGE", key, "+", rng.choice(IDS)], ["XREVRANGE", key, rng.choice(IDS), "-", "COUNT", "2"],
         ["PUBLISH", "nobody", value],

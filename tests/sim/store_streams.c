@@ -51,6 +51,8 @@ static void xadd(struct store_call *call)
     uint64_t max = UINT64_MAX;
     size_t at = 2;
     struct stream_id id;
+    bool make = !store_is(call->argv[at], "NOMKSTREAM");
+    at += !make;
     if (store_is(call->argv[at], "MAXLEN")) {
         at += str_eq_cstr(call->argv[at + 1], "~") || str_eq_cstr(call->argv[at + 1], "=") ? 2 : 1;
         if (!str_to_u64(call->argv[at++], &max)) {
@@ -69,6 +71,10 @@ static void xadd(struct store_call *call)
     }
     if (!store_open(call, KEY_STREAM, &key))
         return;
+    if (!key && !make) {
+        resp_nothing(call->out);
+        return;
+    }
     struct stream_id last = key ? (struct stream_id){key->last_major, key->last_minor} : (struct stream_id){0, 0};
     if (!numbered)
         id = call->now_ms > last.major ? (struct stream_id){call->now_ms, 0}
