@@ -59,6 +59,7 @@ static enum err create_broker(struct node *node, struct error *error)
             .retry_max_ms = o->redis_retry_max_ms,
             .canary_interval_ms = o->redis_canary_interval_ms,
             .idempotency_window_ms = o->idempotency_window_ms,
+            .empty_ttl_ms = o->history_empty_ttl_ms,
             .keepalive_s = (unsigned)(o->redis_keepalive_ms / 1000),
             .pending_max = o->redis_pending_max,
             .pending_bytes_max = o->redis_pending_bytes,

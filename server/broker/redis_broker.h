@@ -33,8 +33,9 @@ struct redis_broker_config {
     uint64_t
         canary_interval_ms; /* how often the way through Redis is tried; silent nodes are forgotten after 3 times */
     uint64_t idempotency_window_ms;
-    unsigned keepalive_s; /* TCP keepalive; 0: off */
-    size_t pending_max;   /* publications unanswered by Redis before more are refused */
+    uint64_t empty_ttl_ms; /* a position without any event outlives its last subscriber by it */
+    unsigned keepalive_s;  /* TCP keepalive; 0: off */
+    size_t pending_max;    /* publications unanswered by Redis before more are refused */
     size_t pending_bytes_max;
     bool custom_events;     /* for events that backends publish directly: types other than the built-in ones */
     size_t event_bytes_max; /* for the same: largest message, an event's data and some 3 KiB */

@@ -2,8 +2,8 @@
  * redis_broker.c begins, ends and tells the state; redis_shard.c keeps the connections to one server; redis_route.c
  * says which server a command goes to, redis_errand.c brings it there and its answer back; redis_publish.c takes
  * publications; redis_subscribe.c keeps subscriptions, redis_position.c asks where their channels are; redis_revoke.c
- * revokes tokens; redis_berth.c counts users' sessions; redis_history.c reads logs; redis_node.c does what concerns
- * nodes: canary, registry, control. */
+ * revokes tokens; redis_vacate.c lets go of channels without events; redis_berth.c counts users' sessions;
+ * redis_history.c reads logs; redis_node.c does what concerns nodes: canary, registry, control. */
 #ifndef CARILLON_BROKER_REDIS_PARTS_H
 #define CARILLON_BROKER_REDIS_PARTS_H
 
@@ -215,6 +215,10 @@ void redis_subscription_position(struct redis_shard *shard, struct str key, stru
                                  struct str id);
 /* A read of a history has told where the channel is. */
 void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset);
+
+/* redis_vacate.c */
+/* The node's UNSUBSCRIBE is confirmed: what no event has ever come to is not kept for long. */
+void redis_vacate(struct redis_broker *broker, const struct subscription *subscription);
 
 /* redis_node.c */
 /* Drops the shard unless it is a primary. */

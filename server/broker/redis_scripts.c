@@ -99,8 +99,9 @@ static const char once_text[] = "local known = redis.call('GET', KEYS[1])\n"
  * are then given a second time, so the epoch must be another one: who comes back with the old one is not to be taken
  * for somebody who has the new events.
  *
- * A meta that no event has touched yet always ages, so that subscribing to ever new names does not fill Redis. Where
- * Redis takes no writes the channel can be had all the same, without a position. */
+ * A meta that no event has touched yet always ages, and soon once nobody is subscribed (vacate_text): so subscribing to
+ * ever new names does not fill Redis. Who subscribes gives it its time again. Where Redis takes no writes the channel
+ * can be had all the same, without a position. */
 static const char position_text[] =
     "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'last', 'before')\n"
     "local function id_at(offset)\n"
@@ -126,9 +127,17 @@ static const char position_text[] =
     "  end\n"
     "  if gone and type(redis.pcall('HSET', KEYS[1], 'epoch', ARGV[8])) == 'number' then at[1] = ARGV[8] end\n"
     "end\n"
+    "if at[1] and (at[2] or '0') == '0' and ARGV[3] ~= '' then redis.pcall('PEXPIRE', KEYS[1], ARGV[4]) end\n"
     "local id = at[1] and id_at(at[2]) or ''\n"
     "redis.call('PUBLISH', ARGV[1], table.concat({'position', at[2] or '0', at[1] or '', id, ARGV[2]}, ' '))\n"
     "return 1\n";
+
+/* KEYS: meta. ARGV: the live channel, NUMSUB or SHARDNUMSUB, ms that a position without an event outlives its last
+ * subscriber. A node that is only about to subscribe asks for the position afterwards, which gives meta its time again.
+ */
+static const char vacate_text[] = "if redis.call('HGET', KEYS[1], 'offset') ~= '0' then return 0 end\n"
+                                  "if redis.call('PUBSUB', ARGV[2], ARGV[1])[2] > 0 then return 0 end\n"
+                                  "return redis.call('PEXPIRE', KEYS[1], ARGV[3])\n";
 
 /* KEYS: meta, log. ARGV: 1 for newest first, offset to begin above (newest first: below; 0: at the end), at most so
  * many events, and about so many bytes. Answer: epoch (empty: no history), offset of the last event ever, 1 if there is
@@ -338,6 +347,7 @@ static const struct str texts[SCRIPT_COUNT] = {
     [SCRIPT_PUBLISH] = {publish_text, sizeof publish_text - 1},
     [SCRIPT_ONCE] = {once_text, sizeof once_text - 1},
     [SCRIPT_POSITION] = {position_text, sizeof position_text - 1},
+    [SCRIPT_VACATE] = {vacate_text, sizeof vacate_text - 1},
     [SCRIPT_HISTORY] = {history_text, sizeof history_text - 1},
     [SCRIPT_BERTH] = {berth_text, sizeof berth_text - 1},
     [SCRIPT_PRESENCE] = {presence_text, sizeof presence_text - 1},

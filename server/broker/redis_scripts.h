@@ -9,6 +9,7 @@ enum redis_script {
     SCRIPT_PUBLISH,  /* orders, stores and publishes an event */
     SCRIPT_ONCE,     /* publishes a live-only event unless its event_id is known */
     SCRIPT_POSITION, /* tells a node where a channel stands, in line with the channel's events; may begin its epoch */
+    SCRIPT_VACATE,   /* lets go of a position without an event, if nobody is subscribed any more */
     SCRIPT_HISTORY,  /* reads a page of a channel's log, with its position */
     SCRIPT_REGISTER, /* says that a node is alive; answers with all that are */
     SCRIPT_BERTH,    /* counts a session among its user's, if there is room */

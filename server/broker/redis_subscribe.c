@@ -159,10 +159,13 @@ void redis_subscription_confirmed(struct redis_shard *shard, struct str key)
     if (!subscription || !subscription->unconfirmed)
         return;
     subscription->unconfirmed--;
-    if (redis_subscription_needs_position(subscription))
+    if (redis_subscription_needs_position(subscription)) {
         redis_subscription_ask_position(shard->broker, subscription);
-    else
-        redis_subscription_drop_if_done(shard->broker, subscription);
+        return;
+    }
+    if (!subscription->wanted && !subscription->sent && !subscription->unconfirmed)
+        redis_vacate(shard->broker, subscription);
+    redis_subscription_drop_if_done(shard->broker, subscription);
 }
 
 /* As if its connection had been lost. */

@@ -199,6 +199,7 @@ static void start_broker(struct node *node)
         .retry_max_ms = 2000,
         .canary_interval_ms = 1000,
         .idempotency_window_ms = 600000,
+        .empty_ttl_ms = 3000, /* soon enough to happen within a run */
         .pending_max = 1000,
         .pending_bytes_max = 1 << 20,
         .custom_events = true,

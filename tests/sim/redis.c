@@ -69,6 +69,14 @@ static size_t publish(struct str channel, struct str message)
     return count;
 }
 
+static size_t listeners(struct str channel)
+{
+    size_t count = 0;
+    LIST_EACH(link, &redis.clients)
+    count += map_get(&CONTAINER_OF(link, struct redis_client, link)->channels, channel) != NULL;
+    return count;
+}
+
 /* SUBSCRIBE and UNSUBSCRIBE of named channels. */
 static void subscribe(struct redis_client *client, size_t argc, const struct str *argv, bool more)
 {
@@ -117,8 +125,13 @@ static void run_script(size_t argc, const struct str *argv, struct store_call *c
 /* All but what concerns subscriptions. */
 static void execute(size_t argc, const struct str *argv, struct buf *out)
 {
-    struct store_call call = {
-        .store = &redis.store, .now_ms = world_wall_ms(), .argc = argc, .argv = argv, .out = out, .publish = publish};
+    struct store_call call = {.store = &redis.store,
+                              .now_ms = world_wall_ms(),
+                              .argc = argc,
+                              .argv = argv,
+                              .out = out,
+                              .publish = publish,
+                              .listeners = listeners};
     char hash[41];
     struct str name = argv[0];
     if (str_eq_nocase(name, STR("SCRIPT")) && argc == 3) {

@@ -48,6 +48,7 @@ struct store_call {
     struct buf *out;
     /* What PUBLISH does; returns how many clients got it. */
     size_t (*publish)(struct str channel, struct str message);
+    size_t (*listeners)(struct str channel); /* how many clients are subscribed to it */
 };
 
 /* False if there is no such command. */

@@ -228,6 +228,14 @@ static void publish(struct store_call *call)
     resp_number(call->out, (int64_t)call->publish(call->argv[1], call->argv[2]));
 }
 
+/* NUMSUB of one channel. */
+static void pubsub(struct store_call *call)
+{
+    resp_array(call->out, 2);
+    resp_text(call->out, call->argv[2]);
+    resp_number(call->out, (int64_t)call->listeners(call->argv[2]));
+}
+
 /* ---- the table ---- */
 
 static const struct store_command key_rows[] = {
@@ -243,6 +251,7 @@ static const struct store_command key_rows[] = {
     {"ROLE", 1, 0, role},
     {"TIME", 1, 0, tell_time},
     {"PUBLISH", 3, 0, publish},
+    {"PUBSUB", 3, 0, pubsub},
 };
 
 static const struct store_table store_key = {key_rows, sizeof key_rows / sizeof *key_rows};

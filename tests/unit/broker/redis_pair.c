@@ -15,6 +15,7 @@ static void start_node(struct redis_pair *pair, struct node *node, const char *i
         .retry_max_ms = 300,
         .canary_interval_ms = 200,
         .idempotency_window_ms = 60000,
+        .empty_ttl_ms = 60000,
         .keepalive_s = 10,
         .pending_max = 10000,
         .pending_bytes_max = 64 << 20,

@@ -35,6 +35,7 @@ static void start_node(struct fixture *f, const char *url)
         .retry_max_ms = 300,
         .canary_interval_ms = 100,
         .idempotency_window_ms = 60000,
+        .empty_ttl_ms = 60000,
         .pending_max = PENDING_MAX,
         .pending_bytes_max = 1 << 20,
         .custom_events = true,

@@ -57,6 +57,40 @@ static void keeps_an_unused_epoch_for_a_day(void **state)
     assert_string_equal(out, "-1");
 }
 
+static long long meta_ttl(struct redis_pair *f)
+{
+    char out[64];
+    REDIS_RUN(&f->server, out, "PTTL", "test:{c}:meta");
+    return atoll(out);
+}
+
+/* Names that no event ever comes to leave nothing lasting behind; the epoch that anybody has been told stays true. */
+static void lets_go_of_an_unused_epoch_with_its_last_subscriber(void **state)
+{
+    struct redis_pair *f = *state;
+    const long long day = 24 * 3600 * 1000;
+    redis_pair_join(f, &f->a, "c");
+    redis_pair_join(f, &f->b, "c");
+    node_unsubscribe(&f->a, "c");
+    redis_pair_join(f, &f->a, "other"); /* what was asked before has been done */
+    assert_in_range(meta_ttl(f), day - 60000, day + 60000);
+    node_unsubscribe(&f->b, "c");
+    RIG_WAIT(&f->rig, meta_ttl(f) <= 60000);
+    assert_true(meta_ttl(f) > 0);
+    redis_pair_join(f, &f->a, "c");
+    assert_in_range(meta_ttl(f), day - 60000, day + 60000);
+    assert_string_equal(f->a.subscribed[2].epoch, f->b.subscribed[0].epoch);
+    node_unsubscribe(&f->a, "c");
+    RIG_WAIT(&f->rig, meta_ttl(f) <= 60000);
+    node_publish(&f->b, "c", "1", "", 10);
+    assert_string_equal(node_answer(&f->b, &f->rig, 0)->epoch, f->b.subscribed[0].epoch);
+    assert_in_range(meta_ttl(f), day - 60000, day + 60000);
+    redis_pair_join(f, &f->a, "c");
+    node_unsubscribe(&f->a, "c");
+    redis_pair_join(f, &f->a, "yet another");
+    assert_in_range(meta_ttl(f), day - 60000, day + 60000); /* it has had an event */
+}
+
 /* Whatever is published while a node subscribes: what it is told to be the position, and the events it gets, fit. */
 static void positions_and_events_fit(void **state)
 {
@@ -306,6 +340,7 @@ int main(void)
         WITH_REDIS_PAIR(gives_both_nodes_one_epoch_before_the_first_event),
         WITH_REDIS_PAIR(gives_no_position_without_history),
         WITH_REDIS_PAIR(keeps_an_unused_epoch_for_a_day),
+        WITH_REDIS_PAIR(lets_go_of_an_unused_epoch_with_its_last_subscriber),
         WITH_REDIS_PAIR(positions_and_events_fit),
         WITH_REDIS_PAIR(leaves_and_joins_again_in_flight),
         WITH_REDIS_PAIR(says_when_a_channel_cannot_be_had),
