@@ -26,16 +26,55 @@ static int unescape(const char *p, size_t len)
     return byte == 0 ? -1 : byte;
 }
 
+/* uri-host [":" port] of RFC 9110, 7.2, without looking closer. A comma would be two Hosts joined on the way. */
+static bool host_is_plausible(struct str host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.ptr[i];
+        if (!(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') && !strchr("-._~:[]%", c))
+            return false;
+    }
+    return true;
+}
+
+/* Cuts "http://host" off an absolute target, which a server must take (RFC 9112, 3.2.2). Its host counts, and not the
+ * one of the Host header. False: it is no such target. */
+static bool take_authority(struct str *target, struct str *out_host)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t len = strlen(schemes[i]), end = len;
+        if (target->len < len || !str_eq_nocase(str_from(target->ptr, len), str_from_cstr(schemes[i])))
+            continue;
+        while (end < target->len && target->ptr[end] != '/' && target->ptr[end] != '?')
+            end++;
+        struct str host = str_from(target->ptr + len, end - len);
+        if (host.len == 0 || !host_is_plausible(host))
+            return false;
+        *out_host = host;
+        *target = str_from(target->ptr + end, target->len - end);
+        return true;
+    }
+    return false;
+}
+
 static const char *target_fault(struct http_head *head)
 {
     struct str target = head->target;
-    if (target.len == 0 || target.ptr[0] != '/')
-        return "the request target must be a path that begins with /";
+    if (str_eq(target, STR("*")) && str_eq(head->method, STR("OPTIONS"))) {
+        head->path = target;
+        return NULL;
+    }
+    bool is_absolute = target.len > 0 && target.ptr[0] != '/' && take_authority(&target, &head->host);
+    if (!is_absolute && (target.len == 0 || target.ptr[0] != '/'))
+        return "the request target must be a path that begins with /, or an http:// or https:// URL";
     for (size_t i = 0; i < target.len; i++)
         if (target.ptr[i] <= 0x20 || target.ptr[i] >= 0x7F || target.ptr[i] == '#')
             return "the request target has a character that must be percent-encoded";
     struct str rest = target;
     head->path = str_split(&rest, '?');
+    if (head->path.len == 0) /* "http://host" and "http://host?query" */
+        head->path = STR("/");
     head->query = rest.ptr ? rest : STR("");
     for (size_t i = 0; i < head->path.len; i++)
         if (head->path.ptr[i] == '%' && unescape(head->path.ptr + i, head->path.len - i) < 0)
@@ -65,17 +104,6 @@ static enum http_head_result parse_request_line(struct str line, struct http_hea
     return fault ? bad(head, 400, error, fault) : HTTP_HEAD_DONE;
 }
 
-/* uri-host [":" port] of RFC 9110, 7.2, without looking closer. A comma would be two Hosts joined on the way. */
-static bool host_is_plausible(struct str host)
-{
-    for (size_t i = 0; i < host.len; i++) {
-        char c = host.ptr[i];
-        if (!(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') && !strchr("-._~:[]%", c))
-            return false;
-    }
-    return true;
-}
-
 /* What must not come twice: two readers of such a request could each believe another one. */
 static const char *const singles[] = {
     "Host",      "Content-Length", "Authorization",     "Origin",
@@ -99,24 +127,48 @@ static bool find_duplicate(const struct http_fields *fields, const char **out_na
     return false;
 }
 
+/* RFC 9112, 6.1 and 6.3. A request that two readers could cut at different places is refused. */
+static enum http_head_result check_transfer(struct http_head *head, struct error *error)
+{
+    struct http_list at = {0};
+    struct str coding, value;
+    size_t count = 0, chunked = 0;
+    if (!http_head_find(head, STR("transfer-encoding"), &value))
+        return HTTP_HEAD_DONE;
+    bool last_is_chunked = false;
+    for (; http_fields_next(&head->fields, STR("transfer-encoding"), &at, &coding); count++) {
+        last_is_chunked = str_eq_nocase(coding, STR("chunked"));
+        chunked += last_is_chunked;
+    }
+    if (head->minor == 0)
+        return bad(head, 400, error, "HTTP/1.0 has no Transfer-Encoding");
+    if (head->has_content_length)
+        return bad(head, 400, error, "a request has Content-Length or Transfer-Encoding, not both");
+    if (!last_is_chunked || chunked > 1)
+        return bad(head, 400, error, "the last coding of Transfer-Encoding must be chunked, once");
+    head->transfer = count == 1 ? HTTP_TRANSFER_CHUNKED : HTTP_TRANSFER_UNKNOWN;
+    return HTTP_HEAD_DONE;
+}
+
 static enum http_head_result check_fields(struct http_head *head, struct error *error)
 {
     const char *name;
-    struct str value;
+    struct str value, host = STR("");
     if (find_duplicate(&head->fields, &name)) {
         head->status = 400;
         error_set(error, ERR_INVALID_REQUEST, "the header %s is there twice", name);
         return HTTP_HEAD_BAD;
     }
-    if (!http_head_find(head, STR("host"), &head->host) && head->minor == 1)
+    if (!http_head_find(head, STR("host"), &host) && head->minor == 1)
         return bad(head, 400, error, "HTTP/1.1 requires a Host header");
-    if (!host_is_plausible(head->host))
+    if (!host_is_plausible(host))
         return bad(head, 400, error, "the Host header is not a host name with an optional port");
-    head->has_transfer_encoding = http_head_find(head, STR("transfer-encoding"), &value);
+    if (head->host.len == 0)
+        head->host = host;
     head->has_content_length = http_head_find(head, STR("content-length"), &value);
     if (head->has_content_length && !str_to_u64(value, &head->content_length))
         return bad(head, 400, error, "Content-Length is not a decimal number");
-    return HTTP_HEAD_DONE;
+    return check_transfer(head, error);
 }
 
 enum http_head_result http_head_parse(struct str bytes, size_t max_len, size_t *scanned, struct http_head *out,
@@ -136,7 +188,9 @@ enum http_head_result http_head_parse(struct str bytes, size_t max_len, size_t *
         bool in_first_line = !within.len || !memchr(within.ptr, '\n', within.len);
         return bad(out, in_first_line ? 414 : 431, error, "the request head is over the size limit");
     }
-    *out = (struct http_head){.length = length, .path = STR(""), .query = STR(""), .host = STR("")};
+    memset(out, 0, offsetof(struct http_head, fields));
+    out->length = length;
+    out->path = out->query = out->host = STR("");
     struct str rest = str_from(bytes.ptr, length - 2);
     struct str line = str_split(&rest, '\r');
     if (parse_request_line(line, out, error) == HTTP_HEAD_BAD)

@@ -1,29 +1,37 @@
 /* http_head.h - the head of an HTTP/1.1 or 1.0 request, parsed strictly (RFC 9112), for the gate that sees every
  * plaintext connection before libwebsockets does. Everything borrows from the bytes. Pure; any thread.
  *
- * Refused although some servers take them: bare LF, empty lines before the request, continued lines, white space before
- * a colon, targets other than a path ("GET http://...", "CONNECT", "OPTIONS *"), a second Host, Content-Length,
- * Authorization, Origin, X-API-Key, Upgrade, Sec-WebSocket-Key or Sec-WebSocket-Version. In the target any visible
- * ASCII character but '#' passes, more than RFC 3986 has, because browsers send some of them unescaped. */
+ * Refused although some servers take them: bare LF, empty lines before the request (gate.c takes one away first),
+ * continued lines, white space before a colon, the target of CONNECT, a second Host, Content-Length, Authorization,
+ * Origin, X-API-Key, Upgrade, Sec-WebSocket-Key or Sec-WebSocket-Version; Transfer-Encoding beside Content-Length, in
+ * HTTP/1.0, or without chunked as its last coding. In the target any visible ASCII character but '#' passes, more than
+ * RFC 3986 has, because browsers send some of them unescaped. */
 #ifndef CARILLON_PROTOCOL_HTTP_HEAD_H
 #define CARILLON_PROTOCOL_HTTP_HEAD_H
 
 #include "common/base/buf.h"
 #include "common/protocol/http_field.h"
 
+/* How the body comes, beside Content-Length. */
+enum http_transfer {
+    HTTP_TRANSFER_PLAIN,
+    HTTP_TRANSFER_CHUNKED, /* see http_chunked.h */
+    HTTP_TRANSFER_UNKNOWN, /* chunked at the end, but other codings inside: answer 501 and close */
+};
+
 struct http_head {
     int status;    /* after BAD: the HTTP status to answer with: 400, 414, 431 or 505 */
     size_t length; /* bytes of the head with its final CRLF CRLF */
     struct str method;
-    struct str target;          /* path and query as they came */
-    struct str path;            /* not decoded; its percent-escapes are well-formed, and none is %00 */
-    struct str query;           /* what follows the first '?'; empty if there is none */
-    unsigned minor;             /* 0 or 1 of HTTP/1.x */
-    struct str host;            /* empty if HTTP/1.0 came without */
-    bool has_transfer_encoding; /* we decode none: answer 501 and close */
+    struct str target; /* path and query as they came */
+    struct str path;   /* not decoded; its percent-escapes are well-formed, and none is %00. "*" of OPTIONS */
+    struct str query;  /* what follows the first '?'; empty if there is none */
+    unsigned minor;    /* 0 or 1 of HTTP/1.x */
+    struct str host;   /* of an absolute target, else of the Host header; empty if HTTP/1.0 came without */
+    enum http_transfer transfer;
     bool has_content_length;
     uint64_t content_length;
-    struct http_fields fields;
+    struct http_fields fields; /* last: what is behind its count stays unwritten */
 };
 
 /* Parses the head that bytes begin with. At most max_len bytes may belong to it. *scanned is 0 for a new request and is

@@ -8,12 +8,13 @@
 /* All borrowed; valid until the call is answered. */
 struct http_request {
     struct str method;        /* "GET" */
-    struct str path;          /* raw, without the query; starts with '/' */
+    struct str path;          /* raw, without the query; starts with '/', or is "*" of OPTIONS */
     struct str query;         /* raw, without '?'; empty if there is none */
     struct str authorization; /* the header's value; empty if there is none */
     struct str api_key;       /* the X-API-Key header's value; empty if there is none */
-    struct str body;
-    struct str address; /* the client's address as text */
+    bool has_body;            /* one follows, or has come */
+    struct str body;          /* empty until it has come whole */
+    struct str address;       /* the client's address as text */
 };
 
 struct http_response {

@@ -28,7 +28,7 @@ enum http_upgrade http_head_upgrade(const struct http_head *head, struct error *
         fault = "Upgrade: websocket came without Connection: upgrade; a proxy on the way may have removed it";
     else if (head->host.len == 0) /* RFC 9110, 7.2 allows it, but libwebsockets then closes without a word */
         fault = "a WebSocket handshake needs a Host that is not empty";
-    else if (head->has_transfer_encoding || (head->has_content_length && head->content_length > 0))
+    else if (head->transfer != HTTP_TRANSFER_PLAIN || (head->has_content_length && head->content_length > 0))
         fault = "a WebSocket handshake has no body";
     else if (!http_head_find(head, STR("sec-websocket-version"), &value))
         fault = "Sec-WebSocket-Version is missing";

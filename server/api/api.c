@@ -165,39 +165,76 @@ static bool path_matches(struct str pattern, struct str path, struct str *out_se
     return true;
 }
 
-void api_handle(struct api *api, struct http_call *call)
+/* RFC 9110, 9.3.7: what the whole listener can do. */
+static void answer_options(const struct api_request *request)
 {
-    const struct http_request *http = &call->request;
-    struct api_request request = {.api = api, .call = call, .route = METRICS_ROUTE_OTHER};
+    request->call->response.allow = "GET, HEAD, POST, OPTIONS";
+    request->call->response.content_type = "text/plain";
+    api_respond(request, 200);
+}
+
+static void refuse_path(const struct api_request *request, const char *allow)
+{
+    const struct http_request *http = &request->call->request;
+    struct error error;
+    char quoted[ERROR_QUOTE_LEN];
+    if (!allow) {
+        error_set(&error, ERR_NOT_FOUND, "there is no route %s", error_quote(http->path, quoted));
+        api_respond_error(request, &error);
+        return;
+    }
+    request->call->response.allow = allow;
+    error_set(&error, ERR_INVALID_REQUEST, "the method %s is not for this route; use %s",
+              error_quote(http->method, quoted), allow);
+    buf_append_char(&request->call->response.body, '{');
+    api_append_error(&request->call->response.body, &error);
+    buf_append_char(&request->call->response.body, '}');
+    api_respond(request, 405);
+}
+
+/* The route to answer; NULL: it has been answered that there is none, or not for this request. */
+static const struct route *admit(struct api_request *request)
+{
+    const struct http_request *http = &request->call->request;
     struct error error;
     const char *allow = NULL;
-    char quoted[ERROR_QUOTE_LEN];
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         const struct route *route = &routes[i];
-        if (!path_matches(str_from_cstr(route->path), http->path, &request.segment))
+        if (!path_matches(str_from_cstr(route->path), http->path, &request->segment))
             continue;
         bool gets = str_eq_cstr(STR("GET"), route->method);
         if (!str_eq_cstr(http->method, route->method) && !(gets && str_eq_cstr(http->method, "HEAD"))) {
             allow = gets ? "GET, HEAD" : route->method;
             continue;
         }
-        request.route = route->label;
-        if (route->needs_key && check_key(api, http, &error))
-            api_respond_error(&request, &error);
-        else
-            route->answer(&request);
-        return;
+        request->route = route->label;
+        enum err err = ERR_NONE;
+        if (route->needs_key)
+            err = check_key(request->api, http, &error);
+        else if (http->has_body) /* strangers' bodies are not kept */
+            err = error_set(&error, ERR_INVALID_REQUEST, "this route takes no body");
+        if (err == ERR_NONE)
+            return route;
+        api_respond_error(request, &error);
+        return NULL;
     }
-    if (!allow) {
-        error_set(&error, ERR_NOT_FOUND, "there is no route %s", error_quote(http->path, quoted));
-        api_respond_error(&request, &error);
-        return;
-    }
-    call->response.allow = allow;
-    error_set(&error, ERR_INVALID_REQUEST, "the method %s is not for this route; use %s",
-              error_quote(http->method, quoted), allow);
-    buf_append_char(&call->response.body, '{');
-    api_append_error(&call->response.body, &error);
-    buf_append_char(&call->response.body, '}');
-    api_respond(&request, 405);
+    if (str_eq_cstr(http->path, "*"))
+        answer_options(request);
+    else
+        refuse_path(request, allow);
+    return NULL;
+}
+
+bool api_admit(struct api *api, struct http_call *call)
+{
+    struct api_request request = {.api = api, .call = call, .route = METRICS_ROUTE_OTHER};
+    return admit(&request) != NULL;
+}
+
+void api_handle(struct api *api, struct http_call *call)
+{
+    struct api_request request = {.api = api, .call = call, .route = METRICS_ROUTE_OTHER};
+    const struct route *route = admit(&request);
+    if (route)
+        route->answer(&request);
 }

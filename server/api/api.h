@@ -54,6 +54,10 @@ struct api *api_create(const struct api_config *config, const struct api_ops *op
 void api_destroy(struct api *api);
 void api_configure(struct api *api, const struct api_config *config);
 
+/* By the head alone, before the body is read: false when the call is not to be served (no such route, the wrong method,
+ * no good key) and has been answered so. */
+bool api_admit(struct api *api, struct http_call *call);
+
 /* Answers by call->respond, at once or when broker or nodes have answered. */
 void api_handle(struct api *api, struct http_call *call);
 

@@ -155,6 +155,7 @@ static void set_limits(struct net_settings *net, const struct options *o)
     net->head_timeout_us = o->limits_head_timeout_ms * 1000;
     net->message_bytes = o->limits_message_bytes;
     net->body_bytes = o->api_max_body;
+    net->bodies_bytes = o->api_max_bodies > o->api_max_body ? o->api_max_bodies : o->api_max_body;
     net->body_timeout_us = o->limits_body_timeout_ms * 1000;
     net->keepalive_timeout_us = o->limits_http_keepalive_ms * 1000;
     net->close_timeout_us = o->close_timeout_ms * 1000;

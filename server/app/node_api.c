@@ -82,10 +82,17 @@ static const struct api_ops ops = {
     .wall_ms = wall_ms,
 };
 
+static bool admit(void *owner, struct http_call *call)
+{
+    return api_admit(owner, call);
+}
+
 static void serve(void *owner, struct http_call *call)
 {
     api_handle(owner, call);
 }
+
+static const struct http_handler handler = {.admit = admit, .serve = serve};
 
 /* The texts are borrowed from the options; keys must be freed. */
 static struct api_config make_config(const struct node *node, struct str **out_keys)
@@ -128,7 +135,7 @@ void node_create_apis(struct node *node)
     for (unsigned i = 0; i < node->worker_count; i++) {
         struct worker *worker = node->workers[i];
         node->apis[i] = api_create(&config, &ops, node, &identity, &node->worker_metrics[i], &worker->mailbox);
-        worker_serve_with(worker, serve, node->apis[i]);
+        worker_serve_with(worker, &handler, node->apis[i]);
     }
     free(keys);
 }

@@ -86,6 +86,8 @@ void answer_write_head(struct buf *out, const struct answer *answer, size_t body
         buf_append_lit(out, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: upgrade, close\r\n");
     else if (answer->close)
         buf_append_lit(out, "Connection: close\r\n");
+    else if (answer->keep_alive)
+        buf_append_lit(out, "Connection: keep-alive\r\n");
     buf_append_lit(out, "\r\n");
 }
 

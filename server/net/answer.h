@@ -12,6 +12,7 @@ struct answer {
     uint64_t retry_after_s;   /* 0: none */
     uint64_t wall_ms;         /* for Date */
     bool close;               /* no further request is taken on this connection */
+    bool keep_alive;          /* says that more are taken: HTTP/1.0 knows it from that alone */
     bool websocket_wanted;    /* 426: tells what to upgrade to */
 };
 

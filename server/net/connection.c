@@ -7,10 +7,12 @@
 #include "common/base/alloc.h"
 #include "common/protocol/proxy_header.h"
 #include "server/net/gate.h"
+#include "server/net/http.h"
 #include "server/net/ws.h"
 
 enum {
     READ_MIN = 2048,        /* what an idle connection keeps for reading */
+    CHUNKS_READ = 65536,    /* of a chunked body before it is decoded */
     LINGER_BYTES = 1048576, /* thrown away at most before a lingering connection is cut */
     LINGER_US = 2000000,
 };
@@ -106,6 +108,7 @@ void connection_free_if_done(struct connection *connection)
 {
     if (!connection->handle_closed || connection->call_pending)
         return;
+    http_forget_body(connection);
     buf_fini(&connection->in);
     buf_fini(&connection->out);
     buf_fini(&connection->call.response.body);
@@ -246,6 +249,8 @@ static void on_readable(struct connection *connection)
     size_t limit = connection->worker->settings->head_bytes + PROXY_HEADER_MAX;
     if (connection->request_len > limit)
         limit = connection->request_len;
+    if (connection->chunks_from > 0)
+        limit = in->len + CHUNKS_READ;
     if (in->len >= limit) /* a head that a reload has made too large */
         limit = in->len + 1;
     /* All there is, up to the limit: what a publisher has pipelined is taken in one turn and so delivered in one. */

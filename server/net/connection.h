@@ -4,6 +4,7 @@
 #ifndef CARILLON_NET_CONNECTION_H
 #define CARILLON_NET_CONNECTION_H
 
+#include "common/protocol/http_chunked.h"
 #include "server/net/worker.h"
 
 /* What comes from the listener. Posted to a worker's mailbox, freed there. */
@@ -40,11 +41,14 @@ struct connection {
     struct timer deadline;
     struct buf in;      /* bytes of the present request and what follows it */
     size_t scanned;     /* of the head */
-    size_t request_len; /* head and body, once the head is known; else 0 */
-    bool started;       /* the head's deadline runs */
-    struct buf out;     /* what the kernel has not taken */
-    bool last;          /* linger after what is being written */
-    size_t drained;     /* bytes read and thrown away while lingering */
+    size_t request_len; /* head and body, once both lengths are known; else 0 */
+    size_t chunks_from; /* while a chunked body is read: where it began, behind the head; else 0 */
+    struct http_chunked chunked;
+    size_t held;    /* bytes counted under the limit of all request bodies */
+    bool started;   /* the head's deadline runs */
+    struct buf out; /* what the kernel has not taken */
+    bool last;      /* linger after what is being written */
+    size_t drained; /* bytes read and thrown away while lingering */
     bool handle_closed;
     /* http.c: */
     struct http_call call;
@@ -52,6 +56,7 @@ struct connection {
     bool call_pending; /* the call is the handler's: this object must stay */
     bool in_handler;
     bool keep_alive;
+    bool old_version; /* HTTP/1.0 */
     bool head_only;
 };
 

@@ -10,7 +10,12 @@
 void gate_refuse(struct connection *connection, int status, enum err code, const char *message)
 {
     struct buf *scratch = &connection->worker->scratch;
-    const struct answer answer = {.status = status, .wall_ms = hub_wall_ms(connection->worker->hub), .close = true};
+    const struct answer answer = {
+        .status = status,
+        .wall_ms = hub_wall_ms(connection->worker->hub),
+        .retry_after_s = status == 503 ? connection->worker->settings->retry_after_s : 0,
+        .close = true,
+    };
     buf_clear(scratch);
     answer_write_error(scratch, &answer, code, str_from_cstr(message ? message : err_text(code)), REASON_NONE,
                        connection->head_only);
@@ -91,6 +96,17 @@ static void enter(struct connection *connection, const struct http_head *head)
         claims_unref(admission.claims);
 }
 
+/* RFC 9112, 2.2: some clients end a body with a CRLF that does not belong to it. */
+static void skip_empty_lines(struct connection *connection)
+{
+    size_t len = 0;
+    while (connection->in.len - len >= 2 && memcmp(connection->in.ptr + len, "\r\n", 2) == 0)
+        len += 2;
+    if (len > 0)
+        connection->scanned = 0;
+    buf_consume(&connection->in, len);
+}
+
 /* False: there is no whole request yet, or the connection does not take another. */
 static bool take_request(struct connection *connection)
 {
@@ -99,8 +115,14 @@ static bool take_request(struct connection *connection)
     const struct net_settings *settings = connection->worker->settings;
     if (connection->request_len > connection->in.len)
         return false;
+    if (connection->chunks_from > 0 && !http_take_chunks(connection))
+        return false;
     if (connection->request_len > 0)
         connection->scanned = 0; /* the head is parsed again now that its body has come */
+    else
+        skip_empty_lines(connection);
+    if (connection->in.len == 0)
+        return false;
     switch (http_head_parse(buf_str(&connection->in), settings->head_bytes, &connection->scanned, &head, &error)) {
     case HTTP_HEAD_NEED_MORE:
         if (!connection->started)

@@ -44,30 +44,51 @@ static struct counted *add_key(struct quota *quota, struct str key)
     return counted;
 }
 
-size_t quota_take(struct quota *quota, struct str key, size_t max)
+/* The new count; 0: refused. */
+static size_t add(struct quota *quota, struct str key, size_t amount, size_t max)
 {
     size_t count = 0;
     pthread_mutex_lock(&quota->mutex);
     struct counted *counted = map_get(&quota->counts, key);
-    if (max > 0 && (!counted || counted->count < max)) {
+    size_t before = counted ? counted->count : 0;
+    if (before <= max && amount <= max - before && amount > 0) {
         if (!counted)
             counted = add_key(quota, key);
-        count = ++counted->count;
+        counted->count += amount;
+        count = counted->count;
     }
     pthread_mutex_unlock(&quota->mutex);
     return count;
 }
 
-void quota_release(struct quota *quota, struct str key)
+size_t quota_take(struct quota *quota, struct str key, size_t max)
 {
+    return add(quota, key, 1, max);
+}
+
+bool quota_reserve(struct quota *quota, struct str key, size_t amount, size_t max)
+{
+    return amount == 0 || add(quota, key, amount, max) > 0;
+}
+
+void quota_give_back(struct quota *quota, struct str key, size_t amount)
+{
+    if (amount == 0)
+        return;
     pthread_mutex_lock(&quota->mutex);
     struct counted *counted = map_get(&quota->counts, key);
-    assert(counted && counted->count > 0);
-    if (--counted->count == 0) {
+    assert(counted && counted->count >= amount);
+    counted->count -= amount;
+    if (counted->count == 0) {
         map_remove(&quota->counts, key);
         free(counted);
     }
     pthread_mutex_unlock(&quota->mutex);
+}
+
+void quota_release(struct quota *quota, struct str key)
+{
+    quota_give_back(quota, key, 1);
 }
 
 size_t quota_count(struct quota *quota, struct str key)

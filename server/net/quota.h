@@ -1,4 +1,5 @@
-/* quota.h - how many of each key there are at once: connections in all, of an address, of a user, of an endpoint. One
+/* quota.h - how many of each key there are at once: connections in all, of an address, of a user, of an endpoint; bytes
+ * of request bodies. One
  * for the process; any thread (a mutex). A key is there only while its count is not zero. */
 #ifndef CARILLON_NET_QUOTA_H
 #define CARILLON_NET_QUOTA_H
@@ -15,6 +16,11 @@ void quota_destroy(struct quota *quota);
 size_t quota_take(struct quota *quota, struct str key, size_t max);
 /* Counts one less: once for each successful quota_take. */
 void quota_release(struct quota *quota, struct str key);
+
+/* The same for an amount, of bytes for instance, which may be given back in parts. False: refused, it would be over
+ * max. */
+bool quota_reserve(struct quota *quota, struct str key, size_t amount, size_t max);
+void quota_give_back(struct quota *quota, struct str key, size_t amount);
 
 size_t quota_count(struct quota *quota, struct str key);
 

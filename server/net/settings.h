@@ -55,6 +55,7 @@ struct net_settings {
     uint64_t head_timeout_us;   /* from the first byte expected to the last of the head */
     size_t message_bytes;       /* of a client's message, fragments joined */
     size_t body_bytes;          /* of a request body */
+    size_t bodies_bytes;        /* of all request bodies being held, whose head did not come with them */
     uint64_t body_timeout_us;   /* to send the body, and to take the answer */
     uint64_t keepalive_timeout_us;
     uint64_t close_timeout_us; /* for a peer to answer a close frame */

@@ -229,10 +229,10 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     return ERR_NONE;
 }
 
-void worker_serve_with(struct worker *worker, http_serve *serve, void *owner)
+void worker_serve_with(struct worker *worker, const struct http_handler *handler, void *owner)
 {
-    worker->serve = serve;
-    worker->serve_owner = owner;
+    worker->handler = handler;
+    worker->handler_owner = owner;
 }
 
 static void *run(void *arg)

@@ -29,7 +29,11 @@ struct node_ops {
 };
 
 /* Answers requests of the internal listener (http_message.h), in the worker's thread. */
-typedef void http_serve(void *owner, struct http_call *call);
+struct http_handler {
+    /* The head has come, a body follows: is it worth reading? False: the call has been answered. */
+    bool (*admit)(void *owner, struct http_call *call);
+    void (*serve)(void *owner, struct http_call *call);
+};
 
 struct worker_options {
     unsigned index;
@@ -59,8 +63,8 @@ struct worker {
     struct revocations *revocations;
     const struct node_ops *node;
     void *node_owner;
-    http_serve *serve;
-    void *serve_owner;
+    const struct http_handler *handler;
+    void *handler_owner;
     struct token_cache *tokens;
     struct ws_edge *edge;
     struct list_link connections; /* struct connection: before or without an upgrade */
@@ -90,8 +94,8 @@ struct worker {
  * that are set up here). ERR_INTERNAL_ERROR says what failed. */
 enum err worker_create(const struct worker_options *options, struct worker **out, struct error *error);
 
-/* Before the start. */
-void worker_serve_with(struct worker *worker, http_serve *serve, void *owner);
+/* Before the start. Borrowed. */
+void worker_serve_with(struct worker *worker, const struct http_handler *handler, void *owner);
 
 /* Starts the thread, if it has one. */
 void worker_start(struct worker *worker);

@@ -86,7 +86,8 @@ def test_a_handshake_for_no_host_is_told_so(launch):
 
 def test_http_1_0_gets_no_interim_answer(launch):
     node = launch()
-    received = http.raw(node.internal, b"POST /livez HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", shut=True)
+    received = http.raw(node.internal, b"POST /api/v1/publish HTTP/1.0\r\nX-API-Key: %s\r\nExpect: 100-continue\r\n"
+                        b"Content-Length: 1\r\n\r\n" % API_KEY.encode(), shut=True)
     assert received == b"", received
 
 

@@ -64,6 +64,45 @@ static void test_every_route_asks_for_its_key(void **state)
     }
 }
 
+/* Before their body is read: who has no key is told so at once, and what needs no key takes no body. */
+static void test_the_head_alone_decides_whether_a_body_is_read(void **state)
+{
+    static const struct {
+        const char *method, *path, *key;
+        int status; /* 0: the body is to be read */
+    } rows[] = {
+        {"POST", "/api/v1/publish", KEY, 0},   {"GET", "/api/v1/info", KEY, 0},
+        {"POST", "/api/v1/publish", "", 401},  {"GET", "/api/v1/info", "x", 401},
+        {"POST", "/api/v1/nothing", KEY, 404}, {"GET", "/api/v1/publish", KEY, 405},
+        {"POST", "/livez", KEY, 405},          {"GET", "/livez", "", 400},
+        {"HEAD", "/metrics", "", 400},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        send_with("GET", "/livez", STR(""), STR("")); /* for a call that is set up */
+        expect_part(&x, 200, "");
+        x.responses = 0;
+        x.call.response = (struct http_response){0};
+        x.call.request.method = str_from_cstr(rows[i].method);
+        x.call.request.path = str_from_cstr(rows[i].path);
+        x.call.request.api_key = str_from_cstr(rows[i].key);
+        x.call.request.has_body = true;
+        bool admitted = api_admit(f.api, &x.call);
+        assert_int_equal(admitted, rows[i].status == 0);
+        if (!admitted)
+            expect_part(&x, rows[i].status, "{\"error\":");
+        assert_int_equal(x.responses, !admitted);
+    }
+}
+
+static void test_options_of_the_server(void **state)
+{
+    (void)state;
+    send_request(&f, &x, "OPTIONS", "*", "");
+    assert_string_equal(x.call.response.allow, "GET, HEAD, POST, OPTIONS");
+    expect(&x, 200, "");
+}
+
 static void test_two_keys_two_headers(void **state)
 {
     (void)state;
@@ -364,6 +403,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_route_asks_for_its_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_head_alone_decides_whether_a_body_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_options_of_the_server, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_keys_two_headers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_keys_the_api_is_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_such_route, setup, teardown),

@@ -46,6 +46,18 @@ static void serve(void *owner, struct http_call *call)
     call->respond(call);
 }
 
+static bool admit(void *owner, struct http_call *call)
+{
+    (void)owner;
+    if (!str_eq(call->request.path, STR("/refused")))
+        return true;
+    call->response.status = 401;
+    call->respond(call);
+    return false;
+}
+
+static const struct http_handler handler = {.admit = admit, .serve = serve};
+
 static void make_token(struct net_fixture *fixture)
 {
     struct buf token = {0};
@@ -69,6 +81,7 @@ struct net_fixture *fixture_create(void)
     settings->head_timeout_us = 300000;
     settings->message_bytes = 1000;
     settings->body_bytes = 100000;
+    settings->bodies_bytes = 200000;
     settings->body_timeout_us = 300000;
     settings->keepalive_timeout_us = 300000;
     settings->close_timeout_us = 300000;
@@ -107,7 +120,7 @@ void fixture_start(struct net_fixture *fixture)
     };
     if (worker_create(&options, &fixture->worker, &error))
         fail_msg("%s", error.text);
-    worker_serve_with(fixture->worker, serve, fixture);
+    worker_serve_with(fixture->worker, &handler, fixture);
     worker_start(fixture->worker);
     for (int i = 0; i < 2; i++) {
         struct listener_options listen = {

@@ -42,7 +42,7 @@ static void test_parts(void **state)
     assert_false(http_head_find(&head, STR("authorization"), &value));
     assert_true(http_head_has_token(&head, STR("connection"), STR("upgrade")));
     assert_false(http_head_has_token(&head, STR("connection"), STR("close")));
-    assert_false(head.has_content_length || head.has_transfer_encoding);
+    assert_false(head.has_content_length || head.transfer);
 }
 
 static void test_ends_at_the_empty_line(void **state)
@@ -109,9 +109,21 @@ static void test_refused(void **state)
         {400, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n"},
         {400, "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Key: b\r\n\r\n"},
         {400, "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13\r\n\r\n"},
-        {400, "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+        {400, "GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n"},
+        {400, "GET http://user@a/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+        {400, "GET http://a/ HTTP/1.1\r\n\r\n"},
+        {400, "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+        {400, "GET * HTTP/1.1\r\nHost: a\r\n\r\n"},
         {400, "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"},
-        {400, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"},
+        {400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked;a=b\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n"},
         {400, "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"},
         {400, "GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n"},
         {400, "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n"},
@@ -196,9 +208,35 @@ static void test_values(void **state)
     }
     assert_false(http_fields_next(&head.fields, STR("b"), &at, &value));
     head = parse_good("GET / HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: chunked\r\n\r\n");
-    assert_true(head.has_transfer_encoding);
+    assert_int_equal(head.transfer, HTTP_TRANSFER_CHUNKED);
     assert_str(head.host, "[::1]:80");
     assert_str(head.query, "");
+}
+
+static void test_targets(void **state)
+{
+    static const struct {
+        const char *text, *host, *path, *query;
+    } cases[] = {
+        {"GET http://b:80/x?y HTTP/1.1\r\nHost: a\r\n\r\n", "b:80", "/x", "y"},
+        {"GET HTTPS://b HTTP/1.1\r\nHost: a\r\n\r\n", "b", "/", ""},
+        {"GET http://b?y=/ HTTP/1.0\r\n\r\n", "b", "/", "y=/"},
+        {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "a", "*", ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct http_head head = parse_good(cases[i].text);
+        assert_str(head.host, cases[i].host);
+        assert_str(head.path, cases[i].path);
+        assert_str(head.query, cases[i].query);
+    }
+}
+
+static void test_transfer_codings(void **state)
+{
+    struct http_head head = parse_good("POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: , CHUNKED\r\n\r\n");
+    assert_int_equal(head.transfer, HTTP_TRANSFER_CHUNKED);
+    head = parse_good("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n");
+    assert_int_equal(head.transfer, HTTP_TRANSFER_UNKNOWN);
 }
 
 static void test_keep_alive(void **state)
@@ -329,6 +367,8 @@ int main(void)
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_too_many_fields),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_transfer_codings),
         cmocka_unit_test(test_keep_alive),
         cmocka_unit_test(test_upgrade),
         cmocka_unit_test(test_canonical_upgrade),
