@@ -18,13 +18,13 @@ void rig_init(struct rig *rig);
 /* Fails unless everything on the loop has been closed. */
 void rig_fini(struct rig *rig);
 
-/* Turns the loop until the condition holds; fails after 20 s. */
+/* Turns the loop until the condition holds; fails after a minute. */
 #define RIG_WAIT(rig, condition)                                                                                       \
     do {                                                                                                               \
-        uint64_t rig_end_us = clock_now_us() + 20000000;                                                               \
+        uint64_t rig_end_us = clock_now_us() + 60000000;                                                               \
         while (!(condition)) {                                                                                         \
             if (clock_now_us() > rig_end_us)                                                                           \
-                fail_msg("20 s passed without: %s", #condition);                                                       \
+                fail_msg("a minute passed without: %s", #condition);                                                   \
             uv_run(&(rig)->loop, UV_RUN_ONCE);                                                                         \
         }                                                                                                              \
     } while (0)
