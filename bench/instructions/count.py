@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 PROGRAMS = ["count_delivery", "count_membership", "count_gate", "count_history", "count_presence",
-            "count_publish", "count_structures"]
+            "count_publish", "count_revocations", "count_structures"]
 
 # Simulated caches, fixed so that the machine does not matter: size, ways, bytes of a line.
 CACHES = {"I1": "32768,8,64", "D1": "32768,8,64", "LL": "8388608,16,64"}
@@ -34,11 +34,16 @@ FLAT = [
     ("presence_page_of_1", "members", 1.00),
     ("presence_page_of_100_each_member", "members", 0.10),
     ("presence_leave_and_join", "members", 1.00),
+    ("revocations_cover", "revoked", 0.10),
+    ("revocations_look_each", "revoked", 0.10),
+    ("revocations_forget_each", "revoked", 0.25),  # tables get smaller, or do not
+    ("revocations_add", "revoked", 0.25),  # tables grow, or do not
     ("timer_stop_and_start", "running", 0.10),
     ("timer_from_start_to_start", "running", 0.10),
     ("timer_tick", "running", 0.10),
     ("map_get", "entries", 0.10),
     ("map_put_and_remove", "entries", 0.10),
+    ("map_put_from_a_walk", "entries", 0.25),  # growing falls on more or fewer of them
 ]
 
 

@@ -95,6 +95,22 @@ static struct str name_str(const struct name *name)
     return str_from_cstr(name->text);
 }
 
+/* From a walk through another: as in a sweep that keeps what is left. */
+static void count_copy(const struct map *map)
+{
+    measure_on();
+    for (int round = 0; round < 2; round++) {
+        struct map copy = {0};
+        size_t cursor = 0;
+        measure_from();
+        for (struct name *name; (name = map_next(map, &cursor));)
+            map_put(&copy, name_str(name), name);
+        measure_to_number("map_put_from_a_walk", "entries", map->count, map->count);
+        map_fini(&copy);
+    }
+    measure_off();
+}
+
 static void count_map(size_t entries)
 {
     struct map map = {0};
@@ -120,6 +136,7 @@ static void count_map(size_t entries)
         measure_to_number("map_put_and_remove", "entries", entries, OPERATIONS);
     }
     measure_off();
+    count_copy(&map);
     map_fini(&map);
     free(new);
     free(names);

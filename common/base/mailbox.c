@@ -5,6 +5,8 @@
 /* After so many rounds the loop gets to its other work before the rest of the mail. */
 enum { ROUNDS_PER_TURN = 16 };
 
+/* Delivers what is there. What that posts here in turn comes in the next round, so that mail which posts itself again
+ * and again, as a long walk does that goes in parts, leaves room for others. */
 static bool drain(struct mailbox *mailbox)
 {
     struct mail *taken = atomic_exchange_explicit(&mailbox->posted, NULL, memory_order_acquire);
@@ -15,18 +17,18 @@ static bool drain(struct mailbox *mailbox)
         oldest = taken;
         taken = next;
     }
-    bool any = oldest || mailbox->local_first;
+    struct mail *local = mailbox->local_first;
+    mailbox->local_first = mailbox->local_last = NULL;
+    bool any = oldest || local;
     while (oldest) {
         struct mail *next = oldest->next;
         oldest->deliver(oldest, mailbox->owner);
         oldest = next;
     }
-    while (mailbox->local_first) {
-        struct mail *mail = mailbox->local_first;
-        mailbox->local_first = mail->next;
-        if (!mailbox->local_first)
-            mailbox->local_last = NULL;
-        mail->deliver(mail, mailbox->owner);
+    while (local) {
+        struct mail *next = local->next;
+        local->deliver(local, mailbox->owner);
+        local = next;
     }
     return any;
 }

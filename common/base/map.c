@@ -1,4 +1,9 @@
-/* map.c - see map.h. Open addressing with linear probing; removal shifts back, so there are no tombstones. */
+/* map.c - see map.h. Open addressing with linear probing; removal shifts back, so there are no tombstones.
+ *
+ * Where an entry stands follows from its hash by a multiplier that each table draws for itself. Were it the same in all
+ * tables, then filling one in the order of a walk through another would put the entries side by side into a part of it,
+ * in ever longer runs, at a cost of their number squared. In one table it stays the same: a larger or smaller one of
+ * its own is filled from one end to the other, as the memory lies. */
 #include "common/base/map.h"
 
 #include <pthread.h>
@@ -66,10 +71,17 @@ void map_fini(struct map *map)
     *map = (struct map){0};
 }
 
+/* Where the entry would stand if it were alone: the product's upper bits, so that they depend on all bits of the hash.
+ * cap > 0. */
+static size_t home_of(const struct map *map, uint64_t hash)
+{
+    return (size_t)(hash * map->multiplier >> map->shift);
+}
+
 /* The slot of the key, or the free slot where it would go. cap > 0. */
 static size_t find(const struct map *map, struct str key, uint64_t hash)
 {
-    size_t at = (size_t)hash & (map->cap - 1);
+    size_t at = home_of(map, hash);
     while (map->slots[at].value && !(map->slots[at].hash == hash && str_eq(map->slots[at].key, key)))
         at = (at + 1) & (map->cap - 1);
     return at;
@@ -78,8 +90,13 @@ static size_t find(const struct map *map, struct str key, uint64_t hash)
 static void resize(struct map *map, size_t cap)
 {
     struct map old = *map;
+    if (!map->multiplier) {
+        random_bytes(&map->multiplier, sizeof map->multiplier);
+        map->multiplier |= 1;
+    }
     map->slots = xcalloc(cap, sizeof *map->slots);
     map->cap = cap;
+    map->shift = (unsigned)__builtin_clzll(cap) + 1; /* cap is 2 to the power of 64 - shift */
     for (size_t i = 0; i < old.cap; i++)
         if (old.slots[i].value)
             map->slots[find(map, old.slots[i].key, old.slots[i].hash)] = old.slots[i];
@@ -114,7 +131,7 @@ void *map_remove(struct map *map, struct str key)
         return NULL;
     size_t mask = map->cap - 1;
     for (size_t next = (at + 1) & mask; map->slots[next].value; next = (next + 1) & mask) {
-        size_t home = (size_t)map->slots[next].hash & mask;
+        size_t home = home_of(map, map->slots[next].hash);
         /* An entry may fill the hole unless its home lies after the hole, up to where it stands. */
         if (((next - home) & mask) >= ((next - at) & mask)) {
             map->slots[at] = map->slots[next];

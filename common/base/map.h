@@ -1,6 +1,7 @@
 /* map.h - a hash table from text to pointer. Keys are hashed with SipHash-1-3 under a key drawn once per process,
- * so that names chosen by strangers cannot be made to collide. The map borrows keys: the value owns the bytes and
- * keeps them until it is removed. A zeroed struct map is empty. One thread at a time. */
+ * so that names chosen by strangers cannot be made to collide, and each table stands in an order of its own, so that
+ * one may be filled from a walk through another. The map borrows keys: the value owns the bytes and keeps them until it
+ * is removed. A zeroed struct map is empty. One thread at a time. */
 #ifndef CARILLON_BASE_MAP_H
 #define CARILLON_BASE_MAP_H
 
@@ -16,6 +17,8 @@ struct map {
     struct map_slot *slots;
     size_t cap; /* 0 or a power of two */
     size_t count;
+    uint64_t multiplier; /* odd; drawn with the first entry */
+    unsigned shift;
 };
 
 /* Frees the table, not the values. */

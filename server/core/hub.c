@@ -218,6 +218,16 @@ struct session *hub_next_session(struct hub *hub, size_t *cursor)
     return NULL;
 }
 
+size_t hub_session_places(const struct hub *hub)
+{
+    return hub->slot_count;
+}
+
+struct session *hub_session_at(struct hub *hub, size_t place)
+{
+    return place < hub->slot_count ? hub->slots[place].session : NULL;
+}
+
 bool hub_subscribe(struct hub *hub, struct session *session, struct str name)
 {
     if (session->state != SESSION_OPEN || berth_is_awaited(session) ||

@@ -132,6 +132,10 @@ size_t hub_session_count(const struct hub *hub);
 size_t hub_channel_count(const struct hub *hub);
 /* Walks all sessions: start with *cursor = 0; NULL at the end. For the administration, never per event. */
 struct session *hub_next_session(struct hub *hub, size_t *cursor);
+/* The same in parts, over several turns: each session has a place of its own, from 0 to below their number, for its
+ * life. NULL: nobody is there. */
+size_t hub_session_places(const struct hub *hub);
+struct session *hub_session_at(struct hub *hub, size_t place);
 /* Walks all channels with subscribers. */
 struct channel *hub_next_channel(struct hub *hub, size_t *cursor);
 struct str channel_name(const struct channel *channel);

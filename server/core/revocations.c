@@ -5,23 +5,27 @@
 #include <stdatomic.h>
 
 #include "common/base/alloc.h"
+#include "common/base/list.h"
 #include "common/base/map.h"
 
-/* How often those that are over are looked for: what was added since then bounds what stays too long. */
-enum { SWEEP_MS = 60 * 1000 };
-
 struct entry {
+    struct list_link link; /* in revocations.all */
     struct revocation revocation;
-    bool kept; /* by the broker */
+    uint64_t kept; /* by the broker, in this of its lives; 0: not */
     size_t key_len;
     char key[]; /* the kind's letter and the value */
 };
 
+/* A table grows while nobody may look: so many small ones each grow in a moment. */
+enum { PARTS = 64 };
+
 struct revocations {
     pthread_rwlock_t lock;
     atomic_size_t count; /* of entries, for those who need no lock when it is 0 */
-    struct map entries;
-    uint64_t swept_ms;
+    struct map parts[PARTS];
+    struct list_link all; /* those looked at longest ago first */
+    size_t unseen;        /* of them, in this round */
+    uint64_t life;        /* of the broker: goes up when it may have lost what it kept */
 };
 
 struct key {
@@ -38,39 +42,32 @@ static struct str make_key(struct key *key, enum revocation_kind kind, struct st
     return str_from(key->bytes, value.len + 1);
 }
 
+/* By the end of the key, where values differ; how even it is does not matter much. */
+static struct map *part_of(struct revocations *revocations, struct str key)
+{
+    unsigned sum = 0;
+    for (size_t i = key.len > 8 ? key.len - 8 : 0; i < key.len; i++)
+        sum = sum * 31 + (unsigned char)key.ptr[i];
+    return &revocations->parts[sum % PARTS];
+}
+
 struct revocations *revocations_create(void)
 {
     struct revocations *revocations = xcalloc(1, sizeof *revocations);
     pthread_rwlock_init(&revocations->lock, NULL);
+    list_init(&revocations->all);
+    revocations->life = 1;
     return revocations;
 }
 
 void revocations_destroy(struct revocations *revocations)
 {
-    size_t cursor = 0;
-    for (struct entry *entry; (entry = map_next(&revocations->entries, &cursor));)
-        free(entry);
-    map_fini(&revocations->entries);
+    for (struct list_link *link; (link = list_take_first(&revocations->all));)
+        free(CONTAINER_OF(link, struct entry, link));
+    for (size_t i = 0; i < PARTS; i++)
+        map_fini(&revocations->parts[i]);
     pthread_rwlock_destroy(&revocations->lock);
     free(revocations);
-}
-
-/* Into a new table, since a map must not change while it is walked. */
-static void sweep(struct revocations *revocations, uint64_t now_ms)
-{
-    struct map left = {0};
-    size_t cursor = 0;
-    if (now_ms < revocations->swept_ms + SWEEP_MS)
-        return;
-    revocations->swept_ms = now_ms;
-    for (struct entry *entry; (entry = map_next(&revocations->entries, &cursor));) {
-        if (entry->revocation.until_ms > now_ms)
-            map_put(&left, str_from(entry->key, entry->key_len), entry);
-        else
-            free(entry);
-    }
-    map_fini(&revocations->entries);
-    revocations->entries = left;
 }
 
 static struct entry *create(struct revocations *revocations, struct str key, const struct revocation *revocation)
@@ -80,7 +77,9 @@ static struct entry *create(struct revocations *revocations, struct str key, con
     entry->key_len = key.len;
     entry->revocation = *revocation;
     entry->revocation.value = str_from(entry->key + 1, key.len - 1);
-    map_put(&revocations->entries, str_from(entry->key, key.len), entry);
+    list_append(&revocations->all, &entry->link);
+    map_put(part_of(revocations, key), str_from(entry->key, key.len), entry);
+    atomic_fetch_add(&revocations->count, 1);
     return entry;
 }
 
@@ -99,8 +98,7 @@ void revocations_add(struct revocations *revocations, const struct revocation *r
     if (key.len == 0 || revocation->until_ms <= now_ms)
         return;
     pthread_rwlock_wrlock(&revocations->lock);
-    sweep(revocations, now_ms);
-    struct entry *entry = map_get(&revocations->entries, key);
+    struct entry *entry = map_get(part_of(revocations, key), key);
     if (!entry)
         entry = create(revocations, key, revocation);
     struct revocation *known = &entry->revocation;
@@ -108,9 +106,8 @@ void revocations_add(struct revocations *revocations, const struct revocation *r
     if (revocation->until_ms > known->until_ms)
         known->until_ms = revocation->until_ms;
     /* Not by one that is narrower: another node's, of which this one has heard more. */
-    entry->kept = entry->kept ||
-                  (known->issued_before_ms == revocation->issued_before_ms && known->until_ms == revocation->until_ms);
-    atomic_store(&revocations->count, revocations->entries.count);
+    if (known->issued_before_ms == revocation->issued_before_ms && known->until_ms == revocation->until_ms)
+        entry->kept = revocations->life;
     pthread_rwlock_unlock(&revocations->lock);
 }
 
@@ -119,12 +116,12 @@ size_t revocations_count(const struct revocations *revocations)
     return atomic_load(&revocations->count);
 }
 
-static bool covers(const struct revocations *revocations, enum revocation_kind kind, struct str value, uint64_t iat_ms,
+static bool covers(struct revocations *revocations, enum revocation_kind kind, struct str value, uint64_t iat_ms,
                    uint64_t now_ms)
 {
     struct key room;
     struct str key = make_key(&room, kind, value);
-    const struct entry *entry = key.len ? map_get(&revocations->entries, key) : NULL;
+    const struct entry *entry = key.len ? map_get(part_of(revocations, key), key) : NULL;
     if (!entry || entry->revocation.until_ms <= now_ms)
         return false;
     uint64_t before_ms = entry->revocation.issued_before_ms;
@@ -144,20 +141,43 @@ bool revocations_cover(struct revocations *revocations, const struct claims *cla
 
 void revocations_doubt(struct revocations *revocations)
 {
-    size_t cursor = 0;
     pthread_rwlock_wrlock(&revocations->lock);
-    for (struct entry *entry; (entry = map_next(&revocations->entries, &cursor));)
-        entry->kept = false;
+    revocations->life++;
     pthread_rwlock_unlock(&revocations->lock);
 }
 
-void revocations_each_doubted(struct revocations *revocations, uint64_t now_ms,
-                              void (*each)(void *owner, const struct revocation *revocation), void *owner)
+void revocations_begin_round(struct revocations *revocations)
 {
-    size_t cursor = 0;
-    pthread_rwlock_rdlock(&revocations->lock);
-    for (const struct entry *entry; (entry = map_next(&revocations->entries, &cursor));)
-        if (!entry->kept && entry->revocation.until_ms > now_ms)
-            each(owner, &entry->revocation);
+    pthread_rwlock_wrlock(&revocations->lock);
+    revocations->unseen = revocations_count(revocations);
     pthread_rwlock_unlock(&revocations->lock);
+}
+
+static void look_at(struct revocations *revocations, struct entry *entry, uint64_t now_ms,
+                    void (*doubted)(void *owner, const struct revocation *revocation), void *owner)
+{
+    if (entry->revocation.until_ms <= now_ms) {
+        struct str key = str_from(entry->key, entry->key_len);
+        map_remove(part_of(revocations, key), key);
+        atomic_fetch_sub(&revocations->count, 1);
+        free(entry);
+        return;
+    }
+    list_append(&revocations->all, &entry->link);
+    if (entry->kept != revocations->life)
+        doubted(owner, &entry->revocation);
+}
+
+bool revocations_look(struct revocations *revocations, size_t count, uint64_t now_ms,
+                      void (*doubted)(void *owner, const struct revocation *revocation), void *owner)
+{
+    if (revocations_count(revocations) == 0)
+        return false;
+    pthread_rwlock_wrlock(&revocations->lock);
+    for (; count && revocations->unseen; count--, revocations->unseen--)
+        look_at(revocations, CONTAINER_OF(list_take_first(&revocations->all), struct entry, link), now_ms, doubted,
+                owner);
+    bool more = revocations->unseen > 0;
+    pthread_rwlock_unlock(&revocations->lock);
+    return more;
 }

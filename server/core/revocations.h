@@ -24,7 +24,7 @@ struct revocations *revocations_create(void);
 void revocations_destroy(struct revocations *revocations);
 
 /* Adds it, or widens the one there is for the same value: to the later issued_before_ms and until_ms. Copies the value.
- * Marks it as kept by the broker, unless what is known is wider than this one. Forgets those that are over. */
+ * Marks it as kept by the broker, unless what is known is wider than this one. */
 void revocations_add(struct revocations *revocations, const struct revocation *revocation, uint64_t now_ms);
 
 /* How many there are, those included that are over and not yet forgotten. */
@@ -33,10 +33,15 @@ size_t revocations_count(const struct revocations *revocations);
 /* Is a token with these claims revoked? */
 bool revocations_cover(struct revocations *revocations, const struct claims *claims, uint64_t now_ms);
 
-/* The broker may have lost them: none is marked as kept until it is added again. */
+/* The broker may have lost them: none counts as kept until it is added again. */
 void revocations_doubt(struct revocations *revocations);
-/* Calls each for those that are not marked, with the lock held: each must not call back into here. */
-void revocations_each_doubted(struct revocations *revocations, uint64_t now_ms,
-                              void (*each)(void *owner, const struct revocation *revocation), void *owner);
+
+/* A round looks at each once: at all that are there when it begins. */
+void revocations_begin_round(struct revocations *revocations);
+/* Looks at the next ones of the round, at most count: forgets those that are over, and calls doubted for those that do
+ * not count as kept, which must not call back into here. False when the round is over. Nobody verifies a token
+ * meanwhile: a small count, and again later. */
+bool revocations_look(struct revocations *revocations, size_t count, uint64_t now_ms,
+                      void (*doubted)(void *owner, const struct revocation *revocation), void *owner);
 
 #endif

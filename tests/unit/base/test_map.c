@@ -1,5 +1,6 @@
 /* test_map.c - the hash table against a plain array that says what should be there. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/base/map.h"
 #include "tests/support/unit.h"
@@ -100,6 +101,39 @@ static void test_empty(void **state)
     map_fini(&map);
 }
 
+static size_t longest_run(const struct map *map)
+{
+    size_t longest = 0, run = 0;
+    for (size_t i = 0; i < 2 * map->cap; i++) { /* twice: a run may go on at the beginning */
+        run = map->slots[i & (map->cap - 1)].value ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    return longest;
+}
+
+/* Such a copy once had runs as long as half of the table, each walked for each entry. */
+static void test_filled_from_a_walk_through_another(void **state)
+{
+    enum { COUNT = 75000 }; /* its table is then a little more than half full, which is worst */
+    struct map map = {0}, copy = {0};
+    char(*keys)[16] = calloc(COUNT, sizeof *keys);
+    size_t cursor = 0, step = 0;
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(keys[i], sizeof keys[i], "key-%zu", i);
+        map_put(&map, str_from_cstr(keys[i]), keys[i]);
+    }
+    for (char *key; (key = map_next(&map, &cursor));) {
+        map_put(&copy, str_from_cstr(key), key);
+        if (++step % 1000 == 0 && longest_run(&copy) > 1000)
+            fail_msg("a run of %zu in a table of %zu with %zu entries", longest_run(&copy), copy.cap, copy.count);
+    }
+    assert_int_equal(copy.count, COUNT);
+    map_fini(&map);
+    map_fini(&copy);
+    free(keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +141,7 @@ int main(void)
         cmocka_unit_test(test_put_replaces_value_and_key),
         cmocka_unit_test(test_keys_are_bytes),
         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_filled_from_a_walk_through_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,22 @@ static void add(struct revocations *revocations, enum revocation_kind kind, cons
     revocations_add(revocations, &revocation, now_ms);
 }
 
+static void count_one(void *owner, const struct revocation *revocation)
+{
+    assert_str(revocation->value, "lost");
+    (*(int *)owner)++;
+}
+
+/* A whole round; how many do not count as kept. */
+static int look_at_all(struct revocations *revocations, uint64_t at_ms)
+{
+    int lost = 0;
+    revocations_begin_round(revocations);
+    while (revocations_look(revocations, 1, at_ms, count_one, &lost))
+        ;
+    return lost;
+}
+
 static void test_what_is_covered(void **state)
 {
     static const struct {
@@ -77,31 +93,51 @@ static void test_ends(void **state)
     add(revocations, REVOCATION_JTI, "one", 0, now_ms + 10);
     assert_true(covers_at(revocations, "{\"sub\":\"a\",\"jti\":\"one\"}", now_ms + 9));
     assert_false(covers_at(revocations, "{\"sub\":\"a\",\"jti\":\"one\"}", now_ms + 10));
-    const struct revocation later = {REVOCATION_JTI, STR("two"), 0, now_ms * 2};
-    revocations_add(revocations, &later, now_ms + 100000);
+    add(revocations, REVOCATION_JTI, "two", 0, now_ms * 2);
+    assert_int_equal(0, look_at_all(revocations, now_ms + 9));
+    assert_int_equal(revocations_count(revocations), 2);
+    look_at_all(revocations, now_ms + 10);
     assert_int_equal(revocations_count(revocations), 1); /* the first has been forgotten */
+    assert_true(covers_at(revocations, "{\"sub\":\"a\",\"jti\":\"two\"}", now_ms + 10));
     revocations_destroy(revocations);
 }
 
-static void count_one(void *owner, const struct revocation *revocation)
+/* A round sees each that is there when it begins once, a few at a time, whatever comes and goes meanwhile. */
+static void test_rounds(void **state)
 {
-    assert_str(revocation->value, "lost");
-    (*(int *)owner)++;
+    char value[16];
+    int rounds = 0;
+    (void)state;
+    struct revocations *revocations = revocations_create();
+    assert_false(revocations_look(revocations, 10, now_ms, NULL, NULL));
+    for (int i = 0; i < 1000; i++) {
+        snprintf(value, sizeof value, "%d", i);
+        add(revocations, REVOCATION_JTI, value, 0, now_ms + 1 + (uint64_t)(i % 10));
+    }
+    revocations_begin_round(revocations);
+    for (size_t gone = 0; revocations_look(revocations, 10, now_ms + 5, NULL, NULL); rounds++) {
+        gone += 5; /* of ten */
+        assert_int_equal(revocations_count(revocations), 1000 - gone + (size_t)rounds);
+        snprintf(value, sizeof value, "new %d", rounds);
+        add(revocations, REVOCATION_JTI, value, 0, now_ms + 3);
+    }
+    assert_int_equal(rounds, 99);
+    assert_int_equal(revocations_count(revocations), 500 + 99);
+    look_at_all(revocations, now_ms + 5);
+    assert_int_equal(revocations_count(revocations), 500);
+    revocations_destroy(revocations);
 }
 
 static void test_what_the_broker_has_lost(void **state)
 {
-    int lost = 0;
     (void)state;
     struct revocations *revocations = revocations_create();
     add(revocations, REVOCATION_JTI, "lost", 0, now_ms + 5000);
     add(revocations, REVOCATION_USER, "kept", 0, now_ms + 5000);
-    revocations_each_doubted(revocations, now_ms, count_one, &lost);
-    assert_int_equal(lost, 0);
+    assert_int_equal(look_at_all(revocations, now_ms), 0);
     revocations_doubt(revocations);
     add(revocations, REVOCATION_USER, "kept", 0, now_ms + 5000);
-    revocations_each_doubted(revocations, now_ms, count_one, &lost);
-    assert_int_equal(lost, 1);
+    assert_int_equal(look_at_all(revocations, now_ms), 1);
     revocations_destroy(revocations);
 }
 
@@ -109,17 +145,13 @@ static void test_what_the_broker_has_lost(void **state)
 static void test_a_narrower_one_does_not_count_as_kept(void **state)
 {
     (void)state;
-    int lost = 0;
     struct revocations *revocations = revocations_create();
     add(revocations, REVOCATION_USER, "lost", 2000, now_ms + 5000);
     revocations_doubt(revocations);
     add(revocations, REVOCATION_USER, "lost", 1000, now_ms + 5000);
-    revocations_each_doubted(revocations, now_ms, count_one, &lost);
-    assert_int_equal(lost, 1);
+    assert_int_equal(look_at_all(revocations, now_ms), 1);
     add(revocations, REVOCATION_USER, "lost", 2000, now_ms + 5000);
-    lost = 0;
-    revocations_each_doubted(revocations, now_ms, count_one, &lost);
-    assert_int_equal(lost, 0);
+    assert_int_equal(look_at_all(revocations, now_ms), 0);
     revocations_destroy(revocations);
 }
 
@@ -145,6 +177,7 @@ int main(void)
         cmocka_unit_test(test_what_is_covered),
         cmocka_unit_test(test_the_wider_one_counts),
         cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_rounds),
         cmocka_unit_test(test_what_the_broker_has_lost),
         cmocka_unit_test(test_a_narrower_one_does_not_count_as_kept),
         cmocka_unit_test(test_values_that_are_too_long),

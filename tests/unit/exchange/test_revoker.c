@@ -1,11 +1,15 @@
 /* test_revoker.c - revocations that Redis has lost go back to it, also when that is refused at first. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "server/broker/revoker.h"
 #include "tests/support/unit.h"
+#include "tests/unit/core/hub_fixture.h"
 #include "tests/unit/exchange/exchange_rig.h"
 
 static const struct revocation revocation = {.kind = REVOCATION_JTI, .value = {"one", 3}, .until_ms = UINT64_MAX};
 
-static struct fixture {
+static struct rig_with_revoker {
     struct exchange_rig rig;
     struct revocations *revocations;
     struct revoker *revoker;
@@ -104,12 +108,48 @@ static void test_not_while_it_is_down(void **state)
     assert_int_equal(f.asked, 1);
 }
 
+/* A worker with many sessions looks at a part of them in a turn; what comes meanwhile begins the walk again. */
+static void test_a_walk_takes_several_turns(void **state)
+{
+    enum { SESSIONS = 4000 };
+    struct worker {
+        struct fixture hub;
+        struct wire wires[SESSIONS];
+    } *worker = calloc(1, sizeof *worker);
+    char payload[40];
+    unsigned turns = 0;
+    (void)state;
+    fixture_setup(&worker->hub);
+    exchange_add_worker(&f.rig.exchange, &worker->hub.replies);
+    for (int i = 0; i < SESSIONS; i++) {
+        snprintf(payload, sizeof payload, "{\"sub\":\"user-%d\"}", i);
+        open_session(&worker->hub, &worker->wires[i], payload);
+    }
+    struct revocation last = {.kind = REVOCATION_USER, .value = STR("user-3999"), .until_ms = UINT64_MAX};
+    struct revocation first = {.kind = REVOCATION_USER, .value = STR("user-0"), .until_ms = UINT64_MAX};
+    exchange_sink.revoked(&f.rig.exchange, &last);
+    uv_run(&worker->hub.loop, UV_RUN_NOWAIT);
+    assert_int_equal(worker->wires[SESSIONS - 1].session->state, SESSION_OPEN);
+    exchange_sink.revoked(&f.rig.exchange, &first);
+    while (worker->wires[0].session->state == SESSION_OPEN ||
+           worker->wires[SESSIONS - 1].session->state == SESSION_OPEN) {
+        uv_run(&worker->hub.loop, UV_RUN_NOWAIT);
+        assert_true(turns++ < 10);
+    }
+    assert_int_equal(worker->wires[1].session->state, SESSION_OPEN);
+    for (int i = 0; i < SESSIONS; i++)
+        close_session(&worker->hub, &worker->wires[i]);
+    fixture_teardown(&worker->hub);
+    free(worker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_only_what_is_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_at_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_while_it_is_down, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_walk_takes_several_turns, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
