@@ -162,6 +162,7 @@ static void set_limits(struct net_settings *net, const struct options *o)
     net->retry_after_s = 1;
     net->max_connections = o->limits_connections;
     net->max_internal = o->limits_http_connections;
+    net->max_pending = o->limits_pending_connections;
     net->max_per_address = o->limits_connections_per_address;
     net->max_per_user = o->limits_connections_per_user;
     net->proxy_protocol = (enum proxy_mode)o->proxy_protocol;

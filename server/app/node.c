@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
@@ -15,24 +14,7 @@
 #include "server/broker/memory_broker.h"
 #include "server/broker/redis_broker.h"
 
-/* Files besides connections: libraries, Redis, pipes, and room for accepting one more to refuse it. */
-enum { SPARE_FDS = 200, MEMORY_POSITIONS_MAX = 100000, MEMORY_IDS_MAX = 1000000, EXCHANGE_TICK_MS = 100 };
-
-static void raise_fd_limit(const struct options *options)
-{
-    struct rlimit limit;
-    rlim_t wanted = listener_hard_limit(options->limits_connections) + options->limits_http_connections + SPARE_FDS;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == wanted)
-        return;
-    /* Exactly what is needed: libwebsockets' work for each connection grows with the limit. */
-    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-    if (limit.rlim_cur < wanted)
-        log_warn("app",
-                 "limits.connections is %llu, but only %llu files may be open; raise LimitNOFILE or ulimit -n to %llu",
-                 (unsigned long long)options->limits_connections, (unsigned long long)limit.rlim_cur,
-                 (unsigned long long)wanted);
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
+enum { MEMORY_POSITIONS_MAX = 100000, MEMORY_IDS_MAX = 1000000, EXCHANGE_TICK_MS = 100 };
 
 struct ingest_settings node_ingest_settings(const struct node *node)
 {
@@ -154,6 +136,7 @@ static enum err create_workers(struct node *node, struct error *error)
         metrics_init(&node->worker_metrics[i], (int)i);
         const struct worker_options options = {
             .index = i,
+            .count = count,
             .loop = count == 1 ? &node->loop : NULL,
             .turn = count == 1 ? &node->turn : NULL,
             .settings = node->configuration.net,
@@ -190,7 +173,6 @@ static enum err listen_as(struct node *node, bool internal, const char *host, ui
         .internal = internal,
         .workers = node->workers,
         .worker_count = node->worker_count,
-        .quota = node->quota,
         .metrics = &node->metrics,
     };
     *out = listener_create(&options, node->configuration.net);
@@ -401,9 +383,11 @@ int node_run(const struct node_start *given)
     node->input = given->input;
     log_configure((enum log_level)node->options->log_level, (enum log_format)node->options->log_format);
     uuid_v7(node->started_ms, node->id);
-    raise_fd_limit(node->options);
-    enum err err = configuration_make(node->options, &node->configuration, &error);
+    enum err err = capacity_claim(node->options, worker_count(node->options), &node->capacity, &error);
+    if (err == ERR_NONE)
+        err = configuration_make(node->options, &node->configuration, &error);
     if (err == ERR_NONE) {
+        capacity_apply(&node->capacity, node->configuration.net);
         uv_loop_init(&node->loop);
         turn_init(&node->turn, &node->loop);
         metrics_init(&node->metrics, -1);

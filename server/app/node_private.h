@@ -5,6 +5,7 @@
 
 #include "common/base/random.h"
 #include "server/api/api.h"
+#include "server/app/capacity.h"
 #include "server/app/configure.h"
 #include "server/app/node.h"
 #include "server/broker/exchange.h"
@@ -24,6 +25,7 @@ struct node {
     struct option_sources *sources;
     const struct options_input *input;
     struct configuration configuration;
+    struct capacity capacity; /* the same from the start to the end */
     uv_loop_t loop;
     struct turn turn;
     struct metrics metrics; /* of the main thread */

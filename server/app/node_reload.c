@@ -51,6 +51,7 @@ void node_reload(struct node *node)
     option_sources_fini(node->sources);
     *node->options = fresh;
     *node->sources = sources;
+    capacity_apply(&node->capacity, configuration.net);
     configuration_fini(&node->configuration);
     node->configuration = configuration;
     log_configure((enum log_level)fresh.log_level, (enum log_format)fresh.log_format);

@@ -89,6 +89,23 @@ const char *address_key(const struct address *address, char out[ADDRESS_KEY_LEN 
     return out;
 }
 
+#define V4(a, b)                                                                                                       \
+    {                                                                                                                  \
+        {                                                                                                              \
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, 0, 0                                                       \
+        }                                                                                                              \
+    }
+static const struct cidr private_ranges[] = {
+    {V4(10, 0), 104},   {V4(172, 16), 108}, {V4(192, 168), 112},  {V4(127, 0), 104},   {V4(169, 254), 112},
+    {V4(100, 64), 106}, {{{0xfc}}, 7},      {{{0xfe, 0x80}}, 10}, {{{[15] = 1}}, 128},
+};
+#undef V4
+
+bool address_is_private(const struct address *address)
+{
+    return cidr_contains(private_ranges, sizeof private_ranges / sizeof *private_ranges, address);
+}
+
 enum err cidr_parse(struct str text, struct cidr *out, struct error *error)
 {
     char quoted[ERROR_QUOTE_LEN];

@@ -33,6 +33,9 @@ const char *address_text(const struct address *address, char out[ADDRESS_TEXT_LE
  * Returns out. */
 const char *address_key(const struct address *address, char out[ADDRESS_KEY_LEN + 1]);
 
+/* Of no use on the internet: loopback, link-local, and what networks use inside (RFC 1918, 6598, 4193). */
+bool address_is_private(const struct address *address);
+
 /* "10.0.0.0/8", "2001:db8::/32", or an address alone. ERR_INVALID_REQUEST says what is wrong. */
 enum err cidr_parse(struct str text, struct cidr *out, struct error *error);
 bool cidr_contains(const struct cidr *ranges, size_t count, const struct address *address);

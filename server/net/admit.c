@@ -8,7 +8,7 @@ static enum reason verify(void *owner, struct str token, struct claims **out_cla
     return worker_verify(owner, token, out_claims);
 }
 
-/* The limits that are known only now: of the client behind a proxy, of the user, of the endpoint. */
+/* Of all, of the client's address, of the endpoint, of the user. */
 static bool take_leases(const struct applicant *applicant, const struct address *client,
                         const struct admission *admission)
 {
@@ -16,16 +16,22 @@ static bool take_leases(const struct applicant *applicant, const struct address 
     const struct net_settings *settings = applicant->worker->settings;
     struct lease *lease = applicant->lease;
     char key[ADDRESS_KEY_LEN + 1];
-    if (settings->max_per_address && lease->count == 1 && /* behind a proxy: only counted in all so far */
-        !lease_take(lease, quota, "address", str_from_cstr(address_key(client, key)), settings->max_per_address))
+    size_t of_address = net_settings_max_of(settings, client);
+    if (!lease_take(lease, quota, "all", STR(""), settings->max_connections))
         return false;
-    if (!admission->claims)
-        return true;
+    if (of_address && !lease_take(lease, quota, "address", str_from_cstr(address_key(client, key)), of_address))
+        return false;
     if (admission->endpoint->max_connections &&
         !lease_take(lease, quota, "endpoint", admission->endpoint->path, admission->endpoint->max_connections))
         return false;
     size_t max = admission->claims->session_limit ? (size_t)admission->claims->session_limit : settings->max_per_user;
     return max == 0 || lease_take(lease, quota, "user", admission->claims->sub, max);
+}
+
+static bool is_full(const struct worker *worker)
+{
+    size_t max = worker->settings->max_connections;
+    return max && quota_count(worker->quota, STR("all:")) >= max;
 }
 
 void admit(const struct applicant *applicant, struct admission *out, struct address *out_client)
@@ -39,13 +45,15 @@ void admit(const struct applicant *applicant, struct admission *out, struct addr
         .verify = verify,
         .owner = worker,
     };
-    if (request.unavailable == REASON_NONE && applicant->over_limit)
+    if (request.unavailable == REASON_NONE && is_full(worker)) /* before the work of a verification */
         request.unavailable = REASON_CONNECTION_LIMIT;
     admission_decide(&request, out);
     *out_client = address_of_client(applicant->peer, &applicant->head->fields, settings->trusted_proxies,
                                     settings->trusted_proxy_count);
-    if (out->outcome == ADMITTED && !take_leases(applicant, out_client, out))
+    if (out->outcome == ADMITTED && !take_leases(applicant, out_client, out)) {
+        lease_release(applicant->lease, worker->quota);
         admission_refuse(&request, out, REASON_CONNECTION_LIMIT);
+    }
     if (out->outcome != ADMITTED)
         metrics_add_labelled(worker->metrics, METRIC_CONNECTIONS_REFUSED, out->reason, 1);
 }

@@ -11,8 +11,7 @@ struct applicant {
     struct worker *worker;
     const struct http_head *head;
     const struct address *peer; /* or whom a PROXY header spoke for */
-    bool over_limit;            /* let in only to be told so */
-    struct lease *lease;        /* what it counts under; more is added when it is admitted */
+    struct lease *lease;        /* what it counts under, once it is admitted */
 };
 
 /* *out_client: the address it counts as. out->claims: one reference for the caller, or NULL. */

@@ -18,6 +18,7 @@ enum {
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_readable(struct connection *connection);
 
 static void set_events(struct connection *connection, int events)
 {
@@ -53,13 +54,23 @@ void connection_await_request(struct connection *connection, uint64_t timeout_us
 static void accept_tls(struct arrival *arrival)
 {
     struct worker *worker = arrival->worker;
-    if (worker->stopping) {
-        lease_release(&arrival->lease, worker->quota);
+    if (worker->stopping)
         close(arrival->fd);
-    } else {
-        ws_accept(worker->edge, arrival->fd, &arrival->peer, arrival->over_limit, &arrival->lease);
-    }
+    else
+        ws_accept(worker->edge, arrival->fd, &arrival->peer);
     free(arrival);
+}
+
+static void evict(struct pending_place *place)
+{
+    struct connection *connection = CONTAINER_OF(place, struct connection, pending);
+    struct worker *worker = connection->worker;
+    if (connection->stage == STAGE_REQUEST)
+        on_readable(connection); /* its request may have come meanwhile */
+    if (!pending_has(place))
+        return;
+    metrics_add(worker->metrics, METRIC_CONNECTIONS_EVICTED, 1);
+    connection_close(connection);
 }
 
 void connection_arrive(struct mail *mail, void *owner)
@@ -68,6 +79,7 @@ void connection_arrive(struct mail *mail, void *owner)
     struct arrival *arrival = CONTAINER_OF(mail, struct arrival, mail);
     struct worker *worker = arrival->worker;
     const struct net_settings *settings = worker->settings;
+    worker_note_arrival(worker, arrival->internal);
     if (settings->tls && !arrival->internal) {
         accept_tls(arrival);
         return;
@@ -76,9 +88,7 @@ void connection_arrive(struct mail *mail, void *owner)
     connection->worker = worker;
     connection->fd = arrival->fd;
     connection->internal = arrival->internal;
-    connection->over_limit = arrival->over_limit;
     connection->client = arrival->peer;
-    connection->lease = arrival->lease;
     connection->wants_proxy_header =
         !arrival->internal && settings->proxy_protocol != PROXY_OFF &&
         cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, &arrival->peer);
@@ -94,6 +104,10 @@ void connection_arrive(struct mail *mail, void *owner)
     }
     set_events(connection, UV_READABLE);
     start_deadline(connection, settings->head_timeout_us);
+    struct pending *pending = &worker->pending[connection->internal];
+    connection->pending.evict = evict;
+    pending_enter(pending, &connection->pending, &connection->client);
+    pending_make_room(pending, &connection->pending);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -124,10 +138,28 @@ int connection_release(struct connection *connection, struct lease *out_lease)
     connection->fd = -1;
     connection->stage = STAGE_CLOSED;
     wheel_stop(hub_wheel(worker->hub), &connection->deadline);
+    pending_leave(&worker->pending[connection->internal], &connection->pending);
     list_remove(&connection->link);
     worker_count_socket(worker, connection->internal, -1);
     uv_close((uv_handle_t *)&connection->poll, on_closed); /* stops polling at once: the fd is free for another */
     return fd;
+}
+
+void connection_speaks_for(struct connection *connection, const struct address *client)
+{
+    connection->client = *client;
+    pending_move(&connection->worker->pending[connection->internal], &connection->pending, client);
+}
+
+bool connection_take_place(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    if (connection->lease.count > 0)
+        return true;
+    if (!lease_take(&connection->lease, worker->quota, "internal", STR(""), worker->settings->max_internal))
+        return false;
+    pending_leave(&worker->pending[true], &connection->pending);
+    return true;
 }
 
 void connection_close(struct connection *connection)

@@ -13,9 +13,7 @@ struct arrival {
     struct worker *worker;
     int fd;
     bool internal;
-    bool over_limit; /* let in only to be told so */
     struct address peer;
-    struct lease lease;
 };
 
 enum connection_stage {
@@ -34,10 +32,10 @@ struct connection {
     int fd;
     enum connection_stage stage;
     bool internal;
-    bool over_limit;
     bool wants_proxy_header;
     struct address client; /* the peer, or whom a trusted proxy speaks for */
-    struct lease lease;
+    struct pending_place pending;
+    struct lease lease; /* of a place, once it has one */
     struct timer deadline;
     struct buf in;      /* bytes of the present request and what follows it */
     size_t scanned;     /* of the head */
@@ -70,6 +68,11 @@ void connection_answer(struct connection *connection, struct str bytes, bool las
 void connection_send(struct connection *connection, struct str bytes);
 /* Starts the deadline for the request that is expected or has begun. */
 void connection_await_request(struct connection *connection, uint64_t timeout_us);
+/* A trusted proxy has said whose connection it is. */
+void connection_speaks_for(struct connection *connection, const struct address *client);
+/* A request of the internal listener has come: it counts as one of its connections from now on. False: they are as
+ * many as there may be. */
+bool connection_take_place(struct connection *connection);
 /* Lets go of the socket, which is the caller's then, and of the lease, and ends the object. */
 int connection_release(struct connection *connection, struct lease *out_lease);
 void connection_close(struct connection *connection);

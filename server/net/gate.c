@@ -13,7 +13,7 @@ void gate_refuse(struct connection *connection, int status, enum err code, const
     const struct answer answer = {
         .status = status,
         .wall_ms = hub_wall_ms(connection->worker->hub),
-        .retry_after_s = status == 503 ? connection->worker->settings->retry_after_s : 0,
+        .retry_after_s = status == 503 || status == 429 ? connection->worker->settings->retry_after_s : 0,
         .close = true,
     };
     buf_clear(scratch);
@@ -44,7 +44,7 @@ static bool take_proxy_header(struct connection *connection)
         return true;
     case PROXY_DONE:
         if (header.has_address && address_parse(str_from_cstr(header.address), &address))
-            connection->client = address;
+            connection_speaks_for(connection, &address);
         buf_consume(&connection->in, header.length);
         connection->wants_proxy_header = false;
         return true;
@@ -65,7 +65,7 @@ static void hand_over(struct connection *connection, const struct http_head *hea
         .reason = admission->reason,
         .close_code = admission->close_code,
     };
-    address_text(client, start.address);
+    start.client = *client;
     buf_clear(&worker->scratch);
     http_head_write_upgrade(&worker->scratch, head, admission->protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
     buf_append(&worker->scratch, str_from(connection->in.ptr + head->length, connection->in.len - head->length));
@@ -80,7 +80,6 @@ static void enter(struct connection *connection, const struct http_head *head)
         .worker = worker,
         .head = head,
         .peer = &connection->client,
-        .over_limit = connection->over_limit,
         .lease = &connection->lease,
     };
     struct admission admission;
@@ -133,6 +132,10 @@ static bool take_request(struct connection *connection)
     case HTTP_HEAD_DONE: break;
     }
     connection->head_only = str_eq(head.method, STR("HEAD"));
+    if (connection->internal && !connection_take_place(connection)) {
+        gate_refuse(connection, 429, ERR_RATE_LIMITED, "the internal listener has as many connections as it may");
+        return false;
+    }
     if (connection->internal)
         return http_request(connection, &head);
     enter(connection, &head);

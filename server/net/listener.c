@@ -15,7 +15,8 @@
 enum {
     SOCKETS_MAX = 8,
     ACCEPTS_PER_TURN = 64, /* then the loop gets to its other work */
-    PAUSE_MS = 100,
+    NO_FILES_PAUSE_MS = 100,
+    FULL_PAUSE_MS = 2,
 };
 
 struct socket {
@@ -38,38 +39,18 @@ struct listener {
     unsigned open_handles;
 };
 
-/* For a peer whose request is not read. */
-#define TOO_MANY_BODY                                                                                                  \
-    "{\"error\":{\"code\":\"rate_limited\",\"message\":\"too many connections\",\"reason\":\"connection_limit\"}}\n"
-static const char too_many[] = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\n"
-                               "Content-Length: 95\r\nRetry-After: 5\r\nConnection: close\r\n\r\n" TOO_MANY_BODY;
-_Static_assert(sizeof TOO_MANY_BODY - 1 == 95, "the length stands in the head");
-
-size_t listener_hard_limit(size_t max)
+/* How many sockets of this listener there are, with those on their way to the workers. */
+static size_t count_sockets(const struct listener *listener)
 {
-    return max ? max + max / 8 + 8 : 0;
+    size_t count = 0;
+    for (size_t i = 0; i < listener->options.worker_count; i++)
+        count += worker_sockets(listener->options.workers[i], listener->options.internal);
+    return count;
 }
 
-/* False: not to be let in at all. */
-static bool count(struct listener *listener, const struct address *peer, struct lease *lease, bool *out_over_limit)
+static size_t load_of(const struct worker *worker)
 {
-    const struct net_settings *settings = listener->settings;
-    struct quota *quota = listener->options.quota;
-    char key[ADDRESS_KEY_LEN + 1];
-    if (listener->options.internal)
-        return lease_take(lease, quota, "internal", STR(""), settings->max_internal) > 0;
-    size_t n = lease_take(lease, quota, "all", STR(""), listener_hard_limit(settings->max_connections));
-    if (n == 0)
-        return false;
-    *out_over_limit = settings->max_connections && n > settings->max_connections;
-    if (settings->max_per_address == 0 || cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, peer))
-        return true; /* a proxy's clients are counted when they are known */
-    n = lease_take(lease, quota, "address", str_from_cstr(address_key(peer, key)),
-                   listener_hard_limit(settings->max_per_address));
-    *out_over_limit |= n > settings->max_per_address;
-    if (n == 0)
-        lease_release(lease, quota);
-    return n > 0;
+    return worker_sockets(worker, false) + worker_sockets(worker, true);
 }
 
 static struct worker *choose_worker(struct listener *listener)
@@ -78,7 +59,7 @@ static struct worker *choose_worker(struct listener *listener)
     struct worker *best = NULL;
     for (size_t i = 0; i < n; i++) {
         struct worker *worker = listener->options.workers[(listener->next_worker + i) % n];
-        if (!best || worker_load(worker) < worker_load(best))
+        if (!best || load_of(worker) < load_of(best))
             best = worker;
     }
     listener->next_worker++; /* arrivals not yet counted are spread all the same */
@@ -87,28 +68,17 @@ static struct worker *choose_worker(struct listener *listener)
 
 static void let_in(struct listener *listener, int fd, const struct sockaddr_storage *from)
 {
-    struct address peer = address_from_socket(from);
-    struct lease lease = {0};
-    bool over_limit = false;
     int on = 1;
     if (!listener->options.internal)
         metrics_add(listener->options.metrics, METRIC_CONNECTIONS_OPENED, 1);
-    if (!count(listener, &peer, &lease, &over_limit)) {
-        metrics_add_labelled(listener->options.metrics, METRIC_CONNECTIONS_REFUSED, REASON_CONNECTION_LIMIT, 1);
-        if (listener->options.internal || !listener->settings->tls)
-            (void)!send(fd, too_many, sizeof too_many - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-        close(fd);
-        return;
-    }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct arrival *arrival = xcalloc(1, sizeof *arrival);
     arrival->mail.deliver = connection_arrive;
     arrival->worker = choose_worker(listener);
     arrival->fd = fd;
     arrival->internal = listener->options.internal;
-    arrival->over_limit = over_limit;
-    arrival->peer = peer;
-    arrival->lease = lease;
+    arrival->peer = address_from_socket(from);
+    worker_expect_arrival(arrival->worker, arrival->internal);
     mailbox_post(&arrival->worker->mailbox, &arrival->mail);
 }
 
@@ -131,6 +101,15 @@ static void on_pause_over(uv_timer_t *timer)
         set_polling(listener, true);
 }
 
+/* Who comes meanwhile waits in the kernel's queue. */
+static void pause_accepting(struct listener *listener, uint64_t ms)
+{
+    if (listener->stopped)
+        return;
+    set_polling(listener, false);
+    uv_timer_start(&listener->pause, on_pause_over, ms, 0);
+}
+
 /* No descriptor left: the queue would wake the loop for ever. One waiting connection is refused with the spare
  * descriptor, so that its client knows, and then nothing is accepted for a moment. */
 static void run_out_of_fds(struct listener *listener, int listen_fd)
@@ -145,10 +124,7 @@ static void run_out_of_fds(struct listener *listener, int listen_fd)
     if (fd >= 0)
         close(fd);
     listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (listener->stopped)
-        return;
-    set_polling(listener, false);
-    uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
+    pause_accepting(listener, NO_FILES_PAUSE_MS);
 }
 
 /* False: there is nothing more to accept now. */
@@ -175,10 +151,19 @@ static bool accept_one(struct socket *socket)
 
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
+    struct socket *socket = poll->data;
+    struct listener *listener = socket->listener;
     (void)status;
     (void)events;
-    for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(poll->data); i++)
-        ;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        /* Each newcomer that a worker has no room for sends an older one away, so there is room in a moment. */
+        if (count_sockets(listener) >= net_settings_sockets(listener->settings, listener->options.internal)) {
+            pause_accepting(listener, FULL_PAUSE_MS);
+            return;
+        }
+        if (!accept_one(socket))
+            return;
+    }
 }
 
 struct listener *listener_create(const struct listener_options *options, struct net_settings *settings)

@@ -1,4 +1,4 @@
-/* listener.h - listening sockets on the main loop: accepts, counts before anything is allocated, and hands each
+/* listener.h - listening sockets on the main loop: accepts, as long as there is room for one more, and hands each
  * connection to the worker with the fewest. One thread. */
 #ifndef CARILLON_NET_LISTENER_H
 #define CARILLON_NET_LISTENER_H
@@ -12,13 +12,8 @@ struct listener_options {
     bool internal;           /* its connections are served by the API, and counted apart */
     struct worker **workers; /* borrowed, with all that follows, for the listener's life */
     size_t worker_count;
-    struct quota *quota;
     struct metrics *metrics; /* of the main loop's thread */
 };
-
-/* Over a limit by a little: let in as far as the gate, which refuses in the way the client understands. Over it by
- * more, which is what this returns: refused at once. 0: no limit. */
-size_t listener_hard_limit(size_t max);
 
 /* Listens nowhere yet. */
 struct listener *listener_create(const struct listener_options *options, struct net_settings *settings);

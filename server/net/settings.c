@@ -67,6 +67,30 @@ void net_settings_unref(struct net_settings *settings)
     free(settings);
 }
 
+size_t net_settings_pending(const struct net_settings *settings, bool internal)
+{
+    bool fewer = internal && settings->max_internal < settings->max_pending;
+    return fewer ? settings->max_internal : settings->max_pending;
+}
+
+size_t net_settings_sockets(const struct net_settings *settings, bool internal)
+{
+    enum { ON_THEIR_WAY_MAX = 64 };
+    size_t places = internal ? settings->max_internal : settings->max_connections;
+    size_t pending = net_settings_pending(settings, internal);
+    size_t on_their_way = 1 + pending / 8;
+    return places + pending + (on_their_way < ON_THEIR_WAY_MAX ? on_their_way : ON_THEIR_WAY_MAX);
+}
+
+size_t net_settings_max_of(const struct net_settings *settings, const struct address *client)
+{
+    if (cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, client))
+        return 0;
+    if (settings->max_per_address)
+        return settings->max_per_address;
+    return address_is_private(client) ? 0 : (settings->max_connections + 1) / 2;
+}
+
 struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path)
 {
     settings->endpoints = xrealloc(settings->endpoints, (settings->endpoint_count + 1) * sizeof *settings->endpoints);

@@ -60,10 +60,11 @@ struct net_settings {
     uint64_t keepalive_timeout_us;
     uint64_t close_timeout_us; /* for a peer to answer a close frame */
     uint64_t retry_after_s;    /* told with 429 and 503 */
-    size_t max_connections;    /* on the public listener, in this process */
-    size_t max_internal;       /* connections on the internal listener */
-    size_t max_per_address;
-    size_t max_per_user; /* 0: no limit, unless the token has a session_limit, which counts before this */
+    size_t max_connections;    /* sessions, in this process */
+    size_t max_internal;       /* connections on the internal listener that have sent a request */
+    size_t max_pending;        /* other connections of a listener; at least one for each worker, as max_internal */
+    size_t max_per_address;    /* sessions; 0: see net_settings_max_of */
+    size_t max_per_user;       /* 0: no limit, unless the token has a session_limit, which counts before this */
     struct cidr *trusted_proxies;
     size_t trusted_proxy_count;
     enum proxy_mode proxy_protocol; /* on the public listener, from trusted proxies only */
@@ -75,6 +76,15 @@ struct net_settings {
 struct net_settings *net_settings_create(void);
 struct net_settings *net_settings_ref(struct net_settings *settings);
 void net_settings_unref(struct net_settings *settings);
+
+/* The most pending connections of a listener, and the most sockets: with some that wait to be taken from the kernel's
+ * queue into the place of one that goes. */
+size_t net_settings_pending(const struct net_settings *settings, bool internal);
+size_t net_settings_sockets(const struct net_settings *settings, bool internal);
+/* The most sessions of this client; 0: no limit. Trusted proxies have none: they are not the clients. Without a number
+ * in the configuration one public address may have half of all; a private one may be a proxy that nobody has named, or
+ * a container network, behind which everybody is. */
+size_t net_settings_max_of(const struct net_settings *settings, const struct address *client);
 
 /* Adds a copy to a list being built. */
 void texts_add(struct texts *texts, struct str text);

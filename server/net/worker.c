@@ -195,6 +195,13 @@ static void close_handles(struct worker *worker)
     }
 }
 
+/* Of the listener's pending connections: a worker does not know those of others. */
+static size_t pending_share(const struct worker_options *options, bool internal)
+{
+    size_t all = net_settings_pending(options->settings, internal);
+    return all / options->count;
+}
+
 enum err worker_create(const struct worker_options *options, struct worker **out, struct error *error)
 {
     struct worker *worker = xcalloc(1, sizeof *worker);
@@ -209,6 +216,8 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->node = options->node;
     worker->node_owner = options->node_owner;
     list_init(&worker->connections);
+    for (int internal = 0; internal < 2; internal++)
+        pending_init(&worker->pending[internal], pending_share(options, internal));
     if (worker->has_thread) {
         uv_loop_init(&worker->own_loop);
         turn_init(&worker->own_turn, &worker->own_loop);
@@ -337,17 +346,27 @@ void worker_drain(struct worker *worker, uint64_t window_us)
     mailbox_post(&worker->mailbox, &order->mail);
 }
 
-size_t worker_load(const struct worker *worker)
+size_t worker_sockets(const struct worker *worker, bool internal)
 {
-    return atomic_load_explicit(&worker->load, memory_order_relaxed);
+    return atomic_load_explicit(&worker->sockets[internal], memory_order_relaxed);
+}
+
+void worker_expect_arrival(struct worker *worker, bool internal)
+{
+    atomic_fetch_add_explicit(&worker->sockets[internal], 1, memory_order_relaxed);
+}
+
+void worker_note_arrival(struct worker *worker, bool internal)
+{
+    atomic_fetch_sub_explicit(&worker->sockets[internal], 1, memory_order_relaxed);
 }
 
 void worker_count_socket(struct worker *worker, bool internal, int change)
 {
     if (change > 0)
-        atomic_fetch_add_explicit(&worker->load, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&worker->sockets[internal], 1, memory_order_relaxed);
     else
-        atomic_fetch_sub_explicit(&worker->load, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&worker->sockets[internal], 1, memory_order_relaxed);
     if (!internal)
         metrics_gauge_add(worker->metrics, METRIC_CONNECTIONS_OPEN, change);
 }
@@ -374,6 +393,8 @@ void worker_destroy(struct worker *worker)
     token_cache_destroy(worker->tokens);
     if (worker->edge)
         ws_edge_destroy(worker->edge);
+    for (int internal = 0; internal < 2; internal++)
+        pending_fini(&worker->pending[internal]);
     net_settings_unref(worker->settings);
     buf_fini(&worker->scratch);
     free(worker);

@@ -11,6 +11,7 @@
 #include "common/token/cache.h"
 #include "server/core/hub.h"
 #include "server/core/revocations.h"
+#include "server/net/pending.h"
 #include "server/net/quota.h"
 #include "server/net/settings.h"
 
@@ -37,6 +38,7 @@ struct http_handler {
 
 struct worker_options {
     unsigned index;
+    unsigned count;    /* of workers, who share what is limited for all */
     uv_loop_t *loop;   /* NULL: a loop and a thread of its own */
     struct turn *turn; /* of that loop; NULL with a loop of its own */
     struct net_settings *settings;
@@ -69,7 +71,8 @@ struct worker {
     struct ws_edge *edge;
     struct list_link connections; /* struct connection: before or without an upgrade */
     size_t connection_count;      /* with those whose handles are not closed yet */
-    atomic_size_t load;           /* sockets in all, for the listener's choice */
+    struct pending pending[2];    /* of the public listener, of the internal one */
+    atomic_size_t sockets[2];     /* the same, with those on their way here, for the listeners */
     enum reason unavailable;      /* DRAINING once it drains */
     struct buf scratch;           /* answers are built here */
 
@@ -105,8 +108,10 @@ void worker_configure(struct worker *worker, struct net_settings *settings, cons
                       struct rules *rules);
 /* Any thread: no more sessions; those there are are sent away over the window. */
 void worker_drain(struct worker *worker, uint64_t window_us);
-/* Any thread: how many sockets it has. */
-size_t worker_load(const struct worker *worker);
+/* Any thread: how many sockets it has of the public or the internal listener, with those that are on their way. */
+size_t worker_sockets(const struct worker *worker, bool internal);
+/* The listener is about to post it an arrival. */
+void worker_expect_arrival(struct worker *worker, bool internal);
 
 /* In the main thread, outside of the loop's callbacks: closes everything and waits until the worker's own work is over;
  * a shared loop is run meanwhile. Mail may still be posted to it. */
@@ -121,6 +126,8 @@ void worker_touch(struct worker *worker);
 /* Has the token of these claims been revoked since it was verified? */
 bool worker_is_revoked(const struct worker *worker, const struct claims *claims);
 enum reason worker_verify(struct worker *worker, struct str token, struct claims **out_claims);
+/* An arrival is here: it is counted as a socket of its own from now on. */
+void worker_note_arrival(struct worker *worker, bool internal);
 /* One socket more or less. internal ones are not counted in the metrics of connections. */
 void worker_count_socket(struct worker *worker, bool internal, int change);
 

@@ -57,6 +57,7 @@ static void ws_free(struct ws *ws)
     wheel_stop(hub_wheel(worker->hub), &ws->deadline);
     list_remove(&ws->link);
     list_remove(&ws->doomed_link);
+    pending_leave(&worker->pending[false], &ws->pending);
     lease_release(&ws->lease, worker->quota);
     worker_count_socket(worker, false, -1);
     if (ws->claims)
@@ -191,9 +192,10 @@ static void on_established(struct ws *ws)
         tell_refusal(ws);
         return;
     }
+    char address[ADDRESS_TEXT_LEN + 1];
     struct session_start start = {
         .claims = ws->claims,
-        .address = str_from_cstr(ws->address),
+        .address = str_from_cstr(address_text(&ws->client, address)),
         .close_codes = &ws->endpoint->close_codes,
         .transport = ws,
     };
@@ -263,8 +265,7 @@ static int decide(struct ws *ws)
     if (!ws->undecided)
         return 0;
     struct worker *worker = ws->edge->worker;
-    struct applicant applicant = {
-        .worker = worker, .peer = &ws->peer, .over_limit = ws->over_limit, .lease = &ws->lease};
+    struct applicant applicant = {.worker = worker, .peer = &ws->client, .lease = &ws->lease};
     struct admission admission;
     struct address client;
     bool head_only;
@@ -284,7 +285,11 @@ static int decide(struct ws *ws)
     ws->claims = admission.claims;
     ws->reason = admission.reason;
     ws->close_code = admission.close_code;
-    address_text(&client, ws->address);
+    ws->client = client;
+    if (admission.outcome == ADMITTED)
+        pending_leave(&worker->pending[false], &ws->pending);
+    else
+        pending_move(&worker->pending[false], &ws->pending, &client);
     return 0;
 }
 
@@ -337,16 +342,25 @@ int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
     }
 }
 
-static struct ws *ws_create(struct ws_edge *edge, struct net_settings *settings, const struct lease *lease)
+static void evict(struct pending_place *place)
+{
+    struct ws *ws = CONTAINER_OF(place, struct ws, pending);
+    struct worker *worker = ws->edge->worker;
+    pending_leave(&worker->pending[false], place);
+    metrics_add(worker->metrics, METRIC_CONNECTIONS_EVICTED, 1);
+    ws_doom(ws);
+}
+
+static struct ws *ws_create(struct ws_edge *edge, struct net_settings *settings, const struct address *client)
 {
     struct ws *ws = xcalloc(1, sizeof *ws);
     ws->edge = edge;
     ws->fd = -1;
     ws->settings = net_settings_ref(settings);
-    ws->lease = *lease;
+    ws->client = *client;
+    ws->pending.evict = evict;
     list_append(&edge->sockets, &ws->link);
     worker_count_socket(edge->worker, false, 1);
-    edge->adopting = ws;
     return ws;
 }
 
@@ -360,23 +374,28 @@ static void drop_unadopted(struct ws_edge *edge)
 
 void ws_adopt(struct ws_edge *edge, const struct ws_start *start, struct str head)
 {
-    struct ws *ws = ws_create(edge, start->settings, &start->lease);
+    struct ws *ws = ws_create(edge, start->settings, &start->client);
+    ws->lease = start->lease;
     ws->endpoint = start->endpoint;
     ws->claims = start->claims ? claims_ref(start->claims) : NULL;
     ws->reason = start->reason;
     ws->close_code = start->close_code;
-    memcpy(ws->address, start->address, sizeof ws->address);
+    if (ws->reason != REASON_NONE) /* in the place that it had as a connection */
+        pending_enter(&edge->worker->pending[false], &ws->pending, &ws->client);
+    edge->adopting = ws;
     lws_adopt_socket_vhost_readbuf(edge->vhost, start->fd, head.ptr, head.len);
     drop_unadopted(edge);
 }
 
-void ws_accept(struct ws_edge *edge, int fd, const struct address *peer, bool over_limit, const struct lease *lease)
+void ws_accept(struct ws_edge *edge, int fd, const struct address *peer)
 {
-    struct ws *ws = ws_create(edge, edge->worker->settings, lease);
+    struct pending *pending = &edge->worker->pending[false];
+    struct ws *ws = ws_create(edge, edge->worker->settings, peer);
     ws->undecided = true;
-    ws->over_limit = over_limit;
-    ws->peer = *peer;
     start_deadline(ws, ws->settings->head_timeout_us);
+    pending_enter(pending, &ws->pending, peer);
+    pending_make_room(pending, &ws->pending);
+    edge->adopting = ws;
     lws_adopt_socket_vhost(edge->vhost, fd);
     drop_unadopted(edge);
 }

@@ -15,7 +15,7 @@ struct ws_start {
     struct claims *claims;               /* a reference is taken; NULL for a refused one */
     enum reason reason;
     int close_code;
-    char address[ADDRESS_TEXT_LEN + 1];
+    struct address client;
 };
 
 /* In the main thread, one after the other. ERR_INTERNAL_ERROR says what is missing. */
@@ -31,8 +31,8 @@ void ws_edge_destroy(struct ws_edge *edge);
 /* head: the canonical head, and what the client has already sent after its own. */
 void ws_adopt(struct ws_edge *edge, const struct ws_start *start, struct str head);
 
-/* Where the settings have tls: a connection from its first byte on. Takes fd and lease. */
-void ws_accept(struct ws_edge *edge, int fd, const struct address *peer, bool over_limit, const struct lease *lease);
+/* Where the settings have tls: a connection from its first byte on. Takes fd. */
+void ws_accept(struct ws_edge *edge, int fd, const struct address *peer);
 
 /* hub_ops; owner is the worker. */
 /* See hub_ops. */

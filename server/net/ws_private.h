@@ -21,12 +21,11 @@ struct ws {
     struct timer deadline; /* of a connection without a session: not yet admitted, refused, or closed by the peer */
     enum reason reason;
     int close_code;
-    bool undecided; /* by TLS, and its request has not come: peer and over_limit are for that */
-    bool over_limit;
-    struct address peer;
+    bool undecided;        /* by TLS, and its request has not come */
+    struct address client; /* undecided: the peer */
+    struct pending_place pending;
     bool closing;       /* our close frame has been written: nothing more is read or sent */
     struct buf message; /* fragments so far */
-    char address[ADDRESS_TEXT_LEN + 1];
 };
 
 struct ws_edge {

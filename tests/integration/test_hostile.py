@@ -1,9 +1,7 @@
 """Peers and moments that nobody plans for: calls in flight at the end, signals at the wrong time, clients that take nothing."""
 import json
-import re
 import signal
 import socket
-from pathlib import Path
 
 import pytest
 from support import http, jwt, ws
@@ -89,24 +87,3 @@ def test_http_1_0_gets_no_interim_answer(launch):
     received = http.raw(node.internal, b"POST /api/v1/publish HTTP/1.0\r\nX-API-Key: %s\r\nExpect: 100-continue\r\n"
                         b"Content-Length: 1\r\n\r\n" % API_KEY.encode(), shut=True)
     assert received == b"", received
-
-
-def count_files(node):
-    return len(list(Path(f"/proc/{node.pid}/fd").iterdir()))
-
-
-def test_a_crowd_of_clients_leaves_files_for_the_internal_listener(launch):
-    """Over the limit of connections some are let in as far as a polite refusal: they need files too."""
-    node = launch({"limits.connections": 100, "limits.http_connections": 10, "limits.connections_per_address": None})
-    limits = Path(f"/proc/{node.pid}/limits").read_text()
-    files = int(re.search(r"Max open files +(\d+)", limits).group(1))
-    crowd, own = [], count_files(node)
-    try:
-        while len(crowd) < 150:
-            crowd.append(socket.create_connection(node.public, DEADLINE_S))
-        until(lambda: node.metric("carillon_connections_refused_total", reason="connection_limit") > 0, "the limit counts")
-        left = files - (count_files(node) - own)
-        assert left >= 205, f"{left} of {files} are left for 10 connections of the internal listener and 200 others"
-    finally:
-        for one in crowd:
-            one.close()

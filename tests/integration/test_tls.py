@@ -208,13 +208,14 @@ def admitted(secure, sub):
         return False
 
 
-def test_far_over_the_limit(launch, tmp_path):
-    """Not even a handshake, and nothing that is not TLS."""
-    secure = Secure(launch, tmp_path, **{"limits.connections": 1})
-    waiting = [socket.create_connection(secure.node.public, DEADLINE_S) for _ in range(12)]
-    ended = [read_all(connection) for connection in waiting[10:]]
-    assert ended == [b"", b""]
-    for connection in waiting:
+def test_silent_ones_leave_the_places_of_sessions(launch, tmp_path):
+    """Not even a handshake; the oldest go, and nothing that is not TLS is said."""
+    secure = Secure(launch, tmp_path, **{"limits.connections": 1, "limits.pending_connections": 4})
+    silent = [socket.create_connection(secure.node.public, DEADLINE_S) for _ in range(12)]
+    assert [read_all(connection) for connection in silent[:4]] == [b""] * 4
+    with secure.connect("one"):
+        refused(secure, 429, "rate_limited", token=jwt.mint("two"), path="/http")
+    for connection in silent:
         connection.close()
 
 

@@ -87,6 +87,8 @@ struct net_fixture *fixture_create(void)
     settings->close_timeout_us = 300000;
     settings->retry_after_s = 7;
     settings->max_connections = 100;
+    settings->max_internal = 100;
+    settings->max_pending = 100;
     fixture->hub_settings = (struct hub_settings){
         .outbox_max_bytes = 100000,
         .outbox_max_messages = 100,
@@ -109,6 +111,7 @@ void fixture_start(struct net_fixture *fixture)
     fixture->rules = rules_create(&all, 1);
     fixture->quota = quota_create();
     struct worker_options options = {
+        .count = 1,
         .loop = &fixture->loop,
         .turn = &fixture->turn,
         .settings = fixture->settings,
@@ -128,7 +131,6 @@ void fixture_start(struct net_fixture *fixture)
             .internal = i == 1,
             .workers = &fixture->worker,
             .worker_count = 1,
-            .quota = fixture->quota,
             .metrics = &fixture->metrics,
         };
         fixture->listeners[i] = listener_create(&listen, fixture->settings);

@@ -1,0 +1,81 @@
+"""Strangers at the door: a process with many connections that say nothing, or the same few bytes, and that come back whenever
+they are sent away. By hand: python3 tests/support/crowd.py HOST PORT COUNT SOURCES SECONDS"""
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+
+IP_BIND_ADDRESS_NO_PORT = 24
+CONNECTS_AT_ONCE = 200
+
+
+class Crowd:
+    """count connections from that many of the addresses 127.1.x.y. Opened and closed as a context; inside, all of them have
+    been opened once."""
+
+    def __init__(self, address, count, sources=1, says=b""):
+        self.process = subprocess.Popen([sys.executable, __file__, *map(str, address), str(count), str(sources), "0", says.hex()],
+                                        stdout=subprocess.PIPE, text=True)
+        self.opened = 0
+
+    def __enter__(self):
+        assert self.process.stdout.readline() == "all have come\n"
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.opened = int(self.process.stdout.read().split()[0])
+        self.process.stdout.close()
+        assert self.process.wait(30) == 0
+
+
+def source(number):
+    return f"127.1.{number // 250}.{number % 250 + 1}"
+
+
+class Stranger:
+    def __init__(self, address, number, says):
+        self.socket = socket.socket()
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.socket.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        self.socket.bind((source(number), 0))
+        self.socket.connect_ex(address)
+        self.says = says
+
+
+def stay(address, count, sources, seconds, says):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(count + 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+    stopping = []
+    signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
+    poll, here, opened, told = select.epoll(), {}, 0, False
+    end = time.monotonic() + seconds if seconds else float("inf")
+    while not stopping and time.monotonic() < end:
+        for _ in range(min(CONNECTS_AT_ONCE, count - len(here))):
+            stranger = Stranger(address, opened % sources, says)
+            here[stranger.socket.fileno()] = stranger
+            poll.register(stranger.socket.fileno(), select.EPOLLIN | (select.EPOLLOUT if says else 0))
+            opened += 1
+        if not told and opened >= count:
+            told = True
+            print("all have come", flush=True)
+        for fd, events in poll.poll(0.01, 1000):
+            stranger = here[fd]
+            if events & ~select.EPOLLOUT:
+                here.pop(fd).socket.close()
+                continue
+            poll.modify(fd, select.EPOLLIN)
+            try:
+                stranger.socket.send(says)
+            except OSError:
+                pass  # its end is the next event
+    print(opened, "connections opened,", len(here), "there at the end", flush=True)
+
+
+if __name__ == "__main__":
+    host, port, count, sources, seconds = sys.argv[1:6]
+    stay((host, int(port)), int(count), int(sources), float(seconds), bytes.fromhex("".join(sys.argv[6:])))
