@@ -148,7 +148,7 @@ void continuity_gap(struct exchange *exchange, struct interest *interest, enum g
     bool same_epoch = str_eq_cstr(position->epoch, interest->epoch);
     bool goes_on = same_epoch && position->offset >= interest->offset;
     note_lost_history(exchange, gap);
-    exchange_set_position(interest, position);
+    placing_set(exchange, interest, position);
     if (continuity && !goes_on) {
         /* Another history: what is known of the old one is worth nothing. */
         log_window_clear(&continuity->window);
@@ -166,14 +166,25 @@ void continuity_gap(struct exchange *exchange, struct interest *interest, enum g
 
 /* --- what comes ------------------------------------------------------------------------------------------------- */
 
+/* Other nodes give the channel a history, and this one does not. */
+static void post_plain(struct exchange *exchange, const struct interest *interest, const struct event *event)
+{
+    struct event plain = *event;
+    plain.epoch = STR("");
+    plain.offset = 0;
+    exchange_post(exchange, interest, message_from_event(&plain, clock_now_us()));
+}
+
 void continuity_event(struct exchange *exchange, struct interest *interest, const struct event *event)
 {
+    if (!interest->history.size) {
+        post_plain(exchange, interest, event);
+        return;
+    }
     struct message *message = message_from_event(event, clock_now_us());
     struct position before = {event->epoch, event->offset - 1, STR("")};
-    if (!interest->epoch[0])
-        exchange_set_position(interest, &before);
-    else if (!str_eq_cstr(event->epoch, interest->epoch))
-        continuity_gap(exchange, interest, GAP_EPOCH_CHANGED, &before);
+    if (!str_eq_cstr(event->epoch, interest->epoch))
+        continuity_gap(exchange, interest, interest->epoch[0] ? GAP_EPOCH_CHANGED : GAP_HISTORY_CHANGED, &before);
     if (event->offset == interest->offset + 1) {
         post_next(exchange, interest, message);
     } else if (event->offset > interest->offset) {
@@ -213,9 +224,7 @@ void continuity_position(struct exchange *exchange, struct interest *interest, c
         log_window_clear(&interest->continuity->held);
         interest->continuity->target = interest->offset;
     }
-    if (!interest->has_history) /* there may be a position all the same, of a rule that had one: it says nothing */
-        continuity_gap(exchange, interest, GAP_CONNECTION_LOST, &(struct position){.offset = 0});
-    else if (!interest->epoch[0])
+    if (!interest->epoch[0])
         continuity_gap(exchange, interest, GAP_CONNECTION_LOST, position);
     else if (!position->epoch.len)
         continuity_gap(exchange, interest, GAP_HISTORY_UNAVAILABLE, &(struct position){.offset = 0});
@@ -228,10 +237,8 @@ void continuity_position(struct exchange *exchange, struct interest *interest, c
         if (position->offset > interest->offset)
             catch_up(continuity_of(exchange, interest), position->offset);
     }
-    if (interest->continuity) {
+    if (interest->continuity)
         interest->continuity->retry_us = interest->continuity->failing_us = 0;
-        continuity_advance(exchange, interest);
-    }
 }
 
 /* --- reading ----------------------------------------------------------------------------------------------------- */
@@ -251,7 +258,7 @@ void continuity_advance(struct exchange *exchange, struct interest *interest)
 {
     struct continuity *continuity = interest->continuity;
     uint64_t after;
-    if (!interest->subscribed)
+    if (!interest->subscribed || interest->locating)
         return;
     post_held(exchange, interest);
     recovery_serve(exchange, interest, 0, 0);
@@ -385,6 +392,8 @@ void continuity_page(struct exchange *exchange, struct interest *interest, struc
     continuity->used_us = exchange->now_us;
     if (read->error.code) {
         note_failure(exchange, interest, read->error.code);
+    } else if (!read->epoch[0]) {
+        note_failure(exchange, interest, ERR_UNAVAILABLE); /* Redis has lost it: the broker begins anew, and tells */
     } else if (strcmp(read->asked_epoch, interest->epoch) == 0 && read->seen <= interest->offset) {
         continuity->failing_us = 0;
         take_page(exchange, interest, read);

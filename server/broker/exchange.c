@@ -61,6 +61,13 @@ static void answer_join(struct exchange *exchange, const struct interest *intere
     mailbox_post(exchange->workers[worker], &joined->mail);
 }
 
+void exchange_answer_joins(struct exchange *exchange, struct interest *interest, enum err err, struct str text)
+{
+    for (unsigned i = 0; interest->unanswered; i++, interest->unanswered >>= 1)
+        if (interest->unanswered & 1)
+            answer_join(exchange, interest, i, err, text);
+}
+
 static void deliver_message(struct mail *mail, void *hub)
 {
     hub_deliver(hub, CONTAINER_OF(mail, struct message, mail));
@@ -81,6 +88,7 @@ static struct interest *create_interest(struct exchange *exchange, struct str na
 static void forget_interest(struct exchange *exchange, struct interest *interest)
 {
     map_remove(&exchange->channels, interest->name);
+    list_remove(&interest->unplaced);
     continuity_free(interest);
     free(interest->join_ids);
     free(interest);
@@ -95,12 +103,16 @@ static void take_join(struct mail *mail, void *owner)
     if (is_new)
         interest = create_interest(exchange, wish->name);
     interest->wanting |= UINT64_C(1) << wish->worker;
+    interest->unanswered |= UINT64_C(1) << wish->worker;
     interest->join_ids[wish->worker] = wish->join_id;
-    interest->has_history = wish->history.size > 0;
-    if (is_new)
+    if (is_new) {
+        interest->history = wish->history;
         exchange->broker->ops->subscribe(exchange->broker, interest->name, &wish->history);
-    else if (interest->subscribed)
-        answer_join(exchange, interest, wish->worker, ERR_NONE, STR(""));
+    } else {
+        placing_follow_rule(exchange, interest, &wish->history);
+    }
+    if (interest->subscribed && !interest->locating)
+        exchange_answer_joins(exchange, interest, ERR_NONE, STR(""));
     free(wish);
 }
 
@@ -111,6 +123,7 @@ static void take_leave(struct mail *mail, void *owner)
     struct interest *interest = map_get(&exchange->channels, wish->name);
     if (interest) { /* gone already when the broker has refused the channel */
         interest->wanting &= ~(UINT64_C(1) << wish->worker);
+        interest->unanswered &= interest->wanting;
         if (interest->continuity)
             recovery_drop(interest->continuity, wish->worker);
         if (!interest->wanting) {
@@ -184,16 +197,6 @@ static void on_published(void *owner, struct publication *publication)
     publication_answer(publication);
 }
 
-void exchange_set_position(struct interest *interest, const struct position *position)
-{
-    size_t len = position->epoch.len < EPOCH_MAX ? position->epoch.len : EPOCH_MAX;
-    if (len)
-        memmove(interest->epoch, position->epoch.ptr, len); /* may be its own */
-    interest->epoch[len] = '\0';
-    interest->offset = position->offset;
-    position_keep_id(interest->id, position->id);
-}
-
 static void on_subscribed(void *owner, struct str channel, enum err err, struct str text,
                           const struct position *position)
 {
@@ -201,20 +204,30 @@ static void on_subscribed(void *owner, struct str channel, enum err err, struct 
     struct interest *interest = map_get(&exchange->channels, channel);
     if (!interest)
         return;
-    if (interest->subscribed && err == ERR_NONE) {
-        continuity_position(exchange, interest, position);
+    if (err != ERR_NONE) {
+        interest->unanswered = interest->wanting;
+        exchange_answer_joins(exchange, interest, err, text);
+        forget_interest(exchange, interest);
         return;
     }
-    interest->subscribed = true;
-    if (err == ERR_NONE && interest->has_history)
-        exchange_set_position(interest, position);
-    for (unsigned i = 0; i < exchange->worker_count; i++)
-        if (interest->wanting >> i & 1)
-            answer_join(exchange, interest, i, err, text);
-    if (err != ERR_NONE)
-        forget_interest(exchange, interest);
-    else if (interest->continuity)
+    interest->locating = false;
+    if (interest->subscribed) {
+        continuity_position(exchange, interest, position);
+    } else {
+        interest->subscribed = true;
+        placing_set(exchange, interest, position);
+    }
+    exchange_answer_joins(exchange, interest, ERR_NONE, STR(""));
+    if (interest->continuity)
         continuity_advance(exchange, interest);
+}
+
+static void on_located(void *owner, struct str channel, const struct position *position)
+{
+    struct exchange *exchange = owner;
+    struct interest *interest = map_get(&exchange->channels, channel);
+    if (interest && interest->subscribed && interest->history.size)
+        placing_told(exchange, interest, position);
 }
 
 void exchange_post(struct exchange *exchange, const struct interest *interest, struct message *message)
@@ -287,6 +300,7 @@ static void on_state(void *owner, const struct broker_info *info)
 const struct broker_sink exchange_sink = {
     .published = on_published,
     .subscribed = on_subscribed,
+    .located = on_located,
     .event = on_event,
     .history = on_history,
     .control = on_control,
@@ -309,6 +323,8 @@ void exchange_init(struct exchange *exchange, struct turn *turn, struct metrics 
     list_init(&exchange->due);
     list_init(&exchange->reads);
     list_init(&exchange->presence_reads.waiting);
+    list_init(&exchange->unplaced);
+    list_init(&exchange->placing);
 }
 
 void exchange_configure(struct exchange *exchange, const struct exchange_settings *settings)
@@ -323,6 +339,7 @@ void exchange_tick(struct exchange *exchange, uint64_t now_us)
     LIST_EACH(link, &exchange->active)
     continuity_tick(exchange, CONTAINER_OF(link, struct continuity, link));
     continuity_log(exchange);
+    placing_tick(exchange);
 }
 
 unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox)

@@ -46,6 +46,9 @@ struct exchange {
         active;           /* struct continuity: channels of which something is missing, or to which somebody returns */
     struct list_link due; /* of them, those with recoveries that came in this turn */
     struct mail due_mail;
+    struct list_link unplaced; /* struct interest: with history and without a position, to be asked for */
+    struct list_link placing;  /* the same, asked for in this round */
+    uint64_t placing_us;       /* when the next round begins */
     bool due_posted;
     struct list_link reads; /* struct history_read: those that wait for their turn */
     size_t reads_waiting;
@@ -69,8 +72,8 @@ void exchange_close(struct exchange *exchange);
 /* Frees what it holds; both have been closed before. */
 void exchange_fini(struct exchange *exchange);
 
-/* From a worker's thread. join again: the rule has a history now, or no longer has one. publish takes the publication;
- * it comes back to publication->reply_to. */
+/* From a worker's thread. join again: the rule has another history now, or no longer has one. publish takes the
+ * publication; it comes back to publication->reply_to. */
 void exchange_join(struct exchange *exchange, unsigned worker, struct str channel, const struct history_policy *history,
                    uint64_t join_id);
 void exchange_leave(struct exchange *exchange, unsigned worker, struct str channel);

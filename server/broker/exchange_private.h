@@ -1,7 +1,8 @@
 /* exchange_private.h - what the files of the exchange share. exchange.c: who wants what, and the mail to and from the
- * workers; continuity.c: that each worker gets every numbered event once and in order, or hears of a gap; recovery.c:
- * subscribers who come back; history_reads.c: the reads that both need, so many at once and no more; presence_reads.c:
- * the same for pages of who is on a channel. */
+ * workers; placing.c: that a channel with history has a position, and its subscribers know it; continuity.c: that each
+ * worker gets every numbered event once and in order, or hears of a gap; recovery.c: subscribers who come back;
+ * history_reads.c: the reads that both need, so many at once and no more; presence_reads.c: the same for pages of who
+ * is on a channel. */
 #ifndef CARILLON_BROKER_EXCHANGE_PRIVATE_H
 #define CARILLON_BROKER_EXCHANGE_PRIVATE_H
 
@@ -15,9 +16,12 @@ enum { RECOVERY_PAGE_EVENTS = 256, RECOVERY_PAGE_BYTES = 512 * 1024 };
 /* A channel that some worker wants. Owned by exchange->channels. */
 struct interest {
     bool subscribed;               /* the broker has answered */
-    bool has_history;              /* by its rule. Without one, what is lost leaves no trace in a position */
+    bool locating;                 /* its rule was given a history, and the broker has yet to say where that is */
+    struct history_policy history; /* of its rule. Without one, it has no position, and its events no offset */
     uint64_t wanting;              /* a bit a worker */
+    uint64_t unanswered;           /* of those whose last join waits for the position */
     uint64_t *join_ids;            /* of each wanting worker's join */
+    struct list_link unplaced;     /* in exchange->unplaced or placing: it has a history and no position */
     char epoch[EPOCH_MAX + 1];     /* "": no position: no history, or the broker could not begin one */
     uint64_t offset;               /* of the last event posted to the workers, or passed over with a gap */
     char id[POSITION_ID_MAX + 1];  /* of that event; "": not known */
@@ -50,7 +54,18 @@ struct continuity {
 /* --- exchange.c --- */
 /* Posts the event to all workers that want it. Takes the reference. */
 void exchange_post(struct exchange *exchange, const struct interest *interest, struct message *message);
-void exchange_set_position(struct interest *interest, const struct position *position);
+/* Answers the joins that wait. */
+void exchange_answer_joins(struct exchange *exchange, struct interest *interest, enum err err, struct str text);
+
+/* --- placing.c --- */
+/* The only way in which an interest's epoch changes. */
+void placing_set(struct exchange *exchange, struct interest *interest, const struct position *position);
+/* Its rule has another history than before; the broker has been asked for it already. */
+void placing_follow_rule(struct exchange *exchange, struct interest *interest, const struct history_policy *history);
+/* The broker has told where it is. */
+void placing_told(struct exchange *exchange, struct interest *interest, const struct position *position);
+/* Asks again for some of the channels that have no position. */
+void placing_tick(struct exchange *exchange);
 
 /* --- continuity.c --- */
 /* A numbered event that is not simply the next one of a channel without a continuity. */

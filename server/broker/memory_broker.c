@@ -191,6 +191,7 @@ static void publish(struct broker *base, struct publication *publication)
 struct answer {
     struct mail mail;
     uint64_t serial;
+    bool again; /* to locate */
     struct str channel;
     char bytes[];
 };
@@ -204,8 +205,11 @@ static void deliver_answer(struct mail *mail, void *owner)
         place->answered = true;
         bool closing = broker->closed != NULL;
         struct position position = {str_from_cstr(place->epoch), place->offset, str_from_cstr(place->last_id)};
-        broker->broker.sink->subscribed(broker->broker.owner, place->channel, closing ? ERR_UNAVAILABLE : ERR_NONE,
-                                        closing ? STR("this node is stopping") : STR(""), &position);
+        if (answer->again)
+            broker->broker.sink->located(broker->broker.owner, place->channel, &position);
+        else
+            broker->broker.sink->subscribed(broker->broker.owner, place->channel, closing ? ERR_UNAVAILABLE : ERR_NONE,
+                                            closing ? STR("this node is stopping") : STR(""), &position);
     }
     free(answer);
 }
@@ -224,6 +228,17 @@ static void find_position(struct memory_broker *broker, struct place *place, con
     }
 }
 
+static void post_answer(struct memory_broker *broker, const struct place *place, bool again)
+{
+    struct answer *answer = xmalloc(sizeof *answer + place->channel.len);
+    memcpy(answer->bytes, place->channel.ptr, place->channel.len);
+    answer->channel = str_from(answer->bytes, place->channel.len);
+    answer->serial = place->serial;
+    answer->again = again;
+    answer->mail.deliver = deliver_answer;
+    mailbox_post(&broker->mailbox, &answer->mail);
+}
+
 static void subscribe(struct broker *base, struct str channel, const struct history_policy *history)
 {
     struct memory_broker *broker = broker_of(base);
@@ -234,12 +249,17 @@ static void subscribe(struct broker *base, struct str channel, const struct hist
     place->subscribed = true;
     place->answered = false;
     place->serial = ++broker->serials;
-    struct answer *answer = xmalloc(sizeof *answer + channel.len);
-    memcpy(answer->bytes, channel.ptr, channel.len);
-    answer->channel = str_from(answer->bytes, channel.len);
-    answer->serial = place->serial;
-    answer->mail.deliver = deliver_answer;
-    mailbox_post(&broker->mailbox, &answer->mail);
+    post_answer(broker, place, false);
+}
+
+static void locate(struct broker *base, struct str channel, const struct history_policy *history)
+{
+    struct memory_broker *broker = broker_of(base);
+    struct place *place = map_get(&broker->channels, channel);
+    if (!place || !place->subscribed || !history->size)
+        return;
+    find_position(broker, place, history, broker->config.now_us());
+    post_answer(broker, place, true);
 }
 
 static void unsubscribe(struct broker *base, struct str channel)
@@ -388,6 +408,7 @@ static const struct broker_ops ops = {
     .publish = publish,
     .subscribe = subscribe,
     .unsubscribe = unsubscribe,
+    .locate = locate,
     .history = history,
     .ask = ask,
     .control = control,

@@ -155,9 +155,7 @@ static bool judge(const struct interest *interest, struct recovery *recovery, ui
 {
     bool is_judged = read >= recovery->read;
     if (!interest->epoch[0])
-        return recovery->epoch[0] ? is_lost(recovery, GAP_EPOCH_CHANGED) : is_found(recovery);
-    if (!interest->has_history)
-        return is_lost(recovery, GAP_HISTORY_UNAVAILABLE);
+        return recovery->epoch[0] ? is_lost(recovery, GAP_HISTORY_UNAVAILABLE) : is_found(recovery);
     place(interest, recovery);
     if (strcmp(recovery->epoch, interest->epoch) != 0)
         return is_judged && is_lost(recovery, GAP_EPOCH_CHANGED);

@@ -137,6 +137,7 @@ static const struct broker_ops ops = {
     .publish = redis_publish,
     .subscribe = redis_subscribe,
     .unsubscribe = redis_unsubscribe,
+    .locate = redis_locate,
     .history = redis_history,
     .ask = redis_ask,
     .control = redis_node_control,

@@ -88,6 +88,24 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct re
     return ERR_NONE;
 }
 
+bool redis_event_parse_epoch(struct str bytes, struct buf *scratch, struct position *out)
+{
+    struct json_value whole;
+    struct json_value type = {0}, data = {0}, reason = {0}, epoch = {0}, offset = {0}, id = {0};
+    const struct json_field fields[] = {{"type", JSON_STRING, true, &type}, {"data", JSON_OBJECT, true, &data}};
+    const struct json_field of_data[] = {{"reason", JSON_STRING, true, &reason},
+                                         {"epoch", JSON_STRING, true, &epoch},
+                                         {"offset", JSON_NUMBER, true, &offset},
+                                         {"id", JSON_STRING, false, &id}};
+    struct str text;
+    buf_clear(scratch);
+    buf_reserve(scratch, bytes.len);
+    return !json_check(bytes, &live_limits, &whole, NULL) && !json_bind(whole, "", fields, 2, NULL) &&
+           !json_bind(data, "data", of_data, 4, NULL) && take_text(type, scratch, &text) && str_eq(text, STR("gap")) &&
+           take_text(epoch, scratch, &out->epoch) && out->epoch.len > 0 && is_of(out->epoch, EPOCH_MAX, "-_") &&
+           json_u64(offset, &out->offset) && take_text(id, scratch, &out->id);
+}
+
 void redis_event_head(struct buf *out, const struct event *event)
 {
     buf_append_lit(out, "{\"type\":");

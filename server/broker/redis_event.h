@@ -19,6 +19,11 @@ struct redis_event_rules {
 enum err redis_event_parse(struct str bytes, struct str channel, const struct redis_event_rules *rules,
                            struct buf *scratch, struct event *out, bool *out_direct, struct error *error);
 
+/* Reads {"type":"gap","data":{"reason":…,"epoch":…,"offset":…,"id":…}}, with which a script tells on the live channel
+ * that an epoch has been begun, at that position; the id may be missing. No event is like it. out borrows from scratch
+ * (cleared at the beginning). */
+bool redis_event_parse_epoch(struct str bytes, struct buf *scratch, struct position *out);
+
 /* Appends the event up to the place where ,"epoch":…,"offset":… go, and the rest of it. event->epoch and offset are not
  * used: Redis puts them between. */
 void redis_event_head(struct buf *out, const struct event *event);

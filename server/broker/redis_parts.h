@@ -59,6 +59,7 @@ struct subscription {
     bool sent;                     /* the last command sent was SUBSCRIBE */
     bool answered;                 /* sink->subscribed has been called: events may follow */
     bool stale;                    /* answered, but the connection was lost since: the position may have moved */
+    bool doubted;                  /* answered, and its epoch is not known, or may not be the one in Redis */
     unsigned unconfirmed;          /* commands whose confirmation is due; it comes in their order */
     unsigned positions;            /* calls of SCRIPT_POSITION whose answer is due: until then it stays */
     struct history_policy history; /* of its rule, when it was asked for */
@@ -170,6 +171,7 @@ void redis_request_fail(struct redis_broker *broker, struct broker_request *requ
 /* redis_subscribe.c */
 void redis_subscribe(struct broker *broker, struct str channel, const struct history_policy *history);
 void redis_unsubscribe(struct broker *broker, struct str channel);
+void redis_locate(struct broker *broker, struct str channel, const struct history_policy *history);
 /* At the end of a turn: sends what has changed. */
 void redis_subscriptions_flush(struct redis_broker *broker);
 /* The shard's subscribing connection is up: all again. */
@@ -208,11 +210,16 @@ void redis_subscription_ask_position(struct redis_broker *broker, struct subscri
 /* What the node has had of the channel: the position it is told, then each event. */
 void redis_subscription_set_position(struct subscription *subscription, struct str epoch, uint64_t offset,
                                      struct str id);
+/* Asks, where nothing else does already. */
+void redis_subscription_doubt(struct redis_broker *broker, struct subscription *subscription);
 /* The shard's command connection is up: what could not be asked before. */
 void redis_subscriptions_ask(struct redis_shard *shard);
 /* The answer. id: of the event at that position; empty: not known. */
 void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
                                  struct str id);
+/* Somebody has begun an epoch of the channel, and says so among its events. */
+void redis_subscription_begun(struct redis_broker *broker, struct subscription *subscription,
+                              const struct position *position);
 /* A read of a history has told where the channel is. */
 void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset);
 
@@ -240,6 +247,12 @@ void redis_node_list(struct broker *broker, struct buf *out);
 static inline struct redis_broker *redis_broker_of(struct broker *broker)
 {
     return CONTAINER_OF(broker, struct redis_broker, broker);
+}
+
+/* With which a channel's events are told. */
+static inline struct str redis_publish_command(const struct redis_broker *broker)
+{
+    return broker->topology->sharded ? STR("SPUBLISH") : STR("PUBLISH");
 }
 
 static inline struct str redis_text(const struct redisReply *reply)

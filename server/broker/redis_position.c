@@ -4,7 +4,11 @@
  * after that, and the answer has come back over pub/sub, on the same connection as the channel's events. So every event
  * read before it is at or below its offset and dropped, and every later one is above it and handed on: nothing has to
  * be held back or compared. It is the same after the connection was lost (the subscription is stale); the question
- * then names the last event that the node has had, so that Redis can say whether that is still there. */
+ * then names the last event that the node has had, so that Redis can say whether that is still there. And it is the
+ * same where the epoch that was told may not be the one in Redis (the subscription is doubted).
+ *
+ * Whoever begins an epoch tells so on the channel itself: an event does, and so does the script that answers here. Thus
+ * every node knows the epoch in Redis as soon as there is one. */
 #include <assert.h>
 
 #include "common/base/clock.h"
@@ -18,7 +22,7 @@ static bool is_confirmed(const struct subscription *subscription)
 
 bool redis_subscription_needs_position(const struct subscription *subscription)
 {
-    return is_confirmed(subscription) && (!subscription->answered || subscription->stale);
+    return is_confirmed(subscription) && (!subscription->answered || subscription->stale || subscription->doubted);
 }
 
 /* ---- telling ---- */
@@ -36,12 +40,20 @@ void redis_subscription_set_position(struct subscription *subscription, struct s
     position_keep_id(subscription->last_id, id);
 }
 
+/* Where its rule has no history there may be a position all the same, of other nodes' rules or an earlier one. */
 static void tell(struct redis_broker *broker, struct subscription *subscription, const struct position *position)
 {
+    static const struct position none;
+    bool is_located = subscription->answered && !subscription->stale;
     subscription->answered = true;
-    subscription->stale = false;
+    subscription->stale = subscription->doubted = false;
+    if (!subscription->history.size)
+        position = &none;
     redis_subscription_set_position(subscription, position->epoch, position->offset, position->id);
-    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""), position);
+    if (is_located)
+        broker->broker.sink->located(broker->broker.owner, subscription->channel, position);
+    else
+        broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""), position);
 }
 
 static void fail(struct redis_broker *broker, struct subscription *subscription, const redisReply *reply)
@@ -59,7 +71,7 @@ static void fail(struct redis_broker *broker, struct subscription *subscription,
  * lost. */
 static bool tells_loss_at_once(struct redis_broker *broker, struct subscription *subscription)
 {
-    if (!subscription->answered || !subscription->stale || subscription->history.size || subscription->epoch[0])
+    if (!subscription->answered || !subscription->stale || subscription->history.size)
         return false;
     tell(broker, subscription, &(struct position){.offset = 0});
     return true;
@@ -87,6 +99,7 @@ static void send_question(struct redis_errand *errand)
         redis_number(subscription->offset, offset),
         str_from_cstr(subscription->last_id),
         str_from_cstr(other_epoch),
+        redis_publish_command(broker),
     };
     redis_errand_script(errand, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments);
 }
@@ -151,6 +164,16 @@ void redis_subscription_ask_position(struct redis_broker *broker, struct subscri
     redis_errand_start(broker, &kind, subscription, &route, clock_now_us());
 }
 
+void redis_subscription_doubt(struct redis_broker *broker, struct subscription *subscription)
+{
+    /* What is not answered, or stale, is asked for anyway. */
+    if (!subscription->history.size || !subscription->answered || subscription->stale || subscription->doubted)
+        return;
+    subscription->doubted = true;
+    if (redis_subscription_needs_position(subscription))
+        redis_subscription_ask_position(broker, subscription);
+}
+
 void redis_subscriptions_ask(struct redis_shard *shard)
 {
     struct redis_broker *broker = shard->broker;
@@ -165,8 +188,21 @@ void redis_subscriptions_ask(struct redis_shard *shard)
 void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset)
 {
     struct subscription *subscription = redis_subscription_find(broker, channel);
-    if (subscription && str_eq_cstr(epoch, subscription->epoch) && offset > subscription->read)
+    if (!subscription)
+        return;
+    if (!str_eq_cstr(epoch, subscription->epoch))
+        redis_subscription_doubt(broker, subscription);
+    else if (offset > subscription->read)
         subscription->read = offset;
+}
+
+void redis_subscription_begun(struct redis_broker *broker, struct subscription *subscription,
+                              const struct position *position)
+{
+    if (!subscription->history.size || subscription->stale || str_eq_cstr(position->epoch, subscription->epoch))
+        return;
+    redis_subscription_set_position(subscription, position->epoch, position->offset, position->id);
+    broker->broker.sink->located(broker->broker.owner, subscription->channel, position);
 }
 
 /* Histories are read on the other connection: one that was read after the position had been made may have come before

@@ -145,11 +145,6 @@ static void on_published(struct redis_errand *errand, const redisReply *reply)
 
 /* ---- sending ---- */
 
-static struct str publish_command(const struct redis_broker *broker)
-{
-    return broker->topology->sharded ? STR("SPUBLISH") : STR("PUBLISH");
-}
-
 static void send_ordered(struct redis_errand *errand, const struct publication *publication)
 {
     const struct redis_broker *broker = errand->broker;
@@ -169,7 +164,7 @@ static void send_ordered(struct redis_errand *errand, const struct publication *
     rest[6] = buf_str(&broker->tail);
     rest[7] = redis_number(broker->config.idempotency_window_ms, window);
     rest[8] = keys->live;
-    rest[9] = publish_command(broker);
+    rest[9] = redis_publish_command(broker);
     redis_errand_script(errand, SCRIPT_PUBLISH, key_count, key_count + 10, arguments);
 }
 
@@ -182,7 +177,7 @@ static void send_once(struct redis_errand *errand, const struct publication *pub
                               str_from(publication->id, UUID_LEN),
                               buf_str(&broker->head),
                               redis_number(broker->config.idempotency_window_ms, window),
-                              publish_command(broker)};
+                              redis_publish_command(broker)};
     redis_errand_script(errand, SCRIPT_ONCE, 2, 6, arguments);
 }
 
@@ -219,7 +214,7 @@ static void send_publication(struct redis_errand *errand)
         send_once(errand, publication);
     else
         redis_errand_command(errand, 3,
-                             (struct str[]){publish_command(broker), broker->keys.live, buf_str(&broker->head)});
+                             (struct str[]){redis_publish_command(broker), broker->keys.live, buf_str(&broker->head)});
 }
 
 static const struct redis_errand_kind kind = {.key = find_key, .send = send_publication, .done = on_published};

@@ -91,18 +91,22 @@ static const char once_text[] = "local known = redis.call('GET', KEYS[1])\n"
 
 /* KEYS: meta, log. ARGV: the node's own pub/sub channel, the live channel, epoch if the channel is to have one (empty:
  * it has no history), ttl of a new meta in ms; epoch, offset and id of the last event that the node has had (empty:
- * none), epoch in case those are gone. The answer that counts goes over pub/sub, with the id of the event at that
- * position: on the connection where the channel's events come in it stands exactly between those it covers and those
- * after it.
+ * none), epoch in case those are gone, PUBLISH or SPUBLISH. The answer that counts goes over pub/sub, with the id of
+ * the event at that position: on the connection where the channel's events come in it stands exactly between those it
+ * covers and those after it.
  *
  * What the node has had may be gone: a failover, or a restart from an older snapshot, loses the last writes. Offsets
  * are then given a second time, so the epoch must be another one: who comes back with the old one is not to be taken
  * for somebody who has the new events.
  *
+ * An epoch that is begun here is told to all nodes at once, on the live channel. An epoch that a publication begins is
+ * told by its event. So all subscribers know the epoch that is in meta.
+ *
  * A meta that no event has touched yet always ages, and soon once nobody is subscribed (vacate_text): so subscribing to
  * ever new names does not fill Redis. Who subscribes gives it its time again. Where Redis takes no writes the channel
  * can be had all the same, without a position. */
 static const char position_text[] =
+    "local begins = false\n"
     "local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'last', 'before')\n"
     "local function id_at(offset)\n"
     "  for i = 3, 4 do\n"
@@ -117,7 +121,7 @@ static const char position_text[] =
     "  if type(made) == 'number' then\n"
     "    redis.call('PEXPIRE', KEYS[1], ARGV[4])\n"
     "    redis.call('DEL', KEYS[2])\n"
-    "    at = {ARGV[3], '0'}\n"
+    "    at, begins = {ARGV[3], '0'}, true\n"
     "  end\n"
     "elseif at[1] and at[1] == ARGV[5] then\n"
     "  local gone = tonumber(at[2]) < tonumber(ARGV[6])\n"
@@ -125,10 +129,18 @@ static const char position_text[] =
     "    local id = id_at(ARGV[6])\n"
     "    gone = id ~= '' and id ~= ARGV[7]\n"
     "  end\n"
-    "  if gone and type(redis.pcall('HSET', KEYS[1], 'epoch', ARGV[8])) == 'number' then at[1] = ARGV[8] end\n"
+    "  if gone and type(redis.pcall('HSET', KEYS[1], 'epoch', ARGV[8])) == 'number' then\n"
+    "    at[1], begins = ARGV[8], true\n"
+    "  end\n"
     "end\n"
     "if at[1] and (at[2] or '0') == '0' and ARGV[3] ~= '' then redis.pcall('PEXPIRE', KEYS[1], ARGV[4]) end\n"
     "local id = at[1] and id_at(at[2]) or ''\n"
+    "if begins then\n"
+    "  local known = id ~= '' and ',\"id\":\"' .. id .. '\"' or ''\n"
+    "  redis.call(ARGV[9], ARGV[2], '{\"type\":\"gap\",\"data\":{\"reason\":\"epoch_changed\",\"epoch\":\"' .. at[1] "
+    "..\n"
+    "    '\",\"offset\":' .. at[2] .. known .. '}}')\n"
+    "end\n"
     "redis.call('PUBLISH', ARGV[1], table.concat({'position', at[2] or '0', at[1] or '', id, ARGV[2]}, ' '))\n"
     "return 1\n";
 

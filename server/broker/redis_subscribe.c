@@ -72,7 +72,7 @@ void redis_subscribe(struct broker *base, struct str channel, const struct histo
     if (!subscription)
         subscription = create(broker, channel);
     subscription->wanted = true;
-    subscription->answered = false;
+    subscription->answered = subscription->doubted = false;
     subscription->history = *history;
     redis_subscription_note_change(broker, subscription);
 }
@@ -86,6 +86,21 @@ void redis_unsubscribe(struct broker *base, struct str channel)
     subscription->wanted = false;
     subscription->answered = false;
     redis_subscription_note_change(broker, subscription);
+}
+
+void redis_locate(struct broker *base, struct str channel, const struct history_policy *history)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    struct subscription *subscription = redis_subscription_find(broker, channel);
+    if (!subscription || !subscription->wanted)
+        return;
+    subscription->history = *history;
+    if (!history->size) {
+        subscription->doubted = false;
+        redis_subscription_set_position(subscription, STR(""), 0, STR(""));
+    } else if (!subscription->epoch[0]) {
+        redis_subscription_doubt(broker, subscription);
+    }
 }
 
 /* ---- sending ---- */
@@ -256,7 +271,11 @@ void redis_subscription_message(struct redis_shard *shard, struct str key, struc
     bool direct;
     struct error error;
     if (redis_event_parse(bytes, subscription->channel, &broker->rules, &broker->scratch, &event, &direct, &error)) {
-        redis_count_bad_message(broker, subscription->channel, error.text);
+        struct position position;
+        if (redis_event_parse_epoch(bytes, &broker->scratch, &position))
+            redis_subscription_begun(broker, subscription, &position);
+        else
+            redis_count_bad_message(broker, subscription->channel, error.text);
         return;
     }
     /* What was had before is yet to be compared. If this were handed on and the connection lost again, nobody would
@@ -272,7 +291,7 @@ void redis_subscription_message(struct redis_shard *shard, struct str key, struc
         metrics_add_labelled(broker->broker.metrics, METRIC_EVENTS_IN, METRICS_SOURCE_REDIS, 1);
         metrics_add(broker->broker.metrics, METRIC_EVENTS_IN_BYTES, event.data.len);
     }
-    if (event.offset)
+    if (event.offset && subscription->history.size)
         redis_subscription_set_position(subscription, event.epoch, event.offset, event.id);
     broker->broker.sink->event(broker->broker.owner, &event);
 }

@@ -33,9 +33,14 @@ struct channel *hub_next_channel(struct hub *hub, size_t *cursor)
     return NULL;
 }
 
+static bool is_same(const struct history_policy *a, const struct history_policy *b)
+{
+    return a->size == b->size && a->ttl_ms == b->ttl_ms;
+}
+
 static void join(struct channel *channel, const struct history_policy *history)
 {
-    channel->has_history = history->size > 0;
+    channel->history = *history;
     channel->hub->ops->join(channel->hub->owner, channel->name, history, channel->join_id);
 }
 
@@ -60,8 +65,7 @@ static struct channel *create(struct hub *hub, struct str name)
 static void follow_rule(struct channel *channel)
 {
     const struct keeping keeping = rules_keeping(channel->hub->rules, channel->name);
-    bool has_history = keeping.history.size > 0;
-    if (channel->state == CHANNEL_JOINED && channel->has_history != has_history)
+    if (channel->state == CHANNEL_JOINED && !is_same(&channel->history, &keeping.history))
         join(channel, &keeping.history);
 }
 

@@ -49,7 +49,7 @@ struct hub_ops {
     /* The node should have this channel's messages (not), for this worker. history is that of the channel's rule,
      * borrowed for the call. join is answered by hub_joined with the same join_id, which tells it from an earlier join
      * that was left before it was answered. It comes again, with the same join_id, for a channel that has been joined,
-     * when other rules have given it a history or taken it. */
+     * when other rules have given it another history, or taken it. */
     void (*join)(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id);
     void (*leave)(void *owner, struct str channel);
     /* Takes the publication; it comes back through publication->done in this hub's thread. */

@@ -96,7 +96,7 @@ struct channel {
     struct hub *hub;
     enum channel_state state;
     uint64_t join_id;
-    bool has_history;                /* as the node was told with the join */
+    struct history_policy history;   /* of the rule, as the node was told with the join */
     struct presence_policy presence; /* of the rule when it was joined */
     struct subscriber *subscribers;
     uint32_t count;

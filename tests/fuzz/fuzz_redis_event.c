@@ -22,6 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         if (json_check(buf_str(&encoded), &limits, &whole, &error) || whole.type != JSON_OBJECT)
             abort();
     }
+    struct position position;
+    if (redis_event_parse_epoch(text, &scratch, &position) && (!position.epoch.len || position.epoch.len > EPOCH_MAX))
+        abort();
     buf_fini(&scratch);
     buf_fini(&encoded);
     return 0;

@@ -238,6 +238,8 @@ void truth_ordered(struct str key, struct str message)
     struct ordered ordered = {.channel = channel_of_key(key, "live")};
     if (str_starts_with(message, STR("position ")))
         note_epoch(message);
+    if (str_starts_with(message, STR("{\"type\":\"gap\"")))
+        return; /* who has begun the epoch says so to all; the position, in the same script, says the same */
     if (ordered.channel == SIZE_MAX || note_presence(ordered.channel, message))
         return;
     if (!read_event(message, &ordered)) {

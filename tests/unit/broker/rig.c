@@ -65,6 +65,18 @@ static void on_subscribed(void *owner, struct str channel, enum err err, struct 
     seen->events_before = node->event_count;
 }
 
+static void on_located(void *owner, struct str channel, const struct position *position)
+{
+    struct node *node = owner;
+    assert_false(node->calling);
+    struct seen_subscribed *seen = &node->located;
+    *seen = (struct seen_subscribed){.offset = position->offset, .events_before = node->event_count};
+    copy(seen->channel, sizeof seen->channel, channel);
+    copy(seen->epoch, sizeof seen->epoch, position->epoch);
+    copy(seen->id, sizeof seen->id, position->id);
+    node->located_count++;
+}
+
 static void on_event(void *owner, const struct event *event)
 {
     struct node *node = owner;
@@ -136,6 +148,7 @@ static void on_revocations(void *owner, bool begin)
 const struct broker_sink node_sink = {
     .published = on_published,
     .subscribed = on_subscribed,
+    .located = on_located,
     .event = on_event,
     .history = on_history,
     .control = on_control,
@@ -196,6 +209,14 @@ void node_subscribe(struct node *node, const char *channel, uint64_t history)
     struct history_policy of_rule = policy(history);
     node->calling = true;
     node->broker->ops->subscribe(node->broker, str_from_cstr(channel), &of_rule);
+    node->calling = false;
+}
+
+void node_locate(struct node *node, const char *channel, uint64_t history)
+{
+    struct history_policy of_rule = policy(history);
+    node->calling = true;
+    node->broker->ops->locate(node->broker, str_from_cstr(channel), &of_rule);
     node->calling = false;
 }
 

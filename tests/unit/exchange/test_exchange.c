@@ -28,8 +28,15 @@ static void fake_unsubscribe(struct broker *broker, struct str channel)
     buf_appendf(&((struct fake_broker *)broker)->asked, "-%.*s ", STR_ARG(channel));
 }
 
+static void fake_locate(struct broker *broker, struct str channel, const struct history_policy *history)
+{
+    struct fake_broker *fake = (struct fake_broker *)broker;
+    buf_appendf(&fake->asked, "?%.*s ", STR_ARG(channel));
+    fake->history = *history;
+}
+
 static const struct broker_ops fake_ops = {
-    .publish = fake_publish, .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe};
+    .publish = fake_publish, .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe, .locate = fake_locate};
 
 struct node {
     uv_loop_t loop;
@@ -150,10 +157,10 @@ static void test_late_worker_gets_the_present_position(void **state)
     static struct node node;
     (void)state;
     setup(&node);
-    subscribe(&node, 0, "public:a");
-    broker_answers(&node, "public:a", ERR_NONE, 5);
-    broker_event(&node, "public:a", 6);
-    subscribe(&node, 1, "public:a");
+    subscribe(&node, 0, "log:a");
+    broker_answers(&node, "log:a", ERR_NONE, 5);
+    broker_event(&node, "log:a", 6);
+    subscribe(&node, 1, "log:a");
     assert_non_null(strstr(next_frame(&node.wire[1], NULL), "\"offset\":6"));
     teardown(&node);
 }
