@@ -111,7 +111,11 @@ def test_what_a_publisher_and_a_subscriber_see(network, near):
         assert not [m for m in client.skipped if m["type"] == "test"], client.skipped
         network.mend()
         until(far.ready, "it is back", 20 * SLOWDOWN)
-        got = [client.receive() for _ in range(11)]
+        got = client.skipped = []
+        while {m["type"] for m in got} != {"test", "gap"} or len(got) < 11:
+            got.append(client.receive())
+        client.send("ping", id="fence")
+        client.find("pong", id="fence")
         assert [m["offset"] for m in got if m["type"] == "test"] == list(range(2, 12))
-        assert [(m["channel"], m["data"]["reason"]) for m in got if m["type"] == "gap"] == [("plain", "connection_lost")]
-        client.nothing_before_pong()
+        # A set, because on a busy machine the connection may be lost twice, which is told twice.
+        assert {(m["channel"], m["data"]["reason"]) for m in got if m["type"] == "gap"} == {("plain", "connection_lost")}
