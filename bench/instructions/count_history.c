@@ -19,7 +19,7 @@ static void append(struct memory_logs *logs, struct memory_log *log, size_t kept
                                 .offset = offset,
                                 .timestamp = STR("2026-01-15T10:30:00.000Z"),
                                 .data = str_from_cstr(data)};
-    memory_log_append(logs, log, &event, &history, NOW_US);
+    memory_log_append(logs, log, &event, 0, &history, NOW_US);
 }
 
 static void read_back(struct memory_logs *logs, struct memory_log *log, uint64_t after)
@@ -37,7 +37,7 @@ static void count(size_t kept)
     struct memory_logs logs;
     struct memory_log log = {.count = 0};
     uint64_t offset = 0;
-    memory_logs_init(&logs, SIZE_MAX);
+    memory_logs_init(&logs, SIZE_MAX, SIZE_MAX);
     while (offset < kept)
         append(&logs, &log, kept, ++offset);
     measure_on();
@@ -53,6 +53,7 @@ static void count(size_t kept)
     }
     measure_off();
     memory_log_clear(&logs, &log);
+    memory_logs_fini(&logs);
 }
 
 int main(void)

@@ -14,7 +14,7 @@
 #include "server/broker/memory_broker.h"
 #include "server/broker/redis_broker.h"
 
-enum { MEMORY_POSITIONS_MAX = 100000, MEMORY_IDS_MAX = 1000000, EXCHANGE_TICK_MS = 100 };
+enum { EXCHANGE_TICK_MS = 100 };
 
 struct ingest_settings node_ingest_settings(const struct node *node)
 {
@@ -58,9 +58,11 @@ static enum err create_broker(struct node *node, struct error *error)
             .now_us = clock_now_us,
             .wall_ms = clock_wall_ms,
             .idempotency_window_ms = o->idempotency_window_ms,
-            .positions_max = MEMORY_POSITIONS_MAX,
-            .ids_max = MEMORY_IDS_MAX,
+            .empty_ttl_ms = o->history_empty_ttl_ms,
+            .positions_max = o->history_max_channels,
+            .ids_bytes_max = o->idempotency_max_bytes,
             .history_bytes_max = o->history_max_bytes,
+            .user_share = (unsigned)o->limits_user_share,
         };
         node->broker = memory_broker_create(&config, &exchange_sink, &node->exchange, &node->metrics);
     }

@@ -13,7 +13,9 @@ static const uint64_t longer_us = UINT64_C(24) * 60 * 60 * 1000 * 1000;
 
 /* A channel with subscribers or a position. Owned by memory_broker.channels. */
 struct place {
-    struct list_link idle; /* in memory_broker.idle while nobody is subscribed */
+    struct list_link idle;   /* in memory_broker.idle or .empty while nobody is subscribed */
+    struct memory_part part; /* of memory_broker.positions, while it is in idle */
+    uint64_t user;           /* whose client published last; 0: a backend, or nobody yet */
     bool subscribed;
     bool answered;             /* sink->subscribed has been called: events may follow */
     uint64_t serial;           /* of the subscription: an answer for an earlier one is stale */
@@ -34,8 +36,10 @@ struct memory_broker {
     uv_timer_t closing; /* never started: its end is the moment for closed, out of all callbacks */
     void (*closed)(void *owner);
     struct map channels;
-    struct list_link idle; /* unused for longest first */
-    size_t idle_count;
+    struct list_link idle;  /* unused for longest first */
+    struct list_link empty; /* the same: those that have had no event, all equally long-lived */
+    size_t idle_count;      /* in both */
+    struct memory_shares positions;
     uint64_t serials;
     struct memory_ids ids;
     struct memory_presence presence;
@@ -54,6 +58,7 @@ static void make_busy(struct memory_broker *broker, struct place *place)
     if (!list_is_linked(&place->idle))
         return;
     list_remove(&place->idle);
+    memory_shares_remove(&broker->positions, &place->part);
     broker->idle_count--;
 }
 
@@ -65,11 +70,20 @@ static void forget(struct memory_broker *broker, struct place *place)
     free(place);
 }
 
-static void make_idle(struct memory_broker *broker, struct place *place)
+/* A name that no event has ever come to is not worth much: who was told its epoch has some time to come back. */
+static void make_idle(struct memory_broker *broker, struct place *place, uint64_t now_us)
 {
     make_busy(broker, place);
-    list_append(&broker->idle, &place->idle);
     broker->idle_count++;
+    if (place->offset == 0) {
+        place->forget_us = now_us + broker->config.empty_ttl_ms * 1000;
+        list_append(&broker->empty, &place->idle);
+        return;
+    }
+    list_append(&broker->idle, &place->idle);
+    memory_shares_put(&broker->positions, &place->part, place->user, 1);
+    for (struct memory_part *part; (part = memory_shares_over(&broker->positions, &place->part));)
+        forget(broker, CONTAINER_OF(part, struct place, part));
 }
 
 static struct place *find_or_create(struct memory_broker *broker, struct str channel)
@@ -107,16 +121,24 @@ static void keep_for(struct place *place, const struct history_policy *history, 
     place->forget_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 + longer_us : 0;
 }
 
-/* The list is in order of use, not of expiry: a position behind a longer-lived one may stay until it is used again
- * (then order looks at its own time) or until positions_max pushes it out. */
+/* The list of those with events is in order of use, not of expiry: a position behind a longer-lived one may stay until
+ * it is used again (then order looks at its own time) or until positions_max pushes it out. */
+static struct place *first_to_forget(const struct memory_broker *broker, uint64_t now_us)
+{
+    bool many = broker->idle_count > broker->config.positions_max;
+    const struct list_link *const lists[] = {&broker->empty, &broker->idle};
+    for (size_t i = 0; i < 2; i++) {
+        struct place *first = CONTAINER_OF(lists[i]->next, struct place, idle);
+        if (!list_is_empty(lists[i]) && (many || is_over(first, now_us)))
+            return first;
+    }
+    return NULL;
+}
+
 static void forget_idle(struct memory_broker *broker, uint64_t now_us)
 {
-    while (broker->idle_count) {
-        struct place *oldest = CONTAINER_OF(broker->idle.next, struct place, idle);
-        if (broker->idle_count <= broker->config.positions_max && !is_over(oldest, now_us))
-            return;
-        forget(broker, oldest);
-    }
+    for (struct place *place; (place = first_to_forget(broker, now_us));)
+        forget(broker, place);
 }
 
 /* ---- publish ---- */
@@ -131,8 +153,9 @@ static void order(struct memory_broker *broker, struct publication *publication,
     publication->offset = ++place->offset;
     memcpy(publication->epoch, place->epoch, sizeof place->epoch);
     memcpy(place->last_id, publication->id, sizeof place->last_id);
+    place->user = publication->user;
     if (!place->subscribed)
-        make_idle(broker, place);
+        make_idle(broker, place, now_us);
 }
 
 static void keep_and_hand_on(struct memory_broker *broker, const struct publication *publication, uint64_t now_us,
@@ -153,7 +176,7 @@ static void keep_and_hand_on(struct memory_broker *broker, const struct publicat
         .data = publication->data,
     };
     if (event.offset)
-        memory_log_append(&broker->logs, &place->log, &event, &publication->history, now_us);
+        memory_log_append(&broker->logs, &place->log, &event, publication->user, &publication->history, now_us);
     if (place->answered)
         broker->broker.sink->event(broker->broker.owner, &event);
 }
@@ -172,7 +195,8 @@ static void deliver_publication(struct mail *mail, void *owner)
         if (publication->history.size)
             order(broker, publication, now_us);
         if (has_id)
-            memory_ids_remember(&broker->ids, publication, now_us);
+            metrics_add(broker->broker.metrics, METRIC_EVENT_IDS_FORGOTTEN,
+                        memory_ids_remember(&broker->ids, publication, now_us));
         keep_and_hand_on(broker, publication, now_us, wall_ms);
         memory_logs_expire(&broker->logs, now_us);
         forget_idle(broker, now_us);
@@ -274,8 +298,9 @@ static void unsubscribe(struct broker *base, struct str channel)
         forget(broker, place);
         return;
     }
-    make_idle(broker, place);
-    forget_idle(broker, broker->config.now_us());
+    uint64_t now_us = broker->config.now_us();
+    make_idle(broker, place, now_us);
+    forget_idle(broker, now_us);
 }
 
 /* ---- history ---- */
@@ -388,6 +413,7 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
 static void free_place(struct memory_broker *broker, struct place *place)
 {
     memory_log_clear(&broker->logs, &place->log);
+    memory_shares_remove(&broker->positions, &place->part);
     free(place);
 }
 
@@ -398,6 +424,8 @@ static void destroy(struct broker *base)
     for (struct place *place; (place = map_next(&broker->channels, &cursor));)
         free_place(broker, place);
     map_fini(&broker->channels);
+    memory_logs_fini(&broker->logs);
+    memory_shares_fini(&broker->positions);
     memory_ids_fini(&broker->ids);
     memory_presence_fini(&broker->presence);
     free(broker->node_id);
@@ -418,6 +446,13 @@ static const struct broker_ops ops = {
     .destroy = destroy,
 };
 
+/* One at least: what is used at the moment is never pushed out by itself. */
+static size_t share_of(const struct memory_broker_config *config, size_t whole)
+{
+    size_t share = whole / 100 * config->user_share + whole % 100 * config->user_share / 100;
+    return share ? share : 1;
+}
+
 struct broker *memory_broker_create(const struct memory_broker_config *config, const struct broker_sink *sink,
                                     void *owner, struct metrics *metrics)
 {
@@ -426,8 +461,11 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
     broker->config = *config;
     broker->node_id = str_dup(config->node_id);
     list_init(&broker->idle);
-    memory_logs_init(&broker->logs, config->history_bytes_max);
-    memory_ids_init(&broker->ids, config->idempotency_window_ms * 1000, config->ids_max);
+    list_init(&broker->empty);
+    memory_shares_init(&broker->positions, share_of(config, config->positions_max));
+    memory_logs_init(&broker->logs, config->history_bytes_max, share_of(config, config->history_bytes_max));
+    memory_ids_init(&broker->ids, config->idempotency_window_ms * 1000, config->ids_bytes_max,
+                    share_of(config, config->ids_bytes_max));
     mailbox_init(&broker->mailbox, config->turn, broker);
     uv_timer_init(config->turn->wake.loop, &broker->closing);
     broker->closing.data = broker;

@@ -8,10 +8,16 @@ enum {
     SLOT_BYTES = 40, /* what an event costs besides its text, about: its slot and malloc's header */
 };
 
-void memory_logs_init(struct memory_logs *logs, size_t bytes_max)
+void memory_logs_init(struct memory_logs *logs, size_t bytes_max, size_t share)
 {
     *logs = (struct memory_logs){.bytes_max = bytes_max};
     list_init(&logs->used);
+    memory_shares_init(&logs->shares, share);
+}
+
+void memory_logs_fini(struct memory_logs *logs)
+{
+    memory_shares_fini(&logs->shares);
 }
 
 static struct buf *slot(const struct memory_log *log, size_t index)
@@ -23,6 +29,8 @@ static void drop_first(struct memory_logs *logs, struct memory_log *log)
 {
     struct buf *oldest = slot(log, 0);
     logs->bytes -= oldest->len + SLOT_BYTES;
+    log->bytes -= oldest->len + SLOT_BYTES;
+    memory_shares_resize(&log->part, log->bytes);
     buf_fini(oldest);
     log->head = (log->head + 1) & (log->cap - 1);
     log->count--;
@@ -34,6 +42,7 @@ static void drop_first(struct memory_logs *logs, struct memory_log *log)
     log->ring = NULL;
     log->cap = log->head = 0;
     list_remove(&log->link);
+    memory_shares_remove(&logs->shares, &log->part);
 }
 
 void memory_log_clear(struct memory_logs *logs, struct memory_log *log)
@@ -83,7 +92,18 @@ static void grow(struct memory_log *log)
     log->head = 0;
 }
 
-void memory_log_append(struct memory_logs *logs, struct memory_log *log, const struct event *event,
+/* What is the user's own goes before anything of others'. */
+static void keep_share(struct memory_logs *logs, const struct memory_log *newest)
+{
+    for (struct memory_part *part; (part = memory_shares_over(&logs->shares, &newest->part));) {
+        struct memory_log *log = CONTAINER_OF(part, struct memory_log, part);
+        if (log == newest && log->count == 1)
+            return;
+        drop_first(logs, log);
+    }
+}
+
+void memory_log_append(struct memory_logs *logs, struct memory_log *log, const struct event *event, uint64_t user,
                        const struct history_policy *history, uint64_t now_us)
 {
     struct buf text = {0};
@@ -98,11 +118,14 @@ void memory_log_append(struct memory_logs *logs, struct memory_log *log, const s
         log->first = event->offset;
     *slot(log, log->count++) = text;
     logs->bytes += text.len + SLOT_BYTES;
+    log->bytes += text.len + SLOT_BYTES;
+    memory_shares_put(&logs->shares, &log->part, user, log->bytes);
     log->ends_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 : 0;
     list_remove(&log->link);
     list_append(&logs->used, &log->link);
     while (log->count > history->size)
         drop_first(logs, log);
+    keep_share(logs, log);
     memory_logs_expire(logs, now_us);
 }
 

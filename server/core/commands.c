@@ -135,6 +135,7 @@ static void publish(struct hub *hub, struct session *session, const struct comma
         publication_create(command->channel, command->event_type, command->data, command->event_id);
     /* Not that of the rule which allows it: this publisher's claims may have passed over the channel's. */
     publication->history = rules_keeping(hub->rules, command->channel).history;
+    publication->user = str_hash(session->claims->sub);
     publication->accepted_us = hub->now_us;
     publication->reply_to = hub->replies;
     publication->done = commands_publication_done;
@@ -153,53 +154,13 @@ void commands_publication_done(struct publication *publication, void *owner)
     if (session && publication->error.code) {
         answer_error(hub, session, id, &publication->error, publication->channel);
     } else if (session) {
+        if (publication->offset == 1 && !publication->duplicate)
+            command_began_history(hub, session);
         reply_published(&hub->scratch, id, publication->channel, str_from_cstr(publication->id),
                         str_from_cstr(publication->epoch), publication->offset, publication->duplicate);
         output_queue_scratch(hub, session);
     }
     publication_destroy(publication);
-}
-
-/* --- what reading costs ------------------------------------------------------------------------------------------- */
-
-/* A message reads so many events or members more. A page costs the broker's thread, and with Redis Redis, about as much
- * for so many as for being asked at all. */
-enum { ROWS_PER_MESSAGE = 50 };
-
-static uint64_t reading_costs(uint64_t rows)
-{
-    return rows / ROWS_PER_MESSAGE;
-}
-
-/* Of a page all that it may have is paid for before it is asked for, so that many at once are no way around; what it
- * has less is given back. */
-static uint64_t cost_of(const struct command *command)
-{
-    uint64_t limit = 0, most = 0;
-    if (command->type == COMMAND_HISTORY) {
-        limit = command->has_limit ? command->limit : HISTORY_LIMIT_DEFAULT;
-        most = HISTORY_LIMIT_MAX;
-    } else if (command->type == COMMAND_PRESENCE) {
-        limit = command->has_limit ? command->limit : PRESENCE_PAGE_DEFAULT;
-        most = PRESENCE_PAGE_MAX;
-    }
-    return 1 + (limit <= most ? reading_costs(limit) : 0); /* a larger one is refused */
-}
-
-void commands_page_came(struct session *session, uint64_t limit, uint64_t rows)
-{
-    uint64_t paid = reading_costs(limit), used = reading_costs(rows);
-    session->reads--;
-    if (used < paid)
-        rate_give_back(&session->rate, paid - used);
-}
-
-void commands_recovered(struct hub *hub, struct session *session)
-{
-    if (++session->recovered < ROWS_PER_MESSAGE)
-        return;
-    session->recovered = 0;
-    rate_charge(&session->rate, 1, hub->now_us);
 }
 
 enum { READS_MAX = 16 }; /* of one session, whose answers it awaits */
@@ -220,7 +181,7 @@ static void history_done(struct history_read *read, void *owner)
     struct hub *hub = owner;
     struct session *session = hub_find(hub, read->session);
     if (session)
-        commands_page_came(session, read->limit, read->count);
+        command_page_came(session, read->limit, read->count);
     struct str id = str_from_cstr(read->command_id);
     struct error error;
     if (session && history_read_check(read, &error)) {
@@ -321,7 +282,7 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
     metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, text.len);
     enum err err = command_parse(text, &command, &hub->parse, &error);
     const struct rate_limit limit = rate_limit_of(hub, session);
-    if (!rate_take(&session->rate, &limit, err ? 1 : cost_of(&command), hub->now_us, &retry_us)) {
+    if (!rate_take(&session->rate, &limit, err ? 1 : command_cost(&command), hub->now_us, &retry_us)) {
         error_set(&error, ERR_RATE_LIMITED, "too many messages; wait %llu ms",
                   (unsigned long long)(retry_us / 1000 + 1));
         answer_error(hub, session, command.id, &error, STR(""));

@@ -1,7 +1,7 @@
 /* hub_private.h - what the files of the hub share and nobody else sees. hub.c: sessions come and go; channel.c: who is
  * subscribed; recover.c: who comes back; history.c: pages and recoveries on their way; commands.c: what clients ask;
- * output.c: outboxes and the flush; liveness.c: pings and deadlines; berth.c: limits across
- * nodes. */
+ * command_costs.c: at what price; output.c: outboxes and the flush; liveness.c: pings and deadlines; berth.c: limits
+ * across nodes. */
 #ifndef CARILLON_CORE_HUB_PRIVATE_H
 #define CARILLON_CORE_HUB_PRIVATE_H
 
@@ -199,9 +199,15 @@ void commands_answer_subscribed(struct hub *hub, struct session *session, struct
 void commands_publication_done(struct publication *publication, void *hub);
 /* One more page for the session, unless too many wait for their answers already: then it is told so. */
 bool commands_begin_read(struct hub *hub, struct session *session, const struct command *command);
-/* That page was asked for with this limit, and paid for; it has so many events or members. */
-void commands_page_came(struct session *session, uint64_t limit, uint64_t rows);
+
+/* --- command_costs.c --- */
+/* In messages of the session's rate, before it is carried out. */
+uint64_t command_cost(const struct command *command);
+/* A page of commands_begin_read was asked for with this limit, and paid for; it has so many events or members. */
+void command_page_came(struct session *session, uint64_t limit, uint64_t rows);
 /* A missed event is queued for a session that comes back. */
-void commands_recovered(struct hub *hub, struct session *session);
+void command_recovered(struct hub *hub, struct session *session);
+/* Its event is the first one of a channel with history. */
+void command_began_history(struct hub *hub, struct session *session);
 
 #endif

@@ -21,7 +21,7 @@ static void answered(struct broker_request *base, void *owner)
     struct session *session = hub_find(hub, read->session);
     struct str id = str_from_cstr(read->command_id);
     if (session)
-        commands_page_came(session, read->limit, read->count);
+        command_page_came(session, read->limit, read->count);
     if (session && base->error.code) {
         reply_error(&hub->scratch, id, base->error.code, str_from_cstr(base->error.text), read->channel);
         output_queue_scratch(hub, session);

@@ -38,6 +38,7 @@ struct publication {
     struct str data;
     struct str event_id; /* idempotency key; empty: none */
     struct history_policy history;
+    uint64_t user;        /* whose client publishes, hashed: two may be taken for one; 0: a backend */
     uint64_t accepted_us; /* monotonic, when the node got it */
     /* The answer, filled by the broker before it goes back. */
     struct error error;      /* code ERR_NONE: published, and stored where it must be */

@@ -179,7 +179,7 @@ static bool queue_missed(struct hub *hub, struct session *session, struct return
         struct message *message = replay->messages[returner->offset - (replay->first - 1)];
         metrics_add(hub->metrics, METRIC_DELIVERIES, 1);
         metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, message->frame_len);
-        commands_recovered(hub, session);
+        command_recovered(hub, session);
         returner->offset++;
         output_queue(hub, session, message);
         if (session->state != SESSION_OPEN)

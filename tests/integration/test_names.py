@@ -31,3 +31,44 @@ def test_empty_channels_leave_nothing_in_redis(launch, redis):
         published = node.publish("room:quiet", 1)
         assert published["epoch"] == told["epoch"]
         assert stays.expect("test")["offset"] == told["offset"] + 1
+
+
+def test_making_up_channels_costs_more_than_publishing(launch):
+    node = launch({**HISTORY, "limits.bad_messages": 0})
+
+    def published(client, names):
+        for n, name in enumerate(names):
+            client.send("publish", n, channel=name, type="test", data=n)
+            if client.receive()["type"] == "error":
+                return n
+        return len(names)
+
+    claims = {"rate_limit": 30}
+    with node.connect("bob", claims=claims) as bob, node.connect("eve", claims=claims) as eve:
+        node.publish("room:known", 0)
+        assert published(bob, ["room:known"] * 40) in (30, 31)
+        assert published(eve, [f"room:{n}" for n in range(40)]) == 3
+
+
+@pytest.mark.parametrize("way", ["subscribe", "publish", "event_id", "large"])
+def test_one_users_names_do_not_displace_anothers(launch, way):
+    """A node without Redis, with little room."""
+    node = launch({**HISTORY, "history.max_channels": 100, "history.max_bytes": "256k", "idempotency_max_bytes": "64k"})
+    with node.connect("victim") as victim, node.connect("crowder") as crowder:
+        kept = [victim.ask("publish", "published", channel=f"room:victim-{n}", event_id="v", type="test", data=n)["data"]
+                for n in range(10)]
+        node.publish("room:backend", 0)
+        names = [f"room:{n}" for n in range(1000)]
+        if way == "subscribe":
+            come_and_go(crowder, names)
+        else:
+            for name in names[:300]:
+                more = {"event_id": name} if way == "event_id" else {}
+                crowder.ask("publish", "published", channel="room:one" if way == "event_id" else name, **more,
+                            type="test", data="x" * (20000 if way == "large" else 10))
+        for n, first in enumerate(kept):
+            page = victim.ask("history", "history", channel=f"room:victim-{n}")["data"]
+            assert page["epoch"] == first["epoch"] and [event["data"] for event in page["events"]] == [n]
+            again = victim.ask("publish", "published", channel=f"room:victim-{n}", event_id="v", type="test", data=n)
+            assert again["data"]["duplicate"] and again["data"]["id"] == first["id"]
+        assert len(victim.ask("history", "history", channel="room:backend")["data"]["events"]) == 1

@@ -32,9 +32,11 @@ static int set_up(void **state)
         .now_us = now_us,
         .wall_ms = wall_ms,
         .idempotency_window_ms = 60000,
+        .empty_ttl_ms = 1000,
         .positions_max = 3,
-        .ids_max = 4,
+        .ids_bytes_max = 1100, /* four of this test's */
         .history_bytes_max = 10000,
+        .user_share = 50,
     };
     f->node.broker = memory_broker_create(&config, &node_sink, &f->node, f->node.metrics);
     *state = f;
@@ -123,14 +125,14 @@ static void gives_an_epoch_to_the_first_subscriber(void **state)
 }
 
 /* A client that comes back within the time finds the epoch it was told, also when there was no event yet. */
-static void keeps_an_epoch_without_events_as_long_as_any(void **state)
+static void keeps_an_epoch_without_events_for_a_while(void **state)
 {
     struct fixture *f = *state;
     for (int i = 0; i < 3; i++) {
         node_subscribe(&f->node, "c", 10);
         RIG_WAIT(&f->rig, f->node.subscribed_count == (size_t)i + 1);
         node_unsubscribe(&f->node, "c");
-        fake_now_us += UINT64_C(1000) * (60000 + 24 * 3600 * 1000) - 1 + (unsigned)i;
+        fake_now_us += 1000000 - 1 + (unsigned)i;
     }
     assert_string_equal(f->node.subscribed[1].epoch, f->node.subscribed[0].epoch);
     assert_string_not_equal(f->node.subscribed[2].epoch, f->node.subscribed[0].epoch);
@@ -210,6 +212,91 @@ static void forgets_positions_by_number_and_age(void **state)
     assert_int_equal(f->node.answers[8].offset, 1);
     assert_string_not_equal(f->node.answers[8].epoch, f->node.answers[6].epoch);
     assert_int_equal(f->node.answers[9].offset, 3);
+}
+
+static void publish_as(struct fixture *f, uint64_t user, const char *channel, const char *event_id, const char *data)
+{
+    struct publication *publication =
+        publication_create(str_from_cstr(channel), STR("tick"), str_from_cstr(data), str_from_cstr(event_id));
+    publication->history = (struct history_policy){.size = 10, .ttl_ms = 60000};
+    publication->user = user;
+    f->node.broker->ops->publish(f->node.broker, publication);
+}
+
+enum { BACKEND = 0, VICTIM = 1, CROWDER = 2, MANY = 40 };
+
+/* However many names one user's clients make up, and however much they publish: what is of others stays. */
+static void crowd_by_subscribing(struct fixture *f, const char *name, const char *data)
+{
+    (void)data;
+    node_subscribe(&f->node, name, 10);
+    node_unsubscribe(&f->node, name);
+}
+
+static void crowd_by_channels(struct fixture *f, const char *name, const char *data)
+{
+    publish_as(f, CROWDER, name, "", data);
+}
+
+static void crowd_by_event_ids(struct fixture *f, const char *name, const char *data)
+{
+    publish_as(f, CROWDER, "one", name, data);
+}
+
+static void crowd_in_a_channel_of_others(struct fixture *f, const char *name, const char *data)
+{
+    (void)name;
+    publish_as(f, CROWDER, "shared", "", data);
+}
+
+static void no_user_pushes_out_what_is_of_others(void **state)
+{
+    static void (*const ways[])(struct fixture *, const char *, const char *) = {
+        crowd_by_subscribing, crowd_by_channels, crowd_by_event_ids, crowd_in_a_channel_of_others};
+    char name[32], data[900] = "\"";
+    memset(data + 1, 'x', 890);
+    data[890] = '"';
+    for (size_t way = 0; way < COUNT_OF(ways); way++) {
+        tear_down(state);
+        set_up(state);
+        struct fixture *f = *state;
+        publish_as(f, VICTIM, "shared", "", "1");
+        publish_as(f, BACKEND, "backend", "b", "1");
+        publish_as(f, VICTIM, "victim", "v", "1");
+        for (int i = 0; i < MANY; i++) {
+            snprintf(name, sizeof name, "%d", i);
+            ways[way](f, name, data);
+        }
+        publish_as(f, VICTIM, "victim", "v", "2");
+        publish_as(f, BACKEND, "backend", "b", "2");
+        RIG_WAIT(&f->rig, f->node.answer_count >= 5 && f->node.answers[f->node.answer_count - 1].duplicate);
+        assert_true(f->node.answers[f->node.answer_count - 2].duplicate);
+        assert_string_equal(node_history(&f->node, &f->rig, "backend", false, 0, 1000), "1:1");
+        assert_string_equal(node_history(&f->node, &f->rig, "victim", false, 0, 1000), "1:1");
+    }
+}
+
+/* Of the user's own the newest stays. */
+static void a_user_over_its_share_loses_its_oldest(void **state)
+{
+    struct fixture *f = *state;
+    char data[900] = "\"";
+    memset(data + 1, 'x', 890);
+    data[890] = '"';
+    for (int i = 0; i < 10; i++) {
+        publish_as(f, CROWDER, "a", "", data);
+        publish_as(f, CROWDER, "b", "", data);
+    }
+    node_subscribe(&f->node, "a", 10); /* so that neither counts as unused */
+    node_subscribe(&f->node, "b", 10);
+    node_answer(&f->node, &f->rig, 19);
+    assert_string_equal(node_history(&f->node, &f->rig, "b", false, 0, 1), "10:9+"); /* of 5000 bytes half */
+    publish_as(f, BACKEND, "b", "", "1");                                            /* it is nobody's now */
+    for (int i = 0; i < 10; i++)
+        publish_as(f, CROWDER, "a", "", data);
+    node_answer(&f->node, &f->rig, 30);
+    assert_string_equal(node_history(&f->node, &f->rig, "b", false, 0, 1), "11:9+");
+    assert_string_equal(node_history(&f->node, &f->rig, "a", false, 0, 1), "20:17+");
 }
 
 static void sends_control_to_itself_alone(void **state)
@@ -292,11 +379,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(orders_events_of_a_channel_with_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_no_offsets_without_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_an_epoch_to_the_first_subscriber, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(keeps_an_epoch_without_events_as_long_as_any, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keeps_an_epoch_without_events_for_a_while, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hands_on_only_what_is_subscribed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(publishes_an_event_id_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forgets_the_oldest_event_ids_over_the_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forgets_positions_by_number_and_age, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_user_pushes_out_what_is_of_others, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_user_over_its_share_loses_its_oldest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sends_control_to_itself_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reads_pages_of_its_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forgets_events_when_their_ttl_is_over, set_up, tear_down),

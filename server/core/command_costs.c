@@ -1,0 +1,52 @@
+/* command_costs.c - what commands cost in messages of their session's rate, where they make others work or keep more
+ * than one message does: cost counts, not messages. */
+#include "server/core/hub_private.h"
+
+/* A message reads so many events or members more. A page costs the broker's thread, and with Redis Redis, about as much
+ * for so many as for being asked at all. */
+enum { ROWS_PER_MESSAGE = 50 };
+
+static uint64_t reading_costs(uint64_t rows)
+{
+    return rows / ROWS_PER_MESSAGE;
+}
+
+/* Of a page all that it may have is paid for before it is asked for, so that many at once are no way around; what it
+ * has less is given back. */
+uint64_t command_cost(const struct command *command)
+{
+    uint64_t limit = 0, most = 0;
+    if (command->type == COMMAND_HISTORY) {
+        limit = command->has_limit ? command->limit : HISTORY_LIMIT_DEFAULT;
+        most = HISTORY_LIMIT_MAX;
+    } else if (command->type == COMMAND_PRESENCE) {
+        limit = command->has_limit ? command->limit : PRESENCE_PAGE_DEFAULT;
+        most = PRESENCE_PAGE_MAX;
+    }
+    return 1 + (limit <= most ? reading_costs(limit) : 0); /* a larger one is refused */
+}
+
+void command_page_came(struct session *session, uint64_t limit, uint64_t rows)
+{
+    uint64_t paid = reading_costs(limit), used = reading_costs(rows);
+    session->reads--;
+    if (used < paid)
+        rate_give_back(&session->rate, paid - used);
+}
+
+void command_recovered(struct hub *hub, struct session *session)
+{
+    if (++session->recovered < ROWS_PER_MESSAGE)
+        return;
+    session->recovered = 0;
+    rate_charge(&session->rate, 1, hub->now_us);
+}
+
+/* What an event costs more that is the first one of its channel's history: it leaves a key that outlives it by a day,
+ * so whoever makes up channels is not to make as many as another says words. */
+enum { BEGINNING_COSTS = 10 };
+
+void command_began_history(struct hub *hub, struct session *session)
+{
+    rate_charge(&session->rate, BEGINNING_COSTS, hub->now_us);
+}
