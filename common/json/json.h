@@ -86,6 +86,16 @@ bool json_text(struct json_value string, struct buf *scratch, struct str *out);
 bool json_u64(struct json_value number, uint64_t *out);
 bool json_i64(struct json_value number, int64_t *out);
 
+/* A number in any form that JSON has (1.7e9, 17E8, 1700000000.0) times ten to the power of places, computed exactly on
+ * its digits. What is left behind the decimal point is cut off. */
+enum json_scaled {
+    JSON_SCALED_EXACT,
+    JSON_SCALED_CUT,       /* *out is set, and something was cut off */
+    JSON_SCALED_NEGATIVE,  /* below zero; *out is untouched */
+    JSON_SCALED_TOO_LARGE, /* over UINT64_MAX; *out is untouched */
+};
+enum json_scaled json_scale(struct json_value number, unsigned places, uint64_t *out);
+
 /* Appends text (UTF-8; ill-formed bytes become U+FFFD) as a JSON string with its quotes. */
 void json_append_string(struct buf *out, struct str text);
 

@@ -47,32 +47,23 @@ static enum err read_text(struct claims_body *body, struct json_value string, co
     return ERR_NONE;
 }
 
-/* NumericDate (RFC 7519, 2): seconds since 1970, fractions allowed; more than milliseconds is cut off. */
+/* NumericDate (RFC 7519, 2): any JSON number of seconds since 1970; what is finer than a millisecond is cut off. */
 static enum err read_time(struct json_value number, const char *claim, uint64_t *out_ms, struct error *error)
 {
-    static const uint64_t last_s = 253402300799; /* the end of the year 9999 */
-    struct str fraction = number.raw;
-    uint64_t seconds, ms = 0;
+    static const uint64_t end_ms = UINT64_C(253402300800000); /* of the year 9999 */
+    uint64_t ms = 0;
     if (!number.type)
         return ERR_NONE;
-    struct str whole = str_split(&fraction, '.');
-    if (!str_to_u64(whole, &seconds))
-        return refuse(error, claim, "is not a time in seconds since 1970 (no sign, no exponent)");
-    if (seconds > last_s)
+    enum json_scaled scaled = json_scale(number, 3, &ms); /* a time before 1970 counts as its first moment */
+    if (scaled == JSON_SCALED_TOO_LARGE || ms >= end_ms)
         return refuse(error, claim, "is after the year 9999; times are in seconds, not milliseconds");
-    for (size_t i = 0; fraction.ptr && i < fraction.len; i++)
-        if (fraction.ptr[i] < '0' || fraction.ptr[i] > '9')
-            return refuse(error, claim, "is not a time in seconds since 1970 (no sign, no exponent)");
-    for (size_t i = 0, unit = 100; fraction.ptr && i < fraction.len && i < 3; i++, unit /= 10)
-        ms += (uint64_t)(fraction.ptr[i] - '0') * unit;
-    ms += seconds * 1000;
     *out_ms = ms ? ms : 1; /* 0 stands for "absent", and a token that ended in 1970 must not live for ever */
     return ERR_NONE;
 }
 
 static enum err read_limit(struct json_value number, const char *claim, uint64_t *out, struct error *error)
 {
-    if (number.type && (!json_u64(number, out) || *out == 0))
+    if (number.type && (json_scale(number, 0, out) != JSON_SCALED_EXACT || *out == 0))
         return refuse(error, claim, "must be a whole number from 1");
     return ERR_NONE;
 }

@@ -31,8 +31,9 @@ struct claims {
 };
 
 /* Reads a payload (JSON text, RFC 7519 section 4). Strict: sub a non-empty string of at most 255 bytes of UTF-8; times
- * are NumericDates (fractions allowed); channels an array of patterns or {"match":..,"allow":[..]}; no duplicate
- * members. ERR_UNAUTHORIZED with the member's name otherwise. *out has one reference. */
+ * are NumericDates (RFC 7519, 2), in any form of a JSON number; channels an array of patterns or
+ * {"match":..,"allow":[..]}; no duplicate members. ERR_UNAUTHORIZED with the member's name otherwise. *out has one
+ * reference. */
 enum err claims_parse(struct str payload, struct claims **out, struct error *error);
 
 struct claims *claims_ref(struct claims *claims);

@@ -91,6 +91,9 @@ enum err token_issue(const struct token_keys *keys, unsigned algorithm_bit, stru
     const struct token_key *key = find_signer(keys, algorithm_bit);
     if (!key && !algorithm_bit)
         return error_set(error, ERR_INVALID_REQUEST, "no key can sign: a secret or a private key is needed");
+    const struct token_key *short_one = key ? NULL : keys_find_too_short(keys, algorithm_first(algorithm_bit));
+    if (short_one)
+        return key_say_too_short(short_one, algorithm_first(algorithm_bit), error);
     if (!key)
         return error_set(error, ERR_INVALID_REQUEST, "no key can sign %s: its secret or private key is needed",
                          algorithm_first(algorithm_bit)->name);

@@ -72,15 +72,24 @@ static bool libjwt_agrees(struct str encoded_header, const struct jws_header *he
     return agrees;
 }
 
+/* A media type, whose "application/" may be left out (RFC 7515, 4.1.9). Some encoders escape the '/'. */
 static enum err read_typ(struct json_value typ, bool *out_is_jwt, struct error *error)
 {
     char quoted[ERROR_QUOTE_LEN];
-    struct str text = typ.type ? str_from(typ.raw.ptr + 1, typ.raw.len - 2) : STR("JWT");
+    struct buf scratch = {0};
+    struct str text = STR("JWT"), prefix = STR("application/");
+    enum err err = ERR_NONE;
+    if (typ.type && !json_text(typ, &scratch, &text))
+        text = STR("");
     *out_is_jwt = str_eq_nocase(text, STR("JWT"));
-    if (!*out_is_jwt && !str_eq_nocase(text, STR("at+jwt"))) /* RFC 9068 */
-        return error_set(error, ERR_UNAUTHORIZED, "the token's header has typ %s; \"JWT\" or \"at+jwt\" is expected",
-                         error_quote(text, quoted));
-    return ERR_NONE;
+    struct str name = text;
+    if (text.len > prefix.len && str_eq_nocase(str_from(text.ptr, prefix.len), prefix))
+        name = str_from(text.ptr + prefix.len, text.len - prefix.len);
+    if (!str_eq_nocase(name, STR("JWT")) && !str_eq_nocase(name, STR("at+jwt"))) /* RFC 9068 */
+        err = error_set(error, ERR_UNAUTHORIZED, "the token's header has typ %s; \"JWT\" or \"at+jwt\" is expected",
+                        error_quote(text, quoted));
+    buf_fini(&scratch);
+    return err;
 }
 
 static enum err read_kid(struct json_value kid, struct jws_header *out, struct error *error)

@@ -26,12 +26,47 @@ enum err key_restrict(struct token_key *key, unsigned wanted, struct error *erro
 {
     unsigned able = key->algorithms;
     const struct algorithm *odd = algorithm_first(wanted & ~able);
+    if (odd && key->too_short_for & odd->bit)
+        return key_say_too_short(key, odd, error);
     if (odd)
         return error_set(error, ERR_INVALID_REQUEST, "the key is of kind %s and cannot serve %s",
                          key_kind_text(key->kind), odd->name);
-    if (wanted)
+    if (wanted) {
         key->algorithms = wanted;
+        key->too_short_for = 0; /* nothing is asked of it that it could be too short for */
+    }
     return ERR_NONE;
+}
+
+const struct token_key *keys_find_too_short(const struct token_keys *keys, const struct algorithm *algorithm)
+{
+    const struct token_key *found = NULL;
+    for (size_t i = 0; i < keys->count; i++) {
+        if (keys->list[i].algorithms & algorithm->bit)
+            return NULL;
+        if (keys->list[i].too_short_for & algorithm->bit)
+            found = &keys->list[i];
+    }
+    return found;
+}
+
+enum err key_say_too_short(const struct token_key *key, const struct algorithm *algorithm, struct error *error)
+{
+    return error_set(error, ERR_INVALID_REQUEST,
+                     "the secret has %zu bytes; %s needs at least %zu, as many as its hash (RFC 7518, 3.2)",
+                     key->secret.len, algorithm->name, algorithm->signature_bytes);
+}
+
+/* HMACs whose hash is no longer than the secret. */
+static unsigned algorithms_for(size_t secret_bytes)
+{
+    unsigned able = 0;
+    for (unsigned rest = algorithm_set_of(KEY_SECRET); rest; rest &= rest - 1) {
+        const struct algorithm *algorithm = algorithm_first(rest);
+        if (algorithm->signature_bytes <= secret_bytes)
+            able |= algorithm->bit;
+    }
+    return able;
 }
 
 enum err key_adopt_secret(struct token_key *key, struct str secret, struct error *error)
@@ -46,7 +81,8 @@ enum err key_adopt_secret(struct token_key *key, struct str secret, struct error
     buf_reserve(&key->secret, secret.len);
     buf_append(&key->secret, secret);
     key->kind = KEY_SECRET;
-    key->algorithms = algorithm_set_of(KEY_SECRET);
+    key->algorithms = algorithms_for(secret.len);
+    key->too_short_for = algorithm_set_of(KEY_SECRET) & ~key->algorithms;
     key->can_sign = true;
     return ERR_NONE;
 }
@@ -138,6 +174,8 @@ enum err key_from_pem(struct token_key *key, struct str pem, struct error *error
 {
     char quoted[ERROR_QUOTE_LEN];
     struct str label = first_label(pem);
+    if (label.len == 0 && pem.len >= 2 && (memcmp(pem.ptr, "\xFF\xFE", 2) == 0 || memcmp(pem.ptr, "\xFE\xFF", 2) == 0))
+        return error_set(error, ERR_INVALID_REQUEST, "the text is UTF-16; save it as UTF-8 or ASCII");
     if (label.len == 0)
         return error_set(error, ERR_INVALID_REQUEST,
                          "no PEM block found; a line \"-----BEGIN PUBLIC KEY-----\" is expected");

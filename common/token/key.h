@@ -10,7 +10,8 @@ struct token_key {
     char *source; /* the file or option it came from: for messages */
     char *kid;    /* NULL if it has none */
     enum key_kind kind;
-    unsigned algorithms; /* what it may verify: set of enum algorithm_bit, never more than its kind can serve */
+    unsigned algorithms;    /* what it may verify: set of enum algorithm_bit, never more than its kind can serve */
+    unsigned too_short_for; /* set of enum algorithm_bit: HMACs with a hash longer than the secret */
     bool can_sign;
     EVP_PKEY *pkey;    /* owned; NULL for secrets */
     struct buf secret; /* owned; wiped when freed */
@@ -36,6 +37,10 @@ enum err key_adopt(struct token_key *key, EVP_PKEY *pkey, struct error *error);
 enum err key_adopt_secret(struct token_key *key, struct str secret, struct error *error);
 /* Binds the key to the wanted algorithms (0: all of its kind). Refuses what the kind cannot serve. */
 enum err key_restrict(struct token_key *key, unsigned wanted, struct error *error);
+/* The secret that is too short for the algorithm, unless another key serves it. NULL: that is not why. */
+const struct token_key *keys_find_too_short(const struct token_keys *keys, const struct algorithm *algorithm);
+/* "the secret has 40 bytes; HS512 needs at least 64 (RFC 7518, 3.2)" */
+enum err key_say_too_short(const struct token_key *key, const struct algorithm *algorithm, struct error *error);
 void key_fini(struct token_key *key);
 
 /* Wipes and frees. */

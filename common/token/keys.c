@@ -77,12 +77,19 @@ enum err token_keys_add_secret(struct token_keys *keys, const char *source, stru
     return end_key(keys, key, algorithms, err, &cause, error);
 }
 
+/* Some editors put one before what they save as UTF-8. */
+static struct str without_mark(struct str text)
+{
+    bool marked = str_starts_with(text, STR("\xEF\xBB\xBF"));
+    return marked ? str_from(text.ptr + 3, text.len - 3) : text;
+}
+
 enum err token_keys_add_pem(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
                             struct str pem, struct error *error)
 {
     struct error cause;
     struct token_key *key = begin_key(keys, source, kid);
-    enum err err = key_from_pem(key, pem, &cause);
+    enum err err = key_from_pem(key, without_mark(pem), &cause);
     return end_key(keys, key, algorithms, err, &cause, error);
 }
 
@@ -123,7 +130,7 @@ enum err token_keys_add_jwk(struct token_keys *keys, const char *source, struct 
 {
     struct json_value top;
     struct error cause;
-    if (json_check(json, NULL, &top, &cause) != ERR_NONE)
+    if (json_check(without_mark(json), NULL, &top, &cause) != ERR_NONE)
         return error_set(error, ERR_INVALID_REQUEST, "%s: %s", source, cause.text);
     struct json_value set = json_member(top.type == JSON_OBJECT ? top : (struct json_value){0}, STR("keys"));
     if (!set.type)
@@ -136,10 +143,27 @@ enum err token_keys_add_jwk(struct token_keys *keys, const char *source, struct 
     return add_set(keys, source, set, error);
 }
 
+enum err token_keys_check(const struct token_keys *keys, unsigned algorithms, struct error *error)
+{
+    for (size_t i = 0; i < keys->count; i++) {
+        const struct token_key *key = &keys->list[i];
+        const struct algorithm *lacking = algorithm_first(key->too_short_for & algorithms);
+        struct error cause;
+        if (!lacking)
+            continue;
+        key_say_too_short(key, lacking, &cause);
+        return error_set(error, ERR_INVALID_REQUEST,
+                         "%s: %s; take a longer secret, or take %s out of the accepted algorithms", key->source,
+                         cause.text, lacking->name);
+    }
+    return ERR_NONE;
+}
+
 enum err token_keys_add_file_text(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
                                   struct str text, struct error *error)
 {
     size_t at = 0;
+    text = without_mark(text);
     while (at < text.len &&
            (text.ptr[at] == ' ' || text.ptr[at] == '\t' || text.ptr[at] == '\r' || text.ptr[at] == '\n'))
         at++;

@@ -23,7 +23,8 @@ size_t token_keys_count(const struct token_keys *keys);
 
 /* All that follows adds to a keyset that is not shared yet, or leaves it as it was and fails with ERR_INVALID_REQUEST.
  * source is the file or option, for messages. kid may be empty. algorithms is a set of enum algorithm_bit that the key
- * is bound to; 0 infers it from the kind of the key (an RSA key: RS and PS; a secret: HS). */
+ * is bound to; 0 infers it from the kind of the key (an RSA key: RS and PS; a secret: HS as far as it is
+ * long enough). A byte order mark at the beginning of a PEM or JWK text is passed over. */
 
 /* The bytes themselves are the HMAC secret: at least TOKEN_SECRET_MIN of them. */
 enum err token_keys_add_secret(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
@@ -38,6 +39,10 @@ enum err token_keys_add_pem(struct token_keys *keys, const char *source, struct 
  * to a single key only, and must not contradict it. */
 enum err token_keys_add_jwk(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
                             struct str json, struct error *error);
+
+/* Is each of these algorithms, as far as it is an HMAC, served by all secrets that are not bound to others? RFC 7518,
+ * 3.2: a secret must be as long as the hash. ERR_INVALID_REQUEST names the secret that is too short. */
+enum err token_keys_check(const struct token_keys *keys, unsigned algorithms, struct error *error);
 
 /* A key file: PEM, or JWK(S) if it begins with '{'. */
 enum err token_keys_add_file_text(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,

@@ -40,6 +40,16 @@ static bool is_kid_known(const struct token_keys *keys, struct str kid)
     return false;
 }
 
+static enum err say_no_key(const struct token_keys *keys, const struct algorithm *algorithm, struct error *error)
+{
+    const struct token_key *short_one = keys_find_too_short(keys, algorithm);
+    struct error cause;
+    if (!short_one)
+        return error_set(error, ERR_UNAUTHORIZED, "no key for the token's alg %s is configured", algorithm->name);
+    key_say_too_short(short_one, algorithm, &cause);
+    return error_set(error, ERR_UNAUTHORIZED, "%s: %s", short_one->source, cause.text);
+}
+
 static enum err check_signature(const struct token_keys *keys, const struct jws *jws, const struct jws_header *header,
                                 struct error *error)
 {
@@ -56,8 +66,7 @@ static enum err check_signature(const struct token_keys *keys, const struct jws 
         return error_set(error, ERR_UNAUTHORIZED, "no key with kid %s, nor one for %s without a kid, is configured",
                          error_quote(header->kid, quoted), header->algorithm->name);
     if (count == 0)
-        return error_set(error, ERR_UNAUTHORIZED, "no key for the token's alg %s is configured",
-                         header->algorithm->name);
+        return say_no_key(keys, header->algorithm, error);
     for (size_t i = 0; i < count; i++)
         if (signature_verify(candidates[i], header->algorithm, jws->signed_text, jws->signature))
             return ERR_NONE;

@@ -5,17 +5,19 @@
 /* After its end a token may still be taken for the leeway, which is at most this. */
 enum { LEEWAY_MAX_MS = 10 * 60 * 1000 };
 
-/* Past that a number of seconds is none that a token could have. */
-static const uint64_t seconds_max = UINT64_C(253402300799);
+/* Past that a time is none that a token could have. */
+static const uint64_t end_ms = UINT64_C(253402300800000);
 
+/* In whatever form the token had it. */
 static enum err read_seconds(const char *name, struct json_value value, uint64_t *out_ms, struct error *error)
 {
-    uint64_t seconds;
+    uint64_t ms = 0;
     if (!value.type)
         return ERR_NONE;
-    if (!json_u64(value, &seconds) || seconds == 0 || seconds > seconds_max)
-        return error_set(error, ERR_INVALID_REQUEST, "%s: expected whole seconds since 1970", name);
-    *out_ms = seconds * 1000;
+    enum json_scaled scaled = json_scale(value, 3, &ms);
+    if ((scaled != JSON_SCALED_EXACT && scaled != JSON_SCALED_CUT) || ms == 0 || ms >= end_ms)
+        return error_set(error, ERR_INVALID_REQUEST, "%s: expected seconds since 1970", name);
+    *out_ms = ms;
     return ERR_NONE;
 }
 

@@ -104,7 +104,7 @@ static enum err add_keys(struct token_keys *keys, const struct options *o, struc
         err = token_keys_add_secret(keys, "token.secret", STR(""), 0, str_from_cstr(o->token_secret), error);
     for (size_t i = 0; err == ERR_NONE && i < o->token_keys.count; i++)
         err = add_key(keys, &o->token_keys.items[i], i, error);
-    return err;
+    return err ? err : token_keys_check(keys, algorithm_set(&o->token_algorithms), error);
 }
 
 static void add_texts(struct texts *texts, const struct option_strings *strings)
@@ -155,7 +155,7 @@ static void set_limits(struct net_settings *net, const struct options *o)
     net->head_timeout_us = o->limits_head_timeout_ms * 1000;
     net->message_bytes = o->limits_message_bytes;
     net->body_bytes = o->api_max_body;
-    net->bodies_bytes = o->api_max_bodies > o->api_max_body ? o->api_max_bodies : o->api_max_body;
+    net->bodies_bytes = o->api_max_bodies;
     net->body_timeout_us = o->limits_body_timeout_ms * 1000;
     net->keepalive_timeout_us = o->limits_http_keepalive_ms * 1000;
     net->close_timeout_us = o->close_timeout_ms * 1000;

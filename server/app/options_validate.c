@@ -69,6 +69,8 @@ static void validate_limits(struct verdict *verdict, const struct options *optio
     if (options->outbox_max_bytes < options->limits_event_bytes)
         say(verdict, "outbox.max_bytes",
             "must not be less than limits.event_bytes: a single event would close its subscribers");
+    if (options->api_max_bodies < options->api_max_body)
+        say(verdict, "api.max_bodies", "must not be less than api.max_body: the largest request would never be taken");
     if (options->proxy_protocol != PROXY_OFF && options->trusted_proxies.count == 0)
         say(verdict, "proxy_protocol", "needs trusted_proxies: only from there are PROXY headers believed");
 }

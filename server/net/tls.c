@@ -14,6 +14,9 @@
 
 enum { TICKET_KEY_LEN = 80 }; /* what SSL_CTX_set_tlsext_ticket_keys wants */
 
+/* Forward secrecy and an AEAD for all of them (RFC 9325, 4.2). TLS 1.3 has no others. */
+#define TLS_1_2_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+
 struct tls_identity {
     atomic_uint refs;
     X509 *certificate;
@@ -33,6 +36,10 @@ static enum err open_file(const char *option, const char *path, FILE **out, stru
     *out = fopen(path, "re");
     if (!*out)
         return error_set(error, ERR_INVALID_REQUEST, "%s: cannot open %s: %s", option, path, strerror(errno));
+    /* OpenSSL looks for "-----BEGIN" at the beginning of a line: not behind a byte order mark. */
+    char mark[3];
+    if (fread(mark, 1, sizeof mark, *out) != sizeof mark || memcmp(mark, "\xEF\xBB\xBF", sizeof mark) != 0)
+        rewind(*out);
     return ERR_NONE;
 }
 
@@ -80,6 +87,7 @@ enum err tls_identity_use(const struct tls_identity *identity, SSL_CTX *ssl, str
     memcpy(ticket_key, identity->ticket_key, TICKET_KEY_LEN); /* OpenSSL takes it as not const */
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
     bool good = SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
+                SSL_CTX_set_cipher_list(ssl, TLS_1_2_CIPHERS) == 1 &&
                 SSL_CTX_use_cert_and_key(ssl, identity->certificate, identity->key, identity->chain, 1) == 1 &&
                 SSL_CTX_set_tlsext_ticket_keys(ssl, ticket_key, TICKET_KEY_LEN) == 1;
     OPENSSL_cleanse(ticket_key, TICKET_KEY_LEN);

@@ -39,6 +39,12 @@ static void check_number(struct json_value value)
     int64_t integer;
     if (value.raw.len > 63)
         has_long_number = true;
+    if (value.type == JSON_NUMBER && json_u64(value, &whole)) {
+        uint64_t scaled;
+        must(json_scale(value, 0, &scaled) == JSON_SCALED_EXACT && scaled == whole);
+    } else if (value.type == JSON_NUMBER) {
+        json_scale(value, 3, &whole);
+    }
     if (json_u64(value, &whole) && whole <= INT64_MAX)
         must(json_i64(value, &integer) && integer >= 0 && (uint64_t)integer == whole);
 }

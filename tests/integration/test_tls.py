@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 from urllib.parse import quote
 
 import pytest
@@ -268,6 +269,32 @@ def test_old_versions(shared):
     with shared.node.client(jwt.mint(), tls=newer) as client:
         assert client.socket.version() == "TLSv1.2"
         client.start()
+
+
+def suites_offered_by_openssl():
+    lines = subprocess.run(["openssl", "ciphers", "-s", "-tls1_2", "ALL:@SECLEVEL=0"], capture_output=True, text=True, check=True)
+    return lines.stdout.strip().split(":")
+
+
+def test_suites_of_tls_1_2(shared):
+    """RFC 9325, 4.2: forward secrecy and an AEAD in each, asked for one by one as an openssl client would."""
+    taken = []
+    for suite in suites_offered_by_openssl():
+        answer = subprocess.run(["openssl", "s_client", "-connect", "%s:%d" % shared.node.public, "-tls1_2", "-cipher",
+                                 f"{suite}:@SECLEVEL=0", "-CAfile", shared.certificate.certificate],
+                                input="", capture_output=True, text=True, timeout=DEADLINE_S)
+        if re.search(rf"Cipher is {re.escape(suite)}\b", answer.stdout):
+            taken.append(suite)
+    assert sorted(taken) == ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"]
+
+
+def test_a_byte_order_mark_before_the_certificate_and_its_key(launch, tmp_path):
+    certificate = Certificate(tmp_path)
+    trusted = certificate.trusted()
+    for path in (certificate.certificate, certificate.key):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    with launch(certificate.options).connect(tls=trusted) as client:
+        client.nothing_before_pong()
 
 
 def test_deadlines(launch, tmp_path):

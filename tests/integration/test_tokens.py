@@ -4,6 +4,7 @@ import time
 
 import pytest
 from support import jwt, ws
+from support.carillon import nested, run
 from support.wait import SLOWDOWN
 from support.ws import Refused
 
@@ -14,6 +15,11 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
 def keys(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
     return {algorithm: jwt.KeyPair(folder, algorithm) for algorithm in ALGORITHMS}
+
+
+@pytest.fixture(scope="module")
+def shared(launch_for_module):
+    return launch_for_module({"endpoints": [{"path": "/ws", "reject": "http"}], "limits.head_bytes": "64k"})
 
 
 def accepted(node, token):
@@ -30,9 +36,71 @@ def accepted(node, token):
 def test_hmac(launch, bits):
     node = launch({"token.algorithms": [f"HS{bits}"]})
     assert accepted(node, jwt.mint(bits=bits))
-    assert not accepted(node, jwt.mint(bits=bits, secret="another secret that is long enough to be one"))
+    assert not accepted(node, jwt.mint(bits=bits, secret="another secret, which is none of the node's, and long enough to be one"))
     other = 512 if bits == 256 else 256
     assert not accepted(node, jwt.mint(bits=other)), "an algorithm that is not configured"
+
+
+@pytest.mark.parametrize("algorithm, bytes_needed", [("HS256", 32), ("HS384", 48), ("HS512", 64)])
+def test_a_secret_is_as_long_as_its_hash(launch, tmp_path, algorithm, bytes_needed):
+    """RFC 7518, 3.2: said by the start, by check and by token."""
+    for config in ({"token.secret": "s" * (bytes_needed - 1), "token.algorithms": [algorithm]},
+                   {"token.keys": [{"secret": "s" * (bytes_needed - 1), "algorithms": [algorithm]}]}):
+        path = tmp_path / "carillon.jsonc"
+        path.write_text(json.dumps(nested(config)))
+        for command in ("serve", "check"):
+            answer = run(command, "--config", path)
+            assert answer.returncode != 0 and str(bytes_needed) in answer.stderr, answer
+    secret = tmp_path / "secret"
+    secret.write_text("s" * (bytes_needed - 1))
+    answer = run("token", "--secret-file", secret, "--alg", algorithm, "--sub", "u")
+    assert answer.returncode != 0 and f"at least {bytes_needed}" in answer.stderr, answer
+    secret.write_text("s" * bytes_needed)
+    answer = run("token", "--secret-file", secret, "--alg", algorithm, "--sub", "u")
+    assert answer.returncode == 0, answer
+    node = launch({"token.secret": "s" * bytes_needed, "token.algorithms": [algorithm]})
+    assert accepted(node, answer.stdout.strip())
+
+
+def made(header, payload):
+    """A token whose parts are written just so."""
+    text = f"{jwt.encode(header.encode())}.{jwt.encode(payload.encode())}"
+    return f"{text}.{jwt.sign_hmac(text)}"
+
+
+@pytest.mark.parametrize("exp, taken", [
+    ("4102444800", True), ("4102444800.0", True), ("4.1024448e9", True), ("41024448E+2", True), ("4102444800000e-3", True),
+    ("1e9", False), ("-4.1e9", False), ("4.1e12", False), ("1e400", False), ("1e-400", False), ("0", False)])
+def test_times_are_any_json_number(shared, exp, taken):
+    """RFC 7519, 2; in a refresh too."""
+    token = made('{"alg":"HS256"}', '{"sub":"user-456","exp":%s,"nbf":1.7e9,"iat":17e8,"session_limit":1e2,"rate_limit":6.0e1}' % exp)
+    assert accepted(shared, token) == taken
+    with shared.connect() as client:
+        if taken:
+            answer = client.ask("refresh", "refreshed", token=token)
+            assert answer["data"]["expires_at"] == "2100-01-01T00:00:00.000Z"
+        else:
+            client.error("refresh", "unauthorized", token=token)
+
+
+@pytest.mark.parametrize("typ, taken", [
+    ("JWT", True), ("at+jwt", True), ("AT+JWT", True), ("application/at+jwt", True), ("Application/AT+JWT", True),
+    (r"application\/at+jwt", True), ("application/jwt", True), ("application/x", False), ("application/", False), ("x/at+jwt", False)])
+def test_access_tokens(shared, typ, taken):
+    """RFC 9068, 2.1."""
+    payload = json.dumps(jwt.claims())
+    assert accepted(shared, made('{"typ":"%s","alg":"HS256"}' % typ, payload)) == taken
+    assert accepted(shared, made('{"alg":"HS256","typ":"%s"}' % typ, payload)) == taken
+
+
+def test_a_byte_order_mark_before_a_key(launch, keys, tmp_path):
+    mark = b"\xef\xbb\xbf"
+    pem, jwk = tmp_path / "key.pem", tmp_path / "key.jwk"
+    pem.write_bytes(mark + keys["ES256"].public_path.read_bytes())
+    jwk.write_bytes(mark + json.dumps({"kty": "oct", "k": jwt.encode(b"k" * 32), "alg": "HS256"}).encode())
+    node = launch({"token.secret": None, "token.keys": [{"file": str(pem)}, {"file": str(jwk)}]})
+    assert accepted(node, keys["ES256"].mint())
+    assert accepted(node, jwt.mint(secret="k" * 32))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -116,11 +184,6 @@ def tricks():
         "oversized": jwt.mint(filler="x" * 20000),
         "channels is text": jwt.mint(channels="everything"),
     }
-
-
-@pytest.fixture(scope="module")
-def shared(launch_for_module):
-    return launch_for_module({"endpoints": [{"path": "/ws", "reject": "http"}], "limits.head_bytes": "64k"})
 
 
 @pytest.mark.parametrize("trick", list(tricks()))

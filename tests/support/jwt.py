@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 
-SECRET = "a secret for tests only, 32 bytes or more"
+SECRET = "a secret for tests only, of 64 bytes and more, so that HS512 takes it"
 
 
 def encode(raw):

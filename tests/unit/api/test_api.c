@@ -367,6 +367,7 @@ static void test_revoke(void **state)
     expect_revocation("{\"jti\":\"t-1\",\"exp\":2000}", REVOCATION_JTI, "t-1", 0, 2600000);
     expect_revocation("{\"user\":\"al\\u0069ce\"}", REVOCATION_USER, "alice", 1000000, 1005000);
     expect_revocation("{\"user\":\"a\",\"issued_before\":900}", REVOCATION_USER, "a", 900000, 1005000);
+    expect_revocation("{\"user\":\"a\",\"issued_before\":9.005e2}", REVOCATION_USER, "a", 900500, 1005000);
     send_request(&f, &x, "POST", "/api/v1/revoke", "{\"jti\":\"t\"}");
     error_set(&f.request->error, ERR_UNAVAILABLE, "not now");
     f.request->done(f.request, &f);
@@ -384,7 +385,9 @@ static void test_bad_revocations(void **state)
         "{\"user\":\"a\",\"jti\":\"b\"}",
         "{\"user\":\"a\",\"exp\":2000}",
         "{\"user\":\"a\",\"issued_before\":\"2026-01-01\"}",
-        "{\"user\":\"a\",\"issued_before\":1.5}",
+        "{\"user\":\"a\",\"issued_before\":-1.5}",
+        "{\"user\":\"a\",\"issued_before\":1e-4}",
+        "{\"jti\":\"a\",\"exp\":1e12}",
         "{\"user\":\"a\",\"issued_before\":1000000000000000}",
         "{\"user\":7}",
     };

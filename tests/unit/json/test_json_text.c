@@ -102,6 +102,42 @@ static void test_i64(void **state)
         assert_false(json_i64(parse(str_from_cstr(bad[i])), &value));
 }
 
+static void test_scale(void **state)
+{
+    static const struct {
+        const char *number;
+        unsigned places;
+        enum json_scaled scaled;
+        uint64_t value;
+    } cases[] = {
+        {"0", 0, JSON_SCALED_EXACT, 0},
+        {"18446744073709551615", 0, JSON_SCALED_EXACT, UINT64_MAX},
+        {"1844674407370955161.5e1", 0, JSON_SCALED_EXACT, UINT64_MAX},
+        {"18446744073709551.6159", 3, JSON_SCALED_CUT, UINT64_MAX},
+        {"9007199254740993e0", 0, JSON_SCALED_EXACT, 9007199254740993},
+        {"0.000000000000000000000000000001e31", 0, JSON_SCALED_EXACT, 10},
+        {"1e-1", 1, JSON_SCALED_EXACT, 1},
+        {"1e-1", 0, JSON_SCALED_CUT, 0},
+        {"19.99", 0, JSON_SCALED_CUT, 19},
+        {"0e-5", 0, JSON_SCALED_EXACT, 0},
+        {"-0.0e5", 0, JSON_SCALED_EXACT, 0},
+        {"18446744073709551616", 0, JSON_SCALED_TOO_LARGE, 0},
+        {"1e20", 0, JSON_SCALED_TOO_LARGE, 0},
+        {"1e9223372036854775807", 0, JSON_SCALED_TOO_LARGE, 0},
+        {"1e99999999999999999999999", 3, JSON_SCALED_TOO_LARGE, 0},
+        {"1e-99999999999999999999999", 3, JSON_SCALED_CUT, 0},
+        {"-1", 0, JSON_SCALED_NEGATIVE, 0},
+        {"-0.1", 0, JSON_SCALED_NEGATIVE, 0},
+        {"-1e99", 0, JSON_SCALED_NEGATIVE, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t value = 0;
+        enum json_scaled scaled = json_scale(parse(str_from_cstr(cases[i].number)), cases[i].places, &value);
+        if (scaled != cases[i].scaled || value != cases[i].value)
+            fail_msg("%s: %d, %llu", cases[i].number, (int)scaled, (unsigned long long)value);
+    }
+}
+
 static void assert_appends(struct str text, const char *expected)
 {
     struct buf out = {0};
@@ -149,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_texts_share_a_scratch_that_was_reserved),
         cmocka_unit_test(test_text_refuses_nul_and_what_is_no_string),
         cmocka_unit_test(test_u64),
+        cmocka_unit_test(test_scale),
         cmocka_unit_test(test_i64),
         cmocka_unit_test(test_append_string),
         cmocka_unit_test(test_append_then_text),

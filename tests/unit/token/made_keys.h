@@ -26,7 +26,7 @@ struct token_keys *keys_of_secret(const char *secret, const char *kid);
 const char *raw_token(struct buf *out, const struct token_keys *keys, const char *algorithm, const char *header,
                       const char *payload);
 
-#define SECRET  "a secret of more than thirty-two bytes, for tests"
+#define SECRET  "a secret of more than sixty-four bytes, so that it serves HS512 too"
 #define NOW_MS  1700000000000u
 #define PAYLOAD "{\"sub\":\"user-1\",\"exp\":1700000100}"
 

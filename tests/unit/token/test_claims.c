@@ -50,6 +50,49 @@ static void test_everything(void **state)
     claims_unref(claims);
 }
 
+/* RFC 7519, 2: any JSON number; exact, whatever its form. */
+static void test_numbers(void **state)
+{
+    static const struct {
+        const char *number;
+        uint64_t ms;
+    } times[] = {
+        {"1700000000", 1700000000000},
+        {"1.7e9", 1700000000000},
+        {"17E8", 1700000000000},
+        {"1700000000.0", 1700000000000},
+        {"17000000000e-1", 1700000000000},
+        {"1.700000000123e+9", 1700000000123},
+        {"1700000000.1239999", 1700000000123},
+        {"253402300799.999", 253402300799999},
+        {"2.534023007999999999e11", 253402300799999},
+        {"1.5", 1500},
+        {"0.1", 100},
+        {"1e-2", 10},
+        {"0", 1},
+        {"0e99999999999999999999", 1},
+        {"1e-99999999999999999999", 1},
+        {"-0", 1},
+        {"-1", 1},
+        {"-1.7e9", 1},
+        {"-1e999", 1},
+    };
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        struct buf payload = {0};
+        buf_appendf(&payload, "{\"sub\":\"u\",\"exp\":%s,\"nbf\":%s,\"iat\":%s}", times[i].number, times[i].number,
+                    times[i].number);
+        struct claims *claims = parse(buf_cstr(&payload));
+        if (claims->exp_ms != times[i].ms || claims->nbf_ms != times[i].ms || claims->iat_ms != times[i].ms)
+            fail_msg("%s: %llu", times[i].number, (unsigned long long)claims->exp_ms);
+        claims_unref(claims);
+        buf_fini(&payload);
+    }
+    struct claims *claims = parse("{\"sub\":\"u\",\"session_limit\":1e1,\"rate_limit\":6.0e1}");
+    assert_int_equal(claims->session_limit, 10);
+    assert_int_equal(claims->rate_limit, 60);
+    claims_unref(claims);
+}
+
 static void test_little(void **state)
 {
     struct claims *claims = parse("{\"sub\":\"u\",\"channels\":[]}");
@@ -110,9 +153,12 @@ static void test_refusals(void **state)
         {"{\"sub\":\"u\",\"aud\":1}", "aud: expected"},
         {"{\"sub\":\"u\",\"scope\":[\"a\"]}", "scope: expected a string"},
         {"{\"sub\":\"u\",\"exp\":\"1\"}", "exp: expected a number"},
-        {"{\"sub\":\"u\",\"nbf\":1e3}", "nbf is not a time"},
-        {"{\"sub\":\"u\",\"iat\":-1}", "iat is not a time"},
         {"{\"sub\":\"u\",\"exp\":1700000000000}", "milliseconds"},
+        {"{\"sub\":\"u\",\"exp\":253402300800}", "milliseconds"},
+        {"{\"sub\":\"u\",\"exp\":1.7e12}", "milliseconds"},
+        {"{\"sub\":\"u\",\"exp\":1e999999999999999999999}", "milliseconds"},
+        {"{\"sub\":\"u\",\"session_limit\":15e-1}", "session_limit must be"},
+        {"{\"sub\":\"u\",\"rate_limit\":1e20}", "rate_limit must be"},
         {"{\"sub\":\"u\",\"session_limit\":0}", "session_limit must be"},
         {"{\"sub\":\"u\",\"session_limit\":1.5}", "session_limit must be"},
         {"{\"sub\":\"u\",\"rate_limit\":-1}", "rate_limit must be"},
@@ -174,8 +220,9 @@ static void test_scope(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_everything), cmocka_unit_test(test_little),    cmocka_unit_test(test_sub),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_templates), cmocka_unit_test(test_scope),
+        cmocka_unit_test(test_everything), cmocka_unit_test(test_numbers),  cmocka_unit_test(test_little),
+        cmocka_unit_test(test_sub),        cmocka_unit_test(test_refusals), cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_scope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,6 +116,74 @@ static void test_secrets(void **state)
     token_keys_unref(keys);
 }
 
+/* RFC 7518, 3.2: a secret must be as long as the hash. */
+static void test_secrets_serve_what_they_are_long_enough_for(void **state)
+{
+    static const struct {
+        size_t bytes;
+        unsigned able;
+        const char *lacking; /* of all HMACs */
+    } rows[] = {
+        {32, ALGORITHM_HS256, "s: the secret has 32 bytes; HS384 needs at least 48"},
+        {47, ALGORITHM_HS256, "HS384 needs at least 48"},
+        {48, ALGORITHM_HS256 | ALGORITHM_HS384, "s: the secret has 48 bytes; HS512 needs at least 64"},
+        {63, ALGORITHM_HS256 | ALGORITHM_HS384, "HS512 needs at least 64"},
+        {64, ALGORITHM_HS256 | ALGORITHM_HS384 | ALGORITHM_HS512, NULL},
+    };
+    char secret[64];
+    memset(secret, 'x', sizeof secret);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (unsigned bit = ALGORITHM_HS256; bit <= ALGORITHM_HS512; bit <<= 1) {
+            struct token_keys *keys = token_keys_create();
+            struct str text = str_from(secret, rows[i].bytes);
+            struct error error = {0};
+            struct buf token = {0};
+            bool able = rows[i].able & bit;
+            assert_int_equal(token_keys_add_secret(keys, "s", STR(""), bit, text, &error),
+                             able ? ERR_NONE : ERR_INVALID_REQUEST);
+            if (able) /* bound to that one alone, nothing is lacking */
+                assert_int_equal(token_keys_check(keys, ALGORITHM_ALL, &error), ERR_NONE);
+            else
+                assert_non_null(strstr(error.text, "needs at least"));
+            token_keys_unref(keys);
+            keys = token_keys_create();
+            assert_int_equal(token_keys_add_secret(keys, "s", STR(""), 0, text, &error), ERR_NONE);
+            assert_int_equal(token_keys_check(keys, bit, &error), able ? ERR_NONE : ERR_INVALID_REQUEST);
+            assert_int_equal(token_issue(keys, bit, STR(""), STR("{\"sub\":\"u\"}"), &token, &error),
+                             able ? ERR_NONE : ERR_INVALID_REQUEST);
+            if (!able)
+                assert_non_null(strstr(error.text, "needs at least"));
+            assert_int_equal(token_keys_check(keys, ALGORITHM_ALL, &error),
+                             rows[i].lacking ? ERR_INVALID_REQUEST : ERR_NONE);
+            if (rows[i].lacking && !strstr(error.text, rows[i].lacking))
+                fail_msg("%s", error.text);
+            buf_fini(&token);
+            token_keys_unref(keys);
+        }
+    }
+}
+
+/* What some editors put before a text. */
+static void test_byte_order_marks(void **state)
+{
+    struct token_keys *keys = token_keys_create();
+    struct error error;
+#define JWK "\xEF\xBB\xBF {\"kty\":\"oct\",\"k\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}"
+    struct buf pem = {0};
+    struct made_key made;
+    made_ed25519(&made);
+    buf_append_lit(&pem, "\xEF\xBB\xBF");
+    buf_append(&pem, buf_str(&made.public_pem));
+    assert_int_equal(token_keys_add_file_text(keys, "f", STR(""), 0, STR(JWK), &error), ERR_NONE);
+    assert_int_equal(token_keys_add_file_text(keys, "f", STR(""), 0, buf_str(&pem), &error), ERR_NONE);
+    assert_int_equal(token_keys_add_file_text(keys, "f", STR(""), 0, STR("\xFF\xFE-\0-\0"), &error),
+                     ERR_INVALID_REQUEST);
+    assert_non_null(strstr(error.text, "f: the text is UTF-16"));
+    buf_fini(&pem);
+    made_key_fini(&made);
+    token_keys_unref(keys);
+}
+
 #define N32  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" /* 32 zero bytes */
 #define P256 "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\",\"y\":"
 
@@ -225,6 +293,8 @@ int main(void)
         cmocka_unit_test(test_pem_that_is_none),
         cmocka_unit_test(test_passphrase_is_not_asked_for),
         cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_secrets_serve_what_they_are_long_enough_for),
+        cmocka_unit_test(test_byte_order_marks),
         cmocka_unit_test(test_bad_jwks),
         cmocka_unit_test(test_key_set),
         cmocka_unit_test(test_algorithm_names),
