@@ -80,7 +80,7 @@ static void write_bad(void)
     snprintf(unfinished, sizeof unfinished, "{\"bad\":%llu}{", (unsigned long long)entry.number);
     const char *const kinds[][5][2] = {
         {{"type", "note"}, {"data", data}},                                       /* no channel */
-        {{"channel", "nowhere:1"}, {"type", "note"}, {"data", data}},             /* no rule */
+        {{"channel", "room 1"}, {"type", "note"}, {"data", data}},                /* no name of a channel */
         {{"channel", "room:1"}, {"type", "note"}, {"data", unfinished}},          /* no JSON */
         {{"channel", "room:1"}, {"type", "join"}, {"data", data}},                /* a reserved type */
         {{"channel", "room:1"}, {"type", "note"}, {"data", data}, {"more", "x"}}, /* an unknown field */
