@@ -165,7 +165,7 @@ static void count_close(const char *variable, size_t value, size_t others, size_
 int main(void)
 {
     static const size_t subscribers[] = {10, 1000, 10000, 100000};
-    static const size_t rules[] = {1, 100, 1000};
+    static const size_t rules[] = {1, 100, 10000};
     static const size_t others[] = {0, 10000, 100000};
     static const size_t subscriptions[] = {0, 1, 10, 100};
     for (size_t i = 0; i < 4; i++)

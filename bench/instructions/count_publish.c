@@ -172,7 +172,7 @@ static void count_redis(void)
 
 int main(void)
 {
-    static const size_t rules[] = {1, 100, 1000};
+    static const size_t rules[] = {1, 100, 10000};
     for (size_t i = 0; i < 3; i++)
         count_http(rules[i]);
     count_encoding();

@@ -212,6 +212,14 @@ void configuration_fini(struct configuration *configuration)
     *configuration = (struct configuration){0};
 }
 
+void configuration_keep_rules(struct configuration *fresh, const struct configuration *before)
+{
+    if (!rules_equal(fresh->rules, before->rules))
+        return;
+    rules_unref(fresh->rules);
+    fresh->rules = rules_ref(before->rules);
+}
+
 struct redis_tls_settings configuration_redis_tls(const struct options *options)
 {
     return (struct redis_tls_settings){.ca = options->redis_tls_ca,

@@ -17,6 +17,8 @@ struct configuration {
 /* Reads key files. On failure nothing is made, and the error names the option or file. */
 enum err configuration_make(const struct options *options, struct configuration *out, struct error *error);
 void configuration_fini(struct configuration *configuration);
+/* Where the rules are the same as before, they are those: nobody has to look at anything for their sake. */
+void configuration_keep_rules(struct configuration *fresh, const struct configuration *before);
 
 /* What redis.tls_* say; borrows the options' texts. */
 struct redis_tls_settings configuration_redis_tls(const struct options *options);

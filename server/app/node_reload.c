@@ -52,6 +52,7 @@ void node_reload(struct node *node)
     *node->options = fresh;
     *node->sources = sources;
     capacity_apply(&node->capacity, configuration.net);
+    configuration_keep_rules(&configuration, &node->configuration);
     configuration_fini(&node->configuration);
     node->configuration = configuration;
     log_configure((enum log_level)fresh.log_level, (enum log_format)fresh.log_format);

@@ -3,6 +3,16 @@
 
 #include "common/base/alloc.h"
 
+static struct rule_index *index_patterns(const struct rules *rules)
+{
+    struct str *patterns = xcalloc(rules->count + 1, sizeof *patterns);
+    for (size_t i = 0; i < rules->count; i++)
+        patterns[i] = rules->rule[i].match;
+    struct rule_index *index = rule_index_create(patterns, rules->count);
+    free(patterns);
+    return index;
+}
+
 struct rules *rules_create(const struct rule *rule, size_t count)
 {
     size_t text_len = 0;
@@ -22,6 +32,7 @@ struct rules *rules_create(const struct rule *rule, size_t count)
             text += texts[t]->len;
         }
     }
+    rules->index = index_patterns(rules);
     return rules;
 }
 
@@ -33,8 +44,26 @@ struct rules *rules_ref(struct rules *rules)
 
 void rules_unref(struct rules *rules)
 {
-    if (rules && atomic_fetch_sub_explicit(&rules->refs, 1, memory_order_acq_rel) == 1)
-        free(rules);
+    if (!rules || atomic_fetch_sub_explicit(&rules->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    free(rules->index);
+    free(rules);
+}
+
+static bool equal(const struct rule *a, const struct rule *b)
+{
+    return str_eq(a->match, b->match) && a->require_grant == b->require_grant &&
+           str_eq(a->require_scope, b->require_scope) && a->allow == b->allow && a->history.size == b->history.size &&
+           a->history.ttl_ms == b->history.ttl_ms && a->presence.kept == b->presence.kept &&
+           a->presence.events == b->presence.events && a->presence.ttl_ms == b->presence.ttl_ms;
+}
+
+bool rules_equal(const struct rules *a, const struct rules *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = equal(&a->rule[i], &b->rule[i]);
+    return same;
 }
 
 static bool look_up_claim(void *claims, struct str name, struct str *out)
@@ -50,7 +79,10 @@ static bool covers(struct str pattern, struct str channel, const struct claims *
 /* NULL: none. */
 static const struct rule *rule_for(const struct rules *rules, struct str channel, const struct claims *claims)
 {
-    for (size_t i = 0; i < rules->count; i++)
+    struct rule_walk walk;
+    size_t i;
+    rule_walk_begin(&walk, rules->index, channel);
+    while (rule_walk_next(&walk, &i))
         if (covers(rules->rule[i].match, channel, claims))
             return &rules->rule[i];
     return NULL;
@@ -60,7 +92,10 @@ struct keeping rules_keeping(const struct rules *rules, struct str channel)
 {
     const struct rule *found = NULL;
     enum pattern_fit found_fit = PATTERN_APART;
-    for (size_t i = 0; i < rules->count && found_fit != PATTERN_FITS; i++) {
+    struct rule_walk walk;
+    size_t i;
+    rule_walk_begin(&walk, rules->index, channel);
+    while (found_fit != PATTERN_FITS && rule_walk_next(&walk, &i)) {
         const struct rule *rule = &rules->rule[i];
         enum pattern_fit fit = pattern_fits(rule->match, channel);
         if (fit == PATTERN_APART || (found && pattern_literals(rule->match) <= pattern_literals(found->match)))

@@ -8,6 +8,7 @@
 #include "common/protocol/channel.h"
 #include "common/token/claims.h"
 #include "server/core/publication.h"
+#include "server/core/rule_index.h"
 
 /* One entry of "channels". The texts belong to the rules. */
 struct rule {
@@ -22,6 +23,7 @@ struct rule {
 /* Shared by all threads; counted. */
 struct rules {
     atomic_uint refs;
+    struct rule_index *index; /* of their patterns */
     size_t count;
     struct rule rule[];
 };
@@ -30,6 +32,8 @@ struct rules {
 struct rules *rules_create(const struct rule *rule, size_t count);
 struct rules *rules_ref(struct rules *rules);
 void rules_unref(struct rules *rules);
+/* The same rules in the same order: nothing that follows from them can differ. */
+bool rules_equal(const struct rules *a, const struct rules *b);
 
 /* How a channel is kept. */
 struct keeping {

@@ -42,6 +42,8 @@ void hub_destroy(struct hub *hub)
 void hub_configure(struct hub *hub, const struct hub_settings *settings, struct rules *rules)
 {
     hub->settings = *settings;
+    if (rules == hub->rules)
+        return;
     rules_ref(rules);
     rules_unref(hub->rules);
     hub->rules = rules;

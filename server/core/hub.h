@@ -86,7 +86,7 @@ struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, 
 /* All sessions must have gone (hub_gone and a flush). */
 void hub_destroy(struct hub *hub);
 
-/* New live settings and rules; sessions keep their subscriptions. */
+/* New live settings and rules; sessions keep their subscriptions. With the same rules it costs nothing. */
 void hub_configure(struct hub *hub, const struct hub_settings *settings, struct rules *rules);
 
 /* The clocks of this turn, for all calls that do not bring a time of their own. Call before each batch of work. Fires

@@ -242,12 +242,133 @@ static void test_what_is_allowed_is_kept(void **state)
     assert_in_range(allowed, 10000, 49000); /* both kinds were tried */
 }
 
+/* --- an index finds what a walk through all rules finds ------------------------------------------------------------
+ */
+
+enum { MANY = 60 };
+
+/* With beginnings that lie in each other, side by side, and many the same. */
+static void draw_nested_pattern(struct buf *out)
+{
+    static const char *const parts[] = {"a", "a", "b", "ab", ":", "*", "{sub}", "\xFF", "\x01"};
+    buf_clear(out);
+    do
+        for (uint32_t i = draw(4); i > 0; i--)
+            buf_append(out, str_from_cstr(parts[draw(5)]));
+    while (out->len == 0);
+    for (uint32_t i = draw(3); i > 0; i--)
+        buf_append(out, str_from_cstr(parts[draw(COUNT_OF(parts))]));
+}
+
+static uint64_t keep_by_all(const struct rule *rules, struct str channel)
+{
+    const struct rule *found = NULL;
+    for (size_t i = 0; i < MANY; i++) {
+        enum pattern_fit fit = pattern_fits(rules[i].match, channel);
+        if (fit == PATTERN_APART || (found && pattern_literals(rules[i].match) <= pattern_literals(found->match)))
+            continue;
+        found = &rules[i];
+        if (fit == PATTERN_FITS)
+            break;
+    }
+    return found ? found->history.size : 0;
+}
+
+static unsigned allow_by_all(struct rules *const single[MANY], struct str channel, const struct claims *claims)
+{
+    for (size_t i = 0; i < MANY; i++) {
+        unsigned allowed = access_allowed(single[i], channel, claims);
+        if (allowed)
+            return allowed;
+    }
+    return 0;
+}
+
+static void test_many_rules_as_one_after_the_other(void **state)
+{
+    struct buf patterns[MANY] = {0}, channel = {0};
+    struct rule drawn[MANY];
+    struct rules *single[MANY];
+    struct claims *claims;
+    size_t matched = 0, several = 0;
+    (void)state;
+    assert_int_equal(claims_parse(STR("{\"sub\":\"ab:a\"}"), &claims, NULL), ERR_NONE);
+    random_state = 1;
+    for (int set = 0; set < 100; set++) {
+        for (size_t i = 0; i < MANY; i++) {
+            draw_nested_pattern(&patterns[i]);
+            drawn[i] =
+                (struct rule){.match = buf_str(&patterns[i]), .allow = 1 + draw(ALLOW_ALL), .history = {.size = i + 1}};
+            single[i] = rules_create(&drawn[i], 1);
+        }
+        struct rules *rules = rules_create(drawn, MANY);
+        for (int i = 0; i < 100; i++) {
+            draw_nested_pattern(&channel);
+            unsigned allowed = access_allowed(rules, buf_str(&channel), claims);
+            uint64_t kept = rules_keeping(rules, buf_str(&channel)).history.size;
+            if (allowed != allow_by_all(single, buf_str(&channel), claims))
+                fail_msg("set %d: %s is allowed %u", set, buf_cstr(&channel), allowed);
+            if (kept != keep_by_all(drawn, buf_str(&channel)))
+                fail_msg("set %d: %s is kept by %llu", set, buf_cstr(&channel), (unsigned long long)kept);
+            matched += kept > 0;
+            several += kept > 1;
+        }
+        assert_true(rules_equal(rules, rules));
+        rules_unref(rules);
+        for (size_t i = 0; i < MANY; i++)
+            rules_unref(single[i]);
+    }
+    assert_in_range(matched, 5000, 9999);
+    assert_in_range(several, 4000, 9998);
+    for (size_t i = 0; i < MANY; i++)
+        buf_fini(&patterns[i]);
+    buf_fini(&channel);
+    claims_unref(claims);
+}
+
+/* Each member of a rule counts. */
+static void test_equal(void **state)
+{
+    const struct rule base = {.match = STR("a:*"),
+                              .require_scope = STR("s"),
+                              .allow = ALLOW_ALL,
+                              .history = {.size = 1, .ttl_ms = 2},
+                              .presence = {.kept = true, .events = true, .ttl_ms = 3}};
+    struct rule others[10];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        others[i] = base;
+    others[1].match = STR("b:*");
+    others[2].require_grant = true;
+    others[3].require_scope = STR("");
+    others[4].allow = ALLOW_SUBSCRIBE;
+    others[5].history.size = 2;
+    others[6].history.ttl_ms = 1;
+    others[7].presence.kept = false;
+    others[8].presence.events = false;
+    others[9].presence.ttl_ms = 4;
+    struct rules *rules = rules_create(&base, 1);
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        struct rules *other = rules_create(&others[i], 1);
+        assert_int_equal(rules_equal(rules, other), i == 0);
+        rules_unref(other);
+    }
+    struct rules *more = rules_create(others, 2), *none = rules_create(NULL, 0);
+    assert_false(rules_equal(rules, more) || rules_equal(more, rules) || rules_equal(none, rules));
+    assert_true(rules_equal(none, none));
+    rules_unref(more);
+    rules_unref(none);
+    rules_unref(rules);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_how_a_channel_is_kept),
         cmocka_unit_test(test_what_is_allowed_is_kept),
+        cmocka_unit_test(test_many_rules_as_one_after_the_other),
+        cmocka_unit_test(test_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
