@@ -26,7 +26,7 @@ static inline const char *broker_state_text(enum broker_state state)
 struct broker_info {
     enum broker_state state;
     const char *kind;       /* "memory", "redis" */
-    char text[160];         /* why it is not up; never a password */
+    char text[320];         /* why it is not up; never a password */
     uint64_t round_trip_us; /* the last one measured; 0: none */
 };
 

@@ -37,7 +37,7 @@ static void sum_up(const struct redis_broker *broker, struct broker_info *out)
     else if (all == 1)
         snprintf(out->text, sizeof out->text, "%s", down->text);
     else
-        snprintf(out->text, sizeof out->text, "%zu of %zu primaries not reached: %.100s", all - up, all, down->text);
+        snprintf(out->text, sizeof out->text, "%zu of %zu primaries not reached: %.250s", all - up, all, down->text);
 }
 
 void redis_broker_tell(struct redis_broker *broker)

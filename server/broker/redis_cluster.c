@@ -140,8 +140,8 @@ static void ask(struct redis_broker *broker, struct redis_connection *connection
 
 static void failed(struct redis_broker *broker, const char *why)
 {
-    char text[256];
-    snprintf(text, sizeof text, "no node of the cluster tells where the slots are; the last one: %.150s", why);
+    char text[320];
+    snprintf(text, sizeof text, "no node of the cluster tells where the slots are; the last one: %.200s", why);
     redis_broker_not_found(broker, text);
     redis_scout_ask_later(&broker->scout, REFRESH_MS + random_below(broker->config.retry_max_ms));
 }

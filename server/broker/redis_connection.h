@@ -9,6 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mailbox.h"
+#include "server/broker/redis_guard.h"
 #include "server/broker/redis_tls.h"
 #include "server/broker/redis_url.h"
 
@@ -39,6 +40,7 @@ struct redis_connection_config {
     uint64_t connect_timeout_ms;           /* until logged in */
     uint64_t command_timeout_ms;           /* an answer later than that drops the connection */
     unsigned keepalive_s;                  /* 0: off */
+    uint64_t reply_bytes_max;              /* a longer answer drops the connection; 0: REDIS_REPLY_BYTES */
 };
 
 enum redis_connection_state {
@@ -65,11 +67,12 @@ struct redis_connection {
     uv_getaddrinfo_t resolve;
     uv_connect_t connect;
     uv_write_t write;
-    unsigned open;      /* handles and requests that have to end before it is down */
-    unsigned addresses; /* of the host name */
-    unsigned tried;     /* of them, since the start */
-    bool again;         /* once closed, the next address is tried, and nobody is told */
-    bool late;          /* the oldest answer was overdue at the last look */
+    unsigned open;            /* handles and requests that have to end before it is down */
+    unsigned addresses;       /* of the host name */
+    unsigned tried;           /* of them, since the start */
+    bool again;               /* once closed, the next address is tried, and nobody is told */
+    bool late;                /* the oldest answer was overdue at the last look */
+    struct redis_guard guard; /* what it lets pass, the reader reads */
     struct redisReader *reader;
     struct redis_tls_stream *tls; /* NULL: without */
     struct buf plain;             /* what TLS has opened, to be read */

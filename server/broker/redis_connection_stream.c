@@ -163,6 +163,11 @@ static void feed(struct redis_connection *connection, struct str bytes)
 {
     for (size_t at = 0; at < bytes.len && connection->state != REDIS_CLOSING; at += FEED_BYTES) {
         size_t len = bytes.len - at < FEED_BYTES ? bytes.len - at : FEED_BYTES;
+        struct error error;
+        if (redis_guard_take(&connection->guard, str_from(bytes.ptr + at, len), &error)) {
+            redis_connection_drop(connection, "does not speak the Redis protocol: %s", error.text);
+            return;
+        }
         redisReaderFeed(connection->reader, bytes.ptr + at, len);
         read_replies(connection);
     }
@@ -203,6 +208,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *bytes)
 
 int redis_connection_read_start(struct redis_connection *connection)
 {
+    uint64_t bytes_max = connection->config.reply_bytes_max;
+    connection->guard = (struct redis_guard){.bytes_max = bytes_max ? bytes_max : REDIS_REPLY_BYTES};
     connection->reader = redisReaderCreate();
     return uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read);
 }

@@ -15,6 +15,9 @@
 
 enum { BLOCK_MAX_MS = 1000 };
 
+/* Of the entries of a batch, which backends have made as long as they like. */
+static const uint64_t BATCH_BYTES_MAX = UINT64_C(2) << 30;
+
 #define BATCH_TEXT "100" /* INGEST_BATCH_MAX, for Redis */
 
 static const struct str group = {"carillon", 8};
@@ -241,6 +244,7 @@ static void reconnect(struct redis_ingest *ingest)
     if (!ingest->connection_made) {
         struct redis_connection_config config = shard->commands.config;
         config.endpoint = &ingest->endpoint;
+        config.reply_bytes_max = BATCH_BYTES_MAX;
         redis_connection_init(&ingest->connection, &config, &events, broker, broker->config.turn);
         ingest->connection_made = true;
     }

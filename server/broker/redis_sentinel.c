@@ -45,9 +45,9 @@ static bool answered(struct redis_broker *broker, const struct redis_endpoint *f
 
 static void failed(struct redis_broker *broker, const char *why)
 {
-    char text[256];
+    char text[320];
     struct redis_shard *shard = shard_of(broker, STR(""));
-    snprintf(text, sizeof text, "no Sentinel tells where the primary \"%.60s\" is; the last one: %.120s",
+    snprintf(text, sizeof text, "no Sentinel tells where the primary \"%.60s\" is; the last one: %.200s",
              broker->url.master, why);
     if (shard)
         redis_shard_not_found(shard, text);

@@ -163,7 +163,7 @@ static void wait(struct redis_shard *shard)
     uint64_t wait_ms = pause_ms(shard);
     uint64_t tenths = (wait_ms + 99) / 100;
     char text[sizeof shard->text];
-    snprintf(text, sizeof text, "%.120s; next try in %llu.%llu s", shard->why, (unsigned long long)tenths / 10,
+    snprintf(text, sizeof text, "%.250s; next try in %llu.%llu s", shard->why, (unsigned long long)tenths / 10,
              (unsigned long long)tenths % 10);
     shard->phase = PHASE_WAITING;
     start_timer(shard, wait_ms);

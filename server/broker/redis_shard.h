@@ -42,7 +42,7 @@ struct redis_shard {
     uint64_t up_us;    /* when it came up last */
     unsigned attempts; /* to connect, since it was up for more than a moment */
     char why[256];     /* of the last loss since then: said in the log once */
-    char text[160];    /* why it is not up, for broker_info */
+    char text[320];    /* why it is not up, for broker_info */
     uv_timer_t timer;
     bool timer_closed;      /* while closing */
     bool has_answered_last; /* the same: the command that was sent after all others */
