@@ -20,6 +20,9 @@ struct token_keys *token_keys_create(void);
 struct token_keys *token_keys_ref(struct token_keys *keys);
 void token_keys_unref(struct token_keys *keys);
 size_t token_keys_count(const struct token_keys *keys);
+/* 16 bits by which nodes see whether they have the same keys, in whatever order and form. So few that they are of no
+ * use to somebody who guesses a secret. */
+unsigned token_keys_digest(const struct token_keys *keys);
 
 /* All that follows adds to a keyset that is not shared yet, or leaves it as it was and fails with ERR_INVALID_REQUEST.
  * source is the file or option, for messages. kid may be empty. algorithms is a set of enum algorithm_bit that the key

@@ -6,6 +6,15 @@
 #include "server/app/node_private.h"
 #include "server/app/version.h"
 
+/* Who has other keys belongs to another installation, or has yet to be told of new ones. */
+static void add_keys(struct buf *terms, const struct token_keys *keys)
+{
+    struct buf value = {0};
+    buf_appendf(&value, "%zu keys of digest %04x", token_keys_count(keys), token_keys_digest(keys));
+    terms_add(terms, STR("token.keys"), buf_str(&value));
+    buf_fini(&value);
+}
+
 static void add_number(struct buf *terms, const char *name, uint64_t number, const char *unit)
 {
     char text[40];
@@ -49,6 +58,7 @@ void node_tell_terms(struct node *node)
     add_number(&terms, "revocation.ttl", o->revocation_ttl_ms, " ms");
     add_number(&terms, "redis.canary_interval", o->redis_canary_interval_ms, " ms");
     terms_add(&terms, STR("events.custom"), o->events_custom ? STR("true") : STR("false"));
+    add_keys(&terms, node->configuration.net->keys);
     for (size_t i = 0; i < o->channels.count; i++)
         add_rule(&rules, i, &o->channels.items[i]);
     if (terms.len + rules.len <= TERMS_BYTES_MAX)

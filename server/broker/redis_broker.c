@@ -123,6 +123,7 @@ static void destroy(struct broker *base)
     buf_fini(&broker->tail);
     buf_fini(&broker->scratch);
     buf_fini(&broker->nodes);
+    buf_fini(&broker->pubsub_prefix);
     buf_fini(&broker->node_channel);
     buf_fini(&broker->control_channel);
     buf_fini(&broker->nodes_key);
@@ -169,8 +170,10 @@ static void init_names(struct redis_broker *broker)
     config->prefix.ptr = broker->prefix;
     config->node_id.ptr = broker->node_id;
     config->url = STR(""); /* parsed; holds a password */
-    buf_appendf(&broker->node_channel, "%s:node:%s", broker->prefix, broker->node_id);
-    buf_appendf(&broker->control_channel, "%s:control", broker->prefix);
+    redis_pubsub_prefix_append(&broker->pubsub_prefix, config->prefix, broker->url.login.database);
+    const char *pubsub = buf_cstr(&broker->pubsub_prefix);
+    buf_appendf(&broker->node_channel, "%s:node:%s", pubsub, broker->node_id);
+    buf_appendf(&broker->control_channel, "%s:control", pubsub);
     buf_appendf(&broker->nodes_key, "%s:nodes", broker->prefix);
     buf_appendf(&broker->revoked_key, "%s:revoked", broker->prefix);
     struct buf name = {0};

@@ -93,7 +93,7 @@ static void on_read(struct redis_errand *errand, const redisReply *reply)
 static struct str find_key(struct redis_broker *broker, void *argument)
 {
     const struct history_read *read = argument;
-    redis_keys_set(&broker->keys, broker->config.prefix, read->channel, STR(""));
+    redis_broker_set_keys(broker, read->channel, STR(""));
     return broker->keys.meta;
 }
 

@@ -205,7 +205,7 @@ void redis_node_control(struct broker *base, struct str to, struct str bytes)
     struct buf message = {0};
     if (!shard)
         return;
-    buf_append(&channel, to.len ? broker->config.prefix : buf_str(&broker->control_channel));
+    buf_append(&channel, buf_str(to.len ? &broker->pubsub_prefix : &broker->control_channel));
     if (to.len) {
         buf_append_lit(&channel, ":node:");
         buf_append(&channel, to);

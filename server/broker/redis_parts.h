@@ -83,8 +83,9 @@ struct redis_broker {
     char *prefix;
     char *node_id;
     char *client_name;
-    struct buf node_channel;    /* prefix:node:<id> */
-    struct buf control_channel; /* prefix:control */
+    struct buf pubsub_prefix;   /* of the names of pub/sub: redis_keys.h */
+    struct buf node_channel;    /* pubsub prefix:node:<id> */
+    struct buf control_channel; /* pubsub prefix:control */
     struct buf nodes_key;       /* prefix:nodes */
     struct buf revoked_key;     /* prefix:revoked */
 
@@ -139,6 +140,12 @@ void redis_broker_tell(struct redis_broker *broker);
 void redis_broker_not_found(struct redis_broker *broker, const char *why);
 /* One of broker->open has closed. */
 void redis_broker_part_closed(struct redis_broker *broker);
+
+/* The keys of the channel, in broker->keys. */
+static inline void redis_broker_set_keys(struct redis_broker *broker, struct str channel, struct str event_id)
+{
+    redis_keys_set(&broker->keys, broker->config.prefix, buf_str(&broker->pubsub_prefix), channel, event_id);
+}
 
 /* redis_publish.c */
 void redis_publish(struct broker *broker, struct publication *publication);

@@ -87,7 +87,7 @@ static void send_question(struct redis_errand *errand)
     if (subscription->history.size)
         epoch_new(epoch);
     epoch_new(other_epoch);
-    redis_keys_set(&broker->keys, broker->config.prefix, subscription->channel, STR(""));
+    redis_broker_set_keys(broker, subscription->channel, STR(""));
     struct str arguments[] = {
         broker->keys.meta,
         broker->keys.log,

@@ -16,10 +16,12 @@ static void make_keys(struct redis_broker *broker, struct str channel, struct st
     struct buf *bytes = &broker->head;
     buf_clear(bytes);
     buf_reserve(bytes,
-                KEYS * (broker->config.prefix.len + 3 * channel.len + 24)); /* so that keys stay where they are */
+                KEYS * (broker->pubsub_prefix.len + 3 * channel.len + 24)); /* so that keys stay where they are */
     for (size_t i = 0; i < KEYS; i++) {
         size_t begin = bytes->len;
-        redis_key_append(bytes, broker->config.prefix, channel, suffixes[i]);
+        bool is_live = i == KEYS - 1;
+        redis_key_append(bytes, is_live ? buf_str(&broker->pubsub_prefix) : broker->config.prefix, channel,
+                         suffixes[i]);
         out[i] = str_from(bytes->ptr + begin, bytes->len - begin);
     }
 }

@@ -184,7 +184,7 @@ static void send_once(struct redis_errand *errand, const struct publication *pub
 static struct str find_key(struct redis_broker *broker, void *argument)
 {
     const struct publication *publication = argument;
-    redis_keys_set(&broker->keys, broker->config.prefix, publication->channel, publication->event_id);
+    redis_broker_set_keys(broker, publication->channel, publication->event_id);
     return broker->keys.meta;
 }
 

@@ -12,7 +12,7 @@ enum { BAD_LOG_INTERVAL_US = 10 * 1000 * 1000 };
 
 struct subscription *redis_subscription_find(struct redis_broker *broker, struct str channel)
 {
-    redis_keys_set(&broker->keys, broker->config.prefix, channel, STR(""));
+    redis_broker_set_keys(broker, channel, STR(""));
     return map_get(&broker->subscriptions, broker->keys.live);
 }
 

@@ -13,7 +13,7 @@ struct vacancy {
 static struct str find_key(struct redis_broker *broker, void *argument)
 {
     const struct vacancy *vacancy = argument;
-    redis_keys_set(&broker->keys, broker->config.prefix, vacancy->channel, STR(""));
+    redis_broker_set_keys(broker, vacancy->channel, STR(""));
     return broker->keys.meta;
 }
 

@@ -119,6 +119,59 @@ def test_another_prefix_is_another_installation(start, redis):
         client.nothing_before_pong()
 
 
+def test_another_database_is_another_installation(start, redis):
+    """Pub/sub knows no databases: events, joins, revocations, surveys and what nodes tell each other must not cross."""
+    rules = [{**RULES[0], "presence": True, "presence_events": True}, {**RULES[1], "presence": True, "presence_events": True}]
+    one, other, zero = (start(**{"redis.url": f"{redis.url}/{n}" if n else redis.url, "channels": rules,
+                                 "idempotency_window": f"{n + 1}m"}) for n in (1, 2, 0))
+    nodes = [one, other, zero]
+    clients = [node.connect("ann") for node in nodes]
+    for client in clients:
+        for channel in ("live", "log:x"):
+            client.subscribe(channel)
+            client.find("join", channel=channel)
+    for n, node in enumerate(nodes):
+        for channel in ("live", "log:x"):
+            assert node.publish(channel, n).get("offset", 1) == 1
+        node.api("POST", "/api/v1/disconnect", {"user": "somebody"})
+        assert len(node.api("GET", "/api/v1/info").json["nodes"]) == 1 and not warnings(node)
+    redis("PUBLISH", "carillon:{live}:live", '{"type":"test","data":"by hand"}')
+    redis("PUBLISH", "carillon:@1:{live}:live", '{"type":"test","data":"by hand in 1"}')
+    told = [[client.expect("test", data=n) for _ in range(2)] for n, client in enumerate(clients)]
+    assert all(len(frames) == 2 for frames in told)
+    clients[2].expect("test", data="by hand")
+    clients[0].expect("test", data="by hand in 1")
+    assert one.api("POST", "/api/v1/revoke", {"user": "ann"}).status == 200
+    clients[0].expect("error")
+    clients[0].expect_close(1008, "token_revoked")
+    for client in clients[1:]:
+        client.nothing_before_pong()
+    with other.connect("ann"), zero.connect("ann"):
+        pass
+
+
+def test_nodes_of_one_database_hear_each_other(start, redis):
+    a, b = (start(**{"redis.url": f"{redis.url}/3"}) for _ in range(2))
+    acquainted(a, b)
+    with b.connect() as client:
+        for channel in ("live", "log:x"):
+            client.subscribe(channel)
+            a.publish(channel, 1)
+            client.expect("test", channel=channel)
+        redis("PUBLISH", "carillon:@3:{live}:live", '{"type":"test","data":"by hand"}')
+        client.expect("test", data="by hand")
+        a.api("POST", "/api/v1/disconnect", {"user": "user-456"})
+        client.expect_close()
+
+
+def test_other_keys_are_another_installation(start):
+    """With the same prefix in the same database: that is a mistake, and is said."""
+    a, b = start(), start(**{"token.secret": "another secret of more than thirty-two bytes"})
+    for node in (a, b):
+        until(lambda n=node: disagreeing(n) == 1, "it counts the other one")
+        assert re.search(r'token\.keys is "1 keys of digest [0-9a-f]{4}" here and "1 keys of digest', warnings(node)[0])
+
+
 def test_another_version_of_the_nodes_protocol(start, redis):
     """From a node of the future: what it says is refused, and everybody can see it."""
     node = start()

@@ -50,6 +50,7 @@ static int set_up(void **state)
     f->node.broker = &f->broker.broker;
     f->broker.broker = (struct broker){.ops = &ops, .sink = &node_sink, .owner = &f->node, .metrics = f->node.metrics};
     f->broker.config.prefix = STR("test");
+    buf_append(&f->broker.pubsub_prefix, STR("test"));
     f->broker.rules.max_bytes = 4096;
     f->broker.topology = &topology;
     redis_subscriptions_init(&f->broker);
@@ -97,6 +98,7 @@ static int tear_down(void **state)
     }
     redis_subscriptions_free(&f->broker);
     redis_keys_fini(&f->broker.keys);
+    buf_fini(&f->broker.pubsub_prefix);
     buf_fini(&f->broker.scratch);
     free(f->node.events);
     free(f->node.answers);

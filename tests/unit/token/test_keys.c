@@ -285,6 +285,40 @@ static void test_senseless_rsa(void **state)
     made_key_fini(&made);
 }
 
+static void assert_digests(const char *a, const char *b, bool alike)
+{
+    struct token_keys *first = keys_of(a, "", 0), *second = keys_of(b, "", 0);
+    assert_int_equal(token_keys_digest(first) == token_keys_digest(second), alike);
+    token_keys_unref(first);
+    token_keys_unref(second);
+}
+
+/* A node may sign with the private key of what another one only verifies with. */
+static void test_digest(void **state)
+{
+    struct made_key made[2];
+    made_ec(&made[0], "P-256");
+    made_ed25519(&made[1]);
+    assert_digests(made[0].private_pem.ptr, made[0].public_pem.ptr, true);
+    assert_digests(made[0].certificate_pem.ptr, made[0].jwk.ptr, true);
+    struct buf sets[2] = {{0}, {0}};
+    for (int i = 0; i < 2; i++)
+        buf_appendf(&sets[i], "{\"keys\":[%s,%s]}", made[i].jwk.ptr, made[!i].jwk.ptr);
+    assert_digests(buf_cstr(&sets[0]), buf_cstr(&sets[1]), true);
+    /* 1 in 65,536 of those that differ are alike. */
+    struct token_keys *none = token_keys_create(), *one = keys_of_secret(SECRET, ""),
+                      *two = keys_of_secret(SECRET "!", "");
+    assert_int_not_equal(token_keys_digest(none), token_keys_digest(one));
+    assert_int_not_equal(token_keys_digest(one), token_keys_digest(two));
+    token_keys_unref(none);
+    token_keys_unref(one);
+    token_keys_unref(two);
+    for (int i = 0; i < 2; i++) {
+        buf_fini(&sets[i]);
+        made_key_fini(&made[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_key_set),
         cmocka_unit_test(test_algorithm_names),
         cmocka_unit_test(test_senseless_rsa),
+        cmocka_unit_test(test_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
