@@ -1,6 +1,8 @@
 /* log.c - see log.h. Bytes that could forge a line or drive a terminal are escaped in both formats. */
 #include "common/base/log.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,6 +13,12 @@
 
 static atomic_int current_level = LOG_LEVEL_INFO;
 static atomic_int current_format = LOG_FORMAT_TEXT;
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+static atomic_ullong dropped;
+static unsigned long long dropped_told; /* under the mutex: how many of them a line has told of */
+
+/* What a pipe takes whole or not at all, and always when poll calls it writable (pipe(7), PIPE_BUF). */
+enum { LINE_MAX_BYTES = 4096, LINE_END_BYTES = 32 };
 
 void log_configure(enum log_level level, enum log_format format)
 {
@@ -27,6 +35,11 @@ static void append_escaped(struct buf *line, const char *text, bool json)
 {
     bool raw_high = str_is_utf8(str_from_cstr(text));
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        bool begins_character = *p < 0x80 || *p >= 0xC0 || !raw_high;
+        if (begins_character && line->len > LINE_MAX_BYTES - LINE_END_BYTES) {
+            buf_append_lit(line, "...");
+            return;
+        }
         if (json && (*p == '"' || *p == '\\'))
             buf_appendf(line, "\\%c", *p);
         else if (*p < 0x20 || *p == 0x7F || (*p >= 0x80 && !raw_high))
@@ -36,10 +49,65 @@ static void append_escaped(struct buf *line, const char *text, bool json)
     }
 }
 
-void log_write(enum log_level level, const char *module, const char *format, ...)
+static void append_line(struct buf *line, enum log_level level, const char *module, const char *text)
 {
     static const char *const text_names[] = {"ERROR", "WARN ", "INFO ", "DEBUG"};
     static const char *const json_names[] = {"error", "warn", "info", "debug"};
+    char stamp[CLOCK_RFC3339_LEN + 1];
+    clock_format(clock_wall_ms(), stamp);
+    if (atomic_load(&current_format) == LOG_FORMAT_JSON) {
+        buf_appendf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"module\":\"%s\",\"message\":\"", stamp,
+                    json_names[level], module);
+        append_escaped(line, text, true);
+        buf_append_lit(line, "\"}\n");
+    } else {
+        buf_appendf(line, "%s %s %s: ", stamp, text_names[level], module);
+        append_escaped(line, text, false);
+        buf_append_char(line, '\n');
+    }
+}
+
+/* Is there room for a line? Asked instead of setting O_NONBLOCK, which all who share the pipe or terminal would get.
+ * An error of poll or a closed reader is the write's to find out, at once. */
+static bool is_writable(void)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) != 0;
+}
+
+/* Under the mutex. False: there is no room even for that. */
+static bool tell_dropped(void)
+{
+    unsigned long long count = atomic_load(&dropped) - dropped_told;
+    char text[100];
+    struct buf line = {0};
+    if (count == 0)
+        return true;
+    if (!is_writable())
+        return false;
+    snprintf(text, sizeof text, "%llu lines of the log were dropped: nobody read them", count);
+    append_line(&line, LOG_LEVEL_WARN, "log", text);
+    (void)!write(STDERR_FILENO, line.ptr, line.len);
+    dropped_told += count;
+    buf_fini(&line);
+    return true;
+}
+
+void log_catch_up(void)
+{
+    if (atomic_load_explicit(&dropped, memory_order_relaxed) == 0 || pthread_mutex_trylock(&writing) != 0)
+        return;
+    tell_dropped();
+    pthread_mutex_unlock(&writing);
+}
+
+unsigned long long log_dropped(void)
+{
+    return atomic_load_explicit(&dropped, memory_order_relaxed);
+}
+
+void log_write(enum log_level level, const char *module, const char *format, ...)
+{
     if (!log_enabled(level))
         return;
     char text[2048];
@@ -47,21 +115,14 @@ void log_write(enum log_level level, const char *module, const char *format, ...
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    char stamp[CLOCK_RFC3339_LEN + 1];
-    clock_format(clock_wall_ms(), stamp);
     struct buf line = {0};
-    if (atomic_load(&current_format) == LOG_FORMAT_JSON) {
-        buf_appendf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"module\":\"%s\",\"message\":\"", stamp,
-                    json_names[level], module);
-        append_escaped(&line, text, true);
-        buf_append_lit(&line, "\"}\n");
-    } else {
-        buf_appendf(&line, "%s %s %s: ", stamp, text_names[level], module);
-        append_escaped(&line, text, false);
-        buf_append_char(&line, '\n');
-    }
+    append_line(&line, level, module, text);
     /* A log that cannot be written must not stop the server. */
-    ssize_t written = write(STDERR_FILENO, line.ptr, line.len);
-    (void)written;
+    pthread_mutex_lock(&writing);
+    if (tell_dropped() && is_writable())
+        (void)!write(STDERR_FILENO, line.ptr, line.len);
+    else
+        atomic_fetch_add(&dropped, 1);
+    pthread_mutex_unlock(&writing);
     buf_fini(&line);
 }

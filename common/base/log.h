@@ -1,5 +1,7 @@
-/* log.h - one line an event to stderr, as text or as JSON. Any thread: a line is one write. Tokens, keys and query
- * strings must never be passed in: what is logged is chosen by the caller, and nothing is masked here. */
+/* log.h - one line an event to stderr, as text or as JSON. Any thread: a line is one write. Nobody waits for who reads
+ * the log: without room for a line, it is dropped and counted, and a line says so when there is room again. Tokens,
+ * keys and query strings must never be passed in: what is logged is chosen by the caller, and nothing is masked here.
+ */
 #ifndef CARILLON_BASE_LOG_H
 #define CARILLON_BASE_LOG_H
 
@@ -15,6 +17,11 @@ bool log_enabled(enum log_level level);
 
 /* module is the folder or file that speaks ("net", "broker"); the text is one sentence without a newline. */
 void log_write(enum log_level level, const char *module, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* How many lines have been dropped. */
+unsigned long long log_dropped(void);
+/* To be called now and then: says that lines were dropped, if there is room by now. */
+void log_catch_up(void);
 
 #define log_error(module, ...) log_write(LOG_LEVEL_ERROR, module, __VA_ARGS__)
 #define log_warn(module, ...)  log_write(LOG_LEVEL_WARN, module, __VA_ARGS__)

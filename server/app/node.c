@@ -10,11 +10,15 @@
 #include "common/base/log.h"
 #include "server/app/node_private.h"
 #include "server/app/notify.h"
+#include "server/app/signals.h"
 #include "server/app/version.h"
 #include "server/broker/memory_broker.h"
 #include "server/broker/redis_broker.h"
 
 enum { EXCHANGE_TICK_MS = 100 };
+
+/* A supervisor that signals both the process and its group sends two, which mean one thing. */
+enum { SAME_SIGNAL_US = 200000 };
 
 struct ingest_settings node_ingest_settings(const struct node *node)
 {
@@ -223,7 +227,8 @@ static void start_draining(struct node *node, const char *why)
     listener_stop(node->clients);
     for (unsigned i = 0; i < node->worker_count; i++)
         worker_drain(node->workers[i], window_ms * 1000);
-    node->drain_deadline_us = clock_now_us() + (window_ms + node->options->close_timeout_ms + 1000) * 1000;
+    node->drain_started_us = clock_now_us();
+    node->drain_deadline_us = node->drain_started_us + (window_ms + node->options->close_timeout_ms + 1000) * 1000;
     uv_timer_start(&node->drain_timer, check_drained, 10, 10);
 }
 
@@ -236,7 +241,7 @@ static void on_signal(uv_signal_t *signal, int number)
         node_reload(node);
     } else if (!atomic_load(&node->draining)) {
         start_draining(node, number == SIGTERM ? "SIGTERM" : "SIGINT");
-    } else {
+    } else if (clock_now_us() - node->drain_started_us >= SAME_SIGNAL_US) {
         log_info("app", "second signal: ending at once");
         uv_stop(&node->loop);
     }
@@ -246,6 +251,7 @@ static void on_tick(uv_timer_t *timer)
 {
     struct node *node = timer->data;
     uint64_t now_us = clock_now_us();
+    log_catch_up();
     exchange_tick(&node->exchange, now_us);
     revoker_tick(node->revoker, now_us);
     if (node->peers)
@@ -261,6 +267,7 @@ static void watch_signals(struct node *node)
         node->signals[i].data = node;
         uv_signal_start(&node->signals[i], on_signal, signal_numbers[i]);
     }
+    signals_release();
     uv_timer_init(&node->loop, &node->drain_timer);
     node->drain_timer.data = node;
     uv_timer_init(&node->loop, &node->tick_timer);

@@ -21,8 +21,8 @@ struct node_start {
     void *owner;
 };
 
-/* Serves until SIGTERM or SIGINT, first draining; a second signal ends it at once. SIGHUP reloads. What goes wrong at
- * the start is logged. Returns the exit code: 0 after an orderly end. */
+/* Serves until SIGTERM or SIGINT, first draining; a second signal, 0.2 s later or more, ends it at once. SIGHUP
+ * reloads. What goes wrong at the start is logged. Returns the exit code: 0 after an orderly end. */
 int node_run(const struct node_start *start);
 
 #endif

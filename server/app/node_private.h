@@ -49,6 +49,7 @@ struct node {
     uv_timer_t tick_timer; /* the exchange's */
     uint64_t drain_deadline_us;
     atomic_bool draining;
+    uint64_t drain_started_us;
     bool ending; /* signals come too late to matter */
     bool broker_closed;
     char id[UUID_LEN + 1];

@@ -50,6 +50,35 @@ static enum err check_network(struct str text, struct error *error)
                             error_quote(text, quoted));
 }
 
+/* A host name, or an address with nothing behind it; an IPv6 address may be in brackets. Whether this machine has it is
+ * found out by listening there. */
+static enum err check_host(struct str text, struct error *error)
+{
+    char address[INET6_ADDRSTRLEN];
+    unsigned char bytes[16];
+    struct str host = text;
+    bool in_brackets = text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']';
+    if (in_brackets)
+        host = str_from(text.ptr + 1, text.len - 2);
+    struct str scope = host;
+    struct str bare = str_split(&scope, '%');
+    bool good = is_plain(host, "[]/?#@\\\"'");
+    if (good && (in_brackets || memchr(host.ptr, ':', host.len))) {
+        good = bare.len < sizeof address;
+        if (good) {
+            memcpy(address, bare.ptr, bare.len);
+            address[bare.len] = '\0';
+            good = inet_pton(AF_INET6, address, bytes) == 1;
+        }
+    }
+    char quoted[ERROR_QUOTE_LEN];
+    return good ? ERR_NONE
+                : error_set(error, ERR_INVALID_REQUEST,
+                            "found %s, expected a host name or an address such as \"127.0.0.1\", \"::1\" or \"[::1]\"; "
+                            "the port is an option of its own",
+                            error_quote(text, quoted));
+}
+
 static enum err check_path(struct str text, struct error *error)
 {
     char quoted[ERROR_QUOTE_LEN];

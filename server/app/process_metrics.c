@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
+
 static uint64_t resident_bytes(void)
 {
     unsigned long long size = 0;
@@ -35,6 +37,7 @@ void process_metrics_read(struct metrics *metrics, uint64_t started_ms)
 {
     struct rlimit limit = {0};
     getrlimit(RLIMIT_NOFILE, &limit);
+    metrics_set(metrics, METRIC_LOG_LINES_DROPPED, log_dropped());
     metrics_set(metrics, METRIC_PROCESS_RESIDENT_MEMORY, resident_bytes());
     metrics_set(metrics, METRIC_PROCESS_OPEN_FDS, open_fds());
     metrics_set(metrics, METRIC_PROCESS_MAX_FDS, limit.rlim_cur);

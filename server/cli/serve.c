@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "server/app/node.h"
+#include "server/app/signals.h"
 #include "server/cli/cli.h"
 
 static void print_help(const struct serve_kind *kind)
@@ -49,6 +50,8 @@ int serve_run(const struct serve_kind *kind, int argc, char **argv)
     enum err err = options_load(&options_table, &input, &options, &sources, &messages);
     bool loaded = err == ERR_NONE;
     int code = CLI_FAILED;
+    if (!help && !print)
+        signals_hold();
     if (!help && loaded)
         err = options_validate(&options, &sources, &messages);
     if (!help)

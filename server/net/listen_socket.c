@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, FIRST_PASSED_FD = 3 };
+enum { BACKLOG = 4096, FIRST_PASSED_FD = 3, HOST_MAX = 255 };
 
 uint16_t listen_socket_port(const struct sockaddr_storage *at)
 {
@@ -36,7 +36,8 @@ static int open_one(const struct addrinfo *info)
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (info->ai_family == AF_INET6) /* IPv4 has a socket of its own */
+    const struct sockaddr_in6 *at = (const struct sockaddr_in6 *)(const void *)info->ai_addr;
+    if (info->ai_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&at->sin6_addr)) /* IPv4 has a socket of its own */
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
@@ -54,35 +55,57 @@ static uint16_t port_of(int fd)
     return listen_socket_port(&at);
 }
 
-enum err listen_sockets_open(const char *host, uint16_t port, int *out_fds, size_t max, size_t *out_count,
-                             struct error *error)
+/* Sockets for the addresses of one family (AF_UNSPEC: of both) that this machine has; the port of the first one is that
+ * of all. */
+static enum err open_family(const char *host, int family, uint16_t *port, int *out_fds, size_t max, size_t *count,
+                            struct error *error)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found = NULL;
     char service[8];
-    bool all = host[0] == '\0' || strcmp(host, "*") == 0;
     enum err err = ERR_NONE;
-    size_t count = 0;
-    snprintf(service, sizeof service, "%u", port);
-    int failed = getaddrinfo(all ? NULL : host, service, &hints, &found);
+    snprintf(service, sizeof service, "%u", *port);
+    int failed = getaddrinfo(*host ? host : NULL, service, &hints, &found);
     if (failed)
         return error_set(error, ERR_UNAVAILABLE, "cannot listen on host \"%s\": %s", host, gai_strerror(failed));
-    for (const struct addrinfo *info = found; info && count < max; info = info->ai_next) {
+    for (const struct addrinfo *info = found; info && *count < max && err == ERR_NONE; info = info->ai_next) {
         if (info->ai_family != AF_INET && info->ai_family != AF_INET6)
             continue;
-        if (port == 0 && count > 0)
-            set_port(info->ai_addr, port_of(out_fds[0]));
+        set_port(info->ai_addr, *port);
         int fd = open_one(info);
         if (fd >= 0) {
-            out_fds[count++] = fd;
+            out_fds[(*count)++] = fd;
+            *port = port_of(fd);
         } else if (errno != EAFNOSUPPORT &&
                    errno != EADDRNOTAVAIL) { /* a machine without IPv6 has "::1" all the same */
-            err = error_set(error, ERR_UNAVAILABLE, "cannot listen on %s port %u: %s", all ? "all addresses" : host,
-                            port, strerror(errno));
-            break;
+            err = error_set(error, ERR_UNAVAILABLE, "cannot listen on %s port %u: %s", *host ? host : "all addresses",
+                            *port, strerror(errno));
         }
     }
     freeaddrinfo(found);
+    return err;
+}
+
+/* Without the brackets that an IPv6 address has in a URL. */
+static void copy_host(const char *host, char out[HOST_MAX + 1])
+{
+    size_t len = strlen(host);
+    bool in_brackets = len > 2 && host[0] == '[' && host[len - 1] == ']';
+    snprintf(out, HOST_MAX + 1, "%.*s", (int)(in_brackets ? len - 2 : len), host + in_brackets);
+}
+
+enum err listen_sockets_open(const char *host, uint16_t port, int *out_fds, size_t max, size_t *out_count,
+                             struct error *error)
+{
+    char name[HOST_MAX + 1];
+    copy_host(host, name);
+    bool all = strcmp(name, "*") == 0 || strcmp(name, "::") == 0;
+    const char *which = all ? "" : name;
+    bool six_first = strcmp(name, "::") == 0; /* the first one is what the log tells */
+    size_t count = 0;
+    enum err err = open_family(which, six_first ? AF_INET6 : AF_UNSPEC, &port, out_fds, max, &count, error);
+    if (err == ERR_NONE && six_first)
+        err = open_family(which, AF_INET, &port, out_fds, max, &count, error);
     if (err == ERR_NONE && count == 0)
         err = error_set(error, ERR_UNAVAILABLE, "cannot listen on %s port %u: none of its addresses is this machine's",
                         host, port);

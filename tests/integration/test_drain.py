@@ -76,10 +76,34 @@ def test_second_signal_ends_at_once(launch, second):
     with node.connect() as client:
         node.signal(signal.SIGTERM)
         client.find("reconnect")
-        node.signal(second)
-        node.may_die = True
+        node.hurry(second)
         node.wait()
         client.expect_close()
+
+
+def test_two_signals_at_once_are_one(launch):
+    """As from a supervisor that signals the process, and then its group: sessions still get their time."""
+    window_ms = int(WINDOW_S * 1000)
+    node = launch({"drain_window": f"{window_ms}ms"})
+    with node.connect() as client:
+        node.signal(signal.SIGTERM)
+        node.signal(signal.SIGINT)
+        node.signal(signal.SIGTERM)
+        client.find("reconnect")
+        client.expect_close(1001, "going_away", seconds=WINDOW_S + DEADLINE_S)
+    assert node.wait() == 0
+    assert "second signal" not in node.log()
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPIPE, signal.SIGIO, signal.SIGXFSZ])
+def test_signals_that_mean_nothing(launch, number):
+    node = launch()
+    with node.connect() as client:
+        node.signal(number)
+        client.nothing_before_pong()
+        node.signal(signal.SIGTERM)
+        client.expect_close(1001, "going_away")
+    assert node.wait() == 0
 
 
 def test_interrupt_drains_too(launch):

@@ -125,7 +125,7 @@ def test_a_node_that_ends_in_order_gives_all_places_back(launch, redis, workers,
     a.signal(signal.SIGTERM)
     if second == "signal":
         clients[0].find("reconnect")
-        a.signal(signal.SIGTERM)
+        a.hurry()
     a.may_die = True
     a.wait()
     assert redis("KEYS", "carillon:*:sessions") == []
@@ -142,8 +142,7 @@ def test_a_silent_redis_does_not_hold_the_end_up(launch, redis):
         node.signal(signal.SIGTERM)
         client.find("reconnect")
         redis.freeze()
+        node.hurry()
         began = time.monotonic()
-        node.signal(signal.SIGTERM)
-        node.may_die = True
         node.wait()
         assert 1.9 < time.monotonic() - began < 2 + DEADLINE_S / 3

@@ -101,6 +101,12 @@ class Process:
         self.signal(signal.SIGTERM)
         return self.wait(seconds)
 
+    def hurry(self, number=None):
+        """Signals a node that drains until it has heard it as a second signal: those right after the first do not count."""
+        self.may_die = True
+        until(lambda: "second signal" in self.log() or self.process.poll() is not None or self.signal(number or signal.SIGTERM),
+              f"{self.name} ends at once")
+
     def kill(self):
         self.may_die = True
         self.process.kill()

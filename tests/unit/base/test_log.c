@@ -82,6 +82,59 @@ static void test_long_lines_are_cut(void **state)
     assert_true(len > 1000 && len < 2200);
 }
 
+/* Control characters become six bytes each. A pipe takes PIPE_BUF bytes whole. */
+static void test_escaped_lines_are_cut_too(void **state)
+{
+    char text[2000];
+    memset(text, 1, sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    log_info("net", "%s", text);
+    const char *line = logged_without_time(9);
+    size_t len = strlen(line);
+    assert_true(len > 3900 && len + 24 <= 4096);
+    assert_string_equal(line + len - 6, "...\"}\n");
+}
+
+/* Twice as many lines as a pipe holds: nobody waits, and once somebody reads, one line says how many are missing. */
+static void test_a_pipe_that_nobody_reads(void **state)
+{
+    int ends[2];
+    char text[1000], read_back[65536];
+    unsigned long long before = log_dropped();
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_int_equal(pipe(ends), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    for (int i = 0; i < 200; i++)
+        log_info("net", "%s", text);
+    unsigned long long dropped = log_dropped() - before;
+    assert_true(dropped > 100 && dropped < 190);
+    log_catch_up(); /* no room yet */
+    size_t len = 0;
+    for (int i = 0; i < 4; i++) {
+        ssize_t n = read(ends[0], read_back, sizeof read_back - 1);
+        assert_true(n > 0);
+        len += (size_t)n;
+        if (n < (ssize_t)sizeof read_back - 1)
+            break;
+    }
+    assert_true(len > 9000);
+    log_catch_up();
+    log_catch_up(); /* said once */
+    log_info("net", "after");
+    ssize_t n = read(ends[0], read_back, sizeof read_back - 1);
+    assert_true(n > 0);
+    read_back[n] = '\0';
+    char expected[80];
+    snprintf(expected, sizeof expected, " WARN  log: %llu lines of the log were dropped: nobody read them\n", dropped);
+    if (strncmp(read_back + 24, expected, strlen(expected)) != 0 || !strstr(read_back, " INFO  net: after\n"))
+        fail_msg("%s instead of %s", read_back, expected);
+    assert_null(strstr(strstr(read_back, "dropped") + 1, "dropped"));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 #define LOG_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -92,6 +145,8 @@ int main(void)
         LOG_TEST(test_ill_formed_text_stays_utf8),
         LOG_TEST(test_levels),
         LOG_TEST(test_long_lines_are_cut),
+        LOG_TEST(test_escaped_lines_are_cut_too),
+        LOG_TEST(test_a_pipe_that_nobody_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
