@@ -69,7 +69,7 @@ static void publish(void *owner, void *argument)
     int len = snprintf(text, sizeof text, "{\"n\":%llu}", (unsigned long long)number);
     struct publication *publication = publication_create(str_from_cstr(sim_channels[channel].name), STR("note"),
                                                          str_from(text, (size_t)len), truth_event_id(number));
-    publication->history = sim_channels[channel].history;
+    publication->history = node_history(worker->node, channel);
     publication->accepted_us = clock_now_us();
     publication->reply_to = &worker->mailbox;
     publication->done = on_published;

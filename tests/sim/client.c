@@ -377,11 +377,11 @@ void client_stall(size_t index, uint64_t until_us)
     world_at(until_us, read_again, line, 0);
 }
 
-void client_check(void)
+void client_check(bool turned)
 {
     for (size_t i = 0; i < clients.count; i++)
         for (size_t k = 0; k < sim_channel_count; k++)
-            seat_check(i, k, &clients.all[i].seats[k], clients.all[i].line != NULL);
+            seat_check(i, k, &clients.all[i].seats[k], clients.all[i].line != NULL, turned);
 }
 
 /* ---- life ---- */

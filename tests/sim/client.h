@@ -31,7 +31,7 @@ void client_stall(size_t client, uint64_t until_us);
 void client_ask_all(void);
 void client_check_told(void);
 /* At the end: everybody who is subscribed is where the channel is. */
-void client_check(void);
+void client_check(bool turned);
 
 /* --- for node.c: the transport of a hub --- */
 enum write_result client_write(void *owner, struct session *session, struct str frames, size_t *out_unsent);

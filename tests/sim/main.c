@@ -111,12 +111,16 @@ static void hear_nothing(struct str channel, struct str message)
 {
 }
 
+static void hear_no_refusal(struct str key)
+{
+}
+
 static int run_model(void)
 {
     struct buf in = {0}, out = {0};
     world_begin(1, false);
     network_begin();
-    redis_begin(hear_nothing);
+    redis_begin(hear_nothing, hear_no_refusal);
     for (size_t got = 1; got > 0; in.len += got) {
         buf_reserve(&in, 65536);
         got = fread(in.ptr + in.len, 1, 65536, stdin);

@@ -14,7 +14,7 @@
 
 enum { WORKER_TICK_MS = 50, EXCHANGE_TICK_MS = 100 };
 
-static struct rules *rules;
+static struct rules *rules[2]; /* those by which no channel turns, and with all their histories */
 
 /* ---- what a hub asks ---- */
 
@@ -139,8 +139,8 @@ static void start_worker(struct node *node, unsigned index)
         turn_init(worker->turn, &worker->loop->uv);
     metrics_init(&worker->metrics, (int)index);
     mailbox_init(&worker->mailbox, worker->turn, NULL);
-    worker->hub = hub_create(index, &hub_operations, worker, &hub_settings, rules, &worker->metrics, &worker->mailbox,
-                             clock_now_us());
+    worker->hub = hub_create(index, &hub_operations, worker, &hub_settings, rules[node->turned], &worker->metrics,
+                             &worker->mailbox, clock_now_us());
     worker->mailbox.owner = worker->hub;
     exchange_add_worker(&node->exchange, &worker->mailbox);
     uv_timer_init(&worker->loop->uv, &worker->tick);
@@ -188,7 +188,7 @@ static void on_node_tick(uv_timer_t *timer)
 
 static void start_broker(struct node *node)
 {
-    const struct ingest_settings ingest = {.rules = rules, .event_bytes = 1024, .custom_events = true};
+    const struct ingest_settings ingest = {.rules = rules[1], .event_bytes = 1024, .custom_events = true};
     struct redis_broker_config config = {
         .turn = &node->turn,
         .url = STR("redis://redis:6379"),
@@ -214,12 +214,35 @@ static void start_broker(struct node *node)
     node->exchange.broker = node->broker;
 }
 
-struct node *node_start(unsigned number, unsigned life, unsigned worker_count)
+static void configure(void *owner, void *argument)
+{
+    struct sim_worker *worker = owner;
+    if (!worker->node->alive)
+        return;
+    worker_touch(worker);
+    hub_configure(worker->hub, &hub_settings, argument);
+}
+
+void node_reload(struct node *node, bool turned)
+{
+    world_trace("%s is reloaded: channels that turn have %s history", node->id, turned ? "a" : "no");
+    node->turned = turned;
+    for (unsigned i = 0; i < node->worker_count; i++)
+        loop_post(node->workers[i].loop, configure, &node->workers[i], rules[turned]);
+}
+
+struct history_policy node_history(const struct node *node, size_t channel)
+{
+    return sim_channels[channel].turns && !node->turned ? (struct history_policy){0} : sim_channels[channel].history;
+}
+
+struct node *node_start(unsigned number, unsigned life, unsigned worker_count, bool turned)
 {
     struct node *node = xcalloc(1, sizeof *node);
     node->number = number;
     node->life = life;
     node->alive = true;
+    node->turned = turned;
     node->worker_count = worker_count;
     snprintf(node->id, sizeof node->id, "node%u.%u", number, life);
     world_trace("%s starts with %u workers", node->id, worker_count);
@@ -312,15 +335,18 @@ void node_free(struct node *node)
 void node_begin(void)
 {
     struct rule all[CHANNELS_MAX];
-    for (size_t i = 0; i < sim_channel_count; i++)
-        all[i] = (struct rule){.match = str_from_cstr(sim_channels[i].name),
-                               .allow = ALLOW_ALL,
-                               .history = sim_channels[i].history,
-                               .presence = sim_channels[i].presence};
-    rules = rules_create(all, sim_channel_count);
+    for (int turned = 0; turned < 2; turned++) {
+        for (size_t i = 0; i < sim_channel_count; i++)
+            all[i] = (struct rule){.match = str_from_cstr(sim_channels[i].name),
+                                   .allow = ALLOW_ALL,
+                                   .history = node_history(&(struct node){.turned = turned}, i),
+                                   .presence = sim_channels[i].presence};
+        rules[turned] = rules_create(all, sim_channel_count);
+    }
 }
 
 void node_end(void)
 {
-    rules_unref(rules);
+    rules_unref(rules[0]);
+    rules_unref(rules[1]);
 }

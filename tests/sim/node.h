@@ -34,6 +34,7 @@ struct node {
     unsigned life;
     char id[24];
     bool alive;
+    bool turned;          /* its rules give channels that turn their history */
     struct sim_loop loop; /* the broker's */
     struct turn turn;
     struct metrics metrics;
@@ -52,7 +53,11 @@ struct node {
 void node_begin(void);
 void node_end(void);
 
-struct node *node_start(unsigned number, unsigned life, unsigned worker_count);
+struct node *node_start(unsigned number, unsigned life, unsigned worker_count, bool turned);
+/* Other rules, which get to each worker in a turn of its own. */
+void node_reload(struct node *node, bool turned);
+/* What its rules say now. */
+struct history_policy node_history(const struct node *node, size_t channel);
 /* Ends it: killed, nothing leaves it any more. Its sessions are gone. */
 void node_stop(struct node *node, bool killed);
 void node_free(struct node *node);

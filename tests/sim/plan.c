@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/broker/redis_keys.h"
 #include "tests/sim/backend.h"
 #include "tests/sim/client.h"
 #include "tests/sim/ingest.h"
@@ -28,6 +29,7 @@ static struct plan {
     size_t clients;
     bool cuts_slow_readers;
     size_t copy_mark; /* of the truth, when Redis's data were copied */
+    bool turned;      /* what the rules say on channels that turn, or will when all nodes have been reloaded */
 } plan;
 
 static uint64_t draw(uint64_t limit)
@@ -39,7 +41,8 @@ static uint64_t draw(uint64_t limit)
 
 static void start_node(size_t index)
 {
-    struct node *node = node_start((unsigned)index, (unsigned)plan.life_count, 1 + (unsigned)draw(WORKERS_MAX));
+    struct node *node =
+        node_start((unsigned)index, (unsigned)plan.life_count, 1 + (unsigned)draw(WORKERS_MAX), plan.turned);
     plan.nodes[index] = node;
     plan.lives[plan.life_count++] = node;
 }
@@ -190,6 +193,30 @@ static void restart_empty(void)
     plan.copy_mark = truth_mark();
 }
 
+/* FLUSHDB. */
+static void flush(void)
+{
+    world_trace("Redis is emptied");
+    redis_flush();
+    truth_deleted_all();
+    ingest_note_loss();
+    tokens_note_loss();
+    plan.copy_mark = truth_mark();
+}
+
+/* DEL, or its time is over. */
+static void delete_meta(void)
+{
+    size_t channel = draw(sim_channel_count);
+    struct buf key = {0};
+    redis_key_append(&key, STR("carillon"), str_from_cstr(sim_channels[channel].name), STR("meta"));
+    world_trace("Redis loses %s", buf_cstr(&key));
+    redis_delete(buf_str(&key));
+    buf_fini(&key);
+    truth_deleted(channel);
+    plan.copy_mark = truth_mark();
+}
+
 static void fill(void *owner, uint64_t full)
 {
     redis_store()->full = full;
@@ -252,8 +279,9 @@ static void stall_client(void)
 }
 
 static void (*const faults[])(void) = {
-    lose_node,    pause_node, cut_connections, pause_redis,   cut_node_off, restart_redis, forget_scripts, be_slow,
-    stall_client, take_copy,  go_back,         restart_empty, fill_up,      be_read_only,  load_slowly,    jump_clock,
+    lose_node,      pause_node,   cut_connections, pause_redis, cut_node_off, restart_redis,
+    forget_scripts, be_slow,      stall_client,    take_copy,   go_back,      restart_empty,
+    fill_up,        be_read_only, load_slowly,     jump_clock,  flush,        delete_meta,
 };
 
 /* ---- operations ---- */
@@ -297,6 +325,20 @@ static void change_seat(size_t client)
         client_unsubscribe(client, channel);
 }
 
+static void reload(void *owner, uint64_t index)
+{
+    if (plan.nodes[index]->alive)
+        node_reload(plan.nodes[index], plan.turned);
+}
+
+/* One node after the other. */
+static void turn(void)
+{
+    plan.turned = !plan.turned;
+    for (size_t i = 0; i < plan.node_count; i++)
+        world_at(until(SECOND_US), reload, NULL, i);
+}
+
 static void step(uint64_t fault_percent)
 {
     if (draw(100) < fault_percent) {
@@ -308,6 +350,8 @@ static void step(uint64_t fault_percent)
         publish();
     else if (kind < 80)
         change_seat(draw(plan.clients));
+    else if (kind < 82)
+        turn();
     else if (kind < 84)
         tokens_revoke(draw(plan.clients));
     else if (kind < 90)
@@ -361,7 +405,7 @@ static void begin(uint64_t seed, bool trace)
     world_begin(seed, trace);
     network_begin();
     network_set_delay(CALM_DELAY_US);
-    redis_begin(truth_ordered);
+    redis_begin(truth_ordered, truth_write_refused);
     plan.cuts_slow_readers = draw(4) == 0;
     if (plan.cuts_slow_readers)
         redis_limit_output(4096);
@@ -410,7 +454,7 @@ void plan_run(uint64_t seed, bool trace, struct plan_result *out)
     if (!world_failure()[0]) {
         truth_check();
         ingest_check();
-        client_check();
+        client_check(plan.turned);
         tokens_check_revoked();
     }
     if (!world_failure()[0]) {

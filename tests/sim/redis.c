@@ -23,6 +23,7 @@ static struct redis {
     struct store copy;
     struct list_link clients;
     void (*published)(struct str channel, struct str message);
+    void (*refused)(struct str key);
     size_t output_max;
     uint64_t blocks;
 } redis;
@@ -131,6 +132,7 @@ static void execute(size_t argc, const struct str *argv, struct buf *out)
                               .argv = argv,
                               .out = out,
                               .publish = publish,
+                              .refused = redis.refused,
                               .listeners = listeners};
     char hash[41];
     struct str name = argv[0];
@@ -368,14 +370,33 @@ void redis_lose_all(void)
     redis_take_copy();
 }
 
+void redis_flush(void)
+{
+    const struct store before = redis.store;
+    store_clear(&redis.store);
+    redis.store.full = before.full;
+    redis.store.read_only = before.read_only;
+    redis.store.loading = before.loading;
+    redis_take_copy();
+}
+
+void redis_delete(struct str key)
+{
+    struct buf out = {0};
+    execute(2, (struct str[]){STR("DEL"), key}, &out);
+    buf_fini(&out);
+    redis_take_copy();
+}
+
 /* ---- life ---- */
 
-void redis_begin(void (*published)(struct str channel, struct str message))
+void redis_begin(void (*published)(struct str channel, struct str message), void (*refused)(struct str key))
 {
     memset(&redis, 0, sizeof redis);
     list_init(&redis.clients);
     list_init(&gone);
     redis.published = published;
+    redis.refused = refused;
     redis.output_max = SIZE_MAX;
     scripts_begin();
 }

@@ -8,8 +8,8 @@
 
 struct redis_client;
 
-/* published hears every PUBLISH. */
-void redis_begin(void (*published)(struct str channel, struct str message));
+/* published hears every PUBLISH, refused the key of every write that is refused. */
+void redis_begin(void (*published)(struct str channel, struct str message), void (*refused)(struct str key));
 void redis_end(void);
 struct store *redis_store(void);
 
@@ -32,6 +32,9 @@ void redis_take_copy(void);
 /* The data of the copy, or none at all; what was written since is lost. Clients are cut before. */
 void redis_use_copy(void);
 void redis_lose_all(void);
+/* FLUSHDB, and DEL: nobody's connection is touched. The copy has them no more either. */
+void redis_flush(void);
+void redis_delete(struct str key);
 
 /* --- redis_scripts.c --- */
 void scripts_begin(void);

@@ -134,6 +134,17 @@ static void check_seen(size_t client, size_t channel, const struct seat *seat)
 
 /* ---- what is heard ---- */
 
+/* With history, whatever the rules say now: where it is said where the channel is, it is said in which epoch, unless
+ * Redis would not begin one. */
+static void check_epoch(const struct heard *heard, const struct seat *seat, struct str epoch)
+{
+    const struct sim_channel *channel = &sim_channels[heard->channel];
+    if (!channel->history.size && epoch.len)
+        wrong(heard, seat, "an epoch on a channel without history");
+    else if (channel->history.size && !channel->turns && !epoch.len && !truth_may_lack_epoch(heard->channel))
+        wrong(heard, seat, "no epoch, and Redis would have begun one");
+}
+
 static void hear_subscribed(const struct heard *heard, struct seat *seat, const struct asked *asked)
 {
     struct str epoch = text_of(heard->data, "epoch");
@@ -142,18 +153,19 @@ static void hear_subscribed(const struct heard *heard, struct seat *seat, const 
     struct str head;
     uint64_t last;
     bool is_recovered = recovered.type && str_eq_cstr(recovered.raw, "true");
-    if (seat->state == SEAT_IN && (seat->epoch[0] || offset != seat->offset)) {
-        if (!str_eq_cstr(epoch, seat->epoch) || (seat->epoch[0] && offset != seat->offset))
+    if (seat->state == SEAT_IN) {
+        if (!str_eq_cstr(epoch, seat->epoch) || offset != seat->offset)
             wrong(heard, seat, "the position of a subscription has moved by itself");
         return;
     }
+    check_epoch(heard, seat, epoch);
     if (is_recovered && (!asked->since || !str_eq_cstr(epoch, asked->epoch) || offset != asked->offset))
         wrong(heard, seat, "recovered from where it was not asked to");
     /* A node that is cut from Redis may know what Redis has lost meanwhile, and no longer what it has again. */
     bool is_lost = truth_head(heard->channel, &head, &last) && str_eq(epoch, head) && offset > last;
     /* When the node looked, Redis had gone back to before that position; by now others may have come to it again. */
     bool was_before = str_eq_cstr(epoch, asked->epoch) && offset < asked->offset;
-    /* Without an epoch: Redis took no writes when the channel was to get one. */
+    /* Without an epoch: check_epoch. */
     if (!is_recovered && asked->since && epoch.len && !is_lost && !was_before &&
         truth_can_recover(heard->channel, str_from_cstr(asked->epoch), asked->offset, seat->record, asked->with_id))
         wrong(heard, seat, "not recovered, and it could have been");
@@ -170,28 +182,38 @@ static void hear_subscribed(const struct heard *heard, struct seat *seat, const 
         seat->record = 0;
 }
 
-static void hear_event(const struct heard *heard, struct seat *seat)
+/* The next one of its epoch. */
+static void hear_numbered(const struct heard *heard, struct seat *seat, uint64_t number, uint64_t offset)
 {
-    uint64_t number = number_of(heard->data, "n");
-    uint64_t offset = 0;
-    if (heard->offset.type)
-        json_u64(heard->offset, &offset);
-    bool has_history = sim_channels[heard->channel].history.size > 0;
-    bool placed = has_history && seat->epoch[0]; /* no position is told while Redis takes no writes */
-    unsigned times = truth_count(heard->channel, str_from_cstr(seat->epoch), offset, number);
-    if (seat->state != SEAT_IN)
-        wrong(heard, seat, "an event without a subscription");
-    else if (!times)
+    struct str epoch = str_from_cstr(seat->epoch);
+    if (!epoch.len)
+        wrong(heard, seat, "an event with an offset, and no epoch was told");
+    else if (!truth_count(heard->channel, epoch, offset, number))
         wrong(heard, seat, "not the event of that position");
-    else if (!has_history && note_seen(seat, number) > times)
-        wrong(heard, seat, "an event comes again");
-    else if (placed && offset != seat->offset + 1)
+    else if (offset != seat->offset + 1)
         wrong(heard, seat, offset <= seat->offset ? "an event comes again" : "an event is missing before this one");
-    else if (placed && !truth_follows(heard->channel, str_from_cstr(seat->epoch), offset, number, seat->record))
+    else if (!truth_follows(heard->channel, epoch, offset, number, seat->record))
         wrong(heard, seat, "what it got before was lost and replaced, and it was not told");
     seat->offset = offset;
     position_keep_id(seat->id, heard->event_id);
-    seat->record = truth_record(heard->channel, str_from_cstr(seat->epoch), offset, number);
+    seat->record = truth_record(heard->channel, epoch, offset, number);
+}
+
+static void hear_event(const struct heard *heard, struct seat *seat)
+{
+    const struct sim_channel *channel = &sim_channels[heard->channel];
+    uint64_t number = number_of(heard->data, "n");
+    uint64_t offset = 0;
+    unsigned times = truth_times(heard->channel, number);
+    bool is_numbered = heard->offset.type && json_u64(heard->offset, &offset);
+    if (seat->state != SEAT_IN)
+        wrong(heard, seat, "an event without a subscription");
+    else if (is_numbered != (channel->history.size > 0) && !channel->turns)
+        wrong(heard, seat, is_numbered ? "an offset on a channel without history" : "an event without its offset");
+    else if ((!is_numbered || channel->turns) && note_seen(seat, number) > times)
+        wrong(heard, seat, times ? "an event comes again" : "not an event of this channel");
+    else if (is_numbered)
+        hear_numbered(heard, seat, number, offset);
 }
 
 /* Joins and leaves may be missing, and events with an offset are not: it must go on from where it is. */
@@ -208,9 +230,12 @@ static void hear_gap(const struct heard *heard, struct seat *seat)
     uint64_t offset = number_of(heard->data, "offset");
     if (seat->state == SEAT_IN && seat->epoch[0] && is_of_presence(heard, seat))
         return;
+    struct str reason = text_of(heard->data, "reason");
+    bool turns = sim_channels[heard->channel].turns && str_eq(reason, STR("history_changed"));
+    check_epoch(heard, seat, epoch);
     if (seat->state != SEAT_IN)
         wrong(heard, seat, "a gap without a subscription");
-    else if (seat->epoch[0] &&
+    else if (seat->epoch[0] && !turns &&
              truth_can_recover(heard->channel, str_from_cstr(seat->epoch), seat->offset, seat->record, true))
         wrong(heard, seat, "a gap where nothing is missing");
     seat->mark = truth_mark();
@@ -330,22 +355,34 @@ void seat_take(size_t client, struct seat *seats, struct asked *all, struct str 
 
 /* ---- the end ---- */
 
-void seat_check(size_t client, size_t channel, struct seat *seat, bool connected)
+/* Whoever is subscribed to a channel with history has been told the epoch that is in Redis, and is at its end. */
+static void check_position(size_t client, size_t channel, const struct seat *seat)
 {
     struct str epoch;
     uint64_t offset;
+    const char *name = sim_channels[channel].name;
+    if (truth_head(channel, &epoch, &offset)) {
+        if (!str_eq_cstr(epoch, seat->epoch) || offset != seat->offset)
+            world_fail("client %zu on %s: is at '%s' %llu, and the channel at %.*s %llu", client, name, seat->epoch,
+                       (unsigned long long)seat->offset, STR_ARG(epoch), (unsigned long long)offset);
+    } else if (!truth_is_deleted(channel)) {
+        world_fail("client %zu on %s: is at '%s' %llu, and the channel has no position", client, name, seat->epoch,
+                   (unsigned long long)seat->offset);
+    }
+}
+
+void seat_check(size_t client, size_t channel, struct seat *seat, bool connected, bool turned)
+{
     const char *name = sim_channels[channel].name;
     if (connected && seat->state == SEAT_ASKED)
         world_fail("client %zu on %s: its subscribe was never answered", client, name);
     if (seat->state != SEAT_IN)
         return;
-    if (!sim_channels[channel].history.size)
-        check_seen(client, channel, seat);
-    else if (!truth_head(channel, &epoch, &offset) && seat->epoch[0])
-        world_fail("client %zu on %s: is at %s %llu, and the channel has no position", client, name, seat->epoch,
-                   (unsigned long long)seat->offset);
-    else if (seat->epoch[0] && (!str_eq_cstr(epoch, seat->epoch) || offset != seat->offset) &&
-             !truth_is_renamed(channel, str_from_cstr(seat->epoch), epoch, seat->offset, offset))
-        world_fail("client %zu on %s: is at %s %llu, and the channel at %.*s %llu", client, name, seat->epoch,
-                   (unsigned long long)seat->offset, STR_ARG(epoch), (unsigned long long)offset);
+    if (sim_channels[channel].history.size && (turned || !sim_channels[channel].turns)) {
+        check_position(client, channel, seat);
+        return;
+    }
+    if (seat->epoch[0])
+        world_fail("client %zu on %s: is at '%s', and the rule has no history", client, name, seat->epoch);
+    check_seen(client, channel, seat);
 }

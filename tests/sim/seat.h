@@ -49,7 +49,7 @@ void seat_fini(struct seat *seat);
 void seat_leave(struct seat *seat);
 /* A message has come. */
 void seat_take(size_t client, struct seat *seats, struct asked *asked, struct str text);
-/* At the end. */
-void seat_check(size_t client, size_t channel, struct seat *seat, bool connected);
+/* At the end. turned: channels that turn have their history. */
+void seat_check(size_t client, size_t channel, struct seat *seat, bool connected, bool turned);
 
 #endif

@@ -48,6 +48,8 @@ struct store_call {
     struct buf *out;
     /* What PUBLISH does; returns how many clients got it. */
     size_t (*publish)(struct str channel, struct str message);
+    /* Hears the key of every write that is refused, as the store is full or read-only. */
+    void (*refused)(struct str key);
     size_t (*listeners)(struct str channel); /* how many clients are subscribed to it */
 };
 

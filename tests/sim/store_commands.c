@@ -270,6 +270,8 @@ bool store_run(struct store_call *call)
 {
     const struct store_command *command = find_command(call->argv[0]);
     const struct store *store = call->store;
+    bool is_refused_readonly = command && store->read_only && command->flags & STORE_WRITES;
+    bool is_refused_full = command && store->full && command->flags & STORE_GROWS && !call->dirty;
     call->wrote = false;
     if (!command)
         return false;
@@ -277,13 +279,15 @@ bool store_run(struct store_call *call)
         resp_error(call->out, "ERR wrong number of arguments");
     else if (store->loading)
         resp_error(call->out, "LOADING Redis is loading the dataset in memory");
-    else if (store->read_only && command->flags & STORE_WRITES)
+    else if (is_refused_readonly)
         resp_error(call->out, "READONLY You can't write against a read only replica.");
-    else if (store->full && command->flags & STORE_GROWS && !call->dirty)
+    else if (is_refused_full)
         resp_error(call->out, "OOM command not allowed when used memory > 'maxmemory'.");
     else {
         call->wrote = command->flags & STORE_WRITES;
         command->run(call);
     }
+    if (is_refused_readonly || is_refused_full)
+        call->refused(call->argv[1]);
     return true;
 }

@@ -10,19 +10,24 @@
 #include "tests/sim/world.h"
 
 const struct sim_channel sim_channels[] = {
-    {"room:1", {.size = 100}, {0}},
-    {"room:2", {.size = 100}, {.kept = true, .events = true, .ttl_ms = 5000}},
-    {"short:1", {.size = 4}, {0}},
-    {"aging:1", {.size = 100, .ttl_ms = 3000}, {0}},
-    {"live:1", {0}, {.kept = true, .ttl_ms = 5000}},
+    {"room:1", {.size = 100}, {0}, false},
+    {"room:2", {.size = 100}, {.kept = true, .events = true, .ttl_ms = 5000}, false},
+    {"short:1", {.size = 4}, {0}, false},
+    {"aging:1", {.size = 100, .ttl_ms = 3000}, {0}, false},
+    {"live:1", {0}, {.kept = true, .ttl_ms = 5000}, false},
+    {"turning:1", {.size = 100}, {0}, true},
 };
 const size_t sim_channel_count = sizeof sim_channels / sizeof *sim_channels;
+
+/* After the last refusal: nodes may have been cut off meanwhile, and held up, and ask once a second. */
+enum { LACKING_US = 20000000 };
 
 struct sent {
     size_t channel;
     bool with_id;
     bool acknowledged;
     bool maybe;       /* some attempt's outcome is not known */
+    bool deleted;     /* with its channel's history; its event_id may still be known */
     unsigned open;    /* attempts that are not answered */
     unsigned ordered; /* times that have not been lost */
 };
@@ -42,8 +47,10 @@ static struct truth {
     size_t sent_count, sent_cap;
     struct ordered *ordered;
     size_t ordered_count, ordered_cap;
-    uint64_t here[CHANNELS_MAX]; /* users who have been told to join and not to leave, a bit each */
-    uint64_t lost[CHANNELS_MAX]; /* users of whom nobody knows: Redis has lost data */
+    uint64_t here[CHANNELS_MAX];       /* users who have been told to join and not to leave, a bit each */
+    uint64_t refused_us[CHANNELS_MAX]; /* when a write to its position was refused last; 0: never */
+    bool deleted[CHANNELS_MAX];        /* its keys have been deleted */
+    uint64_t lost[CHANNELS_MAX];       /* users of whom nobody knows: Redis has lost data */
 } truth;
 
 size_t sim_channel_find(struct str name)
@@ -200,7 +207,8 @@ static void note_epoch(struct str message)
     struct str epoch = str_split(&rest, ' ');
     (void)str_split(&rest, ' ');
     size_t channel = channel_of_key(rest, "live"), count = truth.ordered_count, latest = count;
-    while (latest-- > 0 && (truth.ordered[latest].channel != channel || truth.ordered[latest].lost))
+    while (latest-- > 0 &&
+           (truth.ordered[latest].channel != channel || truth.ordered[latest].lost || !truth.ordered[latest].offset))
         ;
     if (latest == SIZE_MAX || !epoch.len || str_eq_cstr(epoch, truth.ordered[latest].epoch))
         return;
@@ -259,19 +267,50 @@ size_t truth_mark(void)
     return truth.ordered_count;
 }
 
+static void lose(struct ordered *ordered)
+{
+    if (ordered->lost)
+        return;
+    ordered->lost = true;
+    if (ordered->renamed)
+        return;
+    truth.sent[ordered->number].ordered--;
+    truth.sent[ordered->number].maybe = true;
+}
+
 void truth_lost_since(size_t mark)
 {
     memset(truth.lost, 0xff, sizeof truth.lost);
-    for (size_t i = mark; i < truth.ordered_count; i++) {
-        struct ordered *ordered = &truth.ordered[i];
-        if (ordered->lost)
-            continue;
-        ordered->lost = true;
-        if (ordered->renamed)
-            continue;
-        truth.sent[ordered->number].ordered--;
-        truth.sent[ordered->number].maybe = true;
-    }
+    for (size_t i = mark; i < truth.ordered_count; i++)
+        lose(&truth.ordered[i]);
+}
+
+void truth_deleted(size_t channel)
+{
+    truth.deleted[channel] = true;
+    for (size_t i = 0; i < truth.ordered_count; i++)
+        if (truth.ordered[i].channel == channel && truth.ordered[i].offset) {
+            lose(&truth.ordered[i]);
+            truth.sent[truth.ordered[i].number].deleted = true;
+        }
+}
+
+void truth_deleted_all(void)
+{
+    truth_lost_since(0);
+    memset(truth.deleted, true, sizeof truth.deleted);
+}
+
+bool truth_is_deleted(size_t channel)
+{
+    return truth.deleted[channel];
+}
+
+void truth_write_refused(struct str key)
+{
+    size_t channel = channel_of_key(key, "meta");
+    if (channel != SIZE_MAX)
+        truth.refused_us[channel] = world_now_us();
 }
 
 /* ---- subscribers ---- */
@@ -310,13 +349,19 @@ bool truth_follows(size_t channel, struct str epoch, uint64_t offset, uint64_t n
     return true;
 }
 
-bool truth_is_renamed(size_t channel, struct str epoch, struct str now, uint64_t offset, uint64_t last)
+unsigned truth_times(size_t channel, uint64_t number)
 {
-    size_t was = truth_record(channel, epoch, offset, ANY_NUMBER), is = truth_record(channel, now, last, ANY_NUMBER);
-    if (offset == 0 && last == 0)
-        return true; /* all events are lost: there is none whose record could tell */
-    return offset == last && was && is && !truth.ordered[was - 1].lost &&
-           truth.ordered[was - 1].number == truth.ordered[is - 1].number;
+    unsigned times = 0;
+    for (size_t i = truth.ordered_count; i-- > 0;) {
+        const struct ordered *ordered = &truth.ordered[i];
+        times += ordered->number == number && ordered->channel == channel && !ordered->renamed;
+    }
+    return times;
+}
+
+bool truth_may_lack_epoch(size_t channel)
+{
+    return truth.refused_us[channel] && world_now_us() < truth.refused_us[channel] + LACKING_US;
 }
 
 size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
@@ -395,7 +440,7 @@ static void check_log(size_t channel)
 void truth_check(void)
 {
     for (size_t i = 0; i < truth.sent_count; i++)
-        if (truth.sent[i].acknowledged && !truth.sent[i].maybe && truth.sent[i].ordered != 1)
+        if (truth.sent[i].acknowledged && !truth.sent[i].maybe && !truth.sent[i].deleted && truth.sent[i].ordered != 1)
             world_fail("publication %zu was acknowledged and is not there", i);
     for (size_t i = 0; i < sim_channel_count; i++)
         check_log(i);

@@ -12,6 +12,7 @@ struct sim_channel {
     const char *name;
     struct history_policy history;
     struct presence_policy presence;
+    bool turns; /* reloads give its rule the history and take it */
 };
 extern const struct sim_channel sim_channels[];
 extern const size_t sim_channel_count;
@@ -48,6 +49,11 @@ void truth_ordered(struct str channel, struct str message);
 size_t truth_mark(void);
 /* Redis has lost what was ordered since that mark. */
 void truth_lost_since(size_t mark);
+/* The same of one channel's history, under the nodes' connections (all: of all). */
+void truth_deleted(size_t channel);
+void truth_deleted_all(void);
+/* Hears every write that Redis refuses. */
+void truth_write_refused(struct str key);
 
 /* --- subscribers --- */
 /* How often the event was ordered at that position; epoch empty: in any. Those that were lost later count. */
@@ -58,9 +64,10 @@ size_t truth_record(size_t channel, struct str epoch, uint64_t offset, uint64_t 
 /* Whether that record, of the position before this one, was still there when this publication was ordered at this
  * position. True for no record. */
 bool truth_follows(size_t channel, struct str epoch, uint64_t offset, uint64_t number, size_t record);
-/* The position is the same one, of an epoch that was begun because another node had seen events that are lost: who has
- * seen none of those hears of it with the next event. */
-bool truth_is_renamed(size_t channel, struct str epoch, struct str now, uint64_t offset, uint64_t last);
+/* How often the event was ordered, wherever. */
+unsigned truth_times(size_t channel, uint64_t number);
+/* Redis has refused to begin an epoch for it, or to write it at all, not long ago: a node may not know one yet. */
+bool truth_may_lack_epoch(size_t channel);
 /* How many of the events that were ordered on the channel since the mark are not in the set of numbers (a byte each);
  * *out_number: one of them. */
 size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
@@ -71,6 +78,8 @@ bool truth_can_recover(size_t channel, struct str epoch, uint64_t offset, size_t
 
 /* At the end: what Redis holds is what was acknowledged. */
 void truth_check(void);
+/* It may have no position: its keys have been deleted. */
+bool truth_is_deleted(size_t channel);
 /* The channel's last position. False if it has none. */
 bool truth_head(size_t channel, struct str *out_epoch, uint64_t *out_offset);
 
