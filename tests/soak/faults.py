@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 
 from support import jwt, ws
+from support.carillon import ALL
 from support.load import PATIENCE_S
 from support.redis import RedisError
 from support.wait import until
@@ -84,6 +85,12 @@ def scripts_are_flushed(world, random):
     world.redis.writer(random)("SCRIPT", "FLUSH")
 
 
+def key_is_lost(world, random):
+    """That of a channel's position, as when its time is over."""
+    key = f"carillon:{{{random.choice(world.NUMBERED)}}}:meta"
+    world.redis.home(key)("DEL", key)
+
+
 # --- nodes ---
 
 
@@ -106,6 +113,38 @@ def node_stands_still(world, random):
     node.signal(signal.SIGSTOP)
     wait(random.uniform(0.5, 8))
     node.signal(signal.SIGCONT)
+
+
+def history_is_given_and_taken(world, random):
+    """By a reload of all nodes. A subscriber at each is told where the channel is, and that it is nowhere."""
+    channel = f"turned:{random.getrandbits(64):x}"
+    nodes = list(world.nodes)
+    clients = [until(lambda node=node: opened(node, jwt.mint(MARKED)), "a session to tell", BACK_S) for node in nodes]
+    for client in clients:
+        client.send("subscribe", channel=channel)
+        assert client.find("subscribed", seconds=BACK_S)["data"] == {"recovered": False}
+    use_rules(nodes, [{"match": "turned:*", "allow": ALL, "history": {"size": 5, "ttl": "1h"}}, *world.rules])
+    told = [gap_that_changes(client, True) for client in clients]
+    assert all(position == told[0] for position in told), f"{channel}: nodes tell {told}"
+    use_rules(nodes, world.rules)
+    for client in clients:
+        gap_that_changes(client, False)
+        client.socket.close()
+
+
+def use_rules(nodes, rules):
+    for node in nodes:
+        node.write_config({**node.config, "channels": rules})
+        node.signal(signal.SIGHUP)
+
+
+def gap_that_changes(client, is_given):
+    """Others come where the way to Redis breaks."""
+    while True:
+        position = client.find("gap", seconds=BACK_S)["data"]
+        position.pop("reason")
+        if ("epoch" in position) == is_given:
+            return position
 
 
 def clock_jumps(world, random):
@@ -199,5 +238,5 @@ def client_does_not_read(world, random):
 WEIGHTS = {
     redis_is_full: 0.7, redis_stutters: 1, redis_cuts_connections: 1, redis_gives_up_a_subscriber: 1,
     redis_output_buffers_overflow: 0.7, scripts_are_flushed: 1, node_is_killed: 1, node_is_replaced: 1, node_stands_still: 1,
-    clock_jumps: 0.7, node_disagrees: 0.3, clients_are_cut: 1, token_is_revoked: 0.7, client_does_not_read: 0.5,
+    clock_jumps: 0.7, key_is_lost: 0.5, history_is_given_and_taken: 0.5, node_disagrees: 0.3, clients_are_cut: 1, token_is_revoked: 0.7, client_does_not_read: 0.5,
 }

@@ -57,6 +57,13 @@ def redis_comes_back_empty(world, random):
     world.redis.start()
 
 
+def redis_is_flushed(world, random):
+    """FLUSHDB, and nobody's connection is touched."""
+    world.ledger.storage_lost()
+    world.redis("FLUSHDB")
+    world.ledger.storage_lost()
+
+
 def redis_pauses(world, random):
     freeze(world.redis, random.uniform(1.5, 4))
 
@@ -83,6 +90,6 @@ def redis_is_slow(world, random):
 
 
 WEIGHTS = {
-    **OF_ANY, redis_killed: 1, redis_restarted: 1, redis_comes_back_empty: 0.2, redis_pauses: 1, redis_pauses_for_30_s: 0.1,
+    **OF_ANY, redis_killed: 1, redis_restarted: 1, redis_comes_back_empty: 0.2, redis_is_flushed: 0.2, redis_pauses: 1, redis_pauses_for_30_s: 0.1,
     node_is_cut_from_redis: 1, redis_is_slow: 0.7,
 }

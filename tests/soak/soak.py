@@ -1,6 +1,6 @@
 """./run soak [SECONDS] [--topology NAME] [--seed N]: mixed load and random faults, in rounds of eight faults. Each round ends in a calm, in
-which every acknowledged event is accounted for at every subscriber (support/accounting.py), presence and session limits
-must be right on all nodes, and each node's memory and descriptors are looked at. The report is in build/soak; the exit
+which every acknowledged event is accounted for at every subscriber (support/accounting.py), each subscriber must have been
+told the epoch of its channel in Redis, presence and session limits must be right on all nodes, and each node's memory and descriptors are looked at. The report is in build/soak; the exit
 code is 1 if anything is wrong."""
 import argparse
 import collections
@@ -98,7 +98,7 @@ class Soak:
     def settle(self, number):
         """The calm. Returns the account of the round."""
         world = self.world
-        for quiet in (world.redis.whole, world.all_ready, lambda: world.crowd.calm(until, BACK_S), self.all_there, self.presence_right,
+        for quiet in (world.redis.whole, world.all_ready, lambda: world.crowd.calm(until, BACK_S), self.epochs_told, self.all_there, self.presence_right,
                       lambda: world.contenders.check(BACK_S), lambda: world.check_histories(number)):
             try:
                 quiet()
@@ -126,6 +126,13 @@ class Soak:
             until(lambda: world.sessions() == world.expected_sessions(), "the nodes have the sessions that there are", BACK_S)
         except TimeoutError as failure:
             raise TimeoutError(f"{failure}: {world.sessions()}, there are {world.expected_sessions()}") from None
+
+    def epochs_told(self):
+        try:
+            until(lambda: not self.world.wrong_epochs(), "epochs are told", BACK_S)
+        except TimeoutError:
+            raise TimeoutError(f"an epoch was not told for {BACK_S} s: {self.world.wrong_epochs()}") from None
+        self.account["epochs found right"] += 1
 
     def presence_right(self):
         try:

@@ -40,6 +40,9 @@ class Balanced:
 class World:
     """Its first node is never killed; the others have a clock. topology: the module that says what its Redis is."""
 
+    NUMBERED = LONG + SHORT
+    rules = CONFIG["channels"]
+
     def __init__(self, folder, topology, random, clients, idle, pause_s, workers):
         self.folder = Path(folder)
         self.workers = workers
@@ -100,9 +103,19 @@ class World:
 
     # --- what must be so when all is quiet ---
 
+    def wrong_epochs(self):
+        """Whoever is subscribed to a channel with history has been told the epoch in Redis; "" when it is so."""
+        for channel in self.NUMBERED:
+            key = f"carillon:{{{channel}}}:meta"
+            epoch = self.redis.home(key)("HGET", key, "epoch")
+            wrong = self.ledger.wrong_epoch(channel, epoch) if epoch else ""  # None: deleted, and nobody has asked yet
+            if wrong:
+                return wrong
+        return ""
+
     def check_histories(self, turn):
         """Of all channels that have one, each by another node in each turn."""
-        for n, channel in enumerate(LONG + SHORT):
+        for n, channel in enumerate(self.NUMBERED):
             self.ledger.check_history(channel, *self.history(self.nodes[(turn + n) % NODES], channel))
 
     @staticmethod

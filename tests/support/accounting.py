@@ -46,7 +46,7 @@ class Stretch:
     def __init__(self, at, epoch, offset, id, after):
         self.began = at
         self.epoch = epoch  # None: without history
-        self.first = self.offset = offset  # None: not known before the first event
+        self.first = self.offset = offset  # None: without history, or Redis took no writes when it was subscribed
         self.id = id  # of the event at offset; None: not told
         self.after = after  # the Stretch before it on the same subscription, if a gap stands between
         self.ended = False  # by the end of its connection, or a gap
@@ -154,9 +154,8 @@ class Seat:
         offset = event.get("offset")
         if offset is None:
             return
-        if stretch.offset is None:  # subscribed while Redis took no writes: the first event tells the position
-            stretch.first = offset - 1
-            stretch.epoch = stretch.epoch or self.ledger.epoch_of(channel, event["id"])
+        if stretch.epoch is None:
+            self._problem(f"{channel}: the event {event['data']['key']} at offset {offset} came, and no epoch was told")
         elif offset != stretch.offset + 1:
             self._problem(f"{channel}: offset {offset} after {stretch.offset}, epoch {stretch.epoch}, {event['data']['key']}")
         stretch.offset, stretch.id = offset, event["id"]
@@ -271,11 +270,15 @@ class Ledger:
             if self.ids.setdefault((channel, event["id"]), key) != key:
                 self.problems.append(f"{seat.name}: {channel}: the id {event['id']} was another event's: {key}")
 
-    def epoch_of(self, channel, id):
-        """As its publisher was told, or None."""
+    def wrong_epoch(self, channel, epoch):
+        """A text that says who is subscribed to the channel and has not been told this epoch, which is the one in Redis;
+        "" when everybody has."""
         with self.lock:
-            publication = self.publications.get(self.ids.get((channel, id)))
-            return publication.answer.get("epoch") if publication and publication.answer else None
+            for seat in self.seats:
+                stretch = seat.open.get(channel)
+                if stretch and stretch.epoch != epoch:
+                    return f"{seat.name} on {channel} was told the epoch {stretch.epoch}, and Redis has {epoch}"
+            return ""
 
     # --- waiting ---
 
