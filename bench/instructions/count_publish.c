@@ -149,7 +149,7 @@ static void count_encoding(void)
 
 static void count_redis(void)
 {
-    static const struct redis_event_rules rules = {.custom = true, .max_bytes = 65536};
+    static const struct redis_event_rules rules = {.custom = true, .event_bytes = 65536};
     char data[DATA_BYTES + 1];
     struct event event = make_event(data), found;
     struct buf bytes = {0}, scratch = {0};

@@ -50,7 +50,7 @@ static enum err create_broker(struct node *node, struct error *error)
             .pending_max = o->redis_pending_max,
             .pending_bytes_max = o->redis_pending_bytes,
             .custom_events = o->events_custom,
-            .event_bytes_max = o->limits_event_bytes + 4096,
+            .event_bytes = o->limits_event_bytes,
             .ingest = o->redis_ingest ? &ingest : NULL,
             .ingest_takeover_ms = o->redis_ingest_takeover_ms,
         };

@@ -62,7 +62,7 @@ void node_reload(struct node *node)
     node_tell_terms(node);
     if (*node->options->redis_url) {
         const struct ingest_settings ingest = node_ingest_settings(node);
-        redis_broker_configure_ingest(node->broker, &ingest);
+        redis_broker_configure(node->broker, &ingest);
     }
     listener_configure(node->clients, configuration.net);
     listener_configure(node->internal, configuration.net);

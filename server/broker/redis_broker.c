@@ -104,9 +104,10 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
     redis_shard_close(CONTAINER_OF(link, struct redis_shard, link));
 }
 
-void redis_broker_configure_ingest(struct broker *base, const struct ingest_settings *settings)
+void redis_broker_configure(struct broker *base, const struct ingest_settings *settings)
 {
     struct redis_broker *broker = redis_broker_of(base);
+    broker->rules = (struct redis_event_rules){.custom = settings->custom_events, .event_bytes = settings->event_bytes};
     if (broker->ingest)
         redis_ingest_configure(broker->ingest, settings);
 }
@@ -206,7 +207,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     broker->config.tls = (struct redis_tls_settings){0};
     broker->url = url;
     broker->tls = tls;
-    broker->rules = (struct redis_event_rules){.custom = config->custom_events, .max_bytes = config->event_bytes_max};
+    broker->rules = (struct redis_event_rules){.custom = config->custom_events, .event_bytes = config->event_bytes};
     broker->info = (struct broker_info){.state = BROKER_CONNECTING, .kind = "redis", .text = "connecting to Redis"};
     broker->canary = random_below(UINT32_MAX); /* an earlier life's canaries are not mistaken for ours */
     init_names(broker);

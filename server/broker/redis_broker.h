@@ -37,8 +37,8 @@ struct redis_broker_config {
     unsigned keepalive_s;  /* TCP keepalive; 0: off */
     size_t pending_max;    /* publications unanswered by Redis before more are refused */
     size_t pending_bytes_max;
-    bool custom_events;     /* for events that backends publish directly: types other than the built-in ones */
-    size_t event_bytes_max; /* for the same: largest message, an event's data and some 3 KiB */
+    bool custom_events; /* for events that backends publish directly: types other than the built-in ones */
+    size_t event_bytes; /* for the same: the most that their data may have */
     const struct ingest_settings *ingest; /* of the ingest stream; NULL: this node does not read it */
     uint64_t ingest_takeover_ms;          /* after a reader's death, until another node reads in its place */
 };
@@ -49,7 +49,8 @@ struct redis_broker_config {
 struct broker *redis_broker_create(const struct redis_broker_config *config, const struct broker_sink *sink,
                                    void *owner, struct metrics *metrics, struct error *error);
 
-/* New settings of the ingest stream, if it is read. */
-void redis_broker_configure_ingest(struct broker *broker, const struct ingest_settings *settings);
+/* What holds from now on for events that backends publish directly, and for those of the ingest stream, if it is read.
+ */
+void redis_broker_configure(struct broker *broker, const struct ingest_settings *settings);
 
 #endif

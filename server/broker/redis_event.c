@@ -4,7 +4,7 @@
 #include "common/json/json.h"
 
 /* No node takes more at its own entry, however it is configured (limits.event_bytes), and what stands around it. */
-enum { TIMESTAMP_MAX = 40, NODE_EVENT_MAX = (16 << 20) + 4096 };
+enum { TIMESTAMP_MAX = 40, AROUND_DATA_MAX = 4096, NODE_EVENT_MAX = (16 << 20) + AROUND_DATA_MAX };
 
 /* An event's data may be as deep as any entry allows (json.h's default); this is one object around it. */
 static const struct json_limits live_limits = {.depth = 33, .values = 100016};
@@ -69,8 +69,10 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct re
     event.data = data.raw;
     /* What a node has published was judged by that node, and acknowledged: its settings count, not those here. */
     bool direct = !name.type;
-    if (direct && bytes.len > rules->max_bytes)
-        return error_set(error, ERR_TOO_LARGE, "%zu bytes, the limit is %zu", bytes.len, rules->max_bytes);
+    if (direct && (data.raw.len > rules->event_bytes || bytes.len > rules->event_bytes + AROUND_DATA_MAX))
+        return error_set(error, ERR_TOO_LARGE,
+                         "data: %zu bytes of %zu in all, at most %zu are allowed (limits.event_bytes)", data.raw.len,
+                         bytes.len, rules->event_bytes);
     /* Told by the scripts that keep the members. */
     bool presence = !direct && (str_eq(event.type, STR("join")) || str_eq(event.type, STR("leave")));
     if (!presence && (err = event_check(event.type, event.data, !direct || rules->custom, error)))

@@ -9,8 +9,8 @@
 
 /* For what backends publish directly. A node has applied its own rules to what it publishes. */
 struct redis_event_rules {
-    bool custom;      /* event types other than the built-in ones */
-    size_t max_bytes; /* of a whole message */
+    bool custom;        /* event types other than the built-in ones */
+    size_t event_bytes; /* the most that an event's data may have */
 };
 
 /* Reads bytes, a message of channel's live channel. out borrows from bytes, channel and scratch (cleared at the

@@ -4,6 +4,7 @@
  * count has admitted it, and the berth is kept from the time the broker is back. Other sessions cost nothing here. */
 #include "common/base/alloc.h"
 #include "common/base/buf.h"
+#include "common/base/random.h"
 #include "server/core/hub_private.h"
 
 /* What a client may send before session_init: messages end with a NUL, which none has inside. */
@@ -94,6 +95,15 @@ bool berth_take(struct hub *hub, struct session *session)
     session->berth->awaited = true;
     send(hub, session, BERTH_TAKE, answered);
     return true;
+}
+
+void berth_follow(struct hub *hub, struct session *session, const struct hub_settings *before)
+{
+    struct berth *berth = session->berth;
+    if (!berth || berth->awaited || hub->settings.berth_ttl_ms == before->berth_ttl_ms)
+        return;
+    uint64_t third_us = hub->settings.berth_ttl_ms * 1000 / 3; /* not all of them at once */
+    wheel_start(&hub->wheel, &berth->renewal, hub->now_us + (third_us ? random_below(third_us) : 0), renew);
 }
 
 bool berth_is_awaited(const struct session *session)

@@ -39,9 +39,28 @@ void hub_destroy(struct hub *hub)
     free(hub);
 }
 
+/* Timers that run for open sessions; all else is read from the settings when it is needed. */
+static void follow_times(struct hub *hub, const struct hub_settings *before)
+{
+    const struct hub_settings *now = &hub->settings;
+    size_t cursor = 0;
+    if (now->ping_interval_us == before->ping_interval_us && now->pong_timeout_us == before->pong_timeout_us &&
+        now->expiry_warning_us == before->expiry_warning_us && now->leeway_ms == before->leeway_ms &&
+        now->berth_ttl_ms == before->berth_ttl_ms)
+        return;
+    for (struct session *session; (session = hub_next_session(hub, &cursor));) {
+        if (session->state != SESSION_OPEN)
+            continue;
+        liveness_follow(hub, session, before);
+        berth_follow(hub, session, before);
+    }
+}
+
 void hub_configure(struct hub *hub, const struct hub_settings *settings, struct rules *rules)
 {
+    const struct hub_settings before = hub->settings;
     hub->settings = *settings;
+    follow_times(hub, &before);
     if (rules == hub->rules)
         return;
     rules_ref(rules);
@@ -256,7 +275,12 @@ void hub_drain(struct hub *hub, uint64_t window_us)
 {
     hub->draining = true;
     size_t cursor = 0;
-    for (struct session *session; (session = hub_next_session(hub, &cursor));)
-        if (session->state == SESSION_OPEN)
+    for (struct session *session; (session = hub_next_session(hub, &cursor));) {
+        if (session->state != SESSION_OPEN)
+            continue;
+        if (berth_is_awaited(session)) /* it has not begun: refused, as who comes from now on */
+            hub_close(hub, session, REASON_DRAINING);
+        else
             liveness_drain(hub, session, window_us ? random_below(window_us) : 0);
+    }
 }

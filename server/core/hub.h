@@ -148,7 +148,8 @@ bool hub_subscribe(struct hub *hub, struct session *session, struct str channel)
 bool hub_unsubscribe(struct hub *hub, struct session *session, struct str channel);
 
 /* Starts draining: every session gets `reconnect` with its own after_ms, spread over window_us, and is closed with
- * going_away at that time. New sessions must not be opened any more. */
+ * going_away at that time; one that has not begun yet (session_limit) is refused. New sessions must not be opened any
+ * more. */
 void hub_drain(struct hub *hub, uint64_t window_us);
 
 /* --- from the broker ------------------------------------------------------------------------------------------ */

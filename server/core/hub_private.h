@@ -170,6 +170,8 @@ void liveness_watch_expiry(struct hub *hub, struct session *session);
 void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us);
 /* The closing connection may take no longer than this. */
 void liveness_bound_closing(struct hub *hub, struct session *session);
+/* Timers that run for an open session follow other settings. */
+void liveness_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
 void liveness_stop(struct hub *hub, struct session *session);
 
 /* --- presence_commands.c --- */
@@ -185,6 +187,8 @@ bool berth_take(struct hub *hub, struct session *session);
  * much). */
 bool berth_hold(struct hub *hub, struct session *session, struct str text);
 bool berth_is_awaited(const struct session *session);
+/* The broker is told another ttl soon, and not only when the next renewal is due. */
+void berth_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
 void berth_leave(struct hub *hub, struct session *session);
 
 /* --- hub.c --- */

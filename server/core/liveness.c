@@ -75,11 +75,30 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
         wheel_start(&hub->wheel, &session->deadline, hub->now_us + wait_us, check_expiry);
 }
 
-void liveness_start(struct hub *hub, struct session *session)
+/* After a random part of the interval, so that the pings of sessions that begin together do not come together. */
+static void await_first_ping(struct hub *hub, struct session *session)
 {
     uint64_t first_us = hub->settings.ping_interval_us ? random_below(hub->settings.ping_interval_us) : 1000000;
     wheel_start(&hub->wheel, &session->liveness, next_step(hub->now_us + first_us), check_liveness);
+}
+
+void liveness_start(struct hub *hub, struct session *session)
+{
+    await_first_ping(hub, session);
     liveness_watch_expiry(hub, session);
+}
+
+void liveness_follow(struct hub *hub, struct session *session, const struct hub_settings *before)
+{
+    const struct hub_settings *now = &hub->settings;
+    if (!timer_is_running(&session->liveness)) /* it has not begun yet */
+        return;
+    if (session->ping_sent && now->pong_timeout_us != before->pong_timeout_us)
+        wheel_start(&hub->wheel, &session->liveness, hub->now_us + now->pong_timeout_us, check_liveness);
+    if (!session->ping_sent && now->ping_interval_us != before->ping_interval_us)
+        await_first_ping(hub, session);
+    if (now->expiry_warning_us != before->expiry_warning_us || now->leeway_ms != before->leeway_ms)
+        liveness_watch_expiry(hub, session);
 }
 
 static void end_drained(struct timer *timer, uint64_t now_us)

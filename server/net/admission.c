@@ -3,14 +3,6 @@
 
 #include "common/protocol/channel.h"
 
-static const struct net_endpoint *find_endpoint(const struct net_settings *settings, struct str path)
-{
-    for (size_t i = 0; i < settings->endpoint_count; i++)
-        if (str_eq(settings->endpoints[i].path, path))
-            return &settings->endpoints[i];
-    return NULL;
-}
-
 /* A refusal that is about the request's form: always HTTP, since whoever sent it does not speak as a client should. */
 static void refuse_form(struct admission *out, int status, enum err code, const char *text)
 {
@@ -167,7 +159,7 @@ static void check_token(const struct admission_request *request, struct admissio
 void admission_decide(const struct admission_request *request, struct admission *out)
 {
     *out = (struct admission){.outcome = ADMITTED};
-    out->endpoint = find_endpoint(request->settings, request->head->path);
+    out->endpoint = net_settings_find_endpoint(request->settings, request->head->path);
     if (!out->endpoint) {
         refuse_form(out, 404, ERR_NOT_FOUND, "there is nothing at this path");
         return;

@@ -16,16 +16,14 @@ static bool take_leases(const struct applicant *applicant, const struct address 
     const struct net_settings *settings = applicant->worker->settings;
     struct lease *lease = applicant->lease;
     char key[ADDRESS_KEY_LEN + 1];
-    size_t of_address = net_settings_max_of(settings, client);
-    if (!lease_take(lease, quota, "all", STR(""), settings->max_connections))
-        return false;
-    if (of_address && !lease_take(lease, quota, "address", str_from_cstr(address_key(client, key)), of_address))
-        return false;
-    if (admission->endpoint->max_connections &&
-        !lease_take(lease, quota, "endpoint", admission->endpoint->path, admission->endpoint->max_connections))
-        return false;
-    size_t max = admission->claims->session_limit ? (size_t)admission->claims->session_limit : settings->max_per_user;
-    return max == 0 || lease_take(lease, quota, "user", admission->claims->sub, max);
+    const struct claims *claims = admission->claims;
+    bool is_proxy = cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, client);
+    size_t of_user = claims->session_limit ? (size_t)claims->session_limit : settings->max_per_user;
+    return lease_take(lease, quota, "all", STR(""), settings->max_connections) &&
+           (is_proxy || lease_take(lease, quota, "address", str_from_cstr(address_key(client, key)),
+                                   net_settings_max_of(settings, client))) &&
+           lease_take(lease, quota, "endpoint", admission->endpoint->path, admission->endpoint->max_connections) &&
+           lease_take(lease, quota, "user", claims->sub, of_user);
 }
 
 static bool is_full(const struct worker *worker)

@@ -44,10 +44,10 @@ static struct counted *add_key(struct quota *quota, struct str key)
     return counted;
 }
 
-/* The new count; 0: refused. */
-static size_t add(struct quota *quota, struct str key, size_t amount, size_t max)
+/* NULL: refused. */
+static struct counted *add(struct quota *quota, struct str key, size_t amount, size_t max, size_t *out_count)
 {
-    size_t count = 0;
+    struct counted *added = NULL;
     pthread_mutex_lock(&quota->mutex);
     struct counted *counted = map_get(&quota->counts, key);
     size_t before = counted ? counted->count : 0;
@@ -55,20 +55,34 @@ static size_t add(struct quota *quota, struct str key, size_t amount, size_t max
         if (!counted)
             counted = add_key(quota, key);
         counted->count += amount;
-        count = counted->count;
+        *out_count = counted->count;
+        added = counted;
     }
     pthread_mutex_unlock(&quota->mutex);
-    return count;
+    return added;
+}
+
+/* Under the mutex. */
+static void subtract(struct quota *quota, struct counted *counted, size_t amount)
+{
+    assert(counted && counted->count >= amount);
+    counted->count -= amount;
+    if (counted->count > 0)
+        return;
+    map_remove(&quota->counts, str_from(counted->key, counted->key_len));
+    free(counted);
 }
 
 size_t quota_take(struct quota *quota, struct str key, size_t max)
 {
-    return add(quota, key, 1, max);
+    size_t count = 0;
+    return add(quota, key, 1, max, &count) ? count : 0;
 }
 
 bool quota_reserve(struct quota *quota, struct str key, size_t amount, size_t max)
 {
-    return amount == 0 || add(quota, key, amount, max) > 0;
+    size_t count;
+    return amount == 0 || add(quota, key, amount, max, &count);
 }
 
 void quota_give_back(struct quota *quota, struct str key, size_t amount)
@@ -76,13 +90,7 @@ void quota_give_back(struct quota *quota, struct str key, size_t amount)
     if (amount == 0)
         return;
     pthread_mutex_lock(&quota->mutex);
-    struct counted *counted = map_get(&quota->counts, key);
-    assert(counted && counted->count >= amount);
-    counted->count -= amount;
-    if (counted->count == 0) {
-        map_remove(&quota->counts, key);
-        free(counted);
-    }
+    subtract(quota, map_get(&quota->counts, key), amount);
     pthread_mutex_unlock(&quota->mutex);
 }
 
@@ -102,27 +110,28 @@ size_t quota_count(struct quota *quota, struct str key)
 
 size_t lease_take(struct lease *lease, struct quota *quota, const char *kind, struct str key, size_t max)
 {
+    char room[256];
+    size_t kind_len = strlen(kind), len = kind_len + 1 + key.len, count = 0;
+    char *whole = len <= sizeof room ? room : xmalloc(len);
     assert(lease->count < LEASE_KEYS_MAX);
-    size_t kind_len = strlen(kind);
-    char *whole = xmalloc(kind_len + 1 + key.len + 1);
     memcpy(whole, kind, kind_len);
     whole[kind_len] = ':';
     if (key.len > 0)
         memcpy(whole + kind_len + 1, key.ptr, key.len);
-    whole[kind_len + 1 + key.len] = '\0'; /* a subject has no NUL: claims.h */
-    size_t count = quota_take(quota, str_from_cstr(whole), max ? max : SIZE_MAX);
-    if (count)
-        lease->keys[lease->count++] = whole;
-    else
+    struct counted *counted = add(quota, str_from(whole, len), 1, max ? max : SIZE_MAX, &count);
+    if (counted)
+        lease->of[lease->count++] = counted;
+    if (whole != room)
         free(whole);
-    return count;
+    return counted ? count : 0;
 }
 
 void lease_release(struct lease *lease, struct quota *quota)
 {
-    while (lease->count > 0) {
-        char *key = lease->keys[--lease->count];
-        quota_release(quota, str_from_cstr(key));
-        free(key);
-    }
+    if (lease->count == 0)
+        return;
+    pthread_mutex_lock(&quota->mutex);
+    while (lease->count > 0)
+        subtract(quota, lease->of[--lease->count], 1);
+    pthread_mutex_unlock(&quota->mutex);
 }

@@ -1,6 +1,5 @@
 /* quota.h - how many of each key there are at once: connections in all, of an address, of a user, of an endpoint; bytes
- * of request bodies. One
- * for the process; any thread (a mutex). A key is there only while its count is not zero. */
+ * of request bodies. One for the process; any thread (a mutex). A key is there only while its count is not zero. */
 #ifndef CARILLON_NET_QUOTA_H
 #define CARILLON_NET_QUOTA_H
 
@@ -27,12 +26,13 @@ size_t quota_count(struct quota *quota, struct str key);
 /* All that one connection has been counted under, to be released together when it ends. A zeroed one is empty; it may
  * be moved by copying, the old one then being forgotten. */
 enum { LEASE_KEYS_MAX = 4 };
+struct counted;
 struct lease {
     unsigned count;
-    char *keys[LEASE_KEYS_MAX];
+    struct counted *of[LEASE_KEYS_MAX];
 };
 
-/* quota_take under the key "<kind>:<key>"; max 0: no limit. */
+/* quota_take under the key "<kind>:<key>"; max 0: no limit now, but counted, for a limit that comes later. */
 size_t lease_take(struct lease *lease, struct quota *quota, const char *kind, struct str key, size_t max);
 void lease_release(struct lease *lease, struct quota *quota);
 

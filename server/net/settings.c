@@ -67,6 +67,14 @@ void net_settings_unref(struct net_settings *settings)
     free(settings);
 }
 
+const struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path)
+{
+    for (size_t i = 0; i < settings->endpoint_count; i++)
+        if (str_eq(settings->endpoints[i].path, path))
+            return &settings->endpoints[i];
+    return NULL;
+}
+
 size_t net_settings_pending(const struct net_settings *settings, bool internal)
 {
     bool fewer = internal && settings->max_internal < settings->max_pending;
@@ -84,8 +92,6 @@ size_t net_settings_sockets(const struct net_settings *settings, bool internal)
 
 size_t net_settings_max_of(const struct net_settings *settings, const struct address *client)
 {
-    if (cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, client))
-        return 0;
     if (settings->max_per_address)
         return settings->max_per_address;
     return address_is_private(client) ? 0 : (settings->max_connections + 1) / 2;

@@ -50,6 +50,18 @@ void ws_end_session(struct ws *ws)
     ws->session = NULL;
 }
 
+void ws_follow(struct ws *ws, struct net_settings *settings)
+{
+    const struct net_endpoint *endpoint = NULL;
+    if (ws->endpoint && !(endpoint = net_settings_find_endpoint(settings, ws->endpoint->path)))
+        return;
+    net_settings_unref(ws->settings);
+    ws->settings = net_settings_ref(settings);
+    ws->endpoint = endpoint;
+    if (ws->session)
+        ws->session->close_codes = &endpoint->close_codes;
+}
+
 static void ws_free(struct ws *ws)
 {
     struct worker *worker = ws->edge->worker;
@@ -170,7 +182,7 @@ static void tell_refusal(struct ws *ws)
     size_t len = ws_frame_close(end, ws->close_code, str_from_cstr(reason_text(ws->reason)));
     buf_append(&frames, str_from((char *)end, len));
     ws->closing = true;
-    start_deadline(ws, ws->settings->close_timeout_us);
+    start_deadline(ws, ws->edge->worker->settings->close_timeout_us);
     if (!write_raw(ws, buf_str(&frames)))
         ws_doom(ws);
     buf_fini(&text);
@@ -222,7 +234,9 @@ static void on_receive(struct ws *ws, struct str part)
         hub_close(hub, ws->session, REASON_DATA_KIND);
         return;
     }
-    if (part.len + lws_remaining_packet_payload(ws->wsi) > ws->settings->message_bytes - ws->message.len) {
+    /* A reload may have made the limit less than what has come of this message. */
+    if (ws->message.len + part.len + lws_remaining_packet_payload(ws->wsi) >
+        ws->edge->worker->settings->message_bytes) {
         buf_fini(&ws->message);
         hub_close(hub, ws->session, REASON_MESSAGE_TOO_BIG);
         return;
@@ -254,7 +268,7 @@ static int on_peer_close(struct ws *ws)
         return -1;
     ws->closing = true;
     ws_end_session(ws);
-    start_deadline(ws, ws->settings->close_timeout_us);
+    start_deadline(ws, ws->edge->worker->settings->close_timeout_us);
     return 0;
 }
 

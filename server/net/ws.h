@@ -20,7 +20,7 @@ struct ws_start {
 
 /* In the main thread, one after the other. ERR_INTERNAL_ERROR says what is missing. */
 enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct error *error);
-/* The worker has new settings: another certificate, perhaps. */
+/* The worker has new settings: open connections follow those of their endpoint, where it is still there. */
 void ws_edge_configure(struct ws_edge *edge);
 /* Cuts all connections and begins to take the context down. */
 void ws_edge_stop(struct ws_edge *edge);

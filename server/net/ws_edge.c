@@ -129,6 +129,8 @@ void ws_edge_configure(struct ws_edge *edge)
 {
     if (edge->ssl)
         show_certificate(edge);
+    LIST_EACH(link, &edge->sockets)
+    ws_follow(CONTAINER_OF(link, struct ws, link), edge->worker->settings);
 }
 
 void ws_edge_stop(struct ws_edge *edge)

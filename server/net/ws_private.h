@@ -45,6 +45,8 @@ struct ws_edge {
 /* Ends the connection at the end of the turn, when no callback of it runs. */
 void ws_doom(struct ws *ws);
 void ws_end_session(struct ws *ws);
+/* Other settings hold from now on. An endpoint that is gone keeps those it had. */
+void ws_follow(struct ws *ws, struct net_settings *settings);
 /* Of all connections; what concerns the context goes to ws_edge.c. */
 int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 

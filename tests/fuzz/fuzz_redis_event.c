@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    static const struct redis_event_rules rules = {.custom = true, .max_bytes = 1 << 20};
+    static const struct redis_event_rules rules = {.custom = true, .event_bytes = 1 << 20};
     struct buf scratch = {0};
     struct buf encoded = {0};
     struct event event;

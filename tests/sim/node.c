@@ -203,7 +203,7 @@ static void start_broker(struct node *node)
         .pending_max = 1000,
         .pending_bytes_max = 1 << 20,
         .custom_events = true,
-        .event_bytes_max = 65536,
+        .event_bytes = 65536,
         .ingest = &ingest,
         .ingest_takeover_ms = 3000,
     };

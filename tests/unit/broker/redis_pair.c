@@ -20,7 +20,7 @@ static void start_node(struct redis_pair *pair, struct node *node, const char *i
         .pending_max = 10000,
         .pending_bytes_max = 64 << 20,
         .custom_events = true,
-        .event_bytes_max = 4096,
+        .event_bytes = 4096,
     };
     struct error error;
     node_init(node);

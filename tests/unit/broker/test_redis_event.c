@@ -2,7 +2,7 @@
 #include "server/broker/redis_event.h"
 #include "tests/support/unit.h"
 
-static const struct redis_event_rules rules = {.custom = true, .max_bytes = 65536};
+static const struct redis_event_rules rules = {.custom = true, .event_bytes = 65536};
 
 static void reads_what_a_node_writes(void **state)
 {
@@ -93,7 +93,7 @@ static void refuses_what_is_no_event(void **state)
         if (!redis_event_parse(str_from_cstr(rows[i]), STR("c"), &rules, &scratch, &event, &direct, NULL))
             fail_msg("accepted: %s", rows[i]);
     }
-    struct redis_event_rules strict = {.custom = false, .max_bytes = 22};
+    struct redis_event_rules strict = {.custom = false, .event_bytes = 1};
     struct str custom = STR("{\"type\":\"t\",\"data\":1}");
     struct event event;
     bool direct;
@@ -101,7 +101,7 @@ static void refuses_what_is_no_event(void **state)
                      ERR_INVALID_REQUEST);
     strict.custom = true;
     assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_NONE);
-    strict.max_bytes = 20;
+    strict.event_bytes = 0;
     assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_TOO_LARGE);
     /* What another node has accepted and acknowledged is delivered, whatever the settings are here. */
     struct str of_a_node = STR("{\"type\":\"t\",\"channel\":\"c\",\"data\":1}");

@@ -40,7 +40,7 @@ static void start_node_with(struct fixture *f, const char *url, uint64_t command
         .pending_max = PENDING_MAX,
         .pending_bytes_max = 1 << 20,
         .custom_events = true,
-        .event_bytes_max = 4096,
+        .event_bytes = 4096,
     };
     struct error error;
     node_init(&f->node);

@@ -47,6 +47,41 @@ static void expect_asked(const char *text)
     buf_clear(&f.asked);
 }
 
+/* `reconnect` never comes before session_init. */
+static void test_is_refused_by_a_drain(void **state)
+{
+    char reason[128];
+    (void)state;
+    open_limited();
+    send_text(&f, &a, "{\"type\":\"ping\",\"id\":1}");
+    hub_drain(f.hub, 1000000);
+    hub_flush(f.hub);
+    assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"unavailable\""));
+    assert_int_equal(next_close(&a, reason), f.codes.code[REASON_DRAINING]);
+    assert_string_equal(reason, "draining");
+    answer(true, ERR_NONE); /* too late */
+    assert_string_equal(next_frame(&a, NULL), "");
+    expect_asked("take alice\n");
+    close_session(&f, &a);
+    expect_asked("leave alice\n");
+}
+
+static void test_renewals_follow_another_ttl(void **state)
+{
+    (void)state;
+    f.settings.berth_ttl_ms = 3600000;
+    hub_configure(f.hub, &f.settings, f.rules);
+    open_limited();
+    answer(true, ERR_NONE);
+    assert_non_null(strstr(next_frame(&a, NULL), "session_init"));
+    pass(&f, 60000);
+    f.settings.berth_ttl_ms = 30000;
+    hub_configure(f.hub, &f.settings, f.rules);
+    pass(&f, 10100);
+    expect_asked("take alice\nkeep alice\n");
+    close_session(&f, &a);
+}
+
 static void test_begins_when_granted(void **state)
 {
     (void)state;
@@ -144,6 +179,8 @@ static void test_others_cost_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_is_refused_by_a_drain, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_renewals_follow_another_ttl, setup, teardown),
         cmocka_unit_test_setup_teardown(test_begins_when_granted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_the_broker_it_begins, setup, teardown),

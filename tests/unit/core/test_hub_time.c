@@ -129,6 +129,36 @@ static void test_token_expires(void **state)
     fixture_teardown(&f);
 }
 
+/* Also timers that were started under the old settings. */
+static void test_open_sessions_follow_other_times(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    int opcode;
+    char reason[128];
+    (void)state;
+    fixture_setup(&f);
+    f.settings.ping_interval_us = 3600000000;
+    f.settings.pong_timeout_us = 300000000;
+    hub_configure(f.hub, &f.settings, f.rules);
+    open_session(&f, &a, "{\"sub\":\"alice\",\"exp\":1768473900}"); /* 900 s from now */
+    f.settings.ping_interval_us = 1000000;
+    f.settings.expiry_warning_us = 1000000000;
+    hub_configure(f.hub, &f.settings, f.rules);
+    hub_flush(f.hub);
+    assert_non_null(strstr(next_frame(&a, NULL), "token_expiring"));
+    pass(&f, 1200);
+    next_frame(&a, &opcode);
+    assert_int_equal(opcode, WS_PING);
+    f.settings.pong_timeout_us = 500000;
+    hub_configure(f.hub, &f.settings, f.rules);
+    pass(&f, 600);
+    assert_int_equal(next_close(&a, reason), f.codes.code[REASON_PONG_TIMEOUT]);
+    assert_string_equal(reason, "pong_timeout");
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 static struct claims *parse(const char *payload)
 {
     struct claims *claims = NULL;
@@ -236,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_first_ping_is_jittered),
         cmocka_unit_test(test_pings_go_in_step),
         cmocka_unit_test(test_token_expires),
+        cmocka_unit_test(test_open_sessions_follow_other_times),
         cmocka_unit_test(test_refresh),
         cmocka_unit_test(test_refresh_of_a_slow_consumer),
         cmocka_unit_test(test_drain),

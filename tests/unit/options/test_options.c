@@ -267,16 +267,16 @@ static void a_reload_keeps_what_cannot_change(void **state)
 {
     (void)state;
     struct loading old = load_text("{\"port\": 1, \"workers\": 5, \"limits\": {\"channels\": 1}}");
-    struct loading fresh =
-        load_text("{\"port\": 2, \"workers\": 5, \"limits\": {\"channels\": 2}, \"endpoints\": [{\"path\": \"/x\"}]}");
+    struct loading fresh = load_text(
+        "{\"port\": 2, \"workers\": 5, \"limits\": {\"channels\": 2}, \"trusted_proxies\": [\"10.0.0.0/8\"]}");
     struct buf keys = {0};
     assert_loads(&old);
     assert_loads(&fresh);
     assert_int_equal(options_changed(&options_table, &old.options, &fresh.options, &keys), 2);
-    assert_str(buf_str(&keys), "port, endpoints");
+    assert_str(buf_str(&keys), "port, trusted_proxies");
     options_keep(&options_table, &old.options, &fresh.options);
     assert_int_equal(fresh.options.port, 1);
-    assert_string_equal(fresh.options.endpoints.items[0].path, "/ws");
+    assert_int_equal(fresh.options.trusted_proxies.count, 0);
     assert_int_equal(fresh.options.limits_channels, 2); /* live */
     buf_fini(&keys);
     load_end(&old);
