@@ -223,6 +223,20 @@ static bool is_group(const struct option_table *table, struct str name)
     return false;
 }
 
+/* Editors complete and check a file that names its schema. It says nothing to us. */
+static bool names_schema(const struct object_walk *walk, struct str group, struct str name)
+{
+    return !walk->place->path && group.len == 0 && str_eq_cstr(name, "$schema");
+}
+
+static void check_schema_name(struct object_walk *walk, struct json_value value)
+{
+    if (value.type == JSON_STRING)
+        return;
+    option_complain(walk->place, value.raw.ptr, "$schema", "the address of a schema is expected, as text");
+    walk->good = false;
+}
+
 static void set_group(struct object_walk *walk, struct str group, struct json_value object)
 {
     struct json_cursor at = json_walk(object);
@@ -239,6 +253,8 @@ static void set_group(struct object_walk *walk, struct str group, struct json_va
                                 "an object of options is expected: { ... }");
                 walk->good = false;
             }
+        } else if (names_schema(walk, group, name)) {
+            check_schema_name(walk, value);
         } else if (memchr(name.ptr, '.', name.len)) {
             complain_unknown(walk, buf_str(&key), name.ptr); /* groups are nested, not dotted */
         } else {

@@ -284,6 +284,9 @@ void options_schema(const struct option_table *table, struct buf *out)
     char title[96];
     snprintf(title, sizeof title, "Configuration of %s", table->program);
     cJSON_AddStringToObject(schema, "title", title);
+    cJSON *own = cJSON_AddObjectToObject(cJSON_GetObjectItemCaseSensitive(schema, "properties"), "$schema");
+    cJSON_AddStringToObject(own, "description", "Where this schema is, for editors.");
+    cJSON_AddStringToObject(own, "type", "string");
     char *text = cJSON_Print(schema);
     buf_append(out, str_from_cstr(text));
     buf_append_char(out, '\n');

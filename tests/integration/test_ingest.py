@@ -58,7 +58,7 @@ def test_what_was_there_before_the_node(start, redis):
 
 
 def test_in_order_on_each_channel(start, redis):
-    nodes = [start(), start()]
+    nodes = [start(**{"redis.ingest_takeover": "1m"}) for _ in range(2)]
     with nodes[0].connect() as client:
         for c in range(3):
             client.subscribe(f"log:{c}")

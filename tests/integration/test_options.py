@@ -20,6 +20,9 @@ WRONG = [
     ('{\n  "no_such_option": 1\n}', 2, ["no_such_option"]),
     ('{\n  "limits": {\n    "chanels": 7\n  }\n}', 3, ["chanels", "channels"]),
     ('{\n  "port": "many"\n}', 2, ["port", "many"]),
+    ('{\n  "$schema": 1\n}', 2, ["$schema", "text"]),
+    ('{\n  "limits": {"$schema": "x"}\n}', 2, ["unknown option", "limits.$schema"]),
+    ('{"channels": [\n{"$schema": "x", "match": "*"}\n]}', 2, ["channels[0]", "unknown option", "$schema"]),
     ('{\n  "port": 65536\n}', 2, ["port", "65536", "65535"]),
     ('{\n  "port": -1\n}', 2, ["port"]),
     ('{\n  "port": 1.5\n}', 2, ["port"]),
@@ -182,13 +185,17 @@ def test_flags_for_lists(launch):
         client.error("subscribe", "unauthorized", channel="other")
 
 
+def test_a_file_may_name_its_schema(tmp_path):
+    assert check(tmp_path, '{"$schema": "./options.schema.json", "port": 0}').returncode == 0
+
+
 def test_reference_pages():
     for page in ("--options", "--metrics", "--errors"):
         answer = run("reference", page)
         assert answer.returncode == 0 and answer.stdout.startswith("#"), answer
     schema = json.loads(run("reference", "--json-schema").stdout)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert "port" in schema["properties"]
+    assert "port" in schema["properties"] and schema["properties"]["$schema"]["type"] == "string"
 
 
 def test_sample_file_is_good(tmp_path):

@@ -245,7 +245,8 @@ def test_bad_publish_of_a_client(node):
         client.nothing_before_pong()
 
 
-def test_pipelined_publishes_of_a_client_keep_their_order(node):
+def test_pipelined_publishes_of_a_client_keep_their_order(launch):
+    node = launch({"limits.message_rate": 0})
     with node.connect() as sender, node.connect() as listener:
         listener.subscribe("log:pipeline")
         for n in range(100):

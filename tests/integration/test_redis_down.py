@@ -280,7 +280,7 @@ def no_right_to_publish(redis):
 def test_a_refused_event_uses_up_no_offset(node, redis, fault):
     def keys():
         kept = redis("HGETALL", "carillon:{log:x}:meta"), redis("XRANGE", "carillon:{log:x}:log", "-", "+")
-        return kept, sorted(redis("KEYS", "*"))
+        return kept, sorted(redis("KEYS", "carillon:{log:*"))
 
     first = publish(node, "log:x", 1).json
     before = keys()

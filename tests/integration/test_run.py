@@ -12,11 +12,21 @@ TEXT = RUN.read_text()
 COUNT = RUN.parent / "tests/support/count.py"
 
 
-def test_the_usage_lists_the_words():
-    usage = subprocess.run([RUN], capture_output=True, text=True, check=True).stdout
-    listed = {word for words in re.findall(r"^  ([a-z]+(?:, [a-z]+)*)", usage, re.M) for word in words.split(", ")}
-    branches = TEXT[TEXT.index("case $word in") :]
-    assert listed == set(re.findall(r"^([a-z]+)\)", branches, re.M))
+BRANCHES = TEXT[TEXT.index("case $word in") :]
+WORDS = set(re.findall(r"^([a-z]+)\)", BRANCHES, re.M))
+
+
+@pytest.mark.parametrize("arguments", [(), ("help",), ("-h",), ("--help",)])
+def test_the_usage_lists_the_words(arguments):
+    usage = subprocess.run([RUN, *arguments], capture_output=True, text=True, check=True).stdout
+    assert WORDS == {word for words in re.findall(r"^  ([a-z]+(?:, [a-z]+)*)", usage, re.M) for word in words.split(", ")}
+
+
+def test_contributing_lists_the_words():
+    page = (RUN.parent / "CONTRIBUTING.md").read_text()
+    others, = re.findall(r"lists the other words: (.*)", page)
+    assert {*others.split(", "), "test"} == WORDS
+    assert set(re.findall(r"\./run ([a-z]+)", page)) <= WORDS
 
 
 def test_no_such_word():
@@ -25,7 +35,7 @@ def test_no_such_word():
     assert "there is no word 'tset'" in answer.stderr
 
 
-@pytest.mark.parametrize("branch", re.findall(r"^[a-z]+\)\n?(.*?);;$", TEXT[TEXT.index("case $word in") :], re.M | re.S))
+@pytest.mark.parametrize("branch", re.findall(r"^[a-z]+\)\n?(.*?);;$", BRANCHES, re.M | re.S))
 def test_what_a_word_calls_is_there(branch):
     """A function of that name, or a command. (A merge once lost one, and nobody noticed.)"""
     functions = set(re.findall(r"^(\w+)\(\) {$", TEXT, re.M))

@@ -183,10 +183,10 @@ class Node(Process):
         return told.decode()
 
     def _learn_addresses(self, told):
-        """The public listener's line comes first, the internal one's second."""
-        found = re.findall(r"\[?([0-9a-fA-F.:]+?)\]?:(\d+)$", told, re.M)
-        assert len(found) == 2, told
-        self.public, self.internal = ((host, int(port)) for host, port in found)
+        address = r"\[?([0-9a-fA-F.:]+?)\]?:(\d+)\n"
+        found = re.fullmatch(f"clients {address}internal {address}", told)
+        assert found, told
+        self.public, self.internal = (found[1], int(found[2])), (found[3], int(found[4]))
 
     # --- clients ---
 
