@@ -16,9 +16,8 @@ target_compile_options(carillon_flags INTERFACE
     -fno-common -fstack-protector-strong)
 target_compile_definitions(carillon_flags INTERFACE _GNU_SOURCE)
 target_include_directories(carillon_flags INTERFACE ${PROJECT_SOURCE_DIR})
-if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
-    target_compile_options(carillon_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-endif()
+include(${CMAKE_CURRENT_LIST_DIR}/hardening.cmake)
+target_link_libraries(carillon_flags INTERFACE carillon_hardening)
 if(CARILLON_SANITIZE)
     target_compile_options(carillon_flags INTERFACE -fsanitize=${CARILLON_SANITIZE} -fno-omit-frame-pointer
         -fno-sanitize-recover=undefined)
