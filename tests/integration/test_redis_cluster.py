@@ -59,6 +59,24 @@ def test_events_on_all_shards(launch, cluster):
         assert owner("XLEN", f"carillon:{{{channel}}}:log") == 5
 
 
+def test_an_epoch_that_begins_is_told_on_all_nodes(launch, cluster):
+    """Each primary loses the positions of its channels, under the nodes' connections."""
+    a, b = start(launch, cluster)
+    with a.connect() as client, b.connect() as another:
+        for channel in CHANNELS:
+            client.subscribe(channel)
+            a.publish(channel, 1)
+            client.find("test", channel=channel)
+            meta = f"carillon:{{{channel}}}:meta"
+            assert home(cluster, channel)("DEL", meta) == 1
+            begun = another.subscribe(channel)["data"]
+            gap = client.find("gap", seconds=BACK_S, channel=channel)["data"]
+            assert gap == {"reason": "epoch_changed", "epoch": begun["epoch"], "offset": 0}
+            assert home(cluster, channel)("HGET", meta, "epoch") == begun["epoch"]
+            assert b.publish(channel, 2)["offset"] == 1
+            assert client.find("test", channel=channel)["offset"] == 1
+
+
 def test_without_history_and_with_event_ids(launch, cluster):
     a, b = start(launch, cluster)
     with b.connect() as client:

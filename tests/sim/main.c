@@ -16,7 +16,7 @@
 #include "tests/sim/redis.h"
 #include "tests/sim/world.h"
 
-enum { FAILURES_SHOWN = 10, JOBS_MAX = 64 };
+enum { FAILURES_ENOUGH = 10, JOBS_MAX = 64 };
 
 /* Shared by the processes. */
 struct board {
@@ -24,11 +24,14 @@ struct board {
     _Atomic uint64_t passed;
     _Atomic uint64_t failed;
     uint64_t last;
+    uint64_t enough;          /* failures */
     uint64_t seeds[JOBS_MAX]; /* what each job is at */
 };
 
 static const char usage[] =
-    "carillon_sim [--seeds N] [--first N] [--jobs N]   runs so many seeds (1000), from the first on (1)\n"
+    "carillon_sim [--seeds N] [--first N] [--jobs N] [--failures N]   runs so many seeds (1000), from the first on "
+    "(1),\n"
+    "                                                  until so many have failed (10)\n"
     "carillon_sim --seed N [--trace]                   runs one; prints the hash of its trace, or the trace too\n"
     "carillon_sim --model                              the model Redis: RESP commands from stdin, answers to stdout\n";
 
@@ -42,7 +45,7 @@ static void tell_failure(uint64_t seed, const char *what)
 static void work(struct board *board, int job)
 {
     struct plan_result result;
-    for (uint64_t seed; (seed = board->next++) <= board->last && board->failed < FAILURES_SHOWN;) {
+    for (uint64_t seed; (seed = board->next++) <= board->last && board->failed < board->enough;) {
         board->seeds[job] = seed;
         plan_run(seed, false, &result);
         if (result.failure[0]) {
@@ -64,7 +67,7 @@ static pid_t start_job(struct board *board, int job)
     return pid;
 }
 
-static int run_many(uint64_t first, uint64_t count, int jobs)
+static int run_many(uint64_t first, uint64_t count, uint64_t enough, int jobs)
 {
     struct board *board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t pids[JOBS_MAX];
@@ -75,6 +78,7 @@ static int run_many(uint64_t first, uint64_t count, int jobs)
     }
     board->next = first;
     board->last = first + count - 1;
+    board->enough = enough;
     clock_gettime(CLOCK_MONOTONIC, &begin);
     for (int i = 0; i < jobs; i++)
         pids[i] = start_job(board, i);
@@ -137,14 +141,12 @@ static int run_model(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"seeds", required_argument, NULL, 'n'},
-                                            {"first", required_argument, NULL, 'f'},
-                                            {"jobs", required_argument, NULL, 'j'},
-                                            {"seed", required_argument, NULL, 's'},
-                                            {"model", no_argument, NULL, 'm'},
-                                            {"trace", no_argument, NULL, 't'},
-                                            {NULL, 0, NULL, 0}};
-    uint64_t first = 1, count = 1000, seed = 0;
+    static const struct option options[] = {
+        {"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
+        {"jobs", required_argument, NULL, 'j'},  {"failures", required_argument, NULL, 'x'},
+        {"seed", required_argument, NULL, 's'},  {"model", no_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 't'},       {NULL, 0, NULL, 0}};
+    uint64_t first = 1, count = 1000, enough = FAILURES_ENOUGH, seed = 0;
     bool trace = false;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int jobs = cores > 0 && cores < JOBS_MAX ? (int)cores : 1;
@@ -152,6 +154,7 @@ int main(int argc, char **argv)
         switch (option) {
         case 'n': count = strtoull(optarg, NULL, 10); break;
         case 'f': first = strtoull(optarg, NULL, 10); break;
+        case 'x': enough = strtoull(optarg, NULL, 10); break;
         case 'j': jobs = atoi(optarg); break;
         case 's': seed = strtoull(optarg, NULL, 10); break;
         case 't': trace = true; break;
@@ -165,5 +168,5 @@ int main(int argc, char **argv)
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     log_configure(trace ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
-    return seed ? run_one(seed, trace) : run_many(first, count, jobs);
+    return seed ? run_one(seed, trace) : run_many(first, count, enough, jobs);
 }

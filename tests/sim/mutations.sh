@@ -20,7 +20,7 @@ for patch in "$PWD"/tests/sim/mutations/*.patch; do
         cat "$copy/log"
         exit 1
     }
-    if "$copy/build/tests/sim/carillon_sim" --seeds "$seeds" >"$copy/found" 2>/dev/null; then
+    if "$copy/build/tests/sim/carillon_sim" --seeds "$seeds" --failures 1 >"$copy/found" 2>/dev/null; then
         echo "$name: UNSEEN by $seeds seeds"
         unseen=1
     else

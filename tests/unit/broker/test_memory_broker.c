@@ -124,6 +124,27 @@ static void gives_an_epoch_to_the_first_subscriber(void **state)
     assert_string_equal(f->node.events[0].epoch, first->epoch);
 }
 
+static void locates_what_is_given_a_history(void **state)
+{
+    struct fixture *f = *state;
+    node_subscribe(&f->node, "c", 0);
+    RIG_WAIT(&f->rig, f->node.subscribed_count == 1);
+    assert_string_equal(f->node.subscribed[0].epoch, "");
+    node_locate(&f->node, "c", 10);
+    RIG_WAIT(&f->rig, f->node.located_count == 1);
+    assert_true(f->node.located.epoch[0] != '\0');
+    node_publish(&f->node, "c", "1", "", 10);
+    RIG_WAIT(&f->rig, f->node.event_count == 1);
+    assert_string_equal(f->node.events[0].epoch, f->node.located.epoch);
+    assert_int_equal(f->node.events[0].offset, 1);
+    node_locate(&f->node, "c", 0);
+    node_locate(&f->node, "c", 10); /* it is where it was */
+    RIG_WAIT(&f->rig, f->node.located_count == 2);
+    assert_string_equal(f->node.events[0].epoch, f->node.located.epoch);
+    assert_int_equal(f->node.located.offset, 1);
+    assert_string_equal(f->node.located.id, f->node.events[0].id);
+}
+
 /* A client that comes back within the time finds the epoch it was told, also when there was no event yet. */
 static void keeps_an_epoch_without_events_for_a_while(void **state)
 {
@@ -379,6 +400,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(orders_events_of_a_channel_with_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_no_offsets_without_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_an_epoch_to_the_first_subscriber, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(locates_what_is_given_a_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keeps_an_epoch_without_events_for_a_while, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hands_on_only_what_is_subscribed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(publishes_an_event_id_once, set_up, tear_down),

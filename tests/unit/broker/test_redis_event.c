@@ -111,12 +111,51 @@ static void refuses_what_is_no_event(void **state)
     buf_fini(&scratch);
 }
 
+/* How a script tells that an epoch begins. No event is taken for it, and it is none. */
+static void reads_where_an_epoch_begins(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *epoch; /* NULL: it is not that */
+        uint64_t offset;
+        const char *id;
+    } rows[] = {
+        {"{\"type\":\"gap\",\"data\":{\"reason\":\"epoch_changed\",\"epoch\":\"abc\",\"offset\":0}}", "abc", 0, ""},
+        {"{\"type\":\"gap\",\"data\":{\"reason\":\"r\",\"epoch\":\"e-1\",\"offset\":7,\"id\":\"i\"}}", "e-1", 7, "i"},
+        {"{\"type\":\"gaps\",\"data\":{\"reason\":\"r\",\"epoch\":\"abc\",\"offset\":0}}", NULL, 0, NULL},
+        {"{\"type\":\"gap\",\"data\":{\"reason\":\"r\",\"epoch\":\"\",\"offset\":0}}", NULL, 0, NULL},
+        {"{\"type\":\"gap\",\"data\":{\"reason\":\"r\",\"epoch\":\"a b\",\"offset\":0}}", NULL, 0, NULL},
+        {"{\"type\":\"gap\",\"data\":{\"reason\":\"r\",\"epoch\":\"abc\",\"offset\":-1}}", NULL, 0, NULL},
+        {"{\"type\":\"gap\",\"data\":{\"epoch\":\"abc\",\"offset\":1}}", NULL, 0, NULL},
+        {"{\"type\":\"gap\",\"data\":[]}", NULL, 0, NULL},
+        {"position 0 abc i c", NULL, 0, NULL},
+        {"", NULL, 0, NULL},
+    };
+    struct buf scratch = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct position position = {0};
+        struct event event;
+        struct error error;
+        bool direct;
+        struct str text = str_from_cstr(rows[i].text);
+        assert_int_equal(redis_event_parse_epoch(text, &scratch, &position), rows[i].epoch != NULL);
+        if (!rows[i].epoch)
+            continue;
+        assert_true(str_eq_cstr(position.epoch, rows[i].epoch) && str_eq_cstr(position.id, rows[i].id));
+        assert_int_equal(position.offset, rows[i].offset);
+        assert_int_not_equal(redis_event_parse(text, STR("c"), &rules, &scratch, &event, &direct, &error), ERR_NONE);
+    }
+    buf_fini(&scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_a_node_writes),
         cmocka_unit_test(reads_what_a_backend_writes),
         cmocka_unit_test(refuses_what_is_no_event),
+        cmocka_unit_test(reads_where_an_epoch_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

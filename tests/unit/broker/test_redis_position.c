@@ -38,6 +38,65 @@ static void gives_no_position_without_history(void **state)
     assert_string_equal(out, "0");
 }
 
+/* Redis loses the channel under both connections: who begins an epoch tells it to both, in line with the events. */
+static void tells_both_nodes_an_epoch_that_begins(void **state)
+{
+    struct redis_pair *f = *state;
+    char out[64];
+    redis_pair_join(f, &f->a, "c");
+    node_publish(&f->a, "c", "1", "", 10);
+    RIG_WAIT(&f->rig, f->a.event_count == 1);
+    REDIS_RUN(&f->server, out, "DEL", "test:{c}:meta");
+    redis_pair_join(f, &f->b, "c");
+    RIG_WAIT(&f->rig, f->a.located_count == 1);
+    assert_string_equal(f->a.located.channel, "c");
+    assert_string_equal(f->a.located.epoch, f->b.subscribed[0].epoch);
+    assert_string_not_equal(f->a.located.epoch, f->a.subscribed[0].epoch);
+    assert_int_equal(f->a.located.offset, 0);
+    node_publish(&f->a, "c", "2", "", 10);
+    RIG_WAIT(&f->rig, f->a.event_count == 2 && f->b.event_count == 1);
+    assert_int_equal(f->a.events[1].offset, 1);
+    assert_int_equal(f->b.located_count, 0); /* it has asked, and was answered */
+    assert_int_equal(node_metric(&f->a, METRIC_BROKER_ERRORS) + node_metric(&f->b, METRIC_BROKER_ERRORS), 0);
+    /* A page that shows no position, or another one than was told, makes the node ask for it. */
+    REDIS_RUN(&f->server, out, "DEL", "test:{c}:meta");
+    assert_string_equal(node_history(&f->b, &f->rig, "c", false, 0, 1000), "0:");
+    RIG_WAIT(&f->rig, f->a.located_count == 2 && f->b.located_count > 0);
+    assert_string_equal(f->a.located.epoch, f->b.located.epoch);
+    REDIS_RUN(&f->server, out, "HSET", "test:{c}:meta", "epoch", "mine", "offset", "7");
+    node_history(&f->a, &f->rig, "c", false, 7, 1000);
+    RIG_WAIT(&f->rig, f->a.located_count == 3);
+    assert_string_equal(f->a.located.epoch, "mine");
+    assert_int_equal(f->a.located.offset, 7);
+}
+
+/* A rule is given a history, and loses it. */
+static void locates_what_is_given_a_history(void **state)
+{
+    struct redis_pair *f = *state;
+    char out[64];
+    redis_pair_join(f, &f->b, "c");
+    node_publish(&f->b, "c", "1", "", 10);
+    RIG_WAIT(&f->rig, f->b.event_count == 1);
+    node_subscribe(&f->a, "c", 0);
+    RIG_WAIT(&f->rig, f->a.subscribed_count == 1);
+    assert_string_equal(f->a.subscribed[0].epoch, "");
+    node_locate(&f->a, "c", 10);
+    RIG_WAIT(&f->rig, f->a.located_count == 1);
+    assert_string_equal(f->a.located.epoch, f->b.subscribed[0].epoch);
+    assert_int_equal(f->a.located.offset, 1);
+    node_locate(&f->a, "c", 0);
+    REDIS_RUN(&f->server, out, "CLIENT", "KILL", "TYPE", "pubsub");
+    RIG_WAIT(&f->rig, f->a.subscribed_count == 2 && f->b.subscribed_count == 2);
+    assert_string_equal(f->a.subscribed[1].epoch, "");
+    node_locate(&f->a, "c", 10);
+    RIG_WAIT(&f->rig, f->a.located_count == 2);
+    assert_string_equal(f->a.located.epoch, f->b.subscribed[0].epoch);
+    node_locate(&f->a, "other", 10); /* not subscribed: nothing comes of it */
+    redis_pair_join(f, &f->a, "third");
+    assert_int_equal(f->a.located_count, 2);
+}
+
 /* A rule without a ttl: until the first event the meta ages, so that names nobody publishes on are forgotten. */
 static void keeps_an_unused_epoch_for_a_day(void **state)
 {
@@ -339,6 +398,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_REDIS_PAIR(gives_both_nodes_one_epoch_before_the_first_event),
         WITH_REDIS_PAIR(gives_no_position_without_history),
+        WITH_REDIS_PAIR(tells_both_nodes_an_epoch_that_begins),
+        WITH_REDIS_PAIR(locates_what_is_given_a_history),
         WITH_REDIS_PAIR(keeps_an_unused_epoch_for_a_day),
         WITH_REDIS_PAIR(lets_go_of_an_unused_epoch_with_its_last_subscriber),
         WITH_REDIS_PAIR(positions_and_events_fit),
