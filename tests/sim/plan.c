@@ -205,9 +205,8 @@ static void flush(void)
 }
 
 /* DEL, or its time is over. */
-static void delete_meta(void)
+static void delete_meta_of(size_t channel)
 {
-    size_t channel = draw(sim_channel_count);
     struct buf key = {0};
     redis_key_append(&key, STR("carillon"), str_from_cstr(sim_channels[channel].name), STR("meta"));
     world_trace("Redis loses %s", buf_cstr(&key));
@@ -215,6 +214,11 @@ static void delete_meta(void)
     buf_fini(&key);
     truth_deleted(channel);
     plan.copy_mark = truth_mark();
+}
+
+static void delete_meta(void)
+{
+    delete_meta_of(draw(sim_channel_count));
 }
 
 static void fill(void *owner, uint64_t full)
@@ -373,6 +377,20 @@ static void act(void)
     }
 }
 
+/* No event comes any more that could tell an epoch: Redis loses a channel, and somebody asks for it. */
+static void disturb_rest(void)
+{
+    for (uint64_t left = draw(4); left > 0; left--) {
+        size_t channel = draw(sim_channel_count), client = draw(plan.clients);
+        delete_meta_of(channel);
+        if (client_is_connected(client) && client_is_subscribed(client, channel))
+            client_read_history(client, channel);
+        else if (client_is_connected(client))
+            client_subscribe(client, channel, draw(3));
+        world_run_until(world_now_us() + 3 * SECOND_US);
+    }
+}
+
 static void heal(void)
 {
     world_trace("all faults end");
@@ -389,6 +407,7 @@ static void heal(void)
         world_run_until(world_now_us() + HEALING_S * SECOND_US);
         if (backend_is_quiet() && tokens_are_quiet() && ingest_is_quiet()) {
             world_run_until(world_now_us() + SECOND_US); /* the last one's answer may just have come */
+            disturb_rest();
             return;
         }
     }
