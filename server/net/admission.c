@@ -156,6 +156,35 @@ static void check_token(const struct admission_request *request, struct admissio
         admission_refuse(request, out, REASON_SCOPE_MISSING);
 }
 
+/* A JSON Web Token begins with {" in base64url, and has three parts. */
+static bool looks_like_token(struct str name)
+{
+    size_t dots = 0;
+    for (size_t i = 0; i < name.len; i++)
+        dots += name.ptr[i] == '.';
+    return dots == 2 && str_starts_with(name, STR("eyJ"));
+}
+
+static bool is_name(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (!http_is_token_char(name.ptr[i]))
+            return false;
+    return true;
+}
+
+struct str admission_refusal_protocol(const struct http_head *head)
+{
+    struct http_list at = {0};
+    struct str name;
+    if (http_head_has_token(head, STR("sec-websocket-protocol"), STR(ADMISSION_PROTOCOL)))
+        return STR(ADMISSION_PROTOCOL);
+    while (http_fields_next(&head->fields, STR("sec-websocket-protocol"), &at, &name))
+        if (is_name(name) && !looks_like_token(name))
+            return name;
+    return STR("");
+}
+
 void admission_decide(const struct admission_request *request, struct admission *out)
 {
     *out = (struct admission){.outcome = ADMITTED};

@@ -42,6 +42,11 @@ void admission_decide(const struct admission_request *request, struct admission 
 /* Turns an admission into a refusal (its claims go), in the way the endpoint and the request ask for. */
 void admission_refuse(const struct admission_request *request, struct admission *admission, enum reason reason);
 
+/* The subprotocol that the answer to a refused handshake selects, or an empty text: carillon.v1, else the first name
+ * offered that does not look like a token. A browser that has offered some and gets none shows code 1006 and no frame
+ * (RFC 6455, 4.1). */
+struct str admission_refusal_protocol(const struct http_head *head);
+
 /* Does this token have all scopes that the endpoint requires? Asked again of the token of a refresh. */
 bool admission_has_scopes(const struct net_endpoint *endpoint, const struct claims *claims);
 

@@ -1,6 +1,8 @@
 /* admit.c - see admit.h. */
 #include "server/net/admit.h"
 
+#include "common/protocol/reply.h"
+#include "common/protocol/ws_frame.h"
 #include "server/net/answer.h"
 
 static enum reason verify(void *owner, struct str token, struct claims **out_claims)
@@ -68,4 +70,15 @@ void admit_write_refusal(struct buf *out, struct worker *worker, const struct ad
     buf_clear(out);
     answer_write_error(out, &answer, admission->error.code, str_from_cstr(admission->error.text), admission->reason,
                        head_only);
+}
+
+void admit_write_close(struct buf *out, enum reason reason, int close_code)
+{
+    struct buf text = {0};
+    uint8_t head[WS_HEADER_MAX], end[2 + WS_CONTROL_MAX];
+    reply_error(&text, STR(""), reason_err(reason), str_from_cstr(reason_sentence(reason)), STR(""));
+    buf_append(out, str_from((char *)head, ws_frame_header(head, WS_TEXT, text.len)));
+    buf_append(out, buf_str(&text));
+    buf_append(out, str_from((char *)end, ws_frame_close(end, close_code, str_from_cstr(reason_text(reason)))));
+    buf_fini(&text);
 }

@@ -20,4 +20,7 @@ void admit(const struct applicant *applicant, struct admission *out, struct addr
 /* The whole answer of a REFUSED_HTTP, in the place of what *out held. */
 void admit_write_refusal(struct buf *out, struct worker *worker, const struct admission *admission, bool head_only);
 
+/* Appends the error frame and the close frame of a refusal by close. */
+void admit_write_close(struct buf *out, enum reason reason, int close_code);
+
 #endif

@@ -2,6 +2,7 @@
 #include "server/net/gate.h"
 
 #include "common/protocol/proxy_header.h"
+#include "common/protocol/ws_client.h"
 #include "server/net/admit.h"
 #include "server/net/answer.h"
 #include "server/net/http.h"
@@ -62,8 +63,6 @@ static void hand_over(struct connection *connection, const struct http_head *hea
         .settings = worker->settings,
         .endpoint = admission->endpoint,
         .claims = admission->claims,
-        .reason = admission->reason,
-        .close_code = admission->close_code,
     };
     start.client = *client;
     buf_clear(&worker->scratch);
@@ -71,6 +70,27 @@ static void hand_over(struct connection *connection, const struct http_head *hea
     buf_append(&worker->scratch, str_from(connection->in.ptr + head->length, connection->in.len - head->length));
     start.fd = connection_release(connection, &start.lease);
     ws_adopt(worker->edge, &start, buf_str(&worker->scratch));
+}
+
+/* Completes the upgrade, tells, and closes: libwebsockets need not meet a stranger for that. */
+static void refuse_by_close(struct connection *connection, const struct http_head *head,
+                            const struct admission *admission)
+{
+    struct buf *out = &connection->worker->scratch;
+    struct str key = STR(""), protocol = admission_refusal_protocol(head);
+    char accept[WS_ACCEPT_LEN + 1];
+    http_head_find(head, STR("sec-websocket-key"), &key);
+    ws_client_accept(key, accept);
+    buf_clear(out);
+    buf_appendf(out,
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Accept: %s\r\n",
+                accept);
+    if (protocol.len > 0)
+        buf_appendf(out, "Sec-WebSocket-Protocol: %.*s\r\n", STR_ARG(protocol));
+    buf_append_lit(out, "\r\n");
+    admit_write_close(out, admission->reason, admission->close_code);
+    connection_answer(connection, buf_str(out), true);
 }
 
 static void enter(struct connection *connection, const struct http_head *head)
@@ -88,6 +108,8 @@ static void enter(struct connection *connection, const struct http_head *head)
     if (admission.outcome == REFUSED_HTTP) {
         admit_write_refusal(&worker->scratch, worker, &admission, connection->head_only);
         connection_answer(connection, buf_str(&worker->scratch), true);
+    } else if (admission.outcome == REFUSED_CLOSE) {
+        refuse_by_close(connection, head, &admission);
     } else {
         hand_over(connection, head, &admission, &client);
     }

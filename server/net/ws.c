@@ -14,8 +14,6 @@
 
 #include "common/base/alloc.h"
 #include "common/base/log.h"
-#include "common/protocol/reply.h"
-#include "common/protocol/ws_frame.h"
 #include "server/net/admit.h"
 #include "server/net/ws_private.h"
 #include "server/net/ws_request.h"
@@ -174,18 +172,12 @@ enum reason ws_verify(void *owner, struct session *session, struct str token, st
 
 static void tell_refusal(struct ws *ws)
 {
-    struct buf text = {0}, frames = {0};
-    uint8_t head[WS_HEADER_MAX], end[2 + WS_CONTROL_MAX];
-    reply_error(&text, STR(""), reason_err(ws->reason), str_from_cstr(reason_sentence(ws->reason)), STR(""));
-    buf_append(&frames, str_from((char *)head, ws_frame_header(head, WS_TEXT, text.len)));
-    buf_append(&frames, buf_str(&text));
-    size_t len = ws_frame_close(end, ws->close_code, str_from_cstr(reason_text(ws->reason)));
-    buf_append(&frames, str_from((char *)end, len));
+    struct buf frames = {0};
+    admit_write_close(&frames, ws->reason, ws->close_code);
     ws->closing = true;
     start_deadline(ws, ws->edge->worker->settings->close_timeout_us);
     if (!write_raw(ws, buf_str(&frames)))
         ws_doom(ws);
-    buf_fini(&text);
     buf_fini(&frames);
 }
 
@@ -392,10 +384,6 @@ void ws_adopt(struct ws_edge *edge, const struct ws_start *start, struct str hea
     ws->lease = start->lease;
     ws->endpoint = start->endpoint;
     ws->claims = start->claims ? claims_ref(start->claims) : NULL;
-    ws->reason = start->reason;
-    ws->close_code = start->close_code;
-    if (ws->reason != REASON_NONE) /* in the place that it had as a connection */
-        pending_enter(&edge->worker->pending[false], &ws->pending, &ws->client);
     edge->adopting = ws;
     lws_adopt_socket_vhost_readbuf(edge->vhost, start->fd, head.ptr, head.len);
     drop_unadopted(edge);

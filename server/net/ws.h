@@ -6,15 +6,13 @@
 
 #include "server/net/worker.h"
 
-/* An upgrade to be completed. reason REASON_NONE: it becomes a session; else it is told why not and closed. */
+/* An upgrade that has been admitted, to be completed. */
 struct ws_start {
     int fd;                              /* taken */
     struct lease lease;                  /* taken */
     struct net_settings *settings;       /* a reference is taken */
     const struct net_endpoint *endpoint; /* of these settings */
-    struct claims *claims;               /* a reference is taken; NULL for a refused one */
-    enum reason reason;
-    int close_code;
+    struct claims *claims;               /* a reference is taken */
     struct address client;
 };
 

@@ -130,6 +130,30 @@ def test_origin(shared):
         client.start()
 
 
+@pytest.mark.parametrize("offered, selected", [
+    (None, None), (ws.PROTOCOL, ws.PROTOCOL), ("chat", "chat"), ("chat, mqtt", "chat"), (f"chat, {ws.PROTOCOL}", ws.PROTOCOL),
+    ("eyJhbGciOiJIUzI1NiJ9.e30.c2ln, chat", "chat"), ("eyJhbGciOiJIUzI1NiJ9.e30.c2ln", None), ("a b, chat", "chat"), ("a\"b", None)])
+def test_a_refusal_selects_what_a_browser_offers(shared, offered, selected):
+    """Else a browser shows code 1006 and no frame. Never the token."""
+    headers = [ORIGIN] + ([("Sec-WebSocket-Protocol", offered)] if offered else [])
+    with shared.client(None, path="/close", headers=headers) as client:
+        assert client.headers.get("sec-websocket-protocol") == selected
+        client.expect_close(1008)
+        assert [m["type"] for m in client.skipped] == ["error"]
+
+
+def test_a_stranger_s_frames_are_not_read(shared):
+    """Refused with a close frame, the connection ends; what the client goes on sending is thrown away."""
+    with shared.client(None, path="/close") as client:
+        client.expect_close(1008, "token_missing")
+        for _ in range(3):
+            try:
+                client.socket.sendall(ws.frame(ws.TEXT, b'{"type":"ping"}'))
+            except OSError:
+                break
+        assert client.socket.recv(100) == b""
+
+
 def test_two_different_tokens(shared):
     first, second = jwt.mint("one"), jwt.mint("two")
     answer = refused_by_http(shared, f"/http?token={first}", carry("header", second)[1], 400, "invalid_request")

@@ -315,9 +315,36 @@ static void the_protocol_is_selected_only_when_offered(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void test_the_protocol_of_a_refusal(void **state)
+{
+    static const struct {
+        const char *lines, *selected;
+    } rows[] = {
+        {"", ""},
+        {"Sec-WebSocket-Protocol: carillon.v1\r\n", "carillon.v1"},
+        {"Sec-WebSocket-Protocol: mqtt, carillon.v1, a.b.c\r\n", "carillon.v1"},
+        {"Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: chat\r\n", "mqtt"},
+        {"Sec-WebSocket-Protocol: eyJ.eyJ.x, chat\r\n", "chat"},
+        {"Sec-WebSocket-Protocol: eyJ.eyJ.x\r\n", ""},
+        {"Sec-WebSocket-Protocol: eyJ.x, a.b.c\r\n", "eyJ.x"},
+        {"Sec-WebSocket-Protocol: a/b, c d, x\r\n", "x"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf text = {0};
+        struct http_head head;
+        size_t scanned = 0;
+        buf_appendf(&text, "GET /ws HTTP/1.1\r\nHost: h\r\n%s\r\n", rows[i].lines);
+        assert_int_equal(http_head_parse(buf_str(&text), 4096, &scanned, &head, NULL), HTTP_HEAD_DONE);
+        assert_str(admission_refusal_protocol(&head), rows[i].selected);
+        buf_fini(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_protocol_of_a_refusal),
         TEST(each_carrier_meets_each_verdict),
         TEST(a_missing_token_is_refused),
         TEST(two_different_tokens_are_refused),
