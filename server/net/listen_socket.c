@@ -9,7 +9,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, FIRST_PASSED_FD = 3, HOST_MAX = 255 };
+enum {
+    BACKLOG = 4096,
+    FIRST_PASSED_FD = 3,
+    PASSED_MAX = 4096,    /* descriptors that are looked at */
+    PASSED_USED_MAX = 64, /* of one name */
+    HOST_MAX = 255,
+};
 
 uint16_t listen_socket_port(const struct sockaddr_storage *at)
 {
@@ -126,26 +132,36 @@ static bool prepare_passed(int fd)
     return true;
 }
 
-static bool number_of(const char *variable, uint64_t *out)
+size_t listen_sockets_named(struct str passed, struct str names, struct str name, int *out_fds, size_t max)
 {
-    return str_to_u64(str_from_cstr(getenv(variable)), out);
+    bool named = names.len > 0;
+    size_t count = 0;
+    uint64_t all;
+    if (!str_to_u64(passed, &all))
+        return 0;
+    if (all > PASSED_MAX)
+        all = PASSED_MAX;
+    for (uint64_t i = 0; i < all && count < max; i++) {
+        struct str this_name = str_from_cstr(i == 0 ? "public" : "internal");
+        if (named)
+            this_name = names.ptr ? str_split(&names, ':') : STR("");
+        if (str_eq(this_name, name))
+            out_fds[count++] = FIRST_PASSED_FD + (int)i;
+    }
+    return count;
 }
 
 size_t listen_sockets_inherited(const char *name, int *out_fds, size_t max)
 {
-    uint64_t pid, passed;
-    if (!number_of("LISTEN_PID", &pid) || pid != (uint64_t)getpid() || !number_of("LISTEN_FDS", &passed))
-        return 0;
-    struct str names = str_from_cstr(getenv("LISTEN_FDNAMES"));
-    bool named = names.len > 0;
+    int fds[PASSED_USED_MAX];
+    uint64_t pid;
     size_t count = 0;
-    for (uint64_t i = 0; i < passed && count < max; i++) {
-        struct str this_name = str_from_cstr(i == 0 ? "public" : "internal");
-        if (named)
-            this_name = names.ptr ? str_split(&names, ':') : STR("");
-        int fd = FIRST_PASSED_FD + (int)i;
-        if (str_eq_cstr(this_name, name) && prepare_passed(fd))
-            out_fds[count++] = fd;
-    }
+    if (!str_to_u64(str_from_cstr(getenv("LISTEN_PID")), &pid) || pid != (uint64_t)getpid())
+        return 0;
+    size_t found = listen_sockets_named(str_from_cstr(getenv("LISTEN_FDS")), str_from_cstr(getenv("LISTEN_FDNAMES")),
+                                        str_from_cstr(name), fds, PASSED_USED_MAX);
+    for (size_t i = 0; i < found && count < max; i++)
+        if (prepare_passed(fds[i]))
+            out_fds[count++] = fds[i];
     return count;
 }

@@ -1,0 +1,191 @@
+/* fuzz_api.c - requests of the HTTP API, head and body, with a good key: paths, queries and JSON as a backend's mistake
+ * or somebody's else text in it may have them. Each is answered once, with JSON, whatever the broker then says. */
+#include <stdlib.h>
+
+#include "common/json/json.h"
+#include "common/protocol/http_head.h"
+#include "server/api/api.h"
+#include "server/core/presence.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+enum { HEAD_MAX = 4096, KEPT_MAX = 64 };
+
+/* What the API has asked for: answered after it has returned. */
+static struct asked {
+    struct publication *publications[KEPT_MAX];
+    size_t publication_count;
+    struct history_read *read;
+    struct survey_call *survey;
+    struct broker_request *request;
+    unsigned responses;
+} asked;
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void take_publication(void *owner, struct publication *publication)
+{
+    (void)owner;
+    require(asked.publication_count < KEPT_MAX);
+    asked.publications[asked.publication_count++] = publication;
+}
+
+static void take_read(void *owner, struct history_read *read)
+{
+    (void)owner;
+    require(!asked.read);
+    asked.read = read;
+}
+
+static void take_survey(void *owner, struct survey_call *call)
+{
+    (void)owner;
+    require(!asked.survey);
+    asked.survey = call;
+}
+
+static void take_request(void *owner, struct broker_request *request)
+{
+    (void)owner;
+    require(!asked.request);
+    asked.request = request;
+}
+
+static size_t no_revocations(void *owner)
+{
+    (void)owner;
+    return 0;
+}
+
+static enum broker_state broker_is_up(void *owner)
+{
+    (void)owner;
+    return BROKER_UP;
+}
+
+static bool is_not_draining(void *owner)
+{
+    (void)owner;
+    return false;
+}
+
+static void write_metrics(void *owner, struct buf *out)
+{
+    (void)owner;
+    buf_append_lit(out, "# EOF\n");
+}
+
+static uint64_t tell_time(void *owner)
+{
+    (void)owner;
+    return 1000000;
+}
+
+static const struct api_ops ops = {
+    .publish = take_publication,
+    .history = take_read,
+    .survey = take_survey,
+    .ask = take_request,
+    .revocation_count = no_revocations,
+    .broker_state = broker_is_up,
+    .draining = is_not_draining,
+    .metrics_text = write_metrics,
+    .now_us = tell_time,
+    .wall_ms = tell_time,
+};
+
+static void note_response(struct http_call *call)
+{
+    (void)call;
+    asked.responses++;
+}
+
+/* The broker refuses every second publication, and every read of an odd length of name. */
+static void answer_what_was_asked(void)
+{
+    for (size_t i = 0; i < asked.publication_count; i++) {
+        struct publication *publication = asked.publications[i];
+        if (i % 2)
+            error_set(&publication->error, ERR_UNAVAILABLE, "not now");
+        publication->done(publication, NULL);
+    }
+    if (asked.read) {
+        if (asked.read->channel.len % 2)
+            error_set(&asked.read->error, ERR_UNAVAILABLE, "not now");
+        else
+            history_read_add_json(asked.read, 1, STR("{}"));
+        asked.read->done(asked.read, NULL);
+    }
+    if (asked.survey)
+        asked.survey->done(asked.survey, NULL);
+    if (asked.request)
+        asked.request->done(asked.request, NULL);
+}
+
+static void check_answer(const struct http_response *response)
+{
+    struct json_value value;
+    struct json_limits limits = {.depth = JSON_DEPTH_MAX};
+    require(asked.responses == 1 && response->status >= 200 && response->status < 600);
+    if (!response->content_type)
+        require(json_check(buf_str(&response->body), &limits, &value, NULL) == ERR_NONE && value.type == JSON_OBJECT);
+}
+
+static struct api *make_api(void)
+{
+    static const struct str key = {"a key that is good", 18};
+    static const struct api_identity identity = {.node_id = {"node-0", 6}, .version = "1", .broker_kind = "memory"};
+    static struct metrics metrics;
+    struct rule rule[] = {{.match = STR("log:*"),
+                           .allow = ALLOW_ALL,
+                           .presence = {.kept = true, .ttl_ms = 1000},
+                           .history = {.size = 10, .ttl_ms = 1000}}};
+    struct api_config config = {
+        .keys = &key,
+        .key_count = 1,
+        .event_bytes = 1000,
+        .max_batch = 20,
+        .rules = rules_create(rule, 1),
+        .custom_events = true,
+        .revocation_ttl_ms = 5000,
+        .revocations_max = 10,
+    };
+    metrics_init(&metrics, 0);
+    struct api *api = api_create(&config, &ops, NULL, &identity, &metrics, NULL);
+    rules_unref(config.rules);
+    return api;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+    struct http_head head;
+    size_t scanned = 0;
+    struct str input = str_from((const char *)bytes, len);
+    if (http_head_parse(input, HEAD_MAX, &scanned, &head, NULL) != HTTP_HEAD_DONE)
+        return 0;
+    struct api *api = make_api();
+    struct http_call call = {
+        .request = {.method = head.method,
+                    .path = head.path,
+                    .query = head.query,
+                    .authorization = STR(""),
+                    .api_key = STR("a key that is good"),
+                    .has_body = len > head.length,
+                    .body = str_from(input.ptr + head.length, len - head.length),
+                    .address = STR("127.0.0.1")},
+        .respond = note_response,
+    };
+    asked = (struct asked){0};
+    if (api_admit(api, &call)) {
+        api_handle(api, &call);
+        answer_what_was_asked();
+    }
+    check_answer(&call.response);
+    buf_fini(&call.response.body);
+    api_destroy(api);
+    return 0;
+}
