@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PROGRAMS = ["count_delivery", "count_membership", "count_gate", "count_history", "count_presence",
+PROGRAMS = ["count_delivery", "count_membership", "count_control", "count_gate", "count_history", "count_presence",
             "count_publish", "count_revocations", "count_structures"]
 
 # Simulated caches, fixed so that the machine does not matter: size, ways, bytes of a line.
@@ -41,6 +41,13 @@ FLAT = [
     ("revocations_look_each", "revoked", 0.10),
     ("revocations_forget_each", "revoked", 0.25),  # tables get smaller, or do not
     ("revocations_add", "revoked", 0.25),  # tables grow, or do not
+    ("page_of_100_sessions", "sessions", 0.10),
+    ("change_one_session", "sessions", 1.00),
+    ("change_by_user_part", "sessions", 0.10),
+    ("count_sessions", "sessions", 0.10),
+    ("page_of_100_channels", "channels", 0.10),
+    ("page_of_100_channels_by_prefix", "channels", 0.10),
+    ("look_at_one_channel", "channels", 0.10),
     ("timer_stop_and_start", "running", 0.10),
     ("timer_from_start_to_start", "running", 0.10),
     ("timer_tick", "running", 0.10),

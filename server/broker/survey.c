@@ -50,7 +50,9 @@ struct job {
     struct mail mail;
     struct survey *survey;
     uint64_t inquiry_id;
+    struct mailbox *worker;
     struct control_request request;
+    struct control_walk walk;
     struct control_result result;
     char bytes[];
 };
@@ -253,11 +255,14 @@ static void take_result(struct mail *mail, void *owner)
     free(job);
 }
 
-/* In the worker's thread. */
+/* In the worker's thread, in as many turns as it takes. */
 static void do_job(struct mail *mail, void *hub)
 {
     struct job *job = CONTAINER_OF(mail, struct job, mail);
-    control_run(hub, &job->request, &job->result);
+    if (!control_run(hub, &job->request, &job->walk, &job->result)) {
+        mailbox_post(job->worker, mail);
+        return;
+    }
     mail->deliver = take_result;
     mailbox_post(&job->survey->mailbox, mail);
 }
@@ -278,7 +283,8 @@ static struct inquiry *start_inquiry(struct survey *survey, const struct control
         job->survey = survey;
         job->inquiry_id = inquiry->id;
         job->mail.deliver = do_job;
-        mailbox_post(survey->exchange->workers[i], &job->mail);
+        job->worker = survey->exchange->workers[i];
+        mailbox_post(job->worker, &job->mail);
     }
     return inquiry;
 }

@@ -25,12 +25,24 @@ size_t hub_channel_count(const struct hub *hub)
     return hub->channels.count;
 }
 
-struct channel *hub_next_channel(struct hub *hub, size_t *cursor)
+struct channel *channel_of(struct order_link *link)
 {
-    for (struct channel *channel; (channel = map_next(&hub->channels, cursor));)
-        if (channel_subscribers(channel) > 0)
-            return channel;
-    return NULL;
+    return CONTAINER_OF(link, struct channel, by_name);
+}
+
+static struct str name_of(struct order_link *link)
+{
+    return channel_of(link)->name;
+}
+
+void channels_init(struct hub *hub)
+{
+    order_init(&hub->channels_by_name, name_of);
+}
+
+const struct order *hub_channels_in_order(const struct hub *hub)
+{
+    return &hub->channels_by_name;
 }
 
 static bool is_same(const struct history_policy *a, const struct history_policy *b)
@@ -56,6 +68,7 @@ static struct channel *create(struct hub *hub, struct str name)
     channel->name = str_from(channel->bytes, name.len);
     channel->presence = keeping.presence;
     map_put(&hub->channels, channel->name, channel);
+    order_put(&hub->channels_by_name, &channel->by_name);
     metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
     join(channel, &keeping.history);
     return channel;
@@ -69,11 +82,36 @@ static void follow_rule(struct channel *channel)
         join(channel, &keeping.history);
 }
 
+enum { FOLLOW_AT_ONCE = 1000 };
+
+static void follow_on(struct hub *hub, struct order_link *link);
+
+static void on_follow(struct timer *timer, uint64_t now_us)
+{
+    struct hub *hub = CONTAINER_OF(timer, struct hub, follow);
+    (void)now_us;
+    follow_on(hub, order_after(&hub->channels_by_name, str_from(hub->followed, hub->followed_len)));
+}
+
+/* The next ones, from link on; the others in the ticks that follow. */
+static void follow_on(struct hub *hub, struct order_link *link)
+{
+    struct str last = STR("");
+    for (size_t i = 0; link && i < FOLLOW_AT_ONCE; i++, link = order_next(link)) {
+        last = channel_of(link)->name;
+        follow_rule(channel_of(link));
+    }
+    if (!link)
+        return;
+    hub->followed_len = last.len;
+    memcpy(hub->followed, last.ptr, last.len);
+    wheel_start(&hub->wheel, &hub->follow, hub->now_us + WHEEL_TICK_US, on_follow);
+}
+
 void channels_follow_rules(struct hub *hub)
 {
-    size_t cursor = 0;
-    for (struct channel *channel; (channel = map_next(&hub->channels, &cursor));)
-        follow_rule(channel);
+    wheel_stop(&hub->wheel, &hub->follow);
+    follow_on(hub, order_from(&hub->channels_by_name, STR("")));
 }
 
 static void forget(struct channel *channel)
@@ -82,6 +120,7 @@ static void forget(struct channel *channel)
     wheel_stop(&hub->wheel, &channel->linger);
     returning_free(channel);
     map_remove(&hub->channels, channel->name);
+    order_remove(&hub->channels_by_name, &channel->by_name);
     metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
     free(channel->subscribers);
     free(channel);
@@ -97,6 +136,7 @@ static void leave(struct timer *timer, uint64_t now_us)
 void channels_free(struct hub *hub)
 {
     size_t cursor = 0;
+    wheel_stop(&hub->wheel, &hub->follow);
     for (struct channel *channel; (channel = map_next(&hub->channels, &cursor));) {
         returning_free(channel);
         free(channel->subscribers);

@@ -1,8 +1,6 @@
 /* control.c - see control.h. */
 #include "server/core/control.h"
 
-#include <assert.h>
-
 #include "common/base/alloc.h"
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
@@ -44,154 +42,16 @@ static int compare_rows(const void *a, const void *b)
     return str_compare(((const struct control_row *)a)->key, ((const struct control_row *)b)->key);
 }
 
-/* The first rows of very many: they are gathered in a store of twice the page, which is sorted and cut when full. */
-struct page {
-    struct control_row *rows;
-    size_t count;
-    size_t limit;
-    bool more;
-};
-
-static void page_cut(struct page *page)
+void control_result_append(struct control_result *result, const struct control_row *rows, size_t count)
 {
-    if (page->count)
-        qsort(page->rows, page->count, sizeof *page->rows, compare_rows);
-    if (page->count > page->limit) {
-        page->count = page->limit;
-        page->more = true;
-    }
-}
-
-static void page_start(struct page *page, const struct control_request *request)
-{
-    assert(request->limit >= 1 && request->limit <= CONTROL_PAGE_MAX);
-    *page = (struct page){.limit = (size_t)request->limit};
-    page->rows = xmalloc(2 * page->limit * sizeof *page->rows);
-}
-
-static void page_add(struct page *page, const struct control_row *row)
-{
-    if (page->count == 2 * page->limit)
-        page_cut(page);
-    page->rows[page->count++] = *row;
-}
-
-static void page_finish(struct page *page, struct control_result *out)
-{
-    page_cut(page);
-    set_rows(out, page->rows, page->count);
-    out->more = page->more;
-    free(page->rows);
-}
-
-/* --- what is asked of one hub ---------------------------------------------------------------------------------------
- */
-
-static bool concerns(const struct control_request *request, const struct session *session)
-{
-    if (session->state != SESSION_OPEN)
-        return false;
-    return request->session_id.len ? str_eq(request->session_id, str_from(session->uuid, UUID_LEN))
-                                   : str_eq(request->user, session->claims->sub);
-}
-
-static bool disconnect(struct hub *hub, struct session *session, const struct control_request *request)
-{
-    if (request->code)
-        hub_close_with(hub, session, (int)request->code, request->reason);
-    else
-        hub_close(hub, session, REASON_DISCONNECTED);
-    return true;
-}
-
-static bool subscribe(struct hub *hub, struct session *session, const struct control_request *request)
-{
-    return hub_subscribe(hub, session, request->channel);
-}
-
-static bool unsubscribe(struct hub *hub, struct session *session, const struct control_request *request)
-{
-    return hub_unsubscribe(hub, session, request->channel);
-}
-
-static void change(struct hub *hub, const struct control_request *request, struct control_result *out,
-                   bool (*act)(struct hub *, struct session *, const struct control_request *))
-{
-    size_t cursor = 0;
-    for (struct session *session; (session = hub_next_session(hub, &cursor));)
-        if (concerns(request, session) && act(hub, session, request))
-            out->count++;
-}
-
-static void list_sessions(struct hub *hub, const struct control_request *request, struct control_result *out)
-{
-    struct page page;
-    size_t cursor = 0;
-    page_start(&page, request);
-    for (const struct session *session; (session = hub_next_session(hub, &cursor));) {
-        struct control_row row = {
-            .key = str_from(session->uuid, UUID_LEN),
-            .user = session->claims->sub,
-            .address = str_from_cstr(session->address),
-            .connected_ms = session->opened_ms,
-            .expires_ms = session->claims->exp_ms,
-            .channels = session->subscription_count,
-            .outbox_bytes = session->outbox.bytes + session->unsent_bytes,
-        };
-        if (session->state == SESSION_OPEN && str_compare(row.key, request->after) > 0 &&
-            (request->user.len == 0 || str_eq(request->user, row.user)))
-            page_add(&page, &row);
-    }
-    page_finish(&page, out);
-}
-
-static struct control_row channel_row(const struct channel *channel)
-{
-    return (struct control_row){.key = channel_name(channel), .subscribers = channel_subscribers(channel)};
-}
-
-static void list_channels(struct hub *hub, const struct control_request *request, struct control_result *out)
-{
-    struct page page;
-    size_t cursor = 0;
-    page_start(&page, request);
-    for (const struct channel *channel; (channel = hub_next_channel(hub, &cursor));) {
-        struct control_row row = channel_row(channel);
-        if (str_starts_with(row.key, request->prefix) && str_compare(row.key, request->after) > 0)
-            page_add(&page, &row);
-    }
-    page_finish(&page, out);
-}
-
-static void look_at_channel(struct hub *hub, const struct control_request *request, struct control_result *out)
-{
-    const struct channel *channel = hub_channel(hub, request->channel);
-    if (!channel || channel_subscribers(channel) == 0)
+    if (!count)
         return;
-    struct control_row row = channel_row(channel);
-    set_rows(out, &row, 1);
-}
-
-static void count_sessions(struct hub *hub, struct control_result *out)
-{
-    size_t cursor = 0;
-    for (const struct session *session; (session = hub_next_session(hub, &cursor));)
-        out->count += session->state == SESSION_OPEN;
-}
-
-void control_run(struct hub *hub, const struct control_request *request, struct control_result *out)
-{
-    *out = (struct control_result){0};
-    switch (request->op) {
-    case CONTROL_DISCONNECT: change(hub, request, out, disconnect); break;
-    case CONTROL_SUBSCRIBE: change(hub, request, out, subscribe); break;
-    case CONTROL_UNSUBSCRIBE: change(hub, request, out, unsubscribe); break;
-    case CONTROL_SESSIONS: list_sessions(hub, request, out); break;
-    case CONTROL_CHANNELS: list_channels(hub, request, out); break;
-    case CONTROL_CHANNEL: look_at_channel(hub, request, out); break;
-    case CONTROL_INFO: count_sessions(hub, out); break;
-    case CONTROL_OP_COUNT: break;
-    }
+    struct control_row *all = xmalloc((result->row_count + count) * sizeof *all);
+    if (result->row_count)
+        memcpy(all, result->rows, result->row_count * sizeof *all);
+    memcpy(all + result->row_count, rows, count * sizeof *all);
+    set_rows(result, all, result->row_count + count);
+    free(all);
 }
 
 /* --- answers of several ---------------------------------------------------------------------------------------------

@@ -57,13 +57,23 @@ struct control_result {
 /* Is the request complete and within its limits, wherever it came from? ERR_INVALID_REQUEST names the member. */
 enum err control_check(const struct control_request *request, struct error *error);
 
-/* Does to this hub what is asked (and control_check has passed), and fills *out, which the caller frees with
- * control_result_fini. */
-void control_run(struct hub *hub, const struct control_request *request, struct control_result *out);
+/* How far a question has come. Zeroed at first. */
+struct control_walk {
+    bool begun;
+    size_t name_len;
+    char name[CHANNEL_NAME_MAX]; /* of the last session or channel that was looked at */
+};
+
+/* Does to this hub what is asked (and control_check has passed), and adds to *out, zeroed at first, which the caller
+ * frees with control_result_fini. False: only a part of it is done; call it again in another turn, with the same. */
+bool control_run(struct hub *hub, const struct control_request *request, struct control_walk *walk,
+                 struct control_result *out);
 
 /* Adds what another hub or node has answered: counts and the numbers of rows with the same key are added up, and the
  * first `limit` rows of both are kept. Because each part has its own first `limit` rows, the page is right. */
 void control_result_merge(struct control_result *into, const struct control_result *from, uint64_t limit);
+/* Adds copies of rows that come after all of its own. */
+void control_result_append(struct control_result *result, const struct control_row *rows, size_t count);
 void control_result_fini(struct control_result *result);
 
 /* Room for the request's texts, and a copy of it whose texts lie in room. */

@@ -7,6 +7,11 @@
 #include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
+static struct str uuid_of(struct order_link *link)
+{
+    return str_from(session_of(link)->uuid, UUID_LEN);
+}
+
 struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, const struct hub_settings *settings,
                        struct rules *rules, struct metrics *metrics, struct mailbox *replies, uint64_t now_us)
 {
@@ -21,6 +26,8 @@ struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, 
     hub->now_us = now_us;
     wheel_init(&hub->wheel, now_us);
     list_init(&hub->reaped);
+    order_init(&hub->sessions, uuid_of);
+    channels_init(hub);
     hub->ping = message_create(WS_PING, STR("c")); /* libwebsockets does not report a pong without payload */
     return hub;
 }
@@ -131,6 +138,8 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
     uuid_v7(hub->wall_ms, session->uuid);
     take_slot(hub, session);
+    order_put(&hub->sessions, &session->by_id);
+    hub->open_count++;
     metrics_gauge_add(hub->metrics, METRIC_SESSIONS, 1);
     metrics_add(hub->metrics, METRIC_SESSIONS_OPENED, 1);
     if (!berth_take(hub, session))
@@ -160,7 +169,7 @@ void hub_gone(struct hub *hub, struct session *session)
 {
     if (list_is_linked(&session->reaped_link))
         return;
-    session->state = SESSION_CLOSING;
+    session_leave_open(hub, session);
     session->finished = true;
     channel_unsubscribe_all(hub, session);
     berth_leave(hub, session);
@@ -172,6 +181,15 @@ void hub_gone(struct hub *hub, struct session *session)
     metrics_gauge_add(hub->metrics, METRIC_SESSIONS, -1);
     metrics_add_labelled(hub->metrics, METRIC_SESSIONS_CLOSED, session->closing_reason, 1);
     list_append(&hub->reaped, &session->reaped_link);
+}
+
+void session_leave_open(struct hub *hub, struct session *session)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    session->state = SESSION_CLOSING;
+    order_remove(&hub->sessions, &session->by_id);
+    hub->open_count--;
 }
 
 void session_free(struct session *session)
@@ -237,6 +255,16 @@ struct session *hub_next_session(struct hub *hub, size_t *cursor)
             return session;
     }
     return NULL;
+}
+
+const struct order *hub_sessions_in_order(const struct hub *hub)
+{
+    return &hub->sessions;
+}
+
+size_t hub_open_count(const struct hub *hub)
+{
+    return hub->open_count;
 }
 
 size_t hub_session_places(const struct hub *hub)

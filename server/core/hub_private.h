@@ -42,7 +42,13 @@ struct hub {
     uint32_t slot_cap;
     uint32_t first_free; /* slot_count when none is free */
     size_t session_count;
+    struct order sessions; /* open ones, by their uuids */
+    size_t open_count;
     struct map channels; /* name -> struct channel */
+    struct order channels_by_name;
+    struct timer follow; /* runs while channels have yet to follow changed rules: those after this name */
+    size_t followed_len;
+    char followed[CHANNEL_NAME_MAX];
     uint64_t last_join_id;
     uint64_t last_recovery; /* serial */
     struct session **dirty; /* with something to write, in this order; NULL: gone since */
@@ -94,6 +100,7 @@ struct returning {
 /* Owned by hub->channels. Lives while it has subscribers, and lingers a while after the last one. */
 struct channel {
     struct hub *hub;
+    struct order_link by_name;
     enum channel_state state;
     uint64_t join_id;
     struct history_policy history;   /* of the rule, as the node was told with the join */
@@ -123,8 +130,10 @@ void channel_unsubscribe(struct hub *hub, struct session *session, struct subscr
 void channel_unsubscribe_all(struct hub *hub, struct session *session);
 /* Removes subscriptions that the session's claims (and rules) no longer allow, telling the client. */
 void channel_recheck_access(struct hub *hub, struct session *session);
-/* After other rules: the node is told which channels have a history now, or no longer. */
+/* After other rules: the node is told which channels have another history now, some in each turn. What comes to a
+ * channel meanwhile goes by the new rules. */
 void channels_follow_rules(struct hub *hub);
+void channels_init(struct hub *hub);
 void channels_free(struct hub *hub);
 void channel_set_position(struct channel *channel, const struct position *position);
 /* Borrows from the channel. */
@@ -194,6 +203,8 @@ void berth_leave(struct hub *hub, struct session *session);
 /* --- hub.c --- */
 /* The session begins: session_init, and the timers. */
 void hub_admit(struct hub *hub, struct session *session);
+/* It is no longer open. Does nothing when that has been told. */
+void session_leave_open(struct hub *hub, struct session *session);
 void session_free(struct session *session);
 
 /* --- commands.c --- */

@@ -135,7 +135,7 @@ void output_close(struct hub *hub, struct session *session, int code, struct str
     struct message *message = message_create(WS_CLOSE, str_from((char *)frame + 2, len - 2));
     outbox_append(&session->outbox, message);
     message_unref(message);
-    session->state = SESSION_CLOSING;
+    session_leave_open(hub, session);
     channel_unsubscribe_all(hub, session);
     liveness_bound_closing(hub, session);
     output_mark_dirty(hub, session);

@@ -4,6 +4,7 @@
 #define CARILLON_CORE_SESSION_H
 
 #include "common/base/list.h"
+#include "common/base/order.h"
 #include "common/base/random.h"
 #include "common/base/wheel.h"
 #include "common/protocol/reason.h"
@@ -53,6 +54,7 @@ struct session {
     /* Who it is. */
     struct hub *hub;
     struct session_id id;
+    struct order_link by_id; /* in hub->sessions, while it is open */
     char uuid[UUID_LEN + 1];
     struct claims *claims; /* one reference */
     const struct close_codes *close_codes;
@@ -78,5 +80,11 @@ struct session {
     struct berth *berth;          /* NULL: its token has no session_limit, or only this node counts */
     struct list_link reaped_link; /* in hub->reaped, once the connection has gone */
 };
+
+/* The link is its by_id. */
+static inline struct session *session_of(struct order_link *link)
+{
+    return CONTAINER_OF(link, struct session, by_id);
+}
 
 #endif

@@ -14,12 +14,23 @@ static int setup(void **state)
     return 0;
 }
 
+/* To its end; returns in how many parts. */
+static size_t run(const struct control_request *request, struct control_result *result)
+{
+    struct control_walk walk = {0};
+    size_t parts = 1;
+    *result = (struct control_result){0};
+    while (!control_run(f.hub, request, &walk, result))
+        parts++;
+    return parts;
+}
+
 static uint64_t run_count(struct control_request request)
 {
     struct control_result result;
     struct error error;
     assert_int_equal(control_check(&request, &error), ERR_NONE);
-    control_run(f.hub, &request, &result);
+    run(&request, &result);
     hub_flush(f.hub);
     assert_int_equal(result.row_count, 0);
     return result.count;
@@ -83,7 +94,7 @@ static void test_sessions_come_in_pages(void **state)
         open_session(&f, &wires[i], i % 2 ? "{\"sub\":\"odd\",\"exp\":1768476600}" : "{\"sub\":\"even\"}");
     do {
         request.after = str_from_cstr(last);
-        control_run(f.hub, &request, &result);
+        run(&request, &result);
         assert_int_equal(result.row_count, seen == 6 ? 1 : 2);
         assert_int_equal(result.more, seen < 6 - 1);
         for (size_t i = 0; i < result.row_count; i++, seen++) {
@@ -96,7 +107,7 @@ static void test_sessions_come_in_pages(void **state)
         control_result_fini(&result);
     } while (seen < 7);
     request = (struct control_request){.op = CONTROL_SESSIONS, .limit = 10, .user = STR("odd")};
-    control_run(f.hub, &request, &result);
+    run(&request, &result);
     assert_int_equal(result.row_count, 3);
     assert_false(result.more);
     control_result_fini(&result);
@@ -119,27 +130,104 @@ static void test_channels(void **state)
             answer_join(&f, names[i], "", 0);
     }
     run_count((struct control_request){.op = CONTROL_SUBSCRIBE, .user = STR("bob"), .channel = STR("public:b")});
-    control_run(f.hub, &(struct control_request){.op = CONTROL_CHANNELS, .limit = 10, .prefix = STR("public:")},
-                &result);
+    run(&(struct control_request){.op = CONTROL_CHANNELS, .limit = 10, .prefix = STR("public:")}, &result);
     assert_int_equal(result.row_count, 2);
     assert_str(result.rows[0].key, "public:a");
     assert_int_equal(result.rows[0].subscribers, 1);
     assert_str(result.rows[1].key, "public:b");
     assert_int_equal(result.rows[1].subscribers, 2);
     control_result_fini(&result);
-    control_run(f.hub, &(struct control_request){.op = CONTROL_CHANNELS, .limit = 1, .after = STR("public:a")},
-                &result);
+    run(&(struct control_request){.op = CONTROL_CHANNELS, .limit = 1, .after = STR("public:a")}, &result);
     assert_int_equal(result.row_count, 1);
     assert_str(result.rows[0].key, "public:b");
     control_result_fini(&result);
-    control_run(f.hub, &(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("public:b")}, &result);
+    run(&(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("public:b")}, &result);
     assert_int_equal(result.row_count, 1);
     assert_int_equal(result.rows[0].subscribers, 2);
     control_result_fini(&result);
-    control_run(f.hub, &(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("other")}, &result);
+    run(&(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("other")}, &result);
     assert_int_equal(result.row_count, 0);
     for (int i = 0; i < 2; i++)
         close_session(&f, &wires[i]);
+    fixture_teardown(&f);
+}
+
+/* More than are looked at in a turn: the page is the same, and so is what is done. */
+static void test_many_in_parts(void **state)
+{
+    enum { SESSIONS = 1700, EVES = 3 };
+    static struct wire many[SESSIONS];
+    struct control_result result;
+    (void)state;
+    for (int i = 0; i < SESSIONS; i++)
+        open_session(&f, &many[i], i % 800 == 50 ? "{\"sub\":\"eve\"}" : "{\"sub\":\"bob\"}");
+    struct control_request page = {.op = CONTROL_SESSIONS, .limit = 1000};
+    assert_int_equal(run(&page, &result), 3);
+    assert_int_equal(result.row_count, 1000);
+    assert_true(result.more);
+    for (size_t i = 1; i < result.row_count; i++)
+        assert_true(str_compare(result.rows[i - 1].key, result.rows[i].key) < 0);
+    control_result_fini(&result);
+    page.limit = 1;
+    assert_int_equal(run(&page, &result), 1); /* of which it sees two, however many there are */
+    control_result_fini(&result);
+    page.user = STR("eve");
+    page.limit = EVES;
+    assert_int_equal(run(&page, &result), 4);
+    assert_int_equal(result.row_count, EVES);
+    assert_false(result.more);
+    control_result_fini(&result);
+    /* Sessions close between the parts, the one it goes on after among them. */
+    struct control_request by_user = {.op = CONTROL_SUBSCRIBE, .user = STR("eve"), .channel = STR("c")};
+    struct control_walk walk = {0};
+    struct session *last = NULL;
+    result = (struct control_result){0};
+    assert_false(control_run(f.hub, &by_user, &walk, &result));
+    for (int i = 0; i < SESSIONS; i++)
+        if (memcmp(many[i].session->uuid, walk.name, UUID_LEN) == 0)
+            last = many[i].session;
+    assert_non_null(last);
+    hub_close(f.hub, last, REASON_DISCONNECTED);
+    while (!control_run(f.hub, &by_user, &walk, &result))
+        ;
+    assert_int_equal(result.count, EVES - (str_eq(last->claims->sub, STR("eve")) && result.count < EVES));
+    assert_int_equal(run_count((struct control_request){.op = CONTROL_INFO}), SESSIONS - 1);
+    for (int i = 0; i < SESSIONS; i++)
+        close_session(&f, &many[i]);
+    assert_int_equal(run_count((struct control_request){.op = CONTROL_INFO}), 0);
+    fixture_teardown(&f);
+}
+
+static void test_many_channels_in_parts(void **state)
+{
+    enum { CHANNELS = 1200 };
+    struct control_result result;
+    char name[32];
+    (void)state;
+    f.settings.channels_per_session = CHANNELS;
+    hub_configure(f.hub, &f.settings, f.rules);
+    open_session(&f, &wires[0], "{\"sub\":\"eve\"}");
+    for (int i = 0; i < CHANNELS; i++) {
+        snprintf(name, sizeof name, "%s:%04d", i % 2 ? "a" : "b", (i * 7) % CHANNELS);
+        run_count(
+            (struct control_request){.op = CONTROL_SUBSCRIBE, .user = STR("eve"), .channel = str_from_cstr(name)});
+        if (i < CHANNELS - 10) /* the others still wait for the broker */
+            answer_join(&f, name, "", 0);
+    }
+    struct control_request page = {.op = CONTROL_CHANNELS, .limit = 1000, .prefix = STR("b:")};
+    assert_int_equal(run(&page, &result), 2);
+    assert_int_equal(result.row_count, CHANNELS / 2 - 5);
+    assert_false(result.more);
+    struct control_request rest = {
+        .op = CONTROL_CHANNELS, .limit = 3, .prefix = STR("b:"), .after = result.rows[100].key};
+    struct control_result second;
+    assert_int_equal(run(&rest, &second), 1);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(str_eq(second.rows[i].key, result.rows[101 + i].key));
+    assert_true(second.more);
+    control_result_fini(&second);
+    control_result_fini(&result);
+    close_session(&f, &wires[0]);
     fixture_teardown(&f);
 }
 
@@ -207,6 +295,8 @@ int main(void)
         cmocka_unit_test_setup(test_subscribe_and_unsubscribe, setup),
         cmocka_unit_test_setup(test_sessions_come_in_pages, setup),
         cmocka_unit_test_setup(test_channels, setup),
+        cmocka_unit_test_setup(test_many_in_parts, setup),
+        cmocka_unit_test_setup(test_many_channels_in_parts, setup),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_check),
     };

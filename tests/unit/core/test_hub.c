@@ -297,6 +297,46 @@ static void test_channels_follow_the_rules(void **state)
     fixture_teardown(&f);
 }
 
+/* Of very many channels some follow in each tick; a channel that goes meanwhile is no harm. */
+static void test_many_channels_follow_the_rules(void **state)
+{
+    enum { CHANNELS = 2500 };
+    struct fixture f;
+    struct wire a;
+    struct rule rule[] = {{.match = STR("*"), .allow = ALLOW_ALL, .history = {.size = 7}}};
+    char text[100], name[32];
+    size_t followed = 0, ticks = 0;
+    (void)state;
+    fixture_setup(&f);
+    f.settings.channels_per_session = CHANNELS;
+    hub_configure(f.hub, &f.settings, f.rules);
+    open_session(&f, &a, "{\"sub\":\"alice\"}");
+    for (int i = 0; i < CHANNELS; i++) {
+        snprintf(name, sizeof name, "public:%d", i);
+        snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"}}", name);
+        send_text(&f, &a, text);
+        answer_join(&f, name, "", 0);
+    }
+    struct rules *others = rules_create(rule, 1);
+    buf_clear(&f.asked);
+    hub_configure(f.hub, &f.settings, others);
+    for (size_t before = SIZE_MAX; followed != before || ticks < 3; ticks++) {
+        before = followed;
+        for (size_t i = 0; i < f.asked.len; i++)
+            followed += f.asked.ptr[i] == '\n';
+        buf_clear(&f.asked);
+        if (ticks == 0) {
+            assert_in_range(followed, 1, CHANNELS / 2);
+            send_text(&f, &a, "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"public:0\"}}");
+        }
+        pass(&f, WHEEL_TICK_US / 1000);
+    }
+    assert_int_equal(followed, CHANNELS);
+    rules_unref(others);
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 static void test_rate(void **state)
 {
     struct fixture f;
@@ -652,6 +692,7 @@ int main(void)
         cmocka_unit_test(test_bad_messages),
         cmocka_unit_test(test_publish_to_a_channel_of_a_claim),
         cmocka_unit_test(test_channels_follow_the_rules),
+        cmocka_unit_test(test_many_channels_follow_the_rules),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_rate_of_an_open_session),
         cmocka_unit_test(test_writes_are_joined),

@@ -1,0 +1,167 @@
+/* control_run.c - what is asked of one hub (control.h). What could concern all sessions or all channels is done in
+ * parts: so many are looked at in a turn, in the order of their names, and the next part goes on after the last one. */
+#include <assert.h>
+
+#include "common/base/alloc.h"
+#include "server/core/control.h"
+
+enum { PART = 500 }; /* sessions or channels looked at in a turn */
+
+static bool disconnect(struct hub *hub, struct session *session, const struct control_request *request)
+{
+    if (request->code)
+        hub_close_with(hub, session, (int)request->code, request->reason);
+    else
+        hub_close(hub, session, REASON_DISCONNECTED);
+    return true;
+}
+
+static bool subscribe(struct hub *hub, struct session *session, const struct control_request *request)
+{
+    return hub_subscribe(hub, session, request->channel);
+}
+
+static bool unsubscribe(struct hub *hub, struct session *session, const struct control_request *request)
+{
+    return hub_unsubscribe(hub, session, request->channel);
+}
+
+typedef bool action(struct hub *hub, struct session *session, const struct control_request *request);
+
+/* --- walks -------------------------------------------------------------------------------------------------------- */
+
+/* Where this part begins. first: where the first one does. */
+static struct order_link *go_on(const struct order *order, const struct control_walk *walk, struct order_link *first)
+{
+    return walk->begun ? order_after(order, str_from(walk->name, walk->name_len)) : first;
+}
+
+/* A part that ends now is gone on with after this one. */
+static void note(struct control_walk *walk, struct str name)
+{
+    assert(name.len <= sizeof walk->name);
+    walk->begun = true;
+    walk->name_len = name.len;
+    memcpy(walk->name, name.ptr, name.len);
+}
+
+static bool change_by_user(struct hub *hub, const struct control_request *request, struct control_walk *walk,
+                           action *act, struct control_result *out)
+{
+    const struct order *order = hub_sessions_in_order(hub);
+    struct order_link *link = go_on(order, walk, order_from(order, STR("")));
+    for (size_t seen = 0; link; seen++) {
+        struct session *session = session_of(link);
+        if (seen == PART)
+            return false;
+        note(walk, str_from(session->uuid, UUID_LEN));
+        link = order_next(link); /* before the session is closed, which takes it out */
+        if (str_eq(request->user, session->claims->sub) && act(hub, session, request))
+            out->count++;
+    }
+    return true;
+}
+
+static bool change(struct hub *hub, const struct control_request *request, struct control_walk *walk, action *act,
+                   struct control_result *out)
+{
+    if (request->session_id.len == 0)
+        return change_by_user(hub, request, walk, act, out);
+    struct order_link *link = order_from(hub_sessions_in_order(hub), request->session_id);
+    struct session *session = link ? session_of(link) : NULL;
+    if (session && str_eq(request->session_id, str_from(session->uuid, UUID_LEN)) && act(hub, session, request))
+        out->count++;
+    return true;
+}
+
+/* --- pages -------------------------------------------------------------------------------------------------------- */
+
+/* False if this one is not to be shown. */
+typedef bool make_row(struct order_link *link, const struct control_request *request, struct control_row *out);
+
+static bool make_session_row(struct order_link *link, const struct control_request *request, struct control_row *out)
+{
+    const struct session *session = session_of(link);
+    if (request->user.len && !str_eq(request->user, session->claims->sub))
+        return false;
+    *out = (struct control_row){
+        .key = str_from(session->uuid, UUID_LEN),
+        .user = session->claims->sub,
+        .address = str_from_cstr(session->address),
+        .connected_ms = session->opened_ms,
+        .expires_ms = session->claims->exp_ms,
+        .channels = session->subscription_count,
+        .outbox_bytes = session->outbox.bytes + session->unsent_bytes,
+    };
+    return true;
+}
+
+static bool make_channel_row(struct order_link *link, const struct control_request *request, struct control_row *out)
+{
+    const struct channel *channel = channel_of(link);
+    (void)request;
+    if (channel_subscribers(channel) == 0)
+        return false;
+    *out = (struct control_row){.key = channel_name(channel), .subscribers = channel_subscribers(channel)};
+    return true;
+}
+
+static struct order_link *first_of(const struct order *order, const struct control_request *request)
+{
+    return str_compare(request->prefix, request->after) > 0 ? order_from(order, request->prefix)
+                                                            : order_after(order, request->after);
+}
+
+static bool list(const struct order *order, const struct control_request *request, struct control_walk *walk,
+                 make_row *make, struct control_result *out)
+{
+    assert(request->limit >= 1 && request->limit <= CONTROL_PAGE_MAX);
+    size_t room = (size_t)request->limit - out->row_count, count = 0, seen = 0;
+    struct control_row *rows = xmalloc((PART < room ? PART : room) * sizeof *rows + 1);
+    bool done = true;
+    struct order_link *link = go_on(order, walk, first_of(order, request));
+    for (; link && str_starts_with(order->name(link), request->prefix); link = order_next(link)) {
+        struct control_row row;
+        if (seen++ == PART) {
+            done = false;
+            break;
+        }
+        note(walk, order->name(link));
+        if (!make(link, request, &row))
+            continue;
+        if (count == room) {
+            out->more = true;
+            break;
+        }
+        rows[count++] = row;
+    }
+    control_result_append(out, rows, count);
+    free(rows);
+    return done;
+}
+
+static bool look_at_channel(struct hub *hub, const struct control_request *request, struct control_result *out)
+{
+    const struct channel *channel = hub_channel(hub, request->channel);
+    if (!channel || channel_subscribers(channel) == 0)
+        return true;
+    struct control_row row = {.key = channel_name(channel), .subscribers = channel_subscribers(channel)};
+    control_result_append(out, &row, 1);
+    return true;
+}
+
+bool control_run(struct hub *hub, const struct control_request *request, struct control_walk *walk,
+                 struct control_result *out)
+{
+    switch (request->op) {
+    case CONTROL_DISCONNECT: return change(hub, request, walk, disconnect, out);
+    case CONTROL_SUBSCRIBE: return change(hub, request, walk, subscribe, out);
+    case CONTROL_UNSUBSCRIBE: return change(hub, request, walk, unsubscribe, out);
+    case CONTROL_SESSIONS: return list(hub_sessions_in_order(hub), request, walk, make_session_row, out);
+    case CONTROL_CHANNELS: return list(hub_channels_in_order(hub), request, walk, make_channel_row, out);
+    case CONTROL_CHANNEL: return look_at_channel(hub, request, out);
+    case CONTROL_INFO: out->count += hub_open_count(hub); break;
+    case CONTROL_OP_COUNT: break;
+    }
+    return true;
+}
