@@ -60,14 +60,14 @@ static void count_channels(size_t count)
     crowd_init(&crowd, 1);
     struct session **sessions = crowd_open_many(&crowd, 1 + count / 100);
     for (size_t i = 0; i < count; i++) {
-        char name[32];
+        char name[40];
         snprintf(name, sizeof name, "bench:channel-%08zu", i);
         crowd_subscribe(&crowd, sessions[i / 100], str_from_cstr(name));
         if (i % 1000 == 0)
             crowd_settle(&crowd);
     }
     crowd_settle(&crowd);
-    char after[32];
+    char after[40];
     snprintf(after, sizeof after, "bench:channel-%08zu", count / 2);
     const struct control_request page = {.op = CONTROL_CHANNELS, .limit = PAGE, .after = str_from_cstr(after)};
     const struct control_request prefix = {

@@ -14,6 +14,7 @@ struct crowd {
     struct claims *claims;
     uint64_t bytes_written;
     struct buf joins; /* struct asked_join each: channels that the hub has asked for */
+    size_t opened;
 };
 
 /* So many rules, of which the last one matches "bench:...". One reference. */

@@ -3,11 +3,11 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "common/base/order.h"
+#include "common/base/sorted.h"
 
 /* Owned by crowd.people. */
 struct person {
-    struct order_link link; /* in crowd.by_user: a page costs its length, not the crowd's */
+    struct sorted_link link; /* in crowd.by_user: a page costs its length, not the crowd's */
     struct str user;
     struct str entry;
     char bytes[];
@@ -15,18 +15,18 @@ struct person {
 
 struct crowd {
     struct map people; /* user -> struct person */
-    struct order by_user;
+    struct sorted by_user;
     uint64_t connections;
     struct str channel;
     char bytes[];
 };
 
-static struct person *person_of(struct order_link *link)
+static struct person *person_of(struct sorted_link *link)
 {
     return link ? CONTAINER_OF(link, struct person, link) : NULL;
 }
 
-static struct str user_of(struct order_link *link)
+static struct str user_of(struct sorted_link *link)
 {
     return person_of(link)->user;
 }
@@ -39,7 +39,7 @@ static struct crowd *find_or_create(struct memory_presence *presence, struct str
     crowd = xcalloc(1, sizeof *crowd + channel.len);
     memcpy(crowd->bytes, channel.ptr, channel.len);
     crowd->channel = str_from(crowd->bytes, channel.len);
-    order_init(&crowd->by_user, user_of);
+    sorted_init(&crowd->by_user, user_of);
     map_put(&presence->channels, crowd->channel, crowd);
     return crowd;
 }
@@ -71,7 +71,7 @@ static bool add(struct crowd *crowd, const struct presence_item *item)
     person->user = str_from(person->bytes, item->user.len);
     person->entry = str_from(person->bytes + item->user.len, item->entry.len);
     map_put(&crowd->people, person->user, person);
-    order_put(&crowd->by_user, &person->link);
+    sorted_put(&crowd->by_user, &person->link);
     return true;
 }
 
@@ -91,7 +91,7 @@ void memory_presence_update(struct memory_presence *presence, const struct broke
         struct person *person = map_remove(&crowd->people, item->user);
         if (!person)
             continue;
-        order_remove(&crowd->by_user, &person->link);
+        sorted_remove(&crowd->by_user, &person->link);
         tell(broker, update, STR("leave"), person->entry, wall_ms);
         free(person);
     }
@@ -107,13 +107,13 @@ void memory_presence_read(const struct memory_presence *presence, struct presenc
     const struct crowd *crowd = map_get(&presence->channels, read->channel);
     if (!crowd)
         return;
-    struct person *last = NULL, *person = person_of(order_after(&crowd->by_user, read->after));
+    struct person *last = NULL, *person = person_of(sorted_after(&crowd->by_user, read->after));
     for (size_t shown = 0; person && shown < read->limit; shown++) {
         if (last && read->members.len + person->entry.len >= PRESENCE_PAGE_BYTES)
             break;
         presence_read_add(read, person->entry);
         last = person;
-        person = person_of(order_next(&person->link));
+        person = person_of(sorted_next(&person->link));
     }
     if (person && last)
         buf_append(&read->next, last->user);

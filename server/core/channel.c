@@ -25,22 +25,22 @@ size_t hub_channel_count(const struct hub *hub)
     return hub->channels.count;
 }
 
-struct channel *channel_of(struct order_link *link)
+struct channel *channel_of(struct sorted_link *link)
 {
     return CONTAINER_OF(link, struct channel, by_name);
 }
 
-static struct str name_of(struct order_link *link)
+static struct str name_of(struct sorted_link *link)
 {
     return channel_of(link)->name;
 }
 
 void channels_init(struct hub *hub)
 {
-    order_init(&hub->channels_by_name, name_of);
+    sorted_init(&hub->channels_by_name, name_of);
 }
 
-const struct order *hub_channels_in_order(const struct hub *hub)
+const struct sorted *hub_channels_in_order(const struct hub *hub)
 {
     return &hub->channels_by_name;
 }
@@ -68,7 +68,7 @@ static struct channel *create(struct hub *hub, struct str name)
     channel->name = str_from(channel->bytes, name.len);
     channel->presence = keeping.presence;
     map_put(&hub->channels, channel->name, channel);
-    order_put(&hub->channels_by_name, &channel->by_name);
+    sorted_put(&hub->channels_by_name, &channel->by_name);
     metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
     join(channel, &keeping.history);
     return channel;
@@ -84,20 +84,20 @@ static void follow_rule(struct channel *channel)
 
 enum { FOLLOW_AT_ONCE = 1000 };
 
-static void follow_on(struct hub *hub, struct order_link *link);
+static void follow_on(struct hub *hub, struct sorted_link *link);
 
 static void on_follow(struct timer *timer, uint64_t now_us)
 {
     struct hub *hub = CONTAINER_OF(timer, struct hub, follow);
     (void)now_us;
-    follow_on(hub, order_after(&hub->channels_by_name, str_from(hub->followed, hub->followed_len)));
+    follow_on(hub, sorted_after(&hub->channels_by_name, str_from(hub->followed, hub->followed_len)));
 }
 
 /* The next ones, from link on; the others in the ticks that follow. */
-static void follow_on(struct hub *hub, struct order_link *link)
+static void follow_on(struct hub *hub, struct sorted_link *link)
 {
     struct str last = STR("");
-    for (size_t i = 0; link && i < FOLLOW_AT_ONCE; i++, link = order_next(link)) {
+    for (size_t i = 0; link && i < FOLLOW_AT_ONCE; i++, link = sorted_next(link)) {
         last = channel_of(link)->name;
         follow_rule(channel_of(link));
     }
@@ -111,7 +111,7 @@ static void follow_on(struct hub *hub, struct order_link *link)
 void channels_follow_rules(struct hub *hub)
 {
     wheel_stop(&hub->wheel, &hub->follow);
-    follow_on(hub, order_from(&hub->channels_by_name, STR("")));
+    follow_on(hub, sorted_from(&hub->channels_by_name, STR("")));
 }
 
 static void forget(struct channel *channel)
@@ -120,7 +120,7 @@ static void forget(struct channel *channel)
     wheel_stop(&hub->wheel, &channel->linger);
     returning_free(channel);
     map_remove(&hub->channels, channel->name);
-    order_remove(&hub->channels_by_name, &channel->by_name);
+    sorted_remove(&hub->channels_by_name, &channel->by_name);
     metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
     free(channel->subscribers);
     free(channel);

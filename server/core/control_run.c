@@ -31,9 +31,9 @@ typedef bool action(struct hub *hub, struct session *session, const struct contr
 /* --- walks -------------------------------------------------------------------------------------------------------- */
 
 /* Where this part begins. first: where the first one does. */
-static struct order_link *go_on(const struct order *order, const struct control_walk *walk, struct order_link *first)
+static struct sorted_link *go_on(const struct sorted *order, const struct control_walk *walk, struct sorted_link *first)
 {
-    return walk->begun ? order_after(order, str_from(walk->name, walk->name_len)) : first;
+    return walk->begun ? sorted_after(order, str_from(walk->name, walk->name_len)) : first;
 }
 
 /* A part that ends now is gone on with after this one. */
@@ -48,14 +48,14 @@ static void note(struct control_walk *walk, struct str name)
 static bool change_by_user(struct hub *hub, const struct control_request *request, struct control_walk *walk,
                            action *act, struct control_result *out)
 {
-    const struct order *order = hub_sessions_in_order(hub);
-    struct order_link *link = go_on(order, walk, order_from(order, STR("")));
+    const struct sorted *order = hub_sessions_in_order(hub);
+    struct sorted_link *link = go_on(order, walk, sorted_from(order, STR("")));
     for (size_t seen = 0; link; seen++) {
         struct session *session = session_of(link);
         if (seen == PART)
             return false;
         note(walk, str_from(session->uuid, UUID_LEN));
-        link = order_next(link); /* before the session is closed, which takes it out */
+        link = sorted_next(link); /* before the session is closed, which takes it out */
         if (str_eq(request->user, session->claims->sub) && act(hub, session, request))
             out->count++;
     }
@@ -67,7 +67,7 @@ static bool change(struct hub *hub, const struct control_request *request, struc
 {
     if (request->session_id.len == 0)
         return change_by_user(hub, request, walk, act, out);
-    struct order_link *link = order_from(hub_sessions_in_order(hub), request->session_id);
+    struct sorted_link *link = sorted_from(hub_sessions_in_order(hub), request->session_id);
     struct session *session = link ? session_of(link) : NULL;
     if (session && str_eq(request->session_id, str_from(session->uuid, UUID_LEN)) && act(hub, session, request))
         out->count++;
@@ -77,9 +77,9 @@ static bool change(struct hub *hub, const struct control_request *request, struc
 /* --- pages -------------------------------------------------------------------------------------------------------- */
 
 /* False if this one is not to be shown. */
-typedef bool make_row(struct order_link *link, const struct control_request *request, struct control_row *out);
+typedef bool make_row(struct sorted_link *link, const struct control_request *request, struct control_row *out);
 
-static bool make_session_row(struct order_link *link, const struct control_request *request, struct control_row *out)
+static bool make_session_row(struct sorted_link *link, const struct control_request *request, struct control_row *out)
 {
     const struct session *session = session_of(link);
     if (request->user.len && !str_eq(request->user, session->claims->sub))
@@ -96,7 +96,7 @@ static bool make_session_row(struct order_link *link, const struct control_reque
     return true;
 }
 
-static bool make_channel_row(struct order_link *link, const struct control_request *request, struct control_row *out)
+static bool make_channel_row(struct sorted_link *link, const struct control_request *request, struct control_row *out)
 {
     const struct channel *channel = channel_of(link);
     (void)request;
@@ -106,21 +106,21 @@ static bool make_channel_row(struct order_link *link, const struct control_reque
     return true;
 }
 
-static struct order_link *first_of(const struct order *order, const struct control_request *request)
+static struct sorted_link *first_of(const struct sorted *order, const struct control_request *request)
 {
-    return str_compare(request->prefix, request->after) > 0 ? order_from(order, request->prefix)
-                                                            : order_after(order, request->after);
+    return str_compare(request->prefix, request->after) > 0 ? sorted_from(order, request->prefix)
+                                                            : sorted_after(order, request->after);
 }
 
-static bool list(const struct order *order, const struct control_request *request, struct control_walk *walk,
+static bool list(const struct sorted *order, const struct control_request *request, struct control_walk *walk,
                  make_row *make, struct control_result *out)
 {
     assert(request->limit >= 1 && request->limit <= CONTROL_PAGE_MAX);
     size_t room = (size_t)request->limit - out->row_count, count = 0, seen = 0;
     struct control_row *rows = xmalloc((PART < room ? PART : room) * sizeof *rows + 1);
     bool done = true;
-    struct order_link *link = go_on(order, walk, first_of(order, request));
-    for (; link && str_starts_with(order->name(link), request->prefix); link = order_next(link)) {
+    struct sorted_link *link = go_on(order, walk, first_of(order, request));
+    for (; link && str_starts_with(order->name(link), request->prefix); link = sorted_next(link)) {
         struct control_row row;
         if (seen++ == PART) {
             done = false;

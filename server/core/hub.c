@@ -7,7 +7,7 @@
 #include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
-static struct str uuid_of(struct order_link *link)
+static struct str uuid_of(struct sorted_link *link)
 {
     return str_from(session_of(link)->uuid, UUID_LEN);
 }
@@ -26,7 +26,7 @@ struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, 
     hub->now_us = now_us;
     wheel_init(&hub->wheel, now_us);
     list_init(&hub->reaped);
-    order_init(&hub->sessions, uuid_of);
+    sorted_init(&hub->sessions, uuid_of);
     channels_init(hub);
     hub->ping = message_create(WS_PING, STR("c")); /* libwebsockets does not report a pong without payload */
     return hub;
@@ -138,7 +138,7 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
     uuid_v7(hub->wall_ms, session->uuid);
     take_slot(hub, session);
-    order_put(&hub->sessions, &session->by_id);
+    sorted_put(&hub->sessions, &session->by_id);
     hub->open_count++;
     metrics_gauge_add(hub->metrics, METRIC_SESSIONS, 1);
     metrics_add(hub->metrics, METRIC_SESSIONS_OPENED, 1);
@@ -188,7 +188,7 @@ void session_leave_open(struct hub *hub, struct session *session)
     if (session->state != SESSION_OPEN)
         return;
     session->state = SESSION_CLOSING;
-    order_remove(&hub->sessions, &session->by_id);
+    sorted_remove(&hub->sessions, &session->by_id);
     hub->open_count--;
 }
 
@@ -257,7 +257,7 @@ struct session *hub_next_session(struct hub *hub, size_t *cursor)
     return NULL;
 }
 
-const struct order *hub_sessions_in_order(const struct hub *hub)
+const struct sorted *hub_sessions_in_order(const struct hub *hub)
 {
     return &hub->sessions;
 }

@@ -138,10 +138,10 @@ size_t hub_session_places(const struct hub *hub);
 struct session *hub_session_at(struct hub *hub, size_t place);
 /* Open sessions by their uuids (session_of), and channels by their names, also those that nobody is subscribed to any
  * more or yet. */
-const struct order *hub_sessions_in_order(const struct hub *hub);
-const struct order *hub_channels_in_order(const struct hub *hub);
+const struct sorted *hub_sessions_in_order(const struct hub *hub);
+const struct sorted *hub_channels_in_order(const struct hub *hub);
 size_t hub_open_count(const struct hub *hub); /* of open sessions */
-struct channel *channel_of(struct order_link *link);
+struct channel *channel_of(struct sorted_link *link);
 struct str channel_name(const struct channel *channel);
 size_t channel_subscribers(const struct channel *channel);     /* confirmed ones */
 struct channel *hub_channel(struct hub *hub, struct str name); /* NULL if there is none */

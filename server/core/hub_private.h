@@ -42,10 +42,10 @@ struct hub {
     uint32_t slot_cap;
     uint32_t first_free; /* slot_count when none is free */
     size_t session_count;
-    struct order sessions; /* open ones, by their uuids */
+    struct sorted sessions; /* open ones, by their uuids */
     size_t open_count;
     struct map channels; /* name -> struct channel */
-    struct order channels_by_name;
+    struct sorted channels_by_name;
     struct timer follow; /* runs while channels have yet to follow changed rules: those after this name */
     size_t followed_len;
     char followed[CHANNEL_NAME_MAX];
@@ -100,7 +100,7 @@ struct returning {
 /* Owned by hub->channels. Lives while it has subscribers, and lingers a while after the last one. */
 struct channel {
     struct hub *hub;
-    struct order_link by_name;
+    struct sorted_link by_name;
     enum channel_state state;
     uint64_t join_id;
     struct history_policy history;   /* of the rule, as the node was told with the join */

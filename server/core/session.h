@@ -4,8 +4,8 @@
 #define CARILLON_CORE_SESSION_H
 
 #include "common/base/list.h"
-#include "common/base/order.h"
 #include "common/base/random.h"
+#include "common/base/sorted.h"
 #include "common/base/wheel.h"
 #include "common/protocol/reason.h"
 #include "common/token/claims.h"
@@ -54,7 +54,7 @@ struct session {
     /* Who it is. */
     struct hub *hub;
     struct session_id id;
-    struct order_link by_id; /* in hub->sessions, while it is open */
+    struct sorted_link by_id; /* in hub->sessions, while it is open */
     char uuid[UUID_LEN + 1];
     struct claims *claims; /* one reference */
     const struct close_codes *close_codes;
@@ -82,7 +82,7 @@ struct session {
 };
 
 /* The link is its by_id. */
-static inline struct session *session_of(struct order_link *link)
+static inline struct session *session_of(struct sorted_link *link)
 {
     return CONTAINER_OF(link, struct session, by_id);
 }
