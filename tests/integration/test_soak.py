@@ -137,6 +137,9 @@ class QuietWorld:
     def expected_sessions(self):
         return 3
 
+    def wrong_epochs(self):
+        return "one was not told" if self.problem == "epoch" else ""
+
     def wrong_presence(self):
         return "a ghost" if self.problem == "presence" else ""
 
@@ -144,7 +147,7 @@ class QuietWorld:
         return ["an assertion in a log"] if self.problem == "end" else []
 
 
-@pytest.mark.parametrize("problem", [None, "readiness", "fault", "ledger", "limit", "history", "crash", "sessions", "presence", "end"])
+@pytest.mark.parametrize("problem", [None, "readiness", "fault", "ledger", "limit", "history", "crash", "sessions", "epoch", "presence", "end"])
 def test_the_verdict(tmp_path, monkeypatch, problem):
     monkeypatch.setattr(runner, "World", lambda *_: QuietWorld(problem))
     monkeypatch.setattr(runner, "TOPOLOGIES", {"quiet": SimpleNamespace(WEIGHTS={QuietWorld.befall: 1})})

@@ -56,6 +56,7 @@ class Soak:
         self.folder.mkdir(parents=True)
         a = self.arguments
         self.world = World(self.folder, self.topology, random.Random(a.seed), a.clients, a.idle, a.pause_ms / 1000, a.workers)
+        self.began = time.monotonic()  # however long the world has taken
         try:
             while self.goes_on() and len(self.problems) < ENOUGH:
                 self.round()
