@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -225,3 +226,23 @@ def test_ready_fd(tmp_path):
     finally:
         os.close(read)
         node.close()
+
+
+# --- the systemd unit ---
+
+UNIT = Path(__file__).resolve().parents[2] / "config/carillon.service"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
+def test_the_unit_is_one_that_systemd_takes(tmp_path):
+    """With this binary in the place of the installed one, and without the man page, which is not installed here."""
+    unit = tmp_path / "carillon.service"
+    unit.write_text(re.sub(r"Documentation=.*\n", "", UNIT.read_text()).replace("/usr/bin/carillon", BINARY))
+    verified = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=3 * DEADLINE_S)
+    complaints = [line for line in verified.stderr.splitlines() if "carillon.service" in line]
+    assert verified.returncode == 0 and not complaints, verified
+
+
+def test_the_unit_leaves_no_core():
+    """It would hold tokens and keys."""
+    assert "\nLimitCORE=0\n" in UNIT.read_text()
