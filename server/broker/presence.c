@@ -246,6 +246,25 @@ static void on_tick(uv_timer_t *tick)
         uv_timer_stop(tick);
 }
 
+/* The broker hears of another ttl with the next update, which is sent for that. */
+static void tell_soon(struct room *room)
+{
+    if (!room->wanted && !room->busy)
+        update_in(room, GATHER_MS);
+    room->wanted = true;
+    if (!uv_is_active((uv_handle_t *)&room->presence->tick))
+        uv_timer_start(&room->presence->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+static void apply_policy(struct presence *presence, const struct presence_change *change)
+{
+    struct room *room = map_get(&presence->rooms, change->channel);
+    if (!room)
+        return;
+    room->policy = change->policy;
+    tell_soon(room);
+}
+
 static void apply(struct presence *presence, const struct presence_change *change)
 {
     struct room *room = find_or_create_room(presence, change);
@@ -261,18 +280,17 @@ static void apply(struct presence *presence, const struct presence_change *chang
         drop_if_empty(room); /* came and went before anybody was told */
         return;
     }
-    if (!room->wanted && !room->busy)
-        update_in(room, GATHER_MS);
-    room->wanted = true;
-    if (!uv_is_active((uv_handle_t *)&presence->tick))
-        uv_timer_start(&presence->tick, on_tick, TICK_MS, TICK_MS);
+    tell_soon(room);
 }
 
 static void take_change(struct mail *mail, void *owner)
 {
     struct presence_change *change = CONTAINER_OF(mail, struct presence_change, mail);
     (void)owner;
-    apply(change->presence, change);
+    if (change->policy_only)
+        apply_policy(change->presence, change);
+    else
+        apply(change->presence, change);
     free(change);
 }
 

@@ -74,10 +74,11 @@ static struct channel *create(struct hub *hub, struct str name)
     return channel;
 }
 
-/* Only once it has been joined: the answer to its first join may be a refusal. */
+/* Its history only once it has been joined: the answer to its first join may be a refusal. */
 static void follow_rule(struct channel *channel)
 {
     const struct keeping keeping = rules_keeping(channel->hub->rules, channel->name);
+    presence_follow(channel, &keeping.presence);
     if (channel->state == CHANNEL_JOINED && !is_same(&channel->history, &keeping.history))
         join(channel, &keeping.history);
 }

@@ -59,7 +59,8 @@ struct hub_ops {
     void (*recover)(void *owner, struct recovery *recovery);
     /* Takes the read; it comes back through read->done in this hub's thread. */
     void (*history)(void *owner, struct history_read *read);
-    /* Takes the change: a session has come to a channel whose members are kept, or left it. */
+    /* Takes the change: a session has come to a channel whose members are kept, or left it, or they are kept otherwise.
+     */
     void (*presence)(void *owner, struct presence_change *change);
     /* Takes the request; it comes back through request->done in this hub's thread. */
     void (*ask)(void *owner, struct broker_request *request);

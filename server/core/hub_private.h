@@ -104,7 +104,7 @@ struct channel {
     enum channel_state state;
     uint64_t join_id;
     struct history_policy history;   /* of the rule, as the node was told with the join */
-    struct presence_policy presence; /* of the rule when it was joined */
+    struct presence_policy presence; /* as the node was told */
     struct subscriber *subscribers;
     uint32_t count;
     uint32_t cap;
@@ -186,6 +186,8 @@ void liveness_stop(struct hub *hub, struct session *session);
 /* --- presence_commands.c --- */
 /* The session has come to the channel, or is leaving it. */
 void presence_tell(struct channel *channel, const struct session *session, bool here);
+/* The channel's rule is another one. Whoever is subscribed is counted from now on, or no longer, or otherwise. */
+void presence_follow(struct channel *channel, const struct presence_policy *policy);
 /* The command `presence`. */
 void presence_ask(struct hub *hub, struct session *session, const struct command *command);
 

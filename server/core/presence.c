@@ -42,6 +42,16 @@ struct presence_change *presence_change_create(bool here, const struct presence_
     return change;
 }
 
+struct presence_change *presence_change_create_policy(const struct presence_policy *policy, struct str channel)
+{
+    struct presence_change *change = xcalloc(1, sizeof *change + channel.len);
+    char *at = change->bytes;
+    change->policy_only = true;
+    change->policy = *policy;
+    change->channel = keep(&at, channel);
+    return change;
+}
+
 struct presence_read *presence_read_create(const struct presence_policy *policy, struct str channel, struct str after,
                                            uint64_t limit)
 {

@@ -19,11 +19,12 @@ enum {
     PRESENCE_PAGE_BYTES = 256 * 1024 /* of entries in a page, but one entry at least */
 };
 
-/* A session has come to the channel, or has left it. */
+/* A session has come to the channel, or has left it; or the channel's rule is another one (policy_only). */
 struct presence_change {
     struct mail mail;
     struct presence *presence; /* whose it is (broker/presence.h); set when it is posted */
     bool here;
+    bool policy_only;
     struct presence_policy policy;
     struct str channel; /* the texts lie in bytes */
     struct str user;
@@ -34,6 +35,9 @@ struct presence_change {
 /* Copies the texts. Freed by free(). */
 struct presence_change *presence_change_create(bool here, const struct presence_policy *policy, struct str channel,
                                                const struct claims *claims);
+
+/* The members stay as they are, and are kept by this policy from now on. */
+struct presence_change *presence_change_create_policy(const struct presence_policy *policy, struct str channel);
 
 /* What has changed on a channel on this node. Also without changes: a sign that the node is alive. */
 struct presence_update {

@@ -14,6 +14,31 @@ void presence_tell(struct channel *channel, const struct session *session, bool 
                            presence_change_create(here, &channel->presence, channel->name, session->claims));
 }
 
+static void tell_all(struct channel *channel, bool here)
+{
+    for (uint32_t i = 0; i < channel->count; i++)
+        presence_tell(channel, channel->subscribers[i].session, here);
+    for (uint32_t i = 0; channel->returning && i < channel->returning->count; i++)
+        presence_tell(channel, channel->returning->entries[i].session, here);
+}
+
+void presence_follow(struct channel *channel, const struct presence_policy *policy)
+{
+    struct hub *hub = channel->hub;
+    struct presence_policy before = channel->presence;
+    if (before.kept == policy->kept && before.events == policy->events && before.ttl_ms == policy->ttl_ms)
+        return;
+    if (before.kept && !policy->kept) {
+        channel->presence.events = false; /* nobody leaves: it is no longer told who is there */
+        tell_all(channel, false);
+    }
+    channel->presence = *policy;
+    if (!before.kept && policy->kept)
+        tell_all(channel, true);
+    else if (before.kept && policy->kept)
+        hub->ops->presence(hub->owner, presence_change_create_policy(policy, channel->name));
+}
+
 static void answered(struct broker_request *base, void *owner)
 {
     struct hub *hub = owner;

@@ -10,11 +10,7 @@ from support.ws import Refused
 
 
 def reload(node, config):
-    """Returns when the new settings are on their way to the workers, where they arrive a moment later."""
-    node.write_config(config)
-    seen = len(re.findall(r"reload: (?:done|refused)", node.log()))
-    node.signal(signal.SIGHUP)
-    until(lambda: len(re.findall(r"reload: (?:done|refused)", node.log())) > seen, "the reload is logged")
+    node.reload(config)
 
 
 def may_subscribe(client, channel):

@@ -169,6 +169,13 @@ class Node(Process):
         self.config = {k: v for k, v in {**DEFAULTS, **config}.items() if v is not None}
         self.config_path.write_text(json.dumps(nested(self.config), indent=2))
 
+    def reload(self, config):
+        """Returns when the new settings are on their way to the workers, where they arrive a moment later."""
+        self.write_config(config)
+        seen = len(re.findall(r"reload: (?:done|refused)", self.log()))
+        self.signal(signal.SIGHUP)
+        until(lambda: len(re.findall(r"reload: (?:done|refused)", self.log())) > seen, "the reload is logged")
+
     def _wait_ready(self, fd):
         deadline = Deadline(what=f"{self.name} is ready")
         told = b""

@@ -68,8 +68,11 @@ static void on_ask(void *owner, struct broker_request *request)
 static void on_presence(void *owner, struct presence_change *change)
 {
     struct fixture *f = owner;
-    buf_appendf(&f->asked, "%s %.*s %.*s%.*s\n", change->here ? "enter" : "exit", STR_ARG(change->channel),
-                STR_ARG(change->user), STR_ARG(change->entry));
+    if (change->policy_only)
+        buf_appendf(&f->asked, "keep %.*s%s\n", STR_ARG(change->channel), change->policy.events ? " events" : "");
+    else
+        buf_appendf(&f->asked, "%s %.*s %.*s%.*s\n", change->here ? "enter" : "exit", STR_ARG(change->channel),
+                    STR_ARG(change->user), STR_ARG(change->entry));
     free(change);
 }
 

@@ -103,6 +103,43 @@ static void test_who_asks_has_gone(void **state)
     close_session(&f, &b);
 }
 
+static void configure(bool kept, bool events)
+{
+    const struct rule rule = {
+        .match = STR("*"), .allow = ALLOW_ALL, .presence = {.kept = kept, .events = events, .ttl_ms = 1000}};
+    struct rules *rules = rules_create(&rule, 1);
+    hub_configure(f.hub, &f.settings, rules);
+    rules_unref(rules);
+}
+
+/* Who is subscribed is counted from the reload on, in whatever state the channel is. */
+static void test_follows_other_rules(void **state)
+{
+    (void)state;
+    configure(false, false);
+    send_text(&f, &a, SUBSCRIBE("crowd:a"));
+    answer_join(&f, "crowd:a", "", 0);
+    send_text(&f, &b, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"crowd:b\",\"last\":1}}");
+    expect_asked("join crowd:a\njoin crowd:b\n");
+    configure(true, true);
+    assert_non_null(strstr(buf_cstr(&f.asked), "enter crowd:a ann{\"user\":\"ann\",\"info\":{\"n\": 1.0}}\n"));
+    assert_non_null(strstr(buf_cstr(&f.asked), "enter crowd:b b\"b{"));
+    buf_clear(&f.asked);
+    configure(true, false);
+    assert_non_null(strstr(buf_cstr(&f.asked), "keep crowd:a\n"));
+    assert_non_null(strstr(buf_cstr(&f.asked), "keep crowd:b\n"));
+    buf_clear(&f.asked);
+    configure(true, false);
+    expect_asked("");
+    configure(false, true);
+    assert_non_null(strstr(buf_cstr(&f.asked), "exit crowd:a ann\n"));
+    assert_non_null(strstr(buf_cstr(&f.asked), "exit crowd:b b\"b\n"));
+    buf_clear(&f.asked);
+    close_session(&f, &a);
+    close_session(&f, &b);
+    expect_asked("");
+}
+
 /* A client that does not wait for its answers: so many, and no more until one comes. */
 static void test_reads_that_wait_have_a_bound(void **state)
 {
@@ -154,6 +191,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_channel_that_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_asks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_asks_has_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_follows_other_rules, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reads_that_wait_have_a_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_info_is_left_out, setup, teardown),
     };

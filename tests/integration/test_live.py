@@ -1,0 +1,694 @@
+"""Every option that is marked live is: a reload with another value reaches what is there already (open sessions, subscriptions,
+timers) and each way in. The table itself is walked: a live row without a probe fails, and so does a probe without a row."""
+import json
+import re
+import signal
+
+import pytest
+from support import jwt, ws
+from support.carillon import run
+from support.wait import until
+from support.ws import Refused
+
+ALL = ["subscribe", "publish", "presence", "history"]
+PROBES = {}
+
+
+def probe(key):
+    """Of an option, or of a member of a record, as in channels[].match. Each gets a Change."""
+    def keep(function):
+        assert key not in PROBES
+        PROBES[key] = function
+        return function
+    return keep
+
+
+def live_rows():
+    """Also the members of entries of a list that is live."""
+    rows, entries_of = set(), ""
+    for line in run("reference", "--options").stdout.splitlines():
+        if line.startswith("## "):
+            heading = re.fullmatch(r"## Entries of (\S+)", line)
+            entries_of = heading.group(1) if heading else ""
+        row = re.match(r"\| `([a-z_.]+)` \|(.*)", line)
+        if row and entries_of in rows:
+            rows.add(f"{entries_of}[].{row.group(1)}")
+        elif row and not entries_of and "| live |" in row.group(2):
+            rows.add(row.group(1))
+    return rows
+
+
+class Change:
+    """A node that runs with one configuration and is given another."""
+
+    def __init__(self, request, launch):
+        self.request, self.launch = request, launch
+        self.node, self.base = None, {}
+
+    @property
+    def redis(self):
+        return self.request.getfixturevalue("redis")
+
+    def start(self, config=None, with_redis=False):
+        self.base = {"workers": 1, **(config or {})}
+        if with_redis:
+            self.base |= {"redis.url": self.redis.url, "redis.canary_interval": "1s"}
+        self.node = self.launch(self.base)
+        until(self.node.ready, "the node is ready")
+        return self.node
+
+    def to(self, config):
+        self.node.reload({**self.base, **config})
+
+
+def accepts(node, token=None, **options):
+    try:
+        with node.client(token, **options) as client:
+            client.start()
+            return True
+    except Refused:
+        return False
+
+
+@pytest.mark.parametrize("key", sorted(live_rows()))
+def test_a_live_option_is_live(request, launch, key):
+    assert key in PROBES, f"{key} is marked live: show here that a reload changes it"
+    PROBES[key](Change(request, launch))
+
+
+def test_no_probe_is_left_over():
+    assert set(PROBES) - live_rows() == set()
+
+
+# --- rules ---
+
+
+def rule(**members):
+    return {"channels": [{"match": "room:*", "allow": ALL, **members}]}
+
+
+def may_subscribe(client, channel="room:a"):
+    client.send("subscribe", id="try", channel=channel)
+    client.send("unsubscribe", id="leave", channel=channel)
+    allowed = None
+    while True:
+        message = client.receive()
+        if message.get("id") == "try":
+            allowed = message["type"] == "subscribed"
+        if message.get("id") == "leave":
+            return allowed
+
+
+def rights_follow(before, after, claims=None):
+    def check(change):
+        node = change.start(before)
+        with node.connect(claims=claims) as client:
+            assert may_subscribe(client)
+            change.to(after)
+            until(lambda: not may_subscribe(client), "the right is gone")
+            change.to(before)
+            until(lambda: may_subscribe(client), "the right is back")
+    return check
+
+
+probe("channels")(rights_follow(rule(), {"channels": []}))
+probe("channels[].match")(rights_follow(rule(), rule(match="other:*")))
+probe("channels[].allow")(rights_follow(rule(), rule(allow=["history"])))
+probe("channels[].require")(rights_follow(rule(), rule(require="grant"), {"channels": []}))
+probe("channels[].require_scope")(rights_follow(rule(), rule(require_scope="staff")))
+
+
+@probe("channels[].history.size")
+def history_size(change):
+    node = change.start(rule(history={"size": 100}))
+    with node.connect() as client:
+        client.subscribe("room:a")
+        for n in range(10):
+            node.publish("room:a", n)
+        change.to(rule(history={"size": 3}))
+
+        def is_cut():
+            node.publish("room:a", "next")
+            return len(client.ask("history", "history", channel="room:a")["data"]["events"]) == 3
+
+        until(is_cut, "three events are kept")
+
+
+@probe("channels[].history.ttl")
+def history_ttl(change):
+    node = change.start(rule(history={"size": 100}))
+    with node.connect() as client:
+        client.subscribe("room:a")
+        change.to(rule(history={"size": 100, "ttl": "1s"}))
+        node.publish("room:a", 1)
+        until(lambda: not client.ask("history", "history", channel="room:a")["data"]["events"], "the events go")
+
+
+def members(node):
+    answer = node.api("GET", "/api/v1/channels/room:a/presence")
+    return [member["user"] for member in answer.json["members"]] if answer.status == 200 else None
+
+
+@probe("channels[].presence")
+def presence(change):
+    """Off, on, off and on again; counted from the reload on, with and without Redis."""
+    for with_redis in (False, True):
+        node = change.start(rule(), with_redis)
+        with node.connect("ann") as ann, node.connect("ann") as tab, node.connect("bob") as bob:
+            for client in (ann, tab, bob):
+                client.subscribe("room:a")
+            for _ in range(2):
+                change.to(rule(presence=True))
+                until(lambda: members(node) == ["ann", "bob"], "all are there")
+                change.to(rule())
+                until(lambda: members(node) is None, "it is not kept")
+                bob.error("presence", "not_found", channel="room:a")
+            change.to(rule(presence=True))
+            until(lambda: members(node) == ["ann", "bob"], "all are there")
+            tab.close()
+            bob.ask("unsubscribe", "unsubscribed", channel="room:a")
+            until(lambda: members(node) == ["ann"], "one has left, one has another tab")
+            ann.close()
+            until(lambda: members(node) == [], "nobody is left")
+
+
+@probe("channels[].presence_events")
+def presence_events(change):
+    node = change.start(rule(presence=True))
+    with node.connect("ann") as ann:
+        ann.subscribe("room:a")
+        change.to(rule(presence=True, presence_events=True))
+
+        def is_told():
+            with node.connect("bob") as bob:
+                bob.subscribe("room:a")
+                until(lambda: members(node) == ["ann", "bob"], "he is there")
+                bob.close()
+            until(lambda: members(node) == ["ann"], "he has left")
+            ann.ask("ping", "pong")
+            told = [m["type"] for m in ann.skipped if m["type"] in ("join", "leave")]
+            ann.skipped.clear()
+            return told
+
+        until(lambda: is_told() == ["join", "leave"], "comings and goings are told")
+        change.to(rule(presence=True))
+        until(lambda: is_told() == [], "nothing is told")
+        change.to(rule())
+        until(lambda: members(node) is None, "it is not kept")
+        with node.connect("eve") as eve:
+            eve.subscribe("room:a")
+            change.to(rule(presence=True, presence_events=True))
+            ann.find("join", data={"user": "eve"})  # who is there when it is switched on comes with it
+            change.to(rule())
+            until(lambda: members(node) is None, "it is not kept")
+            eve.close()
+            ann.nothing_before_pong()  # and is not told to have left when it is switched off
+
+
+@probe("channels[].presence_ttl")
+def presence_ttl(change):
+    node = change.start(rule(presence=True, presence_ttl="1h"), with_redis=True)
+    with node.connect("ann") as ann:
+        ann.subscribe("room:a")
+        until(lambda: members(node) == ["ann"], "she is there")
+        change.to(rule(presence=True, presence_ttl="1s"))
+        node.may_die = True
+        until(lambda: signs_of_life_end_soon(change.redis), "the node's word is good for a second")
+
+
+def signs_of_life_end_soon(redis):
+    key, = [key for key in redis("KEYS", "*presence:nodes")]
+    now_ms = int(redis("TIME")[0]) * 1000
+    till = [int(value.split()[0]) for name, value in pairs(redis("HGETALL", key)) if name]
+    return till and max(till) < now_ms + 5000
+
+
+def pairs(flat):
+    return list(zip(flat[::2], flat[1::2]))
+
+
+# --- endpoints ---
+
+
+def endpoint(**members):
+    return {"endpoints": [{"path": "/ws", **members}]}
+
+
+def doors_follow(after, **options):
+    """Whoever came in before does not any more."""
+    def check(change):
+        node = change.start()
+        token = jwt.mint()
+        wanted = {name: value(token) if callable(value) else value for name, value in options.items()} or {"token": token}
+        assert accepts(node, **wanted)
+        change.to(after)
+        until(lambda: not accepts(node, **wanted), "the door is closed")
+    return check
+
+
+probe("endpoints")(doors_follow({"endpoints": [{"path": "/other"}]}))
+probe("endpoints[].token_header")(doors_follow(endpoint(token_header=False)))
+probe("endpoints[].token_subprotocol")(doors_follow(
+    endpoint(token_subprotocol=False), headers=lambda token: [("Sec-WebSocket-Protocol", f"{ws.PROTOCOL}, {token}")]))
+probe("endpoints[].token_query")(doors_follow(endpoint(token_query=["jwt"]), path=lambda token: f"/ws?token={token}"))
+probe("endpoints[].origins")(doors_follow(
+    endpoint(origins=["https://a.example"], reject="http"),
+    headers=lambda token: [("Authorization", f"Bearer {token}"), ("Origin", "https://b.example")]))
+
+
+@probe("endpoints[].path")
+def path(change):
+    node = change.start(endpoint())
+    with node.connect() as client:
+        change.to({"endpoints": [{"path": "/new"}]})
+        until(lambda: accepts(node, jwt.mint(), path="/new"), "the new path is there")
+        assert not accepts(node, jwt.mint())
+        client.subscribe("room:a")  # of a path that is gone: stays
+        change.to({"endpoints": [{"path": "/new"}], "limits.message_bytes": "1k"})
+        until(lambda: accepts(node, jwt.mint(), path="/new"), "it is still there")
+        client.send_text(b"x" * 1100)
+        client.expect_close(1009, "message_too_big")
+
+
+@probe("endpoints[].reject")
+def reject(change):
+    node = change.start(endpoint(reject="http"))
+    assert not accepts(node)
+    change.to(endpoint(reject="close"))
+
+    def is_told_by_close():
+        try:
+            with node.client() as client:
+                client.expect_close(1008, "token_missing")
+                return True
+        except Refused:
+            return False
+
+    until(is_told_by_close, "it is refused by a close")
+
+
+@probe("endpoints[].close_codes")
+def close_codes(change):
+    node = change.start({**endpoint(), "limits.bad_messages": 1})
+    with node.connect() as client:
+        change.to({**endpoint(close_codes={"bad_messages": 4001}), "limits.bad_messages": 1, "limits.channels": 7})
+        until(lambda: limits_told(node)["channels"] == 7, "the worker has it")
+        client.send_text("{")
+        client.expect_close(4001, "bad_messages")
+
+
+def limits_told(node):
+    with node.connect() as client:
+        return client.init["data"]["limits"]
+
+
+@probe("endpoints[].require_scopes")
+def require_scopes(change):
+    node = change.start()
+    with node.connect() as client:
+        change.to(endpoint(require_scopes=["chat"]))
+        until(lambda: not accepts(node, jwt.mint()), "the door asks for it")
+        client.error("refresh", "forbidden", token=jwt.mint())
+        client.ask("refresh", "refreshed", token=jwt.mint(scope="chat"))
+
+
+def places_follow(after):
+    """Sessions that were open before the limit came count."""
+    def check(change):
+        node = change.start()
+        with node.connect("one") as one, node.connect("one"):
+            change.to(after)
+            until(lambda: not accepts(node, jwt.mint("one")), "there is no place left")
+            one.close()
+            until(lambda: accepts(node, jwt.mint("one")), "there is a place again")
+    return check
+
+
+probe("endpoints[].max_connections")(places_follow(endpoint(max_connections=2)))
+probe("limits.connections_per_address")(places_follow({"limits.connections_per_address": 2}))
+probe("limits.connections_per_user")(places_follow({"limits.connections_per_user": 2}))
+
+
+# --- times ---
+
+
+@probe("ping_interval")
+def ping_interval(change):
+    node = change.start({"ping_interval": "1h"})
+    with node.connect() as client:
+        change.to({"ping_interval": "1s"})
+        assert client.receive_frame()[1] == ws.PING
+        client.pong = True
+        client.send_frame(ws.PONG, b"c")
+        change.to({"ping_interval": "0"})
+        until(lambda: not pings_told(node), "the worker has it")
+
+
+def pings_told(node):
+    with node.connect() as client:
+        return client.init["data"]["ping_interval_s"]
+
+
+@probe("pong_timeout")
+def pong_timeout(change):
+    node = change.start({"ping_interval": "1s", "pong_timeout": "5m"})
+    with node.connect() as client:
+        client.pong = False
+        assert client.receive_frame()[1] == ws.PING
+        change.to({"ping_interval": "1s", "pong_timeout": "500ms"})
+        client.expect_close(1001, "pong_timeout")
+
+
+@probe("close_timeout")
+def close_timeout(change):
+    node = change.start({"close_timeout": "5m"})
+    with node.connect("deaf"):
+        change.to({"close_timeout": "100ms", "limits.channels": 7})
+        until(lambda: limits_told(node)["channels"] == 7, "the worker has it")
+        assert node.api("POST", "/api/v1/disconnect", {"user": "deaf"}).status == 200
+        until(lambda: node.metric("carillon_connections_open") == 0, "it is cut")
+
+
+@probe("drain_window")
+def drain_window(change):
+    node = change.start({"drain_window": "1h"})
+    with node.connect() as client:
+        change.to({"drain_window": "50ms"})
+        node.signal(signal.SIGTERM)
+        assert client.find("reconnect")["data"]["after_ms"] <= 50
+        client.expect_close(1001)
+    assert node.wait() == 0
+
+
+# --- the HTTP API ---
+
+
+def api_follows(before, after, body, refused):
+    def check(change):
+        node = change.start(before)
+        assert node.api("POST", "/api/v1/broadcast", body).status == 200
+        change.to(after)
+        until(lambda: node.api("POST", "/api/v1/broadcast", body).status in refused, "it is too much")
+    return check
+
+
+LARGE = {"channels": ["a", "b", "c"], "type": "test", "data": "x" * 2000}
+probe("api.max_body")(api_follows({}, {"api.max_body": "1k"}, LARGE, [413]))
+probe("api.max_bodies")(api_follows({}, {"api.max_bodies": "1k", "api.max_body": "1k"}, LARGE, [413, 503]))
+probe("api.max_batch")(api_follows({}, {"api.max_batch": 2}, LARGE, [400, 413]))
+
+
+@probe("api.keys")
+def api_keys(change):
+    node = change.start()
+    second = "the-second-api-key-for-tests-only"
+    change.to({"api.keys": [second]})
+    until(lambda: node.api("GET", "/api/v1/info").status == 401, "the old key is shut out")
+    assert node.api("GET", "/api/v1/info", key=second).status == 200
+
+
+# --- tokens ---
+
+SECOND = "the secret that comes after the first one"
+
+
+def tokens_follow(before, after, token, good=False):
+    """token makes one that is taken only before the reload; good: only after it."""
+    def check(change):
+        node = change.start(before)
+        assert accepts(node, token()) != good
+        change.to(after)
+        until(lambda: accepts(node, token()) == good, "the tokens follow")
+    return check
+
+
+probe("token.secret")(tokens_follow({}, {"token.secret": SECOND}, lambda: jwt.mint(secret=SECOND), good=True))
+probe("token.keys")(tokens_follow({}, {"token.keys": [{"secret": SECOND}]}, lambda: jwt.mint(secret=SECOND), good=True))
+probe("token.keys[].secret")(tokens_follow({"token.keys": [{"secret": SECOND + "!"}]}, {"token.keys": [{"secret": SECOND}]},
+                                           lambda: jwt.mint(secret=SECOND), good=True))
+probe("token.keys[].kid")(tokens_follow({"token.keys": [{"secret": SECOND, "kid": "a"}]}, {"token.keys": [{"secret": SECOND, "kid": "b"}]},
+                                        lambda: jwt.mint(secret=SECOND, header={"kid": "a"})))
+probe("token.keys[].algorithms")(tokens_follow({"token.keys": [{"secret": SECOND + SECOND, "algorithms": ["HS512"]}]},
+                                               {"token.keys": [{"secret": SECOND + SECOND, "algorithms": ["HS256"]}]},
+                                               lambda: jwt.mint(secret=SECOND + SECOND), good=True))
+probe("token.algorithms")(tokens_follow({}, {"token.algorithms": ["RS256"]}, jwt.mint))
+probe("token.issuers")(tokens_follow({}, {"token.issuers": ["https://a.example"]}, lambda: jwt.mint(iss="https://b.example")))
+probe("token.audiences")(tokens_follow({}, {"token.audiences": ["a"]}, lambda: jwt.mint(aud="b")))
+probe("token.leeway")(tokens_follow({}, {"token.leeway": "10m"}, lambda: jwt.mint(expires_s=-120), good=True))
+probe("token.require_exp")(tokens_follow({}, {"token.require_exp": False}, lambda: jwt.mint(exp=None), good=True))
+probe("token.max_bytes")(tokens_follow({}, {"token.max_bytes": 512}, lambda: jwt.mint(filler="x" * 1000)))
+
+
+@probe("token.keys[].file")
+def key_file(change):
+    folder = change.request.getfixturevalue("tmp_path")
+    pairs = [jwt.KeyPair(folder, "EdDSA", name) for name in ("old", "new")]
+    node = change.start({"token.keys": [{"file": str(pairs[0].public_path)}]})
+    assert accepts(node, pairs[0].mint()) and not accepts(node, pairs[1].mint())
+    change.to({"token.keys": [{"file": str(pairs[1].public_path)}]})
+    until(lambda: accepts(node, pairs[1].mint()), "the new key is taken")
+    assert not accepts(node, pairs[0].mint())
+
+
+@probe("token.expiry_warning")
+def expiry_warning(change):
+    node = change.start()
+    with node.connect() as client:
+        change.to({"token.expiry_warning": "1h"})
+        assert client.find("warning")["data"]["code"] == "token_expiring"
+
+
+# --- revocations ---
+
+
+@probe("revocation.max")
+def revocation_max(change):
+    node = change.start()
+    assert node.api("POST", "/api/v1/revoke", {"jti": "a"}).status == 200
+    change.to({"revocation.max": 1})
+    until(lambda: node.api("POST", "/api/v1/revoke", {"jti": "b"}).status != 200, "there is no room")
+
+
+@probe("revocation.ttl")
+def revocation_ttl(change):
+    node = change.start(with_redis=True)
+
+    def kept_until_ms():
+        assert node.api("POST", "/api/v1/revoke", {"user": "ann"}).status == 200
+        key, = change.redis("KEYS", "*revoked")
+        return max(float(score) for _, score in pairs(change.redis("ZRANGE", key, 0, -1, "WITHSCORES")))
+
+    first = kept_until_ms()
+    change.to({"revocation.ttl": "3650d"})
+    until(lambda: kept_until_ms() > first + 86400 * 1000, "it is kept for longer")
+
+
+# --- limits of sessions ---
+
+
+@probe("limits.channels")
+def channels(change):
+    node = change.start()
+    with node.connect() as client:
+        client.subscribe("one")
+        change.to({"limits.channels": 1})
+        until(lambda: not may_subscribe(client, "two"), "it has its channel")
+
+
+@probe("limits.message_bytes")
+def message_bytes(change):
+    node = change.start()
+    with node.connect() as client, node.connect("slow") as slow:
+        slow.send_frame(ws.TEXT, b"x" * 900, fin=False)  # the limit comes in the middle of a message
+        slow.send_frame(ws.CONTINUATION, b"x" * 900, fin=False)
+        change.to({"limits.message_bytes": "1k"})
+        until(lambda: limits_told(node)["message_bytes"] == 1024, "the worker has it")
+        client.send_text(b'{"type":"ping","x":"' + b"x" * 1100 + b'"}')
+        client.expect_close(1009, "message_too_big")
+        slow.send_frame(ws.CONTINUATION, b"x")
+        slow.expect_close(1009, "message_too_big")
+
+
+def rates_follow(before, after):
+    def check(change):
+        node = change.start({"limits.bad_messages": 0, **before})
+
+        def limited(client):
+            for n in range(10):
+                client.send("ping", id=n)
+            return any(client.receive()["type"] == "error" for _ in range(10))
+
+        with node.connect() as client:
+            assert not limited(client)
+            change.to({"limits.bad_messages": 0, **after})
+            until(lambda: limited(client), "the open session is limited")
+            change.to({"limits.bad_messages": 0, **before, "limits.message_rate": 0})
+            until(lambda: not limited(client), "the open session is not limited")
+    return check
+
+
+probe("limits.message_rate")(rates_follow({"limits.message_rate": 0, "limits.message_burst": 2}, {"limits.message_rate": 1, "limits.message_burst": 2}))
+probe("limits.message_burst")(rates_follow({"limits.message_rate": 5, "limits.message_burst": 1000},
+                                           {"limits.message_rate": 5, "limits.message_burst": 1}))
+
+
+@probe("limits.bad_messages")
+def bad_messages(change):
+    node = change.start({"limits.bad_messages": 0})
+    with node.connect() as client:
+        for _ in range(5):
+            client.send_text("{")
+            client.expect("error")
+        change.to({"limits.bad_messages": 2})
+        until(lambda: is_closed_by_bad_message(client), "it is closed")
+
+
+def is_closed_by_bad_message(client):
+    try:
+        client.send_text("{")
+        client.receive()
+        return False
+    except ws.Closed as closed:
+        assert closed.reason == "bad_messages"
+        return True
+
+
+def slow_ones_follow(after):
+    def check(change):
+        before = {"outbox.max_bytes": "64m", "outbox.max_messages": 100000, "limits.event_bytes": "4k", "ping_interval": "0"}
+        node = change.start(before)
+        client = ws.connect(node.public, jwt.mint(), receive_buffer=2048)
+        client.subscribe("news")
+
+        def outbox_bytes():
+            return sum(session["outbox_bytes"] for session in node.api("GET", "/api/v1/sessions").json["sessions"])
+
+        def is_stalled():
+            for _ in range(50):
+                node.publish("news", "x" * 4000)
+            return outbox_bytes() > 100000
+
+        until(is_stalled, "the kernel takes no more")
+        change.to({**before, **after})
+
+        def is_sent_away():
+            node.publish("news", "x")
+            return node.metric("carillon_slow_consumers_total") == 1
+
+        until(is_sent_away, "it is too slow now")
+        client.drop()
+    return check
+
+
+probe("outbox.max_bytes")(slow_ones_follow({"outbox.max_bytes": "4k"}))
+probe("outbox.max_messages")(slow_ones_follow({"outbox.max_messages": 2}))
+
+
+# --- events, by each way in ---
+
+
+def ways_in(change, client):
+    """Functions that publish an event by one way each, and say whether it was taken."""
+    node, redis = change.node, change.redis
+
+    def by_client(type_, data):
+        client.send("publish", id="p", channel="room:a", type=type_, data=data)
+        while (message := client.receive()).get("id") != "p":
+            pass
+        return message["type"] == "published"
+
+    def by_publish(type_, data):
+        return node.api("POST", "/api/v1/publish", {"channel": "room:a", "type": type_, "data": data}).status == 200
+
+    def by_broadcast(type_, data):
+        answer = node.api("POST", "/api/v1/broadcast", {"channels": ["room:a"], "type": type_, "data": data})
+        return answer.status == 200 and "error" not in answer.json["results"][0]
+
+    def by_batch(type_, data):
+        answer = node.api("POST", "/api/v1/batch", {"commands": [{"publish": {"channel": "room:a", "type": type_, "data": data}}]})
+        return answer.status == 200 and "error" not in answer.json["results"][0]
+
+    def by_ingest(type_, data):
+        dead = redis("XLEN", "carillon:ingest:dead")
+        seen = node.metric("carillon_events_in_total", source="ingest")
+        redis("XADD", "carillon:ingest", "*", "channel", "room:a", "type", type_, "data", json.dumps(data))
+        until(lambda: redis("XLEN", "carillon:ingest:dead") > dead or node.metric("carillon_events_in_total", source="ingest") > seen,
+              "the entry is judged")
+        return redis("XLEN", "carillon:ingest:dead") == dead
+
+    def by_redis(type_, data):
+        channel, = redis("PUBSUB", "CHANNELS", "*{room:a}:live")
+        redis("PUBLISH", channel, json.dumps({"type": type_, "data": data}))
+        redis("PUBLISH", channel, '{"type":"notification","data":{"message":"fence"}}')
+        while (message := client.receive())["type"] != "notification":
+            if message["type"] == type_ and message["data"] == data and "offset" not in message:
+                return client.find("notification") and True
+        return False
+
+    return [by_client, by_publish, by_broadcast, by_batch, by_ingest, by_redis]
+
+
+def events_follow(after, type_, data):
+    def check(change):
+        node = change.start(rule(history={"size": 100}), with_redis=True)
+        with node.connect() as client:
+            client.subscribe("room:a")
+            for way in ways_in(change, client):
+                assert way(type_, data), f"{way.__name__} refuses it"
+            change.to({**rule(history={"size": 100}), **after})
+            for way in ways_in(change, client):
+                until(lambda: not way(type_, data), f"{way.__name__} refuses it")
+            change.to(rule(history={"size": 100}))
+            for way in ways_in(change, client):
+                until(lambda: way(type_, data), f"{way.__name__} takes it")
+    return check
+
+
+probe("events.custom")(events_follow({"events.custom": False}, "made_up", 1))
+probe("limits.event_bytes")(events_follow({"limits.event_bytes": 256}, "made_up", "x" * 300))
+
+
+# --- Redis and the log ---
+
+
+@probe("redis.session_ttl")
+def session_ttl(change):
+    node = change.start({"redis.session_ttl": "1h"}, with_redis=True)
+    with node.connect("ann", {"session_limit": 3}):
+        change.to({"redis.session_ttl": "3s"})
+
+        def ends_soon():
+            key, = change.redis("KEYS", "*sessions")
+            return float(change.redis("ZRANGE", key, 0, 0, "WITHSCORES")[1]) < (int(change.redis("TIME")[0]) + 10) * 1000
+
+        until(ends_soon, "it is kept for three seconds at a time")
+
+
+@probe("redis.linger")
+def linger(change):
+    node = change.start({"redis.linger": "10m"}, with_redis=True)
+    change.to({"redis.linger": "0"})
+
+    def is_left():
+        with node.connect() as client:
+            client.subscribe("brief")
+            client.ask("unsubscribe", "unsubscribed", channel="brief")
+            client.ask("ping", "pong")
+        return not change.redis("PUBSUB", "CHANNELS", "*{brief}:live")
+
+    until(is_left, "the channel is left at once")
+
+
+@probe("log.level")
+def log_level(change):
+    node = change.start({"log.level": "info"})
+    assert not accepts(node, "not a token") and "token refused" not in node.log()
+    change.to({"log.level": "debug"})
+    until(lambda: not accepts(node, "not a token") and "token refused" in node.log(), "it is logged")
+
+
+@probe("log.format")
+def log_format(change):
+    node = change.start()
+    change.to({"log.format": "json"})
+    until(lambda: json.loads(node.log().splitlines()[-1]), "lines are JSON")
