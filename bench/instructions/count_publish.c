@@ -149,7 +149,7 @@ static void count_encoding(void)
 
 static void count_redis(void)
 {
-    static const struct redis_event_rules rules = {.custom = true, .event_bytes = 65536};
+    static const struct event_limits limits = {.custom = true, .data_bytes = 65536};
     char data[DATA_BYTES + 1];
     struct event event = make_event(data), found;
     struct buf bytes = {0}, scratch = {0};
@@ -161,7 +161,7 @@ static void count_redis(void)
     for (int round = 0; round < 2; round++) {
         measure_from();
         for (int i = 0; i < TIMES; i++)
-            if (redis_event_parse(buf_str(&bytes), event.channel, &rules, &scratch, &found, &direct, NULL))
+            if (redis_event_parse(buf_str(&bytes), event.channel, &limits, &scratch, &found, &direct, NULL))
                 abort();
         measure_to_number("redis_event_parse", "data_bytes", event.data.len, TIMES);
     }

@@ -24,6 +24,7 @@ enum json_type {
 /* A validated value: its kind and its bytes (strings with their quotes and escapes). A zeroed value is "absent". */
 struct json_value {
     enum json_type type;
+    unsigned depth; /* containers in one another: 0 for a string, 1 for [] or {}, 2 for [[]] */
     struct str raw;
 };
 
@@ -38,7 +39,7 @@ struct json_limits {
 enum err json_check(struct str text, const struct json_limits *limits, struct json_value *out, struct error *error);
 
 /* The value that a slice holds which was one value's raw before (json_check has passed it): its kind is seen from the
- * first byte. Empty text gives "absent". */
+ * first byte; its depth is not (0). Empty text gives "absent". */
 struct json_value json_value_of(struct str raw);
 
 /* Walks the members of an object or the elements of an array that has passed json_check.
@@ -76,6 +77,11 @@ struct json_field {
  * filled. */
 enum err json_bind(struct json_value value, const char *where, const struct json_field *fields, size_t count,
                    struct error *error);
+
+/* The same for what people and programs send: a member that is not required and is null counts as absent, as many
+ * encoders write what they have not set. */
+enum err json_bind_given(struct json_value value, const char *where, const struct json_field *fields, size_t count,
+                         struct error *error);
 
 /* The text of a string value. Points into raw when there is nothing to unescape, else into scratch, to which it is
  * appended (so earlier results in the same scratch move only if it grows: reserve raw.len first, or use one scratch

@@ -57,8 +57,8 @@ static size_t find_field(const struct json_field *fields, size_t count, struct s
     return i;
 }
 
-enum err json_bind(struct json_value value, const char *where, const struct json_field *fields, size_t count,
-                   struct error *error)
+static enum err bind(struct json_value value, const char *where, const struct json_field *fields, size_t count,
+                     bool null_is_absent, struct error *error)
 {
     assert(count <= FIELDS_MAX);
     if (value.type != JSON_OBJECT)
@@ -73,13 +73,27 @@ enum err json_bind(struct json_value value, const char *where, const struct json
             continue;
         if (seen >> i & 1)
             return fail(where, fields[i].name, "given twice", error);
+        seen |= (uint64_t)1 << i;
+        if (null_is_absent && item.type == JSON_NULL && !fields[i].required)
+            continue;
         if (!(fields[i].types & item.type))
             return wrong_type(where, fields[i].name, fields[i].types, item.type, error);
-        seen |= (uint64_t)1 << i;
         *fields[i].out = item;
     }
     for (size_t i = 0; i < count; i++)
         if (fields[i].required && !(seen >> i & 1))
             return fail(where, fields[i].name, "is missing", error);
     return ERR_NONE;
+}
+
+enum err json_bind(struct json_value value, const char *where, const struct json_field *fields, size_t count,
+                   struct error *error)
+{
+    return bind(value, where, fields, count, false, error);
+}
+
+enum err json_bind_given(struct json_value value, const char *where, const struct json_field *fields, size_t count,
+                         struct error *error)
+{
+    return bind(value, where, fields, count, true, error);
 }

@@ -16,6 +16,7 @@ struct scan {
     enum expect expect;
     unsigned depth;
     unsigned depth_max;
+    unsigned deepest;
     size_t values_left;
     size_t values_max;
     uint64_t objects[JSON_DEPTH_MAX / 64]; /* bit d: the container at depth d + 1 is an object */
@@ -58,6 +59,8 @@ static enum err open_container(struct scan *scan, bool object)
         return error_set(scan->error, ERR_INVALID_REQUEST, "byte %zu: nested more than %u deep",
                          (size_t)(scan->at - scan->start), scan->depth_max);
     unsigned top = scan->depth++;
+    if (scan->depth > scan->deepest)
+        scan->deepest = scan->depth;
     uint64_t bit = (uint64_t)1 << (top % 64);
     if (object)
         scan->objects[top / 64] |= bit;
@@ -248,5 +251,6 @@ enum err json_check(struct str text, const struct json_limits *limits, struct js
     if (scan.at != scan.end)
         return fail(&scan, "the end of the text");
     *out = json_value_of(raw);
+    out->depth = scan.deepest;
     return ERR_NONE;
 }

@@ -17,7 +17,7 @@ struct json_value json_value_of(struct str raw)
     case 'n': type = JSON_NULL; break;
     default: type = JSON_NUMBER; break;
     }
-    return (struct json_value){type, raw};
+    return (struct json_value){.type = type, .raw = raw};
 }
 
 /* Past the space and the one separator that can stand before the next name or value. */
@@ -42,29 +42,34 @@ static const char *skip_string(const char *at, const char *end)
     }
 }
 
-static const char *skip_container(const char *at, const char *end)
+static const char *skip_container(const char *at, const char *end, unsigned *out_depth)
 {
-    size_t depth = 0;
+    unsigned depth = 0, deepest = 0;
     while (at < end) {
         if (*at == '"') {
             at = skip_string(at, end);
             continue;
         }
-        if (*at == '{' || *at == '[')
+        if (*at == '{' || *at == '[') {
             depth++;
-        else if ((*at == '}' || *at == ']') && --depth == 0)
-            return at + 1;
+            deepest = depth > deepest ? depth : deepest;
+        } else if ((*at == '}' || *at == ']') && --depth == 0) {
+            at++;
+            break;
+        }
         at++;
     }
-    return end;
+    *out_depth = deepest;
+    return at;
 }
 
-static const char *skip_value(const char *at, const char *end)
+static const char *skip_value(const char *at, const char *end, unsigned *out_depth)
 {
+    *out_depth = 0;
     if (*at == '"')
         return skip_string(at, end);
     if (*at == '{' || *at == '[')
-        return skip_container(at, end);
+        return skip_container(at, end, out_depth);
     while (at < end && *at != ',' && *at != ' ' && *at != '\n' && *at != '\r' && *at != '\t')
         at++;
     return at;
@@ -94,10 +99,12 @@ bool json_next(struct json_cursor *cursor, struct str *out_key, struct json_valu
         at = skip_between(at, cursor->end);
     }
     const char *value = at;
-    at = skip_value(at, cursor->end);
+    unsigned depth;
+    at = skip_value(at, cursor->end, &depth);
     cursor->at = at;
     *out_key = key;
     *out_value = json_value_of(str_from(value, (size_t)(at - value)));
+    out_value->depth = depth;
     return true;
 }
 

@@ -39,6 +39,14 @@ enum err channel_name_check(struct str name, struct error *error)
     return ERR_NONE;
 }
 
+enum err channel_check(struct str name, struct error *error)
+{
+    struct error why;
+    if (channel_name_check(name, &why))
+        return error_set(error, ERR_INVALID_REQUEST, "channel: %s", why.text);
+    return ERR_NONE;
+}
+
 unsigned allow_from_word(struct str word)
 {
     static const struct {

@@ -20,6 +20,10 @@ enum allow {
  * ERR_SUBSCRIPTION_FAILED and says what is wrong and at which byte. */
 enum err channel_name_check(struct str name, struct error *error);
 
+/* The same for a member "channel" of anything but a subscribe: ERR_INVALID_REQUEST, and the text begins with its name.
+ */
+enum err channel_check(struct str name, struct error *error);
+
 /* "subscribe" -> ALLOW_SUBSCRIBE; 0 for an unknown word. */
 unsigned allow_from_word(struct str word);
 

@@ -65,7 +65,7 @@ static enum err parse_position(const struct parse *parse, const struct position_
     };
     if (!value.type)
         return ERR_NONE;
-    enum err err = json_bind(value, names->whole, fields, sizeof fields / sizeof *fields, parse->error);
+    enum err err = json_bind_given(value, names->whole, fields, sizeof fields / sizeof *fields, parse->error);
     if (!err)
         err = text_of(parse, names->epoch, epoch, &out->epoch);
     if (!err && (out->epoch.len == 0 || out->epoch.len > EPOCH_MAX))
@@ -94,7 +94,7 @@ static enum err parse_channel(const struct parse *parse, struct json_value data)
 {
     struct json_value channel = {0};
     const struct json_field fields[] = {{"channel", JSON_STRING, true, &channel}};
-    enum err err = json_bind(data, "data", fields, 1, parse->error);
+    enum err err = json_bind_given(data, "data", fields, 1, parse->error);
     return err ? err : text_of(parse, "data.channel", channel, &parse->command->channel);
 }
 
@@ -107,7 +107,7 @@ static enum err parse_subscribe(const struct parse *parse, struct json_value dat
         {"since", JSON_OBJECT, false, &since},
         {"last", JSON_NUMBER, false, &last},
     };
-    enum err err = json_bind(data, "data", fields, 3, parse->error);
+    enum err err = json_bind_given(data, "data", fields, 3, parse->error);
     if (!err)
         err = text_of(parse, "data.channel", channel, &command->channel);
     if (!err)
@@ -129,15 +129,15 @@ static enum err parse_publish(const struct parse *parse, struct json_value data)
         {"data", JSON_ANY, true, &event_data},
         {"event_id", JSON_STRING, false, &event_id},
     };
-    enum err err = json_bind(data, "data", fields, 4, parse->error);
+    enum err err = json_bind_given(data, "data", fields, 4, parse->error);
     if (!err)
         err = text_of(parse, "data.channel", channel, &command->channel);
     if (!err)
         err = text_of(parse, "data.type", type, &command->event_type);
     if (!err)
         err = text_of(parse, "data.event_id", event_id, &command->event_id);
-    if (!err)
-        command->data = event_data.raw;
+    command->has_event_id = event_id.type != 0;
+    command->data = event_data;
     return err;
 }
 
@@ -151,7 +151,7 @@ static enum err parse_history(const struct parse *parse, struct json_value data)
         {"before", JSON_OBJECT, false, &before},
         {"limit", JSON_NUMBER, false, &limit},
     };
-    enum err err = json_bind(data, "data", fields, 4, parse->error);
+    enum err err = json_bind_given(data, "data", fields, 4, parse->error);
     if (!err)
         err = text_of(parse, "data.channel", channel, &command->channel);
     if (!err)
@@ -174,7 +174,7 @@ static enum err parse_presence(const struct parse *parse, struct json_value data
         {"after", JSON_STRING, false, &after},
         {"limit", JSON_NUMBER, false, &limit},
     };
-    enum err err = json_bind(data, "data", fields, 3, parse->error);
+    enum err err = json_bind_given(data, "data", fields, 3, parse->error);
     if (!err)
         err = text_of(parse, "data.channel", channel, &command->channel);
     if (!err)
@@ -186,13 +186,13 @@ static enum err parse_refresh(const struct parse *parse, struct json_value data)
 {
     struct json_value token = {0};
     const struct json_field fields[] = {{"token", JSON_STRING, true, &token}};
-    enum err err = json_bind(data, "data", fields, 1, parse->error);
+    enum err err = json_bind_given(data, "data", fields, 1, parse->error);
     return err ? err : text_of(parse, "data.token", token, &parse->command->token);
 }
 
 static enum err parse_ping(const struct parse *parse, struct json_value data)
 {
-    return data.type ? json_bind(data, "data", NULL, 0, parse->error) : ERR_NONE;
+    return data.type ? json_bind_given(data, "data", NULL, 0, parse->error) : ERR_NONE;
 }
 
 static const struct {
@@ -234,6 +234,8 @@ static enum err parse_id(const struct parse *parse, struct json_value message)
     uint64_t large;
     struct str text;
     struct json_value id = json_member(message, STR("id"));
+    if (id.type == JSON_NULL) /* as if it were absent */
+        return ERR_NONE;
     bool fine = !id.type || json_i64(id, &number) || json_u64(id, &large) ||
                 (json_text(id, parse->scratch, &text) && text.len <= COMMAND_ID_MAX);
     if (!fine)
@@ -255,7 +257,9 @@ enum err command_parse(struct str text, struct command *out, struct buf *scratch
     };
     *out = (struct command){0};
     buf_clear(scratch);
-    enum err err = json_check(text, NULL, &message, error);
+    /* The text's size is bounded already, and the depth that matters is that of an event's data (event_offer_check). */
+    const struct json_limits limits = {.depth = JSON_DEPTH_MAX, .values = text.len + 1};
+    enum err err = json_check(text, &limits, &message, error);
     if (err)
         return err;
     /* What gets unescaped is shorter than the text it came in; with that room no text moves when the next one comes. */
@@ -263,7 +267,7 @@ enum err command_parse(struct str text, struct command *out, struct buf *scratch
         buf_reserve(scratch, text.len);
     err = parse_id(&parse, message);
     if (!err)
-        err = json_bind(message, "", fields, 3, error);
+        err = json_bind_given(message, "", fields, 3, error);
     enum command_type found = COMMAND_NONE;
     if (!err)
         err = type_of(&parse, type, &found);

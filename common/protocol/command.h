@@ -26,11 +26,12 @@ struct command {
     enum command_type type;
     struct str id; /* raw JSON (string with quotes, or integer), to be put back as it is; empty if absent */
     struct str channel;
-    struct str event_type; /* publish */
-    struct str data;       /* publish: raw JSON */
-    struct str event_id;   /* publish; empty if absent */
-    struct str token;      /* refresh */
-    bool has_since;        /* subscribe, history */
+    struct str event_type;  /* publish */
+    struct json_value data; /* publish */
+    struct str event_id;    /* publish */
+    bool has_event_id;
+    struct str token; /* refresh */
+    bool has_since;   /* subscribe, history */
     struct position since;
     bool has_before; /* history */
     struct position before;
@@ -42,6 +43,7 @@ struct command {
 };
 
 /* Parses one message. Checks form only: members, types, the length of the id (a string up to 64 bytes, or an integer).
+ * A member that need not be there counts as absent when it is null.
  * Channel names and events are checked by their own functions. On failure *out still has the id where it could be read,
  * so that the error can be answered to it; ERR_INVALID_REQUEST. scratch is cleared first; it must outlive *out. */
 enum err command_parse(struct str text, struct command *out, struct buf *scratch, struct error *error);

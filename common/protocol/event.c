@@ -103,6 +103,18 @@ enum err event_check(struct str type, struct str data, bool custom, struct error
     return ERR_NONE;
 }
 
+enum err event_offer_check(const struct event_offer *offer, const struct event_limits *limits, struct error *error)
+{
+    if (offer->data.raw.len > limits->data_bytes)
+        return error_set(error, ERR_TOO_LARGE, "data: %zu bytes, at most %zu are allowed (limits.event_bytes)",
+                         offer->data.raw.len, limits->data_bytes);
+    if (offer->data.depth > EVENT_DEPTH_MAX)
+        return error_set(error, ERR_INVALID_REQUEST, "data: arrays and objects nested %u deep, at most %d are allowed",
+                         offer->data.depth, EVENT_DEPTH_MAX);
+    enum err err = offer->has_event_id ? event_id_check(offer->event_id, error) : ERR_NONE;
+    return err ? err : event_check(offer->type, offer->data.raw, limits->custom, error);
+}
+
 enum err event_id_check(struct str event_id, struct error *error)
 {
     if (event_id.len == 0 || event_id.len > EVENT_ID_MAX)

@@ -5,8 +5,11 @@
 
 #include "common/base/buf.h"
 #include "common/base/error.h"
+#include "common/json/json.h"
 
-enum { EVENT_TYPE_MAX = 64, EVENT_ID_MAX = 128, EPOCH_MAX = 32 };
+/* EVENT_DEPTH_MAX: containers in one another in an event's data. By each way in the same: what stands around data,
+ * which differs, does not count. */
+enum { EVENT_TYPE_MAX = 64, EVENT_ID_MAX = 128, EPOCH_MAX = 32, EVENT_DEPTH_MAX = 128 };
 
 /* Of the ids of events that have an offset: brokers give them UUIDs. */
 enum { POSITION_ID_MAX = 36 };
@@ -29,7 +32,26 @@ struct event {
     struct str data;      /* one valid JSON value, as the publisher wrote it */
 };
 
-/* Checks what a publisher sent: type is well-formed ([a-z][a-z0-9_.-]{0,63}) and not a reserved control type; built-in
+/* What a publisher wants to send, by whichever way it comes: a WebSocket, the HTTP API (publish, broadcast, batch), the
+ * ingest stream, a PUBLISH in Redis. All borrowed. */
+struct event_offer {
+    struct str channel;
+    struct str type;
+    struct json_value data; /* has passed json_check */
+    struct str event_id;
+    bool has_event_id;
+};
+
+struct event_limits {
+    size_t data_bytes; /* limits.event_bytes */
+    bool custom;       /* types other than the built-in ones: events.custom */
+};
+
+/* Is it an event that may be published? The one place where that is decided, but for the channel (channel_check) and
+ * rights. ERR_TOO_LARGE, or ERR_INVALID_REQUEST with the member that is wrong. */
+enum err event_offer_check(const struct event_offer *offer, const struct event_limits *limits, struct error *error);
+
+/* Checks type and data alone: type is well-formed ([a-z][a-z0-9_.-]{0,63}) and not a reserved control type; built-in
  * types have their required members of the right kind in data; other types need custom. data must have passed
  * json_check. ERR_INVALID_REQUEST names the member that is wrong. */
 enum err event_check(struct str type, struct str data, bool custom, struct error *error);

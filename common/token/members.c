@@ -22,7 +22,7 @@ enum err members_are_unique(struct json_value object, struct error *error)
     struct json_cursor at = json_walk(object);
     while (!err && json_next(&at, &key, &item)) {
         if (has_escape(key)) {
-            struct json_value name = {JSON_STRING, str_from(key.ptr - 1, key.len + 2)};
+            struct json_value name = {.type = JSON_STRING, .raw = str_from(key.ptr - 1, key.len + 2)};
             buf_reserve(&names, names.cap ? 0 : object.raw.len);
             if (!json_text(name, &names, &key)) {
                 err = error_set(error, ERR_INVALID_REQUEST, "a member's name holds a NUL");

@@ -93,7 +93,9 @@ void api_respond_error(const struct api_request *request, const struct error *er
 enum err api_read_body(const struct api_request *request, struct json_value *out, struct error *error)
 {
     struct str body = request->call->request.body;
-    struct json_limits limits = {.values = body.len + 1}; /* the size is bounded already */
+    /* The size is bounded already, and the depth that matters is that of each event's data (event_offer_check): one
+     * that is too deep is that event's fault, not of the others in the request. */
+    const struct json_limits limits = {.depth = JSON_DEPTH_MAX, .values = body.len + 1};
     buf_clear(&request->api->scratch);
     if (body.len && memchr(body.ptr, '\\', body.len))
         buf_reserve(&request->api->scratch, body.len); /* so that unescaped texts in it do not move */

@@ -50,24 +50,15 @@ void api_append_next(struct buf *out, const struct control_result *page);
 enum err api_channel_of_path(const struct api_request *request, struct str *out, struct error *error);
 
 /* --- publish.c --- */
-/* What a publish, or a part of a broadcast or batch, asks for. */
-struct api_event {
-    struct str channel;
-    struct str type;
-    struct str data;
-    struct str event_id;
-};
-
 /* Reads {"channel","type","data","event_id"?}; where is for errors. without_channel: the object has "channels", which
  * goes to *out_channels, in place of "channel". */
-enum err api_read_event(struct api *api, struct json_value object, const char *where, struct api_event *out,
+enum err api_read_event(struct api *api, struct json_value object, const char *where, struct event_offer *out,
                         struct json_value *out_channels, struct error *error);
 /* All but the channel. */
-enum err api_check_event(const struct api *api, const struct api_event *event, struct error *error);
-enum err api_check_channel(struct str channel, struct error *error);
+enum err api_check_event(const struct api *api, const struct event_offer *event, struct error *error);
 /* Makes and sends the publication; it comes back through done. */
-void api_send(struct api *api, const struct api_event *event, void (*done)(struct publication *, void *), void *waiter,
-              size_t waiter_index);
+void api_send(struct api *api, const struct event_offer *event, void (*done)(struct publication *, void *),
+              void *waiter, size_t waiter_index);
 /* "id":...,"epoch":...,"offset":...,"duplicate":true, or "error":{...} */
 void api_append_published(struct buf *out, const struct publication *publication);
 

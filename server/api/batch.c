@@ -155,7 +155,7 @@ static void add_failure(struct gather *gather, struct str channel, const struct 
     add_item(gather)->failure = failure;
 }
 
-static void send_item(struct gather *gather, const struct api_event *event)
+static void send_item(struct gather *gather, const struct event_offer *event)
 {
     size_t index = gather->item_count;
     add_item(gather);
@@ -168,7 +168,7 @@ static void send_item(struct gather *gather, const struct api_event *event)
 
 /* An event and the channels it is for, all of them known to be strings. */
 struct broadcast {
-    struct api_event event;
+    struct event_offer event;
     struct json_value channels;
     size_t count;
 };
@@ -200,11 +200,11 @@ static void send_broadcast(struct gather *gather, const struct broadcast *broadc
     struct json_value channel;
     struct json_cursor cursor = json_walk(broadcast->channels);
     while (json_next(&cursor, &key, &channel)) {
-        struct api_event event = broadcast->event;
+        struct event_offer event = broadcast->event;
         struct error error;
         enum err err = api_text(gather->request.api, "channel", channel, &event.channel, &error);
         if (!err)
-            err = api_check_channel(event.channel, &error);
+            err = channel_check(event.channel, &error);
         if (err)
             add_failure(gather, event.channel, &error);
         else
@@ -242,10 +242,10 @@ static enum err no_room(const struct api *api, struct error *error)
 static enum err run_publish(struct gather *gather, struct json_value object, size_t room, struct error *error)
 {
     struct api *api = gather->request.api;
-    struct api_event event;
+    struct event_offer event;
     enum err err = api_read_event(api, object, "publish", &event, NULL, error);
     if (!err)
-        err = api_check_channel(event.channel, error);
+        err = channel_check(event.channel, error);
     if (!err)
         err = api_check_event(api, &event, error);
     if (!err && room == 0)
@@ -275,7 +275,7 @@ static enum err run_command(struct gather *gather, struct json_value command, si
         {"publish", JSON_OBJECT, false, &publish},
         {"broadcast", JSON_OBJECT, false, &broadcast},
     };
-    enum err err = json_bind(command, "command", fields, sizeof fields / sizeof *fields, error);
+    enum err err = json_bind_given(command, "command", fields, sizeof fields / sizeof *fields, error);
     if (err)
         return err;
     if ((publish.type != 0) == (broadcast.type != 0))
@@ -301,7 +301,7 @@ static enum err read_batch(const struct api_request *request, struct json_value 
     size_t max = request->api->config.max_batch;
     enum err err = api_read_body(request, &body, error);
     if (!err)
-        err = json_bind(body, "", fields, 1, error);
+        err = json_bind_given(body, "", fields, 1, error);
     if (!err && count_elements(*out_commands) > max)
         err = error_set(error, ERR_TOO_LARGE, "commands: %zu, at most %zu go into one request (api.max_batch)",
                         count_elements(*out_commands), max);

@@ -50,7 +50,9 @@ static enum err read_number(struct str query, const char *name, bool *out_has, u
     return err;
 }
 
-static enum err read_epoch(struct str query, const char *name, struct history_read *read, struct error *error)
+/* The epoch belongs to an offset: alone it would say nothing. */
+static enum err read_epoch(struct str query, const char *name, bool has_offset, struct history_read *read,
+                           struct error *error)
 {
     struct buf text = {0};
     struct str value = {0};
@@ -58,6 +60,9 @@ static enum err read_epoch(struct str query, const char *name, struct history_re
     if (!err && value.ptr && (value.len == 0 || value.len > EPOCH_MAX))
         err =
             error_set(error, ERR_INVALID_REQUEST, "%s: expected 1 to %d bytes, found %zu", name, EPOCH_MAX, value.len);
+    if (!err && value.ptr && !has_offset)
+        err = error_set(error, ERR_INVALID_REQUEST, "%s: needs %.*s_offset too, the position it is of", name,
+                        (int)(strchr(name, '_') - name), name);
     if (!err && value.ptr)
         history_read_expect(read, value);
     buf_fini(&text);
@@ -74,7 +79,9 @@ static enum err read_query(struct str query, struct history_read *read, struct e
     if (!err && has_since && has_before)
         err = error_set(error, ERR_INVALID_REQUEST, "expected only one of since_offset and before_offset");
     if (!err)
-        err = read_epoch(query, has_since ? "since_epoch" : "before_epoch", read, error);
+        err = read_epoch(query, "since_epoch", has_since, read, error);
+    if (!err)
+        err = read_epoch(query, "before_epoch", has_before, read, error);
     if (!err)
         err = read_number(query, "limit", &has_limit, &limit, error);
     if (!err && (limit == 0 || limit > HISTORY_LIMIT_MAX))
@@ -93,7 +100,7 @@ void api_history(const struct api_request *request)
     struct error error;
     enum err err = api_channel_of_path(request, &channel, &error);
     if (!err)
-        err = api_check_channel(channel, &error);
+        err = channel_check(channel, &error);
     if (err) {
         api_respond_error(request, &error);
         return;

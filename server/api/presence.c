@@ -54,7 +54,7 @@ void api_presence(const struct api_request *request)
     uint64_t limit;
     enum err err = api_channel_of_path(request, &channel, &error);
     if (!err)
-        err = api_check_channel(channel, &error);
+        err = channel_check(channel, &error);
     if (!err)
         err = read_query(request->call->request.query, &after, &limit, &error);
     struct presence_policy policy = rules_keeping(api->config.rules, channel).presence;

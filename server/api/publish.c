@@ -4,7 +4,7 @@
 #include "common/protocol/channel.h"
 #include "server/api/api_private.h"
 
-enum err api_read_event(struct api *api, struct json_value object, const char *where, struct api_event *out,
+enum err api_read_event(struct api *api, struct json_value object, const char *where, struct event_offer *out,
                         struct json_value *out_channels, struct error *error)
 {
     struct json_value channel = {0}, type = {0}, data = {0}, event_id = {0};
@@ -15,40 +15,29 @@ enum err api_read_event(struct api *api, struct json_value object, const char *w
         {"data", JSON_ANY, true, &data},
         {"event_id", JSON_STRING, false, &event_id},
     };
-    *out = (struct api_event){0};
-    enum err err = json_bind(object, where, fields, sizeof fields / sizeof *fields, error);
+    *out = (struct event_offer){0};
+    enum err err = json_bind_given(object, where, fields, sizeof fields / sizeof *fields, error);
     if (!err)
         err = api_text(api, "channel", channel, &out->channel, error);
     if (!err)
         err = api_text(api, "type", type, &out->type, error);
     if (!err)
         err = api_text(api, "event_id", event_id, &out->event_id, error);
-    if (!err && event_id.type)
-        err = event_id_check(out->event_id, error);
-    out->data = data.raw;
+    out->has_event_id = event_id.type != 0;
+    out->data = data;
     return err;
 }
 
-enum err api_check_event(const struct api *api, const struct api_event *event, struct error *error)
+enum err api_check_event(const struct api *api, const struct event_offer *event, struct error *error)
 {
-    if (event->data.len > api->config.event_bytes)
-        return error_set(error, ERR_TOO_LARGE, "data: %zu bytes, at most %zu are allowed (limits.event_bytes)",
-                         event->data.len, api->config.event_bytes);
-    return event_check(event->type, event->data, api->config.custom_events, error);
+    const struct event_limits limits = {api->config.event_bytes, api->config.custom_events};
+    return event_offer_check(event, &limits, error);
 }
 
-enum err api_check_channel(struct str channel, struct error *error)
+void api_send(struct api *api, const struct event_offer *event, void (*done)(struct publication *, void *),
+              void *waiter, size_t waiter_index)
 {
-    struct error why;
-    if (channel_name_check(channel, &why))
-        return error_set(error, ERR_INVALID_REQUEST, "channel: %s", why.text);
-    return ERR_NONE;
-}
-
-void api_send(struct api *api, const struct api_event *event, void (*done)(struct publication *, void *), void *waiter,
-              size_t waiter_index)
-{
-    struct publication *publication = publication_create(event->channel, event->type, event->data, event->event_id);
+    struct publication *publication = publication_create(event->channel, event->type, event->data.raw, event->event_id);
     publication->history = rules_keeping(api->config.rules, event->channel).history;
     publication->accepted_us = api->ops->now_us(api->owner);
     publication->reply_to = api->replies;
@@ -56,7 +45,7 @@ void api_send(struct api *api, const struct api_event *event, void (*done)(struc
     publication->waiter = waiter;
     publication->waiter_index = waiter_index;
     metrics_add_labelled(api->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_HTTP, 1);
-    metrics_add(api->metrics, METRIC_EVENTS_IN_BYTES, event->data.len);
+    metrics_add(api->metrics, METRIC_EVENTS_IN_BYTES, event->data.raw.len);
     api->ops->publish(api->owner, publication);
 }
 
@@ -96,14 +85,14 @@ static void published(struct publication *publication, void *owner)
 
 void api_publish(const struct api_request *request)
 {
-    struct api_event event;
+    struct event_offer event;
     struct error error;
     struct json_value body;
     enum err err = api_read_body(request, &body, &error);
     if (!err)
         err = api_read_event(request->api, body, "", &event, NULL, &error);
     if (!err)
-        err = api_check_channel(event.channel, &error);
+        err = channel_check(event.channel, &error);
     if (!err)
         err = api_check_event(request->api, &event, &error);
     if (err) {

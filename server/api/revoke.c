@@ -43,7 +43,7 @@ static enum err read_revocation(const struct api_request *request, struct revoca
     *out = (struct revocation){0};
     enum err err = api_read_body(request, &body, error);
     if (!err)
-        err = json_bind(body, "", fields, sizeof fields / sizeof *fields, error);
+        err = json_bind_given(body, "", fields, sizeof fields / sizeof *fields, error);
     if (!err && !jti.type == !user.type)
         err = error_set(error, ERR_INVALID_REQUEST, "expected one of jti and user");
     if (!err && exp.type && user.type)

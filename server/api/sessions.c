@@ -190,7 +190,7 @@ static void change_sessions(const struct api_request *request, enum control_op o
     struct error error;
     enum err err = api_read_body(request, &body, &error);
     if (!err)
-        err = json_bind(body, "", fields, closes ? 4 : 3, &error);
+        err = json_bind_given(body, "", fields, closes ? 4 : 3, &error);
     if (!err)
         err = api_text(request->api, "user", user, &question.user, &error);
     if (!err)

@@ -29,14 +29,10 @@ struct ingest_entry *ingest_entry_create(struct str id, const struct str *fields
     return entry;
 }
 
-struct members {
-    struct str channel, type, data, event_id;
-};
-
-static enum err take_members(const struct ingest_entry *entry, struct members *out, struct error *error)
+static enum err take_members(const struct ingest_entry *entry, struct event_offer *out, struct error *error)
 {
     static const char *const names[] = {"channel", "type", "data", "event_id"};
-    struct str *const places[] = {&out->channel, &out->type, &out->data, &out->event_id};
+    struct str *const places[] = {&out->channel, &out->type, &out->data.raw, &out->event_id};
     char quoted[ERROR_QUOTE_LEN];
     for (size_t i = 0; i + 1 < entry->field_count; i += 2) {
         size_t known = 0;
@@ -52,40 +48,39 @@ static enum err take_members(const struct ingest_entry *entry, struct members *o
     for (size_t i = 0; i < 3; i++)
         if (!places[i]->ptr)
             return error_set(error, ERR_INVALID_REQUEST, "%s: missing", names[i]);
+    out->has_event_id = out->event_id.ptr != NULL;
     return ERR_NONE;
 }
 
-static enum err check(const struct members *members, const struct ingest_settings *settings, struct error *error)
+static enum err read_data(struct json_value *data, struct error *error)
 {
     struct error why;
-    struct json_value data;
-    if (channel_name_check(members->channel, &why))
-        return error_set(error, ERR_INVALID_REQUEST, "channel: %s", why.text);
-    if (members->data.len > settings->event_bytes)
-        return error_set(error, ERR_TOO_LARGE, "data: %zu bytes, at most %zu are allowed (limits.event_bytes)",
-                         members->data.len, settings->event_bytes);
-    if (json_check(members->data, NULL, &data, &why))
+    const struct json_limits limits = {.depth = JSON_DEPTH_MAX, .values = data->raw.len + 1};
+    if (json_check(data->raw, &limits, data, &why))
         return error_set(error, ERR_INVALID_REQUEST, "data: %s", why.text);
-    if (members->event_id.ptr && event_id_check(members->event_id, error))
-        return error->code;
-    return event_check(members->type, members->data, settings->custom_events, error);
+    return ERR_NONE;
 }
 
 enum err ingest_entry_read(const struct ingest_entry *entry, const struct ingest_settings *settings,
                            struct publication **out, struct error *error)
 {
-    struct members members = {0};
+    struct event_offer offer = {0};
+    const struct event_limits limits = {settings->event_bytes, settings->custom_events};
     char id[EVENT_ID_MAX];
-    enum err err = take_members(entry, &members, error);
+    enum err err = take_members(entry, &offer, error);
     if (!err)
-        err = check(&members, settings, error);
+        err = read_data(&offer.data, error);
+    if (!err)
+        err = channel_check(offer.channel, error);
+    if (!err)
+        err = event_offer_check(&offer, &limits, error);
     if (err)
         return err;
-    if (!members.event_id.ptr) {
+    if (!offer.has_event_id) {
         int len = snprintf(id, sizeof id, "ingest:%.*s", STR_ARG(entry->id));
-        members.event_id = str_from(id, (size_t)len);
+        offer.event_id = str_from(id, (size_t)len);
     }
-    *out = publication_create(members.channel, members.type, members.data, members.event_id);
-    (*out)->history = rules_keeping(settings->rules, members.channel).history;
+    *out = publication_create(offer.channel, offer.type, offer.data.raw, offer.event_id);
+    (*out)->history = rules_keeping(settings->rules, offer.channel).history;
     return ERR_NONE;
 }

@@ -107,7 +107,8 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
 void redis_broker_configure(struct broker *base, const struct ingest_settings *settings)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    broker->rules = (struct redis_event_rules){.custom = settings->custom_events, .event_bytes = settings->event_bytes};
+    broker->event_limits =
+        (struct event_limits){.data_bytes = settings->event_bytes, .custom = settings->custom_events};
     if (broker->ingest)
         redis_ingest_configure(broker->ingest, settings);
 }
@@ -207,7 +208,8 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     broker->config.tls = (struct redis_tls_settings){0};
     broker->url = url;
     broker->tls = tls;
-    broker->rules = (struct redis_event_rules){.custom = config->custom_events, .event_bytes = config->event_bytes};
+    broker->event_limits =
+        (struct event_limits){.data_bytes = config->event_bytes, .custom = config->custom_events};
     broker->info = (struct broker_info){.state = BROKER_CONNECTING, .kind = "redis", .text = "connecting to Redis"};
     broker->canary = random_below(UINT32_MAX); /* an earlier life's canaries are not mistaken for ours */
     init_names(broker);

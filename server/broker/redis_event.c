@@ -6,9 +6,6 @@
 /* No node takes more at its own entry, however it is configured (limits.event_bytes), and what stands around it. */
 enum { TIMESTAMP_MAX = 40, AROUND_DATA_MAX = 4096, NODE_EVENT_MAX = (16 << 20) + AROUND_DATA_MAX };
 
-/* An event's data may be as deep as any entry allows (json.h's default); this is one object around it. */
-static const struct json_limits live_limits = {.depth = 33, .values = 100016};
-
 static bool is_of(struct str text, size_t max, const char *others)
 {
     if (text.len > max)
@@ -43,8 +40,8 @@ static enum err take_position(struct json_value epoch, struct json_value offset,
     return ERR_NONE;
 }
 
-enum err redis_event_parse(struct str bytes, struct str channel, const struct redis_event_rules *rules,
-                           struct buf *scratch, struct event *out, bool *out_direct, struct error *error)
+enum err redis_event_parse(struct str bytes, struct str channel, const struct event_limits *limits, struct buf *scratch,
+                           struct event *out, bool *out_direct, struct error *error)
 {
     struct json_value whole;
     struct json_value type = {0}, data = {0}, id = {0}, timestamp = {0}, name = {0}, epoch = {0}, offset = {0};
@@ -54,13 +51,15 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct re
         {"channel", JSON_STRING, false, &name},  {"epoch", JSON_STRING, false, &epoch},
         {"offset", JSON_NUMBER, false, &offset},
     };
-    struct event event = {.channel = channel, .data = {0}};
+    struct event event = {.channel = channel};
+    const struct json_limits json = {.depth = JSON_DEPTH_MAX, .values = bytes.len + 1}; /* as at the other ways in */
+    static const struct event_limits of_nodes = {.data_bytes = SIZE_MAX, .custom = true};
     struct str text;
     enum err err;
     if (bytes.len > NODE_EVENT_MAX)
         return error_set(error, ERR_TOO_LARGE, "%zu bytes, the limit is %d", bytes.len, NODE_EVENT_MAX);
-    if ((err = json_check(bytes, &live_limits, &whole, error)) ||
-        (err = json_bind(whole, "", fields, sizeof fields / sizeof *fields, error)))
+    if ((err = json_check(bytes, &json, &whole, error)) ||
+        (err = json_bind_given(whole, "", fields, sizeof fields / sizeof *fields, error)))
         return err;
     buf_clear(scratch);
     buf_reserve(scratch, bytes.len); /* unescaped text is never longer, so earlier pieces stay where they are */
@@ -69,13 +68,14 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct re
     event.data = data.raw;
     /* What a node has published was judged by that node, and acknowledged: its settings count, not those here. */
     bool direct = !name.type;
-    if (direct && (data.raw.len > rules->event_bytes || bytes.len > rules->event_bytes + AROUND_DATA_MAX))
+    if (direct && bytes.len > limits->data_bytes + AROUND_DATA_MAX)
         return error_set(error, ERR_TOO_LARGE,
-                         "data: %zu bytes of %zu in all, at most %zu are allowed (limits.event_bytes)", data.raw.len,
-                         bytes.len, rules->event_bytes);
+                         "%zu bytes, at most %zu for data and %d around it are allowed (limits.event_bytes)", bytes.len,
+                         limits->data_bytes, AROUND_DATA_MAX);
     /* Told by the scripts that keep the members. */
     bool presence = !direct && (str_eq(event.type, STR("join")) || str_eq(event.type, STR("leave")));
-    if (!presence && (err = event_check(event.type, event.data, !direct || rules->custom, error)))
+    const struct event_offer offer = {.type = event.type, .data = data};
+    if (!presence && (err = event_offer_check(&offer, direct ? limits : &of_nodes, error)))
         return err;
     if (!take_text(id, scratch, &event.id) || (id.type && event_id_check(event.id, NULL)))
         return error_set(error, ERR_INVALID_REQUEST, "id: expected 1 to %d printable ASCII characters", EVENT_ID_MAX);
@@ -102,7 +102,7 @@ bool redis_event_parse_epoch(struct str bytes, struct buf *scratch, struct posit
     struct str text;
     buf_clear(scratch);
     buf_reserve(scratch, bytes.len);
-    return !json_check(bytes, &live_limits, &whole, NULL) && !json_bind(whole, "", fields, 2, NULL) &&
+    return !json_check(bytes, NULL, &whole, NULL) && !json_bind(whole, "", fields, 2, NULL) &&
            !json_bind(data, "data", of_data, 4, NULL) && take_text(type, scratch, &text) && str_eq(text, STR("gap")) &&
            take_text(epoch, scratch, &out->epoch) && out->epoch.len > 0 && is_of(out->epoch, EPOCH_MAX, "-_") &&
            json_u64(offset, &out->offset) && take_text(id, scratch, &out->id);

@@ -7,17 +7,12 @@
 
 #include "common/protocol/event.h"
 
-/* For what backends publish directly. A node has applied its own rules to what it publishes. */
-struct redis_event_rules {
-    bool custom;        /* event types other than the built-in ones */
-    size_t event_bytes; /* the most that an event's data may have */
-};
-
 /* Reads bytes, a message of channel's live channel. out borrows from bytes, channel and scratch (cleared at the
- * beginning). A missing id or timestamp stays empty. out_direct: it came from a backend, not from a node.
- * ERR_INVALID_REQUEST or ERR_TOO_LARGE say what is wrong, not with which values. */
-enum err redis_event_parse(struct str bytes, struct str channel, const struct redis_event_rules *rules,
-                           struct buf *scratch, struct event *out, bool *out_direct, struct error *error);
+ * beginning). A missing id or timestamp stays empty. out_direct: it came from a backend, not from a node. limits are
+ * for the former: a node has applied its own to what it publishes. ERR_INVALID_REQUEST or ERR_TOO_LARGE say what is
+ * wrong, not with which values. */
+enum err redis_event_parse(struct str bytes, struct str channel, const struct event_limits *limits, struct buf *scratch,
+                           struct event *out, bool *out_direct, struct error *error);
 
 /* Reads {"type":"gap","data":{"reason":…,"epoch":…,"offset":…,"id":…}}, with which a script tells on the live channel
  * that an epoch has been begun, at that position; the id may be missing. No event is like it. out borrows from scratch

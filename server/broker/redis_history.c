@@ -34,7 +34,7 @@ static bool add_event(struct redis_broker *broker, struct history_read *read, co
     bool direct;
     uint64_t offset;
     return str_to_u64(redis_text(id), &offset) &&
-           !redis_event_parse(redis_text(text), read->channel, &broker->rules, &broker->scratch, &event, &direct,
+           !redis_event_parse(redis_text(text), read->channel, &broker->event_limits, &broker->scratch, &event, &direct,
                               &error) &&
            event.offset == offset && (history_read_add(read, &event), true);
 }

@@ -79,7 +79,7 @@ struct redis_broker {
     struct redis_broker_config config; /* its texts point to those below */
     struct redis_url url;
     struct redis_tls *tls; /* NULL: without */
-    struct redis_event_rules rules;
+    struct event_limits event_limits;
     char *prefix;
     char *node_id;
     char *client_name;

@@ -270,7 +270,8 @@ void redis_subscription_message(struct redis_shard *shard, struct str key, struc
     struct event event;
     bool direct;
     struct error error;
-    if (redis_event_parse(bytes, subscription->channel, &broker->rules, &broker->scratch, &event, &direct, &error)) {
+    if (redis_event_parse(bytes, subscription->channel, &broker->event_limits, &broker->scratch, &event, &direct,
+                          &error)) {
         struct position position;
         if (redis_event_parse_epoch(bytes, &broker->scratch, &position))
             redis_subscription_begun(broker, subscription, &position);

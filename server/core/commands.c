@@ -112,16 +112,16 @@ static void ping(struct hub *hub, struct session *session, const struct command 
 static enum err check_publication(struct hub *hub, struct session *session, const struct command *command,
                                   struct error *error)
 {
-    if (channel_name_check(command->channel, error))
-        return error->code = ERR_INVALID_REQUEST;
+    if (channel_check(command->channel, error))
+        return error->code;
     if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_PUBLISH))
         return error_set(error, ERR_UNAUTHORIZED, "the token does not allow to publish to this channel");
-    if (command->data.len > hub->settings.event_bytes)
-        return error_set(error, ERR_TOO_LARGE, "data.data: %zu bytes, at most %zu are allowed", command->data.len,
-                         hub->settings.event_bytes);
-    if (command->event_id.len && event_id_check(command->event_id, error))
-        return error->code;
-    return event_check(command->event_type, command->data, hub->settings.custom_events, error);
+    const struct event_offer offer = {.type = command->event_type,
+                                      .data = command->data,
+                                      .event_id = command->event_id,
+                                      .has_event_id = command->has_event_id};
+    const struct event_limits limits = {hub->settings.event_bytes, hub->settings.custom_events};
+    return event_offer_check(&offer, &limits, error);
 }
 
 static void publish(struct hub *hub, struct session *session, const struct command *command)
@@ -132,7 +132,7 @@ static void publish(struct hub *hub, struct session *session, const struct comma
         return;
     }
     struct publication *publication =
-        publication_create(command->channel, command->event_type, command->data, command->event_id);
+        publication_create(command->channel, command->event_type, command->data.raw, command->event_id);
     /* Not that of the rule which allows it: this publisher's claims may have passed over the channel's. */
     publication->history = rules_keeping(hub->rules, command->channel).history;
     publication->user = str_hash(session->claims->sub);
@@ -142,7 +142,7 @@ static void publish(struct hub *hub, struct session *session, const struct comma
     publication->session = session->id;
     snprintf(publication->command_id, sizeof publication->command_id, "%.*s", STR_ARG(command->id));
     metrics_add_labelled(hub->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_WEBSOCKET, 1);
-    metrics_add(hub->metrics, METRIC_EVENTS_IN_BYTES, command->data.len);
+    metrics_add(hub->metrics, METRIC_EVENTS_IN_BYTES, command->data.raw.len);
     hub->ops->publish(hub->owner, publication);
 }
 
@@ -197,8 +197,7 @@ static void history_done(struct history_read *read, void *owner)
 static void history(struct hub *hub, struct session *session, const struct command *command)
 {
     struct error error;
-    if (channel_name_check(command->channel, &error)) {
-        error.code = ERR_INVALID_REQUEST;
+    if (channel_check(command->channel, &error)) {
         answer_error(hub, session, command->id, &error, command->channel);
         return;
     }

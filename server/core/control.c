@@ -115,14 +115,6 @@ static enum err check_whom(const struct control_request *request, struct error *
     return ERR_NONE;
 }
 
-static enum err check_channel(struct str channel, struct error *error)
-{
-    struct error why;
-    if (channel_name_check(channel, &why))
-        return error_set(error, ERR_INVALID_REQUEST, "channel: %s", why.text);
-    return ERR_NONE;
-}
-
 static enum err check_closing(const struct control_request *request, struct error *error)
 {
     if (request->code && !is_close_code(request->code))
@@ -153,10 +145,10 @@ enum err control_check(const struct control_request *request, struct error *erro
     case CONTROL_SUBSCRIBE:
     case CONTROL_UNSUBSCRIBE:
         err = check_whom(request, error);
-        return err ? err : check_channel(request->channel, error);
+        return err ? err : channel_check(request->channel, error);
     case CONTROL_SESSIONS:
     case CONTROL_CHANNELS: return check_page(request, error);
-    case CONTROL_CHANNEL: return check_channel(request->channel, error);
+    case CONTROL_CHANNEL: return channel_check(request->channel, error);
     case CONTROL_INFO: return ERR_NONE;
     case CONTROL_OP_COUNT: break;
     }

@@ -63,8 +63,8 @@ static void answered(struct broker_request *base, void *owner)
 static enum err check(struct hub *hub, const struct session *session, const struct command *command,
                       struct presence_policy *out_policy, struct error *error)
 {
-    if (channel_name_check(command->channel, error))
-        return error->code = ERR_INVALID_REQUEST;
+    if (channel_check(command->channel, error))
+        return error->code;
     if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_PRESENCE))
         return error_set(error, ERR_UNAUTHORIZED, "the token does not allow to see who is on this channel");
     /* The channel's own, not that of the rule which lets this one see. */

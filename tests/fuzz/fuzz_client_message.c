@@ -18,21 +18,25 @@ static void must(bool holds)
 static void must_be_one_frame(struct buf *frame)
 {
     struct json_value value;
-    must(json_check(buf_str(frame), &(struct json_limits){.depth = 64}, &value, NULL) == ERR_NONE);
+    must(json_check(buf_str(frame), &(struct json_limits){.depth = EVENT_DEPTH_MAX + 1}, &value, NULL) == ERR_NONE);
     must(value.type == JSON_OBJECT && value.raw.len == frame->len);
     buf_clear(frame);
 }
 
 static void publish(const struct command *command, struct buf *frame)
 {
-    if (event_check(command->event_type, command->data, true, NULL) != ERR_NONE)
+    const struct event_offer offer = {.type = command->event_type,
+                                      .data = command->data,
+                                      .event_id = command->event_id,
+                                      .has_event_id = command->has_event_id};
+    if (event_offer_check(&offer, &(struct event_limits){.data_bytes = SIZE_MAX, .custom = true}, NULL) != ERR_NONE)
         return;
     struct event event = {.channel = command->channel,
                           .type = command->event_type,
                           .id = command->event_id,
                           .offset = 1,
                           .timestamp = STR("2026-01-15T10:30:00.000Z"),
-                          .data = command->data};
+                          .data = command->data.raw};
     event_encode(frame, &event);
     must_be_one_frame(frame);
 }

@@ -8,18 +8,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    static const struct redis_event_rules rules = {.custom = true, .event_bytes = 1 << 20};
+    static const struct event_limits limits = {.custom = true, .data_bytes = 1 << 20};
     struct buf scratch = {0};
     struct buf encoded = {0};
     struct event event;
     bool direct;
     struct error error;
     struct str text = str_from((const char *)bytes, len);
-    if (!redis_event_parse(text, STR("c:1"), &rules, &scratch, &event, &direct, &error)) {
-        static const struct json_limits limits = {.depth = 34, .values = 100100};
+    if (!redis_event_parse(text, STR("c:1"), &limits, &scratch, &event, &direct, &error)) {
+        const struct json_limits json = {.depth = JSON_DEPTH_MAX, .values = len + 10};
         struct json_value whole;
         event_encode(&encoded, &event);
-        if (json_check(buf_str(&encoded), &limits, &whole, &error) || whole.type != JSON_OBJECT)
+        if (json_check(buf_str(&encoded), &json, &whole, &error) || whole.type != JSON_OBJECT)
             abort();
     }
     struct position position;

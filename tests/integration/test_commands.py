@@ -70,12 +70,25 @@ def test_ids_come_back(node, id):
         assert client.error("subscribe", "subscription_failed", id=id, channel="with space")
 
 
-@pytest.mark.parametrize("id", ["x" * 65, 1.5, True, None, [], {}], ids=repr)
+@pytest.mark.parametrize("id", ["x" * 65, 1.5, True, [], {}], ids=repr)
 def test_bad_ids(node, id):
     with node.connect() as client:
         client.send_text(json.dumps({"type": "ping", "id": id}))
         assert client.expect("error")["error"]["code"] == "invalid_request"
         client.nothing_before_pong()
+
+
+def test_null_is_as_if_absent(node):
+    with node.connect() as client:
+        client.send_text('{"type":"ping","id":null,"data":null}')
+        assert "id" not in client.expect("pong")
+        nothing = {"since": None, "last": None, "before": None, "limit": None, "after": None, "event_id": None}
+        client.ask("subscribe", "subscribed", channel="log:a", **nothing)
+        client.ask("publish", "published", channel="log:a", type="test", data=None, **nothing)
+        client.skipped or client.expect("test", data=None)
+        assert client.ask("history", "history", channel="log:a", **nothing)["data"]["events"][0]["data"] is None
+        client.error("publish", "invalid_request", channel=None, type="test", data=1)
+        client.error("subscribe", "invalid_request", channel="log:b", since={"epoch": None, "offset": 1})
 
 
 @pytest.mark.parametrize("name", ["", " ", "with space", "tab\there", "line\nbreak", "\x7f", "\u00a0", "\u2028", "x" * 256, "é" * 128])

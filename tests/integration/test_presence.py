@@ -80,10 +80,10 @@ def test_join_and_leave(nodes):
         own = alice.expect("join")
         assert own["data"] == {"user": "alice", "info": {"name": "Ali \u00e7", "n": 1.5}}
         assert own["channel"] == "room:a" and own["timestamp"] and "offset" not in own
-        with b.connect("bob") as bob:
+        with b.connect("bob", {"info": [7]}) as bob:
             bob.subscribe("room:a")
-            assert alice.expect("join")["data"] == {"user": "bob"}
-            assert bob.expect("join")["data"] == {"user": "bob"}
+            assert alice.expect("join")["data"] == {"user": "bob", "info": [7]}
+            assert bob.expect("join")["data"] == {"user": "bob", "info": [7]}
             answer = bob.ask("presence", "presence", channel="room:a")
             assert answer["channel"] == "room:a"
             data = answer["data"]
@@ -92,7 +92,7 @@ def test_join_and_leave(nodes):
             assert data["members"][0]["info"]["name"] == "Ali \u00e7"
             assert members(a)["members"] == members(b)["members"] == data["members"]
             bob.ask("unsubscribe", "unsubscribed", channel="room:a")
-            assert alice.expect("leave")["data"] == {"user": "bob"}
+            assert alice.expect("leave")["data"] == {"user": "bob", "info": [7]}  # the entry, as it was in the join
             bob.subscribe("room:a")
             alice.expect("join")
         assert alice.expect("leave")["data"]["user"] == "bob"  # a connection that ends leaves too

@@ -82,6 +82,11 @@ static void test_bad_questions(void **state)
         {"/api/v1/channels/a/history?since_offset=-1", "since_offset: expected a whole number"},
         {"/api/v1/channels/a/history?since_offset=1&before_offset=2", "only one of since_offset and before_offset"},
         {"/api/v1/channels/a/history?since_offset=1&since_epoch=", "since_epoch: expected 1 to 32 bytes"},
+        {"/api/v1/channels/a/history?since_epoch=e", "since_epoch: needs since_offset too"},
+        {"/api/v1/channels/a/history?before_epoch=e", "before_epoch: needs before_offset too"},
+        {"/api/v1/channels/a/history?before_offset=2&since_epoch=e", "since_epoch: needs since_offset too"},
+        {"/api/v1/channels/a/history?since_offset=2&since_epoch=e&before_epoch=e",
+         "before_epoch: needs before_offset too"},
         {"/api/v1/channels/a%20b/history", "channel"},
         {"/api/v1/channels/a%2/history", "percent"},
     };

@@ -2,7 +2,7 @@
 #include "server/broker/redis_event.h"
 #include "tests/support/unit.h"
 
-static const struct redis_event_rules rules = {.custom = true, .event_bytes = 65536};
+static const struct event_limits limits = {.custom = true, .data_bytes = 65536};
 
 static void reads_what_a_node_writes(void **state)
 {
@@ -20,7 +20,7 @@ static void reads_what_a_node_writes(void **state)
     struct event found;
     bool direct = true;
     struct error error;
-    if (redis_event_parse(buf_str(&bytes), event.channel, &rules, &scratch, &found, &direct, &error))
+    if (redis_event_parse(buf_str(&bytes), event.channel, &limits, &scratch, &found, &direct, &error))
         fail_msg("%s", error.text);
     assert_false(direct);
     assert_true(str_eq(found.channel, event.channel));
@@ -41,10 +41,10 @@ static void reads_what_a_backend_writes(void **state)
     bool direct = false;
     assert_int_equal(
         redis_event_parse(STR(" {\"data\":[1, 2] , \"t\\u0079pe\":\"t\", \"type\":\"ti\\u0063k\",\"more\":1}\n"),
-                          STR("c"), &rules, &scratch, &found, &direct, NULL),
+                          STR("c"), &limits, &scratch, &found, &direct, NULL),
         ERR_INVALID_REQUEST); /* type twice */
     assert_int_equal(redis_event_parse(STR(" {\"data\":[1, 2] , \"type\":\"ti\\u0063k\",\"more\":1}\n"), STR("c"),
-                                       &rules, &scratch, &found, &direct, NULL),
+                                       &limits, &scratch, &found, &direct, NULL),
                      ERR_NONE);
     assert_true(direct);
     assert_true(str_eq_cstr(found.type, "tick"));
@@ -90,10 +90,10 @@ static void refuses_what_is_no_event(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct event event;
         bool direct;
-        if (!redis_event_parse(str_from_cstr(rows[i]), STR("c"), &rules, &scratch, &event, &direct, NULL))
+        if (!redis_event_parse(str_from_cstr(rows[i]), STR("c"), &limits, &scratch, &event, &direct, NULL))
             fail_msg("accepted: %s", rows[i]);
     }
-    struct redis_event_rules strict = {.custom = false, .event_bytes = 1};
+    struct event_limits strict = {.custom = false, .data_bytes = 1};
     struct str custom = STR("{\"type\":\"t\",\"data\":1}");
     struct event event;
     bool direct;
@@ -101,7 +101,7 @@ static void refuses_what_is_no_event(void **state)
                      ERR_INVALID_REQUEST);
     strict.custom = true;
     assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_NONE);
-    strict.event_bytes = 0;
+    strict.data_bytes = 0;
     assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_TOO_LARGE);
     /* What another node has accepted and acknowledged is delivered, whatever the settings are here. */
     struct str of_a_node = STR("{\"type\":\"t\",\"channel\":\"c\",\"data\":1}");
@@ -144,7 +144,7 @@ static void reads_where_an_epoch_begins(void **state)
             continue;
         assert_true(str_eq_cstr(position.epoch, rows[i].epoch) && str_eq_cstr(position.id, rows[i].id));
         assert_int_equal(position.offset, rows[i].offset);
-        assert_int_not_equal(redis_event_parse(text, STR("c"), &rules, &scratch, &event, &direct, &error), ERR_NONE);
+        assert_int_not_equal(redis_event_parse(text, STR("c"), &limits, &scratch, &event, &direct, &error), ERR_NONE);
     }
     buf_fini(&scratch);
 }

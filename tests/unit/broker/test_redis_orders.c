@@ -51,7 +51,7 @@ static int set_up(void **state)
     f->broker.broker = (struct broker){.ops = &ops, .sink = &node_sink, .owner = &f->node, .metrics = f->node.metrics};
     f->broker.config.prefix = STR("test");
     buf_append(&f->broker.pubsub_prefix, STR("test"));
-    f->broker.rules.event_bytes = 4096;
+    f->broker.event_limits.data_bytes = 4096;
     f->broker.topology = &topology;
     redis_subscriptions_init(&f->broker);
     for (int i = 0; i < 2; i++) {

@@ -142,9 +142,52 @@ static void test_bind_errors(void **state)
     }
 }
 
+static void test_null_for_absent(void **state)
+{
+    struct json_value s = {0}, n = {0}, any = {0};
+    struct error error;
+    const struct json_field fields[] = {
+        {"s", JSON_STRING, false, &s}, {"n", JSON_NUMBER, false, &n}, {"any", JSON_ANY, true, &any}};
+    assert_int_equal(json_bind_given(parse("{\"s\":null,\"n\":1,\"any\":null}"), "", fields, 3, NULL), ERR_NONE);
+    assert_int_equal(s.type, 0);
+    assert_str(n.raw, "1");
+    assert_int_equal(any.type, JSON_NULL); /* required: null is its value */
+    assert_int_equal(json_bind_given(parse("{\"s\":null,\"s\":\"x\",\"any\":1}"), "", fields, 3, &error),
+                     ERR_INVALID_REQUEST);
+    assert_string_equal(error.text, "s: given twice");
+    assert_int_equal(json_bind(parse("{\"s\":null,\"any\":1}"), "", fields, 3, &error), ERR_INVALID_REQUEST);
+    assert_string_equal(error.text, "s: expected a string, found null");
+}
+
+/* Counted by the validator for the whole, and by the walk for what is in it. */
+static void test_depth(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned depth;
+    } cases[] = {
+        {"1", 0},          {"\"[[[\"", 0},         {"[]", 1},
+        {"{}", 1},         {"[1,[2],[[3]],4]", 3}, {"{\"a\":{\"b\":[]},\"[[[[\":\"{{{{\"}", 3},
+        {"[[],[],[]]", 2}, {"[\"\\\"[[\",{}]", 2}, {" [ [ ] ] ", 2},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct buf outer = {0};
+        struct str key;
+        struct json_value item;
+        assert_int_equal(parse(cases[i].text).depth, cases[i].depth);
+        buf_appendf(&outer, "{\"x\":[%s]}", cases[i].text);
+        struct json_value whole = parse(buf_cstr(&outer));
+        assert_int_equal(whole.depth, cases[i].depth + 2);
+        struct json_cursor at = json_walk(json_member(whole, STR("x")));
+        assert_true(json_next(&at, &key, &item));
+        assert_int_equal(item.depth, cases[i].depth);
+        buf_fini(&outer);
+    }
+}
+
 static void test_bind_fills_what_is_there(void **state)
 {
-    struct json_value a = {0}, b = {JSON_NUMBER, STR("7")};
+    struct json_value a = {0}, b = {.type = JSON_NUMBER, .raw = STR("7")};
     const struct json_field fields[] = {{"a", JSON_STRING, true, &a}, {"b", JSON_NUMBER, false, &b}};
     assert_int_equal(json_bind(parse("{\"x\":{\"b\":9},\"a\":\"t\"}"), "", fields, 2, NULL), ERR_NONE);
     assert_str(a.raw, "\"t\"");
@@ -161,6 +204,8 @@ int main(void)
         cmocka_unit_test(test_member),
         cmocka_unit_test(test_key_is),
         cmocka_unit_test(test_bind_errors),
+        cmocka_unit_test(test_null_for_absent),
+        cmocka_unit_test(test_depth),
         cmocka_unit_test(test_bind_fills_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,13 +186,49 @@ static void test_id_of_a_position(void **state)
     assert_string_equal(kept, "");
 }
 
+static struct json_value nested(char *text, size_t size, unsigned depth)
+{
+    struct json_value value = {0};
+    assert_true(2 * depth + 1 <= size);
+    memset(text, '[', depth);
+    memset(text + depth, ']', depth);
+    assert_int_equal(json_check(str_from(text, 2 * (size_t)depth), &(struct json_limits){.depth = depth}, &value, NULL),
+                     ERR_NONE);
+    return value;
+}
+
+static void test_what_is_offered(void **state)
+{
+    char text[2 * (EVENT_DEPTH_MAX + 2)];
+    struct event_limits limits = {.data_bytes = sizeof text, .custom = true};
+    struct event_offer offer = {.type = STR("x"), .data = nested(text, sizeof text, EVENT_DEPTH_MAX)};
+    struct error error;
+    assert_int_equal(event_offer_check(&offer, &limits, NULL), ERR_NONE);
+    offer.has_event_id = true;
+    assert_int_equal(event_offer_check(&offer, &limits, &error), ERR_INVALID_REQUEST);
+    assert_string_equal(error.text, "event_id: expected 1 to 128 bytes, found 0");
+    offer.event_id = STR("one");
+    assert_int_equal(event_offer_check(&offer, &limits, NULL), ERR_NONE);
+    limits.data_bytes = offer.data.raw.len - 1;
+    assert_int_equal(event_offer_check(&offer, &limits, &error), ERR_TOO_LARGE);
+    assert_string_equal(error.text, "data: 256 bytes, at most 255 are allowed (limits.event_bytes)");
+    limits.data_bytes = sizeof text;
+    offer.data = nested(text, sizeof text, EVENT_DEPTH_MAX + 1);
+    assert_int_equal(event_offer_check(&offer, &limits, &error), ERR_INVALID_REQUEST);
+    assert_string_equal(error.text, "data: arrays and objects nested 129 deep, at most 128 are allowed");
+    offer.data = nested(text, sizeof text, 1);
+    limits.custom = false;
+    assert_int_equal(event_offer_check(&offer, &limits, NULL), ERR_INVALID_REQUEST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_builtin_types), cmocka_unit_test(test_builtin_types_name_the_member_that_is_wrong),
-        cmocka_unit_test(test_custom_types),  cmocka_unit_test(test_reserved_types),
-        cmocka_unit_test(test_event_ids),     cmocka_unit_test(test_encode),
-        cmocka_unit_test(test_encoded_id),    cmocka_unit_test(test_id_of_a_position),
+        cmocka_unit_test(test_builtin_types),   cmocka_unit_test(test_builtin_types_name_the_member_that_is_wrong),
+        cmocka_unit_test(test_custom_types),    cmocka_unit_test(test_reserved_types),
+        cmocka_unit_test(test_event_ids),       cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_encoded_id),      cmocka_unit_test(test_id_of_a_position),
+        cmocka_unit_test(test_what_is_offered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
