@@ -47,19 +47,28 @@ enum err channel_check(struct str name, struct error *error)
     return ERR_NONE;
 }
 
+static const struct {
+    const char *word;
+    enum allow allow;
+} allow_words[] = {
+    {"subscribe", ALLOW_SUBSCRIBE},
+    {"publish", ALLOW_PUBLISH},
+    {"presence", ALLOW_PRESENCE},
+    {"history", ALLOW_HISTORY},
+};
+
 unsigned allow_from_word(struct str word)
 {
-    static const struct {
-        const char *word;
-        unsigned allow;
-    } words[] = {
-        {"subscribe", ALLOW_SUBSCRIBE},
-        {"publish", ALLOW_PUBLISH},
-        {"presence", ALLOW_PRESENCE},
-        {"history", ALLOW_HISTORY},
-    };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (str_eq_cstr(word, words[i].word))
-            return words[i].allow;
+    for (size_t i = 0; i < sizeof allow_words / sizeof *allow_words; i++)
+        if (str_eq_cstr(word, allow_words[i].word))
+            return allow_words[i].allow;
     return 0;
+}
+
+const char *allow_word(enum allow allow)
+{
+    size_t i = 0;
+    while (i + 1 < sizeof allow_words / sizeof *allow_words && allow_words[i].allow != allow)
+        i++;
+    return allow_words[i].word;
 }

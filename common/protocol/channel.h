@@ -26,6 +26,8 @@ enum err channel_check(struct str name, struct error *error);
 
 /* "subscribe" -> ALLOW_SUBSCRIBE; 0 for an unknown word. */
 unsigned allow_from_word(struct str word);
+/* The word for one of enum allow. */
+const char *allow_word(enum allow allow);
 
 /* Gives the value of {name} in a pattern. Returns false when there is none: then the pattern matches nothing. An
  * empty value counts as none. */
@@ -44,6 +46,9 @@ enum pattern_fit {
     PATTERN_FITS,            /* it has no {name}, or values without ':' are enough */
 };
 enum pattern_fit pattern_fits(struct str pattern, struct str name);
+
+/* Takes the next {name} of a well-formed pattern; *rest is what comes after it. False when there is none. */
+bool pattern_next_claim(struct str *rest, struct str *out_name);
 
 /* How many bytes of a pattern stand for themselves. */
 size_t pattern_literals(struct str pattern);

@@ -147,6 +147,18 @@ enum pattern_fit pattern_fits(struct str pattern, struct str name)
     return !unknown || match_tokens(&tokens, name) ? PATTERN_FITS : PATTERN_FITS_WITH_COLON;
 }
 
+bool pattern_next_claim(struct str *rest, struct str *out_name)
+{
+    const char *end = rest->ptr + rest->len;
+    const char *open = rest->len ? memchr(rest->ptr, '{', rest->len) : NULL;
+    const char *close = open ? memchr(open, '}', (size_t)(end - open)) : NULL;
+    if (!close)
+        return false;
+    *out_name = str_from(open + 1, (size_t)(close - open) - 1);
+    *rest = str_from(close + 1, (size_t)(end - close) - 1);
+    return true;
+}
+
 size_t pattern_literals(struct str pattern)
 {
     size_t literals = 0;

@@ -56,8 +56,10 @@ static struct rules *make_rules(const struct options *o)
 static unsigned algorithm_set(const struct option_strings *names)
 {
     unsigned set = 0;
-    for (size_t i = 0; i < names->count; i++)
-        set |= algorithm_by_name(str_from_cstr(names->items[i]))->bit; /* the table's choices are these names */
+    for (size_t i = 0; i < names->count; i++) {
+        const struct algorithm *algorithm = algorithm_by_name(str_from_cstr(names->items[i]));
+        set |= algorithm ? algorithm->bit : 0; /* the option's choices are these names: each is found */
+    }
     return set;
 }
 

@@ -82,8 +82,14 @@ static enum err check_host(struct str text, struct error *error)
 static enum err check_path(struct str text, struct error *error)
 {
     char quoted[ERROR_QUOTE_LEN];
-    if (text.ptr[0] == '/' && is_plain(text, "?#%\"\\"))
+    if (text.ptr[0] == '/' && is_plain(text, "?#%\"\\{}"))
         return ERR_NONE;
+    if (text.ptr[0] == '/' && memchr(text.ptr, '{', text.len))
+        return error_set(
+            error, ERR_INVALID_REQUEST,
+            "found %s, but paths are literal, and have no place for an id; what a connection is about it says by "
+            "the channels that it subscribes to, and by its token",
+            error_quote(text, quoted));
     return error_set(error, ERR_INVALID_REQUEST,
                      "found %s, expected a path that begins with / and has no ?, # or %% in it",
                      error_quote(text, quoted));

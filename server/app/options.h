@@ -61,4 +61,8 @@ extern const struct option_table options_table;
  * messages may have warnings, a line each. Otherwise it has at least one line that is an error. */
 enum err options_validate(const struct options *options, const struct option_sources *sources, struct buf *messages);
 
+/* Appends a line for each thing that is allowed but often meant otherwise: a claim beside '*' in a rule, a claim with
+ * dots, a path that looks like a pattern. For settings that options_validate has passed. */
+void options_advise(const struct options *options, const struct option_sources *sources, struct buf *messages);
+
 #endif

@@ -159,7 +159,7 @@ static void take_answer(struct room *room, const struct presence_update *update)
 {
     bool done = !update->base.error.code && update->known;
     for (size_t i = 0; i < update->count; i++) {
-        struct member *member = map_get(&room->members, update->items[i].user);
+        struct member *member = update->items[i].member; /* it stays while it is asked about */
         member->asked = false;
         if (done)
             member->told = update->items[i].here ? TOLD_HERE : TOLD_NOTHING;
@@ -218,8 +218,8 @@ static struct presence_update *make_update(struct room *room)
             break;
         struct member *member = CONTAINER_OF(link, struct member, change);
         member->asked = true;
-        update->items[update->count++] =
-            (struct presence_item){.here = member->count > 0, .user = member->user, .entry = member->entry};
+        update->items[update->count++] = (struct presence_item){
+            .here = member->count > 0, .user = member->user, .entry = member->entry, .member = member};
     }
     update->complete = list_is_empty(&room->changed);
     return update;

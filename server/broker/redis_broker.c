@@ -208,8 +208,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     broker->config.tls = (struct redis_tls_settings){0};
     broker->url = url;
     broker->tls = tls;
-    broker->event_limits =
-        (struct event_limits){.data_bytes = config->event_bytes, .custom = config->custom_events};
+    broker->event_limits = (struct event_limits){.data_bytes = config->event_bytes, .custom = config->custom_events};
     broker->info = (struct broker_info){.state = BROKER_CONNECTING, .kind = "redis", .text = "connecting to Redis"};
     broker->canary = random_below(UINT32_MAX); /* an earlier life's canaries are not mistaken for ours */
     init_names(broker);

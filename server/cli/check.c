@@ -7,15 +7,14 @@
 
 static void print_help(void)
 {
-    fputs(
-        "usage: carillon check --config FILE [--option value]...\n\n"
-        "Reads the configuration with the environment and the flags over it, as \"carillon serve\" does, and the "
-        "files\n"
-        "of keys and certificates that it names, and says what is wrong with it. Exit code 0: the server would start\n"
-        "with it; 1: it would not.\n\n"
-        "  --print-config                    show the settings and where each came from\n"
-        "  --help                            this text; \"carillon serve --help\" lists the options\n",
-        stdout);
+    fputs("usage: carillon check --config FILE [--option value]...\n\n"
+          "Reads the configuration with the environment and the flags over it, as \"carillon serve\" does, and the "
+          "files\n"
+          "of keys and certificates that it names, and says what is wrong with it, and in lines with \"note\" what is\n"
+          "often meant otherwise. Exit code 0: the server would start with it; 1: it would not.\n\n"
+          "  --print-config                    show the settings and where each came from\n"
+          "  --help                            this text; \"carillon serve --help\" lists the options\n",
+          stdout);
 }
 
 /* What only the files can tell that the settings name. */
@@ -56,6 +55,8 @@ int cli_check(int argc, char **argv)
         err = options_validate(&options, &sources, &messages);
         if (err == ERR_NONE)
             err = try_files(&options, &messages);
+        if (err == ERR_NONE)
+            options_advise(&options, &sources, &messages);
         if (print)
             options_print(&options_table, &options, &sources, &out);
         else if (err == ERR_NONE)

@@ -2,6 +2,7 @@
 #include "server/core/access.h"
 
 #include "common/base/alloc.h"
+#include "server/core/access_refusal.h"
 
 static struct rule_index *index_patterns(const struct rules *rules)
 {
@@ -115,12 +116,23 @@ static unsigned granted(const struct claims *claims, struct str channel)
     return allow;
 }
 
-unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims)
+/* rule: NULL allows nothing. */
+static unsigned allowed_by(const struct rule *rule, struct str channel, const struct claims *claims)
 {
-    const struct rule *rule = rule_for(rules, channel, claims);
-    if (!rule)
-        return 0;
-    if (rule->require_scope.len && !claims_has_scope(claims, rule->require_scope))
+    if (!rule || (rule->require_scope.len && !claims_has_scope(claims, rule->require_scope)))
         return 0;
     return rule->require_grant ? rule->allow & granted(claims, channel) : rule->allow;
+}
+
+unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims)
+{
+    return allowed_by(rule_for(rules, channel, claims), channel, claims);
+}
+
+enum err access_check(const struct rules *rules, struct str channel, const struct claims *claims, enum allow wanted,
+                      struct error *error)
+{
+    const struct rule *rule = rule_for(rules, channel, claims);
+    return allowed_by(rule, channel, claims) & wanted ? ERR_NONE
+                                                      : access_refuse(rules, rule, channel, claims, wanted, error);
 }

@@ -52,4 +52,9 @@ struct keeping rules_keeping(const struct rules *rules, struct str channel);
  * decides. */
 unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims);
 
+/* May it do that, one of enum allow? If not, ERR_UNAUTHORIZED with a text for the client: what is missing (a rule, a
+ * claim, a scope, a grant), and where. */
+enum err access_check(const struct rules *rules, struct str channel, const struct claims *claims, enum allow wanted,
+                      struct error *error);
+
 #endif

@@ -73,8 +73,8 @@ static void subscribe(struct hub *hub, struct session *session, const struct com
     }
     struct subscription *subscription = channel_find_subscription(session, command->channel);
     if (!subscription) {
-        if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_SUBSCRIBE)) {
-            refuse(hub, session, command, ERR_UNAUTHORIZED, "the token does not allow to subscribe to this channel");
+        if (access_check(hub->rules, command->channel, session->claims, ALLOW_SUBSCRIBE, &error)) {
+            answer_error(hub, session, command->id, &error, command->channel);
             return;
         }
         if (session->subscription_count >= hub->settings.channels_per_session) {
@@ -114,8 +114,8 @@ static enum err check_publication(struct hub *hub, struct session *session, cons
 {
     if (channel_check(command->channel, error))
         return error->code;
-    if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_PUBLISH))
-        return error_set(error, ERR_UNAUTHORIZED, "the token does not allow to publish to this channel");
+    if (access_check(hub->rules, command->channel, session->claims, ALLOW_PUBLISH, error))
+        return error->code;
     const struct event_offer offer = {.type = command->event_type,
                                       .data = command->data,
                                       .event_id = command->event_id,
@@ -197,12 +197,9 @@ static void history_done(struct history_read *read, void *owner)
 static void history(struct hub *hub, struct session *session, const struct command *command)
 {
     struct error error;
-    if (channel_check(command->channel, &error)) {
+    if (channel_check(command->channel, &error) ||
+        access_check(hub->rules, command->channel, session->claims, ALLOW_HISTORY, &error)) {
         answer_error(hub, session, command->id, &error, command->channel);
-        return;
-    }
-    if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_HISTORY)) {
-        refuse(hub, session, command, ERR_UNAUTHORIZED, "the token does not allow to read this channel's history");
         return;
     }
     if (command->has_limit && (command->limit == 0 || command->limit > HISTORY_LIMIT_MAX)) {

@@ -56,6 +56,7 @@ struct presence_update {
         bool here;
         struct str user;
         struct str entry;
+        void *member; /* the maker's own; nothing to the broker */
     } items[PRESENCE_BATCH_MAX];
 };
 

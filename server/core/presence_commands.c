@@ -65,8 +65,8 @@ static enum err check(struct hub *hub, const struct session *session, const stru
 {
     if (channel_check(command->channel, error))
         return error->code;
-    if (!(access_allowed(hub->rules, command->channel, session->claims) & ALLOW_PRESENCE))
-        return error_set(error, ERR_UNAUTHORIZED, "the token does not allow to see who is on this channel");
+    if (access_check(hub->rules, command->channel, session->claims, ALLOW_PRESENCE, error))
+        return error->code;
     /* The channel's own, not that of the rule which lets this one see. */
     struct presence_policy policy = rules_keeping(hub->rules, command->channel).presence;
     if (!policy.kept)

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support import jwt
+from support import jwt, ws
 from support.carillon import API_KEY, BINARY, Process, clean_environment, run
 from support.wait import DEADLINE_S, until
 
@@ -249,6 +249,22 @@ def test_the_lines_of_dev_really_work(tmp_path):
             assert "data" in json.loads(listener.lines[0])
     finally:
         dev.check_log = lambda: None  # dev shows its demo token: that is what it is for
+        dev.close()
+
+
+def test_dev_allows_all_that_it_says(tmp_path):
+    dev = Process(tmp_path, ["dev", "--port", "0", "--internal-port", "0"], name="dev")
+    try:
+        until(lambda: "curl " in dev.output() + dev.log(), "it prints what to paste")
+        host, port, path = re.search(r"ws://([\d.]+):(\d+)(/\S+)", dev.output() + dev.log()).groups()
+        with ws.Client((host, int(port)), path=path) as client:
+            client.start()
+            assert client.subscribe("any:thing")["data"]["epoch"]
+            client.ask("publish", "published", channel="any:thing", type="test", data=1)
+            assert len(client.ask("history", "history", channel="any:thing")["data"]["events"]) == 1
+            until(lambda: client.ask("presence", "presence", channel="any:thing")["data"]["users"] == 1, "it is there")
+    finally:
+        dev.check_log = lambda: None
         dev.close()
 
 

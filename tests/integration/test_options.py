@@ -276,3 +276,32 @@ def test_a_port_that_is_taken_is_said(launch):
     other = run("serve", "--config", node.config_path, "--port", node.public[1])
     assert other.returncode != 0
     assert str(node.public[1]) in other.stderr and "in use" in other.stderr
+
+
+NOTES = [
+    ({"channels": [{"match": "t:{tenant}:*", "allow": []}]}, r'channels: note: \[0\].match: in "t:\{tenant\}:\*" nothing says where'),
+    ({"channels": [{"match": "*:{sub}", "allow": []}]}, r'\[0\].match: .* "sub" ends'),
+    ({"channels": [{"match": "a", "allow": []}, {"match": "{a}:{b}", "allow": []}]}, r"\[1\].match: .*ends"),
+    ({"channels": [{"match": "o:{org.id}", "allow": []}]}, r'\[0\].match: "org.id" is one claim of that name'),
+    ({"endpoints": [{"path": "/chat/:id"}]}, r'endpoints: note: \[0\].path: "/chat/:id" is literal'),
+    ({"endpoints": [{"path": "/chat/*"}]}, r"\[0\].path: .*literal"),
+]
+
+
+@pytest.mark.parametrize("settings, says", NOTES, ids=lambda value: None if isinstance(value, dict) else value[:30])
+def test_what_is_often_meant_otherwise(tmp_path, settings, says):
+    answer = check(tmp_path, json.dumps({"token": {"secret": "0123456789abcdef0123456789abcdef"}, **settings}))
+    assert answer.returncode == 0 and re.search(says, answer.stderr), answer
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_nothing_to_note(tmp_path):
+    rules = [{"match": match, "allow": []} for match in ("user:{sub}", "room:*", "*", "{sub}", "a:{sub}:b")]
+    answer = check(tmp_path, json.dumps({"token": {"secret": "0123456789abcdef0123456789abcdef"}, "channels": rules,
+                                         "endpoints": [{"path": "/ws"}, {"path": "/a:b/c.d"}]}))
+    assert answer.returncode == 0 and answer.stderr == "", answer
+
+
+def test_a_path_has_no_placeholder(tmp_path):
+    answer = check(tmp_path, json.dumps({"endpoints": [{"path": "/chat/{id}"}]}))
+    assert answer.returncode == 1 and 'found "/chat/{id}", but paths are literal' in answer.stderr

@@ -99,8 +99,9 @@ static void test_a_page_has_a_bound_in_bytes_and_one_entry_at_least(void **state
     update->policy = policy;
     update->channel = STR("c");
     update->count = 2;
-    update->items[0] = (struct presence_item){true, STR("a"), str_from(entry, PRESENCE_PAGE_BYTES + 2)};
-    update->items[1] = (struct presence_item){true, STR("b"), str_from(entry, 10)};
+    update->items[0] =
+        (struct presence_item){.here = true, .user = STR("a"), .entry = str_from(entry, PRESENCE_PAGE_BYTES + 2)};
+    update->items[1] = (struct presence_item){.here = true, .user = STR("b"), .entry = str_from(entry, 10)};
     memory_presence_update(&presence, NULL, update, 0);
     struct presence_read *read = presence_read_create(&policy, STR("c"), STR(""), 10);
     memory_presence_read(&presence, read);

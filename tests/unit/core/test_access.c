@@ -70,6 +70,48 @@ static void test_table(void **state)
     rules_unref(rules);
 }
 
+static void test_why_not(void **state)
+{
+    static const struct rule some[] = {
+        {.match = STR("user:{sub}"), .allow = ALLOW_SUBSCRIBE},
+        {.match = STR("team:{team}:{sub}"), .allow = ALLOW_ALL},
+        {.match = STR("room:*"), .require_grant = true, .allow = ALLOW_ALL},
+        {.match = STR("admin:*"), .require_scope = STR("boss"), .allow = ALLOW_ALL},
+    };
+    static const struct {
+        const char *payload, *channel;
+        enum allow wanted;
+        const char *says; /* NULL: it may */
+    } cases[] = {
+        {"{\"sub\":\"ann\"}", "user:ann", ALLOW_SUBSCRIBE, NULL},
+        {"{\"sub\":\"ann\"}", "other", ALLOW_SUBSCRIBE, "no rule of the server matches this channel"},
+        {"{\"sub\":\"ann\"}", "user:ann", ALLOW_PUBLISH, "does not allow publish to clients"},
+        {"{\"sub\":\"ann\"}", "user:bob", ALLOW_SUBSCRIBE, "whose claim \"sub\" is another"},
+        {"{\"sub\":\"ann\"}", "team:7:ann", ALLOW_PRESENCE, "needs the claim \"team\", and the token has none"},
+        {"{\"sub\":\"ann\",\"team\":[7]}", "team:7:ann", ALLOW_PRESENCE, "a text or a whole number"},
+        {"{\"sub\":\"ann\",\"team\":\"\"}", "team:7:ann", ALLOW_PRESENCE, "needs the claim \"team\""},
+        {"{\"sub\":\"ann\",\"team\":8}", "team:7:ann", ALLOW_PRESENCE, "whose claim \"team\" is another"},
+        {"{\"sub\":\"ann\",\"team\":7}", "team:7:ann", ALLOW_PRESENCE, NULL},
+        {"{\"sub\":\"ann\"}", "room:1", ALLOW_HISTORY, "none in the token's claim channels covers it for history"},
+        {"{\"sub\":\"ann\",\"channels\":[\"room:2\"]}", "room:1", ALLOW_HISTORY, "needs a grant"},
+        {"{\"sub\":\"ann\",\"channels\":[\"room:1\"]}", "room:1", ALLOW_HISTORY, NULL},
+        {"{\"sub\":\"ann\"}", "admin:1", ALLOW_PUBLISH, "needs the scope \"boss\""},
+    };
+    (void)state;
+    struct rules *rules = rules_create(some, sizeof some / sizeof *some);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct claims *claims;
+        struct error error = {0};
+        assert_int_equal(claims_parse(str_from_cstr(cases[i].payload), &claims, &error), ERR_NONE);
+        enum err err = access_check(rules, str_from_cstr(cases[i].channel), claims, cases[i].wanted, &error);
+        if (err != (cases[i].says ? ERR_UNAUTHORIZED : ERR_NONE) ||
+            (cases[i].says && !strstr(error.text, cases[i].says)))
+            fail_msg("%s on %s: %s", cases[i].payload, cases[i].channel, error.text);
+        claims_unref(claims);
+    }
+    rules_unref(rules);
+}
+
 /* The size tells the rule. */
 static void test_how_a_channel_is_kept(void **state)
 {
@@ -365,6 +407,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_why_not),
         cmocka_unit_test(test_how_a_channel_is_kept),
         cmocka_unit_test(test_what_is_allowed_is_kept),
         cmocka_unit_test(test_many_rules_as_one_after_the_other),
