@@ -33,7 +33,7 @@ static const char usage[] =
     "\n"
     "examples:\n"
     "  carillon listen --token-file token.jwt public:news user:user-456\n"
-    "  carillon listen --count 1 public:news | jq .data\n"
+    "  carillon listen --token-file token.jwt --count 1 public:news | jq .data\n"
     "\n"
     "exit code: 0 after --count events or when the reader of the output has gone; 1 refused; 2 wrong call\n";
 

@@ -23,8 +23,8 @@ static const char usage[] =
     "  --help\n"
     "\n"
     "examples:\n"
-    "  carillon publish public:news notification '{\"message\":\"Hello\"}'\n"
-    "  date +%s | carillon publish --event-id tick-1 public:clock tick -\n"
+    "  carillon publish --api-key-file api-key public:news notification '{\"message\":\"Hello\"}'\n"
+    "  date +%s | carillon publish --api-key-file api-key --event-id tick-1 public:clock tick -\n"
     "\n"
     "exit code: 0 published, 1 not published, 2 wrong call\n";
 

@@ -30,9 +30,9 @@ static const char usage_end[] =
     "echo limits.message_rate 0. Memory a connection is right on a server that has just started.\n"
     "\n"
     "examples:\n"
-    "  carillon bench fanout --connections 1000 --window 16 --server-pid \"$(pidof carillon)\"\n"
-    "  carillon bench rooms --channels 1000 --members 10 --rate 20000 --threads 2\n"
-    "  carillon bench publish --connections 50 --batch 100 --duration 10 --json\n"
+    "  carillon bench fanout --secret-file secret --api-key-file api-key --server-pid \"$(pidof carillon)\"\n"
+    "  carillon bench rooms --secret-file secret --api-key-file api-key --members 10 --rate 20000 --threads 2\n"
+    "  carillon bench publish --api-key-file api-key --connections 50 --batch 100 --duration 10 --json\n"
     "\n"
     "exit code: 0 measured, and every event was right; 1 not; 2 wrong call\n";
 

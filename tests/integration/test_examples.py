@@ -1,0 +1,79 @@
+"""The examples of the man page and of the commands' own help, run as they stand against a server with the files that they name."""
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import jwt
+from support.carillon import API_KEY, BINARY, ROOT, clean_environment, run
+from support.wait import DEADLINE_S
+
+RULES = [{"match": "*", "allow": ["subscribe", "publish"], "history": {"size": 10, "ttl": "1m"}}]
+# What the examples leave to defaults, or would take too long for.
+WRAPPER = """#!/bin/sh
+case $1 in
+publish) set -- "$@" --url http://{internal} ;;
+listen) set -- "$@" --url ws://{public}/ws --last 1 --count 1 ;;
+healthcheck) set -- "$@" --url http://{internal} ;;
+bench)
+    set -- "$@" --url ws://{public}/ws --api http://{internal} --warmup 0 --count 20
+    case $2 in
+    rooms) set -- "$@" --channels 2 --members 2 ;;
+    fanout) set -- "$@" --connections 4 ;;
+    esac
+    ;;
+esac
+exec {binary} "$@"
+"""
+
+
+def of_help(command):
+    text = run(command, "--help").stdout
+    return re.findall(r"^  ((?:carillon|date) .*)$", text.partition("examples:\n")[2], re.M)
+
+
+def of_man_page():
+    text = (ROOT / "docs/carillon.1").read_text().partition(".SH EXAMPLES\n.nf\n")[2]
+    return text.partition(".fi")[0].replace("\\-", "-").splitlines()
+
+
+def examples():
+    found = [line for command in ("publish", "listen", "token", "bench", "healthcheck") for line in of_help(command)]
+    return list(dict.fromkeys(found + of_man_page()))
+
+
+@pytest.fixture(scope="module")
+def place(launch_for_module, tmp_path_factory):
+    """A folder with the files, and a bin folder in front of all others."""
+    node = launch_for_module({"channels": RULES, "limits.message_rate": 0})
+    folder = tmp_path_factory.mktemp("examples")
+    (folder / "secret").write_text(jwt.SECRET)
+    (folder / "api-key").write_text(API_KEY)
+    (folder / "token.jwt").write_text(jwt.mint("user-456"))
+    jwt.KeyPair(folder, "PS256").private_path.rename(folder / "private.pem")
+    address = {name: "{}:{}".format(*getattr(node, name)) for name in ("public", "internal")}
+    scripts = {"carillon": WRAPPER.format(binary=Path(BINARY).resolve(), **address), "jq": "#!/bin/sh\ncat\n",
+               "pidof": f"#!/bin/sh\necho {node.pid}\n"}
+    (folder / "bin").mkdir()
+    for name, text in scripts.items():
+        (folder / "bin" / name).write_text(text)
+        (folder / "bin" / name).chmod(0o755)
+    for channel in ("public:news", "user:user-456"):
+        node.publish(channel, {"message": "Hello"}, type_="notification")
+    return folder
+
+
+def test_there_are_examples():
+    assert len(examples()) >= 12
+
+
+@pytest.mark.parametrize("line", [e for e in examples() if not e.startswith(("carillon dev", "carillon check"))])
+def test_it_works(place, line):
+    small = re.sub(r"--(?:duration|rate|members|connections) \d+", "", line)
+    environment = clean_environment()
+    done = subprocess.run(["sh", "-ec", small], cwd=place, capture_output=True, text=True, timeout=6 * DEADLINE_S,
+                          env={**environment, "PATH": f"{place}/bin:{environment['PATH']}"})
+    assert done.returncode == 0 and (done.stdout or ">" in line), f"{small}: {done}"
+    if " bench " in line and "--json" in line:
+        assert json.loads(done.stdout)["operations"] >= 20
