@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support import jwt
-from support.carillon import API_KEY, BINARY, ROOT, clean_environment, run
+from support.carillon import API_KEY, BINARY, ROOT, Process, clean_environment, run
 from support.wait import DEADLINE_S
 
 RULES = [{"match": "*", "allow": ["subscribe", "publish"], "history": {"size": 10, "ttl": "1m"}}]
@@ -77,3 +77,60 @@ def test_it_works(place, line):
     assert done.returncode == 0 and (done.stdout or ">" in line), f"{small}: {done}"
     if " bench " in line and "--json" in line:
         assert json.loads(done.stdout)["operations"] >= 20
+
+
+# --- the README's session ---
+
+
+def session():
+    """[command, lines that it prints] of each line that begins with a prompt."""
+    steps = []
+    for line in (ROOT / "README.md").read_text().splitlines():
+        if line.startswith("    $ "):
+            steps.append([line[6:], []])
+        elif line.startswith("    ") and steps and steps[-1] is not None:
+            steps[-1][1].append(line[4:])
+        elif steps and steps[-1] is not None:
+            steps.append(None)
+    return [step for step in steps if step]
+
+
+def masked(line):
+    """Without what is another each time."""
+    line = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", line)
+    line = re.sub(r'"epoch":"\w+"', '"epoch":"E"', line)
+    return re.sub(r"ws://[\d.:]+/ws", "URL", line)
+
+
+def printed(process, count):
+    """So many lines, or fewer if it ends before."""
+    lines = [process.stdout.readline().rstrip("\n") for _ in range(count)]
+    process.kill()
+    process.communicate()
+    return lines
+
+
+def test_the_session_of_the_readme(tmp_path):
+    environment = clean_environment()
+    environment["PATH"] = f"{tmp_path}:{environment['PATH']}"
+    server = None
+    (tmp_path / "carillon").symlink_to(Path(BINARY).resolve())
+    try:
+        for command, expected in session():
+            if command == "cat carillon.jsonc":
+                (tmp_path / "carillon.jsonc").write_text("\n".join(expected))
+                continue
+            if command.startswith("carillon serve"):
+                server = Process(tmp_path, [*command.split()[1:], "--host", "127.0.0.1", "--port", 0, "--internal-port", 0], name="server")
+                public, internal = server.logged(r"ready in .*clients on (\S+), internal on (\S+), ").groups()
+                continue
+            url = {"listen": f" --url ws://{server and public}/ws", "publish": f" --url http://{server and internal}"}
+            shell = "exec " + command + url.get(command.split()[1], "")
+            process = subprocess.Popen(["sh", "-c", shell], cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT)
+            if not expected:
+                assert process.wait(DEADLINE_S) == 0, command
+            assert list(map(masked, printed(process, len(expected)))) == list(map(masked, expected)), command
+    finally:
+        if server:
+            server.close()
