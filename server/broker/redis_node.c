@@ -73,9 +73,14 @@ static void on_registered(struct redis_errand *errand, const redisReply *reply)
             redis_shard_drop(errand->route.shard, reply->str);
         return;
     }
+    if (reply->type != REDIS_REPLY_ARRAY || !reply->elements)
+        return;
+    if (reply->element[0]->integer == 1 && broker->is_registered)
+        broker->lost_us = clock_now_us();
+    broker->is_registered = true;
     buf_clear(&broker->nodes);
-    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < (size_t)reply->elements; i++) {
-        if (i)
+    for (size_t i = 1; i < (size_t)reply->elements; i++) {
+        if (i > 1)
             buf_append_char(&broker->nodes, '\n');
         buf_append(&broker->nodes, redis_text(reply->element[i]));
     }

@@ -131,6 +131,8 @@ struct redis_broker {
     /* redis_node.c */
     uint64_t canary;  /* number of the one sent last */
     struct buf nodes; /* the registry as last read, an id a line */
+    bool is_registered;
+    uint64_t lost_us; /* when the registry had lost this node, and Redis so all it had; 0: never */
 };
 
 /* redis_broker.c */

@@ -159,15 +159,25 @@ static bool take_page(struct presence_read *read, const redisReply *reply)
     return true;
 }
 
+/* Every node that lives comes by in a fourth part of the ttl. */
+static bool is_yet_to_be_told(const struct redis_broker *broker, const struct presence_read *read)
+{
+    return broker->lost_us && clock_now_us() - broker->lost_us < read->policy.ttl_ms * 1000 / 2;
+}
+
 static void on_page(struct redis_errand *errand, const redisReply *reply)
 {
     struct presence_read *read = errand->argument;
-    if (reply && reply->type == REDIS_REPLY_INTEGER) {
+    bool is_number = reply && reply->type == REDIS_REPLY_INTEGER;
+    if (is_number && reply->integer == 0) {
         read->again = true;
         redis_presence_read(errand->broker, read);
         return;
     }
-    if (!reply || !take_page(read, reply))
+    if (is_number || (reply && is_yet_to_be_told(errand->broker, read)))
+        error_set(&read->base.error, ERR_UNAVAILABLE,
+                  "Redis has lost who is on the channel, and the nodes are telling it again; try again later");
+    else if (!reply || !take_page(read, reply))
         redis_request_fail(errand->broker, &read->base, reply);
     broker_request_answer(&read->base);
 }
@@ -175,14 +185,23 @@ static void on_page(struct redis_errand *errand, const redisReply *reply)
 static void send_read(struct redis_errand *errand)
 {
     const struct presence_read *read = errand->argument;
+    const struct redis_broker *broker = errand->broker;
     struct common common;
+    struct str arguments[KEYS + 11];
     char limit[24], bytes[24];
-    struct str *rest = common.arguments + KEYS + 6;
+    bool has_registry = broker->is_registered && !broker->topology->sharded;
+    size_t count = KEYS;
     set_common(errand, &read->policy, read->channel, STR(""), read->again, &common);
-    rest[0] = read->after;
-    rest[1] = redis_number(read->limit, limit);
-    rest[2] = redis_number(PRESENCE_PAGE_BYTES, bytes);
-    redis_errand_script(errand, SCRIPT_MEMBERS, KEYS, KEYS + 9, common.arguments);
+    memcpy(arguments, common.arguments, sizeof *arguments * KEYS);
+    if (has_registry)
+        arguments[count++] = buf_str(&broker->nodes_key);
+    memcpy(arguments + count, common.arguments + KEYS, sizeof *arguments * 6);
+    count += 6;
+    arguments[count++] = read->after;
+    arguments[count++] = redis_number(read->limit, limit);
+    arguments[count++] = redis_number(PRESENCE_PAGE_BYTES, bytes);
+    arguments[count++] = broker->config.node_id;
+    redis_errand_script(errand, SCRIPT_MEMBERS, KEYS + has_registry, count, arguments);
 }
 
 void redis_presence_read(struct redis_broker *broker, struct presence_read *read)

@@ -183,14 +183,16 @@ static const char history_text[] = "local at = redis.call('HMGET', KEYS[1], 'epo
                                    "  if #part < 32 then return answer end\n"
                                    "end\n";
 
-/* KEYS: nodes. ARGV: the node's id, ms after which a silent node is gone. Redis's clock is the only one used. */
+/* KEYS: nodes. ARGV: the node's id, ms after which a silent node is gone. Redis's clock is the only one used. Answer: 1
+ * if the node was not there, then all that are. */
 static const char register_text[] =
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
-    "redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])\n"
+    "local new = redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])\n"
     "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - ARGV[2]))\n"
     "local ids = redis.call('ZRANGE', KEYS[1], 0, -1)\n"
     "table.sort(ids)\n"
+    "table.insert(ids, 1, new)\n"
     "return ids\n";
 
 /* KEYS: a user's sessions. ARGV: take, keep or leave, the session, ms it counts from now, how many may be there when
@@ -217,6 +219,10 @@ static const char berth_text[] =
  *
  * A user is there as long as one node has it. Nodes whose time is over lose their members, a part of them at a time,
  * whoever asks: so their users leave once, and no later than somebody looks.
+ *
+ * Each of the keys can be told from the others to have been lost or to be of another type: every script looks before it
+ * writes. Then all of them go, and the nodes tell their members again, each at its next sign of life. Until they have
+ * had the time for it (the third number under the empty name), nobody knows who is there.
  *
  * A node is not over because Redis was away. Every node with members comes by in a third of ARGV[4], so where nobody
  * has looked for two thirds of it, nobody may have got through: all have as much time again, from now on; or, if who
@@ -247,22 +253,36 @@ static const char berth_text[] =
     "  if #left < room then redis.call('HDEL', KEYS[4], node) else more = true end\n"                                  \
     "  room = room - #left\n"                                                                                          \
     "end\n"                                                                                                            \
+    "local lost\n"                                                                                                     \
     "local function drop_if_empty()\n"                                                                                 \
-    "  if redis.call('HLEN', KEYS[4]) == 1 then redis.call('HDEL', KEYS[4], '') end\n"                                 \
+    "  if not lost and redis.call('HLEN', KEYS[4]) == 1 then redis.call('HDEL', KEYS[4], '') end\n"                    \
     "end\n"                                                                                                            \
     "local me, self, alive = ARGV[1], string.match(ARGV[1], '^[^#]*'), tonumber(ARGV[4])\n"                            \
     "local last, connections, earlier, others, over = '', 0, {}, {}, {}\n"                                             \
     "local seen, since\n"                                                                                              \
-    "local nodes = redis.call('HGETALL', KEYS[4])\n"                                                                   \
+    "local count, nodes, users = 0, redis.pcall('HGETALL', KEYS[4]), redis.pcall('HLEN', KEYS[1])\n"                   \
+    "local by_user, by_node = redis.pcall('ZCARD', KEYS[2]), redis.pcall('ZCARD', KEYS[3])\n"                          \
+    "local broken = nodes.err or type(users) ~= 'number' or type(by_user) ~= 'number' or by_user ~= by_node\n"         \
+    "  or (users > 0) ~= (by_user > 0)\n"                                                                              \
     "for i = 1, #nodes, 2 do\n"                                                                                        \
     "  local node, first, second, third = nodes[i], string.match(nodes[i + 1], '^(%d+) (%d+) ?(%d*)$')\n"              \
-    "  if node == '' then\n"                                                                                           \
-    "    seen, since = tonumber(first), tonumber(second)\n"                                                            \
+    "  if node ~= '' then count = count + 1 end\n"                                                                     \
+    "  if not first then\n"                                                                                            \
+    "    broken = true\n"                                                                                              \
+    "  elseif node == '' then\n"                                                                                       \
+    "    seen, since, lost = tonumber(first), tonumber(second), tonumber(third)\n"                                     \
+    "    if lost and lost <= now then lost = nil end\n"                                                                \
     "  elseif string.match(node, '^[^#]*') == self then\n"                                                             \
     "    if node == me then last = third else earlier[#earlier + 1] = node end\n"                                      \
     "  else\n"                                                                                                         \
     "    others[#others + 1] = {node, tonumber(first), tonumber(second)}\n"                                            \
     "  end\n"                                                                                                          \
+    "end\n"                                                                                                            \
+    "if broken or (count == 0 and by_user > 0) then\n"                                                                 \
+    "  for i = 1, 4 do redis.call('DEL', KEYS[i]) end\n"                                                               \
+    "  redis.call('HSET', KEYS[4], '', string.format('%.0f %.0f %.0f', now, now, now + alive * 2 / 3))\n"              \
+    "  redis.call('PEXPIRE', KEYS[4], string.format('%.0f', alive + 3600000))\n"                                       \
+    "  return 0\n"                                                                                                     \
     "end\n"                                                                                                            \
     "local silent = not seen or now - seen > alive * 2 / 3\n"                                                          \
     "if silent then since = math.max(since or 0, last ~= '' and now or now - ARGV[5]) end\n"                           \
@@ -273,7 +293,7 @@ static const char berth_text[] =
     "    connections = connections + node[3]\n"                                                                        \
     "  end\n"                                                                                                          \
     "end\n"                                                                                                            \
-    "local mark = string.format('%.0f %.0f', now, since)\n"                                                            \
+    "local mark = string.format('%.0f %.0f', now, since) .. (lost and string.format(' %.0f', lost) or '')\n"           \
     "if silent and ARGV[6] == '0' then\n"                                                                              \
     "  more = #over > 0\n"                                                                                             \
     "  over = {}\n"                                                                                                    \
@@ -315,14 +335,17 @@ static const char presence_text[] =
                   "for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], string.format('%.0f', alive + 3600000)) end\n"
                   "return more and 2 or 1\n";
 
-/* ARGV also: the user to begin after (empty: from the first), how many, and about how many bytes. Answer: 0 if it has
- * to be asked again, as there are still members of nodes that are over; else users and connections in all, the user to
+/* KEYS also: the registry of nodes, unless it is in another slot. ARGV also: the user to begin after (empty: from the
+ * first), how many, and about how many bytes; the node, if it has been in the registry. Answer: 0 if it has to be asked
+ * again, as there are still members of nodes that are over; 1 if Redis has lost who is there, and the nodes have yet to
+ * tell it again: the whole channel, or all it had, with the registry; else users and connections in all, the user to
  * begin after for the next page (empty: there is none), entries. */
 static const char members_text[] =
     PRESENCE_TEXT "if #nodes > 0 then redis.pcall('HSET', KEYS[4], '', mark) end\n" /* a full Redis can be read */
                   "for _, node in ipairs(over) do forget(node) end\n"
                   "drop_if_empty()\n"
                   "if more then return 0 end\n"
+                  "if lost or (KEYS[6] and not redis.call('ZSCORE', KEYS[6], ARGV[10])) then return 1 end\n"
                   "local from = ARGV[7] == '' and '-' or '[' .. ARGV[7] .. '\\1'\n"
                   "local limit, max, bytes = tonumber(ARGV[8]), tonumber(ARGV[9]), 0\n"
                   "local entries, last, next = {}, nil, ''\n"

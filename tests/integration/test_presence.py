@@ -1,4 +1,5 @@
 """Who is on a channel: one node from memory, two with Redis; several tabs, kills, pages."""
+import itertools
 import json
 import signal
 import time
@@ -6,7 +7,7 @@ import time
 import pytest
 from support.carillon import ALL
 from support.proxy import Proxy
-from support.wait import until
+from support.wait import DEADLINE_S, until
 
 RULES = [
     {"match": "room:*", "allow": ALL, "presence": True, "presence_events": True, "presence_ttl": "2s"},
@@ -26,6 +27,15 @@ def members(node, channel="room:a", **query):
 
 def users(node, channel="room:a"):
     return [member["user"] for member in members(node, channel)["members"]]
+
+
+def users_if_known(node, channel="room:a"):
+    """None where the node says that it cannot know now."""
+    answer = node.api("GET", f"/api/v1/channels/{channel}/presence")
+    if answer.status == 503:
+        return None
+    assert answer.status == 200, answer
+    return [member["user"] for member in answer.json["members"]]
 
 
 def counts_until(redis, channel="room:a"):
@@ -394,7 +404,7 @@ def test_redis_that_lost_everything(pair, redis):
         mia.subscribe("room:a")
         until(lambda: users(b) == ["leo", "mia"], "both are seen")
         redis("FLUSHALL")
-        until(lambda: users(a) == ["leo", "mia"], "both are seen again", 10)
+        until(lambda: users_if_known(a) == ["leo", "mia"], "both are seen again", 10)
 
 
 def test_redis_that_went_back(pair, redis):
@@ -502,3 +512,49 @@ def test_reserved_types_from_backends(pair, redis):
         nina.subscribe("quiet:a")
         redis("PUBLISH", "carillon:{quiet:a}:live", json.dumps({"type": "join", "data": {"user": "x"}}))
         nina.nothing_before_pong()
+
+
+PRESENCE_KEYS = ["presence", "presence:users", "presence:members", "presence:nodes"]
+LOSSES = [(command, (key,)) for command in ("DEL", "SET", "PEXPIRE") for key in PRESENCE_KEYS]
+LOSSES += [("DEL", pair) for pair in itertools.combinations(PRESENCE_KEYS, 2)]
+
+
+@pytest.mark.parametrize("command", ["DEL", "SET", "PEXPIRE"])
+def test_a_lost_key_is_made_again(pair, redis, command):
+    """Whichever key of a channel is lost, or of another type, or two are: who is there is right again within the ttl; until
+    then nodes say that they do not know. Nobody stays for good, and nobody is without a name."""
+    a, b = pair
+    with a.connect("judy", {"info": {"age": 7}}) as judy:
+        judy.subscribe("brief:a")
+        for how, keys in LOSSES:
+            if how != command:
+                continue
+            with b.connect("kim") as kim:
+                kim.subscribe("brief:a")
+                until(lambda: users_if_known(a, "brief:a") == ["judy", "kim"], "both are there")
+                for key in keys:
+                    redis(command, f"carillon:{{brief:a}}:{key}", *{"DEL": [], "SET": ["x"], "PEXPIRE": [0]}[command])
+                for node in (b, a):
+                    told = until(lambda n=node: users_if_known(n, "brief:a"), f"{keys} are there again")
+                    assert told == ["judy", "kim"], keys
+                page = members(a, "brief:a")
+                assert page["users"] == page["connections"] == 2 and page["members"][0]["info"] == {"age": 7}
+            until(lambda: users(b, "brief:a") == ["judy"], "kim has left")
+
+
+@pytest.mark.parametrize("how", ["FLUSHALL", "restart"])
+def test_a_redis_that_comes_back_empty_is_not_believed(pair, redis, how):
+    a, b = pair
+    with a.connect("judy") as judy:
+        judy.subscribe("room:a")
+        until(lambda: users(b) == ["judy"], "she is seen")
+        if how == "restart":
+            redis.stop()
+            for file in (redis.folder / "appendonlydir").iterdir():
+                file.unlink()
+            redis.start()
+        else:
+            redis("FLUSHALL")
+        answers = [users_if_known(b)]
+        until(lambda: answers.append(users_if_known(b)) or answers[-1], "she is seen again", 2 * DEADLINE_S)
+        assert answers[0] is None and all(answer in (None, ["judy"]) for answer in answers), answers
