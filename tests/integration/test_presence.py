@@ -38,6 +38,10 @@ def users_if_known(node, channel="room:a"):
     return [member["user"] for member in answer.json["members"]]
 
 
+def users_when_known(node, channel="room:a"):
+    return until(lambda: users_if_known(node, channel), "the node can be asked")
+
+
 def counts_until(redis, channel="room:a"):
     """For each node with members there, the time in ms until which they count."""
     nodes = redis("HGETALL", f"carillon:{{{channel}}}:presence:nodes")
@@ -280,7 +284,8 @@ def test_nobody_gave_a_sign_of_life(pair, redis):
 
 @pytest.fixture
 def impatient(launch, redis):
-    """Three nodes that give up a frozen Redis before anybody's time is over."""
+    """Three nodes that give up a frozen Redis before anybody's time is over. On a busy machine they give up one that is not
+    frozen now and then, and cannot be asked until they have connected again."""
     config = {"channels": RULES, "redis.url": redis.url, "redis.canary_interval": "1s", "redis.command_timeout": "300ms",
               "redis.retry_max": "300ms"}
     nodes = [launch(config) for _ in range(3)]
@@ -295,7 +300,7 @@ def test_asked_before_anybody_is_back(impatient, redis):
     with a.connect("judy") as judy, b.connect("kim") as kim:
         judy.subscribe("room:a")
         kim.subscribe("room:a")
-        until(lambda: users(stranger) == ["judy", "kim"], "both are seen")
+        until(lambda: users_if_known(stranger) == ["judy", "kim"], "both are seen")
         redis.freeze()
         until(lambda: not any(node.ready() for node in impatient), "the loss is noticed")
         for node in (a, b):
@@ -303,11 +308,11 @@ def test_asked_before_anybody_is_back(impatient, redis):
         wait_for_time(time.time() * 1000 + 2100)
         redis.thaw()
         until(stranger.ready, "one is back")
-        assert users(stranger) == ["judy", "kim"]
+        assert users_when_known(stranger) == ["judy", "kim"]
         for node in (a, b):
             node.signal(signal.SIGCONT)
         until(lambda: min(counts_until(redis).values()) > time.time() * 1000, "the others are back", 10)
-        assert users(stranger) == ["judy", "kim"]
+        assert users_when_known(stranger) == ["judy", "kim"]
         assert leaves_told(judy, kim) == []
 
 
@@ -317,7 +322,7 @@ def test_redis_away_for_more_than_half_the_ttl(impatient, redis):
     one, other = node_id(a), node_id(b)
     with a.connect("judy") as judy, b.connect("kim") as kim:
         judy.subscribe("room:a")
-        until(lambda: users(b) == ["judy"], "the one is seen")
+        until(lambda: users_if_known(b) == ["judy"], "the one is seen")
         wait_for_time(counts_until(redis)[one] - 1250)  # half way between two signs of life
         kim.subscribe("room:a")
 
@@ -333,7 +338,7 @@ def test_redis_away_for_more_than_half_the_ttl(impatient, redis):
         until(lambda: counts_until(redis)[other] > tills[other], "the other is back")
         a.signal(signal.SIGCONT)
         until(lambda: counts_until(redis).get(one, 0) > tills[one], "and the one", 10)
-        assert users(b) == ["judy", "kim"]
+        assert users_when_known(b) == ["judy", "kim"]
         assert leaves_told(judy, kim) == []
 
 
@@ -369,7 +374,7 @@ def test_leaves_of_a_long_absence_are_told(impatient, redis):
         for client in (judy, kim, leo):
             client.subscribe("brief:a")
         assert {judy.expect("join")["data"]["user"] for _ in range(3)} == {"judy", "kim", "leo"}
-        until(lambda: users(b, "brief:a") == ["judy", "kim", "leo"], "all are seen")
+        until(lambda: users_if_known(b, "brief:a") == ["judy", "kim", "leo"], "all are seen")
         redis.freeze()
         until(lambda: not a.ready() and not b.ready(), "the loss is noticed")
         wait_for_time(time.time() * 1000 + 3000)
@@ -377,7 +382,7 @@ def test_leaves_of_a_long_absence_are_told(impatient, redis):
         leo.close()
         redis.thaw()
         assert {judy.find("leave", seconds=10)["data"]["user"] for _ in range(2)} == {"kim", "leo"}
-        assert users(a, "brief:a") == ["judy"]
+        assert users_when_known(a, "brief:a") == ["judy"]
         judy.nothing_before_pong()
 
 
