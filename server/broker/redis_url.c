@@ -28,10 +28,16 @@ static enum err fail(const struct scheme *scheme, struct error *error, const cha
     return error_set(error, ERR_INVALID_REQUEST, "the Redis URL %s; expected %s", what, scheme->form);
 }
 
+/* A scheme is the same in capitals: RFC 3986 3.1. */
+static bool has_scheme(struct str text, struct str scheme)
+{
+    return text.len >= scheme.len && str_eq_nocase(str_from(text.ptr, scheme.len), scheme);
+}
+
 static const struct scheme *find_scheme(struct str text)
 {
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        if (str_starts_with(text, str_from_cstr(schemes[i].text)))
+        if (has_scheme(text, str_from_cstr(schemes[i].text)))
             return &schemes[i];
     return NULL;
 }
@@ -197,7 +203,7 @@ static void complete_login(struct redis_login *login)
 
 static enum err refuse_scheme(struct str text, struct error *error)
 {
-    if (str_starts_with(text, STR("unix:")))
+    if (has_scheme(text, STR("unix:")))
         return fail(&schemes[0], error, "names a Unix socket, which this version does not support: give host and port");
     return fail(&schemes[0], error, "does not begin with a scheme it knows");
 }

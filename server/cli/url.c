@@ -3,8 +3,8 @@
 
 static bool take(struct str *text, struct str prefix)
 {
-    if (!str_starts_with(*text, prefix))
-        return false;
+    if (text->len < prefix.len || !str_eq_nocase(str_from(text->ptr, prefix.len), prefix))
+        return false; /* a scheme is the same in capitals: RFC 3986 3.1 */
     *text = str_from(text->ptr + prefix.len, text->len - prefix.len);
     return true;
 }

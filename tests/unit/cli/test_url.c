@@ -21,6 +21,8 @@ static void test_parts(void **state)
          "token=a.b&x?", "wss://a-b.example/ws"},
         {"wss://[2001:db8::1]:65535/", true, "2001:db8::1", 65535, "[2001:db8::1]:65535", "/", "/", "",
          "wss://[2001:db8::1]:65535/"},
+        {"WS://Host/A", false, "Host", 80, "Host", "/A", "/A", "", "WS://Host/A"},
+        {"WsS://h", true, "h", 443, "h", "/", "/", "", "WsS://h"},
         {"ws://[::1]", false, "::1", 80, "[::1]", "/", "/", "", "ws://[::1]"},
         {"ws://h/a@b:c//d", false, "h", 80, "h", "/a@b:c//d", "/a@b:c//d", "", "ws://h/a@b:c//d"},
     };
