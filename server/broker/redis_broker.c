@@ -6,8 +6,6 @@
 #include "common/base/random.h"
 #include "server/broker/redis_parts.h"
 
-enum { NAME_MAX_LEN = 64 };
-
 /* ---- state ---- */
 
 /* With several shards the node is up as long as one is, once all have been. */
@@ -152,16 +150,11 @@ static const struct broker_ops ops = {
 
 static enum err check_name(struct str text, const char *what, const char *others, struct error *error)
 {
-    bool good = text.len >= 1 && text.len <= NAME_MAX_LEN;
-    for (size_t i = 0; good && i < text.len; i++) {
-        char c = text.ptr[i];
-        good = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c && strchr(others, c));
-    }
-    if (good)
+    if (redis_name_is_good(text, others))
         return ERR_NONE;
     char quoted[ERROR_QUOTE_LEN];
     return error_set(error, ERR_INVALID_REQUEST, "%s is 1 to %d letters, digits and any of %s; found %s", what,
-                     NAME_MAX_LEN, others, error_quote(text, quoted));
+                     REDIS_NAME_MAX, others, error_quote(text, quoted));
 }
 
 static void init_names(struct redis_broker *broker)
@@ -195,7 +188,8 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
 {
     struct redis_url url;
     if (check_name(config->prefix, "the prefix of Redis keys", "._-:", error) ||
-        check_name(config->node_id, "the node id", "._-", error) || redis_url_parse(config->url, &url, error))
+        check_name(config->node_id, "the node id", REDIS_NODE_ID_OTHERS, error) ||
+        redis_url_parse(config->url, &url, error))
         return NULL;
     struct redis_tls *tls = NULL;
     if (url.tls && redis_tls_create(&config->tls, &tls, error)) {

@@ -7,12 +7,14 @@
 #include "common/base/random.h"
 #include "server/broker/redis_parts.h"
 #include "server/broker/redis_slots.h"
+#include "server/broker/redis_whereabouts.h"
 
 static const uint64_t KEEP_US = 30000000; /* a shard without slots: answers may be due, and slots come and go */
 
 static const uint64_t SETTLE_US = 200000; /* a slot that has just moved: MOVED does not move it again */
 
-enum { REFRESH_MS = 100 };
+/* PRIMARIES_MAX: each has two connections; Redis's own limit is about a thousand (Redis Cluster specification). */
+enum { REFRESH_MS = 100, PRIMARIES_MAX = 1000 };
 
 struct redis_cluster {
     struct redis_shard *owners[REDIS_SLOTS]; /* NULL: nobody, or not known */
@@ -26,14 +28,19 @@ static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
     return broker->cluster->owners[redis_slot_of(key)];
 }
 
+/* NULL: there are so many that it cannot be true. */
 static struct redis_shard *find_or_make(struct redis_broker *broker, struct str host, struct str port)
 {
+    size_t count = 0;
     LIST_EACH(link, &broker->shards)
     {
         struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
         if (shard->phase != PHASE_CLOSING && redis_endpoint_is(&shard->endpoint, host, port))
             return shard;
+        count++;
     }
+    if (count >= PRIMARIES_MAX)
+        return NULL;
     struct redis_endpoint endpoint = redis_endpoint_copy(host, port);
     struct buf channel = {0};
     buf_append(&channel, buf_str(&broker->node_channel));
@@ -70,26 +77,17 @@ static void close_useless(struct redis_broker *broker)
     }
 }
 
-/* first, last, [host, port, ...] of the primary, then those of its replicas. */
 static bool read_range(struct redis_broker *broker, const struct redis_endpoint *from, const redisReply *range,
                        struct redis_shard **owners)
 {
-    if (range->type != REDIS_REPLY_ARRAY || range->elements < 3 || range->element[0]->type != REDIS_REPLY_INTEGER ||
-        range->element[1]->type != REDIS_REPLY_INTEGER || range->element[2]->type != REDIS_REPLY_ARRAY ||
-        range->element[2]->elements < 2)
+    struct redis_whereabouts where;
+    if (!redis_whereabouts_of_range(range, &where))
         return false;
-    long long first = range->element[0]->integer, last = range->element[1]->integer;
-    const redisReply *primary = range->element[2];
-    struct str host = redis_text(primary->element[0]);
-    char port[24];
-    if (first < 0 || last >= REDIS_SLOTS || first > last || primary->element[1]->type != REDIS_REPLY_INTEGER)
-        return false;
-    if (!host.len || str_eq(host, STR("?"))) /* it does not know how it is reached: as it just was */
-        host = str_from_cstr(from->host);
-    struct redis_shard *shard = find_or_make(broker, host, redis_number((uint64_t)primary->element[1]->integer, port));
-    for (long long slot = first; slot <= last; slot++)
+    struct redis_shard *shard =
+        find_or_make(broker, where.host.len ? where.host : str_from_cstr(from->host), where.port);
+    for (unsigned slot = where.first; shard && slot <= where.last; slot++)
         owners[slot] = shard;
-    return true;
+    return shard;
 }
 
 static bool answered(struct redis_broker *broker, const struct redis_endpoint *from, const redisReply *reply)
@@ -154,33 +152,15 @@ static void refresh_soon(struct redis_broker *broker)
 
 /* ---- answers that point elsewhere ---- */
 
-/* "MOVED 3999 127.0.0.1:6381", or ASK. An empty host is that of the server that said it. */
-static bool read_redirection(struct str text, const struct redis_shard *from, unsigned *out_slot, struct str *out_host,
-                             struct str *out_port)
+/* A MOVED or an ASK: the shard that it names, NULL if it is none. */
+static struct redis_shard *read_redirection(struct redis_broker *broker, const struct redis_shard *from,
+                                            struct str text, struct str word, unsigned *out_slot)
 {
-    uint64_t slot;
-    str_split(&text, ' ');
-    if (!text.ptr || !str_to_u64(str_split(&text, ' '), &slot) || slot >= REDIS_SLOTS || !text.ptr)
-        return false;
-    const char *colon = memrchr(text.ptr, ':', text.len);
-    if (!colon)
-        return false;
-    *out_slot = (unsigned)slot;
-    *out_host = str_from(text.ptr, (size_t)(colon - text.ptr));
-    *out_port = str_from(colon + 1, (size_t)(text.ptr + text.len - colon) - 1);
-    if (!out_host->len && from)
-        *out_host = str_from_cstr(from->endpoint.host);
-    return out_host->len && out_port->len;
-}
-
-/* A MOVED: the shard that it names, NULL if it is none. */
-static struct redis_shard *read_moved(struct redis_broker *broker, const struct redis_shard *from, struct str text,
-                                      unsigned *out_slot)
-{
-    struct str host, port;
-    if (!str_starts_with(text, STR("MOVED ")) || !read_redirection(text, from, out_slot, &host, &port))
+    struct redis_whereabouts where;
+    if (!redis_whereabouts_of_error(text, word, &where) || (!where.host.len && !from))
         return NULL;
-    return find_or_make(broker, host, port);
+    *out_slot = where.first;
+    return find_or_make(broker, where.host.len ? where.host : str_from_cstr(from->endpoint.host), where.port);
 }
 
 /* False if the slot stays where it is on the map for now. */
@@ -203,15 +183,14 @@ static enum redis_again redirect(struct redis_broker *broker, struct str key, st
 {
     struct redis_shard *from = shard_of(broker, key);
     unsigned slot;
-    struct str host, port;
-    struct redis_shard *shard = read_moved(broker, from, text, &slot);
+    struct redis_shard *shard = read_redirection(broker, from, text, STR("MOVED"), &slot);
     if (shard) {
         move(broker, slot, shard);
         *out = (struct redis_route){.shard = shard};
         return redis_shard_is_up(shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
     }
-    if (str_starts_with(text, STR("ASK ")) && read_redirection(text, from, &slot, &host, &port)) {
-        shard = find_or_make(broker, host, port);
+    shard = read_redirection(broker, from, text, STR("ASK"), &slot);
+    if (shard) {
         shard->used_us = clock_now_us();
         *out = (struct redis_route){.shard = shard, .asking = true, .with_text = true};
         return redis_shard_is_up(shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
@@ -226,7 +205,7 @@ static enum redis_again redirect(struct redis_broker *broker, struct str key, st
 static bool subscription_refused(struct redis_shard *shard, struct str text)
 {
     unsigned slot;
-    struct redis_shard *other = read_moved(shard->broker, shard, text, &slot);
+    struct redis_shard *other = read_redirection(shard->broker, shard, text, STR("MOVED"), &slot);
     if (other && !move(shard->broker, slot, other)) {
         redis_subscriptions_forget(shard, slot);
         shard->broker->cluster->is_awaited = true;

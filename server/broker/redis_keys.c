@@ -16,6 +16,16 @@ static void append_escaped(struct buf *out, struct str channel)
     }
 }
 
+bool redis_name_is_good(struct str name, const char *others)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c && strchr(others, c))))
+            return false;
+    }
+    return name.len >= 1 && name.len <= REDIS_NAME_MAX;
+}
+
 void redis_pubsub_prefix_append(struct buf *out, struct str prefix, unsigned database)
 {
     buf_append(out, prefix);

@@ -10,6 +10,12 @@
 
 #include "common/base/buf.h"
 
+enum { REDIS_NAME_MAX = 64 };
+
+/* 1 to 64 letters, digits and any of others. */
+bool redis_name_is_good(struct str name, const char *others);
+#define REDIS_NODE_ID_OTHERS "._-"
+
 /* Appends what the names of pub/sub begin with. */
 void redis_pubsub_prefix_append(struct buf *out, struct str prefix, unsigned database);
 

@@ -168,7 +168,9 @@ static void take_control(struct redis_shard *shard, bool to_all, struct str mess
     struct redis_broker *broker = shard->broker;
     struct str from = str_split(&message, ' ');
     bool own = to_all && str_eq(from, broker->config.node_id);
-    if (message.ptr && !own && shard == spokesman(broker))
+    /* The id goes into logs and answers. */
+    bool good = message.ptr && redis_name_is_good(from, REDIS_NODE_ID_OTHERS);
+    if (good && !own && shard == spokesman(broker))
         broker->broker.sink->control(broker->broker.owner, from, message);
 }
 

@@ -2,6 +2,7 @@
  * another one, so that one with an outdated view does not hold the node back; and with every canary, so that a failover
  * is noticed even while the old primary still answers. Whether the server is a primary it is asked itself (ROLE). */
 #include "server/broker/redis_parts.h"
+#include "server/broker/redis_whereabouts.h"
 
 static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
 {
@@ -25,19 +26,16 @@ static void ask(struct redis_broker *broker, struct redis_connection *connection
 static bool answered(struct redis_broker *broker, const struct redis_endpoint *from, const redisReply *reply)
 {
     struct redis_shard *shard = shard_of(broker, STR(""));
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !shard)
+    struct redis_whereabouts where;
+    if (!shard || !redis_whereabouts_of_primary(reply, &where))
         return false;
-    struct str host = redis_text(reply->element[0]);
-    struct str port = redis_text(reply->element[1]);
-    if (!host.len || !port.len)
-        return false;
-    if (!redis_endpoint_is(&shard->endpoint, host, port)) {
+    if (!redis_endpoint_is(&shard->endpoint, where.host, where.port)) {
         /* Connected to the old one: it seeks again once both connections have ended. */
         if (shard->phase != PHASE_SEEKING) {
             redis_shard_drop(shard, "Sentinel names another primary");
             return true;
         }
-        redis_shard_move(shard, host, port);
+        redis_shard_move(shard, where.host, where.port);
     }
     redis_shard_connect(shard);
     return true;

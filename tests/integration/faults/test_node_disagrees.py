@@ -188,6 +188,16 @@ def test_another_version_of_the_nodes_protocol(start, redis):
         client.nothing_before_pong()
 
 
+def test_what_is_no_id_of_a_node_is_not_heard(start, redis):
+    """It would go into logs and answers as it is."""
+    node = start()
+    for name in ("\x1b[31mred", "x" * 65, 'a"b', "\xff"):
+        redis("PUBLISH", "carillon:control", f"control {name} terms 1 tell\nversion 9.9.9")
+    redis("PUBLISH", "carillon:control", "control newer terms 1 tell\nversion 9.9.9")
+    until(lambda: disagreeing(node) == 1, "the last one is heard")
+    assert len(warnings(node)) == 1 and "\x1b" not in node.log()
+
+
 def test_another_version_of_the_server(start, redis):
     node = start()
     redis("PUBLISH", "carillon:control", "control newer terms 1 tell\nversion 9.9.9")
