@@ -200,7 +200,7 @@ static void flush(void)
     redis_flush();
     truth_deleted_all();
     ingest_note_loss();
-    tokens_note_loss();
+    tokens_note_flush();
     plan.copy_mark = truth_mark();
 }
 

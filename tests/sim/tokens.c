@@ -41,6 +41,8 @@ static struct tokens {
     size_t revoked_count;
     size_t waiting;
     bool calm;
+    bool flushed; /* Redis was emptied under the nodes' connections: none of them has a reason to bring back what it
+                     knows */
 } tokens;
 
 static struct node *any_node(void)
@@ -165,6 +167,8 @@ static void note_loss(struct revoked *revoked)
 {
     revoked->lost = !is_in_redis(revoked);
     revoked->knowers = 0;
+    if (tokens.flushed)
+        return;
     for (size_t i = 0; i < tokens.node_count; i++) {
         const struct node *node = tokens.nodes[i];
         bool user = revoked->revocation.kind == REVOCATION_USER;
@@ -180,6 +184,12 @@ void tokens_note_loss(void)
     for (size_t i = 0; i < tokens.revoked_count; i++)
         if (tokens.revoked[i].acknowledged)
             note_loss(&tokens.revoked[i]);
+}
+
+void tokens_note_flush(void)
+{
+    tokens.flushed = true;
+    tokens_note_loss();
 }
 
 static void ask_to_revoke(void *owner, uint64_t number);

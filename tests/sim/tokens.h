@@ -30,6 +30,8 @@ void tokens_revoke(size_t client);
 bool tokens_are_quiet(void);
 /* Redis has lost data. */
 void tokens_note_loss(void);
+/* The same, and nobody's connection was cut. */
+void tokens_note_flush(void);
 
 /* --- the judge --- */
 /* From here on no limit is exceeded, not even for a moment: no fault will hit anybody. */
