@@ -295,6 +295,17 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
     handlers[command.type](hub, session, &command);
 }
 
+/* There is no message to be refused, and so no answer but the end. */
+void hub_charge(struct hub *hub, struct session *session, uint64_t messages)
+{
+    const struct rate_limit limit = rate_limit_of(hub, session);
+    bool fits = limit.per_minute == 0 || messages <= limit.burst;
+    if (session->state != SESSION_OPEN || (fits && rate_take(&session->rate, &limit, messages, hub->now_us, NULL)))
+        return;
+    metrics_add(hub->metrics, METRIC_RATE_LIMITED_MESSAGES, messages);
+    hub_close(hub, session, REASON_RATE_LIMITED);
+}
+
 void hub_pong(struct hub *hub, struct session *session)
 {
     (void)hub;

@@ -117,6 +117,8 @@ void hub_gone(struct hub *hub, struct session *session);
 
 /* One whole text message, UTF-8 already checked. */
 void hub_receive(struct hub *hub, struct session *session, struct str text);
+/* It has sent so much beside its messages as counts like that many, all at once. */
+void hub_charge(struct hub *hub, struct session *session, uint64_t messages);
 void hub_pong(struct hub *hub, struct session *session);
 /* The kernel takes data again; unsent is what the transport still holds. */
 void hub_writable(struct hub *hub, struct session *session, size_t unsent);

@@ -127,6 +127,7 @@ static void on_tick(uv_timer_t *timer)
     uint64_t now_us = clock_now_us();
     uint64_t expected_us = worker->ticked_us + TICK_MS * 1000;
     worker_touch(worker);
+    ws_edge_meter(worker->edge);
     if (worker->ticked_us)
         metrics_observe(worker->metrics, METRIC_LOOP_LAG, now_us > expected_us ? now_us - expected_us : 0);
     worker->ticked_us = now_us;

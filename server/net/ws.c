@@ -20,7 +20,8 @@
 
 enum {
     STALLED_CHECK_US = 250000,
-    WSI_BYTES = 768, /* about what lws has for a connection */
+    WSI_BYTES = 768,     /* about what lws has for a connection */
+    AROUND_MESSAGE = 64, /* the header of a frame, and that of a record of TLS */
 };
 
 void ws_doom(struct ws *ws)
@@ -203,6 +204,7 @@ static void on_established(struct ws *ws)
         .close_codes = &ws->endpoint->close_codes,
         .transport = ws,
     };
+    ws_meter_begin(ws);
     ws->session = hub_open(ws->edge->worker->hub, &start);
     claims_unref(ws->claims);
     ws->claims = NULL;
@@ -234,6 +236,7 @@ static void on_receive(struct ws *ws, struct str part)
         return;
     }
     bool final = lws_is_final_fragment(ws->wsi);
+    ws->message_bytes += part.len + (final ? AROUND_MESSAGE : 0);
     if (final && ws->message.len == 0) {
         take_message(ws, part);
         return;

@@ -1,6 +1,6 @@
 /* ws.h - the edge to libwebsockets: one context a worker, on the worker's loop. It only translates: upgrades that the
  * gate has let through (by TLS: that admit.h lets through) go in, messages come out to the hub, whole frames from the
- * hub go to the socket. ws.c, ws_edge.c and ws_request.c are all that includes libwebsockets' header. */
+ * hub go to the socket. ws.c, ws_edge.c, ws_meter.c and ws_request.c are all that includes libwebsockets' header. */
 #ifndef CARILLON_NET_WS_H
 #define CARILLON_NET_WS_H
 
@@ -20,6 +20,8 @@ struct ws_start {
 enum err ws_edge_create(struct worker *worker, struct ws_edge **out, struct error *error);
 /* The worker has new settings: open connections follow those of their endpoint, where it is still there. */
 void ws_edge_configure(struct ws_edge *edge);
+/* At each tick of the worker: charges some of its sessions for what they have sent beside messages. */
+void ws_edge_meter(struct ws_edge *edge);
 /* Cuts all connections and begins to take the context down. */
 void ws_edge_stop(struct ws_edge *edge);
 /* After that, at the end of each turn of the loop: true once nothing of libwebsockets is left on it. */

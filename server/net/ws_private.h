@@ -26,6 +26,10 @@ struct ws {
     struct pending_place pending;
     bool closing;       /* our close frame has been written: nothing more is read or sent */
     struct buf message; /* fragments so far */
+    /* ws_meter.c: */
+    uint64_t metered_from;  /* bytes that had come when the session began */
+    uint64_t message_bytes; /* of its messages since, with some around each */
+    uint64_t charged;       /* messages' worth of what came beside */
 };
 
 struct ws_edge {
@@ -49,6 +53,10 @@ void ws_end_session(struct ws *ws);
 void ws_follow(struct ws *ws, struct net_settings *settings);
 /* Of all connections; what concerns the context goes to ws_edge.c. */
 int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+
+/* --- ws_meter.c --- */
+/* A session begins. */
+void ws_meter_begin(struct ws *ws);
 
 /* --- ws_edge.c --- */
 /* During lws_create_vhost: 0, or -1 when the certificate cannot be used. */

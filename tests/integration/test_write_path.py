@@ -12,7 +12,7 @@ from support.carillon import BINARY
 from support.wait import DEADLINE_S, SLOWDOWN, Deadline, until
 from support.ws import CLOSE, PING, PONG, TEXT, Closed
 
-ROOMY = {"outbox.max_bytes": "64m", "outbox.max_messages": 100000, "limits.event_bytes": "64k", "workers": 1}
+ROOMY = {"limits.message_rate": 0, "outbox.max_bytes": "64m", "outbox.max_messages": 100000, "limits.event_bytes": "64k", "workers": 1}
 PINGED = b"p" * 125
 
 
