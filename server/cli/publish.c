@@ -80,7 +80,9 @@ static enum err read_inputs(struct publish *publish, const char *data_text, stru
         err = cli_read_file("-", DATA_MAX, &publish->data, error);
     else
         buf_append(&publish->data, str_from_cstr(data_text));
-    if (!err && json_check(buf_str(&publish->data), NULL, &value, &cause) != ERR_NONE)
+    const struct json_limits limits = {.depth = JSON_DEPTH_MAX,
+                                       .values = publish->data.len + 1}; /* the server judges */
+    if (!err && json_check(buf_str(&publish->data), &limits, &value, &cause) != ERR_NONE)
         err = error_set(error, ERR_INVALID_REQUEST, "the data is not JSON: %s (text needs quotes: '\"text\"')",
                         cause.text);
     return err;

@@ -31,7 +31,7 @@ struct link {
     struct error *error;
 };
 
-static const struct json_limits limits = {.depth = 128, .values = 10 * 1000 * 1000};
+static const struct json_limits limits = {.depth = JSON_DEPTH_MAX, .values = 32 * 1000 * 1000};
 
 static void end_link(struct link *link, enum subscriber_end end, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -153,6 +153,19 @@ def publish(node, *arguments, given=None):
     return run("publish", "--url", url(node.internal), *arguments, env={"CARILLON_API_KEY": API_KEY}, given=given)
 
 
+def test_publish_and_listen_to_what_is_deep(node):
+    """As deep as the server takes it."""
+    deep = "[" * 128 + "]" * 128
+    with listen(node, "--count", "1", "log:deep") as listener:
+        until(lambda: subscribers(node, "log:deep"), "it has subscribed")
+        answer = publish(node, "log:deep", "test", deep)
+        assert answer.returncode == 0, answer.stderr
+        until(lambda: listener.lines, "the event arrives")
+        assert deep in listener.lines[0]
+    refused = publish(node, "log:deep", "test", f"[{deep}]")
+    assert refused.returncode == 1 and "129 deep" in refused.stderr
+
+
 def test_publish_and_listen(node):
     with listen(node, "--count", "2", "log:news", "other") as listener:
         until(lambda: subscribers(node, "log:news") and subscribers(node, "other"), "it has subscribed")
