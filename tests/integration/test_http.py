@@ -2,6 +2,7 @@
 import json
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -310,3 +311,18 @@ def test_all_bodies_together_have_a_limit(launch):
         connection.close()
     until(lambda: http.request(node.internal, "POST", "/api/v1/publish", json.dumps(EVENT).encode() + b" " * 1000000,
                                {"X-API-Key": API_KEY}).status == 200, "there is room again")
+
+
+def test_the_limit_of_all_bodies_follows_a_reload(launch):
+    node = launch({"api.max_bodies": "4m", "api.max_body": "1m", "limits.body_timeout": "1m"})
+    body = json.dumps(EVENT).encode() + b" " * 1000000
+
+    def status():
+        return http.request(node.internal, "POST", "/api/v1/publish", body, {"X-API-Key": API_KEY}).status
+
+    with hold_body(node):
+        until(lambda: status() == 200, "there is room for two")
+        for limit, expected in (("1m", 503), ("4m", 200)):
+            node.write_config({"api.max_bodies": limit, "api.max_body": "1m", "limits.body_timeout": "1m"})
+            node.signal(signal.SIGHUP)
+            until(lambda: status() == expected, f"{limit} hold")
