@@ -257,6 +257,19 @@ static void load_slowly(void)
     world_at(until(3 * SECOND_US), finish_loading, NULL, 0);
 }
 
+/* One of the four keys in which the presence of a channel lies. */
+static void lose_presence_key(void)
+{
+    static const char *const suffixes[] = {"presence", "presence:users", "presence:members", "presence:nodes"};
+    size_t channel = draw(sim_channel_count);
+    struct buf key = {0};
+    redis_key_append(&key, STR("carillon"), str_from_cstr(sim_channels[channel].name),
+                     str_from_cstr(suffixes[draw(4)]));
+    world_trace("%s is lost", buf_cstr(&key));
+    store_lose(redis_store(), buf_str(&key));
+    buf_fini(&key);
+}
+
 static void forget_scripts(void)
 {
     world_trace("Redis forgets its scripts");
@@ -283,9 +296,9 @@ static void stall_client(void)
 }
 
 static void (*const faults[])(void) = {
-    lose_node,      pause_node,   cut_connections, pause_redis, cut_node_off, restart_redis,
-    forget_scripts, be_slow,      stall_client,    take_copy,   go_back,      restart_empty,
-    fill_up,        be_read_only, load_slowly,     jump_clock,  flush,        delete_meta,
+    lose_node,   pause_node,   cut_connections, pause_redis, cut_node_off,      restart_redis, forget_scripts,
+    be_slow,     stall_client, take_copy,       go_back,     restart_empty,     fill_up,       be_read_only,
+    load_slowly, jump_clock,   flush,           delete_meta, lose_presence_key,
 };
 
 /* ---- operations ---- */

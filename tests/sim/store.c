@@ -99,6 +99,11 @@ bool store_drop(struct store *store, struct str name)
     return key != NULL;
 }
 
+void store_lose(struct store *store, struct str name)
+{
+    (void)store_drop(store, name);
+}
+
 struct key *store_live(struct store *store, struct str name, uint64_t now_ms)
 {
     struct key *key = map_get(&store->keys, name);

@@ -37,6 +37,9 @@ void store_clear(struct store *store);
 /* to is empty. */
 void store_copy(struct store *to, const struct store *from);
 
+/* As if somebody had deleted it. */
+void store_lose(struct store *store, struct str name);
+
 /* A command and its answer in RESP2. Borrows its texts. */
 struct store_call {
     struct store *store;
