@@ -78,7 +78,7 @@ static void write_request(struct buf *out, struct str token)
 /* With a cache of one entry, tokens in turn are never in it, and one token always is. */
 static void count(const char *name, struct token_keys *keys, struct str first, struct str second)
 {
-    struct gate gate = {.settings = net_settings_create(), .cache = token_cache_create(1)};
+    struct gate gate = {.settings = net_settings_create(), .cache = token_cache_create(1, SIZE_MAX)};
     gate.settings->keys = keys;
     net_settings_add_endpoint(gate.settings, STR("/ws"));
     write_request(&gate.bytes[0], first);

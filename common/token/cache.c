@@ -7,18 +7,26 @@
 #include "common/base/list.h"
 #include "common/base/map.h"
 
-enum { HASH_LEN = 32 };
+enum {
+    HASH_LEN = 32,
+    ELSEWHERE_BYTES = 160, /* that an entry costs besides its struct and claims, about: malloc's headers, the map */
+    LOOKS = 4,             /* for expired ones whenever one is added: more go than come */
+};
 
 struct entry {
     struct list_link link;
     char hash[HASH_LEN];
     enum algorithm_bit algorithm;
     struct claims *claims; /* one reference */
+    size_t bytes;
 };
 
 struct token_cache {
     size_t max;
+    size_t bytes;
+    size_t bytes_max;
     uint64_t hits;
+    size_t sweep;            /* where token_cache_expire goes on */
     struct map entries;      /* hash -> struct entry, which owns the key's bytes */
     struct list_link recent; /* least recently used first */
     struct token_keys *keys; /* one reference, so that a new keyset cannot have the old one's address */
@@ -26,10 +34,11 @@ struct token_cache {
     const EVP_MD *sha256;
 };
 
-struct token_cache *token_cache_create(size_t max)
+struct token_cache *token_cache_create(size_t max, size_t bytes_max)
 {
     struct token_cache *cache = xcalloc(1, sizeof *cache);
     cache->max = max;
+    cache->bytes_max = bytes_max;
     cache->digest = EVP_MD_CTX_new();
     cache->sha256 = algorithm_digest(algorithm_first(ALGORITHM_HS256));
     list_init(&cache->recent);
@@ -40,6 +49,7 @@ static void drop(struct token_cache *cache, struct entry *entry)
 {
     map_remove(&cache->entries, str_from(entry->hash, HASH_LEN));
     list_remove(&entry->link);
+    cache->bytes -= entry->bytes;
     claims_unref(entry->claims);
     free(entry);
 }
@@ -71,6 +81,11 @@ size_t token_cache_count(const struct token_cache *cache)
     return cache->entries.count;
 }
 
+size_t token_cache_bytes(const struct token_cache *cache)
+{
+    return cache->bytes;
+}
+
 uint64_t token_cache_hits(const struct token_cache *cache)
 {
     return cache->hits;
@@ -92,16 +107,32 @@ static bool hash_token(struct token_cache *cache, struct str token, char out[HAS
            EVP_DigestFinal_ex(cache->digest, (unsigned char *)out, NULL) == 1;
 }
 
+void token_cache_expire(struct token_cache *cache, const struct token_policy *policy, uint64_t now_ms, size_t looks)
+{
+    while (looks-- > 0) {
+        struct entry *entry = map_next(&cache->entries, &cache->sweep);
+        if (!entry) {
+            cache->sweep = 0;
+            return;
+        }
+        uint64_t ends_ms = entry->claims->exp_ms;
+        if (ends_ms && ends_ms + policy->leeway_ms <= now_ms)
+            drop(cache, entry); /* another may move to where it was: that one is looked at the next time round */
+    }
+}
+
 /* Takes over the caller's reference. */
 static void keep(struct token_cache *cache, const char hash[HASH_LEN], enum algorithm_bit algorithm,
                  struct claims *claims)
 {
-    if (cache->entries.count >= cache->max)
-        drop(cache, oldest(cache));
     struct entry *entry = xcalloc(1, sizeof *entry);
     memcpy(entry->hash, hash, HASH_LEN);
     entry->algorithm = algorithm;
     entry->claims = claims;
+    entry->bytes = sizeof *entry + claims_bytes(claims) + ELSEWHERE_BYTES;
+    cache->bytes += entry->bytes;
+    while (!list_is_empty(&cache->recent) && (cache->entries.count >= cache->max || cache->bytes > cache->bytes_max))
+        drop(cache, oldest(cache));
     list_append(&cache->recent, &entry->link);
     map_put(&cache->entries, str_from(entry->hash, HASH_LEN), entry);
 }
@@ -141,6 +172,7 @@ enum reason token_cache_verify(struct token_cache *cache, struct token_keys *key
         claims_unref(claims);
         return reason;
     }
+    token_cache_expire(cache, policy, now_ms, LOOKS);
     keep(cache, hash, algorithm->bit, claims_ref(claims));
     *out = claims;
     return REASON_NONE;

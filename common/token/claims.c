@@ -222,6 +222,13 @@ enum err claims_parse(struct str payload, struct claims **out, struct error *err
     return err;
 }
 
+size_t claims_bytes(const struct claims *claims)
+{
+    const struct claims_body *body = (const void *)claims; /* its first member */
+    return sizeof *body + claims->payload.raw.len + body->texts.cap + body->unescaped_count * sizeof *body->unescaped +
+           claims->grant_count * sizeof *claims->grants;
+}
+
 struct claims *claims_ref(struct claims *claims)
 {
     claims->refs++;

@@ -37,6 +37,8 @@ struct claims {
 enum err claims_parse(struct str payload, struct claims **out, struct error *error);
 
 struct claims *claims_ref(struct claims *claims);
+/* What they take of memory. */
+size_t claims_bytes(const struct claims *claims);
 void claims_unref(struct claims *claims);
 
 /* The text of a top-level string claim, without its escapes, or the digits of an integer claim, for {name} in patterns.

@@ -153,6 +153,7 @@ static void set_policy(struct net_settings *net, const struct options *o)
 static void set_limits(struct net_settings *net, const struct options *o)
 {
     net->token_cache_entries = o->token_cache_entries;
+    net->token_cache_bytes = o->token_cache_bytes;
     net->head_bytes = o->limits_head_bytes;
     net->head_timeout_us = o->limits_head_timeout_ms * 1000;
     net->message_bytes = o->limits_message_bytes;

@@ -50,13 +50,14 @@ struct net_settings {
     size_t endpoint_count;
     struct token_keys *keys;    /* one reference */
     struct token_policy policy; /* its lists are owned here */
-    size_t token_cache_entries; /* of each worker; read when it is made */
-    size_t head_bytes;          /* of a request head */
-    uint64_t head_timeout_us;   /* from the first byte expected to the last of the head */
-    size_t message_bytes;       /* of a client's message, fragments joined */
-    size_t body_bytes;          /* of a request body */
-    size_t bodies_bytes;        /* of all request bodies being held, whose head did not come with them */
-    uint64_t body_timeout_us;   /* to send the body, and to take the answer */
+    size_t token_cache_entries; /* of each worker; read when it is made, as is the next */
+    size_t token_cache_bytes;
+    size_t head_bytes;        /* of a request head */
+    uint64_t head_timeout_us; /* from the first byte expected to the last of the head */
+    size_t message_bytes;     /* of a client's message, fragments joined */
+    size_t body_bytes;        /* of a request body */
+    size_t bodies_bytes;      /* of all request bodies being held, whose head did not come with them */
+    uint64_t body_timeout_us; /* to send the body, and to take the answer */
     uint64_t keepalive_timeout_us;
     uint64_t close_timeout_us; /* for a peer to answer a close frame */
     uint64_t retry_after_s;    /* told with 429 and 503 */

@@ -7,7 +7,10 @@
 #include "server/net/connection.h"
 #include "server/net/ws.h"
 
-enum { TICK_MS = 50 }; /* how precise deadlines are when nothing else happens */
+enum {
+    TICK_MS = 50,          /* how precise deadlines are when nothing else happens */
+    TOKENS_LOOKED_AT = 16, /* in each tick, whether they have expired: 300 a second */
+};
 
 /* --- what the hub asks of the world ------------------------------------------------------------------------------ */
 
@@ -121,6 +124,14 @@ void worker_touch(struct worker *worker)
     hub_advance(worker->hub, clock_now_us(), clock_wall_ms());
 }
 
+static void forget_expired_tokens(struct worker *worker)
+{
+    if (token_cache_count(worker->tokens) == 0)
+        return;
+    token_cache_expire(worker->tokens, &worker->settings->policy, hub_wall_ms(worker->hub), TOKENS_LOOKED_AT);
+    metrics_set(worker->metrics, METRIC_TOKEN_CACHE_ENTRIES, token_cache_count(worker->tokens));
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct worker *worker = timer->data;
@@ -131,6 +142,7 @@ static void on_tick(uv_timer_t *timer)
     if (worker->ticked_us)
         metrics_observe(worker->metrics, METRIC_LOOP_LAG, now_us > expected_us ? now_us - expected_us : 0);
     worker->ticked_us = now_us;
+    forget_expired_tokens(worker);
 }
 
 /* Also mail that is delivered in a turn without any other work finds the time right. */
@@ -227,7 +239,7 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->hub = hub_create(worker->index, &hub_operations, worker, options->hub_settings, options->rules,
                              worker->metrics, &worker->mailbox, clock_now_us());
     worker->mailbox.owner = worker->hub;
-    worker->tokens = token_cache_create(worker->settings->token_cache_entries);
+    worker->tokens = token_cache_create(worker->settings->token_cache_entries, worker->settings->token_cache_bytes);
     init_handles(worker);
     worker_touch(worker);
     enum err err = ws_edge_create(worker, &worker->edge, error);

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct claims *claims = NULL, *cached = NULL;
     struct error error = {0};
     if (!cache)
-        cache = token_cache_create(4);
+        cache = token_cache_create(4, 1 << 20);
     enum reason reason = token_verify(fixed_keys(), &policy, input, NOW_MS, &claims, &error);
     must((reason == REASON_NONE) == (claims != NULL) && (reason == REASON_NONE) == (error.text[0] == '\0'));
     must(reason == token_cache_verify(cache, fixed_keys(), &policy, input, NOW_MS, &cached, NULL));

@@ -48,7 +48,7 @@ static void make_token(struct fixture *f, int number)
 static void test_hit_and_expiry(void **state)
 {
     struct fixture *f = *state;
-    struct token_cache *cache = token_cache_create(10);
+    struct token_cache *cache = token_cache_create(10, 1 << 20);
     make_token(f, 1);
     const struct claims *first = verify(cache, f, NOW_MS, REASON_NONE);
     assert_int_equal(token_cache_count(cache), 1);
@@ -75,7 +75,7 @@ static void test_hit_and_expiry(void **state)
 static void test_refusals_are_not_kept(void **state)
 {
     struct fixture *f = *state;
-    struct token_cache *cache = token_cache_create(10);
+    struct token_cache *cache = token_cache_create(10, 1 << 20);
     make_token(f, 1);
     verify(cache, f, NOW_MS + 200000, REASON_TOKEN_EXPIRED);
     f->token.ptr[f->token.len - 5] ^= 1;
@@ -87,7 +87,7 @@ static void test_refusals_are_not_kept(void **state)
 static void test_oldest_goes_first(void **state)
 {
     struct fixture *f = *state;
-    struct token_cache *cache = token_cache_create(2);
+    struct token_cache *cache = token_cache_create(2, 1 << 20);
     make_token(f, 1);
     verify(cache, f, NOW_MS, REASON_NONE);
     make_token(f, 2);
@@ -118,7 +118,7 @@ static void test_oldest_goes_first(void **state)
 static void test_other_keys_empty_it(void **state)
 {
     struct fixture *f = *state;
-    struct token_cache *cache = token_cache_create(10);
+    struct token_cache *cache = token_cache_create(10, 1 << 20);
     make_token(f, 1);
     verify(cache, f, NOW_MS, REASON_NONE);
     token_keys_unref(f->keys);
@@ -131,10 +131,63 @@ static void test_other_keys_empty_it(void **state)
 static void test_size_zero_keeps_nothing(void **state)
 {
     struct fixture *f = *state;
-    struct token_cache *cache = token_cache_create(0);
+    struct token_cache *cache = token_cache_create(0, 1 << 20);
     make_token(f, 1);
     verify(cache, f, NOW_MS, REASON_NONE);
     assert_int_equal(token_cache_count(cache), 0);
+    token_cache_destroy(cache);
+}
+
+static void make_long_token(struct fixture *f, int number)
+{
+    char payload[4200];
+    int len = snprintf(payload, sizeof payload, "{\"sub\":\"user-1\",\"n\":%d,\"exp\":1700000100,\"channels\":[\"a\"",
+                       number);
+    while (len < 4000)
+        len += snprintf(payload + len, sizeof payload - (size_t)len, ",\"b\"");
+    snprintf(payload + len, sizeof payload - (size_t)len, "]}");
+    raw_token(&f->token, f->keys, "HS256", "{\"alg\":\"HS256\"}", payload);
+}
+
+/* Their grants take many times what the token has bytes: what counts is memory. */
+static void test_bytes_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct token_cache *cache = token_cache_create(1000, 200000);
+    for (int n = 0; n < 20; n++) {
+        make_long_token(f, n);
+        verify(cache, f, NOW_MS, REASON_NONE);
+        assert_in_range(token_cache_bytes(cache), 1, 200000);
+    }
+    assert_in_range(token_cache_count(cache), 5, 9);
+    /* The newest is kept, however little room there is. */
+    struct token_cache *small = token_cache_create(1000, 1000);
+    verify(small, f, NOW_MS, REASON_NONE);
+    verify(small, f, NOW_MS, REASON_NONE);
+    assert_int_equal(token_cache_count(small), 1);
+    assert_int_equal(token_cache_hits(small), 1);
+    token_cache_destroy(small);
+    token_cache_destroy(cache);
+}
+
+static void test_expired_ones_go(void **state)
+{
+    struct fixture *f = *state;
+    struct token_cache *cache = token_cache_create(1000, 1 << 20);
+    for (int n = 0; n < 300; n++) {
+        make_token(f, n);
+        verify(cache, f, NOW_MS, REASON_NONE);
+    }
+    token_cache_expire(cache, &f->policy, NOW_MS + 129999, 10000);
+    assert_int_equal(token_cache_count(cache), 300);
+    /* By the clock alone, some at a time. */
+    for (int turn = 0; turn < 10; turn++)
+        token_cache_expire(cache, &f->policy, NOW_MS + 130000, 50);
+    assert_in_range(token_cache_count(cache), 0, 150);
+    for (int turn = 0; turn < 40; turn++)
+        token_cache_expire(cache, &f->policy, NOW_MS + 130000, 50);
+    assert_int_equal(token_cache_count(cache), 0);
+    assert_int_equal(token_cache_bytes(cache), 0);
     token_cache_destroy(cache);
 }
 
@@ -145,6 +198,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusals_are_not_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_oldest_goes_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_keys_empty_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bytes_are_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_expired_ones_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_size_zero_keeps_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
