@@ -7,9 +7,9 @@
 
 /* Owned by crowd.people. */
 struct person {
-    struct sorted_link link; /* in crowd.by_user: a page costs its length, not the crowd's */
+    struct sorted_link link;   /* in crowd.by_user: a page costs its length, not the crowd's */
+    struct shared_text *entry; /* a reference */
     struct str user;
-    struct str entry;
     char bytes[];
 };
 
@@ -24,6 +24,12 @@ struct crowd {
 static struct person *person_of(struct sorted_link *link)
 {
     return link ? CONTAINER_OF(link, struct person, link) : NULL;
+}
+
+static void free_person(struct memory_presence *presence, struct person *person)
+{
+    shared_text_drop(&presence->entries, person->entry);
+    free(person);
 }
 
 static struct str user_of(struct sorted_link *link)
@@ -61,15 +67,14 @@ static void tell(const struct broker *broker, const struct presence_update *upda
 }
 
 /* False if the user is there already. */
-static bool add(struct crowd *crowd, const struct presence_item *item)
+static bool add(struct memory_presence *presence, struct crowd *crowd, const struct presence_item *item)
 {
     if (map_get(&crowd->people, item->user))
         return false;
-    struct person *person = xcalloc(1, sizeof *person + item->user.len + item->entry.len);
+    struct person *person = xcalloc(1, sizeof *person + item->user.len);
     memcpy(person->bytes, item->user.ptr, item->user.len);
-    memcpy(person->bytes + item->user.len, item->entry.ptr, item->entry.len);
     person->user = str_from(person->bytes, item->user.len);
-    person->entry = str_from(person->bytes + item->user.len, item->entry.len);
+    person->entry = shared_text_take(&presence->entries, item->entry);
     map_put(&crowd->people, person->user, person);
     sorted_put(&crowd->by_user, &person->link);
     return true;
@@ -84,7 +89,7 @@ void memory_presence_update(struct memory_presence *presence, const struct broke
     for (size_t i = 0; i < update->count; i++) {
         const struct presence_item *item = &update->items[i];
         if (item->here) {
-            if (add(crowd, item))
+            if (add(presence, crowd, item))
                 tell(broker, update, STR("join"), item->entry, wall_ms);
             continue;
         }
@@ -92,8 +97,8 @@ void memory_presence_update(struct memory_presence *presence, const struct broke
         if (!person)
             continue;
         sorted_remove(&crowd->by_user, &person->link);
-        tell(broker, update, STR("leave"), person->entry, wall_ms);
-        free(person);
+        tell(broker, update, STR("leave"), person->entry->text, wall_ms);
+        free_person(presence, person);
     }
     if (crowd->people.count)
         return;
@@ -109,9 +114,9 @@ void memory_presence_read(const struct memory_presence *presence, struct presenc
         return;
     struct person *last = NULL, *person = person_of(sorted_after(&crowd->by_user, read->after));
     for (size_t shown = 0; person && shown < read->limit; shown++) {
-        if (last && read->members.len + person->entry.len >= PRESENCE_PAGE_BYTES)
+        if (last && read->members.len + person->entry->text.len >= PRESENCE_PAGE_BYTES)
             break;
-        presence_read_add(read, person->entry);
+        presence_read_add(read, person->entry->text);
         last = person;
         person = person_of(sorted_next(&person->link));
     }
@@ -127,9 +132,10 @@ void memory_presence_fini(struct memory_presence *presence)
     for (struct crowd *crowd; (crowd = map_next(&presence->channels, &cursor));) {
         size_t at = 0;
         for (struct person *person; (person = map_next(&crowd->people, &at));)
-            free(person);
+            free_person(presence, person);
         map_fini(&crowd->people);
         free(crowd);
     }
     map_fini(&presence->channels);
+    shared_texts_fini(&presence->entries);
 }

@@ -4,11 +4,13 @@
 
 #include "common/base/map.h"
 #include "server/broker/broker.h"
+#include "server/broker/shared_texts.h"
 #include "server/core/presence.h"
 
 /* A zeroed one is empty. */
 struct memory_presence {
-    struct map channels; /* name -> struct crowd */
+    struct map channels;         /* name -> struct crowd */
+    struct shared_texts entries; /* a user's is the same on all of its channels */
 };
 
 /* Takes the members over, and tells the sink join and leave if the rule asks for it. */

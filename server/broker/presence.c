@@ -4,6 +4,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
+#include "server/broker/shared_texts.h"
 
 /* GATHER: changes that come within it go in one update. */
 enum { TICK_MS = 20, GATHER_MS = 20, RETRY_MS = 1000 };
@@ -21,7 +22,7 @@ struct member {
     enum told told;
     bool asked; /* it is part of the update under way */
     struct str user;
-    struct str entry;
+    struct shared_text *entry; /* a reference */
     char bytes[];
 };
 
@@ -44,6 +45,7 @@ struct room {
 struct presence {
     struct exchange *exchange;
     struct map rooms;
+    struct shared_texts entries; /* a user's is the same on all of its channels */
     struct wheel wheel;
     uv_timer_t tick;
     uint64_t numbers; /* of updates */
@@ -72,14 +74,17 @@ static void free_member(struct room *room, struct member *member)
 {
     list_remove(&member->change);
     map_remove(&room->members, member->user);
+    shared_text_drop(&room->presence->entries, member->entry);
     free(member);
 }
 
 static void free_room(struct room *room)
 {
     size_t cursor = 0;
-    for (struct member *member; (member = map_next(&room->members, &cursor));)
+    for (struct member *member; (member = map_next(&room->members, &cursor));) {
+        shared_text_drop(&room->presence->entries, member->entry);
         free(member);
+    }
     map_fini(&room->members);
     wheel_stop(&room->presence->wheel, &room->timer);
     free(room);
@@ -95,12 +100,10 @@ static void drop_if_empty(struct room *room)
 
 static struct member *create_member(struct room *room, const struct presence_change *change)
 {
-    size_t len = change->user.len + change->entry.len;
-    struct member *member = xcalloc(1, sizeof *member + len);
+    struct member *member = xcalloc(1, sizeof *member + change->user.len);
     memcpy(member->bytes, change->user.ptr, change->user.len);
-    memcpy(member->bytes + change->user.len, change->entry.ptr, change->entry.len);
     member->user = str_from(member->bytes, change->user.len);
-    member->entry = str_from(member->bytes + change->user.len, change->entry.len);
+    member->entry = shared_text_take(&room->presence->entries, change->entry);
     map_put(&room->members, member->user, member);
     return member;
 }
@@ -219,7 +222,7 @@ static struct presence_update *make_update(struct room *room)
         struct member *member = CONTAINER_OF(link, struct member, change);
         member->asked = true;
         update->items[update->count++] = (struct presence_item){
-            .here = member->count > 0, .user = member->user, .entry = member->entry, .member = member};
+            .here = member->count > 0, .user = member->user, .entry = member->entry->text, .member = member};
     }
     update->complete = list_is_empty(&room->changed);
     return update;
@@ -349,5 +352,6 @@ void presence_destroy(struct presence *presence)
     for (struct room *room; (room = map_next(&presence->rooms, &cursor));)
         free_room(room);
     map_fini(&presence->rooms);
+    shared_texts_fini(&presence->entries);
     uv_close((uv_handle_t *)&presence->tick, on_closed);
 }
