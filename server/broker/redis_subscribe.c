@@ -133,8 +133,8 @@ static void add_to_batch(struct batch *batch, struct subscription *subscription)
 
 void redis_subscriptions_flush(struct redis_broker *broker)
 {
-    if (list_is_empty(&broker->changed))
-        return;
+    if (broker->closing || list_is_empty(&broker->changed))
+        return; /* closing shards take no more subscriptions, and those that have closed are freed */
     struct batch more = {.count = 1};
     struct batch less = {.count = 1};
     more.argv[0] = broker->topology->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
