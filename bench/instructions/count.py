@@ -31,6 +31,7 @@ FLAT = [
     ("subscribe", "rules", 0.15),  # of a sorted list, so a step more for twice as many
     ("http_publish", "rules", 0.15),
     ("http_batch_of_100_each_event", "rules", 0.15),
+    ("unsubscribe_and_subscribe", "own_channels", 0.15),  # many are found by a table
     ("session_open", "other_sessions", 0.10),
     ("session_close", "other_sessions", 0.50),  # free() merges what lies together, now and then
     # What is kept in order takes steps by the logarithm of its number: hundredfold is at most twice.

@@ -162,12 +162,37 @@ static void count_close(const char *variable, size_t value, size_t others, size_
     crowd_fini(&crowd);
 }
 
+/* Sessions with so many channels of their own subscribe to one more, and leave it. */
+static void count_own_channels(size_t channels)
+{
+    enum { SESSIONS = 20, TIMES = 10 };
+    struct crowd crowd;
+    crowd_init(&crowd, 1);
+    struct session **sessions = crowd_open_many(&crowd, SESSIONS);
+    fill(&crowd, sessions, SESSIONS, channels);
+    measure_on();
+    for (int round = 0; round < 2; round++) {
+        measure_from();
+        for (size_t i = 0; i < (size_t)SESSIONS * TIMES; i++) {
+            crowd_say(&crowd, sessions[i % SESSIONS], SUBSCRIBE);
+            crowd_say(&crowd, sessions[i % SESSIONS], UNSUBSCRIBE);
+        }
+        crowd_settle(&crowd);
+        measure_to_number("unsubscribe_and_subscribe", "own_channels", channels, (size_t)SESSIONS * TIMES);
+    }
+    measure_off();
+    crowd_close(&crowd, sessions, SESSIONS);
+    free(sessions);
+    crowd_fini(&crowd);
+}
+
 int main(void)
 {
     static const size_t subscribers[] = {10, 1000, 10000, 100000};
     static const size_t rules[] = {1, 100, 10000};
     static const size_t others[] = {0, 10000, 100000};
     static const size_t subscriptions[] = {0, 1, 10, 100};
+    static const size_t own_channels[] = {1, 100, 10000};
     for (size_t i = 0; i < 4; i++)
         count_subscribers(subscribers[i]);
     for (size_t i = 0; i < 3; i++)
@@ -178,5 +203,7 @@ int main(void)
         count_close("other_sessions", others[i], others[i], 1);
     for (size_t i = 0; i < 4; i++)
         count_close("subscriptions", subscriptions[i], 0, subscriptions[i]);
+    for (size_t i = 0; i < 3; i++)
+        count_own_channels(own_channels[i]);
     return 0;
 }

@@ -146,9 +146,39 @@ void channels_free(struct hub *hub)
     map_fini(&hub->channels);
 }
 
+/* With so many a walk is shorter than a table would be. */
+enum { FEW = 32 };
+
+static void note_place(struct session *session, uint32_t index)
+{
+    map_put(session->places, session->subscriptions[index].channel->name, (void *)((uintptr_t)index + 1));
+}
+
+static void note_last_place(struct session *session)
+{
+    if (session->places) {
+        note_place(session, session->subscription_count - 1);
+    } else if (session->subscription_count > FEW) {
+        session->places = xcalloc(1, sizeof *session->places);
+        for (uint32_t i = 0; i < session->subscription_count; i++)
+            note_place(session, i);
+    }
+}
+
+static void forget_places(struct session *session)
+{
+    if (session->places)
+        map_fini(session->places);
+    free(session->places);
+    session->places = NULL;
+}
+
 struct subscription *channel_find_subscription(struct session *session, struct str name)
 {
-    /* A session has few channels, by its limit: this walk is shorter than a table would be. */
+    if (session->places) {
+        uintptr_t place = (uintptr_t)map_get(session->places, name);
+        return place ? &session->subscriptions[place - 1] : NULL;
+    }
     struct channel *channel = hub_channel(session->hub, name);
     for (uint32_t i = 0; channel && i < session->subscription_count; i++)
         if (session->subscriptions[i].channel == channel)
@@ -179,6 +209,7 @@ struct subscription *channel_add_subscription(struct hub *hub, struct session *s
     }
     struct subscription *subscription = &session->subscriptions[session->subscription_count++];
     *subscription = (struct subscription){.channel = channel};
+    note_last_place(session);
     presence_tell(channel, session, true);
     metrics_gauge_add(hub->metrics, METRIC_SUBSCRIPTIONS, 1);
     return subscription;
@@ -210,11 +241,15 @@ static void unlink_both(struct session *session, uint32_t index)
         returning_remove(subscription->channel, subscription->index);
     else
         remove_subscriber(subscription->channel, subscription->index);
+    if (session->places)
+        map_remove(session->places, subscription->channel->name);
     uint32_t last_index = --session->subscription_count;
     if (index == last_index)
         return;
     struct subscription moved = session->subscriptions[last_index];
     session->subscriptions[index] = moved;
+    if (session->places)
+        note_place(session, index);
     if (moved.returning)
         moved.channel->returning->entries[moved.index].index = index;
     else
@@ -272,6 +307,7 @@ void channel_unsubscribe(struct hub *hub, struct session *session, struct subscr
 
 void channel_unsubscribe_all(struct hub *hub, struct session *session)
 {
+    forget_places(session);
     while (session->subscription_count > 0)
         channel_unsubscribe(hub, session, &session->subscriptions[session->subscription_count - 1]);
     free(session->subscriptions);

@@ -4,6 +4,7 @@
 #define CARILLON_CORE_SESSION_H
 
 #include "common/base/list.h"
+#include "common/base/map.h"
 #include "common/base/random.h"
 #include "common/base/sorted.h"
 #include "common/base/wheel.h"
@@ -70,6 +71,7 @@ struct session {
     struct subscription *subscriptions;
     uint32_t subscription_count;
     uint32_t subscription_cap;
+    struct map *places; /* of a session with many: channel's name -> place in subscriptions, from 1; else NULL */
     /* Time. */
     struct timer liveness; /* next ping, or the end of the wait for a sign of life */
     bool ping_sent;
