@@ -58,7 +58,7 @@ takes what came for it meanwhile, had 0.2 % of the time with frames of 268 bytes
 connections a delivery costs a tenth more from there on, history or not. That is all that a history costs there, the last rows of
 "[What a history costs](#what-a-history-costs)" say: `"offset":12345` makes 277 bytes of 262. Over a network it is the receiver that pays.
 
-**What a history costs** in the server's own instructions is nothing a delivery and 2,300 an event (`delivery` by `history` and `event to
+**What a history costs** in the server's own instructions is nothing a delivery and 2,400 an event (`delivery` by `history` and `event to
 history` below): with a thousand subscribers 1 % of the instructions, and nothing at all of the kernel's nine tenths. With one event in flight the
 ratio is 1.00. With 16, where a delivery costs an eighth of that, 15 bytes more in 262 show: 1.05, and 1.02 against frames as long. With Redis
 3 % come on top, in Redis: the script that numbers and stores an event, paid for each event and not for each delivery.
