@@ -151,6 +151,8 @@ static const struct redis_errand_kind kind = {
 
 void redis_subscription_ask_position(struct redis_broker *broker, struct subscription *subscription)
 {
+    if (broker->closing)
+        return; /* its shard may have closed already, and is freed then */
     const struct redis_route route = {.shard = subscription->shard};
     assert(route.shard); /* where it is confirmed */
     if (tells_loss_at_once(broker, subscription))
