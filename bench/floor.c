@@ -23,6 +23,7 @@
 #include "common/protocol/event.h"
 #include "common/protocol/http_head.h"
 #include "common/protocol/ws_client.h"
+#include "common/protocol/ws_handshake.h"
 
 enum { BACKLOG = 4096, TURN_EVENTS = 512, READ_BYTES = 65536, HEAD_MAX = 16384, FIRST_SUBSCRIBERS = 8 };
 
@@ -136,7 +137,7 @@ static void upgrade(struct peer *peer, const struct http_head *head, struct str 
     struct str key = STR("");
     char accept[WS_ACCEPT_LEN + 1];
     http_head_find(head, STR("sec-websocket-key"), &key);
-    ws_client_accept(key, accept);
+    ws_handshake_accept(key, accept);
     struct buf answer = {0};
     buf_appendf(&answer,
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

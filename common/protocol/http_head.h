@@ -1,5 +1,5 @@
-/* http_head.h - the head of an HTTP/1.1 or 1.0 request, parsed strictly (RFC 9112), for the gate that sees every
- * plaintext connection before libwebsockets does. Everything borrows from the bytes. Pure; any thread.
+/* http_head.h - the head of an HTTP/1.1 or 1.0 request, parsed strictly (RFC 9112), for the gate, which reads every
+ * connection. Everything borrows from the bytes. Pure; any thread.
  *
  * Refused although some servers take them: bare LF, empty lines before the request (gate.c takes one away first),
  * continued lines, white space before a colon, the target of CONNECT, a second Host, Content-Length, Authorization,
@@ -56,21 +56,15 @@ static inline bool http_head_has_token(const struct http_head *head, struct str 
 bool http_head_keep_alive(const struct http_head *head);
 
 enum http_upgrade {
-    HTTP_UPGRADE_NONE,      /* an ordinary request */
-    HTTP_UPGRADE_WEBSOCKET, /* a good WebSocket opening handshake (RFC 6455, 4.2.1) */
-    HTTP_UPGRADE_OTHER,     /* to something else, such as h2c: may be served as an ordinary request, but must not reach
-                               libwebsockets with its Upgrade header */
+    HTTP_UPGRADE_NONE,        /* an ordinary request */
+    HTTP_UPGRADE_WEBSOCKET,   /* a good WebSocket opening handshake (RFC 6455, 4.2.1) */
+    HTTP_UPGRADE_OTHER,       /* to something else, such as h2c: may be served as an ordinary request */
     HTTP_UPGRADE_BAD_VERSION, /* answer 426 with Sec-WebSocket-Version: 13 */
     HTTP_UPGRADE_BAD,         /* answer 400 */
 };
 
 /* The last two fill *error. */
 enum http_upgrade http_head_upgrade(const struct http_head *head, struct error *error);
-
-/* Appends the only head that libwebsockets gets for an admitted upgrade: the path without the query, Host, the four
- * headers of the handshake, and Sec-WebSocket-Protocol when protocol is not empty. head must have passed
- * http_head_upgrade as HTTP_UPGRADE_WEBSOCKET. */
-void http_head_write_upgrade(struct buf *out, const struct http_head *head, struct str protocol);
 
 /* The decoded value of one parameter of a query string, as HTML forms and URLSearchParams write it
  * (application/x-www-form-urlencoded): %XX is decoded, in names too, and '+' is a space. *out lies in scratch, which is

@@ -26,7 +26,7 @@ enum http_upgrade http_head_upgrade(const struct http_head *head, struct error *
         fault = "a WebSocket handshake is a GET request of HTTP/1.1";
     else if (!http_head_has_token(head, STR("connection"), STR("upgrade")))
         fault = "Upgrade: websocket came without Connection: upgrade; a proxy on the way may have removed it";
-    else if (head->host.len == 0) /* RFC 9110, 7.2 allows it, but libwebsockets then closes without a word */
+    else if (head->host.len == 0) /* RFC 9110, 7.2 allows it, RFC 6455, 4.2.1 does not */
         fault = "a WebSocket handshake needs a Host that is not empty";
     else if (head->transfer != HTTP_TRANSFER_PLAIN || (head->has_content_length && head->content_length > 0))
         fault = "a WebSocket handshake has no body";
@@ -45,23 +45,4 @@ enum http_upgrade http_head_upgrade(const struct http_head *head, struct error *
         return HTTP_UPGRADE_BAD;
     }
     return HTTP_UPGRADE_WEBSOCKET;
-}
-
-void http_head_write_upgrade(struct buf *out, const struct http_head *head, struct str protocol)
-{
-    struct str key = STR("");
-    http_head_find(head, STR("sec-websocket-key"), &key);
-    buf_append_lit(out, "GET ");
-    buf_append(out, head->path);
-    buf_append_lit(out, " HTTP/1.1\r\nHost: ");
-    buf_append(out, head->host);
-    buf_append_lit(out, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
-    buf_append(out, key);
-    buf_append_lit(out, "\r\nSec-WebSocket-Version: 13\r\n");
-    if (protocol.len > 0) {
-        buf_append_lit(out, "Sec-WebSocket-Protocol: ");
-        buf_append(out, protocol);
-        buf_append_lit(out, "\r\n");
-    }
-    buf_append_lit(out, "\r\n");
 }

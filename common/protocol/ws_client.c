@@ -4,27 +4,13 @@
 #include <openssl/evp.h>
 
 #include "common/base/random.h"
+#include "common/protocol/ws_handshake.h"
 
 void ws_client_key(char out[WS_KEY_LEN + 1])
 {
     unsigned char nonce[16];
     random_bytes(nonce, sizeof nonce);
     EVP_EncodeBlock((unsigned char *)out, nonce, sizeof nonce);
-}
-
-void ws_client_accept(struct str key, char out[WS_ACCEPT_LEN + 1])
-{
-    struct buf text = {0};
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int len = 0;
-    buf_append(&text, key);
-    buf_append_lit(&text, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    /* SHA-1 is the handshake's own choice (RFC 6455, 1.3); nothing rests on its strength. It fails only where it has
-     * been switched off, and then no answer will match. */
-    out[0] = '\0';
-    if (EVP_Digest(text.ptr, text.len, digest, &len, EVP_sha1(), NULL) == 1)
-        EVP_EncodeBlock((unsigned char *)out, digest, (int)len);
-    buf_fini(&text);
 }
 
 static void append_field(struct buf *out, struct str name, struct str value)
@@ -59,7 +45,7 @@ enum err ws_client_check(const struct http_answer *answer, const char key[WS_KEY
         !http_fields_have_token(fields, STR("connection"), STR("upgrade")))
         return error_set(error, ERR_INVALID_REQUEST, "the server did not switch to WebSocket (HTTP status %d)",
                          answer->status);
-    ws_client_accept(str_from_cstr(key), expected);
+    ws_handshake_accept(str_from_cstr(key), expected);
     if (!http_fields_find(fields, STR("sec-websocket-accept"), &value) || !str_eq_cstr(value, expected))
         return error_set(error, ERR_INVALID_REQUEST, "the server's Sec-WebSocket-Accept does not fit the request");
     if (http_fields_find(fields, STR("sec-websocket-extensions"), &value))

@@ -9,13 +9,10 @@
 #include "common/protocol/http_answer.h"
 #include "common/protocol/ws_decoder.h"
 
-enum { WS_KEY_LEN = 24, WS_ACCEPT_LEN = 28 };
+enum { WS_KEY_LEN = 24 };
 
 /* A fresh Sec-WebSocket-Key and a NUL. */
 void ws_client_key(char out[WS_KEY_LEN + 1]);
-
-/* The Sec-WebSocket-Accept that belongs to a key, and a NUL (RFC 6455, 4.2.2). */
-void ws_client_accept(struct str key, char out[WS_ACCEPT_LEN + 1]);
 
 /* All borrowed. The caller answers for these being free of CR and LF. */
 struct ws_request {

@@ -98,6 +98,9 @@ static enum ws_decoded read_header(struct ws_decoder *decoder, struct str in, si
     decoder->fin = p[0] & 0x80;
     decoder->opcode = p[0] & 15;
     decoder->left = len;
+    bool control = is_control(decoder->opcode);
+    if (control || ((!decoder->fin || decoder->message_opcode) && len <= WS_CONTROL_MAX))
+        decoder->beside += *out_len + (control ? len : 0);
     return WS_DECODED_MESSAGE;
 }
 

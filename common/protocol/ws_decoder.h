@@ -32,6 +32,8 @@ struct ws_decoder {
     size_t utf8_len;        /* how much of `message` is known to be whole characters */
     struct buf message;
     struct buf part; /* the beginning of a header, or of a control frame's payload */
+    uint64_t beside; /* bytes so far of control frames, and of the headers of fragments as small as those. Its user may
+                        set it back */
     bool lent;       /* the last message lies in `message` or `part`, which the next call frees */
     enum reason reason;
 };

@@ -32,6 +32,8 @@ size_t ws_frame_header(uint8_t out[WS_HEADER_MAX], enum ws_opcode opcode, size_t
 size_t ws_frame_close(uint8_t out[2 + WS_CONTROL_MAX], int code, struct str reason)
 {
     const size_t longest = WS_CONTROL_MAX - 2;
+    if (code == 0)
+        return ws_frame_header(out, WS_CLOSE, 0);
     if (reason.len > longest) {
         reason.len = longest;
         while (reason.len > 0 && !str_is_utf8(reason)) /* the cut must not fall inside a character */

@@ -306,6 +306,16 @@ void hub_charge(struct hub *hub, struct session *session, uint64_t messages)
     hub_close(hub, session, REASON_RATE_LIMITED);
 }
 
+void hub_ping(struct hub *hub, struct session *session, struct str payload)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    session->heard = true;
+    struct message *pong = message_create(WS_PONG, payload);
+    output_queue(hub, session, pong);
+    message_unref(pong);
+}
+
 void hub_pong(struct hub *hub, struct session *session)
 {
     (void)hub;

@@ -28,7 +28,7 @@ struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, 
     list_init(&hub->reaped);
     sorted_init(&hub->sessions, uuid_of);
     channels_init(hub);
-    hub->ping = message_create(WS_PING, STR("c")); /* libwebsockets does not report a pong without payload */
+    hub->ping = message_create(WS_PING, STR("c"));
     return hub;
 }
 

@@ -66,8 +66,6 @@ struct hub_ops {
     void (*ask)(void *owner, struct broker_request *request);
     /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
     enum write_result (*write)(void *owner, struct session *session, struct str frames, size_t *out_unsent);
-    /* This session's write follows in a moment: fetch what it will read into the caches. May be NULL. */
-    void (*fetch)(void *owner, const struct session *session);
     /* Everything queued, the close frame last, has been written: end the connection now or once the peer has answered.
      * abrupt: do not wait for anything. hub_gone must follow, not from within this call. */
     void (*finish)(void *owner, struct session *session, bool abrupt);
@@ -119,6 +117,8 @@ void hub_gone(struct hub *hub, struct session *session);
 void hub_receive(struct hub *hub, struct session *session, struct str text);
 /* It has sent so much beside its messages as counts like that many, all at once. */
 void hub_charge(struct hub *hub, struct session *session, uint64_t messages);
+/* A WebSocket ping: answered with the same payload, at most 125 bytes. */
+void hub_ping(struct hub *hub, struct session *session, struct str payload);
 void hub_pong(struct hub *hub, struct session *session);
 /* The kernel takes data again; unsent is what the transport still holds. */
 void hub_writable(struct hub *hub, struct session *session, size_t unsent);
@@ -126,7 +126,7 @@ void hub_writable(struct hub *hub, struct session *session, size_t unsent);
 /* Ends the session with the endpoint's close code for the reason; an error frame that says why goes before it where a
  * client can do something about it. Does nothing to a session that is closing. */
 void hub_close(struct hub *hub, struct session *session, enum reason reason);
-/* The same with a code (1000-4999) and a reason text chosen by a backend. */
+/* The same with a code (1000-4999; 0: a close frame without one) and a reason text, of a backend or of the peer. */
 void hub_close_with(struct hub *hub, struct session *session, int code, struct str reason_text);
 
 /* NULL when it has gone. */

@@ -1,5 +1,5 @@
 /* output.c - the write path. Messages gather in outboxes during a loop turn; the flush at its end joins each dirty
- * outbox into as few writes as it takes. Whole frames only: nothing of libwebsockets' own can land inside one. */
+ * outbox into as few writes as it takes. Whole frames only. */
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 
@@ -177,18 +177,15 @@ void hub_writable(struct hub *hub, struct session *session, size_t unsent)
 }
 
 /* Between two sessions the kernel has swept the caches, so what a write reads is asked for some writes ahead: first the
- * session, then what it points to, then what that points to. */
+ * session, then what it points to. */
 static void fetch_ahead(const struct hub *hub, size_t at)
 {
-    enum { SESSION_AHEAD = 6, TRANSPORT_AHEAD = 4, REST_AHEAD = 2 };
+    enum { SESSION_AHEAD = 6, TRANSPORT_AHEAD = 3 };
     if (at + SESSION_AHEAD < hub->dirty_count)
         __builtin_prefetch(hub->dirty[at + SESSION_AHEAD]);
     const struct session *session = at + TRANSPORT_AHEAD < hub->dirty_count ? hub->dirty[at + TRANSPORT_AHEAD] : NULL;
     if (session)
         __builtin_prefetch(session->transport);
-    session = at + REST_AHEAD < hub->dirty_count ? hub->dirty[at + REST_AHEAD] : NULL;
-    if (session && hub->ops->fetch)
-        hub->ops->fetch(hub->owner, session);
 }
 
 static void write_dirty(struct hub *hub)

@@ -1,6 +1,5 @@
 /* admit.h - a request at a worker: the decision of admission.h with the worker's verifier and state, the limits that
- * are known only now, the count of refusals, and their text. The same on the plaintext way in (gate.h) and by TLS
- * (ws.h). In the worker's thread. */
+ * are known only now, the count of refusals, and their text. In the worker's thread. */
 #ifndef CARILLON_NET_ADMIT_H
 #define CARILLON_NET_ADMIT_H
 

@@ -1,10 +1,11 @@
-/* connection.h - a TCP connection as long as it is ours alone: bytes in, bytes out, deadlines, a polite end. It costs
- * one object and a bounded buffer, whatever the peer does or does not. What the bytes mean is gate.c's and http.c's.
- * One thread: the worker's. */
+/* connection.h - a connection that speaks HTTP: requests in, answers out, deadlines, a polite end. It costs one object
+ * and a bounded buffer, whatever the peer does or does not. Its bytes come by a stream (stream.h), in plaintext or by
+ * TLS; what they mean is for gate.c and http.c. One thread: the worker's. */
 #ifndef CARILLON_NET_CONNECTION_H
 #define CARILLON_NET_CONNECTION_H
 
 #include "common/protocol/http_chunked.h"
+#include "server/net/stream.h"
 #include "server/net/worker.h"
 
 /* What comes from the listener. Posted to a worker's mailbox, freed there. */
@@ -17,7 +18,7 @@ struct arrival {
 };
 
 enum connection_stage {
-    STAGE_REQUEST, /* reading a PROXY header, a head, a body */
+    STAGE_REQUEST, /* reading a head, a body */
     STAGE_SERVE,   /* the handler has the call */
     STAGE_WRITE,   /* the kernel has not taken the whole answer yet; then the next request */
     STAGE_LINGER,  /* answered for good; reading until the peer has seen it */
@@ -26,13 +27,10 @@ enum connection_stage {
 
 struct connection {
     struct worker *worker;
-    struct list_link link;
-    uv_poll_t poll;
-    int poll_events;
-    int fd;
+    struct list_link link; /* in worker->connections; in worker->spent once it has been handed over */
+    struct stream stream;
     enum connection_stage stage;
     bool internal;
-    bool wants_proxy_header;
     struct address client; /* the peer, or whom a trusted proxy speaks for */
     struct pending_place pending;
     struct lease lease; /* of a place, once it has one */
@@ -44,10 +42,8 @@ struct connection {
     struct http_chunked chunked;
     size_t held;    /* bytes counted under the limit of all request bodies */
     bool started;   /* the head's deadline runs */
-    struct buf out; /* what the kernel has not taken */
     bool last;      /* linger after what is being written */
     size_t drained; /* bytes read and thrown away while lingering */
-    bool handle_closed;
     /* http.c: */
     struct http_call call;
     char address[ADDRESS_TEXT_LEN + 1];
@@ -60,23 +56,26 @@ struct connection {
 
 /* The mail's deliver; owner is not looked at. */
 void connection_arrive(struct mail *mail, void *owner);
+/* A connection whose client is known. Takes fd. first: what the client has sent and is no more in the socket. */
+void connection_open(struct worker *worker, int fd, bool internal, const struct address *client, struct str first);
 
-/* Writes or keeps the bytes, and goes on to STAGE_WRITE if the kernel did not take all, else to the next request, or to
+/* Writes the bytes, and goes on to STAGE_WRITE if the kernel did not take all, else to the next request, or to
  * STAGE_LINGER when last. */
 void connection_answer(struct connection *connection, struct str bytes, bool last);
 /* Writes without a change of stage; for 100 Continue. */
 void connection_send(struct connection *connection, struct str bytes);
 /* Starts the deadline for the request that is expected or has begun. */
 void connection_await_request(struct connection *connection, uint64_t timeout_us);
-/* A trusted proxy has said whose connection it is. */
-void connection_speaks_for(struct connection *connection, const struct address *client);
 /* A request of the internal listener has come: it counts as one of its connections from now on. False: they are as
  * many as there may be. */
 bool connection_take_place(struct connection *connection);
-/* Lets go of the socket, which is the caller's then, and of the lease, and ends the object. */
-int connection_release(struct connection *connection, struct lease *out_lease);
+/* The stream is to be moved to another owner, within this call from the loop, and the lease is the caller's. The object
+ * and its bytes last until the end of the turn. */
+struct lease connection_hand_over(struct connection *connection);
 void connection_close(struct connection *connection);
 /* Frees a closed connection once nothing needs it any more. */
 void connection_free_if_done(struct connection *connection);
+/* At the end of a turn: frees those that have been handed over. */
+void connection_free_spent(struct worker *worker);
 
 #endif

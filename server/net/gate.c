@@ -1,8 +1,7 @@
 /* gate.c - see gate.h. */
 #include "server/net/gate.h"
 
-#include "common/protocol/proxy_header.h"
-#include "common/protocol/ws_client.h"
+#include "common/protocol/ws_handshake.h"
 #include "server/net/admit.h"
 #include "server/net/answer.h"
 #include "server/net/http.h"
@@ -31,66 +30,34 @@ bool gate_timed_out(struct connection *connection)
     return true;
 }
 
-/* False: not yet, or not at all. */
-static bool take_proxy_header(struct connection *connection)
+/* For clients that see no HTTP status: the upgrade is completed, and the refusal told in frames. What they may say to
+ * it is not read. */
+static void refuse_by_close(struct connection *connection, const struct http_head *head,
+                            const struct admission *admission)
 {
-    struct proxy_header header;
-    struct address address;
-    switch (proxy_header_parse(buf_str(&connection->in), &header, NULL)) {
-    case PROXY_NEED_MORE: return false;
-    case PROXY_NONE:
-        if (connection->worker->settings->proxy_protocol == PROXY_REQUIRED)
-            break;
-        connection->wants_proxy_header = false;
-        return true;
-    case PROXY_DONE:
-        if (header.has_address && address_parse(str_from_cstr(header.address), &address))
-            connection_speaks_for(connection, &address);
-        buf_consume(&connection->in, header.length);
-        connection->wants_proxy_header = false;
-        return true;
-    case PROXY_BAD: break;
-    }
-    connection_close(connection);
-    return false;
+    struct buf *scratch = &connection->worker->scratch;
+    buf_clear(scratch);
+    ws_handshake_answer(scratch, head, admission_refusal_protocol(head));
+    admit_write_close(scratch, admission->reason, admission->close_code);
+    connection_answer(connection, buf_str(scratch), true);
 }
 
 static void hand_over(struct connection *connection, const struct http_head *head, const struct admission *admission,
                       const struct address *client)
 {
     struct worker *worker = connection->worker;
+    char address[ADDRESS_TEXT_LEN + 1];
+    buf_clear(&worker->scratch);
+    ws_handshake_answer(&worker->scratch, head, admission->protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
     struct ws_start start = {
+        .lease = connection_hand_over(connection),
         .settings = worker->settings,
         .endpoint = admission->endpoint,
         .claims = admission->claims,
+        .address = str_from_cstr(address_text(client, address)),
     };
-    start.client = *client;
-    buf_clear(&worker->scratch);
-    http_head_write_upgrade(&worker->scratch, head, admission->protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
-    buf_append(&worker->scratch, str_from(connection->in.ptr + head->length, connection->in.len - head->length));
-    start.fd = connection_release(connection, &start.lease);
-    ws_adopt(worker->edge, &start, buf_str(&worker->scratch));
-}
-
-/* Completes the upgrade, tells, and closes: libwebsockets need not meet a stranger for that. */
-static void refuse_by_close(struct connection *connection, const struct http_head *head,
-                            const struct admission *admission)
-{
-    struct buf *out = &connection->worker->scratch;
-    struct str key = STR(""), protocol = admission_refusal_protocol(head);
-    char accept[WS_ACCEPT_LEN + 1];
-    http_head_find(head, STR("sec-websocket-key"), &key);
-    ws_client_accept(key, accept);
-    buf_clear(out);
-    buf_appendf(out,
-                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Accept: %s\r\n",
-                accept);
-    if (protocol.len > 0)
-        buf_appendf(out, "Sec-WebSocket-Protocol: %.*s\r\n", STR_ARG(protocol));
-    buf_append_lit(out, "\r\n");
-    admit_write_close(out, admission->reason, admission->close_code);
-    connection_answer(connection, buf_str(out), true);
+    struct str rest = str_from(connection->in.ptr + head->length, connection->in.len - head->length);
+    ws_open(worker, &connection->stream, &start, buf_str(&worker->scratch), rest);
 }
 
 static void enter(struct connection *connection, const struct http_head *head)
@@ -105,13 +72,13 @@ static void enter(struct connection *connection, const struct http_head *head)
     struct admission admission;
     struct address client;
     admit(&applicant, &admission, &client);
-    if (admission.outcome == REFUSED_HTTP) {
+    switch (admission.outcome) {
+    case ADMITTED: hand_over(connection, head, &admission, &client); break;
+    case REFUSED_CLOSE: refuse_by_close(connection, head, &admission); break;
+    case REFUSED_HTTP:
         admit_write_refusal(&worker->scratch, worker, &admission, connection->head_only);
         connection_answer(connection, buf_str(&worker->scratch), true);
-    } else if (admission.outcome == REFUSED_CLOSE) {
-        refuse_by_close(connection, head, &admission);
-    } else {
-        hand_over(connection, head, &admission, &client);
+        break;
     }
     if (admission.claims)
         claims_unref(admission.claims);
@@ -166,9 +133,6 @@ static bool take_request(struct connection *connection)
 
 void gate_input(struct connection *connection)
 {
-    while (connection->stage == STAGE_REQUEST && connection->in.len > 0) {
-        bool more = connection->wants_proxy_header ? take_proxy_header(connection) : take_request(connection);
-        if (!more)
-            return;
-    }
+    while (connection->stage == STAGE_REQUEST && connection->in.len > 0 && take_request(connection))
+        ;
 }

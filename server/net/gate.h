@@ -1,6 +1,5 @@
-/* gate.h - what a connection's bytes mean: a PROXY header, then requests. On the public listener a request is admitted
- * and handed to libwebsockets, which so sees no byte of a stranger's, or it is refused; on the internal listener it is
- * served (http.h). A public listener that speaks TLS has no gate: ws.h. */
+/* gate.h - what a connection's bytes mean: requests. On the public listener a request is admitted and becomes a session
+ * (ws.h), or it is refused; on the internal listener it is served (http.h). The same in plaintext and by TLS. */
 #ifndef CARILLON_NET_GATE_H
 #define CARILLON_NET_GATE_H
 

@@ -102,6 +102,8 @@ static void serve(struct connection *connection, const struct http_head *head)
     wheel_stop(hub_wheel(worker->hub), &connection->deadline);
     worker->handler->serve(worker->handler_owner, &connection->call);
     connection->in_handler = false;
+    if (connection->stage == STAGE_SERVE) /* the request lies in the buffer until it is answered */
+        stream_want_input(&connection->stream, false);
 }
 
 /* False: the handler has answered; the body is not read, so the connection cannot be used any further. */

@@ -16,7 +16,7 @@ struct pending_place {
     struct list_link of_address;
     struct pending_address *address;
     /* Has to go: takes what its peer has sent meanwhile, which may decide about it, and ends it if that does not. The
-     * place must be left when this returns. */
+     * place has been left when this returns, and may be gone. */
     void (*evict)(struct pending_place *place);
 };
 

@@ -5,6 +5,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "server/net/connection.h"
+#include "server/net/edge.h"
+#include "server/net/proxied.h"
 #include "server/net/ws.h"
 
 enum {
@@ -71,7 +73,6 @@ static const struct hub_ops hub_operations = {
     .ask = on_ask,
     .presence = on_presence,
     .write = ws_write,
-    .fetch = ws_fetch,
     .finish = ws_finish,
     .verify = ws_verify,
     .clock_us = on_clock,
@@ -138,7 +139,6 @@ static void on_tick(uv_timer_t *timer)
     uint64_t now_us = clock_now_us();
     uint64_t expected_us = worker->ticked_us + TICK_MS * 1000;
     worker_touch(worker);
-    ws_edge_meter(worker->edge);
     if (worker->ticked_us)
         metrics_observe(worker->metrics, METRIC_LOOP_LAG, now_us > expected_us ? now_us - expected_us : 0);
     worker->ticked_us = now_us;
@@ -155,20 +155,22 @@ static void close_all(struct worker *worker)
 {
     LIST_EACH(link, &worker->connections)
     connection_close(CONTAINER_OF(link, struct connection, link));
-    ws_edge_stop(worker->edge);
+    proxied_close_all(worker);
+    edge_stop(worker->edge);
 }
 
 static void on_turn_end(struct turn_hook *hook)
 {
     struct worker *worker = CONTAINER_OF(hook, struct worker, end_of_turn);
     hub_flush(worker->hub);
-    if (ws_edge_reap(worker->edge))
+    if (edge_reap(worker->edge))
         hub_flush(worker->hub);
+    connection_free_spent(worker);
     worker->time_is_fresh = false;
     metrics_set(worker->metrics, METRIC_CHANNELS, hub_channel_count(worker->hub));
     if (!worker->stopping || atomic_load(&worker->stopped))
         return;
-    if (ws_edge_is_down(worker->edge) && worker->connection_count == 0) {
+    if (edge_is_down(worker->edge) && worker->connection_count == 0) {
         atomic_store(&worker->stopped, true);
         uv_stop(worker->loop);
     }
@@ -229,6 +231,8 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->node = options->node;
     worker->node_owner = options->node_owner;
     list_init(&worker->connections);
+    list_init(&worker->spent);
+    list_init(&worker->proxied);
     for (int internal = 0; internal < 2; internal++)
         pending_init(&worker->pending[internal], pending_share(options, internal));
     if (worker->has_thread) {
@@ -242,7 +246,7 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->tokens = token_cache_create(worker->settings->token_cache_entries, worker->settings->token_cache_bytes);
     init_handles(worker);
     worker_touch(worker);
-    enum err err = ws_edge_create(worker, &worker->edge, error);
+    enum err err = edge_create(worker, &worker->edge, error);
     if (err) {
         worker_destroy(worker);
         return err;
@@ -317,7 +321,8 @@ static void obey(struct mail *mail, void *owner)
         worker->settings = order->settings;
         hub_configure(worker->hub, &order->hub_settings, order->rules);
         rules_unref(order->rules);
-        ws_edge_configure(worker->edge);
+        edge_configure(worker->edge);
+        ws_configure(worker);
         break;
     case ORDER_DRAIN:
         worker->unavailable = REASON_DRAINING;
@@ -405,7 +410,7 @@ void worker_destroy(struct worker *worker)
     close_handles(worker);
     token_cache_destroy(worker->tokens);
     if (worker->edge)
-        ws_edge_destroy(worker->edge);
+        edge_destroy(worker->edge);
     for (int internal = 0; internal < 2; internal++)
         pending_fini(&worker->pending[internal]);
     net_settings_unref(worker->settings);

@@ -15,7 +15,7 @@
 #include "server/net/quota.h"
 #include "server/net/settings.h"
 
-struct ws_edge;
+struct edge;
 
 /* The rest of the node, as a worker needs it (the exchange of server/broker). Called in the worker's thread. */
 struct node_ops {
@@ -68,13 +68,15 @@ struct worker {
     const struct http_handler *handler;
     void *handler_owner;
     struct token_cache *tokens;
-    struct ws_edge *edge;
+    struct edge *edge;
     struct list_link connections; /* struct connection: before or without an upgrade */
-    size_t connection_count;      /* with those whose handles are not closed yet */
-    struct pending pending[2];    /* of the public listener, of the internal one */
-    atomic_size_t sockets[2];     /* the same, with those on their way here, for the listeners */
-    enum reason unavailable;      /* DRAINING once it drains */
-    struct buf scratch;           /* answers are built here */
+    size_t connection_count;
+    struct list_link spent;    /* struct connection: handed over in this turn */
+    struct list_link proxied;  /* struct proxied */
+    struct pending pending[2]; /* of the public listener, of the internal one */
+    atomic_size_t sockets[2];  /* the same, with those on their way here, for the listeners */
+    enum reason unavailable;   /* DRAINING once it drains */
+    struct buf scratch;        /* answers are built here */
 
     uv_loop_t own_loop;
     struct turn own_turn;

@@ -52,7 +52,7 @@ def test_refresh_needs_the_scopes_of_the_endpoint(launch):
 
 
 def test_a_peer_that_ends_with_bytes_unsent_goes_soon(launch):
-    """libwebsockets alone takes 5 s for it, at full speed."""
+    """Without waiting until the kernel gives up on it."""
     node = launch({"outbox.max_bytes": "64m", "ping_interval": "0"})
     client = ws.connect(node.public, jwt.mint(), receive_buffer=2048)
     client.subscribe("news")

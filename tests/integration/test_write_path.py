@@ -1,5 +1,4 @@
-"""What a client that reads slowly gets is every byte, in order, whoever wrote it: our frames go to the socket beside
-libwebsockets, which writes pongs and keeps what the kernel did not take."""
+"""What a client that reads slowly gets is every byte, in order: events, pongs and what the kernel did not take at once."""
 import json
 import random
 import socket
@@ -12,7 +11,7 @@ from support.carillon import BINARY
 from support.wait import DEADLINE_S, SLOWDOWN, Deadline, until
 from support.ws import CLOSE, PING, PONG, TEXT, Closed
 
-ROOMY = {"limits.message_rate": 0, "outbox.max_bytes": "64m", "outbox.max_messages": 100000, "limits.event_bytes": "64k", "workers": 1}
+ROOMY = {"outbox.max_bytes": "64m", "outbox.max_messages": 100000, "limits.event_bytes": "64k", "limits.message_rate": 0, "workers": 1}
 PINGED = b"p" * 125
 
 
@@ -55,7 +54,7 @@ def filler(number):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_slow_reader_that_pings_gets_every_byte(launch, seed):
-    """Pongs are written by libwebsockets on its own, and some meet a kernel that takes only a part of them."""
+    """Some pongs meet a kernel that takes only a part of them."""
     node = launch(ROOMY)
     chosen = random.Random(seed)
     with node.connect("slow", receive_buffer=4096) as slow, node.connect("other") as other:

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "common/protocol/http_head.h"
+#include "common/protocol/ws_handshake.h"
 #include "tests/support/unit.h"
 
 #define UPGRADE                                                                                                        \
@@ -300,19 +301,20 @@ static void test_upgrade(void **state)
     }
 }
 
-static void test_canonical_upgrade(void **state)
+static void test_upgrade_answer(void **state)
 {
     struct http_head head = parse_good(UPGRADE);
     struct buf out = {0};
-    http_head_write_upgrade(&out, &head, STR(""));
-    assert_string_equal(buf_cstr(&out), "GET /ws HTTP/1.1\r\nHost: push.example.com:8080\r\nUpgrade: websocket\r\n"
-                                        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                                        "Sec-WebSocket-Version: 13\r\n\r\n");
+    ws_handshake_answer(&out, &head, STR(""));
+    assert_string_equal(buf_cstr(&out),
+                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
     buf_clear(&out);
-    http_head_write_upgrade(&out, &head, STR("carillon.v1"));
-    head = parse_good(buf_cstr(&out));
-    assert_int_equal(http_head_upgrade(&head, NULL), HTTP_UPGRADE_WEBSOCKET);
-    assert_true(http_head_has_token(&head, STR("sec-websocket-protocol"), STR("carillon.v1")));
+    ws_handshake_answer(&out, &head, STR("carillon.v1"));
+    assert_string_equal(buf_cstr(&out),
+                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+                        "Sec-WebSocket-Protocol: carillon.v1\r\n\r\n");
     buf_fini(&out);
 }
 
@@ -371,7 +373,7 @@ int main(void)
         cmocka_unit_test(test_transfer_codings),
         cmocka_unit_test(test_keep_alive),
         cmocka_unit_test(test_upgrade),
-        cmocka_unit_test(test_canonical_upgrade),
+        cmocka_unit_test(test_upgrade_answer),
         cmocka_unit_test(test_query),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,12 +3,13 @@
 
 #include "common/protocol/http_head.h"
 #include "common/protocol/ws_client.h"
+#include "common/protocol/ws_handshake.h"
 #include "tests/support/unit.h"
 
 static void test_accept_of_the_rfc(void **state)
 {
     char accept[WS_ACCEPT_LEN + 1];
-    ws_client_accept(STR("dGhlIHNhbXBsZSBub25jZQ=="), accept);
+    ws_handshake_accept(STR("dGhlIHNhbXBsZSBub25jZQ=="), accept);
     assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 

@@ -266,6 +266,25 @@ static void test_amid(void **state)
     buf_fini(&out);
 }
 
+/* What is no message is counted; a message in one frame costs nothing. */
+static void test_what_is_beside_messages(void **state)
+{
+    struct ws_decoder decoder = {.from_client = true};
+    struct buf stream = {0}, out = {0};
+    append_frame(&stream, true, 0x81, STR("a message"));
+    assert_true(feed(&decoder, buf_str(&stream), &out));
+    assert_int_equal(decoder.beside, 0);
+    append_frame(&stream, true, 0x89, STR("ping"));
+    append_frame(&stream, true, 0x01, STR("frag"));
+    append_frame(&stream, true, 0x00, STR(""));
+    append_frame(&stream, true, 0x80, STR("ment"));
+    assert_true(feed(&decoder, buf_str(&stream), &out));
+    assert_int_equal(decoder.beside, 6 + 4 + 6 + 6 + 6);
+    ws_decoder_fini(&decoder);
+    buf_fini(&stream);
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_close_without_code),
         cmocka_unit_test(test_error_says_who_and_what),
         cmocka_unit_test(test_amid),
+        cmocka_unit_test(test_what_is_beside_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

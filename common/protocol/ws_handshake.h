@@ -1,0 +1,17 @@
+/* ws_handshake.h - what the two sides of RFC 6455's opening handshake share, and the server's answer. Pure. */
+#ifndef CARILLON_PROTOCOL_WS_HANDSHAKE_H
+#define CARILLON_PROTOCOL_WS_HANDSHAKE_H
+
+#include "common/base/buf.h"
+#include "common/protocol/http_head.h"
+
+enum { WS_ACCEPT_LEN = 28 };
+
+/* The Sec-WebSocket-Accept that belongs to a Sec-WebSocket-Key, and a NUL (RFC 6455, 4.2.2). */
+void ws_handshake_accept(struct str key, char out[WS_ACCEPT_LEN + 1]);
+
+/* Appends the answer that completes an upgrade which http_head_upgrade found good (RFC 6455, 4.2.2). protocol: the
+ * subprotocol that is selected; empty for none. */
+void ws_handshake_answer(struct buf *out, const struct http_head *head, struct str protocol);
+
+#endif

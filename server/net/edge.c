@@ -1,0 +1,145 @@
+/* edge.c - see edge.h. Facts about libwebsockets that it is built on:
+ *
+ * - No validity timers: their list is linear.
+ * - What it reads at once goes into one buffer of the context (pt_serv_buf_size), where the protocol has no
+ *   rx_buffer_size. With TLS that must hold a whole record (16 KiB): 4.3.3 (Ubuntu 24.04) drops a connection whose
+ * record takes more than ten reads (warmcat/libwebsockets#3184), and bytes must not wait inside of OpenSSL.
+ * - On a loop that is not its own it closes its handles with the first call of lws_context_destroy, and frees itself
+ *   with a second one; in between the loop must have run their close callbacks. */
+#include "common/base/alloc.h"
+#include "common/base/log.h"
+#include "server/net/edge_private.h"
+
+enum {
+    SERVICE_BUFFER = 32768, /* see above */
+};
+
+static int show_certificate(struct edge *edge)
+{
+    struct error error;
+    if (tls_identity_use(edge->worker->settings->tls, edge->ssl, &error) == ERR_NONE)
+        return 0;
+    log_error("net", "worker %u: %s", edge->worker->index, error.text);
+    return -1;
+}
+
+int edge_set_up_tls(struct edge *edge, SSL_CTX *ssl)
+{
+    edge->ssl = ssl;
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(ssl,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    return show_certificate(edge);
+}
+
+bool edge_reap(struct edge *edge)
+{
+    bool any = false;
+    for (struct list_link *link; (link = list_take_first(&edge->cut)); any = true)
+        stream_end_now(CONTAINER_OF(link, struct stream, cut_link));
+    return any;
+}
+
+static void emit(int level, const char *line)
+{
+    size_t len = strcspn(line, "\n");
+    (void)level;
+    log_warn("lws", "%.*s", (int)len, line);
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = "raw", .callback = stream_callback},
+    {.name = NULL},
+};
+
+/* The certificate comes by edge_set_up_tls. Clients are cut by our own deadlines; that of lws is only not to come
+ * before. Not given an SSL_CTX for clients, lws loads all authorities of the system into one, and with several contexts
+ * leaks it. */
+static void speak_tls(struct edge *edge, struct lws_context_creation_info *info)
+{
+    edge->ssl_unused = SSL_CTX_new(TLS_client_method());
+    info->provided_client_ssl_ctx = edge->ssl_unused;
+    info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info->timeout_secs = (unsigned)(edge->worker->settings->head_timeout_us / 1000000) + 2;
+}
+
+static bool create_vhosts(struct edge *edge, struct lws_context_creation_info *info)
+{
+    info->vhost_name = "internal";
+    edge->internal = lws_create_vhost(edge->lws, info);
+    info->vhost_name = "public";
+    if (edge->worker->settings->tls) {
+        info->options |= LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+        info->alpn = "http/1.1"; /* never h2 */
+    }
+    edge->open = lws_create_vhost(edge->lws, info);
+    return edge->internal && edge->open;
+}
+
+enum err edge_create(struct worker *worker, struct edge **out, struct error *error)
+{
+    static const lws_retry_bo_t no_validity = {0};
+    struct edge *edge = xcalloc(1, sizeof *edge);
+    void *loops[1] = {worker->loop};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+        .foreign_loops = loops,
+        .pcontext = &edge->lws,
+        .user = edge,
+        .retry_and_idle_policy = &no_validity,
+        .pt_serv_buf_size = SERVICE_BUFFER,
+    };
+    edge->worker = worker;
+    if (worker->settings->tls)
+        speak_tls(edge, &info);
+    list_init(&edge->streams);
+    list_init(&edge->cut);
+    lws_set_log_level(LLL_ERR, emit);
+    edge->lws = lws_create_context(&info);
+    bool good = edge->lws && create_vhosts(edge, &info);
+    /* From here on it is silent: it formats each line in one static buffer, which several workers would race for, and
+     * calls each adopted socket an error. */
+    lws_set_log_level(0, emit);
+    if (!good) {
+        edge_destroy(edge);
+        return error_set(error, ERR_INTERNAL_ERROR,
+                         "libwebsockets could not start on the worker's loop: is its libuv plugin installed "
+                         "(package libwebsockets-evlib-uv), and is the limit on open files high enough?");
+    }
+    *out = edge;
+    return ERR_NONE;
+}
+
+void edge_configure(struct edge *edge)
+{
+    if (edge->ssl)
+        show_certificate(edge);
+}
+
+void edge_stop(struct edge *edge)
+{
+    if (edge->stopping)
+        return;
+    edge->stopping = true;
+    LIST_EACH(link, &edge->streams)
+    stream_cut(CONTAINER_OF(link, struct stream, link));
+    edge_reap(edge);
+    lws_context_destroy(edge->lws);
+}
+
+bool edge_is_down(struct edge *edge)
+{
+    if (edge->connections > 0)
+        return false;
+    if (edge->lws && ++edge->turns_down > 2)
+        lws_context_destroy(edge->lws);
+    return edge->lws == NULL;
+}
+
+void edge_destroy(struct edge *edge)
+{
+    SSL_CTX_free(edge->ssl_unused);
+    free(edge);
+}

@@ -1,0 +1,219 @@
+/* stream.c - see stream.h. Facts about libwebsockets that this file is built on (4.1.6 and 4.3.5, in the raw role, on a
+ * foreign libuv loop):
+ *
+ * - What it has been given to write (lws_write) and the kernel does not take, it keeps, and then reads nothing while it
+ *   goes on being woken for what could be read. So it is given nothing: what it would do, send or SSL_write, is done
+ *   here, and it only says when there is room again (RAW_WRITEABLE).
+ * - A connection is ended by LWS_TO_KILL_SYNC, and only while none of its callbacks runs: hence the list of those that
+ *   have been cut.
+ * - RAW_CLOSE comes for every connection that has been adopted. After it the object lives on until WSI_DESTROY. */
+#include "server/net/stream.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+
+#include "server/net/edge_private.h"
+
+bool stream_is_open(const struct stream *stream)
+{
+    return stream->wsi != NULL;
+}
+
+static void forget(struct stream *stream)
+{
+    list_remove(&stream->link);
+    list_remove(&stream->cut_link);
+    buf_fini(&stream->unsent);
+    stream->wsi = NULL;
+    if (stream->edge->reading == stream)
+        stream->edge->reading = NULL;
+}
+
+bool stream_open(struct stream *stream, struct edge *edge, int fd, bool internal, const struct stream_ops *ops)
+{
+    bool tls = !internal && edge->ssl;
+    const lws_adopt_desc_t adopt = {
+        .vh = internal ? edge->internal : edge->open,
+        .type = (lws_adoption_type)(LWS_ADOPT_SOCKET | (tls ? LWS_ADOPT_ALLOW_SSL : 0)),
+        .fd = {.sockfd = fd},
+        .vh_prot_name = "raw",
+    };
+    *stream = (struct stream){.ops = ops, .edge = edge, .fd = fd};
+    struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
+    if (!wsi)
+        return false;
+    stream->wsi = wsi;
+    stream->ssl = tls ? lws_get_ssl(wsi) : NULL;
+    list_append(&edge->streams, &stream->link);
+    lws_set_opaque_user_data(wsi, stream);
+    return true;
+}
+
+void stream_move(struct stream *from, struct stream *to, const struct stream_ops *ops)
+{
+    bool cut = list_is_linked(&from->cut_link);
+    *to = *from;
+    to->ops = ops;
+    to->link = to->cut_link = (struct list_link){0};
+    list_append(&to->edge->streams, &to->link);
+    if (cut)
+        list_append(&to->edge->cut, &to->cut_link);
+    lws_set_opaque_user_data(to->wsi, to);
+    from->unsent = (struct buf){0};
+    forget(from);
+}
+
+/* --- out -------------------------------------------------------------------------------------------------------- */
+
+bool stream_has_unsent(const struct stream *stream)
+{
+    return stream->unsent.len > 0;
+}
+
+/* How many bytes have been taken; -1: the connection is broken. */
+static ssize_t send_some(const struct stream *stream, struct str bytes)
+{
+    if (!stream->ssl) {
+        ssize_t n = send(stream->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
+        return n;
+    }
+    ERR_clear_error();
+    int n = SSL_write(stream->ssl, bytes.ptr, bytes.len < INT_MAX ? (int)bytes.len : INT_MAX);
+    if (n > 0)
+        return n;
+    int reason = SSL_get_error(stream->ssl, n);
+    return reason == SSL_ERROR_WANT_WRITE || reason == SSL_ERROR_WANT_READ ? 0 : -1;
+}
+
+/* Takes from the front of *bytes what can be sent now. False: the connection is broken. */
+static bool send_all(const struct stream *stream, struct str *bytes)
+{
+    while (bytes->len > 0) {
+        ssize_t n = send_some(stream, *bytes);
+        if (n <= 0)
+            return n == 0;
+        *bytes = str_from(bytes->ptr + n, bytes->len - (size_t)n);
+    }
+    return true;
+}
+
+enum write_result stream_write(struct stream *stream, struct str bytes, size_t *out_unsent)
+{
+    *out_unsent = 0;
+    if (!stream->wsi || (stream->unsent.len == 0 && !send_all(stream, &bytes)))
+        return WRITE_FAILED;
+    if (bytes.len == 0 && stream->unsent.len == 0)
+        return WRITE_ALL;
+    if (stream->unsent.len == 0)
+        lws_callback_on_writable(stream->wsi);
+    buf_append(&stream->unsent, bytes);
+    *out_unsent = stream->unsent.len;
+    return WRITE_PARTIAL;
+}
+
+static void on_writeable(struct stream *stream)
+{
+    struct str rest = buf_str(&stream->unsent);
+    if (rest.len == 0)
+        return;
+    if (!send_all(stream, &rest)) {
+        stream_cut(stream);
+        return;
+    }
+    buf_consume(&stream->unsent, stream->unsent.len - rest.len);
+    if (rest.len > 0) {
+        lws_callback_on_writable(stream->wsi);
+        return;
+    }
+    buf_fini(&stream->unsent);
+    stream->ops->drained(stream);
+}
+
+void stream_shut(struct stream *stream)
+{
+    if (stream->ssl && SSL_is_init_finished(stream->ssl)) {
+        ERR_clear_error();
+        SSL_shutdown(stream->ssl);
+    }
+    shutdown(stream->fd, SHUT_WR);
+}
+
+/* --- in --------------------------------------------------------------------------------------------------------- */
+
+bool stream_read_now(struct stream *stream)
+{
+    struct edge *edge = stream->edge;
+    struct lws_pollfd peer = {.fd = stream->fd, .events = POLLIN};
+    if (poll(&peer, 1, 0) <= 0)
+        return true;
+    edge->reading = stream;
+    lws_service_fd(edge->lws, &peer);
+    bool still = edge->reading == stream;
+    edge->reading = NULL;
+    return still;
+}
+
+void stream_want_input(struct stream *stream, bool wanted)
+{
+    if (!stream->wsi || stream->paused != wanted)
+        return;
+    stream->paused = !wanted;
+    lws_rx_flow_control(stream->wsi, wanted);
+}
+
+/* --- its end ---------------------------------------------------------------------------------------------------- */
+
+void stream_cut(struct stream *stream)
+{
+    if (stream->wsi && !list_is_linked(&stream->cut_link))
+        list_append(&stream->edge->cut, &stream->cut_link);
+}
+
+void stream_end_now(struct stream *stream)
+{
+    lws_set_timeout(stream->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+}
+
+static void on_close(struct lws *wsi, struct stream *stream)
+{
+    lws_set_opaque_user_data(wsi, NULL);
+    forget(stream);
+    stream->ops->gone(stream);
+}
+
+/* A connection counts for as long as its descriptor is open. */
+static void count(struct edge *edge, struct lws *wsi, int change)
+{
+    edge->connections += (size_t)change;
+    worker_count_socket(edge->worker, lws_get_vhost(wsi) == edge->internal, change);
+}
+
+int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct edge *edge = wsi ? lws_context_user(lws_get_context(wsi)) : NULL;
+    struct stream *stream = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+    switch (reason) {
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return edge_set_up_tls(edge, user);
+    case LWS_CALLBACK_WSI_CREATE: count(edge, wsi, 1); return 0;
+    case LWS_CALLBACK_WSI_DESTROY: count(edge, wsi, -1); break;
+    default: break;
+    }
+    if (!stream)
+        return 0;
+    worker_touch(edge->worker);
+    switch (reason) {
+    case LWS_CALLBACK_RAW_RX:
+        if (!list_is_linked(&stream->cut_link))
+            stream->ops->input(stream, str_from(in, len));
+        return 0;
+    case LWS_CALLBACK_RAW_WRITEABLE: on_writeable(stream); return 0;
+    case LWS_CALLBACK_RAW_CLOSE:
+    case LWS_CALLBACK_WSI_DESTROY: on_close(wsi, stream); return 0;
+    default: return 0;
+    }
+}
