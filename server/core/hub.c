@@ -205,7 +205,8 @@ static bool wants_error_frame(enum reason reason)
     switch (reason) {
     case REASON_GOING_AWAY:
     case REASON_SLOW_CONSUMER:
-    case REASON_PONG_TIMEOUT: return false;
+    case REASON_PONG_TIMEOUT:
+    case REASON_PROTOCOL_ERROR: return false;
     default: return true;
     }
 }
