@@ -325,18 +325,26 @@ static uint64_t users_on(size_t channel)
     return users;
 }
 
-void client_ask_presence(size_t index, size_t channel, bool judged)
+static void ask_presence(size_t index, struct asked asked)
 {
-    struct asked asked = {.kind = ASKED_PRESENCE, .number = channel, .judged = judged, .expected = users_on(channel)};
-    ask(index, asked, "\"type\":\"presence\",\"data\":{\"channel\":\"%s\"}", sim_channels[channel].name);
+    ask(index, asked, "\"type\":\"presence\",\"data\":{\"channel\":\"%s\"}", sim_channels[asked.number].name);
 }
 
-void client_ask_all(void)
+void client_ask_presence(size_t index, size_t channel)
+{
+    ask_presence(index, (struct asked){.kind = ASKED_PRESENCE, .number = channel});
+}
+
+/* A node with members would have found out long ago that one of the keys is lost; where none has any, who asks does. */
+void client_ask_all(bool may_be_unknown)
 {
     for (size_t i = 0; i < clients.count; i++)
-        for (size_t k = 0; clients.all[i].line && k < sim_channel_count; k++)
+        for (size_t k = 0; clients.all[i].line && k < sim_channel_count; k++) {
+            struct asked asked = {.kind = ASKED_PRESENCE, .number = k, .judged = true, .expected = users_on(k)};
+            asked.may_be_unknown = may_be_unknown && !asked.expected && truth_is_presence_lost(k);
             if (sim_channels[k].presence.kept)
-                client_ask_presence(i, k, true);
+                ask_presence(i, asked);
+        }
 }
 
 void client_check_told(void)

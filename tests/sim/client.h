@@ -19,16 +19,16 @@ void client_connect(size_t client, struct node *node);
 void client_disconnect(size_t client);
 /* From where it was, if it has been there; or from last events back if that is not 0. */
 void client_subscribe(size_t client, size_t channel, uint64_t last);
-/* judged: at the end, when it must be told exactly who is there. */
-void client_ask_presence(size_t client, size_t channel, bool judged);
+void client_ask_presence(size_t client, size_t channel);
 void client_read_history(size_t client, size_t channel);
 void client_unsubscribe(size_t client, size_t channel);
 void client_publish(size_t client, uint64_t number);
 /* It reads nothing until then. */
 void client_stall(size_t client, uint64_t until_us);
 
-/* Asks who is everywhere, of all who are connected; then, later, checks that all were told. */
-void client_ask_all(void);
+/* At the end all who are connected ask who is everywhere, and must be told exactly; may_be_unknown: or that it is not
+ * known, where Redis has lost it and no node had a reason to look. Later, checks that all have an answer. */
+void client_ask_all(bool may_be_unknown);
 void client_check_told(void);
 /* At the end: everybody who is subscribed is where the channel is. */
 void client_check(bool turned);

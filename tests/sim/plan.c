@@ -18,7 +18,7 @@
 
 enum { NODES_MAX = 3, LIVES_MAX = 64 };
 enum { SECOND_US = 1000000, HEALING_S = 20, QUIET_TRIES = 20 };
-enum { CALM_DELAY_US = 300, SLOW_DELAY_US = 100000 };
+enum { CALM_DELAY_US = 300, SLOW_DELAY_US = 100000, ANSWER_US = 20000 };
 enum { CLOCK_JUMP_MAX_MS = 12 * 3600 * 1000 };
 
 static struct plan {
@@ -267,6 +267,7 @@ static void lose_presence_key(void)
                      str_from_cstr(suffixes[draw(4)]));
     world_trace("%s is lost", buf_cstr(&key));
     store_lose(redis_store(), buf_str(&key));
+    truth_presence_lost(channel);
     buf_fini(&key);
 }
 
@@ -337,7 +338,7 @@ static void change_seat(size_t client)
     else if (draw(4) == 0)
         client_read_history(client, channel);
     else if (draw(4) == 0 && sim_channels[channel].presence.kept)
-        client_ask_presence(client, channel, false);
+        client_ask_presence(client, channel);
     else if (draw(3) == 0)
         client_unsubscribe(client, channel);
 }
@@ -477,6 +478,22 @@ static void end(void)
     world_end();
 }
 
+/* Where keys were lost and nobody has looked, the first answer may be that nodes have half of the ttl to tell it again.
+ */
+static void check_presence(void)
+{
+    uint64_t first_us = world_now_us(), known_us = 0;
+    for (size_t i = 0; i < sim_channel_count; i++)
+        if (sim_channels[i].presence.ttl_ms * 1000 / 2 > known_us)
+            known_us = sim_channels[i].presence.ttl_ms * 1000 / 2;
+    client_ask_all(true);
+    world_run_until(first_us + known_us + ANSWER_US);
+    client_check_told();
+    client_ask_all(false);
+    world_run_until(world_now_us() + SECOND_US);
+    client_check_told();
+}
+
 void plan_run(uint64_t seed, bool trace, struct plan_result *out)
 {
     begin(seed, trace);
@@ -489,12 +506,10 @@ void plan_run(uint64_t seed, bool trace, struct plan_result *out)
         client_check(plan.turned);
         tokens_check_revoked();
     }
-    if (!world_failure()[0]) {
-        client_ask_all();
-        world_run_until(world_now_us() + SECOND_US);
-        client_check_told();
+    if (!world_failure()[0])
+        check_presence();
+    if (!world_failure()[0])
         tokens_check_crowd();
-    }
     if (!world_failure()[0]) {
         stop_all();
         tokens_check_places();

@@ -34,6 +34,7 @@ struct asked {
     uint64_t offset;
     bool judged; /* ASKED_PRESENCE: exactly these users must be there, a bit each */
     uint64_t expected;
+    bool may_be_unknown; /* the same: Redis has lost it, and nobody may have looked yet */
 };
 
 /* Copies it. */

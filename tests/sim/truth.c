@@ -51,6 +51,7 @@ static struct truth {
     uint64_t refused_us[CHANNELS_MAX]; /* when a write to its position was refused last; 0: never */
     bool deleted[CHANNELS_MAX];        /* its keys have been deleted */
     uint64_t lost[CHANNELS_MAX];       /* users of whom nobody knows: Redis has lost data */
+    bool presence_lost[CHANNELS_MAX];
 } truth;
 
 size_t sim_channel_find(struct str name)
@@ -304,6 +305,16 @@ void truth_deleted_all(void)
 bool truth_is_deleted(size_t channel)
 {
     return truth.deleted[channel];
+}
+
+void truth_presence_lost(size_t channel)
+{
+    truth.presence_lost[channel] = true;
+}
+
+bool truth_is_presence_lost(size_t channel)
+{
+    return truth.presence_lost[channel];
 }
 
 void truth_write_refused(struct str key)

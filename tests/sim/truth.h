@@ -52,6 +52,10 @@ void truth_lost_since(size_t mark);
 /* The same of one channel's history, under the nodes' connections (all: of all). */
 void truth_deleted(size_t channel);
 void truth_deleted_all(void);
+/* Redis has lost one of the keys in which its presence lies. */
+void truth_presence_lost(size_t channel);
+/* That has happened; nobody may have looked since. */
+bool truth_is_presence_lost(size_t channel);
 /* Hears every write that Redis refuses. */
 void truth_write_refused(struct str key);
 
