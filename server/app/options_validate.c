@@ -80,9 +80,6 @@ static void validate_tls(struct verdict *verdict, const struct options *options)
     if (!*options->tls_certificate != !*options->tls_key)
         say(verdict, *options->tls_key ? "tls.key" : "tls.certificate",
             "give both tls.certificate and tls.key, or neither");
-    if (*options->tls_certificate && options->proxy_protocol != PROXY_OFF)
-        say(verdict, "proxy_protocol",
-            "cannot be used with tls.certificate; let the load balancer end TLS, or turn it off");
     if (!*options->redis_tls_certificate != !*options->redis_tls_key)
         say(verdict, *options->redis_tls_key ? "redis.tls_key" : "redis.tls_certificate",
             "give both redis.tls_certificate and redis.tls_key, or neither");

@@ -3,7 +3,7 @@
  * - No validity timers: their list is linear.
  * - What it reads at once goes into one buffer of the context (pt_serv_buf_size), where the protocol has no
  *   rx_buffer_size. With TLS that must hold a whole record (16 KiB): 4.3.3 (Ubuntu 24.04) drops a connection whose
- * record takes more than ten reads (warmcat/libwebsockets#3184), and bytes must not wait inside of OpenSSL.
+ *   record takes more than ten reads (warmcat/libwebsockets#3184), and bytes must not wait inside of OpenSSL.
  * - On a loop that is not its own it closes its handles with the first call of lws_context_destroy, and frees itself
  *   with a second one; in between the loop must have run their close callbacks. */
 #include "common/base/alloc.h"
@@ -13,24 +13,6 @@
 enum {
     SERVICE_BUFFER = 32768, /* see above */
 };
-
-static int show_certificate(struct edge *edge)
-{
-    struct error error;
-    if (tls_identity_use(edge->worker->settings->tls, edge->ssl, &error) == ERR_NONE)
-        return 0;
-    log_error("net", "worker %u: %s", edge->worker->index, error.text);
-    return -1;
-}
-
-int edge_set_up_tls(struct edge *edge, SSL_CTX *ssl)
-{
-    edge->ssl = ssl;
-    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_mode(ssl,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    return show_certificate(edge);
-}
 
 bool edge_reap(struct edge *edge)
 {
@@ -52,9 +34,9 @@ static const struct lws_protocols protocols[] = {
     {.name = NULL},
 };
 
-/* The certificate comes by edge_set_up_tls. Clients are cut by our own deadlines; that of lws is only not to come
- * before. Not given an SSL_CTX for clients, lws loads all authorities of the system into one, and with several contexts
- * leaks it. */
+/* What lws would choose of TLS is chosen in tls.c, once the vhost is there. Clients are cut by our own deadlines; that
+ * of lws is only not to come before. Not given an SSL_CTX for clients, lws loads all authorities of the system into
+ * one, and with several contexts leaks it. */
 static void speak_tls(struct edge *edge, struct lws_context_creation_info *info)
 {
     edge->ssl_unused = SSL_CTX_new(TLS_client_method());
@@ -70,10 +52,12 @@ static bool create_vhosts(struct edge *edge, struct lws_context_creation_info *i
     info->vhost_name = "public";
     if (edge->worker->settings->tls) {
         info->options |= LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
-        info->alpn = "http/1.1"; /* never h2 */
+        edge->identity = tls_identity_ref(edge->worker->settings->tls);
     }
     edge->open = lws_create_vhost(edge->lws, info);
-    return edge->internal && edge->open;
+    if (!edge->internal || !edge->open)
+        return false;
+    return !edge->identity || (edge->ssl && tls_set_up(edge->ssl, &edge->identity));
 }
 
 enum err edge_create(struct worker *worker, struct edge **out, struct error *error)
@@ -114,8 +98,13 @@ enum err edge_create(struct worker *worker, struct edge **out, struct error *err
 
 void edge_configure(struct edge *edge)
 {
-    if (edge->ssl)
-        show_certificate(edge);
+    struct tls_identity *next = edge->worker->settings->tls;
+    if (!edge->ssl || next == edge->identity)
+        return;
+    tls_identity_unref(edge->identity);
+    edge->identity = tls_identity_ref(next);
+    if (!tls_use_tickets(edge->ssl, next))
+        log_error("net", "worker %u: OpenSSL does not take another key for session tickets", edge->worker->index);
 }
 
 void edge_stop(struct edge *edge)
@@ -141,5 +130,6 @@ bool edge_is_down(struct edge *edge)
 void edge_destroy(struct edge *edge)
 {
     SSL_CTX_free(edge->ssl_unused);
+    tls_identity_unref(edge->identity);
     free(edge);
 }

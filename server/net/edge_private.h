@@ -9,11 +9,12 @@
 
 struct edge {
     struct worker *worker;
-    struct lws_context *lws;    /* set to NULL by lws when it is down */
-    struct lws_vhost *open;     /* of the public listener's connections */
-    struct lws_vhost *internal; /* of the internal listener's: always plaintext */
-    SSL_CTX *ssl;               /* of the vhost `open`, owned by lws; NULL: it is plaintext */
-    SSL_CTX *ssl_unused;        /* for connections that lws would begin */
+    struct lws_context *lws;       /* set to NULL by lws when it is down */
+    struct lws_vhost *open;        /* of the public listener's connections */
+    struct lws_vhost *internal;    /* of the internal listener's: always plaintext */
+    SSL_CTX *ssl;                  /* of the vhost `open`, owned by lws; NULL: it is plaintext */
+    struct tls_identity *identity; /* that its handshakes show; one reference */
+    SSL_CTX *ssl_unused;           /* for connections that lws would begin */
     struct list_link streams;
     struct list_link cut;
     struct stream *reading; /* by stream_read_now; NULL once it has been moved or has gone */
@@ -21,10 +22,6 @@ struct edge {
     bool stopping;
     unsigned turns_down; /* since the last connection has gone */
 };
-
-/* --- edge.c --- */
-/* During lws_create_vhost: 0, or -1 when the certificate cannot be used. */
-int edge_set_up_tls(struct edge *edge, SSL_CTX *ssl);
 
 /* --- stream.c --- */
 /* Of all connections; what concerns the context goes to edge.c. */

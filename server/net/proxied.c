@@ -46,9 +46,15 @@ static void end(struct proxied *proxied)
     close(release(proxied));
 }
 
+/* rest: bytes that are no header after all. They would go before those that come by TLS, and neither a record of TLS
+ * nor its alert begins like a header. */
 static void hand_on(struct proxied *proxied, const struct address *client, struct str rest)
 {
     struct worker *worker = proxied->worker;
+    if (rest.len > 0 && worker->settings->tls) {
+        end(proxied);
+        return;
+    }
     connection_open(worker, release(proxied), false, client, rest);
 }
 

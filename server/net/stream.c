@@ -179,6 +179,17 @@ void stream_end_now(struct stream *stream)
     lws_set_timeout(stream->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
 
+/* A peer that has ended by close_notify gets one before the end (RFC 8446, 6.1), unless it has had one. */
+static void answer_close_notify(const struct stream *stream)
+{
+    const int sent_and_received = SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN;
+    if (!stream->ssl || stream->unsent.len > 0 ||
+        (SSL_get_shutdown(stream->ssl) & sent_and_received) != SSL_RECEIVED_SHUTDOWN)
+        return;
+    ERR_clear_error();
+    SSL_shutdown(stream->ssl);
+}
+
 static void on_close(struct lws *wsi, struct stream *stream)
 {
     lws_set_opaque_user_data(wsi, NULL);
@@ -198,7 +209,7 @@ int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     struct edge *edge = wsi ? lws_context_user(lws_get_context(wsi)) : NULL;
     struct stream *stream = wsi ? lws_get_opaque_user_data(wsi) : NULL;
     switch (reason) {
-    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return edge_set_up_tls(edge, user);
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: edge->ssl = user; return 0;
     case LWS_CALLBACK_WSI_CREATE: count(edge, wsi, 1); return 0;
     case LWS_CALLBACK_WSI_DESTROY: count(edge, wsi, -1); break;
     default: break;
@@ -213,6 +224,9 @@ int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     case LWS_CALLBACK_RAW_WRITEABLE: on_writeable(stream); return 0;
     case LWS_CALLBACK_RAW_CLOSE:
+        answer_close_notify(stream);
+        on_close(wsi, stream);
+        return 0;
     case LWS_CALLBACK_WSI_DESTROY: on_close(wsi, stream); return 0;
     default: return 0;
     }

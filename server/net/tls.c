@@ -17,6 +17,12 @@ enum { TICKET_KEY_LEN = 80 }; /* what SSL_CTX_set_tlsext_ticket_keys wants */
 /* Forward secrecy and an AEAD for all of them (RFC 9325, 4.2). TLS 1.3 has no others. */
 #define TLS_1_2_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
+/* As in a ClientHello: each name after its length. */
+static const unsigned char PROTOCOLS[] = "\x8http/1.1";
+
+/* Sessions are resumed only where they were begun under the same one: by another worker too. */
+static const unsigned char SESSION_CONTEXT[] = "carillon";
+
 struct tls_identity {
     atomic_uint refs;
     X509 *certificate;
@@ -81,22 +87,51 @@ static enum err read_key(struct tls_identity *identity, const char *certificate,
     return err;
 }
 
-enum err tls_identity_use(const struct tls_identity *identity, SSL_CTX *ssl, struct error *error)
+/* A certificate of another kind (RSA after ECDSA) would not take the place of the old one in an SSL_CTX, which keeps
+ * one of each kind; a connection can be rid of all. */
+static int show(SSL *ssl, void *arg)
 {
-    unsigned char ticket_key[TICKET_KEY_LEN];
-    memcpy(ticket_key, identity->ticket_key, TICKET_KEY_LEN); /* OpenSSL takes it as not const */
+    const struct tls_identity *identity = *(struct tls_identity *const *)arg;
+    SSL_certs_clear(ssl);
+    return SSL_use_cert_and_key(ssl, identity->certificate, identity->key, identity->chain, 1);
+}
+
+/* RFC 7301, 3.2: a client that offers protocols, and none that is spoken here, is refused. */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *offered,
+                           unsigned offered_len, void *arg)
+{
+    (void)ssl;
+    (void)arg;
+    unsigned char *chosen;
+    int result = SSL_select_next_proto(&chosen, out_len, PROTOCOLS, sizeof PROTOCOLS - 1, offered, offered_len);
+    *out = chosen;
+    return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+bool tls_set_up(SSL_CTX *ssl, struct tls_identity **shown)
+{
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
-    bool good = SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
-                SSL_CTX_set_cipher_list(ssl, TLS_1_2_CIPHERS) == 1 &&
-                SSL_CTX_use_cert_and_key(ssl, identity->certificate, identity->key, identity->chain, 1) == 1 &&
-                SSL_CTX_set_tlsext_ticket_keys(ssl, ticket_key, TICKET_KEY_LEN) == 1;
-    OPENSSL_cleanse(ticket_key, TICKET_KEY_LEN);
-    if (good)
-        return ERR_NONE;
-    error_set(error, ERR_INVALID_REQUEST, "tls.certificate: OpenSSL does not take it: %s",
-              ERR_reason_error_string(ERR_peek_last_error()));
-    ERR_clear_error();
-    return ERR_INVALID_REQUEST;
+    SSL_CTX_set_mode(ssl,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    /* A session that is kept costs a kilobyte for hours; a ticket costs nothing. */
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_cert_cb(ssl, show, shown);
+    SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, NULL);
+    /* Whatever name a client asks for, there is one certificate: it compares the two (RFC 6066, 3). */
+    SSL_CTX_set_tlsext_servername_callback(ssl, NULL);
+    return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
+           SSL_CTX_set_cipher_list(ssl, TLS_1_2_CIPHERS) == 1 &&
+           SSL_CTX_set_session_id_context(ssl, SESSION_CONTEXT, sizeof SESSION_CONTEXT - 1) == 1 &&
+           tls_use_tickets(ssl, *shown);
+}
+
+bool tls_use_tickets(SSL_CTX *ssl, const struct tls_identity *identity)
+{
+    unsigned char key[TICKET_KEY_LEN];
+    memcpy(key, identity->ticket_key, TICKET_KEY_LEN); /* OpenSSL takes it as not const */
+    bool good = SSL_CTX_set_tlsext_ticket_keys(ssl, key, TICKET_KEY_LEN) == 1;
+    OPENSSL_cleanse(key, TICKET_KEY_LEN);
+    return good;
 }
 
 struct tls_identity *tls_identity_ref(struct tls_identity *identity)
@@ -116,13 +151,20 @@ void tls_identity_unref(struct tls_identity *identity)
     free(identity);
 }
 
-/* So that no worker is the first to find out. */
-static enum err try_out(const struct tls_identity *identity, struct error *error)
+/* So that no client is the first to find out: of a key that is too short, for instance. */
+static enum err try_out(struct tls_identity *identity, struct error *error)
 {
-    SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
-    enum err err = ssl ? tls_identity_use(identity, ssl, error)
-                       : error_set(error, ERR_INTERNAL_ERROR, "tls.certificate: OpenSSL does not start");
-    SSL_CTX_free(ssl);
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    SSL *ssl = context && tls_set_up(context, &identity) ? SSL_new(context) : NULL;
+    enum err err = ERR_NONE;
+    if (!ssl)
+        err = error_set(error, ERR_INTERNAL_ERROR, "tls.certificate: OpenSSL does not start");
+    else if (show(ssl, &identity) != 1)
+        err = error_set(error, ERR_INVALID_REQUEST, "tls.certificate: OpenSSL does not take it: %s",
+                        ERR_reason_error_string(ERR_peek_last_error()));
+    ERR_clear_error();
+    SSL_free(ssl);
+    SSL_CTX_free(context);
     return err;
 }
 

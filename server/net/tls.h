@@ -4,6 +4,7 @@
 #define CARILLON_NET_TLS_H
 
 #include <openssl/types.h>
+#include <stdbool.h>
 
 #include "common/base/error.h"
 
@@ -15,8 +16,12 @@ enum err tls_identity_load(const char *certificate, const char *key, struct tls_
 struct tls_identity *tls_identity_ref(struct tls_identity *identity);
 void tls_identity_unref(struct tls_identity *identity);
 
-/* From the next connection on, those of this SSL_CTX are shown the identity, speak TLS 1.2 or later, and can resume
- * sessions of any other SSL_CTX with it. In the thread that makes those connections. */
-enum err tls_identity_use(const struct tls_identity *identity, SSL_CTX *ssl, struct error *error);
+/* Of an SSL_CTX for servers: TLS 1.2 and 1.3 with forward secrecy and an AEAD (RFC 9325), HTTP/1.1 by ALPN (RFC 7301),
+ * no renegotiation, sessions resumed by tickets only. Each handshake shows *shown, which its owner may change between
+ * two of them. False: OpenSSL does not do it. */
+bool tls_set_up(SSL_CTX *ssl, struct tls_identity **shown);
+/* Tickets from now on are of this identity, and can be taken by any SSL_CTX that uses it; those of another are not
+ * taken, so that nobody resumes a session with a certificate that has gone. False as above. */
+bool tls_use_tickets(SSL_CTX *ssl, const struct tls_identity *identity);
 
 #endif

@@ -440,19 +440,6 @@ def test_reload(secure):
         secure.certificate.key.write_text(good)
 
 
-def test_sessions_are_resumed_at_any_worker(launch, tmp_path):
-    secure = Secure(launch, tmp_path, workers=2)
-    context = secure.certificate.trusted()
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    session, resumed = None, []
-    for _ in range(6):  # connections go to the workers in turn
-        with context.wrap_socket(socket.create_connection(secure.node.public, DEADLINE_S), server_hostname="127.0.0.1",
-                                 session=session) as connection:
-            resumed.append(connection.session_reused)
-            session = connection.session
-    assert resumed == [False] + [True] * 5
-
-
 def test_bad_files(tmp_path):
     own, other = Certificate(tmp_path), Certificate(tmp_path, "other")
     empty = tmp_path / "empty.pem"
@@ -479,8 +466,6 @@ def test_options_that_do_not_go_together(tmp_path):
     for arguments, told in (
         (["--tls-certificate", own.certificate], "give both tls.certificate and tls.key"),
         (["--tls-key", own.key], "give both tls.certificate and tls.key"),
-        (["--tls-certificate", own.certificate, "--tls-key", own.key, "--proxy-protocol", "required", "--trusted-proxies", "127.0.0.1"],
-         "proxy_protocol: cannot be used with tls.certificate"),
     ):
         ended = run("serve", "--port", "0", "--internal-port", "0", *arguments)
         assert ended.returncode != 0
