@@ -1,6 +1,7 @@
 /* connection.c - see connection.h. */
 #include "server/net/connection.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
@@ -62,6 +63,7 @@ void connection_open(struct worker *worker, int fd, bool internal, const struct 
     connection->internal = internal;
     connection->client = *client;
     connection->pending.evict = evict;
+    connection->late_fd = -1;
     if (!stream_open(&connection->stream, worker->edge, fd, internal, &stream_operations)) {
         free(connection);
         return;
@@ -123,6 +125,7 @@ void connection_free_if_done(struct connection *connection)
         return;
     http_forget_body(connection);
     buf_fini(&connection->in);
+    buf_fini(&connection->early);
     buf_fini(&connection->call.response.body);
     free(connection);
 }
@@ -138,6 +141,8 @@ void connection_close(struct connection *connection)
 static void on_gone(struct stream *stream)
 {
     struct connection *connection = CONTAINER_OF(stream, struct connection, stream);
+    if (connection->stage == STAGE_SERVE && connection->internal)
+        connection->late_fd = dup(stream->fd);
     if (connection->stage != STAGE_CLOSED)
         leave(connection);
     connection_free_if_done(connection);
@@ -170,6 +175,14 @@ static void linger(struct connection *connection)
 
 /* --- out -------------------------------------------------------------------------------------------------------- */
 
+/* What came before its time. */
+static void take_early(struct connection *connection)
+{
+    buf_append(&connection->in, buf_str(&connection->early));
+    buf_fini(&connection->early);
+    stream_want_input(&connection->stream, true);
+}
+
 static void after_answer(struct connection *connection)
 {
     if (connection->last) {
@@ -178,7 +191,7 @@ static void after_answer(struct connection *connection)
     }
     connection->stage = STAGE_REQUEST;
     connection->started = false;
-    stream_want_input(&connection->stream, true);
+    take_early(connection);
     start_deadline(connection, connection->worker->settings->keepalive_timeout_us);
 }
 
@@ -203,6 +216,15 @@ void connection_answer(struct connection *connection, struct str bytes, bool las
     start_deadline(connection, connection->worker->settings->body_timeout_us);
 }
 
+void connection_answer_late(struct connection *connection, struct str bytes)
+{
+    if (connection->late_fd < 0)
+        return;
+    (void)!send(connection->late_fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(connection->late_fd);
+    connection->late_fd = -1;
+}
+
 static void on_drained(struct stream *stream)
 {
     struct connection *connection = CONTAINER_OF(stream, struct connection, stream);
@@ -225,5 +247,8 @@ static void on_input(struct stream *stream, struct str bytes)
     } else if (connection->stage == STAGE_REQUEST) {
         buf_append(&connection->in, bytes);
         gate_input(connection);
+    } else if (connection->stage != STAGE_CLOSED) { /* one request at a time, which lies in `in` until it is answered */
+        buf_append(&connection->early, bytes);
+        stream_want_input(stream, false);
     }
 }

@@ -36,6 +36,7 @@ struct connection {
     struct lease lease; /* of a place, once it has one */
     struct timer deadline;
     struct buf in;      /* bytes of the present request and what follows it */
+    struct buf early;   /* bytes that came while a request was being served */
     size_t scanned;     /* of the head */
     size_t request_len; /* head and body, once both lengths are known; else 0 */
     size_t chunks_from; /* while a chunked body is read: where it began, behind the head; else 0 */
@@ -52,6 +53,7 @@ struct connection {
     bool keep_alive;
     bool old_version; /* HTTP/1.0 */
     bool head_only;
+    int late_fd; /* -1; the socket of a peer that ended its side while its call was being served */
 };
 
 /* The mail's deliver; owner is not looked at. */
@@ -62,6 +64,9 @@ void connection_open(struct worker *worker, int fd, bool internal, const struct 
 /* Writes the bytes, and goes on to STAGE_WRITE if the kernel did not take all, else to the next request, or to
  * STAGE_LINGER when last. */
 void connection_answer(struct connection *connection, struct str bytes, bool last);
+/* For a call whose connection has ended meanwhile: a peer that has only ended its side gets the answer, as far as the
+ * kernel takes it. */
+void connection_answer_late(struct connection *connection, struct str bytes);
 /* Writes without a change of stage; for 100 Continue. */
 void connection_send(struct connection *connection, struct str bytes);
 /* Starts the deadline for the request that is expected or has begun. */

@@ -41,10 +41,6 @@ static void respond(struct http_call *call)
     struct worker *worker = connection->worker;
     const struct http_response *response = &call->response;
     connection->call_pending = false;
-    if (connection->stage == STAGE_CLOSED) {
-        connection_free_if_done(connection);
-        return;
-    }
     bool last = !connection->keep_alive || worker->unavailable != REASON_NONE;
     struct answer answer = {
         .status = response->status,
@@ -62,6 +58,11 @@ static void respond(struct http_call *call)
     if (!connection->head_only)
         buf_append(&worker->scratch, buf_str(&response->body));
     forget_request(connection);
+    if (connection->stage == STAGE_CLOSED) {
+        connection_answer_late(connection, buf_str(&worker->scratch));
+        connection_free_if_done(connection);
+        return;
+    }
     connection_answer(connection, buf_str(&worker->scratch), last);
     if (!connection->in_handler)
         gate_input(connection);
@@ -102,8 +103,6 @@ static void serve(struct connection *connection, const struct http_head *head)
     wheel_stop(hub_wheel(worker->hub), &connection->deadline);
     worker->handler->serve(worker->handler_owner, &connection->call);
     connection->in_handler = false;
-    if (connection->stage == STAGE_SERVE) /* the request lies in the buffer until it is answered */
-        stream_want_input(&connection->stream, false);
 }
 
 /* False: the handler has answered; the body is not read, so the connection cannot be used any further. */

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 from support import http
@@ -318,3 +319,20 @@ def test_the_limit_of_all_bodies_follows_a_reload(launch):
             node.write_config({"api.max_bodies": limit, "api.max_body": "1m", "limits.body_timeout": "1m"})
             node.signal(signal.SIGHUP)
             until(lambda: status() == expected, f"{limit} hold")
+
+
+# --- a client that ends its side ---
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_client_that_has_ended_its_side_is_answered(launch, workers):
+    """Whether its end is seen before the call has been served, or afterwards."""
+    node = launch({"workers": workers})
+    body = json.dumps(EVENT).encode()
+    request = b"POST /api/v1/publish HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Length: %d\r\n\r\n" % (API_KEY.encode(), len(body))
+    for _ in range(50):
+        with socket.create_connection(node.internal, DEADLINE_S) as connection:
+            connection.sendall(request + body)
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    until(lambda: len(list(Path(f"/proc/{node.pid}/fd").iterdir())) < 100, "no descriptor is kept")
