@@ -193,8 +193,8 @@ def test_a_hangup_before_the_node_is_ready_is_a_reload(launch, tmp_path):
              "os.execv(sys.argv[1], sys.argv[1:])")
     node = launch(prefix=["/usr/bin/python3", "-c", start])
     node.logged("reload: done")
-    for _ in range(3):
-        early = Process(tmp_path, ["serve", "--config", node.config_path, "--port", "0", "--internal-port", "0"], "early")
+    for n in range(3):
+        early = Process(tmp_path, ["serve", "--config", node.config_path, "--port", "0", "--internal-port", "0"], f"early-{n}")
         try:
             until(lambda: signal.SIGUSR1 in ignored(early.pid), "it is a server by now")
             early.signal(signal.SIGHUP)
