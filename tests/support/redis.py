@@ -95,7 +95,7 @@ class Redis:
             [self.binary, *self._ports(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
              "--appendfsync", "always", "--dir", str(self.folder), "--logfile", str(self.folder / "redis.log"), *self.options, *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(self._answers, "Redis answers")
+        until(self._answers, "Redis answers", 6 * DEADLINE_S)  # a long soak leaves it much to load
 
     def _answers(self):
         if self.process.poll() is not None:
