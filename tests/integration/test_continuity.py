@@ -4,9 +4,9 @@ import threading
 
 import pytest
 from support.carillon import ALL
-from support.wait import DEADLINE_S, SLOWDOWN, until
+from support.wait import DEADLINE_S, until
 
-BACK_S = 8 * SLOWDOWN
+BACK_S = 3 * DEADLINE_S
 CONFIG = {"channels": [{"match": "short:*", "allow": ALL, "history": {"size": 5, "ttl": "10m"}},
                        {"match": "log:*", "allow": ALL, "history": {"size": 100000, "ttl": "10m"}},
                        {"match": "*", "allow": ALL}],

@@ -7,7 +7,7 @@
 #include "tests/support/unit.h"
 #include "tests/unit/exchange/exchange_rig.h"
 
-static const struct presence_policy policy = {.kept = true, .events = true, .ttl_ms = 400};
+static struct presence_policy policy;
 
 static struct fixture {
     struct exchange_rig rig;
@@ -29,6 +29,7 @@ static int setup(void **state)
     static const struct broker_ops ops = {.ask = on_ask};
     (void)state;
     memset(&f, 0, sizeof f);
+    policy = (struct presence_policy){.kept = true, .events = true, .ttl_ms = 400};
     exchange_rig_setup(&f.rig, &ops);
     f.presence = presence_create(&f.rig.exchange);
     return 0;
@@ -212,13 +213,12 @@ static void test_a_crowd_is_told_again(void **state)
 static void test_more_is_left_to_do(void **state)
 {
     (void)state;
+    policy.ttl_ms = 24 * 3600 * 1000;
     change("ann", true);
     expect_update("+ann 1 begins");
     f.update->more = true;
-    uint64_t begun_us = uv_hrtime() / 1000;
     answer(true, ERR_NONE);
-    expect_update("1");
-    assert_true(uv_hrtime() / 1000 - begun_us < 80000); /* not only with the next sign of life */
+    expect_update("1"); /* not only with the next sign of life, which is hours away */
     answer(true, ERR_NONE);
     leave_all("ann");
 }
