@@ -210,7 +210,6 @@ struct subscription *channel_add_subscription(struct hub *hub, struct session *s
     struct subscription *subscription = &session->subscriptions[session->subscription_count++];
     *subscription = (struct subscription){.channel = channel};
     note_last_place(session);
-    presence_tell(channel, session, true);
     metrics_gauge_add(hub->metrics, METRIC_SUBSCRIPTIONS, 1);
     return subscription;
 }
@@ -220,6 +219,8 @@ struct subscription *channel_subscribe(struct hub *hub, struct session *session,
     struct subscription *subscription = channel_add_subscription(hub, session, name);
     struct subscriber subscriber = {.session = session, .index = session->subscription_count - 1};
     subscription->index = channel_add_subscriber(subscription->channel, subscriber);
+    if (subscription->channel->state == CHANNEL_JOINED)
+        presence_enter(session, subscription);
     return subscription;
 }
 
@@ -236,7 +237,7 @@ static void remove_subscriber(struct channel *channel, uint32_t at)
 static void unlink_both(struct session *session, uint32_t index)
 {
     struct subscription *subscription = &session->subscriptions[index];
-    presence_tell(subscription->channel, session, false);
+    presence_exit(session, subscription);
     if (subscription->returning)
         returning_remove(subscription->channel, subscription->index);
     else
@@ -384,7 +385,9 @@ void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err
     for (uint32_t i = channel->count; i-- > 0;)
         if (i < channel->count) {
             struct subscriber one = channel->subscribers[i];
-            struct waiting_command *waiting = take_waiting(&one.session->subscriptions[one.index]);
+            struct subscription *subscription = &one.session->subscriptions[one.index];
+            struct waiting_command *waiting = take_waiting(subscription);
+            presence_enter(one.session, subscription);
             channel_answer_waiting(hub, one.session, channel, waiting, position, false);
         }
 }

@@ -184,8 +184,10 @@ void liveness_follow(struct hub *hub, struct session *session, const struct hub_
 void liveness_stop(struct hub *hub, struct session *session);
 
 /* --- presence_commands.c --- */
-/* The session has come to the channel, or is leaving it. */
-void presence_tell(struct channel *channel, const struct session *session, bool here);
+/* The session's subscription is answered: from now on it is told of who comes, and so of itself. */
+void presence_enter(const struct session *session, struct subscription *subscription);
+/* It ends. */
+void presence_exit(const struct session *session, const struct subscription *subscription);
 /* The channel's rule is another one. Whoever is subscribed is counted from now on, or no longer, or otherwise. */
 void presence_follow(struct channel *channel, const struct presence_policy *policy);
 /* The command `presence`. */

@@ -6,7 +6,7 @@
 #include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
-void presence_tell(struct channel *channel, const struct session *session, bool here)
+static void tell(struct channel *channel, const struct session *session, bool here)
 {
     struct hub *hub = channel->hub;
     if (channel->presence.kept)
@@ -14,12 +14,30 @@ void presence_tell(struct channel *channel, const struct session *session, bool 
                            presence_change_create(here, &channel->presence, channel->name, session->claims));
 }
 
+void presence_enter(const struct session *session, struct subscription *subscription)
+{
+    subscription->here = true;
+    tell(subscription->channel, session, true);
+}
+
+void presence_exit(const struct session *session, const struct subscription *subscription)
+{
+    if (subscription->here)
+        tell(subscription->channel, session, false);
+}
+
+static void tell_of(struct channel *channel, const struct session *session, uint32_t index, bool here)
+{
+    if (session->subscriptions[index].here)
+        tell(channel, session, here);
+}
+
 static void tell_all(struct channel *channel, bool here)
 {
     for (uint32_t i = 0; i < channel->count; i++)
-        presence_tell(channel, channel->subscribers[i].session, here);
+        tell_of(channel, channel->subscribers[i].session, channel->subscribers[i].index, here);
     for (uint32_t i = 0; channel->returning && i < channel->returning->count; i++)
-        presence_tell(channel, channel->returning->entries[i].session, here);
+        tell_of(channel, channel->returning->entries[i].session, channel->returning->entries[i].index, here);
 }
 
 void presence_follow(struct channel *channel, const struct presence_policy *policy)

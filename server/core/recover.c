@@ -162,6 +162,7 @@ static void lose(struct hub *hub, struct session *session, struct subscription *
     go_live(subscription);
     struct position position = {str_from_cstr(replay->epoch), replay->offset, str_from_cstr(replay->id)};
     if (!told) {
+        presence_enter(session, subscription);
         channel_answer_waiting(hub, session, channel, waiting, &position, false);
         return;
     }
@@ -201,6 +202,7 @@ static void resume(struct hub *hub, struct session *session, struct subscription
         subscription->waiting = NULL;
         returner->told = true;
         returner->id[0] = '\0';
+        presence_enter(session, subscription);
         channel_answer_waiting(hub, session, channel, waiting, &position, recovery->last == 0);
         if (session->state != SESSION_OPEN)
             return;

@@ -34,6 +34,7 @@ struct subscription {
     struct channel *channel;
     uint32_t index;                  /* of this subscription in the channel's subscribers, or in those that return */
     bool returning;                  /* it has yet to get what it missed (recover.c) */
+    bool here;                       /* `subscribed` has been, or is being, sent: who is there is told so (presence) */
     bool by_backend;                 /* not asked for by the client: stays whatever its token says */
     struct waiting_command *waiting; /* oldest first; NULL once the channel is joined */
 };

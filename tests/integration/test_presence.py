@@ -477,6 +477,22 @@ def test_who_comes_while_a_subscriber_still_catches_up(launch):
         assert "other" in joined
 
 
+@pytest.mark.parametrize("more", [{}, {"last": 1}, {"since": {"epoch": "x", "offset": 1}}], ids=["new", "last", "since"])
+def test_who_comes_hears_of_itself(launch, redis, more):
+    """However long Redis takes for the subscription: the join comes after it."""
+    proxy = Proxy(redis.port)
+    node = launch({"channels": LOG, "redis.url": proxy.url})
+    until(node.ready, "ready")
+    proxy.delay_s = 0.1  # several pass until the channel is ready
+    with node.connect("bob") as bob:
+        bob.send("subscribe", channel="log:x", **more)
+        bob.find("subscribed")
+        bob.find("join", data={"user": "bob"})
+    proxy.delay_s = 0
+    node.close()
+    proxy.close()
+
+
 def test_who_comes_while_a_node_is_cut_off(launch, redis):
     config = {"channels": LOG, "redis.url": redis.url}
     a, b = launch(config), launch(config)
