@@ -149,6 +149,8 @@ bool stream_read_now(struct stream *stream)
 {
     struct edge *edge = stream->edge;
     struct lws_pollfd peer = {.fd = stream->fd, .events = POLLIN};
+    if (stream->ssl && SSL_get_state(stream->ssl) == TLS_ST_BEFORE) /* no more than a hello, whose answer is costly */
+        return true;
     if (poll(&peer, 1, 0) <= 0)
         return true;
     edge->reading = stream;

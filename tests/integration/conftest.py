@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.carillon import Node  # noqa: E402
 from support.redis import Redis  # noqa: E402
+from support.tls import Certificate  # noqa: E402
 
 
 MARKERS = {
@@ -25,8 +26,8 @@ def pytest_collection_modifyitems(items):
     """Tests that share a node of their module stay in one worker."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
-        definitions = item._fixtureinfo.name2fixturedefs.values()
-        if any(one[-1].scope == "module" for one in definitions):
+        definitions = item._fixtureinfo.name2fixturedefs.items()
+        if any(one[-1].scope == "module" for name, one in definitions if name != "transport"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
@@ -38,13 +39,15 @@ def pytest_make_parametrize_id(val, argname):
 class Launcher:
     """Starts nodes; closes and checks all of them at the end."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, certificate=None):
+        """certificate: nodes speak TLS on the public listener, and their clients too."""
         self.folder = folder
+        self.certificate = certificate
         self.started = []
 
     def __call__(self, config=None, **options):
         name = options.pop("name", None) or f"node{len(self.started) + 1}"
-        node = Node(self.folder, config, name=name, **options)
+        node = Node(self.folder, config, name=name, certificate=self.certificate, **options)
         self.started.append(node)
         return node
 
@@ -59,16 +62,27 @@ class Launcher:
             raise failures[0]
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def transport(request, certificate):
+    """The certificate of nodes whose public listener speaks TLS; None: plaintext. See support/transports.py."""
+    return certificate if getattr(request, "param", "plain") == "tls" else None
+
+
 @pytest.fixture
-def launch(tmp_path):
-    launcher = Launcher(tmp_path)
+def launch(tmp_path, transport):
+    launcher = Launcher(tmp_path, transport)
     yield launcher
     launcher.close()
 
 
 @pytest.fixture(scope="module")
-def launch_for_module(tmp_path_factory):
-    launcher = Launcher(tmp_path_factory.mktemp("nodes"))
+def launch_for_module(tmp_path_factory, transport):
+    launcher = Launcher(tmp_path_factory.mktemp("nodes"), transport)
     yield launcher
     launcher.close()
 

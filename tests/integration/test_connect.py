@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 import websockets
 from support import http, jwt, ws
+from support.transports import BY_BOTH
 from support.wait import DEADLINE_S, until
 from support.ws import Refused
 
@@ -98,6 +99,7 @@ def test_query_is_percent_decoded(node):
         client.start()
 
 
+@BY_BOTH
 def test_long_token_in_each_carrier(node):
     token = jwt.mint("long", filler="x" * 3000)
     for path, headers in (("/ws", [("Authorization", f"Bearer {token}")]), (f"/ws?token={token}", []),
@@ -127,32 +129,41 @@ def test_names_of_carriers_are_configurable(launch):
 # --- what is no upgrade, or no good one ---
 
 
+def get(node, path):
+    return http.parse(node.exchange(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: x\r\n\r\n".encode()))
+
+
+@BY_BOTH
 def test_unknown_path(node):
     with pytest.raises(Refused) as refused:
         node.client(jwt.mint(), path="/nowhere")
     assert refused.value.response.status == 404
     assert refused.value.response.json["error"]["code"] == "not_found"
-    assert http.request(node.public, "GET", "/").status == 404
+    assert get(node, "/").status == 404
 
 
+@BY_BOTH
 def test_the_api_is_not_on_the_public_listener(node):
     for path in ("/api/v1/info", "/metrics"):
-        assert http.request(node.public, "GET", path, headers={"X-API-Key": "x"}).status == 404
+        assert get(node, path).status == 404
 
 
+@BY_BOTH
 def test_plain_get_of_an_endpoint(node):
-    answer = http.request(node.public, "GET", "/ws")
+    answer = get(node, "/ws")
     assert answer.status == 426
     assert answer.headers["upgrade"].lower() == "websocket"
 
 
+@BY_BOTH
 def test_wrong_websocket_version(node):
     request = ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")]).replace(b"Version: 13", b"Version: 8")
-    answer = http.parse(http.raw(node.public, request))
+    answer = http.parse(node.exchange(request))
     assert answer.status == 426
     assert answer.headers["sec-websocket-version"] == "13"
 
 
+@BY_BOTH
 @pytest.mark.parametrize("spoil", [
     lambda r: r.replace(b"Sec-WebSocket-Key: ", b"Sec-WebSocket-Key: short"),
     lambda r: r.replace(b"HTTP/1.1", b"HTTP/1.0"),
@@ -167,29 +178,32 @@ def test_wrong_websocket_version(node):
 ], ids=["key", "1.0", "post", "no host", "two hosts", "bare lf", "ftp", "tls", "connect", "h2"])
 def test_bad_upgrade(node, spoil):
     request = ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")])
-    received = http.raw(node.public, spoil(request))
+    received = node.exchange(spoil(request))
     assert not received or 400 <= http.parse(received).status < 600, received
     assert b" 101 " not in received
     node.connect().close()
 
 
+@BY_BOTH
 def test_h2c_upgrade_is_not_taken(node):
-    received = http.raw(node.public, b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    received = node.exchange(b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
                         b"HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n", shut=True)
     assert b" 101 " not in received
     node.connect().close()
 
 
+@BY_BOTH
 def test_a_body_is_not_read(node):
-    received = http.raw(node.public, b"POST /ws HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    received = node.exchange(b"POST /ws HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
     assert 400 <= http.parse(received).status < 600
     assert received.count(b"\r\nDate: ") == 1, "the chunks were taken for another request"
 
 
+@BY_BOTH
 def test_an_absolute_target(node):
     """RFC 9112, 3.2.2: a server must take it."""
     request = ws.upgrade_request("/ws?token=" + jwt.mint()).replace(b"GET ", b"GET http://localhost:80")
-    with socket.create_connection(node.public, DEADLINE_S) as connection:
+    with node.dial() as connection:
         connection.sendall(request)
         received = b""
         while b"session_init" not in received:
@@ -199,21 +213,24 @@ def test_an_absolute_target(node):
     assert received.startswith(b"HTTP/1.1 101 "), received
 
 
+@BY_BOTH
 def test_head_too_large(node):
-    received = http.raw(node.public, b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"y" * 70000)
+    received = node.exchange(b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"y" * 70000)
     assert http.parse(received).status == 431
     node.connect().close()
 
 
+@BY_BOTH
 def test_too_many_headers(node):
     fields = b"".join(b"X-%d: y\r\n" % n for n in range(200))
-    received = http.raw(node.public, b"GET /ws HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
+    received = node.exchange(b"GET /ws HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
     assert http.parse(received).status == 431
 
 
+@BY_BOTH
 def test_head_timeout(launch):
     node = launch({"limits.head_timeout": "300ms"})
-    with socket.create_connection(node.public, DEADLINE_S) as silent, socket.create_connection(node.public, DEADLINE_S) as slow:
+    with node.dial() as silent, node.dial() as slow:
         slow.sendall(b"GET /ws HTTP/1.1\r\nHost:")
         for connection in (silent, slow):
             received = b""
@@ -222,19 +239,21 @@ def test_head_timeout(launch):
             assert not received or http.parse(received).status == 408
 
 
+@BY_BOTH
 def test_request_in_single_bytes(node):
     request = ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")])
-    with socket.create_connection(node.public, DEADLINE_S) as connection:
+    with node.dial() as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in request:
             connection.sendall(bytes([byte]))
         assert connection.recv(65536).startswith(b"HTTP/1.1 101 ")
 
 
+@BY_BOTH
 def test_frames_in_one_packet_with_the_request(node):
     """A client may not, but some do; and a proxy may join what came apart."""
     request = ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")])
-    with socket.create_connection(node.public, DEADLINE_S) as connection:
+    with node.dial() as connection:
         connection.sendall(request + ws.frame(ws.TEXT, b'{"type":"ping","id":7}'))
         received = b""
         while b'"pong"' not in received:
@@ -338,6 +357,7 @@ def test_the_first_pings_do_not_come_all_at_once(launch):
         client.drop()
 
 
+@BY_BOTH
 def test_many_come_and_go(node):
     for n in range(300):
         client = node.connect(f"user-{n}")
@@ -348,6 +368,7 @@ def test_many_come_and_go(node):
     until(lambda: node.metric("carillon_channels") == 0, "their channels are forgotten")
 
 
+@BY_BOTH
 def test_a_connection_that_vanishes_is_forgotten(node):
     client = node.connect("gone")
     client.subscribe("news")

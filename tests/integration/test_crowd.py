@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support import http, jwt, ws
 from support.crowd import Crowd
+from support.transports import BY_BOTH, BY_TLS
 from support.wait import DEADLINE_S, until
 from support.ws import Closed, Refused
 
@@ -24,26 +25,45 @@ def comes_in(node):
         return False
 
 
-@pytest.mark.parametrize("sources", [1, 200])
-@pytest.mark.parametrize("says", SAYINGS)
-def test_a_crowd_keeps_nobody_out(launch, sources, says):
-    node = launch({"limits.connections": 50, "limits.pending_connections": PENDING, "limits.head_timeout": "5m", "log.level": "info"})
-    with Crowd(node.public, 10 * PENDING, sources, SAYINGS[says]) as crowd:
-        came = sum(comes_in(node) for _ in range(100))
-        assert node.metric("carillon_connections_open") <= PENDING + 64 + 1
+def keeps_nobody_out(node, pending, clients, *crowd):
+    with Crowd(node.public, *crowd):
+        came = sum(comes_in(node) for _ in range(clients))
+        assert node.metric("carillon_connections_open") <= pending + 64 + 1
         assert node.metric("carillon_sessions") <= 1
-    assert came >= 99, f"{came} of 100 came in"
-    assert crowd.opened >= 10 * PENDING
-    if "token" not in says:
-        assert node.metric("carillon_connections_evicted_total") >= 9 * PENDING
+    assert came >= clients * 0.99, f"{came} of {clients} came in"
     until(lambda: node.metric("carillon_connections_open") == 0, "the crowd is gone")
 
 
+def crowded(pending):
+    return {"limits.connections": 50, "limits.pending_connections": pending, "limits.head_timeout": "5m", "log.level": "info"}
+
+
+@pytest.mark.parametrize("sources", [1, 200])
+@pytest.mark.parametrize("says", SAYINGS)
+def test_a_crowd_keeps_nobody_out(launch, sources, says):
+    node = launch(crowded(PENDING))
+    keeps_nobody_out(node, PENDING, 100, 10 * PENDING, sources, SAYINGS[says])
+    if "token" not in says:
+        assert node.metric("carillon_connections_evicted_total") >= 9 * PENDING
+
+
+@BY_TLS
+@pytest.mark.parametrize("shakes_hands, says", [(False, "nothing"), (True, "half a head"), (True, "no token")])
+def test_a_crowd_keeps_nobody_out_by_tls(launch, shakes_hands, says):
+    """Before the handshake and after it. A client needs its place for two round trips more, so there are more of them."""
+    pending = 400
+    node = launch(crowded(pending))
+    keeps_nobody_out(node, pending, 10, 2 * pending, 200, SAYINGS[says], shakes_hands)
+    if "token" not in says:
+        assert node.metric("carillon_connections_evicted_total") >= pending
+
+
+@BY_BOTH
 def test_a_slow_client_is_not_pushed_out_by_the_crowd_of_another_address(launch):
     """It has been there for longer than any of them."""
     node = launch({"limits.pending_connections": PENDING, "workers": 1})
     request = ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")])
-    with socket.create_connection(node.public, DEADLINE_S) as slow:
+    with node.dial() as slow:
         slow.sendall(request[:30])
         # The crowd has to fill the places with more than the first of an address, each of which sends the oldest of all away.
         with Crowd(node.public, 10 * PENDING, 10):

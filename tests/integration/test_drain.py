@@ -5,6 +5,7 @@ import time
 
 import pytest
 from support import http
+from support.transports import BY_BOTH
 from support.wait import DEADLINE_S, SLOWDOWN, until
 
 WINDOW_S = 2 * SLOWDOWN**0.5
@@ -20,6 +21,7 @@ def refused_or_reset(address):
         return True
 
 
+@BY_BOTH
 @pytest.mark.parametrize("workers", [1, 2])
 def test_drain(launch, workers):
     node = launch({**NO_PINGS, "drain_window": f"{WINDOW_S * 1000:.0f}ms", "workers": workers})
@@ -70,6 +72,7 @@ def test_idle_node_ends_at_once(launch):
     assert node.terminate() == 0
 
 
+@BY_BOTH
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal_ends_at_once(launch, second):
     node = launch({"drain_window": "60s"})

@@ -6,6 +6,7 @@ import socket
 import pytest
 from support import http, jwt, ws
 from support.carillon import API_KEY
+from support.transports import BY_BOTH
 from support.wait import DEADLINE_S, SLOWDOWN, until
 
 
@@ -32,9 +33,10 @@ def test_the_end_does_not_wait_for_a_publish_without_an_answer(launch, redis, wo
         redis.thaw()
 
 
+@BY_BOTH
 def test_signals_while_it_ends_change_nothing(launch):
     for _ in range(5):
-        node = launch()
+        node = launch({"close_timeout": "200ms"})
         with node.connect():
             node.signal(signal.SIGTERM)
             node.logged("draining")
@@ -51,10 +53,11 @@ def test_refresh_needs_the_scopes_of_the_endpoint(launch):
         client.ask("refresh", "refreshed", token=jwt.mint("user-456", scope="chat other"))
 
 
+@BY_BOTH
 def test_a_peer_that_ends_with_bytes_unsent_goes_soon(launch):
     """Without waiting until the kernel gives up on it."""
     node = launch({"outbox.max_bytes": "64m", "ping_interval": "0"})
-    client = ws.connect(node.public, jwt.mint(), receive_buffer=2048)
+    client = node.connect(receive_buffer=2048)
     client.subscribe("news")
 
     def is_stalled():
@@ -62,7 +65,7 @@ def test_a_peer_that_ends_with_bytes_unsent_goes_soon(launch):
         return node.api("GET", "/api/v1/sessions").json["sessions"][0]["outbox_bytes"] > 1 << 20
 
     until(is_stalled, "the kernel takes no more")
-    client.socket.shutdown(socket.SHUT_WR)
+    http.end_side(client.socket)
     until(lambda: node.metric("carillon_connections_open") == 0, "the connection is gone", 3 * SLOWDOWN)
     client.socket.close()
 
@@ -76,9 +79,10 @@ def test_head_is_get_without_the_body(launch):
     assert bad.status == 400 and len(bad.body) == int(bad.headers["content-length"]) > 0, received
 
 
+@BY_BOTH
 def test_a_handshake_for_no_host_is_told_so(launch):
     node = launch()
-    answer = http.parse(http.raw(node.public, ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")], host="")))
+    answer = http.parse(node.exchange(ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")], host="")))
     assert answer.status == 400 and "Host" in answer.json["error"]["message"], answer
 
 

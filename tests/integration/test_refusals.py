@@ -1,12 +1,14 @@
 """Each row of the refusal table, by each carrier of the token, answered by status or by close frame (docs/protocol.md)."""
-import socket
 import time
 from urllib.parse import quote
 
 import pytest
 from support import http, jwt, ws
+from support.transports import BY_BOTH
 from support.wait import until
 from support.ws import Refused
+
+pytestmark = BY_BOTH
 
 ORIGIN = ("Origin", "https://app.example")
 
@@ -218,8 +220,7 @@ def test_draining(launch):
     """A connection that was there before the drain began and asks after it."""
     node = launch({"workers": 1, "drain_window": "3s",  # one, so that what the witness hears holds for all connections
                    "endpoints": [{"path": "/http", "reject": "http"}, {"path": "/close", "reject": "close"}]})
-    with node.connect(path="/http") as witness, socket.create_connection(node.public) as late, \
-            socket.create_connection(node.public) as later:
+    with node.connect(path="/http") as witness, node.dial() as late, node.dial() as later:
         token = carry("header", jwt.mint())[1]
         request, close_request = ws.upgrade_request("/http", token), ws.upgrade_request("/close", token)
         late.sendall(request[:20])

@@ -1,7 +1,10 @@
 """One client stops reading. It is closed, the server's memory stays bounded, nobody else notices."""
 from support.firehose import firehose
+from support.transports import BY_BOTH
 from support.wait import DEADLINE_S, SLOWDOWN, until
 from support.ws import Closed
+
+pytestmark = BY_BOTH
 
 CHUNK = "x" * 16000
 EVENTS = 3000 if SLOWDOWN == 1 else 1000  # 48 MB for one subscriber, many times what sockets and outbox may hold

@@ -10,10 +10,9 @@ from urllib.parse import quote
 import pytest
 from support import http, jwt, ws
 from support.carillon import Process, run
-from support.firehose import firehose
 from support.tls import Certificate
-from support.wait import DEADLINE_S, SLOWDOWN, until
-from support.ws import Closed, Refused
+from support.wait import DEADLINE_S, until
+from support.ws import Refused
 
 ORIGIN = ("Origin", "https://app.example")
 ENDPOINTS = [
@@ -100,13 +99,6 @@ def test_query(shared):
         assert client.expect("session_init")["data"]["user"] == "user-2"
 
 
-def test_long_token(shared):
-    token = jwt.mint("long", padding="x" * 5500)
-    for options in ({"token": token}, {"path": f"/ws?token={token}"}):
-        with shared.client(**options) as client:
-            assert client.expect("session_init")["data"]["user"] == "long"
-
-
 @pytest.mark.parametrize("padding", [0, 200, 5500])
 def test_subprotocol(shared, padding):
     """Of any length that a head may have."""
@@ -123,32 +115,6 @@ def test_subprotocol_alone(shared):
 
 
 # --- refusals ---
-
-
-@pytest.mark.parametrize("token, reason", [(None, "token_missing"), ("nonsense", "token_invalid"),
-                                           (jwt.mint(expires_s=-3600), "token_expired")])
-def test_token(shared, token, reason):
-    answer = refused(shared, 401, "unauthorized", token=token, path="/http")
-    assert answer.json["error"]["reason"] == reason
-    assert answer.headers["connection"] == "close"
-    for path, headers in (("/close", []), ("/ws", [ORIGIN])):
-        with shared.client(token, path=path, headers=headers) as client:
-            client.expect_close(1008, reason)
-            assert [m["type"] for m in client.skipped] == ["error"]
-
-
-def test_origin(shared):
-    assert refused(shared, 403, "forbidden", token=jwt.mint(), path="/origin", headers=[ORIGIN]).json["error"]["reason"] == "origin_denied"
-    with shared.client(jwt.mint(), path="/origin", headers=[("Origin", "https://good.example")]) as client:
-        client.start()
-
-
-def test_two_different_tokens(shared):
-    refused(shared, 400, "invalid_request", token=jwt.mint("one"), path=f"/http?token={jwt.mint('two')}")
-
-
-def test_no_such_path(shared):
-    refused(shared, 404, "not_found", token=jwt.mint(), path="/nowhere")
 
 
 def test_bad_handshake(shared):
@@ -346,55 +312,6 @@ def test_big_messages(launch, tmp_path):
         client.find("pong", id="p" * 60)
         client.send_text("x" * (4 << 20 | 1))
         client.expect_close(1009)
-
-
-def test_slow_consumer(launch, tmp_path):
-    chunk, events = "x" * 16000, 3000 if SLOWDOWN == 1 else 600
-    secure = Secure(launch, tmp_path, **{"close_timeout": "500ms", "outbox.max_bytes": "256k"})
-    slow = secure.connect("slow", receive_buffer=4096)
-    slow.subscribe("firehose")
-    reader = secure.connect("reader")
-    reader.subscribe("firehose")
-    for _ in firehose(secure.node, reader, events, chunk):
-        pass
-    assert secure.node.metric("carillon_slow_consumers_total") == 1
-    until(lambda: secure.node.metric("carillon_sessions") == 1, "the slow session is gone")
-    read_before = 0
-    try:
-        while True:
-            message = slow.receive()
-            if message["type"] == "test":
-                assert message["data"][0] == read_before
-                read_before += 1
-    except (Closed, ssl.SSLError) as closed:
-        assert getattr(closed, "reason", None) in ("slow_consumer", "end of stream", "reset") or isinstance(closed, ssl.SSLError)
-    assert read_before < events
-    reader.close()
-
-
-def test_a_pause_costs_nothing(launch, tmp_path):
-    """What the kernel did not take at once comes in order once the client reads on."""
-    secure = Secure(launch, tmp_path, **{"outbox.max_bytes": "64m", "outbox.max_messages": 100000})
-    with secure.connect("pausing", receive_buffer=4096) as client:
-        client.subscribe("firehose")
-        for n in range(500):
-            secure.node.publish("firehose", [n, "x" * 16000])
-        assert [client.expect("test", DEADLINE_S)["data"][0] for _ in range(500)] == list(range(500))
-        client.nothing_before_pong()
-
-
-def test_draining(launch, tmp_path):
-    secure = Secure(launch, tmp_path, drain_window="1s", workers=1)  # which then knows when it says so
-    with secure.connect() as client, secure.open() as late:
-        late.sendall(ws.upgrade_request("/http", [("Authorization", f"Bearer {jwt.mint()}")])[:30])
-        secure.node.signal(signal.SIGTERM)
-        client.find("reconnect")
-        late.sendall(ws.upgrade_request("/http", [("Authorization", f"Bearer {jwt.mint()}")])[30:])
-        answer = http.parse(read_all(late))
-        assert answer.status == 503
-        assert answer.json["error"]["reason"] == "draining"
-        client.expect_close(1001, "going_away")
-    assert secure.node.wait() == 0
 
 
 def test_stopping_with_all_kinds_of_connections(secure):

@@ -2,14 +2,18 @@
 import json
 import random
 import socket
+import ssl
 import struct
 from pathlib import Path
 
 import pytest
 
 from support.carillon import BINARY
+from support.transports import BY_BOTH
 from support.wait import DEADLINE_S, SLOWDOWN, Deadline, until
 from support.ws import CLOSE, PING, PONG, TEXT, Closed
+
+pytestmark = BY_BOTH
 
 ROOMY = {"outbox.max_bytes": "64m", "outbox.max_messages": 100000, "limits.event_bytes": "64k", "limits.message_rate": 0, "workers": 1}
 PINGED = b"p" * 125
@@ -20,7 +24,7 @@ def take_available(client, most):
     client.socket.setblocking(False)
     try:
         client.buffer += client.socket.recv(most)
-    except BlockingIOError:
+    except (BlockingIOError, ssl.SSLWantReadError):
         pass
     client.socket.settimeout(DEADLINE_S)
 

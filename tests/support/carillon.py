@@ -5,6 +5,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -145,8 +146,11 @@ class Process:
 class Node(Process):
     """`carillon serve`, ready. config is laid over DEFAULTS; a key with the value None is left out."""
 
-    def __init__(self, folder, config=None, name="node", arguments=(), env=None, prefix=()):
+    def __init__(self, folder, config=None, name="node", arguments=(), env=None, prefix=(), certificate=None):
+        """certificate: the public listener speaks TLS with it, and so do clients that are given nothing else."""
         self.config_path = Path(folder) / f"{name}.json"
+        self.tls_options = certificate.options if certificate else {}
+        self.tls = certificate.trusted() if certificate else None
         self.write_config(config or {})
         ready, ready_for_server = os.pipe()
         try:
@@ -166,7 +170,7 @@ class Node(Process):
         self._learn_addresses(told)
 
     def write_config(self, config):
-        self.config = {k: v for k, v in {**DEFAULTS, **config}.items() if v is not None}
+        self.config = {k: v for k, v in {**DEFAULTS, **self.tls_options, **config}.items() if v is not None}
         self.config_path.write_text(json.dumps(nested(self.config), indent=2))
 
     def reload(self, config):
@@ -199,11 +203,26 @@ class Node(Process):
 
     def client(self, token=None, **options):
         """A raw client; see ws.Client."""
-        return ws.Client(self.public, token, **options)
+        return ws.Client(self.public, token, **{"tls": self.tls, **options})
 
     def connect(self, sub="user-456", claims=None, **options):
         """A client with a good token that has its session_init."""
-        return ws.connect(self.public, jwt.mint(sub, **(claims or {})), **options)
+        return self.client(jwt.mint(sub, **(claims or {})), **options).start()
+
+    def dial(self):
+        """A connection to the public listener; by TLS it has shaken hands."""
+        plain = socket.create_connection(self.public, DEADLINE_S)
+        if not self.tls:
+            return plain
+        try:
+            return self.tls.wrap_socket(plain, server_hostname=self.public[0])
+        except OSError:
+            plain.close()
+            raise
+
+    def exchange(self, sent, shut=False):
+        """Sends bytes to the public listener and returns all that comes until it closes."""
+        return http.exchange(self.dial(), sent, shut)
 
     def api(self, method, path, body=None, key=API_KEY, headers=None, seconds=DEADLINE_S):
         sent = {"Authorization": f"Bearer {key}"} if key else {}

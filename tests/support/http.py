@@ -1,7 +1,9 @@
 """HTTP requests, one connection each: ordinary ones through the standard library, and raw bytes for what no library sends."""
 import http.client
 import json
+import os
 import socket
+import ssl
 
 from support.wait import DEADLINE_S
 
@@ -36,22 +38,38 @@ def request(address, method, path, body=None, headers=None, seconds=DEADLINE_S):
 
 def raw(address, sent, seconds=DEADLINE_S, shut=False):
     """Sends bytes and returns all that comes until the server closes."""
-    with socket.create_connection(address, seconds) as connection:
+    return exchange(socket.create_connection(address, seconds), sent, shut)
+
+
+def exchange(connection, sent, shut=False):
+    """The same on a connection that is there, which is closed. shut: the client ends its side after what it sends, of TCP."""
+    with connection:
         try:
             connection.sendall(sent)
             if shut:
-                connection.shutdown(socket.SHUT_WR)
+                end_side(connection)
         except OSError:
             pass  # closed in the face of the rest
-        received = b""
-        while True:
-            try:
-                chunk = connection.recv(65536)
-            except ConnectionResetError:
-                return received
-            if not chunk:
-                return received
-            received += chunk
+        return read_all(connection)
+
+
+def end_side(connection):
+    """A FIN; by TLS without close_notify, and what comes is still read."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as tcp:
+        tcp.shutdown(socket.SHUT_WR)
+
+
+def read_all(connection):
+    """All that comes until the other side closes or resets."""
+    received = b""
+    while True:
+        try:
+            chunk = connection.recv(65536)
+        except (ConnectionResetError, ssl.SSLEOFError):
+            return received
+        if not chunk:
+            return received
+        received += chunk
 
 
 def parse(received):

@@ -1,11 +1,13 @@
-/* short_send.c - laid before the C library (LD_PRELOAD), makes the kernel look full at random: a send() takes nothing,
- * or only a part, though there is room. So every place where a write can be cut is met in seconds, which real sockets
- * hardly ever do for something as short as a pong. */
+/* short_send.c - laid before the C library (LD_PRELOAD), makes the kernel look full at random: a send() or write()
+ * takes nothing, or only a part, though there is room. So every place where a write can be cut is met in seconds, which
+ * real sockets hardly ever do for something as short as a pong. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned seed = 1;
@@ -18,16 +20,31 @@ static unsigned draw(void)
     return drawn;
 }
 
-ssize_t send(int fd, const void *bytes, size_t len, int flags)
+/* How many of so many bytes are taken; -1: none. */
+static ssize_t cut(size_t len)
 {
-    ssize_t (*real)(int, const void *, size_t, int);
-    *(void **)&real = dlsym(RTLD_NEXT, "send");
     unsigned chance = draw() % 4;
     if (chance == 0) {
         errno = EAGAIN;
         return -1;
     }
-    if (chance < 3 && len > 1)
-        len = 1 + draw() % (len - 1);
-    return real(fd, bytes, len, flags);
+    return (ssize_t)(chance < 3 && len > 1 ? 1 + draw() % (len - 1) : len);
+}
+
+ssize_t send(int fd, const void *bytes, size_t len, int flags)
+{
+    ssize_t (*real)(int, const void *, size_t, int);
+    *(void **)&real = dlsym(RTLD_NEXT, "send");
+    ssize_t taken = cut(len);
+    return taken < 0 ? taken : real(fd, bytes, (size_t)taken, flags);
+}
+
+/* OpenSSL's way to a socket. */
+ssize_t write(int fd, const void *bytes, size_t len)
+{
+    struct stat file;
+    ssize_t (*real)(int, const void *, size_t);
+    *(void **)&real = dlsym(RTLD_NEXT, "write");
+    ssize_t taken = fstat(fd, &file) == 0 && S_ISSOCK(file.st_mode) ? cut(len) : (ssize_t)len;
+    return taken < 0 ? taken : real(fd, bytes, (size_t)taken);
 }

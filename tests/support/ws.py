@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import struct
 
 from support.http import Response
@@ -129,7 +130,7 @@ class Client:
         self.socket.settimeout(deadline.remaining())
         try:
             chunk = self.socket.recv(1 << 18)
-        except (ConnectionResetError, BrokenPipeError):
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):
             raise Closed(None, "reset") from None
         except TimeoutError:
             deadline.remaining()
