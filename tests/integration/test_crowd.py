@@ -61,7 +61,7 @@ def test_a_crowd_keeps_nobody_out_by_tls(launch, shakes_hands, says):
 @BY_BOTH
 def test_a_slow_client_is_not_pushed_out_by_the_crowd_of_another_address(launch):
     """It has been there for longer than any of them."""
-    node = launch({"limits.pending_connections": PENDING, "workers": 1})
+    node = launch({"limits.pending_connections": PENDING, "limits.head_timeout": "5m", "workers": 1})
     request = ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")])
     with node.dial() as slow:
         slow.sendall(request[:30])
