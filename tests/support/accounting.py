@@ -410,14 +410,16 @@ class Ledger:
         for publication in publications:
             epoch, offset = publication.answer["epoch"], publication.answer["offset"]
             # Where writes were lost, one that has ended may have had a lost event in its place.
-            owed = any(s.epoch == epoch and s.offset is not None and s.first < offset <= s.offset for s in stretches
-                       if not (self.writes_lost and s.ended))
+            owing = next((s for s in stretches if s.epoch == epoch and s.offset is not None and s.first < offset <= s.offset
+                          and not (self.writes_lost and s.ended)), None)
             if publication.answer["id"] in seen:
                 account["accounted delivered"] += 1
             elif publication.may_be_lost:
                 account["accounted as what Redis may have lost"] += 1
-            elif owed and not seat.told["gap offset_regressed"]:
-                self.problems.append(f"{seat.name}: {channel}: {publication.key} at {offset} of {epoch} is missing")
+            elif owing and not seat.told["gap offset_regressed"]:
+                came = owing.ids[offset - owing.first - 1:][:1]
+                self.problems.append(f"{seat.name}: {channel}: {publication.key} at {offset} of {epoch} is missing; in its place "
+                                     f"came {[self.ids.get((channel, id)) for id in came]} {came}, since {owing.first}")
             else:
                 account["accounted outside of its stretches"] += 1
 
