@@ -184,13 +184,14 @@ static const char history_text[] = "local at = redis.call('HMGET', KEYS[1], 'epo
                                    "end\n";
 
 /* KEYS: nodes. ARGV: the node's id, ms after which a silent node is gone. Redis's clock is the only one used. Answer: 1
- * if the node was not there, then all that are. */
+ * if the node was not there, then all that are. It stays for an hour when it is gone, as its members do (presence): so
+ * where a node that has been there is not, Redis has lost what it had. */
 static const char register_text[] =
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
     "local new = redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])\n"
-    "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - ARGV[2]))\n"
-    "local ids = redis.call('ZRANGE', KEYS[1], 0, -1)\n"
+    "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - ARGV[2] - 3600000))\n"
+    "local ids = redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%.0f', now - ARGV[2]), '+inf')\n"
     "table.sort(ids)\n"
     "table.insert(ids, 1, new)\n"
     "return ids\n";
