@@ -13,7 +13,7 @@ CONFIG = {
     "limits.event_bytes": conformance.MESSAGE_BYTES,
     "limits.message_rate": 0,
     "outbox.max_bytes": "64m",
-    "ping_interval": "10m",
+    "ping_interval": "0",
     "channels": [{"match": "echo:*", "allow": ["subscribe", "publish"]}],
 }
 

@@ -13,7 +13,7 @@ import pytest
 from support import http
 from support.carillon import API_KEY
 from support.tls import Certificate
-from support.wait import DEADLINE_S, until
+from support.wait import DEADLINE_S, SLOWDOWN, until
 
 OK = "ok"  # 200 of /livez on the internal listener; 426 of /ws, which wants a WebSocket, on the public one
 LINES = "".join(f"X-{i}: {i}\r\n" for i in range(100))
@@ -298,7 +298,8 @@ def test_all_bodies_together_have_a_limit(launch):
         return len(refused) == 32
 
     until(count_refused, "32 of 40 are refused")
-    assert node.resident_bytes() - before < 32 << 20
+    if SLOWDOWN == 1:  # sanitizers keep freed memory for a while
+        assert node.resident_bytes() - before < 32 << 20
     assert node.publish("news", 1)["id"], "a small one has its place"
     for connection in waiting:
         connection.close()
