@@ -32,6 +32,37 @@ static void forget(struct stream *stream)
         stream->edge->reading = NULL;
 }
 
+/* What a client sends to shake hands takes two kilobytes, and OpenSSL would take 128 of a hello from anybody. */
+static bool says_too_much(SSL *ssl)
+{
+    enum { HANDSHAKE_BYTES = 16384 };
+    return !SSL_is_init_finished(ssl) && BIO_number_read(SSL_get_rbio(ssl)) > HANDSHAKE_BYTES;
+}
+
+/* For each record of a handshake. */
+static void watch_handshake(int written, int version, int kind, const void *content, size_t len, SSL *ssl, void *arg)
+{
+    (void)written;
+    (void)version;
+    (void)kind;
+    (void)content;
+    (void)len;
+    if (SSL_is_init_finished(ssl))
+        SSL_set_msg_callback(ssl, NULL);
+    else if (says_too_much(ssl))
+        stream_cut(arg);
+}
+
+/* Its hello may have been read with the beginning of the connection. */
+static void begin_tls(struct stream *stream)
+{
+    stream->ssl = lws_get_ssl(stream->wsi);
+    if (says_too_much(stream->ssl))
+        stream_cut(stream);
+    SSL_set_msg_callback(stream->ssl, watch_handshake);
+    SSL_set_msg_callback_arg(stream->ssl, stream);
+}
+
 bool stream_open(struct stream *stream, struct edge *edge, int fd, bool internal, const struct stream_ops *ops)
 {
     bool tls = !internal && edge->ssl;
@@ -46,9 +77,10 @@ bool stream_open(struct stream *stream, struct edge *edge, int fd, bool internal
     if (!wsi)
         return false;
     stream->wsi = wsi;
-    stream->ssl = tls ? lws_get_ssl(wsi) : NULL;
     list_append(&edge->streams, &stream->link);
     lws_set_opaque_user_data(wsi, stream);
+    if (tls)
+        begin_tls(stream);
     return true;
 }
 
@@ -62,6 +94,8 @@ void stream_move(struct stream *from, struct stream *to, const struct stream_ops
     if (cut)
         list_append(&to->edge->cut, &to->cut_link);
     lws_set_opaque_user_data(to->wsi, to);
+    if (to->ssl)
+        SSL_set_msg_callback(to->ssl, NULL);
     from->unsent = (struct buf){0};
     forget(from);
 }
@@ -182,11 +216,13 @@ void stream_end_now(struct stream *stream)
 }
 
 /* A peer that has ended by close_notify gets one before the end (RFC 8446, 6.1), unless it has had one. */
-static void answer_close_notify(const struct stream *stream)
+static void end_tls(const struct stream *stream)
 {
     const int sent_and_received = SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN;
-    if (!stream->ssl || stream->unsent.len > 0 ||
-        (SSL_get_shutdown(stream->ssl) & sent_and_received) != SSL_RECEIVED_SHUTDOWN)
+    if (!stream->ssl)
+        return;
+    SSL_set_msg_callback(stream->ssl, NULL); /* it would outlive the stream */
+    if (stream->unsent.len > 0 || (SSL_get_shutdown(stream->ssl) & sent_and_received) != SSL_RECEIVED_SHUTDOWN)
         return;
     ERR_clear_error();
     SSL_shutdown(stream->ssl);
@@ -226,7 +262,7 @@ int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     case LWS_CALLBACK_RAW_WRITEABLE: on_writeable(stream); return 0;
     case LWS_CALLBACK_RAW_CLOSE:
-        answer_close_notify(stream);
+        end_tls(stream);
         on_close(wsi, stream);
         return 0;
     case LWS_CALLBACK_WSI_DESTROY: on_close(wsi, stream); return 0;

@@ -24,7 +24,9 @@ class Secure:
         self.node = launch({**self.certificate.options, **config})
 
     def context(self, version=None):
+        """Of a client to which an end without close_notify is an error."""
         context = self.certificate.trusted()
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         if version:
             context.minimum_version = context.maximum_version = version
         return context
@@ -86,7 +88,7 @@ def read_until(connection, wanted):
 
 
 def read_to_the_end(connection):
-    """Raises ssl.SSLEOFError where the end is not told by close_notify."""
+    """Raises ssl.SSLError where the end is not told by close_notify."""
     received = b""
     while chunk := connection.recv(65536):
         received += chunk
@@ -241,6 +243,7 @@ NO_HANDSHAKES = {
     "a hello that ends early": tls.record(struct.pack("!I", 1 << 24 | 20) + HELLO[4:24]),
     "a hello and then plaintext": tls.record(HELLO) + upgrade(),
     "a hello twice": tls.record(HELLO) * 2,
+    "half of a hello of 128 KB": tls.record(b"\1\1\xff\xf0\3\3" + bytes(16000)) + tls.record(bytes(16000)) * 3,
 }
 
 
@@ -259,6 +262,11 @@ def test_what_is_no_handshake_ends_at_once(shared, what):
     assert time.monotonic() - began < 5 * SLOWDOWN, "not by its deadline"
     assert received[:1] in (b"", bytes([tls.ALERT]), bytes([tls.HANDSHAKE])), received[:100]
     assert b"HTTP" not in received
+
+
+def test_a_hello_may_be_long(shared):
+    """As long as a client may need for keys and names; RFC 7685 pads it."""
+    assert tls.first_answer(shared.greet(tls.record(tls.client_hello(tls.extension(21, bytes(12000)))))) == "hello"
 
 
 def test_after_all_that_all_is_well(shared):
