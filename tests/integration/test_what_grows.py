@@ -7,6 +7,8 @@ import pytest
 from support import preload
 from support.carillon import ALL, ROOT
 from support.heap import Heap
+from support.tls import client_hello, extension, record
+from support.transports import BY_TLS
 from support.wait import SLOWDOWN, until
 
 pytestmark = pytest.mark.skipif(SLOWDOWN > 1, reason="a sanitizer has a heap of its own")
@@ -91,6 +93,21 @@ def stranger(m):
             sockets.append(socket.create_connection(m.node.public))
             sockets[-1].sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 15000)
     return m.each(100, grow), sockets
+
+
+def tls_stranger(m):
+    """Handshakes that have a hello of 12 KB, all but its last bytes."""
+    sockets, hello = [], record(client_hello(extension(21, bytes(12000))))
+
+    def grow(count):
+        for _ in range(count):
+            sockets.append(socket.create_connection(m.node.public))
+            sockets[-1].sendall(hello[:-10])
+    return m.each(100, grow), sockets
+
+
+def tls_session(m):
+    return session(m)
 
 
 def session(m):
@@ -180,6 +197,7 @@ def token(m):
 
 HEAP = [stranger, session, subscription, subscription_with_history, presence_info, message_begun, outbox, empty_channel,
         channel_with_event, event, event_id, revocation, token]
+TLS = [tls_stranger, tls_session]
 CONFIGS = {"subscription": {"limits.channels": 10000}, "subscription_with_history": {"limits.channels": 10000},
            "outbox": {"outbox.max_bytes": "1m", "outbox.max_messages": 100000},
            "token": {"token.max_bytes": "64k", "limits.head_bytes": "64k"}}
@@ -187,6 +205,16 @@ CONFIGS = {"subscription": {"limits.channels": 10000}, "subscription_with_histor
 
 @pytest.mark.parametrize("grow", HEAP, ids=lambda grow: grow.__name__)
 def test_what_it_takes_on_a_node(measured, grow):
+    check(measured, grow)
+
+
+@BY_TLS
+@pytest.mark.parametrize("grow", TLS, ids=lambda grow: grow.__name__)
+def test_what_it_takes_by_tls(measured, grow):
+    check(measured, grow)
+
+
+def check(measured, grow):
     """As much as the page says: no more, and not so much less that the page is of no use."""
     found = grow(measured(CONFIGS.get(grow.__name__, {})))
     bytes_each = found[0] if isinstance(found, tuple) else found
@@ -251,7 +279,7 @@ def test_a_bound_in_bytes_bounds_the_heap(measured, option):
 
 
 def test_the_page_names_what_is_measured():
-    measured_here = {grow.__name__ for grow in HEAP} | {grow.__name__ for grow in REDIS}
+    measured_here = {grow.__name__ for grow in HEAP + TLS} | {grow.__name__ for grow in REDIS}
     assert set(ROWS) == measured_here
     reference = (ROOT / "docs/reference/options.md").read_text()
     for option in re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)`", PAGE):
