@@ -28,9 +28,12 @@ def command(kind, channel):
 
 
 class Client:
-    def __init__(self, server, number):
+    def __init__(self, server, number, tls=None):
+        """tls: an ssl.SSLContext."""
         self.socket = socket.create_connection(("127.0.0.1", server.port), ANSWER_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket)
         bearer = token(server.secret, f"crowd-{number}")
         self.socket.sendall((f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"

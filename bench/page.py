@@ -161,6 +161,15 @@ def section_memory(results, links):
     return out + picture(links, "memory", "Resident memory against connections")
 
 
+def section_tls(results):
+    if "tls" not in results:
+        return []
+    tls = results["tls"]
+    return table(["", "server CPU µs a connection", "KiB RSS a connection"],
+                 [[case, ranged(tls.values(case, "carillon", "server_cpu_us_each")),
+                   ranged([kib_each(run) for run in tls.runs(case, "carillon")])] for case in tls.cases()])
+
+
 def section_connect(results):
     if "connect" not in results:
         return []
@@ -395,6 +404,7 @@ def render(results, links, counts):
             ("Rooms", page_text.ROOMS, section_rooms(results)),
             ("Memory and idle connections", page_text.MEMORY, section_memory(results, links)),
             ("Connecting", page_text.CONNECT, section_connect(results)),
+            ("TLS on the own listener", page_text.TLS, section_tls(results)),
             ("Publishing", page_text.PUBLISH, section_publish(results) + section_redis(results)),
             ("What a history costs", page_text.HISTORY, section_history(results)),
             ("Coming back, and memory", page_text.CONTINUITY, section_continuity(results)),

@@ -96,6 +96,11 @@ TCP connection, upgrade with a token of its own user, signature verified, `sessi
 time. Peers are not here: none of them verifies tokens.
 """.splitlines() + [""]
 
+TLS = """\
+3,000 connections, one after the other, from one client on Python's own TLS: TCP, handshake, upgrade with a token of its own user,
+`session_init`, `subscribe`, `subscribed`. 200 go before them and are not counted.
+""".splitlines() + [""]
+
 PUBLISH = """\
 Events without subscribers over HTTP keep-alive, one request in flight on each connection. Then through two nodes and Redis:
 published to one node, numbered and stored in Redis, acknowledged, delivered to a subscriber of the other node. Two nodes, Redis and the

@@ -3,6 +3,7 @@ a list of entries {case, server, runs}, one run a round. Servers take turns with
 speed meets them all; figures of one round are compared with each other."""
 import contextlib
 import functools
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from history import history
 
 CHANNEL = "bench:load"
 SUBSCRIBERS = 1000
+BY_TLS, WARM = 3000, 200
 
 
 class Bench:
@@ -165,6 +167,33 @@ def connect(bench):
         bench.alternate({"carillon": functools.partial(servers.carillon, token__keys=[{"file": str(public)}])}, rs256)
 
 
+def tls(bench):
+    """Connections in plaintext and by TLS 1.3 (ECDSA P-256), one after the other: upgrade with a token, session_init, subscribe."""
+    key, certificate = Path(bench.folder) / "tls.key", Path(bench.folder) / "tls.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=bench", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    def measure_with(case, context):
+        def measure(server):
+            for number in range(WARM):
+                crowd.Client(server, number, context).subscribe(["bench:tls"])
+            rss, used = server.resident_bytes(), server.cpu_s()
+            clients = [crowd.Client(server, WARM + number, context) for number in range(BY_TLS)]
+            for client in clients:
+                client.subscribe(["bench:tls"])
+            yield case, {"connections": BY_TLS, "server_cpu_us_each": (server.cpu_s() - used) * 1e6 / BY_TLS,
+                         "server_rss_growth_bytes": server.resident_bytes() - rss, "exit_code": 0}
+            for client in clients:
+                client.socket.close()
+        return measure
+    secured = functools.partial(servers.carillon, tls__certificate=str(certificate), tls__key=str(key))
+    for number in range(bench.rounds):
+        bench.alternate({"carillon": servers.carillon}, measure_with("plaintext", None), rounds=1)
+        bench.alternate({"carillon": secured}, measure_with("TLS 1.3", trusting), rounds=1)
+
+
 def publish(bench):
     """The HTTP API: events to a channel without subscribers, one by one and in batches."""
     def measure(server):
@@ -286,4 +315,4 @@ def growth(bench):
 
 
 ALL = {function.__name__: function for function in
-       (fanout, subscribers, latency, offered, rooms, idle, memory, connect, publish, redis, history, continuity, slow, workers, cold, growth)}
+       (fanout, subscribers, latency, offered, rooms, idle, memory, connect, tls, publish, redis, history, continuity, slow, workers, cold, growth)}

@@ -55,6 +55,14 @@ class Server:
     def ready(self):
         self.ready_ms = (time.monotonic() - self.started) * 1000
 
+    def resident_bytes(self):
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pids[0]}/status").read_text()).group(1)) * 1024
+
+    def cpu_s(self):
+        """User and kernel, in ticks of the kernel's clock (usually 10 ms)."""
+        fields = Path(f"/proc/{self.pids[0]}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pids[0]}/fd"))
 
