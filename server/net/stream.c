@@ -6,7 +6,10 @@
  *   here, and it only says when there is room again (RAW_WRITEABLE).
  * - A connection is ended by LWS_TO_KILL_SYNC, and only while none of its callbacks runs: hence the list of those that
  *   have been cut.
- * - RAW_CLOSE comes for every connection that has been adopted. After it the object lives on until WSI_DESTROY. */
+ * - RAW_CLOSE comes for every connection that has been adopted. After it the object lives on until WSI_DESTROY.
+ * - It gives a TLS handshake timeout_secs, and as long again to what follows the handshake. Other roles end that second
+ *   time themselves. The raw role does not, and libwebsockets would close a good connection: the first input ends it.
+ */
 #include "server/net/stream.h"
 
 #include <errno.h>
@@ -77,6 +80,7 @@ bool stream_open(struct stream *stream, struct edge *edge, int fd, bool internal
     if (!wsi)
         return false;
     stream->wsi = wsi;
+    stream->timed = tls;
     list_append(&edge->streams, &stream->link);
     lws_set_opaque_user_data(wsi, stream);
     if (tls)
@@ -202,6 +206,15 @@ void stream_want_input(struct stream *stream, bool wanted)
     lws_rx_flow_control(stream->wsi, wanted);
 }
 
+static void on_input(struct lws *wsi, struct stream *stream, struct str bytes)
+{
+    if (stream->timed)
+        lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+    stream->timed = false;
+    if (!list_is_linked(&stream->cut_link))
+        stream->ops->input(stream, bytes);
+}
+
 /* --- its end ---------------------------------------------------------------------------------------------------- */
 
 void stream_cut(struct stream *stream)
@@ -256,10 +269,7 @@ int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     worker_touch(edge->worker);
     switch (reason) {
-    case LWS_CALLBACK_RAW_RX:
-        if (!list_is_linked(&stream->cut_link))
-            stream->ops->input(stream, str_from(in, len));
-        return 0;
+    case LWS_CALLBACK_RAW_RX: on_input(wsi, stream, str_from(in, len)); return 0;
     case LWS_CALLBACK_RAW_WRITEABLE: on_writeable(stream); return 0;
     case LWS_CALLBACK_RAW_CLOSE:
         end_tls(stream);

@@ -27,6 +27,7 @@ struct stream_ops {
 struct stream {
     int fd;
     bool paused;        /* its owner wants no input */
+    bool timed;         /* by libwebsockets, until the first input */
     struct ssl_st *ssl; /* NULL: plaintext. Owned by libwebsockets */
     struct buf unsent;  /* what the kernel has not taken */
     struct lws *wsi;    /* NULL before it has been opened, and once it has gone */

@@ -262,6 +262,17 @@ def test_deadlines(launch, tmp_path):
     secure.connect().close()
 
 
+def test_a_session_outlives_the_time_for_its_handshake(launch, tmp_path):
+    """libwebsockets has a time of its own for it, two seconds here."""
+    secure = Secure(launch, tmp_path, **{"limits.head_timeout": "900ms", "ping_interval": "1s", "pong_timeout": "500ms"})
+    with secure.connect() as client:
+        for _ in range(4):  # one a second
+            _, opcode, payload = client.receive_frame(what="a ping")
+            assert opcode == ws.PING
+            client.send_frame(ws.PONG, payload)
+        client.nothing_before_pong()
+
+
 def test_many_that_never_send_their_head_keep_nobody_out(secure):
     slow = [secure.open() for _ in range(40)]
     for connection in slow:
