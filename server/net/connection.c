@@ -213,6 +213,7 @@ void connection_answer(struct connection *connection, struct str bytes, bool las
         return;
     }
     connection->stage = STAGE_WRITE;
+    stream_want_input(&connection->stream, false); /* the next request, or the end, waits in the kernel */
     start_deadline(connection, connection->worker->settings->body_timeout_us);
 }
 

@@ -1,5 +1,6 @@
 /* test_http.c - HTTP on the internal listener: bodies, keep-alive, pipelining, answers that come later. */
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
@@ -198,6 +199,24 @@ static void an_answer_larger_than_the_kernel_takes_arrives_whole(void **state)
     close(fd);
 }
 
+/* Also when the client says that nothing follows it. */
+static void a_request_during_a_large_answer_is_not_lost(void **state)
+{
+    struct net_fixture *fixture = *state;
+    fixture->settings->body_timeout_us = fixture->settings->keepalive_timeout_us = 60000000;
+    int fd = fixture_connect(fixture, true);
+    fixture_send(fd, STR("GET /big HTTP/1.1\r\n" HOST "\r\n"));
+    free(fixture_read(fixture, fd, "GET /big?"));
+    fixture_send(fd, STR("GET /next HTTP/1.1\r\n" HOST CLOSE "\r\n"));
+    shutdown(fd, SHUT_WR);
+    for (int i = 0; i < 3; i++)
+        fixture_turn(fixture);
+    char *answer = fixture_read(fixture, fd, NULL);
+    assert_has(answer + strlen(answer) - 20, "GET /next? []");
+    free(answer);
+    close(fd);
+}
+
 static void hold_a_call(struct net_fixture *fixture, int fd)
 {
     fixture_send(fd, STR("POST /later?x HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\nbody"
@@ -249,6 +268,7 @@ int main(void)
         TEST(http_1_0_is_told_that_it_may_go_on),
         TEST(bodies_are_bounded_together),
         TEST(an_answer_larger_than_the_kernel_takes_arrives_whole),
+        TEST(a_request_during_a_large_answer_is_not_lost),
         TEST(an_answer_may_come_later),
         TEST(a_call_outlives_its_connection),
     };
