@@ -60,6 +60,15 @@ static bool create_vhosts(struct edge *edge, struct lws_context_creation_info *i
     return !edge->identity || (edge->ssl && tls_set_up(edge->ssl, &edge->identity));
 }
 
+/* Of one whose beginning has failed. */
+static void take_down(struct edge *edge)
+{
+    edge_stop(edge);
+    while (!edge_is_down(edge))
+        uv_run(edge->worker->loop, UV_RUN_NOWAIT);
+    edge_destroy(edge);
+}
+
 enum err edge_create(struct worker *worker, struct edge **out, struct error *error)
 {
     static const lws_retry_bo_t no_validity = {0};
@@ -87,7 +96,7 @@ enum err edge_create(struct worker *worker, struct edge **out, struct error *err
      * calls each adopted socket an error. */
     lws_set_log_level(0, emit);
     if (!good) {
-        edge_destroy(edge);
+        take_down(edge);
         return error_set(error, ERR_INTERNAL_ERROR,
                          "libwebsockets could not start on the worker's loop: is its libuv plugin installed "
                          "(package libwebsockets-evlib-uv), and is the limit on open files high enough?");

@@ -5,7 +5,8 @@
 
 #include "server/net/worker.h"
 
-/* In the main thread, one after the other. ERR_INTERNAL_ERROR says what is missing. */
+/* In the main thread, one after the other, and before the worker has a hook or a handle on its loop. ERR_INTERNAL_ERROR
+ * says what is missing; the loop has then been run until nothing of libwebsockets is left on it. */
 enum err edge_create(struct worker *worker, struct edge **out, struct error *error);
 /* The worker has new settings: another certificate, perhaps. */
 void edge_configure(struct edge *edge);

@@ -244,9 +244,9 @@ enum err worker_create(const struct worker_options *options, struct worker **out
                              worker->metrics, &worker->mailbox, clock_now_us());
     worker->mailbox.owner = worker->hub;
     worker->tokens = token_cache_create(worker->settings->token_cache_entries, worker->settings->token_cache_bytes);
-    init_handles(worker);
     worker_touch(worker);
     enum err err = edge_create(worker, &worker->edge, error);
+    init_handles(worker);
     if (err) {
         worker_destroy(worker);
         return err;

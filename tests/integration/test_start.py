@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import http, jwt, ws
+from support import http, jwt, preload, ws
 from support.carillon import BINARY, Process, nested, run
 from support.wait import DEADLINE_S, until
 
@@ -183,6 +183,18 @@ def test_a_log_that_nobody_reads_stops_nothing(launch, tmp_path, level):
 
 
 # --- early signals ---
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_libwebsockets_cannot_start(tmp_path, workers):
+    """Its context is there already when it fails, with handles on the loop."""
+    try:
+        library = preload.build("no_vhost", tmp_path)
+    except FileNotFoundError:
+        pytest.skip("no C compiler")
+    done = run("serve", "--port", 0, "--internal.port", 0, "--workers", workers, env=preload.environment(library))
+    assert done.returncode == 1
+    assert "libwebsockets could not start on the worker's loop" in done.stderr
 
 
 def test_a_hangup_before_the_node_is_ready_is_a_reload(launch, tmp_path):
