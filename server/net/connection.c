@@ -71,6 +71,7 @@ void connection_open(struct worker *worker, int fd, bool internal, const struct 
     list_append(&worker->connections, &connection->link);
     worker->connection_count++;
     start_deadline(connection, settings->head_timeout_us);
+    connection->started = true;
     pending_enter(pending, &connection->pending, &connection->client);
     pending_make_room(pending, &connection->pending);
     if (first.len > 0)

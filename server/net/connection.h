@@ -42,7 +42,7 @@ struct connection {
     size_t chunks_from; /* while a chunked body is read: where it began, behind the head; else 0 */
     struct http_chunked chunked;
     size_t held;    /* bytes counted under the limit of all request bodies */
-    bool started;   /* the head's deadline runs */
+    bool started;   /* the head's deadline runs; that of the first head does from the beginning */
     bool last;      /* linger after what is being written */
     size_t drained; /* bytes read and thrown away while lingering */
     /* http.c: */

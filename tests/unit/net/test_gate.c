@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "server/net/connection.h"
 #include "tests/support/unit.h"
 #include "tests/unit/net/net_fixture.h"
 
@@ -181,6 +182,28 @@ static void a_slow_or_silent_client_is_let_go(void **state)
     fixture_destroy(fixture);
 }
 
+/* Whoever waits before the first byte has less time for the rest. */
+static void the_first_byte_does_not_move_the_deadline(void **state)
+{
+    (void)state;
+    struct net_fixture *fixture = fixture_create();
+    fixture->settings->head_timeout_us = 60000000;
+    fixture_start(fixture);
+    int fd = fixture_connect(fixture, false);
+    while (fixture->worker->connection_count == 0)
+        fixture_turn(fixture);
+    const struct connection *connection = CONTAINER_OF(fixture->worker->connections.next, struct connection, link);
+    uint64_t due_tick = connection->deadline.due_tick;
+    for (int i = 0; i < 2; i++) /* two of the worker's ticks, so that the time is another */
+        fixture_turn(fixture);
+    fixture_send(fd, STR("GET /ws HT"));
+    while (connection->in.len == 0)
+        fixture_turn(fixture);
+    assert_int_equal(connection->deadline.due_tick, due_tick);
+    close(fd);
+    fixture_destroy(fixture);
+}
+
 static void a_proxy_header_counts_only_from_trusted_peers(void **state)
 {
     (void)state;
@@ -249,6 +272,7 @@ int main(void)
         cmocka_unit_test(refusals_reach_the_client),
         cmocka_unit_test(limits_hold_and_are_given_back),
         cmocka_unit_test(a_slow_or_silent_client_is_let_go),
+        cmocka_unit_test(the_first_byte_does_not_move_the_deadline),
         cmocka_unit_test(a_proxy_header_counts_only_from_trusted_peers),
         cmocka_unit_test(draining_refuses_and_sends_away),
     };
