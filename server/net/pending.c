@@ -75,14 +75,6 @@ void pending_enter(struct pending *pending, struct pending_place *place, const s
     join(pending, place, address);
 }
 
-void pending_move(struct pending *pending, struct pending_place *place, const struct address *address)
-{
-    if (!pending_has(place))
-        return;
-    part(pending, place);
-    join(pending, place, address);
-}
-
 void pending_leave(struct pending *pending, struct pending_place *place)
 {
     if (!pending_has(place))

@@ -36,8 +36,6 @@ void pending_fini(struct pending *pending);
 void pending_enter(struct pending *pending, struct pending_place *place, const struct address *address);
 /* For this one, which has just entered: the oldest is evicted where there are too many. */
 void pending_make_room(struct pending *pending, const struct pending_place *newcomer);
-/* It speaks for another address than was known; its age stays. */
-void pending_move(struct pending *pending, struct pending_place *place, const struct address *address);
 /* Also right for a place that has been left. */
 void pending_leave(struct pending *pending, struct pending_place *place);
 

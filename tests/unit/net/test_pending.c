@@ -86,25 +86,6 @@ static void test_an_address_is_in_its_own_way(void **state)
     pending_fini(&pending);
 }
 
-static void test_moves_to_the_address_behind_a_proxy(void **state)
-{
-    struct pending pending;
-    struct guest guests[4] = {0};
-    const struct address client = at("203.0.113.7");
-    (void)state;
-    pending_init(&pending, 2);
-    come(&pending, &guests[0], "127.0.0.1");
-    come(&pending, &guests[1], "127.0.0.1");
-    pending_move(&pending, &guests[0].place, &client);
-    come(&pending, &guests[2], "127.0.0.1");
-    assert_false(guests[0].evicted);
-    assert_true(guests[1].evicted);
-    pending_move(&pending, &guests[1].place, &client); /* it has left */
-    assert_false(pending_has(&guests[1].place));
-    leave_all(&pending, guests, COUNT_OF(guests));
-    pending_fini(&pending);
-}
-
 static void test_who_has_asked_is_answered(void **state)
 {
     struct pending pending;
@@ -127,7 +108,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_oldest_goes),
         cmocka_unit_test(test_an_address_is_in_its_own_way),
-        cmocka_unit_test(test_moves_to_the_address_behind_a_proxy),
         cmocka_unit_test(test_who_has_asked_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
