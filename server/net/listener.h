@@ -21,8 +21,8 @@ struct listener *listener_create(const struct listener_options *options, struct 
 void listener_configure(struct listener *listener, struct net_settings *settings);
 
 /* Binds to all addresses of the host ("", "*" or "::": all of this machine's, IPv6 and IPv4; an IPv6 address may be in
- * brackets). port 0: a free one, the same
- * for all addresses. ERR_UNAVAILABLE names the address and the system's reason. */
+ * brackets). port 0: a free one, the same for all addresses. ERR_UNAVAILABLE names the address and the system's reason.
+ */
 enum err listener_bind(struct listener *listener, const char *host, uint16_t port, struct error *error);
 
 /* Takes over the sockets that systemd passed under this name (LISTEN_FDS, LISTEN_FDNAMES; without names the first

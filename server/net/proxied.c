@@ -1,6 +1,7 @@
 /* proxied.c - see proxied.h. */
 #include "server/net/proxied.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -82,9 +82,8 @@ void net_settings_unref(struct net_settings *settings);
  * queue into the place of one that goes. */
 size_t net_settings_pending(const struct net_settings *settings, bool internal);
 size_t net_settings_sockets(const struct net_settings *settings, bool internal);
-/* The most sessions of this client; 0: no limit. Without a number
- * in the configuration one public address may have half of all; a private one may be a proxy that nobody has named, or
- * a container network, behind which everybody is. */
+/* The most sessions of this client; 0: no limit. Without a number in the configuration one public address may have half
+ * of all; a private one may be a proxy that nobody has named, or a container network, behind which everybody is. */
 size_t net_settings_max_of(const struct net_settings *settings, const struct address *client);
 
 /* NULL: there is none at this path. */
