@@ -66,8 +66,8 @@ struct hub_ops {
     void (*ask)(void *owner, struct broker_request *request);
     /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
     enum write_result (*write)(void *owner, struct session *session, struct str frames, size_t *out_unsent);
-    /* Everything queued, the close frame last, has been written: end the connection now or once the peer has answered.
-     * abrupt: do not wait for anything. hub_gone must follow, not from within this call. */
+    /* Everything queued, the close frame last, has been written, and the kernel has taken it: end the connection now or
+     * once the peer has answered. abrupt: do not wait for anything. hub_gone must follow, not from within this call. */
     void (*finish)(void *owner, struct session *session, bool abrupt);
     /* Verifies a token for `refresh`, by the policy of the session's endpoint. On success *out_claims has one reference
      * for the caller. */

@@ -12,6 +12,7 @@
  */
 #include "server/net/stream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
@@ -174,6 +175,7 @@ static void on_writeable(struct stream *stream)
 
 void stream_shut(struct stream *stream)
 {
+    assert(!stream_has_unsent(stream));
     if (stream->ssl && SSL_is_init_finished(stream->ssl)) {
         ERR_clear_error();
         SSL_shutdown(stream->ssl);

@@ -10,9 +10,8 @@ struct ws {
     struct session *session; /* NULL: the connection failed before it had one */
     struct worker *worker;
     struct ws_decoder decoder;
-    bool deaf;          /* what comes is thrown away: the connection has failed, or the peer's close frame has come */
-    bool peer_closed;   /* by its close frame */
-    bool shut_when_out; /* nothing will be written after what is unsent now */
+    bool deaf;        /* what comes is thrown away: the connection has failed, or the peer's close frame has come */
+    bool peer_closed; /* by its close frame */
     struct net_settings *settings; /* those that the endpoint is of */
     const struct net_endpoint *endpoint;
     struct lease lease;
@@ -58,13 +57,10 @@ void ws_configure(struct worker *worker)
 
 /* --- out -------------------------------------------------------------------------------------------------------- */
 
-/* All has been said: the peer is told so. One that has closed sends nothing any more (5.5.1). Another has as long to
- * end its side as the hub is patient. */
+/* All has been said, and the kernel has taken it: the hub finishes no sooner. The peer is told so. One that has closed
+ * sends nothing any more (5.5.1). Another has as long to end its side as the hub is patient. */
 static void shut(struct ws *ws)
 {
-    ws->shut_when_out = stream_has_unsent(&ws->stream);
-    if (ws->shut_when_out)
-        return;
     stream_shut(&ws->stream);
     if (ws->peer_closed)
         stream_cut(&ws->stream);
@@ -104,9 +100,7 @@ enum reason ws_verify(void *owner, struct session *session, struct str token, st
 static void on_drained(struct stream *stream)
 {
     struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
-    if (ws->shut_when_out)
-        shut(ws);
-    else if (ws->session)
+    if (ws->session)
         hub_writable(ws->worker->hub, ws->session, 0);
 }
 
