@@ -28,18 +28,19 @@ static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
     return broker->cluster->owners[redis_slot_of(key)];
 }
 
-/* NULL: there are so many that it cannot be true. */
+/* NULL: there are so many that it cannot be true, or the broker closes. Then those that it knows take its last
+ * commands, as long as their last answers are awaited, and nobody would close a new one. */
 static struct redis_shard *find_or_make(struct redis_broker *broker, struct str host, struct str port)
 {
     size_t count = 0;
     LIST_EACH(link, &broker->shards)
     {
         struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
-        if (shard->phase != PHASE_CLOSING && redis_endpoint_is(&shard->endpoint, host, port))
+        if ((shard->phase != PHASE_CLOSING || broker->closing) && redis_endpoint_is(&shard->endpoint, host, port))
             return shard;
         count++;
     }
-    if (count >= PRIMARIES_MAX)
+    if (broker->closing || count >= PRIMARIES_MAX)
         return NULL;
     struct redis_endpoint endpoint = redis_endpoint_copy(host, port);
     struct buf channel = {0};
@@ -168,7 +169,7 @@ static bool move(struct redis_broker *broker, unsigned slot, struct redis_shard 
 {
     struct redis_cluster *cluster = broker->cluster;
     uint64_t now_us = clock_now_us();
-    if (cluster->owners[slot] == shard)
+    if (cluster->owners[slot] == shard || broker->closing)
         return true;
     refresh_soon(broker);
     if (cluster->moved_us[slot] && now_us - cluster->moved_us[slot] < SETTLE_US)

@@ -146,3 +146,20 @@ def test_a_slot_that_stays_half_moved(launch, node, cluster):
         for each in (client, late):
             each.expect("test", BACK_S, offset=2)
             each.nothing_before_pong()
+
+
+def test_a_node_ends_while_a_slot_is_half_moved(launch, cluster):
+    """What it says last is sent on from a primary that it is leaving to another one that it is leaving."""
+    slot = Slot(cluster, key("sessions", "alice"))
+    token = jwt.mint("alice", session_limit=1)
+    node = launch({**CONFIG, "redis.url": cluster.url, "drain_window": "1m"})
+    other = launch({**CONFIG, "redis.url": cluster.url})
+    until(lambda: node.ready() and other.ready(), "they are ready", BACK_S)
+    with node.client(token) as client:
+        client.start()
+        cluster.begin_migration(slot.number, slot.source, slot.target)
+        cluster.migrate_keys(slot.number, slot.source, slot.target)
+        node.hurry()
+        node.wait()
+    with other.client(token) as client:
+        client.start()  # the place was given back
