@@ -22,7 +22,10 @@ static enum err refuse_claim(struct str pattern, const struct claims *claims, st
 static enum err refuse_without_rule(const struct rules *rules, struct str channel, const struct claims *claims,
                                     struct error *error)
 {
-    for (size_t i = 0; i < rules->count; i++)
+    struct rule_walk walk;
+    size_t i;
+    rule_walk_begin(&walk, rules->index, channel);
+    while (rule_walk_next(&walk, &i))
         if (pattern_fits(rules->rule[i].match, channel) != PATTERN_APART)
             return refuse_claim(rules->rule[i].match, claims, error);
     return error_set(error, ERR_UNAUTHORIZED,
