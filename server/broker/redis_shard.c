@@ -184,6 +184,7 @@ static void finish_close(struct redis_shard *shard)
     if (!shard->timer_closed || shard->commands.state != REDIS_IDLE || shard->subscriber.state != REDIS_IDLE)
         return;
     list_remove(&shard->link);
+    redis_subscriptions_reset(shard); /* none is confirmed there any more, so nothing asks for its position */
     if (broker->topology->forget)
         broker->topology->forget(shard);
     redis_connection_fini(&shard->commands);
