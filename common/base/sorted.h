@@ -23,17 +23,17 @@ struct sorted {
 };
 
 /* An empty one. Nothing needs to be freed. */
-void sorted_init(struct sorted *order, struct str (*name)(struct sorted_link *link));
+void sorted_init(struct sorted *sorted, struct str (*name)(struct sorted_link *link));
 
 /* The link is in no order. Of equal names the one that came first is first. */
-void sorted_put(struct sorted *order, struct sorted_link *link);
+void sorted_put(struct sorted *sorted, struct sorted_link *link);
 /* Also right for a zeroed link, which is in no order. */
-void sorted_remove(struct sorted *order, struct sorted_link *link);
+void sorted_remove(struct sorted *sorted, struct sorted_link *link);
 
 /* The first whose name is greater than this one; NULL if there is none. */
-struct sorted_link *sorted_after(const struct sorted *order, struct str name);
+struct sorted_link *sorted_after(const struct sorted *sorted, struct str name);
 /* The first whose name is this one or greater. */
-struct sorted_link *sorted_from(const struct sorted *order, struct str name);
+struct sorted_link *sorted_from(const struct sorted *sorted, struct str name);
 /* The one after the link; NULL at the end. */
 struct sorted_link *sorted_next(struct sorted_link *link);
 

@@ -5,8 +5,8 @@
  *   an operation. A publication's event is handed on before its answer.
  * - Positions: a channel with history counts in an epoch of its own, begun by its first subscriber or event. It is
  *   forgotten, and the next one begins a new epoch, when nobody is subscribed and nothing was published for a day
- * longer than its ttl (if nothing ever was: for empty_ttl); or when there are more than positions_max: those that have
- * had no event go first, then those unused for longest.
+ *   longer than its ttl (if nothing ever was: for empty_ttl); or when there are more than positions_max: those that
+ *   have had no event go first, then those unused for longest.
  * - The events of a channel with history are kept as its rule says, and all together as far as history_bytes_max goes
  *   (memory_log.h); a position outlives its events.
  * - An event_id is remembered for its window, as far as ids_bytes_max goes (memory_ids.h).

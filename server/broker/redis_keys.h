@@ -1,6 +1,5 @@
 /* redis_keys.h - the names of what is in Redis: "prefix:{channel}:log" and its siblings. In a key, the bytes '%', '{'
- * and
- * '}' of a channel name are written %25, %7B and %7D: so the braces of the hash tag are the only ones, all keys of
+ * and '}' of a channel name are written %25, %7B and %7D: so the braces of the hash tag are the only ones, all keys of
  * a channel share a cluster slot, and no two channels share a key.
  *
  * Redis's pub/sub knows no databases. So in a database other than 0 the names of pub/sub, "prefix:{channel}:live" and

@@ -132,7 +132,7 @@ struct redis_broker {
     uint64_t canary;  /* number of the one sent last */
     struct buf nodes; /* the registry as last read, an id a line */
     bool is_registered;
-    uint64_t lost_us; /* when the registry had lost this node, and Redis so all it had; 0: never */
+    uint64_t lost_us; /* when the registry had lost this node, so that Redis may have lost all it had; 0: never */
 };
 
 /* redis_broker.c */
