@@ -42,11 +42,12 @@ static struct str make_key(struct key *key, enum revocation_kind kind, struct st
     return str_from(key->bytes, value.len + 1);
 }
 
-/* By the end of the key, where values differ; how even it is does not matter much. */
+/* By all of the key: some differ at their end (user-17), others at their beginning (ann@example.com). How even it is
+ * does not matter much. */
 static struct map *part_of(struct revocations *revocations, struct str key)
 {
     unsigned sum = 0;
-    for (size_t i = key.len > 8 ? key.len - 8 : 0; i < key.len; i++)
+    for (size_t i = 0; i < key.len; i++)
         sum = sum * 31 + (unsigned char)key.ptr[i];
     return &revocations->parts[sum % PARTS];
 }
