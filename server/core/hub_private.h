@@ -184,7 +184,8 @@ void liveness_follow(struct hub *hub, struct session *session, const struct hub_
 void liveness_stop(struct hub *hub, struct session *session);
 
 /* --- presence_commands.c --- */
-/* The session's subscription is answered: from now on it is told of who comes, and so of itself. */
+/* The session's subscription is answered: from now on it is told of who comes, and so of itself. Does nothing to one
+ * that has entered. */
 void presence_enter(const struct session *session, struct subscription *subscription);
 /* It ends. */
 void presence_exit(const struct session *session, const struct subscription *subscription);

@@ -51,6 +51,17 @@ static void test_comes_and_goes(void **state)
     expect_asked("");
 }
 
+/* As when a reload changes the channel's history. */
+static void test_a_channel_that_is_joined_again(void **state)
+{
+    (void)state;
+    send_text(&f, &a, SUBSCRIBE("crowd:a"));
+    answer_join(&f, "crowd:a", "", 0);
+    expect_asked("join crowd:a\nenter crowd:a ann{\"user\":\"ann\",\"info\":{\"n\": 1.0}}\n");
+    answer_join(&f, "crowd:a", "e", 1);
+    expect_asked("");
+}
+
 static void test_a_channel_that_is_refused(void **state)
 {
     (void)state;
@@ -196,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_comes_and_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_channel_that_is_joined_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_channel_that_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_asks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_asks_has_gone, setup, teardown),
