@@ -15,7 +15,7 @@ const struct sim_channel sim_channels[] = {
     {"short:1", {.size = 4}, {0}, false},
     {"aging:1", {.size = 100, .ttl_ms = 3000}, {0}, false},
     {"live:1", {0}, {.kept = true, .ttl_ms = 5000}, false},
-    {"turning:1", {.size = 100}, {0}, true},
+    {"turning:1", {.size = 100}, {.kept = true, .ttl_ms = 5000}, true},
 };
 const size_t sim_channel_count = sizeof sim_channels / sizeof *sim_channels;
 
