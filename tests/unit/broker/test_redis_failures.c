@@ -395,7 +395,10 @@ static void refuses_what_a_full_or_read_only_redis_refuses(void **state)
     REDIS_RUN(&f->server, out, "CONFIG", "SET", "maxmemory", "0");
     REDIS_RUN(&f->server, out, "REPLICAOF", "127.0.0.1", "1");
     node_publish(&f->node, "c", "1", "", 10);
-    assert_says(node_answer(&f->node, &f->rig, 2)->text, "read-only");
+    const struct seen_answer *answer = node_answer(&f->node, &f->rig, 2);
+    assert_int_equal(answer->err, ERR_UNAVAILABLE);
+    if (!strstr(answer->text, "the connection to Redis was lost")) /* a canary may find it out first */
+        assert_says(answer->text, "read-only");
     assert_int_equal(f->node.subscribed[0].err, ERR_NONE);
     assert_string_equal(f->node.subscribed[0].epoch, ""); /* events could come, but there is no position yet */
     /* What is published on a replica reaches nobody else: it is not used until it is a primary again. */
