@@ -382,9 +382,7 @@ void redis_flush(void)
 
 void redis_delete(struct str key)
 {
-    struct buf out = {0};
-    execute(2, (struct str[]){STR("DEL"), key}, &out);
-    buf_fini(&out);
+    store_lose(redis_store(), key); /* no command: one would be refused while it loads, or takes no writes */
     redis_take_copy();
 }
 
