@@ -10,8 +10,10 @@
  * - The events of a channel with history are kept as its rule says, and all together as far as history_bytes_max goes
  *   (memory_log.h); a position outlives its events.
  * - An event_id is remembered for its window, as far as ids_bytes_max goes (memory_ids.h).
- * - What one user's clients have published last takes up no more than a share of each of these: over it that user's own
- *   goes first, so that no user's names push out another's.
+ * - What one user's clients have published takes up no more than a share of each of these: over it that user's own goes
+ *   first, so that no user's names push out another's. An event and an event_id count for the user who published it, a
+ *   position for the one who published there last. Nothing goes from a channel in which that user has published
+ * nothing.
  * - Restarting begins new epochs: nothing is kept on disk. */
 #ifndef CARILLON_BROKER_MEMORY_BROKER_H
 #define CARILLON_BROKER_MEMORY_BROKER_H

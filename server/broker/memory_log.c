@@ -3,9 +3,16 @@
 
 #include "common/base/alloc.h"
 
+struct kept_event {
+    struct memory_part part; /* of memory_logs.shares */
+    struct memory_log *log;
+    size_t len;
+    char json[];
+};
+
 enum {
     FIRST_RING = 4,
-    SLOT_BYTES = 40, /* what an event costs besides its text, about: its slot and malloc's header */
+    ELSEWHERE_BYTES = 24, /* what an event costs besides its struct, about: its slot and malloc's header */
 };
 
 void memory_logs_init(struct memory_logs *logs, size_t bytes_max, size_t share)
@@ -18,20 +25,30 @@ void memory_logs_init(struct memory_logs *logs, size_t bytes_max, size_t share)
 void memory_logs_fini(struct memory_logs *logs)
 {
     memory_shares_fini(&logs->shares);
+    buf_fini(&logs->encoded);
 }
 
-static struct buf *slot(const struct memory_log *log, size_t index)
+static size_t cost(const struct kept_event *kept)
+{
+    return sizeof *kept + kept->len + ELSEWHERE_BYTES;
+}
+
+static struct str json_of(const struct kept_event *kept)
+{
+    return str_from(kept->json, kept->len);
+}
+
+static struct kept_event **slot(const struct memory_log *log, size_t index)
 {
     return &log->ring[(log->head + index) & (log->cap - 1)];
 }
 
 static void drop_first(struct memory_logs *logs, struct memory_log *log)
 {
-    struct buf *oldest = slot(log, 0);
-    logs->bytes -= oldest->len + SLOT_BYTES;
-    log->bytes -= oldest->len + SLOT_BYTES;
-    memory_shares_resize(&log->part, log->bytes);
-    buf_fini(oldest);
+    struct kept_event *oldest = *slot(log, 0);
+    logs->bytes -= cost(oldest);
+    memory_shares_remove(&logs->shares, &oldest->part);
+    free(oldest);
     log->head = (log->head + 1) & (log->cap - 1);
     log->count--;
     log->first++;
@@ -42,7 +59,6 @@ static void drop_first(struct memory_logs *logs, struct memory_log *log)
     log->ring = NULL;
     log->cap = log->head = 0;
     list_remove(&log->link);
-    memory_shares_remove(&logs->shares, &log->part);
 }
 
 void memory_log_clear(struct memory_logs *logs, struct memory_log *log)
@@ -62,7 +78,7 @@ static void age(struct memory_logs *logs, struct memory_log *log)
     char last_id[POSITION_ID_MAX + 1];
     if (log->count == 0)
         return;
-    position_keep_id(last_id, event_encoded_id(buf_str(slot(log, log->count - 1))));
+    position_keep_id(last_id, event_encoded_id(json_of(*slot(log, log->count - 1))));
     memory_log_clear(logs, log);
     memcpy(log->before_id, last_id, sizeof last_id);
 }
@@ -83,7 +99,7 @@ void memory_logs_expire(struct memory_logs *logs, uint64_t now_us)
 static void grow(struct memory_log *log)
 {
     size_t cap = log->cap ? log->cap * 2 : FIRST_RING;
-    struct buf *ring = xmalloc(cap * sizeof *ring);
+    struct kept_event **ring = xmalloc(cap * sizeof(struct kept_event *));
     for (size_t i = 0; i < log->count; i++)
         ring[i] = *slot(log, i);
     free(log->ring);
@@ -92,52 +108,57 @@ static void grow(struct memory_log *log)
     log->head = 0;
 }
 
-/* What is the user's own goes before anything of others'. */
-static void keep_share(struct memory_logs *logs, const struct memory_log *newest)
+/* What goes is the user's oldest event, after what is before it in its channel. */
+static void keep_share(struct memory_logs *logs, const struct kept_event *newest)
 {
     for (struct memory_part *part; (part = memory_shares_over(&logs->shares, &newest->part));) {
-        struct memory_log *log = CONTAINER_OF(part, struct memory_log, part);
-        if (log == newest && log->count == 1)
+        if (part == &newest->part)
             return;
-        drop_first(logs, log);
+        drop_first(logs, CONTAINER_OF(part, struct kept_event, part)->log);
     }
+}
+
+static struct kept_event *keep(struct memory_logs *logs, struct memory_log *log, const struct event *event)
+{
+    buf_clear(&logs->encoded);
+    event_encode(&logs->encoded, event);
+    struct kept_event *kept = xmalloc(sizeof *kept + logs->encoded.len);
+    *kept = (struct kept_event){.log = log, .len = logs->encoded.len};
+    memcpy(kept->json, logs->encoded.ptr, kept->len);
+    logs->bytes += cost(kept);
+    return kept;
 }
 
 void memory_log_append(struct memory_logs *logs, struct memory_log *log, const struct event *event, uint64_t user,
                        const struct history_policy *history, uint64_t now_us)
 {
-    struct buf text = {0};
     if (is_over(log, now_us))
         age(logs, log);
-    event_encode(&text, event);
-    text.ptr = xrealloc(text.ptr, text.len); /* it will not grow */
-    text.cap = text.len;
+    struct kept_event *kept = keep(logs, log, event);
     if (log->count == log->cap)
         grow(log);
     if (log->count == 0)
         log->first = event->offset;
-    *slot(log, log->count++) = text;
-    logs->bytes += text.len + SLOT_BYTES;
-    log->bytes += text.len + SLOT_BYTES;
-    memory_shares_put(&logs->shares, &log->part, user, log->bytes);
+    *slot(log, log->count++) = kept;
+    memory_shares_put(&logs->shares, &kept->part, user, cost(kept));
     log->ends_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 : 0;
     list_remove(&log->link);
     list_append(&logs->used, &log->link);
     while (log->count > history->size)
         drop_first(logs, log);
-    keep_share(logs, log);
+    keep_share(logs, kept);
     memory_logs_expire(logs, now_us);
 }
 
 /* False when the page is full. */
 static bool add(const struct memory_log *log, size_t index, struct history_read *read)
 {
-    const struct buf *kept = slot(log, index);
+    const struct kept_event *kept = *slot(log, index);
     if (read->count >= read->limit || (read->count && read->text.len + kept->len > read->max_bytes)) {
         read->more = true;
         return false;
     }
-    history_read_add_json(read, log->first + index, buf_str(kept));
+    history_read_add_json(read, log->first + index, json_of(kept));
     return true;
 }
 

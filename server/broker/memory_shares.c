@@ -50,26 +50,12 @@ void memory_shares_remove(struct memory_shares *shares, struct memory_part *part
 
 void memory_shares_put(struct memory_shares *shares, struct memory_part *part, uint64_t user, size_t size)
 {
-    struct memory_share *share = user ? find_or_create(shares, user) : NULL;
-    if (part->share == share && share) { /* not removed first: that might free it */
-        list_remove(&part->link);
-        share->size -= part->size;
-    } else {
-        memory_shares_remove(shares, part);
-    }
-    if (!share)
+    if (!user)
         return;
+    struct memory_share *share = find_or_create(shares, user);
     *part = (struct memory_part){.share = share, .size = size};
     share->size += size;
     list_append(&share->parts, &part->link);
-}
-
-void memory_shares_resize(struct memory_part *part, size_t size)
-{
-    if (!part->share)
-        return;
-    part->share->size += size - part->size;
-    part->size = size;
 }
 
 struct memory_part *memory_shares_over(const struct memory_shares *shares, const struct memory_part *part)

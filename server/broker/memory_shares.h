@@ -26,14 +26,13 @@ void memory_shares_init(struct memory_shares *shares, size_t max);
 /* All parts must have been removed. */
 void memory_shares_fini(struct memory_shares *shares);
 
-/* The thing is the user's from now on, of this size, and the one used last. user: publication.user; 0: nobody's. */
+/* The thing, nobody's so far, is the user's from now on, of this size, and the one used last. user: publication.user;
+ * 0: it stays nobody's. */
 void memory_shares_put(struct memory_shares *shares, struct memory_part *part, uint64_t user, size_t size);
-/* Its size has changed; it stays where it is. */
-void memory_shares_resize(struct memory_part *part, size_t size);
 void memory_shares_remove(struct memory_shares *shares, struct memory_part *part);
 
 /* If the user whose it is has more than its share: the one of its things that has gone unused for longest, which is to
- * become smaller or to go. Else NULL. */
+ * go. Else NULL. */
 struct memory_part *memory_shares_over(const struct memory_shares *shares, const struct memory_part *part);
 
 #endif

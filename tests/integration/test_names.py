@@ -72,3 +72,30 @@ def test_one_users_names_do_not_displace_anothers(launch, way):
             again = victim.ask("publish", "published", channel=f"room:victim-{n}", event_id="v", type="test", data=n)
             assert again["data"]["duplicate"] and again["data"]["id"] == first["id"]
         assert len(victim.ask("history", "history", channel="room:backend")["data"]["events"]) == 1
+
+
+@pytest.mark.parametrize("last", ["victim", "backend", "crowder"])
+def test_whoever_speaks_last_in_a_channel_pays_for_its_own(launch, last):
+    """A node without Redis. What the crowder says in channels that others use counts for nobody else."""
+    node = launch({**HISTORY, "history.max_bytes": "400k", "limits.user_share": 25})
+    with node.connect("victim") as victim, node.connect("crowder") as crowder:
+        def say(who, channel, data):
+            if who == "backend":
+                return node.publish(channel, data)["offset"]
+            client = {"victim": victim, "crowder": crowder}[who]
+            return client.ask("publish", "published", channel=channel, type="test", data=data)["data"]["offset"]
+
+        def kept(channel):
+            return [event["offset"] for event in victim.ask("history", "history", channel=channel)["data"]["events"]]
+
+        say("victim", "room:own", "of the victim")
+        say("backend", "room:backend", "of a backend")
+        for n in range(100):
+            channel = f"room:shared-{n % 6}"
+            for who in ["victim", "crowder"] if last == "crowder" else ["crowder", last]:
+                newest = say(who, channel, "x" * 20000 if who == "crowder" else "a few words")
+            assert kept(channel)[-1] == newest
+        assert kept("room:own") == [1] and kept("room:backend") == [1]
+        large = [event for n in range(6) for event in victim.ask("history", "history", channel=f"room:shared-{n}")["data"]["events"]
+                 if len(event["data"]) == 20000]
+        assert 4 <= len(large) <= 5  # of 100k, whatever is between them

@@ -246,7 +246,8 @@ static void publish_as(struct fixture *f, uint64_t user, const char *channel, co
 
 enum { BACKEND = 0, VICTIM = 1, CROWDER = 2, MANY = 40 };
 
-/* However many names one user's clients make up, and however much they publish: what is of others stays. */
+/* However many names one user's clients make up, however much they publish, and whoever publishes in between: what is
+ * of others stays. */
 static void crowd_by_subscribing(struct fixture *f, const char *name, const char *data)
 {
     (void)data;
@@ -270,10 +271,40 @@ static void crowd_in_a_channel_of_others(struct fixture *f, const char *name, co
     publish_as(f, CROWDER, "shared", "", data);
 }
 
+/* In two channels, large events of the crowder's and small ones of another's. */
+static void crowd_and_leave_the_last_word(struct fixture *f, const char *name, const char *data, uint64_t other)
+{
+    const char *channel = atoi(name) % 2 ? "busy-1" : "busy-2";
+    publish_as(f, CROWDER, channel, "", data);
+    publish_as(f, other, channel, "", "1");
+}
+
+static void crowd_before_the_victim_speaks(struct fixture *f, const char *name, const char *data)
+{
+    crowd_and_leave_the_last_word(f, name, data, VICTIM);
+}
+
+static void crowd_before_a_backend_speaks(struct fixture *f, const char *name, const char *data)
+{
+    crowd_and_leave_the_last_word(f, name, data, BACKEND);
+}
+
+static void crowd_after_the_victim_has_spoken(struct fixture *f, const char *name, const char *data)
+{
+    const char *channel = atoi(name) % 2 ? "busy-1" : "busy-2";
+    publish_as(f, VICTIM, channel, "", "1");
+    publish_as(f, CROWDER, channel, "", data);
+}
+
 static void no_user_pushes_out_what_is_of_others(void **state)
 {
-    static void (*const ways[])(struct fixture *, const char *, const char *) = {
-        crowd_by_subscribing, crowd_by_channels, crowd_by_event_ids, crowd_in_a_channel_of_others};
+    static void (*const ways[])(struct fixture *, const char *, const char *) = {crowd_by_subscribing,
+                                                                                 crowd_by_channels,
+                                                                                 crowd_by_event_ids,
+                                                                                 crowd_in_a_channel_of_others,
+                                                                                 crowd_before_the_victim_speaks,
+                                                                                 crowd_before_a_backend_speaks,
+                                                                                 crowd_after_the_victim_has_spoken};
     char name[32], data[900] = "\"";
     memset(data + 1, 'x', 890);
     data[890] = '"';
@@ -284,6 +315,8 @@ static void no_user_pushes_out_what_is_of_others(void **state)
         publish_as(f, VICTIM, "shared", "", "1");
         publish_as(f, BACKEND, "backend", "b", "1");
         publish_as(f, VICTIM, "victim", "v", "1");
+        node_subscribe(&f->node, "busy-1", 10); /* they take up no position */
+        node_subscribe(&f->node, "busy-2", 10);
         for (int i = 0; i < MANY; i++) {
             snprintf(name, sizeof name, "%d", i);
             ways[way](f, name, data);
@@ -312,12 +345,42 @@ static void a_user_over_its_share_loses_its_oldest(void **state)
     node_subscribe(&f->node, "b", 10);
     node_answer(&f->node, &f->rig, 19);
     assert_string_equal(node_history(&f->node, &f->rig, "b", false, 0, 1), "10:9+"); /* of 5000 bytes half */
-    publish_as(f, BACKEND, "b", "", "1");                                            /* it is nobody's now */
+    publish_as(f, BACKEND, "b", "", "1");
     for (int i = 0; i < 10; i++)
         publish_as(f, CROWDER, "a", "", data);
     node_answer(&f->node, &f->rig, 30);
-    assert_string_equal(node_history(&f->node, &f->rig, "b", false, 0, 1), "11:9+");
+    assert_string_equal(node_history(&f->node, &f->rig, "b", false, 0, 1), "11:11");
     assert_string_equal(node_history(&f->node, &f->rig, "a", false, 0, 1), "20:17+");
+}
+
+/* A history has no holes: what is of others goes where something of the user's comes after it, and nowhere else. */
+static void a_user_over_its_share_takes_what_is_before_its_own(void **state)
+{
+    struct fixture *f = *state;
+    char data[900] = "\"", huge[6000] = "\"";
+    memset(data + 1, 'x', 890);
+    data[890] = '"';
+    memset(huge + 1, 'x', 5990);
+    huge[5990] = '"';
+    node_subscribe(&f->node, "shared", 10); /* so that none counts as unused */
+    node_subscribe(&f->node, "victim", 10);
+    node_subscribe(&f->node, "own", 10);
+    publish_as(f, VICTIM, "victim", "", "1");
+    publish_as(f, VICTIM, "shared", "", "1");
+    publish_as(f, CROWDER, "shared", "", "2");
+    publish_as(f, VICTIM, "shared", "", "3");
+    for (int i = 0; i < 4; i++)
+        publish_as(f, CROWDER, "own", "", data);
+    node_answer(&f->node, &f->rig, 7);
+    assert_string_equal(node_history(&f->node, &f->rig, "shared", false, 0, 1000), "3:1,2,3");
+    publish_as(f, CROWDER, "own", "", data);
+    node_answer(&f->node, &f->rig, 8);
+    assert_string_equal(node_history(&f->node, &f->rig, "shared", false, 0, 1000), "3:3");
+    publish_as(f, CROWDER, "shared", "", huge); /* more than the share by itself: what else is its own goes */
+    node_answer(&f->node, &f->rig, 9);
+    assert_string_equal(node_history(&f->node, &f->rig, "shared", false, 0, 10000), "4:3,4");
+    assert_string_equal(node_history(&f->node, &f->rig, "own", false, 0, 10000), "5:");
+    assert_string_equal(node_history(&f->node, &f->rig, "victim", false, 0, 1000), "1:1");
 }
 
 static void sends_control_to_itself_alone(void **state)
@@ -408,6 +471,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(forgets_positions_by_number_and_age, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_user_pushes_out_what_is_of_others, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_user_over_its_share_loses_its_oldest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_user_over_its_share_takes_what_is_before_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sends_control_to_itself_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reads_pages_of_its_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forgets_events_when_their_ttl_is_over, set_up, tear_down),
