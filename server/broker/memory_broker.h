@@ -12,8 +12,7 @@
  * - An event_id is remembered for its window, as far as ids_bytes_max goes (memory_ids.h).
  * - What one user's clients have published takes up no more than a share of each of these: over it that user's own goes
  *   first, so that no user's names push out another's. An event and an event_id count for the user who published it, a
- *   position for the one who published there last. Nothing goes from a channel in which that user has published
- * nothing.
+ *   position for the one who published there last. What goes is in channels in which that user has published.
  * - Restarting begins new epochs: nothing is kept on disk. */
 #ifndef CARILLON_BROKER_MEMORY_BROKER_H
 #define CARILLON_BROKER_MEMORY_BROKER_H

@@ -32,7 +32,7 @@ struct memory_logs {
     struct buf encoded;          /* of the newest; for the call */
 };
 
-/* share: bytes of one user's. The newest event stays, however small that is. */
+/* share: bytes of one user's. The newest event may be larger by itself. */
 void memory_logs_init(struct memory_logs *logs, size_t bytes_max, size_t share);
 /* All logs must have been cleared. */
 void memory_logs_fini(struct memory_logs *logs);
