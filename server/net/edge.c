@@ -29,6 +29,22 @@ static void emit(int level, const char *line)
     log_warn("lws", "%.*s", (int)len, line);
 }
 
+/* Once it has begun it is silent: it formats each line in one static buffer, which several workers would race for, and
+ * calls each adopted socket an error. Since 4.3 it counts what logs, for all contexts of a process in one place that is
+ * not for threads: each context gets a place of its own. */
+static void say_errors(struct edge *edge, struct lws_context_creation_info *info, bool wanted)
+{
+    lws_set_log_level(wanted ? LLL_ERR : 0, emit);
+#if LWS_LIBRARY_VERSION_NUMBER >= 4003000
+    edge->log.u.emit = emit;
+    edge->log.lll_flags = wanted ? LLL_ERR : 0;
+    info->log_cx = &edge->log;
+#else
+    (void)edge;
+    (void)info;
+#endif
+}
+
 static const struct lws_protocols protocols[] = {
     {.name = "raw", .callback = stream_callback},
     {.name = NULL},
@@ -89,12 +105,10 @@ enum err edge_create(struct worker *worker, struct edge **out, struct error *err
         speak_tls(edge, &info);
     list_init(&edge->streams);
     list_init(&edge->cut);
-    lws_set_log_level(LLL_ERR, emit);
+    say_errors(edge, &info, true);
     edge->lws = lws_create_context(&info);
     bool good = edge->lws && create_vhosts(edge, &info);
-    /* From here on it is silent: it formats each line in one static buffer, which several workers would race for, and
-     * calls each adopted socket an error. */
-    lws_set_log_level(0, emit);
+    say_errors(edge, &info, false);
     if (!good) {
         take_down(edge);
         return error_set(error, ERR_INTERNAL_ERROR,

@@ -15,6 +15,9 @@ struct edge {
     SSL_CTX *ssl;                  /* of the vhost `open`, owned by lws; NULL: it is plaintext */
     struct tls_identity *identity; /* that its handshakes show; one reference */
     SSL_CTX *ssl_unused;           /* for connections that lws would begin */
+#if LWS_LIBRARY_VERSION_NUMBER >= 4003000
+    lws_log_cx_t log;
+#endif
     struct list_link streams;
     struct list_link cut;
     struct stream *reading; /* by stream_read_now; NULL once it has been moved or has gone */

@@ -43,18 +43,24 @@ static bool says_too_much(SSL *ssl)
     return !SSL_is_init_finished(ssl) && BIO_number_read(SSL_get_rbio(ssl)) > HANDSHAKE_BYTES;
 }
 
-/* For each record of a handshake. */
+/* For each record. A client may say little in handshake messages: before TLS stands so many bytes, afterwards so many
+ * records (new keys, or a renegotiation that is refused). Each costs the server much more than the client. */
 static void watch_handshake(int written, int version, int kind, const void *content, size_t len, SSL *ssl, void *arg)
 {
-    (void)written;
+    enum { HANDSHAKES_AFTER = 32 };
+    struct stream *stream = arg;
     (void)version;
-    (void)kind;
-    (void)content;
-    (void)len;
-    if (SSL_is_init_finished(ssl))
-        SSL_set_msg_callback(ssl, NULL);
-    else if (says_too_much(ssl))
-        stream_cut(arg);
+    if (!stream->shaken && !SSL_is_init_finished(ssl)) {
+        if (says_too_much(ssl))
+            stream_cut(stream);
+        return;
+    }
+    stream->shaken = true;
+    /* By TLS 1.3 the header of a record does not say what is in it. */
+    bool tells_type = len > 0 && (kind == SSL3_RT_HEADER || kind == SSL3_RT_INNER_CONTENT_TYPE);
+    if (!written && tells_type && *(const unsigned char *)content == SSL3_RT_HANDSHAKE &&
+        ++stream->handshakes_after > HANDSHAKES_AFTER)
+        stream_cut(stream);
 }
 
 /* Its hello may have been read with the beginning of the connection. */
@@ -100,7 +106,7 @@ void stream_move(struct stream *from, struct stream *to, const struct stream_ops
         list_append(&to->edge->cut, &to->cut_link);
     lws_set_opaque_user_data(to->wsi, to);
     if (to->ssl)
-        SSL_set_msg_callback(to->ssl, NULL);
+        SSL_set_msg_callback_arg(to->ssl, to);
     from->unsent = (struct buf){0};
     forget(from);
 }
@@ -125,8 +131,8 @@ static ssize_t send_some(const struct stream *stream, struct str bytes)
     int n = SSL_write(stream->ssl, bytes.ptr, bytes.len < INT_MAX ? (int)bytes.len : INT_MAX);
     if (n > 0)
         return n;
-    int reason = SSL_get_error(stream->ssl, n);
-    return reason == SSL_ERROR_WANT_WRITE || reason == SSL_ERROR_WANT_READ ? 0 : -1;
+    /* It would want to read only amid a handshake message of which the client keeps the rest to itself. */
+    return SSL_get_error(stream->ssl, n) == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
 /* Takes from the front of *bytes what can be sent now. False: the connection is broken. */

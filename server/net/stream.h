@@ -26,11 +26,13 @@ struct stream_ops {
 /* A member of its owner. All of it is private to stream.c and edge.c. */
 struct stream {
     int fd;
-    bool paused;        /* its owner wants no input */
-    bool timed;         /* by libwebsockets, until the first input */
-    struct ssl_st *ssl; /* NULL: plaintext. Owned by libwebsockets */
-    struct buf unsent;  /* what the kernel has not taken */
-    struct lws *wsi;    /* NULL before it has been opened, and once it has gone */
+    bool paused;              /* its owner wants no input */
+    bool timed;               /* by libwebsockets, until the first input */
+    bool shaken;              /* the TLS handshake is over */
+    uint8_t handshakes_after; /* records of handshake messages since then */
+    struct ssl_st *ssl;       /* NULL: plaintext. Owned by libwebsockets */
+    struct buf unsent;        /* what the kernel has not taken */
+    struct lws *wsi;          /* NULL before it has been opened, and once it has gone */
     const struct stream_ops *ops;
     struct edge *edge;
     struct list_link link;     /* in edge->streams */

@@ -11,13 +11,13 @@ BACK_S = 8 * SLOWDOWN
 
 
 @pytest.fixture
-def certificate(tmp_path):
+def redis_certificate(tmp_path):
     return Certificate(tmp_path, "redis")
 
 
 @pytest.fixture
-def redis(tmp_path, certificate):
-    server = Redis(tmp_path, certificate=certificate)
+def redis(tmp_path, redis_certificate):
+    server = Redis(tmp_path, certificate=redis_certificate)
     yield server
     server.close()
 
@@ -27,8 +27,8 @@ def never_ready(node, pattern):
     assert not node.ready()
 
 
-def test_two_nodes(launch, redis, certificate):
-    config = {"redis.url": redis.url, "redis.tls_ca": str(certificate.certificate)}
+def test_two_nodes(launch, redis, redis_certificate):
+    config = {"redis.url": redis.url, "redis.tls_ca": str(redis_certificate.certificate)}
     a, b = launch(config), launch(config)
     for node in (a, b):
         until(node.ready, "ready")
@@ -41,9 +41,9 @@ def test_two_nodes(launch, redis, certificate):
             assert [client.expect("test")["offset"] for _ in range(50)] == list(range(1, 51))
 
 
-def test_large_events_and_many_channels(launch, redis, certificate):
+def test_large_events_and_many_channels(launch, redis, redis_certificate):
     """More than a record of TLS, and more than the socket takes at once."""
-    node = launch({"redis.url": redis.url, "redis.tls_ca": str(certificate.certificate)})
+    node = launch({"redis.url": redis.url, "redis.tls_ca": str(redis_certificate.certificate)})
     until(node.ready, "ready")
     with node.connect() as client:
         for n in range(100):
@@ -55,8 +55,8 @@ def test_large_events_and_many_channels(launch, redis, certificate):
             assert client.expect("test")["offset"] == n + 1
 
 
-def test_it_comes_back(launch, redis, certificate):
-    node = launch({"redis.url": redis.url, "redis.tls_ca": str(certificate.certificate), "redis.command_timeout": "1s"})
+def test_it_comes_back(launch, redis, redis_certificate):
+    node = launch({"redis.url": redis.url, "redis.tls_ca": str(redis_certificate.certificate), "redis.command_timeout": "1s"})
     until(node.ready, "ready")
     with node.connect() as client:
         client.subscribe("log:x")
@@ -90,12 +90,12 @@ def test_a_certificate_for_another_host(launch, tmp_path):
         redis.close()
 
 
-def test_client_certificate(launch, tmp_path, certificate):
-    redis = Redis(tmp_path, "--tls-auth-clients", "yes", certificate=certificate)
+def test_client_certificate(launch, tmp_path, redis_certificate):
+    redis = Redis(tmp_path, "--tls-auth-clients", "yes", certificate=redis_certificate)
     try:
-        trust = {"redis.url": redis.url, "redis.tls_ca": str(certificate.certificate)}
+        trust = {"redis.url": redis.url, "redis.tls_ca": str(redis_certificate.certificate)}
         never_ready(launch(trust), "wants a certificate of this node: set redis.tls_certificate|the server closed the connection")
-        own = {"redis.tls_certificate": str(certificate.certificate), "redis.tls_key": str(certificate.key)}
+        own = {"redis.tls_certificate": str(redis_certificate.certificate), "redis.tls_key": str(redis_certificate.key)}
         until(launch({**trust, **own}).ready, "it is shown")
     finally:
         redis.close()
@@ -116,12 +116,12 @@ def test_tls_where_there_is_none(launch, tmp_path):
     ("redis.tls_certificate", "x", "redis.tls_certificate: cannot use .*: it has no certificate in PEM form"),
     ("redis.tls_key", "x", "redis.tls_key: cannot use .*: it has no private key of redis.tls_certificate in PEM form"),
 ])
-def test_files_that_cannot_be_used(launch, redis, certificate, tmp_path, option, content, says):
+def test_files_that_cannot_be_used(launch, redis, redis_certificate, tmp_path, option, content, says):
     """Said by the server and, without starting one, by carillon check."""
     path = tmp_path / "file.pem"
     if content:
         path.write_text(content)
-    own = {"redis.tls_certificate": str(certificate.certificate), "redis.tls_key": str(certificate.key)}
+    own = {"redis.tls_certificate": str(redis_certificate.certificate), "redis.tls_key": str(redis_certificate.key)}
     config = {"redis.url": redis.url, **(own if option in own else {}), option: str(path)}
     with pytest.raises(AssertionError, match=says):
         launch(config)
@@ -130,10 +130,10 @@ def test_files_that_cannot_be_used(launch, redis, certificate, tmp_path, option,
     assert answer.returncode == 1 and re.search(says, answer.stderr), answer.stderr
 
 
-def test_tls_1_2(launch, tmp_path, certificate):
-    redis = Redis(tmp_path, "--tls-protocols", "TLSv1.2", certificate=certificate)
+def test_tls_1_2(launch, tmp_path, redis_certificate):
+    redis = Redis(tmp_path, "--tls-protocols", "TLSv1.2", certificate=redis_certificate)
     try:
         assert redis.connect().socket.version() == "TLSv1.2"
-        until(launch({"redis.url": redis.url, "redis.tls_ca": str(certificate.certificate)}).ready, "ready")
+        until(launch({"redis.url": redis.url, "redis.tls_ca": str(redis_certificate.certificate)}).ready, "ready")
     finally:
         redis.close()

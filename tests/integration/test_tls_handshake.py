@@ -487,3 +487,27 @@ def test_the_end_of_the_server_is_told(launch, tmp_path):
         received += read_to_the_end(connection)
     assert json.dumps("reconnect").encode() in received
     assert secure.node.wait() == 0
+
+
+# --- after the handshake ---
+
+
+@pytest.mark.parametrize("version, command", [("-tls1_3", b"K\n"), ("-tls1_2", b"R\n")])
+def test_a_flood_of_handshake_messages_is_ended(launch, tmp_path, version, command):
+    """New keys, or a renegotiation, as often as a client likes: each costs the server more than the client."""
+    node = launch({**Certificate(tmp_path).options, "limits.head_timeout": "5m"})
+    client = subprocess.Popen(["openssl", "s_client", version, "-connect", "%s:%d" % node.public], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        def is_ended():
+            try:
+                client.stdin.write(command)
+                client.stdin.flush()
+            except BrokenPipeError:
+                pass
+            return client.poll() is not None
+        until(is_ended, "the client is cut")
+    finally:
+        client.kill()
+        client.wait()
+    until(lambda: node.metric("carillon_connections_open") == 0, "nothing of it is left")
