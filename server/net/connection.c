@@ -54,9 +54,9 @@ static void evict(struct pending_place *place)
     connection_close(connection);
 }
 
-void connection_open(struct worker *worker, int fd, bool internal, const struct address *client, struct str first)
+void connection_open(struct worker *worker, int fd, bool internal, const struct address *client, uint64_t due_us,
+                     struct str first)
 {
-    const struct net_settings *settings = worker->settings;
     struct pending *pending = &worker->pending[internal];
     struct connection *connection = xcalloc(1, sizeof *connection);
     connection->worker = worker;
@@ -70,7 +70,7 @@ void connection_open(struct worker *worker, int fd, bool internal, const struct 
     }
     list_append(&worker->connections, &connection->link);
     worker->connection_count++;
-    start_deadline(connection, settings->head_timeout_us);
+    wheel_start(hub_wheel(worker->hub), &connection->deadline, due_us, on_deadline);
     connection->started = true;
     pending_enter(pending, &connection->pending, &connection->client);
     pending_make_room(pending, &connection->pending);
@@ -91,7 +91,8 @@ void connection_arrive(struct mail *mail, void *owner)
              cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, &arrival->peer))
         proxied_await(worker, arrival->fd, &arrival->peer);
     else
-        connection_open(worker, arrival->fd, arrival->internal, &arrival->peer, STR(""));
+        connection_open(worker, arrival->fd, arrival->internal, &arrival->peer,
+                        hub_now_us(worker->hub) + settings->head_timeout_us, STR(""));
     free(arrival);
 }
 

@@ -58,8 +58,10 @@ struct connection {
 
 /* The mail's deliver; owner is not looked at. */
 void connection_arrive(struct mail *mail, void *owner);
-/* A connection whose client is known. Takes fd. first: what the client has sent and is no more in the socket. */
-void connection_open(struct worker *worker, int fd, bool internal, const struct address *client, struct str first);
+/* A connection whose client is known. Takes fd. due_us: when its first request head must have come. first: what the
+ * client has sent and is no more in the socket. */
+void connection_open(struct worker *worker, int fd, bool internal, const struct address *client, uint64_t due_us,
+                     struct str first);
 
 /* Writes the bytes, and goes on to STAGE_WRITE if the kernel did not take all, else to the next request, or to
  * STAGE_LINGER when last. */

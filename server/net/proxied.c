@@ -16,6 +16,7 @@ struct proxied {
     int fd; /* -1: handed on, or closed */
     struct address peer;
     struct pending_place pending;
+    uint64_t due_us; /* when the request head must have come, the PROXY header before it included */
     struct timer deadline;
     struct buf header; /* as much of it as has been read */
 };
@@ -56,7 +57,8 @@ static void hand_on(struct proxied *proxied, const struct address *client, struc
         end(proxied);
         return;
     }
-    connection_open(worker, release(proxied), false, client, rest);
+    uint64_t due_us = proxied->due_us;
+    connection_open(worker, release(proxied), false, client, due_us, rest);
 }
 
 /* What is waiting in the kernel is looked at first, and taken only as far as it belongs to the header. */
@@ -136,7 +138,8 @@ void proxied_await(struct worker *worker, int fd, const struct address *peer)
     proxied->poll.data = proxied;
     worker->open_handles++;
     uv_poll_start(&proxied->poll, UV_READABLE, on_poll);
-    wheel_start(hub_wheel(hub), &proxied->deadline, hub_now_us(hub) + worker->settings->head_timeout_us, on_deadline);
+    proxied->due_us = hub_now_us(hub) + worker->settings->head_timeout_us;
+    wheel_start(hub_wheel(hub), &proxied->deadline, proxied->due_us, on_deadline);
     pending_enter(pending, &proxied->pending, peer);
     pending_make_room(pending, &proxied->pending);
 }

@@ -116,7 +116,8 @@ static void fail(struct ws *ws, enum reason reason)
         hub_close(ws->worker->hub, ws->session, reason);
 }
 
-/* 5.5.1, 7.1.1: the peer gets its code back, after what was on its way to it, and the server ends the connection. */
+/* 5.5.1, 7.1.1: the peer gets its code back, after what was on its way to it, and the server ends the connection. A
+ * peer that ends its side of the connection too does not wait for that. */
 static void on_peer_close(struct ws *ws, int code)
 {
     ws->deaf = ws->peer_closed = true;
