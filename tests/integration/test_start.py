@@ -1,4 +1,5 @@
 """What a node is started with: addresses of both families, standard descriptors that are closed or not read, early signals."""
+import fcntl
 import json
 import os
 import re
@@ -155,6 +156,7 @@ class Pipe:
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_a_log_that_nobody_reads_stops_nothing(launch, tmp_path, level):
     pipe = Pipe(tmp_path)
+    fcntl.fcntl(pipe.fd, fcntl.F_SETPIPE_SZ, 4096)
     node = launch({"log.level": level, "workers": 2, "pong_timeout": "5m"},
                   prefix=["sh", "-c", f'exec "$@" 2>"{pipe.path}"', "sh"])
 
