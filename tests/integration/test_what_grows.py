@@ -2,6 +2,7 @@
 name in its last column is measured here, on the heap of the real binary or by Redis itself; the page says the number."""
 import re
 import socket
+import ssl
 
 import pytest
 from support import preload
@@ -219,7 +220,10 @@ def check(measured, grow):
     found = grow(measured(CONFIGS.get(grow.__name__, {})))
     bytes_each = found[0] if isinstance(found, tuple) else found
     print(f"{grow.__name__}: {bytes_each:.0f}")
-    assert 0.5 * ROWS[grow.__name__] <= bytes_each <= 1.5 * ROWS[grow.__name__], f"the page says {ROWS[grow.__name__]}"
+    stated = ROWS[grow.__name__]
+    if grow in TLS and ssl.OPENSSL_VERSION_INFO >= (3, 2):
+        stated += 15000  # as the page says
+    assert 0.5 * stated <= bytes_each <= 1.5 * stated, f"the page says {stated}"
 
 
 def redis_empty_channel(node, client, count):
