@@ -265,8 +265,10 @@ static void count(struct edge *edge, struct lws *wsi, int change)
 
 int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
-    struct edge *edge = wsi ? lws_context_user(lws_get_context(wsi)) : NULL;
-    struct stream *stream = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+    if (!wsi) /* of the context, not of a connection */
+        return 0;
+    struct edge *edge = lws_context_user(lws_get_context(wsi));
+    struct stream *stream = lws_get_opaque_user_data(wsi);
     switch (reason) {
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: edge->ssl = user; return 0;
     case LWS_CALLBACK_WSI_CREATE: count(edge, wsi, 1); return 0;

@@ -60,6 +60,8 @@ static void test_a_channel_that_is_joined_again(void **state)
     expect_asked("join crowd:a\nenter crowd:a ann{\"user\":\"ann\",\"info\":{\"n\": 1.0}}\n");
     answer_join(&f, "crowd:a", "e", 1);
     expect_asked("");
+    close_session(&f, &a);
+    close_session(&f, &b);
 }
 
 static void test_a_channel_that_is_refused(void **state)
