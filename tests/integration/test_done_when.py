@@ -26,7 +26,7 @@ class Crowd:
         self.thread.start()
 
     def _read(self):
-        deadline = Deadline(60 * SLOWDOWN, "all events arrive")
+        deadline = Deadline(180 * SLOWDOWN, "all events arrive")
         missing = len(self.clients) * EVENTS
         with selectors.DefaultSelector() as selector:
             for client in self.clients:
@@ -71,7 +71,7 @@ def test_two_nodes_behind_haproxy(launch, redis, tmp_path):
             assert [client.expect("subscribed")["id"] for _ in CHANNELS] == CHANNELS
         crowd = Crowd(clients)
         given = publish_all(nodes)
-        crowd.thread.join(60 * SLOWDOWN + DEADLINE_S)
+        crowd.thread.join(180 * SLOWDOWN + DEADLINE_S)
         assert crowd.failure is None, crowd.failure
         check(clients, crowd.seen, given)
         for client in clients:

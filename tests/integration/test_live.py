@@ -7,7 +7,7 @@ import signal
 import pytest
 from support import jwt, ws
 from support.carillon import run
-from support.wait import until
+from support.wait import DEADLINE_S, until
 from support.ws import Refused
 
 ALL = ["subscribe", "publish", "presence", "history"]
@@ -568,7 +568,7 @@ def slow_ones_follow(after):
                 node.publish("news", "x" * 4000)
             return outbox_bytes() > 100000
 
-        until(is_stalled, "the kernel takes no more")
+        until(is_stalled, "the kernel takes no more", 6 * DEADLINE_S)
         change.to({**before, **after})
 
         def is_sent_away():
