@@ -15,8 +15,8 @@ struct pending_place {
     struct list_link of_all;
     struct list_link of_address;
     struct pending_address *address;
-    /* Has to go: takes what its peer has sent meanwhile, which may decide about it, and ends it if that does not. The
-     * place has been left when this returns, and may be gone. */
+    /* Has to go. The owner may first take what the peer has sent meanwhile, which may decide about it; else it ends the
+     * connection. The place has been left when this returns, and may be gone. */
     void (*evict)(struct pending_place *place);
 };
 
