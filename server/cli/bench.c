@@ -2,9 +2,9 @@
  * server/cli/bench/. */
 #include <stdio.h>
 
+#include "bench/load/report.h"
+#include "bench/load/setup.h"
 #include "common/base/alloc.h"
-#include "server/cli/bench/report.h"
-#include "server/cli/bench/setup.h"
 #include "server/cli/cli.h"
 
 static void print_report(const struct flags *flags, const struct run *run)

@@ -1,7 +1,7 @@
 /* test_dialect.c - each dialect's conversation: what the server says, what is answered, when the client is ready, and
  * what is an event. Every dialect of the table has one. */
-#include "server/cli/bench/dialect.h"
-#include "server/cli/bench/mqtt_packet.h"
+#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/mqtt_packet.h"
 #include "tests/support/unit.h"
 
 /* The server says `said`; the client answers `answer`, and takes it for `item` with the text `out`. */

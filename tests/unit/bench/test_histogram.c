@@ -1,5 +1,5 @@
 /* test_histogram.c - percentiles: exact where values are small, within a step where they are large. */
-#include "server/cli/bench/histogram.h"
+#include "bench/load/histogram.h"
 #include "tests/support/unit.h"
 
 static struct histogram histogram;

@@ -1,5 +1,5 @@
 /* test_ledger.c - what is found when deliveries are lost, doubled or swapped. */
-#include "server/cli/bench/ledger.h"
+#include "bench/load/ledger.h"
 #include "tests/support/unit.h"
 
 enum { SUBSCRIBERS = 3 };

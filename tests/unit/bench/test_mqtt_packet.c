@@ -1,5 +1,5 @@
 /* test_mqtt_packet.c - packets are the bytes of the standard, and are found in input that is cut anywhere. */
-#include "server/cli/bench/mqtt_packet.h"
+#include "bench/load/dialects/mqtt_packet.h"
 #include "tests/support/unit.h"
 
 static void expect_bytes(const struct buf *out, const char *bytes, size_t len)

@@ -1,5 +1,5 @@
 /* test_nats_message.c - lines and messages, found in input that is cut anywhere. */
-#include "server/cli/bench/nats_message.h"
+#include "bench/load/dialects/nats_message.h"
 #include "tests/support/unit.h"
 
 static void test_written(void **state)

@@ -1,5 +1,5 @@
 /* test_pace.c - events of an open loop are due on time, whatever became of those before, and the times do not drift. */
-#include "server/cli/bench/pace.h"
+#include "bench/load/pace.h"
 #include "tests/support/unit.h"
 
 static void test_never(void **state)

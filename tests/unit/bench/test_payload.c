@@ -1,6 +1,6 @@
 /* test_payload.c - an event's data has the size that was asked for, and its number is found again in any envelope. */
+#include "bench/load/payload.h"
 #include "common/json/json.h"
-#include "server/cli/bench/payload.h"
 #include "tests/support/unit.h"
 
 static void test_data_has_its_size(void **state)

@@ -1,7 +1,7 @@
 /* test_report.c - no number that was not measured; the JSON is JSON. */
+#include "bench/load/report.h"
 #include "common/base/alloc.h"
 #include "common/json/json.h"
-#include "server/cli/bench/report.h"
 #include "tests/support/unit.h"
 
 static const struct scenario *scenario_named(const char *name)

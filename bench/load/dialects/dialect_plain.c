@@ -1,0 +1,15 @@
+/* dialect_plain.c - the least a server can speak: the channel is in the request, each event is one text message, and
+ * publishing is a POST. bench/'s floor program and its server on top of node's ws speak it. */
+#include "bench/load/dialects/dialect.h"
+
+const struct dialect dialect_plain = {
+    .name = "plain",
+    .path = "/ws",
+    .transports = 1 << TRANSPORT_HTTP,
+    .usual = TRANSPORT_HTTP,
+    .append_query = dialect_append_channel_query,
+    .open = dialect_open_ready,
+    .read = dialect_read_whole,
+    .append_post_target = dialect_append_publish_target,
+    .append_post_body = dialect_append_data_alone,
+};

@@ -1,7 +1,0 @@
-/* fanout.c - scenario fanout: every subscriber of one channel gets every event, in the same order, once. */
-#include "server/cli/bench/traffic.h"
-
-enum err scenario_fanout(struct run *run, struct error *error)
-{
-    return traffic_run(run, NULL, error);
-}
