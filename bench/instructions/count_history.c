@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "bench/instructions/measure.h"
-#include "server/broker/memory_log.h"
+#include "server/broker/memory/memory_log.h"
 
 enum { TIMES = 2000, DATA_BYTES = 128, PAGE = 100 };
 

@@ -3,7 +3,7 @@
 
 #include "bench/instructions/measure.h"
 #include "common/base/alloc.h"
-#include "server/broker/memory_presence.h"
+#include "server/broker/memory/memory_presence.h"
 
 enum { TIMES = 1000, PAGE = 100 };
 

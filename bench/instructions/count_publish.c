@@ -6,7 +6,7 @@
 #include "bench/instructions/crowd.h"
 #include "bench/instructions/measure.h"
 #include "server/api/api.h"
-#include "server/broker/redis_event.h"
+#include "server/broker/redis/redis_event.h"
 #include "server/core/message.h"
 
 enum { TIMES = 1000, BATCH = 100, DATA_BYTES = 128 };

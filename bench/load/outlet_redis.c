@@ -1,7 +1,7 @@
 /* outlet_redis.c - events through Redis, published directly to the nodes that listen (docs/protocol.md, "Publishing
  * through Redis"). */
 #include "bench/load/outlet.h"
-#include "server/broker/redis_keys.h"
+#include "server/broker/redis/redis_keys.h"
 
 /* The replies of PUBLISH are integers or errors, one line each. */
 static enum err receive(void *owner, size_t connection, struct str *bytes, struct error *error)

@@ -16,4 +16,10 @@ enum { UUID_LEN = 36 };
 /* A version 7 UUID (RFC 9562) and a NUL: sorts by wall_ms, then at random. */
 void uuid_v7(uint64_t wall_ms, char out[UUID_LEN + 1]);
 
+enum { EPOCH_NEW_LEN = 8 };
+
+/* The name of a new epoch (a channel's offsets count from 1 in each): a random name of 40 bits, NUL-terminated. Two
+ * epochs of one channel do not share it by accident. */
+void epoch_new(char out[EPOCH_NEW_LEN + 1]);
+
 #endif

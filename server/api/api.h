@@ -7,9 +7,9 @@
 #include "common/metrics/metrics.h"
 #include "common/protocol/http_message.h"
 #include "server/broker/broker.h"
-#include "server/broker/survey.h"
 #include "server/core/access.h"
 #include "server/core/publication.h"
+#include "server/node/survey.h"
 
 /* Live settings; the API keeps copies. */
 struct api_config {

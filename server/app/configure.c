@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
-#include "server/broker/redis_url.h"
+#include "server/broker/redis/client/redis_url.h"
 
 enum { KEY_FILE_MAX = 1 << 20 };
 

@@ -3,7 +3,7 @@
 #define CARILLON_APP_CONFIGURE_H
 
 #include "server/app/options.h"
-#include "server/broker/redis_tls.h"
+#include "server/broker/redis/client/redis_tls.h"
 #include "server/core/hub.h"
 #include "server/net/settings.h"
 

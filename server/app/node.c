@@ -12,8 +12,8 @@
 #include "server/app/notify.h"
 #include "server/app/signals.h"
 #include "server/app/version.h"
-#include "server/broker/memory_broker.h"
-#include "server/broker/redis_broker.h"
+#include "server/broker/memory/memory_broker.h"
+#include "server/broker/redis/redis_broker.h"
 
 enum { EXCHANGE_TICK_MS = 100 };
 

@@ -8,15 +8,15 @@
 #include "server/app/capacity.h"
 #include "server/app/configure.h"
 #include "server/app/node.h"
-#include "server/broker/exchange.h"
-#include "server/broker/ingest_entry.h"
-#include "server/broker/peers.h"
-#include "server/broker/presence.h"
-#include "server/broker/revoker.h"
-#include "server/broker/survey.h"
-#include "server/broker/terms.h"
+#include "server/broker/redis/ingest/ingest_entry.h"
 #include "server/net/listener.h"
 #include "server/net/worker.h"
+#include "server/node/node_presence.h"
+#include "server/node/peers.h"
+#include "server/node/revoker.h"
+#include "server/node/router.h"
+#include "server/node/settings_digest.h"
+#include "server/node/survey.h"
 
 enum { NODE_SIGNALS = 3 };
 

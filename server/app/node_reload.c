@@ -2,7 +2,7 @@
  * process changes, or nothing does. */
 #include "common/base/log.h"
 #include "server/app/node_private.h"
-#include "server/broker/redis_broker.h"
+#include "server/broker/redis/redis_broker.h"
 
 /* One log line for each line of text. */
 static void log_lines(enum log_level level, struct str lines)

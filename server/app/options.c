@@ -6,7 +6,7 @@
 
 #include "common/protocol/channel.h"
 #include "common/protocol/reason.h"
-#include "server/broker/redis_url.h"
+#include "server/broker/redis/client/redis_url.h"
 
 /* In the order of the enums they become (options.h). */
 static const char *const proxy_protocol_choices[] = {"off", "optional", "required", NULL};

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
-#include "server/broker/peers.h"
-#include "server/broker/redis_keys.h"
+#include "server/broker/redis/redis_keys.h"
+#include "server/node/peers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "common/json/json.h"
-#include "server/broker/redis_event.h"
+#include "server/broker/redis/redis_event.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

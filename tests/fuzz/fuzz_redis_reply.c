@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #include "common/base/buf.h"
-#include "server/broker/redis_guard.h"
-#include "server/broker/redis_slots.h"
-#include "server/broker/redis_whereabouts.h"
+#include "server/broker/redis/client/redis_guard.h"
+#include "server/broker/redis/topology/redis_slots.h"
+#include "server/broker/redis/topology/redis_whereabouts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

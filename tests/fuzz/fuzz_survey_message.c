@@ -2,7 +2,7 @@
  * written and read again. */
 #include <stdlib.h>
 
-#include "server/broker/survey_wire.h"
+#include "server/node/survey_wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

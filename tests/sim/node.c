@@ -5,7 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "server/broker/redis_broker.h"
+#include "server/broker/redis/redis_broker.h"
 #include "tests/sim/client.h"
 #include "tests/sim/network.h"
 #include "tests/sim/redis.h"

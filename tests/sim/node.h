@@ -3,9 +3,9 @@
 #ifndef CARILLON_TESTS_SIM_NODE_H
 #define CARILLON_TESTS_SIM_NODE_H
 
-#include "server/broker/exchange.h"
-#include "server/broker/presence.h"
-#include "server/broker/revoker.h"
+#include "server/node/node_presence.h"
+#include "server/node/revoker.h"
+#include "server/node/router.h"
 #include "tests/sim/loop.h"
 
 enum { WORKERS_MAX = 2 };

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/broker/redis_keys.h"
+#include "server/broker/redis/redis_keys.h"
 #include "tests/sim/backend.h"
 #include "tests/sim/client.h"
 #include "tests/sim/ingest.h"

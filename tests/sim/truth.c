@@ -5,7 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/json/json.h"
-#include "server/broker/redis_keys.h"
+#include "server/broker/redis/redis_keys.h"
 #include "tests/sim/redis.h"
 #include "tests/sim/world.h"
 

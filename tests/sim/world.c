@@ -175,6 +175,7 @@ uint64_t __wrap_clock_now_us(void);
 void __wrap_random_bytes(void *out, size_t len);
 uint64_t __wrap_random_below(uint64_t limit);
 void __wrap_uuid_v7(uint64_t wall_ms, char out[UUID_LEN + 1]);
+void __wrap_epoch_new(char out[EPOCH_NEW_LEN + 1]);
 
 uint64_t __wrap_clock_now_us(void)
 {
@@ -199,4 +200,11 @@ void __wrap_uuid_v7(uint64_t wall_ms, char out[UUID_LEN + 1])
     snprintf(out, UUID_LEN + 1, "%08x-%04x-7%03x-%04x-%04x%08x", (unsigned)(wall_ms >> 16),
              (unsigned)(wall_ms & 0xffff), (unsigned)(high & 0xfff), (unsigned)(0x8000 | (high >> 12 & 0x3fff)),
              (unsigned)(low >> 32 & 0xffff), (unsigned)low);
+}
+
+void __wrap_epoch_new(char out[EPOCH_NEW_LEN + 1])
+{
+    for (int i = 0; i < EPOCH_NEW_LEN; i++)
+        out[i] = (char)('a' + world_draw(CHANCE_CODE) % 26);
+    out[EPOCH_NEW_LEN] = '\0';
 }

@@ -1,7 +1,7 @@
 /* redis_pair.c - see redis_pair.h. */
 #include "redis_pair.h"
 
-#include "server/broker/redis_broker.h"
+#include "server/broker/redis/redis_broker.h"
 
 static void start_node(struct redis_pair *pair, struct node *node, const char *id)
 {

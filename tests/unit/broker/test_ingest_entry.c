@@ -1,7 +1,7 @@
 /* test_ingest_entry.c - what an entry of the ingest stream asks for, and what is wrong with one. */
 #include <stdlib.h>
 
-#include "server/broker/ingest_entry.h"
+#include "server/broker/redis/ingest/ingest_entry.h"
 #include "tests/support/unit.h"
 
 static struct ingest_settings settings;

@@ -1,6 +1,6 @@
 /* test_memory_broker.c - the broker of one node, with clocks that are numbers. */
 #include "rig.h"
-#include "server/broker/memory_broker.h"
+#include "server/broker/memory/memory_broker.h"
 
 static uint64_t fake_now_us;
 static uint64_t fake_wall_ms = 1768473000000;

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
-#include "server/broker/memory_presence.h"
+#include "server/broker/memory/memory_presence.h"
 #include "tests/support/unit.h"
 
 enum { USERS = 500 };

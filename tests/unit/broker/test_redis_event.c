@@ -1,5 +1,5 @@
 /* test_redis_event.c - see redis_event.h. */
-#include "server/broker/redis_event.h"
+#include "server/broker/redis/redis_event.h"
 #include "tests/support/unit.h"
 
 static const struct event_limits limits = {.custom = true, .data_bytes = 65536};

@@ -5,7 +5,7 @@
 
 #include "redis_server.h"
 #include "rig.h"
-#include "server/broker/redis_broker.h"
+#include "server/broker/redis/redis_broker.h"
 #include "tests/support/unit.h"
 
 /* Patient is a node that Redis answers in time whatever else the machine does. */

@@ -1,7 +1,7 @@
 /* What a server may send, and what is refused before hiredis allocates for it; in pieces of any size. */
 #include <hiredis/hiredis.h>
 
-#include "server/broker/redis_guard.h"
+#include "server/broker/redis/client/redis_guard.h"
 #include "tests/support/unit.h"
 
 enum { BYTES_MAX = 1000 };

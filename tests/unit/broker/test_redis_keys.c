@@ -1,5 +1,5 @@
 /* test_redis_keys.c - see redis_keys.h. */
-#include "server/broker/redis_keys.h"
+#include "server/broker/redis/redis_keys.h"
 #include "tests/support/unit.h"
 
 static void names_what_is_in_redis(void **state)

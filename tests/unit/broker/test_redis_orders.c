@@ -3,8 +3,8 @@
 #include <hiredis/hiredis.h>
 
 #include "rig.h"
-#include "server/broker/redis_parts.h"
-#include "server/broker/redis_slots.h"
+#include "server/broker/redis/redis_parts.h"
+#include "server/broker/redis/topology/redis_slots.h"
 
 #define KEY "test:{c}:live"
 

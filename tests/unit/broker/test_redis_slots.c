@@ -1,5 +1,5 @@
 /* test_redis_slots.c - see redis_slots.h. */
-#include "server/broker/redis_slots.h"
+#include "server/broker/redis/topology/redis_slots.h"
 #include "tests/support/unit.h"
 
 static void agrees_with_redis(void **state)

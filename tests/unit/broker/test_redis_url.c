@@ -1,5 +1,5 @@
 /* test_redis_url.c - see redis_url.h. */
-#include "server/broker/redis_url.h"
+#include "server/broker/redis/client/redis_url.h"
 #include "tests/support/unit.h"
 
 static void accepts_urls(void **state)

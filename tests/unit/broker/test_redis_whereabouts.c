@@ -1,8 +1,8 @@
 /* What servers say of where others are, and what could not be an address. */
 #include <hiredis/hiredis.h>
 
-#include "server/broker/redis_slots.h"
-#include "server/broker/redis_whereabouts.h"
+#include "server/broker/redis/topology/redis_slots.h"
+#include "server/broker/redis/topology/redis_whereabouts.h"
 #include "tests/support/unit.h"
 
 static redisReply *read_reply(const char *bytes)

@@ -1,0 +1,287 @@
+/* redis_connection.c - see redis_connection.h. How a connection comes up and ends: addresses, login, timers. What goes
+ * over it is in redis_connection_stream.c. */
+#include <assert.h>
+#include <hiredis/hiredis.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "common/base/alloc.h"
+#include "server/broker/redis/client/redis_connection_private.h"
+
+static void finish_close(struct redis_connection *connection);
+static void on_timer(uv_timer_t *timer);
+
+/* ---- login ---- */
+
+static void on_auth(void *owner, void *argument, const redisReply *reply)
+{
+    if (reply && reply->type == REDIS_REPLY_ERROR)
+        redis_connection_drop(argument, "refused user or password: %.100s", reply->str);
+}
+
+/* The first command that is not AUTH hears it. */
+static bool wants_password(struct redis_connection *connection, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "NOAUTH", 6) != 0)
+        return false;
+    redis_connection_drop(connection, "wants %s", connection->config.login_hint);
+    return true;
+}
+
+static void on_select(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_connection *connection = argument;
+    if (reply && !wants_password(connection, reply) && reply->type == REDIS_REPLY_ERROR)
+        redis_connection_drop(connection, "refused database %u: %.100s", connection->config.login->database,
+                              reply->str);
+}
+
+static void on_named(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_connection *connection = argument;
+    if (!reply || connection->state != REDIS_LOGIN)
+        return;
+    if (wants_password(connection, reply))
+        return;
+    /* Any other error is about the name alone (an ACL without CLIENT) and does no harm. */
+    connection->state = REDIS_READY;
+    uint64_t look_ms = connection->config.command_timeout_ms / 4 + 1;
+    uv_timer_start(&connection->timer, on_timer, look_ms, look_ms);
+    connection->events->up(connection);
+}
+
+void redis_connection_log_in(struct redis_connection *connection)
+{
+    const struct redis_login *login = connection->config.login;
+    connection->state = REDIS_LOGIN;
+    struct str user = str_from_cstr(login->user);
+    struct str password = str_from_cstr(login->password);
+    if (password.len && user.len)
+        redis_connection_send(connection, 3, (struct str[]){STR("AUTH"), user, password}, on_auth, connection);
+    else if (password.len)
+        redis_connection_send(connection, 2, (struct str[]){STR("AUTH"), password}, on_auth, connection);
+    if (login->database) {
+        char number[16];
+        snprintf(number, sizeof number, "%u", login->database);
+        redis_connection_send(connection, 2, (struct str[]){STR("SELECT"), str_from_cstr(number)}, on_select,
+                              connection);
+    }
+    struct str name = str_from_cstr(connection->config.name);
+    redis_connection_send(connection, 3, (struct str[]){STR("CLIENT"), STR("SETNAME"), name}, on_named, connection);
+}
+
+/* ---- connecting ---- */
+
+static void tune_socket(struct redis_connection *connection)
+{
+    uv_tcp_nodelay(&connection->tcp, 1);
+    if (connection->config.keepalive_s)
+        uv_tcp_keepalive(&connection->tcp, 1, connection->config.keepalive_s);
+    uv_os_fd_t fd;
+    unsigned timeout_ms = (unsigned)connection->config.command_timeout_ms * 2;
+    /* Best effort: without it a dead peer is still noticed, by the overdue answer. */
+    if (uv_fileno((uv_handle_t *)&connection->tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
+/* Goes on with the next address of the host, if there is one. */
+static void leave_address(struct redis_connection *connection, int why)
+{
+    redis_connection_drop(connection, "%s", uv_strerror(why));
+    connection->again = ++connection->tried < connection->addresses;
+}
+
+static void on_connected(uv_connect_t *request, int status)
+{
+    struct redis_connection *connection = request->data;
+    if (connection->state != REDIS_CONNECTING)
+        return;
+    if (status < 0) {
+        leave_address(connection, status);
+        return;
+    }
+    tune_socket(connection);
+    int err = redis_connection_read_start(connection);
+    if (err < 0) {
+        redis_connection_drop(connection, "%s", uv_strerror(err));
+    } else if (connection->config.tls) {
+        connection->tls = redis_tls_stream_create(connection->config.tls, connection->config.endpoint->host);
+        connection->state = REDIS_HANDSHAKE; /* the hook sends its beginning */
+        if (!connection->tls)
+            redis_connection_drop(connection, "OpenSSL has no memory for a connection");
+    } else {
+        redis_connection_log_in(connection);
+    }
+}
+
+static void connect_to(struct redis_connection *connection, const struct addrinfo *list)
+{
+    const struct addrinfo *chosen = list;
+    connection->addresses = 0;
+    for (const struct addrinfo *at = list; at; at = at->ai_next)
+        if (connection->addresses++ == connection->tried)
+            chosen = at;
+    connection->state = REDIS_CONNECTING;
+    connection->connect.data = connection;
+    int err = uv_tcp_connect(&connection->connect, &connection->tcp, chosen->ai_addr, on_connected);
+    if (err < 0)
+        leave_address(connection, err);
+}
+
+static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *list)
+{
+    struct redis_connection *connection = request->data;
+    if (connection->state == REDIS_RESOLVING) {
+        if (status < 0 || !list)
+            redis_connection_drop(connection, "the host name was not resolved: %s", uv_strerror(status));
+        else
+            connect_to(connection, list);
+    }
+    if (list)
+        uv_freeaddrinfo(list);
+    connection->open--;
+    finish_close(connection);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct redis_connection *connection = timer->data;
+    if (connection->state == REDIS_CONNECTING) {
+        leave_address(connection, UV_ETIMEDOUT);
+        return;
+    }
+    if (connection->state != REDIS_READY) {
+        redis_connection_drop(connection, "no %s within %llu ms",
+                              connection->state == REDIS_LOGIN       ? "answer to the login"
+                              : connection->state == REDIS_HANDSHAKE ? "TLS handshake"
+                                                                     : "address of the host name",
+                              (unsigned long long)connection->config.connect_timeout_ms);
+        return;
+    }
+    uint64_t limit_ms = connection->config.command_timeout_ms;
+    bool overdue = redis_connection_waits_ms(connection) > limit_ms;
+    /* Twice in a row with nothing read between: after a pause of this process the answer may lie in the socket. */
+    if (overdue && connection->late)
+        redis_connection_drop(connection, "no answer to a command within %llu ms", (unsigned long long)limit_ms);
+    connection->late = overdue;
+}
+
+static void begin(struct redis_connection *connection)
+{
+    static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    uv_loop_t *loop = connection->turn->wake.loop;
+    const struct redis_endpoint *endpoint = connection->config.endpoint;
+    assert(connection->state == REDIS_IDLE);
+    connection->state = REDIS_RESOLVING;
+    connection->again = connection->late = false;
+    uv_tcp_init(loop, &connection->tcp);
+    uv_timer_init(loop, &connection->timer);
+    connection->tcp.data = connection->timer.data = connection;
+    connection->resolve.data = connection->write.data = connection;
+    connection->open = 2;
+    uv_timer_start(&connection->timer, on_timer, connection->config.connect_timeout_ms, 0);
+    int err = uv_getaddrinfo(loop, &connection->resolve, on_resolved, endpoint->host, endpoint->port, &hints);
+    if (err < 0)
+        redis_connection_drop(connection, "the host name was not resolved: %s", uv_strerror(err));
+    else
+        connection->open++;
+}
+
+void redis_connection_start(struct redis_connection *connection)
+{
+    connection->tried = 0;
+    begin(connection);
+}
+
+/* ---- the end ---- */
+
+static void finish_close(struct redis_connection *connection)
+{
+    if (connection->open || connection->state != REDIS_CLOSING)
+        return;
+    redis_connection_stream_end(connection);
+    connection->state = REDIS_IDLE;
+    if (connection->again)
+        begin(connection);
+    else
+        connection->events->down(connection, connection->why);
+}
+
+static void on_closed(uv_handle_t *closed)
+{
+    struct redis_connection *connection = closed->data;
+    connection->open--;
+    finish_close(connection);
+}
+
+static bool is_ended(const struct redis_connection *connection)
+{
+    return connection->state == REDIS_IDLE || connection->state == REDIS_CLOSING;
+}
+
+static void begin_close(struct redis_connection *connection, bool reset, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static void begin_close(struct redis_connection *connection, bool reset, const char *format, va_list args)
+{
+    const struct redis_endpoint *endpoint = connection->config.endpoint;
+    int len = snprintf(connection->why, sizeof connection->why, "%s at %.80s:%s: ", connection->config.what,
+                       endpoint->host, endpoint->port);
+    vsnprintf(connection->why + len, sizeof connection->why - (size_t)len, format, args);
+    if (connection->state == REDIS_RESOLVING)
+        uv_cancel((uv_req_t *)&connection->resolve);
+    connection->state = REDIS_CLOSING;
+    /* A reset fails where there is no socket yet. */
+    if (!reset || uv_tcp_close_reset(&connection->tcp, on_closed) < 0)
+        uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    uv_close((uv_handle_t *)&connection->timer, on_closed);
+}
+
+void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
+{
+    va_list args;
+    connection->again = false;
+    if (is_ended(connection))
+        return;
+    va_start(args, format);
+    begin_close(connection, true, format, args);
+    va_end(args);
+}
+
+void redis_connection_finish(struct redis_connection *connection, const char *format, ...)
+{
+    va_list args;
+    connection->again = false;
+    if (is_ended(connection))
+        return;
+    if (connection->state == REDIS_READY)
+        redis_connection_flush_last(connection);
+    va_start(args, format);
+    begin_close(connection, false, format, args);
+    va_end(args);
+}
+
+static void run_hook(struct turn_hook *hook)
+{
+    redis_connection_flush(CONTAINER_OF(hook, struct redis_connection, hook));
+}
+
+void redis_connection_init(struct redis_connection *connection, const struct redis_connection_config *config,
+                           const struct redis_connection_events *events, void *owner, struct turn *turn)
+{
+    memset(connection, 0, offsetof(struct redis_connection, input));
+    connection->config = *config;
+    connection->events = events;
+    connection->owner = owner;
+    connection->turn = turn;
+    connection->hook.run = run_hook;
+    turn_add_hook(turn, &connection->hook);
+}
+
+void redis_connection_fini(struct redis_connection *connection)
+{
+    assert(connection->state == REDIS_IDLE);
+    turn_remove_hook(connection->turn, &connection->hook);
+    redis_connection_stream_fini(connection);
+}

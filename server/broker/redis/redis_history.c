@@ -1,0 +1,129 @@
+/* redis_history.c - pages of a channel's history: position and events are read in one step, so that the answer is that
+ * of one moment. The exchange bounds how many are under way. */
+#include "common/base/clock.h"
+#include "server/broker/redis/redis_parts.h"
+
+enum { FIRST_EVENT = 5 }; /* of the answer's elements */
+
+static void give_back(struct redis_broker *broker, struct history_read *read)
+{
+    broker->broker.sink->history(broker->broker.owner, read);
+}
+
+static void deliver_refused(struct mail *mail, void *owner)
+{
+    give_back(owner, CONTAINER_OF(mail, struct history_read, mail));
+}
+
+/* What passes by itself, by the first word of Redis's answer. */
+static bool is_passing(const char *text)
+{
+    static const char *const codes[] = {"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strncmp(text, codes[i], strlen(codes[i])) == 0)
+            return true;
+    return false;
+}
+
+/* One event of the log: its id and its text. */
+static bool add_event(struct redis_broker *broker, struct history_read *read, const redisReply *id,
+                      const redisReply *text)
+{
+    struct event event;
+    struct error error;
+    bool direct;
+    uint64_t offset;
+    return str_to_u64(redis_text(id), &offset) &&
+           !redis_event_parse(redis_text(text), read->channel, &broker->event_limits, &broker->scratch, &event, &direct,
+                              &error) &&
+           event.offset == offset && (history_read_add(read, &event), true);
+}
+
+/* "OFFSET ID", if it is of that offset. */
+static void take_id(const redisReply *reply, uint64_t offset, char out[POSITION_ID_MAX + 1])
+{
+    struct str id = redis_text(reply);
+    uint64_t found;
+    if (str_to_u64(str_split(&id, ' '), &found) && found == offset && id.ptr)
+        position_keep_id(out, id);
+}
+
+/* What SCRIPT_HISTORY answers. */
+static void take_page(struct redis_broker *broker, struct history_read *read, const redisReply *reply)
+{
+    bool fine = reply->type == REDIS_REPLY_ARRAY && reply->elements >= FIRST_EVENT && reply->elements % 2 == 1 &&
+                reply->element[2]->type == REDIS_REPLY_INTEGER;
+    struct str epoch = fine ? redis_text(reply->element[0]) : STR("");
+    fine = fine && epoch.len <= EPOCH_MAX && str_to_u64(redis_text(reply->element[1]), &read->offset);
+    for (size_t i = FIRST_EVENT; fine && i < reply->elements; i += 2)
+        fine = add_event(broker, read, reply->element[i], reply->element[i + 1]);
+    if (!fine) {
+        metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+        error_set(&read->error, ERR_INTERNAL_ERROR, "the channel's log in Redis holds what is not an event");
+        return;
+    }
+    if (epoch.len)
+        memcpy(read->epoch, epoch.ptr, epoch.len);
+    read->more = reply->element[2]->integer != 0;
+    take_id(reply->element[3], read->offset, read->id);
+    if (read->count && !read->backwards)
+        take_id(reply->element[4], read->events[0].offset - 1, read->before_id);
+    if (read->backwards)
+        history_read_reverse(read);
+    redis_subscription_read(broker, read->channel, epoch, read->offset);
+}
+
+static void on_read(struct redis_errand *errand, const redisReply *reply)
+{
+    struct redis_broker *broker = errand->broker;
+    struct history_read *read = errand->argument;
+    if (!reply) {
+        error_set(&read->error, ERR_UNAVAILABLE, "the connection to Redis was lost; try again later");
+    } else if (redis_is_error(reply)) {
+        metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+        error_set(&read->error,
+                  redis_errand_is_untaken(reply) || is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
+                  "Redis did not give the channel's history: %.200s", reply->str);
+    } else {
+        take_page(broker, read, reply);
+    }
+    give_back(broker, read);
+}
+
+static struct str find_key(struct redis_broker *broker, void *argument)
+{
+    const struct history_read *read = argument;
+    redis_broker_set_keys(broker, read->channel, STR(""));
+    return broker->keys.meta;
+}
+
+static void send_read(struct redis_errand *errand)
+{
+    const struct redis_broker *broker = errand->broker;
+    const struct history_read *read = errand->argument;
+    char from[24], limit[24], bytes[24];
+    const struct str arguments[] = {
+        broker->keys.meta,
+        broker->keys.log,
+        read->backwards ? STR("1") : STR("0"),
+        redis_number(read->backwards ? read->before : read->after, from),
+        redis_number(read->limit, limit),
+        redis_number(read->max_bytes, bytes),
+    };
+    redis_errand_script(errand, SCRIPT_HISTORY, 2, 6, arguments);
+}
+
+static const struct redis_errand_kind kind = {.key = find_key, .send = send_read, .done = on_read};
+
+void redis_history(struct broker *base, struct history_read *read)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    struct redis_route route = redis_route_to(broker, find_key(broker, read));
+    if (!route.shard) {
+        error_set(&read->error, ERR_UNAVAILABLE, "Redis cannot be reached now; try again later");
+        read->mail.deliver = deliver_refused;
+        mailbox_post(&broker->mailbox, &read->mail);
+        return;
+    }
+    redis_errand_start(broker, &kind, read, &route, clock_now_us());
+}

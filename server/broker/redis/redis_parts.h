@@ -1,0 +1,289 @@
+/* redis_parts.h - the Redis broker's own structs, shared by its parts and by nobody else:
+ * redis_broker.c begins, ends and tells the state; redis_shard.c keeps the connections to one server; redis_route.c
+ * says which server a command goes to, redis_errand.c brings it there and its answer back; redis_publish.c takes
+ * publications; redis_subscribe.c keeps subscriptions, redis_position.c asks where their channels are; redis_revoke.c
+ * revokes tokens; redis_vacate.c lets go of channels without events; redis_berth.c counts users' sessions;
+ * redis_history.c reads logs; redis_node.c does what concerns nodes: canary, registry, control. */
+#ifndef CARILLON_BROKER_REDIS_REDIS_PARTS_H
+#define CARILLON_BROKER_REDIS_REDIS_PARTS_H
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+
+#include "common/base/list.h"
+#include "common/base/map.h"
+#include "server/broker/redis/ingest/redis_ingest.h"
+#include "server/broker/redis/redis_broker.h"
+#include "server/broker/redis/redis_event.h"
+#include "server/broker/redis/redis_keys.h"
+#include "server/broker/redis/topology/redis_discovery.h"
+#include "server/broker/redis/topology/redis_errand.h"
+#include "server/broker/redis/topology/redis_route.h"
+#include "server/broker/redis/topology/redis_shard.h"
+#include "server/core/presence.h"
+
+/* What differs between one server, Sentinel and a cluster. */
+struct redis_topology {
+    /* Called once: makes the shards, now or when their addresses are known. */
+    void (*begin)(struct redis_broker *broker);
+    /* The shard that a key belongs to, NULL while nobody knows. */
+    struct redis_shard *(*shard_of)(struct redis_broker *broker, struct str key);
+    /* The shard wants to connect: redis_shard_connect or redis_shard_not_found follows. */
+    void (*find)(struct redis_shard *shard);
+    /* Now and then: whether what the shard is connected to is still the right server. */
+    void (*look_again)(struct redis_shard *shard);
+    /* An error that a command on the key has met: whether it means that it is to be sent elsewhere. NULL: never. */
+    enum redis_again (*redirect)(struct redis_broker *broker, struct str key, struct str text, struct redis_route *out);
+    /* An error that a subscription has met. True: dealt with; else the connection is given up. NULL: false. */
+    bool (*subscription_refused)(struct redis_shard *shard, struct str text);
+    /* A server has ended one by itself: redis_subscriptions_move or _move_all follows. NULL: none does. */
+    void (*subscription_ended)(struct redis_broker *broker);
+    /* The shard is about to be freed. NULL: nothing points to it. */
+    void (*forget)(struct redis_shard *shard);
+    /* Ends what is not a shard. */
+    void (*end)(struct redis_broker *broker);
+    bool sharded; /* events go by sharded pub/sub: a channel's events only to the server that has its slot */
+};
+
+extern const struct redis_topology redis_single;
+extern const struct redis_topology redis_sentinel;
+extern const struct redis_topology redis_cluster;
+
+/* A channel that is wanted, or whose UNSUBSCRIBE is under way. Owned by redis_broker.subscriptions, under its key. */
+struct subscription {
+    struct list_link change;       /* in redis_broker.changed */
+    struct list_link of_slot;      /* in redis_broker.by_slot */
+    unsigned slot;                 /* of a cluster */
+    struct redis_shard *shard;     /* where it is, or is to be, subscribed; NULL: not known yet */
+    bool wanted;                   /* by the node */
+    bool sent;                     /* the last command sent was SUBSCRIBE */
+    bool answered;                 /* sink->subscribed has been called: events may follow */
+    bool stale;                    /* answered, but the connection was lost since: the position may have moved */
+    bool doubted;                  /* answered, and its epoch is not known, or may not be the one in Redis */
+    unsigned unconfirmed;          /* commands whose confirmation is due; it comes in their order */
+    unsigned positions;            /* calls of SCRIPT_POSITION whose answer is due: until then it stays */
+    struct history_policy history; /* of its rule, when it was asked for */
+    char epoch[EPOCH_MAX + 1];     /* of the last event that was handed on, or of the answer */
+    uint64_t offset;
+    char last_id[UUID_LEN + 1]; /* of that event; "": not known */
+    uint64_t read;              /* highest offset in that epoch that a read of the history has told */
+    uint64_t read_before;       /* the same, when the first of the positions that are due was asked */
+    bool outrun;                /* one of them has come and says nothing, as it is older than that read */
+    struct str channel;
+    struct str key; /* of its live channel */
+    char bytes[];
+};
+
+struct redis_broker {
+    struct broker broker;              /* first */
+    struct redis_broker_config config; /* its texts point to those below */
+    struct redis_url url;
+    struct redis_tls *tls; /* NULL: without */
+    struct event_limits event_limits;
+    char *prefix;
+    char *node_id;
+    char *client_name;
+    struct buf pubsub_prefix;   /* of the names of pub/sub: redis_keys.h */
+    struct buf node_channel;    /* pubsub prefix:node:<id> */
+    struct buf control_channel; /* pubsub prefix:control */
+    struct buf nodes_key;       /* prefix:nodes */
+    struct buf revoked_key;     /* prefix:revoked */
+
+    const struct redis_topology *topology;
+    struct list_link shards;
+    struct redis_scout scout;      /* not of redis_single */
+    struct redis_cluster *cluster; /* of redis_cluster only */
+    struct redis_errands errands;
+    struct broker_info info;
+    struct mailbox mailbox; /* for answers that must not be given at once */
+    struct turn_hook hook;
+    bool closing;
+    unsigned open; /* parts that have yet to close */
+    void (*closed)(void *owner);
+
+    /* redis_publish.c */
+    struct redis_keys keys;
+    struct buf head;
+    struct buf tail;
+    size_t pending;
+    size_t pending_bytes;
+    uint64_t refusal_logged_us;
+    uint64_t refused_since_logged;
+
+    /* redis_subscribe.c */
+    struct map subscriptions;
+    struct list_link changed;
+    struct list_link *by_slot; /* of a cluster: the same; else NULL */
+    struct buf scratch;
+    uint64_t bad_logged_us;
+    uint64_t bad_since_logged;
+
+    struct redis_ingest *ingest; /* NULL: the stream is not read here */
+
+    /* redis_revoke.c */
+    struct redis_revoked_list {
+        char cursor[24];            /* of the next page */
+        struct redis_shard *server; /* whose cursor that is; only compared */
+        bool is_asked;              /* a page is */
+        bool is_outdated;           /* all are to be read again, once that has come */
+    } revoked_list;
+
+    /* redis_node.c */
+    uint64_t canary;  /* number of the one sent last */
+    struct buf nodes; /* the registry as last read, an id a line */
+    bool is_registered;
+    uint64_t lost_us; /* when the registry had lost this node, so that Redis may have lost all it had; 0: never */
+};
+
+/* redis_broker.c */
+/* Tells the node the state that follows from those of the shards. */
+void redis_broker_tell(struct redis_broker *broker);
+/* No shard is known. */
+void redis_broker_not_found(struct redis_broker *broker, const char *why);
+/* One of broker->open has closed. */
+void redis_broker_part_closed(struct redis_broker *broker);
+
+/* The keys of the channel, in broker->keys. */
+static inline void redis_broker_set_keys(struct redis_broker *broker, struct str channel, struct str event_id)
+{
+    redis_keys_set(&broker->keys, broker->config.prefix, buf_str(&broker->pubsub_prefix), channel, event_id);
+}
+
+/* redis_publish.c */
+void redis_publish(struct broker *broker, struct publication *publication);
+
+/* redis_history.c */
+void redis_history(struct broker *broker, struct history_read *read);
+
+/* redis_revoke.c */
+void redis_revoke(struct redis_broker *broker, struct revoke_request *request);
+/* The shard that has them has come up, or is another: tells the sink all revocations. */
+void redis_revocations_load(struct redis_broker *broker);
+/* One as Redis keeps it, with its end; false if it is not well-formed. */
+bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member);
+
+/* redis_presence.c */
+void redis_presence_update(struct redis_broker *broker, struct presence_update *update);
+void redis_presence_read(struct redis_broker *broker, struct presence_read *read);
+
+/* redis_berth.c */
+void redis_berth(struct redis_broker *broker, struct berth_request *request);
+
+/* redis_requests.c */
+void redis_ask(struct broker *broker, struct broker_request *request);
+/* Sends it on its way; or, when Redis cannot be reached, answers it. It is the argument of the kind. */
+void redis_request_start(struct redis_broker *broker, struct broker_request *request,
+                         const struct redis_errand_kind *kind);
+/* Redis's refusal, or its silence (reply NULL), as the request's error. */
+void redis_request_fail(struct redis_broker *broker, struct broker_request *request, const struct redisReply *reply);
+
+/* redis_subscribe.c */
+void redis_subscribe(struct broker *broker, struct str channel, const struct history_policy *history);
+void redis_unsubscribe(struct broker *broker, struct str channel);
+void redis_locate(struct broker *broker, struct str channel, const struct history_policy *history);
+/* At the end of a turn: sends what has changed. */
+void redis_subscriptions_flush(struct redis_broker *broker);
+/* The shard's subscribing connection is up: all again. */
+void redis_subscriptions_restore(struct redis_shard *shard);
+/* Both its connections are gone. */
+void redis_subscriptions_reset(struct redis_shard *shard);
+/* Those that are not where their key belongs now: all that is known of them there is forgotten, and they are subscribed
+ * where it does. So are those that had been forgotten. */
+void redis_subscriptions_move(struct redis_broker *broker, unsigned slot);
+void redis_subscriptions_move_all(struct redis_broker *broker);
+/* The shard has refused those of the slot that are not confirmed: they wait for redis_subscriptions_move. */
+void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot);
+size_t redis_subscriptions_count(const struct redis_shard *shard);
+/* At the end: answers those that still wait. */
+void redis_subscriptions_refuse(struct redis_broker *broker);
+void redis_subscriptions_init(struct redis_broker *broker);
+void redis_subscriptions_free(struct redis_broker *broker);
+void redis_subscription_confirmed(struct redis_shard *shard, struct str key);
+/* Confirmed, or the server has ended it by itself, as its slot is elsewhere. */
+void redis_subscription_ended(struct redis_shard *shard, struct str key);
+void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes);
+void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what);
+/* NULL: there is none of that channel; none that is, or is to be, at that shard. */
+struct subscription *redis_subscription_find(struct redis_broker *broker, struct str channel);
+struct subscription *redis_subscription_find_at(struct redis_shard *shard, struct str key);
+/* The next flush looks at it. */
+void redis_subscription_note_change(struct redis_broker *broker, struct subscription *subscription);
+/* Frees it if nobody wants it and nothing of it is under way. */
+void redis_subscription_drop_if_done(struct redis_broker *broker, struct subscription *subscription);
+
+/* redis_position.c */
+/* It is confirmed, and where its channel is has yet to be told to the node: for the first time, or once more. */
+bool redis_subscription_needs_position(const struct subscription *subscription);
+/* Asks Redis, or leaves it to redis_subscriptions_ask; where no answer is to be had, tells so at once. */
+void redis_subscription_ask_position(struct redis_broker *broker, struct subscription *subscription);
+/* What the node has had of the channel: the position it is told, then each event. */
+void redis_subscription_set_position(struct subscription *subscription, struct str epoch, uint64_t offset,
+                                     struct str id);
+/* Asks, where nothing else does already. */
+void redis_subscription_doubt(struct redis_broker *broker, struct subscription *subscription);
+/* The shard's command connection is up: what could not be asked before. */
+void redis_subscriptions_ask(struct redis_shard *shard);
+/* The answer. id: of the event at that position; empty: not known. */
+void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
+                                 struct str id);
+/* Somebody has begun an epoch of the channel, and says so among its events. */
+void redis_subscription_begun(struct redis_broker *broker, struct subscription *subscription,
+                              const struct position *position);
+/* A read of a history has told where the channel is. */
+void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset);
+
+/* redis_vacate.c */
+/* The node's UNSUBSCRIBE is confirmed: what no event has ever come to is not kept for long. */
+void redis_vacate(struct redis_broker *broker, const struct subscription *subscription);
+
+/* redis_node.c */
+/* Drops the shard unless it is a primary. */
+void redis_node_ask_role(struct redis_shard *shard);
+/* The subscription of this node's own channels: before all others, as their positions come by it. */
+void redis_node_listen(struct redis_shard *shard);
+/* That of the nodes' common channel: after all others, so that its confirmation is the last. */
+void redis_node_listen_to_all(struct redis_shard *shard);
+/* A canary, and this node's sign of life. */
+void redis_node_probe(struct redis_shard *shard);
+/* Takes this node off the registry. */
+void redis_node_leave(struct redis_broker *broker);
+/* True if the key is one of the node's own channels; then the confirmation or message has been dealt with. */
+bool redis_node_confirmed(struct redis_shard *shard, struct str key);
+bool redis_node_message(struct redis_shard *shard, struct str key, struct str bytes);
+void redis_node_control(struct broker *broker, struct str to, struct str bytes);
+void redis_node_list(struct broker *broker, struct buf *out);
+
+static inline struct redis_broker *redis_broker_of(struct broker *broker)
+{
+    return CONTAINER_OF(broker, struct redis_broker, broker);
+}
+
+/* With which a channel's events are told. */
+static inline struct str redis_publish_command(const struct redis_broker *broker)
+{
+    return broker->topology->sharded ? STR("SPUBLISH") : STR("PUBLISH");
+}
+
+static inline struct str redis_text(const struct redisReply *reply)
+{
+    bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+    return text ? str_from(reply->str, (size_t)reply->len) : STR("");
+}
+
+static inline struct str redis_number(uint64_t value, char out[24])
+{
+    return str_from(out, (size_t)snprintf(out, 24, "%llu", (unsigned long long)value));
+}
+
+/* How long a position is kept without an event: it outlives the events of a channel that has fallen silent by a day. */
+static inline uint64_t redis_meta_ttl_ms(const struct history_policy *history)
+{
+    return history->ttl_ms + UINT64_C(24) * 60 * 60 * 1000;
+}
+
+static inline bool redis_is_error(const struct redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR;
+}
+
+#endif

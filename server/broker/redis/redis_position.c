@@ -1,0 +1,232 @@
+/* redis_position.c - where a channel is: asking Redis, and telling the sink what it says.
+ *
+ * A subscription is answered when three things have happened: SUBSCRIBE is confirmed, the position has been asked for
+ * after that, and the answer has come back over pub/sub, on the same connection as the channel's events. So every event
+ * read before it is at or below its offset and dropped, and every later one is above it and handed on: nothing has to
+ * be held back or compared. It is the same after the connection was lost (the subscription is stale); the question
+ * then names the last event that the node has had, so that Redis can say whether that is still there. And it is the
+ * same where the epoch that was told may not be the one in Redis (the subscription is doubted).
+ *
+ * Whoever begins an epoch tells so on the channel itself: an event does, and so does the script that answers here. Thus
+ * every node knows the epoch in Redis as soon as there is one. */
+#include <assert.h>
+
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "server/broker/redis/redis_parts.h"
+
+static bool is_confirmed(const struct subscription *subscription)
+{
+    return subscription->wanted && subscription->sent && !subscription->unconfirmed;
+}
+
+bool redis_subscription_needs_position(const struct subscription *subscription)
+{
+    return is_confirmed(subscription) && (!subscription->answered || subscription->stale || subscription->doubted);
+}
+
+/* ---- telling ---- */
+
+void redis_subscription_set_position(struct subscription *subscription, struct str epoch, uint64_t offset,
+                                     struct str id)
+{
+    size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
+    if (!str_eq_cstr(epoch, subscription->epoch))
+        subscription->read = 0;
+    if (len)
+        memcpy(subscription->epoch, epoch.ptr, len);
+    subscription->epoch[len] = '\0';
+    subscription->offset = offset;
+    position_keep_id(subscription->last_id, id);
+}
+
+/* Where its rule has no history there may be a position all the same, of other nodes' rules or an earlier one. */
+static void tell(struct redis_broker *broker, struct subscription *subscription, const struct position *position)
+{
+    static const struct position none;
+    bool is_located = subscription->answered && !subscription->stale;
+    subscription->answered = true;
+    subscription->stale = subscription->doubted = false;
+    if (!subscription->history.size)
+        position = &none;
+    redis_subscription_set_position(subscription, position->epoch, position->offset, position->id);
+    if (is_located)
+        broker->broker.sink->located(broker->broker.owner, subscription->channel, position);
+    else
+        broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""), position);
+}
+
+static void fail(struct redis_broker *broker, struct subscription *subscription, const redisReply *reply)
+{
+    char text[200];
+    int len = snprintf(text, sizeof text, "Redis did not tell the channel's position: %.120s", reply->str);
+    metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+    subscription->wanted = false;
+    redis_subscription_note_change(broker, subscription);
+    broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_UNAVAILABLE,
+                                    str_from(text, (size_t)len), NULL);
+}
+
+/* A channel without history has no position to wait for, and the events that come from here on come after what was
+ * lost. */
+static bool tells_loss_at_once(struct redis_broker *broker, struct subscription *subscription)
+{
+    if (!subscription->answered || !subscription->stale || subscription->history.size)
+        return false;
+    tell(broker, subscription, &(struct position){.offset = 0});
+    return true;
+}
+
+/* ---- asking ---- */
+
+static void send_question(struct redis_errand *errand)
+{
+    struct redis_broker *broker = errand->broker;
+    const struct subscription *subscription = errand->argument;
+    char epoch[EPOCH_NEW_LEN + 1] = "", other_epoch[EPOCH_NEW_LEN + 1], meta_ttl[24], offset[24];
+    if (subscription->history.size)
+        epoch_new(epoch);
+    epoch_new(other_epoch);
+    redis_broker_set_keys(broker, subscription->channel, STR(""));
+    struct str arguments[] = {
+        broker->keys.meta,
+        broker->keys.log,
+        buf_str(&subscription->shard->channel),
+        subscription->key,
+        str_from_cstr(epoch),
+        redis_number(redis_meta_ttl_ms(&subscription->history), meta_ttl),
+        str_from_cstr(subscription->epoch),
+        redis_number(subscription->offset, offset),
+        str_from_cstr(subscription->last_id),
+        str_from_cstr(other_epoch),
+        redis_publish_command(broker),
+    };
+    redis_errand_script(errand, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments);
+}
+
+/* Until it has passed nothing else works there either. */
+static bool is_passing(const redisReply *reply)
+{
+    static const char *const codes[] = {"LOADING ", "BUSY ", "MASTERDOWN "};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (str_starts_with(str_from(reply->str, (size_t)reply->len), str_from_cstr(codes[i])))
+            return true;
+    return false;
+}
+
+static void on_asked(struct redis_errand *errand, const redisReply *reply)
+{
+    struct redis_broker *broker = errand->broker;
+    struct subscription *subscription = errand->argument;
+    subscription->positions--;
+    bool waits = redis_subscription_needs_position(subscription) && !subscription->positions;
+    bool refused = reply && redis_is_error(reply) && !redis_errand_is_untaken(reply);
+    bool passes = waits && refused && is_passing(reply);
+    if (passes)
+        redis_shard_drop(errand->route.shard, reply->str);
+    /* Where its own connection is lost, it is asked when that is back. */
+    if (passes || (waits && (!reply || subscription->outrun)))
+        redis_subscription_ask_position(broker, subscription);
+    else if (waits && refused && subscription->answered)
+        tell(broker, subscription, &(struct position){.offset = 0}); /* nobody knows what was lost */
+    else if (waits && refused)
+        fail(broker, subscription, reply);
+    else
+        redis_subscription_drop_if_done(broker, subscription);
+}
+
+static struct str find_key(struct redis_broker *broker, void *argument)
+{
+    return ((const struct subscription *)argument)->key;
+}
+
+static bool is_wanted(void *argument)
+{
+    return redis_subscription_needs_position(argument);
+}
+
+/* Endless: who subscribes waits for Redis, and so does who may have missed something. */
+static const struct redis_errand_kind kind = {
+    .key = find_key, .send = send_question, .is_wanted = is_wanted, .done = on_asked, .is_endless = true};
+
+void redis_subscription_ask_position(struct redis_broker *broker, struct subscription *subscription)
+{
+    if (broker->closing)
+        return; /* its shard may have closed already, and is freed then */
+    const struct redis_route route = {.shard = subscription->shard};
+    assert(route.shard); /* where it is confirmed */
+    if (tells_loss_at_once(broker, subscription))
+        return;
+    if (route.shard->commands.state != REDIS_READY)
+        return; /* redis_subscriptions_ask does when it is */
+    if (subscription->positions++ == 0) {
+        subscription->read_before = subscription->read;
+        subscription->outrun = false;
+    }
+    redis_errand_start(broker, &kind, subscription, &route, clock_now_us());
+}
+
+void redis_subscription_doubt(struct redis_broker *broker, struct subscription *subscription)
+{
+    /* What is not answered, or stale, is asked for anyway. */
+    if (!subscription->history.size || !subscription->answered || subscription->stale || subscription->doubted)
+        return;
+    subscription->doubted = true;
+    if (redis_subscription_needs_position(subscription))
+        redis_subscription_ask_position(broker, subscription);
+}
+
+void redis_subscriptions_ask(struct redis_shard *shard)
+{
+    struct redis_broker *broker = shard->broker;
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
+        if (each->shard == shard && redis_subscription_needs_position(each))
+            redis_subscription_ask_position(broker, each); /* also where an answer is due, which may be another's */
+}
+
+/* ---- being told ---- */
+
+void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset)
+{
+    struct subscription *subscription = redis_subscription_find(broker, channel);
+    if (!subscription)
+        return;
+    if (!str_eq_cstr(epoch, subscription->epoch))
+        redis_subscription_doubt(broker, subscription);
+    else if (offset > subscription->read)
+        subscription->read = offset;
+}
+
+void redis_subscription_begun(struct redis_broker *broker, struct subscription *subscription,
+                              const struct position *position)
+{
+    if (!subscription->history.size || subscription->stale || str_eq_cstr(position->epoch, subscription->epoch))
+        return;
+    redis_subscription_set_position(subscription, position->epoch, position->offset, position->id);
+    broker->broker.sink->located(broker->broker.owner, subscription->channel, position);
+}
+
+/* Histories are read on the other connection: one that was read after the position had been made may have come before
+ * it. Whether events have been lost in between only a position that is asked from now on can tell, once those are in
+ * that were asked before. */
+static bool is_outrun(const struct subscription *subscription, struct str epoch, uint64_t offset)
+{
+    return str_eq_cstr(epoch, subscription->epoch) && offset < subscription->read &&
+           subscription->read_before < subscription->read;
+}
+
+void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
+                                 struct str id)
+{
+    struct redis_broker *broker = shard->broker;
+    struct subscription *subscription = redis_subscription_find_at(shard, key);
+    if (!subscription || !redis_subscription_needs_position(subscription))
+        return;
+    if (!is_outrun(subscription, epoch, offset))
+        tell(broker, subscription, &(struct position){epoch, offset, id});
+    else if (subscription->positions)
+        subscription->outrun = true; /* on_asked asks */
+    else
+        redis_subscription_ask_position(broker, subscription);
+}

@@ -1,0 +1,211 @@
+/* redis_presence.c - who is on a channel, in Redis. Four keys a channel (redis_scripts.c says how they hang together):
+ * presence, a hash of the members; presence:users and presence:members, the same by user and by node; presence:nodes,
+ * until when each node's members count. What is a node there is a round of one, "<node id>#<round>": so a node that
+ * tells all its members again, in as many updates as it takes, has the earlier ones until the last of them. */
+#include "common/base/clock.h"
+#include "common/json/json.h"
+#include "server/broker/redis/redis_parts.h"
+
+enum { KEYS = 5 };
+
+/* Valid until the next call: they lie in broker->head. */
+static void make_keys(struct redis_broker *broker, struct str channel, struct str out[KEYS])
+{
+    static const struct str suffixes[KEYS] = {
+        {"presence", 8}, {"presence:users", 14}, {"presence:members", 16}, {"presence:nodes", 14}, {"live", 4}};
+    struct buf *bytes = &broker->head;
+    buf_clear(bytes);
+    buf_reserve(bytes,
+                KEYS * (broker->pubsub_prefix.len + 3 * channel.len + 24)); /* so that keys stay where they are */
+    for (size_t i = 0; i < KEYS; i++) {
+        size_t begin = bytes->len;
+        bool is_live = i == KEYS - 1;
+        redis_key_append(bytes, is_live ? buf_str(&broker->pubsub_prefix) : broker->config.prefix, channel,
+                         suffixes[i]);
+        out[i] = str_from(bytes->ptr + begin, bytes->len - begin);
+    }
+}
+
+/* How join and leave are told, empty: not. */
+static struct str publish_word(const struct redis_broker *broker, const struct presence_policy *policy)
+{
+    if (!policy->events)
+        return STR("");
+    return broker->topology->sharded ? STR("SPUBLISH") : STR("PUBLISH");
+}
+
+/* What they say between their type and the member. */
+static struct str write_around(struct redis_broker *broker, struct str channel)
+{
+    char timestamp[CLOCK_RFC3339_LEN + 1];
+    clock_format(clock_wall_ms(), timestamp);
+    buf_clear(&broker->tail);
+    buf_append_lit(&broker->tail, "\",\"channel\":");
+    json_append_string(&broker->tail, channel);
+    buf_appendf(&broker->tail, ",\"timestamp\":\"%s\",\"data\":", timestamp);
+    return buf_str(&broker->tail);
+}
+
+/* What both scripts begin with; valid as long as out. */
+struct common {
+    struct str arguments[KEYS + 11];
+    char alive[24], connected[24];
+};
+
+static void set_common(struct redis_errand *errand, const struct presence_policy *policy, struct str channel,
+                       struct str node, bool again, struct common *out)
+{
+    struct str *rest = out->arguments + KEYS;
+    make_keys(errand->broker, channel, out->arguments);
+    rest[0] = node;
+    rest[1] = publish_word(errand->broker, policy);
+    rest[2] = write_around(errand->broker, channel);
+    rest[3] =
+        redis_number(policy->ttl_ms * 3 / 4, out->alive); /* others look every fourth part: within the ttl all go */
+    rest[4] = redis_number((clock_now_us() - errand->route.shard->up_us) / 1000, out->connected);
+    rest[5] = again ? STR("1") : STR("0");
+}
+
+/* ---- updates ---- */
+
+static struct str find_update_key(struct redis_broker *broker, void *argument)
+{
+    const struct presence_update *update = argument;
+    struct str keys[KEYS];
+    make_keys(broker, update->channel, keys);
+    return keys[0];
+}
+
+static void on_updated(struct redis_errand *errand, const redisReply *reply)
+{
+    struct presence_update *update = errand->argument;
+    if (reply && reply->type == REDIS_REPLY_INTEGER) {
+        update->known = reply->integer > 0;
+        update->more = reply->integer > 1;
+    } else {
+        redis_request_fail(errand->broker, &update->base, reply);
+    }
+    broker_request_answer(&update->base);
+}
+
+/* [[true,"user","entry"],...] */
+static void write_changes(struct buf *out, const struct presence_update *update)
+{
+    buf_append_char(out, '[');
+    for (size_t i = 0; i < update->count; i++) {
+        const struct presence_item *item = &update->items[i];
+        if (i)
+            buf_append_char(out, ',');
+        buf_append(out, item->here ? STR("[true,") : STR("[false,"));
+        json_append_string(out, item->user);
+        buf_append_char(out, ',');
+        json_append_string(out, item->entry);
+        buf_append_char(out, ']');
+    }
+    buf_append_char(out, ']');
+}
+
+static void send_update(struct redis_errand *errand)
+{
+    const struct presence_update *update = errand->argument;
+    struct common common;
+    struct buf changes = {0};
+    char node[96], connections[24], number[24], after[24];
+    int len = snprintf(node, sizeof node, "%s#%llu", errand->broker->node_id, (unsigned long long)update->round);
+    struct str *rest = common.arguments + KEYS + 6;
+    write_changes(&changes, update);
+    set_common(errand, &update->policy, update->channel, str_from(node, (size_t)len), false, &common);
+    rest[0] = redis_number(update->connections, connections);
+    rest[1] = update->complete ? STR("1") : STR("0");
+    rest[2] = buf_str(&changes);
+    rest[3] = redis_number(update->number, number);
+    rest[4] = redis_number(update->after, after);
+    redis_errand_script(errand, SCRIPT_PRESENCE, KEYS, KEYS + 11, common.arguments);
+    buf_fini(&changes);
+}
+
+void redis_presence_update(struct redis_broker *broker, struct presence_update *update)
+{
+    static const struct redis_errand_kind kind = {.key = find_update_key, .send = send_update, .done = on_updated};
+    redis_request_start(broker, &update->base, &kind);
+}
+
+/* ---- pages ---- */
+
+static struct str find_read_key(struct redis_broker *broker, void *argument)
+{
+    const struct presence_read *read = argument;
+    struct str keys[KEYS];
+    make_keys(broker, read->channel, keys);
+    return keys[0];
+}
+
+/* users, connections, the next page's after, members */
+static bool take_page(struct presence_read *read, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 || reply->element[0]->type != REDIS_REPLY_INTEGER ||
+        reply->element[1]->type != REDIS_REPLY_INTEGER || reply->element[3]->type != REDIS_REPLY_ARRAY)
+        return false;
+    read->users = (uint64_t)reply->element[0]->integer;
+    read->connections = (uint64_t)reply->element[1]->integer;
+    buf_append(&read->next, redis_text(reply->element[2]));
+    for (size_t i = 0; i < reply->element[3]->elements; i++) {
+        struct str entry = redis_text(reply->element[3]->element[i]);
+        struct json_value value;
+        if (json_check(entry, NULL, &value, NULL)) /* it goes on to clients as JSON */
+            return false;
+        presence_read_add(read, entry);
+    }
+    return true;
+}
+
+/* Every node that lives comes by in a fourth part of the ttl. */
+static bool is_yet_to_be_told(const struct redis_broker *broker, const struct presence_read *read)
+{
+    return broker->lost_us && clock_now_us() - broker->lost_us < read->policy.ttl_ms * 1000 / 2;
+}
+
+static void on_page(struct redis_errand *errand, const redisReply *reply)
+{
+    struct presence_read *read = errand->argument;
+    bool is_number = reply && reply->type == REDIS_REPLY_INTEGER;
+    if (is_number && reply->integer == 0) {
+        read->again = true;
+        redis_presence_read(errand->broker, read);
+        return;
+    }
+    if (is_number || (reply && is_yet_to_be_told(errand->broker, read)))
+        error_set(&read->base.error, ERR_UNAVAILABLE,
+                  "Redis has lost who is on the channel, and the nodes are telling it again; try again later");
+    else if (!reply || !take_page(read, reply))
+        redis_request_fail(errand->broker, &read->base, reply);
+    broker_request_answer(&read->base);
+}
+
+static void send_read(struct redis_errand *errand)
+{
+    const struct presence_read *read = errand->argument;
+    const struct redis_broker *broker = errand->broker;
+    struct common common;
+    struct str arguments[KEYS + 11];
+    char limit[24], bytes[24];
+    bool has_registry = broker->is_registered && !broker->topology->sharded;
+    size_t count = KEYS;
+    set_common(errand, &read->policy, read->channel, STR(""), read->again, &common);
+    memcpy(arguments, common.arguments, sizeof *arguments * KEYS);
+    if (has_registry)
+        arguments[count++] = buf_str(&broker->nodes_key);
+    memcpy(arguments + count, common.arguments + KEYS, sizeof *arguments * 6);
+    count += 6;
+    arguments[count++] = read->after;
+    arguments[count++] = redis_number(read->limit, limit);
+    arguments[count++] = redis_number(PRESENCE_PAGE_BYTES, bytes);
+    arguments[count++] = broker->config.node_id;
+    redis_errand_script(errand, SCRIPT_MEMBERS, KEYS + has_registry, count, arguments);
+}
+
+void redis_presence_read(struct redis_broker *broker, struct presence_read *read)
+{
+    static const struct redis_errand_kind kind = {.key = find_read_key, .send = send_read, .done = on_page};
+    redis_request_start(broker, &read->base, &kind);
+}

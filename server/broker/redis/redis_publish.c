@@ -1,0 +1,243 @@
+/* redis_publish.c - publications on their way to Redis and back. Each is one command: a script where there is something
+ * to order or to remember, else a plain PUBLISH. */
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/random.h"
+#include "server/broker/redis/redis_parts.h"
+
+/* What a publication takes besides its texts, about. */
+enum { PUBLICATION_COST = 512 };
+
+enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000, REFUSAL_LOG_INTERVAL_US = 10 * 1000 * 1000 };
+
+static size_t cost(const struct publication *publication)
+{
+    return PUBLICATION_COST + publication->channel.len + publication->type.len + publication->data.len +
+           publication->event_id.len;
+}
+
+static void give_back(struct redis_broker *broker, struct publication *publication)
+{
+    broker->pending--;
+    broker->pending_bytes -= cost(publication);
+    broker->broker.sink->published(broker->broker.owner, publication);
+}
+
+/* ---- refusals ---- */
+
+static void deliver_refused(struct mail *mail, void *owner)
+{
+    struct redis_broker *broker = owner;
+    broker->broker.sink->published(broker->broker.owner, CONTAINER_OF(mail, struct publication, mail));
+}
+
+static void refuse_later(struct redis_broker *broker, struct publication *publication, uint64_t retry_after_ms,
+                         const char *text)
+{
+    error_set(&publication->error, ERR_UNAVAILABLE, "%s", text);
+    publication->retry_after_ms = retry_after_ms;
+    publication->mail.deliver = deliver_refused;
+    mailbox_post(&broker->mailbox, &publication->mail);
+}
+
+/* What an operator can do about Redis's answer, by its first word. */
+static void explain_refusal(struct publication *publication, const redisReply *reply)
+{
+    static const struct {
+        const char *code;
+        const char *text;
+    } known[] = {
+        {"OOM", "Redis is out of memory (maxmemory); nothing was published. Raise its maxmemory or free memory"},
+        {"READONLY", "Redis is a read-only replica; nothing was published. Point the node at the primary"},
+        {"LOADING", "Redis is still loading its data; nothing was published. Try again"},
+        {"MASTERDOWN", "Redis is a replica without its primary; nothing was published. Point the node at the primary"},
+        {"MISCONF", "Redis refuses writes because it cannot save to disk; nothing was published. See its log"},
+        {"NOREPLICAS", "Redis has too few replicas to accept writes; nothing was published. See its log"},
+        {"NOPERM", "the Redis user may not run the commands of a publication; nothing was published. See its ACL"},
+        {"MOVED", "Redis is a node of a cluster; nothing was published. Give redis.url as redis+cluster://"},
+        {"BUSY", "Redis is busy with a script; nothing was published. Try again"},
+    };
+    if (strncmp(reply->str, "WRONGTYPE", 9) == 0) { /* no time mends that */
+        error_set(&publication->error, ERR_INTERNAL_ERROR,
+                  "a key of the channel in Redis is of another type than Carillon makes; nothing was published. Delete "
+                  "the key");
+        return;
+    }
+    publication->retry_after_ms = RETRY_REFUSED_MS;
+    if (redis_errand_is_untaken(reply)) {
+        error_set(&publication->error, ERR_UNAVAILABLE,
+                  "no Redis server takes the channel now; nothing was published. Try again");
+        return;
+    }
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(reply->str, known[i].code, strlen(known[i].code)) == 0) {
+            error_set(&publication->error, ERR_UNAVAILABLE, "%s", known[i].text);
+            return;
+        }
+    error_set(&publication->error, ERR_UNAVAILABLE, "Redis refused the publication: %.200s", reply->str);
+}
+
+/* /readyz does not show that Redis takes no writes, and publishers may be far from whoever can change it. */
+static void log_refusal(struct redis_broker *broker, const char *why)
+{
+    uint64_t now_us = clock_now_us();
+    broker->refused_since_logged++;
+    if (broker->refusal_logged_us && now_us - broker->refusal_logged_us < REFUSAL_LOG_INTERVAL_US)
+        return;
+    log_warn("broker", "%s (refused since this was last said: %llu)", why,
+             (unsigned long long)broker->refused_since_logged);
+    broker->refusal_logged_us = now_us;
+    broker->refused_since_logged = 0;
+}
+
+/* ---- answers ---- */
+
+static void set_unknown(struct publication *publication)
+{
+    publication->retry_after_ms = RETRY_SOON_MS;
+    error_set(&publication->error, ERR_UNAVAILABLE,
+              "the connection to Redis was lost before it answered: the event may or may not have been published%s",
+              publication->event_id.len ? "; trying again with the same event_id is safe"
+                                        : ". With an event_id, trying again would be safe");
+}
+
+static void copy_text(char *out, size_t size, const redisReply *reply)
+{
+    struct str text = redis_text(reply);
+    size_t len = text.len < size ? text.len : size - 1;
+    memcpy(out, text.ptr, len);
+    out[len] = '\0';
+}
+
+static bool is_scripted(const struct publication *publication)
+{
+    return publication->history.size || publication->event_id.len;
+}
+
+/* id, epoch, offset, 1 if the event_id was known */
+static bool take_position(struct publication *publication, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 || reply->element[3]->type != REDIS_REPLY_INTEGER ||
+        !str_to_u64(redis_text(reply->element[2]), &publication->offset))
+        return false;
+    copy_text(publication->id, sizeof publication->id, reply->element[0]);
+    copy_text(publication->epoch, sizeof publication->epoch, reply->element[1]);
+    publication->duplicate = reply->element[3]->integer != 0;
+    return true;
+}
+
+static void on_published(struct redis_errand *errand, const redisReply *reply)
+{
+    struct redis_broker *broker = errand->broker;
+    struct publication *publication = errand->argument;
+    if (!reply) {
+        set_unknown(publication);
+    } else if (redis_is_error(reply)) {
+        metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+        explain_refusal(publication, reply);
+        log_refusal(broker, publication->error.text);
+    } else if (is_scripted(publication) && !take_position(publication, reply)) {
+        metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+        error_set(&publication->error, ERR_INTERNAL_ERROR, "Redis gave an answer that makes no sense to a script");
+    }
+    give_back(broker, publication);
+}
+
+/* ---- sending ---- */
+
+static void send_ordered(struct redis_errand *errand, const struct publication *publication)
+{
+    const struct redis_broker *broker = errand->broker;
+    const struct redis_keys *keys = &broker->keys;
+    const struct history_policy *history = &publication->history;
+    char epoch[EPOCH_NEW_LEN + 1], size[24], ttl[24], meta_ttl[24], window[24];
+    epoch_new(epoch);
+    size_t key_count = keys->id.len ? 3 : 2;
+    struct str arguments[13] = {keys->meta, keys->log, keys->id};
+    struct str *rest = arguments + key_count;
+    rest[0] = str_from(epoch, EPOCH_NEW_LEN);
+    rest[1] = redis_number(history->size, size);
+    rest[2] = redis_number(history->ttl_ms, ttl);
+    rest[3] = redis_number(redis_meta_ttl_ms(history), meta_ttl);
+    rest[4] = str_from(publication->id, UUID_LEN);
+    rest[5] = buf_str(&broker->head);
+    rest[6] = buf_str(&broker->tail);
+    rest[7] = redis_number(broker->config.idempotency_window_ms, window);
+    rest[8] = keys->live;
+    rest[9] = redis_publish_command(broker);
+    redis_errand_script(errand, SCRIPT_PUBLISH, key_count, key_count + 10, arguments);
+}
+
+static void send_once(struct redis_errand *errand, const struct publication *publication)
+{
+    const struct redis_broker *broker = errand->broker;
+    char window[24];
+    struct str arguments[] = {broker->keys.id,
+                              broker->keys.live,
+                              str_from(publication->id, UUID_LEN),
+                              buf_str(&broker->head),
+                              redis_number(broker->config.idempotency_window_ms, window),
+                              redis_publish_command(broker)};
+    redis_errand_script(errand, SCRIPT_ONCE, 2, 6, arguments);
+}
+
+static struct str find_key(struct redis_broker *broker, void *argument)
+{
+    const struct publication *publication = argument;
+    redis_broker_set_keys(broker, publication->channel, publication->event_id);
+    return broker->keys.meta;
+}
+
+static void send_publication(struct redis_errand *errand)
+{
+    struct redis_broker *broker = errand->broker;
+    const struct publication *publication = errand->argument;
+    char timestamp[CLOCK_RFC3339_LEN + 1];
+    clock_format(clock_wall_ms(), timestamp);
+    struct event event = {
+        .channel = publication->channel,
+        .type = publication->type,
+        .id = str_from(publication->id, UUID_LEN),
+        .timestamp = str_from(timestamp, CLOCK_RFC3339_LEN),
+        .data = publication->data,
+    };
+    buf_clear(&broker->head);
+    buf_clear(&broker->tail);
+    redis_event_head(&broker->head, &event);
+    if (publication->history.size) {
+        redis_event_tail(&broker->tail, &event);
+        send_ordered(errand, publication);
+        return;
+    }
+    redis_event_tail(&broker->head, &event);
+    if (publication->event_id.len)
+        send_once(errand, publication);
+    else
+        redis_errand_command(errand, 3,
+                             (struct str[]){redis_publish_command(broker), broker->keys.live, buf_str(&broker->head)});
+}
+
+static const struct redis_errand_kind kind = {.key = find_key, .send = send_publication, .done = on_published};
+
+void redis_publish(struct broker *base, struct publication *publication)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    struct redis_route route = redis_route_to(broker, find_key(broker, publication));
+    if (!redis_shard_is_up(route.shard)) {
+        refuse_later(broker, publication, redis_shard_retry_ms(broker->topology->shard_of(broker, broker->keys.meta)),
+                     "Redis cannot be reached now; nothing was published. Try again later");
+        return;
+    }
+    if (broker->pending >= broker->config.pending_max ||
+        broker->pending_bytes + cost(publication) > broker->config.pending_bytes_max) {
+        refuse_later(broker, publication, RETRY_SOON_MS,
+                     "too many publications wait for Redis; nothing was published. Publish more slowly");
+        return;
+    }
+    if (!publication->accepted_us)
+        publication->accepted_us = clock_now_us();
+    broker->pending++;
+    broker->pending_bytes += cost(publication);
+    uuid_v7(clock_wall_ms(), publication->id);
+    redis_errand_start(broker, &kind, publication, &route, publication->accepted_us);
+}

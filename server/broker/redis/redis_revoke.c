@@ -1,0 +1,138 @@
+/* redis_revoke.c - revoked tokens in Redis: one sorted set, each member "jti <issued before> <value>" or "user ...",
+ * scored with the time until which it counts, both in ms since 1970. Every node hears of a new one on the nodes' common
+ * channel, and reads all of them when the server that has them comes up, after its subscription there, and when another
+ * server has them: so it misses none. */
+#include "common/base/clock.h"
+#include "server/broker/redis/redis_parts.h"
+
+static const char *const kinds[] = {[REVOCATION_JTI] = "jti", [REVOCATION_USER] = "user"};
+
+static struct str find_key(struct redis_broker *broker, void *argument)
+{
+    return buf_str(&broker->revoked_key);
+}
+
+static void send_revoke(struct redis_errand *errand)
+{
+    const struct redis_broker *broker = errand->broker;
+    const struct revocation *revocation = &((const struct revoke_request *)errand->argument)->revocation;
+    struct buf member = {0};
+    char until[24];
+    buf_appendf(&member, "%s %llu ", kinds[revocation->kind], (unsigned long long)revocation->issued_before_ms);
+    buf_append(&member, revocation->value);
+    struct str arguments[] = {buf_str(&broker->revoked_key), redis_number(revocation->until_ms, until),
+                              buf_str(&member), buf_str(&broker->control_channel)};
+    redis_errand_script(errand, SCRIPT_REVOKE, 1, 4, arguments);
+    buf_fini(&member);
+}
+
+static void on_revoked(struct redis_errand *errand, const redisReply *reply)
+{
+    struct redis_broker *broker = errand->broker;
+    struct revoke_request *request = errand->argument;
+    if (reply && reply->type == REDIS_REPLY_INTEGER) /* here at once, not only when pub/sub brings it */
+        broker->broker.sink->revoked(broker->broker.owner, &request->revocation);
+    else
+        redis_request_fail(broker, &request->base, reply);
+    broker_request_answer(&request->base);
+}
+
+void redis_revoke(struct redis_broker *broker, struct revoke_request *request)
+{
+    static const struct redis_errand_kind kind = {.key = find_key, .send = send_revoke, .done = on_revoked};
+    redis_request_start(broker, &request->base, &kind);
+}
+
+bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member)
+{
+    struct revocation revocation = {.until_ms = until_ms};
+    struct str rest = member;
+    struct str kind = str_split(&rest, ' ');
+    bool is_user = str_eq_cstr(kind, kinds[REVOCATION_USER]);
+    if ((!is_user && !str_eq_cstr(kind, kinds[REVOCATION_JTI])) || !rest.ptr ||
+        !str_to_u64(str_split(&rest, ' '), &revocation.issued_before_ms) || !rest.ptr || rest.len == 0)
+        return false;
+    revocation.kind = is_user ? REVOCATION_USER : REVOCATION_JTI;
+    revocation.value = rest;
+    broker->broker.sink->revoked(broker->broker.owner, &revocation);
+    return true;
+}
+
+/* ---- reading all ---- */
+
+/* The score as ZSCAN gives it: digits, or in exponential form where it is not a whole number of milliseconds. */
+static uint64_t read_score(const redisReply *reply)
+{
+    uint64_t score;
+    if (str_to_u64(redis_text(reply), &score))
+        return score;
+    double value = reply->type == REDIS_REPLY_STRING ? strtod(reply->str, NULL) : 0;
+    return value > 0 && value < 1e18 ? (uint64_t)value : 0;
+}
+
+static void hear_pairs(struct redis_broker *broker, const redisReply *pairs)
+{
+    for (size_t i = 0; i + 1 < pairs->elements; i += 2)
+        if (!redis_revocation_heard(broker, read_score(pairs->element[i + 1]), redis_text(pairs->element[i])))
+            metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+}
+
+static void ask_page(struct redis_broker *broker);
+
+static void send_page(struct redis_errand *errand)
+{
+    struct redis_revoked_list *list = &errand->broker->revoked_list;
+    if (list->server != errand->route.shard)
+        strcpy(list->cursor, "0"); /* it means nothing to another server */
+    list->server = errand->route.shard;
+    struct str argv[] = {STR("ZSCAN"), buf_str(&errand->broker->revoked_key), str_from_cstr(list->cursor), STR("COUNT"),
+                         STR("500")};
+    redis_errand_command(errand, 5, argv);
+}
+
+static void on_page(struct redis_errand *errand, const redisReply *reply)
+{
+    struct redis_broker *broker = errand->broker;
+    struct redis_revoked_list *list = &broker->revoked_list;
+    bool fine = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+                reply->element[1]->type == REDIS_REPLY_ARRAY;
+    if (fine) {
+        hear_pairs(broker, reply->element[1]);
+        snprintf(list->cursor, sizeof list->cursor, "%.*s", STR_ARG(redis_text(reply->element[0])));
+    } else if (reply && !redis_errand_is_untaken(reply)) { /* without the list, revoked tokens would pass here */
+        char why[128];
+        snprintf(why, sizeof why, "refused to list the revoked tokens: %.80s",
+                 redis_is_error(reply) ? reply->str : "an answer that makes no sense");
+        redis_shard_drop(errand->route.shard, why);
+    }
+    list->is_asked = false;
+    if (list->is_outdated)
+        redis_revocations_load(broker);
+    else if (fine && strcmp(list->cursor, "0") != 0)
+        ask_page(broker);
+    else if (fine)
+        broker->broker.sink->revocations(broker->broker.owner, false);
+}
+
+/* Endless: see on_page. Of a server that does not answer, the next one that has them is asked when it is up. */
+static const struct redis_errand_kind page = {.key = find_key, .send = send_page, .done = on_page, .is_endless = true};
+
+static void ask_page(struct redis_broker *broker)
+{
+    struct redis_route route = redis_route_to(broker, buf_str(&broker->revoked_key));
+    if (!route.shard)
+        return;
+    broker->revoked_list.is_asked = true;
+    redis_errand_start(broker, &page, NULL, &route, clock_now_us());
+}
+
+void redis_revocations_load(struct redis_broker *broker)
+{
+    struct redis_revoked_list *list = &broker->revoked_list;
+    list->is_outdated = list->is_asked;
+    if (list->is_asked)
+        return; /* again after that */
+    broker->broker.sink->revocations(broker->broker.owner, true);
+    list->server = NULL;
+    ask_page(broker);
+}

@@ -1,0 +1,352 @@
+/* redis_subscribe.c - which channels the node wants, and what Redis has confirmed of it: where each is subscribed, in
+ * which commands, and again after its connection was lost or its slot has moved. What is said on a channel goes to the
+ * sink from here; where the channel is, redis_position.c asks and tells. */
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "server/broker/redis/redis_parts.h"
+#include "server/broker/redis/topology/redis_slots.h"
+
+enum { CHANNELS_PER_COMMAND = 500 };
+enum { BAD_LOG_INTERVAL_US = 10 * 1000 * 1000 };
+
+struct subscription *redis_subscription_find(struct redis_broker *broker, struct str channel)
+{
+    redis_broker_set_keys(broker, channel, STR(""));
+    return map_get(&broker->subscriptions, broker->keys.live);
+}
+
+static struct subscription *create(struct redis_broker *broker, struct str channel)
+{
+    struct str key = broker->keys.live; /* of find */
+    struct subscription *subscription = xcalloc(1, sizeof *subscription + channel.len + key.len);
+    memcpy(subscription->bytes, channel.ptr, channel.len);
+    memcpy(subscription->bytes + channel.len, key.ptr, key.len);
+    subscription->channel = str_from(subscription->bytes, channel.len);
+    subscription->key = str_from(subscription->bytes + channel.len, key.len);
+    subscription->slot = broker->topology->sharded ? redis_slot_of(subscription->key) : 0;
+    map_put(&broker->subscriptions, subscription->key, subscription);
+    if (broker->by_slot)
+        list_append(&broker->by_slot[subscription->slot], &subscription->of_slot);
+    return subscription;
+}
+
+void redis_subscription_note_change(struct redis_broker *broker, struct subscription *subscription)
+{
+    if (!list_is_linked(&subscription->change))
+        list_append(&broker->changed, &subscription->change);
+    metrics_set(broker->broker.metrics, METRIC_BROKER_SUBSCRIPTIONS, broker->subscriptions.count);
+}
+
+void redis_subscription_drop_if_done(struct redis_broker *broker, struct subscription *subscription)
+{
+    if (subscription->wanted || subscription->sent || subscription->unconfirmed || subscription->positions)
+        return;
+    list_remove(&subscription->change);
+    list_remove(&subscription->of_slot);
+    map_remove(&broker->subscriptions, subscription->key);
+    free(subscription);
+    metrics_set(broker->broker.metrics, METRIC_BROKER_SUBSCRIPTIONS, broker->subscriptions.count);
+}
+
+/* Where it goes: as long as nothing is subscribed anywhere, to the shard that has its key now. */
+static struct redis_shard *place(struct redis_broker *broker, struct subscription *subscription)
+{
+    if (!subscription->sent && !subscription->unconfirmed)
+        subscription->shard = broker->topology->shard_of(broker, subscription->key);
+    return subscription->shard;
+}
+
+struct subscription *redis_subscription_find_at(struct redis_shard *shard, struct str key)
+{
+    struct subscription *subscription = map_get(&shard->broker->subscriptions, key);
+    return subscription && subscription->shard == shard ? subscription : NULL;
+}
+
+/* ---- what the node asks ---- */
+
+void redis_subscribe(struct broker *base, struct str channel, const struct history_policy *history)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    struct subscription *subscription = redis_subscription_find(broker, channel);
+    if (!subscription)
+        subscription = create(broker, channel);
+    subscription->wanted = true;
+    subscription->answered = subscription->doubted = false;
+    subscription->history = *history;
+    redis_subscription_note_change(broker, subscription);
+}
+
+void redis_unsubscribe(struct broker *base, struct str channel)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    struct subscription *subscription = redis_subscription_find(broker, channel);
+    if (!subscription)
+        return;
+    subscription->wanted = false;
+    subscription->answered = false;
+    redis_subscription_note_change(broker, subscription);
+}
+
+void redis_locate(struct broker *base, struct str channel, const struct history_policy *history)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    struct subscription *subscription = redis_subscription_find(broker, channel);
+    if (!subscription || !subscription->wanted)
+        return;
+    subscription->history = *history;
+    if (!history->size) {
+        subscription->doubted = false;
+        redis_subscription_set_position(subscription, STR(""), 0, STR(""));
+    } else if (!subscription->epoch[0]) {
+        redis_subscription_doubt(broker, subscription);
+    }
+}
+
+/* ---- sending ---- */
+
+struct batch {
+    struct redis_shard *shard;
+    size_t count;
+    struct str argv[CHANNELS_PER_COMMAND + 1];
+};
+
+static void send_batch(struct batch *batch)
+{
+    if (batch->count > 1)
+        redis_connection_send(&batch->shard->subscriber, batch->count, batch->argv, NULL, NULL);
+    batch->count = 1;
+}
+
+static void add_to_batch(struct batch *batch, struct subscription *subscription)
+{
+    if (batch->shard != subscription->shard)
+        send_batch(batch);
+    batch->shard = subscription->shard;
+    subscription->sent = subscription->wanted;
+    subscription->unconfirmed++;
+    batch->argv[batch->count++] = subscription->key;
+    /* Sharded channels of one command must be of one slot, and one that is refused would refuse all. */
+    if (batch->count == CHANNELS_PER_COMMAND + 1 || batch->shard->broker->topology->sharded)
+        send_batch(batch);
+}
+
+void redis_subscriptions_flush(struct redis_broker *broker)
+{
+    if (broker->closing || list_is_empty(&broker->changed))
+        return; /* closing shards take no more subscriptions, and those that have closed are freed */
+    struct batch more = {.count = 1};
+    struct batch less = {.count = 1};
+    more.argv[0] = broker->topology->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
+    less.argv[0] = broker->topology->sharded ? STR("SUNSUBSCRIBE") : STR("UNSUBSCRIBE");
+    for (struct list_link *link; (link = list_take_first(&broker->changed));) {
+        struct subscription *subscription = CONTAINER_OF(link, struct subscription, change);
+        const struct redis_shard *shard = place(broker, subscription);
+        bool ready = shard && shard->subscriber.state == REDIS_READY;
+        if (ready && subscription->wanted != subscription->sent)
+            add_to_batch(subscription->wanted ? &more : &less, subscription);
+        else if (redis_subscription_needs_position(subscription))
+            redis_subscription_ask_position(broker, subscription); /* left and joined again within a turn */
+        else
+            redis_subscription_drop_if_done(broker, subscription);
+    }
+    send_batch(&less);
+    send_batch(&more);
+}
+
+void redis_subscriptions_restore(struct redis_shard *shard)
+{
+    struct redis_broker *broker = shard->broker;
+    struct batch more = {.count = 1};
+    more.argv[0] = broker->topology->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
+        if (each->wanted && !each->sent && place(broker, each) == shard)
+            add_to_batch(&more, each);
+    send_batch(&more);
+}
+
+/* ---- what Redis says ---- */
+
+void redis_subscription_confirmed(struct redis_shard *shard, struct str key)
+{
+    struct subscription *subscription = redis_subscription_find_at(shard, key);
+    if (!subscription || !subscription->unconfirmed)
+        return;
+    subscription->unconfirmed--;
+    if (redis_subscription_needs_position(subscription)) {
+        redis_subscription_ask_position(shard->broker, subscription);
+        return;
+    }
+    if (!subscription->wanted && !subscription->sent && !subscription->unconfirmed)
+        redis_vacate(shard->broker, subscription);
+    redis_subscription_drop_if_done(shard->broker, subscription);
+}
+
+/* As if its connection had been lost. */
+static void forget(struct subscription *subscription)
+{
+    subscription->sent = false;
+    subscription->unconfirmed = 0;
+    subscription->stale = subscription->answered;
+}
+
+void redis_subscription_ended(struct redis_shard *shard, struct str key)
+{
+    const struct redis_topology *topology = shard->broker->topology;
+    struct subscription *subscription = redis_subscription_find_at(shard, key);
+    if (!subscription || subscription->unconfirmed || !subscription->sent) {
+        redis_subscription_confirmed(shard, key);
+        return;
+    }
+    forget(subscription);
+    if (topology->subscription_ended)
+        topology->subscription_ended(shard->broker);
+    if (!topology->subscription_ended || !subscription->wanted)
+        redis_subscription_note_change(shard->broker, subscription);
+}
+
+static void move(struct redis_broker *broker, struct subscription *subscription)
+{
+    struct redis_shard *shard = broker->topology->shard_of(broker, subscription->key);
+    if (subscription->shard == shard && (subscription->sent || subscription->unconfirmed))
+        return;
+    forget(subscription);
+    subscription->shard = shard;
+    redis_subscription_note_change(broker, subscription);
+}
+
+void redis_subscriptions_move(struct redis_broker *broker, unsigned slot)
+{
+    LIST_EACH(link, &broker->by_slot[slot])
+    move(broker, CONTAINER_OF(link, struct subscription, of_slot));
+}
+
+void redis_subscriptions_move_all(struct redis_broker *broker)
+{
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
+        move(broker, each);
+}
+
+void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot)
+{
+    LIST_EACH(link, &shard->broker->by_slot[slot])
+    {
+        struct subscription *each = CONTAINER_OF(link, struct subscription, of_slot);
+        if (each->shard != shard || !each->unconfirmed)
+            continue;
+        forget(each);
+        if (!each->wanted)
+            redis_subscription_note_change(shard->broker, each); /* the flush drops it */
+    }
+}
+
+/* The warning names the channel and never what was sent. */
+void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what)
+{
+    uint64_t now_us = clock_now_us();
+    char quoted[ERROR_QUOTE_LEN];
+    metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+    broker->bad_since_logged++;
+    log_debug("broker", "bad message on channel %s: %s", error_quote(channel, quoted), what);
+    if (broker->bad_logged_us && now_us - broker->bad_logged_us < BAD_LOG_INTERVAL_US)
+        return;
+    log_warn(
+        "broker",
+        "a message in Redis on channel %s was not a valid event and was dropped (%llu such since the last report); "
+        "the debug level says what is wrong",
+        error_quote(channel, quoted), (unsigned long long)broker->bad_since_logged);
+    broker->bad_logged_us = now_us;
+    broker->bad_since_logged = 0;
+}
+
+void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes)
+{
+    struct redis_broker *broker = shard->broker;
+    struct subscription *subscription = redis_subscription_find_at(shard, key);
+    if (!subscription || !subscription->answered)
+        return;
+    struct event event;
+    bool direct;
+    struct error error;
+    if (redis_event_parse(bytes, subscription->channel, &broker->event_limits, &broker->scratch, &event, &direct,
+                          &error)) {
+        struct position position;
+        if (redis_event_parse_epoch(bytes, &broker->scratch, &position))
+            redis_subscription_begun(broker, subscription, &position);
+        else
+            redis_count_bad_message(broker, subscription->channel, error.text);
+        return;
+    }
+    /* What was had before is yet to be compared. If this were handed on and the connection lost again, nobody would
+     * ever compare it: it comes from the history, once the position tells of it. */
+    if (event.offset && subscription->stale)
+        return;
+    char timestamp[CLOCK_RFC3339_LEN + 1];
+    if (!event.timestamp.len) {
+        clock_format(clock_wall_ms(), timestamp);
+        event.timestamp = str_from(timestamp, CLOCK_RFC3339_LEN);
+    }
+    if (direct) {
+        metrics_add_labelled(broker->broker.metrics, METRIC_EVENTS_IN, METRICS_SOURCE_REDIS, 1);
+        metrics_add(broker->broker.metrics, METRIC_EVENTS_IN_BYTES, event.data.len);
+    }
+    if (event.offset && subscription->history.size)
+        redis_subscription_set_position(subscription, event.epoch, event.offset, event.id);
+    broker->broker.sink->event(broker->broker.owner, &event);
+}
+
+/* ---- ends ---- */
+
+size_t redis_subscriptions_count(const struct redis_shard *shard)
+{
+    size_t cursor = 0, count = 0;
+    for (const struct subscription *each; (each = map_next(&shard->broker->subscriptions, &cursor));)
+        count += each->shard == shard;
+    return count;
+}
+
+void redis_subscriptions_reset(struct redis_shard *shard)
+{
+    struct redis_broker *broker = shard->broker;
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
+        if (each->shard != shard)
+            continue;
+        forget(each);
+        if (!each->wanted)
+            redis_subscription_note_change(broker, each); /* the flush drops it: the map must not change here */
+    }
+}
+
+void redis_subscriptions_refuse(struct redis_broker *broker)
+{
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
+        if (!each->wanted || each->answered)
+            continue;
+        each->wanted = false;
+        broker->broker.sink->subscribed(broker->broker.owner, each->channel, ERR_UNAVAILABLE,
+                                        STR("this node is stopping"), NULL);
+    }
+}
+
+void redis_subscriptions_init(struct redis_broker *broker)
+{
+    list_init(&broker->changed);
+    if (!broker->topology->sharded)
+        return;
+    broker->by_slot = xcalloc(REDIS_SLOTS, sizeof *broker->by_slot);
+    for (unsigned slot = 0; slot < REDIS_SLOTS; slot++)
+        list_init(&broker->by_slot[slot]);
+}
+
+void redis_subscriptions_free(struct redis_broker *broker)
+{
+    size_t cursor = 0;
+    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
+        free(each);
+    map_fini(&broker->subscriptions);
+    free(broker->by_slot);
+}

@@ -1,0 +1,282 @@
+/* redis_cluster.c - a Redis cluster: a shard for each primary, and the map from slots to shards. The map is read from
+ * any node (CLUSTER SLOTS) at the beginning, now and then, and when something points elsewhere; between, a MOVED
+ * changes one slot. No node's map need be right: what is wrong is put right by the next MOVED. Where two nodes send a
+ * slot to each other, it changes once, and then with the whole map. */
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "server/broker/redis/redis_parts.h"
+#include "server/broker/redis/topology/redis_slots.h"
+#include "server/broker/redis/topology/redis_whereabouts.h"
+
+static const uint64_t KEEP_US = 30000000; /* a shard without slots: answers may be due, and slots come and go */
+
+static const uint64_t SETTLE_US = 200000; /* a slot that has just moved: MOVED does not move it again */
+
+/* PRIMARIES_MAX: each has two connections; Redis's own limit is about a thousand (Redis Cluster specification). */
+enum { REFRESH_MS = 100, PRIMARIES_MAX = 1000 };
+
+struct redis_cluster {
+    struct redis_shard *owners[REDIS_SLOTS]; /* NULL: nobody, or not known */
+    uint64_t moved_us[REDIS_SLOTS];          /* when a MOVED did; 0: never */
+    bool is_awaited;                         /* the map, by subscriptions that were refused or ended */
+    unsigned revoked_slot;
+};
+
+static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
+{
+    return broker->cluster->owners[redis_slot_of(key)];
+}
+
+/* NULL: there are so many that it cannot be true, or the broker closes. Then those that it knows take its last
+ * commands, as long as their last answers are awaited, and nobody would close a new one. */
+static struct redis_shard *find_or_make(struct redis_broker *broker, struct str host, struct str port)
+{
+    size_t count = 0;
+    LIST_EACH(link, &broker->shards)
+    {
+        struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
+        if ((shard->phase != PHASE_CLOSING || broker->closing) && redis_endpoint_is(&shard->endpoint, host, port))
+            return shard;
+        count++;
+    }
+    if (broker->closing || count >= PRIMARIES_MAX)
+        return NULL;
+    struct redis_endpoint endpoint = redis_endpoint_copy(host, port);
+    struct buf channel = {0};
+    buf_append(&channel, buf_str(&broker->node_channel));
+    buf_appendf(&channel, ":%s:%s", endpoint.host, endpoint.port);
+    struct redis_shard *shard = redis_shard_create(broker, &endpoint, buf_str(&channel));
+    buf_fini(&channel);
+    redis_endpoint_fini(&endpoint);
+    return shard;
+}
+
+/* In place of another one. */
+static void set_owner(struct redis_broker *broker, unsigned slot, struct redis_shard *shard)
+{
+    struct redis_shard *old = broker->cluster->owners[slot];
+    if (old && --old->slots == 0)
+        old->used_us = clock_now_us();
+    if (shard)
+        shard->slots++;
+    broker->cluster->owners[slot] = shard;
+    if (slot == broker->cluster->revoked_slot && redis_shard_is_up(shard))
+        redis_revocations_load(broker); /* else once it is up */
+}
+
+/* ---- the whole map ---- */
+
+static void close_useless(struct redis_broker *broker)
+{
+    uint64_t now_us = clock_now_us();
+    LIST_EACH(link, &broker->shards)
+    {
+        struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
+        if (!shard->slots && now_us - shard->used_us > KEEP_US)
+            redis_shard_close(shard);
+    }
+}
+
+static bool read_range(struct redis_broker *broker, const struct redis_endpoint *from, const redisReply *range,
+                       struct redis_shard **owners)
+{
+    struct redis_whereabouts where;
+    if (!redis_whereabouts_of_range(range, &where))
+        return false;
+    struct redis_shard *shard =
+        find_or_make(broker, where.host.len ? where.host : str_from_cstr(from->host), where.port);
+    for (unsigned slot = where.first; shard && slot <= where.last; slot++)
+        owners[slot] = shard;
+    return shard;
+}
+
+static bool answered(struct redis_broker *broker, const struct redis_endpoint *from, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
+        return false;
+    struct redis_shard **owners = xcalloc(REDIS_SLOTS, sizeof(struct redis_shard *));
+    bool good = true, changed = false;
+    for (size_t i = 0; good && i < reply->elements; i++)
+        good = read_range(broker, from, reply->element[i], owners);
+    for (unsigned slot = 0; good && slot < REDIS_SLOTS; slot++) {
+        if (broker->cluster->owners[slot] == owners[slot])
+            continue;
+        set_owner(broker, slot, owners[slot]);
+        changed = true;
+    }
+    free(owners);
+    if (changed || (good && broker->cluster->is_awaited))
+        redis_subscriptions_move_all(broker);
+    if (good) {
+        broker->cluster->is_awaited = false;
+        close_useless(broker);
+    }
+    redis_broker_tell(broker);
+    return good;
+}
+
+/* ---- asking for it ---- */
+
+/* The nodes of the URL, then all primaries known, as the former may have gone long ago. */
+static const struct redis_endpoint *server(struct redis_broker *broker, size_t n)
+{
+    if (n < broker->url.endpoint_count)
+        return &broker->url.endpoints[n];
+    n -= broker->url.endpoint_count;
+    LIST_EACH(link, &broker->shards)
+    {
+        if (n-- == 0)
+            return &CONTAINER_OF(link, struct redis_shard, link)->endpoint;
+    }
+    return NULL;
+}
+
+static void ask(struct redis_broker *broker, struct redis_connection *connection, redis_answered *done, void *argument)
+{
+    redis_connection_send(connection, 2, (struct str[]){STR("CLUSTER"), STR("SLOTS")}, done, argument);
+}
+
+static void failed(struct redis_broker *broker, const char *why)
+{
+    char text[320];
+    snprintf(text, sizeof text, "no node of the cluster tells where the slots are; the last one: %.200s", why);
+    redis_broker_not_found(broker, text);
+    redis_scout_ask_later(&broker->scout, REFRESH_MS + random_below(broker->config.retry_max_ms));
+}
+
+static void refresh_soon(struct redis_broker *broker)
+{
+    if (!uv_is_active((uv_handle_t *)&broker->scout.timer))
+        redis_scout_ask_later(&broker->scout, REFRESH_MS);
+}
+
+/* ---- answers that point elsewhere ---- */
+
+/* A MOVED or an ASK: the shard that it names, NULL if it is none. */
+static struct redis_shard *read_redirection(struct redis_broker *broker, const struct redis_shard *from,
+                                            struct str text, struct str word, unsigned *out_slot)
+{
+    struct redis_whereabouts where;
+    if (!redis_whereabouts_of_error(text, word, &where) || (!where.host.len && !from))
+        return NULL;
+    *out_slot = where.first;
+    return find_or_make(broker, where.host.len ? where.host : str_from_cstr(from->endpoint.host), where.port);
+}
+
+/* False if the slot stays where it is on the map for now. */
+static bool move(struct redis_broker *broker, unsigned slot, struct redis_shard *shard)
+{
+    struct redis_cluster *cluster = broker->cluster;
+    uint64_t now_us = clock_now_us();
+    if (cluster->owners[slot] == shard || broker->closing)
+        return true;
+    refresh_soon(broker);
+    if (cluster->moved_us[slot] && now_us - cluster->moved_us[slot] < SETTLE_US)
+        return false;
+    cluster->moved_us[slot] = now_us;
+    set_owner(broker, slot, shard);
+    redis_subscriptions_move(broker, slot);
+    return true;
+}
+
+static enum redis_again redirect(struct redis_broker *broker, struct str key, struct str text, struct redis_route *out)
+{
+    struct redis_shard *from = shard_of(broker, key);
+    unsigned slot;
+    struct redis_shard *shard = read_redirection(broker, from, text, STR("MOVED"), &slot);
+    if (shard) {
+        move(broker, slot, shard);
+        *out = (struct redis_route){.shard = shard};
+        return redis_shard_is_up(shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
+    }
+    shard = read_redirection(broker, from, text, STR("ASK"), &slot);
+    if (shard) {
+        shard->used_us = clock_now_us();
+        *out = (struct redis_route){.shard = shard, .asking = true, .with_text = true};
+        return redis_shard_is_up(shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
+    }
+    if (str_starts_with(text, STR("CLUSTERDOWN"))) {
+        refresh_soon(broker);
+        return REDIS_AGAIN_LATER;
+    }
+    return str_starts_with(text, STR("TRYAGAIN")) ? REDIS_AGAIN_LATER : REDIS_ANSWERED;
+}
+
+static bool subscription_refused(struct redis_shard *shard, struct str text)
+{
+    unsigned slot;
+    struct redis_shard *other = read_redirection(shard->broker, shard, text, STR("MOVED"), &slot);
+    if (other && !move(shard->broker, slot, other)) {
+        redis_subscriptions_forget(shard, slot);
+        shard->broker->cluster->is_awaited = true;
+    }
+    return other;
+}
+
+/* Its slot is elsewhere. A primary that has become a replica would take it again, and pass on what is published at the
+ * new one as soon as that has heard of it. */
+static void subscription_ended(struct redis_broker *broker)
+{
+    broker->cluster->is_awaited = true;
+    redis_scout_ask(&broker->scout, false);
+}
+
+/* ---- topology ---- */
+
+static void begin(struct redis_broker *broker)
+{
+    static const struct redis_scout_script script = {
+        .server = server, .ask = ask, .answered = answered, .failed = failed};
+    const struct redis_connection_config config = {
+        .what = "Redis",
+        .login = &broker->url.login,
+        .login_hint = "a password: give it in the URL, redis+cluster://:password@host",
+        .tls = broker->tls,
+        .name = broker->client_name,
+        .connect_timeout_ms = broker->config.connect_timeout_ms,
+        .command_timeout_ms = broker->config.command_timeout_ms,
+        .keepalive_s = broker->config.keepalive_s,
+    };
+    broker->cluster = xcalloc(1, sizeof *broker->cluster);
+    broker->cluster->revoked_slot = redis_slot_of(buf_str(&broker->revoked_key));
+    redis_scout_init(&broker->scout, broker, &script, &config);
+    redis_scout_ask(&broker->scout, true);
+}
+
+/* If it has been replaced, the map says so; else it is back where it was. */
+static void find(struct redis_shard *shard)
+{
+    redis_scout_ask(&shard->broker->scout, true);
+    redis_shard_connect(shard);
+}
+
+static void look_again(struct redis_shard *shard)
+{
+    redis_scout_ask(&shard->broker->scout, false);
+}
+
+static void forget(struct redis_shard *shard)
+{
+    for (unsigned slot = 0; shard->slots && slot < REDIS_SLOTS; slot++)
+        if (shard->broker->cluster->owners[slot] == shard)
+            shard->broker->cluster->owners[slot] = NULL;
+}
+
+static void end(struct redis_broker *broker)
+{
+    redis_scout_close(&broker->scout);
+}
+
+const struct redis_topology redis_cluster = {
+    .sharded = true,
+    .begin = begin,
+    .shard_of = shard_of,
+    .find = find,
+    .look_again = look_again,
+    .redirect = redirect,
+    .subscription_refused = subscription_refused,
+    .subscription_ended = subscription_ended,
+    .forget = forget,
+    .end = end,
+};

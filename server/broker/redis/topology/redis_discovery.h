@@ -1,0 +1,45 @@
+/* redis_discovery.h - asks whoever knows where the primaries are: one question, put to one server after another until
+ * one gives a useful answer. The connection is kept for the next time. Owned by its broker. */
+#ifndef CARILLON_BROKER_REDIS_TOPOLOGY_REDIS_DISCOVERY_H
+#define CARILLON_BROKER_REDIS_TOPOLOGY_REDIS_DISCOVERY_H
+
+#include "server/broker/redis/client/redis_connection.h"
+
+struct redis_broker;
+
+struct redis_scout_script {
+    /* The servers to ask, the n-th of them; NULL after the last. */
+    const struct redis_endpoint *(*server)(struct redis_broker *broker, size_t n);
+    void (*ask)(struct redis_broker *broker, struct redis_connection *connection, redis_answered *done, void *argument);
+    /* An answer of that server. False: it is of no use, and the next one is asked. */
+    bool (*answered)(struct redis_broker *broker, const struct redis_endpoint *from, const struct redisReply *reply);
+    /* None has given a useful answer. */
+    void (*failed)(struct redis_broker *broker, const char *why);
+};
+
+struct redis_scout {
+    const struct redis_scout_script *script;
+    struct redis_broker *broker;
+    struct redis_connection connection;
+    struct redis_endpoint endpoint; /* of the connection */
+    uv_timer_t timer;
+    size_t next; /* server to ask */
+    size_t left; /* how many may still be asked in this round */
+    bool asking; /* a round is under way */
+    bool closing;
+    bool timer_closed;
+    char why[256]; /* the last failure of this round */
+};
+
+/* login, what and hint as in redis_connection_config. The scout counts as one of broker->open. */
+void redis_scout_init(struct redis_scout *scout, struct redis_broker *broker, const struct redis_scout_script *script,
+                      const struct redis_connection_config *config);
+
+/* Begins a round, unless one is under way: with the server that answered last or, another being true, the next one. */
+void redis_scout_ask(struct redis_scout *scout, bool another);
+void redis_scout_ask_later(struct redis_scout *scout, uint64_t after_ms);
+
+/* redis_broker_part_closed follows. */
+void redis_scout_close(struct redis_scout *scout);
+
+#endif

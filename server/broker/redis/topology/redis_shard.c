@@ -1,0 +1,372 @@
+/* redis_shard.c - see redis_shard.h. enum redis_phase says what the one timer means in each phase. */
+#include "server/broker/redis/topology/redis_shard.h"
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/random.h"
+#include "server/broker/redis/redis_parts.h"
+
+enum { RETRY_BASE_MS = 100, RETRY_DOUBLINGS_MAX = 16, RETRY_SOON_MS = 500, RETRY_MIN_MS = 100 };
+enum { STABLE_US = 1000 * 1000 };
+enum { LAST_ANSWERS_MS = 2000 };
+
+static void on_timer(uv_timer_t *timer);
+static void end(struct redis_shard *shard);
+
+static void start_timer(struct redis_shard *shard, uint64_t after_ms)
+{
+    uv_timer_start(&shard->timer, on_timer, after_ms, 0);
+}
+
+static void set_state(struct redis_shard *shard, enum broker_state state, const char *text)
+{
+    shard->state = state;
+    snprintf(shard->text, sizeof shard->text, "%s", text);
+    redis_broker_tell(shard->broker);
+}
+
+/* ---- coming up ---- */
+
+void redis_shard_extend(struct redis_shard *shard)
+{
+    if (shard->phase == PHASE_CONNECTING || shard->phase == PHASE_PROBING)
+        start_timer(shard, shard->broker->config.command_timeout_ms);
+}
+
+static void on_commands_up(struct redis_connection *connection)
+{
+    struct redis_shard *shard = CONTAINER_OF(connection, struct redis_shard, commands);
+    redis_scripts_load(&shard->scripts, connection);
+    redis_node_ask_role(shard);
+    redis_subscriptions_ask(shard);
+}
+
+static void on_subscriber_up(struct redis_connection *connection)
+{
+    struct redis_shard *shard = CONTAINER_OF(connection, struct redis_shard, subscriber);
+    redis_node_listen(shard);
+    redis_subscriptions_restore(shard);
+    redis_node_listen_to_all(shard);
+    redis_shard_extend(shard);
+}
+
+void redis_shard_try_probe(struct redis_shard *shard)
+{
+    if (shard->phase != PHASE_CONNECTING || !shard->all_confirmed || !shard->is_primary)
+        return;
+    shard->phase = PHASE_PROBING;
+    start_timer(shard, shard->broker->config.command_timeout_ms);
+    redis_node_probe(shard);
+}
+
+void redis_shard_proved(struct redis_shard *shard)
+{
+    struct redis_broker *broker = shard->broker;
+    shard->phase = PHASE_RESTING;
+    start_timer(shard, broker->config.canary_interval_ms);
+    if (shard->state == BROKER_UP)
+        return;
+    if (shard->state == BROKER_DOWN)
+        metrics_add(broker->broker.metrics, METRIC_BROKER_RECONNECTS, 1);
+    log_info("broker", "connected to Redis at %s:%s, %zu channels subscribed", shard->endpoint.host,
+             shard->endpoint.port, redis_subscriptions_count(shard));
+    shard->up_us = clock_now_us();
+    if (broker->topology->shard_of(broker, buf_str(&broker->revoked_key)) == shard)
+        redis_revocations_load(broker);
+    set_state(shard, BROKER_UP, "");
+}
+
+void redis_shard_connect(struct redis_shard *shard)
+{
+    if (shard->phase != PHASE_WAITING && shard->phase != PHASE_SEEKING)
+        return;
+    uv_timer_stop(&shard->timer);
+    shard->phase = PHASE_CONNECTING;
+    shard->all_confirmed = shard->is_primary = false;
+    redis_connection_start(&shard->commands);
+    redis_connection_start(&shard->subscriber);
+}
+
+void redis_shard_move(struct redis_shard *shard, struct str host, struct str port)
+{
+    redis_endpoint_fini(&shard->endpoint);
+    shard->endpoint = redis_endpoint_copy(host, port);
+    shard->scripts = (struct redis_scripts){0};
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct redis_shard *shard = timer->data;
+    switch (shard->phase) {
+    case PHASE_WAITING:
+        shard->phase = PHASE_SEEKING;
+        shard->broker->topology->find(shard);
+        break;
+    case PHASE_CONNECTING:
+        if (!shard->all_confirmed) /* else it is the other connection's turn, which has a timer of its own */
+            redis_shard_drop(shard, "no confirmation of the subscriptions in time");
+        break;
+    case PHASE_PROBING: redis_shard_drop(shard, "a canary sent through it did not come back in time"); break;
+    case PHASE_RESTING:
+        shard->phase = PHASE_PROBING;
+        start_timer(shard, shard->broker->config.command_timeout_ms);
+        redis_node_ask_role(shard);
+        redis_node_probe(shard);
+        shard->broker->topology->look_again(shard);
+        break;
+    case PHASE_CLOSING: end(shard); break; /* the last answers have not come in time */
+    case PHASE_SEEKING:
+    case PHASE_FALLING: break;
+    }
+}
+
+/* ---- going down ---- */
+
+/* Said once, however often the same failure comes back. */
+static void log_loss(struct redis_shard *shard, const char *why)
+{
+    metrics_add(shard->broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+    if (strcmp(shard->why, why) == 0)
+        return;
+    snprintf(shard->why, sizeof shard->why, "%s", why);
+    log_warn("broker", "%s; publications are refused until it is back", why);
+}
+
+/* Full jitter (Brooker, "Exponential Backoff and Jitter") over a small floor: nodes do not come back in step. */
+static uint64_t pause_ms(struct redis_shard *shard)
+{
+    unsigned doublings = shard->attempts < RETRY_DOUBLINGS_MAX ? shard->attempts : RETRY_DOUBLINGS_MAX;
+    uint64_t reach_ms = (uint64_t)RETRY_BASE_MS << doublings;
+    uint64_t max_ms = shard->broker->config.retry_max_ms;
+    shard->attempts++;
+    if (reach_ms > max_ms)
+        reach_ms = max_ms;
+    uint64_t floor_ms = reach_ms < RETRY_BASE_MS ? reach_ms / 2 : RETRY_BASE_MS / 2;
+    return floor_ms + random_below(reach_ms - floor_ms + 1);
+}
+
+/* Not as soon as it is up: a Redis that takes the login and refuses what comes next would be asked without a pause. */
+static void begin_anew(struct redis_shard *shard)
+{
+    shard->attempts = 0;
+    shard->why[0] = '\0';
+}
+
+static enum broker_state state_without_connection(const struct redis_shard *shard)
+{
+    return shard->state == BROKER_CONNECTING ? BROKER_CONNECTING : BROKER_DOWN;
+}
+
+static void wait(struct redis_shard *shard)
+{
+    uint64_t wait_ms = pause_ms(shard);
+    uint64_t tenths = (wait_ms + 99) / 100;
+    char text[sizeof shard->text];
+    snprintf(text, sizeof text, "%.250s; next try in %llu.%llu s", shard->why, (unsigned long long)tenths / 10,
+             (unsigned long long)tenths % 10);
+    shard->phase = PHASE_WAITING;
+    start_timer(shard, wait_ms);
+    set_state(shard, state_without_connection(shard), text);
+}
+
+void redis_shard_not_found(struct redis_shard *shard, const char *why)
+{
+    if (shard->phase != PHASE_SEEKING)
+        return;
+    log_loss(shard, why);
+    wait(shard);
+}
+
+static void finish_close(struct redis_shard *shard)
+{
+    struct redis_broker *broker = shard->broker;
+    if (!shard->timer_closed || shard->commands.state != REDIS_IDLE || shard->subscriber.state != REDIS_IDLE)
+        return;
+    list_remove(&shard->link);
+    redis_subscriptions_reset(shard); /* none is confirmed there any more, so nothing asks for its position */
+    if (broker->topology->forget)
+        broker->topology->forget(shard);
+    redis_connection_fini(&shard->commands);
+    redis_connection_fini(&shard->subscriber);
+    redis_endpoint_fini(&shard->endpoint);
+    buf_fini(&shard->channel);
+    free(shard);
+    redis_broker_part_closed(broker);
+}
+
+static void on_down(struct redis_shard *shard, const char *why)
+{
+    if (shard->phase == PHASE_CLOSING) {
+        if (shard->commands.state == REDIS_IDLE)
+            end(shard);
+        finish_close(shard);
+        return;
+    }
+    if (shard->phase != PHASE_FALLING) { /* the first of the two */
+        shard->phase = PHASE_FALLING;
+        uv_timer_stop(&shard->timer);
+        if (shard->state == BROKER_UP && clock_now_us() - shard->up_us >= STABLE_US)
+            begin_anew(shard);
+        log_loss(shard, why);
+        set_state(shard, state_without_connection(shard), why);
+        redis_connection_drop(&shard->commands, "%s", "given up with the other connection");
+        redis_connection_drop(&shard->subscriber, "%s", "given up with the other connection");
+    }
+    if (shard->commands.state != REDIS_IDLE || shard->subscriber.state != REDIS_IDLE)
+        return;
+    redis_subscriptions_reset(shard);
+    wait(shard);
+}
+
+static void on_commands_down(struct redis_connection *connection, const char *why)
+{
+    on_down(CONTAINER_OF(connection, struct redis_shard, commands), why);
+}
+
+static void on_subscriber_down(struct redis_connection *connection, const char *why)
+{
+    on_down(CONTAINER_OF(connection, struct redis_shard, subscriber), why);
+}
+
+void redis_shard_drop(struct redis_shard *shard, const char *why)
+{
+    redis_connection_drop(&shard->commands, "%.120s", why);
+    redis_connection_drop(&shard->subscriber, "%.120s", why);
+}
+
+uint64_t redis_shard_retry_ms(const struct redis_shard *shard)
+{
+    bool waits = shard && shard->phase == PHASE_WAITING;
+    uint64_t wait_ms = waits ? uv_timer_get_due_in(&shard->timer) : RETRY_SOON_MS;
+    return wait_ms < RETRY_MIN_MS ? RETRY_MIN_MS : wait_ms;
+}
+
+/* ---- pub/sub ---- */
+
+static void on_pushed(struct redis_connection *connection, const redisReply *reply)
+{
+    struct redis_shard *shard = CONTAINER_OF(connection, struct redis_shard, subscriber);
+    const struct redis_topology *topology = shard->broker->topology;
+    if (redis_is_error(reply)) {
+        struct str text = str_from(reply->str, (size_t)reply->len);
+        if (!topology->subscription_refused || !topology->subscription_refused(shard, text))
+            redis_connection_drop(connection, "refused a subscription: %.100s", reply->str);
+        return;
+    }
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
+        return;
+    struct str kind = redis_text(reply->element[0]);
+    struct str key = redis_text(reply->element[1]);
+    if (kind.len && kind.ptr[0] == 's' && !str_eq(kind, STR("subscribe")))
+        kind = str_from(kind.ptr + 1, kind.len - 1); /* of sharded pub/sub: ssubscribe, smessage, sunsubscribe */
+    if (str_eq(kind, STR("message"))) {
+        struct str bytes = redis_text(reply->element[2]);
+        if (!redis_node_message(shard, key, bytes))
+            redis_subscription_message(shard, key, bytes);
+    } else if (str_eq(kind, STR("subscribe"))) {
+        redis_shard_extend(shard);
+        if (!redis_node_confirmed(shard, key))
+            redis_subscription_confirmed(shard, key);
+    } else if (str_eq(kind, STR("unsubscribe"))) {
+        redis_shard_extend(shard);
+        redis_subscription_ended(shard, key);
+    }
+}
+
+/* ---- life ---- */
+
+struct redis_shard *redis_shard_create(struct redis_broker *broker, const struct redis_endpoint *endpoint,
+                                       struct str channel)
+{
+    static const struct redis_connection_events command_events = {.up = on_commands_up, .down = on_commands_down};
+    static const struct redis_connection_events subscriber_events = {
+        .up = on_subscriber_up, .pushed = on_pushed, .down = on_subscriber_down};
+    struct redis_shard *shard = xcalloc(1, sizeof *shard);
+    shard->broker = broker;
+    shard->state = BROKER_CONNECTING;
+    shard->slots = broker->topology->sharded ? 0 : 1;
+    snprintf(shard->text, sizeof shard->text, "connecting to Redis");
+    buf_append(&shard->channel, channel);
+    uv_timer_init(broker->config.turn->wake.loop, &shard->timer);
+    shard->timer.data = shard;
+    const struct redis_connection_config connection = {
+        .what = "Redis",
+        .endpoint = &shard->endpoint,
+        .login = &broker->url.login,
+        .login_hint = "a password: give it in the URL, redis://:password@host",
+        .tls = broker->tls,
+        .name = broker->client_name,
+        .connect_timeout_ms = broker->config.connect_timeout_ms,
+        .command_timeout_ms = broker->config.command_timeout_ms,
+        .keepalive_s = broker->config.keepalive_s,
+    };
+    /* Answers are given to the broker, as what waits for them may move to another shard. */
+    redis_connection_init(&shard->commands, &connection, &command_events, broker, broker->config.turn);
+    redis_connection_init(&shard->subscriber, &connection, &subscriber_events, broker, broker->config.turn);
+    list_append(&broker->shards, &shard->link);
+    broker->open++;
+    shard->phase = PHASE_SEEKING;
+    if (endpoint) {
+        redis_shard_move(shard, str_from_cstr(endpoint->host), str_from_cstr(endpoint->port));
+        redis_shard_connect(shard);
+    } else {
+        broker->topology->find(shard);
+    }
+    return shard;
+}
+
+static void on_timer_closed(uv_handle_t *timer)
+{
+    struct redis_shard *shard = timer->data;
+    shard->timer_closed = true;
+    finish_close(shard);
+}
+
+/* Of a shard that closes: what has not been answered by now never will be. */
+static void end(struct redis_shard *shard)
+{
+    if (uv_is_closing((uv_handle_t *)&shard->timer))
+        return;
+    shard->state = BROKER_DOWN;
+    uv_close((uv_handle_t *)&shard->timer, on_timer_closed);
+    redis_connection_finish(&shard->commands, "no longer needed");
+}
+
+static void await_last_answers(struct redis_shard *shard);
+
+static void on_last_answer(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_shard *shard = argument;
+    if (!reply)
+        return; /* on_down follows */
+    /* Twice at least: an answer may lead to one more question, which its mail brings at the end of the turn. */
+    bool again = shard->commands.expected_count || !shard->has_answered_last;
+    shard->has_answered_last = true;
+    if (again)
+        await_last_answers(shard);
+    else
+        end(shard);
+}
+
+/* Answers come in the order of their commands: with this one all earlier commands have been run. TIME needs no right
+ * that a node does not need anyway. */
+static void await_last_answers(struct redis_shard *shard)
+{
+    redis_connection_send(&shard->commands, 1, (struct str[]){STR("TIME")}, on_last_answer, shard);
+}
+
+void redis_shard_close(struct redis_shard *shard)
+{
+    uint64_t timeout_ms = shard->broker->config.command_timeout_ms;
+    if (shard->phase == PHASE_CLOSING)
+        return;
+    shard->phase = PHASE_CLOSING;
+    redis_connection_finish(&shard->subscriber, "no longer needed");
+    if (shard->commands.state == REDIS_READY) {
+        start_timer(shard, timeout_ms < LAST_ANSWERS_MS ? timeout_ms : LAST_ANSWERS_MS);
+        await_last_answers(shard);
+    } else {
+        end(shard);
+    }
+}

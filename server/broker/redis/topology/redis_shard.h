@@ -1,0 +1,87 @@
+/* redis_shard.h - one Redis server that takes writes, and the pair of connections to it: one for commands, one for
+ * what it publishes. A shard connects, proves that the way through both works, notices when it no longer does, and
+ * comes back. Plain Redis and Sentinel have one shard; a cluster has one for each primary.
+ *
+ * It knows nothing of slots and Sentinels: where the server is, its topology says. Owned by its broker. */
+#ifndef CARILLON_BROKER_REDIS_TOPOLOGY_REDIS_SHARD_H
+#define CARILLON_BROKER_REDIS_TOPOLOGY_REDIS_SHARD_H
+
+#include "common/base/buf.h"
+#include "common/base/list.h"
+#include "server/broker/broker.h"
+#include "server/broker/redis/client/redis_connection.h"
+#include "server/broker/redis/redis_scripts.h"
+
+struct redis_broker;
+
+/* What a shard is doing, and what its one timer then means. */
+enum redis_phase {
+    PHASE_WAITING,    /* timer: connect */
+    PHASE_SEEKING,    /* the topology looks for the address */
+    PHASE_CONNECTING, /* timer: Redis no longer confirms subscriptions: drop. Next, all being confirmed: PROBING */
+    PHASE_PROBING,    /* a canary is out. timer: overdue, drop. Back: RESTING, and up */
+    PHASE_RESTING,    /* timer: send a canary */
+    PHASE_FALLING,    /* both connections end, then WAITING */
+    PHASE_CLOSING,    /* commands that were sent are answered, then both connections and the timer end, then it is gone.
+                       * timer: the answers are overdue */
+};
+
+struct redis_shard {
+    struct list_link link; /* in redis_broker.shards */
+    struct redis_broker *broker;
+    struct redis_endpoint endpoint; /* no host: not known yet */
+    struct buf channel;             /* what this node listens on here: canaries and positions */
+    struct redis_connection commands;
+    struct redis_connection subscriber;
+    struct redis_scripts scripts;
+    unsigned slots;   /* of a cluster, that it has; else 1 */
+    uint64_t used_us; /* in a cluster, when it lost its last slot or was named by an ASK */
+
+    enum redis_phase phase;
+    enum broker_state state;
+    uint64_t up_us;    /* when it came up last */
+    unsigned attempts; /* to connect, since it was up for more than a moment */
+    char why[256];     /* of the last loss since then: said in the log once */
+    char text[320];    /* why it is not up, for broker_info */
+    uv_timer_t timer;
+    bool timer_closed;      /* while closing */
+    bool has_answered_last; /* the same: the command that was sent after all others */
+
+    bool is_primary;    /* it has said so on this connection */
+    bool all_confirmed; /* the subscription that is made after all others */
+    uint64_t canary;    /* number of the one sent last */
+    uint64_t canary_sent_us;
+};
+
+/* Adds one to the broker, at that address (NULL: to be found) and connects it. channel is copied. */
+struct redis_shard *redis_shard_create(struct redis_broker *broker, const struct redis_endpoint *endpoint,
+                                       struct str channel);
+/* Ends it for good: commands that were sent before are answered first, but not for longer than two seconds.
+ * redis_broker_part_closed follows, and the shard is freed. */
+void redis_shard_close(struct redis_shard *shard);
+
+/* Of a shard that waits or seeks: connects to its endpoint, or says why it has none, and tries again later. */
+void redis_shard_connect(struct redis_shard *shard);
+void redis_shard_not_found(struct redis_shard *shard, const char *why);
+/* Another address from the next connection on. Of a shard that waits or seeks. */
+void redis_shard_move(struct redis_shard *shard, struct str host, struct str port);
+
+/* Ends both connections; the shard then tries again. */
+void redis_shard_drop(struct redis_shard *shard, const char *why);
+/* All subscriptions are confirmed, or it has said that it is a primary: goes on once both are so. */
+void redis_shard_try_probe(struct redis_shard *shard);
+/* The canary is back. */
+void redis_shard_proved(struct redis_shard *shard);
+/* Redis is found working through what stands before the answer that is waited for: that has the command timeout again.
+ */
+void redis_shard_extend(struct redis_shard *shard);
+/* When to try again what it cannot do now. */
+uint64_t redis_shard_retry_ms(const struct redis_shard *shard);
+
+/* It takes commands. */
+static inline bool redis_shard_is_up(const struct redis_shard *shard)
+{
+    return shard && shard->state == BROKER_UP && shard->commands.state == REDIS_READY;
+}
+
+#endif

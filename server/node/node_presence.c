@@ -1,0 +1,357 @@
+/* node_presence.c - see node_presence.h. */
+#include "server/node/node_presence.h"
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/base/shared_texts.h"
+
+/* GATHER: changes that come within it go in one update. */
+enum { TICK_MS = 20, GATHER_MS = 20, RETRY_MS = 1000 };
+
+enum told {
+    TOLD_NOTHING, /* the broker does not have this member here */
+    TOLD_HERE,
+    TOLD_UNKNOWN, /* nobody knows: an update failed on its way */
+};
+
+/* A user on a channel. Owned by its room; goes when nobody is here and the broker knows it. */
+struct member {
+    struct list_link change; /* in room.changed, while the broker does not have what is so */
+    uint32_t count;          /* sessions here */
+    enum told told;
+    bool asked; /* it is part of the update under way */
+    struct str user;
+    struct shared_text *entry; /* a reference */
+    char bytes[];
+};
+
+/* A channel with members here, or with some that the broker still has to forget. Owned by presence.rooms. */
+struct room {
+    struct presence *presence;
+    struct presence_policy policy;
+    struct map members;
+    struct list_link changed;
+    uint64_t connections;
+    struct timer timer; /* the next update */
+    bool busy;          /* an update is under way */
+    bool wanted;        /* there is something to tell, and the timer runs for it or the answer under way looks */
+    uint64_t round;     /* of telling the broker all */
+    uint64_t number;    /* of the round's last update that the broker is known to have; 0: none yet */
+    struct str channel;
+    char bytes[];
+};
+
+struct presence {
+    struct exchange *exchange;
+    struct map rooms;
+    struct shared_texts entries; /* a user's is the same on all of its channels */
+    struct wheel wheel;
+    uv_timer_t tick;
+    uint64_t numbers; /* of updates */
+    bool closing;     /* rooms stay until presence_destroy: answers to several updates of a room may be due */
+};
+
+/* ---- rooms and members ---- */
+
+static struct room *find_or_create_room(struct presence *presence, const struct presence_change *change)
+{
+    struct room *room = map_get(&presence->rooms, change->channel);
+    if (!room) {
+        room = xcalloc(1, sizeof *room + change->channel.len);
+        memcpy(room->bytes, change->channel.ptr, change->channel.len);
+        room->channel = str_from(room->bytes, change->channel.len);
+        room->presence = presence;
+        room->round = random_below(UINT64_MAX); /* an earlier life's rounds are not mistaken for ours */
+        list_init(&room->changed);
+        map_put(&presence->rooms, room->channel, room);
+    }
+    room->policy = change->policy;
+    return room;
+}
+
+static void free_member(struct room *room, struct member *member)
+{
+    list_remove(&member->change);
+    map_remove(&room->members, member->user);
+    shared_text_drop(&room->presence->entries, member->entry);
+    free(member);
+}
+
+static void free_room(struct room *room)
+{
+    size_t cursor = 0;
+    for (struct member *member; (member = map_next(&room->members, &cursor));) {
+        shared_text_drop(&room->presence->entries, member->entry);
+        free(member);
+    }
+    map_fini(&room->members);
+    wheel_stop(&room->presence->wheel, &room->timer);
+    free(room);
+}
+
+static void drop_if_empty(struct room *room)
+{
+    if (room->members.count || room->busy)
+        return;
+    map_remove(&room->presence->rooms, room->channel);
+    free_room(room);
+}
+
+static struct member *create_member(struct room *room, const struct presence_change *change)
+{
+    struct member *member = xcalloc(1, sizeof *member + change->user.len);
+    memcpy(member->bytes, change->user.ptr, change->user.len);
+    member->user = str_from(member->bytes, change->user.len);
+    member->entry = shared_text_take(&room->presence->entries, change->entry);
+    map_put(&room->members, member->user, member);
+    return member;
+}
+
+static bool is_settled(const struct member *member)
+{
+    return member->told == (member->count ? TOLD_HERE : TOLD_NOTHING);
+}
+
+/* Puts it where it belongs now; it may be gone afterwards. */
+static void settle(struct room *room, struct member *member)
+{
+    if (!is_settled(member)) {
+        if (!list_is_linked(&member->change) && !member->asked)
+            list_append(&room->changed, &member->change);
+        return;
+    }
+    list_remove(&member->change);
+    if (!member->count && !member->asked)
+        free_member(room, member);
+}
+
+/* ---- updates ---- */
+
+static void send_update(struct room *room);
+
+static void on_due(struct timer *timer, uint64_t now_us)
+{
+    (void)now_us;
+    send_update(CONTAINER_OF(timer, struct room, timer));
+}
+
+static void update_in(struct room *room, uint64_t ms)
+{
+    wheel_start(&room->presence->wheel, &room->timer, clock_now_us() + ms * 1000, on_due);
+}
+
+/* Everybody is to be told again. */
+static void begin_again(struct room *room)
+{
+    struct list_link lost;
+    size_t cursor = 0;
+    list_init(&lost);
+    room->round = random_below(UINT64_MAX);
+    room->number = 0;
+    for (struct member *member; (member = map_next(&room->members, &cursor));) {
+        member->told = TOLD_NOTHING;
+        list_remove(&member->change);
+        list_append(&lost, &member->change); /* settled after the walk: that may remove it */
+    }
+    for (struct list_link *link; (link = list_take_first(&lost));)
+        settle(room, CONTAINER_OF(link, struct member, change));
+}
+
+static void take_answer(struct room *room, const struct presence_update *update)
+{
+    bool done = !update->base.error.code && update->known;
+    for (size_t i = 0; i < update->count; i++) {
+        struct member *member = update->items[i].member; /* it stays while it is asked about */
+        member->asked = false;
+        if (done)
+            member->told = update->items[i].here ? TOLD_HERE : TOLD_NOTHING;
+        else if (update->base.error.code)
+            member->told = TOLD_UNKNOWN;
+        settle(room, member);
+    }
+    if (done)
+        room->number = update->number;
+    else if (!update->base.error.code)
+        begin_again(room);
+}
+
+static void answered(struct broker_request *base, void *owner)
+{
+    struct room *room = base->waiter;
+    struct presence_update *update = CONTAINER_OF(base, struct presence_update, base);
+    bool failed = base->error.code != ERR_NONE, more = update->more, full = !update->complete;
+    (void)owner;
+    room->busy = false;
+    take_answer(room, update);
+    free(update);
+    if (room->presence->closing) {
+        if (!failed && !list_is_empty(&room->changed)) /* members whose join was under way */
+            send_update(room);
+        return;
+    }
+    if (room->members.count == 0)
+        drop_if_empty(room);
+    else if (failed)
+        update_in(room, RETRY_MS);
+    else if (full) /* of what had been gathered there was more than fits into one */
+        send_update(room);
+    else if (room->wanted || more || !list_is_empty(&room->changed))
+        update_in(room, 0);
+    else
+        update_in(room, room->policy.ttl_ms / 4);
+}
+
+static struct presence_update *make_update(struct room *room)
+{
+    struct presence_update *update = xcalloc(1, sizeof *update);
+    update->base.kind = REQUEST_PRESENCE_UPDATE;
+    update->base.reply_to = &room->presence->exchange->mailbox;
+    update->base.done = answered;
+    update->base.waiter = room;
+    update->policy = room->policy;
+    update->channel = room->channel;
+    update->connections = room->connections;
+    update->round = room->round;
+    update->after = room->number;
+    update->number = ++room->presence->numbers;
+    while (update->count < PRESENCE_BATCH_MAX) {
+        struct list_link *link = list_take_first(&room->changed);
+        if (!link)
+            break;
+        struct member *member = CONTAINER_OF(link, struct member, change);
+        member->asked = true;
+        update->items[update->count++] = (struct presence_item){
+            .here = member->count > 0, .user = member->user, .entry = member->entry->text, .member = member};
+    }
+    update->complete = list_is_empty(&room->changed);
+    return update;
+}
+
+static void send_update(struct room *room)
+{
+    struct broker *broker = room->presence->exchange->broker;
+    if (room->busy)
+        return; /* its answer looks for more */
+    room->busy = true;
+    room->wanted = false;
+    wheel_stop(&room->presence->wheel, &room->timer);
+    broker->ops->ask(broker, &make_update(room)->base);
+}
+
+/* ---- from the workers ---- */
+
+static void on_tick(uv_timer_t *tick)
+{
+    struct presence *presence = tick->data;
+    wheel_advance(&presence->wheel, clock_now_us());
+    if (presence->rooms.count == 0)
+        uv_timer_stop(tick);
+}
+
+/* The broker hears of another ttl with the next update, which is sent for that. */
+static void tell_soon(struct room *room)
+{
+    if (!room->wanted && !room->busy)
+        update_in(room, GATHER_MS);
+    room->wanted = true;
+    if (!uv_is_active((uv_handle_t *)&room->presence->tick))
+        uv_timer_start(&room->presence->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+static void apply_policy(struct presence *presence, const struct presence_change *change)
+{
+    struct room *room = map_get(&presence->rooms, change->channel);
+    if (!room)
+        return;
+    room->policy = change->policy;
+    tell_soon(room);
+}
+
+static void apply(struct presence *presence, const struct presence_change *change)
+{
+    struct room *room = find_or_create_room(presence, change);
+    struct member *member = map_get(&room->members, change->user);
+    if (!member && change->here)
+        member = create_member(room, change);
+    if (member && (change->here || member->count)) {
+        member->count += change->here ? 1 : UINT32_MAX; /* one more, one less */
+        room->connections += change->here ? 1 : UINT64_MAX;
+        settle(room, member);
+    }
+    if (room->members.count == 0) {
+        drop_if_empty(room); /* came and went before anybody was told */
+        return;
+    }
+    tell_soon(room);
+}
+
+static void take_change(struct mail *mail, void *owner)
+{
+    struct presence_change *change = CONTAINER_OF(mail, struct presence_change, mail);
+    (void)owner;
+    if (change->policy_only)
+        apply_policy(change->presence, change);
+    else
+        apply(change->presence, change);
+    free(change);
+}
+
+void presence_post(struct presence *presence, struct presence_change *change)
+{
+    change->presence = presence;
+    change->mail.deliver = take_change;
+    mailbox_post(&presence->exchange->mailbox, &change->mail);
+}
+
+/* ---- life ---- */
+
+struct presence *presence_create(struct exchange *exchange)
+{
+    struct presence *presence = xcalloc(1, sizeof *presence);
+    presence->exchange = exchange;
+    wheel_init(&presence->wheel, clock_now_us());
+    uv_timer_init(exchange->mailbox.turn->wake.loop, &presence->tick);
+    presence->tick.data = presence;
+    return presence;
+}
+
+/* What is asked of the broker now it may not answer any more: members and rooms stay until presence_destroy. */
+static void leave_room(struct room *room)
+{
+    size_t cursor = 0;
+    room->connections = 0;
+    for (struct member *member; (member = map_next(&room->members, &cursor));) {
+        member->count = 0;
+        if (!is_settled(member) && !list_is_linked(&member->change) && !member->asked)
+            list_append(&room->changed, &member->change);
+    }
+    while (!list_is_empty(&room->changed)) {
+        room->busy = false;
+        send_update(room);
+    }
+}
+
+void presence_close(struct presence *presence)
+{
+    size_t cursor = 0;
+    presence->closing = true;
+    uv_timer_stop(&presence->tick);
+    for (struct room *room; (room = map_next(&presence->rooms, &cursor));)
+        leave_room(room);
+}
+
+static void on_closed(uv_handle_t *tick)
+{
+    free(tick->data);
+}
+
+void presence_destroy(struct presence *presence)
+{
+    size_t cursor = 0;
+    for (struct room *room; (room = map_next(&presence->rooms, &cursor));)
+        free_room(room);
+    map_fini(&presence->rooms);
+    shared_texts_fini(&presence->entries);
+    uv_close((uv_handle_t *)&presence->tick, on_closed);
+}

@@ -1,0 +1,64 @@
+/* presence_reads.c - pages of who is on a channel, paced as those of histories are: so many are with the broker at
+ * once, the others wait in their order, up to a bound. So however many ask, a publication waits for few of them. */
+#include "common/base/alloc.h"
+#include "server/node/router_private.h"
+
+enum { QUEUE_MAX = 1000 }; /* pages waiting; more are refused */
+
+static void pump(struct exchange *exchange);
+
+static void give_back(struct presence_read *read)
+{
+    read->base.reply_to = read->asker.reply_to;
+    read->base.done = read->asker.done;
+    broker_request_answer(&read->base);
+}
+
+static void answered(struct broker_request *request, void *owner)
+{
+    struct exchange *exchange = owner;
+    exchange->presence_reads.under_way--;
+    give_back(CONTAINER_OF(request, struct presence_read, base));
+    pump(exchange);
+}
+
+static void pump(struct exchange *exchange)
+{
+    struct presence_reads *reads = &exchange->presence_reads;
+    while (reads->under_way < exchange->settings.reads_max && !list_is_empty(&reads->waiting)) {
+        struct presence_read *read = CONTAINER_OF(list_take_first(&reads->waiting), struct presence_read, link);
+        reads->waiting_count--;
+        reads->under_way++;
+        exchange->broker->ops->ask(exchange->broker, &read->base);
+    }
+}
+
+static void refuse(struct presence_read *read, const char *why)
+{
+    error_set(&read->base.error, ERR_UNAVAILABLE, "%s", why);
+    give_back(read);
+}
+
+void presence_reads_ask(struct exchange *exchange, struct presence_read *read)
+{
+    struct presence_reads *reads = &exchange->presence_reads;
+    read->asker.reply_to = read->base.reply_to;
+    read->asker.done = read->base.done;
+    read->base.reply_to = &exchange->mailbox;
+    read->base.done = answered;
+    if (reads->waiting_count >= QUEUE_MAX) {
+        refuse(read, "too many pages of presence wait on this node already; try again later");
+        return;
+    }
+    list_append(&reads->waiting, &read->link);
+    reads->waiting_count++;
+    pump(exchange);
+}
+
+void presence_reads_close(struct exchange *exchange)
+{
+    struct list_link *link;
+    while ((link = list_take_first(&exchange->presence_reads.waiting)))
+        refuse(CONTAINER_OF(link, struct presence_read, link), "this node is stopping");
+    exchange->presence_reads.waiting_count = 0;
+}

@@ -1,0 +1,177 @@
+/* revoker.c - see revoker.h. */
+#include "server/node/revoker.h"
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+
+/* A round through the table comes when Redis has told what it keeps, when some could not be given back, and else now
+ * and then, for those that are over: it goes on with every tick, and faster while Redis takes what is given back. */
+enum { RETRY_US = 5000000, ROUND_US = 60000000, LOOK_AT_ONCE = 500, ASKED_MAX = 1000 };
+
+/* Sessions looked at in one go. A turn has several. */
+enum { RECHECK_AT_ONCE = 100 };
+
+/* To one worker: its sessions are to be looked at, a part of them at a time. At most one is on its way, however many
+ * revocations come: each only begins the walk again, from where it is. */
+struct recheck {
+    struct mail mail;
+    struct revocations *revocations;
+    struct mailbox *worker;
+    atomic_size_t wanted; /* revocations that the walk is for; 0: none is under way */
+    /* The worker's: */
+    size_t seen; /* of wanted: those that came before the walk began */
+    size_t left; /* places of sessions */
+    size_t cursor;
+};
+
+struct revoker {
+    struct exchange *exchange;
+    struct revocations *revocations;
+    bool reading;      /* what Redis keeps is being told */
+    bool looking;      /* a round is under way */
+    uint64_t round_us; /* when the next one begins */
+    size_t asked;      /* revocations on their way back to Redis */
+    bool refused;      /* some of them were */
+    uint64_t next_us;  /* not before are they tried again */
+    struct recheck rechecks[EXCHANGE_WORKERS_MAX];
+};
+
+/* ---- sessions ---- */
+
+static void look_at_sessions(struct recheck *recheck, struct hub *hub)
+{
+    for (size_t count = 0; count < RECHECK_AT_ONCE && recheck->left; count++, recheck->left--) {
+        if (recheck->cursor >= hub_session_places(hub))
+            recheck->cursor = 0;
+        struct session *session = hub_session_at(hub, recheck->cursor++);
+        if (session && revocations_cover(recheck->revocations, session->claims, hub_wall_ms(hub)))
+            hub_close(hub, session, REASON_TOKEN_REVOKED);
+    }
+}
+
+static void recheck(struct mail *mail, void *owner)
+{
+    struct recheck *recheck = CONTAINER_OF(mail, struct recheck, mail);
+    size_t wanted = atomic_load(&recheck->wanted); /* before the walk: what comes from here on begins it again */
+    if (wanted != recheck->seen) {
+        recheck->seen = wanted;
+        recheck->left = hub_session_places(owner); /* who comes later has been verified with it */
+    }
+    look_at_sessions(recheck, owner);
+    if (!recheck->left) {
+        size_t seen = recheck->seen;
+        recheck->seen = 0;
+        if (atomic_fetch_sub(&recheck->wanted, seen) == seen)
+            return;
+    }
+    mailbox_post(recheck->worker, mail);
+}
+
+static void on_revoked(void *owner, const struct revocation *revocation)
+{
+    struct revoker *revoker = owner;
+    struct exchange *exchange = revoker->exchange;
+    revocations_add(revoker->revocations, revocation, clock_wall_ms());
+    metrics_set(exchange->metrics, METRIC_REVOCATIONS, revocations_count(revoker->revocations));
+    for (unsigned i = 0; i < exchange->worker_count; i++) {
+        struct recheck *recheck = &revoker->rechecks[i];
+        if (atomic_fetch_add(&recheck->wanted, 1) > 0)
+            continue;
+        recheck->worker = exchange->workers[i];
+        mailbox_post(recheck->worker, &recheck->mail);
+    }
+}
+
+/* ---- rounds: what is over, and what Redis has lost ---- */
+
+static void look_on(struct revoker *revoker);
+
+static void written_back(struct broker_request *request, void *owner)
+{
+    struct revoker *revoker = request->waiter;
+    bool refused = request->error.code;
+    (void)owner;
+    revoker->asked--;
+    revoker->refused = revoker->refused || refused;
+    free(CONTAINER_OF(request, struct revoke_request, base));
+    if (!refused && revoker->looking && revoker->asked < ASKED_MAX / 2)
+        look_on(revoker);
+}
+
+static void write_back(void *owner, const struct revocation *revocation)
+{
+    struct revoker *revoker = owner;
+    if (revoker->reading)
+        return; /* a round follows */
+    if (atomic_load(&revoker->exchange->broker_state) != BROKER_UP) {
+        revoker->refused = true;
+        return;
+    }
+    struct revoke_request *request = revoke_request_create(revocation);
+    request->base.reply_to = &revoker->exchange->mailbox;
+    request->base.done = written_back;
+    request->base.waiter = revoker;
+    revoker->asked++;
+    exchange_ask(revoker->exchange, &request->base);
+}
+
+static void look_on(struct revoker *revoker)
+{
+    revoker->looking = revocations_look(revoker->revocations, LOOK_AT_ONCE, clock_wall_ms(), write_back, revoker);
+    metrics_set(revoker->exchange->metrics, METRIC_REVOCATIONS, revocations_count(revoker->revocations));
+}
+
+static void begin_round(struct revoker *revoker, uint64_t now_us)
+{
+    revocations_begin_round(revoker->revocations);
+    revoker->looking = true;
+    revoker->round_us = now_us + ROUND_US;
+}
+
+static void on_revocations(void *owner, bool begin)
+{
+    struct revoker *revoker = owner;
+    revoker->reading = begin;
+    if (begin) {
+        revocations_doubt(revoker->revocations);
+        return;
+    }
+    begin_round(revoker, clock_now_us());
+    look_on(revoker);
+}
+
+void revoker_tick(struct revoker *revoker, uint64_t now_us)
+{
+    bool again = revoker->refused && !revoker->asked && now_us >= revoker->next_us &&
+                 atomic_load(&revoker->exchange->broker_state) == BROKER_UP; /* when it comes up, they are read anew */
+    if (again) {
+        revoker->refused = false;
+        revoker->next_us = now_us + RETRY_US;
+    }
+    if (again || (!revoker->looking && now_us >= revoker->round_us))
+        begin_round(revoker, now_us);
+    if (revoker->looking && revoker->asked < ASKED_MAX)
+        look_on(revoker);
+}
+
+/* ---- life ---- */
+
+struct revoker *revoker_create(struct exchange *exchange, struct revocations *revocations)
+{
+    struct revoker *revoker = xcalloc(1, sizeof *revoker);
+    revoker->exchange = exchange;
+    revoker->revocations = revocations;
+    for (unsigned i = 0; i < EXCHANGE_WORKERS_MAX; i++) {
+        revoker->rechecks[i].mail.deliver = recheck;
+        revoker->rechecks[i].revocations = revocations;
+    }
+    exchange->on_revoked = on_revoked;
+    exchange->on_revocations = on_revocations;
+    exchange->revoked_owner = revoker;
+    return revoker;
+}
+
+void revoker_destroy(struct revoker *revoker)
+{
+    free(revoker);
+}

@@ -1,0 +1,27 @@
+/* survey_wire.h - what nodes write to each other about surveys: one JSON object a message, with a version. A question:
+ * {"v":1,"ask":7,"op":"sessions","user":...,"limit":50}; its answer, to the node that asked:
+ * {"v":1,"answer":7,"count":0,"more":false,"partial":false,"rows":[...],"node":{...}}. Pure. */
+#ifndef CARILLON_NODE_SURVEY_WIRE_H
+#define CARILLON_NODE_SURVEY_WIRE_H
+
+#include "common/base/buf.h"
+#include "server/core/control.h"
+
+/* Borrows its texts. */
+struct survey_message {
+    uint64_t id; /* of the question, chosen by who asks */
+    bool is_answer;
+    struct control_request request; /* of a question */
+    struct control_result result;   /* of an answer */
+    bool partial;
+    struct str node; /* JSON object; empty if there is none */
+};
+
+void survey_write_question(struct buf *out, uint64_t id, const struct control_request *request);
+void survey_write_answer(struct buf *out, const struct survey_message *message);
+
+/* Reads and checks either. Texts lie in bytes or in scratch, which is cleared first. On success the caller frees
+ * out->result with control_result_fini. ERR_INVALID_REQUEST says what is wrong. */
+enum err survey_read(struct str bytes, struct buf *scratch, struct survey_message *out, struct error *error);
+
+#endif

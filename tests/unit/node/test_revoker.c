@@ -1,0 +1,155 @@
+/* test_revoker.c - revocations that Redis has lost go back to it, also when that is refused at first. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/node/revoker.h"
+#include "tests/support/unit.h"
+#include "tests/unit/core/hub_fixture.h"
+#include "tests/unit/node/router_rig.h"
+
+static const struct revocation revocation = {.kind = REVOCATION_JTI, .value = {"one", 3}, .until_ms = UINT64_MAX};
+
+static struct rig_with_revoker {
+    struct exchange_rig rig;
+    struct revocations *revocations;
+    struct revoker *revoker;
+    enum err answer;
+    unsigned asked;
+} f;
+
+static void on_ask(struct broker *broker, struct broker_request *request)
+{
+    struct revoke_request *revoke = CONTAINER_OF(request, struct revoke_request, base);
+    assert_int_equal(request->kind, REQUEST_REVOKE);
+    assert_true(str_eq(revoke->revocation.value, revocation.value));
+    f.asked++;
+    request->error.code = f.answer;
+    if (!f.answer) /* as a broker does */
+        exchange_sink.revoked(&f.rig.exchange, &revoke->revocation);
+    (void)broker;
+    broker_request_answer(request);
+}
+
+static int setup(void **state)
+{
+    static const struct broker_ops ops = {.ask = on_ask};
+    (void)state;
+    memset(&f, 0, sizeof f);
+    exchange_rig_setup(&f.rig, &ops);
+    f.revocations = revocations_create();
+    f.revoker = revoker_create(&f.rig.exchange, f.revocations);
+    exchange_sink.state(&f.rig.exchange, &(struct broker_info){.state = BROKER_UP});
+    exchange_sink.revoked(&f.rig.exchange, &revocation);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    exchange_rig_close(&f.rig);
+    revoker_destroy(f.revoker);
+    revocations_destroy(f.revocations);
+    exchange_rig_teardown(&f.rig);
+    return 0;
+}
+
+/* Redis has come up, with none of them or with all. */
+static void read_all(bool has_it)
+{
+    exchange_sink.revocations(&f.rig.exchange, true);
+    if (has_it)
+        exchange_sink.revoked(&f.rig.exchange, &revocation);
+    exchange_sink.revocations(&f.rig.exchange, false);
+    uv_run(&f.rig.loop, UV_RUN_NOWAIT);
+}
+
+static void tick(uint64_t now_us)
+{
+    revoker_tick(f.revoker, now_us);
+    uv_run(&f.rig.loop, UV_RUN_NOWAIT);
+}
+
+static void test_only_what_is_lost(void **state)
+{
+    (void)state;
+    read_all(true);
+    assert_int_equal(f.asked, 0);
+    read_all(false);
+    assert_int_equal(f.asked, 1);
+    tick(1000000);
+    tick(60000000);
+    assert_int_equal(f.asked, 1);
+}
+
+/* Redis is full, say. */
+static void test_refused_at_first(void **state)
+{
+    (void)state;
+    f.answer = ERR_UNAVAILABLE;
+    read_all(false);
+    tick(1000000);
+    assert_int_equal(f.asked, 2);
+    tick(1100000);
+    assert_int_equal(f.asked, 2); /* not ten times a second */
+    f.answer = ERR_NONE;
+    tick(7000000);
+    assert_int_equal(f.asked, 3);
+    tick(60000000);
+    assert_int_equal(f.asked, 3);
+}
+
+static void test_not_while_it_is_down(void **state)
+{
+    (void)state;
+    f.answer = ERR_UNAVAILABLE;
+    read_all(false);
+    exchange_sink.state(&f.rig.exchange, &(struct broker_info){.state = BROKER_DOWN});
+    tick(1000000);
+    assert_int_equal(f.asked, 1);
+}
+
+/* A worker with many sessions looks at a part of them in a turn; what comes meanwhile begins the walk again. */
+static void test_a_walk_takes_several_turns(void **state)
+{
+    enum { SESSIONS = 4000 };
+    struct worker {
+        struct fixture hub;
+        struct wire wires[SESSIONS];
+    } *worker = calloc(1, sizeof *worker);
+    char payload[40];
+    unsigned turns = 0;
+    (void)state;
+    fixture_setup(&worker->hub);
+    exchange_add_worker(&f.rig.exchange, &worker->hub.replies);
+    for (int i = 0; i < SESSIONS; i++) {
+        snprintf(payload, sizeof payload, "{\"sub\":\"user-%d\"}", i);
+        open_session(&worker->hub, &worker->wires[i], payload);
+    }
+    struct revocation last = {.kind = REVOCATION_USER, .value = STR("user-3999"), .until_ms = UINT64_MAX};
+    struct revocation first = {.kind = REVOCATION_USER, .value = STR("user-0"), .until_ms = UINT64_MAX};
+    exchange_sink.revoked(&f.rig.exchange, &last);
+    uv_run(&worker->hub.loop, UV_RUN_NOWAIT);
+    assert_int_equal(worker->wires[SESSIONS - 1].session->state, SESSION_OPEN);
+    exchange_sink.revoked(&f.rig.exchange, &first);
+    while (worker->wires[0].session->state == SESSION_OPEN ||
+           worker->wires[SESSIONS - 1].session->state == SESSION_OPEN) {
+        uv_run(&worker->hub.loop, UV_RUN_NOWAIT);
+        assert_true(turns++ < 10);
+    }
+    assert_int_equal(worker->wires[1].session->state, SESSION_OPEN);
+    for (int i = 0; i < SESSIONS; i++)
+        close_session(&worker->hub, &worker->wires[i]);
+    fixture_teardown(&worker->hub);
+    free(worker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_only_what_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused_at_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_not_while_it_is_down, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_walk_takes_several_turns, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

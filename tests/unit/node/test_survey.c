@@ -1,0 +1,327 @@
+/* test_survey.c - two nodes back to back, each with two workers' hubs: every question reaches all of them, and who does
+ * not answer makes the answer partial, not late for ever. */
+#include <stdio.h>
+
+#include "server/node/survey.h"
+#include "tests/unit/core/hub_fixture.h"
+
+enum { NODES = 2, WORKERS = 2 };
+
+struct node;
+
+/* Control messages go straight to the other node, unless the way is cut. */
+struct fake_broker {
+    struct broker base;
+    struct node *node;
+    enum broker_state state;
+};
+
+struct node {
+    char id[8];
+    uv_loop_t loop;
+    struct turn turn;
+    struct exchange exchange;
+    struct metrics metrics;
+    struct fake_broker broker;
+    struct survey *survey;
+    struct fixture worker[WORKERS];
+    struct wire wire[WORKERS];
+};
+
+static struct node nodes[NODES];
+static bool cut;            /* nothing gets from node to node */
+static bool worker_is_busy; /* the last worker of the first node does not turn */
+static struct survey_call *answer;
+
+static void fake_control(struct broker *base, struct str to, struct str bytes)
+{
+    const struct node *from = ((struct fake_broker *)base)->node;
+    for (int i = 0; i < NODES && !cut; i++)
+        if (&nodes[i] != from && (to.len == 0 || str_eq_cstr(to, nodes[i].id)))
+            exchange_sink.control(&nodes[i].exchange, str_from_cstr(from->id), bytes);
+}
+
+static void fake_nodes(struct broker *base, struct buf *out)
+{
+    (void)base;
+    buf_append_lit(out, "node-0\nnode-1");
+}
+
+static void fake_info(struct broker *base, struct broker_info *out)
+{
+    *out = (struct broker_info){.kind = "fake", .state = ((struct fake_broker *)base)->state};
+}
+
+static void ignore_subscribe(struct broker *base, struct str channel, const struct history_policy *history)
+{
+    (void)base;
+    (void)channel;
+    (void)history;
+}
+
+static void ignore_unsubscribe(struct broker *base, struct str channel)
+{
+    (void)base;
+    (void)channel;
+}
+
+static const struct broker_ops fake_ops = {.control = fake_control,
+                                           .nodes = fake_nodes,
+                                           .info = fake_info,
+                                           .subscribe = ignore_subscribe,
+                                           .unsubscribe = ignore_unsubscribe};
+
+static void setup_node(struct node *node, int index)
+{
+    memset(node, 0, sizeof *node);
+    snprintf(node->id, sizeof node->id, "node-%d", index);
+    uv_loop_init(&node->loop);
+    turn_init(&node->turn, &node->loop);
+    metrics_init(&node->metrics, -1);
+    exchange_init(&node->exchange, &node->turn, &node->metrics);
+    node->broker = (struct fake_broker){.base = {.ops = &fake_ops}, .node = node, .state = BROKER_UP};
+    node->exchange.broker = &node->broker.base;
+    for (int i = 0; i < WORKERS; i++) {
+        char claims[32];
+        snprintf(claims, sizeof claims, "{\"sub\":\"user-%d\"}", i);
+        fixture_setup(&node->worker[i]);
+        open_session(&node->worker[i], &node->wire[i], claims);
+        exchange_add_worker(&node->exchange, &node->worker[i].replies);
+    }
+    struct survey_facts facts = {
+        .node_id = str_from_cstr(node->id), .version = "1.2.3", .libraries = "none", .timeout_ms = 200};
+    node->survey = survey_create(&node->exchange, &facts);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    cut = worker_is_busy = false;
+    for (int i = 0; i < NODES; i++)
+        setup_node(&nodes[i], i);
+    return 0;
+}
+
+static void turn_all(void)
+{
+    for (int n = 0; n < NODES; n++) {
+        uv_run(&nodes[n].loop, UV_RUN_NOWAIT);
+        for (int w = 0; w < WORKERS; w++) {
+            if (worker_is_busy && n == 0 && w == WORKERS - 1)
+                continue;
+            uv_run(&nodes[n].worker[w].loop, UV_RUN_NOWAIT);
+            hub_flush(nodes[n].worker[w].hub);
+        }
+    }
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    worker_is_busy = false;
+    for (int n = 0; n < NODES; n++)
+        survey_close(nodes[n].survey);
+    turn_all();
+    for (int n = 0; n < NODES; n++) {
+        struct node *node = &nodes[n];
+        for (int w = 0; w < WORKERS; w++) {
+            close_session(&node->worker[w], &node->wire[w]);
+            fixture_teardown(&node->worker[w]);
+        }
+        survey_destroy(node->survey);
+        mailbox_close(&node->exchange.mailbox);
+        exchange_fini(&node->exchange);
+        turn_close(&node->turn);
+        uv_run(&node->loop, UV_RUN_DEFAULT);
+        assert_int_equal(uv_loop_close(&node->loop), 0);
+    }
+    return 0;
+}
+
+static void note_answer(struct survey_call *call, void *owner)
+{
+    assert_ptr_equal(owner, nodes[0].worker[0].hub);
+    assert_null(answer);
+    answer = call;
+}
+
+/* Asks on behalf of the first worker of the first node. */
+static void ask(const struct control_request *request)
+{
+    struct survey_call *call = survey_call_create(request);
+    call->reply_to = &nodes[0].worker[0].replies;
+    call->done = note_answer;
+    answer = NULL;
+    survey_ask(nodes[0].survey, call);
+}
+
+static struct survey_call *ask_and_wait(const struct control_request *request)
+{
+    ask(request);
+    while (!answer)
+        turn_all();
+    return answer;
+}
+
+static void test_all_workers_of_all_nodes(void **state)
+{
+    (void)state;
+    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_SESSIONS, .limit = 10});
+    assert_int_equal(call->error.code, ERR_NONE);
+    assert_false(call->partial);
+    assert_int_equal(call->nodes_asked, 2);
+    assert_int_equal(call->nodes_answered, 2);
+    assert_int_equal(call->result.row_count, 4);
+    int at[NODES] = {0};
+    for (size_t i = 0; i < 4; i++)
+        at[str_eq_cstr(call->result.rows[i].node, "node-1")]++;
+    assert_int_equal(at[0], 2);
+    assert_int_equal(at[1], 2);
+    survey_call_destroy(call);
+}
+
+static void test_pages_over_nodes(void **state)
+{
+    char last[UUID_LEN + 1] = "";
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct survey_call *call =
+            ask_and_wait(&(struct control_request){.op = CONTROL_SESSIONS, .limit = 1, .after = str_from_cstr(last)});
+        assert_int_equal(call->result.row_count, 1);
+        assert_int_equal(call->result.more, i < 3);
+        assert_true(str_compare(call->result.rows[0].key, str_from_cstr(last)) > 0);
+        memcpy(last, call->result.rows[0].key.ptr, UUID_LEN);
+        survey_call_destroy(call);
+    }
+}
+
+static void test_disconnect_everywhere(void **state)
+{
+    char reason[128];
+    (void)state;
+    struct survey_call *call =
+        ask_and_wait(&(struct control_request){.op = CONTROL_DISCONNECT, .user = STR("user-1"), .code = 4001});
+    assert_int_equal(call->result.count, 2);
+    survey_call_destroy(call);
+    for (int n = 0; n < NODES; n++) {
+        assert_string_equal(next_frame(&nodes[n].wire[0], NULL), "");
+        assert_int_equal(next_close(&nodes[n].wire[1], reason), 4001);
+    }
+}
+
+static void test_channel_counts_are_added_up(void **state)
+{
+    (void)state;
+    struct control_request subscribe = {.op = CONTROL_SUBSCRIBE, .user = STR("user-0"), .channel = STR("vip")};
+    struct survey_call *call = ask_and_wait(&subscribe);
+    assert_int_equal(call->result.count, 2);
+    survey_call_destroy(call);
+    for (int n = 0; n < NODES; n++)
+        answer_join(&nodes[n].worker[0], "vip", "", 0);
+    call = ask_and_wait(&(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("vip")});
+    assert_int_equal(call->result.row_count, 1);
+    assert_int_equal(call->result.rows[0].subscribers, 2);
+    assert_int_equal(call->result.rows[0].nodes, 2);
+    survey_call_destroy(call);
+}
+
+static void test_info(void **state)
+{
+    (void)state;
+    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_int_equal(call->result.count, 4);
+    const char *text = buf_cstr(&call->nodes);
+    assert_non_null(strstr(text, "\"node\":\"node-0\""));
+    assert_non_null(strstr(text, "\"node\":\"node-1\",\"version\":\"1.2.3\""));
+    assert_non_null(strstr(text, "\"workers\":2"));
+    assert_non_null(strstr(text, "\"sessions\":2"));
+    survey_call_destroy(call);
+}
+
+static void test_silent_node(void **state)
+{
+    (void)state;
+    cut = true;
+    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_true(call->partial);
+    assert_int_equal(call->nodes_asked, 2);
+    assert_int_equal(call->nodes_answered, 1);
+    assert_int_equal(call->result.count, 2);
+    survey_call_destroy(call);
+}
+
+static void test_busy_worker(void **state)
+{
+    (void)state;
+    worker_is_busy = true;
+    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_true(call->partial);
+    assert_int_equal(call->result.count, 3);
+    survey_call_destroy(call);
+    worker_is_busy = false;
+    turn_all(); /* its late answer harms nobody */
+    call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_false(call->partial);
+    assert_int_equal(call->result.count, 4);
+    survey_call_destroy(call);
+}
+
+static void test_broker_down_is_partial(void **state)
+{
+    (void)state;
+    nodes[0].broker.state = BROKER_DOWN;
+    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_true(call->partial);
+    survey_call_destroy(call);
+}
+
+static void test_nonsense_from_a_node_is_ignored(void **state)
+{
+    (void)state;
+    cut = true;
+    ask(&(struct control_request){.op = CONTROL_INFO});
+    static const char *const nonsense[] = {
+        "", "{}", "{\"v\":1,\"ask\":1,\"op\":\"explode\"}",
+        "{\"v\":1,\"answer\":1,\"count\":99,\"more\":false,\"partial\":false,\"rows\":[]}"};
+    for (size_t i = 0; i < COUNT_OF(nonsense); i++)
+        exchange_sink.control(&nodes[0].exchange, STR("node-1"), str_from_cstr(nonsense[i]));
+    while (!answer)
+        turn_all();
+    assert_int_equal(answer->result.count, 2);
+    survey_call_destroy(answer);
+}
+
+static void test_closing_answers_what_waits(void **state)
+{
+    (void)state;
+    cut = true;
+    ask(&(struct control_request){.op = CONTROL_INFO});
+    turn_all();
+    turn_all();
+    assert_null(answer);
+    survey_close(nodes[0].survey);
+    turn_all();
+    assert_non_null(answer);
+    assert_true(answer->partial);
+    survey_call_destroy(answer);
+    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_int_equal(call->error.code, ERR_UNAVAILABLE);
+    survey_call_destroy(call);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_all_workers_of_all_nodes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pages_over_nodes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_disconnect_everywhere, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_channel_counts_are_added_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_info, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silent_node, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_busy_worker, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_broker_down_is_partial, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nonsense_from_a_node_is_ignored, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_closing_answers_what_waits, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
