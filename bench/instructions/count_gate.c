@@ -6,7 +6,7 @@
 #include "bench/instructions/measure.h"
 #include "common/token/cache.h"
 #include "common/token/issue.h"
-#include "server/net/admission.h"
+#include "server/net/admission/admission.h"
 
 enum { TIMES = 500 };
 static const uint64_t now_ms = 1768473000000;

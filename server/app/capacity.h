@@ -5,7 +5,7 @@
 #define CARILLON_APP_CAPACITY_H
 
 #include "server/app/options.h"
-#include "server/net/settings.h"
+#include "server/net/admission/settings.h"
 
 struct capacity {
     size_t connections;

@@ -5,7 +5,7 @@
 #include "server/app/options.h"
 #include "server/broker/redis/client/redis_tls.h"
 #include "server/core/hub.h"
-#include "server/net/settings.h"
+#include "server/net/admission/settings.h"
 
 /* Everything a reload replaces as a whole. */
 struct configuration {

@@ -4,7 +4,7 @@
 #define CARILLON_APP_NODE_H
 
 #include "server/app/options.h"
-#include "server/net/listener.h"
+#include "server/net/http/listener.h"
 
 /* Where it listens, as "127.0.0.1:8080" or "[::1]:8080". */
 struct node_addresses {

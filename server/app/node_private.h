@@ -9,7 +9,7 @@
 #include "server/app/configure.h"
 #include "server/app/node.h"
 #include "server/broker/redis/ingest/ingest_entry.h"
-#include "server/net/listener.h"
+#include "server/net/http/listener.h"
 #include "server/net/worker.h"
 #include "server/node/node_presence.h"
 #include "server/node/peers.h"

@@ -51,8 +51,8 @@ struct options {
 #undef OPTION_CHOICE
 #undef OPTION_RECORDS
 
-/* The ENUM members hold: reject an enum reject_mode and proxy_protocol an enum proxy_mode of server/net/settings.h,
- * log_level and log_format those of common/base/log.h, require one of these. */
+/* The ENUM members hold: reject an enum reject_mode and proxy_protocol an enum proxy_mode of
+ * server/net/admission/settings.h, log_level and log_format those of common/base/log.h, require one of these. */
 enum channel_require { CHANNEL_REQUIRE_NONE, CHANNEL_REQUIRE_GRANT };
 
 extern const struct option_table options_table;

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "server/app/options.h"
-#include "server/net/settings.h"
+#include "server/net/admission/settings.h"
 
 struct verdict {
     const struct option_sources *sources;

@@ -4,10 +4,10 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "server/net/connection.h"
-#include "server/net/edge.h"
-#include "server/net/proxied.h"
-#include "server/net/ws.h"
+#include "server/net/http/connection.h"
+#include "server/net/http/proxied.h"
+#include "server/net/stream/edge.h"
+#include "server/net/ws/ws.h"
 
 enum {
     TICK_MS = 50,          /* how precise deadlines are when nothing else happens */

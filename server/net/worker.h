@@ -11,9 +11,9 @@
 #include "common/token/cache.h"
 #include "server/core/hub.h"
 #include "server/core/revocations.h"
-#include "server/net/pending.h"
-#include "server/net/quota.h"
-#include "server/net/settings.h"
+#include "server/net/admission/quota.h"
+#include "server/net/admission/settings.h"
+#include "server/net/http/pending.h"
 
 struct edge;
 

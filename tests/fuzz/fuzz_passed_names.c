@@ -2,7 +2,7 @@
  * NAME NAMES". What is found must have that name and be among those that were passed. */
 #include <stdlib.h>
 
-#include "server/net/listen_socket.h"
+#include "server/net/http/listen_socket.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

@@ -2,7 +2,7 @@
 #ifndef CARILLON_TESTS_NET_FIXTURE_H
 #define CARILLON_TESTS_NET_FIXTURE_H
 
-#include "server/net/listener.h"
+#include "server/net/http/listener.h"
 
 struct net_fixture {
     uv_loop_t loop;

@@ -1,7 +1,7 @@
 /* test_admission.c - the refusal table of docs/protocol.md, row by row and carrier by carrier, with a fake verifier. */
 #include <stdio.h>
 
-#include "server/net/admission.h"
+#include "server/net/admission/admission.h"
 #include "tests/support/unit.h"
 
 /* What the fake verifier says to each token. */

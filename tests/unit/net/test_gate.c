@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
-#include "server/net/connection.h"
+#include "server/net/http/connection.h"
 #include "tests/support/unit.h"
 #include "tests/unit/net/net_fixture.h"
 

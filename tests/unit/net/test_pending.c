@@ -1,5 +1,5 @@
 /* test_pending.c - places of those who are no sessions: the oldest goes, of the newcomer's own address first. */
-#include "server/net/pending.h"
+#include "server/net/http/pending.h"
 #include "tests/support/unit.h"
 
 struct guest {

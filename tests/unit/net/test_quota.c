@@ -1,5 +1,5 @@
 /* test_quota.c - counts, limits, and that nothing is left when all has been released. */
-#include "server/net/quota.h"
+#include "server/net/admission/quota.h"
 #include "tests/support/unit.h"
 
 static void counts_up_to_the_limit(void **state)

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "server/net/settings.h"
+#include "server/net/admission/settings.h"
 #include "tests/unit/options/loading.h"
 
 #define SECRET_A "0123456789abcdef0123456789abcdef"

@@ -1,0 +1,208 @@
+/* admission.c - see admission.h. */
+#include "server/net/admission/admission.h"
+
+#include "common/protocol/channel.h"
+
+/* A refusal that is about the request's form: always HTTP, since whoever sent it does not speak as a client should. */
+static void refuse_form(struct admission *out, int status, enum err code, const char *text)
+{
+    out->outcome = REFUSED_HTTP;
+    out->status = status;
+    error_set(&out->error, code, "%s", text);
+}
+
+void admission_refuse(const struct admission_request *request, struct admission *admission, enum reason reason)
+{
+    struct str origin;
+    bool by_close =
+        admission->endpoint->reject == REJECT_CLOSE ||
+        (admission->endpoint->reject == REJECT_AUTO && http_head_find(request->head, STR("origin"), &origin));
+    claims_unref(admission->claims);
+    admission->claims = NULL;
+    admission->outcome = by_close ? REFUSED_CLOSE : REFUSED_HTTP;
+    admission->reason = reason;
+    admission->status = err_http_status(reason_err(reason));
+    admission->close_code = admission->endpoint->close_codes.code[reason];
+    if (admission->status == 429 || admission->status == 503)
+        admission->retry_after_s = request->settings->retry_after_s;
+    error_set(&admission->error, reason_err(reason), "%s", reason_sentence(reason));
+}
+
+static bool check_handshake(const struct admission_request *request, struct admission *out)
+{
+    switch (http_head_upgrade(request->head, &out->error)) {
+    case HTTP_UPGRADE_WEBSOCKET: return true;
+    case HTTP_UPGRADE_BAD_VERSION:
+        out->outcome = REFUSED_HTTP;
+        out->status = 426;
+        return false;
+    case HTTP_UPGRADE_BAD:
+        out->outcome = REFUSED_HTTP;
+        out->status = 400;
+        return false;
+    case HTTP_UPGRADE_NONE:
+    case HTTP_UPGRADE_OTHER: break;
+    }
+    refuse_form(out, 426, ERR_INVALID_REQUEST, "this is a WebSocket endpoint: connect with a WebSocket client");
+    return false;
+}
+
+/* Origins are lower case as browsers send them; '*' in the list stands for any run of characters. */
+static bool origin_is_allowed(const struct admission_request *request, const struct net_endpoint *endpoint)
+{
+    struct str origin;
+    if (endpoint->origins.count == 0 || !http_head_find(request->head, STR("origin"), &origin))
+        return true; /* no browser: an Origin header protects users of browsers only */
+    for (size_t i = 0; i < endpoint->origins.count; i++)
+        if (pattern_matches(endpoint->origins.items[i], origin, NULL, NULL) ||
+            str_eq_nocase(endpoint->origins.items[i], origin))
+            return true;
+    return false;
+}
+
+struct token_search {
+    struct str token; /* ptr NULL: none yet */
+    bool conflict;
+};
+
+static void found_token(struct token_search *search, struct str token)
+{
+    if (token.len == 0)
+        return;
+    if (!search->token.ptr)
+        search->token = token;
+    else if (!str_eq(search->token, token))
+        search->conflict = true;
+}
+
+static void search_header(const struct http_head *head, struct token_search *search)
+{
+    struct str value;
+    if (!http_head_find(head, STR("authorization"), &value))
+        return;
+    struct str rest = value;
+    struct str scheme = str_split(&rest, ' ');
+    if (rest.ptr && str_eq_nocase(scheme, STR("bearer")))
+        found_token(search, str_trim(rest));
+}
+
+/* Where carillon.v1 is offered, whatever else is offered is a token, except names of ours (of later versions). */
+static void search_protocols(const struct http_head *head, bool offered, struct token_search *search)
+{
+    struct http_list at = {0};
+    struct str item;
+    while (offered && http_fields_next(&head->fields, STR("sec-websocket-protocol"), &at, &item))
+        if (!str_starts_with(item, STR("carillon.")))
+            found_token(search, item);
+}
+
+/* The first token found lies in *scratch, if it was found here. */
+static enum err search_query(const struct http_head *head, const struct net_endpoint *endpoint, struct buf *scratch,
+                             struct token_search *search, struct error *error)
+{
+    if (head->query.len == 0)
+        return ERR_NONE;
+    for (size_t i = 0; i < endpoint->query_names.count; i++) {
+        struct buf value = {0};
+        struct str token;
+        enum err err = http_query_get(head->query, endpoint->query_names.items[i], &value, &token, error);
+        if (err == ERR_NONE && token.ptr) {
+            bool first = !search->token.ptr;
+            found_token(search, token);
+            if (first && search->token.ptr) { /* it must outlive this round */
+                struct buf kept = *scratch;
+                *scratch = value;
+                value = kept;
+            }
+        }
+        buf_fini(&value);
+        if (err)
+            return err;
+    }
+    return ERR_NONE;
+}
+
+bool admission_has_scopes(const struct net_endpoint *endpoint, const struct claims *claims)
+{
+    for (size_t i = 0; i < endpoint->scopes.count; i++)
+        if (!claims_has_scope(claims, endpoint->scopes.items[i]))
+            return false;
+    return true;
+}
+
+static void check_token(const struct admission_request *request, struct admission *out, struct buf *scratch)
+{
+    const struct net_endpoint *endpoint = out->endpoint;
+    struct token_search search = {{NULL, 0}, false};
+    if (endpoint->carriers & CARRIER_HEADER)
+        search_header(request->head, &search);
+    if (endpoint->carriers & CARRIER_SUBPROTOCOL)
+        search_protocols(request->head, out->protocol_offered, &search);
+    if (endpoint->carriers & CARRIER_QUERY && search_query(request->head, endpoint, scratch, &search, &out->error)) {
+        out->outcome = REFUSED_HTTP;
+        out->status = 400;
+        return;
+    }
+    if (search.conflict) {
+        refuse_form(out, 400, ERR_INVALID_REQUEST, "the request carries two different tokens: send one");
+        return;
+    }
+    enum reason reason = REASON_TOKEN_MISSING;
+    if (search.token.ptr)
+        reason = request->verify(request->owner, search.token, &out->claims);
+    if (reason != REASON_NONE)
+        admission_refuse(request, out, reason);
+    else if (!admission_has_scopes(endpoint, out->claims))
+        admission_refuse(request, out, REASON_SCOPE_MISSING);
+}
+
+/* A JSON Web Token begins with {" in base64url, and has three parts. */
+static bool looks_like_token(struct str name)
+{
+    size_t dots = 0;
+    for (size_t i = 0; i < name.len; i++)
+        dots += name.ptr[i] == '.';
+    return dots == 2 && str_starts_with(name, STR("eyJ"));
+}
+
+static bool is_name(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (!http_is_token_char(name.ptr[i]))
+            return false;
+    return true;
+}
+
+struct str admission_refusal_protocol(const struct http_head *head)
+{
+    struct http_list at = {0};
+    struct str name;
+    if (http_head_has_token(head, STR("sec-websocket-protocol"), STR(ADMISSION_PROTOCOL)))
+        return STR(ADMISSION_PROTOCOL);
+    while (http_fields_next(&head->fields, STR("sec-websocket-protocol"), &at, &name))
+        if (is_name(name) && !looks_like_token(name))
+            return name;
+    return STR("");
+}
+
+void admission_decide(const struct admission_request *request, struct admission *out)
+{
+    *out = (struct admission){.outcome = ADMITTED};
+    out->endpoint = net_settings_find_endpoint(request->settings, request->head->path);
+    if (!out->endpoint) {
+        refuse_form(out, 404, ERR_NOT_FOUND, "there is nothing at this path");
+        return;
+    }
+    if (!check_handshake(request, out))
+        return;
+    out->protocol_offered = http_head_has_token(request->head, STR("sec-websocket-protocol"), STR(ADMISSION_PROTOCOL));
+    if (request->unavailable != REASON_NONE) {
+        admission_refuse(request, out, request->unavailable);
+    } else if (!origin_is_allowed(request, out->endpoint)) {
+        admission_refuse(request, out, REASON_ORIGIN_DENIED);
+    } else {
+        struct buf scratch = {0};
+        check_token(request, out, &scratch);
+        buf_fini(&scratch);
+    }
+}

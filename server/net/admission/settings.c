@@ -1,0 +1,109 @@
+/* settings.c - see settings.h. */
+#include "server/net/admission/settings.h"
+
+#include "common/base/alloc.h"
+
+static struct str copy_text(struct str text)
+{
+    return str_from(str_dup(text), text.len);
+}
+
+static void free_text(struct str text)
+{
+    free((void *)(uintptr_t)text.ptr); /* ours, although a str never owns */
+}
+
+void texts_add(struct texts *texts, struct str text)
+{
+    texts->items = xrealloc(texts->items, (texts->count + 1) * sizeof *texts->items);
+    texts->items[texts->count++] = copy_text(text);
+}
+
+static void free_texts(const struct str *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free_text(items[i]);
+    free((void *)(uintptr_t)items);
+}
+
+void texts_clear(struct texts *texts)
+{
+    free_texts(texts->items, texts->count);
+    *texts = (struct texts){0};
+}
+
+struct net_settings *net_settings_create(void)
+{
+    struct net_settings *settings = xcalloc(1, sizeof *settings);
+    atomic_init(&settings->refs, 1);
+    settings->policy = token_policy_default();
+    return settings;
+}
+
+struct net_settings *net_settings_ref(struct net_settings *settings)
+{
+    atomic_fetch_add_explicit(&settings->refs, 1, memory_order_relaxed);
+    return settings;
+}
+
+void net_settings_unref(struct net_settings *settings)
+{
+    if (!settings || atomic_fetch_sub_explicit(&settings->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < settings->endpoint_count; i++) {
+        struct net_endpoint *endpoint = &settings->endpoints[i];
+        free_text(endpoint->path);
+        free_texts(endpoint->query_names.items, endpoint->query_names.count);
+        free_texts(endpoint->origins.items, endpoint->origins.count);
+        free_texts(endpoint->scopes.items, endpoint->scopes.count);
+    }
+    free(settings->endpoints);
+    if (settings->keys)
+        token_keys_unref(settings->keys);
+    free_texts(settings->policy.issuers, settings->policy.issuer_count);
+    free_texts(settings->policy.audiences, settings->policy.audience_count);
+    free(settings->trusted_proxies);
+    tls_identity_unref(settings->tls);
+    free(settings);
+}
+
+const struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path)
+{
+    for (size_t i = 0; i < settings->endpoint_count; i++)
+        if (str_eq(settings->endpoints[i].path, path))
+            return &settings->endpoints[i];
+    return NULL;
+}
+
+size_t net_settings_pending(const struct net_settings *settings, bool internal)
+{
+    bool fewer = internal && settings->max_internal < settings->max_pending;
+    return fewer ? settings->max_internal : settings->max_pending;
+}
+
+size_t net_settings_sockets(const struct net_settings *settings, bool internal)
+{
+    enum { ON_THEIR_WAY_MAX = 64 };
+    size_t places = internal ? settings->max_internal : settings->max_connections;
+    size_t pending = net_settings_pending(settings, internal);
+    size_t on_their_way = 1 + pending / 8;
+    return places + pending + (on_their_way < ON_THEIR_WAY_MAX ? on_their_way : ON_THEIR_WAY_MAX);
+}
+
+size_t net_settings_max_of(const struct net_settings *settings, const struct address *client)
+{
+    if (settings->max_per_address)
+        return settings->max_per_address;
+    return address_is_private(client) ? 0 : (settings->max_connections + 1) / 2;
+}
+
+struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path)
+{
+    settings->endpoints = xrealloc(settings->endpoints, (settings->endpoint_count + 1) * sizeof *settings->endpoints);
+    struct net_endpoint *endpoint = &settings->endpoints[settings->endpoint_count++];
+    *endpoint = (struct net_endpoint){.path = copy_text(path), .carriers = CARRIER_ALL};
+    texts_add(&endpoint->query_names, STR("token"));
+    for (int i = 0; i < REASON_COUNT; i++)
+        endpoint->close_codes.code[i] = (uint16_t)reason_close_code((enum reason)i);
+    return endpoint;
+}

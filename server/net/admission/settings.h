@@ -1,0 +1,99 @@
+/* settings.h - what the network side is told by the configuration. Built by one thread, then immutable and shared by
+ * all: a reload builds another. Counted; everything in it is on the heap and goes with the last reference. */
+#ifndef CARILLON_NET_ADMISSION_SETTINGS_H
+#define CARILLON_NET_ADMISSION_SETTINGS_H
+
+#include <stdatomic.h>
+
+#include "common/token/verify.h"
+#include "server/core/session.h"
+#include "server/net/http/address.h"
+#include "server/net/stream/tls.h"
+
+enum reject_mode {
+    REJECT_AUTO, /* close when the request has an Origin header, else http */
+    REJECT_HTTP, /* the status and a JSON body */
+    REJECT_CLOSE /* upgraded, told by an error frame, closed with a code */
+};
+
+/* Where a token may come from, as a set. */
+enum carrier {
+    CARRIER_HEADER = 1,      /* Authorization: Bearer */
+    CARRIER_SUBPROTOCOL = 2, /* Sec-WebSocket-Protocol: carillon.v1, <token> */
+    CARRIER_QUERY = 4,       /* the parameters named by query_names */
+    CARRIER_ALL = 7,
+};
+
+enum proxy_mode { PROXY_OFF, PROXY_OPTIONAL, PROXY_REQUIRED };
+
+/* A list of texts owned by the settings. */
+struct texts {
+    struct str *items;
+    size_t count;
+};
+
+/* One entry of "endpoints". */
+struct net_endpoint {
+    struct str path;
+    unsigned carriers; /* enum carrier */
+    struct texts query_names;
+    struct texts origins; /* allowed ones, a '*' standing for any run of characters; empty: any */
+    struct texts scopes;  /* all of them are required */
+    enum reject_mode reject;
+    struct close_codes close_codes;
+    size_t max_connections; /* of this endpoint at once; 0: no limit of its own */
+};
+
+struct net_settings {
+    atomic_uint refs;
+    struct net_endpoint *endpoints;
+    size_t endpoint_count;
+    struct token_keys *keys;    /* one reference */
+    struct token_policy policy; /* its lists are owned here */
+    size_t token_cache_entries; /* of each worker; read when it is made, as is the next */
+    size_t token_cache_bytes;
+    size_t head_bytes;        /* of a request head */
+    uint64_t head_timeout_us; /* from the first byte expected to the last of the head */
+    size_t message_bytes;     /* of a client's message, fragments joined */
+    size_t body_bytes;        /* of a request body */
+    size_t bodies_bytes;      /* of all request bodies being held, whose head did not come with them */
+    uint64_t body_timeout_us; /* to send the body, and to take the answer */
+    uint64_t keepalive_timeout_us;
+    uint64_t close_timeout_us; /* for a peer to answer a close frame */
+    uint64_t retry_after_s;    /* told with 429 and 503 */
+    size_t max_connections;    /* sessions, in this process */
+    size_t max_internal;       /* connections on the internal listener that have sent a request */
+    size_t max_pending;        /* other connections of a listener; at least one for each worker, as max_internal */
+    size_t max_per_address;    /* sessions; 0: see net_settings_max_of */
+    size_t max_per_user;       /* 0: no limit, unless the token has a session_limit, which counts before this */
+    struct cidr *trusted_proxies;
+    size_t trusted_proxy_count;
+    enum proxy_mode proxy_protocol; /* on the public listener, from trusted proxies only */
+    struct tls_identity *tls;       /* one reference; NULL: the public listener speaks plaintext. As it is when a worker
+                                       is made, so it stays in this respect */
+};
+
+/* Zeroed but for one reference and a default token policy. The maker fills it before sharing it. */
+struct net_settings *net_settings_create(void);
+struct net_settings *net_settings_ref(struct net_settings *settings);
+void net_settings_unref(struct net_settings *settings);
+
+/* The most pending connections of a listener, and the most sockets: with some that wait to be taken from the kernel's
+ * queue into the place of one that goes. */
+size_t net_settings_pending(const struct net_settings *settings, bool internal);
+size_t net_settings_sockets(const struct net_settings *settings, bool internal);
+/* The most sessions of this client; 0: no limit. Without a number in the configuration one public address may have half
+ * of all; a private one may be a proxy that nobody has named, or a container network, behind which everybody is. */
+size_t net_settings_max_of(const struct net_settings *settings, const struct address *client);
+
+/* NULL: there is none at this path. */
+const struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path);
+
+/* Adds a copy to a list being built. */
+void texts_add(struct texts *texts, struct str text);
+void texts_clear(struct texts *texts);
+/* A zeroed endpoint with its own path, the default close codes, all carriers and the query parameter "token". It is
+ * valid until the next one is added. */
+struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path);
+
+#endif

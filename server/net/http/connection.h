@@ -1,0 +1,88 @@
+/* connection.h - a connection that speaks HTTP: requests in, answers out, deadlines, a polite end. It costs one object
+ * and a bounded buffer, whatever the peer does or does not. Its bytes come by a stream (stream.h), in plaintext or by
+ * TLS; what they mean is for gate.c and http.c. One thread: the worker's. */
+#ifndef CARILLON_NET_HTTP_CONNECTION_H
+#define CARILLON_NET_HTTP_CONNECTION_H
+
+#include "common/protocol/http_chunked.h"
+#include "server/net/stream/stream.h"
+#include "server/net/worker.h"
+
+/* What comes from the listener. Posted to a worker's mailbox, freed there. */
+struct arrival {
+    struct mail mail;
+    struct worker *worker;
+    int fd;
+    bool internal;
+    struct address peer;
+};
+
+enum connection_stage {
+    STAGE_REQUEST, /* reading a head, a body */
+    STAGE_SERVE,   /* the handler has the call */
+    STAGE_WRITE,   /* the kernel has not taken the whole answer yet; then the next request */
+    STAGE_LINGER,  /* answered for good; reading until the peer has seen it */
+    STAGE_CLOSED,
+};
+
+struct connection {
+    struct worker *worker;
+    struct list_link link; /* in worker->connections; in worker->spent once it has been handed over */
+    struct stream stream;
+    enum connection_stage stage;
+    bool internal;
+    struct address client; /* the peer, or whom a trusted proxy speaks for */
+    struct pending_place pending;
+    struct lease lease; /* of a place, once it has one */
+    struct timer deadline;
+    struct buf in;      /* bytes of the present request and what follows it */
+    struct buf early;   /* bytes that came while a request was being served */
+    size_t scanned;     /* of the head */
+    size_t request_len; /* head and body, once both lengths are known; else 0 */
+    size_t chunks_from; /* while a chunked body is read: where it began, behind the head; else 0 */
+    struct http_chunked chunked;
+    size_t held;    /* bytes counted under the limit of all request bodies */
+    bool started;   /* the head's deadline runs; that of the first head does from the beginning */
+    bool last;      /* linger after what is being written */
+    size_t drained; /* bytes read and thrown away while lingering */
+    /* http.c: */
+    struct http_call call;
+    char address[ADDRESS_TEXT_LEN + 1];
+    bool call_pending; /* the call is the handler's: this object must stay */
+    bool in_handler;
+    bool keep_alive;
+    bool old_version; /* HTTP/1.0 */
+    bool head_only;
+    int late_fd; /* -1; the socket of a peer that ended its side while its call was being served */
+};
+
+/* The mail's deliver; owner is not looked at. */
+void connection_arrive(struct mail *mail, void *owner);
+/* A connection whose client is known. Takes fd. due_us: when its first request head must have come. first: what the
+ * client has sent and is no more in the socket. */
+void connection_open(struct worker *worker, int fd, bool internal, const struct address *client, uint64_t due_us,
+                     struct str first);
+
+/* Writes the bytes, and goes on to STAGE_WRITE if the kernel did not take all, else to the next request, or to
+ * STAGE_LINGER when last. */
+void connection_answer(struct connection *connection, struct str bytes, bool last);
+/* For a call whose connection has ended meanwhile: a peer that has only ended its side gets the answer, as far as the
+ * kernel takes it. */
+void connection_answer_late(struct connection *connection, struct str bytes);
+/* Writes without a change of stage; for 100 Continue. */
+void connection_send(struct connection *connection, struct str bytes);
+/* Starts the deadline for the request that is expected or has begun. */
+void connection_await_request(struct connection *connection, uint64_t timeout_us);
+/* A request of the internal listener has come: it counts as one of its connections from now on. False: they are as
+ * many as there may be. */
+bool connection_take_place(struct connection *connection);
+/* The stream is to be moved to another owner, within this call from the loop, and the lease is the caller's. The object
+ * and its bytes last until the end of the turn. */
+struct lease connection_hand_over(struct connection *connection);
+void connection_close(struct connection *connection);
+/* Frees a closed connection once nothing needs it any more. */
+void connection_free_if_done(struct connection *connection);
+/* At the end of a turn: frees those that have been handed over. */
+void connection_free_spent(struct worker *worker);
+
+#endif

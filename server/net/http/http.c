@@ -1,0 +1,215 @@
+/* http.c - see http.h. The bytes of a request stay in the connection's buffer, and the request borrows them, until the
+ * call has been answered; a connection that ends before that leaves its object behind for the call. */
+#include "server/net/http/http.h"
+
+#include "server/net/http/answer.h"
+#include "server/net/http/gate.h"
+
+enum {
+    KEEP_BUFFER_BYTES = 65536, /* of an idle connection; larger ones were for one request */
+    HOLD_STEP_BYTES = 65536,   /* by which a body of unknown length is counted */
+};
+
+#define HELD_BODIES STR("bodies:")
+
+void http_forget_body(struct connection *connection)
+{
+    quota_give_back(connection->worker->quota, HELD_BODIES, connection->held);
+    connection->held = 0;
+}
+
+static void forget_request(struct connection *connection)
+{
+    http_forget_body(connection);
+    size_t len = connection->request_len < connection->in.len ? connection->request_len : connection->in.len;
+    buf_consume(&connection->in, len);
+    connection->chunks_from = 0;
+    if (connection->in.len == 0 && connection->in.cap > KEEP_BUFFER_BYTES)
+        buf_fini(&connection->in);
+    connection->request_len = 0;
+    connection->scanned = 0;
+    connection->head_only = false;
+    struct buf *body = &connection->call.response.body;
+    if (body->cap > KEEP_BUFFER_BYTES)
+        buf_fini(body);
+    buf_clear(body);
+}
+
+static void respond(struct http_call *call)
+{
+    struct connection *connection = CONTAINER_OF(call, struct connection, call);
+    struct worker *worker = connection->worker;
+    const struct http_response *response = &call->response;
+    connection->call_pending = false;
+    bool last = !connection->keep_alive || worker->unavailable != REASON_NONE;
+    struct answer answer = {
+        .status = response->status,
+        .content_type = response->content_type,
+        .allow = response->allow,
+        .retry_after_s = response->retry_after_s,
+        .wall_ms = hub_wall_ms(worker->hub),
+        .close = last,
+        .keep_alive = connection->old_version,
+    };
+    if (!response->content_type)
+        buf_append_char(&call->response.body, '\n'); /* JSON ends its line, for those who read it in a terminal */
+    buf_clear(&worker->scratch);
+    answer_write_head(&worker->scratch, &answer, response->body.len);
+    if (!connection->head_only)
+        buf_append(&worker->scratch, buf_str(&response->body));
+    forget_request(connection);
+    if (connection->stage == STAGE_CLOSED) {
+        connection_answer_late(connection, buf_str(&worker->scratch));
+        connection_free_if_done(connection);
+        return;
+    }
+    connection_answer(connection, buf_str(&worker->scratch), last);
+    if (!connection->in_handler)
+        gate_input(connection);
+}
+
+/* The call as far as the head tells it. */
+static void begin_call(struct connection *connection, const struct http_head *head)
+{
+    struct http_request *request = &connection->call.request;
+    struct http_response *response = &connection->call.response;
+    struct buf body = response->body; /* empty; its memory is used again */
+    *request = (struct http_request){
+        .method = head->method,
+        .path = head->path,
+        .query = head->query,
+        .authorization = STR(""),
+        .api_key = STR(""),
+        .has_body = head->content_length > 0 || head->transfer != HTTP_TRANSFER_PLAIN,
+        .body = STR(""),
+        .address = str_from_cstr(address_text(&connection->client, connection->address)),
+    };
+    http_head_find(head, STR("authorization"), &request->authorization);
+    http_head_find(head, STR("x-api-key"), &request->api_key);
+    *response = (struct http_response){.body = body};
+    connection->call.respond = respond;
+    connection->keep_alive = http_head_keep_alive(head);
+    connection->old_version = head->minor == 0;
+    connection->call_pending = true;
+    connection->in_handler = true;
+}
+
+static void serve(struct connection *connection, const struct http_head *head)
+{
+    const struct worker *worker = connection->worker;
+    begin_call(connection, head);
+    connection->call.request.body = str_from(connection->in.ptr + head->length, connection->request_len - head->length);
+    connection->stage = STAGE_SERVE;
+    wheel_stop(hub_wheel(worker->hub), &connection->deadline);
+    worker->handler->serve(worker->handler_owner, &connection->call);
+    connection->in_handler = false;
+}
+
+/* False: the handler has answered; the body is not read, so the connection cannot be used any further. */
+static bool admit(struct connection *connection, const struct http_head *head)
+{
+    const struct worker *worker = connection->worker;
+    begin_call(connection, head);
+    connection->keep_alive = false;
+    bool good = worker->handler->admit(worker->handler_owner, &connection->call);
+    connection->in_handler = false;
+    if (good)
+        connection->call_pending = false;
+    return good;
+}
+
+/* Counts a body of so many bytes, unless it is no larger than any connection's head may be. False: refused, since too
+ * many bytes of bodies are held. */
+static bool hold(struct connection *connection, size_t bytes)
+{
+    const struct worker *worker = connection->worker;
+    if (bytes <= connection->held || bytes <= worker->settings->head_bytes)
+        return true;
+    if (!quota_reserve(worker->quota, HELD_BODIES, bytes - connection->held, worker->settings->bodies_bytes)) {
+        gate_refuse(connection, 503, ERR_UNAVAILABLE,
+                    "too many bytes of request bodies are being received; see api.max_bodies");
+        return false;
+    }
+    connection->held = bytes;
+    return true;
+}
+
+/* Decodes what has come. False: refused. request_len tells whether it is whole. */
+static bool decode(struct connection *connection)
+{
+    struct buf *in = &connection->in;
+    size_t at = connection->chunks_from + connection->chunked.body, decoded, used;
+    struct error error;
+    switch (http_chunked_decode(&connection->chunked, in->ptr + at, in->len - at, &decoded, &used, &error)) {
+    case HTTP_CHUNKED_NEED_MORE: in->len = at + decoded; return true;
+    case HTTP_CHUNKED_DONE: break;
+    case HTTP_CHUNKED_BAD: gate_refuse(connection, 400, error.code, error.text); return false;
+    case HTTP_CHUNKED_TOO_LARGE: gate_refuse(connection, 413, error.code, error.text); return false;
+    }
+    size_t rest = in->len - at - used; /* of the next request */
+    memmove(in->ptr + at + decoded, in->ptr + at + used, rest);
+    in->len = at + decoded + rest;
+    connection->request_len = at + decoded;
+    connection->chunks_from = 0;
+    return true;
+}
+
+static bool hold_chunks(struct connection *connection)
+{
+    size_t steps = (connection->chunked.body + HOLD_STEP_BYTES - 1) / HOLD_STEP_BYTES;
+    bool small = connection->chunked.body <= connection->worker->settings->head_bytes;
+    return small || hold(connection, steps * HOLD_STEP_BYTES);
+}
+
+bool http_take_chunks(struct connection *connection)
+{
+    if (!decode(connection))
+        return false;
+    return hold_chunks(connection) && connection->request_len > 0;
+}
+
+/* The head has just come. False: refused. */
+static bool begin_body(struct connection *connection, const struct http_head *head)
+{
+    const struct net_settings *settings = connection->worker->settings;
+    switch (head->transfer) {
+    case HTTP_TRANSFER_UNKNOWN:
+        gate_refuse(connection, 501, ERR_INVALID_REQUEST, "of transfer codings, only chunked is read here");
+        return false;
+    case HTTP_TRANSFER_CHUNKED:
+        connection->chunks_from = head->length;
+        connection->chunked = (struct http_chunked){.max_body = settings->body_bytes};
+        return decode(connection);
+    case HTTP_TRANSFER_PLAIN: break;
+    }
+    if (head->content_length > settings->body_bytes) {
+        gate_refuse(connection, 413, ERR_TOO_LARGE, "the request body is over the size limit");
+        return false;
+    }
+    connection->request_len = head->length + (size_t)head->content_length;
+    return true;
+}
+
+static bool is_whole(const struct connection *connection)
+{
+    return connection->request_len > 0 && connection->request_len <= connection->in.len;
+}
+
+bool http_request(struct connection *connection, const struct http_head *head)
+{
+    bool nothing_yet = connection->in.len == head->length;
+    if (!is_whole(connection) && !begin_body(connection, head))
+        return false;
+    if (is_whole(connection)) {
+        serve(connection, head);
+        return connection->stage == STAGE_REQUEST;
+    }
+    bool chunked = head->transfer == HTTP_TRANSFER_CHUNKED;
+    if (!admit(connection, head) ||
+        !(chunked ? hold_chunks(connection) : hold(connection, (size_t)head->content_length)))
+        return false;
+    connection_await_request(connection, connection->worker->settings->body_timeout_us);
+    if (nothing_yet && head->minor == 1 && http_head_has_token(head, STR("expect"), STR("100-continue")))
+        connection_send(connection, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+    return false;
+}

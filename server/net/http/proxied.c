@@ -1,0 +1,151 @@
+/* proxied.c - see proxied.h. */
+#include "server/net/http/proxied.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/alloc.h"
+#include "common/protocol/proxy_header.h"
+#include "server/net/http/connection.h"
+
+struct proxied {
+    struct worker *worker;
+    struct list_link link; /* in worker->proxied */
+    uv_poll_t poll;
+    int fd; /* -1: handed on, or closed */
+    struct address peer;
+    struct pending_place pending;
+    uint64_t due_us; /* when the request head must have come, the PROXY header before it included */
+    struct timer deadline;
+    struct buf header; /* as much of it as has been read */
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct proxied *proxied = handle->data;
+    proxied->worker->open_handles--;
+    buf_fini(&proxied->header);
+    free(proxied);
+}
+
+/* The socket is the caller's then; the object goes once the loop has let go of its handle. */
+static int release(struct proxied *proxied)
+{
+    struct worker *worker = proxied->worker;
+    int fd = proxied->fd;
+    proxied->fd = -1;
+    wheel_stop(hub_wheel(worker->hub), &proxied->deadline);
+    pending_leave(&worker->pending[false], &proxied->pending);
+    list_remove(&proxied->link);
+    worker_count_socket(worker, false, -1);
+    uv_close((uv_handle_t *)&proxied->poll, on_closed); /* stops polling at once: the fd is free for another */
+    return fd;
+}
+
+static void end(struct proxied *proxied)
+{
+    close(release(proxied));
+}
+
+/* rest: bytes that are no header after all. They would go before those that come by TLS, and neither a record of TLS
+ * nor its alert begins like a header. */
+static void hand_on(struct proxied *proxied, const struct address *client, struct str rest)
+{
+    struct worker *worker = proxied->worker;
+    if (rest.len > 0 && worker->settings->tls) {
+        end(proxied);
+        return;
+    }
+    uint64_t due_us = proxied->due_us;
+    connection_open(worker, release(proxied), false, client, due_us, rest);
+}
+
+/* What is waiting in the kernel is looked at first, and taken only as far as it belongs to the header. */
+static void read_header(struct proxied *proxied)
+{
+    const struct worker *worker = proxied->worker;
+    struct proxy_header header;
+    struct address client = proxied->peer;
+    size_t before = proxied->header.len;
+    buf_reserve(&proxied->header, PROXY_HEADER_MAX);
+    ssize_t n = recv(proxied->fd, proxied->header.ptr + before, PROXY_HEADER_MAX, MSG_PEEK | MSG_DONTWAIT);
+    if (n <= 0) {
+        if (n == 0 || (errno != EAGAIN && errno != EINTR))
+            end(proxied);
+        return;
+    }
+    size_t len = before + (size_t)n, take = 0;
+    enum proxy_result result = proxy_header_parse(str_from(proxied->header.ptr, len), &header, NULL);
+    if (result == PROXY_NEED_MORE)
+        take = len - before;
+    else if (result == PROXY_DONE)
+        take = header.length - before;
+    if (take > 0 && recv(proxied->fd, proxied->header.ptr + before, take, MSG_DONTWAIT) != (ssize_t)take) {
+        end(proxied);
+        return;
+    }
+    if (result == PROXY_NEED_MORE)
+        proxied->header.len = len;
+    else if (result == PROXY_DONE) {
+        if (header.has_address)
+            address_parse(str_from_cstr(header.address), &client);
+        hand_on(proxied, &client, STR(""));
+    } else if (result == PROXY_NONE && worker->settings->proxy_protocol != PROXY_REQUIRED)
+        hand_on(proxied, &client, buf_str(&proxied->header));
+    else
+        end(proxied);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct proxied *proxied = poll->data;
+    (void)events;
+    worker_touch(proxied->worker);
+    if (proxied->fd < 0) /* by its deadline, just now */
+        return;
+    if (status < 0)
+        end(proxied);
+    else
+        read_header(proxied);
+}
+
+static void on_deadline(struct timer *timer, uint64_t now_us)
+{
+    (void)now_us;
+    end(CONTAINER_OF(timer, struct proxied, deadline));
+}
+
+static void evict(struct pending_place *place)
+{
+    struct proxied *proxied = CONTAINER_OF(place, struct proxied, pending);
+    metrics_add(proxied->worker->metrics, METRIC_CONNECTIONS_EVICTED, 1);
+    end(proxied);
+}
+
+void proxied_await(struct worker *worker, int fd, const struct address *peer)
+{
+    struct hub *hub = worker->hub;
+    struct pending *pending = &worker->pending[false];
+    struct proxied *proxied = xcalloc(1, sizeof *proxied);
+    proxied->worker = worker;
+    proxied->fd = fd;
+    proxied->peer = *peer;
+    proxied->pending.evict = evict;
+    list_append(&worker->proxied, &proxied->link);
+    worker_count_socket(worker, false, 1);
+    uv_poll_init(worker->loop, &proxied->poll, fd);
+    proxied->poll.data = proxied;
+    worker->open_handles++;
+    uv_poll_start(&proxied->poll, UV_READABLE, on_poll);
+    proxied->due_us = hub_now_us(hub) + worker->settings->head_timeout_us;
+    wheel_start(hub_wheel(hub), &proxied->deadline, proxied->due_us, on_deadline);
+    pending_enter(pending, &proxied->pending, peer);
+    pending_make_room(pending, &proxied->pending);
+}
+
+void proxied_close_all(struct worker *worker)
+{
+    while (!list_is_empty(&worker->proxied))
+        end(CONTAINER_OF(worker->proxied.next, struct proxied, link));
+}

@@ -1,0 +1,158 @@
+/* edge.c - see edge.h. Facts about libwebsockets that it is built on:
+ *
+ * - No validity timers: their list is linear.
+ * - What it reads at once goes into one buffer of the context (pt_serv_buf_size), where the protocol has no
+ *   rx_buffer_size. With TLS that must hold a whole record (16 KiB): 4.3.3 (Ubuntu 24.04) drops a connection whose
+ *   record takes more than ten reads (warmcat/libwebsockets#3184), and bytes must not wait inside of OpenSSL.
+ * - On a loop that is not its own it closes its handles with the first call of lws_context_destroy, and frees itself
+ *   with a second one; in between the loop must have run their close callbacks. */
+#include "common/base/alloc.h"
+#include "common/base/log.h"
+#include "server/net/stream/edge_private.h"
+
+enum {
+    SERVICE_BUFFER = 32768, /* see above */
+};
+
+bool edge_reap(struct edge *edge)
+{
+    bool any = false;
+    for (struct list_link *link; (link = list_take_first(&edge->cut)); any = true)
+        stream_end_now(CONTAINER_OF(link, struct stream, cut_link));
+    return any;
+}
+
+static void emit(int level, const char *line)
+{
+    size_t len = strcspn(line, "\n");
+    (void)level;
+    log_warn("lws", "%.*s", (int)len, line);
+}
+
+/* Once it has begun it is silent: it formats each line in one static buffer, which several workers would race for, and
+ * calls each adopted socket an error. Since 4.3 it counts what logs, for all contexts of a process in one place that is
+ * not for threads: each context gets a place of its own. */
+static void say_errors(struct edge *edge, struct lws_context_creation_info *info, bool wanted)
+{
+    lws_set_log_level(wanted ? LLL_ERR : 0, emit);
+#if LWS_LIBRARY_VERSION_NUMBER >= 4003000
+    edge->log.u.emit = emit;
+    edge->log.lll_flags = wanted ? LLL_ERR : 0;
+    info->log_cx = &edge->log;
+#else
+    (void)edge;
+    (void)info;
+#endif
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = "raw", .callback = stream_callback},
+    {.name = NULL},
+};
+
+/* What lws would choose of TLS is chosen in tls.c, once the vhost is there. Clients are cut by our own deadlines; that
+ * of lws is only not to come before. Not given an SSL_CTX for clients, lws loads all authorities of the system into
+ * one, and with several contexts leaks it. */
+static void speak_tls(struct edge *edge, struct lws_context_creation_info *info)
+{
+    edge->ssl_unused = SSL_CTX_new(TLS_client_method());
+    info->provided_client_ssl_ctx = edge->ssl_unused;
+    info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info->timeout_secs = (unsigned)(edge->worker->settings->head_timeout_us / 1000000) + 2;
+}
+
+static bool create_vhosts(struct edge *edge, struct lws_context_creation_info *info)
+{
+    info->vhost_name = "internal";
+    edge->internal = lws_create_vhost(edge->lws, info);
+    info->vhost_name = "public";
+    if (edge->worker->settings->tls) {
+        info->options |= LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+        edge->identity = tls_identity_ref(edge->worker->settings->tls);
+    }
+    edge->open = lws_create_vhost(edge->lws, info);
+    if (!edge->internal || !edge->open)
+        return false;
+    return !edge->identity || (edge->ssl && tls_set_up(edge->ssl, &edge->identity));
+}
+
+/* Of one whose beginning has failed. */
+static void take_down(struct edge *edge)
+{
+    edge_stop(edge);
+    while (!edge_is_down(edge))
+        uv_run(edge->worker->loop, UV_RUN_NOWAIT);
+    edge_destroy(edge);
+}
+
+enum err edge_create(struct worker *worker, struct edge **out, struct error *error)
+{
+    static const lws_retry_bo_t no_validity = {0};
+    struct edge *edge = xcalloc(1, sizeof *edge);
+    void *loops[1] = {worker->loop};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+        .foreign_loops = loops,
+        .pcontext = &edge->lws,
+        .user = edge,
+        .retry_and_idle_policy = &no_validity,
+        .pt_serv_buf_size = SERVICE_BUFFER,
+    };
+    edge->worker = worker;
+    if (worker->settings->tls)
+        speak_tls(edge, &info);
+    list_init(&edge->streams);
+    list_init(&edge->cut);
+    say_errors(edge, &info, true);
+    edge->lws = lws_create_context(&info);
+    bool good = edge->lws && create_vhosts(edge, &info);
+    say_errors(edge, &info, false);
+    if (!good) {
+        take_down(edge);
+        return error_set(error, ERR_INTERNAL_ERROR,
+                         "libwebsockets could not start on the worker's loop: is its libuv plugin installed "
+                         "(package libwebsockets-evlib-uv), and is the limit on open files high enough?");
+    }
+    *out = edge;
+    return ERR_NONE;
+}
+
+void edge_configure(struct edge *edge)
+{
+    struct tls_identity *next = edge->worker->settings->tls;
+    if (!edge->ssl || next == edge->identity)
+        return;
+    tls_identity_unref(edge->identity);
+    edge->identity = tls_identity_ref(next);
+    if (!tls_use_tickets(edge->ssl, next))
+        log_error("net", "worker %u: OpenSSL does not take another key for session tickets", edge->worker->index);
+}
+
+void edge_stop(struct edge *edge)
+{
+    if (edge->stopping)
+        return;
+    edge->stopping = true;
+    LIST_EACH(link, &edge->streams)
+    stream_cut(CONTAINER_OF(link, struct stream, link));
+    edge_reap(edge);
+    lws_context_destroy(edge->lws);
+}
+
+bool edge_is_down(struct edge *edge)
+{
+    if (edge->connections > 0)
+        return false;
+    if (edge->lws && ++edge->turns_down > 2)
+        lws_context_destroy(edge->lws);
+    return edge->lws == NULL;
+}
+
+void edge_destroy(struct edge *edge)
+{
+    SSL_CTX_free(edge->ssl_unused);
+    tls_identity_unref(edge->identity);
+    free(edge);
+}

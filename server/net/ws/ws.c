@@ -1,0 +1,205 @@
+/* ws.c - see ws.h. Section numbers are those of RFC 6455. */
+#include "server/net/ws/ws.h"
+
+#include "common/base/alloc.h"
+#include "common/protocol/ws_decoder.h"
+#include "server/net/admission/admission.h"
+
+struct ws {
+    struct stream stream;
+    struct session *session; /* NULL: the connection failed before it had one */
+    struct worker *worker;
+    struct ws_decoder decoder;
+    bool deaf;        /* what comes is thrown away: the connection has failed, or the peer's close frame has come */
+    bool peer_closed; /* by its close frame */
+    struct net_settings *settings; /* those that the endpoint is of */
+    const struct net_endpoint *endpoint;
+    struct lease lease;
+};
+
+static void on_input(struct stream *stream, struct str bytes);
+static void on_drained(struct stream *stream);
+static void on_gone(struct stream *stream);
+
+static const struct stream_ops stream_operations = {.input = on_input, .drained = on_drained, .gone = on_gone};
+
+static void on_gone(struct stream *stream)
+{
+    struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
+    struct worker *worker = ws->worker;
+    if (ws->session)
+        hub_gone(worker->hub, ws->session);
+    lease_release(&ws->lease, worker->quota);
+    net_settings_unref(ws->settings);
+    ws_decoder_fini(&ws->decoder);
+    free(ws);
+}
+
+/* An endpoint that is gone keeps the settings that it had. */
+static void follow(struct ws *ws, struct net_settings *settings)
+{
+    const struct net_endpoint *endpoint = net_settings_find_endpoint(settings, ws->endpoint->path);
+    if (!endpoint)
+        return;
+    ws->endpoint = endpoint; /* before the old one's path goes */
+    ws->session->close_codes = &endpoint->close_codes;
+    net_settings_unref(ws->settings);
+    ws->settings = net_settings_ref(settings);
+}
+
+void ws_configure(struct worker *worker)
+{
+    struct session *session;
+    size_t cursor = 0;
+    while ((session = hub_next_session(worker->hub, &cursor)))
+        follow(session->transport, worker->settings);
+}
+
+/* --- out -------------------------------------------------------------------------------------------------------- */
+
+/* All has been said, and the kernel has taken it: the hub finishes no sooner. The peer is told so. One that has closed
+ * sends nothing any more (5.5.1). Another has as long to end its side as the hub is patient. */
+static void shut(struct ws *ws)
+{
+    stream_shut(&ws->stream);
+    if (ws->peer_closed)
+        stream_cut(&ws->stream);
+}
+
+enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
+{
+    struct ws *ws = session->transport;
+    (void)owner;
+    return stream_write(&ws->stream, frames, out_unsent);
+}
+
+void ws_finish(void *owner, struct session *session, bool abrupt)
+{
+    struct ws *ws = session->transport;
+    (void)owner;
+    if (abrupt)
+        stream_cut(&ws->stream);
+    else if (ws->deaf) /* no close frame of the peer is waited for: it has come, or would not be understood */
+        shut(ws);
+}
+
+enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
+{
+    const struct ws *ws = session->transport;
+    struct claims *claims = NULL;
+    enum reason reason = worker_verify(owner, token, &claims);
+    if (reason == REASON_NONE && !admission_has_scopes(ws->endpoint, claims)) {
+        claims_unref(claims);
+        return REASON_SCOPE_MISSING;
+    }
+    if (reason == REASON_NONE)
+        *out_claims = claims;
+    return reason;
+}
+
+static void on_drained(struct stream *stream)
+{
+    struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
+    if (ws->session)
+        hub_writable(ws->worker->hub, ws->session, 0);
+}
+
+/* --- in --------------------------------------------------------------------------------------------------------- */
+
+/* The connection fails (7.1.7): nothing more is read. */
+static void fail(struct ws *ws, enum reason reason)
+{
+    ws->deaf = true;
+    if (ws->session->finished) /* after our close frame, in the place of its answer */
+        stream_cut(&ws->stream);
+    else
+        hub_close(ws->worker->hub, ws->session, reason);
+}
+
+/* 5.5.1, 7.1.1: the peer gets its code back, after what was on its way to it, and the server ends the connection. A
+ * peer that ends its side of the connection too does not wait for that. */
+static void on_peer_close(struct ws *ws, int code)
+{
+    ws->deaf = ws->peer_closed = true;
+    if (ws->session->finished) /* the answer to our own */
+        shut(ws);
+    else
+        hub_close_with(ws->worker->hub, ws->session, code == WS_CLOSE_NO_CODE ? 0 : code, STR(""));
+}
+
+static void take_text(struct ws *ws, struct str text)
+{
+    enum { FREE = 64 }; /* bytes of a ping and of fragments */
+    ws->decoder.beside -= ws->decoder.beside < FREE ? ws->decoder.beside : FREE;
+    hub_receive(ws->worker->hub, ws->session, text);
+}
+
+static void on_message(struct ws *ws, const struct ws_message *message)
+{
+    struct hub *hub = ws->worker->hub;
+    if (message->opcode == WS_CLOSE)
+        on_peer_close(ws, message->close_code);
+    else if (ws->session->state != SESSION_OPEN) /* only the answer to our close frame is waited for */
+        return;
+    else if (message->opcode == WS_TEXT)
+        take_text(ws, message->payload);
+    else if (message->opcode == WS_BINARY)
+        fail(ws, REASON_DATA_KIND);
+    else if (message->opcode == WS_PING)
+        hub_ping(hub, ws->session, message->payload);
+    else
+        hub_pong(hub, ws->session);
+}
+
+/* Control frames and small fragments could come without end and never be a message. So many bytes of them as the
+ * largest control frame has count as one; some go free with each message. */
+static void charge_what_is_beside(struct ws *ws)
+{
+    const uint64_t unit = 2 + sizeof ws->decoder.mask + WS_CONTROL_MAX;
+    if (ws->decoder.beside < unit)
+        return;
+    hub_charge(ws->worker->hub, ws->session, ws->decoder.beside / unit);
+    ws->decoder.beside %= unit;
+}
+
+static void on_input(struct stream *stream, struct str bytes)
+{
+    struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
+    struct ws_message message;
+    ws->decoder.max_message = ws->worker->settings->message_bytes;
+    while (!ws->deaf) {
+        switch (ws_decoder_next(&ws->decoder, &bytes, &message, NULL)) {
+        case WS_DECODED_MORE: charge_what_is_beside(ws); return;
+        case WS_DECODED_MESSAGE: on_message(ws, &message); break;
+        case WS_DECODED_BAD: fail(ws, ws->decoder.reason); break;
+        }
+    }
+}
+
+/* --- the upgrade ------------------------------------------------------------------------------------------------ */
+
+void ws_open(struct worker *worker, struct stream *stream, const struct ws_start *start, struct str answer,
+             struct str rest)
+{
+    size_t unsent;
+    struct ws *ws = xcalloc(1, sizeof *ws);
+    const struct session_start session = {
+        .claims = start->claims,
+        .address = start->address,
+        .close_codes = &start->endpoint->close_codes,
+        .transport = ws,
+    };
+    ws->worker = worker;
+    ws->settings = net_settings_ref(start->settings);
+    ws->endpoint = start->endpoint;
+    ws->lease = start->lease;
+    ws->decoder.from_client = true;
+    stream_move(stream, &ws->stream, &stream_operations);
+    if (stream_write(&ws->stream, answer, &unsent) == WRITE_FAILED) {
+        ws->deaf = true;
+        stream_cut(&ws->stream);
+        return;
+    }
+    ws->session = hub_open(worker->hub, &session);
+    on_input(&ws->stream, rest);
+}
