@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 
 enum { NOW_US = 1000000, SETTLE_EVERY = 1000, OPENED_A_MS = 10 };
 static const uint64_t wall_ms = 1768473000000;

@@ -1,7 +1,7 @@
-/* pattern.c - patterns over channel names: see channel.h. A pattern is first spelled out as tokens, with claim values
- * put in as literal bytes; then the literal ends are compared, and only what lies between the outermost wildcards is
- * matched by a table. No backtracking, so no pattern and name can make it slow. */
-#include "common/protocol/channel.h"
+/* pattern.c - patterns over channel names: see channel_name.h. A pattern is first spelled out as tokens, with claim
+ * values put in as literal bytes; then the literal ends are compared, and only what lies between the outermost
+ * wildcards is matched by a table. No backtracking, so no pattern and name can make it slow. */
+#include "common/protocol/channel_name.h"
 
 /* A token is a literal byte, or one of these. */
 enum {

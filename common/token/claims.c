@@ -3,7 +3,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/list.h"
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 #include "common/token/members.h"
 
 enum { SUB_MAX = 255 };

@@ -7,7 +7,8 @@
 #include "common/base/str.h"
 #include "common/json/json.h"
 
-/* One entry of the "channels" claim: a pattern (channel.h) and what it allows (enum allow; a bare pattern: all). */
+/* One entry of the "channels" claim: a pattern (channel_name.h) and what it allows (enum allow; a bare pattern: all).
+ */
 struct grant {
     struct str match;
     unsigned allow;

@@ -45,11 +45,11 @@ void api_survey_page(const struct api_request *request, enum control_op op, cons
 /* ,"next":"..." for the page after this one, or null. */
 void api_append_next(struct buf *out, const struct control_result *page);
 
-/* --- channels.c --- */
+/* --- api_channels.c --- */
 /* The decoded segment of the path, not checked further. Valid while the request is read. */
 enum err api_channel_of_path(const struct api_request *request, struct str *out, struct error *error);
 
-/* --- publish.c --- */
+/* --- api_publish.c --- */
 /* Reads {"channel","type","data","event_id"?}; where is for errors. without_channel: the object has "channels", which
  * goes to *out_channels, in place of "channel". */
 enum err api_read_event(struct api *api, struct json_value object, const char *where, struct event_offer *out,

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 #include "common/protocol/reason.h"
 #include "server/broker/redis/client/redis_url.h"
 

@@ -1,7 +1,7 @@
 /* options_advise.c - what is allowed, but may be meant otherwise: said by `carillon check` alone. */
 #include <stdio.h>
 
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 #include "server/app/options.h"
 
 struct advice {

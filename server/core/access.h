@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 #include "common/token/claims.h"
 #include "server/core/publication.h"
 #include "server/core/rule_index.h"

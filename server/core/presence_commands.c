@@ -2,7 +2,7 @@
  * node, and the command `presence` asks the broker. */
 #include <stdio.h>
 
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 #include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 

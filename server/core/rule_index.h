@@ -4,7 +4,7 @@
 #ifndef CARILLON_CORE_RULE_INDEX_H
 #define CARILLON_CORE_RULE_INDEX_H
 
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 
 struct rule_index;
 

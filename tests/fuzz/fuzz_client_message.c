@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "common/json/json.h"
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 #include "common/protocol/command.h"
 #include "common/protocol/event.h"
 #include "common/protocol/reply.h"

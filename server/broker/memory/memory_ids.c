@@ -2,7 +2,7 @@
 #include "server/broker/memory/memory_ids.h"
 
 #include "common/base/alloc.h"
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 
 struct known_id {
     struct list_link link;

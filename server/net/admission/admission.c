@@ -1,7 +1,7 @@
 /* admission.c - see admission.h. */
 #include "server/net/admission/admission.h"
 
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 
 /* A refusal that is about the request's form: always HTTP, since whoever sent it does not speak as a client should. */
 static void refuse_form(struct admission *out, int status, enum err code, const char *text)

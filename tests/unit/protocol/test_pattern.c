@@ -1,6 +1,6 @@
 /* test_pattern.c - what a pattern matches, that claim values are literal, and that no pattern is slow. */
 #include "common/base/clock.h"
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 #include "tests/support/unit.h"
 
 static bool matches(const char *pattern, const char *name)

@@ -1,5 +1,5 @@
 /* test_claims.c - what a payload may say, and what is read from it. */
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 #include "common/token/claims.h"
 #include "tests/support/unit.h"
 

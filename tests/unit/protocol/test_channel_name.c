@@ -1,5 +1,5 @@
-/* test_channel.c - channel names and the words for what may be done. */
-#include "common/protocol/channel.h"
+/* test_channel_name.c - channel names and the words for what may be done. */
+#include "common/protocol/channel_name.h"
 #include "tests/support/unit.h"
 
 static void test_good_names(void **state)

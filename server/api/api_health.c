@@ -1,4 +1,4 @@
-/* health.c - /livez, /readyz and /metrics: for orchestrators and load balancers, without a key. */
+/* api_health.c - /livez, /readyz and /metrics: for orchestrators and load balancers, without a key. */
 #include "server/api/api_private.h"
 
 void api_livez(const struct api_request *request)

@@ -1,5 +1,5 @@
-/* channel.c - channel names and what may be done with a channel: see channel.h. Patterns are in pattern.c. */
-#include "common/protocol/channel.h"
+/* channel_name.c - channel names and what may be done with a channel: see channel_name.h. Patterns are in pattern.c. */
+#include "common/protocol/channel_name.h"
 
 static bool is_space(uint32_t code)
 {

@@ -1,5 +1,5 @@
-/* sessions.c - who is connected, and what a backend does with them: disconnect, subscribe, unsubscribe, sessions, info.
- * All of it concerns every worker of every node: the question goes out as a survey. */
+/* api_sessions.c - who is connected, and what a backend does with them: disconnect, subscribe, unsubscribe, sessions,
+ * info. All of it concerns every worker of every node: the question goes out as a survey. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/protocol/http_head.h"

@@ -1,5 +1,6 @@
-/* batch.c - POST /api/v1/broadcast and /batch: many publications, one answer when all have theirs. What is wrong with
- * one does not stop the others. Everything is sent in the order of the request, so the events of a channel keep it. */
+/* api_batch.c - POST /api/v1/broadcast and /batch: many publications, one answer when all have theirs. What is wrong
+ * with one does not stop the others. Everything is sent in the order of the request, so the events of a channel keep
+ * it. */
 #include "common/base/alloc.h"
 #include "server/api/api_private.h"
 

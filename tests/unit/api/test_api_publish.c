@@ -1,4 +1,4 @@
-/* test_publish.c - publish, broadcast and batch. */
+/* test_api_publish.c - publish, broadcast and batch. */
 #include <stdio.h>
 
 #include "tests/unit/api/api_fixture.h"

@@ -1,4 +1,5 @@
-/* history.c - GET /api/v1/channels/{channel}/history: pages of what was published, after a position or before one. */
+/* api_history.c - GET /api/v1/channels/{channel}/history: pages of what was published, after a position or before one.
+ */
 #include "common/base/alloc.h"
 #include "common/protocol/http_head.h"
 #include "server/api/api_private.h"

@@ -1,7 +1,7 @@
-/* publish.c - POST /api/v1/publish, and what broadcast and batch share with it: from JSON to a publication, and from
- * its answer to JSON. The fast path: one allocation for the publication, one for who waits. */
+/* api_publish.c - POST /api/v1/publish, and what broadcast and batch share with it: from JSON to a publication, and
+ * from its answer to JSON. The fast path: one allocation for the publication, one for who waits. */
 #include "common/base/alloc.h"
-#include "common/protocol/channel.h"
+#include "common/protocol/channel_name.h"
 #include "server/api/api_private.h"
 
 enum err api_read_event(struct api *api, struct json_value object, const char *where, struct event_offer *out,

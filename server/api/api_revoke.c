@@ -1,4 +1,5 @@
-/* revoke.c - POST /api/v1/revoke: tokens that no longer count, by their jti or all that a user had before a time. */
+/* api_revoke.c - POST /api/v1/revoke: tokens that no longer count, by their jti or all that a user had before a time.
+ */
 #include "common/base/alloc.h"
 #include "server/api/api_private.h"
 

@@ -1,6 +1,6 @@
-/* channel.h - channel names, patterns over them, and what may be done with a channel. Pure; any thread. */
-#ifndef CARILLON_PROTOCOL_CHANNEL_H
-#define CARILLON_PROTOCOL_CHANNEL_H
+/* channel_name.h - channel names, patterns over them, and what may be done with a channel. Pure; any thread. */
+#ifndef CARILLON_PROTOCOL_CHANNEL_NAME_H
+#define CARILLON_PROTOCOL_CHANNEL_NAME_H
 
 #include "common/base/error.h"
 #include "common/base/str.h"

@@ -1,4 +1,4 @@
-/* test_history.c - pages of a channel's history over HTTP. */
+/* test_api_history.c - pages of a channel's history over HTTP. */
 #include "common/base/alloc.h"
 #include "tests/unit/api/api_fixture.h"
 

@@ -1,9 +1,8 @@
-/* presence.c - GET /api/v1/channels/{channel}/presence: who is on a channel, on all nodes, in pages. */
-#include "server/core/presence.h"
-
+/* api_presence.c - GET /api/v1/channels/{channel}/presence: who is on a channel, on all nodes, in pages. */
 #include "common/base/alloc.h"
 #include "common/protocol/http_head.h"
 #include "server/api/api_private.h"
+#include "server/core/presence.h"
 
 static void answered(struct broker_request *base, void *owner)
 {

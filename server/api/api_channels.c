@@ -1,4 +1,4 @@
-/* channels.c - GET /api/v1/channels and /api/v1/channels/{channel}: what has subscribers, on all nodes. */
+/* api_channels.c - GET /api/v1/channels and /api/v1/channels/{channel}: what has subscribers, on all nodes. */
 #include "server/api/api_private.h"
 
 static void answer_channels(const struct api_request *request, const struct survey_call *call)
