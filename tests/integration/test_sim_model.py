@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.redis import Connection, RedisError
 
+ROOT = Path(__file__).parents[2]
 SIM = Path(os.environ["CARILLON_BIN"]).parent / "tests" / "sim" / "carillon_sim"
 
 KEYS = ["a", "b", "c", "d"]
@@ -102,3 +103,8 @@ def test_model_answers_as_redis(redis, seed):
         found = comparable(words, answers.reply)
         assert found == expected, f"command {at}: {words}"
     real.close()
+
+
+@pytest.mark.parametrize("patch", sorted((ROOT / "tests/sim/mutations").glob("*.patch")), ids=lambda patch: patch.stem)
+def test_a_planted_bug_fits_the_code(patch):
+    subprocess.run(["git", "apply", "--check", patch], cwd=ROOT, check=True)
