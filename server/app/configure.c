@@ -25,7 +25,7 @@ static struct hub_settings make_hub_settings(const struct options *o)
         .close_timeout_us = o->close_timeout_ms * 1000,
         .expiry_warning_us = o->token_expiry_warning_ms * 1000,
         .leeway_ms = o->token_leeway_ms,
-        .berth_ttl_ms = *o->redis_url ? o->redis_session_ttl_ms : 0,
+        .session_slot_ttl_ms = *o->redis_url ? o->redis_session_ttl_ms : 0,
         .linger_us = o->redis_linger_ms * 1000,
         .custom_events = o->events_custom,
     };

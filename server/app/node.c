@@ -15,7 +15,7 @@
 #include "server/broker/memory/memory_broker.h"
 #include "server/broker/redis/redis_broker.h"
 
-enum { EXCHANGE_TICK_MS = 100 };
+enum { ROUTER_TICK_MS = 100 };
 
 /* A supervisor that signals both the process and its group sends two, which mean one thing. */
 enum { SAME_SIGNAL_US = 200000 };
@@ -54,7 +54,7 @@ static enum err create_broker(struct node *node, struct error *error)
             .ingest = o->redis_ingest ? &ingest : NULL,
             .ingest_takeover_ms = o->redis_ingest_takeover_ms,
         };
-        node->broker = redis_broker_create(&config, &exchange_sink, &node->exchange, &node->metrics, error);
+        node->broker = redis_broker_create(&config, &router_sink, &node->router, &node->metrics, error);
     } else {
         const struct memory_broker_config config = {
             .turn = &node->turn,
@@ -68,9 +68,9 @@ static enum err create_broker(struct node *node, struct error *error)
             .history_bytes_max = o->history_max_bytes,
             .user_share = (unsigned)o->limits_user_share,
         };
-        node->broker = memory_broker_create(&config, &exchange_sink, &node->exchange, &node->metrics);
+        node->broker = memory_broker_create(&config, &router_sink, &node->router, &node->metrics);
     }
-    node->exchange.broker = node->broker;
+    node->router.broker = node->broker;
     return node->broker ? ERR_NONE : error->code;
 }
 
@@ -79,38 +79,38 @@ static enum err create_broker(struct node *node, struct error *error)
 static void join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
                  uint64_t join_id)
 {
-    exchange_join(owner, worker, channel, history, join_id);
+    router_join(owner, worker, channel, history, join_id);
 }
 
 static void leave(void *owner, unsigned worker, struct str channel)
 {
-    exchange_leave(owner, worker, channel);
+    router_leave(owner, worker, channel);
 }
 
 static void publish(void *owner, struct publication *publication)
 {
-    exchange_publish(owner, publication);
+    router_publish(owner, publication);
 }
 
 static void recover(void *owner, struct recovery *recovery)
 {
-    exchange_recover(owner, recovery);
+    router_recover(owner, recovery);
 }
 
 static void history(void *owner, struct history_read *read)
 {
-    exchange_history(owner, read);
+    router_history(owner, read);
 }
 
 static void ask(void *owner, struct broker_request *request)
 {
-    exchange_ask(owner, request);
+    router_ask(owner, request);
 }
 
 static void tell_presence(void *owner, struct presence_change *change)
 {
-    struct exchange *exchange = owner;
-    presence_post(CONTAINER_OF(exchange, struct node, exchange)->presence, change);
+    struct router *router = owner;
+    presence_post(CONTAINER_OF(router, struct node, router)->presence, change);
 }
 
 static const struct node_ops node_ops = {.join = join,
@@ -126,7 +126,7 @@ static unsigned worker_count(const struct options *options)
     if (options->workers)
         return (unsigned)options->workers;
     unsigned cpus = uv_available_parallelism();
-    return cpus < EXCHANGE_WORKERS_MAX ? cpus : EXCHANGE_WORKERS_MAX;
+    return cpus < ROUTER_WORKERS_MAX ? cpus : ROUTER_WORKERS_MAX;
 }
 
 static enum err create_workers(struct node *node, struct error *error)
@@ -152,12 +152,12 @@ static enum err create_workers(struct node *node, struct error *error)
             .quota = node->quota,
             .revocations = node->revocations,
             .node = &node_ops,
-            .node_owner = &node->exchange,
+            .node_owner = &node->router,
         };
         err = worker_create(&options, &node->workers[i], error);
         if (err == ERR_NONE) {
             node->worker_count++;
-            exchange_add_worker(&node->exchange, &node->workers[i]->mailbox);
+            router_add_worker(&node->router, &node->workers[i]->mailbox);
         }
     }
     if (here >= 0) {
@@ -199,7 +199,7 @@ static enum err create_listeners(struct node *node, struct error *error)
 
 static uint64_t open_sessions(const struct node *node)
 {
-    const struct metrics *all[EXCHANGE_WORKERS_MAX];
+    const struct metrics *all[ROUTER_WORKERS_MAX];
     for (unsigned i = 0; i < node->worker_count; i++)
         all[i] = &node->worker_metrics[i];
     return metrics_value(all, node->worker_count, METRIC_SESSIONS, 0);
@@ -252,10 +252,10 @@ static void on_tick(uv_timer_t *timer)
     struct node *node = timer->data;
     uint64_t now_us = clock_now_us();
     log_catch_up();
-    exchange_tick(&node->exchange, now_us);
+    router_tick(&node->router, now_us);
     revoker_tick(node->revoker, now_us);
     if (node->peers)
-        peers_tick(node->peers, atomic_load(&node->exchange.broker_state) == BROKER_UP, now_us);
+        peers_tick(node->peers, atomic_load(&node->router.broker_state) == BROKER_UP, now_us);
 }
 
 static const int signal_numbers[NODE_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
@@ -272,7 +272,7 @@ static void watch_signals(struct node *node)
     node->drain_timer.data = node;
     uv_timer_init(&node->loop, &node->tick_timer);
     node->tick_timer.data = node;
-    uv_timer_start(&node->tick_timer, on_tick, EXCHANGE_TICK_MS, EXCHANGE_TICK_MS);
+    uv_timer_start(&node->tick_timer, on_tick, ROUTER_TICK_MS, ROUTER_TICK_MS);
 }
 
 /* Blocked first: without a watcher a late signal would kill a process that is about to end well. */
@@ -289,8 +289,8 @@ static void close_signals(struct node *node)
 
 static void on_broker_closed(void *owner)
 {
-    struct exchange *exchange = owner;
-    CONTAINER_OF(exchange, struct node, exchange)->broker_closed = true;
+    struct router *router = owner;
+    CONTAINER_OF(router, struct node, router)->broker_closed = true;
 }
 
 /* Undoes whatever has been done, in the reverse order. */
@@ -305,7 +305,7 @@ static void stop(struct node *node)
         listener_destroy(node->internal);
     for (unsigned i = 0; i < node->worker_count; i++)
         worker_stop(node->workers[i]);
-    mailbox_deliver(&node->exchange.mailbox); /* the places of limited sessions that have just ended */
+    mailbox_deliver(&node->router.mailbox); /* the places of limited sessions that have just ended */
     if (node->survey)
         survey_close(node->survey);
     presence_close(node->presence);
@@ -314,7 +314,7 @@ static void stop(struct node *node)
         while (!node->broker_closed)
             uv_run(&node->loop, UV_RUN_ONCE);
     }
-    exchange_close(&node->exchange);
+    router_close(&node->router);
     presence_destroy(node->presence);
     for (unsigned i = 0; i < node->worker_count; i++)
         worker_destroy(node->workers[i]);
@@ -332,7 +332,7 @@ static void stop(struct node *node)
     uv_run(&node->loop, UV_RUN_DEFAULT);
     if (node->broker)
         node->broker->ops->destroy(node->broker);
-    exchange_fini(&node->exchange);
+    router_fini(&node->router);
     if (uv_loop_close(&node->loop) != 0)
         log_warn("app", "something was left on the main loop");
     quota_destroy(node->quota);
@@ -350,7 +350,7 @@ static enum err start(struct node *node, struct error *error)
     if (err != ERR_NONE)
         return err;
     node->peers = peers_create(node->broker, &node->metrics, str_from_cstr(node->id));
-    node_tell_terms(node);
+    node_tell_settings(node);
     node_create_apis(node);
     err = create_listeners(node, error);
     if (err != ERR_NONE)
@@ -400,14 +400,14 @@ int node_run(const struct node_start *given)
         uv_loop_init(&node->loop);
         turn_init(&node->turn, &node->loop);
         metrics_init(&node->metrics, -1);
-        exchange_init(&node->exchange, &node->turn, &node->metrics);
-        exchange_configure(&node->exchange,
-                           &(struct exchange_settings){.recovery_bytes_max = node->options->recovery_max_bytes,
-                                                       .reads_max = (unsigned)node->options->recovery_reads});
+        router_init(&node->router, &node->turn, &node->metrics);
+        router_configure(&node->router,
+                         &(struct router_settings){.recovery_bytes_max = node->options->recovery_max_bytes,
+                                                   .reads_max = (unsigned)node->options->recovery_reads});
         node->quota = quota_create();
         node->revocations = revocations_create();
-        node->revoker = revoker_create(&node->exchange, node->revocations);
-        node->presence = presence_create(&node->exchange);
+        node->revoker = revoker_create(&node->router, node->revocations);
+        node->presence = presence_create(&node->router);
         watch_signals(node);
         err = start(node, &error);
         if (err == ERR_NONE) {

@@ -1,4 +1,4 @@
-/* node_api.c - what the HTTP API is answered from: the exchange, the survey, the metrics of all threads. Runs in the
+/* node_api.c - what the HTTP API is answered from: the router, the survey, the metrics of all threads. Runs in the
  * workers' threads and touches only what any thread may. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
@@ -8,12 +8,12 @@
 
 static void publish(void *owner, struct publication *publication)
 {
-    exchange_publish(&((struct node *)owner)->exchange, publication);
+    router_publish(&((struct node *)owner)->router, publication);
 }
 
 static void read_history(void *owner, struct history_read *read)
 {
-    exchange_history(&((struct node *)owner)->exchange, read);
+    router_history(&((struct node *)owner)->router, read);
 }
 
 static void ask(void *owner, struct survey_call *call)
@@ -23,7 +23,7 @@ static void ask(void *owner, struct survey_call *call)
 
 static void ask_broker(void *owner, struct broker_request *request)
 {
-    exchange_ask(&((struct node *)owner)->exchange, request);
+    router_ask(&((struct node *)owner)->router, request);
 }
 
 static size_t revocation_count(void *owner)
@@ -33,7 +33,7 @@ static size_t revocation_count(void *owner)
 
 static enum broker_state broker_state(void *owner)
 {
-    return (enum broker_state)atomic_load(&((struct node *)owner)->exchange.broker_state);
+    return (enum broker_state)atomic_load(&((struct node *)owner)->router.broker_state);
 }
 
 static bool is_draining(void *owner)
@@ -44,7 +44,7 @@ static bool is_draining(void *owner)
 static void write_metrics(void *owner, struct buf *out)
 {
     const struct node *node = owner;
-    const struct metrics *all[EXCHANGE_WORKERS_MAX + 2];
+    const struct metrics *all[ROUTER_WORKERS_MAX + 2];
     size_t count = 0;
     struct metrics *process = xmalloc(sizeof *process);
     metrics_init(process, -1);
@@ -131,7 +131,7 @@ void node_create_apis(struct node *node)
         .timeout_ms = SURVEY_TIMEOUT_MS,
         .peers = node->peers,
     };
-    node->survey = survey_create(&node->exchange, &node->facts);
+    node->survey = survey_create(&node->router, &node->facts);
     for (unsigned i = 0; i < node->worker_count; i++) {
         struct worker *worker = node->workers[i];
         node->apis[i] = api_create(&config, &ops, node, &identity, &node->worker_metrics[i], &worker->mailbox);

@@ -30,7 +30,7 @@ struct node {
     struct turn turn;
     struct metrics metrics; /* of the main thread */
     struct metrics *worker_metrics;
-    struct exchange exchange;
+    struct router router;
     struct broker *broker;
     struct peers *peers;
     struct survey *survey;
@@ -39,14 +39,14 @@ struct node {
     struct quota *quota;
     struct revocations *revocations;
     struct revoker *revoker;
-    struct worker *workers[EXCHANGE_WORKERS_MAX];
-    struct api *apis[EXCHANGE_WORKERS_MAX];
+    struct worker *workers[ROUTER_WORKERS_MAX];
+    struct api *apis[ROUTER_WORKERS_MAX];
     unsigned worker_count;
     struct listener *clients;
     struct listener *internal;
     uv_signal_t signals[NODE_SIGNALS];
     uv_timer_t drain_timer;
-    uv_timer_t tick_timer; /* the exchange's */
+    uv_timer_t tick_timer; /* the router's */
     uint64_t drain_deadline_us;
     atomic_bool draining;
     uint64_t drain_started_us;
@@ -69,7 +69,7 @@ void node_configure_apis(struct node *node);
 
 /* --- node_peers.c --- */
 /* The settings have been read: tells the other nodes those that they must share. */
-void node_tell_terms(struct node *node);
+void node_tell_settings(struct node *node);
 
 /* --- node_reload.c --- */
 void node_reload(struct node *node);

@@ -59,7 +59,7 @@ void node_reload(struct node *node)
     for (unsigned i = 0; i < node->worker_count; i++)
         worker_configure(node->workers[i], configuration.net, &configuration.hub, configuration.rules);
     node_configure_apis(node);
-    node_tell_terms(node);
+    node_tell_settings(node);
     if (*node->options->redis_url) {
         const struct ingest_settings ingest = node_ingest_settings(node);
         redis_broker_configure(node->broker, &ingest);

@@ -119,7 +119,7 @@ static void forget(struct channel *channel)
 {
     struct hub *hub = channel->hub;
     wheel_stop(&hub->wheel, &channel->linger);
-    returning_free(channel);
+    recovering_free(channel);
     map_remove(&hub->channels, channel->name);
     sorted_remove(&hub->channels_by_name, &channel->by_name);
     metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
@@ -139,7 +139,7 @@ void channels_free(struct hub *hub)
     size_t cursor = 0;
     wheel_stop(&hub->wheel, &hub->follow);
     for (struct channel *channel; (channel = map_next(&hub->channels, &cursor));) {
-        returning_free(channel);
+        recovering_free(channel);
         free(channel->subscribers);
         free(channel);
     }
@@ -238,8 +238,8 @@ static void unlink_both(struct session *session, uint32_t index)
 {
     struct subscription *subscription = &session->subscriptions[index];
     presence_exit(session, subscription);
-    if (subscription->returning)
-        returning_remove(subscription->channel, subscription->index);
+    if (subscription->recovering)
+        recovering_remove(subscription->channel, subscription->index);
     else
         remove_subscriber(subscription->channel, subscription->index);
     if (session->places)
@@ -251,15 +251,15 @@ static void unlink_both(struct session *session, uint32_t index)
     session->subscriptions[index] = moved;
     if (session->places)
         note_place(session, index);
-    if (moved.returning)
-        moved.channel->returning->entries[moved.index].index = index;
+    if (moved.recovering)
+        moved.channel->recovering->entries[moved.index].index = index;
     else
         moved.channel->subscribers[moved.index].index = index;
 }
 
 static bool is_unused(const struct channel *channel)
 {
-    return channel->count == 0 && !channel->returning;
+    return channel->count == 0 && !channel->recovering;
 }
 
 /* Answers and frees a detached list. Queueing may close the session and with it free the subscription they came from,
@@ -346,8 +346,8 @@ static void refuse_all(struct hub *hub, struct channel *channel, struct str text
         struct subscriber last = channel->subscribers[channel->count - 1];
         refuse_one(hub, channel, last.session, last.index, text);
     }
-    while (channel->returning) {
-        struct returner last = channel->returning->entries[channel->returning->count - 1];
+    while (channel->recovering) {
+        struct recovering_subscriber last = channel->recovering->entries[channel->recovering->count - 1];
         refuse_one(hub, channel, last.session, last.index, text);
     }
     forget(channel);
@@ -406,7 +406,7 @@ void hub_deliver(struct hub *hub, struct message *message)
         for (uint32_t i = channel->count; i-- > 0;)
             if (i < channel->count)
                 output_queue(hub, channel->subscribers[i].session, message);
-        if (channel->returning && !message->offset)
+        if (channel->recovering && !message->offset)
             recover_deliver(channel, message);
     }
     message_unref(message);

@@ -34,11 +34,11 @@ void commands_answer_subscribed(struct hub *hub, struct session *session, struct
                                 struct str id)
 {
     struct channel *channel = subscription->channel;
-    if (subscription->returning && recover_is_told(subscription)) {
+    if (subscription->recovering && recover_is_told(subscription)) {
         recover_answer_again(hub, session, subscription, id);
         return;
     }
-    if (channel->state == CHANNEL_JOINED && !subscription->returning) {
+    if (channel->state == CHANNEL_JOINED && !subscription->recovering) {
         struct position position = channel_position(channel);
         reply_subscribed(&hub->scratch, id, channel->name, &position, false);
         output_queue_scratch(hub, session);
@@ -272,7 +272,7 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
     uint64_t retry_us;
     if (session->state != SESSION_OPEN)
         return;
-    if (session->berth && berth_hold(hub, session, text))
+    if (session->session_slot && session_slot_hold(hub, session, text))
         return;
     session->heard = true;
     metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, text.len);

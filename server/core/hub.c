@@ -53,13 +53,13 @@ static void follow_times(struct hub *hub, const struct hub_settings *before)
     size_t cursor = 0;
     if (now->ping_interval_us == before->ping_interval_us && now->pong_timeout_us == before->pong_timeout_us &&
         now->expiry_warning_us == before->expiry_warning_us && now->leeway_ms == before->leeway_ms &&
-        now->berth_ttl_ms == before->berth_ttl_ms)
+        now->session_slot_ttl_ms == before->session_slot_ttl_ms)
         return;
     for (struct session *session; (session = hub_next_session(hub, &cursor));) {
         if (session->state != SESSION_OPEN)
             continue;
         liveness_follow(hub, session, before);
-        berth_follow(hub, session, before);
+        session_slot_follow(hub, session, before);
     }
 }
 
@@ -105,11 +105,11 @@ static void take_slot(struct hub *hub, struct session *session)
             hub->slot_cap = hub->slot_cap ? hub->slot_cap * 2 : 64;
             hub->slots = xrealloc(hub->slots, hub->slot_cap * sizeof *hub->slots);
         }
-        hub->slots[hub->slot_count] = (struct session_slot){.next_free = hub->slot_count + 1};
+        hub->slots[hub->slot_count] = (struct hub_slot){.next_free = hub->slot_count + 1};
         hub->slot_count++;
     }
     uint32_t index = hub->first_free;
-    struct session_slot *slot = &hub->slots[index];
+    struct hub_slot *slot = &hub->slots[index];
     hub->first_free = slot->next_free;
     slot->session = session;
     slot->generation++;
@@ -119,7 +119,7 @@ static void take_slot(struct hub *hub, struct session *session)
 
 static void give_slot_back(struct hub *hub, struct session *session)
 {
-    struct session_slot *slot = &hub->slots[session->id.slot];
+    struct hub_slot *slot = &hub->slots[session->id.slot];
     slot->session = NULL;
     slot->next_free = hub->first_free;
     hub->first_free = session->id.slot;
@@ -142,7 +142,7 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     hub->open_count++;
     metrics_gauge_add(hub->metrics, METRIC_SESSIONS, 1);
     metrics_add(hub->metrics, METRIC_SESSIONS_OPENED, 1);
-    if (!berth_take(hub, session))
+    if (!session_slot_take(hub, session))
         hub_admit(hub, session);
     return session;
 }
@@ -172,7 +172,7 @@ void hub_gone(struct hub *hub, struct session *session)
     session_leave_open(hub, session);
     session->finished = true;
     channel_unsubscribe_all(hub, session);
-    berth_leave(hub, session);
+    session_slot_leave(hub, session);
     metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, METRICS_DROP_CLOSED, session->outbox.count);
     outbox_clear(&session->outbox);
     liveness_stop(hub, session);
@@ -239,7 +239,7 @@ struct session *hub_find(struct hub *hub, struct session_id id)
 {
     if (id.generation == 0 || id.worker != hub->worker || id.slot >= hub->slot_count)
         return NULL;
-    const struct session_slot *slot = &hub->slots[id.slot];
+    const struct hub_slot *slot = &hub->slots[id.slot];
     return slot->generation == id.generation ? slot->session : NULL;
 }
 
@@ -280,7 +280,7 @@ struct session *hub_session_at(struct hub *hub, size_t place)
 
 bool hub_subscribe(struct hub *hub, struct session *session, struct str name)
 {
-    if (session->state != SESSION_OPEN || berth_is_awaited(session) ||
+    if (session->state != SESSION_OPEN || session_slot_is_awaited(session) ||
         session->subscription_count >= hub->settings.channels_per_session || channel_find_subscription(session, name))
         return false;
     struct subscription *subscription = channel_subscribe(hub, session, name);
@@ -307,7 +307,7 @@ void hub_drain(struct hub *hub, uint64_t window_us)
     for (struct session *session; (session = hub_next_session(hub, &cursor));) {
         if (session->state != SESSION_OPEN)
             continue;
-        if (berth_is_awaited(session)) /* it has not begun: refused, as who comes from now on */
+        if (session_slot_is_awaited(session)) /* it has not begun: refused, as who comes from now on */
             hub_close(hub, session, REASON_DRAINING);
         else
             liveness_drain(hub, session, window_us ? random_below(window_us) : 0);

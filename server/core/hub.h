@@ -32,9 +32,10 @@ struct hub_settings {
     uint64_t pong_timeout_us;
     uint64_t close_timeout_us; /* how long a closing session may take to go */
     uint64_t expiry_warning_us;
-    uint64_t leeway_ms;    /* a token accepted within this time after its end is good until that time is over */
-    uint64_t berth_ttl_ms; /* how long a session that is limited across nodes outlives its node; 0: no other node */
-    uint64_t linger_us;    /* a channel without subscribers is kept this long before the broker is told */
+    uint64_t leeway_ms; /* a token accepted within this time after its end is good until that time is over */
+    uint64_t
+        session_slot_ttl_ms; /* how long a session that is limited across nodes outlives its node; 0: no other node */
+    uint64_t linger_us;      /* a channel without subscribers is kept this long before the broker is told */
     bool custom_events;
 };
 

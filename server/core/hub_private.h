@@ -1,7 +1,7 @@
 /* hub_private.h - what the files of the hub share and nobody else sees. hub.c: sessions come and go; channel.c: who is
  * subscribed; recover.c: who comes back; history.c: pages and recoveries on their way; commands.c: what clients ask;
- * command_costs.c: at what price; output.c: outboxes and the flush; liveness.c: pings and deadlines; berth.c: limits
- * across nodes. */
+ * command_costs.c: at what price; output.c: outboxes and the flush; liveness.c: pings and deadlines; session_slot.c:
+ * limits across nodes. */
 #ifndef CARILLON_CORE_HUB_PRIVATE_H
 #define CARILLON_CORE_HUB_PRIVATE_H
 
@@ -20,7 +20,7 @@ struct joined {
     char bytes[WRITE_CHUNK];
 };
 
-struct session_slot {
+struct hub_slot {
     struct session *session; /* NULL: free */
     uint64_t generation;     /* of the session that is here or was here last */
     uint32_t next_free;
@@ -37,7 +37,7 @@ struct hub {
     uint64_t now_us;
     uint64_t wall_ms;
     struct wheel wheel;
-    struct session_slot *slots;
+    struct hub_slot *slots;
     uint32_t slot_count;
     uint32_t slot_cap;
     uint32_t first_free; /* slot_count when none is free */
@@ -76,7 +76,7 @@ struct subscriber {
 };
 
 /* A subscriber that comes back. */
-struct returner {
+struct recovering_subscriber {
     struct session *session;
     uint32_t index;            /* of the subscription in the session's list */
     bool told;                 /* `subscribed` has been sent: what cannot be had any more is a gap from now on */
@@ -89,10 +89,10 @@ struct returner {
 };
 
 /* Those of a channel; owned by it, and there only while somebody returns. */
-struct returning {
+struct recovering {
     struct channel *channel;
     struct timer look; /* whether outboxes have drained */
-    struct returner *entries;
+    struct recovering_subscriber *entries;
     uint32_t count;
     uint32_t cap;
 };
@@ -108,10 +108,10 @@ struct channel {
     struct subscriber *subscribers;
     uint32_t count;
     uint32_t cap;
-    char epoch[EPOCH_MAX + 1];    /* "": no history */
-    uint64_t offset;              /* of the last event delivered */
-    char id[POSITION_ID_MAX + 1]; /* of that event; "": not known */
-    struct returning *returning;  /* NULL: nobody */
+    char epoch[EPOCH_MAX + 1];     /* "": no history */
+    uint64_t offset;               /* of the last event delivered */
+    char id[POSITION_ID_MAX + 1];  /* of that event; "": not known */
+    struct recovering *recovering; /* NULL: nobody */
     struct timer linger;
     struct str name; /* points into bytes */
     char bytes[];
@@ -147,11 +147,11 @@ void channel_answer_waiting(struct hub *hub, struct session *session, struct cha
 struct subscription *channel_return(struct hub *hub, struct session *session, struct str name,
                                     const struct command *command);
 /* Takes the entry out; the last one frees the list. */
-void returning_remove(struct channel *channel, uint32_t at);
-void returning_free(struct channel *channel);
+void recovering_remove(struct channel *channel, uint32_t at);
+void recovering_free(struct channel *channel);
 /* An event that is in no history: queued to those who have had their `subscribed`. Borrows the message. */
 void recover_deliver(struct channel *channel, struct message *message);
-/* Of a returning subscription: its `subscribed` has been sent. */
+/* Of a recovering subscription: its `subscribed` has been sent. */
 bool recover_is_told(const struct subscription *subscription);
 /* Answers one more subscribe of one that is told, with the position it has come to. */
 void recover_answer_again(struct hub *hub, struct session *session, const struct subscription *subscription,
@@ -194,16 +194,16 @@ void presence_follow(struct channel *channel, const struct presence_policy *poli
 /* The command `presence`. */
 void presence_ask(struct hub *hub, struct session *session, const struct command *command);
 
-/* --- berth.c --- */
-/* Asks for the session's berth, if it needs one. True: it waits for the answer, and hub_admit follows, or its end. */
-bool berth_take(struct hub *hub, struct session *session);
-/* True: the session waits for its berth, and the message is kept until then (or the session closed, if it is too
+/* --- session_slot.c --- */
+/* Asks for the session's slot, if it needs one. True: it waits for the answer, and hub_admit follows, or its end. */
+bool session_slot_take(struct hub *hub, struct session *session);
+/* True: the session waits for its slot, and the message is kept until then (or the session closed, if it is too
  * much). */
-bool berth_hold(struct hub *hub, struct session *session, struct str text);
-bool berth_is_awaited(const struct session *session);
+bool session_slot_hold(struct hub *hub, struct session *session, struct str text);
+bool session_slot_is_awaited(const struct session *session);
 /* The broker is told another ttl soon, and not only when the next renewal is due. */
-void berth_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
-void berth_leave(struct hub *hub, struct session *session);
+void session_slot_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
+void session_slot_leave(struct hub *hub, struct session *session);
 
 /* --- hub.c --- */
 /* The session begins: session_init, and the timers. */

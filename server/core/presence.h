@@ -68,11 +68,11 @@ struct presence_read {
     struct str after;   /* only users after it; empty: from the first on */
     uint64_t limit;
     bool again;            /* the broker's: it has to ask once more */
-    struct list_link link; /* the exchange's, while it waits for its turn */
+    struct list_link link; /* the router's, while it waits for its turn */
     struct {
         struct mailbox *reply_to;
         void (*done)(struct broker_request *request, void *owner);
-    } asker; /* the exchange's: the way back to who asked, while base has that to the exchange */
+    } asker; /* the router's: the way back to who asked, while base has that to the router */
     /* The answer. */
     uint64_t users; /* in all */
     uint64_t connections;

@@ -38,8 +38,8 @@ static void tell_all(struct channel *channel, bool here)
 {
     for (uint32_t i = 0; i < channel->count; i++)
         tell_of(channel, channel->subscribers[i].session, channel->subscribers[i].index, here);
-    for (uint32_t i = 0; channel->returning && i < channel->returning->count; i++)
-        tell_of(channel, channel->returning->entries[i].session, channel->returning->entries[i].index, here);
+    for (uint32_t i = 0; channel->recovering && i < channel->recovering->count; i++)
+        tell_of(channel, channel->recovering->entries[i].session, channel->recovering->entries[i].index, here);
 }
 
 void presence_follow(struct channel *channel, const struct presence_policy *policy)

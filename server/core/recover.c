@@ -12,56 +12,56 @@ static const uint64_t LOOK_US = 2 * WHEEL_TICK_US; /* how often outboxes are loo
 
 /* --- the list ----------------------------------------------------------------------------------------------------- */
 
-static struct returning *returning_of(struct channel *channel)
+static struct recovering *recovering_of(struct channel *channel)
 {
-    if (!channel->returning) {
-        channel->returning = xcalloc(1, sizeof *channel->returning);
-        channel->returning->channel = channel;
+    if (!channel->recovering) {
+        channel->recovering = xcalloc(1, sizeof *channel->recovering);
+        channel->recovering->channel = channel;
     }
-    return channel->returning;
+    return channel->recovering;
 }
 
-void returning_free(struct channel *channel)
+void recovering_free(struct channel *channel)
 {
-    if (!channel->returning)
+    if (!channel->recovering)
         return;
-    wheel_stop(&channel->hub->wheel, &channel->returning->look);
-    free(channel->returning->entries);
-    free(channel->returning);
-    channel->returning = NULL;
+    wheel_stop(&channel->hub->wheel, &channel->recovering->look);
+    free(channel->recovering->entries);
+    free(channel->recovering);
+    channel->recovering = NULL;
 }
 
-void returning_remove(struct channel *channel, uint32_t at)
+void recovering_remove(struct channel *channel, uint32_t at)
 {
-    struct returning *returning = channel->returning;
-    struct returner last = returning->entries[--returning->count];
-    if (at != returning->count) {
-        returning->entries[at] = last;
+    struct recovering *recovering = channel->recovering;
+    struct recovering_subscriber last = recovering->entries[--recovering->count];
+    if (at != recovering->count) {
+        recovering->entries[at] = last;
         last.session->subscriptions[last.index].index = at;
     }
-    if (returning->count == 0)
-        returning_free(channel);
+    if (recovering->count == 0)
+        recovering_free(channel);
 }
 
-static struct returner *returner_of(const struct subscription *subscription)
+static struct recovering_subscriber *entry_of(const struct subscription *subscription)
 {
-    return &subscription->channel->returning->entries[subscription->index];
+    return &subscription->channel->recovering->entries[subscription->index];
 }
 
 /* --- asking ---------------------------------------------------------------------------------------------------------
  */
 
-static void ask(struct hub *hub, struct channel *channel, struct returner *returner)
+static void ask(struct hub *hub, struct channel *channel, struct recovering_subscriber *entry)
 {
     struct recovery *recovery = recovery_create(channel->name);
     recovery->worker = hub->worker;
-    recovery->session = returner->session->id;
-    recovery->serial = returner->serial = ++hub->last_recovery;
-    memcpy(recovery->epoch, returner->epoch, sizeof recovery->epoch);
-    recovery->offset = returner->offset;
-    memcpy(recovery->id, returner->id, sizeof recovery->id);
-    recovery->last = returner->last;
-    returner->asked = true;
+    recovery->session = entry->session->id;
+    recovery->serial = entry->serial = ++hub->last_recovery;
+    memcpy(recovery->epoch, entry->epoch, sizeof recovery->epoch);
+    recovery->offset = entry->offset;
+    memcpy(recovery->id, entry->id, sizeof recovery->id);
+    recovery->last = entry->last;
+    entry->asked = true;
     hub->ops->recover(hub->owner, recovery);
 }
 
@@ -70,22 +70,22 @@ struct subscription *channel_return(struct hub *hub, struct session *session, st
 {
     struct subscription *subscription = channel_add_subscription(hub, session, name);
     struct channel *channel = subscription->channel;
-    struct returning *returning = returning_of(channel);
-    if (returning->count == returning->cap) {
-        returning->cap = returning->cap ? returning->cap * 2 : 4;
-        returning->entries = xrealloc(returning->entries, returning->cap * sizeof *returning->entries);
+    struct recovering *recovering = recovering_of(channel);
+    if (recovering->count == recovering->cap) {
+        recovering->cap = recovering->cap ? recovering->cap * 2 : 4;
+        recovering->entries = xrealloc(recovering->entries, recovering->cap * sizeof *recovering->entries);
     }
-    subscription->returning = true;
-    subscription->index = returning->count;
-    struct returner *returner = &returning->entries[returning->count++];
-    *returner = (struct returner){
+    subscription->recovering = true;
+    subscription->index = recovering->count;
+    struct recovering_subscriber *entry = &recovering->entries[recovering->count++];
+    *entry = (struct recovering_subscriber){
         .session = session, .index = session->subscription_count - 1, .last = command->has_last ? command->last : 0};
     if (command->has_since) {
-        memcpy(returner->epoch, command->since.epoch.ptr, command->since.epoch.len);
-        returner->offset = command->since.offset;
-        position_keep_id(returner->id, command->since.id);
+        memcpy(entry->epoch, command->since.epoch.ptr, command->since.epoch.len);
+        entry->offset = command->since.offset;
+        position_keep_id(entry->id, command->since.id);
     }
-    ask(hub, channel, returner);
+    ask(hub, channel, entry);
     return subscription;
 }
 
@@ -100,26 +100,26 @@ static bool has_room(const struct hub *hub, const struct session *session)
 /* Asks on for all whose outbox has drained. */
 static void look(struct timer *timer, uint64_t now_us)
 {
-    struct returning *returning = CONTAINER_OF(timer, struct returning, look);
-    struct hub *hub = returning->channel->hub;
+    struct recovering *recovering = CONTAINER_OF(timer, struct recovering, look);
+    struct hub *hub = recovering->channel->hub;
     bool again = false;
-    for (uint32_t i = 0; i < returning->count; i++) {
-        struct returner *each = &returning->entries[i];
+    for (uint32_t i = 0; i < recovering->count; i++) {
+        struct recovering_subscriber *each = &recovering->entries[i];
         if (!each->asked && has_room(hub, each->session))
-            ask(hub, returning->channel, each);
+            ask(hub, recovering->channel, each);
         again |= !each->asked;
     }
     if (again)
         wheel_start(&hub->wheel, timer, now_us + LOOK_US, look);
 }
 
-static void ask_on(struct hub *hub, struct channel *channel, struct returner *returner)
+static void ask_on(struct hub *hub, struct channel *channel, struct recovering_subscriber *entry)
 {
-    returner->asked = false;
-    if (has_room(hub, returner->session))
-        ask(hub, channel, returner);
-    else if (!timer_is_running(&channel->returning->look))
-        wheel_start(&hub->wheel, &channel->returning->look, hub->now_us + LOOK_US, look);
+    entry->asked = false;
+    if (has_room(hub, entry->session))
+        ask(hub, channel, entry);
+    else if (!timer_is_running(&channel->recovering->look))
+        wheel_start(&hub->wheel, &channel->recovering->look, hub->now_us + LOOK_US, look);
 }
 
 /* --- the answer -----------------------------------------------------------------------------------------------------
@@ -127,14 +127,14 @@ static void ask_on(struct hub *hub, struct channel *channel, struct returner *re
 
 bool recover_is_told(const struct subscription *subscription)
 {
-    return returner_of(subscription)->told;
+    return entry_of(subscription)->told;
 }
 
 void recover_answer_again(struct hub *hub, struct session *session, const struct subscription *subscription,
                           struct str id)
 {
-    const struct returner *returner = returner_of(subscription);
-    struct position position = {str_from_cstr(returner->epoch), returner->offset, STR("")};
+    const struct recovering_subscriber *entry = entry_of(subscription);
+    struct position position = {str_from_cstr(entry->epoch), entry->offset, STR("")};
     reply_subscribed(&hub->scratch, id, subscription->channel->name, &position, false);
     output_queue_scratch(hub, session);
 }
@@ -143,18 +143,18 @@ void recover_answer_again(struct hub *hub, struct session *session, const struct
 static void go_live(struct subscription *subscription)
 {
     struct channel *channel = subscription->channel;
-    struct returner *returner = returner_of(subscription);
-    struct subscriber subscriber = {.session = returner->session, .index = returner->index};
+    struct recovering_subscriber *entry = entry_of(subscription);
+    struct subscriber subscriber = {.session = entry->session, .index = entry->index};
     uint32_t at = subscription->index;
-    subscription->returning = false;
+    subscription->recovering = false;
     subscription->index = channel_add_subscriber(channel, subscriber);
-    returning_remove(channel, at);
+    recovering_remove(channel, at);
 }
 
 static void lose(struct hub *hub, struct session *session, struct subscription *subscription,
                  const struct recovery *recovery, const struct replay *replay)
 {
-    bool told = returner_of(subscription)->told;
+    bool told = entry_of(subscription)->told;
     struct waiting_command *waiting = subscription->waiting;
     struct channel *channel = subscription->channel;
     subscription->waiting = NULL;
@@ -172,16 +172,16 @@ static void lose(struct hub *hub, struct session *session, struct subscription *
 }
 
 /* Queues what there is room for. False when the session did not survive it. */
-static bool queue_missed(struct hub *hub, struct session *session, struct returner *returner,
+static bool queue_missed(struct hub *hub, struct session *session, struct recovering_subscriber *entry,
                          const struct replay *replay)
 {
-    while (has_room(hub, session) && returner->offset >= replay->first - 1 &&
-           returner->offset - (replay->first - 1) < replay->count) {
-        struct message *message = replay->messages[returner->offset - (replay->first - 1)];
+    while (has_room(hub, session) && entry->offset >= replay->first - 1 &&
+           entry->offset - (replay->first - 1) < replay->count) {
+        struct message *message = replay->messages[entry->offset - (replay->first - 1)];
         metrics_add(hub->metrics, METRIC_DELIVERIES, 1);
         metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, message->frame_len);
         command_recovered(hub, session);
-        returner->offset++;
+        entry->offset++;
         output_queue(hub, session, message);
         if (session->state != SESSION_OPEN)
             return false;
@@ -193,28 +193,28 @@ static void resume(struct hub *hub, struct session *session, struct subscription
                    const struct recovery *recovery, const struct replay *replay)
 {
     struct channel *channel = subscription->channel;
-    struct returner *returner = returner_of(subscription);
-    memcpy(returner->epoch, recovery->epoch, sizeof returner->epoch);
-    returner->offset = recovery->offset;
-    if (!returner->told) {
+    struct recovering_subscriber *entry = entry_of(subscription);
+    memcpy(entry->epoch, recovery->epoch, sizeof entry->epoch);
+    entry->offset = recovery->offset;
+    if (!entry->told) {
         struct position position = {str_from_cstr(recovery->epoch), recovery->offset, str_from_cstr(recovery->id)};
         struct waiting_command *waiting = subscription->waiting;
         subscription->waiting = NULL;
-        returner->told = true;
-        returner->id[0] = '\0';
+        entry->told = true;
+        entry->id[0] = '\0';
         presence_enter(session, subscription);
         channel_answer_waiting(hub, session, channel, waiting, &position, recovery->last == 0);
         if (session->state != SESSION_OPEN)
             return;
     }
-    returner->last = 0; /* it has a position now */
-    if (replay->count && !queue_missed(hub, session, returner, replay))
+    entry->last = 0; /* it has a position now */
+    if (replay->count && !queue_missed(hub, session, entry, replay))
         return;
-    if (returner->offset == replay->offset) {
+    if (entry->offset == replay->offset) {
         metrics_add_labelled(hub->metrics, METRIC_RECOVERIES, METRICS_RECOVERY_COMPLETE, 1);
         go_live(subscription);
     } else {
-        ask_on(hub, channel, returner);
+        ask_on(hub, channel, entry);
     }
 }
 
@@ -222,7 +222,7 @@ static void answer(struct hub *hub, const struct recovery *recovery, const struc
 {
     struct session *session = hub_find(hub, recovery->session);
     struct subscription *subscription = session ? channel_find_subscription(session, replay->channel) : NULL;
-    if (!subscription || !subscription->returning || returner_of(subscription)->serial != recovery->serial)
+    if (!subscription || !subscription->recovering || entry_of(subscription)->serial != recovery->serial)
         return; /* left meanwhile */
     if (recovery->outcome == RECOVERY_LOST)
         lose(hub, session, subscription, recovery, replay);
@@ -240,9 +240,9 @@ void hub_replay(struct hub *hub, struct replay *replay)
 void recover_deliver(struct channel *channel, struct message *message)
 {
     /* From the end: queueing may close a session, which then takes itself out. */
-    for (uint32_t i = channel->returning ? channel->returning->count : 0; i-- > 0;)
-        if (channel->returning && i < channel->returning->count && channel->returning->entries[i].told)
-            output_queue(channel->hub, channel->returning->entries[i].session, message);
+    for (uint32_t i = channel->recovering ? channel->recovering->count : 0; i-- > 0;)
+        if (channel->recovering && i < channel->recovering->count && channel->recovering->entries[i].told)
+            output_queue(channel->hub, channel->recovering->entries[i].session, message);
 }
 
 /* --- gaps -------------------------------------------------------------------------------------------------------- */
@@ -275,10 +275,10 @@ void hub_interrupted(struct hub *hub, struct str name)
         return;
     struct position position = channel_position(channel);
     tell_live(hub, channel, GAP_CONNECTION_LOST, &position);
-    for (uint32_t i = channel->returning ? channel->returning->count : 0; i-- > 0;) {
-        if (!channel->returning || i >= channel->returning->count || !channel->returning->entries[i].told)
+    for (uint32_t i = channel->recovering ? channel->recovering->count : 0; i-- > 0;) {
+        if (!channel->recovering || i >= channel->recovering->count || !channel->recovering->entries[i].told)
             continue;
-        const struct returner *each = &channel->returning->entries[i];
+        const struct recovering_subscriber *each = &channel->recovering->entries[i];
         struct position own = {str_from_cstr(each->epoch), each->offset, STR("")};
         metrics_add_labelled(hub->metrics, METRIC_GAPS, GAP_CONNECTION_LOST, 1);
         reply_gap(&hub->scratch, name, gap_text(GAP_CONNECTION_LOST), &own);

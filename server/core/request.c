@@ -36,10 +36,11 @@ struct revoke_request *revoke_request_create(const struct revocation *revocation
     return request;
 }
 
-struct berth_request *berth_request_create(enum berth_action action, struct str user, struct str session)
+struct session_slot_request *session_slot_request_create(enum session_slot_action action, struct str user,
+                                                         struct str session)
 {
-    struct berth_request *request = xcalloc(1, sizeof *request + user.len + session.len);
-    request->base.kind = REQUEST_BERTH;
+    struct session_slot_request *request = xcalloc(1, sizeof *request + user.len + session.len);
+    request->base.kind = REQUEST_SESSION_SLOT;
     request->action = action;
     char *at = request->bytes;
     request->user = keep(&at, user);

@@ -14,7 +14,7 @@ struct mailbox;
 
 enum broker_request_kind {
     REQUEST_REVOKE,          /* struct revoke_request */
-    REQUEST_BERTH,           /* struct berth_request */
+    REQUEST_SESSION_SLOT,    /* struct session_slot_request */
     REQUEST_PRESENCE_UPDATE, /* struct presence_update, presence.h */
     REQUEST_PRESENCE_READ,   /* struct presence_read, presence.h */
 };
@@ -42,16 +42,16 @@ struct revoke_request {
 /* Copies the text; everything else of base is zero. Freed by free(). */
 struct revoke_request *revoke_request_create(const struct revocation *revocation);
 
-/* A berth is one of the connections that a token allows its user at once, on all nodes (session_limit). */
-enum berth_action {
-    BERTH_TAKE, /* if fewer than limit are taken */
-    BERTH_KEEP, /* for another ttl_ms; also one that the broker has lost */
-    BERTH_LEAVE,
+/* A session slot is one of the connections that a token allows its user at once, on all nodes (session_limit). */
+enum session_slot_action {
+    SESSION_SLOT_TAKE, /* if fewer than limit are taken */
+    SESSION_SLOT_KEEP, /* for another ttl_ms; also one that the broker has lost */
+    SESSION_SLOT_LEAVE,
 };
 
-struct berth_request {
+struct session_slot_request {
     struct broker_request base;
-    enum berth_action action;
+    enum session_slot_action action;
     struct str user;
     struct str session; /* its uuid */
     uint64_t limit;     /* TAKE */
@@ -62,6 +62,7 @@ struct berth_request {
 };
 
 /* Copies the texts; everything else is zero. Freed by free(). */
-struct berth_request *berth_request_create(enum berth_action action, struct str user, struct str session);
+struct session_slot_request *session_slot_request_create(enum session_slot_action action, struct str user,
+                                                         struct str session);
 
 #endif

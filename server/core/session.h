@@ -15,7 +15,7 @@
 #include "server/core/rate.h"
 
 struct hub;
-struct berth;
+struct session_slot;
 struct channel;
 
 enum session_state {
@@ -33,7 +33,7 @@ struct waiting_command {
 struct subscription {
     struct channel *channel;
     uint32_t index;                  /* of this subscription in the channel's subscribers, or in those that return */
-    bool returning;                  /* it has yet to get what it missed (recover.c) */
+    bool recovering;                 /* it has yet to get what it missed (recover.c) */
     bool here;                       /* `subscribed` has been, or is being, sent: who is there is told so (presence) */
     bool by_backend;                 /* not asked for by the client: stays whatever its token says */
     struct waiting_command *waiting; /* oldest first; NULL once the channel is joined */
@@ -79,9 +79,9 @@ struct session {
     bool heard;            /* anything at all, since the ping was sent */
     struct timer deadline; /* the token's warning and end; or of draining; or of a closing connection */
     bool expiry_warned;
-    bool late_token;              /* taken within the leeway after its end, which then is the session's end */
-    struct berth *berth;          /* NULL: its token has no session_limit, or only this node counts */
-    struct list_link reaped_link; /* in hub->reaped, once the connection has gone */
+    bool late_token;                   /* taken within the leeway after its end, which then is the session's end */
+    struct session_slot *session_slot; /* NULL: its token has no session_limit, or only this node counts */
+    struct list_link reaped_link;      /* in hub->reaped, once the connection has gone */
 };
 
 /* The link is its by_id. */

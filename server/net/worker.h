@@ -17,7 +17,7 @@
 
 struct edge;
 
-/* The rest of the node, as a worker needs it (the exchange of server/broker). Called in the worker's thread. */
+/* The rest of the node, as a worker needs it (the router of server/broker). Called in the worker's thread. */
 struct node_ops {
     void (*join)(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
                  uint64_t join_id);

@@ -11,86 +11,86 @@ static bool is_own(const struct history_read *read)
 }
 
 /* False when nobody waits for it any more. */
-static bool aim(struct exchange *exchange, struct history_read *read)
+static bool aim(struct router *router, struct history_read *read)
 {
-    const struct interest *interest = map_get(&exchange->channels, read->channel);
-    bool wanted = interest && interest->continuity && interest->continuity->read == read->number;
-    if (wanted && continuity_wants(interest, &read->after)) {
-        memcpy(read->asked_epoch, interest->epoch, sizeof read->asked_epoch);
-        read->seen = interest->offset;
+    const struct channel_route *route = map_get(&router->channels, read->channel);
+    bool wanted = route && route->continuity && route->continuity->read == read->number;
+    if (wanted && continuity_wants(route, &read->after)) {
+        memcpy(read->asked_epoch, route->epoch, sizeof read->asked_epoch);
+        read->seen = route->offset;
         return true;
     }
     if (wanted)
-        interest->continuity->read = 0;
+        route->continuity->read = 0;
     return false;
 }
 
-static void pump(struct exchange *exchange)
+static void pump(struct router *router)
 {
-    while (exchange->reads_under_way < exchange->settings.reads_max && !list_is_empty(&exchange->reads)) {
-        struct history_read *read = CONTAINER_OF(list_take_first(&exchange->reads), struct history_read, link);
-        exchange->reads_waiting--;
-        if (is_own(read) && !aim(exchange, read)) {
+    while (router->reads_under_way < router->settings.reads_max && !list_is_empty(&router->reads)) {
+        struct history_read *read = CONTAINER_OF(list_take_first(&router->reads), struct history_read, link);
+        router->reads_waiting--;
+        if (is_own(read) && !aim(router, read)) {
             history_read_destroy(read);
             continue;
         }
-        exchange->reads_under_way++;
-        metrics_add(exchange->metrics, METRIC_HISTORY_READS, 1);
-        exchange->broker->ops->history(exchange->broker, read);
+        router->reads_under_way++;
+        metrics_add(router->metrics, METRIC_HISTORY_READS, 1);
+        router->broker->ops->history(router->broker, read);
     }
 }
 
-static void enqueue(struct exchange *exchange, struct history_read *read)
+static void enqueue(struct router *router, struct history_read *read)
 {
-    list_append(&exchange->reads, &read->link);
-    exchange->reads_waiting++;
-    pump(exchange);
+    list_append(&router->reads, &read->link);
+    router->reads_waiting++;
+    pump(router);
 }
 
 static void take_read(struct mail *mail, void *owner)
 {
-    struct exchange *exchange = owner;
+    struct router *router = owner;
     struct history_read *read = CONTAINER_OF(mail, struct history_read, mail);
-    if (exchange->reads_waiting < QUEUE_MAX) {
-        enqueue(exchange, read);
+    if (router->reads_waiting < QUEUE_MAX) {
+        enqueue(router, read);
         return;
     }
     error_set(&read->error, ERR_UNAVAILABLE, "too many reads of histories wait already; try again later");
     history_read_answer(read);
 }
 
-void exchange_history(struct exchange *exchange, struct history_read *read)
+void router_history(struct router *router, struct history_read *read)
 {
     read->mail.deliver = take_read;
-    mailbox_post(&exchange->mailbox, &read->mail);
+    mailbox_post(&router->mailbox, &read->mail);
 }
 
-void history_reads_ask(struct exchange *exchange, struct interest *interest)
+void history_reads_ask(struct router *router, struct channel_route *route)
 {
-    struct history_read *read = history_read_create(interest->name);
+    struct history_read *read = history_read_create(route->name);
     read->limit = RECOVERY_PAGE_EVENTS;
     read->max_bytes = RECOVERY_PAGE_BYTES;
-    read->number = interest->continuity->read = ++exchange->read_numbers;
-    enqueue(exchange, read);
+    read->number = route->continuity->read = ++router->read_numbers;
+    enqueue(router, read);
 }
 
-void history_reads_answered(struct exchange *exchange, struct history_read *read)
+void history_reads_answered(struct router *router, struct history_read *read)
 {
-    exchange->reads_under_way--;
+    router->reads_under_way--;
     if (is_own(read)) {
-        struct interest *interest = map_get(&exchange->channels, read->channel);
-        if (interest && interest->continuity && interest->continuity->read == read->number)
-            continuity_page(exchange, interest, read);
+        struct channel_route *route = map_get(&router->channels, read->channel);
+        if (route && route->continuity && route->continuity->read == read->number)
+            continuity_page(router, route, read);
         else
             history_read_destroy(read);
     } else {
         history_read_answer(read);
     }
-    pump(exchange);
+    pump(router);
 }
 
-void history_reads_fini(struct exchange *exchange)
+void history_reads_fini(struct router *router)
 {
-    for (struct list_link *link; (link = list_take_first(&exchange->reads));)
+    for (struct list_link *link; (link = list_take_first(&router->reads));)
         history_read_destroy(CONTAINER_OF(link, struct history_read, link));
 }

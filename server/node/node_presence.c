@@ -43,7 +43,7 @@ struct room {
 };
 
 struct presence {
-    struct exchange *exchange;
+    struct router *router;
     struct map rooms;
     struct shared_texts entries; /* a user's is the same on all of its channels */
     struct wheel wheel;
@@ -206,7 +206,7 @@ static struct presence_update *make_update(struct room *room)
 {
     struct presence_update *update = xcalloc(1, sizeof *update);
     update->base.kind = REQUEST_PRESENCE_UPDATE;
-    update->base.reply_to = &room->presence->exchange->mailbox;
+    update->base.reply_to = &room->presence->router->mailbox;
     update->base.done = answered;
     update->base.waiter = room;
     update->policy = room->policy;
@@ -230,7 +230,7 @@ static struct presence_update *make_update(struct room *room)
 
 static void send_update(struct room *room)
 {
-    struct broker *broker = room->presence->exchange->broker;
+    struct broker *broker = room->presence->router->broker;
     if (room->busy)
         return; /* its answer looks for more */
     room->busy = true;
@@ -301,17 +301,17 @@ void presence_post(struct presence *presence, struct presence_change *change)
 {
     change->presence = presence;
     change->mail.deliver = take_change;
-    mailbox_post(&presence->exchange->mailbox, &change->mail);
+    mailbox_post(&presence->router->mailbox, &change->mail);
 }
 
 /* ---- life ---- */
 
-struct presence *presence_create(struct exchange *exchange)
+struct presence *presence_create(struct router *router)
 {
     struct presence *presence = xcalloc(1, sizeof *presence);
-    presence->exchange = exchange;
+    presence->router = router;
     wheel_init(&presence->wheel, clock_now_us());
-    uv_timer_init(exchange->mailbox.turn->wake.loop, &presence->tick);
+    uv_timer_init(router->mailbox.turn->wake.loop, &presence->tick);
     presence->tick.data = presence;
     return presence;
 }

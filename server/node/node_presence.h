@@ -13,15 +13,15 @@
 
 struct presence;
 
-/* The exchange is borrowed. */
-struct presence *presence_create(struct exchange *exchange);
+/* The router is borrowed. */
+struct presence *presence_create(struct router *router);
 
 /* Any thread. Takes the change. */
 void presence_post(struct presence *presence, struct presence_change *change);
 
 /* When no worker posts any more and the broker is not closed yet: tells it that all have left. */
 void presence_close(struct presence *presence);
-/* Once the broker has closed and the exchange's mailbox too. The loop must run once more before its memory goes. */
+/* Once the broker has closed and the router's mailbox too. The loop must run once more before its memory goes. */
 void presence_destroy(struct presence *presence);
 
 #endif

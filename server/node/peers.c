@@ -23,7 +23,7 @@ struct peers {
     struct broker *broker;
     struct metrics *metrics;
     struct str node_id;
-    struct buf terms;
+    struct buf digest;
     struct list_link all;
     size_t count;
     bool was_up;
@@ -33,11 +33,11 @@ struct peers {
 /* --- telling ------------------------------------------------------------------------------------------------------ */
 
 /* to empty: all others. */
-static void send_terms(struct peers *peers, struct str to, bool ask)
+static void send_digest(struct peers *peers, struct str to, bool ask)
 {
     struct buf message = {0};
     buf_appendf(&message, "terms %d %s\n", NODES_PROTOCOL, ask ? "ask" : "tell");
-    buf_append(&message, buf_str(&peers->terms));
+    buf_append(&message, buf_str(&peers->digest));
     peers->broker->ops->control(peers->broker, to, buf_str(&message));
     buf_fini(&message);
 }
@@ -117,10 +117,10 @@ bool peers_hear(struct peers *peers, struct str from, struct str bytes)
                     "it speaks version %llu of the nodes' protocol, this one version %d: what it says is refused",
                     (unsigned long long)protocol, NODES_PROTOCOL);
     else
-        terms_compare(buf_str(&peers->terms), rest.ptr ? rest : STR(""), &differs);
+        settings_digest_compare(buf_str(&peers->digest), rest.ptr ? rest : STR(""), &differs);
     judge(peers, peer, &differs);
     if (head.ptr && str_eq(head, STR("ask")))
-        send_terms(peers, from, false);
+        send_digest(peers, from, false);
     return true;
 }
 
@@ -140,7 +140,7 @@ static void look(struct peers *peers)
         if (peer)
             peer->missing = 0;
         else if (id.len && !str_eq(id, peers->node_id))
-            send_terms(peers, id, true);
+            send_digest(peers, id, true);
     }
     buf_fini(&list);
     LIST_EACH(link, &peers->all)
@@ -154,7 +154,7 @@ static void look(struct peers *peers)
 void peers_tick(struct peers *peers, bool up, uint64_t now_us)
 {
     if (up && !peers->was_up) {
-        send_terms(peers, STR(""), true);
+        send_digest(peers, STR(""), true);
         peers->look_us = now_us + LOOK_US;
     } else if (up && now_us >= peers->look_us) {
         look(peers);
@@ -165,14 +165,14 @@ void peers_tick(struct peers *peers, bool up, uint64_t now_us)
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
-void peers_set_terms(struct peers *peers, struct str terms)
+void peers_set_settings(struct peers *peers, struct str digest)
 {
-    if (str_eq(buf_str(&peers->terms), terms))
+    if (str_eq(buf_str(&peers->digest), digest))
         return;
-    buf_clear(&peers->terms);
-    buf_append(&peers->terms, terms);
+    buf_clear(&peers->digest);
+    buf_append(&peers->digest, digest);
     if (peers->was_up)
-        send_terms(peers, STR(""), true); /* their answers are compared with the new ones */
+        send_digest(peers, STR(""), true); /* their answers are compared with the new ones */
 }
 
 void peers_describe(const struct peers *peers, struct buf *out)
@@ -205,6 +205,6 @@ struct peers *peers_create(struct broker *broker, struct metrics *metrics, struc
 void peers_destroy(struct peers *peers)
 {
     LIST_EACH(link, &peers->all) forget(peers, CONTAINER_OF(link, struct peer, link));
-    buf_fini(&peers->terms);
+    buf_fini(&peers->digest);
     free(peers);
 }

@@ -10,76 +10,76 @@ static const uint64_t ROUND_US = 1000000;
 
 static const struct position nowhere;
 
-static bool is_unplaced(const struct interest *interest)
+static bool is_unplaced(const struct channel_route *route)
 {
-    return interest->subscribed && interest->history.size && !interest->epoch[0];
+    return route->subscribed && route->history.size && !route->epoch[0];
 }
 
 /* Whether it is to be asked for has changed, or may have. */
-static void sort_in(struct exchange *exchange, struct interest *interest)
+static void sort_in(struct router *router, struct channel_route *route)
 {
-    if (!is_unplaced(interest))
-        list_remove(&interest->unplaced);
-    else if (!list_is_linked(&interest->unplaced))
-        list_append(&exchange->placing, &interest->unplaced); /* it has just been asked for */
+    if (!is_unplaced(route))
+        list_remove(&route->unplaced);
+    else if (!list_is_linked(&route->unplaced))
+        list_append(&router->placing, &route->unplaced); /* it has just been asked for */
 }
 
-void placing_set(struct exchange *exchange, struct interest *interest, const struct position *position)
+void placing_set(struct router *router, struct channel_route *route, const struct position *position)
 {
-    if (!interest->history.size) /* there may be one all the same, of a rule that had a history or on other nodes */
+    if (!route->history.size) /* there may be one all the same, of a rule that had a history or on other nodes */
         position = &nowhere;
     size_t len = position->epoch.len < EPOCH_MAX ? position->epoch.len : EPOCH_MAX;
     if (len)
-        memmove(interest->epoch, position->epoch.ptr, len); /* may be its own */
-    interest->epoch[len] = '\0';
-    interest->offset = position->offset;
-    position_keep_id(interest->id, position->id);
-    sort_in(exchange, interest);
+        memmove(route->epoch, position->epoch.ptr, len); /* may be its own */
+    route->epoch[len] = '\0';
+    route->offset = position->offset;
+    position_keep_id(route->id, position->id);
+    sort_in(router, route);
 }
 
-void placing_follow_rule(struct exchange *exchange, struct interest *interest, const struct history_policy *history)
+void placing_follow_rule(struct router *router, struct channel_route *route, const struct history_policy *history)
 {
-    if (history->size == interest->history.size && history->ttl_ms == interest->history.ttl_ms)
+    if (history->size == route->history.size && history->ttl_ms == route->history.ttl_ms)
         return;
-    interest->history = *history;
-    interest->locating = interest->subscribed && history->size && !interest->epoch[0];
-    exchange->broker->ops->locate(exchange->broker, interest->name, history);
-    if (!history->size && interest->epoch[0])
-        continuity_gap(exchange, interest, GAP_HISTORY_CHANGED, &nowhere);
-    sort_in(exchange, interest);
-    if (interest->continuity)
-        continuity_advance(exchange, interest);
+    route->history = *history;
+    route->locating = route->subscribed && history->size && !route->epoch[0];
+    router->broker->ops->locate(router->broker, route->name, history);
+    if (!history->size && route->epoch[0])
+        continuity_gap(router, route, GAP_HISTORY_CHANGED, &nowhere);
+    sort_in(router, route);
+    if (route->continuity)
+        continuity_advance(router, route);
 }
 
-void placing_told(struct exchange *exchange, struct interest *interest, const struct position *position)
+void placing_told(struct router *router, struct channel_route *route, const struct position *position)
 {
-    bool is_known = interest->epoch[0] != '\0';
-    interest->locating = false;
-    if (!str_eq_cstr(position->epoch, interest->epoch))
-        continuity_gap(exchange, interest,
+    bool is_known = route->epoch[0] != '\0';
+    route->locating = false;
+    if (!str_eq_cstr(position->epoch, route->epoch))
+        continuity_gap(router, route,
                        !is_known             ? GAP_HISTORY_CHANGED
                        : position->epoch.len ? GAP_EPOCH_CHANGED
                                              : GAP_HISTORY_UNAVAILABLE,
                        position);
-    exchange_answer_joins(exchange, interest, ERR_NONE, STR(""));
-    if (interest->continuity)
-        continuity_advance(exchange, interest);
+    router_answer_joins(router, route, ERR_NONE, STR(""));
+    if (route->continuity)
+        continuity_advance(router, route);
 }
 
-void placing_tick(struct exchange *exchange)
+void placing_tick(struct router *router)
 {
     /* Where the broker is away, it tells all positions when it is back. */
-    if (atomic_load_explicit(&exchange->broker_state, memory_order_relaxed) != BROKER_UP)
+    if (atomic_load_explicit(&router->broker_state, memory_order_relaxed) != BROKER_UP)
         return;
-    if (list_is_empty(&exchange->unplaced) && exchange->now_us >= exchange->placing_us) {
-        exchange->placing_us = exchange->now_us + ROUND_US;
-        for (struct list_link *link; (link = list_take_first(&exchange->placing));)
-            list_append(&exchange->unplaced, link);
+    if (list_is_empty(&router->unplaced) && router->now_us >= router->placing_us) {
+        router->placing_us = router->now_us + ROUND_US;
+        for (struct list_link *link; (link = list_take_first(&router->placing));)
+            list_append(&router->unplaced, link);
     }
     struct list_link *link;
-    for (int left = PER_TICK; left > 0 && (link = list_take_first(&exchange->unplaced)); left--) {
-        struct interest *interest = CONTAINER_OF(link, struct interest, unplaced);
-        list_append(&exchange->placing, link);
-        exchange->broker->ops->locate(exchange->broker, interest->name, &interest->history);
+    for (int left = PER_TICK; left > 0 && (link = list_take_first(&router->unplaced)); left--) {
+        struct channel_route *route = CONTAINER_OF(link, struct channel_route, unplaced);
+        list_append(&router->placing, link);
+        router->broker->ops->locate(router->broker, route->name, &route->history);
     }
 }

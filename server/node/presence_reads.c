@@ -5,7 +5,7 @@
 
 enum { QUEUE_MAX = 1000 }; /* pages waiting; more are refused */
 
-static void pump(struct exchange *exchange);
+static void pump(struct router *router);
 
 static void give_back(struct presence_read *read)
 {
@@ -16,20 +16,20 @@ static void give_back(struct presence_read *read)
 
 static void answered(struct broker_request *request, void *owner)
 {
-    struct exchange *exchange = owner;
-    exchange->presence_reads.under_way--;
+    struct router *router = owner;
+    router->presence_reads.under_way--;
     give_back(CONTAINER_OF(request, struct presence_read, base));
-    pump(exchange);
+    pump(router);
 }
 
-static void pump(struct exchange *exchange)
+static void pump(struct router *router)
 {
-    struct presence_reads *reads = &exchange->presence_reads;
-    while (reads->under_way < exchange->settings.reads_max && !list_is_empty(&reads->waiting)) {
+    struct presence_reads *reads = &router->presence_reads;
+    while (reads->under_way < router->settings.reads_max && !list_is_empty(&reads->waiting)) {
         struct presence_read *read = CONTAINER_OF(list_take_first(&reads->waiting), struct presence_read, link);
         reads->waiting_count--;
         reads->under_way++;
-        exchange->broker->ops->ask(exchange->broker, &read->base);
+        router->broker->ops->ask(router->broker, &read->base);
     }
 }
 
@@ -39,12 +39,12 @@ static void refuse(struct presence_read *read, const char *why)
     give_back(read);
 }
 
-void presence_reads_ask(struct exchange *exchange, struct presence_read *read)
+void presence_reads_ask(struct router *router, struct presence_read *read)
 {
-    struct presence_reads *reads = &exchange->presence_reads;
+    struct presence_reads *reads = &router->presence_reads;
     read->asker.reply_to = read->base.reply_to;
     read->asker.done = read->base.done;
-    read->base.reply_to = &exchange->mailbox;
+    read->base.reply_to = &router->mailbox;
     read->base.done = answered;
     if (reads->waiting_count >= QUEUE_MAX) {
         refuse(read, "too many pages of presence wait on this node already; try again later");
@@ -52,13 +52,13 @@ void presence_reads_ask(struct exchange *exchange, struct presence_read *read)
     }
     list_append(&reads->waiting, &read->link);
     reads->waiting_count++;
-    pump(exchange);
+    pump(router);
 }
 
-void presence_reads_close(struct exchange *exchange)
+void presence_reads_close(struct router *router)
 {
     struct list_link *link;
-    while ((link = list_take_first(&exchange->presence_reads.waiting)))
+    while ((link = list_take_first(&router->presence_reads.waiting)))
         refuse(CONTAINER_OF(link, struct presence_read, link), "this node is stopping");
-    exchange->presence_reads.waiting_count = 0;
+    router->presence_reads.waiting_count = 0;
 }

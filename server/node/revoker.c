@@ -25,7 +25,7 @@ struct recheck {
 };
 
 struct revoker {
-    struct exchange *exchange;
+    struct router *router;
     struct revocations *revocations;
     bool reading;      /* what Redis keeps is being told */
     bool looking;      /* a round is under way */
@@ -33,7 +33,7 @@ struct revoker {
     size_t asked;      /* revocations on their way back to Redis */
     bool refused;      /* some of them were */
     uint64_t next_us;  /* not before are they tried again */
-    struct recheck rechecks[EXCHANGE_WORKERS_MAX];
+    struct recheck rechecks[ROUTER_WORKERS_MAX];
 };
 
 /* ---- sessions ---- */
@@ -70,14 +70,14 @@ static void recheck(struct mail *mail, void *owner)
 static void on_revoked(void *owner, const struct revocation *revocation)
 {
     struct revoker *revoker = owner;
-    struct exchange *exchange = revoker->exchange;
+    struct router *router = revoker->router;
     revocations_add(revoker->revocations, revocation, clock_wall_ms());
-    metrics_set(exchange->metrics, METRIC_REVOCATIONS, revocations_count(revoker->revocations));
-    for (unsigned i = 0; i < exchange->worker_count; i++) {
+    metrics_set(router->metrics, METRIC_REVOCATIONS, revocations_count(revoker->revocations));
+    for (unsigned i = 0; i < router->worker_count; i++) {
         struct recheck *recheck = &revoker->rechecks[i];
         if (atomic_fetch_add(&recheck->wanted, 1) > 0)
             continue;
-        recheck->worker = exchange->workers[i];
+        recheck->worker = router->workers[i];
         mailbox_post(recheck->worker, &recheck->mail);
     }
 }
@@ -103,22 +103,22 @@ static void write_back(void *owner, const struct revocation *revocation)
     struct revoker *revoker = owner;
     if (revoker->reading)
         return; /* a round follows */
-    if (atomic_load(&revoker->exchange->broker_state) != BROKER_UP) {
+    if (atomic_load(&revoker->router->broker_state) != BROKER_UP) {
         revoker->refused = true;
         return;
     }
     struct revoke_request *request = revoke_request_create(revocation);
-    request->base.reply_to = &revoker->exchange->mailbox;
+    request->base.reply_to = &revoker->router->mailbox;
     request->base.done = written_back;
     request->base.waiter = revoker;
     revoker->asked++;
-    exchange_ask(revoker->exchange, &request->base);
+    router_ask(revoker->router, &request->base);
 }
 
 static void look_on(struct revoker *revoker)
 {
     revoker->looking = revocations_look(revoker->revocations, LOOK_AT_ONCE, clock_wall_ms(), write_back, revoker);
-    metrics_set(revoker->exchange->metrics, METRIC_REVOCATIONS, revocations_count(revoker->revocations));
+    metrics_set(revoker->router->metrics, METRIC_REVOCATIONS, revocations_count(revoker->revocations));
 }
 
 static void begin_round(struct revoker *revoker, uint64_t now_us)
@@ -143,7 +143,7 @@ static void on_revocations(void *owner, bool begin)
 void revoker_tick(struct revoker *revoker, uint64_t now_us)
 {
     bool again = revoker->refused && !revoker->asked && now_us >= revoker->next_us &&
-                 atomic_load(&revoker->exchange->broker_state) == BROKER_UP; /* when it comes up, they are read anew */
+                 atomic_load(&revoker->router->broker_state) == BROKER_UP; /* when it comes up, they are read anew */
     if (again) {
         revoker->refused = false;
         revoker->next_us = now_us + RETRY_US;
@@ -156,18 +156,18 @@ void revoker_tick(struct revoker *revoker, uint64_t now_us)
 
 /* ---- life ---- */
 
-struct revoker *revoker_create(struct exchange *exchange, struct revocations *revocations)
+struct revoker *revoker_create(struct router *router, struct revocations *revocations)
 {
     struct revoker *revoker = xcalloc(1, sizeof *revoker);
-    revoker->exchange = exchange;
+    revoker->router = router;
     revoker->revocations = revocations;
-    for (unsigned i = 0; i < EXCHANGE_WORKERS_MAX; i++) {
+    for (unsigned i = 0; i < ROUTER_WORKERS_MAX; i++) {
         revoker->rechecks[i].mail.deliver = recheck;
         revoker->rechecks[i].revocations = revocations;
     }
-    exchange->on_revoked = on_revoked;
-    exchange->on_revocations = on_revocations;
-    exchange->revoked_owner = revoker;
+    router->on_revoked = on_revoked;
+    router->on_revocations = on_revocations;
+    router->revoked_owner = revoker;
     return revoker;
 }
 

@@ -10,9 +10,9 @@
 
 struct revoker;
 
-/* Before the broker: it is the exchange's on_revoked from here on. Both are borrowed. */
-struct revoker *revoker_create(struct exchange *exchange, struct revocations *revocations);
-/* When the exchange and its workers are over. */
+/* Before the broker: it is the router's on_revoked from here on. Both are borrowed. */
+struct revoker *revoker_create(struct router *router, struct revocations *revocations);
+/* When the router and its workers are over. */
 void revoker_destroy(struct revoker *revoker);
 
 /* About ten times a second: looks at a part of the table, and what could not be given back is tried again. */

@@ -8,7 +8,7 @@ enum { RECOVERY_BYTES_MAX = 64 << 20, READS_MAX = 16 };
 /* --- mail ------------------------------------------------------------------------------------------------------ */
 
 /* From a worker: join or leave. */
-struct wish {
+struct join_request {
     struct mail mail;
     unsigned worker;
     struct history_policy history; /* of a join, as is join_id */
@@ -44,28 +44,28 @@ static struct str keep(char **at, struct str text)
     return kept;
 }
 
-static void answer_join(struct exchange *exchange, const struct interest *interest, unsigned worker, enum err err,
+static void answer_join(struct router *router, const struct channel_route *route, unsigned worker, enum err err,
                         struct str text)
 {
-    struct str epoch = str_from_cstr(interest->epoch), id = str_from_cstr(interest->id);
-    struct joined *joined = xmalloc(sizeof *joined + interest->name.len + text.len + epoch.len + id.len);
+    struct str epoch = str_from_cstr(route->epoch), id = str_from_cstr(route->id);
+    struct joined *joined = xmalloc(sizeof *joined + route->name.len + text.len + epoch.len + id.len);
     char *at = joined->bytes;
     joined->mail.deliver = deliver_joined;
-    joined->join_id = interest->join_ids[worker];
+    joined->join_id = route->join_ids[worker];
     joined->err = err;
-    joined->name = keep(&at, interest->name);
+    joined->name = keep(&at, route->name);
     joined->text = keep(&at, text);
     joined->position.epoch = keep(&at, epoch);
-    joined->position.offset = interest->offset;
+    joined->position.offset = route->offset;
     joined->position.id = keep(&at, id);
-    mailbox_post(exchange->workers[worker], &joined->mail);
+    mailbox_post(router->workers[worker], &joined->mail);
 }
 
-void exchange_answer_joins(struct exchange *exchange, struct interest *interest, enum err err, struct str text)
+void router_answer_joins(struct router *router, struct channel_route *route, enum err err, struct str text)
 {
-    for (unsigned i = 0; interest->unanswered; i++, interest->unanswered >>= 1)
-        if (interest->unanswered & 1)
-            answer_join(exchange, interest, i, err, text);
+    for (unsigned i = 0; route->unanswered; i++, route->unanswered >>= 1)
+        if (route->unanswered & 1)
+            answer_join(router, route, i, err, text);
 }
 
 static void deliver_message(struct mail *mail, void *hub)
@@ -75,115 +75,116 @@ static void deliver_message(struct mail *mail, void *hub)
 
 /* --- what workers want ------------------------------------------------------------------------------------------- */
 
-static struct interest *create_interest(struct exchange *exchange, struct str name)
+static struct channel_route *create_route(struct router *router, struct str name)
 {
-    struct interest *interest = xcalloc(1, sizeof *interest + name.len);
-    char *at = interest->bytes;
-    interest->name = keep(&at, name);
-    interest->join_ids = xcalloc(exchange->worker_count, sizeof *interest->join_ids);
-    map_put(&exchange->channels, interest->name, interest);
-    return interest;
+    struct channel_route *route = xcalloc(1, sizeof *route + name.len);
+    char *at = route->bytes;
+    route->name = keep(&at, name);
+    route->join_ids = xcalloc(router->worker_count, sizeof *route->join_ids);
+    map_put(&router->channels, route->name, route);
+    return route;
 }
 
-static void forget_interest(struct exchange *exchange, struct interest *interest)
+static void forget_route(struct router *router, struct channel_route *route)
 {
-    map_remove(&exchange->channels, interest->name);
-    list_remove(&interest->unplaced);
-    continuity_free(interest);
-    free(interest->join_ids);
-    free(interest);
+    map_remove(&router->channels, route->name);
+    list_remove(&route->unplaced);
+    continuity_free(route);
+    free(route->join_ids);
+    free(route);
 }
 
 static void take_join(struct mail *mail, void *owner)
 {
-    struct exchange *exchange = owner;
-    struct wish *wish = CONTAINER_OF(mail, struct wish, mail);
-    struct interest *interest = map_get(&exchange->channels, wish->name);
-    bool is_new = !interest;
+    struct router *router = owner;
+    struct join_request *request = CONTAINER_OF(mail, struct join_request, mail);
+    struct channel_route *route = map_get(&router->channels, request->name);
+    bool is_new = !route;
     if (is_new)
-        interest = create_interest(exchange, wish->name);
-    interest->wanting |= UINT64_C(1) << wish->worker;
-    interest->unanswered |= UINT64_C(1) << wish->worker;
-    interest->join_ids[wish->worker] = wish->join_id;
+        route = create_route(router, request->name);
+    route->wanting |= UINT64_C(1) << request->worker;
+    route->unanswered |= UINT64_C(1) << request->worker;
+    route->join_ids[request->worker] = request->join_id;
     if (is_new) {
-        interest->history = wish->history;
-        exchange->broker->ops->subscribe(exchange->broker, interest->name, &wish->history);
+        route->history = request->history;
+        router->broker->ops->subscribe(router->broker, route->name, &request->history);
     } else {
-        placing_follow_rule(exchange, interest, &wish->history);
+        placing_follow_rule(router, route, &request->history);
     }
-    if (interest->subscribed && !interest->locating)
-        exchange_answer_joins(exchange, interest, ERR_NONE, STR(""));
-    free(wish);
+    if (route->subscribed && !route->locating)
+        router_answer_joins(router, route, ERR_NONE, STR(""));
+    free(request);
 }
 
 static void take_leave(struct mail *mail, void *owner)
 {
-    struct exchange *exchange = owner;
-    struct wish *wish = CONTAINER_OF(mail, struct wish, mail);
-    struct interest *interest = map_get(&exchange->channels, wish->name);
-    if (interest) { /* gone already when the broker has refused the channel */
-        interest->wanting &= ~(UINT64_C(1) << wish->worker);
-        interest->unanswered &= interest->wanting;
-        if (interest->continuity)
-            recovery_drop(interest->continuity, wish->worker);
-        if (!interest->wanting) {
-            exchange->broker->ops->unsubscribe(exchange->broker, interest->name);
-            forget_interest(exchange, interest);
+    struct router *router = owner;
+    struct join_request *request = CONTAINER_OF(mail, struct join_request, mail);
+    struct channel_route *route = map_get(&router->channels, request->name);
+    if (route) { /* gone already when the broker has refused the channel */
+        route->wanting &= ~(UINT64_C(1) << request->worker);
+        route->unanswered &= route->wanting;
+        if (route->continuity)
+            recovery_drop(route->continuity, request->worker);
+        if (!route->wanting) {
+            router->broker->ops->unsubscribe(router->broker, route->name);
+            forget_route(router, route);
         }
     }
-    free(wish);
+    free(request);
 }
 
 static void take_publication(struct mail *mail, void *owner)
 {
-    struct exchange *exchange = owner;
-    exchange->broker->ops->publish(exchange->broker, CONTAINER_OF(mail, struct publication, mail));
+    struct router *router = owner;
+    router->broker->ops->publish(router->broker, CONTAINER_OF(mail, struct publication, mail));
 }
 
-static struct wish *create_wish(unsigned worker, struct str channel, void (*take)(struct mail *, void *))
+static struct join_request *create_join_request(unsigned worker, struct str channel,
+                                                void (*take)(struct mail *, void *))
 {
-    struct wish *wish = xcalloc(1, sizeof *wish + channel.len);
-    char *at = wish->bytes;
-    wish->mail.deliver = take;
-    wish->worker = worker;
-    wish->name = keep(&at, channel);
-    return wish;
+    struct join_request *request = xcalloc(1, sizeof *request + channel.len);
+    char *at = request->bytes;
+    request->mail.deliver = take;
+    request->worker = worker;
+    request->name = keep(&at, channel);
+    return request;
 }
 
-void exchange_join(struct exchange *exchange, unsigned worker, struct str channel, const struct history_policy *history,
-                   uint64_t join_id)
+void router_join(struct router *router, unsigned worker, struct str channel, const struct history_policy *history,
+                 uint64_t join_id)
 {
-    struct wish *wish = create_wish(worker, channel, take_join);
-    wish->history = *history;
-    wish->join_id = join_id;
-    mailbox_post(&exchange->mailbox, &wish->mail);
+    struct join_request *request = create_join_request(worker, channel, take_join);
+    request->history = *history;
+    request->join_id = join_id;
+    mailbox_post(&router->mailbox, &request->mail);
 }
 
-void exchange_leave(struct exchange *exchange, unsigned worker, struct str channel)
+void router_leave(struct router *router, unsigned worker, struct str channel)
 {
-    mailbox_post(&exchange->mailbox, &create_wish(worker, channel, take_leave)->mail);
+    mailbox_post(&router->mailbox, &create_join_request(worker, channel, take_leave)->mail);
 }
 
-void exchange_publish(struct exchange *exchange, struct publication *publication)
+void router_publish(struct router *router, struct publication *publication)
 {
     publication->mail.deliver = take_publication;
-    mailbox_post(&exchange->mailbox, &publication->mail);
+    mailbox_post(&router->mailbox, &publication->mail);
 }
 
 static void take_request(struct mail *mail, void *owner)
 {
-    struct exchange *exchange = owner;
+    struct router *router = owner;
     struct broker_request *request = CONTAINER_OF(mail, struct broker_request, mail);
     if (request->kind == REQUEST_PRESENCE_READ)
-        presence_reads_ask(exchange, CONTAINER_OF(request, struct presence_read, base));
+        presence_reads_ask(router, CONTAINER_OF(request, struct presence_read, base));
     else
-        exchange->broker->ops->ask(exchange->broker, request);
+        router->broker->ops->ask(router->broker, request);
 }
 
-void exchange_ask(struct exchange *exchange, struct broker_request *request)
+void router_ask(struct router *router, struct broker_request *request)
 {
     request->mail.deliver = take_request;
-    mailbox_post(&exchange->mailbox, &request->mail);
+    mailbox_post(&router->mailbox, &request->mail);
 }
 
 /* --- what the broker says ------------------------------------------------------------------------------------------
@@ -191,48 +192,48 @@ void exchange_ask(struct exchange *exchange, struct broker_request *request)
 
 static void on_published(void *owner, struct publication *publication)
 {
-    struct exchange *exchange = owner;
-    metrics_add_labelled(exchange->metrics, METRIC_PUBLISH_RESULTS, publication->error.code, 1);
-    metrics_observe(exchange->metrics, METRIC_PUBLISH_LATENCY, clock_now_us() - publication->accepted_us);
+    struct router *router = owner;
+    metrics_add_labelled(router->metrics, METRIC_PUBLISH_RESULTS, publication->error.code, 1);
+    metrics_observe(router->metrics, METRIC_PUBLISH_LATENCY, clock_now_us() - publication->accepted_us);
     publication_answer(publication);
 }
 
 static void on_subscribed(void *owner, struct str channel, enum err err, struct str text,
                           const struct position *position)
 {
-    struct exchange *exchange = owner;
-    struct interest *interest = map_get(&exchange->channels, channel);
-    if (!interest)
+    struct router *router = owner;
+    struct channel_route *route = map_get(&router->channels, channel);
+    if (!route)
         return;
     if (err != ERR_NONE) {
-        interest->unanswered = interest->wanting;
-        exchange_answer_joins(exchange, interest, err, text);
-        forget_interest(exchange, interest);
+        route->unanswered = route->wanting;
+        router_answer_joins(router, route, err, text);
+        forget_route(router, route);
         return;
     }
-    interest->locating = false;
-    if (interest->subscribed) {
-        continuity_position(exchange, interest, position);
+    route->locating = false;
+    if (route->subscribed) {
+        continuity_position(router, route, position);
     } else {
-        interest->subscribed = true;
-        placing_set(exchange, interest, position);
+        route->subscribed = true;
+        placing_set(router, route, position);
     }
-    exchange_answer_joins(exchange, interest, ERR_NONE, STR(""));
-    if (interest->continuity)
-        continuity_advance(exchange, interest);
+    router_answer_joins(router, route, ERR_NONE, STR(""));
+    if (route->continuity)
+        continuity_advance(router, route);
 }
 
 static void on_located(void *owner, struct str channel, const struct position *position)
 {
-    struct exchange *exchange = owner;
-    struct interest *interest = map_get(&exchange->channels, channel);
-    if (interest && interest->subscribed && interest->history.size)
-        placing_told(exchange, interest, position);
+    struct router *router = owner;
+    struct channel_route *route = map_get(&router->channels, channel);
+    if (route && route->subscribed && route->history.size)
+        placing_told(router, route, position);
 }
 
-void exchange_post(struct exchange *exchange, const struct interest *interest, struct message *message)
+void router_post(struct router *router, const struct channel_route *route, struct message *message)
 {
-    uint64_t left = interest->wanting;
+    uint64_t left = route->wanting;
     bool shared = message->refs > 1; /* its counter is this thread's: it stays here */
     for (unsigned i = 0; left; i++, left >>= 1) {
         if (!(left & 1))
@@ -240,7 +241,7 @@ void exchange_post(struct exchange *exchange, const struct interest *interest, s
         /* The last one gets the original. */
         struct message *own = left == 1 && !shared ? message : message_copy(message);
         own->mail.deliver = deliver_message;
-        mailbox_post(exchange->workers[i], &own->mail);
+        mailbox_post(router->workers[i], &own->mail);
     }
     if (shared)
         message_unref(message);
@@ -248,20 +249,20 @@ void exchange_post(struct exchange *exchange, const struct interest *interest, s
 
 static void on_event(void *owner, const struct event *event)
 {
-    struct exchange *exchange = owner;
-    struct interest *interest = map_get(&exchange->channels, event->channel);
-    if (!interest || !interest->subscribed)
+    struct router *router = owner;
+    struct channel_route *route = map_get(&router->channels, event->channel);
+    if (!route || !route->subscribed)
         return;
     if (event->offset) {
-        bool next = event->offset == interest->offset + 1 && str_eq_cstr(event->epoch, interest->epoch);
-        if (!next || interest->continuity) {
-            continuity_event(exchange, interest, event);
+        bool next = event->offset == route->offset + 1 && str_eq_cstr(event->epoch, route->epoch);
+        if (!next || route->continuity) {
+            continuity_event(router, route, event);
             return;
         }
-        interest->offset = event->offset;
-        position_keep_id(interest->id, event->id);
+        route->offset = event->offset;
+        position_keep_id(route->id, event->id);
     }
-    exchange_post(exchange, interest, message_from_event(event, clock_now_us()));
+    router_post(router, route, message_from_event(event, clock_now_us()));
 }
 
 static void on_history(void *owner, struct history_read *read)
@@ -271,33 +272,33 @@ static void on_history(void *owner, struct history_read *read)
 
 static void on_control(void *owner, struct str from, struct str bytes)
 {
-    struct exchange *exchange = owner;
-    if (exchange->on_control)
-        exchange->on_control(exchange->control_owner, from, bytes);
+    struct router *router = owner;
+    if (router->on_control)
+        router->on_control(router->control_owner, from, bytes);
 }
 
 static void on_revoked(void *owner, const struct revocation *revocation)
 {
-    struct exchange *exchange = owner;
-    if (exchange->on_revoked)
-        exchange->on_revoked(exchange->revoked_owner, revocation);
+    struct router *router = owner;
+    if (router->on_revoked)
+        router->on_revoked(router->revoked_owner, revocation);
 }
 
 static void on_revocations(void *owner, bool begin)
 {
-    struct exchange *exchange = owner;
-    if (exchange->on_revocations)
-        exchange->on_revocations(exchange->revoked_owner, begin);
+    struct router *router = owner;
+    if (router->on_revocations)
+        router->on_revocations(router->revoked_owner, begin);
 }
 
 static void on_state(void *owner, const struct broker_info *info)
 {
-    struct exchange *exchange = owner;
-    atomic_store(&exchange->broker_state, (int)info->state);
-    metrics_set(exchange->metrics, METRIC_BROKER_UP, info->state == BROKER_UP);
+    struct router *router = owner;
+    atomic_store(&router->broker_state, (int)info->state);
+    metrics_set(router->metrics, METRIC_BROKER_UP, info->state == BROKER_UP);
 }
 
-const struct broker_sink exchange_sink = {
+const struct broker_sink router_sink = {
     .published = on_published,
     .subscribed = on_subscribed,
     .located = on_located,
@@ -311,57 +312,57 @@ const struct broker_sink exchange_sink = {
 
 /* --- life ----------------------------------------------------------------------------------------------------- */
 
-void exchange_init(struct exchange *exchange, struct turn *turn, struct metrics *metrics)
+void router_init(struct router *router, struct turn *turn, struct metrics *metrics)
 {
-    memset(exchange, 0, sizeof *exchange);
-    exchange->metrics = metrics;
-    atomic_init(&exchange->broker_state, BROKER_CONNECTING);
-    mailbox_init(&exchange->mailbox, turn, exchange);
-    exchange->settings = (struct exchange_settings){.recovery_bytes_max = RECOVERY_BYTES_MAX, .reads_max = READS_MAX};
-    exchange->budget.bytes_max = exchange->settings.recovery_bytes_max;
-    list_init(&exchange->active);
-    list_init(&exchange->due);
-    list_init(&exchange->reads);
-    list_init(&exchange->presence_reads.waiting);
-    list_init(&exchange->unplaced);
-    list_init(&exchange->placing);
+    memset(router, 0, sizeof *router);
+    router->metrics = metrics;
+    atomic_init(&router->broker_state, BROKER_CONNECTING);
+    mailbox_init(&router->mailbox, turn, router);
+    router->settings = (struct router_settings){.recovery_bytes_max = RECOVERY_BYTES_MAX, .reads_max = READS_MAX};
+    router->budget.bytes_max = router->settings.recovery_bytes_max;
+    list_init(&router->active);
+    list_init(&router->due);
+    list_init(&router->reads);
+    list_init(&router->presence_reads.waiting);
+    list_init(&router->unplaced);
+    list_init(&router->placing);
 }
 
-void exchange_configure(struct exchange *exchange, const struct exchange_settings *settings)
+void router_configure(struct router *router, const struct router_settings *settings)
 {
-    exchange->settings = *settings;
-    exchange->budget.bytes_max = settings->recovery_bytes_max;
+    router->settings = *settings;
+    router->budget.bytes_max = settings->recovery_bytes_max;
 }
 
-void exchange_tick(struct exchange *exchange, uint64_t now_us)
+void router_tick(struct router *router, uint64_t now_us)
 {
-    exchange->now_us = now_us;
-    LIST_EACH(link, &exchange->active)
-    continuity_tick(exchange, CONTAINER_OF(link, struct continuity, link));
-    continuity_log(exchange);
-    placing_tick(exchange);
+    router->now_us = now_us;
+    LIST_EACH(link, &router->active)
+    continuity_tick(router, CONTAINER_OF(link, struct continuity, link));
+    continuity_log(router);
+    placing_tick(router);
 }
 
-unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox)
+unsigned router_add_worker(struct router *router, struct mailbox *mailbox)
 {
-    exchange->workers[exchange->worker_count] = mailbox;
-    return exchange->worker_count++;
+    router->workers[router->worker_count] = mailbox;
+    return router->worker_count++;
 }
 
-void exchange_close(struct exchange *exchange)
+void router_close(struct router *router)
 {
-    presence_reads_close(exchange); /* before the last answers come, so that none of them asks on */
-    mailbox_close(&exchange->mailbox);
+    presence_reads_close(router); /* before the last answers come, so that none of them asks on */
+    mailbox_close(&router->mailbox);
 }
 
-void exchange_fini(struct exchange *exchange)
+void router_fini(struct router *router)
 {
     size_t cursor = 0;
-    history_reads_fini(exchange);
-    for (struct interest *interest; (interest = map_next(&exchange->channels, &cursor));) {
-        continuity_free(interest);
-        free(interest->join_ids);
-        free(interest);
+    history_reads_fini(router);
+    for (struct channel_route *route; (route = map_next(&router->channels, &cursor));) {
+        continuity_free(route);
+        free(route->join_ids);
+        free(route);
     }
-    map_fini(&exchange->channels);
+    map_fini(&router->channels);
 }

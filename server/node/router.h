@@ -12,9 +12,9 @@
 #include "server/core/hub.h"
 #include "server/node/catchup/log_window.h"
 
-enum { EXCHANGE_WORKERS_MAX = 64 };
+enum { ROUTER_WORKERS_MAX = 64 };
 
-struct exchange_settings {
+struct router_settings {
     size_t recovery_bytes_max; /* of events kept at hand while clients come back, and held while some are missing */
     unsigned reads_max;        /* of histories, and of presence, under way at once */
 };
@@ -26,27 +26,27 @@ struct presence_reads {
     size_t under_way;
 };
 
-struct exchange {
+struct router {
     struct mailbox mailbox;
     struct broker *broker; /* set once, before anything is posted */
     struct metrics *metrics;
-    struct map channels; /* name -> struct interest */
+    struct map channels; /* name -> struct channel_route */
     unsigned worker_count;
-    struct mailbox *workers[EXCHANGE_WORKERS_MAX]; /* their owners are the workers' hubs */
-    _Atomic int broker_state;                      /* enum broker_state, for readiness; any thread reads it */
+    struct mailbox *workers[ROUTER_WORKERS_MAX]; /* their owners are the workers' hubs */
+    _Atomic int broker_state;                    /* enum broker_state, for readiness; any thread reads it */
     void (*on_control)(void *owner, struct str from, struct str bytes); /* control messages of nodes; may be NULL */
     void *control_owner;
     void (*on_revoked)(void *owner, const struct revocation *revocation); /* as broker_sink's; may be NULL */
     void (*on_revocations)(void *owner, bool begin);                      /* the same */
     void *revoked_owner;
-    struct exchange_settings settings;
+    struct router_settings settings;
     uint64_t now_us; /* of the last tick */
     struct log_budget budget;
     struct list_link
         active;           /* struct continuity: channels of which something is missing, or to which somebody returns */
     struct list_link due; /* of them, those with recoveries that came in this turn */
     struct mail due_mail;
-    struct list_link unplaced; /* struct interest: with history and without a position, to be asked for */
+    struct list_link unplaced; /* struct channel_route: with history and without a position, to be asked for */
     struct list_link placing;  /* the same, asked for in this round */
     uint64_t placing_us;       /* when the next round begins */
     bool due_posted;
@@ -59,33 +59,33 @@ struct exchange {
     uint64_t histories_log_us; /* when, with all that come until then */
 };
 
-/* The sink to create the broker with; its owner is the exchange. */
-extern const struct broker_sink exchange_sink;
+/* The sink to create the broker with; its owner is the router. */
+extern const struct broker_sink router_sink;
 
-void exchange_init(struct exchange *exchange, struct turn *turn, struct metrics *metrics);
+void router_init(struct router *router, struct turn *turn, struct metrics *metrics);
 /* Others than the defaults, before anything is posted. */
-void exchange_configure(struct exchange *exchange, const struct exchange_settings *settings);
+void router_configure(struct router *router, const struct router_settings *settings);
 /* A worker's mailbox, whose owner pointer is its struct hub. Returns the worker's index. Before anything is posted. */
-unsigned exchange_add_worker(struct exchange *exchange, struct mailbox *mailbox);
+unsigned router_add_worker(struct router *router, struct mailbox *mailbox);
 /* When the broker has closed: what still waits is answered, and the mailbox closed. */
-void exchange_close(struct exchange *exchange);
+void router_close(struct router *router);
 /* Frees what it holds; both have been closed before. */
-void exchange_fini(struct exchange *exchange);
+void router_fini(struct router *router);
 
 /* From a worker's thread. join again: the rule has another history now, or no longer has one. publish takes the
  * publication; it comes back to publication->reply_to. */
-void exchange_join(struct exchange *exchange, unsigned worker, struct str channel, const struct history_policy *history,
-                   uint64_t join_id);
-void exchange_leave(struct exchange *exchange, unsigned worker, struct str channel);
-void exchange_publish(struct exchange *exchange, struct publication *publication);
+void router_join(struct router *router, unsigned worker, struct str channel, const struct history_policy *history,
+                 uint64_t join_id);
+void router_leave(struct router *router, unsigned worker, struct str channel);
+void router_publish(struct router *router, struct publication *publication);
 /* After the worker's join of the channel. Takes the recovery; it comes back by hub_replay. */
-void exchange_recover(struct exchange *exchange, struct recovery *recovery);
+void router_recover(struct router *router, struct recovery *recovery);
 /* Takes the read; it comes back to read->reply_to. */
-void exchange_history(struct exchange *exchange, struct history_read *read);
+void router_history(struct router *router, struct history_read *read);
 /* Any thread. Takes the request; it comes back to request->reply_to. */
-void exchange_ask(struct exchange *exchange, struct broker_request *request);
+void router_ask(struct router *router, struct broker_request *request);
 
 /* In the broker's thread, about ten times a second: what failed is tried again, what is no longer needed goes. */
-void exchange_tick(struct exchange *exchange, uint64_t now_us);
+void router_tick(struct router *router, uint64_t now_us);
 
 #endif

@@ -3,20 +3,20 @@
 
 enum { TOLD_MAX = 3, SHOWN_MAX = 120 };
 
-void terms_add(struct buf *terms, struct str name, struct str value)
+void settings_digest_add(struct buf *digest, struct str name, struct str value)
 {
-    buf_append(terms, name);
-    buf_append_char(terms, ' ');
+    buf_append(digest, name);
+    buf_append_char(digest, ' ');
     for (size_t i = 0; i < value.len; i++)
-        buf_append_char(terms, (unsigned char)value.ptr[i] < ' ' ? '?' : value.ptr[i]);
-    buf_append_char(terms, '\n');
+        buf_append_char(digest, (unsigned char)value.ptr[i] < ' ' ? '?' : value.ptr[i]);
+    buf_append_char(digest, '\n');
 }
 
 /* The value of that name; ptr NULL: there is none. */
-static struct str find(struct str terms, struct str name)
+static struct str find(struct str digest, struct str name)
 {
-    while (terms.ptr) {
-        struct str line = str_split(&terms, '\n');
+    while (digest.ptr) {
+        struct str line = str_split(&digest, '\n');
         if (str_eq(str_split(&line, ' '), name))
             return line;
     }
@@ -57,7 +57,7 @@ static void tell(struct buf *out, size_t told, struct str name, struct str ours,
     buf_append_lit(out, " there");
 }
 
-size_t terms_compare(struct str ours, struct str theirs, struct buf *out)
+size_t settings_digest_compare(struct str ours, struct str theirs, struct buf *out)
 {
     size_t count = 0;
     for (struct str rest = ours; rest.ptr;) {

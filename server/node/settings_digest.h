@@ -6,13 +6,13 @@
 #include "common/base/buf.h"
 
 /* The most that is sent to other nodes. */
-enum { TERMS_BYTES_MAX = 32 * 1024 };
+enum { SETTINGS_DIGEST_BYTES_MAX = 32 * 1024 };
 
 /* A line. The name has no spaces; what would end the line in value is replaced. */
-void terms_add(struct buf *terms, struct str name, struct str value);
+void settings_digest_add(struct buf *digest, struct str name, struct str value);
 
 /* Appends in words what is different, the first few, as "name is A here and B there; name is A here and not set there",
  * and returns how many lines are. theirs comes from outside. */
-size_t terms_compare(struct str ours, struct str theirs, struct buf *out);
+size_t settings_digest_compare(struct str ours, struct str theirs, struct buf *out);
 
 #endif

@@ -9,7 +9,7 @@
 enum { INQUIRIES_MAX = 256, NODES_MAX = 1024 };
 
 struct survey {
-    struct exchange *exchange;
+    struct router *router;
     struct survey_facts facts;
     struct mailbox mailbox;
     uv_timer_t timer; /* runs out when the first inquiry does */
@@ -91,18 +91,18 @@ static void answer_call(struct survey_call *call)
 
 static void describe_node(const struct survey *survey, uint64_t sessions, struct buf *out)
 {
-    const struct exchange *exchange = survey->exchange;
+    const struct router *router = survey->router;
     struct broker_info info;
-    exchange->broker->ops->info(exchange->broker, &info);
+    router->broker->ops->info(router->broker, &info);
     buf_append_lit(out, "{\"node\":");
     json_append_string(out, survey->facts.node_id);
     buf_append_lit(out, ",\"version\":");
     json_append_string(out, str_from_cstr(survey->facts.version));
     buf_append_lit(out, ",\"libraries\":");
     json_append_string(out, str_from_cstr(survey->facts.libraries));
-    buf_appendf(out, ",\"workers\":%u,\"uptime_s\":%llu,\"sessions\":%llu,\"channels\":%zu", exchange->worker_count,
+    buf_appendf(out, ",\"workers\":%u,\"uptime_s\":%llu,\"sessions\":%llu,\"channels\":%zu", router->worker_count,
                 (unsigned long long)((clock_now_us() - survey->facts.started_us) / 1000000),
-                (unsigned long long)sessions, exchange->channels.count);
+                (unsigned long long)sessions, router->channels.count);
     buf_appendf(out, ",\"broker\":{\"kind\":\"%s\",\"state\":\"%s\",\"round_trip_us\":%llu", info.kind,
                 broker_state_text(info.state), (unsigned long long)info.round_trip_us);
     if (info.text[0]) {
@@ -151,7 +151,7 @@ static void answer_worker(struct inquiry *inquiry)
     struct survey_call *call = inquiry->call;
     struct buf description = {0};
     struct broker_info info;
-    survey->exchange->broker->ops->info(survey->exchange->broker, &info);
+    survey->router->broker->ops->info(survey->router->broker, &info);
     if (inquiry->op == CONTROL_INFO) {
         describe_node(survey, inquiry->local.count, &description);
         add_description(call, buf_str(&description));
@@ -177,7 +177,7 @@ static void answer_node(struct inquiry *inquiry)
         .node = buf_str(&description),
     };
     survey_write_answer(&text, &message);
-    survey->exchange->broker->ops->control(survey->exchange->broker, str_from_cstr(inquiry->asker), buf_str(&text));
+    survey->router->broker->ops->control(survey->router->broker, str_from_cstr(inquiry->asker), buf_str(&text));
     buf_fini(&text);
     buf_fini(&description);
 }
@@ -276,14 +276,14 @@ static struct inquiry *start_inquiry(struct survey *survey, const struct control
     inquiry->id = ++survey->last_id;
     list_append(&survey->inquiries, &inquiry->link);
     survey->inquiry_count++;
-    inquiry->workers_left = survey->exchange->worker_count;
-    for (unsigned i = 0; i < survey->exchange->worker_count; i++) {
+    inquiry->workers_left = survey->router->worker_count;
+    for (unsigned i = 0; i < survey->router->worker_count; i++) {
         struct job *job = xcalloc(1, sizeof *job + control_request_room(request));
         control_request_copy(&job->request, request, job->bytes);
         job->survey = survey;
         job->inquiry_id = inquiry->id;
         job->mail.deliver = do_job;
-        job->worker = survey->exchange->workers[i];
+        job->worker = survey->router->workers[i];
         mailbox_post(job->worker, &job->mail);
     }
     return inquiry;
@@ -305,7 +305,7 @@ static struct asked_node *add_node(struct inquiry *inquiry, struct str id)
 
 static void ask_nodes(struct survey *survey, struct inquiry *inquiry)
 {
-    struct broker *broker = survey->exchange->broker;
+    struct broker *broker = survey->router->broker;
     struct buf list = {0};
     broker->ops->nodes(broker, &list);
     struct str rest = buf_str(&list);
@@ -398,18 +398,18 @@ void survey_ask(struct survey *survey, struct survey_call *call)
 /* --- life -----------------------------------------------------------------------------------------------------------
  */
 
-struct survey *survey_create(struct exchange *exchange, const struct survey_facts *facts)
+struct survey *survey_create(struct router *router, const struct survey_facts *facts)
 {
     struct survey *survey = xcalloc(1, sizeof *survey);
-    survey->exchange = exchange;
+    survey->router = router;
     survey->facts = *facts;
     random_bytes(&survey->last_id, sizeof survey->last_id);
     list_init(&survey->inquiries);
-    mailbox_init(&survey->mailbox, exchange->mailbox.turn, survey);
-    uv_timer_init(exchange->mailbox.turn->wake.loop, &survey->timer);
+    mailbox_init(&survey->mailbox, router->mailbox.turn, survey);
+    uv_timer_init(router->mailbox.turn->wake.loop, &survey->timer);
     survey->timer.data = survey;
-    exchange->on_control = on_control;
-    exchange->control_owner = survey;
+    router->on_control = on_control;
+    router->control_owner = survey;
     return survey;
 }
 
@@ -429,7 +429,7 @@ void survey_destroy(struct survey *survey)
 {
     survey->workers_gone = true;
     mailbox_close(&survey->mailbox);
-    survey->exchange->on_control = NULL;
+    survey->router->on_control = NULL;
     buf_fini(&survey->scratch);
     uv_close((uv_handle_t *)&survey->timer, free_survey);
 }

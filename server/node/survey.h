@@ -1,6 +1,6 @@
 /* survey.h - asking all workers of all nodes: a question (core/control.h) goes to every worker of this node by mail and
  * to the other nodes through the broker; the answers are merged and come back to the worker that asked. Who has not
- * answered in time is left out, and the answer says that it is partial. Lives in the exchange's thread. */
+ * answered in time is left out, and the answer says that it is partial. Lives in the router's thread. */
 #ifndef CARILLON_NODE_SURVEY_H
 #define CARILLON_NODE_SURVEY_H
 
@@ -45,16 +45,16 @@ struct survey_call {
 struct survey_call *survey_call_create(const struct control_request *request);
 void survey_call_destroy(struct survey_call *call);
 
-/* In the exchange's thread, once its workers and its broker are set: takes the exchange's control messages. Everything
+/* In the router's thread, once its workers and its broker are set: takes the router's control messages. Everything
  * is borrowed. */
-struct survey *survey_create(struct exchange *exchange, const struct survey_facts *facts);
+struct survey *survey_create(struct router *router, const struct survey_facts *facts);
 
 /* Any thread. Takes the call. */
 void survey_ask(struct survey *survey, struct survey_call *call);
 
 /* Answers what is under way with what there is, and refuses new questions. The workers' mailboxes are still open. */
 void survey_close(struct survey *survey);
-/* After survey_close, once the workers' mailboxes are closed and before the exchange's turn is. The loop must run once
+/* After survey_close, once the workers' mailboxes are closed and before the router's turn is. The loop must run once
  * more, as for turn_close: the survey's memory goes then. */
 void survey_destroy(struct survey *survey);
 

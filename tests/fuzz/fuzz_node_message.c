@@ -1,5 +1,5 @@
-/* fuzz_node_message.c - what one node takes from another beside surveys (fuzz_survey_message.c): terms, which come from
- * nodes of other versions too, and are compared in words that go into the log and into answers. */
+/* fuzz_node_message.c - what one node takes from another beside surveys (fuzz_survey_message.c): digest, which come
+ * from nodes of other versions too, and are compared in words that go into the log and into answers. */
 #include <stdlib.h>
 
 #include "common/base/log.h"
@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-#define OUR_TERMS "version 0.1.0\nidempotency_window 300000 ms\nchannels[0] *: history.size 0\n"
+#define OUR_SETTINGS "version 0.1.0\nidempotency_window 300000 ms\nchannels[0] *: history.size 0\n"
 
 struct fake {
     struct broker broker; /* first */
@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct str rest = str_from((const char *)bytes, len);
     log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
     struct peers *peers = peers_create(&fake.broker, &metrics, STR("me"));
-    peers_set_terms(peers, STR(OUR_TERMS));
+    peers_set_settings(peers, STR(OUR_SETTINGS));
     /* Messages are separated by a NUL; each is the sender, a space, and what it says. */
     while (rest.ptr) {
         struct str message = str_split(&rest, '\0');

@@ -75,7 +75,7 @@ static void publish(void *owner, void *argument)
     publication->done = on_published;
     publication->waiter = worker->node;
     publication->waiter_index = number;
-    exchange_publish(&worker->node->exchange, publication);
+    router_publish(&worker->node->router, publication);
 }
 
 void backend_publish(uint64_t number)

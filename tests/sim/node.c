@@ -12,7 +12,7 @@
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
 
-enum { WORKER_TICK_MS = 50, EXCHANGE_TICK_MS = 100 };
+enum { WORKER_TICK_MS = 50, ROUTER_TICK_MS = 100 };
 
 static struct rules *rules[2]; /* those by which no channel turns, and with all their histories */
 
@@ -21,37 +21,37 @@ static struct rules *rules[2]; /* those by which no channel turns, and with all 
 static void on_join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
 {
     struct sim_worker *worker = owner;
-    exchange_join(&worker->node->exchange, worker->index, channel, history, join_id);
+    router_join(&worker->node->router, worker->index, channel, history, join_id);
 }
 
 static void on_leave(void *owner, struct str channel)
 {
     struct sim_worker *worker = owner;
-    exchange_leave(&worker->node->exchange, worker->index, channel);
+    router_leave(&worker->node->router, worker->index, channel);
 }
 
 static void on_publish(void *owner, struct publication *publication)
 {
     struct sim_worker *worker = owner;
-    exchange_publish(&worker->node->exchange, publication);
+    router_publish(&worker->node->router, publication);
 }
 
 static void on_recover(void *owner, struct recovery *recovery)
 {
     struct sim_worker *worker = owner;
-    exchange_recover(&worker->node->exchange, recovery);
+    router_recover(&worker->node->router, recovery);
 }
 
 static void on_history(void *owner, struct history_read *read)
 {
     struct sim_worker *worker = owner;
-    exchange_history(&worker->node->exchange, read);
+    router_history(&worker->node->router, read);
 }
 
 static void on_ask(void *owner, struct broker_request *request)
 {
     struct sim_worker *worker = owner;
-    exchange_ask(&worker->node->exchange, request);
+    router_ask(&worker->node->router, request);
 }
 
 static void on_presence(void *owner, struct presence_change *change)
@@ -92,7 +92,7 @@ static const struct hub_settings hub_settings = {
     .event_bytes = 1024,
     .close_timeout_us = 5000000,
     .expiry_warning_us = 30000000,
-    .berth_ttl_ms = 3000,
+    .session_slot_ttl_ms = 3000,
     .linger_us = 1000000,
     .custom_events = true,
 };
@@ -142,7 +142,7 @@ static void start_worker(struct node *node, unsigned index)
     worker->hub = hub_create(index, &hub_operations, worker, &hub_settings, rules[node->turned], &worker->metrics,
                              &worker->mailbox, clock_now_us());
     worker->mailbox.owner = worker->hub;
-    exchange_add_worker(&node->exchange, &worker->mailbox);
+    router_add_worker(&node->router, &worker->mailbox);
     uv_timer_init(&worker->loop->uv, &worker->tick);
     uv_check_init(&worker->loop->uv, &worker->after_poll);
     worker->tick.data = worker->after_poll.data = worker;
@@ -182,7 +182,7 @@ static void close_worker(struct sim_worker *worker)
 static void on_node_tick(uv_timer_t *timer)
 {
     struct node *node = timer->data;
-    exchange_tick(&node->exchange, clock_now_us());
+    router_tick(&node->router, clock_now_us());
     revoker_tick(node->revoker, clock_now_us());
 }
 
@@ -208,10 +208,10 @@ static void start_broker(struct node *node)
         .ingest_takeover_ms = 3000,
     };
     struct error error;
-    node->broker = redis_broker_create(&config, &exchange_sink, &node->exchange, &node->metrics, &error);
+    node->broker = redis_broker_create(&config, &router_sink, &node->router, &node->metrics, &error);
     if (!node->broker)
         world_fail("no broker: %s", error.text);
-    node->exchange.broker = node->broker;
+    node->router.broker = node->broker;
 }
 
 static void configure(void *owner, void *argument)
@@ -250,24 +250,24 @@ struct node *node_start(unsigned number, unsigned life, unsigned worker_count, b
     struct sim_loop *before = loop_enter(&node->loop);
     turn_init(&node->turn, &node->loop.uv);
     metrics_init(&node->metrics, -1);
-    exchange_init(&node->exchange, &node->turn, &node->metrics);
+    router_init(&node->router, &node->turn, &node->metrics);
     for (unsigned i = 0; i < worker_count; i++)
         start_worker(node, i);
     node->revocations = revocations_create();
-    node->revoker = revoker_create(&node->exchange, node->revocations);
+    node->revoker = revoker_create(&node->router, node->revocations);
     start_broker(node);
-    node->presence = presence_create(&node->exchange);
+    node->presence = presence_create(&node->router);
     uv_timer_init(&node->loop.uv, &node->tick);
     node->tick.data = node;
-    uv_timer_start(&node->tick, on_node_tick, EXCHANGE_TICK_MS, EXCHANGE_TICK_MS);
+    uv_timer_start(&node->tick, on_node_tick, ROUTER_TICK_MS, ROUTER_TICK_MS);
     loop_enter(before);
     return node;
 }
 
 static void on_broker_closed(void *owner)
 {
-    struct exchange *exchange = owner;
-    CONTAINER_OF(exchange, struct node, exchange)->broker_closed = true;
+    struct router *router = owner;
+    CONTAINER_OF(router, struct node, router)->broker_closed = true;
 }
 
 static void drain_all(struct node *node)
@@ -314,9 +314,9 @@ void node_stop(struct node *node, bool killed)
     loop_enter(&node->loop);
     for (unsigned i = 0; i < node->worker_count; i++)
         close_worker(&node->workers[i]);
-    mailbox_close(&node->exchange.mailbox);
+    mailbox_close(&node->router.mailbox);
     presence_destroy(node->presence);
-    exchange_fini(&node->exchange);
+    router_fini(&node->router);
     node->broker->ops->destroy(node->broker);
     uv_close((uv_handle_t *)&node->tick, NULL);
     turn_close(&node->turn);

@@ -1,4 +1,4 @@
-/* node.h - one simulated node: the real hubs, exchange and Redis broker, each worker and the broker on a loop of its
+/* node.h - one simulated node: the real hubs, router and Redis broker, each worker and the broker on a loop of its
  * own (or all on one), wired as server/app and server/net do it. */
 #ifndef CARILLON_TESTS_SIM_NODE_H
 #define CARILLON_TESTS_SIM_NODE_H
@@ -38,7 +38,7 @@ struct node {
     struct sim_loop loop; /* the broker's */
     struct turn turn;
     struct metrics metrics;
-    struct exchange exchange;
+    struct router router;
     struct broker *broker;
     struct presence *presence;
     struct revocations *revocations;

@@ -140,7 +140,7 @@ static size_t count_sessions(const struct node *node, struct str user)
 
 const char *tokens_refusal(const struct node *node, size_t client, const struct claims *claims)
 {
-    tokens.holders[client].unjudged = atomic_load(&node->exchange.broker_state) != BROKER_UP;
+    tokens.holders[client].unjudged = atomic_load(&node->router.broker_state) != BROKER_UP;
     if (revocations_cover(node->revocations, claims, world_wall_ms()))
         return revoked_reason;
     if (claims->session_limit && count_sessions(node, claims->sub) >= claims->session_limit)
@@ -226,7 +226,7 @@ static void send_revocation(void *owner, void *argument)
     request->base.reply_to = &worker->mailbox;
     request->base.done = on_answer;
     request->base.waiter = revoked;
-    exchange_ask(&worker->node->exchange, &request->base);
+    router_ask(&worker->node->router, &request->base);
 }
 
 static void ask_to_revoke(void *owner, uint64_t number)

@@ -8,8 +8,8 @@ void memory_requests_run(struct broker *broker, struct memory_presence *presence
     case REQUEST_REVOKE:
         broker->sink->revoked(broker->owner, &CONTAINER_OF(request, struct revoke_request, base)->revocation);
         break;
-    case REQUEST_BERTH: /* this node's own limits have decided already */
-        CONTAINER_OF(request, struct berth_request, base)->granted = true;
+    case REQUEST_SESSION_SLOT: /* this node's own limits have decided already */
+        CONTAINER_OF(request, struct session_slot_request, base)->granted = true;
         break;
     case REQUEST_PRESENCE_UPDATE:
         memory_presence_update(presence, broker, CONTAINER_OF(request, struct presence_update, base), wall_ms);

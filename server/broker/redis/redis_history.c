@@ -1,5 +1,5 @@
 /* redis_history.c - pages of a channel's history: position and events are read in one step, so that the answer is that
- * of one moment. The exchange bounds how many are under way. */
+ * of one moment. The router bounds how many are under way. */
 #include "common/base/clock.h"
 #include "server/broker/redis/redis_parts.h"
 

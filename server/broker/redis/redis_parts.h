@@ -2,7 +2,7 @@
  * redis_broker.c begins, ends and tells the state; redis_shard.c keeps the connections to one server; redis_route.c
  * says which server a command goes to, redis_errand.c brings it there and its answer back; redis_publish.c takes
  * publications; redis_subscribe.c keeps subscriptions, redis_position.c asks where their channels are; redis_revoke.c
- * revokes tokens; redis_vacate.c lets go of channels without events; redis_berth.c counts users' sessions;
+ * revokes tokens; redis_vacate.c lets go of channels without events; redis_session_slot.c counts users' sessions;
  * redis_history.c reads logs; redis_node.c does what concerns nodes: canary, registry, control. */
 #ifndef CARILLON_BROKER_REDIS_REDIS_PARTS_H
 #define CARILLON_BROKER_REDIS_REDIS_PARTS_H
@@ -91,8 +91,8 @@ struct redis_broker {
 
     const struct redis_topology *topology;
     struct list_link shards;
-    struct redis_scout scout;      /* not of redis_single */
-    struct redis_cluster *cluster; /* of redis_cluster only */
+    struct redis_discovery discovery; /* not of redis_single */
+    struct redis_cluster *cluster;    /* of redis_cluster only */
     struct redis_errands errands;
     struct broker_info info;
     struct mailbox mailbox; /* for answers that must not be given at once */
@@ -166,8 +166,8 @@ bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, stru
 void redis_presence_update(struct redis_broker *broker, struct presence_update *update);
 void redis_presence_read(struct redis_broker *broker, struct presence_read *read);
 
-/* redis_berth.c */
-void redis_berth(struct redis_broker *broker, struct berth_request *request);
+/* redis_session_slot.c */
+void redis_session_slot(struct redis_broker *broker, struct session_slot_request *request);
 
 /* redis_requests.c */
 void redis_ask(struct broker *broker, struct broker_request *request);

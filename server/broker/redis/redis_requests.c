@@ -33,7 +33,9 @@ void redis_ask(struct broker *base, struct broker_request *request)
     struct redis_broker *broker = redis_broker_of(base);
     switch (request->kind) {
     case REQUEST_REVOKE: redis_revoke(broker, CONTAINER_OF(request, struct revoke_request, base)); break;
-    case REQUEST_BERTH: redis_berth(broker, CONTAINER_OF(request, struct berth_request, base)); break;
+    case REQUEST_SESSION_SLOT:
+        redis_session_slot(broker, CONTAINER_OF(request, struct session_slot_request, base));
+        break;
     case REQUEST_PRESENCE_UPDATE:
         redis_presence_update(broker, CONTAINER_OF(request, struct presence_update, base));
         break;

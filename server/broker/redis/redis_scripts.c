@@ -198,7 +198,7 @@ static const char register_text[] =
 
 /* KEYS: a user's sessions. ARGV: take, keep or leave, the session, ms it counts from now, how many may be there when
  * it is taken. Answer: 1, or 0 if there is no room. */
-static const char berth_text[] =
+static const char session_slot_text[] =
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
     "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))\n"
@@ -385,7 +385,7 @@ static const struct str texts[SCRIPT_COUNT] = {
     [SCRIPT_POSITION] = {position_text, sizeof position_text - 1},
     [SCRIPT_VACATE] = {vacate_text, sizeof vacate_text - 1},
     [SCRIPT_HISTORY] = {history_text, sizeof history_text - 1},
-    [SCRIPT_BERTH] = {berth_text, sizeof berth_text - 1},
+    [SCRIPT_SESSION_SLOT] = {session_slot_text, sizeof session_slot_text - 1},
     [SCRIPT_PRESENCE] = {presence_text, sizeof presence_text - 1},
     [SCRIPT_MEMBERS] = {members_text, sizeof members_text - 1},
     [SCRIPT_REVOKE] = {revoke_text, sizeof revoke_text - 1},

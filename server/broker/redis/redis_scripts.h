@@ -12,10 +12,10 @@ enum redis_script {
     SCRIPT_VACATE,   /* lets go of a position without an event, if nobody is subscribed any more */
     SCRIPT_HISTORY,  /* reads a page of a channel's log, with its position */
     SCRIPT_REGISTER, /* says that a node is alive; answers with all that are */
-    SCRIPT_BERTH,    /* counts a session among its user's, if there is room */
-    SCRIPT_PRESENCE, /* a node's members of a channel: some come, some go, the node is alive */
-    SCRIPT_MEMBERS,  /* reads a page of them */
-    SCRIPT_REVOKE,   /* keeps a revocation and tells all nodes */
+    SCRIPT_SESSION_SLOT, /* counts a session among its user's, if there is room */
+    SCRIPT_PRESENCE,     /* a node's members of a channel: some come, some go, the node is alive */
+    SCRIPT_MEMBERS,      /* reads a page of them */
+    SCRIPT_REVOKE,       /* keeps a revocation and tells all nodes */
     SCRIPT_COUNT
 };
 

@@ -110,10 +110,10 @@ void fixture_teardown(struct fixture *f)
 
 static void note_response(struct http_call *call)
 {
-    CONTAINER_OF(call, struct exchange_of, call)->responses++;
+    CONTAINER_OF(call, struct router_of, call)->responses++;
 }
 
-void send_request(struct fixture *f, struct exchange_of *x, const char *method, const char *target, const char *body)
+void send_request(struct fixture *f, struct router_of *x, const char *method, const char *target, const char *body)
 {
     struct str query = str_from_cstr(target);
     struct str path = str_split(&query, '?');
@@ -126,25 +126,25 @@ void send_request(struct fixture *f, struct exchange_of *x, const char *method, 
         .body = str_from_cstr(body),
         .address = STR("127.0.0.1"),
     };
-    *x = (struct exchange_of){.call = {.request = request, .respond = note_response}};
+    *x = (struct router_of){.call = {.request = request, .respond = note_response}};
     api_handle(f->api, &x->call);
 }
 
-static void check_response(struct exchange_of *x, int status, const char *text)
+static void check_response(struct router_of *x, int status, const char *text)
 {
     if (x->responses != 1 || x->call.response.status != status)
         fail_msg("%u responses, status %d, expected %d %s: %s", x->responses, x->call.response.status, status, text,
                  buf_cstr(&x->call.response.body));
 }
 
-void expect(struct exchange_of *x, int status, const char *body)
+void expect(struct router_of *x, int status, const char *body)
 {
     check_response(x, status, body);
     assert_str(buf_str(&x->call.response.body), body);
     buf_fini(&x->call.response.body);
 }
 
-void expect_part(struct exchange_of *x, int status, const char *part)
+void expect_part(struct router_of *x, int status, const char *part)
 {
     check_response(x, status, part);
     if (!strstr(buf_cstr(&x->call.response.body), part))

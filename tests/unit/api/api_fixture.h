@@ -31,18 +31,18 @@ struct fixture {
 void fixture_setup(struct fixture *f);
 void fixture_teardown(struct fixture *f);
 
-/* One exchange. */
-struct exchange_of {
+/* One router. */
+struct router_of {
     struct http_call call;
     unsigned responses;
 };
 
 /* Sends the request with a key. The target may have a query. */
-void send_request(struct fixture *f, struct exchange_of *x, const char *method, const char *target, const char *body);
+void send_request(struct fixture *f, struct router_of *x, const char *method, const char *target, const char *body);
 /* The response must have come, once; checks it and frees it. */
-void expect(struct exchange_of *x, int status, const char *body);
+void expect(struct router_of *x, int status, const char *body);
 /* The same when the whole body is not known: it must contain the text. */
-void expect_part(struct exchange_of *x, int status, const char *part);
+void expect_part(struct router_of *x, int status, const char *part);
 
 /* Answers a kept publication: an id made of its index; with an offset where its channel has history. */
 void answer_publication(struct fixture *f, size_t index);

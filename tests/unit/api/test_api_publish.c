@@ -4,7 +4,7 @@
 #include "tests/unit/api/api_fixture.h"
 
 static struct fixture f;
-static struct exchange_of x;
+static struct router_of x;
 
 static int setup(void **state)
 {

@@ -328,7 +328,7 @@ static void reconnect(struct redis_pair *f, const char *live_channel)
               strcmp(out, "1") == 0));
 }
 
-/* The position tells of it, and the exchange reads it from the history; what has no number comes from nowhere else. */
+/* The position tells of it, and the router reads it from the history; what has no number comes from nowhere else. */
 static void holds_numbered_events_back_until_the_position_is_told(void **state)
 {
     struct redis_pair *f = *state;

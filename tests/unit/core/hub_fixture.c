@@ -54,12 +54,12 @@ static void on_ask(void *owner, struct broker_request *request)
         f->presence = CONTAINER_OF(request, struct presence_read, base);
         return;
     }
-    struct berth_request *berth = CONTAINER_OF(request, struct berth_request, base);
+    struct session_slot_request *slot = CONTAINER_OF(request, struct session_slot_request, base);
     static const char *const words[] = {"take", "keep", "leave"};
-    buf_appendf(&f->asked, "%s %.*s\n", words[berth->action], STR_ARG(berth->user));
-    if (berth->action == BERTH_TAKE) {
-        assert_null(f->berth);
-        f->berth = berth;
+    buf_appendf(&f->asked, "%s %.*s\n", words[slot->action], STR_ARG(slot->user));
+    if (slot->action == SESSION_SLOT_TAKE) {
+        assert_null(f->slot);
+        f->slot = slot;
     } else {
         request->done(request, f->hub);
     }
@@ -191,7 +191,7 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
     wire->session = hub_open(f->hub, &start);
     claims_unref(claims);
     hub_flush(f->hub);
-    if (!f->berth) /* else it waits for the broker */
+    if (!f->slot) /* else it waits for the broker */
         assert_non_null(strstr(next_frame(wire, NULL), "\"type\":\"session_init\""));
     return wire->session;
 }

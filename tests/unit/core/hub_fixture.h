@@ -41,9 +41,9 @@ struct fixture {
     struct history_read *read;     /* the last one, owned by the test */
     const struct hub_ops *forward; /* gets joins, leaves and recoveries in place of the above; NULL: nobody */
     void *forward_owner;
-    struct berth_request *berth;    /* the last one to be taken, owned by the test */
-    struct presence_read *presence; /* the same, of the command presence */
-    struct claims *next_claims;     /* what verify gives; NULL: refuse */
+    struct session_slot_request *slot; /* the last one to be taken, owned by the test */
+    struct presence_read *presence;    /* the same, of the command presence */
+    struct claims *next_claims;        /* what verify gives; NULL: refuse */
 };
 
 void fixture_setup(struct fixture *f);

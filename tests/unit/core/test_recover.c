@@ -91,7 +91,7 @@ static void test_missed_then_live(void **state)
     expect_nothing(&s.a);
 }
 
-/* The id goes with the position: from the client to the exchange, and to clients with every position. */
+/* The id goes with the position: from the client to the router, and to clients with every position. */
 static void test_ids(void **state)
 {
     (void)state;
@@ -163,7 +163,7 @@ static void test_the_last_ones(void **state)
     struct recovery *recovery = take_recovery(&s.f);
     assert_string_equal(recovery->epoch, "");
     assert_int_equal(recovery->last, 2);
-    strcpy(recovery->epoch, "e"); /* as the exchange does */
+    strcpy(recovery->epoch, "e"); /* as the router does */
     recovery->offset = 3;
     answer_recovery(&s.f, recovery, RECOVERY_FOUND, 3, 5, 5);
     expect(&s.a, "\"offset\":3,\"recovered\":false");
@@ -183,7 +183,7 @@ static void test_lost(void **state)
     expect_events(&s.a, 10, 10);
 }
 
-/* The outbox takes 16 messages: a returner gets 8, and the next ones when those are out. */
+/* The outbox takes 16 messages: a recovering subscriber gets 8, and the next ones when those are out. */
 static void test_pages(void **state)
 {
     (void)state;

@@ -14,7 +14,7 @@ static void assert_has(const char *text, const char *part)
 }
 
 /* Sends, reads until `until`, and checks; frames have NULs nowhere but in close codes, which come last. */
-static void exchange(struct net_fixture *fixture, int fd, struct str bytes, const char *until)
+static void router(struct net_fixture *fixture, int fd, struct str bytes, const char *until)
 {
     fixture_send(fd, bytes);
     free(fixture_read(fixture, fd, until));
@@ -25,7 +25,7 @@ static int open_session(struct net_fixture *fixture)
     char head[2048], target[600];
     int fd = fixture_connect(fixture, false);
     snprintf(target, sizeof target, "/ws?token=%s", fixture->token);
-    exchange(fixture, fd, fixture_handshake(head, target, ""), "session_init");
+    router(fixture, fd, fixture_handshake(head, target, ""), "session_init");
     return fd;
 }
 
@@ -37,10 +37,10 @@ static void a_session_opens_talks_and_closes(void **state)
     char frame[256];
     int fd = open_session(fixture);
     assert_int_equal(hub_session_count(fixture->worker->hub), 1);
-    exchange(fixture, fd, fixture_frame(frame, 0x81, "{\"type\":\"ping\",\"id\":7}"), "\"type\":\"pong\",\"id\":7");
+    router(fixture, fd, fixture_frame(frame, 0x81, "{\"type\":\"ping\",\"id\":7}"), "\"type\":\"pong\",\"id\":7");
     fixture_send(fd, fixture_frame(frame, 0x01, "{\"type\":\"pi"));
-    exchange(fixture, fd, fixture_frame(frame, 0x80, "ng\",\"id\":8}"), "\"type\":\"pong\",\"id\":8");
-    exchange(fixture, fd, fixture_frame(frame, 0x88, "\x0f\xa1 bye"), "\x88");
+    router(fixture, fd, fixture_frame(frame, 0x80, "ng\",\"id\":8}"), "\"type\":\"pong\",\"id\":8");
+    router(fixture, fd, fixture_frame(frame, 0x88, "\x0f\xa1 bye"), "\x88");
     free(fixture_read(fixture, fd, NULL));
     assert_int_equal(hub_session_count(fixture->worker->hub), 0);
     close(fd);
@@ -155,7 +155,7 @@ static void limits_hold_and_are_given_back(void **state)
         if (filler >= 0)
             close(filler);
     }
-    exchange(fixture, first, fixture_frame(frame, 0x88, "\x03\xe8"), "\x88");
+    router(fixture, first, fixture_frame(frame, 0x88, "\x03\xe8"), "\x88");
     free(fixture_read(fixture, first, NULL));
     close(first);
     while (quota_count(fixture->quota, STR("all:")) > 0)

@@ -1,4 +1,4 @@
-/* test_continuity.c - two workers' hubs, an exchange and a broker whose log is a model: what is lost on the way, comes
+/* test_continuity.c - two workers' hubs, an router and a broker whose log is a model: what is lost on the way, comes
  * twice, late or from another history, and subscribers who come back meanwhile. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +18,10 @@ struct port {
 };
 
 struct node {
-    struct broker broker; /* first: the exchange's broker */
+    struct broker broker; /* first: the router's broker */
     uv_loop_t loop;
     struct turn turn;
-    struct exchange exchange;
+    struct router router;
     struct metrics metrics;
     struct fixture worker[WORKERS];
     struct port port[WORKERS];
@@ -127,23 +127,23 @@ static const struct broker_ops fake_ops = {
 static void join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
 {
     struct port *port = owner;
-    exchange_join(&port->node->exchange, port->worker, channel, history, join_id);
+    router_join(&port->node->router, port->worker, channel, history, join_id);
 }
 
 static void leave(void *owner, struct str channel)
 {
     struct port *port = owner;
-    exchange_leave(&port->node->exchange, port->worker, channel);
+    router_leave(&port->node->router, port->worker, channel);
 }
 
 static void recover(void *owner, struct recovery *recovery)
 {
     struct port *port = owner;
     recovery->worker = port->worker; /* the fixture's hubs are all number 0 */
-    exchange_recover(&port->node->exchange, recovery);
+    router_recover(&port->node->router, recovery);
 }
 
-static const struct hub_ops to_exchange = {.join = join, .leave = leave, .recover = recover};
+static const struct hub_ops to_router = {.join = join, .leave = leave, .recover = recover};
 
 /* One turn of every loop, until all mail has been delivered. */
 static void turn_all(struct node *node)
@@ -163,10 +163,10 @@ static struct node *setup(void)
     uv_loop_init(&node->loop);
     turn_init(&node->turn, &node->loop);
     metrics_init(&node->metrics, -1);
-    exchange_init(&node->exchange, &node->turn, &node->metrics);
+    router_init(&node->router, &node->turn, &node->metrics);
     node->broker.ops = &fake_ops;
-    node->exchange.broker = &node->broker;
-    atomic_store(&node->exchange.broker_state, BROKER_UP);
+    node->router.broker = &node->broker;
+    atomic_store(&node->router.broker_state, BROKER_UP);
     list_init(&node->reads);
     strcpy(node->epoch, "e");
     node->past = "p";
@@ -176,11 +176,11 @@ static struct node *setup(void)
         node->worker[w].settings.ping_interval_us = 0; /* the first one is at a random time */
         hub_configure(node->worker[w].hub, &node->worker[w].settings, node->worker[w].rules);
         node->port[w] = (struct port){node, w};
-        node->worker[w].forward = &to_exchange;
+        node->worker[w].forward = &to_router;
         node->worker[w].forward_owner = &node->port[w];
         for (int c = 0; c < CLIENTS; c++)
             open_session(&node->worker[w], &node->wire[w][c], "{\"sub\":\"alice\"}");
-        exchange_add_worker(&node->exchange, &node->worker[w].replies);
+        router_add_worker(&node->router, &node->worker[w].replies);
     }
     return node;
 }
@@ -188,7 +188,7 @@ static struct node *setup(void)
 static void answer_reads(struct node *node)
 {
     for (struct list_link *link; (link = list_take_first(&node->reads));) {
-        exchange_sink.history(&node->exchange, CONTAINER_OF(link, struct history_read, link));
+        router_sink.history(&node->router, CONTAINER_OF(link, struct history_read, link));
         turn_all(node);
     }
 }
@@ -202,7 +202,7 @@ static void fail_reads(struct node *node, enum err err)
     for (struct list_link *link; (link = list_take_first(&failed));) {
         struct history_read *read = CONTAINER_OF(link, struct history_read, link);
         error_set(&read->error, err, "no");
-        exchange_sink.history(&node->exchange, read);
+        router_sink.history(&node->router, read);
     }
     turn_all(node);
 }
@@ -210,7 +210,7 @@ static void fail_reads(struct node *node, enum err err)
 static void tick(struct node *node, uint64_t ms)
 {
     node->now_us += ms * 1000;
-    exchange_tick(&node->exchange, node->now_us);
+    router_tick(&node->router, node->now_us);
     turn_all(node);
 }
 
@@ -223,13 +223,13 @@ static void teardown(struct node *node)
         pass(&node->worker[w], 5000);
     }
     turn_all(node);
-    assert_int_equal(node->exchange.channels.count, 0);
-    assert_int_equal(node->exchange.budget.bytes, 0);
+    assert_int_equal(node->router.channels.count, 0);
+    assert_int_equal(node->router.budget.bytes, 0);
     for (int w = 0; w < WORKERS; w++) {
         fixture_teardown(&node->worker[w]);
     }
-    mailbox_close(&node->exchange.mailbox);
-    exchange_fini(&node->exchange);
+    mailbox_close(&node->router.mailbox);
+    router_fini(&node->router);
     turn_close(&node->turn);
     uv_run(&node->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&node->loop), 0);
@@ -257,20 +257,20 @@ static void subscribe(struct node *node, int worker, int client, const char *cha
 
 static void position(struct node *node, const char *channel)
 {
-    exchange_sink.subscribed(&node->exchange, str_from_cstr(channel), ERR_NONE, STR(""),
-                             &(struct position){str_from_cstr(node->epoch), node->last,
-                                                str_from_cstr(node->last ? id_of(node, node->last) : "")});
+    router_sink.subscribed(&node->router, str_from_cstr(channel), ERR_NONE, STR(""),
+                           &(struct position){str_from_cstr(node->epoch), node->last,
+                                              str_from_cstr(node->last ? id_of(node, node->last) : "")});
     turn_all(node);
 }
 
 static void located_at(struct node *node, const char *channel, const char *epoch, uint64_t offset)
 {
-    exchange_sink.located(&node->exchange, str_from_cstr(channel),
-                          &(struct position){str_from_cstr(epoch), offset, STR("")});
+    router_sink.located(&node->router, str_from_cstr(channel),
+                        &(struct position){str_from_cstr(epoch), offset, STR("")});
     turn_all(node);
 }
 
-/* The model's log grows; the exchange does not hear of it. */
+/* The model's log grows; the router does not hear of it. */
 static void store(struct node *node, uint64_t last)
 {
     node->last = last;
@@ -280,7 +280,7 @@ static void live_of(struct node *node, const char *epoch, uint64_t offset)
 {
     char data[24];
     struct event event = event_of(node, STR("log:a"), epoch, offset, data);
-    exchange_sink.event(&node->exchange, &event);
+    router_sink.event(&node->router, &event);
     turn_all(node);
 }
 
@@ -677,7 +677,7 @@ static void test_broker_comes_back_empty_while_it_is_read(void **state)
     live(node, 2);
     struct history_read *read = CONTAINER_OF(list_take_first(&node->reads), struct history_read, link);
     assert_int_equal(read->after, 0);
-    exchange_sink.history(&node->exchange, read);
+    router_sink.history(&node->router, read);
     turn_all(node);
     assert_true(list_is_empty(&node->reads));
     expect_events(&node->wire[0][0], 1, 2);
@@ -804,7 +804,7 @@ static void test_channel_without_a_position_is_asked_for(void **state)
 {
     struct node *node = setup();
     (void)state;
-    exchange_sink.state(&node->exchange, &(struct broker_info){.state = BROKER_UP});
+    router_sink.state(&node->router, &(struct broker_info){.state = BROKER_UP});
     node->epoch[0] = '\0';
     subscribe(node, 0, 0, "log:a", "", -1);
     position(node, "log:a");
@@ -815,10 +815,10 @@ static void test_channel_without_a_position_is_asked_for(void **state)
         located_at(node, "log:a", "", 0);
         expect_nothing(&node->wire[0][0]);
     }
-    exchange_sink.state(&node->exchange, &(struct broker_info){.state = BROKER_DOWN});
+    router_sink.state(&node->router, &(struct broker_info){.state = BROKER_DOWN});
     tick(node, 1100);
     assert_int_equal(node->locates, 3);
-    exchange_sink.state(&node->exchange, &(struct broker_info){.state = BROKER_UP});
+    router_sink.state(&node->router, &(struct broker_info){.state = BROKER_UP});
     tick(node, 1100);
     located_at(node, "log:a", "f", 0);
     expect(&node->wire[0][0], "\"reason\":\"history_changed\",\"epoch\":\"f\",\"offset\":0}");
@@ -1078,7 +1078,7 @@ static void test_return_while_the_broker_is_away(void **state)
 {
     struct node *node = setup_at_five();
     (void)state;
-    atomic_store(&node->exchange.broker_state, BROKER_DOWN);
+    atomic_store(&node->router.broker_state, BROKER_DOWN);
     subscribe(node, 0, 1, "log:a", "e", 5); /* nothing to read: at once */
     expect(&node->wire[0][1], "\"offset\":5,\"recovered\":true");
     subscribe(node, 0, 2, "log:a", "e", 3);
@@ -1088,7 +1088,7 @@ static void test_return_while_the_broker_is_away(void **state)
     }
     expect_nothing(&node->wire[0][2]);
     fail_reads(node, ERR_UNAVAILABLE);
-    atomic_store(&node->exchange.broker_state, BROKER_UP);
+    atomic_store(&node->router.broker_state, BROKER_UP);
     store(node, 7);
     position(node, "log:a");
     answer_reads(node);
@@ -1137,8 +1137,8 @@ static void test_storm_shares_reads(void **state)
     position(node, "log:a");
     answer_reads(node);
     tick(node, 11000);
-    assert_true(list_is_empty(&node->exchange.active));
-    assert_int_equal(node->exchange.budget.bytes, 0);
+    assert_true(list_is_empty(&node->router.active));
+    assert_int_equal(node->router.budget.bytes, 0);
     unsigned reads = node->read_count;
     for (int w = 0; w < WORKERS; w++) {
         node->worker[w].settings.outbox_max_messages = 10000;
@@ -1193,10 +1193,10 @@ static void test_steady_returns_keep_a_moment(void **state)
         for (int w = 0; w < WORKERS; w++)
             expect_events(&node->wire[w][0], node->last - 3, node->last);
         if (second == 60)
-            after_a_minute = node->exchange.budget.bytes;
+            after_a_minute = node->router.budget.bytes;
     }
     assert_int_equal(node->read_count, 1);
-    assert_in_range(node->exchange.budget.bytes, 1, 2 * after_a_minute);
+    assert_in_range(node->router.budget.bytes, 1, 2 * after_a_minute);
     subscribe(node, 0, 1, "log:a", "e", (int64_t)node->last - 200); /* what was forgotten is read again */
     answer_reads(node);
     expect(wire, "\"recovered\":true");
@@ -1240,7 +1240,7 @@ static void test_without_memory(void **state)
 {
     struct node *node = setup();
     (void)state;
-    exchange_configure(&node->exchange, &(struct exchange_settings){.recovery_bytes_max = 1, .reads_max = 1});
+    router_configure(&node->router, &(struct router_settings){.recovery_bytes_max = 1, .reads_max = 1});
     node->last = 5;
     subscribe(node, 0, 0, "log:a", "e", 1);
     subscribe(node, 1, 0, "log:a", "e", 3);
@@ -1335,15 +1335,15 @@ static void bring(struct chaos *c)
     struct passing first = c->passing[0];
     memmove(c->passing, c->passing + 1, --c->passing_count * sizeof first);
     if (first.is_position) {
-        exchange_sink.subscribed(&node->exchange, STR("log:a"), ERR_NONE, STR(""),
-                                 &(struct position){str_from_cstr(first.epoch), first.offset, STR("")});
+        router_sink.subscribed(&node->router, STR("log:a"), ERR_NONE, STR(""),
+                               &(struct position){str_from_cstr(first.epoch), first.offset, STR("")});
     } else {
         char data[24];
         char text[EPOCH_MAX + 3];
         struct event event = event_of(node, STR("log:a"), first.epoch, first.offset, data);
         snprintf(text, sizeof text, "\"%s\"", first.epoch);
         event.data = str_from_cstr(text);
-        exchange_sink.event(&node->exchange, &event);
+        router_sink.event(&node->router, &event);
     }
     turn_all(node);
 }
@@ -1376,7 +1376,7 @@ static void step(struct chaos *c)
         bring(c);
     } else if (dice < 75 && !list_is_empty(&node->reads)) {
         struct list_link *oldest = list_take_first(&node->reads);
-        exchange_sink.history(&node->exchange, CONTAINER_OF(oldest, struct history_read, link));
+        router_sink.history(&node->router, CONTAINER_OF(oldest, struct history_read, link));
         turn_all(node);
     } else if (dice < 77) {
         fail_reads(node, ERR_UNAVAILABLE);

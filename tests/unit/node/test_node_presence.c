@@ -10,7 +10,7 @@
 static struct presence_policy policy;
 
 static struct fixture {
-    struct exchange_rig rig;
+    struct router_rig rig;
     struct presence *presence;
     struct presence_update *update; /* the last one, to be answered */
     unsigned updates;
@@ -30,8 +30,8 @@ static int setup(void **state)
     (void)state;
     memset(&f, 0, sizeof f);
     policy = (struct presence_policy){.kept = true, .events = true, .ttl_ms = 400};
-    exchange_rig_setup(&f.rig, &ops);
-    f.presence = presence_create(&f.rig.exchange);
+    router_rig_setup(&f.rig, &ops);
+    f.presence = presence_create(&f.rig.router);
     return 0;
 }
 
@@ -39,9 +39,9 @@ static int teardown(void **state)
 {
     (void)state;
     assert_null(f.update);
-    exchange_rig_close(&f.rig);
+    router_rig_close(&f.rig);
     presence_destroy(f.presence);
-    exchange_rig_teardown(&f.rig);
+    router_rig_teardown(&f.rig);
     return 0;
 }
 
@@ -111,7 +111,7 @@ static void tell_many(void)
         answer(true, ERR_NONE);
     }
     assert_int_equal(f.updates, 3);
-    while (f.rig.exchange.mailbox.local_first)
+    while (f.rig.router.mailbox.local_first)
         uv_run(&f.rig.loop, UV_RUN_NOWAIT);
 }
 

@@ -31,7 +31,7 @@ static void setup(struct scene *s)
     s->broker.ops = &ops;
     s->registry = "me";
     s->peers = peers_create(&s->broker, &s->metrics, STR("me"));
-    peers_set_terms(s->peers, STR("a 1\n"));
+    peers_set_settings(s->peers, STR("a 1\n"));
     assert_str(buf_str(&s->sent), ""); /* the broker is not up */
 }
 
@@ -71,9 +71,9 @@ static void test_telling(void **state)
     peers_tick(s.peers, true, 2 * SECOND_US);
     peers_tick(s.peers, true, 3 * SECOND_US);
     expect_sent(&s, "<terms 1 ask\na 1\n>");
-    peers_set_terms(s.peers, STR("a 1\n"));
+    peers_set_settings(s.peers, STR("a 1\n"));
     expect_sent(&s, "");
-    peers_set_terms(s.peers, STR("a 2\n"));
+    peers_set_settings(s.peers, STR("a 2\n"));
     expect_sent(&s, "<terms 1 ask\na 2\n>");
     peers_tick(s.peers, false, 4 * SECOND_US);
     peers_tick(s.peers, true, 5 * SECOND_US);

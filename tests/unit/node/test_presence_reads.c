@@ -8,7 +8,7 @@
 enum { AT_ONCE = 16, WAIT = 1000 };
 
 static struct fixture {
-    struct exchange_rig rig;
+    struct router_rig rig;
     struct presence_read *asked[2 * WAIT]; /* what the broker was asked, in order */
     size_t asked_count;
     size_t answered;
@@ -27,7 +27,7 @@ static int setup(void **state)
     static const struct broker_ops ops = {.ask = on_ask};
     (void)state;
     memset(&f, 0, sizeof f);
-    exchange_rig_setup(&f.rig, &ops);
+    router_rig_setup(&f.rig, &ops);
     mailbox_init(&f.asker, &f.rig.turn, &f);
     return 0;
 }
@@ -48,7 +48,7 @@ static void ask(size_t count)
         struct presence_read *read = presence_read_create(&policy, STR("c"), STR(""), i % 1000 + 1);
         read->base.reply_to = &f.asker;
         read->base.done = done;
-        exchange_ask(&f.rig.exchange, &read->base);
+        router_ask(&f.rig.router, &read->base);
     }
     uv_run(&f.rig.loop, UV_RUN_NOWAIT);
 }
@@ -61,9 +61,9 @@ static void answer(size_t index)
 
 static void end(void)
 {
-    exchange_rig_close(&f.rig);
+    router_rig_close(&f.rig);
     mailbox_close(&f.asker);
-    exchange_rig_teardown(&f.rig);
+    router_rig_teardown(&f.rig);
 }
 
 static void test_the_next_one_starts_when_one_is_answered(void **state)

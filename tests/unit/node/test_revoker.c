@@ -10,7 +10,7 @@
 static const struct revocation revocation = {.kind = REVOCATION_JTI, .value = {"one", 3}, .until_ms = UINT64_MAX};
 
 static struct rig_with_revoker {
-    struct exchange_rig rig;
+    struct router_rig rig;
     struct revocations *revocations;
     struct revoker *revoker;
     enum err answer;
@@ -25,7 +25,7 @@ static void on_ask(struct broker *broker, struct broker_request *request)
     f.asked++;
     request->error.code = f.answer;
     if (!f.answer) /* as a broker does */
-        exchange_sink.revoked(&f.rig.exchange, &revoke->revocation);
+        router_sink.revoked(&f.rig.router, &revoke->revocation);
     (void)broker;
     broker_request_answer(request);
 }
@@ -35,31 +35,31 @@ static int setup(void **state)
     static const struct broker_ops ops = {.ask = on_ask};
     (void)state;
     memset(&f, 0, sizeof f);
-    exchange_rig_setup(&f.rig, &ops);
+    router_rig_setup(&f.rig, &ops);
     f.revocations = revocations_create();
-    f.revoker = revoker_create(&f.rig.exchange, f.revocations);
-    exchange_sink.state(&f.rig.exchange, &(struct broker_info){.state = BROKER_UP});
-    exchange_sink.revoked(&f.rig.exchange, &revocation);
+    f.revoker = revoker_create(&f.rig.router, f.revocations);
+    router_sink.state(&f.rig.router, &(struct broker_info){.state = BROKER_UP});
+    router_sink.revoked(&f.rig.router, &revocation);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    exchange_rig_close(&f.rig);
+    router_rig_close(&f.rig);
     revoker_destroy(f.revoker);
     revocations_destroy(f.revocations);
-    exchange_rig_teardown(&f.rig);
+    router_rig_teardown(&f.rig);
     return 0;
 }
 
 /* Redis has come up, with none of them or with all. */
 static void read_all(bool has_it)
 {
-    exchange_sink.revocations(&f.rig.exchange, true);
+    router_sink.revocations(&f.rig.router, true);
     if (has_it)
-        exchange_sink.revoked(&f.rig.exchange, &revocation);
-    exchange_sink.revocations(&f.rig.exchange, false);
+        router_sink.revoked(&f.rig.router, &revocation);
+    router_sink.revocations(&f.rig.router, false);
     uv_run(&f.rig.loop, UV_RUN_NOWAIT);
 }
 
@@ -103,7 +103,7 @@ static void test_not_while_it_is_down(void **state)
     (void)state;
     f.answer = ERR_UNAVAILABLE;
     read_all(false);
-    exchange_sink.state(&f.rig.exchange, &(struct broker_info){.state = BROKER_DOWN});
+    router_sink.state(&f.rig.router, &(struct broker_info){.state = BROKER_DOWN});
     tick(1000000);
     assert_int_equal(f.asked, 1);
 }
@@ -120,17 +120,17 @@ static void test_a_walk_takes_several_turns(void **state)
     unsigned turns = 0;
     (void)state;
     fixture_setup(&worker->hub);
-    exchange_add_worker(&f.rig.exchange, &worker->hub.replies);
+    router_add_worker(&f.rig.router, &worker->hub.replies);
     for (int i = 0; i < SESSIONS; i++) {
         snprintf(payload, sizeof payload, "{\"sub\":\"user-%d\"}", i);
         open_session(&worker->hub, &worker->wires[i], payload);
     }
     struct revocation last = {.kind = REVOCATION_USER, .value = STR("user-3999"), .until_ms = UINT64_MAX};
     struct revocation first = {.kind = REVOCATION_USER, .value = STR("user-0"), .until_ms = UINT64_MAX};
-    exchange_sink.revoked(&f.rig.exchange, &last);
+    router_sink.revoked(&f.rig.router, &last);
     uv_run(&worker->hub.loop, UV_RUN_NOWAIT);
     assert_int_equal(worker->wires[SESSIONS - 1].session->state, SESSION_OPEN);
-    exchange_sink.revoked(&f.rig.exchange, &first);
+    router_sink.revoked(&f.rig.router, &first);
     while (worker->wires[0].session->state == SESSION_OPEN ||
            worker->wires[SESSIONS - 1].session->state == SESSION_OPEN) {
         uv_run(&worker->hub.loop, UV_RUN_NOWAIT);

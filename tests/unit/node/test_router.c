@@ -41,7 +41,7 @@ static const struct broker_ops fake_ops = {
 struct node {
     uv_loop_t loop;
     struct turn turn;
-    struct exchange exchange;
+    struct router router;
     struct metrics metrics;
     struct fake_broker broker;
     struct fixture worker[2];
@@ -66,13 +66,13 @@ static void setup(struct node *node)
     uv_loop_init(&node->loop);
     turn_init(&node->turn, &node->loop);
     metrics_init(&node->metrics, -1);
-    exchange_init(&node->exchange, &node->turn, &node->metrics);
+    router_init(&node->router, &node->turn, &node->metrics);
     node->broker.base.ops = &fake_ops;
-    node->exchange.broker = &node->broker.base;
+    node->router.broker = &node->broker.base;
     for (int i = 0; i < 2; i++) {
         fixture_setup(&node->worker[i]);
         open_session(&node->worker[i], &node->wire[i], "{\"sub\":\"alice\"}");
-        assert_int_equal(exchange_add_worker(&node->exchange, &node->worker[i].replies), i);
+        assert_int_equal(router_add_worker(&node->router, &node->worker[i].replies), i);
     }
 }
 
@@ -82,8 +82,8 @@ static void teardown(struct node *node)
         close_session(&node->worker[i], &node->wire[i]);
         fixture_teardown(&node->worker[i]);
     }
-    mailbox_close(&node->exchange.mailbox);
-    exchange_fini(&node->exchange);
+    mailbox_close(&node->router.mailbox);
+    router_fini(&node->router);
     turn_close(&node->turn);
     uv_run(&node->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&node->loop), 0);
@@ -95,15 +95,15 @@ static void subscribe(struct node *node, int worker, const char *channel)
     char text[128];
     snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"}}", channel);
     send_text(&node->worker[worker], &node->wire[worker], text);
-    exchange_join(&node->exchange, (unsigned)worker, str_from_cstr(channel), &node->worker[worker].last_join_history,
-                  node->worker[worker].last_join_id);
+    router_join(&node->router, (unsigned)worker, str_from_cstr(channel), &node->worker[worker].last_join_history,
+                node->worker[worker].last_join_id);
     turn_all(node);
 }
 
 static void broker_answers(struct node *node, const char *channel, enum err err, uint64_t offset)
 {
-    exchange_sink.subscribed(&node->exchange, str_from_cstr(channel), err, STR("refused by the broker"),
-                             &(struct position){STR("e"), offset, STR("")});
+    router_sink.subscribed(&node->router, str_from_cstr(channel), err, STR("refused by the broker"),
+                           &(struct position){STR("e"), offset, STR("")});
     turn_all(node);
 }
 
@@ -116,7 +116,7 @@ static void broker_event(struct node *node, const char *channel, uint64_t offset
                           .offset = offset,
                           .timestamp = STR("t"),
                           .data = STR("1")};
-    exchange_sink.event(&node->exchange, &event);
+    router_sink.event(&node->router, &event);
     turn_all(node);
 }
 
@@ -137,18 +137,18 @@ static void test_one_subscription_for_all_workers(void **state)
     for (int i = 0; i < 2; i++)
         assert_non_null(strstr(next_frame(&node.wire[i], NULL), "\"offset\":42"));
 
-    exchange_leave(&node.exchange, 0, STR("log:a"));
+    router_leave(&node.router, 0, STR("log:a"));
     turn_all(&node);
     broker_event(&node, "log:a", 43);
     assert_string_equal(next_frame(&node.wire[0], NULL), "");
     assert_non_null(strstr(next_frame(&node.wire[1], NULL), "\"offset\":43"));
     assert_string_equal(buf_cstr(&node.broker.asked), "+log:a ");
-    exchange_leave(&node.exchange, 1, STR("log:a"));
+    router_leave(&node.router, 1, STR("log:a"));
     turn_all(&node);
     assert_string_equal(buf_cstr(&node.broker.asked), "+log:a -log:a ");
-    exchange_leave(&node.exchange, 1, STR("log:a")); /* once more does no harm */
+    router_leave(&node.router, 1, STR("log:a")); /* once more does no harm */
     turn_all(&node);
-    assert_int_equal(node.exchange.channels.count, 0);
+    assert_int_equal(node.router.channels.count, 0);
     teardown(&node);
 }
 
@@ -190,7 +190,7 @@ static void test_refusal_reaches_all_who_wait(void **state)
     broker_answers(&node, "public:a", ERR_SUBSCRIPTION_FAILED, 0);
     for (int i = 0; i < 2; i++)
         assert_non_null(strstr(next_frame(&node.wire[i], NULL), "refused by the broker"));
-    assert_int_equal(node.exchange.channels.count, 0);
+    assert_int_equal(node.router.channels.count, 0);
     subscribe(&node, 0, "public:a"); /* may be tried again */
     assert_string_equal(buf_cstr(&node.broker.asked), "+public:a +public:a ");
     teardown(&node);
@@ -212,11 +212,11 @@ static void test_publication_comes_back_to_its_worker(void **state)
     publication->reply_to = &node.worker[1].replies;
     publication->done = note_done;
     publication->waiter = &came_back_to;
-    exchange_publish(&node.exchange, publication);
+    router_publish(&node.router, publication);
     turn_all(&node);
     assert_ptr_equal(node.broker.publication, publication);
     assert_null(came_back_to);
-    exchange_sink.published(&node.exchange, publication);
+    router_sink.published(&node.router, publication);
     turn_all(&node);
     assert_ptr_equal(came_back_to, node.worker[1].hub);
     teardown(&node);

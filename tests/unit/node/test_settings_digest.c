@@ -5,7 +5,7 @@
 static void expect(const char *ours, const char *theirs, size_t count, const char *words)
 {
     struct buf out = {0};
-    assert_int_equal(terms_compare(str_from_cstr(ours), str_from_cstr(theirs), &out), count);
+    assert_int_equal(settings_digest_compare(str_from_cstr(ours), str_from_cstr(theirs), &out), count);
     assert_str(buf_str(&out), words);
     buf_fini(&out);
 }
@@ -32,18 +32,18 @@ static void test_what_comes_is_not_trusted(void **state)
     expect("a 1\n", "a \"x\x1b[31m\xff\n", 1, "a is \"1\" here and \"?x?[31m?\" there");
     memset(text, 'x', sizeof text);
     text[500] = ' ';
-    assert_int_equal(terms_compare(STR("a 1\n"), str_from(text, sizeof text), &out), 2);
+    assert_int_equal(settings_digest_compare(STR("a 1\n"), str_from(text, sizeof text), &out), 2);
     assert_true(out.len < 400);
     buf_fini(&out);
 }
 
 static void test_a_line_stays_one(void **state)
 {
-    struct buf terms = {0};
+    struct buf digest = {0};
     (void)state;
-    terms_add(&terms, STR("name"), STR("two\nlines"));
-    assert_str(buf_str(&terms), "name two?lines\n");
-    buf_fini(&terms);
+    settings_digest_add(&digest, STR("name"), STR("two\nlines"));
+    assert_str(buf_str(&digest), "name two?lines\n");
+    buf_fini(&digest);
 }
 
 int main(void)

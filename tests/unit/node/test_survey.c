@@ -20,7 +20,7 @@ struct node {
     char id[8];
     uv_loop_t loop;
     struct turn turn;
-    struct exchange exchange;
+    struct router router;
     struct metrics metrics;
     struct fake_broker broker;
     struct survey *survey;
@@ -38,7 +38,7 @@ static void fake_control(struct broker *base, struct str to, struct str bytes)
     const struct node *from = ((struct fake_broker *)base)->node;
     for (int i = 0; i < NODES && !cut; i++)
         if (&nodes[i] != from && (to.len == 0 || str_eq_cstr(to, nodes[i].id)))
-            exchange_sink.control(&nodes[i].exchange, str_from_cstr(from->id), bytes);
+            router_sink.control(&nodes[i].router, str_from_cstr(from->id), bytes);
 }
 
 static void fake_nodes(struct broker *base, struct buf *out)
@@ -78,19 +78,19 @@ static void setup_node(struct node *node, int index)
     uv_loop_init(&node->loop);
     turn_init(&node->turn, &node->loop);
     metrics_init(&node->metrics, -1);
-    exchange_init(&node->exchange, &node->turn, &node->metrics);
+    router_init(&node->router, &node->turn, &node->metrics);
     node->broker = (struct fake_broker){.base = {.ops = &fake_ops}, .node = node, .state = BROKER_UP};
-    node->exchange.broker = &node->broker.base;
+    node->router.broker = &node->broker.base;
     for (int i = 0; i < WORKERS; i++) {
         char claims[32];
         snprintf(claims, sizeof claims, "{\"sub\":\"user-%d\"}", i);
         fixture_setup(&node->worker[i]);
         open_session(&node->worker[i], &node->wire[i], claims);
-        exchange_add_worker(&node->exchange, &node->worker[i].replies);
+        router_add_worker(&node->router, &node->worker[i].replies);
     }
     struct survey_facts facts = {
         .node_id = str_from_cstr(node->id), .version = "1.2.3", .libraries = "none", .timeout_ms = 200};
-    node->survey = survey_create(&node->exchange, &facts);
+    node->survey = survey_create(&node->router, &facts);
 }
 
 static int setup(void **state)
@@ -129,8 +129,8 @@ static int teardown(void **state)
             fixture_teardown(&node->worker[w]);
         }
         survey_destroy(node->survey);
-        mailbox_close(&node->exchange.mailbox);
-        exchange_fini(&node->exchange);
+        mailbox_close(&node->router.mailbox);
+        router_fini(&node->router);
         turn_close(&node->turn);
         uv_run(&node->loop, UV_RUN_DEFAULT);
         assert_int_equal(uv_loop_close(&node->loop), 0);
@@ -284,7 +284,7 @@ static void test_nonsense_from_a_node_is_ignored(void **state)
         "", "{}", "{\"v\":1,\"ask\":1,\"op\":\"explode\"}",
         "{\"v\":1,\"answer\":1,\"count\":99,\"more\":false,\"partial\":false,\"rows\":[]}"};
     for (size_t i = 0; i < COUNT_OF(nonsense); i++)
-        exchange_sink.control(&nodes[0].exchange, STR("node-1"), str_from_cstr(nonsense[i]));
+        router_sink.control(&nodes[0].router, STR("node-1"), str_from_cstr(nonsense[i]));
     while (!answer)
         turn_all();
     assert_int_equal(answer->result.count, 2);

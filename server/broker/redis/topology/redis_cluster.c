@@ -142,13 +142,13 @@ static void failed(struct redis_broker *broker, const char *why)
     char text[320];
     snprintf(text, sizeof text, "no node of the cluster tells where the slots are; the last one: %.200s", why);
     redis_broker_not_found(broker, text);
-    redis_scout_ask_later(&broker->scout, REFRESH_MS + random_below(broker->config.retry_max_ms));
+    redis_discovery_ask_later(&broker->discovery, REFRESH_MS + random_below(broker->config.retry_max_ms));
 }
 
 static void refresh_soon(struct redis_broker *broker)
 {
-    if (!uv_is_active((uv_handle_t *)&broker->scout.timer))
-        redis_scout_ask_later(&broker->scout, REFRESH_MS);
+    if (!uv_is_active((uv_handle_t *)&broker->discovery.timer))
+        redis_discovery_ask_later(&broker->discovery, REFRESH_MS);
 }
 
 /* ---- answers that point elsewhere ---- */
@@ -219,14 +219,14 @@ static bool subscription_refused(struct redis_shard *shard, struct str text)
 static void subscription_ended(struct redis_broker *broker)
 {
     broker->cluster->is_awaited = true;
-    redis_scout_ask(&broker->scout, false);
+    redis_discovery_ask(&broker->discovery, false);
 }
 
 /* ---- topology ---- */
 
 static void begin(struct redis_broker *broker)
 {
-    static const struct redis_scout_script script = {
+    static const struct redis_discovery_script script = {
         .server = server, .ask = ask, .answered = answered, .failed = failed};
     const struct redis_connection_config config = {
         .what = "Redis",
@@ -240,20 +240,20 @@ static void begin(struct redis_broker *broker)
     };
     broker->cluster = xcalloc(1, sizeof *broker->cluster);
     broker->cluster->revoked_slot = redis_slot_of(buf_str(&broker->revoked_key));
-    redis_scout_init(&broker->scout, broker, &script, &config);
-    redis_scout_ask(&broker->scout, true);
+    redis_discovery_init(&broker->discovery, broker, &script, &config);
+    redis_discovery_ask(&broker->discovery, true);
 }
 
 /* If it has been replaced, the map says so; else it is back where it was. */
 static void find(struct redis_shard *shard)
 {
-    redis_scout_ask(&shard->broker->scout, true);
+    redis_discovery_ask(&shard->broker->discovery, true);
     redis_shard_connect(shard);
 }
 
 static void look_again(struct redis_shard *shard)
 {
-    redis_scout_ask(&shard->broker->scout, false);
+    redis_discovery_ask(&shard->broker->discovery, false);
 }
 
 static void forget(struct redis_shard *shard)
@@ -265,7 +265,7 @@ static void forget(struct redis_shard *shard)
 
 static void end(struct redis_broker *broker)
 {
-    redis_scout_close(&broker->scout);
+    redis_discovery_close(&broker->discovery);
 }
 
 const struct redis_topology redis_cluster = {

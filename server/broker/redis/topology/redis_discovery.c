@@ -3,128 +3,128 @@
 
 #include "server/broker/redis/redis_parts.h"
 
-static void try_next(struct redis_scout *scout);
+static void try_next(struct redis_discovery *discovery);
 
-static void note(struct redis_scout *scout, const char *why)
+static void note(struct redis_discovery *discovery, const char *why)
 {
-    snprintf(scout->why, sizeof scout->why, "%s", why);
+    snprintf(discovery->why, sizeof discovery->why, "%s", why);
 }
 
 static void on_answer(void *owner, void *argument, const redisReply *reply)
 {
-    struct redis_scout *scout = argument;
-    if (!reply || !scout->asking)
+    struct redis_discovery *discovery = argument;
+    if (!reply || !discovery->asking)
         return; /* the connection's end tells the rest */
-    if (!redis_is_error(reply) && scout->script->answered(scout->broker, &scout->endpoint, reply)) {
-        scout->asking = false;
+    if (!redis_is_error(reply) && discovery->script->answered(discovery->broker, &discovery->endpoint, reply)) {
+        discovery->asking = false;
         return;
     }
-    redis_connection_drop(&scout->connection, "%.120s",
+    redis_connection_drop(&discovery->connection, "%.120s",
                           redis_is_error(reply) ? reply->str : "does not know where the primary is");
 }
 
-static void ask(struct redis_scout *scout)
+static void ask(struct redis_discovery *discovery)
 {
-    scout->script->ask(scout->broker, &scout->connection, on_answer, scout);
+    discovery->script->ask(discovery->broker, &discovery->connection, on_answer, discovery);
 }
 
 static void on_up(struct redis_connection *connection)
 {
-    ask(CONTAINER_OF(connection, struct redis_scout, connection));
+    ask(CONTAINER_OF(connection, struct redis_discovery, connection));
 }
 
-static void finish_close(struct redis_scout *scout)
+static void finish_close(struct redis_discovery *discovery)
 {
-    if (!scout->timer_closed || scout->connection.state != REDIS_IDLE)
+    if (!discovery->timer_closed || discovery->connection.state != REDIS_IDLE)
         return;
-    redis_connection_fini(&scout->connection);
-    redis_endpoint_fini(&scout->endpoint);
-    redis_broker_part_closed(scout->broker);
+    redis_connection_fini(&discovery->connection);
+    redis_endpoint_fini(&discovery->endpoint);
+    redis_broker_part_closed(discovery->broker);
 }
 
 static void on_down(struct redis_connection *connection, const char *why)
 {
-    struct redis_scout *scout = CONTAINER_OF(connection, struct redis_scout, connection);
-    if (scout->closing) {
-        finish_close(scout);
-    } else if (scout->asking) {
-        note(scout, why);
-        try_next(scout);
+    struct redis_discovery *discovery = CONTAINER_OF(connection, struct redis_discovery, connection);
+    if (discovery->closing) {
+        finish_close(discovery);
+    } else if (discovery->asking) {
+        note(discovery, why);
+        try_next(discovery);
     }
 }
 
 /* The connection is idle. */
-static void try_next(struct redis_scout *scout)
+static void try_next(struct redis_discovery *discovery)
 {
-    const struct redis_endpoint *server = scout->script->server(scout->broker, scout->next);
-    if (scout->left == 0 || (!server && scout->next == 0)) {
-        scout->asking = false;
-        scout->script->failed(scout->broker, scout->why);
+    const struct redis_endpoint *server = discovery->script->server(discovery->broker, discovery->next);
+    if (discovery->left == 0 || (!server && discovery->next == 0)) {
+        discovery->asking = false;
+        discovery->script->failed(discovery->broker, discovery->why);
         return;
     }
     if (!server) {
-        scout->next = 0;
-        server = scout->script->server(scout->broker, 0);
+        discovery->next = 0;
+        server = discovery->script->server(discovery->broker, 0);
     }
-    scout->next++;
-    scout->left--;
-    struct redis_endpoint old = scout->endpoint;
-    scout->endpoint = redis_endpoint_copy(str_from_cstr(server->host), str_from_cstr(server->port));
+    discovery->next++;
+    discovery->left--;
+    struct redis_endpoint old = discovery->endpoint;
+    discovery->endpoint = redis_endpoint_copy(str_from_cstr(server->host), str_from_cstr(server->port));
     redis_endpoint_fini(&old);
-    redis_connection_start(&scout->connection);
+    redis_connection_start(&discovery->connection);
 }
 
-void redis_scout_ask(struct redis_scout *scout, bool another)
+void redis_discovery_ask(struct redis_discovery *discovery, bool another)
 {
-    if (scout->asking || scout->closing)
+    if (discovery->asking || discovery->closing)
         return;
-    scout->asking = true;
-    scout->left = 0;
-    while (scout->script->server(scout->broker, scout->left))
-        scout->left++;
-    if (scout->connection.state == REDIS_READY && !another)
-        ask(scout);
-    else if (scout->connection.state == REDIS_IDLE)
-        try_next(scout);
+    discovery->asking = true;
+    discovery->left = 0;
+    while (discovery->script->server(discovery->broker, discovery->left))
+        discovery->left++;
+    if (discovery->connection.state == REDIS_READY && !another)
+        ask(discovery);
+    else if (discovery->connection.state == REDIS_IDLE)
+        try_next(discovery);
     else
-        redis_connection_drop(&scout->connection, "%s", "another one is asked");
+        redis_connection_drop(&discovery->connection, "%s", "another one is asked");
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    redis_scout_ask(timer->data, true);
+    redis_discovery_ask(timer->data, true);
 }
 
-void redis_scout_ask_later(struct redis_scout *scout, uint64_t after_ms)
+void redis_discovery_ask_later(struct redis_discovery *discovery, uint64_t after_ms)
 {
-    if (!scout->closing)
-        uv_timer_start(&scout->timer, on_timer, after_ms, 0);
+    if (!discovery->closing)
+        uv_timer_start(&discovery->timer, on_timer, after_ms, 0);
 }
 
-void redis_scout_init(struct redis_scout *scout, struct redis_broker *broker, const struct redis_scout_script *script,
-                      const struct redis_connection_config *config)
+void redis_discovery_init(struct redis_discovery *discovery, struct redis_broker *broker,
+                          const struct redis_discovery_script *script, const struct redis_connection_config *config)
 {
     static const struct redis_connection_events events = {.up = on_up, .down = on_down};
     struct redis_connection_config own = *config;
-    own.endpoint = &scout->endpoint;
-    scout->script = script;
-    scout->broker = broker;
-    redis_connection_init(&scout->connection, &own, &events, broker, broker->config.turn);
-    uv_timer_init(broker->config.turn->wake.loop, &scout->timer);
-    scout->timer.data = scout;
+    own.endpoint = &discovery->endpoint;
+    discovery->script = script;
+    discovery->broker = broker;
+    redis_connection_init(&discovery->connection, &own, &events, broker, broker->config.turn);
+    uv_timer_init(broker->config.turn->wake.loop, &discovery->timer);
+    discovery->timer.data = discovery;
     broker->open++;
 }
 
 static void on_timer_closed(uv_handle_t *timer)
 {
-    struct redis_scout *scout = timer->data;
-    scout->timer_closed = true;
-    finish_close(scout);
+    struct redis_discovery *discovery = timer->data;
+    discovery->timer_closed = true;
+    finish_close(discovery);
 }
 
-void redis_scout_close(struct redis_scout *scout)
+void redis_discovery_close(struct redis_discovery *discovery)
 {
-    scout->closing = true;
-    redis_connection_drop(&scout->connection, "%s", "no longer needed");
-    uv_close((uv_handle_t *)&scout->timer, on_timer_closed);
+    discovery->closing = true;
+    redis_connection_drop(&discovery->connection, "%s", "no longer needed");
+    uv_close((uv_handle_t *)&discovery->timer, on_timer_closed);
 }

@@ -7,7 +7,7 @@
 
 struct redis_broker;
 
-struct redis_scout_script {
+struct redis_discovery_script {
     /* The servers to ask, the n-th of them; NULL after the last. */
     const struct redis_endpoint *(*server)(struct redis_broker *broker, size_t n);
     void (*ask)(struct redis_broker *broker, struct redis_connection *connection, redis_answered *done, void *argument);
@@ -17,8 +17,8 @@ struct redis_scout_script {
     void (*failed)(struct redis_broker *broker, const char *why);
 };
 
-struct redis_scout {
-    const struct redis_scout_script *script;
+struct redis_discovery {
+    const struct redis_discovery_script *script;
     struct redis_broker *broker;
     struct redis_connection connection;
     struct redis_endpoint endpoint; /* of the connection */
@@ -31,15 +31,15 @@ struct redis_scout {
     char why[256]; /* the last failure of this round */
 };
 
-/* login, what and hint as in redis_connection_config. The scout counts as one of broker->open. */
-void redis_scout_init(struct redis_scout *scout, struct redis_broker *broker, const struct redis_scout_script *script,
-                      const struct redis_connection_config *config);
+/* login, what and hint as in redis_connection_config. The discovery counts as one of broker->open. */
+void redis_discovery_init(struct redis_discovery *discovery, struct redis_broker *broker,
+                          const struct redis_discovery_script *script, const struct redis_connection_config *config);
 
 /* Begins a round, unless one is under way: with the server that answered last or, another being true, the next one. */
-void redis_scout_ask(struct redis_scout *scout, bool another);
-void redis_scout_ask_later(struct redis_scout *scout, uint64_t after_ms);
+void redis_discovery_ask(struct redis_discovery *discovery, bool another);
+void redis_discovery_ask_later(struct redis_discovery *discovery, uint64_t after_ms);
 
 /* redis_broker_part_closed follows. */
-void redis_scout_close(struct redis_scout *scout);
+void redis_discovery_close(struct redis_discovery *discovery);
 
 #endif

@@ -55,7 +55,7 @@ static void failed(struct redis_broker *broker, const char *why)
 
 static void begin(struct redis_broker *broker)
 {
-    static const struct redis_scout_script script = {
+    static const struct redis_discovery_script script = {
         .server = server, .ask = ask, .answered = answered, .failed = failed};
     const struct redis_connection_config config = {
         .what = "Sentinel",
@@ -67,23 +67,23 @@ static void begin(struct redis_broker *broker)
         .command_timeout_ms = broker->config.command_timeout_ms,
         .keepalive_s = broker->config.keepalive_s,
     };
-    redis_scout_init(&broker->scout, broker, &script, &config);
+    redis_discovery_init(&broker->discovery, broker, &script, &config);
     redis_shard_create(broker, NULL, buf_str(&broker->node_channel));
 }
 
 static void find(struct redis_shard *shard)
 {
-    redis_scout_ask(&shard->broker->scout, true);
+    redis_discovery_ask(&shard->broker->discovery, true);
 }
 
 static void look_again(struct redis_shard *shard)
 {
-    redis_scout_ask(&shard->broker->scout, false);
+    redis_discovery_ask(&shard->broker->discovery, false);
 }
 
 static void end(struct redis_broker *broker)
 {
-    redis_scout_close(&broker->scout);
+    redis_discovery_close(&broker->discovery);
 }
 
 const struct redis_topology redis_sentinel = {

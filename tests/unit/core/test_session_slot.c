@@ -1,5 +1,5 @@
-/* test_berth.c - sessions that are limited across nodes: nothing before the broker agrees, nothing lost of what the
- * client said, the berth kept and given back. */
+/* test_session_slot.c - sessions that are limited across nodes: nothing before the broker agrees, nothing lost of what
+ * the client said, the slot kept and given back. */
 #include "tests/unit/core/hub_fixture.h"
 
 #define LIMITED "{\"sub\":\"alice\",\"session_limit\":2}"
@@ -11,7 +11,7 @@ static int setup(void **state)
 {
     (void)state;
     fixture_setup(&f);
-    f.settings.berth_ttl_ms = 30000;
+    f.settings.session_slot_ttl_ms = 30000;
     hub_configure(f.hub, &f.settings, f.rules);
     return 0;
 }
@@ -27,17 +27,17 @@ static int teardown(void **state)
 static void open_limited(void)
 {
     open_session(&f, &a, LIMITED);
-    assert_non_null(f.berth);
+    assert_non_null(f.slot);
     assert_int_equal(a.bytes.len, 0);
 }
 
 static void answer(bool granted, enum err code)
 {
-    struct berth_request *berth = f.berth;
-    f.berth = NULL;
-    berth->granted = granted;
-    berth->base.error.code = code;
-    berth->base.done(&berth->base, f.hub);
+    struct session_slot_request *slot = f.slot;
+    f.slot = NULL;
+    slot->granted = granted;
+    slot->base.error.code = code;
+    slot->base.done(&slot->base, f.hub);
     hub_flush(f.hub);
 }
 
@@ -69,13 +69,13 @@ static void test_is_refused_by_a_drain(void **state)
 static void test_renewals_follow_another_ttl(void **state)
 {
     (void)state;
-    f.settings.berth_ttl_ms = 3600000;
+    f.settings.session_slot_ttl_ms = 3600000;
     hub_configure(f.hub, &f.settings, f.rules);
     open_limited();
     answer(true, ERR_NONE);
     assert_non_null(strstr(next_frame(&a, NULL), "session_init"));
     pass(&f, 60000);
-    f.settings.berth_ttl_ms = 30000;
+    f.settings.session_slot_ttl_ms = 30000;
     hub_configure(f.hub, &f.settings, f.rules);
     pass(&f, 10100);
     expect_asked("take alice\nkeep alice\n");
@@ -86,8 +86,8 @@ static void test_begins_when_granted(void **state)
 {
     (void)state;
     open_limited();
-    assert_int_equal(f.berth->limit, 2);
-    assert_int_equal(f.berth->ttl_ms, 30000);
+    assert_int_equal(f.slot->limit, 2);
+    assert_int_equal(f.slot->ttl_ms, 30000);
     send_text(&f, &a, "{\"type\":\"ping\",\"id\":1}");
     send_text(&f, &a, "{\"type\":\"subscribe\",\"id\":2,\"data\":{\"channel\":\"public:x\"}}");
     assert_false(hub_subscribe(f.hub, a.session, STR("public:y")));
@@ -169,7 +169,7 @@ static void test_others_cost_nothing(void **state)
     (void)state;
     open_session(&f, &a, "{\"sub\":\"alice\"}");
     close_session(&f, &a);
-    f.settings.berth_ttl_ms = 0; /* without other nodes */
+    f.settings.session_slot_ttl_ms = 0; /* without other nodes */
     hub_configure(f.hub, &f.settings, f.rules);
     open_session(&f, &a, LIMITED);
     close_session(&f, &a);

@@ -1,0 +1,139 @@
+/* session_slot.c - sessions whose token limits how many its user has at once, on all nodes (the claim session_limit).
+ * Such a session takes a session slot at the broker before it begins, keeps it while it lives and gives it back at its
+ * end; what the client sends before it is held. Where the broker cannot be asked, the session begins all the same: this
+ * node's own count has admitted it, and the slot is kept from the time the broker is back. Other sessions cost nothing
+ * here. */
+#include "common/base/alloc.h"
+#include "common/base/buf.h"
+#include "common/base/random.h"
+#include "server/core/hub_private.h"
+
+/* What a client may send before session_init: messages end with a NUL, which none has inside. */
+enum { HELD_MAX = 65536 };
+
+struct session_slot {
+    bool awaited;
+    struct buf held;
+    struct timer renewal;
+    struct session *session;
+};
+
+static void renew(struct timer *timer, uint64_t now_us);
+
+static void send(struct hub *hub, struct session *session, enum session_slot_action action,
+                 void (*done)(struct broker_request *, void *))
+{
+    struct session_slot_request *request =
+        session_slot_request_create(action, session->claims->sub, str_from(session->uuid, UUID_LEN));
+    request->limit = session->claims->session_limit;
+    request->ttl_ms = hub->settings.session_slot_ttl_ms;
+    request->session_id = session->id;
+    request->base.reply_to = hub->replies;
+    request->base.done = done;
+    hub->ops->ask(hub->owner, &request->base);
+}
+
+static void done_with(struct broker_request *request, void *owner)
+{
+    (void)owner;
+    free(CONTAINER_OF(request, struct session_slot_request, base)); /* refused: the next renewal tries again */
+}
+
+static void start_renewal(struct hub *hub, struct session_slot *slot)
+{
+    uint64_t third_us = hub->settings.session_slot_ttl_ms * 1000 / 3;
+    wheel_start(&hub->wheel, &slot->renewal, hub->now_us + third_us, renew);
+}
+
+static void renew(struct timer *timer, uint64_t now_us)
+{
+    struct session_slot *slot = CONTAINER_OF(timer, struct session_slot, renewal);
+    struct hub *hub = slot->session->hub;
+    (void)now_us;
+    send(hub, slot->session, SESSION_SLOT_KEEP, done_with);
+    start_renewal(hub, slot);
+}
+
+static void receive_held(struct hub *hub, struct session *session, struct buf *held)
+{
+    for (size_t at = 0; at < held->len;) {
+        struct str text = str_from_cstr(held->ptr + at);
+        hub_receive(hub, session, text);
+        at += text.len + 1;
+    }
+    buf_fini(held);
+}
+
+static void answered(struct broker_request *base, void *owner)
+{
+    struct hub *hub = owner;
+    struct session_slot_request *request = CONTAINER_OF(base, struct session_slot_request, base);
+    struct session *session = hub_find(hub, request->session_id);
+    bool granted = request->granted || base->error.code;
+    free(request);
+    if (!session || session->state != SESSION_OPEN)
+        return; /* gone meanwhile; SESSION_SLOT_LEAVE has followed */
+    struct session_slot *slot = session->session_slot;
+    struct buf held = slot->held;
+    slot->awaited = false;
+    slot->held = (struct buf){0};
+    if (!granted) {
+        buf_fini(&held);
+        hub_close(hub, session, REASON_CONNECTION_LIMIT);
+        return;
+    }
+    start_renewal(hub, slot);
+    hub_admit(hub, session);
+    receive_held(hub, session, &held);
+}
+
+bool session_slot_take(struct hub *hub, struct session *session)
+{
+    if (!session->claims->session_limit || !hub->settings.session_slot_ttl_ms)
+        return false;
+    session->session_slot = xcalloc(1, sizeof *session->session_slot);
+    session->session_slot->session = session;
+    session->session_slot->awaited = true;
+    send(hub, session, SESSION_SLOT_TAKE, answered);
+    return true;
+}
+
+void session_slot_follow(struct hub *hub, struct session *session, const struct hub_settings *before)
+{
+    struct session_slot *slot = session->session_slot;
+    if (!slot || slot->awaited || hub->settings.session_slot_ttl_ms == before->session_slot_ttl_ms)
+        return;
+    uint64_t third_us = hub->settings.session_slot_ttl_ms * 1000 / 3; /* not all of them at once */
+    wheel_start(&hub->wheel, &slot->renewal, hub->now_us + (third_us ? random_below(third_us) : 0), renew);
+}
+
+bool session_slot_is_awaited(const struct session *session)
+{
+    return session->session_slot && session->session_slot->awaited;
+}
+
+bool session_slot_hold(struct hub *hub, struct session *session, struct str text)
+{
+    struct buf *held = &session->session_slot->held;
+    if (!session->session_slot->awaited)
+        return false;
+    if (text.len >= HELD_MAX - held->len || memchr(text.ptr, '\0', text.len)) {
+        hub_close(hub, session, REASON_BAD_MESSAGES);
+        return true;
+    }
+    buf_append(held, text);
+    buf_append_char(held, '\0');
+    return true;
+}
+
+void session_slot_leave(struct hub *hub, struct session *session)
+{
+    struct session_slot *slot = session->session_slot;
+    if (!slot)
+        return;
+    send(hub, session, SESSION_SLOT_LEAVE, done_with);
+    wheel_stop(&hub->wheel, &slot->renewal);
+    buf_fini(&slot->held);
+    free(slot);
+    session->session_slot = NULL;
+}
