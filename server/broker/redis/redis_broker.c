@@ -76,10 +76,10 @@ void redis_broker_not_found(struct redis_broker *broker, const char *why)
     broker->broker.sink->state(broker->broker.owner, &broker->info);
 }
 
-void redis_broker_part_closed(struct redis_broker *broker)
+/* The requests' timer closes only after begin_close, so this follows that. */
+static void on_all_closed(struct closing *parts)
 {
-    if (--broker->open || !broker->closing)
-        return;
+    struct redis_broker *broker = CONTAINER_OF(parts, struct redis_broker, parts);
     turn_remove_hook(broker->config.turn, &broker->hook);
     redis_subscriptions_refuse(broker);
     mailbox_close(&broker->mailbox);
@@ -210,6 +210,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     list_init(&broker->shards);
     redis_subscriptions_init(broker);
     mailbox_init(&broker->mailbox, config->turn, broker);
+    broker->parts.done = on_all_closed;
     broker->hook.run = run_hook;
     turn_add_hook(config->turn, &broker->hook); /* before those of the connections, which write what it sends */
     redis_errands_init(&broker->errands, broker);

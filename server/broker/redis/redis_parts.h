@@ -10,6 +10,7 @@
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 
+#include "common/base/closing.h"
 #include "common/base/list.h"
 #include "common/base/map.h"
 #include "server/broker/redis/ingest/redis_ingest.h"
@@ -98,7 +99,7 @@ struct redis_broker {
     struct mailbox mailbox; /* for answers that must not be given at once */
     struct turn_hook hook;
     bool closing;
-    unsigned open; /* parts that have yet to close */
+    struct closing parts; /* shards, discovery, requests, ingest: the broker has closed when all of them have */
     void (*closed)(void *owner);
 
     /* redis_publish.c */
@@ -140,8 +141,6 @@ struct redis_broker {
 void redis_broker_tell(struct redis_broker *broker);
 /* No shard is known. */
 void redis_broker_not_found(struct redis_broker *broker, const char *why);
-/* One of broker->open has closed. */
-void redis_broker_part_closed(struct redis_broker *broker);
 
 /* The keys of the channel, in broker->keys. */
 static inline void redis_broker_set_keys(struct redis_broker *broker, struct str channel, struct str event_id)

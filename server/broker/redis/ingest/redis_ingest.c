@@ -275,7 +275,7 @@ static void on_timer_closed(uv_handle_t *timer)
     buf_fini(&ingest->dead_key);
     buf_fini(&ingest->lease_key);
     free(ingest);
-    redis_broker_part_closed(broker);
+    closing_part_closed(&broker->parts);
 }
 
 /* While it closes, this is where everything ends that was under way. */
@@ -302,7 +302,7 @@ struct redis_ingest *redis_ingest_create(struct redis_broker *broker, const stru
     mailbox_init(&ingest->mailbox, broker->config.turn, ingest);
     uv_timer_init(broker->config.turn->wake.loop, &ingest->timer);
     ingest->timer.data = ingest;
-    broker->open++;
+    closing_add(&broker->parts);
     redis_ingest_wait(ingest, 0);
     return ingest;
 }

@@ -21,7 +21,7 @@ struct redis_ingest;
 struct redis_ingest *redis_ingest_create(struct redis_broker *broker, const struct ingest_settings *settings,
                                          uint64_t takeover_ms);
 void redis_ingest_configure(struct redis_ingest *ingest, const struct ingest_settings *settings);
-/* Gives the lease back. It is one of broker->open until it has closed, and is then freed. */
+/* Gives the lease back. It is one of broker->parts until it has closed, and is then freed. */
 void redis_ingest_close(struct redis_ingest *ingest);
 
 #endif

@@ -39,7 +39,7 @@ static void finish_close(struct redis_discovery *discovery)
         return;
     redis_connection_fini(&discovery->connection);
     redis_endpoint_fini(&discovery->endpoint);
-    redis_broker_part_closed(discovery->broker);
+    closing_part_closed(&discovery->broker->parts);
 }
 
 static void on_down(struct redis_connection *connection, const char *why)
@@ -112,7 +112,7 @@ void redis_discovery_init(struct redis_discovery *discovery, struct redis_broker
     redis_connection_init(&discovery->connection, &own, &events, broker, broker->config.turn);
     uv_timer_init(broker->config.turn->wake.loop, &discovery->timer);
     discovery->timer.data = discovery;
-    broker->open++;
+    closing_add(&broker->parts);
 }
 
 static void on_timer_closed(uv_handle_t *timer)

@@ -31,7 +31,7 @@ struct redis_discovery {
     char why[256]; /* the last failure of this round */
 };
 
-/* login, what and hint as in redis_connection_config. The discovery counts as one of broker->open. */
+/* login, what and hint as in redis_connection_config. The discovery is one of broker->parts. */
 void redis_discovery_init(struct redis_discovery *discovery, struct redis_broker *broker,
                           const struct redis_discovery_script *script, const struct redis_connection_config *config);
 
@@ -39,7 +39,6 @@ void redis_discovery_init(struct redis_discovery *discovery, struct redis_broker
 void redis_discovery_ask(struct redis_discovery *discovery, bool another);
 void redis_discovery_ask_later(struct redis_discovery *discovery, uint64_t after_ms);
 
-/* redis_broker_part_closed follows. */
 void redis_discovery_close(struct redis_discovery *discovery);
 
 #endif

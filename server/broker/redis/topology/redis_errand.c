@@ -161,12 +161,12 @@ void redis_errands_init(struct redis_errands *errands, struct redis_broker *brok
         list_init(&errands->waiting[i]);
     uv_timer_init(broker->config.turn->wake.loop, &errands->timer);
     errands->timer.data = errands;
-    broker->open++;
+    closing_add(&broker->parts);
 }
 
 static void on_closed(uv_handle_t *timer)
 {
-    redis_broker_part_closed(((struct redis_errands *)timer->data)->broker);
+    closing_part_closed(&((struct redis_errands *)timer->data)->broker->parts);
 }
 
 void redis_errands_close(struct redis_errands *errands)

@@ -60,9 +60,9 @@ struct redis_errands {
     bool closing;
 };
 
-/* It counts as one of broker->open. */
+/* It is one of broker->parts. */
 void redis_errands_init(struct redis_errands *errands, struct redis_broker *broker);
-/* All that wait are answered, and from here on what would have to. redis_broker_part_closed follows. */
+/* All that wait are answered, and from here on what would have to. */
 void redis_errands_close(struct redis_errands *errands);
 
 #endif

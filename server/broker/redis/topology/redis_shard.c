@@ -192,7 +192,7 @@ static void finish_close(struct redis_shard *shard)
     redis_endpoint_fini(&shard->endpoint);
     buf_fini(&shard->channel);
     free(shard);
-    redis_broker_part_closed(broker);
+    closing_part_closed(&broker->parts);
 }
 
 static void on_down(struct redis_shard *shard, const char *why)
@@ -305,7 +305,7 @@ struct redis_shard *redis_shard_create(struct redis_broker *broker, const struct
     redis_connection_init(&shard->commands, &connection, &command_events, broker, broker->config.turn);
     redis_connection_init(&shard->subscriber, &connection, &subscriber_events, broker, broker->config.turn);
     list_append(&broker->shards, &shard->link);
-    broker->open++;
+    closing_add(&broker->parts);
     shard->phase = PHASE_SEEKING;
     if (endpoint) {
         redis_shard_move(shard, str_from_cstr(endpoint->host), str_from_cstr(endpoint->port));

@@ -57,7 +57,7 @@ struct redis_shard {
 struct redis_shard *redis_shard_create(struct redis_broker *broker, const struct redis_endpoint *endpoint,
                                        struct str channel);
 /* Ends it for good: commands that were sent before are answered first, but not for longer than two seconds.
- * redis_broker_part_closed follows, and the shard is freed. */
+ * Then the shard is freed. */
 void redis_shard_close(struct redis_shard *shard);
 
 /* Of a shard that waits or seeks: connects to its endpoint, or says why it has none, and tries again later. */
