@@ -239,6 +239,28 @@ def test_head_timeout(launch):
             assert not received or http.parse(received).status == 408
 
 
+def test_head_timeout_counts_from_the_connection(launch):
+    """Time that a PROXY header took is not given again to the request's head."""
+    node = launch({"limits.head_timeout": "4s", "trusted_proxies": ["127.0.0.1"], "proxy_protocol": "required"})
+    header = b"PROXY TCP4 203.0.113.7 192.0.2.9 5555 80\r\n"
+    first = node.dial()
+    first.sendall(header[:20])
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 2, "a part of its time is over")
+    second = node.dial()
+    second.sendall(header[:20])
+    first.sendall(header[20:] + b"GET /ws HTTP/1.1\r\n")
+    received = b""
+    while chunk := first.recv(65536):
+        received += chunk
+    assert http.parse(received).status == 408
+    second.setblocking(False)
+    with pytest.raises(BlockingIOError):  # it has come later, and has time left
+        second.recv(1)
+    first.close()
+    second.close()
+
+
 @BY_BOTH
 def test_request_in_single_bytes(node):
     request = ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")])

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from support import http, jwt, tls, ws
+from support import http, jwt, tls, tls13, ws
 from support.tls import Certificate
 from support.wait import DEADLINE_S, SLOWDOWN, until
 
@@ -511,3 +511,19 @@ def test_a_flood_of_handshake_messages_is_ended(launch, tmp_path, version, comma
         client.kill()
         client.wait()
     until(lambda: node.metric("carillon_connections_open") == 0, "nothing of it is left")
+
+
+def test_half_a_handshake_message_ends_what_must_be_written_to(launch, tmp_path):
+    """While OpenSSL waits for the rest of a message it writes nothing. The server must neither spin nor keep what comes for that client."""
+    secure = Secure(launch, tmp_path, **{"workers": 1})
+    client = tls13.Client(secure.node.public, secure.certificate.trusted(), tmp_path)
+    client.send(ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint()}")]))
+    assert client.recv().startswith(b"HTTP/1.1 101 ")
+    client.send(ws.frame(ws.TEXT, b'{"type":"subscribe","data":{"channel":"room:1"}}'))
+    received = b""
+    while b'"subscribed"' not in received:
+        received += client.recv()
+    client.send(bytes([24, 0, 0, 1]), tls13.HANDSHAKE)  # KeyUpdate (RFC 8446 4.6.3) without its one byte
+    secure.node.publish("room:1", {"n": 1})
+    until(lambda: secure.node.metric("carillon_sessions") == 0, "that session has ended")
+    secure.is_well()
