@@ -1,65 +1,36 @@
-/* bench.c - `carillon bench`: the load generator. Here it is put together; options, scenarios and protocols are in
- * server/cli/bench/. */
+/* bench.c - carillon bench: hands over to the load generator, the program carillon-bench (bench/load). */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "bench/load/report.h"
-#include "bench/load/setup.h"
-#include "common/base/alloc.h"
 #include "server/cli/cli.h"
 
-static void print_report(const struct flags *flags, const struct run *run)
-{
-    struct buf out = {0};
-    if (flags->given[FLAG_JSON]) {
-        report_json(&out, flags->scenario, run);
-    } else {
-        if (!flags->given[FLAG_NO_HEADER])
-            report_header(&out);
-        report_row(&out, flags->scenario, run);
-    }
-    fputs(buf_cstr(&out), stdout);
-    fflush(stdout);
-    buf_fini(&out);
-}
+#define PROGRAM "carillon-bench"
 
-static int measure(const char *command, const struct flags *flags, const struct setup *setup)
+/* The path of the load generator beside this program. False: the kernel does not say where this program is. */
+static bool find_neighbour(char path[PATH_MAX])
 {
-    struct run *run = xcalloc(1, sizeof *run);
-    const struct run_result *result = &run->result;
-    const char *name = flags->scenario->name;
-    struct error error;
-    int code = CLI_OK;
-    run->settings = &setup->settings;
-    run->clients = &setup->clients;
-    run->api = &setup->api;
-    run->redis = flags->given[FLAG_REDIS] ? &setup->redis : NULL;
-    loop_init(&run->loop);
-    run->loop.addresses = &setup->addresses;
-    if (flags->scenario->run(run, &error) != ERR_NONE) {
-        code = cli_fail(command, CLI_FAILED, "%s: %s", name, error.text);
-    } else {
-        print_report(flags, run);
-        if (!report_is_clean(run))
-            code = cli_fail(command, CLI_FAILED,
-                            "%s: not every event was right: %llu lost, %llu doubled, %llu out of order", name,
-                            (unsigned long long)result->lost, (unsigned long long)result->duplicated,
-                            (unsigned long long)result->misordered);
-    }
-    loop_fini(&run->loop);
-    free(run);
-    return code;
+    ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    if (len <= 0)
+        return false;
+    path[len] = '\0';
+    char *slash = strrchr(path, '/');
+    if (!slash || slash + sizeof "/" PROGRAM > path + PATH_MAX)
+        return false;
+    memcpy(slash + 1, PROGRAM, sizeof PROGRAM);
+    return true;
 }
 
 int cli_bench(int argc, char **argv)
 {
-    struct flags flags;
-    struct setup setup;
-    struct error error;
-    int code = flags_read(&flags, argc, argv);
-    if (code >= 0)
-        return code;
-    enum err err = setup_make(&setup, &flags, &error);
-    code = err ? cli_usage(argv[0], "%s", error.text) : measure(argv[0], &flags, &setup);
-    setup_fini(&setup);
-    return code;
+    char path[PATH_MAX];
+    if (find_neighbour(path))
+        execv(path, argv);
+    execvp(PROGRAM, argv);
+    return cli_fail(argv[0], CLI_FAILED,
+                    "cannot start " PROGRAM ", the load generator: %s. It is a program of its own, built and installed "
+                    "beside carillon; the container image does not have it",
+                    strerror(errno));
 }

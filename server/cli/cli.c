@@ -2,10 +2,32 @@
 #include "server/cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { SECRET_MAX = 64 * 1024 };
+
+/* Started without one of the standard descriptors, the next file or socket would get its number, and what is printed or
+ * logged would go there. /dev/null takes its place; not for writing where output is, so that a command still finds out
+ * that nobody gets what it prints. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        if (open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd) /* the lowest one that is free */
+            abort();
+    }
+}
+
+void cli_prepare(void)
+{
+    fill_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN);
+}
 
 /* A server's words may be in the text: its control characters must not reach the terminal. */
 static void __attribute__((format(printf, 2, 0))) vsay(const char *command, const char *format, va_list args)

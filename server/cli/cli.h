@@ -1,6 +1,6 @@
 /* cli.h - what the subcommands share. Each is a function int cli_<name>(int argc, char **argv) that gets argv[0] as
  * "carillon <name>", parses its own options with getopt_long, and returns the exit code. Results go to stdout,
- * everything said about them to stderr. SIGPIPE is ignored before a subcommand runs. */
+ * everything said about them to stderr. */
 #ifndef CARILLON_CLI_CLI_H
 #define CARILLON_CLI_CLI_H
 
@@ -12,6 +12,10 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 #define COMMAND(name, summary) int cli_##name(int argc, char **argv);
 #include "server/cli/commands.def"
 #undef COMMAND
+
+/* First of all in each program: missing standard descriptors become /dev/null, and SIGPIPE is ignored, so that a reader
+ * that went away is an error of the write that found out. */
+void cli_prepare(void);
 
 /* Writes "<command>: <text>" to stderr, control characters as '?'. */
 void cli_say(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));

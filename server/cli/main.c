@@ -1,10 +1,6 @@
 /* main.c - the program: finds the subcommand and hands over. */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "server/cli/cli.h"
 
@@ -92,24 +88,9 @@ static int run(const struct command *command, int argc, char **argv)
     return command->run(argc, argv);
 }
 
-/* Started without one of the standard descriptors, the next file or socket would get its number, and what is printed or
- * logged would go there. /dev/null takes its place; not for writing where output is, so that a command still finds out
- * that nobody gets what it prints. */
-static void fill_standard_descriptors(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
-            continue;
-        if (open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd) /* the lowest one that is free */
-            abort();
-    }
-}
-
 int main(int argc, char **argv)
 {
-    fill_standard_descriptors();
-    /* A reader that went away is an error of the write that found out. */
-    signal(SIGPIPE, SIG_IGN);
+    cli_prepare();
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
         print_help(stderr);

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -11,6 +12,8 @@ import pytest
 from support import jwt, ws
 from support.carillon import API_KEY, BINARY, Process, clean_environment, run
 from support.wait import DEADLINE_S, until
+
+ROOT = Path(__file__).parents[2]
 
 
 def url(address, scheme="http", path=""):
@@ -308,3 +311,24 @@ def test_dev_makes_a_new_key_each_time(tmp_path):
             dev.close()
     tokens = [re.search(r"eyJ[\w.-]+", text).group() for text in texts]
     assert tokens[0].rsplit(".", 1)[1] != tokens[1].rsplit(".", 1)[1]
+
+
+def test_bench_without_the_load_generator(tmp_path):
+    """The container image has the server alone."""
+    alone = shutil.copy(BINARY, tmp_path / "carillon")
+    done = subprocess.run([alone, "bench", "fanout"], env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "carillon bench: cannot start carillon-bench" in done.stderr and "a program of its own" in done.stderr
+
+
+def test_the_load_generator_by_its_own_name():
+    program = Path(BINARY).parent / "carillon-bench"
+    done = subprocess.run([program, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout == run("bench", "--help").stdout
+
+
+def test_the_image_is_built_from_every_folder_that_the_build_reads():
+    read = re.findall(r"^\s*(?:add_subdirectory|include)\((\w+)/?", (ROOT / "CMakeLists.txt").read_text(), re.M)
+    copied = re.findall(r"^COPY (\w+) \1$", (ROOT / "docker/Dockerfile").read_text(), re.M)
+    assert set(read) - {"tests", "GNUInstallDirs"} <= set(copied)
