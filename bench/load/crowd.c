@@ -14,13 +14,13 @@ static void leave(struct crowd_client *client, const struct error *error)
     if (client->state == CROWD_READY)
         crowd->ready--;
     client->state = CROWD_GONE;
-    stream_close(&client->stream);
+    loop_stream_close(&client->stream);
 }
 
 static void flush(struct crowd_client *client)
 {
     struct error error;
-    if (stream_flush(&client->stream, &error) != ERR_NONE)
+    if (loop_stream_flush(&client->stream, &error) != ERR_NONE)
         leave(client, &error);
 }
 
@@ -201,7 +201,7 @@ static void on_ready(struct loop_source *source, uint32_t events)
     struct crowd_client *client = (struct crowd_client *)(void *)source;
     struct str bytes;
     struct error error;
-    switch (stream_turn(&client->stream, events, &bytes, &error)) {
+    switch (loop_stream_turn(&client->stream, events, &bytes, &error)) {
     case STREAM_NOTHING: break;
     case STREAM_CONNECTED: on_connected(client); break;
     case STREAM_BROKEN: leave(client, &error); break;
@@ -221,7 +221,7 @@ static void begin_some(struct crowd *crowd)
         struct crowd_client *client = &crowd->clients[crowd->begun++];
         client->state = CROWD_CONNECTING;
         client->began_us = clock_now_us();
-        if (stream_connect(&client->stream, crowd->loop, crowd->target, &error) != ERR_NONE)
+        if (loop_stream_connect(&client->stream, crowd->loop, crowd->target, &error) != ERR_NONE)
             leave(client, &error);
     }
 }
@@ -259,7 +259,7 @@ void crowd_init(struct crowd *crowd)
 void crowd_fini(struct crowd *crowd)
 {
     for (size_t i = 0; crowd->clients && i < crowd->count; i++) {
-        stream_close(&crowd->clients[i].stream);
+        loop_stream_close(&crowd->clients[i].stream);
         ws_decoder_fini(&crowd->clients[i].decoder);
         buf_fini(&crowd->clients[i].rest);
     }

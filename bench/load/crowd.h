@@ -5,7 +5,7 @@
 
 #include "bench/load/dialects/dialect.h"
 #include "bench/load/histogram.h"
-#include "bench/load/stream.h"
+#include "bench/load/loop_stream.h"
 #include "common/protocol/ws_client.h"
 
 enum crowd_state {
@@ -18,7 +18,7 @@ enum crowd_state {
 };
 
 struct crowd_client {
-    struct stream stream; /* first: see stream.h */
+    struct loop_stream stream; /* first: see loop_stream.h */
     struct crowd *crowd;
     enum crowd_state state;
     uint64_t began_us;

@@ -10,7 +10,7 @@ static void fail(struct pool_connection *connection, const struct error *error)
     if (!pool->failed)
         error_set(&pool->error, error->code, "%s: %s", pool->server, error->text);
     pool->failed = true;
-    stream_close(&connection->stream);
+    loop_stream_close(&connection->stream);
 }
 
 static void on_bytes(struct pool_connection *connection, struct str bytes)
@@ -34,7 +34,7 @@ static void on_ready(struct loop_source *source, uint32_t events)
     struct pool_connection *connection = (struct pool_connection *)(void *)source;
     struct str bytes;
     struct error error;
-    switch (stream_turn(&connection->stream, events, &bytes, &error)) {
+    switch (loop_stream_turn(&connection->stream, events, &bytes, &error)) {
     case STREAM_NOTHING: break;
     case STREAM_CONNECTED: connection->pool->ready++; break;
     case STREAM_BROKEN: fail(connection, &error); break;
@@ -56,7 +56,7 @@ void pool_init(struct pool *pool)
 void pool_fini(struct pool *pool)
 {
     for (size_t i = 0; i < pool->count; i++) {
-        stream_close(&pool->connections[i].stream);
+        loop_stream_close(&pool->connections[i].stream);
         buf_fini(&pool->connections[i].in);
     }
     free(pool->connections);
@@ -66,7 +66,7 @@ enum err pool_connect(struct pool *pool, uint64_t timeout_us, struct error *erro
 {
     uint64_t deadline_us = clock_now_us() + timeout_us;
     for (size_t i = 0; i < pool->count; i++) {
-        enum err err = stream_connect(&pool->connections[i].stream, pool->loop, pool->target, error);
+        enum err err = loop_stream_connect(&pool->connections[i].stream, pool->loop, pool->target, error);
         if (err)
             return err;
     }
@@ -86,6 +86,6 @@ void pool_send(struct pool *pool, size_t index)
 {
     struct pool_connection *connection = &pool->connections[index];
     struct error error;
-    if (connection->stream.source.fd >= 0 && stream_flush(&connection->stream, &error) != ERR_NONE)
+    if (connection->stream.source.fd >= 0 && loop_stream_flush(&connection->stream, &error) != ERR_NONE)
         fail(connection, &error);
 }

@@ -3,10 +3,10 @@
 #ifndef CARILLON_BENCH_LOAD_POOL_H
 #define CARILLON_BENCH_LOAD_POOL_H
 
-#include "bench/load/stream.h"
+#include "bench/load/loop_stream.h"
 
 struct pool_connection {
-    struct stream stream; /* first: see stream.h */
+    struct loop_stream stream; /* first: see loop_stream.h */
     struct pool *pool;
     struct buf in; /* a message that came in pieces */
 };

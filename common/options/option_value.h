@@ -3,7 +3,7 @@
 #define CARILLON_OPTIONS_OPTION_VALUE_H
 
 #include "common/json/json.h"
-#include "common/options/options.h"
+#include "common/options/option_table.h"
 
 /* Numbers as text: INT, BYTES and DURATION. False if text is none. */
 bool option_number_parse(enum option_type type, struct str text, uint64_t *out);

@@ -13,6 +13,9 @@ enum {
     PROXY_HEADER_MAX = 16 + PROXY_V2_BODY_MAX, /* no header needs more bytes than that to be decided */
 };
 
+/* Whether connections begin with a header. */
+enum proxy_mode { PROXY_OFF, PROXY_OPTIONAL, PROXY_REQUIRED };
+
 enum proxy_result {
     PROXY_NEED_MORE, /* may become one */
     PROXY_NONE,      /* the bytes do not begin a PROXY header */

@@ -4,7 +4,7 @@
 #ifndef CARILLON_APP_OPTIONS_H
 #define CARILLON_APP_OPTIONS_H
 
-#include "common/options/options.h"
+#include "common/options/option_table.h"
 
 /* The members that the rows make. Numbers are as they are, sizes in bytes, durations in milliseconds (_ms); texts are
  * never NULL. */
@@ -51,8 +51,9 @@ struct options {
 #undef OPTION_CHOICE
 #undef OPTION_RECORDS
 
-/* The ENUM members hold: reject an enum reject_mode and proxy_protocol an enum proxy_mode of
- * server/net/admission/settings.h, log_level and log_format those of common/base/log.h, require one of these. */
+/* The ENUM members hold: reject an enum reject_mode of server/net/admission/settings.h, proxy_protocol an enum
+ * proxy_mode of common/protocol/proxy_header.h, log_level and log_format those of common/base/log.h, require one of
+ * these. */
 enum channel_require { CHANNEL_REQUIRE_NONE, CHANNEL_REQUIRE_GRANT };
 
 extern const struct option_table options_table;

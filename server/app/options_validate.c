@@ -1,8 +1,8 @@
 /* options_validate.c - what the rows of the table cannot see one by one. */
 #include <stdio.h>
 
+#include "common/protocol/proxy_header.h"
 #include "server/app/options.h"
-#include "server/net/admission/settings.h"
 
 struct verdict {
     const struct option_sources *sources;

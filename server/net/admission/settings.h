@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "common/protocol/proxy_header.h"
 #include "common/token/verify.h"
 #include "server/core/session.h"
 #include "server/net/http/address.h"
@@ -23,8 +24,6 @@ enum carrier {
     CARRIER_QUERY = 4,       /* the parameters named by query_names */
     CARRIER_ALL = 7,
 };
-
-enum proxy_mode { PROXY_OFF, PROXY_OPTIONAL, PROXY_REQUIRED };
 
 /* A list of texts owned by the settings. */
 struct texts {

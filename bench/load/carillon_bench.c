@@ -1,4 +1,4 @@
-/* main.c - the load generator, the program carillon-bench. `carillon bench` starts it, too. */
+/* carillon_bench.c - the load generator, the program carillon-bench. `carillon bench` starts it, too. */
 #include <stdio.h>
 
 #include "bench/load/report.h"

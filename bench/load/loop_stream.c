@@ -1,16 +1,17 @@
-/* stream.c - see stream.h. */
-#include "bench/load/stream.h"
+/* loop_stream.c - see loop_stream.h. */
+#include "bench/load/loop_stream.h"
 
 #include <errno.h>
 
-enum err stream_connect(struct stream *stream, struct loop *loop, const struct loop_target *target, struct error *error)
+enum err loop_stream_connect(struct loop_stream *stream, struct loop *loop, const struct loop_target *target,
+                             struct error *error)
 {
     stream->loop = loop;
     stream->connected = stream->blocked = false;
     return loop_connect(loop, &stream->source, target, EPOLLOUT, error);
 }
 
-enum err stream_flush(struct stream *stream, struct error *error)
+enum err loop_stream_flush(struct loop_stream *stream, struct error *error)
 {
     struct buf *out = &stream->out;
     while (!stream->blocked && stream->sent < out->len) {
@@ -32,7 +33,7 @@ enum err stream_flush(struct stream *stream, struct error *error)
     return ERR_NONE;
 }
 
-static enum stream_turn finish_connecting(struct stream *stream, struct error *error)
+static enum loop_stream_turn finish_connecting(struct loop_stream *stream, struct error *error)
 {
     int failure = 0;
     socklen_t len = sizeof failure;
@@ -46,14 +47,15 @@ static enum stream_turn finish_connecting(struct stream *stream, struct error *e
     return STREAM_CONNECTED;
 }
 
-enum stream_turn stream_turn(struct stream *stream, uint32_t events, struct str *out_bytes, struct error *error)
+enum loop_stream_turn loop_stream_turn(struct loop_stream *stream, uint32_t events, struct str *out_bytes,
+                                       struct error *error)
 {
     struct str bytes;
     if (!stream->connected)
         return finish_connecting(stream, error);
     if (events & EPOLLOUT) {
         stream->blocked = false;
-        if (stream_flush(stream, error) != ERR_NONE)
+        if (loop_stream_flush(stream, error) != ERR_NONE)
             return STREAM_BROKEN;
         if (!stream->blocked)
             loop_expect(stream->loop, &stream->source, EPOLLIN);
@@ -68,7 +70,7 @@ enum stream_turn stream_turn(struct stream *stream, uint32_t events, struct str 
     return STREAM_BYTES;
 }
 
-void stream_close(struct stream *stream)
+void loop_stream_close(struct loop_stream *stream)
 {
     loop_close(&stream->source);
     buf_fini(&stream->out);

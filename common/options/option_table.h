@@ -1,14 +1,14 @@
-/* options.h - the option engine: a table of rows in, a filled struct out, with where each value came from; and help,
- * reference page, JSON Schema and sample file from the same table. Knows no particular option. Not for several threads
- * at once on one struct; reads files and nothing else.
+/* option_table.h - the option engine: a table of rows in, a filled struct out, with where each value came from; and
+ * help, reference page, JSON Schema and sample file from the same table. Knows no particular option. Not for several
+ * threads at once on one struct; reads files and nothing else.
  *
  * Sources, each over the one before: defaults, presets of the command, a file of JSON with comments (slash-slash and
  * slash-star; a comma may follow the last item), the environment, flags. A list replaces the list of an earlier source
  * whole. A key is "group.name" or "name"; the file nests groups, the environment has PREFIX_GROUP_NAME, flags are
  * --group-name VALUE or --group.name=VALUE. Rows of type SECRET, SECRETS and URL also take <key>_file, a file that has
  * the value. */
-#ifndef CARILLON_OPTIONS_OPTIONS_H
-#define CARILLON_OPTIONS_OPTIONS_H
+#ifndef CARILLON_OPTIONS_OPTION_TABLE_H
+#define CARILLON_OPTIONS_OPTION_TABLE_H
 
 #include "common/base/buf.h"
 #include "common/base/error.h"
