@@ -1,0 +1,272 @@
+#!/usr/bin/python3
+"""layers.py [ROOT] - checks how the source files depend on each other. It reads the text of the files and builds nothing.
+
+1. A file includes only headers of CMake targets that its own target links, directly or through other targets.
+2. No module depends on itself through others. A module is a source file with its header. It depends on another module when its
+   source names a function that the other one defines, or when its header includes the header of the other one.
+   Headers without a source file must not include each other in a circle either.
+3. A file name is used once, so that it names one file.
+"""
+import re
+import sys
+from pathlib import Path
+
+FOLDERS = ("common", "server", "bench/load")
+
+# Circles that are known, each with its modules and the reason why it is there. A circle may lose modules but not gain any.
+# When a circle is open, its lines must go.
+KNOWN = [
+    ("common/token/jwk common/token/key common/token/keys", "a key set makes its keys, and a key's header has the set's types"),
+    ("common/options/option_file common/options/option_member common/options/option_set",
+     "a list in a file holds records, and the members of a record are set like options"),
+    ("server/core/access server/core/access_refusal", "a refusal is told in the terms of the decision"),
+    ("server/core/channel server/core/commands server/core/hub server/core/liveness server/core/output"
+     " server/core/presence_commands server/core/recover server/core/session_slot",
+     "queueing output may end a session, which unsubscribes it"),
+    ("server/node/catchup/continuity server/node/catchup/recovery server/node/history_reads server/node/placing"
+     " server/node/router", "what has been missed is decided where mail is sent"),
+    ("server/net/admission/admit server/net/http/connection server/net/http/gate server/net/http/http server/net/http/proxied"
+     " server/net/stream/edge server/net/stream/stream server/net/worker server/net/ws/ws",
+     "each part holds the worker and calls the next part by name"),
+    ("server/api/api server/api/api_batch server/api/api_channels server/api/api_health server/api/api_history"
+     " server/api/api_presence server/api/api_publish server/api/api_revoke server/api/api_sessions",
+     "api.c calls each route by the table, and has what the routes answer with"),
+    ("server/broker/redis/client/redis_connection server/broker/redis/client/redis_connection_stream",
+     "what fails while bytes are read or written ends the connection"),
+    ("server/broker/redis/ingest/redis_ingest server/broker/redis/ingest/redis_ingest_batch server/broker/redis/redis_broker"
+     " server/broker/redis/redis_history server/broker/redis/redis_node server/broker/redis/redis_position"
+     " server/broker/redis/redis_presence server/broker/redis/redis_publish server/broker/redis/redis_requests"
+     " server/broker/redis/redis_revoke server/broker/redis/redis_session_slot server/broker/redis/redis_subscribe"
+     " server/broker/redis/topology/redis_errand server/broker/redis/topology/redis_route"
+     " server/broker/redis/topology/redis_shard server/broker/redis/topology/redis_vacate",
+     "a shard tells each part of the broker by name what has happened"),
+    ("server/app/node server/app/node_reload", "a reload makes parts of the node as the start does"),
+]
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
+SKIPPED = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
+# A function begins in the first column, and its brace has a line of its own (clang-format sees to both).
+FUNCTION = re.compile(r"^(?!static\b)\w[\w \t*]*?\b(\w+)\((?:[^;{}()]|\([^;{}]*?\))*\)\n\{", re.M)
+OWN_NAME = re.compile(r"^static\b[^;={}(]*?\b(\w+)(?=\(|\[| =|;)", re.M)
+USE = re.compile(r"(?<![\w.])(?<!->)([A-Za-z_]\w*)")
+COMMAND = re.compile(r"^\s*(\w+)\(([^()]*(?:\$\{[^()]*\}[^()]*)*)\)", re.M)
+
+
+class Tree:
+    def __init__(self, root):
+        self.root = Path(root)
+        self.text = {}
+        for folder in FOLDERS:
+            for path in sorted((self.root / folder).rglob("*")):
+                if path.suffix in (".c", ".h", ".def"):
+                    self.text[path.relative_to(self.root).as_posix()] = path.read_text()
+        self.includes = {name: [(text.count("\n", 0, match.start()) + 1, match[1]) for match in INCLUDE.finditer(text)]
+                         for name, text in self.text.items()}
+        self.plain = {name: SKIPPED.sub(" ", INCLUDE.sub("", text)) for name, text in self.text.items()}
+
+
+def stem(name):
+    return name.rsplit(".", 1)[0]
+
+
+# ---- targets ----
+
+def targets(root):
+    """What CMake builds: the files and the links of each target."""
+    files, links = {}, {}
+    for folder in (*FOLDERS, "bench"):
+        for path in sorted((root / folder).rglob("CMakeLists.txt")):
+            for command, words in COMMAND.findall(re.sub(r"#[^\n]*", "", path.read_text())):
+                if command not in ("carillon_library", "add_executable", "add_library", "target_link_libraries"):
+                    continue
+                name, *rest = words.split()
+                if command == "target_link_libraries" or "LINKS" in rest:
+                    listed = rest[rest.index("LINKS") + 1:] if "LINKS" in rest else rest
+                    links.setdefault(name, set()).update(listed)
+                if command != "target_link_libraries":
+                    inside = {(path.parent / word).resolve().relative_to(root.resolve()).as_posix()
+                              for word in rest if word.endswith(".c")}
+                    files[name] = (path.parent.relative_to(root).as_posix(), inside)
+    return files, links
+
+
+def owners(tree, files):
+    """The targets of each file: a header goes with its source. One without a source belongs to those of its folder's targets
+    that include it, or to all of them."""
+    by_stem, by_folder = {}, {}
+    for target, (folder, inside) in files.items():
+        by_folder.setdefault(folder, set()).add(target)
+        for name in inside:
+            by_stem.setdefault(stem(name), set()).add(target)
+    found = {}
+    for name in tree.text:
+        folder = name.rpartition("/")[0]
+        while folder and folder not in by_folder:
+            folder = folder.rpartition("/")[0]
+        found[name] = by_stem.get(stem(name), set())
+        if not found[name] and not name.endswith(".c"):
+            found[name] = by_folder.get(folder, set())
+    for kind in (".h", ".def"):
+        for name in tree.text:
+            if name.endswith(kind) and len(found[name]) > 1:
+                users = [found[other] for other, includes in tree.includes.items() if any(name == used for _, used in includes)]
+                found[name] = found[name].intersection(set().union(*users)) or found[name]
+    return found
+
+
+def reach(links, target):
+    seen, ahead = {target}, [target]
+    while ahead:
+        for other in links.get(ahead.pop(), ()):
+            if other not in seen:
+                seen.add(other)
+                ahead.append(other)
+    return seen
+
+
+def wrong_directions(tree):
+    files, links = targets(tree.root)
+    owner = owners(tree, files)
+    reached = {target: reach(links, target) for target in files}
+    for name, includes in tree.includes.items():
+        if name.endswith(".c") and not owner[name]:
+            yield f"{name}: no CMake target has this file; name it in the CMakeLists.txt of its folder"
+        for line, other in includes:
+            if other not in tree.text:
+                continue
+            for target in sorted(owner[name]):
+                if not owner[other] & reached[target]:
+                    theirs = " or ".join(sorted(owner[other])) or "no target"
+                    yield (f"{name}:{line}: includes \"{other}\" of {theirs}, which {target} does not link; move what both need "
+                           f"to a target below, or pass it in through a table of functions (docs/architecture.md)")
+
+
+# ---- circles ----
+
+def circles(edges):
+    """The sets of nodes that reach each other (Tarjan's algorithm without recursion)."""
+    index, low, on_stack, stack, found = {}, {}, set(), [], []
+    for start in sorted(edges):
+        if start in index:
+            continue
+        work = [(start, iter(sorted(edges[start])))]
+        while work:
+            node, others = work[-1]
+            if node not in index:
+                index[node] = low[node] = len(index)
+                stack.append(node)
+                on_stack.add(node)
+            for other in others:
+                if other not in edges:
+                    continue
+                if other not in index:
+                    work.append((other, iter(sorted(edges[other]))))
+                    break
+                if other in on_stack:
+                    low[node] = min(low[node], index[other])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == index[node]:
+                    at = stack.index(node)
+                    part, stack = stack[at:], stack[:at]
+                    on_stack -= set(part)
+                    if len(part) > 1:
+                        found.append(frozenset(part))
+    return found
+
+
+def module_edges(tree):
+    """For each module, the modules that it depends on, each with an example of why."""
+    modules = {stem(name) for name in tree.text if name.endswith(".c")}
+    defined = {}
+    for name, text in tree.plain.items():
+        if name.endswith(".c"):
+            for function in FUNCTION.findall(text):
+                defined.setdefault(function, stem(name))
+    edges = {module: {} for module in modules}
+    for name, text in tree.plain.items():
+        module = stem(name)
+        if module not in modules:
+            continue
+        if name.endswith(".h"):
+            for _, other in tree.includes[name]:
+                if stem(other) in modules and stem(other) != module:
+                    edges[module].setdefault(stem(other), f"{name} includes {other}")
+            continue
+        # Rows of a table stand for text of the file that includes it.
+        rows = [tree.plain[other] for _, other in tree.includes[name]
+                if other.endswith(".def") and other in tree.plain and other.rpartition("/")[0] == name.rpartition("/")[0]]
+        own = set(OWN_NAME.findall(text))
+        for use in sorted(set(USE.findall("\n".join([text, *rows]))) - own):
+            other = defined.get(use)
+            if other and other != module:
+                edges[module].setdefault(other, f"{name} uses {use}")
+    return edges
+
+
+def header_edges(tree):
+    return {name: {other: f"{name} includes {other}" for _, other in tree.includes[name] if other in tree.text}
+            for name in tree.text if not name.endswith(".c")}
+
+
+def shortest(edges, circle):
+    """The fewest steps from a node back to itself inside the circle, in words."""
+    best = None
+    for start in sorted(circle):
+        way, ahead = {start: None}, [start]
+        for node in ahead:
+            for other in sorted(set(edges[node]) & circle):
+                if other == start:
+                    steps, at = [edges[node][other]], node
+                    while way[at] is not None:
+                        steps.append(edges[way[at]][at])
+                        at = way[at]
+                    if best is None or len(steps) < len(best):
+                        best = steps[::-1]
+                if other not in way:
+                    way[other] = node
+                    ahead.append(other)
+    return "; ".join(best)
+
+
+def wrong_circles(tree, known):
+    headers = header_edges(tree)
+    for circle in circles(headers):
+        yield f"headers include each other: {shortest(headers, circle)}; move what they share to a header below them"
+    edges = module_edges(tree)
+    left = [(frozenset(modules.split()), reason) for modules, reason in known]
+    found = circles(edges)
+    for circle in found:
+        if not any(circle <= modules for modules, _ in left):
+            yield (f"{len(circle)} modules depend on each other: {', '.join(sorted(circle))}. The shortest way round: "
+                   f"{shortest(edges, circle)}. Call upwards through a table of functions that the caller gives, or move what both "
+                   f"need below them (docs/architecture.md)")
+    for modules, reason in left:
+        if not any(circle <= modules for circle in found):
+            yield f"tests/layers.py: this circle is open, so take its line out of KNOWN: {', '.join(sorted(modules))} ({reason})"
+
+
+# ---- names ----
+
+def double_names(tree):
+    places = {}
+    for name in tree.text:
+        if not name.endswith(".def"):
+            places.setdefault(stem(name).rpartition("/")[2], set()).add(name.rpartition("/")[0])
+    for name, folders in sorted(places.items()):
+        if len(folders) > 1:
+            yield f"{name}.c or {name}.h is in {' and in '.join(sorted(folders))}: give one of them a name that says what it is of"
+
+
+def faults(root, known=()):
+    tree = Tree(root)
+    return [*wrong_directions(tree), *wrong_circles(tree, known), *double_names(tree)]
+
+
+if __name__ == "__main__":
+    found = faults(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1], KNOWN)
+    for fault in found:
+        print(fault)
+    sys.exit(1 if found else 0)

@@ -1,0 +1,113 @@
+"""tests/layers.py finds what it is for: each test plants one fault in a small tree. The last test checks the project itself."""
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(ROOT / "tests"))
+import layers  # noqa: E402
+
+TREE = {
+    "common/base/CMakeLists.txt": "carillon_library(low\n    SOURCES low.c\n    LINKS PkgConfig::LIBUV)\n",
+    "common/base/low.h": "void low_note(void);\n",
+    "common/base/low.c": '#include "common/base/low.h"\n\nvoid low_note(void)\n{\n}\n',
+    "server/core/CMakeLists.txt": "# The middle.\ncarillon_library(middle SOURCES alpha.c beta.c LINKS low)\n",
+    "server/core/alpha.h": "void alpha_go(void);\n",
+    "server/core/alpha.c": '#include "server/core/alpha.h"\n#include "common/base/low.h"\n\nvoid alpha_go(void)\n{\n    low_note();\n}\n',
+    "server/core/beta.h": '#include "server/core/alpha.h"\n\nint beta_go(int count, void (*done)(void));\n',
+    "server/core/beta.c": '#include "server/core/beta.h"\n\nint beta_go(int count, void (*done)(void))\n{\n    alpha_go();\n'
+                          "    return count;\n}\n",
+    "server/app/CMakeLists.txt": "add_executable(program main.c)\ntarget_link_libraries(program PRIVATE middle)\n",
+    "server/app/main.c": '#include "common/base/low.h"\n#include "server/core/beta.h"\n\nint main(void)\n{\n    low_note();\n'
+                         "    return beta_go(0, 0);\n}\n",
+}
+
+
+class Layers(unittest.TestCase):
+    def faults(self, changed=(), known=()):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in {**TREE, **dict(changed)}.items():
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            return layers.faults(folder, known)
+
+    def one(self, changed, known=()):
+        found = self.faults(changed, known)
+        self.assertEqual(len(found), 1, found)
+        return found[0]
+
+    def test_a_tree_in_order_is_fine(self):
+        self.assertEqual(self.faults(), [])
+
+    def test_an_include_against_the_links(self):
+        text = TREE["common/base/low.c"].replace("\n\n", '\n#include "server/core/beta.h"\n\n')
+        fault = self.one({"common/base/low.c": text})
+        self.assertTrue(fault.startswith('common/base/low.c:2: includes "server/core/beta.h" of middle, which low does not link'))
+
+    def test_a_header_has_the_links_of_its_source(self):
+        text = TREE["common/base/low.h"] + '#include "server/app/extra.h"\n'
+        self.assertIn("common/base/low.h:2: ", self.one({"common/base/low.h": text, "server/app/extra.h": ""}))
+
+    def test_a_private_header_belongs_to_the_folder(self):
+        text = TREE["server/core/alpha.c"] + '#include "server/app/main_private.h"\n'
+        fault = self.one({"server/core/alpha.c": text, "server/app/main_private.h": ""})
+        self.assertIn("of program, which middle does not link", fault)
+
+    def test_a_target_that_is_not_linked_any_more(self):
+        found = self.faults({"server/app/CMakeLists.txt": "add_executable(program main.c)\n"})
+        self.assertEqual([fault.partition(" ")[0] for fault in found], ["server/app/main.c:1:", "server/app/main.c:2:"])
+
+    def test_a_source_of_no_target(self):
+        self.assertIn("no CMake target has this file", self.one({"server/core/gamma.c": ""}))
+
+    def test_a_circle_by_calls(self):
+        text = TREE["server/core/alpha.c"].replace("low_note();", "beta_go(1, low_note);")
+        fault = self.one({"server/core/alpha.c": text})
+        self.assertIn("2 modules depend on each other: server/core/alpha, server/core/beta", fault)
+        self.assertIn("server/core/alpha.c uses beta_go", fault)
+
+    def test_a_circle_by_a_table_of_functions(self):
+        text = TREE["server/core/alpha.c"] + "\nstatic const struct ops ops = {.go = beta_go};\n"
+        self.assertIn("server/core/alpha.c uses beta_go", self.one({"server/core/alpha.c": text}))
+
+    def test_a_circle_by_the_rows_of_a_table(self):
+        changed = {"server/core/alpha.c": TREE["server/core/alpha.c"] + '#include "server/core/rows.def"\n',
+                   "server/core/rows.def": "ROW(beta_go)\n"}
+        self.assertIn("server/core/alpha.c uses beta_go", self.one(changed))
+
+    def test_a_circle_by_headers(self):
+        fault = self.faults({"server/core/alpha.h": '#include "server/core/beta.h"\n'})
+        self.assertTrue(any("headers include each other" in text for text in fault), fault)
+
+    def test_what_only_looks_like_a_call(self):
+        text = TREE["server/core/alpha.c"].replace("low_note();", '/* beta_go(); */ note("beta_go"); self->beta_go(); it.beta_go = 1;')
+        self.assertEqual(self.faults({"server/core/alpha.c": text}), [])
+
+    def test_a_static_function_is_the_files_own(self):
+        text = TREE["server/core/alpha.c"] + "\nstatic int beta_go(void)\n{\n    return beta_go();\n}\n"
+        self.assertEqual(self.faults({"server/core/alpha.c": text}), [])
+
+    def test_a_known_circle_may_shrink_but_not_grow(self):
+        text = TREE["server/core/alpha.c"].replace("low_note();", "beta_go(1, low_note);")
+        known = "server/core/alpha server/core/beta server/core/gone"
+        self.assertEqual(self.faults({"server/core/alpha.c": text}, [(known, "why")]), [])
+        self.assertIn("depend on each other", self.faults({"server/core/alpha.c": text}, [("server/core/alpha", "why")])[0])
+
+    def test_a_known_circle_that_is_open(self):
+        self.assertIn("take its line out of KNOWN", self.one({}, [("server/core/alpha server/core/beta", "why")]))
+
+    def test_a_name_twice(self):
+        changed = {"server/app/alpha.c": "", "server/app/CMakeLists.txt":
+                   "add_executable(program main.c alpha.c)\ntarget_link_libraries(program PRIVATE middle)\n"}
+        self.assertIn("alpha.c or alpha.h is in server/app and in server/core", self.one(changed))
+
+
+class Source(unittest.TestCase):
+    def test_it_keeps_the_rules(self):
+        self.assertEqual(layers.faults(ROOT, layers.KNOWN), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
