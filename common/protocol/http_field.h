@@ -6,7 +6,7 @@
 #include "common/base/error.h"
 #include "common/base/str.h"
 
-enum { HTTP_FIELDS_MAX = 128 }; /* lines of one head; docs/operations.md names it */
+enum { HTTP_FIELDS_MAX = 128 }; /* lines of one head; docs/operations/limits.md names it */
 
 /* What became of the bytes so far. */
 enum http_head_result { HTTP_HEAD_NEED_MORE, HTTP_HEAD_DONE, HTTP_HEAD_BAD };

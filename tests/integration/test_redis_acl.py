@@ -1,4 +1,4 @@
-"""The rights in Redis that docs/operations.md names are enough: for all that a node does, in each database."""
+"""The rights in Redis that docs/operations/redis.md names are enough: for all that a node does, in each database."""
 import re
 
 import pytest
@@ -14,7 +14,7 @@ CONFIG = {
 
 
 def acl_of_the_page():
-    page = (ROOT / "docs/operations.md").read_text()
+    page = (ROOT / "docs/operations/redis.md").read_text()
     words = re.search(r"^ *ACL SETUSER (carillon .*)$", page, re.M).group(1).split()
     return [word.replace(">PASSWORD", ">a-password") for word in words]
 

@@ -226,7 +226,7 @@ def ignored(pid):
 
 
 def test_ready_fd(tmp_path):
-    """docs/operations.md, "Starting, draining, replacing"."""
+    """docs/operations/install.md, "Starting"."""
     read, write = os.pipe()
     config = tmp_path / "carillon.jsonc"
     config.write_text(json.dumps(nested({"host": "127.0.0.1", "port": 0, "internal.port": 0, "token.secret": jwt.SECRET})))

@@ -1,4 +1,4 @@
-"""TLS on the public listener: all that holds in plaintext holds there too (docs/operations.md, "TLS")."""
+"""TLS on the public listener: all that holds in plaintext holds there too (docs/operations/install.md, "TLS")."""
 import json
 import re
 import signal
