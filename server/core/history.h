@@ -43,12 +43,11 @@ struct history_read {
     size_t count;
     size_t cap;
     bool more; /* there are further events in that direction */
-    /* The way back: where it is posted, and what then runs there. done takes it. reply_to NULL: a read of the
-     * router's own, by its number. */
+    /* The way back: where it is posted, and what then runs there. done takes it. reply_to NULL: a read for catchup, by
+     * its number. */
     struct mailbox *reply_to;
     void (*done)(struct history_read *read, void *owner);
     uint64_t number;
-    uint64_t seen; /* its own again: the last offset posted when it was sent; of asked_epoch */
     /* Who waits, for done. */
     struct session_id session;
     char command_id[6 * 64 + 3];     /* raw JSON, NUL-terminated */
@@ -91,14 +90,14 @@ enum recovery_outcome {
 struct recovery {
     struct mail mail;
     struct list_link link; /* of who holds it */
-    uint64_t read;         /* the router's: number of the first read that was made after it came */
+    uint64_t read;         /* of catchup: number of the first read that is sent after the recovery came */
     unsigned worker;
     struct session_id session;
     uint64_t serial;           /* tells the subscription from others that the session has or had */
     char epoch[EPOCH_MAX + 1]; /* after (epoch, offset); "": the last events, as many as last says */
     uint64_t offset;
     char id[POSITION_ID_MAX + 1]; /* the event at offset must be this one; "": any */
-    bool proven;                  /* the router's: it is */
+    bool id_confirmed;            /* of catchup: it is this one */
     uint64_t last;
     /* The answer. */
     enum recovery_outcome outcome;

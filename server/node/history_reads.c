@@ -1,28 +1,21 @@
-/* history_reads.c - the reads of histories, paced: so many are with the broker at once, the others wait in their order.
- * Pages that workers have asked for (the `history` command, the API) and reads for continuity stand in one queue. */
+/* history_reads.c - reads of histories. The broker has at most settings.reads_max of them at once; the others wait in
+ * one queue, in their order. Pages for workers (the `history` command, the API) and pages for catchup share the queue.
+ */
 #include "common/base/alloc.h"
 #include "server/node/router_private.h"
 
 enum { QUEUE_MAX = 10000 }; /* pages waiting; more are refused */
 
-static bool is_own(const struct history_read *read)
+static bool is_for_catchup(const struct history_read *read)
 {
     return !read->reply_to;
 }
 
-/* False when nobody waits for it any more. */
-static bool aim(struct router *router, struct history_read *read)
+/* Asks catchup where the read begins. False when the page is not wanted any more. */
+static bool begin(struct router *router, struct history_read *read)
 {
-    const struct channel_route *route = map_get(&router->channels, read->channel);
-    bool wanted = route && route->continuity && route->continuity->read == read->number;
-    if (wanted && continuity_wants(route, &read->after)) {
-        memcpy(read->asked_epoch, route->epoch, sizeof read->asked_epoch);
-        read->seen = route->offset;
-        return true;
-    }
-    if (wanted)
-        route->continuity->read = 0;
-    return false;
+    struct channel_route *route = map_get(&router->channels, read->channel);
+    return route && catchup_begin_read(&route->catchup, read->number, &read->after);
 }
 
 static void pump(struct router *router)
@@ -30,7 +23,7 @@ static void pump(struct router *router)
     while (router->reads_under_way < router->settings.reads_max && !list_is_empty(&router->reads)) {
         struct history_read *read = CONTAINER_OF(list_take_first(&router->reads), struct history_read, link);
         router->reads_waiting--;
-        if (is_own(read) && !aim(router, read)) {
+        if (is_for_catchup(read) && !begin(router, read)) {
             history_read_destroy(read);
             continue;
         }
@@ -65,24 +58,23 @@ void router_history(struct router *router, struct history_read *read)
     mailbox_post(&router->mailbox, &read->mail);
 }
 
-void history_reads_ask(struct router *router, struct channel_route *route)
+void history_reads_ask(void *router, struct catchup *catchup, uint64_t number)
 {
-    struct history_read *read = history_read_create(route->name);
-    read->limit = RECOVERY_PAGE_EVENTS;
-    read->max_bytes = RECOVERY_PAGE_BYTES;
-    read->number = route->continuity->read = ++router->read_numbers;
+    struct history_read *read = history_read_create(route_of(catchup)->name);
+    read->limit = CATCHUP_PAGE_EVENTS;
+    read->max_bytes = CATCHUP_PAGE_BYTES;
+    read->number = number;
     enqueue(router, read);
 }
 
 void history_reads_answered(struct router *router, struct history_read *read)
 {
     router->reads_under_way--;
-    if (is_own(read)) {
+    if (is_for_catchup(read)) {
         struct channel_route *route = map_get(&router->channels, read->channel);
-        if (route && route->continuity && route->continuity->read == read->number)
-            continuity_page(router, route, read);
-        else
-            history_read_destroy(read);
+        if (route)
+            catchup_page(&route->catchup, read, clock_now_us());
+        history_read_destroy(read);
     } else {
         history_read_answer(read);
     }

@@ -1,11 +1,12 @@
 /* router.c - see router.h. */
 #include "common/base/alloc.h"
-#include "common/base/clock.h"
+#include "common/base/log.h"
 #include "server/node/router_private.h"
 
 enum { RECOVERY_BYTES_MAX = 64 << 20, READS_MAX = 16 };
+static const uint64_t LOG_US = 1000000; /* lost histories are logged so long after the first of them */
 
-/* --- mail ------------------------------------------------------------------------------------------------------ */
+/* --- what workers want ------------------------------------------------------------------------------------------- */
 
 /* From a worker: join or leave. */
 struct join_request {
@@ -17,81 +18,40 @@ struct join_request {
     char bytes[];
 };
 
-/* To a worker: the answer to its join. */
-struct joined {
-    struct mail mail;
-    uint64_t join_id;
-    enum err err;
-    struct str name;
-    struct str text;
-    struct position position;
-    char bytes[];
-};
-
-static void deliver_joined(struct mail *mail, void *hub)
-{
-    struct joined *joined = CONTAINER_OF(mail, struct joined, mail);
-    hub_joined(hub, joined->name, joined->join_id, joined->err, joined->text, &joined->position);
-    free(joined);
-}
-
-static struct str keep(char **at, struct str text)
-{
-    struct str kept = {*at, text.len};
-    if (text.len)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return kept;
-}
-
-static void answer_join(struct router *router, const struct channel_route *route, unsigned worker, enum err err,
-                        struct str text)
-{
-    struct str epoch = str_from_cstr(route->epoch), id = str_from_cstr(route->id);
-    struct joined *joined = xmalloc(sizeof *joined + route->name.len + text.len + epoch.len + id.len);
-    char *at = joined->bytes;
-    joined->mail.deliver = deliver_joined;
-    joined->join_id = route->join_ids[worker];
-    joined->err = err;
-    joined->name = keep(&at, route->name);
-    joined->text = keep(&at, text);
-    joined->position.epoch = keep(&at, epoch);
-    joined->position.offset = route->offset;
-    joined->position.id = keep(&at, id);
-    mailbox_post(router->workers[worker], &joined->mail);
-}
-
-void router_answer_joins(struct router *router, struct channel_route *route, enum err err, struct str text)
-{
-    for (unsigned i = 0; route->unanswered; i++, route->unanswered >>= 1)
-        if (route->unanswered & 1)
-            answer_join(router, route, i, err, text);
-}
-
-static void deliver_message(struct mail *mail, void *hub)
-{
-    hub_deliver(hub, CONTAINER_OF(mail, struct message, mail));
-}
-
-/* --- what workers want ------------------------------------------------------------------------------------------- */
-
-static struct channel_route *create_route(struct router *router, struct str name)
+static struct channel_route *create_route(struct router *router, struct str name, const struct history_policy *history)
 {
     struct channel_route *route = xcalloc(1, sizeof *route + name.len);
-    char *at = route->bytes;
-    route->name = keep(&at, name);
+    memcpy(route->bytes, name.ptr, name.len);
+    route->name = str_from(route->bytes, name.len);
     route->join_ids = xcalloc(router->worker_count, sizeof *route->join_ids);
+    route->history = *history;
+    catchup_init(&route->catchup, &router->catchups, history->size > 0);
     map_put(&router->channels, route->name, route);
     return route;
+}
+
+static void free_route(struct channel_route *route)
+{
+    catchup_fini(&route->catchup);
+    free(route->join_ids);
+    free(route);
 }
 
 static void forget_route(struct router *router, struct channel_route *route)
 {
     map_remove(&router->channels, route->name);
-    list_remove(&route->unplaced);
-    continuity_free(route);
-    free(route->join_ids);
-    free(route);
+    list_remove(&route->without_position);
+    free_route(route);
+}
+
+static void follow_rule(struct router *router, struct channel_route *route, const struct history_policy *history)
+{
+    if (history->size == route->history.size && history->ttl_ms == route->history.ttl_ms)
+        return;
+    route->history = *history;
+    router->broker->ops->locate(router->broker, route->name, history);
+    catchup_follow_rule(&route->catchup, history->size > 0);
+    positions_note(router, route);
 }
 
 static void take_join(struct mail *mail, void *owner)
@@ -101,17 +61,15 @@ static void take_join(struct mail *mail, void *owner)
     struct channel_route *route = map_get(&router->channels, request->name);
     bool is_new = !route;
     if (is_new)
-        route = create_route(router, request->name);
+        route = create_route(router, request->name, &request->history);
     route->wanting |= UINT64_C(1) << request->worker;
     route->unanswered |= UINT64_C(1) << request->worker;
     route->join_ids[request->worker] = request->join_id;
-    if (is_new) {
-        route->history = request->history;
+    if (is_new)
         router->broker->ops->subscribe(router->broker, route->name, &request->history);
-    } else {
-        placing_follow_rule(router, route, &request->history);
-    }
-    if (route->subscribed && !route->locating)
+    else
+        follow_rule(router, route, &request->history);
+    if (route->catchup.phase == CATCHUP_READY)
         router_answer_joins(router, route, ERR_NONE, STR(""));
     free(request);
 }
@@ -124,8 +82,7 @@ static void take_leave(struct mail *mail, void *owner)
     if (route) { /* gone already when the broker has refused the channel */
         route->wanting &= ~(UINT64_C(1) << request->worker);
         route->unanswered &= route->wanting;
-        if (route->continuity)
-            recovery_drop(route->continuity, request->worker);
+        catchup_drop_recoveries(&route->catchup, request->worker);
         if (!route->wanting) {
             router->broker->ops->unsubscribe(router->broker, route->name);
             forget_route(router, route);
@@ -144,10 +101,10 @@ static struct join_request *create_join_request(unsigned worker, struct str chan
                                                 void (*take)(struct mail *, void *))
 {
     struct join_request *request = xcalloc(1, sizeof *request + channel.len);
-    char *at = request->bytes;
     request->mail.deliver = take;
     request->worker = worker;
-    request->name = keep(&at, channel);
+    memcpy(request->bytes, channel.ptr, channel.len);
+    request->name = str_from(request->bytes, channel.len);
     return request;
 }
 
@@ -169,6 +126,38 @@ void router_publish(struct router *router, struct publication *publication)
 {
     publication->mail.deliver = take_publication;
     mailbox_post(&router->mailbox, &publication->mail);
+}
+
+static void serve_recoveries(struct mail *mail, void *owner)
+{
+    struct router *router = owner;
+    (void)mail;
+    router->serve_posted = false;
+    catchup_serve_due(&router->catchups);
+}
+
+/* All recoveries of one turn are served together, by a mail that the first of them posts. */
+static void take_recovery(struct mail *mail, void *owner)
+{
+    struct router *router = owner;
+    struct recovery *recovery = CONTAINER_OF(mail, struct recovery, mail);
+    struct channel_route *route = map_get(&router->channels, recovery->channel);
+    if (!route || !(route->wanting >> recovery->worker & 1)) {
+        recovery_destroy(recovery); /* the channel has been refused: the worker has been told */
+        return;
+    }
+    catchup_recover(&route->catchup, recovery);
+    if (router->serve_posted)
+        return;
+    router->serve_posted = true;
+    router->serve_mail.deliver = serve_recoveries;
+    mailbox_post(&router->mailbox, &router->serve_mail);
+}
+
+void router_recover(struct router *router, struct recovery *recovery)
+{
+    recovery->mail.deliver = take_recovery;
+    mailbox_post(&router->mailbox, &recovery->mail);
 }
 
 static void take_request(struct mail *mail, void *owner)
@@ -211,58 +200,32 @@ static void on_subscribed(void *owner, struct str channel, enum err err, struct 
         forget_route(router, route);
         return;
     }
-    route->locating = false;
-    if (route->subscribed) {
-        continuity_position(router, route, position);
-    } else {
-        route->subscribed = true;
-        placing_set(router, route, position);
-    }
-    router_answer_joins(router, route, ERR_NONE, STR(""));
-    if (route->continuity)
-        continuity_advance(router, route);
+    catchup_position(&route->catchup, position);
+    positions_note(router, route);
+    router_answer_joins(router, route, ERR_NONE, STR("")); /* before the replays */
+    catchup_advance(&route->catchup);
 }
 
 static void on_located(void *owner, struct str channel, const struct position *position)
 {
     struct router *router = owner;
     struct channel_route *route = map_get(&router->channels, channel);
-    if (route && route->subscribed && route->history.size)
-        placing_told(router, route, position);
-}
-
-void router_post(struct router *router, const struct channel_route *route, struct message *message)
-{
-    uint64_t left = route->wanting;
-    bool shared = message->refs > 1; /* its counter is this thread's: it stays here */
-    for (unsigned i = 0; left; i++, left >>= 1) {
-        if (!(left & 1))
-            continue;
-        /* The last one gets the original. */
-        struct message *own = left == 1 && !shared ? message : message_copy(message);
-        own->mail.deliver = deliver_message;
-        mailbox_post(router->workers[i], &own->mail);
-    }
-    if (shared)
-        message_unref(message);
+    if (!route || !catchup_located(&route->catchup, position))
+        return;
+    router_answer_joins(router, route, ERR_NONE, STR(""));
+    catchup_advance(&route->catchup);
 }
 
 static void on_event(void *owner, const struct event *event)
 {
     struct router *router = owner;
     struct channel_route *route = map_get(&router->channels, event->channel);
-    if (!route || !route->subscribed)
+    if (!route || route->catchup.phase == CATCHUP_NEW)
         return;
-    if (event->offset) {
-        bool next = event->offset == route->offset + 1 && str_eq_cstr(event->epoch, route->epoch);
-        if (!next || route->continuity) {
-            continuity_event(router, route, event);
-            return;
-        }
-        route->offset = event->offset;
-        position_keep_id(route->id, event->id);
-    }
-    router_post(router, route, message_from_event(event, clock_now_us()));
+    if (event->offset)
+        catchup_event(&route->catchup, event, clock_now_us());
+    else
+        router_post(router, &route->catchup, message_from_event(event, clock_now_us()));
 }
 
 static void on_history(void *owner, struct history_read *read)
@@ -310,6 +273,38 @@ const struct broker_sink router_sink = {
     .state = on_state,
 };
 
+/* --- what catchup says ------------------------------------------------------------------------------------------- */
+
+static void on_gap(void *owner, struct catchup *catchup, enum gap gap)
+{
+    struct router *router = owner;
+    bool is_lost = gap == GAP_EPOCH_CHANGED || gap == GAP_OFFSET_REGRESSED;
+    if (is_lost && router->histories_lost++ == 0)
+        router->histories_log_us = router->catchups.now_us + LOG_US;
+    positions_note(router, route_of(catchup));
+    router_post_gap(router, catchup, gap);
+}
+
+static void log_lost_histories(struct router *router)
+{
+    size_t count = router->histories_lost;
+    if (!count || router->catchups.now_us < router->histories_log_us)
+        return;
+    log_warn("broker",
+             "the histories of %zu channel%s are not those that this node knew: Redis was emptied, has lost its latest "
+             "writes, or has forgotten what was silent for long; their subscribers were told by a gap",
+             count, count == 1 ? "" : "s");
+    router->histories_lost = 0;
+}
+
+static const struct catchup_ops catchup_ops = {
+    .post = router_post,
+    .gap = on_gap,
+    .interrupted = router_post_interruption,
+    .replay = router_post_replays,
+    .read = history_reads_ask,
+};
+
 /* --- life ----------------------------------------------------------------------------------------------------- */
 
 void router_init(struct router *router, struct turn *turn, struct metrics *metrics)
@@ -319,28 +314,24 @@ void router_init(struct router *router, struct turn *turn, struct metrics *metri
     atomic_init(&router->broker_state, BROKER_CONNECTING);
     mailbox_init(&router->mailbox, turn, router);
     router->settings = (struct router_settings){.recovery_bytes_max = RECOVERY_BYTES_MAX, .reads_max = READS_MAX};
-    router->budget.bytes_max = router->settings.recovery_bytes_max;
-    list_init(&router->active);
-    list_init(&router->due);
+    catchup_set_init(&router->catchups, &catchup_ops, router);
+    router->catchups.budget.bytes_max = router->settings.recovery_bytes_max;
     list_init(&router->reads);
     list_init(&router->presence_reads.waiting);
-    list_init(&router->unplaced);
-    list_init(&router->placing);
+    positions_init(&router->positions);
 }
 
 void router_configure(struct router *router, const struct router_settings *settings)
 {
     router->settings = *settings;
-    router->budget.bytes_max = settings->recovery_bytes_max;
+    router->catchups.budget.bytes_max = settings->recovery_bytes_max;
 }
 
 void router_tick(struct router *router, uint64_t now_us)
 {
-    router->now_us = now_us;
-    LIST_EACH(link, &router->active)
-    continuity_tick(router, CONTAINER_OF(link, struct continuity, link));
-    continuity_log(router);
-    placing_tick(router);
+    catchup_tick(&router->catchups, now_us, router_broker_is_up(router));
+    log_lost_histories(router);
+    positions_tick(router);
 }
 
 unsigned router_add_worker(struct router *router, struct mailbox *mailbox)
@@ -359,10 +350,7 @@ void router_fini(struct router *router)
 {
     size_t cursor = 0;
     history_reads_fini(router);
-    for (struct channel_route *route; (route = map_next(&router->channels, &cursor));) {
-        continuity_free(route);
-        free(route->join_ids);
-        free(route);
-    }
+    for (struct channel_route *route; (route = map_next(&router->channels, &cursor));)
+        free_route(route);
     map_fini(&router->channels);
 }

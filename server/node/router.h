@@ -2,21 +2,28 @@
  * all of them; publications out, answers and events back. Lives in the broker's thread; workers reach it by its
  * mailbox. An event is encoded here, once, and handed to each worker that wants it as a message of its own.
  *
- * Continuity is kept here: the numbered events of a channel are posted to a worker in the order of their offsets, each
- * once and none left out; where that cannot be, a gap is posted in their place. */
+ * Each worker gets the events of a channel that have an offset once and in order, or a gap in their place. Which event
+ * is posted when is decided by catchup/catchup.h; the router has the mail, the broker and the time. */
 #ifndef CARILLON_NODE_ROUTER_H
 #define CARILLON_NODE_ROUTER_H
 
 #include "common/base/mailbox.h"
 #include "server/broker/broker.h"
 #include "server/core/hub.h"
-#include "server/node/catchup/log_window.h"
+#include "server/node/catchup/catchup.h"
 
 enum { ROUTER_WORKERS_MAX = 64 };
 
 struct router_settings {
-    size_t recovery_bytes_max; /* of events kept at hand while clients come back, and held while some are missing */
+    size_t recovery_bytes_max; /* of events kept for clients that recover, and held while older ones are missing */
     unsigned reads_max;        /* of histories, and of presence, under way at once */
+};
+
+/* Channels that have a history and no position (positions.c). */
+struct positions {
+    struct list_link to_ask; /* struct channel_route: to be asked for in this round */
+    struct list_link asked;  /* asked for already */
+    uint64_t round_us;       /* when the next round begins */
 };
 
 /* Pages of who is on a channel (presence_reads.c). */
@@ -40,23 +47,16 @@ struct router {
     void (*on_revocations)(void *owner, bool begin);                      /* the same */
     void *revoked_owner;
     struct router_settings settings;
-    uint64_t now_us; /* of the last tick */
-    struct log_budget budget;
-    struct list_link
-        active;           /* struct continuity: channels of which something is missing, or to which somebody returns */
-    struct list_link due; /* of them, those with recoveries that came in this turn */
-    struct mail due_mail;
-    struct list_link unplaced; /* struct channel_route: with history and without a position, to be asked for */
-    struct list_link placing;  /* the same, asked for in this round */
-    uint64_t placing_us;       /* when the next round begins */
-    bool due_posted;
+    struct catchup_set catchups;
+    struct mail serve_mail; /* to itself, at the end of a turn in which recoveries came */
+    bool serve_posted;
+    struct positions positions;
     struct list_link reads; /* struct history_read: those that wait for their turn */
     size_t reads_waiting;
     size_t reads_under_way;
-    uint64_t read_numbers;
     struct presence_reads presence_reads;
-    size_t histories_lost;     /* to be logged: channels that have begun anew, or gone back */
-    uint64_t histories_log_us; /* when, with all that come until then */
+    size_t histories_lost;     /* channels whose history began anew or went back, and not logged yet */
+    uint64_t histories_log_us; /* when they are logged, in one line */
 };
 
 /* The sink to create the broker with; its owner is the router. */

@@ -224,7 +224,7 @@ static void teardown(struct node *node)
     }
     turn_all(node);
     assert_int_equal(node->router.channels.count, 0);
-    assert_int_equal(node->router.budget.bytes, 0);
+    assert_int_equal(node->router.catchups.budget.bytes, 0);
     for (int w = 0; w < WORKERS; w++) {
         fixture_teardown(&node->worker[w]);
     }
@@ -662,7 +662,7 @@ static void test_what_is_known_of_a_replaced_history(void **state)
     teardown(node);
 }
 
-/* What was to be proven is of the old history: the new one is not asked for it. */
+/* The event to be checked is one of the old history: the new one is not asked for it. */
 static void test_broker_comes_back_empty_while_it_is_read(void **state)
 {
     struct node *node = setup_at_five();
@@ -1137,8 +1137,8 @@ static void test_storm_shares_reads(void **state)
     position(node, "log:a");
     answer_reads(node);
     tick(node, 11000);
-    assert_true(list_is_empty(&node->router.active));
-    assert_int_equal(node->router.budget.bytes, 0);
+    assert_true(list_is_empty(&node->router.catchups.busy));
+    assert_int_equal(node->router.catchups.budget.bytes, 0);
     unsigned reads = node->read_count;
     for (int w = 0; w < WORKERS; w++) {
         node->worker[w].settings.outbox_max_messages = 10000;
@@ -1193,10 +1193,10 @@ static void test_steady_returns_keep_a_moment(void **state)
         for (int w = 0; w < WORKERS; w++)
             expect_events(&node->wire[w][0], node->last - 3, node->last);
         if (second == 60)
-            after_a_minute = node->router.budget.bytes;
+            after_a_minute = node->router.catchups.budget.bytes;
     }
     assert_int_equal(node->read_count, 1);
-    assert_in_range(node->router.budget.bytes, 1, 2 * after_a_minute);
+    assert_in_range(node->router.catchups.budget.bytes, 1, 2 * after_a_minute);
     subscribe(node, 0, 1, "log:a", "e", (int64_t)node->last - 200); /* what was forgotten is read again */
     answer_reads(node);
     expect(wire, "\"recovered\":true");
