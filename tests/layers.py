@@ -23,8 +23,6 @@ KNOWN = [
     ("server/core/channel server/core/commands server/core/hub server/core/liveness server/core/output"
      " server/core/presence_commands server/core/recover server/core/session_slot",
      "queueing output may end a session, which unsubscribes it"),
-    ("server/node/catchup/continuity server/node/catchup/recovery server/node/history_reads server/node/placing"
-     " server/node/router", "what has been missed is decided where mail is sent"),
     ("server/net/admission/admit server/net/http/connection server/net/http/gate server/net/http/http server/net/http/proxied"
      " server/net/stream/edge server/net/stream/stream server/net/worker server/net/ws/ws",
      "each part holds the worker and calls the next part by name"),
