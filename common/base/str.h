@@ -64,6 +64,17 @@ bool str_to_u64(struct str s, uint64_t *out);
 /* A NUL-terminated copy on the heap; the caller frees it. */
 char *str_dup(struct str s) __attribute__((returns_nonnull));
 
+/* Copies text to *at, which has room for it, and moves *at behind it. The copy has no NUL. For structs whose texts
+ * follow them in one allocation. */
+static inline struct str str_pack(char **at, struct str text)
+{
+    struct str packed = {*at, text.len};
+    if (text.len)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return packed;
+}
+
 /* True if the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
 bool str_is_utf8(struct str s);
 

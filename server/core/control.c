@@ -5,15 +5,6 @@
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
 
-static struct str keep(char **at, struct str text)
-{
-    struct str kept = {*at, text.len};
-    if (text.len)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return kept;
-}
-
 /* Replaces the result's rows by copies. */
 static void set_rows(struct control_result *result, const struct control_row *rows, size_t count)
 {
@@ -26,10 +17,10 @@ static void set_rows(struct control_result *result, const struct control_row *ro
         char *at = (char *)(copy + count);
         for (size_t i = 0; i < count; i++) {
             copy[i] = rows[i];
-            copy[i].key = keep(&at, rows[i].key);
-            copy[i].user = keep(&at, rows[i].user);
-            copy[i].address = keep(&at, rows[i].address);
-            copy[i].node = keep(&at, rows[i].node);
+            copy[i].key = str_pack(&at, rows[i].key);
+            copy[i].user = str_pack(&at, rows[i].user);
+            copy[i].address = str_pack(&at, rows[i].address);
+            copy[i].node = str_pack(&at, rows[i].node);
         }
     }
     free(result->rows); /* only now: the new rows may borrow from it */
@@ -164,10 +155,10 @@ size_t control_request_room(const struct control_request *request)
 void control_request_copy(struct control_request *out, const struct control_request *request, char *room)
 {
     *out = *request;
-    out->user = keep(&room, request->user);
-    out->session_id = keep(&room, request->session_id);
-    out->channel = keep(&room, request->channel);
-    out->reason = keep(&room, request->reason);
-    out->after = keep(&room, request->after);
-    out->prefix = keep(&room, request->prefix);
+    out->user = str_pack(&room, request->user);
+    out->session_id = str_pack(&room, request->session_id);
+    out->channel = str_pack(&room, request->channel);
+    out->reason = str_pack(&room, request->reason);
+    out->after = str_pack(&room, request->after);
+    out->prefix = str_pack(&room, request->prefix);
 }

@@ -4,15 +4,6 @@
 #include "common/base/alloc.h"
 #include "common/json/json.h"
 
-static struct str keep(char **at, struct str text)
-{
-    struct str kept = {*at, text.len};
-    if (text.len)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return kept;
-}
-
 static void write_entry(struct buf *out, const struct claims *claims)
 {
     struct json_value info = json_member(claims->payload, STR("info"));
@@ -35,9 +26,9 @@ struct presence_change *presence_change_create(bool here, const struct presence_
     char *at = change->bytes;
     change->here = here;
     change->policy = *policy;
-    change->channel = keep(&at, channel);
-    change->user = keep(&at, claims->sub);
-    change->entry = keep(&at, buf_str(&entry));
+    change->channel = str_pack(&at, channel);
+    change->user = str_pack(&at, claims->sub);
+    change->entry = str_pack(&at, buf_str(&entry));
     buf_fini(&entry);
     return change;
 }
@@ -48,7 +39,7 @@ struct presence_change *presence_change_create_policy(const struct presence_poli
     char *at = change->bytes;
     change->policy_only = true;
     change->policy = *policy;
-    change->channel = keep(&at, channel);
+    change->channel = str_pack(&at, channel);
     return change;
 }
 
@@ -59,8 +50,8 @@ struct presence_read *presence_read_create(const struct presence_policy *policy,
     char *at = read->bytes;
     read->base.kind = REQUEST_PRESENCE_READ;
     read->policy = *policy;
-    read->channel = keep(&at, channel);
-    read->after = keep(&at, after);
+    read->channel = str_pack(&at, channel);
+    read->after = str_pack(&at, after);
     read->limit = limit;
     return read;
 }

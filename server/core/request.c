@@ -17,22 +17,13 @@ void broker_request_answer(struct broker_request *request)
     mailbox_post(request->reply_to, &request->mail);
 }
 
-static struct str keep(char **at, struct str text)
-{
-    struct str kept = {*at, text.len};
-    if (text.len)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return kept;
-}
-
 struct revoke_request *revoke_request_create(const struct revocation *revocation)
 {
     struct revoke_request *request = xcalloc(1, sizeof *request + revocation->value.len);
     request->base.kind = REQUEST_REVOKE;
     request->revocation = *revocation;
     char *at = request->bytes;
-    request->revocation.value = keep(&at, revocation->value);
+    request->revocation.value = str_pack(&at, revocation->value);
     return request;
 }
 
@@ -43,7 +34,7 @@ struct session_slot_request *session_slot_request_create(enum session_slot_actio
     request->base.kind = REQUEST_SESSION_SLOT;
     request->action = action;
     char *at = request->bytes;
-    request->user = keep(&at, user);
-    request->session = keep(&at, session);
+    request->user = str_pack(&at, user);
+    request->session = str_pack(&at, session);
     return request;
 }

@@ -3,15 +3,6 @@
 #include "common/base/alloc.h"
 #include "server/node/router_private.h"
 
-static struct str keep(char **at, struct str text)
-{
-    struct str kept = {*at, text.len};
-    if (text.len)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return kept;
-}
-
 /* --- answers to joins ------------------------------------------------------------------------------------------- */
 
 struct joined {
@@ -40,11 +31,11 @@ static void answer_join(struct router *router, const struct channel_route *route
     joined->mail.deliver = deliver_joined;
     joined->join_id = route->join_ids[worker];
     joined->err = err;
-    joined->name = keep(&at, route->name);
-    joined->text = keep(&at, text);
-    joined->position.epoch = keep(&at, now.epoch);
+    joined->name = str_pack(&at, route->name);
+    joined->text = str_pack(&at, text);
+    joined->position.epoch = str_pack(&at, now.epoch);
     joined->position.offset = now.offset;
-    joined->position.id = keep(&at, now.id);
+    joined->position.id = str_pack(&at, now.id);
     mailbox_post(router->workers[worker], &joined->mail);
 }
 
@@ -116,7 +107,7 @@ static void post_notice(struct router *router, struct catchup *catchup, enum gap
             continue;
         struct gap_notice *notice = xcalloc(1, sizeof *notice + route->name.len);
         char *at = notice->bytes;
-        notice->name = keep(&at, route->name);
+        notice->name = str_pack(&at, route->name);
         notice->mail.deliver = deliver;
         notice->gap = gap;
         notice->offset = catchup->offset;
@@ -150,7 +141,7 @@ static struct replay *create_replay(struct catchup *catchup, uint64_t first, siz
     struct replay *replay = xcalloc(1, sizeof *replay + count * sizeof(struct message *) + name.len);
     char *at = (char *)&replay->messages[count];
     replay->mail.deliver = deliver_replay;
-    replay->channel = keep(&at, name);
+    replay->channel = str_pack(&at, name);
     memcpy(replay->epoch, catchup->epoch, sizeof replay->epoch);
     replay->offset = catchup->offset;
     memcpy(replay->id, catchup->id, sizeof replay->id);

@@ -74,6 +74,19 @@ static void test_dup(void **state)
     free(copy);
 }
 
+static void test_pack(void **state)
+{
+    char bytes[8] = "........", *at = bytes;
+    struct str first = str_pack(&at, STR("abc")), none = str_pack(&at, (struct str){NULL, 0}),
+               second = str_pack(&at, STR("de"));
+    assert_ptr_equal(first.ptr, bytes);
+    assert_int_equal(first.len, 3);
+    assert_int_equal(none.len, 0);
+    assert_true(str_eq_cstr(second, "de"));
+    assert_ptr_equal(at, bytes + 5);
+    assert_memory_equal(bytes, "abcde...", 8);
+}
+
 /* Every code point there is, encoded by the definition (RFC 3629, 3). */
 static void test_utf8_of_every_code_point(void **state)
 {
@@ -150,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_to_u64),
         cmocka_unit_test(test_dup),
+        cmocka_unit_test(test_pack),
         cmocka_unit_test(test_utf8_of_every_code_point),
         cmocka_unit_test(test_utf8_in_long_text),
         cmocka_unit_test(test_ill_formed_utf8),

@@ -6,15 +6,6 @@
 #include "common/base/alloc.h"
 #include "common/json/json.h"
 
-static struct str keep(char **at, struct str text)
-{
-    struct str kept = {*at, text.len};
-    if (text.len)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return kept;
-}
-
 struct ingest_entry *ingest_entry_create(struct str id, const struct str *fields, size_t field_count)
 {
     size_t len = id.len;
@@ -22,10 +13,10 @@ struct ingest_entry *ingest_entry_create(struct str id, const struct str *fields
         len += fields[i].len;
     struct ingest_entry *entry = xmalloc(sizeof *entry + field_count * sizeof *fields + len);
     char *at = (char *)&entry->fields[field_count];
-    entry->id = keep(&at, id);
+    entry->id = str_pack(&at, id);
     entry->field_count = field_count;
     for (size_t i = 0; i < field_count; i++)
-        entry->fields[i] = keep(&at, fields[i]);
+        entry->fields[i] = str_pack(&at, fields[i]);
     return entry;
 }
 
