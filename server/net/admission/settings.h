@@ -8,7 +8,7 @@
 #include "common/protocol/proxy_header.h"
 #include "common/token/verify.h"
 #include "server/core/session.h"
-#include "server/net/http/address.h"
+#include "server/net/admission/address.h"
 #include "server/net/stream/tls.h"
 
 enum reject_mode {

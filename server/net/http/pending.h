@@ -8,7 +8,7 @@
 
 #include "common/base/list.h"
 #include "common/base/map.h"
-#include "server/net/http/address.h"
+#include "server/net/admission/address.h"
 
 /* A member of what is pending. Zeroed: nowhere. */
 struct pending_place {

@@ -1,7 +1,7 @@
 /* test_address.c - addresses, ranges, and who the client behind a proxy is. */
 #include <stdio.h>
 
-#include "server/net/http/address.h"
+#include "server/net/admission/address.h"
 #include "tests/support/unit.h"
 
 static void text_round_trips(void **state)

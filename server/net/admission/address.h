@@ -1,7 +1,7 @@
 /* address.h - IP addresses of peers and clients: text and bytes, CIDR ranges, and whom a trusted proxy speaks for.
  * IPv4 is kept as IPv4-mapped IPv6, so that both kinds of socket give the same client. Pure; any thread. */
-#ifndef CARILLON_NET_HTTP_ADDRESS_H
-#define CARILLON_NET_HTTP_ADDRESS_H
+#ifndef CARILLON_NET_ADMISSION_ADDRESS_H
+#define CARILLON_NET_ADMISSION_ADDRESS_H
 
 #include <sys/socket.h>
 

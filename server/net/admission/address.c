@@ -1,5 +1,5 @@
 /* address.c - see address.h. */
-#include "server/net/http/address.h"
+#include "server/net/admission/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
