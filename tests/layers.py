@@ -23,9 +23,6 @@ KNOWN = [
     ("server/core/channel server/core/commands server/core/hub server/core/liveness server/core/output"
      " server/core/presence_commands server/core/recover server/core/session_slot",
      "queueing output may end a session, which unsubscribes it"),
-    ("server/net/admission/admit server/net/http/connection server/net/http/gate server/net/http/http server/net/http/proxied"
-     " server/net/stream/edge server/net/stream/stream server/net/worker server/net/ws/ws",
-     "each part holds the worker and calls the next part by name"),
     ("server/api/api server/api/api_batch server/api/api_channels server/api/api_health server/api/api_history"
      " server/api/api_presence server/api/api_publish server/api/api_revoke server/api/api_sessions",
      "api.c calls each route by the table, and has what the routes answer with"),

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "bench/instructions/measure.h"
-#include "common/token/cache.h"
 #include "common/token/issue.h"
 #include "server/net/admission/admission.h"
 
@@ -32,32 +31,27 @@ static const char *const rsa_tokens[] = {
 };
 
 struct gate {
-    struct net_settings *settings;
-    struct token_cache *cache;
+    struct admitter admitter;
+    struct turn turn; /* its time only */
+    struct metrics metrics;
     struct buf bytes[2]; /* a request with one token, one with another */
 };
 
-static enum reason verify(void *owner, struct str token, struct claims **out_claims)
-{
-    struct gate *gate = owner;
-    return token_cache_verify(gate->cache, gate->settings->keys, &gate->settings->policy, token, now_ms, out_claims,
-                              NULL);
-}
-
 static void admit(struct gate *gate, struct str bytes)
 {
+    static const struct address peer = {{[15] = 1}};
     struct http_head head;
     struct admission admission;
+    struct lease lease = {0};
     size_t scanned = 0;
     if (http_head_parse(bytes, 8192, &scanned, &head, NULL) != HTTP_HEAD_DONE)
         abort();
-    const struct admission_request request = {
-        .settings = gate->settings, .head = &head, .verify = verify, .owner = gate};
-    admission_decide(&request, &admission);
+    admission_decide(&gate->admitter, &head, &peer, &lease, &admission);
     if (admission.outcome != ADMITTED) {
         fprintf(stderr, "refused: %s\n", admission.error.text);
         abort();
     }
+    lease_release(&lease, gate->admitter.quota);
     claims_unref(admission.claims);
 }
 
@@ -78,9 +72,17 @@ static void write_request(struct buf *out, struct str token)
 /* With a cache of one entry, tokens in turn are never in it, and one token always is. */
 static void count(const char *name, struct token_keys *keys, struct str first, struct str second)
 {
-    struct gate gate = {.settings = net_settings_create(), .cache = token_cache_create(1, SIZE_MAX)};
-    gate.settings->keys = keys;
-    net_settings_add_endpoint(gate.settings, STR("/ws"));
+    struct gate gate = {.turn.wall_ms = now_ms};
+    struct net_settings *settings = net_settings_create();
+    settings->keys = keys;
+    settings->token_cache_entries = 1;
+    settings->token_cache_bytes = SIZE_MAX;
+    net_settings_add_endpoint(settings, STR("/ws"));
+    metrics_init(&gate.metrics, 0);
+    admitter_init(&gate.admitter, settings);
+    gate.admitter.quota = quota_create();
+    gate.admitter.metrics = &gate.metrics;
+    gate.admitter.turn = &gate.turn;
     write_request(&gate.bytes[0], first);
     write_request(&gate.bytes[1], second);
     measure_on();
@@ -99,8 +101,9 @@ static void count(const char *name, struct token_keys *keys, struct str first, s
     measure_off();
     buf_fini(&gate.bytes[0]);
     buf_fini(&gate.bytes[1]);
-    token_cache_destroy(gate.cache);
-    net_settings_unref(gate.settings);
+    quota_destroy(gate.admitter.quota);
+    admitter_fini(&gate.admitter);
+    net_settings_unref(settings);
 }
 
 static void must(enum err err, const struct error *error)

@@ -2,6 +2,8 @@
  * poster's order is kept, and no mail is ever popped singly, so there is no ABA question. */
 #include "common/base/mailbox.h"
 
+#include "common/base/clock.h"
+
 /* After so many rounds the loop gets to its other work before the rest of the mail. */
 enum { ROUNDS_PER_TURN = 16 };
 
@@ -62,6 +64,7 @@ static void on_turn_end(uv_prepare_t *handle)
             hook->run(hook);
         }
     } while (has_local_mail(turn) && rounds < ROUNDS_PER_TURN);
+    turn->begun = false;
     if (has_local_mail(turn))
         uv_async_send(&turn->wake);
 }
@@ -77,6 +80,8 @@ void turn_init(struct turn *turn, uv_loop_t *loop)
     turn->thread = pthread_self();
     list_init(&turn->mailboxes);
     list_init(&turn->hooks);
+    list_init(&turn->begin_hooks);
+    turn->begun = false;
     uv_async_init(loop, &turn->wake, on_wake);
     uv_prepare_init(loop, &turn->end);
     turn->end.data = turn;
@@ -93,10 +98,39 @@ void turn_add_hook(struct turn *turn, struct turn_hook *hook)
     list_append(&turn->hooks, &hook->link);
 }
 
+void turn_add_begin_hook(struct turn *turn, struct turn_hook *hook)
+{
+    list_append(&turn->begin_hooks, &hook->link);
+}
+
 void turn_remove_hook(struct turn *turn, struct turn_hook *hook)
 {
     (void)turn;
     list_remove(&hook->link);
+}
+
+void turn_begin(struct turn *turn)
+{
+    if (turn->begun)
+        return;
+    turn->begun = true;
+    turn->now_us = clock_now_us();
+    turn->wall_ms = clock_wall_ms();
+    LIST_EACH(link, &turn->begin_hooks)
+    {
+        struct turn_hook *hook = CONTAINER_OF(link, struct turn_hook, link);
+        hook->run(hook);
+    }
+}
+
+uint64_t turn_now_us(const struct turn *turn)
+{
+    return turn->now_us;
+}
+
+uint64_t turn_wall_ms(const struct turn *turn)
+{
+    return turn->wall_ms;
 }
 
 void turn_close(struct turn *turn)

@@ -22,9 +22,14 @@ struct turn {
     uv_prepare_t end;
     struct list_link mailboxes;
     struct list_link hooks;
+    struct list_link begin_hooks;
+    bool begun; /* the clocks have been read in this turn */
+    uint64_t now_us;
+    uint64_t wall_ms;
 };
 
-/* Embedded in its owner; run once at the end of each turn, after the mail. May post mail. */
+/* Embedded in its owner. Of a turn's end: run once, after the mail; may post mail. Of its beginning: run once, when the
+ * time is known. */
 struct turn_hook {
     struct list_link link;
     void (*run)(struct turn_hook *hook);
@@ -45,7 +50,16 @@ void turn_init(struct turn *turn, uv_loop_t *loop);
  * to its mailboxes before this has returned. */
 void turn_bind(struct turn *turn);
 void turn_add_hook(struct turn *turn, struct turn_hook *hook);
+void turn_add_begin_hook(struct turn *turn, struct turn_hook *hook);
+/* Of either kind. */
 void turn_remove_hook(struct turn *turn, struct turn_hook *hook);
+
+/* Call at each entry from the loop. The first call in a turn reads the clocks and runs the hooks of the beginning. */
+void turn_begin(struct turn *turn);
+/* The clocks as they were when the turn began: monotonic, and since 1970. */
+uint64_t turn_now_us(const struct turn *turn);
+uint64_t turn_wall_ms(const struct turn *turn);
+
 /* Closes the handles; the loop must run once more before the turn's memory goes. All mailboxes are closed before. */
 void turn_close(struct turn *turn);
 

@@ -34,4 +34,11 @@ struct http_call {
     void (*respond)(struct http_call *call);
 };
 
+/* Answers the calls of one transport, in its thread. */
+struct http_handler {
+    /* The head has come, a body follows: is it worth reading? False: the call has been answered. */
+    bool (*admit)(void *owner, struct http_call *call);
+    void (*serve)(void *owner, struct http_call *call);
+};
+
 #endif

@@ -157,6 +157,7 @@ static enum err create_workers(struct node *node, struct error *error)
         err = worker_create(&options, &node->workers[i], error);
         if (err == ERR_NONE) {
             node->worker_count++;
+            node->connections[i] = &node->workers[i]->connections;
             router_add_worker(&node->router, &node->workers[i]->mailbox);
         }
     }
@@ -177,7 +178,7 @@ static enum err listen_as(struct node *node, bool internal, const char *host, ui
     const struct listener_options options = {
         .loop = &node->loop,
         .internal = internal,
-        .workers = node->workers,
+        .workers = node->connections,
         .worker_count = node->worker_count,
         .metrics = &node->metrics,
     };

@@ -40,6 +40,7 @@ struct node {
     struct revocations *revocations;
     struct revoker *revoker;
     struct worker *workers[ROUTER_WORKERS_MAX];
+    struct connection_set *connections[ROUTER_WORKERS_MAX]; /* of the workers, for the listeners */
     struct api *apis[ROUTER_WORKERS_MAX];
     unsigned worker_count;
     struct listener *clients;

@@ -6,13 +6,9 @@
 #include "common/base/log.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/proxied.h"
-#include "server/net/stream/edge.h"
 #include "server/net/ws/ws.h"
 
-enum {
-    TICK_MS = 50,          /* how precise deadlines are when nothing else happens */
-    TOKENS_LOOKED_AT = 16, /* in each tick, whether they have expired: 300 a second */
-};
+enum { TICK_MS = 50 }; /* how precise deadlines are when nothing else happens */
 
 /* --- what the hub asks of the world ------------------------------------------------------------------------------ */
 
@@ -78,59 +74,12 @@ static const struct hub_ops hub_operations = {
     .clock_us = on_clock,
 };
 
-static enum metrics_verification verification_label(enum reason reason, bool cached)
-{
-    switch (reason) {
-    case REASON_NONE: return cached ? METRICS_VERIFICATION_CACHED : METRICS_VERIFICATION_OK;
-    case REASON_TOKEN_EXPIRED: return METRICS_VERIFICATION_EXPIRED;
-    case REASON_TOKEN_REVOKED: return METRICS_VERIFICATION_REVOKED;
-    case REASON_TOKEN_NOT_YET_VALID: return METRICS_VERIFICATION_NOT_YET_VALID;
-    default: return METRICS_VERIFICATION_INVALID;
-    }
-}
-
-bool worker_is_revoked(const struct worker *worker, const struct claims *claims)
-{
-    return worker->revocations && revocations_cover(worker->revocations, claims, hub_wall_ms(worker->hub));
-}
-
-enum reason worker_verify(struct worker *worker, struct str token, struct claims **out_claims)
-{
-    struct error error;
-    const struct net_settings *settings = worker->settings;
-    uint64_t hits = token_cache_hits(worker->tokens);
-    enum reason reason = token_cache_verify(worker->tokens, settings->keys, &settings->policy, token,
-                                            hub_wall_ms(worker->hub), out_claims, &error);
-    if (reason == REASON_NONE && worker_is_revoked(worker, *out_claims)) {
-        claims_unref(*out_claims);
-        *out_claims = NULL;
-        reason = REASON_TOKEN_REVOKED;
-        error_set(&error, ERR_UNAUTHORIZED, "%s", reason_sentence(reason));
-    }
-    metrics_add_labelled(worker->metrics, METRIC_TOKEN_VERIFICATIONS,
-                         verification_label(reason, token_cache_hits(worker->tokens) > hits), 1);
-    metrics_set(worker->metrics, METRIC_TOKEN_CACHE_ENTRIES, token_cache_count(worker->tokens));
-    if (reason != REASON_NONE)
-        log_debug("net", "token refused: %s", error.text);
-    return reason;
-}
-
 /* --- the loop ---------------------------------------------------------------------------------------------------- */
 
-void worker_touch(struct worker *worker)
+static void on_turn_begin(struct turn_hook *hook)
 {
-    if (worker->time_is_fresh)
-        return;
-    worker->time_is_fresh = true;
-    hub_advance(worker->hub, clock_now_us(), clock_wall_ms());
-}
-
-static void forget_expired_tokens(struct worker *worker)
-{
-    if (token_cache_count(worker->tokens) == 0)
-        return;
-    token_cache_expire(worker->tokens, &worker->settings->policy, hub_wall_ms(worker->hub), TOKENS_LOOKED_AT);
-    metrics_set(worker->metrics, METRIC_TOKEN_CACHE_ENTRIES, token_cache_count(worker->tokens));
+    struct worker *worker = CONTAINER_OF(hook, struct worker, begin_of_turn);
+    hub_advance(worker->hub, turn_now_us(worker->turn), turn_wall_ms(worker->turn));
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -138,25 +87,18 @@ static void on_tick(uv_timer_t *timer)
     struct worker *worker = timer->data;
     uint64_t now_us = clock_now_us();
     uint64_t expected_us = worker->ticked_us + TICK_MS * 1000;
-    worker_touch(worker);
+    turn_begin(worker->turn);
     if (worker->ticked_us)
         metrics_observe(worker->metrics, METRIC_LOOP_LAG, now_us > expected_us ? now_us - expected_us : 0);
     worker->ticked_us = now_us;
-    forget_expired_tokens(worker);
+    admitter_forget_expired(&worker->admitter);
 }
 
 /* Also mail that is delivered in a turn without any other work finds the time right. */
 static void on_polled(uv_check_t *check)
 {
-    worker_touch(check->data);
-}
-
-static void close_all(struct worker *worker)
-{
-    LIST_EACH(link, &worker->connections)
-    connection_close(CONTAINER_OF(link, struct connection, link));
-    proxied_close_all(worker);
-    edge_stop(worker->edge);
+    const struct worker *worker = check->data;
+    turn_begin(worker->turn);
 }
 
 static void on_turn_end(struct turn_hook *hook)
@@ -165,12 +107,11 @@ static void on_turn_end(struct turn_hook *hook)
     hub_flush(worker->hub);
     if (edge_reap(worker->edge))
         hub_flush(worker->hub);
-    connection_free_spent(worker);
-    worker->time_is_fresh = false;
+    connection_free_spent(&worker->connections);
     metrics_set(worker->metrics, METRIC_CHANNELS, hub_channel_count(worker->hub));
     if (!worker->stopping || atomic_load(&worker->stopped))
         return;
-    if (edge_is_down(worker->edge) && worker->connection_count == 0) {
+    if (edge_is_down(worker->edge) && worker->connections.count == 0) {
         atomic_store(&worker->stopped, true);
         uv_stop(worker->loop);
     }
@@ -185,6 +126,8 @@ static void init_handles(struct worker *worker)
     worker->after_poll.data = worker;
     uv_check_start(&worker->after_poll, on_polled);
     worker->open_handles = 2;
+    worker->begin_of_turn.run = on_turn_begin;
+    turn_add_begin_hook(worker->turn, &worker->begin_of_turn);
     worker->end_of_turn.run = on_turn_end;
     turn_add_hook(worker->turn, &worker->end_of_turn);
 }
@@ -197,12 +140,13 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void close_handles(struct worker *worker)
 {
+    turn_remove_hook(worker->turn, &worker->begin_of_turn);
     turn_remove_hook(worker->turn, &worker->end_of_turn);
     uv_close((uv_handle_t *)&worker->tick, on_handle_closed);
     uv_close((uv_handle_t *)&worker->after_poll, on_handle_closed);
     if (worker->has_thread)
         turn_close(worker->turn);
-    while (worker->open_handles > 0)
+    while (worker->open_handles > 0 || worker->connections.polls > 0)
         uv_run(worker->loop, UV_RUN_ONCE);
     if (worker->has_thread) {
         uv_run(worker->loop, UV_RUN_DEFAULT);
@@ -210,11 +154,45 @@ static void close_handles(struct worker *worker)
     }
 }
 
-/* Of the listener's pending connections: a worker does not know those of others. */
-static size_t pending_share(const struct worker_options *options, bool internal)
+/* A worker's share of what may be pending: it does not know the connections of others. */
+static void init_connections(struct worker *worker, const struct worker_options *options)
 {
-    size_t all = net_settings_pending(options->settings, internal);
-    return all / options->count;
+    struct connection_set *set = &worker->connections;
+    const size_t max_pending[2] = {net_settings_pending(options->settings, false) / options->count,
+                                   net_settings_pending(options->settings, true) / options->count};
+    connection_set_init(set, max_pending, worker->metrics);
+    worker->gate = (struct gate){.admitter = &worker->admitter, .hub = worker->hub};
+    set->admitter = &worker->admitter;
+    set->turn = worker->turn;
+    set->wheel = hub_wheel(worker->hub);
+    set->loop = worker->loop;
+    set->mailbox = &worker->mailbox;
+    set->ops = &gate_operations;
+    set->owner = &worker->gate;
+}
+
+static enum err create_edge(struct worker *worker, struct error *error)
+{
+    const struct edge_options options = {
+        .index = worker->index,
+        .loop = worker->loop,
+        .turn = worker->turn,
+        .sockets = &worker->connections.sockets,
+        .tls = worker->admitter.settings->tls,
+        .handshake_timeout_us = worker->admitter.settings->head_timeout_us,
+    };
+    enum err err = edge_create(&options, &worker->edge, error);
+    worker->connections.edge = worker->edge;
+    return err;
+}
+
+static void init_admitter(struct worker *worker, const struct worker_options *options)
+{
+    admitter_init(&worker->admitter, options->settings);
+    worker->admitter.quota = options->quota;
+    worker->admitter.revocations = options->revocations;
+    worker->admitter.metrics = options->metrics;
+    worker->admitter.turn = worker->turn;
 }
 
 enum err worker_create(const struct worker_options *options, struct worker **out, struct error *error)
@@ -224,28 +202,22 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->has_thread = options->loop == NULL;
     worker->loop = worker->has_thread ? &worker->own_loop : options->loop;
     worker->turn = worker->has_thread ? &worker->own_turn : options->turn;
-    worker->settings = net_settings_ref(options->settings);
     worker->metrics = options->metrics;
-    worker->quota = options->quota;
-    worker->revocations = options->revocations;
     worker->node = options->node;
     worker->node_owner = options->node_owner;
-    list_init(&worker->connections);
-    list_init(&worker->spent);
-    list_init(&worker->proxied);
-    for (int internal = 0; internal < 2; internal++)
-        pending_init(&worker->pending[internal], pending_share(options, internal));
     if (worker->has_thread) {
         uv_loop_init(&worker->own_loop);
         turn_init(&worker->own_turn, &worker->own_loop);
     }
+    turn_begin(worker->turn);
     mailbox_init(&worker->mailbox, worker->turn, NULL);
     worker->hub = hub_create(worker->index, &hub_operations, worker, options->hub_settings, options->rules,
-                             worker->metrics, &worker->mailbox, clock_now_us());
+                             worker->metrics, &worker->mailbox, turn_now_us(worker->turn));
     worker->mailbox.owner = worker->hub;
-    worker->tokens = token_cache_create(worker->settings->token_cache_entries, worker->settings->token_cache_bytes);
-    worker_touch(worker);
-    enum err err = edge_create(worker, &worker->edge, error);
+    hub_advance(worker->hub, turn_now_us(worker->turn), turn_wall_ms(worker->turn));
+    init_admitter(worker, options);
+    init_connections(worker, options);
+    enum err err = create_edge(worker, error);
     init_handles(worker);
     if (err) {
         worker_destroy(worker);
@@ -257,8 +229,8 @@ enum err worker_create(const struct worker_options *options, struct worker **out
 
 void worker_serve_with(struct worker *worker, const struct http_handler *handler, void *owner)
 {
-    worker->handler = handler;
-    worker->handler_owner = owner;
+    worker->connections.handler = handler;
+    worker->connections.handler_owner = owner;
 }
 
 static void *run(void *arg)
@@ -299,40 +271,32 @@ struct order {
     uint64_t window_us;
 };
 
-static void close_idle(struct worker *worker)
-{
-    LIST_EACH(link, &worker->connections)
-    {
-        struct connection *connection = CONTAINER_OF(link, struct connection, link);
-        if (connection->internal && connection->stage == STAGE_REQUEST && connection->in.len == 0)
-            connection_close(connection);
-    }
-}
-
 static void obey(struct mail *mail, void *owner)
 {
     struct order *order = CONTAINER_OF(mail, struct order, mail);
     struct worker *worker = order->worker;
     (void)owner;
-    worker_touch(worker);
+    turn_begin(worker->turn);
     switch (order->kind) {
     case ORDER_CONFIGURE:
-        net_settings_unref(worker->settings);
-        worker->settings = order->settings;
+        admitter_configure(&worker->admitter, order->settings);
         hub_configure(worker->hub, &order->hub_settings, order->rules);
+        edge_use_identity(worker->edge, order->settings->tls);
+        ws_configure(worker->hub, order->settings);
         rules_unref(order->rules);
-        edge_configure(worker->edge);
-        ws_configure(worker);
+        net_settings_unref(order->settings);
         break;
     case ORDER_DRAIN:
-        worker->unavailable = REASON_DRAINING;
+        worker->admitter.unavailable = REASON_DRAINING;
         hub_drain(worker->hub, order->window_us);
-        close_idle(worker);
+        connection_close_idle(&worker->connections);
         break;
     case ORDER_STOP:
-        worker->unavailable = REASON_DRAINING;
+        worker->admitter.unavailable = REASON_DRAINING;
         worker->stopping = true;
-        close_all(worker);
+        connection_close_all(&worker->connections);
+        proxied_close_all(&worker->connections);
+        edge_stop(worker->edge);
         break;
     }
     free(order);
@@ -364,31 +328,6 @@ void worker_drain(struct worker *worker, uint64_t window_us)
     mailbox_post(&worker->mailbox, &order->mail);
 }
 
-size_t worker_sockets(const struct worker *worker, bool internal)
-{
-    return atomic_load_explicit(&worker->sockets[internal], memory_order_relaxed);
-}
-
-void worker_expect_arrival(struct worker *worker, bool internal)
-{
-    atomic_fetch_add_explicit(&worker->sockets[internal], 1, memory_order_relaxed);
-}
-
-void worker_note_arrival(struct worker *worker, bool internal)
-{
-    atomic_fetch_sub_explicit(&worker->sockets[internal], 1, memory_order_relaxed);
-}
-
-void worker_count_socket(struct worker *worker, bool internal, int change)
-{
-    if (change > 0)
-        atomic_fetch_add_explicit(&worker->sockets[internal], 1, memory_order_relaxed);
-    else
-        atomic_fetch_sub_explicit(&worker->sockets[internal], 1, memory_order_relaxed);
-    if (!internal)
-        metrics_gauge_add(worker->metrics, METRIC_CONNECTIONS_OPEN, change);
-}
-
 void worker_stop(struct worker *worker)
 {
     struct order *order = new_order(worker, ORDER_STOP);
@@ -408,12 +347,9 @@ void worker_destroy(struct worker *worker)
     mailbox_close(&worker->mailbox);
     hub_destroy(worker->hub);
     close_handles(worker);
-    token_cache_destroy(worker->tokens);
     if (worker->edge)
         edge_destroy(worker->edge);
-    for (int internal = 0; internal < 2; internal++)
-        pending_fini(&worker->pending[internal]);
-    net_settings_unref(worker->settings);
-    buf_fini(&worker->scratch);
+    connection_set_fini(&worker->connections);
+    admitter_fini(&worker->admitter);
     free(worker);
 }

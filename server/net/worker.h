@@ -6,16 +6,10 @@
 
 #include <uv.h>
 
-#include "common/base/mailbox.h"
-#include "common/protocol/http_message.h"
-#include "common/token/cache.h"
 #include "server/core/hub.h"
-#include "server/core/revocations.h"
-#include "server/net/admission/quota.h"
-#include "server/net/admission/settings.h"
-#include "server/net/http/pending.h"
-
-struct edge;
+#include "server/net/admission/admitter.h"
+#include "server/net/http/connection_set.h"
+#include "server/net/http/gate.h"
 
 /* The rest of the node, as a worker needs it (the router of server/broker). Called in the worker's thread. */
 struct node_ops {
@@ -27,13 +21,6 @@ struct node_ops {
     void (*history)(void *owner, struct history_read *read);
     void (*ask)(void *owner, struct broker_request *request);
     void (*presence)(void *owner, struct presence_change *change);
-};
-
-/* Answers requests of the internal listener (http_message.h), in the worker's thread. */
-struct http_handler {
-    /* The head has come, a body follows: is it worth reading? False: the call has been answered. */
-    bool (*admit)(void *owner, struct http_call *call);
-    void (*serve)(void *owner, struct http_call *call);
 };
 
 struct worker_options {
@@ -51,41 +38,30 @@ struct worker_options {
     void *node_owner;
 };
 
-/* Public members: index, loop, mailbox (its owner is the hub) and hub, fixed after worker_create. The rest is for the
- * files of this folder. */
+/* Public members: index, loop, mailbox (its owner is the hub), hub and connections (for the listeners), fixed after
+ * worker_create. The others are worker.c's. */
 struct worker {
     unsigned index;
     uv_loop_t *loop;
     struct mailbox mailbox;
     struct hub *hub;
+    struct connection_set connections;
 
-    struct net_settings *settings; /* one reference */
+    struct admitter admitter;
+    struct gate gate;
+    struct edge *edge;
     struct metrics *metrics;
-    struct quota *quota;
-    struct revocations *revocations;
     const struct node_ops *node;
     void *node_owner;
-    const struct http_handler *handler;
-    void *handler_owner;
-    struct token_cache *tokens;
-    struct edge *edge;
-    struct list_link connections; /* struct connection: before or without an upgrade */
-    size_t connection_count;
-    struct list_link spent;    /* struct connection: handed over in this turn */
-    struct list_link proxied;  /* struct proxied */
-    struct pending pending[2]; /* of the public listener, of the internal one */
-    atomic_size_t sockets[2];  /* the same, with those on their way here, for the listeners */
-    enum reason unavailable;   /* DRAINING once it drains */
-    struct buf scratch;        /* answers are built here */
 
     uv_loop_t own_loop;
     struct turn own_turn;
     struct turn *turn;
+    struct turn_hook begin_of_turn;
     struct turn_hook end_of_turn;
     uv_timer_t tick;
     uv_check_t after_poll;
     unsigned open_handles;
-    bool time_is_fresh; /* the clocks have been read in this turn */
     uint64_t ticked_us;
     pthread_t thread;
     uv_sem_t bound; /* the thread has taken the loop over */
@@ -110,27 +86,10 @@ void worker_configure(struct worker *worker, struct net_settings *settings, cons
                       struct rules *rules);
 /* Any thread: no more sessions; those there are are sent away over the window. */
 void worker_drain(struct worker *worker, uint64_t window_us);
-/* Any thread: how many sockets it has of the public or the internal listener, with those that are on their way. */
-size_t worker_sockets(const struct worker *worker, bool internal);
-/* The listener is about to post it an arrival. */
-void worker_expect_arrival(struct worker *worker, bool internal);
-
 /* In the main thread, outside of the loop's callbacks: closes everything and waits until the worker's own work is over;
  * a shared loop is run meanwhile. Mail may still be posted to it. */
 void worker_stop(struct worker *worker);
 /* After worker_stop, and once nobody posts any more. */
 void worker_destroy(struct worker *worker);
-
-/* --- within this folder ---------------------------------------------------------------------------------------- */
-
-/* At each entry from the loop: reads the clocks once a turn and runs due timers. */
-void worker_touch(struct worker *worker);
-/* Has the token of these claims been revoked since it was verified? */
-bool worker_is_revoked(const struct worker *worker, const struct claims *claims);
-enum reason worker_verify(struct worker *worker, struct str token, struct claims **out_claims);
-/* An arrival is here: it is counted as a socket of its own from now on. */
-void worker_note_arrival(struct worker *worker, bool internal);
-/* One socket more or less. internal ones are not counted in the metrics of connections. */
-void worker_count_socket(struct worker *worker, bool internal, int change);
 
 #endif

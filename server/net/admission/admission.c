@@ -11,26 +11,22 @@ static void refuse_form(struct admission *out, int status, enum err code, const 
     error_set(&out->error, code, "%s", text);
 }
 
-void admission_refuse(const struct admission_request *request, struct admission *admission, enum reason reason)
+void admission_refuse(struct admitter *admitter, struct admission *admission, enum reason reason)
 {
-    struct str origin;
-    bool by_close =
-        admission->endpoint->reject == REJECT_CLOSE ||
-        (admission->endpoint->reject == REJECT_AUTO && http_head_find(request->head, STR("origin"), &origin));
     claims_unref(admission->claims);
     admission->claims = NULL;
-    admission->outcome = by_close ? REFUSED_CLOSE : REFUSED_HTTP;
+    admission->outcome = admission->by_close ? REFUSED_CLOSE : REFUSED_HTTP;
     admission->reason = reason;
     admission->status = err_http_status(reason_err(reason));
     admission->close_code = admission->endpoint->close_codes.code[reason];
     if (admission->status == 429 || admission->status == 503)
-        admission->retry_after_s = request->settings->retry_after_s;
+        admission->retry_after_s = admitter->settings->retry_after_s;
     error_set(&admission->error, reason_err(reason), "%s", reason_sentence(reason));
 }
 
-static bool check_handshake(const struct admission_request *request, struct admission *out)
+static bool check_handshake(const struct http_head *head, struct admission *out)
 {
-    switch (http_head_upgrade(request->head, &out->error)) {
+    switch (http_head_upgrade(head, &out->error)) {
     case HTTP_UPGRADE_WEBSOCKET: return true;
     case HTTP_UPGRADE_BAD_VERSION:
         out->outcome = REFUSED_HTTP;
@@ -48,10 +44,9 @@ static bool check_handshake(const struct admission_request *request, struct admi
 }
 
 /* Origins are lower case as browsers send them; '*' in the list stands for any run of characters. */
-static bool origin_is_allowed(const struct admission_request *request, const struct net_endpoint *endpoint)
+static bool origin_is_allowed(const struct net_endpoint *endpoint, struct str origin)
 {
-    struct str origin;
-    if (endpoint->origins.count == 0 || !http_head_find(request->head, STR("origin"), &origin))
+    if (endpoint->origins.count == 0 || !origin.ptr)
         return true; /* no browser: an Origin header protects users of browsers only */
     for (size_t i = 0; i < endpoint->origins.count; i++)
         if (pattern_matches(endpoint->origins.items[i], origin, NULL, NULL) ||
@@ -130,30 +125,30 @@ bool admission_has_scopes(const struct net_endpoint *endpoint, const struct clai
     return true;
 }
 
-static void check_token(const struct admission_request *request, struct admission *out, struct buf *scratch)
+static void check_token(struct admitter *admitter, const struct http_head *head, struct admission *out)
 {
     const struct net_endpoint *endpoint = out->endpoint;
     struct token_search search = {{NULL, 0}, false};
+    struct buf scratch = {0};
     if (endpoint->carriers & CARRIER_HEADER)
-        search_header(request->head, &search);
+        search_header(head, &search);
     if (endpoint->carriers & CARRIER_SUBPROTOCOL)
-        search_protocols(request->head, out->protocol_offered, &search);
-    if (endpoint->carriers & CARRIER_QUERY && search_query(request->head, endpoint, scratch, &search, &out->error)) {
+        search_protocols(head, out->protocol_offered, &search);
+    if (endpoint->carriers & CARRIER_QUERY && search_query(head, endpoint, &scratch, &search, &out->error)) {
         out->outcome = REFUSED_HTTP;
         out->status = 400;
-        return;
-    }
-    if (search.conflict) {
+    } else if (search.conflict) {
         refuse_form(out, 400, ERR_INVALID_REQUEST, "the request carries two different tokens: send one");
-        return;
+    } else {
+        enum reason reason = REASON_TOKEN_MISSING;
+        if (search.token.ptr)
+            reason = admitter_verify(admitter, search.token, &out->claims);
+        if (reason == REASON_NONE && !admission_has_scopes(endpoint, out->claims))
+            reason = REASON_SCOPE_MISSING;
+        if (reason != REASON_NONE)
+            admission_refuse(admitter, out, reason);
     }
-    enum reason reason = REASON_TOKEN_MISSING;
-    if (search.token.ptr)
-        reason = request->verify(request->owner, search.token, &out->claims);
-    if (reason != REASON_NONE)
-        admission_refuse(request, out, reason);
-    else if (!admission_has_scopes(endpoint, out->claims))
-        admission_refuse(request, out, REASON_SCOPE_MISSING);
+    buf_fini(&scratch);
 }
 
 /* A JSON Web Token begins with {" in base64url, and has three parts. */
@@ -185,24 +180,65 @@ struct str admission_refusal_protocol(const struct http_head *head)
     return STR("");
 }
 
-void admission_decide(const struct admission_request *request, struct admission *out)
+static bool is_full(const struct admitter *admitter)
+{
+    size_t max = admitter->settings->max_connections;
+    return max && quota_count(admitter->quota, STR("all:")) >= max;
+}
+
+/* Of all, of the client's address, of the endpoint, of the user. */
+static bool take_leases(const struct admitter *admitter, const struct admission *admission, struct lease *lease)
+{
+    struct quota *quota = admitter->quota;
+    const struct net_settings *settings = admitter->settings;
+    const struct address *client = &admission->client;
+    char key[ADDRESS_KEY_LEN + 1];
+    const struct claims *claims = admission->claims;
+    bool is_proxy = cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, client);
+    size_t of_user = claims->session_limit ? (size_t)claims->session_limit : settings->max_per_user;
+    return lease_take(lease, quota, "all", STR(""), settings->max_connections) &&
+           (is_proxy || lease_take(lease, quota, "address", str_from_cstr(address_key(client, key)),
+                                   net_settings_max_of(settings, client))) &&
+           lease_take(lease, quota, "endpoint", admission->endpoint->path, admission->endpoint->max_connections) &&
+           lease_take(lease, quota, "user", claims->sub, of_user);
+}
+
+/* Of a request whose endpoint is known and whose form is good. */
+static void decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
+                   struct lease *lease, struct admission *out)
+{
+    const struct net_settings *settings = admitter->settings;
+    struct str origin = {NULL, 0};
+    http_head_find(head, STR("origin"), &origin);
+    out->by_close =
+        out->endpoint->reject == REJECT_CLOSE || (out->endpoint->reject == REJECT_AUTO && origin.ptr != NULL);
+    out->protocol_offered = http_head_has_token(head, STR("sec-websocket-protocol"), STR(ADMISSION_PROTOCOL));
+    if (admitter->unavailable != REASON_NONE)
+        admission_refuse(admitter, out, admitter->unavailable);
+    else if (is_full(admitter)) /* before the work of a verification */
+        admission_refuse(admitter, out, REASON_CONNECTION_LIMIT);
+    else if (!origin_is_allowed(out->endpoint, origin))
+        admission_refuse(admitter, out, REASON_ORIGIN_DENIED);
+    else
+        check_token(admitter, head, out);
+    if (out->outcome != ADMITTED)
+        return;
+    out->client = address_of_client(peer, &head->fields, settings->trusted_proxies, settings->trusted_proxy_count);
+    if (take_leases(admitter, out, lease))
+        return;
+    lease_release(lease, admitter->quota);
+    admission_refuse(admitter, out, REASON_CONNECTION_LIMIT);
+}
+
+void admission_decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
+                      struct lease *lease, struct admission *out)
 {
     *out = (struct admission){.outcome = ADMITTED};
-    out->endpoint = net_settings_find_endpoint(request->settings, request->head->path);
-    if (!out->endpoint) {
+    out->endpoint = net_settings_find_endpoint(admitter->settings, head->path);
+    if (!out->endpoint)
         refuse_form(out, 404, ERR_NOT_FOUND, "there is nothing at this path");
-        return;
-    }
-    if (!check_handshake(request, out))
-        return;
-    out->protocol_offered = http_head_has_token(request->head, STR("sec-websocket-protocol"), STR(ADMISSION_PROTOCOL));
-    if (request->unavailable != REASON_NONE) {
-        admission_refuse(request, out, request->unavailable);
-    } else if (!origin_is_allowed(request, out->endpoint)) {
-        admission_refuse(request, out, REASON_ORIGIN_DENIED);
-    } else {
-        struct buf scratch = {0};
-        check_token(request, out, &scratch);
-        buf_fini(&scratch);
-    }
+    else if (check_handshake(head, out))
+        decide(admitter, head, peer, lease, out);
+    if (out->outcome != ADMITTED)
+        metrics_add_labelled(admitter->metrics, METRIC_CONNECTIONS_REFUSED, out->reason, 1);
 }

@@ -1,22 +1,13 @@
-/* admission.h - may this request become a session? (docs/protocol.md, "Connecting" and "Refusal"). Knows no sockets and
- * no clocks: a function of the settings, the head and what the verifier says. One thread. */
+/* admission.h - may this request become a session? (docs/protocol.md, "Connecting" and "Refusal"). A function of the
+ * head, the client's address and the admitter; what it counts is given back by lease_release. Knows no sockets and
+ * writes nothing. One thread. */
 #ifndef CARILLON_NET_ADMISSION_ADMISSION_H
 #define CARILLON_NET_ADMISSION_ADMISSION_H
 
 #include "common/protocol/http_head.h"
-#include "server/net/admission/settings.h"
+#include "server/net/admission/admitter.h"
 
 #define ADMISSION_PROTOCOL "carillon.v1"
-
-struct admission_request {
-    const struct net_settings *settings;
-    const struct http_head *head;
-    /* Why nobody is let in now (DRAINING, NOT_READY), or this address not (CONNECTION_LIMIT); else REASON_NONE. */
-    enum reason unavailable;
-    /* As token_cache_verify, with keys, policy and time known to the owner. */
-    enum reason (*verify)(void *owner, struct str token, struct claims **out_claims);
-    void *owner;
-};
 
 enum admission_outcome {
     ADMITTED,
@@ -28,7 +19,9 @@ struct admission {
     enum admission_outcome outcome;
     const struct net_endpoint *endpoint; /* borrowed from the settings; NULL when there is none at this path */
     struct claims *claims;               /* ADMITTED: one reference for the caller; else NULL */
+    struct address client;               /* whom the connection counts as */
     bool protocol_offered;               /* the client offered carillon.v1, which the answer then selects */
+    bool by_close;                       /* how this request is refused, for a reason */
     enum reason reason;                  /* of a refusal; REASON_NONE for one that is about the request's form */
     int status;                          /* HTTP */
     int close_code;
@@ -36,11 +29,14 @@ struct admission {
     struct error error;     /* code and message for the client */
 };
 
-/* In this order: endpoint, handshake, unavailable, origin, token, scopes. Fills *out in any case. */
-void admission_decide(const struct admission_request *request, struct admission *out);
+/* In this order: endpoint, handshake, why nobody is let in now, origin, token, scopes, limits. peer: the address that
+ * the connection comes from, or that a PROXY header spoke for. lease: empty; what an admitted request counts under.
+ * Fills *out in any case. */
+void admission_decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
+                      struct lease *lease, struct admission *out);
 
-/* Turns an admission into a refusal (its claims go), in the way the endpoint and the request ask for. */
-void admission_refuse(const struct admission_request *request, struct admission *admission, enum reason reason);
+/* Turns an admission into a refusal, in the way that the endpoint and the request ask for. Its claims go. */
+void admission_refuse(struct admitter *admitter, struct admission *admission, enum reason reason);
 
 /* The subprotocol that the answer to a refused handshake selects, or an empty text: carillon.v1, else the first name
  * offered that does not look like a token. A browser that has offered some and gets none shows code 1006 and no frame

@@ -5,9 +5,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
-#include "server/net/http/gate.h"
-#include "server/net/http/http.h"
-#include "server/net/http/proxied.h"
+#include "server/net/http/answer.h"
 
 enum {
     LINGER_BYTES = 1048576, /* thrown away at most before a lingering connection is cut */
@@ -24,15 +22,15 @@ static void on_deadline(struct timer *timer, uint64_t now_us)
 {
     (void)now_us;
     struct connection *connection = CONTAINER_OF(timer, struct connection, deadline);
-    if (connection->stage == STAGE_REQUEST && gate_timed_out(connection))
+    if (connection->stage == STAGE_REQUEST && connection->set->ops->timed_out(connection))
         return;
     connection_close(connection);
 }
 
 static void start_deadline(struct connection *connection, uint64_t timeout_us)
 {
-    struct hub *hub = connection->worker->hub;
-    wheel_start(hub_wheel(hub), &connection->deadline, hub_now_us(hub) + timeout_us, on_deadline);
+    const struct connection_set *set = connection->set;
+    wheel_start(set->wheel, &connection->deadline, turn_now_us(set->turn) + timeout_us, on_deadline);
 }
 
 void connection_await_request(struct connection *connection, uint64_t timeout_us)
@@ -45,32 +43,31 @@ void connection_await_request(struct connection *connection, uint64_t timeout_us
 static void evict(struct pending_place *place)
 {
     struct connection *connection = CONTAINER_OF(place, struct connection, pending);
-    struct worker *worker = connection->worker;
     if (connection->stage == STAGE_REQUEST && !stream_read_now(&connection->stream)) /* its request may have come */
         return;
     if (!pending_has(place))
         return;
-    metrics_add(worker->metrics, METRIC_CONNECTIONS_EVICTED, 1);
+    metrics_add(connection->set->admitter->metrics, METRIC_CONNECTIONS_EVICTED, 1);
     connection_close(connection);
 }
 
-void connection_open(struct worker *worker, int fd, bool internal, const struct address *client, uint64_t due_us,
+void connection_open(struct connection_set *set, int fd, bool internal, const struct address *client, uint64_t due_us,
                      struct str first)
 {
-    struct pending *pending = &worker->pending[internal];
+    struct pending *pending = &set->pending[internal];
     struct connection *connection = xcalloc(1, sizeof *connection);
-    connection->worker = worker;
+    connection->set = set;
     connection->internal = internal;
     connection->client = *client;
     connection->pending.evict = evict;
     connection->late_fd = -1;
-    if (!stream_open(&connection->stream, worker->edge, fd, internal, &stream_operations)) {
+    if (!stream_open(&connection->stream, set->edge, fd, internal, &stream_operations)) {
         free(connection);
         return;
     }
-    list_append(&worker->connections, &connection->link);
-    worker->connection_count++;
-    wheel_start(hub_wheel(worker->hub), &connection->deadline, due_us, on_deadline);
+    list_append(&set->connections, &connection->link);
+    set->count++;
+    wheel_start(set->wheel, &connection->deadline, due_us, on_deadline);
     connection->started = true;
     pending_enter(pending, &connection->pending, &connection->client);
     pending_make_room(pending, &connection->pending);
@@ -78,33 +75,35 @@ void connection_open(struct worker *worker, int fd, bool internal, const struct 
         on_input(&connection->stream, first);
 }
 
-void connection_arrive(struct mail *mail, void *owner)
-{
-    (void)owner;
-    struct arrival *arrival = CONTAINER_OF(mail, struct arrival, mail);
-    struct worker *worker = arrival->worker;
-    const struct net_settings *settings = worker->settings;
-    worker_note_arrival(worker, arrival->internal);
-    if (worker->stopping)
-        close(arrival->fd);
-    else if (!arrival->internal && settings->proxy_protocol != PROXY_OFF &&
-             cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, &arrival->peer))
-        proxied_await(worker, arrival->fd, &arrival->peer);
-    else
-        connection_open(worker, arrival->fd, arrival->internal, &arrival->peer,
-                        hub_now_us(worker->hub) + settings->head_timeout_us, STR(""));
-    free(arrival);
-}
-
 bool connection_take_place(struct connection *connection)
 {
-    struct worker *worker = connection->worker;
+    struct connection_set *set = connection->set;
+    const struct admitter *admitter = set->admitter;
     if (connection->lease.count > 0)
         return true;
-    if (!lease_take(&connection->lease, worker->quota, "internal", STR(""), worker->settings->max_internal))
+    if (!lease_take(&connection->lease, admitter->quota, "internal", STR(""), admitter->settings->max_internal))
         return false;
-    pending_leave(&worker->pending[true], &connection->pending);
+    pending_leave(&set->pending[true], &connection->pending);
     return true;
+}
+
+#define HELD_BODIES STR("bodies:")
+
+bool connection_hold(struct connection *connection, size_t bytes)
+{
+    const struct admitter *admitter = connection->set->admitter;
+    if (bytes <= connection->held)
+        return true;
+    if (!quota_reserve(admitter->quota, HELD_BODIES, bytes - connection->held, admitter->settings->bodies_bytes))
+        return false;
+    connection->held = bytes;
+    return true;
+}
+
+void connection_hold_none(struct connection *connection)
+{
+    quota_give_back(connection->set->admitter->quota, HELD_BODIES, connection->held);
+    connection->held = 0;
 }
 
 /* --- its end ---------------------------------------------------------------------------------------------------- */
@@ -112,20 +111,20 @@ bool connection_take_place(struct connection *connection)
 /* All but the stream and the memory. */
 static void leave(struct connection *connection)
 {
-    struct worker *worker = connection->worker;
+    struct connection_set *set = connection->set;
     connection->stage = STAGE_CLOSED;
-    wheel_stop(hub_wheel(worker->hub), &connection->deadline);
-    pending_leave(&worker->pending[connection->internal], &connection->pending);
-    lease_release(&connection->lease, worker->quota);
+    wheel_stop(set->wheel, &connection->deadline);
+    pending_leave(&set->pending[connection->internal], &connection->pending);
+    lease_release(&connection->lease, set->admitter->quota);
     list_remove(&connection->link);
-    worker->connection_count--;
+    set->count--;
 }
 
 void connection_free_if_done(struct connection *connection)
 {
     if (stream_is_open(&connection->stream) || connection->call_pending || list_is_linked(&connection->link))
         return;
-    http_forget_body(connection);
+    connection_hold_none(connection);
     buf_fini(&connection->in);
     buf_fini(&connection->early);
     buf_fini(&connection->call.response.body);
@@ -155,14 +154,31 @@ struct lease connection_hand_over(struct connection *connection)
     struct lease lease = connection->lease;
     connection->lease = (struct lease){0};
     leave(connection);
-    list_append(&connection->worker->spent, &connection->link);
+    list_append(&connection->set->spent, &connection->link);
     return lease;
 }
 
-void connection_free_spent(struct worker *worker)
+void connection_free_spent(struct connection_set *set)
 {
-    for (struct list_link *link; (link = list_take_first(&worker->spent));)
+    for (struct list_link *link; (link = list_take_first(&set->spent));)
         connection_free_if_done(CONTAINER_OF(link, struct connection, link));
+}
+
+void connection_close_all(struct connection_set *set)
+{
+    set->closed = true;
+    LIST_EACH(link, &set->connections)
+    connection_close(CONTAINER_OF(link, struct connection, link));
+}
+
+void connection_close_idle(struct connection_set *set)
+{
+    LIST_EACH(link, &set->connections)
+    {
+        struct connection *connection = CONTAINER_OF(link, struct connection, link);
+        if (connection->internal && connection->stage == STAGE_REQUEST && connection->in.len == 0)
+            connection_close(connection);
+    }
 }
 
 /* Closing at once would reset the connection when the peer has sent more than was read, and the reset can destroy the
@@ -194,7 +210,7 @@ static void after_answer(struct connection *connection)
     connection->stage = STAGE_REQUEST;
     connection->started = false;
     take_early(connection);
-    start_deadline(connection, connection->worker->settings->keepalive_timeout_us);
+    start_deadline(connection, connection->set->admitter->settings->keepalive_timeout_us);
 }
 
 void connection_send(struct connection *connection, struct str bytes)
@@ -216,7 +232,22 @@ void connection_answer(struct connection *connection, struct str bytes, bool las
     }
     connection->stage = STAGE_WRITE;
     stream_want_input(&connection->stream, false); /* the next request, or the end, waits in the kernel */
-    start_deadline(connection, connection->worker->settings->body_timeout_us);
+    start_deadline(connection, connection->set->admitter->settings->body_timeout_us);
+}
+
+void connection_refuse(struct connection *connection, int status, enum err code, const char *message)
+{
+    struct connection_set *set = connection->set;
+    const struct answer answer = {
+        .status = status,
+        .wall_ms = turn_wall_ms(set->turn),
+        .retry_after_s = status == 503 || status == 429 ? set->admitter->settings->retry_after_s : 0,
+        .close = true,
+    };
+    buf_clear(&set->scratch);
+    answer_write_error(&set->scratch, &answer, code, str_from_cstr(message ? message : err_text(code)), REASON_NONE,
+                       connection->head_only);
+    connection_answer(connection, buf_str(&set->scratch), true);
 }
 
 void connection_answer_late(struct connection *connection, struct str bytes)
@@ -235,7 +266,7 @@ static void on_drained(struct stream *stream)
         return;
     after_answer(connection);
     if (connection->stage == STAGE_REQUEST)
-        gate_input(connection);
+        connection->set->ops->input(connection);
 }
 
 /* --- in --------------------------------------------------------------------------------------------------------- */
@@ -249,7 +280,7 @@ static void on_input(struct stream *stream, struct str bytes)
             connection_close(connection);
     } else if (connection->stage == STAGE_REQUEST) {
         buf_append(&connection->in, bytes);
-        gate_input(connection);
+        connection->set->ops->input(connection);
     } else if (connection->stage != STAGE_CLOSED) { /* one request at a time, which lies in `in` until it is answered */
         buf_append(&connection->early, bytes);
         stream_want_input(stream, false);

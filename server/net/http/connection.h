@@ -1,21 +1,12 @@
 /* connection.h - a connection that speaks HTTP: requests in, answers out, deadlines, a polite end. It costs one object
  * and a bounded buffer, whatever the peer does or does not. Its bytes come by a stream (stream.h), in plaintext or by
- * TLS; what they mean is for gate.c and http.c. One thread: the worker's. */
+ * TLS; what they mean is for connection_ops. One thread: the worker's. */
 #ifndef CARILLON_NET_HTTP_CONNECTION_H
 #define CARILLON_NET_HTTP_CONNECTION_H
 
 #include "common/protocol/http_chunked.h"
+#include "server/net/http/connection_set.h"
 #include "server/net/stream/stream.h"
-#include "server/net/worker.h"
-
-/* What comes from the listener. Posted to a worker's mailbox, freed there. */
-struct arrival {
-    struct mail mail;
-    struct worker *worker;
-    int fd;
-    bool internal;
-    struct address peer;
-};
 
 enum connection_stage {
     STAGE_REQUEST, /* reading a head, a body */
@@ -26,8 +17,8 @@ enum connection_stage {
 };
 
 struct connection {
-    struct worker *worker;
-    struct list_link link; /* in worker->connections; in worker->spent once it has been handed over */
+    struct connection_set *set;
+    struct list_link link; /* in set->connections; in set->spent once it has been handed over */
     struct stream stream;
     enum connection_stage stage;
     bool internal;
@@ -56,16 +47,16 @@ struct connection {
     int late_fd; /* -1; the socket of a peer that ended its side while its call was being served */
 };
 
-/* The mail's deliver; owner is not looked at. */
-void connection_arrive(struct mail *mail, void *owner);
 /* A connection whose client is known. Takes fd. due_us: when its first request head must have come. first: what the
  * client has sent and is no more in the socket. */
-void connection_open(struct worker *worker, int fd, bool internal, const struct address *client, uint64_t due_us,
+void connection_open(struct connection_set *set, int fd, bool internal, const struct address *client, uint64_t due_us,
                      struct str first);
 
 /* Writes the bytes, and goes on to STAGE_WRITE if the kernel did not take all, else to the next request, or to
  * STAGE_LINGER when last. */
 void connection_answer(struct connection *connection, struct str bytes, bool last);
+/* Answers with an error, and ends the connection politely. message: NULL for the code's general text. */
+void connection_refuse(struct connection *connection, int status, enum err code, const char *message);
 /* For a call whose connection has ended meanwhile: a peer that has only ended its side gets the answer, as far as the
  * kernel takes it. */
 void connection_answer_late(struct connection *connection, struct str bytes);
@@ -76,13 +67,20 @@ void connection_await_request(struct connection *connection, uint64_t timeout_us
 /* A request of the internal listener has come: it counts as one of its connections from now on. False: they are as
  * many as there may be. */
 bool connection_take_place(struct connection *connection);
+/* The body that is being received counts as so many bytes under the limit of all bodies. False: there are too many. */
+bool connection_hold(struct connection *connection, size_t bytes);
+void connection_hold_none(struct connection *connection);
 /* The stream is to be moved to another owner, within this call from the loop, and the lease is the caller's. The object
  * and its bytes last until the end of the turn. */
 struct lease connection_hand_over(struct connection *connection);
 void connection_close(struct connection *connection);
+/* Ends all of the set, and whatever still arrives. */
+void connection_close_all(struct connection_set *set);
+/* Ends those of the internal listener that have no request under way. */
+void connection_close_idle(struct connection_set *set);
 /* Frees a closed connection once nothing needs it any more. */
 void connection_free_if_done(struct connection *connection);
 /* At the end of a turn: frees those that have been handed over. */
-void connection_free_spent(struct worker *worker);
+void connection_free_spent(struct connection_set *set);
 
 #endif

@@ -2,32 +2,34 @@
 #include "server/net/http/gate.h"
 
 #include "common/protocol/ws_handshake.h"
-#include "server/net/admission/admit.h"
+#include "server/net/admission/admission.h"
 #include "server/net/http/answer.h"
+#include "server/net/http/connection.h"
 #include "server/net/http/http.h"
 #include "server/net/ws/ws.h"
 
-void gate_refuse(struct connection *connection, int status, enum err code, const char *message)
-{
-    struct buf *scratch = &connection->worker->scratch;
-    const struct answer answer = {
-        .status = status,
-        .wall_ms = hub_wall_ms(connection->worker->hub),
-        .retry_after_s = status == 503 || status == 429 ? connection->worker->settings->retry_after_s : 0,
-        .close = true,
-    };
-    buf_clear(scratch);
-    answer_write_error(scratch, &answer, code, str_from_cstr(message ? message : err_text(code)), REASON_NONE,
-                       connection->head_only);
-    connection_answer(connection, buf_str(scratch), true);
-}
-
-bool gate_timed_out(struct connection *connection)
+static bool timed_out(struct connection *connection)
 {
     if (connection->in.len == 0) /* idle, or silent from the start: nobody waits for an answer */
         return false;
-    gate_refuse(connection, 408, ERR_INVALID_REQUEST, "the request did not come in time");
+    connection_refuse(connection, 408, ERR_INVALID_REQUEST, "the request did not come in time");
     return true;
+}
+
+static void refuse_by_status(struct connection *connection, const struct admission *admission)
+{
+    struct buf *scratch = &connection->set->scratch;
+    const struct answer answer = {
+        .status = admission->status,
+        .retry_after_s = admission->retry_after_s,
+        .wall_ms = turn_wall_ms(connection->set->turn),
+        .close = true,
+        .websocket_wanted = admission->status == 426,
+    };
+    buf_clear(scratch);
+    answer_write_error(scratch, &answer, admission->error.code, str_from_cstr(admission->error.text), admission->reason,
+                       connection->head_only);
+    connection_answer(connection, buf_str(scratch), true);
 }
 
 /* For clients that see no HTTP status: the upgrade is completed, and the refusal told in frames. What they may say to
@@ -35,53 +37,43 @@ bool gate_timed_out(struct connection *connection)
 static void refuse_by_close(struct connection *connection, const struct http_head *head,
                             const struct admission *admission)
 {
-    struct buf *scratch = &connection->worker->scratch;
+    struct buf *scratch = &connection->set->scratch;
     buf_clear(scratch);
     ws_handshake_answer(scratch, head, admission_refusal_protocol(head));
-    admit_write_close(scratch, admission->reason, admission->close_code);
+    ws_write_refusal(scratch, admission->reason, admission->close_code);
     connection_answer(connection, buf_str(scratch), true);
 }
 
-static void hand_over(struct connection *connection, const struct http_head *head, const struct admission *admission,
-                      const struct address *client)
+static void hand_over(struct connection *connection, const struct http_head *head, const struct admission *admission)
 {
-    struct worker *worker = connection->worker;
+    const struct gate *gate = connection->set->owner;
+    struct buf *scratch = &connection->set->scratch;
     char address[ADDRESS_TEXT_LEN + 1];
-    buf_clear(&worker->scratch);
-    ws_handshake_answer(&worker->scratch, head, admission->protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
-    struct ws_start start = {
+    buf_clear(scratch);
+    ws_handshake_answer(scratch, head, admission->protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
+    const struct ws_start start = {
+        .hub = gate->hub,
+        .admitter = gate->admitter,
         .lease = connection_hand_over(connection),
-        .settings = worker->settings,
         .endpoint = admission->endpoint,
         .claims = admission->claims,
-        .address = str_from_cstr(address_text(client, address)),
+        .address = str_from_cstr(address_text(&admission->client, address)),
     };
     struct str rest = str_from(connection->in.ptr + head->length, connection->in.len - head->length);
-    ws_open(worker, &connection->stream, &start, buf_str(&worker->scratch), rest);
+    ws_open(&connection->stream, &start, buf_str(scratch), rest);
 }
 
 static void enter(struct connection *connection, const struct http_head *head)
 {
-    struct worker *worker = connection->worker;
-    const struct applicant applicant = {
-        .worker = worker,
-        .head = head,
-        .peer = &connection->client,
-        .lease = &connection->lease,
-    };
+    const struct gate *gate = connection->set->owner;
     struct admission admission;
-    struct address client;
-    admit(&applicant, &admission, &client);
+    admission_decide(gate->admitter, head, &connection->client, &connection->lease, &admission);
     switch (admission.outcome) {
-    case ADMITTED: hand_over(connection, head, &admission, &client); break;
+    case ADMITTED: hand_over(connection, head, &admission); break;
     case REFUSED_CLOSE: refuse_by_close(connection, head, &admission); break;
-    case REFUSED_HTTP:
-        admit_write_refusal(&worker->scratch, worker, &admission, connection->head_only);
-        connection_answer(connection, buf_str(&worker->scratch), true);
-        break;
+    case REFUSED_HTTP: refuse_by_status(connection, &admission); break;
     }
-    if (admission.claims)
-        claims_unref(admission.claims);
+    claims_unref(admission.claims);
 }
 
 /* RFC 9112, 2.2: some clients end a body with a CRLF that does not belong to it. */
@@ -100,7 +92,7 @@ static bool take_request(struct connection *connection)
 {
     struct http_head head;
     struct error error;
-    const struct net_settings *settings = connection->worker->settings;
+    const struct net_settings *settings = connection->set->admitter->settings;
     if (connection->request_len > connection->in.len)
         return false;
     if (connection->chunks_from > 0 && !http_take_chunks(connection))
@@ -117,12 +109,12 @@ static bool take_request(struct connection *connection)
             connection_await_request(connection, settings->head_timeout_us);
         connection->started = true;
         return false;
-    case HTTP_HEAD_BAD: gate_refuse(connection, head.status, error.code, error.text); return false;
+    case HTTP_HEAD_BAD: connection_refuse(connection, head.status, error.code, error.text); return false;
     case HTTP_HEAD_DONE: break;
     }
     connection->head_only = str_eq(head.method, STR("HEAD"));
     if (connection->internal && !connection_take_place(connection)) {
-        gate_refuse(connection, 429, ERR_RATE_LIMITED, "the internal listener has as many connections as it may");
+        connection_refuse(connection, 429, ERR_RATE_LIMITED, "the internal listener has as many connections as it may");
         return false;
     }
     if (connection->internal)
@@ -131,8 +123,10 @@ static bool take_request(struct connection *connection)
     return false;
 }
 
-void gate_input(struct connection *connection)
+static void input(struct connection *connection)
 {
     while (connection->stage == STAGE_REQUEST && connection->in.len > 0 && take_request(connection))
         ;
 }
+
+const struct connection_ops gate_operations = {.input = input, .timed_out = timed_out};

@@ -3,24 +3,15 @@
 #include "server/net/http/http.h"
 
 #include "server/net/http/answer.h"
-#include "server/net/http/gate.h"
 
 enum {
     KEEP_BUFFER_BYTES = 65536, /* of an idle connection; larger ones were for one request */
     HOLD_STEP_BYTES = 65536,   /* by which a body of unknown length is counted */
 };
 
-#define HELD_BODIES STR("bodies:")
-
-void http_forget_body(struct connection *connection)
-{
-    quota_give_back(connection->worker->quota, HELD_BODIES, connection->held);
-    connection->held = 0;
-}
-
 static void forget_request(struct connection *connection)
 {
-    http_forget_body(connection);
+    connection_hold_none(connection);
     size_t len = connection->request_len < connection->in.len ? connection->request_len : connection->in.len;
     buf_consume(&connection->in, len);
     connection->chunks_from = 0;
@@ -38,34 +29,35 @@ static void forget_request(struct connection *connection)
 static void respond(struct http_call *call)
 {
     struct connection *connection = CONTAINER_OF(call, struct connection, call);
-    struct worker *worker = connection->worker;
+    const struct connection_set *set = connection->set;
+    struct buf *scratch = &connection->set->scratch;
     const struct http_response *response = &call->response;
     connection->call_pending = false;
-    bool last = !connection->keep_alive || worker->unavailable != REASON_NONE;
+    bool last = !connection->keep_alive || set->admitter->unavailable != REASON_NONE;
     struct answer answer = {
         .status = response->status,
         .content_type = response->content_type,
         .allow = response->allow,
         .retry_after_s = response->retry_after_s,
-        .wall_ms = hub_wall_ms(worker->hub),
+        .wall_ms = turn_wall_ms(set->turn),
         .close = last,
         .keep_alive = connection->old_version,
     };
     if (!response->content_type)
         buf_append_char(&call->response.body, '\n'); /* JSON ends its line, for those who read it in a terminal */
-    buf_clear(&worker->scratch);
-    answer_write_head(&worker->scratch, &answer, response->body.len);
+    buf_clear(scratch);
+    answer_write_head(scratch, &answer, response->body.len);
     if (!connection->head_only)
-        buf_append(&worker->scratch, buf_str(&response->body));
+        buf_append(scratch, buf_str(&response->body));
     forget_request(connection);
     if (connection->stage == STAGE_CLOSED) {
-        connection_answer_late(connection, buf_str(&worker->scratch));
+        connection_answer_late(connection, buf_str(scratch));
         connection_free_if_done(connection);
         return;
     }
-    connection_answer(connection, buf_str(&worker->scratch), last);
+    connection_answer(connection, buf_str(scratch), last);
     if (!connection->in_handler)
-        gate_input(connection);
+        set->ops->input(connection);
 }
 
 /* The call as far as the head tells it. */
@@ -96,22 +88,22 @@ static void begin_call(struct connection *connection, const struct http_head *he
 
 static void serve(struct connection *connection, const struct http_head *head)
 {
-    const struct worker *worker = connection->worker;
+    const struct connection_set *set = connection->set;
     begin_call(connection, head);
     connection->call.request.body = str_from(connection->in.ptr + head->length, connection->request_len - head->length);
     connection->stage = STAGE_SERVE;
-    wheel_stop(hub_wheel(worker->hub), &connection->deadline);
-    worker->handler->serve(worker->handler_owner, &connection->call);
+    wheel_stop(set->wheel, &connection->deadline);
+    set->handler->serve(set->handler_owner, &connection->call);
     connection->in_handler = false;
 }
 
 /* False: the handler has answered; the body is not read, so the connection cannot be used any further. */
 static bool admit(struct connection *connection, const struct http_head *head)
 {
-    const struct worker *worker = connection->worker;
+    const struct connection_set *set = connection->set;
     begin_call(connection, head);
     connection->keep_alive = false;
-    bool good = worker->handler->admit(worker->handler_owner, &connection->call);
+    bool good = set->handler->admit(set->handler_owner, &connection->call);
     connection->in_handler = false;
     if (good)
         connection->call_pending = false;
@@ -122,16 +114,11 @@ static bool admit(struct connection *connection, const struct http_head *head)
  * many bytes of bodies are held. */
 static bool hold(struct connection *connection, size_t bytes)
 {
-    const struct worker *worker = connection->worker;
-    if (bytes <= connection->held || bytes <= worker->settings->head_bytes)
+    if (bytes <= connection->set->admitter->settings->head_bytes || connection_hold(connection, bytes))
         return true;
-    if (!quota_reserve(worker->quota, HELD_BODIES, bytes - connection->held, worker->settings->bodies_bytes)) {
-        gate_refuse(connection, 503, ERR_UNAVAILABLE,
-                    "too many bytes of request bodies are being received; see api.max_bodies");
-        return false;
-    }
-    connection->held = bytes;
-    return true;
+    connection_refuse(connection, 503, ERR_UNAVAILABLE,
+                      "too many bytes of request bodies are being received; see api.max_bodies");
+    return false;
 }
 
 /* Decodes what has come. False: refused. request_len tells whether it is whole. */
@@ -143,8 +130,8 @@ static bool decode(struct connection *connection)
     switch (http_chunked_decode(&connection->chunked, in->ptr + at, in->len - at, &decoded, &used, &error)) {
     case HTTP_CHUNKED_NEED_MORE: in->len = at + decoded; return true;
     case HTTP_CHUNKED_DONE: break;
-    case HTTP_CHUNKED_BAD: gate_refuse(connection, 400, error.code, error.text); return false;
-    case HTTP_CHUNKED_TOO_LARGE: gate_refuse(connection, 413, error.code, error.text); return false;
+    case HTTP_CHUNKED_BAD: connection_refuse(connection, 400, error.code, error.text); return false;
+    case HTTP_CHUNKED_TOO_LARGE: connection_refuse(connection, 413, error.code, error.text); return false;
     }
     size_t rest = in->len - at - used; /* of the next request */
     memmove(in->ptr + at + decoded, in->ptr + at + used, rest);
@@ -157,7 +144,7 @@ static bool decode(struct connection *connection)
 static bool hold_chunks(struct connection *connection)
 {
     size_t steps = (connection->chunked.body + HOLD_STEP_BYTES - 1) / HOLD_STEP_BYTES;
-    bool small = connection->chunked.body <= connection->worker->settings->head_bytes;
+    bool small = connection->chunked.body <= connection->set->admitter->settings->head_bytes;
     return small || hold(connection, steps * HOLD_STEP_BYTES);
 }
 
@@ -171,10 +158,10 @@ bool http_take_chunks(struct connection *connection)
 /* The head has just come. False: refused. */
 static bool begin_body(struct connection *connection, const struct http_head *head)
 {
-    const struct net_settings *settings = connection->worker->settings;
+    const struct net_settings *settings = connection->set->admitter->settings;
     switch (head->transfer) {
     case HTTP_TRANSFER_UNKNOWN:
-        gate_refuse(connection, 501, ERR_INVALID_REQUEST, "of transfer codings, only chunked is read here");
+        connection_refuse(connection, 501, ERR_INVALID_REQUEST, "of transfer codings, only chunked is read here");
         return false;
     case HTTP_TRANSFER_CHUNKED:
         connection->chunks_from = head->length;
@@ -183,7 +170,7 @@ static bool begin_body(struct connection *connection, const struct http_head *he
     case HTTP_TRANSFER_PLAIN: break;
     }
     if (head->content_length > settings->body_bytes) {
-        gate_refuse(connection, 413, ERR_TOO_LARGE, "the request body is over the size limit");
+        connection_refuse(connection, 413, ERR_TOO_LARGE, "the request body is over the size limit");
         return false;
     }
     connection->request_len = head->length + (size_t)head->content_length;
@@ -208,7 +195,7 @@ bool http_request(struct connection *connection, const struct http_head *head)
     if (!admit(connection, head) ||
         !(chunked ? hold_chunks(connection) : hold(connection, (size_t)head->content_length)))
         return false;
-    connection_await_request(connection, connection->worker->settings->body_timeout_us);
+    connection_await_request(connection, connection->set->admitter->settings->body_timeout_us);
     if (nothing_yet && head->minor == 1 && http_head_has_token(head, STR("expect"), STR("100-continue")))
         connection_send(connection, STR("HTTP/1.1 100 Continue\r\n\r\n"));
     return false;

@@ -14,7 +14,4 @@ bool http_request(struct connection *connection, const struct http_head *head);
  * and request_len is known; the head is to be parsed again. False: not yet, or it has been refused. */
 bool http_take_chunks(struct connection *connection);
 
-/* The request is over: its body counts no more. */
-void http_forget_body(struct connection *connection);
-
 #endif

@@ -9,7 +9,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/log.h"
-#include "server/net/http/connection.h"
+#include "server/net/http/arrival.h"
 #include "server/net/http/listen_socket.h"
 
 enum {
@@ -44,21 +44,21 @@ static size_t count_sockets(const struct listener *listener)
 {
     size_t count = 0;
     for (size_t i = 0; i < listener->options.worker_count; i++)
-        count += worker_sockets(listener->options.workers[i], listener->options.internal);
+        count += socket_counts_get(&listener->options.workers[i]->sockets, listener->options.internal);
     return count;
 }
 
-static size_t load_of(const struct worker *worker)
+static size_t load_of(const struct connection_set *worker)
 {
-    return worker_sockets(worker, false) + worker_sockets(worker, true);
+    return socket_counts_get(&worker->sockets, false) + socket_counts_get(&worker->sockets, true);
 }
 
-static struct worker *choose_worker(struct listener *listener)
+static struct connection_set *choose_worker(struct listener *listener)
 {
     size_t n = listener->options.worker_count;
-    struct worker *best = NULL;
+    struct connection_set *best = NULL;
     for (size_t i = 0; i < n; i++) {
-        struct worker *worker = listener->options.workers[(listener->next_worker + i) % n];
+        struct connection_set *worker = listener->options.workers[(listener->next_worker + i) % n];
         if (!best || load_of(worker) < load_of(best))
             best = worker;
     }
@@ -72,14 +72,8 @@ static void let_in(struct listener *listener, int fd, const struct sockaddr_stor
     if (!listener->options.internal)
         metrics_add(listener->options.metrics, METRIC_CONNECTIONS_OPENED, 1);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    struct arrival *arrival = xcalloc(1, sizeof *arrival);
-    arrival->mail.deliver = connection_arrive;
-    arrival->worker = choose_worker(listener);
-    arrival->fd = fd;
-    arrival->internal = listener->options.internal;
-    arrival->peer = address_from_socket(from);
-    worker_expect_arrival(arrival->worker, arrival->internal);
-    mailbox_post(&arrival->worker->mailbox, &arrival->mail);
+    const struct address peer = address_from_socket(from);
+    arrival_post(choose_worker(listener), fd, listener->options.internal, &peer);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);

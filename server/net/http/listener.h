@@ -1,16 +1,16 @@
 /* listener.h - listening sockets on the main loop: accepts, as long as there is room for one more, and hands each
- * connection to the worker with the fewest. One thread. */
+ * connection to the set of the worker with the fewest. One thread. */
 #ifndef CARILLON_NET_HTTP_LISTENER_H
 #define CARILLON_NET_HTTP_LISTENER_H
 
-#include "server/net/worker.h"
+#include "server/net/http/connection_set.h"
 
 struct listener;
 
 struct listener_options {
     uv_loop_t *loop;
-    bool internal;           /* its connections are served by the API, and counted apart */
-    struct worker **workers; /* borrowed, with all that follows, for the listener's life */
+    bool internal;                         /* its connections are served by the API, and counted apart */
+    struct connection_set *const *workers; /* borrowed, with all that follows, for the listener's life */
     size_t worker_count;
     struct metrics *metrics; /* of the main loop's thread */
 };

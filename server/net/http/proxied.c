@@ -10,8 +10,8 @@
 #include "server/net/http/connection.h"
 
 struct proxied {
-    struct worker *worker;
-    struct list_link link; /* in worker->proxied */
+    struct connection_set *set;
+    struct list_link link; /* in set->proxied */
     uv_poll_t poll;
     int fd; /* -1: handed on, or closed */
     struct address peer;
@@ -24,7 +24,7 @@ struct proxied {
 static void on_closed(uv_handle_t *handle)
 {
     struct proxied *proxied = handle->data;
-    proxied->worker->open_handles--;
+    proxied->set->polls--;
     buf_fini(&proxied->header);
     free(proxied);
 }
@@ -32,13 +32,13 @@ static void on_closed(uv_handle_t *handle)
 /* The socket is the caller's then; the object goes once the loop has let go of its handle. */
 static int release(struct proxied *proxied)
 {
-    struct worker *worker = proxied->worker;
+    struct connection_set *set = proxied->set;
     int fd = proxied->fd;
     proxied->fd = -1;
-    wheel_stop(hub_wheel(worker->hub), &proxied->deadline);
-    pending_leave(&worker->pending[false], &proxied->pending);
+    wheel_stop(set->wheel, &proxied->deadline);
+    pending_leave(&set->pending[false], &proxied->pending);
     list_remove(&proxied->link);
-    worker_count_socket(worker, false, -1);
+    socket_counts_change(&set->sockets, false, -1);
     uv_close((uv_handle_t *)&proxied->poll, on_closed); /* stops polling at once: the fd is free for another */
     return fd;
 }
@@ -52,19 +52,19 @@ static void end(struct proxied *proxied)
  * nor its alert begins like a header. */
 static void hand_on(struct proxied *proxied, const struct address *client, struct str rest)
 {
-    struct worker *worker = proxied->worker;
-    if (rest.len > 0 && worker->settings->tls) {
+    struct connection_set *set = proxied->set;
+    if (rest.len > 0 && set->admitter->settings->tls) {
         end(proxied);
         return;
     }
     uint64_t due_us = proxied->due_us;
-    connection_open(worker, release(proxied), false, client, due_us, rest);
+    connection_open(set, release(proxied), false, client, due_us, rest);
 }
 
 /* What is waiting in the kernel is looked at first, and taken only as far as it belongs to the header. */
 static void read_header(struct proxied *proxied)
 {
-    const struct worker *worker = proxied->worker;
+    const struct connection_set *set = proxied->set;
     struct proxy_header header;
     struct address client = proxied->peer;
     size_t before = proxied->header.len;
@@ -91,7 +91,7 @@ static void read_header(struct proxied *proxied)
         if (header.has_address)
             address_parse(str_from_cstr(header.address), &client);
         hand_on(proxied, &client, STR(""));
-    } else if (result == PROXY_NONE && worker->settings->proxy_protocol != PROXY_REQUIRED)
+    } else if (result == PROXY_NONE && set->admitter->settings->proxy_protocol != PROXY_REQUIRED)
         hand_on(proxied, &client, buf_str(&proxied->header));
     else
         end(proxied);
@@ -101,7 +101,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct proxied *proxied = poll->data;
     (void)events;
-    worker_touch(proxied->worker);
+    turn_begin(proxied->set->turn);
     if (proxied->fd < 0) /* by its deadline, just now */
         return;
     if (status < 0)
@@ -119,33 +119,32 @@ static void on_deadline(struct timer *timer, uint64_t now_us)
 static void evict(struct pending_place *place)
 {
     struct proxied *proxied = CONTAINER_OF(place, struct proxied, pending);
-    metrics_add(proxied->worker->metrics, METRIC_CONNECTIONS_EVICTED, 1);
+    metrics_add(proxied->set->admitter->metrics, METRIC_CONNECTIONS_EVICTED, 1);
     end(proxied);
 }
 
-void proxied_await(struct worker *worker, int fd, const struct address *peer)
+void proxied_await(struct connection_set *set, int fd, const struct address *peer)
 {
-    struct hub *hub = worker->hub;
-    struct pending *pending = &worker->pending[false];
+    struct pending *pending = &set->pending[false];
     struct proxied *proxied = xcalloc(1, sizeof *proxied);
-    proxied->worker = worker;
+    proxied->set = set;
     proxied->fd = fd;
     proxied->peer = *peer;
     proxied->pending.evict = evict;
-    list_append(&worker->proxied, &proxied->link);
-    worker_count_socket(worker, false, 1);
-    uv_poll_init(worker->loop, &proxied->poll, fd);
+    list_append(&set->proxied, &proxied->link);
+    socket_counts_change(&set->sockets, false, 1);
+    uv_poll_init(set->loop, &proxied->poll, fd);
     proxied->poll.data = proxied;
-    worker->open_handles++;
+    set->polls++;
     uv_poll_start(&proxied->poll, UV_READABLE, on_poll);
-    proxied->due_us = hub_now_us(hub) + worker->settings->head_timeout_us;
-    wheel_start(hub_wheel(hub), &proxied->deadline, proxied->due_us, on_deadline);
+    proxied->due_us = turn_now_us(set->turn) + set->admitter->settings->head_timeout_us;
+    wheel_start(set->wheel, &proxied->deadline, proxied->due_us, on_deadline);
     pending_enter(pending, &proxied->pending, peer);
     pending_make_room(pending, &proxied->pending);
 }
 
-void proxied_close_all(struct worker *worker)
+void proxied_close_all(struct connection_set *set)
 {
-    while (!list_is_empty(&worker->proxied))
-        end(CONTAINER_OF(worker->proxied.next, struct proxied, link));
+    while (!list_is_empty(&set->proxied))
+        end(CONTAINER_OF(set->proxied.next, struct proxied, link));
 }

@@ -4,11 +4,11 @@
 #ifndef CARILLON_NET_HTTP_PROXIED_H
 #define CARILLON_NET_HTTP_PROXIED_H
 
-#include "server/net/worker.h"
+#include "server/net/http/connection_set.h"
 
 /* Takes fd. peer: the proxy. */
-void proxied_await(struct worker *worker, int fd, const struct address *peer);
-/* Closes all of this worker. */
-void proxied_close_all(struct worker *worker);
+void proxied_await(struct connection_set *set, int fd, const struct address *peer);
+/* Closes all of the set. */
+void proxied_close_all(struct connection_set *set);
 
 #endif

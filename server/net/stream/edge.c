@@ -6,9 +6,11 @@
  *   record takes more than ten reads (warmcat/libwebsockets#3184), and bytes must not wait inside of OpenSSL.
  * - On a loop that is not its own it closes its handles with the first call of lws_context_destroy, and frees itself
  *   with a second one; in between the loop must have run their close callbacks. */
+#include "server/net/stream/edge.h"
+
 #include "common/base/alloc.h"
 #include "common/base/log.h"
-#include "server/net/stream/edge_private.h"
+#include "server/net/stream/stream_private.h"
 
 enum {
     SERVICE_BUFFER = 32768, /* see above */
@@ -53,22 +55,22 @@ static const struct lws_protocols protocols[] = {
 /* What lws would choose of TLS is chosen in tls.c, once the vhost is there. Clients are cut by our own deadlines; that
  * of lws is only not to come before. Not given an SSL_CTX for clients, lws loads all authorities of the system into
  * one, and with several contexts leaks it. */
-static void speak_tls(struct edge *edge, struct lws_context_creation_info *info)
+static void speak_tls(struct edge *edge, struct lws_context_creation_info *info, uint64_t handshake_timeout_us)
 {
     edge->ssl_unused = SSL_CTX_new(TLS_client_method());
     info->provided_client_ssl_ctx = edge->ssl_unused;
     info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-    info->timeout_secs = (unsigned)(edge->worker->settings->head_timeout_us / 1000000) + 2;
+    info->timeout_secs = (unsigned)(handshake_timeout_us / 1000000) + 2;
 }
 
-static bool create_vhosts(struct edge *edge, struct lws_context_creation_info *info)
+static bool create_vhosts(struct edge *edge, struct lws_context_creation_info *info, struct tls_identity *tls)
 {
     info->vhost_name = "internal";
     edge->internal = lws_create_vhost(edge->lws, info);
     info->vhost_name = "public";
-    if (edge->worker->settings->tls) {
+    if (tls) {
         info->options |= LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
-        edge->identity = tls_identity_ref(edge->worker->settings->tls);
+        edge->identity = tls_identity_ref(tls);
     }
     edge->open = lws_create_vhost(edge->lws, info);
     if (!edge->internal || !edge->open)
@@ -81,15 +83,15 @@ static void take_down(struct edge *edge)
 {
     edge_stop(edge);
     while (!edge_is_down(edge))
-        uv_run(edge->worker->loop, UV_RUN_NOWAIT);
+        uv_run(edge->loop, UV_RUN_NOWAIT);
     edge_destroy(edge);
 }
 
-enum err edge_create(struct worker *worker, struct edge **out, struct error *error)
+enum err edge_create(const struct edge_options *options, struct edge **out, struct error *error)
 {
     static const lws_retry_bo_t no_validity = {0};
     struct edge *edge = xcalloc(1, sizeof *edge);
-    void *loops[1] = {worker->loop};
+    void *loops[1] = {options->loop};
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = protocols,
@@ -100,14 +102,17 @@ enum err edge_create(struct worker *worker, struct edge **out, struct error *err
         .retry_and_idle_policy = &no_validity,
         .pt_serv_buf_size = SERVICE_BUFFER,
     };
-    edge->worker = worker;
-    if (worker->settings->tls)
-        speak_tls(edge, &info);
+    edge->index = options->index;
+    edge->loop = options->loop;
+    edge->turn = options->turn;
+    edge->sockets = options->sockets;
+    if (options->tls)
+        speak_tls(edge, &info, options->handshake_timeout_us);
     list_init(&edge->streams);
     list_init(&edge->cut);
     say_errors(edge, &info, true);
     edge->lws = lws_create_context(&info);
-    bool good = edge->lws && create_vhosts(edge, &info);
+    bool good = edge->lws && create_vhosts(edge, &info, options->tls);
     say_errors(edge, &info, false);
     if (!good) {
         take_down(edge);
@@ -119,15 +124,14 @@ enum err edge_create(struct worker *worker, struct edge **out, struct error *err
     return ERR_NONE;
 }
 
-void edge_configure(struct edge *edge)
+void edge_use_identity(struct edge *edge, struct tls_identity *tls)
 {
-    struct tls_identity *next = edge->worker->settings->tls;
-    if (!edge->ssl || next == edge->identity)
+    if (!edge->ssl || tls == edge->identity)
         return;
     tls_identity_unref(edge->identity);
-    edge->identity = tls_identity_ref(next);
-    if (!tls_use_tickets(edge->ssl, next))
-        log_error("net", "worker %u: OpenSSL does not take another key for session tickets", edge->worker->index);
+    edge->identity = tls_identity_ref(tls);
+    if (!tls_use_tickets(edge->ssl, tls))
+        log_error("net", "worker %u: OpenSSL does not take another key for session tickets", edge->index);
 }
 
 void edge_stop(struct edge *edge)

@@ -3,13 +3,28 @@
 #ifndef CARILLON_NET_STREAM_EDGE_H
 #define CARILLON_NET_STREAM_EDGE_H
 
-#include "server/net/worker.h"
+#include "common/base/error.h"
+#include "common/base/mailbox.h"
+#include "server/net/stream/socket_counts.h"
+#include "server/net/stream/tls.h"
+
+struct edge;
+
+/* The pointers are borrowed for the edge's life. */
+struct edge_options {
+    unsigned index; /* of the worker, for the log */
+    uv_loop_t *loop;
+    struct turn *turn; /* of the loop: begun before anything is told of a stream */
+    struct socket_counts *sockets;
+    struct tls_identity *tls; /* a reference is taken; NULL: the public listener speaks plaintext, from now on */
+    uint64_t handshake_timeout_us;
+};
 
 /* In the main thread, one after the other, and before the worker has a hook or a handle on its loop. ERR_INTERNAL_ERROR
  * says what is missing; the loop has then been run until nothing of libwebsockets is left on it. */
-enum err edge_create(struct worker *worker, struct edge **out, struct error *error);
-/* The worker has new settings: another certificate, perhaps. */
-void edge_configure(struct edge *edge);
+enum err edge_create(const struct edge_options *options, struct edge **out, struct error *error);
+/* Another certificate, perhaps. A reference is taken; one that has none from the beginning takes none. */
+void edge_use_identity(struct edge *edge, struct tls_identity *tls);
 /* Cuts all streams and begins to take the context down. */
 void edge_stop(struct edge *edge);
 /* After that, at the end of each turn of the loop: true once nothing of libwebsockets is left on it. */

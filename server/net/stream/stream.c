@@ -19,7 +19,7 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 
-#include "server/net/stream/edge_private.h"
+#include "server/net/stream/stream_private.h"
 
 bool stream_is_open(const struct stream *stream)
 {
@@ -260,7 +260,7 @@ static void on_close(struct lws *wsi, struct stream *stream)
 static void count(struct edge *edge, struct lws *wsi, int change)
 {
     edge->connections += (size_t)change;
-    worker_count_socket(edge->worker, lws_get_vhost(wsi) == edge->internal, change);
+    socket_counts_change(edge->sockets, lws_get_vhost(wsi) == edge->internal, change);
 }
 
 int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
@@ -277,7 +277,7 @@ int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     }
     if (!stream)
         return 0;
-    worker_touch(edge->worker);
+    turn_begin(edge->turn);
     switch (reason) {
     case LWS_CALLBACK_RAW_RX: on_input(wsi, stream, str_from(in, len)); return 0;
     case LWS_CALLBACK_RAW_WRITEABLE: on_writeable(stream); return 0;

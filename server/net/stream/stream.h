@@ -6,11 +6,11 @@
 
 #include "common/base/buf.h"
 #include "common/base/list.h"
-#include "server/core/session.h"
-#include "server/net/stream/edge.h"
+#include "server/core/hub.h"
 
-struct stream;
+struct edge;
 struct lws;
+struct stream;
 
 struct stream_ops {
     /* Bytes have come. They may be changed in place, and are gone afterwards. The stream may be moved or cut meanwhile.

@@ -2,13 +2,16 @@
 #include "server/net/ws/ws.h"
 
 #include "common/base/alloc.h"
+#include "common/protocol/reply.h"
 #include "common/protocol/ws_decoder.h"
+#include "common/protocol/ws_frame.h"
 #include "server/net/admission/admission.h"
 
 struct ws {
     struct stream stream;
     struct session *session; /* NULL: the connection failed before it had one */
-    struct worker *worker;
+    struct hub *hub;
+    struct admitter *admitter;
     struct ws_decoder decoder;
     bool deaf;        /* what comes is thrown away: the connection has failed, or the peer's close frame has come */
     bool peer_closed; /* by its close frame */
@@ -26,10 +29,9 @@ static const struct stream_ops stream_operations = {.input = on_input, .drained 
 static void on_gone(struct stream *stream)
 {
     struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
-    struct worker *worker = ws->worker;
     if (ws->session)
-        hub_gone(worker->hub, ws->session);
-    lease_release(&ws->lease, worker->quota);
+        hub_gone(ws->hub, ws->session);
+    lease_release(&ws->lease, ws->admitter->quota);
     net_settings_unref(ws->settings);
     ws_decoder_fini(&ws->decoder);
     free(ws);
@@ -47,12 +49,12 @@ static void follow(struct ws *ws, struct net_settings *settings)
     ws->settings = net_settings_ref(settings);
 }
 
-void ws_configure(struct worker *worker)
+void ws_configure(struct hub *hub, struct net_settings *settings)
 {
     struct session *session;
     size_t cursor = 0;
-    while ((session = hub_next_session(worker->hub, &cursor)))
-        follow(session->transport, worker->settings);
+    while ((session = hub_next_session(hub, &cursor)))
+        follow(session->transport, settings);
 }
 
 /* --- out -------------------------------------------------------------------------------------------------------- */
@@ -87,7 +89,8 @@ enum reason ws_verify(void *owner, struct session *session, struct str token, st
 {
     const struct ws *ws = session->transport;
     struct claims *claims = NULL;
-    enum reason reason = worker_verify(owner, token, &claims);
+    (void)owner;
+    enum reason reason = admitter_verify(ws->admitter, token, &claims);
     if (reason == REASON_NONE && !admission_has_scopes(ws->endpoint, claims)) {
         claims_unref(claims);
         return REASON_SCOPE_MISSING;
@@ -101,7 +104,7 @@ static void on_drained(struct stream *stream)
 {
     struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
     if (ws->session)
-        hub_writable(ws->worker->hub, ws->session, 0);
+        hub_writable(ws->hub, ws->session, 0);
 }
 
 /* --- in --------------------------------------------------------------------------------------------------------- */
@@ -113,7 +116,7 @@ static void fail(struct ws *ws, enum reason reason)
     if (ws->session->finished) /* after our close frame, in the place of its answer */
         stream_cut(&ws->stream);
     else
-        hub_close(ws->worker->hub, ws->session, reason);
+        hub_close(ws->hub, ws->session, reason);
 }
 
 /* 5.5.1, 7.1.1: the peer gets its code back, after what was on its way to it, and the server ends the connection. A
@@ -124,19 +127,19 @@ static void on_peer_close(struct ws *ws, int code)
     if (ws->session->finished) /* the answer to our own */
         shut(ws);
     else
-        hub_close_with(ws->worker->hub, ws->session, code == WS_CLOSE_NO_CODE ? 0 : code, STR(""));
+        hub_close_with(ws->hub, ws->session, code == WS_CLOSE_NO_CODE ? 0 : code, STR(""));
 }
 
 static void take_text(struct ws *ws, struct str text)
 {
     enum { FREE = 64 }; /* bytes of a ping and of fragments */
     ws->decoder.beside -= ws->decoder.beside < FREE ? ws->decoder.beside : FREE;
-    hub_receive(ws->worker->hub, ws->session, text);
+    hub_receive(ws->hub, ws->session, text);
 }
 
 static void on_message(struct ws *ws, const struct ws_message *message)
 {
-    struct hub *hub = ws->worker->hub;
+    struct hub *hub = ws->hub;
     if (message->opcode == WS_CLOSE)
         on_peer_close(ws, message->close_code);
     else if (ws->session->state != SESSION_OPEN) /* only the answer to our close frame is waited for */
@@ -158,7 +161,7 @@ static void charge_what_is_beside(struct ws *ws)
     const uint64_t unit = 2 + sizeof ws->decoder.mask + WS_CONTROL_MAX;
     if (ws->decoder.beside < unit)
         return;
-    hub_charge(ws->worker->hub, ws->session, ws->decoder.beside / unit);
+    hub_charge(ws->hub, ws->session, ws->decoder.beside / unit);
     ws->decoder.beside %= unit;
 }
 
@@ -166,7 +169,7 @@ static void on_input(struct stream *stream, struct str bytes)
 {
     struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
     struct ws_message message;
-    ws->decoder.max_message = ws->worker->settings->message_bytes;
+    ws->decoder.max_message = ws->admitter->settings->message_bytes;
     while (!ws->deaf) {
         switch (ws_decoder_next(&ws->decoder, &bytes, &message, NULL)) {
         case WS_DECODED_MORE: charge_what_is_beside(ws); return;
@@ -176,10 +179,10 @@ static void on_input(struct stream *stream, struct str bytes)
     }
 }
 
-/* --- the upgrade ------------------------------------------------------------------------------------------------ */
+/* --- the upgrade, or its refusal
+ * ------------------------------------------------------------------------------------------------ */
 
-void ws_open(struct worker *worker, struct stream *stream, const struct ws_start *start, struct str answer,
-             struct str rest)
+void ws_open(struct stream *stream, const struct ws_start *start, struct str answer, struct str rest)
 {
     size_t unsent;
     struct ws *ws = xcalloc(1, sizeof *ws);
@@ -189,8 +192,9 @@ void ws_open(struct worker *worker, struct stream *stream, const struct ws_start
         .close_codes = &start->endpoint->close_codes,
         .transport = ws,
     };
-    ws->worker = worker;
-    ws->settings = net_settings_ref(start->settings);
+    ws->hub = start->hub;
+    ws->admitter = start->admitter;
+    ws->settings = net_settings_ref(start->admitter->settings);
     ws->endpoint = start->endpoint;
     ws->lease = start->lease;
     ws->decoder.from_client = true;
@@ -200,6 +204,17 @@ void ws_open(struct worker *worker, struct stream *stream, const struct ws_start
         stream_cut(&ws->stream);
         return;
     }
-    ws->session = hub_open(worker->hub, &session);
+    ws->session = hub_open(ws->hub, &session);
     on_input(&ws->stream, rest);
+}
+
+void ws_write_refusal(struct buf *out, enum reason reason, int close_code)
+{
+    struct buf text = {0};
+    uint8_t head[WS_HEADER_MAX], end[2 + WS_CONTROL_MAX];
+    reply_error(&text, STR(""), reason_err(reason), str_from_cstr(reason_sentence(reason)), STR(""));
+    buf_append(out, str_from((char *)head, ws_frame_header(head, WS_TEXT, text.len)));
+    buf_append(out, buf_str(&text));
+    buf_append(out, str_from((char *)end, ws_frame_close(end, close_code, str_from_cstr(reason_text(reason)))));
+    buf_fini(&text);
 }

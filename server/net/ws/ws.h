@@ -3,25 +3,29 @@
 #ifndef CARILLON_NET_WS_WS_H
 #define CARILLON_NET_WS_WS_H
 
+#include "server/net/admission/admitter.h"
 #include "server/net/stream/stream.h"
 
 struct ws_start {
+    struct hub *hub;                     /* borrowed, as the next, for the connection's life */
+    struct admitter *admitter;           /* of the hub's worker */
     struct lease lease;                  /* taken */
-    struct net_settings *settings;       /* a reference is taken */
-    const struct net_endpoint *endpoint; /* of these settings */
+    const struct net_endpoint *endpoint; /* of the admitter's settings */
     struct claims *claims;               /* a reference is taken */
     struct str address;                  /* of the client; copied */
 };
 
 /* Takes over the stream, sends the answer that completes the upgrade, and opens the session. rest: what the client has
  * sent after its request head; it is changed in place. */
-void ws_open(struct worker *worker, struct stream *stream, const struct ws_start *start, struct str answer,
-             struct str rest);
+void ws_open(struct stream *stream, const struct ws_start *start, struct str answer, struct str rest);
 
-/* The worker has new settings: open connections follow those of their endpoint, where it is still there. */
-void ws_configure(struct worker *worker);
+/* Appends the error frame and the close frame of a refusal. */
+void ws_write_refusal(struct buf *out, enum reason reason, int close_code);
 
-/* hub_ops; owner is the worker. */
+/* There are new settings: the open connections follow those of their endpoint, where it is still there. */
+void ws_configure(struct hub *hub, struct net_settings *settings);
+
+/* hub_ops; the owner is not looked at. */
 enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent);
 void ws_finish(void *owner, struct session *session, bool abrupt);
 enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims);

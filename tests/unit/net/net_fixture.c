@@ -123,13 +123,14 @@ void fixture_start(struct net_fixture *fixture)
     };
     if (worker_create(&options, &fixture->worker, &error))
         fail_msg("%s", error.text);
+    fixture->connections = &fixture->worker->connections;
     worker_serve_with(fixture->worker, &handler, fixture);
     worker_start(fixture->worker);
     for (int i = 0; i < 2; i++) {
         struct listener_options listen = {
             .loop = &fixture->loop,
             .internal = i == 1,
-            .workers = &fixture->worker,
+            .workers = &fixture->connections,
             .worker_count = 1,
             .metrics = &fixture->metrics,
         };

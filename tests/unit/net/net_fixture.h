@@ -3,6 +3,7 @@
 #define CARILLON_TESTS_NET_FIXTURE_H
 
 #include "server/net/http/listener.h"
+#include "server/net/worker.h"
 
 struct net_fixture {
     uv_loop_t loop;
@@ -13,9 +14,10 @@ struct net_fixture {
     struct metrics metrics;
     struct quota *quota;
     struct worker *worker;
-    struct listener *listeners[2]; /* public, internal */
-    char token[512];               /* a good one, of user "u" */
-    struct http_call *held;        /* a call of /later that the test answers */
+    struct connection_set *connections; /* its */
+    struct listener *listeners[2];      /* public, internal */
+    char token[512];                    /* a good one, of user "u" */
+    struct http_call *held;             /* a call of /later that the test answers */
 };
 
 /* An endpoint /ws, a key, short deadlines. */

@@ -1,64 +1,111 @@
-/* test_admission.c - the refusal table of docs/protocol.md, row by row and carrier by carrier, with a fake verifier. */
+/* test_admission.c - the refusal table of docs/protocol.md, row by row and carrier by carrier, with real tokens. The
+ * tests write a token as its name, for instance goo.goo.goo. */
 #include <stdio.h>
 
+#include "common/token/issue.h"
 #include "server/net/admission/admission.h"
 #include "tests/support/unit.h"
 
-/* What the fake verifier says to each token. */
-static enum reason fake_verify(void *owner, struct str token, struct claims **out_claims)
-{
-    unsigned *verified = owner;
-    struct error error;
-    ++*verified;
-    if (str_eq(token, STR("bad.bad.bad")))
-        return REASON_TOKEN_INVALID;
-    if (str_eq(token, STR("old.old.old")))
-        return REASON_TOKEN_EXPIRED;
-    if (str_eq(token, STR("new.new.new")))
-        return REASON_TOKEN_NOT_YET_VALID;
-    if (str_eq(token, STR("rev.rev.rev")))
-        return REASON_TOKEN_REVOKED;
-    bool scoped = str_eq(token, STR("sco.sco.sco"));
-    assert_true(scoped || str_eq(token, STR("goo.goo.goo")));
-    struct str payload = scoped ? STR("{\"sub\":\"u\",\"scope\":\"connect read\"}") : STR("{\"sub\":\"u\"}");
-    assert_int_equal(claims_parse(payload, out_claims, &error), ERR_NONE);
-    return REASON_NONE;
-}
+static const uint64_t now_ms = 1768473000000;
+
+/* bad.bad.bad is what it looks like. */
+static const struct {
+    const char *name;
+    const char *payload;
+} kinds[] = {
+    {"goo.goo.goo", "{\"sub\":\"u\",\"exp\":1768476600}"},
+    {"old.old.old", "{\"sub\":\"u\",\"exp\":1768400000}"},
+    {"new.new.new", "{\"sub\":\"u\",\"exp\":1768476600,\"nbf\":1768475000}"},
+    {"rev.rev.rev", "{\"sub\":\"u\",\"exp\":1768476600,\"jti\":\"revoked\"}"},
+    {"sco.sco.sco", "{\"sub\":\"u\",\"exp\":1768476600,\"scope\":\"connect read\"}"},
+};
 
 struct fixture {
     struct net_settings *settings;
-    char bytes[2048];
+    struct buf tokens[COUNT_OF(kinds)];
+    struct turn turn; /* its time only */
+    struct metrics metrics;
+    struct admitter admitter;
+    char bytes[4096];
     struct http_head head;
-    struct admission_request request;
+    struct lease lease;
     struct admission admission;
-    unsigned verified;
 };
 
-static int set_up(void **state)
+static void make_endpoints(struct net_settings *settings)
 {
-    static struct fixture fixture;
-    fixture = (struct fixture){.settings = net_settings_create()};
-    fixture.settings->retry_after_s = 7;
-    net_settings_add_endpoint(fixture.settings, STR("/ws"));
-    struct net_endpoint *strict = net_settings_add_endpoint(fixture.settings, STR("/strict"));
+    net_settings_add_endpoint(settings, STR("/ws"));
+    struct net_endpoint *strict = net_settings_add_endpoint(settings, STR("/strict"));
     texts_add(&strict->origins, STR("https://app.example"));
     texts_add(&strict->origins, STR("https://*.app.example"));
     texts_add(&strict->scopes, STR("connect"));
     strict->carriers = CARRIER_HEADER;
     strict->close_codes.code[REASON_TOKEN_MISSING] = 1002;
-    struct net_endpoint *plain = net_settings_add_endpoint(fixture.settings, STR("/http"));
+    struct net_endpoint *plain = net_settings_add_endpoint(settings, STR("/http"));
     plain->reject = REJECT_HTTP;
     texts_add(&plain->query_names, STR("access_token"));
-    net_settings_add_endpoint(fixture.settings, STR("/close"))->reject = REJECT_CLOSE;
+    net_settings_add_endpoint(settings, STR("/close"))->reject = REJECT_CLOSE;
+}
+
+static struct token_keys *make_keys(struct buf tokens[COUNT_OF(kinds)])
+{
+    struct token_keys *keys = token_keys_create();
+    assert_int_equal(token_keys_add_secret(keys, "test", STR(""), 0, STR("0123456789abcdef0123456789abcdef"), NULL),
+                     ERR_NONE);
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        assert_int_equal(token_issue(keys, 0, STR(""), str_from_cstr(kinds[i].payload), &tokens[i], NULL), ERR_NONE);
+    return keys;
+}
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    fixture = (struct fixture){.settings = net_settings_create(), .turn.wall_ms = now_ms};
+    fixture.settings->retry_after_s = 7;
+    fixture.settings->keys = make_keys(fixture.tokens);
+    make_endpoints(fixture.settings);
+    metrics_init(&fixture.metrics, 0);
+    admitter_init(&fixture.admitter, fixture.settings);
+    fixture.admitter.quota = quota_create();
+    fixture.admitter.revocations = revocations_create();
+    fixture.admitter.metrics = &fixture.metrics;
+    fixture.admitter.turn = &fixture.turn;
+    const struct revocation revocation = {
+        .kind = REVOCATION_JTI, .value = STR("revoked"), .until_ms = now_ms + 3600000};
+    revocations_add(fixture.admitter.revocations, &revocation, now_ms);
     *state = &fixture;
     return 0;
+}
+
+/* What was admitted goes, and gives back what it counted. */
+static void done(struct fixture *fixture)
+{
+    claims_unref(fixture->admission.claims);
+    fixture->admission.claims = NULL;
+    lease_release(&fixture->lease, fixture->admitter.quota);
 }
 
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
+    done(fixture);
+    revocations_destroy(fixture->admitter.revocations);
+    quota_destroy(fixture->admitter.quota); /* fails when something still counts */
+    admitter_fini(&fixture->admitter);
     net_settings_unref(fixture->settings);
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        buf_fini(&fixture->tokens[i]);
     return 0;
+}
+
+/* Of tokens, whatever came out. */
+static uint64_t verified(const struct fixture *fixture)
+{
+    const struct metrics *all[] = {&fixture->metrics};
+    uint64_t sum = 0;
+    for (unsigned label = 0; label < METRICS_VERIFICATION_COUNT; label++)
+        sum += metrics_value(all, 1, METRIC_TOKEN_VERIFICATIONS, label);
+    return sum;
 }
 
 static const char handshake[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -66,36 +113,52 @@ static const char handshake[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 
 static const struct admission *decide_head(struct fixture *fixture, enum reason unavailable)
 {
+    static const struct address peer = {{[15] = 1}};
     size_t scanned = 0;
     struct error error;
     enum http_head_result result =
-        http_head_parse(str_from_cstr(fixture->bytes), 2048, &scanned, &fixture->head, &error);
+        http_head_parse(str_from_cstr(fixture->bytes), sizeof fixture->bytes, &scanned, &fixture->head, &error);
     if (result != HTTP_HEAD_DONE)
         fail_msg("the test's own head is bad: %s", error.text);
-    fixture->request = (struct admission_request){
-        .settings = fixture->settings,
-        .head = &fixture->head,
-        .unavailable = unavailable,
-        .verify = fake_verify,
-        .owner = &fixture->verified,
-    };
-    fixture->verified = 0;
-    admission_decide(&fixture->request, &fixture->admission);
+    done(fixture);
+    fixture->admitter.unavailable = unavailable;
+    admission_decide(&fixture->admitter, &fixture->head, &peer, &fixture->lease, &fixture->admission);
     return &fixture->admission;
+}
+
+/* Writes text with the tokens in the places of their names. %g stands for goo.goo.goo with a dot written as %2e. */
+static void write_with_tokens(struct fixture *fixture, struct buf *out, struct str text)
+{
+    while (text.len > 0) {
+        size_t used = 1;
+        for (size_t i = 0; i < COUNT_OF(kinds) && used == 1; i++)
+            if (str_starts_with(text, str_from_cstr(kinds[i].name))) {
+                buf_append(out, buf_str(&fixture->tokens[i]));
+                used = strlen(kinds[i].name);
+            }
+        if (used == 1 && str_starts_with(text, STR("%g"))) {
+            struct str rest = buf_str(&fixture->tokens[0]);
+            struct str first = str_split(&rest, '.');
+            buf_appendf(out, "%.*s%%2e%.*s", STR_ARG(first), STR_ARG(rest));
+            used = 2;
+        }
+        if (used == 1)
+            buf_append_char(out, text.ptr[0]);
+        text = str_from(text.ptr + used, text.len - used);
+    }
 }
 
 /* A good handshake for target, with more header lines. */
 static const struct admission *decide(struct fixture *fixture, const char *target, const char *lines)
 {
-    snprintf(fixture->bytes, sizeof fixture->bytes, "GET %s HTTP/1.1\r\nHost: h\r\n%s%s\r\n", target, handshake, lines);
+    struct buf named = {0}, text = {0};
+    buf_appendf(&named, "GET %s HTTP/1.1\r\nHost: h\r\n%s%s\r\n", target, handshake, lines);
+    write_with_tokens(fixture, &text, buf_str(&named));
+    assert_true(text.len < sizeof fixture->bytes);
+    snprintf(fixture->bytes, sizeof fixture->bytes, "%s", buf_cstr(&text));
+    buf_fini(&named);
+    buf_fini(&text);
     return decide_head(fixture, REASON_NONE);
-}
-
-static void done(struct fixture *fixture)
-{
-    if (fixture->admission.claims)
-        claims_unref(fixture->admission.claims);
-    fixture->admission.claims = NULL;
 }
 
 /* How each carrier brings a token. */
@@ -193,9 +256,9 @@ static void two_different_tokens_are_refused(void **state)
         assert_int_equal(found->status, 400);
         assert_int_equal(found->error.code, ERR_INVALID_REQUEST);
         assert_int_equal(found->reason, REASON_NONE);
-        assert_int_equal(((struct fixture *)*state)->verified, 0);
+        assert_int_equal(verified(*state), 0);
     }
-    const struct admission *same = decide(*state, "/ws?token=goo%2egoo.goo", "Authorization: Bearer goo.goo.goo\r\n");
+    const struct admission *same = decide(*state, "/ws?token=%g", "Authorization: Bearer goo.goo.goo\r\n");
     assert_int_equal(same->outcome, ADMITTED);
     done(*state);
     assert_int_equal(decide(*state, "/http?access_token=goo.goo.goo", "")->outcome, ADMITTED);
@@ -252,18 +315,42 @@ static void limits_and_draining_say_when_to_come_back(void **state)
     struct fixture *fixture = *state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         decide(fixture, "/ws?token=goo.goo.goo", "");
-        done(fixture);
+        uint64_t before = verified(fixture);
         const struct admission *found = decide_head(fixture, rows[i].reason);
         assert_int_equal(found->outcome, REFUSED_HTTP);
         assert_int_equal(found->status, rows[i].status);
         assert_int_equal(found->close_code, rows[i].close_code);
         assert_int_equal(found->retry_after_s, 7);
-        assert_int_equal(fixture->verified, 0); /* no work is done for it */
+        assert_int_equal(verified(fixture), before); /* no work is done for it */
     }
     decide(fixture, "/ws?token=goo.goo.goo", "");
-    admission_refuse(&fixture->request, &fixture->admission, REASON_CONNECTION_LIMIT); /* found out afterwards */
+    admission_refuse(&fixture->admitter, &fixture->admission, REASON_CONNECTION_LIMIT); /* found out afterwards */
     assert_int_equal(fixture->admission.status, 429);
     assert_null(fixture->admission.claims);
+}
+
+/* No refusal counts under anything. */
+static void each_limit_refuses_and_counts_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct net_settings *settings = fixture->settings;
+    size_t *const limits[] = {&settings->max_connections, &settings->max_per_address, &settings->max_per_user,
+                              &settings->endpoints[0].max_connections};
+    settings->max_connections = 10;
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        size_t usual = *limits[i];
+        assert_int_equal(decide(fixture, "/ws?token=goo.goo.goo", "")->outcome, ADMITTED);
+        struct lease first = fixture->lease;
+        fixture->lease = (struct lease){0};
+        *limits[i] = 1;
+        assert_int_equal(decide(fixture, "/ws?token=goo.goo.goo", "")->reason, REASON_CONNECTION_LIMIT);
+        assert_int_equal(fixture->lease.count, 0);
+        assert_int_equal(quota_count(fixture->admitter.quota, STR("all:")), 1);
+        lease_release(&first, fixture->admitter.quota);
+        assert_int_equal(decide(fixture, "/ws?token=goo.goo.goo", "")->outcome, ADMITTED);
+        done(fixture);
+        *limits[i] = usual;
+    }
 }
 
 static void the_endpoint_chooses_how_to_refuse(void **state)
@@ -299,7 +386,7 @@ static void what_is_no_handshake_is_answered_in_http(void **state)
         assert_int_equal(found->outcome, REFUSED_HTTP);
         assert_int_equal(found->status, rows[i].status);
         assert_true(found->error.text[0] != '\0');
-        assert_int_equal(fixture->verified, 0);
+        assert_int_equal(verified(fixture), 0);
     }
 }
 
@@ -351,6 +438,7 @@ int main(void)
         TEST(a_carrier_that_is_off_is_not_looked_at),
         TEST(origins_and_scopes_are_forbidden_not_unauthorized),
         TEST(limits_and_draining_say_when_to_come_back),
+        TEST(each_limit_refuses_and_counts_nothing),
         TEST(the_endpoint_chooses_how_to_refuse),
         TEST(what_is_no_handshake_is_answered_in_http),
         TEST(the_protocol_is_selected_only_when_offered),

@@ -190,9 +190,9 @@ static void the_first_byte_does_not_move_the_deadline(void **state)
     fixture->settings->head_timeout_us = 60000000;
     fixture_start(fixture);
     int fd = fixture_connect(fixture, false);
-    while (fixture->worker->connection_count == 0)
+    while (fixture->connections->count == 0)
         fixture_turn(fixture);
-    const struct connection *connection = CONTAINER_OF(fixture->worker->connections.next, struct connection, link);
+    const struct connection *connection = CONTAINER_OF(fixture->connections->connections.next, struct connection, link);
     uint64_t due_tick = connection->deadline.due_tick;
     for (int i = 0; i < 2; i++) /* two of the worker's ticks, so that the time is another */
         fixture_turn(fixture);

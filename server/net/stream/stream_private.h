@@ -1,14 +1,19 @@
-/* edge_private.h - what the two files that know libwebsockets share. edge.c: its context; stream.c: connections. */
-#ifndef CARILLON_NET_STREAM_EDGE_PRIVATE_H
-#define CARILLON_NET_STREAM_EDGE_PRIVATE_H
+/* stream_private.h - what the two files that know libwebsockets share. edge.c: its context; stream.c: connections. */
+#ifndef CARILLON_NET_STREAM_STREAM_PRIVATE_H
+#define CARILLON_NET_STREAM_STREAM_PRIVATE_H
 
 #include <libwebsockets.h>
 
-#include "server/net/stream/edge.h"
+#include "common/base/mailbox.h"
+#include "server/net/stream/socket_counts.h"
 #include "server/net/stream/stream.h"
+#include "server/net/stream/tls.h"
 
 struct edge {
-    struct worker *worker;
+    unsigned index; /* of the worker */
+    uv_loop_t *loop;
+    struct turn *turn;
+    struct socket_counts *sockets;
     struct lws_context *lws;       /* set to NULL by lws when it is down */
     struct lws_vhost *open;        /* of the public listener's connections */
     struct lws_vhost *internal;    /* of the internal listener's: always plaintext */

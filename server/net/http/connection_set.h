@@ -1,0 +1,52 @@
+/* connection_set.h - the connections of one worker that speak HTTP, with what they share: where their bytes come from,
+ * what their time is, how many there may be, and who reads them. The worker's thread. */
+#ifndef CARILLON_NET_HTTP_CONNECTION_SET_H
+#define CARILLON_NET_HTTP_CONNECTION_SET_H
+
+#include "common/base/buf.h"
+#include "common/base/wheel.h"
+#include "common/protocol/http_message.h"
+#include "server/net/admission/admitter.h"
+#include "server/net/http/pending.h"
+#include "server/net/stream/edge.h"
+
+struct connection;
+
+/* What a connection's bytes mean. The connection may be closed, or gone, after each of them. */
+struct connection_ops {
+    /* There are new bytes, or it is time for the next request. */
+    void (*input)(struct connection *connection);
+    /* The time for a request is over. True: the connection has been given an answer instead of being closed. */
+    bool (*timed_out)(struct connection *connection);
+};
+
+/* Everything that is a pointer is borrowed; the owner sets it before the first arrival. */
+struct connection_set {
+    struct admitter *admitter;
+    struct turn *turn;
+    struct wheel *wheel;
+    uv_loop_t *loop;
+    struct mailbox *mailbox; /* where arrivals are posted to */
+    struct edge *edge;
+    const struct connection_ops *ops;
+    void *owner; /* of ops */
+    const struct http_handler *handler;
+    void *handler_owner;
+
+    struct socket_counts sockets;
+    struct list_link connections; /* struct connection */
+    size_t count;
+    struct list_link spent;    /* struct connection: handed over in this turn */
+    struct list_link proxied;  /* struct proxied */
+    unsigned polls;            /* of proxied ones, that the loop has not let go of */
+    struct pending pending[2]; /* of the public listener, of the internal one */
+    struct buf scratch;        /* answers are built here */
+    bool closed;               /* what still arrives is closed at once */
+};
+
+/* max_pending: of the public listener, of the internal one; at least 1. */
+void connection_set_init(struct connection_set *set, const size_t max_pending[2], struct metrics *metrics);
+/* There are none left, nor polls. */
+void connection_set_fini(struct connection_set *set);
+
+#endif
