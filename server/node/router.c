@@ -220,11 +220,11 @@ static void on_event(void *owner, const struct event *event)
 {
     struct router *router = owner;
     struct channel_route *route = map_get(&router->channels, event->channel);
-    if (!route || route->catchup.phase == CATCHUP_NEW)
+    if (!route)
         return;
     if (event->offset)
         catchup_event(&route->catchup, event, clock_now_us());
-    else
+    else if (route->catchup.phase != CATCHUP_NEW)
         router_post(router, &route->catchup, message_from_event(event, clock_now_us()));
 }
 

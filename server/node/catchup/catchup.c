@@ -53,6 +53,8 @@ static void post_plain(struct catchup *catchup, const struct event *event, uint6
 
 void catchup_event(struct catchup *catchup, const struct event *event, uint64_t now_us)
 {
+    if (catchup->phase == CATCHUP_NEW)
+        return;
     if (!catchup->has_history) {
         post_plain(catchup, event, now_us);
         return;

@@ -89,7 +89,8 @@ void catchup_position(struct catchup *catchup, const struct position *position);
 bool catchup_located(struct catchup *catchup, const struct position *position);
 /* The channel's rule has another history now, or none. The owner has asked the broker for the position. */
 void catchup_follow_rule(struct catchup *catchup, bool has_history);
-/* An event with an offset. now_us is the time that its message gets. Borrows the event. */
+/* An event with an offset. It is ignored before the first position. now_us is the time that its message gets. Borrows
+ * the event. */
 void catchup_event(struct catchup *catchup, const struct event *event, uint64_t now_us);
 
 /* Takes the recovery. It is served by the next catchup_serve_due, so that all of one turn share reads and replays. */
