@@ -74,12 +74,11 @@ static void count(const char *name, struct token_keys *keys, struct str first, s
 {
     struct gate gate = {.turn.wall_ms = now_ms};
     struct net_settings *settings = net_settings_create();
-    settings->keys = keys;
     settings->token_cache_entries = 1;
     settings->token_cache_bytes = SIZE_MAX;
     net_settings_add_endpoint(settings, STR("/ws"));
     metrics_init(&gate.metrics, 0);
-    admitter_init(&gate.admitter, settings);
+    admitter_init(&gate.admitter, settings, keys);
     gate.admitter.quota = quota_create();
     gate.admitter.metrics = &gate.metrics;
     gate.admitter.turn = &gate.turn;
@@ -104,6 +103,7 @@ static void count(const char *name, struct token_keys *keys, struct str first, s
     quota_destroy(gate.admitter.quota);
     admitter_fini(&gate.admitter);
     net_settings_unref(settings);
+    token_keys_unref(keys);
 }
 
 static void must(enum err err, const struct error *error)

@@ -186,13 +186,14 @@ static enum err set_proxies(struct net_settings *net, const struct options *o, s
 enum err configuration_make(const struct options *options, struct configuration *out, struct error *error)
 {
     struct net_settings *net = net_settings_create();
-    net->keys = token_keys_create();
-    enum err err = add_keys(net->keys, options, error);
+    struct token_keys *keys = token_keys_create();
+    enum err err = add_keys(keys, options, error);
     if (err == ERR_NONE)
         err = set_proxies(net, options, error);
     if (err == ERR_NONE && *options->tls_certificate)
         err = tls_identity_load(options->tls_certificate, options->tls_key, &net->tls, error);
     if (err != ERR_NONE) {
+        token_keys_unref(keys);
         net_settings_unref(net);
         return err;
     }
@@ -204,6 +205,7 @@ enum err configuration_make(const struct options *options, struct configuration 
         .hub = make_hub_settings(options),
         .rules = make_rules(options),
         .net = net,
+        .keys = keys,
     };
     return ERR_NONE;
 }
@@ -212,6 +214,7 @@ void configuration_fini(struct configuration *configuration)
 {
     rules_unref(configuration->rules);
     net_settings_unref(configuration->net);
+    token_keys_unref(configuration->keys);
     *configuration = (struct configuration){0};
 }
 

@@ -12,6 +12,7 @@ struct configuration {
     struct hub_settings hub;
     struct rules *rules;      /* one reference */
     struct net_settings *net; /* one reference */
+    struct token_keys *keys;  /* one reference */
 };
 
 /* Reads key files. On failure nothing is made, and the error names the option or file. */

@@ -146,6 +146,7 @@ static enum err create_workers(struct node *node, struct error *error)
             .loop = count == 1 ? &node->loop : NULL,
             .turn = count == 1 ? &node->turn : NULL,
             .settings = node->configuration.net,
+            .keys = node->configuration.keys,
             .hub_settings = &node->configuration.hub,
             .rules = node->configuration.rules,
             .metrics = &node->worker_metrics[i],

@@ -58,7 +58,7 @@ void node_tell_settings(struct node *node)
     add_number(&digest, "revocation.ttl", o->revocation_ttl_ms, " ms");
     add_number(&digest, "redis.canary_interval", o->redis_canary_interval_ms, " ms");
     settings_digest_add(&digest, STR("events.custom"), o->events_custom ? STR("true") : STR("false"));
-    add_keys(&digest, node->configuration.net->keys);
+    add_keys(&digest, node->configuration.keys);
     for (size_t i = 0; i < o->channels.count; i++)
         add_rule(&rules, i, &o->channels.items[i]);
     if (digest.len + rules.len <= SETTINGS_DIGEST_BYTES_MAX)

@@ -56,8 +56,10 @@ void node_reload(struct node *node)
     configuration_fini(&node->configuration);
     node->configuration = configuration;
     log_configure((enum log_level)fresh.log_level, (enum log_format)fresh.log_format);
-    for (unsigned i = 0; i < node->worker_count; i++)
+    for (unsigned i = 0; i < node->worker_count; i++) {
+        worker_set_keys(node->workers[i], configuration.keys);
         worker_configure(node->workers[i], configuration.net, &configuration.hub, configuration.rules);
+    }
     node_configure_apis(node);
     node_tell_settings(node);
     if (*node->options->redis_url) {

@@ -188,7 +188,7 @@ static enum err create_edge(struct worker *worker, struct error *error)
 
 static void init_admitter(struct worker *worker, const struct worker_options *options)
 {
-    admitter_init(&worker->admitter, options->settings);
+    admitter_init(&worker->admitter, options->settings, options->keys);
     worker->admitter.quota = options->quota;
     worker->admitter.revocations = options->revocations;
     worker->admitter.metrics = options->metrics;
@@ -259,7 +259,7 @@ void worker_start(struct worker *worker)
 
 /* --- orders from other threads ------------------------------------------------------------------------------------ */
 
-enum order_kind { ORDER_CONFIGURE, ORDER_DRAIN, ORDER_STOP };
+enum order_kind { ORDER_CONFIGURE, ORDER_SET_KEYS, ORDER_DRAIN, ORDER_STOP };
 
 struct order {
     struct mail mail;
@@ -268,6 +268,7 @@ struct order {
     struct net_settings *settings;
     struct hub_settings hub_settings;
     struct rules *rules;
+    struct token_keys *keys;
     uint64_t window_us;
 };
 
@@ -285,6 +286,10 @@ static void obey(struct mail *mail, void *owner)
         ws_configure(worker->hub, order->settings);
         rules_unref(order->rules);
         net_settings_unref(order->settings);
+        break;
+    case ORDER_SET_KEYS:
+        admitter_set_keys(&worker->admitter, order->keys);
+        token_keys_unref(order->keys);
         break;
     case ORDER_DRAIN:
         worker->admitter.unavailable = REASON_DRAINING;
@@ -318,6 +323,13 @@ void worker_configure(struct worker *worker, struct net_settings *settings, cons
     order->settings = net_settings_ref(settings);
     order->hub_settings = *hub_settings;
     order->rules = rules_ref(rules);
+    mailbox_post(&worker->mailbox, &order->mail);
+}
+
+void worker_set_keys(struct worker *worker, struct token_keys *keys)
+{
+    struct order *order = new_order(worker, ORDER_SET_KEYS);
+    order->keys = token_keys_ref(keys);
     mailbox_post(&worker->mailbox, &order->mail);
 }
 

@@ -29,6 +29,7 @@ struct worker_options {
     uv_loop_t *loop;   /* NULL: a loop and a thread of its own */
     struct turn *turn; /* of that loop; NULL with a loop of its own */
     struct net_settings *settings;
+    struct token_keys *keys;
     const struct hub_settings *hub_settings; /* copied */
     struct rules *rules;
     struct metrics *metrics;         /* this worker's; borrowed */
@@ -84,6 +85,8 @@ void worker_start(struct worker *worker);
 /* Any thread: new settings from the next request on. References are taken. */
 void worker_configure(struct worker *worker, struct net_settings *settings, const struct hub_settings *hub_settings,
                       struct rules *rules);
+/* Any thread: new keys from the next token on; sessions stay. A reference is taken. */
+void worker_set_keys(struct worker *worker, struct token_keys *keys);
 /* Any thread: no more sessions; those there are are sent away over the window. */
 void worker_drain(struct worker *worker, uint64_t window_us);
 /* In the main thread, outside of the loop's callbacks: closes everything and waits until the worker's own work is over;

@@ -5,10 +5,11 @@
 
 enum { TOKENS_LOOKED_AT = 16 }; /* each time */
 
-void admitter_init(struct admitter *admitter, struct net_settings *settings)
+void admitter_init(struct admitter *admitter, struct net_settings *settings, struct token_keys *keys)
 {
     *admitter = (struct admitter){
         .settings = net_settings_ref(settings),
+        .keys = token_keys_ref(keys),
         .tokens = token_cache_create(settings->token_cache_entries, settings->token_cache_bytes),
     };
 }
@@ -16,6 +17,7 @@ void admitter_init(struct admitter *admitter, struct net_settings *settings)
 void admitter_fini(struct admitter *admitter)
 {
     token_cache_destroy(admitter->tokens);
+    token_keys_unref(admitter->keys);
     net_settings_unref(admitter->settings);
 }
 
@@ -24,6 +26,13 @@ void admitter_configure(struct admitter *admitter, struct net_settings *settings
     net_settings_ref(settings);
     net_settings_unref(admitter->settings);
     admitter->settings = settings;
+}
+
+void admitter_set_keys(struct admitter *admitter, struct token_keys *keys)
+{
+    token_keys_ref(keys);
+    token_keys_unref(admitter->keys);
+    admitter->keys = keys;
 }
 
 static enum metrics_verification verification_label(enum reason reason, bool cached)
@@ -43,7 +52,7 @@ enum reason admitter_verify(struct admitter *admitter, struct str token, struct 
     const struct net_settings *settings = admitter->settings;
     uint64_t now_ms = turn_wall_ms(admitter->turn), hits = token_cache_hits(admitter->tokens);
     enum reason reason =
-        token_cache_verify(admitter->tokens, settings->keys, &settings->policy, token, now_ms, out_claims, &error);
+        token_cache_verify(admitter->tokens, admitter->keys, &settings->policy, token, now_ms, out_claims, &error);
     if (reason == REASON_NONE && admitter->revocations &&
         revocations_cover(admitter->revocations, *out_claims, now_ms)) {
         claims_unref(*out_claims);

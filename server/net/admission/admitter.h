@@ -13,6 +13,7 @@
 /* What is not said to be owned is borrowed. */
 struct admitter {
     struct net_settings *settings; /* one reference; the present ones, for everybody at this worker */
+    struct token_keys *keys;       /* one reference */
     struct quota *quota;
     struct token_cache *tokens;      /* owned */
     struct revocations *revocations; /* may be NULL: nothing is revoked */
@@ -21,12 +22,14 @@ struct admitter {
     enum reason unavailable; /* why nobody is let in now (DRAINING, NOT_READY); else REASON_NONE */
 };
 
-/* Makes the cache of tokens and takes a reference to the settings. The owner sets the other members. */
-void admitter_init(struct admitter *admitter, struct net_settings *settings);
+/* Makes the cache of tokens and takes a reference to both. The owner sets the other members. */
+void admitter_init(struct admitter *admitter, struct net_settings *settings, struct token_keys *keys);
 void admitter_fini(struct admitter *admitter);
 
 /* New settings. Takes a reference. */
 void admitter_configure(struct admitter *admitter, struct net_settings *settings);
+/* New keys: tokens that other keys have verified are forgotten with the next one. Takes a reference. */
+void admitter_set_keys(struct admitter *admitter, struct token_keys *keys);
 
 /* Is this token good, here and now? On success *out_claims has one reference for the caller. */
 enum reason admitter_verify(struct admitter *admitter, struct str token, struct claims **out_claims);

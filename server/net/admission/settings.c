@@ -58,8 +58,6 @@ void net_settings_unref(struct net_settings *settings)
         free_texts(endpoint->scopes.items, endpoint->scopes.count);
     }
     free(settings->endpoints);
-    if (settings->keys)
-        token_keys_unref(settings->keys);
     free_texts(settings->policy.issuers, settings->policy.issuer_count);
     free_texts(settings->policy.audiences, settings->policy.audience_count);
     free(settings->trusted_proxies);

@@ -47,7 +47,6 @@ struct net_settings {
     atomic_uint refs;
     struct net_endpoint *endpoints;
     size_t endpoint_count;
-    struct token_keys *keys;    /* one reference */
     struct token_policy policy; /* its lists are owned here */
     size_t token_cache_entries; /* of each worker; read when it is made, as is the next */
     size_t token_cache_bytes;

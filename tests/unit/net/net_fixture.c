@@ -58,14 +58,21 @@ static bool admit(void *owner, struct http_call *call)
 
 static const struct http_handler handler = {.admit = admit, .serve = serve};
 
-static void make_token(struct net_fixture *fixture)
+void fixture_make_token(struct net_fixture *fixture, const struct token_keys *keys)
 {
     struct buf token = {0};
     char payload[100];
     snprintf(payload, sizeof payload, "{\"sub\":\"u\",\"exp\":%llu}", (unsigned long long)clock_wall_ms() / 1000 + 600);
-    assert_int_equal(token_issue(fixture->settings->keys, 0, STR(""), str_from_cstr(payload), &token, NULL), ERR_NONE);
+    assert_int_equal(token_issue(keys, 0, STR(""), str_from_cstr(payload), &token, NULL), ERR_NONE);
     snprintf(fixture->token, sizeof fixture->token, "%s", buf_cstr(&token));
     buf_fini(&token);
+}
+
+struct token_keys *fixture_make_keys(const char *secret)
+{
+    struct token_keys *keys = token_keys_create();
+    assert_int_equal(token_keys_add_secret(keys, "test", STR(""), 0, str_from_cstr(secret), NULL), ERR_NONE);
+    return keys;
 }
 
 struct net_fixture *fixture_create(void)
@@ -73,10 +80,7 @@ struct net_fixture *fixture_create(void)
     struct net_fixture *fixture = xcalloc(1, sizeof *fixture);
     struct net_settings *settings = fixture->settings = net_settings_create();
     net_settings_add_endpoint(settings, STR("/ws"));
-    settings->keys = token_keys_create();
-    assert_int_equal(
-        token_keys_add_secret(settings->keys, "test", STR(""), 0, STR("0123456789abcdef0123456789abcdef"), NULL),
-        ERR_NONE);
+    fixture->keys = fixture_make_keys("0123456789abcdef0123456789abcdef");
     settings->head_bytes = 4096;
     settings->head_timeout_us = 300000;
     settings->message_bytes = 1000;
@@ -97,7 +101,7 @@ struct net_fixture *fixture_create(void)
         .event_bytes = 1000,
         .close_timeout_us = 300000,
     };
-    make_token(fixture);
+    fixture_make_token(fixture, fixture->keys);
     return fixture;
 }
 
@@ -115,6 +119,7 @@ void fixture_start(struct net_fixture *fixture)
         .loop = &fixture->loop,
         .turn = &fixture->turn,
         .settings = fixture->settings,
+        .keys = fixture->keys,
         .hub_settings = &fixture->hub_settings,
         .rules = fixture->rules,
         .metrics = &fixture->metrics,
@@ -151,6 +156,7 @@ void fixture_destroy(struct net_fixture *fixture)
     quota_destroy(fixture->quota);
     rules_unref(fixture->rules);
     net_settings_unref(fixture->settings);
+    token_keys_unref(fixture->keys);
     turn_close(&fixture->turn);
     uv_run(&fixture->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&fixture->loop), 0);

@@ -9,6 +9,7 @@ struct net_fixture {
     uv_loop_t loop;
     struct turn turn;
     struct net_settings *settings; /* change before fixture_start */
+    struct token_keys *keys;
     struct hub_settings hub_settings;
     struct rules *rules;
     struct metrics metrics;
@@ -24,6 +25,11 @@ struct net_fixture {
 struct net_fixture *fixture_create(void);
 void fixture_start(struct net_fixture *fixture);
 void fixture_destroy(struct net_fixture *fixture);
+
+/* One secret of 32 bytes or more. The caller has the reference. */
+struct token_keys *fixture_make_keys(const char *secret);
+/* fixture->token becomes a good one by these keys. */
+void fixture_make_token(struct net_fixture *fixture, const struct token_keys *keys);
 
 /* A connection to the public or the internal listener. */
 int fixture_connect(struct net_fixture *fixture, bool internal);

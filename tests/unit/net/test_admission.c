@@ -62,10 +62,11 @@ static int set_up(void **state)
     static struct fixture fixture;
     fixture = (struct fixture){.settings = net_settings_create(), .turn.wall_ms = now_ms};
     fixture.settings->retry_after_s = 7;
-    fixture.settings->keys = make_keys(fixture.tokens);
     make_endpoints(fixture.settings);
     metrics_init(&fixture.metrics, 0);
-    admitter_init(&fixture.admitter, fixture.settings);
+    struct token_keys *keys = make_keys(fixture.tokens);
+    admitter_init(&fixture.admitter, fixture.settings, keys);
+    token_keys_unref(keys);
     fixture.admitter.quota = quota_create();
     fixture.admitter.revocations = revocations_create();
     fixture.admitter.metrics = &fixture.metrics;

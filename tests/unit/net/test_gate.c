@@ -164,6 +164,32 @@ static void limits_hold_and_are_given_back(void **state)
     fixture_destroy(fixture);
 }
 
+/* Without other settings: who is there stays, and only tokens by the new keys are good. */
+static void other_keys_count_from_the_next_token_on(void **state)
+{
+    (void)state;
+    struct net_fixture *fixture = fixture_create();
+    fixture_start(fixture);
+    char head[2048], target[600], frame[256];
+    int before = open_session(fixture);
+    struct token_keys *keys = fixture_make_keys("another secret of thirty-two bytes");
+    worker_set_keys(fixture->worker, keys);
+    fixture_turn(fixture);
+    snprintf(target, sizeof target, "/ws?token=%s", fixture->token);
+    int fd = fixture_connect(fixture, false);
+    fixture_send(fd, fixture_handshake(head, target, ""));
+    char *answer = fixture_read(fixture, fd, NULL);
+    assert_has(answer, "\"reason\":\"token_invalid\"");
+    free(answer);
+    close(fd);
+    fixture_make_token(fixture, keys);
+    token_keys_unref(keys);
+    close(open_session(fixture));
+    router(fixture, before, fixture_frame(frame, 0x81, "{\"type\":\"ping\",\"id\":7}"), "\"type\":\"pong\",\"id\":7");
+    close(before);
+    fixture_destroy(fixture);
+}
+
 static void a_slow_or_silent_client_is_let_go(void **state)
 {
     (void)state;
@@ -271,6 +297,7 @@ int main(void)
         cmocka_unit_test(bad_messages_are_told_and_closed),
         cmocka_unit_test(refusals_reach_the_client),
         cmocka_unit_test(limits_hold_and_are_given_back),
+        cmocka_unit_test(other_keys_count_from_the_next_token_on),
         cmocka_unit_test(a_slow_or_silent_client_is_let_go),
         cmocka_unit_test(the_first_byte_does_not_move_the_deadline),
         cmocka_unit_test(a_proxy_header_counts_only_from_trusted_peers),
