@@ -1,17 +1,7 @@
 /* json_text.c - the texts and numbers inside values, both ways: see json.h. */
+#include "common/base/percent.h"
 #include "common/json/json.h"
 #include "common/json/json_scan.h"
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* \uXXXX at the beginning of s. */
 static bool hex_escape(struct str s, uint32_t *out_unit)

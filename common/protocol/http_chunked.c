@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "common/base/percent.h"
+
 enum state {
     AT_SIZE,       /* digits of a chunk's size */
     AT_EXT_START,  /* white space after the size: an extension must follow */
@@ -29,19 +31,10 @@ static enum http_chunked_result go_to(struct http_chunked *chunked, enum state s
     return HTTP_CHUNKED_NEED_MORE;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Sixteen digits are all that 64 bits hold, and more zeros before them than anybody needs. */
 static enum http_chunked_result take_size(struct http_chunked *chunked, char c, struct error *error)
 {
-    int digit = hex_value(c);
+    int digit = hex_digit(c);
     if (digit >= 0 && chunked->digits < 16) {
         chunked->left = chunked->left << 4 | (unsigned)digit;
         chunked->digits++;

@@ -1,29 +1,13 @@
 /* http_head.c - see http_head.h: the request line, and what is refused although the lines are well-formed. */
 #include "common/protocol/http_head.h"
 
+#include "common/base/percent.h"
+
 static enum http_head_result bad(struct http_head *head, int status, struct error *error, const char *text)
 {
     head->status = status;
     error_set(error, status == 414 || status == 431 ? ERR_TOO_LARGE : ERR_INVALID_REQUEST, "%s", text);
     return HTTP_HEAD_BAD;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* The byte that the escape at p[0] = '%' stands for, -1 if it is malformed or NUL. */
-static int unescape(const char *p, size_t len)
-{
-    if (len < 3 || hex_digit(p[1]) < 0 || hex_digit(p[2]) < 0)
-        return -1;
-    int byte = hex_digit(p[1]) * 16 + hex_digit(p[2]);
-    return byte == 0 ? -1 : byte;
 }
 
 /* uri-host [":" port] of RFC 9110, 7.2, without looking closer. A comma would be two Hosts joined on the way. */
@@ -77,7 +61,7 @@ static const char *target_fault(struct http_head *head)
         head->path = STR("/");
     head->query = rest.ptr ? rest : STR("");
     for (size_t i = 0; i < head->path.len; i++)
-        if (head->path.ptr[i] == '%' && unescape(head->path.ptr + i, head->path.len - i) < 0)
+        if (head->path.ptr[i] == '%' && percent_unescape(str_from(head->path.ptr + i, head->path.len - i)) < 0)
             return "the path has a malformed percent-escape or %00";
     return NULL;
 }
@@ -210,13 +194,14 @@ bool http_head_keep_alive(const struct http_head *head)
     return head->minor == 1 || http_head_has_token(head, STR("connection"), STR("keep-alive"));
 }
 
-/* Appends text with its escapes decoded; false if one is malformed. */
+/* Appends text with its escapes decoded, as percent_decode; '+' is a space (the form encoding of the WHATWG URL
+ * standard). NUL is refused. */
 static bool decode_form(struct str text, struct buf *out)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            int byte = unescape(text.ptr + i, text.len - i);
+            int byte = percent_unescape(str_from(text.ptr + i, text.len - i));
             if (byte < 0)
                 return false;
             c = (char)byte;

@@ -1,4 +1,5 @@
 /* api_channels.c - GET /api/v1/channels and /api/v1/channels/{channel}: what has subscribers, on all nodes. */
+#include "common/base/percent.h"
 #include "server/api/api_private.h"
 
 static void answer_channels(const struct api_request *request, const struct survey_call *call)
@@ -42,38 +43,11 @@ static void answer_channel(const struct api_request *request, const struct surve
     api_respond(request, 200);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* RFC 3986, 2.1. Unlike in a query, '+' is itself. */
-static bool decode_segment(struct str segment, struct buf *out)
-{
-    for (size_t i = 0; i < segment.len; i++) {
-        char c = segment.ptr[i];
-        if (c == '%') {
-            int high = segment.len - i > 2 ? hex_digit(segment.ptr[i + 1]) : -1;
-            int low = segment.len - i > 2 ? hex_digit(segment.ptr[i + 2]) : -1;
-            if (high < 0 || low < 0)
-                return false;
-            c = (char)(high << 4 | low);
-            i += 2;
-        }
-        buf_append_char(out, c);
-    }
-    return true;
-}
-
 enum err api_channel_of_path(const struct api_request *request, struct str *out, struct error *error)
 {
     struct buf *scratch = &request->api->scratch;
     buf_clear(scratch);
-    if (!decode_segment(request->segment, scratch))
+    if (!percent_decode(request->segment, scratch))
         return error_set(error, ERR_INVALID_REQUEST, "the channel in the path has a malformed percent-escape");
     *out = buf_str(scratch);
     return ERR_NONE;

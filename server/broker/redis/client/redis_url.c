@@ -2,6 +2,7 @@
 #include "server/broker/redis/client/redis_url.h"
 
 #include "common/base/alloc.h"
+#include "common/base/percent.h"
 
 enum { DATABASE_MAX = 1000000, ENDPOINTS_MAX = 64 };
 
@@ -42,35 +43,13 @@ static const struct scheme *find_scheme(struct str text)
     return NULL;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The decoded text on the heap, NULL if an escape is malformed or stands for NUL. */
-static char *percent_decode(struct str text)
+static char *decoded_copy(struct str text)
 {
-    char *out = xmalloc(text.len + 1);
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (c == '%') {
-            int high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
-            if (high < 0 || low < 0 || (high == 0 && low == 0)) {
-                free(out);
-                return NULL;
-            }
-            c = (char)(high * 16 + low);
-            i += 2;
-        }
-        out[len++] = c;
-    }
-    out[len] = '\0';
-    return out;
+    struct buf decoded = {0};
+    char *copy = percent_decode(text, &decoded) ? str_dup(buf_str(&decoded)) : NULL;
+    buf_fini(&decoded);
+    return copy;
 }
 
 static enum err take_login(const struct scheme *scheme, struct redis_login *out, struct str login, struct error *error)
@@ -80,8 +59,8 @@ static enum err take_login(const struct scheme *scheme, struct redis_login *out,
         return fail(scheme, error, "has a user but no password before the '@'");
     struct str user = str_from(login.ptr, (size_t)(colon - login.ptr));
     struct str password = str_from(colon + 1, login.len - user.len - 1);
-    out->user = percent_decode(user);
-    out->password = percent_decode(password);
+    out->user = decoded_copy(user);
+    out->password = decoded_copy(password);
     if (!out->user || !out->password)
         return fail(scheme, error, "has a malformed %-escape in its user or password (a '%' itself is written %25)");
     if (password.len == 0)
@@ -152,7 +131,7 @@ static enum err take_database(const struct scheme *scheme, struct redis_url *url
 /* A decoded value that may be given once. */
 static bool take_text(char **out, struct str value)
 {
-    char *decoded = *out || !value.len ? NULL : percent_decode(value);
+    char *decoded = *out || !value.len ? NULL : decoded_copy(value);
     if (decoded)
         *out = decoded;
     return decoded != NULL;
