@@ -64,6 +64,10 @@ def stem(name):
     return name.rsplit(".", 1)[0]
 
 
+def folder(name):
+    return name.rpartition("/")[0]
+
+
 # ---- targets ----
 
 def targets(root):
@@ -89,18 +93,18 @@ def owners(tree, files):
     """The targets of each file: a header goes with its source. One without a source belongs to those of its folder's targets
     that include it, or to all of them."""
     by_stem, by_folder = {}, {}
-    for target, (folder, inside) in files.items():
-        by_folder.setdefault(folder, set()).add(target)
+    for target, (place, inside) in files.items():
+        by_folder.setdefault(place, set()).add(target)
         for name in inside:
             by_stem.setdefault(stem(name), set()).add(target)
     found = {}
     for name in tree.text:
-        folder = name.rpartition("/")[0]
-        while folder and folder not in by_folder:
-            folder = folder.rpartition("/")[0]
+        place = folder(name)
+        while place and place not in by_folder:
+            place = folder(place)
         found[name] = by_stem.get(stem(name), set())
         if not found[name] and not name.endswith(".c"):
-            found[name] = by_folder.get(folder, set())
+            found[name] = by_folder.get(place, set())
     for kind in (".h", ".def"):
         for name in tree.text:
             if name.endswith(kind) and len(found[name]) > 1:
@@ -190,14 +194,17 @@ def module_edges(tree):
                 if stem(other) in modules and stem(other) != module:
                     edges[module].setdefault(stem(other), f"{name} includes {other}")
             continue
-        # Rows of a table stand for text of the file that includes it.
-        rows = [tree.plain[other] for _, other in tree.includes[name]
-                if other.endswith(".def") and other in tree.plain and other.rpartition("/")[0] == name.rpartition("/")[0]]
         own = set(OWN_NAME.findall(text))
-        for use in sorted(set(USE.findall("\n".join([text, *rows]))) - own):
+        for use in sorted(set(USE.findall(text)) - own):
             other = defined.get(use)
             if other and other != module:
                 edges[module].setdefault(other, f"{name} uses {use}")
+        # A row of a table may name a function of the folder that includes the table. Others take different columns of it.
+        for _, table in tree.includes[name]:
+            for use in set(USE.findall(tree.plain[table])) if table.endswith(".def") and table in tree.plain else ():
+                other = defined.get(use)
+                if other and other != module and folder(other) == folder(module):
+                    edges[module].setdefault(other, f"{name} uses {use} of {table}")
     return edges
 
 
@@ -249,7 +256,7 @@ def double_names(tree):
     places = {}
     for name in tree.text:
         if not name.endswith(".def"):
-            places.setdefault(stem(name).rpartition("/")[2], set()).add(name.rpartition("/")[0])
+            places.setdefault(stem(name).rpartition("/")[2], set()).add(folder(name))
     for name, folders in sorted(places.items()):
         if len(folders) > 1:
             yield f"{name}.c or {name}.h is in {' and in '.join(sorted(folders))}: give one of them a name that says what it is of"

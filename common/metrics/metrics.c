@@ -27,6 +27,17 @@ static const char *label_GAP(unsigned index)
     return gap_text((enum gap)index);
 }
 
+static const char *label_ROUTE(unsigned index)
+{
+    static const char *const texts[] = {
+        "other",
+#define ROUTE(method, path, key, symbol, text, function) text,
+#include "common/protocol/routes.def"
+#undef ROUTE
+    };
+    return texts[index];
+}
+
 #define LABEL_TEXT(symbol, text) text,
 #define LABEL_SET(set, list)                                                                                           \
     static const char *label_##set(unsigned index)                                                                     \
@@ -38,7 +49,6 @@ LABEL_SET(SOURCE, METRICS_SOURCES)
 LABEL_SET(DROP, METRICS_DROPS)
 LABEL_SET(RECOVERY, METRICS_RECOVERIES)
 LABEL_SET(VERIFICATION, METRICS_VERIFICATIONS)
-LABEL_SET(ROUTE, METRICS_ROUTES)
 LABEL_SET(STATUS, METRICS_STATUSES)
 
 /* The label's name, as it stands in the exposition. */

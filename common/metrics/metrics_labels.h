@@ -25,25 +25,6 @@
     LABEL(VERIFICATION_NOT_YET_VALID, "not_yet_valid")                                                                 \
     LABEL(VERIFICATION_REVOKED, "revoked")
 
-#define METRICS_ROUTES(LABEL)                                                                                          \
-    LABEL(ROUTE_OTHER, "other")                                                                                        \
-    LABEL(ROUTE_PUBLISH, "publish")                                                                                    \
-    LABEL(ROUTE_BROADCAST, "broadcast")                                                                                \
-    LABEL(ROUTE_BATCH, "batch")                                                                                        \
-    LABEL(ROUTE_DISCONNECT, "disconnect")                                                                              \
-    LABEL(ROUTE_SUBSCRIBE, "subscribe")                                                                                \
-    LABEL(ROUTE_UNSUBSCRIBE, "unsubscribe")                                                                            \
-    LABEL(ROUTE_REVOKE, "revoke")                                                                                      \
-    LABEL(ROUTE_CHANNELS, "channels")                                                                                  \
-    LABEL(ROUTE_CHANNEL, "channel")                                                                                    \
-    LABEL(ROUTE_HISTORY, "history")                                                                                    \
-    LABEL(ROUTE_PRESENCE, "presence")                                                                                  \
-    LABEL(ROUTE_SESSIONS, "sessions")                                                                                  \
-    LABEL(ROUTE_INFO, "info")                                                                                          \
-    LABEL(ROUTE_LIVEZ, "livez")                                                                                        \
-    LABEL(ROUTE_READYZ, "readyz")                                                                                      \
-    LABEL(ROUTE_METRICS, "metrics")
-
 #define METRICS_STATUSES(LABEL)                                                                                        \
     LABEL(STATUS_2XX, "2xx") LABEL(STATUS_3XX, "3xx") LABEL(STATUS_4XX, "4xx") LABEL(STATUS_5XX, "5xx")
 
@@ -53,7 +34,13 @@ enum metrics_source { METRICS_SOURCES(METRICS_LABEL_NAME) METRICS_SOURCE_COUNT }
 enum metrics_drop { METRICS_DROPS(METRICS_LABEL_NAME) METRICS_DROP_COUNT };
 enum metrics_recovery { METRICS_RECOVERIES(METRICS_LABEL_NAME) METRICS_RECOVERY_COUNT };
 enum metrics_verification { METRICS_VERIFICATIONS(METRICS_LABEL_NAME) METRICS_VERIFICATION_COUNT };
-enum metrics_route { METRICS_ROUTES(METRICS_LABEL_NAME) METRICS_ROUTE_COUNT };
+enum metrics_route {
+    METRICS_ROUTE_OTHER, /* a path that is no route */
+#define ROUTE(method, path, key, symbol, text, function) METRICS_ROUTE_##symbol,
+#include "common/protocol/routes.def"
+#undef ROUTE
+    METRICS_ROUTE_COUNT
+};
 enum metrics_status { METRICS_STATUSES(METRICS_LABEL_NAME) METRICS_STATUS_COUNT };
 #undef METRICS_LABEL_NAME
 

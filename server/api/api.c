@@ -11,8 +11,8 @@ static const struct route {
     enum metrics_route label;
     void (*answer)(const struct api_request *request);
 } routes[] = {
-#define ROUTE(method, path, key, label, function) {method, path, key, METRICS_ROUTE_##label, function},
-#include "server/api/routes.def"
+#define ROUTE(method, path, key, symbol, text, function) {method, path, key, METRICS_ROUTE_##symbol, function},
+#include "common/protocol/routes.def"
 #undef ROUTE
 };
 

@@ -62,8 +62,8 @@ void api_send(struct api *api, const struct event_offer *event, void (*done)(str
 /* "id":...,"epoch":...,"offset":...,"duplicate":true, or "error":{...} */
 void api_append_published(struct buf *out, const struct publication *publication);
 
-#define ROUTE(method, path, key, label, function) void function(const struct api_request *request);
-#include "server/api/routes.def"
+#define ROUTE(method, path, key, symbol, text, function) void function(const struct api_request *request);
+#include "common/protocol/routes.def"
 #undef ROUTE
 
 #endif

@@ -3,7 +3,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE, = ROOT.glob("server/**/routes.def")
+TABLE = ROOT / "common/protocol/routes.def"
 
 
 def routes():

@@ -23,8 +23,8 @@ static const struct {
     const char *path;
     bool needs_key;
 } routes[] = {
-#define ROUTE(method, path, key, label, function) {method, path, key},
-#include "server/api/routes.def"
+#define ROUTE(method, path, key, symbol, text, function) {method, path, key},
+#include "common/protocol/routes.def"
 #undef ROUTE
 };
 

@@ -73,9 +73,14 @@ class Layers(unittest.TestCase):
         self.assertIn("server/core/alpha.c uses beta_go", self.one({"server/core/alpha.c": text}))
 
     def test_a_circle_by_the_rows_of_a_table(self):
-        changed = {"server/core/alpha.c": TREE["server/core/alpha.c"] + '#include "server/core/rows.def"\n',
-                   "server/core/rows.def": "ROW(beta_go)\n"}
-        self.assertIn("server/core/alpha.c uses beta_go", self.one(changed))
+        changed = {"server/core/alpha.c": TREE["server/core/alpha.c"] + '#include "common/base/rows.def"\n',
+                   "common/base/rows.def": "ROW(beta_go)\n"}
+        self.assertIn("server/core/alpha.c uses beta_go of common/base/rows.def", self.one(changed))
+
+    def test_rows_with_functions_of_another_folder(self):
+        changed = {"common/base/low.c": TREE["common/base/low.c"] + '#include "common/base/rows.def"\n',
+                   "common/base/rows.def": "ROW(beta_go)\n"}
+        self.assertEqual(self.faults(changed), [])
 
     def test_a_circle_by_headers(self):
         fault = self.faults({"server/core/alpha.h": '#include "server/core/beta.h"\n'})

@@ -198,6 +198,28 @@ static void sums_labels_and_workers_are_written(void **state)
     buf_fini(&out);
 }
 
+/* The samples of two routes would be added up under one label, or the text of a route be another one's. */
+static void each_route_has_its_label(void **state)
+{
+    (void)state;
+    static struct metrics storage[WORKERS + 1];
+    const struct metrics *all[WORKERS + 1];
+    make(storage, all);
+    for (unsigned i = 0; i < METRICS_ROUTE_COUNT; i++)
+        metrics_add_labelled2(&storage[0], METRIC_HTTP_REQUESTS, i, metrics_status(200), i + 1);
+    struct buf out = {0};
+    metrics_write(&out, all, WORKERS + 1, "1");
+    assert_int_equal((int)sample_value(buf_str(&out), "carillon_http_requests_total{route=\"other\",status=\"2xx\"}"),
+                     1);
+#define ROUTE(method, path, key, symbol, text, function)                                                               \
+    assert_int_equal(                                                                                                  \
+        (int)sample_value(buf_str(&out), "carillon_http_requests_total{route=\"" text "\",status=\"2xx\"}"),           \
+        METRICS_ROUTE_##symbol + 1);
+#include "common/protocol/routes.def"
+#undef ROUTE
+    buf_fini(&out);
+}
+
 static void histograms_are_cumulative(void **state)
 {
     (void)state;
