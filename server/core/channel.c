@@ -262,8 +262,6 @@ static bool is_unused(const struct channel *channel)
     return channel->count == 0 && !channel->recovering;
 }
 
-/* Answers and frees a detached list. Queueing may close the session and with it free the subscription they came from,
- * which is why they are detached first. */
 void channel_answer_waiting(struct hub *hub, struct session *session, struct channel *channel,
                             struct waiting_command *waiting, const struct position *position, bool recovered)
 {
@@ -318,9 +316,8 @@ void channel_unsubscribe_all(struct hub *hub, struct session *session)
 
 void channel_recheck_access(struct hub *hub, struct session *session)
 {
+    /* From the end: the last one takes the place of one that goes. */
     for (uint32_t i = session->subscription_count; i-- > 0;) {
-        if (i >= session->subscription_count) /* the session was closed meanwhile */
-            break;
         struct subscription *subscription = &session->subscriptions[i];
         struct str name = subscription->channel->name; /* the channel lingers, so its name stays */
         if (subscription->by_backend || (access_allowed(hub->rules, name, session->claims) & ALLOW_SUBSCRIBE))
@@ -381,15 +378,12 @@ void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err
     channel->state = CHANNEL_JOINED;
     channel_set_position(channel, position);
     follow_rule(channel);
-    /* From the end: answering may close a session, which then takes itself out of the list. */
-    for (uint32_t i = channel->count; i-- > 0;)
-        if (i < channel->count) {
-            struct subscriber one = channel->subscribers[i];
-            struct subscription *subscription = &one.session->subscriptions[one.index];
-            struct waiting_command *waiting = take_waiting(subscription);
-            presence_enter(one.session, subscription);
-            channel_answer_waiting(hub, one.session, channel, waiting, position, false);
-        }
+    for (uint32_t i = 0; i < channel->count; i++) {
+        struct subscriber one = channel->subscribers[i];
+        struct subscription *subscription = &one.session->subscriptions[one.index];
+        presence_enter(one.session, subscription);
+        channel_answer_waiting(hub, one.session, channel, take_waiting(subscription), position, false);
+    }
 }
 
 void hub_deliver(struct hub *hub, struct message *message)
@@ -403,9 +397,8 @@ void hub_deliver(struct hub *hub, struct message *message)
         metrics_add(hub->metrics, METRIC_DELIVERIES, channel->count);
         metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, (uint64_t)channel->count * message->frame_len);
         output_note_delivery(hub, message->accepted_us);
-        for (uint32_t i = channel->count; i-- > 0;)
-            if (i < channel->count)
-                output_queue(hub, channel->subscribers[i].session, message);
+        for (uint32_t i = 0; i < channel->count; i++)
+            output_queue(hub, channel->subscribers[i].session, message);
         if (channel->recovering && !message->offset)
             recover_deliver(channel, message);
     }

@@ -27,7 +27,7 @@ static void count_bad(struct hub *hub, struct session *session, enum metric metr
     metrics_add(hub->metrics, metric, 1);
     session->bad_messages++;
     if (hub->settings.bad_messages && session->bad_messages >= hub->settings.bad_messages)
-        hub_close(hub, session, reason);
+        session_end(session, reason);
 }
 
 void commands_answer_subscribed(struct hub *hub, struct session *session, struct subscription *subscription,
@@ -245,7 +245,7 @@ static void refresh(struct hub *hub, struct session *session, const struct comma
     if (!hub->draining)
         wheel_stop(&hub->wheel, &session->deadline);
     reply_refreshed(&hub->scratch, command->id, claims->exp_ms);
-    output_queue_scratch(hub, session); /* may close the session, which sets a deadline of its own */
+    output_queue_scratch(hub, session);
     channel_recheck_access(hub, session);
     liveness_watch_expiry(hub, session);
 }
@@ -303,7 +303,7 @@ void hub_charge(struct hub *hub, struct session *session, uint64_t messages)
     if (session->state != SESSION_OPEN || (fits && rate_take(&session->rate, &limit, messages, hub->now_us, NULL)))
         return;
     metrics_add(hub->metrics, METRIC_RATE_LIMITED_MESSAGES, messages);
-    hub_close(hub, session, REASON_RATE_LIMITED);
+    session_end(session, REASON_RATE_LIMITED);
 }
 
 void hub_ping(struct hub *hub, struct session *session, struct str payload)

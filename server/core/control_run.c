@@ -9,10 +9,11 @@ enum { PART = 500 }; /* sessions or channels looked at in a turn */
 
 static bool disconnect(struct hub *hub, struct session *session, const struct control_request *request)
 {
+    (void)hub;
     if (request->code)
-        hub_close_with(hub, session, (int)request->code, request->reason);
+        session_end_with(session, (int)request->code, request->reason);
     else
-        hub_close(hub, session, REASON_DISCONNECTED);
+        session_end(session, REASON_DISCONNECTED);
     return true;
 }
 
@@ -55,7 +56,7 @@ static bool change_by_user(struct hub *hub, const struct control_request *reques
         if (seen == PART)
             return false;
         note(walk, str_from(session->uuid, UUID_LEN));
-        link = sorted_next(link); /* before the session is closed, which takes it out */
+        link = sorted_next(link); /* before the session ends, which takes it out */
         if (str_eq(request->user, session->claims->sub) && act(hub, session, request))
             out->count++;
     }

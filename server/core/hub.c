@@ -7,11 +7,6 @@
 #include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
-static struct str uuid_of(struct sorted_link *link)
-{
-    return str_from(session_of(link)->uuid, UUID_LEN);
-}
-
 struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, const struct hub_settings *settings,
                        struct rules *rules, struct metrics *metrics, struct mailbox *replies, uint64_t now_us)
 {
@@ -25,8 +20,7 @@ struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, 
     hub->replies = replies;
     hub->now_us = now_us;
     wheel_init(&hub->wheel, now_us);
-    list_init(&hub->reaped);
-    sorted_init(&hub->sessions, uuid_of);
+    sessions_init(hub);
     channels_init(hub);
     hub->ping = message_create(WS_PING, STR("c"));
     return hub;
@@ -98,48 +92,9 @@ uint64_t hub_wall_ms(const struct hub *hub)
     return hub->wall_ms;
 }
 
-static void take_slot(struct hub *hub, struct session *session)
-{
-    if (hub->first_free == hub->slot_count) {
-        if (hub->slot_count == hub->slot_cap) {
-            hub->slot_cap = hub->slot_cap ? hub->slot_cap * 2 : 64;
-            hub->slots = xrealloc(hub->slots, hub->slot_cap * sizeof *hub->slots);
-        }
-        hub->slots[hub->slot_count] = (struct hub_slot){.next_free = hub->slot_count + 1};
-        hub->slot_count++;
-    }
-    uint32_t index = hub->first_free;
-    struct hub_slot *slot = &hub->slots[index];
-    hub->first_free = slot->next_free;
-    slot->session = session;
-    slot->generation++;
-    session->id = (struct session_id){.worker = hub->worker, .slot = index, .generation = slot->generation};
-    hub->session_count++;
-}
-
-static void give_slot_back(struct hub *hub, struct session *session)
-{
-    struct hub_slot *slot = &hub->slots[session->id.slot];
-    slot->session = NULL;
-    slot->next_free = hub->first_free;
-    hub->first_free = session->id.slot;
-    hub->session_count--;
-}
-
 struct session *hub_open(struct hub *hub, const struct session_start *start)
 {
-    struct session *session = xcalloc(1, sizeof *session);
-    session->hub = hub;
-    session->claims = claims_ref(start->claims);
-    session->transport = start->transport;
-    session->close_codes = start->close_codes;
-    session->address = str_dup(start->address);
-    session->opened_ms = hub->wall_ms;
-    session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
-    uuid_v7(hub->wall_ms, session->uuid);
-    take_slot(hub, session);
-    sorted_put(&hub->sessions, &session->by_id);
-    hub->open_count++;
+    struct session *session = session_create(hub, start);
     metrics_gauge_add(hub->metrics, METRIC_SESSIONS, 1);
     metrics_add(hub->metrics, METRIC_SESSIONS_OPENED, 1);
     if (!session_slot_take(hub, session))
@@ -167,115 +122,36 @@ void hub_admit(struct hub *hub, struct session *session)
 
 void hub_gone(struct hub *hub, struct session *session)
 {
-    if (list_is_linked(&session->reaped_link))
+    if (session->state == SESSION_GONE)
         return;
-    session_leave_open(hub, session);
     session->finished = true;
+    session_forget(session); /* first: nothing is queued for it any more */
     channel_unsubscribe_all(hub, session);
     session_slot_leave(hub, session);
     metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, METRICS_DROP_CLOSED, session->outbox.count);
     outbox_clear(&session->outbox);
     liveness_stop(hub, session);
     output_forget_dirty(hub, session);
-    give_slot_back(hub, session);
     metrics_gauge_add(hub->metrics, METRIC_SESSIONS, -1);
     metrics_add_labelled(hub->metrics, METRIC_SESSIONS_CLOSED, session->closing_reason, 1);
-    list_append(&hub->reaped, &session->reaped_link);
 }
 
-void session_leave_open(struct hub *hub, struct session *session)
+/* Those whose end was decided in this turn: their last frames are queued, and nothing else will be. */
+static void carry_out_ends(struct hub *hub)
 {
-    if (session->state != SESSION_OPEN)
-        return;
-    session->state = SESSION_CLOSING;
-    sorted_remove(&hub->sessions, &session->by_id);
-    hub->open_count--;
-}
-
-void session_free(struct session *session)
-{
-    claims_unref(session->claims);
-    free(session->address);
-    free(session);
-}
-
-/* A client is told in words too where it can do something about it. */
-static bool wants_error_frame(enum reason reason)
-{
-    switch (reason) {
-    case REASON_GOING_AWAY:
-    case REASON_SLOW_CONSUMER:
-    case REASON_PONG_TIMEOUT:
-    case REASON_PROTOCOL_ERROR: return false;
-    default: return true;
+    for (struct list_link *link; (link = list_take_first(&hub->ending));) {
+        struct session *session = CONTAINER_OF(link, struct session, link);
+        channel_unsubscribe_all(hub, session);
+        liveness_bound_closing(hub, session);
+        output_mark_dirty(hub, session);
     }
 }
 
-void hub_close(struct hub *hub, struct session *session, enum reason reason)
+void hub_flush(struct hub *hub)
 {
-    if (session->state != SESSION_OPEN)
-        return;
-    session->closing_reason = reason;
-    if (reason == REASON_SLOW_CONSUMER) {
-        metrics_add(hub->metrics, METRIC_SLOW_CONSUMERS, 1);
-        outbox_clear(&session->outbox);
-    }
-    if (wants_error_frame(reason)) {
-        reply_error(&hub->scratch, STR(""), reason_err(reason), str_from_cstr(reason_sentence(reason)), STR(""));
-        output_queue_scratch(hub, session);
-        if (session->state != SESSION_OPEN) /* that was one too much for a slow consumer */
-            return;
-    }
-    output_close(hub, session, session->close_codes->code[reason], str_from_cstr(reason_text(reason)));
-}
-
-void hub_close_with(struct hub *hub, struct session *session, int code, struct str reason_text)
-{
-    if (session->state == SESSION_OPEN)
-        output_close(hub, session, code, reason_text);
-}
-
-struct session *hub_find(struct hub *hub, struct session_id id)
-{
-    if (id.generation == 0 || id.worker != hub->worker || id.slot >= hub->slot_count)
-        return NULL;
-    const struct hub_slot *slot = &hub->slots[id.slot];
-    return slot->generation == id.generation ? slot->session : NULL;
-}
-
-size_t hub_session_count(const struct hub *hub)
-{
-    return hub->session_count;
-}
-
-struct session *hub_next_session(struct hub *hub, size_t *cursor)
-{
-    while (*cursor < hub->slot_count) {
-        struct session *session = hub->slots[(*cursor)++].session;
-        if (session)
-            return session;
-    }
-    return NULL;
-}
-
-const struct sorted *hub_sessions_in_order(const struct hub *hub)
-{
-    return &hub->sessions;
-}
-
-size_t hub_open_count(const struct hub *hub)
-{
-    return hub->open_count;
-}
-
-size_t hub_session_places(const struct hub *hub)
-{
-    return hub->slot_count;
-}
-
-struct session *hub_session_at(struct hub *hub, size_t place)
-{
-    return place < hub->slot_count ? hub->slots[place].session : NULL;
+    carry_out_ends(hub);
+    output_flush(hub);
+    sessions_reap(hub);
 }
 
 bool hub_subscribe(struct hub *hub, struct session *session, struct str name)
@@ -291,7 +167,8 @@ bool hub_subscribe(struct hub *hub, struct session *session, struct str name)
 
 bool hub_unsubscribe(struct hub *hub, struct session *session, struct str name)
 {
-    struct subscription *subscription = channel_find_subscription(session, name);
+    struct subscription *subscription =
+        session->state == SESSION_OPEN ? channel_find_subscription(session, name) : NULL;
     if (!subscription)
         return false;
     channel_unsubscribe(hub, session, subscription);
@@ -308,7 +185,7 @@ void hub_drain(struct hub *hub, uint64_t window_us)
         if (session->state != SESSION_OPEN)
             continue;
         if (session_slot_is_awaited(session)) /* it has not begun: refused, as who comes from now on */
-            hub_close(hub, session, REASON_DRAINING);
+            session_end(session, REASON_DRAINING);
         else
             liveness_drain(hub, session, window_us ? random_below(window_us) : 0);
     }

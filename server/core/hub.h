@@ -124,12 +124,6 @@ void hub_pong(struct hub *hub, struct session *session);
 /* The kernel takes data again; unsent is what the transport still holds. */
 void hub_writable(struct hub *hub, struct session *session, size_t unsent);
 
-/* Ends the session with the endpoint's close code for the reason; an error frame that says why goes before it where a
- * client can do something about it. Does nothing to a session that is closing. */
-void hub_close(struct hub *hub, struct session *session, enum reason reason);
-/* The same with a code (1000-4999; 0: a close frame without one) and a reason text, of a backend or of the peer. */
-void hub_close_with(struct hub *hub, struct session *session, int code, struct str reason_text);
-
 /* NULL when it has gone. */
 struct session *hub_find(struct hub *hub, struct session_id id);
 size_t hub_session_count(const struct hub *hub);
@@ -183,7 +177,8 @@ void hub_interrupted(struct hub *hub, struct str channel);
 
 /* --- the end of the turn --------------------------------------------------------------------------------------- */
 
-/* Writes every dirty outbox and reaps what has gone. */
+/* Carries out the ends that were decided in this turn (session_end): unsubscribes those sessions and bounds the time
+ * that closing may take. Then writes every dirty outbox and reaps what has gone. */
 void hub_flush(struct hub *hub);
 
 #endif

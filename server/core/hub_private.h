@@ -1,4 +1,5 @@
-/* hub_private.h - what the files of the hub share and nobody else sees. hub.c: sessions come and go; channel.c: who is
+/* hub_private.h - what the files of the hub share and nobody else sees. hub.c: sessions come and go; session.c: which
+ * there are, and when one is to end; channel.c: who is
  * subscribed; recover.c: who comes back; history.c: pages and recoveries on their way; commands.c: what clients ask;
  * command_costs.c: at what price; output.c: outboxes and the flush; liveness.c: pings and deadlines; session_slot.c:
  * limits across nodes. */
@@ -54,6 +55,7 @@ struct hub {
     struct session **dirty; /* with something to write, in this order; NULL: gone since */
     size_t dirty_count;
     size_t dirty_cap;
+    struct list_link ending; /* sessions whose end was decided in this turn; the flush carries it out */
     struct list_link reaped; /* sessions whose connection has gone */
     bool draining;
     struct message *ping;  /* one empty ping for everybody */
@@ -138,7 +140,7 @@ void channels_free(struct hub *hub);
 void channel_set_position(struct channel *channel, const struct position *position);
 /* Borrows from the channel. */
 struct position channel_position(const struct channel *channel);
-/* Answers `subscribed` to a detached list of commands and frees it. May close the session. */
+/* Answers `subscribed` to a detached list of commands and frees it. */
 void channel_answer_waiting(struct hub *hub, struct session *session, struct channel *channel,
                             struct waiting_command *waiting, const struct position *position, bool recovered);
 
@@ -149,7 +151,8 @@ struct subscription *channel_return(struct hub *hub, struct session *session, st
 /* Takes the entry out; the last one frees the list. */
 void recovering_remove(struct channel *channel, uint32_t at);
 void recovering_free(struct channel *channel);
-/* An event that is in no history: queued to those who have had their `subscribed`. Borrows the message. */
+/* An event that is in no history: queued to those who have had their `subscribed`. Borrows the message. Somebody is
+ * recovering. */
 void recover_deliver(struct channel *channel, struct message *message);
 /* Of a recovering subscription: its `subscribed` has been sent. */
 bool recover_is_told(const struct subscription *subscription);
@@ -158,15 +161,16 @@ void recover_answer_again(struct hub *hub, struct session *session, const struct
                           struct str id);
 
 /* --- output.c --- */
-/* Borrows the message. May write at once when the outbox is full but the kernel is not. */
+/* Borrows the message. May write at once when the outbox is full but the kernel is not. The end of a slow consumer is
+ * decided here, and of no other session: subscriptions and lists stay as they are until the flush. */
 void output_queue(struct hub *hub, struct session *session, struct message *message);
 /* The text of hub->scratch as a text frame; clears the scratch. */
 void output_queue_scratch(struct hub *hub, struct session *session);
 void output_mark_dirty(struct hub *hub, struct session *session);
 /* The session goes, whatever it had to write. */
 void output_forget_dirty(struct hub *hub, struct session *session);
-/* Queues the close frame as the last thing and stops everything else. */
-void output_close(struct hub *hub, struct session *session, int code, struct str reason_text);
+/* Writes what the dirty outboxes hold. */
+void output_flush(struct hub *hub);
 /* An event of this moment was delivered in this turn: its delivery time is measured when the turn's writes are done. */
 void output_note_delivery(struct hub *hub, uint64_t accepted_us);
 /* Calls ops->finish once. */
@@ -208,9 +212,13 @@ void session_slot_leave(struct hub *hub, struct session *session);
 /* --- hub.c --- */
 /* The session begins: session_init, and the timers. */
 void hub_admit(struct hub *hub, struct session *session);
-/* It is no longer open. Does nothing when that has been told. */
-void session_leave_open(struct hub *hub, struct session *session);
-void session_free(struct session *session);
+
+/* --- session.c --- */
+void sessions_init(struct hub *hub);
+struct session *session_create(struct hub *hub, const struct session_start *start);
+/* Its connection has gone. Its memory goes with sessions_reap. */
+void session_forget(struct session *session);
+void sessions_reap(struct hub *hub);
 
 /* --- commands.c --- */
 /* Answers a subscribe: at once when the channel is joined, else when it will be. */

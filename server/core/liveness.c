@@ -31,10 +31,9 @@ static void check_liveness(struct timer *timer, uint64_t now_us)
         next_us = settings->ping_interval_us > next_us ? settings->ping_interval_us - next_us : WHEEL_TICK_US;
         next_us = next_step(now_us + next_us) - now_us;
     } else {
-        hub_close(hub, session, REASON_PONG_TIMEOUT);
+        session_end(session, REASON_PONG_TIMEOUT);
     }
-    if (session->state == SESSION_OPEN)
-        wheel_start(&hub->wheel, timer, now_us + next_us, check_liveness);
+    wheel_start(&hub->wheel, timer, now_us + next_us, check_liveness);
 }
 
 static void check_expiry(struct timer *timer, uint64_t now_us)
@@ -57,7 +56,7 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
     uint64_t end_ms = end_of(hub, session);
     uint64_t warn_ms = hub->settings.expiry_warning_us / 1000;
     if (end_ms <= hub->wall_ms) {
-        hub_close(hub, session, REASON_TOKEN_EXPIRED);
+        session_end(session, REASON_TOKEN_EXPIRED);
         return;
     }
     uint64_t left_ms = end_ms - hub->wall_ms;
@@ -71,8 +70,7 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
     }
     /* The wall clock may be set meanwhile: look again at least every hour. */
     uint64_t wait_us = left_ms < 3600000 ? left_ms * 1000 : 3600000000;
-    if (session->state == SESSION_OPEN)
-        wheel_start(&hub->wheel, &session->deadline, hub->now_us + wait_us, check_expiry);
+    wheel_start(&hub->wheel, &session->deadline, hub->now_us + wait_us, check_expiry);
 }
 
 /* After a random part of the interval, so that the pings of sessions that begin together do not come together. */
@@ -105,15 +103,14 @@ static void end_drained(struct timer *timer, uint64_t now_us)
 {
     struct session *session = CONTAINER_OF(timer, struct session, deadline);
     (void)now_us;
-    hub_close(session->hub, session, REASON_GOING_AWAY);
+    session_end(session, REASON_GOING_AWAY);
 }
 
 void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us)
 {
     reply_reconnect(&hub->scratch, "draining", after_us / 1000);
     output_queue_scratch(hub, session);
-    if (session->state == SESSION_OPEN)
-        wheel_start(&hub->wheel, &session->deadline, hub->now_us + after_us, end_drained);
+    wheel_start(&hub->wheel, &session->deadline, hub->now_us + after_us, end_drained);
 }
 
 static void end_closing(struct timer *timer, uint64_t now_us)

@@ -102,6 +102,15 @@ static bool is_over_limit(const struct hub *hub, const struct session *session, 
            outbox->count >= hub->settings.outbox_max_messages;
 }
 
+static void end_slow_consumer(struct hub *hub, struct session *session)
+{
+    metrics_add(hub->metrics, METRIC_SLOW_CONSUMERS, 1);
+    metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, METRICS_DROP_SLOW_CONSUMER,
+                         session->outbox.count + 1);
+    outbox_clear(&session->outbox);
+    session_end(session, REASON_SLOW_CONSUMER);
+}
+
 void output_queue(struct hub *hub, struct session *session, struct message *message)
 {
     if (session->state != SESSION_OPEN)
@@ -110,9 +119,7 @@ void output_queue(struct hub *hub, struct session *session, struct message *mess
         /* Much in one turn is not slowness: what the kernel takes at once does not count. */
         write_out(hub, session);
         if (is_over_limit(hub, session, message)) {
-            metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, METRICS_DROP_SLOW_CONSUMER,
-                                 session->outbox.count + 1);
-            hub_close(hub, session, REASON_SLOW_CONSUMER);
+            end_slow_consumer(hub, session);
             return;
         }
     }
@@ -126,19 +133,6 @@ void output_queue_scratch(struct hub *hub, struct session *session)
     buf_clear(&hub->scratch);
     output_queue(hub, session, message);
     message_unref(message);
-}
-
-void output_close(struct hub *hub, struct session *session, int code, struct str reason_text)
-{
-    uint8_t frame[2 + WS_CONTROL_MAX];
-    size_t len = ws_frame_close(frame, code, reason_text);
-    struct message *message = message_create(WS_CLOSE, str_from((char *)frame + 2, len - 2));
-    outbox_append(&session->outbox, message);
-    message_unref(message);
-    session_leave_open(hub, session);
-    channel_unsubscribe_all(hub, session);
-    liveness_bound_closing(hub, session);
-    output_mark_dirty(hub, session);
 }
 
 void output_finish(struct hub *hub, struct session *session, bool abrupt)
@@ -202,10 +196,8 @@ static void write_dirty(struct hub *hub)
     release_joined(&hub->joined);
 }
 
-void hub_flush(struct hub *hub)
+void output_flush(struct hub *hub)
 {
     write_dirty(hub);
     measure_deliveries(hub);
-    for (struct list_link *link; (link = list_take_first(&hub->reaped));)
-        session_free(CONTAINER_OF(link, struct session, reaped_link));
 }

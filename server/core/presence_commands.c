@@ -16,8 +16,8 @@ static void tell(struct channel *channel, const struct session *session, bool he
 
 void presence_enter(const struct session *session, struct subscription *subscription)
 {
-    if (subscription->here) /* a channel is joined again when its rule has another history */
-        return;
+    if (subscription->here || session->state != SESSION_OPEN)
+        return; /* a channel is joined again when its rule has another history */
     subscription->here = true;
     tell(subscription->channel, session, true);
 }

@@ -91,6 +91,8 @@ struct subscription *channel_return(struct hub *hub, struct session *session, st
 
 static bool has_room(const struct hub *hub, const struct session *session)
 {
+    if (session->state != SESSION_OPEN)
+        return false;
     if (session->outbox.count == 0 && session->unsent_bytes == 0)
         return true; /* however small the limits are */
     return session->outbox.count < hub->settings.outbox_max_messages / 2 &&
@@ -171,8 +173,8 @@ static void lose(struct hub *hub, struct session *session, struct subscription *
     output_queue_scratch(hub, session);
 }
 
-/* Queues what there is room for. False when the session did not survive it. */
-static bool queue_missed(struct hub *hub, struct session *session, struct recovering_subscriber *entry,
+/* Queues what there is room for. */
+static void queue_missed(struct hub *hub, struct session *session, struct recovering_subscriber *entry,
                          const struct replay *replay)
 {
     while (has_room(hub, session) && entry->offset >= replay->first - 1 &&
@@ -183,10 +185,7 @@ static bool queue_missed(struct hub *hub, struct session *session, struct recove
         command_recovered(hub, session);
         entry->offset++;
         output_queue(hub, session, message);
-        if (session->state != SESSION_OPEN)
-            return false;
     }
-    return true;
 }
 
 static void resume(struct hub *hub, struct session *session, struct subscription *subscription,
@@ -204,12 +203,10 @@ static void resume(struct hub *hub, struct session *session, struct subscription
         entry->id[0] = '\0';
         presence_enter(session, subscription);
         channel_answer_waiting(hub, session, channel, waiting, &position, recovery->last == 0);
-        if (session->state != SESSION_OPEN)
-            return;
     }
     entry->last = 0; /* it has a position now */
-    if (replay->count && !queue_missed(hub, session, entry, replay))
-        return;
+    if (replay->count)
+        queue_missed(hub, session, entry, replay);
     if (entry->offset == replay->offset) {
         metrics_add_labelled(hub->metrics, METRIC_RECOVERIES, METRICS_RECOVERY_COMPLETE, 1);
         go_live(subscription);
@@ -221,7 +218,8 @@ static void resume(struct hub *hub, struct session *session, struct subscription
 static void answer(struct hub *hub, const struct recovery *recovery, const struct replay *replay)
 {
     struct session *session = hub_find(hub, recovery->session);
-    struct subscription *subscription = session ? channel_find_subscription(session, replay->channel) : NULL;
+    struct subscription *subscription =
+        session && session->state == SESSION_OPEN ? channel_find_subscription(session, replay->channel) : NULL;
     if (!subscription || !subscription->recovering || entry_of(subscription)->serial != recovery->serial)
         return; /* left meanwhile */
     if (recovery->outcome == RECOVERY_LOST)
@@ -239,9 +237,8 @@ void hub_replay(struct hub *hub, struct replay *replay)
 
 void recover_deliver(struct channel *channel, struct message *message)
 {
-    /* From the end: queueing may close a session, which then takes itself out. */
-    for (uint32_t i = channel->recovering ? channel->recovering->count : 0; i-- > 0;)
-        if (channel->recovering && i < channel->recovering->count && channel->recovering->entries[i].told)
+    for (uint32_t i = 0; i < channel->recovering->count; i++)
+        if (channel->recovering->entries[i].told)
             output_queue(channel->hub, channel->recovering->entries[i].session, message);
 }
 
@@ -253,9 +250,8 @@ static void tell_live(struct hub *hub, struct channel *channel, enum gap gap, co
     struct message *message = message_create(WS_TEXT, buf_str(&hub->scratch));
     buf_clear(&hub->scratch);
     metrics_add_labelled(hub->metrics, METRIC_GAPS, gap, channel->count);
-    for (uint32_t i = channel->count; i-- > 0;)
-        if (i < channel->count)
-            output_queue(hub, channel->subscribers[i].session, message);
+    for (uint32_t i = 0; i < channel->count; i++)
+        output_queue(hub, channel->subscribers[i].session, message);
     message_unref(message);
 }
 
@@ -275,10 +271,10 @@ void hub_interrupted(struct hub *hub, struct str name)
         return;
     struct position position = channel_position(channel);
     tell_live(hub, channel, GAP_CONNECTION_LOST, &position);
-    for (uint32_t i = channel->recovering ? channel->recovering->count : 0; i-- > 0;) {
-        if (!channel->recovering || i >= channel->recovering->count || !channel->recovering->entries[i].told)
-            continue;
+    for (uint32_t i = 0; channel->recovering && i < channel->recovering->count; i++) {
         const struct recovering_subscriber *each = &channel->recovering->entries[i];
+        if (!each->told)
+            continue;
         struct position own = {str_from_cstr(each->epoch), each->offset, STR("")};
         metrics_add_labelled(hub->metrics, METRIC_GAPS, GAP_CONNECTION_LOST, 1);
         reply_gap(&hub->scratch, name, gap_text(GAP_CONNECTION_LOST), &own);

@@ -21,6 +21,7 @@ struct channel;
 enum session_state {
     SESSION_OPEN,
     SESSION_CLOSING, /* its close frame is queued or sent; nothing more is taken from it or queued for it */
+    SESSION_GONE,    /* its connection has ended; its memory goes at the end of the turn */
 };
 
 /* A subscribe command whose answer waits for the broker. */
@@ -81,7 +82,7 @@ struct session {
     bool expiry_warned;
     bool late_token;                   /* taken within the leeway after its end, which then is the session's end */
     struct session_slot *session_slot; /* NULL: its token has no session_limit, or only this node counts */
-    struct list_link reaped_link;      /* in hub->reaped, once the connection has gone */
+    struct list_link link;             /* in hub->ending, then in hub->reaped */
 };
 
 /* The link is its by_id. */
@@ -89,5 +90,13 @@ static inline struct session *session_of(struct sorted_link *link)
 {
     return CONTAINER_OF(link, struct session, by_id);
 }
+
+/* Decides the session's end, with the endpoint's close code for the reason; an error frame that says why goes before it
+ * where a client can do something about it. From now on nothing is queued for it and nothing taken from it; it stays in
+ * its channels until the turn ends (hub_flush), so this may be called while they are walked. Does nothing to a session
+ * that is closing: the first reason stays. */
+void session_end(struct session *session, enum reason reason);
+/* The same with a code (1000-4999; 0: a close frame without one) and a reason text, of a backend or of the peer. */
+void session_end_with(struct session *session, int code, struct str reason_text);
 
 #endif

@@ -79,7 +79,7 @@ static void answered(struct broker_request *base, void *owner)
     slot->held = (struct buf){0};
     if (!granted) {
         buf_fini(&held);
-        hub_close(hub, session, REASON_CONNECTION_LIMIT);
+        session_end(session, REASON_CONNECTION_LIMIT);
         return;
     }
     start_renewal(hub, slot);
@@ -118,7 +118,7 @@ bool session_slot_hold(struct hub *hub, struct session *session, struct str text
     if (!session->session_slot->awaited)
         return false;
     if (text.len >= HELD_MAX - held->len || memchr(text.ptr, '\0', text.len)) {
-        hub_close(hub, session, REASON_BAD_MESSAGES);
+        session_end(session, REASON_BAD_MESSAGES);
         return true;
     }
     buf_append(held, text);

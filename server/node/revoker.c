@@ -45,7 +45,7 @@ static void look_at_sessions(struct recheck *recheck, struct hub *hub)
             recheck->cursor = 0;
         struct session *session = hub_session_at(hub, recheck->cursor++);
         if (session && revocations_cover(recheck->revocations, session->claims, hub_wall_ms(hub)))
-            hub_close(hub, session, REASON_TOKEN_REVOKED);
+            session_end(session, REASON_TOKEN_REVOKED);
     }
 }
 

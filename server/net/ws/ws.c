@@ -116,7 +116,7 @@ static void fail(struct ws *ws, enum reason reason)
     if (ws->session->finished) /* after our close frame, in the place of its answer */
         stream_cut(&ws->stream);
     else
-        hub_close(ws->hub, ws->session, reason);
+        session_end(ws->session, reason);
 }
 
 /* 5.5.1, 7.1.1: the peer gets its code back, after what was on its way to it, and the server ends the connection. A
@@ -127,7 +127,7 @@ static void on_peer_close(struct ws *ws, int code)
     if (ws->session->finished) /* the answer to our own */
         shut(ws);
     else
-        hub_close_with(ws->hub, ws->session, code == WS_CLOSE_NO_CODE ? 0 : code, STR(""));
+        session_end_with(ws->session, code == WS_CLOSE_NO_CODE ? 0 : code, STR(""));
 }
 
 static void take_text(struct ws *ws, struct str text)

@@ -187,7 +187,7 @@ static void test_many_in_parts(void **state)
         if (memcmp(many[i].session->uuid, walk.name, UUID_LEN) == 0)
             last = many[i].session;
     assert_non_null(last);
-    hub_close(f.hub, last, REASON_DISCONNECTED);
+    session_end(last, REASON_DISCONNECTED);
     while (!control_run(f.hub, &by_user, &walk, &result))
         ;
     assert_int_equal(result.count, EVES - (str_eq(last->claims->sub, STR("eve")) && result.count < EVES));
