@@ -30,42 +30,14 @@ void catchup_init(struct catchup *catchup, struct catchup_set *set, bool has_his
 
 /* --- events ----------------------------------------------------------------------------------------------------- */
 
-static void hold(struct catchup *catchup, const struct event *event, uint64_t now_us)
-{
-    struct catchup_work *work = catchup_work_of(catchup);
-    if (work->known_last < event->offset)
-        work->known_last = event->offset;
-    if (catchup->set->budget.bytes >= catchup->set->budget.bytes_max)
-        return;
-    struct message *message = message_from_event(event, now_us);
-    log_window_append(&work->held, message);
-    message_unref(message);
-}
-
-/* Other nodes give the channel a history, and this one does not: the event goes out without its offset. */
-static void post_plain(struct catchup *catchup, const struct event *event, uint64_t now_us)
-{
-    struct event plain = *event;
-    plain.epoch = STR("");
-    plain.offset = 0;
-    catchup->set->ops->post(catchup->set->owner, catchup, message_from_event(&plain, now_us));
-}
-
 void catchup_event(struct catchup *catchup, const struct event *event, uint64_t now_us)
 {
-    if (catchup->phase == CATCHUP_NEW)
+    if (!str_eq_cstr(event->epoch, catchup->epoch) && !catchup_enter_epoch(catchup, event, now_us))
         return;
-    if (!catchup->has_history) {
-        post_plain(catchup, event, now_us);
-        return;
-    }
-    struct position before = {event->epoch, event->offset - 1, STR("")};
-    if (!str_eq_cstr(event->epoch, catchup->epoch))
-        catchup_jump(catchup, catchup->epoch[0] ? GAP_EPOCH_CHANGED : GAP_HISTORY_CHANGED, &before);
     if (event->offset == catchup->offset + 1)
         catchup_post_next(catchup, event->id, message_from_event(event, now_us));
     else if (event->offset > catchup->offset)
-        hold(catchup, event, now_us);
+        catchup_hold(catchup, event, now_us);
     if (catchup->work) {
         catchup_advance(catchup);
         log_window_trim(&catchup->work->window);

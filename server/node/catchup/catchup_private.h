@@ -47,6 +47,11 @@ void catchup_post_next(struct catchup *catchup, struct str id, struct message *m
 /* Posts the events that are held, up to the next one that is missing. */
 void catchup_post_held(struct catchup *catchup);
 
+/* Keeps an event that comes before older ones, which are missing. */
+void catchup_hold(struct catchup *catchup, const struct event *event, uint64_t now_us);
+/* The event is not of the channel's epoch: announces the gap. False when nothing more is to be done with the event. */
+bool catchup_enter_epoch(struct catchup *catchup, const struct event *event, uint64_t now_us);
+
 /* --- catchup_page.c --------------------------------------------------------------------------------------------- */
 /* Posts and keeps the events of the page, or announces the gap that it shows. */
 void catchup_take_page(struct catchup *catchup, const struct history_read *page, uint64_t now_us);

@@ -102,3 +102,37 @@ void catchup_post_held(struct catchup *catchup)
         catchup_post_next(catchup, message_id(next), next);
     }
 }
+
+void catchup_hold(struct catchup *catchup, const struct event *event, uint64_t now_us)
+{
+    struct catchup_work *work = catchup_work_of(catchup);
+    if (work->known_last < event->offset)
+        work->known_last = event->offset;
+    if (catchup->set->budget.bytes >= catchup->set->budget.bytes_max)
+        return;
+    struct message *message = message_from_event(event, now_us);
+    log_window_append(&work->held, message);
+    message_unref(message);
+}
+
+/* Other nodes give the channel a history, and this one does not: the event goes out without its offset. */
+static void post_plain(struct catchup *catchup, const struct event *event, uint64_t now_us)
+{
+    struct event plain = *event;
+    plain.epoch = STR("");
+    plain.offset = 0;
+    catchup->set->ops->post(catchup->set->owner, catchup, message_from_event(&plain, now_us));
+}
+
+bool catchup_enter_epoch(struct catchup *catchup, const struct event *event, uint64_t now_us)
+{
+    if (catchup->phase == CATCHUP_NEW)
+        return false;
+    if (!catchup->has_history) {
+        post_plain(catchup, event, now_us);
+        return false;
+    }
+    struct position before = {event->epoch, event->offset - 1, STR("")};
+    catchup_jump(catchup, catchup->epoch[0] ? GAP_EPOCH_CHANGED : GAP_HISTORY_CHANGED, &before);
+    return true;
+}
