@@ -6,13 +6,13 @@
 #include "common/base/random.h"
 #include "server/broker/memory/memory_ids.h"
 #include "server/broker/memory/memory_log.h"
-#include "server/broker/memory/memory_requests.h"
+#include "server/broker/memory/memory_presence.h"
 
 /* How long the position outlives the events of a channel that has fallen silent. */
 static const uint64_t longer_us = UINT64_C(24) * 60 * 60 * 1000 * 1000;
 
 /* A channel with subscribers or a position. Owned by memory_broker.channels. */
-struct place {
+struct memory_channel {
     struct list_link idle;   /* in memory_broker.idle or .empty while nobody is subscribed */
     struct memory_part part; /* of memory_broker.positions, while it is in idle */
     uint64_t user;           /* whose client published last; 0: a backend, or nobody yet */
@@ -24,7 +24,7 @@ struct place {
     uint64_t offset;
     char last_id[UUID_LEN + 1]; /* of the event there; "": none so far */
     struct memory_log log;
-    struct str channel;
+    struct str name;
     char bytes[];
 };
 
@@ -51,84 +51,84 @@ static struct memory_broker *broker_of(struct broker *base)
     return CONTAINER_OF(base, struct memory_broker, broker);
 }
 
-/* ---- places ---- */
+/* ---- channels ---- */
 
-static void make_busy(struct memory_broker *broker, struct place *place)
+static void make_busy(struct memory_broker *broker, struct memory_channel *channel)
 {
-    if (!list_is_linked(&place->idle))
+    if (!list_is_linked(&channel->idle))
         return;
-    list_remove(&place->idle);
-    memory_shares_remove(&broker->positions, &place->part);
+    list_remove(&channel->idle);
+    memory_shares_remove(&broker->positions, &channel->part);
     broker->idle_count--;
 }
 
-static void forget(struct memory_broker *broker, struct place *place)
+static void forget(struct memory_broker *broker, struct memory_channel *channel)
 {
-    make_busy(broker, place);
-    memory_log_clear(&broker->logs, &place->log);
-    map_remove(&broker->channels, place->channel);
-    free(place);
+    make_busy(broker, channel);
+    memory_log_clear(&broker->logs, &channel->log);
+    map_remove(&broker->channels, channel->name);
+    free(channel);
 }
 
 /* A name that no event has ever come to is not worth much: who was told its epoch has some time to come back. */
-static void make_idle(struct memory_broker *broker, struct place *place, uint64_t now_us)
+static void make_idle(struct memory_broker *broker, struct memory_channel *channel, uint64_t now_us)
 {
-    make_busy(broker, place);
+    make_busy(broker, channel);
     broker->idle_count++;
-    if (place->offset == 0) {
-        place->forget_us = now_us + broker->config.empty_ttl_ms * 1000;
-        list_append(&broker->empty, &place->idle);
+    if (channel->offset == 0) {
+        channel->forget_us = now_us + broker->config.empty_ttl_ms * 1000;
+        list_append(&broker->empty, &channel->idle);
         return;
     }
-    list_append(&broker->idle, &place->idle);
-    memory_shares_put(&broker->positions, &place->part, place->user, 1);
-    for (struct memory_part *part; (part = memory_shares_over(&broker->positions, &place->part));)
-        forget(broker, CONTAINER_OF(part, struct place, part));
+    list_append(&broker->idle, &channel->idle);
+    memory_shares_put(&broker->positions, &channel->part, channel->user, 1);
+    for (struct memory_part *part; (part = memory_shares_over(&broker->positions, &channel->part));)
+        forget(broker, CONTAINER_OF(part, struct memory_channel, part));
 }
 
-static struct place *find_or_create(struct memory_broker *broker, struct str channel)
+static struct memory_channel *find_or_create(struct memory_broker *broker, struct str name)
 {
-    struct place *place = map_get(&broker->channels, channel);
-    if (place)
-        return place;
-    place = xcalloc(1, sizeof *place + channel.len);
-    memcpy(place->bytes, channel.ptr, channel.len);
-    place->channel = str_from(place->bytes, channel.len);
-    map_put(&broker->channels, place->channel, place);
-    return place;
+    struct memory_channel *channel = map_get(&broker->channels, name);
+    if (channel)
+        return channel;
+    channel = xcalloc(1, sizeof *channel + name.len);
+    memcpy(channel->bytes, name.ptr, name.len);
+    channel->name = str_from(channel->bytes, name.len);
+    map_put(&broker->channels, channel->name, channel);
+    return channel;
 }
 
-static bool is_over(const struct place *place, uint64_t now_us)
+static bool is_over(const struct memory_channel *channel, uint64_t now_us)
 {
-    return place->forget_us && place->forget_us <= now_us;
+    return channel->forget_us && channel->forget_us <= now_us;
 }
 
-static bool has_position(const struct place *place, uint64_t now_us)
+static bool has_position(const struct memory_channel *channel, uint64_t now_us)
 {
-    return place->epoch[0] && (place->subscribed || !is_over(place, now_us));
+    return channel->epoch[0] && (channel->subscribed || !is_over(channel, now_us));
 }
 
-static void begin_epoch(struct memory_broker *broker, struct place *place)
+static void begin_epoch(struct memory_broker *broker, struct memory_channel *channel)
 {
-    memory_log_clear(&broker->logs, &place->log);
-    epoch_new(place->epoch);
-    place->offset = 0;
-    place->last_id[0] = '\0';
+    memory_log_clear(&broker->logs, &channel->log);
+    epoch_new(channel->epoch);
+    channel->offset = 0;
+    channel->last_id[0] = '\0';
 }
 
-static void keep_for(struct place *place, const struct history_policy *history, uint64_t now_us)
+static void keep_for(struct memory_channel *channel, const struct history_policy *history, uint64_t now_us)
 {
-    place->forget_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 + longer_us : 0;
+    channel->forget_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 + longer_us : 0;
 }
 
 /* The list of those with events is in order of use, not of expiry: a position behind a longer-lived one may stay until
  * it is used again (then order looks at its own time) or until positions_max pushes it out. */
-static struct place *first_to_forget(const struct memory_broker *broker, uint64_t now_us)
+static struct memory_channel *first_to_forget(const struct memory_broker *broker, uint64_t now_us)
 {
     bool many = broker->idle_count > broker->config.positions_max;
     const struct list_link *const lists[] = {&broker->empty, &broker->idle};
     for (size_t i = 0; i < 2; i++) {
-        struct place *first = CONTAINER_OF(lists[i]->next, struct place, idle);
+        struct memory_channel *first = CONTAINER_OF(lists[i]->next, struct memory_channel, idle);
         if (!list_is_empty(lists[i]) && (many || is_over(first, now_us)))
             return first;
     }
@@ -137,33 +137,33 @@ static struct place *first_to_forget(const struct memory_broker *broker, uint64_
 
 static void forget_idle(struct memory_broker *broker, uint64_t now_us)
 {
-    for (struct place *place; (place = first_to_forget(broker, now_us));)
-        forget(broker, place);
+    for (struct memory_channel *channel; (channel = first_to_forget(broker, now_us));)
+        forget(broker, channel);
 }
 
 /* ---- publish ---- */
 
-/* Gives the publication its place in the channel's history. */
+/* Gives the publication its position in the channel's history. */
 static void order(struct memory_broker *broker, struct publication *publication, uint64_t now_us)
 {
-    struct place *place = find_or_create(broker, publication->channel);
-    if (!has_position(place, now_us))
-        begin_epoch(broker, place);
-    keep_for(place, &publication->history, now_us);
-    publication->offset = ++place->offset;
-    memcpy(publication->epoch, place->epoch, sizeof place->epoch);
-    memcpy(place->last_id, publication->id, sizeof place->last_id);
-    place->user = publication->user;
-    if (!place->subscribed)
-        make_idle(broker, place, now_us);
+    struct memory_channel *channel = find_or_create(broker, publication->channel);
+    if (!has_position(channel, now_us))
+        begin_epoch(broker, channel);
+    keep_for(channel, &publication->history, now_us);
+    publication->offset = ++channel->offset;
+    memcpy(publication->epoch, channel->epoch, sizeof channel->epoch);
+    memcpy(channel->last_id, publication->id, sizeof channel->last_id);
+    channel->user = publication->user;
+    if (!channel->subscribed)
+        make_idle(broker, channel, now_us);
 }
 
 static void keep_and_hand_on(struct memory_broker *broker, const struct publication *publication, uint64_t now_us,
                              uint64_t wall_ms)
 {
-    struct place *place = map_get(&broker->channels, publication->channel);
+    struct memory_channel *channel = map_get(&broker->channels, publication->channel);
     char timestamp[CLOCK_RFC3339_LEN + 1];
-    if (!place)
+    if (!channel)
         return;
     clock_format(wall_ms, timestamp);
     struct event event = {
@@ -176,8 +176,8 @@ static void keep_and_hand_on(struct memory_broker *broker, const struct publicat
         .data = publication->data,
     };
     if (event.offset)
-        memory_log_append(&broker->logs, &place->log, &event, publication->user, &publication->history, now_us);
-    if (place->answered)
+        memory_log_append(&broker->logs, &channel->log, &event, publication->user, &publication->history, now_us);
+    if (channel->answered)
         broker->broker.sink->event(broker->broker.owner, &event);
 }
 
@@ -212,7 +212,7 @@ static void publish(struct broker *base, struct publication *publication)
 
 /* ---- subscribe ---- */
 
-struct answer {
+struct subscription_answer {
     struct mail mail;
     uint64_t serial;
     bool again; /* to locate */
@@ -223,83 +223,83 @@ struct answer {
 static void deliver_answer(struct mail *mail, void *owner)
 {
     struct memory_broker *broker = owner;
-    struct answer *answer = CONTAINER_OF(mail, struct answer, mail);
-    struct place *place = map_get(&broker->channels, answer->channel);
-    if (place && place->subscribed && place->serial == answer->serial) {
-        place->answered = true;
+    struct subscription_answer *answer = CONTAINER_OF(mail, struct subscription_answer, mail);
+    struct memory_channel *channel = map_get(&broker->channels, answer->channel);
+    if (channel && channel->subscribed && channel->serial == answer->serial) {
+        channel->answered = true;
         bool closing = broker->closed != NULL;
-        struct position position = {str_from_cstr(place->epoch), place->offset, str_from_cstr(place->last_id)};
+        struct position position = {str_from_cstr(channel->epoch), channel->offset, str_from_cstr(channel->last_id)};
         if (answer->again)
-            broker->broker.sink->located(broker->broker.owner, place->channel, &position);
+            broker->broker.sink->located(broker->broker.owner, channel->name, &position);
         else
-            broker->broker.sink->subscribed(broker->broker.owner, place->channel, closing ? ERR_UNAVAILABLE : ERR_NONE,
+            broker->broker.sink->subscribed(broker->broker.owner, channel->name, closing ? ERR_UNAVAILABLE : ERR_NONE,
                                             closing ? STR("this node is stopping") : STR(""), &position);
     }
     free(answer);
 }
 
 /* What is known when somebody subscribes. */
-static void find_position(struct memory_broker *broker, struct place *place, const struct history_policy *history,
-                          uint64_t now_us)
+static void find_position(struct memory_broker *broker, struct memory_channel *channel,
+                          const struct history_policy *history, uint64_t now_us)
 {
-    if (has_position(place, now_us))
+    if (has_position(channel, now_us))
         return;
-    place->epoch[0] = place->last_id[0] = '\0';
-    place->offset = 0;
+    channel->epoch[0] = channel->last_id[0] = '\0';
+    channel->offset = 0;
     if (history->size) {
-        begin_epoch(broker, place);
-        keep_for(place, history, now_us);
+        begin_epoch(broker, channel);
+        keep_for(channel, history, now_us);
     }
 }
 
-static void post_answer(struct memory_broker *broker, const struct place *place, bool again)
+static void post_answer(struct memory_broker *broker, const struct memory_channel *channel, bool again)
 {
-    struct answer *answer = xmalloc(sizeof *answer + place->channel.len);
-    memcpy(answer->bytes, place->channel.ptr, place->channel.len);
-    answer->channel = str_from(answer->bytes, place->channel.len);
-    answer->serial = place->serial;
+    struct subscription_answer *answer = xmalloc(sizeof *answer + channel->name.len);
+    memcpy(answer->bytes, channel->name.ptr, channel->name.len);
+    answer->channel = str_from(answer->bytes, channel->name.len);
+    answer->serial = channel->serial;
     answer->again = again;
     answer->mail.deliver = deliver_answer;
     mailbox_post(&broker->mailbox, &answer->mail);
 }
 
-static void subscribe(struct broker *base, struct str channel, const struct history_policy *history)
+static void subscribe(struct broker *base, struct str name, const struct history_policy *history)
 {
     struct memory_broker *broker = broker_of(base);
-    struct place *place = find_or_create(broker, channel);
-    find_position(broker, place, history, broker->config.now_us());
-    make_busy(broker, place);
+    struct memory_channel *channel = find_or_create(broker, name);
+    find_position(broker, channel, history, broker->config.now_us());
+    make_busy(broker, channel);
     metrics_gauge_add(base->metrics, METRIC_BROKER_SUBSCRIPTIONS, 1);
-    place->subscribed = true;
-    place->answered = false;
-    place->serial = ++broker->serials;
-    post_answer(broker, place, false);
+    channel->subscribed = true;
+    channel->answered = false;
+    channel->serial = ++broker->serials;
+    post_answer(broker, channel, false);
 }
 
-static void locate(struct broker *base, struct str channel, const struct history_policy *history)
+static void locate(struct broker *base, struct str name, const struct history_policy *history)
 {
     struct memory_broker *broker = broker_of(base);
-    struct place *place = map_get(&broker->channels, channel);
-    if (!place || !place->subscribed || !history->size)
+    struct memory_channel *channel = map_get(&broker->channels, name);
+    if (!channel || !channel->subscribed || !history->size)
         return;
-    find_position(broker, place, history, broker->config.now_us());
-    post_answer(broker, place, true);
+    find_position(broker, channel, history, broker->config.now_us());
+    post_answer(broker, channel, true);
 }
 
-static void unsubscribe(struct broker *base, struct str channel)
+static void unsubscribe(struct broker *base, struct str name)
 {
     struct memory_broker *broker = broker_of(base);
-    struct place *place = map_get(&broker->channels, channel);
-    if (!place || !place->subscribed)
+    struct memory_channel *channel = map_get(&broker->channels, name);
+    if (!channel || !channel->subscribed)
         return;
-    place->subscribed = place->answered = false;
+    channel->subscribed = channel->answered = false;
     metrics_gauge_add(base->metrics, METRIC_BROKER_SUBSCRIPTIONS, -1);
-    if (!place->epoch[0]) {
-        forget(broker, place);
+    if (!channel->epoch[0]) {
+        forget(broker, channel);
         return;
     }
     uint64_t now_us = broker->config.now_us();
-    make_idle(broker, place, now_us);
+    make_idle(broker, channel, now_us);
     forget_idle(broker, now_us);
 }
 
@@ -309,15 +309,15 @@ static void deliver_history(struct mail *mail, void *owner)
 {
     struct memory_broker *broker = owner;
     struct history_read *read = CONTAINER_OF(mail, struct history_read, mail);
-    struct place *place = map_get(&broker->channels, read->channel);
+    struct memory_channel *channel = map_get(&broker->channels, read->channel);
     uint64_t now_us = broker->config.now_us();
     if (broker->closed) {
         error_set(&read->error, ERR_UNAVAILABLE, "this node is stopping");
-    } else if (place && has_position(place, now_us)) {
-        memcpy(read->epoch, place->epoch, sizeof read->epoch);
-        read->offset = place->offset;
-        memcpy(read->id, place->last_id, sizeof place->last_id);
-        memory_log_read(&broker->logs, &place->log, read, now_us);
+    } else if (channel && has_position(channel, now_us)) {
+        memcpy(read->epoch, channel->epoch, sizeof read->epoch);
+        read->offset = channel->offset;
+        memcpy(read->id, channel->last_id, sizeof channel->last_id);
+        memory_log_read(&broker->logs, &channel->log, read, now_us);
     }
     broker->broker.sink->history(broker->broker.owner, read);
 }
@@ -330,6 +330,27 @@ static void history(struct broker *base, struct history_read *read)
 
 /* ---- requests ---- */
 
+/* There is one node, and nothing outlives it. */
+static void carry_out(struct memory_broker *broker, struct broker_request *request)
+{
+    struct broker *base = &broker->broker;
+    switch (request->kind) {
+    case REQUEST_REVOKE:
+        base->sink->revoked(base->owner, &CONTAINER_OF(request, struct revoke_request, base)->revocation);
+        break;
+    case REQUEST_SESSION_SLOT: /* this node's own limits have decided already */
+        CONTAINER_OF(request, struct session_slot_request, base)->granted = true;
+        break;
+    case REQUEST_PRESENCE_UPDATE:
+        memory_presence_update(&broker->presence, base, CONTAINER_OF(request, struct presence_update, base),
+                               broker->config.wall_ms());
+        break;
+    case REQUEST_PRESENCE_READ:
+        memory_presence_read(&broker->presence, CONTAINER_OF(request, struct presence_read, base));
+        break;
+    }
+}
+
 static void deliver_request(struct mail *mail, void *owner)
 {
     struct memory_broker *broker = owner;
@@ -337,7 +358,7 @@ static void deliver_request(struct mail *mail, void *owner)
     if (broker->closed)
         error_set(&request->error, ERR_UNAVAILABLE, "this node is stopping");
     else
-        memory_requests_run(&broker->broker, &broker->presence, request, broker->config.wall_ms());
+        carry_out(broker, request);
     broker_request_answer(request);
 }
 
@@ -410,19 +431,19 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
     uv_close((uv_handle_t *)&broker->closing, on_closing);
 }
 
-static void free_place(struct memory_broker *broker, struct place *place)
+static void free_channel(struct memory_broker *broker, struct memory_channel *channel)
 {
-    memory_log_clear(&broker->logs, &place->log);
-    memory_shares_remove(&broker->positions, &place->part);
-    free(place);
+    memory_log_clear(&broker->logs, &channel->log);
+    memory_shares_remove(&broker->positions, &channel->part);
+    free(channel);
 }
 
 static void destroy(struct broker *base)
 {
     struct memory_broker *broker = broker_of(base);
     size_t cursor = 0;
-    for (struct place *place; (place = map_next(&broker->channels, &cursor));)
-        free_place(broker, place);
+    for (struct memory_channel *channel; (channel = map_next(&broker->channels, &cursor));)
+        free_channel(broker, channel);
     map_fini(&broker->channels);
     memory_logs_fini(&broker->logs);
     memory_shares_fini(&broker->positions);

@@ -13,7 +13,7 @@ struct person {
     char bytes[];
 };
 
-struct crowd {
+struct memory_crowd {
     struct map people; /* user -> struct person */
     struct sorted by_user;
     uint64_t connections;
@@ -37,9 +37,9 @@ static struct str user_of(struct sorted_link *link)
     return person_of(link)->user;
 }
 
-static struct crowd *find_or_create(struct memory_presence *presence, struct str channel)
+static struct memory_crowd *find_or_create(struct memory_presence *presence, struct str channel)
 {
-    struct crowd *crowd = map_get(&presence->channels, channel);
+    struct memory_crowd *crowd = map_get(&presence->channels, channel);
     if (crowd)
         return crowd;
     crowd = xcalloc(1, sizeof *crowd + channel.len);
@@ -67,7 +67,7 @@ static void tell(const struct broker *broker, const struct presence_update *upda
 }
 
 /* False if the user is there already. */
-static bool add(struct memory_presence *presence, struct crowd *crowd, const struct presence_item *item)
+static bool add(struct memory_presence *presence, struct memory_crowd *crowd, const struct presence_item *item)
 {
     if (map_get(&crowd->people, item->user))
         return false;
@@ -83,7 +83,7 @@ static bool add(struct memory_presence *presence, struct crowd *crowd, const str
 void memory_presence_update(struct memory_presence *presence, const struct broker *broker,
                             struct presence_update *update, uint64_t wall_ms)
 {
-    struct crowd *crowd = find_or_create(presence, update->channel);
+    struct memory_crowd *crowd = find_or_create(presence, update->channel);
     crowd->connections = update->connections;
     update->known = true;
     for (size_t i = 0; i < update->count; i++) {
@@ -109,7 +109,7 @@ void memory_presence_update(struct memory_presence *presence, const struct broke
 
 void memory_presence_read(const struct memory_presence *presence, struct presence_read *read)
 {
-    const struct crowd *crowd = map_get(&presence->channels, read->channel);
+    const struct memory_crowd *crowd = map_get(&presence->channels, read->channel);
     if (!crowd)
         return;
     struct person *last = NULL, *person = person_of(sorted_after(&crowd->by_user, read->after));
@@ -129,7 +129,7 @@ void memory_presence_read(const struct memory_presence *presence, struct presenc
 void memory_presence_fini(struct memory_presence *presence)
 {
     size_t cursor = 0;
-    for (struct crowd *crowd; (crowd = map_next(&presence->channels, &cursor));) {
+    for (struct memory_crowd *crowd; (crowd = map_next(&presence->channels, &cursor));) {
         size_t at = 0;
         for (struct person *person; (person = map_next(&crowd->people, &at));)
             free_person(presence, person);

@@ -9,7 +9,7 @@
 
 /* A zeroed one is empty. */
 struct memory_presence {
-    struct map channels;         /* name -> struct crowd */
+    struct map channels;         /* name -> struct memory_crowd */
     struct shared_texts entries; /* a user's is the same on all of its channels */
 };
 

@@ -267,9 +267,10 @@ static void the_reference_names_every_metric(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_text_is_openmetrics),       cmocka_unit_test(names_follow_the_conventions),
-        cmocka_unit_test(each_series_counts_for_itself), cmocka_unit_test(sums_labels_and_workers_are_written),
-        cmocka_unit_test(histograms_are_cumulative),     cmocka_unit_test(the_reference_names_every_metric),
+        cmocka_unit_test(the_text_is_openmetrics),          cmocka_unit_test(names_follow_the_conventions),
+        cmocka_unit_test(each_series_counts_for_itself),    cmocka_unit_test(sums_labels_and_workers_are_written),
+        cmocka_unit_test(each_route_has_its_label),         cmocka_unit_test(histograms_are_cumulative),
+        cmocka_unit_test(the_reference_names_every_metric),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
