@@ -15,18 +15,21 @@ struct asked_join {
     char channel[CHANNEL_NAME_MAX];
 };
 
-static void on_join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
+static void on_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
+                    uint64_t join_id)
 {
     struct crowd *crowd = owner;
     struct asked_join join = {.id = join_id, .len = channel.len};
+    (void)worker;
     (void)history;
     memcpy(join.channel, channel.ptr, channel.len);
     buf_append(&crowd->joins, str_from((char *)&join, sizeof join));
 }
 
-static void on_leave(void *owner, struct str channel)
+static void on_leave(void *owner, unsigned worker, struct str channel)
 {
     (void)owner;
+    (void)worker;
     (void)channel;
 }
 
@@ -53,8 +56,8 @@ static uint64_t on_clock(void *owner)
 }
 
 /* No client publishes here, and none refreshes its token. */
-static const struct hub_ops ops = {
-    .join = on_join, .leave = on_leave, .write = on_write, .finish = on_finish, .clock_us = on_clock};
+static const struct node_ops node_ops = {.join = on_join, .leave = on_leave};
+static const struct hub_ops ops = {.write = on_write, .finish = on_finish, .clock_us = on_clock};
 
 struct rules *crowd_rules(size_t count)
 {
@@ -92,7 +95,14 @@ void crowd_init(struct crowd *crowd, size_t rules)
         fprintf(stderr, "%s\n", error.text);
         abort();
     }
-    crowd->hub = hub_create(0, &ops, crowd, &settings, crowd->rules, &crowd->metrics, NULL, NOW_US);
+    crowd->hub = hub_create(&(struct hub_options){.node = &node_ops,
+                                                  .node_owner = crowd,
+                                                  .ops = &ops,
+                                                  .owner = crowd,
+                                                  .settings = &settings,
+                                                  .rules = crowd->rules,
+                                                  .metrics = &crowd->metrics,
+                                                  .now_us = NOW_US});
     hub_advance(crowd->hub, NOW_US, wall_ms);
 }
 

@@ -76,50 +76,15 @@ static enum err create_broker(struct node *node, struct error *error)
 
 /* --- workers ----------------------------------------------------------------------------------------------------- */
 
-static void join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
-                 uint64_t join_id)
-{
-    router_join(owner, worker, channel, history, join_id);
-}
-
-static void leave(void *owner, unsigned worker, struct str channel)
-{
-    router_leave(owner, worker, channel);
-}
-
-static void publish(void *owner, struct publication *publication)
-{
-    router_publish(owner, publication);
-}
-
-static void recover(void *owner, struct recovery *recovery)
-{
-    router_recover(owner, recovery);
-}
-
-static void history(void *owner, struct history_read *read)
-{
-    router_history(owner, read);
-}
-
-static void ask(void *owner, struct broker_request *request)
-{
-    router_ask(owner, request);
-}
-
-static void tell_presence(void *owner, struct presence_change *change)
-{
-    struct router *router = owner;
-    presence_post(CONTAINER_OF(router, struct node, router)->presence, change);
-}
-
-static const struct node_ops node_ops = {.join = join,
-                                         .leave = leave,
-                                         .publish = publish,
-                                         .recover = recover,
-                                         .history = history,
-                                         .ask = ask,
-                                         .presence = tell_presence};
+static const struct node_ops node_ops = {
+    .join = router_join,
+    .leave = router_leave,
+    .publish = router_publish,
+    .recover = router_recover,
+    .history = router_history,
+    .ask = router_ask,
+    .presence = presence_post,
+};
 
 static unsigned worker_count(const struct options *options)
 {

@@ -53,7 +53,7 @@ static bool is_same(const struct history_policy *a, const struct history_policy 
 static void join(struct channel *channel, const struct history_policy *history)
 {
     channel->history = *history;
-    channel->hub->ops->join(channel->hub->owner, channel->name, history, channel->join_id);
+    channel->hub->node->join(channel->hub->node_owner, channel->hub->worker, channel->name, history, channel->join_id);
 }
 
 static struct channel *create(struct hub *hub, struct str name)
@@ -130,7 +130,7 @@ static void forget(struct channel *channel)
 static void leave(struct timer *timer, uint64_t now_us)
 {
     struct channel *channel = CONTAINER_OF(timer, struct channel, linger);
-    channel->hub->ops->leave(channel->hub->owner, channel->name);
+    channel->hub->node->leave(channel->hub->node_owner, channel->hub->worker, channel->name);
     forget(channel);
 }
 

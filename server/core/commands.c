@@ -143,7 +143,7 @@ static void publish(struct hub *hub, struct session *session, const struct comma
     snprintf(publication->command_id, sizeof publication->command_id, "%.*s", STR_ARG(command->id));
     metrics_add_labelled(hub->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_WEBSOCKET, 1);
     metrics_add(hub->metrics, METRIC_EVENTS_IN_BYTES, command->data.raw.len);
-    hub->ops->publish(hub->owner, publication);
+    hub->node->publish(hub->node_owner, publication);
 }
 
 void commands_publication_done(struct publication *publication, void *owner)
@@ -220,7 +220,7 @@ static void history(struct hub *hub, struct session *session, const struct comma
     read->done = history_done;
     read->session = session->id;
     snprintf(read->command_id, sizeof read->command_id, "%.*s", STR_ARG(command->id));
-    hub->ops->history(hub->owner, read);
+    hub->node->history(hub->node_owner, read);
 }
 
 static void refresh(struct hub *hub, struct session *session, const struct command *command)

@@ -7,19 +7,20 @@
 #include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
-struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, const struct hub_settings *settings,
-                       struct rules *rules, struct metrics *metrics, struct mailbox *replies, uint64_t now_us)
+struct hub *hub_create(const struct hub_options *options)
 {
     struct hub *hub = xcalloc(1, sizeof *hub);
-    hub->worker = worker;
-    hub->ops = ops;
-    hub->owner = owner;
-    hub->settings = *settings;
-    hub->rules = rules_ref(rules);
-    hub->metrics = metrics;
-    hub->replies = replies;
-    hub->now_us = now_us;
-    wheel_init(&hub->wheel, now_us);
+    hub->worker = options->worker;
+    hub->node = options->node;
+    hub->node_owner = options->node_owner;
+    hub->ops = options->ops;
+    hub->owner = options->owner;
+    hub->settings = *options->settings;
+    hub->rules = rules_ref(options->rules);
+    hub->metrics = options->metrics;
+    hub->replies = options->replies;
+    hub->now_us = options->now_us;
+    wheel_init(&hub->wheel, options->now_us);
     sessions_init(hub);
     channels_init(hub);
     hub->ping = message_create(WS_PING, STR("c"));

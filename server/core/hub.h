@@ -1,5 +1,6 @@
 /* hub.h - who listens where, and who gets each message. One hub a worker, one thread, no locks. Knows no sockets, no
- * JSON text, no clocks, no Redis: time comes in as now_us (monotonic) and wall_ms, output leaves through hub_ops.
+ * JSON text, no clocks, no Redis: time comes in as now_us (monotonic) and wall_ms, requests leave through node_ops,
+ * output through hub_ops.
  *
  * Nothing is written inside the call that causes it: messages are appended to outboxes, and hub_flush, at the end of
  * the loop turn, joins each dirty outbox into one write. Sessions are reaped there too, so a pointer to a session is
@@ -45,26 +46,31 @@ enum write_result {
     WRITE_FAILED,  /* the connection is gone; the transport will say so by hub_gone */
 };
 
-/* What leaves the hub. None of these may call back into the hub. */
-struct hub_ops {
-    /* The node should have this channel's messages (not), for this worker. history is that of the channel's rule,
-     * borrowed for the call. join is answered by hub_joined with the same join_id, which tells it from an earlier join
-     * that was left before it was answered. It comes again, with the same join_id, for a channel that has been joined,
-     * when other rules have given it another history, or taken it. */
-    void (*join)(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id);
-    void (*leave)(void *owner, struct str channel);
-    /* Takes the publication; it comes back through publication->done in this hub's thread. */
+/* What a hub asks of its node. The node implements these operations itself (server/node/node.h). Each is called in the
+ * hub's thread. None may call back into the hub. worker: the hub's number. */
+struct node_ops {
+    /* The worker wants this channel's messages. history is that of the channel's rule, borrowed for the call. The
+     * answer is hub_joined with the same join_id. The join_id tells this join from an earlier one that was left before
+     * it was answered. Called again with the same join_id when a reload changes the channel's history. */
+    void (*join)(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
+                 uint64_t join_id);
+    void (*leave)(void *owner, unsigned worker, struct str channel);
+    /* Takes the publication; it comes back through publication->done in the hub's thread. */
     void (*publish)(void *owner, struct publication *publication);
     /* A subscriber of a channel that has been joined wants what it missed. Takes the recovery; it comes back by
      * hub_replay, unless the channel is refused or left first. */
     void (*recover)(void *owner, struct recovery *recovery);
-    /* Takes the read; it comes back through read->done in this hub's thread. */
+    /* Takes the read; it comes back through read->done in the hub's thread. */
     void (*history)(void *owner, struct history_read *read);
-    /* Takes the change: a session has come to a channel whose members are kept, or left it, or they are kept otherwise.
-     */
+    /* Takes the change: a session has joined or left a channel whose members are kept, or the channel's presence
+     * policy is another one. */
     void (*presence)(void *owner, struct presence_change *change);
-    /* Takes the request; it comes back through request->done in this hub's thread. */
+    /* Takes the request; it comes back through request->done in the hub's thread. */
     void (*ask)(void *owner, struct broker_request *request);
+};
+
+/* How a hub's bytes leave, how it verifies tokens, and its clock. None may call back into the hub. */
+struct hub_ops {
     /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
     enum write_result (*write)(void *owner, struct session *session, struct str frames, size_t *out_unsent);
     /* Everything queued, the close frame last, has been written, and the kernel has taken it: end the connection now or
@@ -79,10 +85,20 @@ struct hub_ops {
 
 struct hub;
 
-/* owner is passed to the operations; metrics are this worker's; both are borrowed for the hub's life. rules: takes a
- * reference of its own. replies: where this worker's publications come back to. */
-struct hub *hub_create(uint32_t worker, const struct hub_ops *ops, void *owner, const struct hub_settings *settings,
-                       struct rules *rules, struct metrics *metrics, struct mailbox *replies, uint64_t now_us);
+struct hub_options {
+    uint32_t worker; /* the hub's number on its node */
+    const struct node_ops *node;
+    void *node_owner; /* borrowed, as are owner, metrics and replies */
+    const struct hub_ops *ops;
+    void *owner;
+    const struct hub_settings *settings; /* copied */
+    struct rules *rules;                 /* the hub takes a reference of its own */
+    struct metrics *metrics;             /* of this worker */
+    struct mailbox *replies;             /* where answers for this hub are posted */
+    uint64_t now_us;
+};
+
+struct hub *hub_create(const struct hub_options *options);
 /* All sessions must have gone (hub_gone and a flush). */
 void hub_destroy(struct hub *hub);
 
@@ -156,9 +172,9 @@ void hub_drain(struct hub *hub, uint64_t window_us);
 
 /* --- from the broker ------------------------------------------------------------------------------------------ */
 
-/* The answer to ops->join. err not ERR_NONE: the channel cannot be had (text says why); waiting subscribers are told
- * and unsubscribed. Otherwise they get `subscribed` with this position (without history: an empty epoch); else it may
- * be NULL. */
+/* The answer to node_ops.join. err not ERR_NONE: the channel cannot be had (text says why); waiting subscribers are
+ * told and unsubscribed. Otherwise they get `subscribed` with this position (without history: an empty epoch); else it
+ * may be NULL. */
 void hub_joined(struct hub *hub, struct str channel, uint64_t join_id, enum err err, struct str text,
                 const struct position *position);
 

@@ -29,6 +29,8 @@ struct hub_slot {
 
 struct hub {
     uint32_t worker;
+    const struct node_ops *node;
+    void *node_owner;
     const struct hub_ops *ops;
     void *owner;
     struct hub_settings settings;

@@ -10,8 +10,8 @@ static void tell(struct channel *channel, const struct session *session, bool he
 {
     struct hub *hub = channel->hub;
     if (channel->presence.kept)
-        hub->ops->presence(hub->owner,
-                           presence_change_create(here, &channel->presence, channel->name, session->claims));
+        hub->node->presence(hub->node_owner,
+                            presence_change_create(here, &channel->presence, channel->name, session->claims));
 }
 
 void presence_enter(const struct session *session, struct subscription *subscription)
@@ -56,7 +56,7 @@ void presence_follow(struct channel *channel, const struct presence_policy *poli
     if (!before.kept && policy->kept)
         tell_all(channel, true);
     else if (before.kept && policy->kept)
-        hub->ops->presence(hub->owner, presence_change_create_policy(policy, channel->name));
+        hub->node->presence(hub->node_owner, presence_change_create_policy(policy, channel->name));
 }
 
 static void answered(struct broker_request *base, void *owner)
@@ -114,5 +114,5 @@ void presence_ask(struct hub *hub, struct session *session, const struct command
     read->base.done = answered;
     read->session = session->id;
     snprintf(read->command_id, sizeof read->command_id, "%.*s", STR_ARG(command->id));
-    hub->ops->ask(hub->owner, &read->base);
+    hub->node->ask(hub->node_owner, &read->base);
 }

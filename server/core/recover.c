@@ -62,7 +62,7 @@ static void ask(struct hub *hub, struct channel *channel, struct recovering_subs
     memcpy(recovery->id, entry->id, sizeof recovery->id);
     recovery->last = entry->last;
     entry->asked = true;
-    hub->ops->recover(hub->owner, recovery);
+    hub->node->recover(hub->node_owner, recovery);
 }
 
 struct subscription *channel_return(struct hub *hub, struct session *session, struct str name,

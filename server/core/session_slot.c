@@ -30,7 +30,7 @@ static void send(struct hub *hub, struct session *session, enum session_slot_act
     request->session_id = session->id;
     request->base.reply_to = hub->replies;
     request->base.done = done;
-    hub->ops->ask(hub->owner, &request->base);
+    hub->node->ask(hub->node_owner, &request->base);
 }
 
 static void done_with(struct broker_request *request, void *owner)

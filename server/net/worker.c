@@ -12,48 +12,6 @@ enum { TICK_MS = 50 }; /* how precise deadlines are when nothing else happens */
 
 /* --- what the hub asks of the world ------------------------------------------------------------------------------ */
 
-static void on_join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
-{
-    struct worker *worker = owner;
-    worker->node->join(worker->node_owner, worker->index, channel, history, join_id);
-}
-
-static void on_leave(void *owner, struct str channel)
-{
-    struct worker *worker = owner;
-    worker->node->leave(worker->node_owner, worker->index, channel);
-}
-
-static void on_publish(void *owner, struct publication *publication)
-{
-    struct worker *worker = owner;
-    worker->node->publish(worker->node_owner, publication);
-}
-
-static void on_recover(void *owner, struct recovery *recovery)
-{
-    struct worker *worker = owner;
-    worker->node->recover(worker->node_owner, recovery);
-}
-
-static void on_history(void *owner, struct history_read *read)
-{
-    struct worker *worker = owner;
-    worker->node->history(worker->node_owner, read);
-}
-
-static void on_ask(void *owner, struct broker_request *request)
-{
-    struct worker *worker = owner;
-    worker->node->ask(worker->node_owner, request);
-}
-
-static void on_presence(void *owner, struct presence_change *change)
-{
-    struct worker *worker = owner;
-    worker->node->presence(worker->node_owner, change);
-}
-
 static uint64_t on_clock(void *owner)
 {
     (void)owner;
@@ -61,13 +19,6 @@ static uint64_t on_clock(void *owner)
 }
 
 static const struct hub_ops hub_operations = {
-    .join = on_join,
-    .leave = on_leave,
-    .publish = on_publish,
-    .recover = on_recover,
-    .history = on_history,
-    .ask = on_ask,
-    .presence = on_presence,
     .write = ws_write,
     .finish = ws_finish,
     .verify = ws_verify,
@@ -203,16 +154,25 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->loop = worker->has_thread ? &worker->own_loop : options->loop;
     worker->turn = worker->has_thread ? &worker->own_turn : options->turn;
     worker->metrics = options->metrics;
-    worker->node = options->node;
-    worker->node_owner = options->node_owner;
     if (worker->has_thread) {
         uv_loop_init(&worker->own_loop);
         turn_init(&worker->own_turn, &worker->own_loop);
     }
     turn_begin(worker->turn);
     mailbox_init(&worker->mailbox, worker->turn, NULL);
-    worker->hub = hub_create(worker->index, &hub_operations, worker, options->hub_settings, options->rules,
-                             worker->metrics, &worker->mailbox, turn_now_us(worker->turn));
+    const struct hub_options hub_options = {
+        .worker = worker->index,
+        .node = options->node,
+        .node_owner = options->node_owner,
+        .ops = &hub_operations,
+        .owner = worker,
+        .settings = options->hub_settings,
+        .rules = options->rules,
+        .metrics = worker->metrics,
+        .replies = &worker->mailbox,
+        .now_us = turn_now_us(worker->turn),
+    };
+    worker->hub = hub_create(&hub_options);
     worker->mailbox.owner = worker->hub;
     hub_advance(worker->hub, turn_now_us(worker->turn), turn_wall_ms(worker->turn));
     init_admitter(worker, options);

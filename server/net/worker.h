@@ -11,18 +11,6 @@
 #include "server/net/http/connection_set.h"
 #include "server/net/http/gate.h"
 
-/* The rest of the node, as a worker needs it (the router of server/broker). Called in the worker's thread. */
-struct node_ops {
-    void (*join)(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
-                 uint64_t join_id);
-    void (*leave)(void *owner, unsigned worker, struct str channel);
-    void (*publish)(void *owner, struct publication *publication);
-    void (*recover)(void *owner, struct recovery *recovery);
-    void (*history)(void *owner, struct history_read *read);
-    void (*ask)(void *owner, struct broker_request *request);
-    void (*presence)(void *owner, struct presence_change *change);
-};
-
 struct worker_options {
     unsigned index;
     unsigned count;    /* of workers, who share what is limited for all */
@@ -35,7 +23,7 @@ struct worker_options {
     struct metrics *metrics;         /* this worker's; borrowed */
     struct quota *quota;             /* borrowed */
     struct revocations *revocations; /* borrowed; may be NULL */
-    const struct node_ops *node;
+    const struct node_ops *node;     /* passed to the hub; borrowed, as is its owner */
     void *node_owner;
 };
 
@@ -52,8 +40,6 @@ struct worker {
     struct gate gate;
     struct edge *edge;
     struct metrics *metrics;
-    const struct node_ops *node;
-    void *node_owner;
 
     uv_loop_t own_loop;
     struct turn own_turn;

@@ -52,8 +52,9 @@ static void take_read(struct mail *mail, void *owner)
     history_read_answer(read);
 }
 
-void router_history(struct router *router, struct history_read *read)
+void router_history(void *owner, struct history_read *read)
 {
+    struct router *router = owner;
     read->mail.deliver = take_read;
     mailbox_post(&router->mailbox, &read->mail);
 }

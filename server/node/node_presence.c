@@ -297,11 +297,12 @@ static void take_change(struct mail *mail, void *owner)
     free(change);
 }
 
-void presence_post(struct presence *presence, struct presence_change *change)
+void presence_post(void *owner, struct presence_change *change)
 {
-    change->presence = presence;
+    struct router *router = owner;
+    change->presence = router->presence;
     change->mail.deliver = take_change;
-    mailbox_post(&presence->router->mailbox, &change->mail);
+    mailbox_post(&router->mailbox, &change->mail);
 }
 
 /* ---- life ---- */
@@ -313,6 +314,7 @@ struct presence *presence_create(struct router *router)
     wheel_init(&presence->wheel, clock_now_us());
     uv_timer_init(router->mailbox.turn->wake.loop, &presence->tick);
     presence->tick.data = presence;
+    router->presence = presence;
     return presence;
 }
 

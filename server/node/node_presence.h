@@ -13,11 +13,11 @@
 
 struct presence;
 
-/* The router is borrowed. */
+/* The router is borrowed; the presence gets the router's changes from here on. */
 struct presence *presence_create(struct router *router);
 
-/* Any thread. Takes the change. */
-void presence_post(struct presence *presence, struct presence_change *change);
+/* As node_ops.presence: the owner is the router. Any thread. Takes the change. */
+void presence_post(void *owner, struct presence_change *change);
 
 /* When no worker posts any more and the broker is not closed yet: tells it that all have left. */
 void presence_close(struct presence *presence);

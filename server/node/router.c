@@ -108,22 +108,25 @@ static struct join_request *create_join_request(unsigned worker, struct str chan
     return request;
 }
 
-void router_join(struct router *router, unsigned worker, struct str channel, const struct history_policy *history,
+void router_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
                  uint64_t join_id)
 {
+    struct router *router = owner;
     struct join_request *request = create_join_request(worker, channel, take_join);
     request->history = *history;
     request->join_id = join_id;
     mailbox_post(&router->mailbox, &request->mail);
 }
 
-void router_leave(struct router *router, unsigned worker, struct str channel)
+void router_leave(void *owner, unsigned worker, struct str channel)
 {
+    struct router *router = owner;
     mailbox_post(&router->mailbox, &create_join_request(worker, channel, take_leave)->mail);
 }
 
-void router_publish(struct router *router, struct publication *publication)
+void router_publish(void *owner, struct publication *publication)
 {
+    struct router *router = owner;
     publication->mail.deliver = take_publication;
     mailbox_post(&router->mailbox, &publication->mail);
 }
@@ -154,8 +157,9 @@ static void take_recovery(struct mail *mail, void *owner)
     mailbox_post(&router->mailbox, &router->serve_mail);
 }
 
-void router_recover(struct router *router, struct recovery *recovery)
+void router_recover(void *owner, struct recovery *recovery)
 {
+    struct router *router = owner;
     recovery->mail.deliver = take_recovery;
     mailbox_post(&router->mailbox, &recovery->mail);
 }
@@ -170,8 +174,9 @@ static void take_request(struct mail *mail, void *owner)
         router->broker->ops->ask(router->broker, request);
 }
 
-void router_ask(struct router *router, struct broker_request *request)
+void router_ask(void *owner, struct broker_request *request)
 {
+    struct router *router = owner;
     request->mail.deliver = take_request;
     mailbox_post(&router->mailbox, &request->mail);
 }

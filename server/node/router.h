@@ -46,6 +46,7 @@ struct router {
     void (*on_revoked)(void *owner, const struct revocation *revocation); /* as broker_sink's; may be NULL */
     void (*on_revocations)(void *owner, bool begin);                      /* the same */
     void *revoked_owner;
+    struct presence *presence; /* gets the workers' presence changes; set by presence_create */
     struct router_settings settings;
     struct catchup_set catchups;
     struct mail serve_mail; /* to itself, at the end of a turn in which recoveries came */
@@ -72,18 +73,15 @@ void router_close(struct router *router);
 /* Frees what it holds; both have been closed before. */
 void router_fini(struct router *router);
 
-/* From a worker's thread. join again: the rule has another history now, or no longer has one. publish takes the
- * publication; it comes back to publication->reply_to. */
-void router_join(struct router *router, unsigned worker, struct str channel, const struct history_policy *history,
+/* These are node_ops (core/hub.h). The owner is the router. Any thread may call them; a join, a leave and a recovery
+ * come from the worker's own thread. */
+void router_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
                  uint64_t join_id);
-void router_leave(struct router *router, unsigned worker, struct str channel);
-void router_publish(struct router *router, struct publication *publication);
-/* After the worker's join of the channel. Takes the recovery; it comes back by hub_replay. */
-void router_recover(struct router *router, struct recovery *recovery);
-/* Takes the read; it comes back to read->reply_to. */
-void router_history(struct router *router, struct history_read *read);
-/* Any thread. Takes the request; it comes back to request->reply_to. */
-void router_ask(struct router *router, struct broker_request *request);
+void router_leave(void *owner, unsigned worker, struct str channel);
+void router_publish(void *owner, struct publication *publication);
+void router_recover(void *owner, struct recovery *recovery);
+void router_history(void *owner, struct history_read *read);
+void router_ask(void *owner, struct broker_request *request);
 
 /* In the broker's thread, about ten times a second: what failed is tried again, what is no longer needed goes. */
 void router_tick(struct router *router, uint64_t now_us);

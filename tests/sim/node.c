@@ -16,49 +16,17 @@ enum { WORKER_TICK_MS = 50, ROUTER_TICK_MS = 100 };
 
 static struct rules *rules[2]; /* those by which no channel turns, and with all their histories */
 
-/* ---- what a hub asks ---- */
+static const struct node_ops node_ops = {
+    .join = router_join,
+    .leave = router_leave,
+    .publish = router_publish,
+    .recover = router_recover,
+    .history = router_history,
+    .ask = router_ask,
+    .presence = presence_post,
+};
 
-static void on_join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
-{
-    struct sim_worker *worker = owner;
-    router_join(&worker->node->router, worker->index, channel, history, join_id);
-}
-
-static void on_leave(void *owner, struct str channel)
-{
-    struct sim_worker *worker = owner;
-    router_leave(&worker->node->router, worker->index, channel);
-}
-
-static void on_publish(void *owner, struct publication *publication)
-{
-    struct sim_worker *worker = owner;
-    router_publish(&worker->node->router, publication);
-}
-
-static void on_recover(void *owner, struct recovery *recovery)
-{
-    struct sim_worker *worker = owner;
-    router_recover(&worker->node->router, recovery);
-}
-
-static void on_history(void *owner, struct history_read *read)
-{
-    struct sim_worker *worker = owner;
-    router_history(&worker->node->router, read);
-}
-
-static void on_ask(void *owner, struct broker_request *request)
-{
-    struct sim_worker *worker = owner;
-    router_ask(&worker->node->router, request);
-}
-
-static void on_presence(void *owner, struct presence_change *change)
-{
-    struct sim_worker *worker = owner;
-    presence_post(worker->node->presence, change);
-}
+/* ---- what a hub asks of its worker ---- */
 
 static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
 {
@@ -71,13 +39,6 @@ static uint64_t on_clock(void *owner)
 }
 
 static const struct hub_ops hub_operations = {
-    .join = on_join,
-    .leave = on_leave,
-    .publish = on_publish,
-    .recover = on_recover,
-    .history = on_history,
-    .ask = on_ask,
-    .presence = on_presence,
     .write = client_write,
     .finish = client_finish,
     .verify = on_verify,
@@ -139,8 +100,19 @@ static void start_worker(struct node *node, unsigned index)
         turn_init(worker->turn, &worker->loop->uv);
     metrics_init(&worker->metrics, (int)index);
     mailbox_init(&worker->mailbox, worker->turn, NULL);
-    worker->hub = hub_create(index, &hub_operations, worker, &hub_settings, rules[node->turned], &worker->metrics,
-                             &worker->mailbox, clock_now_us());
+    const struct hub_options options = {
+        .worker = index,
+        .node = &node_ops,
+        .node_owner = &node->router,
+        .ops = &hub_operations,
+        .owner = worker,
+        .settings = &hub_settings,
+        .rules = rules[node->turned],
+        .metrics = &worker->metrics,
+        .replies = &worker->mailbox,
+        .now_us = clock_now_us(),
+    };
+    worker->hub = hub_create(&options);
     worker->mailbox.owner = worker->hub;
     router_add_worker(&node->router, &worker->mailbox);
     uv_timer_init(&worker->loop->uv, &worker->tick);

@@ -5,21 +5,22 @@
 
 #include "common/base/alloc.h"
 
-static void on_join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
+static void on_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
+                    uint64_t join_id)
 {
     struct fixture *f = owner;
     if (f->forward)
-        f->forward->join(f->forward_owner, channel, history, join_id);
+        f->forward->join(f->forward_owner, worker, channel, history, join_id);
     f->last_join_id = join_id;
     f->last_join_history = *history;
     buf_appendf(&f->asked, "join %.*s\n", STR_ARG(channel));
 }
 
-static void on_leave(void *owner, struct str channel)
+static void on_leave(void *owner, unsigned worker, struct str channel)
 {
     struct fixture *f = owner;
     if (f->forward)
-        f->forward->leave(f->forward_owner, channel);
+        f->forward->leave(f->forward_owner, worker, channel);
     buf_appendf(&f->asked, "leave %.*s\n", STR_ARG(channel));
 }
 
@@ -114,7 +115,7 @@ static uint64_t on_clock(void *owner)
     return ((struct fixture *)owner)->now_us;
 }
 
-static const struct hub_ops ops = {
+static const struct node_ops node_ops = {
     .join = on_join,
     .leave = on_leave,
     .publish = on_publish,
@@ -122,6 +123,9 @@ static const struct hub_ops ops = {
     .history = on_history,
     .ask = on_ask,
     .presence = on_presence,
+};
+
+static const struct hub_ops ops = {
     .write = on_write,
     .finish = on_finish,
     .verify = on_verify,
@@ -161,7 +165,15 @@ void fixture_setup(struct fixture *f)
         f->codes.code[i] = (uint16_t)reason_close_code((enum reason)i);
     f->now_us = 1000000;
     f->wall_ms = 1768473000000;
-    f->hub = hub_create(0, &ops, f, &f->settings, f->rules, &f->metrics, &f->replies, f->now_us);
+    f->hub = hub_create(&(struct hub_options){.node = &node_ops,
+                                              .node_owner = f,
+                                              .ops = &ops,
+                                              .owner = f,
+                                              .settings = &f->settings,
+                                              .rules = f->rules,
+                                              .metrics = &f->metrics,
+                                              .replies = &f->replies,
+                                              .now_us = f->now_us});
     hub_advance(f->hub, f->now_us, f->wall_ms);
     mailbox_init(&f->replies, &f->turn, f->hub);
 }

@@ -36,10 +36,10 @@ struct fixture {
     struct buf asked; /* "join NAME\n", "leave NAME\n" */
     uint64_t last_join_id;
     struct history_policy last_join_history;
-    struct publication *published; /* the last one, owned by the test */
-    struct list_link recoveries;   /* oldest first */
-    struct history_read *read;     /* the last one, owned by the test */
-    const struct hub_ops *forward; /* gets joins, leaves and recoveries in place of the above; NULL: nobody */
+    struct publication *published;  /* the last one, owned by the test */
+    struct list_link recoveries;    /* oldest first */
+    struct history_read *read;      /* the last one, owned by the test */
+    const struct node_ops *forward; /* gets joins, leaves and recoveries in place of the above; NULL: nobody */
     void *forward_owner;
     struct session_slot_request *slot; /* the last one to be taken, owned by the test */
     struct presence_read *presence;    /* the same, of the command presence */

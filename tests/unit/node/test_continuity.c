@@ -124,13 +124,14 @@ static const struct broker_ops fake_ops = {
 /* --- the workers -----------------------------------------------------------------------------------------------------
  */
 
-static void join(void *owner, struct str channel, const struct history_policy *history, uint64_t join_id)
+static void join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
+                 uint64_t join_id)
 {
     struct port *port = owner;
     router_join(&port->node->router, port->worker, channel, history, join_id);
 }
 
-static void leave(void *owner, struct str channel)
+static void leave(void *owner, unsigned worker, struct str channel)
 {
     struct port *port = owner;
     router_leave(&port->node->router, port->worker, channel);
@@ -143,7 +144,7 @@ static void recover(void *owner, struct recovery *recovery)
     router_recover(&port->node->router, recovery);
 }
 
-static const struct hub_ops to_router = {.join = join, .leave = leave, .recover = recover};
+static const struct node_ops to_router = {.join = join, .leave = leave, .recover = recover};
 
 /* One turn of every loop, until all mail has been delivered. */
 static void turn_all(struct node *node)

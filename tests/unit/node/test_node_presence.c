@@ -52,7 +52,7 @@ static void change(const char *user, bool here)
     struct error error;
     snprintf(payload, sizeof payload, "{\"sub\":\"%s\"}", user);
     assert_int_equal(claims_parse(str_from_cstr(payload), &claims, &error), ERR_NONE);
-    presence_post(f.presence, presence_change_create(here, &policy, STR("c"), claims));
+    presence_post(&f.rig.router, presence_change_create(here, &policy, STR("c"), claims));
     claims_unref(claims);
 }
 
