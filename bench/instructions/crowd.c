@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/protocol/channel_name.h"
+#include "server/dialect/carillon.h"
 
 enum { NOW_US = 1000000, SETTLE_EVERY = 1000, OPENED_A_MS = 10 };
 static const uint64_t wall_ms = 1768473000000;
@@ -118,8 +119,11 @@ struct session *crowd_open(struct crowd *crowd)
 {
     if (++crowd->opened % OPENED_A_MS == 0) /* ids come from the time */
         hub_advance(crowd->hub, NOW_US, wall_ms + crowd->opened / OPENED_A_MS);
-    struct session_start start = {
-        .claims = crowd->claims, .address = STR("192.0.2.1"), .close_codes = &crowd->codes, .transport = crowd};
+    struct session_start start = {.claims = crowd->claims,
+                                  .address = STR("192.0.2.1"),
+                                  .close_codes = &crowd->codes,
+                                  .dialect = &carillon_dialect,
+                                  .transport = crowd};
     return hub_open(crowd->hub, &start);
 }
 

@@ -3,7 +3,7 @@
 #ifndef CARILLON_BENCH_LOAD_CROWD_H
 #define CARILLON_BENCH_LOAD_CROWD_H
 
-#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/bench_dialect.h"
 #include "bench/load/histogram.h"
 #include "bench/load/loop_stream.h"
 #include "common/protocol/ws_client.h"

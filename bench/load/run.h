@@ -4,7 +4,7 @@
 #ifndef CARILLON_BENCH_LOAD_RUN_H
 #define CARILLON_BENCH_LOAD_RUN_H
 
-#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/bench_dialect.h"
 #include "bench/load/histogram.h"
 #include "bench/load/loop.h"
 #include "bench/load/process.h"

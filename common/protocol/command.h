@@ -1,10 +1,7 @@
-/* command.h - what a client sends: one JSON object a text frame (docs/protocol.md, "Commands from the client").
- * Pure; any thread. */
+/* command.h - what a client asks, in whatever dialect it was written (server/core/dialect.h). Pure; any thread. */
 #ifndef CARILLON_PROTOCOL_COMMAND_H
 #define CARILLON_PROTOCOL_COMMAND_H
 
-#include "common/base/buf.h"
-#include "common/base/error.h"
 #include "common/protocol/event.h"
 
 enum command_type {
@@ -19,15 +16,17 @@ enum command_type {
     COMMAND_TYPE_COUNT
 };
 
-enum { COMMAND_ID_MAX = 64 };
+/* COMMAND_ID_MAX: bytes of an id. COMMAND_ID_RAW_MAX: bytes of an id as the client wrote it: quoted, each byte escaped.
+ */
+enum { COMMAND_ID_MAX = 64, COMMAND_ID_RAW_MAX = 6 * COMMAND_ID_MAX + 2 };
 
-/* Borrows from the text and from the scratch buffer given to command_parse. */
+/* Borrows from the message, and from the scratch buffer that it was parsed with. */
 struct command {
     enum command_type type;
-    struct str id; /* raw JSON (string with quotes, or integer), to be put back as it is; empty if absent */
+    struct str id; /* as the client wrote it, for the answer: COMMAND_ID_RAW_MAX bytes at most, no NUL; empty: none */
     struct str channel;
     struct str event_type;  /* publish */
-    struct json_value data; /* publish */
+    struct json_value data; /* publish; has passed json_check */
     struct str event_id;    /* publish */
     bool has_event_id;
     struct str token; /* refresh */
@@ -42,13 +41,7 @@ struct command {
     struct str after; /* presence; empty if absent */
 };
 
-/* Parses one message. Checks form only: members, types, the length of the id (a string up to 64 bytes, or an integer).
- * A member that need not be there counts as absent when it is null.
- * Channel names and events are checked by their own functions. On failure *out still has the id where it could be read,
- * so that the error can be answered to it; ERR_INVALID_REQUEST. scratch is cleared first; it must outlive *out. */
-enum err command_parse(struct str text, struct command *out, struct buf *scratch, struct error *error);
-
-/* "subscribe" and so on. */
+/* "subscribe" and so on: what metrics are labelled with, and Carillon's own word for it. */
 const char *command_name(enum command_type type);
 
 #endif

@@ -1,42 +1,82 @@
-/* reply.h - what the server says besides events (docs/protocol.md, "Frames"): each function appends one JSON object
- * to out. `id` is the command's raw id and is left out when empty. Times are milliseconds since 1970 UTC and appear as
- * RFC 3339. Pure; any thread. */
+/* reply.h - what the server says to a client besides events, before a dialect has put it into words
+ * (server/core/dialect.h). Pure; any thread. */
 #ifndef CARILLON_PROTOCOL_REPLY_H
 #define CARILLON_PROTOCOL_REPLY_H
 
-#include "common/base/buf.h"
-#include "common/base/error.h"
 #include "common/protocol/event.h"
+#include "common/protocol/gap.h"
+#include "common/protocol/presence_page.h"
 
-struct session_init {
-    struct str session_id;
-    uint64_t wall_ms;
-    struct str user;
-    uint64_t expires_ms; /* 0: null */
-    uint64_t ping_interval_s;
-    uint64_t message_bytes;
-    uint64_t channels;
+enum reply_type {
+    REPLY_SESSION_INIT,
+    REPLY_SUBSCRIBED,
+    REPLY_UNSUBSCRIBED,
+    REPLY_PONG,
+    REPLY_PUBLISHED,
+    REPLY_REFRESHED,
+    REPLY_HISTORY,
+    REPLY_PRESENCE,
+    REPLY_ERROR,
+    REPLY_WARNING,
+    REPLY_RECONNECT,
+    REPLY_GAP,
+    REPLY_TYPE_COUNT
 };
 
-void reply_session_init(struct buf *out, const struct session_init *init);
-/* The position is left out when its epoch is empty (a channel without history), and of it an id that is not known. */
-void reply_subscribed(struct buf *out, struct str id, struct str channel, const struct position *position,
-                      bool recovered);
-void reply_unsubscribed(struct buf *out, struct str id, struct str channel);
-void reply_pong(struct buf *out, struct str id, uint64_t wall_ms);
-void reply_published(struct buf *out, struct str id, struct str channel, struct str event_id, struct str epoch,
-                     uint64_t offset, bool duplicate);
-void reply_refreshed(struct buf *out, struct str id, uint64_t expires_ms);
-/* channel is left out when empty. {"type":"error","id":..,"error":{"code":..,"message":..,"channel":..}} */
-void reply_error(struct buf *out, struct str id, enum err code, struct str message, struct str channel);
-void reply_warning(struct buf *out, const char *code, struct str message);
-void reply_reconnect(struct buf *out, const char *reason, uint64_t after_ms);
-/* events: JSON objects joined by commas. epoch empty: the channel has no history, and offset is left out too. */
-void reply_history(struct buf *out, struct str id, struct str channel, struct str epoch, uint64_t offset,
-                   struct str events, bool more);
-/* members: what stands in data, without its braces. */
-void reply_presence(struct buf *out, struct str id, struct str channel, struct str members);
-/* position: where the channel stands now. */
-void reply_gap(struct buf *out, struct str channel, const char *reason, const struct position *position);
+/* All borrowed. The member of the union is the one that type names; unsubscribed has none. Times are milliseconds since
+ * 1970 UTC. A position with an empty epoch is that of a channel without history; one with an empty id has an event
+ * whose id is not known. */
+struct reply {
+    enum reply_type type;
+    struct str id;      /* of the command that is answered, as its client wrote it; empty: none */
+    struct str channel; /* empty: none */
+    union {
+        struct {
+            struct str session_id;
+            uint64_t wall_ms;
+            struct str user;
+            uint64_t expires_ms; /* 0: never */
+            uint64_t ping_interval_s;
+            uint64_t message_bytes;
+            uint64_t channels;
+        } session_init;
+        struct {
+            struct position position;
+            bool recovered; /* what was missed follows */
+        } subscribed;
+        struct {
+            uint64_t wall_ms;
+        } pong;
+        struct {
+            struct position event; /* with its id */
+            bool duplicate;        /* the event had been published before */
+        } published;
+        struct {
+            uint64_t expires_ms; /* 0: never */
+        } refreshed;
+        struct {
+            struct position position; /* of the channel; without an id */
+            struct str events;        /* as event_encode has written them, joined by commas */
+            bool more;
+        } history;
+        struct presence_page presence;
+        struct {
+            enum err code;
+            struct str message;
+        } error;
+        struct {
+            struct str code;
+            struct str message;
+        } warning;
+        struct {
+            struct str reason;
+            uint64_t after_ms;
+        } reconnect;
+        struct {
+            enum gap reason;
+            struct position position; /* from which the channel goes on */
+        } gap;
+    };
+};
 
 #endif

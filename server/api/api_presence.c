@@ -17,7 +17,8 @@ static void answered(struct broker_request *base, void *owner)
         buf_append_lit(out, "{\"channel\":");
         json_append_string(out, read->channel);
         buf_append_char(out, ',');
-        presence_read_write(read, out);
+        const struct presence_page page = presence_read_page(read);
+        presence_page_write(out, &page);
         buf_append_char(out, '}');
         api_respond(request, 200);
     }

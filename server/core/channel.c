@@ -2,7 +2,6 @@
  * its subscriptions, each entry knowing its place in the other list: adding is an append, removing moves the last one
  * into the gap, and delivery walks memory in order. */
 #include "common/base/alloc.h"
-#include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
 struct str channel_name(const struct channel *channel)
@@ -267,8 +266,7 @@ void channel_answer_waiting(struct hub *hub, struct session *session, struct cha
 {
     while (waiting) {
         struct waiting_command *next = waiting->next;
-        reply_subscribed(&hub->scratch, str_from_cstr(waiting->id), channel->name, position, recovered);
-        output_queue_scratch(hub, session);
+        output_subscribed(hub, session, str_from_cstr(waiting->id), channel->name, position, recovered);
         free(waiting);
         waiting = next;
     }
@@ -279,8 +277,7 @@ static void refuse_waiting(struct hub *hub, struct session *session, struct str 
 {
     while (waiting) {
         struct waiting_command *next = waiting->next;
-        reply_error(&hub->scratch, str_from_cstr(waiting->id), ERR_SUBSCRIPTION_FAILED, text, channel);
-        output_queue_scratch(hub, session);
+        output_error(hub, session, str_from_cstr(waiting->id), channel, ERR_SUBSCRIPTION_FAILED, text);
         free(waiting);
         waiting = next;
     }
@@ -323,8 +320,7 @@ void channel_recheck_access(struct hub *hub, struct session *session)
         if (subscription->by_backend || (access_allowed(hub->rules, name, session->claims) & ALLOW_SUBSCRIBE))
             continue;
         channel_unsubscribe(hub, session, subscription);
-        reply_unsubscribed(&hub->scratch, STR(""), name);
-        output_queue_scratch(hub, session);
+        output_unsubscribed(hub, session, STR(""), name);
     }
 }
 

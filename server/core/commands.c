@@ -3,23 +3,18 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
-#include "common/protocol/command.h"
-#include "common/protocol/event.h"
-#include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
 static void answer_error(struct hub *hub, struct session *session, struct str id, const struct error *error,
                          struct str channel)
 {
-    reply_error(&hub->scratch, id, error->code, str_from_cstr(error->text), channel);
-    output_queue_scratch(hub, session);
+    output_error(hub, session, id, channel, error->code, str_from_cstr(error->text));
 }
 
 static void refuse(struct hub *hub, struct session *session, const struct command *command, enum err code,
                    const char *text)
 {
-    reply_error(&hub->scratch, command->id, code, str_from_cstr(text), command->channel);
-    output_queue_scratch(hub, session);
+    output_error(hub, session, command->id, command->channel, code, str_from_cstr(text));
 }
 
 static void count_bad(struct hub *hub, struct session *session, enum metric metric, enum reason reason)
@@ -39,9 +34,8 @@ void commands_answer_subscribed(struct hub *hub, struct session *session, struct
         return;
     }
     if (channel->state == CHANNEL_JOINED && !subscription->recovering) {
-        struct position position = channel_position(channel);
-        reply_subscribed(&hub->scratch, id, channel->name, &position, false);
-        output_queue_scratch(hub, session);
+        const struct position position = channel_position(channel);
+        output_subscribed(hub, session, id, channel->name, &position, false);
         return;
     }
     struct waiting_command **last = &subscription->waiting;
@@ -99,14 +93,13 @@ static void unsubscribe(struct hub *hub, struct session *session, const struct c
     struct subscription *subscription = channel_find_subscription(session, command->channel);
     if (subscription)
         channel_unsubscribe(hub, session, subscription);
-    reply_unsubscribed(&hub->scratch, command->id, command->channel);
-    output_queue_scratch(hub, session);
+    output_unsubscribed(hub, session, command->id, command->channel);
 }
 
 static void ping(struct hub *hub, struct session *session, const struct command *command)
 {
-    reply_pong(&hub->scratch, command->id, hub->wall_ms);
-    output_queue_scratch(hub, session);
+    const struct reply reply = {.type = REPLY_PONG, .id = command->id, .pong = {.wall_ms = hub->wall_ms}};
+    output_reply(hub, session, &reply);
 }
 
 static enum err check_publication(struct hub *hub, struct session *session, const struct command *command,
@@ -156,9 +149,14 @@ void commands_publication_done(struct publication *publication, void *owner)
     } else if (session) {
         if (publication->offset == 1 && !publication->duplicate)
             command_began_history(hub, session);
-        reply_published(&hub->scratch, id, publication->channel, str_from_cstr(publication->id),
-                        str_from_cstr(publication->epoch), publication->offset, publication->duplicate);
-        output_queue_scratch(hub, session);
+        const struct reply reply = {.type = REPLY_PUBLISHED,
+                                    .id = id,
+                                    .channel = publication->channel,
+                                    .published = {.event = {.epoch = str_from_cstr(publication->epoch),
+                                                            .offset = publication->offset,
+                                                            .id = str_from_cstr(publication->id)},
+                                                  .duplicate = publication->duplicate}};
+        output_reply(hub, session, &reply);
     }
     publication_destroy(publication);
 }
@@ -187,9 +185,14 @@ static void history_done(struct history_read *read, void *owner)
     if (session && history_read_check(read, &error)) {
         answer_error(hub, session, id, &error, read->channel);
     } else if (session) {
-        reply_history(&hub->scratch, id, read->channel, str_from_cstr(read->epoch), read->offset, buf_str(&read->text),
-                      read->more);
-        output_queue_scratch(hub, session);
+        const struct reply reply = {
+            .type = REPLY_HISTORY,
+            .id = id,
+            .channel = read->channel,
+            .history = {.position = {.epoch = str_from_cstr(read->epoch), .offset = read->offset},
+                        .events = buf_str(&read->text),
+                        .more = read->more}};
+        output_reply(hub, session, &reply);
     }
     history_read_destroy(read);
 }
@@ -244,8 +247,9 @@ static void refresh(struct hub *hub, struct session *session, const struct comma
     session->late_token = claims->exp_ms && claims->exp_ms <= hub->wall_ms;
     if (!hub->draining)
         wheel_stop(&hub->wheel, &session->deadline);
-    reply_refreshed(&hub->scratch, command->id, claims->exp_ms);
-    output_queue_scratch(hub, session);
+    const struct reply reply = {
+        .type = REPLY_REFRESHED, .id = command->id, .refreshed = {.expires_ms = claims->exp_ms}};
+    output_reply(hub, session, &reply);
     channel_recheck_access(hub, session);
     liveness_watch_expiry(hub, session);
 }
@@ -276,7 +280,7 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
         return;
     session->heard = true;
     metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, text.len);
-    enum err err = command_parse(text, &command, &hub->parse, &error);
+    enum err err = session->dialect->parse(text, &command, &hub->parse, &error);
     const struct rate_limit limit = rate_limit_of(hub, session);
     if (!rate_take(&session->rate, &limit, err ? 1 : command_cost(&command), hub->now_us, &retry_us)) {
         error_set(&error, ERR_RATE_LIMITED, "too many messages; wait %llu ms",

@@ -50,8 +50,8 @@ struct history_read {
     uint64_t number;
     /* Who waits, for done. */
     struct session_id session;
-    char command_id[6 * 64 + 3];     /* raw JSON, NUL-terminated */
-    char asked_epoch[EPOCH_MAX + 1]; /* of the position the page is asked from; "": any */
+    char command_id[COMMAND_ID_RAW_MAX + 1]; /* as the client wrote it, NUL-terminated */
+    char asked_epoch[EPOCH_MAX + 1];         /* of the position the page is asked from; "": any */
     void *waiter;
     char bytes[];
 };

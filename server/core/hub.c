@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
-#include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
 struct hub *hub_create(const struct hub_options *options)
@@ -105,17 +104,15 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
 
 void hub_admit(struct hub *hub, struct session *session)
 {
-    struct session_init init = {
-        .session_id = str_from(session->uuid, UUID_LEN),
-        .wall_ms = hub->wall_ms,
-        .user = session->claims->sub,
-        .expires_ms = session->claims->exp_ms,
-        .ping_interval_s = hub->settings.ping_interval_us / 1000000,
-        .message_bytes = hub->settings.message_bytes,
-        .channels = hub->settings.channels_per_session,
-    };
-    reply_session_init(&hub->scratch, &init);
-    output_queue_scratch(hub, session);
+    const struct reply reply = {.type = REPLY_SESSION_INIT,
+                                .session_init = {.session_id = str_from(session->uuid, UUID_LEN),
+                                                 .wall_ms = hub->wall_ms,
+                                                 .user = session->claims->sub,
+                                                 .expires_ms = session->claims->exp_ms,
+                                                 .ping_interval_s = hub->settings.ping_interval_us / 1000000,
+                                                 .message_bytes = hub->settings.message_bytes,
+                                                 .channels = hub->settings.channels_per_session}};
+    output_reply(hub, session, &reply);
     liveness_start(hub, session);
     if (hub->draining)
         liveness_drain(hub, session, 0);
@@ -173,8 +170,7 @@ bool hub_unsubscribe(struct hub *hub, struct session *session, struct str name)
     if (!subscription)
         return false;
     channel_unsubscribe(hub, session, subscription);
-    reply_unsubscribed(&hub->scratch, STR(""), name);
-    output_queue_scratch(hub, session);
+    output_unsubscribed(hub, session, STR(""), name);
     return true;
 }
 

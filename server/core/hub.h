@@ -120,6 +120,7 @@ struct session_start {
     struct claims *claims; /* a reference is taken */
     struct str address;
     const struct close_codes *close_codes; /* borrowed for the session's life */
+    const struct dialect *dialect;
     void *transport;
 };
 

@@ -7,7 +7,6 @@
 #define CARILLON_CORE_HUB_PRIVATE_H
 
 #include "common/base/buf.h"
-#include "common/protocol/command.h"
 #include "server/core/hub.h"
 
 /* The most that is joined into one write. A transport that holds an unsent rest holds at most this, or one frame. */
@@ -62,7 +61,7 @@ struct hub {
     bool draining;
     struct message *ping;  /* one empty ping for everybody */
     struct buf scratch;    /* replies are built here */
-    struct buf parse;      /* command_parse's */
+    struct buf parse;      /* of the command that is being carried out */
     uint64_t *accepted_us; /* of the events delivered in this turn */
     size_t accepted_count;
     size_t accepted_cap;
@@ -166,8 +165,18 @@ void recover_answer_again(struct hub *hub, struct session *session, const struct
 /* Borrows the message. May write at once when the outbox is full but the kernel is not. The end of a slow consumer is
  * decided here, and of no other session: subscriptions and lists stay as they are until the flush. */
 void output_queue(struct hub *hub, struct session *session, struct message *message);
-/* The text of hub->scratch as a text frame; clears the scratch. */
-void output_queue_scratch(struct hub *hub, struct session *session);
+/* The reply, in the session's dialect. */
+void output_reply(struct hub *hub, struct session *session, const struct reply *reply);
+/* The same reply for all subscribers of the channel: one message for those of one dialect. */
+void output_reply_all(struct hub *hub, struct channel *channel, const struct reply *reply);
+/* The replies that are made in several places. id and channel: empty, where there is none. */
+void output_error(struct hub *hub, struct session *session, struct str id, struct str channel, enum err code,
+                  struct str message);
+void output_subscribed(struct hub *hub, struct session *session, struct str id, struct str channel,
+                       const struct position *position, bool recovered);
+void output_unsubscribed(struct hub *hub, struct session *session, struct str id, struct str channel);
+void output_gap(struct hub *hub, struct session *session, struct str channel, enum gap gap,
+                const struct position *position);
 void output_mark_dirty(struct hub *hub, struct session *session);
 /* The session goes, whatever it had to write. */
 void output_forget_dirty(struct hub *hub, struct session *session);
@@ -218,6 +227,8 @@ void hub_admit(struct hub *hub, struct session *session);
 /* --- session.c --- */
 void sessions_init(struct hub *hub);
 struct session *session_create(struct hub *hub, const struct session_start *start);
+/* The reply as a message in the session's dialect; NULL: the dialect has no words for it. One reference. */
+struct message *session_say(struct session *session, const struct reply *reply);
 /* Its connection has gone. Its memory goes with sessions_reap. */
 void session_forget(struct session *session);
 void sessions_reap(struct hub *hub);

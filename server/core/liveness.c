@@ -3,7 +3,6 @@
  * One timer asks "is it still there": it sends a ping, and a pong timeout later looks whether anything has been heard.
  * A pong itself touches no timer, so an idle connection costs two timer events an interval. */
 #include "common/base/random.h"
-#include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
 /* Pings go out in step, those of a tenth of a second together: they leave in one turn, and their pongs come in few. */
@@ -64,9 +63,11 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
         left_ms -= warn_ms;
     } else if (!session->expiry_warned) {
         session->expiry_warned = true;
-        reply_warning(&hub->scratch, "token_expiring",
-                      STR("the token expires soon: send refresh with a new one, or the connection will be closed"));
-        output_queue_scratch(hub, session);
+        const struct reply reply = {
+            .type = REPLY_WARNING,
+            .warning = {STR("token_expiring"),
+                        STR("the token expires soon: send refresh with a new one, or the connection will be closed")}};
+        output_reply(hub, session, &reply);
     }
     /* The wall clock may be set meanwhile: look again at least every hour. */
     uint64_t wait_us = left_ms < 3600000 ? left_ms * 1000 : 3600000000;
@@ -108,8 +109,8 @@ static void end_drained(struct timer *timer, uint64_t now_us)
 
 void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us)
 {
-    reply_reconnect(&hub->scratch, "draining", after_us / 1000);
-    output_queue_scratch(hub, session);
+    const struct reply reply = {.type = REPLY_RECONNECT, .reconnect = {STR("draining"), after_us / 1000}};
+    output_reply(hub, session, &reply);
     wheel_start(&hub->wheel, &session->deadline, hub->now_us + after_us, end_drained);
 }
 

@@ -127,12 +127,60 @@ void output_queue(struct hub *hub, struct session *session, struct message *mess
     output_mark_dirty(hub, session);
 }
 
-void output_queue_scratch(struct hub *hub, struct session *session)
+void output_reply(struct hub *hub, struct session *session, const struct reply *reply)
 {
-    struct message *message = message_create(WS_TEXT, buf_str(&hub->scratch));
-    buf_clear(&hub->scratch);
+    struct message *message = session_say(session, reply);
+    if (!message)
+        return;
     output_queue(hub, session, message);
     message_unref(message);
+}
+
+void output_reply_all(struct hub *hub, struct channel *channel, const struct reply *reply)
+{
+    const struct dialect *dialect = NULL;
+    struct message *message = NULL;
+    for (uint32_t i = 0; i < channel->count; i++) {
+        struct session *session = channel->subscribers[i].session;
+        if (session->dialect != dialect) {
+            if (message)
+                message_unref(message);
+            dialect = session->dialect;
+            message = session_say(session, reply);
+        }
+        if (message)
+            output_queue(hub, session, message);
+    }
+    if (message)
+        message_unref(message);
+}
+
+void output_error(struct hub *hub, struct session *session, struct str id, struct str channel, enum err code,
+                  struct str message)
+{
+    const struct reply reply = {.type = REPLY_ERROR, .id = id, .channel = channel, .error = {code, message}};
+    output_reply(hub, session, &reply);
+}
+
+void output_subscribed(struct hub *hub, struct session *session, struct str id, struct str channel,
+                       const struct position *position, bool recovered)
+{
+    const struct reply reply = {
+        .type = REPLY_SUBSCRIBED, .id = id, .channel = channel, .subscribed = {*position, recovered}};
+    output_reply(hub, session, &reply);
+}
+
+void output_unsubscribed(struct hub *hub, struct session *session, struct str id, struct str channel)
+{
+    const struct reply reply = {.type = REPLY_UNSUBSCRIBED, .id = id, .channel = channel};
+    output_reply(hub, session, &reply);
+}
+
+void output_gap(struct hub *hub, struct session *session, struct str channel, enum gap gap,
+                const struct position *position)
+{
+    const struct reply reply = {.type = REPLY_GAP, .channel = channel, .gap = {gap, *position}};
+    output_reply(hub, session, &reply);
 }
 
 void output_finish(struct hub *hub, struct session *session, bool abrupt)

@@ -71,14 +71,10 @@ void presence_read_add(struct presence_read *read, struct str entry)
     read->count++;
 }
 
-void presence_read_write(const struct presence_read *read, struct buf *out)
+struct presence_page presence_read_page(const struct presence_read *read)
 {
-    buf_appendf(out, "\"users\":%llu,\"connections\":%llu,\"members\":[", (unsigned long long)read->users,
-                (unsigned long long)read->connections);
-    buf_append(out, buf_str(&read->members));
-    buf_append_lit(out, "],\"next\":");
-    if (read->next.len)
-        json_append_string(out, buf_str(&read->next));
-    else
-        buf_append_lit(out, "null");
+    return (struct presence_page){.users = read->users,
+                                  .connections = read->connections,
+                                  .members = buf_str(&read->members),
+                                  .next = buf_str(&read->next)};
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/list.h"
+#include "common/protocol/presence_page.h"
 #include "common/token/claims.h"
 #include "server/core/request.h"
 
@@ -81,7 +82,7 @@ struct presence_read {
     struct buf next;    /* what to give as after for the next page; empty: this was the last one */
     /* Who waits, for base.done. */
     struct session_id session;
-    char command_id[6 * 64 + 3]; /* raw JSON, NUL-terminated */
+    char command_id[COMMAND_ID_RAW_MAX + 1]; /* as the client wrote it, NUL-terminated */
     char bytes[];
 };
 
@@ -90,7 +91,7 @@ struct presence_read *presence_read_create(const struct presence_policy *policy,
 void presence_read_destroy(struct presence_read *read);
 /* The broker adds a member to the answer. */
 void presence_read_add(struct presence_read *read, struct str entry);
-/* Appends "users":..,"connections":..,"members":[..],"next":.. */
-void presence_read_write(const struct presence_read *read, struct buf *out);
+/* The answer, borrowed from it. */
+struct presence_page presence_read_page(const struct presence_read *read);
 
 #endif

@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "common/protocol/channel_name.h"
-#include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
 static void tell(struct channel *channel, const struct session *session, bool here)
@@ -68,14 +67,11 @@ static void answered(struct broker_request *base, void *owner)
     if (session)
         command_page_came(session, read->limit, read->count);
     if (session && base->error.code) {
-        reply_error(&hub->scratch, id, base->error.code, str_from_cstr(base->error.text), read->channel);
-        output_queue_scratch(hub, session);
+        output_error(hub, session, id, read->channel, base->error.code, str_from_cstr(base->error.text));
     } else if (session) {
-        struct buf data = {0};
-        presence_read_write(read, &data);
-        reply_presence(&hub->scratch, id, read->channel, buf_str(&data));
-        output_queue_scratch(hub, session);
-        buf_fini(&data);
+        const struct reply reply = {
+            .type = REPLY_PRESENCE, .id = id, .channel = read->channel, .presence = presence_read_page(read)};
+        output_reply(hub, session, &reply);
     }
     presence_read_destroy(read);
 }
@@ -102,8 +98,7 @@ void presence_ask(struct hub *hub, struct session *session, const struct command
     struct presence_policy policy;
     struct error error;
     if (check(hub, session, command, &policy, &error)) {
-        reply_error(&hub->scratch, command->id, error.code, str_from_cstr(error.text), command->channel);
-        output_queue_scratch(hub, session);
+        output_error(hub, session, command->id, command->channel, error.code, str_from_cstr(error.text));
         return;
     }
     if (!commands_begin_read(hub, session, command))

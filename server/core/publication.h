@@ -6,7 +6,7 @@
 #include "common/base/error.h"
 #include "common/base/mail.h"
 #include "common/base/random.h"
-#include "common/protocol/event.h"
+#include "common/protocol/command.h"
 
 struct mailbox;
 
@@ -52,7 +52,7 @@ struct publication {
     void (*done)(struct publication *publication, void *owner);
     /* Who waits, for done: a session's command, or whatever the maker needs. */
     struct session_id session;
-    char command_id[6 * 64 + 3]; /* raw JSON, NUL-terminated */
+    char command_id[COMMAND_ID_RAW_MAX + 1]; /* as the client wrote it, NUL-terminated */
     void *waiter;
     size_t waiter_index;
     char bytes[];

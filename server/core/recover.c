@@ -5,7 +5,6 @@
  * What is missed is queued as the outbox has room, by half of its limits, the rest asked for again once it has drained:
  * a subscriber that comes back costs no more memory than any other. */
 #include "common/base/alloc.h"
-#include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
 static const uint64_t LOOK_US = 2 * WHEEL_TICK_US; /* how often outboxes are looked at for room */
@@ -137,8 +136,7 @@ void recover_answer_again(struct hub *hub, struct session *session, const struct
 {
     const struct recovering_subscriber *entry = entry_of(subscription);
     struct position position = {str_from_cstr(entry->epoch), entry->offset, STR("")};
-    reply_subscribed(&hub->scratch, id, subscription->channel->name, &position, false);
-    output_queue_scratch(hub, session);
+    output_subscribed(hub, session, id, subscription->channel->name, &position, false);
 }
 
 /* All of it has been queued: an ordinary subscriber from now on. */
@@ -169,8 +167,7 @@ static void lose(struct hub *hub, struct session *session, struct subscription *
         return;
     }
     metrics_add_labelled(hub->metrics, METRIC_GAPS, recovery->gap, 1);
-    reply_gap(&hub->scratch, channel->name, gap_text(recovery->gap), &position);
-    output_queue_scratch(hub, session);
+    output_gap(hub, session, channel->name, recovery->gap, &position);
 }
 
 /* Queues what there is room for. */
@@ -246,13 +243,9 @@ void recover_deliver(struct channel *channel, struct message *message)
 
 static void tell_live(struct hub *hub, struct channel *channel, enum gap gap, const struct position *position)
 {
-    reply_gap(&hub->scratch, channel->name, gap_text(gap), position);
-    struct message *message = message_create(WS_TEXT, buf_str(&hub->scratch));
-    buf_clear(&hub->scratch);
+    const struct reply reply = {.type = REPLY_GAP, .channel = channel->name, .gap = {gap, *position}};
     metrics_add_labelled(hub->metrics, METRIC_GAPS, gap, channel->count);
-    for (uint32_t i = 0; i < channel->count; i++)
-        output_queue(hub, channel->subscribers[i].session, message);
-    message_unref(message);
+    output_reply_all(hub, channel, &reply);
 }
 
 void hub_gap(struct hub *hub, struct str name, enum gap gap, const struct position *position)
@@ -277,7 +270,6 @@ void hub_interrupted(struct hub *hub, struct str name)
             continue;
         struct position own = {str_from_cstr(each->epoch), each->offset, STR("")};
         metrics_add_labelled(hub->metrics, METRIC_GAPS, GAP_CONNECTION_LOST, 1);
-        reply_gap(&hub->scratch, name, gap_text(GAP_CONNECTION_LOST), &own);
-        output_queue_scratch(hub, each->session);
+        output_gap(hub, each->session, name, GAP_CONNECTION_LOST, &own);
     }
 }

@@ -4,7 +4,6 @@
 #include "server/core/session.h"
 
 #include "common/base/alloc.h"
-#include "common/protocol/reply.h"
 #include "server/core/hub_private.h"
 
 static struct str uuid_of(struct sorted_link *link)
@@ -54,6 +53,7 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     session->claims = claims_ref(start->claims);
     session->transport = start->transport;
     session->close_codes = start->close_codes;
+    session->dialect = start->dialect;
     session->address = str_dup(start->address);
     session->opened_ms = hub->wall_ms;
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
@@ -78,9 +78,20 @@ static bool wants_error_frame(enum reason reason)
     }
 }
 
-static void append(struct session *session, enum ws_opcode opcode, struct str payload)
+struct message *session_say(struct session *session, const struct reply *reply)
 {
-    struct message *message = message_create(opcode, payload);
+    struct buf *scratch = &session->hub->scratch;
+    buf_clear(scratch);
+    session->dialect->reply(scratch, reply);
+    return scratch->len ? message_create(WS_TEXT, buf_str(scratch)) : NULL;
+}
+
+/* Takes the message, if there is one. What is said at the end has no limit to fit into: the reason stays, however full
+ * the outbox is. */
+static void append_last(struct session *session, struct message *message)
+{
+    if (!message)
+        return;
     outbox_append(&session->outbox, message);
     message_unref(message);
 }
@@ -100,22 +111,20 @@ void session_end_with(struct session *session, int code, struct str reason_text)
     if (session->state != SESSION_OPEN)
         return;
     size_t len = ws_frame_close(frame, code, reason_text);
-    append(session, WS_CLOSE, str_from((char *)frame + 2, len - 2));
+    append_last(session, message_create(WS_CLOSE, str_from((char *)frame + 2, len - 2)));
     leave_open(session, SESSION_CLOSING);
     list_append(&session->hub->ending, &session->link);
 }
 
-/* What is said at the end has no limit to fit into: the reason stays, however full the outbox is. */
 void session_end(struct session *session, enum reason reason)
 {
-    struct buf *scratch = &session->hub->scratch;
     if (session->state != SESSION_OPEN)
         return;
     session->closing_reason = reason;
     if (wants_error_frame(reason)) {
-        reply_error(scratch, STR(""), reason_err(reason), str_from_cstr(reason_sentence(reason)), STR(""));
-        append(session, WS_TEXT, buf_str(scratch));
-        buf_clear(scratch);
+        const struct reply reply = {.type = REPLY_ERROR,
+                                    .error = {reason_err(reason), str_from_cstr(reason_sentence(reason))}};
+        append_last(session, session_say(session, &reply));
     }
     session_end_with(session, session->close_codes->code[reason], str_from_cstr(reason_text(reason)));
 }

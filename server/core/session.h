@@ -10,6 +10,7 @@
 #include "common/base/wheel.h"
 #include "common/protocol/reason.h"
 #include "common/token/claims.h"
+#include "server/core/dialect.h"
 #include "server/core/outbox.h"
 #include "server/core/publication.h"
 #include "server/core/rate.h"
@@ -27,7 +28,7 @@ enum session_state {
 /* A subscribe command whose answer waits for the broker. */
 struct waiting_command {
     struct waiting_command *next;
-    char id[]; /* raw JSON, NUL-terminated; "" if the command had none */
+    char id[]; /* as the client wrote it, NUL-terminated; "" if the command had none */
 };
 
 /* One channel this session has, or, while the channel is not joined yet, waits for. */
@@ -61,6 +62,7 @@ struct session {
     char uuid[UUID_LEN + 1];
     struct claims *claims; /* one reference */
     const struct close_codes *close_codes;
+    const struct dialect *dialect;
     char *address;              /* the client's, as text; for the sessions list and logs */
     uint64_t opened_ms;         /* wall clock */
     enum reason closing_reason; /* REASON_NONE while open, or closed by the client or with a backend's own code */

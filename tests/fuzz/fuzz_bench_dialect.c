@@ -2,7 +2,7 @@
  * cut in two: a byte stream must mean the same, cut or whole. */
 #include <stdlib.h>
 
-#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/bench_dialect.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

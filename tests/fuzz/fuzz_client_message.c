@@ -3,9 +3,7 @@
 
 #include "common/json/json.h"
 #include "common/protocol/channel_name.h"
-#include "common/protocol/command.h"
-#include "common/protocol/event.h"
-#include "common/protocol/reply.h"
+#include "server/dialect/carillon.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -37,7 +35,7 @@ static void publish(const struct command *command, struct buf *frame)
                           .offset = 1,
                           .timestamp = STR("2026-01-15T10:30:00.000Z"),
                           .data = command->data.raw};
-    event_encode(frame, &event);
+    carillon_dialect.event(frame, &event);
     must_be_one_frame(frame);
 }
 
@@ -46,17 +44,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct buf scratch = {0}, frame = {0};
     struct command command;
     struct error error = {0};
-    enum err err = command_parse(str_from((const char *)bytes, len), &command, &scratch, &error);
+    enum err err = carillon_dialect.parse(str_from((const char *)bytes, len), &command, &scratch, &error);
     if (!err && command.channel.len)
         err = channel_name_check(command.channel, &error);
     if (!err && command.event_id.len)
         err = event_id_check(command.event_id, &error);
     if (err) {
         must(err == error.code && str_is_utf8(str_from_cstr(error.text)));
-        reply_error(&frame, command.id, err, str_from_cstr(error.text), command.channel);
+        const struct reply reply = {.type = REPLY_ERROR,
+                                    .id = command.id,
+                                    .channel = command.channel,
+                                    .error = {err, str_from_cstr(error.text)}};
+        carillon_dialect.reply(&frame, &reply);
         must_be_one_frame(&frame);
     } else {
-        reply_subscribed(&frame, command.id, command.channel, &command.since, true);
+        const struct reply reply = {.type = REPLY_SUBSCRIBED,
+                                    .id = command.id,
+                                    .channel = command.channel,
+                                    .subscribed = {command.since, true}};
+        carillon_dialect.reply(&frame, &reply);
         must_be_one_frame(&frame);
         if (command.type == COMMAND_PUBLISH)
             publish(&command, &frame);

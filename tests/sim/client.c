@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/protocol/ws_client.h"
+#include "server/dialect/carillon.h"
 #include "tests/sim/seat.h"
 #include "tests/sim/tokens.h"
 #include "tests/sim/truth.h"
@@ -227,8 +228,11 @@ static void open_session(void *owner, void *argument)
         be_gone(line);
         return;
     }
-    struct session_start start = {
-        .claims = line->claims, .address = STR("192.0.2.1"), .close_codes = &clients.codes, .transport = line};
+    struct session_start start = {.claims = line->claims,
+                                  .address = STR("192.0.2.1"),
+                                  .close_codes = &clients.codes,
+                                  .dialect = &carillon_dialect,
+                                  .transport = line};
     worker_touch(line->worker);
     line->session = hub_open(line->worker->hub, &start);
 }

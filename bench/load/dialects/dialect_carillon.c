@@ -2,7 +2,7 @@
  * the server writes in this order: nothing is parsed for a delivery. */
 #include <stdio.h>
 
-#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/bench_dialect.h"
 #include "common/json/json.h"
 
 enum stage { EXPECT_INIT, EXPECT_SUBSCRIBED, READY };

@@ -1,5 +1,5 @@
 /* dialect_mqtt.c - MQTT 3.1.1 over WebSocket (section 6), QoS 0. The channel is the topic. */
-#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/bench_dialect.h"
 #include "bench/load/dialects/mqtt_packet.h"
 
 enum stage { EXPECT_CONNACK, EXPECT_SUBACK, READY };

@@ -1,5 +1,5 @@
 /* dialect_nats.c - NATS over WebSocket: its byte stream in binary messages. The channel, with dots, is the subject. */
-#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/bench_dialect.h"
 #include "bench/load/dialects/nats_message.h"
 
 enum stage { EXPECT_INFO, EXPECT_PONG, READY };

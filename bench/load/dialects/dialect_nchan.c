@@ -1,6 +1,6 @@
 /* dialect_nchan.c - nginx with nchan: a location for subscribers under /sub/ and one for publishers under /pub/, both
  * with the channel's id behind it. */
-#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/bench_dialect.h"
 
 static void append_id(struct buf *out, struct str channel)
 {

@@ -1,6 +1,6 @@
 /* dialect_plain.c - the least a server can speak: the channel is in the request, each event is one text message, and
  * publishing is a POST. bench/'s floor program and its server on top of node's ws speak it. */
-#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/bench_dialect.h"
 
 const struct dialect dialect_plain = {
     .name = "plain",

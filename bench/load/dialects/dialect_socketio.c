@@ -1,7 +1,7 @@
 /* dialect_socketio.c - Socket.IO 5 in Engine.IO 4, over the WebSocket transport alone. The first digit is Engine.IO's
  * packet type, after a 4 the second is Socket.IO's. To join a room the client emits "join" with the channel and waits
  * for the acknowledgement; the server emits "event" to the room. */
-#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/bench_dialect.h"
 #include "common/json/json.h"
 
 enum stage { EXPECT_OPEN, EXPECT_CONNECTED, EXPECT_JOINED, READY };

@@ -2,9 +2,9 @@
 #include "server/net/ws/ws.h"
 
 #include "common/base/alloc.h"
-#include "common/protocol/reply.h"
 #include "common/protocol/ws_decoder.h"
 #include "common/protocol/ws_frame.h"
+#include "server/dialect/carillon.h"
 #include "server/net/admission/admission.h"
 
 struct ws {
@@ -190,6 +190,7 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
         .claims = start->claims,
         .address = start->address,
         .close_codes = &start->endpoint->close_codes,
+        .dialect = &carillon_dialect,
         .transport = ws,
     };
     ws->hub = start->hub;
@@ -212,7 +213,9 @@ void ws_write_refusal(struct buf *out, enum reason reason, int close_code)
 {
     struct buf text = {0};
     uint8_t head[WS_HEADER_MAX], end[2 + WS_CONTROL_MAX];
-    reply_error(&text, STR(""), reason_err(reason), str_from_cstr(reason_sentence(reason)), STR(""));
+    const struct reply reply = {.type = REPLY_ERROR,
+                                .error = {reason_err(reason), str_from_cstr(reason_sentence(reason))}};
+    carillon_dialect.reply(&text, &reply);
     buf_append(out, str_from((char *)head, ws_frame_header(head, WS_TEXT, text.len)));
     buf_append(out, buf_str(&text));
     buf_append(out, str_from((char *)end, ws_frame_close(end, close_code, str_from_cstr(reason_text(reason)))));

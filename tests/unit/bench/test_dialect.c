@@ -1,6 +1,6 @@
 /* test_dialect.c - each dialect's conversation: what the server says, what is answered, when the client is ready, and
  * what is an event. Every dialect of the table has one. */
-#include "bench/load/dialects/dialect.h"
+#include "bench/load/dialects/bench_dialect.h"
 #include "bench/load/dialects/mqtt_packet.h"
 #include "tests/support/unit.h"
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
+#include "server/dialect/carillon.h"
 
 static void on_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
                     uint64_t join_id)
@@ -198,12 +199,15 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
     memset(wire, 0, sizeof *wire);
     if (claims_parse(str_from_cstr(payload), &claims, &error))
         fail_msg("%s: %s", payload, error.text);
-    struct session_start start = {
-        .claims = claims, .address = STR("192.0.2.1"), .close_codes = &f->codes, .transport = wire};
+    struct session_start start = {.claims = claims,
+                                  .address = STR("192.0.2.1"),
+                                  .close_codes = &f->codes,
+                                  .dialect = f->dialect ? f->dialect : &carillon_dialect,
+                                  .transport = wire};
     wire->session = hub_open(f->hub, &start);
     claims_unref(claims);
     hub_flush(f->hub);
-    if (!f->slot) /* else it waits for the broker */
+    if (!f->slot && !f->dialect) /* else it waits for the broker, or the test reads what it is told */
         assert_non_null(strstr(next_frame(wire, NULL), "\"type\":\"session_init\""));
     return wire->session;
 }

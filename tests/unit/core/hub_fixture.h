@@ -27,6 +27,7 @@ struct fixture {
     struct rules *rules;
     struct metrics metrics;
     struct close_codes codes;
+    const struct dialect *dialect; /* of sessions that are opened; NULL: Carillon's own */
     uv_loop_t loop;
     struct turn turn;
     struct mailbox replies;

@@ -1,7 +1,7 @@
-/* test_command.c - every command, good and bad. */
+/* test_carillon_command.c - every command, good and bad. */
 #include <stdio.h>
 
-#include "common/protocol/command.h"
+#include "server/dialect/carillon.h"
 #include "tests/support/unit.h"
 
 struct fixture {
@@ -28,14 +28,14 @@ static int tear_down(void **state)
 static const struct command *parse(struct fixture *fixture, const char *text)
 {
     fixture->error.text[0] = '\0';
-    if (command_parse(str_from_cstr(text), &fixture->command, &fixture->scratch, &fixture->error) != ERR_NONE)
+    if (carillon_parse(str_from_cstr(text), &fixture->command, &fixture->scratch, &fixture->error) != ERR_NONE)
         fail_msg("%s: %s", text, fixture->error.text);
     return &fixture->command;
 }
 
 static void assert_refused(struct fixture *fixture, const char *text, const char *error)
 {
-    assert_int_equal(command_parse(str_from_cstr(text), &fixture->command, &fixture->scratch, &fixture->error),
+    assert_int_equal(carillon_parse(str_from_cstr(text), &fixture->command, &fixture->scratch, &fixture->error),
                      ERR_INVALID_REQUEST);
     assert_string_equal(fixture->error.text, error);
     assert_int_equal(fixture->command.type, COMMAND_NONE);
@@ -296,9 +296,9 @@ static void test_every_truncation_is_refused(void **state)
         STR("{\"type\":\"publish\",\"id\":\"\\u0041\",\"data\":{\"channel\":\"c\\u00e9\",\"type\":\"t\","
             "\"data\":{\"a\":[1,2]},\"event_id\":\"e\"}}");
     for (size_t len = 0; len < whole.len; len++)
-        assert_int_equal(command_parse(str_from(whole.ptr, len), &fixture->command, &fixture->scratch, NULL),
+        assert_int_equal(carillon_parse(str_from(whole.ptr, len), &fixture->command, &fixture->scratch, NULL),
                          ERR_INVALID_REQUEST);
-    assert_int_equal(command_parse(whole, &fixture->command, &fixture->scratch, NULL), ERR_NONE);
+    assert_int_equal(carillon_parse(whole, &fixture->command, &fixture->scratch, NULL), ERR_NONE);
 }
 
 static void test_names(void **state)

@@ -1,8 +1,8 @@
-/* dialect.h - what subscribers, and those who publish over WebSocket, say to the server under load, and how what it
- * says is understood. A dialect only turns bytes into bytes: it knows no sockets, no clock, and not what an event
+/* bench_dialect.h - what subscribers, and those who publish over WebSocket, say to the server under load, and how what
+ * it says is understood. A dialect only turns bytes into bytes: it knows no sockets, no clock, and not what an event
  * means. The rows are in dialects.def. Any thread, each talk by one. */
-#ifndef CARILLON_BENCH_LOAD_DIALECTS_DIALECT_H
-#define CARILLON_BENCH_LOAD_DIALECTS_DIALECT_H
+#ifndef CARILLON_BENCH_LOAD_DIALECTS_BENCH_DIALECT_H
+#define CARILLON_BENCH_LOAD_DIALECTS_BENCH_DIALECT_H
 
 #include "common/base/buf.h"
 

@@ -1,5 +1,5 @@
-/* dialect.c - see dialect.h: the table, and what several dialects share. */
-#include "bench/load/dialects/dialect.h"
+/* bench_dialect.c - see bench_dialect.h: the table, and what several dialects share. */
+#include "bench/load/dialects/bench_dialect.h"
 
 const char *const transport_names[TRANSPORT_COUNT] = {
 #define TRANSPORT(symbol, name) [TRANSPORT_##symbol] = name,

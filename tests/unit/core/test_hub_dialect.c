@@ -1,0 +1,126 @@
+/* test_hub_dialect.c - clients of two dialects on one hub. */
+#include "server/dialect/carillon.h"
+#include "tests/unit/core/hub_fixture.h"
+#include "tests/unit/core/room_dialect.h"
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+    fixture_setup(&fixture);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_teardown(*state);
+    return 0;
+}
+
+static struct session *open_room_session(struct fixture *f, struct wire *wire)
+{
+    f->dialect = &room_dialect;
+    struct session *session = open_session(f, wire, "{\"sub\":\"alice\"}");
+    f->dialect = NULL;
+    return session;
+}
+
+static void assert_next(struct wire *wire, const char *expected)
+{
+    assert_string_equal(next_frame(wire, NULL), expected);
+}
+
+static void test_commands_and_replies(void **state)
+{
+    struct fixture *f = *state;
+    struct wire wire;
+    open_room_session(f, &wire);
+    assert_next(&wire, ""); /* it has no words for session_init */
+    send_text(f, &wire, "{\"do\":\"are_you_there\",\"ref\":\"1\"}");
+    assert_next(&wire, "{\"ok\":\"here\",\"ref\":\"1\"}");
+    send_text(f, &wire, "{\"do\":\"enter\",\"room\":\"public:a\",\"ref\":\"2\"}");
+    assert_next(&wire, "");
+    answer_join(f, "public:a", "", 0);
+    assert_next(&wire, "{\"ok\":\"entered\",\"room\":\"public:a\",\"ref\":\"2\"}");
+    send_text(f, &wire, "{\"do\":\"leave\",\"room\":\"public:a\"}");
+    assert_next(&wire, "{\"ok\":\"left\",\"room\":\"public:a\"}");
+    send_text(f, &wire, "{\"do\":\"enter\",\"room\":\"secret\",\"ref\":\"3\"}");
+    assert_next(&wire, "{\"oops\":\"no rule of the server matches this channel; the server's configuration needs one "
+                       "(channels)\",\"ref\":\"3\"}");
+    close_session(f, &wire);
+}
+
+static void test_publish(void **state)
+{
+    struct fixture *f = *state;
+    struct wire wire;
+    open_room_session(f, &wire);
+    send_text(f, &wire, "{\"do\":\"say\",\"room\":\"log:a\",\"body\":[1],\"ref\":\"4\"}");
+    assert_non_null(f->published);
+    assert_str(f->published->channel, "log:a");
+    assert_str(f->published->data, "[1]");
+    f->published->done(f->published, f->hub);
+    f->published = NULL;
+    hub_flush(f->hub);
+    assert_next(&wire, "{\"ok\":\"said\",\"room\":\"log:a\",\"ref\":\"4\"}");
+    close_session(f, &wire);
+}
+
+/* What one dialect means is nothing to the other, and a message that is none counts as bad. */
+static void test_the_other_dialect_is_not_understood(void **state)
+{
+    struct fixture *f = *state;
+    struct wire room, own;
+    open_room_session(f, &room);
+    open_session(f, &own, "{\"sub\":\"bob\"}");
+    send_text(f, &own, "{\"do\":\"are_you_there\"}");
+    assert_non_null(strstr(next_frame(&own, NULL), "\"code\":\"invalid_request\""));
+    for (int i = 0; i < 3; i++) {
+        send_text(f, &room, "{\"type\":\"ping\"}");
+        assert_non_null(strstr(next_frame(&room, NULL), "{\"oops\":"));
+    }
+    char reason[128];
+    assert_non_null(strstr(next_frame(&room, NULL), "{\"oops\":"));
+    next_close(&room, reason);
+    assert_string_equal(reason, "bad_messages");
+    close_session(f, &room);
+    close_session(f, &own);
+}
+
+/* A gap is told to all subscribers of a channel, to each in its own words. */
+static void test_gap(void **state)
+{
+    struct fixture *f = *state;
+    struct wire room[2], own[2];
+    for (int i = 0; i < 2; i++) {
+        open_room_session(f, &room[i]);
+        send_text(f, &room[i], "{\"do\":\"enter\",\"room\":\"log:a\"}");
+        open_session(f, &own[i], "{\"sub\":\"bob\"}");
+        send_text(f, &own[i], "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\"}}");
+    }
+    answer_join(f, "log:a", "e", 4);
+    hub_gap(f->hub, STR("log:a"), GAP_EPOCH_CHANGED, &(struct position){STR("g"), 1, STR("")});
+    hub_flush(f->hub);
+    for (int i = 0; i < 2; i++) {
+        assert_next(&room[i], "{\"ok\":\"entered\",\"room\":\"log:a\"}");
+        assert_next(&room[i], "{\"ok\":\"missed\",\"room\":\"log:a\"}");
+        assert_non_null(strstr(next_frame(&own[i], NULL), "\"type\":\"subscribed\""));
+        assert_next(&own[i], "{\"type\":\"gap\",\"channel\":\"log:a\",\"data\":{\"reason\":\"epoch_changed\","
+                             "\"epoch\":\"g\",\"offset\":1}}");
+        close_session(f, &room[i]);
+        close_session(f, &own[i]);
+    }
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_commands_and_replies),
+        TEST(test_publish),
+        TEST(test_the_other_dialect_is_not_understood),
+        TEST(test_gap),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
