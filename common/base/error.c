@@ -43,7 +43,7 @@ const char *error_quote(struct str text, char out[ERROR_QUOTE_LEN])
             memcpy(to, text.ptr, len);
             to += len;
         }
-        text = str_from(text.ptr + len, text.len - len);
+        text = str_skip(text, len);
     }
     memcpy(to, text.len ? "...\"" : "\"", text.len ? 5 : 2);
     return out;

@@ -14,7 +14,7 @@ bool percent_decode(struct str text, struct buf *out)
     for (size_t i = 0; i < text.len; i++) {
         int c = text.ptr[i];
         if (c == '%') {
-            c = percent_unescape(str_from(text.ptr + i, text.len - i));
+            c = percent_unescape(str_skip(text, i));
             if (c < 0)
                 return false;
             i += 2;

@@ -151,7 +151,7 @@ size_t str_utf8_prefix(struct str s, bool *out_possible)
     size_t at = 0;
     for (;;) {
         uint32_t code;
-        struct str rest = str_from(s.ptr + at, s.len - at);
+        struct str rest = str_skip(s, at);
         size_t len = ascii_prefix(rest); /* most text is */
         if (len == 0)
             len = str_utf8_next(rest, &code);

@@ -24,6 +24,13 @@ static inline struct str str_from(const char *ptr, size_t len)
     return (struct str){ptr, len};
 }
 
+/* What follows the first n bytes of s, which has that many. To a str without bytes nothing is added: its ptr may be
+ * NULL, and arithmetic on NULL is undefined (C11 6.5.6p8). */
+static inline struct str str_skip(struct str s, size_t n)
+{
+    return n == 0 ? s : str_from(s.ptr + n, s.len - n);
+}
+
 /* NULL gives the empty str. */
 static inline struct str str_from_cstr(const char *text)
 {

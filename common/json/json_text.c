@@ -28,7 +28,7 @@ static size_t unicode_escape(struct str s, uint32_t *out_code)
         *out_code = unit;
         return 6;
     }
-    if (unit > 0xDBFF || !hex_escape(str_from(s.ptr + 6, s.len - 6), &low) || low < 0xDC00 || low > 0xDFFF)
+    if (unit > 0xDBFF || !hex_escape(str_skip(s, 6), &low) || low < 0xDC00 || low > 0xDFFF)
         return 0;
     *out_code = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
     return 12;
@@ -78,7 +78,7 @@ static struct str next_piece(struct str *rest, char decoded[4])
         used = escape ? (size_t)(escape - rest->ptr) : rest->len;
         piece = str_from(rest->ptr, used);
     }
-    *rest = str_from(rest->ptr + used, rest->len - used);
+    *rest = str_skip(*rest, used);
     return piece;
 }
 
@@ -94,7 +94,7 @@ bool json_key_is(struct str raw_key, struct str name)
         struct str piece = next_piece(&raw_key, decoded);
         if (!str_starts_with(name, piece))
             return false;
-        name = str_from(name.ptr + piece.len, name.len - piece.len);
+        name = str_skip(name, piece.len);
     }
     return name.len == 0;
 }
@@ -119,7 +119,7 @@ bool json_text(struct json_value string, struct buf *scratch, struct str *out)
         }
         buf_append(scratch, piece);
     }
-    *out = str_from(scratch->ptr + from, scratch->len - from);
+    *out = str_skip(buf_str(scratch), from);
     return true;
 }
 
@@ -134,7 +134,7 @@ bool json_i64(struct json_value number, int64_t *out)
     if (number.type != JSON_NUMBER)
         return false;
     bool negative = number.raw.ptr[0] == '-';
-    struct str digits = str_from(number.raw.ptr + negative, number.raw.len - negative);
+    struct str digits = str_skip(number.raw, negative);
     if (!str_to_u64(digits, &magnitude) || magnitude > (uint64_t)INT64_MAX + negative)
         return false;
     *out = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
@@ -169,7 +169,7 @@ void json_append_string(struct buf *out, struct str text)
             buf_append_lit(out, "\xEF\xBF\xBD"); /* U+FFFD */
             len = 1;
         }
-        text = str_from(text.ptr + len, text.len - len);
+        text = str_skip(text, len);
     }
     buf_append_char(out, '"');
 }

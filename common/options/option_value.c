@@ -27,7 +27,7 @@ bool option_number_parse(enum option_type type, struct str text, uint64_t *out)
         digits++;
     if (!str_to_u64(str_from(text.ptr, digits), &value))
         return false;
-    struct str suffix = str_from(text.ptr + digits, text.len - digits);
+    struct str suffix = str_skip(text, digits);
     if (type == OPTION_DURATION && suffix.len == 0 && value == 0) {
         *out = 0;
         return true;

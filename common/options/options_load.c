@@ -108,7 +108,7 @@ static void apply_variable(struct load *load, struct str name, const char *value
     snprintf(text, sizeof text, "%.*s", STR_ARG(name));
     if (!str_starts_with(name, prefix))
         return;
-    struct str rest = str_from(name.ptr + prefix.len, name.len - prefix.len);
+    struct str rest = str_skip(name, prefix.len);
     if (str_eq_cstr(rest, "CONFIG") || is_service_link(rest, value))
         return;
     size_t index = find_spelled(table, rest, STR("_FILE"), option_env_name, &from_file);

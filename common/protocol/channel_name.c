@@ -30,7 +30,7 @@ enum err channel_name_check(struct str name, struct error *error)
                          CHANNEL_NAME_MAX, name.len);
     for (size_t at = 0; at < name.len;) {
         uint32_t code = 0;
-        size_t len = str_utf8_next(str_from(name.ptr + at, name.len - at), &code);
+        size_t len = str_utf8_next(str_skip(name, at), &code);
         const char *wrong = what_is_wrong(len, code);
         if (wrong)
             return error_set(error, ERR_SUBSCRIPTION_FAILED, "byte %zu of the channel name is %s", at, wrong);

@@ -36,7 +36,7 @@ enum http_head_result http_answer_parse(struct str bytes, size_t max_len, size_t
         error_set(error, ERR_INVALID_REQUEST, "the answer does not begin with an HTTP/1.1 status line");
         return HTTP_HEAD_BAD;
     }
-    if (http_fields_parse(str_from(rest.ptr + 1, rest.len - 1), &out->fields, error) != HTTP_FIELDS_OK)
+    if (http_fields_parse(str_skip(rest, 1), &out->fields, error) != HTTP_FIELDS_OK)
         return HTTP_HEAD_BAD;
     return HTTP_HEAD_DONE;
 }

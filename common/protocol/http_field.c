@@ -69,7 +69,7 @@ enum http_fields_result http_fields_parse(struct str lines, struct http_fields *
             return HTTP_FIELDS_BAD;
         out->count++;
         size_t used = len + 2 < lines.len ? len + 2 : lines.len;
-        lines = str_from(lines.ptr + used, lines.len - used);
+        lines = str_skip(lines, used);
     }
     return HTTP_FIELDS_OK;
 }

@@ -36,7 +36,7 @@ static bool take_authority(struct str *target, struct str *out_host)
         if (host.len == 0 || !host_is_plausible(host))
             return false;
         *out_host = host;
-        *target = str_from(target->ptr + end, target->len - end);
+        *target = str_skip(*target, end);
         return true;
     }
     return false;
@@ -61,7 +61,7 @@ static const char *target_fault(struct http_head *head)
         head->path = STR("/");
     head->query = rest.ptr ? rest : STR("");
     for (size_t i = 0; i < head->path.len; i++)
-        if (head->path.ptr[i] == '%' && percent_unescape(str_from(head->path.ptr + i, head->path.len - i)) < 0)
+        if (head->path.ptr[i] == '%' && percent_unescape(str_skip(head->path, i)) < 0)
             return "the path has a malformed percent-escape or %00";
     return NULL;
 }
@@ -179,7 +179,7 @@ enum http_head_result http_head_parse(struct str bytes, size_t max_len, size_t *
     struct str line = str_split(&rest, '\r');
     if (parse_request_line(line, out, error) == HTTP_HEAD_BAD)
         return HTTP_HEAD_BAD;
-    switch (http_fields_parse(str_from(rest.ptr + 1, rest.len - 1), &out->fields, error)) {
+    switch (http_fields_parse(str_skip(rest, 1), &out->fields, error)) {
     case HTTP_FIELDS_TOO_MANY: out->status = 431; return HTTP_HEAD_BAD;
     case HTTP_FIELDS_BAD: out->status = 400; return HTTP_HEAD_BAD;
     case HTTP_FIELDS_OK: break;
@@ -201,7 +201,7 @@ static bool decode_form(struct str text, struct buf *out)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            int byte = percent_unescape(str_from(text.ptr + i, text.len - i));
+            int byte = percent_unescape(str_skip(text, i));
             if (byte < 0)
                 return false;
             c = (char)byte;

@@ -59,7 +59,7 @@ static bool spell_out(struct str pattern, pattern_lookup *lookup, void *context,
         } else if (!add_literal(tokens, str_from(pattern.ptr, 1), literals_max)) {
             return false;
         }
-        pattern = str_from(pattern.ptr + used, pattern.len - used);
+        pattern = str_skip(pattern, used);
     }
     return true;
 }
@@ -97,7 +97,7 @@ static bool match_tokens(const struct tokens *tokens, struct str name)
     while (count > 0 && name.len > 0 && token[0] == (unsigned char)name.ptr[0]) {
         token++;
         count--;
-        name = str_from(name.ptr + 1, name.len - 1);
+        name = str_skip(name, 1);
     }
     while (count > 0 && name.len > 0 && token[count - 1] == (unsigned char)name.ptr[name.len - 1]) {
         count--;
@@ -119,8 +119,8 @@ static bool skip_common(struct str *pattern, struct str *name)
     while (pattern->len > 0 && pattern->ptr[0] != '*' && pattern->ptr[0] != '{') {
         if (name->len == 0 || name->ptr[0] != pattern->ptr[0])
             return false;
-        *pattern = str_from(pattern->ptr + 1, pattern->len - 1);
-        *name = str_from(name->ptr + 1, name->len - 1);
+        *pattern = str_skip(*pattern, 1);
+        *name = str_skip(*name, 1);
     }
     return true;
 }

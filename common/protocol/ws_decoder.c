@@ -106,7 +106,7 @@ static enum ws_decoded read_header(struct ws_decoder *decoder, struct str in, si
 
 static void take(struct str *bytes, size_t len)
 {
-    *bytes = str_from(bytes->ptr + len, bytes->len - len);
+    *bytes = str_skip(*bytes, len);
 }
 
 /* WS_DECODED_MESSAGE: the decoder is in a frame. */
@@ -187,7 +187,7 @@ static enum ws_decoded read_close(struct ws_decoder *decoder, struct str payload
         return broken(decoder, error, "a close frame with half a code");
     const unsigned char *p = (const unsigned char *)payload.ptr;
     out->close_code = p[0] << 8 | p[1];
-    out->payload = str_from(payload.ptr + 2, payload.len - 2);
+    out->payload = str_skip(payload, 2);
     if (!is_close_code(out->close_code))
         return broken(decoder, error, "a close code that must not be sent");
     if (!str_is_utf8(out->payload))
@@ -218,8 +218,7 @@ static enum ws_decoded check_text(struct ws_decoder *decoder, bool ended, struct
     bool possible = true;
     if (decoder->message_opcode != WS_TEXT)
         return WS_DECODED_MESSAGE;
-    decoder->utf8_len +=
-        str_utf8_prefix(str_from(text.ptr + decoder->utf8_len, text.len - decoder->utf8_len), &possible);
+    decoder->utf8_len += str_utf8_prefix(str_skip(text, decoder->utf8_len), &possible);
     if (!possible || (ended && decoder->utf8_len < text.len))
         return bad(decoder, REASON_NOT_UTF8, error, "text that is not UTF-8");
     return WS_DECODED_MESSAGE;

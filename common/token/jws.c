@@ -14,7 +14,7 @@ static enum err decode_part(struct str text, const char *name, struct buf *bytes
     if (!base64url_decode(text, bytes))
         return error_set(error, ERR_UNAUTHORIZED, "the token's %s is not base64url (RFC 4648 section 5, no padding)",
                          name);
-    *out = str_from(bytes->ptr + from, bytes->len - from);
+    *out = str_skip(buf_str(bytes), from);
     return ERR_NONE;
 }
 
@@ -84,7 +84,7 @@ static enum err read_typ(struct json_value typ, bool *out_is_jwt, struct error *
     *out_is_jwt = str_eq_nocase(text, STR("JWT"));
     struct str name = text;
     if (text.len > prefix.len && str_eq_nocase(str_from(text.ptr, prefix.len), prefix))
-        name = str_from(text.ptr + prefix.len, text.len - prefix.len);
+        name = str_skip(text, prefix.len);
     if (!str_eq_nocase(name, STR("JWT")) && !str_eq_nocase(name, STR("at+jwt"))) /* RFC 9068 */
         err = error_set(error, ERR_UNAUTHORIZED, "the token's header has typ %s; \"JWT\" or \"at+jwt\" is expected",
                         error_quote(text, quoted));

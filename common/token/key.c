@@ -148,7 +148,7 @@ static struct str first_label(struct str pem)
         struct str line = str_split(&pem, '\n');
         if (!str_starts_with(line, begin))
             continue;
-        struct str label = str_from(line.ptr + begin.len, line.len - begin.len);
+        struct str label = str_skip(line, begin.len);
         const char *dash = memchr(label.ptr, '-', label.len);
         label.len = dash ? (size_t)(dash - label.ptr) : label.len;
         if (!str_eq(label, STR("EC PARAMETERS"))) /* openssl ecparam -genkey writes them before the key */

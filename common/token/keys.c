@@ -81,7 +81,7 @@ enum err token_keys_add_secret(struct token_keys *keys, const char *source, stru
 static struct str without_mark(struct str text)
 {
     bool marked = str_starts_with(text, STR("\xEF\xBB\xBF"));
-    return marked ? str_from(text.ptr + 3, text.len - 3) : text;
+    return marked ? str_skip(text, 3) : text;
 }
 
 enum err token_keys_add_pem(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,

@@ -125,7 +125,7 @@ static struct str given_key(const struct http_request *request)
 {
     struct str scheme = str_from(request->authorization.ptr, request->authorization.len < 7 ? 0 : 7);
     if (str_eq_nocase(scheme, STR("Bearer ")))
-        return str_trim(str_from(request->authorization.ptr + 7, request->authorization.len - 7));
+        return str_trim(str_skip(request->authorization, 7));
     return request->api_key;
 }
 

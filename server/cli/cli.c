@@ -114,7 +114,7 @@ enum err cli_read_secret(const struct cli_secret *secret, struct buf *out, struc
     while (text.len > 0 && is_space(text.ptr[text.len - 1]))
         text.len--;
     while (text.len > 0 && is_space(text.ptr[0]))
-        text = str_from(text.ptr + 1, text.len - 1);
+        text = str_skip(text, 1);
     for (size_t i = 0; i < text.len && !err; i++)
         if (text.ptr[i] <= 0x20 || text.ptr[i] >= 0x7F)
             err = error_set(error, ERR_INVALID_REQUEST, "the %s has a character at byte %zu that is not visible ASCII",

@@ -171,7 +171,7 @@ static struct str trim(struct str text)
     while (text.len > 0 && strchr(" \t\r\n", text.ptr[text.len - 1]))
         text.len--;
     text = str_trim(text);
-    return str_starts_with(text, STR("Bearer ")) ? str_trim(str_from(text.ptr + 7, text.len - 7)) : text;
+    return str_starts_with(text, STR("Bearer ")) ? str_trim(str_skip(text, 7)) : text;
 }
 
 int token_inspect(int argc, char **argv)

@@ -5,7 +5,7 @@ static bool take(struct str *text, struct str prefix)
 {
     if (text->len < prefix.len || !str_eq_nocase(str_from(text->ptr, prefix.len), prefix))
         return false; /* a scheme is the same in capitals: RFC 3986 3.1 */
-    *text = str_from(text->ptr + prefix.len, text->len - prefix.len);
+    *text = str_skip(*text, prefix.len);
     return true;
 }
 
@@ -29,7 +29,7 @@ static bool parse_authority(struct str authority, struct url *out)
         while (len < rest.len && is_host_char(rest.ptr[len]))
             len++;
         out->host = str_from(rest.ptr, len);
-        rest = str_from(rest.ptr + len, rest.len - len);
+        rest = str_skip(rest, len);
         if (len == 0)
             return false;
     }
@@ -69,7 +69,7 @@ enum err url_parse(struct str text, const char *scheme, struct url *out, struct 
     if (len < rest.len) {
         if (rest.ptr[len] == '?')
             return error_set(error, ERR_INVALID_REQUEST, "the URL %s needs a path before its query: write /?", quoted);
-        url.target = str_from(rest.ptr + len, rest.len - len);
+        url.target = str_skip(rest, len);
         struct str query = url.target;
         url.path = str_split(&query, '?');
         if (query.ptr)

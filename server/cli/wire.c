@@ -216,7 +216,7 @@ enum wire_result wire_write(struct wire *wire, struct str bytes, uint64_t deadli
         }
         if (next != WIRE_OK)
             return next;
-        bytes = str_from(bytes.ptr + written, bytes.len - written);
+        bytes = str_skip(bytes, written);
     }
     return WIRE_OK;
 }

@@ -64,7 +64,7 @@ struct str message_id(const struct message *message)
     struct str frame = message_frame(message);
     uint8_t len = (uint8_t)frame.ptr[1]; /* of the payload, or how it is told (RFC 6455, 5.2) */
     size_t header_len = len < 126 ? 2 : len == 126 ? 4 : 10;
-    return event_encoded_id(str_from(frame.ptr + header_len, frame.len - header_len));
+    return event_encoded_id(str_skip(frame, header_len));
 }
 
 struct message *message_copy(const struct message *original)

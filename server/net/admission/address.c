@@ -44,11 +44,11 @@ static bool is_port(struct str text)
 bool address_parse(struct str text, struct address *out)
 {
     if (text.len > 0 && text.ptr[0] == '[') {
-        struct str rest = str_from(text.ptr + 1, text.len - 1);
+        struct str rest = str_skip(text, 1);
         struct str inside = str_split(&rest, ']');
         if (!rest.ptr || !memchr(inside.ptr, ':', inside.len))
             return false;
-        if (rest.len > 0 && (rest.ptr[0] != ':' || !is_port(str_from(rest.ptr + 1, rest.len - 1))))
+        if (rest.len > 0 && (rest.ptr[0] != ':' || !is_port(str_skip(rest, 1))))
             return false;
         return parse_bare(inside, out);
     }
@@ -148,7 +148,7 @@ static struct str take_last(struct str *list)
     size_t at = list->len;
     while (at > 0 && list->ptr[at - 1] != ',')
         at--;
-    struct str last = str_trim(str_from(list->ptr + at, list->len - at));
+    struct str last = str_trim(str_skip(*list, at));
     list->len = at > 0 ? at - 1 : 0;
     return last;
 }

@@ -59,7 +59,7 @@ static void hand_over(struct connection *connection, const struct http_head *hea
         .claims = admission->claims,
         .address = str_from_cstr(address_text(&admission->client, address)),
     };
-    struct str rest = str_from(connection->in.ptr + head->length, connection->in.len - head->length);
+    struct str rest = str_skip(buf_str(&connection->in), head->length);
     ws_open(&connection->stream, &start, buf_str(scratch), rest);
 }
 

@@ -155,6 +155,16 @@ static void test_utf8_in_long_text(void **state)
     }
 }
 
+static void test_skip(void **state)
+{
+    assert_true(str_eq(str_skip(STR("abc"), 1), STR("bc")));
+    assert_int_equal(str_skip(STR("abc"), 3).len, 0);
+    assert_null(str_skip((struct str){0}, 0).ptr); /* the sanitizers of clang see arithmetic on NULL */
+    bool possible;
+    assert_int_equal(str_utf8_prefix((struct str){0}, &possible), 0);
+    assert_true(possible);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_pack),
         cmocka_unit_test(test_utf8_of_every_code_point),
         cmocka_unit_test(test_utf8_in_long_text),
+        cmocka_unit_test(test_skip),
         cmocka_unit_test(test_ill_formed_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

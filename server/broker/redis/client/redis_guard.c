@@ -122,7 +122,7 @@ enum err redis_guard_take(struct redis_guard *guard, struct str bytes, struct er
     for (size_t at = 0; at < bytes.len && !err;) {
         char c = bytes.ptr[at];
         switch (guard->state) {
-        case GUARD_TEXT: at += take_text(guard, str_from(bytes.ptr + at, bytes.len - at), error, &err); continue;
+        case GUARD_TEXT: at += take_text(guard, str_skip(bytes, at), error, &err); continue;
         case GUARD_TYPE: err = begin_value(guard, c, error); break;
         case GUARD_LENGTH: err = take_length(guard, c, error); break;
         case GUARD_LENGTH_END:

@@ -208,7 +208,7 @@ void redis_tls_give(struct redis_tls_stream *stream, struct str plain, struct bu
     ERR_clear_error();
     if (!redis_tls_is_ready(stream))
         SSL_do_handshake(stream->ssl); /* what goes wrong shows when the next bytes are taken */
-    for (size_t wrote; plain.len; plain = str_from(plain.ptr + wrote, plain.len - wrote))
+    for (size_t wrote; plain.len; plain = str_skip(plain, wrote))
         if (SSL_write_ex(stream->ssl, plain.ptr, plain.len, &wrote) != 1)
             break; /* closed by the peer: reading tells */
     char *bytes;

@@ -194,7 +194,7 @@ enum err redis_url_parse(struct str text, struct redis_url *out, struct error *e
         return refuse_scheme(text, error);
     struct redis_url url = {.kind = scheme->kind, .tls = scheme->tls, .master = xstrdup("")};
     size_t skip = strlen(scheme->text);
-    struct str rest = str_from(text.ptr + skip, text.len - skip);
+    struct str rest = str_skip(text, skip);
     struct str path = {0};
     const char *slash = memchr(rest.ptr, '/', rest.len);
     if (slash) {

@@ -259,7 +259,7 @@ static void on_pushed(struct redis_connection *connection, const redisReply *rep
     struct str kind = redis_text(reply->element[0]);
     struct str key = redis_text(reply->element[1]);
     if (kind.len && kind.ptr[0] == 's' && !str_eq(kind, STR("subscribe")))
-        kind = str_from(kind.ptr + 1, kind.len - 1); /* of sharded pub/sub: ssubscribe, smessage, sunsubscribe */
+        kind = str_skip(kind, 1); /* of sharded pub/sub: ssubscribe, smessage, sunsubscribe */
     if (str_eq(kind, STR("message"))) {
         struct str bytes = redis_text(reply->element[2]);
         if (!redis_node_message(shard, key, bytes))
