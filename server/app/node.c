@@ -199,13 +199,22 @@ static void start_draining(struct node *node, const char *why)
     uv_timer_start(&node->drain_timer, check_drained, 10, 10);
 }
 
+static void on_reload(uv_timer_t *timer)
+{
+    struct node *node = timer->data;
+    if (!node->ending)
+        node_reload(node);
+}
+
+/* libuv calls this for each signal in its pipe before anything else gets its turn. A reload can take long, so it waits
+ * for the next turn: signals that come faster than reloads are done make one, and do not keep others waiting. */
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct node *node = signal->data;
     if (node->ending)
         return;
     if (number == SIGHUP) {
-        node_reload(node);
+        uv_timer_start(&node->reload_timer, on_reload, 0, 0);
     } else if (!atomic_load(&node->draining)) {
         start_draining(node, number == SIGTERM ? "SIGTERM" : "SIGINT");
     } else if (clock_now_us() - node->drain_started_us >= SAME_SIGNAL_US) {
@@ -237,6 +246,8 @@ static void watch_signals(struct node *node)
     signals_release();
     uv_timer_init(&node->loop, &node->drain_timer);
     node->drain_timer.data = node;
+    uv_timer_init(&node->loop, &node->reload_timer);
+    node->reload_timer.data = node;
     uv_timer_init(&node->loop, &node->tick_timer);
     node->tick_timer.data = node;
     uv_timer_start(&node->tick_timer, on_tick, ROUTER_TICK_MS, ROUTER_TICK_MS);
@@ -266,6 +277,7 @@ static void stop(struct node *node)
     node->ending = true;
     uv_timer_stop(&node->tick_timer);
     uv_timer_stop(&node->drain_timer);
+    uv_timer_stop(&node->reload_timer);
     if (node->clients)
         listener_destroy(node->clients);
     if (node->internal)
@@ -295,6 +307,7 @@ static void stop(struct node *node)
     close_signals(node);
     uv_close((uv_handle_t *)&node->drain_timer, NULL);
     uv_close((uv_handle_t *)&node->tick_timer, NULL);
+    uv_close((uv_handle_t *)&node->reload_timer, NULL);
     turn_close(&node->turn);
     uv_run(&node->loop, UV_RUN_DEFAULT);
     if (node->broker)

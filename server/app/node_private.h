@@ -47,7 +47,8 @@ struct node {
     struct listener *internal;
     uv_signal_t signals[NODE_SIGNALS];
     uv_timer_t drain_timer;
-    uv_timer_t tick_timer; /* the router's */
+    uv_timer_t reload_timer; /* runs once after a SIGHUP */
+    uv_timer_t tick_timer;   /* the router's */
     uint64_t drain_deadline_us;
     atomic_bool draining;
     uint64_t drain_started_us;

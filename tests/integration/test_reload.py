@@ -1,4 +1,5 @@
 """SIGHUP: what may change while running does; what is wrong changes nothing and is said with its line."""
+import os
 import re
 import signal
 
@@ -141,3 +142,38 @@ def test_many_reloads_under_load(node):
             reload(node, {"limits.channels": 10 + n})
             node.publish("log:x", n)
         assert [client.find("test")["data"] for _ in range(10)] == list(range(10))
+
+
+def test_signals_during_a_reload_make_one_more(launch):
+    """A reload takes as long as somebody likes: here its file comes from a pipe. What is asked for meanwhile is done once."""
+    node = launch({})
+    text = node.config_path.read_bytes()
+    node.config_path.unlink()
+    os.mkfifo(node.config_path)
+
+    def is_read():
+        """Opens the pipe, which fails while nobody has it open for reading."""
+        try:
+            return os.open(node.config_path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return None
+
+    node.signal(signal.SIGHUP)
+    pipe = until(is_read, "the node reads its configuration")
+    for _ in range(100):
+        node.signal(signal.SIGHUP)
+        until(lambda: not is_pending(node, signal.SIGHUP), "the signal has been taken")
+    node.config_path.unlink()
+    node.config_path.write_bytes(text)
+    os.write(pipe, text)
+    os.close(pipe)
+    until(lambda: node.log().count("reload: done") >= 2, "both are done")
+    node.signal(signal.SIGTERM)
+    assert node.wait() == 0
+    assert node.log().count("reload: done") == 2
+
+
+def is_pending(node, number):
+    """Whether the kernel has yet to deliver it (proc(5): ShdPnd)."""
+    with open(f"/proc/{node.pid}/status") as lines:
+        return any(line.startswith("ShdPnd:") and int(line.split()[1], 16) >> (number - 1) & 1 for line in lines)
