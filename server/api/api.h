@@ -28,7 +28,7 @@ struct api_config {
 struct api_ops {
     void (*publish)(void *owner, struct publication *publication);
     void (*history)(void *owner, struct history_read *read);
-    void (*survey)(void *owner, struct survey_call *call);
+    void (*survey)(void *owner, struct survey *survey);
     void (*ask)(void *owner, struct broker_request *request);
     size_t (*revocation_count)(void *owner); /* that this node knows */
     enum broker_state (*broker_state)(void *owner);

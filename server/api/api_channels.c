@@ -2,18 +2,18 @@
 #include "common/base/percent.h"
 #include "server/api/api_private.h"
 
-static void answer_channels(const struct api_request *request, const struct survey_call *call)
+static void answer_channels(const struct api_request *request, const struct survey *survey)
 {
     struct buf *out = &request->call->response.body;
     buf_append_lit(out, "{\"channels\":[");
-    for (size_t i = 0; i < call->result.row_count; i++) {
+    for (size_t i = 0; i < survey->result.row_count; i++) {
         buf_append(out, i ? STR(",{\"channel\":") : STR("{\"channel\":"));
-        json_append_string(out, call->result.rows[i].key);
-        buf_appendf(out, ",\"subscribers\":%llu}", (unsigned long long)call->result.rows[i].subscribers);
+        json_append_string(out, survey->result.rows[i].key);
+        buf_appendf(out, ",\"subscribers\":%llu}", (unsigned long long)survey->result.rows[i].subscribers);
     }
     buf_append_char(out, ']');
-    api_append_next(out, &call->result);
-    api_append_partial(out, call);
+    api_append_next(out, &survey->result);
+    api_append_partial(out, survey);
     buf_append_char(out, '}');
     api_respond(request, 200);
 }
@@ -23,12 +23,12 @@ void api_channels(const struct api_request *request)
     api_survey_page(request, CONTROL_CHANNELS, "prefix", answer_channels);
 }
 
-static void answer_channel(const struct api_request *request, const struct survey_call *call)
+static void answer_channel(const struct api_request *request, const struct survey *survey)
 {
     struct buf *out = &request->call->response.body;
-    struct control_row none = {.key = call->request.channel};
-    const struct control_row *row = call->result.row_count ? call->result.rows : &none;
-    if (row == &none && !call->partial) { /* else nobody knows */
+    struct control_row none = {.key = survey->request.channel};
+    const struct control_row *row = survey->result.row_count ? survey->result.rows : &none;
+    if (row == &none && !survey->partial) { /* else nobody knows */
         struct error error;
         error_set(&error, ERR_NOT_FOUND, "the channel has no subscribers");
         api_respond_error(request, &error);
@@ -38,7 +38,7 @@ static void answer_channel(const struct api_request *request, const struct surve
     json_append_string(out, row->key);
     buf_appendf(out, ",\"subscribers\":%llu,\"nodes\":%llu", (unsigned long long)row->subscribers,
                 (unsigned long long)row->nodes);
-    api_append_partial(out, call);
+    api_append_partial(out, survey);
     buf_append_char(out, '}');
     api_respond(request, 200);
 }

@@ -36,10 +36,10 @@ enum err api_read_body(const struct api_request *request, struct json_value *out
 enum err api_text(struct api *api, const char *name, struct json_value value, struct str *out, struct error *error);
 
 /* Asks all nodes; answer is called with what they say, which is freed after it. */
-typedef void api_answer(const struct api_request *request, const struct survey_call *call);
+typedef void api_answer(const struct api_request *request, const struct survey *survey);
 void api_survey(const struct api_request *request, const struct control_request *question, api_answer *answer);
 /* ,"partial":true,... when the answer is not all nodes'. */
-void api_append_partial(struct buf *out, const struct survey_call *call);
+void api_append_partial(struct buf *out, const struct survey *survey);
 /* Reads ?limit= and ?after= and one parameter more, and asks for the page. */
 void api_survey_page(const struct api_request *request, enum control_op op, const char *filter, api_answer *answer);
 /* ,"next":"..." for the page after this one, or null. */

@@ -16,18 +16,18 @@ struct waiter {
     api_answer *answer;
 };
 
-static void answered(struct survey_call *call, void *owner)
+static void answered(struct survey *survey, void *owner)
 {
-    struct waiter *waiter = call->waiter;
+    struct waiter *waiter = survey->waiter;
     (void)owner;
-    if (call->error.code) {
+    if (survey->error.code) {
         waiter->request.call->response.retry_after_s = 1;
-        api_respond_error(&waiter->request, &call->error);
+        api_respond_error(&waiter->request, &survey->error);
     } else {
-        waiter->answer(&waiter->request, call);
+        waiter->answer(&waiter->request, survey);
     }
     free(waiter);
-    survey_call_destroy(call);
+    survey_destroy(survey);
 }
 
 void api_survey(const struct api_request *request, const struct control_request *question, api_answer *answer)
@@ -39,18 +39,18 @@ void api_survey(const struct api_request *request, const struct control_request 
     }
     struct waiter *waiter = xmalloc(sizeof *waiter);
     *waiter = (struct waiter){.request = *request, .answer = answer};
-    struct survey_call *call = survey_call_create(question);
-    call->reply_to = request->api->replies;
-    call->done = answered;
-    call->waiter = waiter;
-    request->api->ops->survey(request->api->owner, call);
+    struct survey *survey = survey_create(question);
+    survey->reply_to = request->api->replies;
+    survey->done = answered;
+    survey->waiter = waiter;
+    request->api->ops->survey(request->api->owner, survey);
 }
 
-void api_append_partial(struct buf *out, const struct survey_call *call)
+void api_append_partial(struct buf *out, const struct survey *survey)
 {
-    if (call->partial)
-        buf_appendf(out, ",\"partial\":true,\"nodes_asked\":%zu,\"nodes_answered\":%zu", call->nodes_asked,
-                    call->nodes_answered);
+    if (survey->partial)
+        buf_appendf(out, ",\"partial\":true,\"nodes_asked\":%zu,\"nodes_answered\":%zu", survey->nodes_asked,
+                    survey->nodes_answered);
 }
 
 /* --- pages
@@ -130,18 +130,18 @@ static void append_session(struct buf *out, const struct control_row *row)
                 (unsigned long long)row->outbox_bytes);
 }
 
-static void answer_sessions(const struct api_request *request, const struct survey_call *call)
+static void answer_sessions(const struct api_request *request, const struct survey *survey)
 {
     struct buf *out = &request->call->response.body;
     buf_append_lit(out, "{\"sessions\":[");
-    for (size_t i = 0; i < call->result.row_count; i++) {
+    for (size_t i = 0; i < survey->result.row_count; i++) {
         if (i)
             buf_append_char(out, ',');
-        append_session(out, &call->result.rows[i]);
+        append_session(out, &survey->result.rows[i]);
     }
     buf_append_char(out, ']');
-    api_append_next(out, &call->result);
-    api_append_partial(out, call);
+    api_append_next(out, &survey->result);
+    api_append_partial(out, survey);
     buf_append_char(out, '}');
     api_respond(request, 200);
 }
@@ -154,11 +154,11 @@ void api_sessions(const struct api_request *request)
 /* --- what is done to them
  * --------------------------------------------------------------------------------------------- */
 
-static void answer_count(const struct api_request *request, const struct survey_call *call)
+static void answer_count(const struct api_request *request, const struct survey *survey)
 {
     struct buf *out = &request->call->response.body;
-    buf_appendf(out, "{\"count\":%llu", (unsigned long long)call->result.count);
-    api_append_partial(out, call);
+    buf_appendf(out, "{\"count\":%llu", (unsigned long long)survey->result.count);
+    api_append_partial(out, survey);
     buf_append_char(out, '}');
     api_respond(request, 200);
 }
@@ -227,7 +227,7 @@ void api_unsubscribe(const struct api_request *request)
 /* --- info
  * ------------------------------------------------------------------------------------------------------------- */
 
-static void answer_info(const struct api_request *request, const struct survey_call *call)
+static void answer_info(const struct api_request *request, const struct survey *survey)
 {
     const struct api_identity *identity = &request->api->identity;
     struct buf *out = &request->call->response.body;
@@ -235,10 +235,10 @@ static void answer_info(const struct api_request *request, const struct survey_c
     json_append_string(out, str_from_cstr(identity->version));
     buf_append_lit(out, ",\"node\":");
     json_append_string(out, identity->node_id);
-    buf_appendf(out, ",\"sessions\":%llu,\"nodes\":[", (unsigned long long)call->result.count);
-    buf_append(out, buf_str(&call->nodes));
+    buf_appendf(out, ",\"sessions\":%llu,\"nodes\":[", (unsigned long long)survey->result.count);
+    buf_append(out, buf_str(&survey->nodes));
     buf_append_char(out, ']');
-    api_append_partial(out, call);
+    api_append_partial(out, survey);
     buf_append_char(out, '}');
     api_respond(request, 200);
 }

@@ -285,8 +285,8 @@ static void stop(struct node *node)
     for (unsigned i = 0; i < node->worker_count; i++)
         worker_stop(node->workers[i]);
     mailbox_deliver(&node->router.mailbox); /* the places of limited sessions that have just ended */
-    if (node->survey)
-        survey_close(node->survey);
+    if (node->surveys)
+        surveys_close(node->surveys);
     presence_close(node->presence);
     if (node->broker) {
         node->broker->ops->close(node->broker, on_broker_closed);
@@ -297,8 +297,8 @@ static void stop(struct node *node)
     presence_destroy(node->presence);
     for (unsigned i = 0; i < node->worker_count; i++)
         worker_destroy(node->workers[i]);
-    if (node->survey)
-        survey_destroy(node->survey);
+    if (node->surveys)
+        surveys_destroy(node->surveys);
     if (node->peers)
         peers_destroy(node->peers);
     for (unsigned i = 0; i < node->worker_count; i++)

@@ -16,9 +16,9 @@ static void read_history(void *owner, struct history_read *read)
     router_history(&((struct node *)owner)->router, read);
 }
 
-static void ask(void *owner, struct survey_call *call)
+static void ask(void *owner, struct survey *survey)
 {
-    survey_ask(((struct node *)owner)->survey, call);
+    survey_ask(((struct node *)owner)->surveys, survey);
 }
 
 static void ask_broker(void *owner, struct broker_request *request)
@@ -131,7 +131,7 @@ void node_create_apis(struct node *node)
         .timeout_ms = SURVEY_TIMEOUT_MS,
         .peers = node->peers,
     };
-    node->survey = survey_create(&node->router, &node->facts);
+    node->surveys = surveys_create(&node->router, &node->facts);
     for (unsigned i = 0; i < node->worker_count; i++) {
         struct worker *worker = node->workers[i];
         node->apis[i] = api_create(&config, &ops, node, &identity, &node->worker_metrics[i], &worker->mailbox);

@@ -33,7 +33,7 @@ struct node {
     struct router router;
     struct broker *broker;
     struct peers *peers;
-    struct survey *survey;
+    struct surveys *surveys;
     struct presence *presence;
     struct survey_facts facts;
     struct quota *quota;

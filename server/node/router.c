@@ -6,7 +6,7 @@
 enum { RECOVERY_BYTES_MAX = 64 << 20, READS_MAX = 16 };
 static const uint64_t LOG_US = 1000000; /* lost histories are logged so long after the first of them */
 
-/* --- what workers want ------------------------------------------------------------------------------------------- */
+/* --- what workers want ------------------------------------------------------------------------------------------ */
 
 /* From a worker: join or leave. */
 struct join_request {
@@ -181,8 +181,7 @@ void router_ask(void *owner, struct broker_request *request)
     mailbox_post(&router->mailbox, &request->mail);
 }
 
-/* --- what the broker says ------------------------------------------------------------------------------------------
- */
+/* --- what the broker says --------------------------------------------------------------------------------------- */
 
 static void on_published(void *owner, struct publication *publication)
 {
@@ -278,7 +277,7 @@ const struct broker_sink router_sink = {
     .state = on_state,
 };
 
-/* --- what catchup says ------------------------------------------------------------------------------------------- */
+/* --- what catchup says ------------------------------------------------------------------------------------------ */
 
 static void on_gap(void *owner, struct catchup *catchup, enum gap gap)
 {
@@ -310,7 +309,7 @@ static const struct catchup_ops catchup_ops = {
     .read = history_reads_ask,
 };
 
-/* --- life ----------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 void router_init(struct router *router, struct turn *turn, struct metrics *metrics)
 {

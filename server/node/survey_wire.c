@@ -16,8 +16,7 @@ static const char *const op_names[CONTROL_OP_COUNT] = {
     [CONTROL_INFO] = "info",
 };
 
-/* --- writing --------------------------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------------------------- */
 
 static void write_text(struct buf *out, const char *name, struct str text)
 {
@@ -81,8 +80,7 @@ void survey_write_answer(struct buf *out, const struct survey_message *message)
     buf_append_char(out, '}');
 }
 
-/* --- reading --------------------------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------------------------- */
 
 /* One member that goes into a plain struct: a text or a whole number; absent leaves it alone. */
 struct place {

@@ -1,6 +1,10 @@
-/* survey_wire.h - what nodes write to each other about surveys: one JSON object a message, with a version. A question:
- * {"v":1,"ask":7,"op":"sessions","user":...,"limit":50}; its answer, to the node that asked:
- * {"v":1,"answer":7,"count":0,"more":false,"partial":false,"rows":[...],"node":{...}}. Pure. */
+/* survey_wire.h - the messages of surveys between nodes: one JSON object each, with a version.
+ *
+ *     question, to all nodes           {"v":1,"ask":7,"op":"sessions","user":...,"limit":50}
+ *     answer, to the node that asked
+ * {"v":1,"answer":7,"count":0,"more":false,"partial":false,"rows":[...],"node":{...}}
+ *
+ * Pure. */
 #ifndef CARILLON_NODE_SURVEY_WIRE_H
 #define CARILLON_NODE_SURVEY_WIRE_H
 
@@ -9,7 +13,7 @@
 
 /* Borrows its texts. */
 struct survey_message {
-    uint64_t id; /* of the question, chosen by who asks */
+    uint64_t id; /* of the question, chosen by the node that asks */
     bool is_answer;
     struct control_request request; /* of a question */
     struct control_result result;   /* of an answer */

@@ -16,7 +16,7 @@ static struct asked {
     struct publication *publications[KEPT_MAX];
     size_t publication_count;
     struct history_read *read;
-    struct survey_call *survey;
+    struct survey *survey;
     struct broker_request *request;
     unsigned responses;
 } asked;
@@ -41,11 +41,11 @@ static void take_read(void *owner, struct history_read *read)
     asked.read = read;
 }
 
-static void take_survey(void *owner, struct survey_call *call)
+static void take_survey(void *owner, struct survey *survey)
 {
     (void)owner;
     require(!asked.survey);
-    asked.survey = call;
+    asked.survey = survey;
 }
 
 static void take_request(void *owner, struct broker_request *request)

@@ -13,11 +13,11 @@ static void take_publication(void *owner, struct publication *publication)
         answer_publication(f, f->publication_count - 1);
 }
 
-static void take_survey(void *owner, struct survey_call *call)
+static void take_survey(void *owner, struct survey *survey)
 {
     struct fixture *f = owner;
     assert_null(f->survey);
-    f->survey = call;
+    f->survey = survey;
 }
 
 static void take_read(void *owner, struct history_read *read)
@@ -181,8 +181,8 @@ void fail_publication(struct fixture *f, size_t index, enum err code)
 
 void answer_survey(struct fixture *f)
 {
-    struct survey_call *call = f->survey;
-    assert_non_null(call);
+    struct survey *survey = f->survey;
+    assert_non_null(survey);
     f->survey = NULL;
-    call->done(call, f);
+    survey->done(survey, f);
 }

@@ -18,7 +18,7 @@ struct fixture {
     /* What the node was asked. */
     struct publication *publications[KEPT_MAX];
     size_t publication_count;
-    struct survey_call *survey;     /* the last one */
+    struct survey *survey;          /* the last one */
     struct broker_request *request; /* the last one */
     struct history_read *read;      /* the last one */
     bool answers_at_once;           /* publications are good, from within the call's turn */

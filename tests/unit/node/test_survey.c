@@ -23,7 +23,7 @@ struct node {
     struct router router;
     struct metrics metrics;
     struct fake_broker broker;
-    struct survey *survey;
+    struct surveys *surveys;
     struct fixture worker[WORKERS];
     struct wire wire[WORKERS];
 };
@@ -31,7 +31,7 @@ struct node {
 static struct node nodes[NODES];
 static bool cut;            /* nothing gets from node to node */
 static bool worker_is_busy; /* the last worker of the first node does not turn */
-static struct survey_call *answer;
+static struct survey *answer;
 
 static void fake_control(struct broker *base, struct str to, struct str bytes)
 {
@@ -90,7 +90,7 @@ static void setup_node(struct node *node, int index)
     }
     struct survey_facts facts = {
         .node_id = str_from_cstr(node->id), .version = "1.2.3", .libraries = "none", .timeout_ms = 200};
-    node->survey = survey_create(&node->router, &facts);
+    node->surveys = surveys_create(&node->router, &facts);
 }
 
 static int setup(void **state)
@@ -120,7 +120,7 @@ static int teardown(void **state)
     (void)state;
     worker_is_busy = false;
     for (int n = 0; n < NODES; n++)
-        survey_close(nodes[n].survey);
+        surveys_close(nodes[n].surveys);
     turn_all();
     for (int n = 0; n < NODES; n++) {
         struct node *node = &nodes[n];
@@ -128,7 +128,7 @@ static int teardown(void **state)
             close_session(&node->worker[w], &node->wire[w]);
             fixture_teardown(&node->worker[w]);
         }
-        survey_destroy(node->survey);
+        surveys_destroy(node->surveys);
         mailbox_close(&node->router.mailbox);
         router_fini(&node->router);
         turn_close(&node->turn);
@@ -138,24 +138,24 @@ static int teardown(void **state)
     return 0;
 }
 
-static void note_answer(struct survey_call *call, void *owner)
+static void note_answer(struct survey *survey, void *owner)
 {
     assert_ptr_equal(owner, nodes[0].worker[0].hub);
     assert_null(answer);
-    answer = call;
+    answer = survey;
 }
 
 /* Asks on behalf of the first worker of the first node. */
 static void ask(const struct control_request *request)
 {
-    struct survey_call *call = survey_call_create(request);
-    call->reply_to = &nodes[0].worker[0].replies;
-    call->done = note_answer;
+    struct survey *survey = survey_create(request);
+    survey->reply_to = &nodes[0].worker[0].replies;
+    survey->done = note_answer;
     answer = NULL;
-    survey_ask(nodes[0].survey, call);
+    survey_ask(nodes[0].surveys, survey);
 }
 
-static struct survey_call *ask_and_wait(const struct control_request *request)
+static struct survey *ask_and_wait(const struct control_request *request)
 {
     ask(request);
     while (!answer)
@@ -166,18 +166,18 @@ static struct survey_call *ask_and_wait(const struct control_request *request)
 static void test_all_workers_of_all_nodes(void **state)
 {
     (void)state;
-    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_SESSIONS, .limit = 10});
-    assert_int_equal(call->error.code, ERR_NONE);
-    assert_false(call->partial);
-    assert_int_equal(call->nodes_asked, 2);
-    assert_int_equal(call->nodes_answered, 2);
-    assert_int_equal(call->result.row_count, 4);
+    struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_SESSIONS, .limit = 10});
+    assert_int_equal(survey->error.code, ERR_NONE);
+    assert_false(survey->partial);
+    assert_int_equal(survey->nodes_asked, 2);
+    assert_int_equal(survey->nodes_answered, 2);
+    assert_int_equal(survey->result.row_count, 4);
     int at[NODES] = {0};
     for (size_t i = 0; i < 4; i++)
-        at[str_eq_cstr(call->result.rows[i].node, "node-1")]++;
+        at[str_eq_cstr(survey->result.rows[i].node, "node-1")]++;
     assert_int_equal(at[0], 2);
     assert_int_equal(at[1], 2);
-    survey_call_destroy(call);
+    survey_destroy(survey);
 }
 
 static void test_pages_over_nodes(void **state)
@@ -185,13 +185,13 @@ static void test_pages_over_nodes(void **state)
     char last[UUID_LEN + 1] = "";
     (void)state;
     for (int i = 0; i < 4; i++) {
-        struct survey_call *call =
+        struct survey *survey =
             ask_and_wait(&(struct control_request){.op = CONTROL_SESSIONS, .limit = 1, .after = str_from_cstr(last)});
-        assert_int_equal(call->result.row_count, 1);
-        assert_int_equal(call->result.more, i < 3);
-        assert_true(str_compare(call->result.rows[0].key, str_from_cstr(last)) > 0);
-        memcpy(last, call->result.rows[0].key.ptr, UUID_LEN);
-        survey_call_destroy(call);
+        assert_int_equal(survey->result.row_count, 1);
+        assert_int_equal(survey->result.more, i < 3);
+        assert_true(str_compare(survey->result.rows[0].key, str_from_cstr(last)) > 0);
+        memcpy(last, survey->result.rows[0].key.ptr, UUID_LEN);
+        survey_destroy(survey);
     }
 }
 
@@ -199,10 +199,10 @@ static void test_disconnect_everywhere(void **state)
 {
     char reason[128];
     (void)state;
-    struct survey_call *call =
+    struct survey *survey =
         ask_and_wait(&(struct control_request){.op = CONTROL_DISCONNECT, .user = STR("user-1"), .code = 4001});
-    assert_int_equal(call->result.count, 2);
-    survey_call_destroy(call);
+    assert_int_equal(survey->result.count, 2);
+    survey_destroy(survey);
     for (int n = 0; n < NODES; n++) {
         assert_string_equal(next_frame(&nodes[n].wire[0], NULL), "");
         assert_int_equal(next_close(&nodes[n].wire[1], reason), 4001);
@@ -213,66 +213,66 @@ static void test_channel_counts_are_added_up(void **state)
 {
     (void)state;
     struct control_request subscribe = {.op = CONTROL_SUBSCRIBE, .user = STR("user-0"), .channel = STR("vip")};
-    struct survey_call *call = ask_and_wait(&subscribe);
-    assert_int_equal(call->result.count, 2);
-    survey_call_destroy(call);
+    struct survey *survey = ask_and_wait(&subscribe);
+    assert_int_equal(survey->result.count, 2);
+    survey_destroy(survey);
     for (int n = 0; n < NODES; n++)
         answer_join(&nodes[n].worker[0], "vip", "", 0);
-    call = ask_and_wait(&(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("vip")});
-    assert_int_equal(call->result.row_count, 1);
-    assert_int_equal(call->result.rows[0].subscribers, 2);
-    assert_int_equal(call->result.rows[0].nodes, 2);
-    survey_call_destroy(call);
+    survey = ask_and_wait(&(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("vip")});
+    assert_int_equal(survey->result.row_count, 1);
+    assert_int_equal(survey->result.rows[0].subscribers, 2);
+    assert_int_equal(survey->result.rows[0].nodes, 2);
+    survey_destroy(survey);
 }
 
 static void test_info(void **state)
 {
     (void)state;
-    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
-    assert_int_equal(call->result.count, 4);
-    const char *text = buf_cstr(&call->nodes);
+    struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_int_equal(survey->result.count, 4);
+    const char *text = buf_cstr(&survey->nodes);
     assert_non_null(strstr(text, "\"node\":\"node-0\""));
     assert_non_null(strstr(text, "\"node\":\"node-1\",\"version\":\"1.2.3\""));
     assert_non_null(strstr(text, "\"workers\":2"));
     assert_non_null(strstr(text, "\"sessions\":2"));
-    survey_call_destroy(call);
+    survey_destroy(survey);
 }
 
 static void test_silent_node(void **state)
 {
     (void)state;
     cut = true;
-    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
-    assert_true(call->partial);
-    assert_int_equal(call->nodes_asked, 2);
-    assert_int_equal(call->nodes_answered, 1);
-    assert_int_equal(call->result.count, 2);
-    survey_call_destroy(call);
+    struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_true(survey->partial);
+    assert_int_equal(survey->nodes_asked, 2);
+    assert_int_equal(survey->nodes_answered, 1);
+    assert_int_equal(survey->result.count, 2);
+    survey_destroy(survey);
 }
 
 static void test_busy_worker(void **state)
 {
     (void)state;
     worker_is_busy = true;
-    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
-    assert_true(call->partial);
-    assert_int_equal(call->result.count, 3);
-    survey_call_destroy(call);
+    struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_true(survey->partial);
+    assert_int_equal(survey->result.count, 3);
+    survey_destroy(survey);
     worker_is_busy = false;
     turn_all(); /* its late answer harms nobody */
-    call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
-    assert_false(call->partial);
-    assert_int_equal(call->result.count, 4);
-    survey_call_destroy(call);
+    survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_false(survey->partial);
+    assert_int_equal(survey->result.count, 4);
+    survey_destroy(survey);
 }
 
 static void test_broker_down_is_partial(void **state)
 {
     (void)state;
     nodes[0].broker.state = BROKER_DOWN;
-    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
-    assert_true(call->partial);
-    survey_call_destroy(call);
+    struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_true(survey->partial);
+    survey_destroy(survey);
 }
 
 static void test_nonsense_from_a_node_is_ignored(void **state)
@@ -288,7 +288,7 @@ static void test_nonsense_from_a_node_is_ignored(void **state)
     while (!answer)
         turn_all();
     assert_int_equal(answer->result.count, 2);
-    survey_call_destroy(answer);
+    survey_destroy(answer);
 }
 
 static void test_closing_answers_what_waits(void **state)
@@ -299,14 +299,14 @@ static void test_closing_answers_what_waits(void **state)
     turn_all();
     turn_all();
     assert_null(answer);
-    survey_close(nodes[0].survey);
+    surveys_close(nodes[0].surveys);
     turn_all();
     assert_non_null(answer);
     assert_true(answer->partial);
-    survey_call_destroy(answer);
-    struct survey_call *call = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
-    assert_int_equal(call->error.code, ERR_UNAVAILABLE);
-    survey_call_destroy(call);
+    survey_destroy(answer);
+    struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
+    assert_int_equal(survey->error.code, ERR_UNAVAILABLE);
+    survey_destroy(survey);
 }
 
 int main(void)
