@@ -35,7 +35,7 @@ static void read_back(struct memory_logs *logs, struct memory_log *log, uint64_t
 static void count(size_t kept)
 {
     struct memory_logs logs;
-    struct memory_log log = {.count = 0};
+    struct memory_log log = {0};
     uint64_t offset = 0;
     memory_logs_init(&logs, SIZE_MAX, SIZE_MAX);
     while (offset < kept)

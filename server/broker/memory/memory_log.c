@@ -10,10 +10,7 @@ struct kept_event {
     char json[];
 };
 
-enum {
-    FIRST_RING = 4,
-    ELSEWHERE_BYTES = 24, /* what an event costs besides its struct, about: its slot and malloc's header */
-};
+enum { ELSEWHERE_BYTES = 24 }; /* what an event costs besides its struct, about: its slot and malloc's header */
 
 void memory_logs_init(struct memory_logs *logs, size_t bytes_max, size_t share)
 {
@@ -40,7 +37,7 @@ static struct str json_of(const struct kept_event *kept)
 
 static struct kept_event **slot(const struct memory_log *log, size_t index)
 {
-    return &log->ring[(log->head + index) & (log->cap - 1)];
+    return ring_at(&log->events, index, sizeof(struct kept_event *));
 }
 
 static void drop_first(struct memory_logs *logs, struct memory_log *log)
@@ -49,21 +46,18 @@ static void drop_first(struct memory_logs *logs, struct memory_log *log)
     logs->bytes -= cost(oldest);
     memory_shares_remove(&logs->shares, &oldest->part);
     free(oldest);
-    log->head = (log->head + 1) & (log->cap - 1);
-    log->count--;
+    ring_drop(&log->events);
     log->first++;
     log->before_id[0] = '\0';
-    if (log->count)
+    if (log->events.count)
         return;
-    free(log->ring);
-    log->ring = NULL;
-    log->cap = log->head = 0;
+    ring_fini(&log->events);
     list_remove(&log->link);
 }
 
 void memory_log_clear(struct memory_logs *logs, struct memory_log *log)
 {
-    while (log->count)
+    while (log->events.count)
         drop_first(logs, log);
 }
 
@@ -76,9 +70,9 @@ static bool is_over(const struct memory_log *log, uint64_t now_us)
 static void age(struct memory_logs *logs, struct memory_log *log)
 {
     char last_id[POSITION_ID_MAX + 1];
-    if (log->count == 0)
+    if (log->events.count == 0)
         return;
-    position_keep_id(last_id, event_encoded_id(json_of(*slot(log, log->count - 1))));
+    position_keep_id(last_id, event_encoded_id(json_of(*slot(log, log->events.count - 1))));
     memory_log_clear(logs, log);
     memcpy(log->before_id, last_id, sizeof last_id);
 }
@@ -94,18 +88,6 @@ void memory_logs_expire(struct memory_logs *logs, uint64_t now_us)
         else
             return;
     }
-}
-
-static void grow(struct memory_log *log)
-{
-    size_t cap = log->cap ? log->cap * 2 : FIRST_RING;
-    struct kept_event **ring = xmalloc(cap * sizeof(struct kept_event *));
-    for (size_t i = 0; i < log->count; i++)
-        ring[i] = *slot(log, i);
-    free(log->ring);
-    log->ring = ring;
-    log->cap = cap;
-    log->head = 0;
 }
 
 /* What goes is the user's oldest event, after what is before it in its channel. */
@@ -135,16 +117,14 @@ void memory_log_append(struct memory_logs *logs, struct memory_log *log, const s
     if (is_over(log, now_us))
         age(logs, log);
     struct kept_event *kept = keep(logs, log, event);
-    if (log->count == log->cap)
-        grow(log);
-    if (log->count == 0)
+    if (log->events.count == 0)
         log->first = event->offset;
-    *slot(log, log->count++) = kept;
+    *(struct kept_event **)ring_append(&log->events, sizeof(struct kept_event *)) = kept;
     memory_shares_put(&logs->shares, &kept->part, user, cost(kept));
     log->ends_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 : 0;
     list_remove(&log->link);
     list_append(&logs->used, &log->link);
-    while (log->count > history->size)
+    while (log->events.count > history->size)
         drop_first(logs, log);
     keep_share(logs, kept);
     memory_logs_expire(logs, now_us);
@@ -166,7 +146,7 @@ void memory_log_read(struct memory_logs *logs, struct memory_log *log, struct hi
 {
     if (is_over(log, now_us))
         age(logs, log);
-    uint64_t end = log->first + log->count; /* one past the newest */
+    uint64_t end = log->first + log->events.count; /* one past the newest */
     if (!read->backwards) {
         uint64_t next = read->after >= log->first ? read->after + 1 : log->first;
         while (next > read->after && next < end && add(log, next - log->first, read))
@@ -176,7 +156,7 @@ void memory_log_read(struct memory_logs *logs, struct memory_log *log, struct hi
         return;
     }
     uint64_t next = read->before && read->before < end ? read->before : end;
-    while (log->count && next > log->first && add(log, next - 1 - log->first, read))
+    while (log->events.count && next > log->first && add(log, next - 1 - log->first, read))
         next--;
     history_read_reverse(read);
 }

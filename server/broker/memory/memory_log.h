@@ -9,16 +9,14 @@
 #define CARILLON_BROKER_MEMORY_MEMORY_LOG_H
 
 #include "common/base/list.h"
+#include "common/base/ring.h"
 #include "server/broker/memory/memory_shares.h"
 #include "server/core/history.h"
 
 /* Of one channel. Zeroed: empty. */
 struct memory_log {
-    struct list_link link;    /* in memory_logs.used while it has events */
-    struct kept_event **ring; /* owned */
-    size_t cap;               /* 0 or a power of two */
-    size_t head;
-    size_t count;
+    struct list_link link;               /* in memory_logs.used while it has events */
+    struct ring events;                  /* of struct kept_event * */
     uint64_t first;                      /* offset of the oldest; the others follow without holes */
     uint64_t ends_us;                    /* 0: with age never */
     char before_id[POSITION_ID_MAX + 1]; /* of the event before the oldest, where those before it went with age */

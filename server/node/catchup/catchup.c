@@ -207,7 +207,7 @@ static void give_up(struct catchup *catchup, enum gap gap)
     if (!is_behind(catchup))
         return;
     log_window_forget(&work->held, catchup->offset);
-    uint64_t offset = work->held.count ? work->held.first - 1 : work->known_last;
+    uint64_t offset = work->held.messages.count ? work->held.first - 1 : work->known_last;
     catchup_jump(catchup, gap, &(struct position){str_from_cstr(catchup->epoch), offset, STR("")});
 }
 

@@ -14,10 +14,10 @@ static struct message *message_of(const struct catchup *catchup, const struct hi
 static void keep_past(struct catchup *catchup, const struct history_read *page, size_t count, uint64_t now_us)
 {
     struct log_window *window = &catchup->work->window;
-    if (window->count &&
+    if (window->messages.count &&
         (page->events[count - 1].offset + 1 < window->first || page->events[0].offset > log_window_last(window) + 1))
         log_window_clear(window);
-    uint64_t first = window->count ? window->first : page->events[0].offset;
+    uint64_t first = window->messages.count ? window->first : page->events[0].offset;
     size_t older = 0;
     while (older < count && page->events[older].offset < first)
         older++;

@@ -3,6 +3,7 @@
 #ifndef CARILLON_NODE_CATCHUP_LOG_WINDOW_H
 #define CARILLON_NODE_CATCHUP_LOG_WINDOW_H
 
+#include "common/base/ring.h"
 #include "server/core/message.h"
 
 /* What all windows may take together. */
@@ -14,11 +15,8 @@ struct log_budget {
 /* Zeroed but for budget: empty. */
 struct log_window {
     struct log_budget *budget;
-    struct message **ring;
-    size_t cap; /* 0 or a power of two */
-    size_t head;
-    size_t count;
-    uint64_t first; /* offset of the oldest */
+    struct ring messages; /* of struct message * */
+    uint64_t first;       /* offset of the oldest */
 };
 
 void log_window_clear(struct log_window *window);
@@ -40,7 +38,7 @@ struct message *log_window_get(const struct log_window *window, uint64_t offset)
 /* Offset of the newest; below first if it is empty. */
 static inline uint64_t log_window_last(const struct log_window *window)
 {
-    return window->first + window->count - 1;
+    return window->first + window->messages.count - 1;
 }
 
 #endif

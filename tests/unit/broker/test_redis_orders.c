@@ -72,10 +72,9 @@ static void answer(struct fixture *f, struct redis_shard *shard, const char *err
     struct redis_connection *connection = &shard->commands;
     char text[100];
     redisReply reply = {.type = error ? REDIS_REPLY_ERROR : REDIS_REPLY_INTEGER, .integer = 1};
-    assert_true(connection->expected_count > 0);
-    struct redis_expected first = connection->expected[connection->expected_first];
-    connection->expected_first = (connection->expected_first + 1) & (connection->expected_cap - 1);
-    connection->expected_count--;
+    assert_true(connection->expected.count > 0);
+    struct redis_expected first = *(struct redis_expected *)ring_at(&connection->expected, 0, sizeof first);
+    ring_drop(&connection->expected);
     if (error) {
         reply.str = text;
         reply.len = (size_t)snprintf(text, sizeof text, "%s", error);
@@ -90,7 +89,7 @@ static int tear_down(void **state)
     for (int i = 0; i < 2; i++) {
         struct redis_shard *shard = &f->shards[i];
         shard->commands.state = REDIS_CLOSING;
-        while (shard->commands.expected_count)
+        while (shard->commands.expected.count)
             answer(f, shard, "lost");
         shard->commands.state = shard->subscriber.state = REDIS_IDLE;
         redis_connection_fini(&shard->commands);
@@ -135,7 +134,7 @@ static void reconnect(struct fixture *f)
     redis_subscriptions_reset(f->owner);
     redis_subscriptions_restore(f->owner);
     confirm(f->owner);
-    assert_int_equal(f->owner->commands.expected_count, 1);
+    assert_int_equal(f->owner->commands.expected.count, 1);
 }
 
 static void move_to_other(struct fixture *f)
@@ -171,7 +170,7 @@ static void asks_again_when_a_history_is_further_on(void **state)
         if (!answered_first)
             answer(f, f->owner, NULL);
         assert_int_equal(f->node.subscribed_count, 1);
-        assert_int_equal(f->owner->commands.expected_count, 1);
+        assert_int_equal(f->owner->commands.expected.count, 1);
         tell(f->owner, 8);
         assert_told(f, 8);
     }
@@ -186,7 +185,7 @@ static void believes_the_position_that_is_asked_after_a_history(void **state)
     join(f);
     reconnect(f);
     redis_subscription_read(&f->broker, STR("c"), STR("e"), 8);
-    for (int i = 0; i < QUESTIONS_MAX && f->owner->commands.expected_count; i++) {
+    for (int i = 0; i < QUESTIONS_MAX && f->owner->commands.expected.count; i++) {
         tell(f->owner, 6);
         answer(f, f->owner, NULL);
     }
@@ -205,7 +204,7 @@ static void asks_where_it_has_moved_to(void **state)
     there->commands.state = REDIS_READY;
     redis_subscriptions_ask(there);
     answer(f, &f->shards[0], "lost");
-    assert_int_equal(there->commands.expected_count, 1);
+    assert_int_equal(there->commands.expected.count, 1);
     tell(&f->shards[0], 5); /* late, and of no worth here */
     assert_int_equal(f->node.subscribed_count, 1);
     tell(there, 6);
@@ -220,10 +219,10 @@ static void waits_for_the_map_when_a_server_ends_a_subscription(void **state)
     redis_subscription_ended(f->owner, STR(KEY));
     redis_subscriptions_flush(&f->broker);
     confirm(f->owner); /* of nothing */
-    assert_int_equal(f->owner->commands.expected_count, 0);
+    assert_int_equal(f->owner->commands.expected.count, 0);
     assert_int_equal(f->map_asked, 1);
     move_to_other(f);
-    assert_int_equal(f->owner->commands.expected_count, 1);
+    assert_int_equal(f->owner->commands.expected.count, 1);
     tell(f->owner, 6);
     assert_told(f, 6);
 }
@@ -242,7 +241,7 @@ static void asks_again_when_the_server_that_was_to_have_it_is_lost(void **state)
         answer(f, there, NULL); /* ASKING */
         there->commands.state = there->subscriber.state = REDIS_CLOSING;
         answer(f, there, ends[i]);
-        assert_int_equal(f->owner->commands.expected_count, 1);
+        assert_int_equal(f->owner->commands.expected.count, 1);
     }
     tell(f->owner, 6);
     assert_told(f, 6);

@@ -9,6 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mailbox.h"
+#include "common/base/ring.h"
 #include "server/broker/redis/client/redis_guard.h"
 #include "server/broker/redis/client/redis_tls.h"
 #include "server/broker/redis/client/redis_url.h"
@@ -55,6 +56,13 @@ enum redis_connection_state {
 
 enum { REDIS_READ_BYTES = 65536 };
 
+/* An answer that is due. */
+struct redis_expected {
+    redis_answered *done;
+    void *argument;
+    uint64_t sent_ms;
+};
+
 struct redis_connection {
     struct redis_connection_config config;
     const struct redis_connection_events *events;
@@ -80,14 +88,7 @@ struct redis_connection {
     struct buf out;               /* of this turn */
     struct buf writing;           /* what the kernel did not take at once */
     bool write_busy;
-    struct redis_expected { /* answers due, oldest first, in a ring */
-        redis_answered *done;
-        void *argument;
-        uint64_t sent_ms;
-    } * expected;
-    size_t expected_cap; /* 0 or a power of two */
-    size_t expected_first;
-    size_t expected_count;
+    struct ring expected; /* answers due: struct redis_expected */
     char why[200];
     char input[REDIS_READ_BYTES];
 };

@@ -18,33 +18,27 @@ static uint64_t loop_now_ms(const struct redis_connection *connection)
 
 static void expect(struct redis_connection *connection, redis_answered *done, void *argument)
 {
-    if (connection->expected_count == connection->expected_cap) {
-        size_t cap = connection->expected_cap ? connection->expected_cap * 2 : 64;
-        struct redis_expected *ring = xcalloc(cap, sizeof *ring);
-        for (size_t i = 0; i < connection->expected_count; i++)
-            ring[i] = connection->expected[(connection->expected_first + i) & (connection->expected_cap - 1)];
-        free(connection->expected);
-        connection->expected = ring;
-        connection->expected_cap = cap;
-        connection->expected_first = 0;
-    }
-    size_t at = (connection->expected_first + connection->expected_count++) & (connection->expected_cap - 1);
-    connection->expected[at] = (struct redis_expected){done, argument, loop_now_ms(connection)};
+    struct redis_expected *expected = ring_append(&connection->expected, sizeof *expected);
+    *expected = (struct redis_expected){done, argument, loop_now_ms(connection)};
+}
+
+static struct redis_expected *oldest_expected(const struct redis_connection *connection)
+{
+    return ring_at(&connection->expected, 0, sizeof(struct redis_expected));
 }
 
 static struct redis_expected take_expected(struct redis_connection *connection)
 {
-    struct redis_expected first = connection->expected[connection->expected_first];
-    connection->expected_first = (connection->expected_first + 1) & (connection->expected_cap - 1);
-    connection->expected_count--;
+    struct redis_expected first = *oldest_expected(connection);
+    ring_drop(&connection->expected);
     return first;
 }
 
 uint64_t redis_connection_waits_ms(const struct redis_connection *connection)
 {
-    if (!connection->expected_count)
+    if (!connection->expected.count)
         return 0;
-    return loop_now_ms(connection) - connection->expected[connection->expected_first].sent_ms;
+    return loop_now_ms(connection) - oldest_expected(connection)->sent_ms;
 }
 
 /* ---- writing ---- */
@@ -134,7 +128,7 @@ void redis_connection_send(struct redis_connection *connection, size_t argc, con
 
 static void give_reply(struct redis_connection *connection, const redisReply *reply)
 {
-    if (connection->expected_count) {
+    if (connection->expected.count) {
         struct redis_expected first = take_expected(connection);
         first.done(connection->owner, first.argument, reply);
     } else if (connection->events->pushed) {
@@ -235,7 +229,7 @@ void redis_connection_stream_end(struct redis_connection *connection)
     drain(&connection->sealed);
     drain(&connection->out);
     drain(&connection->writing);
-    while (connection->expected_count) {
+    while (connection->expected.count) {
         struct redis_expected first = take_expected(connection);
         first.done(connection->owner, first.argument, NULL);
     }
@@ -247,6 +241,5 @@ void redis_connection_stream_fini(struct redis_connection *connection)
     buf_fini(&connection->sealed);
     buf_fini(&connection->out);
     buf_fini(&connection->writing);
-    free(connection->expected);
-    connection->expected = NULL;
+    ring_fini(&connection->expected);
 }

@@ -341,7 +341,7 @@ static void on_last_answer(void *owner, void *argument, const redisReply *reply)
     if (!reply)
         return; /* on_down follows */
     /* Twice at least: an answer may lead to one more question, which its mail brings at the end of the turn. */
-    bool again = shard->commands.expected_count || !shard->has_answered_last;
+    bool again = shard->commands.expected.count || !shard->has_answered_last;
     shard->has_answered_last = true;
     if (again)
         await_last_answers(shard);
