@@ -26,6 +26,19 @@ uint64_t command_cost(const struct command *command)
     return 1 + (limit <= most ? reading_costs(limit) : 0); /* a larger one is refused */
 }
 
+enum { READS_MAX = 16 }; /* of one session, whose answers it awaits */
+
+bool command_begin_page(struct hub *hub, struct session *session, const struct command *command)
+{
+    if (session->reads >= READS_MAX) {
+        output_error(hub, session, command->id, command->channel, ERR_RATE_LIMITED,
+                     STR("enough reads of this connection wait already; await an answer"));
+        return false;
+    }
+    session->reads++;
+    return true;
+}
+
 void command_page_came(struct session *session, uint64_t limit, uint64_t rows)
 {
     uint64_t paid = reading_costs(limit), used = reading_costs(rows);

@@ -25,29 +25,6 @@ static void count_bad(struct hub *hub, struct session *session, enum metric metr
         session_end(session, reason);
 }
 
-void commands_answer_subscribed(struct hub *hub, struct session *session, struct subscription *subscription,
-                                struct str id)
-{
-    struct channel *channel = subscription->channel;
-    if (subscription->recovering && recover_is_told(subscription)) {
-        recover_answer_again(hub, session, subscription, id);
-        return;
-    }
-    if (channel->state == CHANNEL_JOINED && !subscription->recovering) {
-        const struct position position = channel_position(channel);
-        output_subscribed(hub, session, id, channel->name, &position, false);
-        return;
-    }
-    struct waiting_command **last = &subscription->waiting;
-    while (*last)
-        last = &(*last)->next;
-    *last = xmalloc(sizeof **last + id.len + 1);
-    (*last)->next = NULL;
-    if (id.len)
-        memcpy((*last)->id, id.ptr, id.len);
-    (*last)->id[id.len] = '\0';
-}
-
 enum { WAITING_MAX = 16 };
 
 static size_t count_waiting(const struct subscription *subscription)
@@ -65,7 +42,7 @@ static void subscribe(struct hub *hub, struct session *session, const struct com
         answer_error(hub, session, command->id, &error, command->channel);
         return;
     }
-    struct subscription *subscription = channel_find_subscription(session, command->channel);
+    struct subscription *subscription = subscription_find(session, command->channel);
     if (!subscription) {
         if (access_check(hub->rules, command->channel, session->claims, ALLOW_SUBSCRIBE, &error)) {
             answer_error(hub, session, command->id, &error, command->channel);
@@ -79,20 +56,20 @@ static void subscribe(struct hub *hub, struct session *session, const struct com
             return;
         }
         subscription = command->has_since || (command->has_last && command->last > 0)
-                           ? channel_return(hub, session, command->channel, command)
-                           : channel_subscribe(hub, session, command->channel);
+                           ? recover_subscribe(hub, session, command->channel, command)
+                           : subscription_begin(hub, session, command->channel);
     } else if (count_waiting(subscription) >= WAITING_MAX) {
         refuse(hub, session, command, ERR_RATE_LIMITED, "enough subscribes wait for this channel already");
         return;
     }
-    commands_answer_subscribed(hub, session, subscription, command->id);
+    subscription_answer(hub, session, subscription, command->id);
 }
 
 static void unsubscribe(struct hub *hub, struct session *session, const struct command *command)
 {
-    struct subscription *subscription = channel_find_subscription(session, command->channel);
+    struct subscription *subscription = subscription_find(session, command->channel);
     if (subscription)
-        channel_unsubscribe(hub, session, subscription);
+        subscription_end(hub, session, subscription);
     output_unsubscribed(hub, session, command->id, command->channel);
 }
 
@@ -117,29 +94,7 @@ static enum err check_publication(struct hub *hub, struct session *session, cons
     return event_offer_check(&offer, &limits, error);
 }
 
-static void publish(struct hub *hub, struct session *session, const struct command *command)
-{
-    struct error error;
-    if (check_publication(hub, session, command, &error)) {
-        answer_error(hub, session, command->id, &error, command->channel);
-        return;
-    }
-    struct publication *publication =
-        publication_create(command->channel, command->event_type, command->data.raw, command->event_id);
-    /* Not that of the rule which allows it: this publisher's claims may have passed over the channel's. */
-    publication->history = rules_keeping(hub->rules, command->channel).history;
-    publication->user = str_hash(session->claims->sub);
-    publication->accepted_us = hub->now_us;
-    publication->reply_to = hub->replies;
-    publication->done = commands_publication_done;
-    publication->session = session->id;
-    snprintf(publication->command_id, sizeof publication->command_id, "%.*s", STR_ARG(command->id));
-    metrics_add_labelled(hub->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_WEBSOCKET, 1);
-    metrics_add(hub->metrics, METRIC_EVENTS_IN_BYTES, command->data.raw.len);
-    hub->node->publish(hub->node_owner, publication);
-}
-
-void commands_publication_done(struct publication *publication, void *owner)
+static void publication_done(struct publication *publication, void *owner)
 {
     struct hub *hub = owner;
     struct session *session = hub_find(hub, publication->session);
@@ -161,17 +116,26 @@ void commands_publication_done(struct publication *publication, void *owner)
     publication_destroy(publication);
 }
 
-enum { READS_MAX = 16 }; /* of one session, whose answers it awaits */
-
-bool commands_begin_read(struct hub *hub, struct session *session, const struct command *command)
+static void publish(struct hub *hub, struct session *session, const struct command *command)
 {
-    if (session->reads >= READS_MAX) {
-        refuse(hub, session, command, ERR_RATE_LIMITED,
-               "enough reads of this connection wait already; await an answer");
-        return false;
+    struct error error;
+    if (check_publication(hub, session, command, &error)) {
+        answer_error(hub, session, command->id, &error, command->channel);
+        return;
     }
-    session->reads++;
-    return true;
+    struct publication *publication =
+        publication_create(command->channel, command->event_type, command->data.raw, command->event_id);
+    /* Not that of the rule which allows it: this publisher's claims may have passed over the channel's. */
+    publication->history = rules_keeping(hub->rules, command->channel).history;
+    publication->user = str_hash(session->claims->sub);
+    publication->accepted_us = hub->now_us;
+    publication->reply_to = hub->replies;
+    publication->done = publication_done;
+    publication->session = session->id;
+    snprintf(publication->command_id, sizeof publication->command_id, "%.*s", STR_ARG(command->id));
+    metrics_add_labelled(hub->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_WEBSOCKET, 1);
+    metrics_add(hub->metrics, METRIC_EVENTS_IN_BYTES, command->data.raw.len);
+    hub->node->publish(hub->node_owner, publication);
 }
 
 static void history_done(struct history_read *read, void *owner)
@@ -210,7 +174,7 @@ static void history(struct hub *hub, struct session *session, const struct comma
         answer_error(hub, session, command->id, &error, command->channel);
         return;
     }
-    if (!commands_begin_read(hub, session, command))
+    if (!command_begin_page(hub, session, command))
         return;
     struct history_read *read = history_read_create(command->channel);
     read->backwards = !command->has_since;
@@ -224,6 +188,20 @@ static void history(struct hub *hub, struct session *session, const struct comma
     read->session = session->id;
     snprintf(read->command_id, sizeof read->command_id, "%.*s", STR_ARG(command->id));
     hub->node->history(hub->node_owner, read);
+}
+
+/* Ends subscriptions that the session's claims (and the rules) no longer allow, and tells the client. */
+static void recheck_access(struct hub *hub, struct session *session)
+{
+    /* From the end: the last one takes the place of one that goes. */
+    for (uint32_t i = session->subscription_count; i-- > 0;) {
+        struct subscription *subscription = &session->subscriptions[i];
+        struct str name = subscription->channel->name; /* the channel lingers, so its name stays */
+        if (subscription->by_backend || (access_allowed(hub->rules, name, session->claims) & ALLOW_SUBSCRIBE))
+            continue;
+        subscription_end(hub, session, subscription);
+        output_unsubscribed(hub, session, STR(""), name);
+    }
 }
 
 static void refresh(struct hub *hub, struct session *session, const struct command *command)
@@ -250,7 +228,7 @@ static void refresh(struct hub *hub, struct session *session, const struct comma
     const struct reply reply = {
         .type = REPLY_REFRESHED, .id = command->id, .refreshed = {.expires_ms = claims->exp_ms}};
     output_reply(hub, session, &reply);
-    channel_recheck_access(hub, session);
+    recheck_access(hub, session);
     liveness_watch_expiry(hub, session);
 }
 

@@ -92,17 +92,8 @@ uint64_t hub_wall_ms(const struct hub *hub)
     return hub->wall_ms;
 }
 
-struct session *hub_open(struct hub *hub, const struct session_start *start)
-{
-    struct session *session = session_create(hub, start);
-    metrics_gauge_add(hub->metrics, METRIC_SESSIONS, 1);
-    metrics_add(hub->metrics, METRIC_SESSIONS_OPENED, 1);
-    if (!session_slot_take(hub, session))
-        hub_admit(hub, session);
-    return session;
-}
-
-void hub_admit(struct hub *hub, struct session *session)
+/* The session begins: session_init, and the timers. */
+static void begin(struct hub *hub, struct session *session)
 {
     const struct reply reply = {.type = REPLY_SESSION_INIT,
                                 .session_init = {.session_id = str_from(session->uuid, UUID_LEN),
@@ -118,13 +109,25 @@ void hub_admit(struct hub *hub, struct session *session)
         liveness_drain(hub, session, 0);
 }
 
+static const struct session_slot_events slot_events = {.granted = begin, .held = hub_receive};
+
+struct session *hub_open(struct hub *hub, const struct session_start *start)
+{
+    struct session *session = session_create(hub, start);
+    metrics_gauge_add(hub->metrics, METRIC_SESSIONS, 1);
+    metrics_add(hub->metrics, METRIC_SESSIONS_OPENED, 1);
+    if (!session_slot_take(hub, session, &slot_events))
+        begin(hub, session);
+    return session;
+}
+
 void hub_gone(struct hub *hub, struct session *session)
 {
     if (session->state == SESSION_GONE)
         return;
     session->finished = true;
     session_forget(session); /* first: nothing is queued for it any more */
-    channel_unsubscribe_all(hub, session);
+    subscription_end_all(hub, session);
     session_slot_leave(hub, session);
     metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, METRICS_DROP_CLOSED, session->outbox.count);
     outbox_clear(&session->outbox);
@@ -139,7 +142,7 @@ static void carry_out_ends(struct hub *hub)
 {
     for (struct list_link *link; (link = list_take_first(&hub->ending));) {
         struct session *session = CONTAINER_OF(link, struct session, link);
-        channel_unsubscribe_all(hub, session);
+        subscription_end_all(hub, session);
         liveness_bound_closing(hub, session);
         output_mark_dirty(hub, session);
     }
@@ -155,21 +158,20 @@ void hub_flush(struct hub *hub)
 bool hub_subscribe(struct hub *hub, struct session *session, struct str name)
 {
     if (session->state != SESSION_OPEN || session_slot_is_awaited(session) ||
-        session->subscription_count >= hub->settings.channels_per_session || channel_find_subscription(session, name))
+        session->subscription_count >= hub->settings.channels_per_session || subscription_find(session, name))
         return false;
-    struct subscription *subscription = channel_subscribe(hub, session, name);
+    struct subscription *subscription = subscription_begin(hub, session, name);
     subscription->by_backend = true;
-    commands_answer_subscribed(hub, session, subscription, STR(""));
+    subscription_answer(hub, session, subscription, STR(""));
     return true;
 }
 
 bool hub_unsubscribe(struct hub *hub, struct session *session, struct str name)
 {
-    struct subscription *subscription =
-        session->state == SESSION_OPEN ? channel_find_subscription(session, name) : NULL;
+    struct subscription *subscription = session->state == SESSION_OPEN ? subscription_find(session, name) : NULL;
     if (!subscription)
         return false;
-    channel_unsubscribe(hub, session, subscription);
+    subscription_end(hub, session, subscription);
     output_unsubscribed(hub, session, STR(""), name);
     return true;
 }

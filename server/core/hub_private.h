@@ -1,8 +1,13 @@
-/* hub_private.h - what the files of the hub share and nobody else sees. hub.c: sessions come and go; session.c: which
- * there are, and when one is to end; channel.c: who is
- * subscribed; recover.c: who comes back; history.c: pages and recoveries on their way; commands.c: what clients ask;
- * command_costs.c: at what price; output.c: outboxes and the flush; liveness.c: pings and deadlines; session_slot.c:
- * limits across nodes. */
+/* hub_private.h - what the files of the hub share and nobody else sees. A file calls only files below it:
+ *
+ *   hub.c                sessions come and go; the turn ends
+ *   commands.c           what clients ask; presence_commands.c: who is on a channel
+ *   delivery.c           what the broker says of a channel; recover.c: subscribers who come back
+ *   subscription.c       who is subscribed to what
+ *   channel.c            the channels and their lists; channel_presence.c: the node is told who is there
+ *   liveness.c           pings and deadlines; session_slot.c: limits across nodes; command_costs.c: prices of commands
+ *   output.c             outboxes and what the flush writes
+ *   session.c            which sessions there are, and when one is to end */
 #ifndef CARILLON_CORE_HUB_PRIVATE_H
 #define CARILLON_CORE_HUB_PRIVATE_H
 
@@ -121,45 +126,55 @@ struct channel {
 };
 
 /* --- channel.c --- */
-struct subscription *channel_find_subscription(struct session *session, struct str name);
-/* Adds the session to the channel, which is made and joined if need be. The session must not be in it yet. */
-struct subscription *channel_subscribe(struct hub *hub, struct session *session, struct str name);
-/* The session's half of it only: the channel does not know it yet. */
-struct subscription *channel_add_subscription(struct hub *hub, struct session *session, struct str name);
-/* The channel's half; returns the subscriber's index. */
-uint32_t channel_add_subscriber(struct channel *channel, struct subscriber subscriber);
-/* Takes the session out of it; answers commands that still waited. The subscription's memory goes. */
-void channel_unsubscribe(struct hub *hub, struct session *session, struct subscription *subscription);
-void channel_unsubscribe_all(struct hub *hub, struct session *session);
-/* Removes subscriptions that the session's claims (and rules) no longer allow, telling the client. */
-void channel_recheck_access(struct hub *hub, struct session *session);
+void channels_init(struct hub *hub);
+void channels_free(struct hub *hub);
+/* Made and joined if need be; lingers no longer. */
+struct channel *channel_want(struct hub *hub, struct str name);
+/* After a subscriber has gone: without any other the broker is told a while later. */
+void channel_linger_if_unused(struct channel *channel);
+/* Nobody is in it, and the broker does not have it. Frees it. */
+void channel_forget(struct channel *channel);
 /* After other rules: the node is told which channels have another history now, some in each turn. What comes to a
  * channel meanwhile goes by the new rules. */
 void channels_follow_rules(struct hub *hub);
-void channels_init(struct hub *hub);
-void channels_free(struct hub *hub);
+/* The same for one channel. Its history follows only once it is joined: the answer to its first join may be a refusal.
+ */
+void channel_follow_rule(struct channel *channel);
+/* Returns the subscriber's index. */
+uint32_t channel_add_subscriber(struct channel *channel, struct subscriber subscriber);
+void channel_remove_subscriber(struct channel *channel, uint32_t at);
+/* At the end of channel->recovering->entries. Valid until the next one is added or removed. */
+struct recovering_subscriber *channel_add_recovering(struct channel *channel, struct subscriber subscriber);
+/* The last one frees the list. */
+void channel_remove_recovering(struct channel *channel, uint32_t at);
 void channel_set_position(struct channel *channel, const struct position *position);
 /* Borrows from the channel. */
 struct position channel_position(const struct channel *channel);
-/* Answers `subscribed` to a detached list of commands and frees it. */
-void channel_answer_waiting(struct hub *hub, struct session *session, struct channel *channel,
-                            struct waiting_command *waiting, const struct position *position, bool recovered);
+
+/* --- subscription.c --- */
+/* NULL if the session does not have the channel. */
+struct subscription *subscription_find(struct session *session, struct str name);
+/* Adds the session to the channel, which is made and joined if need be. The session must not be in it yet. */
+struct subscription *subscription_begin(struct hub *hub, struct session *session, struct str name);
+/* The session's half of it only: the channel does not know it yet. */
+struct subscription *subscription_add(struct hub *hub, struct session *session, struct str name);
+/* Takes the session out of the channel; answers commands that still waited. The subscription's memory goes. */
+void subscription_end(struct hub *hub, struct session *session, struct subscription *subscription);
+/* The same, with this text for commands that waited. */
+void subscription_refuse(struct hub *hub, struct session *session, struct subscription *subscription, struct str text);
+void subscription_end_all(struct hub *hub, struct session *session);
+/* Of a recovering one: its entry in the channel. */
+struct recovering_subscriber *subscription_recovering(const struct subscription *subscription);
+/* Answers a subscribe: at once when the channel is joined, else when it will be. */
+void subscription_answer(struct hub *hub, struct session *session, struct subscription *subscription, struct str id);
+/* Answers `subscribed` to the commands that wait. */
+void subscription_answer_waiting(struct hub *hub, struct session *session, struct subscription *subscription,
+                                 const struct position *position, bool recovered);
 
 /* --- recover.c --- */
-/* As channel_subscribe, but from command->since, or with the last events. */
-struct subscription *channel_return(struct hub *hub, struct session *session, struct str name,
-                                    const struct command *command);
-/* Takes the entry out; the last one frees the list. */
-void recovering_remove(struct channel *channel, uint32_t at);
-void recovering_free(struct channel *channel);
-/* An event that is in no history: queued to those who have had their `subscribed`. Borrows the message. Somebody is
- * recovering. */
-void recover_deliver(struct channel *channel, struct message *message);
-/* Of a recovering subscription: its `subscribed` has been sent. */
-bool recover_is_told(const struct subscription *subscription);
-/* Answers one more subscribe of one that is told, with the position it has come to. */
-void recover_answer_again(struct hub *hub, struct session *session, const struct subscription *subscription,
-                          struct str id);
+/* As subscription_begin, but from command->since, or with the last events. */
+struct subscription *recover_subscribe(struct hub *hub, struct session *session, struct str name,
+                                       const struct command *command);
 
 /* --- output.c --- */
 /* Borrows the message. May write at once when the outbox is full but the kernel is not. The end of a slow consumer is
@@ -198,7 +213,7 @@ void liveness_bound_closing(struct hub *hub, struct session *session);
 void liveness_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
 void liveness_stop(struct hub *hub, struct session *session);
 
-/* --- presence_commands.c --- */
+/* --- channel_presence.c --- */
 /* The session's subscription is answered: from now on it is told of who comes, and so of itself. Does nothing to one
  * that has entered. */
 void presence_enter(const struct session *session, struct subscription *subscription);
@@ -206,12 +221,18 @@ void presence_enter(const struct session *session, struct subscription *subscrip
 void presence_exit(const struct session *session, const struct subscription *subscription);
 /* The channel's rule is another one. Whoever is subscribed is counted from now on, or no longer, or otherwise. */
 void presence_follow(struct channel *channel, const struct presence_policy *policy);
+
+/* --- presence_commands.c --- */
 /* The command `presence`. */
 void presence_ask(struct hub *hub, struct session *session, const struct command *command);
 
 /* --- session_slot.c --- */
-/* Asks for the session's slot, if it needs one. True: it waits for the answer, and hub_admit follows, or its end. */
-bool session_slot_take(struct hub *hub, struct session *session);
+struct session_slot_events {
+    void (*granted)(struct hub *hub, struct session *session);               /* the session begins */
+    void (*held)(struct hub *hub, struct session *session, struct str text); /* after that: what it sent before */
+};
+/* Asks for the session's slot, if it needs one. True: it waits for the answer, and an event follows, or its end. */
+bool session_slot_take(struct hub *hub, struct session *session, const struct session_slot_events *events);
 /* True: the session waits for its slot, and the message is kept until then (or the session closed, if it is too
  * much). */
 bool session_slot_hold(struct hub *hub, struct session *session, struct str text);
@@ -219,10 +240,6 @@ bool session_slot_is_awaited(const struct session *session);
 /* The broker is told another ttl soon, and not only when the next renewal is due. */
 void session_slot_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
 void session_slot_leave(struct hub *hub, struct session *session);
-
-/* --- hub.c --- */
-/* The session begins: session_init, and the timers. */
-void hub_admit(struct hub *hub, struct session *session);
 
 /* --- session.c --- */
 void sessions_init(struct hub *hub);
@@ -233,18 +250,12 @@ struct message *session_say(struct session *session, const struct reply *reply);
 void session_forget(struct session *session);
 void sessions_reap(struct hub *hub);
 
-/* --- commands.c --- */
-/* Answers a subscribe: at once when the channel is joined, else when it will be. */
-void commands_answer_subscribed(struct hub *hub, struct session *session, struct subscription *subscription,
-                                struct str id);
-void commands_publication_done(struct publication *publication, void *hub);
-/* One more page for the session, unless too many wait for their answers already: then it is told so. */
-bool commands_begin_read(struct hub *hub, struct session *session, const struct command *command);
-
 /* --- command_costs.c --- */
 /* In messages of the session's rate, before it is carried out. */
 uint64_t command_cost(const struct command *command);
-/* A page of commands_begin_read was asked for with this limit, and paid for; it has so many events or members. */
+/* One more page for the session, unless too many wait for their answers already: then it is told so. */
+bool command_begin_page(struct hub *hub, struct session *session, const struct command *command);
+/* A page of command_begin_page was asked for with this limit, and paid for; it has so many events or members. */
 void command_page_came(struct session *session, uint64_t limit, uint64_t rows);
 /* A missed event is queued for a session that comes back. */
 void command_recovered(struct hub *hub, struct session *session);

@@ -1,62 +1,8 @@
-/* presence_commands.c - presence as the hub sees it: sessions that come to channels and leave them are told to the
- * node, and the command `presence` asks the broker. */
+/* presence_commands.c - the command `presence`: who is on a channel is asked of the broker. */
 #include <stdio.h>
 
 #include "common/protocol/channel_name.h"
 #include "server/core/hub_private.h"
-
-static void tell(struct channel *channel, const struct session *session, bool here)
-{
-    struct hub *hub = channel->hub;
-    if (channel->presence.kept)
-        hub->node->presence(hub->node_owner,
-                            presence_change_create(here, &channel->presence, channel->name, session->claims));
-}
-
-void presence_enter(const struct session *session, struct subscription *subscription)
-{
-    if (subscription->here || session->state != SESSION_OPEN)
-        return; /* a channel is joined again when its rule has another history */
-    subscription->here = true;
-    tell(subscription->channel, session, true);
-}
-
-void presence_exit(const struct session *session, const struct subscription *subscription)
-{
-    if (subscription->here)
-        tell(subscription->channel, session, false);
-}
-
-static void tell_of(struct channel *channel, const struct session *session, uint32_t index, bool here)
-{
-    if (session->subscriptions[index].here)
-        tell(channel, session, here);
-}
-
-static void tell_all(struct channel *channel, bool here)
-{
-    for (uint32_t i = 0; i < channel->count; i++)
-        tell_of(channel, channel->subscribers[i].session, channel->subscribers[i].index, here);
-    for (uint32_t i = 0; channel->recovering && i < channel->recovering->count; i++)
-        tell_of(channel, channel->recovering->entries[i].session, channel->recovering->entries[i].index, here);
-}
-
-void presence_follow(struct channel *channel, const struct presence_policy *policy)
-{
-    struct hub *hub = channel->hub;
-    struct presence_policy before = channel->presence;
-    if (before.kept == policy->kept && before.events == policy->events && before.ttl_ms == policy->ttl_ms)
-        return;
-    if (before.kept && !policy->kept) {
-        channel->presence.events = false; /* nobody leaves: it is no longer told who is there */
-        tell_all(channel, false);
-    }
-    channel->presence = *policy;
-    if (!before.kept && policy->kept)
-        tell_all(channel, true);
-    else if (before.kept && policy->kept)
-        hub->node->presence(hub->node_owner, presence_change_create_policy(policy, channel->name));
-}
 
 static void answered(struct broker_request *base, void *owner)
 {
@@ -101,7 +47,7 @@ void presence_ask(struct hub *hub, struct session *session, const struct command
         output_error(hub, session, command->id, command->channel, error.code, str_from_cstr(error.text));
         return;
     }
-    if (!commands_begin_read(hub, session, command))
+    if (!command_begin_page(hub, session, command))
         return;
     uint64_t limit = command->has_limit ? command->limit : PRESENCE_PAGE_DEFAULT;
     struct presence_read *read = presence_read_create(&policy, command->channel, command->after, limit);

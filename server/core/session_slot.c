@@ -16,6 +16,7 @@ struct session_slot {
     struct buf held;
     struct timer renewal;
     struct session *session;
+    const struct session_slot_events *events;
 };
 
 static void renew(struct timer *timer, uint64_t now_us);
@@ -54,11 +55,11 @@ static void renew(struct timer *timer, uint64_t now_us)
     start_renewal(hub, slot);
 }
 
-static void receive_held(struct hub *hub, struct session *session, struct buf *held)
+static void receive_held(const struct session_slot_events *events, struct session *session, struct buf *held)
 {
     for (size_t at = 0; at < held->len;) {
         struct str text = str_from_cstr(held->ptr + at);
-        hub_receive(hub, session, text);
+        events->held(session->hub, session, text);
         at += text.len + 1;
     }
     buf_fini(held);
@@ -83,17 +84,18 @@ static void answered(struct broker_request *base, void *owner)
         return;
     }
     start_renewal(hub, slot);
-    hub_admit(hub, session);
-    receive_held(hub, session, &held);
+    slot->events->granted(hub, session);
+    receive_held(slot->events, session, &held);
 }
 
-bool session_slot_take(struct hub *hub, struct session *session)
+bool session_slot_take(struct hub *hub, struct session *session, const struct session_slot_events *events)
 {
     if (!session->claims->session_limit || !hub->settings.session_slot_ttl_ms)
         return false;
     session->session_slot = xcalloc(1, sizeof *session->session_slot);
     session->session_slot->session = session;
     session->session_slot->awaited = true;
+    session->session_slot->events = events;
     send(hub, session, SESSION_SLOT_TAKE, answered);
     return true;
 }

@@ -1,0 +1,99 @@
+/* delivery.c - what the broker says of a channel, and who is told: its subscribers, and of the recovering ones those
+ * that have had their `subscribed`. Queueing ends no session before the turn is over, so each walk is a plain loop. */
+#include "server/core/hub_private.h"
+
+static void refuse_all(struct hub *hub, struct channel *channel, struct str text)
+{
+    while (channel->count > 0) {
+        struct subscriber last = channel->subscribers[channel->count - 1];
+        subscription_refuse(hub, last.session, &last.session->subscriptions[last.index], text);
+    }
+    while (channel->recovering) {
+        struct recovering_subscriber last = channel->recovering->entries[channel->recovering->count - 1];
+        subscription_refuse(hub, last.session, &last.session->subscriptions[last.index], text);
+    }
+    channel_forget(channel);
+}
+
+void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err, struct str text,
+                const struct position *position)
+{
+    struct channel *channel = hub_channel(hub, name);
+    if (!channel || channel->join_id != join_id)
+        return;
+    if (err != ERR_NONE) {
+        refuse_all(hub, channel, text);
+        return;
+    }
+    channel->state = CHANNEL_JOINED;
+    channel_set_position(channel, position);
+    channel_follow_rule(channel);
+    for (uint32_t i = 0; i < channel->count; i++) {
+        struct subscriber one = channel->subscribers[i];
+        struct subscription *subscription = &one.session->subscriptions[one.index];
+        presence_enter(one.session, subscription);
+        subscription_answer_waiting(hub, one.session, subscription, position, false);
+    }
+}
+
+/* An event that is in no history. Somebody is recovering. */
+static void deliver_to_recovering(struct channel *channel, struct message *message)
+{
+    for (uint32_t i = 0; i < channel->recovering->count; i++)
+        if (channel->recovering->entries[i].told)
+            output_queue(channel->hub, channel->recovering->entries[i].session, message);
+}
+
+void hub_deliver(struct hub *hub, struct message *message)
+{
+    struct channel *channel = hub_channel(hub, message_channel(message));
+    if (channel && channel->state == CHANNEL_JOINED) {
+        if (message->offset) {
+            struct position position = {message_epoch(message), message->offset, message_id(message)};
+            channel_set_position(channel, &position);
+        }
+        metrics_add(hub->metrics, METRIC_DELIVERIES, channel->count);
+        metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, (uint64_t)channel->count * message->frame_len);
+        output_note_delivery(hub, message->accepted_us);
+        for (uint32_t i = 0; i < channel->count; i++)
+            output_queue(hub, channel->subscribers[i].session, message);
+        if (channel->recovering && !message->offset)
+            deliver_to_recovering(channel, message);
+    }
+    message_unref(message);
+}
+
+/* --- gaps -------------------------------------------------------------------------------------------------------- */
+
+static void tell_live(struct hub *hub, struct channel *channel, enum gap gap, const struct position *position)
+{
+    const struct reply reply = {.type = REPLY_GAP, .channel = channel->name, .gap = {gap, *position}};
+    metrics_add_labelled(hub->metrics, METRIC_GAPS, gap, channel->count);
+    output_reply_all(hub, channel, &reply);
+}
+
+void hub_gap(struct hub *hub, struct str name, enum gap gap, const struct position *position)
+{
+    struct channel *channel = hub_channel(hub, name);
+    if (!channel || channel->state != CHANNEL_JOINED)
+        return;
+    channel_set_position(channel, position);
+    tell_live(hub, channel, gap, position);
+}
+
+void hub_interrupted(struct hub *hub, struct str name)
+{
+    struct channel *channel = hub_channel(hub, name);
+    if (!channel || channel->state != CHANNEL_JOINED || !channel->presence.events)
+        return;
+    struct position position = channel_position(channel);
+    tell_live(hub, channel, GAP_CONNECTION_LOST, &position);
+    for (uint32_t i = 0; channel->recovering && i < channel->recovering->count; i++) {
+        const struct recovering_subscriber *each = &channel->recovering->entries[i];
+        if (!each->told)
+            continue;
+        struct position own = {str_from_cstr(each->epoch), each->offset, STR("")};
+        metrics_add_labelled(hub->metrics, METRIC_GAPS, GAP_CONNECTION_LOST, 1);
+        output_gap(hub, each->session, name, GAP_CONNECTION_LOST, &own);
+    }
+}
