@@ -85,8 +85,8 @@ enum recovery_outcome {
     RECOVERY_LOST,  /* it cannot be had (gap says why): live from the replay's position */
 };
 
-/* A subscriber that asks for what came after a position, or for the last events. Made by the hub, which gets it back as
- * part of a replay. */
+/* A subscriber asks for the events after a position, or for the last events. The hub makes it, and gets it back as part
+ * of a replay. */
 struct recovery {
     struct mail mail;
     struct list_link link; /* of who holds it */
@@ -109,12 +109,13 @@ struct recovery {
 struct recovery *recovery_create(struct str channel);
 void recovery_destroy(struct recovery *recovery);
 
-/* To one worker: what its recovering subscribers of one channel get. It stands in the worker's mail exactly where its
- * position is: every event up to offset has been posted before it, no later one. The messages have the offsets from
- * first on, without holes; each recovery's own (offset, the last event it can have] is among them unless it is lost. */
+/* To one worker: the recoveries of one channel that have an outcome, and the events for them. The replay stands in the
+ * worker's mail where its position is: all events up to offset were posted before it, and all later ones come after it.
+ * The messages begin with the offset first and have no holes. For each recovery that is found, they have the events
+ * that follow its offset, up to the last message. */
 struct replay {
     struct mail mail;
-    struct list_link recoveries; /* with their outcomes, and offset set to where the missed events begin */
+    struct list_link recoveries; /* with their outcomes; offset: the missed events begin after it */
     char epoch[EPOCH_MAX + 1];   /* "": the channel has no history */
     uint64_t offset;
     char id[POSITION_ID_MAX + 1]; /* of the event at offset; "": not known */

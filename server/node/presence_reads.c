@@ -1,5 +1,6 @@
-/* presence_reads.c - pages of who is on a channel, paced as those of histories are: so many are with the broker at
- * once, the others wait in their order, up to a bound. So however many ask, a publication waits for few of them. */
+/* presence_reads.c - reads of who is on a channel. The broker has at most settings.reads_max of them at once; up to
+ * QUEUE_MAX others wait, in their order, and more are refused. So a publication waits for few reads, however many
+ * clients ask. */
 #include "common/base/alloc.h"
 #include "server/node/router_private.h"
 

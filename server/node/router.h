@@ -1,9 +1,10 @@
-/* router.h - between the workers and the broker: which worker wants which channel, one subscription at the broker for
- * all of them; publications out, answers and events back. Lives in the broker's thread; workers reach it by its
- * mailbox. An event is encoded here, once, and handed to each worker that wants it as a message of its own.
+/* router.h - between the workers of a node and its broker. The router knows which worker wants which channel, and has
+ * one subscription at the broker for all of them. It takes publications and requests to the broker, and answers and
+ * events to the workers. It lives in the broker's thread; workers reach it by its mailbox. An event is encoded once,
+ * here. Each worker that wants it gets a message of its own.
  *
  * Each worker gets the events of a channel that have an offset once and in order, or a gap in their place. Which event
- * is posted when is decided by catchup/catchup.h; the router has the mail, the broker and the time. */
+ * is posted when is decided by catchup/catchup.h. The router has the mail, the broker and the time. */
 #ifndef CARILLON_NODE_ROUTER_H
 #define CARILLON_NODE_ROUTER_H
 

@@ -1,12 +1,12 @@
-/* log_window.h - a run of a channel's events without holes, ready to be written to clients: what is at hand of a
- * history, so that many readers cost one read. Bounded by a total that several windows share. Pure; one thread. */
+/* log_window.h - a run of events of one channel, without holes, in memory. They are ready to be written to clients, so
+ * that one read of the history serves many clients. All windows share one limit of bytes. Pure; one thread. */
 #ifndef CARILLON_NODE_CATCHUP_LOG_WINDOW_H
 #define CARILLON_NODE_CATCHUP_LOG_WINDOW_H
 
 #include "common/base/ring.h"
 #include "server/core/message.h"
 
-/* What all windows may take together. */
+/* What all windows of a node take together, and the limit. */
 struct log_budget {
     size_t bytes;
     size_t bytes_max;
@@ -21,12 +21,12 @@ struct log_window {
 
 void log_window_clear(struct log_window *window);
 
-/* Takes a reference of its own if the message is the next one after the newest or before the oldest, or the first one
- * of all; else it leaves it. */
+/* append takes a message that follows the newest one, prepend a message that precedes the oldest one; an empty window
+ * takes any. Another message is left alone. The window keeps a reference of its own. */
 void log_window_append(struct log_window *window, struct message *message);
 void log_window_prepend(struct log_window *window, struct message *message);
 
-/* Over the budget the window's own oldest go. */
+/* While the budget is exceeded, drops the oldest events of this window. */
 void log_window_trim(struct log_window *window);
 
 /* Drops all up to this offset. */

@@ -1,4 +1,4 @@
-/* router_rig.h - an router without workers, on a loop of the test's, over a broker that only gets questions. */
+/* router_rig.h - a router without workers, on a loop of the test's, over a broker that only gets questions. */
 #ifndef CARILLON_TESTS_UNIT_NODE_ROUTER_RIG_H
 #define CARILLON_TESTS_UNIT_NODE_ROUTER_RIG_H
 

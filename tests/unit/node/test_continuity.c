@@ -1,5 +1,5 @@
-/* test_continuity.c - two workers' hubs, an router and a broker whose log is a model: what is lost on the way, comes
- * twice, late or from another history, and subscribers who come back meanwhile. */
+/* test_continuity.c - two workers' hubs, a router and a broker whose log is a model. Events are lost on their way, come
+ * twice, late or from another history, and subscribers recover meanwhile. Catchup alone: test_catchup.c. */
 #include <stdio.h>
 #include <stdlib.h>
 
