@@ -101,6 +101,17 @@ void log_catch_up(void)
     pthread_mutex_unlock(&writing);
 }
 
+bool log_limit_passes(struct log_limit *limit, uint64_t now_us, unsigned long long *out_count)
+{
+    const uint64_t interval_us = 10 * 1000 * 1000;
+    limit->unsaid++;
+    if (limit->said_us && now_us - limit->said_us < interval_us)
+        return false;
+    *out_count = limit->unsaid;
+    *limit = (struct log_limit){.said_us = now_us};
+    return true;
+}
+
 unsigned long long log_dropped(void)
 {
     return atomic_load_explicit(&dropped, memory_order_relaxed);

@@ -6,6 +6,7 @@
 #define CARILLON_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -17,6 +18,17 @@ bool log_enabled(enum log_level level);
 
 /* module is the folder or file that speaks ("net", "broker"); the text is one sentence without a newline. */
 void log_write(enum log_level level, const char *module, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* For a warning that may be due very often: it is said once in ten seconds, with how many there were. Zeroed: never
+ * said. */
+struct log_limit {
+    uint64_t said_us;
+    unsigned long long unsaid;
+};
+
+/* Counts one. True if it is to be said now; *out_count is then how many there were since the warning was last said,
+ * with this one. now_us: the monotonic clock, not 0. */
+bool log_limit_passes(struct log_limit *limit, uint64_t now_us, unsigned long long *out_count);
 
 /* How many lines have been dropped. */
 unsigned long long log_dropped(void);

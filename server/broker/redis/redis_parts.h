@@ -12,6 +12,7 @@
 
 #include "common/base/closing.h"
 #include "common/base/list.h"
+#include "common/base/log.h"
 #include "common/base/map.h"
 #include "server/broker/redis/ingest/redis_ingest.h"
 #include "server/broker/redis/redis_broker.h"
@@ -108,16 +109,14 @@ struct redis_broker {
     struct buf tail;
     size_t pending;
     size_t pending_bytes;
-    uint64_t refusal_logged_us;
-    uint64_t refused_since_logged;
+    struct log_limit refusals_said;
 
     /* redis_subscribe.c */
     struct map subscriptions;
     struct list_link changed;
     struct list_link *by_slot; /* of a cluster: the same; else NULL */
     struct buf scratch;
-    uint64_t bad_logged_us;
-    uint64_t bad_since_logged;
+    struct log_limit bad_messages_said;
 
     struct redis_ingest *ingest; /* NULL: the stream is not read here */
 

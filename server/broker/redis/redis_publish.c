@@ -8,7 +8,7 @@
 /* What a publication takes besides its texts, about. */
 enum { PUBLICATION_COST = 512 };
 
-enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000, REFUSAL_LOG_INTERVAL_US = 10 * 1000 * 1000 };
+enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000 };
 
 static size_t cost(const struct publication *publication)
 {
@@ -80,14 +80,9 @@ static void explain_refusal(struct publication *publication, const redisReply *r
 /* /readyz does not show that Redis takes no writes, and publishers may be far from whoever can change it. */
 static void log_refusal(struct redis_broker *broker, const char *why)
 {
-    uint64_t now_us = clock_now_us();
-    broker->refused_since_logged++;
-    if (broker->refusal_logged_us && now_us - broker->refusal_logged_us < REFUSAL_LOG_INTERVAL_US)
-        return;
-    log_warn("broker", "%s (refused since this was last said: %llu)", why,
-             (unsigned long long)broker->refused_since_logged);
-    broker->refusal_logged_us = now_us;
-    broker->refused_since_logged = 0;
+    unsigned long long count;
+    if (log_limit_passes(&broker->refusals_said, clock_now_us(), &count))
+        log_warn("broker", "%s (refused since this was last said: %llu)", why, count);
 }
 
 /* ---- answers ---- */

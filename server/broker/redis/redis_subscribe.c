@@ -8,7 +8,6 @@
 #include "server/broker/redis/topology/redis_slots.h"
 
 enum { CHANNELS_PER_COMMAND = 500 };
-enum { BAD_LOG_INTERVAL_US = 10 * 1000 * 1000 };
 
 struct subscription *redis_subscription_find(struct redis_broker *broker, struct str channel)
 {
@@ -245,20 +244,16 @@ void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot)
 /* The warning names the channel and never what was sent. */
 void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what)
 {
-    uint64_t now_us = clock_now_us();
+    unsigned long long count;
     char quoted[ERROR_QUOTE_LEN];
     metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
-    broker->bad_since_logged++;
     log_debug("broker", "bad message on channel %s: %s", error_quote(channel, quoted), what);
-    if (broker->bad_logged_us && now_us - broker->bad_logged_us < BAD_LOG_INTERVAL_US)
-        return;
-    log_warn(
-        "broker",
-        "a message in Redis on channel %s was not a valid event and was dropped (%llu such since the last report); "
-        "the debug level says what is wrong",
-        error_quote(channel, quoted), (unsigned long long)broker->bad_since_logged);
-    broker->bad_logged_us = now_us;
-    broker->bad_since_logged = 0;
+    if (log_limit_passes(&broker->bad_messages_said, clock_now_us(), &count))
+        log_warn(
+            "broker",
+            "a message in Redis on channel %s was not a valid event and was dropped (%llu such since the last report); "
+            "the debug level says what is wrong",
+            error_quote(channel, quoted), count);
 }
 
 void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes)

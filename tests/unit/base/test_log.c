@@ -135,6 +135,22 @@ static void test_a_pipe_that_nobody_reads(void **state)
     close(ends[1]);
 }
 
+static void test_a_frequent_warning_is_said_every_ten_seconds(void **state)
+{
+    struct log_limit limit = {0};
+    unsigned long long count = 0;
+    assert_true(log_limit_passes(&limit, 5, &count));
+    assert_int_equal(count, 1);
+    for (uint64_t now_us = 6; now_us < 10; now_us++)
+        assert_false(log_limit_passes(&limit, now_us, &count));
+    assert_false(log_limit_passes(&limit, 10 * 1000 * 1000 + 4, &count));
+    assert_int_equal(count, 1);
+    assert_true(log_limit_passes(&limit, 10 * 1000 * 1000 + 5, &count));
+    assert_int_equal(count, 6);
+    assert_true(log_limit_passes(&limit, 90 * 1000 * 1000, &count));
+    assert_int_equal(count, 1);
+}
+
 #define LOG_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -147,6 +163,7 @@ int main(void)
         LOG_TEST(test_long_lines_are_cut),
         LOG_TEST(test_escaped_lines_are_cut_too),
         LOG_TEST(test_a_pipe_that_nobody_reads),
+        cmocka_unit_test(test_a_frequent_warning_is_said_every_ten_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

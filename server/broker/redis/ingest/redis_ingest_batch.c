@@ -10,8 +10,6 @@
 /* Entries that the dead stream keeps, about. */
 #define DEAD_TEXT "10000"
 
-enum { DEAD_LOG_INTERVAL_US = 10 * 1000000 };
-
 void redis_ingest_free_batch(struct redis_ingest *ingest)
 {
     for (size_t i = 0; i < ingest->count; i++)
@@ -71,15 +69,10 @@ static void on_published(struct publication *publication, void *owner)
 
 static void log_dead(struct redis_ingest *ingest, const struct item *item)
 {
-    uint64_t now_us = clock_now_us();
-    ingest->dead_since_logged++;
-    if (ingest->dead_logged_us && now_us - ingest->dead_logged_us < DEAD_LOG_INTERVAL_US)
-        return;
-    log_warn("broker", "an entry of the ingest stream went to %.*s: %s (%.*s; %llu since this was last said)",
-             STR_ARG(buf_str(&ingest->dead_key)), item->error.text, STR_ARG(item->entry->id),
-             (unsigned long long)ingest->dead_since_logged);
-    ingest->dead_logged_us = now_us;
-    ingest->dead_since_logged = 0;
+    unsigned long long count;
+    if (log_limit_passes(&ingest->dead_said, clock_now_us(), &count))
+        log_warn("broker", "an entry of the ingest stream went to %.*s: %s (%.*s; %llu since this was last said)",
+                 STR_ARG(buf_str(&ingest->dead_key)), item->error.text, STR_ARG(item->entry->id), count);
 }
 
 struct burial {

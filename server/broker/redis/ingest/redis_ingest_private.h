@@ -42,8 +42,7 @@ struct redis_ingest {
     char claim_from[48]; /* what earlier readers have left: where it goes on; "": all of it is claimed */
     char last[48];       /* id of the last entry that was read */
     bool closing;
-    uint64_t dead_logged_us;
-    uint64_t dead_since_logged;
+    struct log_limit dead_said;
     char why[200]; /* of the last loss or wait: said in the log once */
 };
 
