@@ -1,6 +1,6 @@
-/* alloc.h - memory that is there or the process ends. What a client can make grow is bounded by options;
- * therefore running out of memory is the operator's limit being wrong, and going on would only hide it.
- * Any thread. Free with free(). */
+/* alloc.h - allocation that never fails: without memory the process ends. Options bound everything that a client can
+ * make grow. So when memory runs out, a limit does not fit the machine, and going on would hide that. Any thread. Free
+ * with free(). */
 #ifndef CARILLON_BASE_ALLOC_H
 #define CARILLON_BASE_ALLOC_H
 

@@ -1,4 +1,4 @@
-/* buf.h - bytes that grow. A zeroed struct buf is an empty buffer and needs no init. The buffer owns its bytes;
+/* buf.h - a buffer of bytes that grows. A zeroed struct buf is empty and needs no init. The buffer owns its bytes, and
  * buf_fini frees them. One thread at a time. */
 #ifndef CARILLON_BASE_BUF_H
 #define CARILLON_BASE_BUF_H
@@ -15,7 +15,7 @@ struct buf {
 
 void buf_fini(struct buf *buf);
 
-/* Room for more further bytes: at least that many may then be written at ptr + len. */
+/* Makes room: `more` bytes may then be written at ptr + len. */
 void buf_reserve(struct buf *buf, size_t more);
 
 void buf_append(struct buf *buf, struct str bytes);
@@ -23,10 +23,10 @@ void buf_append_char(struct buf *buf, char c);
 void buf_append_u64(struct buf *buf, uint64_t value);
 void buf_appendf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Literal text, its length known at compile time. */
+/* Appends literal text. Its length is known at compile time. */
 #define buf_append_lit(buf, literal) buf_append((buf), STR(literal))
 
-/* Removes the first len bytes (at most all), moving the rest to the front. */
+/* Removes the first len bytes (at most all), and moves the rest to the front. */
 void buf_consume(struct buf *buf, size_t len);
 
 static inline void buf_clear(struct buf *buf)
@@ -40,7 +40,7 @@ static inline struct str buf_str(const struct buf *buf)
     return str_from(buf->ptr ? buf->ptr : "", buf->len);
 }
 
-/* The bytes with a NUL after them (not counted in len); valid until the buffer changes. */
+/* The bytes with a NUL after them, which len does not count. Valid until the buffer changes. */
 const char *buf_cstr(struct buf *buf);
 
 #endif

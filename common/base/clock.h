@@ -1,5 +1,5 @@
-/* clock.h - the two clocks, read only at the edges (net, broker, cli): everything below takes the time as an
- * argument. Any thread. */
+/* clock.h - the two clocks. Only the edges (net, broker, cli) read them: all other code gets the time as an argument.
+ * Any thread. */
 #ifndef CARILLON_BASE_CLOCK_H
 #define CARILLON_BASE_CLOCK_H
 

@@ -1,12 +1,12 @@
-/* closing.h - something that has closed once all its parts have. Each part is added when it is opened, and says when it
- * has closed; after the last one done is called, once. A part that never closes by itself keeps the whole open until
- * the end. One thread. */
+/* closing.h - counts the open parts of a whole. The owner adds each part when it opens. Each part says when it has
+ * closed. After the last one, done is called once. A part that never closes by itself keeps the whole open until the
+ * end. One thread. */
 #ifndef CARILLON_BASE_CLOSING_H
 #define CARILLON_BASE_CLOSING_H
 
 #include <assert.h>
 
-/* Embedded in what is to close; done finds that by CONTAINER_OF, and may free it. */
+/* Embedded in the whole. done finds the whole by CONTAINER_OF, and may free it. */
 struct closing {
     unsigned open; /* parts */
     void (*done)(struct closing *closing);
@@ -17,7 +17,7 @@ static inline void closing_add(struct closing *closing)
     closing->open++;
 }
 
-/* The part may be gone already. */
+/* The part itself may have been freed already. */
 static inline void closing_part_closed(struct closing *closing)
 {
     assert(closing->open);

@@ -1,4 +1,4 @@
-/* list.h - intrusive doubly linked ring. A struct list_link is the head of a list or a member of one; a zeroed
+/* list.h - an intrusive, doubly linked ring. A struct list_link is the head of a list, or a member of one. A zeroed
  * link is in no list. The list owns nothing. One thread at a time. */
 #ifndef CARILLON_BASE_LIST_H
 #define CARILLON_BASE_LIST_H
@@ -43,7 +43,7 @@ static inline void list_append(struct list_link *head, struct list_link *link)
     head->prev = link;
 }
 
-/* Also right for a link that is in no list. */
+/* May be called for a link that is in no list. */
 static inline void list_remove(struct list_link *link)
 {
     if (!link->next)
@@ -53,7 +53,7 @@ static inline void list_remove(struct list_link *link)
     link->prev = link->next = NULL;
 }
 
-/* Removes and returns the first member, NULL if there is none. */
+/* Removes and returns the first member; NULL if the list is empty. */
 static inline struct list_link *list_take_first(struct list_link *head)
 {
     struct list_link *first = head->next;

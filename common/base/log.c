@@ -1,4 +1,4 @@
-/* log.c - see log.h. Bytes that could forge a line or drive a terminal are escaped in both formats. */
+/* log.c - see log.h. Both formats escape bytes that could forge a line or drive a terminal. */
 #include "common/base/log.h"
 
 #include <poll.h>

@@ -1,7 +1,7 @@
-/* log.h - one line an event to stderr, as text or as JSON. Any thread: a line is one write. Nobody waits for who reads
- * the log: without room for a line, it is dropped and counted, and a line says so when there is room again. Tokens,
- * keys and query strings must never be passed in: what is logged is chosen by the caller, and nothing is masked here.
- */
+/* log.h - the log: one line to stderr for each event, as text or as JSON. Any thread: a line is one write.
+ *
+ * The log never waits for its reader. A line without room is dropped and counted, and a later line says so. The log
+ * masks nothing, so callers must never pass tokens, keys or query strings. */
 #ifndef CARILLON_BASE_LOG_H
 #define CARILLON_BASE_LOG_H
 
@@ -11,12 +11,12 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
-/* May be called again at any time (reload). Starts as text, INFO. */
+/* May be called again at any time (reload). The log starts as text, INFO. */
 void log_configure(enum log_level level, enum log_format format);
 
 bool log_enabled(enum log_level level);
 
-/* module is the folder or file that speaks ("net", "broker"); the text is one sentence without a newline. */
+/* module is the folder or file that logs ("net", "broker"). The text is one sentence without a newline. */
 void log_write(enum log_level level, const char *module, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* For a warning that may be due very often: it is said once in ten seconds, with how many there were. Zeroed: never
@@ -32,7 +32,7 @@ bool log_limit_passes(struct log_limit *limit, uint64_t now_us, unsigned long lo
 
 /* How many lines have been dropped. */
 unsigned long long log_dropped(void);
-/* To be called now and then: says that lines were dropped, if there is room by now. */
+/* Call it now and then: it logs that lines were dropped, once there is room. */
 void log_catch_up(void);
 
 #define log_error(module, ...) log_write(LOG_LEVEL_ERROR, module, __VA_ARGS__)

@@ -1,5 +1,5 @@
-/* mailbox.c - see mailbox.h. Other threads push on a lock-free stack, which the owner takes whole and reverses: each
- * poster's order is kept, and no mail is ever popped singly, so there is no ABA question. */
+/* mailbox.c - see mailbox.h. Other threads push mail on a lock-free stack. The owner takes the whole stack and reverses
+ * it, so each poster's order is kept. No mail is popped singly, so the ABA problem cannot occur. */
 #include "common/base/mailbox.h"
 
 #include "common/base/clock.h"

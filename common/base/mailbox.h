@@ -1,9 +1,11 @@
-/* mailbox.h - how threads talk. Any thread posts mail; the owner's thread delivers it, in the order each poster
- * posted. Mail carries what is immutable or handed over whole, never a pointer to something the poster keeps.
+/* mailbox.h - mail between threads. Any thread posts mail. The owner's thread delivers it, in the order of each poster.
+ * Mail carries immutable data, or data that is handed over whole. It never carries a pointer to an object that the
+ * poster keeps.
  *
- * A loop turn ends (just before the loop waits for input) by delivering all mail of the loop's mailboxes, also what
- * delivery posts meanwhile, and then running the turn's hooks: what many callbacks of one turn have gathered is
- * flushed there at once. What is posted from the owner's own thread costs no lock, no wake-up, no extra turn. */
+ * The end of a loop turn comes just before the loop waits for input:
+ * 1. All mail of the loop's mailboxes is delivered, also mail that delivery posts meanwhile.
+ * 2. The turn's hooks run. They flush what the callbacks of the turn have gathered.
+ * Mail from the owner's own thread costs no lock, no wake-up and no further turn. */
 #ifndef CARILLON_BASE_MAILBOX_H
 #define CARILLON_BASE_MAILBOX_H
 
@@ -15,7 +17,7 @@
 #include "common/base/list.h"
 #include "common/base/mail.h"
 
-/* One per loop. Used only by the loop's thread, except where mailbox_post says otherwise. */
+/* One for each loop. Only the loop's thread uses it, except in mailbox_post. */
 struct turn {
     pthread_t thread;
     uv_async_t wake;
@@ -28,8 +30,8 @@ struct turn {
     uint64_t wall_ms;
 };
 
-/* Embedded in its owner. Of a turn's end: run once, after the mail; may post mail. Of its beginning: run once, when the
- * time is known. */
+/* Embedded in its owner. A hook of the turn's end runs once, after the mail, and may post mail. A hook of its beginning
+ * runs once, when the time is known. */
 struct turn_hook {
     struct list_link link;
     void (*run)(struct turn_hook *hook);
@@ -46,12 +48,12 @@ struct mailbox {
 
 /* The turn belongs to the calling thread, until turn_bind says otherwise. */
 void turn_init(struct turn *turn, uv_loop_t *loop);
-/* The calling thread is the loop's from now on: for a loop made by one thread and run by another. Nobody else may post
- * to its mailboxes before this has returned. */
+/* Makes the calling thread the loop's thread: for a loop that one thread makes and another runs. Other threads may post
+ * to its mailboxes only after this has returned. */
 void turn_bind(struct turn *turn);
 void turn_add_hook(struct turn *turn, struct turn_hook *hook);
 void turn_add_begin_hook(struct turn *turn, struct turn_hook *hook);
-/* Of either kind. */
+/* Removes a hook of either kind. */
 void turn_remove_hook(struct turn *turn, struct turn_hook *hook);
 
 /* Call at each entry from the loop. The first call in a turn reads the clocks and runs the hooks of the beginning. */
@@ -60,7 +62,7 @@ void turn_begin(struct turn *turn);
 uint64_t turn_now_us(const struct turn *turn);
 uint64_t turn_wall_ms(const struct turn *turn);
 
-/* Closes the handles; the loop must run once more before the turn's memory goes. All mailboxes are closed before. */
+/* Closes the handles. Close all mailboxes first. The loop must run once more before the turn's memory is freed. */
 void turn_close(struct turn *turn);
 
 /* Call in the turn's thread, or before its loop runs. */
@@ -69,10 +71,10 @@ void mailbox_init(struct mailbox *mailbox, struct turn *turn, void *owner);
 /* Any thread. Takes the mail. The mailbox must not have been closed. */
 void mailbox_post(struct mailbox *mailbox, struct mail *mail);
 
-/* Owner's thread: delivers what has been posted, also by the delivery, before the turn ends. */
+/* Owner's thread: delivers the posted mail before the turn ends, also mail that delivery posts. */
 void mailbox_deliver(struct mailbox *mailbox);
 
-/* Owner's thread, once no other thread posts any more: delivers the rest and leaves the turn. */
+/* Owner's thread, after the last post of any thread: delivers the rest and leaves the turn. */
 void mailbox_close(struct mailbox *mailbox);
 
 #endif

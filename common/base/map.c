@@ -1,9 +1,9 @@
-/* map.c - see map.h. Open addressing with linear probing; removal shifts back, so there are no tombstones.
+/* map.c - see map.h. Open addressing with linear probing. Removal shifts entries back, so there are no tombstones.
  *
- * Where an entry stands follows from its hash by a multiplier that each table draws for itself. Were it the same in all
- * tables, then filling one in the order of a walk through another would put the entries side by side into a part of it,
- * in ever longer runs, at a cost of their number squared. In one table it stays the same: a larger or smaller one of
- * its own is filled from one end to the other, as the memory lies. */
+ * Each table draws a multiplier. The hash times the multiplier gives an entry's slot. With one multiplier for all
+ * tables, a walk through one table would fill another table in the order of its slots: in longer and longer runs, at a
+ * cost that is the square of the number of entries. A table keeps its multiplier when it grows or shrinks, so that its
+ * new slots are filled from one end to the other, in the order of memory. */
 #include "common/base/map.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* random.c - see random.h. A pool per thread makes one system call serve many small requests. */
+/* random.c - see random.h. Each thread has a pool of random bytes, so one system call serves many small requests. */
 #include "common/base/random.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Fills out with bytes fit for keys. Ends the process when the kernel gives none. */
+/* Fills out with bytes that are good enough for keys. If the kernel gives none, the process ends. */
 void random_bytes(void *out, size_t len);
 
 /* 0 <= result < limit; limit > 0. For jitter. */
@@ -18,8 +18,8 @@ void uuid_v7(uint64_t wall_ms, char out[UUID_LEN + 1]);
 
 enum { EPOCH_NEW_LEN = 8 };
 
-/* The name of a new epoch (a channel's offsets count from 1 in each): a random name of 40 bits, NUL-terminated. Two
- * epochs of one channel do not share it by accident. */
+/* The name of a new epoch: 40 random bits, NUL-terminated. In each epoch a channel's offsets count from 1. Two epochs
+ * of one channel do not get the same name by accident. */
 void epoch_new(char out[EPOCH_NEW_LEN + 1]);
 
 #endif

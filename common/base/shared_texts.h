@@ -1,4 +1,5 @@
-/* shared_texts.h - texts of which many have the same: kept once, and counted. Pure; one thread. */
+/* shared_texts.h - texts that many owners share. Each text is kept once, with a count of its references. Pure; one
+ * thread. */
 #ifndef CARILLON_BASE_SHARED_TEXTS_H
 #define CARILLON_BASE_SHARED_TEXTS_H
 
@@ -12,14 +13,14 @@ struct shared_text {
 
 /* Zeroed: none. */
 struct shared_texts {
-    struct map map; /* text -> struct shared_text; not the short ones, which cost less than a place here */
+    struct map map; /* text -> struct shared_text. Short texts are not in it: a copy costs less than a slot. */
 };
 
-/* One more reference to that text. */
+/* Returns one more reference to the text. */
 struct shared_text *shared_text_take(struct shared_texts *texts, struct str text);
-/* The last one frees it. */
+/* Gives a reference back. The last one frees the text. */
 void shared_text_drop(struct shared_texts *texts, struct shared_text *shared);
-/* All must have been dropped. */
+/* All references must have been given back. */
 void shared_texts_fini(struct shared_texts *texts);
 
 #endif

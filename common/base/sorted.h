@@ -1,9 +1,11 @@
-/* sorted.h - things in the bytewise order of their names, so that a page of them costs its own length, however many
- * there are. Intrusive: a struct sorted_link is a member of the thing, and the order owns nothing. To put one in costs
- * steps by the logarithm of their number, near the end only a few; to take one out costs a few. What is put in or taken
- * out between two pages moves nothing else: a page that goes on after a name goes on right. One thread at a time.
+/* sorted.h - items in the bytewise order of their names. A page of items costs its own length, however many items there
+ * are. One thread at a time.
  *
- * A treap: a search tree by name that is a heap by random numbers, so it is balanced whatever the names are. */
+ * - It is intrusive: a struct sorted_link is a member of the item. The order owns nothing.
+ * - Putting an item in costs O(log n), near the end only a few steps. Taking an item out costs a few steps.
+ * - Changes between two pages move no other item. So a page that begins after a name is right.
+ *
+ * The order is a treap: a search tree by name, and a heap by random numbers. So it is balanced for any names. */
 #ifndef CARILLON_BASE_SORTED_H
 #define CARILLON_BASE_SORTED_H
 
@@ -12,7 +14,7 @@
 
 struct sorted_link {
     struct sorted_link *up, *left, *right;
-    uint32_t priority; /* no child has a higher one; 0: it is in no order */
+    uint32_t priority; /* no child has a higher one; 0: the link is in no order */
 };
 
 struct sorted {
@@ -22,19 +24,19 @@ struct sorted {
     uint64_t random;
 };
 
-/* An empty one. Nothing needs to be freed. */
+/* Makes an empty order. Nothing needs to be freed. */
 void sorted_init(struct sorted *sorted, struct str (*name)(struct sorted_link *link));
 
-/* The link is in no order. Of equal names the one that came first is first. */
+/* Puts in a link that is in no order. Equal names stand in the order in which they came. */
 void sorted_put(struct sorted *sorted, struct sorted_link *link);
-/* Also right for a zeroed link, which is in no order. */
+/* May be called for a zeroed link, which is in no order. */
 void sorted_remove(struct sorted *sorted, struct sorted_link *link);
 
-/* The first whose name is greater than this one; NULL if there is none. */
+/* The first link with a greater name; NULL if there is none. */
 struct sorted_link *sorted_after(const struct sorted *sorted, struct str name);
-/* The first whose name is this one or greater. */
+/* The first link with this name or a greater one; NULL if there is none. */
 struct sorted_link *sorted_from(const struct sorted *sorted, struct str name);
-/* The one after the link; NULL at the end. */
+/* The next link; NULL at the end. */
 struct sorted_link *sorted_next(struct sorted_link *link);
 
 #endif

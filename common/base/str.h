@@ -1,5 +1,5 @@
-/* str.h - text and bytes as pointer and length. A str borrows: it never owns its bytes, and they are not
- * NUL-terminated unless a function says so. Pure; any thread. */
+/* str.h - text and bytes as pointer and length. A str never owns its bytes. The bytes are not NUL-terminated unless a
+ * function says so. Pure; any thread. */
 #ifndef CARILLON_BASE_STR_H
 #define CARILLON_BASE_STR_H
 
@@ -13,7 +13,7 @@ struct str {
     size_t len;
 };
 
-/* A str of a string literal, its length known at compile time. */
+/* A str of a string literal. Its length is known at compile time. */
 #define STR(literal) ((struct str){("" literal), sizeof(literal) - 1})
 
 /* For printf("%.*s", STR_ARG(s)). */
@@ -55,17 +55,17 @@ static inline bool str_starts_with(struct str s, struct str prefix)
 /* ASCII only: the letters of HTTP header names and tokens. */
 bool str_eq_nocase(struct str a, struct str b);
 
-/* Bytewise order, shorter first when one is the other's beginning. */
+/* Bytewise order. A text comes before a longer text that begins with it. */
 int str_compare(struct str a, struct str b);
 
-/* Without spaces and tabs at both ends. */
+/* s without spaces and tabs at both ends. */
 struct str str_trim(struct str s);
 
-/* Cuts *rest at the first separator: returns what was before it and leaves in *rest what comes after, or
- * returns all and leaves rest->ptr NULL. A walk: while (rest.ptr) part = str_split(&rest, ','). */
+/* Cuts *rest at the first separator. Returns the part before it, and leaves the part after it in *rest. Without a
+ * separator it returns all and sets rest->ptr to NULL. A walk: while (rest.ptr) part = str_split(&rest, ','). */
 struct str str_split(struct str *rest, char separator);
 
-/* Decimal digits only: no sign, no space, no overflow. False, and *out untouched, otherwise. */
+/* Reads decimal digits: no sign, no space, no overflow. Otherwise returns false and leaves *out untouched. */
 bool str_to_u64(struct str s, uint64_t *out);
 
 /* A NUL-terminated copy on the heap; the caller frees it. */
@@ -85,15 +85,15 @@ static inline struct str str_pack(char **at, struct str text)
 /* True if the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
 bool str_is_utf8(struct str s);
 
-/* The length of the whole UTF-8 characters that s begins with. *out_possible: what follows them, if anything does, may
- * be the beginning of another character. For text that comes in pieces. */
+/* The length of the whole UTF-8 characters that s begins with. *out_possible: the bytes after them may be the beginning
+ * of another character, or there are none. For text that comes in pieces. */
 size_t str_utf8_prefix(struct str s, bool *out_possible);
 
 /* The length of the well-formed UTF-8 sequence that s begins with, 1 to 4, and its code point; 0 if s is empty or does
  * not begin with one. */
 size_t str_utf8_next(struct str s, uint32_t *out_code);
 
-/* The same time for any two texts of equal length: for keys and other secrets. */
+/* Compares keys and other secrets: it takes the same time for any two texts of equal length. */
 bool str_eq_secret(struct str a, struct str b);
 
 #endif

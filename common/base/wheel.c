@@ -1,5 +1,5 @@
-/* wheel.c - see wheel.h. Level 0 holds the next 64 ticks one slot each, level n slots of 64^n ticks; when a level
- * wraps, the next slot of the level above is spread over it. */
+/* wheel.c - see wheel.h. Level 0 has one slot for each of the next 64 ticks. A slot of level n has 64^n ticks. When a
+ * level wraps, the timers in the next slot of the level above are spread over it. */
 #include "common/base/wheel.h"
 
 #include <assert.h>

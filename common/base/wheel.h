@@ -1,5 +1,6 @@
-/* wheel.h - timers at O(1): a hierarchical timing wheel (Varghese and Lauck, 1987) with ticks of 10 ms. Precise to a
- * tick, never early. Pure: time comes in. Timers are embedded in what they time; the wheel owns nothing. One thread. */
+/* wheel.h - timers at O(1): a hierarchical timing wheel (Varghese and Lauck, 1987) with ticks of 10 ms. A timer fires
+ * within a tick of its time, never early. Timers are embedded in their owners; the wheel owns nothing. Pure: callers
+ * give the time. One thread. */
 #ifndef CARILLON_BASE_WHEEL_H
 #define CARILLON_BASE_WHEEL_H
 
@@ -26,7 +27,7 @@ void wheel_init(struct wheel *wheel, uint64_t now_us);
 /* Starts the timer, or moves it if it runs. It fires once, in wheel_advance, at the first tick at or after due_us. */
 void wheel_start(struct wheel *wheel, struct timer *timer, uint64_t due_us, void (*fire)(struct timer *, uint64_t));
 
-/* Also right for a timer that does not run (zeroed or fired). */
+/* May be called for a timer that does not run (zeroed or fired). */
 void wheel_stop(struct wheel *wheel, struct timer *timer);
 
 static inline bool timer_is_running(const struct timer *timer)
@@ -34,7 +35,7 @@ static inline bool timer_is_running(const struct timer *timer)
     return list_is_linked(&timer->link);
 }
 
-/* Fires what is due by now_us. A firing timer may start or stop any timer, and free its own owner. */
+/* Fires the timers that are due by now_us. A timer that fires may start or stop any timer, and free its own owner. */
 void wheel_advance(struct wheel *wheel, uint64_t now_us);
 
 #endif
