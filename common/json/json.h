@@ -1,10 +1,10 @@
-/* json.h - RFC 8259, strictly: one pass that validates and slices, without building a tree. Values stay slices of the
- * text they came in and can be spliced byte for byte into another document once json_check has passed. cJSON is used
- * only where a tree is handy (small documents of our own making). Pure; any thread.
+/* json.h - strict JSON (RFC 8259). One pass validates the text, without building a tree. A value is a slice of its
+ * text. After json_check a slice can be copied byte for byte into another document. cJSON is used only where a tree is
+ * handy (small documents of our own making). Pure; any thread.
  *
- * Accepted is exactly one value with optional white space around it, in well-formed UTF-8, nested at most depth deep
- * and of at most `values` values. Refused are: duplicate members where a field table names them, lone surrogates in \u
- * escapes, numbers outside the grammar, control characters in strings, anything after the value, NUL bytes. */
+ * Accepted: exactly one value with optional white space around it, in well-formed UTF-8, nested at most `depth` deep,
+ * and of at most `values` values. Refused: duplicate members that a field table names, lone surrogates in \u escapes,
+ * numbers outside the grammar, control characters in strings, bytes after the value, NUL bytes. */
 #ifndef CARILLON_JSON_JSON_H
 #define CARILLON_JSON_JSON_H
 
@@ -38,8 +38,8 @@ struct json_limits {
 /* Validates text as one JSON value. limits may be NULL. The error names the byte (from 0) and what was found. */
 enum err json_check(struct str text, const struct json_limits *limits, struct json_value *out, struct error *error);
 
-/* The value that a slice holds which was one value's raw before (json_check has passed it): its kind is seen from the
- * first byte; its depth is not (0). Empty text gives "absent". */
+/* Makes a value of a slice that was the raw text of one value (json_check has passed it). The first byte shows its
+ * type. Its depth is not known (0). Empty text gives "absent". */
 struct json_value json_value_of(struct str raw);
 
 /* Walks the members of an object or the elements of an array that has passed json_check.
@@ -59,10 +59,10 @@ bool json_key_is(struct str raw_key, struct str name);
 enum { JSON_TYPES_LEN = 80 };
 const char *json_types_text(unsigned types, char out[JSON_TYPES_LEN]);
 
-/* The member of that name of an object that has passed json_check (the first one); absent (type 0) if there is none. */
+/* The first member of that name, of an object that has passed json_check; absent (type 0) if there is none. */
 struct json_value json_member(struct json_value object, struct str name);
 
-/* One row of a table that says what an object should have. types is a set of enum json_type. */
+/* One row of a table of an object's members. types is a set of enum json_type. */
 struct json_field {
     const char *name;
     unsigned types;
@@ -78,22 +78,22 @@ struct json_field {
 enum err json_bind(struct json_value value, const char *where, const struct json_field *fields, size_t count,
                    struct error *error);
 
-/* The same for what people and programs send: a member that is not required and is null counts as absent, as many
- * encoders write what they have not set. */
+/* The same for objects that people and programs send. An optional member that is null counts as absent, because many
+ * encoders write null for a value that is not set. */
 enum err json_bind_given(struct json_value value, const char *where, const struct json_field *fields, size_t count,
                          struct error *error);
 
-/* The text of a string value. Points into raw when there is nothing to unescape, else into scratch, to which it is
- * appended (so earlier results in the same scratch move only if it grows: reserve raw.len first, or use one scratch
- * per value). Strings with \u0000 are refused with false: no identifier may hold a NUL. */
+/* The text of a string value. Without escapes it points into raw. With escapes it is appended to scratch, and points
+ * there. Earlier results in the same scratch move when scratch grows: reserve raw.len first, or use one scratch for
+ * each value. False for a string with \u0000: no identifier may hold a NUL. */
 bool json_text(struct json_value string, struct buf *scratch, struct str *out);
 
-/* A number that is a whole one in the range of the type, without fraction or exponent; false otherwise. */
+/* A whole number in the range of the type, without fraction or exponent; false otherwise. */
 bool json_u64(struct json_value number, uint64_t *out);
 bool json_i64(struct json_value number, int64_t *out);
 
-/* A number in any form that JSON has (1.7e9, 17E8, 1700000000.0) times ten to the power of places, computed exactly on
- * its digits. What is left behind the decimal point is cut off. */
+/* A number in any form of JSON (1.7e9, 17E8, 1700000000.0) times ten to the power of places, computed exactly on its
+ * digits. Digits behind the decimal point are cut off. */
 enum json_scaled {
     JSON_SCALED_EXACT,
     JSON_SCALED_CUT,       /* *out is set, and something was cut off */

@@ -1,4 +1,4 @@
-/* json_bind.c - a table of fields filled from an object: see json.h. */
+/* json_bind.c - fills a table of fields from an object: see json.h. */
 #include <assert.h>
 #include <stdio.h>
 

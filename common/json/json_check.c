@@ -1,5 +1,5 @@
-/* json_check.c - the validator: see json.h. It is on the path of every publication: one pass, no recursion, no
- * allocation. What kind of container is open at each depth is one bit on a small stack. */
+/* json_check.c - the validator: see json.h. Every publication passes it, so it makes one pass without recursion or
+ * allocation. A small stack has one bit for each depth: the kind of container that is open there. */
 #include "common/json/json.h"
 #include "common/json/json_scan.h"
 

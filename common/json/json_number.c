@@ -1,4 +1,4 @@
-/* json_number.c - numbers in all the forms that JSON has for them; see json.h. */
+/* json_number.c - numbers in all forms of JSON: see json.h. */
 #include "common/json/json.h"
 
 enum { EXPONENT_MAX = 1000000000 }; /* beyond it nothing changes: texts are shorter */

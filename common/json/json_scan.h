@@ -1,4 +1,4 @@
-/* json_scan.h - what the files of this folder share about bytes inside strings. Not for use outside common/json. */
+/* json_scan.h - bytes inside strings: helpers that the files of this folder share. Not for use outside common/json. */
 #ifndef CARILLON_JSON_JSON_SCAN_H
 #define CARILLON_JSON_JSON_SCAN_H
 

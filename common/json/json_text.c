@@ -1,4 +1,4 @@
-/* json_text.c - the texts and numbers inside values, both ways: see json.h. */
+/* json_text.c - texts and numbers from values, and into values: see json.h. */
 #include "common/base/percent.h"
 #include "common/json/json.h"
 #include "common/json/json_scan.h"

@@ -1,5 +1,5 @@
-/* json_walk.c - walking what json_check has passed: see json.h. Trusts the grammar, and therefore only looks for where
- * things end. */
+/* json_walk.c - walks a value that json_check has passed: see json.h. The walk trusts the grammar, so it only looks for
+ * the ends of values. */
 #include "common/json/json.h"
 #include "common/json/json_scan.h"
 
