@@ -1,4 +1,4 @@
-/* algorithm.h - the signature algorithms a token may be verified with (RFC 7518 section 3, RFC 8037), as one table.
+/* algorithm.h - the table of signature algorithms that a token may be verified with (RFC 7518 section 3, RFC 8037).
  * "none" is not in it and never will be. Any thread. */
 #ifndef CARILLON_TOKEN_ALGORITHM_H
 #define CARILLON_TOKEN_ALGORITHM_H
@@ -8,7 +8,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 
-/* What an algorithm needs for a key. A key is of one kind for life, so an RSA key can never be taken for an HMAC
+/* The kind of key that an algorithm needs. A key has one kind for life, so an RSA key can never be taken for an HMAC
  * secret. */
 enum key_kind {
     KEY_SECRET,
@@ -44,7 +44,7 @@ struct algorithm {
     bool pss;
 };
 
-/* By the exact name, or by the lowest bit of a set. NULL if there is none. */
+/* Finds an algorithm by its exact name, or by the lowest bit of a set. NULL if there is none. */
 const struct algorithm *algorithm_by_name(struct str name);
 const struct algorithm *algorithm_first(unsigned set);
 

@@ -1,4 +1,4 @@
-/* claims.c - see claims.h. The object, a copy of the payload and its grants live and die together. */
+/* claims.c - see claims.h. The object, its copy of the payload and its grants are freed together. */
 #include "common/token/claims.h"
 
 #include "common/base/alloc.h"

@@ -1,5 +1,5 @@
-/* claims.h - what a verified token says: plain values, no signatures. Counted references without locks: all references
- * of one struct claims stay in one thread. */
+/* claims.h - the claims of a verified token: plain values, no signatures. References are counted without locks, so all
+ * references of one struct claims stay in one thread. */
 #ifndef CARILLON_TOKEN_CLAIMS_H
 #define CARILLON_TOKEN_CLAIMS_H
 
@@ -14,7 +14,7 @@ struct grant {
     unsigned allow;
 };
 
-/* Made by claims_parse; everything points into the object's own memory. */
+/* Made by claims_parse. All texts point into the object's own memory. */
 struct claims {
     unsigned refs;
     struct str sub;
@@ -38,12 +38,12 @@ struct claims {
 enum err claims_parse(struct str payload, struct claims **out, struct error *error);
 
 struct claims *claims_ref(struct claims *claims);
-/* What they take of memory. */
+/* The bytes of memory that the claims take. */
 size_t claims_bytes(const struct claims *claims);
 void claims_unref(struct claims *claims);
 
-/* The text of a top-level string claim, without its escapes, or the digits of an integer claim, for {name} in patterns.
- * False if there is none, or one that holds a NUL. Borrowed from the claims. */
+/* The text of a claim, for {name} in patterns: of a top-level string claim without its escapes, or the digits of an
+ * integer claim. False if there is no such claim, or if it holds a NUL. Borrowed from the claims. */
 bool claims_text(const struct claims *claims, struct str name, struct str *out);
 
 /* Is the word in the space-separated scope? */

@@ -1,4 +1,4 @@
-/* digest.c - what two keysets are compared by without being shown: token_keys_digest of keys.h. */
+/* digest.c - compares two keysets without showing them: token_keys_digest of keys.h. */
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* jws.h - the outer form of a signed token (RFC 7515 section 7.1, compact): three base64url parts and a header. Nothing
- * here is verified yet; whoever uses it must check the signature before believing a word. Pure; any thread. */
+ * here is verified: callers must check the signature before they believe a word. Pure; any thread. */
 #ifndef CARILLON_TOKEN_JWS_H
 #define CARILLON_TOKEN_JWS_H
 
@@ -7,7 +7,7 @@
 #include "common/json/json.h"
 #include "common/token/algorithm.h"
 
-/* Zeroed to begin with; slices point into bytes, or into the token where they say so. */
+/* Zero it before use. Slices point into bytes, or into the token where the comment says so. */
 struct jws {
     struct buf bytes;          /* the decoded parts, one after the other */
     struct str header;         /* JSON text, not checked yet */
@@ -23,12 +23,12 @@ struct jws_header {
     struct buf owned; /* holds kid when it was written with escapes */
 };
 
-/* Cuts and decodes. The error says which part is wrong. jws_fini in any case. */
+/* Cuts and decodes the token. The error names the wrong part. Call jws_fini in any case. */
 enum err jws_split(struct str token, struct jws *out, struct error *error);
 void jws_fini(struct jws *jws);
 
-/* Reads the header strictly: alg known, typ absent or "JWT" or "at+jwt", no crit, no member twice. libjwt, where it
- * knows the algorithm, must read the same alg and kid. out is zeroed to begin with; jws_header_fini in any case. */
+/* Reads the header strictly: alg known, typ absent or "JWT" or "at+jwt", no crit, no member twice. If libjwt knows the
+ * algorithm, it must read the same alg and kid. Zero *out before; call jws_header_fini in any case. */
 enum err jws_read_header(const struct jws *jws, struct jws_header *out, struct error *error);
 void jws_header_fini(struct jws_header *header);
 

@@ -1,4 +1,4 @@
-/* key.c - what all keys have in common, and PEM: see key.h. */
+/* key.c - the common part of all keys, and PEM: see key.h. */
 #include "common/token/key.h"
 
 #include <openssl/crypto.h>

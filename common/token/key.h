@@ -1,5 +1,5 @@
-/* key.h - one key inside a keyset, and the raw signature operations on it. Only for the files of this folder: others
- * hold a struct token_keys. Immutable once its keyset is in use, so any thread may read it. */
+/* key.h - one key of a keyset, and the raw signature operations with it. Only for the files of this folder: other code
+ * holds a struct token_keys. A key does not change once its keyset is in use, so any thread may read it. */
 #ifndef CARILLON_TOKEN_KEY_H
 #define CARILLON_TOKEN_KEY_H
 
@@ -23,8 +23,8 @@ struct token_keys {
     size_t count;
 };
 
-/* Fills kind, algorithms, pkey or secret, and kid (if the caller gave none), from PEM text or one JWK object. Fields
- * that were filled before a failure stay for key_fini. */
+/* Fills kind, algorithms, pkey or secret, and kid (if the caller gave none), from PEM text or one JWK object. After a
+ * failure, key_fini frees the fields that were filled. */
 enum err key_from_pem(struct token_key *key, struct str pem, struct error *error);
 enum err key_from_jwk(struct token_key *key, struct json_value jwk, struct error *error);
 
@@ -37,7 +37,7 @@ enum err key_adopt(struct token_key *key, EVP_PKEY *pkey, struct error *error);
 enum err key_adopt_secret(struct token_key *key, struct str secret, struct error *error);
 /* Binds the key to the wanted algorithms (0: all of its kind). Refuses what the kind cannot serve. */
 enum err key_restrict(struct token_key *key, unsigned wanted, struct error *error);
-/* The secret that is too short for the algorithm, unless another key serves it. NULL: that is not why. */
+/* The secret that is too short for the algorithm. NULL if there is none, or if another key serves the algorithm. */
 const struct token_key *keys_find_too_short(const struct token_keys *keys, const struct algorithm *algorithm);
 /* "the secret has 40 bytes; HS512 needs at least 64 (RFC 7518, 3.2)" */
 enum err key_say_too_short(const struct token_key *key, const struct algorithm *algorithm, struct error *error);
@@ -46,7 +46,7 @@ void key_fini(struct token_key *key);
 /* Wipes and frees. */
 void secret_fini(struct buf *secret);
 
-/* Is signature the algorithm's over text? key->algorithms must include it. */
+/* Is this the algorithm's signature of text? key->algorithms must include the algorithm. */
 bool signature_verify(const struct token_key *key, const struct algorithm *algorithm, struct str text,
                       struct str signature);
 

@@ -1,6 +1,6 @@
-/* keys.h - the keys that tokens are verified with (and, with private keys, signed). Built by one thread, then
- * immutable: several workers may hold references and verify at once; a reload builds a new keyset. Errors name the
- * source and what to do, never key bytes. Key bytes are wiped when the last reference goes. */
+/* keys.h - the keys that tokens are verified with (and, with private keys, signed). One thread builds a keyset; after
+ * that it does not change. So several workers may hold references and verify at once. A reload builds a new keyset.
+ * Errors name the source and what to do, never key bytes. Key bytes are wiped when the last reference is given back. */
 #ifndef CARILLON_TOKEN_KEYS_H
 #define CARILLON_TOKEN_KEYS_H
 
@@ -20,14 +20,14 @@ struct token_keys *token_keys_create(void);
 struct token_keys *token_keys_ref(struct token_keys *keys);
 void token_keys_unref(struct token_keys *keys);
 size_t token_keys_count(const struct token_keys *keys);
-/* 16 bits by which nodes see whether they have the same keys, in whatever order and form. So few that they are of no
- * use to somebody who guesses a secret. */
+/* 16 bits that show nodes whether they have the same keys, in any order and form. 16 bits are too few to help somebody
+ * who guesses a secret. */
 unsigned token_keys_digest(const struct token_keys *keys);
 
-/* All that follows adds to a keyset that is not shared yet, or leaves it as it was and fails with ERR_INVALID_REQUEST.
- * source is the file or option, for messages. kid may be empty. algorithms is a set of enum algorithm_bit that the key
- * is bound to; 0 infers it from the kind of the key (an RSA key: RS and PS; a secret: HS as far as it is
- * long enough). A byte order mark at the beginning of a PEM or JWK text is passed over. */
+/* The functions below add to a keyset that is not shared yet. If they fail with ERR_INVALID_REQUEST, the keyset is as
+ * it was. source is the file or option, for messages. kid may be empty. algorithms is a set of enum algorithm_bit that
+ * the key is bound to; 0 infers it from the kind of the key (an RSA key: RS and PS; a secret: HS as far as it is long
+ * enough). A byte order mark at the beginning of a PEM or JWK text is passed over. */
 
 /* The bytes themselves are the HMAC secret: at least TOKEN_SECRET_MIN of them. */
 enum err token_keys_add_secret(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
@@ -43,8 +43,8 @@ enum err token_keys_add_pem(struct token_keys *keys, const char *source, struct 
 enum err token_keys_add_jwk(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
                             struct str json, struct error *error);
 
-/* Is each of these algorithms, as far as it is an HMAC, served by all secrets that are not bound to others? RFC 7518,
- * 3.2: a secret must be as long as the hash. ERR_INVALID_REQUEST names the secret that is too short. */
+/* Checks that each secret is long enough for each HMAC among the algorithms, unless the secret is bound to others. RFC
+ * 7518, 3.2: a secret must be as long as the hash. ERR_INVALID_REQUEST names the secret that is too short. */
 enum err token_keys_check(const struct token_keys *keys, unsigned algorithms, struct error *error);
 
 /* A key file: PEM, or JWK(S) if it begins with '{'. */

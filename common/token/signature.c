@@ -1,5 +1,5 @@
-/* signature.c - the raw signature operations, by OpenSSL on keys that are parsed once: see key.h. A failed operation
- * leaves nothing in OpenSSL's error queue, where TLS code of the same thread would find it. */
+/* signature.c - the raw signature operations, by OpenSSL, with keys that are parsed once: see key.h. A failed operation
+ * leaves OpenSSL's error queue empty. Otherwise TLS code of the same thread would find the error. */
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>

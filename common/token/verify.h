@@ -1,6 +1,6 @@
-/* verify.h - is this token good, here and now? A pure function of token, keys, policy and time; any thread. Errors are
- * precise, for `carillon token inspect` and for logs at debug level, and never hold the token; a client gets only
- * the reason. */
+/* verify.h - is this token good, here and now? The answer is a pure function of token, keys, policy and time; any
+ * thread. Errors are precise, for `carillon token inspect` and for logs at debug level. They never hold the token. A
+ * client gets only the reason. */
 #ifndef CARILLON_TOKEN_VERIFY_H
 #define CARILLON_TOKEN_VERIFY_H
 
@@ -9,7 +9,7 @@
 #include "common/token/claims.h"
 #include "common/token/keys.h"
 
-/* What this server demands of tokens. The lists are borrowed. */
+/* The demands of this server on tokens. The lists are borrowed. */
 struct token_policy {
     unsigned algorithms;       /* set of enum algorithm_bit: what may be used at all */
     const struct str *issuers; /* iss must be one of them; count 0: any, or none */
@@ -27,13 +27,13 @@ struct token_policy token_policy_default(void);
 /* REASON_NONE and one reference in *out, or TOKEN_INVALID, TOKEN_EXPIRED or TOKEN_NOT_YET_VALID. In this order: length,
  * form, header, algorithm in the policy, key by kid and algorithm, signature, and only then the claims.
  *
- * A kid chooses the keys of that kid; if there are none, keys that were given without a kid are tried, since those
- * contradict nothing. Without a kid all keys of the algorithm are candidates. At most 4 are tried. */
+ * A kid chooses the keys of that kid. If there are none, the keys without a kid are tried, since they contradict
+ * nothing. Without a kid all keys of the algorithm are candidates. At most 4 are tried. */
 enum reason token_verify(const struct token_keys *keys, const struct token_policy *policy, struct str token,
                          uint64_t now_ms, struct claims **out, struct error *error);
 
-/* The two halves of it, for the cache: what depends on the keys and never changes for a token, and what depends on
- * policy and time. */
+/* The two halves of token_verify, for the cache. token_open depends on the keys, and its answer never changes for a
+ * token. token_check_claims depends on policy and time. */
 enum reason token_open(const struct token_keys *keys, const struct token_policy *policy, struct str token,
                        struct claims **out, const struct algorithm **out_algorithm, struct error *error);
 enum reason token_check_claims(const struct token_policy *policy, const struct claims *claims, uint64_t now_ms,
