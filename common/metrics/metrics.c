@@ -1,4 +1,4 @@
-/* metrics.c - see metrics.h. The table, and counting. */
+/* metrics.c - the table of metrics, and counting: see metrics.h. */
 #include "common/metrics/metrics.h"
 
 static const char *label_NONE(unsigned index)

@@ -1,9 +1,9 @@
 /* metrics.h - counters, gauges and histograms of one table (metrics.def), and their OpenMetrics text.
  *
- * One struct metrics a thread: only that thread counts in it, any thread may read it meanwhile. Counting is a plain
- * load, add and store, without a bus lock; reading gives each cell whole, but not all cells of one instant. What is
- * measured only when asked for (memory, open files) is set in a struct metrics made for that answer, written along with
- * the others. Knows no threads, sockets or clocks. */
+ * Each thread has one struct metrics. Only that thread counts in it; any thread may read it meanwhile. Counting is a
+ * plain load, add and store, without a bus lock. A reader gets each cell whole, but not all cells of one instant.
+ * Values that are measured only on request (memory, open files) are set in a struct metrics made for that answer, and
+ * written with the others. Knows no threads, sockets or clocks. */
 #ifndef CARILLON_METRICS_METRICS_H
 #define CARILLON_METRICS_METRICS_H
 
@@ -29,7 +29,7 @@ enum metric_scope { METRIC_NODE, METRIC_WORKER };
     }
 enum { METRICS_BOUNDS = 16, METRICS_SUM_CELL = METRICS_BOUNDS + 1, METRICS_HISTOGRAM_CELLS };
 
-/* Cells a series of each kind takes. */
+/* Cells that a series of each kind takes. */
 enum {
     METRICS_CELLS_COUNTER = 1,
     METRICS_CELLS_GAUGE = 1,
@@ -74,13 +74,13 @@ static inline void metrics_cell_add(struct metrics *metrics, unsigned cell, uint
 
 void metrics_init(struct metrics *metrics, int worker);
 
-/* Of a family without labels. */
+/* For a family without labels. */
 static inline void metrics_add(struct metrics *metrics, enum metric metric, uint64_t n)
 {
     metrics_cell_add(metrics, metric_rows[metric].first_cell, n);
 }
 
-/* n may be negative. A gauge that goes up in one thread and down in another is right in the sum. */
+/* n may be negative. A gauge may go up in one thread and down in another: the sum is right. */
 static inline void metrics_gauge_add(struct metrics *metrics, enum metric metric, int64_t n)
 {
     metrics_cell_add(metrics, metric_rows[metric].first_cell, (uint64_t)n);

@@ -1,6 +1,6 @@
-/* metrics_labels.h - the sets of label values that metrics.def names. All are known at compile time: no client can make
- * a series. The sets REASON, ERROR, COMMAND and GAP are indexed by enum reason, enum err, enum command_type and enum
- * gap. */
+/* metrics_labels.h - the sets of label values that metrics.def names. All values are known at compile time, so no
+ * client can make a series. The sets REASON, ERROR, COMMAND and GAP are indexed by enum reason, enum err, enum
+ * command_type and enum gap. */
 #ifndef CARILLON_METRICS_METRICS_LABELS_H
 #define CARILLON_METRICS_METRICS_LABELS_H
 

@@ -1,5 +1,5 @@
-/* metrics_write.c - OpenMetrics 1.0.0: all samples of a family in one run, names and labels as that text wants them.
- * Label values come from our own tables and need no escaping. */
+/* metrics_write.c - the text of OpenMetrics 1.0.0. All samples of a family stand together. Label values come from our
+ * own tables, so they need no escaping. */
 #include <inttypes.h>
 #include <stdio.h>
 
