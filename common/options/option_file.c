@@ -1,5 +1,5 @@
-/* option_file.c - a file of JSON with comments into the struct. Comments and commas after a last item are overwritten
- * with spaces, so that every byte stays where it was and positions give line numbers. */
+/* option_file.c - reads a file of JSON with comments into the struct. Spaces overwrite comments, and commas after a
+ * last item. So every byte keeps its place, and positions give line numbers. */
 #include "common/options/option_file.h"
 
 #include <errno.h>

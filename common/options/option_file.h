@@ -4,8 +4,8 @@
 
 #include "common/options/option_value.h"
 
-/* Sets what the text says over what *options has. name: the file's, for messages and as the place relative paths start
- * at. False: complained; some members may have been set. */
+/* Sets the values of the text in *options. name: of the file, for messages; relative paths start at its folder. False:
+ * it has complained, and some members may have been set. */
 bool option_set_file(const struct option_table *table, const char *name, struct str text, void *options,
                      struct option_sources *sources, struct buf *messages);
 

@@ -1,4 +1,4 @@
-/* option_member.c - the members of a struct as the table knows them: defaults, freeing, and back to JSON. */
+/* option_member.c - the members of a struct that a table describes: defaults, freeing, and back to JSON. */
 #include <assert.h>
 
 #include "common/base/alloc.h"

@@ -1,5 +1,5 @@
-/* option_set.c - one value into its member of the struct, from text or from JSON. A value is made whole first and only
- * then put in place, so that a refused one changes nothing. */
+/* option_set.c - sets one member of the struct, from text or from JSON. It makes the whole value first and then puts it
+ * in place, so a refused value changes nothing. */
 #include <stdio.h>
 
 #include "common/base/alloc.h"

@@ -1,12 +1,17 @@
-/* option_table.h - the option engine: a table of rows in, a filled struct out, with where each value came from; and
- * help, reference page, JSON Schema and sample file from the same table. Knows no particular option. Not for several
- * threads at once on one struct; reads files and nothing else.
+/* option_table.h - the option engine. A table of rows goes in; a filled struct comes out, with the source of each
+ * value. Help, reference page, JSON Schema and sample file are made from the same table. The engine knows no particular
+ * option. It reads files and nothing else. One thread at a time for each struct.
  *
- * Sources, each over the one before: defaults, presets of the command, a file of JSON with comments (slash-slash and
- * slash-star; a comma may follow the last item), the environment, flags. A list replaces the list of an earlier source
- * whole. A key is "group.name" or "name"; the file nests groups, the environment has PREFIX_GROUP_NAME, flags are
- * --group-name VALUE or --group.name=VALUE. Rows of type SECRET, SECRETS and URL also take <key>_file, a file that has
- * the value. */
+ * The sources, each over the one before:
+ * 1. defaults;
+ * 2. presets of the command;
+ * 3. a file of JSON with comments (slash-slash and slash-star; a comma may follow the last item);
+ * 4. the environment;
+ * 5. flags.
+ * A list replaces the whole list of an earlier source.
+ *
+ * A key is "group.name" or "name". The file nests groups, the environment has PREFIX_GROUP_NAME, flags are --group-name
+ * VALUE or --group.name=VALUE. Rows of type SECRET, SECRETS and URL also take <key>_file: a file with the value. */
 #ifndef CARILLON_OPTIONS_OPTION_TABLE_H
 #define CARILLON_OPTIONS_OPTION_TABLE_H
 
@@ -44,7 +49,7 @@ struct option_numbers {
     size_t count;
 };
 
-/* Is this text a value the option can have? On failure the error says what is wrong with it. */
+/* Can the option have this text as its value? If not, the error says what is wrong with it. */
 typedef enum err option_check(struct str text, struct error *error);
 
 struct option_row {
@@ -96,13 +101,13 @@ struct option_sources {
     struct option_source of[OPTIONS_MAX];
 };
 
-/* A value that a command gives instead of the table's default. */
+/* A value that a command gives in place of the table's default. */
 struct option_preset {
     const char *key;
     const char *text;
 };
 
-/* A flag without a value that the command understands itself. */
+/* A flag without a value, which the command itself understands. */
 struct option_switch {
     const char *flag;
     bool *out;
@@ -119,9 +124,9 @@ struct options_input {
     size_t switch_count;
 };
 
-/* Fills *out (table->size bytes) and *out_sources. The file is named by --config FILE or <PREFIX>CONFIG. On failure
- * neither is written, and messages has one line for each thing that is wrong; on success it may have warnings
- * (variables with our prefix that name no option), a line each. */
+/* Fills *out (table->size bytes) and *out_sources. --config FILE or <PREFIX>CONFIG names the file. On failure neither
+ * is written, and messages has one line for each mistake. On success messages may have warnings, one on each line:
+ * variables with our prefix that name no option. */
 enum err options_load(const struct option_table *table, const struct options_input *input, void *out,
                       struct option_sources *out_sources, struct buf *messages);
 
@@ -133,14 +138,15 @@ enum err options_load_text(const struct option_table *table, const char *name, s
 void options_fini(const struct option_table *table, void *options);
 void option_sources_fini(struct option_sources *sources);
 
-/* Where a row's value came from: "default", "carillon.jsonc:12", "CARILLON_PORT", "--port". Returns out. */
+/* The source of a row's value: "default", "carillon.jsonc:12", "CARILLON_PORT", "--port". Returns out. */
 const char *option_source_text(const struct option_table *table, const struct option_sources *sources, const char *key,
                                char out[512]);
 
-/* Appends the keys of rows that differ and cannot change in a running process, separated by ", ". Returns how many. */
+/* Appends the keys of the rows that differ but cannot change in a running process, separated by ", ". Returns how many.
+ */
 size_t options_changed(const struct option_table *table, const void *running, const void *fresh, struct buf *out_keys);
 
-/* Exchanges the values of all rows that cannot change in a running process, so that fresh has what still holds. */
+/* Exchanges the values of all rows that cannot change in a running process, so that fresh has the values in force. */
 void options_keep(const struct option_table *table, void *running, void *fresh);
 
 /* --- for people ------------------------------------------------------------------------------------------------- */

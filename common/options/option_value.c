@@ -1,4 +1,4 @@
-/* option_value.c - numbers with units, what a row expects, and how its key is spelled. */
+/* option_value.c - numbers with units, the values that a row takes, and the spellings of its key. */
 #include "common/options/option_value.h"
 
 #include <ctype.h>

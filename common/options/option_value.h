@@ -1,4 +1,4 @@
-/* option_value.h - inside the engine: one value of one row, from and to text and JSON, in the struct. */
+/* option_value.h - inside the engine: one value of one row, between the struct, text and JSON. */
 #ifndef CARILLON_OPTIONS_OPTION_VALUE_H
 #define CARILLON_OPTIONS_OPTION_VALUE_H
 
@@ -12,7 +12,7 @@ void option_number_append(struct buf *out, enum option_type type, uint64_t value
 /* "a size from 1k to 16m such as \"64k\"": what the row takes, for messages and the reference. */
 void option_expected(struct buf *out, const struct option_row *row);
 
-/* Where messages about a value point to. A line is found from a position in text. */
+/* The place that messages about a value point to. The line follows from a position in text. */
 struct option_place {
     const char *name;   /* file, variable or flag */
     struct str text;    /* of the file; empty: no lines */
@@ -26,8 +26,8 @@ unsigned option_line(const struct option_place *place, const char *at);
 void option_complain(const struct option_place *place, const char *at, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Sets the row's member in the struct, freeing what was there. False: complained, and the member is as before. at: what
- * a complaint points to; NULL if place has no lines. */
+/* Sets the row's member in the struct, and frees the value before. False: it has complained, and the member is as
+ * before. at: the position for a complaint; NULL if place has no lines. */
 bool option_set_text(const struct option_row *row, struct str text, const char *at, const struct option_place *place,
                      void *options);
 bool option_set_json(const struct option_row *row, struct json_value value, const struct option_place *place,
@@ -80,7 +80,7 @@ const char *option_name(const char *key);
  * prefix, "LIMITS_MESSAGE_BYTES". */
 void option_flag_name(struct buf *out, const char *key);
 void option_env_name(struct buf *out, const char *key);
-/* The row whose key is nearest to what was meant; NULL if none is near. */
+/* The row whose key is most like this one; NULL if none is near. */
 const struct option_row *option_nearest(const struct option_table *table, struct str key);
 
 #endif

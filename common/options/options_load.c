@@ -1,4 +1,4 @@
-/* options_load.c - the sources, one over the other. */
+/* options_load.c - loads the sources, each over the one before. */
 #include <stdio.h>
 
 #include "common/base/alloc.h"

@@ -1,4 +1,4 @@
-/* options_reference.c - the pages that are made from the table: reference, JSON Schema, sample file. */
+/* options_reference.c - makes pages from the table: reference, JSON Schema, sample file. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
