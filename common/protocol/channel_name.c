@@ -1,4 +1,4 @@
-/* channel_name.c - channel names and what may be done with a channel: see channel_name.h. Patterns are in pattern.c. */
+/* channel_name.c - channel names, and the rights on a channel: see channel_name.h. Patterns are in pattern.c. */
 #include "common/protocol/channel_name.h"
 
 static bool is_space(uint32_t code)

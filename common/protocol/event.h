@@ -1,5 +1,4 @@
-/* event.h - events: what publishers send and subscribers get (docs/protocol.md, "Events from the server").
- * Pure; any thread. */
+/* event.h - events, which publishers send and subscribers get (docs/protocol.md, "Events"). Pure; any thread. */
 #ifndef CARILLON_PROTOCOL_EVENT_H
 #define CARILLON_PROTOCOL_EVENT_H
 
@@ -7,18 +6,18 @@
 #include "common/base/error.h"
 #include "common/json/json.h"
 
-/* EVENT_DEPTH_MAX: containers in one another in an event's data. By each way in the same: what stands around data,
- * which differs, does not count. */
+/* EVENT_DEPTH_MAX: nested containers in an event's data. It is the same for each way to publish: containers around
+ * data, which differ, do not count. */
 enum { EVENT_TYPE_MAX = 64, EVENT_ID_MAX = 128, EPOCH_MAX = 32, EVENT_DEPTH_MAX = 128 };
 
-/* Of the ids of events that have an offset: brokers give them UUIDs. */
+/* Bytes of the id of an event with an offset. Brokers give such events UUIDs. */
 enum { POSITION_ID_MAX = 36 };
 
-/* A place in a channel's history: right after that event. All borrowed. */
+/* A place in a channel's history: right after the event of this offset. All borrowed. */
 struct position {
     struct str epoch; /* empty: the channel has no history */
     uint64_t offset;  /* of the event; 0: before the first one */
-    struct str id;    /* of the event; empty: there is none, or it is not known */
+    struct str id;    /* of the event; empty: there is no event, or the id is not known */
 };
 
 /* All borrowed. */
@@ -32,8 +31,8 @@ struct event {
     struct str data;      /* one valid JSON value, as the publisher wrote it */
 };
 
-/* What a publisher wants to send, by whichever way it comes: a WebSocket, the HTTP API (publish, broadcast, batch), the
- * ingest stream, a PUBLISH in Redis. All borrowed. */
+/* An event that a publisher wants to send. It may come by a WebSocket, the HTTP API (publish, broadcast, batch), the
+ * ingest stream, or a PUBLISH in Redis. All borrowed. */
 struct event_offer {
     struct str channel;
     struct str type;
@@ -47,25 +46,25 @@ struct event_limits {
     bool custom;       /* types other than the built-in ones: events.custom */
 };
 
-/* Is it an event that may be published? The one place where that is decided, but for the channel (channel_check) and
- * rights. ERR_TOO_LARGE, or ERR_INVALID_REQUEST with the member that is wrong. */
+/* May this event be published? This function alone decides that, except for the channel (channel_check) and rights.
+ * ERR_TOO_LARGE, or ERR_INVALID_REQUEST with the wrong member. */
 enum err event_offer_check(const struct event_offer *offer, const struct event_limits *limits, struct error *error);
 
-/* Checks type and data alone: type is well-formed ([a-z][a-z0-9_.-]{0,63}) and not a reserved control type; built-in
- * types have their required members of the right kind in data; other types need custom. data must have passed
- * json_check. ERR_INVALID_REQUEST names the member that is wrong. */
+/* Checks type and data alone. type is well-formed ([a-z][a-z0-9_.-]{0,63}) and not a reserved control type. The data of
+ * a built-in type has the required members of the right kind. Other types need custom. data must have passed
+ * json_check. ERR_INVALID_REQUEST names the wrong member. */
 enum err event_check(struct str type, struct str data, bool custom, struct error *error);
 
-/* Idempotency keys: 1 to 128 bytes of printable ASCII without spaces. */
+/* Checks an idempotency key: 1 to 128 bytes of printable ASCII without spaces. */
 enum err event_id_check(struct str event_id, struct error *error);
 
-/* Appends the event as subscribers get it: one JSON object, data spliced byte for byte. */
+/* Appends the event as subscribers get it: one JSON object, with data copied byte for byte. */
 void event_encode(struct buf *out, const struct event *event);
 
-/* The id in what event_encode has written, borrowed; empty if there is none, or one that had to be escaped. */
+/* The id in the text of event_encode, borrowed. Empty if there is no id, or if the id had to be escaped. */
 struct str event_encoded_id(struct str json);
 
-/* Keeps the id of a position. One that is too long is no broker's: it is kept as not known. */
+/* Copies the id of a position. No broker gives a longer id than POSITION_ID_MAX: such an id is kept as not known. */
 void position_keep_id(char out[POSITION_ID_MAX + 1], struct str id);
 
 #endif

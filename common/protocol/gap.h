@@ -1,4 +1,4 @@
-/* gap.h - why a subscriber is told that continuity was lost (gaps.def). Pure; any thread. */
+/* gap.h - the reasons of a gap, which tells a subscriber that continuity was lost (gaps.def). Pure; any thread. */
 #ifndef CARILLON_PROTOCOL_GAP_H
 #define CARILLON_PROTOCOL_GAP_H
 
@@ -10,7 +10,7 @@ enum gap {
     GAP_COUNT
 };
 
-/* "epoch_changed": what the frame carries and what metrics are labelled with. "none" for GAP_NONE. */
+/* "epoch_changed": the text in the frame and in the labels of metrics. "none" for GAP_NONE. */
 const char *gap_text(enum gap gap);
 const char *gap_meaning(enum gap gap);
 

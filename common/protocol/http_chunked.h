@@ -12,10 +12,10 @@ enum http_chunked_result {
     HTTP_CHUNKED_NEED_MORE,
     HTTP_CHUNKED_DONE,
     HTTP_CHUNKED_BAD,      /* 400: the end of the body cannot be found */
-    HTTP_CHUNKED_TOO_LARGE /* 413: over max_body, as far as the sizes say, or over the bound of what is ignored */
+    HTTP_CHUNKED_TOO_LARGE /* 413: the sizes are over max_body, or the ignored bytes are over their bound */
 };
 
-/* One body being decoded. A zeroed one with max_body set is at its beginning. The rest is private. */
+/* A body that is being decoded. A zeroed struct with max_body set is at the beginning. The rest is private. */
 struct http_chunked {
     size_t max_body; /* bytes, decoded */
     size_t body;     /* bytes decoded so far */
@@ -25,9 +25,10 @@ struct http_chunked {
     int state;
 };
 
-/* Decodes the next len bytes of the coded body, wherever they begin and end. The decoded ones are moved to the front of
- * bytes: *out_decoded of them. *out_used: how many coded bytes were taken: all, but after DONE, when the rest belongs
- * to the next request. Both are written in any case. BAD and TOO_LARGE fill *error, and the body cannot be read on. */
+/* Decodes the next len bytes of the coded body, wherever they begin and end. The decoded bytes are moved to the front
+ * of bytes: *out_decoded of them. *out_used is the number of coded bytes that were taken: all of them, except after
+ * DONE, when the rest belongs to the next request. Both are written in any case. BAD and TOO_LARGE fill *error, and the
+ * body cannot be read further. */
 enum http_chunked_result http_chunked_decode(struct http_chunked *chunked, char *bytes, size_t len, size_t *out_decoded,
                                              size_t *out_used, struct error *error);
 

@@ -1,5 +1,5 @@
-/* http_field.h - the part that HTTP/1.1 request and response heads share: where a head ends, and its field lines
- * (RFC 9112, 2.2 and 5). Everything borrows from the bytes it was parsed from. Pure; any thread. */
+/* http_field.h - the common part of the heads of HTTP/1.1 requests and responses: the end of a head, and its field
+ * lines (RFC 9112, 2.2 and 5). All results borrow from the bytes that were parsed. Pure; any thread. */
 #ifndef CARILLON_PROTOCOL_HTTP_FIELD_H
 #define CARILLON_PROTOCOL_HTTP_FIELD_H
 
@@ -8,7 +8,7 @@
 
 enum { HTTP_FIELDS_MAX = 128 }; /* lines of one head; docs/operations/limits.md names it */
 
-/* What became of the bytes so far. */
+/* The state of a head after the bytes so far. */
 enum http_head_result { HTTP_HEAD_NEED_MORE, HTTP_HEAD_DONE, HTTP_HEAD_BAD };
 
 struct http_field {
@@ -21,10 +21,10 @@ struct http_fields {
     struct http_field items[HTTP_FIELDS_MAX];
 };
 
-/* Looks for the empty line that ends a head. *scanned is 0 for a new head, and is kept by the caller between calls with
- * more bytes of the same head, so that no byte is looked at twice. DONE: *out_length is the length with the final
- * CRLF CRLF. BAD, as soon as it is seen: a control character, a CR or LF that is not part of a CRLF. Bytes after the
- * head are not looked at. */
+/* Looks for the empty line that ends a head. *scanned is 0 for a new head. The caller keeps it between calls with more
+ * bytes of the same head, so that no byte is scanned twice.
+ * DONE: *out_length is the length with the final CRLF CRLF. Bytes after the head are not scanned.
+ * BAD, at once: a control character, or a CR or LF that is not part of a CRLF. */
 enum http_head_result http_head_end(struct str bytes, size_t *scanned, size_t *out_length, struct error *error);
 
 enum http_fields_result { HTTP_FIELDS_OK, HTTP_FIELDS_BAD, HTTP_FIELDS_TOO_MANY };

@@ -1,4 +1,4 @@
-/* http_head.c - see http_head.h: the request line, and what is refused although the lines are well-formed. */
+/* http_head.c - the request line, and the refusals of heads whose lines are well-formed: see http_head.h. */
 #include "common/protocol/http_head.h"
 
 #include "common/base/percent.h"

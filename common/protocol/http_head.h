@@ -1,7 +1,7 @@
-/* http_head.h - the head of an HTTP/1.1 or 1.0 request, parsed strictly (RFC 9112), for the gate, which reads every
- * connection. Everything borrows from the bytes. Pure; any thread.
+/* http_head.h - the head of an HTTP/1.1 or 1.0 request, parsed strictly (RFC 9112). The gate parses the head of every
+ * connection with it. All results borrow from the bytes. Pure; any thread.
  *
- * Refused although some servers take them: bare LF, empty lines before the request (gate.c takes one away first),
+ * Refused, although some servers accept them: bare LF, empty lines before the request (gate.c takes one away first),
  * continued lines, white space before a colon, the target of CONNECT, a second Host, Content-Length, Authorization,
  * Origin, X-API-Key, Upgrade, Sec-WebSocket-Key or Sec-WebSocket-Version; Transfer-Encoding beside Content-Length, in
  * HTTP/1.0, or without chunked as its last coding. In the target any visible ASCII character but '#' passes, more than
@@ -34,10 +34,10 @@ struct http_head {
     struct http_fields fields; /* last: what is behind its count stays unwritten */
 };
 
-/* Parses the head that bytes begin with. At most max_len bytes may belong to it. *scanned is 0 for a new request and is
- * kept by the caller while more bytes of it arrive (the bytes may move in memory): then each byte is scanned once, and
- * the parse proper happens once, when the head is whole. DONE: *out is filled. BAD: out->status and *error say why, and
- * the connection cannot be read any further. NEED_MORE: *out is not to be used. */
+/* Parses the head that bytes begin with. At most max_len bytes may belong to it. *scanned is 0 for a new request. The
+ * caller keeps it while more bytes arrive (the bytes may move in memory). So each byte is scanned once, and the fields
+ * are parsed once, when the head is whole. DONE: *out is filled. BAD: out->status and *error say why, and the
+ * connection cannot be read further. NEED_MORE: *out must not be used. */
 enum http_head_result http_head_parse(struct str bytes, size_t max_len, size_t *scanned, struct http_head *out,
                                       struct error *error);
 

@@ -1,5 +1,5 @@
-/* http_message.h - one HTTP exchange between whoever has the socket (server/net) and whoever knows the answer
- * (server/api): request struct in, response struct out. */
+/* http_message.h - one HTTP exchange between the owner of the socket (server/net) and the handler (server/api): request
+ * struct in, response struct out. */
 #ifndef CARILLON_PROTOCOL_HTTP_MESSAGE_H
 #define CARILLON_PROTOCOL_HTTP_MESSAGE_H
 
@@ -12,8 +12,8 @@ struct http_request {
     struct str query;         /* raw, without '?'; empty if there is none */
     struct str authorization; /* the header's value; empty if there is none */
     struct str api_key;       /* the X-API-Key header's value; empty if there is none */
-    bool has_body;            /* one follows, or has come */
-    struct str body;          /* empty until it has come whole */
+    bool has_body;            /* a body follows, or has come */
+    struct str body;          /* empty until the whole body has come */
     struct str address;       /* the client's address as text */
 };
 
@@ -26,8 +26,8 @@ struct http_response {
 };
 
 /* Made by the transport. The handler fills response and calls respond exactly once, in the thread that called the
- * handler, from within it or later. The call stays valid until then, whatever becomes of the connection; afterwards it
- * is the transport's. */
+ * handler, at once or later. Until then the call stays valid, also when the connection ends. After that it belongs to
+ * the transport. */
 struct http_call {
     struct http_request request;
     struct http_response response;
@@ -36,7 +36,7 @@ struct http_call {
 
 /* Answers the calls of one transport, in its thread. */
 struct http_handler {
-    /* The head has come, a body follows: is it worth reading? False: the call has been answered. */
+    /* The head has come, and a body follows. True: read the body. False: the call has been answered. */
     bool (*admit)(void *owner, struct http_call *call);
     void (*serve)(void *owner, struct http_call *call);
 };

@@ -1,6 +1,8 @@
-/* pattern.c - patterns over channel names: see channel_name.h. A pattern is first spelled out as tokens, with claim
- * values put in as literal bytes; then the literal ends are compared, and only what lies between the outermost
- * wildcards is matched by a table. No backtracking, so no pattern and name can make it slow. */
+/* pattern.c - patterns over channel names: see channel_name.h. A match has three steps:
+ * 1. The pattern becomes tokens, with the values of claims as literal bytes.
+ * 2. The literal ends are compared.
+ * 3. A table matches the part between the outermost wildcards.
+ * There is no backtracking, so no pattern and no name can make it slow. */
 #include "common/protocol/channel_name.h"
 
 /* A token is a literal byte, or one of these. */

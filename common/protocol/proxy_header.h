@@ -1,6 +1,5 @@
-/* proxy_header.h - the PROXY protocol, versions 1 and 2 (HAProxy's doc/proxy-protocol.txt): whom a trusted load
- * balancer speaks for. Whether the sender is trusted is the caller's business, and must be settled first. Pure; any
- * thread. */
+/* proxy_header.h - the PROXY protocol, versions 1 and 2 (HAProxy's doc/proxy-protocol.txt): a trusted load balancer
+ * names the client of its connection. The caller must first check that the sender is trusted. Pure; any thread. */
 #ifndef CARILLON_PROTOCOL_PROXY_HEADER_H
 #define CARILLON_PROTOCOL_PROXY_HEADER_H
 
@@ -10,14 +9,14 @@
 enum {
     PROXY_ADDRESS_LEN = 45,                    /* the longest text of an IPv6 address */
     PROXY_V2_BODY_MAX = 1024,                  /* addresses and TLVs */
-    PROXY_HEADER_MAX = 16 + PROXY_V2_BODY_MAX, /* no header needs more bytes than that to be decided */
+    PROXY_HEADER_MAX = 16 + PROXY_V2_BODY_MAX, /* enough bytes to decide about any header */
 };
 
 /* Whether connections begin with a header. */
 enum proxy_mode { PROXY_OFF, PROXY_OPTIONAL, PROXY_REQUIRED };
 
 enum proxy_result {
-    PROXY_NEED_MORE, /* may become one */
+    PROXY_NEED_MORE, /* the bytes may become a header */
     PROXY_NONE,      /* the bytes do not begin a PROXY header */
     PROXY_DONE,
     PROXY_BAD, /* close the connection, as the specification asks */

@@ -1,4 +1,4 @@
-/* reason.h - why a connection is refused or closed (reasons.def). Pure; any thread. */
+/* reason.h - the reasons for which a connection is refused or closed (reasons.def). Pure; any thread. */
 #ifndef CARILLON_PROTOCOL_REASON_H
 #define CARILLON_PROTOCOL_REASON_H
 
@@ -12,13 +12,13 @@ enum reason {
     REASON_COUNT
 };
 
-/* "token_expired": what the close frame carries and what metrics are labelled with. "none" for REASON_NONE. */
+/* "token_expired": the text in the close frame and in the labels of metrics. "none" for REASON_NONE. */
 const char *reason_text(enum reason reason);
 enum err reason_err(enum reason reason);
 /* The default close code; an endpoint may map it to another. */
 int reason_close_code(enum reason reason);
 const char *reason_sentence(enum reason reason);
-/* REASON_NONE if there is none of that text. */
+/* The reason with that text; REASON_NONE if there is none. */
 enum reason reason_from_text(struct str text);
 
 #endif

@@ -1,4 +1,4 @@
-/* ws_client.c - see ws_client.h: the handshake and the frames that a client sends. */
+/* ws_client.c - the handshake and the frames of a client: see ws_client.h. */
 #include "common/protocol/ws_client.h"
 
 #include <openssl/evp.h>

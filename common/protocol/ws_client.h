@@ -1,6 +1,6 @@
-/* ws_client.h - what a client says by RFC 6455, without I/O: it is appended to a buf. What the server says is for
- * ws_decoder.h. For the command line client, the load generator and tests. No extensions. One thread at a time per
- * object. */
+/* ws_client.h - the client side of RFC 6455, without I/O: each function appends to a buf. ws_decoder.h reads the
+ * server's frames. For the command line client, the load generator and tests. No extensions. One thread at a time for
+ * each object. */
 #ifndef CARILLON_PROTOCOL_WS_CLIENT_H
 #define CARILLON_PROTOCOL_WS_CLIENT_H
 
@@ -14,9 +14,9 @@ enum { WS_KEY_LEN = 24 };
 /* A fresh Sec-WebSocket-Key and a NUL. */
 void ws_client_key(char out[WS_KEY_LEN + 1]);
 
-/* All borrowed. The caller answers for these being free of CR and LF. */
+/* All borrowed. The caller makes sure that they hold no CR or LF. */
 struct ws_request {
-    struct str host;                 /* with the port where it is not the scheme's own */
+    struct str host;                 /* with the port, unless it is the scheme's own */
     struct str target;               /* path and query */
     struct str protocols;            /* the value of Sec-WebSocket-Protocol; empty for none */
     const struct http_field *fields; /* more headers */
@@ -25,8 +25,8 @@ struct ws_request {
 
 void ws_client_request(struct buf *out, const struct ws_request *request, const char key[WS_KEY_LEN + 1]);
 
-/* Is this the answer that completes the handshake begun with key (RFC 6455, 4.1)? The caller has parsed the answer
- * and seen its status 101. ERR_INVALID_REQUEST says what is wrong. */
+/* Does this answer complete the handshake that began with key (RFC 6455, 4.1)? The caller has parsed the answer and
+ * seen its status 101. ERR_INVALID_REQUEST says what is wrong. */
 enum err ws_client_check(const struct http_answer *answer, const char key[WS_KEY_LEN + 1], struct error *error);
 
 /* Appends one whole frame, masked with a fresh key. */

@@ -1,6 +1,6 @@
-/* ws_decoder.h - WebSocket frames (RFC 6455, 5) taken apart as their bytes come, without I/O: messages and control
- * frames out. Strict: what the RFC forbids is refused as soon as its first bytes show it. No extensions. One thread at
- * a time per object. */
+/* ws_decoder.h - decodes WebSocket frames (RFC 6455, 5) as their bytes come, without I/O. Messages and control frames
+ * come out. The decoder is strict: it refuses bytes that the RFC forbids as soon as the first of them shows it. No
+ * extensions. One thread at a time for each object. */
 #ifndef CARILLON_PROTOCOL_WS_DECODER_H
 #define CARILLON_PROTOCOL_WS_DECODER_H
 
@@ -17,7 +17,8 @@ struct ws_message {
 
 enum { WS_CLOSE_NO_CODE = 1005 };
 
-/* Zeroed but for the first two members, it is ready. It holds memory only while a frame or a message is half read. */
+/* Set the first two members and zero the rest. The decoder holds memory only while a frame or a message is half read.
+ */
 struct ws_decoder {
     size_t max_message; /* bytes of one message, fragments joined; 0 for no limit; may change between calls */
     bool from_client;   /* the peer is a client, so all its frames are masked; a server's are not (RFC 6455, 5.1) */
@@ -26,10 +27,10 @@ struct ws_decoder {
     bool fin;
     uint8_t opcode;
     uint8_t mask[4]; /* turned so that its first byte is for the next byte of the payload */
-    uint64_t left;   /* bytes of its payload that have not come */
+    uint64_t left;   /* bytes of its payload that are still to come */
     /* of the message whose frames are being joined */
     uint8_t message_opcode; /* 0 between messages */
-    size_t utf8_len;        /* how much of `message` is known to be whole characters */
+    size_t utf8_len;        /* bytes of `message` that are known to be whole characters */
     struct buf message;
     struct buf part; /* the beginning of a header, or of a control frame's payload */
     uint64_t beside; /* bytes so far of control frames, and of the headers of fragments as small as those. Its user may
@@ -50,10 +51,11 @@ enum ws_decoded {
                            MESSAGE_TOO_BIG, *error (may be NULL) says how. The decoder is of no more use. */
 };
 
-/* Takes bytes from the front of *bytes until a message is whole. The bytes of a client are unmasked in place, so they
- * must be writable, and must not be given twice. *out borrows from the decoder or from the bytes, until the next call.
- * Fragments are joined; control frames between them come out in their place. A message that came whole is not copied.
- * Text is checked as it comes: a byte that cannot be UTF-8 is refused before the rest of its message. */
+/* Takes bytes from the front of *bytes until a message is whole.
+ * - The bytes of a client are unmasked in place. So they must be writable, and must not be given twice.
+ * - *out borrows from the decoder or from the bytes, until the next call.
+ * - Fragments are joined. Control frames between them come out in their place. A message that came whole is not copied.
+ * - Text is checked as it comes: a byte that cannot be UTF-8 is refused before the rest of its message. */
 enum ws_decoded ws_decoder_next(struct ws_decoder *decoder, struct str *bytes, struct ws_message *out,
                                 struct error *error);
 

@@ -1,5 +1,5 @@
-/* ws_frame.h - server frames of RFC 6455, 5.2: not masked, never fragmented, so that the bytes are the same for every
- * receiver. Pure; any thread. */
+/* ws_frame.h - the frames of a server (RFC 6455, 5.2). They are not masked and never fragmented, so every receiver gets
+ * the same bytes. Pure; any thread. */
 #ifndef CARILLON_PROTOCOL_WS_FRAME_H
 #define CARILLON_PROTOCOL_WS_FRAME_H
 
@@ -15,8 +15,8 @@ enum { WS_HEADER_MAX = 10, WS_CONTROL_MAX = 125 };
 /* Writes the header of a final frame with len bytes of payload; returns its length: 2, 4 or 10. */
 size_t ws_frame_header(uint8_t out[WS_HEADER_MAX], enum ws_opcode opcode, size_t len);
 
-/* Writes a whole close frame (RFC 6455, 5.5.1), the reason cut to 123 bytes; code 0: an empty one, whatever the reason.
- * Returns its length. */
+/* Writes a whole close frame (RFC 6455, 5.5.1), and cuts the reason to 123 bytes. With code 0 the frame is empty, and
+ * the reason is left out. Returns its length. */
 size_t ws_frame_close(uint8_t out[2 + WS_CONTROL_MAX], int code, struct str reason);
 
 #endif

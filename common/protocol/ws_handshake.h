@@ -1,4 +1,4 @@
-/* ws_handshake.h - what the two sides of RFC 6455's opening handshake share, and the server's answer. Pure. */
+/* ws_handshake.h - the opening handshake of RFC 6455: the part that both sides share, and the server's answer. Pure. */
 #ifndef CARILLON_PROTOCOL_WS_HANDSHAKE_H
 #define CARILLON_PROTOCOL_WS_HANDSHAKE_H
 
@@ -7,11 +7,11 @@
 
 enum { WS_ACCEPT_LEN = 28 };
 
-/* The Sec-WebSocket-Accept that belongs to a Sec-WebSocket-Key, and a NUL (RFC 6455, 4.2.2). */
+/* Writes the Sec-WebSocket-Accept of a Sec-WebSocket-Key, and a NUL (RFC 6455, 4.2.2). */
 void ws_handshake_accept(struct str key, char out[WS_ACCEPT_LEN + 1]);
 
-/* Appends the answer that completes an upgrade which http_head_upgrade found good (RFC 6455, 4.2.2). protocol: the
- * subprotocol that is selected; empty for none. */
+/* Appends the answer that completes an upgrade (RFC 6455, 4.2.2). http_head_upgrade must have accepted the head.
+ * protocol: the selected subprotocol; empty for none. */
 void ws_handshake_answer(struct buf *out, const struct http_head *head, struct str protocol);
 
 #endif
