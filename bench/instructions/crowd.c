@@ -34,18 +34,16 @@ static void on_leave(void *owner, unsigned worker, struct str channel)
     (void)channel;
 }
 
-static enum write_result on_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
+static enum write_result on_write(struct session *session, struct str frames, size_t *out_unsent)
 {
-    struct crowd *crowd = owner;
-    (void)session;
+    struct crowd *crowd = session->transport;
     crowd->bytes_written += frames.len;
     *out_unsent = 0;
     return WRITE_ALL;
 }
 
-static void on_finish(void *owner, struct session *session, bool abrupt)
+static void on_finish(struct session *session, bool abrupt)
 {
-    (void)owner;
     (void)session;
     (void)abrupt;
 }
@@ -58,7 +56,8 @@ static uint64_t on_clock(void *owner)
 
 /* No client publishes here, and none refreshes its token. */
 static const struct node_ops node_ops = {.join = on_join, .leave = on_leave};
-static const struct hub_ops ops = {.write = on_write, .finish = on_finish, .clock_us = on_clock};
+static const struct hub_ops ops = {.clock_us = on_clock};
+static const struct transport_ops transport = {.write = on_write, .finish = on_finish, .framing = &ws_framing};
 
 struct rules *crowd_rules(size_t count)
 {
@@ -123,6 +122,7 @@ struct session *crowd_open(struct crowd *crowd)
                                   .address = STR("192.0.2.1"),
                                   .close_codes = &crowd->codes,
                                   .dialect = &carillon_dialect,
+                                  .ops = &transport,
                                   .transport = crowd};
     return hub_open(crowd->hub, &start);
 }

@@ -45,3 +45,36 @@ size_t ws_frame_close(uint8_t out[2 + WS_CONTROL_MAX], int code, struct str reas
         memcpy(out + header + 2, reason.ptr, reason.len);
     return header + 2 + reason.len;
 }
+
+static void append_frame(struct buf *out, enum ws_opcode opcode, struct str payload)
+{
+    uint8_t header[WS_HEADER_MAX];
+    size_t len = ws_frame_header(header, opcode, payload.len);
+    buf_reserve(out, len + payload.len);
+    buf_append(out, str_from((const char *)header, len));
+    buf_append(out, payload);
+}
+
+static void append_message(struct buf *out, struct str text)
+{
+    append_frame(out, WS_TEXT, text);
+}
+
+static void append_ping(struct buf *out)
+{
+    append_frame(out, WS_PING, STR("c"));
+}
+
+static void append_pong(struct buf *out, struct str payload)
+{
+    append_frame(out, WS_PONG, payload);
+}
+
+static void append_close(struct buf *out, int code, struct str reason)
+{
+    uint8_t frame[2 + WS_CONTROL_MAX];
+    buf_append(out, str_from((const char *)frame, ws_frame_close(frame, code, reason)));
+}
+
+const struct framing ws_framing = {
+    .message = append_message, .ping = append_ping, .pong = append_pong, .close = append_close};

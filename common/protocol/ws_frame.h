@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/base/str.h"
+#include "common/protocol/framing.h"
 
 enum ws_opcode { WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
 
@@ -18,5 +18,8 @@ size_t ws_frame_header(uint8_t out[WS_HEADER_MAX], enum ws_opcode opcode, size_t
 /* Writes a whole close frame (RFC 6455, 5.5.1), and cuts the reason to 123 bytes. With code 0 the frame is empty, and
  * the reason is left out. Returns its length. */
 size_t ws_frame_close(uint8_t out[2 + WS_CONTROL_MAX], int code, struct str reason);
+
+/* The frames above as a framing: a message is a text frame. */
+extern const struct framing ws_framing;
 
 #endif

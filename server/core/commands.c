@@ -258,7 +258,7 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
         return;
     session->heard = true;
     metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, text.len);
-    enum err err = session->dialect->parse(text, &command, &hub->parse, &error);
+    enum err err = session->format->dialect->parse(text, &command, &hub->parse, &error);
     const struct rate_limit limit = rate_limit_of(hub, session);
     if (!rate_take(&session->rate, &limit, err ? 1 : command_cost(&command), hub->now_us, &retry_us)) {
         error_set(&error, ERR_RATE_LIMITED, "too many messages; wait %llu ms",
@@ -293,9 +293,7 @@ void hub_ping(struct hub *hub, struct session *session, struct str payload)
     if (session->state != SESSION_OPEN)
         return;
     session->heard = true;
-    struct message *pong = message_create(WS_PONG, payload);
-    output_queue(hub, session, pong);
-    message_unref(pong);
+    output_message(hub, session, format_pong(&hub->formats, session->format, payload));
 }
 
 void hub_pong(struct hub *hub, struct session *session)

@@ -22,7 +22,6 @@ struct hub *hub_create(const struct hub_options *options)
     wheel_init(&hub->wheel, options->now_us);
     sessions_init(hub);
     channels_init(hub);
-    hub->ping = message_create(WS_PING, STR("c"));
     return hub;
 }
 
@@ -31,8 +30,7 @@ void hub_destroy(struct hub *hub)
     hub_flush(hub);
     channels_free(hub);
     rules_unref(hub->rules);
-    message_unref(hub->ping);
-    buf_fini(&hub->scratch);
+    formats_fini(&hub->formats);
     buf_fini(&hub->parse);
     free(hub->accepted_us);
     free(hub->dirty);

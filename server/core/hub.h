@@ -1,6 +1,6 @@
 /* hub.h - who listens where, and who gets each message. One hub a worker, one thread, no locks. Knows no sockets, no
  * JSON text, no clocks, no Redis: time comes in as now_us (monotonic) and wall_ms, requests leave through node_ops,
- * output through hub_ops.
+ * output through the transport_ops of each session.
  *
  * Nothing is written inside the call that causes it: messages are appended to outboxes, and hub_flush, at the end of
  * the loop turn, joins each dirty outbox into one write. Sessions are reaped there too, so a pointer to a session is
@@ -40,12 +40,6 @@ struct hub_settings {
     bool custom_events;
 };
 
-enum write_result {
-    WRITE_ALL,     /* the kernel has taken everything */
-    WRITE_PARTIAL, /* taken by the transport; the kernel is full: hub_writable follows */
-    WRITE_FAILED,  /* the connection is gone; the transport will say so by hub_gone */
-};
-
 /* What a hub asks of its node. The node implements these operations itself (server/node/node.h). Each is called in the
  * hub's thread. None may call back into the hub. worker: the hub's number. */
 struct node_ops {
@@ -69,13 +63,8 @@ struct node_ops {
     void (*ask)(void *owner, struct broker_request *request);
 };
 
-/* How a hub's bytes leave, how it verifies tokens, and its clock. None may call back into the hub. */
+/* How a hub verifies tokens, and its clock. None may call back into the hub. */
 struct hub_ops {
-    /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
-    enum write_result (*write)(void *owner, struct session *session, struct str frames, size_t *out_unsent);
-    /* Everything queued, the close frame last, has been written, and the kernel has taken it: end the connection now or
-     * once the peer has answered. abrupt: do not wait for anything. hub_gone must follow, not from within this call. */
-    void (*finish)(void *owner, struct session *session, bool abrupt);
     /* Verifies a token for `refresh`, by the policy of the session's endpoint. On success *out_claims has one reference
      * for the caller. */
     enum reason (*verify)(void *owner, struct session *session, struct str token, struct claims **out_claims);
@@ -121,7 +110,8 @@ struct session_start {
     struct str address;
     const struct close_codes *close_codes; /* borrowed for the session's life */
     const struct dialect *dialect;
-    void *transport;
+    const struct transport_ops *ops;
+    void *transport; /* the connection, for ops */
 };
 
 /* A connection that has been admitted and upgraded: queues session_init and starts the timers; where a session_limit

@@ -64,10 +64,9 @@ struct hub {
     struct list_link ending; /* sessions whose end was decided in this turn; the flush carries it out */
     struct list_link reaped; /* sessions whose connection has gone */
     bool draining;
-    struct message *ping;  /* one empty ping for everybody */
-    struct buf scratch;    /* replies are built here */
-    struct buf parse;      /* of the command that is being carried out */
-    uint64_t *accepted_us; /* of the events delivered in this turn */
+    struct formats formats; /* of its sessions */
+    struct buf parse;       /* of the command that is being carried out */
+    uint64_t *accepted_us;  /* of the events delivered in this turn */
     size_t accepted_count;
     size_t accepted_cap;
     struct joined joined;
@@ -180,9 +179,11 @@ struct subscription *recover_subscribe(struct hub *hub, struct session *session,
 /* Borrows the message. May write at once when the outbox is full but the kernel is not. The end of a slow consumer is
  * decided here, and of no other session: subscriptions and lists stay as they are until the flush. */
 void output_queue(struct hub *hub, struct session *session, struct message *message);
-/* The reply, in the session's dialect. */
+/* The same of a message that is made for this session alone. Takes it; NULL: nothing is queued. */
+void output_message(struct hub *hub, struct session *session, struct message *message);
+/* The reply, in the session's format. */
 void output_reply(struct hub *hub, struct session *session, const struct reply *reply);
-/* The same reply for all subscribers of the channel: one message for those of one dialect. */
+/* The same reply for all subscribers of the channel: one message for those of one format. */
 void output_reply_all(struct hub *hub, struct channel *channel, const struct reply *reply);
 /* The replies that are made in several places. id and channel: empty, where there is none. */
 void output_error(struct hub *hub, struct session *session, struct str id, struct str channel, enum err code,
@@ -244,8 +245,6 @@ void session_slot_leave(struct hub *hub, struct session *session);
 /* --- session.c --- */
 void sessions_init(struct hub *hub);
 struct session *session_create(struct hub *hub, const struct session_start *start);
-/* The reply as a message in the session's dialect; NULL: the dialect has no words for it. One reference. */
-struct message *session_say(struct session *session, const struct reply *reply);
 /* Its connection has gone. Its memory goes with sessions_reap. */
 void session_forget(struct session *session);
 void sessions_reap(struct hub *hub);

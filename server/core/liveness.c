@@ -24,8 +24,9 @@ static void check_liveness(struct timer *timer, uint64_t now_us)
     } else if (!session->ping_sent) {
         session->ping_sent = true;
         session->heard = false;
-        output_queue(hub, session, hub->ping);
-    } else if (session->heard) {
+        if (session->format->ping)
+            output_queue(hub, session, session->format->ping);
+    } else if (session->heard || session->ops->one_way) {
         session->ping_sent = false;
         next_us = settings->ping_interval_us > next_us ? settings->ping_interval_us - next_us : WHEEL_TICK_US;
         next_us = next_step(now_us + next_us) - now_us;

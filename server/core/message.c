@@ -23,13 +23,10 @@ static void put(char *at, struct str bytes)
         memcpy(at, bytes.ptr, bytes.len);
 }
 
-struct message *message_create(enum ws_opcode opcode, struct str payload)
+struct message *message_create(struct str frame)
 {
-    uint8_t header[WS_HEADER_MAX];
-    size_t header_len = ws_frame_header(header, opcode, payload.len);
-    struct message *message = allocate(header_len + payload.len, 0, 0);
-    memcpy(message->bytes, header, header_len);
-    put(message->bytes + header_len, payload);
+    struct message *message = allocate(frame.len, 0, 0);
+    put(message->bytes, frame);
     return message;
 }
 

@@ -24,8 +24,8 @@ struct message {
     char bytes[];         /* the frame, then the channel's name, then the epoch */
 };
 
-/* A frame around payload; belongs to no channel. One reference. */
-struct message *message_create(enum ws_opcode opcode, struct str payload);
+/* Of a whole frame; belongs to no channel. One reference. */
+struct message *message_create(struct str frame);
 
 /* The event as subscribers get it. One reference. */
 struct message *message_from_event(const struct event *event, uint64_t accepted_us);

@@ -79,7 +79,7 @@ static void write_out(struct hub *hub, struct session *session)
         uint32_t n = fitting(&session->outbox);
         struct message *single = n == 1 ? outbox_take(&session->outbox) : NULL;
         struct str frames = single ? message_frame(single) : join(&hub->joined, &session->outbox, n);
-        enum write_result result = hub->ops->write(hub->owner, session, frames, &session->unsent_bytes);
+        enum write_result result = session->ops->write(session, frames, &session->unsent_bytes);
         if (single)
             message_unref(single);
         if (result == WRITE_FAILED) {
@@ -127,32 +127,33 @@ void output_queue(struct hub *hub, struct session *session, struct message *mess
     output_mark_dirty(hub, session);
 }
 
-void output_reply(struct hub *hub, struct session *session, const struct reply *reply)
+void output_message(struct hub *hub, struct session *session, struct message *message)
 {
-    struct message *message = session_say(session, reply);
     if (!message)
         return;
     output_queue(hub, session, message);
     message_unref(message);
 }
 
-void output_reply_all(struct hub *hub, struct channel *channel, const struct reply *reply)
+void output_reply(struct hub *hub, struct session *session, const struct reply *reply)
 {
-    const struct dialect *dialect = NULL;
-    struct message *message = NULL;
-    for (uint32_t i = 0; i < channel->count; i++) {
-        struct session *session = channel->subscribers[i].session;
-        if (session->dialect != dialect) {
-            if (message)
-                message_unref(message);
-            dialect = session->dialect;
-            message = session_say(session, reply);
-        }
-        if (message)
-            output_queue(hub, session, message);
-    }
+    output_message(hub, session, format_reply(&hub->formats, session->format, reply));
+}
+
+static void reply_in(struct hub *hub, struct channel *channel, const struct format *format, const struct reply *reply)
+{
+    struct message *message = format_reply(&hub->formats, format, reply);
+    for (uint32_t i = 0; message && i < channel->count; i++)
+        if (channel->subscribers[i].session->format == format)
+            output_queue(hub, channel->subscribers[i].session, message);
     if (message)
         message_unref(message);
+}
+
+void output_reply_all(struct hub *hub, struct channel *channel, const struct reply *reply)
+{
+    for (size_t i = 0; i < hub->formats.count; i++)
+        reply_in(hub, channel, hub->formats.all[i], reply);
 }
 
 void output_error(struct hub *hub, struct session *session, struct str id, struct str channel, enum err code,
@@ -188,7 +189,7 @@ void output_finish(struct hub *hub, struct session *session, bool abrupt)
     if (session->finished && !abrupt)
         return;
     session->finished = true;
-    hub->ops->finish(hub->owner, session, abrupt);
+    session->ops->finish(session, abrupt);
 }
 
 void output_note_delivery(struct hub *hub, uint64_t accepted_us)

@@ -52,8 +52,9 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     session->hub = hub;
     session->claims = claims_ref(start->claims);
     session->transport = start->transport;
+    session->ops = start->ops;
+    session->format = formats_get(&hub->formats, start->dialect, start->ops->framing);
     session->close_codes = start->close_codes;
-    session->dialect = start->dialect;
     session->address = str_dup(start->address);
     session->opened_ms = hub->wall_ms;
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
@@ -78,14 +79,6 @@ static bool wants_error_frame(enum reason reason)
     }
 }
 
-struct message *session_say(struct session *session, const struct reply *reply)
-{
-    struct buf *scratch = &session->hub->scratch;
-    buf_clear(scratch);
-    session->dialect->reply(scratch, reply);
-    return scratch->len ? message_create(WS_TEXT, buf_str(scratch)) : NULL;
-}
-
 /* Takes the message, if there is one. What is said at the end has no limit to fit into: the reason stays, however full
  * the outbox is. */
 static void append_last(struct session *session, struct message *message)
@@ -107,11 +100,9 @@ static void leave_open(struct session *session, enum session_state state)
 
 void session_end_with(struct session *session, int code, struct str reason_text)
 {
-    uint8_t frame[2 + WS_CONTROL_MAX];
     if (session->state != SESSION_OPEN)
         return;
-    size_t len = ws_frame_close(frame, code, reason_text);
-    append_last(session, message_create(WS_CLOSE, str_from((char *)frame + 2, len - 2)));
+    append_last(session, format_close(&session->hub->formats, session->format, code, reason_text));
     leave_open(session, SESSION_CLOSING);
     list_append(&session->hub->ending, &session->link);
 }
@@ -124,7 +115,7 @@ void session_end(struct session *session, enum reason reason)
     if (wants_error_frame(reason)) {
         const struct reply reply = {.type = REPLY_ERROR,
                                     .error = {reason_err(reason), str_from_cstr(reason_sentence(reason))}};
-        append_last(session, session_say(session, &reply));
+        append_last(session, format_reply(&session->hub->formats, session->format, &reply));
     }
     session_end_with(session, session->close_codes->code[reason], str_from_cstr(reason_text(reason)));
 }

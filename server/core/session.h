@@ -10,7 +10,7 @@
 #include "common/base/wheel.h"
 #include "common/protocol/reason.h"
 #include "common/token/claims.h"
-#include "server/core/dialect.h"
+#include "server/core/format.h"
 #include "server/core/outbox.h"
 #include "server/core/publication.h"
 #include "server/core/rate.h"
@@ -49,6 +49,8 @@ struct close_codes {
 struct session {
     /* What a delivery touches, side by side: with thousands of sessions each cache line of it is a miss. */
     void *transport; /* net's; opaque here */
+    const struct transport_ops *ops;
+    const struct format *format; /* of its dialect and of ops->framing; of the hub */
     struct outbox outbox;
     size_t unsent_bytes; /* taken by the transport, not yet by the kernel; counted into the limit */
     size_t dirty_at;     /* place in hub->dirty, from 1; 0: nothing to write */
@@ -62,7 +64,6 @@ struct session {
     char uuid[UUID_LEN + 1];
     struct claims *claims; /* one reference */
     const struct close_codes *close_codes;
-    const struct dialect *dialect;
     char *address;              /* the client's, as text; for the sessions list and logs */
     uint64_t opened_ms;         /* wall clock */
     enum reason closing_reason; /* REASON_NONE while open, or closed by the client or with a backend's own code */

@@ -19,8 +19,6 @@ static uint64_t on_clock(void *owner)
 }
 
 static const struct hub_ops hub_operations = {
-    .write = ws_write,
-    .finish = ws_finish,
     .verify = ws_verify,
     .clock_us = on_clock,
 };

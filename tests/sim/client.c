@@ -160,7 +160,7 @@ static void read_again(void *owner, uint64_t number)
         loop_post(line->worker->loop, deliver_writable, line, NULL);
 }
 
-enum write_result client_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
+static enum write_result carry(struct session *session, struct str frames, size_t *out_unsent)
 {
     struct line *line = session->transport;
     if (line->gone || !line->open)
@@ -171,11 +171,13 @@ enum write_result client_write(void *owner, struct session *session, struct str 
     return line->unsent ? WRITE_PARTIAL : WRITE_ALL;
 }
 
-void client_finish(void *owner, struct session *session, bool abrupt)
+static void finish(struct session *session, bool abrupt)
 {
     struct line *line = session->transport;
     loop_post(line->worker->loop, deliver_gone, line, NULL);
 }
+
+static const struct transport_ops transport = {.write = carry, .finish = finish, .framing = &ws_framing};
 
 void client_lose_all(struct sim_worker *worker)
 {
@@ -232,6 +234,7 @@ static void open_session(void *owner, void *argument)
                                   .address = STR("192.0.2.1"),
                                   .close_codes = &clients.codes,
                                   .dialect = &carillon_dialect,
+                                  .ops = &transport,
                                   .transport = line};
     worker_touch(line->worker);
     line->session = hub_open(line->worker->hub, &start);

@@ -33,9 +33,7 @@ void client_check_told(void);
 /* At the end: everybody who is subscribed is where the channel is. */
 void client_check(bool turned);
 
-/* --- for node.c: the transport of a hub --- */
-enum write_result client_write(void *owner, struct session *session, struct str frames, size_t *out_unsent);
-void client_finish(void *owner, struct session *session, bool abrupt);
+/* --- for node.c --- */
 /* The worker ends: its connections with it. In the worker's thread. */
 void client_lose_all(struct sim_worker *worker);
 

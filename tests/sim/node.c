@@ -39,8 +39,6 @@ static uint64_t on_clock(void *owner)
 }
 
 static const struct hub_ops hub_operations = {
-    .write = client_write,
-    .finish = client_finish,
     .verify = on_verify,
     .clock_us = on_clock,
 };

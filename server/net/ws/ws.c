@@ -68,22 +68,22 @@ static void shut(struct ws *ws)
         stream_cut(&ws->stream);
 }
 
-enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
+static enum write_result write_frames(struct session *session, struct str frames, size_t *out_unsent)
 {
     struct ws *ws = session->transport;
-    (void)owner;
     return stream_write(&ws->stream, frames, out_unsent);
 }
 
-void ws_finish(void *owner, struct session *session, bool abrupt)
+static void finish(struct session *session, bool abrupt)
 {
     struct ws *ws = session->transport;
-    (void)owner;
     if (abrupt)
         stream_cut(&ws->stream);
     else if (ws->deaf) /* no close frame of the peer is waited for: it has come, or would not be understood */
         shut(ws);
 }
+
+static const struct transport_ops transport = {.write = write_frames, .finish = finish, .framing = &ws_framing};
 
 enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
 {
@@ -191,6 +191,7 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
         .address = start->address,
         .close_codes = &start->endpoint->close_codes,
         .dialect = &carillon_dialect,
+        .ops = &transport,
         .transport = ws,
     };
     ws->hub = start->hub;
@@ -212,12 +213,10 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
 void ws_write_refusal(struct buf *out, enum reason reason, int close_code)
 {
     struct buf text = {0};
-    uint8_t head[WS_HEADER_MAX], end[2 + WS_CONTROL_MAX];
     const struct reply reply = {.type = REPLY_ERROR,
                                 .error = {reason_err(reason), str_from_cstr(reason_sentence(reason))}};
     carillon_dialect.reply(&text, &reply);
-    buf_append(out, str_from((char *)head, ws_frame_header(head, WS_TEXT, text.len)));
-    buf_append(out, buf_str(&text));
-    buf_append(out, str_from((char *)end, ws_frame_close(end, close_code, str_from_cstr(reason_text(reason)))));
+    ws_framing.message(out, buf_str(&text));
+    ws_framing.close(out, close_code, str_from_cstr(reason_text(reason)));
     buf_fini(&text);
 }

@@ -26,8 +26,6 @@ void ws_write_refusal(struct buf *out, enum reason reason, int close_code);
 void ws_configure(struct hub *hub, struct net_settings *settings);
 
 /* hub_ops; the owner is not looked at. */
-enum write_result ws_write(void *owner, struct session *session, struct str frames, size_t *out_unsent);
-void ws_finish(void *owner, struct session *session, bool abrupt);
 enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims);
 
 #endif

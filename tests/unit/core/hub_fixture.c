@@ -78,10 +78,27 @@ static void on_presence(void *owner, struct presence_change *change)
     free(change);
 }
 
-static enum write_result on_write(void *owner, struct session *session, struct str frames, size_t *out_unsent)
+static void append_line(struct buf *out, struct str text)
+{
+    buf_append(out, text);
+    buf_append_char(out, '\n');
+}
+
+static void append_ping(struct buf *out)
+{
+    buf_append_lit(out, ":\n");
+}
+
+static void append_close(struct buf *out, int code, struct str reason)
+{
+    buf_appendf(out, "bye %d %.*s\n", code, STR_ARG(reason));
+}
+
+static const struct framing line_framing = {.message = append_line, .ping = append_ping, .close = append_close};
+
+static enum write_result on_write(struct session *session, struct str frames, size_t *out_unsent)
 {
     struct wire *wire = session->transport;
-    (void)owner;
     if (wire->broken)
         return WRITE_FAILED;
     buf_append(&wire->bytes, frames);
@@ -91,13 +108,16 @@ static enum write_result on_write(void *owner, struct session *session, struct s
     return wire->full ? WRITE_PARTIAL : WRITE_ALL;
 }
 
-static void on_finish(void *owner, struct session *session, bool abrupt)
+static void on_finish(struct session *session, bool abrupt)
 {
     struct wire *wire = session->transport;
-    (void)owner;
     wire->finished++;
     wire->abrupt = abrupt;
 }
+
+const struct transport_ops wire_transport = {.write = on_write, .finish = on_finish, .framing = &ws_framing};
+const struct transport_ops line_transport = {
+    .write = on_write, .finish = on_finish, .framing = &line_framing, .one_way = true};
 
 static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
 {
@@ -127,8 +147,6 @@ static const struct node_ops node_ops = {
 };
 
 static const struct hub_ops ops = {
-    .write = on_write,
-    .finish = on_finish,
     .verify = on_verify,
     .clock_us = on_clock,
 };
@@ -203,11 +221,12 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
                                   .address = STR("192.0.2.1"),
                                   .close_codes = &f->codes,
                                   .dialect = f->dialect ? f->dialect : &carillon_dialect,
+                                  .ops = f->transport ? f->transport : &wire_transport,
                                   .transport = wire};
     wire->session = hub_open(f->hub, &start);
     claims_unref(claims);
     hub_flush(f->hub);
-    if (!f->slot && !f->dialect) /* else it waits for the broker, or the test reads what it is told */
+    if (!f->slot && !f->dialect && !f->transport) /* else it waits for the broker, or the test reads what it is told */
         assert_non_null(strstr(next_frame(wire, NULL), "\"type\":\"session_init\""));
     return wire->session;
 }
@@ -330,4 +349,16 @@ void deliver_numbered(struct fixture *f, uint64_t offset)
 {
     hub_deliver(f->hub, numbered(offset));
     hub_flush(f->hub);
+}
+
+const char *next_line(struct wire *wire)
+{
+    static char text[4096];
+    struct str rest = str_from(wire->bytes.ptr + wire->read, wire->bytes.len - wire->read);
+    const char *end = rest.len ? memchr(rest.ptr, '\n', rest.len) : NULL;
+    if (!end)
+        return "";
+    snprintf(text, sizeof text, "%.*s", (int)(end - rest.ptr), rest.ptr);
+    wire->read += (size_t)(end - rest.ptr) + 1;
+    return text;
 }

@@ -27,7 +27,8 @@ struct fixture {
     struct rules *rules;
     struct metrics metrics;
     struct close_codes codes;
-    const struct dialect *dialect; /* of sessions that are opened; NULL: Carillon's own */
+    const struct dialect *dialect;         /* of sessions that are opened; NULL: Carillon's own */
+    const struct transport_ops *transport; /* the same; NULL: wire_transport */
     uv_loop_t loop;
     struct turn turn;
     struct mailbox replies;
@@ -50,6 +51,10 @@ struct fixture {
 void fixture_setup(struct fixture *f);
 void fixture_teardown(struct fixture *f);
 
+/* A wire with WebSocket frames, and a one-way one with a line for each message, ":" for a ping and "bye" for a close.
+ */
+extern const struct transport_ops wire_transport, line_transport;
+
 /* Opens a session for a payload such as {"sub":"alice"}; reads over its session_init. */
 struct session *open_session(struct fixture *f, struct wire *wire, const char *payload);
 void close_session(struct fixture *f, struct wire *wire);
@@ -59,6 +64,8 @@ void send_text(struct fixture *f, struct wire *wire, const char *text);
 void pass(struct fixture *f, uint64_t ms);
 /* The next frame's payload, "" if there is none; the opcode in *out_opcode (may be NULL). Valid until the next call. */
 const char *next_frame(struct wire *wire, int *out_opcode);
+/* The same of a wire with lines. */
+const char *next_line(struct wire *wire);
 /* Reads the close frame that must be next. */
 int next_close(struct wire *wire, char reason[128]);
 

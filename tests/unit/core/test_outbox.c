@@ -19,7 +19,7 @@ static void test_order_and_counts(void **state)
         if (add) {
             char payload[32];
             int len = snprintf(payload, sizeof payload, "%llu", (unsigned long long)in);
-            struct message *message = message_create(WS_TEXT, str_from(payload, (size_t)len));
+            struct message *message = message_create(str_from(payload, (size_t)len));
             message->offset = in++;
             outbox_append(&outbox, message);
             bytes += message->frame_len;

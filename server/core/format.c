@@ -1,0 +1,64 @@
+/* format.c - see format.h. */
+#include "server/core/format.h"
+
+#include "common/base/alloc.h"
+
+/* What has been framed, if anything. */
+static struct message *take_frame(struct formats *formats)
+{
+    return formats->frame.len ? message_create(buf_str(&formats->frame)) : NULL;
+}
+
+static struct message *make_ping(struct formats *formats, const struct framing *framing)
+{
+    buf_clear(&formats->frame);
+    framing->ping(&formats->frame);
+    return take_frame(formats);
+}
+
+struct format *formats_get(struct formats *formats, const struct dialect *dialect, const struct framing *framing)
+{
+    for (size_t i = 0; i < formats->count; i++)
+        if (formats->all[i]->dialect == dialect && formats->all[i]->framing == framing)
+            return formats->all[i];
+    struct format *format = xmalloc(sizeof *format);
+    *format = (struct format){dialect, framing, make_ping(formats, framing)};
+    formats->all = xrealloc(formats->all, (formats->count + 1) * sizeof *formats->all);
+    return formats->all[formats->count++] = format;
+}
+
+void formats_fini(struct formats *formats)
+{
+    for (size_t i = 0; i < formats->count; i++) {
+        if (formats->all[i]->ping)
+            message_unref(formats->all[i]->ping);
+        free(formats->all[i]);
+    }
+    free(formats->all);
+    buf_fini(&formats->text);
+    buf_fini(&formats->frame);
+}
+
+struct message *format_reply(struct formats *formats, const struct format *format, const struct reply *reply)
+{
+    buf_clear(&formats->text);
+    buf_clear(&formats->frame);
+    format->dialect->reply(&formats->text, reply);
+    if (formats->text.len)
+        format->framing->message(&formats->frame, buf_str(&formats->text));
+    return take_frame(formats);
+}
+
+struct message *format_pong(struct formats *formats, const struct format *format, struct str payload)
+{
+    buf_clear(&formats->frame);
+    format->framing->pong(&formats->frame, payload);
+    return take_frame(formats);
+}
+
+struct message *format_close(struct formats *formats, const struct format *format, int code, struct str reason)
+{
+    buf_clear(&formats->frame);
+    format->framing->close(&formats->frame, code, reason);
+    return take_frame(formats);
+}

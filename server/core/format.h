@@ -1,0 +1,32 @@
+/* format.h - what the messages of a session are made in: a dialect and a framing. A hub has one format for each pair in
+ * use. All sessions of a pair share it, and with it the messages that are made in it. One thread. */
+#ifndef CARILLON_CORE_FORMAT_H
+#define CARILLON_CORE_FORMAT_H
+
+#include "server/core/dialect.h"
+#include "server/core/message.h"
+#include "server/core/transport.h"
+
+struct format {
+    const struct dialect *dialect;
+    const struct framing *framing;
+    struct message *ping; /* for all sessions of the format; NULL: the framing has none */
+};
+
+/* Owned by a hub. A zeroed struct is empty. */
+struct formats {
+    struct format **all;
+    size_t count;
+    struct buf text, frame; /* messages are built here */
+};
+
+/* The format of this pair, made when it is asked for first. It stays until formats_fini. */
+struct format *formats_get(struct formats *formats, const struct dialect *dialect, const struct framing *framing);
+void formats_fini(struct formats *formats);
+
+/* Each makes a message with one reference. NULL: the dialect or the framing has none for it. */
+struct message *format_reply(struct formats *formats, const struct format *format, const struct reply *reply);
+struct message *format_pong(struct formats *formats, const struct format *format, struct str payload);
+struct message *format_close(struct formats *formats, const struct format *format, int code, struct str reason);
+
+#endif

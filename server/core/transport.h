@@ -1,0 +1,29 @@
+/* transport.h - what carries a session. The hub never asks which transport it is. */
+#ifndef CARILLON_CORE_TRANSPORT_H
+#define CARILLON_CORE_TRANSPORT_H
+
+#include <stdbool.h>
+
+#include "common/protocol/framing.h"
+
+struct session;
+
+enum write_result {
+    WRITE_ALL,     /* the kernel has taken everything */
+    WRITE_PARTIAL, /* taken by the transport; the kernel is full: hub_writable follows */
+    WRITE_FAILED,  /* the connection is gone; the transport will say so by hub_gone */
+};
+
+/* One table for each kind of connection. session->transport is the connection. No function may call back into the hub.
+ */
+struct transport_ops {
+    /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
+    enum write_result (*write)(struct session *session, struct str frames, size_t *out_unsent);
+    /* Everything queued, the close frame last, has been written, and the kernel has taken it: end the connection now or
+     * once the peer has answered. abrupt: do not wait for anything. hub_gone must follow, not from within this call. */
+    void (*finish)(struct session *session, bool abrupt);
+    const struct framing *framing;
+    bool one_way; /* the client cannot answer a ping here: its commands come another way */
+};
+
+#endif
