@@ -17,8 +17,6 @@ FOLDERS = ("common", "server", "bench/load")
 # When a circle is open, its lines must go.
 KNOWN = [
     ("common/token/jwk common/token/key common/token/keys", "a key set makes its keys, and a key's header has the set's types"),
-    ("common/options/option_file common/options/option_member common/options/option_set",
-     "a list in a file holds records, and the members of a record are set like options"),
     ("server/api/api server/api/api_batch server/api/api_channels server/api/api_health server/api/api_history"
      " server/api/api_presence server/api/api_publish server/api/api_revoke server/api/api_sessions",
      "api.c calls each route by the table, and has what the routes answer with"),

@@ -2,6 +2,7 @@
 #include "common/options/option_value.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 
 struct unit {
@@ -103,6 +104,11 @@ void option_expected(struct buf *out, const struct option_row *row)
         buf_append_lit(out, " such as \"250ms\" or \"10s\"");
 }
 
+bool option_is_secret(enum option_type type)
+{
+    return type == OPTION_SECRET || type == OPTION_SECRETS || type == OPTION_URL;
+}
+
 struct str option_group(const char *key)
 {
     const char *dot = strchr(key, '.');
@@ -194,4 +200,26 @@ void option_complain(const struct option_place *place, const char *at, const cha
     if (key)
         buf_appendf(place->messages, "%s%s: ", place->path ? place->path : "", key);
     buf_appendf(place->messages, "%s\n", text);
+}
+
+enum err option_read_file(const char *path, size_t max, struct buf *out, struct error *error)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return error_set(error, ERR_NOT_FOUND, "cannot read %s: %s", path, strerror(errno));
+    size_t got = 1;
+    errno = 0;
+    while (got > 0 && out->len <= max) {
+        buf_reserve(out, 4096);
+        got = fread(out->ptr + out->len, 1, 4096, file);
+        out->len += got;
+    }
+    bool failed = ferror(file) != 0;
+    int reason = errno;
+    fclose(file);
+    if (failed)
+        return error_set(error, ERR_NOT_FOUND, "cannot read %s: %s", path, strerror(reason));
+    if (out->len > max)
+        return error_set(error, ERR_TOO_LARGE, "%s has more than %zu bytes", path, max);
+    return ERR_NONE;
 }

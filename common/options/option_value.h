@@ -35,7 +35,8 @@ bool option_set_json(const struct option_row *row, struct json_value value, cons
 /* From the file that <key>_file names. at: where that name stands, for messages. */
 bool option_set_from_file(const struct option_row *row, struct str file_name, const char *at,
                           const struct option_place *place, void *options);
-bool option_has_file_form(enum option_type type);
+/* Secrets and URLs: messages do not repeat them, and <key>_file can name a file with the value. */
+bool option_is_secret(enum option_type type);
 /* The bytes of a file of at most max bytes. */
 enum err option_read_file(const char *path, size_t max, struct buf *out, struct error *error);
 

@@ -76,7 +76,7 @@ static size_t find_spelled(const struct option_table *table, struct str name, st
             break;
         buf_append(&spelled, file_ending);
         *out_from_file = true;
-        if (option_has_file_form(table->rows[i].type) && str_eq(name, buf_str(&spelled)))
+        if (option_is_secret(table->rows[i].type) && str_eq(name, buf_str(&spelled)))
             break;
     }
     buf_fini(&spelled);

@@ -238,7 +238,7 @@ static void add_row(cJSON *properties, const struct option_table *table, const s
     if (value.len > 0)
         cJSON_AddItemToObject(schema, "default", cJSON_Parse(buf_cstr(&value)));
     buf_fini(&value);
-    if (option_has_file_form(row->type)) {
+    if (option_is_secret(row->type)) {
         char name[96];
         snprintf(name, sizeof name, "%s_file", option_name(row->key));
         cJSON *file = cJSON_AddObjectToObject(properties, name);
