@@ -22,13 +22,10 @@ KNOWN = [
      "api.c calls each route by the table, and has what the routes answer with"),
     ("server/broker/redis/client/redis_connection server/broker/redis/client/redis_connection_stream",
      "what fails while bytes are read or written ends the connection"),
-    ("server/broker/redis/ingest/redis_ingest server/broker/redis/ingest/redis_ingest_batch server/broker/redis/redis_broker"
-     " server/broker/redis/redis_history server/broker/redis/redis_node server/broker/redis/redis_position"
-     " server/broker/redis/redis_presence server/broker/redis/redis_publish server/broker/redis/redis_requests"
-     " server/broker/redis/redis_revoke server/broker/redis/redis_session_slot server/broker/redis/redis_subscribe"
-     " server/broker/redis/topology/redis_errand server/broker/redis/topology/redis_route"
-     " server/broker/redis/topology/redis_shard server/broker/redis/topology/redis_vacate",
-     "a shard tells each part of the broker by name what has happened"),
+    ("server/broker/redis/ingest/redis_ingest server/broker/redis/ingest/redis_ingest_batch",
+     "the batch tells its owner by name that it has ended"),
+    ("server/broker/redis/redis_position server/broker/redis/redis_subscribe",
+     "both keep the subscriptions, and each calls the other"),
     ("server/app/node server/app/node_reload", "a reload makes parts of the node as the start does"),
 ]
 

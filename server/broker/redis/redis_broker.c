@@ -1,4 +1,5 @@
-/* redis_broker.c - see redis_broker.h. Here: what the node is told of the shards' state, beginning and ending. */
+/* redis_broker.c - see redis_broker.h. Here: which part hears of what, what the node is told of the state, beginning
+ * and ending. */
 #include "server/broker/redis/redis_broker.h"
 
 #include "common/base/alloc.h"
@@ -13,13 +14,13 @@ static void sum_up(const struct redis_broker *broker, struct broker_info *out)
 {
     size_t all = 0, up = 0;
     const struct redis_shard *down = NULL;
-    LIST_EACH(link, &broker->shards)
+    LIST_EACH(link, &broker->topology.shards)
     {
         const struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
         if (shard->phase == PHASE_CLOSING || !shard->slots)
             continue;
         all++;
-        if (shard->state == BROKER_UP)
+        if (shard->is_up)
             up++;
         else
             down = shard;
@@ -38,7 +39,7 @@ static void sum_up(const struct redis_broker *broker, struct broker_info *out)
         snprintf(out->text, sizeof out->text, "%zu of %zu primaries not reached: %.250s", all - up, all, down->text);
 }
 
-void redis_broker_tell(struct redis_broker *broker)
+static void tell(struct redis_broker *broker)
 {
     struct broker_info info = broker->info;
     if (broker->closing)
@@ -48,6 +49,123 @@ void redis_broker_tell(struct redis_broker *broker)
         return;
     broker->info = info;
     broker->broker.sink->state(broker->broker.owner, &broker->info);
+}
+
+/* ---- what the shards tell ---- */
+
+static void on_commands_up(struct redis_shard *shard)
+{
+    redis_subscriptions_ask(shard);
+}
+
+/* The order counts: positions come by the first of these, and the confirmation of the last one comes last. */
+static void on_subscriber_up(struct redis_shard *shard)
+{
+    redis_node_listen(shard);
+    redis_subscriptions_restore(shard);
+    redis_node_listen_to_all(shard);
+}
+
+static void on_proved(struct redis_shard *shard)
+{
+    struct redis_broker *broker = redis_broker_of_shard(shard);
+    broker->info.round_trip_us = shard->round_trip_us;
+    if (shard->is_up)
+        return;
+    log_info("broker", "connected to Redis at %s:%s, %zu channels subscribed", shard->endpoint.host,
+             shard->endpoint.port, redis_subscriptions_count(shard));
+    if (redis_topology_shard_of(&broker->topology, buf_str(&broker->revoked_key)) == shard)
+        redis_revocations_load(broker);
+}
+
+static void on_message(struct redis_shard *shard, struct str channel, struct str bytes)
+{
+    if (!redis_node_message(shard, channel, bytes))
+        redis_subscription_message(shard, channel, bytes);
+}
+
+static void on_confirmed(struct redis_shard *shard, struct str channel)
+{
+    if (!redis_node_confirmed(shard, channel))
+        redis_subscription_confirmed(shard, channel);
+}
+
+static void on_state(struct redis_shard *shard)
+{
+    tell(redis_broker_of_shard(shard));
+}
+
+static const struct redis_shard_events shard_events = {
+    .commands_up = on_commands_up,
+    .subscriber_up = on_subscriber_up,
+    .probed = redis_node_register,
+    .proved = on_proved,
+    .message = on_message,
+    .confirmed = on_confirmed,
+    .ended = redis_subscription_ended,
+    .down = redis_subscriptions_reset,
+    .state = on_state,
+};
+
+/* ---- what a cluster tells ---- */
+
+static struct redis_broker *broker_of(struct redis_topology *topology)
+{
+    return CONTAINER_OF(topology, struct redis_broker, topology);
+}
+
+static void on_slot_moved(struct redis_topology *topology, unsigned slot)
+{
+    redis_revocations_moved(broker_of(topology));
+    redis_subscriptions_move(broker_of(topology), slot);
+}
+
+static void on_map_read(struct redis_topology *topology, bool moved)
+{
+    if (moved) {
+        redis_revocations_moved(broker_of(topology));
+        redis_subscriptions_move_all(broker_of(topology));
+    }
+    tell(broker_of(topology));
+}
+
+static void on_map_lost(struct redis_topology *topology, const char *why)
+{
+    struct redis_broker *broker = broker_of(topology);
+    if (broker->closing || !list_is_empty(&topology->shards))
+        return; /* the shards tell what they know */
+    char text[sizeof broker->info.text];
+    snprintf(text, sizeof text, "%s", why);
+    if (strcmp(text, broker->info.text) == 0)
+        return;
+    memcpy(broker->info.text, text, sizeof text);
+    metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+    log_warn("broker", "%s", why);
+    broker->broker.sink->state(broker->broker.owner, &broker->info);
+}
+
+static const struct redis_topology_events topology_events = {
+    .slot_moved = on_slot_moved,
+    .slot_refused = redis_subscriptions_forget,
+    .map_read = on_map_read,
+    .map_lost = on_map_lost,
+};
+
+/* ---- requests ---- */
+
+static void ask(struct broker *base, struct broker_request *request)
+{
+    struct redis_broker *broker = redis_broker_of(base);
+    switch (request->kind) {
+    case REQUEST_REVOKE: redis_revoke(broker, CONTAINER_OF(request, struct revoke_request, base)); break;
+    case REQUEST_SESSION_SLOT:
+        redis_session_slot(broker, CONTAINER_OF(request, struct session_slot_request, base));
+        break;
+    case REQUEST_PRESENCE_UPDATE:
+        redis_presence_update(broker, CONTAINER_OF(request, struct presence_update, base));
+        break;
+    case REQUEST_PRESENCE_READ: redis_presence_read(broker, CONTAINER_OF(request, struct presence_read, base)); break;
+    }
 }
 
 /* ---- life ---- */
@@ -60,20 +178,6 @@ static void run_hook(struct turn_hook *hook)
 static void info(struct broker *base, struct broker_info *out)
 {
     *out = redis_broker_of(base)->info;
-}
-
-void redis_broker_not_found(struct redis_broker *broker, const char *why)
-{
-    if (broker->closing || !list_is_empty(&broker->shards))
-        return; /* the shards tell what they know */
-    char text[sizeof broker->info.text];
-    snprintf(text, sizeof text, "%s", why);
-    if (strcmp(text, broker->info.text) == 0)
-        return;
-    memcpy(broker->info.text, text, sizeof text);
-    metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
-    log_warn("broker", "%s", why);
-    broker->broker.sink->state(broker->broker.owner, &broker->info);
 }
 
 /* The requests' timer closes only after begin_close, so this follows that. */
@@ -93,12 +197,13 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
     broker->closing = true;
     broker->info.state = BROKER_DOWN; /* what is still published is refused */
     broker->closed = closed;
-    redis_errands_close(&broker->errands);
-    broker->topology->end(broker);
+    broker->topology.is_closing = true;
+    redis_requests_close(&broker->requests);
+    broker->topology.kind->end(&broker->topology);
     if (broker->ingest)
         redis_ingest_close(broker->ingest);
     broker->ingest = NULL;
-    LIST_EACH(link, &broker->shards)
+    LIST_EACH(link, &broker->topology.shards)
     redis_shard_close(CONTAINER_OF(link, struct redis_shard, link));
 }
 
@@ -117,7 +222,7 @@ static void destroy(struct broker *base)
     redis_subscriptions_free(broker);
     redis_url_fini(&broker->url);
     redis_tls_destroy(broker->tls);
-    free(broker->cluster);
+    free(broker->topology.cluster);
     redis_keys_fini(&broker->keys);
     buf_fini(&broker->head);
     buf_fini(&broker->tail);
@@ -140,7 +245,7 @@ static const struct broker_ops ops = {
     .unsubscribe = redis_unsubscribe,
     .locate = redis_locate,
     .history = redis_history,
-    .ask = redis_ask,
+    .ask = ask,
     .control = redis_node_control,
     .nodes = redis_node_list,
     .info = info,
@@ -177,11 +282,35 @@ static void init_names(struct redis_broker *broker)
     buf_fini(&name);
 }
 
-static const struct redis_topology *const topologies[] = {
-    [REDIS_SINGLE] = &redis_single,
-    [REDIS_SENTINEL] = &redis_sentinel,
-    [REDIS_CLUSTER] = &redis_cluster,
-};
+static void init_topology(struct redis_broker *broker)
+{
+    static const struct redis_topology_kind *const kinds[] = {
+        [REDIS_SINGLE] = &redis_single,
+        [REDIS_SENTINEL] = &redis_sentinel,
+        [REDIS_CLUSTER] = &redis_cluster,
+    };
+    const struct redis_broker_config *config = &broker->config;
+    struct redis_topology *topology = &broker->topology;
+    topology->config = (struct redis_topology_config){
+        .turn = config->turn,
+        .url = &broker->url,
+        .tls = broker->tls,
+        .client_name = broker->client_name,
+        .node_channel = buf_str(&broker->node_channel),
+        .metrics = broker->broker.metrics,
+        .closing = &broker->parts,
+        .connect_timeout_ms = config->connect_timeout_ms,
+        .command_timeout_ms = config->command_timeout_ms,
+        .retry_max_ms = config->retry_max_ms,
+        .canary_interval_ms = config->canary_interval_ms,
+        .keepalive_s = config->keepalive_s,
+    };
+    topology->kind = kinds[broker->url.kind];
+    topology->events = &topology_events;
+    topology->shard_events = &shard_events;
+    topology->canary = random_below(UINT32_MAX);
+    list_init(&topology->shards);
+}
 
 struct broker *redis_broker_create(const struct redis_broker_config *config, const struct broker_sink *sink,
                                    void *owner, struct metrics *metrics, struct error *error)
@@ -204,17 +333,15 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     broker->tls = tls;
     broker->event_limits = (struct event_limits){.data_bytes = config->event_bytes, .custom = config->custom_events};
     broker->info = (struct broker_info){.state = BROKER_CONNECTING, .kind = "redis", .text = "connecting to Redis"};
-    broker->canary = random_below(UINT32_MAX); /* an earlier life's canaries are not mistaken for ours */
     init_names(broker);
-    broker->topology = topologies[url.kind];
-    list_init(&broker->shards);
+    init_topology(broker);
     redis_subscriptions_init(broker);
     mailbox_init(&broker->mailbox, config->turn, broker);
     broker->parts.done = on_all_closed;
     broker->hook.run = run_hook;
     turn_add_hook(config->turn, &broker->hook); /* before those of the connections, which write what it sends */
-    redis_errands_init(&broker->errands, broker);
-    broker->topology->begin(broker);
+    redis_requests_init(&broker->requests, &broker->topology);
+    broker->topology.kind->begin(&broker->topology);
     if (config->ingest)
         broker->ingest = redis_ingest_create(broker, config->ingest, config->ingest_takeover_ms);
     return &broker->broker;

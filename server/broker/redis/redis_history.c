@@ -5,6 +5,8 @@
 
 enum { FIRST_EVENT = 5 }; /* of the answer's elements */
 
+enum { META, LOG, KEYS }; /* of the request */
+
 static void give_back(struct redis_broker *broker, struct history_read *read)
 {
     broker->broker.sink->history(broker->broker.owner, read);
@@ -73,16 +75,16 @@ static void take_page(struct redis_broker *broker, struct history_read *read, co
     redis_subscription_read(broker, read->channel, epoch, read->offset);
 }
 
-static void on_read(struct redis_errand *errand, const redisReply *reply)
+static void on_read(struct redis_request *request, const redisReply *reply)
 {
-    struct redis_broker *broker = errand->broker;
-    struct history_read *read = errand->argument;
+    struct redis_broker *broker = redis_broker_of_request(request);
+    struct history_read *read = request->argument;
     if (!reply) {
         error_set(&read->error, ERR_UNAVAILABLE, "the connection to Redis was lost; try again later");
     } else if (redis_is_error(reply)) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         error_set(&read->error,
-                  redis_errand_is_untaken(reply) || is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
+                  redis_request_is_untaken(reply) || is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
                   "Redis did not give the channel's history: %.200s", reply->str);
     } else {
         take_page(broker, read, reply);
@@ -90,40 +92,34 @@ static void on_read(struct redis_errand *errand, const redisReply *reply)
     give_back(broker, read);
 }
 
-static struct str find_key(struct redis_broker *broker, void *argument)
+static void send_read(struct redis_request *request)
 {
-    const struct history_read *read = argument;
-    redis_broker_set_keys(broker, read->channel, STR(""));
-    return broker->keys.meta;
-}
-
-static void send_read(struct redis_errand *errand)
-{
-    const struct redis_broker *broker = errand->broker;
-    const struct history_read *read = errand->argument;
+    const struct history_read *read = request->argument;
     char from[24], limit[24], bytes[24];
     const struct str arguments[] = {
-        broker->keys.meta,
-        broker->keys.log,
+        request->keys[META],
+        request->keys[LOG],
         read->backwards ? STR("1") : STR("0"),
         redis_number(read->backwards ? read->before : read->after, from),
         redis_number(read->limit, limit),
         redis_number(read->max_bytes, bytes),
     };
-    redis_errand_script(errand, SCRIPT_HISTORY, 2, 6, arguments);
+    redis_request_script(request, SCRIPT_HISTORY, 2, 6, arguments);
 }
 
-static const struct redis_errand_kind kind = {.key = find_key, .send = send_read, .done = on_read};
+static const struct redis_request_kind kind = {.send = send_read, .done = on_read};
 
 void redis_history(struct broker *base, struct history_read *read)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    struct redis_route route = redis_route_to(broker, find_key(broker, read));
-    if (!route.shard) {
+    redis_broker_set_keys(broker, read->channel, STR(""));
+    const struct str keys[KEYS] = {[META] = broker->keys.meta, [LOG] = broker->keys.log};
+    struct redis_shard *shard = redis_request_shard(&broker->topology, keys[META]);
+    if (!shard) {
         error_set(&read->error, ERR_UNAVAILABLE, "Redis cannot be reached now; try again later");
         read->mail.deliver = deliver_refused;
         mailbox_post(&broker->mailbox, &read->mail);
         return;
     }
-    redis_errand_start(broker, &kind, read, &route, clock_now_us());
+    redis_request_start(&broker->requests, &kind, read, shard, KEYS, keys, clock_now_us());
 }

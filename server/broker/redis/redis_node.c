@@ -1,7 +1,7 @@
-/* redis_node.c - what concerns nodes rather than channels: each listens on a pub/sub channel of its own and on one of
- * all, sends itself a canary to prove that the way through Redis works in both directions, and keeps itself in the
- * registry. Messages are one line: "canary <number>", "position <offset> <epoch> <id> <live channel>" (redis_scripts.c)
- * or "control <from> <bytes>". */
+/* redis_node.c - what concerns nodes rather than channels. A node listens at each server on a pub/sub channel of its
+ * own and on one that all nodes share. It keeps itself in the registry of nodes. Messages are one line: "position
+ * <offset> <epoch> <id> <live channel>" (scripts/position.lua), "revoked <until> <member>" (scripts/revoke.lua) or
+ * "control <from> <bytes>". */
 #include "common/base/clock.h"
 #include "server/broker/redis/redis_parts.h"
 
@@ -15,7 +15,7 @@ static void subscribe(struct redis_shard *shard, const struct buf *channel)
 
 void redis_node_listen(struct redis_shard *shard)
 {
-    const struct redis_broker *broker = shard->broker;
+    const struct redis_broker *broker = redis_broker_of_shard(shard);
     subscribe(shard, &shard->channel);
     if (!str_eq(buf_str(&shard->channel), buf_str(&broker->node_channel)))
         subscribe(shard, &broker->node_channel);
@@ -23,54 +23,21 @@ void redis_node_listen(struct redis_shard *shard)
 
 void redis_node_listen_to_all(struct redis_shard *shard)
 {
-    subscribe(shard, &shard->broker->control_channel);
+    subscribe(shard, &redis_broker_of_shard(shard)->control_channel);
 }
 
-/* ---- is it a primary? ---- */
+/* ---- the registry of nodes ---- */
 
-static void on_role(void *owner, void *argument, const redisReply *reply)
+static void on_registered(struct redis_request *request, const redisReply *reply)
 {
-    struct redis_shard *shard = argument;
-    if (!reply)
-        return;
-    bool told = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
-    if (told && !str_eq(redis_text(reply->element[0]), STR("master"))) {
-        redis_shard_drop(shard, "it is a replica, not the primary: what is published there reaches nobody else");
-        return;
-    }
-    /* Who may not ask (an ACL without ROLE) hears it of the first write. */
-    shard->is_primary = true;
-    redis_shard_try_probe(shard);
-}
-
-void redis_node_ask_role(struct redis_shard *shard)
-{
-    redis_connection_send(&shard->commands, 1, (struct str[]){STR("ROLE")}, on_role, shard);
-}
-
-/* ---- canary and registry ---- */
-
-static void on_canary_sent(void *owner, void *argument, const redisReply *reply)
-{
-    if (reply && redis_is_error(reply))
-        redis_shard_drop(argument, reply->str);
-}
-
-static struct str nodes_key(struct redis_broker *broker, void *argument)
-{
-    return buf_str(&broker->nodes_key);
-}
-
-static void on_registered(struct redis_errand *errand, const redisReply *reply)
-{
-    struct redis_broker *broker = errand->broker;
+    struct redis_broker *broker = redis_broker_of_request(request);
     if (!reply)
         return;
     if (redis_is_error(reply)) {
         /* Loading, nothing works yet. Anything else, such as a full memory, leaves reading possible. */
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         if (strncmp(reply->str, "LOADING", 7) == 0)
-            redis_shard_drop(errand->route.shard, reply->str);
+            redis_shard_drop(request->route.shard, reply->str);
         return;
     }
     if (reply->type != REDIS_REPLY_ARRAY || !reply->elements)
@@ -86,31 +53,24 @@ static void on_registered(struct redis_errand *errand, const redisReply *reply)
     }
 }
 
-static void send_registration(struct redis_errand *errand)
+static void send_registration(struct redis_request *request)
 {
-    const struct redis_broker *broker = errand->broker;
+    const struct redis_broker *broker = redis_broker_of_request(request);
     char gone[24];
     uint64_t gone_ms = broker->config.canary_interval_ms * SILENT_INTERVALS + broker->config.command_timeout_ms;
     struct str arguments[] = {buf_str(&broker->nodes_key), broker->config.node_id, redis_number(gone_ms, gone)};
-    redis_errand_script(errand, SCRIPT_REGISTER, 1, 3, arguments);
+    redis_request_script(request, SCRIPT_REGISTER, 1, 3, arguments);
 }
 
 /* Not tried for longer than a command may take: the next canary does it again. */
-static const struct redis_errand_kind registration = {
-    .key = nodes_key, .send = send_registration, .done = on_registered};
+static const struct redis_request_kind registration = {.send = send_registration, .done = on_registered};
 
-void redis_node_probe(struct redis_shard *shard)
+void redis_node_register(struct redis_shard *shard)
 {
-    struct redis_broker *broker = shard->broker;
-    struct redis_route route = redis_route_to(broker, buf_str(&broker->nodes_key));
-    char text[40];
-    shard->canary = ++broker->canary;
-    int len = snprintf(text, sizeof text, "canary %llu", (unsigned long long)shard->canary);
-    if (route.shard == shard)
-        redis_errand_start(broker, &registration, NULL, &route, clock_now_us());
-    struct str canary[] = {STR("PUBLISH"), buf_str(&shard->channel), str_from(text, (size_t)len)};
-    shard->canary_sent_us = clock_now_us();
-    redis_connection_send(&shard->commands, 3, canary, on_canary_sent, shard);
+    struct redis_broker *broker = redis_broker_of_shard(shard);
+    struct str key = buf_str(&broker->nodes_key);
+    if (redis_shard_is_ready(shard) && redis_topology_shard_of(&broker->topology, key) == shard)
+        redis_request_start(&broker->requests, &registration, NULL, shard, 1, &key, clock_now_us());
 }
 
 static void on_ignored(void *owner, void *argument, const redisReply *reply)
@@ -120,41 +80,29 @@ static void on_ignored(void *owner, void *argument, const redisReply *reply)
 
 void redis_node_leave(struct redis_broker *broker)
 {
-    struct redis_route route = redis_route_to(broker, buf_str(&broker->nodes_key));
+    struct redis_shard *shard = redis_request_shard(&broker->topology, buf_str(&broker->nodes_key));
     struct str argv[] = {STR("ZREM"), buf_str(&broker->nodes_key), broker->config.node_id};
-    if (route.shard)
-        redis_connection_send(&route.shard->commands, 3, argv, on_ignored, NULL);
+    if (shard)
+        redis_connection_send(&shard->commands, 3, argv, on_ignored, NULL);
 }
 
 bool redis_node_confirmed(struct redis_shard *shard, struct str key)
 {
-    const struct redis_broker *broker = shard->broker;
+    const struct redis_broker *broker = redis_broker_of_shard(shard);
     if (str_eq(key, buf_str(&shard->channel)) || str_eq(key, buf_str(&broker->node_channel)))
         return true;
     if (!str_eq(key, buf_str(&broker->control_channel)))
         return false;
-    shard->all_confirmed = true;
-    redis_shard_try_probe(shard);
+    redis_shard_all_confirmed(shard);
     return true;
 }
 
 /* ---- messages ---- */
 
-static void take_canary(struct redis_shard *shard, struct str text)
+/* A message for the whole node comes through every shard. It is taken from one only: the first that is up. */
+static struct redis_shard *control_shard(const struct redis_broker *broker)
 {
-    struct redis_broker *broker = shard->broker;
-    uint64_t number;
-    if (shard->phase != PHASE_PROBING || !str_to_u64(text, &number) || number != shard->canary)
-        return; /* of an earlier life of this node */
-    broker->info.round_trip_us = clock_now_us() - shard->canary_sent_us;
-    metrics_observe(broker->broker.metrics, METRIC_BROKER_ROUND_TRIP, broker->info.round_trip_us);
-    redis_shard_proved(shard);
-}
-
-/* What is for the whole node comes through every shard, and is taken from the first that is up. */
-static struct redis_shard *spokesman(const struct redis_broker *broker)
-{
-    LIST_EACH(link, &broker->shards)
+    LIST_EACH(link, &broker->topology.shards)
     {
         struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
         if (redis_shard_is_up(shard))
@@ -165,18 +113,18 @@ static struct redis_shard *spokesman(const struct redis_broker *broker)
 
 static void take_control(struct redis_shard *shard, bool to_all, struct str message)
 {
-    struct redis_broker *broker = shard->broker;
+    struct redis_broker *broker = redis_broker_of_shard(shard);
     struct str from = str_split(&message, ' ');
     bool own = to_all && str_eq(from, broker->config.node_id);
     /* The id goes into logs and answers. */
     bool good = message.ptr && redis_name_is_good(from, REDIS_NODE_ID_OTHERS);
-    if (good && !own && shard == spokesman(broker))
+    if (good && !own && shard == control_shard(broker))
         broker->broker.sink->control(broker->broker.owner, from, message);
 }
 
 bool redis_node_message(struct redis_shard *shard, struct str key, struct str bytes)
 {
-    struct redis_broker *broker = shard->broker;
+    struct redis_broker *broker = redis_broker_of_shard(shard);
     bool to_all = str_eq(key, buf_str(&broker->control_channel));
     bool to_shard = str_eq(key, buf_str(&shard->channel));
     if (!to_all && !to_shard && !str_eq(key, buf_str(&broker->node_channel)))
@@ -189,8 +137,6 @@ bool redis_node_message(struct redis_shard *shard, struct str key, struct str by
     } else if (to_all && str_eq(kind, STR("revoked")) && rest.ptr && str_to_u64(str_split(&rest, ' '), &offset) &&
                rest.ptr && redis_revocation_heard(broker, offset, rest)) {
         return true;
-    } else if (to_shard && str_eq(kind, STR("canary")) && rest.ptr) {
-        take_canary(shard, rest);
     } else if (to_shard && str_eq(kind, STR("position")) && rest.ptr && str_to_u64(str_split(&rest, ' '), &offset) &&
                rest.ptr) {
         struct str epoch = str_split(&rest, ' ');
@@ -207,7 +153,7 @@ bool redis_node_message(struct redis_shard *shard, struct str key, struct str by
 void redis_node_control(struct broker *base, struct str to, struct str bytes)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    struct redis_shard *shard = spokesman(broker);
+    struct redis_shard *shard = control_shard(broker);
     struct buf channel = {0};
     struct buf message = {0};
     if (!shard)
@@ -231,5 +177,5 @@ void redis_node_list(struct broker *base, struct buf *out)
 {
     struct redis_broker *broker = redis_broker_of(base);
     /* While it is down nobody knows who else is alive. */
-    buf_append(out, spokesman(broker) && broker->nodes.len ? buf_str(&broker->nodes) : broker->config.node_id);
+    buf_append(out, control_shard(broker) && broker->nodes.len ? buf_str(&broker->nodes) : broker->config.node_id);
 }

@@ -1,55 +1,27 @@
-/* redis_parts.h - the Redis broker's own structs, shared by its parts and by nobody else:
- * redis_broker.c begins, ends and tells the state; redis_shard.c keeps the connections to one server; redis_route.c
- * says which server a command goes to, redis_errand.c brings it there and its answer back; redis_publish.c takes
- * publications; redis_subscribe.c keeps subscriptions, redis_position.c asks where their channels are; redis_revoke.c
- * revokes tokens; redis_vacate.c lets go of channels without events; redis_session_slot.c counts users' sessions;
- * redis_history.c reads logs; redis_node.c does what concerns nodes: canary, registry, control. */
+/* redis_parts.h - the Redis broker's own structs and the functions of its parts, for these parts alone. How they stand
+ * to each other:
+ *
+ * - redis_broker.c is at the top. It makes the parts and ends them, and passes on what shards and cluster tell.
+ * - Each of the files below it does one thing and calls no other of its row: redis_publish.c takes publications,
+ *   redis_history.c reads logs, redis_presence.c keeps members, redis_session_slot.c counts a user's sessions,
+ *   redis_revoke.c keeps revoked tokens, redis_node.c does what concerns nodes (it hands positions and revocations on).
+ * - redis_subscribe.c subscribes channels; it uses redis_position.c, which asks where a channel is; both use
+ *   redis_subscription.c, which keeps the subscriptions.
+ * - topology/ knows the servers and brings a request to the right one. client/ is one connection. Both know nothing of
+ *   the broker: they tell it what happens by tables of events.
+ * - ingest/ reads the ingest stream: it knows the topology, and of the broker only what broker.h says. */
 #ifndef CARILLON_BROKER_REDIS_REDIS_PARTS_H
 #define CARILLON_BROKER_REDIS_REDIS_PARTS_H
 
-#include <hiredis/hiredis.h>
-#include <stdio.h>
-
-#include "common/base/closing.h"
-#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "server/broker/redis/client/redis_reply.h"
 #include "server/broker/redis/ingest/redis_ingest.h"
 #include "server/broker/redis/redis_broker.h"
 #include "server/broker/redis/redis_event.h"
 #include "server/broker/redis/redis_keys.h"
-#include "server/broker/redis/topology/redis_discovery.h"
-#include "server/broker/redis/topology/redis_errand.h"
-#include "server/broker/redis/topology/redis_route.h"
-#include "server/broker/redis/topology/redis_shard.h"
+#include "server/broker/redis/topology/redis_request.h"
 #include "server/core/presence.h"
-
-/* What differs between one server, Sentinel and a cluster. */
-struct redis_topology {
-    /* Called once: makes the shards, now or when their addresses are known. */
-    void (*begin)(struct redis_broker *broker);
-    /* The shard that a key belongs to, NULL while nobody knows. */
-    struct redis_shard *(*shard_of)(struct redis_broker *broker, struct str key);
-    /* The shard wants to connect: redis_shard_connect or redis_shard_not_found follows. */
-    void (*find)(struct redis_shard *shard);
-    /* Now and then: whether what the shard is connected to is still the right server. */
-    void (*look_again)(struct redis_shard *shard);
-    /* An error that a command on the key has met: whether it means that it is to be sent elsewhere. NULL: never. */
-    enum redis_again (*redirect)(struct redis_broker *broker, struct str key, struct str text, struct redis_route *out);
-    /* An error that a subscription has met. True: dealt with; else the connection is given up. NULL: false. */
-    bool (*subscription_refused)(struct redis_shard *shard, struct str text);
-    /* A server has ended one by itself: redis_subscriptions_move or _move_all follows. NULL: none does. */
-    void (*subscription_ended)(struct redis_broker *broker);
-    /* The shard is about to be freed. NULL: nothing points to it. */
-    void (*forget)(struct redis_shard *shard);
-    /* Ends what is not a shard. */
-    void (*end)(struct redis_broker *broker);
-    bool sharded; /* events go by sharded pub/sub: a channel's events only to the server that has its slot */
-};
-
-extern const struct redis_topology redis_single;
-extern const struct redis_topology redis_sentinel;
-extern const struct redis_topology redis_cluster;
 
 /* A channel that is wanted, or whose UNSUBSCRIBE is under way. Owned by redis_broker.subscriptions, under its key. */
 struct subscription {
@@ -91,11 +63,8 @@ struct redis_broker {
     struct buf nodes_key;       /* prefix:nodes */
     struct buf revoked_key;     /* prefix:revoked */
 
-    const struct redis_topology *topology;
-    struct list_link shards;
-    struct redis_discovery discovery; /* not of redis_single */
-    struct redis_cluster *cluster;    /* of redis_cluster only */
-    struct redis_errands errands;
+    struct redis_topology topology;
+    struct redis_requests requests;
     struct broker_info info;
     struct mailbox mailbox; /* for answers that must not be given at once */
     struct turn_hook hook;
@@ -122,26 +91,20 @@ struct redis_broker {
 
     /* redis_revoke.c */
     struct redis_revoked_list {
-        char cursor[24];            /* of the next page */
-        struct redis_shard *server; /* whose cursor that is; only compared */
-        bool is_asked;              /* a page is */
-        bool is_outdated;           /* all are to be read again, once that has come */
+        char cursor[24];                 /* of the next page */
+        struct redis_shard *server;      /* whose cursor that is; only compared */
+        const struct redis_shard *owner; /* which the map of a cluster named last; only compared */
+        bool is_asked;                   /* a page is */
+        bool is_outdated;                /* all are to be read again, once that has come */
     } revoked_list;
 
     /* redis_node.c */
-    uint64_t canary;  /* number of the one sent last */
     struct buf nodes; /* the registry as last read, an id a line */
     bool is_registered;
     uint64_t lost_us; /* when the registry had lost this node, so that Redis may have lost all it had; 0: never */
 };
 
-/* redis_broker.c */
-/* Tells the node the state that follows from those of the shards. */
-void redis_broker_tell(struct redis_broker *broker);
-/* No shard is known. */
-void redis_broker_not_found(struct redis_broker *broker, const char *why);
-
-/* The keys of the channel, in broker->keys. */
+/* The keys of the channel, in broker->keys until the next call. */
 static inline void redis_broker_set_keys(struct redis_broker *broker, struct str channel, struct str event_id)
 {
     redis_keys_set(&broker->keys, broker->config.prefix, buf_str(&broker->pubsub_prefix), channel, event_id);
@@ -157,6 +120,8 @@ void redis_history(struct broker *broker, struct history_read *read);
 void redis_revoke(struct redis_broker *broker, struct revoke_request *request);
 /* The shard that has them has come up, or is another: tells the sink all revocations. */
 void redis_revocations_load(struct redis_broker *broker);
+/* Slots have moved: the same if the shard that has them is another now, and up. */
+void redis_revocations_moved(struct redis_broker *broker);
 /* One as Redis keeps it, with its end; false if it is not well-formed. */
 bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member);
 
@@ -167,13 +132,14 @@ void redis_presence_read(struct redis_broker *broker, struct presence_read *read
 /* redis_session_slot.c */
 void redis_session_slot(struct redis_broker *broker, struct session_slot_request *request);
 
-/* redis_requests.c */
-void redis_ask(struct broker *broker, struct broker_request *request);
-/* Sends it on its way; or, when Redis cannot be reached, answers it. It is the argument of the kind. */
-void redis_request_start(struct redis_broker *broker, struct broker_request *request,
-                         const struct redis_errand_kind *kind);
+/* redis_broker_request.c */
+/* Sends it on its way; or, when Redis cannot be reached, answers it. It is the argument of the kind. keys as in
+ * redis_request_start. */
+void redis_broker_request_start(struct redis_broker *broker, struct broker_request *request,
+                                const struct redis_request_kind *kind, size_t key_count, const struct str *keys);
 /* Redis's refusal, or its silence (reply NULL), as the request's error. */
-void redis_request_fail(struct redis_broker *broker, struct broker_request *request, const struct redisReply *reply);
+void redis_broker_request_fail(struct redis_broker *broker, struct broker_request *request,
+                               const struct redisReply *reply);
 
 /* redis_subscribe.c */
 void redis_subscribe(struct broker *broker, struct str channel, const struct history_policy *history);
@@ -230,19 +196,13 @@ void redis_subscription_begun(struct redis_broker *broker, struct subscription *
 /* A read of a history has told where the channel is. */
 void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset);
 
-/* redis_vacate.c */
-/* The node's UNSUBSCRIBE is confirmed: what no event has ever come to is not kept for long. */
-void redis_vacate(struct redis_broker *broker, const struct subscription *subscription);
-
 /* redis_node.c */
-/* Drops the shard unless it is a primary. */
-void redis_node_ask_role(struct redis_shard *shard);
 /* The subscription of this node's own channels: before all others, as their positions come by it. */
 void redis_node_listen(struct redis_shard *shard);
 /* That of the nodes' common channel: after all others, so that its confirmation is the last. */
 void redis_node_listen_to_all(struct redis_shard *shard);
-/* A canary, and this node's sign of life. */
-void redis_node_probe(struct redis_shard *shard);
+/* This node's sign of life, if the shard has the registry. */
+void redis_node_register(struct redis_shard *shard);
 /* Takes this node off the registry. */
 void redis_node_leave(struct redis_broker *broker);
 /* True if the key is one of the node's own channels; then the confirmation or message has been dealt with. */
@@ -256,32 +216,26 @@ static inline struct redis_broker *redis_broker_of(struct broker *broker)
     return CONTAINER_OF(broker, struct redis_broker, broker);
 }
 
+static inline struct redis_broker *redis_broker_of_shard(const struct redis_shard *shard)
+{
+    return CONTAINER_OF(shard->topology, struct redis_broker, topology);
+}
+
+static inline struct redis_broker *redis_broker_of_request(const struct redis_request *request)
+{
+    return CONTAINER_OF(request->requests, struct redis_broker, requests);
+}
+
 /* With which a channel's events are told. */
 static inline struct str redis_publish_command(const struct redis_broker *broker)
 {
-    return broker->topology->sharded ? STR("SPUBLISH") : STR("PUBLISH");
-}
-
-static inline struct str redis_text(const struct redisReply *reply)
-{
-    bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
-    return text ? str_from(reply->str, (size_t)reply->len) : STR("");
-}
-
-static inline struct str redis_number(uint64_t value, char out[24])
-{
-    return str_from(out, (size_t)snprintf(out, 24, "%llu", (unsigned long long)value));
+    return broker->topology.kind->sharded ? STR("SPUBLISH") : STR("PUBLISH");
 }
 
 /* How long a position is kept without an event: it outlives the events of a channel that has fallen silent by a day. */
 static inline uint64_t redis_meta_ttl_ms(const struct history_policy *history)
 {
     return history->ttl_ms + UINT64_C(24) * 60 * 60 * 1000;
-}
-
-static inline bool redis_is_error(const struct redisReply *reply)
-{
-    return reply->type == REDIS_REPLY_ERROR;
 }
 
 #endif

@@ -15,6 +15,8 @@
 #include "common/base/random.h"
 #include "server/broker/redis/redis_parts.h"
 
+enum { META, LOG, KEYS }; /* of the request */
+
 static bool is_confirmed(const struct subscription *subscription)
 {
     return subscription->wanted && subscription->sent && !subscription->unconfirmed;
@@ -79,18 +81,17 @@ static bool tells_loss_at_once(struct redis_broker *broker, struct subscription 
 
 /* ---- asking ---- */
 
-static void send_question(struct redis_errand *errand)
+static void send_question(struct redis_request *request)
 {
-    struct redis_broker *broker = errand->broker;
-    const struct subscription *subscription = errand->argument;
+    struct redis_broker *broker = redis_broker_of_request(request);
+    const struct subscription *subscription = request->argument;
     char epoch[EPOCH_NEW_LEN + 1] = "", other_epoch[EPOCH_NEW_LEN + 1], meta_ttl[24], offset[24];
     if (subscription->history.size)
         epoch_new(epoch);
     epoch_new(other_epoch);
-    redis_broker_set_keys(broker, subscription->channel, STR(""));
     struct str arguments[] = {
-        broker->keys.meta,
-        broker->keys.log,
+        request->keys[META],
+        request->keys[LOG],
         buf_str(&subscription->shard->channel),
         subscription->key,
         str_from_cstr(epoch),
@@ -101,7 +102,7 @@ static void send_question(struct redis_errand *errand)
         str_from_cstr(other_epoch),
         redis_publish_command(broker),
     };
-    redis_errand_script(errand, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments);
+    redis_request_script(request, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments);
 }
 
 /* Until it has passed nothing else works there either. */
@@ -114,16 +115,16 @@ static bool is_passing(const redisReply *reply)
     return false;
 }
 
-static void on_asked(struct redis_errand *errand, const redisReply *reply)
+static void on_asked(struct redis_request *request, const redisReply *reply)
 {
-    struct redis_broker *broker = errand->broker;
-    struct subscription *subscription = errand->argument;
+    struct redis_broker *broker = redis_broker_of_request(request);
+    struct subscription *subscription = request->argument;
     subscription->positions--;
     bool waits = redis_subscription_needs_position(subscription) && !subscription->positions;
-    bool refused = reply && redis_is_error(reply) && !redis_errand_is_untaken(reply);
+    bool refused = reply && redis_is_error(reply) && !redis_request_is_untaken(reply);
     bool passes = waits && refused && is_passing(reply);
     if (passes)
-        redis_shard_drop(errand->route.shard, reply->str);
+        redis_shard_drop(request->route.shard, reply->str);
     /* Where its own connection is lost, it is asked when that is back. */
     if (passes || (waits && (!reply || subscription->outrun)))
         redis_subscription_ask_position(broker, subscription);
@@ -135,35 +136,32 @@ static void on_asked(struct redis_errand *errand, const redisReply *reply)
         redis_subscription_drop_if_done(broker, subscription);
 }
 
-static struct str find_key(struct redis_broker *broker, void *argument)
-{
-    return ((const struct subscription *)argument)->key;
-}
-
 static bool is_wanted(void *argument)
 {
     return redis_subscription_needs_position(argument);
 }
 
 /* Endless: who subscribes waits for Redis, and so does who may have missed something. */
-static const struct redis_errand_kind kind = {
-    .key = find_key, .send = send_question, .is_wanted = is_wanted, .done = on_asked, .is_endless = true};
+static const struct redis_request_kind kind = {
+    .send = send_question, .is_wanted = is_wanted, .done = on_asked, .is_endless = true};
 
 void redis_subscription_ask_position(struct redis_broker *broker, struct subscription *subscription)
 {
     if (broker->closing)
         return; /* its shard may have closed already, and is freed then */
-    const struct redis_route route = {.shard = subscription->shard};
-    assert(route.shard); /* where it is confirmed */
+    struct redis_shard *shard = subscription->shard;
+    assert(shard); /* where it is confirmed */
     if (tells_loss_at_once(broker, subscription))
         return;
-    if (route.shard->commands.state != REDIS_READY)
+    if (!redis_shard_is_ready(shard))
         return; /* redis_subscriptions_ask does when it is */
     if (subscription->positions++ == 0) {
         subscription->read_before = subscription->read;
         subscription->outrun = false;
     }
-    redis_errand_start(broker, &kind, subscription, &route, clock_now_us());
+    redis_broker_set_keys(broker, subscription->channel, STR(""));
+    const struct str keys[KEYS] = {[META] = broker->keys.meta, [LOG] = broker->keys.log};
+    redis_request_start(&broker->requests, &kind, subscription, shard, KEYS, keys, clock_now_us());
 }
 
 void redis_subscription_doubt(struct redis_broker *broker, struct subscription *subscription)
@@ -178,7 +176,7 @@ void redis_subscription_doubt(struct redis_broker *broker, struct subscription *
 
 void redis_subscriptions_ask(struct redis_shard *shard)
 {
-    struct redis_broker *broker = shard->broker;
+    struct redis_broker *broker = redis_broker_of_shard(shard);
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
         if (each->shard == shard && redis_subscription_needs_position(each))
@@ -219,7 +217,7 @@ static bool is_outrun(const struct subscription *subscription, struct str epoch,
 void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
                                  struct str id)
 {
-    struct redis_broker *broker = shard->broker;
+    struct redis_broker *broker = redis_broker_of_shard(shard);
     struct subscription *subscription = redis_subscription_find_at(shard, key);
     if (!subscription || !redis_subscription_needs_position(subscription))
         return;

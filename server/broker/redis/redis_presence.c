@@ -31,7 +31,7 @@ static struct str publish_word(const struct redis_broker *broker, const struct p
 {
     if (!policy->events)
         return STR("");
-    return broker->topology->sharded ? STR("SPUBLISH") : STR("PUBLISH");
+    return broker->topology.kind->sharded ? STR("SPUBLISH") : STR("PUBLISH");
 }
 
 /* What they say between their type and the member. */
@@ -52,38 +52,31 @@ struct common {
     char alive[24], connected[24];
 };
 
-static void set_common(struct redis_errand *errand, const struct presence_policy *policy, struct str channel,
+static void set_common(struct redis_request *request, const struct presence_policy *policy, struct str channel,
                        struct str node, bool again, struct common *out)
 {
     struct str *rest = out->arguments + KEYS;
-    make_keys(errand->broker, channel, out->arguments);
+    struct redis_broker *broker = redis_broker_of_request(request);
+    memcpy(out->arguments, request->keys, sizeof *request->keys * KEYS);
     rest[0] = node;
-    rest[1] = publish_word(errand->broker, policy);
-    rest[2] = write_around(errand->broker, channel);
+    rest[1] = publish_word(broker, policy);
+    rest[2] = write_around(broker, channel);
     rest[3] =
         redis_number(policy->ttl_ms * 3 / 4, out->alive); /* others look every fourth part: within the ttl all go */
-    rest[4] = redis_number((clock_now_us() - errand->route.shard->up_us) / 1000, out->connected);
+    rest[4] = redis_number((clock_now_us() - request->route.shard->up_us) / 1000, out->connected);
     rest[5] = again ? STR("1") : STR("0");
 }
 
 /* ---- updates ---- */
 
-static struct str find_update_key(struct redis_broker *broker, void *argument)
+static void on_updated(struct redis_request *request, const redisReply *reply)
 {
-    const struct presence_update *update = argument;
-    struct str keys[KEYS];
-    make_keys(broker, update->channel, keys);
-    return keys[0];
-}
-
-static void on_updated(struct redis_errand *errand, const redisReply *reply)
-{
-    struct presence_update *update = errand->argument;
+    struct presence_update *update = request->argument;
     if (reply && reply->type == REDIS_REPLY_INTEGER) {
         update->known = reply->integer > 0;
         update->more = reply->integer > 1;
     } else {
-        redis_request_fail(errand->broker, &update->base, reply);
+        redis_broker_request_fail(redis_broker_of_request(request), &update->base, reply);
     }
     broker_request_answer(&update->base);
 }
@@ -105,40 +98,35 @@ static void write_changes(struct buf *out, const struct presence_update *update)
     buf_append_char(out, ']');
 }
 
-static void send_update(struct redis_errand *errand)
+static void send_update(struct redis_request *request)
 {
-    const struct presence_update *update = errand->argument;
+    const struct presence_update *update = request->argument;
     struct common common;
     struct buf changes = {0};
     char node[96], connections[24], number[24], after[24];
-    int len = snprintf(node, sizeof node, "%s#%llu", errand->broker->node_id, (unsigned long long)update->round);
+    int len = snprintf(node, sizeof node, "%s#%llu", redis_broker_of_request(request)->node_id,
+                       (unsigned long long)update->round);
     struct str *rest = common.arguments + KEYS + 6;
     write_changes(&changes, update);
-    set_common(errand, &update->policy, update->channel, str_from(node, (size_t)len), false, &common);
+    set_common(request, &update->policy, update->channel, str_from(node, (size_t)len), false, &common);
     rest[0] = redis_number(update->connections, connections);
     rest[1] = update->complete ? STR("1") : STR("0");
     rest[2] = buf_str(&changes);
     rest[3] = redis_number(update->number, number);
     rest[4] = redis_number(update->after, after);
-    redis_errand_script(errand, SCRIPT_PRESENCE, KEYS, KEYS + 11, common.arguments);
+    redis_request_script(request, SCRIPT_PRESENCE, KEYS, KEYS + 11, common.arguments);
     buf_fini(&changes);
 }
 
 void redis_presence_update(struct redis_broker *broker, struct presence_update *update)
 {
-    static const struct redis_errand_kind kind = {.key = find_update_key, .send = send_update, .done = on_updated};
-    redis_request_start(broker, &update->base, &kind);
+    static const struct redis_request_kind kind = {.send = send_update, .done = on_updated};
+    struct str keys[KEYS];
+    make_keys(broker, update->channel, keys);
+    redis_broker_request_start(broker, &update->base, &kind, KEYS, keys);
 }
 
 /* ---- pages ---- */
-
-static struct str find_read_key(struct redis_broker *broker, void *argument)
-{
-    const struct presence_read *read = argument;
-    struct str keys[KEYS];
-    make_keys(broker, read->channel, keys);
-    return keys[0];
-}
 
 /* users, connections, the next page's after, members */
 static bool take_page(struct presence_read *read, const redisReply *reply)
@@ -165,33 +153,33 @@ static bool is_yet_to_be_told(const struct redis_broker *broker, const struct pr
     return broker->lost_us && clock_now_us() - broker->lost_us < read->policy.ttl_ms * 1000 / 2;
 }
 
-static void on_page(struct redis_errand *errand, const redisReply *reply)
+static void on_page(struct redis_request *request, const redisReply *reply)
 {
-    struct presence_read *read = errand->argument;
+    struct presence_read *read = request->argument;
     bool is_number = reply && reply->type == REDIS_REPLY_INTEGER;
     if (is_number && reply->integer == 0) {
         read->again = true;
-        redis_presence_read(errand->broker, read);
+        redis_presence_read(redis_broker_of_request(request), read);
         return;
     }
-    if (is_number || (reply && is_yet_to_be_told(errand->broker, read)))
+    if (is_number || (reply && is_yet_to_be_told(redis_broker_of_request(request), read)))
         error_set(&read->base.error, ERR_UNAVAILABLE,
                   "Redis has lost who is on the channel, and the nodes are telling it again; try again later");
     else if (!reply || !take_page(read, reply))
-        redis_request_fail(errand->broker, &read->base, reply);
+        redis_broker_request_fail(redis_broker_of_request(request), &read->base, reply);
     broker_request_answer(&read->base);
 }
 
-static void send_read(struct redis_errand *errand)
+static void send_read(struct redis_request *request)
 {
-    const struct presence_read *read = errand->argument;
-    const struct redis_broker *broker = errand->broker;
+    const struct presence_read *read = request->argument;
+    const struct redis_broker *broker = redis_broker_of_request(request);
     struct common common;
     struct str arguments[KEYS + 11];
     char limit[24], bytes[24];
-    bool has_registry = broker->is_registered && !broker->topology->sharded;
+    bool has_registry = broker->is_registered && !broker->topology.kind->sharded;
     size_t count = KEYS;
-    set_common(errand, &read->policy, read->channel, STR(""), read->again, &common);
+    set_common(request, &read->policy, read->channel, STR(""), read->again, &common);
     memcpy(arguments, common.arguments, sizeof *arguments * KEYS);
     if (has_registry)
         arguments[count++] = buf_str(&broker->nodes_key);
@@ -201,11 +189,13 @@ static void send_read(struct redis_errand *errand)
     arguments[count++] = redis_number(read->limit, limit);
     arguments[count++] = redis_number(PRESENCE_PAGE_BYTES, bytes);
     arguments[count++] = broker->config.node_id;
-    redis_errand_script(errand, SCRIPT_MEMBERS, KEYS + has_registry, count, arguments);
+    redis_request_script(request, SCRIPT_MEMBERS, KEYS + has_registry, count, arguments);
 }
 
 void redis_presence_read(struct redis_broker *broker, struct presence_read *read)
 {
-    static const struct redis_errand_kind kind = {.key = find_read_key, .send = send_read, .done = on_page};
-    redis_request_start(broker, &read->base, &kind);
+    static const struct redis_request_kind kind = {.send = send_read, .done = on_page};
+    struct str keys[KEYS];
+    make_keys(broker, read->channel, keys);
+    redis_broker_request_start(broker, &read->base, &kind, KEYS, keys);
 }

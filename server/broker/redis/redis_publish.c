@@ -5,6 +5,9 @@
 #include "common/base/random.h"
 #include "server/broker/redis/redis_parts.h"
 
+/* The keys of a publication's request. ID is empty without an event_id. */
+enum { META, LOG, LIVE, ID, KEYS };
+
 /* What a publication takes besides its texts, about. */
 enum { PUBLICATION_COST = 512 };
 
@@ -64,7 +67,7 @@ static void explain_refusal(struct publication *publication, const redisReply *r
         return;
     }
     publication->retry_after_ms = RETRY_REFUSED_MS;
-    if (redis_errand_is_untaken(reply)) {
+    if (redis_request_is_untaken(reply)) {
         error_set(&publication->error, ERR_UNAVAILABLE,
                   "no Redis server takes the channel now; nothing was published. Try again");
         return;
@@ -121,10 +124,10 @@ static bool take_position(struct publication *publication, const redisReply *rep
     return true;
 }
 
-static void on_published(struct redis_errand *errand, const redisReply *reply)
+static void on_published(struct redis_request *request, const redisReply *reply)
 {
-    struct redis_broker *broker = errand->broker;
-    struct publication *publication = errand->argument;
+    struct redis_broker *broker = redis_broker_of_request(request);
+    struct publication *publication = request->argument;
     if (!reply) {
         set_unknown(publication);
     } else if (redis_is_error(reply)) {
@@ -140,15 +143,15 @@ static void on_published(struct redis_errand *errand, const redisReply *reply)
 
 /* ---- sending ---- */
 
-static void send_ordered(struct redis_errand *errand, const struct publication *publication)
+static void send_ordered(struct redis_request *request, const struct publication *publication)
 {
-    const struct redis_broker *broker = errand->broker;
-    const struct redis_keys *keys = &broker->keys;
+    const struct redis_broker *broker = redis_broker_of_request(request);
+    const struct str *keys = request->keys;
     const struct history_policy *history = &publication->history;
     char epoch[EPOCH_NEW_LEN + 1], size[24], ttl[24], meta_ttl[24], window[24];
     epoch_new(epoch);
-    size_t key_count = keys->id.len ? 3 : 2;
-    struct str arguments[13] = {keys->meta, keys->log, keys->id};
+    size_t key_count = keys[ID].len ? 3 : 2;
+    struct str arguments[13] = {keys[META], keys[LOG], keys[ID]};
     struct str *rest = arguments + key_count;
     rest[0] = str_from(epoch, EPOCH_NEW_LEN);
     rest[1] = redis_number(history->size, size);
@@ -158,35 +161,28 @@ static void send_ordered(struct redis_errand *errand, const struct publication *
     rest[5] = buf_str(&broker->head);
     rest[6] = buf_str(&broker->tail);
     rest[7] = redis_number(broker->config.idempotency_window_ms, window);
-    rest[8] = keys->live;
+    rest[8] = keys[LIVE];
     rest[9] = redis_publish_command(broker);
-    redis_errand_script(errand, SCRIPT_PUBLISH, key_count, key_count + 10, arguments);
+    redis_request_script(request, SCRIPT_PUBLISH, key_count, key_count + 10, arguments);
 }
 
-static void send_once(struct redis_errand *errand, const struct publication *publication)
+static void send_once(struct redis_request *request, const struct publication *publication)
 {
-    const struct redis_broker *broker = errand->broker;
+    const struct redis_broker *broker = redis_broker_of_request(request);
     char window[24];
-    struct str arguments[] = {broker->keys.id,
-                              broker->keys.live,
+    struct str arguments[] = {request->keys[ID],
+                              request->keys[LIVE],
                               str_from(publication->id, UUID_LEN),
                               buf_str(&broker->head),
                               redis_number(broker->config.idempotency_window_ms, window),
                               redis_publish_command(broker)};
-    redis_errand_script(errand, SCRIPT_ONCE, 2, 6, arguments);
+    redis_request_script(request, SCRIPT_ONCE, 2, 6, arguments);
 }
 
-static struct str find_key(struct redis_broker *broker, void *argument)
+static void send_publication(struct redis_request *request)
 {
-    const struct publication *publication = argument;
-    redis_broker_set_keys(broker, publication->channel, publication->event_id);
-    return broker->keys.meta;
-}
-
-static void send_publication(struct redis_errand *errand)
-{
-    struct redis_broker *broker = errand->broker;
-    const struct publication *publication = errand->argument;
+    struct redis_broker *broker = redis_broker_of_request(request);
+    const struct publication *publication = request->argument;
     char timestamp[CLOCK_RFC3339_LEN + 1];
     clock_format(clock_wall_ms(), timestamp);
     struct event event = {
@@ -201,25 +197,28 @@ static void send_publication(struct redis_errand *errand)
     redis_event_head(&broker->head, &event);
     if (publication->history.size) {
         redis_event_tail(&broker->tail, &event);
-        send_ordered(errand, publication);
+        send_ordered(request, publication);
         return;
     }
     redis_event_tail(&broker->head, &event);
     if (publication->event_id.len)
-        send_once(errand, publication);
+        send_once(request, publication);
     else
-        redis_errand_command(errand, 3,
-                             (struct str[]){redis_publish_command(broker), broker->keys.live, buf_str(&broker->head)});
+        redis_request_command(
+            request, 3, (struct str[]){redis_publish_command(broker), request->keys[LIVE], buf_str(&broker->head)});
 }
 
-static const struct redis_errand_kind kind = {.key = find_key, .send = send_publication, .done = on_published};
+static const struct redis_request_kind kind = {.send = send_publication, .done = on_published};
 
 void redis_publish(struct broker *base, struct publication *publication)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    struct redis_route route = redis_route_to(broker, find_key(broker, publication));
-    if (!redis_shard_is_up(route.shard)) {
-        refuse_later(broker, publication, redis_shard_retry_ms(broker->topology->shard_of(broker, broker->keys.meta)),
+    redis_broker_set_keys(broker, publication->channel, publication->event_id);
+    const struct str keys[KEYS] = {
+        [META] = broker->keys.meta, [LOG] = broker->keys.log, [LIVE] = broker->keys.live, [ID] = broker->keys.id};
+    struct redis_shard *shard = redis_topology_shard_of(&broker->topology, keys[META]);
+    if (!redis_shard_is_up(shard)) {
+        refuse_later(broker, publication, redis_shard_retry_ms(shard),
                      "Redis cannot be reached now; nothing was published. Try again later");
         return;
     }
@@ -234,5 +233,5 @@ void redis_publish(struct broker *base, struct publication *publication)
     broker->pending++;
     broker->pending_bytes += cost(publication);
     uuid_v7(clock_wall_ms(), publication->id);
-    redis_errand_start(broker, &kind, publication, &route, publication->accepted_us);
+    redis_request_start(&broker->requests, &kind, publication, shard, KEYS, keys, publication->accepted_us);
 }

@@ -7,40 +7,36 @@
 
 static const char *const kinds[] = {[REVOCATION_JTI] = "jti", [REVOCATION_USER] = "user"};
 
-static struct str find_key(struct redis_broker *broker, void *argument)
+static void send_revoke(struct redis_request *request)
 {
-    return buf_str(&broker->revoked_key);
-}
-
-static void send_revoke(struct redis_errand *errand)
-{
-    const struct redis_broker *broker = errand->broker;
-    const struct revocation *revocation = &((const struct revoke_request *)errand->argument)->revocation;
+    const struct redis_broker *broker = redis_broker_of_request(request);
+    const struct revocation *revocation = &((const struct revoke_request *)request->argument)->revocation;
     struct buf member = {0};
     char until[24];
     buf_appendf(&member, "%s %llu ", kinds[revocation->kind], (unsigned long long)revocation->issued_before_ms);
     buf_append(&member, revocation->value);
     struct str arguments[] = {buf_str(&broker->revoked_key), redis_number(revocation->until_ms, until),
                               buf_str(&member), buf_str(&broker->control_channel)};
-    redis_errand_script(errand, SCRIPT_REVOKE, 1, 4, arguments);
+    redis_request_script(request, SCRIPT_REVOKE, 1, 4, arguments);
     buf_fini(&member);
 }
 
-static void on_revoked(struct redis_errand *errand, const redisReply *reply)
+static void on_revoked(struct redis_request *sent, const redisReply *reply)
 {
-    struct redis_broker *broker = errand->broker;
-    struct revoke_request *request = errand->argument;
+    struct redis_broker *broker = redis_broker_of_request(sent);
+    struct revoke_request *request = sent->argument;
     if (reply && reply->type == REDIS_REPLY_INTEGER) /* here at once, not only when pub/sub brings it */
         broker->broker.sink->revoked(broker->broker.owner, &request->revocation);
     else
-        redis_request_fail(broker, &request->base, reply);
+        redis_broker_request_fail(broker, &request->base, reply);
     broker_request_answer(&request->base);
 }
 
 void redis_revoke(struct redis_broker *broker, struct revoke_request *request)
 {
-    static const struct redis_errand_kind kind = {.key = find_key, .send = send_revoke, .done = on_revoked};
-    redis_request_start(broker, &request->base, &kind);
+    static const struct redis_request_kind kind = {.send = send_revoke, .done = on_revoked};
+    struct str key = buf_str(&broker->revoked_key);
+    redis_broker_request_start(broker, &request->base, &kind, 1, &key);
 }
 
 bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member)
@@ -79,31 +75,32 @@ static void hear_pairs(struct redis_broker *broker, const redisReply *pairs)
 
 static void ask_page(struct redis_broker *broker);
 
-static void send_page(struct redis_errand *errand)
+static void send_page(struct redis_request *request)
 {
-    struct redis_revoked_list *list = &errand->broker->revoked_list;
-    if (list->server != errand->route.shard)
+    struct redis_broker *broker = redis_broker_of_request(request);
+    struct redis_revoked_list *list = &broker->revoked_list;
+    if (list->server != request->route.shard)
         strcpy(list->cursor, "0"); /* it means nothing to another server */
-    list->server = errand->route.shard;
-    struct str argv[] = {STR("ZSCAN"), buf_str(&errand->broker->revoked_key), str_from_cstr(list->cursor), STR("COUNT"),
+    list->server = request->route.shard;
+    struct str argv[] = {STR("ZSCAN"), buf_str(&broker->revoked_key), str_from_cstr(list->cursor), STR("COUNT"),
                          STR("500")};
-    redis_errand_command(errand, 5, argv);
+    redis_request_command(request, 5, argv);
 }
 
-static void on_page(struct redis_errand *errand, const redisReply *reply)
+static void on_page(struct redis_request *request, const redisReply *reply)
 {
-    struct redis_broker *broker = errand->broker;
+    struct redis_broker *broker = redis_broker_of_request(request);
     struct redis_revoked_list *list = &broker->revoked_list;
     bool fine = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                 reply->element[1]->type == REDIS_REPLY_ARRAY;
     if (fine) {
         hear_pairs(broker, reply->element[1]);
         snprintf(list->cursor, sizeof list->cursor, "%.*s", STR_ARG(redis_text(reply->element[0])));
-    } else if (reply && !redis_errand_is_untaken(reply)) { /* without the list, revoked tokens would pass here */
+    } else if (reply && !redis_request_is_untaken(reply)) { /* without the list, revoked tokens would pass here */
         char why[128];
         snprintf(why, sizeof why, "refused to list the revoked tokens: %.80s",
                  redis_is_error(reply) ? reply->str : "an answer that makes no sense");
-        redis_shard_drop(errand->route.shard, why);
+        redis_shard_drop(request->route.shard, why);
     }
     list->is_asked = false;
     if (list->is_outdated)
@@ -115,15 +112,16 @@ static void on_page(struct redis_errand *errand, const redisReply *reply)
 }
 
 /* Endless: see on_page. Of a server that does not answer, the next one that has them is asked when it is up. */
-static const struct redis_errand_kind page = {.key = find_key, .send = send_page, .done = on_page, .is_endless = true};
+static const struct redis_request_kind page = {.send = send_page, .done = on_page, .is_endless = true};
 
 static void ask_page(struct redis_broker *broker)
 {
-    struct redis_route route = redis_route_to(broker, buf_str(&broker->revoked_key));
-    if (!route.shard)
+    struct str key = buf_str(&broker->revoked_key);
+    struct redis_shard *shard = redis_request_shard(&broker->topology, key);
+    if (!shard)
         return;
     broker->revoked_list.is_asked = true;
-    redis_errand_start(broker, &page, NULL, &route, clock_now_us());
+    redis_request_start(&broker->requests, &page, NULL, shard, 1, &key, clock_now_us());
 }
 
 void redis_revocations_load(struct redis_broker *broker)
@@ -135,4 +133,15 @@ void redis_revocations_load(struct redis_broker *broker)
     broker->broker.sink->revocations(broker->broker.owner, true);
     list->server = NULL;
     ask_page(broker);
+}
+
+void redis_revocations_moved(struct redis_broker *broker)
+{
+    struct redis_revoked_list *list = &broker->revoked_list;
+    const struct redis_shard *owner = redis_topology_shard_of(&broker->topology, buf_str(&broker->revoked_key));
+    if (list->owner == owner)
+        return;
+    list->owner = owner;
+    if (redis_shard_is_up(owner))
+        redis_revocations_load(broker); /* else once it is up */
 }

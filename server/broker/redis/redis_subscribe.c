@@ -23,7 +23,7 @@ static struct subscription *create(struct redis_broker *broker, struct str chann
     memcpy(subscription->bytes + channel.len, key.ptr, key.len);
     subscription->channel = str_from(subscription->bytes, channel.len);
     subscription->key = str_from(subscription->bytes + channel.len, key.len);
-    subscription->slot = broker->topology->sharded ? redis_slot_of(subscription->key) : 0;
+    subscription->slot = broker->topology.kind->sharded ? redis_slot_of(subscription->key) : 0;
     map_put(&broker->subscriptions, subscription->key, subscription);
     if (broker->by_slot)
         list_append(&broker->by_slot[subscription->slot], &subscription->of_slot);
@@ -52,13 +52,13 @@ void redis_subscription_drop_if_done(struct redis_broker *broker, struct subscri
 static struct redis_shard *place(struct redis_broker *broker, struct subscription *subscription)
 {
     if (!subscription->sent && !subscription->unconfirmed)
-        subscription->shard = broker->topology->shard_of(broker, subscription->key);
+        subscription->shard = redis_topology_shard_of(&broker->topology, subscription->key);
     return subscription->shard;
 }
 
 struct subscription *redis_subscription_find_at(struct redis_shard *shard, struct str key)
 {
-    struct subscription *subscription = map_get(&shard->broker->subscriptions, key);
+    struct subscription *subscription = map_get(&redis_broker_of_shard(shard)->subscriptions, key);
     return subscription && subscription->shard == shard ? subscription : NULL;
 }
 
@@ -126,7 +126,7 @@ static void add_to_batch(struct batch *batch, struct subscription *subscription)
     subscription->unconfirmed++;
     batch->argv[batch->count++] = subscription->key;
     /* Sharded channels of one command must be of one slot, and one that is refused would refuse all. */
-    if (batch->count == CHANNELS_PER_COMMAND + 1 || batch->shard->broker->topology->sharded)
+    if (batch->count == CHANNELS_PER_COMMAND + 1 || batch->shard->topology->kind->sharded)
         send_batch(batch);
 }
 
@@ -136,8 +136,8 @@ void redis_subscriptions_flush(struct redis_broker *broker)
         return; /* closing shards take no more subscriptions, and those that have closed are freed */
     struct batch more = {.count = 1};
     struct batch less = {.count = 1};
-    more.argv[0] = broker->topology->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
-    less.argv[0] = broker->topology->sharded ? STR("SUNSUBSCRIBE") : STR("UNSUBSCRIBE");
+    more.argv[0] = broker->topology.kind->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
+    less.argv[0] = broker->topology.kind->sharded ? STR("SUNSUBSCRIBE") : STR("UNSUBSCRIBE");
     for (struct list_link *link; (link = list_take_first(&broker->changed));) {
         struct subscription *subscription = CONTAINER_OF(link, struct subscription, change);
         const struct redis_shard *shard = place(broker, subscription);
@@ -155,14 +155,51 @@ void redis_subscriptions_flush(struct redis_broker *broker)
 
 void redis_subscriptions_restore(struct redis_shard *shard)
 {
-    struct redis_broker *broker = shard->broker;
+    struct redis_broker *broker = redis_broker_of_shard(shard);
     struct batch more = {.count = 1};
-    more.argv[0] = broker->topology->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
+    more.argv[0] = broker->topology.kind->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
         if (each->wanted && !each->sent && place(broker, each) == shard)
             add_to_batch(&more, each);
     send_batch(&more);
+}
+
+/* ---- channels without events ---- */
+
+/* The node has left a channel before its first event: the position is all that Redis keeps of the channel. It goes
+ * soon, if no other node has subscribers there. So a client that subscribes to ever new names does not fill Redis.
+ * Where this fails, the position ages as that of a channel with events does. */
+
+enum { META, LIVE, KEYS }; /* of the request */
+
+static void send_vacancy(struct redis_request *request)
+{
+    const struct redis_broker *broker = redis_broker_of_request(request);
+    char ttl[24];
+    struct str arguments[] = {request->keys[META], request->keys[LIVE],
+                              broker->topology.kind->sharded ? STR("SHARDNUMSUB") : STR("NUMSUB"),
+                              redis_number(broker->config.empty_ttl_ms, ttl)};
+    redis_request_script(request, SCRIPT_VACATE, 1, sizeof arguments / sizeof *arguments, arguments);
+}
+
+static void on_vacated(struct redis_request *request, const redisReply *reply)
+{
+    if (reply && redis_is_error(reply) && !redis_request_is_untaken(reply))
+        metrics_add(redis_broker_of_request(request)->broker.metrics, METRIC_BROKER_ERRORS, 1);
+}
+
+static const struct redis_request_kind vacancy = {.send = send_vacancy, .done = on_vacated};
+
+static void vacate(struct redis_broker *broker, const struct subscription *subscription)
+{
+    if (!subscription->epoch[0] || subscription->offset || broker->closing)
+        return;
+    redis_broker_set_keys(broker, subscription->channel, STR(""));
+    const struct str keys[KEYS] = {[META] = broker->keys.meta, [LIVE] = broker->keys.live};
+    struct redis_shard *shard = redis_topology_shard_of(&broker->topology, keys[META]);
+    if (redis_shard_is_up(shard))
+        redis_request_start(&broker->requests, &vacancy, NULL, shard, KEYS, keys, clock_now_us());
 }
 
 /* ---- what Redis says ---- */
@@ -174,12 +211,12 @@ void redis_subscription_confirmed(struct redis_shard *shard, struct str key)
         return;
     subscription->unconfirmed--;
     if (redis_subscription_needs_position(subscription)) {
-        redis_subscription_ask_position(shard->broker, subscription);
+        redis_subscription_ask_position(redis_broker_of_shard(shard), subscription);
         return;
     }
     if (!subscription->wanted && !subscription->sent && !subscription->unconfirmed)
-        redis_vacate(shard->broker, subscription);
-    redis_subscription_drop_if_done(shard->broker, subscription);
+        vacate(redis_broker_of_shard(shard), subscription);
+    redis_subscription_drop_if_done(redis_broker_of_shard(shard), subscription);
 }
 
 /* As if its connection had been lost. */
@@ -192,22 +229,22 @@ static void forget(struct subscription *subscription)
 
 void redis_subscription_ended(struct redis_shard *shard, struct str key)
 {
-    const struct redis_topology *topology = shard->broker->topology;
+    struct redis_topology *topology = shard->topology;
     struct subscription *subscription = redis_subscription_find_at(shard, key);
     if (!subscription || subscription->unconfirmed || !subscription->sent) {
         redis_subscription_confirmed(shard, key);
         return;
     }
     forget(subscription);
-    if (topology->subscription_ended)
-        topology->subscription_ended(shard->broker);
-    if (!topology->subscription_ended || !subscription->wanted)
-        redis_subscription_note_change(shard->broker, subscription);
+    if (topology->kind->subscription_ended)
+        topology->kind->subscription_ended(topology);
+    if (!topology->kind->subscription_ended || !subscription->wanted)
+        redis_subscription_note_change(redis_broker_of_shard(shard), subscription);
 }
 
 static void move(struct redis_broker *broker, struct subscription *subscription)
 {
-    struct redis_shard *shard = broker->topology->shard_of(broker, subscription->key);
+    struct redis_shard *shard = redis_topology_shard_of(&broker->topology, subscription->key);
     if (subscription->shard == shard && (subscription->sent || subscription->unconfirmed))
         return;
     forget(subscription);
@@ -230,14 +267,14 @@ void redis_subscriptions_move_all(struct redis_broker *broker)
 
 void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot)
 {
-    LIST_EACH(link, &shard->broker->by_slot[slot])
+    LIST_EACH(link, &redis_broker_of_shard(shard)->by_slot[slot])
     {
         struct subscription *each = CONTAINER_OF(link, struct subscription, of_slot);
         if (each->shard != shard || !each->unconfirmed)
             continue;
         forget(each);
         if (!each->wanted)
-            redis_subscription_note_change(shard->broker, each); /* the flush drops it */
+            redis_subscription_note_change(redis_broker_of_shard(shard), each); /* the flush drops it */
     }
 }
 
@@ -258,7 +295,7 @@ void redis_count_bad_message(struct redis_broker *broker, struct str channel, co
 
 void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes)
 {
-    struct redis_broker *broker = shard->broker;
+    struct redis_broker *broker = redis_broker_of_shard(shard);
     struct subscription *subscription = redis_subscription_find_at(shard, key);
     if (!subscription || !subscription->answered)
         return;
@@ -297,14 +334,14 @@ void redis_subscription_message(struct redis_shard *shard, struct str key, struc
 size_t redis_subscriptions_count(const struct redis_shard *shard)
 {
     size_t cursor = 0, count = 0;
-    for (const struct subscription *each; (each = map_next(&shard->broker->subscriptions, &cursor));)
+    for (const struct subscription *each; (each = map_next(&redis_broker_of_shard(shard)->subscriptions, &cursor));)
         count += each->shard == shard;
     return count;
 }
 
 void redis_subscriptions_reset(struct redis_shard *shard)
 {
-    struct redis_broker *broker = shard->broker;
+    struct redis_broker *broker = redis_broker_of_shard(shard);
     size_t cursor = 0;
     for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
         if (each->shard != shard)
@@ -330,7 +367,7 @@ void redis_subscriptions_refuse(struct redis_broker *broker)
 void redis_subscriptions_init(struct redis_broker *broker)
 {
     list_init(&broker->changed);
-    if (!broker->topology->sharded)
+    if (!broker->topology.kind->sharded)
         return;
     broker->by_slot = xcalloc(REDIS_SLOTS, sizeof *broker->by_slot);
     for (unsigned slot = 0; slot < REDIS_SLOTS; slot++)

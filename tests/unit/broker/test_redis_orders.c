@@ -17,15 +17,16 @@ struct fixture {
     int map_asked;             /* how often */
 };
 
-static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
+static struct redis_shard *shard_of(struct redis_topology *topology, struct str key)
 {
     (void)key;
-    return CONTAINER_OF(broker, struct fixture, broker)->owner;
+    return CONTAINER_OF(topology, struct fixture, broker.topology)->owner;
 }
 
-static enum redis_again redirect(struct redis_broker *broker, struct str key, struct str text, struct redis_route *out)
+static enum redis_again redirect(struct redis_topology *topology, struct str key, struct str text,
+                                 struct redis_route *out)
 {
-    struct fixture *f = CONTAINER_OF(broker, struct fixture, broker);
+    struct fixture *f = CONTAINER_OF(topology, struct fixture, broker.topology);
     (void)key;
     if (!str_starts_with(text, STR("ASK ")))
         return REDIS_ANSWERED;
@@ -33,14 +34,14 @@ static enum redis_again redirect(struct redis_broker *broker, struct str key, st
     return REDIS_AGAIN_NOW;
 }
 
-static void ask_map(struct redis_broker *broker)
+static void ask_map(struct redis_topology *topology)
 {
-    CONTAINER_OF(broker, struct fixture, broker)->map_asked++;
+    CONTAINER_OF(topology, struct fixture, broker.topology)->map_asked++;
 }
 
 static int set_up(void **state)
 {
-    static const struct redis_topology topology = {
+    static const struct redis_topology_kind kind = {
         .shard_of = shard_of, .redirect = redirect, .subscription_ended = ask_map, .sharded = true};
     static const struct broker_ops ops = {.subscribe = redis_subscribe, .unsubscribe = redis_unsubscribe};
     static const struct redis_connection_config config = {.what = "Redis"};
@@ -52,11 +53,12 @@ static int set_up(void **state)
     f->broker.config.prefix = STR("test");
     buf_append(&f->broker.pubsub_prefix, STR("test"));
     f->broker.event_limits.data_bytes = 4096;
-    f->broker.topology = &topology;
+    f->broker.topology.kind = &kind;
+    f->broker.requests.topology = &f->broker.topology;
     redis_subscriptions_init(&f->broker);
     for (int i = 0; i < 2; i++) {
         struct redis_shard *shard = &f->shards[i];
-        shard->broker = &f->broker;
+        shard->topology = &f->broker.topology;
         redis_connection_init(&shard->commands, &config, NULL, &f->broker, &f->rig.turn);
         redis_connection_init(&shard->subscriber, &config, NULL, &f->broker, &f->rig.turn);
         shard->commands.state = shard->subscriber.state = REDIS_READY;

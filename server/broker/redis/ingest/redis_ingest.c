@@ -234,7 +234,7 @@ static void reconnect(struct redis_ingest *ingest)
 {
     static const struct redis_connection_events events = {.up = on_up, .down = on_down};
     struct redis_broker *broker = ingest->broker;
-    struct redis_shard *shard = broker->topology->shard_of(broker, buf_str(&ingest->stream_key));
+    struct redis_shard *shard = redis_topology_shard_of(&broker->topology, buf_str(&ingest->stream_key));
     if (!redis_shard_is_up(shard)) {
         redis_ingest_wait(ingest, INGEST_RETRY_MS);
         return;
@@ -325,9 +325,9 @@ static void release(struct redis_ingest *ingest)
     struct str argv[] = {STR("EVAL"),
                          STR("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"), STR("1"),
                          buf_str(&ingest->lease_key), ingest->broker->config.node_id};
-    struct redis_route route = redis_route_to(ingest->broker, buf_str(&ingest->lease_key));
-    if (route.shard)
-        redis_connection_send(&route.shard->commands, 5, argv, on_released, NULL);
+    struct redis_shard *shard = redis_request_shard(&ingest->broker->topology, buf_str(&ingest->lease_key));
+    if (shard)
+        redis_connection_send(&shard->commands, 5, argv, on_released, NULL);
 }
 
 void redis_ingest_close(struct redis_ingest *ingest)

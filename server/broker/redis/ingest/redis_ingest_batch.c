@@ -105,8 +105,8 @@ static void bury(struct redis_ingest *ingest, size_t index)
 {
     struct item *item = &ingest->items[index];
     const struct ingest_entry *entry = item->entry;
-    struct redis_route route = redis_route_to(ingest->broker, buf_str(&ingest->dead_key));
-    if (!redis_shard_is_up(route.shard)) {
+    struct redis_shard *shard = redis_topology_shard_of(&ingest->broker->topology, buf_str(&ingest->dead_key));
+    if (!redis_shard_is_up(shard)) {
         try_later(ingest, item, "the server that has the dead stream cannot be reached", 0);
         return;
     }
@@ -121,7 +121,7 @@ static void bury(struct redis_ingest *ingest, size_t index)
     memcpy(argv + HEAD, entry->fields, entry->field_count * sizeof *argv);
     item->state = ITEM_SENT;
     ingest->sent++;
-    redis_connection_send(&route.shard->commands, HEAD + entry->field_count, argv, on_buried, burial);
+    redis_connection_send(&shard->commands, HEAD + entry->field_count, argv, on_buried, burial);
     free(argv);
 }
 

@@ -1,7 +1,7 @@
 /* redis_discovery.c - see redis_discovery.h. */
 #include "server/broker/redis/topology/redis_discovery.h"
 
-#include "server/broker/redis/redis_parts.h"
+#include "server/broker/redis/client/redis_reply.h"
 
 static void try_next(struct redis_discovery *discovery);
 
@@ -15,7 +15,7 @@ static void on_answer(void *owner, void *argument, const redisReply *reply)
     struct redis_discovery *discovery = argument;
     if (!reply || !discovery->asking)
         return; /* the connection's end tells the rest */
-    if (!redis_is_error(reply) && discovery->script->answered(discovery->broker, &discovery->endpoint, reply)) {
+    if (!redis_is_error(reply) && discovery->script->answered(discovery->topology, &discovery->endpoint, reply)) {
         discovery->asking = false;
         return;
     }
@@ -25,7 +25,7 @@ static void on_answer(void *owner, void *argument, const redisReply *reply)
 
 static void ask(struct redis_discovery *discovery)
 {
-    discovery->script->ask(discovery->broker, &discovery->connection, on_answer, discovery);
+    discovery->script->ask(discovery->topology, &discovery->connection, on_answer, discovery);
 }
 
 static void on_up(struct redis_connection *connection)
@@ -39,7 +39,7 @@ static void finish_close(struct redis_discovery *discovery)
         return;
     redis_connection_fini(&discovery->connection);
     redis_endpoint_fini(&discovery->endpoint);
-    closing_part_closed(&discovery->broker->parts);
+    closing_part_closed(discovery->whole);
 }
 
 static void on_down(struct redis_connection *connection, const char *why)
@@ -56,15 +56,15 @@ static void on_down(struct redis_connection *connection, const char *why)
 /* The connection is idle. */
 static void try_next(struct redis_discovery *discovery)
 {
-    const struct redis_endpoint *server = discovery->script->server(discovery->broker, discovery->next);
+    const struct redis_endpoint *server = discovery->script->server(discovery->topology, discovery->next);
     if (discovery->left == 0 || (!server && discovery->next == 0)) {
         discovery->asking = false;
-        discovery->script->failed(discovery->broker, discovery->why);
+        discovery->script->failed(discovery->topology, discovery->why);
         return;
     }
     if (!server) {
         discovery->next = 0;
-        server = discovery->script->server(discovery->broker, 0);
+        server = discovery->script->server(discovery->topology, 0);
     }
     discovery->next++;
     discovery->left--;
@@ -80,7 +80,7 @@ void redis_discovery_ask(struct redis_discovery *discovery, bool another)
         return;
     discovery->asking = true;
     discovery->left = 0;
-    while (discovery->script->server(discovery->broker, discovery->left))
+    while (discovery->script->server(discovery->topology, discovery->left))
         discovery->left++;
     if (discovery->connection.state == REDIS_READY && !another)
         ask(discovery);
@@ -101,18 +101,20 @@ void redis_discovery_ask_later(struct redis_discovery *discovery, uint64_t after
         uv_timer_start(&discovery->timer, on_timer, after_ms, 0);
 }
 
-void redis_discovery_init(struct redis_discovery *discovery, struct redis_broker *broker,
-                          const struct redis_discovery_script *script, const struct redis_connection_config *config)
+void redis_discovery_init(struct redis_discovery *discovery, struct redis_topology *topology,
+                          const struct redis_discovery_script *script, const struct redis_connection_config *config,
+                          struct turn *turn, struct closing *whole)
 {
     static const struct redis_connection_events events = {.up = on_up, .down = on_down};
     struct redis_connection_config own = *config;
     own.endpoint = &discovery->endpoint;
     discovery->script = script;
-    discovery->broker = broker;
-    redis_connection_init(&discovery->connection, &own, &events, broker, broker->config.turn);
-    uv_timer_init(broker->config.turn->wake.loop, &discovery->timer);
+    discovery->topology = topology;
+    discovery->whole = whole;
+    redis_connection_init(&discovery->connection, &own, &events, discovery, turn);
+    uv_timer_init(turn->wake.loop, &discovery->timer);
     discovery->timer.data = discovery;
-    closing_add(&broker->parts);
+    closing_add(whole);
 }
 
 static void on_timer_closed(uv_handle_t *timer)

@@ -1,31 +1,33 @@
 /* redis_sentinel.c - one primary whose address Sentinels know. They are asked before every connection, each time
  * another one, so that one with an outdated view does not hold the node back; and with every canary, so that a failover
  * is noticed even while the old primary still answers. Whether the server is a primary it is asked itself (ROLE). */
-#include "server/broker/redis/redis_parts.h"
+#include "server/broker/redis/client/redis_reply.h"
+#include "server/broker/redis/topology/redis_shard.h"
 #include "server/broker/redis/topology/redis_whereabouts.h"
 
-static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
+static struct redis_shard *shard_of(struct redis_topology *topology, struct str key)
 {
-    struct list_link *first = broker->shards.next;
-    return first == &broker->shards ? NULL : CONTAINER_OF(first, struct redis_shard, link);
+    struct list_link *first = topology->shards.next;
+    return first == &topology->shards ? NULL : CONTAINER_OF(first, struct redis_shard, link);
 }
 
 /* ---- asking ---- */
 
-static const struct redis_endpoint *server(struct redis_broker *broker, size_t n)
+static const struct redis_endpoint *server(struct redis_topology *topology, size_t n)
 {
-    return n < broker->url.endpoint_count ? &broker->url.endpoints[n] : NULL;
+    return n < topology->config.url->endpoint_count ? &topology->config.url->endpoints[n] : NULL;
 }
 
-static void ask(struct redis_broker *broker, struct redis_connection *connection, redis_answered *done, void *argument)
+static void ask(struct redis_topology *topology, struct redis_connection *connection, redis_answered *done,
+                void *argument)
 {
-    struct str argv[] = {STR("SENTINEL"), STR("get-master-addr-by-name"), str_from_cstr(broker->url.master)};
+    struct str argv[] = {STR("SENTINEL"), STR("get-master-addr-by-name"), str_from_cstr(topology->config.url->master)};
     redis_connection_send(connection, 3, argv, done, argument);
 }
 
-static bool answered(struct redis_broker *broker, const struct redis_endpoint *from, const redisReply *reply)
+static bool answered(struct redis_topology *topology, const struct redis_endpoint *from, const redisReply *reply)
 {
-    struct redis_shard *shard = shard_of(broker, STR(""));
+    struct redis_shard *shard = shard_of(topology, STR(""));
     struct redis_whereabouts where;
     if (!shard || !redis_whereabouts_of_primary(reply, &where))
         return false;
@@ -41,52 +43,47 @@ static bool answered(struct redis_broker *broker, const struct redis_endpoint *f
     return true;
 }
 
-static void failed(struct redis_broker *broker, const char *why)
+static void failed(struct redis_topology *topology, const char *why)
 {
     char text[320];
-    struct redis_shard *shard = shard_of(broker, STR(""));
+    struct redis_shard *shard = shard_of(topology, STR(""));
     snprintf(text, sizeof text, "no Sentinel tells where the primary \"%.60s\" is; the last one: %.200s",
-             broker->url.master, why);
+             topology->config.url->master, why);
     if (shard)
         redis_shard_not_found(shard, text);
 }
 
 /* ---- topology ---- */
 
-static void begin(struct redis_broker *broker)
+static void begin(struct redis_topology *topology)
 {
     static const struct redis_discovery_script script = {
         .server = server, .ask = ask, .answered = answered, .failed = failed};
-    const struct redis_connection_config config = {
-        .what = "Sentinel",
-        .login = &broker->url.sentinel_login,
-        .login_hint = "a password: give it in the URL, ?sentinel_password=...",
-        .tls = broker->tls,
-        .name = broker->client_name,
-        .connect_timeout_ms = broker->config.connect_timeout_ms,
-        .command_timeout_ms = broker->config.command_timeout_ms,
-        .keepalive_s = broker->config.keepalive_s,
-    };
-    redis_discovery_init(&broker->discovery, broker, &script, &config);
-    redis_shard_create(broker, NULL, buf_str(&broker->node_channel));
+    struct redis_connection_config config = redis_topology_connection(topology);
+    config.what = "Sentinel";
+    config.login = &topology->config.url->sentinel_login;
+    config.login_hint = "a password: give it in the URL, ?sentinel_password=...";
+    redis_discovery_init(&topology->discovery, topology, &script, &config, topology->config.turn,
+                         topology->config.closing);
+    redis_shard_create(topology, NULL, topology->config.node_channel);
 }
 
 static void find(struct redis_shard *shard)
 {
-    redis_discovery_ask(&shard->broker->discovery, true);
+    redis_discovery_ask(&shard->topology->discovery, true);
 }
 
 static void look_again(struct redis_shard *shard)
 {
-    redis_discovery_ask(&shard->broker->discovery, false);
+    redis_discovery_ask(&shard->topology->discovery, false);
 }
 
-static void end(struct redis_broker *broker)
+static void end(struct redis_topology *topology)
 {
-    redis_discovery_close(&broker->discovery);
+    redis_discovery_close(&topology->discovery);
 }
 
-const struct redis_topology redis_sentinel = {
+const struct redis_topology_kind redis_sentinel = {
     .begin = begin,
     .shard_of = shard_of,
     .find = find,

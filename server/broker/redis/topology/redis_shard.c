@@ -5,7 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
-#include "server/broker/redis/redis_parts.h"
+#include "server/broker/redis/client/redis_reply.h"
 
 enum { RETRY_BASE_MS = 100, RETRY_DOUBLINGS_MAX = 16, RETRY_SOON_MS = 500, RETRY_MIN_MS = 100 };
 enum { STABLE_US = 1000 * 1000 };
@@ -19,11 +19,58 @@ static void start_timer(struct redis_shard *shard, uint64_t after_ms)
     uv_timer_start(&shard->timer, on_timer, after_ms, 0);
 }
 
-static void set_state(struct redis_shard *shard, enum broker_state state, const char *text)
+static void set_state(struct redis_shard *shard, bool is_up, const char *text)
 {
-    shard->state = state;
+    shard->is_up = is_up;
     snprintf(shard->text, sizeof shard->text, "%s", text);
-    redis_broker_tell(shard->broker);
+    shard->topology->shard_events->state(shard);
+}
+
+/* ---- the canary ---- */
+
+static void on_canary_sent(void *owner, void *argument, const redisReply *reply)
+{
+    if (reply && redis_is_error(reply))
+        redis_shard_drop(argument, reply->str);
+}
+
+static void send_canary(struct redis_shard *shard)
+{
+    char text[40];
+    shard->canary = ++shard->topology->canary;
+    int len = snprintf(text, sizeof text, "canary %llu", (unsigned long long)shard->canary);
+    shard->topology->shard_events->probed(shard);
+    struct str argv[] = {STR("PUBLISH"), buf_str(&shard->channel), str_from(text, (size_t)len)};
+    shard->canary_sent_us = clock_now_us();
+    redis_connection_send(&shard->commands, 3, argv, on_canary_sent, shard);
+}
+
+static void on_canary_back(struct redis_shard *shard)
+{
+    const struct redis_topology_config *config = &shard->topology->config;
+    shard->round_trip_us = clock_now_us() - shard->canary_sent_us;
+    metrics_observe(config->metrics, METRIC_BROKER_ROUND_TRIP, shard->round_trip_us);
+    shard->phase = PHASE_RESTING;
+    start_timer(shard, config->canary_interval_ms);
+    shard->topology->shard_events->proved(shard);
+    if (shard->is_up)
+        return;
+    if (shard->has_been_up)
+        metrics_add(config->metrics, METRIC_BROKER_RECONNECTS, 1);
+    shard->has_been_up = true;
+    shard->up_us = clock_now_us();
+    set_state(shard, true, "");
+}
+
+/* True if the message is a canary. One that is not awaited was sent by an earlier life of this node. */
+static bool take_canary(struct redis_shard *shard, struct str channel, struct str bytes)
+{
+    uint64_t number;
+    if (!str_eq(channel, buf_str(&shard->channel)) || !str_eq(str_split(&bytes, ' '), STR("canary")) || !bytes.ptr)
+        return false;
+    if (shard->phase == PHASE_PROBING && str_to_u64(bytes, &number) && number == shard->canary)
+        on_canary_back(shard);
+    return true;
 }
 
 /* ---- coming up ---- */
@@ -31,50 +78,58 @@ static void set_state(struct redis_shard *shard, enum broker_state state, const 
 void redis_shard_extend(struct redis_shard *shard)
 {
     if (shard->phase == PHASE_CONNECTING || shard->phase == PHASE_PROBING)
-        start_timer(shard, shard->broker->config.command_timeout_ms);
+        start_timer(shard, shard->topology->config.command_timeout_ms);
+}
+
+/* All subscriptions are confirmed, or the server has said that it is a primary: goes on once both are so. */
+static void try_probe(struct redis_shard *shard)
+{
+    if (shard->phase != PHASE_CONNECTING || !shard->all_confirmed || !shard->is_primary)
+        return;
+    shard->phase = PHASE_PROBING;
+    start_timer(shard, shard->topology->config.command_timeout_ms);
+    send_canary(shard);
+}
+
+void redis_shard_all_confirmed(struct redis_shard *shard)
+{
+    shard->all_confirmed = true;
+    try_probe(shard);
+}
+
+static void on_role(void *owner, void *argument, const redisReply *reply)
+{
+    struct redis_shard *shard = argument;
+    if (!reply)
+        return;
+    bool told = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
+    if (told && !str_eq(redis_text(reply->element[0]), STR("master"))) {
+        redis_shard_drop(shard, "it is a replica, not the primary: what is published there reaches nobody else");
+        return;
+    }
+    /* A user without the right to ask (an ACL without ROLE) learns it from the first write. */
+    shard->is_primary = true;
+    try_probe(shard);
+}
+
+static void ask_role(struct redis_shard *shard)
+{
+    redis_connection_send(&shard->commands, 1, (struct str[]){STR("ROLE")}, on_role, shard);
 }
 
 static void on_commands_up(struct redis_connection *connection)
 {
     struct redis_shard *shard = CONTAINER_OF(connection, struct redis_shard, commands);
     redis_scripts_load(&shard->scripts, connection);
-    redis_node_ask_role(shard);
-    redis_subscriptions_ask(shard);
+    ask_role(shard);
+    shard->topology->shard_events->commands_up(shard);
 }
 
 static void on_subscriber_up(struct redis_connection *connection)
 {
     struct redis_shard *shard = CONTAINER_OF(connection, struct redis_shard, subscriber);
-    redis_node_listen(shard);
-    redis_subscriptions_restore(shard);
-    redis_node_listen_to_all(shard);
+    shard->topology->shard_events->subscriber_up(shard);
     redis_shard_extend(shard);
-}
-
-void redis_shard_try_probe(struct redis_shard *shard)
-{
-    if (shard->phase != PHASE_CONNECTING || !shard->all_confirmed || !shard->is_primary)
-        return;
-    shard->phase = PHASE_PROBING;
-    start_timer(shard, shard->broker->config.command_timeout_ms);
-    redis_node_probe(shard);
-}
-
-void redis_shard_proved(struct redis_shard *shard)
-{
-    struct redis_broker *broker = shard->broker;
-    shard->phase = PHASE_RESTING;
-    start_timer(shard, broker->config.canary_interval_ms);
-    if (shard->state == BROKER_UP)
-        return;
-    if (shard->state == BROKER_DOWN)
-        metrics_add(broker->broker.metrics, METRIC_BROKER_RECONNECTS, 1);
-    log_info("broker", "connected to Redis at %s:%s, %zu channels subscribed", shard->endpoint.host,
-             shard->endpoint.port, redis_subscriptions_count(shard));
-    shard->up_us = clock_now_us();
-    if (broker->topology->shard_of(broker, buf_str(&broker->revoked_key)) == shard)
-        redis_revocations_load(broker);
-    set_state(shard, BROKER_UP, "");
 }
 
 void redis_shard_connect(struct redis_shard *shard)
@@ -101,7 +156,7 @@ static void on_timer(uv_timer_t *timer)
     switch (shard->phase) {
     case PHASE_WAITING:
         shard->phase = PHASE_SEEKING;
-        shard->broker->topology->find(shard);
+        shard->topology->kind->find(shard);
         break;
     case PHASE_CONNECTING:
         if (!shard->all_confirmed) /* else it is the other connection's turn, which has a timer of its own */
@@ -110,10 +165,10 @@ static void on_timer(uv_timer_t *timer)
     case PHASE_PROBING: redis_shard_drop(shard, "a canary sent through it did not come back in time"); break;
     case PHASE_RESTING:
         shard->phase = PHASE_PROBING;
-        start_timer(shard, shard->broker->config.command_timeout_ms);
-        redis_node_ask_role(shard);
-        redis_node_probe(shard);
-        shard->broker->topology->look_again(shard);
+        start_timer(shard, shard->topology->config.command_timeout_ms);
+        ask_role(shard);
+        send_canary(shard);
+        shard->topology->kind->look_again(shard);
         break;
     case PHASE_CLOSING: end(shard); break; /* the last answers have not come in time */
     case PHASE_SEEKING:
@@ -126,7 +181,7 @@ static void on_timer(uv_timer_t *timer)
 /* Said once, however often the same failure comes back. */
 static void log_loss(struct redis_shard *shard, const char *why)
 {
-    metrics_add(shard->broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
+    metrics_add(shard->topology->config.metrics, METRIC_BROKER_ERRORS, 1);
     if (strcmp(shard->why, why) == 0)
         return;
     snprintf(shard->why, sizeof shard->why, "%s", why);
@@ -138,7 +193,7 @@ static uint64_t pause_ms(struct redis_shard *shard)
 {
     unsigned doublings = shard->attempts < RETRY_DOUBLINGS_MAX ? shard->attempts : RETRY_DOUBLINGS_MAX;
     uint64_t reach_ms = (uint64_t)RETRY_BASE_MS << doublings;
-    uint64_t max_ms = shard->broker->config.retry_max_ms;
+    uint64_t max_ms = shard->topology->config.retry_max_ms;
     shard->attempts++;
     if (reach_ms > max_ms)
         reach_ms = max_ms;
@@ -153,11 +208,6 @@ static void begin_anew(struct redis_shard *shard)
     shard->why[0] = '\0';
 }
 
-static enum broker_state state_without_connection(const struct redis_shard *shard)
-{
-    return shard->state == BROKER_CONNECTING ? BROKER_CONNECTING : BROKER_DOWN;
-}
-
 static void wait(struct redis_shard *shard)
 {
     uint64_t wait_ms = pause_ms(shard);
@@ -167,7 +217,7 @@ static void wait(struct redis_shard *shard)
              (unsigned long long)tenths % 10);
     shard->phase = PHASE_WAITING;
     start_timer(shard, wait_ms);
-    set_state(shard, state_without_connection(shard), text);
+    set_state(shard, false, text);
 }
 
 void redis_shard_not_found(struct redis_shard *shard, const char *why)
@@ -180,19 +230,19 @@ void redis_shard_not_found(struct redis_shard *shard, const char *why)
 
 static void finish_close(struct redis_shard *shard)
 {
-    struct redis_broker *broker = shard->broker;
+    struct redis_topology *topology = shard->topology;
     if (!shard->timer_closed || shard->commands.state != REDIS_IDLE || shard->subscriber.state != REDIS_IDLE)
         return;
     list_remove(&shard->link);
-    redis_subscriptions_reset(shard); /* none is confirmed there any more, so nothing asks for its position */
-    if (broker->topology->forget)
-        broker->topology->forget(shard);
+    topology->shard_events->down(shard);
+    if (topology->kind->forget)
+        topology->kind->forget(shard);
     redis_connection_fini(&shard->commands);
     redis_connection_fini(&shard->subscriber);
     redis_endpoint_fini(&shard->endpoint);
     buf_fini(&shard->channel);
     free(shard);
-    closing_part_closed(&broker->parts);
+    closing_part_closed(topology->config.closing);
 }
 
 static void on_down(struct redis_shard *shard, const char *why)
@@ -206,16 +256,16 @@ static void on_down(struct redis_shard *shard, const char *why)
     if (shard->phase != PHASE_FALLING) { /* the first of the two */
         shard->phase = PHASE_FALLING;
         uv_timer_stop(&shard->timer);
-        if (shard->state == BROKER_UP && clock_now_us() - shard->up_us >= STABLE_US)
+        if (shard->is_up && clock_now_us() - shard->up_us >= STABLE_US)
             begin_anew(shard);
         log_loss(shard, why);
-        set_state(shard, state_without_connection(shard), why);
+        set_state(shard, false, why);
         redis_connection_drop(&shard->commands, "%s", "given up with the other connection");
         redis_connection_drop(&shard->subscriber, "%s", "given up with the other connection");
     }
     if (shard->commands.state != REDIS_IDLE || shard->subscriber.state != REDIS_IDLE)
         return;
-    redis_subscriptions_reset(shard);
+    shard->topology->shard_events->down(shard);
     wait(shard);
 }
 
@@ -247,71 +297,62 @@ uint64_t redis_shard_retry_ms(const struct redis_shard *shard)
 static void on_pushed(struct redis_connection *connection, const redisReply *reply)
 {
     struct redis_shard *shard = CONTAINER_OF(connection, struct redis_shard, subscriber);
-    const struct redis_topology *topology = shard->broker->topology;
+    const struct redis_topology_kind *topology_kind = shard->topology->kind;
+    const struct redis_shard_events *events = shard->topology->shard_events;
     if (redis_is_error(reply)) {
         struct str text = str_from(reply->str, (size_t)reply->len);
-        if (!topology->subscription_refused || !topology->subscription_refused(shard, text))
+        if (!topology_kind->subscription_refused || !topology_kind->subscription_refused(shard, text))
             redis_connection_drop(connection, "refused a subscription: %.100s", reply->str);
         return;
     }
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
         return;
     struct str kind = redis_text(reply->element[0]);
-    struct str key = redis_text(reply->element[1]);
+    struct str channel = redis_text(reply->element[1]);
     if (kind.len && kind.ptr[0] == 's' && !str_eq(kind, STR("subscribe")))
         kind = str_skip(kind, 1); /* of sharded pub/sub: ssubscribe, smessage, sunsubscribe */
     if (str_eq(kind, STR("message"))) {
         struct str bytes = redis_text(reply->element[2]);
-        if (!redis_node_message(shard, key, bytes))
-            redis_subscription_message(shard, key, bytes);
+        if (!take_canary(shard, channel, bytes))
+            events->message(shard, channel, bytes);
     } else if (str_eq(kind, STR("subscribe"))) {
         redis_shard_extend(shard);
-        if (!redis_node_confirmed(shard, key))
-            redis_subscription_confirmed(shard, key);
+        events->confirmed(shard, channel);
     } else if (str_eq(kind, STR("unsubscribe"))) {
         redis_shard_extend(shard);
-        redis_subscription_ended(shard, key);
+        events->ended(shard, channel);
     }
 }
 
 /* ---- life ---- */
 
-struct redis_shard *redis_shard_create(struct redis_broker *broker, const struct redis_endpoint *endpoint,
+struct redis_shard *redis_shard_create(struct redis_topology *topology, const struct redis_endpoint *endpoint,
                                        struct str channel)
 {
     static const struct redis_connection_events command_events = {.up = on_commands_up, .down = on_commands_down};
     static const struct redis_connection_events subscriber_events = {
         .up = on_subscriber_up, .pushed = on_pushed, .down = on_subscriber_down};
     struct redis_shard *shard = xcalloc(1, sizeof *shard);
-    shard->broker = broker;
-    shard->state = BROKER_CONNECTING;
-    shard->slots = broker->topology->sharded ? 0 : 1;
+    struct turn *turn = topology->config.turn;
+    shard->topology = topology;
+    shard->slots = topology->kind->sharded ? 0 : 1;
     snprintf(shard->text, sizeof shard->text, "connecting to Redis");
     buf_append(&shard->channel, channel);
-    uv_timer_init(broker->config.turn->wake.loop, &shard->timer);
+    uv_timer_init(turn->wake.loop, &shard->timer);
     shard->timer.data = shard;
-    const struct redis_connection_config connection = {
-        .what = "Redis",
-        .endpoint = &shard->endpoint,
-        .login = &broker->url.login,
-        .login_hint = "a password: give it in the URL, redis://:password@host",
-        .tls = broker->tls,
-        .name = broker->client_name,
-        .connect_timeout_ms = broker->config.connect_timeout_ms,
-        .command_timeout_ms = broker->config.command_timeout_ms,
-        .keepalive_s = broker->config.keepalive_s,
-    };
-    /* Answers are given to the broker, as what waits for them may move to another shard. */
-    redis_connection_init(&shard->commands, &connection, &command_events, broker, broker->config.turn);
-    redis_connection_init(&shard->subscriber, &connection, &subscriber_events, broker, broker->config.turn);
-    list_append(&broker->shards, &shard->link);
-    closing_add(&broker->parts);
+    struct redis_connection_config connection = redis_topology_connection(topology);
+    connection.endpoint = &shard->endpoint;
+    connection.login_hint = "a password: give it in the URL, redis://:password@host";
+    redis_connection_init(&shard->commands, &connection, &command_events, shard, turn);
+    redis_connection_init(&shard->subscriber, &connection, &subscriber_events, shard, turn);
+    list_append(&topology->shards, &shard->link);
+    closing_add(topology->config.closing);
     shard->phase = PHASE_SEEKING;
     if (endpoint) {
         redis_shard_move(shard, str_from_cstr(endpoint->host), str_from_cstr(endpoint->port));
         redis_shard_connect(shard);
     } else {
-        broker->topology->find(shard);
+        topology->kind->find(shard);
     }
     return shard;
 }
@@ -328,7 +369,7 @@ static void end(struct redis_shard *shard)
 {
     if (uv_is_closing((uv_handle_t *)&shard->timer))
         return;
-    shard->state = BROKER_DOWN;
+    shard->is_up = false;
     uv_close((uv_handle_t *)&shard->timer, on_timer_closed);
     redis_connection_finish(&shard->commands, "no longer needed");
 }
@@ -358,7 +399,7 @@ static void await_last_answers(struct redis_shard *shard)
 
 void redis_shard_close(struct redis_shard *shard)
 {
-    uint64_t timeout_ms = shard->broker->config.command_timeout_ms;
+    uint64_t timeout_ms = shard->topology->config.command_timeout_ms;
     if (shard->phase == PHASE_CLOSING)
         return;
     shard->phase = PHASE_CLOSING;

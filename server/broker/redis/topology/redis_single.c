@@ -1,15 +1,15 @@
 /* redis_single.c - one Redis server at a known address. */
-#include "server/broker/redis/redis_parts.h"
+#include "server/broker/redis/topology/redis_shard.h"
 
-static void begin(struct redis_broker *broker)
+static void begin(struct redis_topology *topology)
 {
-    redis_shard_create(broker, &broker->url.endpoints[0], buf_str(&broker->node_channel));
+    redis_shard_create(topology, &topology->config.url->endpoints[0], topology->config.node_channel);
 }
 
-static struct redis_shard *shard_of(struct redis_broker *broker, struct str key)
+static struct redis_shard *shard_of(struct redis_topology *topology, struct str key)
 {
-    struct list_link *first = broker->shards.next;
-    return first == &broker->shards ? NULL : CONTAINER_OF(first, struct redis_shard, link);
+    struct list_link *first = topology->shards.next;
+    return first == &topology->shards ? NULL : CONTAINER_OF(first, struct redis_shard, link);
 }
 
 static void find(struct redis_shard *shard)
@@ -22,12 +22,12 @@ static void look_again(struct redis_shard *shard)
     /* An address is all there is to know. */
 }
 
-static void end(struct redis_broker *broker)
+static void end(struct redis_topology *topology)
 {
     /* There is nothing but the shard. */
 }
 
-const struct redis_topology redis_single = {
+const struct redis_topology_kind redis_single = {
     .begin = begin,
     .shard_of = shard_of,
     .find = find,

@@ -1,0 +1,29 @@
+/* redis_reply.h - small things that everybody needs who sends commands to Redis and reads its answers. Pure; any
+ * thread. */
+#ifndef CARILLON_BROKER_REDIS_CLIENT_REDIS_REPLY_H
+#define CARILLON_BROKER_REDIS_CLIENT_REDIS_REPLY_H
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+
+#include "common/base/str.h"
+
+/* Lies in the reply; empty if that is no text. */
+static inline struct str redis_text(const redisReply *reply)
+{
+    bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+    return text ? str_from(reply->str, (size_t)reply->len) : STR("");
+}
+
+/* Lies in out. */
+static inline struct str redis_number(uint64_t value, char out[24])
+{
+    return str_from(out, (size_t)snprintf(out, 24, "%llu", (unsigned long long)value));
+}
+
+static inline bool redis_is_error(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR;
+}
+
+#endif
