@@ -16,10 +16,6 @@ FOLDERS = ("common", "server", "bench/load")
 # Circles that are known, each with its modules and the reason why it is there. A circle may lose modules but not gain any.
 # When a circle is open, its lines must go.
 KNOWN = [
-    ("common/token/jwk common/token/key common/token/keys", "a key set makes its keys, and a key's header has the set's types"),
-    ("server/api/api server/api/api_batch server/api/api_channels server/api/api_health server/api/api_history"
-     " server/api/api_presence server/api/api_publish server/api/api_revoke server/api/api_sessions",
-     "api.c calls each route by the table, and has what the routes answer with"),
     ("server/broker/redis/client/redis_connection server/broker/redis/client/redis_connection_stream",
      "what fails while bytes are read or written ends the connection"),
     ("server/broker/redis/ingest/redis_ingest server/broker/redis/ingest/redis_ingest_batch",

@@ -8,6 +8,13 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 
+/* The sizes of keys that are accepted. */
+enum {
+    TOKEN_SECRET_MIN = 32,     /* bytes, RFC 7518 section 3.2 for HS256 */
+    TOKEN_RSA_MIN_BITS = 2048, /* RFC 7518 section 3.3 */
+    TOKEN_RSA_MAX_BITS = 8192, /* beyond it a verification costs too much to offer to strangers */
+};
+
 /* The kind of key that an algorithm needs. A key has one kind for life, so an RSA key can never be taken for an HMAC
  * secret. */
 enum key_kind {

@@ -3,7 +3,7 @@
 #include <openssl/x509.h>
 #include <string.h>
 
-#include "common/token/key.h"
+#include "common/token/keys_private.h"
 
 /* Of the public half, so that a private key and its certificate are the same key. */
 static void digest_key(const struct token_key *key, unsigned char out[EVP_MAX_MD_SIZE])

@@ -7,7 +7,7 @@
 #include <openssl/pem.h>
 
 #include "common/token/base64url.h"
-#include "common/token/key.h"
+#include "common/token/keys_private.h"
 
 static const struct token_key *find_signer(const struct token_keys *keys, unsigned algorithm_bit)
 {

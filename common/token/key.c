@@ -38,18 +38,6 @@ enum err key_restrict(struct token_key *key, unsigned wanted, struct error *erro
     return ERR_NONE;
 }
 
-const struct token_key *keys_find_too_short(const struct token_keys *keys, const struct algorithm *algorithm)
-{
-    const struct token_key *found = NULL;
-    for (size_t i = 0; i < keys->count; i++) {
-        if (keys->list[i].algorithms & algorithm->bit)
-            return NULL;
-        if (keys->list[i].too_short_for & algorithm->bit)
-            found = &keys->list[i];
-    }
-    return found;
-}
-
 enum err key_say_too_short(const struct token_key *key, const struct algorithm *algorithm, struct error *error)
 {
     return error_set(error, ERR_INVALID_REQUEST,

@@ -3,8 +3,8 @@
 #ifndef CARILLON_TOKEN_KEY_H
 #define CARILLON_TOKEN_KEY_H
 
+#include "common/json/json.h"
 #include "common/token/algorithm.h"
-#include "common/token/keys.h"
 
 struct token_key {
     char *source; /* the file or option it came from: for messages */
@@ -15,12 +15,6 @@ struct token_key {
     bool can_sign;
     EVP_PKEY *pkey;    /* owned; NULL for secrets */
     struct buf secret; /* owned; wiped when freed */
-};
-
-struct token_keys {
-    _Atomic unsigned refs;
-    struct token_key *list;
-    size_t count;
 };
 
 /* Fills kind, algorithms, pkey or secret, and kid (if the caller gave none), from PEM text or one JWK object. After a
@@ -37,8 +31,6 @@ enum err key_adopt(struct token_key *key, EVP_PKEY *pkey, struct error *error);
 enum err key_adopt_secret(struct token_key *key, struct str secret, struct error *error);
 /* Binds the key to the wanted algorithms (0: all of its kind). Refuses what the kind cannot serve. */
 enum err key_restrict(struct token_key *key, unsigned wanted, struct error *error);
-/* The secret that is too short for the algorithm. NULL if there is none, or if another key serves the algorithm. */
-const struct token_key *keys_find_too_short(const struct token_keys *keys, const struct algorithm *algorithm);
 /* "the secret has 40 bytes; HS512 needs at least 64 (RFC 7518, 3.2)" */
 enum err key_say_too_short(const struct token_key *key, const struct algorithm *algorithm, struct error *error);
 void key_fini(struct token_key *key);

@@ -1,11 +1,8 @@
 /* keys.c - see keys.h. */
-#include "common/token/keys.h"
-
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "common/base/alloc.h"
-#include "common/token/key.h"
+#include "common/token/keys_private.h"
 
 struct token_keys *token_keys_create(void)
 {
@@ -141,6 +138,18 @@ enum err token_keys_add_jwk(struct token_keys *keys, const char *source, struct 
         return error_set(error, ERR_INVALID_REQUEST,
                          "%s: kid and algorithm belong into the members of a key set; leave them out here", source);
     return add_set(keys, source, set, error);
+}
+
+const struct token_key *keys_find_too_short(const struct token_keys *keys, const struct algorithm *algorithm)
+{
+    const struct token_key *found = NULL;
+    for (size_t i = 0; i < keys->count; i++) {
+        if (keys->list[i].algorithms & algorithm->bit)
+            return NULL;
+        if (keys->list[i].too_short_for & algorithm->bit)
+            found = &keys->list[i];
+    }
+    return found;
 }
 
 enum err token_keys_check(const struct token_keys *keys, unsigned algorithms, struct error *error)

@@ -5,13 +5,7 @@
 #define CARILLON_TOKEN_KEYS_H
 
 #include "common/base/error.h"
-#include "common/json/json.h"
-
-enum {
-    TOKEN_SECRET_MIN = 32,     /* bytes, RFC 7518 section 3.2 for HS256 */
-    TOKEN_RSA_MIN_BITS = 2048, /* RFC 7518 section 3.3 */
-    TOKEN_RSA_MAX_BITS = 8192, /* beyond it a verification costs too much to offer to strangers */
-};
+#include "common/token/algorithm.h"
 
 struct token_keys;
 

@@ -3,7 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/token/jws.h"
-#include "common/token/key.h"
+#include "common/token/keys_private.h"
 
 enum { CANDIDATES_MAX = 4 };
 

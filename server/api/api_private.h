@@ -1,4 +1,4 @@
-/* api_private.h - what the routes share. api.c: keys, routes, answers; one file for each group of routes. */
+/* api_private.h - what the routes share. api.c checks the key and finds the route. Each group of routes is one file. */
 #ifndef CARILLON_API_API_PRIVATE_H
 #define CARILLON_API_API_PRIVATE_H
 
@@ -23,7 +23,7 @@ struct api_request {
     struct str segment; /* what {} of the path stands for, as it came; borrowed from the call */
 };
 
-/* --- api.c --- */
+/* --- api_answer.c --- */
 /* Answers with what is in call->response.body. */
 void api_respond(const struct api_request *request, int status);
 void api_respond_error(const struct api_request *request, const struct error *error);
@@ -35,6 +35,7 @@ enum err api_read_body(const struct api_request *request, struct json_value *out
 /* The text of a member of the body; *out stays as it is when the member is absent. Valid while the request is read. */
 enum err api_text(struct api *api, const char *name, struct json_value value, struct str *out, struct error *error);
 
+/* --- api_sessions.c --- */
 /* Asks all nodes; answer is called with what they say, which is freed after it. */
 typedef void api_answer(const struct api_request *request, const struct survey *survey);
 void api_survey(const struct api_request *request, const struct control_request *question, api_answer *answer);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "common/token/base64url.h"
-#include "common/token/key.h"
+#include "common/token/keys_private.h"
 
 /* Not assert: it must also hold in release builds. */
 static void must(bool holds)

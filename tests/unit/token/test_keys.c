@@ -1,7 +1,7 @@
 /* test_keys.c - which keys are taken, in which form, and what is said about the others. */
 #include <stdio.h>
 
-#include "common/token/key.h"
+#include "common/token/keys_private.h"
 #include "tests/support/unit.h"
 #include "tests/unit/token/made_keys.h"
 

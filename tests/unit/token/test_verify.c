@@ -3,7 +3,7 @@
 
 #include "common/token/base64url.h"
 #include "common/token/jws.h"
-#include "common/token/key.h"
+#include "common/token/keys_private.h"
 #include "tests/support/unit.h"
 #include "tests/unit/token/made_keys.h"
 

@@ -1,0 +1,45 @@
+/* api_answer.c - what every route does: it reads a body, and answers with a result or an error. */
+#include "server/api/api_private.h"
+
+void api_respond(const struct api_request *request, int status)
+{
+    request->call->response.status = status;
+    metrics_add_labelled2(request->api->metrics, METRIC_HTTP_REQUESTS, request->route, metrics_status(status), 1);
+    request->call->respond(request->call);
+}
+
+void api_append_error(struct buf *out, const struct error *error)
+{
+    buf_appendf(out, "\"error\":{\"code\":\"%s\",\"message\":", err_code(error->code));
+    json_append_string(out, str_from_cstr(error->text));
+    buf_append_char(out, '}');
+}
+
+void api_respond_error(const struct api_request *request, const struct error *error)
+{
+    struct buf *body = &request->call->response.body;
+    buf_clear(body);
+    buf_append_char(body, '{');
+    api_append_error(body, error);
+    buf_append_char(body, '}');
+    api_respond(request, err_http_status(error->code));
+}
+
+enum err api_read_body(const struct api_request *request, struct json_value *out, struct error *error)
+{
+    struct str body = request->call->request.body;
+    /* The size is bounded already, and the depth that matters is that of each event's data (event_offer_check): one
+     * that is too deep is that event's fault, not of the others in the request. */
+    const struct json_limits limits = {.depth = JSON_DEPTH_MAX, .values = body.len + 1};
+    buf_clear(&request->api->scratch);
+    if (body.len && memchr(body.ptr, '\\', body.len))
+        buf_reserve(&request->api->scratch, body.len); /* so that unescaped texts in it do not move */
+    return json_check(body, &limits, out, error);
+}
+
+enum err api_text(struct api *api, const char *name, struct json_value value, struct str *out, struct error *error)
+{
+    if (value.type && !json_text(value, &api->scratch, out))
+        return error_set(error, ERR_INVALID_REQUEST, "%s: must not contain \\u0000", name);
+    return ERR_NONE;
+}
