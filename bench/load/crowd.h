@@ -31,7 +31,7 @@ struct crowd_client {
 struct crowd {
     struct loop *loop;
     const struct loop_target *target;
-    const struct dialect *dialect;
+    const struct bench_dialect *dialect;
     const struct str *channels; /* client i subscribes to channels[(first + i) % channel_count] */
     size_t channel_count;       /* 0: to none */
     size_t first;

@@ -3,7 +3,7 @@
 #ifndef CARILLON_BENCH_LOAD_FLAGS_H
 #define CARILLON_BENCH_LOAD_FLAGS_H
 
-#include "bench/load/run.h"
+#include "bench/load/scenarios/scenarios.h"
 
 enum flag {
 #define NUMBER(symbol, name, what, min, max, preset, traits, text) FLAG_##symbol,

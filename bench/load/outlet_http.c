@@ -115,7 +115,7 @@ static void end_batch(struct outlet *outlet, size_t connection)
 static void publish(struct outlet *outlet, size_t connection, struct str channel, struct str data)
 {
     const struct run_settings *settings = outlet->run->settings;
-    const struct dialect *dialect = settings->dialect;
+    const struct bench_dialect *dialect = settings->dialect;
     outlet->under_way++;
     if (settings->batch > 1) {
         struct buf *batch = &outlet->batches[connection];

@@ -36,7 +36,7 @@ static enum err open_websocket(struct outlet *outlet, struct error *error)
 
 static void publish(struct outlet *outlet, size_t connection, struct str channel, struct str data)
 {
-    const struct dialect *dialect = outlet->run->settings->dialect;
+    const struct bench_dialect *dialect = outlet->run->settings->dialect;
     if (dialect->accepts_aloud)
         outlet->under_way++;
     buf_clear(&outlet->message);

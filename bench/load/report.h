@@ -2,7 +2,7 @@
 #ifndef CARILLON_BENCH_LOAD_REPORT_H
 #define CARILLON_BENCH_LOAD_REPORT_H
 
-#include "bench/load/run.h"
+#include "bench/load/scenarios/scenarios.h"
 
 /* Each appends one line (the header two). */
 void report_header(struct buf *out);

@@ -5,13 +5,6 @@
 
 enum { TURN_US = 100 * 1000 };
 
-const struct scenario scenarios[] = {
-#define SCENARIO(name, unit, connections, takes, summary) {#name, unit, connections, takes, summary, scenario_##name},
-#include "bench/load/scenarios/scenarios.def"
-#undef SCENARIO
-    {0},
-};
-
 static enum err read_servers(const struct run *run, struct process_usage out[RUN_SERVERS_MAX], struct error *error)
 {
     enum err err = ERR_NONE;

@@ -1,5 +1,5 @@
 /* run.h - one run of one scenario: its settings, what it measures, and the phases that those with a duration share. A
- * scenario is a function that fills run->result. The thread that calls it publishes and measures; clients may have more
+ * scenario (scenarios.h) fills run->result. The thread that calls it publishes and measures; clients may have more
  * threads (lanes.h). Blocks until the run is over. */
 #ifndef CARILLON_BENCH_LOAD_RUN_H
 #define CARILLON_BENCH_LOAD_RUN_H
@@ -13,7 +13,7 @@
 enum { RUN_CONNECT_US = 120 * 1000 * 1000, RUN_OUTLET_US = 10 * 1000 * 1000, RUN_SERVERS_MAX = 8 };
 
 struct run_settings {
-    const struct dialect *dialect;
+    const struct bench_dialect *dialect;
     enum transport transport; /* that events are published over */
     size_t connections;       /* subscribers, clients, or connections that publish */
     size_t threads;           /* that serve them */
@@ -87,36 +87,6 @@ struct run {
     /* Since run_weigh. */
     uint64_t weighed_bytes[RUN_SERVERS_MAX];
 };
-
-/* What a scenario takes. */
-enum scenario_trait {
-    CLIENTS = 1 << 0,   /* WebSocket clients */
-    THREADS = 1 << 1,   /* that more than one thread may serve */
-    EVENTS = 1 << 2,    /* it publishes */
-    TRAFFIC = 1 << 3,   /* to subscribers, at a rate or in a closed loop */
-    ROOMS = 1 << 4,     /* on many channels */
-    DOOR = 1 << 5,      /* it may or may not subscribe */
-    SLOW = 1 << 6,      /* some of them stop reading */
-    WAITING = 1 << 7,   /* it only waits: a count of operations makes no sense */
-    RETURNING = 1 << 8, /* clients come back to a history */
-};
-
-struct scenario {
-    const char *name;
-    const char *unit;
-    size_t connections; /* by default */
-    unsigned takes;     /* enum scenario_trait */
-    const char *summary;
-    enum err (*run)(struct run *run, struct error *error);
-};
-
-#define SCENARIO(name, unit, connections, takes, summary)                                                              \
-    enum err scenario_##name(struct run *run, struct error *error);
-#include "bench/load/scenarios/scenarios.def"
-#undef SCENARIO
-
-/* Ends with a row whose name is NULL. */
-extern const struct scenario scenarios[];
 
 /* Takes the time, and the CPU time of the servers and of this process; run_end puts the differences into the result. */
 enum err run_begin(struct run *run, struct error *error);

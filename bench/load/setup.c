@@ -35,7 +35,7 @@ static enum err choose(struct run_settings *settings, const struct flags *flags,
 /* What no single range can say. */
 static enum err check(const struct run_settings *settings, const struct flags *flags, struct error *error)
 {
-    const struct dialect *dialect = settings->dialect;
+    const struct bench_dialect *dialect = settings->dialect;
     bool is_publish = flags->scenario->run == scenario_publish;
     const char *wrong = NULL;
     if (flags->given[FLAG_EVENT_COUNT] && flags->given[FLAG_DURATION])

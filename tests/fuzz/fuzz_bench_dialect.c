@@ -12,7 +12,7 @@ struct heard {
     bool refused; /* the client would have left */
 };
 
-static void hear(const struct dialect *dialect, struct talk *talk, struct buf *rest, struct str piece,
+static void hear(const struct bench_dialect *dialect, struct talk *talk, struct buf *rest, struct str piece,
                  struct heard *heard)
 {
     struct buf answer = {0};
@@ -31,7 +31,7 @@ static void hear(const struct dialect *dialect, struct talk *talk, struct buf *r
     buf_fini(&answer);
 }
 
-static struct heard converse(const struct dialect *dialect, struct str first, struct str second)
+static struct heard converse(const struct bench_dialect *dialect, struct str first, struct str second)
 {
     struct talk talk = {.channel = STR("a:b")};
     struct heard heard = {0};

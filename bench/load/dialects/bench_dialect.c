@@ -3,18 +3,18 @@
 
 const char *const transport_names[TRANSPORT_COUNT] = {
 #define TRANSPORT(symbol, name) [TRANSPORT_##symbol] = name,
-#include "bench/load/transports.def"
+#include "bench/load/dialects/transports.def"
 #undef TRANSPORT
 };
 
-const struct dialect *const dialects[] = {
+const struct bench_dialect *const dialects[] = {
 #define DIALECT(name) &dialect_##name,
 #include "bench/load/dialects/dialects.def"
 #undef DIALECT
     NULL,
 };
 
-const struct dialect *dialect_find(const char *name)
+const struct bench_dialect *dialect_find(const char *name)
 {
     for (size_t i = 0; dialects[i]; i++)
         if (strcmp(dialects[i]->name, name) == 0)

@@ -8,7 +8,7 @@
 
 enum transport {
 #define TRANSPORT(symbol, name) TRANSPORT_##symbol,
-#include "bench/load/transports.def"
+#include "bench/load/dialects/transports.def"
 #undef TRANSPORT
     TRANSPORT_COUNT
 };
@@ -36,7 +36,7 @@ enum dialect_item {
     DIALECT_OTHER,    /* *out is what the server said: before READY a refusal */
 };
 
-struct dialect {
+struct bench_dialect {
     const char *name;
     const char *path;          /* of the upgrade, where the URL has none */
     const char *subprotocol;   /* NULL: none */
@@ -65,14 +65,14 @@ struct dialect {
     void (*append_post_body)(struct buf *out, struct str channel, struct str data);
 };
 
-#define DIALECT(name) extern const struct dialect dialect_##name;
+#define DIALECT(name) extern const struct bench_dialect dialect_##name;
 #include "bench/load/dialects/dialects.def"
 #undef DIALECT
 
 /* Ends with NULL. */
-extern const struct dialect *const dialects[];
+extern const struct bench_dialect *const dialects[];
 
-const struct dialect *dialect_find(const char *name);
+const struct bench_dialect *dialect_find(const char *name);
 
 /* Appends text with all but letters, digits and "-._~" percent-encoded. */
 void dialect_append_encoded(struct buf *out, struct str text);

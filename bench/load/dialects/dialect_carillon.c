@@ -109,7 +109,7 @@ static void append_post_target(struct buf *out, struct str channel)
     buf_append_lit(out, "/api/v1/publish");
 }
 
-const struct dialect dialect_carillon = {
+const struct bench_dialect dialect_carillon = {
     .name = "carillon",
     .path = "/ws",
     .has_tokens = true,

@@ -46,7 +46,7 @@ static enum dialect_item read_packets(struct talk *talk, struct str *message, st
     }
 }
 
-const struct dialect dialect_mqtt = {
+const struct bench_dialect dialect_mqtt = {
     .name = "mqtt",
     .path = "/mqtt",
     .subprotocol = "mqtt",

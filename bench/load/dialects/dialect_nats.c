@@ -28,7 +28,7 @@ static enum dialect_item read_messages(struct talk *talk, struct str *message, s
     }
 }
 
-const struct dialect dialect_nats = {
+const struct bench_dialect dialect_nats = {
     .name = "nats",
     .path = "/",
     .is_binary = true,

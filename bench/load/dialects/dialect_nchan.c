@@ -14,7 +14,7 @@ static void append_post_target(struct buf *out, struct str channel)
     append_id(out, channel);
 }
 
-const struct dialect dialect_nchan = {
+const struct bench_dialect dialect_nchan = {
     .name = "nchan",
     .path = "/sub",
     .transports = 1 << TRANSPORT_HTTP,

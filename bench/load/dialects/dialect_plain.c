@@ -2,7 +2,7 @@
  * publishing is a POST. bench/'s floor program and its server on top of node's ws speak it. */
 #include "bench/load/dialects/bench_dialect.h"
 
-const struct dialect dialect_plain = {
+const struct bench_dialect dialect_plain = {
     .name = "plain",
     .path = "/ws",
     .transports = 1 << TRANSPORT_HTTP,

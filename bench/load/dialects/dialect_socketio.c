@@ -48,7 +48,7 @@ static enum dialect_item read_packet(struct talk *talk, struct str *message, str
     return str_starts_with(*out, STR("42[")) ? DIALECT_EVENT : DIALECT_OTHER;
 }
 
-const struct dialect dialect_socketio = {
+const struct bench_dialect dialect_socketio = {
     .name = "socketio",
     .path = "/socket.io/",
     .transports = 1 << TRANSPORT_HTTP,

@@ -1,6 +1,7 @@
 /* scenario_connect.c - scenario connect: what it takes until a client is there and, unless told otherwise, subscribed.
  * The tokens are made before. */
 #include "bench/load/lanes.h"
+#include "bench/load/scenarios/scenarios.h"
 
 /* Nothing is published, so nothing needs to be looked at. */
 static void on_item(void *lane, size_t client, enum dialect_item item, struct str payload, uint64_t now_us)

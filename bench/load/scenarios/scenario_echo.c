@@ -1,5 +1,6 @@
 /* scenario_echo.c - scenario echo: on each connection a JSON ping goes out as soon as the pong before has come. */
 #include "bench/load/lanes.h"
+#include "bench/load/scenarios/scenarios.h"
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 

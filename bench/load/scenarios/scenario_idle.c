@@ -2,6 +2,7 @@
  * nothing.
  */
 #include "bench/load/lanes.h"
+#include "bench/load/scenarios/scenarios.h"
 #include "common/base/clock.h"
 
 static void on_item(void *lane, size_t client, enum dialect_item item, struct str payload, uint64_t now_us)

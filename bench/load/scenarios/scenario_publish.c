@@ -1,6 +1,7 @@
 /* scenario_publish.c - scenario publish: what taking events in costs, one a request or in batches, when nobody listens.
  */
 #include "bench/load/outlet.h"
+#include "bench/load/scenarios/scenarios.h"
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 

@@ -4,6 +4,7 @@
 #include "bench/load/lanes.h"
 #include "bench/load/outlet.h"
 #include "bench/load/payload.h"
+#include "bench/load/scenarios/scenarios.h"
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 

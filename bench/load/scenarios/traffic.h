@@ -3,7 +3,7 @@
 #ifndef CARILLON_BENCH_LOAD_SCENARIOS_TRAFFIC_H
 #define CARILLON_BENCH_LOAD_SCENARIOS_TRAFFIC_H
 
-#include "bench/load/run.h"
+#include "bench/load/scenarios/scenarios.h"
 
 /* What a scenario does besides. Either may be NULL. */
 struct traffic_extra {

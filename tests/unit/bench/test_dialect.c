@@ -12,7 +12,7 @@ struct line {
     const char *answer;
 };
 
-static void hold(const struct dialect *dialect, const char *channel, const struct line *lines)
+static void hold(const struct bench_dialect *dialect, const char *channel, const struct line *lines)
 {
     struct talk talk = {.channel = str_from_cstr(channel)};
     struct buf answer = {0};
@@ -126,7 +126,7 @@ static void test_mqtt(void **state)
 
 static void test_ready_at_once(void **state)
 {
-    static const struct dialect *const ready[] = {&dialect_plain, &dialect_nchan};
+    static const struct bench_dialect *const ready[] = {&dialect_plain, &dialect_nchan};
     for (size_t i = 0; i < COUNT_OF(ready); i++) {
         struct talk talk = {.channel = STR("c")};
         struct buf answer = {0};
@@ -142,7 +142,7 @@ static void test_ready_at_once(void **state)
 static void test_requests(void **state)
 {
     static const struct {
-        const struct dialect *dialect;
+        const struct bench_dialect *dialect;
         const char *upgrade;
         const char *post;
     } rows[] = {
@@ -154,7 +154,7 @@ static void test_requests(void **state)
         {&dialect_nats, "/", NULL},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        const struct dialect *dialect = rows[i].dialect;
+        const struct bench_dialect *dialect = rows[i].dialect;
         struct buf out = {0};
         buf_append(&out, str_from_cstr(dialect->path));
         dialect->append_query(&out, STR("a:b"));
@@ -176,7 +176,7 @@ static void test_every_row(void **state)
 {
     size_t count = 0;
     for (; dialects[count]; count++) {
-        const struct dialect *dialect = dialects[count];
+        const struct bench_dialect *dialect = dialects[count];
         assert_ptr_equal(dialect_find(dialect->name), dialect);
         assert_true(dialect->transports & 1U << dialect->usual);
         assert_int_equal((dialect->transports & 1 << TRANSPORT_HTTP) != 0, dialect->append_post_body != NULL);
