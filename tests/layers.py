@@ -22,7 +22,7 @@ KNOWN = [
      "the batch tells its owner by name that it has ended"),
     ("server/broker/redis/redis_position server/broker/redis/redis_subscribe",
      "both keep the subscriptions, and each calls the other"),
-    ("server/app/node server/app/node_reload", "a reload makes parts of the node as the start does"),
+    ("server/app/server server/app/server_reload", "a reload makes parts of the node as the start does"),
 ]
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)

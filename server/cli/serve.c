@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "server/app/node.h"
+#include "server/app/server.h"
 #include "server/app/signals.h"
 #include "server/cli/cli.h"
 

@@ -2,7 +2,7 @@
 #ifndef CARILLON_CLI_SERVE_H
 #define CARILLON_CLI_SERVE_H
 
-#include "server/app/node.h"
+#include "server/app/server.h"
 
 struct serve_kind {
     const char *usage;

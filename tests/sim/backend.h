@@ -3,7 +3,7 @@
 #ifndef CARILLON_TESTS_SIM_BACKEND_H
 #define CARILLON_TESTS_SIM_BACKEND_H
 
-#include "tests/sim/node.h"
+#include "tests/sim/sim_node.h"
 
 /* nodes: those alive are tried. */
 void backend_begin(struct node **nodes, size_t count);

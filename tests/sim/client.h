@@ -4,7 +4,7 @@
 #ifndef CARILLON_TESTS_SIM_CLIENT_H
 #define CARILLON_TESTS_SIM_CLIENT_H
 
-#include "tests/sim/node.h"
+#include "tests/sim/sim_node.h"
 
 enum { CLIENTS_MAX = 8 };
 
@@ -33,7 +33,7 @@ void client_check_told(void);
 /* At the end: everybody who is subscribed is where the channel is. */
 void client_check(bool turned);
 
-/* --- for node.c --- */
+/* --- for sim_node.c --- */
 /* The worker ends: its connections with it. In the worker's thread. */
 void client_lose_all(struct sim_worker *worker);
 

@@ -4,7 +4,7 @@
 #ifndef CARILLON_TESTS_SIM_TOKENS_H
 #define CARILLON_TESTS_SIM_TOKENS_H
 
-#include "tests/sim/node.h"
+#include "tests/sim/sim_node.h"
 
 /* nodes: those alive are asked to revoke. */
 void tokens_begin(struct node **nodes, size_t node_count, size_t client_count);

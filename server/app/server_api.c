@@ -1,9 +1,9 @@
-/* node_api.c - what the HTTP API is answered from: the router, the survey, the metrics of all threads. Runs in the
+/* server_api.c - what the HTTP API is answered from: the router, the survey, the metrics of all threads. Runs in the
  * workers' threads and touches only what any thread may. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "server/app/node_private.h"
 #include "server/app/process_metrics.h"
+#include "server/app/server_private.h"
 #include "server/app/version.h"
 
 static void publish(void *owner, struct publication *publication)

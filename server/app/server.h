@@ -1,7 +1,7 @@
-/* node.h - one running server: the main loop with listeners, signals and the broker's side, and the workers. With one
+/* server.h - one running server: the main loop with listeners, signals and the broker's side, and the workers. With one
  * worker everything is in the main loop and thread; with more, each has its own. */
-#ifndef CARILLON_APP_NODE_H
-#define CARILLON_APP_NODE_H
+#ifndef CARILLON_APP_SERVER_H
+#define CARILLON_APP_SERVER_H
 
 #include "server/app/options.h"
 #include "server/net/http/listener.h"

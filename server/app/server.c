@@ -1,4 +1,4 @@
-/* node.c - see node.h. Here: what a node is made of, in which order it starts and ends. */
+/* server.c - see server.h. Here: what a node is made of, in which order it starts and ends. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,8 +8,8 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "server/app/node_private.h"
 #include "server/app/notify.h"
+#include "server/app/server_private.h"
 #include "server/app/signals.h"
 #include "server/app/version.h"
 #include "server/broker/memory/memory_broker.h"

@@ -1,7 +1,7 @@
-/* node.h - one simulated node: the real hubs, router and Redis broker, each worker and the broker on a loop of its
+/* sim_node.h - one simulated node: the real hubs, router and Redis broker, each worker and the broker on a loop of its
  * own (or all on one), wired as server/app and server/net do it. */
-#ifndef CARILLON_TESTS_SIM_NODE_H
-#define CARILLON_TESTS_SIM_NODE_H
+#ifndef CARILLON_TESTS_SIM_SIM_NODE_H
+#define CARILLON_TESTS_SIM_SIM_NODE_H
 
 #include "server/node/node_presence.h"
 #include "server/node/revoker.h"

@@ -1,13 +1,13 @@
-/* node_private.h - what the files of the node share. node.c: start and end; node_api.c: what the HTTP API is answered
- * from; node_reload.c: SIGHUP; node_peers.c: what all nodes must share. */
-#ifndef CARILLON_APP_NODE_PRIVATE_H
-#define CARILLON_APP_NODE_PRIVATE_H
+/* server_private.h - what the files of the node share. server.c: start and end; server_api.c: what the HTTP API is
+ * answered from; server_reload.c: SIGHUP; server_digest.c: what all nodes must share. */
+#ifndef CARILLON_APP_SERVER_PRIVATE_H
+#define CARILLON_APP_SERVER_PRIVATE_H
 
 #include "common/base/random.h"
 #include "server/api/api.h"
 #include "server/app/capacity.h"
 #include "server/app/configure.h"
-#include "server/app/node.h"
+#include "server/app/server.h"
 #include "server/broker/redis/ingest/ingest_entry.h"
 #include "server/net/http/listener.h"
 #include "server/net/worker.h"
@@ -59,21 +59,21 @@ struct node {
     uint64_t started_ms; /* wall clock */
 };
 
-/* --- node.c --- */
+/* --- server.c --- */
 /* How entries of the ingest stream are judged. The rules are borrowed. */
 struct ingest_settings node_ingest_settings(const struct node *node);
 
-/* --- node_api.c --- */
+/* --- server_api.c --- */
 /* After the workers: an API for each, and the survey they share. */
 void node_create_apis(struct node *node);
 /* New keys, limits and rules for all of them. */
 void node_configure_apis(struct node *node);
 
-/* --- node_peers.c --- */
+/* --- server_digest.c --- */
 /* The settings have been read: tells the other nodes those that they must share. */
 void node_tell_settings(struct node *node);
 
-/* --- node_reload.c --- */
+/* --- server_reload.c --- */
 void node_reload(struct node *node);
 
 #endif

@@ -1,7 +1,7 @@
-/* node_reload.c - SIGHUP: reads all settings again from where they came from. Either all that can change in a running
+/* server_reload.c - SIGHUP: reads all settings again from where they came from. Either all that can change in a running
  * process changes, or nothing does. */
 #include "common/base/log.h"
-#include "server/app/node_private.h"
+#include "server/app/server_private.h"
 #include "server/broker/redis/redis_broker.h"
 
 /* One log line for each line of text. */

@@ -1,5 +1,5 @@
-/* node.c - see node.h. What server/app/node.c and server/net/worker.c do, without sockets and threads. */
-#include "tests/sim/node.h"
+/* sim_node.c - see sim_node.h. What server/app/server.c and server/net/worker.c do, without sockets and threads. */
+#include "tests/sim/sim_node.h"
 
 #include <stdio.h>
 

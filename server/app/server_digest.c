@@ -1,9 +1,9 @@
-/* node_peers.c - what this node's settings mean for the others: those that all nodes of an installation must have
+/* server_digest.c - what this node's settings mean for the others: those that all nodes of an installation must have
  * alike, because events of one channel pass through any of them. Rights are not among them: they are each node's own
  * door. */
 #include <stdio.h>
 
-#include "server/app/node_private.h"
+#include "server/app/server_private.h"
 #include "server/app/version.h"
 
 /* Who has other keys belongs to another installation, or has yet to be told of new ones. */
