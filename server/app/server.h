@@ -1,5 +1,5 @@
-/* server.h - one running server: the main loop with listeners, signals and the broker's side, and the workers. With one
- * worker everything is in the main loop and thread; with more, each has its own. */
+/* server.h - one running server: the main loop with the node, the listeners and the signals, and the workers. With one
+ * worker everything is in the main loop and thread; with more, each worker has a loop and a thread of its own. */
 #ifndef CARILLON_APP_SERVER_H
 #define CARILLON_APP_SERVER_H
 
@@ -7,22 +7,22 @@
 #include "server/net/http/listener.h"
 
 /* Where it listens, as "127.0.0.1:8080" or "[::1]:8080". */
-struct node_addresses {
+struct server_addresses {
     char clients[LISTENER_ADDRESS_LEN + 1];
     char internal[LISTENER_ADDRESS_LEN + 1];
 };
 
-struct node_start {
-    struct options *options;           /* taken: freed when the node has ended */
+struct server_start {
+    struct options *options;           /* taken: freed when the server has ended */
     struct option_sources *sources;    /* taken, too */
     const struct options_input *input; /* where they came from, for reloads; borrowed */
     /* Called once, when clients can connect; may be NULL. */
-    void (*ready)(void *owner, const struct node_addresses *addresses, const struct options *options);
+    void (*ready)(void *owner, const struct server_addresses *addresses, const struct options *options);
     void *owner;
 };
 
 /* Serves until SIGTERM or SIGINT, first draining; a second signal, 0.2 s later or more, ends it at once. SIGHUP
  * reloads. What goes wrong at the start is logged. Returns the exit code: 0 after an orderly end. */
-int node_run(const struct node_start *start);
+int server_run(const struct server_start *start);
 
 #endif

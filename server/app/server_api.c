@@ -8,51 +8,51 @@
 
 static void publish(void *owner, struct publication *publication)
 {
-    router_publish(&((struct node *)owner)->router, publication);
+    router_publish(&((struct server *)owner)->node.router, publication);
 }
 
 static void read_history(void *owner, struct history_read *read)
 {
-    router_history(&((struct node *)owner)->router, read);
+    router_history(&((struct server *)owner)->node.router, read);
 }
 
 static void ask(void *owner, struct survey *survey)
 {
-    survey_ask(((struct node *)owner)->surveys, survey);
+    survey_ask(((struct server *)owner)->node.surveys, survey);
 }
 
 static void ask_broker(void *owner, struct broker_request *request)
 {
-    router_ask(&((struct node *)owner)->router, request);
+    router_ask(&((struct server *)owner)->node.router, request);
 }
 
 static size_t revocation_count(void *owner)
 {
-    return revocations_count(((struct node *)owner)->revocations);
+    return revocations_count(((struct server *)owner)->node.revocations);
 }
 
 static enum broker_state broker_state(void *owner)
 {
-    return (enum broker_state)atomic_load(&((struct node *)owner)->router.broker_state);
+    return (enum broker_state)atomic_load(&((struct server *)owner)->node.router.broker_state);
 }
 
 static bool is_draining(void *owner)
 {
-    return atomic_load(&((struct node *)owner)->draining);
+    return atomic_load(&((struct server *)owner)->draining);
 }
 
 static void write_metrics(void *owner, struct buf *out)
 {
-    const struct node *node = owner;
+    const struct server *server = owner;
     const struct metrics *all[ROUTER_WORKERS_MAX + 2];
     size_t count = 0;
     struct metrics *process = xmalloc(sizeof *process);
     metrics_init(process, -1);
-    process_metrics_read(process, node->started_ms);
+    process_metrics_read(process, server->started_ms);
     all[count++] = process;
-    all[count++] = &node->metrics;
-    for (unsigned i = 0; i < node->worker_count; i++)
-        all[count++] = &node->worker_metrics[i];
+    all[count++] = &server->node.metrics;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        all[count++] = &server->worker_metrics[i];
     metrics_write(out, all, count, CARILLON_VERSION);
     free(process);
 }
@@ -95,9 +95,9 @@ static void serve(void *owner, struct http_call *call)
 static const struct http_handler handler = {.admit = admit, .serve = serve};
 
 /* The texts are borrowed from the options; keys must be freed. */
-static struct api_config make_config(const struct node *node, struct str **out_keys)
+static struct api_config make_config(const struct server *server, struct str **out_keys)
 {
-    const struct options *o = node->options;
+    const struct options *o = server->options;
     struct str *keys = xcalloc(o->api_keys.count, sizeof *keys);
     for (size_t i = 0; i < o->api_keys.count; i++)
         keys[i] = str_from_cstr(o->api_keys.items[i]);
@@ -107,35 +107,26 @@ static struct api_config make_config(const struct node *node, struct str **out_k
         .key_count = o->api_keys.count,
         .event_bytes = o->limits_event_bytes,
         .max_batch = o->api_max_batch,
-        .rules = node->configuration.rules,
+        .rules = server->configuration.rules,
         .custom_events = o->events_custom,
         .revocation_ttl_ms = o->revocation_ttl_ms,
         .revocations_max = o->revocation_max,
     };
 }
 
-void node_create_apis(struct node *node)
+void server_create_apis(struct server *server)
 {
     struct str *keys;
-    const struct api_config config = make_config(node, &keys);
+    const struct api_config config = make_config(server, &keys);
     const struct api_identity identity = {
-        .node_id = str_from_cstr(node->id),
+        .node_id = str_from_cstr(server->node.id),
         .version = CARILLON_VERSION,
-        .broker_kind = *node->options->redis_url ? "redis" : "memory",
+        .broker_kind = *server->options->redis_url ? "redis" : "memory",
     };
-    node->facts = (struct survey_facts){
-        .node_id = str_from_cstr(node->id),
-        .version = CARILLON_VERSION,
-        .libraries = CARILLON_LIBRARIES,
-        .started_us = node->started_us,
-        .timeout_ms = SURVEY_TIMEOUT_MS,
-        .peers = node->peers,
-    };
-    node->surveys = surveys_create(&node->router, &node->facts);
-    for (unsigned i = 0; i < node->worker_count; i++) {
-        struct worker *worker = node->workers[i];
-        node->apis[i] = api_create(&config, &ops, node, &identity, &node->worker_metrics[i], &worker->mailbox);
-        worker_serve_with(worker, &handler, node->apis[i]);
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        struct worker *worker = server->workers[i];
+        server->apis[i] = api_create(&config, &ops, server, &identity, &server->worker_metrics[i], &worker->mailbox);
+        worker_serve_with(worker, &handler, server->apis[i]);
     }
     free(keys);
 }
@@ -177,11 +168,11 @@ static struct api_change *make_change(struct api *api, const struct api_config *
     return change;
 }
 
-void node_configure_apis(struct node *node)
+void server_configure_apis(struct server *server)
 {
     struct str *keys;
-    const struct api_config config = make_config(node, &keys);
-    for (unsigned i = 0; i < node->worker_count; i++)
-        mailbox_post(&node->workers[i]->mailbox, &make_change(node->apis[i], &config)->mail);
+    const struct api_config config = make_config(server, &keys);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        mailbox_post(&server->workers[i]->mailbox, &make_change(server->apis[i], &config)->mail);
     free(keys);
 }

@@ -49,23 +49,23 @@ static void add_digest(struct buf *digest, struct str rules, size_t count)
     buf_fini(&value);
 }
 
-void node_tell_settings(struct node *node)
+void server_tell_settings(struct server *server)
 {
-    const struct options *o = node->options;
+    const struct options *o = server->options;
     struct buf digest = {0}, rules = {0};
     settings_digest_add(&digest, STR("version"), STR(CARILLON_VERSION));
     add_number(&digest, "idempotency_window", o->idempotency_window_ms, " ms");
     add_number(&digest, "revocation.ttl", o->revocation_ttl_ms, " ms");
     add_number(&digest, "redis.canary_interval", o->redis_canary_interval_ms, " ms");
     settings_digest_add(&digest, STR("events.custom"), o->events_custom ? STR("true") : STR("false"));
-    add_keys(&digest, node->configuration.keys);
+    add_keys(&digest, server->configuration.keys);
     for (size_t i = 0; i < o->channels.count; i++)
         add_rule(&rules, i, &o->channels.items[i]);
     if (digest.len + rules.len <= SETTINGS_DIGEST_BYTES_MAX)
         buf_append(&digest, buf_str(&rules));
     else
         add_digest(&digest, buf_str(&rules), o->channels.count);
-    peers_set_settings(node->peers, buf_str(&digest));
+    peers_set_settings(server->node.peers, buf_str(&digest));
     buf_fini(&digest);
     buf_fini(&rules);
 }

@@ -1,5 +1,5 @@
-/* server_reload.c - SIGHUP: reads all settings again from where they came from. Either all that can change in a running
- * process changes, or nothing does. */
+/* server_reload.c - SIGHUP: reads all settings again from where they came from. Either all that can change in a
+ * running process changes, or nothing does. */
 #include "common/base/log.h"
 #include "server/app/server_private.h"
 #include "server/broker/redis/redis_broker.h"
@@ -14,14 +14,14 @@ static void log_lines(enum log_level level, struct str lines)
     }
 }
 
-void node_reload(struct node *node)
+void server_reload(struct server *server)
 {
     struct options fresh;
     struct option_sources sources;
     struct configuration configuration;
     struct error error;
     struct buf messages = {0};
-    if (options_load(&options_table, node->input, &fresh, &sources, &messages)) {
+    if (options_load(&options_table, server->input, &fresh, &sources, &messages)) {
         log_lines(LOG_LEVEL_ERROR, buf_str(&messages));
         log_error("app", "reload: refused; the settings stay as they were");
         buf_fini(&messages);
@@ -30,15 +30,15 @@ void node_reload(struct node *node)
     enum err err = options_validate(&fresh, &sources, &messages);
     log_lines(err ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, buf_str(&messages));
     buf_clear(&messages);
-    if (err == ERR_NONE && options_changed(&options_table, node->options, &fresh, &messages))
+    if (err == ERR_NONE && options_changed(&options_table, server->options, &fresh, &messages))
         log_warn("app", "reload: %s changed, which takes a restart; the rest is applied", buf_cstr(&messages));
     buf_fini(&messages);
     if (err == ERR_NONE) {
-        options_keep(&options_table, node->options, &fresh);
+        options_keep(&options_table, server->options, &fresh);
         err = configuration_make(&fresh, &configuration, &error);
         if (err) {
             log_error("app", "reload: %s", error.text);
-            options_keep(&options_table, node->options, &fresh); /* exchanges them back */
+            options_keep(&options_table, server->options, &fresh); /* exchanges them back */
         }
     }
     if (err) {
@@ -47,26 +47,26 @@ void node_reload(struct node *node)
         option_sources_fini(&sources);
         return;
     }
-    options_fini(&options_table, node->options);
-    option_sources_fini(node->sources);
-    *node->options = fresh;
-    *node->sources = sources;
-    capacity_apply(&node->capacity, configuration.net);
-    configuration_keep_rules(&configuration, &node->configuration);
-    configuration_fini(&node->configuration);
-    node->configuration = configuration;
+    options_fini(&options_table, server->options);
+    option_sources_fini(server->sources);
+    *server->options = fresh;
+    *server->sources = sources;
+    capacity_apply(&server->capacity, configuration.net);
+    configuration_keep_rules(&configuration, &server->configuration);
+    configuration_fini(&server->configuration);
+    server->configuration = configuration;
     log_configure((enum log_level)fresh.log_level, (enum log_format)fresh.log_format);
-    for (unsigned i = 0; i < node->worker_count; i++) {
-        worker_set_keys(node->workers[i], configuration.keys);
-        worker_configure(node->workers[i], configuration.net, &configuration.hub, configuration.rules);
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        worker_set_keys(server->workers[i], configuration.keys);
+        worker_configure(server->workers[i], configuration.net, &configuration.hub, configuration.rules);
     }
-    node_configure_apis(node);
-    node_tell_settings(node);
-    if (*node->options->redis_url) {
-        const struct ingest_settings ingest = node_ingest_settings(node);
-        redis_broker_configure(node->broker, &ingest);
+    server_configure_apis(server);
+    server_tell_settings(server);
+    if (*server->options->redis_url) {
+        const struct ingest_settings ingest = server_ingest_settings(server);
+        redis_broker_configure(server->node.broker, &ingest);
     }
-    listener_configure(node->clients, configuration.net);
-    listener_configure(node->internal, configuration.net);
+    listener_configure(server->clients, configuration.net);
+    listener_configure(server->internal, configuration.net);
     log_info("app", "reload: done");
 }

@@ -54,7 +54,7 @@ static const char *program(void)
     return path;
 }
 
-static void print_lines(void *owner, const struct node_addresses *addresses, const struct options *options)
+static void print_lines(void *owner, const struct server_addresses *addresses, const struct options *options)
 {
     (void)owner;
     struct error error;

@@ -8,7 +8,7 @@ struct serve_kind {
     const char *usage;
     const struct option_preset *presets;
     size_t preset_count;
-    void (*ready)(void *owner, const struct node_addresses *addresses, const struct options *options);
+    void (*ready)(void *owner, const struct server_addresses *addresses, const struct options *options);
     void *owner;
 };
 

@@ -46,7 +46,7 @@ struct survey {
 struct survey *survey_create(const struct control_request *request);
 void survey_destroy(struct survey *survey);
 
-/* In the router's thread, once its workers and its broker are set: takes the router's control messages. Everything
+/* In the router's thread, once its broker is set: takes the router's control messages. Everything
  * is borrowed. */
 struct surveys *surveys_create(struct router *router, const struct survey_facts *facts);
 

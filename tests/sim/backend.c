@@ -11,7 +11,7 @@
 enum { RETRY_MIN_US = 50000, RETRY_SPREAD_US = 600000 };
 
 static struct backend {
-    struct node **nodes;
+    struct sim_node **nodes;
     size_t count;
     size_t waiting;
 } backend;
@@ -19,7 +19,7 @@ static struct backend {
 static struct sim_worker *choose_worker(void)
 {
     for (size_t i = 0, at = world_below(CHANCE_PLAN, backend.count); i < backend.count; i++) {
-        struct node *node = backend.nodes[(at + i) % backend.count];
+        struct sim_node *node = backend.nodes[(at + i) % backend.count];
         if (node->alive)
             return &node->workers[world_below(CHANCE_PLAN, node->worker_count)];
     }
@@ -44,7 +44,7 @@ void backend_try_again(uint64_t number)
 static void on_published(struct publication *publication, void *hub)
 {
     uint64_t number = publication->waiter_index;
-    const struct node *node = publication->waiter;
+    const struct sim_node *node = publication->waiter;
     backend.waiting--;
     if (!node->alive) /* nobody is left to say so */
         truth_unknown(number);
@@ -69,13 +69,13 @@ static void publish(void *owner, void *argument)
     int len = snprintf(text, sizeof text, "{\"n\":%llu}", (unsigned long long)number);
     struct publication *publication = publication_create(str_from_cstr(sim_channels[channel].name), STR("note"),
                                                          str_from(text, (size_t)len), truth_event_id(number));
-    publication->history = node_history(worker->node, channel);
+    publication->history = sim_node_history(worker->node, channel);
     publication->accepted_us = clock_now_us();
     publication->reply_to = &worker->mailbox;
     publication->done = on_published;
     publication->waiter = worker->node;
     publication->waiter_index = number;
-    router_publish(&worker->node->router, publication);
+    router_publish(&worker->node->real.router, publication);
 }
 
 void backend_publish(uint64_t number)
@@ -88,7 +88,7 @@ void backend_publish(uint64_t number)
     backend.waiting++;
     truth_attempt(number);
     world_trace("backend publishes %llu on %s through %s", (unsigned long long)number,
-                sim_channels[truth_channel(number)].name, worker->node->id);
+                sim_channels[truth_channel(number)].name, worker->node->real.id);
     loop_post(worker->loop, publish, worker, (void *)(uintptr_t)number);
 }
 
@@ -97,7 +97,7 @@ bool backend_is_quiet(void)
     return backend.waiting == 0;
 }
 
-void backend_begin(struct node **nodes, size_t count)
+void backend_begin(struct sim_node **nodes, size_t count)
 {
     backend = (struct backend){.nodes = nodes, .count = count};
 }

@@ -6,7 +6,7 @@
 #include "tests/sim/sim_node.h"
 
 /* nodes: those alive are tried. */
-void backend_begin(struct node **nodes, size_t count);
+void backend_begin(struct sim_node **nodes, size_t count);
 void backend_publish(uint64_t number);
 /* Later, if it is not settled by then: also for what a client has published. */
 void backend_try_again(uint64_t number);

@@ -264,7 +264,7 @@ bool client_is_subscribed(size_t client, size_t channel)
     return clients.all[client].seats[channel].state != SEAT_OUT;
 }
 
-void client_connect(size_t index, struct node *node)
+void client_connect(size_t index, struct sim_node *node)
 {
     struct line *line = xcalloc(1, sizeof *line);
     line->client = index;
@@ -273,7 +273,7 @@ void client_connect(size_t index, struct node *node)
     line->claims = tokens_show(index);
     list_append(&clients.lines, &line->link);
     clients.all[index].line = line;
-    world_trace("client %zu connects to %s, worker %u", index, node->id, line->worker->index);
+    world_trace("client %zu connects to %s, worker %u", index, node->real.id, line->worker->index);
     world_at(next_due_us(&line->up_due_us), arrive_open, line, 0);
 }
 

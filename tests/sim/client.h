@@ -15,7 +15,7 @@ bool client_is_connected(size_t client);
 /* Its node has its session: has made it, and not ended it. */
 bool client_has_session(size_t client);
 bool client_is_subscribed(size_t client, size_t channel);
-void client_connect(size_t client, struct node *node);
+void client_connect(size_t client, struct sim_node *node);
 void client_disconnect(size_t client);
 /* From where it was, if it has been there; or from last events back if that is not 0. */
 void client_subscribe(size_t client, size_t channel, uint64_t last);

@@ -22,9 +22,9 @@ enum { CALM_DELAY_US = 300, SLOW_DELAY_US = 100000, ANSWER_US = 20000 };
 enum { CLOCK_JUMP_MAX_MS = 12 * 3600 * 1000 };
 
 static struct plan {
-    struct node *nodes[NODES_MAX]; /* the life that each one has now */
+    struct sim_node *nodes[NODES_MAX]; /* the life that each one has now */
     size_t node_count;
-    struct node *lives[LIVES_MAX];
+    struct sim_node *lives[LIVES_MAX];
     size_t life_count;
     size_t clients;
     bool cuts_slow_readers;
@@ -41,13 +41,13 @@ static uint64_t draw(uint64_t limit)
 
 static void start_node(size_t index)
 {
-    struct node *node =
-        node_start((unsigned)index, (unsigned)plan.life_count, 1 + (unsigned)draw(WORKERS_MAX), plan.turned);
+    struct sim_node *node =
+        sim_node_start((unsigned)index, (unsigned)plan.life_count, 1 + (unsigned)draw(WORKERS_MAX), plan.turned);
     plan.nodes[index] = node;
     plan.lives[plan.life_count++] = node;
 }
 
-static struct node *any_node(void)
+static struct sim_node *any_node(void)
 {
     for (size_t i = 0, at = draw(plan.node_count); i < plan.node_count; i++)
         if (plan.nodes[(at + i) % plan.node_count]->alive)
@@ -70,27 +70,27 @@ static uint64_t until(uint64_t most_us)
 
 static void lose_node(void)
 {
-    struct node *node = any_node();
+    struct sim_node *node = any_node();
     if (!node || plan.life_count >= LIVES_MAX - NODES_MAX)
         return;
-    node_stop(node, draw(4) > 0);
+    sim_node_stop(node, draw(4) > 0);
     world_at(until(3 * SECOND_US), start_again, NULL, node->number);
 }
 
 static void pause_node(void)
 {
-    struct node *node = any_node();
+    struct sim_node *node = any_node();
     uint64_t until_us = until(draw(4) ? SECOND_US / 5 : 5 * SECOND_US);
     if (!node)
         return;
-    world_trace("%s is paused", node->id);
+    world_trace("%s is paused", node->real.id);
     loop_pause(&node->loop, until_us);
     for (unsigned i = 0; i < node->worker_count; i++)
         if (node->workers[i].loop != &node->loop)
             loop_pause(node->workers[i].loop, until_us);
 }
 
-static void set_clock(struct node *node, int64_t ahead_ms)
+static void set_clock(struct sim_node *node, int64_t ahead_ms)
 {
     loop_set_clock(&node->loop, ahead_ms);
     for (unsigned i = 0; i < node->worker_count; i++)
@@ -100,12 +100,12 @@ static void set_clock(struct node *node, int64_t ahead_ms)
 /* By a second or by hours. */
 static void jump_clock(void)
 {
-    struct node *node = any_node();
+    struct sim_node *node = any_node();
     int64_t most_ms = draw(2) ? 1000 : CLOCK_JUMP_MAX_MS;
     int64_t ahead_ms = (int64_t)draw((uint64_t)most_ms * 2) - most_ms;
     if (!node)
         return;
-    world_trace("the clock of %s is %lld ms ahead", node->id, (long long)ahead_ms);
+    world_trace("the clock of %s is %lld ms ahead", node->real.id, (long long)ahead_ms);
     set_clock(node, ahead_ms);
 }
 
@@ -139,10 +139,10 @@ static void pause_redis(void)
 
 static void cut_node_off(void)
 {
-    struct node *node = any_node();
+    struct sim_node *node = any_node();
     if (!node)
         return;
-    world_trace("%s is cut off from Redis", node->id);
+    world_trace("%s is cut off from Redis", node->real.id);
     network_cut_off(&node->loop, until(draw(2) ? SECOND_US : 6 * SECOND_US));
 }
 
@@ -321,7 +321,7 @@ static void publish(void)
 
 static void move_client(size_t client)
 {
-    struct node *node = any_node();
+    struct sim_node *node = any_node();
     if (client_is_connected(client) && draw(3) == 0)
         client_disconnect(client);
     else if (!client_is_connected(client) && node)
@@ -346,7 +346,7 @@ static void change_seat(size_t client)
 static void reload(void *owner, uint64_t index)
 {
     if (plan.nodes[index]->alive)
-        node_reload(plan.nodes[index], plan.turned);
+        sim_node_reload(plan.nodes[index], plan.turned);
 }
 
 /* One node after the other. */
@@ -444,7 +444,7 @@ static void begin(uint64_t seed, bool trace)
         redis_limit_output(4096);
     truth_begin();
     ingest_begin();
-    node_begin();
+    sim_node_begin();
     plan.clients = 2 + draw(CLIENTS_MAX - 1);
     client_begin(plan.clients);
     plan.node_count = 1 + draw(NODES_MAX);
@@ -459,7 +459,7 @@ static void stop_all(void)
 {
     for (size_t i = 0; i < plan.life_count; i++)
         if (plan.lives[i]->alive)
-            node_stop(plan.lives[i], false);
+            sim_node_stop(plan.lives[i], false);
 }
 
 static void end(void)
@@ -467,10 +467,10 @@ static void end(void)
     stop_all();
     world_run_until(world_now_us() + 3600 * (uint64_t)SECOND_US);
     for (size_t i = 0; i < plan.life_count; i++)
-        node_free(plan.lives[i]);
+        sim_node_free(plan.lives[i]);
     client_end();
     tokens_end();
-    node_end();
+    sim_node_end();
     redis_end();
     network_end();
     truth_end();

@@ -1,4 +1,4 @@
-/* sim_node.c - see sim_node.h. What server/app/server.c and server/net/worker.c do, without sockets and threads. */
+/* sim_node.c - see sim_node.h. A worker here does what server/net/worker.c does, without sockets and threads. */
 #include "tests/sim/sim_node.h"
 
 #include <stdio.h>
@@ -12,19 +12,9 @@
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
 
-enum { WORKER_TICK_MS = 50, ROUTER_TICK_MS = 100 };
+enum { WORKER_TICK_MS = 50 };
 
 static struct rules *rules[2]; /* those by which no channel turns, and with all their histories */
-
-static const struct node_ops node_ops = {
-    .join = router_join,
-    .leave = router_leave,
-    .publish = router_publish,
-    .recover = router_recover,
-    .history = router_history,
-    .ask = router_ask,
-    .presence = presence_post,
-};
 
 /* ---- what a hub asks of its worker ---- */
 
@@ -83,14 +73,14 @@ static void on_turn_end(struct turn_hook *hook)
     worker->time_is_fresh = false;
 }
 
-static void start_worker(struct node *node, unsigned index)
+static void start_worker(struct sim_node *node, unsigned index)
 {
     struct sim_worker *worker = &node->workers[index];
     bool alone = node->worker_count == 1;
     worker->node = node;
     worker->index = index;
     worker->loop = alone ? &node->loop : &worker->own_loop;
-    worker->turn = alone ? &node->turn : &worker->own_turn;
+    worker->turn = alone ? &node->real.turn : &worker->own_turn;
     if (!alone)
         loop_init(worker->loop);
     struct sim_loop *before = loop_enter(worker->loop);
@@ -101,7 +91,7 @@ static void start_worker(struct node *node, unsigned index)
     const struct hub_options options = {
         .worker = index,
         .node = &node_ops,
-        .node_owner = &node->router,
+        .node_owner = &node->real.router,
         .ops = &hub_operations,
         .owner = worker,
         .settings = &hub_settings,
@@ -112,7 +102,7 @@ static void start_worker(struct node *node, unsigned index)
     };
     worker->hub = hub_create(&options);
     worker->mailbox.owner = worker->hub;
-    router_add_worker(&node->router, &worker->mailbox);
+    router_add_worker(&node->real.router, &worker->mailbox);
     uv_timer_init(&worker->loop->uv, &worker->tick);
     uv_check_init(&worker->loop->uv, &worker->after_poll);
     worker->tick.data = worker->after_poll.data = worker;
@@ -149,21 +139,14 @@ static void close_worker(struct sim_worker *worker)
 
 /* ---- the node ---- */
 
-static void on_node_tick(uv_timer_t *timer)
-{
-    struct node *node = timer->data;
-    router_tick(&node->router, clock_now_us());
-    revoker_tick(node->revoker, clock_now_us());
-}
-
-static void start_broker(struct node *node)
+static void start_broker(struct sim_node *node)
 {
     const struct ingest_settings ingest = {.rules = rules[1], .event_bytes = 1024, .custom_events = true};
     struct redis_broker_config config = {
-        .turn = &node->turn,
+        .turn = &node->real.turn,
         .url = STR("redis://redis:6379"),
         .prefix = STR("carillon"),
-        .node_id = str_from_cstr(node->id),
+        .node_id = str_from_cstr(node->real.id),
         .connect_timeout_ms = 1000,
         .command_timeout_ms = 1000,
         .retry_max_ms = 2000,
@@ -178,10 +161,11 @@ static void start_broker(struct node *node)
         .ingest_takeover_ms = 3000,
     };
     struct error error;
-    node->broker = redis_broker_create(&config, &router_sink, &node->router, &node->metrics, &error);
-    if (!node->broker)
+    struct broker *broker = redis_broker_create(&config, &router_sink, &node->real.router, &node->real.metrics, &error);
+    if (!broker)
         world_fail("no broker: %s", error.text);
-    node->router.broker = node->broker;
+    node_open(&node->real, broker);
+    peers_set_settings(node->real.peers, STR("version sim\n"));
 }
 
 static void configure(void *owner, void *argument)
@@ -193,54 +177,48 @@ static void configure(void *owner, void *argument)
     hub_configure(worker->hub, &hub_settings, argument);
 }
 
-void node_reload(struct node *node, bool turned)
+void sim_node_reload(struct sim_node *node, bool turned)
 {
-    world_trace("%s is reloaded: channels that turn have %s history", node->id, turned ? "a" : "no");
+    world_trace("%s is reloaded: channels that turn have %s history", node->real.id, turned ? "a" : "no");
     node->turned = turned;
     for (unsigned i = 0; i < node->worker_count; i++)
         loop_post(node->workers[i].loop, configure, &node->workers[i], rules[turned]);
 }
 
-struct history_policy node_history(const struct node *node, size_t channel)
+struct history_policy sim_node_history(const struct sim_node *node, size_t channel)
 {
     return sim_channels[channel].turns && !node->turned ? (struct history_policy){0} : sim_channels[channel].history;
 }
 
-struct node *node_start(unsigned number, unsigned life, unsigned worker_count, bool turned)
+struct sim_node *sim_node_start(unsigned number, unsigned life, unsigned worker_count, bool turned)
 {
-    struct node *node = xcalloc(1, sizeof *node);
+    struct sim_node *node = xcalloc(1, sizeof *node);
     node->number = number;
     node->life = life;
     node->alive = true;
     node->turned = turned;
     node->worker_count = worker_count;
-    snprintf(node->id, sizeof node->id, "node%u.%u", number, life);
-    world_trace("%s starts with %u workers", node->id, worker_count);
+    char id[UUID_LEN + 1];
+    snprintf(id, sizeof id, "node%u.%u", number, life);
+    world_trace("%s starts with %u workers", id, worker_count);
     loop_init(&node->loop);
     struct sim_loop *before = loop_enter(&node->loop);
-    turn_init(&node->turn, &node->loop.uv);
-    metrics_init(&node->metrics, -1);
-    router_init(&node->router, &node->turn, &node->metrics);
+    const struct node_options options = {
+        .loop = &node->loop.uv,
+        .id = id,
+        .version = "sim",
+        .libraries = "",
+        .started_us = clock_now_us(),
+    };
+    node_init(&node->real, &options);
+    start_broker(node);
     for (unsigned i = 0; i < worker_count; i++)
         start_worker(node, i);
-    node->revocations = revocations_create();
-    node->revoker = revoker_create(&node->router, node->revocations);
-    start_broker(node);
-    node->presence = presence_create(&node->router);
-    uv_timer_init(&node->loop.uv, &node->tick);
-    node->tick.data = node;
-    uv_timer_start(&node->tick, on_node_tick, ROUTER_TICK_MS, ROUTER_TICK_MS);
     loop_enter(before);
     return node;
 }
 
-static void on_broker_closed(void *owner)
-{
-    struct router *router = owner;
-    CONTAINER_OF(router, struct node, router)->broker_closed = true;
-}
-
-static void drain_all(struct node *node)
+static void drain_all(struct sim_node *node)
 {
     for (int round = 0; round < 3; round++) {
         loop_drain(&node->loop);
@@ -250,14 +228,14 @@ static void drain_all(struct node *node)
 }
 
 /* Its last commands go to Redis and their answers come back; a paused node does so later. */
-static void wait_for_broker(struct node *node)
+static void wait_for_broker(struct sim_node *node)
 {
     enum { STEP_US = 1000, MOST_US = 10000000 };
     uint64_t until_us = world_now_us() + MOST_US;
-    while (!node->broker_closed && world_now_us() < until_us)
+    while (!node->real.is_closed && world_now_us() < until_us)
         world_run_until(world_now_us() + STEP_US);
-    if (!node->broker_closed)
-        world_fail("%s: its broker does not close", node->id);
+    if (!node->real.is_closed)
+        world_fail("%s: its broker does not close", node->real.id);
 }
 
 static bool is_of_loop(const struct redis_client *client, const void *loop)
@@ -265,9 +243,9 @@ static bool is_of_loop(const struct redis_client *client, const void *loop)
     return network_loop(redis_wire(client)) == loop;
 }
 
-void node_stop(struct node *node, bool killed)
+void sim_node_stop(struct sim_node *node, bool killed)
 {
-    world_trace("%s %s", node->id, killed ? "is killed" : "stops");
+    world_trace("%s %s", node->real.id, killed ? "is killed" : "stops");
     node->alive = false;
     if (killed)
         network_cut_all(is_of_loop, &node->loop);
@@ -275,47 +253,39 @@ void node_stop(struct node *node, bool killed)
         stop_worker(&node->workers[i]);
     drain_all(node);
     struct sim_loop *before = loop_enter(&node->loop);
-    presence_close(node->presence);
-    drain_all(node);
-    node->broker->ops->close(node->broker, on_broker_closed);
+    node_close(&node->real);
     drain_all(node);
     loop_enter(before);
     wait_for_broker(node);
     loop_enter(&node->loop);
+    node_answer_waiting(&node->real);
     for (unsigned i = 0; i < node->worker_count; i++)
         close_worker(&node->workers[i]);
-    mailbox_close(&node->router.mailbox);
-    presence_destroy(node->presence);
-    router_fini(&node->router);
-    node->broker->ops->destroy(node->broker);
-    uv_close((uv_handle_t *)&node->tick, NULL);
-    turn_close(&node->turn);
+    node_fini(&node->real);
     loop_drain(&node->loop);
     loop_fini(&node->loop);
     loop_enter(before);
 }
 
-void node_free(struct node *node)
+void sim_node_free(struct sim_node *node)
 {
-    revoker_destroy(node->revoker);
-    revocations_destroy(node->revocations);
     free(node);
 }
 
-void node_begin(void)
+void sim_node_begin(void)
 {
     struct rule all[CHANNELS_MAX];
     for (int turned = 0; turned < 2; turned++) {
         for (size_t i = 0; i < sim_channel_count; i++)
             all[i] = (struct rule){.match = str_from_cstr(sim_channels[i].name),
                                    .allow = ALLOW_ALL,
-                                   .history = node_history(&(struct node){.turned = turned}, i),
+                                   .history = sim_node_history(&(struct sim_node){.turned = turned}, i),
                                    .presence = sim_channels[i].presence};
         rules[turned] = rules_create(all, sim_channel_count);
     }
 }
 
-void node_end(void)
+void sim_node_end(void)
 {
     rules_unref(rules[0]);
     rules_unref(rules[1]);

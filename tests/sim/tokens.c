@@ -33,7 +33,7 @@ struct revoked {
 };
 
 static struct tokens {
-    struct node **nodes;
+    struct sim_node **nodes;
     size_t node_count;
     struct holder holders[CLIENTS_MAX];
     size_t client_count;
@@ -45,7 +45,7 @@ static struct tokens {
                      knows */
 } tokens;
 
-static struct node *any_node(void)
+static struct sim_node *any_node(void)
 {
     for (size_t i = 0, at = world_below(CHANCE_PLAN, tokens.node_count); i < tokens.node_count; i++)
         if (tokens.nodes[(at + i) % tokens.node_count]->alive)
@@ -127,7 +127,7 @@ void tokens_session_ends(size_t client, const char *reason)
 
 /* ---- the gate ---- */
 
-static size_t count_sessions(const struct node *node, struct str user)
+static size_t count_sessions(const struct sim_node *node, struct str user)
 {
     size_t count = 0;
     for (unsigned i = 0; i < node->worker_count; i++) {
@@ -138,10 +138,10 @@ static size_t count_sessions(const struct node *node, struct str user)
     return count;
 }
 
-const char *tokens_refusal(const struct node *node, size_t client, const struct claims *claims)
+const char *tokens_refusal(const struct sim_node *node, size_t client, const struct claims *claims)
 {
-    tokens.holders[client].unjudged = atomic_load(&node->router.broker_state) != BROKER_UP;
-    if (revocations_cover(node->revocations, claims, world_wall_ms()))
+    tokens.holders[client].unjudged = atomic_load(&node->real.router.broker_state) != BROKER_UP;
+    if (revocations_cover(node->real.revocations, claims, world_wall_ms()))
         return revoked_reason;
     if (claims->session_limit && count_sessions(node, claims->sub) >= claims->session_limit)
         return limit_reason;
@@ -170,11 +170,11 @@ static void note_loss(struct revoked *revoked)
     if (tokens.flushed)
         return;
     for (size_t i = 0; i < tokens.node_count; i++) {
-        const struct node *node = tokens.nodes[i];
+        const struct sim_node *node = tokens.nodes[i];
         bool user = revoked->revocation.kind == REVOCATION_USER;
         struct claims claims = {.iat_ms = revoked->revocation.issued_before_ms - user};
         *(user ? &claims.sub : &claims.jti) = revoked->revocation.value;
-        if (node->alive && revocations_cover(node->revocations, &claims, world_wall_ms()))
+        if (node->alive && revocations_cover(node->real.revocations, &claims, world_wall_ms()))
             revoked->knowers |= UINT64_C(1) << node->life;
     }
 }
@@ -226,12 +226,12 @@ static void send_revocation(void *owner, void *argument)
     request->base.reply_to = &worker->mailbox;
     request->base.done = on_answer;
     request->base.waiter = revoked;
-    router_ask(&worker->node->router, &request->base);
+    router_ask(&worker->node->real.router, &request->base);
 }
 
 static void ask_to_revoke(void *owner, uint64_t number)
 {
-    struct node *node = any_node();
+    struct sim_node *node = any_node();
     tokens.waiting--;
     if (!node) {
         try_later(number);
@@ -335,7 +335,7 @@ void tokens_check_places(void)
 
 /* ---- life ---- */
 
-void tokens_begin(struct node **nodes, size_t node_count, size_t client_count)
+void tokens_begin(struct sim_node **nodes, size_t node_count, size_t client_count)
 {
     tokens = (struct tokens){.nodes = nodes, .node_count = node_count, .client_count = client_count};
 }

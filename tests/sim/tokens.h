@@ -7,7 +7,7 @@
 #include "tests/sim/sim_node.h"
 
 /* nodes: those alive are asked to revoke. */
-void tokens_begin(struct node **nodes, size_t node_count, size_t client_count);
+void tokens_begin(struct sim_node **nodes, size_t node_count, size_t client_count);
 void tokens_end(void);
 
 /* --- clients --- */
@@ -21,7 +21,7 @@ void tokens_session_ends(size_t client, const char *reason);
 
 /* --- the gate --- */
 /* Why the node refuses the client's new connection; NULL: it does not. In the worker's thread. */
-const char *tokens_refusal(const struct node *node, size_t client, const struct claims *claims);
+const char *tokens_refusal(const struct sim_node *node, size_t client, const struct claims *claims);
 
 /* --- revocation --- */
 /* Asks some node, until one says yes, that the client's token be revoked, or all that its user has had until now. */

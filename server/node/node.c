@@ -1,0 +1,99 @@
+/* node.c - see node.h. */
+#include "server/node/node.h"
+
+#include <stdio.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+enum { TICK_MS = 100 };
+
+const struct node_ops node_ops = {
+    .join = router_join,
+    .leave = router_leave,
+    .publish = router_publish,
+    .recover = router_recover,
+    .history = router_history,
+    .ask = router_ask,
+    .presence = presence_post,
+};
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct node *node = timer->data;
+    uint64_t now_us = clock_now_us();
+    log_catch_up();
+    router_tick(&node->router, now_us);
+    revoker_tick(node->revoker, now_us);
+    peers_tick(node->peers, atomic_load(&node->router.broker_state) == BROKER_UP, now_us);
+}
+
+void node_init(struct node *node, const struct node_options *options)
+{
+    *node = (struct node){0};
+    snprintf(node->id, sizeof node->id, "%s", options->id);
+    turn_init(&node->turn, options->loop);
+    metrics_init(&node->metrics, -1);
+    router_init(&node->router, &node->turn, &node->metrics);
+    if (options->router)
+        router_configure(&node->router, options->router);
+    node->revocations = revocations_create();
+    node->revoker = revoker_create(&node->router, node->revocations);
+    node->presence = presence_create(&node->router);
+    node->facts = (struct survey_facts){
+        .node_id = str_from_cstr(node->id),
+        .version = options->version,
+        .libraries = options->libraries,
+        .started_us = options->started_us,
+        .timeout_ms = SURVEY_TIMEOUT_MS,
+    };
+    uv_timer_init(options->loop, &node->tick);
+    node->tick.data = node;
+}
+
+void node_open(struct node *node, struct broker *broker)
+{
+    node->broker = node->router.broker = broker;
+    node->peers = node->facts.peers = peers_create(broker, &node->metrics, str_from_cstr(node->id));
+    node->surveys = surveys_create(&node->router, &node->facts);
+    uv_timer_start(&node->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+static void on_broker_closed(void *owner)
+{
+    struct router *router = owner;
+    CONTAINER_OF(router, struct node, router)->is_closed = true;
+}
+
+void node_close(struct node *node)
+{
+    uv_timer_stop(&node->tick);
+    mailbox_deliver(&node->router.mailbox); /* the slots of limited sessions that have just ended */
+    if (node->surveys)
+        surveys_close(node->surveys);
+    presence_close(node->presence);
+    if (node->broker)
+        node->broker->ops->close(node->broker, on_broker_closed);
+    else
+        node->is_closed = true;
+}
+
+void node_answer_waiting(struct node *node)
+{
+    router_close(&node->router);
+    presence_destroy(node->presence);
+}
+
+void node_fini(struct node *node)
+{
+    if (node->broker) {
+        surveys_destroy(node->surveys);
+        peers_destroy(node->peers);
+        node->broker->ops->destroy(node->broker);
+    }
+    router_fini(&node->router);
+    revoker_destroy(node->revoker);
+    revocations_destroy(node->revocations);
+    uv_close((uv_handle_t *)&node->tick, NULL);
+    turn_close(&node->turn);
+}

@@ -1,0 +1,64 @@
+/* node.h - what a node does between its workers' hubs and its broker, put together: router, presence, revoker, survey,
+ * peers, and their tick. It has no sockets, no signals and no threads of its own. The program (server/app) and the
+ * simulator (tests/sim) run this same composition.
+ *
+ * A node lives in the thread of its loop. Its order:
+ *
+ *     node_init
+ *     node_open              with a broker, made with router_sink and &node->router
+ *     router_add_worker      for each worker, before its hub asks for anything
+ *     node_close             when the workers' sessions have gone; then the loop runs until node->is_closed
+ *     node_answer_waiting    while the workers still take mail; then the owner destroys its workers
+ *     node_fini              then the loop runs once more */
+#ifndef CARILLON_NODE_NODE_H
+#define CARILLON_NODE_NODE_H
+
+#include "server/node/node_presence.h"
+#include "server/node/peers.h"
+#include "server/node/revoker.h"
+#include "server/node/router.h"
+#include "server/node/survey.h"
+
+struct node_options {
+    uv_loop_t *loop;                      /* the broker's; borrowed */
+    const char *id;                       /* at most UUID_LEN bytes; copied */
+    const char *version;                  /* both are told to who asks; borrowed */
+    const char *libraries;                /* "libuv 1.44.2, ..." */
+    uint64_t started_us;                  /* monotonic */
+    const struct router_settings *router; /* NULL: the defaults */
+};
+
+/* The members are for the owner to read and to pass on. */
+struct node {
+    char id[UUID_LEN + 1];
+    struct turn turn;       /* of the loop */
+    struct metrics metrics; /* of the loop's thread */
+    struct router router;   /* the owner of node_ops */
+    struct broker *broker;  /* NULL before node_open */
+    struct revocations *revocations;
+    struct revoker *revoker;
+    struct presence *presence;
+    struct peers *peers; /* NULL before node_open, as is surveys */
+    struct surveys *surveys;
+    struct survey_facts facts;
+    uv_timer_t tick;
+    bool is_closed; /* the broker has closed, or there was none */
+};
+
+/* What hubs ask of their node. The owner is &node->router. */
+extern const struct node_ops node_ops;
+
+void node_init(struct node *node, const struct node_options *options);
+
+/* Takes the broker, and starts to tick. */
+void node_open(struct node *node, struct broker *broker);
+
+/* No worker has sessions any more. Answers surveys, tells the broker who has left, and closes it. Also without
+ * node_open. */
+void node_close(struct node *node);
+/* Once node->is_closed: answers what the workers wait for, and takes no more mail. */
+void node_answer_waiting(struct node *node);
+/* Frees all but the handles' memory, which is part of the node. */
+void node_fini(struct node *node);
+
+#endif
