@@ -18,8 +18,6 @@ FOLDERS = ("common", "server", "bench/load")
 KNOWN = [
     ("server/broker/redis/client/redis_connection server/broker/redis/client/redis_connection_stream",
      "what fails while bytes are read or written ends the connection"),
-    ("server/broker/redis/ingest/redis_ingest server/broker/redis/ingest/redis_ingest_batch",
-     "the batch tells its owner by name that it has ended"),
     ("server/broker/redis/redis_position server/broker/redis/redis_subscribe",
      "both keep the subscriptions, and each calls the other"),
     ("server/app/server server/app/server_reload", "a reload makes parts of the node as the start does"),

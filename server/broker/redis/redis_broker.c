@@ -312,6 +312,18 @@ static void init_topology(struct redis_broker *broker)
     list_init(&topology->shards);
 }
 
+static void start_ingest(struct redis_broker *broker, const struct ingest_settings *settings)
+{
+    const struct redis_ingest_config config = {
+        .broker = &broker->broker,
+        .topology = &broker->topology,
+        .prefix = broker->config.prefix,
+        .node_id = broker->config.node_id,
+        .takeover_ms = broker->config.ingest_takeover_ms,
+    };
+    broker->ingest = redis_ingest_create(&config, settings);
+}
+
 struct broker *redis_broker_create(const struct redis_broker_config *config, const struct broker_sink *sink,
                                    void *owner, struct metrics *metrics, struct error *error)
 {
@@ -343,6 +355,6 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     redis_requests_init(&broker->requests, &broker->topology);
     broker->topology.kind->begin(&broker->topology);
     if (config->ingest)
-        broker->ingest = redis_ingest_create(broker, config->ingest, config->ingest_takeover_ms);
+        start_ingest(broker, config->ingest);
     return &broker->broker;
 }

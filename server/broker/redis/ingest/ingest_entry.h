@@ -1,28 +1,28 @@
-/* ingest_entry.h - one entry of the ingest stream: XADD carillon:ingest * channel C type T data JSON [event_id ID]. It
- * is judged as a publish of the HTTP API is. Pure; any thread. */
+/* ingest_entry.h - one entry of the ingest stream: XADD carillon:ingest * channel C type T data JSON [event_id ID]. The
+ * same rules hold as for a publish of the HTTP API. Pure; any thread. */
 #ifndef CARILLON_BROKER_REDIS_INGEST_INGEST_ENTRY_H
 #define CARILLON_BROKER_REDIS_INGEST_INGEST_ENTRY_H
 
 #include "server/core/access.h"
 
 struct ingest_settings {
-    struct rules *rules; /* how channels are kept; a backend may publish to any */
-    size_t event_bytes;  /* the most that an event's data may have */
+    struct rules *rules; /* for the history of channels; a backend may publish to any channel */
+    size_t event_bytes;  /* the largest data of an event */
     bool custom_events;
 };
 
-/* Names and values in turn, as the backend wrote them, with the stream's id of the entry. Owned: one allocation. */
+/* The entry's id in the stream, and its fields as the backend wrote them: name, value, name, value. One allocation. */
 struct ingest_entry {
     struct str id;
-    size_t field_count; /* names and values */
+    size_t field_count; /* names and values together */
     struct str fields[];
 };
 
 /* Copies the texts. Freed by free(). */
 struct ingest_entry *ingest_entry_create(struct str id, const struct str *fields, size_t field_count);
 
-/* The event it asks for, or what is wrong with it. Without an event_id of its own it has one made of the entry's id, so
- * that publishing the entry again is no second event. Freed by publication_destroy(). */
+/* The publication that the entry asks for, or the reason why the entry is refused. An entry without an event_id gets
+ * one that is made of its id. So publishing the entry twice makes one event. Freed by publication_destroy(). */
 enum err ingest_entry_read(const struct ingest_entry *entry, const struct ingest_settings *settings,
                            struct publication **out, struct error *error);
 

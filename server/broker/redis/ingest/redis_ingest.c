@@ -1,28 +1,50 @@
-/* redis_ingest.c - see redis_ingest.h. The steps, each an answer of Redis that leads to the next:
+/* redis_ingest.c - see redis_ingest.h. The reader goes from step to step. Each answer of Redis leads to the next step:
  *
- *   connect, create the group, step, where a step takes or renews the lease and reads a batch: first what is pending,
- *   then what is new. A batch: publish, acknowledge, step. No batch: wait for entries, step.
+ *   1. connect, and create the consumer group
+ *   2. take or renew the lease, and read a batch: first pending entries, then new ones (step)
+ *   3. with a batch: publish it (redis_ingest_batch.c), acknowledge it, go to 2
+ *   4. without a batch: wait for entries, go to 2
+ *   5. without the lease: wait for a while, go to 2
  *
- * What cannot be published now is not kept but read again, after a pause, if the lease is still this node's. Without
- * the lease: the timer tries again. Any error ends the connection, and the timer begins anew. */
+ * Entries that cannot be published now are read again after a pause. An error ends the connection, and the reader
+ * begins with 1 again. */
 #include "server/broker/redis/ingest/redis_ingest.h"
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
-#include "server/broker/redis/ingest/redis_ingest_private.h"
+#include "server/broker/redis/client/redis_reply.h"
+#include "server/broker/redis/ingest/redis_ingest_batch.h"
+#include "server/broker/redis/topology/redis_shard.h"
 
 enum { BLOCK_MAX_MS = 1000 };
 
-/* Of the entries of a batch, which backends have made as long as they like. */
+/* The longest answer with a batch. Nothing bounds the entries that backends write. */
 static const uint64_t BATCH_BYTES_MAX = UINT64_C(2) << 30;
 
 #define BATCH_TEXT "100" /* INGEST_BATCH_MAX, for Redis */
 
 static const struct str group = {"carillon", 8};
 
+struct redis_ingest {
+    struct redis_ingest_config config;
+    struct ingest_settings settings;
+    struct redis_ingest_batch batch;
+    struct redis_connection connection;
+    bool connection_made;
+    struct redis_endpoint endpoint; /* of the shard that had the stream when it was last connected */
+    uv_timer_t timer;               /* connect; or try for the lease, and read */
+    struct buf stream_key;
+    struct buf dead_letter_key;
+    struct buf lease_key;
+    char claim_from[48]; /* where claiming the entries of earlier readers goes on; "": all are claimed */
+    char last[48];       /* id of the last entry that was read */
+    bool closing;
+};
+
 static void step(struct redis_ingest *ingest);
+static void wait(struct redis_ingest *ingest, uint64_t ms);
 
 static void fail(struct redis_ingest *ingest, const redisReply *reply)
 {
@@ -43,35 +65,49 @@ static void on_length(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_ingest *ingest = argument;
     if (reply && reply->type == REDIS_REPLY_INTEGER)
-        metrics_set(ingest->broker->broker.metrics, METRIC_INGEST_WAITING, (uint64_t)reply->integer);
+        metrics_set(ingest->config.broker->metrics, METRIC_INGEST_WAITING, (uint64_t)reply->integer);
 }
 
-void redis_ingest_end_batch(struct redis_ingest *ingest, uint64_t again_ms)
+/* Acknowledges the entries that are done. The others are read again after a pause. */
+static void acknowledge(struct redis_ingest *ingest)
 {
+    struct redis_ingest_batch *batch = &ingest->batch;
     struct str argv[INGEST_BATCH_MAX + 3] = {STR("XACK"), buf_str(&ingest->stream_key), group};
     size_t done = 0;
-    bool all_done = ingest->done == ingest->count;
-    for (size_t i = 0; i < ingest->count; i++)
-        if (ingest->items[i].state == ITEM_DONE)
-            argv[3 + done++] = ingest->items[i].entry->id;
+    bool all_done = batch->done == batch->count;
+    uint64_t again_ms = batch->again_ms;
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->items[i].state == ITEM_DONE)
+            argv[3 + done++] = batch->items[i].entry->id;
     if (done) {
         redis_connection_send(&ingest->connection, 3 + done, argv, on_acknowledged, ingest);
         argv[1] = STR("XDEL");
         argv[2] = buf_str(&ingest->stream_key);
         redis_connection_send(&ingest->connection, 2 + done, argv + 1, on_acknowledged, ingest);
     }
-    redis_ingest_free_batch(ingest);
+    redis_ingest_batch_clear(batch);
     if (all_done) {
-        ingest->why[0] = '\0';
+        batch->why[0] = '\0';
         step(ingest);
     } else {
         strcpy(ingest->claim_from, "0-0");
-        redis_ingest_wait(ingest, again_ms);
+        wait(ingest, again_ms);
     }
 }
 
-/* Something has come, or the time is over. */
-static void on_doorbell(void *owner, void *argument, const redisReply *reply)
+static void on_batch_ended(struct redis_ingest_batch *batch)
+{
+    struct redis_ingest *ingest = CONTAINER_OF(batch, struct redis_ingest, batch);
+    if (batch->abandoned) {
+        redis_ingest_batch_clear(batch);
+        wait(ingest, INGEST_RETRY_MS);
+    } else {
+        acknowledge(ingest);
+    }
+}
+
+/* The stream has new entries, or the time to wait for them is over. */
+static void on_entries(void *owner, void *argument, const redisReply *reply)
 {
     if (reply && redis_is_error(reply))
         fail(argument, reply);
@@ -79,13 +115,13 @@ static void on_doorbell(void *owner, void *argument, const redisReply *reply)
         step(argument);
 }
 
-/* Reading itself cannot wait, since it happens in a script. */
+/* A script reads the entries, and a script cannot wait. So the reader waits for them here. */
 static void wait_for_entries(struct redis_ingest *ingest)
 {
     char block[24];
-    uint64_t block_ms = ingest->broker->config.command_timeout_ms / 2;
-    if (block_ms > ingest->takeover_ms / 3)
-        block_ms = ingest->takeover_ms / 3;
+    uint64_t block_ms = ingest->config.topology->config.command_timeout_ms / 2;
+    if (block_ms > ingest->config.takeover_ms / 3)
+        block_ms = ingest->config.takeover_ms / 3;
     if (block_ms > BLOCK_MAX_MS)
         block_ms = BLOCK_MAX_MS;
     struct str argv[] = {STR("XREAD"),
@@ -96,7 +132,7 @@ static void wait_for_entries(struct redis_ingest *ingest)
                          STR("STREAMS"),
                          buf_str(&ingest->stream_key),
                          str_from_cstr(ingest->last)};
-    redis_connection_send(&ingest->connection, sizeof argv / sizeof *argv, argv, on_doorbell, ingest);
+    redis_connection_send(&ingest->connection, sizeof argv / sizeof *argv, argv, on_entries, ingest);
 }
 
 static void take_entries(struct redis_ingest *ingest, const redisReply *reply)
@@ -104,14 +140,14 @@ static void take_entries(struct redis_ingest *ingest, const redisReply *reply)
     const redisReply *entries = reply->element[2];
     bool fine = entries->type == REDIS_REPLY_ARRAY && entries->elements <= INGEST_BATCH_MAX;
     for (size_t i = 0; fine && i < entries->elements; i++)
-        fine = redis_ingest_add(ingest, entries->element[i]);
+        fine = redis_ingest_batch_add(&ingest->batch, entries->element[i]);
     if (!fine) {
-        redis_ingest_free_batch(ingest);
+        redis_ingest_batch_clear(&ingest->batch);
         fail(ingest, reply);
-    } else if (ingest->count) {
-        struct str last = ingest->items[ingest->count - 1].entry->id;
+    } else if (ingest->batch.count) {
+        struct str last = ingest->batch.items[ingest->batch.count - 1].entry->id;
         snprintf(ingest->last, sizeof ingest->last, "%.*s", STR_ARG(last));
-        redis_ingest_publish(ingest);
+        redis_ingest_batch_publish(&ingest->batch);
     } else if (ingest->claim_from[0]) {
         step(ingest);
     } else {
@@ -121,7 +157,7 @@ static void take_entries(struct redis_ingest *ingest, const redisReply *reply)
 
 /* ---- the lease ---- */
 
-/* Earlier readers have nothing pending any more. */
+/* No earlier reader has pending entries any more: their consumers are deleted. */
 static void on_consumers(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_ingest *ingest = argument;
@@ -129,7 +165,7 @@ static void on_consumers(void *owner, void *argument, const redisReply *reply)
         const redisReply *one = reply->element[i];
         struct str name = one->type == REDIS_REPLY_ARRAY && one->elements >= 2 ? redis_text(one->element[1]) : STR("");
         struct str argv[] = {STR("XGROUP"), STR("DELCONSUMER"), buf_str(&ingest->stream_key), group, name};
-        if (name.len && !str_eq(name, ingest->broker->config.node_id))
+        if (name.len && !str_eq(name, ingest->config.node_id))
             redis_connection_send(&ingest->connection, 5, argv, on_acknowledged, ingest);
     }
 }
@@ -150,8 +186,9 @@ static void on_step(void *owner, void *argument, const redisReply *reply)
         return;
     }
     if (reply->element[0]->integer == 0) {
-        metrics_set(ingest->broker->broker.metrics, METRIC_INGEST_WAITING, 0); /* the reader tells it */
-        redis_ingest_wait(ingest, ingest->takeover_ms / 6 + random_below(ingest->takeover_ms / 6));
+        metrics_set(ingest->config.broker->metrics, METRIC_INGEST_WAITING,
+                    0); /* the node that reads tells the number */
+        wait(ingest, ingest->config.takeover_ms / 6 + random_below(ingest->config.takeover_ms / 6));
         return;
     }
     struct str cursor = redis_text(reply->element[1]);
@@ -189,10 +226,10 @@ static void step(struct redis_ingest *ingest)
                          STR("2"),
                          buf_str(&ingest->lease_key),
                          buf_str(&ingest->stream_key),
-                         ingest->broker->config.node_id,
-                         redis_number(ingest->takeover_ms, ttl),
+                         ingest->config.node_id,
+                         redis_number(ingest->config.takeover_ms, ttl),
                          str_from_cstr(ingest->claim_from)};
-    ingest->asked_us = clock_now_us();
+    ingest->batch.asked_us = clock_now_us();
     redis_connection_send(&ingest->connection, sizeof argv / sizeof *argv, argv, on_step, ingest);
 }
 
@@ -211,7 +248,7 @@ static void on_up(struct redis_connection *connection)
 {
     struct redis_ingest *ingest = CONTAINER_OF(connection, struct redis_ingest, connection);
     struct str argv[] = {STR("XGROUP"), STR("CREATE"), buf_str(&ingest->stream_key), group, STR("0"), STR("MKSTREAM")};
-    strcpy(ingest->claim_from, "0-0"); /* also what this node itself had read when the connection was lost */
+    strcpy(ingest->claim_from, "0-0"); /* this node may have pending entries itself, from before a lost connection */
     strcpy(ingest->last, "0-0");
     redis_connection_send(connection, 6, argv, on_group, ingest);
 }
@@ -219,24 +256,24 @@ static void on_up(struct redis_connection *connection)
 static void on_down(struct redis_connection *connection, const char *why)
 {
     struct redis_ingest *ingest = CONTAINER_OF(connection, struct redis_ingest, connection);
-    if (!ingest->closing && strcmp(ingest->why, why) != 0) {
-        snprintf(ingest->why, sizeof ingest->why, "%s", why);
+    if (!ingest->closing && strcmp(ingest->batch.why, why) != 0) {
+        snprintf(ingest->batch.why, sizeof ingest->batch.why, "%s", why);
         log_warn("broker", "%s; the ingest stream is read again when it is back", why);
     }
-    if (ingest->count)
-        redis_ingest_abandon(ingest);
+    if (ingest->batch.count)
+        redis_ingest_batch_abandon(&ingest->batch);
     else
-        redis_ingest_wait(ingest, INGEST_RETRY_MS);
+        wait(ingest, INGEST_RETRY_MS);
 }
 
-/* To the server that has the stream now. */
+/* Connects to the server that has the stream now. */
 static void reconnect(struct redis_ingest *ingest)
 {
     static const struct redis_connection_events events = {.up = on_up, .down = on_down};
-    struct redis_broker *broker = ingest->broker;
-    struct redis_shard *shard = redis_topology_shard_of(&broker->topology, buf_str(&ingest->stream_key));
+    struct redis_topology *topology = ingest->config.topology;
+    struct redis_shard *shard = redis_topology_shard_of(topology, buf_str(&ingest->stream_key));
     if (!redis_shard_is_up(shard)) {
-        redis_ingest_wait(ingest, INGEST_RETRY_MS);
+        wait(ingest, INGEST_RETRY_MS);
         return;
     }
     redis_endpoint_fini(&ingest->endpoint);
@@ -245,7 +282,7 @@ static void reconnect(struct redis_ingest *ingest)
         struct redis_connection_config config = shard->commands.config;
         config.endpoint = &ingest->endpoint;
         config.reply_bytes_max = BATCH_BYTES_MAX;
-        redis_connection_init(&ingest->connection, &config, &events, broker, broker->config.turn);
+        redis_connection_init(&ingest->connection, &config, &events, ingest, topology->config.turn);
         ingest->connection_made = true;
     }
     redis_connection_start(&ingest->connection);
@@ -265,45 +302,55 @@ static void on_timer(uv_timer_t *timer)
 static void on_timer_closed(uv_handle_t *timer)
 {
     struct redis_ingest *ingest = timer->data;
-    struct redis_broker *broker = ingest->broker;
+    struct closing *closing = ingest->config.topology->config.closing;
     if (ingest->connection_made)
         redis_connection_fini(&ingest->connection);
     redis_endpoint_fini(&ingest->endpoint);
-    mailbox_close(&ingest->mailbox);
+    redis_ingest_batch_fini(&ingest->batch);
     rules_unref(ingest->settings.rules);
     buf_fini(&ingest->stream_key);
-    buf_fini(&ingest->dead_key);
+    buf_fini(&ingest->dead_letter_key);
     buf_fini(&ingest->lease_key);
     free(ingest);
-    closing_part_closed(&broker->parts);
+    closing_part_closed(closing);
 }
 
-/* While it closes, this is where everything ends that was under way. */
-void redis_ingest_wait(struct redis_ingest *ingest, uint64_t ms)
+/* Lets the timer fire after that time, for the next step. A reader that closes ends here, once nothing is under way. */
+static void wait(struct redis_ingest *ingest, uint64_t ms)
 {
     bool idle = !ingest->connection_made || ingest->connection.state == REDIS_IDLE;
     if (!ingest->closing)
         uv_timer_start(&ingest->timer, on_timer, ms, 0);
-    else if (idle && !ingest->count && !uv_is_closing((uv_handle_t *)&ingest->timer))
+    else if (idle && !ingest->batch.count && !uv_is_closing((uv_handle_t *)&ingest->timer))
         uv_close((uv_handle_t *)&ingest->timer, on_timer_closed);
 }
 
-struct redis_ingest *redis_ingest_create(struct redis_broker *broker, const struct ingest_settings *settings,
-                                         uint64_t takeover_ms)
+struct redis_ingest *redis_ingest_create(const struct redis_ingest_config *config,
+                                         const struct ingest_settings *settings)
 {
     struct redis_ingest *ingest = xcalloc(1, sizeof *ingest);
-    ingest->broker = broker;
+    const struct redis_topology_config *servers = &config->topology->config;
+    ingest->config = *config;
     ingest->settings = *settings;
     rules_ref(settings->rules);
-    ingest->takeover_ms = takeover_ms;
-    buf_appendf(&ingest->stream_key, "%s:ingest", broker->prefix);
-    buf_appendf(&ingest->dead_key, "%s:ingest:dead", broker->prefix);
-    buf_appendf(&ingest->lease_key, "%s:{%s:ingest}:reader", broker->prefix, broker->prefix); /* in the stream's slot */
-    mailbox_init(&ingest->mailbox, broker->config.turn, ingest);
-    uv_timer_init(broker->config.turn->wake.loop, &ingest->timer);
+    buf_append(&ingest->stream_key, config->prefix);
+    buf_append_lit(&ingest->stream_key, ":ingest");
+    buf_append(&ingest->dead_letter_key, buf_str(&ingest->stream_key));
+    buf_append_lit(&ingest->dead_letter_key, ":dead");
+    buf_appendf(&ingest->lease_key, "%.*s:{%.*s:ingest}:reader", STR_ARG(config->prefix),
+                STR_ARG(config->prefix)); /* in the stream's slot */
+    const struct redis_ingest_batch_config batch = {
+        .broker = config->broker,
+        .topology = config->topology,
+        .settings = &ingest->settings,
+        .dead_letter_key = buf_str(&ingest->dead_letter_key),
+        .age_max_ms = config->takeover_ms + servers->command_timeout_ms,
+    };
+    redis_ingest_batch_init(&ingest->batch, &batch, on_batch_ended);
+    uv_timer_init(servers->turn->wake.loop, &ingest->timer);
     ingest->timer.data = ingest;
-    closing_add(&broker->parts);
-    redis_ingest_wait(ingest, 0);
+    closing_add(servers->closing);
+    wait(ingest, 0);
     return ingest;
 }
 
@@ -316,17 +363,17 @@ void redis_ingest_configure(struct redis_ingest *ingest, const struct ingest_set
 
 static void on_released(void *owner, void *argument, const redisReply *reply)
 {
-    /* Best effort: it ends by itself. */
+    /* The lease ends by itself if this has failed. */
 }
 
-/* Only its own lease. */
+/* Deletes the lease if it is this node's. */
 static void release(struct redis_ingest *ingest)
 {
     struct str argv[] = {STR("EVAL"),
                          STR("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"), STR("1"),
-                         buf_str(&ingest->lease_key), ingest->broker->config.node_id};
-    struct redis_shard *shard = redis_request_shard(&ingest->broker->topology, buf_str(&ingest->lease_key));
-    if (shard)
+                         buf_str(&ingest->lease_key), ingest->config.node_id};
+    struct redis_shard *shard = redis_topology_shard_of(ingest->config.topology, buf_str(&ingest->lease_key));
+    if (redis_shard_is_ready(shard))
         redis_connection_send(&shard->commands, 5, argv, on_released, NULL);
 }
 
@@ -338,5 +385,5 @@ void redis_ingest_close(struct redis_ingest *ingest)
     if (ingest->connection_made && ingest->connection.state != REDIS_IDLE)
         redis_connection_finish(&ingest->connection, "this node is stopping");
     else
-        redis_ingest_wait(ingest, 0);
+        wait(ingest, 0);
 }

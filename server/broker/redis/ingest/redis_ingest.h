@@ -1,27 +1,37 @@
-/* redis_ingest.h - the ingest stream: events that backends write to Redis without HTTP (ingest_entry.h), each published
- * at least once, and in the stream's order a channel.
+/* redis_ingest.h - the reader of the ingest stream. Backends write events to this stream of Redis, without HTTP
+ * (ingest_entry.h). Each entry is published at least once. The entries of a channel are published in the stream's
+ * order.
  *
- * One node at a time reads: the one whose lease, a key that expires, says so. Before anything new a new reader takes
- * over all that earlier readers have read and not acknowledged. A channel's entries are published one after the other,
- * each under an event_id that is the same whoever publishes it. So a reader that was paused and comes back may publish
- * along with its successor for a moment: it walks the same entries in the same order, and what one of them has
- * published is no event of the other's any more.
+ * One node reads at a time: the node that holds the lease, a key that expires. A new reader first takes over the
+ * entries that earlier readers have read and not acknowledged. The entries of a channel are published one after the
+ * other. The event_id of an entry is the same on every node. So two readers do no harm when a paused reader comes back:
+ * both publish the same entries in the same order, and Redis ignores the second event with the same event_id.
  *
- * An entry is acknowledged and deleted after it was published, or, if it cannot be, after it was copied to the dead
- * stream with the reason. It has a connection of its own, on which it waits for entries. */
+ * An entry is acknowledged and deleted after it was published. An entry that cannot be published is first copied to the
+ * dead-letter stream, with the reason. The reader waits for entries on a connection of its own. */
 #ifndef CARILLON_BROKER_REDIS_INGEST_REDIS_INGEST_H
 #define CARILLON_BROKER_REDIS_INGEST_REDIS_INGEST_H
 
+#include "server/broker/broker.h"
 #include "server/broker/redis/ingest/ingest_entry.h"
+#include "server/broker/redis/topology/redis_topology.h"
 
-struct redis_broker;
 struct redis_ingest;
 
-/* Begins when the broker is up. Takes a reference to the rules. */
-struct redis_ingest *redis_ingest_create(struct redis_broker *broker, const struct ingest_settings *settings,
-                                         uint64_t takeover_ms);
+/* Everything is borrowed for life. */
+struct redis_ingest_config {
+    struct broker *broker;           /* publishes the entries */
+    struct redis_topology *topology; /* knows which server has the stream; its closing waits for the reader */
+    struct str prefix;               /* of the stream's key and those beside it */
+    struct str node_id;
+    uint64_t takeover_ms; /* of the lease: so long after a reader's death another node reads */
+};
+
+/* Begins to read when the server of the stream is up. Takes a reference to the rules. */
+struct redis_ingest *redis_ingest_create(const struct redis_ingest_config *config,
+                                         const struct ingest_settings *settings);
 void redis_ingest_configure(struct redis_ingest *ingest, const struct ingest_settings *settings);
-/* Gives the lease back. It is one of broker->parts until it has closed, and is then freed. */
+/* Gives the lease back and ends the reader, which frees itself. */
 void redis_ingest_close(struct redis_ingest *ingest);
 
 #endif
