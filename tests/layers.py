@@ -20,7 +20,6 @@ KNOWN = [
      "what fails while bytes are read or written ends the connection"),
     ("server/broker/redis/redis_position server/broker/redis/redis_subscribe",
      "both keep the subscriptions, and each calls the other"),
-    ("server/app/server server/app/server_reload", "a reload makes parts of the node as the start does"),
 ]
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)

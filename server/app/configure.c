@@ -235,6 +235,13 @@ struct redis_tls_settings configuration_redis_tls(const struct options *options)
                                        .insecure = !options->redis_tls_verify};
 }
 
+struct ingest_settings configuration_ingest(const struct configuration *configuration, const struct options *options)
+{
+    return (struct ingest_settings){.rules = configuration->rules,
+                                    .event_bytes = options->limits_event_bytes,
+                                    .custom_events = options->events_custom};
+}
+
 static enum err try_redis(const struct options *options, struct error *error)
 {
     struct redis_url url;

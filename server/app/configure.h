@@ -4,6 +4,7 @@
 
 #include "server/app/options.h"
 #include "server/broker/redis/client/redis_tls.h"
+#include "server/broker/redis/ingest/ingest_entry.h"
 #include "server/core/hub.h"
 #include "server/net/admission/settings.h"
 
@@ -23,6 +24,9 @@ void configuration_keep_rules(struct configuration *fresh, const struct configur
 
 /* What redis.tls_* say; borrows the options' texts. */
 struct redis_tls_settings configuration_redis_tls(const struct options *options);
+
+/* How the entries of the ingest stream are judged. The rules are borrowed. */
+struct ingest_settings configuration_ingest(const struct configuration *configuration, const struct options *options);
 
 /* Reads all files that the options name, as the server would at its start, and keeps nothing. */
 enum err configuration_try(const struct options *options, struct error *error);

@@ -19,15 +19,6 @@
 /* A supervisor that signals both the process and its group sends two, which mean one thing. */
 enum { SAME_SIGNAL_US = 200000 };
 
-struct ingest_settings server_ingest_settings(const struct server *server)
-{
-    return (struct ingest_settings){
-        .rules = server->configuration.rules,
-        .event_bytes = server->options->limits_event_bytes,
-        .custom_events = server->options->events_custom,
-    };
-}
-
 static void init_node(struct server *server)
 {
     char id[UUID_LEN + 1];
@@ -52,7 +43,7 @@ static enum err create_broker(struct server *server, struct error *error)
     const struct options *o = server->options;
     struct broker *broker;
     if (*o->redis_url) {
-        const struct ingest_settings ingest = server_ingest_settings(server);
+        const struct ingest_settings ingest = configuration_ingest(&server->configuration, o);
         const struct redis_broker_config config = {
             .turn = &server->node.turn,
             .url = str_from_cstr(o->redis_url),

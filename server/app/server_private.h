@@ -8,7 +8,6 @@
 #include "server/app/capacity.h"
 #include "server/app/configure.h"
 #include "server/app/server.h"
-#include "server/broker/redis/ingest/ingest_entry.h"
 #include "server/net/http/listener.h"
 #include "server/net/worker.h"
 #include "server/node/node.h"
@@ -42,10 +41,6 @@ struct server {
     uint64_t started_us; /* monotonic */
     uint64_t started_ms; /* wall clock */
 };
-
-/* --- server.c --- */
-/* How entries of the ingest stream are judged. The rules are borrowed. */
-struct ingest_settings server_ingest_settings(const struct server *server);
 
 /* --- server_api.c --- */
 /* After the workers: an API for each. */

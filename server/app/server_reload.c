@@ -63,7 +63,7 @@ void server_reload(struct server *server)
     server_configure_apis(server);
     server_tell_settings(server);
     if (*server->options->redis_url) {
-        const struct ingest_settings ingest = server_ingest_settings(server);
+        const struct ingest_settings ingest = configuration_ingest(&server->configuration, server->options);
         redis_broker_configure(server->node.broker, &ingest);
     }
     listener_configure(server->clients, configuration.net);
