@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """layers.py [ROOT] - checks how the source files depend on each other. It reads the text of the files and builds nothing.
 
-1. A file includes only headers of CMake targets that its own target links, directly or through other targets.
+1. Each folder with source files is a CMake target or several. A file includes only headers of targets that its own target links.
+   Links that no file needs are named too: so the lists in the CMakeLists.txt are the one picture of what depends on what.
 2. No module depends on itself through others. A module is a source file with its header. It depends on another module when its
    source names a function that the other one defines, or when its header includes the header of the other one.
    Headers without a source file must not include each other in a circle either.
-3. A file name is used once, so that it names one file.
+3. A name is used once: a file name, and the tag of a struct, union or enum.
 """
 import re
 import sys
@@ -22,12 +23,16 @@ KNOWN = [
      "both keep the subscriptions, and each calls the other"),
 ]
 
+# Folders whose files are in the target of the folder above.
+SHARED = ("server/broker/redis/ingest", "server/broker/redis/topology")
+
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
 SKIPPED = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
 # A function begins in the first column, and its brace has a line of its own (clang-format sees to both).
 FUNCTION = re.compile(r"^(?!static\b)\w[\w \t*]*?\b(\w+)\((?:[^;{}()]|\([^;{}]*?\))*\)\n\{", re.M)
 OWN_NAME = re.compile(r"^static\b[^;={}(]*?\b(\w+)(?=\(|\[| =|;)", re.M)
 USE = re.compile(r"(?<![\w.])(?<!->)([A-Za-z_]\w*)")
+TAG = re.compile(r"\b(struct|union|enum)\s+(\w+)\s*\{")
 COMMAND = re.compile(r"^\s*(\w+)\(([^()]*(?:\$\{[^()]*\}[^()]*)*)\)", re.M)
 
 
@@ -97,31 +102,35 @@ def owners(tree, files):
     return found
 
 
-def reach(links, target):
-    seen, ahead = {target}, [target]
-    while ahead:
-        for other in links.get(ahead.pop(), ()):
-            if other not in seen:
-                seen.add(other)
-                ahead.append(other)
-    return seen
-
-
 def wrong_directions(tree):
     files, links = targets(tree.root)
     owner = owners(tree, files)
-    reached = {target: reach(links, target) for target in files}
+    needed, told = {}, set()
     for name, includes in tree.includes.items():
-        if name.endswith(".c") and not owner[name]:
-            yield f"{name}: no CMake target has this file; name it in the CMakeLists.txt of its folder"
+        if name.endswith(".c"):
+            for target in sorted(owner[name]):
+                needed.setdefault(target, set())
+                if files[target][0] != folder(name) and folder(name) not in SHARED:
+                    yield f"{name}: its target {target} is made in {files[target][0]}; give the folder a CMakeLists.txt of its own"
+            if not owner[name]:
+                yield f"{name}: no CMake target has this file; name it in the CMakeLists.txt of its folder"
         for line, other in includes:
             if other not in tree.text:
                 continue
             for target in sorted(owner[name]):
-                if not owner[other] & reached[target]:
-                    theirs = " or ".join(sorted(owner[other])) or "no target"
-                    yield (f"{name}:{line}: includes \"{other}\" of {theirs}, which {target} does not link; move what both need "
-                           f"to a target below, or pass it in through a table of functions (docs/architecture.md)")
+                used = owner[other] & ({target} | links.get(target, set()))
+                needed.setdefault(target, set()).update(used)
+                theirs = " or ".join(sorted(owner[other])) or "no target"
+                if not used and (target, theirs) not in told:
+                    told.add((target, theirs))
+                    yield (f"{name}:{line}: includes \"{other}\" of {theirs}, which {target} does not link; link it if it is below, "
+                           f"or move what both need to a target below, or pass it in through a table of functions "
+                           f"(docs/architecture.md)")
+    for target in sorted(needed):
+        for link in sorted(links.get(target, set()) & needed.keys() - needed[target]):
+            yield f"{files[target][0]}/CMakeLists.txt: {target} links {link} but includes no header of it; take the link out"
+    for circle in circles({target: links.get(target, set()) for target in files}):
+        yield f"CMake targets link each other: {', '.join(sorted(circle))}; take one of the links out"
 
 
 # ---- circles ----
@@ -246,9 +255,19 @@ def double_names(tree):
             yield f"{name}.c or {name}.h is in {' and in '.join(sorted(folders))}: give one of them a name that says what it is of"
 
 
+def double_tags(tree):
+    places = {}
+    for name, text in tree.plain.items():
+        for kind, tag in set(TAG.findall(text)) - {("struct", "subscription")}:
+            places.setdefault(tag, []).append(f"{kind} {tag} of {name}")
+    for tag, found in sorted(places.items()):
+        if len(found) > 1:
+            yield f"{' and '.join(sorted(found))} have one tag; give one of them a name that says what it is of"
+
+
 def faults(root, known=()):
     tree = Tree(root)
-    return [*wrong_directions(tree), *wrong_circles(tree, known), *double_names(tree)]
+    return [*wrong_directions(tree), *wrong_circles(tree, known), *double_names(tree), *double_tags(tree)]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 enum { CONFIG_FILE_MAX = 4 * 1024 * 1024 };
 
 /* A load on its way. The struct is filled apart and handed over when everything was right. */
-struct load {
+struct option_load {
     const struct option_table *table;
     const struct options_input *input;
     void *options;
@@ -25,8 +25,8 @@ static size_t row_index(const struct option_table *table, const char *key)
 }
 
 /* One value by text: from a preset, a variable or a flag. */
-static void set_value(struct load *load, size_t index, bool from_file, const char *text, enum option_origin origin,
-                      const char *name)
+static void set_value(struct option_load *load, size_t index, bool from_file, const char *text,
+                      enum option_origin origin, const char *name)
 {
     const struct option_row *row = &load->table->rows[index];
     struct option_place place = {.name = name, .messages = load->messages};
@@ -38,7 +38,7 @@ static void set_value(struct load *load, size_t index, bool from_file, const cha
     snprintf(source->name, sizeof source->name, "%s", name);
 }
 
-static void apply_presets(struct load *load)
+static void apply_presets(struct option_load *load)
 {
     for (size_t i = 0; i < load->input->preset_count; i++) {
         const struct option_preset *preset = &load->input->presets[i];
@@ -46,7 +46,7 @@ static void apply_presets(struct load *load)
     }
 }
 
-static void apply_file(struct load *load, const char *path)
+static void apply_file(struct option_load *load, const char *path)
 {
     struct buf text = {0};
     struct error error;
@@ -99,7 +99,7 @@ static bool is_service_link(struct str name, const char *value)
            (str_eq_cstr(name, "PORT") && strstr(value, "://"));
 }
 
-static void apply_variable(struct load *load, struct str name, const char *value)
+static void apply_variable(struct option_load *load, struct str name, const char *value)
 {
     const struct option_table *table = load->table;
     struct str prefix = str_from_cstr(table->env_prefix);
@@ -119,7 +119,7 @@ static void apply_variable(struct load *load, struct str name, const char *value
 }
 
 /* Plain names first, so that one with our prefix goes over them. */
-static void apply_env(struct load *load)
+static void apply_env(struct option_load *load)
 {
     for (char *const *entry = load->input->env; entry && *entry; entry++) {
         struct str value = str_from_cstr(*entry);
@@ -135,7 +135,7 @@ static void apply_env(struct load *load)
     }
 }
 
-static const char *find_env(const struct load *load, const char *name)
+static const char *find_env(const struct option_load *load, const char *name)
 {
     char variable[96];
     snprintf(variable, sizeof variable, "%s%s", load->table->env_prefix, name);
@@ -148,7 +148,7 @@ static const char *find_env(const struct load *load, const char *name)
 }
 
 /* A word that starts a flag, cut at its '='. */
-struct flag {
+struct given_flag {
     char *name;        /* "--limits-message-bytes", with dashes only */
     const char *value; /* after '='; NULL: none */
     bool from_file;
@@ -157,11 +157,11 @@ struct flag {
     bool config;
 };
 
-static void flag_read(const struct load *load, const char *word, struct flag *out)
+static void flag_read(const struct option_load *load, const char *word, struct given_flag *out)
 {
     const struct option_table *table = load->table;
     const char *equals = strchr(word, '=');
-    *out = (struct flag){.row = table->count, .value = equals ? equals + 1 : NULL};
+    *out = (struct given_flag){.row = table->count, .value = equals ? equals + 1 : NULL};
     out->name = str_dup(str_from(word, equals ? (size_t)(equals - word) : strlen(word)));
     for (char *c = out->name; *c; c++)
         if (*c == '.' || *c == '_')
@@ -179,7 +179,7 @@ static void flag_read(const struct load *load, const char *word, struct flag *ou
         out->row = find_spelled(table, str_from_cstr(out->name + 2), STR("-file"), option_flag_name, &out->from_file);
 }
 
-static void complain_flag(struct load *load, const struct flag *flag)
+static void complain_flag(struct option_load *load, const struct given_flag *flag)
 {
     const char *dashes = strncmp(flag->name, "--", 2) == 0 ? flag->name + 2 : flag->name;
     const struct option_row *near = option_nearest(load->table, str_from_cstr(dashes));
@@ -199,11 +199,11 @@ static void complain_flag(struct load *load, const struct flag *flag)
 }
 
 /* The flags. In the first pass only --config is looked at and returned, because the file comes under the flags. */
-static const char *apply_flags(struct load *load, bool first_pass)
+static const char *apply_flags(struct option_load *load, bool first_pass)
 {
     const char *config = NULL;
     for (int i = 0; i < load->input->argc && load->input->argv[i]; i++) {
-        struct flag flag;
+        struct given_flag flag;
         flag_read(load, load->input->argv[i], &flag);
         const char *next = i + 1 < load->input->argc ? load->input->argv[i + 1] : NULL;
         bool known = flag.config || flag.row < load->table->count;
@@ -231,7 +231,7 @@ static const char *apply_flags(struct load *load, bool first_pass)
     return config;
 }
 
-static enum err finish(struct load *load, void *out, struct option_sources *out_sources)
+static enum err finish(struct option_load *load, void *out, struct option_sources *out_sources)
 {
     if (load->good) {
         memcpy(out, load->options, load->table->size);
@@ -248,7 +248,7 @@ enum err options_load(const struct option_table *table, const struct options_inp
                       struct option_sources *out_sources, struct buf *messages)
 {
     struct option_sources sources = {0};
-    struct load load = {table, input, xcalloc(1, table->size), &sources, messages, true};
+    struct option_load load = {table, input, xcalloc(1, table->size), &sources, messages, true};
     option_set_defaults(table, load.options);
     const char *config = apply_flags(&load, true);
     if (!config)
@@ -266,7 +266,7 @@ enum err options_load_text(const struct option_table *table, const char *name, s
 {
     struct option_sources sources = {0};
     struct options_input input = {0};
-    struct load load = {table, &input, xcalloc(1, table->size), &sources, messages, true};
+    struct option_load load = {table, &input, xcalloc(1, table->size), &sources, messages, true};
     option_set_defaults(table, load.options);
     sources.file = xstrdup(name);
     load.good = option_set_file(table, name, text, load.options, &sources, messages);

@@ -13,7 +13,7 @@ enum {
     LOOKS = 4,             /* for expired ones whenever one is added: more go than come */
 };
 
-struct entry {
+struct cached_token {
     struct list_link link;
     char hash[HASH_LEN];
     enum algorithm_bit algorithm;
@@ -27,7 +27,7 @@ struct token_cache {
     size_t bytes_max;
     uint64_t hits;
     size_t sweep;            /* where token_cache_expire goes on */
-    struct map entries;      /* hash -> struct entry, which owns the key's bytes */
+    struct map entries;      /* hash -> struct cached_token, which owns the key's bytes */
     struct list_link recent; /* least recently used first */
     struct token_keys *keys; /* one reference, so that a new keyset cannot have the old one's address */
     EVP_MD_CTX *digest;
@@ -45,7 +45,7 @@ struct token_cache *token_cache_create(size_t max, size_t bytes_max)
     return cache;
 }
 
-static void drop(struct token_cache *cache, struct entry *entry)
+static void drop(struct token_cache *cache, struct cached_token *entry)
 {
     map_remove(&cache->entries, str_from(entry->hash, HASH_LEN));
     list_remove(&entry->link);
@@ -54,9 +54,9 @@ static void drop(struct token_cache *cache, struct entry *entry)
     free(entry);
 }
 
-static struct entry *oldest(const struct token_cache *cache)
+static struct cached_token *oldest(const struct token_cache *cache)
 {
-    return CONTAINER_OF(cache->recent.next, struct entry, link);
+    return CONTAINER_OF(cache->recent.next, struct cached_token, link);
 }
 
 static void clear(struct token_cache *cache)
@@ -110,7 +110,7 @@ static bool hash_token(struct token_cache *cache, struct str token, char out[HAS
 void token_cache_expire(struct token_cache *cache, const struct token_policy *policy, uint64_t now_ms, size_t looks)
 {
     while (looks-- > 0) {
-        struct entry *entry = map_next(&cache->entries, &cache->sweep);
+        struct cached_token *entry = map_next(&cache->entries, &cache->sweep);
         if (!entry) {
             cache->sweep = 0;
             return;
@@ -125,7 +125,7 @@ void token_cache_expire(struct token_cache *cache, const struct token_policy *po
 static void keep(struct token_cache *cache, const char hash[HASH_LEN], enum algorithm_bit algorithm,
                  struct claims *claims)
 {
-    struct entry *entry = xcalloc(1, sizeof *entry);
+    struct cached_token *entry = xcalloc(1, sizeof *entry);
     memcpy(entry->hash, hash, HASH_LEN);
     entry->algorithm = algorithm;
     entry->claims = claims;
@@ -137,8 +137,9 @@ static void keep(struct token_cache *cache, const char hash[HASH_LEN], enum algo
     map_put(&cache->entries, str_from(entry->hash, HASH_LEN), entry);
 }
 
-static enum reason verify_known(struct token_cache *cache, struct entry *entry, const struct token_policy *policy,
-                                uint64_t now_ms, struct claims **out, struct error *error)
+static enum reason verify_known(struct token_cache *cache, struct cached_token *entry,
+                                const struct token_policy *policy, uint64_t now_ms, struct claims **out,
+                                struct error *error)
 {
     enum reason reason = token_check_claims(policy, entry->claims, now_ms, error);
     if (reason == REASON_TOKEN_EXPIRED)
@@ -159,7 +160,7 @@ enum reason token_cache_verify(struct token_cache *cache, struct token_keys *key
     use_keys(cache, keys);
     if (cache->max == 0 || token.len > policy->max_bytes || !hash_token(cache, token, hash))
         return token_verify(keys, policy, token, now_ms, out, error);
-    struct entry *entry = map_get(&cache->entries, str_from(hash, HASH_LEN));
+    struct cached_token *entry = map_get(&cache->entries, str_from(hash, HASH_LEN));
     /* An algorithm that another endpoint allows and this one does not: the full way finds the words for it. */
     if (entry && (entry->algorithm & policy->algorithms))
         return verify_known(cache, entry, policy, now_ms, out, error);

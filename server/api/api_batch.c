@@ -12,7 +12,7 @@ struct failure {
 };
 
 /* What became of one publication: the publication itself once it is answered, or a failure. */
-struct item {
+struct batch_item {
     struct publication *publication;
     struct failure *failure;
 };
@@ -30,7 +30,7 @@ struct gather {
     size_t left; /* to be answered, plus one while they are being sent */
     size_t item_count;
     size_t item_cap;
-    struct item *items;
+    struct batch_item *items;
     size_t group_count;
     size_t group_cap;
     struct group *groups;
@@ -40,7 +40,7 @@ struct gather {
 /* --- the answer
  * ------------------------------------------------------------------------------------------------------- */
 
-static void append_item(struct buf *out, const struct item *item, bool with_channel)
+static void append_item(struct buf *out, const struct batch_item *item, bool with_channel)
 {
     buf_append_char(out, '{');
     if (with_channel) {
@@ -55,7 +55,7 @@ static void append_item(struct buf *out, const struct item *item, bool with_chan
     buf_append_char(out, '}');
 }
 
-static void append_list(struct buf *out, const struct item *items, size_t count)
+static void append_list(struct buf *out, const struct batch_item *items, size_t count)
 {
     buf_append_lit(out, "{\"results\":[");
     for (size_t i = 0; i < count; i++) {
@@ -126,14 +126,14 @@ static struct gather *create_gather(const struct api_request *request, bool is_b
     return gather;
 }
 
-static struct item *add_item(struct gather *gather)
+static struct batch_item *add_item(struct gather *gather)
 {
     if (gather->item_count == gather->item_cap) {
         gather->item_cap = gather->item_cap ? gather->item_cap * 2 : 16;
         gather->items = xrealloc(gather->items, gather->item_cap * sizeof *gather->items);
     }
-    struct item *item = &gather->items[gather->item_count++];
-    *item = (struct item){0};
+    struct batch_item *item = &gather->items[gather->item_count++];
+    *item = (struct batch_item){0};
     return item;
 }
 

@@ -41,7 +41,7 @@ struct listen {
     const char *url_text;
     struct cli_secret secret;
     bool no_reconnect;
-    struct subscriber subscriber;
+    struct cli_subscriber subscriber;
 };
 
 /* Returns -1 to go on, else the exit code. */
@@ -132,7 +132,7 @@ static uint64_t backoff_ms(unsigned attempt, uint64_t asked_ms)
 
 static int run(struct listen *listen)
 {
-    struct subscriber *subscriber = &listen->subscriber;
+    struct cli_subscriber *subscriber = &listen->subscriber;
     struct error error = {0};
     for (unsigned attempt = 0;; attempt++) {
         uint64_t began_us = clock_now_us();

@@ -4,14 +4,14 @@
 
 #include "server/cli/cli.h"
 
-struct command {
+struct subcommand {
     const char *name;
     const char *summary;
     const char *called; /* what the subcommand sees as argv[0] */
     int (*run)(int argc, char **argv);
 };
 
-static const struct command commands[] = {
+static const struct subcommand commands[] = {
 #define COMMAND(name, summary) {#name, summary, "carillon " #name, cli_##name},
 #include "server/cli/commands.def"
 #undef COMMAND
@@ -29,7 +29,7 @@ static void print_help(FILE *out)
     fputs("\n\"carillon help COMMAND\" shows a command's options and examples.\n", out);
 }
 
-static const struct command *find_command(const char *name)
+static const struct subcommand *find_command(const char *name)
 {
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(commands[i].name, name) == 0)
@@ -80,7 +80,7 @@ static int unknown_command(const char *name)
     return CLI_USAGE;
 }
 
-static int run(const struct command *command, int argc, char **argv)
+static int run(const struct subcommand *command, int argc, char **argv)
 {
     char called[sizeof "carillon " + NAME_MAX_LEN];
     snprintf(called, sizeof called, "%s", command->called);
@@ -103,7 +103,7 @@ int main(int argc, char **argv)
         print_help(stdout);
         return CLI_OK;
     }
-    const struct command *command = find_command(help ? argv[2] : name);
+    const struct subcommand *command = find_command(help ? argv[2] : name);
     if (!command)
         return unknown_command(help ? argv[2] : name);
     if (help) {

@@ -28,7 +28,7 @@ static const char usage[] =
     "\n"
     "exit code: 0 published, 1 not published, 2 wrong call\n";
 
-struct publish {
+struct publish_command {
     const char *command;
     const char *url_text;
     struct cli_secret secret;
@@ -39,7 +39,7 @@ struct publish {
 };
 
 /* Returns -1 to go on, else the exit code. */
-static int parse_options(struct publish *publish, int argc, char **argv)
+static int parse_options(struct publish_command *publish, int argc, char **argv)
 {
     static const struct option options[] = {
         {"url", required_argument, NULL, 'u'},
@@ -65,7 +65,7 @@ static int parse_options(struct publish *publish, int argc, char **argv)
     return -1;
 }
 
-static enum err read_inputs(struct publish *publish, const char *data_text, struct error *error)
+static enum err read_inputs(struct publish_command *publish, const char *data_text, struct error *error)
 {
     struct json_value value;
     struct error cause;
@@ -88,7 +88,7 @@ static enum err read_inputs(struct publish *publish, const char *data_text, stru
     return err;
 }
 
-static void encode(struct buf *out, const struct publish *publish, const char *channel, const char *type)
+static void encode(struct buf *out, const struct publish_command *publish, const char *channel, const char *type)
 {
     buf_append_lit(out, "{\"channel\":");
     json_append_string(out, str_from_cstr(channel));
@@ -109,7 +109,7 @@ static struct str line_of(struct str text)
     return text.len && text.ptr[text.len - 1] == '\n' ? str_from(text.ptr, text.len - 1) : text;
 }
 
-static int send_event(const struct publish *publish, const char *channel, const char *type)
+static int send_event(const struct publish_command *publish, const char *channel, const char *type)
 {
     struct buf body = {0}, authorization = {0};
     struct http_reply reply = {0};
@@ -139,7 +139,7 @@ static int send_event(const struct publish *publish, const char *channel, const 
 
 int cli_publish(int argc, char **argv)
 {
-    struct publish publish = {
+    struct publish_command publish = {
         .command = argv[0],
         .url_text = "http://127.0.0.1:8081",
         .secret = {.name = "API key", .env = "CARILLON_API_KEY"},

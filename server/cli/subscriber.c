@@ -22,7 +22,7 @@ enum {
 
 /* What a connection has while it lasts. */
 struct link {
-    struct subscriber *subscriber;
+    struct cli_subscriber *subscriber;
     struct wire *wire;
     struct ws_decoder decoder;
     struct buf scratch;
@@ -84,7 +84,7 @@ static void print_line(struct link *link, struct str line)
 
 static void on_session_init(struct link *link, struct json_value frame)
 {
-    struct subscriber *subscriber = link->subscriber;
+    struct cli_subscriber *subscriber = link->subscriber;
     struct json_value inside = json_member(frame, STR("data"));
     struct str user = inside.type == JSON_OBJECT ? text_of(link, inside, STR("user")) : STR("");
     cli_say(subscriber->command, "connected to %.*s%s%.*s", STR_ARG(subscriber->url.shown), user.len ? " as " : "",
@@ -100,7 +100,7 @@ static bool passes(struct str code)
 /* The place on the frame's channel, or NULL if that was not asked for. */
 static struct place *place_of(struct link *link, struct json_value frame)
 {
-    const struct subscriber *subscriber = link->subscriber;
+    const struct cli_subscriber *subscriber = link->subscriber;
     struct str channel = text_of(link, frame, STR("channel"));
     for (size_t i = 0; i < subscriber->channel_count; i++)
         if (str_eq(channel, str_from_cstr(subscriber->channels[i])))
@@ -125,7 +125,7 @@ static void on_subscribed(struct link *link, struct json_value frame)
 
 static void on_error(struct link *link, struct json_value frame)
 {
-    struct subscriber *subscriber = link->subscriber;
+    struct cli_subscriber *subscriber = link->subscriber;
     struct json_value inside = json_member(frame, STR("error"));
     struct buf message_text = {0};
     struct str message = STR("no message");
@@ -145,7 +145,7 @@ static void on_error(struct link *link, struct json_value frame)
 
 static void on_reconnect(struct link *link, struct json_value frame)
 {
-    struct subscriber *subscriber = link->subscriber;
+    struct cli_subscriber *subscriber = link->subscriber;
     struct json_value inside = json_member(frame, STR("data"));
     if (inside.type != JSON_OBJECT)
         inside = frame;
@@ -180,7 +180,7 @@ static bool is_reserved(struct str type)
 
 static void on_text(struct link *link, struct str payload)
 {
-    struct subscriber *subscriber = link->subscriber;
+    struct cli_subscriber *subscriber = link->subscriber;
     struct json_value frame;
     struct error cause;
     if (json_check(payload, &limits, &frame, &cause) != ERR_NONE || frame.type != JSON_OBJECT) {
@@ -257,7 +257,7 @@ static void on_bytes(struct link *link, struct str bytes)
 
 static void subscribe_all(struct link *link)
 {
-    struct subscriber *subscriber = link->subscriber;
+    struct cli_subscriber *subscriber = link->subscriber;
     struct buf text = {0};
     for (size_t i = 0; i < subscriber->channel_count && !link->ended; i++) {
         buf_clear(&text);
@@ -328,7 +328,7 @@ static void say_goodbye(struct link *link)
 /* The opening handshake. *received may hold the server's first frames afterwards. */
 static void shake_hands(struct link *link, struct buf *received, uint64_t deadline_us)
 {
-    struct subscriber *subscriber = link->subscriber;
+    struct cli_subscriber *subscriber = link->subscriber;
     struct buf out = {0}, authorization = {0};
     struct http_answer answer;
     struct error cause = {0};
@@ -357,7 +357,7 @@ static void shake_hands(struct link *link, struct buf *received, uint64_t deadli
     buf_fini(&out);
 }
 
-enum subscriber_end subscriber_run(struct subscriber *subscriber, struct error *error)
+enum subscriber_end subscriber_run(struct cli_subscriber *subscriber, struct error *error)
 {
     struct link link = {.subscriber = subscriber, .decoder = {.max_message = MESSAGE_MAX}, .error = error};
     struct buf received = {0};

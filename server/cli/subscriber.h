@@ -9,7 +9,7 @@
 #include "server/cli/url.h"
 
 /* Set by the caller and kept from one connection to the next; zeroed otherwise. */
-struct subscriber {
+struct cli_subscriber {
     const char *command; /* what messages on stderr begin with */
     struct url url;
     struct str token; /* empty for none */
@@ -30,6 +30,6 @@ enum subscriber_end {
     SUBSCRIBER_REFUSED, /* connecting again will not help; *error says why */
 };
 
-enum subscriber_end subscriber_run(struct subscriber *subscriber, struct error *error);
+enum subscriber_end subscriber_run(struct cli_subscriber *subscriber, struct error *error);
 
 #endif

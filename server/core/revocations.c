@@ -8,7 +8,7 @@
 #include "common/base/list.h"
 #include "common/base/map.h"
 
-struct entry {
+struct kept_revocation {
     struct list_link link; /* in revocations.all */
     struct revocation revocation;
     uint64_t kept; /* by the broker, in this of its lives; 0: not */
@@ -64,16 +64,17 @@ struct revocations *revocations_create(void)
 void revocations_destroy(struct revocations *revocations)
 {
     for (struct list_link *link; (link = list_take_first(&revocations->all));)
-        free(CONTAINER_OF(link, struct entry, link));
+        free(CONTAINER_OF(link, struct kept_revocation, link));
     for (size_t i = 0; i < PARTS; i++)
         map_fini(&revocations->parts[i]);
     pthread_rwlock_destroy(&revocations->lock);
     free(revocations);
 }
 
-static struct entry *create(struct revocations *revocations, struct str key, const struct revocation *revocation)
+static struct kept_revocation *create(struct revocations *revocations, struct str key,
+                                      const struct revocation *revocation)
 {
-    struct entry *entry = xcalloc(1, sizeof *entry + key.len);
+    struct kept_revocation *entry = xcalloc(1, sizeof *entry + key.len);
     memcpy(entry->key, key.ptr, key.len);
     entry->key_len = key.len;
     entry->revocation = *revocation;
@@ -99,7 +100,7 @@ void revocations_add(struct revocations *revocations, const struct revocation *r
     if (key.len == 0 || revocation->until_ms <= now_ms)
         return;
     pthread_rwlock_wrlock(&revocations->lock);
-    struct entry *entry = map_get(part_of(revocations, key), key);
+    struct kept_revocation *entry = map_get(part_of(revocations, key), key);
     if (!entry)
         entry = create(revocations, key, revocation);
     struct revocation *known = &entry->revocation;
@@ -122,7 +123,7 @@ static bool covers(struct revocations *revocations, enum revocation_kind kind, s
 {
     struct key room;
     struct str key = make_key(&room, kind, value);
-    const struct entry *entry = key.len ? map_get(part_of(revocations, key), key) : NULL;
+    const struct kept_revocation *entry = key.len ? map_get(part_of(revocations, key), key) : NULL;
     if (!entry || entry->revocation.until_ms <= now_ms)
         return false;
     uint64_t before_ms = entry->revocation.issued_before_ms;
@@ -154,7 +155,7 @@ void revocations_begin_round(struct revocations *revocations)
     pthread_rwlock_unlock(&revocations->lock);
 }
 
-static void look_at(struct revocations *revocations, struct entry *entry, uint64_t now_ms,
+static void look_at(struct revocations *revocations, struct kept_revocation *entry, uint64_t now_ms,
                     void (*doubted)(void *owner, const struct revocation *revocation), void *owner)
 {
     if (entry->revocation.until_ms <= now_ms) {
@@ -176,8 +177,8 @@ bool revocations_look(struct revocations *revocations, size_t count, uint64_t no
         return false;
     pthread_rwlock_wrlock(&revocations->lock);
     for (; count && revocations->unseen; count--, revocations->unseen--)
-        look_at(revocations, CONTAINER_OF(list_take_first(&revocations->all), struct entry, link), now_ms, doubted,
-                owner);
+        look_at(revocations, CONTAINER_OF(list_take_first(&revocations->all), struct kept_revocation, link), now_ms,
+                doubted, owner);
     bool more = revocations->unseen > 0;
     pthread_rwlock_unlock(&revocations->lock);
     return more;

@@ -18,7 +18,7 @@ struct rule_index {
     uint32_t numbers[]; /* of the patterns, by their beginnings; then the beginnings themselves */
 };
 
-struct entry {
+struct numbered_text {
     struct str text;
     uint32_t number;
 };
@@ -33,7 +33,7 @@ static struct str beginning_of(struct str pattern)
 
 static int compare(const void *a, const void *b)
 {
-    const struct entry *x = a, *y = b;
+    const struct numbered_text *x = a, *y = b;
     int compared = str_compare(x->text, y->text);
     return compared ? compared : (x->number > y->number) - (x->number < y->number);
 }
@@ -46,7 +46,7 @@ static size_t find_parent(const struct rule_index *index, struct str text)
     return at;
 }
 
-static void add(struct rule_index *index, const struct entry *entry, uint32_t *place)
+static void add(struct rule_index *index, const struct numbered_text *entry, uint32_t *place)
 {
     struct beginning *last = index->count ? &index->beginnings[index->count - 1] : NULL;
     *place = entry->number;
@@ -63,9 +63,9 @@ struct rule_index *rule_index_create(const struct str *patterns, size_t count)
     size_t numbers = (count + 1) / 2 * 2; /* so that what follows is aligned */
     struct rule_index *index =
         xmalloc(sizeof *index + numbers * sizeof *index->numbers + count * sizeof *index->beginnings);
-    struct entry *entries = xcalloc(count + 1, sizeof *entries);
+    struct numbered_text *entries = xcalloc(count + 1, sizeof *entries);
     for (size_t i = 0; i < count; i++)
-        entries[i] = (struct entry){beginning_of(patterns[i]), (uint32_t)i};
+        entries[i] = (struct numbered_text){beginning_of(patterns[i]), (uint32_t)i};
     qsort(entries, count, sizeof *entries, compare);
     index->count = 0;
     index->beginnings = (struct beginning *)(void *)(index->numbers + numbers);

@@ -5,7 +5,7 @@
 
 /* --- answers to joins ------------------------------------------------------------------------------------------- */
 
-struct joined {
+struct join_answer {
     struct mail mail;
     uint64_t join_id;
     enum err err;
@@ -17,7 +17,7 @@ struct joined {
 
 static void deliver_joined(struct mail *mail, void *hub)
 {
-    struct joined *joined = CONTAINER_OF(mail, struct joined, mail);
+    struct join_answer *joined = CONTAINER_OF(mail, struct join_answer, mail);
     hub_joined(hub, joined->name, joined->join_id, joined->err, joined->text, &joined->position);
     free(joined);
 }
@@ -26,7 +26,7 @@ static void answer_join(struct router *router, const struct channel_route *route
                         struct str text)
 {
     struct position now = catchup_now(&route->catchup);
-    struct joined *joined = xmalloc(sizeof *joined + route->name.len + text.len + now.epoch.len + now.id.len);
+    struct join_answer *joined = xmalloc(sizeof *joined + route->name.len + text.len + now.epoch.len + now.id.len);
     char *at = joined->bytes;
     joined->mail.deliver = deliver_joined;
     joined->join_id = route->join_ids[worker];

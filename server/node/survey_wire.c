@@ -83,27 +83,28 @@ void survey_write_answer(struct buf *out, const struct survey_message *message)
 /* --- reading ---------------------------------------------------------------------------------------------------- */
 
 /* One member that goes into a plain struct: a text or a whole number; absent leaves it alone. */
-struct place {
+struct member_target {
     const char *name;
     struct str *text;
     uint64_t *number;
 };
 
-enum { PLACES_MAX = 8 };
+enum { MEMBERS_MAX = 8 };
 
-static enum err read_places(struct json_value object, const struct place *places, size_t count, struct buf *scratch,
-                            struct error *error)
+static enum err read_members(struct json_value object, const struct member_target *members, size_t count,
+                             struct buf *scratch, struct error *error)
 {
-    struct json_field fields[PLACES_MAX];
-    struct json_value values[PLACES_MAX] = {0};
+    struct json_field fields[MEMBERS_MAX];
+    struct json_value values[MEMBERS_MAX] = {0};
     for (size_t i = 0; i < count; i++)
-        fields[i] = (struct json_field){places[i].name, places[i].text ? JSON_STRING : JSON_NUMBER, false, &values[i]};
+        fields[i] =
+            (struct json_field){members[i].name, members[i].text ? JSON_STRING : JSON_NUMBER, false, &values[i]};
     enum err err = json_bind(object, "", fields, count, error);
     for (size_t i = 0; i < count && !err; i++) {
         if (!values[i].type)
             continue;
-        if (places[i].text ? !json_text(values[i], scratch, places[i].text) : !json_u64(values[i], places[i].number))
-            err = error_set(error, ERR_INVALID_REQUEST, "%s: not acceptable", places[i].name);
+        if (members[i].text ? !json_text(values[i], scratch, members[i].text) : !json_u64(values[i], members[i].number))
+            err = error_set(error, ERR_INVALID_REQUEST, "%s: not acceptable", members[i].name);
     }
     return err;
 }
@@ -112,7 +113,7 @@ static enum err read_question(struct json_value object, struct str op, struct bu
                               struct error *error)
 {
     struct control_request *request = &out->request;
-    const struct place places[] = {
+    const struct member_target members[] = {
         {"user", &request->user, NULL},       {"session_id", &request->session_id, NULL},
         {"channel", &request->channel, NULL}, {"reason", &request->reason, NULL},
         {"after", &request->after, NULL},     {"prefix", &request->prefix, NULL},
@@ -122,13 +123,13 @@ static enum err read_question(struct json_value object, struct str op, struct bu
     while (known < CONTROL_OP_COUNT && !str_eq_cstr(op, op_names[known]))
         known++;
     request->op = (enum control_op)known;
-    enum err err = read_places(object, places, sizeof places / sizeof *places, scratch, error);
+    enum err err = read_members(object, members, sizeof members / sizeof *members, scratch, error);
     return err ? err : control_check(request, error);
 }
 
 static enum err read_row(struct json_value object, struct control_row *row, struct buf *scratch, struct error *error)
 {
-    const struct place places[] = {
+    const struct member_target members[] = {
         {"key", &row->key, NULL},
         {"user", &row->user, NULL},
         {"address", &row->address, NULL},
@@ -138,7 +139,7 @@ static enum err read_row(struct json_value object, struct control_row *row, stru
         {"outbox_bytes", NULL, &row->outbox_bytes},
         {"subscribers", NULL, &row->subscribers},
     };
-    enum err err = read_places(object, places, sizeof places / sizeof *places, scratch, error);
+    enum err err = read_members(object, members, sizeof members / sizeof *members, scratch, error);
     if (!err && row->key.len == 0)
         err = error_set(error, ERR_INVALID_REQUEST, "key: missing");
     return err;

@@ -5,7 +5,7 @@
 #include "bench/load/dialects/bench_dialect.h"
 #include "common/json/json.h"
 
-enum stage { EXPECT_INIT, EXPECT_SUBSCRIBED, READY };
+enum carillon_stage { EXPECT_INIT, EXPECT_SUBSCRIBED, READY };
 
 static bool has_type(struct str message, struct str quoted)
 {

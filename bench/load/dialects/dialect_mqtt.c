@@ -2,7 +2,7 @@
 #include "bench/load/dialects/bench_dialect.h"
 #include "bench/load/dialects/mqtt_packet.h"
 
-enum stage { EXPECT_CONNACK, EXPECT_SUBACK, READY };
+enum mqtt_stage { EXPECT_CONNACK, EXPECT_SUBACK, READY };
 
 static bool open_session(struct talk *talk, struct buf *out)
 {

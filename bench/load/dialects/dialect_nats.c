@@ -2,7 +2,7 @@
 #include "bench/load/dialects/bench_dialect.h"
 #include "bench/load/dialects/nats_message.h"
 
-enum stage { EXPECT_INFO, EXPECT_PONG, READY };
+enum nats_stage { EXPECT_INFO, EXPECT_PONG, READY };
 
 static enum dialect_item read_messages(struct talk *talk, struct str *message, struct str *out, struct buf *answer)
 {

@@ -4,7 +4,7 @@
 #include "bench/load/dialects/bench_dialect.h"
 #include "common/json/json.h"
 
-enum stage { EXPECT_OPEN, EXPECT_CONNECTED, EXPECT_JOINED, READY };
+enum socketio_stage { EXPECT_OPEN, EXPECT_CONNECTED, EXPECT_JOINED, READY };
 
 static void append_query(struct buf *out, struct str channel)
 {

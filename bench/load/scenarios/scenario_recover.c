@@ -24,7 +24,7 @@ struct share {
 };
 
 /* Where a channel stood when its clients were lost. */
-struct place {
+struct bench_position {
     char epoch[TALK_EPOCH_MAX + 1];
     uint64_t offset;
     char id[TALK_ID_MAX + 1];
@@ -34,11 +34,11 @@ struct recover {
     struct run *run;
     struct lanes lanes;
     struct share shares[LANES_MAX];
-    _Atomic size_t complete; /* clients that have the last event */
-    struct place *places;    /* owned: one for each channel */
+    _Atomic size_t complete;       /* clients that have the last event */
+    struct bench_position *places; /* owned: one for each channel */
 };
 
-static struct place *place_of(const struct recover *recover, const struct lane *lane, size_t client)
+static struct bench_position *place_of(const struct recover *recover, const struct lane *lane, size_t client)
 {
     return &recover->places[(lane->crowd.first + client) % recover->run->settings->channel_count];
 }
@@ -57,7 +57,7 @@ static void note_places(const struct recover *recover, const struct lane *lane)
 {
     for (size_t i = 0; i < lane->crowd.count; i++) {
         const struct talk *talk = &lane->crowd.clients[i].talk;
-        struct place *place = place_of(recover, lane, i);
+        struct bench_position *place = place_of(recover, lane, i);
         memcpy(place->epoch, talk->epoch, sizeof place->epoch);
         place->offset = talk->offset;
         memcpy(place->id, talk->id, sizeof place->id);
@@ -147,7 +147,7 @@ static void take_share(struct recover *recover, size_t index)
     lane->owner = share;
     for (size_t i = 0; i < lane->crowd.count; i++) {
         struct talk *talk = &lane->crowd.clients[i].talk;
-        const struct place *place = place_of(recover, lane, i);
+        const struct bench_position *place = place_of(recover, lane, i);
         memcpy(talk->epoch, place->epoch, sizeof talk->epoch);
         talk->offset = place->offset;
         memcpy(talk->id, place->id, sizeof talk->id);

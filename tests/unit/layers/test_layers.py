@@ -18,7 +18,7 @@ TREE = {
     "server/core/beta.h": '#include "server/core/alpha.h"\n\nint beta_go(int count, void (*done)(void));\n',
     "server/core/beta.c": '#include "server/core/beta.h"\n\nint beta_go(int count, void (*done)(void))\n{\n    alpha_go();\n'
                           "    return count;\n}\n",
-    "server/app/CMakeLists.txt": "add_executable(program main.c)\ntarget_link_libraries(program PRIVATE middle)\n",
+    "server/app/CMakeLists.txt": "add_executable(program main.c)\ntarget_link_libraries(program PRIVATE low middle)\n",
     "server/app/main.c": '#include "common/base/low.h"\n#include "server/core/beta.h"\n\nint main(void)\n{\n    low_note();\n'
                          "    return beta_go(0, 0);\n}\n",
 }
@@ -58,6 +58,24 @@ class Layers(unittest.TestCase):
     def test_a_target_that_is_not_linked_any_more(self):
         found = self.faults({"server/app/CMakeLists.txt": "add_executable(program main.c)\n"})
         self.assertEqual([fault.partition(" ")[0] for fault in found], ["server/app/main.c:1:", "server/app/main.c:2:"])
+
+    def test_a_link_that_only_another_target_has(self):
+        changed = {"server/app/CMakeLists.txt": "add_executable(program main.c)\ntarget_link_libraries(program PRIVATE middle)\n"}
+        self.assertIn('server/app/main.c:1: includes "common/base/low.h" of low, which program does not link', self.one(changed))
+
+    def test_a_link_that_no_file_needs(self):
+        text = TREE["server/app/main.c"].replace('#include "common/base/low.h"\n', "")
+        self.assertIn("server/app/CMakeLists.txt: program links low but includes no header of it", self.one({"server/app/main.c": text}))
+
+    def test_targets_that_link_each_other(self):
+        changed = {"common/base/CMakeLists.txt": "carillon_library(low SOURCES low.c LINKS middle)\n",
+                   "common/base/low.c": TREE["common/base/low.c"] + '#include "server/core/beta.h"\n'}
+        self.assertIn("CMake targets link each other: low, middle", self.one(changed))
+
+    def test_a_folder_without_a_target_of_its_own(self):
+        changed = {"server/core/deep/gamma.c": "", "server/core/CMakeLists.txt":
+                   "carillon_library(middle SOURCES alpha.c beta.c deep/gamma.c LINKS low)\n"}
+        self.assertIn("server/core/deep/gamma.c: its target middle is made in server/core", self.one(changed))
 
     def test_a_source_of_no_target(self):
         self.assertIn("no CMake target has this file", self.one({"server/core/gamma.c": ""}))
@@ -105,8 +123,18 @@ class Layers(unittest.TestCase):
 
     def test_a_name_twice(self):
         changed = {"server/app/alpha.c": "", "server/app/CMakeLists.txt":
-                   "add_executable(program main.c alpha.c)\ntarget_link_libraries(program PRIVATE middle)\n"}
+                   "add_executable(program main.c alpha.c)\ntarget_link_libraries(program PRIVATE low middle)\n"}
         self.assertIn("alpha.c or alpha.h is in server/app and in server/core", self.one(changed))
+
+    def test_a_tag_twice(self):
+        changed = {"server/core/alpha.c": TREE["server/core/alpha.c"] + "\nstruct entry {\n    int a;\n};\n",
+                   "server/app/main.c": TREE["server/app/main.c"] + "\nenum entry {\n    ONE\n};\n"}
+        self.assertIn("enum entry of server/app/main.c and struct entry of server/core/alpha.c", self.one(changed))
+
+    def test_a_tag_that_is_only_named(self):
+        changed = {"server/core/alpha.c": TREE["server/core/alpha.c"] + "\nstruct entry {\n    int a;\n};\n",
+                   "server/app/main.c": TREE["server/app/main.c"] + "\nstruct entry;\n/* struct entry { */\n"}
+        self.assertEqual(self.faults(changed), [])
 
 
 class Source(unittest.TestCase):
