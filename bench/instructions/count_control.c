@@ -1,5 +1,4 @@
-/* count_control.c - what a backend asks of one worker: pages of sessions and channels, one session, and a part of a
- * walk through all of them. */
+/* count_control.c - what a backend asks of one worker: pages of sessions and channels, one session, one user. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,28 +7,25 @@
 #include "common/base/alloc.h"
 #include "server/core/control.h"
 
-enum { TIMES = 200, PAGE = 100 };
+enum { TIMES = 200, PAGE = 100, USERS = 20 };
 
-/* One part: must_end says whether it is to be all. */
-static void ask(struct crowd *crowd, const struct control_request *request, bool must_end)
+static void ask(struct crowd *crowd, const struct control_request *request)
 {
     struct control_result result = {0};
     struct control_walk walk = {0};
-    if (control_run(crowd->hub, request, &walk, &result) != must_end) {
-        fprintf(stderr, "a walk has other parts than expected\n");
-        abort();
-    }
+    while (!control_run(crowd->hub, request, &walk, &result))
+        continue;
     control_result_fini(&result);
 }
 
 static void count_asking(struct crowd *crowd, const char *path, const char *variable, size_t value,
-                         const struct control_request *request, bool must_end)
+                         const struct control_request *request)
 {
     measure_on();
     for (int round = 0; round < 2; round++) {
         measure_from();
         for (int i = 0; i < TIMES; i++)
-            ask(crowd, request, must_end);
+            ask(crowd, request);
         measure_to_number(path, variable, value, TIMES);
     }
     measure_off();
@@ -43,13 +39,54 @@ static void count_sessions(size_t count)
     struct str middle = str_from(sessions[count / 2]->uuid, UUID_LEN);
     const struct control_request page = {.op = CONTROL_SESSIONS, .limit = PAGE, .after = middle};
     const struct control_request one = {.op = CONTROL_UNSUBSCRIBE, .session_id = middle, .channel = STR("bench:room")};
-    const struct control_request nobody = {.op = CONTROL_DISCONNECT, .user = STR("nobody")};
     const struct control_request info = {.op = CONTROL_INFO};
-    count_asking(&crowd, "page_of_100_sessions", "sessions", count, &page, true);
-    count_asking(&crowd, "change_one_session", "sessions", count, &one, true);
-    count_asking(&crowd, "change_by_user_part", "sessions", count, &nobody, false);
-    count_asking(&crowd, "count_sessions", "sessions", count, &info, true);
+    count_asking(&crowd, "page_of_100_sessions", "sessions", count, &page);
+    count_asking(&crowd, "change_one_session", "sessions", count, &one);
+    count_asking(&crowd, "count_sessions", "sessions", count, &info);
     crowd_close(&crowd, sessions, count);
+    free(sessions);
+    crowd_fini(&crowd);
+}
+
+/* A user with one session is disconnected, up to where the session's memory goes. */
+static void count_disconnects(struct crowd *crowd, struct session **sessions, const size_t *order, size_t others)
+{
+    measure_from();
+    for (size_t i = 0; i < USERS; i++) {
+        struct session *session = sessions[order[i]];
+        const struct control_request request = {.op = CONTROL_DISCONNECT, .user = session->claims->sub};
+        ask(crowd, &request);
+        hub_flush(crowd->hub);
+        hub_gone(crowd->hub, session);
+        hub_flush(crowd->hub);
+    }
+    measure_to_number("disconnect_one_user", "other_sessions", others, USERS);
+}
+
+/* Each session has a user of its own. Those to be disconnected came at random among the others. */
+static void count_users(size_t others)
+{
+    struct crowd crowd;
+    char user[40];
+    size_t count = others + 2 * USERS;
+    crowd_init(&crowd, 1);
+    struct session **sessions = xmalloc(count * sizeof *sessions);
+    size_t *order = measure_shuffled(count);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(user, sizeof user, "user-%08zu", i);
+        sessions[i] = crowd_open_as(&crowd, str_from_cstr(user));
+        hub_flush(crowd.hub);
+    }
+    snprintf(user, sizeof user, "user-%08zu", order[count - 1]);
+    const struct control_request page = {.op = CONTROL_SESSIONS, .limit = PAGE, .user = str_from_cstr(user)};
+    count_asking(&crowd, "page_of_one_users_sessions", "other_sessions", others, &page);
+    measure_on();
+    for (size_t round = 0; round < 2; round++)
+        count_disconnects(&crowd, sessions, order + round * USERS, others);
+    measure_off();
+    for (size_t i = 2 * USERS; i < count; i++)
+        crowd_close(&crowd, &sessions[order[i]], 1);
+    free(order);
     free(sessions);
     crowd_fini(&crowd);
 }
@@ -73,9 +110,9 @@ static void count_channels(size_t count)
     const struct control_request prefix = {
         .op = CONTROL_CHANNELS, .limit = PAGE, .prefix = STR("bench:channel-000001")};
     const struct control_request one = {.op = CONTROL_CHANNEL, .channel = str_from_cstr(after)};
-    count_asking(&crowd, "page_of_100_channels", "channels", count, &page, true);
-    count_asking(&crowd, "page_of_100_channels_by_prefix", "channels", count, &prefix, true);
-    count_asking(&crowd, "look_at_one_channel", "channels", count, &one, true);
+    count_asking(&crowd, "page_of_100_channels", "channels", count, &page);
+    count_asking(&crowd, "page_of_100_channels_by_prefix", "channels", count, &prefix);
+    count_asking(&crowd, "look_at_one_channel", "channels", count, &one);
     crowd_close(&crowd, sessions, 1 + count / 100);
     free(sessions);
     crowd_fini(&crowd);
@@ -86,6 +123,8 @@ int main(void)
     static const size_t counts[] = {1000, 10000, 100000};
     for (size_t i = 0; i < 3; i++)
         count_sessions(counts[i]);
+    count_users(10);
+    count_users(10000);
     for (size_t i = 0; i < 3; i++)
         count_channels(counts[i]);
     return 0;

@@ -73,6 +73,19 @@ struct rules *crowd_rules(size_t count)
     return rules;
 }
 
+static struct claims *claims_of(struct str user)
+{
+    char payload[80];
+    struct claims *claims;
+    struct error error;
+    snprintf(payload, sizeof payload, "{\"sub\":\"%.*s\",\"exp\":1768476600}", STR_ARG(user));
+    if (claims_parse(str_from_cstr(payload), &claims, &error)) {
+        fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+    return claims;
+}
+
 void crowd_init(struct crowd *crowd, size_t rules)
 {
     static const struct hub_settings settings = {
@@ -90,11 +103,7 @@ void crowd_init(struct crowd *crowd, size_t rules)
     };
     *crowd = (struct crowd){.rules = crowd_rules(rules)};
     metrics_init(&crowd->metrics, 0);
-    struct error error;
-    if (claims_parse(STR("{\"sub\":\"user-1\",\"exp\":1768476600}"), &crowd->claims, &error)) {
-        fprintf(stderr, "%s\n", error.text);
-        abort();
-    }
+    crowd->claims = claims_of(STR("user-1"));
     crowd->hub = hub_create(&(struct hub_options){.node = &node_ops,
                                                   .node_owner = crowd,
                                                   .ops = &ops,
@@ -114,17 +123,30 @@ void crowd_fini(struct crowd *crowd)
     buf_fini(&crowd->joins);
 }
 
-struct session *crowd_open(struct crowd *crowd)
+static struct session *open_with(struct crowd *crowd, struct claims *claims)
 {
     if (++crowd->opened % OPENED_A_MS == 0) /* ids come from the time */
         hub_advance(crowd->hub, NOW_US, wall_ms + crowd->opened / OPENED_A_MS);
-    struct session_start start = {.claims = crowd->claims,
+    struct session_start start = {.claims = claims,
                                   .address = STR("192.0.2.1"),
                                   .close_codes = &crowd->codes,
                                   .dialect = &carillon_dialect,
                                   .ops = &transport,
                                   .transport = crowd};
     return hub_open(crowd->hub, &start);
+}
+
+struct session *crowd_open(struct crowd *crowd)
+{
+    return open_with(crowd, crowd->claims);
+}
+
+struct session *crowd_open_as(struct crowd *crowd, struct str user)
+{
+    struct claims *claims = claims_of(user);
+    struct session *session = open_with(crowd, claims);
+    claims_unref(claims);
+    return session;
 }
 
 struct session **crowd_open_many(struct crowd *crowd, size_t count)

@@ -27,6 +27,8 @@ void crowd_fini(struct crowd *crowd);
 
 /* A session in the middle of a turn: session_init is queued. */
 struct session *crowd_open(struct crowd *crowd);
+/* The same, of this user. */
+struct session *crowd_open_as(struct crowd *crowd, struct str user);
 /* So many of them, written out. The caller frees the list, and closes the sessions by crowd_close. */
 struct session **crowd_open_many(struct crowd *crowd, size_t count);
 void crowd_close(struct crowd *crowd, struct session **sessions, size_t count);

@@ -97,7 +97,7 @@ static enum err check_publication(struct hub *hub, struct session *session, cons
 static void publication_done(struct publication *publication, void *owner)
 {
     struct hub *hub = owner;
-    struct session *session = hub_find(hub, publication->session);
+    struct session *session = session_index_find(&hub->sessions, publication->session);
     struct str id = str_from_cstr(publication->command_id);
     if (session && publication->error.code) {
         answer_error(hub, session, id, &publication->error, publication->channel);
@@ -141,7 +141,7 @@ static void publish(struct hub *hub, struct session *session, const struct comma
 static void history_done(struct history_read *read, void *owner)
 {
     struct hub *hub = owner;
-    struct session *session = hub_find(hub, read->session);
+    struct session *session = session_index_find(&hub->sessions, read->session);
     if (session)
         command_page_came(session, read->limit, read->count);
     struct str id = str_from_cstr(read->command_id);

@@ -1,5 +1,5 @@
-/* control_run.c - what is asked of one hub (control.h). What could concern all sessions or all channels is done in
- * parts: so many are looked at in a turn, in the order of their names, and the next part goes on after the last one. */
+/* control_run.c - what is asked of one hub (control.h). A question may concern many sessions or channels. So many of
+ * them are looked at in a turn, in the order of their names, and the next part goes on after the last one. */
 #include <assert.h>
 
 #include "common/base/alloc.h"
@@ -49,15 +49,15 @@ static void note(struct control_walk *walk, struct str name)
 static bool change_by_user(struct hub *hub, const struct control_request *request, struct control_walk *walk,
                            action *act, struct control_result *out)
 {
-    const struct sorted *order = hub_sessions_in_order(hub);
-    struct sorted_link *link = go_on(order, walk, sorted_from(order, STR("")));
+    const struct sorted order = session_index_of_user(hub_sessions(hub), request->user);
+    struct sorted_link *link = go_on(&order, walk, sorted_from(&order, STR("")));
     for (size_t seen = 0; link; seen++) {
-        struct session *session = session_of(link);
+        struct session *session = session_of_user(link);
         if (seen == PART)
             return false;
         note(walk, str_from(session->uuid, UUID_LEN));
         link = sorted_next(link); /* before the session ends, which takes it out */
-        if (str_eq(request->user, session->claims->sub) && act(hub, session, request))
+        if (act(hub, session, request))
             out->count++;
     }
     return true;
@@ -68,9 +68,8 @@ static bool change(struct hub *hub, const struct control_request *request, struc
 {
     if (request->session_id.len == 0)
         return change_by_user(hub, request, walk, act, out);
-    struct sorted_link *link = sorted_from(hub_sessions_in_order(hub), request->session_id);
-    struct session *session = link ? session_of(link) : NULL;
-    if (session && str_eq(request->session_id, str_from(session->uuid, UUID_LEN)) && act(hub, session, request))
+    struct session *session = session_index_find_uuid(hub_sessions(hub), request->session_id);
+    if (session && act(hub, session, request))
         out->count++;
     return true;
 }
@@ -78,13 +77,10 @@ static bool change(struct hub *hub, const struct control_request *request, struc
 /* --- pages -------------------------------------------------------------------------------------------------------- */
 
 /* False if this one is not to be shown. */
-typedef bool make_row(struct sorted_link *link, const struct control_request *request, struct control_row *out);
+typedef bool make_row(struct sorted_link *link, struct control_row *out);
 
-static bool make_session_row(struct sorted_link *link, const struct control_request *request, struct control_row *out)
+static void make_session_row(const struct session *session, struct control_row *out)
 {
-    const struct session *session = session_of(link);
-    if (request->user.len && !str_eq(request->user, session->claims->sub))
-        return false;
     *out = (struct control_row){
         .key = str_from(session->uuid, UUID_LEN),
         .user = session->claims->sub,
@@ -94,13 +90,23 @@ static bool make_session_row(struct sorted_link *link, const struct control_requ
         .channels = session->subscription_count,
         .outbox_bytes = session->outbox.bytes + session->unsent_bytes,
     };
+}
+
+static bool make_row_by_uuid(struct sorted_link *link, struct control_row *out)
+{
+    make_session_row(session_of_uuid(link), out);
     return true;
 }
 
-static bool make_channel_row(struct sorted_link *link, const struct control_request *request, struct control_row *out)
+static bool make_row_by_user(struct sorted_link *link, struct control_row *out)
+{
+    make_session_row(session_of_user(link), out);
+    return true;
+}
+
+static bool make_channel_row(struct sorted_link *link, struct control_row *out)
 {
     const struct channel *channel = channel_of(link);
-    (void)request;
     if (channel_subscribers(channel) == 0)
         return false;
     *out = (struct control_row){.key = channel_name(channel), .subscribers = channel_subscribers(channel)};
@@ -128,7 +134,7 @@ static bool list(const struct sorted *order, const struct control_request *reque
             break;
         }
         note(walk, order->name(link));
-        if (!make(link, request, &row))
+        if (!make(link, &row))
             continue;
         if (count == room) {
             out->more = true;
@@ -139,6 +145,16 @@ static bool list(const struct sorted *order, const struct control_request *reque
     control_result_append(out, rows, count);
     free(rows);
     return done;
+}
+
+static bool list_sessions(const struct hub *hub, const struct control_request *request, struct control_walk *walk,
+                          struct control_result *out)
+{
+    const struct session_index *sessions = hub_sessions(hub);
+    if (request->user.len == 0)
+        return list(&sessions->by_uuid, request, walk, make_row_by_uuid, out);
+    const struct sorted of_user = session_index_of_user(sessions, request->user);
+    return list(&of_user, request, walk, make_row_by_user, out);
 }
 
 static bool look_at_channel(struct hub *hub, const struct control_request *request, struct control_result *out)
@@ -158,10 +174,10 @@ bool control_run(struct hub *hub, const struct control_request *request, struct 
     case CONTROL_DISCONNECT: return change(hub, request, walk, disconnect, out);
     case CONTROL_SUBSCRIBE: return change(hub, request, walk, subscribe, out);
     case CONTROL_UNSUBSCRIBE: return change(hub, request, walk, unsubscribe, out);
-    case CONTROL_SESSIONS: return list(hub_sessions_in_order(hub), request, walk, make_session_row, out);
+    case CONTROL_SESSIONS: return list_sessions(hub, request, walk, out);
     case CONTROL_CHANNELS: return list(hub_channels_in_order(hub), request, walk, make_channel_row, out);
     case CONTROL_CHANNEL: return look_at_channel(hub, request, out);
-    case CONTROL_INFO: out->count += hub_open_count(hub); break;
+    case CONTROL_INFO: out->count += hub_sessions(hub)->open_count; break;
     case CONTROL_OP_COUNT: break;
     }
     return true;

@@ -20,7 +20,9 @@ struct hub *hub_create(const struct hub_options *options)
     hub->replies = options->replies;
     hub->now_us = options->now_us;
     wheel_init(&hub->wheel, options->now_us);
-    sessions_init(hub);
+    session_index_init(&hub->sessions, options->worker);
+    list_init(&hub->ending);
+    list_init(&hub->reaped);
     channels_init(hub);
     return hub;
 }
@@ -34,7 +36,7 @@ void hub_destroy(struct hub *hub)
     buf_fini(&hub->parse);
     free(hub->accepted_us);
     free(hub->dirty);
-    free(hub->slots);
+    session_index_fini(&hub->sessions);
     free(hub);
 }
 
@@ -47,7 +49,7 @@ static void follow_times(struct hub *hub, const struct hub_settings *before)
         now->expiry_warning_us == before->expiry_warning_us && now->leeway_ms == before->leeway_ms &&
         now->session_slot_ttl_ms == before->session_slot_ttl_ms)
         return;
-    for (struct session *session; (session = hub_next_session(hub, &cursor));) {
+    for (struct session *session; (session = session_index_next(&hub->sessions, &cursor));) {
         if (session->state != SESSION_OPEN)
             continue;
         liveness_follow(hub, session, before);
@@ -78,6 +80,11 @@ void hub_advance(struct hub *hub, uint64_t now_us, uint64_t wall_ms)
 struct wheel *hub_wheel(struct hub *hub)
 {
     return &hub->wheel;
+}
+
+const struct session_index *hub_sessions(const struct hub *hub)
+{
+    return &hub->sessions;
 }
 
 uint64_t hub_now_us(const struct hub *hub)
@@ -178,7 +185,7 @@ void hub_drain(struct hub *hub, uint64_t window_us)
 {
     hub->draining = true;
     size_t cursor = 0;
-    for (struct session *session; (session = hub_next_session(hub, &cursor));) {
+    for (struct session *session; (session = session_index_next(&hub->sessions, &cursor));) {
         if (session->state != SESSION_OPEN)
             continue;
         if (session_slot_is_awaited(session)) /* it has not begun: refused, as who comes from now on */

@@ -15,7 +15,7 @@
 #include "server/core/history.h"
 #include "server/core/presence.h"
 #include "server/core/request.h"
-#include "server/core/session.h"
+#include "server/core/session_index.h"
 
 struct mailbox;
 
@@ -131,21 +131,11 @@ void hub_pong(struct hub *hub, struct session *session);
 /* The kernel takes data again; unsent is what the transport still holds. */
 void hub_writable(struct hub *hub, struct session *session, size_t unsent);
 
-/* NULL when it has gone. */
-struct session *hub_find(struct hub *hub, struct session_id id);
-size_t hub_session_count(const struct hub *hub);
+/* How sessions are found. */
+const struct session_index *hub_sessions(const struct hub *hub);
 size_t hub_channel_count(const struct hub *hub);
-/* Walks all sessions: start with *cursor = 0; NULL at the end. For the administration, never per event. */
-struct session *hub_next_session(struct hub *hub, size_t *cursor);
-/* The same in parts, over several turns: each session has a place of its own, from 0 to below their number, for its
- * life. NULL: nobody is there. */
-size_t hub_session_places(const struct hub *hub);
-struct session *hub_session_at(struct hub *hub, size_t place);
-/* Open sessions by their uuids (session_of), and channels by their names, also those that nobody is subscribed to any
- * more or yet. */
-const struct sorted *hub_sessions_in_order(const struct hub *hub);
+/* Channels by their names, also those that nobody is subscribed to any more or yet. */
 const struct sorted *hub_channels_in_order(const struct hub *hub);
-size_t hub_open_count(const struct hub *hub); /* of open sessions */
 struct channel *channel_of(struct sorted_link *link);
 struct str channel_name(const struct channel *channel);
 size_t channel_subscribers(const struct channel *channel);     /* confirmed ones */

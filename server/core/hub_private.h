@@ -7,7 +7,8 @@
  *   channel.c            the channels and their lists; channel_presence.c: the node is told who is there
  *   liveness.c           pings and deadlines; session_slot.c: limits across nodes; command_costs.c: prices of commands
  *   output.c             outboxes and what the flush writes
- *   session.c            which sessions there are, and when one is to end */
+ *   session_life.c       when a session is to end
+ *   session_index.c      which sessions there are */
 #ifndef CARILLON_CORE_HUB_PRIVATE_H
 #define CARILLON_CORE_HUB_PRIVATE_H
 
@@ -25,12 +26,6 @@ struct joined {
     char bytes[WRITE_CHUNK];
 };
 
-struct hub_slot {
-    struct session *session; /* NULL: free */
-    uint64_t generation;     /* of the session that is here or was here last */
-    uint32_t next_free;
-};
-
 struct hub {
     uint32_t worker;
     const struct node_ops *node;
@@ -44,13 +39,7 @@ struct hub {
     uint64_t now_us;
     uint64_t wall_ms;
     struct wheel wheel;
-    struct hub_slot *slots;
-    uint32_t slot_count;
-    uint32_t slot_cap;
-    uint32_t first_free; /* slot_count when none is free */
-    size_t session_count;
-    struct sorted sessions; /* open ones, by their uuids */
-    size_t open_count;
+    struct session_index sessions;
     struct map channels; /* name -> struct channel */
     struct sorted channels_by_name;
     struct timer follow; /* runs while channels have yet to follow changed rules: those after this name */
@@ -242,8 +231,7 @@ bool session_slot_is_awaited(const struct session *session);
 void session_slot_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
 void session_slot_leave(struct hub *hub, struct session *session);
 
-/* --- session.c --- */
-void sessions_init(struct hub *hub);
+/* --- session_life.c --- */
 struct session *session_create(struct hub *hub, const struct session_start *start);
 /* Its connection has gone. Its memory goes with sessions_reap. */
 void session_forget(struct session *session);

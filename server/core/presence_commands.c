@@ -8,7 +8,7 @@ static void answered(struct broker_request *base, void *owner)
 {
     struct hub *hub = owner;
     struct presence_read *read = CONTAINER_OF(base, struct presence_read, base);
-    struct session *session = hub_find(hub, read->session);
+    struct session *session = session_index_find(&hub->sessions, read->session);
     struct str id = str_from_cstr(read->command_id);
     if (session)
         command_page_came(session, read->limit, read->count);

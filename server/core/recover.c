@@ -154,7 +154,7 @@ static void resume(struct hub *hub, struct session *session, struct subscription
 
 static void answer(struct hub *hub, const struct recovery *recovery, const struct replay *replay)
 {
-    struct session *session = hub_find(hub, recovery->session);
+    struct session *session = session_index_find(&hub->sessions, recovery->session);
     struct subscription *subscription =
         session && session->state == SESSION_OPEN ? subscription_find(session, replay->channel) : NULL;
     if (!subscription || !subscription->recovering || subscription_recovering(subscription)->serial != recovery->serial)

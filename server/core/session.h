@@ -57,42 +57,37 @@ struct session {
     enum session_state state;
     bool waits_writable; /* the kernel is full: the flush skips it until hub_writable */
     bool finished;       /* ops->finish has been called */
+    bool ping_sent;
+    bool heard; /* anything at all, since the ping was sent */
     /* Who it is. */
     struct hub *hub;
     struct session_id id;
-    struct sorted_link by_id; /* in hub->sessions, while it is open */
+    struct sorted_link by_uuid; /* in the orders of hub->sessions, while it is open */
+    struct sorted_link by_user;
     char uuid[UUID_LEN + 1];
+    bool expiry_warned;
+    bool late_token;       /* taken within the leeway after its end, which then is the session's end */
     struct claims *claims; /* one reference */
     const struct close_codes *close_codes;
-    char *address;              /* the client's, as text; for the sessions list and logs */
     uint64_t opened_ms;         /* wall clock */
     enum reason closing_reason; /* REASON_NONE while open, or closed by the client or with a backend's own code */
     /* Input. */
-    struct rate rate;
     uint32_t recovered;    /* events it got back that its rate has not been charged for yet: less than one message's */
     uint32_t bad_messages; /* in a row */
     uint32_t reads;        /* of histories and presence that have yet to be answered */
+    struct rate rate;
     /* Where it is subscribed. */
     struct subscription *subscriptions;
     uint32_t subscription_count;
     uint32_t subscription_cap;
     struct map *places; /* of a session with many: channel's name -> place in subscriptions, from 1; else NULL */
     /* Time. */
-    struct timer liveness; /* next ping, or the end of the wait for a sign of life */
-    bool ping_sent;
-    bool heard;            /* anything at all, since the ping was sent */
-    struct timer deadline; /* the token's warning and end; or of draining; or of a closing connection */
-    bool expiry_warned;
-    bool late_token;                   /* taken within the leeway after its end, which then is the session's end */
+    struct timer liveness;             /* next ping, or the end of the wait for a sign of life */
+    struct timer deadline;             /* the token's warning and end; or of draining; or of a closing connection */
     struct session_slot *session_slot; /* NULL: its token has no session_limit, or only this node counts */
     struct list_link link;             /* in hub->ending, then in hub->reaped */
+    char address[];                    /* the client's, as text; for the sessions list and logs */
 };
-
-/* The link is its by_id. */
-static inline struct session *session_of(struct sorted_link *link)
-{
-    return CONTAINER_OF(link, struct session, by_id);
-}
 
 /* Decides the session's end, with the endpoint's close code for the reason; an error frame that says why goes before it
  * where a client can do something about it. From now on nothing is queued for it and nothing taken from it; it stays in

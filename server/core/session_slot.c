@@ -69,7 +69,7 @@ static void answered(struct broker_request *base, void *owner)
 {
     struct hub *hub = owner;
     struct session_slot_request *request = CONTAINER_OF(base, struct session_slot_request, base);
-    struct session *session = hub_find(hub, request->session_id);
+    struct session *session = session_index_find(&hub->sessions, request->session_id);
     bool granted = request->granted || base->error.code;
     free(request);
     if (!session || session->state != SESSION_OPEN)

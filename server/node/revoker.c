@@ -41,9 +41,9 @@ struct revoker {
 static void look_at_sessions(struct recheck *recheck, struct hub *hub)
 {
     for (size_t count = 0; count < RECHECK_AT_ONCE && recheck->left; count++, recheck->left--) {
-        if (recheck->cursor >= hub_session_places(hub))
+        if (recheck->cursor >= hub_sessions(hub)->place_count)
             recheck->cursor = 0;
-        struct session *session = hub_session_at(hub, recheck->cursor++);
+        struct session *session = session_index_at(hub_sessions(hub), recheck->cursor++);
         if (session && revocations_cover(recheck->revocations, session->claims, hub_wall_ms(hub)))
             session_end(session, REASON_TOKEN_REVOKED);
     }
@@ -55,7 +55,7 @@ static void recheck(struct mail *mail, void *owner)
     size_t wanted = atomic_load(&recheck->wanted); /* before the walk: what comes from here on begins it again */
     if (wanted != recheck->seen) {
         recheck->seen = wanted;
-        recheck->left = hub_session_places(owner); /* who comes later has been verified with it */
+        recheck->left = hub_sessions(owner)->place_count; /* who comes later has been verified with it */
     }
     look_at_sessions(recheck, owner);
     if (!recheck->left) {

@@ -132,7 +132,8 @@ static size_t count_sessions(const struct sim_node *node, struct str user)
     size_t count = 0;
     for (unsigned i = 0; i < node->worker_count; i++) {
         size_t cursor = 0;
-        for (const struct session *session; (session = hub_next_session(node->workers[i].hub, &cursor));)
+        for (const struct session *session;
+             (session = session_index_next(hub_sessions(node->workers[i].hub), &cursor));)
             count += str_eq(session->claims->sub, user);
     }
     return count;

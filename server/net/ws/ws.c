@@ -53,7 +53,7 @@ void ws_configure(struct hub *hub, struct net_settings *settings)
 {
     struct session *session;
     size_t cursor = 0;
-    while ((session = hub_next_session(hub, &cursor)))
+    while ((session = session_index_next(hub_sessions(hub), &cursor)))
         follow(session->transport, settings);
 }
 

@@ -49,7 +49,7 @@ static void test_subscribe_and_deliver(void **state)
     assert_string_equal(buf_cstr(&f.asked), "leave public:news\n");
     assert_int_equal(hub_channel_count(f.hub), 0);
     close_session(&f, &a);
-    assert_int_equal(hub_session_count(f.hub), 0);
+    assert_int_equal(hub_sessions(f.hub)->count, 0);
     fixture_teardown(&f);
 }
 

@@ -80,9 +80,9 @@ static void check_slow(const bool slow[SESSIONS])
     }
     for (int number = 1; number <= last; number++) /* the first one is given to the kernel */
         deliver_number(number, true);
-    assert_int_equal(hub_open_count(s.f.hub), SESSIONS);
+    assert_int_equal(hub_sessions(s.f.hub)->open_count, SESSIONS);
     deliver_number(last + 1, false);
-    assert_int_equal(hub_open_count(s.f.hub), good);
+    assert_int_equal(hub_sessions(s.f.hub)->open_count, good);
     deliver_number(last + 2, true);
     assert_int_equal(channel_subscribers(hub_channel(s.f.hub, STR("public:a"))), good);
     for (int i = 0; i < SESSIONS; i++) {
@@ -244,8 +244,8 @@ static void test_gone_in_the_turn_of_the_end(void **state)
     wire->session = NULL;
     assert_int_equal(wire->finished, 0);
     assert_int_equal(channel_subscribers(hub_channel(s.f.hub, STR("public:a"))), SESSIONS - 1);
-    assert_int_equal(hub_open_count(s.f.hub), SESSIONS - 1);
-    assert_int_equal(hub_session_count(s.f.hub), SESSIONS - 1);
+    assert_int_equal(hub_sessions(s.f.hub)->open_count, SESSIONS - 1);
+    assert_int_equal(hub_sessions(s.f.hub)->count, SESSIONS - 1);
     buf_fini(&wire->bytes);
 }
 

@@ -36,13 +36,13 @@ static void a_session_opens_talks_and_closes(void **state)
     fixture_start(fixture);
     char frame[256];
     int fd = open_session(fixture);
-    assert_int_equal(hub_session_count(fixture->worker->hub), 1);
+    assert_int_equal(hub_sessions(fixture->worker->hub)->count, 1);
     router(fixture, fd, fixture_frame(frame, 0x81, "{\"type\":\"ping\",\"id\":7}"), "\"type\":\"pong\",\"id\":7");
     fixture_send(fd, fixture_frame(frame, 0x01, "{\"type\":\"pi"));
     router(fixture, fd, fixture_frame(frame, 0x80, "ng\",\"id\":8}"), "\"type\":\"pong\",\"id\":8");
     router(fixture, fd, fixture_frame(frame, 0x88, "\x0f\xa1 bye"), "\x88");
     free(fixture_read(fixture, fd, NULL));
-    assert_int_equal(hub_session_count(fixture->worker->hub), 0);
+    assert_int_equal(hub_sessions(fixture->worker->hub)->count, 0);
     close(fd);
     fixture_destroy(fixture);
 }
@@ -127,7 +127,7 @@ static void refusals_reach_the_client(void **state)
     free(answer);
     free(fixture_read(fixture, fd, NULL));
     close(fd);
-    assert_int_equal(hub_session_count(fixture->worker->hub), 0);
+    assert_int_equal(hub_sessions(fixture->worker->hub)->count, 0);
     fixture_destroy(fixture);
 }
 
@@ -250,7 +250,8 @@ static void a_proxy_header_counts_only_from_trusted_peers(void **state)
         char *answer = fixture_read(fixture, fd, trusted ? "session_init" : NULL);
         if (trusted) {
             size_t cursor = 0;
-            assert_string_equal(hub_next_session(fixture->worker->hub, &cursor)->address, "203.0.113.5");
+            assert_string_equal(session_index_next(hub_sessions(fixture->worker->hub), &cursor)->address,
+                                "203.0.113.5");
         } else {
             assert_has(answer, "HTTP/1.1 400 ");
         }

@@ -1,0 +1,92 @@
+/* session_life.c - the life of a session: its memory and its end. An end is decided here and carried out by the flush
+ * (hub.c). So a walk through subscribers may end any of them. */
+#include "common/base/alloc.h"
+#include "server/core/hub_private.h"
+#include "server/core/session.h"
+
+struct session *session_create(struct hub *hub, const struct session_start *start)
+{
+    struct session *session = xcalloc(1, sizeof *session + start->address.len + 1);
+    session->hub = hub;
+    session->claims = claims_ref(start->claims);
+    session->transport = start->transport;
+    session->ops = start->ops;
+    session->format = formats_get(&hub->formats, start->dialect, start->ops->framing);
+    session->close_codes = start->close_codes;
+    memcpy(session->address, start->address.ptr, start->address.len);
+    session->opened_ms = hub->wall_ms;
+    session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
+    uuid_v7(hub->wall_ms, session->uuid);
+    session_index_add(&hub->sessions, session);
+    return session;
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------------ */
+
+/* A client is told in words too where it can do something about it. */
+static bool wants_error_frame(enum reason reason)
+{
+    switch (reason) {
+    case REASON_GOING_AWAY:
+    case REASON_SLOW_CONSUMER:
+    case REASON_PONG_TIMEOUT:
+    case REASON_PROTOCOL_ERROR: return false;
+    default: return true;
+    }
+}
+
+/* Takes the message, if there is one. What is said at the end has no limit to fit into: the reason stays, however full
+ * the outbox is. */
+static void append_last(struct session *session, struct message *message)
+{
+    if (!message)
+        return;
+    outbox_append(&session->outbox, message);
+    message_unref(message);
+}
+
+static void leave_open(struct session *session, enum session_state state)
+{
+    if (session->state == SESSION_OPEN)
+        session_index_end(&session->hub->sessions, session);
+    session->state = state;
+}
+
+void session_end_with(struct session *session, int code, struct str reason_text)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    append_last(session, format_close(&session->hub->formats, session->format, code, reason_text));
+    leave_open(session, SESSION_CLOSING);
+    list_append(&session->hub->ending, &session->link);
+}
+
+void session_end(struct session *session, enum reason reason)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    session->closing_reason = reason;
+    if (wants_error_frame(reason)) {
+        const struct reply reply = {.type = REPLY_ERROR,
+                                    .error = {reason_err(reason), str_from_cstr(reason_sentence(reason))}};
+        append_last(session, format_reply(&session->hub->formats, session->format, &reply));
+    }
+    session_end_with(session, session->close_codes->code[reason], str_from_cstr(reason_text(reason)));
+}
+
+void session_forget(struct session *session)
+{
+    leave_open(session, SESSION_GONE);
+    session_index_remove(&session->hub->sessions, session);
+    list_remove(&session->link);
+    list_append(&session->hub->reaped, &session->link);
+}
+
+void sessions_reap(struct hub *hub)
+{
+    for (struct list_link *link; (link = list_take_first(&hub->reaped));) {
+        struct session *session = CONTAINER_OF(link, struct session, link);
+        claims_unref(session->claims);
+        free(session);
+    }
+}
