@@ -1,14 +1,12 @@
 /* wire.c - see wire.h. The socket never blocks; waiting is done by poll, up to the deadline. */
 #include "server/cli/wire.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -16,6 +14,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "common/tls/tls_peer.h"
 
 enum { READ_CHUNK = 16 * 1024 };
 
@@ -133,11 +132,9 @@ static enum wire_result after_tls(struct wire *wire, int result, uint64_t deadli
     return fail(WIRE_FAILED, error, text);
 }
 
-static enum wire_result start_tls(struct wire *wire, char *host, uint64_t deadline_us, struct error *error)
+static enum wire_result start_tls(struct wire *wire, const char *host, uint64_t deadline_us, struct error *error)
 {
     static const unsigned char alpn[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-    unsigned char address[16];
-    bool is_address = inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
     wire->tls_settings = SSL_CTX_new(TLS_client_method());
     if (!wire->tls_settings)
         return fail(WIRE_FAILED, error, "TLS cannot be set up");
@@ -147,10 +144,7 @@ static enum wire_result start_tls(struct wire *wire, char *host, uint64_t deadli
     wire->tls = SSL_new(wire->tls_settings);
     if (!wire->tls || SSL_set_fd(wire->tls, wire->fd) != 1 || SSL_set_alpn_protos(wire->tls, alpn, sizeof alpn) != 0)
         return fail(WIRE_FAILED, error, "TLS cannot be set up");
-    /* Checking the name is not a default: without one of these any valid certificate would do. */
-    int named = is_address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(wire->tls), host)
-                           : SSL_set1_host(wire->tls, host) && SSL_set_tlsext_host_name(wire->tls, host);
-    if (!named)
+    if (!tls_peer_expect(wire->tls, host))
         return fail(WIRE_FAILED, error, "the host name cannot be checked by TLS");
     for (;;) {
         int result = SSL_connect(wire->tls);

@@ -109,7 +109,8 @@ static void on_connected(uv_connect_t *request, int status)
         connection->tls = redis_tls_stream_create(connection->config.tls, connection->config.endpoint->host);
         connection->state = REDIS_HANDSHAKE; /* the hook sends its beginning */
         if (!connection->tls)
-            redis_connection_drop(connection, "OpenSSL has no memory for a connection");
+            redis_connection_drop(connection,
+                                  "OpenSSL has no memory for a connection, or does not take the name of the server");
     } else {
         redis_connection_log_in(connection);
     }

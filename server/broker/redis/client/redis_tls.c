@@ -1,15 +1,14 @@
 /* redis_tls.c - see redis_tls.h. OpenSSL reads from one memory BIO and writes to another. */
 #include "server/broker/redis/client/redis_tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "common/tls/tls_peer.h"
 
 enum { READ_BYTES = 16384 }; /* the most one TLS record holds */
 
@@ -105,16 +104,9 @@ void redis_tls_destroy(struct redis_tls *tls)
 
 /* ---- a connection ---- */
 
-static bool is_address(const char *host)
-{
-    unsigned char bytes[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
-}
-
 struct redis_tls_stream *redis_tls_stream_create(const struct redis_tls *tls, const char *host)
 {
     struct redis_tls_stream *stream = xcalloc(1, sizeof *stream);
-    const char *name = *tls->name ? tls->name : host;
     stream->ssl = SSL_new(tls->ssl);
     stream->in = BIO_new(BIO_s_mem());
     stream->out = BIO_new(BIO_s_mem());
@@ -127,13 +119,9 @@ struct redis_tls_stream *redis_tls_stream_create(const struct redis_tls *tls, co
     BIO_set_mem_eof_return(stream->in, -1); /* empty is not the end */
     SSL_set_bio(stream->ssl, stream->in, stream->out);
     SSL_set_connect_state(stream->ssl);
-    if (is_address(name)) {
-        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(stream->ssl), name);
-    } else {
-        char *own = xstrdup(name);                  /* OpenSSL copies it, but its macro takes no const */
-        SSL_set_tlsext_host_name(stream->ssl, own); /* RFC 6066, 3: names, not addresses */
-        SSL_set1_host(stream->ssl, own);
-        free(own);
+    if (!tls_peer_expect(stream->ssl, *tls->name ? tls->name : host)) {
+        redis_tls_stream_destroy(stream);
+        return NULL;
     }
     return stream;
 }
