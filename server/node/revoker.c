@@ -8,20 +8,32 @@
  * and then, for those that are over: it goes on with every tick, and faster while Redis takes what is given back. */
 enum { RETRY_US = 5000000, ROUND_US = 60000000, LOOK_AT_ONCE = 500, ASKED_MAX = 1000 };
 
-/* Sessions looked at in one go. A turn has several. */
-enum { RECHECK_AT_ONCE = 100 };
+/* Sessions looked at in one go; a turn has several. Users on their way to a worker. */
+enum { RECHECK_AT_ONCE = 100, USERS_MAX = 1000 };
 
-/* To one worker: its sessions are to be looked at, a part of them at a time. At most one is on its way, however many
- * revocations come: each only begins the walk again, from where it is. */
+/* To one worker: its sessions are to be looked at, a part of them at a time. At most one walk is on its way. A
+ * revocation that comes meanwhile only begins the walk again, from where it is. */
 struct recheck {
     struct mail mail;
     struct revocations *revocations;
     struct mailbox *worker;
+    atomic_size_t users;  /* struct user_recheck on their way */
     atomic_size_t wanted; /* revocations that the walk is for; 0: none is under way */
     /* The worker's: */
     size_t seen; /* of wanted: those that came before the walk began */
     size_t left; /* places of sessions */
     size_t cursor;
+};
+
+/* The same for the sessions of one user. */
+struct user_recheck {
+    struct mail mail;
+    struct recheck *recheck; /* of the worker */
+    struct mailbox *worker;
+    size_t after_len;
+    char after[UUID_LEN]; /* of the last session that was looked at */
+    size_t user_len;
+    char user[REVOCATION_VALUE_MAX];
 };
 
 struct revoker {
@@ -38,18 +50,25 @@ struct revoker {
 
 /* ---- sessions ---- */
 
+static void look_at(const struct recheck *recheck, struct hub *hub, struct session *session)
+{
+    if (revocations_cover(recheck->revocations, session->claims, hub_wall_ms(hub)))
+        session_end(session, REASON_TOKEN_REVOKED);
+}
+
 static void look_at_sessions(struct recheck *recheck, struct hub *hub)
 {
+    const struct session_index *sessions = hub_sessions(hub);
     for (size_t count = 0; count < RECHECK_AT_ONCE && recheck->left; count++, recheck->left--) {
-        if (recheck->cursor >= hub_sessions(hub)->place_count)
+        if (recheck->cursor >= sessions->place_count)
             recheck->cursor = 0;
-        struct session *session = session_index_at(hub_sessions(hub), recheck->cursor++);
-        if (session && revocations_cover(recheck->revocations, session->claims, hub_wall_ms(hub)))
-            session_end(session, REASON_TOKEN_REVOKED);
+        struct session *session = session_index_at(sessions, recheck->cursor++);
+        if (session)
+            look_at(recheck, hub, session);
     }
 }
 
-static void recheck(struct mail *mail, void *owner)
+static void recheck_all(struct mail *mail, void *owner)
 {
     struct recheck *recheck = CONTAINER_OF(mail, struct recheck, mail);
     size_t wanted = atomic_load(&recheck->wanted); /* before the walk: what comes from here on begins it again */
@@ -67,18 +86,64 @@ static void recheck(struct mail *mail, void *owner)
     mailbox_post(recheck->worker, mail);
 }
 
+static void want_all(struct recheck *recheck, struct mailbox *worker)
+{
+    if (atomic_fetch_add(&recheck->wanted, 1) > 0)
+        return;
+    recheck->worker = worker;
+    mailbox_post(worker, &recheck->mail);
+}
+
+static void recheck_user(struct mail *mail, void *owner)
+{
+    struct user_recheck *asked = CONTAINER_OF(mail, struct user_recheck, mail);
+    struct recheck *recheck = asked->recheck;
+    const struct sorted order = session_index_of_user(hub_sessions(owner), str_from(asked->user, asked->user_len));
+    struct sorted_link *link = sorted_after(&order, str_from(asked->after, asked->after_len));
+    for (size_t count = 0; link && count < RECHECK_AT_ONCE; count++) {
+        struct session *session = session_of_user(link);
+        link = sorted_next(link); /* before the session ends, which takes it out */
+        asked->after_len = UUID_LEN;
+        memcpy(asked->after, session->uuid, UUID_LEN);
+        look_at(recheck, owner, session);
+    }
+    if (link) {
+        mailbox_post(asked->worker, mail);
+        return;
+    }
+    atomic_fetch_sub(&recheck->users, 1);
+    free(asked);
+}
+
+/* False if enough of them are on their way: then one walk through all sessions is cheaper. */
+static bool want_user(struct recheck *recheck, struct mailbox *worker, struct str user)
+{
+    if (atomic_load(&recheck->users) >= USERS_MAX || user.len > REVOCATION_VALUE_MAX)
+        return false;
+    struct user_recheck *asked = xmalloc(sizeof *asked);
+    asked->mail.deliver = recheck_user;
+    asked->recheck = recheck;
+    asked->worker = worker;
+    asked->after_len = 0;
+    asked->user_len = user.len;
+    memcpy(asked->user, user.ptr, user.len);
+    atomic_fetch_add(&recheck->users, 1);
+    mailbox_post(worker, &asked->mail);
+    return true;
+}
+
 static void on_revoked(void *owner, const struct revocation *revocation)
 {
     struct revoker *revoker = owner;
     struct router *router = revoker->router;
+    bool of_user = revocation->kind == REVOCATION_USER;
     revocations_add(revoker->revocations, revocation, clock_wall_ms());
     metrics_set(router->metrics, METRIC_REVOCATIONS, revocations_count(revoker->revocations));
     for (unsigned i = 0; i < router->worker_count; i++) {
         struct recheck *recheck = &revoker->rechecks[i];
-        if (atomic_fetch_add(&recheck->wanted, 1) > 0)
-            continue;
-        recheck->worker = router->workers[i];
-        mailbox_post(recheck->worker, &recheck->mail);
+        struct mailbox *worker = router->workers[i];
+        if (!of_user || !want_user(recheck, worker, revocation->value))
+            want_all(recheck, worker);
     }
 }
 
@@ -162,7 +227,7 @@ struct revoker *revoker_create(struct router *router, struct revocations *revoca
     revoker->router = router;
     revoker->revocations = revocations;
     for (unsigned i = 0; i < ROUTER_WORKERS_MAX; i++) {
-        revoker->rechecks[i].mail.deliver = recheck;
+        revoker->rechecks[i].mail.deliver = recheck_all;
         revoker->rechecks[i].revocations = revocations;
     }
     router->on_revoked = on_revoked;

@@ -1,8 +1,9 @@
-/* revoker.h - what becomes of a revocation on this node: the table that all workers verify tokens with has it at once,
- * and each worker then closes the open sessions it covers, looking at some of them in each turn. What Redis has lost
- * meanwhile it gets back, from every node that knows it, and however often that is refused. What is over is forgotten
- * within minutes. Lives in the broker's thread, but for the walks through the
- * sessions, each in its worker's. */
+/* revoker.h - what becomes of a revocation on this node:
+ * 1. The table that all workers verify tokens with has the revocation at once.
+ * 2. Each worker closes the open sessions that it covers. It looks at that user's sessions, or for a jti at all.
+ * 3. Redis gets back a revocation that it has lost. Each node that knows the revocation tries until Redis takes it.
+ * 4. The revocation is forgotten some minutes after its end.
+ * The revoker lives in the broker's thread. It looks at sessions in the thread of their worker. */
 #ifndef CARILLON_NODE_REVOKER_H
 #define CARILLON_NODE_REVOKER_H
 
@@ -10,12 +11,12 @@
 
 struct revoker;
 
-/* Before the broker: it is the router's on_revoked from here on. Both are borrowed. */
+/* Before the broker is made. The revoker is the router's on_revoked from here on. Both arguments are borrowed. */
 struct revoker *revoker_create(struct router *router, struct revocations *revocations);
 /* When the router and its workers are over. */
 void revoker_destroy(struct revoker *revoker);
 
-/* About ten times a second: looks at a part of the table, and what could not be given back is tried again. */
+/* Call about ten times a second. A tick looks at a part of the table, and tries again what Redis has not taken. */
 void revoker_tick(struct revoker *revoker, uint64_t now_us);
 
 #endif

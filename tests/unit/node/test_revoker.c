@@ -108,39 +108,115 @@ static void test_not_while_it_is_down(void **state)
     assert_int_equal(f.asked, 1);
 }
 
+/* ---- sessions of a worker ---- */
+
+enum { SESSIONS = 4000, OF_ANN = 450 };
+
+static struct worker {
+    struct fixture hub;
+    struct wire wires[SESSIONS];
+} worker;
+
+/* Of ann, and the others of a user each. Each token has a jti of its own. */
+static int setup_sessions(void **state)
+{
+    char payload[64], user[24] = "ann";
+    setup(state);
+    fixture_setup(&worker.hub);
+    router_add_worker(&f.rig.router, &worker.hub.replies);
+    for (int i = 0; i < SESSIONS; i++) {
+        if (i >= OF_ANN)
+            snprintf(user, sizeof user, "user-%d", i);
+        snprintf(payload, sizeof payload, "{\"sub\":\"%s\",\"jti\":\"jti-%d\",\"iat\":%d}", user, i, i + 1);
+        open_session(&worker.hub, &worker.wires[i], payload);
+    }
+    return 0;
+}
+
+static int teardown_sessions(void **state)
+{
+    for (int i = 0; i < SESSIONS; i++)
+        close_session(&worker.hub, &worker.wires[i]);
+    fixture_teardown(&worker.hub);
+    return teardown(state);
+}
+
+static bool is_open(int session)
+{
+    return worker.wires[session].session->state == SESSION_OPEN;
+}
+
+static size_t count_open(void)
+{
+    return hub_sessions(worker.hub.hub)->open_count;
+}
+
+static void hear(enum revocation_kind kind, const char *value, uint64_t issued_before_ms)
+{
+    const struct revocation revoked = {
+        .kind = kind, .value = str_from_cstr(value), .issued_before_ms = issued_before_ms, .until_ms = UINT64_MAX};
+    router_sink.revoked(&f.rig.router, &revoked);
+}
+
 /* A worker with many sessions looks at a part of them in a turn; what comes meanwhile begins the walk again. */
 static void test_a_walk_takes_several_turns(void **state)
 {
-    enum { SESSIONS = 4000 };
-    struct worker {
-        struct fixture hub;
-        struct wire wires[SESSIONS];
-    } *worker = calloc(1, sizeof *worker);
-    char payload[40];
     unsigned turns = 0;
     (void)state;
-    fixture_setup(&worker->hub);
-    router_add_worker(&f.rig.router, &worker->hub.replies);
-    for (int i = 0; i < SESSIONS; i++) {
-        snprintf(payload, sizeof payload, "{\"sub\":\"user-%d\"}", i);
-        open_session(&worker->hub, &worker->wires[i], payload);
-    }
-    struct revocation last = {.kind = REVOCATION_USER, .value = STR("user-3999"), .until_ms = UINT64_MAX};
-    struct revocation first = {.kind = REVOCATION_USER, .value = STR("user-0"), .until_ms = UINT64_MAX};
-    router_sink.revoked(&f.rig.router, &last);
-    uv_run(&worker->hub.loop, UV_RUN_NOWAIT);
-    assert_int_equal(worker->wires[SESSIONS - 1].session->state, SESSION_OPEN);
-    router_sink.revoked(&f.rig.router, &first);
-    while (worker->wires[0].session->state == SESSION_OPEN ||
-           worker->wires[SESSIONS - 1].session->state == SESSION_OPEN) {
-        uv_run(&worker->hub.loop, UV_RUN_NOWAIT);
+    hear(REVOCATION_JTI, "jti-3999", 0);
+    uv_run(&worker.hub.loop, UV_RUN_NOWAIT);
+    assert_true(is_open(SESSIONS - 1));
+    hear(REVOCATION_JTI, "jti-0", 0);
+    while (is_open(0) || is_open(SESSIONS - 1)) {
+        uv_run(&worker.hub.loop, UV_RUN_NOWAIT);
         assert_true(turns++ < 10);
     }
-    assert_int_equal(worker->wires[1].session->state, SESSION_OPEN);
+    assert_int_equal(count_open(), SESSIONS - 2);
+}
+
+/* Those of one user are found at once, wherever they are. */
+static void test_a_user_needs_no_walk(void **state)
+{
+    (void)state;
+    hear(REVOCATION_USER, "user-3999", 0);
+    hear(REVOCATION_USER, "user-2000", 1000); /* the token came later */
+    hear(REVOCATION_USER, "nobody", 0);
+    uv_run(&worker.hub.loop, UV_RUN_NOWAIT);
+    assert_false(is_open(SESSIONS - 1));
+    assert_int_equal(count_open(), SESSIONS - 1);
+}
+
+/* Some of them end, and some close meanwhile: all that are covered end. */
+static void test_a_user_with_many_sessions(void **state)
+{
+    unsigned turns = 0;
+    (void)state;
+    hear(REVOCATION_USER, "ann", (OF_ANN - 100 + 1) * UINT64_C(1000));
+    while (is_open(OF_ANN - 101)) {
+        uv_run(&worker.hub.loop, UV_RUN_NOWAIT);
+        for (int i = 0; i < SESSIONS; i += 7)
+            session_end(worker.wires[i].session, REASON_DISCONNECTED);
+        assert_true(turns++ < 10);
+    }
     for (int i = 0; i < SESSIONS; i++)
-        close_session(&worker->hub, &worker->wires[i]);
-    fixture_teardown(&worker->hub);
-    free(worker);
+        assert_int_equal(is_open(i), i % 7 != 0 && i >= OF_ANN - 100);
+}
+
+/* So many at once that one walk through all sessions takes the place of most. */
+static void test_very_many_users(void **state)
+{
+    char user[24];
+    unsigned turns = 0;
+    (void)state;
+    for (int i = OF_ANN; i < SESSIONS; i++) {
+        snprintf(user, sizeof user, "user-%d", i);
+        hear(REVOCATION_USER, user, 0);
+    }
+    while (count_open() > OF_ANN) {
+        uv_run(&worker.hub.loop, UV_RUN_NOWAIT);
+        assert_true(turns++ < 20);
+    }
+    assert_int_equal(count_open(), OF_ANN);
 }
 
 int main(void)
@@ -149,7 +225,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_only_what_is_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_at_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_while_it_is_down, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_walk_takes_several_turns, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_walk_takes_several_turns, setup_sessions, teardown_sessions),
+        cmocka_unit_test_setup_teardown(test_a_user_needs_no_walk, setup_sessions, teardown_sessions),
+        cmocka_unit_test_setup_teardown(test_a_user_with_many_sessions, setup_sessions, teardown_sessions),
+        cmocka_unit_test_setup_teardown(test_very_many_users, setup_sessions, teardown_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
