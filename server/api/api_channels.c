@@ -11,11 +11,7 @@ static void answer_channels(const struct api_request *request, const struct surv
         json_append_string(out, survey->result.rows[i].key);
         buf_appendf(out, ",\"subscribers\":%llu}", (unsigned long long)survey->result.rows[i].subscribers);
     }
-    buf_append_char(out, ']');
-    api_append_next(out, &survey->result);
-    api_append_partial(out, survey);
-    buf_append_char(out, '}');
-    api_respond(request, 200);
+    api_respond_page(request, survey);
 }
 
 void api_channels(const struct api_request *request)
@@ -38,9 +34,7 @@ static void answer_channel(const struct api_request *request, const struct surve
     json_append_string(out, row->key);
     buf_appendf(out, ",\"subscribers\":%llu,\"nodes\":%llu", (unsigned long long)row->subscribers,
                 (unsigned long long)row->nodes);
-    api_append_partial(out, survey);
-    buf_append_char(out, '}');
-    api_respond(request, 200);
+    api_respond_survey(request, survey);
 }
 
 enum err api_channel_of_path(const struct api_request *request, struct str *out, struct error *error)

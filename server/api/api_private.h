@@ -35,16 +35,17 @@ enum err api_read_body(const struct api_request *request, struct json_value *out
 /* The text of a member of the body; *out stays as it is when the member is absent. Valid while the request is read. */
 enum err api_text(struct api *api, const char *name, struct json_value value, struct str *out, struct error *error);
 
-/* --- api_sessions.c --- */
-/* Asks all nodes; answer is called with what they say, which is freed after it. */
+/* --- api_survey.c --- */
+/* Asks all nodes. answer is called with the result, which is freed after it. */
 typedef void api_answer(const struct api_request *request, const struct survey *survey);
 void api_survey(const struct api_request *request, const struct control_request *question, api_answer *answer);
-/* ,"partial":true,... when the answer is not all nodes'. */
-void api_append_partial(struct buf *out, const struct survey *survey);
-/* Reads ?limit= and ?after= and one parameter more, and asks for the page. */
+/* Ends the body, which is an open object, and answers. "partial":true,... is added when some node has not answered. */
+void api_respond_survey(const struct api_request *request, const struct survey *survey);
+/* Reads ?limit= and ?after= and the parameter filter, and asks for the page. */
 void api_survey_page(const struct api_request *request, enum control_op op, const char *filter, api_answer *answer);
-/* ,"next":"..." for the page after this one, or null. */
-void api_append_next(struct buf *out, const struct control_result *page);
+/* As api_respond_survey, for a body that is an object with an open list: adds "next":"...", or null on the last page.
+ */
+void api_respond_page(const struct api_request *request, const struct survey *survey);
 
 /* --- api_channels.c --- */
 /* The decoded segment of the path, not checked further. Valid while the request is read. */

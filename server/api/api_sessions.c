@@ -1,108 +1,7 @@
 /* api_sessions.c - who is connected, and what a backend does with them: disconnect, subscribe, unsubscribe, sessions,
  * info. All of it concerns every worker of every node: the question goes out as a survey. */
-#include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "common/protocol/http_head.h"
 #include "server/api/api_private.h"
-
-enum { PAGE_DEFAULT = 100 };
-
-/* --- surveys
- * ---------------------------------------------------------------------------------------------------------- */
-
-/* Who waits for a survey. */
-struct waiter {
-    struct api_request request;
-    api_answer *answer;
-};
-
-static void answered(struct survey *survey, void *owner)
-{
-    struct waiter *waiter = survey->waiter;
-    (void)owner;
-    if (survey->error.code) {
-        waiter->request.call->response.retry_after_s = 1;
-        api_respond_error(&waiter->request, &survey->error);
-    } else {
-        waiter->answer(&waiter->request, survey);
-    }
-    free(waiter);
-    survey_destroy(survey);
-}
-
-void api_survey(const struct api_request *request, const struct control_request *question, api_answer *answer)
-{
-    struct error error;
-    if (control_check(question, &error)) {
-        api_respond_error(request, &error);
-        return;
-    }
-    struct waiter *waiter = xmalloc(sizeof *waiter);
-    *waiter = (struct waiter){.request = *request, .answer = answer};
-    struct survey *survey = survey_create(question);
-    survey->reply_to = request->api->replies;
-    survey->done = answered;
-    survey->waiter = waiter;
-    request->api->ops->survey(request->api->owner, survey);
-}
-
-void api_append_partial(struct buf *out, const struct survey *survey)
-{
-    if (survey->partial)
-        buf_appendf(out, ",\"partial\":true,\"nodes_asked\":%zu,\"nodes_answered\":%zu", survey->nodes_asked,
-                    survey->nodes_answered);
-}
-
-/* --- pages
- * ------------------------------------------------------------------------------------------------------------ */
-
-static enum err read_limit(struct str text, uint64_t *out, struct error *error)
-{
-    *out = PAGE_DEFAULT;
-    if (text.ptr && !str_to_u64(text, out))
-        return error_set(error, ERR_INVALID_REQUEST, "limit: expected a whole number from 1 to %d", CONTROL_PAGE_MAX);
-    return ERR_NONE;
-}
-
-static struct str text_or_empty(struct str text)
-{
-    return text.ptr ? text : STR("");
-}
-
-void api_survey_page(const struct api_request *request, enum control_op op, const char *filter, api_answer *answer)
-{
-    struct str query = request->call->request.query, limit = {0}, after = {0}, filtered = {0};
-    struct buf limit_text = {0}, after_text = {0}, filter_text = {0};
-    struct control_request question = {.op = op};
-    struct error error;
-    enum err err = http_query_get(query, STR("limit"), &limit_text, &limit, &error);
-    if (!err)
-        err = read_limit(limit, &question.limit, &error);
-    if (!err)
-        err = http_query_get(query, STR("after"), &after_text, &after, &error);
-    if (!err)
-        err = http_query_get(query, str_from_cstr(filter), &filter_text, &filtered, &error);
-    if (!err && !(str_is_utf8(text_or_empty(after)) && str_is_utf8(text_or_empty(filtered))))
-        err = error_set(&error, ERR_INVALID_REQUEST, "the query parameters are not UTF-8");
-    question.after = text_or_empty(after);
-    *(op == CONTROL_SESSIONS ? &question.user : &question.prefix) = text_or_empty(filtered);
-    if (err)
-        api_respond_error(request, &error);
-    else
-        api_survey(request, &question, answer);
-    buf_fini(&limit_text);
-    buf_fini(&after_text);
-    buf_fini(&filter_text);
-}
-
-void api_append_next(struct buf *out, const struct control_result *page)
-{
-    buf_append_lit(out, ",\"next\":");
-    if (page->more && page->row_count)
-        json_append_string(out, page->rows[page->row_count - 1].key);
-    else
-        buf_append_lit(out, "null");
-}
 
 static void append_time(struct buf *out, const char *name, uint64_t wall_ms)
 {
@@ -139,11 +38,7 @@ static void answer_sessions(const struct api_request *request, const struct surv
             buf_append_char(out, ',');
         append_session(out, &survey->result.rows[i]);
     }
-    buf_append_char(out, ']');
-    api_append_next(out, &survey->result);
-    api_append_partial(out, survey);
-    buf_append_char(out, '}');
-    api_respond(request, 200);
+    api_respond_page(request, survey);
 }
 
 void api_sessions(const struct api_request *request)
@@ -158,9 +53,7 @@ static void answer_count(const struct api_request *request, const struct survey 
 {
     struct buf *out = &request->call->response.body;
     buf_appendf(out, "{\"count\":%llu", (unsigned long long)survey->result.count);
-    api_append_partial(out, survey);
-    buf_append_char(out, '}');
-    api_respond(request, 200);
+    api_respond_survey(request, survey);
 }
 
 static enum err read_code(struct json_value code, struct control_request *question, struct error *error)
@@ -238,9 +131,7 @@ static void answer_info(const struct api_request *request, const struct survey *
     buf_appendf(out, ",\"sessions\":%llu,\"nodes\":[", (unsigned long long)survey->result.count);
     buf_append(out, buf_str(&survey->nodes));
     buf_append_char(out, ']');
-    api_append_partial(out, survey);
-    buf_append_char(out, '}');
-    api_respond(request, 200);
+    api_respond_survey(request, survey);
 }
 
 void api_info(const struct api_request *request)
