@@ -159,6 +159,7 @@ def test_a_node_ends_while_a_slot_is_half_moved(launch, cluster):
         client.start()
         cluster.begin_migration(slot.number, slot.source, slot.target)
         cluster.migrate_keys(slot.number, slot.source, slot.target)
+        slot.source("CLIENT", "PAUSE", 500)  # the target has answered everything long before
         node.hurry()
         node.wait()
     with other.client(token) as client:

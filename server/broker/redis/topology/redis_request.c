@@ -19,8 +19,14 @@ bool redis_request_is_untaken(const redisReply *reply)
 
 static void finish(struct redis_request *request, const redisReply *reply)
 {
+    struct redis_topology *topology = request->requests->topology;
     request->kind->done(request, reply);
     free(request);
+    topology->open_requests--;
+    if (topology->open_requests || !topology->is_closing)
+        return;
+    LIST_EACH(link, &topology->shards)
+    redis_shard_no_requests(CONTAINER_OF(link, struct redis_shard, link));
 }
 
 static bool is_over(const struct redis_request *request)
@@ -181,6 +187,7 @@ void redis_request_start(struct redis_requests *requests, const struct redis_req
     char *at = (char *)&request->keys[key_count];
     for (size_t i = 0; i < key_count; i++)
         request->keys[i] = str_pack(&at, keys[i]);
+    requests->topology->open_requests++;
     kind->send(request);
 }
 

@@ -386,6 +386,8 @@ static void on_last_answer(void *owner, void *argument, const redisReply *reply)
     shard->has_answered_last = true;
     if (again)
         await_last_answers(shard);
+    else if (shard->topology->is_closing && shard->topology->open_requests)
+        shard->waits_for_others = true;
     else
         end(shard);
 }
@@ -395,6 +397,15 @@ static void on_last_answer(void *owner, void *argument, const redisReply *reply)
 static void await_last_answers(struct redis_shard *shard)
 {
     redis_connection_send(&shard->commands, 1, (struct str[]){STR("TIME")}, on_last_answer, shard);
+}
+
+void redis_shard_no_requests(struct redis_shard *shard)
+{
+    if (!shard->waits_for_others)
+        return;
+    shard->waits_for_others = false;
+    shard->has_answered_last = false; /* the last answer of another shard may lead to one more request as well */
+    await_last_answers(shard);
 }
 
 void redis_shard_close(struct redis_shard *shard)

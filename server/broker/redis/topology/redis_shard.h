@@ -69,6 +69,7 @@ struct redis_shard {
     uv_timer_t timer;
     bool timer_closed;      /* while closing */
     bool has_answered_last; /* the same: the command that was sent after all others */
+    bool waits_for_others;  /* the same: it has answered everything, but a request may still be sent on to it */
 
     bool is_primary;    /* it has said so on this connection */
     bool all_confirmed; /* what was subscribed when the connection came up */
@@ -81,8 +82,11 @@ struct redis_shard {
 struct redis_shard *redis_shard_create(struct redis_topology *topology, const struct redis_endpoint *endpoint,
                                        struct str channel);
 /* Ends it for good: commands that were sent before are answered first, but not for longer than two seconds.
- * Then the shard is freed. */
+ * Then the shard is freed. While the topology closes, the shard also waits for requests to other shards: each of these
+ * shards may send its request on to this one. */
 void redis_shard_close(struct redis_shard *shard);
+/* While the topology closes: its last open request has ended. */
+void redis_shard_no_requests(struct redis_shard *shard);
 
 /* Of a shard that waits or seeks: connects to its endpoint, or says why it has none, and tries again later. */
 void redis_shard_connect(struct redis_shard *shard);

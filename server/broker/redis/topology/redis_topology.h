@@ -95,6 +95,7 @@ struct redis_topology {
     uint64_t
         canary; /* number of the one sent last; begins at random, so that an earlier life's are not taken for ours */
     struct list_link shards;
+    size_t open_requests;             /* redis_request_start to done: each may still be sent to any shard */
     struct redis_discovery discovery; /* not of redis_single */
     struct redis_cluster *cluster;    /* of redis_cluster only; the owner frees it after all shards have closed */
     bool is_closing;                  /* no shard is made any more */
