@@ -5,7 +5,7 @@
 
 #include "bench/instructions/measure.h"
 #include "common/token/issue.h"
-#include "server/net/admission/admission.h"
+#include "server/net/admission/limits.h"
 
 enum { TIMES = 500 };
 static const uint64_t now_ms = 1768473000000;
@@ -43,16 +43,24 @@ static void admit(struct gate *gate, struct str bytes)
     struct http_head head;
     struct admission admission;
     struct lease lease = {0};
+    struct error error;
+    struct entry entry;
+    enum reason reason;
+    const struct entry_start start = {
+        .admitter = &gate->admitter, .lease = &lease, .steps = &limits_step, .step_count = 1};
     size_t scanned = 0;
     if (http_head_parse(bytes, 8192, &scanned, &head, NULL) != HTTP_HEAD_DONE)
         abort();
-    admission_decide(&gate->admitter, &head, &peer, &lease, &admission);
+    admission_decide(&gate->admitter, &head, &peer, &admission, &error);
     if (admission.outcome != ADMITTED) {
-        fprintf(stderr, "refused: %s\n", admission.error.text);
+        fprintf(stderr, "refused: %s\n", reason_sentence(admission.reason));
         abort();
     }
+    entry_init(&entry, &start, &admission);
+    if (entry_run(&entry, &head, &reason) != ENTRY_PASSES)
+        abort();
     lease_release(&lease, gate->admitter.quota);
-    claims_unref(admission.claims);
+    entry_fini(&entry);
 }
 
 static void write_request(struct buf *out, struct str token)

@@ -97,8 +97,8 @@ uint64_t hub_wall_ms(const struct hub *hub)
     return hub->wall_ms;
 }
 
-/* The session begins: session_init, and the timers. */
-static void begin(struct hub *hub, struct session *session)
+/* The session begins: session_init, the timers, and the subscriptions that it has from the beginning. */
+static void begin(struct hub *hub, struct session *session, const struct str *subscriptions, size_t count)
 {
     const struct reply reply = {.type = REPLY_SESSION_INIT,
                                 .session_init = {.session_id = str_from(session->uuid, UUID_LEN),
@@ -110,6 +110,8 @@ static void begin(struct hub *hub, struct session *session)
                                                  .channels = hub->settings.channels_per_session}};
     output_reply(hub, session, &reply);
     liveness_start(hub, session);
+    for (size_t i = 0; i < count; i++)
+        hub_subscribe(hub, session, subscriptions[i]);
     if (hub->draining)
         liveness_drain(hub, session, 0);
 }
@@ -121,8 +123,8 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     struct session *session = session_create(hub, start);
     metrics_gauge_add(hub->metrics, METRIC_SESSIONS, 1);
     metrics_add(hub->metrics, METRIC_SESSIONS_OPENED, 1);
-    if (!session_slot_take(hub, session, &slot_events))
-        begin(hub, session);
+    if (!session_slot_take(hub, session, start, &slot_events))
+        begin(hub, session, start->subscriptions, start->subscription_count);
     return session;
 }
 

@@ -111,7 +111,9 @@ struct session_start {
     const struct close_codes *close_codes; /* borrowed for the session's life */
     const struct dialect *dialect;
     const struct transport_ops *ops;
-    void *transport; /* the connection, for ops */
+    void *transport;                 /* the connection, for ops */
+    const struct str *subscriptions; /* channels that it has from the beginning, by hub_subscribe; copied */
+    size_t subscription_count;
 };
 
 /* A connection that has been admitted and upgraded: queues session_init and starts the timers; where a session_limit

@@ -218,11 +218,13 @@ void presence_ask(struct hub *hub, struct session *session, const struct command
 
 /* --- session_slot.c --- */
 struct session_slot_events {
-    void (*granted)(struct hub *hub, struct session *session);               /* the session begins */
+    /* The session begins, with these subscriptions. */
+    void (*granted)(struct hub *hub, struct session *session, const struct str *subscriptions, size_t count);
     void (*held)(struct hub *hub, struct session *session, struct str text); /* after that: what it sent before */
 };
 /* Asks for the session's slot, if it needs one. True: it waits for the answer, and an event follows, or its end. */
-bool session_slot_take(struct hub *hub, struct session *session, const struct session_slot_events *events);
+bool session_slot_take(struct hub *hub, struct session *session, const struct session_start *start,
+                       const struct session_slot_events *events);
 /* True: the session waits for its slot, and the message is kept until then (or the session closed, if it is too
  * much). */
 bool session_slot_hold(struct hub *hub, struct session *session, struct str text);

@@ -13,6 +13,8 @@ enum { HELD_MAX = 65536 };
 
 struct session_slot {
     bool awaited;
+    struct str *subscriptions; /* that it will have from the beginning; each is owned */
+    size_t subscription_count;
     struct buf held;
     struct timer renewal;
     struct session *session;
@@ -55,6 +57,25 @@ static void renew(struct timer *timer, uint64_t now_us)
     start_renewal(hub, slot);
 }
 
+static void keep_subscriptions(struct session_slot *slot, const struct session_start *start)
+{
+    if (start->subscription_count == 0)
+        return;
+    slot->subscriptions = xcalloc(start->subscription_count, sizeof *slot->subscriptions);
+    slot->subscription_count = start->subscription_count;
+    for (size_t i = 0; i < start->subscription_count; i++)
+        slot->subscriptions[i] = str_from(str_dup(start->subscriptions[i]), start->subscriptions[i].len);
+}
+
+static void drop_subscriptions(struct session_slot *slot)
+{
+    for (size_t i = 0; i < slot->subscription_count; i++)
+        free((void *)(uintptr_t)slot->subscriptions[i].ptr);
+    free(slot->subscriptions);
+    slot->subscriptions = NULL;
+    slot->subscription_count = 0;
+}
+
 static void receive_held(const struct session_slot_events *events, struct session *session, struct buf *held)
 {
     for (size_t at = 0; at < held->len;) {
@@ -84,11 +105,13 @@ static void answered(struct broker_request *base, void *owner)
         return;
     }
     start_renewal(hub, slot);
-    slot->events->granted(hub, session);
+    slot->events->granted(hub, session, slot->subscriptions, slot->subscription_count);
+    drop_subscriptions(slot);
     receive_held(slot->events, session, &held);
 }
 
-bool session_slot_take(struct hub *hub, struct session *session, const struct session_slot_events *events)
+bool session_slot_take(struct hub *hub, struct session *session, const struct session_start *start,
+                       const struct session_slot_events *events)
 {
     if (!session->claims->session_limit || !hub->settings.session_slot_ttl_ms)
         return false;
@@ -96,6 +119,7 @@ bool session_slot_take(struct hub *hub, struct session *session, const struct se
     session->session_slot->session = session;
     session->session_slot->awaited = true;
     session->session_slot->events = events;
+    keep_subscriptions(session->session_slot, start);
     send(hub, session, SESSION_SLOT_TAKE, answered);
     return true;
 }
@@ -136,6 +160,7 @@ void session_slot_leave(struct hub *hub, struct session *session)
     send(hub, session, SESSION_SLOT_LEAVE, done_with);
     wheel_stop(&hub->wheel, &slot->renewal);
     buf_fini(&slot->held);
+    drop_subscriptions(slot);
     free(slot);
     session->session_slot = NULL;
 }

@@ -4,6 +4,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "server/net/admission/limits.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/proxied.h"
 #include "server/net/ws/ws.h"
@@ -110,7 +111,12 @@ static void init_connections(struct worker *worker, const struct worker_options 
     const size_t max_pending[2] = {net_settings_pending(options->settings, false) / options->count,
                                    net_settings_pending(options->settings, true) / options->count};
     connection_set_init(set, max_pending, worker->metrics);
-    worker->gate = (struct gate){.admitter = &worker->admitter, .hub = worker->hub};
+    worker->gate = (struct gate){
+        .admitter = &worker->admitter,
+        .hub = worker->hub,
+        .steps = worker->steps,
+        .step_count = 1 + options->step_count,
+    };
     set->admitter = &worker->admitter;
     set->turn = worker->turn;
     set->wheel = hub_wheel(worker->hub);
@@ -118,6 +124,14 @@ static void init_connections(struct worker *worker, const struct worker_options 
     set->mailbox = &worker->mailbox;
     set->ops = &gate_operations;
     set->owner = &worker->gate;
+}
+
+static void init_steps(struct worker *worker, const struct worker_options *options)
+{
+    worker->steps = xcalloc(1 + options->step_count, sizeof *worker->steps);
+    worker->steps[0] = limits_step;
+    for (size_t i = 0; i < options->step_count; i++)
+        worker->steps[1 + i] = options->steps[i];
 }
 
 static enum err create_edge(struct worker *worker, struct error *error)
@@ -174,6 +188,7 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->mailbox.owner = worker->hub;
     hub_advance(worker->hub, turn_now_us(worker->turn), turn_wall_ms(worker->turn));
     init_admitter(worker, options);
+    init_steps(worker, options);
     init_connections(worker, options);
     enum err err = create_edge(worker, error);
     init_handles(worker);
@@ -321,5 +336,6 @@ void worker_destroy(struct worker *worker)
         edge_destroy(worker->edge);
     connection_set_fini(&worker->connections);
     admitter_fini(&worker->admitter);
+    free(worker->steps);
     free(worker);
 }

@@ -25,6 +25,8 @@ struct worker_options {
     struct revocations *revocations; /* borrowed; may be NULL */
     const struct node_ops *node;     /* passed to the hub; borrowed, as is its owner */
     void *node_owner;
+    const struct entry_step *steps; /* between an admitted request and its session, after the limits; copied */
+    size_t step_count;
 };
 
 /* Public members: index, loop, mailbox (its owner is the hub), hub and connections (for the listeners), fixed after
@@ -38,6 +40,7 @@ struct worker {
 
     struct admitter admitter;
     struct gate gate;
+    struct entry_step *steps; /* of the gate */
     struct edge *edge;
     struct metrics *metrics;
 

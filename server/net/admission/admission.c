@@ -4,11 +4,11 @@
 #include "common/protocol/channel_name.h"
 
 /* A refusal that is about the request's form: always HTTP, since whoever sent it does not speak as a client should. */
-static void refuse_form(struct admission *out, int status, enum err code, const char *text)
+static void refuse_form(struct admission *out, int status, struct error *error, enum err code, const char *text)
 {
     out->outcome = REFUSED_HTTP;
     out->status = status;
-    error_set(&out->error, code, "%s", text);
+    error_set(error, code, "%s", text);
 }
 
 void admission_refuse(struct admitter *admitter, struct admission *admission, enum reason reason)
@@ -21,12 +21,11 @@ void admission_refuse(struct admitter *admitter, struct admission *admission, en
     admission->close_code = admission->endpoint->close_codes.code[reason];
     if (admission->status == 429 || admission->status == 503)
         admission->retry_after_s = admitter->settings->retry_after_s;
-    error_set(&admission->error, reason_err(reason), "%s", reason_sentence(reason));
 }
 
-static bool check_handshake(const struct http_head *head, struct admission *out)
+static bool check_handshake(const struct http_head *head, struct admission *out, struct error *error)
 {
-    switch (http_head_upgrade(head, &out->error)) {
+    switch (http_head_upgrade(head, error)) {
     case HTTP_UPGRADE_WEBSOCKET: return true;
     case HTTP_UPGRADE_BAD_VERSION:
         out->outcome = REFUSED_HTTP;
@@ -39,7 +38,7 @@ static bool check_handshake(const struct http_head *head, struct admission *out)
     case HTTP_UPGRADE_NONE:
     case HTTP_UPGRADE_OTHER: break;
     }
-    refuse_form(out, 426, ERR_INVALID_REQUEST, "this is a WebSocket endpoint: connect with a WebSocket client");
+    refuse_form(out, 426, error, ERR_INVALID_REQUEST, "this is a WebSocket endpoint: connect with a WebSocket client");
     return false;
 }
 
@@ -125,7 +124,8 @@ bool admission_has_scopes(const struct net_endpoint *endpoint, const struct clai
     return true;
 }
 
-static void check_token(struct admitter *admitter, const struct http_head *head, struct admission *out)
+static void check_token(struct admitter *admitter, const struct http_head *head, struct admission *out,
+                        struct error *error)
 {
     const struct net_endpoint *endpoint = out->endpoint;
     struct token_search search = {{NULL, 0}, false};
@@ -134,11 +134,11 @@ static void check_token(struct admitter *admitter, const struct http_head *head,
         search_header(head, &search);
     if (endpoint->carriers & CARRIER_SUBPROTOCOL)
         search_protocols(head, out->protocol_offered, &search);
-    if (endpoint->carriers & CARRIER_QUERY && search_query(head, endpoint, &scratch, &search, &out->error)) {
+    if (endpoint->carriers & CARRIER_QUERY && search_query(head, endpoint, &scratch, &search, error)) {
         out->outcome = REFUSED_HTTP;
         out->status = 400;
     } else if (search.conflict) {
-        refuse_form(out, 400, ERR_INVALID_REQUEST, "the request carries two different tokens: send one");
+        refuse_form(out, 400, error, ERR_INVALID_REQUEST, "the request carries two different tokens: send one");
     } else {
         enum reason reason = REASON_TOKEN_MISSING;
         if (search.token.ptr)
@@ -186,26 +186,9 @@ static bool is_full(const struct admitter *admitter)
     return max && quota_count(admitter->quota, STR("all:")) >= max;
 }
 
-/* Of all, of the client's address, of the endpoint, of the user. */
-static bool take_leases(const struct admitter *admitter, const struct admission *admission, struct lease *lease)
-{
-    struct quota *quota = admitter->quota;
-    const struct net_settings *settings = admitter->settings;
-    const struct address *client = &admission->client;
-    char key[ADDRESS_KEY_LEN + 1];
-    const struct claims *claims = admission->claims;
-    bool is_proxy = cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, client);
-    size_t of_user = claims->session_limit ? (size_t)claims->session_limit : settings->max_per_user;
-    return lease_take(lease, quota, "all", STR(""), settings->max_connections) &&
-           (is_proxy || lease_take(lease, quota, "address", str_from_cstr(address_key(client, key)),
-                                   net_settings_max_of(settings, client))) &&
-           lease_take(lease, quota, "endpoint", admission->endpoint->path, admission->endpoint->max_connections) &&
-           lease_take(lease, quota, "user", claims->sub, of_user);
-}
-
 /* Of a request whose endpoint is known and whose form is good. */
 static void decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
-                   struct lease *lease, struct admission *out)
+                   struct admission *out, struct error *error)
 {
     const struct net_settings *settings = admitter->settings;
     struct str origin = {NULL, 0};
@@ -220,25 +203,18 @@ static void decide(struct admitter *admitter, const struct http_head *head, cons
     else if (!origin_is_allowed(out->endpoint, origin))
         admission_refuse(admitter, out, REASON_ORIGIN_DENIED);
     else
-        check_token(admitter, head, out);
-    if (out->outcome != ADMITTED)
-        return;
-    out->client = address_of_client(peer, &head->fields, settings->trusted_proxies, settings->trusted_proxy_count);
-    if (take_leases(admitter, out, lease))
-        return;
-    lease_release(lease, admitter->quota);
-    admission_refuse(admitter, out, REASON_CONNECTION_LIMIT);
+        check_token(admitter, head, out, error);
+    if (out->outcome == ADMITTED)
+        out->client = address_of_client(peer, &head->fields, settings->trusted_proxies, settings->trusted_proxy_count);
 }
 
 void admission_decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
-                      struct lease *lease, struct admission *out)
+                      struct admission *out, struct error *error)
 {
     *out = (struct admission){.outcome = ADMITTED};
     out->endpoint = net_settings_find_endpoint(admitter->settings, head->path);
     if (!out->endpoint)
-        refuse_form(out, 404, ERR_NOT_FOUND, "there is nothing at this path");
-    else if (check_handshake(head, out))
-        decide(admitter, head, peer, lease, out);
-    if (out->outcome != ADMITTED)
-        metrics_add_labelled(admitter->metrics, METRIC_CONNECTIONS_REFUSED, out->reason, 1);
+        refuse_form(out, 404, error, ERR_NOT_FOUND, "there is nothing at this path");
+    else if (check_handshake(head, out, error))
+        decide(admitter, head, peer, out, error);
 }

@@ -1,6 +1,5 @@
 /* admission.h - may this request become a session? (docs/protocol.md, "Connecting" and "Refusal"). A function of the
- * head, the client's address and the admitter; what it counts is given back by lease_release. Knows no sockets and
- * writes nothing. One thread. */
+ * head, the client's address and the admitter. Knows no sockets and writes nothing. One thread. */
 #ifndef CARILLON_NET_ADMISSION_ADMISSION_H
 #define CARILLON_NET_ADMISSION_ADMISSION_H
 
@@ -26,14 +25,13 @@ struct admission {
     int status;                          /* HTTP */
     int close_code;
     uint64_t retry_after_s; /* 0: none */
-    struct error error;     /* code and message for the client */
 };
 
-/* In this order: endpoint, handshake, why nobody is let in now, origin, token, scopes, limits. peer: the address that
- * the connection comes from, or that a PROXY header spoke for. lease: empty; what an admitted request counts under.
- * Fills *out in any case. */
+/* In this order: endpoint, handshake, why nobody is let in now, origin, token, scopes. The limits follow, as the first
+ * entry step (limits.h). peer: the address that the connection comes from, or that a PROXY header spoke for. Fills *out
+ * in any case, and *error where the refusal is about the request's form. */
 void admission_decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
-                      struct lease *lease, struct admission *out);
+                      struct admission *out, struct error *error);
 
 /* Turns an admission into a refusal, in the way that the endpoint and the request ask for. Its claims go. */
 void admission_refuse(struct admitter *admitter, struct admission *admission, enum reason reason);

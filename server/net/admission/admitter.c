@@ -46,6 +46,11 @@ static enum metrics_verification verification_label(enum reason reason, bool cac
     }
 }
 
+bool admitter_has_revoked(const struct admitter *admitter, const struct claims *claims)
+{
+    return admitter->revocations && revocations_cover(admitter->revocations, claims, turn_wall_ms(admitter->turn));
+}
+
 enum reason admitter_verify(struct admitter *admitter, struct str token, struct claims **out_claims)
 {
     struct error error;
@@ -53,8 +58,7 @@ enum reason admitter_verify(struct admitter *admitter, struct str token, struct 
     uint64_t now_ms = turn_wall_ms(admitter->turn), hits = token_cache_hits(admitter->tokens);
     enum reason reason =
         token_cache_verify(admitter->tokens, admitter->keys, &settings->policy, token, now_ms, out_claims, &error);
-    if (reason == REASON_NONE && admitter->revocations &&
-        revocations_cover(admitter->revocations, *out_claims, now_ms)) {
+    if (reason == REASON_NONE && admitter_has_revoked(admitter, *out_claims)) {
         claims_unref(*out_claims);
         *out_claims = NULL;
         reason = REASON_TOKEN_REVOKED;

@@ -34,6 +34,9 @@ void admitter_set_keys(struct admitter *admitter, struct token_keys *keys);
 /* Is this token good, here and now? On success *out_claims has one reference for the caller. */
 enum reason admitter_verify(struct admitter *admitter, struct str token, struct claims **out_claims);
 
+/* Has a token with these claims, which was good, been revoked since? */
+bool admitter_has_revoked(const struct admitter *admitter, const struct claims *claims);
+
 /* Now and then: looks at some tokens of the cache, whether they have expired. */
 void admitter_forget_expired(struct admitter *admitter);
 

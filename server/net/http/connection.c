@@ -22,7 +22,8 @@ static void on_deadline(struct timer *timer, uint64_t now_us)
 {
     (void)now_us;
     struct connection *connection = CONTAINER_OF(timer, struct connection, deadline);
-    if (connection->stage == STAGE_REQUEST && connection->set->ops->timed_out(connection))
+    bool waits = connection->stage == STAGE_REQUEST || connection->stage == STAGE_ENTER;
+    if (waits && connection->set->ops->timed_out(connection))
         return;
     connection_close(connection);
 }
@@ -112,6 +113,8 @@ void connection_hold_none(struct connection *connection)
 static void leave(struct connection *connection)
 {
     struct connection_set *set = connection->set;
+    if (connection->stage == STAGE_ENTER)
+        set->ops->left(connection);
     connection->stage = STAGE_CLOSED;
     wheel_stop(set->wheel, &connection->deadline);
     pending_leave(&set->pending[connection->internal], &connection->pending);
@@ -201,6 +204,18 @@ static void take_early(struct connection *connection)
     stream_want_input(&connection->stream, true);
 }
 
+void connection_await_entry(struct connection *connection)
+{
+    connection->stage = STAGE_ENTER;
+    pending_leave(&connection->set->pending[connection->internal], &connection->pending);
+}
+
+void connection_resume(struct connection *connection)
+{
+    connection->stage = STAGE_REQUEST;
+    take_early(connection);
+}
+
 static void after_answer(struct connection *connection)
 {
     if (connection->last) {
@@ -283,6 +298,8 @@ static void on_input(struct stream *stream, struct str bytes)
         connection->set->ops->input(connection);
     } else if (connection->stage != STAGE_CLOSED) { /* one request at a time, which lies in `in` until it is answered */
         buf_append(&connection->early, bytes);
-        stream_want_input(stream, false);
+        /* A client that waits to enter is read from up to a limit, so that the server sees when it goes away. */
+        stream_want_input(stream, connection->stage == STAGE_ENTER &&
+                                      connection->early.len < connection->set->admitter->settings->head_bytes);
     }
 }

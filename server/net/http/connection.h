@@ -5,11 +5,13 @@
 #define CARILLON_NET_HTTP_CONNECTION_H
 
 #include "common/protocol/http_chunked.h"
+#include "server/net/admission/entry.h"
 #include "server/net/http/connection_set.h"
 #include "server/net/stream/stream.h"
 
 enum connection_stage {
     STAGE_REQUEST, /* reading a head, a body */
+    STAGE_ENTER,   /* admitted; an entry step has yet to answer */
     STAGE_SERVE,   /* the handler has the call */
     STAGE_WRITE,   /* the kernel has not taken the whole answer yet; then the next request */
     STAGE_LINGER,  /* answered for good; reading until the peer has seen it */
@@ -39,7 +41,8 @@ struct connection {
     /* http.c: */
     struct http_call call;
     char address[ADDRESS_TEXT_LEN + 1];
-    bool call_pending; /* the call is the handler's: this object must stay */
+    struct entry entry; /* gate.c's */
+    bool call_pending;  /* the call is the handler's: this object must stay */
     bool in_handler;
     bool keep_alive;
     bool old_version; /* HTTP/1.0 */
@@ -67,6 +70,11 @@ void connection_await_request(struct connection *connection, uint64_t timeout_us
 /* A request of the internal listener has come: it counts as one of its connections from now on. False: they are as
  * many as there may be. */
 bool connection_take_place(struct connection *connection);
+/* An entry step decides from now on: STAGE_ENTER, within the deadline of the request. The connection counts as a
+ * session already, so it no longer counts as pending. */
+void connection_await_entry(struct connection *connection);
+/* The step has answered: STAGE_REQUEST again. Bytes that came meanwhile follow the request. */
+void connection_resume(struct connection *connection);
 /* The body that is being received counts as so many bytes under the limit of all bodies. False: there are too many. */
 bool connection_hold(struct connection *connection, size_t bytes);
 void connection_hold_none(struct connection *connection);

@@ -16,8 +16,11 @@ struct connection;
 struct connection_ops {
     /* There are new bytes, or it is time for the next request. */
     void (*input)(struct connection *connection);
-    /* The time for a request is over. True: the connection has been given an answer instead of being closed. */
+    /* The time for a request, or for the entry steps, is over. True: the connection has been given an answer instead of
+     * being closed. */
     bool (*timed_out)(struct connection *connection);
+    /* The connection ends in STAGE_ENTER: the entry step is cancelled. */
+    void (*left)(struct connection *connection);
 };
 
 /* Everything that is a pointer is borrowed; the owner sets it before the first arrival. */

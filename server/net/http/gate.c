@@ -8,17 +8,12 @@
 #include "server/net/http/http.h"
 #include "server/net/ws/ws.h"
 
-static bool timed_out(struct connection *connection)
-{
-    if (connection->in.len == 0) /* idle, or silent from the start: nobody waits for an answer */
-        return false;
-    connection_refuse(connection, 408, ERR_INVALID_REQUEST, "the request did not come in time");
-    return true;
-}
-
-static void refuse_by_status(struct connection *connection, const struct admission *admission)
+static void refuse_by_status(struct connection *connection, const struct admission *admission,
+                             const struct error *error)
 {
     struct buf *scratch = &connection->set->scratch;
+    enum reason reason = admission->reason;
+    bool form = reason == REASON_NONE;
     const struct answer answer = {
         .status = admission->status,
         .retry_after_s = admission->retry_after_s,
@@ -27,8 +22,8 @@ static void refuse_by_status(struct connection *connection, const struct admissi
         .websocket_wanted = admission->status == 426,
     };
     buf_clear(scratch);
-    answer_write_error(scratch, &answer, admission->error.code, str_from_cstr(admission->error.text), admission->reason,
-                       connection->head_only);
+    answer_write_error(scratch, &answer, form ? error->code : reason_err(reason),
+                       str_from_cstr(form ? error->text : reason_sentence(reason)), reason, connection->head_only);
     connection_answer(connection, buf_str(scratch), true);
 }
 
@@ -44,36 +39,119 @@ static void refuse_by_close(struct connection *connection, const struct http_hea
     connection_answer(connection, buf_str(scratch), true);
 }
 
-static void hand_over(struct connection *connection, const struct http_head *head, const struct admission *admission)
+/* error: of a refusal that is about the request's form. */
+static void refuse(struct connection *connection, const struct http_head *head, const struct admission *admission,
+                   const struct error *error)
+{
+    const struct gate *gate = connection->set->owner;
+    metrics_add_labelled(gate->admitter->metrics, METRIC_CONNECTIONS_REFUSED, admission->reason, 1);
+    if (admission->outcome == REFUSED_CLOSE)
+        refuse_by_close(connection, head, admission);
+    else
+        refuse_by_status(connection, admission, error);
+}
+
+static void hand_over(struct connection *connection, const struct http_head *head)
 {
     const struct gate *gate = connection->set->owner;
     struct buf *scratch = &connection->set->scratch;
+    struct entry *entry = &connection->entry;
     char address[ADDRESS_TEXT_LEN + 1];
     buf_clear(scratch);
-    ws_handshake_answer(scratch, head, admission->protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
+    ws_handshake_answer(scratch, head, entry->admission.protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
     const struct ws_start start = {
         .hub = gate->hub,
         .admitter = gate->admitter,
         .lease = connection_hand_over(connection),
-        .endpoint = admission->endpoint,
-        .claims = admission->claims,
-        .address = str_from_cstr(address_text(&admission->client, address)),
+        .settings = entry->settings,
+        .endpoint = entry->admission.endpoint,
+        .claims = entry->admission.claims,
+        .address = str_from_cstr(address_text(&entry->admission.client, address)),
+        .subscriptions = entry->subscriptions,
     };
     struct str rest = str_skip(buf_str(&connection->in), head->length);
     ws_open(&connection->stream, &start, buf_str(scratch), rest);
+    entry_fini(entry);
+}
+
+/* A connection that is pending gives its places back at once. One that has waited for a step is not pending any more:
+ * it counts as a session until it ends. */
+static void refuse_entry(struct connection *connection, const struct http_head *head, enum reason reason)
+{
+    struct entry *entry = &connection->entry;
+    admission_refuse(entry->admitter, &entry->admission, reason);
+    if (pending_has(&connection->pending))
+        lease_release(&connection->lease, entry->admitter->quota);
+    refuse(connection, head, &entry->admission, NULL);
+    entry_fini(entry);
+}
+
+static void go_on(struct connection *connection, const struct http_head *head)
+{
+    enum reason reason = REASON_NONE;
+    switch (entry_run(&connection->entry, head, &reason)) {
+    case ENTRY_PASSES: hand_over(connection, head); break;
+    case ENTRY_IS_REFUSED: refuse_entry(connection, head, reason); break;
+    case ENTRY_WAITS: connection_await_entry(connection); break;
+    }
+}
+
+/* The head still lies at the beginning of `in`. It is parsed again, without a limit: a reload may have lowered that. */
+static void resume(struct connection *connection, enum reason reason)
+{
+    struct http_head head;
+    size_t scanned = 0;
+    connection_resume(connection);
+    http_head_parse(buf_str(&connection->in), SIZE_MAX, &scanned, &head, NULL);
+    if (reason == REASON_NONE)
+        go_on(connection, &head);
+    else
+        refuse_entry(connection, &head, reason);
+}
+
+static void answered(struct entry *entry, enum reason reason)
+{
+    resume(CONTAINER_OF(entry, struct connection, entry), reason);
 }
 
 static void enter(struct connection *connection, const struct http_head *head)
 {
     const struct gate *gate = connection->set->owner;
+    const struct entry_start start = {
+        .admitter = gate->admitter,
+        .lease = &connection->lease,
+        .steps = gate->steps,
+        .step_count = gate->step_count,
+        .answered = answered,
+    };
     struct admission admission;
-    admission_decide(gate->admitter, head, &connection->client, &connection->lease, &admission);
-    switch (admission.outcome) {
-    case ADMITTED: hand_over(connection, head, &admission); break;
-    case REFUSED_CLOSE: refuse_by_close(connection, head, &admission); break;
-    case REFUSED_HTTP: refuse_by_status(connection, &admission); break;
+    struct error error;
+    admission_decide(gate->admitter, head, &connection->client, &admission, &error);
+    if (admission.outcome != ADMITTED) {
+        refuse(connection, head, &admission, &error);
+        return;
     }
-    claims_unref(admission.claims);
+    entry_init(&connection->entry, &start, &admission);
+    go_on(connection, head);
+}
+
+static void left(struct connection *connection)
+{
+    entry_cancel(&connection->entry);
+    entry_fini(&connection->entry);
+}
+
+static bool timed_out(struct connection *connection)
+{
+    if (connection->stage == STAGE_ENTER) {
+        entry_cancel(&connection->entry);
+        resume(connection, REASON_NOT_READY);
+        return true;
+    }
+    if (connection->in.len == 0) /* idle, or silent from the start: nobody waits for an answer */
+        return false;
+    connection_refuse(connection, 408, ERR_INVALID_REQUEST, "the request did not come in time");
+    return true;
 }
 
 /* RFC 9112, 2.2: some clients end a body with a CRLF that does not belong to it. */
@@ -129,4 +207,4 @@ static void input(struct connection *connection)
         ;
 }
 
-const struct connection_ops gate_operations = {.input = input, .timed_out = timed_out};
+const struct connection_ops gate_operations = {.input = input, .timed_out = timed_out, .left = left};

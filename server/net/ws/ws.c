@@ -192,11 +192,13 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
         .close_codes = &start->endpoint->close_codes,
         .dialect = &carillon_dialect,
         .ops = &transport,
+        .subscriptions = start->subscriptions.items,
+        .subscription_count = start->subscriptions.count,
         .transport = ws,
     };
     ws->hub = start->hub;
     ws->admitter = start->admitter;
-    ws->settings = net_settings_ref(start->admitter->settings);
+    ws->settings = net_settings_ref(start->settings);
     ws->endpoint = start->endpoint;
     ws->lease = start->lease;
     ws->decoder.from_client = true;

@@ -10,9 +10,11 @@ struct ws_start {
     struct hub *hub;                     /* borrowed, as the next, for the connection's life */
     struct admitter *admitter;           /* of the hub's worker */
     struct lease lease;                  /* taken */
-    const struct net_endpoint *endpoint; /* of the admitter's settings */
+    struct net_settings *settings;       /* a reference is taken */
+    const struct net_endpoint *endpoint; /* of these settings */
     struct claims *claims;               /* a reference is taken */
     struct str address;                  /* of the client; copied */
+    struct texts subscriptions;          /* that the session has from the beginning; borrowed for the call */
 };
 
 /* Takes over the stream, sends the answer that completes the upgrade, and opens the session. rest: what the client has

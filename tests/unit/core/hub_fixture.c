@@ -217,12 +217,16 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
     memset(wire, 0, sizeof *wire);
     if (claims_parse(str_from_cstr(payload), &claims, &error))
         fail_msg("%s: %s", payload, error.text);
-    struct session_start start = {.claims = claims,
-                                  .address = STR("192.0.2.1"),
-                                  .close_codes = &f->codes,
-                                  .dialect = f->dialect ? f->dialect : &carillon_dialect,
-                                  .ops = f->transport ? f->transport : &wire_transport,
-                                  .transport = wire};
+    struct session_start start = {
+        .claims = claims,
+        .address = STR("192.0.2.1"),
+        .close_codes = &f->codes,
+        .dialect = f->dialect ? f->dialect : &carillon_dialect,
+        .subscriptions = f->subscriptions,
+        .subscription_count = f->subscription_count,
+        .ops = f->transport ? f->transport : &wire_transport,
+        .transport = wire,
+    };
     wire->session = hub_open(f->hub, &start);
     claims_unref(claims);
     hub_flush(f->hub);

@@ -22,6 +22,8 @@ struct wire {
 };
 
 struct fixture {
+    const struct str *subscriptions; /* that sessions have from the beginning */
+    size_t subscription_count;
     struct hub *hub;
     struct hub_settings settings;
     struct rules *rules;

@@ -47,6 +47,29 @@ static void expect_asked(const char *text)
     buf_clear(&f.asked);
 }
 
+/* They come with the beginning, however late, and before what the client has said. */
+static void test_subscriptions_from_the_beginning_wait_too(void **state)
+{
+    const struct str channels[] = {STR("news"), STR("chat")};
+    (void)state;
+    f.subscriptions = channels;
+    f.subscription_count = 2;
+    open_limited();
+    send_text(&f, &a, "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"news\"}}");
+    assert_int_equal(a.session->subscription_count, 0);
+    answer(true, ERR_NONE);
+    assert_non_null(strstr(next_frame(&a, NULL), "session_init"));
+    assert_non_null(strstr(next_frame(&a, NULL), "unsubscribed before the channel was ready"));
+    assert_non_null(strstr(next_frame(&a, NULL), "\"type\":\"unsubscribed\""));
+    assert_int_equal(a.session->subscription_count, 1);
+    assert_str(channel_name(a.session->subscriptions[0].channel), "chat");
+    close_session(&f, &a);
+    open_limited(); /* and go with a session that never begins */
+    answer(false, ERR_NONE);
+    assert_int_equal(a.session->subscription_count, 0);
+    close_session(&f, &a);
+}
+
 /* `reconnect` never comes before session_init. */
 static void test_is_refused_by_a_drain(void **state)
 {
@@ -179,6 +202,7 @@ static void test_others_cost_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_subscriptions_from_the_beginning_wait_too, setup, teardown),
         cmocka_unit_test_setup_teardown(test_is_refused_by_a_drain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_renewals_follow_another_ttl, setup, teardown),
         cmocka_unit_test_setup_teardown(test_begins_when_granted, setup, teardown),

@@ -125,6 +125,8 @@ void fixture_start(struct net_fixture *fixture)
         .metrics = &fixture->metrics,
         .quota = fixture->quota,
         .node = &nowhere,
+        .steps = fixture->steps,
+        .step_count = fixture->step_count,
     };
     if (worker_create(&options, &fixture->worker, &error))
         fail_msg("%s", error.text);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/token/issue.h"
-#include "server/net/admission/admission.h"
+#include "server/net/admission/limits.h"
 #include "tests/support/unit.h"
 
 static const uint64_t now_ms = 1768473000000;
@@ -30,6 +30,7 @@ struct fixture {
     struct http_head head;
     struct lease lease;
     struct admission admission;
+    struct error error;
 };
 
 static void make_endpoints(struct net_settings *settings)
@@ -112,6 +113,20 @@ static uint64_t verified(const struct fixture *fixture)
 static const char handshake[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
                                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
+/* The first entry step. */
+static void take_places(struct fixture *fixture)
+{
+    const struct entry_start start = {
+        .admitter = &fixture->admitter, .lease = &fixture->lease, .steps = &limits_step, .step_count = 1};
+    enum reason reason;
+    struct entry entry;
+    entry_init(&entry, &start, &fixture->admission);
+    claims_ref(fixture->admission.claims);
+    if (entry_run(&entry, &fixture->head, &reason) == ENTRY_IS_REFUSED)
+        admission_refuse(&fixture->admitter, &fixture->admission, reason);
+    entry_fini(&entry);
+}
+
 static const struct admission *decide_head(struct fixture *fixture, enum reason unavailable)
 {
     static const struct address peer = {{[15] = 1}};
@@ -123,7 +138,9 @@ static const struct admission *decide_head(struct fixture *fixture, enum reason 
         fail_msg("the test's own head is bad: %s", error.text);
     done(fixture);
     fixture->admitter.unavailable = unavailable;
-    admission_decide(&fixture->admitter, &fixture->head, &peer, &fixture->lease, &fixture->admission);
+    admission_decide(&fixture->admitter, &fixture->head, &peer, &fixture->admission, &fixture->error);
+    if (fixture->admission.outcome == ADMITTED)
+        take_places(fixture);
     return &fixture->admission;
 }
 
@@ -213,7 +230,7 @@ static void each_carrier_meets_each_verdict(void **state)
                 assert_int_equal(found->outcome, origin ? REFUSED_CLOSE : REFUSED_HTTP);
                 assert_int_equal(found->status, 401);
                 assert_int_equal(found->close_code, 1008);
-                assert_int_equal(found->error.code, ERR_UNAUTHORIZED);
+                assert_int_equal(reason_err(found->reason), ERR_UNAUTHORIZED);
                 assert_null(found->claims);
             }
             done(*state);
@@ -255,7 +272,7 @@ static void two_different_tokens_are_refused(void **state)
         const struct admission *found = decide(*state, rows[i].target, rows[i].lines);
         assert_int_equal(found->outcome, REFUSED_HTTP);
         assert_int_equal(found->status, 400);
-        assert_int_equal(found->error.code, ERR_INVALID_REQUEST);
+        assert_int_equal(((struct fixture *)*state)->error.code, ERR_INVALID_REQUEST);
         assert_int_equal(found->reason, REASON_NONE);
         assert_int_equal(verified(*state), 0);
     }
@@ -386,7 +403,7 @@ static void what_is_no_handshake_is_answered_in_http(void **state)
         const struct admission *found = decide_head(fixture, REASON_NONE);
         assert_int_equal(found->outcome, REFUSED_HTTP);
         assert_int_equal(found->status, rows[i].status);
-        assert_true(found->error.text[0] != '\0');
+        assert_true(fixture->error.text[0] != '\0');
         assert_int_equal(verified(fixture), 0);
     }
 }

@@ -1,0 +1,77 @@
+/* entry.c - see entry.h. */
+#include "server/net/admission/entry.h"
+
+#include <assert.h>
+
+void entry_init(struct entry *entry, const struct entry_start *start, const struct admission *admission)
+{
+    *entry = (struct entry){
+        .admitter = start->admitter,
+        .admission = *admission,
+        .lease = start->lease,
+        .settings = net_settings_ref(start->admitter->settings),
+        .steps = start->steps,
+        .step_count = start->step_count,
+        .answered = start->answered,
+    };
+}
+
+void entry_fini(struct entry *entry)
+{
+    claims_unref(entry->admission.claims);
+    net_settings_unref(entry->settings);
+    texts_clear(&entry->subscriptions);
+    *entry = (struct entry){0};
+}
+
+enum entry_verdict entry_run(struct entry *entry, const struct http_head *head, enum reason *out_reason)
+{
+    while (entry->at < entry->step_count) {
+        const struct entry_step *step = &entry->steps[entry->at];
+        enum entry_verdict verdict = step->begin(step->owner, entry, head, out_reason);
+        entry->waits = verdict == ENTRY_WAITS;
+        if (verdict != ENTRY_PASSES)
+            return verdict;
+        entry->at++;
+    }
+    return ENTRY_PASSES;
+}
+
+void entry_subscribe(struct entry *entry, struct str channel)
+{
+    texts_add(&entry->subscriptions, channel);
+}
+
+/* A reload has come meanwhile. An endpoint that is gone keeps the settings that it had. */
+static void follow(struct entry *entry)
+{
+    struct net_settings *settings = entry->admitter->settings;
+    const struct net_endpoint *endpoint = net_settings_find_endpoint(settings, entry->admission.endpoint->path);
+    if (!endpoint || settings == entry->settings)
+        return;
+    entry->admission.endpoint = endpoint; /* before the old one's path goes */
+    net_settings_unref(entry->settings);
+    entry->settings = net_settings_ref(settings);
+}
+
+void entry_answer(struct entry *entry, enum reason reason)
+{
+    assert(entry->waits);
+    entry->waits = false;
+    entry->at++;
+    follow(entry);
+    if (reason == REASON_NONE)
+        reason = entry->admitter->unavailable;
+    if (reason == REASON_NONE && admitter_has_revoked(entry->admitter, entry->admission.claims))
+        reason = REASON_TOKEN_REVOKED;
+    entry->answered(entry, reason);
+}
+
+void entry_cancel(struct entry *entry)
+{
+    if (!entry->waits)
+        return;
+    const struct entry_step *step = &entry->steps[entry->at];
+    entry->waits = false;
+    step->cancel(step->owner, entry);
+}

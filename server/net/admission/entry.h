@@ -1,0 +1,76 @@
+/* entry.h - entry steps: what stands between an admitted request and its session. The steps run one after the other.
+ * Each step lets the client pass, refuses it, or answers later. A step may also change what the session begins with.
+ * The gate keeps the connection meanwhile, and cancels when the client goes away or its time is over. Entry steps know
+ * no sockets. One thread.
+ *
+ * The first step is limits.h: the connections of this node. The limit of a user across nodes (session_limit) is no step
+ * of this list, because it needs a session: its id, its renewal and its end. hub_open asks for it after the last
+ * step. */
+#ifndef CARILLON_NET_ADMISSION_ENTRY_H
+#define CARILLON_NET_ADMISSION_ENTRY_H
+
+#include "server/net/admission/admission.h"
+
+struct entry;
+
+enum entry_verdict {
+    ENTRY_PASSES,
+    ENTRY_IS_REFUSED,
+    ENTRY_WAITS, /* entry_answer follows, or cancel */
+};
+
+struct entry_step {
+    /* The head is borrowed for the call. *out_reason: of a refusal. */
+    enum entry_verdict (*begin)(void *owner, struct entry *entry, const struct http_head *head,
+                                enum reason *out_reason);
+    /* The client has gone, or has waited too long: the step must not answer, nor use the entry any more. NULL in a step
+     * that never waits. */
+    void (*cancel)(void *owner, struct entry *entry);
+    void *owner;
+};
+
+struct entry {
+    /* For the steps. */
+    struct admitter *admitter;
+    struct admission admission;    /* ADMITTED; a step may exchange its claims, which are one reference */
+    struct lease *lease;           /* what the connection counts under */
+    struct texts subscriptions;    /* see entry_subscribe */
+    struct net_settings *settings; /* one reference: those that the admission's endpoint is of */
+    /* Of entry.c. */
+    const struct entry_step *steps;
+    size_t step_count;
+    size_t at; /* the present step, or the next one */
+    bool waits;
+    void (*answered)(struct entry *entry, enum reason reason);
+};
+
+/* Takes the claims of the admission, which has been ADMITTED by the admitter's present settings. Borrows the rest for
+ * the life of the entry. entry_answer calls `answered`. */
+struct entry_start {
+    struct admitter *admitter;
+    struct lease *lease;
+    const struct entry_step *steps;
+    size_t step_count;
+    void (*answered)(struct entry *entry, enum reason reason);
+};
+void entry_init(struct entry *entry, const struct entry_start *start, const struct admission *admission);
+/* Also right for one that is zeroed. */
+void entry_fini(struct entry *entry);
+
+/* Runs the steps that are left, until one refuses or waits, or the last one has been passed. *out_reason: of a
+ * refusal. */
+enum entry_verdict entry_run(struct entry *entry, const struct http_head *head, enum reason *out_reason);
+
+/* For a step: the session will begin with a subscription to this channel, whatever its rights. The name is copied. A
+ * channel over the session's limit is left out. */
+void entry_subscribe(struct entry *entry, struct str channel);
+
+/* The late answer of the step that waits: the client passes (REASON_NONE), or is refused. The step calls it once, and
+ * not from within its begin. The entry may be gone afterwards. A client that passes is refused all the same if its
+ * token has been revoked meanwhile, or if the node drains. */
+void entry_answer(struct entry *entry, enum reason reason);
+
+/* Tells the step that waits. */
+void entry_cancel(struct entry *entry);
+
+#endif

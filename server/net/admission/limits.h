@@ -1,0 +1,11 @@
+/* limits.h - the first entry step: how many connections there may be at this node of all clients, of an address, of an
+ * endpoint and of a user. */
+#ifndef CARILLON_NET_ADMISSION_LIMITS_H
+#define CARILLON_NET_ADMISSION_LIMITS_H
+
+#include "server/net/admission/entry.h"
+
+/* Takes its places into the entry's lease, all or none; refuses at once where there are none left. No owner. */
+extern const struct entry_step limits_step;
+
+#endif

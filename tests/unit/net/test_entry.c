@@ -1,0 +1,271 @@
+/* test_entry.c - entry steps between a request and its session, with fake ones that answer when the test wants it. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "server/net/http/connection.h"
+#include "tests/support/unit.h"
+#include "tests/unit/net/net_fixture.h"
+
+/* A step that does what the test says. */
+struct fake {
+    enum entry_verdict verdict;
+    enum reason reason;
+    struct entry *entry; /* that waits */
+    unsigned begun;
+    unsigned cancelled;
+};
+
+static enum entry_verdict begin(void *owner, struct entry *entry, const struct http_head *head, enum reason *out_reason)
+{
+    struct fake *fake = owner;
+    assert_str(head->path, "/ws");
+    assert_str(entry->admission.claims->sub, "u");
+    fake->begun++;
+    *out_reason = fake->reason;
+    if (fake->verdict == ENTRY_WAITS)
+        fake->entry = entry;
+    return fake->verdict;
+}
+
+static void cancel(void *owner, struct entry *entry)
+{
+    struct fake *fake = owner;
+    assert_ptr_equal(fake->entry, entry);
+    fake->entry = NULL;
+    fake->cancelled++;
+}
+
+struct scene {
+    struct net_fixture *fixture;
+    struct fake fakes[2];
+    struct entry_step steps[2];
+};
+
+static int set_up(void **state)
+{
+    static struct scene scene;
+    scene = (struct scene){.fixture = fixture_create()};
+    for (int i = 0; i < 2; i++)
+        scene.steps[i] = (struct entry_step){.begin = begin, .cancel = cancel, .owner = &scene.fakes[i]};
+    scene.fixture->settings->head_timeout_us = 20000000;
+    scene.fixture->steps = scene.steps;
+    scene.fixture->step_count = 2;
+    fixture_start(scene.fixture);
+    *state = &scene;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *scene = *state;
+    fixture_destroy(scene->fixture); /* fails when something still counts */
+    return 0;
+}
+
+static int ask(struct scene *scene, const char *lines)
+{
+    char head[2048], target[600];
+    int fd = fixture_connect(scene->fixture, false);
+    snprintf(target, sizeof target, "/ws?token=%s", scene->fixture->token);
+    fixture_send(fd, fixture_handshake(head, target, lines));
+    return fd;
+}
+
+/* A client that waits for the first step's answer. */
+static int ask_and_wait(struct scene *scene, const char *lines)
+{
+    scene->fakes[0].verdict = ENTRY_WAITS;
+    int fd = ask(scene, lines);
+    while (!scene->fakes[0].entry)
+        fixture_turn(scene->fixture);
+    return fd;
+}
+
+static void answer(struct fake *fake, enum reason reason)
+{
+    struct entry *entry = fake->entry;
+    fake->entry = NULL;
+    entry_answer(entry, reason);
+}
+
+static void expect(struct scene *scene, int fd, const char *part)
+{
+    free(fixture_read(scene->fixture, fd, part));
+}
+
+static void expect_refusal(struct scene *scene, int fd, const char *part)
+{
+    expect(scene, fd, part);
+    close(fd);
+}
+
+static size_t places(const struct scene *scene)
+{
+    return quota_count(scene->fixture->quota, STR("all:"));
+}
+
+static void steps_that_pass_cost_no_turn(void **state)
+{
+    struct scene *scene = *state;
+    int fd = ask(scene, "");
+    expect(scene, fd, "session_init");
+    assert_int_equal(scene->fakes[0].begun + scene->fakes[1].begun, 2);
+    close(fd);
+}
+
+static void a_late_answer_lets_the_client_in_with_what_it_sent(void **state)
+{
+    struct scene *scene = *state;
+    char frame[256], byte;
+    int fd = ask_and_wait(scene, "");
+    fixture_send(fd, fixture_frame(frame, 0x81, "{\"type\":\"ping\",\"id\":7}"));
+    for (int i = 0; i < 3; i++)
+        fixture_turn(scene->fixture);
+    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(hub_sessions(scene->fixture->worker->hub)->count, 0);
+    assert_int_equal(places(scene), 1);
+    answer(&scene->fakes[0], REASON_NONE);
+    expect(scene, fd, "\"type\":\"pong\",\"id\":7");
+    assert_int_equal(hub_sessions(scene->fixture->worker->hub)->count, 1);
+    close(fd);
+}
+
+static void a_step_changes_what_the_session_begins_with(void **state)
+{
+    struct scene *scene = *state;
+    struct claims *claims;
+    int fd = ask_and_wait(scene, "");
+    struct entry *entry = scene->fakes[0].entry;
+    assert_int_equal(claims_parse(STR("{\"sub\":\"u\",\"scope\":\"more\"}"), &claims, NULL), ERR_NONE);
+    claims_unref(entry->admission.claims);
+    entry->admission.claims = claims;
+    entry_subscribe(entry, STR("news"));
+    entry_subscribe(entry, STR("chat"));
+    answer(&scene->fakes[0], REASON_NONE);
+    expect(scene, fd, "session_init");
+    size_t cursor = 0;
+    const struct session *session = session_index_next(hub_sessions(scene->fixture->worker->hub), &cursor);
+    assert_true(claims_has_scope(session->claims, STR("more")));
+    assert_int_equal(session->subscription_count, 2);
+    assert_non_null(hub_channel(scene->fixture->worker->hub, STR("news")));
+    assert_non_null(hub_channel(scene->fixture->worker->hub, STR("chat")));
+    close(fd);
+}
+
+static void a_step_refuses_at_once_or_late_by_status_or_by_close(void **state)
+{
+    struct scene *scene = *state;
+    for (int by_close = 0; by_close < 2; by_close++) {
+        const char *lines = by_close ? "Origin: https://x\r\n" : "";
+        scene->fakes[0] = (struct fake){.verdict = ENTRY_IS_REFUSED, .reason = REASON_SCOPE_MISSING};
+        expect_refusal(scene, ask(scene, lines), by_close ? "\x03\xf0scope_missing" : "HTTP/1.1 403 ");
+        int fd = ask_and_wait(scene, lines);
+        answer(&scene->fakes[0], REASON_CONNECTION_LIMIT);
+        expect_refusal(scene, fd,
+                       by_close ? "\x03\xf5"
+                                  "connection_limit"
+                                : "HTTP/1.1 429 ");
+    }
+    assert_int_equal(scene->fakes[1].begun, 0);
+    assert_int_equal(hub_sessions(scene->fixture->worker->hub)->count, 0);
+    while (places(scene) > 0)
+        fixture_turn(scene->fixture);
+}
+
+static void a_client_that_goes_away_cancels(void **state)
+{
+    struct scene *scene = *state;
+    char frame[256];
+    for (int sent = 0; sent < 2; sent++) {
+        int fd = ask_and_wait(scene, "");
+        if (sent)
+            fixture_send(fd, fixture_frame(frame, 0x81, "{\"type\":\"ping\"}"));
+        close(fd);
+        while (scene->fakes[0].cancelled == (unsigned)sent)
+            fixture_turn(scene->fixture);
+        assert_null(scene->fakes[0].entry);
+        assert_int_equal(places(scene), 0);
+    }
+    assert_int_equal(scene->fakes[1].begun, 0);
+}
+
+static void steps_come_in_order(void **state)
+{
+    struct scene *scene = *state;
+    scene->fakes[1].verdict = ENTRY_WAITS;
+    int fd = ask_and_wait(scene, "");
+    assert_int_equal(scene->fakes[1].begun, 0);
+    answer(&scene->fakes[0], REASON_NONE);
+    assert_int_equal(scene->fakes[0].begun, 1);
+    assert_int_equal(scene->fakes[1].begun, 1);
+    assert_int_equal(hub_sessions(scene->fixture->worker->hub)->count, 0);
+    answer(&scene->fakes[1], REASON_NONE);
+    expect(scene, fd, "session_init");
+    assert_int_equal(scene->fakes[0].begun + scene->fakes[1].begun, 2);
+    close(fd);
+}
+
+/* What a client sends meanwhile stays in the kernel once the server has so much of it. */
+static void what_comes_meanwhile_is_bounded(void **state)
+{
+    struct scene *scene = *state;
+    static char much[65536];
+    int fd = ask_and_wait(scene, "");
+    for (int full = 0; full < 4;) {
+        full = send(fd, much, sizeof much, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? full + 1 : 0;
+        if (full > 0)
+            fixture_turn(scene->fixture);
+    }
+    const struct connection *connection = CONTAINER_OF(scene->fakes[0].entry, struct connection, entry);
+    assert_true(connection->early.len >= scene->fixture->settings->head_bytes);
+    assert_true(connection->early.len <= scene->fixture->settings->head_bytes + 32768);
+    answer(&scene->fakes[0], REASON_SCOPE_MISSING);
+    expect(scene, fd, "403 ");
+    close(fd);
+}
+
+static void nobody_is_let_in_late_while_draining(void **state)
+{
+    struct scene *scene = *state;
+    int fd = ask_and_wait(scene, "");
+    worker_drain(scene->fixture->worker, 0);
+    fixture_turn(scene->fixture);
+    answer(&scene->fakes[0], REASON_NONE);
+    expect_refusal(scene, fd, "\"draining\"");
+}
+
+static void a_step_has_no_longer_than_the_request(void **state)
+{
+    struct scene *scene = *state;
+    scene->fixture->settings->head_timeout_us = 100000;
+    int fd = ask_and_wait(scene, "");
+    expect_refusal(scene, fd, "503 ");
+    assert_int_equal(scene->fakes[0].cancelled, 1);
+    while (places(scene) > 0)
+        fixture_turn(scene->fixture);
+}
+
+static void the_end_of_the_worker_cancels(void **state)
+{
+    struct scene *scene = *state;
+    close(ask_and_wait(scene, ""));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(steps_that_pass_cost_no_turn),
+        TEST(a_late_answer_lets_the_client_in_with_what_it_sent),
+        TEST(a_step_changes_what_the_session_begins_with),
+        TEST(a_step_refuses_at_once_or_late_by_status_or_by_close),
+        TEST(a_client_that_goes_away_cancels),
+        TEST(steps_come_in_order),
+        TEST(what_comes_meanwhile_is_bounded),
+        TEST(nobody_is_let_in_late_while_draining),
+        TEST(a_step_has_no_longer_than_the_request),
+        TEST(the_end_of_the_worker_cancels),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
