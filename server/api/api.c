@@ -145,7 +145,7 @@ static void refuse_path(const struct api_request *request, const char *allow)
     api_respond(request, 405);
 }
 
-/* The route to answer; NULL: it has been answered that there is none, or not for this request. */
+/* Finds the route of the request. NULL: there is none for it, and the refusal has been answered. */
 static const struct route *admit(struct api_request *request)
 {
     const struct http_request *http = &request->call->request;

@@ -1,6 +1,6 @@
 /* api.h - the HTTP API, health and metrics (docs/openapi.yaml): one request struct in, one response struct out. Knows
- * no sockets and has no threads; each worker has a struct api of its own, and everything below happens in its thread.
- * What it needs of the node it gets by api_ops. */
+ * no sockets and has no threads. Each worker has a struct api of its own, and everything below happens in its thread.
+ * It reaches the node through api_ops. */
 #ifndef CARILLON_API_API_H
 #define CARILLON_API_API_H
 
@@ -11,20 +11,20 @@
 #include "server/core/publication.h"
 #include "server/node/survey.h"
 
-/* Live settings; the API keeps copies. */
+/* Live settings. The API keeps copies. */
 struct api_config {
-    const struct str *keys; /* each opens the API; none: nothing does */
+    const struct str *keys; /* each opens the API, so without keys it stays shut */
     size_t key_count;
     size_t event_bytes;  /* the most that an event's data may have */
     size_t max_batch;    /* events in one request */
-    struct rules *rules; /* for the history of channels; a reference is taken */
+    struct rules *rules; /* for the history of channels, with a reference of its own */
     bool custom_events;
     uint64_t revocation_ttl_ms; /* how long one without an end of its own is kept */
     uint64_t revocations_max;
 };
 
-/* What the node does for the API. publish, history and survey take what they get and give it back through reply_to and
- * done, not from within the call; so does ask with a request of the broker. */
+/* The node, as the API sees it. publish, history, survey and ask take the object that they get. They give it back later
+ * through its reply_to and done, never from within the call. */
 struct api_ops {
     void (*publish)(void *owner, struct publication *publication);
     void (*history)(void *owner, struct history_read *read);
@@ -38,7 +38,7 @@ struct api_ops {
     uint64_t (*wall_ms)(void *owner);
 };
 
-/* Who answers. Borrowed for the API's life. */
+/* The node that answers. Borrowed for the API's life. */
 struct api_identity {
     struct str node_id;
     const char *version;
@@ -54,8 +54,8 @@ struct api *api_create(const struct api_config *config, const struct api_ops *op
 void api_destroy(struct api *api);
 void api_configure(struct api *api, const struct api_config *config);
 
-/* By the head alone, before the body is read: false when the call is not to be served (no such route, the wrong method,
- * no good key) and has been answered so. */
+/* Decides by the head alone, before the body is read. False: the call is refused, and the refusal has been answered.
+ * Reasons are no such route, the wrong method, or no good key. */
 bool api_admit(struct api *api, struct http_call *call);
 
 /* Answers by call->respond, at once or when broker or nodes have answered. */

@@ -1,6 +1,6 @@
-/* api_batch.c - POST /api/v1/broadcast and /batch: many publications, one answer when all have theirs. What is wrong
- * with one does not stop the others. Everything is sent in the order of the request, so the events of a channel keep
- * it. */
+/* api_batch.c - POST /api/v1/broadcast and /batch: many publications, and one answer when all are answered. A mistake
+ * in one publication does not stop the others. All are sent in the order of the request, so the events of a channel
+ * keep that order. */
 #include "common/base/alloc.h"
 #include "server/api/api_private.h"
 
@@ -11,7 +11,7 @@ struct failure {
     char bytes[];
 };
 
-/* What became of one publication: the publication itself once it is answered, or a failure. */
+/* The outcome of one publication: the publication itself once it is answered, or a failure. */
 struct batch_item {
     struct publication *publication;
     struct failure *failure;

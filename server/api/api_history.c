@@ -38,7 +38,7 @@ static void answered(struct history_read *read, void *owner)
     history_read_destroy(read);
 }
 
-/* A number among the query parameters; *out_has stays false when it is not there. */
+/* Reads a number from the query parameters. *out_has stays false when it is not there. */
 static enum err read_number(struct str query, const char *name, bool *out_has, uint64_t *out, struct error *error)
 {
     struct buf text = {0};

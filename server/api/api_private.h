@@ -20,7 +20,7 @@ struct api_request {
     struct api *api;
     struct http_call *call;
     enum metrics_route route;
-    struct str segment; /* what {} of the path stands for, as it came; borrowed from the call */
+    struct str segment; /* that {} of the path stands for, not decoded, borrowed from the call */
 };
 
 /* --- api_answer.c --- */
@@ -30,9 +30,10 @@ void api_respond_error(const struct api_request *request, const struct error *er
 /* "error":{"code":...,"message":...} */
 void api_append_error(struct buf *out, const struct error *error);
 
-/* The body as one JSON value; json_bind reads its members, api_text their texts. */
+/* Reads the body as one JSON value. json_bind then reads its members, and api_text their texts. */
 enum err api_read_body(const struct api_request *request, struct json_value *out, struct error *error);
-/* The text of a member of the body; *out stays as it is when the member is absent. Valid while the request is read. */
+/* Reads the text of a member of the body. *out stays as it is when the member is absent. The text is valid while the
+ * request is read. */
 enum err api_text(struct api *api, const char *name, struct json_value value, struct str *out, struct error *error);
 
 /* --- api_survey.c --- */
@@ -52,13 +53,13 @@ void api_respond_page(const struct api_request *request, const struct survey *su
 enum err api_channel_of_path(const struct api_request *request, struct str *out, struct error *error);
 
 /* --- api_publish.c --- */
-/* Reads {"channel","type","data","event_id"?}; where is for errors. without_channel: the object has "channels", which
- * goes to *out_channels, in place of "channel". */
+/* Reads {"channel","type","data","event_id"?}. where is the object's place, for errors. With out_channels not NULL the
+ * object has "channels" in place of "channel", and *out_channels gets it. */
 enum err api_read_event(struct api *api, struct json_value object, const char *where, struct event_offer *out,
                         struct json_value *out_channels, struct error *error);
 /* All but the channel. */
 enum err api_check_event(const struct api *api, const struct event_offer *event, struct error *error);
-/* Makes and sends the publication; it comes back through done. */
+/* Makes the publication and sends it. It comes back through done. */
 void api_send(struct api *api, const struct event_offer *event, void (*done)(struct publication *, void *),
               void *waiter, size_t waiter_index);
 /* "id":...,"epoch":...,"offset":...,"duplicate":true, or "error":{...} */

@@ -1,4 +1,4 @@
-/* configure.h - from options to what each part of the server is told: the one place that knows both. */
+/* configure.h - makes the settings of each part of the server from the options. Only this file knows both. */
 #ifndef CARILLON_APP_CONFIGURE_H
 #define CARILLON_APP_CONFIGURE_H
 
@@ -19,13 +19,13 @@ struct configuration {
 /* Reads key files. On failure nothing is made, and the error names the option or file. */
 enum err configuration_make(const struct options *options, struct configuration *out, struct error *error);
 void configuration_fini(struct configuration *configuration);
-/* Where the rules are the same as before, they are those: nobody has to look at anything for their sake. */
+/* Keeps the rules of before where they are the same, so that no channel has to be looked at again for them. */
 void configuration_keep_rules(struct configuration *fresh, const struct configuration *before);
 
-/* What redis.tls_* say; borrows the options' texts. */
+/* The options redis.tls_*. Borrows their texts. */
 struct redis_tls_settings configuration_redis_tls(const struct options *options);
 
-/* How the entries of the ingest stream are judged. The rules are borrowed. */
+/* The settings by which entries of the ingest stream are checked. The rules are borrowed. */
 struct ingest_settings configuration_ingest(const struct configuration *configuration, const struct options *options);
 
 /* Reads all files that the options name, as the server would at its start, and keeps nothing. */

@@ -5,8 +5,8 @@
 
 #include "common/base/str.h"
 
-/* Sends lines such as "READY=1" to the socket named by NOTIFY_SOCKET; does nothing when there is none. Failure is
- * logged: the server serves all the same. */
+/* Sends lines such as "READY=1" to the socket that NOTIFY_SOCKET names. Does nothing without it. A failure is logged,
+ * and the server goes on. */
 void notify_systemd(const char *state);
 
 /* Writes the text to the descriptor and closes it. fd 0: does nothing. */

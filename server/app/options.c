@@ -50,8 +50,8 @@ static enum err check_network(struct str text, struct error *error)
                             error_quote(text, quoted));
 }
 
-/* A host name, or an address with nothing behind it; an IPv6 address may be in brackets. Whether this machine has it is
- * found out by listening there. */
+/* A host name, or an address with nothing behind it. An IPv6 address may be in brackets. Only listening shows whether
+ * this machine has the address. */
 static enum err check_host(struct str text, struct error *error)
 {
     char address[INET6_ADDRSTRLEN];
@@ -104,7 +104,7 @@ static enum err check_query_name(struct str text, struct error *error)
                      error_quote(text, quoted));
 }
 
-/* RFC 6454, 6.2: scheme, "://", host and maybe port, never a path; or "null". */
+/* RFC 6454, 6.2: scheme, "://", host and maybe port, never a path. "null" is an origin, too. */
 static enum err check_origin(struct str text, struct error *error)
 {
     char quoted[ERROR_QUOTE_LEN];

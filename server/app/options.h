@@ -1,13 +1,12 @@
-/* options.h - the server's options as a struct, made from the table in options.def. Read and freed by common/options;
- * what only the server can judge is in options_validate. One owner, one thread; the texts live as long as the struct.
- */
+/* options.h - the server's options as a struct, made from the table in options.def. common/options reads and frees it.
+ * options_validate checks what only the server can know. It has one owner and one thread. The texts live as long as the
+ * struct. */
 #ifndef CARILLON_APP_OPTIONS_H
 #define CARILLON_APP_OPTIONS_H
 
 #include "common/options/option_table.h"
 
-/* The members that the rows make. Numbers are as they are, sizes in bytes, durations in milliseconds (_ms); texts are
- * never NULL. */
+/* The members that the rows make. Sizes are in bytes, durations in milliseconds (_ms). Texts are never NULL. */
 #define OPTION_BOOL_MEMBER(member)     bool member;
 #define OPTION_INT_MEMBER(member)      uint64_t member;
 #define OPTION_BYTES_MEMBER(member)    uint64_t member;
@@ -51,19 +50,19 @@ struct options {
 #undef OPTION_CHOICE
 #undef OPTION_RECORDS
 
-/* The ENUM members hold: reject an enum reject_mode of server/net/admission/settings.h, proxy_protocol an enum
- * proxy_mode of common/protocol/proxy_header.h, log_level and log_format those of common/base/log.h, require one of
- * these. */
+/* The values of the member require. The other ENUM members have their enums elsewhere: reject in
+ * server/net/admission/settings.h, proxy_protocol in common/protocol/proxy_header.h, log_level and log_format in
+ * common/base/log.h. */
 enum channel_require { CHANNEL_REQUIRE_NONE, CHANNEL_REQUIRE_GRANT };
 
 extern const struct option_table options_table;
 
-/* What rows cannot see one by one: entries that contradict each other, close codes that cannot be sent. ERR_NONE:
- * messages may have warnings, a line each. Otherwise it has at least one line that is an error. */
+/* Checks what no single row shows: entries that contradict each other, close codes that cannot be sent. Each finding is
+ * a line of messages. With ERR_NONE all lines are warnings. Otherwise at least one line is an error. */
 enum err options_validate(const struct options *options, const struct option_sources *sources, struct buf *messages);
 
-/* Appends a line for each thing that is allowed but often meant otherwise: a claim beside '*' in a rule, a claim with
- * dots, a path that looks like a pattern. For settings that options_validate has passed. */
+/* Appends a line for each setting that is allowed but often a mistake: a claim beside '*' in a rule, a claim with dots,
+ * a path that looks like a pattern. Call it after options_validate has passed. */
 void options_advise(const struct options *options, const struct option_sources *sources, struct buf *messages);
 
 #endif

@@ -101,7 +101,8 @@ static enum err create_workers(struct server *server, struct error *error)
     unsigned count = worker_count(server->options);
     enum err err = ERR_NONE;
     server->worker_metrics = xcalloc(count, sizeof *server->worker_metrics);
-    /* libwebsockets looks for its loop plugin in the present folder first; nobody's folder is to be searched. */
+    /* libwebsockets looks for its loop plugin in the current folder first, so the process leaves that folder meanwhile.
+     */
     int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (chdir("/") != 0)
         log_warn("app", "cannot change to /: %s", strerror(errno));
@@ -210,7 +211,7 @@ static void on_reload(uv_timer_t *timer)
 }
 
 /* libuv calls this for each signal in its pipe before anything else gets its turn. A reload can take long, so it waits
- * for the next turn: signals that come faster than reloads are done make one, and do not keep others waiting. */
+ * for the next turn. Signals that come faster than reloads end make one reload, and do not hold up other signals. */
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct server *server = signal->data;

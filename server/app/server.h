@@ -1,5 +1,5 @@
 /* server.h - one running server: the main loop with the node, the listeners and the signals, and the workers. With one
- * worker everything is in the main loop and thread; with more, each worker has a loop and a thread of its own. */
+ * worker everything is in the main loop and thread. With more, each worker has a loop and a thread of its own. */
 #ifndef CARILLON_APP_SERVER_H
 #define CARILLON_APP_SERVER_H
 
@@ -15,14 +15,14 @@ struct server_addresses {
 struct server_start {
     struct options *options;           /* taken: freed when the server has ended */
     struct option_sources *sources;    /* taken, too */
-    const struct options_input *input; /* where they came from, for reloads; borrowed */
-    /* Called once, when clients can connect; may be NULL. */
+    const struct options_input *input; /* where they came from, for reloads, borrowed */
+    /* Called once, when clients can connect. May be NULL. */
     void (*ready)(void *owner, const struct server_addresses *addresses, const struct options *options);
     void *owner;
 };
 
-/* Serves until SIGTERM or SIGINT, first draining; a second signal, 0.2 s later or more, ends it at once. SIGHUP
- * reloads. What goes wrong at the start is logged. Returns the exit code: 0 after an orderly end. */
+/* Serves until SIGTERM or SIGINT, and then drains. A second signal, 0.2 s later or more, ends it at once. SIGHUP
+ * reloads. An error at the start is logged. Returns the exit code: 0 after an orderly end. */
 int server_run(const struct server_start *start);
 
 #endif

@@ -94,7 +94,7 @@ static void serve(void *owner, struct http_call *call)
 
 static const struct http_handler handler = {.admit = admit, .serve = serve};
 
-/* The texts are borrowed from the options; keys must be freed. */
+/* The texts are borrowed from the options. The caller frees *out_keys. */
 static struct api_config make_config(const struct server *server, struct str **out_keys)
 {
     const struct options *o = server->options;

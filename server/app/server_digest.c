@@ -1,12 +1,11 @@
-/* server_digest.c - what this node's settings mean for the others: those that all nodes of an installation must have
- * alike, because events of one channel pass through any of them. Rights are not among them: they are each node's own
- * door. */
+/* server_digest.c - the settings that all nodes of an installation must share, because events of one channel pass
+ * through any node. Rights are not among them: each node decides alone who may enter. */
 #include <stdio.h>
 
 #include "server/app/server_private.h"
 #include "server/app/version.h"
 
-/* Who has other keys belongs to another installation, or has yet to be told of new ones. */
+/* A node with other keys belongs to another installation, or does not have the new keys yet. */
 static void add_keys(struct buf *digest, const struct token_keys *keys)
 {
     struct buf value = {0};

@@ -1,5 +1,5 @@
-/* server_private.h - what the files of the server share. server.c: start and end; server_api.c: what the HTTP API
- * is answered from; server_reload.c: SIGHUP; server_digest.c: the settings that all nodes must share. */
+/* server_private.h - shared by the files of the server. server.c has start and end, server_api.c the node as the HTTP
+ * API sees it, server_reload.c SIGHUP, and server_digest.c the settings that all nodes must share. */
 #ifndef CARILLON_APP_SERVER_PRIVATE_H
 #define CARILLON_APP_SERVER_PRIVATE_H
 

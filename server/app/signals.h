@@ -2,10 +2,10 @@
 #ifndef CARILLON_APP_SIGNALS_H
 #define CARILLON_APP_SIGNALS_H
 
-/* In the main thread, before it makes others, once it is known that it is to serve. SIGHUP waits from here on. SIGUSR1,
- * SIGUSR2, SIGALRM, SIGIO and SIGXFSZ mean nothing to a server and would end it without a drain: ignored. */
+/* Call it in the main thread, before there are other threads, in a process that will serve. From then on SIGHUP waits.
+ * SIGUSR1, SIGUSR2, SIGALRM, SIGIO and SIGXFSZ are ignored: by default they would end the server without a drain. */
 void signals_hold(void);
-/* SIGHUP is watched now: one that has waited is delivered. */
+/* Call it when SIGHUP is watched. A SIGHUP that has waited is then delivered. */
 void signals_release(void);
 
 #endif

@@ -17,7 +17,7 @@ static void print_help(void)
           stdout);
 }
 
-/* What only the files can tell that the settings name. */
+/* Reads the files that the settings name, and appends the mistakes found there. */
 static enum err try_files(const struct options *options, struct buf *messages)
 {
     struct error error;

@@ -10,9 +10,9 @@
 
 enum { SECRET_MAX = 64 * 1024 };
 
-/* Started without one of the standard descriptors, the next file or socket would get its number, and what is printed or
- * logged would go there. /dev/null takes its place; not for writing where output is, so that a command still finds out
- * that nobody gets what it prints. */
+/* Opens /dev/null for each standard descriptor that is missing. Otherwise the next file or socket would get its number,
+ * and output would go there. For stdout it is opened for reading only, so that printing fails and the command notices.
+ */
 static void fill_standard_descriptors(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {

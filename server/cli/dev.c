@@ -1,5 +1,5 @@
-/* dev.c - `carillon dev`: the server for a developer's own machine. No account, no Redis, no configuration: keys are
- * drawn at the start, everything is allowed, and what is needed to try it is printed ready to paste. */
+/* dev.c - `carillon dev`: the server for a developer's own machine. It needs no account, Redis or configuration. It
+ * draws keys at its start and allows everything. It prints the commands to try it, ready to paste. */
 #include <stdio.h>
 #include <unistd.h>
 

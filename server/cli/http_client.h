@@ -6,7 +6,7 @@
 #include "common/protocol/http_answer.h"
 #include "server/cli/wire.h"
 
-/* An answer; reply_fini frees it. */
+/* An answer. http_reply_fini frees it. */
 struct http_reply {
     int status;
     bool has_retry_after;
@@ -25,11 +25,11 @@ enum err http_reply_error(const struct http_reply *reply, struct error *error);
 enum err http_client_call(const struct url *base, const char *path, const struct http_field *fields, size_t field_count,
                           const struct str *body, uint64_t deadline_us, struct http_reply *out, struct error *error);
 
-/* The two halves of reading an answer. Reads until the head is whole; bytes after it stay in *received behind
- * out->length. *out borrows from *received. */
+/* Reading an answer has two halves. This one reads until the head is whole. The bytes after the head stay in *received,
+ * behind out->length. *out borrows from *received. */
 enum err http_client_read_head(struct wire *wire, struct buf *received, uint64_t deadline_us, struct http_answer *out,
                                struct error *error);
-/* Reads the body that belongs to the head; uses *received up. */
+/* Reads the body that belongs to the head. It uses up the bytes in *received. */
 enum err http_client_read_body(struct wire *wire, struct buf *received, const struct http_answer *head,
                                uint64_t deadline_us, struct http_reply *out, struct error *error);
 

@@ -1,5 +1,5 @@
-/* listen.c - carillon listen: a subscriber for the terminal and for scripts. Here are the options and the reconnecting;
- * one connection is subscriber.c. */
+/* listen.c - carillon listen: a subscriber for the terminal and for scripts. This file has the options and the
+ * reconnecting. subscriber.c has one connection. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -119,8 +119,8 @@ static void sleep_ms(uint64_t ms)
         ;
 }
 
-/* Between 100 ms and a bound that doubles up to 5 s, at random, so that clients of a restarted server do not come all
- * at once; but not before the server said. */
+/* A random time between 100 ms and a bound that doubles up to 5 s. So clients of a restarted server do not come all at
+ * once. A pause that the server asked for is kept. */
 static uint64_t backoff_ms(unsigned attempt, uint64_t asked_ms)
 {
     uint64_t bound_ms = (uint64_t)BACKOFF_MIN_MS << (attempt < 6 ? attempt + 1 : 6);

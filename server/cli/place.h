@@ -11,7 +11,7 @@ struct place {
     bool is_known; /* the channel has a history, and the rest says where in it */
     struct buf epoch;
     uint64_t offset;
-    struct buf id; /* of the event at that offset; empty if it is not known */
+    struct buf id; /* of the event at that offset, or empty if it is not known */
 };
 
 /* From the data of `subscribed` or `gap`, which has all three. Without an epoch the channel has no history. */

@@ -20,7 +20,7 @@ enum {
     RETRY_AFTER_MAX_S = 3600,
 };
 
-/* What a connection has while it lasts. */
+/* The state of one connection. */
 struct link {
     struct cli_subscriber *subscriber;
     struct wire *wire;
@@ -70,7 +70,7 @@ static struct str text_of(struct link *link, struct json_value object, struct st
 
 static void print_line(struct link *link, struct str line)
 {
-    /* Line breaks between the tokens of a value are white space; there are none in strings. */
+    /* A line break between the tokens of a value is white space, and strings have none. */
     for (size_t i = 0; i < line.len; i++)
         putchar_unlocked(line.ptr[i] == '\n' || line.ptr[i] == '\r' ? ' ' : line.ptr[i]);
     putchar_unlocked('\n');
@@ -138,7 +138,7 @@ static void on_error(struct link *link, struct json_value frame)
         end_link(link, passes(code) ? SUBSCRIBER_RETRY : SUBSCRIBER_REFUSED, "cannot subscribe to %s: %.*s (%.*s)",
                  subscriber->channels[id - 1], STR_ARG(message), STR_ARG(code));
     else
-        /* What ends the connection is followed by a close frame, which says so. */
+        /* If this error ends the connection, a close frame follows. */
         cli_say(subscriber->command, "error from the server: %.*s (%.*s)", STR_ARG(message), STR_ARG(code));
     buf_fini(&message_text);
 }

@@ -1,5 +1,5 @@
-/* subscriber.h - one WebSocket connection of "carillon listen": connects, subscribes, prints what comes, and says why
- * it ended and whether it makes sense to try again. Single thread; blocks. */
+/* subscriber.h - one WebSocket connection of "carillon listen". It connects, subscribes and prints the events. At the
+ * end it says why, and whether another try makes sense. Single thread. Calls block. */
 #ifndef CARILLON_CLI_SUBSCRIBER_H
 #define CARILLON_CLI_SUBSCRIBER_H
 
@@ -8,7 +8,7 @@
 #include "server/cli/place.h"
 #include "server/cli/url.h"
 
-/* Set by the caller and kept from one connection to the next; zeroed otherwise. */
+/* The caller sets the first members and zeroes the others. All are kept from one connection to the next. */
 struct cli_subscriber {
     const char *command; /* what messages on stderr begin with */
     struct url url;
@@ -16,18 +16,18 @@ struct cli_subscriber {
     char *const *channels;
     size_t channel_count;
     bool raw;       /* print every frame, not only events */
-    uint64_t count; /* stop after so many events; 0 for no end */
-    uint64_t last;  /* of each channel so many of the newest events first; 0 for none */
+    uint64_t count; /* stop after so many events, or 0 for no end */
+    uint64_t last;  /* newest events wanted first, of each channel, or 0 */
 
     struct place *places; /* one for each channel, the caller's: the next connection goes on from there */
     uint64_t printed;     /* events so far */
-    uint64_t wait_ms;     /* what the server asked to wait before the next connection; 0 for nothing */
+    uint64_t wait_ms;     /* pause that the server asked for before the next connection, or 0 */
 };
 
 enum subscriber_end {
     SUBSCRIBER_DONE,    /* count events have been printed, or nobody reads stdout any more */
-    SUBSCRIBER_RETRY,   /* connecting again may help; *error says what ended it */
-    SUBSCRIBER_REFUSED, /* connecting again will not help; *error says why */
+    SUBSCRIBER_RETRY,   /* connecting again may help, and *error says why the connection ended */
+    SUBSCRIBER_REFUSED, /* connecting again will not help, and *error says why */
 };
 
 enum subscriber_end subscriber_run(struct cli_subscriber *subscriber, struct error *error);

@@ -151,7 +151,7 @@ static enum err make_payload(const struct token_flags *flags, uint64_t now_ms, s
     for (size_t i = 0; !err && i < flags->claims.count; i++)
         err = append_claim(out, flags->claims.items[i], error);
     buf_append_char(out, '}');
-    /* What no server would take is not worth signing. */
+    /* Claims that no server would accept are not signed. */
     if (!err)
         err = claims_parse(buf_str(out), &claims, error);
     claims_unref(claims);
@@ -201,7 +201,7 @@ static int mint(int argc, char **argv)
     return status;
 }
 
-/* The word after "token" is the command; what follows sees its whole name as argv[0], as subcommands do. */
+/* The word after "token" is the command. It gets its whole name as argv[0], as all subcommands do. */
 static int run_named(int (*run)(int argc, char **argv), const char *name, int argc, char **argv)
 {
     char called[32];

@@ -32,20 +32,20 @@ struct flag_list {
 
 /* The texts are borrowed from argv and the environment. */
 struct token_flags {
-    struct token_keys *keys; /* one reference; empty if no key is given */
+    struct token_keys *keys; /* one reference, empty if no key is given */
     struct flag_list channels, audiences, issuers, claims;
     const char *sub, *scope, *expires, *not_before, *jti, *algorithms, *kid;
     bool help;
 };
 
-/* Reads argv by the options (whose values are of enum token_flag), and the keys from the files they name, or from
- * CARILLON_TOKEN_SECRET when they name none. optind is then at the first argument that is no option.
- * token_flags_fini in any case. */
+/* Reads argv by the options, whose values are of enum token_flag. Keys come from the files that the options name, else
+ * from CARILLON_TOKEN_SECRET. Afterwards optind is at the first argument that is no option. Call token_flags_fini also
+ * after a failure. */
 enum err token_flags_read(struct token_flags *flags, int argc, char **argv, const struct option *options,
                           struct error *error);
 void token_flags_fini(struct token_flags *flags);
 
-/* `carillon token inspect` (token_inspect.c); argv[0] is how it was called. */
+/* `carillon token inspect`, in token_inspect.c. argv[0] is the name by which it was called. */
 int token_inspect(int argc, char **argv);
 
 #endif

@@ -108,7 +108,7 @@ static void print_token(struct str token, uint64_t now_ms)
     jws_fini(&jws);
 }
 
-/* What can be said without a key. */
+/* The checks that need no key. */
 static enum reason check_unsigned(const struct token_policy *policy, struct str token, uint64_t now_ms,
                                   struct claims **out, struct error *error)
 {

@@ -1,4 +1,4 @@
-/* url.h - the URLs that the client subcommands take. Pure; any thread. */
+/* url.h - the URLs that the client subcommands take. Pure functions, for any thread. */
 #ifndef CARILLON_CLI_URL_H
 #define CARILLON_CLI_URL_H
 
@@ -18,7 +18,7 @@ struct url {
 };
 
 /* Takes <scheme>://host[:port][/path][?query], with scheme followed by "s" for TLS ("ws", "http"). User and password,
- * fragments, spaces and anything but visible ASCII: ERR_INVALID_REQUEST, which never shows the query. */
+ * fragments, spaces and anything but visible ASCII are ERR_INVALID_REQUEST. The error never shows the query. */
 enum err url_parse(struct str text, const char *scheme, struct url *out, struct error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* wire.c - see wire.h. The socket never blocks; waiting is done by poll, up to the deadline. */
+/* wire.c - see wire.h. The socket never blocks. poll waits, up to the deadline. */
 #include "server/cli/wire.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ enum { READ_CHUNK = 16 * 1024 };
 
 struct wire {
     int fd;
-    int output_fd;         /* see wire_watch_output; -1 without */
+    int output_fd;         /* of wire_watch_output, or -1 */
     SSL_CTX *tls_settings; /* NULL without TLS, as is tls */
     SSL *tls;
 };
@@ -33,7 +33,7 @@ static enum wire_result fail(enum wire_result result, struct error *error, const
 
 static enum wire_result wait_for(const struct wire *wire, short events, uint64_t deadline_us, struct error *error)
 {
-    /* Of the output only POLLERR and POLLHUP are of interest, which need not be asked for; -1 is ignored. */
+    /* Of the output only POLLERR and POLLHUP matter, which poll reports unasked. It ignores a descriptor of -1. */
     struct pollfd fds[] = {{.fd = wire->fd, .events = events}, {.fd = wire->output_fd}};
     for (;;) {
         uint64_t now_us = clock_now_us();
@@ -105,7 +105,7 @@ static bool connect_to_any(struct wire *wire, const char *host, uint16_t port, u
     return connected;
 }
 
-/* What to do after a TLS call that returned result: OK means call it again. */
+/* Does what a TLS call that returned result needs next. WIRE_OK means that the caller is to call it again. */
 static enum wire_result after_tls(struct wire *wire, int result, uint64_t deadline_us, struct error *error)
 {
     char text[256];

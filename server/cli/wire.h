@@ -1,5 +1,5 @@
-/* wire.h - a TCP or TLS connection to a server, for programs that do one thing at a time: every call blocks, but
- * not past its deadline. Deadlines are in microseconds of the monotonic clock (clock.h). One thread at a time. */
+/* wire.h - a TCP or TLS connection to a server, for programs that do one thing at a time. Every call blocks, until its
+ * deadline at most. Deadlines are in microseconds of the monotonic clock (clock.h). One thread at a time. */
 #ifndef CARILLON_CLI_WIRE_H
 #define CARILLON_CLI_WIRE_H
 
@@ -9,17 +9,16 @@
 
 struct wire;
 
-/* Resolves the host, tries its addresses in order, and for a secure URL does the TLS handshake: version 1.2 or later,
- * the certificate checked for the URL's host against the system's authorities (SSL_CERT_FILE and SSL_CERT_DIR name
- * others). Resolving itself is not bound by the deadline. NULL when there is no connection: *error has
- * ERR_INVALID_REQUEST when the certificate is not accepted, else ERR_UNAVAILABLE. */
+/* Resolves the host and tries its addresses in order. For a secure URL it then does the TLS handshake, with TLS 1.2 or
+ * later. The certificate must be for the URL's host and signed by an authority of the system (SSL_CERT_FILE and
+ * SSL_CERT_DIR name others). The deadline does not bound resolving. Returns NULL when there is no connection. *error
+ * then has ERR_INVALID_REQUEST when the certificate is not accepted, else ERR_UNAVAILABLE. */
 struct wire *wire_open(const struct url *url, uint64_t deadline_us, struct error *error);
 
 /* NULL is fine. */
 void wire_close(struct wire *wire);
 
-/* From now on a call that waits also ends, with WIRE_UNHEARD, when fd is a pipe or socket that nobody reads any
- * more. */
+/* Watches fd, a pipe or socket. When nobody reads it any more, a call that waits returns WIRE_UNHEARD. */
 void wire_watch_output(struct wire *wire, int fd);
 
 enum wire_result {
@@ -33,8 +32,8 @@ enum wire_result {
 /* Writes all. Anything but WIRE_OK fills *error, and the connection is of no more use. */
 enum wire_result wire_write(struct wire *wire, struct str bytes, uint64_t deadline_us, struct error *error);
 
-/* Waits for bytes and appends what came. WIRE_CLOSED: the server has ended its stream. WIRE_TIMEOUT:
- * nothing came; reading may go on. All but WIRE_OK fill *error. */
+/* Waits for bytes and appends what came. WIRE_CLOSED: the server has ended its stream. WIRE_TIMEOUT: nothing came, and
+ * reading may go on. All but WIRE_OK fill *error. */
 enum wire_result wire_read(struct wire *wire, struct buf *out, uint64_t deadline_us, struct error *error);
 
 #endif

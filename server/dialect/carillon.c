@@ -178,7 +178,7 @@ static void write_gap(struct buf *out, const struct reply *reply)
     buf_append_char(out, '}');
 }
 
-/* What each reply is called, and the members that follow those of all replies. */
+/* The name of each reply on the wire, and the function that writes its own members. */
 static const struct {
     const char *type;
     void (*write)(struct buf *out, const struct reply *reply);

@@ -1,8 +1,8 @@
-/* carillon_command.c - what a client asks, in Carillon's own dialect: see carillon.h. */
+/* carillon_command.c - parses the commands of a client in Carillon's own dialect. See carillon.h. */
 #include "common/json/json.h"
 #include "server/dialect/carillon.h"
 
-/* What is being parsed, and where texts go that had to be unescaped. */
+/* One parse: the command being filled, and the buffer for unescaped texts. */
 struct parse {
     struct command *command;
     struct buf *scratch;
@@ -11,7 +11,7 @@ struct parse {
 
 typedef enum err parse_members(const struct parse *parse, struct json_value data);
 
-/* The text of a member; absent gives the empty one. */
+/* The text of a member, empty if the member is absent. */
 static enum err text_of(const struct parse *parse, const char *name, struct json_value value, struct str *out)
 {
     if (value.type && !json_text(value, parse->scratch, out))
@@ -19,7 +19,7 @@ static enum err text_of(const struct parse *parse, const char *name, struct json
     return ERR_NONE;
 }
 
-/* A count or an offset; absent leaves both alone. */
+/* A count or an offset. An absent member leaves both outputs as they are. */
 static enum err whole_number_of(const struct parse *parse, const char *name, struct json_value value, bool *out_has,
                                 uint64_t *out)
 {
@@ -31,7 +31,7 @@ static enum err whole_number_of(const struct parse *parse, const char *name, str
     return ERR_NONE;
 }
 
-/* What a position is called in errors. */
+/* The names of a position's members in errors. */
 struct position_names {
     const char *whole, *epoch, *offset, *id;
 };
@@ -41,7 +41,7 @@ static const struct position_names since_names = {"data.since", "data.since.epoc
 static const struct position_names before_names = {"data.before", "data.before.epoch", "data.before.offset",
                                                    "data.before.id"};
 
-/* What does not fit can be no event's that has an offset. */
+/* A longer id cannot be that of an event with an offset. */
 static enum err parse_position_id(const struct parse *parse, const char *name, struct json_value value, struct str *out)
 {
     enum err err = text_of(parse, name, value, out);
@@ -51,7 +51,7 @@ static enum err parse_position_id(const struct parse *parse, const char *name, s
     return err;
 }
 
-/* {"epoch":"...","offset":41}, with or without "id":"..."; absent leaves all alone. */
+/* {"epoch":"...","offset":41}, with or without "id":"...". An absent position leaves the outputs as they are. */
 static enum err parse_position(const struct parse *parse, const struct position_names *names, struct json_value value,
                                bool *out_has, struct position *out)
 {
@@ -250,7 +250,8 @@ enum err carillon_parse(struct str text, struct command *out, struct buf *scratc
     enum err err = json_check(text, &limits, &message, error);
     if (err)
         return err;
-    /* What gets unescaped is shorter than the text it came in; with that room no text moves when the next one comes. */
+    /* An unescaped text is shorter than its source. With this much room the buffer never grows, so no text in it moves.
+     */
     if (memchr(text.ptr, '\\', text.len))
         buf_reserve(scratch, text.len);
     err = parse_id(&parse, message);

@@ -15,14 +15,14 @@ static const uint64_t longer_us = UINT64_C(24) * 60 * 60 * 1000 * 1000;
 struct memory_channel {
     struct list_link idle;   /* in memory_broker.idle or .empty while nobody is subscribed */
     struct memory_part part; /* of memory_broker.positions, while it is in idle */
-    uint64_t user;           /* whose client published last; 0: a backend, or nobody yet */
+    uint64_t user;           /* whose client published last, or 0: a backend, or nobody yet */
     bool subscribed;
     bool answered;             /* sink->subscribed has been called: events may follow */
-    uint64_t serial;           /* of the subscription: an answer for an earlier one is stale */
-    uint64_t forget_us;        /* when an idle position ends; 0: with age never */
+    uint64_t serial;           /* of the subscription: an answer for an earlier one is dropped */
+    uint64_t forget_us;        /* when an idle position ends, or 0: never by age */
     char epoch[EPOCH_MAX + 1]; /* "": no history so far */
     uint64_t offset;
-    char last_id[UUID_LEN + 1]; /* of the event there; "": none so far */
+    char last_id[UUID_LEN + 1]; /* of the event there, or "": none so far */
     struct memory_log log;
     struct str name;
     char bytes[];
@@ -70,7 +70,7 @@ static void forget(struct memory_broker *broker, struct memory_channel *channel)
     free(channel);
 }
 
-/* A name that no event has ever come to is not worth much: who was told its epoch has some time to come back. */
+/* A channel that has never had an event is kept for a short time only, in which its last subscribers can come back. */
 static void make_idle(struct memory_broker *broker, struct memory_channel *channel, uint64_t now_us)
 {
     make_busy(broker, channel);
@@ -121,8 +121,8 @@ static void keep_for(struct memory_channel *channel, const struct history_policy
     channel->forget_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 + longer_us : 0;
 }
 
-/* The list of those with events is in order of use, not of expiry: a position behind a longer-lived one may stay until
- * it is used again (then order looks at its own time) or until positions_max pushes it out. */
+/* The list of positions with events is in order of use, not of expiry. So a position behind one that lives longer may
+ * stay past its end. It goes when its channel is used again, or when positions_max is reached. */
 static struct memory_channel *first_to_forget(const struct memory_broker *broker, uint64_t now_us)
 {
     bool many = broker->idle_count > broker->config.positions_max;
@@ -238,7 +238,7 @@ static void deliver_answer(struct mail *mail, void *owner)
     free(answer);
 }
 
-/* What is known when somebody subscribes. */
+/* Gives the channel the position that a new subscriber is told. */
 static void find_position(struct memory_broker *broker, struct memory_channel *channel,
                           const struct history_policy *history, uint64_t now_us)
 {
@@ -330,7 +330,7 @@ static void history(struct broker *base, struct history_read *read)
 
 /* ---- requests ---- */
 
-/* There is one node, and nothing outlives it. */
+/* There is one node, and it keeps no revocation beyond its own life. */
 static void carry_out(struct memory_broker *broker, struct broker_request *request)
 {
     struct broker *base = &broker->broker;
@@ -467,7 +467,7 @@ static const struct broker_ops ops = {
     .destroy = destroy,
 };
 
-/* One at least: what is used at the moment is never pushed out by itself. */
+/* At least one, so that the position being used is never pushed out by itself. */
 static size_t share_of(const struct memory_broker_config *config, size_t whole)
 {
     size_t share = whole / 100 * config->user_share + whole % 100 * config->user_share / 100;
@@ -490,7 +490,8 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
     mailbox_init(&broker->mailbox, config->turn, broker);
     uv_timer_init(config->turn->wake.loop, &broker->closing);
     broker->closing.data = broker;
-    struct mail *up = xcalloc(1, sizeof *up); /* it is up from the start, but says so like everything: later */
+    /* The broker is up from the start, but every call of the sink comes from mail. */
+    struct mail *up = xcalloc(1, sizeof *up);
     up->deliver = deliver_state;
     mailbox_post(&broker->mailbox, up);
     return &broker->broker;

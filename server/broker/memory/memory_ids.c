@@ -1,4 +1,4 @@
-/* memory_ids.c - see memory_ids.h. All live equally long, so the queue is in order of expiry. */
+/* memory_ids.c - see memory_ids.h. All ids live equally long, so the queue is in order of expiry. */
 #include "server/broker/memory/memory_ids.h"
 
 #include "common/base/alloc.h"

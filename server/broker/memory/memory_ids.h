@@ -1,6 +1,6 @@
-/* memory_ids.h - the event_ids of late, each with what its publication was answered: for idempotency in the memory
- * broker. Bounded in time and bytes: over the bound the oldest are forgotten early, those of a user who has more than a
- * share of it before any others. Pure; one thread. */
+/* memory_ids.h - recent event_ids with the answers to their publications, for idempotency in the memory broker. Time
+ * and bytes are bounded. Over the bound in bytes the oldest ids are forgotten early. A user over its share loses its
+ * own oldest ids first. Pure, for one thread. */
 #ifndef CARILLON_BROKER_MEMORY_MEMORY_IDS_H
 #define CARILLON_BROKER_MEMORY_MEMORY_IDS_H
 
@@ -20,8 +20,8 @@ struct memory_ids {
 void memory_ids_init(struct memory_ids *ids, uint64_t window_us, size_t bytes_max, size_t share);
 void memory_ids_fini(struct memory_ids *ids);
 
-/* If the publication's event_id is known on its channel: fills its id, epoch and offset, sets duplicate, returns true.
- */
+/* True if the publication's event_id is known on its channel. Its id, epoch and offset are then filled, and duplicate
+ * is set. */
 bool memory_ids_recall(struct memory_ids *ids, struct publication *publication, uint64_t now_us);
 
 /* Remembers an answered publication that has an event_id. Returns how many others were forgotten before their time. */

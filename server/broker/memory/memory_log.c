@@ -66,7 +66,8 @@ static bool is_over(const struct memory_log *log, uint64_t now_us)
     return log->ends_us && log->ends_us <= now_us;
 }
 
-/* Its events have had their time. Who comes back with the last one has missed nothing. */
+/* Frees the events of a channel that have outlived their ttl. The id of the last one stays: a client that comes back
+ * with it has missed nothing. */
 static void age(struct memory_logs *logs, struct memory_log *log)
 {
     char last_id[POSITION_ID_MAX + 1];
@@ -90,7 +91,7 @@ void memory_logs_expire(struct memory_logs *logs, uint64_t now_us)
     }
 }
 
-/* What goes is the user's oldest event, after what is before it in its channel. */
+/* Frees the user's oldest event, and before it all older events of the same channel. */
 static void keep_share(struct memory_logs *logs, const struct kept_event *newest)
 {
     for (struct memory_part *part; (part = memory_shares_over(&logs->shares, &newest->part));) {

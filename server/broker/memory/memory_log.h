@@ -1,10 +1,12 @@
-/* memory_log.h - the events that the memory broker keeps: a ring a channel, all of them together bounded in bytes. Each
- * event is kept as its subscribers got it. Events leave one by one when there are more than the channel's rule says;
- * all of a channel's when none has come for the rule's ttl; and where the bound is passed, those of the channel that
- * has been silent for longest. What a user's clients have published is bounded by itself before that: each event counts
- * for the user who published it. Over the user's share its oldest event goes. What is before that one in the same
- * channel goes with it, whoever published that, as a history has no holes. Nothing goes from a channel in which no
- * event of this user is kept. Pure; one thread. */
+/* memory_log.h - the events that the memory broker keeps: a ring for each channel, all rings together bounded in bytes.
+ * Each event is kept as its subscribers got it. Pure, for one thread. Events go
+ * - one by one, when there are more than the channel's rule says;
+ * - all of a channel, when none has come for the rule's ttl;
+ * - over the bound, from the channel that has been silent for longest.
+ *
+ * The events of one user's clients have a bound of their own, the user's share. Over it the user's oldest event goes. A
+ * history has no holes, so all older events of that channel go with it. Channels without an event of this user lose
+ * nothing. */
 #ifndef CARILLON_BROKER_MEMORY_MEMORY_LOG_H
 #define CARILLON_BROKER_MEMORY_MEMORY_LOG_H
 
@@ -17,8 +19,8 @@
 struct memory_log {
     struct list_link link;               /* in memory_logs.used while it has events */
     struct ring events;                  /* of struct kept_event * */
-    uint64_t first;                      /* offset of the oldest; the others follow without holes */
-    uint64_t ends_us;                    /* 0: with age never */
+    uint64_t first;                      /* offset of the oldest, which the others follow without holes */
+    uint64_t ends_us;                    /* 0: never by age */
     char before_id[POSITION_ID_MAX + 1]; /* of the event before the oldest, where those before it went with age */
 };
 
@@ -27,7 +29,7 @@ struct memory_logs {
     size_t bytes;
     size_t bytes_max;
     struct memory_shares shares; /* of kept events */
-    struct buf encoded;          /* of the newest; for the call */
+    struct buf encoded;          /* of the newest, during the call */
 };
 
 /* share: bytes of one user's. The newest event may be larger by itself. */

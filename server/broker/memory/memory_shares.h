@@ -1,6 +1,6 @@
-/* memory_shares.h - things of a bounded whole and the users whose clients they come from: what is of one user is no
- * more than a share of the whole, so that nobody pushes out what is of others. What comes from backends is nobody's,
- * and counts in the whole only. Pure; one thread. */
+/* memory_shares.h - counts which user's clients the parts of a bounded store come from. One user's parts are at most a
+ * share of the store, so no user pushes out the parts of others. Parts from backends have no user, and count in the
+ * whole only. Pure, for one thread. */
 #ifndef CARILLON_BROKER_MEMORY_MEMORY_SHARES_H
 #define CARILLON_BROKER_MEMORY_MEMORY_SHARES_H
 
@@ -9,10 +9,10 @@
 
 struct memory_share;
 
-/* Part of a thing. Zeroed: nobody's. */
+/* Embedded in each thing that is counted. Zeroed, it has no user. */
 struct memory_part {
     struct list_link link;
-    struct memory_share *share; /* NULL: nobody's */
+    struct memory_share *share; /* NULL: no user */
     size_t size;
 };
 
@@ -21,18 +21,18 @@ struct memory_shares {
     size_t max;       /* size of one */
 };
 
-/* max: of one user's together. */
+/* max: for all parts of one user together. */
 void memory_shares_init(struct memory_shares *shares, size_t max);
 /* All parts must have been removed. */
 void memory_shares_fini(struct memory_shares *shares);
 
-/* The thing, nobody's so far, is the user's from now on, of this size, and the one used last. user: publication.user;
- * 0: it stays nobody's. */
+/* Gives a part that has no user to the user, with this size, as the one used last. user is publication.user. With 0 the
+ * part stays without a user. */
 void memory_shares_put(struct memory_shares *shares, struct memory_part *part, uint64_t user, size_t size);
 void memory_shares_remove(struct memory_shares *shares, struct memory_part *part);
 
-/* If the user whose it is has more than its share: the one of its things that has gone unused for longest, which is to
- * go. Else NULL. */
+/* If the part's user is over its share, returns the user's part that has been unused for longest. The caller removes
+ * it. Otherwise returns NULL. */
 struct memory_part *memory_shares_over(const struct memory_shares *shares, const struct memory_part *part);
 
 #endif
