@@ -80,7 +80,7 @@ static void write_request(struct buf *out, struct str token)
 /* With a cache of one entry, tokens in turn are never in it, and one token always is. */
 static void count(const char *name, struct token_keys *keys, struct str first, struct str second)
 {
-    struct gate gate = {.turn.wall_ms = now_ms};
+    struct gate gate = {.turn = {.begun = true, .wall_ms = now_ms}};
     struct net_settings *settings = net_settings_create();
     settings->token_cache_entries = 1;
     settings->token_cache_bytes = SIZE_MAX;

@@ -75,6 +75,71 @@ static void on_wake(uv_async_t *handle)
     (void)handle;
 }
 
+/* ---- the time, and timers ---- */
+
+void turn_begin(struct turn *turn)
+{
+    if (turn->begun)
+        return;
+    turn->begun = true;
+    turn->now_us = clock_now_us();
+    turn->wall_ms = clock_wall_ms();
+    LIST_EACH(link, &turn->begin_hooks)
+    {
+        struct turn_hook *hook = CONTAINER_OF(link, struct turn_hook, link);
+        hook->run(hook);
+    }
+}
+
+uint64_t turn_now_us(struct turn *turn)
+{
+    turn_begin(turn);
+    return turn->now_us;
+}
+
+uint64_t turn_wall_ms(struct turn *turn)
+{
+    turn_begin(turn);
+    return turn->wall_ms;
+}
+
+static void on_wheel_due(uv_timer_t *handle);
+
+static void await_wheel(struct turn *turn, uint64_t due_us)
+{
+    uint64_t ahead_us = due_us > turn->now_us ? due_us - turn->now_us : 0;
+    turn->wheel_due_us = due_us;
+    uv_timer_start(&turn->wheel_due, on_wheel_due, (ahead_us + 999) / 1000, 0);
+}
+
+static void on_wheel_due(uv_timer_t *handle)
+{
+    struct turn *turn = handle->data;
+    wheel_advance(&turn->wheel, turn_now_us(turn));
+    if (turn->wheel.count > 0)
+        await_wheel(turn, wheel_next_us(&turn->wheel));
+}
+
+void turn_start_timer(struct turn *turn, struct timer *timer, uint64_t after_us,
+                      void (*fire)(struct timer *, uint64_t now_us))
+{
+    uint64_t due_us = turn_now_us(turn) + after_us;
+    if (turn->wheel.count == 0)
+        wheel_advance(&turn->wheel, turn->now_us); /* nothing fires; the empty wheel has stood still */
+    wheel_start(&turn->wheel, timer, due_us, fire);
+    if (!uv_is_active((uv_handle_t *)&turn->wheel_due) || due_us < turn->wheel_due_us)
+        await_wheel(turn, due_us);
+}
+
+void turn_stop_timer(struct turn *turn, struct timer *timer)
+{
+    wheel_stop(&turn->wheel, timer);
+    if (turn->wheel.count == 0)
+        uv_timer_stop(&turn->wheel_due);
+}
+
+/* ---- turns ---- */
+
 void turn_init(struct turn *turn, uv_loop_t *loop)
 {
     turn->thread = pthread_self();
@@ -83,6 +148,9 @@ void turn_init(struct turn *turn, uv_loop_t *loop)
     list_init(&turn->begin_hooks);
     turn->begun = false;
     uv_async_init(loop, &turn->wake, on_wake);
+    wheel_init(&turn->wheel, clock_now_us());
+    uv_timer_init(loop, &turn->wheel_due);
+    turn->wheel_due.data = turn;
     uv_prepare_init(loop, &turn->end);
     turn->end.data = turn;
     uv_prepare_start(&turn->end, on_turn_end);
@@ -109,32 +177,9 @@ void turn_remove_hook(struct turn *turn, struct turn_hook *hook)
     list_remove(&hook->link);
 }
 
-void turn_begin(struct turn *turn)
-{
-    if (turn->begun)
-        return;
-    turn->begun = true;
-    turn->now_us = clock_now_us();
-    turn->wall_ms = clock_wall_ms();
-    LIST_EACH(link, &turn->begin_hooks)
-    {
-        struct turn_hook *hook = CONTAINER_OF(link, struct turn_hook, link);
-        hook->run(hook);
-    }
-}
-
-uint64_t turn_now_us(const struct turn *turn)
-{
-    return turn->now_us;
-}
-
-uint64_t turn_wall_ms(const struct turn *turn)
-{
-    return turn->wall_ms;
-}
-
 void turn_close(struct turn *turn)
 {
+    uv_close((uv_handle_t *)&turn->wheel_due, NULL);
     uv_close((uv_handle_t *)&turn->end, NULL);
     uv_close((uv_handle_t *)&turn->wake, NULL);
 }

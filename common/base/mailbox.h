@@ -5,7 +5,9 @@
  * The end of a loop turn comes just before the loop waits for input:
  * 1. All mail of the loop's mailboxes is delivered, also mail that delivery posts meanwhile.
  * 2. The turn's hooks run. They flush what the callbacks of the turn have gathered.
- * Mail from the owner's own thread costs no lock, no wake-up and no further turn. */
+ * Mail from the owner's own thread costs no lock, no wake-up and no further turn.
+ *
+ * A turn also has the time and the timers of its loop. The time is read once in a turn. The timers are on one wheel. */
 #ifndef CARILLON_BASE_MAILBOX_H
 #define CARILLON_BASE_MAILBOX_H
 
@@ -16,6 +18,7 @@
 
 #include "common/base/list.h"
 #include "common/base/mail.h"
+#include "common/base/wheel.h"
 
 /* One for each loop. Only the loop's thread uses it, except in mailbox_post. */
 struct turn {
@@ -28,6 +31,9 @@ struct turn {
     bool begun; /* the clocks have been read in this turn */
     uint64_t now_us;
     uint64_t wall_ms;
+    struct wheel wheel;
+    uv_timer_t wheel_due; /* runs while timers run, until the wheel has work */
+    uint64_t wheel_due_us;
 };
 
 /* Embedded in its owner. A hook of the turn's end runs once, after the mail, and may post mail. A hook of its beginning
@@ -56,11 +62,19 @@ void turn_add_begin_hook(struct turn *turn, struct turn_hook *hook);
 /* Removes a hook of either kind. */
 void turn_remove_hook(struct turn *turn, struct turn_hook *hook);
 
-/* Call at each entry from the loop. The first call in a turn reads the clocks and runs the hooks of the beginning. */
+/* The first call in a turn reads the clocks and runs the hooks of the beginning. Call at each entry from the loop where
+ * such hooks must run. */
 void turn_begin(struct turn *turn);
-/* The clocks as they were when the turn began: monotonic, and since 1970. */
-uint64_t turn_now_us(const struct turn *turn);
-uint64_t turn_wall_ms(const struct turn *turn);
+/* The clocks as they were when the turn began: monotonic, and since 1970. They begin the turn. */
+uint64_t turn_now_us(struct turn *turn);
+uint64_t turn_wall_ms(struct turn *turn);
+
+/* Starts the timer, or moves it if it runs. It fires once, after_us from now or up to two ticks of the wheel later, as
+ * an entry from the loop. Stop it before its memory goes. */
+void turn_start_timer(struct turn *turn, struct timer *timer, uint64_t after_us,
+                      void (*fire)(struct timer *, uint64_t now_us));
+/* May be called for a timer that does not run. */
+void turn_stop_timer(struct turn *turn, struct timer *timer);
 
 /* Closes the handles. Close all mailboxes first. The loop must run once more before the turn's memory is freed. */
 void turn_close(struct turn *turn);

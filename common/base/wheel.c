@@ -79,3 +79,20 @@ void wheel_advance(struct wheel *wheel, uint64_t now_us)
         }
     }
 }
+
+/* The timers of a slot above level 0 are spread at its first tick. */
+uint64_t wheel_next_us(const struct wheel *wheel)
+{
+    uint64_t next = UINT64_MAX / WHEEL_TICK_US;
+    for (int level = 0; wheel->count > 0 && level < WHEEL_LEVELS; level++) {
+        uint64_t first = wheel->tick >> (WHEEL_BITS * level);
+        for (uint64_t ahead = 1; ahead <= WHEEL_SLOTS; ahead++) {
+            uint64_t tick = (first + ahead) << (WHEEL_BITS * level);
+            if (tick >= next)
+                break;
+            if (!list_is_empty(&wheel->slots[level][(first + ahead) & (WHEEL_SLOTS - 1)]))
+                next = tick;
+        }
+    }
+    return wheel->count > 0 ? next * WHEEL_TICK_US : UINT64_MAX;
+}

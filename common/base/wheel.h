@@ -38,4 +38,7 @@ static inline bool timer_is_running(const struct timer *timer)
 /* Fires the timers that are due by now_us. A timer that fires may start or stop any timer, and free its own owner. */
 void wheel_advance(struct wheel *wheel, uint64_t now_us);
 
+/* A time at which wheel_advance has work: no timer fires before it. UINT64_MAX when no timer runs. */
+uint64_t wheel_next_us(const struct wheel *wheel);
+
 #endif

@@ -18,7 +18,7 @@ struct admitter {
     struct token_cache *tokens;      /* owned */
     struct revocations *revocations; /* may be NULL: nothing is revoked */
     struct metrics *metrics;
-    const struct turn *turn;
+    struct turn *turn;
     enum reason unavailable; /* why nobody is let in now (DRAINING, NOT_READY); else REASON_NONE */
 };
 

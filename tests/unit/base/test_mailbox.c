@@ -208,12 +208,98 @@ static void test_close_delivers_the_rest(void **state)
     assert_true(owner.in_order);
 }
 
+/* --- the time, and timers --- */
+
+struct alarm {
+    struct timer timer;
+    struct owner *owner;
+    uint64_t due_us;
+    int left; /* times that it starts itself again */
+    bool stops;
+    int fired;
+};
+
+static void on_alarm(struct timer *timer, uint64_t now_us)
+{
+    struct alarm *alarm = CONTAINER_OF(timer, struct alarm, timer);
+    struct turn *turn = &alarm->owner->turn;
+    assert_true(now_us >= alarm->due_us);
+    assert_int_equal(turn_now_us(turn), now_us);
+    alarm->fired++;
+    if (alarm->left-- > 0) {
+        alarm->due_us = now_us + 3000;
+        turn_start_timer(turn, timer, 3000, on_alarm);
+    } else if (alarm->stops) {
+        uv_stop(&alarm->owner->loop);
+    }
+}
+
+static void start(struct alarm *alarm, struct owner *owner, uint64_t after_us)
+{
+    alarm->owner = owner;
+    alarm->due_us = turn_now_us(&owner->turn) + after_us;
+    turn_start_timer(&owner->turn, &alarm->timer, after_us, on_alarm);
+}
+
+static void test_timers_fire_in_their_time(void **state)
+{
+    struct owner owner;
+    struct alarm late = {.stops = true}, early = {.left = 2}, never = {0};
+    open_owner(&owner);
+    start(&late, &owner, 90000);
+    start(&early, &owner, 15000);
+    start(&never, &owner, 5000);
+    turn_stop_timer(&owner.turn, &never.timer);
+    uv_run(&owner.loop, UV_RUN_DEFAULT);
+    assert_int_equal(late.fired, 1);
+    assert_int_equal(early.fired, 3);
+    assert_int_equal(never.fired, 0);
+    close_owner(&owner);
+}
+
+/* A timer that has been stopped does not keep the loop, and an empty wheel that has stood still is not late. */
+static void test_a_stopped_timer_leaves_nothing(void **state)
+{
+    struct owner owner;
+    struct alarm alarm = {0}, again = {.stops = true};
+    open_owner(&owner);
+    start(&alarm, &owner, 60 * 1000 * 1000);
+    turn_stop_timer(&owner.turn, &alarm.timer);
+    turn_stop_timer(&owner.turn, &alarm.timer);
+    assert_false(uv_is_active((uv_handle_t *)&owner.turn.wheel_due));
+    uv_sleep(30);
+    uv_run(&owner.loop, UV_RUN_NOWAIT);
+    start(&again, &owner, 1000);
+    uv_run(&owner.loop, UV_RUN_DEFAULT);
+    assert_int_equal(again.fired, 1);
+    close_owner(&owner);
+}
+
+static void test_a_turn_has_one_time(void **state)
+{
+    struct owner owner;
+    open_owner(&owner);
+    uint64_t now_us = turn_now_us(&owner.turn), wall_ms = turn_wall_ms(&owner.turn);
+    uv_sleep(5);
+    assert_int_equal(turn_now_us(&owner.turn), now_us);
+    assert_int_equal(turn_wall_ms(&owner.turn), wall_ms);
+    uv_run(&owner.loop, UV_RUN_NOWAIT);
+    assert_true(turn_now_us(&owner.turn) >= now_us + 5000);
+    assert_true(turn_wall_ms(&owner.turn) >= wall_ms + 4);
+    close_owner(&owner);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_from_other_threads),      cmocka_unit_test(test_between_two_loops),
-        cmocka_unit_test(test_from_the_owners_thread),  cmocka_unit_test(test_a_hook_may_post),
+        cmocka_unit_test(test_from_other_threads),
+        cmocka_unit_test(test_between_two_loops),
+        cmocka_unit_test(test_from_the_owners_thread),
+        cmocka_unit_test(test_a_hook_may_post),
         cmocka_unit_test(test_close_delivers_the_rest),
+        cmocka_unit_test(test_timers_fire_in_their_time),
+        cmocka_unit_test(test_a_stopped_timer_leaves_nothing),
+        cmocka_unit_test(test_a_turn_has_one_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,13 +39,17 @@ static uint64_t random_delay_us(void)
 static void check_all(const struct wheel *wheel, uint64_t now_us)
 {
     size_t running = 0;
+    uint64_t next_us = wheel_next_us(wheel);
+    assert_true(next_us > now_us);
     for (int i = 0; i < TIMERS; i++) {
         assert_int_equal(timer_is_running(&probes[i].timer), probes[i].due_us != 0);
         running += probes[i].due_us != 0;
         /* Whatever was due a whole tick ago has fired. */
         assert_true(probes[i].due_us == 0 || probes[i].due_us + WHEEL_TICK_US > now_us);
+        assert_true(probes[i].due_us == 0 || next_us < probes[i].due_us + WHEEL_TICK_US);
     }
     assert_int_equal(wheel->count, running);
+    assert_true(running > 0 || next_us == UINT64_MAX);
 }
 
 static void test_against_a_model(void **state)

@@ -61,7 +61,7 @@ static struct token_keys *make_keys(struct buf tokens[COUNT_OF(kinds)])
 static int set_up(void **state)
 {
     static struct fixture fixture;
-    fixture = (struct fixture){.settings = net_settings_create(), .turn.wall_ms = now_ms};
+    fixture = (struct fixture){.settings = net_settings_create(), .turn = {.begun = true, .wall_ms = now_ms}};
     fixture.settings->retry_after_s = 7;
     make_endpoints(fixture.settings);
     metrics_init(&fixture.metrics, 0);
