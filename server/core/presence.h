@@ -23,7 +23,7 @@ enum {
 /* A session has come to the channel, or has left it; or the channel's rule is another one (policy_only). */
 struct presence_change {
     struct mail mail;
-    struct presence *presence; /* whose it is (broker/presence.h); set when it is posted */
+    struct presence *presence; /* whose it is (server/node/node_presence.h); set when it is posted */
     bool here;
     bool policy_only;
     struct presence_policy policy;
