@@ -68,7 +68,7 @@ static struct channel *create(struct hub *hub, struct str name)
     channel->presence = keeping.presence;
     map_put(&hub->channels, channel->name, channel);
     sorted_put(&hub->channels_by_name, &channel->by_name);
-    metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
+    observe_occupied(hub, channel);
     join(channel, &keeping.history);
     return channel;
 }
@@ -127,11 +127,11 @@ static void free_recovering(struct channel *channel)
 void channel_forget(struct channel *channel)
 {
     struct hub *hub = channel->hub;
+    observe_vacated(hub, channel);
     wheel_stop(&hub->wheel, &channel->linger);
     free_recovering(channel);
     map_remove(&hub->channels, channel->name);
     sorted_remove(&hub->channels_by_name, &channel->by_name);
-    metrics_set(hub->metrics, METRIC_CHANNELS, hub->channels.count);
     free(channel->subscribers);
     free(channel);
 }

@@ -1,7 +1,8 @@
-/* channel_presence.c - sessions that come to a channel whose members are kept, and leave it, are told to the node. */
+/* channel_presence.c - where a channel's rule keeps who is subscribed, the node is told of each session that comes and
+ * goes. */
 #include "server/core/hub_private.h"
 
-static void tell(struct channel *channel, const struct session *session, bool here)
+static void tell(const struct channel *channel, const struct session *session, bool here)
 {
     struct hub *hub = channel->hub;
     if (channel->presence.kept)
@@ -9,23 +10,27 @@ static void tell(struct channel *channel, const struct session *session, bool he
                             presence_change_create(here, &channel->presence, channel->name, session->claims));
 }
 
-void presence_enter(const struct session *session, struct subscription *subscription)
+static void on_subscribed(struct observer *observer, const struct session *session, const struct channel *channel)
 {
-    if (subscription->here || session->state != SESSION_OPEN)
-        return; /* a channel is joined again when its rule has another history */
-    subscription->here = true;
-    tell(subscription->channel, session, true);
+    (void)observer;
+    tell(channel, session, true);
 }
 
-void presence_exit(const struct session *session, const struct subscription *subscription)
+static void on_unsubscribed(struct observer *observer, const struct session *session, const struct channel *channel)
 {
-    if (subscription->here)
-        tell(subscription->channel, session, false);
+    (void)observer;
+    tell(channel, session, false);
+}
+
+void presence_init(struct hub *hub)
+{
+    hub->presence = (struct observer){.subscribed = on_subscribed, .unsubscribed = on_unsubscribed};
+    hub_observe(hub, &hub->presence);
 }
 
 static void tell_of(struct channel *channel, const struct session *session, uint32_t index, bool here)
 {
-    if (session->subscriptions[index].here)
+    if (session->subscriptions[index].confirmed)
         tell(channel, session, here);
 }
 

@@ -31,7 +31,7 @@ void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err
     for (uint32_t i = 0; i < channel->count; i++) {
         struct subscriber one = channel->subscribers[i];
         struct subscription *subscription = &one.session->subscriptions[one.index];
-        presence_enter(one.session, subscription);
+        subscription_confirm(one.session, subscription);
         subscription_answer_waiting(hub, one.session, subscription, position, false);
     }
 }

@@ -6,6 +6,35 @@
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 
+static void count_opened(struct observer *observer, const struct session *session)
+{
+    (void)observer;
+    metrics_gauge_add(session->hub->metrics, METRIC_SESSIONS, 1);
+    metrics_add(session->hub->metrics, METRIC_SESSIONS_OPENED, 1);
+}
+
+static void count_closed(struct observer *observer, const struct session *session, enum reason reason)
+{
+    (void)observer;
+    metrics_gauge_add(session->hub->metrics, METRIC_SESSIONS, -1);
+    metrics_add_labelled(session->hub->metrics, METRIC_SESSIONS_CLOSED, reason, 1);
+}
+
+static void count_occupied(struct observer *observer, const struct channel *channel)
+{
+    (void)observer;
+    metrics_gauge_add(channel->hub->metrics, METRIC_CHANNELS, 1);
+}
+
+static void count_vacated(struct observer *observer, const struct channel *channel)
+{
+    (void)observer;
+    metrics_gauge_add(channel->hub->metrics, METRIC_CHANNELS, -1);
+}
+
+static const struct observer counting = {
+    .opened = count_opened, .closed = count_closed, .occupied = count_occupied, .vacated = count_vacated};
+
 struct hub *hub_create(const struct hub_options *options)
 {
     struct hub *hub = xcalloc(1, sizeof *hub);
@@ -24,6 +53,10 @@ struct hub *hub_create(const struct hub_options *options)
     list_init(&hub->ending);
     list_init(&hub->reaped);
     channels_init(hub);
+    list_init(&hub->observers);
+    hub->counting = counting;
+    hub_observe(hub, &hub->counting);
+    presence_init(hub);
     return hub;
 }
 
@@ -121,8 +154,7 @@ static const struct session_slot_events slot_events = {.granted = begin, .held =
 struct session *hub_open(struct hub *hub, const struct session_start *start)
 {
     struct session *session = session_create(hub, start);
-    metrics_gauge_add(hub->metrics, METRIC_SESSIONS, 1);
-    metrics_add(hub->metrics, METRIC_SESSIONS_OPENED, 1);
+    observe_opened(hub, session);
     if (!session_slot_take(hub, session, start, &slot_events))
         begin(hub, session, start->subscriptions, start->subscription_count);
     return session;
@@ -140,8 +172,7 @@ void hub_gone(struct hub *hub, struct session *session)
     outbox_clear(&session->outbox);
     liveness_stop(hub, session);
     output_forget_dirty(hub, session);
-    metrics_gauge_add(hub->metrics, METRIC_SESSIONS, -1);
-    metrics_add_labelled(hub->metrics, METRIC_SESSIONS_CLOSED, session->closing_reason, 1);
+    observe_closed(hub, session);
 }
 
 /* Those whose end was decided in this turn: their last frames are queued, and nothing else will be. */

@@ -4,9 +4,9 @@
  *   commands.c           what clients ask; presence_commands.c: who is on a channel
  *   delivery.c           what the broker says of a channel; recover.c: subscribers who come back
  *   subscription.c       who is subscribed to what
- *   channel.c            the channels and their lists; channel_presence.c: the node is told who is there
+ *   channel.c            the channels and their lists; channel_presence.c: the node is told who is subscribed
  *   liveness.c           pings and deadlines; session_slot.c: limits across nodes; command_costs.c: prices of commands
- *   output.c             outboxes and what the flush writes
+ *   output.c             outboxes and what the flush writes; observer.c: observers are told
  *   session_life.c       when a session is to end
  *   session_index.c      which sessions there are */
 #ifndef CARILLON_CORE_HUB_PRIVATE_H
@@ -14,6 +14,7 @@
 
 #include "common/base/buf.h"
 #include "server/core/hub.h"
+#include "server/core/observer.h"
 
 /* The most that is joined into one write. A transport that holds an unsent rest holds at most this, or one frame. */
 enum { WRITE_CHUNK = 65536, JOINED_MAX = 256 };
@@ -35,6 +36,9 @@ struct hub {
     struct hub_settings settings;
     struct rules *rules;
     struct metrics *metrics;
+    struct list_link observers; /* struct observer */
+    struct observer counting;   /* hub.c */
+    struct observer presence;   /* channel_presence.c */
     struct mailbox *replies;
     uint64_t now_us;
     uint64_t wall_ms;
@@ -155,6 +159,9 @@ void subscription_end_all(struct hub *hub, struct session *session);
 struct recovering_subscriber *subscription_recovering(const struct subscription *subscription);
 /* Answers a subscribe: at once when the channel is joined, else when it will be. */
 void subscription_answer(struct hub *hub, struct session *session, struct subscription *subscription, struct str id);
+/* The broker has the channel, and the subscription is answered next. Does nothing to one that is confirmed, or whose
+ * session is ending. */
+void subscription_confirm(struct session *session, struct subscription *subscription);
 /* Answers `subscribed` to the commands that wait. */
 void subscription_answer_waiting(struct hub *hub, struct session *session, struct subscription *subscription,
                                  const struct position *position, bool recovered);
@@ -203,12 +210,18 @@ void liveness_bound_closing(struct hub *hub, struct session *session);
 void liveness_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
 void liveness_stop(struct hub *hub, struct session *session);
 
+/* --- observer.c --- */
+void observe_opened(struct hub *hub, const struct session *session);
+void observe_closed(struct hub *hub, const struct session *session);
+void observe_subscribed(struct hub *hub, const struct session *session, const struct channel *channel);
+void observe_unsubscribed(struct hub *hub, const struct session *session, const struct channel *channel);
+void observe_occupied(struct hub *hub, const struct channel *channel);
+void observe_vacated(struct hub *hub, const struct channel *channel);
+
 /* --- channel_presence.c --- */
-/* The session's subscription is answered: from now on it is told of who comes, and so of itself. Does nothing to one
- * that has entered. */
-void presence_enter(const struct session *session, struct subscription *subscription);
-/* It ends. */
-void presence_exit(const struct session *session, const struct subscription *subscription);
+/* From now on the node is told of each session that subscribes and unsubscribes, where the channel's rule keeps that.
+ */
+void presence_init(struct hub *hub);
 /* The channel's rule is another one. Whoever is subscribed is counted from now on, or no longer, or otherwise. */
 void presence_follow(struct channel *channel, const struct presence_policy *policy);
 

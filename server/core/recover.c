@@ -104,7 +104,7 @@ static void lose(struct hub *hub, struct session *session, struct subscription *
     go_live(subscription);
     struct position position = {str_from_cstr(replay->epoch), replay->offset, str_from_cstr(replay->id)};
     if (!told) {
-        presence_enter(session, subscription);
+        subscription_confirm(session, subscription);
         subscription_answer_waiting(hub, session, subscription, &position, false);
         return;
     }
@@ -138,7 +138,7 @@ static void resume(struct hub *hub, struct session *session, struct subscription
         struct position position = {str_from_cstr(recovery->epoch), recovery->offset, str_from_cstr(recovery->id)};
         entry->told = true;
         entry->id[0] = '\0';
-        presence_enter(session, subscription);
+        subscription_confirm(session, subscription);
         subscription_answer_waiting(hub, session, subscription, &position, recovery->last == 0);
     }
     entry->last = 0; /* it has a position now */

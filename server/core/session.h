@@ -36,7 +36,7 @@ struct subscription {
     struct channel *channel;
     uint32_t index;                  /* of this subscription in the channel's subscribers, or in those that return */
     bool recovering;                 /* it has yet to get what it missed (recover.c) */
-    bool here;                       /* `subscribed` has been, or is being, sent: who is there is told so (presence) */
+    bool confirmed;                  /* `subscribed` has been, or is being, sent */
     bool by_backend;                 /* not asked for by the client: stays whatever its token says */
     struct waiting_command *waiting; /* oldest first; NULL once the channel is joined */
 };

@@ -69,15 +69,24 @@ struct subscription *subscription_begin(struct hub *hub, struct session *session
     struct subscriber subscriber = {.session = session, .index = session->subscription_count - 1};
     subscription->index = channel_add_subscriber(subscription->channel, subscriber);
     if (subscription->channel->state == CHANNEL_JOINED)
-        presence_enter(session, subscription);
+        subscription_confirm(session, subscription);
     return subscription;
+}
+
+void subscription_confirm(struct session *session, struct subscription *subscription)
+{
+    if (subscription->confirmed || session->state != SESSION_OPEN)
+        return; /* a channel is joined again when its rule has another history */
+    subscription->confirmed = true;
+    observe_subscribed(session->hub, session, subscription->channel);
 }
 
 /* Takes both entries out, filling each gap with the last of its list. */
 static void unlink_both(struct session *session, uint32_t index)
 {
     struct subscription *subscription = &session->subscriptions[index];
-    presence_exit(session, subscription);
+    if (subscription->confirmed)
+        observe_unsubscribed(session->hub, session, subscription->channel);
     if (subscription->recovering)
         channel_remove_recovering(subscription->channel, subscription->index);
     else

@@ -1,0 +1,43 @@
+/* observer.h - hears what happens to the sessions and channels of one hub. Whatever follows their life is an observer:
+ * the counters of sessions and channels (hub.c), and presence (channel_presence.c).
+ *
+ *   a session     opened, closed
+ *   its channel       subscribed, unsubscribed
+ *   a channel     occupied, vacated; all subscriptions of the channel lie between them
+ *
+ * Each event is told in the hub's thread, when it happens. No event comes twice, and the second of a pair comes only
+ * after the first. A subscription that is refused, or ended before the channel was ready, is not told. A function may
+ * read, and it may post mail. It must not call back into the hub: the hub may be walking its lists. */
+#ifndef CARILLON_CORE_OBSERVER_H
+#define CARILLON_CORE_OBSERVER_H
+
+#include "common/base/list.h"
+#include "common/protocol/reason.h"
+
+struct channel;
+struct hub;
+struct session;
+
+/* Part of the struct that listens. A function may be NULL. Session and channel are borrowed for the call. */
+struct observer {
+    struct list_link link; /* of the hub */
+    /* The session has been admitted. */
+    void (*opened)(struct observer *observer, const struct session *session);
+    /* The session's connection has ended. It has been unsubscribed from all its channels. REASON_NONE: by the client,
+     * or with the code of a backend. */
+    void (*closed)(struct observer *observer, const struct session *session, enum reason reason);
+    /* The client is told `subscribed` next. */
+    void (*subscribed)(struct observer *observer, const struct session *session, const struct channel *channel);
+    void (*unsubscribed)(struct observer *observer, const struct session *session, const struct channel *channel);
+    /* A first session wants the channel on this worker. The broker may still refuse it. */
+    void (*occupied)(struct observer *observer, const struct channel *channel);
+    /* The last session has left, and none has come within hub_settings.linger_us; or the broker has refused the
+     * channel. Not told of channels that linger when the hub is destroyed. */
+    void (*vacated)(struct observer *observer, const struct channel *channel);
+};
+
+/* Before the first session. The observer is borrowed for the hub's life. Observers are called in the order in which
+ * they were added. */
+void hub_observe(struct hub *hub, struct observer *observer);
+
+#endif
