@@ -1,5 +1,5 @@
-/* redis_connection.c - see redis_connection.h. How a connection comes up and ends: addresses, login, timers. What goes
- * over it is in redis_connection_stream.c. */
+/* redis_connection.c - see redis_connection.h. How a connection comes up: addresses, login, timers. What goes over it
+ * is in redis_connection_stream.c, and how it closes is in redis_connection_close.c. */
 #include <assert.h>
 #include <hiredis/hiredis.h>
 #include <netinet/tcp.h>
@@ -9,8 +9,7 @@
 #include "common/base/alloc.h"
 #include "server/broker/redis/client/redis_connection_private.h"
 
-static void finish_close(struct redis_connection *connection);
-static void on_timer(uv_timer_t *timer);
+static void on_timer(struct timer *timer, uint64_t now_us);
 
 /* ---- login ---- */
 
@@ -37,6 +36,13 @@ static void on_select(void *owner, void *argument, const redisReply *reply)
                               reply->str);
 }
 
+/* In a moment, whether answers are overdue. */
+static void look_again(struct redis_connection *connection)
+{
+    uint64_t look_ms = connection->config.command_timeout_ms / 4 + 1;
+    turn_start_timer(connection->turn, &connection->timer, look_ms * 1000, on_timer);
+}
+
 static void on_named(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_connection *connection = argument;
@@ -46,12 +52,11 @@ static void on_named(void *owner, void *argument, const redisReply *reply)
         return;
     /* Any other error is about the name alone (an ACL without CLIENT) and does no harm. */
     connection->state = REDIS_READY;
-    uint64_t look_ms = connection->config.command_timeout_ms / 4 + 1;
-    uv_timer_start(&connection->timer, on_timer, look_ms, look_ms);
+    look_again(connection);
     connection->events->up(connection);
 }
 
-void redis_connection_log_in(struct redis_connection *connection)
+static void log_in(struct redis_connection *connection)
 {
     const struct redis_login *login = connection->config.login;
     connection->state = REDIS_LOGIN;
@@ -112,7 +117,7 @@ static void on_connected(uv_connect_t *request, int status)
             redis_connection_drop(connection,
                                   "OpenSSL has no memory for a connection, or does not take the name of the server");
     } else {
-        redis_connection_log_in(connection);
+        log_in(connection);
     }
 }
 
@@ -141,13 +146,13 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     }
     if (list)
         uv_freeaddrinfo(list);
-    connection->open--;
-    finish_close(connection);
+    redis_connection_let_go(connection);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_timer(struct timer *timer, uint64_t now_us)
 {
-    struct redis_connection *connection = timer->data;
+    struct redis_connection *connection = CONTAINER_OF(timer, struct redis_connection, timer);
+    (void)now_us;
     if (connection->state == REDIS_CONNECTING) {
         leave_address(connection, UV_ETIMEDOUT);
         return;
@@ -165,6 +170,8 @@ static void on_timer(uv_timer_t *timer)
     /* Twice in a row with nothing read between: after a pause of this process the answer may lie in the socket. */
     if (overdue && connection->late)
         redis_connection_drop(connection, "no answer to a command within %llu ms", (unsigned long long)limit_ms);
+    else
+        look_again(connection);
     connection->late = overdue;
 }
 
@@ -177,11 +184,9 @@ static void begin(struct redis_connection *connection)
     connection->state = REDIS_RESOLVING;
     connection->again = connection->late = false;
     uv_tcp_init(loop, &connection->tcp);
-    uv_timer_init(loop, &connection->timer);
-    connection->tcp.data = connection->timer.data = connection;
-    connection->resolve.data = connection->write.data = connection;
-    connection->open = 2;
-    uv_timer_start(&connection->timer, on_timer, connection->config.connect_timeout_ms, 0);
+    connection->tcp.data = connection->resolve.data = connection->write.data = connection;
+    connection->open = 1;
+    turn_start_timer(connection->turn, &connection->timer, connection->config.connect_timeout_ms * 1000, on_timer);
     int err = uv_getaddrinfo(loop, &connection->resolve, on_resolved, endpoint->host, endpoint->port, &hints);
     if (err < 0)
         redis_connection_drop(connection, "the host name was not resolved: %s", uv_strerror(err));
@@ -197,10 +202,9 @@ void redis_connection_start(struct redis_connection *connection)
 
 /* ---- the end ---- */
 
-static void finish_close(struct redis_connection *connection)
+/* All handles are closed. */
+static void on_closed(struct redis_connection *connection)
 {
-    if (connection->open || connection->state != REDIS_CLOSING)
-        return;
     redis_connection_stream_end(connection);
     connection->state = REDIS_IDLE;
     if (connection->again)
@@ -209,57 +213,18 @@ static void finish_close(struct redis_connection *connection)
         connection->events->down(connection, connection->why);
 }
 
-static void on_closed(uv_handle_t *closed)
-{
-    struct redis_connection *connection = closed->data;
-    connection->open--;
-    finish_close(connection);
-}
-
-static bool is_ended(const struct redis_connection *connection)
-{
-    return connection->state == REDIS_IDLE || connection->state == REDIS_CLOSING;
-}
-
-static void begin_close(struct redis_connection *connection, bool reset, const char *format, va_list args)
-    __attribute__((format(printf, 3, 0)));
-
-static void begin_close(struct redis_connection *connection, bool reset, const char *format, va_list args)
-{
-    const struct redis_endpoint *endpoint = connection->config.endpoint;
-    int len = snprintf(connection->why, sizeof connection->why, "%s at %.80s:%s: ", connection->config.what,
-                       endpoint->host, endpoint->port);
-    vsnprintf(connection->why + len, sizeof connection->why - (size_t)len, format, args);
-    if (connection->state == REDIS_RESOLVING)
-        uv_cancel((uv_req_t *)&connection->resolve);
-    connection->state = REDIS_CLOSING;
-    /* A reset fails where there is no socket yet. */
-    if (!reset || uv_tcp_close_reset(&connection->tcp, on_closed) < 0)
-        uv_close((uv_handle_t *)&connection->tcp, on_closed);
-    uv_close((uv_handle_t *)&connection->timer, on_closed);
-}
-
-void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
-{
-    va_list args;
-    connection->again = false;
-    if (is_ended(connection))
-        return;
-    va_start(args, format);
-    begin_close(connection, true, format, args);
-    va_end(args);
-}
+static const struct redis_connection_steps steps = {.established = log_in, .closed = on_closed};
 
 void redis_connection_finish(struct redis_connection *connection, const char *format, ...)
 {
     va_list args;
     connection->again = false;
-    if (is_ended(connection))
+    if (redis_connection_is_ended(connection))
         return;
     if (connection->state == REDIS_READY)
         redis_connection_flush_last(connection);
     va_start(args, format);
-    begin_close(connection, false, format, args);
+    redis_connection_close(connection, false, format, args);
     va_end(args);
 }
 
@@ -276,6 +241,7 @@ void redis_connection_init(struct redis_connection *connection, const struct red
     connection->events = events;
     connection->owner = owner;
     connection->turn = turn;
+    connection->steps = &steps;
     connection->hook.run = run_hook;
     turn_add_hook(turn, &connection->hook);
 }

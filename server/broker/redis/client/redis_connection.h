@@ -60,18 +60,19 @@ enum { REDIS_READ_BYTES = 65536 };
 struct redis_expected {
     redis_answered *done;
     void *argument;
-    uint64_t sent_ms;
+    uint64_t sent_us;
 };
 
 struct redis_connection {
     struct redis_connection_config config;
     const struct redis_connection_events *events;
     void *owner;
+    const struct redis_connection_steps *steps;
     struct turn *turn;
     struct turn_hook hook;
     enum redis_connection_state state;
     uv_tcp_t tcp;
-    uv_timer_t timer;
+    struct timer timer; /* until it is up; then of the looks for overdue answers */
     uv_getaddrinfo_t resolve;
     uv_connect_t connect;
     uv_write_t write;

@@ -1,12 +1,26 @@
-/* redis_connection_private.h - between redis_connection.c, how a connection comes up and ends, and
- * redis_connection_stream.c, what goes over it: commands out, answers in and to whom they are due, TLS around both. */
+/* redis_connection_private.h - between three files. redis_connection.c: how a connection comes up.
+ * redis_connection_stream.c: what goes over it, which is commands out, answers in and to whom they are due, TLS around
+ * both. redis_connection_close.c: how it closes. */
 #ifndef CARILLON_BROKER_REDIS_CLIENT_REDIS_CONNECTION_PRIVATE_H
 #define CARILLON_BROKER_REDIS_CLIENT_REDIS_CONNECTION_PRIVATE_H
 
+#include <stdarg.h>
+
 #include "server/broker/redis/client/redis_connection.h"
 
-/* redis_connection.c: TCP, and TLS if asked, are established. */
-void redis_connection_log_in(struct redis_connection *connection);
+/* What redis_connection.c does when the others have come to an end. */
+struct redis_connection_steps {
+    void (*established)(struct redis_connection *connection); /* TLS is established */
+    void (*closed)(struct redis_connection *connection);      /* all its handles are closed */
+};
+
+/* redis_connection_close.c, where redis_connection_drop is as well. */
+bool redis_connection_is_ended(const struct redis_connection *connection);
+/* The connection is not ended. reset: what has not reached Redis never will. */
+void redis_connection_close(struct redis_connection *connection, bool reset, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+/* One handle or request fewer that has to end before the connection is closed. */
+void redis_connection_let_go(struct redis_connection *connection);
 
 /* redis_connection_stream.c, where redis_connection_send is as well. */
 /* From TCP being connected; less than 0: libuv's error. */

@@ -9,17 +9,12 @@
  */
 enum { FEED_BYTES = 8192 };
 
-static uint64_t loop_now_ms(const struct redis_connection *connection)
-{
-    return uv_now(connection->turn->wake.loop);
-}
-
 /* ---- answers due ---- */
 
 static void expect(struct redis_connection *connection, redis_answered *done, void *argument)
 {
     struct redis_expected *expected = ring_append(&connection->expected, sizeof *expected);
-    *expected = (struct redis_expected){done, argument, loop_now_ms(connection)};
+    *expected = (struct redis_expected){done, argument, turn_now_us(connection->turn)};
 }
 
 static struct redis_expected *oldest_expected(const struct redis_connection *connection)
@@ -38,7 +33,7 @@ uint64_t redis_connection_waits_ms(const struct redis_connection *connection)
 {
     if (!connection->expected.count)
         return 0;
-    return loop_now_ms(connection) - oldest_expected(connection)->sent_ms;
+    return (turn_now_us(connection->turn) - oldest_expected(connection)->sent_us) / 1000;
 }
 
 /* ---- writing ---- */
@@ -172,7 +167,7 @@ static void open_sealed(struct redis_connection *connection, struct str bytes)
     struct error error;
     enum err err = redis_tls_take(connection->tls, bytes, &connection->plain, &error);
     if (connection->state == REDIS_HANDSHAKE && redis_tls_is_ready(connection->tls))
-        redis_connection_log_in(connection);
+        connection->steps->established(connection);
     feed(connection, buf_str(&connection->plain));
     buf_clear(&connection->plain);
     if (err)

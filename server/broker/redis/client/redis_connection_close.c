@@ -1,0 +1,46 @@
+/* redis_connection_close.c - see redis_connection_private.h. */
+#include <stdio.h>
+
+#include "server/broker/redis/client/redis_connection_private.h"
+
+void redis_connection_let_go(struct redis_connection *connection)
+{
+    if (--connection->open == 0 && connection->state == REDIS_CLOSING)
+        connection->steps->closed(connection);
+}
+
+static void on_closed(uv_handle_t *closed)
+{
+    redis_connection_let_go(closed->data);
+}
+
+bool redis_connection_is_ended(const struct redis_connection *connection)
+{
+    return connection->state == REDIS_IDLE || connection->state == REDIS_CLOSING;
+}
+
+void redis_connection_close(struct redis_connection *connection, bool reset, const char *format, va_list args)
+{
+    const struct redis_endpoint *endpoint = connection->config.endpoint;
+    int len = snprintf(connection->why, sizeof connection->why, "%s at %.80s:%s: ", connection->config.what,
+                       endpoint->host, endpoint->port);
+    vsnprintf(connection->why + len, sizeof connection->why - (size_t)len, format, args);
+    if (connection->state == REDIS_RESOLVING)
+        uv_cancel((uv_req_t *)&connection->resolve);
+    connection->state = REDIS_CLOSING;
+    /* A reset fails where there is no socket yet. */
+    if (!reset || uv_tcp_close_reset(&connection->tcp, on_closed) < 0)
+        uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    turn_stop_timer(connection->turn, &connection->timer);
+}
+
+void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
+{
+    va_list args;
+    connection->again = false;
+    if (redis_connection_is_ended(connection))
+        return;
+    va_start(args, format);
+    redis_connection_close(connection, true, format, args);
+    va_end(args);
+}
