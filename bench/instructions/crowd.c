@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/protocol/channel_name.h"
+#include "common/protocol/ws_frame.h"
 #include "server/dialect/carillon.h"
 
 enum { NOW_US = 1000000, SETTLE_EVERY = 1000, OPENED_A_MS = 10 };

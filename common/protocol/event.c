@@ -1,6 +1,8 @@
 /* event.c - see event.h. */
 #include "common/protocol/event.h"
 
+#include <assert.h>
+
 #include "common/json/json.h"
 
 enum { BUILTIN_MEMBERS_MAX = 3 };
@@ -147,6 +149,41 @@ void event_encode(struct buf *out, const struct event *event)
     buf_append_lit(out, ",\"data\":");
     buf_append(out, event->data);
     buf_append_char(out, '}');
+}
+
+/* The text of a string. An absent one is empty, and no event has one with \u0000. */
+static struct str text_of(struct json_value string, struct buf *scratch)
+{
+    struct str text;
+    return string.type && json_text(string, scratch, &text) ? text : STR("");
+}
+
+void event_decode(struct str json, struct buf *scratch, struct event *out)
+{
+    struct json_value type = {0}, channel = {0}, id = {0}, offset = {0}, timestamp = {0}, data = {0};
+    const struct json_field fields[] = {
+        {"type", JSON_STRING, true, &type},
+        {"channel", JSON_STRING, true, &channel},
+        {"id", JSON_STRING, false, &id},
+        {"offset", JSON_NUMBER, false, &offset},
+        {"timestamp", JSON_STRING, true, &timestamp},
+        {"data", JSON_ANY, true, &data},
+    };
+    enum err err = json_bind(json_value_of(json), "", fields, sizeof fields / sizeof *fields, NULL);
+    assert(err == ERR_NONE);
+    (void)err;
+    buf_clear(scratch);
+    buf_reserve(scratch, json.len);
+    *out = (struct event){
+        .channel = text_of(channel, scratch),
+        .type = text_of(type, scratch),
+        .id = text_of(id, scratch),
+        .epoch = STR(""),
+        .timestamp = text_of(timestamp, scratch),
+        .data = data.raw,
+    };
+    if (offset.type)
+        json_u64(offset, &out->offset);
 }
 
 /* Up to the quote that ends a string whose first byte this is; NULL without one. */

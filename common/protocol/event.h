@@ -61,6 +61,10 @@ enum err event_id_check(struct str event_id, struct error *error);
 /* Appends the event as subscribers get it: one JSON object, with data copied byte for byte. */
 void event_encode(struct buf *out, const struct event *event);
 
+/* Takes apart what event_encode has written. That text has no epoch: out->epoch is empty. *out borrows from json and
+ * from scratch, which is cleared first. */
+void event_decode(struct str json, struct buf *scratch, struct event *out);
+
 /* The id in the text of event_encode, borrowed. Empty if there is no id, or if the id had to be escaped. */
 struct str event_encoded_id(struct str json);
 

@@ -41,22 +41,23 @@ static void deliver_to_recovering(struct channel *channel, struct message *messa
 {
     for (uint32_t i = 0; i < channel->recovering->count; i++)
         if (channel->recovering->entries[i].told)
-            output_queue(channel->hub, channel->recovering->entries[i].session, message);
+            output_event(channel->hub, channel->recovering->entries[i].session, message);
 }
 
 void hub_deliver(struct hub *hub, struct message *message)
 {
     struct channel *channel = hub_channel(hub, message_channel(message));
+    uint64_t bytes = 0;
     if (channel && channel->state == CHANNEL_JOINED) {
         if (message->offset) {
             struct position position = {message_epoch(message), message->offset, message_id(message)};
             channel_set_position(channel, &position);
         }
         metrics_add(hub->metrics, METRIC_DELIVERIES, channel->count);
-        metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, (uint64_t)channel->count * message->frame_len);
         output_note_delivery(hub, message->accepted_us);
         for (uint32_t i = 0; i < channel->count; i++)
-            output_queue(hub, channel->subscribers[i].session, message);
+            bytes += output_event(hub, channel->subscribers[i].session, message);
+        metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, bytes);
         if (channel->recovering && !message->offset)
             deliver_to_recovering(channel, message);
     }

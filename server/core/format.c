@@ -2,6 +2,7 @@
 #include "server/core/format.h"
 
 #include "common/base/alloc.h"
+#include "common/protocol/ws_frame.h"
 
 /* What has been framed, if anything. */
 static struct message *take_frame(struct formats *formats)
@@ -22,7 +23,12 @@ struct format *formats_get(struct formats *formats, const struct dialect *dialec
         if (formats->all[i]->dialect == dialect && formats->all[i]->framing == framing)
             return formats->all[i];
     struct format *format = xmalloc(sizeof *format);
-    *format = (struct format){dialect, framing, make_ping(formats, framing)};
+    *format = (struct format){
+        .dialect = dialect,
+        .framing = framing,
+        .ping = make_ping(formats, framing),
+        .of_events = dialect->event == event_encode && framing == &ws_framing,
+    };
     formats->all = xrealloc(formats->all, (formats->count + 1) * sizeof *formats->all);
     return formats->all[formats->count++] = format;
 }
@@ -37,6 +43,7 @@ void formats_fini(struct formats *formats)
     free(formats->all);
     buf_fini(&formats->text);
     buf_fini(&formats->frame);
+    buf_fini(&formats->names);
 }
 
 struct message *format_reply(struct formats *formats, const struct format *format, const struct reply *reply)
@@ -47,6 +54,23 @@ struct message *format_reply(struct formats *formats, const struct format *forma
     if (formats->text.len)
         format->framing->message(&formats->frame, buf_str(&formats->text));
     return take_frame(formats);
+}
+
+struct message *format_encode(struct formats *formats, const struct format *format, struct message *message)
+{
+    struct event event;
+    struct message **at = &message->encodings;
+    for (; *at; at = &(*at)->encodings)
+        if ((*at)->format == format)
+            return *at;
+    message_event(message, &formats->names, &event);
+    buf_clear(&formats->text);
+    buf_clear(&formats->frame);
+    format->dialect->event(&formats->text, &event);
+    format->framing->message(&formats->frame, buf_str(&formats->text));
+    *at = message_create(buf_str(&formats->frame));
+    (*at)->format = format;
+    return *at;
 }
 
 struct message *format_pong(struct formats *formats, const struct format *format, struct str payload)

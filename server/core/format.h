@@ -11,6 +11,7 @@ struct format {
     const struct dialect *dialect;
     const struct framing *framing;
     struct message *ping; /* for all sessions of the format; NULL: the framing has none */
+    bool of_events;       /* the format in which a node gives events to its hubs (message.h) */
 };
 
 /* Owned by a hub. A zeroed struct is empty. */
@@ -18,6 +19,7 @@ struct formats {
     struct format **all;
     size_t count;
     struct buf text, frame; /* messages are built here */
+    struct buf names;       /* of an event, without escapes */
 };
 
 /* The format of this pair, made when it is asked for first. It stays until formats_fini. */
@@ -28,5 +30,15 @@ void formats_fini(struct formats *formats);
 struct message *format_reply(struct formats *formats, const struct format *format, const struct reply *reply);
 struct message *format_pong(struct formats *formats, const struct format *format, struct str payload);
 struct message *format_close(struct formats *formats, const struct format *format, int code, struct str reason);
+
+/* For format_event. */
+struct message *format_encode(struct formats *formats, const struct format *format, struct message *event);
+
+/* The event as sessions of this format get it, borrowed for as long as the event lives. It is encoded for the first of
+ * them only. */
+static inline struct message *format_event(struct formats *formats, const struct format *format, struct message *event)
+{
+    return format->of_events ? event : format_encode(formats, format, event);
+}
 
 #endif

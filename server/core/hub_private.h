@@ -175,6 +175,13 @@ struct subscription *recover_subscribe(struct hub *hub, struct session *session,
 /* Borrows the message. May write at once when the outbox is full but the kernel is not. The end of a slow consumer is
  * decided here, and of no other session: subscriptions and lists stay as they are until the flush. */
 void output_queue(struct hub *hub, struct session *session, struct message *message);
+/* The same of an event, in the session's format. Returns how many bytes it has there. */
+static inline size_t output_event(struct hub *hub, struct session *session, struct message *event)
+{
+    struct message *message = format_event(&hub->formats, session->format, event);
+    output_queue(hub, session, message);
+    return message->frame_len;
+}
 /* The same of a message that is made for this session alone. Takes it; NULL: nothing is queued. */
 void output_message(struct hub *hub, struct session *session, struct message *message);
 /* The reply, in the session's format. */

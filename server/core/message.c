@@ -2,12 +2,14 @@
 #include "server/core/message.h"
 
 #include "common/base/alloc.h"
-#include "common/base/buf.h"
+#include "common/protocol/ws_frame.h"
 
 static struct message *allocate(size_t frame_len, size_t channel_len, size_t epoch_len)
 {
     struct message *message = xmalloc(sizeof *message + frame_len + channel_len + epoch_len);
     message->mail = (struct mail){0};
+    message->encodings = NULL;
+    message->format = NULL;
     message->refs = 1;
     message->frame_len = (uint32_t)frame_len;
     message->channel_len = (uint32_t)channel_len;
@@ -56,12 +58,31 @@ struct message *message_from_event(const struct event *event, uint64_t accepted_
     return message;
 }
 
-struct str message_id(const struct message *message)
+void message_free(struct message *message)
+{
+    if (message->encodings)
+        message_unref(message->encodings);
+    free(message);
+}
+
+/* What event_encode has written. */
+static struct str json_of(const struct message *message)
 {
     struct str frame = message_frame(message);
     uint8_t len = (uint8_t)frame.ptr[1]; /* of the payload, or how it is told (RFC 6455, 5.2) */
     size_t header_len = len < 126 ? 2 : len == 126 ? 4 : 10;
-    return event_encoded_id(str_skip(frame, header_len));
+    return str_skip(frame, header_len);
+}
+
+struct str message_id(const struct message *message)
+{
+    return event_encoded_id(json_of(message));
+}
+
+void message_event(const struct message *message, struct buf *scratch, struct event *out)
+{
+    event_decode(json_of(message), scratch, out);
+    out->epoch = message_epoch(message);
 }
 
 struct message *message_copy(const struct message *original)

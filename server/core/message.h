@@ -1,4 +1,7 @@
-/* message.h - something ready to be written to clients: one complete WebSocket frame, encoded once, never changed.
+/* message.h - something ready to be written to clients: one complete frame, encoded once, never changed.
+ *
+ * A node makes an event in one format: Carillon's JSON in a WebSocket frame. Sessions of another format get another
+ * encoding of the event. It is made for the first of them (format_event), and it stays with the event's message.
  *
  * References are plain counters: all references of a message are held in one thread. What several workers deliver is
  * copied once for each of them (message_copy) where it enters them, so the bytes cross threads only by handing a whole
@@ -6,15 +9,17 @@
 #ifndef CARILLON_CORE_MESSAGE_H
 #define CARILLON_CORE_MESSAGE_H
 
-#include <stdlib.h>
-
 #include "common/base/mail.h"
 #include "common/base/str.h"
 #include "common/protocol/event.h"
-#include "common/protocol/ws_frame.h"
+
+struct format;
 
 struct message {
     struct mail mail; /* its way to a worker */
+    /* The encodings of an event in other formats, one reference each. Each is in the list of the one before. */
+    struct message *encodings;
+    const struct format *format; /* of an encoding in such a list */
     uint32_t refs;
     uint32_t frame_len;
     uint32_t channel_len;
@@ -34,6 +39,9 @@ struct message *message_from_event(const struct event *event, uint64_t accepted_
 struct message *message_from_json(struct str channel, struct str epoch, uint64_t offset, struct str json,
                                   uint64_t accepted_us);
 
+/* The event of a message from one of the two functions above. *out borrows from the message and from scratch. */
+void message_event(const struct message *message, struct buf *scratch, struct event *out);
+
 /* A second, independent message of the same bytes, for another thread. One reference. */
 struct message *message_copy(const struct message *message);
 
@@ -43,10 +51,13 @@ static inline struct message *message_ref(struct message *message)
     return message;
 }
 
+/* For message_unref. */
+void message_free(struct message *message);
+
 static inline void message_unref(struct message *message)
 {
     if (--message->refs == 0)
-        free(message);
+        message_free(message);
 }
 
 static inline struct str message_frame(const struct message *m)

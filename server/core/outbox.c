@@ -18,19 +18,10 @@ void outbox_grow(struct outbox *outbox)
     outbox->head = 0;
 }
 
-struct message *outbox_take(struct outbox *outbox)
+void outbox_free_ring(struct outbox *outbox)
 {
-    if (outbox->count == 0)
-        return NULL;
-    struct message *message = *outbox_at(outbox, 0);
-    outbox->head = (outbox->head + 1) & ((outbox->cap ? outbox->cap : OUTBOX_INLINE) - 1);
-    outbox->count--;
-    outbox->bytes -= message->frame_len;
-    if (outbox->count == 0 && outbox->cap) { /* an idle session keeps no ring */
-        free(outbox->ring.many);
-        outbox->cap = outbox->head = 0;
-    }
-    return message;
+    free(outbox->ring.many);
+    outbox->cap = outbox->head = 0;
 }
 
 void outbox_clear(struct outbox *outbox)

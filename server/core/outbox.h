@@ -13,7 +13,7 @@ struct outbox {
         struct message *few[OUTBOX_INLINE]; /* the ring while cap is 0: most sessions never have more waiting */
         struct message **many;              /* the ring on the heap, once more than that wait */
     } ring;
-    size_t bytes;
+    uint32_t bytes;
     uint32_t cap; /* of the ring on the heap */
     uint32_t head;
     uint32_t count;
@@ -22,11 +22,10 @@ struct outbox {
 /* Drops all references. */
 void outbox_clear(struct outbox *outbox);
 
-/* Removes the oldest and gives its reference to the caller; NULL if there is none. */
-struct message *outbox_take(struct outbox *outbox);
-
 /* For outbox_append, when the ring is full. */
 void outbox_grow(struct outbox *outbox);
+/* For outbox_take: an empty outbox keeps no ring on the heap. */
+void outbox_free_ring(struct outbox *outbox);
 
 /* The message after `index` older ones, borrowed. index < count. */
 static inline struct message **outbox_at(struct outbox *outbox, uint32_t index)
@@ -44,6 +43,20 @@ static inline void outbox_append(struct outbox *outbox, struct message *message)
     *outbox_at(outbox, outbox->count) = message_ref(message);
     outbox->count++;
     outbox->bytes += message->frame_len;
+}
+
+/* Removes the oldest and gives its reference to the caller; NULL if there is none. */
+static inline struct message *outbox_take(struct outbox *outbox)
+{
+    if (outbox->count == 0)
+        return NULL;
+    struct message *message = *outbox_at(outbox, 0);
+    outbox->head = (outbox->head + 1) & ((outbox->cap ? outbox->cap : OUTBOX_INLINE) - 1);
+    outbox->count--;
+    outbox->bytes -= message->frame_len;
+    if (outbox->count == 0 && outbox->cap)
+        outbox_free_ring(outbox);
+    return message;
 }
 
 #endif

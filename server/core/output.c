@@ -12,7 +12,7 @@ void output_mark_dirty(struct hub *hub, struct session *session)
         hub->dirty = xrealloc(hub->dirty, hub->dirty_cap * sizeof *hub->dirty);
     }
     hub->dirty[hub->dirty_count++] = session;
-    session->dirty_at = hub->dirty_count;
+    session->dirty_at = (uint32_t)hub->dirty_count;
 }
 
 void output_forget_dirty(struct hub *hub, struct session *session)

@@ -120,10 +120,9 @@ static void queue_missed(struct hub *hub, struct session *session, struct recove
            entry->offset - (replay->first - 1) < replay->count) {
         struct message *message = replay->messages[entry->offset - (replay->first - 1)];
         metrics_add(hub->metrics, METRIC_DELIVERIES, 1);
-        metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, message->frame_len);
         command_recovered(hub, session);
         entry->offset++;
-        output_queue(hub, session, message);
+        metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, output_event(hub, session, message));
     }
 }
 

@@ -53,7 +53,7 @@ struct session {
     const struct format *format; /* of its dialect and of ops->framing; of the hub */
     struct outbox outbox;
     size_t unsent_bytes; /* taken by the transport, not yet by the kernel; counted into the limit */
-    size_t dirty_at;     /* place in hub->dirty, from 1; 0: nothing to write */
+    uint32_t dirty_at;   /* place in hub->dirty, from 1; 0: nothing to write */
     enum session_state state;
     bool waits_writable; /* the kernel is full: the flush skips it until hub_writable */
     bool finished;       /* ops->finish has been called */

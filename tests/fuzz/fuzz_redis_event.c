@@ -6,6 +6,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
+/* What is taken apart again is the same event. */
+static void check_decoded(const struct event *event, struct str json)
+{
+    struct buf scratch = {0};
+    struct event again;
+    event_decode(json, &scratch, &again);
+    if (!str_eq(again.channel, event->channel) || !str_eq(again.type, event->type) || !str_eq(again.id, event->id) ||
+        again.offset != event->offset || !str_eq(again.timestamp, event->timestamp) || !str_eq(again.data, event->data))
+        abort();
+    buf_fini(&scratch);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     static const struct event_limits limits = {.custom = true, .data_bytes = 1 << 20};
@@ -21,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         event_encode(&encoded, &event);
         if (json_check(buf_str(&encoded), &json, &whole, &error) || whole.type != JSON_OBJECT)
             abort();
+        check_decoded(&event, buf_str(&encoded));
     }
     struct position position;
     if (redis_event_parse_epoch(text, &scratch, &position) && (!position.epoch.len || position.epoch.len > EPOCH_MAX))

@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/protocol/ws_client.h"
+#include "common/protocol/ws_frame.h"
 #include "server/dialect/carillon.h"
 #include "tests/sim/seat.h"
 #include "tests/sim/tokens.h"

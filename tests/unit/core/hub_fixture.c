@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
+#include "common/protocol/ws_frame.h"
 #include "server/dialect/carillon.h"
 
 static void on_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,

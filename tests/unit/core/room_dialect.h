@@ -1,5 +1,5 @@
 /* room_dialect.h - a second dialect for tests, which shares no member name with Carillon's own. A client says
- *   {"do":"enter","room":"public:a","ref":"7"}   also leave, say (with "body") and are_you_there
+ *   {"do":"enter","room":"public:a","ref":"7"}   also with "last"; leave, say (with "body") and are_you_there
  * and gets {"ok":"entered","room":"public:a","ref":"7"}, {"oops":"...","ref":"7"} and {"room":"public:a","body":...}.
  * It has no words for warnings and for what a session begins with. */
 #ifndef CARILLON_TESTS_ROOM_DIALECT_H
@@ -8,5 +8,8 @@
 #include "server/core/dialect.h"
 
 extern const struct dialect room_dialect;
+
+/* How often an event has been written. */
+extern unsigned room_events_written;
 
 #endif

@@ -112,6 +112,136 @@ static void test_gap(void **state)
     }
 }
 
+enum { EACH = 3 };
+
+/* Sessions of four formats in one channel: two dialects, each on two transports. */
+struct mixture {
+    struct wire own[EACH], room[EACH], own_lines[EACH], room_lines[EACH];
+};
+
+static void open_mixture(struct fixture *f, struct mixture *all)
+{
+    for (int i = 0; i < EACH; i++) {
+        open_session(f, &all->own[i], "{\"sub\":\"bob\"}");
+        open_room_session(f, &all->room[i]);
+        f->transport = &line_transport;
+        open_session(f, &all->own_lines[i], "{\"sub\":\"bob\"}");
+        next_line(&all->own_lines[i]);
+        open_room_session(f, &all->room_lines[i]);
+        f->transport = NULL;
+    }
+}
+
+static void close_mixture(struct fixture *f, struct mixture *all)
+{
+    for (int i = 0; i < EACH; i++) {
+        close_session(f, &all->own[i]);
+        close_session(f, &all->room[i]);
+        close_session(f, &all->own_lines[i]);
+        close_session(f, &all->room_lines[i]);
+    }
+}
+
+static void subscribe_mixture(struct fixture *f, struct mixture *all, const char *own, const char *room)
+{
+    for (int i = 0; i < EACH; i++) {
+        send_text(f, &all->own[i], own);
+        send_text(f, &all->own_lines[i], own);
+        send_text(f, &all->room[i], room);
+        send_text(f, &all->room_lines[i], room);
+    }
+}
+
+static void skip_answers(struct mixture *all)
+{
+    for (int i = 0; i < EACH; i++) {
+        assert_non_null(strstr(next_frame(&all->own[i], NULL), "subscribed"));
+        assert_non_null(strstr(next_line(&all->own_lines[i]), "subscribed"));
+        assert_non_null(strstr(next_frame(&all->room[i], NULL), "entered"));
+        assert_non_null(strstr(next_line(&all->room_lines[i]), "entered"));
+    }
+}
+
+static void assert_events(struct mixture *all, const char *own, const char *room)
+{
+    for (int i = 0; i < EACH; i++) {
+        assert_next(&all->own[i], own);
+        assert_next(&all->room[i], room);
+        assert_string_equal(next_line(&all->own_lines[i]), own);
+        assert_string_equal(next_line(&all->room_lines[i]), room);
+    }
+}
+
+/* Each session gets an event in its own dialect and framing. The event is encoded once for each pair. */
+static void test_events(void **state)
+{
+    struct fixture *f = *state;
+    struct mixture all;
+    open_mixture(f, &all);
+    subscribe_mixture(f, &all, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\"}}",
+                      "{\"do\":\"enter\",\"room\":\"log:a\"}");
+    answer_join(f, "log:a", "e", 4);
+    skip_answers(&all);
+    room_events_written = 0;
+    deliver_numbered(f, 5);
+    assert_int_equal(room_events_written, 2);
+    assert_events(
+        &all, "{\"type\":\"note\",\"channel\":\"log:a\",\"id\":\"i-5\",\"offset\":5,\"timestamp\":\"t\",\"data\":5}",
+        "{\"room\":\"log:a\",\"body\":5,\"nr\":\"e/5/i-5\"}");
+    deliver(f, "log:a", "\"live\"", true);
+    assert_int_equal(room_events_written, 4);
+    assert_events(&all,
+                  "{\"type\":\"note\",\"channel\":\"log:a\",\"id\":\"id\",\"timestamp\":\"2026-01-15T10:30:00.000Z\","
+                  "\"data\":\"live\"}",
+                  "{\"room\":\"log:a\",\"body\":\"live\"}");
+    close_mixture(f, &all);
+}
+
+/* Encodings wait in outboxes when the hub has let their event go. Without a session of a dialect nothing is encoded. */
+static void test_an_encoding_outlives_its_event(void **state)
+{
+    struct fixture *f = *state;
+    struct wire room[2];
+    for (int i = 0; i < 2; i++) {
+        open_room_session(f, &room[i]);
+        send_text(f, &room[i], "{\"do\":\"enter\",\"room\":\"public:a\"}");
+    }
+    answer_join(f, "public:a", "", 0);
+    for (int i = 0; i < 2; i++)
+        assert_next(&room[i], "{\"ok\":\"entered\",\"room\":\"public:a\"}");
+    room_events_written = 0;
+    deliver(f, "public:a", "1", false);
+    deliver(f, "public:a", "2", false);
+    assert_int_equal(room_events_written, 2);
+    close_session(f, &room[0]);
+    hub_flush(f->hub);
+    assert_next(&room[1], "{\"room\":\"public:a\",\"body\":1}");
+    assert_next(&room[1], "{\"room\":\"public:a\",\"body\":2}");
+    close_session(f, &room[1]);
+    deliver(f, "public:a", "3", true);
+    assert_int_equal(room_events_written, 2);
+}
+
+/* What was missed is told in the session's own form too. */
+static void test_recovery(void **state)
+{
+    struct fixture *f = *state;
+    struct wire room;
+    open_room_session(f, &room);
+    send_text(f, &room, "{\"do\":\"enter\",\"room\":\"log:a\",\"last\":2}");
+    answer_join(f, "log:a", "e", 5);
+    struct recovery *recovery = take_recovery(f);
+    assert_int_equal(recovery->last, 2);
+    strcpy(recovery->epoch, "e");
+    recovery->offset = 3;
+    answer_recovery(f, recovery, RECOVERY_FOUND, 3, 5, 5);
+    assert_next(&room, "{\"ok\":\"entered\",\"room\":\"log:a\"}");
+    assert_next(&room, "{\"room\":\"log:a\",\"body\":4,\"nr\":\"e/4/i-4\"}");
+    assert_next(&room, "{\"room\":\"log:a\",\"body\":5,\"nr\":\"e/5/i-5\"}");
+    assert_next(&room, "");
+    close_session(f, &room);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -121,6 +251,9 @@ int main(void)
         TEST(test_publish),
         TEST(test_the_other_dialect_is_not_understood),
         TEST(test_gap),
+        TEST(test_events),
+        TEST(test_an_encoding_outlives_its_event),
+        TEST(test_recovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

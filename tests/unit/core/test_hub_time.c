@@ -1,4 +1,5 @@
 /* test_hub_time.c - what time does to sessions: pings, expiring tokens, refresh, draining. */
+#include "common/protocol/ws_frame.h"
 #include "tests/unit/core/hub_fixture.h"
 
 static void test_ping_and_pong(void **state)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/protocol/ws_frame.h"
 #include "tests/unit/core/hub_fixture.h"
 
 #define SINCE(offset)                                                                                                  \

@@ -175,6 +175,39 @@ static void test_encoded_id(void **state)
         assert_str(event_encoded_id(str_from_cstr(others[i])), "");
 }
 
+static void test_decode(void **state)
+{
+    const struct event event = {
+        .channel = STR("a\"b"),
+        .type = STR("chat_message"),
+        .id = STR("with\"a \\ quote"),
+        .offset = UINT64_MAX,
+        .timestamp = STR("2026-01-15T10:30:00.000Z"),
+        .data = STR("{ \"channel\" : [\"x\", {\"id\":1}] }"),
+    };
+    struct buf json = {0}, scratch = {0};
+    struct event decoded;
+    event_encode(&json, &event);
+    event_decode(buf_str(&json), &scratch, &decoded);
+    assert_str(decoded.channel, "a\"b");
+    assert_str(decoded.type, "chat_message");
+    assert_str(decoded.id, "with\"a \\ quote");
+    assert_true(decoded.offset == UINT64_MAX);
+    assert_str(decoded.timestamp, "2026-01-15T10:30:00.000Z");
+    assert_str(decoded.data, "{ \"channel\" : [\"x\", {\"id\":1}] }");
+    assert_str(decoded.epoch, "");
+    const struct event live = {
+        .channel = STR("a"), .type = STR("note"), .timestamp = STR("2026-01-15T10:30:00.000Z"), .data = STR("null")};
+    buf_clear(&json);
+    event_encode(&json, &live);
+    event_decode(buf_str(&json), &scratch, &decoded);
+    assert_str(decoded.id, "");
+    assert_int_equal(decoded.offset, 0);
+    assert_str(decoded.data, "null");
+    buf_fini(&json);
+    buf_fini(&scratch);
+}
+
 static void test_id_of_a_position(void **state)
 {
     char kept[POSITION_ID_MAX + 1];
@@ -228,7 +261,7 @@ int main(void)
         cmocka_unit_test(test_custom_types),    cmocka_unit_test(test_reserved_types),
         cmocka_unit_test(test_event_ids),       cmocka_unit_test(test_encode),
         cmocka_unit_test(test_encoded_id),      cmocka_unit_test(test_id_of_a_position),
-        cmocka_unit_test(test_what_is_offered),
+        cmocka_unit_test(test_what_is_offered), cmocka_unit_test(test_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
