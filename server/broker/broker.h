@@ -47,7 +47,7 @@ struct broker_sink {
     void (*event)(void *owner, const struct event *event);
     /* The answer to history. The sink takes it. */
     void (*history)(void *owner, struct history_read *read);
-    /* A message that another node, or this one, has sent with control. from: the sender's node id. */
+    /* A message that another node, or this one, has sent with nodes->send. from: the sender's node id. */
     void (*control)(void *owner, struct str from, struct str bytes);
     /* A token is revoked. Borrowed for the call. Whenever a broker of several nodes comes up, it tells all that it
      * keeps, between revocations with begin and with its contrary. */
@@ -76,11 +76,6 @@ struct broker_ops {
     void (*history)(struct broker *broker, struct history_read *read);
     /* Takes the request and answers it (broker_request_answer), also when it fails, not from within this call. */
     void (*ask)(struct broker *broker, struct broker_request *request);
-    /* Sends bytes to one node (its id) or to all others (to empty). At most once, best effort: for the administration.
-     */
-    void (*control)(struct broker *broker, struct str to, struct str bytes);
-    /* Ids of all nodes alive now, this one included, in order: written as text separated by '\n'. */
-    void (*nodes)(struct broker *broker, struct buf *out);
     void (*info)(struct broker *broker, struct broker_info *out);
     /* Lets Redis answer what it has been asked, for two seconds at most; answers what then still waits with
      * ERR_UNAVAILABLE, closes the connections and calls closed once nothing is left on the loop. */
@@ -89,9 +84,19 @@ struct broker_ops {
     void (*destroy)(struct broker *broker);
 };
 
+/* How nodes talk to each other, for the administration. */
+struct node_control_ops {
+    /* Sends bytes to one node (its id), or to all others (to empty). A message comes once or not at all; nobody is told
+     * which. The receiver gets it by sink->control. */
+    void (*send)(struct broker *broker, struct str to, struct str bytes);
+    /* Writes the ids of all nodes that are alive now, this one included, in order and separated by '\n'. */
+    void (*list)(struct broker *broker, struct buf *out);
+};
+
 /* Every kind starts with this. */
 struct broker {
     const struct broker_ops *ops;
+    const struct node_control_ops *nodes;
     const struct broker_sink *sink;
     void *owner;
     struct metrics *metrics; /* of the broker's thread */

@@ -38,7 +38,7 @@ static void send_digest(struct peers *peers, struct str to, bool ask)
     struct buf message = {0};
     buf_appendf(&message, "terms %d %s\n", NODES_PROTOCOL, ask ? "ask" : "tell");
     buf_append(&message, buf_str(&peers->digest));
-    peers->broker->ops->control(peers->broker, to, buf_str(&message));
+    peers->broker->nodes->send(peers->broker, to, buf_str(&message));
     buf_fini(&message);
 }
 
@@ -132,7 +132,7 @@ static void look(struct peers *peers)
     struct buf list = {0};
     LIST_EACH(link, &peers->all)
     CONTAINER_OF(link, struct peer, link)->missing++;
-    peers->broker->ops->nodes(peers->broker, &list);
+    peers->broker->nodes->list(peers->broker, &list);
     struct str rest = buf_str(&list);
     while (rest.ptr) {
         struct str id = str_split(&rest, '\n');

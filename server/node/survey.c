@@ -182,7 +182,7 @@ static void answer_node(struct survey_run *run)
         .node = buf_str(&description),
     };
     survey_write_answer(&text, &message);
-    surveys->router->broker->ops->control(surveys->router->broker, str_from_cstr(run->asker), buf_str(&text));
+    surveys->router->broker->nodes->send(surveys->router->broker, str_from_cstr(run->asker), buf_str(&text));
     buf_fini(&text);
     buf_fini(&description);
 }
@@ -309,7 +309,7 @@ static void ask_nodes(struct surveys *surveys, struct survey_run *run)
 {
     struct broker *broker = surveys->router->broker;
     struct buf list = {0};
-    broker->ops->nodes(broker, &list);
+    broker->nodes->list(broker, &list);
     struct str rest = buf_str(&list);
     while (rest.ptr) {
         struct str id = str_split(&rest, '\n');
@@ -320,7 +320,7 @@ static void ask_nodes(struct surveys *surveys, struct survey_run *run)
     if (run->node_count) {
         struct buf text = {0};
         survey_write_question(&text, run->id, &run->survey->request);
-        broker->ops->control(broker, STR(""), buf_str(&text));
+        broker->nodes->send(broker, STR(""), buf_str(&text));
         buf_fini(&text);
     }
 }

@@ -39,9 +39,9 @@ static void check_printable(struct str text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    static const struct broker_ops ops = {.control = control, .nodes = nodes};
+    static const struct node_control_ops ops = {.send = control, .list = nodes};
     static struct metrics metrics;
-    struct fake fake = {.broker = {.ops = &ops}};
+    struct fake fake = {.broker = {.nodes = &ops}};
     struct buf told = {0};
     struct str rest = str_from((const char *)bytes, len);
     log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);

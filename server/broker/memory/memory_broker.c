@@ -460,12 +460,12 @@ static const struct broker_ops ops = {
     .locate = locate,
     .history = history,
     .ask = ask,
-    .control = control,
-    .nodes = nodes,
     .info = info,
     .close = begin_close,
     .destroy = destroy,
 };
+
+static const struct node_control_ops node_control = {.send = control, .list = nodes};
 
 /* At least one, so that the position being used is never pushed out by itself. */
 static size_t share_of(const struct memory_broker_config *config, size_t whole)
@@ -478,7 +478,8 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
                                     void *owner, struct metrics *metrics)
 {
     struct memory_broker *broker = xcalloc(1, sizeof *broker);
-    broker->broker = (struct broker){.ops = &ops, .sink = sink, .owner = owner, .metrics = metrics};
+    broker->broker =
+        (struct broker){.ops = &ops, .nodes = &node_control, .sink = sink, .owner = owner, .metrics = metrics};
     broker->config = *config;
     broker->node_id = str_dup(config->node_id);
     list_init(&broker->idle);

@@ -246,12 +246,12 @@ static const struct broker_ops ops = {
     .locate = redis_locate,
     .history = redis_history,
     .ask = ask,
-    .control = redis_node_control,
-    .nodes = redis_node_list,
     .info = info,
     .close = begin_close,
     .destroy = destroy,
 };
+
+static const struct node_control_ops node_control = {.send = redis_node_send, .list = redis_node_list};
 
 static enum err check_name(struct str text, const char *what, const char *others, struct error *error)
 {
@@ -338,7 +338,8 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
         return NULL;
     }
     struct redis_broker *broker = xcalloc(1, sizeof *broker);
-    broker->broker = (struct broker){.ops = &ops, .sink = sink, .owner = owner, .metrics = metrics};
+    broker->broker =
+        (struct broker){.ops = &ops, .nodes = &node_control, .sink = sink, .owner = owner, .metrics = metrics};
     broker->config = *config;
     broker->config.tls = (struct redis_tls_settings){0};
     broker->url = url;

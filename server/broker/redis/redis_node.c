@@ -150,7 +150,7 @@ bool redis_node_message(struct redis_shard *shard, struct str key, struct str by
     return true;
 }
 
-void redis_node_control(struct broker *base, struct str to, struct str bytes)
+void redis_node_send(struct broker *base, struct str to, struct str bytes)
 {
     struct redis_broker *broker = redis_broker_of(base);
     struct redis_shard *shard = control_shard(broker);

@@ -208,7 +208,7 @@ void redis_node_leave(struct redis_broker *broker);
 /* True if the key is one of the node's own channels; then the confirmation or message has been dealt with. */
 bool redis_node_confirmed(struct redis_shard *shard, struct str key);
 bool redis_node_message(struct redis_shard *shard, struct str key, struct str bytes);
-void redis_node_control(struct broker *broker, struct str to, struct str bytes);
+void redis_node_send(struct broker *broker, struct str to, struct str bytes);
 void redis_node_list(struct broker *broker, struct buf *out);
 
 static inline struct redis_broker *redis_broker_of(struct broker *broker)

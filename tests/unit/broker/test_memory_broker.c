@@ -60,7 +60,7 @@ static void is_up_from_the_start(void **state)
     f->node.broker->ops->info(f->node.broker, &info);
     assert_int_equal(info.state, BROKER_UP);
     assert_string_equal(info.kind, "memory");
-    f->node.broker->ops->nodes(f->node.broker, &nodes);
+    f->node.broker->nodes->list(f->node.broker, &nodes);
     assert_true(str_eq_cstr(buf_str(&nodes), "n1"));
     buf_fini(&nodes);
     RIG_WAIT(&f->rig, f->node.states == 1);
@@ -387,9 +387,9 @@ static void sends_control_to_itself_alone(void **state)
 {
     struct fixture *f = *state;
     struct broker *broker = f->node.broker;
-    broker->ops->control(broker, STR("n2"), STR("x"));
-    broker->ops->control(broker, STR(""), STR("y"));
-    broker->ops->control(broker, STR("n1"), STR("hello"));
+    broker->nodes->send(broker, STR("n2"), STR("x"));
+    broker->nodes->send(broker, STR(""), STR("y"));
+    broker->nodes->send(broker, STR("n1"), STR("hello"));
     RIG_WAIT(&f->rig, f->node.control_count);
     assert_int_equal(f->node.control_count, 1);
     assert_string_equal(f->node.control, "n1|hello");

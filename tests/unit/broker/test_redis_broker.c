@@ -160,21 +160,21 @@ static void talks_between_nodes(void **state)
 {
     struct redis_pair *f = *state;
     struct buf nodes = {0};
-    f->a.broker->ops->control(f->a.broker, STR("b"), STR("one two"));
+    f->a.broker->nodes->send(f->a.broker, STR("b"), STR("one two"));
     RIG_WAIT(&f->rig, f->b.control_count == 1);
     assert_string_equal(f->b.control, "a|one two");
-    f->b.broker->ops->control(f->b.broker, STR(""), STR("all"));
+    f->b.broker->nodes->send(f->b.broker, STR(""), STR("all"));
     RIG_WAIT(&f->rig, f->a.control_count == 1);
     assert_string_equal(f->a.control, "b|all");
     assert_int_equal(f->b.control_count, 1); /* not to itself */
     do {
         uv_run(&f->rig.loop, UV_RUN_ONCE);
         buf_clear(&nodes);
-        f->a.broker->ops->nodes(f->a.broker, &nodes);
+        f->a.broker->nodes->list(f->a.broker, &nodes);
     } while (!str_eq_cstr(buf_str(&nodes), "a\nb"));
     node_close(&f->b, &f->rig);
     RIG_WAIT(&f->rig,
-             (buf_clear(&nodes), f->a.broker->ops->nodes(f->a.broker, &nodes), str_eq_cstr(buf_str(&nodes), "a")));
+             (buf_clear(&nodes), f->a.broker->nodes->list(f->a.broker, &nodes), str_eq_cstr(buf_str(&nodes), "a")));
     buf_fini(&nodes);
 }
 

@@ -25,10 +25,10 @@ static void nodes(struct broker *broker, struct buf *out)
 
 static void setup(struct scene *s)
 {
-    static const struct broker_ops ops = {.control = control, .nodes = nodes};
+    static const struct node_control_ops ops = {.send = control, .list = nodes};
     memset(s, 0, sizeof *s);
     metrics_init(&s->metrics, -1);
-    s->broker.ops = &ops;
+    s->broker.nodes = &ops;
     s->registry = "me";
     s->peers = peers_create(&s->broker, &s->metrics, STR("me"));
     peers_set_settings(s->peers, STR("a 1\n"));

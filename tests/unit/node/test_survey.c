@@ -65,11 +65,10 @@ static void ignore_unsubscribe(struct broker *base, struct str channel)
     (void)channel;
 }
 
-static const struct broker_ops fake_ops = {.control = fake_control,
-                                           .nodes = fake_nodes,
-                                           .info = fake_info,
-                                           .subscribe = ignore_subscribe,
-                                           .unsubscribe = ignore_unsubscribe};
+static const struct broker_ops fake_ops = {
+    .info = fake_info, .subscribe = ignore_subscribe, .unsubscribe = ignore_unsubscribe};
+
+static const struct node_control_ops fake_nodes_ops = {.send = fake_control, .list = fake_nodes};
 
 static void setup_node(struct node *node, int index)
 {
@@ -79,7 +78,8 @@ static void setup_node(struct node *node, int index)
     turn_init(&node->turn, &node->loop);
     metrics_init(&node->metrics, -1);
     router_init(&node->router, &node->turn, &node->metrics);
-    node->broker = (struct fake_broker){.base = {.ops = &fake_ops}, .node = node, .state = BROKER_UP};
+    node->broker =
+        (struct fake_broker){.base = {.ops = &fake_ops, .nodes = &fake_nodes_ops}, .node = node, .state = BROKER_UP};
     node->router.broker = &node->broker.base;
     for (int i = 0; i < WORKERS; i++) {
         char claims[32];
