@@ -66,8 +66,8 @@ def filled(server):
 
 
 def continuity(bench):
-    """10,000 clients that come back to 100 missed events each, of one channel and of a hundred; what 1,000 channels with 100 events
-    each keep in memory."""
+    """10,000 clients come back to 100 missed events each, of one channel and of a hundred. Then the memory of 1,000 channels with 100
+    events each."""
     def recover(server):
         yield "recover", come_back(server)
         yield "recover, 100 channels", come_back(server, channels=100)

@@ -21,8 +21,8 @@ class Results:
         return entry["runs"] if entry else []
 
     def values(self, case, server, *path):
-        """What each round measured; None for a round that could not be made or did not measure this. path may step into
-        an object, as in "latency_us", "p99"."""
+        """The values of this measurement, one a round. None: the round could not be made, or did not measure it. path may step into an
+        object, as in "latency_us", "p99"."""
         return [step_into(run, path) for run in self.runs(case, server)]
 
     def median(self, case, server, *path):
@@ -68,8 +68,8 @@ def spread(values):
 
 
 def sure(values):
-    """(least, most) between which the true median lies with a probability of 95 % or more, whatever the values'
-    distribution: of sorted values the k-th from either end. None for fewer than six, which say too little."""
+    """(least, most) between which the true median lies with a probability of 95 % or more, for any distribution of the values. They are the
+    k-th sorted values from both ends. None for fewer than six values, which say too little."""
     known = sorted(value for value in values if value is not None)
     outside = k = 0
     while (outside := outside + 2 * math.comb(len(known), k) / 2 ** len(known)) <= 0.05:

@@ -1,5 +1,5 @@
-/* floor.c - the limit of this kernel, for comparison: what fan-out costs a program that does nothing but epoll and one
- * send() of the same bytes to each subscriber. It speaks the `plain` dialect of `carillon bench` on one port:
+/* floor.c - the limit of this kernel, for comparison: a program that does nothing but epoll and one send() of the same
+ * bytes to each subscriber. It speaks the `plain` dialect of `carillon bench` on one port:
  *
  *     GET /ws?channel=<c>        a WebSocket upgrade of whoever asks; the channel is the text as it came
  *     POST /publish?channel=<c>  the body is the data of an event; keep-alive, may be pipelined

@@ -1,7 +1,7 @@
-"""Scenario history: what a history costs the live path. One server has a channel without and a channel with one, and short loads
-take turns on the two: the machine's speed moves by more than what is looked for, and so do two processes of the same
-program, so what counts is the ratio within a turn, and its median over many turns. Server and generator share one core:
-on two, how much of the receiving runs beside the sending differs from load to load, and the cost of a send with it."""
+"""Scenario history: the cost of a history for the live path. One server has a channel with a history and a channel without. Short loads
+take turns on the two. The machine's speed moves by more than the cost that is looked for, and so do two processes of one program. So the
+ratio within a turn counts, and its median over many turns. Server and generator share one core. On two cores the cost of a send differs
+from load to load, because a changing part of the receiving runs beside the sending."""
 import contextlib
 import functools
 import http.client

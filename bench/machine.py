@@ -1,4 +1,4 @@
-"""What the figures were measured on: stands in every result file."""
+"""The machine of the measurements. It stands in every result file."""
 import datetime
 import os
 import platform

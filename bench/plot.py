@@ -38,8 +38,8 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f232
 
 
 class Axis:
-    """Values to pixels. The ends are taken from the values: rounded outwards to 1, 2 or 5 times a power of ten when it is
-    logarithmic, from zero to a round number when it is not."""
+    """Values to pixels. A logarithmic axis ends at 1, 2 or 5 times a power of ten, rounded outwards from the values. Another axis begins at
+    zero and ends at a round number."""
 
     def __init__(self, values, log, start, end):
         self.log, self.start, self.end = log, start, end

@@ -1,6 +1,6 @@
-"""run.py [SCENARIO...] [--rounds N] [--seconds N] [--servers A,B] [--out FOLDER] - measures, writes a result file for each
-scenario, then the page and its plots from all result files that are there. `quick` is every scenario for a moment, into
-build/bench; `page` measures nothing."""
+"""run.py [SCENARIO...] [--rounds N] [--seconds N] [--servers A,B] [--out FOLDER] - measures, and writes a result file for each scenario.
+Then it writes the page and its plots from all result files that are there. `quick` runs every scenario for a moment, into build/bench.
+`page` measures nothing."""
 import argparse
 import json
 import resource

@@ -1,6 +1,6 @@
-"""What is measured. A scenario is a function that is given a Bench, starts servers and puts load on them; what it measured is
-a list of entries {case, server, runs}, one run a round. Servers take turns within a round, so that a drift of the machine's
-speed meets them all; figures of one round are compared with each other."""
+"""The scenarios. A scenario is a function that gets a Bench, starts servers and puts load on them. Its result is a list of entries {case,
+server, runs}, one run a round. Servers take turns within a round, so a drift of the machine's speed meets them all. Figures of one round
+are compared with each other."""
 import contextlib
 import functools
 import ssl
@@ -89,8 +89,8 @@ def rate_of(saturation):
 
 
 def latency(bench):
-    """10,000 subscribers. First what each server can do with one event in flight; then events at half of that rate, and at half of
-    what the slowest can, so that the latencies compare."""
+    """10,000 subscribers. First each server has one event in flight, which gives its best rate. Then events come at half of that rate, and
+    at half of the slowest server's rate, so that the latencies compare."""
     connections = 10000
     # nchan: once is enough. aedes: it lost events with so many.
     starts = bench.peers(without=["nchan", "aedes"])
@@ -151,8 +151,8 @@ def memory(bench):
 
 
 def connect(bench):
-    """A storm of connections, each with another user's token, upgrade, session_init, subscribe; from four addresses, since the
-    search for a free port takes longer the fewer are left."""
+    """A storm of connections, each with another user's token, upgrade, session_init and subscribe. They come from four addresses, because
+    finding a free port takes longer when few are left."""
     rsa = Path(bench.folder) / "rsa.pem"
     public = rsa.with_suffix(".pub")
     subprocess.run(["openssl", "genrsa", "-out", rsa, "2048"], check=True, capture_output=True)
@@ -224,8 +224,8 @@ def redis(bench):
 
 
 def slow(bench):
-    """100 subscribers at a fixed rate of events so large that the kernel cannot hold them for those who do not read; then 5% of
-    them stop reading."""
+    """100 subscribers at a fixed rate of large events. The kernel cannot hold these events for clients that do not read. Then 5% of the
+    subscribers stop reading."""
     options = {"connections": 100, "rate": 100, "size": 16384, "duration": 6}
 
     def all_read(server):
@@ -279,7 +279,7 @@ def idle_clients(server, count, channel):
 
 
 def growth(bench):
-    """What the cost of a delivery and of a subscription must not depend on."""
+    """Numbers that the cost of a delivery and of a subscription must not depend on."""
     one = {"carillon": servers.carillon}
 
     def other_connections(server):

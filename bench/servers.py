@@ -30,8 +30,8 @@ class Unavailable(Exception):
 
 
 class Server:
-    """A running server. url and api are for `carillon bench`; pids are the processes whose CPU time and memory count;
-    ready_ms is the time from starting the program to its first line or its first accepted connection."""
+    """A running server. url and api are for `carillon bench`. The CPU time and memory of the processes pids count. ready_ms is the time
+    from the program's start to its first line or its first accepted connection."""
 
     def __init__(self, name, protocol, command, env=None, fds=()):
         self.name = name
@@ -129,8 +129,8 @@ def starting(make):
 
 
 def free_port():
-    """For servers that cannot say which port they took. Not one that the kernel gives to clients: a client that connects to
-    such a port before the server listens can be given that very port, and then talks to itself."""
+    """For servers that cannot say which port they took. The kernel never gives this port to clients. Otherwise a client that connects
+    before the server listens could get that very port, and talk to itself."""
     while True:
         port = random.randrange(*PORTS)
         try:

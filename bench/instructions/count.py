@@ -1,6 +1,6 @@
-"""count.py FOLDER OUT - runs the programs of FOLDER under callgrind, prints what each operation costs in instructions (and in
-misses of the last-level cache, as callgrind simulates it), writes that to OUT as JSON, and fails when a cost grows with
-what it must not depend on."""
+"""count.py FOLDER OUT - counts the cost of each operation. It runs the programs of FOLDER under callgrind, and prints the instructions of
+each operation, and its misses of the last-level cache as callgrind simulates it. It writes them to OUT as JSON. It fails when a cost grows
+with a number that it must not depend on."""
 import datetime
 import json
 import re
@@ -34,7 +34,7 @@ FLAT = [
     ("unsubscribe_and_subscribe", "own_channels", 0.15),  # many are found by a table
     ("session_open", "other_sessions", 0.10),
     ("session_close", "other_sessions", 0.50),  # free() merges what lies together, now and then
-    # What is kept in order takes steps by the logarithm of its number: hundredfold is at most twice.
+    # An ordered set takes steps by the logarithm of its size: a hundred times the members cost at most twice as much.
     ("presence_page_of_1", "members", 1.00),
     ("presence_page_of_100_each_member", "members", 0.10),
     ("presence_leave_and_join", "members", 1.00),
@@ -94,7 +94,7 @@ def read(text):
 
 
 def growths(rows):
-    """What grows and must not: a sentence each."""
+    """A sentence for each cost that grows and must not."""
     found = []
     for path, variable, allowed in FLAT:
         series = [row for row in rows if (row["path"], row["variable"]) == (path, variable)]

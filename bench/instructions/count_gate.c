@@ -1,5 +1,5 @@
-/* count_gate.c - a browser's upgrade at the gate: from the bytes of its request head to the admission with claims, for
- * each kind of token, when the cache knows it and when it does not. */
+/* count_gate.c - a browser's upgrade at the gate, from the bytes of its request head to the admission with claims.
+ * Counted for each kind of token, in the cache and not. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-/* count_publish.c - how an event enters: by the HTTP API from the request to the answer, or by Redis; and how it is
- * made the one frame that all subscribers get. */
+/* count_publish.c - the way of an event into the server: by the HTTP API from the request to the answer, or by Redis.
+ * Then the making of the one frame that all subscribers get. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-/* crowd.h - a hub with any number of sessions and no sockets: what is written is counted and forgotten, the broker
- * accepts every channel, the clock stands still. */
+/* crowd.h - a hub with any number of sessions and no sockets. Written bytes are counted and forgotten. The broker
+ * accepts every channel. The clock stands still. */
 #ifndef CARILLON_BENCH_CROWD_H
 #define CARILLON_BENCH_CROWD_H
 

@@ -12,10 +12,10 @@
 void measure_on(void);
 void measure_off(void);
 
-/* What comes now is counted ... */
+/* Begins to count ... */
 void measure_from(void);
-/* ... and was `operations` operations of path, with this value of the variable. When a label comes again, the last one
- * is kept: do the work twice, and the first time warms the caches. */
+/* ... and ends: the work was `operations` operations of path, with this value of the variable. When a label comes
+ * again, the last count is kept. So do the work twice: the first time warms the caches. */
 void measure_to(const char *path, const char *variable, const char *value, size_t operations);
 void measure_to_number(const char *path, const char *variable, size_t value, size_t operations);
 

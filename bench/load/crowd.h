@@ -1,5 +1,5 @@
-/* crowd.h - many WebSocket clients of one server on one loop: each connects, says what its dialect says until it is
- * ready (subscribed, if there are channels), and then hands over what comes. Single thread: the loop's. */
+/* crowd.h - many WebSocket clients of one server on one loop. Each client connects and speaks its dialect until it is
+ * ready: subscribed, if there are channels. Then it hands over all that comes. Single thread: the loop's. */
 #ifndef CARILLON_BENCH_LOAD_CROWD_H
 #define CARILLON_BENCH_LOAD_CROWD_H
 
@@ -64,8 +64,8 @@ enum err crowd_connect(struct crowd *crowd, uint64_t timeout_us, struct error *e
 void crowd_queue(struct crowd *crowd, size_t client, struct str message);
 void crowd_flush(struct crowd *crowd, size_t client);
 
-/* A client that is ready leaves what comes to the kernel, whose buffers then fill; and the end of that, with a ping
- * whose answer says that it is still connected (pongs). */
+/* The first makes a ready client stop reading, so that the kernel's buffers fill. The second makes it read again and
+ * send a ping. The answer shows that it is still connected (pongs). */
 void crowd_stop_reading(struct crowd *crowd, size_t client);
 void crowd_read_again_and_ping(struct crowd *crowd, size_t client);
 

@@ -1,5 +1,5 @@
-/* histogram.h - how often which duration was seen, in little and constant memory: every value up to 2^40 us is kept to
- * within 1.6 %, those under 128 us exactly. A zeroed struct is an empty histogram. Pure; one thread at a time. */
+/* histogram.h - counts durations in little and constant memory. Values up to 2^40 us are kept to within 1.6 %, values
+ * under 128 us exactly. A zeroed struct is an empty histogram. Pure; one thread at a time. */
 #ifndef CARILLON_BENCH_LOAD_HISTOGRAM_H
 #define CARILLON_BENCH_LOAD_HISTOGRAM_H
 
@@ -21,8 +21,8 @@ struct histogram {
 /* Values past the range count as its end; max_us is exact all the same. */
 void histogram_record(struct histogram *histogram, uint64_t value_us);
 
-/* The smallest value that at least `percent` of the recorded ones do not exceed (nearest rank), rounded up to the end
- * of its step, but never past the largest one seen. 0 when nothing was recorded. */
+/* The percentile by nearest rank: the smallest value that `percent` of the recorded values do not exceed. It is rounded
+ * up to the end of its step, but not past the largest value seen. 0 when nothing was recorded. */
 uint64_t histogram_percentile_us(const struct histogram *histogram, double percent);
 
 /* Adds what another one has recorded. */

@@ -50,10 +50,10 @@ enum err lanes_connect(struct lanes *lanes, struct error *error);
 /* The same between two looks at how much memory the servers have. */
 enum err lanes_connect_and_weigh(struct lanes *lanes, struct error *error);
 
-/* What went wrong in a lane since they are connected: a lost client, or lane_fail. NULL: nothing. The first lane's. */
+/* The first failure in a lane since all are connected: a lost client, or lane_fail. NULL: none. */
 const struct error *lanes_failure(struct lanes *lanes);
 
-/* In the lane's own thread: there is no going on. The first one counts. */
+/* Reports, in the lane's own thread, a failure after which it cannot go on. The first one counts. */
 void lane_fail(struct lane *lane, const char *who, struct str words);
 
 /* Ends and joins the threads: from here on the caller may look into all lanes. */

@@ -65,7 +65,7 @@ uint32_t ledger_send(struct ledger *ledger, uint32_t channel, uint64_t due_us)
     atomic_store_explicit(&event->place, LEDGER_UNSEEN, memory_order_relaxed);
     atomic_store_explicit(&event->parts_left, ledger->channels[channel].parts, memory_order_relaxed);
     ledger->expected += ledger->channels[channel].subscribers;
-    /* Whoever sees the new count sees the event, and what ledger_part_forget did before. */
+    /* A thread that sees the new count also sees the event, and the earlier work of ledger_part_forget. */
     atomic_store_explicit(&ledger->event_count, number + 1, memory_order_release);
     return number;
 }

@@ -1,12 +1,12 @@
-/* ledger.h - who has got which event: finds losses, duplicates and wrong order while events are delivered, and takes
- * the times. Events have numbers from 0, belong to a channel, and go to every subscriber of it. The order on a channel
- * is the one in which its events are first seen anywhere (with several publishers only the server knows it), and all
- * its subscribers must see that same order. So a run is right when all counts are 0; when they are not, one event
- * missing at the subscriber that is read first also shows as wrong order at the others.
+/* ledger.h - records which subscriber has got which event. It finds losses, duplicates and wrong order while events are
+ * delivered, and takes the times. Events have numbers from 0, belong to a channel, and go to every subscriber of it.
+ * The order on a channel is the order in which its events are first seen anywhere, because with several publishers only
+ * the server knows it. All subscribers of the channel must see that same order. A run is right when all counts are 0.
+ * One event that is missing at the first subscriber also shows as wrong order at the others.
  *
- * Threads: one publishes (ledger_send); each thread has a part, with the subscribers that it alone serves. What the
- * parts share are the events, in chunks that never move. A delivery touches no shared line that others write, but for
- * the first and the last one of an event in each part. No I/O, no clock. */
+ * Threads: one publishes (ledger_send); each thread has a part, with the subscribers that it alone serves. The parts
+ * share the events, in chunks that never move. A delivery touches no shared line that others write, but for the first
+ * and the last one of an event in each part. No I/O, no clock. */
 #ifndef CARILLON_BENCH_LOAD_LEDGER_H
 #define CARILLON_BENCH_LOAD_LEDGER_H
 
@@ -89,7 +89,7 @@ uint32_t ledger_in_flight(const struct ledger *ledger);
  */
 bool ledger_deliver(struct ledger_part *part, size_t subscriber, uint64_t number, uint64_t now_us);
 
-/* What was timed so far was the warm-up. Only while nothing is in flight. */
+/* Forgets the times so far, which were the warm-up. Only while nothing is in flight. */
 void ledger_part_forget(struct ledger_part *part);
 
 #endif

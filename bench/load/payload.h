@@ -11,8 +11,8 @@ enum { PAYLOAD_MIN = 32 };
 void payload_append(struct buf *out, uint32_t number, size_t data_bytes);
 
 /* False: there is no such data in text, or not all of it. Nothing before the data may look like its beginning. *hint is
- * where it was in the text before, and is kept by the caller from call to call: texts that are alike are not
- * searched. */
+ * the place of the data in the text before. The caller keeps it from call to call, so that similar texts need no
+ * search. */
 bool payload_number(struct str text, size_t data_bytes, size_t *hint, uint64_t *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* pool.h - the connections through which an outlet publishes: connected together, each with bytes to send and messages
- * to take. What is said on them is the owner's (outlet_http.c, outlet_redis.c). Single thread: the loop's. */
+ * to take. The owner (outlet_http.c, outlet_redis.c) decides what they say. Single thread: the loop's. */
 #ifndef CARILLON_BENCH_LOAD_POOL_H
 #define CARILLON_BENCH_LOAD_POOL_H
 
@@ -34,7 +34,7 @@ void pool_fini(struct pool *pool);
 /* Connects all. */
 enum err pool_connect(struct pool *pool, uint64_t timeout_us, struct error *error);
 
-/* What the connection has to send, to append to. */
+/* The bytes that the connection will send. Append to them. */
 struct buf *pool_out(struct pool *pool, size_t connection);
 /* Sends it. */
 void pool_send(struct pool *pool, size_t connection);

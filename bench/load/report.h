@@ -1,4 +1,5 @@
-/* report.h - a run as a row of a table, or as one JSON object a line. What was not measured is "-" or null. Pure. */
+/* report.h - a run as a row of a table, or as one JSON object a line. A value that was not measured is "-" or null.
+ * Pure. */
 #ifndef CARILLON_BENCH_LOAD_REPORT_H
 #define CARILLON_BENCH_LOAD_REPORT_H
 
@@ -12,7 +13,7 @@ void report_json(struct buf *out, const struct scenario *scenario, const struct 
 /* Were all operations right? */
 bool report_is_clean(const struct run *run);
 
-/* What both forms show, from the result: of all servers together. */
+/* Values that both forms show, for all servers together. */
 double report_per_second(const struct run_result *result, uint64_t count);
 uint64_t report_server_cpu_ns(const struct run *run);
 double report_cpu_us_each(const struct run_result *result, uint64_t cpu_ns);

@@ -50,7 +50,7 @@ struct run_server {
     uint64_t peak_bytes;
 };
 
-/* What was measured. A field that was not is 0, and its has_ says so. */
+/* The measurements. A field that was not measured is 0, and its has_ is false. */
 struct run_result {
     uint64_t operations;
     uint64_t elapsed_us;
@@ -109,10 +109,10 @@ struct load {
 /* May one more operation begin? True counts it. */
 bool run_take(struct run *run);
 
-/* Warm-up until nothing is under way, then the part that counts, between run_begin and run_end, also until nothing is
- * under way: so the CPU time belongs to exactly the operations that are counted. What has not ended within the patience
- * after the last one began is left to the scenario to count as lost; after a warm-up with losses the part that counts
- * is left out. */
+/* Runs the warm-up until nothing is under way. Then runs the part that counts, between run_begin and run_end, also
+ * until nothing is under way. So the CPU time belongs to exactly the counted operations. An operation that has not
+ * ended within the patience after the last one began is lost: the scenario counts it. After a warm-up with losses the
+ * part that counts is left out. */
 enum err run_load(struct run *run, const struct load *load, struct error *error);
 
 #endif

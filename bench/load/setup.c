@@ -32,7 +32,7 @@ static enum err choose(struct run_settings *settings, const struct flags *flags,
     return ERR_NONE;
 }
 
-/* What no single range can say. */
+/* Checks options against each other. */
 static enum err check(const struct run_settings *settings, const struct flags *flags, struct error *error)
 {
     const struct bench_dialect *dialect = settings->dialect;

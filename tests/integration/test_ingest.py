@@ -29,7 +29,7 @@ def empty(redis):
 
 
 def dead(redis):
-    """The entries of the dead stream, as dicts."""
+    """The entries of the dead-letter stream, as dicts."""
     return [dict(zip(fields[::2], fields[1::2])) for _, fields in redis("XRANGE", DEAD, "-", "+")]
 
 

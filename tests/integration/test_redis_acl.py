@@ -53,7 +53,7 @@ def test_the_rights_of_the_page_are_enough(launch, redis, database):
         store("XADD", "carillon:ingest", "*", "channel", "room:1", "type", "test", "data", "3")
         assert bob.find("test", channel="room:1")["data"] == 3
         store("XADD", "carillon:ingest", "*", "channel", "room:1", "data", "3")
-        until(lambda: store("XLEN", "carillon:ingest:dead") == 1, "what is bad is in the dead stream")
+        until(lambda: store("XLEN", "carillon:ingest:dead") == 1, "the bad entry is in the dead-letter stream")
         bob.ask("unsubscribe", "unsubscribed", channel="room:1")
         one.api("POST", "/api/v1/revoke", {"user": "ann"})
         ann.expect_close(reason="token_revoked")

@@ -1,6 +1,6 @@
-/* client.h - simulated clients: each has at most one connection, to the node it is told, subscribes, publishes, goes
- * and comes back; and it judges all that it is sent. What it knows of a channel is a position; an event must be the
- * next one, or the server must have said that something is missing. */
+/* client.h - simulated clients. Each has at most one connection, to the node that the plan names. It subscribes,
+ * publishes, goes and comes back. It checks everything that it is sent. Of each channel it knows the position: an event
+ * must be the next one, or the server must have said that events are missing. */
 #ifndef CARILLON_TESTS_SIM_CLIENT_H
 #define CARILLON_TESTS_SIM_CLIENT_H
 
@@ -26,11 +26,12 @@ void client_publish(size_t client, uint64_t number);
 /* It reads nothing until then. */
 void client_stall(size_t client, uint64_t until_us);
 
-/* At the end all who are connected ask who is everywhere, and must be told exactly; may_be_unknown: or that it is not
- * known, where Redis has lost it and no node had a reason to look. Later, checks that all have an answer. */
+/* At the end all connected clients ask for the presence of every channel, and must get the exact list. With
+ * may_be_unknown, "unavailable" is right too: Redis may have lost the list when no node had a reason to look.
+ * client_check_told then checks that all have an answer. */
 void client_ask_all(bool may_be_unknown);
 void client_check_told(void);
-/* At the end: everybody who is subscribed is where the channel is. */
+/* At the end: checks that every subscriber is at the channel's position. */
 void client_check(bool turned);
 
 /* --- for sim_node.c --- */

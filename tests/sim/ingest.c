@@ -189,7 +189,7 @@ void ingest_check(void)
         check_order(i);
     for (size_t i = 0; i < ingest.count; i++)
         if (ingest.entries[i].bad && !ingest.entries[i].lost && !is_dead(&ingest.entries[i]))
-            world_fail("bad entry %llu is not in the dead stream", (unsigned long long)ingest.entries[i].number);
+            world_fail("bad entry %llu is not in the dead-letter stream", (unsigned long long)ingest.entries[i].number);
     if (key && store_count_pending(key))
         world_fail("%zu entries of the ingest stream are pending, and it is empty", store_count_pending(key));
 }

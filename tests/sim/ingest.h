@@ -1,5 +1,5 @@
-/* ingest.h - backends that write to the ingest stream: good entries, the same event once more, and entries that cannot
- * be published; and the judge of what becomes of them. */
+/* ingest.h - backends that write to the ingest stream: good entries, repeated events, and entries that cannot be
+ * published. It also checks the outcome of each entry. */
 #ifndef CARILLON_TESTS_SIM_INGEST_H
 #define CARILLON_TESTS_SIM_INGEST_H
 
@@ -15,8 +15,8 @@ void ingest_note_loss(void);
 /* The stream is empty. */
 bool ingest_is_quiet(void);
 
-/* At the end: every good entry has been published, once and in the order of the stream a channel; every bad one lies in
- * the dead stream, with a reason; nothing is left pending. */
+/* At the end: checks that every good entry of a channel has been published once, in the order of the stream. Every bad
+ * one must be in the dead-letter stream, with a reason. No entry may be pending. */
 void ingest_check(void);
 
 #endif

@@ -1,7 +1,7 @@
-/* loop.h - libuv's loops over the simulated world: what of <uv.h> the broker, the mailboxes and the connections to
- * Redis use is defined in loop.c (loops, timers, wake-ups), network.c (sockets) and names.c, and takes the place of the
- * real one when the simulator is linked. A loop is a thread of a node: it runs when something is due, may be held up
- * for a while, and only one runs at a time. */
+/* loop.h - libuv's loops over the simulated world. loop.c (loops, timers, wake-ups), network.c (sockets) and names.c
+ * define the calls of <uv.h> that the nodes use. They take the place of the real ones when the simulator is linked. A
+ * loop is a thread of a node. It runs when something is due, and may be held up for a while. Only one loop runs at a
+ * time. */
 #ifndef CARILLON_TESTS_SIM_LOOP_H
 #define CARILLON_TESTS_SIM_LOOP_H
 

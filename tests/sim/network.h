@@ -30,7 +30,7 @@ const struct sim_loop *network_loop(const struct wire *wire);
 
 /* --- Redis's side --- */
 void network_answer(struct wire *wire, struct str bytes);
-/* What has been answered and not arrived. */
+/* The bytes of answers that have not arrived yet. */
 size_t network_unsent(const struct wire *wire);
 /* Redis ends it. */
 void network_cut(struct wire *wire);

@@ -1,5 +1,5 @@
-/* plan.c - see plan.h. A run has a setting (how many nodes, workers, clients), a stretch of operations with faults
- * between them, and a time of healing, after which everything must be as it should. */
+/* plan.c - see plan.h. A run has a setting: how many nodes, workers and clients. Then come operations with faults
+ * between them, and a time of healing. After that everything must be right. */
 #include "tests/sim/plan.h"
 
 #include <stdio.h>

@@ -271,7 +271,7 @@ void redis_receive(struct redis_client *client, struct str bytes)
     receive_more(client);
 }
 
-/* What it has sent, until it waits. */
+/* Carries out the commands that the client has sent, until one of them waits. */
 static void receive_more(struct redis_client *client)
 {
     struct str argv[ARGUMENTS_MAX]; /* not one for all: a command of one client may let another one go on */

@@ -25,11 +25,11 @@ void redis_talk(struct str bytes, struct buf *out);
 
 /* --- faults --- */
 void redis_forget_scripts(void);
-/* What is unsent to a subscriber before it is cut (client-output-buffer-limit pubsub). */
+/* The most unsent bytes of a subscriber before it is cut (client-output-buffer-limit pubsub). */
 void redis_limit_output(size_t bytes);
 /* A copy of the data as they are now, in the place of an older one: a snapshot, or a replica that has fallen behind. */
 void redis_take_copy(void);
-/* The data of the copy, or none at all; what was written since is lost. Clients are cut before. */
+/* Goes back to the data of the copy, or to none at all. Later writes are lost. Clients are cut before. */
 void redis_use_copy(void);
 void redis_lose_all(void);
 /* FLUSHDB, and DEL: nobody's connection is touched. The copy has them no more either. */

@@ -134,8 +134,8 @@ static void check_seen(size_t client, size_t channel, const struct seat *seat)
 
 /* ---- what is heard ---- */
 
-/* With history, whatever the rules say now: where it is said where the channel is, it is said in which epoch, unless
- * Redis would not begin one. */
+/* On a channel with history, under any rules, a position that is told has an epoch. The exception: Redis refused to
+ * begin one. */
 static void check_epoch(const struct heard *heard, const struct seat *seat, struct str epoch)
 {
     const struct sim_channel *channel = &sim_channels[heard->channel];
@@ -360,7 +360,7 @@ void seat_take(size_t client, struct seat *seats, struct asked *all, struct str 
 
 /* ---- the end ---- */
 
-/* Whoever is subscribed to a channel with history has been told the epoch that is in Redis, and is at its end. */
+/* Checks that a subscriber of a channel with history has been told the epoch in Redis, and is at its last event. */
 static void check_position(size_t client, size_t channel, const struct seat *seat)
 {
     struct str epoch;

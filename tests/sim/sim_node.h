@@ -45,7 +45,7 @@ void sim_node_end(void);
 struct sim_node *sim_node_start(unsigned number, unsigned life, unsigned worker_count, bool turned);
 /* Other rules, which get to each worker in a turn of its own. */
 void sim_node_reload(struct sim_node *node, bool turned);
-/* What its rules say now. */
+/* The history of the channel by the node's present rules. */
 struct history_policy sim_node_history(const struct sim_node *node, size_t channel);
 /* Ends it: killed, nothing leaves it any more. Its sessions are gone. */
 void sim_node_stop(struct sim_node *node, bool killed);

@@ -49,7 +49,7 @@ struct store_call {
     bool dirty; /* of a script that has written already: memory is no longer asked about */
     bool wrote; /* set by the call */
     struct buf *out;
-    /* What PUBLISH does; returns how many clients got it. */
+    /* Carries out PUBLISH. Returns how many clients got the message. */
     size_t (*publish)(struct str channel, struct str message);
     /* Hears the key of every write that is refused, as the store is full or read-only. */
     void (*refused)(struct str key);

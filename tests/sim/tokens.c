@@ -163,7 +163,7 @@ static bool is_in_redis(const struct revoked *revoked)
     return false;
 }
 
-/* What Redis has lost, nodes that go on bring back. */
+/* Running nodes bring back the revocations that Redis has lost. */
 static void note_loss(struct revoked *revoked)
 {
     revoked->lost = !is_in_redis(revoked);

@@ -1,6 +1,6 @@
-/* tokens.h - the clients' tokens: whose they are, how many sessions they allow (session_limit), and which have been
- * revoked; and the judge of who is let in and who is put out. What a gate does before a session begins is done here for
- * the nodes: it refuses revoked tokens, and counts a user's sessions on its own node. */
+/* tokens.h - the clients' tokens: their users, the sessions that they allow (session_limit), and the revoked ones. It
+ * checks who gets in and who is put out. It also does the work of the gates: it refuses revoked tokens, and counts a
+ * user's sessions on each node. */
 #ifndef CARILLON_TESTS_SIM_TOKENS_H
 #define CARILLON_TESTS_SIM_TOKENS_H
 
@@ -38,10 +38,10 @@ void tokens_note_flush(void);
 void tokens_expect_calm(void);
 /* At the end: nobody is connected whose token is revoked. */
 void tokens_check_revoked(void);
-/* After that: all clients with a limit come anew at once, to whatever node; as many get in as may, and the others are
- * told why not. Takes a few simulated seconds. */
+/* After that: all clients with a limit come anew at once, each to some node. Checks that as many get in as the limit
+ * allows, and that the others are told the reason. Takes a few simulated seconds. */
 void tokens_check_crowd(void);
-/* After that, once all nodes have ended in order: no place of a session is taken in Redis. */
+/* After that, once all nodes have ended in order: checks that Redis has no session slot left. */
 void tokens_check_places(void);
 
 #endif

@@ -225,7 +225,7 @@ static void note_epoch(struct str message)
     }
 }
 
-/* Who leaves has come, and leaves once. False if it is another message. */
+/* Checks that a user who leaves has come before, and leaves once. False if it is another message. */
 static bool note_presence(size_t channel, struct str message)
 {
     static const struct str join = {"{\"type\":\"join\"", 14}, leave = {"{\"type\":\"leave\"", 15};

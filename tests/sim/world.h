@@ -1,6 +1,6 @@
 /* world.h - time, chance and the trace of one simulated run. Everything that happens is an action at a moment; actions
- * of the same moment run in the order they were asked for. All chance comes from the seed, in streams of their own, so
- * that the code under test drawing one number more does not change what befalls it. One run at a time. */
+ * of the same moment run in the order they were asked for. All chance comes from the seed, in separate streams. So the
+ * code under test may draw one more random number without other faults. One run at a time. */
 #ifndef CARILLON_TESTS_SIM_WORLD_H
 #define CARILLON_TESTS_SIM_WORLD_H
 

@@ -1,1 +1,1 @@
-"""What the integration tests stand on: the real binary, a real Redis, clients with full control of every byte."""
+"""The tools of the integration tests: the real binary, a real Redis, clients with full control of every byte."""

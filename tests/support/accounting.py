@@ -1,14 +1,13 @@
-"""The books of a test with faults: what each publisher was told, and every frame each subscriber got, in order. At the end
+"""The books of a test with faults: the answers to each publisher, and every frame of each subscriber, in order. At the end
 Ledger.check() accounts for every acknowledged event at every subscriber, as docs/guarantees.md promises:
 
-- with history: each event from the subscriber's position on comes exactly once and in the order of offsets, over
-  reconnects with `since` too; what does not come was announced by `recovered:false` or a `gap`;
-- without history: each event that was published after `subscribed` came comes at most once to a subscription, and is
-  missing only where the connection ended or a `gap` stands in its place;
+- with history: each event from the subscriber's position on comes exactly once and in the order of offsets, over reconnects with `since`
+  too. A `recovered:false` or a `gap` has announced each event that does not come; - without history: each event published after
+  `subscribed` comes at most once to a subscription. It is missing only where the connection ended or a `gap` stands in its place;
 - nobody gets what was refused, or what nobody published;
 - what a backend has put into the ingest stream comes to somebody, as one event.
 
-What Redis may have acknowledged and lost (writes_may_be_lost) need not come, unless it is in the history.
+Events that Redis may have acknowledged and lost (writes_may_be_lost) need not come, unless they are in the history.
 
 Every publication has a key of its own, which travels as the member "key" of its data, and, where `with_id`, as event_id.
 Subscribers and publishers may be in threads of their own. Knows no sockets: see support/load.py for who has them."""
@@ -40,7 +39,7 @@ class Publication:
 
 
 class Stretch:
-    """What a subscriber got on one channel between two interruptions, in which nothing may be missing. It begins with
+    """The events of one subscriber on one channel between two interruptions. None of them may be missing. It begins with
     `subscribed` or a `gap`, and ends with a gap or the connection."""
 
     def __init__(self, at, epoch, offset, id, after):
@@ -240,8 +239,8 @@ class Ledger:
 
     @contextmanager
     def writes_may_be_lost(self):
-        """Within it one server may take writes while another one takes its place without them. What was settled before has
-        been replicated."""
+        """Within it one server may take writes while another one takes its place without them. Events that were settled before have been
+        replicated."""
         with self.lock:
             self.writes_lost = True
             delivered = set(self.ids.values())
@@ -271,8 +270,7 @@ class Ledger:
                 self.problems.append(f"{seat.name}: {channel}: the id {event['id']} was another event's: {key}")
 
     def wrong_epoch(self, channel, epoch):
-        """A text that says who is subscribed to the channel and has not been told this epoch, which is the one in Redis;
-        "" when everybody has."""
+        """Names a subscriber of the channel that has not been told this epoch, the one in Redis. "" when all have been told."""
         with self.lock:
             for seat in self.seats:
                 stretch = seat.open.get(channel)
@@ -290,8 +288,8 @@ class Ledger:
                 raise TimeoutError(f"{more} more events were not acknowledged within {seconds:g} s: {dict(self.counts)}")
 
     def missing(self):
-        """A text that says what subscribers that are connected have yet to get, or "" when they have it all: they do
-        some time after the last fault and the last publish, or never will."""
+        """Names an event that a connected subscriber has yet to get, or is "" when all have everything. They have everything some time
+        after the last fault and the last publish, or never."""
         with self.lock:
             delivered = set(self.ids.values())
             for publication in self.publications.values():
@@ -314,7 +312,7 @@ class Ledger:
         return by_channel
 
     def _somebody_was_there(self, publication):
-        """And still is. What was published before a gap, or while nobody was subscribed, need not have come to anybody."""
+        """And still is. Events from before a gap, or from a time without subscribers, need not have come to anybody."""
         stretches = (seat.open.get(publication.channel) for seat in self.seats)
         return any(stretch and stretch.began < publication.sent for stretch in stretches)
 

@@ -1,7 +1,7 @@
-"""Cases of RFC 6455 for a server: what a client sends, and what must come. Numbered after the chapters of the list that most
-WebSocket servers are tested with: 1 framing, 2 pings, 3 reserved bits, 4 opcodes, 5 fragments, 6 UTF-8, 7 closing, 9 sizes;
-0 is ours. Carillon echoes no messages, so what comes back is the pong of a JSON ping with the text as its id, or an event
-that the client has published itself."""
+"""Cases of RFC 6455 for a server: what a client sends, and what must come. Their numbers follow the chapters of the list that most
+WebSocket servers are tested with: 1 framing, 2 pings, 3 reserved bits, 4 opcodes, 5 fragments, 6 UTF-8, 7 closing, 9 sizes. Chapter 0 is
+ours. Carillon echoes no messages. So the client gets the pong of a JSON ping with the text as its id, or an event that it has published
+itself."""
 import json
 import struct
 from collections import namedtuple

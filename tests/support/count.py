@@ -1,5 +1,5 @@
-"""count.py FOLDER KIND... - counts what passed and failed in the JUnit files FOLDER/KIND.xml of ctest and pytest, says so in
-a table and ends with `total: N passed, N failed`. Fails when anything failed, or when a kind ran no test at all. A KIND that
+"""count.py FOLDER KIND... - counts the tests that passed and failed in the JUnit files FOLDER/KIND.xml of ctest and pytest. It prints a
+table and ends with `total: N passed, N failed`. Fails when anything failed, or when a kind ran no test at all. A KIND that
 ran in several parts is written with all of their names, as first+second.
 
 One ctest test is a whole cmocka program: its own lines count its test functions."""

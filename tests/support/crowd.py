@@ -1,5 +1,5 @@
-"""Strangers at the door: a process with many connections that say nothing, or the same few bytes, in plaintext or behind a TLS
-handshake, and that come back whenever they are sent away. By hand: python3 tests/support/crowd.py HOST PORT COUNT SOURCES SECONDS"""
+"""Strangers: a process with many connections that send nothing, or the same few bytes, in plaintext or behind a TLS handshake. They come
+back whenever they are closed. By hand: python3 tests/support/crowd.py HOST PORT COUNT SOURCES SECONDS"""
 import resource
 import select
 import signal

@@ -1,6 +1,6 @@
-/* heap.c - loaded into a server by LD_PRELOAD: twice a second it writes to the file named by HEAP_FILE how often it has
- * done so, and how many bytes of the heap are in use. What malloc keeps of what was freed is not: that is what tells a
- * leak from fragmentation. */
+/* heap.c - loaded into a server by LD_PRELOAD. Twice a second it writes two numbers to the file that HEAP_FILE names:
+ * how often it has written, and how many bytes of the heap are in use. Freed memory that malloc keeps does not count.
+ * So the numbers tell a leak from fragmentation. */
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>

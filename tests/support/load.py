@@ -1,6 +1,5 @@
-"""Publishers and subscribers that go on whatever happens, each a thread, with their books in support/accounting.py. They
-behave as good clients do: a publisher tries again with the same event_id, a subscriber connects again, to another node,
-and resumes where it was."""
+"""Publishers and subscribers that go on whatever happens, each a thread, with their books in support/accounting.py. They behave as good
+clients do. A publisher tries again with the same event_id. A subscriber connects again, to another node, and resumes where it was."""
 import http.client
 import itertools
 import json
@@ -186,9 +185,9 @@ class IngestPublisher(Publisher):
 
 
 class Subscriber(Worker):
-    """Subscribes to all channels and stays; when its connection ends it resumes. patience_s: after so long without a
-    frame it asks whether the server lives, and leaves when nothing comes; None: it waits for ever. restless: so often
-    a second it leaves a channel and comes back, or reconnects by itself. user: whose token it has; its own name."""
+    """Subscribes to all channels and stays. When its connection ends it resumes. patience_s: after so long without a frame it asks whether
+    the server lives, and leaves when nothing comes. None waits for ever. restless: how often a second it leaves a channel and comes back,
+    or reconnects by itself. user: of its token, by default its own name."""
 
     def __init__(self, ledger, nodes, name, channels, seed=0, patience_s=None, restless=0, user=None):
         self.seat = ledger.seat(name)

@@ -1,5 +1,5 @@
-"""A node on a machine of its own, as far as its network goes: a network namespace with one wire to clients and one to
-Redis, which can be cut. Needs root and iproute2."""
+"""A node with a network of its own, as on a machine of its own. Its network namespace has a wire to clients and a wire to Redis, which can
+be cut. Needs root and iproute2."""
 import os
 import shutil
 import subprocess
@@ -31,8 +31,8 @@ def ip(*arguments):
 
 
 class Machine:
-    """address: where a node in it listens; prefix: what a command is started with to run in it; redis_address: under
-    which it reaches the host's Redis."""
+    """address: where a node in it listens. prefix: the beginning of a command that is to run in it. redis_address: the address of the
+    host's Redis for it."""
 
     def __init__(self):
         self.number = reserve.reserve("network", NETWORKS)

@@ -1,5 +1,5 @@
-"""A server of each protocol that `carillon bench` speaks, as small as can be, and with faults: it can lose, double or swap
-an event on the way to one subscriber, stand still for a while, or close a connection, as no real server should."""
+"""A server of each protocol that `carillon bench` speaks, as small as can be, and with faults. It can lose, double or swap an event on the
+way to one subscriber. It can stand still for a while, or close a connection."""
 import asyncio
 import base64
 import hashlib
@@ -69,8 +69,8 @@ class Subscriber:
 
 
 class Peer:
-    """protocol: a name of --protocol. fault: None, "drop", "double", "swap" or "stall", of an event; or "hang up" on who has
-    subscribed. status: of the answers to publishing."""
+    """protocol: a name of --protocol. fault: None, or "drop", "double", "swap" or "stall" for an event, or "hang up" for a subscriber.
+    status: of the answers to publishing."""
 
     def __init__(self, protocol, fault=None, status=200):
         self.protocol, self.fault, self.status = protocol, fault, status

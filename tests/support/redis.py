@@ -1,5 +1,5 @@
-"""A Redis of our own for a test: on a free port, in a temporary folder, stopped, frozen and started again at will; and a
-client of a few lines to look into it."""
+"""A Redis of a test's own, on a free port and in a temporary folder. The test can stop it, freeze it and start it again. A client of a few
+lines looks into it."""
 import os
 import select
 import shutil

@@ -1,5 +1,5 @@
-"""Numbers that nobody else on this machine takes meanwhile, because tests run side by side, and so may several runs of them:
-ports of servers that cannot be asked for any free one, or come back on the same one, and networks."""
+"""Reserves numbers on this machine: ports and networks. Tests run side by side, and so may several runs of them. The ports are for servers
+that cannot take any free port, or come back on the same one."""
 import random
 import socket
 

@@ -1,6 +1,6 @@
-/* short_send.c - laid before the C library (LD_PRELOAD), makes the kernel look full at random: a send() or write()
- * takes nothing, or only a part, though there is room. So every place where a write can be cut is met in seconds, which
- * real sockets hardly ever do for something as short as a pong. */
+/* short_send.c - laid before the C library (LD_PRELOAD), makes the kernel look full at random. A send() or write()
+ * takes nothing, or only a part, though there is room. So every place where a write can be cut is met within seconds.
+ * Real sockets hardly ever cut a message as short as a pong. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>

@@ -42,7 +42,7 @@ def aes_256_gcm(key, nonce, plain, head):
 
 
 class Client:
-    """Connected and shaken hands. What is sent after `record` goes by it too, for the records are counted here."""
+    """Connected and shaken hands. Later data must go by `record` too, because the records are counted here."""
 
     def __init__(self, address, context, folder):
         log = os.path.join(folder, "keys.log")

@@ -1,4 +1,4 @@
-"""What carries a client's bytes: tests that are marked so run once in plaintext and once by TLS."""
+"""The transports of a client's bytes. Tests that are marked so run once in plaintext and once by TLS."""
 import pytest
 
 BY_BOTH = pytest.mark.parametrize("transport", ["plain", "tls"], indirect=True, scope="module")

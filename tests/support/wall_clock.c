@@ -1,5 +1,5 @@
-/* wall_clock.c - loaded into a server by LD_PRELOAD: its wall clock is off by as many seconds as the file named by
- * WALL_CLOCK_FILE says, which can change at any time. Monotonic clocks are left alone, as by an operator or NTP. */
+/* wall_clock.c - loaded into a server by LD_PRELOAD, shifts its wall clock. The file that WALL_CLOCK_FILE names has the
+ * seconds, which can change at any time. Monotonic clocks are left alone, as by an operator or NTP. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>

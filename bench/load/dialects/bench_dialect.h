@@ -27,7 +27,7 @@ struct talk {
     char id[TALK_ID_MAX + 1]; /* of the event there; "": not told */
 };
 
-/* What the front of a message turned out to be. */
+/* The kind of the first message in the bytes. */
 enum dialect_item {
     DIALECT_MORE,     /* nothing whole: the rest has to come, or all is used up */
     DIALECT_READY,    /* the client is there and subscribed; comes once */

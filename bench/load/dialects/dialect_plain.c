@@ -1,5 +1,5 @@
-/* dialect_plain.c - the least a server can speak: the channel is in the request, each event is one text message, and
- * publishing is a POST. bench/'s floor program and its server on top of node's ws speak it. */
+/* dialect_plain.c - the smallest possible protocol. The channel is in the request, each event is one text message, and
+ * publishing is a POST. The floor program of bench/ and its server on Node.js's ws speak it. */
 #include "bench/load/dialects/bench_dialect.h"
 
 const struct bench_dialect dialect_plain = {

@@ -15,7 +15,7 @@ enum mqtt_type {
     MQTT_PINGRESP = 13,
 };
 
-/* What follows the fixed header. */
+/* One packet without its fixed header. */
 struct mqtt_packet {
     unsigned type;
     unsigned flags;

@@ -1,5 +1,5 @@
-/* scenario_cluster.c - scenario cluster: events are published to one node (--api) and delivered by another (--url).
- * What both and what is between them cost is in the servers' figures. */
+/* scenario_cluster.c - scenario cluster: events are published to one node (--api) and delivered by another (--url). The
+ * servers' figures have the cost of both nodes and of Redis between them. */
 #include "bench/load/scenarios/traffic.h"
 
 enum err scenario_cluster(struct run *run, struct error *error)

@@ -1,6 +1,6 @@
-/* scenario_recover.c - scenario recover: all clients are subscribed and lost at once, events are published to each
- * channel while nobody is there, and then all come back with the position they had. Measured is the way back: from the
- * first connection to the last client that has everything, once and in order. */
+/* scenario_recover.c - scenario recover. All clients are subscribed, then all are lost at once. Events are published to
+ * each channel while nobody is there. Then all clients come back with their positions. The measured time runs from the
+ * first connection until the last client has everything, once and in order. */
 #include "bench/load/lanes.h"
 #include "bench/load/outlet.h"
 #include "bench/load/payload.h"

@@ -1,7 +1,7 @@
 /* scenario_slow.c - scenario slow: a share of the subscribers stops reading after the warm-up, and the others should
- * not notice. Those that stop are a crowd of their own, outside the ledger, on the publishing thread's loop. What they
- * get is not looked at. At the end each reads again and sends a ping: a connection that is still there answers, so that
- * those that the server has closed are known without guessing at times. */
+ * not notice. Those that stop are a crowd of their own, outside the ledger, on the publishing thread's loop. Their
+ * events are not checked. At the end each reads again and sends a ping. A connection that is still there answers. So
+ * the closed ones are known without guessing at times. */
 #include "bench/load/credentials.h"
 #include "bench/load/crowd.h"
 #include "bench/load/scenarios/traffic.h"

@@ -5,7 +5,7 @@
 
 #include "bench/load/run.h"
 
-/* What a scenario takes. */
+/* The traits of a scenario. */
 enum scenario_trait {
     CLIENTS = 1 << 0,   /* WebSocket clients */
     THREADS = 1 << 1,   /* that more than one thread may serve */

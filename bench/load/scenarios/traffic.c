@@ -122,7 +122,7 @@ static const struct error *failure(void *owner)
     return lanes_failure(&traffic->lanes);
 }
 
-/* What TCP makes of a connection depends on the longest segment it has carried. */
+/* TCP treats a connection by the longest segment that it has carried, so each connection carries a long one first. */
 static enum err send_first(struct traffic *traffic, struct error *error)
 {
     const struct run_settings *settings = traffic->run->settings;

@@ -1,11 +1,11 @@
-/* traffic.h - what fanout and its relatives are made of: subscribers on channels, events published at a rate or in a
- * closed loop, and a ledger of who got what. */
+/* traffic.h - the common part of fanout, rooms, cluster and slow: subscribers on channels, events at a rate or in a
+ * closed loop, and a ledger. */
 #ifndef CARILLON_BENCH_LOAD_SCENARIOS_TRAFFIC_H
 #define CARILLON_BENCH_LOAD_SCENARIOS_TRAFFIC_H
 
 #include "bench/load/scenarios/scenarios.h"
 
-/* What a scenario does besides. Either may be NULL. */
+/* Additions of a scenario. Either may be NULL. */
 struct traffic_extra {
     void *owner;
     enum err (*connected)(void *owner, struct error *error); /* the subscribers are there */
