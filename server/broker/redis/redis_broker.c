@@ -55,14 +55,14 @@ static void tell(struct redis_broker *broker)
 
 static void on_commands_up(struct redis_shard *shard)
 {
-    redis_subscriptions_ask(shard);
+    redis_position_ask_all(shard);
 }
 
 /* The order counts: positions come by the first of these, and the confirmation of the last one comes last. */
 static void on_subscriber_up(struct redis_shard *shard)
 {
     redis_node_listen(shard);
-    redis_subscriptions_restore(shard);
+    redis_subscribe_restore(shard);
     redis_node_listen_to_all(shard);
 }
 
@@ -73,7 +73,7 @@ static void on_proved(struct redis_shard *shard)
     if (shard->is_up)
         return;
     log_info("broker", "connected to Redis at %s:%s, %zu channels subscribed", shard->endpoint.host,
-             shard->endpoint.port, redis_subscriptions_count(shard));
+             shard->endpoint.port, redis_subscriptions_count(&broker->subscriptions, shard));
     if (redis_topology_shard_of(&broker->topology, buf_str(&broker->revoked_key)) == shard)
         redis_revocations_load(broker);
 }
@@ -81,13 +81,13 @@ static void on_proved(struct redis_shard *shard)
 static void on_message(struct redis_shard *shard, struct str channel, struct str bytes)
 {
     if (!redis_node_message(shard, channel, bytes))
-        redis_subscription_message(shard, channel, bytes);
+        redis_subscribe_message(shard, channel, bytes);
 }
 
 static void on_confirmed(struct redis_shard *shard, struct str channel)
 {
     if (!redis_node_confirmed(shard, channel))
-        redis_subscription_confirmed(shard, channel);
+        redis_subscribe_confirmed(shard, channel);
 }
 
 static void on_state(struct redis_shard *shard)
@@ -102,8 +102,8 @@ static const struct redis_shard_events shard_events = {
     .proved = on_proved,
     .message = on_message,
     .confirmed = on_confirmed,
-    .ended = redis_subscription_ended,
-    .down = redis_subscriptions_reset,
+    .ended = redis_subscribe_ended,
+    .down = redis_subscribe_reset,
     .state = on_state,
 };
 
@@ -117,14 +117,14 @@ static struct redis_broker *broker_of(struct redis_topology *topology)
 static void on_slot_moved(struct redis_topology *topology, unsigned slot)
 {
     redis_revocations_moved(broker_of(topology));
-    redis_subscriptions_move(broker_of(topology), slot);
+    redis_subscribe_move_slot(broker_of(topology), slot);
 }
 
 static void on_map_read(struct redis_topology *topology, bool moved)
 {
     if (moved) {
         redis_revocations_moved(broker_of(topology));
-        redis_subscriptions_move_all(broker_of(topology));
+        redis_subscribe_move_all(broker_of(topology));
     }
     tell(broker_of(topology));
 }
@@ -146,7 +146,7 @@ static void on_map_lost(struct redis_topology *topology, const char *why)
 
 static const struct redis_topology_events topology_events = {
     .slot_moved = on_slot_moved,
-    .slot_refused = redis_subscriptions_forget,
+    .slot_refused = redis_subscribe_forget_slot,
     .map_read = on_map_read,
     .map_lost = on_map_lost,
 };
@@ -172,7 +172,7 @@ static void ask(struct broker *base, struct broker_request *request)
 
 static void run_hook(struct turn_hook *hook)
 {
-    redis_subscriptions_flush(CONTAINER_OF(hook, struct redis_broker, hook));
+    redis_subscribe_flush(CONTAINER_OF(hook, struct redis_broker, hook));
 }
 
 static void info(struct broker *base, struct broker_info *out)
@@ -185,7 +185,7 @@ static void on_all_closed(struct closing *parts)
 {
     struct redis_broker *broker = CONTAINER_OF(parts, struct redis_broker, parts);
     turn_remove_hook(broker->config.turn, &broker->hook);
-    redis_subscriptions_refuse(broker);
+    redis_subscribe_refuse_all(broker);
     mailbox_close(&broker->mailbox);
     broker->closed(broker->broker.owner);
 }
@@ -219,7 +219,7 @@ void redis_broker_configure(struct broker *base, const struct ingest_settings *s
 static void destroy(struct broker *base)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    redis_subscriptions_free(broker);
+    redis_subscriptions_fini(&broker->subscriptions);
     redis_url_fini(&broker->url);
     redis_tls_destroy(broker->tls);
     free(broker->topology.cluster);
@@ -348,7 +348,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     broker->info = (struct broker_info){.state = BROKER_CONNECTING, .kind = "redis", .text = "connecting to Redis"};
     init_names(broker);
     init_topology(broker);
-    redis_subscriptions_init(broker);
+    redis_subscriptions_init(&broker->subscriptions, broker->topology.kind->sharded, metrics);
     mailbox_init(&broker->mailbox, config->turn, broker);
     broker->parts.done = on_all_closed;
     broker->hook.run = run_hook;

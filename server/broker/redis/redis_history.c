@@ -72,7 +72,7 @@ static void take_page(struct redis_broker *broker, struct history_read *read, co
         take_id(reply->element[4], read->events[0].offset - 1, read->before_id);
     if (read->backwards)
         history_read_reverse(read);
-    redis_subscription_read(broker, read->channel, epoch, read->offset);
+    redis_position_read(broker, read->channel, epoch, read->offset);
 }
 
 static void on_read(struct redis_request *request, const redisReply *reply)
@@ -112,8 +112,8 @@ static const struct redis_request_kind kind = {.send = send_read, .done = on_rea
 void redis_history(struct broker *base, struct history_read *read)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    redis_broker_set_keys(broker, read->channel, STR(""));
-    const struct str keys[KEYS] = {[META] = broker->keys.meta, [LOG] = broker->keys.log};
+    const struct redis_keys *names = redis_channel_keys(broker, read->channel, STR(""));
+    const struct str keys[KEYS] = {[META] = names->meta, [LOG] = names->log};
     struct redis_shard *shard = redis_request_shard(&broker->topology, keys[META]);
     if (!shard) {
         error_set(&read->error, ERR_UNAVAILABLE, "Redis cannot be reached now; try again later");

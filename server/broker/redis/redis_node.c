@@ -143,7 +143,7 @@ bool redis_node_message(struct redis_shard *shard, struct str key, struct str by
         struct str id = rest.ptr ? str_split(&rest, ' ') : STR("");
         redis_shard_extend(shard);
         if (rest.ptr)
-            redis_subscription_position(shard, rest, epoch, offset, id);
+            redis_position_told(shard, rest, epoch, offset, id);
     } else {
         redis_count_bad_message(broker, key, "not a message of a node");
     }

@@ -14,39 +14,14 @@
 #define CARILLON_BROKER_REDIS_REDIS_PARTS_H
 
 #include "common/base/log.h"
-#include "common/base/map.h"
 #include "server/broker/redis/client/redis_reply.h"
 #include "server/broker/redis/ingest/redis_ingest.h"
 #include "server/broker/redis/redis_broker.h"
 #include "server/broker/redis/redis_event.h"
 #include "server/broker/redis/redis_keys.h"
+#include "server/broker/redis/redis_subscription.h"
 #include "server/broker/redis/topology/redis_request.h"
 #include "server/core/presence.h"
-
-/* A channel that is wanted, or whose UNSUBSCRIBE is under way. Owned by redis_broker.subscriptions, under its key. */
-struct subscription {
-    struct list_link change;       /* in redis_broker.changed */
-    struct list_link of_slot;      /* in redis_broker.by_slot */
-    unsigned slot;                 /* of a cluster */
-    struct redis_shard *shard;     /* where it is, or is to be, subscribed; NULL: not known yet */
-    bool wanted;                   /* by the node */
-    bool sent;                     /* the last command sent was SUBSCRIBE */
-    bool answered;                 /* sink->subscribed has been called: events may follow */
-    bool stale;                    /* answered, but the connection was lost since: the position may have moved */
-    bool doubted;                  /* answered, and its epoch is not known, or may not be the one in Redis */
-    unsigned unconfirmed;          /* commands whose confirmation is due; it comes in their order */
-    unsigned positions;            /* calls of SCRIPT_POSITION whose answer is due: until then it stays */
-    struct history_policy history; /* of its rule, when it was asked for */
-    char epoch[EPOCH_MAX + 1];     /* of the last event that was handed on, or of the answer */
-    uint64_t offset;
-    char last_id[UUID_LEN + 1]; /* of that event; "": not known */
-    uint64_t read;              /* highest offset in that epoch that a read of the history has told */
-    uint64_t read_before;       /* the same, when the first of the positions that are due was asked */
-    bool outrun;                /* one of them has come and says nothing, as it is older than that read */
-    struct str channel;
-    struct str key; /* of its live channel */
-    char bytes[];
-};
 
 struct redis_broker {
     struct broker broker;              /* first */
@@ -81,9 +56,7 @@ struct redis_broker {
     struct log_limit refusals_said;
 
     /* redis_subscribe.c */
-    struct map subscriptions;
-    struct list_link changed;
-    struct list_link *by_slot; /* of a cluster: the same; else NULL */
+    struct redis_subscriptions subscriptions;
     struct buf scratch;
     struct log_limit bad_messages_said;
 
@@ -104,10 +77,18 @@ struct redis_broker {
     uint64_t lost_us; /* when the registry had lost this node, so that Redis may have lost all it had; 0: never */
 };
 
-/* The keys of the channel, in broker->keys until the next call. */
-static inline void redis_broker_set_keys(struct redis_broker *broker, struct str channel, struct str event_id)
+/* The keys of the channel; valid until the next call. A request keeps copies of those it needs. */
+static inline const struct redis_keys *redis_channel_keys(struct redis_broker *broker, struct str channel,
+                                                          struct str event_id)
 {
     redis_keys_set(&broker->keys, broker->config.prefix, buf_str(&broker->pubsub_prefix), channel, event_id);
+    return &broker->keys;
+}
+
+/* The pub/sub channel of its events; valid until the next call of either. */
+static inline struct str redis_live_key(struct redis_broker *broker, struct str channel)
+{
+    return redis_channel_keys(broker, channel, STR(""))->live;
 }
 
 /* redis_publish.c */
@@ -146,55 +127,43 @@ void redis_subscribe(struct broker *broker, struct str channel, const struct his
 void redis_unsubscribe(struct broker *broker, struct str channel);
 void redis_locate(struct broker *broker, struct str channel, const struct history_policy *history);
 /* At the end of a turn: sends what has changed. */
-void redis_subscriptions_flush(struct redis_broker *broker);
+void redis_subscribe_flush(struct redis_broker *broker);
 /* The shard's subscribing connection is up: all again. */
-void redis_subscriptions_restore(struct redis_shard *shard);
+void redis_subscribe_restore(struct redis_shard *shard);
 /* Both its connections are gone. */
-void redis_subscriptions_reset(struct redis_shard *shard);
+void redis_subscribe_reset(struct redis_shard *shard);
 /* Those that are not where their key belongs now: all that is known of them there is forgotten, and they are subscribed
  * where it does. So are those that had been forgotten. */
-void redis_subscriptions_move(struct redis_broker *broker, unsigned slot);
-void redis_subscriptions_move_all(struct redis_broker *broker);
-/* The shard has refused those of the slot that are not confirmed: they wait for redis_subscriptions_move. */
-void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot);
-size_t redis_subscriptions_count(const struct redis_shard *shard);
+void redis_subscribe_move_slot(struct redis_broker *broker, unsigned slot);
+void redis_subscribe_move_all(struct redis_broker *broker);
+/* The shard has refused those of the slot that are not confirmed: they wait for redis_subscribe_move_slot. */
+void redis_subscribe_forget_slot(struct redis_shard *shard, unsigned slot);
 /* At the end: answers those that still wait. */
-void redis_subscriptions_refuse(struct redis_broker *broker);
-void redis_subscriptions_init(struct redis_broker *broker);
-void redis_subscriptions_free(struct redis_broker *broker);
-void redis_subscription_confirmed(struct redis_shard *shard, struct str key);
+void redis_subscribe_refuse_all(struct redis_broker *broker);
+void redis_subscribe_confirmed(struct redis_shard *shard, struct str key);
 /* Confirmed, or the server has ended it by itself, as its slot is elsewhere. */
-void redis_subscription_ended(struct redis_shard *shard, struct str key);
-void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes);
+void redis_subscribe_ended(struct redis_shard *shard, struct str key);
+void redis_subscribe_message(struct redis_shard *shard, struct str key, struct str bytes);
 void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what);
-/* NULL: there is none of that channel; none that is, or is to be, at that shard. */
-struct subscription *redis_subscription_find(struct redis_broker *broker, struct str channel);
-struct subscription *redis_subscription_find_at(struct redis_shard *shard, struct str key);
-/* The next flush looks at it. */
-void redis_subscription_note_change(struct redis_broker *broker, struct subscription *subscription);
-/* Frees it if nobody wants it and nothing of it is under way. */
-void redis_subscription_drop_if_done(struct redis_broker *broker, struct subscription *subscription);
 
 /* redis_position.c */
 /* It is confirmed, and where its channel is has yet to be told to the node: for the first time, or once more. */
-bool redis_subscription_needs_position(const struct subscription *subscription);
-/* Asks Redis, or leaves it to redis_subscriptions_ask; where no answer is to be had, tells so at once. */
-void redis_subscription_ask_position(struct redis_broker *broker, struct subscription *subscription);
+bool redis_position_is_needed(const struct redis_subscription *subscription);
+/* Asks Redis, or leaves it to redis_position_ask_all; where no answer is to be had, tells so at once. */
+void redis_position_ask(struct redis_broker *broker, struct redis_subscription *subscription);
 /* What the node has had of the channel: the position it is told, then each event. */
-void redis_subscription_set_position(struct subscription *subscription, struct str epoch, uint64_t offset,
-                                     struct str id);
+void redis_position_set(struct redis_subscription *subscription, struct str epoch, uint64_t offset, struct str id);
 /* Asks, where nothing else does already. */
-void redis_subscription_doubt(struct redis_broker *broker, struct subscription *subscription);
+void redis_position_recheck(struct redis_broker *broker, struct redis_subscription *subscription);
 /* The shard's command connection is up: what could not be asked before. */
-void redis_subscriptions_ask(struct redis_shard *shard);
+void redis_position_ask_all(struct redis_shard *shard);
 /* The answer. id: of the event at that position; empty: not known. */
-void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
-                                 struct str id);
+void redis_position_told(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset, struct str id);
 /* Somebody has begun an epoch of the channel, and says so among its events. */
-void redis_subscription_begun(struct redis_broker *broker, struct subscription *subscription,
-                              const struct position *position);
+void redis_position_begun(struct redis_broker *broker, struct redis_subscription *subscription,
+                          const struct position *position);
 /* A read of a history has told where the channel is. */
-void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset);
+void redis_position_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset);
 
 /* redis_node.c */
 /* The subscription of this node's own channels: before all others, as their positions come by it. */

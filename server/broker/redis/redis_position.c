@@ -17,20 +17,20 @@
 
 enum { META, LOG, KEYS }; /* of the request */
 
-static bool is_confirmed(const struct subscription *subscription)
+static bool is_confirmed(const struct redis_subscription *subscription)
 {
     return subscription->wanted && subscription->sent && !subscription->unconfirmed;
 }
 
-bool redis_subscription_needs_position(const struct subscription *subscription)
+bool redis_position_is_needed(const struct redis_subscription *subscription)
 {
-    return is_confirmed(subscription) && (!subscription->answered || subscription->stale || subscription->doubted);
+    return is_confirmed(subscription) &&
+           (!subscription->answered || subscription->interrupted || subscription->recheck);
 }
 
 /* ---- telling ---- */
 
-void redis_subscription_set_position(struct subscription *subscription, struct str epoch, uint64_t offset,
-                                     struct str id)
+void redis_position_set(struct redis_subscription *subscription, struct str epoch, uint64_t offset, struct str id)
 {
     size_t len = epoch.len < EPOCH_MAX ? epoch.len : EPOCH_MAX;
     if (!str_eq_cstr(epoch, subscription->epoch))
@@ -43,37 +43,37 @@ void redis_subscription_set_position(struct subscription *subscription, struct s
 }
 
 /* Where its rule has no history there may be a position all the same, of other nodes' rules or an earlier one. */
-static void tell(struct redis_broker *broker, struct subscription *subscription, const struct position *position)
+static void tell(struct redis_broker *broker, struct redis_subscription *subscription, const struct position *position)
 {
     static const struct position none;
-    bool is_located = subscription->answered && !subscription->stale;
+    bool is_located = subscription->answered && !subscription->interrupted;
     subscription->answered = true;
-    subscription->stale = subscription->doubted = false;
+    subscription->interrupted = subscription->recheck = false;
     if (!subscription->history.size)
         position = &none;
-    redis_subscription_set_position(subscription, position->epoch, position->offset, position->id);
+    redis_position_set(subscription, position->epoch, position->offset, position->id);
     if (is_located)
         broker->broker.sink->located(broker->broker.owner, subscription->channel, position);
     else
         broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_NONE, STR(""), position);
 }
 
-static void fail(struct redis_broker *broker, struct subscription *subscription, const redisReply *reply)
+static void fail(struct redis_broker *broker, struct redis_subscription *subscription, const redisReply *reply)
 {
     char text[200];
     int len = snprintf(text, sizeof text, "Redis did not tell the channel's position: %.120s", reply->str);
     metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
     subscription->wanted = false;
-    redis_subscription_note_change(broker, subscription);
+    redis_subscription_note_change(&broker->subscriptions, subscription);
     broker->broker.sink->subscribed(broker->broker.owner, subscription->channel, ERR_UNAVAILABLE,
                                     str_from(text, (size_t)len), NULL);
 }
 
 /* A channel without history has no position to wait for, and the events that come from here on come after what was
  * lost. */
-static bool tells_loss_at_once(struct redis_broker *broker, struct subscription *subscription)
+static bool tells_loss_at_once(struct redis_broker *broker, struct redis_subscription *subscription)
 {
-    if (!subscription->answered || !subscription->stale || subscription->history.size)
+    if (!subscription->answered || !subscription->interrupted || subscription->history.size)
         return false;
     tell(broker, subscription, &(struct position){.offset = 0});
     return true;
@@ -84,7 +84,7 @@ static bool tells_loss_at_once(struct redis_broker *broker, struct subscription 
 static void send_question(struct redis_request *request)
 {
     struct redis_broker *broker = redis_broker_of_request(request);
-    const struct subscription *subscription = request->argument;
+    const struct redis_subscription *subscription = request->argument;
     char epoch[EPOCH_NEW_LEN + 1] = "", other_epoch[EPOCH_NEW_LEN + 1], meta_ttl[24], offset[24];
     if (subscription->history.size)
         epoch_new(epoch);
@@ -118,34 +118,34 @@ static bool is_passing(const redisReply *reply)
 static void on_asked(struct redis_request *request, const redisReply *reply)
 {
     struct redis_broker *broker = redis_broker_of_request(request);
-    struct subscription *subscription = request->argument;
+    struct redis_subscription *subscription = request->argument;
     subscription->positions--;
-    bool waits = redis_subscription_needs_position(subscription) && !subscription->positions;
+    bool waits = redis_position_is_needed(subscription) && !subscription->positions;
     bool refused = reply && redis_is_error(reply) && !redis_request_is_untaken(reply);
     bool passes = waits && refused && is_passing(reply);
     if (passes)
         redis_shard_drop(request->route.shard, reply->str);
     /* Where its own connection is lost, it is asked when that is back. */
-    if (passes || (waits && (!reply || subscription->outrun)))
-        redis_subscription_ask_position(broker, subscription);
+    if (passes || (waits && (!reply || subscription->outdated)))
+        redis_position_ask(broker, subscription);
     else if (waits && refused && subscription->answered)
         tell(broker, subscription, &(struct position){.offset = 0}); /* nobody knows what was lost */
     else if (waits && refused)
         fail(broker, subscription, reply);
     else
-        redis_subscription_drop_if_done(broker, subscription);
+        redis_subscription_drop_if_done(&broker->subscriptions, subscription);
 }
 
 static bool is_wanted(void *argument)
 {
-    return redis_subscription_needs_position(argument);
+    return redis_position_is_needed(argument);
 }
 
 /* Endless: who subscribes waits for Redis, and so does who may have missed something. */
 static const struct redis_request_kind kind = {
     .send = send_question, .is_wanted = is_wanted, .done = on_asked, .is_endless = true};
 
-void redis_subscription_ask_position(struct redis_broker *broker, struct subscription *subscription)
+void redis_position_ask(struct redis_broker *broker, struct redis_subscription *subscription)
 {
     if (broker->closing)
         return; /* its shard may have closed already, and is freed then */
@@ -154,77 +154,77 @@ void redis_subscription_ask_position(struct redis_broker *broker, struct subscri
     if (tells_loss_at_once(broker, subscription))
         return;
     if (!redis_shard_is_ready(shard))
-        return; /* redis_subscriptions_ask does when it is */
+        return; /* redis_position_ask_all does when it is */
     if (subscription->positions++ == 0) {
         subscription->read_before = subscription->read;
-        subscription->outrun = false;
+        subscription->outdated = false;
     }
-    redis_broker_set_keys(broker, subscription->channel, STR(""));
-    const struct str keys[KEYS] = {[META] = broker->keys.meta, [LOG] = broker->keys.log};
+    const struct redis_keys *names = redis_channel_keys(broker, subscription->channel, STR(""));
+    const struct str keys[KEYS] = {[META] = names->meta, [LOG] = names->log};
     redis_request_start(&broker->requests, &kind, subscription, shard, KEYS, keys, clock_now_us());
 }
 
-void redis_subscription_doubt(struct redis_broker *broker, struct subscription *subscription)
+void redis_position_recheck(struct redis_broker *broker, struct redis_subscription *subscription)
 {
     /* What is not answered, or stale, is asked for anyway. */
-    if (!subscription->history.size || !subscription->answered || subscription->stale || subscription->doubted)
+    if (!subscription->history.size || !subscription->answered || subscription->interrupted || subscription->recheck)
         return;
-    subscription->doubted = true;
-    if (redis_subscription_needs_position(subscription))
-        redis_subscription_ask_position(broker, subscription);
+    subscription->recheck = true;
+    if (redis_position_is_needed(subscription))
+        redis_position_ask(broker, subscription);
 }
 
-void redis_subscriptions_ask(struct redis_shard *shard)
+void redis_position_ask_all(struct redis_shard *shard)
 {
     struct redis_broker *broker = redis_broker_of_shard(shard);
     size_t cursor = 0;
-    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
-        if (each->shard == shard && redis_subscription_needs_position(each))
-            redis_subscription_ask_position(broker, each); /* also where an answer is due, which may be another's */
+    for (struct redis_subscription *each; (each = map_next(&broker->subscriptions.by_key, &cursor));)
+        if (each->shard == shard && redis_position_is_needed(each))
+            redis_position_ask(broker, each); /* also where an answer is due, which may be another's */
 }
 
 /* ---- being told ---- */
 
-void redis_subscription_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset)
+void redis_position_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset)
 {
-    struct subscription *subscription = redis_subscription_find(broker, channel);
+    struct redis_subscription *subscription =
+        redis_subscription_find(&broker->subscriptions, redis_live_key(broker, channel));
     if (!subscription)
         return;
     if (!str_eq_cstr(epoch, subscription->epoch))
-        redis_subscription_doubt(broker, subscription);
+        redis_position_recheck(broker, subscription);
     else if (offset > subscription->read)
         subscription->read = offset;
 }
 
-void redis_subscription_begun(struct redis_broker *broker, struct subscription *subscription,
-                              const struct position *position)
+void redis_position_begun(struct redis_broker *broker, struct redis_subscription *subscription,
+                          const struct position *position)
 {
-    if (!subscription->history.size || subscription->stale || str_eq_cstr(position->epoch, subscription->epoch))
+    if (!subscription->history.size || subscription->interrupted || str_eq_cstr(position->epoch, subscription->epoch))
         return;
-    redis_subscription_set_position(subscription, position->epoch, position->offset, position->id);
+    redis_position_set(subscription, position->epoch, position->offset, position->id);
     broker->broker.sink->located(broker->broker.owner, subscription->channel, position);
 }
 
 /* Histories are read on the other connection: one that was read after the position had been made may have come before
  * it. Whether events have been lost in between only a position that is asked from now on can tell, once those are in
  * that were asked before. */
-static bool is_outrun(const struct subscription *subscription, struct str epoch, uint64_t offset)
+static bool is_outdated(const struct redis_subscription *subscription, struct str epoch, uint64_t offset)
 {
     return str_eq_cstr(epoch, subscription->epoch) && offset < subscription->read &&
            subscription->read_before < subscription->read;
 }
 
-void redis_subscription_position(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset,
-                                 struct str id)
+void redis_position_told(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset, struct str id)
 {
     struct redis_broker *broker = redis_broker_of_shard(shard);
-    struct subscription *subscription = redis_subscription_find_at(shard, key);
-    if (!subscription || !redis_subscription_needs_position(subscription))
+    struct redis_subscription *subscription = redis_subscription_find_at(&broker->subscriptions, shard, key);
+    if (!subscription || !redis_position_is_needed(subscription))
         return;
-    if (!is_outrun(subscription, epoch, offset))
+    if (!is_outdated(subscription, epoch, offset))
         tell(broker, subscription, &(struct position){epoch, offset, id});
     else if (subscription->positions)
-        subscription->outrun = true; /* on_asked asks */
+        subscription->outdated = true; /* on_asked asks */
     else
-        redis_subscription_ask_position(broker, subscription);
+        redis_position_ask(broker, subscription);
 }

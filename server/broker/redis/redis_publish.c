@@ -213,9 +213,8 @@ static const struct redis_request_kind kind = {.send = send_publication, .done =
 void redis_publish(struct broker *base, struct publication *publication)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    redis_broker_set_keys(broker, publication->channel, publication->event_id);
-    const struct str keys[KEYS] = {
-        [META] = broker->keys.meta, [LOG] = broker->keys.log, [LIVE] = broker->keys.live, [ID] = broker->keys.id};
+    const struct redis_keys *names = redis_channel_keys(broker, publication->channel, publication->event_id);
+    const struct str keys[KEYS] = {[META] = names->meta, [LOG] = names->log, [LIVE] = names->live, [ID] = names->id};
     struct redis_shard *shard = redis_topology_shard_of(&broker->topology, keys[META]);
     if (!redis_shard_is_up(shard)) {
         refuse_later(broker, publication, redis_shard_retry_ms(shard),

@@ -9,96 +9,56 @@
 
 enum { CHANNELS_PER_COMMAND = 500 };
 
-struct subscription *redis_subscription_find(struct redis_broker *broker, struct str channel)
-{
-    redis_broker_set_keys(broker, channel, STR(""));
-    return map_get(&broker->subscriptions, broker->keys.live);
-}
-
-static struct subscription *create(struct redis_broker *broker, struct str channel)
-{
-    struct str key = broker->keys.live; /* of find */
-    struct subscription *subscription = xcalloc(1, sizeof *subscription + channel.len + key.len);
-    memcpy(subscription->bytes, channel.ptr, channel.len);
-    memcpy(subscription->bytes + channel.len, key.ptr, key.len);
-    subscription->channel = str_from(subscription->bytes, channel.len);
-    subscription->key = str_from(subscription->bytes + channel.len, key.len);
-    subscription->slot = broker->topology.kind->sharded ? redis_slot_of(subscription->key) : 0;
-    map_put(&broker->subscriptions, subscription->key, subscription);
-    if (broker->by_slot)
-        list_append(&broker->by_slot[subscription->slot], &subscription->of_slot);
-    return subscription;
-}
-
-void redis_subscription_note_change(struct redis_broker *broker, struct subscription *subscription)
-{
-    if (!list_is_linked(&subscription->change))
-        list_append(&broker->changed, &subscription->change);
-    metrics_set(broker->broker.metrics, METRIC_BROKER_SUBSCRIPTIONS, broker->subscriptions.count);
-}
-
-void redis_subscription_drop_if_done(struct redis_broker *broker, struct subscription *subscription)
-{
-    if (subscription->wanted || subscription->sent || subscription->unconfirmed || subscription->positions)
-        return;
-    list_remove(&subscription->change);
-    list_remove(&subscription->of_slot);
-    map_remove(&broker->subscriptions, subscription->key);
-    free(subscription);
-    metrics_set(broker->broker.metrics, METRIC_BROKER_SUBSCRIPTIONS, broker->subscriptions.count);
-}
-
 /* Where it goes: as long as nothing is subscribed anywhere, to the shard that has its key now. */
-static struct redis_shard *place(struct redis_broker *broker, struct subscription *subscription)
+static struct redis_shard *place(struct redis_broker *broker, struct redis_subscription *subscription)
 {
     if (!subscription->sent && !subscription->unconfirmed)
         subscription->shard = redis_topology_shard_of(&broker->topology, subscription->key);
     return subscription->shard;
 }
 
-struct subscription *redis_subscription_find_at(struct redis_shard *shard, struct str key)
-{
-    struct subscription *subscription = map_get(&redis_broker_of_shard(shard)->subscriptions, key);
-    return subscription && subscription->shard == shard ? subscription : NULL;
-}
-
 /* ---- what the node asks ---- */
+
+static struct redis_subscription *find(struct redis_broker *broker, struct str channel)
+{
+    return redis_subscription_find(&broker->subscriptions, redis_live_key(broker, channel));
+}
 
 void redis_subscribe(struct broker *base, struct str channel, const struct history_policy *history)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    struct subscription *subscription = redis_subscription_find(broker, channel);
+    struct redis_subscription *subscription = find(broker, channel);
     if (!subscription)
-        subscription = create(broker, channel);
+        subscription = redis_subscription_create(&broker->subscriptions, channel, redis_live_key(broker, channel));
     subscription->wanted = true;
-    subscription->answered = subscription->doubted = false;
+    subscription->answered = subscription->recheck = false;
     subscription->history = *history;
-    redis_subscription_note_change(broker, subscription);
+    redis_subscription_note_change(&broker->subscriptions, subscription);
 }
 
 void redis_unsubscribe(struct broker *base, struct str channel)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    struct subscription *subscription = redis_subscription_find(broker, channel);
+    struct redis_subscription *subscription = find(broker, channel);
     if (!subscription)
         return;
     subscription->wanted = false;
     subscription->answered = false;
-    redis_subscription_note_change(broker, subscription);
+    redis_subscription_note_change(&broker->subscriptions, subscription);
 }
 
 void redis_locate(struct broker *base, struct str channel, const struct history_policy *history)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    struct subscription *subscription = redis_subscription_find(broker, channel);
+    struct redis_subscription *subscription = find(broker, channel);
     if (!subscription || !subscription->wanted)
         return;
     subscription->history = *history;
     if (!history->size) {
-        subscription->doubted = false;
-        redis_subscription_set_position(subscription, STR(""), 0, STR(""));
+        subscription->recheck = false;
+        redis_position_set(subscription, STR(""), 0, STR(""));
     } else if (!subscription->epoch[0]) {
-        redis_subscription_doubt(broker, subscription);
+        redis_position_recheck(broker, subscription);
     }
 }
 
@@ -117,7 +77,7 @@ static void send_batch(struct batch *batch)
     batch->count = 1;
 }
 
-static void add_to_batch(struct batch *batch, struct subscription *subscription)
+static void add_to_batch(struct batch *batch, struct redis_subscription *subscription)
 {
     if (batch->shard != subscription->shard)
         send_batch(batch);
@@ -130,36 +90,36 @@ static void add_to_batch(struct batch *batch, struct subscription *subscription)
         send_batch(batch);
 }
 
-void redis_subscriptions_flush(struct redis_broker *broker)
+void redis_subscribe_flush(struct redis_broker *broker)
 {
-    if (broker->closing || list_is_empty(&broker->changed))
+    if (broker->closing || list_is_empty(&broker->subscriptions.changed))
         return; /* closing shards take no more subscriptions, and those that have closed are freed */
     struct batch more = {.count = 1};
     struct batch less = {.count = 1};
     more.argv[0] = broker->topology.kind->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
     less.argv[0] = broker->topology.kind->sharded ? STR("SUNSUBSCRIBE") : STR("UNSUBSCRIBE");
-    for (struct list_link *link; (link = list_take_first(&broker->changed));) {
-        struct subscription *subscription = CONTAINER_OF(link, struct subscription, change);
+    for (struct list_link *link; (link = list_take_first(&broker->subscriptions.changed));) {
+        struct redis_subscription *subscription = CONTAINER_OF(link, struct redis_subscription, change);
         const struct redis_shard *shard = place(broker, subscription);
         bool ready = shard && shard->subscriber.state == REDIS_READY;
         if (ready && subscription->wanted != subscription->sent)
             add_to_batch(subscription->wanted ? &more : &less, subscription);
-        else if (redis_subscription_needs_position(subscription))
-            redis_subscription_ask_position(broker, subscription); /* left and joined again within a turn */
+        else if (redis_position_is_needed(subscription))
+            redis_position_ask(broker, subscription); /* left and joined again within a turn */
         else
-            redis_subscription_drop_if_done(broker, subscription);
+            redis_subscription_drop_if_done(&broker->subscriptions, subscription);
     }
     send_batch(&less);
     send_batch(&more);
 }
 
-void redis_subscriptions_restore(struct redis_shard *shard)
+void redis_subscribe_restore(struct redis_shard *shard)
 {
     struct redis_broker *broker = redis_broker_of_shard(shard);
     struct batch more = {.count = 1};
     more.argv[0] = broker->topology.kind->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
     size_t cursor = 0;
-    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
+    for (struct redis_subscription *each; (each = map_next(&broker->subscriptions.by_key, &cursor));)
         if (each->wanted && !each->sent && place(broker, each) == shard)
             add_to_batch(&more, each);
     send_batch(&more);
@@ -191,12 +151,12 @@ static void on_vacated(struct redis_request *request, const redisReply *reply)
 
 static const struct redis_request_kind vacancy = {.send = send_vacancy, .done = on_vacated};
 
-static void vacate(struct redis_broker *broker, const struct subscription *subscription)
+static void vacate(struct redis_broker *broker, const struct redis_subscription *subscription)
 {
     if (!subscription->epoch[0] || subscription->offset || broker->closing)
         return;
-    redis_broker_set_keys(broker, subscription->channel, STR(""));
-    const struct str keys[KEYS] = {[META] = broker->keys.meta, [LIVE] = broker->keys.live};
+    const struct redis_keys *names = redis_channel_keys(broker, subscription->channel, STR(""));
+    const struct str keys[KEYS] = {[META] = names->meta, [LIVE] = names->live};
     struct redis_shard *shard = redis_topology_shard_of(&broker->topology, keys[META]);
     if (redis_shard_is_up(shard))
         redis_request_start(&broker->requests, &vacancy, NULL, shard, KEYS, keys, clock_now_us());
@@ -204,77 +164,80 @@ static void vacate(struct redis_broker *broker, const struct subscription *subsc
 
 /* ---- what Redis says ---- */
 
-void redis_subscription_confirmed(struct redis_shard *shard, struct str key)
+void redis_subscribe_confirmed(struct redis_shard *shard, struct str key)
 {
-    struct subscription *subscription = redis_subscription_find_at(shard, key);
+    struct redis_broker *broker = redis_broker_of_shard(shard);
+    struct redis_subscription *subscription = redis_subscription_find_at(&broker->subscriptions, shard, key);
     if (!subscription || !subscription->unconfirmed)
         return;
     subscription->unconfirmed--;
-    if (redis_subscription_needs_position(subscription)) {
-        redis_subscription_ask_position(redis_broker_of_shard(shard), subscription);
+    if (redis_position_is_needed(subscription)) {
+        redis_position_ask(broker, subscription);
         return;
     }
     if (!subscription->wanted && !subscription->sent && !subscription->unconfirmed)
-        vacate(redis_broker_of_shard(shard), subscription);
-    redis_subscription_drop_if_done(redis_broker_of_shard(shard), subscription);
+        vacate(broker, subscription);
+    redis_subscription_drop_if_done(&broker->subscriptions, subscription);
 }
 
 /* As if its connection had been lost. */
-static void forget(struct subscription *subscription)
+static void forget(struct redis_subscription *subscription)
 {
     subscription->sent = false;
     subscription->unconfirmed = 0;
-    subscription->stale = subscription->answered;
+    subscription->interrupted = subscription->answered;
 }
 
-void redis_subscription_ended(struct redis_shard *shard, struct str key)
+void redis_subscribe_ended(struct redis_shard *shard, struct str key)
 {
-    struct redis_topology *topology = shard->topology;
-    struct subscription *subscription = redis_subscription_find_at(shard, key);
+    struct redis_broker *broker = redis_broker_of_shard(shard);
+    struct redis_topology *topology = &broker->topology;
+    struct redis_subscription *subscription = redis_subscription_find_at(&broker->subscriptions, shard, key);
     if (!subscription || subscription->unconfirmed || !subscription->sent) {
-        redis_subscription_confirmed(shard, key);
+        redis_subscribe_confirmed(shard, key);
         return;
     }
     forget(subscription);
     if (topology->kind->subscription_ended)
         topology->kind->subscription_ended(topology);
     if (!topology->kind->subscription_ended || !subscription->wanted)
-        redis_subscription_note_change(redis_broker_of_shard(shard), subscription);
+        redis_subscription_note_change(&broker->subscriptions, subscription);
 }
 
-static void move(struct redis_broker *broker, struct subscription *subscription)
+static void move(struct redis_broker *broker, struct redis_subscription *subscription)
 {
     struct redis_shard *shard = redis_topology_shard_of(&broker->topology, subscription->key);
     if (subscription->shard == shard && (subscription->sent || subscription->unconfirmed))
         return;
     forget(subscription);
     subscription->shard = shard;
-    redis_subscription_note_change(broker, subscription);
+    redis_subscription_note_change(&broker->subscriptions, subscription);
 }
 
-void redis_subscriptions_move(struct redis_broker *broker, unsigned slot)
+void redis_subscribe_move_slot(struct redis_broker *broker, unsigned slot)
 {
-    LIST_EACH(link, &broker->by_slot[slot])
-    move(broker, CONTAINER_OF(link, struct subscription, of_slot));
+    LIST_EACH(link, &broker->subscriptions.by_slot[slot])
+    move(broker, CONTAINER_OF(link, struct redis_subscription, of_slot));
 }
 
-void redis_subscriptions_move_all(struct redis_broker *broker)
+void redis_subscribe_move_all(struct redis_broker *broker)
 {
     size_t cursor = 0;
-    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
+    for (struct redis_subscription *each; (each = map_next(&broker->subscriptions.by_key, &cursor));)
         move(broker, each);
 }
 
-void redis_subscriptions_forget(struct redis_shard *shard, unsigned slot)
+void redis_subscribe_forget_slot(struct redis_shard *shard, unsigned slot)
 {
-    LIST_EACH(link, &redis_broker_of_shard(shard)->by_slot[slot])
+    struct redis_broker *broker = redis_broker_of_shard(shard);
+    LIST_EACH(link, &broker->subscriptions.by_slot[slot])
     {
-        struct subscription *each = CONTAINER_OF(link, struct subscription, of_slot);
+        struct redis_subscription *each = CONTAINER_OF(link, struct redis_subscription, of_slot);
         if (each->shard != shard || !each->unconfirmed)
             continue;
         forget(each);
         if (!each->wanted)
-            redis_subscription_note_change(redis_broker_of_shard(shard), each); /* the flush drops it */
+            redis_subscription_note_change(&broker->subscriptions, each); /* the flush drops it */
     }
 }
 
@@ -293,10 +256,10 @@ void redis_count_bad_message(struct redis_broker *broker, struct str channel, co
             error_quote(channel, quoted), count);
 }
 
-void redis_subscription_message(struct redis_shard *shard, struct str key, struct str bytes)
+void redis_subscribe_message(struct redis_shard *shard, struct str key, struct str bytes)
 {
     struct redis_broker *broker = redis_broker_of_shard(shard);
-    struct subscription *subscription = redis_subscription_find_at(shard, key);
+    struct redis_subscription *subscription = redis_subscription_find_at(&broker->subscriptions, shard, key);
     if (!subscription || !subscription->answered)
         return;
     struct event event;
@@ -306,14 +269,14 @@ void redis_subscription_message(struct redis_shard *shard, struct str key, struc
                           &error)) {
         struct position position;
         if (redis_event_parse_epoch(bytes, &broker->scratch, &position))
-            redis_subscription_begun(broker, subscription, &position);
+            redis_position_begun(broker, subscription, &position);
         else
             redis_count_bad_message(broker, subscription->channel, error.text);
         return;
     }
     /* What was had before is yet to be compared. If this were handed on and the connection lost again, nobody would
      * ever compare it: it comes from the history, once the position tells of it. */
-    if (event.offset && subscription->stale)
+    if (event.offset && subscription->interrupted)
         return;
     char timestamp[CLOCK_RFC3339_LEN + 1];
     if (!event.timestamp.len) {
@@ -325,60 +288,33 @@ void redis_subscription_message(struct redis_shard *shard, struct str key, struc
         metrics_add(broker->broker.metrics, METRIC_EVENTS_IN_BYTES, event.data.len);
     }
     if (event.offset && subscription->history.size)
-        redis_subscription_set_position(subscription, event.epoch, event.offset, event.id);
+        redis_position_set(subscription, event.epoch, event.offset, event.id);
     broker->broker.sink->event(broker->broker.owner, &event);
 }
 
 /* ---- ends ---- */
 
-size_t redis_subscriptions_count(const struct redis_shard *shard)
-{
-    size_t cursor = 0, count = 0;
-    for (const struct subscription *each; (each = map_next(&redis_broker_of_shard(shard)->subscriptions, &cursor));)
-        count += each->shard == shard;
-    return count;
-}
-
-void redis_subscriptions_reset(struct redis_shard *shard)
+void redis_subscribe_reset(struct redis_shard *shard)
 {
     struct redis_broker *broker = redis_broker_of_shard(shard);
     size_t cursor = 0;
-    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
+    for (struct redis_subscription *each; (each = map_next(&broker->subscriptions.by_key, &cursor));) {
         if (each->shard != shard)
             continue;
         forget(each);
         if (!each->wanted)
-            redis_subscription_note_change(broker, each); /* the flush drops it: the map must not change here */
+            redis_subscription_note_change(&broker->subscriptions, each); /* the flush drops it, as the map is walked */
     }
 }
 
-void redis_subscriptions_refuse(struct redis_broker *broker)
+void redis_subscribe_refuse_all(struct redis_broker *broker)
 {
     size_t cursor = 0;
-    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));) {
+    for (struct redis_subscription *each; (each = map_next(&broker->subscriptions.by_key, &cursor));) {
         if (!each->wanted || each->answered)
             continue;
         each->wanted = false;
         broker->broker.sink->subscribed(broker->broker.owner, each->channel, ERR_UNAVAILABLE,
                                         STR("this node is stopping"), NULL);
     }
-}
-
-void redis_subscriptions_init(struct redis_broker *broker)
-{
-    list_init(&broker->changed);
-    if (!broker->topology.kind->sharded)
-        return;
-    broker->by_slot = xcalloc(REDIS_SLOTS, sizeof *broker->by_slot);
-    for (unsigned slot = 0; slot < REDIS_SLOTS; slot++)
-        list_init(&broker->by_slot[slot]);
-}
-
-void redis_subscriptions_free(struct redis_broker *broker)
-{
-    size_t cursor = 0;
-    for (struct subscription *each; (each = map_next(&broker->subscriptions, &cursor));)
-        free(each);
-    map_fini(&broker->subscriptions);
-    free(broker->by_slot);
 }

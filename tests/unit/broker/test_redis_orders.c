@@ -55,7 +55,7 @@ static int set_up(void **state)
     f->broker.event_limits.data_bytes = 4096;
     f->broker.topology.kind = &kind;
     f->broker.requests.topology = &f->broker.topology;
-    redis_subscriptions_init(&f->broker);
+    redis_subscriptions_init(&f->broker.subscriptions, true, f->node.metrics);
     for (int i = 0; i < 2; i++) {
         struct redis_shard *shard = &f->shards[i];
         shard->topology = &f->broker.topology;
@@ -97,7 +97,7 @@ static int tear_down(void **state)
         redis_connection_fini(&shard->commands);
         redis_connection_fini(&shard->subscriber);
     }
-    redis_subscriptions_free(&f->broker);
+    redis_subscriptions_fini(&f->broker.subscriptions);
     redis_keys_fini(&f->broker.keys);
     buf_fini(&f->broker.pubsub_prefix);
     buf_fini(&f->broker.scratch);
@@ -111,19 +111,19 @@ static int tear_down(void **state)
 
 static void confirm(struct redis_shard *shard)
 {
-    redis_subscription_confirmed(shard, STR(KEY));
+    redis_subscribe_confirmed(shard, STR(KEY));
 }
 
 static void tell(struct redis_shard *shard, uint64_t offset)
 {
-    redis_subscription_position(shard, STR(KEY), STR("e"), offset, STR(""));
+    redis_position_told(shard, STR(KEY), STR("e"), offset, STR(""));
 }
 
 /* Its position has been told: 5. */
 static void join(struct fixture *f)
 {
     node_subscribe(&f->node, "c", 10);
-    redis_subscriptions_flush(&f->broker);
+    redis_subscribe_flush(&f->broker);
     confirm(f->owner);
     tell(f->owner, 5);
     answer(f, f->owner, NULL);
@@ -133,8 +133,8 @@ static void join(struct fixture *f)
 /* The connections are lost and back, the subscription is confirmed and its position asked for. */
 static void reconnect(struct fixture *f)
 {
-    redis_subscriptions_reset(f->owner);
-    redis_subscriptions_restore(f->owner);
+    redis_subscribe_reset(f->owner);
+    redis_subscribe_restore(f->owner);
     confirm(f->owner);
     assert_int_equal(f->owner->commands.expected.count, 1);
 }
@@ -142,8 +142,8 @@ static void reconnect(struct fixture *f)
 static void move_to_other(struct fixture *f)
 {
     f->owner = &f->shards[1];
-    redis_subscriptions_move(&f->broker, redis_slot_of(STR(KEY)));
-    redis_subscriptions_flush(&f->broker);
+    redis_subscribe_move_slot(&f->broker, redis_slot_of(STR(KEY)));
+    redis_subscribe_flush(&f->broker);
     confirm(f->owner);
 }
 
@@ -165,7 +165,7 @@ static void asks_again_when_a_history_is_further_on(void **state)
         struct fixture *f = *state;
         join(f);
         reconnect(f);
-        redis_subscription_read(&f->broker, STR("c"), STR("e"), 8);
+        redis_position_read(&f->broker, STR("c"), STR("e"), 8);
         if (answered_first)
             answer(f, f->owner, NULL);
         tell(f->owner, 6);
@@ -186,7 +186,7 @@ static void believes_the_position_that_is_asked_after_a_history(void **state)
     struct fixture *f = *state;
     join(f);
     reconnect(f);
-    redis_subscription_read(&f->broker, STR("c"), STR("e"), 8);
+    redis_position_read(&f->broker, STR("c"), STR("e"), 8);
     for (int i = 0; i < QUESTIONS_MAX && f->owner->commands.expected.count; i++) {
         tell(f->owner, 6);
         answer(f, f->owner, NULL);
@@ -204,7 +204,7 @@ static void asks_where_it_has_moved_to(void **state)
     there->commands.state = REDIS_LOGIN;
     move_to_other(f);
     there->commands.state = REDIS_READY;
-    redis_subscriptions_ask(there);
+    redis_position_ask_all(there);
     answer(f, &f->shards[0], "lost");
     assert_int_equal(there->commands.expected.count, 1);
     tell(&f->shards[0], 5); /* late, and of no worth here */
@@ -218,8 +218,8 @@ static void waits_for_the_map_when_a_server_ends_a_subscription(void **state)
 {
     struct fixture *f = *state;
     join(f);
-    redis_subscription_ended(f->owner, STR(KEY));
-    redis_subscriptions_flush(&f->broker);
+    redis_subscribe_ended(f->owner, STR(KEY));
+    redis_subscribe_flush(&f->broker);
     confirm(f->owner); /* of nothing */
     assert_int_equal(f->owner->commands.expected.count, 0);
     assert_int_equal(f->map_asked, 1);
@@ -258,7 +258,7 @@ static void gives_up_nothing_for_a_refusal_that_passes(void **state)
                                            "MASTERDOWN Link with MASTER is down"};
     struct fixture *f = *state;
     node_subscribe(&f->node, "c", 10);
-    redis_subscriptions_flush(&f->broker);
+    redis_subscribe_flush(&f->broker);
     confirm(f->owner);
     for (size_t i = 0; i < COUNT_OF(refusals); i++) {
         f->owner->commands.state = f->owner->subscriber.state = REDIS_CLOSING;
