@@ -122,6 +122,7 @@ static enum err create_workers(struct server *server, struct error *error)
             .revocations = server->node.revocations,
             .node = &node_ops,
             .node_owner = &server->node.router,
+            .node_id = str_from_cstr(server->node.id),
         };
         err = worker_create(&options, &server->workers[i], error);
         if (err == ERR_NONE) {

@@ -41,6 +41,7 @@ struct hub *hub_create(const struct hub_options *options)
     hub->worker = options->worker;
     hub->node = options->node;
     hub->node_owner = options->node_owner;
+    hub->node_id = options->node_id;
     hub->ops = options->ops;
     hub->owner = options->owner;
     hub->settings = *options->settings;

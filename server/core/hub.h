@@ -77,7 +77,8 @@ struct hub;
 struct hub_options {
     uint32_t worker; /* the hub's number on its node */
     const struct node_ops *node;
-    void *node_owner; /* borrowed, as are owner, metrics and replies */
+    void *node_owner;   /* borrowed, as are owner, metrics and replies */
+    struct str node_id; /* borrowed for the hub's life; the ids of its sessions name it (session_uuid.h) */
     const struct hub_ops *ops;
     void *owner;
     const struct hub_settings *settings; /* copied */

@@ -31,6 +31,7 @@ struct hub {
     uint32_t worker;
     const struct node_ops *node;
     void *node_owner;
+    struct str node_id;
     const struct hub_ops *ops;
     void *owner;
     struct hub_settings settings;

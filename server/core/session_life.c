@@ -3,6 +3,7 @@
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 #include "server/core/session.h"
+#include "server/core/session_uuid.h"
 
 struct session *session_create(struct hub *hub, const struct session_start *start)
 {
@@ -16,7 +17,7 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     memcpy(session->address, start->address.ptr, start->address.len);
     session->opened_ms = hub->wall_ms;
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
-    uuid_v7(hub->wall_ms, session->uuid);
+    session_uuid_make(hub->wall_ms, hub->node_id, session->uuid);
     session_index_add(&hub->sessions, session);
     return session;
 }

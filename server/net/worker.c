@@ -176,6 +176,7 @@ enum err worker_create(const struct worker_options *options, struct worker **out
         .worker = worker->index,
         .node = options->node,
         .node_owner = options->node_owner,
+        .node_id = options->node_id,
         .ops = &hub_operations,
         .owner = worker,
         .settings = options->hub_settings,

@@ -25,6 +25,7 @@ struct worker_options {
     struct revocations *revocations; /* borrowed; may be NULL */
     const struct node_ops *node;     /* passed to the hub; borrowed, as is its owner */
     void *node_owner;
+    struct str node_id;             /* borrowed */
     const struct entry_step *steps; /* between an admitted request and its session, after the limits; copied */
     size_t step_count;
 };

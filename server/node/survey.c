@@ -10,6 +10,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/json/json.h"
+#include "server/core/session_uuid.h"
 #include "server/node/survey_wire.h"
 
 enum { SURVEYS_MAX = 256, NODES_MAX = 1024 };
@@ -305,24 +306,44 @@ static struct asked_node *add_node(struct survey_run *run, struct str id)
     return node;
 }
 
+static bool has_node_of(struct str nodes, struct str session_id)
+{
+    while (nodes.ptr)
+        if (session_uuid_names(session_id, str_split(&nodes, '\n')))
+            return true;
+    return false;
+}
+
+static void send_question(struct surveys *surveys, const struct survey_run *run, bool to_all)
+{
+    struct broker *broker = surveys->router->broker;
+    struct buf text = {0};
+    survey_write_question(&text, run->id, &run->survey->request);
+    if (to_all)
+        broker->nodes->send(broker, STR(""), buf_str(&text));
+    for (size_t i = 0; i < run->node_count && !to_all; i++)
+        broker->nodes->send(broker, str_from_cstr(run->nodes[i].id), buf_str(&text));
+    buf_fini(&text);
+}
+
+/* About one session only its node is asked. All are, where no node in the list is that one: it may have joined since,
+ * or be of a version whose sessions name no node. */
 static void ask_nodes(struct surveys *surveys, struct survey_run *run)
 {
     struct broker *broker = surveys->router->broker;
+    struct str session_id = run->survey->request.session_id;
     struct buf list = {0};
     broker->nodes->list(broker, &list);
     struct str rest = buf_str(&list);
+    bool to_all = !has_node_of(rest, session_id);
     while (rest.ptr) {
         struct str id = str_split(&rest, '\n');
-        if (id.len && !str_eq(id, surveys->facts.node_id))
+        if (id.len && !str_eq(id, surveys->facts.node_id) && (to_all || session_uuid_names(session_id, id)))
             add_node(run, id);
     }
     buf_fini(&list);
-    if (run->node_count) {
-        struct buf text = {0};
-        survey_write_question(&text, run->id, &run->survey->request);
-        broker->nodes->send(broker, STR(""), buf_str(&text));
-        buf_fini(&text);
-    }
+    if (run->node_count)
+        send_question(surveys, run, to_all);
 }
 
 static void take_answer(struct surveys *surveys, struct str from, struct survey_message *message)

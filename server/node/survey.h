@@ -1,6 +1,7 @@
 /* survey.h - surveys: one question to all workers of all nodes, and the answer that is merged from theirs. The question
- * (core/control.h) goes to the workers of this node by mail, and to the other nodes through the broker. A worker or a
- * node that has not answered in time is left out, and the answer is marked as partial. Lives in the router's thread. */
+ * (core/control.h) goes to the workers of this node by mail, and to the other nodes through the broker. A question
+ * about one session goes to the node that its id names (core/session_uuid.h). A worker or a node that has not answered
+ * in time is left out, and the answer is marked as partial. Surveys live in the router's thread. */
 #ifndef CARILLON_NODE_SURVEY_H
 #define CARILLON_NODE_SURVEY_H
 

@@ -1,5 +1,6 @@
 """Two nodes and a real Redis."""
 import json
+import signal
 
 import pytest
 from support.carillon import ALL
@@ -217,6 +218,25 @@ def test_disconnect_and_subscribe_reach_all_nodes(acquainted):
         at_a.expect_close(1008, "disconnected")
         at_b.expect_close(1008, "disconnected")
         other.nothing_before_pong()
+
+
+def test_a_session_is_asked_of_its_node_alone(acquainted, launch, redis):
+    """A third node stands still. A question about a session of another node does not wait for it."""
+    a, b = acquainted
+    third = launch({"redis.url": redis.url})
+    until(third.ready, "the third node is ready")
+    with b.connect("eve") as eve, a.connect("bob") as bob:
+        rows = a.api("GET", "/api/v1/sessions").json["sessions"]
+        assert all(row["session_id"][-6:] == row["node"][-6:] for row in rows) and len(rows) == 2
+        third.signal(signal.SIGSTOP)
+        try:
+            until(lambda: "partial" in a.api("GET", "/api/v1/info").json, "the first node waits for the third")
+            for client in (eve, bob):
+                answer = a.api("POST", "/api/v1/disconnect", {"session_id": client.init["session_id"]})
+                assert answer.json == {"count": 1}
+                client.expect_close(1008, "disconnected")
+        finally:
+            third.signal(signal.SIGCONT)
 
 
 def test_prefix_and_database(launch, redis):

@@ -154,6 +154,11 @@ static const struct hub_ops ops = {
 
 void fixture_setup(struct fixture *f)
 {
+    fixture_setup_on(f, STR(""));
+}
+
+void fixture_setup_on(struct fixture *f, struct str node_id)
+{
     memset(f, 0, sizeof *f);
     list_init(&f->recoveries);
     uv_loop_init(&f->loop);
@@ -187,6 +192,7 @@ void fixture_setup(struct fixture *f)
     f->wall_ms = 1768473000000;
     f->hub = hub_create(&(struct hub_options){.node = &node_ops,
                                               .node_owner = f,
+                                              .node_id = node_id,
                                               .ops = &ops,
                                               .owner = f,
                                               .settings = &f->settings,

@@ -1,11 +1,11 @@
-/* test_survey.c - two nodes back to back, each with two workers' hubs: every question reaches all of them, and who does
- * not answer makes the answer partial, not late for ever. */
+/* test_survey.c - three nodes back to back, each with two workers' hubs. A question reaches all that it concerns. Where
+ * a node or a worker does not answer, the answer is partial, not late for ever. */
 #include <stdio.h>
 
 #include "server/node/survey.h"
 #include "tests/unit/core/hub_fixture.h"
 
-enum { NODES = 2, WORKERS = 2 };
+enum { NODES = 3, WORKERS = 2, SESSIONS = NODES * WORKERS };
 
 struct node;
 
@@ -17,7 +17,8 @@ struct fake_broker {
 };
 
 struct node {
-    char id[8];
+    char id[UUID_LEN + 1];
+    unsigned heard; /* control messages */
     uv_loop_t loop;
     struct turn turn;
     struct router router;
@@ -30,6 +31,7 @@ struct node {
 
 static struct node nodes[NODES];
 static bool cut;            /* nothing gets from node to node */
+static int missing_node;    /* in the list of nodes; -1: none */
 static bool worker_is_busy; /* the last worker of the first node does not turn */
 static struct survey *answer;
 
@@ -37,14 +39,18 @@ static void fake_control(struct broker *base, struct str to, struct str bytes)
 {
     const struct node *from = ((struct fake_broker *)base)->node;
     for (int i = 0; i < NODES && !cut; i++)
-        if (&nodes[i] != from && (to.len == 0 || str_eq_cstr(to, nodes[i].id)))
+        if (&nodes[i] != from && (to.len == 0 || str_eq_cstr(to, nodes[i].id))) {
+            nodes[i].heard++;
             router_sink.control(&nodes[i].router, str_from_cstr(from->id), bytes);
+        }
 }
 
 static void fake_nodes(struct broker *base, struct buf *out)
 {
     (void)base;
-    buf_append_lit(out, "node-0\nnode-1");
+    for (int i = 0; i < NODES; i++)
+        if (i != missing_node)
+            buf_appendf(out, "%s\n", nodes[i].id);
 }
 
 static void fake_info(struct broker *base, struct broker_info *out)
@@ -73,7 +79,7 @@ static const struct node_control_ops fake_nodes_ops = {.send = fake_control, .li
 static void setup_node(struct node *node, int index)
 {
     memset(node, 0, sizeof *node);
-    snprintf(node->id, sizeof node->id, "node-%d", index);
+    snprintf(node->id, sizeof node->id, "0198c0de-0000-7000-8000-000000%06x", 0xabc0 + (unsigned)index);
     uv_loop_init(&node->loop);
     turn_init(&node->turn, &node->loop);
     metrics_init(&node->metrics, -1);
@@ -84,7 +90,7 @@ static void setup_node(struct node *node, int index)
     for (int i = 0; i < WORKERS; i++) {
         char claims[32];
         snprintf(claims, sizeof claims, "{\"sub\":\"user-%d\"}", i);
-        fixture_setup(&node->worker[i]);
+        fixture_setup_on(&node->worker[i], str_from_cstr(node->id));
         open_session(&node->worker[i], &node->wire[i], claims);
         router_add_worker(&node->router, &node->worker[i].replies);
     }
@@ -97,6 +103,7 @@ static int setup(void **state)
 {
     (void)state;
     cut = worker_is_busy = false;
+    missing_node = -1;
     for (int i = 0; i < NODES; i++)
         setup_node(&nodes[i], i);
     return 0;
@@ -169,14 +176,15 @@ static void test_all_workers_of_all_nodes(void **state)
     struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_SESSIONS, .limit = 10});
     assert_int_equal(survey->error.code, ERR_NONE);
     assert_false(survey->partial);
-    assert_int_equal(survey->nodes_asked, 2);
-    assert_int_equal(survey->nodes_answered, 2);
-    assert_int_equal(survey->result.row_count, 4);
-    int at[NODES] = {0};
-    for (size_t i = 0; i < 4; i++)
-        at[str_eq_cstr(survey->result.rows[i].node, "node-1")]++;
-    assert_int_equal(at[0], 2);
-    assert_int_equal(at[1], 2);
+    assert_int_equal(survey->nodes_asked, NODES);
+    assert_int_equal(survey->nodes_answered, NODES);
+    assert_int_equal(survey->result.row_count, SESSIONS);
+    for (int n = 0; n < NODES; n++) {
+        size_t there = 0;
+        for (size_t i = 0; i < SESSIONS; i++)
+            there += str_eq_cstr(survey->result.rows[i].node, nodes[n].id);
+        assert_int_equal(there, WORKERS);
+    }
     survey_destroy(survey);
 }
 
@@ -184,11 +192,11 @@ static void test_pages_over_nodes(void **state)
 {
     char last[UUID_LEN + 1] = "";
     (void)state;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < SESSIONS; i++) {
         struct survey *survey =
             ask_and_wait(&(struct control_request){.op = CONTROL_SESSIONS, .limit = 1, .after = str_from_cstr(last)});
         assert_int_equal(survey->result.row_count, 1);
-        assert_int_equal(survey->result.more, i < 3);
+        assert_int_equal(survey->result.more, i < SESSIONS - 1);
         assert_true(str_compare(survey->result.rows[0].key, str_from_cstr(last)) > 0);
         memcpy(last, survey->result.rows[0].key.ptr, UUID_LEN);
         survey_destroy(survey);
@@ -201,7 +209,7 @@ static void test_disconnect_everywhere(void **state)
     (void)state;
     struct survey *survey =
         ask_and_wait(&(struct control_request){.op = CONTROL_DISCONNECT, .user = STR("user-1"), .code = 4001});
-    assert_int_equal(survey->result.count, 2);
+    assert_int_equal(survey->result.count, NODES);
     survey_destroy(survey);
     for (int n = 0; n < NODES; n++) {
         assert_string_equal(next_frame(&nodes[n].wire[0], NULL), "");
@@ -209,19 +217,69 @@ static void test_disconnect_everywhere(void **state)
     }
 }
 
+/* Disconnects the session; returns how many ended. What the nodes hear is counted from here on. */
+static uint64_t disconnect(const char *session_id)
+{
+    for (int n = 0; n < NODES; n++)
+        nodes[n].heard = 0;
+    struct survey *survey =
+        ask_and_wait(&(struct control_request){.op = CONTROL_DISCONNECT, .session_id = str_from_cstr(session_id)});
+    uint64_t count = survey->result.count;
+    assert_false(survey->partial);
+    survey_destroy(survey);
+    return count;
+}
+
+static void test_a_session_is_asked_of_its_node(void **state)
+{
+    (void)state;
+    assert_int_equal(disconnect(nodes[2].wire[1].session->uuid), 1);
+    assert_int_equal(nodes[2].wire[1].session->state, SESSION_CLOSING);
+    assert_int_equal(nodes[2].heard, 1);
+    assert_int_equal(nodes[1].heard, 0);
+    assert_int_equal(nodes[0].heard, 1); /* the answer */
+    assert_int_equal(disconnect(nodes[0].wire[0].session->uuid), 1);
+    for (int n = 0; n < NODES; n++)
+        assert_int_equal(nodes[n].heard, 0);
+}
+
+/* The id names no node in the list. Its node has joined just now, or has gone, or is of an earlier version. */
+static void test_a_session_of_an_unknown_node_is_asked_of_all(void **state)
+{
+    (void)state;
+    missing_node = 1;
+    assert_int_equal(disconnect(nodes[1].wire[0].session->uuid), 1);
+    assert_int_equal(nodes[2].heard, 1);
+    assert_int_equal(disconnect("0198c0de-0000-7000-8000-0123456789ab"), 0);
+    assert_int_equal(nodes[1].heard, 1);
+    assert_int_equal(disconnect("no uuid"), 0);
+    assert_int_equal(nodes[1].heard, 1);
+}
+
+static void test_two_nodes_of_the_same_digits_are_both_asked(void **state)
+{
+    (void)state;
+    const char *digits = nodes[1].id + UUID_LEN - 6;
+    memcpy(nodes[2].id + UUID_LEN - 6, digits, 6);
+    nodes[2].id[0] = 'a';
+    assert_int_equal(disconnect(nodes[1].wire[1].session->uuid), 1);
+    assert_int_equal(nodes[1].heard, 1);
+    assert_int_equal(nodes[2].heard, 1);
+}
+
 static void test_channel_counts_are_added_up(void **state)
 {
     (void)state;
     struct control_request subscribe = {.op = CONTROL_SUBSCRIBE, .user = STR("user-0"), .channel = STR("vip")};
     struct survey *survey = ask_and_wait(&subscribe);
-    assert_int_equal(survey->result.count, 2);
+    assert_int_equal(survey->result.count, NODES);
     survey_destroy(survey);
     for (int n = 0; n < NODES; n++)
         answer_join(&nodes[n].worker[0], "vip", "", 0);
     survey = ask_and_wait(&(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("vip")});
     assert_int_equal(survey->result.row_count, 1);
-    assert_int_equal(survey->result.rows[0].subscribers, 2);
-    assert_int_equal(survey->result.rows[0].nodes, 2);
+    assert_int_equal(survey->result.rows[0].subscribers, NODES);
+    assert_int_equal(survey->result.rows[0].nodes, NODES);
     survey_destroy(survey);
 }
 
@@ -229,10 +287,11 @@ static void test_info(void **state)
 {
     (void)state;
     struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
-    assert_int_equal(survey->result.count, 4);
+    assert_int_equal(survey->result.count, SESSIONS);
     const char *text = buf_cstr(&survey->nodes);
-    assert_non_null(strstr(text, "\"node\":\"node-0\""));
-    assert_non_null(strstr(text, "\"node\":\"node-1\",\"version\":\"1.2.3\""));
+    for (int n = 0; n < NODES; n++)
+        assert_non_null(strstr(text, nodes[n].id));
+    assert_non_null(strstr(text, ",\"version\":\"1.2.3\""));
     assert_non_null(strstr(text, "\"workers\":2"));
     assert_non_null(strstr(text, "\"sessions\":2"));
     survey_destroy(survey);
@@ -244,7 +303,7 @@ static void test_silent_node(void **state)
     cut = true;
     struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
     assert_true(survey->partial);
-    assert_int_equal(survey->nodes_asked, 2);
+    assert_int_equal(survey->nodes_asked, NODES);
     assert_int_equal(survey->nodes_answered, 1);
     assert_int_equal(survey->result.count, 2);
     survey_destroy(survey);
@@ -256,13 +315,13 @@ static void test_busy_worker(void **state)
     worker_is_busy = true;
     struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
     assert_true(survey->partial);
-    assert_int_equal(survey->result.count, 3);
+    assert_int_equal(survey->result.count, SESSIONS - 1);
     survey_destroy(survey);
     worker_is_busy = false;
     turn_all(); /* its late answer harms nobody */
     survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
     assert_false(survey->partial);
-    assert_int_equal(survey->result.count, 4);
+    assert_int_equal(survey->result.count, SESSIONS);
     survey_destroy(survey);
 }
 
@@ -284,7 +343,7 @@ static void test_nonsense_from_a_node_is_ignored(void **state)
         "", "{}", "{\"v\":1,\"ask\":1,\"op\":\"explode\"}",
         "{\"v\":1,\"answer\":1,\"count\":99,\"more\":false,\"partial\":false,\"rows\":[]}"};
     for (size_t i = 0; i < COUNT_OF(nonsense); i++)
-        router_sink.control(&nodes[0].router, STR("node-1"), str_from_cstr(nonsense[i]));
+        router_sink.control(&nodes[0].router, str_from_cstr(nodes[1].id), str_from_cstr(nonsense[i]));
     while (!answer)
         turn_all();
     assert_int_equal(answer->result.count, 2);
@@ -315,6 +374,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_workers_of_all_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pages_over_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_disconnect_everywhere, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_session_is_asked_of_its_node, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_session_of_an_unknown_node_is_asked_of_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_nodes_of_the_same_digits_are_both_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_channel_counts_are_added_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_info, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silent_node, setup, teardown),
