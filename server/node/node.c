@@ -1,4 +1,4 @@
-/* node.c - see node.h. */
+/* node.c - see node.h. Here: the parts of a node, and the order in which they start and end. */
 #include "server/node/node.h"
 
 #include <stdio.h>

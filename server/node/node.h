@@ -1,8 +1,8 @@
-/* node.h - what a node does between its workers' hubs and its broker, put together: router, presence, revoker, survey,
- * peers, and their tick. It has no sockets, no signals and no threads of its own. The program (server/app) and the
+/* node.h - one node between the hubs of its workers and its broker: router, presence, revoker, surveys, peers, and the
+ * timer that drives them. A node has no sockets, no signals and no threads of its own. The program (server/app) and the
  * simulator (tests/sim) run this same composition.
  *
- * A node lives in the thread of its loop. Its order:
+ * A node lives in the thread of its loop. The calls come in this order:
  *
  *     node_init
  *     node_open              with a broker, made with router_sink and &node->router
@@ -22,7 +22,7 @@
 struct node_options {
     uv_loop_t *loop;                      /* the broker's; borrowed */
     const char *id;                       /* at most UUID_LEN bytes; copied */
-    const char *version;                  /* both are told to who asks; borrowed */
+    const char *version;                  /* shown by surveys, as is libraries; borrowed */
     const char *libraries;                /* "libuv 1.44.2, ..." */
     uint64_t started_us;                  /* monotonic */
     const struct router_settings *router; /* NULL: the defaults */
@@ -45,20 +45,21 @@ struct node {
     bool is_closed; /* the broker has closed, or there was none */
 };
 
-/* What hubs ask of their node. The owner is &node->router. */
+/* The operations that hubs ask of their node. The owner is &node->router. */
 extern const struct node_ops node_ops;
 
 void node_init(struct node *node, const struct node_options *options);
 
-/* Takes the broker, and starts to tick. */
+/* Takes the broker, and starts the timer. */
 void node_open(struct node *node, struct broker *broker);
 
-/* No worker has sessions any more. Answers surveys, tells the broker who has left, and closes it. Also without
- * node_open. */
+/* Call when no worker has sessions any more, also without node_open before. Surveys are answered, the broker is told
+ * who has left, and the broker begins to close. */
 void node_close(struct node *node);
-/* Once node->is_closed: answers what the workers wait for, and takes no more mail. */
+/* Once node->is_closed: requests that still wait are answered. The node takes no more mail. */
 void node_answer_waiting(struct node *node);
-/* Frees all but the handles' memory, which is part of the node. */
+/* Frees what the node has made. The loop's handles are part of the node, so its memory must stay until the loop has run
+ * once more. */
 void node_fini(struct node *node);
 
 #endif

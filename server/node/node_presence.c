@@ -6,18 +6,18 @@
 #include "common/base/random.h"
 #include "common/base/shared_texts.h"
 
-/* GATHER: changes that come within it go in one update. */
+/* Changes that come within GATHER_MS go in one update. */
 enum { TICK_MS = 20, GATHER_MS = 20, RETRY_MS = 1000 };
 
 enum told {
     TOLD_NOTHING, /* the broker does not have this member here */
     TOLD_HERE,
-    TOLD_UNKNOWN, /* nobody knows: an update failed on its way */
+    TOLD_UNKNOWN, /* an update failed on its way: it may have been applied */
 };
 
-/* A user on a channel. Owned by its room; goes when nobody is here and the broker knows it. */
+/* A user on a channel. Owned by its room. It is freed when no session is here and the broker knows that. */
 struct member {
-    struct list_link change; /* in room.changed, while the broker does not have what is so */
+    struct list_link change; /* in room.changed, while the broker has yet to be told */
     uint32_t count;          /* sessions here */
     enum told told;
     bool asked; /* it is part of the update under way */
@@ -26,7 +26,7 @@ struct member {
     char bytes[];
 };
 
-/* A channel with members here, or with some that the broker still has to forget. Owned by presence.rooms. */
+/* A channel with members here, or with members that the broker still has to remove. Owned by presence.rooms. */
 struct room {
     struct presence *presence;
     struct presence_policy policy;
@@ -36,7 +36,7 @@ struct room {
     struct timer timer; /* the next update */
     bool busy;          /* an update is under way */
     bool wanted;        /* there is something to tell, and the timer runs for it or the answer under way looks */
-    uint64_t round;     /* of telling the broker all */
+    uint64_t round;     /* drawn anew whenever the broker is told all members again */
     uint64_t number;    /* of the round's last update that the broker is known to have; 0: none yet */
     struct str channel;
     char bytes[];
@@ -113,7 +113,7 @@ static bool is_settled(const struct member *member)
     return member->told == (member->count ? TOLD_HERE : TOLD_NOTHING);
 }
 
-/* Puts it where it belongs now; it may be gone afterwards. */
+/* Queues the member for the next update, or takes it out of the queue. A member that nobody needs any more is freed. */
 static void settle(struct room *room, struct member *member)
 {
     if (!is_settled(member)) {
@@ -141,7 +141,7 @@ static void update_in(struct room *room, uint64_t ms)
     wheel_start(&room->presence->wheel, &room->timer, clock_now_us() + ms * 1000, on_due);
 }
 
-/* Everybody is to be told again. */
+/* The broker has lost this node's members: all of them are told again. */
 static void begin_again(struct room *room)
 {
     struct list_link lost;
@@ -249,7 +249,7 @@ static void on_tick(uv_timer_t *tick)
         uv_timer_stop(tick);
 }
 
-/* The broker hears of another ttl with the next update, which is sent for that. */
+/* An update follows soon, even if no member has changed: it also carries the policy and the ttl. */
 static void tell_soon(struct room *room)
 {
     if (!room->wanted && !room->busy)
@@ -318,7 +318,7 @@ struct presence *presence_create(struct router *router)
     return presence;
 }
 
-/* What is asked of the broker now it may not answer any more: members and rooms stay until presence_destroy. */
+/* The broker may not answer these updates any more. So members and rooms stay until presence_destroy. */
 static void leave_room(struct room *room)
 {
     size_t cursor = 0;

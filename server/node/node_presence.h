@@ -1,10 +1,11 @@
-/* node_presence.h - who is on the channels of this node, for all its workers: counts the sessions of each user, and
- * tells the broker when the first one comes and the last one goes, in batches, one at a time a channel. A sign of life
- * for each channel, not for each member, keeps them there; so a node that dies leaves all its channels within their
- * ttl.
- *
- * Whatever the broker loses, or did not hear because it was away, it is told again: the members here are the truth.
- * Lives in the broker's thread. */
+/* node_presence.h - who is on the channels of this node, for all its workers.
+ * 1. It counts the sessions of each user on each channel.
+ * 2. When a user's first session comes and when the last one goes, it tells the broker. Changes are sent in batches. A
+ *    channel has one batch under way at a time.
+ * 3. It sends a sign of life for each channel, not for each member. When a node dies, its members leave within the
+ *    presence_ttl of the channel.
+ * 4. When the broker has lost members, or was away, it is told all of them again.
+ * It lives in the broker's thread. */
 #ifndef CARILLON_NODE_NODE_PRESENCE_H
 #define CARILLON_NODE_NODE_PRESENCE_H
 
@@ -13,15 +14,15 @@
 
 struct presence;
 
-/* The router is borrowed; the presence gets the router's changes from here on. */
+/* The router is borrowed. From here on the router's presence changes come here. */
 struct presence *presence_create(struct router *router);
 
-/* As node_ops.presence: the owner is the router. Any thread. Takes the change. */
+/* As node_ops.presence: the owner is the router. Any thread may call it. Takes the change. */
 void presence_post(void *owner, struct presence_change *change);
 
-/* When no worker posts any more and the broker is not closed yet: tells it that all have left. */
+/* Call when no worker posts any more, and before the broker closes. The broker is told that all members have left. */
 void presence_close(struct presence *presence);
-/* Once the broker has closed and the router's mailbox too. The loop must run once more before its memory goes. */
+/* Call once the broker and the router's mailbox have closed. The memory is freed when the loop runs next. */
 void presence_destroy(struct presence *presence);
 
 #endif

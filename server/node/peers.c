@@ -32,7 +32,7 @@ struct peers {
 
 /* --- telling ------------------------------------------------------------------------------------------------------ */
 
-/* to empty: all others. */
+/* Sends to one node, or to all others (to empty). */
 static void send_digest(struct peers *peers, struct str to, bool ask)
 {
     struct buf message = {0};
@@ -67,7 +67,7 @@ static struct peer *add(struct peers *peers, struct str id)
     return peer;
 }
 
-/* Takes the words. */
+/* Takes the text. */
 static void set_differs(struct peers *peers, struct peer *peer, struct buf *differs)
 {
     metrics_gauge_add(peers->metrics, METRIC_NODES_DISAGREEING, (differs->len > 0) - (peer->differs.len > 0));
@@ -85,8 +85,8 @@ static void forget(struct peers *peers, struct peer *peer)
 
 /* --- hearing ------------------------------------------------------------------------------------------------------ */
 
-/* Takes the words. Said in the log when they are others than before. */
-static void judge(struct peers *peers, struct peer *peer, struct buf *differs)
+/* Takes the text. Logs it when it is not the same as before. */
+static void note_difference(struct peers *peers, struct peer *peer, struct buf *differs)
 {
     if (str_eq(buf_str(&peer->differs), buf_str(differs))) {
         buf_fini(differs);
@@ -118,7 +118,7 @@ bool peers_hear(struct peers *peers, struct str from, struct str bytes)
                     (unsigned long long)protocol, NODES_PROTOCOL);
     else
         settings_digest_compare(buf_str(&peers->digest), rest.ptr ? rest : STR(""), &differs);
-    judge(peers, peer, &differs);
+    note_difference(peers, peer, &differs);
     if (head.ptr && str_eq(head, STR("ask")))
         send_digest(peers, from, false);
     return true;
@@ -126,7 +126,7 @@ bool peers_hear(struct peers *peers, struct str from, struct str bytes)
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
-/* Asks whom nothing has been heard from, and forgets who has gone. */
+/* Asks each registered node that has sent no digest yet. Forgets nodes that have left the registry. */
 static void look(struct peers *peers)
 {
     struct buf list = {0};

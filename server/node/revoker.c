@@ -4,28 +4,32 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 
-/* A round through the table comes when Redis has told what it keeps, when some could not be given back, and else now
- * and then, for those that are over: it goes on with every tick, and faster while Redis takes what is given back. */
+/* A round goes through the whole table, a part with each tick. Rounds begin:
+ * - when Redis has told all revocations that it keeps: those that it lacks are given back;
+ * - RETRY_US after Redis has refused some;
+ * - every ROUND_US, to forget revocations that have ended.
+ * While Redis takes what is given back, its answers carry the round on between the ticks. */
 enum { RETRY_US = 5000000, ROUND_US = 60000000, LOOK_AT_ONCE = 500, ASKED_MAX = 1000 };
 
-/* Sessions looked at in one go; a turn has several. Users on their way to a worker. */
+/* RECHECK_AT_ONCE: sessions that are looked at in one step; a turn has several steps. USERS_MAX: users whose sessions
+ * have yet to be looked at, for each worker. */
 enum { RECHECK_AT_ONCE = 100, USERS_MAX = 1000 };
 
-/* To one worker: its sessions are to be looked at, a part of them at a time. At most one walk is on its way. A
- * revocation that comes meanwhile only begins the walk again, from where it is. */
+/* Mail to one worker: look at all sessions, a part of them in each turn. A worker has one walk at most. A revocation
+ * that comes meanwhile makes the walk go once more through all sessions, starting from where it is. */
 struct recheck {
     struct mail mail;
     struct revocations *revocations;
     struct mailbox *worker;
     atomic_size_t users;  /* struct user_recheck on their way */
     atomic_size_t wanted; /* revocations that the walk is for; 0: none is under way */
-    /* The worker's: */
-    size_t seen; /* of wanted: those that came before the walk began */
+    /* Only the worker touches these: */
+    size_t seen; /* the part of wanted that came before the walk began */
     size_t left; /* places of sessions */
     size_t cursor;
 };
 
-/* The same for the sessions of one user. */
+/* Mail to one worker: look at the sessions of one user. */
 struct user_recheck {
     struct mail mail;
     struct recheck *recheck; /* of the worker */
@@ -115,7 +119,7 @@ static void recheck_user(struct mail *mail, void *owner)
     free(asked);
 }
 
-/* False if enough of them are on their way: then one walk through all sessions is cheaper. */
+/* False if USERS_MAX are on their way: then one walk through all sessions is cheaper. */
 static bool want_user(struct recheck *recheck, struct mailbox *worker, struct str user)
 {
     if (atomic_load(&recheck->users) >= USERS_MAX || user.len > REVOCATION_VALUE_MAX)

@@ -12,7 +12,7 @@ void settings_digest_add(struct buf *digest, struct str name, struct str value)
     buf_append_char(digest, '\n');
 }
 
-/* The value of that name; ptr NULL: there is none. */
+/* Returns the value of the name; ptr is NULL if the digest has no such name. */
 static struct str find(struct str digest, struct str name)
 {
     while (digest.ptr) {
@@ -23,7 +23,7 @@ static struct str find(struct str digest, struct str name)
     return (struct str){0};
 }
 
-/* Text from outside goes into a log: printable, and not long. */
+/* The text comes from another node and goes into a log: it is made printable, and cut. */
 static void append_shown(struct buf *out, struct str text)
 {
     for (size_t i = 0; i < text.len && i < SHOWN_MAX; i++)

@@ -1,18 +1,18 @@
-/* settings_digest.h - what all nodes of an installation must have in common to keep their promises together, as text:
- * one "name value" a line, no name twice. Pure. */
+/* settings_digest.h - the settings that all nodes of an installation must have alike, as text: one "name value" a line.
+ * No name comes twice. Pure. */
 #ifndef CARILLON_NODE_SETTINGS_DIGEST_H
 #define CARILLON_NODE_SETTINGS_DIGEST_H
 
 #include "common/base/buf.h"
 
-/* The most that is sent to other nodes. */
+/* A longer digest is not sent to other nodes. */
 enum { SETTINGS_DIGEST_BYTES_MAX = 32 * 1024 };
 
-/* A line. The name has no spaces; what would end the line in value is replaced. */
+/* Adds a line. The name has no spaces. Line ends in the value are replaced. */
 void settings_digest_add(struct buf *digest, struct str name, struct str value);
 
-/* Appends in words what is different, the first few, as "name is A here and B there; name is A here and not set there",
- * and returns how many lines are. theirs comes from outside. */
+/* Returns how many lines differ. Appends the first differences in words: "name is A here and B there; name is A here
+ * and not set there". theirs comes from another node and may hold any bytes. */
 size_t settings_digest_compare(struct str ours, struct str theirs, struct buf *out);
 
 #endif

@@ -82,7 +82,7 @@ void survey_write_answer(struct buf *out, const struct survey_message *message)
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
 
-/* One member that goes into a plain struct: a text or a whole number; absent leaves it alone. */
+/* One member of the object, a text or a whole number, and where its value goes. An absent member changes nothing. */
 struct member_target {
     const char *name;
     struct str *text;

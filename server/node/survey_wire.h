@@ -1,17 +1,16 @@
-/* survey_wire.h - the messages of surveys between nodes: one JSON object each, with a version.
+/* survey_wire.h - the messages of surveys between nodes. Each is one JSON object with a version. Pure.
  *
- *     question, to all nodes           {"v":1,"ask":7,"op":"sessions","user":...,"limit":50}
- *     answer, to the node that asked
- * {"v":1,"answer":7,"count":0,"more":false,"partial":false,"rows":[...],"node":{...}}
- *
- * Pure. */
+ * A question goes to all nodes:
+ *     {"v":1,"ask":7,"op":"sessions","user":...,"limit":50}
+ * An answer goes to the node that asked:
+ *     {"v":1,"answer":7,"count":0,"more":false,"partial":false,"rows":[...],"node":{...}} */
 #ifndef CARILLON_NODE_SURVEY_WIRE_H
 #define CARILLON_NODE_SURVEY_WIRE_H
 
 #include "common/base/buf.h"
 #include "server/core/control.h"
 
-/* Borrows its texts. */
+/* Its texts are borrowed. */
 struct survey_message {
     uint64_t id; /* of the question, chosen by the node that asks */
     bool is_answer;
@@ -24,8 +23,8 @@ struct survey_message {
 void survey_write_question(struct buf *out, uint64_t id, const struct control_request *request);
 void survey_write_answer(struct buf *out, const struct survey_message *message);
 
-/* Reads and checks either. Texts lie in bytes or in scratch, which is cleared first. On success the caller frees
- * out->result with control_result_fini. ERR_INVALID_REQUEST says what is wrong. */
+/* Reads and checks a question or an answer. The texts of out lie in bytes or in scratch, which is cleared first. On
+ * success the caller frees out->result with control_result_fini. ERR_INVALID_REQUEST: the error says what is wrong. */
 enum err survey_read(struct str bytes, struct buf *scratch, struct survey_message *out, struct error *error);
 
 #endif
