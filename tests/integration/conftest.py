@@ -6,8 +6,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.carillon import Node  # noqa: E402
-from support.redis import Redis  # noqa: E402
+from support.redis import Cluster, Redis  # noqa: E402
 from support.tls import Certificate  # noqa: E402
+from support.wait import until  # noqa: E402
 
 
 MARKERS = {
@@ -51,6 +52,13 @@ class Launcher:
         self.started.append(node)
         return node
 
+    def pair(self, redis, config=None):
+        """Two nodes on one Redis, when both are ready."""
+        nodes = [self({"redis.url": redis.url, "redis.canary_interval": "1s", **(config or {})}) for _ in range(2)]
+        for node in nodes:
+            until(node.ready, f"{node.name} is ready")
+        return nodes
+
     def close(self):
         failures = []
         for node in self.started:
@@ -91,6 +99,13 @@ def launch_for_module(tmp_path_factory, transport):
 def node(launch):
     """One node with everything allowed and the memory broker."""
     return launch()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.close()
 
 
 @pytest.fixture

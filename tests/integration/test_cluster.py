@@ -10,11 +10,7 @@ from support.wait import until
 
 @pytest.fixture
 def pair(launch, redis):
-    config = {"redis.url": redis.url, "redis.canary_interval": "1s"}
-    nodes = [launch(config), launch(config)]
-    for node in nodes:
-        until(node.ready, f"{node.name} is ready")
-    return nodes
+    return launch.pair(redis)
 
 
 @pytest.fixture

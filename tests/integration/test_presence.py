@@ -70,21 +70,12 @@ def nodes(request, launch):
     if request.param == "memory":
         node = launch(config)
         return [node, node]
-    redis = request.getfixturevalue("redis")
-    config |= {"redis.url": redis.url, "redis.canary_interval": "1s"}
-    both = [launch(config), launch(config)]
-    for node in both:
-        until(node.ready, f"{node.name} is ready")
-    return both
+    return launch.pair(request.getfixturevalue("redis"), config)
 
 
 @pytest.fixture
 def pair(launch, redis):
-    config = {"channels": RULES, "redis.url": redis.url, "redis.canary_interval": "1s"}
-    both = [launch(config), launch(config)]
-    for node in both:
-        until(node.ready, f"{node.name} is ready")
-    return both
+    return launch.pair(redis, {"channels": RULES})
 
 
 def test_join_and_leave(nodes):

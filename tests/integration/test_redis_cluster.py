@@ -1,6 +1,5 @@
 """A Redis cluster: every channel is at the primary that has its slot, slots move while events are published, primaries fail
 over; nothing acknowledged is lost."""
-import pytest
 from support.accounting import Ledger
 from support.carillon import ALL
 from support.load import Crowd
@@ -13,13 +12,6 @@ CONFIG = {"redis.command_timeout": "2s", "redis.canary_interval": "1s", "redis.r
           "channels": [{"match": "log:*", "allow": ALL, "history": {"size": 100000, "ttl": "1h"}},
                        {"match": "*", "allow": ALL}]}
 CHANNELS = [f"log:{n}" for n in range(12)]
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.close()
 
 
 def start(launch, cluster, count=2, **more):
@@ -185,9 +177,7 @@ def test_resharding_under_load(launch, cluster, tmp_path):
     nodes = start(launch, cluster)
     ledger = Ledger()
     with Crowd(ledger) as crowd:
-        crowd.subscribe(lambda: nodes, CHANNELS, 4)
-        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
-        crowd.publish(lambda: nodes, CHANNELS, 3)
+        crowd.begin(nodes, CHANNELS, 4, 3)
         ledger.wait_acknowledged(100, BACK_S)
         new = cluster.add(tmp_path)
         for round_ in range(2):
@@ -211,9 +201,7 @@ def test_a_primary_fails_over(launch, tmp_path):
         nodes = start(launch, cluster)
         ledger = Ledger()
         with Crowd(ledger) as crowd:
-            crowd.subscribe(lambda: nodes, CHANNELS, 4)
-            until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
-            crowd.publish(lambda: nodes, CHANNELS, 3)
+            crowd.begin(nodes, CHANNELS, 4, 3)
             ledger.wait_acknowledged(200, BACK_S)
             dead, heir = cluster.primaries[1], cluster.replicas[1]
             dead.kill()

@@ -3,7 +3,6 @@ other. Whoever asks gets an answer in time, Redis is not flooded, and nothing ac
 import pytest
 from support import jwt
 from support.carillon import ALL
-from support.redis import Cluster
 from support.wait import SLOWDOWN, until
 
 BACK_S = 20 * SLOWDOWN
@@ -11,13 +10,6 @@ CONFIG = {"redis.command_timeout": "2s", "redis.canary_interval": "1s", "redis.r
           "redis.ingest": False,  # its stream is in the slot of the revocations
           "channels": [{"match": "log:*", "allow": ALL, "history": {"size": 1000, "ttl": "1h"}, "presence": True}]}
 CHANNEL = "log:0"
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from contextlib import closing
 import pytest
 from support import jwt
 from support.carillon import ALL
-from support.redis import Cluster
 from support.wait import SLOWDOWN, until
 from support.ws import Refused
 
@@ -15,13 +14,6 @@ CONFIG = {"redis.command_timeout": "2s", "redis.canary_interval": "1s", "redis.r
           "redis.session_ttl": "3s",
           "channels": [{"match": "log:*", "allow": ALL, "history": {"size": 1000, "ttl": "1h"}},
                        {"match": "*", "allow": ALL, "presence": True, "presence_events": True, "presence_ttl": "2s"}]}
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.close()
 
 
 @pytest.fixture

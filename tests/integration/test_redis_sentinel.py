@@ -33,9 +33,7 @@ def test_primary_killed_under_load(setup, nodes):
     ledger = Ledger()
     channels = ["log:a", "log:b", "plain"]
     with Crowd(ledger) as crowd:
-        crowd.subscribe(lambda: nodes, channels, 4)
-        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
-        crowd.publish(lambda: nodes, channels, 3)
+        crowd.begin(nodes, channels, 4, 3)
         ledger.wait_acknowledged(100, 20 * SLOWDOWN)
         setup.primary.kill()
         setup.turn_over()

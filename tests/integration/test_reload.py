@@ -7,40 +7,17 @@ import pytest
 from support import http, jwt
 from support.carillon import API_KEY, DEFAULTS
 from support.wait import until
-from support.ws import Refused
 
 
 def reload(node, config):
     node.reload(config)
 
 
-def may_subscribe(client, channel):
-    """Whether it may; leaves it as it was."""
-    client.send("subscribe", id="try", channel=channel)
-    client.send("unsubscribe", id="leave", channel=channel)
-    while True:
-        message = client.receive()
-        if message.get("id") == "try":
-            allowed = message["type"] == "subscribed"
-        if message.get("id") == "leave":
-            return allowed
-
-
-def accepted(node, token):
-    try:
-        with node.client(token) as client:
-            client.start()
-            return True
-    except Refused as refused:
-        assert refused.response.status == 401
-        return False
-
-
 def test_rules(node):
     with node.connect() as client:
         client.subscribe("before")
         reload(node, {"channels": [{"match": "after", "allow": ["subscribe"]}]})
-        until(lambda: not may_subscribe(client, "another"), "the new rules hold")
+        until(lambda: not client.may_subscribe("another"), "the new rules hold")
         client.subscribe("after")
         node.publish("after", 1)
         client.find("test", channel="after")
@@ -51,9 +28,9 @@ def test_limits(node):
         client.subscribe("one")
         reload(node, {"limits.channels": 2})
         client.subscribe("two")
-        until(lambda: not may_subscribe(client, "three"), "the new limit holds")
+        until(lambda: not client.may_subscribe("three"), "the new limit holds")
         reload(node, {"limits.channels": 3})
-        until(lambda: may_subscribe(client, "three"), "the next limit holds")
+        until(lambda: client.may_subscribe("three"), "the next limit holds")
 
 
 def status(node, key):
@@ -76,11 +53,11 @@ def test_token_keys_rotate(node):
     with node.client(old) as client:
         client.start()
         reload(node, {"token.keys": [{"secret": second}]})
-        until(lambda: all(accepted(node, jwt.mint(secret=second)) for _ in range(8)), "the second secret is taken")
-        assert accepted(node, old)
+        until(lambda: all(node.accepts(jwt.mint(secret=second)) for _ in range(8)), "the second secret is taken")
+        assert node.accepts(old)
         reload(node, {"token.secret": second})
         # Also when it was verified and remembered before.
-        until(lambda: not any(accepted(node, old) for _ in range(8)), "the first secret is not taken any more")
+        until(lambda: not any(node.accepts(old) for _ in range(8)), "the first secret is not taken any more")
         client.nothing_before_pong()
         client.error("refresh", "unauthorized", token=jwt.mint("eve"))
         client.ask("refresh", "refreshed", token=jwt.mint("eve", secret=second))
@@ -94,8 +71,8 @@ def test_keys_in_a_file_are_read_again(launch, tmp_path):
     second = "the secret that comes after the first one"
     path.write_text(second + "\n")
     reload(node, {"token.secret": None, "token.secret_file": str(path)})
-    until(lambda: not any(accepted(node, jwt.mint()) for _ in range(8)), "the old secret is not taken any more")
-    assert accepted(node, jwt.mint(secret=second))
+    until(lambda: not any(node.accepts(jwt.mint()) for _ in range(8)), "the old secret is not taken any more")
+    assert node.accepts(jwt.mint(secret=second))
 
 
 @pytest.mark.parametrize("text, line", [

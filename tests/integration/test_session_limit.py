@@ -12,11 +12,7 @@ KEY = "carillon:{alice}:sessions"
 
 @pytest.fixture
 def pair(launch, redis):
-    config = {"redis.url": redis.url, "redis.canary_interval": "1s", "redis.session_ttl": "3s"}
-    nodes = [launch(config), launch(config)]
-    for node in nodes:
-        until(node.ready, f"{node.name} is ready")
-    return nodes
+    return launch.pair(redis, {"redis.session_ttl": "3s"})
 
 
 def limited(limit=2):

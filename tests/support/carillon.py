@@ -209,6 +209,16 @@ class Node(Process):
         """A client with a good token that has its session_init."""
         return self.client(jwt.mint(sub, **(claims or {})), **options).start()
 
+    def accepts(self, token):
+        """Whether a session begins with the token, or the upgrade is refused because of it."""
+        try:
+            with self.client(token) as client:
+                client.start()
+                return True
+        except ws.Refused as refused:
+            assert refused.response.status == 401
+            return False
+
     def dial(self):
         """A connection to the public listener; by TLS it has shaken hands."""
         plain = socket.create_connection(self.public, DEADLINE_S)

@@ -9,7 +9,7 @@ import threading
 from support import jwt, ws
 from support.carillon import API_KEY
 from support.redis import Connection, RedisError
-from support.wait import SLOWDOWN
+from support.wait import SLOWDOWN, until
 
 PATIENCE_S = 3 * SLOWDOWN  # for a connection or an answer of a node that may be dead
 _numbers = itertools.count(1)
@@ -311,6 +311,12 @@ class Crowd:
         base = len(self.subscribers)
         self.subscribers += [kind(self.ledger, nodes, f"seat{base + n}", channels, seed=base + n, **options)
                              for n in range(count)]
+
+    def begin(self, nodes, channels, subscribers, publishers, **options):
+        """Subscribers, and when all of them are subscribed, publishers. options are of the subscribers."""
+        self.subscribe(lambda: nodes, channels, subscribers, **options)
+        until(lambda: all(s.standing() for s in self.subscribers), "all are subscribed")
+        self.publish(lambda: nodes, channels, publishers)
 
     def calm(self, until, seconds):
         """No publication is under way, and whoever is connected has all that it is to get."""

@@ -237,6 +237,18 @@ class Client:
     def subscribe(self, channel):
         return self.ask("subscribe", "subscribed", id=f"subscribe {channel}"[:64], channel=channel)
 
+    def may_subscribe(self, channel):
+        """Whether it may; leaves it as it was."""
+        allowed = None
+        self.send("subscribe", id="try", channel=channel)
+        self.send("unsubscribe", id="leave", channel=channel)
+        while True:
+            message = self.receive()
+            if message.get("id") == "try":
+                allowed = message["type"] == "subscribed"
+            if message.get("id") == "leave":
+                return allowed
+
     def error(self, type_, code, id="ask", **data):
         """Sends a command that must be answered by that error; returns the error's members."""
         message = self.ask(type_, "error", id=id, **data)

@@ -33,9 +33,7 @@ def kill(nodes, node):
 def test_killed_under_load(nodes):
     ledger = Ledger()
     with Crowd(ledger) as crowd:
-        crowd.subscribe(lambda: nodes, NUMBERED + PLAIN, 9)
-        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
-        crowd.publish(lambda: nodes, NUMBERED + PLAIN, 3)
+        crowd.begin(nodes, NUMBERED + PLAIN, 9, 3)
         crowd.publish(lambda: nodes, NUMBERED + PLAIN, 2, kind=SocketPublisher)
         for _ in range(2):
             ledger.wait_acknowledged(150, 20 * SLOWDOWN)

@@ -73,9 +73,7 @@ def test_cut_off_under_load(network, near):
     far, nodes = network.far, [near, network.far]
     ledger = Ledger()
     with Crowd(ledger) as crowd:
-        crowd.subscribe(lambda: nodes, NUMBERED + PLAIN, 6)
-        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
-        crowd.publish(lambda: nodes, NUMBERED + PLAIN, 4)
+        crowd.begin(nodes, NUMBERED + PLAIN, 6, 4)
         ledger.wait_acknowledged(100, 20 * SLOWDOWN)
         network.cut()
         until(lambda: not far.ready(), "it sees that it is cut off", 10 * SLOWDOWN)

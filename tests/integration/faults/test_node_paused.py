@@ -54,9 +54,7 @@ def test_paused_under_load(start, seconds, timeout, patience_s):
     nodes = start(2, {"redis.command_timeout": timeout})
     ledger = Ledger()
     with Crowd(ledger) as crowd:
-        crowd.subscribe(lambda: nodes, NUMBERED + PLAIN, 6, patience_s=patience_s)
-        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
-        crowd.publish(lambda: nodes, NUMBERED + PLAIN, 4)
+        crowd.begin(nodes, NUMBERED + PLAIN, 6, 4, patience_s=patience_s)
         ledger.wait_acknowledged(100, 20 * SLOWDOWN)
         pause(nodes[0], seconds)
         until(nodes[0].ready, "it serves again", 10 * SLOWDOWN)
@@ -77,9 +75,7 @@ def test_redis_gives_it_up_meanwhile(start, redis):
     node_id = nodes[0].api("GET", "/api/v1/info").json["node"]
     ledger = Ledger()
     with Crowd(ledger) as crowd:
-        crowd.subscribe(lambda: nodes, NUMBERED + PLAIN, 6)
-        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
-        crowd.publish(lambda: nodes, NUMBERED + PLAIN, 4)
+        crowd.begin(nodes, NUMBERED + PLAIN, 6, 4)
         ledger.wait_acknowledged(100, 20 * SLOWDOWN)
         pause(nodes[0], 2, lambda: give_up(redis, node_id))
         until(lambda: nodes[0].metric("carillon_broker_reconnects_total") == 1, "it is back", 10 * SLOWDOWN)

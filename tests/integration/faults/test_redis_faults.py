@@ -132,9 +132,7 @@ def test_under_load(launch, redis, proxy, name):
         until(node.ready, f"{node.name} is ready")
     ledger = Ledger()
     with Crowd(ledger) as crowd:
-        crowd.subscribe(lambda: nodes, CHANNELS, SUBSCRIBERS)
-        until(lambda: all(s.standing() for s in crowd.subscribers), "all are subscribed")
-        crowd.publish(lambda: nodes, CHANNELS, 3)
+        crowd.begin(nodes, CHANNELS, SUBSCRIBERS, 3)
         ledger.wait_acknowledged(50, BACK_S)
         fault(redis, proxy, ledger)
         until(lambda: all(node.ready() for node in nodes), "both are back", BACK_S)
