@@ -19,9 +19,6 @@ FOLDERS = ("common", "server", "bench/load")
 KNOWN = [
 ]
 
-# Folders whose files are in the target of the folder above.
-SHARED = ("server/broker/redis/ingest", "server/broker/redis/topology")
-
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
 SKIPPED = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
 # A function begins in the first column, and its brace has a line of its own (clang-format sees to both).
@@ -106,7 +103,7 @@ def wrong_directions(tree):
         if name.endswith(".c"):
             for target in sorted(owner[name]):
                 needed.setdefault(target, set())
-                if files[target][0] != folder(name) and folder(name) not in SHARED:
+                if files[target][0] != folder(name):
                     yield f"{name}: its target {target} is made in {files[target][0]}; give the folder a CMakeLists.txt of its own"
             if not owner[name]:
                 yield f"{name}: no CMake target has this file; name it in the CMakeLists.txt of its folder"
@@ -254,7 +251,7 @@ def double_names(tree):
 def double_tags(tree):
     places = {}
     for name, text in tree.plain.items():
-        for kind, tag in set(TAG.findall(text)) - {("struct", "subscription")}:
+        for kind, tag in set(TAG.findall(text)):
             places.setdefault(tag, []).append(f"{kind} {tag} of {name}")
     for tag, found in sorted(places.items()):
         if len(found) > 1:

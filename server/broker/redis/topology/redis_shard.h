@@ -10,7 +10,7 @@
 
 #include "common/base/buf.h"
 #include "server/broker/redis/client/redis_connection.h"
-#include "server/broker/redis/redis_scripts.h"
+#include "server/broker/redis/scripts/redis_scripts.h"
 #include "server/broker/redis/topology/redis_topology.h"
 
 /* What a shard tells. */

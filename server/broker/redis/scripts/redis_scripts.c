@@ -5,13 +5,13 @@
  * script that writes, and only if that command may need memory. It checks the type of a key at each command. So a
  * script writes first with a command that Redis may refuse, and changes nothing before a later command that can fail. A
  * script's commands are taken to be allowed by the ACL. */
-#include "server/broker/redis/redis_scripts.h"
+#include "server/broker/redis/scripts/redis_scripts.h"
 
 #include <assert.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 
-#include "server/broker/redis/redis_script_texts.h"
+#include "server/broker/redis/scripts/redis_script_texts.h"
 
 #define TEXT(name)                                                                                                     \
     {                                                                                                                  \

@@ -1,7 +1,7 @@
 /* redis_scripts.h - what Redis runs for us as one step (Lua, Redis 7 and Valkey 8), and how it is called: by its hash,
  * or with its text where Redis does not know it yet. */
-#ifndef CARILLON_BROKER_REDIS_REDIS_SCRIPTS_H
-#define CARILLON_BROKER_REDIS_REDIS_SCRIPTS_H
+#ifndef CARILLON_BROKER_REDIS_SCRIPTS_REDIS_SCRIPTS_H
+#define CARILLON_BROKER_REDIS_SCRIPTS_REDIS_SCRIPTS_H
 
 #include "server/broker/redis/client/redis_connection.h"
 
