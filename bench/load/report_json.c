@@ -148,8 +148,8 @@ void report_json(struct buf *out, const struct scenario *scenario, const struct 
     append_latency(out, result);
     append_count(out, "stopped", scenario->takes & SLOW, result->stopped);
     append_count(out, "closed", scenario->takes & SLOW, result->closed);
-    append_count(out, "recovered_clients", scenario->takes & RETURNING, result->recovered_clients);
-    append_count(out, "caught_up_us", scenario->takes & RETURNING && result->caught_up_us, result->caught_up_us);
+    append_count(out, "recovered_clients", scenario->takes & RECOVERING, result->recovered_clients);
+    append_count(out, "caught_up_us", scenario->takes & RECOVERING && result->caught_up_us, result->caught_up_us);
     append_count(out, "lost", true, result->lost);
     append_count(out, "duplicated", true, result->duplicated);
     append_count(out, "misordered", true, result->misordered);

@@ -52,16 +52,16 @@ static enum err check(const struct run_settings *settings, const struct flags *f
         wrong = "--redis is for --publish-over redis";
     else if (is_publish && settings->transport == TRANSPORT_WEBSOCKET && !dialect->accepts_aloud)
         wrong = "this protocol does not answer what is published over WebSocket, so there is nothing to time";
-    else if (flags->scenario->takes & RETURNING && !dialect->has_since)
+    else if (flags->scenario->takes & RECOVERING && !dialect->has_since)
         wrong = "recover is for the carillon protocol";
     else if (flags->scenario->run == scenario_echo && !dialect->has_echo)
         wrong = "echo is for the carillon protocol";
     else if (flags->scenario->takes & SLOW && settings->connections * settings->slow_percent < 100)
         wrong = "--slow-percent of --connections is not one";
-    else if (flags->scenario->takes & RETURNING && flags->given[FLAG_CHANNELS] &&
+    else if (flags->scenario->takes & RECOVERING && flags->given[FLAG_CHANNELS] &&
              flags->number[FLAG_CHANNELS] > settings->connections)
         wrong = "recover needs as many --connections as --channels, or more";
-    else if (flags->given[FLAG_EVENT_COUNT] && flags->scenario->takes & (DOOR | WAITING | RETURNING))
+    else if (flags->given[FLAG_EVENT_COUNT] && flags->scenario->takes & (DOOR | WAITING | RECOVERING))
         wrong = "--count is for scenarios that repeat something";
     else if (settings->first_bytes && settings->first_bytes < settings->data_bytes)
         wrong = "--first-size should not be less than --size";
@@ -92,7 +92,7 @@ static void take_numbers(struct run_settings *settings, const struct flags *flag
     settings->slow_percent = (size_t)number[FLAG_SLOW_PERCENT];
     settings->missed = number[FLAG_MISSED];
     settings->seed = number[FLAG_SEED];
-    settings->channel = flags->scenario->takes & RETURNING ? STR("bench:log") : STR("bench:load");
+    settings->channel = flags->scenario->takes & RECOVERING ? STR("bench:log") : STR("bench:load");
     if (flags->given[FLAG_CHANNEL])
         settings->channel = str_from_cstr(flags->text[FLAG_CHANNEL]);
     settings->server_count = flags->server_count;

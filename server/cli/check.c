@@ -1,4 +1,4 @@
-/* check.c - `carillon check`: the settings as `serve` would have them, read and judged without starting anything. */
+/* check.c - `carillon check`: reads and checks the settings as `serve` does, and starts nothing. */
 #include <stdio.h>
 #include <unistd.h>
 

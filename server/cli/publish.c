@@ -81,7 +81,7 @@ static enum err read_inputs(struct publish_command *publish, const char *data_te
     else
         buf_append(&publish->data, str_from_cstr(data_text));
     const struct json_limits limits = {.depth = JSON_DEPTH_MAX,
-                                       .values = publish->data.len + 1}; /* the server judges */
+                                       .values = publish->data.len + 1}; /* the server checks it */
     if (!err && json_check(buf_str(&publish->data), &limits, &value, &cause) != ERR_NONE)
         err = error_set(error, ERR_INVALID_REQUEST, "the data is not JSON: %s (text needs quotes: '\"text\"')",
                         cause.text);

@@ -126,7 +126,8 @@ static enum reason check_unsigned(const struct token_policy *policy, struct str 
     return reason;
 }
 
-static int judge(const struct token_flags *flags, const struct token_policy *policy, struct str token, uint64_t now_ms)
+static int inspect(const struct token_flags *flags, const struct token_policy *policy, struct str token,
+                   uint64_t now_ms)
 {
     struct claims *claims = NULL;
     struct error error;
@@ -162,7 +163,7 @@ static int inspect_token(const struct token_flags *flags, unsigned algorithms, s
     if (algorithms)
         policy.algorithms = algorithms;
     print_token(token, now_ms);
-    return judge(flags, &policy, token, now_ms);
+    return inspect(flags, &policy, token, now_ms);
 }
 
 /* Tokens come pasted: with a newline at the end, or the whole value of an Authorization header. */

@@ -124,8 +124,8 @@ static bool took_half_a_code(const struct outcome *ours, const struct wslay *wsl
            memcmp(wslay->messages.ptr + ours->messages.len, close, sizeof close - 1) == 0;
 }
 
-/* Once ours has refused the bytes, libwslay is given some more: it judges a header when all of it has come, and a size
- * with the first byte of the payload. */
+/* Once ours has refused the bytes, libwslay gets some more. It checks a header when all of it has come, and a size with
+ * the first byte of the payload. */
 static void compare(struct buf *stream, const struct outcome *ours)
 {
     static const char more[16] = {0};

@@ -1,4 +1,4 @@
-"""Events that backends write to the ingest stream, with a real Redis: published once, in order, or buried with the reason."""
+"""Events that backends write to the ingest stream, with a real Redis: published once, in order, or dead-lettered with the reason."""
 import json
 import signal
 
@@ -100,7 +100,7 @@ BAD = [
 ]
 
 
-def test_bad_entries_are_buried(start, redis):
+def test_bad_entries_are_dead_lettered(start, redis):
     rules = [{"match": name, "allow": ["subscribe"]} for name in ("a", "good")]
     node = start(**{"limits.event_bytes": "2k", "channels": rules})
     ids = [redis("XADD", STREAM, "*", *fields) for fields, _ in BAD]
@@ -109,9 +109,9 @@ def test_bad_entries_are_buried(start, redis):
         add(redis, "good", "after them")
         client.expect("test", data="after them")
     until(lambda: empty(redis), "all is acknowledged")
-    buried = dead(redis)
-    assert len(buried) == len(BAD)
-    for entry, (fields, reason), id_ in zip(sorted(buried, key=lambda e: e["entry"].split("-")), BAD, ids):
+    dead_letters = dead(redis)
+    assert len(dead_letters) == len(BAD)
+    for entry, (fields, reason), id_ in zip(sorted(dead_letters, key=lambda e: e["entry"].split("-")), BAD, ids):
         assert reason in entry["reason"] and entry["entry"] == id_
         assert entry["channel"] == fields[1]
     assert node.metric("carillon_ingest_dead_total") == len(BAD)

@@ -601,7 +601,7 @@ def ways_in(change, client):
         seen = node.metric("carillon_events_in_total", source="ingest")
         redis("XADD", "carillon:ingest", "*", "channel", "room:a", "type", type_, "data", json.dumps(data))
         until(lambda: redis("XLEN", "carillon:ingest:dead") > dead or node.metric("carillon_events_in_total", source="ingest") > seen,
-              "the entry is judged")
+              "the entry is published or dead-lettered")
         return redis("XLEN", "carillon:ingest:dead") == dead
 
     def by_redis(type_, data):

@@ -116,8 +116,8 @@ def test_ingest(pair, cluster):
         for c in range(6):
             assert [e["data"] for e in seen if e["channel"] == f"log:{c}"] == list(range(c, 60, 6))
     until(lambda: home("XLEN", "carillon:ingest") == 0, "all is acknowledged", BACK_S)
-    grave = cluster.owner(cluster.slot("carillon:ingest:dead"))
-    assert grave("XLEN", "carillon:ingest:dead") == 1
+    keeper = cluster.owner(cluster.slot("carillon:ingest:dead"))
+    assert keeper("XLEN", "carillon:ingest:dead") == 1
 
 
 def test_the_slot_of_the_ingest_stream_moves(pair, cluster):

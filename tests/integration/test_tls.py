@@ -125,7 +125,7 @@ def test_bad_handshake(shared):
 
 
 def test_a_header_cannot_be_smuggled_in_the_target(launch, tmp_path):
-    """lws has decoded it; what is judged is encoded again."""
+    """The target is not decoded before it is checked."""
     secure = Secure(launch, tmp_path, trusted_proxies=["127.0.0.1"])
     answer = http.parse(secure.request(ws.upgrade_request("/http%20HTTP/1.1%0D%0AX-Forwarded-For:%2010.9.8.7%0D%0Aa:")))
     assert answer.status == 404

@@ -143,9 +143,9 @@ class Ways:
         entry = self.redis("XADD", "carillon:ingest", "*", *words)
         until(lambda: not self.redis("XRANGE", "carillon:ingest", entry, entry), "the entry is taken")
         for _, fields in reversed(self.redis("XRANGE", "carillon:ingest:dead", "-", "+")):
-            buried = dict(zip(fields[::2], fields[1::2]))
-            if buried["entry"] == entry:
-                return "too_large" if "(limits.event_bytes)" in buried["reason"] else "invalid_request"
+            dead_letter = dict(zip(fields[::2], fields[1::2]))
+            if dead_letter["entry"] == entry:
+                return "too_large" if "(limits.event_bytes)" in dead_letter["reason"] else "invalid_request"
         return None
 
     def pubsub(self, event):

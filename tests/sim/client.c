@@ -348,7 +348,7 @@ void client_ask_all(bool may_be_unknown)
 {
     for (size_t i = 0; i < clients.count; i++)
         for (size_t k = 0; clients.all[i].line && k < sim_channel_count; k++) {
-            struct asked asked = {.kind = ASKED_PRESENCE, .number = k, .judged = true, .expected = users_on(k)};
+            struct asked asked = {.kind = ASKED_PRESENCE, .number = k, .must_be_exact = true, .expected = users_on(k)};
             asked.may_be_unknown = may_be_unknown && !asked.expected && truth_is_presence_lost(k);
             if (sim_channels[k].presence.kept)
                 ask_presence(i, asked);

@@ -122,7 +122,7 @@ void ingest_write(void)
     }
 }
 
-/* ---- the judge ---- */
+/* ---- checks ---- */
 
 static bool is_in_stream(const struct entry *entry)
 {

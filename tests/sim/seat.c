@@ -272,7 +272,7 @@ static void hear_presence(const struct heard *heard, const struct asked *asked)
     struct str key;
     while (json_next(&at, &key, &member))
         found |= UINT64_C(1) << (text_of(member, "user").ptr[4] - '0');
-    if (asked->judged && found != asked->expected)
+    if (asked->must_be_exact && found != asked->expected)
         world_fail("client %zu: on %.*s should be %llx (a bit a user), and %llx are: %.*s", heard->client,
                    STR_ARG(heard->channel_name), (unsigned long long)asked->expected, (unsigned long long)found,
                    STR_ARG(heard->text));
@@ -349,11 +349,11 @@ void seat_take(size_t client, struct seat *seats, struct asked *all, struct str 
         hear_presence(&heard, &asked);
     else if (str_eq_cstr(heard.type, "published"))
         hear_published(&heard, asked);
-    else if (str_eq_cstr(heard.type, "error") && !asked.judged)
+    else if (str_eq_cstr(heard.type, "error") && !asked.must_be_exact)
         hear_error(&heard, seats, asked);
-    else if (asked.judged && !(asked.may_be_unknown && is_unavailable(&heard)))
+    else if (asked.must_be_exact && !(asked.may_be_unknown && is_unavailable(&heard)))
         world_fail("client %zu is not told who is there: %.*s", client, STR_ARG(text));
-    else if (!asked.judged && !str_eq_cstr(heard.type, "session_init") && !str_eq_cstr(heard.type, "join") &&
+    else if (!asked.must_be_exact && !str_eq_cstr(heard.type, "session_init") && !str_eq_cstr(heard.type, "join") &&
              !str_eq_cstr(heard.type, "leave"))
         world_fail("client %zu did not expect %.*s", client, STR_ARG(text));
 }

@@ -1,4 +1,4 @@
-/* seat.h - what one client knows of one channel, and the judge of what it is sent. */
+/* seat.h - the state of one channel as one client knows it. It checks every message that the client gets there. */
 #ifndef CARILLON_TESTS_SIM_SEAT_H
 #define CARILLON_TESTS_SIM_SEAT_H
 
@@ -32,7 +32,7 @@ struct asked {
     bool with_id;    /* and it said which event it has there */
     char epoch[EPOCH_MAX + 1];
     uint64_t offset;
-    bool judged; /* ASKED_PRESENCE: exactly these users must be there, a bit each */
+    bool must_be_exact; /* ASKED_PRESENCE: these users and no others, a bit each */
     uint64_t expected;
     bool may_be_unknown; /* the same: Redis has lost it, and nobody may have looked yet */
 };

@@ -20,7 +20,7 @@ struct holder {
     unsigned tokens;       /* had so far */
     bool put_out;          /* as revoked */
     bool begun;            /* its session */
-    bool unjudged;         /* it was let in by a node that could not ask Redis */
+    bool uncounted;        /* it was let in by a node that could not ask Redis */
     char reason[40];       /* why its last connection has ended */
 };
 
@@ -76,7 +76,7 @@ struct claims *tokens_show(size_t client)
     struct holder *holder = &tokens.holders[client];
     if (!holder->claims || (holder->put_out && world_below(CHANCE_PLAN, 4)))
         issue(client);
-    holder->put_out = holder->begun = holder->unjudged = false;
+    holder->put_out = holder->begun = holder->uncounted = false;
     holder->reason[0] = '\0';
     return claims_ref(holder->claims);
 }
@@ -84,14 +84,14 @@ struct claims *tokens_show(size_t client)
 void tokens_session_begins(size_t client)
 {
     uint64_t count = 0;
-    bool judged = tokens.calm;
+    bool is_certain = tokens.calm;
     tokens.holders[client].begun = true;
     for (size_t i = client % USERS; i < tokens.client_count; i += USERS)
         if (tokens.holders[i].begun && client_has_session(i)) { /* it may not have heard of its end yet */
             count++;
-            judged = judged && !tokens.holders[i].unjudged;
+            is_certain = is_certain && !tokens.holders[i].uncounted;
         }
-    if (judged && limits[client % USERS] && count > limits[client % USERS])
+    if (is_certain && limits[client % USERS] && count > limits[client % USERS])
         world_fail("client %zu: its session begins, and user%zu has %llu now", client, client % USERS,
                    (unsigned long long)count);
 }
@@ -104,7 +104,7 @@ static bool covers(const struct revoked *revoked, const struct claims *claims)
            (!revocation->issued_before_ms || claims->iat_ms < revocation->issued_before_ms);
 }
 
-static void judge_end(size_t client, const char *reason)
+static void check_end(size_t client, const char *reason)
 {
     const struct holder *holder = &tokens.holders[client];
     bool right = strcmp(reason, revoked_reason) != 0;
@@ -119,7 +119,7 @@ static void judge_end(size_t client, const char *reason)
 void tokens_session_ends(size_t client, const char *reason)
 {
     struct holder *holder = &tokens.holders[client];
-    judge_end(client, reason);
+    check_end(client, reason);
     snprintf(holder->reason, sizeof holder->reason, "%s", reason);
     holder->put_out = strcmp(reason, revoked_reason) == 0;
     holder->begun = false;
@@ -141,7 +141,7 @@ static size_t count_sessions(const struct sim_node *node, struct str user)
 
 const char *tokens_refusal(const struct sim_node *node, size_t client, const struct claims *claims)
 {
-    tokens.holders[client].unjudged = atomic_load(&node->real.router.broker_state) != BROKER_UP;
+    tokens.holders[client].uncounted = atomic_load(&node->real.router.broker_state) != BROKER_UP;
     if (revocations_cover(node->real.revocations, claims, world_wall_ms()))
         return revoked_reason;
     if (claims->session_limit && count_sessions(node, claims->sub) >= claims->session_limit)
@@ -265,7 +265,7 @@ bool tokens_are_quiet(void)
     return tokens.waiting == 0;
 }
 
-/* ---- the judge ---- */
+/* ---- checks ---- */
 
 void tokens_expect_calm(void)
 {

@@ -33,7 +33,7 @@ void tokens_note_loss(void);
 /* The same, and nobody's connection was cut. */
 void tokens_note_flush(void);
 
-/* --- the judge --- */
+/* --- checks --- */
 /* From here on no limit is exceeded, not even for a moment: no fault will hit anybody. */
 void tokens_expect_calm(void);
 /* At the end: nobody is connected whose token is revoked. */

@@ -34,13 +34,13 @@ struct recover {
     struct run *run;
     struct lanes lanes;
     struct share shares[LANES_MAX];
-    _Atomic size_t complete;       /* clients that have the last event */
-    struct bench_position *places; /* owned: one for each channel */
+    _Atomic size_t complete;          /* clients that have the last event */
+    struct bench_position *positions; /* owned: one for each channel */
 };
 
-static struct bench_position *place_of(const struct recover *recover, const struct lane *lane, size_t client)
+static struct bench_position *position_of(const struct recover *recover, const struct lane *lane, size_t client)
 {
-    return &recover->places[(lane->crowd.first + client) % recover->run->settings->channel_count];
+    return &recover->positions[(lane->crowd.first + client) % recover->run->settings->channel_count];
 }
 
 /* --- being there, and being lost ---------------------------------------------------------------------------------- */
@@ -57,10 +57,10 @@ static void note_places(const struct recover *recover, const struct lane *lane)
 {
     for (size_t i = 0; i < lane->crowd.count; i++) {
         const struct talk *talk = &lane->crowd.clients[i].talk;
-        struct bench_position *place = place_of(recover, lane, i);
-        memcpy(place->epoch, talk->epoch, sizeof place->epoch);
-        place->offset = talk->offset;
-        memcpy(place->id, talk->id, sizeof place->id);
+        struct bench_position *position = position_of(recover, lane, i);
+        memcpy(position->epoch, talk->epoch, sizeof position->epoch);
+        position->offset = talk->offset;
+        memcpy(position->id, talk->id, sizeof position->id);
     }
 }
 
@@ -77,7 +77,7 @@ static enum err be_there(struct recover *recover, struct error *error)
         note_places(recover, &lanes.items[i]);
     lanes_fini(&lanes);
     for (size_t i = 0; i < settings->channel_count && !err; i++)
-        if (!recover->places[i].epoch[0])
+        if (!recover->positions[i].epoch[0])
             err = error_set(
                 error, ERR_INVALID_REQUEST,
                 "channel %.*s has no history to come back to: give its rule a history.size of at least --missed",
@@ -147,10 +147,10 @@ static void take_share(struct recover *recover, size_t index)
     lane->owner = share;
     for (size_t i = 0; i < lane->crowd.count; i++) {
         struct talk *talk = &lane->crowd.clients[i].talk;
-        const struct bench_position *place = place_of(recover, lane, i);
-        memcpy(talk->epoch, place->epoch, sizeof talk->epoch);
-        talk->offset = place->offset;
-        memcpy(talk->id, place->id, sizeof talk->id);
+        const struct bench_position *position = position_of(recover, lane, i);
+        memcpy(talk->epoch, position->epoch, sizeof talk->epoch);
+        talk->offset = position->offset;
+        memcpy(talk->id, position->id, sizeof talk->id);
     }
 }
 
@@ -208,7 +208,7 @@ enum err scenario_recover(struct run *run, struct error *error)
 {
     struct recover *recover = xcalloc(1, sizeof *recover);
     recover->run = run;
-    recover->places = xcalloc(run->settings->channel_count, sizeof *recover->places);
+    recover->positions = xcalloc(run->settings->channel_count, sizeof *recover->positions);
     enum err err = be_there(recover, error);
     if (!err)
         err = publish_missed(run, error);
@@ -219,7 +219,7 @@ enum err scenario_recover(struct run *run, struct error *error)
             free(recover->shares[i].next);
         lanes_fini(&recover->lanes);
     }
-    free(recover->places);
+    free(recover->positions);
     free(recover);
     return err;
 }

@@ -7,15 +7,15 @@
 
 /* The traits of a scenario. */
 enum scenario_trait {
-    CLIENTS = 1 << 0,   /* WebSocket clients */
-    THREADS = 1 << 1,   /* that more than one thread may serve */
-    EVENTS = 1 << 2,    /* it publishes */
-    TRAFFIC = 1 << 3,   /* to subscribers, at a rate or in a closed loop */
-    ROOMS = 1 << 4,     /* on many channels */
-    DOOR = 1 << 5,      /* it may or may not subscribe */
-    SLOW = 1 << 6,      /* some of them stop reading */
-    WAITING = 1 << 7,   /* it only waits: a count of operations makes no sense */
-    RETURNING = 1 << 8, /* clients come back to a history */
+    CLIENTS = 1 << 0,    /* WebSocket clients */
+    THREADS = 1 << 1,    /* that more than one thread may serve */
+    EVENTS = 1 << 2,     /* it publishes */
+    TRAFFIC = 1 << 3,    /* to subscribers, at a rate or in a closed loop */
+    ROOMS = 1 << 4,      /* on many channels */
+    DOOR = 1 << 5,       /* it may or may not subscribe */
+    SLOW = 1 << 6,       /* some of them stop reading */
+    WAITING = 1 << 7,    /* it only waits: a count of operations makes no sense */
+    RECOVERING = 1 << 8, /* clients come back to a history */
 };
 
 struct scenario {

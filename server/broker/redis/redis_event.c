@@ -66,7 +66,7 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct ev
     if (!take_text(type, scratch, &event.type))
         return error_set(error, ERR_INVALID_REQUEST, "type: not an event type");
     event.data = data.raw;
-    /* What a node has published was judged by that node, and acknowledged: its settings count, not those here. */
+    /* A node that publishes an event checks it and acknowledges it. So that node's settings count, not those here. */
     bool direct = !name.type;
     if (direct && bytes.len > limits->data_bytes + AROUND_DATA_MAX)
         return error_set(error, ERR_TOO_LARGE,

@@ -1,5 +1,6 @@
-/* admitter.h - what a worker judges newcomers and tokens by: its settings, the limits that all workers share, the
- * tokens that it has verified, the revocations, and the clock of its turn. One thread: the worker's. */
+/* admitter.h - everything that a worker needs to admit clients and check tokens: its settings, the limits that all
+ * workers share, the tokens that it has verified, the revocations, and the clock of its turn. One thread: the worker's.
+ */
 #ifndef CARILLON_NET_ADMISSION_ADMITTER_H
 #define CARILLON_NET_ADMISSION_ADMITTER_H
 
