@@ -103,6 +103,7 @@ void crowd_init(struct crowd *crowd, size_t rules)
         .custom_events = true,
     };
     *crowd = (struct crowd){.rules = crowd_rules(rules)};
+    endpoint_init(&crowd->endpoint, &carillon_dialect, NULL);
     metrics_init(&crowd->metrics, 0);
     crowd->claims = claims_of(STR("user-1"));
     crowd->hub = hub_create(&(struct hub_options){.node = &node_ops,
@@ -130,8 +131,7 @@ static struct session *open_with(struct crowd *crowd, struct claims *claims)
         hub_advance(crowd->hub, NOW_US, wall_ms + crowd->opened / OPENED_A_MS);
     struct session_start start = {.claims = claims,
                                   .address = STR("192.0.2.1"),
-                                  .close_codes = &crowd->codes,
-                                  .dialect = &carillon_dialect,
+                                  .endpoint = &crowd->endpoint,
                                   .ops = &transport,
                                   .transport = crowd};
     return hub_open(crowd->hub, &start);

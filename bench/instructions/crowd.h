@@ -10,7 +10,7 @@ struct crowd {
     struct hub *hub;
     struct rules *rules;
     struct metrics metrics;
-    struct close_codes codes;
+    struct endpoint endpoint;
     struct claims *claims;
     uint64_t bytes_written;
     struct buf joins; /* struct asked_join each: channels that the hub has asked for */

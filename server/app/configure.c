@@ -129,7 +129,7 @@ static void add_endpoint(struct net_settings *net, const struct endpoint_options
     endpoint->max_connections = options->max_connections;
     for (size_t i = 0; i < options->close_codes.count; i++) {
         enum reason reason = reason_from_text(str_from_cstr(options->close_codes.items[i].name));
-        endpoint->close_codes.code[reason] = (uint16_t)options->close_codes.items[i].value;
+        endpoint->base.close_codes.code[reason] = (uint16_t)options->close_codes.items[i].value;
     }
 }
 

@@ -161,6 +161,14 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     return session;
 }
 
+void hub_use_endpoint(struct hub *hub, struct session *session, struct endpoint *endpoint)
+{
+    struct endpoint *before = session->endpoint;
+    (void)hub;
+    session->endpoint = endpoint_ref(endpoint);
+    endpoint_unref(before);
+}
+
 void hub_gone(struct hub *hub, struct session *session)
 {
     if (session->state == SESSION_GONE)

@@ -109,8 +109,7 @@ uint64_t hub_wall_ms(const struct hub *hub);
 struct session_start {
     struct claims *claims; /* a reference is taken */
     struct str address;
-    const struct close_codes *close_codes; /* borrowed for the session's life */
-    const struct dialect *dialect;
+    struct endpoint *endpoint; /* a reference is taken */
     const struct transport_ops *ops;
     void *transport;                 /* the connection, for ops */
     const struct str *subscriptions; /* channels that it has from the beginning, by hub_subscribe; copied */
@@ -120,6 +119,9 @@ struct session_start {
 /* A connection that has been admitted and upgraded: queues session_init and starts the timers; where a session_limit
  * holds across nodes, once the broker has agreed. */
 struct session *hub_open(struct hub *hub, const struct session_start *start);
+
+/* After a reload: this endpoint is in the place of the session's own. A reference is taken. */
+void hub_use_endpoint(struct hub *hub, struct session *session, struct endpoint *endpoint);
 
 /* The connection has ended, whoever ended it. The session is forgotten; its memory goes at the end of the turn. */
 void hub_gone(struct hub *hub, struct session *session);

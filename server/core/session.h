@@ -10,6 +10,7 @@
 #include "common/base/wheel.h"
 #include "common/protocol/reason.h"
 #include "common/token/claims.h"
+#include "server/core/endpoint.h"
 #include "server/core/format.h"
 #include "server/core/outbox.h"
 #include "server/core/publication.h"
@@ -41,16 +42,11 @@ struct subscription {
     struct waiting_command *waiting; /* oldest first; NULL once the channel is joined */
 };
 
-/* Maps a reason to the close code of the endpoint the session came through; indexed by enum reason. */
-struct close_codes {
-    uint16_t code[REASON_COUNT];
-};
-
 struct session {
     /* What a delivery touches, side by side: with thousands of sessions each cache line of it is a miss. */
     void *transport; /* net's; opaque here */
     const struct transport_ops *ops;
-    const struct format *format; /* of its dialect and of ops->framing; of the hub */
+    const struct format *format; /* of the dialect it began with and of ops->framing; of the hub */
     struct outbox outbox;
     size_t unsent_bytes; /* taken by the transport, not yet by the kernel; counted into the limit */
     uint32_t dirty_at;   /* place in hub->dirty, from 1; 0: nothing to write */
@@ -66,9 +62,9 @@ struct session {
     struct sorted_link by_user;
     char uuid[UUID_LEN + 1];
     bool expiry_warned;
-    bool late_token;       /* taken within the leeway after its end, which then is the session's end */
-    struct claims *claims; /* one reference */
-    const struct close_codes *close_codes;
+    bool late_token;            /* taken within the leeway after its end, which then is the session's end */
+    struct claims *claims;      /* one reference */
+    struct endpoint *endpoint;  /* by which it has come in; one reference */
     uint64_t opened_ms;         /* wall clock */
     enum reason closing_reason; /* REASON_NONE while open, or closed by the client or with a backend's own code */
     /* Input. */

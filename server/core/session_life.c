@@ -12,8 +12,8 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     session->claims = claims_ref(start->claims);
     session->transport = start->transport;
     session->ops = start->ops;
-    session->format = formats_get(&hub->formats, start->dialect, start->ops->framing);
-    session->close_codes = start->close_codes;
+    session->format = formats_get(&hub->formats, start->endpoint->dialect, start->ops->framing);
+    session->endpoint = endpoint_ref(start->endpoint);
     memcpy(session->address, start->address.ptr, start->address.len);
     session->opened_ms = hub->wall_ms;
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
@@ -72,7 +72,7 @@ void session_end(struct session *session, enum reason reason)
                                     .error = {reason_err(reason), str_from_cstr(reason_sentence(reason))}};
         append_last(session, format_reply(&session->hub->formats, session->format, &reply));
     }
-    session_end_with(session, session->close_codes->code[reason], str_from_cstr(reason_text(reason)));
+    session_end_with(session, session->endpoint->close_codes.code[reason], str_from_cstr(reason_text(reason)));
 }
 
 void session_forget(struct session *session)
@@ -88,6 +88,7 @@ void sessions_reap(struct hub *hub)
     for (struct list_link *link; (link = list_take_first(&hub->reaped));) {
         struct session *session = CONTAINER_OF(link, struct session, link);
         claims_unref(session->claims);
+        endpoint_unref(session->endpoint);
         free(session);
     }
 }

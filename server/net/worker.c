@@ -246,6 +246,17 @@ struct order {
     uint64_t window_us;
 };
 
+/* Open sessions follow to the new endpoint of the same path. Without one, their own stays as it was. */
+static void follow_endpoints(struct hub *hub, const struct net_settings *settings)
+{
+    size_t cursor = 0;
+    for (struct session *session; (session = session_index_next(hub_sessions(hub), &cursor));) {
+        struct net_endpoint *now = net_settings_find_endpoint(settings, net_endpoint_of(session->endpoint)->path);
+        if (now)
+            hub_use_endpoint(hub, session, &now->base);
+    }
+}
+
 static void obey(struct mail *mail, void *owner)
 {
     struct order *order = CONTAINER_OF(mail, struct order, mail);
@@ -257,7 +268,7 @@ static void obey(struct mail *mail, void *owner)
         admitter_configure(&worker->admitter, order->settings);
         hub_configure(worker->hub, &order->hub_settings, order->rules);
         edge_use_identity(worker->edge, order->settings->tls);
-        ws_configure(worker->hub, order->settings);
+        follow_endpoints(worker->hub, order->settings);
         rules_unref(order->rules);
         net_settings_unref(order->settings);
         break;

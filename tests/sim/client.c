@@ -51,7 +51,7 @@ static struct clients {
     struct client all[CLIENTS_MAX];
     size_t count;
     struct list_link lines;
-    struct close_codes codes;
+    struct endpoint endpoint;
 } clients;
 
 static struct packet *make_packet(struct line *line, bool end, struct str bytes)
@@ -233,8 +233,7 @@ static void open_session(void *owner, void *argument)
     }
     struct session_start start = {.claims = line->claims,
                                   .address = STR("192.0.2.1"),
-                                  .close_codes = &clients.codes,
-                                  .dialect = &carillon_dialect,
+                                  .endpoint = &clients.endpoint,
                                   .ops = &transport,
                                   .transport = line};
     worker_touch(line->worker);
@@ -407,8 +406,7 @@ void client_begin(size_t count)
     memset(&clients, 0, sizeof clients);
     clients.count = count;
     list_init(&clients.lines);
-    for (int i = 0; i < REASON_COUNT; i++)
-        clients.codes.code[i] = (uint16_t)reason_close_code((enum reason)i);
+    endpoint_init(&clients.endpoint, &carillon_dialect, NULL);
 }
 
 void client_end(void)

@@ -18,7 +18,7 @@ void admission_refuse(struct admitter *admitter, struct admission *admission, en
     admission->outcome = admission->by_close ? REFUSED_CLOSE : REFUSED_HTTP;
     admission->reason = reason;
     admission->status = err_http_status(reason_err(reason));
-    admission->close_code = admission->endpoint->close_codes.code[reason];
+    admission->close_code = admission->endpoint->base.close_codes.code[reason];
     if (admission->status == 429 || admission->status == 503)
         admission->retry_after_s = admitter->settings->retry_after_s;
 }

@@ -16,13 +16,13 @@ enum admission_outcome {
 
 struct admission {
     enum admission_outcome outcome;
-    const struct net_endpoint *endpoint; /* borrowed from the settings; NULL when there is none at this path */
-    struct claims *claims;               /* ADMITTED: one reference for the caller; else NULL */
-    struct address client;               /* whom the connection counts as */
-    bool protocol_offered;               /* the client offered carillon.v1, which the answer then selects */
-    bool by_close;                       /* how this request is refused, for a reason */
-    enum reason reason;                  /* of a refusal; REASON_NONE for one that is about the request's form */
-    int status;                          /* HTTP */
+    struct net_endpoint *endpoint; /* borrowed from the settings; NULL when there is none at this path */
+    struct claims *claims;         /* ADMITTED: one reference for the caller; else NULL */
+    struct address client;         /* whom the connection counts as */
+    bool protocol_offered;         /* the client offered carillon.v1, which the answer then selects */
+    bool by_close;                 /* how this request is refused, for a reason */
+    enum reason reason;            /* of a refusal; REASON_NONE for one that is about the request's form */
+    int status;                    /* HTTP */
     int close_code;
     uint64_t retry_after_s; /* 0: none */
 };

@@ -9,17 +9,18 @@ void entry_init(struct entry *entry, const struct entry_start *start, const stru
         .admitter = start->admitter,
         .admission = *admission,
         .lease = start->lease,
-        .settings = net_settings_ref(start->admitter->settings),
         .steps = start->steps,
         .step_count = start->step_count,
         .answered = start->answered,
     };
+    endpoint_ref(&entry->admission.endpoint->base);
 }
 
 void entry_fini(struct entry *entry)
 {
     claims_unref(entry->admission.claims);
-    net_settings_unref(entry->settings);
+    if (entry->admission.endpoint)
+        endpoint_unref(&entry->admission.endpoint->base);
     texts_clear(&entry->subscriptions);
     *entry = (struct entry){0};
 }
@@ -42,16 +43,15 @@ void entry_subscribe(struct entry *entry, struct str channel)
     texts_add(&entry->subscriptions, channel);
 }
 
-/* A reload has come meanwhile. An endpoint that is gone keeps the settings that it had. */
+/* A reload may have come meanwhile. An endpoint that is gone stays as it was. */
 static void follow(struct entry *entry)
 {
-    struct net_settings *settings = entry->admitter->settings;
-    const struct net_endpoint *endpoint = net_settings_find_endpoint(settings, entry->admission.endpoint->path);
-    if (!endpoint || settings == entry->settings)
+    struct net_endpoint *before = entry->admission.endpoint;
+    struct net_endpoint *now = net_settings_find_endpoint(entry->admitter->settings, before->path);
+    if (!now)
         return;
-    entry->admission.endpoint = endpoint; /* before the old one's path goes */
-    net_settings_unref(entry->settings);
-    entry->settings = net_settings_ref(settings);
+    entry->admission.endpoint = net_endpoint_of(endpoint_ref(&now->base));
+    endpoint_unref(&before->base);
 }
 
 void entry_answer(struct entry *entry, enum reason reason)

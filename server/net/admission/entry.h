@@ -32,10 +32,10 @@ struct entry_step {
 struct entry {
     /* For the steps. */
     struct admitter *admitter;
-    struct admission admission;    /* ADMITTED; a step may exchange its claims, which are one reference */
-    struct lease *lease;           /* what the connection counts under */
-    struct texts subscriptions;    /* see entry_subscribe */
-    struct net_settings *settings; /* one reference: those that the admission's endpoint is of */
+    struct admission admission; /* ADMITTED, with one reference to its endpoint and to its claims, which a step may
+                                   exchange */
+    struct lease *lease;        /* what the connection counts under */
+    struct texts subscriptions; /* see entry_subscribe */
     /* Of entry.c. */
     const struct entry_step *steps;
     size_t step_count;

@@ -2,6 +2,7 @@
 #include "server/net/admission/settings.h"
 
 #include "common/base/alloc.h"
+#include "server/dialect/carillon.h"
 
 static struct str copy_text(struct str text)
 {
@@ -50,13 +51,8 @@ void net_settings_unref(struct net_settings *settings)
 {
     if (!settings || atomic_fetch_sub_explicit(&settings->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t i = 0; i < settings->endpoint_count; i++) {
-        struct net_endpoint *endpoint = &settings->endpoints[i];
-        free_text(endpoint->path);
-        free_texts(endpoint->query_names.items, endpoint->query_names.count);
-        free_texts(endpoint->origins.items, endpoint->origins.count);
-        free_texts(endpoint->scopes.items, endpoint->scopes.count);
-    }
+    for (size_t i = 0; i < settings->endpoint_count; i++)
+        endpoint_unref(&settings->endpoints[i]->base);
     free(settings->endpoints);
     free_texts(settings->policy.issuers, settings->policy.issuer_count);
     free_texts(settings->policy.audiences, settings->policy.audience_count);
@@ -65,11 +61,11 @@ void net_settings_unref(struct net_settings *settings)
     free(settings);
 }
 
-const struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path)
+struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path)
 {
     for (size_t i = 0; i < settings->endpoint_count; i++)
-        if (str_eq(settings->endpoints[i].path, path))
-            return &settings->endpoints[i];
+        if (str_eq(settings->endpoints[i]->path, path))
+            return settings->endpoints[i];
     return NULL;
 }
 
@@ -95,13 +91,24 @@ size_t net_settings_max_of(const struct net_settings *settings, const struct add
     return address_is_private(client) ? 0 : (settings->max_connections + 1) / 2;
 }
 
+static void destroy_endpoint(struct endpoint *base)
+{
+    struct net_endpoint *endpoint = net_endpoint_of(base);
+    free_text(endpoint->path);
+    texts_clear(&endpoint->query_names);
+    texts_clear(&endpoint->origins);
+    texts_clear(&endpoint->scopes);
+    free(endpoint);
+}
+
 struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path)
 {
+    struct net_endpoint *endpoint = xcalloc(1, sizeof *endpoint);
     settings->endpoints = xrealloc(settings->endpoints, (settings->endpoint_count + 1) * sizeof *settings->endpoints);
-    struct net_endpoint *endpoint = &settings->endpoints[settings->endpoint_count++];
-    *endpoint = (struct net_endpoint){.path = copy_text(path), .carriers = CARRIER_ALL};
+    settings->endpoints[settings->endpoint_count++] = endpoint;
+    endpoint_init(&endpoint->base, &carillon_dialect, destroy_endpoint);
+    endpoint->path = copy_text(path);
+    endpoint->carriers = CARRIER_ALL;
     texts_add(&endpoint->query_names, STR("token"));
-    for (int i = 0; i < REASON_COUNT; i++)
-        endpoint->close_codes.code[i] = (uint16_t)reason_close_code((enum reason)i);
     return endpoint;
 }

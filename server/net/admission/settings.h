@@ -3,11 +3,10 @@
 #ifndef CARILLON_NET_ADMISSION_SETTINGS_H
 #define CARILLON_NET_ADMISSION_SETTINGS_H
 
-#include <stdatomic.h>
-
+#include "common/base/list.h"
 #include "common/protocol/proxy_header.h"
 #include "common/token/verify.h"
-#include "server/core/session.h"
+#include "server/core/endpoint.h"
 #include "server/net/admission/address.h"
 #include "server/net/stream/tls.h"
 
@@ -25,27 +24,28 @@ enum carrier {
     CARRIER_ALL = 7,
 };
 
-/* A list of texts owned by the settings. */
+/* A list of texts, which are owned. */
 struct texts {
     struct str *items;
     size_t count;
 };
 
-/* One entry of "endpoints". */
+/* One entry of "endpoints": what its sessions have in common, and who may open one. It outlives its settings while it
+ * has sessions. */
 struct net_endpoint {
+    struct endpoint base;
     struct str path;
     unsigned carriers; /* enum carrier */
     struct texts query_names;
     struct texts origins; /* allowed ones, a '*' standing for any run of characters; empty: any */
     struct texts scopes;  /* all of them are required */
     enum reject_mode reject;
-    struct close_codes close_codes;
     size_t max_connections; /* of this endpoint at once; 0: no limit of its own */
 };
 
 struct net_settings {
     atomic_uint refs;
-    struct net_endpoint *endpoints;
+    struct net_endpoint **endpoints; /* one reference each */
     size_t endpoint_count;
     struct token_policy policy; /* its lists are owned here */
     size_t token_cache_entries; /* of each worker; read when it is made, as is the next */
@@ -85,13 +85,19 @@ size_t net_settings_sockets(const struct net_settings *settings, bool internal);
 size_t net_settings_max_of(const struct net_settings *settings, const struct address *client);
 
 /* NULL: there is none at this path. */
-const struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path);
+struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path);
 
 /* Adds a copy to a list being built. */
 void texts_add(struct texts *texts, struct str text);
 void texts_clear(struct texts *texts);
-/* A zeroed endpoint with its own path, the default close codes, all carriers and the query parameter "token". It is
- * valid until the next one is added. */
+/* A zeroed endpoint with its own path, Carillon's dialect, the default close codes, all carriers and the query
+ * parameter "token". */
 struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path);
+
+/* The endpoint of a session that net has opened. */
+static inline struct net_endpoint *net_endpoint_of(struct endpoint *endpoint)
+{
+    return CONTAINER_OF(endpoint, struct net_endpoint, base);
+}
 
 #endif

@@ -35,7 +35,7 @@ static void refuse_by_close(struct connection *connection, const struct http_hea
     struct buf *scratch = &connection->set->scratch;
     buf_clear(scratch);
     ws_handshake_answer(scratch, head, admission_refusal_protocol(head));
-    ws_write_refusal(scratch, admission->reason, admission->close_code);
+    ws_write_refusal(scratch, admission->endpoint->base.dialect, admission->reason, admission->close_code);
     connection_answer(connection, buf_str(scratch), true);
 }
 
@@ -63,7 +63,6 @@ static void hand_over(struct connection *connection, const struct http_head *hea
         .hub = gate->hub,
         .admitter = gate->admitter,
         .lease = connection_hand_over(connection),
-        .settings = entry->settings,
         .endpoint = entry->admission.endpoint,
         .claims = entry->admission.claims,
         .address = str_from_cstr(address_text(&entry->admission.client, address)),

@@ -4,7 +4,6 @@
 #include "common/base/alloc.h"
 #include "common/protocol/ws_decoder.h"
 #include "common/protocol/ws_frame.h"
-#include "server/dialect/carillon.h"
 #include "server/net/admission/admission.h"
 
 struct ws {
@@ -15,8 +14,6 @@ struct ws {
     struct ws_decoder decoder;
     bool deaf;        /* what comes is thrown away: the connection has failed, or the peer's close frame has come */
     bool peer_closed; /* by its close frame */
-    struct net_settings *settings; /* those that the endpoint is of */
-    const struct net_endpoint *endpoint;
     struct lease lease;
 };
 
@@ -32,29 +29,8 @@ static void on_gone(struct stream *stream)
     if (ws->session)
         hub_gone(ws->hub, ws->session);
     lease_release(&ws->lease, ws->admitter->quota);
-    net_settings_unref(ws->settings);
     ws_decoder_fini(&ws->decoder);
     free(ws);
-}
-
-/* An endpoint that is gone keeps the settings that it had. */
-static void follow(struct ws *ws, struct net_settings *settings)
-{
-    const struct net_endpoint *endpoint = net_settings_find_endpoint(settings, ws->endpoint->path);
-    if (!endpoint)
-        return;
-    ws->endpoint = endpoint; /* before the old one's path goes */
-    ws->session->close_codes = &endpoint->close_codes;
-    net_settings_unref(ws->settings);
-    ws->settings = net_settings_ref(settings);
-}
-
-void ws_configure(struct hub *hub, struct net_settings *settings)
-{
-    struct session *session;
-    size_t cursor = 0;
-    while ((session = session_index_next(hub_sessions(hub), &cursor)))
-        follow(session->transport, settings);
 }
 
 /* --- out -------------------------------------------------------------------------------------------------------- */
@@ -91,7 +67,7 @@ enum reason ws_verify(void *owner, struct session *session, struct str token, st
     struct claims *claims = NULL;
     (void)owner;
     enum reason reason = admitter_verify(ws->admitter, token, &claims);
-    if (reason == REASON_NONE && !admission_has_scopes(ws->endpoint, claims)) {
+    if (reason == REASON_NONE && !admission_has_scopes(net_endpoint_of(session->endpoint), claims)) {
         claims_unref(claims);
         return REASON_SCOPE_MISSING;
     }
@@ -189,8 +165,7 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
     const struct session_start session = {
         .claims = start->claims,
         .address = start->address,
-        .close_codes = &start->endpoint->close_codes,
-        .dialect = &carillon_dialect,
+        .endpoint = &start->endpoint->base,
         .ops = &transport,
         .subscriptions = start->subscriptions.items,
         .subscription_count = start->subscriptions.count,
@@ -198,8 +173,6 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
     };
     ws->hub = start->hub;
     ws->admitter = start->admitter;
-    ws->settings = net_settings_ref(start->settings);
-    ws->endpoint = start->endpoint;
     ws->lease = start->lease;
     ws->decoder.from_client = true;
     stream_move(stream, &ws->stream, &stream_operations);
@@ -212,12 +185,12 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
     on_input(&ws->stream, rest);
 }
 
-void ws_write_refusal(struct buf *out, enum reason reason, int close_code)
+void ws_write_refusal(struct buf *out, const struct dialect *dialect, enum reason reason, int close_code)
 {
     struct buf text = {0};
     const struct reply reply = {.type = REPLY_ERROR,
                                 .error = {reason_err(reason), str_from_cstr(reason_sentence(reason))}};
-    carillon_dialect.reply(&text, &reply);
+    dialect->reply(&text, &reply);
     ws_framing.message(out, buf_str(&text));
     ws_framing.close(out, close_code, str_from_cstr(reason_text(reason)));
     buf_fini(&text);

@@ -7,14 +7,13 @@
 #include "server/net/stream/stream.h"
 
 struct ws_start {
-    struct hub *hub;                     /* borrowed, as the next, for the connection's life */
-    struct admitter *admitter;           /* of the hub's worker */
-    struct lease lease;                  /* taken */
-    struct net_settings *settings;       /* a reference is taken */
-    const struct net_endpoint *endpoint; /* of these settings */
-    struct claims *claims;               /* a reference is taken */
-    struct str address;                  /* of the client; copied */
-    struct texts subscriptions;          /* that the session has from the beginning; borrowed for the call */
+    struct hub *hub;               /* borrowed, as the next, for the connection's life */
+    struct admitter *admitter;     /* of the hub's worker */
+    struct lease lease;            /* taken */
+    struct net_endpoint *endpoint; /* a reference is taken */
+    struct claims *claims;         /* a reference is taken */
+    struct str address;            /* of the client; copied */
+    struct texts subscriptions;    /* that the session has from the beginning; borrowed for the call */
 };
 
 /* Takes over the stream, sends the answer that completes the upgrade, and opens the session. rest: what the client has
@@ -22,10 +21,7 @@ struct ws_start {
 void ws_open(struct stream *stream, const struct ws_start *start, struct str answer, struct str rest);
 
 /* Appends the error frame and the close frame of a refusal. */
-void ws_write_refusal(struct buf *out, enum reason reason, int close_code);
-
-/* There are new settings: the open connections follow those of their endpoint, where it is still there. */
-void ws_configure(struct hub *hub, struct net_settings *settings);
+void ws_write_refusal(struct buf *out, const struct dialect *dialect, enum reason reason, int close_code);
 
 /* hub_ops; the owner is not looked at. */
 enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims);

@@ -152,6 +152,18 @@ static const struct hub_ops ops = {
     .clock_us = on_clock,
 };
 
+static void free_endpoint(struct endpoint *endpoint)
+{
+    free(endpoint);
+}
+
+static struct endpoint *make_endpoint(const struct dialect *dialect)
+{
+    struct endpoint *endpoint = xcalloc(1, sizeof *endpoint);
+    endpoint_init(endpoint, dialect, free_endpoint);
+    return endpoint;
+}
+
 void fixture_setup(struct fixture *f)
 {
     fixture_setup_on(f, STR(""));
@@ -186,8 +198,7 @@ void fixture_setup_on(struct fixture *f, struct str node_id)
     };
     f->rules = rules_create(rule, sizeof rule / sizeof *rule);
     metrics_init(&f->metrics, 0);
-    for (int i = 0; i < REASON_COUNT; i++)
-        f->codes.code[i] = (uint16_t)reason_close_code((enum reason)i);
+    f->endpoint = make_endpoint(&carillon_dialect);
     f->now_us = 1000000;
     f->wall_ms = 1768473000000;
     f->hub = hub_create(&(struct hub_options){.node = &node_ops,
@@ -211,6 +222,7 @@ void fixture_teardown(struct fixture *f)
     mailbox_close(&f->replies);
     hub_destroy(f->hub);
     rules_unref(f->rules);
+    endpoint_unref(f->endpoint);
     buf_fini(&f->asked);
     turn_close(&f->turn);
     uv_run(&f->loop, UV_RUN_DEFAULT);
@@ -227,8 +239,7 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
     struct session_start start = {
         .claims = claims,
         .address = STR("192.0.2.1"),
-        .close_codes = &f->codes,
-        .dialect = f->dialect ? f->dialect : &carillon_dialect,
+        .endpoint = f->other_endpoint ? f->other_endpoint : f->endpoint,
         .subscriptions = f->subscriptions,
         .subscription_count = f->subscription_count,
         .ops = f->transport ? f->transport : &wire_transport,
@@ -237,7 +248,8 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
     wire->session = hub_open(f->hub, &start);
     claims_unref(claims);
     hub_flush(f->hub);
-    if (!f->slot && !f->dialect && !f->transport) /* else it waits for the broker, or the test reads what it is told */
+    if (!f->slot && !f->other_endpoint &&
+        !f->transport) /* else it waits for the broker, or the test reads what it is told */
         assert_non_null(strstr(next_frame(wire, NULL), "\"type\":\"session_init\""));
     return wire->session;
 }

@@ -28,8 +28,8 @@ struct fixture {
     struct hub_settings settings;
     struct rules *rules;
     struct metrics metrics;
-    struct close_codes codes;
-    const struct dialect *dialect;         /* of sessions that are opened; NULL: Carillon's own */
+    struct endpoint *endpoint;
+    struct endpoint *other_endpoint;       /* of sessions that are opened; NULL: endpoint */
     const struct transport_ops *transport; /* the same; NULL: wire_transport */
     uv_loop_t loop;
     struct turn turn;

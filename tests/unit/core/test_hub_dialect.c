@@ -3,9 +3,12 @@
 #include "tests/unit/core/hub_fixture.h"
 #include "tests/unit/core/room_dialect.h"
 
+static struct endpoint room_endpoint;
+
 static int setup(void **state)
 {
     static struct fixture fixture;
+    endpoint_init(&room_endpoint, &room_dialect, NULL);
     fixture_setup(&fixture);
     *state = &fixture;
     return 0;
@@ -19,9 +22,9 @@ static int teardown(void **state)
 
 static struct session *open_room_session(struct fixture *f, struct wire *wire)
 {
-    f->dialect = &room_dialect;
+    f->other_endpoint = &room_endpoint;
     struct session *session = open_session(f, wire, "{\"sub\":\"alice\"}");
-    f->dialect = NULL;
+    f->other_endpoint = NULL;
     return session;
 }
 

@@ -154,7 +154,7 @@ static void test_open_sessions_follow_other_times(void **state)
     f.settings.pong_timeout_us = 500000;
     hub_configure(f.hub, &f.settings, f.rules);
     pass(&f, 600);
-    assert_int_equal(next_close(&a, reason), f.codes.code[REASON_PONG_TIMEOUT]);
+    assert_int_equal(next_close(&a, reason), f.endpoint->close_codes.code[REASON_PONG_TIMEOUT]);
     assert_string_equal(reason, "pong_timeout");
     close_session(&f, &a);
     fixture_teardown(&f);

@@ -80,7 +80,7 @@ static void test_is_refused_by_a_drain(void **state)
     hub_drain(f.hub, 1000000);
     hub_flush(f.hub);
     assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"unavailable\""));
-    assert_int_equal(next_close(&a, reason), f.codes.code[REASON_DRAINING]);
+    assert_int_equal(next_close(&a, reason), f.endpoint->close_codes.code[REASON_DRAINING]);
     assert_string_equal(reason, "draining");
     answer(true, ERR_NONE); /* too late */
     assert_string_equal(next_frame(&a, NULL), "");

@@ -41,7 +41,7 @@ static void make_endpoints(struct net_settings *settings)
     texts_add(&strict->origins, STR("https://*.app.example"));
     texts_add(&strict->scopes, STR("connect"));
     strict->carriers = CARRIER_HEADER;
-    strict->close_codes.code[REASON_TOKEN_MISSING] = 1002;
+    strict->base.close_codes.code[REASON_TOKEN_MISSING] = 1002;
     struct net_endpoint *plain = net_settings_add_endpoint(settings, STR("/http"));
     plain->reject = REJECT_HTTP;
     texts_add(&plain->query_names, STR("access_token"));
@@ -353,7 +353,7 @@ static void each_limit_refuses_and_counts_nothing(void **state)
     struct fixture *fixture = *state;
     struct net_settings *settings = fixture->settings;
     size_t *const limits[] = {&settings->max_connections, &settings->max_per_address, &settings->max_per_user,
-                              &settings->endpoints[0].max_connections};
+                              &settings->endpoints[0]->max_connections};
     settings->max_connections = 10;
     for (size_t i = 0; i < COUNT_OF(limits); i++) {
         size_t usual = *limits[i];

@@ -17,7 +17,7 @@ static struct fixture {
     struct hub *hub;
     struct rules *rules;
     struct metrics metrics;
-    struct close_codes codes;
+    struct endpoint endpoint;
     struct turn_hook flush;
     struct session *session;
     struct buf written;
@@ -128,11 +128,9 @@ static void open_session(void)
 {
     struct claims *claims;
     struct error error;
-    for (int i = 0; i < REASON_COUNT; i++)
-        f.codes.code[i] = (uint16_t)reason_close_code((enum reason)i);
     assert_int_equal(claims_parse(STR("{\"sub\":\"ann\"}"), &claims, &error), ERR_NONE);
-    const struct session_start start = {
-        .claims = claims, .close_codes = &f.codes, .dialect = &carillon_dialect, .ops = &transport};
+    const struct session_start start = {.claims = claims, .endpoint = &f.endpoint, .ops = &transport};
+    endpoint_init(&f.endpoint, &carillon_dialect, NULL);
     f.session = hub_open(f.hub, &start);
     claims_unref(claims);
 }

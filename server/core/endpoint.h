@@ -1,0 +1,30 @@
+/* endpoint.h - what the sessions that have come in by one path have in common. Whoever makes an endpoint fills it
+ * before it is shared. From then on it is immutable, and all threads use it. A reload makes new endpoints: an open
+ * session follows to the one that takes the place of its own (hub_use_endpoint). */
+#ifndef CARILLON_CORE_ENDPOINT_H
+#define CARILLON_CORE_ENDPOINT_H
+
+#include <stdatomic.h>
+
+#include "common/protocol/reason.h"
+#include "server/core/dialect.h"
+
+/* Maps a reason to a close code; indexed by enum reason. */
+struct close_codes {
+    uint16_t code[REASON_COUNT];
+};
+
+struct endpoint {
+    atomic_uint refs;
+    void (*destroy)(struct endpoint *endpoint); /* called with the last reference, in any thread */
+    const struct dialect *dialect;              /* an open session keeps the one that it began with */
+    struct close_codes close_codes;
+};
+
+/* One reference, and the default close codes. destroy: see above. */
+void endpoint_init(struct endpoint *endpoint, const struct dialect *dialect,
+                   void (*destroy)(struct endpoint *endpoint));
+struct endpoint *endpoint_ref(struct endpoint *endpoint);
+void endpoint_unref(struct endpoint *endpoint);
+
+#endif
