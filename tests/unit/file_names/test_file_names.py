@@ -1,4 +1,4 @@
-"""Each file that a page names exists. After a file is renamed, this test finds the places that still have the old name."""
+"""Each file that a page or a comment names exists. After a file is renamed, this test finds the places that still have the old name."""
 import re
 import unittest
 from pathlib import Path
@@ -9,6 +9,7 @@ SKIPPED = {"CHANGELOG.md", "docs/benchmarks.md", "bench/page_text.py"}  # what w
 MADE_BY_THE_BUILD = {"redis_script_texts.h", "version.h"}
 # A name with an ending, alone or after folders; not as part of a longer word, an address or a member of a struct.
 NAME = re.compile(r"(?<![\w./<>-])((?:\.\./|[\w-]+/)*[a-z]\w*\.(?:c|h|def|lua|py|md))(?![\w(-]|\.\w)")
+COMMENT = re.compile(r"/\*.*?\*/|(?<![:\"])//[^\n]*", re.S)
 
 
 def project_files():
@@ -47,6 +48,9 @@ class FileNames(unittest.TestCase):
 
     def test_pages(self):
         self.check((".md",), str)
+
+    def test_comments(self):
+        self.check((".c", ".h", ".def"), lambda text: "\n".join(COMMENT.findall(text)))
 
 
 if __name__ == "__main__":
