@@ -39,8 +39,8 @@ struct broker_sink {
      * when the broker had lost its connection: events may have been missed, and this is where the channel is now. */
     void (*subscribed)(void *owner, struct str channel, enum err err, struct str text, const struct position *position);
     /* Where a subscribed channel with history is, told among its events though no connection was lost: an epoch has
-     * been begun for it, or it was asked for (locate). An empty epoch: none could be begun. The last one told, here, by
-     * subscribed or with an event, is the channel's: whoever begins another one tells all nodes. */
+     * been begun for it, or subscribe was called again. An empty epoch: none could be begun. The last one told, here,
+     * by subscribed or with an event, is the channel's: whoever begins another one tells all nodes. */
     void (*located)(void *owner, struct str channel, const struct position *position);
     /* An event on a subscribed channel, in the order of its channel; after a lost connection one may be missing or come
      * once more, until the position is told again. Everything is borrowed for the call. */
@@ -62,15 +62,14 @@ struct broker;
 struct broker_ops {
     /* Takes the publication and gives it back by sink->published, also when it fails, not from within this call. */
     void (*publish)(struct broker *broker, struct publication *publication);
-    /* Asks for a channel's events, answered by sink->subscribed (with Redis down: once it is back). One subscription a
-     * channel: never called twice without unsubscribe between. history, borrowed for the call, is that of the channel's
-     * rule: with one, the channel has an epoch from here on, also before its first event. */
+    /* Asks for a channel's events. The answer is sink->subscribed; while Redis is down, it waits until Redis is back.
+     * history is that of the channel's rule, borrowed for the call. With a history, the channel has an epoch from here
+     * on, also before its first event.
+     *
+     * Called again for a subscribed channel: this is its rule's history now. If it has one and no epoch is known,
+     * the answer is sink->located, not from within this call. Another call asks once more. */
     void (*subscribe)(struct broker *broker, struct str channel, const struct history_policy *history);
     void (*unsubscribe)(struct broker *broker, struct str channel);
-    /* A subscribed channel's rule has this history now. Where there is one, and no epoch has been told since there was
-     * none, it is answered by sink->located, not from within this call (with Redis down: once it is back, by
-     * sink->subscribed). Calling it again asks once more. */
-    void (*locate)(struct broker *broker, struct str channel, const struct history_policy *history);
     /* Takes the read, fills its answer and gives it back by sink->history, also when it fails (ERR_UNAVAILABLE: trying
      * again may help), not from within this call. Needs no subscription. */
     void (*history)(struct broker *broker, struct history_read *read);

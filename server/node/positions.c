@@ -39,6 +39,6 @@ void positions_tick(struct router *router)
     for (int left = PER_TICK; left > 0 && (link = list_take_first(&positions->to_ask)); left--) {
         struct channel_route *route = CONTAINER_OF(link, struct channel_route, without_position);
         list_append(&positions->asked, link);
-        router->broker->ops->locate(router->broker, route->name, &route->history);
+        router->broker->ops->subscribe(router->broker, route->name, &route->history); /* again: where is it? */
     }
 }

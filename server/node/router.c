@@ -49,7 +49,7 @@ static void follow_rule(struct router *router, struct channel_route *route, cons
     if (history->size == route->history.size && history->ttl_ms == route->history.ttl_ms)
         return;
     route->history = *history;
-    router->broker->ops->locate(router->broker, route->name, history);
+    router->broker->ops->subscribe(router->broker, route->name, history); /* again: with this history */
     catchup_follow_rule(&route->catchup, history->size > 0);
     positions_note(router, route);
 }

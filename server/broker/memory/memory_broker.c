@@ -215,7 +215,7 @@ static void publish(struct broker *base, struct publication *publication)
 struct subscription_answer {
     struct mail mail;
     uint64_t serial;
-    bool again; /* to locate */
+    bool again; /* to a subscribe of a subscribed channel */
     struct str channel;
     char bytes[];
 };
@@ -263,10 +263,24 @@ static void post_answer(struct memory_broker *broker, const struct memory_channe
     mailbox_post(&broker->mailbox, &answer->mail);
 }
 
+/* The rule of a subscribed channel has this history now. */
+static void follow_rule(struct memory_broker *broker, struct memory_channel *channel,
+                        const struct history_policy *history)
+{
+    if (!history->size)
+        return;
+    find_position(broker, channel, history, broker->config.now_us());
+    post_answer(broker, channel, true);
+}
+
 static void subscribe(struct broker *base, struct str name, const struct history_policy *history)
 {
     struct memory_broker *broker = broker_of(base);
     struct memory_channel *channel = find_or_create(broker, name);
+    if (channel->subscribed) {
+        follow_rule(broker, channel, history);
+        return;
+    }
     find_position(broker, channel, history, broker->config.now_us());
     make_busy(broker, channel);
     metrics_gauge_add(base->metrics, METRIC_BROKER_SUBSCRIPTIONS, 1);
@@ -274,16 +288,6 @@ static void subscribe(struct broker *base, struct str name, const struct history
     channel->answered = false;
     channel->serial = ++broker->serials;
     post_answer(broker, channel, false);
-}
-
-static void locate(struct broker *base, struct str name, const struct history_policy *history)
-{
-    struct memory_broker *broker = broker_of(base);
-    struct memory_channel *channel = map_get(&broker->channels, name);
-    if (!channel || !channel->subscribed || !history->size)
-        return;
-    find_position(broker, channel, history, broker->config.now_us());
-    post_answer(broker, channel, true);
 }
 
 static void unsubscribe(struct broker *base, struct str name)
@@ -457,7 +461,6 @@ static const struct broker_ops ops = {
     .publish = publish,
     .subscribe = subscribe,
     .unsubscribe = unsubscribe,
-    .locate = locate,
     .history = history,
     .ask = ask,
     .info = info,

@@ -243,7 +243,6 @@ static const struct broker_ops ops = {
     .publish = redis_publish,
     .subscribe = redis_subscribe,
     .unsubscribe = redis_unsubscribe,
-    .locate = redis_locate,
     .history = redis_history,
     .ask = ask,
     .info = info,

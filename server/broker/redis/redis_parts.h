@@ -125,7 +125,6 @@ void redis_broker_request_fail(struct redis_broker *broker, struct broker_reques
 /* redis_subscribe.c */
 void redis_subscribe(struct broker *broker, struct str channel, const struct history_policy *history);
 void redis_unsubscribe(struct broker *broker, struct str channel);
-void redis_locate(struct broker *broker, struct str channel, const struct history_policy *history);
 /* At the end of a turn: sends what has changed. */
 void redis_subscribe_flush(struct redis_broker *broker);
 /* The shard's subscribing connection is up: all again. */

@@ -24,10 +24,27 @@ static struct redis_subscription *find(struct redis_broker *broker, struct str c
     return redis_subscription_find(&broker->subscriptions, redis_live_key(broker, channel));
 }
 
+/* The rule of a subscribed channel has this history now. */
+static void follow_rule(struct redis_broker *broker, struct redis_subscription *subscription,
+                        const struct history_policy *history)
+{
+    subscription->history = *history;
+    if (!history->size) {
+        subscription->recheck = false;
+        redis_position_set(subscription, STR(""), 0, STR(""));
+    } else if (!subscription->epoch[0]) {
+        redis_position_recheck(broker, subscription);
+    }
+}
+
 void redis_subscribe(struct broker *base, struct str channel, const struct history_policy *history)
 {
     struct redis_broker *broker = redis_broker_of(base);
     struct redis_subscription *subscription = find(broker, channel);
+    if (subscription && subscription->wanted) {
+        follow_rule(broker, subscription, history);
+        return;
+    }
     if (!subscription)
         subscription = redis_subscription_create(&broker->subscriptions, channel, redis_live_key(broker, channel));
     subscription->wanted = true;
@@ -45,21 +62,6 @@ void redis_unsubscribe(struct broker *base, struct str channel)
     subscription->wanted = false;
     subscription->answered = false;
     redis_subscription_note_change(&broker->subscriptions, subscription);
-}
-
-void redis_locate(struct broker *base, struct str channel, const struct history_policy *history)
-{
-    struct redis_broker *broker = redis_broker_of(base);
-    struct redis_subscription *subscription = find(broker, channel);
-    if (!subscription || !subscription->wanted)
-        return;
-    subscription->history = *history;
-    if (!history->size) {
-        subscription->recheck = false;
-        redis_position_set(subscription, STR(""), 0, STR(""));
-    } else if (!subscription->epoch[0]) {
-        redis_position_recheck(broker, subscription);
-    }
 }
 
 /* ---- sending ---- */

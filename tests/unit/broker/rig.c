@@ -212,14 +212,6 @@ void node_subscribe(struct node *node, const char *channel, uint64_t history)
     node->calling = false;
 }
 
-void node_locate(struct node *node, const char *channel, uint64_t history)
-{
-    struct history_policy of_rule = policy(history);
-    node->calling = true;
-    node->broker->ops->locate(node->broker, str_from_cstr(channel), &of_rule);
-    node->calling = false;
-}
-
 void node_unsubscribe(struct node *node, const char *channel)
 {
     node->calling = true;

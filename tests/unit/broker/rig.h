@@ -88,7 +88,6 @@ void node_fini(struct node *node, struct rig *rig);
 void node_publish(struct node *node, const char *channel, const char *data, const char *event_id, uint64_t history);
 void node_subscribe(struct node *node, const char *channel, uint64_t history);
 void node_unsubscribe(struct node *node, const char *channel);
-void node_locate(struct node *node, const char *channel, uint64_t history);
 /* A page of history as text: "9:4,5,6+" is offsets 4 to 6 of a channel at 9, with more to come. limit 10, max_bytes as
  * given. Checks that each event is the one that was seen with that offset, if it was seen. */
 const char *node_history(struct node *node, struct rig *rig, const char *channel, bool backwards, uint64_t from,

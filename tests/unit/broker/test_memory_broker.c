@@ -130,15 +130,15 @@ static void locates_what_is_given_a_history(void **state)
     node_subscribe(&f->node, "c", 0);
     RIG_WAIT(&f->rig, f->node.subscribed_count == 1);
     assert_string_equal(f->node.subscribed[0].epoch, "");
-    node_locate(&f->node, "c", 10);
+    node_subscribe(&f->node, "c", 10);
     RIG_WAIT(&f->rig, f->node.located_count == 1);
     assert_true(f->node.located.epoch[0] != '\0');
     node_publish(&f->node, "c", "1", "", 10);
     RIG_WAIT(&f->rig, f->node.event_count == 1);
     assert_string_equal(f->node.events[0].epoch, f->node.located.epoch);
     assert_int_equal(f->node.events[0].offset, 1);
-    node_locate(&f->node, "c", 0);
-    node_locate(&f->node, "c", 10); /* it is where it was */
+    node_subscribe(&f->node, "c", 0);
+    node_subscribe(&f->node, "c", 10); /* it is where it was */
     RIG_WAIT(&f->rig, f->node.located_count == 2);
     assert_string_equal(f->node.events[0].epoch, f->node.located.epoch);
     assert_int_equal(f->node.located.offset, 1);

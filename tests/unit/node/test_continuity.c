@@ -35,8 +35,7 @@ struct node {
     struct list_link reads; /* struct history_read: with the broker */
     unsigned read_count;
     unsigned most_reads;
-    unsigned subscribes;
-    unsigned locates;
+    unsigned subscribes;           /* also of channels that are subscribed */
     struct history_policy history; /* of the last one */
     uint64_t now_us;
 };
@@ -68,21 +67,14 @@ static struct event event_of(const struct node *node, struct str channel, const 
 static void fake_subscribe(struct broker *broker, struct str channel, const struct history_policy *history)
 {
     (void)channel;
-    (void)history;
     ((struct node *)broker)->subscribes++;
+    ((struct node *)broker)->history = *history;
 }
 
 static void fake_unsubscribe(struct broker *broker, struct str channel)
 {
     (void)broker;
     (void)channel;
-}
-
-static void fake_locate(struct broker *broker, struct str channel, const struct history_policy *history)
-{
-    (void)channel;
-    ((struct node *)broker)->locates++;
-    ((struct node *)broker)->history = *history;
 }
 
 /* Fills the page at once, as the log is now; it is given back when the test says so. */
@@ -119,7 +111,7 @@ static void fake_history(struct broker *broker, struct history_read *read)
 }
 
 static const struct broker_ops fake_ops = {
-    .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe, .locate = fake_locate, .history = fake_history};
+    .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe, .history = fake_history};
 
 /* --- the workers -----------------------------------------------------------------------------------------------------
  */
@@ -751,9 +743,9 @@ static void test_channel_that_is_given_a_history(void **state)
     expect(&node->wire[0][0], "{\"type\":\"subscribed\",\"channel\":\"log:a\",\"data\":{\"recovered\":false}}");
     live(node, 1);
     expect(&node->wire[0][0], "\"id\":\"p-1\",\"timestamp\"");
-    assert_int_equal(node->locates, 0);
+    assert_int_equal(node->subscribes, 1);
     use_rule(node, &with_history);
-    assert_int_equal(node->locates, 1);
+    assert_int_equal(node->subscribes, 2);
     assert_int_equal(node->history.size, 10);
     expect_nothing(&node->wire[0][0]);
     store(node, 5);
@@ -812,24 +804,24 @@ static void test_channel_without_a_position_is_asked_for(void **state)
     expect(&node->wire[0][0], "\"data\":{\"recovered\":false}");
     for (unsigned asked = 1; asked <= 3; asked++) {
         tick(node, 1100);
-        assert_int_equal(node->locates, asked);
+        assert_int_equal(node->subscribes, 1 + asked);
         located_at(node, "log:a", "", 0);
         expect_nothing(&node->wire[0][0]);
     }
     router_sink.state(&node->router, &(struct broker_info){.state = BROKER_DOWN});
     tick(node, 1100);
-    assert_int_equal(node->locates, 3);
+    assert_int_equal(node->subscribes, 4);
     router_sink.state(&node->router, &(struct broker_info){.state = BROKER_UP});
     tick(node, 1100);
     located_at(node, "log:a", "f", 0);
     expect(&node->wire[0][0], "\"reason\":\"history_changed\",\"epoch\":\"f\",\"offset\":0}");
     tick(node, 1100);
-    assert_int_equal(node->locates, 4);
+    assert_int_equal(node->subscribes, 5);
     /* It is lost again, and then there is room: by way of the broker's return too. */
     position(node, "log:a");
     expect(&node->wire[0][0], "\"data\":{\"reason\":\"history_unavailable\"}");
     tick(node, 1100);
-    assert_int_equal(node->locates, 5);
+    assert_int_equal(node->subscribes, 6);
     located_at(node, "log:a", "g", 2);
     expect(&node->wire[0][0], "\"reason\":\"history_changed\",\"epoch\":\"g\",\"offset\":2}");
     teardown(node);

@@ -28,15 +28,8 @@ static void fake_unsubscribe(struct broker *broker, struct str channel)
     buf_appendf(&((struct fake_broker *)broker)->asked, "-%.*s ", STR_ARG(channel));
 }
 
-static void fake_locate(struct broker *broker, struct str channel, const struct history_policy *history)
-{
-    struct fake_broker *fake = (struct fake_broker *)broker;
-    buf_appendf(&fake->asked, "?%.*s ", STR_ARG(channel));
-    fake->history = *history;
-}
-
 static const struct broker_ops fake_ops = {
-    .publish = fake_publish, .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe, .locate = fake_locate};
+    .publish = fake_publish, .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe};
 
 struct node {
     uv_loop_t loop;
