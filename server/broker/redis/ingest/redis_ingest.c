@@ -16,6 +16,7 @@
 #include "common/base/random.h"
 #include "server/broker/redis/client/redis_reply.h"
 #include "server/broker/redis/ingest/redis_ingest_batch.h"
+#include "server/broker/redis/scripts/redis_scripts.h"
 #include "server/broker/redis/topology/redis_shard.h"
 
 enum { BLOCK_MAX_MS = 1000 };
@@ -23,9 +24,9 @@ enum { BLOCK_MAX_MS = 1000 };
 /* The longest answer with a batch. Nothing bounds the entries that backends write. */
 static const uint64_t BATCH_BYTES_MAX = UINT64_C(2) << 30;
 
-#define BATCH_TEXT "100" /* INGEST_BATCH_MAX, for Redis */
-
 static const struct str group = {"carillon", 8};
+
+static const struct redis_scripts no_hashes; /* calls of the scripts contain their texts */
 
 struct redis_ingest {
     struct redis_ingest_config config;
@@ -201,36 +202,20 @@ static void on_step(void *owner, void *argument, const redisReply *reply)
     take_entries(ingest, reply);
 }
 
-/* KEYS: lease, stream. ARGV: the node, ms of the lease, where claiming goes on (empty: nothing is to be claimed).
- * Answer: 0 if another node has the lease; else 1, where claiming goes on then ("0-0": nowhere), the entries. Whoever
- * takes the lease claims everything first. Lease and reading are one step, so that a node that was paused between them
- * does not read what is another's. */
-static const char step_text[] =
-    "local holder = redis.call('GET', KEYS[1])\n"
-    "if holder and holder ~= ARGV[1] then return {0, '', {}} end\n"
-    "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
-    "local from = holder and ARGV[3] or '0-0'\n"
-    "if from ~= '' then\n"
-    "  local part = redis.call('XAUTOCLAIM', KEYS[2], 'carillon', ARGV[1], 0, from, 'COUNT', " BATCH_TEXT ")\n"
-    "  return {1, part[1], part[2]}\n"
-    "end\n"
-    "local read = redis.call('XREADGROUP', 'GROUP', 'carillon', ARGV[1], 'COUNT', " BATCH_TEXT
-    ", 'STREAMS', KEYS[2], '>')\n"
-    "return {1, '', read and read[1][2] or {}}\n";
-
 static void step(struct redis_ingest *ingest)
 {
-    char ttl[24];
-    struct str argv[] = {STR("EVAL"),
-                         str_from(step_text, sizeof step_text - 1),
-                         STR("2"),
-                         buf_str(&ingest->lease_key),
-                         buf_str(&ingest->stream_key),
-                         ingest->config.node_id,
-                         redis_number(ingest->config.takeover_ms, ttl),
-                         str_from_cstr(ingest->claim_from)};
+    char lease[24], batch[24];
+    const struct str arguments[] = {
+        buf_str(&ingest->lease_key),
+        buf_str(&ingest->stream_key),
+        ingest->config.node_id,
+        redis_number(ingest->config.takeover_ms, lease),
+        str_from_cstr(ingest->claim_from),
+        redis_number(INGEST_BATCH_MAX, batch),
+    };
     ingest->batch.asked_us = clock_now_us();
-    redis_connection_send(&ingest->connection, sizeof argv / sizeof *argv, argv, on_step, ingest);
+    redis_scripts_send(&no_hashes, &ingest->connection, SCRIPT_INGEST_READ, true, 2,
+                       sizeof arguments / sizeof *arguments, arguments, on_step, ingest);
 }
 
 /* ---- connecting ---- */
@@ -369,12 +354,11 @@ static void on_released(void *owner, void *argument, const redisReply *reply)
 /* Deletes the lease if it is this node's. */
 static void release(struct redis_ingest *ingest)
 {
-    struct str argv[] = {STR("EVAL"),
-                         STR("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"), STR("1"),
-                         buf_str(&ingest->lease_key), ingest->config.node_id};
+    const struct str arguments[] = {buf_str(&ingest->lease_key), ingest->config.node_id};
     struct redis_shard *shard = redis_topology_shard_of(ingest->config.topology, buf_str(&ingest->lease_key));
     if (redis_shard_is_ready(shard))
-        redis_connection_send(&shard->commands, 5, argv, on_released, NULL);
+        redis_scripts_send(&no_hashes, &shard->commands, SCRIPT_INGEST_RELEASE, true, 1, 2, arguments, on_released,
+                           NULL);
 }
 
 void redis_ingest_close(struct redis_ingest *ingest)

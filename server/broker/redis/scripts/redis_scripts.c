@@ -18,23 +18,24 @@
         name##_text, sizeof name##_text - 1                                                                            \
     }
 static const struct str texts[SCRIPT_COUNT] = {
-    [SCRIPT_PUBLISH] = TEXT(publish),   [SCRIPT_ONCE] = TEXT(once),
-    [SCRIPT_POSITION] = TEXT(position), [SCRIPT_VACATE] = TEXT(vacate),
-    [SCRIPT_HISTORY] = TEXT(history),   [SCRIPT_SESSION_SLOT] = TEXT(session_slot),
-    [SCRIPT_PRESENCE] = TEXT(presence), [SCRIPT_MEMBERS] = TEXT(presence_members),
-    [SCRIPT_REVOKE] = TEXT(revoke),     [SCRIPT_REGISTER] = TEXT(register),
+    [SCRIPT_PUBLISH] = TEXT(publish),         [SCRIPT_ONCE] = TEXT(once),
+    [SCRIPT_POSITION] = TEXT(position),       [SCRIPT_VACATE] = TEXT(vacate),
+    [SCRIPT_HISTORY] = TEXT(history),         [SCRIPT_SESSION_SLOT] = TEXT(session_slot),
+    [SCRIPT_PRESENCE] = TEXT(presence),       [SCRIPT_MEMBERS] = TEXT(presence_members),
+    [SCRIPT_REVOKE] = TEXT(revoke),           [SCRIPT_REGISTER] = TEXT(register),
+    [SCRIPT_INGEST_READ] = TEXT(ingest_read), [SCRIPT_INGEST_RELEASE] = TEXT(ingest_release),
 };
 
 static void on_loaded(void *owner, void *argument, const redisReply *reply)
 {
-    /* A refusal is no harm: without a hash the text is sent each time. */
+    /* A refusal does no harm: without a hash each call contains the text. */
     if (reply && reply->type == REDIS_REPLY_STRING && reply->len == SCRIPT_HASH_LEN)
         memcpy(argument, reply->str, SCRIPT_HASH_LEN + 1);
 }
 
 void redis_scripts_load(struct redis_scripts *scripts, struct redis_connection *connection)
 {
-    for (size_t i = 0; i < SCRIPT_COUNT; i++)
+    for (size_t i = 0; i < SCRIPT_LOADED_COUNT; i++)
         redis_connection_send(connection, 3, (struct str[]){STR("SCRIPT"), STR("LOAD"), texts[i]}, on_loaded,
                               scripts->hashes[i]);
 }

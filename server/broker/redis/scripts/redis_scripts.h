@@ -1,5 +1,5 @@
-/* redis_scripts.h - what Redis runs for us as one step (Lua, Redis 7 and Valkey 8), and how it is called: by its hash,
- * or with its text where Redis does not know it yet. */
+/* redis_scripts.h - the Lua scripts that Redis runs as one step (Redis 7, Valkey 8), and how they are called. A script
+ * is called by its hash. Where Redis does not know the hash yet, the call contains the text of the script. */
 #ifndef CARILLON_BROKER_REDIS_SCRIPTS_REDIS_SCRIPTS_H
 #define CARILLON_BROKER_REDIS_SCRIPTS_REDIS_SCRIPTS_H
 
@@ -16,24 +16,28 @@ enum redis_script {
     SCRIPT_PRESENCE,     /* a node's members of a channel: some come, some go, the node is alive */
     SCRIPT_MEMBERS,      /* reads a page of them */
     SCRIPT_REVOKE,       /* keeps a revocation and tells all nodes */
+    SCRIPT_LOADED_COUNT, /* Redis is given those above when a connection comes up, those below with each call */
+    SCRIPT_INGEST_READ = SCRIPT_LOADED_COUNT, /* takes or renews the lease of the ingest stream, and reads a batch */
+    SCRIPT_INGEST_RELEASE,                    /* gives the lease back */
     SCRIPT_COUNT
 };
 
 enum { SCRIPT_HASH_LEN = 40, SCRIPT_ARGS_MAX = 16 };
 
 struct redis_scripts {
-    char hashes[SCRIPT_COUNT][SCRIPT_HASH_LEN + 1]; /* "": not known yet */
+    char hashes[SCRIPT_COUNT][SCRIPT_HASH_LEN + 1]; /* "": not known */
 };
 
-/* Loads all of them on a connection that has come up. */
+/* Loads the scripts on a connection that has come up. */
 void redis_scripts_load(struct redis_scripts *scripts, struct redis_connection *connection);
 
-/* keys, then the other arguments: at most SCRIPT_ARGS_MAX in all. with_text: after is_unknown. */
+/* Calls a script. arguments are the keys and then the other ones, at most SCRIPT_ARGS_MAX in all. with_text: also if
+ * the hash is known, as after redis_scripts_is_unknown. */
 void redis_scripts_send(const struct redis_scripts *scripts, struct redis_connection *connection,
                         enum redis_script script, bool with_text, size_t key_count, size_t count,
                         const struct str *arguments, redis_answered *done, void *argument);
 
-/* The answer says that Redis does not know the script (restarted, or SCRIPT FLUSH): nothing has been done. */
+/* The answer says that Redis does not know the script, after a restart or SCRIPT FLUSH. Nothing was done. */
 bool redis_scripts_is_unknown(const struct redisReply *reply);
 
 #endif
