@@ -22,8 +22,9 @@ def comparison(results):
                      page.digits(page.median([value / 1000 for value in p99 if value is not None])),
                      page.digits(page.median(each))])
     machine = fanout.result["machine"]
-    return [f"Each column was measured in one run, on {machine['cores']} cores ({machine['cpu']}) shared with the load generator, one worker each, 128-byte",
-            "events ([docs/benchmarks.md](docs/benchmarks.md) has all figures, what was not compared, and how to repeat it):", "",
+    return [f"Each column was measured in one run, with 128-byte events and one worker for each server, on {machine['cores']} cores",
+            f"({machine['cpu']}) that the load generator shares. [docs/benchmarks.md](docs/benchmarks.md) has all figures, the servers that were not",
+            "compared, and how to repeat it.", "",
             *page.table(["", "CPU µs a delivery to 1,000, 1 event in flight", "16 in flight", "p99 ms, 10,000 subscribers, same load",
                          "KiB of memory a connection"], rows),
             "`floor` is a C program that does nothing but one `send()` to each subscriber, the limit of this kernel."]
