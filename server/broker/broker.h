@@ -1,7 +1,7 @@
-/* broker.h - what orders events and carries them between nodes. Two kinds: memory (one node) and Redis. A broker lives
- * on one loop; all calls and all callbacks happen in that loop's thread.
+/* broker.h - the broker gives events their order and carries them between nodes. There are two kinds: memory, for one
+ * node, and Redis. A broker lives on one loop. All calls and all callbacks happen in that loop's thread.
  *
- * It acknowledges a publication only when it is safe: with Redis, when Redis has stored it. */
+ * A publication is acknowledged once it is safe: with Redis, once Redis has stored it. */
 #ifndef CARILLON_BROKER_BROKER_H
 #define CARILLON_BROKER_BROKER_H
 
@@ -15,7 +15,7 @@
 enum broker_state {
     BROKER_CONNECTING, /* not up yet since the start */
     BROKER_UP,
-    BROKER_DOWN, /* was up; reconnecting */
+    BROKER_DOWN, /* was up, and connects again */
 };
 
 static inline const char *broker_state_text(enum broker_state state)
@@ -26,34 +26,34 @@ static inline const char *broker_state_text(enum broker_state state)
 struct broker_info {
     enum broker_state state;
     const char *kind;       /* "memory", "redis" */
-    char text[320];         /* why it is not up; never a password */
+    char text[320];         /* why it is not up; without passwords */
     uint64_t round_trip_us; /* the last one measured; 0: none */
 };
 
-/* What the broker tells its node. */
+/* What the broker tells its node. All arguments are borrowed for the call, unless the sink takes them. */
 struct broker_sink {
     /* The publication comes back with its answer. The sink takes it. */
     void (*published)(void *owner, struct publication *publication);
-    /* The answer to subscribe. position: of the last event so far; with an error NULL. Its epoch is empty when the
-     * channel has no history, or none could be begun (Redis is full or read-only). It comes again, without an error,
-     * when the broker had lost its connection: events may have been missed, and this is where the channel is now. */
+    /* The answer to subscribe. position is that of the channel's last event; NULL with an error. The epoch is empty
+     * when the channel has no history, and when no epoch could be begun (Redis is full or read-only).
+     * Called again, without an error, after a lost connection is back: events may have been missed meanwhile. */
     void (*subscribed)(void *owner, struct str channel, enum err err, struct str text, const struct position *position);
-    /* Where a subscribed channel with history is, told among its events though no connection was lost: an epoch has
-     * been begun for it, or subscribe was called again. An empty epoch: none could be begun. The last one told, here,
-     * by subscribed or with an event, is the channel's: whoever begins another one tells all nodes. */
+    /* The position of a subscribed channel with history, at its place among the channel's events. No connection was
+     * lost: some node has begun an epoch, or this one has called subscribe again. An empty epoch: none could be begun.
+     * The channel's epoch is the last one that came here, by subscribed or with an event. */
     void (*located)(void *owner, struct str channel, const struct position *position);
-    /* An event on a subscribed channel, in the order of its channel; after a lost connection one may be missing or come
-     * once more, until the position is told again. Everything is borrowed for the call. */
+    /* An event of a subscribed channel, in the channel's order. After a lost connection, events may be missing or come
+     * twice until subscribed is called again. */
     void (*event)(void *owner, const struct event *event);
     /* The answer to history. The sink takes it. */
     void (*history)(void *owner, struct history_read *read);
-    /* A message that another node, or this one, has sent with nodes->send. from: the sender's node id. */
+    /* A message that a node, perhaps this one, has sent with nodes->send. from: the id of that node. */
     void (*control)(void *owner, struct str from, struct str bytes);
-    /* A token is revoked. Borrowed for the call. Whenever a broker of several nodes comes up, it tells all that it
-     * keeps, between revocations with begin and with its contrary. */
+    /* A token is revoked. When the Redis broker comes up, it tells all revocations that Redis keeps: first
+     * revocations(begin), then revoked for each, then revocations(not begin). */
     void (*revoked)(void *owner, const struct revocation *revocation);
     void (*revocations)(void *owner, bool begin);
-    /* Up, down or why has changed. */
+    /* The state has changed, or the reason why the broker is not up. */
     void (*state)(void *owner, const struct broker_info *info);
 };
 
@@ -62,12 +62,13 @@ struct broker;
 struct broker_ops {
     /* Takes the publication and gives it back by sink->published, also when it fails, not from within this call. */
     void (*publish)(struct broker *broker, struct publication *publication);
-    /* Asks for a channel's events. The answer is sink->subscribed; while Redis is down, it waits until Redis is back.
+    /* Asks for a channel's events. The answer is sink->subscribed. While Redis is down, it waits until Redis is back.
      * history is that of the channel's rule, borrowed for the call. With a history, the channel has an epoch from here
      * on, also before its first event.
      *
-     * Called again for a subscribed channel: this is its rule's history now. If it has one and no epoch is known,
-     * the answer is sink->located, not from within this call. Another call asks once more. */
+     * Called again for a subscribed channel, it says that the rule has this history now. If there is a history and no
+     * epoch is known, the answer is sink->located, not from within this call, or sink->subscribed once Redis is back.
+     * Each further call asks for the epoch again. */
     void (*subscribe)(struct broker *broker, struct str channel, const struct history_policy *history);
     void (*unsubscribe)(struct broker *broker, struct str channel);
     /* Takes the read, fills its answer and gives it back by sink->history, also when it fails (ERR_UNAVAILABLE: trying
@@ -76,23 +77,24 @@ struct broker_ops {
     /* Takes the request and answers it (broker_request_answer), also when it fails, not from within this call. */
     void (*ask)(struct broker *broker, struct broker_request *request);
     void (*info)(struct broker *broker, struct broker_info *out);
-    /* Lets Redis answer what it has been asked, for two seconds at most; answers what then still waits with
-     * ERR_UNAVAILABLE, closes the connections and calls closed once nothing is left on the loop. */
+    /* 1. Waits for the answers of Redis, two seconds at most.
+     * 2. Answers the requests that still wait with ERR_UNAVAILABLE.
+     * 3. Closes the connections, and calls closed when the broker has nothing left on the loop. */
     void (*close)(struct broker *broker, void (*closed)(void *owner));
-    /* After closed. */
+    /* Call after closed. Frees the broker. */
     void (*destroy)(struct broker *broker);
 };
 
-/* How nodes talk to each other, for the administration. */
+/* How nodes find each other and talk, for surveys and settings. */
 struct node_control_ops {
-    /* Sends bytes to one node (its id), or to all others (to empty). A message comes once or not at all; nobody is told
-     * which. The receiver gets it by sink->control. */
+    /* Sends bytes to one node (its id), or to all others (to empty). A message arrives once or not
+     * at all, and the sender is not told. The receiver gets it by sink->control. */
     void (*send)(struct broker *broker, struct str to, struct str bytes);
     /* Writes the ids of all nodes that are alive now, this one included, in order and separated by '\n'. */
     void (*list)(struct broker *broker, struct buf *out);
 };
 
-/* Every kind starts with this. */
+/* Each kind of broker starts with this. The kind fills it when it creates the broker. */
 struct broker {
     const struct broker_ops *ops;
     const struct node_control_ops *nodes;
