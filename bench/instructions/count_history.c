@@ -24,12 +24,12 @@ static void append(struct memory_logs *logs, struct memory_log *log, size_t kept
 
 static void read_back(struct memory_logs *logs, struct memory_log *log, uint64_t after)
 {
-    struct history_read *read = history_read_create(STR("bench:room"));
+    struct history_read *read = history_read_create(STR("bench:room"), STR(""));
     read->after = after;
     read->limit = PAGE;
     read->max_bytes = SIZE_MAX;
     memory_log_read(logs, log, read, NOW_US);
-    history_read_destroy(read);
+    request_destroy(&read->base);
 }
 
 static void count(size_t kept)

@@ -14,7 +14,7 @@ static void change(struct memory_presence *presence, size_t first, size_t step, 
     static struct presence_update update;
     char names[PRESENCE_BATCH_MAX][16], entries[PRESENCE_BATCH_MAX][40];
     update.policy = policy;
-    update.channel = STR("bench:room");
+    update.base.channel = STR("bench:room");
     update.connections = 1;
     update.count = count;
     for (size_t i = 0; i < count; i++) {
@@ -30,9 +30,10 @@ static void read_page(const struct memory_presence *presence, size_t after, size
 {
     char name[16];
     int len = snprintf(name, sizeof name, "user-%08zu", after);
-    struct presence_read *read = presence_read_create(&policy, STR("bench:room"), str_from(name, (size_t)len), limit);
+    struct presence_read *read =
+        presence_read_create(&policy, STR("bench:room"), str_from(name, (size_t)len), limit, STR(""));
     memory_presence_read(presence, read);
-    presence_read_destroy(read);
+    request_destroy(&read->base);
 }
 
 static void count(size_t members)

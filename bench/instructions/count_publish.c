@@ -21,10 +21,10 @@ struct desk {
     size_t answered;
 };
 
-static void take_publication(void *owner, struct publication *publication)
+static void take_request(void *owner, struct request *request)
 {
     struct desk *desk = owner;
-    desk->publications[desk->count++] = publication;
+    desk->publications[desk->count++] = publication_of(request);
 }
 
 static uint64_t tell_now(void *owner)
@@ -33,14 +33,14 @@ static uint64_t tell_now(void *owner)
     return 1;
 }
 
-static const struct api_ops ops = {.publish = take_publication, .now_us = tell_now};
+static const struct api_ops ops = {.ask = take_request, .now_us = tell_now};
 
 static void accept_all(struct desk *desk)
 {
     for (size_t i = 0; i < desk->count; i++) {
         struct publication *publication = desk->publications[i];
         memcpy(publication->id, "0197c1a0-0000-7000-8000-000000000000", UUID_LEN);
-        publication->done(publication, desk);
+        publication->base.done(&publication->base, desk);
     }
     desk->count = 0;
 }

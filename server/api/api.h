@@ -23,13 +23,10 @@ struct api_config {
     uint64_t revocations_max;
 };
 
-/* The node, as the API sees it. publish, history, survey and ask take the object that they get. They give it back later
- * through its reply_to and done, never from within the call. */
+/* The node, as the API sees it. */
 struct api_ops {
-    void (*publish)(void *owner, struct publication *publication);
-    void (*history)(void *owner, struct history_read *read);
-    void (*survey)(void *owner, struct survey *survey);
-    void (*ask)(void *owner, struct broker_request *request);
+    /* Takes the request, a survey also. Its answer comes by request->done, not from within the call. */
+    void (*ask)(void *owner, struct request *request);
     size_t (*revocation_count)(void *owner); /* that this node knows */
     enum broker_state (*broker_state)(void *owner);
     bool (*draining)(void *owner);

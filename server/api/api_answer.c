@@ -1,4 +1,5 @@
-/* api_answer.c - what every route does: it reads a body, and answers with a result or an error. */
+/* api_answer.c - what every route does: it reads a body, asks the node, and answers with a result or an error. */
+#include "common/base/alloc.h"
 #include "server/api/api_private.h"
 
 void api_respond(const struct api_request *request, int status)
@@ -23,6 +24,38 @@ void api_respond_error(const struct api_request *request, const struct error *er
     api_append_error(body, error);
     buf_append_char(body, '}');
     api_respond(request, err_http_status(error->code));
+}
+
+/* Who waits for the answer of the node. */
+struct waiter {
+    struct api_request request;
+    api_answer *answer;
+};
+
+static void answered(struct request *asked, void *owner)
+{
+    struct waiter *waiter = asked->waiter;
+    enum err code = request_code(asked);
+    (void)owner;
+    if (code == ERR_UNAVAILABLE || code == ERR_RATE_LIMITED)
+        waiter->request.call->response.retry_after_s = asked->retry_after_ms / 1000 + 1;
+    if (code)
+        api_respond_error(&waiter->request, asked->error);
+    else
+        waiter->answer(&waiter->request, asked);
+    free(waiter);
+    request_destroy(asked);
+}
+
+void api_ask(const struct api_request *request, struct request *asked, api_answer *answer)
+{
+    struct api *api = request->api;
+    struct waiter *waiter = xmalloc(sizeof *waiter);
+    *waiter = (struct waiter){.request = *request, .answer = answer};
+    asked->reply_to = api->replies;
+    asked->done = answered;
+    asked->waiter = waiter;
+    api->ops->ask(api->owner, asked);
 }
 
 enum err api_read_body(const struct api_request *request, struct json_value *out, struct error *error)

@@ -45,7 +45,7 @@ static void append_item(struct buf *out, const struct batch_item *item, bool wit
     buf_append_char(out, '{');
     if (with_channel) {
         buf_append_lit(out, "\"channel\":");
-        json_append_string(out, item->publication ? item->publication->channel : item->failure->channel);
+        json_append_string(out, item->publication ? item->publication->base.channel : item->failure->channel);
         buf_append_char(out, ',');
     }
     if (item->publication)
@@ -84,7 +84,8 @@ static void append_batch(struct buf *out, const struct gather *gather)
 static void free_gather(struct gather *gather)
 {
     for (size_t i = 0; i < gather->item_count; i++) {
-        publication_destroy(gather->items[i].publication);
+        if (gather->items[i].publication)
+            request_destroy(&gather->items[i].publication->base);
         free(gather->items[i].failure);
     }
     free(gather->items);
@@ -106,9 +107,10 @@ static void finish_one(struct gather *gather)
     free_gather(gather);
 }
 
-static void published(struct publication *publication, void *owner)
+static void published(struct request *asked, void *owner)
 {
-    struct gather *gather = publication->waiter;
+    struct gather *gather = asked->waiter;
+    struct publication *publication = publication_of(asked);
     (void)owner;
     gather->items[publication->waiter_index].publication = publication;
     finish_one(gather);
@@ -158,10 +160,15 @@ static void add_failure(struct gather *gather, struct str channel, const struct 
 
 static void send_item(struct gather *gather, const struct event_offer *event)
 {
-    size_t index = gather->item_count;
+    struct api *api = gather->request.api;
+    struct publication *publication = api_make_publication(api, event);
+    publication->waiter_index = gather->item_count;
+    publication->base.reply_to = api->replies;
+    publication->base.done = published;
+    publication->base.waiter = gather;
     add_item(gather);
     gather->left++;
-    api_send(gather->request.api, event, published, gather, index);
+    api->ops->ask(api->owner, &publication->base);
 }
 
 /* --- broadcast

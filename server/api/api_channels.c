@@ -2,8 +2,9 @@
 #include "common/base/percent.h"
 #include "server/api/api_private.h"
 
-static void answer_channels(const struct api_request *request, const struct survey *survey)
+static void answer_channels(const struct api_request *request, struct request *asked)
 {
+    const struct survey *survey = survey_of(asked);
     struct buf *out = &request->call->response.body;
     buf_append_lit(out, "{\"channels\":[");
     for (size_t i = 0; i < survey->result.row_count; i++) {
@@ -19,10 +20,11 @@ void api_channels(const struct api_request *request)
     api_survey_page(request, CONTROL_CHANNELS, "prefix", answer_channels);
 }
 
-static void answer_channel(const struct api_request *request, const struct survey *survey)
+static void answer_channel(const struct api_request *request, struct request *asked)
 {
+    const struct survey *survey = survey_of(asked);
     struct buf *out = &request->call->response.body;
-    struct control_row none = {.key = survey->request.channel};
+    struct control_row none = {.key = survey->question.channel};
     const struct control_row *row = survey->result.row_count ? survey->result.rows : &none;
     if (row == &none && !survey->partial) { /* else nobody knows */
         struct error error;

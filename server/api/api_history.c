@@ -1,15 +1,15 @@
 /* api_history.c - GET /api/v1/channels/{channel}/history: pages of what was published, after a position or before one.
  */
-#include "common/base/alloc.h"
 #include "common/protocol/http_head.h"
 #include "server/api/api_private.h"
 
-static void respond_page(const struct api_request *request, const struct history_read *read)
+static void respond_page(const struct api_request *request, struct request *asked)
 {
+    const struct history_read *read = history_read_of(asked);
     struct buf *out = &request->call->response.body;
-    buf_reserve(out, read->text.len + read->channel.len + 256);
+    buf_reserve(out, read->text.len + asked->channel.len + 256);
     buf_append_lit(out, "{\"channel\":");
-    json_append_string(out, read->channel);
+    json_append_string(out, asked->channel);
     if (read->epoch[0]) {
         buf_append_lit(out, ",\"epoch\":");
         json_append_string(out, str_from_cstr(read->epoch));
@@ -20,22 +20,6 @@ static void respond_page(const struct api_request *request, const struct history
     buf_append(out, buf_str(&read->text));
     buf_append(out, read->more ? STR("],\"more\":true}") : STR("],\"more\":false}"));
     api_respond(request, 200);
-}
-
-static void answered(struct history_read *read, void *owner)
-{
-    struct api_request *request = read->waiter;
-    struct error error;
-    (void)owner;
-    if (history_read_check(read, &error)) {
-        if (error.code == ERR_UNAVAILABLE)
-            request->call->response.retry_after_s = 1;
-        api_respond_error(request, &error);
-    } else {
-        respond_page(request, read);
-    }
-    free(request);
-    history_read_destroy(read);
 }
 
 /* Reads a number from the query parameters. *out_has stays false when it is not there. */
@@ -96,7 +80,6 @@ static enum err read_query(struct str query, struct history_read *read, struct e
 
 void api_history(const struct api_request *request)
 {
-    struct api *api = request->api;
     struct str channel = STR("");
     struct error error;
     enum err err = api_channel_of_path(request, &channel, &error);
@@ -106,17 +89,12 @@ void api_history(const struct api_request *request)
         api_respond_error(request, &error);
         return;
     }
-    struct history_read *read = history_read_create(channel);
+    struct history_read *read = history_read_create(channel, STR(""));
     if (read_query(request->call->request.query, read, &error)) {
-        history_read_destroy(read);
+        request_destroy(&read->base);
         api_respond_error(request, &error);
         return;
     }
-    struct api_request *waiter = xmalloc(sizeof *waiter);
-    *waiter = *request;
     read->max_bytes = HISTORY_PAGE_BYTES;
-    read->reply_to = api->replies;
-    read->done = answered;
-    read->waiter = waiter;
-    api->ops->history(api->owner, read);
+    api_ask(request, &read->base, respond_page);
 }

@@ -1,29 +1,18 @@
 /* api_presence.c - GET /api/v1/channels/{channel}/presence: who is on a channel, on all nodes, in pages. */
-#include "common/base/alloc.h"
 #include "common/protocol/http_head.h"
 #include "server/api/api_private.h"
 #include "server/core/presence.h"
 
-static void answered(struct broker_request *base, void *owner)
+static void respond_page(const struct api_request *request, struct request *asked)
 {
-    struct presence_read *read = CONTAINER_OF(base, struct presence_read, base);
-    struct api_request *request = base->waiter;
     struct buf *out = &request->call->response.body;
-    (void)owner;
-    if (base->error.code) {
-        request->call->response.retry_after_s = 1;
-        api_respond_error(request, &base->error);
-    } else {
-        buf_append_lit(out, "{\"channel\":");
-        json_append_string(out, read->channel);
-        buf_append_char(out, ',');
-        const struct presence_page page = presence_read_page(read);
-        presence_page_write(out, &page);
-        buf_append_char(out, '}');
-        api_respond(request, 200);
-    }
-    free(request);
-    presence_read_destroy(read);
+    const struct presence_page page = presence_read_page(presence_read_of(asked));
+    buf_append_lit(out, "{\"channel\":");
+    json_append_string(out, asked->channel);
+    buf_append_char(out, ',');
+    presence_page_write(out, &page);
+    buf_append_char(out, '}');
+    api_respond(request, 200);
 }
 
 static enum err read_query(struct str query, struct buf *after, uint64_t *out_limit, struct error *error)
@@ -63,13 +52,8 @@ void api_presence(const struct api_request *request)
     if (err) {
         api_respond_error(request, &error);
     } else {
-        struct presence_read *read = presence_read_create(&policy, channel, buf_str(&after), limit);
-        struct api_request *waiter = xmalloc(sizeof *waiter);
-        *waiter = *request;
-        read->base.reply_to = api->replies;
-        read->base.done = answered;
-        read->base.waiter = waiter;
-        api->ops->ask(api->owner, &read->base);
+        struct presence_read *read = presence_read_create(&policy, channel, buf_str(&after), limit, STR(""));
+        api_ask(request, &read->base, respond_page);
     }
     buf_fini(&after);
 }

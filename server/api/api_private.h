@@ -29,6 +29,10 @@ void api_respond(const struct api_request *request, int status);
 void api_respond_error(const struct api_request *request, const struct error *error);
 /* "error":{"code":...,"message":...} */
 void api_append_error(struct buf *out, const struct error *error);
+/* Asks the node, and takes what is asked. The answer runs answer, which borrows it; an error is answered for the route.
+ */
+typedef void api_answer(const struct api_request *request, struct request *asked);
+void api_ask(const struct api_request *request, struct request *asked, api_answer *answer);
 
 /* Reads the body as one JSON value. json_bind then reads its members, and api_text their texts. */
 enum err api_read_body(const struct api_request *request, struct json_value *out, struct error *error);
@@ -37,8 +41,7 @@ enum err api_read_body(const struct api_request *request, struct json_value *out
 enum err api_text(struct api *api, const char *name, struct json_value value, struct str *out, struct error *error);
 
 /* --- api_survey.c --- */
-/* Asks all nodes. answer is called with the result, which is freed after it. */
-typedef void api_answer(const struct api_request *request, const struct survey *survey);
+/* Asks all nodes by a survey. */
 void api_survey(const struct api_request *request, const struct control_request *question, api_answer *answer);
 /* Ends the body, which is an open object, and answers. "partial":true,... is added when some node has not answered. */
 void api_respond_survey(const struct api_request *request, const struct survey *survey);
@@ -59,9 +62,8 @@ enum err api_read_event(struct api *api, struct json_value object, const char *w
                         struct json_value *out_channels, struct error *error);
 /* All but the channel. */
 enum err api_check_event(const struct api *api, const struct event_offer *event, struct error *error);
-/* Makes the publication and sends it. It comes back through done. */
-void api_send(struct api *api, const struct event_offer *event, void (*done)(struct publication *, void *),
-              void *waiter, size_t waiter_index);
+/* The event as it is to be published, and counted as come in. */
+struct publication *api_make_publication(struct api *api, const struct event_offer *event);
 /* "id":...,"epoch":...,"offset":...,"duplicate":true, or "error":{...} */
 void api_append_published(struct buf *out, const struct publication *publication);
 

@@ -1,6 +1,5 @@
 /* api_publish.c - POST /api/v1/publish, and what broadcast and batch share with it: from JSON to a publication, and
  * from its answer to JSON. The fast path: one allocation for the publication, one for who waits. */
-#include "common/base/alloc.h"
 #include "common/protocol/channel_name.h"
 #include "server/api/api_private.h"
 
@@ -34,25 +33,20 @@ enum err api_check_event(const struct api *api, const struct event_offer *event,
     return event_offer_check(event, &limits, error);
 }
 
-void api_send(struct api *api, const struct event_offer *event, void (*done)(struct publication *, void *),
-              void *waiter, size_t waiter_index)
+struct publication *api_make_publication(struct api *api, const struct event_offer *event)
 {
-    struct publication *publication = publication_create(event->channel, event->type, event->data.raw, event->event_id);
+    struct publication *publication = publication_create(event, STR(""));
     publication->history = rules_keeping(api->config.rules, event->channel).history;
     publication->accepted_us = api->ops->now_us(api->owner);
-    publication->reply_to = api->replies;
-    publication->done = done;
-    publication->waiter = waiter;
-    publication->waiter_index = waiter_index;
     metrics_add_labelled(api->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_HTTP, 1);
     metrics_add(api->metrics, METRIC_EVENTS_IN_BYTES, event->data.raw.len);
-    api->ops->publish(api->owner, publication);
+    return publication;
 }
 
 void api_append_published(struct buf *out, const struct publication *publication)
 {
-    if (publication->error.code) {
-        api_append_error(out, &publication->error);
+    if (publication->base.error) {
+        api_append_error(out, publication->base.error);
         return;
     }
     buf_append_lit(out, "\"id\":\"");
@@ -68,19 +62,13 @@ void api_append_published(struct buf *out, const struct publication *publication
         buf_append_lit(out, ",\"duplicate\":true");
 }
 
-static void published(struct publication *publication, void *owner)
+static void published(const struct api_request *request, struct request *asked)
 {
-    struct api_request *request = publication->waiter;
-    struct http_response *response = &request->call->response;
-    (void)owner;
-    buf_append_char(&response->body, '{');
-    api_append_published(&response->body, publication);
-    buf_append_char(&response->body, '}');
-    if (publication->error.code == ERR_UNAVAILABLE || publication->error.code == ERR_RATE_LIMITED)
-        response->retry_after_s = publication->retry_after_ms / 1000 + 1;
-    api_respond(request, err_http_status(publication->error.code));
-    free(request);
-    publication_destroy(publication);
+    struct buf *out = &request->call->response.body;
+    buf_append_char(out, '{');
+    api_append_published(out, publication_of(asked));
+    buf_append_char(out, '}');
+    api_respond(request, 200);
 }
 
 void api_publish(const struct api_request *request)
@@ -99,7 +87,5 @@ void api_publish(const struct api_request *request)
         api_respond_error(request, &error);
         return;
     }
-    struct api_request *waiter = xmalloc(sizeof *waiter);
-    *waiter = *request;
-    api_send(request->api, &event, published, waiter, 0);
+    api_ask(request, &api_make_publication(request->api, &event)->base, published);
 }

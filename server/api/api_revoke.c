@@ -1,6 +1,5 @@
 /* api_revoke.c - POST /api/v1/revoke: tokens that no longer count, by their jti or all that a user had before a time.
  */
-#include "common/base/alloc.h"
 #include "server/api/api_private.h"
 
 /* After its end a token may still be taken for the leeway, which is at most this. */
@@ -66,19 +65,11 @@ static enum err read_revocation(const struct api_request *request, struct revoca
     return check_value(out, error);
 }
 
-static void revoked(struct broker_request *done, void *owner)
+static void revoked(const struct api_request *request, struct request *asked)
 {
-    struct api_request *request = done->waiter;
-    (void)owner;
-    if (done->error.code) {
-        request->call->response.retry_after_s = 1;
-        api_respond_error(request, &done->error);
-    } else {
-        buf_append_lit(&request->call->response.body, "{}");
-        api_respond(request, 200);
-    }
-    free(request);
-    free(CONTAINER_OF(done, struct revoke_request, base));
+    (void)asked;
+    buf_append_lit(&request->call->response.body, "{}");
+    api_respond(request, 200);
 }
 
 void api_revoke(const struct api_request *request)
@@ -98,11 +89,5 @@ void api_revoke(const struct api_request *request)
         api_respond_error(request, &error);
         return;
     }
-    struct api_request *waiter = xmalloc(sizeof *waiter);
-    *waiter = *request;
-    struct revoke_request *ask = revoke_request_create(&revocation);
-    ask->base.reply_to = api->replies;
-    ask->base.done = revoked;
-    ask->base.waiter = waiter;
-    api->ops->ask(api->owner, &ask->base);
+    api_ask(request, &revoke_request_create(&revocation)->base, revoked);
 }

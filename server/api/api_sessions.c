@@ -29,8 +29,9 @@ static void append_session(struct buf *out, const struct control_row *row)
                 (unsigned long long)row->outbox_bytes);
 }
 
-static void answer_sessions(const struct api_request *request, const struct survey *survey)
+static void answer_sessions(const struct api_request *request, struct request *asked)
 {
+    const struct survey *survey = survey_of(asked);
     struct buf *out = &request->call->response.body;
     buf_append_lit(out, "{\"sessions\":[");
     for (size_t i = 0; i < survey->result.row_count; i++) {
@@ -49,8 +50,9 @@ void api_sessions(const struct api_request *request)
 /* --- what is done to them
  * --------------------------------------------------------------------------------------------- */
 
-static void answer_count(const struct api_request *request, const struct survey *survey)
+static void answer_count(const struct api_request *request, struct request *asked)
 {
+    const struct survey *survey = survey_of(asked);
     struct buf *out = &request->call->response.body;
     buf_appendf(out, "{\"count\":%llu", (unsigned long long)survey->result.count);
     api_respond_survey(request, survey);
@@ -120,8 +122,9 @@ void api_unsubscribe(const struct api_request *request)
 /* --- info
  * ------------------------------------------------------------------------------------------------------------- */
 
-static void answer_info(const struct api_request *request, const struct survey *survey)
+static void answer_info(const struct api_request *request, struct request *asked)
 {
+    const struct survey *survey = survey_of(asked);
     const struct api_identity *identity = &request->api->identity;
     struct buf *out = &request->call->response.body;
     buf_append_lit(out, "{\"version\":");

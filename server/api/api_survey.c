@@ -1,29 +1,8 @@
 /* api_survey.c - questions to every worker of every node, and the answers, which may be pages. */
-#include "common/base/alloc.h"
 #include "common/protocol/http_head.h"
 #include "server/api/api_private.h"
 
 enum { PAGE_DEFAULT = 100 };
-
-/* Who waits for a survey. */
-struct waiter {
-    struct api_request request;
-    api_answer *answer;
-};
-
-static void answered(struct survey *survey, void *owner)
-{
-    struct waiter *waiter = survey->waiter;
-    (void)owner;
-    if (survey->error.code) {
-        waiter->request.call->response.retry_after_s = 1;
-        api_respond_error(&waiter->request, &survey->error);
-    } else {
-        waiter->answer(&waiter->request, survey);
-    }
-    free(waiter);
-    survey_destroy(survey);
-}
 
 void api_survey(const struct api_request *request, const struct control_request *question, api_answer *answer)
 {
@@ -32,13 +11,7 @@ void api_survey(const struct api_request *request, const struct control_request 
         api_respond_error(request, &error);
         return;
     }
-    struct waiter *waiter = xmalloc(sizeof *waiter);
-    *waiter = (struct waiter){.request = *request, .answer = answer};
-    struct survey *survey = survey_create(question);
-    survey->reply_to = request->api->replies;
-    survey->done = answered;
-    survey->waiter = waiter;
-    request->api->ops->survey(request->api->owner, survey);
+    api_ask(request, &survey_create(question)->base, answer);
 }
 
 void api_respond_survey(const struct api_request *request, const struct survey *survey)

@@ -6,24 +6,13 @@
 #include "server/app/server_private.h"
 #include "server/app/version.h"
 
-static void publish(void *owner, struct publication *publication)
+static void ask(void *owner, struct request *request)
 {
-    router_publish(&((struct server *)owner)->node.router, publication);
-}
-
-static void read_history(void *owner, struct history_read *read)
-{
-    router_history(&((struct server *)owner)->node.router, read);
-}
-
-static void ask(void *owner, struct survey *survey)
-{
-    survey_ask(((struct server *)owner)->node.surveys, survey);
-}
-
-static void ask_broker(void *owner, struct broker_request *request)
-{
-    router_ask(&((struct server *)owner)->node.router, request);
+    struct node *node = &((struct server *)owner)->node;
+    if (request->kind == REQUEST_SURVEY)
+        survey_ask(node->surveys, survey_of(request));
+    else
+        router_ask(&node->router, request);
 }
 
 static size_t revocation_count(void *owner)
@@ -70,10 +59,7 @@ static uint64_t wall_ms(void *owner)
 }
 
 static const struct api_ops ops = {
-    .publish = publish,
-    .history = read_history,
-    .survey = ask,
-    .ask = ask_broker,
+    .ask = ask,
     .revocation_count = revocation_count,
     .broker_state = broker_state,
     .draining = is_draining,

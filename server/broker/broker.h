@@ -32,8 +32,8 @@ struct broker_info {
 
 /* What the broker tells its node. All arguments are borrowed for the call, unless the sink takes them. */
 struct broker_sink {
-    /* The publication comes back with its answer. The sink takes it. */
-    void (*published)(void *owner, struct publication *publication);
+    /* The request comes back with its answer. The sink takes it. */
+    void (*answered)(void *owner, struct request *request);
     /* The answer to subscribe. position is that of the channel's last event; NULL with an error. The epoch is empty
      * when the channel has no history, and when no epoch could be begun (Redis is full or read-only).
      * Called again, without an error, after a lost connection is back: events may have been missed meanwhile. */
@@ -45,8 +45,6 @@ struct broker_sink {
     /* An event of a subscribed channel, in the channel's order. After a lost connection, events may be missing or come
      * twice until subscribed is called again. */
     void (*event)(void *owner, const struct event *event);
-    /* The answer to history. The sink takes it. */
-    void (*history)(void *owner, struct history_read *read);
     /* A message that a node, perhaps this one, has sent with nodes->send. from: the id of that node. */
     void (*control)(void *owner, struct str from, struct str bytes);
     /* A token is revoked. When the Redis broker comes up, it tells all revocations that Redis keeps: first
@@ -60,8 +58,9 @@ struct broker_sink {
 struct broker;
 
 struct broker_ops {
-    /* Takes the publication and gives it back by sink->published, also when it fails, not from within this call. */
-    void (*publish)(struct broker *broker, struct publication *publication);
+    /* Takes the request, fills its answer and gives it back by sink->answered, not from within this call. When it
+     * fails, request->error says why: after ERR_UNAVAILABLE another try may help. Needs no subscription. */
+    void (*ask)(struct broker *broker, struct request *request);
     /* Asks for a channel's events. The answer is sink->subscribed. While Redis is down, it waits until Redis is back.
      * history is that of the channel's rule, borrowed for the call. With a history, the channel has an epoch from here
      * on, also before its first event.
@@ -71,11 +70,6 @@ struct broker_ops {
      * Each further call asks for the epoch again. */
     void (*subscribe)(struct broker *broker, struct str channel, const struct history_policy *history);
     void (*unsubscribe)(struct broker *broker, struct str channel);
-    /* Takes the read, fills its answer and gives it back by sink->history, also when it fails (ERR_UNAVAILABLE: trying
-     * again may help), not from within this call. Needs no subscription. */
-    void (*history)(struct broker *broker, struct history_read *read);
-    /* Takes the request and answers it (broker_request_answer), also when it fails, not from within this call. */
-    void (*ask)(struct broker *broker, struct broker_request *request);
     void (*info)(struct broker *broker, struct broker_info *out);
     /* 1. Waits for the answers of Redis, two seconds at most.
      * 2. Answers the requests that still wait with ERR_UNAVAILABLE.
@@ -102,5 +96,11 @@ struct broker {
     void *owner;
     struct metrics *metrics; /* of the broker's thread */
 };
+
+/* For a kind of broker: gives the request back. */
+static inline void broker_answer(const struct broker *broker, struct request *request)
+{
+    broker->sink->answered(broker->owner, request);
+}
 
 #endif

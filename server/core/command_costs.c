@@ -39,8 +39,18 @@ bool command_begin_page(struct hub *hub, struct session *session, const struct c
     return true;
 }
 
-void command_page_came(struct session *session, uint64_t limit, uint64_t rows)
+void command_page_came(struct session *session, struct request *request)
 {
+    uint64_t limit, rows;
+    if (request->kind == REQUEST_HISTORY) {
+        limit = history_read_of(request)->limit;
+        rows = history_read_of(request)->count;
+    } else if (request->kind == REQUEST_PRESENCE_READ) {
+        limit = presence_read_of(request)->limit;
+        rows = presence_read_of(request)->count;
+    } else {
+        return;
+    }
     uint64_t paid = reading_costs(limit), used = reading_costs(rows);
     session->reads--;
     if (used < paid)

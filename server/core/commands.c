@@ -79,86 +79,37 @@ static void ping(struct hub *hub, struct session *session, const struct command 
     output_reply(hub, session, &reply);
 }
 
-static enum err check_publication(struct hub *hub, struct session *session, const struct command *command,
+static enum err check_publication(struct hub *hub, struct session *session, const struct event_offer *offer,
                                   struct error *error)
 {
-    if (channel_check(command->channel, error))
+    if (channel_check(offer->channel, error))
         return error->code;
-    if (access_check(hub->rules, command->channel, session->claims, ALLOW_PUBLISH, error))
+    if (access_check(hub->rules, offer->channel, session->claims, ALLOW_PUBLISH, error))
         return error->code;
-    const struct event_offer offer = {.type = command->event_type,
-                                      .data = command->data,
-                                      .event_id = command->event_id,
-                                      .has_event_id = command->has_event_id};
     const struct event_limits limits = {hub->settings.event_bytes, hub->settings.custom_events};
-    return event_offer_check(&offer, &limits, error);
-}
-
-static void publication_done(struct publication *publication, void *owner)
-{
-    struct hub *hub = owner;
-    struct session *session = session_index_find(&hub->sessions, publication->session);
-    struct str id = str_from_cstr(publication->command_id);
-    if (session && publication->error.code) {
-        answer_error(hub, session, id, &publication->error, publication->channel);
-    } else if (session) {
-        if (publication->offset == 1 && !publication->duplicate)
-            command_began_history(hub, session);
-        const struct reply reply = {.type = REPLY_PUBLISHED,
-                                    .id = id,
-                                    .channel = publication->channel,
-                                    .published = {.event = {.epoch = str_from_cstr(publication->epoch),
-                                                            .offset = publication->offset,
-                                                            .id = str_from_cstr(publication->id)},
-                                                  .duplicate = publication->duplicate}};
-        output_reply(hub, session, &reply);
-    }
-    publication_destroy(publication);
+    return event_offer_check(offer, &limits, error);
 }
 
 static void publish(struct hub *hub, struct session *session, const struct command *command)
 {
+    const struct event_offer offer = {.channel = command->channel,
+                                      .type = command->event_type,
+                                      .data = command->data,
+                                      .event_id = command->event_id,
+                                      .has_event_id = command->has_event_id};
     struct error error;
-    if (check_publication(hub, session, command, &error)) {
+    if (check_publication(hub, session, &offer, &error)) {
         answer_error(hub, session, command->id, &error, command->channel);
         return;
     }
-    struct publication *publication =
-        publication_create(command->channel, command->event_type, command->data.raw, command->event_id);
+    struct publication *publication = publication_create(&offer, command->id);
     /* Not that of the rule which allows it: this publisher's claims may have passed over the channel's. */
     publication->history = rules_keeping(hub->rules, command->channel).history;
     publication->user = str_hash(session->claims->sub);
     publication->accepted_us = hub->now_us;
-    publication->reply_to = hub->replies;
-    publication->done = publication_done;
-    publication->session = session->id;
-    snprintf(publication->command_id, sizeof publication->command_id, "%.*s", STR_ARG(command->id));
     metrics_add_labelled(hub->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_WEBSOCKET, 1);
     metrics_add(hub->metrics, METRIC_EVENTS_IN_BYTES, command->data.raw.len);
-    hub->node->publish(hub->node_owner, publication);
-}
-
-static void history_done(struct history_read *read, void *owner)
-{
-    struct hub *hub = owner;
-    struct session *session = session_index_find(&hub->sessions, read->session);
-    if (session)
-        command_page_came(session, read->limit, read->count);
-    struct str id = str_from_cstr(read->command_id);
-    struct error error;
-    if (session && history_read_check(read, &error)) {
-        answer_error(hub, session, id, &error, read->channel);
-    } else if (session) {
-        const struct reply reply = {
-            .type = REPLY_HISTORY,
-            .id = id,
-            .channel = read->channel,
-            .history = {.position = {.epoch = str_from_cstr(read->epoch), .offset = read->offset},
-                        .events = buf_str(&read->text),
-                        .more = read->more}};
-        output_reply(hub, session, &reply);
-    }
-    history_read_destroy(read);
+    command_ask(session, &publication->base);
 }
 
 static void history(struct hub *hub, struct session *session, const struct command *command)
@@ -176,18 +127,46 @@ static void history(struct hub *hub, struct session *session, const struct comma
     }
     if (!command_begin_page(hub, session, command))
         return;
-    struct history_read *read = history_read_create(command->channel);
+    struct history_read *read = history_read_create(command->channel, command->id);
     read->backwards = !command->has_since;
     read->after = command->since.offset;
     read->before = command->has_before && command->before.offset == 0 ? 1 : command->before.offset; /* nothing below */
     history_read_expect(read, command->has_since ? command->since.epoch : command->before.epoch);
     read->limit = command->has_limit ? (uint32_t)command->limit : HISTORY_LIMIT_DEFAULT;
     read->max_bytes = HISTORY_PAGE_BYTES;
-    read->reply_to = hub->replies;
-    read->done = history_done;
-    read->session = session->id;
-    snprintf(read->command_id, sizeof read->command_id, "%.*s", STR_ARG(command->id));
-    hub->node->history(hub->node_owner, read);
+    command_ask(session, &read->base);
+}
+
+static enum err check_presence(struct hub *hub, const struct session *session, const struct command *command,
+                               struct presence_policy *out_policy, struct error *error)
+{
+    if (channel_check(command->channel, error))
+        return error->code;
+    if (access_check(hub->rules, command->channel, session->claims, ALLOW_PRESENCE, error))
+        return error->code;
+    /* The channel's own, not that of the rule which lets this one see. */
+    struct presence_policy policy = rules_keeping(hub->rules, command->channel).presence;
+    if (!policy.kept)
+        return error_set(error, ERR_NOT_FOUND, "who is on this channel is not kept (presence of its rule)");
+    if (command->has_limit && (command->limit == 0 || command->limit > PRESENCE_PAGE_MAX))
+        return error_set(error, ERR_INVALID_REQUEST, "data.limit: expected 1 to %d", PRESENCE_PAGE_MAX);
+    *out_policy = policy;
+    return ERR_NONE;
+}
+
+static void presence(struct hub *hub, struct session *session, const struct command *command)
+{
+    struct presence_policy policy;
+    struct error error;
+    if (check_presence(hub, session, command, &policy, &error)) {
+        answer_error(hub, session, command->id, &error, command->channel);
+        return;
+    }
+    if (!command_begin_page(hub, session, command))
+        return;
+    uint64_t limit = command->has_limit ? command->limit : PRESENCE_PAGE_DEFAULT;
+    struct presence_read *read = presence_read_create(&policy, command->channel, command->after, limit, command->id);
+    command_ask(session, &read->base);
 }
 
 /* Ends subscriptions that the session's claims (and the rules) no longer allow, and tells the client. */
@@ -234,7 +213,7 @@ static void refresh(struct hub *hub, struct session *session, const struct comma
 
 static void (*const handlers[COMMAND_TYPE_COUNT])(struct hub *, struct session *, const struct command *) = {
     [COMMAND_SUBSCRIBE] = subscribe, [COMMAND_UNSUBSCRIBE] = unsubscribe, [COMMAND_PING] = ping,
-    [COMMAND_PUBLISH] = publish,     [COMMAND_PRESENCE] = presence_ask,   [COMMAND_HISTORY] = history,
+    [COMMAND_PUBLISH] = publish,     [COMMAND_PRESENCE] = presence,       [COMMAND_HISTORY] = history,
     [COMMAND_REFRESH] = refresh,
 };
 

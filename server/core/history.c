@@ -2,14 +2,22 @@
 #include "server/core/history.h"
 
 #include "common/base/alloc.h"
-#include "common/base/mailbox.h"
 
-struct history_read *history_read_create(struct str channel)
+static void fini_read(struct request *request)
 {
-    struct history_read *read = xcalloc(1, sizeof *read + channel.len);
-    if (channel.len)
-        memcpy(read->bytes, channel.ptr, channel.len);
-    read->channel = str_from(read->bytes, channel.len);
+    struct history_read *read = history_read_of(request);
+    buf_fini(&read->text);
+    free(read->events);
+}
+
+struct history_read *history_read_create(struct str channel, struct str command_id)
+{
+    struct history_read *read = xcalloc(1, sizeof *read + channel.len + command_id.len);
+    char *at = read->bytes;
+    read->base.kind = REQUEST_HISTORY;
+    read->base.fini = fini_read;
+    read->base.channel = str_pack(&at, channel);
+    read->base.command_id = str_pack(&at, command_id);
     return read;
 }
 
@@ -19,23 +27,11 @@ void history_read_expect(struct history_read *read, struct str epoch)
         memcpy(read->asked_epoch, epoch.ptr, epoch.len);
 }
 
-enum err history_read_check(const struct history_read *read, struct error *error)
+void history_read_check(struct history_read *read)
 {
-    if (read->error.code) {
-        *error = read->error;
-        return error->code;
-    }
-    if (read->asked_epoch[0] && strcmp(read->asked_epoch, read->epoch) != 0)
-        return error_set(error, ERR_CONFLICT,
-                         "epoch: the channel's history has begun anew since that position; ask without one");
-    return ERR_NONE;
-}
-
-void history_read_destroy(struct history_read *read)
-{
-    buf_fini(&read->text);
-    free(read->events);
-    free(read);
+    if (!read->base.error && read->asked_epoch[0] && strcmp(read->asked_epoch, read->epoch) != 0)
+        request_fail(&read->base, ERR_CONFLICT,
+                     "epoch: the channel's history has begun anew since that position; ask without one");
 }
 
 /* Begins an event, whose text is to be appended. */
@@ -86,31 +82,13 @@ void history_read_reverse(struct history_read *read)
     read->text = text;
 }
 
-static void deliver_read(struct mail *mail, void *owner)
-{
-    struct history_read *read = CONTAINER_OF(mail, struct history_read, mail);
-    read->done(read, owner);
-}
-
-void history_read_answer(struct history_read *read)
-{
-    read->mail.deliver = deliver_read;
-    mailbox_post(read->reply_to, &read->mail);
-}
-
 struct recovery *recovery_create(struct str channel)
 {
     struct recovery *recovery = xcalloc(1, sizeof *recovery + channel.len);
-    if (channel.len)
-        memcpy(recovery->bytes, channel.ptr, channel.len);
-    recovery->channel = str_from(recovery->bytes, channel.len);
+    char *at = recovery->bytes;
+    recovery->base.kind = REQUEST_RECOVERY;
+    recovery->base.channel = str_pack(&at, channel);
     return recovery;
-}
-
-void recovery_destroy(struct recovery *recovery)
-{
-    list_remove(&recovery->link);
-    free(recovery);
 }
 
 void replay_destroy(struct replay *replay)
@@ -118,6 +96,6 @@ void replay_destroy(struct replay *replay)
     for (size_t i = 0; i < replay->count; i++)
         message_unref(replay->messages[i]);
     for (struct list_link *link; (link = list_take_first(&replay->recoveries));)
-        recovery_destroy(CONTAINER_OF(link, struct recovery, link));
+        request_destroy(&recovery_in(link)->base);
     free(replay);
 }

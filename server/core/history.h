@@ -1,11 +1,9 @@
-/* history.h - what travels between a worker and the broker's thread when past events are wanted: a page of a channel's
- * history, or a subscriber's way back to where it was. Like a publication, each is one allocation for the round trip,
- * and at any time one thread owns it. */
+/* history.h - the requests for past events: a page of a channel's history, and the recovery of a subscriber that has
+ * missed events. */
 #ifndef CARILLON_CORE_HISTORY_H
 #define CARILLON_CORE_HISTORY_H
 
 #include "common/base/buf.h"
-#include "common/base/list.h"
 #include "common/protocol/gap.h"
 #include "server/core/message.h"
 #include "server/core/publication.h"
@@ -20,20 +18,19 @@ struct history_event {
 };
 
 struct history_read {
-    struct mail mail;
-    struct list_link link; /* of who holds it */
+    struct request base;
     /* What is asked: events above after, oldest first; or, backwards, the newest ones below before (0: up to the end).
      * At most limit events and about max_bytes of them, but one at least. */
-    struct str channel; /* points into bytes */
     bool backwards;
     uint64_t after;
     uint64_t before;
     uint32_t limit;
     size_t max_bytes;
+    char asked_epoch[EPOCH_MAX + 1]; /* of the position that the page is asked from; "": any */
+    uint64_t number;                 /* of a read for catchup */
     /* The answer, filled by the broker: all of one moment. Events in the order of their offsets, each as its
-     * subscribers get it (event_encode), joined by commas. They have no holes between them; the first is above after +
+     * subscribers get it (event_encode), joined by commas. They have no holes between them. The first is above after +
      * 1 if older ones are no longer kept. */
-    struct error error;
     char epoch[EPOCH_MAX + 1];           /* "": the channel has no history */
     uint64_t offset;                     /* of the channel's last event, whether or not it is kept; 0: none yet */
     char id[POSITION_ID_MAX + 1];        /* of that event; "": not known */
@@ -43,29 +40,18 @@ struct history_read {
     size_t count;
     size_t cap;
     bool more; /* there are further events in that direction */
-    /* The way back: where it is posted, and what then runs there. done takes it. reply_to NULL: a read for catchup, by
-     * its number. */
-    struct mailbox *reply_to;
-    void (*done)(struct history_read *read, void *owner);
-    uint64_t number;
-    /* Who waits, for done. */
-    struct session_id session;
-    char command_id[COMMAND_ID_RAW_MAX + 1]; /* as the client wrote it, NUL-terminated */
-    char asked_epoch[EPOCH_MAX + 1];         /* of the position the page is asked from; "": any */
-    void *waiter;
     char bytes[];
 };
 
 /* What one page may ask for, and gets if it does not say. Its bytes are bounded too. */
 enum { HISTORY_LIMIT_DEFAULT = 50, HISTORY_LIMIT_MAX = 1000, HISTORY_PAGE_BYTES = 256 * 1024 };
 
-/* Copies the name; everything else is zero. */
-struct history_read *history_read_create(struct str channel);
-/* The epoch that the position is of, which the page is asked from; at most EPOCH_MAX bytes. */
+/* Copies the texts. command_id: of the command that asks; empty: none. Everything else is zero. */
+struct history_read *history_read_create(struct str channel, struct str command_id);
+/* The epoch of the position that the page is asked from; at most EPOCH_MAX bytes. */
 void history_read_expect(struct history_read *read, struct str epoch);
-/* Once answered: the error of the answer, or ERR_CONFLICT when the channel's epoch is another than expected. */
-enum err history_read_check(const struct history_read *read, struct error *error);
-void history_read_destroy(struct history_read *read);
+/* Once answered: fails with ERR_CONFLICT when the channel's epoch is another one than expected. */
+void history_read_check(struct history_read *read);
 /* The broker adds an event to the answer: oldest first, or, backwards, newest first and then reversed. json: the event
  * as event_encode has written it. */
 void history_read_add(struct history_read *read, const struct event *event);
@@ -75,24 +61,23 @@ static inline struct str history_read_json(const struct history_read *read, size
 {
     return str_from(read->text.ptr + read->events[index].begin, read->events[index].len);
 }
-/* Posts it to reply_to, where done runs. Any thread that owns it. */
-void history_read_answer(struct history_read *read);
+static inline struct history_read *history_read_of(struct request *request)
+{
+    return CONTAINER_OF(request, struct history_read, base);
+}
 
-/* --- a way back -------------------------------------------------------------------------------------------------- */
+/* --- a recovery -------------------------------------------------------------------------------------------------- */
 
 enum recovery_outcome {
     RECOVERY_FOUND, /* it goes on with the messages of the replay: live once it has come to its position */
     RECOVERY_LOST,  /* it cannot be had (gap says why): live from the replay's position */
 };
 
-/* A subscriber asks for the events after a position, or for the last events. The hub makes it, and gets it back as part
- * of a replay. */
+/* A subscriber (base.session) asks for the events after a position, or for the last events. The hub makes it, and gets
+ * it back as part of a replay. It has no base.done. */
 struct recovery {
-    struct mail mail;
-    struct list_link link; /* of who holds it */
-    uint64_t read;         /* of catchup: number of the first read that is sent after the recovery came */
-    unsigned worker;
-    struct session_id session;
+    struct request base;
+    uint64_t read;             /* of catchup: number of the first read that is sent after the recovery came */
     uint64_t serial;           /* tells the subscription from others that the session has or had */
     char epoch[EPOCH_MAX + 1]; /* after (epoch, offset); "": the last events, as many as last says */
     uint64_t offset;
@@ -102,12 +87,21 @@ struct recovery {
     /* The answer. */
     enum recovery_outcome outcome;
     enum gap gap;
-    struct str channel; /* points into bytes */
     char bytes[];
 };
 
 struct recovery *recovery_create(struct str channel);
-void recovery_destroy(struct recovery *recovery);
+
+static inline struct recovery *recovery_of(struct request *request)
+{
+    return CONTAINER_OF(request, struct recovery, base);
+}
+
+/* The recovery that is in a list. */
+static inline struct recovery *recovery_in(struct list_link *link)
+{
+    return CONTAINER_OF(link, struct recovery, base.link);
+}
 
 /* To one worker: the recoveries of one channel that have an outcome, and the events for them. The replay stands in the
  * worker's mail where its position is: all events up to offset were posted before it, and all later ones come after it.

@@ -49,18 +49,12 @@ struct node_ops {
     void (*join)(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
                  uint64_t join_id);
     void (*leave)(void *owner, unsigned worker, struct str channel);
-    /* Takes the publication; it comes back through publication->done in the hub's thread. */
-    void (*publish)(void *owner, struct publication *publication);
-    /* A subscriber of a channel that has been joined wants what it missed. Takes the recovery; it comes back by
-     * hub_replay, unless the channel is refused or left first. */
-    void (*recover)(void *owner, struct recovery *recovery);
-    /* Takes the read; it comes back through read->done in the hub's thread. */
-    void (*history)(void *owner, struct history_read *read);
     /* Takes the change: a session has joined or left a channel whose members are kept, or the channel's presence
      * policy is another one. */
     void (*presence)(void *owner, struct presence_change *change);
-    /* Takes the request; it comes back through request->done in the hub's thread. */
-    void (*ask)(void *owner, struct broker_request *request);
+    /* Takes the request. Its answer comes back through request->done in the hub's thread. A recovery, of a channel that
+     * has been joined, comes back by hub_replay instead, unless the channel is refused or left first. */
+    void (*ask)(void *owner, struct request *request);
 };
 
 /* How a hub verifies tokens, and its clock. None may call back into the hub. */

@@ -1,7 +1,7 @@
 /* hub_private.h - what the files of the hub share and nobody else sees. A file calls only files below it:
  *
  *   hub.c                sessions come and go; the turn ends
- *   commands.c           what clients ask; presence_commands.c: who is on a channel
+ *   commands.c           what clients ask; command_answers.c: what the node has answered to that
  *   delivery.c           what the broker says of a channel; recover.c: subscribers who come back
  *   subscription.c       who is subscribed to what
  *   channel.c            the channels and their lists; channel_presence.c: the node is told who is subscribed
@@ -233,9 +233,9 @@ void presence_init(struct hub *hub);
 /* The channel's rule is another one. Whoever is subscribed is counted from now on, or no longer, or otherwise. */
 void presence_follow(struct channel *channel, const struct presence_policy *policy);
 
-/* --- presence_commands.c --- */
-/* The command `presence`. */
-void presence_ask(struct hub *hub, struct session *session, const struct command *command);
+/* --- command_answers.c --- */
+/* Asks the node what the session's command needs, and gives the session the reply. Takes the request. */
+void command_ask(struct session *session, struct request *request);
 
 /* --- session_slot.c --- */
 struct session_slot_events {
@@ -259,14 +259,19 @@ struct session *session_create(struct hub *hub, const struct session_start *star
 /* Its connection has gone. Its memory goes with sessions_reap. */
 void session_forget(struct session *session);
 void sessions_reap(struct hub *hub);
+/* Asks the node on behalf of the session, and takes the request. When it has come back, answer runs, unless the session
+ * has gone by then; NULL: there is nothing to do. Then the request is freed. */
+void session_ask(struct session *session, struct request *request,
+                 void (*answer)(struct session *session, struct request *request));
 
 /* --- command_costs.c --- */
 /* In messages of the session's rate, before it is carried out. */
 uint64_t command_cost(const struct command *command);
 /* One more page for the session, unless too many wait for their answers already: then it is told so. */
 bool command_begin_page(struct hub *hub, struct session *session, const struct command *command);
-/* A page of command_begin_page was asked for with this limit, and paid for; it has so many events or members. */
-void command_page_came(struct session *session, uint64_t limit, uint64_t rows);
+/* What a command has asked has come back. Of a page (command_begin_page), the client gets back what it has paid for
+ * events or members that the page does not have. */
+void command_page_came(struct session *session, struct request *request);
 /* A missed event is queued for a session that comes back. */
 void command_recovered(struct hub *hub, struct session *session);
 /* Its event is the first one of a channel with history. */

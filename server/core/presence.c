@@ -43,24 +43,26 @@ struct presence_change *presence_change_create_policy(const struct presence_poli
     return change;
 }
 
-struct presence_read *presence_read_create(const struct presence_policy *policy, struct str channel, struct str after,
-                                           uint64_t limit)
+static void fini_read(struct request *request)
 {
-    struct presence_read *read = xcalloc(1, sizeof *read + channel.len + after.len);
+    struct presence_read *read = presence_read_of(request);
+    buf_fini(&read->members);
+    buf_fini(&read->next);
+}
+
+struct presence_read *presence_read_create(const struct presence_policy *policy, struct str channel, struct str after,
+                                           uint64_t limit, struct str command_id)
+{
+    struct presence_read *read = xcalloc(1, sizeof *read + channel.len + after.len + command_id.len);
     char *at = read->bytes;
     read->base.kind = REQUEST_PRESENCE_READ;
+    read->base.fini = fini_read;
+    read->base.channel = str_pack(&at, channel);
+    read->base.command_id = str_pack(&at, command_id);
     read->policy = *policy;
-    read->channel = str_pack(&at, channel);
     read->after = str_pack(&at, after);
     read->limit = limit;
     return read;
-}
-
-void presence_read_destroy(struct presence_read *read)
-{
-    buf_fini(&read->members);
-    buf_fini(&read->next);
-    free(read);
 }
 
 void presence_read_add(struct presence_read *read, struct str entry)

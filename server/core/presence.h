@@ -1,6 +1,5 @@
 /* presence.h - who is on a channel, where its rule keeps that: what a hub says when a session comes and goes, and what
- * goes to the broker and back (request.h) for a whole node. Plain structs; each is one allocation, and at any time one
- * thread owns it. */
+ * goes to the broker and back (request.h) for a whole node. */
 #ifndef CARILLON_CORE_PRESENCE_H
 #define CARILLON_CORE_PRESENCE_H
 
@@ -8,7 +7,7 @@
 #include "common/base/list.h"
 #include "common/protocol/presence_page.h"
 #include "common/token/claims.h"
-#include "server/core/request.h"
+#include "server/core/publication.h"
 
 struct presence;
 
@@ -42,9 +41,8 @@ struct presence_change *presence_change_create_policy(const struct presence_poli
 
 /* What has changed on a channel on this node. Also without changes: a sign that the node is alive. */
 struct presence_update {
-    struct broker_request base;
+    struct request base; /* base.channel is borrowed, as are the texts below, until it is answered */
     struct presence_policy policy;
-    struct str channel;   /* borrowed, as are the texts below, until it is answered */
     uint64_t connections; /* this node's on the channel, after the changes */
     uint64_t round;       /* drawn anew whenever all of this node's members are told from the first to the last */
     bool complete;        /* with this one all have been told: whom only earlier rounds have had is no longer there */
@@ -63,32 +61,29 @@ struct presence_update {
 
 /* A page of a channel's members, in bytewise order of their users. */
 struct presence_read {
-    struct broker_request base;
+    struct request base;
     struct presence_policy policy;
-    struct str channel; /* the texts lie in bytes */
-    struct str after;   /* only users after it; empty: from the first on */
+    struct str after; /* only users after it; empty: from the first on */
     uint64_t limit;
-    bool again;            /* the broker's: it has to ask once more */
-    struct list_link link; /* the router's, while it waits for its turn */
-    struct {
-        struct mailbox *reply_to;
-        void (*done)(struct broker_request *request, void *owner);
-    } asker; /* the router's: the way back to who asked, while base has that to the router */
+    bool again; /* the broker's: it has to ask once more */
     /* The answer. */
     uint64_t users; /* in all */
     uint64_t connections;
     uint64_t count;     /* of members in this page */
     struct buf members; /* entries, joined by commas */
     struct buf next;    /* what to give as after for the next page; empty: this was the last one */
-    /* Who waits, for base.done. */
-    struct session_id session;
-    char command_id[COMMAND_ID_RAW_MAX + 1]; /* as the client wrote it, NUL-terminated */
     char bytes[];
 };
 
+/* Copies the texts. command_id: of the command that asks; empty: none. */
 struct presence_read *presence_read_create(const struct presence_policy *policy, struct str channel, struct str after,
-                                           uint64_t limit);
-void presence_read_destroy(struct presence_read *read);
+                                           uint64_t limit, struct str command_id);
+
+static inline struct presence_read *presence_read_of(struct request *request)
+{
+    return CONTAINER_OF(request, struct presence_read, base);
+}
+
 /* The broker adds a member to the answer. */
 void presence_read_add(struct presence_read *read, struct str entry);
 /* The answer, borrowed from it. */

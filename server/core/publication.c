@@ -2,33 +2,19 @@
 #include "server/core/publication.h"
 
 #include "common/base/alloc.h"
-#include "common/base/mailbox.h"
 
-struct publication *publication_create(struct str channel, struct str type, struct str data, struct str event_id)
+struct publication *publication_create(const struct event_offer *offer, struct str command_id)
 {
-    struct publication *publication = xmalloc(sizeof *publication + channel.len + type.len + data.len + event_id.len);
+    struct str data = offer->data.raw;
+    size_t texts = offer->channel.len + offer->type.len + data.len + offer->event_id.len + command_id.len;
+    struct publication *publication = xmalloc(sizeof *publication + texts);
     memset(publication, 0, sizeof *publication);
     char *at = publication->bytes;
-    publication->channel = str_pack(&at, channel);
-    publication->type = str_pack(&at, type);
+    publication->base.kind = REQUEST_PUBLISH;
+    publication->base.channel = str_pack(&at, offer->channel);
+    publication->base.command_id = str_pack(&at, command_id);
+    publication->type = str_pack(&at, offer->type);
     publication->data = str_pack(&at, data);
-    publication->event_id = str_pack(&at, event_id);
+    publication->event_id = str_pack(&at, offer->event_id);
     return publication;
-}
-
-void publication_destroy(struct publication *publication)
-{
-    free(publication);
-}
-
-static void deliver_answer(struct mail *mail, void *owner)
-{
-    struct publication *publication = CONTAINER_OF(mail, struct publication, mail);
-    publication->done(publication, owner);
-}
-
-void publication_answer(struct publication *publication)
-{
-    publication->mail.deliver = deliver_answer;
-    mailbox_post(publication->reply_to, &publication->mail);
 }

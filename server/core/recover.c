@@ -15,15 +15,14 @@ static const uint64_t LOOK_US = 2 * WHEEL_TICK_US; /* how often outboxes are loo
 static void ask(struct hub *hub, struct channel *channel, struct recovering_subscriber *entry)
 {
     struct recovery *recovery = recovery_create(channel->name);
-    recovery->worker = hub->worker;
-    recovery->session = entry->session->id;
+    recovery->base.session = entry->session->id;
     recovery->serial = entry->serial = ++hub->last_recovery;
     memcpy(recovery->epoch, entry->epoch, sizeof recovery->epoch);
     recovery->offset = entry->offset;
     memcpy(recovery->id, entry->id, sizeof recovery->id);
     recovery->last = entry->last;
     entry->asked = true;
-    hub->node->recover(hub->node_owner, recovery);
+    hub->node->ask(hub->node_owner, &recovery->base);
 }
 
 struct subscription *recover_subscribe(struct hub *hub, struct session *session, struct str name,
@@ -153,7 +152,7 @@ static void resume(struct hub *hub, struct session *session, struct subscription
 
 static void answer(struct hub *hub, const struct recovery *recovery, const struct replay *replay)
 {
-    struct session *session = session_index_find(&hub->sessions, recovery->session);
+    struct session *session = session_index_find(&hub->sessions, recovery->base.session);
     struct subscription *subscription =
         session && session->state == SESSION_OPEN ? subscription_find(session, replay->channel) : NULL;
     if (!subscription || !subscription->recovering || subscription_recovering(subscription)->serial != recovery->serial)
@@ -167,6 +166,6 @@ static void answer(struct hub *hub, const struct recovery *recovery, const struc
 void hub_replay(struct hub *hub, struct replay *replay)
 {
     LIST_EACH(link, &replay->recoveries)
-    answer(hub, CONTAINER_OF(link, struct recovery, link), replay);
+    answer(hub, recovery_in(link), replay);
     replay_destroy(replay);
 }

@@ -1,20 +1,46 @@
 /* request.c - see request.h. */
 #include "server/core/request.h"
 
+#include <stdio.h>
+
 #include "common/base/alloc.h"
-#include "common/base/list.h"
 #include "common/base/mailbox.h"
+
+void request_fail(struct request *request, enum err code, const char *format, ...)
+{
+    va_list args;
+    if (!request->error)
+        request->error = xmalloc(sizeof *request->error);
+    request->error->code = code;
+    va_start(args, format);
+    vsnprintf(request->error->text, sizeof request->error->text, format, args);
+    va_end(args);
+}
+
+enum err request_code(const struct request *request)
+{
+    return request->error ? request->error->code : ERR_NONE;
+}
 
 static void deliver_answer(struct mail *mail, void *owner)
 {
-    struct broker_request *request = CONTAINER_OF(mail, struct broker_request, mail);
+    struct request *request = CONTAINER_OF(mail, struct request, mail);
     request->done(request, owner);
 }
 
-void broker_request_answer(struct broker_request *request)
+void request_answer(struct request *request)
 {
     request->mail.deliver = deliver_answer;
     mailbox_post(request->reply_to, &request->mail);
+}
+
+void request_destroy(struct request *request)
+{
+    list_remove(&request->link);
+    if (request->fini)
+        request->fini(request);
+    free(request->error);
+    free(request);
 }
 
 struct revoke_request *revoke_request_create(const struct revocation *revocation)

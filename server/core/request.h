@@ -1,45 +1,76 @@
-/* request.h - what a node asks of its broker besides events: that a token be revoked, that a session may
- * be one of its user's. Each kind of request is a struct
- * that begins with a struct broker_request; it is one allocation for the round trip, and at any time one thread owns
- * it. */
+/* request.h - what is asked of the node and its broker, and comes back with an answer. Each kind of request is a struct
+ * that begins with a struct request. It is one allocation for the whole round trip, and at any time one thread owns it:
+ *
+ *     who asks                     router (node/router.h)       broker
+ *     fills it, posts it      ->   queues it, if it must   ->   asks, fills the answer
+ *     done, request_destroy   <-   request_answer          <-   sink->answered
+ *
+ * A recovery (history.h) is the exception: the router answers many of them by one replay. */
 #ifndef CARILLON_CORE_REQUEST_H
 #define CARILLON_CORE_REQUEST_H
 
 #include "common/base/error.h"
+#include "common/base/list.h"
 #include "common/base/mail.h"
-#include "server/core/publication.h"
 #include "server/core/revocations.h"
 
 struct mailbox;
+struct session;
 
-enum broker_request_kind {
+enum request_kind {
+    REQUEST_PUBLISH,         /* struct publication, publication.h */
+    REQUEST_HISTORY,         /* struct history_read, history.h */
+    REQUEST_RECOVERY,        /* struct recovery, history.h */
     REQUEST_REVOKE,          /* struct revoke_request */
     REQUEST_SESSION_SLOT,    /* struct session_slot_request */
     REQUEST_PRESENCE_UPDATE, /* struct presence_update, presence.h */
     REQUEST_PRESENCE_READ,   /* struct presence_read, presence.h */
+    REQUEST_SURVEY,          /* struct survey, node/survey.h */
 };
 
-struct broker_request {
-    struct mail mail;
-    enum broker_request_kind kind;
-    struct error error; /* of the answer. ERR_UNAVAILABLE: the broker cannot now, or nobody knows if it did */
-    /* The way back: where it is posted, and what then runs there. done takes the request. */
-    struct mailbox *reply_to;
-    void (*done)(struct broker_request *request, void *owner);
-    void *waiter; /* for done */
+/* Names one session of this node for as long as it lives. Afterwards it names nothing. */
+struct session_id {
+    uint32_t worker;
+    uint32_t slot;
+    uint64_t generation; /* 0: no session */
 };
+
+struct request {
+    struct mail mail;
+    struct list_link link; /* of whoever holds it */
+    enum request_kind kind;
+    struct str channel;       /* that it is about; empty: none. The text lies in the request */
+    uint64_t retry_after_ms;  /* with ERR_UNAVAILABLE: when to try again; 0: not known */
+    struct error *error;      /* of the answer. NULL: it was done */
+    struct mailbox *reply_to; /* request_answer posts it there */
+    void (*done)(struct request *request, void *owner); /* runs there and takes it. owner: that of reply_to */
+    void *waiter;                                       /* the asker's own */
+    void (*fini)(struct request *request); /* frees what the kind has besides its own allocation; may be NULL */
+    /* Of a session of a hub (hub_private.h, session_ask). */
+    struct session_id session;
+    struct str command_id; /* as the client wrote it; empty: none. The text lies in the request */
+    void (*answer)(struct session *session, struct request *request);
+};
+
+/* The answer is an error. ERR_UNAVAILABLE: the broker cannot do it now, or nobody knows whether it did. */
+void request_fail(struct request *request, enum err code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* ERR_NONE: it was done. */
+enum err request_code(const struct request *request);
 
 /* Posts it to reply_to, where done runs. Any thread that owns it. */
-void broker_request_answer(struct broker_request *request);
+void request_answer(struct request *request);
+/* Takes it out of the list that it is in, and frees it with all that it has. */
+void request_destroy(struct request *request);
 
 /* Keeps the revocation, so that every node knows it, also one that starts later. */
 struct revoke_request {
-    struct broker_request base;
+    struct request base;
     struct revocation revocation; /* its text lies in bytes */
     char bytes[];
 };
 
-/* Copies the text; everything else of base is zero. Freed by free(). */
+/* Copies the text. The rest of base is zero. */
 struct revoke_request *revoke_request_create(const struct revocation *revocation);
 
 /* A session slot is one of the connections that a token allows its user at once, on all nodes (session_limit). */
@@ -50,18 +81,17 @@ enum session_slot_action {
 };
 
 struct session_slot_request {
-    struct broker_request base;
+    struct request base;
     enum session_slot_action action;
     struct str user;
     struct str session; /* its uuid */
     uint64_t limit;     /* TAKE */
     uint64_t ttl_ms;    /* TAKE, KEEP: counts no longer than this without being kept */
     bool granted;       /* the answer to TAKE */
-    struct session_id session_id;
     char bytes[];
 };
 
-/* Copies the texts; everything else is zero. Freed by free(). */
+/* Copies the texts. Everything else is zero. */
 struct session_slot_request *session_slot_request_create(enum session_slot_action action, struct str user,
                                                          struct str session);
 

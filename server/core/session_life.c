@@ -1,5 +1,5 @@
-/* session_life.c - the life of a session: its memory and its end. An end is decided here and carried out by the flush
- * (hub.c). So a walk through subscribers may end any of them. */
+/* session_life.c - the life of a session: its memory, what it asks of the node, and its end. An end is decided here and
+ * carried out by the flush (hub.c). So a walk through subscribers may end any of them. */
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 #include "server/core/session.h"
@@ -20,6 +20,29 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     session_uuid_make(hub->wall_ms, hub->node_id, session->uuid);
     session_index_add(&hub->sessions, session);
     return session;
+}
+
+/* --- its requests --------------------------------------------------------------------------------------------------
+ */
+
+static void answered(struct request *request, void *owner)
+{
+    struct hub *hub = owner;
+    struct session *session = session_index_find(&hub->sessions, request->session);
+    if (session && request->answer)
+        request->answer(session, request);
+    request_destroy(request);
+}
+
+void session_ask(struct session *session, struct request *request,
+                 void (*answer)(struct session *session, struct request *request))
+{
+    struct hub *hub = session->hub;
+    request->reply_to = hub->replies;
+    request->done = answered;
+    request->session = session->id;
+    request->answer = answer;
+    hub->node->ask(hub->node_owner, request);
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------------ */

@@ -23,23 +23,14 @@ struct session_slot {
 
 static void renew(struct timer *timer, uint64_t now_us);
 
-static void send(struct hub *hub, struct session *session, enum session_slot_action action,
-                 void (*done)(struct broker_request *, void *))
+static void send(struct session *session, enum session_slot_action action,
+                 void (*answer)(struct session *session, struct request *request))
 {
     struct session_slot_request *request =
         session_slot_request_create(action, session->claims->sub, str_from(session->uuid, UUID_LEN));
     request->limit = session->claims->session_limit;
-    request->ttl_ms = hub->settings.session_slot_ttl_ms;
-    request->session_id = session->id;
-    request->base.reply_to = hub->replies;
-    request->base.done = done;
-    hub->node->ask(hub->node_owner, &request->base);
-}
-
-static void done_with(struct broker_request *request, void *owner)
-{
-    (void)owner;
-    free(CONTAINER_OF(request, struct session_slot_request, base)); /* refused: the next renewal tries again */
+    request->ttl_ms = session->hub->settings.session_slot_ttl_ms;
+    session_ask(session, &request->base, answer);
 }
 
 static void start_renewal(struct hub *hub, struct session_slot *slot)
@@ -53,7 +44,7 @@ static void renew(struct timer *timer, uint64_t now_us)
     struct session_slot *slot = CONTAINER_OF(timer, struct session_slot, renewal);
     struct hub *hub = slot->session->hub;
     (void)now_us;
-    send(hub, slot->session, SESSION_SLOT_KEEP, done_with);
+    send(slot->session, SESSION_SLOT_KEEP, NULL); /* refused: the next renewal tries again */
     start_renewal(hub, slot);
 }
 
@@ -86,15 +77,12 @@ static void receive_held(const struct session_slot_events *events, struct sessio
     buf_fini(held);
 }
 
-static void answered(struct broker_request *base, void *owner)
+static void answered(struct session *session, struct request *request)
 {
-    struct hub *hub = owner;
-    struct session_slot_request *request = CONTAINER_OF(base, struct session_slot_request, base);
-    struct session *session = session_index_find(&hub->sessions, request->session_id);
-    bool granted = request->granted || base->error.code;
-    free(request);
-    if (!session || session->state != SESSION_OPEN)
-        return; /* gone meanwhile; SESSION_SLOT_LEAVE has followed */
+    struct hub *hub = session->hub;
+    bool granted = request->error || CONTAINER_OF(request, struct session_slot_request, base)->granted;
+    if (session->state != SESSION_OPEN)
+        return; /* SESSION_SLOT_LEAVE has followed, or will */
     struct session_slot *slot = session->session_slot;
     struct buf held = slot->held;
     slot->awaited = false;
@@ -120,7 +108,7 @@ bool session_slot_take(struct hub *hub, struct session *session, const struct se
     session->session_slot->awaited = true;
     session->session_slot->events = events;
     keep_subscriptions(session->session_slot, start);
-    send(hub, session, SESSION_SLOT_TAKE, answered);
+    send(session, SESSION_SLOT_TAKE, answered);
     return true;
 }
 
@@ -157,7 +145,7 @@ void session_slot_leave(struct hub *hub, struct session *session)
     struct session_slot *slot = session->session_slot;
     if (!slot)
         return;
-    send(hub, session, SESSION_SLOT_LEAVE, done_with);
+    send(session, SESSION_SLOT_LEAVE, NULL);
     wheel_stop(&hub->wheel, &slot->renewal);
     buf_fini(&slot->held);
     drop_subscriptions(slot);

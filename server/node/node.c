@@ -11,9 +11,6 @@ enum { TICK_MS = 100 };
 const struct node_ops node_ops = {
     .join = router_join,
     .leave = router_leave,
-    .publish = router_publish,
-    .recover = router_recover,
-    .history = router_history,
     .ask = router_ask,
     .presence = presence_post,
 };

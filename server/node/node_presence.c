@@ -160,31 +160,31 @@ static void begin_again(struct room *room)
 
 static void take_answer(struct room *room, const struct presence_update *update)
 {
-    bool done = !update->base.error.code && update->known;
+    bool done = !update->base.error && update->known;
     for (size_t i = 0; i < update->count; i++) {
         struct member *member = update->items[i].member; /* it stays while it is asked about */
         member->asked = false;
         if (done)
             member->told = update->items[i].here ? TOLD_HERE : TOLD_NOTHING;
-        else if (update->base.error.code)
+        else if (update->base.error)
             member->told = TOLD_UNKNOWN;
         settle(room, member);
     }
     if (done)
         room->number = update->number;
-    else if (!update->base.error.code)
+    else if (!update->base.error)
         begin_again(room);
 }
 
-static void answered(struct broker_request *base, void *owner)
+static void answered(struct request *base, void *owner)
 {
     struct room *room = base->waiter;
     struct presence_update *update = CONTAINER_OF(base, struct presence_update, base);
-    bool failed = base->error.code != ERR_NONE, more = update->more, full = !update->complete;
+    bool failed = base->error != NULL, more = update->more, full = !update->complete;
     (void)owner;
     room->busy = false;
     take_answer(room, update);
-    free(update);
+    request_destroy(base);
     if (room->presence->closing) {
         if (!failed && !list_is_empty(&room->changed)) /* members whose join was under way */
             send_update(room);
@@ -210,7 +210,7 @@ static struct presence_update *make_update(struct room *room)
     update->base.done = answered;
     update->base.waiter = room;
     update->policy = room->policy;
-    update->channel = room->channel;
+    update->base.channel = room->channel;
     update->connections = room->connections;
     update->round = room->round;
     update->after = room->number;

@@ -155,14 +155,14 @@ static void on_revoked(void *owner, const struct revocation *revocation)
 
 static void look_on(struct revoker *revoker);
 
-static void written_back(struct broker_request *request, void *owner)
+static void written_back(struct request *request, void *owner)
 {
     struct revoker *revoker = request->waiter;
-    bool refused = request->error.code;
+    bool refused = request->error != NULL;
     (void)owner;
     revoker->asked--;
     revoker->refused = revoker->refused || refused;
-    free(CONTAINER_OF(request, struct revoke_request, base));
+    request_destroy(request);
     if (!refused && revoker->looking && revoker->asked < ASKED_MAX / 2)
         look_on(revoker);
 }

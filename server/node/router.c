@@ -91,12 +91,6 @@ static void take_leave(struct mail *mail, void *owner)
     free(request);
 }
 
-static void take_publication(struct mail *mail, void *owner)
-{
-    struct router *router = owner;
-    router->broker->ops->publish(router->broker, CONTAINER_OF(mail, struct publication, mail));
-}
-
 static struct join_request *create_join_request(unsigned worker, struct str channel,
                                                 void (*take)(struct mail *, void *))
 {
@@ -124,12 +118,7 @@ void router_leave(void *owner, unsigned worker, struct str channel)
     mailbox_post(&router->mailbox, &create_join_request(worker, channel, take_leave)->mail);
 }
 
-void router_publish(void *owner, struct publication *publication)
-{
-    struct router *router = owner;
-    publication->mail.deliver = take_publication;
-    mailbox_post(&router->mailbox, &publication->mail);
-}
+/* --- requests --------------------------------------------------------------------------------------------------- */
 
 static void serve_recoveries(struct mail *mail, void *owner)
 {
@@ -140,13 +129,11 @@ static void serve_recoveries(struct mail *mail, void *owner)
 }
 
 /* All recoveries of one turn are served together, by a mail that the first of them posts. */
-static void take_recovery(struct mail *mail, void *owner)
+static void take_recovery(struct router *router, struct recovery *recovery)
 {
-    struct router *router = owner;
-    struct recovery *recovery = CONTAINER_OF(mail, struct recovery, mail);
-    struct channel_route *route = map_get(&router->channels, recovery->channel);
-    if (!route || !(route->wanting >> recovery->worker & 1)) {
-        recovery_destroy(recovery); /* the channel has been refused: the worker has been told */
+    struct channel_route *route = map_get(&router->channels, recovery->base.channel);
+    if (!route || !(route->wanting >> recovery->base.session.worker & 1)) {
+        request_destroy(&recovery->base); /* the channel has been refused: the worker has been told */
         return;
     }
     catchup_recover(&route->catchup, recovery);
@@ -157,39 +144,35 @@ static void take_recovery(struct mail *mail, void *owner)
     mailbox_post(&router->mailbox, &router->serve_mail);
 }
 
-void router_recover(void *owner, struct recovery *recovery)
-{
-    struct router *router = owner;
-    recovery->mail.deliver = take_recovery;
-    mailbox_post(&router->mailbox, &recovery->mail);
-}
-
 static void take_request(struct mail *mail, void *owner)
 {
     struct router *router = owner;
-    struct broker_request *request = CONTAINER_OF(mail, struct broker_request, mail);
-    if (request->kind == REQUEST_PRESENCE_READ)
-        presence_reads_ask(router, CONTAINER_OF(request, struct presence_read, base));
-    else
+    struct request *request = CONTAINER_OF(mail, struct request, mail);
+    if (request->kind == REQUEST_RECOVERY)
+        take_recovery(router, recovery_of(request));
+    else if (!reads_take(router, request))
         router->broker->ops->ask(router->broker, request);
 }
 
-void router_ask(void *owner, struct broker_request *request)
+void router_ask(void *owner, struct request *request)
 {
     struct router *router = owner;
     request->mail.deliver = take_request;
     mailbox_post(&router->mailbox, &request->mail);
 }
 
-/* --- what the broker says --------------------------------------------------------------------------------------- */
-
-static void on_published(void *owner, struct publication *publication)
+static void on_answered(void *owner, struct request *request)
 {
     struct router *router = owner;
-    metrics_add_labelled(router->metrics, METRIC_PUBLISH_RESULTS, publication->error.code, 1);
-    metrics_observe(router->metrics, METRIC_PUBLISH_LATENCY, clock_now_us() - publication->accepted_us);
-    publication_answer(publication);
+    if (request->kind == REQUEST_PUBLISH) {
+        metrics_add_labelled(router->metrics, METRIC_PUBLISH_RESULTS, request_code(request), 1);
+        metrics_observe(router->metrics, METRIC_PUBLISH_LATENCY, clock_now_us() - publication_of(request)->accepted_us);
+    }
+    if (!reads_answered(router, request))
+        request_answer(request);
 }
+
+/* --- what the broker says --------------------------------------------------------------------------------------- */
 
 static void on_subscribed(void *owner, struct str channel, enum err err, struct str text,
                           const struct position *position)
@@ -232,11 +215,6 @@ static void on_event(void *owner, const struct event *event)
         router_post(router, &route->catchup, message_from_event(event, clock_now_us()));
 }
 
-static void on_history(void *owner, struct history_read *read)
-{
-    history_reads_answered(owner, read);
-}
-
 static void on_control(void *owner, struct str from, struct str bytes)
 {
     struct router *router = owner;
@@ -266,11 +244,10 @@ static void on_state(void *owner, const struct broker_info *info)
 }
 
 const struct broker_sink router_sink = {
-    .published = on_published,
+    .answered = on_answered,
     .subscribed = on_subscribed,
     .located = on_located,
     .event = on_event,
-    .history = on_history,
     .control = on_control,
     .revoked = on_revoked,
     .revocations = on_revocations,
@@ -306,7 +283,7 @@ static const struct catchup_ops catchup_ops = {
     .gap = on_gap,
     .interrupted = router_post_interruption,
     .replay = router_post_replays,
-    .read = history_reads_ask,
+    .read = reads_ask_for_catchup,
 };
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
@@ -320,8 +297,7 @@ void router_init(struct router *router, struct turn *turn, struct metrics *metri
     router->settings = (struct router_settings){.recovery_bytes_max = RECOVERY_BYTES_MAX, .reads_max = READS_MAX};
     catchup_set_init(&router->catchups, &catchup_ops, router);
     router->catchups.budget.bytes_max = router->settings.recovery_bytes_max;
-    list_init(&router->reads);
-    list_init(&router->presence_reads.waiting);
+    reads_init(router);
     positions_init(&router->positions);
 }
 
@@ -346,14 +322,13 @@ unsigned router_add_worker(struct router *router, struct mailbox *mailbox)
 
 void router_close(struct router *router)
 {
-    presence_reads_close(router); /* before the last answers come, so that none of them asks on */
+    reads_close(router);
     mailbox_close(&router->mailbox);
 }
 
 void router_fini(struct router *router)
 {
     size_t cursor = 0;
-    history_reads_fini(router);
     for (struct channel_route *route; (route = map_next(&router->channels, &cursor));)
         free_route(route);
     map_fini(&router->channels);

@@ -27,9 +27,9 @@ struct positions {
     uint64_t round_us;       /* when the next round begins */
 };
 
-/* Pages of who is on a channel (presence_reads.c). */
-struct presence_reads {
-    struct list_link waiting; /* struct presence_read */
+/* Reads of one kind (reads.c). */
+struct read_queue {
+    struct list_link waiting; /* struct request */
     size_t waiting_count;
     size_t under_way;
 };
@@ -53,10 +53,8 @@ struct router {
     struct mail serve_mail; /* to itself, at the end of a turn in which recoveries came */
     bool serve_posted;
     struct positions positions;
-    struct list_link reads; /* struct history_read: those that wait for their turn */
-    size_t reads_waiting;
-    size_t reads_under_way;
-    struct presence_reads presence_reads;
+    struct read_queue history_reads;
+    struct read_queue presence_reads;
     size_t histories_lost;     /* channels whose history began anew or went back, and not logged yet */
     uint64_t histories_log_us; /* when they are logged, in one line */
 };
@@ -79,10 +77,7 @@ void router_fini(struct router *router);
 void router_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
                  uint64_t join_id);
 void router_leave(void *owner, unsigned worker, struct str channel);
-void router_publish(void *owner, struct publication *publication);
-void router_recover(void *owner, struct recovery *recovery);
-void router_history(void *owner, struct history_read *read);
-void router_ask(void *owner, struct broker_request *request);
+void router_ask(void *owner, struct request *request);
 
 /* In the broker's thread, about ten times a second: what failed is tried again, what is no longer needed goes. */
 void router_tick(struct router *router, uint64_t now_us);

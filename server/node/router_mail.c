@@ -159,8 +159,7 @@ void router_post_replays(void *owner, struct catchup *catchup, struct list_link 
     struct router *router = owner;
     struct replay *replays[ROUTER_WORKERS_MAX] = {0};
     for (struct list_link *link; (link = list_take_first(recoveries));) {
-        const struct recovery *recovery = CONTAINER_OF(link, struct recovery, link);
-        struct replay **replay = &replays[recovery->worker];
+        struct replay **replay = &replays[recovery_in(link)->base.session.worker];
         if (!*replay)
             *replay = create_replay(catchup, first, count);
         list_append(&(*replay)->recoveries, link);

@@ -3,8 +3,7 @@
  *     router.c          mail of the workers, and what the broker says
  *     router_mail.c     mail to the workers
  *     positions.c       asks for the positions that channels lack
- *     history_reads.c   the queue of reads of histories
- *     presence_reads.c  the queue of reads of who is on a channel
+ *     reads.c           the queues of reads: of histories, and of who is on a channel
  *     catchup/          which event is posted when; has no mail and no broker */
 #ifndef CARILLON_NODE_ROUTER_PRIVATE_H
 #define CARILLON_NODE_ROUTER_PRIVATE_H
@@ -53,17 +52,15 @@ void positions_init(struct positions *positions);
 void positions_note(struct router *router, struct channel_route *route);
 void positions_tick(struct router *router);
 
-/* --- history_reads.c -------------------------------------------------------------------------------------------- */
+/* --- reads.c ---------------------------------------------------------------------------------------------------- */
+void reads_init(struct router *router);
+/* False when the request is no read. Else takes it: the broker is asked once there is room, or the read is refused. */
+bool reads_take(struct router *router, struct request *request);
+/* The broker has answered. False when the request is no read. Else takes it. */
+bool reads_answered(struct router *router, struct request *request);
 /* As catchup_ops.read. The owner is the router. */
-void history_reads_ask(void *router, struct catchup *catchup, uint64_t number);
-/* The broker has answered. Takes the read. */
-void history_reads_answered(struct router *router, struct history_read *read);
-void history_reads_fini(struct router *router);
-
-/* --- presence_reads.c ------------------------------------------------------------------------------------------- */
-/* Takes the read: asks the broker once there is room, or refuses it. */
-void presence_reads_ask(struct router *router, struct presence_read *read);
+void reads_ask_for_catchup(void *router, struct catchup *catchup, uint64_t number);
 /* The broker has closed: the reads that still wait are answered. */
-void presence_reads_close(struct router *router);
+void reads_close(struct router *router);
 
 #endif

@@ -67,30 +67,20 @@ struct survey_part {
 
 /* --- one survey ------------------------------------------------------------------------------------------------- */
 
-struct survey *survey_create(const struct control_request *request)
+static void fini_survey(struct request *request)
 {
-    struct survey *survey = xcalloc(1, sizeof *survey + control_request_room(request));
-    control_request_copy(&survey->request, request, survey->bytes);
-    return survey;
-}
-
-void survey_destroy(struct survey *survey)
-{
+    struct survey *survey = survey_of(request);
     control_result_fini(&survey->result);
     buf_fini(&survey->nodes);
-    free(survey);
 }
 
-static void deliver_answer(struct mail *mail, void *owner)
+struct survey *survey_create(const struct control_request *question)
 {
-    struct survey *survey = CONTAINER_OF(mail, struct survey, mail);
-    survey->done(survey, owner);
-}
-
-static void answer_survey(struct survey *survey)
-{
-    survey->mail.deliver = deliver_answer;
-    mailbox_post(survey->reply_to, &survey->mail);
+    struct survey *survey = xcalloc(1, sizeof *survey + control_request_room(question));
+    survey->base.kind = REQUEST_SURVEY;
+    survey->base.fini = fini_survey;
+    control_request_copy(&survey->question, question, survey->bytes);
+    return survey;
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------- */
@@ -166,7 +156,7 @@ static void answer_worker(struct survey_run *run)
     merge_node(run, &run->local, surveys->facts.node_id);
     survey->nodes_asked = run->node_count + 1;
     survey->partial = survey->partial || run->workers_left || run->nodes_left || info.state != BROKER_UP;
-    answer_survey(survey);
+    request_answer(&survey->base);
 }
 
 static void answer_node(struct survey_run *run)
@@ -318,7 +308,7 @@ static void send_question(struct surveys *surveys, const struct survey_run *run,
 {
     struct broker *broker = surveys->router->broker;
     struct buf text = {0};
-    survey_write_question(&text, run->id, &run->survey->request);
+    survey_write_question(&text, run->id, &run->survey->question);
     if (to_all)
         broker->nodes->send(broker, STR(""), buf_str(&text));
     for (size_t i = 0; i < run->node_count && !to_all; i++)
@@ -331,7 +321,7 @@ static void send_question(struct surveys *surveys, const struct survey_run *run,
 static void ask_nodes(struct surveys *surveys, struct survey_run *run)
 {
     struct broker *broker = surveys->router->broker;
-    struct str session_id = run->survey->request.session_id;
+    struct str session_id = run->survey->question.session_id;
     struct buf list = {0};
     broker->nodes->list(broker, &list);
     struct str rest = buf_str(&list);
@@ -393,20 +383,20 @@ static void on_control(void *owner, struct str from, struct str bytes)
 static void take_survey(struct mail *mail, void *owner)
 {
     struct surveys *surveys = owner;
-    struct survey *survey = CONTAINER_OF(mail, struct survey, mail);
+    struct survey *survey = survey_of(CONTAINER_OF(mail, struct request, mail));
     if (surveys->workers_gone) {
-        survey_destroy(survey);
+        request_destroy(&survey->base);
         return;
     }
     if (surveys->closing)
-        error_set(&survey->error, ERR_UNAVAILABLE, "this node is stopping");
+        request_fail(&survey->base, ERR_UNAVAILABLE, "this node is stopping");
     else if (surveys->count >= SURVEYS_MAX)
-        error_set(&survey->error, ERR_RATE_LIMITED, "%d requests of this kind are under way; try again", SURVEYS_MAX);
-    if (survey->error.code) {
-        answer_survey(survey);
+        request_fail(&survey->base, ERR_RATE_LIMITED, "%d requests of this kind are under way; try again", SURVEYS_MAX);
+    if (survey->base.error) {
+        request_answer(&survey->base);
         return;
     }
-    struct survey_run *run = start_run(surveys, &survey->request);
+    struct survey_run *run = start_run(surveys, &survey->question);
     run->survey = survey;
     ask_nodes(surveys, run);
     watch_deadline(surveys, run);
@@ -414,8 +404,8 @@ static void take_survey(struct mail *mail, void *owner)
 
 void survey_ask(struct surveys *surveys, struct survey *survey)
 {
-    survey->mail.deliver = take_survey;
-    mailbox_post(&surveys->mailbox, &survey->mail);
+    survey->base.mail.deliver = take_survey;
+    mailbox_post(&surveys->mailbox, &survey->base.mail);
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------- */

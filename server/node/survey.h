@@ -25,27 +25,26 @@ struct survey_facts {
     struct peers *peers;   /* hears control messages first; may be NULL */
 };
 
-/* A question and its answer; one allocation. At any time one thread owns it. */
+/* A question and its answer. */
 struct survey {
-    struct mail mail;
-    struct control_request request; /* its texts lie in bytes */
+    struct request base;
+    struct control_request question; /* its texts lie in bytes */
     /* The answer. */
-    struct error error; /* code ERR_NONE: answered */
     struct control_result result;
     struct buf nodes; /* CONTROL_INFO: a JSON object of each node that answered, separated by commas */
     size_t nodes_asked;
     size_t nodes_answered;
     bool partial; /* a worker or a node has not answered, or nobody knows whether there are other nodes */
-    /* The way back. done takes the survey. */
-    struct mailbox *reply_to;
-    void (*done)(struct survey *survey, void *owner);
-    void *waiter;
     char bytes[];
 };
 
-/* Copies the request (control_check has passed). */
-struct survey *survey_create(const struct control_request *request);
-void survey_destroy(struct survey *survey);
+/* Copies the question (control_check has passed). */
+struct survey *survey_create(const struct control_request *question);
+
+static inline struct survey *survey_of(struct request *request)
+{
+    return CONTAINER_OF(request, struct survey, base);
+}
 
 /* In the router's thread, once its broker is set: takes the router's control messages. Everything
  * is borrowed. */

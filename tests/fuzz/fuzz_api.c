@@ -13,11 +13,9 @@ enum { HEAD_MAX = 4096, KEPT_MAX = 64 };
 
 /* What the API has asked for: answered after it has returned. */
 static struct asked {
-    struct publication *publications[KEPT_MAX];
+    struct request *publications[KEPT_MAX];
     size_t publication_count;
-    struct history_read *read;
-    struct survey *survey;
-    struct broker_request *request;
+    struct request *other;
     unsigned responses;
 } asked;
 
@@ -27,32 +25,16 @@ static void require(bool condition)
         abort();
 }
 
-static void take_publication(void *owner, struct publication *publication)
+static void take_request(void *owner, struct request *request)
 {
     (void)owner;
-    require(asked.publication_count < KEPT_MAX);
-    asked.publications[asked.publication_count++] = publication;
-}
-
-static void take_read(void *owner, struct history_read *read)
-{
-    (void)owner;
-    require(!asked.read);
-    asked.read = read;
-}
-
-static void take_survey(void *owner, struct survey *survey)
-{
-    (void)owner;
-    require(!asked.survey);
-    asked.survey = survey;
-}
-
-static void take_request(void *owner, struct broker_request *request)
-{
-    (void)owner;
-    require(!asked.request);
-    asked.request = request;
+    if (request->kind == REQUEST_PUBLISH) {
+        require(asked.publication_count < KEPT_MAX);
+        asked.publications[asked.publication_count++] = request;
+    } else {
+        require(!asked.other);
+        asked.other = request;
+    }
 }
 
 static size_t no_revocations(void *owner)
@@ -86,9 +68,6 @@ static uint64_t tell_time(void *owner)
 }
 
 static const struct api_ops ops = {
-    .publish = take_publication,
-    .history = take_read,
-    .survey = take_survey,
     .ask = take_request,
     .revocation_count = no_revocations,
     .broker_state = broker_is_up,
@@ -107,23 +86,20 @@ static void note_response(struct http_call *call)
 /* The broker refuses every second publication, and every read of an odd length of name. */
 static void answer_what_was_asked(void)
 {
+    struct request *other = asked.other;
     for (size_t i = 0; i < asked.publication_count; i++) {
-        struct publication *publication = asked.publications[i];
+        struct request *publication = asked.publications[i];
         if (i % 2)
-            error_set(&publication->error, ERR_UNAVAILABLE, "not now");
+            request_fail(publication, ERR_UNAVAILABLE, "not now");
         publication->done(publication, NULL);
     }
-    if (asked.read) {
-        if (asked.read->channel.len % 2)
-            error_set(&asked.read->error, ERR_UNAVAILABLE, "not now");
-        else
-            history_read_add_json(asked.read, 1, STR("{}"));
-        asked.read->done(asked.read, NULL);
-    }
-    if (asked.survey)
-        asked.survey->done(asked.survey, NULL);
-    if (asked.request)
-        asked.request->done(asked.request, NULL);
+    if (!other)
+        return;
+    if (other->kind == REQUEST_HISTORY && other->channel.len % 2)
+        request_fail(other, ERR_UNAVAILABLE, "not now");
+    else if (other->kind == REQUEST_HISTORY)
+        history_read_add_json(history_read_of(other), 1, STR("{}"));
+    other->done(other, NULL);
 }
 
 static void check_answer(const struct http_response *response)

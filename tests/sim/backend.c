@@ -41,21 +41,22 @@ void backend_try_again(uint64_t number)
     world_at(world_now_us() + RETRY_MIN_US + world_below(CHANCE_PLAN, RETRY_SPREAD_US), retry, NULL, number);
 }
 
-static void on_published(struct publication *publication, void *hub)
+static void on_published(struct request *request, void *hub)
 {
+    const struct publication *publication = publication_of(request);
     uint64_t number = publication->waiter_index;
-    const struct sim_node *node = publication->waiter;
+    const struct sim_node *node = request->waiter;
     backend.waiting--;
     if (!node->alive) /* nobody is left to say so */
         truth_unknown(number);
-    else if (publication->error.code == ERR_NONE)
+    else if (!request->error)
         truth_acknowledged(number, str_from_cstr(publication->id), str_from_cstr(publication->epoch),
                            publication->offset, publication->duplicate);
-    else if (strstr(publication->error.text, "may or may not"))
+    else if (strstr(request->error->text, "may or may not"))
         truth_unknown(number);
     else
         truth_refused(number);
-    publication_destroy(publication);
+    request_destroy(request);
     backend_try_again(number);
 }
 
@@ -67,15 +68,18 @@ static void publish(void *owner, void *argument)
     size_t channel = truth_channel(number);
     char text[32];
     int len = snprintf(text, sizeof text, "{\"n\":%llu}", (unsigned long long)number);
-    struct publication *publication = publication_create(str_from_cstr(sim_channels[channel].name), STR("note"),
-                                                         str_from(text, (size_t)len), truth_event_id(number));
+    const struct event_offer offer = {.channel = str_from_cstr(sim_channels[channel].name),
+                                      .type = STR("note"),
+                                      .data = {.raw = str_from(text, (size_t)len)},
+                                      .event_id = truth_event_id(number)};
+    struct publication *publication = publication_create(&offer, STR(""));
     publication->history = sim_node_history(worker->node, channel);
     publication->accepted_us = clock_now_us();
-    publication->reply_to = &worker->mailbox;
-    publication->done = on_published;
-    publication->waiter = worker->node;
+    publication->base.reply_to = &worker->mailbox;
+    publication->base.done = on_published;
+    publication->base.waiter = worker->node;
     publication->waiter_index = number;
-    router_publish(&worker->node->real.router, publication);
+    router_ask(&worker->node->real.router, &publication->base);
 }
 
 void backend_publish(uint64_t number)

@@ -201,13 +201,12 @@ static void try_later(uint64_t number)
     world_at(world_now_us() + RETRY_MIN_US + world_below(CHANCE_PLAN, RETRY_SPREAD_US), ask_to_revoke, NULL, number);
 }
 
-static void on_answer(struct broker_request *base, void *owner)
+static void on_answer(struct request *request, void *owner)
 {
-    struct revoke_request *request = CONTAINER_OF(base, struct revoke_request, base);
-    struct revoked *revoked = base->waiter;
+    struct revoked *revoked = request->waiter;
     uint64_t number = (uint64_t)(revoked - tokens.revoked);
-    bool good = !base->error.code;
-    free(request);
+    bool good = !request->error;
+    request_destroy(request);
     tokens.waiting--;
     if (!good) {
         try_later(number);

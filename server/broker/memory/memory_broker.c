@@ -1,6 +1,8 @@
 /* memory_broker.c - see memory_broker.h. */
 #include "server/broker/memory/memory_broker.h"
 
+#include <assert.h>
+
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
@@ -146,7 +148,7 @@ static void forget_idle(struct memory_broker *broker, uint64_t now_us)
 /* Gives the publication its position in the channel's history. */
 static void order(struct memory_broker *broker, struct publication *publication, uint64_t now_us)
 {
-    struct memory_channel *channel = find_or_create(broker, publication->channel);
+    struct memory_channel *channel = find_or_create(broker, publication->base.channel);
     if (!has_position(channel, now_us))
         begin_epoch(broker, channel);
     keep_for(channel, &publication->history, now_us);
@@ -161,13 +163,13 @@ static void order(struct memory_broker *broker, struct publication *publication,
 static void keep_and_hand_on(struct memory_broker *broker, const struct publication *publication, uint64_t now_us,
                              uint64_t wall_ms)
 {
-    struct memory_channel *channel = map_get(&broker->channels, publication->channel);
+    struct memory_channel *channel = map_get(&broker->channels, publication->base.channel);
     char timestamp[CLOCK_RFC3339_LEN + 1];
     if (!channel)
         return;
     clock_format(wall_ms, timestamp);
     struct event event = {
-        .channel = publication->channel,
+        .channel = publication->base.channel,
         .type = publication->type,
         .id = str_from_cstr(publication->id),
         .epoch = str_from_cstr(publication->epoch),
@@ -181,33 +183,22 @@ static void keep_and_hand_on(struct memory_broker *broker, const struct publicat
         broker->broker.sink->event(broker->broker.owner, &event);
 }
 
-static void deliver_publication(struct mail *mail, void *owner)
+static void publish(struct memory_broker *broker, struct publication *publication)
 {
-    struct memory_broker *broker = owner;
-    struct publication *publication = CONTAINER_OF(mail, struct publication, mail);
     uint64_t now_us = broker->config.now_us();
     uint64_t wall_ms = broker->config.wall_ms();
     bool has_id = publication->event_id.len > 0;
-    if (broker->closed) {
-        error_set(&publication->error, ERR_UNAVAILABLE, "this node is stopping; nothing was published");
-    } else if (!has_id || !memory_ids_recall(&broker->ids, publication, now_us)) {
-        uuid_v7(wall_ms, publication->id);
-        if (publication->history.size)
-            order(broker, publication, now_us);
-        if (has_id)
-            metrics_add(broker->broker.metrics, METRIC_EVENT_IDS_FORGOTTEN,
-                        memory_ids_remember(&broker->ids, publication, now_us));
-        keep_and_hand_on(broker, publication, now_us, wall_ms);
-        memory_logs_expire(&broker->logs, now_us);
-        forget_idle(broker, now_us);
-    }
-    broker->broker.sink->published(broker->broker.owner, publication);
-}
-
-static void publish(struct broker *base, struct publication *publication)
-{
-    publication->mail.deliver = deliver_publication;
-    mailbox_post(&broker_of(base)->mailbox, &publication->mail);
+    if (has_id && memory_ids_recall(&broker->ids, publication, now_us))
+        return;
+    uuid_v7(wall_ms, publication->id);
+    if (publication->history.size)
+        order(broker, publication, now_us);
+    if (has_id)
+        metrics_add(broker->broker.metrics, METRIC_EVENT_IDS_FORGOTTEN,
+                    memory_ids_remember(&broker->ids, publication, now_us));
+    keep_and_hand_on(broker, publication, now_us, wall_ms);
+    memory_logs_expire(&broker->logs, now_us);
+    forget_idle(broker, now_us);
 }
 
 /* ---- subscribe ---- */
@@ -309,36 +300,27 @@ static void unsubscribe(struct broker *base, struct str name)
 
 /* ---- history ---- */
 
-static void deliver_history(struct mail *mail, void *owner)
+static void read_history(struct memory_broker *broker, struct history_read *read)
 {
-    struct memory_broker *broker = owner;
-    struct history_read *read = CONTAINER_OF(mail, struct history_read, mail);
-    struct memory_channel *channel = map_get(&broker->channels, read->channel);
+    struct memory_channel *channel = map_get(&broker->channels, read->base.channel);
     uint64_t now_us = broker->config.now_us();
-    if (broker->closed) {
-        error_set(&read->error, ERR_UNAVAILABLE, "this node is stopping");
-    } else if (channel && has_position(channel, now_us)) {
-        memcpy(read->epoch, channel->epoch, sizeof read->epoch);
-        read->offset = channel->offset;
-        memcpy(read->id, channel->last_id, sizeof channel->last_id);
-        memory_log_read(&broker->logs, &channel->log, read, now_us);
-    }
-    broker->broker.sink->history(broker->broker.owner, read);
-}
-
-static void history(struct broker *base, struct history_read *read)
-{
-    read->mail.deliver = deliver_history;
-    mailbox_post(&broker_of(base)->mailbox, &read->mail);
+    if (!channel || !has_position(channel, now_us))
+        return;
+    memcpy(read->epoch, channel->epoch, sizeof read->epoch);
+    read->offset = channel->offset;
+    memcpy(read->id, channel->last_id, sizeof channel->last_id);
+    memory_log_read(&broker->logs, &channel->log, read, now_us);
 }
 
 /* ---- requests ---- */
 
 /* There is one node, and it keeps no revocation beyond its own life. */
-static void carry_out(struct memory_broker *broker, struct broker_request *request)
+static void carry_out(struct memory_broker *broker, struct request *request)
 {
     struct broker *base = &broker->broker;
     switch (request->kind) {
+    case REQUEST_PUBLISH: publish(broker, publication_of(request)); break;
+    case REQUEST_HISTORY: read_history(broker, history_read_of(request)); break;
     case REQUEST_REVOKE:
         base->sink->revoked(base->owner, &CONTAINER_OF(request, struct revoke_request, base)->revocation);
         break;
@@ -349,24 +331,25 @@ static void carry_out(struct memory_broker *broker, struct broker_request *reque
         memory_presence_update(&broker->presence, base, CONTAINER_OF(request, struct presence_update, base),
                                broker->config.wall_ms());
         break;
-    case REQUEST_PRESENCE_READ:
-        memory_presence_read(&broker->presence, CONTAINER_OF(request, struct presence_read, base));
-        break;
+    case REQUEST_PRESENCE_READ: memory_presence_read(&broker->presence, presence_read_of(request)); break;
+    case REQUEST_RECOVERY:
+    case REQUEST_SURVEY: assert(!"a broker answers neither"); break;
     }
 }
 
 static void deliver_request(struct mail *mail, void *owner)
 {
     struct memory_broker *broker = owner;
-    struct broker_request *request = CONTAINER_OF(mail, struct broker_request, mail);
+    struct request *request = CONTAINER_OF(mail, struct request, mail);
     if (broker->closed)
-        error_set(&request->error, ERR_UNAVAILABLE, "this node is stopping");
+        request_fail(request, ERR_UNAVAILABLE, "this node is stopping%s",
+                     request->kind == REQUEST_PUBLISH ? "; nothing was published" : "");
     else
         carry_out(broker, request);
-    broker_request_answer(request);
+    broker_answer(&broker->broker, request);
 }
 
-static void ask(struct broker *base, struct broker_request *request)
+static void ask(struct broker *base, struct request *request)
 {
     request->mail.deliver = deliver_request;
     mailbox_post(&broker_of(base)->mailbox, &request->mail);
@@ -458,10 +441,8 @@ static void destroy(struct broker *base)
 }
 
 static const struct broker_ops ops = {
-    .publish = publish,
     .subscribe = subscribe,
     .unsubscribe = unsubscribe,
-    .history = history,
     .ask = ask,
     .info = info,
     .close = begin_close,

@@ -24,7 +24,7 @@ enum {
 /* No channel name holds a newline. */
 static struct str make_key(const struct publication *publication, char out[KEY_MAX])
 {
-    struct str channel = publication->channel;
+    struct str channel = publication->base.channel;
     struct str event_id = publication->event_id;
     memcpy(out, channel.ptr, channel.len);
     out[channel.len] = '\n';

@@ -57,7 +57,7 @@ static void tell(const struct broker *broker, const struct presence_update *upda
     if (!update->policy.events)
         return;
     clock_format(wall_ms, timestamp);
-    const struct event event = {.channel = update->channel,
+    const struct event event = {.channel = update->base.channel,
                                 .type = type,
                                 .id = STR(""),
                                 .epoch = STR(""),
@@ -83,7 +83,7 @@ static bool add(struct memory_presence *presence, struct memory_crowd *crowd, co
 void memory_presence_update(struct memory_presence *presence, const struct broker *broker,
                             struct presence_update *update, uint64_t wall_ms)
 {
-    struct memory_crowd *crowd = find_or_create(presence, update->channel);
+    struct memory_crowd *crowd = find_or_create(presence, update->base.channel);
     crowd->connections = update->connections;
     update->known = true;
     for (size_t i = 0; i < update->count; i++) {
@@ -109,7 +109,7 @@ void memory_presence_update(struct memory_presence *presence, const struct broke
 
 void memory_presence_read(const struct memory_presence *presence, struct presence_read *read)
 {
-    const struct memory_crowd *crowd = map_get(&presence->channels, read->channel);
+    const struct memory_crowd *crowd = map_get(&presence->channels, read->base.channel);
     if (!crowd)
         return;
     struct person *last = NULL, *person = person_of(sorted_after(&crowd->by_user, read->after));

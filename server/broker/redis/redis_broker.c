@@ -2,6 +2,8 @@
  * and ending. */
 #include "server/broker/redis/redis_broker.h"
 
+#include <assert.h>
+
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
@@ -153,10 +155,12 @@ static const struct redis_topology_events topology_events = {
 
 /* ---- requests ---- */
 
-static void ask(struct broker *base, struct broker_request *request)
+static void ask(struct broker *base, struct request *request)
 {
     struct redis_broker *broker = redis_broker_of(base);
     switch (request->kind) {
+    case REQUEST_PUBLISH: redis_publish(broker, publication_of(request)); break;
+    case REQUEST_HISTORY: redis_history(broker, history_read_of(request)); break;
     case REQUEST_REVOKE: redis_revoke(broker, CONTAINER_OF(request, struct revoke_request, base)); break;
     case REQUEST_SESSION_SLOT:
         redis_session_slot(broker, CONTAINER_OF(request, struct session_slot_request, base));
@@ -164,7 +168,9 @@ static void ask(struct broker *base, struct broker_request *request)
     case REQUEST_PRESENCE_UPDATE:
         redis_presence_update(broker, CONTAINER_OF(request, struct presence_update, base));
         break;
-    case REQUEST_PRESENCE_READ: redis_presence_read(broker, CONTAINER_OF(request, struct presence_read, base)); break;
+    case REQUEST_PRESENCE_READ: redis_presence_read(broker, presence_read_of(request)); break;
+    case REQUEST_RECOVERY:
+    case REQUEST_SURVEY: assert(!"a broker answers neither"); break;
     }
 }
 
@@ -240,10 +246,8 @@ static void destroy(struct broker *base)
 }
 
 static const struct broker_ops ops = {
-    .publish = redis_publish,
     .subscribe = redis_subscribe,
     .unsubscribe = redis_unsubscribe,
-    .history = redis_history,
     .ask = ask,
     .info = info,
     .close = begin_close,

@@ -1,10 +1,22 @@
-/* redis_broker_request.c - a broker_request (core/request.h) on its way to Redis, as a redis_request: how it starts,
- * and how it fails. Each kind of broker_request has a file of its own that says what is sent and what the answer means.
- */
+/* redis_broker_request.c - a request (core/request.h) on its way to Redis, as a redis_request: how it starts, and how
+ * it fails. Each kind of request has a file of its own that says what is sent and what the answer means. */
 #include "common/base/clock.h"
 #include "server/broker/redis/redis_parts.h"
 
-void redis_broker_request_start(struct redis_broker *broker, struct broker_request *request,
+static void deliver_refused(struct mail *mail, void *owner)
+{
+    struct redis_broker *broker = owner;
+    broker_answer(&broker->broker, CONTAINER_OF(mail, struct request, mail));
+}
+
+void redis_broker_request_refuse(struct redis_broker *broker, struct request *request, const char *text)
+{
+    request_fail(request, ERR_UNAVAILABLE, "%s", text);
+    request->mail.deliver = deliver_refused;
+    mailbox_post(&broker->mailbox, &request->mail);
+}
+
+void redis_broker_request_start(struct redis_broker *broker, struct request *request,
                                 const struct redis_request_kind *kind, size_t key_count, const struct str *keys)
 {
     struct redis_shard *shard = redis_topology_shard_of(&broker->topology, keys[0]);
@@ -12,20 +24,20 @@ void redis_broker_request_start(struct redis_broker *broker, struct broker_reque
         redis_request_start(&broker->requests, kind, request, shard, key_count, keys, clock_now_us());
         return;
     }
-    error_set(&request->error, ERR_UNAVAILABLE, "Redis cannot be reached now; nothing was done. Try again later");
-    broker_request_answer(request);
+    redis_broker_request_refuse(broker, request, "Redis cannot be reached now; nothing was done. Try again later");
 }
 
-void redis_broker_request_fail(struct redis_broker *broker, struct broker_request *request, const redisReply *reply)
+void redis_broker_request_fail(struct redis_broker *broker, struct request *request, const redisReply *reply)
 {
     metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
     if (!reply)
-        error_set(&request->error, ERR_UNAVAILABLE,
-                  "the connection to Redis was lost before it answered: it may or may not have been done; trying again "
-                  "is safe");
+        request_fail(
+            request, ERR_UNAVAILABLE,
+            "the connection to Redis was lost before it answered: it may or may not have been done; trying again "
+            "is safe");
     else if (redis_request_is_untaken(reply))
-        error_set(&request->error, ERR_UNAVAILABLE, "no Redis server takes it now; nothing was done. Try again");
+        request_fail(request, ERR_UNAVAILABLE, "no Redis server takes it now; nothing was done. Try again");
     else
-        error_set(&request->error, ERR_UNAVAILABLE, "Redis refused it; nothing was done: %.200s",
-                  redis_is_error(reply) ? reply->str : "an answer that makes no sense");
+        request_fail(request, ERR_UNAVAILABLE, "Redis refused it; nothing was done: %.200s",
+                     redis_is_error(reply) ? reply->str : "an answer that makes no sense");
 }

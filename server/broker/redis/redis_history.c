@@ -7,16 +7,6 @@ enum { FIRST_EVENT = 5 }; /* of the answer's elements */
 
 enum { META, LOG, KEYS }; /* of the request */
 
-static void give_back(struct redis_broker *broker, struct history_read *read)
-{
-    broker->broker.sink->history(broker->broker.owner, read);
-}
-
-static void deliver_refused(struct mail *mail, void *owner)
-{
-    give_back(owner, CONTAINER_OF(mail, struct history_read, mail));
-}
-
 /* What passes by itself, by the first word of Redis's answer. */
 static bool is_passing(const char *text)
 {
@@ -36,8 +26,8 @@ static bool add_event(struct redis_broker *broker, struct history_read *read, co
     bool direct;
     uint64_t offset;
     return str_to_u64(redis_text(id), &offset) &&
-           !redis_event_parse(redis_text(text), read->channel, &broker->event_limits, &broker->scratch, &event, &direct,
-                              &error) &&
+           !redis_event_parse(redis_text(text), read->base.channel, &broker->event_limits, &broker->scratch, &event,
+                              &direct, &error) &&
            event.offset == offset && (history_read_add(read, &event), true);
 }
 
@@ -61,7 +51,7 @@ static void take_page(struct redis_broker *broker, struct history_read *read, co
         fine = add_event(broker, read, reply->element[i], reply->element[i + 1]);
     if (!fine) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
-        error_set(&read->error, ERR_INTERNAL_ERROR, "the channel's log in Redis holds what is not an event");
+        request_fail(&read->base, ERR_INTERNAL_ERROR, "the channel's log in Redis holds what is not an event");
         return;
     }
     if (epoch.len)
@@ -72,7 +62,7 @@ static void take_page(struct redis_broker *broker, struct history_read *read, co
         take_id(reply->element[4], read->events[0].offset - 1, read->before_id);
     if (read->backwards)
         history_read_reverse(read);
-    redis_position_read(broker, read->channel, epoch, read->offset);
+    redis_position_read(broker, read->base.channel, epoch, read->offset);
 }
 
 static void on_read(struct redis_request *request, const redisReply *reply)
@@ -80,16 +70,16 @@ static void on_read(struct redis_request *request, const redisReply *reply)
     struct redis_broker *broker = redis_broker_of_request(request);
     struct history_read *read = request->argument;
     if (!reply) {
-        error_set(&read->error, ERR_UNAVAILABLE, "the connection to Redis was lost; try again later");
+        request_fail(&read->base, ERR_UNAVAILABLE, "the connection to Redis was lost; try again later");
     } else if (redis_is_error(reply)) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
-        error_set(&read->error,
-                  redis_request_is_untaken(reply) || is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
-                  "Redis did not give the channel's history: %.200s", reply->str);
+        request_fail(&read->base,
+                     redis_request_is_untaken(reply) || is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
+                     "Redis did not give the channel's history: %.200s", reply->str);
     } else {
         take_page(broker, read, reply);
     }
-    give_back(broker, read);
+    broker_answer(&broker->broker, &read->base);
 }
 
 static void send_read(struct redis_request *request)
@@ -109,16 +99,13 @@ static void send_read(struct redis_request *request)
 
 static const struct redis_request_kind kind = {.send = send_read, .done = on_read};
 
-void redis_history(struct broker *base, struct history_read *read)
+void redis_history(struct redis_broker *broker, struct history_read *read)
 {
-    struct redis_broker *broker = redis_broker_of(base);
-    const struct redis_keys *names = redis_channel_keys(broker, read->channel, STR(""));
+    const struct redis_keys *names = redis_channel_keys(broker, read->base.channel, STR(""));
     const struct str keys[KEYS] = {[META] = names->meta, [LOG] = names->log};
     struct redis_shard *shard = redis_request_shard(&broker->topology, keys[META]);
     if (!shard) {
-        error_set(&read->error, ERR_UNAVAILABLE, "Redis cannot be reached now; try again later");
-        read->mail.deliver = deliver_refused;
-        mailbox_post(&broker->mailbox, &read->mail);
+        redis_broker_request_refuse(broker, &read->base, "Redis cannot be reached now; try again later");
         return;
     }
     redis_request_start(&broker->requests, &kind, read, shard, KEYS, keys, clock_now_us());

@@ -92,10 +92,10 @@ static inline struct str redis_live_key(struct redis_broker *broker, struct str 
 }
 
 /* redis_publish.c */
-void redis_publish(struct broker *broker, struct publication *publication);
+void redis_publish(struct redis_broker *broker, struct publication *publication);
 
 /* redis_history.c */
-void redis_history(struct broker *broker, struct history_read *read);
+void redis_history(struct redis_broker *broker, struct history_read *read);
 
 /* redis_revoke.c */
 void redis_revoke(struct redis_broker *broker, struct revoke_request *request);
@@ -116,11 +116,12 @@ void redis_session_slot(struct redis_broker *broker, struct session_slot_request
 /* redis_broker_request.c */
 /* Sends it on its way; or, when Redis cannot be reached, answers it. It is the argument of the kind. keys as in
  * redis_request_start. */
-void redis_broker_request_start(struct redis_broker *broker, struct broker_request *request,
+void redis_broker_request_start(struct redis_broker *broker, struct request *request,
                                 const struct redis_request_kind *kind, size_t key_count, const struct str *keys);
+/* Answers it with ERR_UNAVAILABLE and this text, not from within the call. */
+void redis_broker_request_refuse(struct redis_broker *broker, struct request *request, const char *text);
 /* Redis's refusal, or its silence (reply NULL), as the request's error. */
-void redis_broker_request_fail(struct redis_broker *broker, struct broker_request *request,
-                               const struct redisReply *reply);
+void redis_broker_request_fail(struct redis_broker *broker, struct request *request, const struct redisReply *reply);
 
 /* redis_subscribe.c */
 void redis_subscribe(struct broker *broker, struct str channel, const struct history_policy *history);

@@ -71,14 +71,15 @@ static void set_common(struct redis_request *request, const struct presence_poli
 
 static void on_updated(struct redis_request *request, const redisReply *reply)
 {
+    struct redis_broker *broker = redis_broker_of_request(request);
     struct presence_update *update = request->argument;
     if (reply && reply->type == REDIS_REPLY_INTEGER) {
         update->known = reply->integer > 0;
         update->more = reply->integer > 1;
     } else {
-        redis_broker_request_fail(redis_broker_of_request(request), &update->base, reply);
+        redis_broker_request_fail(broker, &update->base, reply);
     }
-    broker_request_answer(&update->base);
+    broker_answer(&broker->broker, &update->base);
 }
 
 /* [[true,"user","entry"],...] */
@@ -108,7 +109,7 @@ static void send_update(struct redis_request *request)
                        (unsigned long long)update->round);
     struct str *rest = common.arguments + KEYS + 6;
     write_changes(&changes, update);
-    set_common(request, &update->policy, update->channel, str_from(node, (size_t)len), false, &common);
+    set_common(request, &update->policy, update->base.channel, str_from(node, (size_t)len), false, &common);
     rest[0] = redis_number(update->connections, connections);
     rest[1] = update->complete ? STR("1") : STR("0");
     rest[2] = buf_str(&changes);
@@ -122,7 +123,7 @@ void redis_presence_update(struct redis_broker *broker, struct presence_update *
 {
     static const struct redis_request_kind kind = {.send = send_update, .done = on_updated};
     struct str keys[KEYS];
-    make_keys(broker, update->channel, keys);
+    make_keys(broker, update->base.channel, keys);
     redis_broker_request_start(broker, &update->base, &kind, KEYS, keys);
 }
 
@@ -155,19 +156,20 @@ static bool is_yet_to_be_told(const struct redis_broker *broker, const struct pr
 
 static void on_page(struct redis_request *request, const redisReply *reply)
 {
+    struct redis_broker *broker = redis_broker_of_request(request);
     struct presence_read *read = request->argument;
     bool is_number = reply && reply->type == REDIS_REPLY_INTEGER;
     if (is_number && reply->integer == 0) {
         read->again = true;
-        redis_presence_read(redis_broker_of_request(request), read);
+        redis_presence_read(broker, read);
         return;
     }
-    if (is_number || (reply && is_yet_to_be_told(redis_broker_of_request(request), read)))
-        error_set(&read->base.error, ERR_UNAVAILABLE,
-                  "Redis has lost who is on the channel, and the nodes are telling it again; try again later");
+    if (is_number || (reply && is_yet_to_be_told(broker, read)))
+        request_fail(&read->base, ERR_UNAVAILABLE,
+                     "Redis has lost who is on the channel, and the nodes are telling it again; try again later");
     else if (!reply || !take_page(read, reply))
-        redis_broker_request_fail(redis_broker_of_request(request), &read->base, reply);
-    broker_request_answer(&read->base);
+        redis_broker_request_fail(broker, &read->base, reply);
+    broker_answer(&broker->broker, &read->base);
 }
 
 static void send_read(struct redis_request *request)
@@ -179,7 +181,7 @@ static void send_read(struct redis_request *request)
     char limit[24], bytes[24];
     bool has_registry = broker->is_registered && !broker->topology.kind->sharded;
     size_t count = KEYS;
-    set_common(request, &read->policy, read->channel, STR(""), read->again, &common);
+    set_common(request, &read->policy, read->base.channel, STR(""), read->again, &common);
     memcpy(arguments, common.arguments, sizeof *arguments * KEYS);
     if (has_registry)
         arguments[count++] = buf_str(&broker->nodes_key);
@@ -196,6 +198,6 @@ void redis_presence_read(struct redis_broker *broker, struct presence_read *read
 {
     static const struct redis_request_kind kind = {.send = send_read, .done = on_page};
     struct str keys[KEYS];
-    make_keys(broker, read->channel, keys);
+    make_keys(broker, read->base.channel, keys);
     redis_broker_request_start(broker, &read->base, &kind, KEYS, keys);
 }

@@ -15,7 +15,7 @@ enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000 };
 
 static size_t cost(const struct publication *publication)
 {
-    return PUBLICATION_COST + publication->channel.len + publication->type.len + publication->data.len +
+    return PUBLICATION_COST + publication->base.channel.len + publication->type.len + publication->data.len +
            publication->event_id.len;
 }
 
@@ -23,24 +23,16 @@ static void give_back(struct redis_broker *broker, struct publication *publicati
 {
     broker->pending--;
     broker->pending_bytes -= cost(publication);
-    broker->broker.sink->published(broker->broker.owner, publication);
+    broker_answer(&broker->broker, &publication->base);
 }
 
 /* ---- refusals ---- */
 
-static void deliver_refused(struct mail *mail, void *owner)
+static void refuse(struct redis_broker *broker, struct publication *publication, uint64_t retry_after_ms,
+                   const char *text)
 {
-    struct redis_broker *broker = owner;
-    broker->broker.sink->published(broker->broker.owner, CONTAINER_OF(mail, struct publication, mail));
-}
-
-static void refuse_later(struct redis_broker *broker, struct publication *publication, uint64_t retry_after_ms,
-                         const char *text)
-{
-    error_set(&publication->error, ERR_UNAVAILABLE, "%s", text);
-    publication->retry_after_ms = retry_after_ms;
-    publication->mail.deliver = deliver_refused;
-    mailbox_post(&broker->mailbox, &publication->mail);
+    publication->base.retry_after_ms = retry_after_ms;
+    redis_broker_request_refuse(broker, &publication->base, text);
 }
 
 /* What an operator can do about Redis's answer, by its first word. */
@@ -61,23 +53,24 @@ static void explain_refusal(struct publication *publication, const redisReply *r
         {"BUSY", "Redis is busy with a script; nothing was published. Try again"},
     };
     if (strncmp(reply->str, "WRONGTYPE", 9) == 0) { /* no time mends that */
-        error_set(&publication->error, ERR_INTERNAL_ERROR,
-                  "a key of the channel in Redis is of another type than Carillon makes; nothing was published. Delete "
-                  "the key");
+        request_fail(
+            &publication->base, ERR_INTERNAL_ERROR,
+            "a key of the channel in Redis is of another type than Carillon makes; nothing was published. Delete "
+            "the key");
         return;
     }
-    publication->retry_after_ms = RETRY_REFUSED_MS;
+    publication->base.retry_after_ms = RETRY_REFUSED_MS;
     if (redis_request_is_untaken(reply)) {
-        error_set(&publication->error, ERR_UNAVAILABLE,
-                  "no Redis server takes the channel now; nothing was published. Try again");
+        request_fail(&publication->base, ERR_UNAVAILABLE,
+                     "no Redis server takes the channel now; nothing was published. Try again");
         return;
     }
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strncmp(reply->str, known[i].code, strlen(known[i].code)) == 0) {
-            error_set(&publication->error, ERR_UNAVAILABLE, "%s", known[i].text);
+            request_fail(&publication->base, ERR_UNAVAILABLE, "%s", known[i].text);
             return;
         }
-    error_set(&publication->error, ERR_UNAVAILABLE, "Redis refused the publication: %.200s", reply->str);
+    request_fail(&publication->base, ERR_UNAVAILABLE, "Redis refused the publication: %.200s", reply->str);
 }
 
 /* /readyz does not show that Redis takes no writes, and publishers may be far from whoever can change it. */
@@ -92,11 +85,11 @@ static void log_refusal(struct redis_broker *broker, const char *why)
 
 static void set_unknown(struct publication *publication)
 {
-    publication->retry_after_ms = RETRY_SOON_MS;
-    error_set(&publication->error, ERR_UNAVAILABLE,
-              "the connection to Redis was lost before it answered: the event may or may not have been published%s",
-              publication->event_id.len ? "; trying again with the same event_id is safe"
-                                        : ". With an event_id, trying again would be safe");
+    publication->base.retry_after_ms = RETRY_SOON_MS;
+    request_fail(&publication->base, ERR_UNAVAILABLE,
+                 "the connection to Redis was lost before it answered: the event may or may not have been published%s",
+                 publication->event_id.len ? "; trying again with the same event_id is safe"
+                                           : ". With an event_id, trying again would be safe");
 }
 
 static void copy_text(char *out, size_t size, const redisReply *reply)
@@ -133,10 +126,10 @@ static void on_published(struct redis_request *request, const redisReply *reply)
     } else if (redis_is_error(reply)) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         explain_refusal(publication, reply);
-        log_refusal(broker, publication->error.text);
+        log_refusal(broker, publication->base.error->text);
     } else if (is_scripted(publication) && !take_position(publication, reply)) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
-        error_set(&publication->error, ERR_INTERNAL_ERROR, "Redis gave an answer that makes no sense to a script");
+        request_fail(&publication->base, ERR_INTERNAL_ERROR, "Redis gave an answer that makes no sense to a script");
     }
     give_back(broker, publication);
 }
@@ -186,7 +179,7 @@ static void send_publication(struct redis_request *request)
     char timestamp[CLOCK_RFC3339_LEN + 1];
     clock_format(clock_wall_ms(), timestamp);
     struct event event = {
-        .channel = publication->channel,
+        .channel = publication->base.channel,
         .type = publication->type,
         .id = str_from(publication->id, UUID_LEN),
         .timestamp = str_from(timestamp, CLOCK_RFC3339_LEN),
@@ -210,21 +203,20 @@ static void send_publication(struct redis_request *request)
 
 static const struct redis_request_kind kind = {.send = send_publication, .done = on_published};
 
-void redis_publish(struct broker *base, struct publication *publication)
+void redis_publish(struct redis_broker *broker, struct publication *publication)
 {
-    struct redis_broker *broker = redis_broker_of(base);
-    const struct redis_keys *names = redis_channel_keys(broker, publication->channel, publication->event_id);
+    const struct redis_keys *names = redis_channel_keys(broker, publication->base.channel, publication->event_id);
     const struct str keys[KEYS] = {[META] = names->meta, [LOG] = names->log, [LIVE] = names->live, [ID] = names->id};
     struct redis_shard *shard = redis_topology_shard_of(&broker->topology, keys[META]);
     if (!redis_shard_is_up(shard)) {
-        refuse_later(broker, publication, redis_shard_retry_ms(shard),
-                     "Redis cannot be reached now; nothing was published. Try again later");
+        refuse(broker, publication, redis_shard_retry_ms(shard),
+               "Redis cannot be reached now; nothing was published. Try again later");
         return;
     }
     if (broker->pending >= broker->config.pending_max ||
         broker->pending_bytes + cost(publication) > broker->config.pending_bytes_max) {
-        refuse_later(broker, publication, RETRY_SOON_MS,
-                     "too many publications wait for Redis; nothing was published. Publish more slowly");
+        refuse(broker, publication, RETRY_SOON_MS,
+               "too many publications wait for Redis; nothing was published. Publish more slowly");
         return;
     }
     if (!publication->accepted_us)

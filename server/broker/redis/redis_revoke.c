@@ -29,7 +29,7 @@ static void on_revoked(struct redis_request *sent, const redisReply *reply)
         broker->broker.sink->revoked(broker->broker.owner, &request->revocation);
     else
         redis_broker_request_fail(broker, &request->base, reply);
-    broker_request_answer(&request->base);
+    broker_answer(&broker->broker, &request->base);
 }
 
 void redis_revoke(struct redis_broker *broker, struct revoke_request *request)

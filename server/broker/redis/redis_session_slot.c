@@ -16,11 +16,12 @@ static void send_slot(struct redis_request *slot)
 static void on_slot(struct redis_request *slot, const redisReply *reply)
 {
     struct session_slot_request *request = slot->argument;
+    struct redis_broker *broker = redis_broker_of_request(slot);
     if (reply && reply->type == REDIS_REPLY_INTEGER)
         request->granted = reply->integer == 1;
     else
-        redis_broker_request_fail(redis_broker_of_request(slot), &request->base, reply);
-    broker_request_answer(&request->base);
+        redis_broker_request_fail(broker, &request->base, reply);
+    broker_answer(&broker->broker, &request->base);
 }
 
 void redis_session_slot(struct redis_broker *broker, struct session_slot_request *request)

@@ -129,7 +129,7 @@ void catchup_recover(struct catchup *catchup, struct recovery *recovery)
 {
     struct catchup_work *work = catchup_work_of(catchup);
     recovery->read = catchup->set->last_read + 1;
-    list_append(&work->recoveries, &recovery->link);
+    list_append(&work->recoveries, &recovery->base.link);
     if (!list_is_linked(&work->due))
         list_append(&catchup->set->due, &work->due);
 }
@@ -146,9 +146,9 @@ void catchup_drop_recoveries(struct catchup *catchup, unsigned worker)
         return;
     LIST_EACH(link, &catchup->work->recoveries)
     {
-        struct recovery *recovery = CONTAINER_OF(link, struct recovery, link);
-        if (recovery->worker == worker)
-            recovery_destroy(recovery);
+        struct recovery *recovery = recovery_in(link);
+        if (recovery->base.session.worker == worker)
+            request_destroy(&recovery->base);
     }
 }
 
@@ -228,8 +228,8 @@ void catchup_page(struct catchup *catchup, const struct history_read *page, uint
         return;
     work->read.number = 0;
     work->used_us = catchup->set->now_us;
-    if (page->error.code) {
-        note_failure(catchup, page->error.code);
+    if (page->base.error) {
+        note_failure(catchup, request_code(&page->base));
     } else if (!page->epoch[0]) {
         note_failure(catchup, ERR_UNAVAILABLE); /* Redis has lost it: the broker begins an epoch, and tells it */
     } else if (strcmp(work->read.epoch, catchup->epoch) == 0 && work->read.offset <= catchup->offset) {

@@ -5,7 +5,7 @@
 static struct message *message_of(const struct catchup *catchup, const struct history_read *page, size_t index,
                                   uint64_t now_us)
 {
-    return message_from_json(page->channel, str_from_cstr(catchup->epoch), page->events[index].offset,
+    return message_from_json(page->base.channel, str_from_cstr(catchup->epoch), page->events[index].offset,
                              history_read_json(page, index), now_us);
 }
 

@@ -27,7 +27,7 @@ void catchup_fini(struct catchup *catchup)
     if (!work)
         return;
     for (struct list_link *link; (link = list_take_first(&work->recoveries));)
-        recovery_destroy(CONTAINER_OF(link, struct recovery, link));
+        request_destroy(&recovery_in(link)->base);
     log_window_clear(&work->window);
     log_window_clear(&work->held);
     list_remove(&work->link);

@@ -96,7 +96,7 @@ static void serve_decided(struct catchup *catchup, uint64_t read, uint64_t broke
     list_init(&answered);
     LIST_EACH(link, &catchup->work->recoveries)
     {
-        if (!decide(catchup, CONTAINER_OF(link, struct recovery, link), read, broker_offset))
+        if (!decide(catchup, recovery_in(link), read, broker_offset))
             continue;
         list_remove(link);
         list_append(&answered, link);
@@ -133,7 +133,7 @@ static const struct recovery *oldest_at_hand(const struct catchup *catchup)
     const struct recovery *oldest = NULL;
     LIST_EACH(link, &catchup->work->recoveries)
     {
-        const struct recovery *each = CONTAINER_OF(link, struct recovery, link);
+        const struct recovery *each = recovery_in(link);
         if (is_at_hand(catchup, each) && (!oldest || each->offset < oldest->offset))
             oldest = each;
     }
@@ -155,7 +155,7 @@ static bool serve_page(struct catchup *catchup)
     list_init(&answered);
     LIST_EACH(link, &work->recoveries)
     {
-        struct recovery *each = CONTAINER_OF(link, struct recovery, link);
+        struct recovery *each = recovery_in(link);
         if (!is_at_hand(catchup, each) || each->offset + 1 >= first + count)
             continue;
         each->outcome = RECOVERY_FOUND;
@@ -192,7 +192,7 @@ bool recovery_needs_read(const struct catchup *catchup, uint64_t *out_after)
     bool any = false;
     LIST_EACH(link, &catchup->work->recoveries)
     {
-        uint64_t offset = read_after(catchup, CONTAINER_OF(link, const struct recovery, link));
+        uint64_t offset = read_after(catchup, recovery_in(link));
         if (!any)
             base = *out_after = offset;
         else if (offset < *out_after && offset + REACH >= base)
@@ -207,7 +207,7 @@ void recovery_give_up(struct catchup *catchup, enum gap gap)
     struct list_link answered;
     list_init(&answered);
     for (struct list_link *link; (link = list_take_first(&catchup->work->recoveries));) {
-        is_lost(CONTAINER_OF(link, struct recovery, link), gap);
+        is_lost(recovery_in(link), gap);
         list_append(&answered, link);
     }
     if (!list_is_empty(&answered))

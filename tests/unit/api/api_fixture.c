@@ -4,27 +4,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void take_publication(void *owner, struct publication *publication)
+static void keep_publication(struct fixture *f, struct publication *publication)
 {
-    struct fixture *f = owner;
     assert_true(f->publication_count < KEPT_MAX);
     f->publications[f->publication_count++] = publication;
     if (f->answers_at_once)
         answer_publication(f, f->publication_count - 1);
 }
 
-static void take_survey(void *owner, struct survey *survey)
+static void take_request(void *owner, struct request *request)
 {
     struct fixture *f = owner;
-    assert_null(f->survey);
-    f->survey = survey;
-}
-
-static void take_read(void *owner, struct history_read *read)
-{
-    struct fixture *f = owner;
-    assert_null(f->read);
-    f->read = read;
+    if (request->kind == REQUEST_PUBLISH) {
+        keep_publication(f, publication_of(request));
+    } else if (request->kind == REQUEST_SURVEY) {
+        assert_null(f->survey);
+        f->survey = survey_of(request);
+    } else if (request->kind == REQUEST_HISTORY) {
+        assert_null(f->read);
+        f->read = history_read_of(request);
+    } else {
+        assert_null(f->request);
+        f->request = request;
+    }
 }
 
 static enum broker_state tell_broker_state(void *owner)
@@ -55,22 +57,12 @@ static uint64_t tell_wall(void *owner)
     return 1000000;
 }
 
-static void take_request(void *owner, struct broker_request *request)
-{
-    struct fixture *f = owner;
-    assert_null(f->request);
-    f->request = request;
-}
-
 static size_t tell_revocations(void *owner)
 {
     return ((struct fixture *)owner)->revocation_count;
 }
 
 static const struct api_ops ops = {
-    .publish = take_publication,
-    .history = take_read,
-    .survey = take_survey,
     .broker_state = tell_broker_state,
     .draining = tell_draining,
     .metrics_text = write_metrics,
@@ -168,15 +160,15 @@ void answer_publication(struct fixture *f, size_t index)
         strcpy(publication->epoch, "e");
         publication->offset = index + 1;
     }
-    publication->done(publication, f);
+    publication->base.done(&publication->base, f);
 }
 
 void fail_publication(struct fixture *f, size_t index, enum err code)
 {
     struct publication *publication = take(f, index);
-    error_set(&publication->error, code, "the broker says no");
-    publication->retry_after_ms = 2500;
-    publication->done(publication, f);
+    request_fail(&publication->base, code, "the broker says no");
+    publication->base.retry_after_ms = 2500;
+    publication->base.done(&publication->base, f);
 }
 
 void answer_survey(struct fixture *f)
@@ -184,5 +176,5 @@ void answer_survey(struct fixture *f)
     struct survey *survey = f->survey;
     assert_non_null(survey);
     f->survey = NULL;
-    survey->done(survey, f);
+    survey->base.done(&survey->base, f);
 }

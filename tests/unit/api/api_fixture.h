@@ -18,10 +18,10 @@ struct fixture {
     /* What the node was asked. */
     struct publication *publications[KEPT_MAX];
     size_t publication_count;
-    struct survey *survey;          /* the last one */
-    struct broker_request *request; /* the last one */
-    struct history_read *read;      /* the last one */
-    bool answers_at_once;           /* publications are good, from within the call's turn */
+    struct survey *survey;     /* the last one */
+    struct request *request;   /* the last one */
+    struct history_read *read; /* the last one */
+    bool answers_at_once;      /* publications are good, from within the call's turn */
     /* What the node says. */
     enum broker_state broker_state;
     bool draining;

@@ -183,27 +183,27 @@ static void test_disconnect(void **state)
 {
     (void)state;
     send_request(&f, &x, "POST", "/api/v1/disconnect", "{\"user\":\"e\\\"ve\"}");
-    assert_int_equal(f.survey->request.op, CONTROL_DISCONNECT);
-    assert_str(f.survey->request.user, "e\"ve");
-    assert_int_equal(f.survey->request.code, 0);
+    assert_int_equal(f.survey->question.op, CONTROL_DISCONNECT);
+    assert_str(f.survey->question.user, "e\"ve");
+    assert_int_equal(f.survey->question.code, 0);
     f.survey->result.count = 2;
     answer_survey(&f);
     expect(&x, 200, "{\"count\":2}");
     send_request(&f, &x, "POST", "/api/v1/disconnect", "{\"session_id\":\"s\",\"code\":4002,\"reason\":\"moved\"}");
-    assert_str(f.survey->request.session_id, "s");
-    assert_int_equal(f.survey->request.code, 4002);
-    assert_str(f.survey->request.reason, "moved");
+    assert_str(f.survey->question.session_id, "s");
+    assert_int_equal(f.survey->question.code, 4002);
+    assert_str(f.survey->question.reason, "moved");
     f.survey->partial = true;
     f.survey->nodes_asked = 3;
     f.survey->nodes_answered = 2;
     answer_survey(&f);
     expect(&x, 200, "{\"count\":0,\"partial\":true,\"nodes_asked\":3,\"nodes_answered\":2}");
     send_request(&f, &x, "POST", "/api/v1/disconnect", "{\"user\":\"u\",\"reason\":\"moved\"}");
-    assert_int_equal(f.survey->request.code, 1008);
+    assert_int_equal(f.survey->question.code, 1008);
     answer_survey(&f);
     expect_part(&x, 200, "count");
     send_request(&f, &x, "POST", "/api/v1/disconnect", "{\"user\":\"u\",\"code\":4000}");
-    assert_str(f.survey->request.reason, "disconnected");
+    assert_str(f.survey->question.reason, "disconnected");
     answer_survey(&f);
     expect_part(&x, 200, "count");
 }
@@ -240,12 +240,12 @@ static void test_subscribe_and_unsubscribe(void **state)
 {
     (void)state;
     send_request(&f, &x, "POST", "/api/v1/subscribe", "{\"user\":\"eve\",\"channel\":\"vip\"}");
-    assert_int_equal(f.survey->request.op, CONTROL_SUBSCRIBE);
-    assert_str(f.survey->request.channel, "vip");
+    assert_int_equal(f.survey->question.op, CONTROL_SUBSCRIBE);
+    assert_str(f.survey->question.channel, "vip");
     answer_survey(&f);
     expect(&x, 200, "{\"count\":0}");
     send_request(&f, &x, "POST", "/api/v1/unsubscribe", "{\"session_id\":\"s\",\"channel\":\"vip\"}");
-    assert_int_equal(f.survey->request.op, CONTROL_UNSUBSCRIBE);
+    assert_int_equal(f.survey->question.op, CONTROL_UNSUBSCRIBE);
     answer_survey(&f);
     expect(&x, 200, "{\"count\":0}");
 }
@@ -267,8 +267,8 @@ static void test_sessions(void **state)
                                            .outbox_bytes = 3};
     (void)state;
     send_request(&f, &x, "GET", "/api/v1/sessions", "");
-    assert_int_equal(f.survey->request.limit, 100);
-    assert_str(f.survey->request.after, "");
+    assert_int_equal(f.survey->question.limit, 100);
+    assert_str(f.survey->question.after, "");
     give_rows(&row, 1, true);
     answer_survey(&f);
     expect(&x, 200,
@@ -276,9 +276,9 @@ static void test_sessions(void **state)
            "\"connected_at\":\"2026-01-15T10:30:00.000Z\",\"expires_at\":null,\"channels\":2,\"outbox_bytes\":3}],"
            "\"next\":\"s1\"}");
     send_request(&f, &x, "GET", "/api/v1/sessions?limit=7&after=s%31&user=a+b", "");
-    assert_int_equal(f.survey->request.limit, 7);
-    assert_str(f.survey->request.after, "s1");
-    assert_str(f.survey->request.user, "a b");
+    assert_int_equal(f.survey->question.limit, 7);
+    assert_str(f.survey->question.after, "s1");
+    assert_str(f.survey->question.user, "a b");
     answer_survey(&f);
     expect(&x, 200, "{\"sessions\":[],\"next\":null}");
     static const char *const bad[] = {
@@ -295,8 +295,8 @@ static void test_channels(void **state)
     static const struct control_row rows[] = {{.key = STR("a"), .subscribers = 2}, {.key = STR("b"), .subscribers = 1}};
     (void)state;
     send_request(&f, &x, "GET", "/api/v1/channels?prefix=a", "");
-    assert_int_equal(f.survey->request.op, CONTROL_CHANNELS);
-    assert_str(f.survey->request.prefix, "a");
+    assert_int_equal(f.survey->question.op, CONTROL_CHANNELS);
+    assert_str(f.survey->question.prefix, "a");
     give_rows(rows, 2, false);
     answer_survey(&f);
     expect(
@@ -309,7 +309,7 @@ static void test_channel(void **state)
     static const struct control_row row = {.key = STR("b:with/slash+"), .subscribers = 3, .nodes = 2};
     (void)state;
     send_request(&f, &x, "GET", "/api/v1/channels/b%3Awith%2fslash+", "");
-    assert_str(f.survey->request.channel, "b:with/slash+");
+    assert_str(f.survey->question.channel, "b:with/slash+");
     give_rows(&row, 1, false);
     answer_survey(&f);
     expect(&x, 200, "{\"channel\":\"b:with/slash+\",\"subscribers\":3,\"nodes\":2}");
@@ -339,7 +339,7 @@ static void test_info(void **state)
            "{\"version\":\"1.2.3\",\"node\":\"node-0\",\"sessions\":4,\"nodes\":[{\"node\":\"node-0\"},{\"node\":"
            "\"node-1\"}]}");
     send_request(&f, &x, "GET", "/api/v1/info", "");
-    error_set(&f.survey->error, ERR_RATE_LIMITED, "too many");
+    request_fail(&f.survey->base, ERR_RATE_LIMITED, "too many");
     answer_survey(&f);
     assert_int_equal(x.call.response.retry_after_s, 1);
     expect(&x, 429, "{\"error\":{\"code\":\"rate_limited\",\"message\":\"too many\"}}");
@@ -369,7 +369,7 @@ static void test_revoke(void **state)
     expect_revocation("{\"user\":\"a\",\"issued_before\":900}", REVOCATION_USER, "a", 900000, 1005000);
     expect_revocation("{\"user\":\"a\",\"issued_before\":9.005e2}", REVOCATION_USER, "a", 900500, 1005000);
     send_request(&f, &x, "POST", "/api/v1/revoke", "{\"jti\":\"t\"}");
-    error_set(&f.request->error, ERR_UNAVAILABLE, "not now");
+    request_fail(f.request, ERR_UNAVAILABLE, "not now");
     f.request->done(f.request, &f);
     f.request = NULL;
     assert_int_equal(x.call.response.retry_after_s, 1);

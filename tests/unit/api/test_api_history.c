@@ -30,7 +30,8 @@ static void answer_read(const char *epoch, uint64_t offset)
         history_read_add_json(read, offset, STR("{\"a\":2}"));
         read->more = true;
     }
-    read->done(read, NULL);
+    history_read_check(read); /* as the router does */
+    read->base.done(&read->base, NULL);
 }
 
 static void test_pages(void **state)
@@ -38,7 +39,7 @@ static void test_pages(void **state)
     (void)state;
     send_request(&f, &x, "GET", "/api/v1/channels/log%3Aa/history", "");
     assert_non_null(f.read);
-    assert_true(str_eq_cstr(f.read->channel, "log:a"));
+    assert_true(str_eq_cstr(f.read->base.channel, "log:a"));
     assert_true(f.read->backwards);
     assert_int_equal(f.read->before, 0);
     assert_int_equal(f.read->limit, 50);
@@ -65,7 +66,7 @@ static void test_pages(void **state)
 
     send_request(&f, &x, "GET", "/api/v1/channels/plain/history?before_offset=0", "");
     assert_int_equal(f.read->before, 1);
-    error_set(&f.read->error, ERR_UNAVAILABLE, "away");
+    request_fail(&f.read->base, ERR_UNAVAILABLE, "away");
     answer_read("", 0);
     assert_int_equal(x.call.response.retry_after_s, 1);
     expect(&x, 503, "{\"error\":{\"code\":\"unavailable\",\"message\":\"away\"}}");

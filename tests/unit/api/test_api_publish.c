@@ -28,7 +28,7 @@ static void test_publish(void **state)
         "{\"channel\":\"a\\u00e9\",\"type\":\"note\",\"data\":{\"n\":1e400, \"z\":[ ]},\"event_id\":\"once\"}");
     assert_int_equal(x.responses, 0);
     const struct publication *publication = f.publications[0];
-    assert_str(publication->channel, "a\xC3\xA9");
+    assert_str(publication->base.channel, "a\xC3\xA9");
     assert_str(publication->type, "note");
     assert_str(publication->data, "{\"n\":1e400, \"z\":[ ]}");
     assert_str(publication->event_id, "once");
@@ -129,7 +129,7 @@ static void test_broadcast(void **state)
     send_request(&f, &x, "POST", "/api/v1/broadcast",
                  "{\"channels\":[\"\\u0061\",\"not valid\",\"log:b\",\"c\"],\"type\":\"note\",\"data\":{}}");
     assert_int_equal(f.publication_count, 3);
-    assert_str(f.publications[0]->channel, "a");
+    assert_str(f.publications[0]->base.channel, "a");
     /* Answers may come in any order. */
     answer_publication(&f, 1);
     fail_publication(&f, 2, ERR_UNAVAILABLE);
@@ -204,7 +204,7 @@ static void test_batch_waits_for_all(void **state)
                  "{\"publish\":{\"channel\":\"\\u0061\",\"type\":\"note\",\"data\":2}}]}");
     assert_int_equal(f.publication_count, 2);
     assert_str(f.publications[0]->data, "\"\\u00e9\"");
-    assert_str(f.publications[1]->channel, "a");
+    assert_str(f.publications[1]->base.channel, "a");
     answer_publication(&f, 1);
     assert_int_equal(x.responses, 0);
     answer_publication(&f, 0);

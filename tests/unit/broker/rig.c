@@ -29,22 +29,20 @@ static void copy(char *out, size_t size, struct str text)
     snprintf(out, size, "%.*s", STR_ARG(text));
 }
 
-static void on_published(void *owner, struct publication *publication)
+static void note_published(struct node *node, const struct publication *publication)
 {
-    struct node *node = owner;
-    assert_false(node->calling);
+    const struct request *request = &publication->base;
     assert_true(node->answer_count < SEEN_ANSWERS_MAX);
     struct seen_answer *answer = &node->answers[node->answer_count++];
-    answer->err = publication->error.code;
+    answer->err = request_code(request);
     copy(answer->event_id, sizeof answer->event_id, publication->event_id);
-    copy(answer->text, sizeof answer->text, str_from_cstr(publication->error.text));
+    copy(answer->text, sizeof answer->text, str_from_cstr(request->error ? request->error->text : ""));
     copy(answer->id, sizeof answer->id, str_from_cstr(publication->id));
     copy(answer->epoch, sizeof answer->epoch, str_from_cstr(publication->epoch));
     answer->offset = publication->offset;
-    answer->retry_after_ms = publication->retry_after_ms;
+    answer->retry_after_ms = request->retry_after_ms;
     answer->duplicate = publication->duplicate;
-    node->refused += publication->error.code != ERR_NONE;
-    publication_destroy(publication);
+    node->refused += request->error != NULL;
 }
 
 static void on_subscribed(void *owner, struct str channel, enum err err, struct str text,
@@ -92,13 +90,11 @@ static void on_event(void *owner, const struct event *event)
     seen->offset = event->offset;
 }
 
-static void on_history(void *owner, struct history_read *read)
+static void note_page(struct node *node, const struct history_read *read)
 {
-    struct node *node = owner;
     int len = 0;
-    assert_false(node->calling);
-    if (read->error.code)
-        len = snprintf(node->page, sizeof node->page, "%s", err_code(read->error.code));
+    if (read->base.error)
+        len = snprintf(node->page, sizeof node->page, "%s", err_code(request_code(&read->base)));
     else
         len = snprintf(node->page, sizeof node->page, "%llu:", (unsigned long long)read->offset);
     for (size_t i = 0; i < read->count; i++) {
@@ -114,7 +110,20 @@ static void on_history(void *owner, struct history_read *read)
         strcat(node->page, "+");
     snprintf(node->page_ids, sizeof node->page_ids, "%s|%s", read->id, read->before_id);
     node->page_count++;
-    history_read_destroy(read);
+}
+
+static void on_answered(void *owner, struct request *request)
+{
+    struct node *node = owner;
+    assert_false(node->calling);
+    if (request->kind == REQUEST_PUBLISH)
+        note_published(node, publication_of(request));
+    else if (request->kind == REQUEST_HISTORY)
+        note_page(node, history_read_of(request));
+    if (request->reply_to)
+        request_answer(request);
+    else
+        request_destroy(request);
 }
 
 static void on_control(void *owner, struct str from, struct str bytes)
@@ -146,11 +155,10 @@ static void on_revocations(void *owner, bool begin)
 }
 
 const struct broker_sink node_sink = {
-    .published = on_published,
+    .answered = on_answered,
     .subscribed = on_subscribed,
     .located = on_located,
     .event = on_event,
-    .history = on_history,
     .control = on_control,
     .revoked = on_revoked,
     .revocations = on_revocations,
@@ -196,11 +204,14 @@ static struct history_policy policy(uint64_t history)
 
 void node_publish(struct node *node, const char *channel, const char *data, const char *event_id, uint64_t history)
 {
-    struct publication *publication =
-        publication_create(str_from_cstr(channel), STR("tick"), str_from_cstr(data), str_from_cstr(event_id));
+    const struct event_offer offer = {.channel = str_from_cstr(channel),
+                                      .type = STR("tick"),
+                                      .data = {.raw = str_from_cstr(data)},
+                                      .event_id = str_from_cstr(event_id)};
+    struct publication *publication = publication_create(&offer, STR(""));
     publication->history = policy(history);
     node->calling = true;
-    node->broker->ops->publish(node->broker, publication);
+    node->broker->ops->ask(node->broker, &publication->base);
     node->calling = false;
 }
 
@@ -242,7 +253,7 @@ uint64_t node_metric(const struct node *node, enum metric metric)
 const char *node_history(struct node *node, struct rig *rig, const char *channel, bool backwards, uint64_t from,
                          size_t max_bytes)
 {
-    struct history_read *read = history_read_create(str_from_cstr(channel));
+    struct history_read *read = history_read_create(str_from_cstr(channel), STR(""));
     size_t before = node->page_count;
     read->backwards = backwards;
     read->after = backwards ? 0 : from;
@@ -250,7 +261,7 @@ const char *node_history(struct node *node, struct rig *rig, const char *channel
     read->limit = 10;
     read->max_bytes = max_bytes;
     node->calling = true;
-    node->broker->ops->history(node->broker, read);
+    node->broker->ops->ask(node->broker, &read->base);
     node->calling = false;
     RIG_WAIT(rig, node->page_count > before);
     return node->page;

@@ -44,21 +44,21 @@ static void test_good_entries(void **state)
     struct error error;
     (void)state;
     assert_int_equal(read(plain, &publication, &error), ERR_NONE);
-    assert_str(publication->channel, "plain");
+    assert_str(publication->base.channel, "plain");
     assert_str(publication->event_id, "ingest:12-3");
     assert_int_equal(publication->history.size, 0);
-    publication_destroy(publication);
+    request_destroy(&publication->base);
     assert_int_equal(read(log, &publication, &error), ERR_NONE);
     assert_str(publication->event_id, "mine");
     assert_str(publication->data, "1");
     assert_int_equal(publication->history.size, 7);
-    publication_destroy(publication);
+    request_destroy(&publication->base);
     assert_int_equal(read(colon, &publication, &error), ERR_NONE);
     assert_int_equal(publication->history.size, 7);
-    publication_destroy(publication);
+    request_destroy(&publication->base);
     assert_int_equal(read(other, &publication, &error), ERR_NONE);
     assert_int_equal(publication->history.size, 0);
-    publication_destroy(publication);
+    request_destroy(&publication->base);
 }
 
 static void test_bad_entries(void **state)

@@ -237,11 +237,14 @@ static void forgets_positions_by_number_and_age(void **state)
 
 static void publish_as(struct fixture *f, uint64_t user, const char *channel, const char *event_id, const char *data)
 {
-    struct publication *publication =
-        publication_create(str_from_cstr(channel), STR("tick"), str_from_cstr(data), str_from_cstr(event_id));
+    const struct event_offer offer = {.channel = str_from_cstr(channel),
+                                      .type = STR("tick"),
+                                      .data = {.raw = str_from_cstr(data)},
+                                      .event_id = str_from_cstr(event_id)};
+    struct publication *publication = publication_create(&offer, STR(""));
     publication->history = (struct history_policy){.size = 10, .ttl_ms = 60000};
     publication->user = user;
-    f->node.broker->ops->publish(f->node.broker, publication);
+    f->node.broker->ops->ask(f->node.broker, &publication->base);
 }
 
 enum { BACKEND = 0, VICTIM = 1, CROWDER = 2, MANY = 40 };

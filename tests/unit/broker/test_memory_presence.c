@@ -22,7 +22,7 @@ static void set(struct memory_presence *presence, int i, bool is_here)
     struct str user = name_user(i, name);
     int len = snprintf(entry, sizeof entry, "{\"user\":\"%s\"}", name);
     update->policy = policy;
-    update->channel = STR("c");
+    update->base.channel = STR("c");
     update->connections = 1;
     update->count = 1;
     update->items[0] = (struct presence_item){.here = is_here, .user = user, .entry = str_from(entry, (size_t)len)};
@@ -45,7 +45,7 @@ static int expect_page(struct memory_presence *presence, int after, uint64_t lim
     char name[16];
     struct buf members = {0};
     struct presence_read *read =
-        presence_read_create(&policy, STR("c"), after < 0 ? STR("") : name_user(after, name), limit);
+        presence_read_create(&policy, STR("c"), after < 0 ? STR("") : name_user(after, name), limit, STR(""));
     memory_presence_read(presence, read);
     uint64_t shown = 0;
     int last = -1, i = after + 1;
@@ -60,7 +60,7 @@ static int expect_page(struct memory_presence *presence, int after, uint64_t lim
     assert_true(str_eq(buf_str(&read->members), buf_str(&members)));
     assert_int_equal(read->users, count_here());
     assert_true(i < USERS ? str_eq(buf_str(&read->next), name_user(last, name)) : read->next.len == 0);
-    presence_read_destroy(read);
+    request_destroy(&read->base);
     buf_fini(&members);
     return i < USERS ? last : -1;
 }
@@ -97,17 +97,17 @@ static void test_a_page_has_a_bound_in_bytes_and_one_entry_at_least(void **state
     (void)state;
     memset(entry, '7', PRESENCE_PAGE_BYTES + 2);
     update->policy = policy;
-    update->channel = STR("c");
+    update->base.channel = STR("c");
     update->count = 2;
     update->items[0] =
         (struct presence_item){.here = true, .user = STR("a"), .entry = str_from(entry, PRESENCE_PAGE_BYTES + 2)};
     update->items[1] = (struct presence_item){.here = true, .user = STR("b"), .entry = str_from(entry, 10)};
     memory_presence_update(&presence, NULL, update, 0);
-    struct presence_read *read = presence_read_create(&policy, STR("c"), STR(""), 10);
+    struct presence_read *read = presence_read_create(&policy, STR("c"), STR(""), 10, STR(""));
     memory_presence_read(&presence, read);
     assert_int_equal(read->members.len, PRESENCE_PAGE_BYTES + 2);
     assert_true(str_eq(buf_str(&read->next), STR("a")));
-    presence_read_destroy(read);
+    request_destroy(&read->base);
     memory_presence_fini(&presence);
     free(entry);
     free(update);

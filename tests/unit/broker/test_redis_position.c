@@ -104,9 +104,10 @@ static void keeps_an_unused_epoch_for_a_day(void **state)
     RIG_WAIT(&f->rig, f->a.subscribed_count == 1);
     REDIS_RUN(&f->server, out, "PTTL", "test:{c}:meta");
     assert_in_range(atoll(out), 23 * 3600 * 1000, 24 * 3600 * 1000);
-    struct publication *publication = publication_create(STR("c"), STR("tick"), STR("1"), STR(""));
+    const struct event_offer offer = {.channel = STR("c"), .type = STR("tick"), .data = {.raw = STR("1")}};
+    struct publication *publication = publication_create(&offer, STR(""));
     publication->history = ageless;
-    f->a.broker->ops->publish(f->a.broker, publication);
+    f->a.broker->ops->ask(f->a.broker, &publication->base);
     assert_int_equal(node_answer(&f->a, &f->rig, 0)->offset, 1);
     assert_string_equal(f->a.answers[0].epoch, f->a.subscribed[0].epoch);
     REDIS_RUN(&f->server, out, "PTTL", "test:{c}:meta");

@@ -26,45 +26,42 @@ static void on_leave(void *owner, unsigned worker, struct str channel)
     buf_appendf(&f->asked, "leave %.*s\n", STR_ARG(channel));
 }
 
-static void on_publish(void *owner, struct publication *publication)
+static void take_slot_request(struct fixture *f, struct request *request)
 {
-    struct fixture *f = owner;
-    assert_null(f->published);
-    f->published = publication;
-}
-
-static void on_recover(void *owner, struct recovery *recovery)
-{
-    struct fixture *f = owner;
-    if (f->forward)
-        f->forward->recover(f->forward_owner, recovery);
-    else
-        list_append(&f->recoveries, &recovery->link);
-}
-
-static void on_history(void *owner, struct history_read *read)
-{
-    struct fixture *f = owner;
-    assert_null(f->read);
-    f->read = read;
-}
-
-static void on_ask(void *owner, struct broker_request *request)
-{
-    struct fixture *f = owner;
-    if (request->kind == REQUEST_PRESENCE_READ) {
-        assert_null(f->presence);
-        f->presence = CONTAINER_OF(request, struct presence_read, base);
-        return;
-    }
     struct session_slot_request *slot = CONTAINER_OF(request, struct session_slot_request, base);
     static const char *const words[] = {"take", "keep", "leave"};
     buf_appendf(&f->asked, "%s %.*s\n", words[slot->action], STR_ARG(slot->user));
-    if (slot->action == SESSION_SLOT_TAKE) {
-        assert_null(f->slot);
-        f->slot = slot;
-    } else {
+    if (slot->action != SESSION_SLOT_TAKE) {
         request->done(request, f->hub);
+        return;
+    }
+    assert_null(f->slot);
+    f->slot = slot;
+}
+
+static void on_ask(void *owner, struct request *request)
+{
+    struct fixture *f = owner;
+    switch (request->kind) {
+    case REQUEST_PUBLISH:
+        assert_null(f->published);
+        f->published = publication_of(request);
+        break;
+    case REQUEST_RECOVERY:
+        if (f->forward)
+            f->forward->ask(f->forward_owner, request);
+        else
+            list_append(&f->recoveries, &request->link);
+        break;
+    case REQUEST_HISTORY:
+        assert_null(f->read);
+        f->read = history_read_of(request);
+        break;
+    case REQUEST_PRESENCE_READ:
+        assert_null(f->presence);
+        f->presence = presence_read_of(request);
+        break;
+    default: take_slot_request(f, request);
     }
 }
 
@@ -140,9 +137,6 @@ static uint64_t on_clock(void *owner)
 static const struct node_ops node_ops = {
     .join = on_join,
     .leave = on_leave,
-    .publish = on_publish,
-    .recover = on_recover,
-    .history = on_history,
     .ask = on_ask,
     .presence = on_presence,
 };
@@ -166,10 +160,10 @@ static struct endpoint *make_endpoint(const struct dialect *dialect)
 
 void fixture_setup(struct fixture *f)
 {
-    fixture_setup_on(f, STR(""));
+    fixture_setup_as(f, 0, STR(""));
 }
 
-void fixture_setup_on(struct fixture *f, struct str node_id)
+void fixture_setup_as(struct fixture *f, uint32_t worker, struct str node_id)
 {
     memset(f, 0, sizeof *f);
     list_init(&f->recoveries);
@@ -201,7 +195,8 @@ void fixture_setup_on(struct fixture *f, struct str node_id)
     f->endpoint = make_endpoint(&carillon_dialect);
     f->now_us = 1000000;
     f->wall_ms = 1768473000000;
-    f->hub = hub_create(&(struct hub_options){.node = &node_ops,
+    f->hub = hub_create(&(struct hub_options){.worker = worker,
+                                              .node = &node_ops,
                                               .node_owner = f,
                                               .node_id = node_id,
                                               .ops = &ops,
@@ -218,7 +213,7 @@ void fixture_setup_on(struct fixture *f, struct str node_id)
 void fixture_teardown(struct fixture *f)
 {
     for (struct list_link *link; (link = list_take_first(&f->recoveries));)
-        recovery_destroy(CONTAINER_OF(link, struct recovery, link));
+        request_destroy(&recovery_in(link)->base);
     mailbox_close(&f->replies);
     hub_destroy(f->hub);
     rules_unref(f->rules);
@@ -330,7 +325,7 @@ struct recovery *take_recovery(struct fixture *f)
 {
     struct list_link *link = list_take_first(&f->recoveries);
     assert_non_null(link);
-    return CONTAINER_OF(link, struct recovery, link);
+    return recovery_in(link);
 }
 
 static struct message *numbered(uint64_t offset)
@@ -363,7 +358,7 @@ void answer_recovery(struct fixture *f, struct recovery *recovery, enum recovery
     for (size_t i = 0; i < count; i++)
         replay->messages[i] = numbered(replay->first + i);
     recovery->outcome = outcome;
-    list_append(&replay->recoveries, &recovery->link);
+    list_append(&replay->recoveries, &recovery->base.link);
     hub_replay(f->hub, replay);
     hub_flush(f->hub);
 }

@@ -51,8 +51,8 @@ struct fixture {
 };
 
 void fixture_setup(struct fixture *f);
-/* The same, on the node with this id. */
-void fixture_setup_on(struct fixture *f, struct str node_id);
+/* The same, as the hub of this number on the node with this id. */
+void fixture_setup_as(struct fixture *f, uint32_t worker, struct str node_id);
 void fixture_teardown(struct fixture *f);
 
 /* A wire with WebSocket frames, and a one-way one with a line for each message, ":" for a ping and "bye" for a close.

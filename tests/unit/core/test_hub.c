@@ -169,7 +169,7 @@ static void test_publish(void **state)
               "{\"type\":\"publish\",\"id\":\"p\",\"data\":{\"channel\":\"log:1\",\"type\":\"note\",\"data\":"
               "{\"n\":1e400},\"event_id\":\"k\"}}");
     assert_non_null(f.published);
-    assert_true(str_eq_cstr(f.published->channel, "log:1"));
+    assert_true(str_eq_cstr(f.published->base.channel, "log:1"));
     assert_true(str_eq_cstr(f.published->data, "{\"n\":1e400}"));
     assert_true(str_eq_cstr(f.published->event_id, "k"));
     assert_int_equal(f.published->history.size, 10);
@@ -177,15 +177,15 @@ static void test_publish(void **state)
     strcpy(f.published->id, "the-id");
     strcpy(f.published->epoch, "e");
     f.published->offset = 5;
-    f.published->done(f.published, f.hub);
+    f.published->base.done(&f.published->base, f.hub);
     f.published = NULL;
     hub_flush(f.hub);
     assert_string_equal(next_frame(&a, NULL), "{\"type\":\"published\",\"id\":\"p\",\"channel\":\"log:1\",\"data\":{"
                                               "\"id\":\"the-id\",\"epoch\":\"e\",\"offset\":5}}");
     /* The broker cannot. */
     send_text(&f, &a, "{\"type\":\"publish\",\"id\":2,\"data\":{\"channel\":\"log:1\",\"type\":\"note\",\"data\":1}}");
-    error_set(&f.published->error, ERR_UNAVAILABLE, "the broker is down");
-    f.published->done(f.published, f.hub);
+    request_fail(&f.published->base, ERR_UNAVAILABLE, "the broker is down");
+    f.published->base.done(&f.published->base, f.hub);
     f.published = NULL;
     hub_flush(f.hub);
     assert_non_null(strstr(next_frame(&a, NULL), "\"id\":2,\"error\":{\"code\":\"unavailable\""));
@@ -202,7 +202,7 @@ static void test_publish(void **state)
     f.published = NULL;
     close_session(&f, &a);
     open_session(&f, &a, "{\"sub\":\"bob\"}"); /* takes the same slot */
-    late->done(late, f.hub);
+    late->base.done(&late->base, f.hub);
     hub_flush(f.hub);
     assert_string_equal(next_frame(&a, NULL), "");
     close_session(&f, &a);
@@ -255,7 +255,7 @@ static void test_publish_to_a_channel_of_a_claim(void **state)
     send_text(&f, &a, "{\"type\":\"publish\",\"data\":{\"channel\":\"inbox:bob\",\"type\":\"note\",\"data\":1}}");
     assert_non_null(f.published);
     assert_int_equal(f.published->history.size, 7);
-    f.published->done(f.published, f.hub);
+    f.published->base.done(&f.published->base, f.hub);
     f.published = NULL;
     rules_unref(others);
     close_session(&f, &a);

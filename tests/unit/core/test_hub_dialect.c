@@ -60,9 +60,9 @@ static void test_publish(void **state)
     open_room_session(f, &wire);
     send_text(f, &wire, "{\"do\":\"say\",\"room\":\"log:a\",\"body\":[1],\"ref\":\"4\"}");
     assert_non_null(f->published);
-    assert_str(f->published->channel, "log:a");
+    assert_str(f->published->base.channel, "log:a");
     assert_str(f->published->data, "[1]");
-    f->published->done(f->published, f->hub);
+    f->published->base.done(&f->published->base, f->hub);
     f->published = NULL;
     hub_flush(f->hub);
     assert_next(&wire, "{\"ok\":\"said\",\"room\":\"log:a\",\"ref\":\"4\"}");

@@ -100,7 +100,7 @@ static void test_asks(void **state)
     read = f.presence;
     f.presence = NULL;
     assert_int_equal(read->limit, PRESENCE_PAGE_DEFAULT);
-    error_set(&read->base.error, ERR_UNAVAILABLE, "not now");
+    request_fail(&read->base, ERR_UNAVAILABLE, "not now");
     read->base.done(&read->base, f.hub);
     hub_flush(f.hub);
     assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"unavailable\",\"message\":\"not now\""));

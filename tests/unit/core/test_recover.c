@@ -394,7 +394,7 @@ static void test_against_a_model(void **state)
                 if (end > recovery->offset || end == offset)
                     answer_recovery(&f, recovery, RECOVERY_FOUND, recovery->offset, end, offset);
                 else
-                    list_append(&f.recoveries, &recovery->link);
+                    list_append(&f.recoveries, &recovery->base.link);
             }
             break;
         case 6:

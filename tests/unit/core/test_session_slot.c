@@ -36,7 +36,8 @@ static void answer(bool granted, enum err code)
     struct session_slot_request *slot = f.slot;
     f.slot = NULL;
     slot->granted = granted;
-    slot->base.error.code = code;
+    if (code)
+        request_fail(&slot->base, code, "no");
     slot->base.done(&slot->base, f.hub);
     hub_flush(f.hub);
 }

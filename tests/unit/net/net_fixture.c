@@ -23,12 +23,12 @@ static void no_leave(void *owner, unsigned worker, struct str channel)
 {
 }
 
-static void no_publish(void *owner, struct publication *publication)
+static void no_answer(void *owner, struct request *request)
 {
-    publication_destroy(publication);
+    request_destroy(request);
 }
 
-static const struct node_ops nowhere = {.join = no_join, .leave = no_leave, .publish = no_publish};
+static const struct node_ops nowhere = {.join = no_join, .leave = no_leave, .ask = no_answer};
 
 static void serve(void *owner, struct http_call *call)
 {

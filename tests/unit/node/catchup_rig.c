@@ -37,12 +37,12 @@ static void on_replay(void *owner, struct catchup *catchup, struct list_link *re
     (void)owner;
     assert_false(list_is_empty(recoveries));
     for (struct list_link *link; (link = list_take_first(recoveries));) {
-        struct recovery *recovery = CONTAINER_OF(link, struct recovery, link);
+        struct recovery *recovery = recovery_in(link);
         if (recovery->outcome == RECOVERY_LOST)
             buf_appendf(&rig.said, "lost%" PRIu64 ":%s ", recovery->serial, gap_text(recovery->gap));
         else
             buf_appendf(&rig.said, "found%" PRIu64 ":%" PRIu64 " ", recovery->serial, recovery->offset);
-        recovery_destroy(recovery);
+        request_destroy(&recovery->base);
     }
     for (size_t i = 0; i < count; i++)
         assert_int_equal(catchup_message(catchup, first + i)->offset, first + i);
@@ -131,7 +131,7 @@ void located(void)
 /* The page of the last read, as the model is now. */
 struct history_read *make_page(void)
 {
-    struct history_read *page = history_read_create(STR("log:a"));
+    struct history_read *page = history_read_create(STR("log:a"), STR(""));
     uint64_t offset = rig.after + 1 > rig.first ? rig.after + 1 : rig.first;
     page->number = rig.number;
     strcpy(page->epoch, rig.epoch);
@@ -150,7 +150,7 @@ struct history_read *make_page(void)
 void give_page(struct history_read *page)
 {
     catchup_page(&rig.catchup, page, 1);
-    history_read_destroy(page);
+    request_destroy(&page->base);
 }
 
 void answer(void)
@@ -160,9 +160,9 @@ void answer(void)
 
 void fail_read(enum err err)
 {
-    struct history_read *page = history_read_create(STR("log:a"));
+    struct history_read *page = history_read_create(STR("log:a"), STR(""));
     page->number = rig.number;
-    error_set(&page->error, err, "no");
+    request_fail(&page->base, err, "no");
     give_page(page);
 }
 
@@ -170,7 +170,7 @@ void fail_read(enum err err)
 void ask(unsigned worker, const char *epoch, uint64_t offset, const char *id)
 {
     struct recovery *recovery = recovery_create(STR("log:a"));
-    recovery->worker = worker;
+    recovery->base.session.worker = worker;
     recovery->serial = ++rig.recoveries;
     strcpy(recovery->epoch, epoch);
     if (epoch[0])

@@ -10,7 +10,7 @@ void router_rig_setup(struct router_rig *rig, const struct broker_ops *ops)
     turn_init(&rig->turn, &rig->loop);
     metrics_init(&rig->metrics, -1);
     router_init(&rig->router, &rig->turn, &rig->metrics);
-    rig->broker.ops = ops;
+    rig->broker = (struct broker){.ops = ops, .sink = &router_sink, .owner = &rig->router};
     rig->router.broker = &rig->broker;
 }
 

@@ -78,15 +78,16 @@ static void fake_unsubscribe(struct broker *broker, struct str channel)
 }
 
 /* Fills the page at once, as the log is now; it is given back when the test says so. */
-static void fake_history(struct broker *broker, struct history_read *read)
+static void fake_ask(struct broker *broker, struct request *request)
 {
     struct node *node = (struct node *)broker;
+    struct history_read *read = history_read_of(request);
     unsigned waiting = 1;
     LIST_EACH(link, &node->reads)
     waiting++;
     node->most_reads = waiting > node->most_reads ? waiting : node->most_reads;
     node->read_count++;
-    list_append(&node->reads, &read->link);
+    list_append(&node->reads, &request->link);
     strcpy(read->epoch, node->epoch);
     read->offset = node->last;
     if (node->last)
@@ -98,7 +99,7 @@ static void fake_history(struct broker *broker, struct history_read *read)
          offset++) {
         char data[24];
         char text[EPOCH_MAX + 3];
-        struct event event = event_of(node, read->channel, node->epoch, offset, data);
+        struct event event = event_of(node, request->channel, node->epoch, offset, data);
         snprintf(text, sizeof text, "\"%s\"", node->epoch);
         if (node->data_is_epoch)
             event.data = str_from_cstr(text);
@@ -111,7 +112,7 @@ static void fake_history(struct broker *broker, struct history_read *read)
 }
 
 static const struct broker_ops fake_ops = {
-    .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe, .history = fake_history};
+    .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe, .ask = fake_ask};
 
 /* --- the workers -----------------------------------------------------------------------------------------------------
  */
@@ -129,14 +130,13 @@ static void leave(void *owner, unsigned worker, struct str channel)
     router_leave(&port->node->router, port->worker, channel);
 }
 
-static void recover(void *owner, struct recovery *recovery)
+static void recover(void *owner, struct request *request)
 {
     struct port *port = owner;
-    recovery->worker = port->worker; /* the fixture's hubs are all number 0 */
-    router_recover(&port->node->router, recovery);
+    router_ask(&port->node->router, request);
 }
 
-static const struct node_ops to_router = {.join = join, .leave = leave, .recover = recover};
+static const struct node_ops to_router = {.join = join, .leave = leave, .ask = recover};
 
 /* One turn of every loop, until all mail has been delivered. */
 static void turn_all(struct node *node)
@@ -165,7 +165,7 @@ static struct node *setup(void)
     node->past = "p";
     node->first = 1;
     for (unsigned w = 0; w < WORKERS; w++) {
-        fixture_setup(&node->worker[w]);
+        fixture_setup_as(&node->worker[w], w, STR(""));
         node->worker[w].settings.ping_interval_us = 0; /* the first one is at a random time */
         hub_configure(node->worker[w].hub, &node->worker[w].settings, node->worker[w].rules);
         node->port[w] = (struct port){node, w};
@@ -181,7 +181,7 @@ static struct node *setup(void)
 static void answer_reads(struct node *node)
 {
     for (struct list_link *link; (link = list_take_first(&node->reads));) {
-        router_sink.history(&node->router, CONTAINER_OF(link, struct history_read, link));
+        router_sink.answered(&node->router, CONTAINER_OF(link, struct request, link));
         turn_all(node);
     }
 }
@@ -193,9 +193,9 @@ static void fail_reads(struct node *node, enum err err)
     for (struct list_link *link; (link = list_take_first(&node->reads));)
         list_append(&failed, link);
     for (struct list_link *link; (link = list_take_first(&failed));) {
-        struct history_read *read = CONTAINER_OF(link, struct history_read, link);
-        error_set(&read->error, err, "no");
-        router_sink.history(&node->router, read);
+        struct history_read *read = CONTAINER_OF(link, struct history_read, base.link);
+        request_fail(&read->base, err, "no");
+        router_sink.answered(&node->router, &read->base);
     }
     turn_all(node);
 }
@@ -668,9 +668,9 @@ static void test_broker_comes_back_empty_while_it_is_read(void **state)
     answer_reads(node);
     expect(&node->wire[0][0], "\"reason\":\"epoch_changed\",\"epoch\":\"f\",\"offset\":0");
     live(node, 2);
-    struct history_read *read = CONTAINER_OF(list_take_first(&node->reads), struct history_read, link);
+    struct history_read *read = CONTAINER_OF(list_take_first(&node->reads), struct history_read, base.link);
     assert_int_equal(read->after, 0);
-    router_sink.history(&node->router, read);
+    router_sink.answered(&node->router, &read->base);
     turn_all(node);
     assert_true(list_is_empty(&node->reads));
     expect_events(&node->wire[0][0], 1, 2);
@@ -1369,7 +1369,7 @@ static void step(struct chaos *c)
         bring(c);
     } else if (dice < 75 && !list_is_empty(&node->reads)) {
         struct list_link *oldest = list_take_first(&node->reads);
-        router_sink.history(&node->router, CONTAINER_OF(oldest, struct history_read, link));
+        router_sink.answered(&node->router, CONTAINER_OF(oldest, struct request, link));
         turn_all(node);
     } else if (dice < 77) {
         fail_reads(node, ERR_UNAVAILABLE);

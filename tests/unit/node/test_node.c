@@ -194,16 +194,16 @@ static void test_tick(void **state)
     assert_int_equal(atomic_load(&f.node.router.broker_state), BROKER_UP);
 }
 
-static void note_answer(struct survey *survey, void *owner)
+static void note_answer(struct request *request, void *owner)
 {
-    f.answer = survey;
+    f.answer = survey_of(request);
 }
 
 static struct survey *ask_info(void)
 {
     struct survey *survey = survey_create(&(struct control_request){.op = CONTROL_INFO});
-    survey->reply_to = &f.mailbox;
-    survey->done = note_answer;
+    survey->base.reply_to = &f.mailbox;
+    survey->base.done = note_answer;
     survey_ask(f.node.surveys, survey);
     return survey;
 }
@@ -217,7 +217,7 @@ static void test_survey(void **state)
     }
     assert_false(f.answer->partial);
     assert_non_null(strstr(buf_cstr(&f.answer->nodes), "{\"node\":\"n1\",\"version\":\"1.0\""));
-    survey_destroy(f.answer);
+    request_destroy(&f.answer->base);
 }
 
 /* What is on its way when the node ends is answered, or freed with it. */
@@ -234,8 +234,8 @@ static void test_close_under_way(void **state)
     ask_info();
     end(true);
     assert_non_null(f.answer);
-    assert_int_equal(f.answer->error.code, ERR_UNAVAILABLE);
-    survey_destroy(f.answer);
+    assert_int_equal(request_code(&f.answer->base), ERR_UNAVAILABLE);
+    request_destroy(&f.answer->base);
 }
 
 /* A process that fails at its start closes what it has. */

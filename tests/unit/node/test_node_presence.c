@@ -16,7 +16,7 @@ static struct fixture {
     unsigned updates;
 } f;
 
-static void on_ask(struct broker *broker, struct broker_request *request)
+static void on_ask(struct broker *broker, struct request *request)
 {
     (void)broker;
     assert_null(f.update); /* one at a time */
@@ -82,8 +82,9 @@ static void answer(bool known, enum err code)
     struct presence_update *update = f.update;
     f.update = NULL;
     update->known = known;
-    update->base.error.code = code;
-    broker_request_answer(&update->base);
+    if (code)
+        request_fail(&update->base, code, "no");
+    broker_answer(&f.rig.broker, &update->base);
 }
 
 static void leave_all(const char *user)
@@ -247,15 +248,14 @@ static void test_what_failed_is_not_asked_for(void **state)
     leave_all("ann");
 }
 
-static void answer_at_once(struct broker *broker, struct broker_request *request)
+static void answer_at_once(struct broker *broker, struct request *request)
 {
     struct presence_update *update = CONTAINER_OF(request, struct presence_update, base);
-    (void)broker;
     f.updates++;
     for (size_t i = 0; i < update->count; i++)
         assert_false(update->items[i].here);
-    update->base.error.code = ERR_UNAVAILABLE;
-    broker_request_answer(request);
+    request_fail(request, ERR_UNAVAILABLE, "no");
+    broker_answer(broker, request);
 }
 
 static void test_the_end(void **state)

@@ -17,17 +17,17 @@ static struct rig_with_revoker {
     unsigned asked;
 } f;
 
-static void on_ask(struct broker *broker, struct broker_request *request)
+static void on_ask(struct broker *broker, struct request *request)
 {
     struct revoke_request *revoke = CONTAINER_OF(request, struct revoke_request, base);
     assert_int_equal(request->kind, REQUEST_REVOKE);
     assert_true(str_eq(revoke->revocation.value, revocation.value));
     f.asked++;
-    request->error.code = f.answer;
-    if (!f.answer) /* as a broker does */
+    if (f.answer)
+        request_fail(request, f.answer, "no");
+    else /* as a broker does */
         router_sink.revoked(&f.rig.router, &revoke->revocation);
-    (void)broker;
-    broker_request_answer(request);
+    broker_answer(broker, request);
 }
 
 static int setup(void **state)

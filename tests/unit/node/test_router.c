@@ -8,12 +8,12 @@ struct fake_broker {
     struct broker base;
     struct buf asked;
     struct history_policy history; /* of the last subscribe */
-    struct publication *publication;
+    struct request *request;
 };
 
-static void fake_publish(struct broker *broker, struct publication *publication)
+static void fake_ask(struct broker *broker, struct request *request)
 {
-    ((struct fake_broker *)broker)->publication = publication;
+    ((struct fake_broker *)broker)->request = request;
 }
 
 static void fake_subscribe(struct broker *broker, struct str channel, const struct history_policy *history)
@@ -29,7 +29,7 @@ static void fake_unsubscribe(struct broker *broker, struct str channel)
 }
 
 static const struct broker_ops fake_ops = {
-    .publish = fake_publish, .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe};
+    .ask = fake_ask, .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe};
 
 struct node {
     uv_loop_t loop;
@@ -189,10 +189,10 @@ static void test_refusal_reaches_all_who_wait(void **state)
     teardown(&node);
 }
 
-static void note_done(struct publication *publication, void *owner)
+static void note_done(struct request *request, void *owner)
 {
-    *(void **)publication->waiter = owner;
-    publication_destroy(publication);
+    *(void **)request->waiter = owner;
+    request_destroy(request);
 }
 
 static void test_publication_comes_back_to_its_worker(void **state)
@@ -201,15 +201,16 @@ static void test_publication_comes_back_to_its_worker(void **state)
     void *came_back_to = NULL;
     (void)state;
     setup(&node);
-    struct publication *publication = publication_create(STR("c"), STR("note"), STR("1"), STR(""));
-    publication->reply_to = &node.worker[1].replies;
-    publication->done = note_done;
-    publication->waiter = &came_back_to;
-    router_publish(&node.router, publication);
+    const struct event_offer offer = {.channel = STR("c"), .type = STR("note"), .data = {.raw = STR("1")}};
+    struct request *request = &publication_create(&offer, STR(""))->base;
+    request->reply_to = &node.worker[1].replies;
+    request->done = note_done;
+    request->waiter = &came_back_to;
+    router_ask(&node.router, request);
     turn_all(&node);
-    assert_ptr_equal(node.broker.publication, publication);
+    assert_ptr_equal(node.broker.request, request);
     assert_null(came_back_to);
-    router_sink.published(&node.router, publication);
+    router_sink.answered(&node.router, request);
     turn_all(&node);
     assert_ptr_equal(came_back_to, node.worker[1].hub);
     teardown(&node);

@@ -90,7 +90,7 @@ static void setup_node(struct node *node, int index)
     for (int i = 0; i < WORKERS; i++) {
         char claims[32];
         snprintf(claims, sizeof claims, "{\"sub\":\"user-%d\"}", i);
-        fixture_setup_on(&node->worker[i], str_from_cstr(node->id));
+        fixture_setup_as(&node->worker[i], 0, str_from_cstr(node->id));
         open_session(&node->worker[i], &node->wire[i], claims);
         router_add_worker(&node->router, &node->worker[i].replies);
     }
@@ -145,19 +145,19 @@ static int teardown(void **state)
     return 0;
 }
 
-static void note_answer(struct survey *survey, void *owner)
+static void note_answer(struct request *request, void *owner)
 {
     assert_ptr_equal(owner, nodes[0].worker[0].hub);
     assert_null(answer);
-    answer = survey;
+    answer = survey_of(request);
 }
 
 /* Asks on behalf of the first worker of the first node. */
 static void ask(const struct control_request *request)
 {
     struct survey *survey = survey_create(request);
-    survey->reply_to = &nodes[0].worker[0].replies;
-    survey->done = note_answer;
+    survey->base.reply_to = &nodes[0].worker[0].replies;
+    survey->base.done = note_answer;
     answer = NULL;
     survey_ask(nodes[0].surveys, survey);
 }
@@ -174,7 +174,7 @@ static void test_all_workers_of_all_nodes(void **state)
 {
     (void)state;
     struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_SESSIONS, .limit = 10});
-    assert_int_equal(survey->error.code, ERR_NONE);
+    assert_int_equal(request_code(&survey->base), ERR_NONE);
     assert_false(survey->partial);
     assert_int_equal(survey->nodes_asked, NODES);
     assert_int_equal(survey->nodes_answered, NODES);
@@ -185,7 +185,7 @@ static void test_all_workers_of_all_nodes(void **state)
             there += str_eq_cstr(survey->result.rows[i].node, nodes[n].id);
         assert_int_equal(there, WORKERS);
     }
-    survey_destroy(survey);
+    request_destroy(&survey->base);
 }
 
 static void test_pages_over_nodes(void **state)
@@ -199,7 +199,7 @@ static void test_pages_over_nodes(void **state)
         assert_int_equal(survey->result.more, i < SESSIONS - 1);
         assert_true(str_compare(survey->result.rows[0].key, str_from_cstr(last)) > 0);
         memcpy(last, survey->result.rows[0].key.ptr, UUID_LEN);
-        survey_destroy(survey);
+        request_destroy(&survey->base);
     }
 }
 
@@ -210,7 +210,7 @@ static void test_disconnect_everywhere(void **state)
     struct survey *survey =
         ask_and_wait(&(struct control_request){.op = CONTROL_DISCONNECT, .user = STR("user-1"), .code = 4001});
     assert_int_equal(survey->result.count, NODES);
-    survey_destroy(survey);
+    request_destroy(&survey->base);
     for (int n = 0; n < NODES; n++) {
         assert_string_equal(next_frame(&nodes[n].wire[0], NULL), "");
         assert_int_equal(next_close(&nodes[n].wire[1], reason), 4001);
@@ -226,7 +226,7 @@ static uint64_t disconnect(const char *session_id)
         ask_and_wait(&(struct control_request){.op = CONTROL_DISCONNECT, .session_id = str_from_cstr(session_id)});
     uint64_t count = survey->result.count;
     assert_false(survey->partial);
-    survey_destroy(survey);
+    request_destroy(&survey->base);
     return count;
 }
 
@@ -273,14 +273,14 @@ static void test_channel_counts_are_added_up(void **state)
     struct control_request subscribe = {.op = CONTROL_SUBSCRIBE, .user = STR("user-0"), .channel = STR("vip")};
     struct survey *survey = ask_and_wait(&subscribe);
     assert_int_equal(survey->result.count, NODES);
-    survey_destroy(survey);
+    request_destroy(&survey->base);
     for (int n = 0; n < NODES; n++)
         answer_join(&nodes[n].worker[0], "vip", "", 0);
     survey = ask_and_wait(&(struct control_request){.op = CONTROL_CHANNEL, .channel = STR("vip")});
     assert_int_equal(survey->result.row_count, 1);
     assert_int_equal(survey->result.rows[0].subscribers, NODES);
     assert_int_equal(survey->result.rows[0].nodes, NODES);
-    survey_destroy(survey);
+    request_destroy(&survey->base);
 }
 
 static void test_info(void **state)
@@ -294,7 +294,7 @@ static void test_info(void **state)
     assert_non_null(strstr(text, ",\"version\":\"1.2.3\""));
     assert_non_null(strstr(text, "\"workers\":2"));
     assert_non_null(strstr(text, "\"sessions\":2"));
-    survey_destroy(survey);
+    request_destroy(&survey->base);
 }
 
 static void test_silent_node(void **state)
@@ -306,7 +306,7 @@ static void test_silent_node(void **state)
     assert_int_equal(survey->nodes_asked, NODES);
     assert_int_equal(survey->nodes_answered, 1);
     assert_int_equal(survey->result.count, 2);
-    survey_destroy(survey);
+    request_destroy(&survey->base);
 }
 
 static void test_busy_worker(void **state)
@@ -316,13 +316,13 @@ static void test_busy_worker(void **state)
     struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
     assert_true(survey->partial);
     assert_int_equal(survey->result.count, SESSIONS - 1);
-    survey_destroy(survey);
+    request_destroy(&survey->base);
     worker_is_busy = false;
     turn_all(); /* its late answer harms nobody */
     survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
     assert_false(survey->partial);
     assert_int_equal(survey->result.count, SESSIONS);
-    survey_destroy(survey);
+    request_destroy(&survey->base);
 }
 
 static void test_broker_down_is_partial(void **state)
@@ -331,7 +331,7 @@ static void test_broker_down_is_partial(void **state)
     nodes[0].broker.state = BROKER_DOWN;
     struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
     assert_true(survey->partial);
-    survey_destroy(survey);
+    request_destroy(&survey->base);
 }
 
 static void test_nonsense_from_a_node_is_ignored(void **state)
@@ -347,7 +347,7 @@ static void test_nonsense_from_a_node_is_ignored(void **state)
     while (!answer)
         turn_all();
     assert_int_equal(answer->result.count, 2);
-    survey_destroy(answer);
+    request_destroy(&answer->base);
 }
 
 static void test_closing_answers_what_waits(void **state)
@@ -362,10 +362,10 @@ static void test_closing_answers_what_waits(void **state)
     turn_all();
     assert_non_null(answer);
     assert_true(answer->partial);
-    survey_destroy(answer);
+    request_destroy(&answer->base);
     struct survey *survey = ask_and_wait(&(struct control_request){.op = CONTROL_INFO});
-    assert_int_equal(survey->error.code, ERR_UNAVAILABLE);
-    survey_destroy(survey);
+    assert_int_equal(request_code(&survey->base), ERR_UNAVAILABLE);
+    request_destroy(&survey->base);
 }
 
 int main(void)

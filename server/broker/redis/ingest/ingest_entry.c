@@ -71,7 +71,7 @@ enum err ingest_entry_read(const struct ingest_entry *entry, const struct ingest
         int len = snprintf(id, sizeof id, "ingest:%.*s", STR_ARG(entry->id));
         offer.event_id = str_from(id, (size_t)len);
     }
-    *out = publication_create(offer.channel, offer.type, offer.data.raw, offer.event_id);
+    *out = publication_create(&offer, STR(""));
     (*out)->history = rules_keeping(settings->rules, offer.channel).history;
     return ERR_NONE;
 }

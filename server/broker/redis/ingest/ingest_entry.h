@@ -22,7 +22,7 @@ struct ingest_entry {
 struct ingest_entry *ingest_entry_create(struct str id, const struct str *fields, size_t field_count);
 
 /* The publication that the entry asks for, or the reason why the entry is refused. An entry without an event_id gets
- * one that is made of its id. So publishing the entry twice makes one event. Freed by publication_destroy(). */
+ * one that is made of its id. So publishing the entry twice makes one event. Freed by request_destroy(). */
 enum err ingest_entry_read(const struct ingest_entry *entry, const struct ingest_settings *settings,
                            struct publication **out, struct error *error);
 

@@ -57,21 +57,22 @@ static void try_later(struct redis_ingest_batch *batch, struct item *item, const
     log_warn("broker", "the ingest stream waits: %s", why);
 }
 
-static void on_published(struct publication *publication, void *owner)
+static void on_published(struct request *request, void *owner)
 {
     struct redis_ingest_batch *batch = owner;
+    const struct publication *publication = publication_of(request);
     struct item *item = &batch->items[publication->waiter_index];
     batch->sent--;
-    if (publication->error.code == ERR_UNAVAILABLE) {
-        try_later(batch, item, publication->error.text, publication->retry_after_ms);
-    } else if (publication->error.code) {
+    if (request_code(request) == ERR_UNAVAILABLE) {
+        try_later(batch, item, request->error->text, request->retry_after_ms);
+    } else if (request->error) {
         item->state = ITEM_WAITING;
-        item->error = publication->error;
+        item->error = *request->error;
     } else {
         metrics_add(batch->config.broker->metrics, METRIC_INGEST_TAKEN, 1);
         item_done(batch, item);
     }
-    publication_destroy(publication);
+    request_destroy(request);
     go_on(batch);
 }
 
@@ -143,14 +144,14 @@ static void publish_item(struct redis_ingest_batch *batch, size_t index)
         return;
     }
     publication->accepted_us = clock_now_us();
-    publication->reply_to = &batch->mailbox;
-    publication->done = on_published;
+    publication->base.reply_to = &batch->mailbox;
+    publication->base.done = on_published;
     publication->waiter_index = index;
     metrics_add_labelled(metrics, METRIC_EVENTS_IN, METRICS_SOURCE_INGEST, 1);
     metrics_add(metrics, METRIC_EVENTS_IN_BYTES, publication->data.len);
     item->state = ITEM_SENT;
     batch->sent++;
-    batch->config.broker->ops->publish(batch->config.broker, publication);
+    batch->config.broker->ops->ask(batch->config.broker, &publication->base);
 }
 
 static struct str channel_of(const struct ingest_entry *entry)
