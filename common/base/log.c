@@ -17,7 +17,8 @@ static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
 static atomic_ullong dropped;
 static unsigned long long dropped_told; /* under the mutex: how many of them a line has told of */
 
-/* What a pipe takes whole or not at all, and always when poll calls it writable (pipe(7), PIPE_BUF). */
+/* A pipe takes so many bytes whole or not at all. It always takes them when poll calls it writable (pipe(7), PIPE_BUF).
+ */
 enum { LINE_MAX_BYTES = 4096, LINE_END_BYTES = 32 };
 
 void log_configure(enum log_level level, enum log_format format)

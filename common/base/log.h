@@ -26,8 +26,8 @@ struct log_limit {
     unsigned long long unsaid;
 };
 
-/* Counts one. True if it is to be said now; *out_count is then how many there were since the warning was last said,
- * with this one. now_us: the monotonic clock, not 0. */
+/* Counts one warning. True if it is to be logged now. *out_count is then the number of warnings since the last logged
+ * one, with this one. now_us is of the monotonic clock, and not 0. */
 bool log_limit_passes(struct log_limit *limit, uint64_t now_us, unsigned long long *out_count);
 
 /* How many lines have been dropped. */

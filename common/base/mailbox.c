@@ -7,8 +7,8 @@
 /* After so many rounds the loop gets to its other work before the rest of the mail. */
 enum { ROUNDS_PER_TURN = 16 };
 
-/* Delivers what is there. What that posts here in turn comes in the next round, so that mail which posts itself again
- * and again, as a long walk does that goes in parts, leaves room for others. */
+/* Delivers what is there. Mail that this posts comes in the next round. So a long walk in parts, whose mail posts
+ * itself again and again, leaves room for others. */
 static bool drain(struct mailbox *mailbox)
 {
     struct mail *taken = atomic_exchange_explicit(&mailbox->posted, NULL, memory_order_acquire);

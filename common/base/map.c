@@ -1,9 +1,9 @@
 /* map.c - see map.h. Open addressing with linear probing. Removal shifts entries back, so there are no tombstones.
  *
  * Each table draws a multiplier. The hash times the multiplier gives an entry's slot. With one multiplier for all
- * tables, a walk through one table would fill another table in the order of its slots: in longer and longer runs, at a
- * cost that is the square of the number of entries. A table keeps its multiplier when it grows or shrinks, so that its
- * new slots are filled from one end to the other, in the order of memory. */
+ * tables, a walk through one table would fill another table in the order of its slots. The runs there would get longer
+ * and longer, at a cost that is the square of the number of entries. A table keeps its multiplier when it grows or
+ * shrinks. So its new slots are filled from one end to the other, in the order of memory. */
 #include "common/base/map.h"
 
 #include <pthread.h>

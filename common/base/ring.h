@@ -30,7 +30,7 @@ static inline void ring_drop(struct ring *ring)
     ring->count--;
 }
 
-/* Frees the memory; the ring is empty then. What the items own is the caller's business. */
+/* Frees the memory, but nothing that the items own. The ring is empty then. */
 void ring_fini(struct ring *ring);
 
 #endif

@@ -24,8 +24,8 @@ static inline struct str str_from(const char *ptr, size_t len)
     return (struct str){ptr, len};
 }
 
-/* What follows the first n bytes of s, which has that many. To a str without bytes nothing is added: its ptr may be
- * NULL, and arithmetic on NULL is undefined (C11 6.5.6p8). */
+/* The rest of s after its first n bytes. s has at least n bytes. With n 0 nothing is added to ptr, which may be NULL:
+ * arithmetic on NULL is undefined (C11 6.5.6p8). */
 static inline struct str str_skip(struct str s, size_t n)
 {
     return n == 0 ? s : str_from(s.ptr + n, s.len - n);
@@ -89,7 +89,7 @@ bool str_is_utf8(struct str s);
  * of another character, or there are none. For text that comes in pieces. */
 size_t str_utf8_prefix(struct str s, bool *out_possible);
 
-/* The length of the well-formed UTF-8 sequence that s begins with, 1 to 4, and its code point; 0 if s is empty or does
+/* The length, 1 to 4, of the well-formed UTF-8 sequence that s begins with, and its code point. 0 if s is empty or does
  * not begin with one. */
 size_t str_utf8_next(struct str s, uint32_t *out_code);
 

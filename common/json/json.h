@@ -3,8 +3,9 @@
  * handy (small documents of our own making). Pure; any thread.
  *
  * Accepted: exactly one value with optional white space around it, in well-formed UTF-8, nested at most `depth` deep,
- * and of at most `values` values. Refused: duplicate members that a field table names, lone surrogates in \u escapes,
- * numbers outside the grammar, control characters in strings, bytes after the value, NUL bytes. */
+ * and of at most `values` values. Refused are duplicate members that a field table names, lone surrogates in \u escapes
+ * and numbers outside the grammar. Control characters in strings, bytes after the value and NUL bytes are refused, too.
+ */
 #ifndef CARILLON_JSON_JSON_H
 #define CARILLON_JSON_JSON_H
 

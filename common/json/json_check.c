@@ -5,7 +5,7 @@
 
 enum { DEPTH_DEFAULT = 32, VALUES_DEFAULT = 100000 };
 
-/* What the grammar allows next. */
+/* The next tokens that the grammar allows. */
 enum expect { VALUE, ELEMENT_OR_END, MEMBER_OR_END, MEMBER, COMMA_OR_END, NOTHING };
 
 struct scan {

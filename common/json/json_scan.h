@@ -11,9 +11,10 @@ static inline bool json_is_plain(char c)
     return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
 }
 
-/* The first byte of [at, end) that is not plain. Takes eight bytes at once: (word - 0x20...) has a byte's high bit set
- * where the byte was below 0x20, and likewise for the quote and the backslash made zero by XOR. A borrow can only blur
- * bytes after a true find, so the answer for the whole word is exact; the loop below then finds the place. */
+/* The first byte of [at, end) that is not plain. Takes eight bytes at once. (word - 0x20...) has a byte's high bit set
+ * where the byte was below 0x20. XOR makes the quote and the backslash zero, so that they are found in the same way. A
+ * borrow can only blur bytes after a true find, so the answer for the whole word is exact. The loop below then finds
+ * the place. */
 static inline const char *json_plain_end(const char *at, const char *end)
 {
     const uint64_t ones = 0x0101010101010101;

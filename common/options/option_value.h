@@ -75,7 +75,7 @@ _Static_assert(sizeof(struct option_list) == sizeof(struct option_numbers), "lis
 
 /* The group of a key: "limits" of "limits.connections"; empty if it has none. */
 struct str option_group(const char *key);
-/* What comes after the group. */
+/* The part of the key after its group. */
 const char *option_name(const char *key);
 /* "limits.message_bytes" as a flag without dashes in front, "limits-message-bytes", or as a variable without the
  * prefix, "LIMITS_MESSAGE_BYTES". */

@@ -34,10 +34,9 @@ const char *allow_word(enum allow allow);
 typedef bool pattern_lookup(void *context, struct str name, struct str *out);
 
 /* Does the pattern match the name? A pattern is literal text. '*' stands for any run of bytes, also an empty one, also
- * with
- * ':'. {name} stands for exactly the text that lookup gives; in that text '*' and '{' are ordinary. With lookup NULL,
- * {name} stands for any text that is not empty. So a pattern that matches with some lookup matches without one. The
- * time is linear in the name for one '*', at worst pattern * name. */
+ * with ':'. {name} stands for exactly the text that lookup gives. In that text '*' and '{' are ordinary. With lookup
+ * NULL, {name} stands for any text that is not empty. So a pattern that matches with some lookup matches without one.
+ * The time is linear in the name for one '*', at worst pattern * name. */
 bool pattern_matches(struct str pattern, struct str name, pattern_lookup *lookup, void *context);
 
 /* How a pattern fits a name when the values of its {name}s are not known. */

@@ -1,5 +1,5 @@
-/* http_field.h - the common part of the heads of HTTP/1.1 requests and responses: the end of a head, and its field
- * lines (RFC 9112, 2.2 and 5). All results borrow from the bytes that were parsed. Pure; any thread. */
+/* http_field.h - the common part of HTTP/1.1 requests and responses: the end of a head, and its field lines (RFC 9112,
+ * 2.2 and 5). All results borrow from the bytes that were parsed. Pure; any thread. */
 #ifndef CARILLON_PROTOCOL_HTTP_FIELD_H
 #define CARILLON_PROTOCOL_HTTP_FIELD_H
 
@@ -29,8 +29,9 @@ enum http_head_result http_head_end(struct str bytes, size_t *scanned, size_t *o
 
 enum http_fields_result { HTTP_FIELDS_OK, HTTP_FIELDS_BAD, HTTP_FIELDS_TOO_MANY };
 
-/* Parses field lines, each ending in CRLF, without the empty line after them: token characters in names, no white space
- * before the colon, no continued lines. The bytes must have passed http_head_end. *out is written in any case. */
+/* Parses field lines, each ending in CRLF, without the empty line after them. Names have token characters. White space
+ * before the colon and continued lines are refused. The bytes must have passed http_head_end. *out is written in any
+ * case. */
 enum http_fields_result http_fields_parse(struct str lines, struct http_fields *out, struct error *error);
 
 /* The value of the first field of that name (case does not matter). False, and *out untouched, if there is none. */

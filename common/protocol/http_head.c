@@ -88,7 +88,7 @@ static enum http_head_result parse_request_line(struct str line, struct http_hea
     return fault ? bad(head, 400, error, fault) : HTTP_HEAD_DONE;
 }
 
-/* What must not come twice: two readers of such a request could each believe another one. */
+/* Fields that must not come twice: two readers of the request could each believe another one. */
 static const char *const singles[] = {
     "Host",      "Content-Length", "Authorization",     "Origin",
     "X-API-Key", "Upgrade",        "Sec-WebSocket-Key", "Sec-WebSocket-Version",

@@ -1,11 +1,16 @@
 /* http_head.h - the head of an HTTP/1.1 or 1.0 request, parsed strictly (RFC 9112). The gate parses the head of every
  * connection with it. All results borrow from the bytes. Pure; any thread.
  *
- * Refused, although some servers accept them: bare LF, empty lines before the request (gate.c takes one away first),
- * continued lines, white space before a colon, the target of CONNECT, a second Host, Content-Length, Authorization,
- * Origin, X-API-Key, Upgrade, Sec-WebSocket-Key or Sec-WebSocket-Version; Transfer-Encoding beside Content-Length, in
- * HTTP/1.0, or without chunked as its last coding. In the target any visible ASCII character but '#' passes, more than
- * RFC 3986 has, because browsers send some of them unescaped. */
+ * Refused, although some servers accept them:
+ * - bare LF, continued lines, white space before a colon
+ * - empty lines before the request (gate.c takes them away first)
+ * - the target of CONNECT
+ * - a second Host, Content-Length, Authorization, Origin, X-API-Key, Upgrade, Sec-WebSocket-Key or
+ *   Sec-WebSocket-Version
+ * - Transfer-Encoding beside Content-Length, in HTTP/1.0, or without chunked as its last coding
+ *
+ * In the target any visible ASCII character but '#' passes, more than RFC 3986 has, because browsers send some of them
+ * unescaped. */
 #ifndef CARILLON_PROTOCOL_HTTP_HEAD_H
 #define CARILLON_PROTOCOL_HTTP_HEAD_H
 
@@ -66,8 +71,8 @@ enum http_upgrade {
 /* The last two fill *error. */
 enum http_upgrade http_head_upgrade(const struct http_head *head, struct error *error);
 
-/* The decoded value of one parameter of a query string, as HTML forms and URLSearchParams write it
- * (application/x-www-form-urlencoded): %XX is decoded, in names too, and '+' is a space. *out lies in scratch, which is
+/* The decoded value of one parameter of a query string, as HTML forms and URLSearchParams write it. (The form is
+ * application/x-www-form-urlencoded.) %XX is decoded, in names too, and '+' is a space. *out lies in scratch, which is
  * cleared first; out->ptr is NULL when the parameter is absent. ERR_INVALID_REQUEST when it is given twice, has a
  * malformed escape or holds a NUL; the error never shows the value. */
 enum err http_query_get(struct str query, struct str name, struct buf *scratch, struct str *out, struct error *error);

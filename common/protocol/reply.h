@@ -24,8 +24,8 @@ enum reply_type {
 };
 
 /* All borrowed. The member of the union is the one that type names; unsubscribed has none. Times are milliseconds since
- * 1970 UTC. A position with an empty epoch is that of a channel without history; one with an empty id has an event
- * whose id is not known. */
+ * 1970 UTC. A position with an empty epoch is that of a channel without history. A position with an empty id has an
+ * event whose id is not known. */
 struct reply {
     enum reply_type type;
     struct str id;      /* of the command that is answered, as its client wrote it; empty: none */

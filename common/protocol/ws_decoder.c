@@ -158,7 +158,7 @@ static void unmask(struct ws_decoder *decoder, struct str part)
     memcpy(decoder->mask, turned, sizeof turned);
 }
 
-/* What has come of the frame's payload, unmasked. */
+/* Takes the part of the frame's payload that has come, and unmasks it. */
 static struct str take_payload(struct ws_decoder *decoder, struct str *bytes)
 {
     struct str part = str_from(bytes->ptr, bytes->len < decoder->left ? bytes->len : (size_t)decoder->left);

@@ -14,7 +14,7 @@ bool tls_peer_expect(SSL *ssl, const char *host)
 {
     if (is_address(host))
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-    /* What SSL_set_tlsext_host_name does; the macro takes no const, and OpenSSL copies the name. */
+    /* Does the same as the macro SSL_set_tlsext_host_name, which takes no const. OpenSSL copies the name. */
     return SSL_set1_host(ssl, host) == 1 &&
            SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)host) == 1;
 }

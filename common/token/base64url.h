@@ -7,8 +7,8 @@
 
 void base64url_append(struct buf *out, struct str bytes);
 
-/* Appends the decoded bytes. False, with *out as it was, for a byte outside the alphabet (also '=' and white space), an
- * impossible length, or unused bits that are not zero. */
+/* Appends the decoded bytes. False leaves *out as it was: a byte is outside the alphabet (as '=' and white space are),
+ * the length is impossible, or unused bits are not zero. */
 bool base64url_decode(struct str text, struct buf *out);
 
 #endif

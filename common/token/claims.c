@@ -14,7 +14,7 @@ struct unescaped {
     struct str text; /* empty: it holds a NUL */
 };
 
-/* What claims point into. */
+/* Claims with the bytes that their texts lie in. */
 struct claims_body {
     struct claims claims;
     struct buf texts; /* strings that had escapes; reserved once, so that they do not move */

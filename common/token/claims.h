@@ -31,10 +31,13 @@ struct claims {
     struct json_value payload; /* the whole payload, for {claim} templates and backends */
 };
 
-/* Reads a payload (JSON text, RFC 7519 section 4). Strict: sub a non-empty string of at most 255 bytes of UTF-8; times
- * are NumericDates (RFC 7519, 2), in any form of a JSON number; channels an array of patterns or
- * {"match":..,"allow":[..]}; no duplicate members. ERR_UNAUTHORIZED with the member's name otherwise. *out has one
- * reference. */
+/* Reads a payload (JSON text, RFC 7519 section 4). ERR_UNAUTHORIZED, with the member's name, unless
+ * - sub is a non-empty string of at most 255 bytes of UTF-8;
+ * - times are NumericDates (RFC 7519, 2), in any form of a JSON number;
+ * - channels is an array of patterns or {"match":..,"allow":[..]};
+ * - no member comes twice.
+ *
+ * *out has one reference. */
 enum err claims_parse(struct str payload, struct claims **out, struct error *error);
 
 struct claims *claims_ref(struct claims *claims);

@@ -27,7 +27,7 @@ enum err jws_split(struct str token, struct jws *out, struct error *error)
         return error_set(error, ERR_UNAUTHORIZED, "a token has three parts joined by two dots");
     out->encoded_header = header;
     out->signed_text = str_from(token.ptr, header.len + 1 + payload.len);
-    /* What is decoded never outgrows this, so the slices stay where they are. */
+    /* The decoded parts never outgrow this, so the slices stay where they are. */
     buf_reserve(&out->bytes, token.len + 12);
     enum err err = decode_part(header, "header", &out->bytes, &out->header, error);
     if (!err)
@@ -137,7 +137,8 @@ enum err jws_read_header(const struct jws *jws, struct jws_header *out, struct e
     if (read_algorithm(alg, &out->algorithm, error) != ERR_NONE || read_typ(typ, &is_jwt, error) != ERR_NONE ||
         read_kid(kid, out, error) != ERR_NONE)
         return ERR_UNAUTHORIZED;
-    /* What it says to a name that nobody has: in Ubuntu 24.04 the header has another JWT_ALG_INVAL than the library. */
+    /* libjwt's answer to an unknown name. JWT_ALG_INVAL does not do: in Ubuntu 24.04 the header's value differs from
+     * the library's. */
     jwt_alg_t unknown = jwt_str_alg("no algorithm");
     bool known_to_libjwt = is_jwt && jwt_str_alg(out->algorithm->name) != unknown && !out->algorithm->pss;
     if (known_to_libjwt && !libjwt_agrees(jws->encoded_header, out))

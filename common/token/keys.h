@@ -20,8 +20,8 @@ unsigned token_keys_digest(const struct token_keys *keys);
 
 /* The functions below add to a keyset that is not shared yet. If they fail with ERR_INVALID_REQUEST, the keyset is as
  * it was. source is the file or option, for messages. kid may be empty. algorithms is a set of enum algorithm_bit that
- * the key is bound to; 0 infers it from the kind of the key (an RSA key: RS and PS; a secret: HS as far as it is long
- * enough). A byte order mark at the beginning of a PEM or JWK text is passed over. */
+ * the key is bound to. With 0 the kind of the key decides: an RSA key gets RS and PS, a secret each HS that it is long
+ * enough for. A byte order mark at the beginning of a PEM or JWK text is passed over. */
 
 /* The bytes themselves are the HMAC secret: at least TOKEN_SECRET_MIN of them. */
 enum err token_keys_add_secret(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
@@ -31,9 +31,9 @@ enum err token_keys_add_secret(struct token_keys *keys, const char *source, stru
 enum err token_keys_add_pem(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
                             struct str pem, struct error *error);
 
-/* A JWK or a JWK set (RFC 7517): RSA, EC P-256 and P-384, OKP Ed25519, oct. A set's members that are not for
- * signatures, or of a kind not known here, are passed over; a bad key among the others fails. kid and algorithms apply
- * to a single key only, and must not contradict it. */
+/* A JWK or a JWK set (RFC 7517): RSA, EC P-256 and P-384, OKP Ed25519, oct. Keys of a set that are not for signatures,
+ * or of an unknown kind, are passed over. A bad key among the others fails. kid and algorithms apply to a single key
+ * only, and must not contradict it. */
 enum err token_keys_add_jwk(struct token_keys *keys, const char *source, struct str kid, unsigned algorithms,
                             struct str json, struct error *error);
 

@@ -1,5 +1,5 @@
-/* members.h - unique members in the JSON of tokens: no member of an object may come twice, also when one of the two is
- * written with escapes. Otherwise two readers could see two different tokens (RFC 7519 section 4). Pure. */
+/* members.h - unique members in the JSON of tokens. No member of an object may come twice, also not with escapes.
+ * Otherwise two readers could see two different tokens (RFC 7519 section 4). Pure. */
 #ifndef CARILLON_TOKEN_MEMBERS_H
 #define CARILLON_TOKEN_MEMBERS_H
 
