@@ -17,11 +17,12 @@ struct sorted_link {
     uint32_t priority; /* no child has a higher one; 0: the link is in no order */
 };
 
-/* Where memory counts, an order is its root alone: name, root and a random number other than 0 make it anew. */
+/* Where memory counts, an order is its root and its last. The struct is made anew of them, name, and a random number
+ * other than 0. */
 struct sorted {
     struct str (*name)(struct sorted_link *link); /* borrowed: does not change while the link is in the order */
     struct sorted_link *root;
-    struct sorted_link *last; /* NULL: not known; a thing that comes last is then put in like any other */
+    struct sorted_link *last;
     uint64_t random;
 };
 

@@ -1,4 +1,4 @@
-/* session_index.c - see session_index.h. The table of users has eight bytes an entry. A user's sessions hang together
+/* session_index.c - see session_index.h. The table of users has twelve bytes an entry. A user's sessions hang together
  * by links in the sessions themselves. So a session costs one more link here, and nothing is allocated for it. */
 #include "server/core/session_index.h"
 
@@ -68,9 +68,9 @@ static uint32_t hash_user(struct str user)
     return (uint32_t)str_hash(user);
 }
 
-static struct session *root_session(const struct session_index *index, const struct session_user *entry)
+static struct session *session_at(const struct session_index *index, uint32_t from_1)
 {
-    return index->places[entry->root - 1].session;
+    return index->places[from_1 - 1].session;
 }
 
 static uint32_t next_entry(const struct session_index *index, uint32_t at)
@@ -83,7 +83,7 @@ static struct session_user *find_user(const struct session_index *index, struct 
 {
     uint32_t at = hash & (index->user_cap - 1);
     while (index->users[at].root &&
-           !(index->users[at].hash == hash && str_eq(root_session(index, &index->users[at])->claims->sub, user)))
+           !(index->users[at].hash == hash && str_eq(session_at(index, index->users[at].root)->claims->sub, user)))
         at = next_entry(index, at);
     return &index->users[at];
 }
@@ -124,8 +124,19 @@ static void remove_user(struct session_index *index, const struct session_user *
 
 static struct sorted order_of(const struct session_index *index, const struct session_user *entry)
 {
-    struct sorted_link *root = entry->root ? &root_session(index, entry)->by_user : NULL;
-    return (struct sorted){.name = name_by_user, .root = root, .random = index->random};
+    struct sorted order = {.name = name_by_user, .random = index->random};
+    if (entry->root) {
+        order.root = &session_at(index, entry->root)->by_user;
+        order.last = &session_at(index, entry->last)->by_user;
+    }
+    return order;
+}
+
+/* Of an order that is not empty. */
+static void keep_order(struct session_user *entry, const struct sorted *order)
+{
+    entry->root = session_of_user(order->root)->id.slot + 1;
+    entry->last = session_of_user(order->last)->id.slot + 1;
 }
 
 static void add_to_user(struct session_index *index, struct session *session)
@@ -139,7 +150,8 @@ static void add_to_user(struct session_index *index, struct session *session)
         index->user_count++;
     sorted_put(&order, &session->by_user);
     index->random = order.random;
-    *entry = (struct session_user){.hash = hash, .root = session_of_user(order.root)->id.slot + 1};
+    entry->hash = hash;
+    keep_order(entry, &order);
 }
 
 static void remove_from_user(struct session_index *index, struct session *session)
@@ -148,7 +160,7 @@ static void remove_from_user(struct session_index *index, struct session *sessio
     struct sorted order = order_of(index, entry);
     sorted_remove(&order, &session->by_user);
     if (order.root)
-        entry->root = session_of_user(order.root)->id.slot + 1;
+        keep_order(entry, &order);
     else
         remove_user(index, entry);
 }

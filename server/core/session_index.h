@@ -16,6 +16,7 @@ struct session_place {
 struct session_user {
     uint32_t hash; /* of the user's name */
     uint32_t root; /* place of the session at the treap's root, from 1; 0: the entry is free */
+    uint32_t last; /* place of the session with the greatest uuid, from 1 */
 };
 
 /* Callers read count, open_count, by_uuid and place_count. The other members belong to session_index.c. */
