@@ -19,7 +19,7 @@ static void sum_up(const struct redis_broker *broker, struct broker_info *out)
     LIST_EACH(link, &broker->topology.shards)
     {
         const struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
-        if (shard->phase == PHASE_CLOSING || !shard->slots)
+        if (redis_shard_is_closing(shard) || !shard->slots)
             continue;
         all++;
         if (shard->is_up)

@@ -1,6 +1,5 @@
 /* redis_broker_request.c - a request (core/request.h) on its way to Redis, as a redis_request: how it starts, and how
  * it fails. Each kind of request has a file of its own that says what is sent and what the answer means. */
-#include "common/base/clock.h"
 #include "server/broker/redis/redis_parts.h"
 
 static void deliver_refused(struct mail *mail, void *owner)
@@ -21,7 +20,7 @@ void redis_broker_request_start(struct redis_broker *broker, struct request *req
 {
     struct redis_shard *shard = redis_topology_shard_of(&broker->topology, keys[0]);
     if (redis_shard_is_up(shard)) {
-        redis_request_start(&broker->requests, kind, request, shard, key_count, keys, clock_now_us());
+        redis_request_start(&broker->requests, kind, request, shard, key_count, keys, turn_now_us(broker->config.turn));
         return;
     }
     redis_broker_request_refuse(broker, request, "Redis cannot be reached now; nothing was done. Try again later");

@@ -1,6 +1,5 @@
 /* redis_history.c - pages of a channel's history: position and events are read in one step, so that the answer is that
  * of one moment. The router bounds how many are under way. */
-#include "common/base/clock.h"
 #include "server/broker/redis/redis_parts.h"
 
 enum { FIRST_EVENT = 5 }; /* of the answer's elements */
@@ -108,5 +107,5 @@ void redis_history(struct redis_broker *broker, struct history_read *read)
         redis_broker_request_refuse(broker, &read->base, "Redis cannot be reached now; try again later");
         return;
     }
-    redis_request_start(&broker->requests, &kind, read, shard, KEYS, keys, clock_now_us());
+    redis_request_start(&broker->requests, &kind, read, shard, KEYS, keys, turn_now_us(broker->config.turn));
 }

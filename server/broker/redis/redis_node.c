@@ -2,7 +2,6 @@
  * own and on one that all nodes share. It keeps itself in the registry of nodes. Messages are one line: "position
  * <offset> <epoch> <id> <live channel>" (scripts/position.lua), "revoked <until> <member>" (scripts/revoke.lua) or
  * "control <from> <bytes>". */
-#include "common/base/clock.h"
 #include "server/broker/redis/redis_parts.h"
 
 enum { SILENT_INTERVALS = 3 }; /* without a sign of life, until a node counts as gone */
@@ -43,7 +42,7 @@ static void on_registered(struct redis_request *request, const redisReply *reply
     if (reply->type != REDIS_REPLY_ARRAY || !reply->elements)
         return;
     if (reply->element[0]->integer == 1 && broker->is_registered)
-        broker->lost_us = clock_now_us();
+        broker->lost_us = turn_now_us(broker->config.turn);
     broker->is_registered = true;
     buf_clear(&broker->nodes);
     for (size_t i = 1; i < (size_t)reply->elements; i++) {
@@ -70,7 +69,7 @@ void redis_node_register(struct redis_shard *shard)
     struct redis_broker *broker = redis_broker_of_shard(shard);
     struct str key = buf_str(&broker->nodes_key);
     if (redis_shard_is_ready(shard) && redis_topology_shard_of(&broker->topology, key) == shard)
-        redis_request_start(&broker->requests, &registration, NULL, shard, 1, &key, clock_now_us());
+        redis_request_start(&broker->requests, &registration, NULL, shard, 1, &key, turn_now_us(broker->config.turn));
 }
 
 static void on_ignored(void *owner, void *argument, const redisReply *reply)

@@ -11,7 +11,6 @@
  * every node knows the epoch in Redis as soon as there is one. */
 #include <assert.h>
 
-#include "common/base/clock.h"
 #include "common/base/random.h"
 #include "server/broker/redis/redis_parts.h"
 
@@ -161,7 +160,7 @@ void redis_position_ask(struct redis_broker *broker, struct redis_subscription *
     }
     const struct redis_keys *names = redis_channel_keys(broker, subscription->channel, STR(""));
     const struct str keys[KEYS] = {[META] = names->meta, [LOG] = names->log};
-    redis_request_start(&broker->requests, &kind, subscription, shard, KEYS, keys, clock_now_us());
+    redis_request_start(&broker->requests, &kind, subscription, shard, KEYS, keys, turn_now_us(broker->config.turn));
 }
 
 void redis_position_recheck(struct redis_broker *broker, struct redis_subscription *subscription)

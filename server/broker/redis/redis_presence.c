@@ -38,7 +38,7 @@ static struct str publish_word(const struct redis_broker *broker, const struct p
 static struct str write_around(struct redis_broker *broker, struct str channel)
 {
     char timestamp[CLOCK_RFC3339_LEN + 1];
-    clock_format(clock_wall_ms(), timestamp);
+    clock_format(turn_wall_ms(broker->config.turn), timestamp);
     buf_clear(&broker->tail);
     buf_append_lit(&broker->tail, "\",\"channel\":");
     json_append_string(&broker->tail, channel);
@@ -63,7 +63,7 @@ static void set_common(struct redis_request *request, const struct presence_poli
     rest[2] = write_around(broker, channel);
     rest[3] =
         redis_number(policy->ttl_ms * 3 / 4, out->alive); /* others look every fourth part: within the ttl all go */
-    rest[4] = redis_number((clock_now_us() - request->route.shard->up_us) / 1000, out->connected);
+    rest[4] = redis_number((turn_now_us(broker->config.turn) - request->route.shard->up_us) / 1000, out->connected);
     rest[5] = again ? STR("1") : STR("0");
 }
 
@@ -151,7 +151,7 @@ static bool take_page(struct presence_read *read, const redisReply *reply)
 /* Every node that lives comes by in a fourth part of the ttl. */
 static bool is_yet_to_be_told(const struct redis_broker *broker, const struct presence_read *read)
 {
-    return broker->lost_us && clock_now_us() - broker->lost_us < read->policy.ttl_ms * 1000 / 2;
+    return broker->lost_us && turn_now_us(broker->config.turn) - broker->lost_us < read->policy.ttl_ms * 1000 / 2;
 }
 
 static void on_page(struct redis_request *request, const redisReply *reply)

@@ -77,7 +77,7 @@ static void explain_refusal(struct publication *publication, const redisReply *r
 static void log_refusal(struct redis_broker *broker, const char *why)
 {
     unsigned long long count;
-    if (log_limit_passes(&broker->refusals_said, clock_now_us(), &count))
+    if (log_limit_passes(&broker->refusals_said, turn_now_us(broker->config.turn), &count))
         log_warn("broker", "%s (refused since this was last said: %llu)", why, count);
 }
 
@@ -177,7 +177,7 @@ static void send_publication(struct redis_request *request)
     struct redis_broker *broker = redis_broker_of_request(request);
     const struct publication *publication = request->argument;
     char timestamp[CLOCK_RFC3339_LEN + 1];
-    clock_format(clock_wall_ms(), timestamp);
+    clock_format(turn_wall_ms(broker->config.turn), timestamp);
     struct event event = {
         .channel = publication->base.channel,
         .type = publication->type,
@@ -220,9 +220,9 @@ void redis_publish(struct redis_broker *broker, struct publication *publication)
         return;
     }
     if (!publication->accepted_us)
-        publication->accepted_us = clock_now_us();
+        publication->accepted_us = turn_now_us(broker->config.turn);
     broker->pending++;
     broker->pending_bytes += cost(publication);
-    uuid_v7(clock_wall_ms(), publication->id);
+    uuid_v7(turn_wall_ms(broker->config.turn), publication->id);
     redis_request_start(&broker->requests, &kind, publication, shard, KEYS, keys, publication->accepted_us);
 }

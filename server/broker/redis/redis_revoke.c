@@ -2,7 +2,6 @@
  * scored with the time until which it counts, both in ms since 1970. Every node hears of a new one on the nodes' common
  * channel, and reads all of them when the server that has them comes up, after its subscription there, and when another
  * server has them: so it misses none. */
-#include "common/base/clock.h"
 #include "server/broker/redis/redis_parts.h"
 
 static const char *const kinds[] = {[REVOCATION_JTI] = "jti", [REVOCATION_USER] = "user"};
@@ -121,7 +120,7 @@ static void ask_page(struct redis_broker *broker)
     if (!shard)
         return;
     broker->revoked_list.is_asked = true;
-    redis_request_start(&broker->requests, &page, NULL, shard, 1, &key, clock_now_us());
+    redis_request_start(&broker->requests, &page, NULL, shard, 1, &key, turn_now_us(broker->config.turn));
 }
 
 void redis_revocations_load(struct redis_broker *broker)

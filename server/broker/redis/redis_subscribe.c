@@ -161,7 +161,7 @@ static void vacate(struct redis_broker *broker, const struct redis_subscription 
     const struct str keys[KEYS] = {[META] = names->meta, [LIVE] = names->live};
     struct redis_shard *shard = redis_topology_shard_of(&broker->topology, keys[META]);
     if (redis_shard_is_up(shard))
-        redis_request_start(&broker->requests, &vacancy, NULL, shard, KEYS, keys, clock_now_us());
+        redis_request_start(&broker->requests, &vacancy, NULL, shard, KEYS, keys, turn_now_us(broker->config.turn));
 }
 
 /* ---- what Redis says ---- */
@@ -250,7 +250,7 @@ void redis_count_bad_message(struct redis_broker *broker, struct str channel, co
     char quoted[ERROR_QUOTE_LEN];
     metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
     log_debug("broker", "bad message on channel %s: %s", error_quote(channel, quoted), what);
-    if (log_limit_passes(&broker->bad_messages_said, clock_now_us(), &count))
+    if (log_limit_passes(&broker->bad_messages_said, turn_now_us(broker->config.turn), &count))
         log_warn(
             "broker",
             "a message in Redis on channel %s was not a valid event and was dropped (%llu such since the last report); "
@@ -282,7 +282,7 @@ void redis_subscribe_message(struct redis_shard *shard, struct str key, struct s
         return;
     char timestamp[CLOCK_RFC3339_LEN + 1];
     if (!event.timestamp.len) {
-        clock_format(clock_wall_ms(), timestamp);
+        clock_format(turn_wall_ms(broker->config.turn), timestamp);
         event.timestamp = str_from(timestamp, CLOCK_RFC3339_LEN);
     }
     if (direct) {

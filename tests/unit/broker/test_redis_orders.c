@@ -51,6 +51,7 @@ static int set_up(void **state)
     f->node.broker = &f->broker.broker;
     f->broker.broker = (struct broker){.ops = &ops, .sink = &node_sink, .owner = &f->node, .metrics = f->node.metrics};
     f->broker.config.prefix = STR("test");
+    f->broker.config.turn = f->broker.topology.config.turn = &f->rig.turn;
     buf_append(&f->broker.pubsub_prefix, STR("test"));
     f->broker.event_limits.data_bytes = 4096;
     f->broker.topology.kind = &kind;

@@ -11,7 +11,6 @@
 #include "server/broker/redis/ingest/redis_ingest.h"
 
 #include "common/base/alloc.h"
-#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
 #include "server/broker/redis/client/redis_reply.h"
@@ -35,7 +34,7 @@ struct redis_ingest {
     struct redis_connection connection;
     bool connection_made;
     struct redis_endpoint endpoint; /* of the shard that had the stream when it was last connected */
-    uv_timer_t timer;               /* connect; or try for the lease, and read */
+    struct timer timer;             /* connect; or try for the lease, and read */
     struct buf stream_key;
     struct buf dead_letter_key;
     struct buf lease_key;
@@ -43,6 +42,11 @@ struct redis_ingest {
     char last[48];       /* id of the last entry that was read */
     bool closing;
 };
+
+static struct turn *turn_of(const struct redis_ingest *ingest)
+{
+    return ingest->config.topology->config.turn;
+}
 
 static void step(struct redis_ingest *ingest);
 static void wait(struct redis_ingest *ingest, uint64_t ms);
@@ -213,7 +217,7 @@ static void step(struct redis_ingest *ingest)
         str_from_cstr(ingest->claim_from),
         redis_number(INGEST_BATCH_MAX, batch),
     };
-    ingest->batch.asked_us = clock_now_us();
+    ingest->batch.asked_us = turn_now_us(turn_of(ingest));
     redis_scripts_send(&no_hashes, &ingest->connection, SCRIPT_INGEST_READ, true, 2,
                        sizeof arguments / sizeof *arguments, arguments, on_step, ingest);
 }
@@ -273,9 +277,10 @@ static void reconnect(struct redis_ingest *ingest)
     redis_connection_start(&ingest->connection);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_timer(struct timer *timer, uint64_t now_us)
 {
-    struct redis_ingest *ingest = timer->data;
+    struct redis_ingest *ingest = CONTAINER_OF(timer, struct redis_ingest, timer);
+    (void)now_us;
     if (!ingest->connection_made || ingest->connection.state == REDIS_IDLE)
         reconnect(ingest);
     else
@@ -284,9 +289,10 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- life ---- */
 
-static void on_timer_closed(uv_handle_t *timer)
+static void on_closed(struct timer *timer, uint64_t now_us)
 {
-    struct redis_ingest *ingest = timer->data;
+    struct redis_ingest *ingest = CONTAINER_OF(timer, struct redis_ingest, timer);
+    (void)now_us;
     struct closing *closing = ingest->config.topology->config.closing;
     if (ingest->connection_made)
         redis_connection_fini(&ingest->connection);
@@ -305,9 +311,9 @@ static void wait(struct redis_ingest *ingest, uint64_t ms)
 {
     bool idle = !ingest->connection_made || ingest->connection.state == REDIS_IDLE;
     if (!ingest->closing)
-        uv_timer_start(&ingest->timer, on_timer, ms, 0);
-    else if (idle && !ingest->batch.count && !uv_is_closing((uv_handle_t *)&ingest->timer))
-        uv_close((uv_handle_t *)&ingest->timer, on_timer_closed);
+        turn_start_timer(turn_of(ingest), &ingest->timer, ms * 1000, on_timer);
+    else if (idle && !ingest->batch.count) /* when no call of this turn holds it any more */
+        turn_start_timer(turn_of(ingest), &ingest->timer, 0, on_closed);
 }
 
 struct redis_ingest *redis_ingest_create(const struct redis_ingest_config *config,
@@ -332,8 +338,6 @@ struct redis_ingest *redis_ingest_create(const struct redis_ingest_config *confi
         .age_max_ms = config->takeover_ms + servers->command_timeout_ms,
     };
     redis_ingest_batch_init(&ingest->batch, &batch, on_batch_ended);
-    uv_timer_init(servers->turn->wake.loop, &ingest->timer);
-    ingest->timer.data = ingest;
     closing_add(servers->closing);
     wait(ingest, 0);
     return ingest;
@@ -364,7 +368,7 @@ static void release(struct redis_ingest *ingest)
 void redis_ingest_close(struct redis_ingest *ingest)
 {
     ingest->closing = true;
-    uv_timer_stop(&ingest->timer);
+    turn_stop_timer(turn_of(ingest), &ingest->timer);
     release(ingest);
     if (ingest->connection_made && ingest->connection.state != REDIS_IDLE)
         redis_connection_finish(&ingest->connection, "this node is stopping");

@@ -2,7 +2,6 @@
 #include "server/broker/redis/ingest/redis_ingest_batch.h"
 
 #include "common/base/alloc.h"
-#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "server/broker/redis/client/redis_reply.h"
 #include "server/broker/redis/topology/redis_shard.h"
@@ -79,7 +78,7 @@ static void on_published(struct request *request, void *owner)
 static void log_dead_letter(struct redis_ingest_batch *batch, const struct item *item)
 {
     unsigned long long count;
-    if (log_limit_passes(&batch->dead_letters_said, clock_now_us(), &count))
+    if (log_limit_passes(&batch->dead_letters_said, turn_now_us(batch->config.topology->config.turn), &count))
         log_warn("broker", "an entry of the ingest stream went to %.*s: %s (%.*s; %llu since this was last said)",
                  STR_ARG(batch->config.dead_letter_key), item->error.text, STR_ARG(item->entry->id), count);
 }
@@ -143,7 +142,7 @@ static void publish_item(struct redis_ingest_batch *batch, size_t index)
         send_dead_letter(batch, index);
         return;
     }
-    publication->accepted_us = clock_now_us();
+    publication->accepted_us = turn_now_us(batch->config.topology->config.turn);
     publication->base.reply_to = &batch->mailbox;
     publication->base.done = on_published;
     publication->waiter_index = index;
@@ -175,7 +174,7 @@ static bool has_to_wait(const struct redis_ingest_batch *batch, size_t index)
 /* The lease that the batch was read with is over for sure. */
 static bool is_old(const struct redis_ingest_batch *batch)
 {
-    return clock_now_us() - batch->asked_us > batch->config.age_max_ms * 1000;
+    return turn_now_us(batch->config.topology->config.turn) - batch->asked_us > batch->config.age_max_ms * 1000;
 }
 
 void redis_ingest_batch_publish(struct redis_ingest_batch *batch)

@@ -3,7 +3,6 @@
  * changes one slot. No node's map need be right: what is wrong is put right by the next MOVED. Where two nodes send a
  * slot to each other, it changes once, and then with the whole map. */
 #include "common/base/alloc.h"
-#include "common/base/clock.h"
 #include "common/base/random.h"
 #include "server/broker/redis/client/redis_reply.h"
 #include "server/broker/redis/topology/redis_shard.h"
@@ -36,7 +35,7 @@ static struct redis_shard *find_or_make(struct redis_topology *topology, struct 
     LIST_EACH(link, &topology->shards)
     {
         struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
-        if ((shard->phase != PHASE_CLOSING || topology->is_closing) && redis_endpoint_is(&shard->endpoint, host, port))
+        if ((!redis_shard_is_closing(shard) || topology->is_closing) && redis_endpoint_is(&shard->endpoint, host, port))
             return shard;
         count++;
     }
@@ -57,7 +56,7 @@ static void set_owner(struct redis_topology *topology, unsigned slot, struct red
 {
     struct redis_shard *old = topology->cluster->owners[slot];
     if (old && --old->slots == 0)
-        old->used_us = clock_now_us();
+        old->used_us = turn_now_us(topology->config.turn);
     if (shard)
         shard->slots++;
     topology->cluster->owners[slot] = shard;
@@ -67,7 +66,7 @@ static void set_owner(struct redis_topology *topology, unsigned slot, struct red
 
 static void close_useless(struct redis_topology *topology)
 {
-    uint64_t now_us = clock_now_us();
+    uint64_t now_us = turn_now_us(topology->config.turn);
     LIST_EACH(link, &topology->shards)
     {
         struct redis_shard *shard = CONTAINER_OF(link, struct redis_shard, link);
@@ -166,7 +165,7 @@ static struct redis_shard *read_redirection(struct redis_topology *topology, con
 static bool move(struct redis_topology *topology, unsigned slot, struct redis_shard *shard)
 {
     struct redis_cluster *cluster = topology->cluster;
-    uint64_t now_us = clock_now_us();
+    uint64_t now_us = turn_now_us(topology->config.turn);
     if (cluster->owners[slot] == shard || topology->is_closing)
         return true;
     refresh_soon(topology);
@@ -191,7 +190,7 @@ static enum redis_again redirect(struct redis_topology *topology, struct str key
     }
     shard = read_redirection(topology, from, text, STR("ASK"), &slot);
     if (shard) {
-        shard->used_us = clock_now_us();
+        shard->used_us = turn_now_us(topology->config.turn);
         *out = (struct redis_route){.shard = shard, .asking = true, .with_text = true};
         return redis_shard_is_up(shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
     }

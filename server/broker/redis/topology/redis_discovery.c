@@ -35,7 +35,7 @@ static void on_up(struct redis_connection *connection)
 
 static void finish_close(struct redis_discovery *discovery)
 {
-    if (!discovery->timer_closed || discovery->connection.state != REDIS_IDLE)
+    if (!discovery->timer_ended || discovery->connection.state != REDIS_IDLE)
         return;
     redis_connection_fini(&discovery->connection);
     redis_endpoint_fini(&discovery->endpoint);
@@ -90,15 +90,16 @@ void redis_discovery_ask(struct redis_discovery *discovery, bool another)
         redis_connection_drop(&discovery->connection, "%s", "another one is asked");
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_later(struct timer *timer, uint64_t now_us)
 {
-    redis_discovery_ask(timer->data, true);
+    (void)now_us;
+    redis_discovery_ask(CONTAINER_OF(timer, struct redis_discovery, timer), true);
 }
 
 void redis_discovery_ask_later(struct redis_discovery *discovery, uint64_t after_ms)
 {
     if (!discovery->closing)
-        uv_timer_start(&discovery->timer, on_timer, after_ms, 0);
+        turn_start_timer(discovery->connection.turn, &discovery->timer, after_ms * 1000, on_later);
 }
 
 void redis_discovery_init(struct redis_discovery *discovery, struct redis_topology *topology,
@@ -112,15 +113,14 @@ void redis_discovery_init(struct redis_discovery *discovery, struct redis_topolo
     discovery->topology = topology;
     discovery->whole = whole;
     redis_connection_init(&discovery->connection, &own, &events, discovery, turn);
-    uv_timer_init(turn->wake.loop, &discovery->timer);
-    discovery->timer.data = discovery;
     closing_add(whole);
 }
 
-static void on_timer_closed(uv_handle_t *timer)
+static void on_closing(struct timer *timer, uint64_t now_us)
 {
-    struct redis_discovery *discovery = timer->data;
-    discovery->timer_closed = true;
+    struct redis_discovery *discovery = CONTAINER_OF(timer, struct redis_discovery, timer);
+    (void)now_us;
+    discovery->timer_ended = true;
     finish_close(discovery);
 }
 
@@ -128,5 +128,5 @@ void redis_discovery_close(struct redis_discovery *discovery)
 {
     discovery->closing = true;
     redis_connection_drop(&discovery->connection, "%s", "no longer needed");
-    uv_close((uv_handle_t *)&discovery->timer, on_timer_closed);
+    turn_start_timer(discovery->connection.turn, &discovery->timer, 0, on_closing);
 }

@@ -27,12 +27,12 @@ struct redis_discovery {
     struct redis_topology *topology;
     struct redis_connection connection;
     struct redis_endpoint endpoint; /* of the connection */
-    uv_timer_t timer;
-    size_t next; /* server to ask */
-    size_t left; /* how many may still be asked in this round */
-    bool asking; /* a round is under way */
+    struct timer timer; /* of redis_discovery_ask_later; of a close, that no call of this turn holds it any more */
+    size_t next;        /* server to ask */
+    size_t left;        /* how many may still be asked in this round */
+    bool asking;        /* a round is under way */
     bool closing;
-    bool timer_closed;
+    bool timer_ended;
     char why[256]; /* the last failure of this round */
 };
 

@@ -2,11 +2,10 @@
 #include "server/broker/redis/topology/redis_request.h"
 
 #include "common/base/alloc.h"
-#include "common/base/clock.h"
 #include "server/broker/redis/client/redis_reply.h"
 
 /* HOPS_MAX: a slot that is on its way takes two; more is a circle, which only time can mend. */
-enum { TICK_MS = 20, HOPS_MAX = 4 };
+enum { TICK_US = 2 * WHEEL_TICK_US, HOPS_MAX = 4 };
 
 /* An answer of our own, for who was not taken by any server. */
 static char untaken_text[] = "no Redis server takes its key now";
@@ -29,11 +28,16 @@ static void finish(struct redis_request *request, const redisReply *reply)
     redis_shard_no_requests(CONTAINER_OF(link, struct redis_shard, link));
 }
 
+static struct turn *turn_of(const struct redis_requests *requests)
+{
+    return requests->topology->config.turn;
+}
+
 static bool is_over(const struct redis_request *request)
 {
     uint64_t timeout_us = request->requests->topology->config.command_timeout_ms * 1000;
     return request->requests->is_closing ||
-           (!request->kind->is_endless && clock_now_us() - request->since_us > timeout_us);
+           (!request->kind->is_endless && turn_now_us(turn_of(request->requests)) - request->since_us > timeout_us);
 }
 
 /* By its route. */
@@ -50,11 +54,13 @@ static void send_again(struct redis_request *request)
 
 static void try_again(struct redis_request *request);
 
-static void on_tick(uv_timer_t *timer)
+static void start_tick(struct redis_requests *requests);
+
+static void on_tick(struct timer *timer, uint64_t now_us)
 {
-    struct redis_requests *requests = timer->data;
+    struct redis_requests *requests = CONTAINER_OF(timer, struct redis_requests, timer);
     struct list_link due;
-    bool any = false;
+    (void)now_us;
     list_init(&due);
     requests->ticks++;
     for (unsigned i = 0; i < REDIS_REQUEST_PAUSES && requests->ticks % (1U << i) == 0; i++)
@@ -63,9 +69,15 @@ static void on_tick(uv_timer_t *timer)
     for (struct list_link *link; (link = list_take_first(&due));)
         try_again(CONTAINER_OF(link, struct redis_request, link));
     for (unsigned i = 0; i < REDIS_REQUEST_PAUSES; i++)
-        any = any || !list_is_empty(&requests->waiting[i]);
-    if (!any)
-        uv_timer_stop(timer);
+        if (!list_is_empty(&requests->waiting[i]))
+            start_tick(requests);
+}
+
+/* The wheel rounds up: the half tick less is what it adds. */
+static void start_tick(struct redis_requests *requests)
+{
+    if (!timer_is_running(&requests->timer))
+        turn_start_timer(turn_of(requests), &requests->timer, TICK_US - WHEEL_TICK_US / 2, on_tick);
 }
 
 static void pause_request(struct redis_request *request)
@@ -80,8 +92,7 @@ static void pause_request(struct redis_request *request)
     list_append(&requests->waiting[request->pauses], &request->link);
     if (request->pauses + 1 < REDIS_REQUEST_PAUSES)
         request->pauses++;
-    if (!uv_is_active((uv_handle_t *)&requests->timer))
-        uv_timer_start(&requests->timer, on_tick, TICK_MS, TICK_MS);
+    start_tick(requests);
 }
 
 static void try_again(struct redis_request *request)
@@ -198,14 +209,14 @@ void redis_requests_init(struct redis_requests *requests, struct redis_topology 
     requests->topology = topology;
     for (unsigned i = 0; i < REDIS_REQUEST_PAUSES; i++)
         list_init(&requests->waiting[i]);
-    uv_timer_init(topology->config.turn->wake.loop, &requests->timer);
-    requests->timer.data = requests;
     closing_add(topology->config.closing);
 }
 
-static void on_closed(uv_handle_t *timer)
+/* No call of this turn holds them any more. */
+static void on_closed(struct timer *timer, uint64_t now_us)
 {
-    const struct redis_requests *requests = timer->data;
+    const struct redis_requests *requests = CONTAINER_OF(timer, struct redis_requests, timer);
+    (void)now_us;
     closing_part_closed(requests->topology->config.closing);
 }
 
@@ -215,5 +226,5 @@ void redis_requests_close(struct redis_requests *requests)
     for (unsigned i = 0; i < REDIS_REQUEST_PAUSES; i++)
         for (struct list_link *link; (link = list_take_first(&requests->waiting[i]));)
             try_again(CONTAINER_OF(link, struct redis_request, link));
-    uv_close((uv_handle_t *)&requests->timer, on_closed);
+    turn_start_timer(turn_of(requests), &requests->timer, 0, on_closed);
 }

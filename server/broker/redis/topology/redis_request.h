@@ -56,7 +56,7 @@ struct redis_requests {
     struct redis_topology *topology;
     struct list_link waiting[REDIS_REQUEST_PAUSES];
     uint64_t ticks;
-    uv_timer_t timer; /* runs while any waits */
+    struct timer timer; /* runs while any waits */
     bool is_closing;
 };
 

@@ -2,7 +2,6 @@
 #include "server/broker/redis/topology/redis_shard.h"
 
 #include "common/base/alloc.h"
-#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
 #include "server/broker/redis/client/redis_reply.h"
@@ -11,12 +10,18 @@ enum { RETRY_BASE_MS = 100, RETRY_DOUBLINGS_MAX = 16, RETRY_SOON_MS = 500, RETRY
 enum { STABLE_US = 1000 * 1000 };
 enum { LAST_ANSWERS_MS = 2000 };
 
-static void on_timer(uv_timer_t *timer);
+static void on_timer(struct timer *timer, uint64_t now_us);
 static void end(struct redis_shard *shard);
+static void finish_close(struct redis_shard *shard);
+
+static struct turn *turn_of(const struct redis_shard *shard)
+{
+    return shard->topology->config.turn;
+}
 
 static void start_timer(struct redis_shard *shard, uint64_t after_ms)
 {
-    uv_timer_start(&shard->timer, on_timer, after_ms, 0);
+    turn_start_timer(turn_of(shard), &shard->timer, after_ms * 1000, on_timer);
 }
 
 static void set_state(struct redis_shard *shard, bool is_up, const char *text)
@@ -41,14 +46,14 @@ static void send_canary(struct redis_shard *shard)
     int len = snprintf(text, sizeof text, "canary %llu", (unsigned long long)shard->canary);
     shard->topology->shard_events->probed(shard);
     struct str argv[] = {STR("PUBLISH"), buf_str(&shard->channel), str_from(text, (size_t)len)};
-    shard->canary_sent_us = clock_now_us();
+    shard->canary_sent_us = turn_now_us(turn_of(shard));
     redis_connection_send(&shard->commands, 3, argv, on_canary_sent, shard);
 }
 
 static void on_canary_back(struct redis_shard *shard)
 {
     const struct redis_topology_config *config = &shard->topology->config;
-    shard->round_trip_us = clock_now_us() - shard->canary_sent_us;
+    shard->round_trip_us = turn_now_us(turn_of(shard)) - shard->canary_sent_us;
     metrics_observe(config->metrics, METRIC_BROKER_ROUND_TRIP, shard->round_trip_us);
     shard->phase = PHASE_RESTING;
     start_timer(shard, config->canary_interval_ms);
@@ -58,7 +63,7 @@ static void on_canary_back(struct redis_shard *shard)
     if (shard->has_been_up)
         metrics_add(config->metrics, METRIC_BROKER_RECONNECTS, 1);
     shard->has_been_up = true;
-    shard->up_us = clock_now_us();
+    shard->up_us = turn_now_us(turn_of(shard));
     set_state(shard, true, "");
 }
 
@@ -136,7 +141,7 @@ void redis_shard_connect(struct redis_shard *shard)
 {
     if (shard->phase != PHASE_WAITING && shard->phase != PHASE_SEEKING)
         return;
-    uv_timer_stop(&shard->timer);
+    turn_stop_timer(turn_of(shard), &shard->timer);
     shard->phase = PHASE_CONNECTING;
     shard->all_confirmed = shard->is_primary = false;
     redis_connection_start(&shard->commands);
@@ -150,9 +155,10 @@ void redis_shard_move(struct redis_shard *shard, struct str host, struct str por
     shard->scripts = (struct redis_scripts){0};
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_timer(struct timer *timer, uint64_t now_us)
 {
-    struct redis_shard *shard = timer->data;
+    struct redis_shard *shard = CONTAINER_OF(timer, struct redis_shard, timer);
+    (void)now_us;
     switch (shard->phase) {
     case PHASE_WAITING:
         shard->phase = PHASE_SEEKING;
@@ -171,6 +177,10 @@ static void on_timer(uv_timer_t *timer)
         shard->topology->kind->look_again(shard);
         break;
     case PHASE_CLOSING: end(shard); break; /* the last answers have not come in time */
+    case PHASE_ENDING:
+        shard->timer_ended = true;
+        finish_close(shard);
+        break;
     case PHASE_SEEKING:
     case PHASE_FALLING: break;
     }
@@ -216,6 +226,7 @@ static void wait(struct redis_shard *shard)
     snprintf(text, sizeof text, "%.250s; next try in %llu.%llu s", shard->why, (unsigned long long)tenths / 10,
              (unsigned long long)tenths % 10);
     shard->phase = PHASE_WAITING;
+    shard->retry_us = turn_now_us(turn_of(shard)) + wait_ms * 1000;
     start_timer(shard, wait_ms);
     set_state(shard, false, text);
 }
@@ -231,7 +242,7 @@ void redis_shard_not_found(struct redis_shard *shard, const char *why)
 static void finish_close(struct redis_shard *shard)
 {
     struct redis_topology *topology = shard->topology;
-    if (!shard->timer_closed || shard->commands.state != REDIS_IDLE || shard->subscriber.state != REDIS_IDLE)
+    if (!shard->timer_ended || shard->commands.state != REDIS_IDLE || shard->subscriber.state != REDIS_IDLE)
         return;
     list_remove(&shard->link);
     topology->shard_events->down(shard);
@@ -247,7 +258,7 @@ static void finish_close(struct redis_shard *shard)
 
 static void on_down(struct redis_shard *shard, const char *why)
 {
-    if (shard->phase == PHASE_CLOSING) {
+    if (shard->phase >= PHASE_CLOSING) {
         if (shard->commands.state == REDIS_IDLE)
             end(shard);
         finish_close(shard);
@@ -255,8 +266,8 @@ static void on_down(struct redis_shard *shard, const char *why)
     }
     if (shard->phase != PHASE_FALLING) { /* the first of the two */
         shard->phase = PHASE_FALLING;
-        uv_timer_stop(&shard->timer);
-        if (shard->is_up && clock_now_us() - shard->up_us >= STABLE_US)
+        turn_stop_timer(turn_of(shard), &shard->timer);
+        if (shard->is_up && turn_now_us(turn_of(shard)) - shard->up_us >= STABLE_US)
             begin_anew(shard);
         log_loss(shard, why);
         set_state(shard, false, why);
@@ -287,8 +298,11 @@ void redis_shard_drop(struct redis_shard *shard, const char *why)
 
 uint64_t redis_shard_retry_ms(const struct redis_shard *shard)
 {
-    bool waits = shard && shard->phase == PHASE_WAITING;
-    uint64_t wait_ms = waits ? uv_timer_get_due_in(&shard->timer) : RETRY_SOON_MS;
+    uint64_t wait_ms = RETRY_SOON_MS;
+    if (shard && shard->phase == PHASE_WAITING) {
+        uint64_t now_us = turn_now_us(turn_of(shard));
+        wait_ms = shard->retry_us > now_us ? (shard->retry_us - now_us) / 1000 : 0;
+    }
     return wait_ms < RETRY_MIN_MS ? RETRY_MIN_MS : wait_ms;
 }
 
@@ -338,8 +352,6 @@ struct redis_shard *redis_shard_create(struct redis_topology *topology, const st
     shard->slots = topology->kind->sharded ? 0 : 1;
     snprintf(shard->text, sizeof shard->text, "connecting to Redis");
     buf_append(&shard->channel, channel);
-    uv_timer_init(turn->wake.loop, &shard->timer);
-    shard->timer.data = shard;
     struct redis_connection_config connection = redis_topology_connection(topology);
     connection.endpoint = &shard->endpoint;
     connection.login_hint = "a password: give it in the URL, redis://:password@host";
@@ -357,20 +369,14 @@ struct redis_shard *redis_shard_create(struct redis_topology *topology, const st
     return shard;
 }
 
-static void on_timer_closed(uv_handle_t *timer)
-{
-    struct redis_shard *shard = timer->data;
-    shard->timer_closed = true;
-    finish_close(shard);
-}
-
 /* Of a shard that closes: what has not been answered by now never will be. */
 static void end(struct redis_shard *shard)
 {
-    if (uv_is_closing((uv_handle_t *)&shard->timer))
+    if (shard->phase == PHASE_ENDING)
         return;
+    shard->phase = PHASE_ENDING;
     shard->is_up = false;
-    uv_close((uv_handle_t *)&shard->timer, on_timer_closed);
+    start_timer(shard, 0);
     redis_connection_finish(&shard->commands, "no longer needed");
 }
 
@@ -411,7 +417,7 @@ void redis_shard_no_requests(struct redis_shard *shard)
 void redis_shard_close(struct redis_shard *shard)
 {
     uint64_t timeout_ms = shard->topology->config.command_timeout_ms;
-    if (shard->phase == PHASE_CLOSING)
+    if (shard->phase >= PHASE_CLOSING)
         return;
     shard->phase = PHASE_CLOSING;
     redis_connection_finish(&shard->subscriber, "no longer needed");

@@ -44,8 +44,8 @@ enum redis_phase {
     PHASE_PROBING,    /* a canary is out. timer: overdue, drop. Back: RESTING, and up */
     PHASE_RESTING,    /* timer: send a canary */
     PHASE_FALLING,    /* both connections end, then WAITING */
-    PHASE_CLOSING,    /* commands that were sent are answered, then both connections and the timer end, then it is gone.
-                       * timer: the answers are overdue */
+    PHASE_CLOSING,    /* commands that were sent are answered. timer: the answers are overdue */
+    PHASE_ENDING, /* both connections end. timer, at once: no call of this turn holds it any more. Then it is gone */
 };
 
 struct redis_shard {
@@ -66,8 +66,9 @@ struct redis_shard {
     unsigned attempts; /* to connect, since it was up for more than a moment */
     char why[256];     /* of the last loss since then: said in the log once */
     char text[320];    /* why it is not up, for broker_info */
-    uv_timer_t timer;
-    bool timer_closed;      /* while closing */
+    struct timer timer;
+    uint64_t retry_us;      /* PHASE_WAITING: when it connects */
+    bool timer_ended;       /* while closing */
     bool has_answered_last; /* the same: the command that was sent after all others */
     bool waits_for_others;  /* the same: it has answered everything, but a request may still be sent on to it */
 
@@ -103,6 +104,12 @@ void redis_shard_all_confirmed(struct redis_shard *shard);
 void redis_shard_extend(struct redis_shard *shard);
 /* When to try again what it cannot do now. */
 uint64_t redis_shard_retry_ms(const struct redis_shard *shard);
+
+/* redis_shard_close has been called. */
+static inline bool redis_shard_is_closing(const struct redis_shard *shard)
+{
+    return shard->phase >= PHASE_CLOSING;
+}
 
 /* It takes commands. */
 static inline bool redis_shard_is_up(const struct redis_shard *shard)
