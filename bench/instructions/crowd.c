@@ -92,11 +92,7 @@ void crowd_init(struct crowd *crowd, size_t rules)
     static const struct hub_settings settings = {
         .outbox_max_bytes = 1 << 20,
         .outbox_max_messages = 1024,
-        .channels_per_session = 1 << 20,
-        .message_bytes = 65536,
         .event_bytes = 65536,
-        .ping_interval_us = 25000000,
-        .pong_timeout_us = 10000000,
         .close_timeout_us = 5000000,
         .expiry_warning_us = 30000000,
         .linger_us = 1000000,
@@ -104,6 +100,9 @@ void crowd_init(struct crowd *crowd, size_t rules)
     };
     *crowd = (struct crowd){.rules = crowd_rules(rules)};
     endpoint_init(&crowd->endpoint, &carillon_dialect, NULL);
+    crowd->endpoint.limits = (struct endpoint_limits){.message_bytes = 65536, .channels = 1 << 20};
+    crowd->endpoint.ping_interval_us = 25000000;
+    crowd->endpoint.pong_timeout_us = 10000000;
     metrics_init(&crowd->metrics, 0);
     crowd->claims = claims_of(STR("user-1"));
     crowd->hub = hub_create(&(struct hub_options){.node = &node_ops,

@@ -14,14 +14,7 @@ static struct hub_settings make_hub_settings(const struct options *o)
     return (struct hub_settings){
         .outbox_max_bytes = o->outbox_max_bytes,
         .outbox_max_messages = o->outbox_max_messages,
-        .channels_per_session = (uint32_t)o->limits_channels,
-        .bad_messages = (uint32_t)o->limits_bad_messages,
-        .message_bytes = o->limits_message_bytes,
         .event_bytes = o->limits_event_bytes,
-        .message_rate_per_minute = o->limits_message_rate * 60,
-        .message_burst = o->limits_message_burst,
-        .ping_interval_us = o->ping_interval_ms * 1000,
-        .pong_timeout_us = o->pong_timeout_ms * 1000,
         .close_timeout_us = o->close_timeout_ms * 1000,
         .expiry_warning_us = o->token_expiry_warning_ms * 1000,
         .leeway_ms = o->token_leeway_ms,
@@ -115,9 +108,24 @@ static void add_texts(struct texts *texts, const struct option_strings *strings)
         texts_add(texts, str_from_cstr(strings->items[i]));
 }
 
-static void add_endpoint(struct net_settings *net, const struct endpoint_options *options)
+/* They are the same for all endpoints. */
+static void set_client_limits(struct endpoint *base, const struct options *o)
+{
+    base->limits = (struct endpoint_limits){
+        .message_bytes = o->limits_message_bytes,
+        .channels = (uint32_t)o->limits_channels,
+        .bad_messages = (uint32_t)o->limits_bad_messages,
+        .message_rate_per_minute = o->limits_message_rate * 60,
+        .message_burst = o->limits_message_burst,
+    };
+    base->ping_interval_us = o->ping_interval_ms * 1000;
+    base->pong_timeout_us = o->pong_timeout_ms * 1000;
+}
+
+static void add_endpoint(struct net_settings *net, const struct options *o, const struct endpoint_options *options)
 {
     struct net_endpoint *endpoint = net_settings_add_endpoint(net, str_from_cstr(options->path));
+    set_client_limits(&endpoint->base, o);
     endpoint->carriers = (options->token_header ? CARRIER_HEADER : 0u) |
                          (options->token_subprotocol ? CARRIER_SUBPROTOCOL : 0u) |
                          (options->token_query.count ? CARRIER_QUERY : 0u);
@@ -156,7 +164,6 @@ static void set_limits(struct net_settings *net, const struct options *o)
     net->token_cache_bytes = o->token_cache_bytes;
     net->head_bytes = o->limits_head_bytes;
     net->head_timeout_us = o->limits_head_timeout_ms * 1000;
-    net->message_bytes = o->limits_message_bytes;
     net->body_bytes = o->api_max_body;
     net->bodies_bytes = o->api_max_bodies;
     net->body_timeout_us = o->limits_body_timeout_ms * 1000;
@@ -198,7 +205,7 @@ enum err configuration_make(const struct options *options, struct configuration 
         return err;
     }
     for (size_t i = 0; i < options->endpoints.count; i++)
-        add_endpoint(net, &options->endpoints.items[i]);
+        add_endpoint(net, options, &options->endpoints.items[i]);
     set_policy(net, options);
     set_limits(net, options);
     *out = (struct configuration){
@@ -216,6 +223,16 @@ void configuration_fini(struct configuration *configuration)
     net_settings_unref(configuration->net);
     token_keys_unref(configuration->keys);
     *configuration = (struct configuration){0};
+}
+
+void configuration_keep_endpoints(struct configuration *fresh, const struct configuration *before,
+                                  const struct options *options)
+{
+    for (size_t i = 0; i < before->net->endpoint_count; i++) {
+        struct net_endpoint *kept = net_settings_keep_endpoint(fresh->net, before->net->endpoints[i]);
+        if (kept)
+            set_client_limits(&kept->base, options);
+    }
 }
 
 void configuration_keep_rules(struct configuration *fresh, const struct configuration *before)

@@ -19,9 +19,10 @@ static void refuse(struct hub *hub, struct session *session, const struct comman
 
 static void count_bad(struct hub *hub, struct session *session, enum metric metric, enum reason reason)
 {
+    uint32_t most = session->endpoint->limits.bad_messages;
     metrics_add(hub->metrics, metric, 1);
     session->bad_messages++;
-    if (hub->settings.bad_messages && session->bad_messages >= hub->settings.bad_messages)
+    if (most && session->bad_messages >= most)
         session_end(session, reason);
 }
 
@@ -48,10 +49,10 @@ static void subscribe(struct hub *hub, struct session *session, const struct com
             answer_error(hub, session, command->id, &error, command->channel);
             return;
         }
-        if (session->subscription_count >= hub->settings.channels_per_session) {
+        uint32_t most = session->endpoint->limits.channels;
+        if (session->subscription_count >= most) {
             char text[96];
-            snprintf(text, sizeof text, "this connection has its %u channels; unsubscribe from one first",
-                     hub->settings.channels_per_session);
+            snprintf(text, sizeof text, "this connection has its %u channels; unsubscribe from one first", most);
             refuse(hub, session, command, ERR_SUBSCRIPTION_FAILED, text);
             return;
         }
@@ -218,12 +219,13 @@ static void (*const handlers[COMMAND_TYPE_COUNT])(struct hub *, struct session *
 };
 
 /* The token's own word counts, also where it allows more; a burst is at most a minute's worth of it. */
-static struct rate_limit rate_limit_of(const struct hub *hub, const struct session *session)
+static struct rate_limit rate_limit_of(const struct session *session)
 {
-    uint64_t claimed = session->claims->rate_limit, burst = hub->settings.message_burst;
+    const struct endpoint_limits *limits = &session->endpoint->limits;
+    uint64_t claimed = session->claims->rate_limit, burst = limits->message_burst;
     if (claimed)
         return (struct rate_limit){.per_minute = claimed, .burst = burst < claimed ? burst : claimed};
-    return (struct rate_limit){.per_minute = hub->settings.message_rate_per_minute, .burst = burst};
+    return (struct rate_limit){.per_minute = limits->message_rate_per_minute, .burst = burst};
 }
 
 void hub_receive(struct hub *hub, struct session *session, struct str text)
@@ -238,7 +240,7 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
     session->heard = true;
     metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, text.len);
     enum err err = session->format->dialect->parse(text, &command, &hub->parse, &error);
-    const struct rate_limit limit = rate_limit_of(hub, session);
+    const struct rate_limit limit = rate_limit_of(session);
     if (!rate_take(&session->rate, &limit, err ? 1 : command_cost(&command), hub->now_us, &retry_us)) {
         error_set(&error, ERR_RATE_LIMITED, "too many messages; wait %llu ms",
                   (unsigned long long)(retry_us / 1000 + 1));
@@ -259,7 +261,7 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
 /* There is no message to be refused, and so no answer but the end. */
 void hub_charge(struct hub *hub, struct session *session, uint64_t messages)
 {
-    const struct rate_limit limit = rate_limit_of(hub, session);
+    const struct rate_limit limit = rate_limit_of(session);
     bool fits = limit.per_minute == 0 || messages <= limit.burst;
     if (session->state != SESSION_OPEN || (fits && rate_take(&session->rate, &limit, messages, hub->now_us, NULL)))
         return;

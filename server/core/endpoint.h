@@ -14,14 +14,26 @@ struct close_codes {
     uint16_t code[REASON_COUNT];
 };
 
+/* Of each session. */
+struct endpoint_limits {
+    size_t message_bytes; /* of a client's message, fragments joined */
+    uint32_t channels;
+    uint32_t bad_messages;            /* in a row, before the session is closed; 0: never */
+    uint64_t message_rate_per_minute; /* 0: no limit */
+    uint64_t message_burst;
+};
+
 struct endpoint {
     atomic_uint refs;
     void (*destroy)(struct endpoint *endpoint); /* called with the last reference, in any thread */
     const struct dialect *dialect;              /* an open session keeps the one that it began with */
     struct close_codes close_codes;
+    struct endpoint_limits limits;
+    uint64_t ping_interval_us; /* 0: no pings */
+    uint64_t pong_timeout_us;
 };
 
-/* One reference, and the default close codes. destroy: see above. */
+/* One reference, the default close codes, and zero in the rest. */
 void endpoint_init(struct endpoint *endpoint, const struct dialect *dialect,
                    void (*destroy)(struct endpoint *endpoint));
 struct endpoint *endpoint_ref(struct endpoint *endpoint);

@@ -79,8 +79,7 @@ static void follow_times(struct hub *hub, const struct hub_settings *before)
 {
     const struct hub_settings *now = &hub->settings;
     size_t cursor = 0;
-    if (now->ping_interval_us == before->ping_interval_us && now->pong_timeout_us == before->pong_timeout_us &&
-        now->expiry_warning_us == before->expiry_warning_us && now->leeway_ms == before->leeway_ms &&
+    if (now->expiry_warning_us == before->expiry_warning_us && now->leeway_ms == before->leeway_ms &&
         now->session_slot_ttl_ms == before->session_slot_ttl_ms)
         return;
     for (struct session *session; (session = session_index_next(&hub->sessions, &cursor));) {
@@ -139,9 +138,9 @@ static void begin(struct hub *hub, struct session *session, const struct str *su
                                                  .wall_ms = hub->wall_ms,
                                                  .user = session->claims->sub,
                                                  .expires_ms = session->claims->exp_ms,
-                                                 .ping_interval_s = hub->settings.ping_interval_us / 1000000,
-                                                 .message_bytes = hub->settings.message_bytes,
-                                                 .channels = hub->settings.channels_per_session}};
+                                                 .ping_interval_s = session->endpoint->ping_interval_us / 1000000,
+                                                 .message_bytes = session->endpoint->limits.message_bytes,
+                                                 .channels = session->endpoint->limits.channels}};
     output_reply(hub, session, &reply);
     liveness_start(hub, session);
     for (size_t i = 0; i < count; i++)
@@ -164,8 +163,8 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
 void hub_use_endpoint(struct hub *hub, struct session *session, struct endpoint *endpoint)
 {
     struct endpoint *before = session->endpoint;
-    (void)hub;
     session->endpoint = endpoint_ref(endpoint);
+    liveness_follow_endpoint(hub, session, before);
     endpoint_unref(before);
 }
 
@@ -205,7 +204,7 @@ void hub_flush(struct hub *hub)
 bool hub_subscribe(struct hub *hub, struct session *session, struct str name)
 {
     if (session->state != SESSION_OPEN || session_slot_is_awaited(session) ||
-        session->subscription_count >= hub->settings.channels_per_session || subscription_find(session, name))
+        session->subscription_count >= session->endpoint->limits.channels || subscription_find(session, name))
         return false;
     struct subscription *subscription = subscription_begin(hub, session, name);
     subscription->by_backend = true;

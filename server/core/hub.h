@@ -19,18 +19,11 @@
 
 struct mailbox;
 
-/* Live settings; the hub keeps a copy. */
+/* Live settings of all sessions and channels; those of one endpoint are in endpoint.h. The hub keeps a copy. */
 struct hub_settings {
     size_t outbox_max_bytes;
     size_t outbox_max_messages;
-    uint32_t channels_per_session;
-    uint32_t bad_messages;            /* in a row, before the session is closed; 0: never */
-    size_t message_bytes;             /* told to clients */
-    size_t event_bytes;               /* the most that an event's data may have */
-    uint64_t message_rate_per_minute; /* 0: no limit */
-    uint64_t message_burst;
-    uint64_t ping_interval_us; /* 0: no pings */
-    uint64_t pong_timeout_us;
+    size_t event_bytes;        /* the most that an event's data may have */
     uint64_t close_timeout_us; /* how long a closing session may take to go */
     uint64_t expiry_warning_us;
     uint64_t leeway_ms; /* a token accepted within this time after its end is good until that time is over */

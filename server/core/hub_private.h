@@ -216,6 +216,8 @@ void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us)
 void liveness_bound_closing(struct hub *hub, struct session *session);
 /* Timers that run for an open session follow other settings. */
 void liveness_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
+/* The same of the endpoint that the session had. */
+void liveness_follow_endpoint(struct hub *hub, struct session *session, const struct endpoint *before);
 void liveness_stop(struct hub *hub, struct session *session);
 
 /* --- observer.c --- */

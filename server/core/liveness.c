@@ -17,9 +17,8 @@ static void check_liveness(struct timer *timer, uint64_t now_us)
 {
     struct session *session = CONTAINER_OF(timer, struct session, liveness);
     struct hub *hub = session->hub;
-    const struct hub_settings *settings = &hub->settings;
-    uint64_t next_us = settings->pong_timeout_us;
-    if (settings->ping_interval_us == 0) {
+    uint64_t interval_us = session->endpoint->ping_interval_us, next_us = session->endpoint->pong_timeout_us;
+    if (interval_us == 0) {
         next_us = 1000000; /* pings are off for now; a reload may turn them on */
     } else if (!session->ping_sent) {
         session->ping_sent = true;
@@ -28,7 +27,7 @@ static void check_liveness(struct timer *timer, uint64_t now_us)
             output_queue(hub, session, session->format->ping);
     } else if (session->heard || session->ops->one_way) {
         session->ping_sent = false;
-        next_us = settings->ping_interval_us > next_us ? settings->ping_interval_us - next_us : WHEEL_TICK_US;
+        next_us = interval_us > next_us ? interval_us - next_us : WHEEL_TICK_US;
         next_us = next_step(now_us + next_us) - now_us;
     } else {
         session_end(session, REASON_PONG_TIMEOUT);
@@ -78,7 +77,8 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
 /* After a random part of the interval, so that the pings of sessions that begin together do not come together. */
 static void await_first_ping(struct hub *hub, struct session *session)
 {
-    uint64_t first_us = hub->settings.ping_interval_us ? random_below(hub->settings.ping_interval_us) : 1000000;
+    uint64_t interval_us = session->endpoint->ping_interval_us;
+    uint64_t first_us = interval_us ? random_below(interval_us) : 1000000;
     wheel_start(&hub->wheel, &session->liveness, next_step(hub->now_us + first_us), check_liveness);
 }
 
@@ -93,12 +93,19 @@ void liveness_follow(struct hub *hub, struct session *session, const struct hub_
     const struct hub_settings *now = &hub->settings;
     if (!timer_is_running(&session->liveness)) /* it has not begun yet */
         return;
+    if (now->expiry_warning_us != before->expiry_warning_us || now->leeway_ms != before->leeway_ms)
+        liveness_watch_expiry(hub, session);
+}
+
+void liveness_follow_endpoint(struct hub *hub, struct session *session, const struct endpoint *before)
+{
+    const struct endpoint *now = session->endpoint;
+    if (!timer_is_running(&session->liveness)) /* it has not begun yet, or is closing */
+        return;
     if (session->ping_sent && now->pong_timeout_us != before->pong_timeout_us)
         wheel_start(&hub->wheel, &session->liveness, hub->now_us + now->pong_timeout_us, check_liveness);
     if (!session->ping_sent && now->ping_interval_us != before->ping_interval_us)
         await_first_ping(hub, session);
-    if (now->expiry_warning_us != before->expiry_warning_us || now->leeway_ms != before->leeway_ms)
-        liveness_watch_expiry(hub, session);
 }
 
 static void end_drained(struct timer *timer, uint64_t now_us)

@@ -246,12 +246,11 @@ struct order {
     uint64_t window_us;
 };
 
-/* Open sessions follow to the new endpoint of the same path. Without one, their own stays as it was. */
 static void follow_endpoints(struct hub *hub, const struct net_settings *settings)
 {
     size_t cursor = 0;
     for (struct session *session; (session = session_index_next(hub_sessions(hub), &cursor));) {
-        struct net_endpoint *now = net_settings_find_endpoint(settings, net_endpoint_of(session->endpoint)->path);
+        struct net_endpoint *now = net_settings_successor(settings, net_endpoint_of(session->endpoint));
         if (now)
             hub_use_endpoint(hub, session, &now->base);
     }

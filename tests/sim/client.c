@@ -407,6 +407,7 @@ void client_begin(size_t count)
     clients.count = count;
     list_init(&clients.lines);
     endpoint_init(&clients.endpoint, &carillon_dialect, NULL);
+    clients.endpoint.limits = (struct endpoint_limits){.message_bytes = 65536, .channels = CHANNELS_MAX};
 }
 
 void client_end(void)

@@ -43,11 +43,11 @@ void entry_subscribe(struct entry *entry, struct str channel)
     texts_add(&entry->subscriptions, channel);
 }
 
-/* A reload may have come meanwhile. An endpoint that is gone stays as it was. */
+/* A reload may have come meanwhile. */
 static void follow(struct entry *entry)
 {
     struct net_endpoint *before = entry->admission.endpoint;
-    struct net_endpoint *now = net_settings_find_endpoint(entry->admitter->settings, before->path);
+    struct net_endpoint *now = net_settings_successor(entry->admitter->settings, before);
     if (!now)
         return;
     entry->admission.endpoint = net_endpoint_of(endpoint_ref(&now->base));

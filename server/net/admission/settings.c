@@ -61,12 +61,23 @@ void net_settings_unref(struct net_settings *settings)
     free(settings);
 }
 
-struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path)
+static struct net_endpoint *find(const struct net_settings *settings, struct str path)
 {
     for (size_t i = 0; i < settings->endpoint_count; i++)
         if (str_eq(settings->endpoints[i]->path, path))
             return settings->endpoints[i];
     return NULL;
+}
+
+struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path)
+{
+    struct net_endpoint *endpoint = find(settings, path);
+    return endpoint && !endpoint->closed ? endpoint : NULL;
+}
+
+struct net_endpoint *net_settings_successor(const struct net_settings *settings, const struct net_endpoint *endpoint)
+{
+    return find(settings, endpoint->path);
 }
 
 size_t net_settings_pending(const struct net_settings *settings, bool internal)
@@ -110,5 +121,18 @@ struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, st
     endpoint->path = copy_text(path);
     endpoint->carriers = CARRIER_ALL;
     texts_add(&endpoint->query_names, STR("token"));
+    return endpoint;
+}
+
+struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, const struct net_endpoint *before)
+{
+    if (find(settings, before->path))
+        return NULL;
+    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, before->path);
+    endpoint->closed = true;
+    endpoint->base.dialect = before->base.dialect;
+    endpoint->base.close_codes = before->base.close_codes;
+    for (size_t i = 0; i < before->scopes.count; i++)
+        texts_add(&endpoint->scopes, before->scopes.items[i]);
     return endpoint;
 }

@@ -35,6 +35,7 @@ struct texts {
 struct net_endpoint {
     struct endpoint base;
     struct str path;
+    bool closed;       /* a reload has removed it: it is here for the sessions that it has */
     unsigned carriers; /* enum carrier */
     struct texts query_names;
     struct texts origins; /* allowed ones, a '*' standing for any run of characters; empty: any */
@@ -52,7 +53,6 @@ struct net_settings {
     size_t token_cache_bytes;
     size_t head_bytes;        /* of a request head */
     uint64_t head_timeout_us; /* from the first byte expected to the last of the head */
-    size_t message_bytes;     /* of a client's message, fragments joined */
     size_t body_bytes;        /* of a request body */
     size_t bodies_bytes;      /* of all request bodies being held, whose head did not come with them */
     uint64_t body_timeout_us; /* to send the body, and to take the answer */
@@ -84,8 +84,11 @@ size_t net_settings_sockets(const struct net_settings *settings, bool internal);
  * of all; a private one may be a proxy that nobody has named, or a container network, behind which everybody is. */
 size_t net_settings_max_of(const struct net_settings *settings, const struct address *client);
 
-/* NULL: there is none at this path. */
+/* The endpoint of new connections. NULL: there is none at this path. */
 struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path);
+
+/* The endpoint that takes the place of one of earlier settings. NULL: there is none. */
+struct net_endpoint *net_settings_successor(const struct net_settings *settings, const struct net_endpoint *endpoint);
 
 /* Adds a copy to a list being built. */
 void texts_add(struct texts *texts, struct str text);
@@ -93,6 +96,9 @@ void texts_clear(struct texts *texts);
 /* A zeroed endpoint with its own path, Carillon's dialect, the default close codes, all carriers and the query
  * parameter "token". */
 struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path);
+/* After a reload: adds a closed endpoint with the path, the dialect, the close codes and the scopes of one of earlier
+ * settings. NULL: its path has an endpoint. */
+struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, const struct net_endpoint *before);
 
 /* The endpoint of a session that net has opened. */
 static inline struct net_endpoint *net_endpoint_of(struct endpoint *endpoint)

@@ -145,8 +145,8 @@ static void on_input(struct stream *stream, struct str bytes)
 {
     struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
     struct ws_message message;
-    ws->decoder.max_message = ws->admitter->settings->message_bytes;
     while (!ws->deaf) {
+        ws->decoder.max_message = ws->session->endpoint->limits.message_bytes;
         switch (ws_decoder_next(&ws->decoder, &bytes, &message, NULL)) {
         case WS_DECODED_MORE: charge_what_is_beside(ws); return;
         case WS_DECODED_MESSAGE: on_message(ws, &message); break;

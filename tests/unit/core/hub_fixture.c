@@ -172,12 +172,7 @@ void fixture_setup_as(struct fixture *f, uint32_t worker, struct str node_id)
     f->settings = (struct hub_settings){
         .outbox_max_bytes = 4096,
         .outbox_max_messages = 16,
-        .channels_per_session = 3,
-        .bad_messages = 3,
-        .message_bytes = 65536,
         .event_bytes = 200,
-        .ping_interval_us = 25000000,
-        .pong_timeout_us = 10000000,
         .close_timeout_us = 5000000,
         .expiry_warning_us = 30000000,
         .linger_us = 1000000,
@@ -193,6 +188,9 @@ void fixture_setup_as(struct fixture *f, uint32_t worker, struct str node_id)
     f->rules = rules_create(rule, sizeof rule / sizeof *rule);
     metrics_init(&f->metrics, 0);
     f->endpoint = make_endpoint(&carillon_dialect);
+    f->endpoint->limits = (struct endpoint_limits){.message_bytes = 65536, .channels = 3, .bad_messages = 3};
+    f->endpoint->ping_interval_us = 25000000;
+    f->endpoint->pong_timeout_us = 10000000;
     f->now_us = 1000000;
     f->wall_ms = 1768473000000;
     f->hub = hub_create(&(struct hub_options){.worker = worker,
@@ -222,6 +220,26 @@ void fixture_teardown(struct fixture *f)
     turn_close(&f->turn);
     uv_run(&f->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&f->loop), 0);
+}
+
+struct endpoint *fixture_copy_endpoint(const struct fixture *f)
+{
+    struct endpoint *copy = make_endpoint(f->endpoint->dialect);
+    copy->close_codes = f->endpoint->close_codes;
+    copy->limits = f->endpoint->limits;
+    copy->ping_interval_us = f->endpoint->ping_interval_us;
+    copy->pong_timeout_us = f->endpoint->pong_timeout_us;
+    return copy;
+}
+
+void fixture_use_endpoint(struct fixture *f, struct endpoint *endpoint)
+{
+    size_t cursor = 0;
+    for (struct session *session; (session = session_index_next(hub_sessions(f->hub), &cursor));)
+        if (session->endpoint == f->endpoint)
+            hub_use_endpoint(f->hub, session, endpoint);
+    endpoint_unref(f->endpoint);
+    f->endpoint = endpoint;
 }
 
 struct session *open_session(struct fixture *f, struct wire *wire, const char *payload)

@@ -55,6 +55,11 @@ void fixture_setup(struct fixture *f);
 void fixture_setup_as(struct fixture *f, uint32_t worker, struct str node_id);
 void fixture_teardown(struct fixture *f);
 
+/* A copy of f->endpoint, to be changed. */
+struct endpoint *fixture_copy_endpoint(const struct fixture *f);
+/* Takes the endpoint: it is in the place of f->endpoint, after a reload. */
+void fixture_use_endpoint(struct fixture *f, struct endpoint *endpoint);
+
 /* A wire with WebSocket frames, and a one-way one with a line for each message, ":" for a ping and "bye" for a close.
  */
 extern const struct transport_ops wire_transport, line_transport;

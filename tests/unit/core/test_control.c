@@ -220,8 +220,7 @@ static void test_many_channels_in_parts(void **state)
     struct control_result result;
     char name[32];
     (void)state;
-    f.settings.channels_per_session = CHANNELS;
-    hub_configure(f.hub, &f.settings, f.rules);
+    f.endpoint->limits.channels = CHANNELS;
     open_session(&f, &wires[0], "{\"sub\":\"eve\"}");
     for (int i = 0; i < CHANNELS; i++) {
         snprintf(name, sizeof name, "%s:%04d", i % 2 ? "a" : "b", (i * 7) % CHANNELS);

@@ -308,8 +308,7 @@ static void test_many_channels_follow_the_rules(void **state)
     size_t followed = 0, ticks = 0;
     (void)state;
     fixture_setup(&f);
-    f.settings.channels_per_session = CHANNELS;
-    hub_configure(f.hub, &f.settings, f.rules);
+    f.endpoint->limits.channels = CHANNELS;
     open_session(&f, &a, "{\"sub\":\"alice\"}");
     for (int i = 0; i < CHANNELS; i++) {
         snprintf(name, sizeof name, "public:%d", i);
@@ -345,10 +344,9 @@ static void test_rate(void **state)
     (void)state;
     fixture_setup(&f);
     open_session(&f, &a, "{\"sub\":\"alice\",\"rate_limit\":60}");
-    f.settings.message_rate_per_minute = 600;
-    f.settings.message_burst = 2;
-    f.settings.ping_interval_us = 0; /* the first ping comes at a random moment */
-    hub_configure(f.hub, &f.settings, f.rules);
+    f.endpoint->limits.message_rate_per_minute = 600;
+    f.endpoint->limits.message_burst = 2;
+    f.endpoint->ping_interval_us = 0; /* the first ping comes at a random moment */
     close_session(&f, &a);
     open_session(&f, &a, "{\"sub\":\"alice\",\"rate_limit\":60}");
     send_text(&f, &a, "{\"type\":\"ping\",\"id\":1}");
@@ -378,11 +376,10 @@ static void test_rate_of_an_open_session(void **state)
     struct wire a;
     (void)state;
     fixture_setup(&f);
-    f.settings.message_rate_per_minute = 600;
-    f.settings.message_burst = 3;
-    f.settings.bad_messages = 0;
-    f.settings.ping_interval_us = 0;
-    hub_configure(f.hub, &f.settings, f.rules);
+    f.endpoint->limits.message_rate_per_minute = 600;
+    f.endpoint->limits.message_burst = 3;
+    f.endpoint->limits.bad_messages = 0;
+    f.endpoint->ping_interval_us = 0;
     open_session(&f, &a, "{\"sub\":\"alice\"}");
     for (int i = 0; i < 3; i++) {
         struct error error;
@@ -392,12 +389,14 @@ static void test_rate_of_an_open_session(void **state)
     }
     send_text(&f, &a, "{\"type\":\"ping\"}");
     assert_non_null(strstr(next_frame(&a, NULL), "rate_limited"));
-    f.settings.message_burst = 4;
-    hub_configure(f.hub, &f.settings, f.rules);
+    struct endpoint *fresh = fixture_copy_endpoint(&f);
+    fresh->limits.message_burst = 4;
+    fixture_use_endpoint(&f, fresh);
     send_text(&f, &a, "{\"type\":\"ping\"}");
     assert_non_null(strstr(next_frame(&a, NULL), "pong"));
-    f.settings.message_rate_per_minute = 0;
-    hub_configure(f.hub, &f.settings, f.rules);
+    fresh = fixture_copy_endpoint(&f);
+    fresh->limits.message_rate_per_minute = 0;
+    fixture_use_endpoint(&f, fresh);
     for (int i = 0; i < 10; i++) {
         send_text(&f, &a, "{\"type\":\"ping\"}");
         assert_non_null(strstr(next_frame(&a, NULL), "pong"));
@@ -630,9 +629,9 @@ static size_t try_membership(int channels)
     static bool model[SESSIONS][CHANNELS];
     memset(model, 0, sizeof model);
     fixture_setup(&f);
-    f.settings.channels_per_session = CHANNELS;
+    f.endpoint->limits.channels = CHANNELS;
     f.settings.linger_us = 0;
-    f.settings.ping_interval_us = 0; /* nobody answers */
+    f.endpoint->ping_interval_us = 0; /* nobody answers */
     hub_configure(f.hub, &f.settings, f.rules);
     for (int i = 0; i < SESSIONS; i++)
         open_session(&f, &wires[i], "{\"sub\":\"alice\"}");

@@ -8,8 +8,9 @@ static struct endpoint room_endpoint;
 static int setup(void **state)
 {
     static struct fixture fixture;
-    endpoint_init(&room_endpoint, &room_dialect, NULL);
     fixture_setup(&fixture);
+    endpoint_init(&room_endpoint, &room_dialect, NULL);
+    room_endpoint.limits = fixture.endpoint->limits;
     *state = &fixture;
     return 0;
 }

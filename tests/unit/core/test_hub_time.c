@@ -100,8 +100,7 @@ static void test_token_expires(void **state)
     char reason[128];
     (void)state;
     fixture_setup(&f);
-    f.settings.ping_interval_us = 0;
-    hub_configure(f.hub, &f.settings, f.rules);
+    f.endpoint->ping_interval_us = 0;
     open_session(&f, &a, "{\"sub\":\"alice\",\"exp\":1768473100}"); /* 100 s from the fixture's time */
     pass(&f, 69900);
     assert_string_equal(next_frame(&a, NULL), "");
@@ -139,11 +138,12 @@ static void test_open_sessions_follow_other_times(void **state)
     char reason[128];
     (void)state;
     fixture_setup(&f);
-    f.settings.ping_interval_us = 3600000000;
-    f.settings.pong_timeout_us = 300000000;
-    hub_configure(f.hub, &f.settings, f.rules);
+    f.endpoint->ping_interval_us = 3600000000;
+    f.endpoint->pong_timeout_us = 300000000;
     open_session(&f, &a, "{\"sub\":\"alice\",\"exp\":1768473900}"); /* 900 s from now */
-    f.settings.ping_interval_us = 1000000;
+    struct endpoint *fresh = fixture_copy_endpoint(&f);
+    fresh->ping_interval_us = 1000000;
+    fixture_use_endpoint(&f, fresh);
     f.settings.expiry_warning_us = 1000000000;
     hub_configure(f.hub, &f.settings, f.rules);
     hub_flush(f.hub);
@@ -151,8 +151,9 @@ static void test_open_sessions_follow_other_times(void **state)
     pass(&f, 1200);
     next_frame(&a, &opcode);
     assert_int_equal(opcode, WS_PING);
-    f.settings.pong_timeout_us = 500000;
-    hub_configure(f.hub, &f.settings, f.rules);
+    fresh = fixture_copy_endpoint(&f);
+    fresh->pong_timeout_us = 500000;
+    fixture_use_endpoint(&f, fresh);
     pass(&f, 600);
     assert_int_equal(next_close(&a, reason), f.endpoint->close_codes.code[REASON_PONG_TIMEOUT]);
     assert_string_equal(reason, "pong_timeout");
@@ -174,8 +175,7 @@ static void test_refresh(void **state)
     const char *refresh = "{\"type\":\"refresh\",\"id\":9,\"data\":{\"token\":\"t\"}}";
     (void)state;
     fixture_setup(&f);
-    f.settings.ping_interval_us = 0;
-    hub_configure(f.hub, &f.settings, f.rules);
+    f.endpoint->ping_interval_us = 0;
     open_session(&f, &a, "{\"sub\":\"alice\",\"exp\":1768473100,\"channels\":[\"room:*\"]}");
     send_text(&f, &a, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"room:1\"}}");
     answer_join(&f, "room:1", "", 0);
@@ -237,8 +237,7 @@ static void test_drain(void **state)
     char reason[128];
     (void)state;
     fixture_setup(&f);
-    f.settings.ping_interval_us = 0;
-    hub_configure(f.hub, &f.settings, f.rules);
+    f.endpoint->ping_interval_us = 0;
     for (int i = 0; i < SESSIONS; i++)
         open_session(&f, &wires[i], "{\"sub\":\"alice\"}");
     hub_drain(f.hub, 10000000);

@@ -40,8 +40,7 @@ static struct scene {
 
 static void stop_pings(struct fixture *f)
 {
-    f->settings.ping_interval_us = 0; /* the first one is at a random time */
-    hub_configure(f->hub, &f->settings, f->rules);
+    f->endpoint->ping_interval_us = 0; /* the first one is at a random time */
 }
 
 static int setup(void **state)
@@ -136,8 +135,8 @@ static void test_nothing_missed(void **state)
 static void test_its_rate_pays(void **state)
 {
     (void)state;
-    s.f.settings.message_rate_per_minute = 60;
-    s.f.settings.message_burst = 3;
+    s.f.endpoint->limits.message_rate_per_minute = 60;
+    s.f.endpoint->limits.message_burst = 3;
     s.f.settings.outbox_max_messages = 1000;
     s.f.settings.outbox_max_bytes = 1 << 20;
     hub_configure(s.f.hub, &s.f.settings, s.f.rules);

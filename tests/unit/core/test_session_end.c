@@ -17,8 +17,7 @@ static int setup(void **state)
     (void)state;
     memset(&s, 0, sizeof s);
     fixture_setup(&s.f);
-    s.f.settings.ping_interval_us = 0; /* the first one is at a random time */
-    hub_configure(s.f.hub, &s.f.settings, s.f.rules);
+    s.f.endpoint->ping_interval_us = 0; /* the first one is at a random time */
     for (int i = 0; i < SESSIONS; i++)
         open_session(&s.f, &s.wires[i], "{\"sub\":\"alice\"}");
     return 0;

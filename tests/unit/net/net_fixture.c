@@ -79,11 +79,11 @@ struct net_fixture *fixture_create(void)
 {
     struct net_fixture *fixture = xcalloc(1, sizeof *fixture);
     struct net_settings *settings = fixture->settings = net_settings_create();
-    net_settings_add_endpoint(settings, STR("/ws"));
+    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, STR("/ws"));
+    endpoint->base.limits = (struct endpoint_limits){.message_bytes = 1000, .channels = 10};
     fixture->keys = fixture_make_keys("0123456789abcdef0123456789abcdef");
     settings->head_bytes = 4096;
     settings->head_timeout_us = 300000;
-    settings->message_bytes = 1000;
     settings->body_bytes = 100000;
     settings->bodies_bytes = 200000;
     settings->body_timeout_us = 300000;
@@ -96,8 +96,6 @@ struct net_fixture *fixture_create(void)
     fixture->hub_settings = (struct hub_settings){
         .outbox_max_bytes = 100000,
         .outbox_max_messages = 100,
-        .channels_per_session = 10,
-        .message_bytes = 1000,
         .event_bytes = 1000,
         .close_timeout_us = 300000,
     };

@@ -408,6 +408,30 @@ static void what_is_no_handshake_is_answered_in_http(void **state)
     }
 }
 
+/* A removed endpoint admits nobody. It is there for its sessions, through all reloads, until its path comes back. */
+static void a_removed_endpoint_is_kept_for_its_sessions(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct net_endpoint *strict = net_settings_find_endpoint(fixture->settings, STR("/strict"));
+    struct net_settings *fewer[2] = {net_settings_create(), net_settings_create()};
+    for (int i = 0; i < 2; i++) {
+        net_settings_add_endpoint(fewer[i], STR("/ws"));
+        assert_null(net_settings_successor(fewer[i], strict));
+        struct net_endpoint *kept = net_settings_keep_endpoint(fewer[i], strict);
+        assert_null(net_settings_keep_endpoint(fewer[i], strict));
+        assert_null(net_settings_find_endpoint(fewer[i], STR("/strict")));
+        assert_ptr_equal(net_settings_successor(fewer[i], strict), kept);
+        assert_int_equal(kept->base.close_codes.code[REASON_TOKEN_MISSING], 1002);
+        assert_int_equal(kept->scopes.count, 1);
+        assert_str(kept->scopes.items[0], "connect");
+        strict = kept;
+    }
+    assert_ptr_equal(net_settings_successor(fixture->settings, strict),
+                     net_settings_find_endpoint(fixture->settings, STR("/strict")));
+    net_settings_unref(fewer[0]);
+    net_settings_unref(fewer[1]);
+}
+
 static void the_protocol_is_selected_only_when_offered(void **state)
 {
     assert_true(decide(*state, "/ws", "Sec-WebSocket-Protocol: carillon.v1, goo.goo.goo\r\n")->protocol_offered);
@@ -459,6 +483,7 @@ int main(void)
         TEST(each_limit_refuses_and_counts_nothing),
         TEST(the_endpoint_chooses_how_to_refuse),
         TEST(what_is_no_handshake_is_answered_in_http),
+        TEST(a_removed_endpoint_is_kept_for_its_sessions),
         TEST(the_protocol_is_selected_only_when_offered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,8 +166,7 @@ static struct node *setup(void)
     node->first = 1;
     for (unsigned w = 0; w < WORKERS; w++) {
         fixture_setup_as(&node->worker[w], w, STR(""));
-        node->worker[w].settings.ping_interval_us = 0; /* the first one is at a random time */
-        hub_configure(node->worker[w].hub, &node->worker[w].settings, node->worker[w].rules);
+        node->worker[w].endpoint->ping_interval_us = 0; /* the first one is at a random time */
         node->port[w] = (struct port){node, w};
         node->worker[w].forward = &to_router;
         node->worker[w].forward_owner = &node->port[w];

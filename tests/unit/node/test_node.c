@@ -57,8 +57,6 @@ static void create_worker(void)
     static const struct hub_settings settings = {
         .outbox_max_bytes = 65536,
         .outbox_max_messages = 100,
-        .channels_per_session = 10,
-        .message_bytes = 65536,
         .event_bytes = 1024,
         .close_timeout_us = 5000000,
         .linger_us = 1000000,
@@ -131,6 +129,7 @@ static void open_session(void)
     assert_int_equal(claims_parse(STR("{\"sub\":\"ann\"}"), &claims, &error), ERR_NONE);
     const struct session_start start = {.claims = claims, .endpoint = &f.endpoint, .ops = &transport};
     endpoint_init(&f.endpoint, &carillon_dialect, NULL);
+    f.endpoint.limits = (struct endpoint_limits){.message_bytes = 65536, .channels = 10};
     f.session = hub_open(f.hub, &start);
     claims_unref(claims);
 }
