@@ -64,7 +64,7 @@ static enum err create_broker(struct server *server, struct error *error)
             .ingest = o->redis_ingest ? &ingest : NULL,
             .ingest_takeover_ms = o->redis_ingest_takeover_ms,
         };
-        broker = redis_broker_create(&config, &router_sink, &server->node.router, &server->node.metrics, error);
+        broker = redis_broker_create(&config, &node_sink, &server->node.router, &server->node.metrics, error);
     } else {
         const struct memory_broker_config config = {
             .turn = &server->node.turn,
@@ -78,7 +78,7 @@ static enum err create_broker(struct server *server, struct error *error)
             .history_bytes_max = o->history_max_bytes,
             .user_share = (unsigned)o->limits_user_share,
         };
-        broker = memory_broker_create(&config, &router_sink, &server->node.router, &server->node.metrics);
+        broker = memory_broker_create(&config, &node_sink, &server->node.router, &server->node.metrics);
     }
     if (!broker)
         return error->code;

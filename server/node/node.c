@@ -15,6 +15,39 @@ const struct node_ops node_ops = {
     .presence = presence_post,
 };
 
+static struct node *node_of(void *router)
+{
+    return CONTAINER_OF((struct router *)router, struct node, router);
+}
+
+static void on_control(void *router, struct str from, struct str bytes)
+{
+    struct node *node = node_of(router);
+    if (!peers_hear(node->peers, from, bytes))
+        surveys_hear(node->surveys, from, bytes);
+}
+
+static void on_revoked(void *router, const struct revocation *revocation)
+{
+    revoker_hear(node_of(router)->revoker, revocation);
+}
+
+static void on_revocations(void *router, bool begin)
+{
+    revoker_hear_all(node_of(router)->revoker, begin);
+}
+
+const struct broker_sink node_sink = {
+    .answered = router_answered,
+    .subscribed = router_subscribed,
+    .located = router_located,
+    .event = router_event,
+    .control = on_control,
+    .revoked = on_revoked,
+    .revocations = on_revocations,
+    .state = router_state,
+};
+
 static void on_tick(uv_timer_t *timer)
 {
     struct node *node = timer->data;
@@ -56,10 +89,9 @@ void node_open(struct node *node, struct broker *broker)
     uv_timer_start(&node->tick, on_tick, TICK_MS, TICK_MS);
 }
 
-static void on_broker_closed(void *owner)
+static void on_broker_closed(void *router)
 {
-    struct router *router = owner;
-    CONTAINER_OF(router, struct node, router)->is_closed = true;
+    node_of(router)->is_closed = true;
 }
 
 void node_close(struct node *node)

@@ -5,7 +5,7 @@
  * A node lives in the thread of its loop. The calls come in this order:
  *
  *     node_init
- *     node_open              with a broker, made with router_sink and &node->router
+ *     node_open              with a broker, made with node_sink and &node->router
  *     router_add_worker      for each worker, before its hub asks for anything
  *     node_close             when the workers' sessions have gone; then the loop runs until node->is_closed
  *     node_answer_waiting    while the workers still take mail; then the owner destroys its workers
@@ -45,8 +45,10 @@ struct node {
     bool is_closed; /* the broker has closed, or there was none */
 };
 
-/* The operations that hubs ask of their node. The owner is &node->router. */
+/* The operations that hubs ask of their node, and what the broker tells the node. The owner of both is &node->router.
+ */
 extern const struct node_ops node_ops;
+extern const struct broker_sink node_sink;
 
 void node_init(struct node *node, const struct node_options *options);
 

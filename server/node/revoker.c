@@ -136,9 +136,8 @@ static bool want_user(struct recheck *recheck, struct mailbox *worker, struct st
     return true;
 }
 
-static void on_revoked(void *owner, const struct revocation *revocation)
+void revoker_hear(struct revoker *revoker, const struct revocation *revocation)
 {
-    struct revoker *revoker = owner;
     struct router *router = revoker->router;
     bool of_user = revocation->kind == REVOCATION_USER;
     revocations_add(revoker->revocations, revocation, clock_wall_ms());
@@ -197,9 +196,8 @@ static void begin_round(struct revoker *revoker, uint64_t now_us)
     revoker->round_us = now_us + ROUND_US;
 }
 
-static void on_revocations(void *owner, bool begin)
+void revoker_hear_all(struct revoker *revoker, bool begin)
 {
-    struct revoker *revoker = owner;
     revoker->reading = begin;
     if (begin) {
         revocations_doubt(revoker->revocations);
@@ -234,9 +232,6 @@ struct revoker *revoker_create(struct router *router, struct revocations *revoca
         revoker->rechecks[i].mail.deliver = recheck_all;
         revoker->rechecks[i].revocations = revocations;
     }
-    router->on_revoked = on_revoked;
-    router->on_revocations = on_revocations;
-    router->revoked_owner = revoker;
     return revoker;
 }
 

@@ -11,10 +11,14 @@
 
 struct revoker;
 
-/* Before the broker is made. The revoker is the router's on_revoked from here on. Both arguments are borrowed. */
+/* Before the broker is made. Both arguments are borrowed. */
 struct revoker *revoker_create(struct router *router, struct revocations *revocations);
 /* When the router and its workers are over. */
 void revoker_destroy(struct revoker *revoker);
+
+/* The revoker's part of broker_sink: revoked, and revocations. */
+void revoker_hear(struct revoker *revoker, const struct revocation *revocation);
+void revoker_hear_all(struct revoker *revoker, bool begin);
 
 /* Call about ten times a second. A tick looks at a part of the table, and tries again what Redis has not taken. */
 void revoker_tick(struct revoker *revoker, uint64_t now_us);

@@ -161,7 +161,7 @@ void router_ask(void *owner, struct request *request)
     mailbox_post(&router->mailbox, &request->mail);
 }
 
-static void on_answered(void *owner, struct request *request)
+void router_answered(void *owner, struct request *request)
 {
     struct router *router = owner;
     if (request->kind == REQUEST_PUBLISH) {
@@ -174,8 +174,7 @@ static void on_answered(void *owner, struct request *request)
 
 /* --- what the broker says --------------------------------------------------------------------------------------- */
 
-static void on_subscribed(void *owner, struct str channel, enum err err, struct str text,
-                          const struct position *position)
+void router_subscribed(void *owner, struct str channel, enum err err, struct str text, const struct position *position)
 {
     struct router *router = owner;
     struct channel_route *route = map_get(&router->channels, channel);
@@ -193,7 +192,7 @@ static void on_subscribed(void *owner, struct str channel, enum err err, struct 
     catchup_advance(&route->catchup);
 }
 
-static void on_located(void *owner, struct str channel, const struct position *position)
+void router_located(void *owner, struct str channel, const struct position *position)
 {
     struct router *router = owner;
     struct channel_route *route = map_get(&router->channels, channel);
@@ -203,7 +202,7 @@ static void on_located(void *owner, struct str channel, const struct position *p
     catchup_advance(&route->catchup);
 }
 
-static void on_event(void *owner, const struct event *event)
+void router_event(void *owner, const struct event *event)
 {
     struct router *router = owner;
     struct channel_route *route = map_get(&router->channels, event->channel);
@@ -215,44 +214,12 @@ static void on_event(void *owner, const struct event *event)
         router_post(router, &route->catchup, message_from_event(event, clock_now_us()));
 }
 
-static void on_control(void *owner, struct str from, struct str bytes)
-{
-    struct router *router = owner;
-    if (router->on_control)
-        router->on_control(router->control_owner, from, bytes);
-}
-
-static void on_revoked(void *owner, const struct revocation *revocation)
-{
-    struct router *router = owner;
-    if (router->on_revoked)
-        router->on_revoked(router->revoked_owner, revocation);
-}
-
-static void on_revocations(void *owner, bool begin)
-{
-    struct router *router = owner;
-    if (router->on_revocations)
-        router->on_revocations(router->revoked_owner, begin);
-}
-
-static void on_state(void *owner, const struct broker_info *info)
+void router_state(void *owner, const struct broker_info *info)
 {
     struct router *router = owner;
     atomic_store(&router->broker_state, (int)info->state);
     metrics_set(router->metrics, METRIC_BROKER_UP, info->state == BROKER_UP);
 }
-
-const struct broker_sink router_sink = {
-    .answered = on_answered,
-    .subscribed = on_subscribed,
-    .located = on_located,
-    .event = on_event,
-    .control = on_control,
-    .revoked = on_revoked,
-    .revocations = on_revocations,
-    .state = on_state,
-};
 
 /* --- what catchup says ------------------------------------------------------------------------------------------ */
 

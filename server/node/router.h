@@ -42,12 +42,7 @@ struct router {
     unsigned worker_count;
     struct mailbox *workers[ROUTER_WORKERS_MAX]; /* their owners are the workers' hubs */
     _Atomic int broker_state;                    /* enum broker_state, for readiness; any thread reads it */
-    void (*on_control)(void *owner, struct str from, struct str bytes); /* control messages of nodes; may be NULL */
-    void *control_owner;
-    void (*on_revoked)(void *owner, const struct revocation *revocation); /* as broker_sink's; may be NULL */
-    void (*on_revocations)(void *owner, bool begin);                      /* the same */
-    void *revoked_owner;
-    struct presence *presence; /* gets the workers' presence changes; set by presence_create */
+    struct presence *presence;                   /* gets the workers' presence changes; set by presence_create */
     struct router_settings settings;
     struct catchup_set catchups;
     struct mail serve_mail; /* to itself, at the end of a turn in which recoveries came */
@@ -58,9 +53,6 @@ struct router {
     size_t histories_lost;     /* channels whose history began anew or went back, and not logged yet */
     uint64_t histories_log_us; /* when they are logged, in one line */
 };
-
-/* The sink to create the broker with; its owner is the router. */
-extern const struct broker_sink router_sink;
 
 void router_init(struct router *router, struct turn *turn, struct metrics *metrics);
 /* Others than the defaults, before anything is posted. */
@@ -78,6 +70,13 @@ void router_join(void *owner, unsigned worker, struct str channel, const struct 
                  uint64_t join_id);
 void router_leave(void *owner, unsigned worker, struct str channel);
 void router_ask(void *owner, struct request *request);
+
+/* The router's part of broker_sink. The owner is the router. */
+void router_answered(void *owner, struct request *request);
+void router_subscribed(void *owner, struct str channel, enum err err, struct str text, const struct position *position);
+void router_located(void *owner, struct str channel, const struct position *position);
+void router_event(void *owner, const struct event *event);
+void router_state(void *owner, const struct broker_info *info);
 
 /* In the broker's thread, about ten times a second: what failed is tried again, what is no longer needed goes. */
 void router_tick(struct router *router, uint64_t now_us);

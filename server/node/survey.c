@@ -358,12 +358,9 @@ static void take_answer(struct surveys *surveys, struct str from, struct survey_
     finish_if_done(run);
 }
 
-static void on_control(void *owner, struct str from, struct str bytes)
+void surveys_hear(struct surveys *surveys, struct str from, struct str bytes)
 {
-    struct surveys *surveys = owner;
     struct survey_message message;
-    if (surveys->facts.peers && peers_hear(surveys->facts.peers, from, bytes))
-        return;
     if (surveys->closing || str_eq(from, surveys->facts.node_id) ||
         survey_read(bytes, &surveys->scratch, &message, NULL))
         return; /* a node of another version: the node that asked gets a partial answer */
@@ -420,8 +417,6 @@ struct surveys *surveys_create(struct router *router, const struct survey_facts 
     mailbox_init(&surveys->mailbox, router->mailbox.turn, surveys);
     uv_timer_init(router->mailbox.turn->wake.loop, &surveys->timer);
     surveys->timer.data = surveys;
-    router->on_control = on_control;
-    router->control_owner = surveys;
     return surveys;
 }
 
@@ -441,7 +436,6 @@ void surveys_destroy(struct surveys *surveys)
 {
     surveys->workers_gone = true;
     mailbox_close(&surveys->mailbox);
-    surveys->router->on_control = NULL;
     buf_fini(&surveys->scratch);
     uv_close((uv_handle_t *)&surveys->timer, free_surveys);
 }

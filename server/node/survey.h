@@ -22,7 +22,7 @@ struct survey_facts {
     const char *libraries; /* "libuv 1.44.2, ..." */
     uint64_t started_us;   /* monotonic */
     uint64_t timeout_ms;   /* SURVEY_TIMEOUT_MS, or a test's */
-    struct peers *peers;   /* hears control messages first; may be NULL */
+    struct peers *peers;   /* described with this node; may be NULL */
 };
 
 /* A question and its answer. */
@@ -46,12 +46,15 @@ static inline struct survey *survey_of(struct request *request)
     return CONTAINER_OF(request, struct survey, base);
 }
 
-/* In the router's thread, once its broker is set: takes the router's control messages. Everything
+/* In the router's thread, once its broker is set. Everything
  * is borrowed. */
 struct surveys *surveys_create(struct router *router, const struct survey_facts *facts);
 
 /* Any thread. Takes the survey. */
 void survey_ask(struct surveys *surveys, struct survey *survey);
+
+/* Takes a control message of another node: a question or an answer. Any other is ignored. */
+void surveys_hear(struct surveys *surveys, struct str from, struct str bytes);
 
 /* Answers the surveys under way with what there is, and refuses new ones. The workers' mailboxes are still open. */
 void surveys_close(struct surveys *surveys);

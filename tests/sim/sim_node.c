@@ -159,7 +159,7 @@ static void start_broker(struct sim_node *node)
         .ingest_takeover_ms = 3000,
     };
     struct error error;
-    struct broker *broker = redis_broker_create(&config, &router_sink, &node->real.router, &node->real.metrics, &error);
+    struct broker *broker = redis_broker_create(&config, &node_sink, &node->real.router, &node->real.metrics, &error);
     if (!broker)
         world_fail("no broker: %s", error.text);
     node_open(&node->real, broker);

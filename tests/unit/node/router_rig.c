@@ -3,6 +3,8 @@
 
 #include "tests/support/unit.h"
 
+static const struct broker_sink sink = {.answered = router_answered};
+
 void router_rig_setup(struct router_rig *rig, const struct broker_ops *ops)
 {
     memset(rig, 0, sizeof *rig);
@@ -10,7 +12,7 @@ void router_rig_setup(struct router_rig *rig, const struct broker_ops *ops)
     turn_init(&rig->turn, &rig->loop);
     metrics_init(&rig->metrics, -1);
     router_init(&rig->router, &rig->turn, &rig->metrics);
-    rig->broker = (struct broker){.ops = ops, .sink = &router_sink, .owner = &rig->router};
+    rig->broker = (struct broker){.ops = ops, .sink = &sink, .owner = &rig->router};
     rig->router.broker = &rig->broker;
 }
 

@@ -180,7 +180,7 @@ static struct node *setup(void)
 static void answer_reads(struct node *node)
 {
     for (struct list_link *link; (link = list_take_first(&node->reads));) {
-        router_sink.answered(&node->router, CONTAINER_OF(link, struct request, link));
+        router_answered(&node->router, CONTAINER_OF(link, struct request, link));
         turn_all(node);
     }
 }
@@ -194,7 +194,7 @@ static void fail_reads(struct node *node, enum err err)
     for (struct list_link *link; (link = list_take_first(&failed));) {
         struct history_read *read = CONTAINER_OF(link, struct history_read, base.link);
         request_fail(&read->base, err, "no");
-        router_sink.answered(&node->router, &read->base);
+        router_answered(&node->router, &read->base);
     }
     turn_all(node);
 }
@@ -249,16 +249,15 @@ static void subscribe(struct node *node, int worker, int client, const char *cha
 
 static void position(struct node *node, const char *channel)
 {
-    router_sink.subscribed(&node->router, str_from_cstr(channel), ERR_NONE, STR(""),
-                           &(struct position){str_from_cstr(node->epoch), node->last,
-                                              str_from_cstr(node->last ? id_of(node, node->last) : "")});
+    router_subscribed(&node->router, str_from_cstr(channel), ERR_NONE, STR(""),
+                      &(struct position){str_from_cstr(node->epoch), node->last,
+                                         str_from_cstr(node->last ? id_of(node, node->last) : "")});
     turn_all(node);
 }
 
 static void located_at(struct node *node, const char *channel, const char *epoch, uint64_t offset)
 {
-    router_sink.located(&node->router, str_from_cstr(channel),
-                        &(struct position){str_from_cstr(epoch), offset, STR("")});
+    router_located(&node->router, str_from_cstr(channel), &(struct position){str_from_cstr(epoch), offset, STR("")});
     turn_all(node);
 }
 
@@ -272,7 +271,7 @@ static void live_of(struct node *node, const char *epoch, uint64_t offset)
 {
     char data[24];
     struct event event = event_of(node, STR("log:a"), epoch, offset, data);
-    router_sink.event(&node->router, &event);
+    router_event(&node->router, &event);
     turn_all(node);
 }
 
@@ -669,7 +668,7 @@ static void test_broker_comes_back_empty_while_it_is_read(void **state)
     live(node, 2);
     struct history_read *read = CONTAINER_OF(list_take_first(&node->reads), struct history_read, base.link);
     assert_int_equal(read->after, 0);
-    router_sink.answered(&node->router, &read->base);
+    router_answered(&node->router, &read->base);
     turn_all(node);
     assert_true(list_is_empty(&node->reads));
     expect_events(&node->wire[0][0], 1, 2);
@@ -796,7 +795,7 @@ static void test_channel_without_a_position_is_asked_for(void **state)
 {
     struct node *node = setup();
     (void)state;
-    router_sink.state(&node->router, &(struct broker_info){.state = BROKER_UP});
+    router_state(&node->router, &(struct broker_info){.state = BROKER_UP});
     node->epoch[0] = '\0';
     subscribe(node, 0, 0, "log:a", "", -1);
     position(node, "log:a");
@@ -807,10 +806,10 @@ static void test_channel_without_a_position_is_asked_for(void **state)
         located_at(node, "log:a", "", 0);
         expect_nothing(&node->wire[0][0]);
     }
-    router_sink.state(&node->router, &(struct broker_info){.state = BROKER_DOWN});
+    router_state(&node->router, &(struct broker_info){.state = BROKER_DOWN});
     tick(node, 1100);
     assert_int_equal(node->subscribes, 4);
-    router_sink.state(&node->router, &(struct broker_info){.state = BROKER_UP});
+    router_state(&node->router, &(struct broker_info){.state = BROKER_UP});
     tick(node, 1100);
     located_at(node, "log:a", "f", 0);
     expect(&node->wire[0][0], "\"reason\":\"history_changed\",\"epoch\":\"f\",\"offset\":0}");
@@ -1327,15 +1326,15 @@ static void bring(struct chaos *c)
     struct passing first = c->passing[0];
     memmove(c->passing, c->passing + 1, --c->passing_count * sizeof first);
     if (first.is_position) {
-        router_sink.subscribed(&node->router, STR("log:a"), ERR_NONE, STR(""),
-                               &(struct position){str_from_cstr(first.epoch), first.offset, STR("")});
+        router_subscribed(&node->router, STR("log:a"), ERR_NONE, STR(""),
+                          &(struct position){str_from_cstr(first.epoch), first.offset, STR("")});
     } else {
         char data[24];
         char text[EPOCH_MAX + 3];
         struct event event = event_of(node, STR("log:a"), first.epoch, first.offset, data);
         snprintf(text, sizeof text, "\"%s\"", first.epoch);
         event.data = str_from_cstr(text);
-        router_sink.event(&node->router, &event);
+        router_event(&node->router, &event);
     }
     turn_all(node);
 }
@@ -1368,7 +1367,7 @@ static void step(struct chaos *c)
         bring(c);
     } else if (dice < 75 && !list_is_empty(&node->reads)) {
         struct list_link *oldest = list_take_first(&node->reads);
-        router_sink.answered(&node->router, CONTAINER_OF(oldest, struct request, link));
+        router_answered(&node->router, CONTAINER_OF(oldest, struct request, link));
         turn_all(node);
     } else if (dice < 77) {
         fail_reads(node, ERR_UNAVAILABLE);

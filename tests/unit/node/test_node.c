@@ -117,7 +117,7 @@ static int setup(void **state)
         .history_bytes_max = 65536,
         .user_share = 100,
     };
-    node_open(&f.node, memory_broker_create(&config, &router_sink, &f.node.router, &f.node.metrics));
+    node_open(&f.node, memory_broker_create(&config, &node_sink, &f.node.router, &f.node.metrics));
     create_worker();
     return 0;
 }

@@ -81,7 +81,7 @@ static void ask(size_t count)
 
 static void answer(size_t index)
 {
-    router_sink.answered(&f.rig.router, f.asked[index]);
+    router_answered(&f.rig.router, f.asked[index]);
     uv_run(&f.rig.loop, UV_RUN_NOWAIT);
 }
 

@@ -26,7 +26,7 @@ static void on_ask(struct broker *broker, struct request *request)
     if (f.answer)
         request_fail(request, f.answer, "no");
     else /* as a broker does */
-        router_sink.revoked(&f.rig.router, &revoke->revocation);
+        revoker_hear(f.revoker, &revoke->revocation);
     broker_answer(broker, request);
 }
 
@@ -38,8 +38,8 @@ static int setup(void **state)
     router_rig_setup(&f.rig, &ops);
     f.revocations = revocations_create();
     f.revoker = revoker_create(&f.rig.router, f.revocations);
-    router_sink.state(&f.rig.router, &(struct broker_info){.state = BROKER_UP});
-    router_sink.revoked(&f.rig.router, &revocation);
+    router_state(&f.rig.router, &(struct broker_info){.state = BROKER_UP});
+    revoker_hear(f.revoker, &revocation);
     return 0;
 }
 
@@ -56,10 +56,10 @@ static int teardown(void **state)
 /* Redis has come up, with none of them or with all. */
 static void read_all(bool has_it)
 {
-    router_sink.revocations(&f.rig.router, true);
+    revoker_hear_all(f.revoker, true);
     if (has_it)
-        router_sink.revoked(&f.rig.router, &revocation);
-    router_sink.revocations(&f.rig.router, false);
+        revoker_hear(f.revoker, &revocation);
+    revoker_hear_all(f.revoker, false);
     uv_run(&f.rig.loop, UV_RUN_NOWAIT);
 }
 
@@ -103,7 +103,7 @@ static void test_not_while_it_is_down(void **state)
     (void)state;
     f.answer = ERR_UNAVAILABLE;
     read_all(false);
-    router_sink.state(&f.rig.router, &(struct broker_info){.state = BROKER_DOWN});
+    router_state(&f.rig.router, &(struct broker_info){.state = BROKER_DOWN});
     tick(1000000);
     assert_int_equal(f.asked, 1);
 }
@@ -155,7 +155,7 @@ static void hear(enum revocation_kind kind, const char *value, uint64_t issued_b
 {
     const struct revocation revoked = {
         .kind = kind, .value = str_from_cstr(value), .issued_before_ms = issued_before_ms, .until_ms = UINT64_MAX};
-    router_sink.revoked(&f.rig.router, &revoked);
+    revoker_hear(f.revoker, &revoked);
 }
 
 /* A worker with many sessions looks at a part of them in a turn; what comes meanwhile begins the walk again. */

@@ -95,8 +95,8 @@ static void subscribe(struct node *node, int worker, const char *channel)
 
 static void broker_answers(struct node *node, const char *channel, enum err err, uint64_t offset)
 {
-    router_sink.subscribed(&node->router, str_from_cstr(channel), err, STR("refused by the broker"),
-                           &(struct position){STR("e"), offset, STR("")});
+    router_subscribed(&node->router, str_from_cstr(channel), err, STR("refused by the broker"),
+                      &(struct position){STR("e"), offset, STR("")});
     turn_all(node);
 }
 
@@ -109,7 +109,7 @@ static void broker_event(struct node *node, const char *channel, uint64_t offset
                           .offset = offset,
                           .timestamp = STR("t"),
                           .data = STR("1")};
-    router_sink.event(&node->router, &event);
+    router_event(&node->router, &event);
     turn_all(node);
 }
 
@@ -210,7 +210,7 @@ static void test_publication_comes_back_to_its_worker(void **state)
     turn_all(&node);
     assert_ptr_equal(node.broker.request, request);
     assert_null(came_back_to);
-    router_sink.answered(&node.router, request);
+    router_answered(&node.router, request);
     turn_all(&node);
     assert_ptr_equal(came_back_to, node.worker[1].hub);
     teardown(&node);

@@ -41,7 +41,7 @@ static void fake_control(struct broker *base, struct str to, struct str bytes)
     for (int i = 0; i < NODES && !cut; i++)
         if (&nodes[i] != from && (to.len == 0 || str_eq_cstr(to, nodes[i].id))) {
             nodes[i].heard++;
-            router_sink.control(&nodes[i].router, str_from_cstr(from->id), bytes);
+            surveys_hear(nodes[i].surveys, str_from_cstr(from->id), bytes);
         }
 }
 
@@ -343,7 +343,7 @@ static void test_nonsense_from_a_node_is_ignored(void **state)
         "", "{}", "{\"v\":1,\"ask\":1,\"op\":\"explode\"}",
         "{\"v\":1,\"answer\":1,\"count\":99,\"more\":false,\"partial\":false,\"rows\":[]}"};
     for (size_t i = 0; i < COUNT_OF(nonsense); i++)
-        router_sink.control(&nodes[0].router, str_from_cstr(nodes[1].id), str_from_cstr(nonsense[i]));
+        surveys_hear(nodes[0].surveys, str_from_cstr(nodes[1].id), str_from_cstr(nonsense[i]));
     while (!answer)
         turn_all();
     assert_int_equal(answer->result.count, 2);
