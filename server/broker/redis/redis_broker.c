@@ -68,7 +68,7 @@ static void on_subscriber_up(struct redis_shard *shard)
     redis_node_listen_to_all(shard);
 }
 
-static void on_proved(struct redis_shard *shard)
+static void on_canary_back(struct redis_shard *shard)
 {
     struct redis_broker *broker = redis_broker_of_shard(shard);
     broker->info.round_trip_us = shard->round_trip_us;
@@ -100,8 +100,8 @@ static void on_state(struct redis_shard *shard)
 static const struct redis_shard_events shard_events = {
     .commands_up = on_commands_up,
     .subscriber_up = on_subscriber_up,
-    .probed = redis_node_register,
-    .proved = on_proved,
+    .before_canary = redis_node_register,
+    .canary_back = on_canary_back,
     .message = on_message,
     .confirmed = on_confirmed,
     .ended = redis_subscribe_ended,

@@ -1,5 +1,5 @@
-/* redis_connection.c - see redis_connection.h. How a connection comes up: addresses, login, timers. What goes over it
- * is in redis_connection_stream.c, and how it closes is in redis_connection_close.c. */
+/* redis_connection.c - see redis_connection.h. How a connection comes up: addresses, login, timers. The bytes of a
+ * connection are in redis_connection_stream.c, and its end is in redis_connection_close.c. */
 #include <assert.h>
 #include <hiredis/hiredis.h>
 #include <netinet/tcp.h>
@@ -19,7 +19,7 @@ static void on_auth(void *owner, void *argument, const redisReply *reply)
         redis_connection_drop(argument, "refused user or password: %.100s", reply->str);
 }
 
-/* The first command that is not AUTH hears it. */
+/* Redis says that it wants a password at the first command that is not AUTH. */
 static bool wants_password(struct redis_connection *connection, const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "NOAUTH", 6) != 0)
@@ -36,7 +36,7 @@ static void on_select(void *owner, void *argument, const redisReply *reply)
                               reply->str);
 }
 
-/* In a moment, whether answers are overdue. */
+/* Checks in a moment whether answers are overdue. */
 static void look_again(struct redis_connection *connection)
 {
     uint64_t look_ms = connection->config.command_timeout_ms / 4 + 1;
@@ -50,7 +50,7 @@ static void on_named(void *owner, void *argument, const redisReply *reply)
         return;
     if (wants_password(connection, reply))
         return;
-    /* Any other error is about the name alone (an ACL without CLIENT) and does no harm. */
+    /* Any other error concerns the name alone, such as an ACL without CLIENT. It does no harm. */
     connection->state = REDIS_READY;
     look_again(connection);
     connection->events->up(connection);
@@ -85,7 +85,7 @@ static void tune_socket(struct redis_connection *connection)
         uv_tcp_keepalive(&connection->tcp, 1, connection->config.keepalive_s);
     uv_os_fd_t fd;
     unsigned timeout_ms = (unsigned)connection->config.command_timeout_ms * 2;
-    /* Best effort: without it a dead peer is still noticed, by the overdue answer. */
+    /* An error does no harm: a dead peer is noticed by the overdue answer as well. */
     if (uv_fileno((uv_handle_t *)&connection->tcp, &fd) == 0)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
@@ -112,7 +112,7 @@ static void on_connected(uv_connect_t *request, int status)
         redis_connection_drop(connection, "%s", uv_strerror(err));
     } else if (connection->config.tls) {
         connection->tls = redis_tls_stream_create(connection->config.tls, connection->config.endpoint->host);
-        connection->state = REDIS_HANDSHAKE; /* the hook sends its beginning */
+        connection->state = REDIS_HANDSHAKE; /* the hook sends the first bytes of the handshake */
         if (!connection->tls)
             redis_connection_drop(connection,
                                   "OpenSSL has no memory for a connection, or does not take the name of the server");
@@ -167,7 +167,8 @@ static void on_timer(struct timer *timer, uint64_t now_us)
     }
     uint64_t limit_ms = connection->config.command_timeout_ms;
     bool overdue = redis_connection_waits_ms(connection) > limit_ms;
-    /* Twice in a row with nothing read between: after a pause of this process the answer may lie in the socket. */
+    /* After a pause of this process the answer may lie in the socket. So the connection is dropped if the answer is
+     * overdue at two checks in a row and nothing was read in between. */
     if (overdue && connection->late)
         redis_connection_drop(connection, "no answer to a command within %llu ms", (unsigned long long)limit_ms);
     else

@@ -1,9 +1,9 @@
-/* redis_connection.h - one TCP connection to Redis (RESP2), with TLS if asked: resolve, connect, log in, then pipelined
- * commands whose answers come back in order. hiredis reads the answers; sockets, timers and limits are ours. What one
- * loop turn sends leaves in one write at its end.
+/* redis_connection.h - one TCP connection to Redis (RESP2), with or without TLS. A connection resolves the host name,
+ * connects and logs in. Then commands are pipelined, and their answers come back in order. hiredis parses the answers;
+ * sockets, timers and limits are ours. All commands of a loop turn leave in one write at the end of the turn.
  *
- * It knows nothing of channels and does not reconnect: it tells its owner once that it is down, and can then be
- * started again. One thread, that of its turn. */
+ * A connection knows nothing of channels, and does not reconnect. It tells its owner once that it is down. Then the
+ * owner may start it again. One thread, that of its turn. */
 #ifndef CARILLON_BROKER_REDIS_CLIENT_REDIS_CONNECTION_H
 #define CARILLON_BROKER_REDIS_CLIENT_REDIS_CONNECTION_H
 
@@ -18,28 +18,30 @@ struct redisReader;
 struct redisReply;
 struct redis_connection;
 
-/* An answer, borrowed for the call. NULL: the connection was lost before it came; nobody knows if the command ran. */
+/* Called with the answer to a command, borrowed for the call. NULL: the connection was lost before the answer came, and
+ * nobody knows whether the command was run. */
 typedef void redis_answered(void *owner, void *argument, const struct redisReply *reply);
 
 struct redis_connection_events {
-    /* Logged in. */
+    /* The connection has logged in. */
     void (*up)(struct redis_connection *connection);
-    /* What Redis sends without being asked: pub/sub, and the confirmations of it. NULL: nothing such is expected. */
+    /* Redis has sent a message of pub/sub, or confirms a subscription. NULL: the connection subscribes nothing. */
     void (*pushed)(struct redis_connection *connection, const struct redisReply *reply);
-    /* Lost, refused or dropped: why says it, with the address and without secrets. All unanswered commands have been
-     * answered with NULL; nothing is left on the loop. Never from within a call. */
+    /* The connection was lost, refused or dropped. why says the reason and the address, without secrets. All commands
+     * without an answer have been answered with NULL, and nothing is left on the loop. Never called from within a call
+     * of this file. */
     void (*down)(struct redis_connection *connection, const char *why);
 };
 
 struct redis_connection_config {
-    const char *what;                      /* it connects to, for messages; borrowed for life */
+    const char *what;                      /* kind of server, for messages; borrowed for life */
     const struct redis_endpoint *endpoint; /* borrowed for life; may change while the connection is idle */
     const struct redis_login *login;       /* borrowed for life */
-    const char *login_hint;                /* what it "wants" if there is no login; borrowed for life */
+    const char *login_hint;                /* what to do if the server wants a login; borrowed for life */
     const struct redis_tls *tls;           /* borrowed for life; NULL: without TLS */
-    const char *name;                      /* shown by CLIENT LIST; borrowed for life */
-    uint64_t connect_timeout_ms;           /* until logged in */
-    uint64_t command_timeout_ms;           /* an answer later than that drops the connection */
+    const char *name;                      /* of the connection in CLIENT LIST; borrowed for life */
+    uint64_t connect_timeout_ms;           /* from start to login */
+    uint64_t command_timeout_ms;           /* an answer that takes longer drops the connection */
     unsigned keepalive_s;                  /* 0: off */
     uint64_t reply_bytes_max;              /* a longer answer drops the connection; 0: REDIS_REPLY_BYTES */
 };
@@ -48,7 +50,7 @@ enum redis_connection_state {
     REDIS_IDLE,
     REDIS_RESOLVING,
     REDIS_CONNECTING,
-    REDIS_HANDSHAKE, /* of TLS */
+    REDIS_HANDSHAKE, /* TLS handshake */
     REDIS_LOGIN,
     REDIS_READY,
     REDIS_CLOSING,
@@ -56,7 +58,7 @@ enum redis_connection_state {
 
 enum { REDIS_READ_BYTES = 65536 };
 
-/* An answer that is due. */
+/* A command without an answer. */
 struct redis_expected {
     redis_answered *done;
     void *argument;
@@ -72,46 +74,46 @@ struct redis_connection {
     struct turn_hook hook;
     enum redis_connection_state state;
     uv_tcp_t tcp;
-    struct timer timer; /* until it is up; then of the looks for overdue answers */
+    struct timer timer; /* until the connection is up: the connect timeout; then the checks for overdue answers */
     uv_getaddrinfo_t resolve;
     uv_connect_t connect;
     uv_write_t write;
-    unsigned open;            /* handles and requests that have to end before it is down */
+    unsigned open;            /* handles and requests that have to end before the connection is down */
     unsigned addresses;       /* of the host name */
-    unsigned tried;           /* of them, since the start */
-    bool again;               /* once closed, the next address is tried, and nobody is told */
-    bool late;                /* the oldest answer was overdue at the last look */
-    struct redis_guard guard; /* what it lets pass, the reader reads */
+    unsigned tried;           /* addresses that were tried since the start */
+    bool again;               /* after closing the next address is tried, and the owner is not told */
+    bool late;                /* the oldest answer was overdue at the last check */
+    struct redis_guard guard; /* checks the bytes before the reader parses them */
     struct redisReader *reader;
     struct redis_tls_stream *tls; /* NULL: without */
-    struct buf plain;             /* what TLS has opened, to be read */
-    struct buf sealed;            /* what TLS has sealed, to be written */
-    struct buf out;               /* of this turn */
-    struct buf writing;           /* what the kernel did not take at once */
+    struct buf plain;             /* decrypted bytes that are to be parsed */
+    struct buf sealed;            /* encrypted bytes that are to be written */
+    struct buf out;               /* commands of this turn */
+    struct buf writing;           /* bytes that the kernel did not take at once */
     bool write_busy;
-    struct ring expected; /* answers due: struct redis_expected */
+    struct ring expected; /* of struct redis_expected, in the order of the commands */
     char why[200];
     char input[REDIS_READ_BYTES];
 };
 
 void redis_connection_init(struct redis_connection *connection, const struct redis_connection_config *config,
                            const struct redis_connection_events *events, void *owner, struct turn *turn);
-/* It must be idle. */
+/* The connection must be idle. */
 void redis_connection_fini(struct redis_connection *connection);
 
-/* From idle. Leads to up or to down. */
+/* Starts an idle connection. events->up or events->down follows. */
 void redis_connection_start(struct redis_connection *connection);
 
-/* Sends a command, from up until down. done NULL: its answer is pushed (pub/sub commands). */
+/* Sends a command. The connection must be up. done NULL: the answer comes by events->pushed (commands of pub/sub). */
 void redis_connection_send(struct redis_connection *connection, size_t argc, const struct str *argv,
                            redis_answered *done, void *argument);
 
-/* Ends it, unless it is idle or ending already: down follows. What has not reached Redis yet never will: a command that
- * arrived late, after those of the next connection, would undo what they have done. */
+/* Ends the connection, unless it is idle or ending; events->down follows. Commands that have not reached Redis yet
+ * never will. A command that arrived later than those of the next connection could undo what these have done. */
 void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The same, but what has been sent may still arrive: for the end of the node. */
+/* Ends the connection as well, but commands that were sent may still arrive. For the end of the node. */
 void redis_connection_finish(struct redis_connection *connection, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

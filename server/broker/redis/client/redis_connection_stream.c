@@ -5,11 +5,12 @@
 #include "common/base/alloc.h"
 #include "server/broker/redis/client/redis_connection_private.h"
 
-/* hiredis moves the rest of its buffer to the front for every kilobyte it has parsed: small helpings keep that cheap.
+/* hiredis moves the rest of its buffer to the front for every kilobyte that it has parsed. Small pieces keep that
+ * cheap.
  */
 enum { FEED_BYTES = 8192 };
 
-/* ---- answers due ---- */
+/* ---- commands without an answer ---- */
 
 static void expect(struct redis_connection *connection, redis_answered *done, void *argument)
 {
@@ -38,7 +39,7 @@ uint64_t redis_connection_waits_ms(const struct redis_connection *connection)
 
 /* ---- writing ---- */
 
-/* Empties it. What a burst took while Redis did not answer is given back: the node would keep it for ever. */
+/* Clears the buffer. The memory of a large burst is freed: else the node would keep it for ever. */
 static void drain(struct buf *buf)
 {
     enum { KEEP_BYTES = 1 << 20 };
@@ -48,7 +49,7 @@ static void drain(struct buf *buf)
         buf_clear(buf);
 }
 
-/* What goes to the socket next. */
+/* The bytes that go to the socket next. */
 static struct buf *due(struct redis_connection *connection)
 {
     if (!connection->tls)

@@ -14,7 +14,7 @@ static enum err too_long(const struct redis_guard *guard, struct error *error)
                      (unsigned long long)guard->bytes_max);
 }
 
-/* A value has ended, and with it perhaps the arrays that it was the last one of. */
+/* A value has ended. The arrays in which it was the last one end with it. */
 static void end_value(struct redis_guard *guard)
 {
     guard->state = GUARD_TYPE;
@@ -54,7 +54,7 @@ static enum err begin_array(struct redis_guard *guard, struct error *error)
     return ERR_NONE;
 }
 
-/* What a length announces. */
+/* Takes the length of a text or an array. */
 static enum err end_length(struct redis_guard *guard, struct error *error)
 {
     if (guard->digits == 0 || (guard->negative && guard->length != 1))
@@ -101,7 +101,7 @@ static enum err take_line(struct redis_guard *guard, char c, struct error *error
     return ERR_NONE;
 }
 
-/* As much of a text as there is; returns how many bytes. Its last two are the end of the line. */
+/* Takes the bytes of a text that are there, and returns how many. The last two bytes of a text end its line. */
 static size_t take_text(struct redis_guard *guard, struct str bytes, struct error *error, enum err *err)
 {
     size_t body = guard->skip > 2 ? (size_t)(guard->skip - 2) : 0;

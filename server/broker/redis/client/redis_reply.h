@@ -1,5 +1,4 @@
-/* redis_reply.h - small things that everybody needs who sends commands to Redis and reads its answers. Pure; any
- * thread. */
+/* redis_reply.h - small functions for commands to Redis and their answers. Pure; any thread. */
 #ifndef CARILLON_BROKER_REDIS_CLIENT_REDIS_REPLY_H
 #define CARILLON_BROKER_REDIS_CLIENT_REDIS_REPLY_H
 
@@ -8,14 +7,14 @@
 
 #include "common/base/str.h"
 
-/* Lies in the reply; empty if that is no text. */
+/* The text of the reply, which lies in it; empty if the reply is no text. */
 static inline struct str redis_text(const redisReply *reply)
 {
     bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
     return text ? str_from(reply->str, (size_t)reply->len) : STR("");
 }
 
-/* Lies in out. */
+/* The number in digits, which lie in out. */
 static inline struct str redis_number(uint64_t value, char out[24])
 {
     return str_from(out, (size_t)snprintf(out, 24, "%llu", (unsigned long long)value));

@@ -14,7 +14,7 @@ enum { READ_BYTES = 16384 }; /* the most one TLS record holds */
 
 struct redis_tls {
     SSL_CTX *ssl;
-    char *name; /* "": the host as it is given */
+    char *name; /* "": the host of the URL */
     bool insecure;
 };
 
@@ -195,7 +195,7 @@ void redis_tls_give(struct redis_tls_stream *stream, struct str plain, struct bu
 {
     ERR_clear_error();
     if (!redis_tls_is_ready(stream))
-        SSL_do_handshake(stream->ssl); /* what goes wrong shows when the next bytes are taken */
+        SSL_do_handshake(stream->ssl); /* an error shows when the next bytes are taken */
     for (size_t wrote; plain.len; plain = str_skip(plain, wrote))
         if (SSL_write_ex(stream->ssl, plain.ptr, plain.len, &wrote) != 1)
             break; /* closed by the peer: reading tells */

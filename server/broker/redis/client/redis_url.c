@@ -29,7 +29,7 @@ static enum err fail(const struct scheme *scheme, struct error *error, const cha
     return error_set(error, ERR_INVALID_REQUEST, "the Redis URL %s; expected %s", what, scheme->form);
 }
 
-/* A scheme is the same in capitals: RFC 3986 3.1. */
+/* Case does not count in a scheme (RFC 3986 3.1). */
 static bool has_scheme(struct str text, struct str scheme)
 {
     return text.len >= scheme.len && str_eq_nocase(str_from(text.ptr, scheme.len), scheme);
@@ -128,7 +128,7 @@ static enum err take_database(const struct scheme *scheme, struct redis_url *url
     return ERR_NONE;
 }
 
-/* A decoded value that may be given once. */
+/* Decodes a value that may be given once. */
 static bool take_text(char **out, struct str value)
 {
     char *decoded = *out || !value.len ? NULL : decoded_copy(value);
@@ -155,7 +155,7 @@ static enum err take_query(const struct scheme *scheme, struct redis_url *url, s
     return ERR_NONE;
 }
 
-/* What follows the addresses: [name/][database][?...]. */
+/* Reads the part after the addresses: [name/][database][?...]. */
 static enum err take_path(const struct scheme *scheme, struct redis_url *url, struct str path, struct error *error)
 {
     enum err err = ERR_NONE;
@@ -224,7 +224,7 @@ enum err redis_url_parse(struct str text, struct redis_url *out, struct error *e
 static void login_fini(struct redis_login *login)
 {
     free(login->user);
-    if (login->password) /* what was secret does not stay in freed memory */
+    if (login->password) /* a secret must not stay in freed memory */
         explicit_bzero(login->password, strlen(login->password));
     free(login->password);
 }

@@ -1,11 +1,11 @@
-/* redis_url.h - where Redis is and how to log in. Pure; any thread. Errors say what is wrong with the URL without
- * showing any of it, for it holds a password.
+/* redis_url.h - the URL of Redis: where Redis is, and how to log in. Errors say what is wrong with a URL without
+ * showing it, because it may hold a password. Pure; any thread.
  *
  *   redis://[[user]:password@]host[:port][/database]
  *   redis+sentinel://[[user]:password@]host[:port][,host[:port]...]/name[/database][?sentinel_user=U&sentinel_password=P]
  *   redis+cluster://[[user]:password@]host[:port][,host[:port]...]
  *
- * rediss instead of redis: the same over TLS. User, password and what follows the '?' are percent-decoded. */
+ * rediss instead of redis: the same over TLS. User, password and the values after the '?' are percent-decoded. */
 #ifndef CARILLON_BROKER_REDIS_CLIENT_REDIS_URL_H
 #define CARILLON_BROKER_REDIS_CLIENT_REDIS_URL_H
 
@@ -26,19 +26,19 @@ struct redis_login {
 
 enum redis_kind {
     REDIS_SINGLE,   /* one server, the first endpoint */
-    REDIS_SENTINEL, /* the endpoints are Sentinels, which know where the primary is */
-    REDIS_CLUSTER,  /* the endpoints are some nodes of a cluster, which know the others */
+    REDIS_SENTINEL, /* the endpoints are Sentinels, which know the address of the primary */
+    REDIS_CLUSTER,  /* the endpoints are nodes of a cluster, which know the others */
 };
 
-/* Owns what it points to. */
+/* Owns all that it points to. */
 struct redis_url {
     enum redis_kind kind;
     bool tls;
     struct redis_endpoint *endpoints; /* at least one */
     size_t endpoint_count;
     struct redis_login login;
-    struct redis_login sentinel_login; /* of the Sentinels themselves */
-    char *master;                      /* what the Sentinels call the primary; "" for other kinds */
+    struct redis_login sentinel_login; /* for the Sentinels themselves */
+    char *master;                      /* name of the primary among the Sentinels; "" for other kinds */
 };
 
 /* ERR_INVALID_REQUEST if text is not such a URL. */

@@ -1,7 +1,10 @@
-/* redis_cluster.c - a Redis cluster: a shard for each primary, and the map from slots to shards. The map is read from
- * any node (CLUSTER SLOTS) at the beginning, now and then, and when something points elsewhere; between, a MOVED
- * changes one slot. No node's map need be right: what is wrong is put right by the next MOVED. Where two nodes send a
- * slot to each other, it changes once, and then with the whole map. */
+/* redis_cluster.c - a Redis cluster: a shard for each primary, and the map from slots to shards.
+ *
+ * - Any node of the cluster tells the map (CLUSTER SLOTS). It is read at the beginning, with each canary, and after a
+ *   MOVED.
+ * - A MOVED changes one slot at once.
+ * - The map of a node may be wrong. The next MOVED corrects it.
+ * - Two nodes may send a slot to each other. Then the slot changes once, and after that only with the whole map. */
 #include "common/base/alloc.h"
 #include "common/base/random.h"
 #include "server/broker/redis/client/redis_reply.h"
@@ -9,17 +12,19 @@
 #include "server/broker/redis/topology/redis_slots.h"
 #include "server/broker/redis/topology/redis_whereabouts.h"
 
-static const uint64_t KEEP_US = 30000000; /* a shard without slots: answers may be due, and slots come and go */
+/* So long a shard without slots stays: answers may be due, and it may get slots again. */
+static const uint64_t KEEP_US = 30000000;
 
-static const uint64_t SETTLE_US = 200000; /* a slot that has just moved: MOVED does not move it again */
+/* For so long after a MOVED the next MOVED does not move the same slot. */
+static const uint64_t SETTLE_US = 200000;
 
-/* PRIMARIES_MAX: each has two connections; Redis's own limit is about a thousand (Redis Cluster specification). */
+/* PRIMARIES_MAX: a primary takes two connections. Redis's own limit is about 1,000 (Redis Cluster specification). */
 enum { REFRESH_MS = 100, PRIMARIES_MAX = 1000 };
 
 struct redis_cluster {
-    struct redis_shard *owners[REDIS_SLOTS]; /* NULL: nobody, or not known */
-    uint64_t moved_us[REDIS_SLOTS];          /* when a MOVED did; 0: never */
-    bool is_awaited;                         /* the map, by subscriptions that were refused or ended */
+    struct redis_shard *owners[REDIS_SLOTS]; /* NULL: no shard is known to have the slot */
+    uint64_t moved_us[REDIS_SLOTS];          /* when a MOVED moved the slot; 0: never */
+    bool is_awaited;                         /* subscriptions were refused or ended, and wait for the map */
 };
 
 static struct redis_shard *shard_of(struct redis_topology *topology, struct str key)
@@ -27,8 +32,8 @@ static struct redis_shard *shard_of(struct redis_topology *topology, struct str 
     return topology->cluster->owners[redis_slot_of(key)];
 }
 
-/* NULL: there are so many that it cannot be true, or the topology closes. Then those that it knows take its last
- * commands, as long as their last answers are awaited, and nobody would close a new one. */
+/* The shard of that address. NULL: there are more primaries than a cluster can have, or the topology closes. While it
+ * closes, its shards still take commands, but nobody would close a new shard. */
 static struct redis_shard *find_or_make(struct redis_topology *topology, struct str host, struct str port)
 {
     size_t count = 0;
@@ -51,7 +56,7 @@ static struct redis_shard *find_or_make(struct redis_topology *topology, struct 
     return shard;
 }
 
-/* In place of another one. */
+/* Gives the slot to that shard, in place of its present one. */
 static void set_owner(struct redis_topology *topology, unsigned slot, struct redis_shard *shard)
 {
     struct redis_shard *old = topology->cluster->owners[slot];
@@ -114,7 +119,7 @@ static bool answered(struct redis_topology *topology, const struct redis_endpoin
 
 /* ---- asking for it ---- */
 
-/* The nodes of the URL, then all primaries known, as the former may have gone long ago. */
+/* First the nodes of the URL, then all known primaries: the nodes of the URL may have left the cluster. */
 static const struct redis_endpoint *server(struct redis_topology *topology, size_t n)
 {
     if (n < topology->config.url->endpoint_count)
@@ -148,9 +153,9 @@ static void refresh_soon(struct redis_topology *topology)
         redis_discovery_ask_later(&topology->discovery, REFRESH_MS);
 }
 
-/* ---- answers that point elsewhere ---- */
+/* ---- MOVED and ASK ---- */
 
-/* A MOVED or an ASK: the shard that it names, NULL if it is none. */
+/* The shard that a MOVED or an ASK names. NULL: the text is neither. */
 static struct redis_shard *read_redirection(struct redis_topology *topology, const struct redis_shard *from,
                                             struct str text, struct str word, unsigned *out_slot)
 {
@@ -161,7 +166,7 @@ static struct redis_shard *read_redirection(struct redis_topology *topology, con
     return find_or_make(topology, where.host.len ? where.host : str_from_cstr(from->endpoint.host), where.port);
 }
 
-/* False if the slot stays where it is on the map for now. */
+/* Gives the slot to that shard after a MOVED. False: the slot has just moved, and stays for now. */
 static bool move(struct redis_topology *topology, unsigned slot, struct redis_shard *shard)
 {
     struct redis_cluster *cluster = topology->cluster;
@@ -212,8 +217,8 @@ static bool subscription_refused(struct redis_shard *shard, struct str text)
     return other;
 }
 
-/* Its slot is elsewhere. A primary that has become a replica would take it again, and pass on what is published at the
- * new one as soon as that has heard of it. */
+/* The slot of the subscription has moved. It must not be subscribed again before the map is read: a primary that has
+ * become a replica would take the subscription again. */
 static void subscription_ended(struct redis_topology *topology)
 {
     topology->cluster->is_awaited = true;
@@ -234,7 +239,7 @@ static void begin(struct redis_topology *topology)
     redis_discovery_ask(&topology->discovery, true);
 }
 
-/* If it has been replaced, the map says so; else it is back where it was. */
+/* The map tells whether another server has replaced the shard. If not, the shard comes back at its old address. */
 static void find(struct redis_shard *shard)
 {
     redis_discovery_ask(&shard->topology->discovery, true);

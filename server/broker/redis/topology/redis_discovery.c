@@ -14,7 +14,7 @@ static void on_answer(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_discovery *discovery = argument;
     if (!reply || !discovery->asking)
-        return; /* the connection's end tells the rest */
+        return; /* the end of the connection follows, or the round is over */
     if (!redis_is_error(reply) && discovery->script->answered(discovery->topology, &discovery->endpoint, reply)) {
         discovery->asking = false;
         return;

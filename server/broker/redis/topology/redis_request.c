@@ -4,10 +4,11 @@
 #include "common/base/alloc.h"
 #include "server/broker/redis/client/redis_reply.h"
 
-/* HOPS_MAX: a slot that is on its way takes two; more is a circle, which only time can mend. */
+/* HOPS_MAX: a slot that moves costs two hops. More hops mean that servers point to each other, which takes time to end.
+ */
 enum { TICK_US = 2 * WHEEL_TICK_US, HOPS_MAX = 4 };
 
-/* An answer of our own, for who was not taken by any server. */
+/* The answer to a request that no server has taken. */
 static char untaken_text[] = "no Redis server takes its key now";
 static const redisReply untaken = {.type = REDIS_REPLY_ERROR, .str = untaken_text, .len = sizeof untaken_text - 1};
 
@@ -40,7 +41,7 @@ static bool is_over(const struct redis_request *request)
            (!request->kind->is_endless && turn_now_us(turn_of(request->requests)) - request->since_us > timeout_us);
 }
 
-/* By its route. */
+/* Sends the request by its route. */
 static void send_again(struct redis_request *request)
 {
     if (request->kind->is_wanted && !request->kind->is_wanted(request->argument)) {
@@ -103,7 +104,7 @@ static void try_again(struct redis_request *request)
     } else if (redis_shard_is_up(request->route.shard)) {
         send_again(request);
     } else {
-        request->pauses = 0; /* to look costs Redis nothing */
+        request->pauses = 0; /* nothing is sent to Redis meanwhile, so short pauses cost nothing */
         pause_request(request);
     }
 }
@@ -116,7 +117,7 @@ struct redis_shard *redis_request_shard(struct redis_topology *topology, struct 
     return redis_shard_is_ready(shard) ? shard : NULL;
 }
 
-/* The server has become a replica: there may be another primary by now. */
+/* Drops the shard if its server has become a replica: there may be another primary by now. */
 static void drop_replica(const struct redis_request *request, struct str error)
 {
     if (!str_starts_with(error, STR("READONLY")) && !str_starts_with(error, STR("MASTERDOWN")))
@@ -126,7 +127,7 @@ static void drop_replica(const struct redis_request *request, struct str error)
         redis_shard_drop(shard, "it has become a replica");
 }
 
-/* Whether an error is the answer, or means that the request has to go another way. */
+/* Says whether an error is the answer, or whether the request has to go another way. */
 static enum redis_again where_to(const struct redis_request *request, const redisReply *reply, struct redis_route *out)
 {
     struct redis_topology *topology = request->requests->topology;
@@ -162,7 +163,7 @@ static void on_answer(void *owner, void *argument, const redisReply *reply)
 
 static void on_asking(void *owner, void *argument, const redisReply *reply)
 {
-    /* What it was for meets the refusal as well. */
+    /* If Redis refuses ASKING, it refuses the command after it as well. */
 }
 
 static void ask_first(const struct redis_route *route)

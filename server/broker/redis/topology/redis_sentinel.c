@@ -1,6 +1,9 @@
-/* redis_sentinel.c - one primary whose address Sentinels know. They are asked before every connection, each time
- * another one, so that one with an outdated view does not hold the node back; and with every canary, so that a failover
- * is noticed even while the old primary still answers. Whether the server is a primary it is asked itself (ROLE). */
+/* redis_sentinel.c - one primary whose address Sentinels know.
+ *
+ * - Before each connection a Sentinel is asked, each time another one. So a Sentinel with an outdated view does no
+ * harm.
+ * - With each canary a Sentinel is asked, too. So a failover is noticed while the old primary still answers.
+ * - The server itself says whether it is a primary (ROLE). */
 #include "server/broker/redis/client/redis_reply.h"
 #include "server/broker/redis/topology/redis_shard.h"
 #include "server/broker/redis/topology/redis_whereabouts.h"
@@ -32,7 +35,7 @@ static bool answered(struct redis_topology *topology, const struct redis_endpoin
     if (!shard || !redis_whereabouts_of_primary(reply, &where))
         return false;
     if (!redis_endpoint_is(&shard->endpoint, where.host, where.port)) {
-        /* Connected to the old one: it seeks again once both connections have ended. */
+        /* The shard is connected to the old primary. It seeks again when both connections have ended. */
         if (shard->phase != PHASE_SEEKING) {
             redis_shard_drop(shard, "Sentinel names another primary");
             return true;

@@ -44,7 +44,7 @@ static void send_canary(struct redis_shard *shard)
     char text[40];
     shard->canary = ++shard->topology->canary;
     int len = snprintf(text, sizeof text, "canary %llu", (unsigned long long)shard->canary);
-    shard->topology->shard_events->probed(shard);
+    shard->topology->shard_events->before_canary(shard);
     struct str argv[] = {STR("PUBLISH"), buf_str(&shard->channel), str_from(text, (size_t)len)};
     shard->canary_sent_us = turn_now_us(turn_of(shard));
     redis_connection_send(&shard->commands, 3, argv, on_canary_sent, shard);
@@ -57,7 +57,7 @@ static void on_canary_back(struct redis_shard *shard)
     metrics_observe(config->metrics, METRIC_BROKER_ROUND_TRIP, shard->round_trip_us);
     shard->phase = PHASE_RESTING;
     start_timer(shard, config->canary_interval_ms);
-    shard->topology->shard_events->proved(shard);
+    shard->topology->shard_events->canary_back(shard);
     if (shard->is_up)
         return;
     if (shard->has_been_up)
@@ -67,7 +67,7 @@ static void on_canary_back(struct redis_shard *shard)
     set_state(shard, true, "");
 }
 
-/* True if the message is a canary. One that is not awaited was sent by an earlier life of this node. */
+/* True if the message is a canary. A canary that the shard does not wait for is of an earlier life of this node. */
 static bool take_canary(struct redis_shard *shard, struct str channel, struct str bytes)
 {
     uint64_t number;
@@ -86,7 +86,7 @@ void redis_shard_extend(struct redis_shard *shard)
         start_timer(shard, shard->topology->config.command_timeout_ms);
 }
 
-/* All subscriptions are confirmed, or the server has said that it is a primary: goes on once both are so. */
+/* Sends the first canary when all subscriptions are confirmed and the server has said that it is a primary. */
 static void try_probe(struct redis_shard *shard)
 {
     if (shard->phase != PHASE_CONNECTING || !shard->all_confirmed || !shard->is_primary)
@@ -112,7 +112,7 @@ static void on_role(void *owner, void *argument, const redisReply *reply)
         redis_shard_drop(shard, "it is a replica, not the primary: what is published there reaches nobody else");
         return;
     }
-    /* A user without the right to ask (an ACL without ROLE) learns it from the first write. */
+    /* An ACL may forbid ROLE. Then the first write tells whether the server is a primary. */
     shard->is_primary = true;
     try_probe(shard);
 }
@@ -165,7 +165,7 @@ static void on_timer(struct timer *timer, uint64_t now_us)
         shard->topology->kind->find(shard);
         break;
     case PHASE_CONNECTING:
-        if (!shard->all_confirmed) /* else it is the other connection's turn, which has a timer of its own */
+        if (!shard->all_confirmed) /* else the other connection is waited for, which has timers of its own */
             redis_shard_drop(shard, "no confirmation of the subscriptions in time");
         break;
     case PHASE_PROBING: redis_shard_drop(shard, "a canary sent through it did not come back in time"); break;
@@ -188,7 +188,7 @@ static void on_timer(struct timer *timer, uint64_t now_us)
 
 /* ---- going down ---- */
 
-/* Said once, however often the same failure comes back. */
+/* Logs the reason, unless it is the same as the last one. */
 static void log_loss(struct redis_shard *shard, const char *why)
 {
     metrics_add(shard->topology->config.metrics, METRIC_BROKER_ERRORS, 1);
@@ -198,7 +198,9 @@ static void log_loss(struct redis_shard *shard, const char *why)
     log_warn("broker", "%s; publications are refused until it is back", why);
 }
 
-/* Full jitter (Brooker, "Exponential Backoff and Jitter") over a small floor: nodes do not come back in step. */
+/* A random pause over a small floor, so that nodes do not come back in step (Brooker, "Exponential Backoff and
+ * Jitter").
+ */
 static uint64_t pause_ms(struct redis_shard *shard)
 {
     unsigned doublings = shard->attempts < RETRY_DOUBLINGS_MAX ? shard->attempts : RETRY_DOUBLINGS_MAX;
@@ -211,7 +213,8 @@ static uint64_t pause_ms(struct redis_shard *shard)
     return floor_ms + random_below(reach_ms - floor_ms + 1);
 }
 
-/* Not as soon as it is up: a Redis that takes the login and refuses what comes next would be asked without a pause. */
+/* Called when the shard was up for a while. A Redis may take the login and refuse the next command: it must not be
+ * asked without a pause. */
 static void begin_anew(struct redis_shard *shard)
 {
     shard->attempts = 0;
@@ -264,7 +267,7 @@ static void on_down(struct redis_shard *shard, const char *why)
         finish_close(shard);
         return;
     }
-    if (shard->phase != PHASE_FALLING) { /* the first of the two */
+    if (shard->phase != PHASE_FALLING) { /* the first of the two connections */
         shard->phase = PHASE_FALLING;
         turn_stop_timer(turn_of(shard), &shard->timer);
         if (shard->is_up && turn_now_us(turn_of(shard)) - shard->up_us >= STABLE_US)
@@ -369,7 +372,7 @@ struct redis_shard *redis_shard_create(struct redis_topology *topology, const st
     return shard;
 }
 
-/* Of a shard that closes: what has not been answered by now never will be. */
+/* Ends a shard that closes. Commands without an answer will not be answered any more. */
 static void end(struct redis_shard *shard)
 {
     if (shard->phase == PHASE_ENDING)
@@ -387,7 +390,7 @@ static void on_last_answer(void *owner, void *argument, const redisReply *reply)
     struct redis_shard *shard = argument;
     if (!reply)
         return; /* on_down follows */
-    /* Twice at least: an answer may lead to one more question, which its mail brings at the end of the turn. */
+    /* TIME is sent at least twice: an answer may lead to one more command at the end of the turn. */
     bool again = shard->commands.expected.count || !shard->has_answered_last;
     shard->has_answered_last = true;
     if (again)
@@ -398,8 +401,8 @@ static void on_last_answer(void *owner, void *argument, const redisReply *reply)
         end(shard);
 }
 
-/* Answers come in the order of their commands: with this one all earlier commands have been run. TIME needs no right
- * that a node does not need anyway. */
+/* Answers come in the order of their commands. So the answer to TIME says that all earlier commands were run. Every
+ * node has the right to run TIME anyway. */
 static void await_last_answers(struct redis_shard *shard)
 {
     redis_connection_send(&shard->commands, 1, (struct str[]){STR("TIME")}, on_last_answer, shard);

@@ -19,12 +19,12 @@ static void find(struct redis_shard *shard)
 
 static void look_again(struct redis_shard *shard)
 {
-    /* An address is all there is to know. */
+    /* The address of the URL is the right one. */
 }
 
 static void end(struct redis_topology *topology)
 {
-    /* There is nothing but the shard. */
+    /* There is nothing besides the shard. */
 }
 
 const struct redis_topology_kind redis_single = {

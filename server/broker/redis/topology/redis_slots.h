@@ -1,5 +1,5 @@
-/* redis_slots.h - which of a Redis cluster's slots a key is in (Redis Cluster specification, "Key distribution model").
- * Pure; any thread. */
+/* redis_slots.h - the slot of a key in a Redis cluster (Redis Cluster specification, "Key distribution model"). Pure;
+ * any thread. */
 #ifndef CARILLON_BROKER_REDIS_TOPOLOGY_REDIS_SLOTS_H
 #define CARILLON_BROKER_REDIS_TOPOLOGY_REDIS_SLOTS_H
 
@@ -7,7 +7,7 @@
 
 enum { REDIS_SLOTS = 16384 };
 
-/* By its hash tag, what stands between the first '{' and the next '}', if that is not empty. */
+/* The slot of a key's hash tag, the text between the first '{' and the next '}'. Without one, of the whole key. */
 unsigned redis_slot_of(struct str key);
 
 #endif

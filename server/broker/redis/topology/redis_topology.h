@@ -1,9 +1,12 @@
-/* redis_topology.h - the Redis servers of a node: which there are, and which of them has a key. Each server that takes
- * writes is a shard (redis_shard.h). There are three kinds of topology: one server (redis_single.c), one server whose
- * address Sentinels know (redis_sentinel.c), and a cluster with a shard for each primary (redis_cluster.c).
+/* redis_topology.h - the Redis servers of a node, and which of them has a key. A server that takes writes is a shard
+ * (redis_shard.h). There are three kinds of topology:
  *
- * A topology knows nothing of channels and nodes. What happens to a shard, or to the map of a cluster, it tells its
- * owner by struct redis_shard_events and struct redis_topology_events. One thread. */
+ * - one server (redis_single.c)
+ * - one server whose address Sentinels know (redis_sentinel.c)
+ * - a cluster with a shard for each primary (redis_cluster.c)
+ *
+ * A topology knows nothing of channels and nodes. It tells its owner what happens: to a shard by struct
+ * redis_shard_events, to the map of a cluster by struct redis_topology_events. One thread. */
 #ifndef CARILLON_BROKER_REDIS_TOPOLOGY_REDIS_TOPOLOGY_H
 #define CARILLON_BROKER_REDIS_TOPOLOGY_REDIS_TOPOLOGY_H
 
@@ -16,42 +19,42 @@ struct redis_shard;
 struct redis_shard_events;
 struct redis_topology;
 
-/* Which way a command goes. */
+/* The way of a command. */
 struct redis_route {
     struct redis_shard *shard; /* NULL: no server is known, or there is no connection to it */
-    bool with_text;            /* of the script, which that server does not know */
-    bool asking;               /* the key is moving to that server, which takes the command only after ASKING */
+    bool with_text;            /* the server does not know the script, and needs its text */
+    bool asking;               /* the key is moving to the server, which takes the command only after ASKING */
 };
 
-/* What an answer means for the command. */
+/* What an answer means for a command. */
 enum redis_again {
-    REDIS_ANSWERED,    /* it is done: that was the answer */
-    REDIS_AGAIN_NOW,   /* it has not been run, and is to be sent by another route */
-    REDIS_AGAIN_LATER, /* it has not been run, and at the moment no server takes it */
+    REDIS_ANSWERED,    /* that was the answer */
+    REDIS_AGAIN_NOW,   /* the command was not run, and is to be sent by another route */
+    REDIS_AGAIN_LATER, /* the command was not run, and no server takes it now */
 };
 
 /* What differs between one server, Sentinel and a cluster. */
 struct redis_topology_kind {
-    /* Called once: makes the shards, now or when their addresses are known. */
+    /* Makes the shards, now or when their addresses are known. Called once. */
     void (*begin)(struct redis_topology *topology);
-    /* The shard that a key belongs to, NULL while no server is known for it. */
+    /* The shard that a key belongs to. NULL: no server is known for it. */
     struct redis_shard *(*shard_of)(struct redis_topology *topology, struct str key);
-    /* The shard wants to connect: redis_shard_connect or redis_shard_not_found follows. */
+    /* Finds the address of a shard that wants to connect. redis_shard_connect or redis_shard_not_found follows. */
     void (*find)(struct redis_shard *shard);
-    /* Now and then: whether the shard is still connected to the right server. */
+    /* Checks whether the shard is still connected to the right server. Called with each canary. */
     void (*look_again)(struct redis_shard *shard);
-    /* A command on the key was answered by that error: whether it is to be sent again, and where. NULL: never. */
+    /* Says whether a command on the key is to be sent again after that error, and where. NULL: never. */
     enum redis_again (*redirect)(struct redis_topology *topology, struct str key, struct str text,
                                  struct redis_route *out);
-    /* A subscription was answered by that error. True: dealt with; else the connection is given up. NULL: false. */
+    /* Deals with an error that answers a subscription. False: the connection is given up. NULL: always false. */
     bool (*subscription_refused)(struct redis_shard *shard, struct str text);
-    /* A server has ended a subscription by itself: slot_moved or map_read follows. NULL: none does. */
+    /* A server has ended a subscription by itself. slot_moved or map_read follows. NULL: no server does. */
     void (*subscription_ended)(struct redis_topology *topology);
-    /* The shard is about to be freed. NULL: nothing points to it. */
+    /* Forgets a shard that is about to be freed. NULL: nothing points to it. */
     void (*forget)(struct redis_shard *shard);
-    /* Ends what is not a shard. */
+    /* Ends everything that is not a shard. */
     void (*end)(struct redis_topology *topology);
-    bool sharded; /* events go by sharded pub/sub: a channel's events only to the server that has its slot */
+    bool sharded; /* events go by sharded pub/sub: the events of a channel go only to the server of its slot */
 };
 
 extern const struct redis_topology_kind redis_single;
@@ -64,9 +67,9 @@ struct redis_topology_events {
     void (*slot_moved)(struct redis_topology *topology, unsigned slot);
     /* The shard refuses subscriptions of the slot. Nobody knows yet which shard has it: map_read follows. */
     void (*slot_refused)(struct redis_shard *shard, unsigned slot);
-    /* The map has been read. moved: each slot may have another shard now. */
+    /* The map has been read. moved: any slot may have another shard now. */
     void (*map_read)(struct redis_topology *topology, bool moved);
-    /* No node tells the map; why says it for the log. It is asked for again. */
+    /* No node of the cluster tells the map, for the reason why. It is asked for again. */
     void (*map_lost)(struct redis_topology *topology, const char *why);
 };
 
@@ -78,7 +81,7 @@ struct redis_topology_config {
     const char *client_name;     /* of all connections */
     struct str node_channel;     /* the pub/sub channel of this node, which a shard of a cluster adds its address to */
     struct metrics *metrics;
-    struct closing *closing; /* shards and the discovery are parts of it */
+    struct closing *closing; /* waits for the shards and the discovery */
     uint64_t connect_timeout_ms;
     uint64_t command_timeout_ms;
     uint64_t retry_max_ms;
@@ -92,8 +95,9 @@ struct redis_topology {
     const struct redis_topology_kind *kind;
     const struct redis_topology_events *events;
     const struct redis_shard_events *shard_events;
-    uint64_t
-        canary; /* number of the one sent last; begins at random, so that an earlier life's are not taken for ours */
+    /* Number of the last canary. It begins at random: canaries of an earlier life of this node are not taken for ours.
+     */
+    uint64_t canary;
     struct list_link shards;
     size_t open_requests;             /* redis_request_start to done: each may still be sent to any shard */
     struct redis_discovery discovery; /* not of redis_single */

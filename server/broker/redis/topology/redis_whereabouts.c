@@ -12,7 +12,7 @@ static struct str text_of(const redisReply *reply)
     return text ? str_from(reply->str, (size_t)reply->len) : STR("");
 }
 
-/* A name or an address: no spaces, controls or NUL, which the resolver would end it at. */
+/* A name or an address has no spaces and no control characters. The resolver would cut it at a NUL. */
 static bool is_host(struct str host)
 {
     for (size_t i = 0; i < host.len; i++)
@@ -39,7 +39,7 @@ bool redis_whereabouts_of_range(const redisReply *range, struct redis_whereabout
         return false;
     struct str host = text_of(range->element[2]->element[0]);
     *out = (struct redis_whereabouts){.first = (unsigned)first, .last = (unsigned)last};
-    out->host = str_eq(host, STR("?")) ? STR("") : host; /* it does not know how it is reached */
+    out->host = str_eq(host, STR("?")) ? STR("") : host; /* the server does not know its own address */
     out->port = str_from(out->digits, (size_t)snprintf(out->digits, sizeof out->digits, "%lld", port));
     return is_host(out->host);
 }
