@@ -1,5 +1,6 @@
-/* access.h - who may do what with which channel: rules of the configuration, first match wins, default deny, together
- * with the grants of a token. Pure; rules are immutable once built and may be read by any thread. */
+/* access.h - who may do what with which channel. The rules of the configuration and the grants of a token decide. The
+ * first rule that matches counts. A channel that no rule matches is denied. Pure. Rules are immutable, and any thread
+ * may read them. */
 #ifndef CARILLON_CORE_ACCESS_H
 #define CARILLON_CORE_ACCESS_H
 

@@ -1,6 +1,7 @@
-/* channel.c - the channels of a hub: each is made and joined for its first subscriber, follows the rules, and lingers
- * after the last one. It has a dense list of its subscribers, so that delivery walks memory in order, and a list of
- * those that are recovering, which stand apart until they have all they missed. */
+/* channel.c - the channels of a hub. A channel is made and joined for its first subscriber. It follows the rules, and
+ * it lingers after its last subscriber. Its subscribers are a dense list, so that a delivery walks memory in order. The
+ * recovering subscribers are a list of their own. A recovering subscriber joins the others when it has all that it
+ * missed. */
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 

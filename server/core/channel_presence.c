@@ -1,5 +1,5 @@
-/* channel_presence.c - where a channel's rule keeps who is subscribed, the node is told of each session that comes and
- * goes. */
+/* channel_presence.c - the node is told of each session that subscribes and unsubscribes, where the channel's rule
+ * keeps members. */
 #include "server/core/hub_private.h"
 
 static void tell(const struct channel *channel, const struct session *session, bool here)

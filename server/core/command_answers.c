@@ -1,4 +1,4 @@
-/* command_answers.c - what a command has asked of the node comes back, and the client gets its reply. */
+/* command_answers.c - the node has answered what a command asked, and the client gets its reply. */
 #include "server/core/hub_private.h"
 
 static struct reply published(struct session *session, const struct publication *publication)

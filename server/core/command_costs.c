@@ -1,5 +1,5 @@
-/* command_costs.c - what commands cost in messages of their session's rate, where they make others work or keep more
- * than one message does: cost counts, not messages. */
+/* command_costs.c - what a command costs, counted in messages of the session's rate. A command that makes others work,
+ * or that keeps much memory, costs more than one message. */
 #include "server/core/hub_private.h"
 
 /* A message reads so many events or members more. A page costs the broker's thread, and with Redis Redis, about as much

@@ -1,5 +1,5 @@
-/* commands.c - what a client asks, and what it is answered. A bad message is answered, not punished, until there are
- * too many in a row. */
+/* commands.c - what a client asks. A bad message is answered with an error. Too many bad messages in a row end the
+ * session. */
 #include <stdio.h>
 
 #include "common/base/alloc.h"

@@ -1,6 +1,6 @@
-/* control.h - what a backend asks of sessions and channels, answered by one hub: who is here, end them, subscribe them.
- * Plain structs in and out, so that the same question can go to every worker and every node and the answers be merged
- * (server/node/survey.h). control_run runs in the hub's thread; the rest is pure. */
+/* control.h - what a backend asks of sessions and channels: who is here, end them, subscribe them. A question and its
+ * answer are plain structs. The same question can go to every worker of every node, and the answers are merged
+ * (server/node/survey.h). control_run runs in the hub's thread. The other functions are pure. */
 #ifndef CARILLON_CORE_CONTROL_H
 #define CARILLON_CORE_CONTROL_H
 

@@ -1,5 +1,5 @@
-/* control_run.c - what is asked of one hub (control.h). A question may concern many sessions or channels. So many of
- * them are looked at in a turn, in the order of their names, and the next part goes on after the last one. */
+/* control_run.c - one hub answers a question of a backend (control.h). A question may concern many sessions or
+ * channels. A turn looks at some of them, in the order of their names. The next turn goes on after the last one. */
 #include <assert.h>
 
 #include "common/base/alloc.h"

@@ -1,5 +1,6 @@
-/* delivery.c - what the broker says of a channel, and who is told: its subscribers, and of the recovering ones those
- * that have had their `subscribed`. Queueing ends no session before the turn is over, so each walk is a plain loop. */
+/* delivery.c - what the broker says of a channel, and which subscribers are told. A recovering subscriber is told once
+ * it has had its `subscribed`. To queue a message ends no session before the turn is over, so each walk is a plain
+ * loop. */
 #include "server/core/hub_private.h"
 
 static void refuse_all(struct hub *hub, struct channel *channel, struct str text)

@@ -1,4 +1,4 @@
-/* hub.c - see hub.h. Here: sessions come and go. */
+/* hub.c - see hub.h. This file has what concerns the whole hub: sessions come and go, and the turn ends. */
 #include "server/core/hub.h"
 
 #include <stdio.h>

@@ -1,10 +1,12 @@
-/* hub.h - who listens where, and who gets each message. One hub a worker, one thread, no locks. Knows no sockets, no
- * JSON text, no clocks, no Redis: time comes in as now_us (monotonic) and wall_ms, requests leave through node_ops,
- * output through the transport_ops of each session.
+/* hub.h - who listens where, and who gets each message. A worker has one hub. A hub has one thread and no locks. It
+ * knows no sockets, no JSON text, no clocks and no Redis:
+ * - Time comes in as now_us (monotonic) and wall_ms.
+ * - Requests leave through node_ops.
+ * - Output leaves through the transport_ops of each session.
  *
- * Nothing is written inside the call that causes it: messages are appended to outboxes, and hub_flush, at the end of
- * the loop turn, joins each dirty outbox into one write. Sessions are reaped there too, so a pointer to a session is
- * valid until the turn ends; whatever outlives the turn keeps a session_id. */
+ * A call appends messages to outboxes and writes nothing. hub_flush, at the end of the loop turn, joins each dirty
+ * outbox into one write. hub_flush also reaps sessions, so a pointer to a session is valid until the turn ends. Keep a
+ * session_id for longer than that. */
 #ifndef CARILLON_CORE_HUB_H
 #define CARILLON_CORE_HUB_H
 

@@ -1,7 +1,7 @@
 /* liveness.c - what time does to a session: pings, the end of its token, the end of a closing connection.
  *
- * One timer asks "is it still there": it sends a ping, and a pong timeout later looks whether anything has been heard.
- * A pong itself touches no timer, so an idle connection costs two timer events an interval. */
+ * One timer looks whether the client is still there. It sends a ping. A pong timeout later it looks whether anything
+ * has been heard since. A pong touches no timer, so an idle connection costs two timer events in each interval. */
 #include "common/base/random.h"
 #include "server/core/hub_private.h"
 

@@ -1,11 +1,10 @@
-/* message.h - something ready to be written to clients: one complete frame, encoded once, never changed.
+/* message.h - bytes that are ready to be written to clients: one complete frame, encoded once, never changed.
  *
  * A node makes an event in one format: Carillon's JSON in a WebSocket frame. Sessions of another format get another
  * encoding of the event. It is made for the first of them (format_event), and it stays with the event's message.
  *
- * References are plain counters: all references of a message are held in one thread. What several workers deliver is
- * copied once for each of them (message_copy) where it enters them, so the bytes cross threads only by handing a whole
- * message over, and no counter is ever contended. */
+ * References are plain counters. One thread holds all references of a message. An event for several workers is copied
+ * once for each worker (message_copy), and the whole copy is handed over. So threads never share a counter. */
 #ifndef CARILLON_CORE_MESSAGE_H
 #define CARILLON_CORE_MESSAGE_H
 

@@ -1,5 +1,5 @@
-/* outbox.h - what a session has yet to be sent: a queue of message references, counted in bytes and messages. Knows no
- * limits and no sockets. A zeroed struct outbox is empty. One thread. */
+/* outbox.h - what a session has yet to be sent: a queue of message references, counted in bytes and messages. An outbox
+ * knows no limits and no sockets. A zeroed struct outbox is empty. One thread. */
 #ifndef CARILLON_CORE_OUTBOX_H
 #define CARILLON_CORE_OUTBOX_H
 

@@ -1,5 +1,5 @@
-/* output.c - the write path. Messages gather in outboxes during a loop turn; the flush at its end joins each dirty
- * outbox into as few writes as it takes. Whole frames only. */
+/* output.c - the write path. Messages gather in outboxes during a loop turn. The flush at the end of the turn joins
+ * each dirty outbox into as few writes as possible. A write has whole frames only. */
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 

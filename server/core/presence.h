@@ -1,5 +1,5 @@
-/* presence.h - who is on a channel, where its rule keeps that: what a hub says when a session comes and goes, and what
- * goes to the broker and back (request.h) for a whole node. */
+/* presence.h - who is on a channel, where the channel's rule keeps that. A hub tells its node of each session that
+ * comes and goes (presence_change). The node tells the broker, and asks it, by requests (request.h). */
 #ifndef CARILLON_CORE_PRESENCE_H
 #define CARILLON_CORE_PRESENCE_H
 

@@ -1,4 +1,5 @@
-/* rate.c - see rate.h. The bucket is kept as one moment in time (GCRA, ITU-T I.371): nothing to refill, no timer. */
+/* rate.c - see rate.h. The bucket is kept as one moment in time (GCRA, ITU-T I.371). It needs no refill and no timer.
+ */
 #include "server/core/rate.h"
 
 enum { MINUTE_US = 60000000 };

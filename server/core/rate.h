@@ -1,5 +1,5 @@
-/* rate.h - token bucket: so many a second on average, so many at once. Pure; time and limits come in with each call, so
- * other limits count from the next call on, and what was used up before stays used up. */
+/* rate.h - a token bucket: a rate on average, and a burst at once. Pure: time and limits come in with each call. Other
+ * limits count from the next call on. What was used up before stays used up. */
 #ifndef CARILLON_CORE_RATE_H
 #define CARILLON_CORE_RATE_H
 

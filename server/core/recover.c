@@ -1,9 +1,9 @@
-/* recover.c - subscribers who come back. Until one has all it missed it stands apart from the channel's subscribers, so
- * that live delivery costs nothing for it. A replay brings what it missed up to exactly the position at which the hub
- * is, so the subscriber that has got all of it joins the others with no event between, none twice.
+/* recover.c - subscribers who come back. A recovering subscriber stands apart from the channel's other subscribers, so
+ * that live delivery costs nothing for it. A replay brings what it missed, up to the position at which the hub is. The
+ * subscriber then joins the others: no event lies between, and none comes twice.
  *
- * What is missed is queued as the outbox has room, by half of its limits, the rest asked for again once it has drained:
- * a subscriber that comes back costs no more memory than any other. */
+ * Missed events take up at most half of the outbox's limits. The rest is asked for again once the outbox has drained.
+ * So a recovering subscriber costs no more memory than any other. */
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 

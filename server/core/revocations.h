@@ -1,6 +1,7 @@
-/* revocations.h - which tokens no longer count, although they are signed well and have not expired: by their jti, or
- * all of a user that were issued before a time. One table a node, shared by its workers: any thread, a lock inside,
- * which an empty table does not take. Time comes in. */
+/* revocations.h - tokens that no longer count although they are well signed and have not expired. A revocation names
+ * one token by its jti, or all tokens of a user that were issued before a time. A node has one table, which its workers
+ * share. Any thread may use it. It has a lock inside, which an empty table does not take. Time comes in with each call.
+ */
 #ifndef CARILLON_CORE_REVOCATIONS_H
 #define CARILLON_CORE_REVOCATIONS_H
 

@@ -1,6 +1,6 @@
-/* rule_index.c - see rule_index.h. The literal beginnings stand sorted, each knowing the longest other one that it
- * begins with itself. All beginnings of a name are then on one such chain, from the last one not above the name down.
- */
+/* rule_index.c - see rule_index.h. The literal beginnings are sorted. Each beginning knows the longest other one that
+ * it begins with itself. All beginnings of a name are on one such chain. The chain starts at the last beginning that is
+ * not above the name. */
 #include "server/core/rule_index.h"
 
 #include "common/base/alloc.h"

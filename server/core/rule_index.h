@@ -1,6 +1,8 @@
-/* rule_index.h - which of many patterns may match a name: those whose literal beginning, up to the first '*' or '{',
- * the name begins with. They come in their own order, so a walk through them finds the first match that a walk through
- * all would find, and costs about as much with ten thousand as with ten. Pure; immutable once built. */
+/* rule_index.h - which of many patterns may match a name. The literal beginning of a pattern goes up to its first '*'
+ * or
+ * '{'. A pattern may match the names that begin with it. A walk gives these patterns in their own order. So the first
+ * match is the one that a walk through all patterns would find. A walk costs about as much with ten thousand patterns
+ * as with ten. Pure. An index is immutable. */
 #ifndef CARILLON_CORE_RULE_INDEX_H
 #define CARILLON_CORE_RULE_INDEX_H
 

@@ -1,5 +1,5 @@
 /* session.h - a connected client: who it is, what it may send how fast, what it has yet to receive, where it is
- * subscribed. Sessions are made and reaped by the hub (hub.h); others name them by session_id. One thread. */
+ * subscribed. The hub makes and reaps sessions (hub.h). Others name a session by its session_id. One thread. */
 #ifndef CARILLON_CORE_SESSION_H
 #define CARILLON_CORE_SESSION_H
 

@@ -1,6 +1,6 @@
 /* session_index.h - the sessions of a hub, and how each is found: by its id, by its uuid, by its user. To find a
- * session costs the same however many others there are, but for the steps of an order (common/base/sorted.h). Each open
- * session is in both orders. A session that is ending is found by its id alone. One thread. */
+ * session costs the same however many others there are, except for the steps of an order (common/base/sorted.h). An
+ * open session is in both orders. A session that is ending is found by its id alone. One thread. */
 #ifndef CARILLON_CORE_SESSION_INDEX_H
 #define CARILLON_CORE_SESSION_INDEX_H
 

@@ -1,8 +1,9 @@
-/* session_slot.c - sessions whose token limits how many its user has at once, on all nodes (the claim session_limit).
- * Such a session takes a session slot at the broker before it begins, keeps it while it lives and gives it back at its
- * end; what the client sends before it is held. Where the broker cannot be asked, the session begins all the same: this
- * node's own count has admitted it, and the slot is kept from the time the broker is back. Other sessions cost nothing
- * here. */
+/* session_slot.c - sessions whose token limits how many its user has at once, on all nodes (the claim session_limit):
+ * 1. The session asks the broker for a session slot before it begins. What the client sends meanwhile is held.
+ * 2. The session keeps the slot while it lives, and gives it back at its end.
+ * 3. If the broker cannot be asked, the session begins all the same: this node's own count has admitted it.
+ * 4. Such a session keeps its slot from the time when the broker is back.
+ * Other sessions cost nothing here. */
 #include "common/base/alloc.h"
 #include "common/base/buf.h"
 #include "common/base/random.h"

@@ -1,5 +1,5 @@
-/* subscription.c - a session's subscriptions. They are a dense list, as the subscribers of a channel are, and each
- * entry knows its place in the other list: adding is an append, and removing moves the last one into the gap. */
+/* subscription.c - a session's subscriptions. They are a dense list, like the subscribers of a channel. Each entry
+ * knows its place in the other list. To add is to append. To remove moves the last entry into the gap. */
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 
