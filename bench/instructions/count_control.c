@@ -2,30 +2,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/instructions/crowd.h"
+#include "bench/instructions/audience.h"
 #include "bench/instructions/measure.h"
 #include "common/base/alloc.h"
 #include "server/core/control.h"
 
 enum { TIMES = 200, PAGE = 100, USERS = 20 };
 
-static void ask(struct crowd *crowd, const struct control_request *request)
+static void ask(struct audience *audience, const struct control_request *request)
 {
     struct control_result result = {0};
     struct control_walk walk = {0};
-    while (!control_run(crowd->hub, request, &walk, &result))
+    while (!control_run(audience->hub, request, &walk, &result))
         continue;
     control_result_fini(&result);
 }
 
-static void count_asking(struct crowd *crowd, const char *path, const char *variable, size_t value,
+static void count_asking(struct audience *audience, const char *path, const char *variable, size_t value,
                          const struct control_request *request)
 {
     measure_on();
     for (int round = 0; round < 2; round++) {
         measure_from();
         for (int i = 0; i < TIMES; i++)
-            ask(crowd, request);
+            ask(audience, request);
         measure_to_number(path, variable, value, TIMES);
     }
     measure_off();
@@ -33,32 +33,32 @@ static void count_asking(struct crowd *crowd, const char *path, const char *vari
 
 static void count_sessions(size_t count)
 {
-    struct crowd crowd;
-    crowd_init(&crowd, 1);
-    struct session **sessions = crowd_open_many(&crowd, count);
+    struct audience audience;
+    audience_init(&audience, 1);
+    struct session **sessions = audience_open_many(&audience, count);
     struct str middle = str_from(sessions[count / 2]->uuid, UUID_LEN);
     const struct control_request page = {.op = CONTROL_SESSIONS, .limit = PAGE, .after = middle};
     const struct control_request one = {.op = CONTROL_UNSUBSCRIBE, .session_id = middle, .channel = STR("bench:room")};
     const struct control_request info = {.op = CONTROL_INFO};
-    count_asking(&crowd, "page_of_100_sessions", "sessions", count, &page);
-    count_asking(&crowd, "change_one_session", "sessions", count, &one);
-    count_asking(&crowd, "count_sessions", "sessions", count, &info);
-    crowd_close(&crowd, sessions, count);
+    count_asking(&audience, "page_of_100_sessions", "sessions", count, &page);
+    count_asking(&audience, "change_one_session", "sessions", count, &one);
+    count_asking(&audience, "count_sessions", "sessions", count, &info);
+    audience_close(&audience, sessions, count);
     free(sessions);
-    crowd_fini(&crowd);
+    audience_fini(&audience);
 }
 
 /* A user with one session is disconnected, up to where the session's memory goes. */
-static void count_disconnects(struct crowd *crowd, struct session **sessions, const size_t *order, size_t others)
+static void count_disconnects(struct audience *audience, struct session **sessions, const size_t *order, size_t others)
 {
     measure_from();
     for (size_t i = 0; i < USERS; i++) {
         struct session *session = sessions[order[i]];
         const struct control_request request = {.op = CONTROL_DISCONNECT, .user = session->claims->sub};
-        ask(crowd, &request);
-        hub_flush(crowd->hub);
-        hub_gone(crowd->hub, session);
-        hub_flush(crowd->hub);
+        ask(audience, &request);
+        hub_flush(audience->hub);
+        hub_gone(audience->hub, session);
+        hub_flush(audience->hub);
     }
     measure_to_number("disconnect_one_user", "other_sessions", others, USERS);
 }
@@ -66,56 +66,56 @@ static void count_disconnects(struct crowd *crowd, struct session **sessions, co
 /* Each session has a user of its own. Those to be disconnected came at random among the others. */
 static void count_users(size_t others)
 {
-    struct crowd crowd;
+    struct audience audience;
     char user[40];
     size_t count = others + 2 * USERS;
-    crowd_init(&crowd, 1);
+    audience_init(&audience, 1);
     struct session **sessions = xmalloc(count * sizeof *sessions);
     size_t *order = measure_shuffled(count);
     for (size_t i = 0; i < count; i++) {
         snprintf(user, sizeof user, "user-%08zu", i);
-        sessions[i] = crowd_open_as(&crowd, str_from_cstr(user));
-        hub_flush(crowd.hub);
+        sessions[i] = audience_open_as(&audience, str_from_cstr(user));
+        hub_flush(audience.hub);
     }
     snprintf(user, sizeof user, "user-%08zu", order[count - 1]);
     const struct control_request page = {.op = CONTROL_SESSIONS, .limit = PAGE, .user = str_from_cstr(user)};
-    count_asking(&crowd, "page_of_one_users_sessions", "other_sessions", others, &page);
+    count_asking(&audience, "page_of_one_users_sessions", "other_sessions", others, &page);
     measure_on();
     for (size_t round = 0; round < 2; round++)
-        count_disconnects(&crowd, sessions, order + round * USERS, others);
+        count_disconnects(&audience, sessions, order + round * USERS, others);
     measure_off();
     for (size_t i = 2 * USERS; i < count; i++)
-        crowd_close(&crowd, &sessions[order[i]], 1);
+        audience_close(&audience, &sessions[order[i]], 1);
     free(order);
     free(sessions);
-    crowd_fini(&crowd);
+    audience_fini(&audience);
 }
 
 static void count_channels(size_t count)
 {
-    struct crowd crowd;
-    crowd_init(&crowd, 1);
-    struct session **sessions = crowd_open_many(&crowd, 1 + count / 100);
+    struct audience audience;
+    audience_init(&audience, 1);
+    struct session **sessions = audience_open_many(&audience, 1 + count / 100);
     for (size_t i = 0; i < count; i++) {
         char name[40];
         snprintf(name, sizeof name, "bench:channel-%08zu", i);
-        crowd_subscribe(&crowd, sessions[i / 100], str_from_cstr(name));
+        audience_subscribe(&audience, sessions[i / 100], str_from_cstr(name));
         if (i % 1000 == 0)
-            crowd_settle(&crowd);
+            audience_settle(&audience);
     }
-    crowd_settle(&crowd);
+    audience_settle(&audience);
     char after[40];
     snprintf(after, sizeof after, "bench:channel-%08zu", count / 2);
     const struct control_request page = {.op = CONTROL_CHANNELS, .limit = PAGE, .after = str_from_cstr(after)};
     const struct control_request prefix = {
         .op = CONTROL_CHANNELS, .limit = PAGE, .prefix = STR("bench:channel-000001")};
     const struct control_request one = {.op = CONTROL_CHANNEL, .channel = str_from_cstr(after)};
-    count_asking(&crowd, "page_of_100_channels", "channels", count, &page);
-    count_asking(&crowd, "page_of_100_channels_by_prefix", "channels", count, &prefix);
-    count_asking(&crowd, "look_at_one_channel", "channels", count, &one);
-    crowd_close(&crowd, sessions, 1 + count / 100);
+    count_asking(&audience, "page_of_100_channels", "channels", count, &page);
+    count_asking(&audience, "page_of_100_channels_by_prefix", "channels", count, &prefix);
+    count_asking(&audience, "look_at_one_channel", "channels", count, &one);
+    audience_close(&audience, sessions, 1 + count / 100);
     free(sessions);
-    crowd_fini(&crowd);
+    audience_fini(&audience);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
  * write at the end of the turn. Per delivery, and so with what it must not depend on. */
 #include <stdio.h>
 
-#include "bench/instructions/crowd.h"
+#include "bench/instructions/audience.h"
 #include "bench/instructions/measure.h"
 #include "common/base/alloc.h"
 
@@ -35,61 +35,61 @@ static struct message *make_message(bool has_offset)
     return message_from_event(&event, 1);
 }
 
-static struct session **gather(struct crowd *crowd, size_t count, struct str channel)
+static struct session **gather(struct audience *audience, size_t count, struct str channel)
 {
-    struct session **sessions = crowd_open_many(crowd, count);
+    struct session **sessions = audience_open_many(audience, count);
     for (size_t i = 0; i < count; i++) {
-        crowd_subscribe(crowd, sessions[i], channel);
-        crowd_settle(crowd);
+        audience_subscribe(audience, sessions[i], channel);
+        audience_settle(audience);
     }
     return sessions;
 }
 
-static struct session *fill_channels(struct crowd *crowd, size_t count)
+static struct session *fill_channels(struct audience *audience, size_t count)
 {
-    struct session *session = crowd_open(crowd);
+    struct session *session = audience_open(audience);
     for (size_t i = 0; i < count; i++) {
         char name[40];
         snprintf(name, sizeof name, "bench:channel-%zu", i);
-        crowd_subscribe(crowd, session, str_from_cstr(name));
-        crowd_settle(crowd);
+        audience_subscribe(audience, session, str_from_cstr(name));
+        audience_settle(audience);
     }
     return session;
 }
 
-static void deliver(struct crowd *crowd, struct message *message, const struct scene *scene, size_t turns)
+static void deliver(struct audience *audience, struct message *message, const struct scene *scene, size_t turns)
 {
     for (size_t turn = 0; turn < turns; turn++) {
         for (size_t event = 0; event < scene->events; event++)
-            hub_deliver(crowd->hub, message_ref(message));
-        hub_flush(crowd->hub);
+            hub_deliver(audience->hub, message_ref(message));
+        hub_flush(audience->hub);
     }
 }
 
 static void count(const char *path, const char *variable, size_t value, const struct scene *scene)
 {
-    struct crowd crowd;
-    crowd_init(&crowd, scene->rules);
-    struct session **others = gather(&crowd, scene->other_sessions, STR("bench:other"));
-    struct session *holder = fill_channels(&crowd, scene->other_channels);
-    struct session **subscribers = gather(&crowd, scene->subscribers, STR(ROOM));
+    struct audience audience;
+    audience_init(&audience, scene->rules);
+    struct session **others = gather(&audience, scene->other_sessions, STR("bench:other"));
+    struct session *holder = fill_channels(&audience, scene->other_channels);
+    struct session **subscribers = gather(&audience, scene->subscribers, STR(ROOM));
     struct message *message = make_message(scene->has_offset);
     size_t a_turn = scene->subscribers * scene->events;
     size_t turns = a_turn < DELIVERIES ? DELIVERIES / a_turn : 1;
     measure_on();
     for (int round = 0; round < 2; round++) {
         measure_from();
-        deliver(&crowd, message, scene, turns);
+        deliver(&audience, message, scene, turns);
         measure_to_number(path, variable, value, a_turn * turns);
     }
     measure_off();
     message_unref(message);
-    crowd_close(&crowd, subscribers, scene->subscribers);
-    crowd_close(&crowd, others, scene->other_sessions);
-    crowd_close(&crowd, &holder, 1);
+    audience_close(&audience, subscribers, scene->subscribers);
+    audience_close(&audience, others, scene->other_sessions);
+    audience_close(&audience, &holder, 1);
     free(subscribers);
     free(others);
-    crowd_fini(&crowd);
+    audience_fini(&audience);
 }
 
 int main(void)

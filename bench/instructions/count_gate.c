@@ -30,14 +30,14 @@ static const char *const rsa_tokens[] = {
     "GUgTnPCNIOt4MoetDc8V1gLQ",
 };
 
-struct gate {
+struct counted_gate {
     struct admitter admitter;
     struct turn turn; /* its time only */
     struct metrics metrics;
     struct buf bytes[2]; /* a request with one token, one with another */
 };
 
-static void admit(struct gate *gate, struct str bytes)
+static void admit(struct counted_gate *gate, struct str bytes)
 {
     static const struct address peer = {{[15] = 1}};
     struct http_head head;
@@ -80,7 +80,7 @@ static void write_request(struct buf *out, struct str token)
 /* With a cache of one entry, tokens in turn are never in it, and one token always is. */
 static void count(const char *name, struct token_keys *keys, struct str first, struct str second)
 {
-    struct gate gate = {.turn = {.begun = true, .wall_ms = now_ms}};
+    struct counted_gate gate = {.turn = {.begun = true, .wall_ms = now_ms}};
     struct net_settings *settings = net_settings_create();
     settings->token_cache_entries = 1;
     settings->token_cache_bytes = SIZE_MAX;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/instructions/crowd.h"
+#include "bench/instructions/audience.h"
 #include "bench/instructions/measure.h"
 #include "common/base/alloc.h"
 
@@ -15,175 +15,175 @@ enum { MOVERS = 1000 };
 #define SUBSCRIBE   STR("{\"type\":\"subscribe\",\"id\":7,\"data\":{\"channel\":\"" ROOM "\"}}")
 #define UNSUBSCRIBE STR("{\"type\":\"unsubscribe\",\"id\":7,\"data\":{\"channel\":\"" ROOM "\"}}")
 
-static void say_all(struct crowd *crowd, struct session **sessions, const size_t *order, struct str command)
+static void say_all(struct audience *audience, struct session **sessions, const size_t *order, struct str command)
 {
     for (size_t i = 0; i < MOVERS; i++)
-        crowd_say(crowd, sessions[order[i]], command);
-    crowd_settle(crowd);
+        audience_say(audience, sessions[order[i]], command);
+    audience_settle(audience);
 }
 
 /* A count of commands that are refused would count nothing. */
-static void must_have(struct crowd *crowd, size_t subscribers)
+static void must_have(struct audience *audience, size_t subscribers)
 {
-    const struct channel *room = hub_channel(crowd->hub, STR(ROOM));
+    const struct channel *room = hub_channel(audience->hub, STR(ROOM));
     if (!room || channel_subscribers(room) != subscribers) {
         fprintf(stderr, "%zu subscribers are expected\n", subscribers);
         abort();
     }
 }
 
-static struct session **gather(struct crowd *crowd, size_t count)
+static struct session **gather(struct audience *audience, size_t count)
 {
-    struct session **sessions = crowd_open_many(crowd, count);
+    struct session **sessions = audience_open_many(audience, count);
     for (size_t i = 0; i < count; i++) {
-        crowd_subscribe(crowd, sessions[i], STR(ROOM));
-        crowd_settle(crowd);
+        audience_subscribe(audience, sessions[i], STR(ROOM));
+        audience_settle(audience);
     }
     return sessions;
 }
 
 /* Members of a large channel go and come again, one by one, in no order. */
-static void count_churn(struct crowd *crowd, struct session **present, size_t count)
+static void count_churn(struct audience *audience, struct session **present, size_t count)
 {
     measure_from();
     for (size_t i = 0; i < MOVERS; i++) {
         struct session *session = present[measure_random(count)];
-        crowd_say(crowd, session, UNSUBSCRIBE);
-        crowd_say(crowd, session, SUBSCRIBE);
+        audience_say(audience, session, UNSUBSCRIBE);
+        audience_say(audience, session, SUBSCRIBE);
     }
-    crowd_settle(crowd);
+    audience_settle(audience);
     measure_to_number("unsubscribe_and_subscribe", "subscribers", count, MOVERS);
-    must_have(crowd, count);
+    must_have(audience, count);
 }
 
 static void count_subscribers(size_t count)
 {
-    struct crowd crowd;
-    crowd_init(&crowd, 1);
-    struct session **present = gather(&crowd, count);
-    struct session **movers = crowd_open_many(&crowd, MOVERS);
+    struct audience audience;
+    audience_init(&audience, 1);
+    struct session **present = gather(&audience, count);
+    struct session **movers = audience_open_many(&audience, MOVERS);
     size_t *order = measure_shuffled(MOVERS);
     measure_on();
     for (int round = 0; round < 2; round++) {
         measure_from();
-        say_all(&crowd, movers, order, SUBSCRIBE);
+        say_all(&audience, movers, order, SUBSCRIBE);
         measure_to_number("subscribe", "subscribers", count, MOVERS);
-        must_have(&crowd, count + MOVERS);
+        must_have(&audience, count + MOVERS);
         measure_from();
-        say_all(&crowd, movers, order, UNSUBSCRIBE);
+        say_all(&audience, movers, order, UNSUBSCRIBE);
         measure_to_number("unsubscribe", "subscribers", count, MOVERS);
-        must_have(&crowd, count);
-        count_churn(&crowd, present, count);
+        must_have(&audience, count);
+        count_churn(&audience, present, count);
     }
     measure_off();
-    crowd_close(&crowd, movers, MOVERS);
-    crowd_close(&crowd, present, count);
+    audience_close(&audience, movers, MOVERS);
+    audience_close(&audience, present, count);
     free(order);
     free(movers);
     free(present);
-    crowd_fini(&crowd);
+    audience_fini(&audience);
 }
 
 static void count_rules(size_t rules)
 {
-    struct crowd crowd;
-    crowd_init(&crowd, rules);
-    struct session **movers = crowd_open_many(&crowd, MOVERS);
+    struct audience audience;
+    audience_init(&audience, rules);
+    struct session **movers = audience_open_many(&audience, MOVERS);
     size_t *order = measure_shuffled(MOVERS);
     measure_on();
     for (int round = 0; round < 2; round++) {
         measure_from();
-        say_all(&crowd, movers, order, SUBSCRIBE);
+        say_all(&audience, movers, order, SUBSCRIBE);
         measure_to_number("subscribe", "rules", rules, MOVERS);
-        must_have(&crowd, MOVERS);
-        say_all(&crowd, movers, order, UNSUBSCRIBE);
+        must_have(&audience, MOVERS);
+        say_all(&audience, movers, order, UNSUBSCRIBE);
     }
     measure_off();
-    crowd_close(&crowd, movers, MOVERS);
+    audience_close(&audience, movers, MOVERS);
     free(order);
     free(movers);
-    crowd_fini(&crowd);
+    audience_fini(&audience);
 }
 
 /* Subscribes each session to the same channels. */
-static void fill(struct crowd *crowd, struct session **sessions, size_t session_count, size_t channels)
+static void fill(struct audience *audience, struct session **sessions, size_t session_count, size_t channels)
 {
     for (size_t c = 0; c < channels; c++) {
         char name[40];
         snprintf(name, sizeof name, "bench:channel-%zu", c);
         for (size_t i = 0; i < session_count; i++)
-            crowd_subscribe(crowd, sessions[i], str_from_cstr(name));
-        crowd_settle(crowd);
+            audience_subscribe(audience, sessions[i], str_from_cstr(name));
+        audience_settle(audience);
     }
 }
 
 /* From hub_open to the written session_init. */
 static void count_open(size_t others)
 {
-    struct crowd crowd;
-    crowd_init(&crowd, 1);
-    struct session **present = crowd_open_many(&crowd, others);
+    struct audience audience;
+    audience_init(&audience, 1);
+    struct session **present = audience_open_many(&audience, others);
     struct session *movers[MOVERS];
     measure_on();
     for (int round = 0; round < 2; round++) {
         measure_from();
         for (size_t i = 0; i < MOVERS; i++)
-            movers[i] = crowd_open(&crowd);
-        hub_flush(crowd.hub);
+            movers[i] = audience_open(&audience);
+        hub_flush(audience.hub);
         measure_to_number("session_open", "other_sessions", others, MOVERS);
-        crowd_close(&crowd, movers, MOVERS);
+        audience_close(&audience, movers, MOVERS);
     }
     measure_off();
-    crowd_close(&crowd, present, others);
+    audience_close(&audience, present, others);
     free(present);
-    crowd_fini(&crowd);
+    audience_fini(&audience);
 }
 
 /* With so many others in the session's channels, and so many channels. */
 static void count_close(const char *variable, size_t value, size_t others, size_t channels)
 {
-    struct crowd crowd;
-    crowd_init(&crowd, 1);
-    struct session **present = crowd_open_many(&crowd, others);
-    fill(&crowd, present, others, channels);
+    struct audience audience;
+    audience_init(&audience, 1);
+    struct session **present = audience_open_many(&audience, others);
+    fill(&audience, present, others, channels);
     struct session *movers[MOVERS];
     measure_on();
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < MOVERS; i++)
-            movers[i] = crowd_open(&crowd);
-        fill(&crowd, movers, MOVERS, channels);
+            movers[i] = audience_open(&audience);
+        fill(&audience, movers, MOVERS, channels);
         measure_from();
-        crowd_close(&crowd, movers, MOVERS);
+        audience_close(&audience, movers, MOVERS);
         measure_to_number("session_close", variable, value, MOVERS);
     }
     measure_off();
-    crowd_close(&crowd, present, others);
+    audience_close(&audience, present, others);
     free(present);
-    crowd_fini(&crowd);
+    audience_fini(&audience);
 }
 
 /* Sessions with so many channels of their own subscribe to one more, and leave it. */
 static void count_own_channels(size_t channels)
 {
     enum { SESSIONS = 20, TIMES = 10 };
-    struct crowd crowd;
-    crowd_init(&crowd, 1);
-    struct session **sessions = crowd_open_many(&crowd, SESSIONS);
-    fill(&crowd, sessions, SESSIONS, channels);
+    struct audience audience;
+    audience_init(&audience, 1);
+    struct session **sessions = audience_open_many(&audience, SESSIONS);
+    fill(&audience, sessions, SESSIONS, channels);
     measure_on();
     for (int round = 0; round < 2; round++) {
         measure_from();
         for (size_t i = 0; i < (size_t)SESSIONS * TIMES; i++) {
-            crowd_say(&crowd, sessions[i % SESSIONS], SUBSCRIBE);
-            crowd_say(&crowd, sessions[i % SESSIONS], UNSUBSCRIBE);
+            audience_say(&audience, sessions[i % SESSIONS], SUBSCRIBE);
+            audience_say(&audience, sessions[i % SESSIONS], UNSUBSCRIBE);
         }
-        crowd_settle(&crowd);
+        audience_settle(&audience);
         measure_to_number("unsubscribe_and_subscribe", "own_channels", channels, (size_t)SESSIONS * TIMES);
     }
     measure_off();
-    crowd_close(&crowd, sessions, SESSIONS);
+    audience_close(&audience, sessions, SESSIONS);
     free(sessions);
-    crowd_fini(&crowd);
+    audience_fini(&audience);
 }
 
 int main(void)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/instructions/crowd.h"
+#include "bench/instructions/audience.h"
 #include "bench/instructions/measure.h"
 #include "server/api/api.h"
 #include "server/broker/redis/redis_event.h"
@@ -94,7 +94,7 @@ static void count_http(size_t rule_count)
     static const struct api_identity identity = {.node_id = {"node-0", 6}, .version = "0", .broker_kind = "memory"};
     struct desk desk = {.count = 0};
     struct metrics metrics;
-    struct rules *rules = crowd_rules(rule_count);
+    struct rules *rules = audience_rules(rule_count);
     struct str key = STR(KEY);
     struct api_config config = {
         .keys = &key, .key_count = 1, .event_bytes = 65536, .max_batch = BATCH, .rules = rules, .custom_events = true};
