@@ -3,7 +3,7 @@
  * many clients ask. Pages for catchup share the queue with the histories that workers read. */
 #include "server/node/router_private.h"
 
-/* So many wait; more are refused. */
+/* The most that wait. More are refused. */
 enum { HISTORY_QUEUE_MAX = 10000, PRESENCE_QUEUE_MAX = 1000 };
 
 static struct read_queue *queue_of(struct router *router, const struct request *request)
@@ -18,7 +18,7 @@ static bool is_for_catchup(const struct request *request)
     return !request->reply_to;
 }
 
-/* Asks catchup where the read begins. False when the page is not wanted any more. */
+/* Asks catchup where the read begins. Returns false when the page is not wanted any more. */
 static bool begin_for_catchup(struct router *router, struct history_read *read)
 {
     struct channel_route *route = map_get(&router->channels, read->base.channel);

@@ -1,14 +1,14 @@
-/* router.c - see router.h. */
+/* router.c - see router.h. Here: joins and leaves, requests, and what the broker says. */
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "server/node/router_private.h"
 
 enum { RECOVERY_BYTES_MAX = 64 << 20, READS_MAX = 16 };
-static const uint64_t LOG_US = 1000000; /* lost histories are logged so long after the first of them */
+static const uint64_t LOG_US = 1000000; /* from the first lost history to the line that logs all of them */
 
 /* --- what workers want ------------------------------------------------------------------------------------------ */
 
-/* From a worker: join or leave. */
+/* Mail of a worker: a join or a leave. */
 struct join_request {
     struct mail mail;
     unsigned worker;
@@ -79,7 +79,7 @@ static void take_leave(struct mail *mail, void *owner)
     struct router *router = owner;
     struct join_request *request = CONTAINER_OF(mail, struct join_request, mail);
     struct channel_route *route = map_get(&router->channels, request->name);
-    if (route) { /* gone already when the broker has refused the channel */
+    if (route) { /* NULL: the broker has refused the channel meanwhile */
         route->wanting &= ~(UINT64_C(1) << request->worker);
         route->unanswered &= route->wanting;
         catchup_drop_recoveries(&route->catchup, request->worker);

@@ -1,7 +1,7 @@
-/* router.h - between the workers of a node and its broker. The router knows which worker wants which channel, and has
- * one subscription at the broker for all of them. It takes publications and requests to the broker, and answers and
- * events to the workers. It lives in the broker's thread; workers reach it by its mailbox. An event is encoded once,
- * here. Each worker that wants it gets a message of its own.
+/* router.h - the router stands between the workers of a node and its broker. It knows which worker wants which channel,
+ * and has one subscription at the broker for all of them. It takes requests to the broker, and answers and events to
+ * the workers. It lives in the broker's thread; workers reach it by its mailbox. Each worker that wants an event gets a
+ * message of its own.
  *
  * Each worker gets the events of a channel that have an offset once and in order, or a gap in their place. Which event
  * is posted when is decided by catchup/catchup.h. The router has the mail, the broker and the time. */
@@ -16,14 +16,15 @@
 enum { ROUTER_WORKERS_MAX = 64 };
 
 struct router_settings {
-    size_t recovery_bytes_max; /* of events kept for clients that recover, and held while older ones are missing */
-    unsigned reads_max;        /* of histories, and of presence, under way at once */
+    size_t recovery_bytes_max; /* of the events that are kept for recovering clients, and of those that wait for older
+                                  ones */
+    unsigned reads_max;        /* of histories under way at once, and as many of presence */
 };
 
 /* Channels that have a history and no position (positions.c). */
 struct positions {
-    struct list_link to_ask; /* struct channel_route: to be asked for in this round */
-    struct list_link asked;  /* asked for already */
+    struct list_link to_ask; /* struct channel_route: has yet to be asked for in this round */
+    struct list_link asked;  /* has been asked for */
     uint64_t round_us;       /* when the next round begins */
 };
 
@@ -42,7 +43,7 @@ struct router {
     unsigned worker_count;
     struct mailbox *workers[ROUTER_WORKERS_MAX]; /* their owners are the workers' hubs */
     _Atomic int broker_state;                    /* enum broker_state, for readiness; any thread reads it */
-    struct presence *presence;                   /* gets the workers' presence changes; set by presence_create */
+    struct presence *presence;                   /* takes the workers' presence changes; set by presence_create */
     struct router_settings settings;
     struct catchup_set catchups;
     struct mail serve_mail; /* to itself, at the end of a turn in which recoveries came */
@@ -50,18 +51,19 @@ struct router {
     struct positions positions;
     struct read_queue history_reads;
     struct read_queue presence_reads;
-    size_t histories_lost;     /* channels whose history began anew or went back, and not logged yet */
-    uint64_t histories_log_us; /* when they are logged, in one line */
+    size_t histories_lost;     /* channels whose history was lost, and that the log does not have yet */
+    uint64_t histories_log_us; /* when one line logs all of them */
 };
 
 void router_init(struct router *router, struct turn *turn, struct metrics *metrics);
-/* Others than the defaults, before anything is posted. */
+/* In place of the default settings. Call before anything is posted. */
 void router_configure(struct router *router, const struct router_settings *settings);
-/* A worker's mailbox, whose owner pointer is its struct hub. Returns the worker's index. Before anything is posted. */
+/* Adds a worker by its mailbox, whose owner is the worker's struct hub. Returns the worker's index. Call before
+ * anything is posted. */
 unsigned router_add_worker(struct router *router, struct mailbox *mailbox);
-/* When the broker has closed: what still waits is answered, and the mailbox closed. */
+/* Call when the broker has closed. Requests that still wait are answered, and the mailbox is closed. */
 void router_close(struct router *router);
-/* Frees what it holds; both have been closed before. */
+/* Call after router_close. Frees what the router holds. */
 void router_fini(struct router *router);
 
 /* These are node_ops (core/hub.h). The owner is the router. Any thread may call them; a join, a leave and a recovery
@@ -78,7 +80,7 @@ void router_located(void *owner, struct str channel, const struct position *posi
 void router_event(void *owner, const struct event *event);
 void router_state(void *owner, const struct broker_info *info);
 
-/* In the broker's thread, about ten times a second: what failed is tried again, what is no longer needed goes. */
+/* Call in the broker's thread, about ten times a second. Tries again what has failed, and frees what is not needed. */
 void router_tick(struct router *router, uint64_t now_us);
 
 #endif

@@ -28,7 +28,7 @@ struct surveys {
     bool workers_gone; /* the workers' mailboxes are closed: no survey is answered any more */
 };
 
-/* Another node that is asked. */
+/* Another node that has been asked. */
 struct asked_node {
     char *id;
     bool answered;
@@ -316,8 +316,8 @@ static void send_question(struct surveys *surveys, const struct survey_run *run,
     buf_fini(&text);
 }
 
-/* About one session only its node is asked. All are, where no node in the list is that one: it may have joined since,
- * or be of a version whose sessions name no node. */
+/* A question about one session goes only to the node of that session. If the list has no such node, the question goes
+ * to all nodes: the node may have joined since, or be of a version whose sessions name no node. */
 static void ask_nodes(struct surveys *surveys, struct survey_run *run)
 {
     struct broker *broker = surveys->router->broker;

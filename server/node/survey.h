@@ -15,7 +15,7 @@ enum { SURVEY_TIMEOUT_MS = 2000 };
 /* All surveys that are under way on this node. */
 struct surveys;
 
-/* What this node says of itself. The texts and peers are borrowed as long as struct surveys lives. */
+/* What a survey tells of this node. The texts and the peers are borrowed for the life of struct surveys. */
 struct survey_facts {
     struct str node_id;
     const char *version;
@@ -34,11 +34,11 @@ struct survey {
     struct buf nodes; /* CONTROL_INFO: a JSON object of each node that answered, separated by commas */
     size_t nodes_asked;
     size_t nodes_answered;
-    bool partial; /* a worker or a node has not answered, or nobody knows whether there are other nodes */
+    bool partial; /* a worker or a node has not answered, or the broker is down, so that other nodes are unknown */
     char bytes[];
 };
 
-/* Copies the question (control_check has passed). */
+/* Copies the question, which control_check has passed. */
 struct survey *survey_create(const struct control_request *question);
 
 static inline struct survey *survey_of(struct request *request)
@@ -46,20 +46,20 @@ static inline struct survey *survey_of(struct request *request)
     return CONTAINER_OF(request, struct survey, base);
 }
 
-/* In the router's thread, once its broker is set. Everything
- * is borrowed. */
+/* In the router's thread, once its broker is set. The router is borrowed, facts is copied. */
 struct surveys *surveys_create(struct router *router, const struct survey_facts *facts);
 
-/* Any thread. Takes the survey. */
+/* Any thread may call it. Takes the survey. */
 void survey_ask(struct surveys *surveys, struct survey *survey);
 
 /* Takes a control message of another node: a question or an answer. Any other is ignored. */
 void surveys_hear(struct surveys *surveys, struct str from, struct str bytes);
 
-/* Answers the surveys under way with what there is, and refuses new ones. The workers' mailboxes are still open. */
+/* Answers the surveys under way with what has come, and refuses new ones. Call while the workers' mailboxes are open.
+ */
 void surveys_close(struct surveys *surveys);
-/* After surveys_close, once the workers' mailboxes are closed and before the router's turn is. The loop must run once
- * more, as for turn_close: the memory is freed then. */
+/* Call after surveys_close, once the workers' mailboxes are closed, and before turn_close of the router's turn. The
+ * memory is freed when the loop runs next. */
 void surveys_destroy(struct surveys *surveys);
 
 #endif
