@@ -235,8 +235,6 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
     uint64_t retry_us;
     if (session->state != SESSION_OPEN)
         return;
-    if (session->session_slot && session_slot_hold(hub, session, text))
-        return;
     session->heard = true;
     metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, text.len);
     enum err err = session->format->dialect->parse(text, &command, &hub->parse, &error);

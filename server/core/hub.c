@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
+#include "server/core/session_slot.h"
 
 static void count_opened(struct observer *observer, const struct session *session)
 {
@@ -51,6 +52,7 @@ struct hub *hub_create(const struct hub_options *options)
     hub->now_us = options->now_us;
     wheel_init(&hub->wheel, options->now_us);
     session_index_init(&hub->sessions, options->worker);
+    list_init(&hub->session_slots);
     list_init(&hub->ending);
     list_init(&hub->reaped);
     channels_init(hub);
@@ -79,15 +81,12 @@ static void follow_times(struct hub *hub, const struct hub_settings *before)
 {
     const struct hub_settings *now = &hub->settings;
     size_t cursor = 0;
-    if (now->expiry_warning_us == before->expiry_warning_us && now->leeway_ms == before->leeway_ms &&
-        now->session_slot_ttl_ms == before->session_slot_ttl_ms)
+    session_slots_follow(hub, before);
+    if (now->expiry_warning_us == before->expiry_warning_us && now->leeway_ms == before->leeway_ms)
         return;
-    for (struct session *session; (session = session_index_next(&hub->sessions, &cursor));) {
-        if (session->state != SESSION_OPEN)
-            continue;
-        liveness_follow(hub, session, before);
-        session_slot_follow(hub, session, before);
-    }
+    for (struct session *session; (session = session_index_next(&hub->sessions, &cursor));)
+        if (session->state == SESSION_OPEN)
+            liveness_follow(hub, session, before);
 }
 
 void hub_configure(struct hub *hub, const struct hub_settings *settings, struct rules *rules)
@@ -130,9 +129,9 @@ uint64_t hub_wall_ms(const struct hub *hub)
     return hub->wall_ms;
 }
 
-/* The session begins: session_init, the timers, and the subscriptions that it has from the beginning. */
-static void begin(struct hub *hub, struct session *session, const struct str *subscriptions, size_t count)
+struct session *hub_open(struct hub *hub, const struct session_start *start)
 {
+    struct session *session = session_create(hub, start);
     const struct reply reply = {.type = REPLY_SESSION_INIT,
                                 .session_init = {.session_id = str_from(session->uuid, UUID_LEN),
                                                  .wall_ms = hub->wall_ms,
@@ -141,22 +140,13 @@ static void begin(struct hub *hub, struct session *session, const struct str *su
                                                  .ping_interval_s = session->endpoint->ping_interval_us / 1000000,
                                                  .message_bytes = session->endpoint->limits.message_bytes,
                                                  .channels = session->endpoint->limits.channels}};
+    observe_opened(hub, session);
     output_reply(hub, session, &reply);
     liveness_start(hub, session);
-    for (size_t i = 0; i < count; i++)
-        hub_subscribe(hub, session, subscriptions[i]);
+    for (size_t i = 0; i < start->subscription_count; i++)
+        hub_subscribe(hub, session, start->subscriptions[i]);
     if (hub->draining)
         liveness_drain(hub, session, 0);
-}
-
-static const struct session_slot_events slot_events = {.granted = begin, .held = hub_receive};
-
-struct session *hub_open(struct hub *hub, const struct session_start *start)
-{
-    struct session *session = session_create(hub, start);
-    observe_opened(hub, session);
-    if (!session_slot_take(hub, session, start, &slot_events))
-        begin(hub, session, start->subscriptions, start->subscription_count);
     return session;
 }
 
@@ -175,7 +165,9 @@ void hub_gone(struct hub *hub, struct session *session)
     session->finished = true;
     session_forget(session); /* first: nothing is queued for it any more */
     subscription_end_all(hub, session);
-    session_slot_leave(hub, session);
+    if (session->session_slot)
+        session_slot_leave(session->session_slot);
+    session->session_slot = NULL;
     metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, METRICS_DROP_CLOSED, session->outbox.count);
     outbox_clear(&session->outbox);
     liveness_stop(hub, session);
@@ -203,8 +195,8 @@ void hub_flush(struct hub *hub)
 
 bool hub_subscribe(struct hub *hub, struct session *session, struct str name)
 {
-    if (session->state != SESSION_OPEN || session_slot_is_awaited(session) ||
-        session->subscription_count >= session->endpoint->limits.channels || subscription_find(session, name))
+    if (session->state != SESSION_OPEN || session->subscription_count >= session->endpoint->limits.channels ||
+        subscription_find(session, name))
         return false;
     struct subscription *subscription = subscription_begin(hub, session, name);
     subscription->by_backend = true;
@@ -226,12 +218,7 @@ void hub_drain(struct hub *hub, uint64_t window_us)
 {
     hub->draining = true;
     size_t cursor = 0;
-    for (struct session *session; (session = session_index_next(&hub->sessions, &cursor));) {
-        if (session->state != SESSION_OPEN)
-            continue;
-        if (session_slot_is_awaited(session)) /* it has not begun: refused, as who comes from now on */
-            session_end(session, REASON_DRAINING);
-        else
+    for (struct session *session; (session = session_index_next(&hub->sessions, &cursor));)
+        if (session->state == SESSION_OPEN)
             liveness_drain(hub, session, window_us ? random_below(window_us) : 0);
-    }
 }

@@ -100,13 +100,14 @@ struct session_start {
     struct str address;
     struct endpoint *endpoint; /* a reference is taken */
     const struct transport_ops *ops;
+    struct session_slot *slot;       /* taken; NULL: it needs none (session_slot.h) */
     void *transport;                 /* the connection, for ops */
     const struct str *subscriptions; /* channels that it has from the beginning, by hub_subscribe; copied */
     size_t subscription_count;
 };
 
-/* A connection that has been admitted and upgraded: queues session_init and starts the timers; where a session_limit
- * holds across nodes, once the broker has agreed. */
+/* A session begins on a connection that has been admitted and upgraded: queues session_init, starts the timers, and
+ * subscribes the session to its first channels. */
 struct session *hub_open(struct hub *hub, const struct session_start *start);
 
 /* After a reload: this endpoint is in the place of the session's own. A reference is taken. */
@@ -141,8 +142,7 @@ bool hub_subscribe(struct hub *hub, struct session *session, struct str channel)
 bool hub_unsubscribe(struct hub *hub, struct session *session, struct str channel);
 
 /* Starts draining: every session gets `reconnect` with its own after_ms, spread over window_us, and is closed with
- * going_away at that time; one that has not begun yet (session_limit) is refused. New sessions must not be opened any
- * more. */
+ * going_away at that time. New sessions must not be opened any more. */
 void hub_drain(struct hub *hub, uint64_t window_us);
 
 /* --- from the broker ------------------------------------------------------------------------------------------ */

@@ -55,8 +55,9 @@ struct hub {
     struct session **dirty; /* with something to write, in this order; NULL: gone since */
     size_t dirty_count;
     size_t dirty_cap;
-    struct list_link ending; /* sessions whose end was decided in this turn; the flush carries it out */
-    struct list_link reaped; /* sessions whose connection has gone */
+    struct list_link session_slots; /* those that are not given back */
+    struct list_link ending;        /* sessions whose end was decided in this turn; the flush carries it out */
+    struct list_link reaped;        /* sessions whose connection has gone */
     bool draining;
     struct formats formats; /* of its sessions */
     struct buf parse;       /* of the command that is being carried out */
@@ -240,21 +241,10 @@ void presence_follow(struct channel *channel, const struct presence_policy *poli
 void command_ask(struct session *session, struct request *request);
 
 /* --- session_slot.c --- */
-struct session_slot_events {
-    /* The session begins, with these subscriptions. */
-    void (*granted)(struct hub *hub, struct session *session, const struct str *subscriptions, size_t count);
-    void (*held)(struct hub *hub, struct session *session, struct str text); /* after that: what it sent before */
-};
-/* Asks for the session's slot, if it needs one. True: it waits for the answer, and an event follows, or its end. */
-bool session_slot_take(struct hub *hub, struct session *session, const struct session_start *start,
-                       const struct session_slot_events *events);
-/* True: the session waits for its slot, and the message is kept until then (or the session closed, if it is too
- * much). */
-bool session_slot_hold(struct hub *hub, struct session *session, struct str text);
-bool session_slot_is_awaited(const struct session *session);
-/* The broker is told another ttl soon, and not only when the next renewal is due. */
-void session_slot_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
-void session_slot_leave(struct hub *hub, struct session *session);
+/* The session that gets the slot has this uuid. */
+const char *session_slot_uuid(const struct session_slot *slot);
+/* The broker is told another ttl soon, and not only when the next renewals are due. */
+void session_slots_follow(struct hub *hub, const struct hub_settings *before);
 
 /* --- session_life.c --- */
 struct session *session_create(struct hub *hub, const struct session_start *start);

@@ -80,7 +80,7 @@ struct session {
     /* Time. */
     struct timer liveness;             /* next ping, or the end of the wait for a sign of life */
     struct timer deadline;             /* the token's warning and end; or of draining; or of a closing connection */
-    struct session_slot *session_slot; /* NULL: its token has no session_limit, or only this node counts */
+    struct session_slot *session_slot; /* owned; NULL: its token has no session_limit, or only this node counts */
     struct list_link link;             /* in hub->ending, then in hub->reaped */
     char address[];                    /* the client's, as text; for the sessions list and logs */
 };

@@ -1,155 +1,133 @@
-/* session_slot.c - sessions whose token limits how many its user has at once, on all nodes (the claim session_limit):
- * 1. The session asks the broker for a session slot before it begins. What the client sends meanwhile is held.
- * 2. The session keeps the slot while it lives, and gives it back at its end.
- * 3. If the broker cannot be asked, the session begins all the same: this node's own count has admitted it.
- * 4. Such a session keeps its slot from the time when the broker is back.
- * Other sessions cost nothing here. */
+/* session_slot.c - see session_slot.h. */
+#include "server/core/session_slot.h"
+
 #include "common/base/alloc.h"
-#include "common/base/buf.h"
 #include "common/base/random.h"
 #include "server/core/hub_private.h"
-
-/* What a client may send before session_init: messages end with a NUL, which none has inside. */
-enum { HELD_MAX = 65536 };
+#include "server/core/session_uuid.h"
 
 struct session_slot {
-    bool awaited;
-    struct str *subscriptions; /* that it will have from the beginning; each is owned */
-    size_t subscription_count;
-    struct buf held;
+    struct hub *hub;
+    struct list_link link; /* in hub->session_slots; once it has been given back, in no list */
+    struct claims *claims; /* one reference */
+    char uuid[UUID_LEN + 1];
+    bool asked; /* the answer to TAKE has yet to come */
+    bool left;
+    void (*answered)(void *waiter, bool granted); /* NULL: nobody waits */
+    void *waiter;
     struct timer renewal;
-    struct session *session;
-    const struct session_slot_events *events;
 };
 
 static void renew(struct timer *timer, uint64_t now_us);
 
-static void send(struct session *session, enum session_slot_action action,
-                 void (*answer)(struct session *session, struct request *request))
+static void send(struct session_slot *slot, enum session_slot_action action,
+                 void (*done)(struct request *request, void *owner))
 {
+    struct hub *hub = slot->hub;
     struct session_slot_request *request =
-        session_slot_request_create(action, session->claims->sub, str_from(session->uuid, UUID_LEN));
-    request->limit = session->claims->session_limit;
-    request->ttl_ms = session->hub->settings.session_slot_ttl_ms;
-    session_ask(session, &request->base, answer);
+        session_slot_request_create(action, slot->claims->sub, str_from(slot->uuid, UUID_LEN));
+    request->limit = slot->claims->session_limit;
+    request->ttl_ms = hub->settings.session_slot_ttl_ms;
+    request->base.reply_to = hub->replies;
+    request->base.done = done;
+    request->base.waiter = slot;
+    hub->node->ask(hub->node_owner, &request->base);
 }
 
-static void start_renewal(struct hub *hub, struct session_slot *slot)
+static void done_with(struct request *request, void *owner)
 {
-    uint64_t third_us = hub->settings.session_slot_ttl_ms * 1000 / 3;
-    wheel_start(&hub->wheel, &slot->renewal, hub->now_us + third_us, renew);
+    (void)owner;
+    request_destroy(request); /* refused: the next renewal tries again */
+}
+
+static void start_renewal(struct session_slot *slot)
+{
+    uint64_t third_us = slot->hub->settings.session_slot_ttl_ms * 1000 / 3;
+    wheel_start(&slot->hub->wheel, &slot->renewal, slot->hub->now_us + third_us, renew);
 }
 
 static void renew(struct timer *timer, uint64_t now_us)
 {
     struct session_slot *slot = CONTAINER_OF(timer, struct session_slot, renewal);
-    struct hub *hub = slot->session->hub;
     (void)now_us;
-    send(slot->session, SESSION_SLOT_KEEP, NULL); /* refused: the next renewal tries again */
-    start_renewal(hub, slot);
+    send(slot, SESSION_SLOT_KEEP, done_with);
+    start_renewal(slot);
 }
 
-static void keep_subscriptions(struct session_slot *slot, const struct session_start *start)
+static void forget(struct session_slot *slot)
 {
-    if (start->subscription_count == 0)
-        return;
-    slot->subscriptions = xcalloc(start->subscription_count, sizeof *slot->subscriptions);
-    slot->subscription_count = start->subscription_count;
-    for (size_t i = 0; i < start->subscription_count; i++)
-        slot->subscriptions[i] = str_from(str_dup(start->subscriptions[i]), start->subscriptions[i].len);
-}
-
-static void drop_subscriptions(struct session_slot *slot)
-{
-    for (size_t i = 0; i < slot->subscription_count; i++)
-        free((void *)(uintptr_t)slot->subscriptions[i].ptr);
-    free(slot->subscriptions);
-    slot->subscriptions = NULL;
-    slot->subscription_count = 0;
-}
-
-static void receive_held(const struct session_slot_events *events, struct session *session, struct buf *held)
-{
-    for (size_t at = 0; at < held->len;) {
-        struct str text = str_from_cstr(held->ptr + at);
-        events->held(session->hub, session, text);
-        at += text.len + 1;
-    }
-    buf_fini(held);
-}
-
-static void answered(struct session *session, struct request *request)
-{
-    struct hub *hub = session->hub;
-    bool granted = request->error || CONTAINER_OF(request, struct session_slot_request, base)->granted;
-    if (session->state != SESSION_OPEN)
-        return; /* SESSION_SLOT_LEAVE has followed, or will */
-    struct session_slot *slot = session->session_slot;
-    struct buf held = slot->held;
-    slot->awaited = false;
-    slot->held = (struct buf){0};
-    if (!granted) {
-        buf_fini(&held);
-        session_end(session, REASON_CONNECTION_LIMIT);
-        return;
-    }
-    start_renewal(hub, slot);
-    slot->events->granted(hub, session, slot->subscriptions, slot->subscription_count);
-    drop_subscriptions(slot);
-    receive_held(slot->events, session, &held);
-}
-
-bool session_slot_take(struct hub *hub, struct session *session, const struct session_start *start,
-                       const struct session_slot_events *events)
-{
-    if (!session->claims->session_limit || !hub->settings.session_slot_ttl_ms)
-        return false;
-    session->session_slot = xcalloc(1, sizeof *session->session_slot);
-    session->session_slot->session = session;
-    session->session_slot->awaited = true;
-    session->session_slot->events = events;
-    keep_subscriptions(session->session_slot, start);
-    send(session, SESSION_SLOT_TAKE, answered);
-    return true;
-}
-
-void session_slot_follow(struct hub *hub, struct session *session, const struct hub_settings *before)
-{
-    struct session_slot *slot = session->session_slot;
-    if (!slot || slot->awaited || hub->settings.session_slot_ttl_ms == before->session_slot_ttl_ms)
-        return;
-    uint64_t third_us = hub->settings.session_slot_ttl_ms * 1000 / 3; /* not all of them at once */
-    wheel_start(&hub->wheel, &slot->renewal, hub->now_us + (third_us ? random_below(third_us) : 0), renew);
-}
-
-bool session_slot_is_awaited(const struct session *session)
-{
-    return session->session_slot && session->session_slot->awaited;
-}
-
-bool session_slot_hold(struct hub *hub, struct session *session, struct str text)
-{
-    struct buf *held = &session->session_slot->held;
-    if (!session->session_slot->awaited)
-        return false;
-    if (text.len >= HELD_MAX - held->len || memchr(text.ptr, '\0', text.len)) {
-        session_end(session, REASON_BAD_MESSAGES);
-        return true;
-    }
-    buf_append(held, text);
-    buf_append_char(held, '\0');
-    return true;
-}
-
-void session_slot_leave(struct hub *hub, struct session *session)
-{
-    struct session_slot *slot = session->session_slot;
-    if (!slot)
-        return;
-    send(session, SESSION_SLOT_LEAVE, NULL);
-    wheel_stop(&hub->wheel, &slot->renewal);
-    buf_fini(&slot->held);
-    drop_subscriptions(slot);
+    claims_unref(slot->claims);
     free(slot);
-    session->session_slot = NULL;
+}
+
+static void taken(struct request *request, void *owner)
+{
+    struct session_slot *slot = request->waiter;
+    bool granted = request->error || CONTAINER_OF(request, struct session_slot_request, base)->granted;
+    (void)owner;
+    request_destroy(request);
+    slot->asked = false;
+    if (slot->left) {
+        forget(slot);
+        return;
+    }
+    if (granted || !slot->answered)
+        start_renewal(slot);
+    if (slot->answered)
+        slot->answered(slot->waiter, granted);
+}
+
+bool session_slot_is_needed(const struct hub *hub, const struct claims *claims)
+{
+    return claims->session_limit && hub->settings.session_slot_ttl_ms;
+}
+
+struct session_slot *session_slot_take(struct hub *hub, struct claims *claims,
+                                       void (*answered)(void *waiter, bool granted), void *waiter)
+{
+    struct session_slot *slot = xcalloc(1, sizeof *slot);
+    slot->hub = hub;
+    slot->claims = claims_ref(claims);
+    session_uuid_make(hub->wall_ms, hub->node_id, slot->uuid);
+    slot->asked = true;
+    slot->answered = answered;
+    slot->waiter = waiter;
+    list_append(&hub->session_slots, &slot->link);
+    send(slot, SESSION_SLOT_TAKE, taken);
+    return slot;
+}
+
+void session_slot_stop_waiting(struct session_slot *slot)
+{
+    slot->answered = NULL;
+}
+
+const char *session_slot_uuid(const struct session_slot *slot)
+{
+    return slot->uuid;
+}
+
+void session_slots_follow(struct hub *hub, const struct hub_settings *before)
+{
+    if (hub->settings.session_slot_ttl_ms == before->session_slot_ttl_ms)
+        return;
+    uint64_t third_us = hub->settings.session_slot_ttl_ms * 1000 / 3;
+    LIST_EACH(link, &hub->session_slots)
+    {
+        struct session_slot *slot = CONTAINER_OF(link, struct session_slot, link);
+        if (slot->asked)
+            continue;
+        uint64_t delay_us = third_us ? random_below(third_us) : 0; /* not all of them at once */
+        wheel_start(&hub->wheel, &slot->renewal, hub->now_us + delay_us, renew);
+    }
+}
+
+void session_slot_leave(struct session_slot *slot)
+{
+    send(slot, SESSION_SLOT_LEAVE, done_with);
+    wheel_stop(&slot->hub->wheel, &slot->renewal);
+    list_remove(&slot->link);
+    slot->left = true;
+    if (!slot->asked)
+        forget(slot);
 }

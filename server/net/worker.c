@@ -5,11 +5,13 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "server/net/admission/limits.h"
+#include "server/net/admission/session_limit.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/proxied.h"
 #include "server/net/ws/ws.h"
 
-enum { TICK_MS = 50 }; /* how precise deadlines are when nothing else happens */
+enum { OWN_STEPS = 2 }; /* entry steps that are always there */
+enum { TICK_MS = 50 };  /* how precise deadlines are when nothing else happens */
 
 /* --- what the hub asks of the world ------------------------------------------------------------------------------ */
 
@@ -115,7 +117,7 @@ static void init_connections(struct worker *worker, const struct worker_options 
         .admitter = &worker->admitter,
         .hub = worker->hub,
         .steps = worker->steps,
-        .step_count = 1 + options->step_count,
+        .step_count = OWN_STEPS + options->step_count,
     };
     set->admitter = &worker->admitter;
     set->turn = worker->turn;
@@ -128,10 +130,11 @@ static void init_connections(struct worker *worker, const struct worker_options 
 
 static void init_steps(struct worker *worker, const struct worker_options *options)
 {
-    worker->steps = xcalloc(1 + options->step_count, sizeof *worker->steps);
+    worker->steps = xcalloc(OWN_STEPS + options->step_count, sizeof *worker->steps);
     worker->steps[0] = limits_step;
+    worker->steps[1] = session_limit_step(worker->hub);
     for (size_t i = 0; i < options->step_count; i++)
-        worker->steps[1 + i] = options->steps[i];
+        worker->steps[OWN_STEPS + i] = options->steps[i];
 }
 
 static enum err create_edge(struct worker *worker, struct error *error)

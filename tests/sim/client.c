@@ -6,6 +6,7 @@
 #include "common/base/alloc.h"
 #include "common/protocol/ws_client.h"
 #include "common/protocol/ws_frame.h"
+#include "server/core/session_slot.h"
 #include "server/dialect/carillon.h"
 #include "tests/sim/seat.h"
 #include "tests/sim/tokens.h"
@@ -21,9 +22,11 @@ struct line {
     struct list_link link;
     size_t client;
     struct sim_worker *worker;
-    struct session *session; /* the hub's end; NULL: not yet, or no more */
-    bool open;               /* the client's end */
-    bool gone;               /* the hub has been told */
+    struct session *session;   /* the hub's end; NULL: not yet, or no more */
+    struct session_slot *slot; /* asked for: the session begins with it */
+    struct list_link early;    /* packets that came meanwhile */
+    bool open;                 /* the client's end */
+    bool gone;                 /* the hub has been told */
     uint64_t down_due_us;
     uint64_t up_due_us;
     uint64_t stalled_until_us;
@@ -34,6 +37,7 @@ struct line {
 };
 
 struct packet {
+    struct list_link link; /* in line->early */
     struct line *line;
     bool end;
     size_t len;
@@ -126,11 +130,23 @@ static void send_down(struct line *line, bool end, struct str bytes)
 
 /* ---- the hub's transport ---- */
 
+static void drop_early(struct line *line)
+{
+    for (struct list_link *link; (link = list_take_first(&line->early));)
+        free(CONTAINER_OF(link, struct packet, link));
+}
+
 static void be_gone(struct line *line)
 {
     if (line->gone)
         return;
     line->gone = true;
+    drop_early(line);
+    if (line->slot) {
+        worker_touch(line->worker);
+        session_slot_leave(line->slot);
+        line->slot = NULL;
+    }
     if (line->session) {
         worker_touch(line->worker);
         hub_gone(line->worker->hub, line->session);
@@ -196,6 +212,10 @@ static void take_up(void *owner, void *argument)
 {
     struct line *line = owner;
     struct packet *packet = argument;
+    if (!line->gone && line->slot && !packet->end) {
+        list_append(&line->early, &packet->link);
+        return;
+    }
     if (!line->gone && packet->end) {
         be_gone(line);
     } else if (!line->gone && line->session) {
@@ -219,25 +239,54 @@ static void send_up(struct line *line, bool end, struct str text)
     world_at(next_due_us(&line->up_due_us), arrive_up, make_packet(line, end, text), 0);
 }
 
+static void refuse(struct line *line, const char *reason)
+{
+    world_trace("client %zu is refused: %s", line->client, reason);
+    snprintf(line->reason, sizeof line->reason, "%s", reason);
+    be_gone(line);
+}
+
+static void begin_session(struct line *line)
+{
+    struct session_start start = {.claims = line->claims,
+                                  .address = STR("192.0.2.1"),
+                                  .endpoint = &clients.endpoint,
+                                  .ops = &transport,
+                                  .slot = line->slot,
+                                  .transport = line};
+    line->slot = NULL;
+    worker_touch(line->worker);
+    line->session = hub_open(line->worker->hub, &start);
+    for (struct list_link *link; (link = list_take_first(&line->early));)
+        take_up(line, CONTAINER_OF(link, struct packet, link));
+}
+
+static void slot_answered(void *owner, bool granted)
+{
+    struct line *line = owner;
+    const char *refusal =
+        granted ? tokens_refusal(line->worker->node, line->client, line->claims) : reason_text(REASON_CONNECTION_LIMIT);
+    if (refusal)
+        refuse(line, refusal);
+    else
+        begin_session(line);
+}
+
 static void open_session(void *owner, void *argument)
 {
     struct line *line = owner;
     if (line->gone)
         return;
+    struct hub *hub = line->worker->hub;
     const char *refusal = tokens_refusal(line->worker->node, line->client, line->claims);
     if (refusal) {
-        world_trace("client %zu is refused: %s", line->client, refusal);
-        snprintf(line->reason, sizeof line->reason, "%s", refusal);
-        be_gone(line);
-        return;
+        refuse(line, refusal);
+    } else if (session_slot_is_needed(hub, line->claims)) {
+        worker_touch(line->worker);
+        line->slot = session_slot_take(hub, line->claims, slot_answered, line);
+    } else {
+        begin_session(line);
     }
-    struct session_start start = {.claims = line->claims,
-                                  .address = STR("192.0.2.1"),
-                                  .endpoint = &clients.endpoint,
-                                  .ops = &transport,
-                                  .transport = line};
-    worker_touch(line->worker);
-    line->session = hub_open(line->worker->hub, &start);
 }
 
 static void arrive_open(void *owner, uint64_t number)
@@ -270,6 +319,7 @@ void client_connect(size_t index, struct sim_node *node)
     line->client = index;
     line->worker = &node->workers[world_below(CHANCE_PLAN, node->worker_count)];
     line->open = true;
+    list_init(&line->early);
     line->claims = tokens_show(index);
     list_append(&clients.lines, &line->link);
     clients.all[index].line = line;
@@ -414,6 +464,7 @@ void client_end(void)
 {
     for (struct list_link *link; (link = list_take_first(&clients.lines));) {
         struct line *line = CONTAINER_OF(link, struct line, link);
+        drop_early(line);
         ws_decoder_fini(&line->decoder);
         claims_unref(line->claims);
         free(line);

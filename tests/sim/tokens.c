@@ -141,7 +141,7 @@ static size_t count_sessions(const struct sim_node *node, struct str user)
 
 const char *tokens_refusal(const struct sim_node *node, size_t client, const struct claims *claims)
 {
-    tokens.holders[client].uncounted = atomic_load(&node->real.router.broker_state) != BROKER_UP;
+    tokens.holders[client].uncounted |= atomic_load(&node->real.router.broker_state) != BROKER_UP;
     if (revocations_cover(node->real.revocations, claims, world_wall_ms()))
         return revoked_reason;
     if (claims->session_limit && count_sessions(node, claims->sub) >= claims->session_limit)

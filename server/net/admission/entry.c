@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "server/core/session_slot.h"
+
 void entry_init(struct entry *entry, const struct entry_start *start, const struct admission *admission)
 {
     *entry = (struct entry){
@@ -22,6 +24,8 @@ void entry_fini(struct entry *entry)
     if (entry->admission.endpoint)
         endpoint_unref(&entry->admission.endpoint->base);
     texts_clear(&entry->subscriptions);
+    if (entry->slot)
+        session_slot_leave(entry->slot);
     *entry = (struct entry){0};
 }
 
@@ -54,17 +58,23 @@ static void follow(struct entry *entry)
     endpoint_unref(&before->base);
 }
 
+/* The step that has waited lets the client pass. What has changed meanwhile may stand against it. */
+static enum reason pass(struct entry *entry)
+{
+    follow(entry);
+    if (entry->admitter->unavailable)
+        return entry->admitter->unavailable;
+    if (admitter_has_revoked(entry->admitter, entry->admission.claims))
+        return REASON_TOKEN_REVOKED;
+    entry->at++;
+    return REASON_NONE;
+}
+
 void entry_answer(struct entry *entry, enum reason reason)
 {
     assert(entry->waits);
     entry->waits = false;
-    entry->at++;
-    follow(entry);
-    if (reason == REASON_NONE)
-        reason = entry->admitter->unavailable;
-    if (reason == REASON_NONE && admitter_has_revoked(entry->admitter, entry->admission.claims))
-        reason = REASON_TOKEN_REVOKED;
-    entry->answered(entry, reason);
+    entry->answered(entry, reason ? reason : pass(entry));
 }
 
 void entry_cancel(struct entry *entry)
@@ -74,4 +84,17 @@ void entry_cancel(struct entry *entry)
     const struct entry_step *step = &entry->steps[entry->at];
     entry->waits = false;
     step->cancel(step->owner, entry);
+}
+
+enum reason entry_give_up(struct entry *entry)
+{
+    entry_cancel(entry);
+    return entry->steps[entry->at].passes_late ? pass(entry) : REASON_NOT_READY;
+}
+
+void entry_refuse(struct entry *entry, enum reason reason)
+{
+    admission_refuse(entry->admitter, &entry->admission, reason);
+    if (entry->steps[entry->at].refuses_by_close)
+        entry->admission.outcome = REFUSED_CLOSE;
 }

@@ -3,9 +3,8 @@
  * The gate keeps the connection meanwhile, and cancels when the client goes away or its time is over. Entry steps know
  * no sockets. One thread.
  *
- * The first step is limits.h: the connections of this node. The limit of a user across nodes (session_limit) is no step
- * of this list, because it needs a session: its id, its renewal and its end. hub_open asks for it after the last
- * step. */
+ * Two steps are always there: limits.h (the connections of this node) and session_limit.h (the sessions of a user on
+ * all nodes). */
 #ifndef CARILLON_NET_ADMISSION_ENTRY_H
 #define CARILLON_NET_ADMISSION_ENTRY_H
 
@@ -26,6 +25,8 @@ struct entry_step {
     /* The client has gone, or has waited too long: the step must not answer, nor use the entry any more. NULL in a step
      * that never waits. */
     void (*cancel)(void *owner, struct entry *entry);
+    bool passes_late;      /* a client that has waited too long passes; else it is refused with not_ready */
+    bool refuses_by_close; /* also where the endpoint refuses by HTTP status */
     void *owner;
 };
 
@@ -36,6 +37,7 @@ struct entry {
                                    exchange */
     struct lease *lease;        /* what the connection counts under */
     struct texts subscriptions; /* see entry_subscribe */
+    struct session_slot *slot;  /* owned, of session_limit.c; NULL: none, or the session has it */
     /* Of entry.c. */
     const struct entry_step *steps;
     size_t step_count;
@@ -70,7 +72,12 @@ void entry_subscribe(struct entry *entry, struct str channel);
  * token has been revoked meanwhile, or if the node drains. */
 void entry_answer(struct entry *entry, enum reason reason);
 
-/* Tells the step that waits. */
+/* The client has gone: tells the step that waits. */
 void entry_cancel(struct entry *entry);
+/* The client has waited too long. Tells the step, and says as entry_answer does whether the client passes. */
+enum reason entry_give_up(struct entry *entry);
+
+/* Turns the entry's admission into a refusal, in the way that the present step asks for. */
+void entry_refuse(struct entry *entry, enum reason reason);
 
 #endif

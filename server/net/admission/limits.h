@@ -1,5 +1,5 @@
-/* limits.h - the first entry step: how many connections there may be at this node of all clients, of an address, of an
- * endpoint and of a user. */
+/* limits.h - the first entry step: the limits of this node. They bound the connections of all clients, of an address,
+ * of an endpoint and of a user. */
 #ifndef CARILLON_NET_ADMISSION_LIMITS_H
 #define CARILLON_NET_ADMISSION_LIMITS_H
 

@@ -67,8 +67,10 @@ static void hand_over(struct connection *connection, const struct http_head *hea
         .claims = entry->admission.claims,
         .address = str_from_cstr(address_text(&entry->admission.client, address)),
         .subscriptions = entry->subscriptions,
+        .slot = entry->slot,
     };
     struct str rest = str_skip(buf_str(&connection->in), head->length);
+    entry->slot = NULL;
     ws_open(&connection->stream, &start, buf_str(scratch), rest);
     entry_fini(entry);
 }
@@ -78,7 +80,7 @@ static void hand_over(struct connection *connection, const struct http_head *hea
 static void refuse_entry(struct connection *connection, const struct http_head *head, enum reason reason)
 {
     struct entry *entry = &connection->entry;
-    admission_refuse(entry->admitter, &entry->admission, reason);
+    entry_refuse(entry, reason);
     if (pending_has(&connection->pending))
         lease_release(&connection->lease, entry->admitter->quota);
     refuse(connection, head, &entry->admission, NULL);
@@ -143,8 +145,7 @@ static void left(struct connection *connection)
 static bool timed_out(struct connection *connection)
 {
     if (connection->stage == STAGE_ENTER) {
-        entry_cancel(&connection->entry);
-        resume(connection, REASON_NOT_READY);
+        resume(connection, entry_give_up(&connection->entry));
         return true;
     }
     if (connection->in.len == 0) /* idle, or silent from the start: nobody waits for an answer */

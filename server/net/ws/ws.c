@@ -4,6 +4,7 @@
 #include "common/base/alloc.h"
 #include "common/protocol/ws_decoder.h"
 #include "common/protocol/ws_frame.h"
+#include "server/core/session_slot.h"
 #include "server/net/admission/admission.h"
 
 struct ws {
@@ -167,6 +168,7 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
         .address = start->address,
         .endpoint = &start->endpoint->base,
         .ops = &transport,
+        .slot = start->slot,
         .subscriptions = start->subscriptions.items,
         .subscription_count = start->subscriptions.count,
         .transport = ws,
@@ -179,6 +181,8 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
     if (stream_write(&ws->stream, answer, &unsent) == WRITE_FAILED) {
         ws->deaf = true;
         stream_cut(&ws->stream);
+        if (start->slot)
+            session_slot_leave(start->slot);
         return;
     }
     ws->session = hub_open(ws->hub, &session);

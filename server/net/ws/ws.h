@@ -13,6 +13,7 @@ struct ws_start {
     struct net_endpoint *endpoint; /* a reference is taken */
     struct claims *claims;         /* a reference is taken */
     struct str address;            /* of the client; copied */
+    struct session_slot *slot;     /* taken; may be NULL */
     struct texts subscriptions;    /* that the session has from the beginning; borrowed for the call */
 };
 

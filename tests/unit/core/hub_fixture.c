@@ -255,14 +255,15 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
         .endpoint = f->other_endpoint ? f->other_endpoint : f->endpoint,
         .subscriptions = f->subscriptions,
         .subscription_count = f->subscription_count,
+        .slot = f->next_slot,
         .ops = f->transport ? f->transport : &wire_transport,
         .transport = wire,
     };
     wire->session = hub_open(f->hub, &start);
     claims_unref(claims);
     hub_flush(f->hub);
-    if (!f->slot && !f->other_endpoint &&
-        !f->transport) /* else it waits for the broker, or the test reads what it is told */
+    f->next_slot = NULL;
+    if (!f->other_endpoint && !f->transport) /* else the test reads what it is told */
         assert_non_null(strstr(next_frame(wire, NULL), "\"type\":\"session_init\""));
     return wire->session;
 }

@@ -45,6 +45,7 @@ struct fixture {
     struct history_read *read;      /* the last one, owned by the test */
     const struct node_ops *forward; /* gets joins, leaves and recoveries in place of the above; NULL: nobody */
     void *forward_owner;
+    struct session_slot *next_slot;    /* that the next session begins with */
     struct session_slot_request *slot; /* the last one to be taken, owned by the test */
     struct presence_read *presence;    /* the same, of the command presence */
     struct claims *next_claims;        /* what verify gives; NULL: refuse */

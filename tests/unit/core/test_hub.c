@@ -619,6 +619,25 @@ static void test_backend_subscriptions(void **state)
     fixture_teardown(&f);
 }
 
+static void test_subscriptions_from_the_beginning(void **state)
+{
+    const struct str channels[] = {STR("news"), STR("chat"), STR("news"), STR("one too many")};
+    struct fixture f;
+    struct wire a;
+    (void)state;
+    fixture_setup(&f);
+    f.endpoint->limits.channels = 2;
+    f.subscriptions = channels;
+    f.subscription_count = 4;
+    open_session(&f, &a, "{\"sub\":\"alice\"}"); /* session_init comes first */
+    assert_str(buf_str(&f.asked), "join news\njoin chat\n");
+    assert_int_equal(a.session->subscription_count, 2);
+    answer_join(&f, "chat", "", 0);
+    assert_non_null(strstr(next_frame(&a, NULL), "{\"type\":\"subscribed\",\"channel\":\"chat\""));
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 /* Thousands of random steps against the simplest model: which session has which channel. */
 static size_t try_membership(int channels)
 {
@@ -714,6 +733,7 @@ int main(void)
         cmocka_unit_test(test_slow_consumer_that_never_reads),
         cmocka_unit_test(test_broken_connection),
         cmocka_unit_test(test_backend_subscriptions),
+        cmocka_unit_test(test_subscriptions_from_the_beginning),
         cmocka_unit_test(test_membership_against_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,12 +23,23 @@ static void no_leave(void *owner, unsigned worker, struct str channel)
 {
 }
 
-static void no_answer(void *owner, struct request *request)
+static void ask(void *owner, struct request *request)
 {
-    request_destroy(request);
+    static const char *const words[] = {"take ", "keep ", "leave "};
+    struct net_fixture *fixture = owner;
+    struct session_slot_request *slot = CONTAINER_OF(request, struct session_slot_request, base);
+    if (request->kind != REQUEST_SESSION_SLOT) {
+        request_destroy(request);
+        return;
+    }
+    buf_append(&fixture->slots, str_from_cstr(words[slot->action]));
+    if (slot->action == SESSION_SLOT_TAKE)
+        fixture->slot = slot;
+    else
+        request_answer(request);
 }
 
-static const struct node_ops nowhere = {.join = no_join, .leave = no_leave, .ask = no_answer};
+static const struct node_ops nowhere = {.join = no_join, .leave = no_leave, .ask = ask};
 
 static void serve(void *owner, struct http_call *call)
 {
@@ -62,7 +73,8 @@ void fixture_make_token(struct net_fixture *fixture, const struct token_keys *ke
 {
     struct buf token = {0};
     char payload[100];
-    snprintf(payload, sizeof payload, "{\"sub\":\"u\",\"exp\":%llu}", (unsigned long long)clock_wall_ms() / 1000 + 600);
+    snprintf(payload, sizeof payload, "{\"sub\":\"u\",\"exp\":%llu%s}",
+             (unsigned long long)clock_wall_ms() / 1000 + 600, fixture->more_claims ? fixture->more_claims : "");
     assert_int_equal(token_issue(keys, 0, STR(""), str_from_cstr(payload), &token, NULL), ERR_NONE);
     snprintf(fixture->token, sizeof fixture->token, "%s", buf_cstr(&token));
     buf_fini(&token);
@@ -123,6 +135,7 @@ void fixture_start(struct net_fixture *fixture)
         .metrics = &fixture->metrics,
         .quota = fixture->quota,
         .node = &nowhere,
+        .node_owner = fixture,
         .steps = fixture->steps,
         .step_count = fixture->step_count,
     };
@@ -157,6 +170,7 @@ void fixture_destroy(struct net_fixture *fixture)
     rules_unref(fixture->rules);
     net_settings_unref(fixture->settings);
     token_keys_unref(fixture->keys);
+    buf_fini(&fixture->slots);
     turn_close(&fixture->turn);
     uv_run(&fixture->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&fixture->loop), 0);

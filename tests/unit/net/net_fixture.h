@@ -21,6 +21,9 @@ struct net_fixture {
     struct listener *listeners[2];      /* public, internal */
     char token[512];                    /* a good one, of user "u" */
     struct http_call *held;             /* a call of /later that the test answers */
+    const char *more_claims;            /* of the next token, such as ,"a":1; NULL: none */
+    struct session_slot_request *slot;  /* the last one to be taken; the test answers it */
+    struct buf slots;                   /* "take", "keep" and "leave" with a space each, as the node was asked */
 };
 
 /* An endpoint /ws, a key, short deadlines. */
