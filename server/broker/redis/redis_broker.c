@@ -1,5 +1,5 @@
-/* redis_broker.c - see redis_broker.h. Here: which part hears of what, what the node is told of the state, beginning
- * and ending. */
+/* redis_broker.c - see redis_broker.h. This file makes the parts of the broker and ends them. It passes on to them what
+ * shards and the topology tell, and tells the node the state of the broker. */
 #include "server/broker/redis/redis_broker.h"
 
 #include <assert.h>
@@ -11,7 +11,7 @@
 
 /* ---- state ---- */
 
-/* With several shards the node is up as long as one is, once all have been. */
+/* With several shards the broker comes up when all of them are up. Then it is up as long as one of them is. */
 static void sum_up(const struct redis_broker *broker, struct broker_info *out)
 {
     size_t all = 0, up = 0;
@@ -28,7 +28,7 @@ static void sum_up(const struct redis_broker *broker, struct broker_info *out)
             down = shard;
     }
     if (all == 0)
-        return; /* nothing new */
+        return; /* no shard tells anything */
     if (!down)
         out->state = BROKER_UP;
     else if (out->state != BROKER_CONNECTING)
@@ -60,7 +60,7 @@ static void on_commands_up(struct redis_shard *shard)
     redis_position_ask_all(shard);
 }
 
-/* The order counts: positions come by the first of these, and the confirmation of the last one comes last. */
+/* The order counts. Positions come by the channel of the first call. The channel of the last call is confirmed last. */
 static void on_subscriber_up(struct redis_shard *shard)
 {
     redis_node_listen(shard);
@@ -135,7 +135,7 @@ static void on_map_lost(struct redis_topology *topology, const char *why)
 {
     struct redis_broker *broker = broker_of(topology);
     if (broker->closing || !list_is_empty(&topology->shards))
-        return; /* the shards tell what they know */
+        return; /* the shards tell their states */
     char text[sizeof broker->info.text];
     snprintf(text, sizeof text, "%s", why);
     if (strcmp(text, broker->info.text) == 0)
@@ -186,7 +186,7 @@ static void info(struct broker *base, struct broker_info *out)
     *out = redis_broker_of(base)->info;
 }
 
-/* The requests' timer closes only after begin_close, so this follows that. */
+/* Called after begin_close, because the requests are closed there. */
 static void on_all_closed(struct closing *parts)
 {
     struct redis_broker *broker = CONTAINER_OF(parts, struct redis_broker, parts);
@@ -201,7 +201,7 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
     struct redis_broker *broker = redis_broker_of(base);
     redis_node_leave(broker);
     broker->closing = true;
-    broker->info.state = BROKER_DOWN; /* what is still published is refused */
+    broker->info.state = BROKER_DOWN; /* publications are refused from now on */
     broker->closed = closed;
     broker->topology.is_closing = true;
     redis_requests_close(&broker->requests);
@@ -355,7 +355,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     mailbox_init(&broker->mailbox, config->turn, broker);
     broker->parts.done = on_all_closed;
     broker->hook.run = run_hook;
-    turn_add_hook(config->turn, &broker->hook); /* before those of the connections, which write what it sends */
+    turn_add_hook(config->turn, &broker->hook); /* before the hooks of connections, which write the commands */
     redis_requests_init(&broker->requests, &broker->topology);
     broker->topology.kind->begin(&broker->topology);
     if (config->ingest)

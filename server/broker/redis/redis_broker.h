@@ -1,17 +1,17 @@
-/* redis_broker.h - the broker of several nodes: Redis orders and stores events by scripts, and carries them over
- * pub/sub (docs/protocol.md, "Redis layout"). Two connections: one for commands, one that subscribes. It comes up, and
- * back, by itself.
+/* redis_broker.h - the broker of several nodes. Redis orders and stores events by scripts, and carries them to the
+ * nodes by pub/sub (docs/protocol.md, "Redis layout"). The broker connects by itself, and again when a connection is
+ * lost.
  *
- * What can be relied on, beyond broker.h:
- * - A publication is acknowledged after Redis has run the script. When the connection is lost between, the answer is
- *   ERR_UNAVAILABLE and says that the outcome is unknown; with an event_id a retry is safe. While the broker is not
- *   up, publications are refused at once, with retry_after_ms.
- * - Events of a channel come in the order of Redis; subscribed comes before the first, and no event above the
- *   offset it names is lost while the connection lives. When it is made again, channels are subscribed again
- *   without another call of subscribed.
- * - When subscribed reports an error, the channel is not subscribed, and may be asked for again.
+ * Guarantees beyond broker.h:
+ * - A publication is acknowledged after Redis has run the script. If the connection is lost before, the answer is
+ *   ERR_UNAVAILABLE and says that the outcome is unknown. With an event_id a retry is safe.
+ * - While the broker is not up, publications are refused at once, with retry_after_ms.
+ * - Events of a channel come in the order of Redis. subscribed comes before the first event. No event after the
+ *   position that subscribed tells is lost while the connection lives.
+ * - After a lost connection the channels are subscribed again.
+ * - When subscribed reports an error, the channel is not subscribed. The node may subscribe it again.
  * - Operations are called from mail and from loop callbacks, not from hooks of the turn.
- * - A message on a live channel that is not an event is counted and dropped. */
+ * - A message on a live channel that is no event is counted and dropped. */
 #ifndef CARILLON_BROKER_REDIS_REDIS_BROKER_H
 #define CARILLON_BROKER_REDIS_REDIS_BROKER_H
 
@@ -26,31 +26,29 @@ struct redis_broker_config {
     struct str url;
     struct str prefix;             /* of all keys: 1 to 64 bytes of A-Z a-z 0-9 . _ - : */
     struct str node_id;            /* unique: 1 to 64 bytes of A-Z a-z 0-9 . _ - */
-    struct redis_tls_settings tls; /* for URLs that ask for TLS; read by redis_broker_create and not kept */
+    struct redis_tls_settings tls; /* for rediss URLs; read by redis_broker_create and not kept */
     uint64_t connect_timeout_ms;
-    uint64_t command_timeout_ms; /* for each answer, and for the canary's way round */
-    uint64_t retry_max_ms;       /* longest pause between attempts to connect; the first ones are about 100 ms */
-    uint64_t
-        canary_interval_ms; /* how often the way through Redis is tried; silent nodes are forgotten after 3 times */
+    uint64_t command_timeout_ms; /* for each answer, and for each canary */
+    uint64_t retry_max_ms;       /* longest pause between attempts to connect; the first pauses are about 100 ms */
+    /* The interval of canaries. A node that is silent for three intervals is forgotten. */
+    uint64_t canary_interval_ms;
     uint64_t idempotency_window_ms;
-    uint64_t empty_ttl_ms; /* a position without any event outlives its last subscriber by it */
+    uint64_t empty_ttl_ms; /* a position without an event stays so long after its last subscriber */
     unsigned keepalive_s;  /* TCP keepalive; 0: off */
-    size_t pending_max;    /* publications unanswered by Redis before more are refused */
+    size_t pending_max;    /* publications without an answer of Redis; more are refused */
     size_t pending_bytes_max;
-    bool custom_events; /* for events that backends publish directly: types other than the built-in ones */
-    size_t event_bytes; /* for the same: the most that their data may have */
+    bool custom_events; /* backends that publish directly may use other types than the built-in ones */
+    size_t event_bytes; /* largest data of events that backends publish directly */
     const struct ingest_settings *ingest; /* of the ingest stream; NULL: this node does not read it */
-    uint64_t ingest_takeover_ms;          /* after a reader's death, until another node reads in its place */
+    uint64_t ingest_takeover_ms;          /* so long after a reader's death another node reads */
 };
 
-/* Starts to connect. NULL if url, prefix or node_id is malformed or a file of tls cannot be used; the error names
- * which.
- */
+/* Starts to connect. NULL if url, prefix or node_id is malformed, or if a file of tls cannot be used. The error names
+ * which one. */
 struct broker *redis_broker_create(const struct redis_broker_config *config, const struct broker_sink *sink,
                                    void *owner, struct metrics *metrics, struct error *error);
 
-/* What holds from now on for events that backends publish directly, and for those of the ingest stream, if it is read.
- */
+/* Sets what holds from now on for events that backends publish directly or write to the ingest stream. */
 void redis_broker_configure(struct broker *broker, const struct ingest_settings *settings);
 
 #endif

@@ -1,5 +1,5 @@
-/* redis_broker_request.c - a request (core/request.h) on its way to Redis, as a redis_request: how it starts, and how
- * it fails. Each kind of request has a file of its own that says what is sent and what the answer means. */
+/* redis_broker_request.c - sends a request of the node (core/request.h) to Redis as a redis_request, and answers it
+ * when that fails. Each kind of request has a file of its own, with the command and the meaning of the answer. */
 #include "server/broker/redis/redis_parts.h"
 
 static void deliver_refused(struct mail *mail, void *owner)

@@ -1,9 +1,9 @@
-/* redis_event.c - see redis_event.h. What is checked here matters because the event goes on to clients as JSON. */
+/* redis_event.c - see redis_event.h. An event goes on to clients as JSON, so every part of it is checked. */
 #include "server/broker/redis/redis_event.h"
 
 #include "common/json/json.h"
 
-/* No node takes more at its own entry, however it is configured (limits.event_bytes), and what stands around it. */
+/* NODE_EVENT_MAX: the largest limits.event_bytes that a node can have, and the text around the data. */
 enum { TIMESTAMP_MAX = 40, AROUND_DATA_MAX = 4096, NODE_EVENT_MAX = (16 << 20) + AROUND_DATA_MAX };
 
 static bool is_of(struct str text, size_t max, const char *others)
@@ -19,7 +19,7 @@ static bool is_of(struct str text, size_t max, const char *others)
     return true;
 }
 
-/* Absent gives the empty text. */
+/* A member that is absent gives the empty text. */
 static bool take_text(struct json_value value, struct buf *scratch, struct str *out)
 {
     *out = STR("");
@@ -72,7 +72,7 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct ev
         return error_set(error, ERR_TOO_LARGE,
                          "%zu bytes, at most %zu for data and %d around it are allowed (limits.event_bytes)", bytes.len,
                          limits->data_bytes, AROUND_DATA_MAX);
-    /* Told by the scripts that keep the members. */
+    /* The scripts of presence publish join and leave. */
     bool presence = !direct && (str_eq(event.type, STR("join")) || str_eq(event.type, STR("leave")));
     const struct event_offer offer = {.type = event.type, .data = data};
     if (!presence && (err = event_offer_check(&offer, direct ? limits : &of_nodes, error)))

@@ -1,12 +1,12 @@
-/* redis_history.c - pages of a channel's history: position and events are read in one step, so that the answer is that
- * of one moment. The router bounds how many are under way. */
+/* redis_history.c - reads pages of a channel's history. A script reads position and events in one step, so the answer
+ * is of one moment. The router bounds how many reads are under way. */
 #include "server/broker/redis/redis_parts.h"
 
-enum { FIRST_EVENT = 5 }; /* of the answer's elements */
+enum { FIRST_EVENT = 5 }; /* element of the answer */
 
 enum { META, LOG, KEYS }; /* of the request */
 
-/* What passes by itself, by the first word of Redis's answer. */
+/* An error that ends by itself. The first word of the error tells it. */
 static bool is_passing(const char *text)
 {
     static const char *const codes[] = {"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"};
@@ -16,7 +16,7 @@ static bool is_passing(const char *text)
     return false;
 }
 
-/* One event of the log: its id and its text. */
+/* Adds one event of the log. id: its offset. */
 static bool add_event(struct redis_broker *broker, struct history_read *read, const redisReply *id,
                       const redisReply *text)
 {
@@ -30,7 +30,7 @@ static bool add_event(struct redis_broker *broker, struct history_read *read, co
            event.offset == offset && (history_read_add(read, &event), true);
 }
 
-/* "OFFSET ID", if it is of that offset. */
+/* Takes the id from "OFFSET ID" if the offset is that one. */
 static void take_id(const redisReply *reply, uint64_t offset, char out[POSITION_ID_MAX + 1])
 {
     struct str id = redis_text(reply);
@@ -39,7 +39,7 @@ static void take_id(const redisReply *reply, uint64_t offset, char out[POSITION_
         position_keep_id(out, id);
 }
 
-/* What SCRIPT_HISTORY answers. */
+/* Takes the answer of SCRIPT_HISTORY. */
 static void take_page(struct redis_broker *broker, struct history_read *read, const redisReply *reply)
 {
     bool fine = reply->type == REDIS_REPLY_ARRAY && reply->elements >= FIRST_EVENT && reply->elements % 2 == 1 &&

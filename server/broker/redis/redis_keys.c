@@ -49,7 +49,7 @@ void redis_keys_set(struct redis_keys *keys, struct str prefix, struct str pubsu
     struct str *const out[] = {&keys->meta, &keys->log, &keys->live, &keys->id};
     size_t count = event_id.len ? 4 : 3;
     buf_clear(&keys->bytes);
-    /* Reserved first, so that earlier keys stay where they are. */
+    /* All bytes are reserved first, so that earlier keys stay in place. */
     buf_reserve(&keys->bytes, count * (pubsub_prefix.len + 3 * channel.len + 8) + event_id.len);
     keys->id = STR("");
     for (size_t i = 0; i < count; i++) {

@@ -1,10 +1,12 @@
-/* redis_node.c - what concerns nodes rather than channels. A node listens at each server on a pub/sub channel of its
- * own and on one that all nodes share. It keeps itself in the registry of nodes. Messages are one line: "position
- * <offset> <epoch> <id> <live channel>" (scripts/position.lua), "revoked <until> <member>" (scripts/revoke.lua) or
- * "control <from> <bytes>". */
+/* redis_node.c - the registry of nodes, and the messages that nodes and scripts send to nodes. At each server a node
+ * subscribes a pub/sub channel of its own and the control channel that all nodes share. A message is one line:
+ *
+ *   position <offset> <epoch> <id> <live channel>   (scripts/position.lua)
+ *   revoked <until> <member>                        (scripts/revoke.lua)
+ *   control <from> <bytes> */
 #include "server/broker/redis/redis_parts.h"
 
-enum { SILENT_INTERVALS = 3 }; /* without a sign of life, until a node counts as gone */
+enum { SILENT_INTERVALS = 3 }; /* a node that is silent for so many canary intervals is gone */
 
 static void subscribe(struct redis_shard *shard, const struct buf *channel)
 {
@@ -33,7 +35,7 @@ static void on_registered(struct redis_request *request, const redisReply *reply
     if (!reply)
         return;
     if (redis_is_error(reply)) {
-        /* Loading, nothing works yet. Anything else, such as a full memory, leaves reading possible. */
+        /* While Redis loads its data, nothing works. After other errors, such as a full memory, reading works. */
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         if (strncmp(reply->str, "LOADING", 7) == 0)
             redis_shard_drop(request->route.shard, reply->str);
@@ -61,7 +63,7 @@ static void send_registration(struct redis_request *request)
     redis_request_script(request, SCRIPT_REGISTER, 1, 3, arguments);
 }
 
-/* Not tried for longer than a command may take: the next canary does it again. */
+/* The request ends after the command timeout: the next canary registers the node again. */
 static const struct redis_request_kind registration = {.send = send_registration, .done = on_registered};
 
 void redis_node_register(struct redis_shard *shard)
@@ -74,7 +76,7 @@ void redis_node_register(struct redis_shard *shard)
 
 static void on_ignored(void *owner, void *argument, const redisReply *reply)
 {
-    /* Best effort. */
+    /* A failure does no harm. */
 }
 
 void redis_node_leave(struct redis_broker *broker)
@@ -98,7 +100,8 @@ bool redis_node_confirmed(struct redis_shard *shard, struct str key)
 
 /* ---- messages ---- */
 
-/* A message for the whole node comes through every shard. It is taken from one only: the first that is up. */
+/* A message for all nodes comes through every shard. The node takes it from the control shard alone, the first shard
+ * that is up. */
 static struct redis_shard *control_shard(const struct redis_broker *broker)
 {
     LIST_EACH(link, &broker->topology.shards)
@@ -115,7 +118,7 @@ static void take_control(struct redis_shard *shard, bool to_all, struct str mess
     struct redis_broker *broker = redis_broker_of_shard(shard);
     struct str from = str_split(&message, ' ');
     bool own = to_all && str_eq(from, broker->config.node_id);
-    /* The id goes into logs and answers. */
+    /* The id of the sender goes into logs and answers, so it is checked. */
     bool good = message.ptr && redis_name_is_good(from, REDIS_NODE_ID_OTHERS);
     if (good && !own && shard == control_shard(broker))
         broker->broker.sink->control(broker->broker.owner, from, message);
@@ -175,6 +178,6 @@ void redis_node_send(struct broker *base, struct str to, struct str bytes)
 void redis_node_list(struct broker *base, struct buf *out)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    /* While it is down nobody knows who else is alive. */
+    /* While Redis cannot be reached, this node is the only one known. */
     buf_append(out, control_shard(broker) && broker->nodes.len ? buf_str(&broker->nodes) : broker->config.node_id);
 }

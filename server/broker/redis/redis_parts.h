@@ -1,15 +1,18 @@
-/* redis_parts.h - the Redis broker's own structs and the functions of its parts, for these parts alone. How they stand
- * to each other:
+/* redis_parts.h - the struct of the Redis broker and the functions of its files, for these files alone. A file calls
+ * only files below it:
  *
- * - redis_broker.c is at the top. It makes the parts and ends them, and passes on what shards and cluster tell.
- * - Each of the files below it does one thing and calls no other of its row: redis_publish.c takes publications,
- *   redis_history.c reads logs, redis_presence.c keeps members, redis_session_slot.c counts a user's sessions,
- *   redis_revoke.c keeps revoked tokens, redis_node.c does what concerns nodes (it hands positions and revocations on).
- * - redis_subscribe.c subscribes channels; it uses redis_position.c, which asks where a channel is; both use
- *   redis_subscription.c, which keeps the subscriptions.
- * - topology/ knows the servers and brings a request to the right one. client/ is one connection. Both know nothing of
- *   the broker: they tell it what happens by tables of events.
- * - ingest/ reads the ingest stream: it knows the topology, and of the broker only what broker.h says. */
+ *   redis_broker.c          makes and ends the parts, and passes on what shards and topology tell
+ *   redis_node.c            registry and messages of nodes; passes positions and revocations on
+ *   redis_publish.c redis_history.c redis_presence.c redis_session_slot.c redis_revoke.c
+ *                           one kind of request each
+ *   redis_broker_request.c  starts such a request, and answers it when it fails
+ *   redis_subscribe.c       subscribes channels, and takes their events
+ *   redis_position.c        asks Redis for the position of a channel
+ *   redis_subscription.c    keeps the subscriptions
+ *
+ * ingest/ reads the ingest stream. It knows the topology, and of the broker only broker.h. topology/ knows the servers,
+ * and brings a request to the right one. client/ is one connection. These two do not know the broker: they tell it what
+ * happens by tables of events. */
 #ifndef CARILLON_BROKER_REDIS_REDIS_PARTS_H
 #define CARILLON_BROKER_REDIS_REDIS_PARTS_H
 
@@ -41,10 +44,10 @@ struct redis_broker {
     struct redis_topology topology;
     struct redis_requests requests;
     struct broker_info info;
-    struct mailbox mailbox; /* for answers that must not be given at once */
+    struct mailbox mailbox; /* for answers that must not come from within the call */
     struct turn_hook hook;
     bool closing;
-    struct closing parts; /* shards, discovery, requests, ingest: the broker has closed when all of them have */
+    struct closing parts; /* the broker has closed when shards, discovery, requests and ingest have */
     void (*closed)(void *owner);
 
     /* redis_publish.c */
@@ -65,19 +68,19 @@ struct redis_broker {
     /* redis_revoke.c */
     struct redis_revoked_list {
         char cursor[24];                 /* of the next page */
-        struct redis_shard *server;      /* whose cursor that is; only compared */
-        const struct redis_shard *owner; /* which the map of a cluster named last; only compared */
-        bool is_asked;                   /* a page is */
-        bool is_outdated;                /* all are to be read again, once that has come */
+        struct redis_shard *server;      /* that has given the cursor; only compared */
+        const struct redis_shard *owner; /* that the map of a cluster named last; only compared */
+        bool is_asked;                   /* a page is under way */
+        bool is_outdated;                /* all pages are to be read again after that one */
     } revoked_list;
 
     /* redis_node.c */
-    struct buf nodes; /* the registry as last read, an id a line */
+    struct buf nodes; /* the ids of the registry as last read, one a line */
     bool is_registered;
-    uint64_t lost_us; /* when the registry had lost this node, so that Redis may have lost all it had; 0: never */
+    uint64_t lost_us; /* when the registry had lost this node: Redis may have lost its data; 0: never */
 };
 
-/* The keys of the channel; valid until the next call. A request keeps copies of those it needs. */
+/* The keys of the channel; valid until the next call. A request keeps copies of the keys that it needs. */
 static inline const struct redis_keys *redis_channel_keys(struct redis_broker *broker, struct str channel,
                                                           struct str event_id)
 {
@@ -85,7 +88,7 @@ static inline const struct redis_keys *redis_channel_keys(struct redis_broker *b
     return &broker->keys;
 }
 
-/* The pub/sub channel of its events; valid until the next call of either. */
+/* The pub/sub channel of the channel's events; valid until the next call of either function. */
 static inline struct str redis_live_key(struct redis_broker *broker, struct str channel)
 {
     return redis_channel_keys(broker, channel, STR(""))->live;
@@ -99,11 +102,11 @@ void redis_history(struct redis_broker *broker, struct history_read *read);
 
 /* redis_revoke.c */
 void redis_revoke(struct redis_broker *broker, struct revoke_request *request);
-/* The shard that has them has come up, or is another: tells the sink all revocations. */
+/* Tells the sink all revocations. Called when their shard has come up, or is another one. */
 void redis_revocations_load(struct redis_broker *broker);
-/* Slots have moved: the same if the shard that has them is another now, and up. */
+/* Slots have moved. Tells all revocations if their shard is another one now, and up. */
 void redis_revocations_moved(struct redis_broker *broker);
-/* One as Redis keeps it, with its end; false if it is not well-formed. */
+/* Tells the sink a revocation as Redis keeps it, which counts until until_ms. False if it is malformed. */
 bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, struct str member);
 
 /* redis_presence.c */
@@ -114,67 +117,68 @@ void redis_presence_read(struct redis_broker *broker, struct presence_read *read
 void redis_session_slot(struct redis_broker *broker, struct session_slot_request *request);
 
 /* redis_broker_request.c */
-/* Sends it on its way; or, when Redis cannot be reached, answers it. It is the argument of the kind. keys as in
+/* Sends the request, which is the argument of the kind. Answers it if Redis cannot be reached. keys as in
  * redis_request_start. */
 void redis_broker_request_start(struct redis_broker *broker, struct request *request,
                                 const struct redis_request_kind *kind, size_t key_count, const struct str *keys);
-/* Answers it with ERR_UNAVAILABLE and this text, not from within the call. */
+/* Answers the request with ERR_UNAVAILABLE and this text, not from within the call. */
 void redis_broker_request_refuse(struct redis_broker *broker, struct request *request, const char *text);
-/* Redis's refusal, or its silence (reply NULL), as the request's error. */
+/* Sets the error of a request that Redis has refused, or not answered (reply NULL). */
 void redis_broker_request_fail(struct redis_broker *broker, struct request *request, const struct redisReply *reply);
 
 /* redis_subscribe.c */
 void redis_subscribe(struct broker *broker, struct str channel, const struct history_policy *history);
 void redis_unsubscribe(struct broker *broker, struct str channel);
-/* At the end of a turn: sends what has changed. */
+/* Sends SUBSCRIBE and UNSUBSCRIBE for the channels that have changed. Called at the end of a turn. */
 void redis_subscribe_flush(struct redis_broker *broker);
-/* The shard's subscribing connection is up: all again. */
+/* Subscribes all channels of the shard, whose subscribing connection has come up. */
 void redis_subscribe_restore(struct redis_shard *shard);
-/* Both its connections are gone. */
+/* Both connections of the shard are lost: nothing is subscribed there any more. */
 void redis_subscribe_reset(struct redis_shard *shard);
-/* Those that are not where their key belongs now: all that is known of them there is forgotten, and they are subscribed
- * where it does. So are those that had been forgotten. */
+/* Slots have moved. Subscriptions that are at a wrong shard are forgotten there, and subscribed at the right one. So
+ * are the subscriptions that redis_subscribe_forget_slot has forgotten. */
 void redis_subscribe_move_slot(struct redis_broker *broker, unsigned slot);
 void redis_subscribe_move_all(struct redis_broker *broker);
-/* The shard has refused those of the slot that are not confirmed: they wait for redis_subscribe_move_slot. */
+/* The shard has refused the slot's unconfirmed subscriptions. They wait for redis_subscribe_move_slot. */
 void redis_subscribe_forget_slot(struct redis_shard *shard, unsigned slot);
-/* At the end: answers those that still wait. */
+/* Answers the subscriptions that still wait, when the broker ends. */
 void redis_subscribe_refuse_all(struct redis_broker *broker);
 void redis_subscribe_confirmed(struct redis_shard *shard, struct str key);
-/* Confirmed, or the server has ended it by itself, as its slot is elsewhere. */
+/* UNSUBSCRIBE is confirmed, or the server has ended the subscription by itself, because its slot has moved. */
 void redis_subscribe_ended(struct redis_shard *shard, struct str key);
 void redis_subscribe_message(struct redis_shard *shard, struct str key, struct str bytes);
 void redis_count_bad_message(struct redis_broker *broker, struct str channel, const char *what);
 
 /* redis_position.c */
-/* It is confirmed, and where its channel is has yet to be told to the node: for the first time, or once more. */
+/* The subscription is confirmed, and the node waits for its position: the first one, or another one. */
 bool redis_position_is_needed(const struct redis_subscription *subscription);
-/* Asks Redis, or leaves it to redis_position_ask_all; where no answer is to be had, tells so at once. */
+/* Asks Redis for the position. If the shard is not ready, redis_position_ask_all asks later. A channel without history
+ * that was interrupted has no position to ask for: the node is told so at once. */
 void redis_position_ask(struct redis_broker *broker, struct redis_subscription *subscription);
-/* What the node has had of the channel: the position it is told, then each event. */
+/* Keeps the position that the node has reached: the one that it was told, then that of each event. */
 void redis_position_set(struct redis_subscription *subscription, struct str epoch, uint64_t offset, struct str id);
-/* Asks, where nothing else does already. */
+/* Asks for the position once more, unless it is asked for already. */
 void redis_position_recheck(struct redis_broker *broker, struct redis_subscription *subscription);
-/* The shard's command connection is up: what could not be asked before. */
+/* Asks for all positions that could not be asked for before. The shard's connection for commands is up. */
 void redis_position_ask_all(struct redis_shard *shard);
-/* The answer. id: of the event at that position; empty: not known. */
+/* Redis has told the position. id: of the event at that position; empty: not known. */
 void redis_position_told(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset, struct str id);
-/* Somebody has begun an epoch of the channel, and says so among its events. */
+/* A message among the events says that a script has begun an epoch of the channel. */
 void redis_position_begun(struct redis_broker *broker, struct redis_subscription *subscription,
                           const struct position *position);
-/* A read of a history has told where the channel is. */
+/* A read of the history has told the position of the channel. */
 void redis_position_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset);
 
 /* redis_node.c */
-/* The subscription of this node's own channels: before all others, as their positions come by it. */
+/* Subscribes the channels of this node. Called before all other channels, as their positions come by it. */
 void redis_node_listen(struct redis_shard *shard);
-/* That of the nodes' common channel: after all others, so that its confirmation is the last. */
+/* Subscribes the control channel. Called after all other channels, so that its confirmation is the last. */
 void redis_node_listen_to_all(struct redis_shard *shard);
-/* This node's sign of life, if the shard has the registry. */
+/* Renews this node in the registry, if the shard has the registry. */
 void redis_node_register(struct redis_shard *shard);
-/* Takes this node off the registry. */
+/* Takes this node out of the registry. */
 void redis_node_leave(struct redis_broker *broker);
-/* True if the key is one of the node's own channels; then the confirmation or message has been dealt with. */
+/* True if key is a channel of the node or the control channel. Then the confirmation or message is dealt with. */
 bool redis_node_confirmed(struct redis_shard *shard, struct str key);
 bool redis_node_message(struct redis_shard *shard, struct str key, struct str bytes);
 void redis_node_send(struct broker *broker, struct str to, struct str bytes);
@@ -195,13 +199,13 @@ static inline struct redis_broker *redis_broker_of_request(const struct redis_re
     return CONTAINER_OF(request->requests, struct redis_broker, requests);
 }
 
-/* With which a channel's events are told. */
+/* The command that publishes the events of channels. */
 static inline struct str redis_publish_command(const struct redis_broker *broker)
 {
     return broker->topology.kind->sharded ? STR("SPUBLISH") : STR("PUBLISH");
 }
 
-/* How long a position is kept without an event: it outlives the events of a channel that has fallen silent by a day. */
+/* How long a position stays after the last event: a day longer than the events. */
 static inline uint64_t redis_meta_ttl_ms(const struct history_policy *history)
 {
     return history->ttl_ms + UINT64_C(24) * 60 * 60 * 1000;

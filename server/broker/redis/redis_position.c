@@ -1,14 +1,19 @@
-/* redis_position.c - where a channel is: asking Redis, and telling the sink what it says.
+/* redis_position.c - asks Redis for the position of a channel, and tells it to the sink. A subscription is answered in
+ * three steps:
  *
- * A subscription is answered when three things have happened: SUBSCRIBE is confirmed, the position has been asked for
- * after that, and the answer has come back over pub/sub, on the same connection as the channel's events. So every event
- * read before it is at or below its offset and dropped, and every later one is above it and handed on: nothing has to
- * be held back or compared. It is the same after the connection was lost (the subscription is stale); the question
- * then names the last event that the node has had, so that Redis can say whether that is still there. And it is the
- * same where the epoch that was told may not be the one in Redis (the subscription is doubted).
+ *   1. Redis confirms SUBSCRIBE
+ *   2. the node asks for the position, by a script
+ *   3. the script publishes the position to the node, over the same connection as the events of the channel
  *
- * Whoever begins an epoch tells so on the channel itself: an event does, and so does the script that answers here. Thus
- * every node knows the epoch in Redis as soon as there is one. */
+ * So an event that comes before the position is at or below its offset, and is dropped. An event that comes after the
+ * position is above its offset, and is handed on. No event has to be held back or compared. The steps are taken again:
+ *
+ * - after a lost connection (interrupted). The question then names the last event of the node, and the script looks
+ *   whether that event is still there.
+ * - when the epoch that was told may not be the one in Redis (recheck).
+ *
+ * An epoch begins with an event, or with a message of the position script on the channel. So each node learns a new
+ * epoch as soon as it begins. */
 #include <assert.h>
 
 #include "common/base/random.h"
@@ -41,7 +46,7 @@ void redis_position_set(struct redis_subscription *subscription, struct str epoc
     position_keep_id(subscription->last_id, id);
 }
 
-/* Where its rule has no history there may be a position all the same, of other nodes' rules or an earlier one. */
+/* A channel may have a position although its rule has no history: other nodes or an earlier rule may have made it. */
 static void tell(struct redis_broker *broker, struct redis_subscription *subscription, const struct position *position)
 {
     static const struct position none;
@@ -68,8 +73,7 @@ static void fail(struct redis_broker *broker, struct redis_subscription *subscri
                                     str_from(text, (size_t)len), NULL);
 }
 
-/* A channel without history has no position to wait for, and the events that come from here on come after what was
- * lost. */
+/* An interrupted channel without history has no position to wait for. The loss is told at once, before later events. */
 static bool tells_loss_at_once(struct redis_broker *broker, struct redis_subscription *subscription)
 {
     if (!subscription->answered || !subscription->interrupted || subscription->history.size)
@@ -104,7 +108,7 @@ static void send_question(struct redis_request *request)
     redis_request_script(request, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments);
 }
 
-/* Until it has passed nothing else works there either. */
+/* An error that ends by itself. Until then no command works at that server. */
 static bool is_passing(const redisReply *reply)
 {
     static const char *const codes[] = {"LOADING ", "BUSY ", "MASTERDOWN "};
@@ -124,7 +128,7 @@ static void on_asked(struct redis_request *request, const redisReply *reply)
     bool passes = waits && refused && is_passing(reply);
     if (passes)
         redis_shard_drop(request->route.shard, reply->str);
-    /* Where its own connection is lost, it is asked when that is back. */
+    /* If the shard of the subscription is lost, the position is asked for when the shard is back. */
     if (passes || (waits && (!reply || subscription->outdated)))
         redis_position_ask(broker, subscription);
     else if (waits && refused && subscription->answered)
@@ -140,20 +144,20 @@ static bool is_wanted(void *argument)
     return redis_position_is_needed(argument);
 }
 
-/* Endless: who subscribes waits for Redis, and so does who may have missed something. */
+/* Endless: a subscriber waits until Redis answers. */
 static const struct redis_request_kind kind = {
     .send = send_question, .is_wanted = is_wanted, .done = on_asked, .is_endless = true};
 
 void redis_position_ask(struct redis_broker *broker, struct redis_subscription *subscription)
 {
     if (broker->closing)
-        return; /* its shard may have closed already, and is freed then */
+        return; /* the shard may have closed and be freed */
     struct redis_shard *shard = subscription->shard;
-    assert(shard); /* where it is confirmed */
+    assert(shard); /* the subscription is confirmed there */
     if (tells_loss_at_once(broker, subscription))
         return;
     if (!redis_shard_is_ready(shard))
-        return; /* redis_position_ask_all does when it is */
+        return; /* redis_position_ask_all asks later */
     if (subscription->positions++ == 0) {
         subscription->read_before = subscription->read;
         subscription->outdated = false;
@@ -165,7 +169,7 @@ void redis_position_ask(struct redis_broker *broker, struct redis_subscription *
 
 void redis_position_recheck(struct redis_broker *broker, struct redis_subscription *subscription)
 {
-    /* What is not answered, or stale, is asked for anyway. */
+    /* A subscription that is not answered, or interrupted, is asked for anyway. */
     if (!subscription->history.size || !subscription->answered || subscription->interrupted || subscription->recheck)
         return;
     subscription->recheck = true;
@@ -179,7 +183,7 @@ void redis_position_ask_all(struct redis_shard *shard)
     size_t cursor = 0;
     for (struct redis_subscription *each; (each = map_next(&broker->subscriptions.by_key, &cursor));)
         if (each->shard == shard && redis_position_is_needed(each))
-            redis_position_ask(broker, each); /* also where an answer is due, which may be another's */
+            redis_position_ask(broker, each); /* also where an answer is due: it may come from another server */
 }
 
 /* ---- being told ---- */
@@ -205,9 +209,9 @@ void redis_position_begun(struct redis_broker *broker, struct redis_subscription
     broker->broker.sink->located(broker->broker.owner, subscription->channel, position);
 }
 
-/* Histories are read on the other connection: one that was read after the position had been made may have come before
- * it. Whether events have been lost in between only a position that is asked from now on can tell, once those are in
- * that were asked before. */
+/* A read of the history comes over the other connection. It may be newer than the position and come before it. Then the
+ * position does not tell whether events were lost in between. Another position has to be asked for, after all earlier
+ * ones have come. */
 static bool is_outdated(const struct redis_subscription *subscription, struct str epoch, uint64_t offset)
 {
     return str_eq_cstr(epoch, subscription->epoch) && offset < subscription->read &&

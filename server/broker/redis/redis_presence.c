@@ -1,14 +1,18 @@
-/* redis_presence.c - who is on a channel, in Redis. Four keys a channel (redis_scripts.c says how they hang together):
- * presence, a hash of the members; presence:users and presence:members, the same by user and by node; presence:nodes,
- * until when each node's members count. What is a node there is a round of one, "<node id>#<round>": so a node that
- * tells all its members again, in as many updates as it takes, has the earlier ones until the last of them. */
+/* redis_presence.c - the members of channels in Redis. A channel has four keys (scripts/presence_head.lua):
+ *
+ * - presence: a hash of the members
+ * - presence:users and presence:members: the members by user and by node
+ * - presence:nodes: until when the members of each node count
+ *
+ * A node is named there with a round, "<node id>#<round>". A node that tells all its members again begins a round. The
+ * members of the earlier round stay until the last update of the new one. */
 #include "common/base/clock.h"
 #include "common/json/json.h"
 #include "server/broker/redis/redis_parts.h"
 
 enum { KEYS = 5 };
 
-/* Valid until the next call: they lie in broker->head. */
+/* The keys lie in broker->head, and are valid until the next call. */
 static void make_keys(struct redis_broker *broker, struct str channel, struct str out[KEYS])
 {
     static const struct str suffixes[KEYS] = {
@@ -16,7 +20,7 @@ static void make_keys(struct redis_broker *broker, struct str channel, struct st
     struct buf *bytes = &broker->head;
     buf_clear(bytes);
     buf_reserve(bytes,
-                KEYS * (broker->pubsub_prefix.len + 3 * channel.len + 24)); /* so that keys stay where they are */
+                KEYS * (broker->pubsub_prefix.len + 3 * channel.len + 24)); /* so that earlier keys stay in place */
     for (size_t i = 0; i < KEYS; i++) {
         size_t begin = bytes->len;
         bool is_live = i == KEYS - 1;
@@ -26,7 +30,7 @@ static void make_keys(struct redis_broker *broker, struct str channel, struct st
     }
 }
 
-/* How join and leave are told, empty: not. */
+/* The command that publishes join and leave; empty: they are not published. */
 static struct str publish_word(const struct redis_broker *broker, const struct presence_policy *policy)
 {
     if (!policy->events)
@@ -34,7 +38,7 @@ static struct str publish_word(const struct redis_broker *broker, const struct p
     return broker->topology.kind->sharded ? STR("SPUBLISH") : STR("PUBLISH");
 }
 
-/* What they say between their type and the member. */
+/* The text of join and leave between their type and the member. */
 static struct str write_around(struct redis_broker *broker, struct str channel)
 {
     char timestamp[CLOCK_RFC3339_LEN + 1];
@@ -46,7 +50,7 @@ static struct str write_around(struct redis_broker *broker, struct str channel)
     return buf_str(&broker->tail);
 }
 
-/* What both scripts begin with; valid as long as out. */
+/* The first arguments of both scripts. They lie in out. */
 struct common {
     struct str arguments[KEYS + 11];
     char alive[24], connected[24];
@@ -61,8 +65,8 @@ static void set_common(struct redis_request *request, const struct presence_poli
     rest[0] = node;
     rest[1] = publish_word(broker, policy);
     rest[2] = write_around(broker, channel);
-    rest[3] =
-        redis_number(policy->ttl_ms * 3 / 4, out->alive); /* others look every fourth part: within the ttl all go */
+    rest[3] = redis_number(policy->ttl_ms * 3 / 4,
+                           out->alive); /* other nodes look four times in ttl_ms, so all are gone by then */
     rest[4] = redis_number((turn_now_us(broker->config.turn) - request->route.shard->up_us) / 1000, out->connected);
     rest[5] = again ? STR("1") : STR("0");
 }
@@ -129,7 +133,7 @@ void redis_presence_update(struct redis_broker *broker, struct presence_update *
 
 /* ---- pages ---- */
 
-/* users, connections, the next page's after, members */
+/* Takes users, connections, after of the next page, members. */
 static bool take_page(struct presence_read *read, const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 || reply->element[0]->type != REDIS_REPLY_INTEGER ||
@@ -148,7 +152,7 @@ static bool take_page(struct presence_read *read, const redisReply *reply)
     return true;
 }
 
-/* Every node that lives comes by in a fourth part of the ttl. */
+/* Each living node tells its members again within a fourth part of ttl_ms. */
 static bool is_yet_to_be_told(const struct redis_broker *broker, const struct presence_read *read)
 {
     return broker->lost_us && turn_now_us(broker->config.turn) - broker->lost_us < read->policy.ttl_ms * 1000 / 2;

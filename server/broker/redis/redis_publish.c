@@ -1,5 +1,5 @@
-/* redis_publish.c - publications on their way to Redis and back. Each is one command: a script where there is something
- * to order or to remember, else a plain PUBLISH. */
+/* redis_publish.c - sends publications to Redis, and gives the answers back. A publication is one command: a script if
+ * the channel has a history or the publication an event_id, else PUBLISH. */
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
@@ -8,7 +8,7 @@
 /* The keys of a publication's request. ID is empty without an event_id. */
 enum { META, LOG, LIVE, ID, KEYS };
 
-/* What a publication takes besides its texts, about. */
+/* About so many bytes a publication takes besides its texts. */
 enum { PUBLICATION_COST = 512 };
 
 enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000 };
@@ -35,7 +35,7 @@ static void refuse(struct redis_broker *broker, struct publication *publication,
     redis_broker_request_refuse(broker, &publication->base, text);
 }
 
-/* What an operator can do about Redis's answer, by its first word. */
+/* Explains an error of Redis to the operator. The first word of the error tells its kind. */
 static void explain_refusal(struct publication *publication, const redisReply *reply)
 {
     static const struct {
@@ -52,7 +52,7 @@ static void explain_refusal(struct publication *publication, const redisReply *r
         {"MOVED", "Redis is a node of a cluster; nothing was published. Give redis.url as redis+cluster://"},
         {"BUSY", "Redis is busy with a script; nothing was published. Try again"},
     };
-    if (strncmp(reply->str, "WRONGTYPE", 9) == 0) { /* no time mends that */
+    if (strncmp(reply->str, "WRONGTYPE", 9) == 0) { /* waiting does not help */
         request_fail(
             &publication->base, ERR_INTERNAL_ERROR,
             "a key of the channel in Redis is of another type than Carillon makes; nothing was published. Delete "
@@ -73,7 +73,7 @@ static void explain_refusal(struct publication *publication, const redisReply *r
     request_fail(&publication->base, ERR_UNAVAILABLE, "Redis refused the publication: %.200s", reply->str);
 }
 
-/* /readyz does not show that Redis takes no writes, and publishers may be far from whoever can change it. */
+/* The log says it too: /readyz does not show that Redis takes no writes, and publishers may not know the operator. */
 static void log_refusal(struct redis_broker *broker, const char *why)
 {
     unsigned long long count;
@@ -105,7 +105,7 @@ static bool is_scripted(const struct publication *publication)
     return publication->history.size || publication->event_id.len;
 }
 
-/* id, epoch, offset, 1 if the event_id was known */
+/* Takes id, epoch, offset, and 1 if the event_id was known. */
 static bool take_position(struct publication *publication, const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 || reply->element[3]->type != REDIS_REPLY_INTEGER ||

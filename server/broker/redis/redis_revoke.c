@@ -1,7 +1,8 @@
-/* redis_revoke.c - revoked tokens in Redis: one sorted set, each member "jti <issued before> <value>" or "user ...",
- * scored with the time until which it counts, both in ms since 1970. Every node hears of a new one on the nodes' common
- * channel, and reads all of them when the server that has them comes up, after its subscription there, and when another
- * server has them: so it misses none. */
+/* redis_revoke.c - revoked tokens in Redis. They are a sorted set with members "jti <issued before> <value>" or "user
+ * <issued before> <value>". The score is the time until which a revocation counts. Both times are in ms since 1970.
+ *
+ * A new revocation is published on the control channel. A node reads all revocations when their server comes up, after
+ * it has subscribed there, and when they have moved to another server. So a node misses none. */
 #include "server/broker/redis/redis_parts.h"
 
 static const char *const kinds[] = {[REVOCATION_JTI] = "jti", [REVOCATION_USER] = "user"};
@@ -24,7 +25,7 @@ static void on_revoked(struct redis_request *sent, const redisReply *reply)
 {
     struct redis_broker *broker = redis_broker_of_request(sent);
     struct revoke_request *request = sent->argument;
-    if (reply && reply->type == REDIS_REPLY_INTEGER) /* here at once, not only when pub/sub brings it */
+    if (reply && reply->type == REDIS_REPLY_INTEGER) /* it counts here at once, before pub/sub brings it */
         broker->broker.sink->revoked(broker->broker.owner, &request->revocation);
     else
         redis_broker_request_fail(broker, &request->base, reply);
@@ -55,7 +56,7 @@ bool redis_revocation_heard(struct redis_broker *broker, uint64_t until_ms, stru
 
 /* ---- reading all ---- */
 
-/* The score as ZSCAN gives it: digits, or in exponential form where it is not a whole number of milliseconds. */
+/* Reads a score as ZSCAN tells it: in digits, or in exponential form. */
 static uint64_t read_score(const redisReply *reply)
 {
     uint64_t score;
@@ -79,7 +80,7 @@ static void send_page(struct redis_request *request)
     struct redis_broker *broker = redis_broker_of_request(request);
     struct redis_revoked_list *list = &broker->revoked_list;
     if (list->server != request->route.shard)
-        strcpy(list->cursor, "0"); /* it means nothing to another server */
+        strcpy(list->cursor, "0"); /* the cursor of one server means nothing to another */
     list->server = request->route.shard;
     struct str argv[] = {STR("ZSCAN"), buf_str(&broker->revoked_key), str_from_cstr(list->cursor), STR("COUNT"),
                          STR("500")};
@@ -110,7 +111,7 @@ static void on_page(struct redis_request *request, const redisReply *reply)
         broker->broker.sink->revocations(broker->broker.owner, false);
 }
 
-/* Endless: see on_page. Of a server that does not answer, the next one that has them is asked when it is up. */
+/* Endless: see on_page. If the server does not answer, all are read again when it or another one is up. */
 static const struct redis_request_kind page = {.send = send_page, .done = on_page, .is_endless = true};
 
 static void ask_page(struct redis_broker *broker)
@@ -128,7 +129,7 @@ void redis_revocations_load(struct redis_broker *broker)
     struct redis_revoked_list *list = &broker->revoked_list;
     list->is_outdated = list->is_asked;
     if (list->is_asked)
-        return; /* again after that */
+        return; /* on_page reads them again */
     broker->broker.sink->revocations(broker->broker.owner, true);
     list->server = NULL;
     ask_page(broker);
@@ -142,5 +143,5 @@ void redis_revocations_moved(struct redis_broker *broker)
         return;
     list->owner = owner;
     if (redis_shard_is_up(owner))
-        redis_revocations_load(broker); /* else once it is up */
+        redis_revocations_load(broker); /* else when it comes up */
 }

@@ -1,5 +1,6 @@
-/* redis_session_slot.c - the sessions of a user whose tokens limit them: a sorted set a user, prefix:{user}:sessions,
- * of the sessions' ids, each scored with the time (of Redis, in ms) until which it counts unless it is kept. */
+/* redis_session_slot.c - counts the sessions of a user whose tokens limit them. A user has a sorted set of session ids,
+ * prefix:{user}:sessions. The score of a session is the time until which it counts, by the clock of Redis, in ms. A
+ * node prolongs that time while the session is open. */
 #include "server/broker/redis/redis_parts.h"
 
 static void send_slot(struct redis_request *slot)

@@ -1,6 +1,6 @@
-/* redis_subscribe.c - which channels the node wants, and what Redis has confirmed of it: where each is subscribed, in
- * which commands, and again after its connection was lost or its slot has moved. What is said on a channel goes to the
- * sink from here; where the channel is, redis_position.c asks and tells. */
+/* redis_subscribe.c - subscribes the channels that the node wants, each at its shard. A channel is subscribed again
+ * after a lost connection, and when its slot has moved. Events of a channel go to the sink from here. redis_position.c
+ * tells the position of a channel. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -9,7 +9,7 @@
 
 enum { CHANNELS_PER_COMMAND = 500 };
 
-/* Where it goes: as long as nothing is subscribed anywhere, to the shard that has its key now. */
+/* The shard of the subscription. While nothing is subscribed, that is the shard that has the key now. */
 static struct redis_shard *place(struct redis_broker *broker, struct redis_subscription *subscription)
 {
     if (!subscription->sent && !subscription->unconfirmed)
@@ -87,7 +87,9 @@ static void add_to_batch(struct batch *batch, struct redis_subscription *subscri
     subscription->sent = subscription->wanted;
     subscription->unconfirmed++;
     batch->argv[batch->count++] = subscription->key;
-    /* Sharded channels of one command must be of one slot, and one that is refused would refuse all. */
+    /* Sharded channels of one command must be of one slot, and the refusal of one would refuse all. So each is sent
+     * alone.
+     */
     if (batch->count == CHANNELS_PER_COMMAND + 1 || batch->shard->topology->kind->sharded)
         send_batch(batch);
 }
@@ -95,7 +97,7 @@ static void add_to_batch(struct batch *batch, struct redis_subscription *subscri
 void redis_subscribe_flush(struct redis_broker *broker)
 {
     if (broker->closing || list_is_empty(&broker->subscriptions.changed))
-        return; /* closing shards take no more subscriptions, and those that have closed are freed */
+        return; /* shards that close take no subscriptions, and may be freed */
     struct batch more = {.count = 1};
     struct batch less = {.count = 1};
     more.argv[0] = broker->topology.kind->sharded ? STR("SSUBSCRIBE") : STR("SUBSCRIBE");
@@ -107,7 +109,7 @@ void redis_subscribe_flush(struct redis_broker *broker)
         if (ready && subscription->wanted != subscription->sent)
             add_to_batch(subscription->wanted ? &more : &less, subscription);
         else if (redis_position_is_needed(subscription))
-            redis_position_ask(broker, subscription); /* left and joined again within a turn */
+            redis_position_ask(broker, subscription); /* the node has left and joined within a turn */
         else
             redis_subscription_drop_if_done(&broker->subscriptions, subscription);
     }
@@ -129,9 +131,9 @@ void redis_subscribe_restore(struct redis_shard *shard)
 
 /* ---- channels without events ---- */
 
-/* The node has left a channel before its first event: the position is all that Redis keeps of the channel. It goes
- * soon, if no other node has subscribers there. So a client that subscribes to ever new names does not fill Redis.
- * Where this fails, the position ages as that of a channel with events does. */
+/* The node has left a channel that has had no event. Redis keeps only a position of such a channel. The position
+ * expires soon if no other node has subscribers. So a client that subscribes to ever new names does not fill Redis. If
+ * this fails, the position expires later, as that of a channel with events does. */
 
 enum { META, LIVE, KEYS }; /* of the request */
 
@@ -182,7 +184,7 @@ void redis_subscribe_confirmed(struct redis_shard *shard, struct str key)
     redis_subscription_drop_if_done(&broker->subscriptions, subscription);
 }
 
-/* As if its connection had been lost. */
+/* Does as if the connection had been lost. */
 static void forget(struct redis_subscription *subscription)
 {
     subscription->sent = false;
@@ -276,8 +278,8 @@ void redis_subscribe_message(struct redis_shard *shard, struct str key, struct s
             redis_count_bad_message(broker, subscription->channel, error.text);
         return;
     }
-    /* What was had before is yet to be compared. If this were handed on and the connection lost again, nobody would
-     * ever compare it: it comes from the history, once the position tells of it. */
+    /* The position after the interruption has yet to come. An event that were handed on before it would hide a loss.
+     * The event comes from the history, once the position tells of it. */
     if (event.offset && subscription->interrupted)
         return;
     char timestamp[CLOCK_RFC3339_LEN + 1];
