@@ -11,7 +11,7 @@ static void start_node(struct redis_pair *pair, struct node *node, const char *i
         .prefix = STR("test"),
         .node_id = str_from_cstr(id),
         .connect_timeout_ms = 2000,
-        .command_timeout_ms = 5000,
+        .command_timeout_ms = 20000, /* no test waits for it, and a busy machine may need it */
         .retry_max_ms = 300,
         .canary_interval_ms = 200,
         .idempotency_window_ms = 60000,
