@@ -11,14 +11,21 @@ static uint64_t read_us(clockid_t id)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+static const struct clock *used; /* NULL: the real ones */
+
+void clock_use(const struct clock *clock)
+{
+    used = clock;
+}
+
 uint64_t clock_now_us(void)
 {
-    return read_us(CLOCK_MONOTONIC);
+    return used ? used->now_us() : read_us(CLOCK_MONOTONIC);
 }
 
 uint64_t clock_wall_ms(void)
 {
-    return read_us(CLOCK_REALTIME) / 1000;
+    return used ? used->wall_ms() : read_us(CLOCK_REALTIME) / 1000;
 }
 
 void clock_format(uint64_t wall_ms, char out[CLOCK_RFC3339_LEN + 1])

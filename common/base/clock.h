@@ -5,6 +5,14 @@
 
 #include <stdint.h>
 
+/* A test's clocks in place of the real ones, for the whole process; NULL: the real ones again. Call while there is only
+ * one thread. */
+struct clock {
+    uint64_t (*now_us)(void);
+    uint64_t (*wall_ms)(void);
+};
+void clock_use(const struct clock *clock);
+
 /* Microseconds of the monotonic clock: for deadlines and durations. */
 uint64_t clock_now_us(void);
 

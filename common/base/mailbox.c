@@ -115,7 +115,9 @@ static void await_wheel(struct turn *turn, uint64_t due_us)
 static void on_wheel_due(uv_timer_t *handle)
 {
     struct turn *turn = handle->data;
+    turn->wheel_runs = true;
     wheel_advance(&turn->wheel, turn_now_us(turn));
+    turn->wheel_runs = false;
     if (turn->wheel.count > 0)
         await_wheel(turn, wheel_next_us(&turn->wheel));
 }
@@ -124,7 +126,7 @@ void turn_start_timer(struct turn *turn, struct timer *timer, uint64_t after_us,
                       void (*fire)(struct timer *, uint64_t now_us))
 {
     uint64_t due_us = turn_now_us(turn) + after_us;
-    if (turn->wheel.count == 0)
+    if (turn->wheel.count == 0 && !turn->wheel_runs)
         wheel_advance(&turn->wheel, turn->now_us); /* nothing fires; the empty wheel has stood still */
     wheel_start(&turn->wheel, timer, due_us, fire);
     if (!uv_is_active((uv_handle_t *)&turn->wheel_due) || due_us < turn->wheel_due_us)
@@ -146,7 +148,7 @@ void turn_init(struct turn *turn, uv_loop_t *loop)
     list_init(&turn->mailboxes);
     list_init(&turn->hooks);
     list_init(&turn->begin_hooks);
-    turn->begun = false;
+    turn->begun = turn->wheel_runs = false;
     uv_async_init(loop, &turn->wake, on_wake);
     wheel_init(&turn->wheel, clock_now_us());
     uv_timer_init(loop, &turn->wheel_due);

@@ -34,6 +34,7 @@ struct turn {
     struct wheel wheel;
     uv_timer_t wheel_due; /* runs while timers run, until the wheel has work */
     uint64_t wheel_due_us;
+    bool wheel_runs; /* its timers are firing */
 };
 
 /* Embedded in its owner. A hook of the turn's end runs once, after the mail, and may post mail. A hook of its beginning

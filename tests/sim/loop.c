@@ -75,9 +75,7 @@ void loop_set_clock(struct sim_loop *loop, int64_t ahead_ms)
     loop->wall_ahead_ms = ahead_ms;
 }
 
-uint64_t __wrap_clock_wall_ms(void);
-
-uint64_t __wrap_clock_wall_ms(void)
+uint64_t loop_wall_ms(void)
 {
     return world_wall_ms() + (uint64_t)(current ? current->wall_ahead_ms : 0);
 }

@@ -51,6 +51,8 @@ void loop_post(struct sim_loop *loop, void (*run)(void *, void *), void *owner, 
 void loop_pause(struct sim_loop *loop, uint64_t until_us);
 /* Its wall clock jumps: it is so much ahead of the right time from now on, or behind. */
 void loop_set_clock(struct sim_loop *loop, int64_t ahead_ms);
+/* The wall clock of the loop that is entered. */
+uint64_t loop_wall_ms(void);
 
 /* The code that follows runs in the thread of this loop (pthread_self); NULL: in that of the simulator. Returns the one
  * before. */

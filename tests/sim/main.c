@@ -11,7 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
+#include "tests/sim/loop.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/redis.h"
 #include "tests/sim/world.h"
@@ -146,10 +148,12 @@ int main(int argc, char **argv)
         {"jobs", required_argument, NULL, 'j'},  {"failures", required_argument, NULL, 'x'},
         {"seed", required_argument, NULL, 's'},  {"model", no_argument, NULL, 'm'},
         {"trace", no_argument, NULL, 't'},       {NULL, 0, NULL, 0}};
+    static const struct clock clock = {world_now_us, loop_wall_ms};
     uint64_t first = 1, count = 1000, enough = FAILURES_ENOUGH, seed = 0;
     bool trace = false;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int jobs = cores > 0 && cores < JOBS_MAX ? (int)cores : 1;
+    clock_use(&clock);
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
         case 'n': count = strtoull(optarg, NULL, 10); break;

@@ -1,4 +1,4 @@
-/* world.c - see world.h. Also what the linker puts in the place of the clock and of random bytes (--wrap). */
+/* world.c - see world.h. Also what the linker puts in the place of random bytes (--wrap). */
 #include "tests/sim/world.h"
 
 #include <stdarg.h>
@@ -169,18 +169,12 @@ void world_end(void)
     world.count = world.cap = 0;
 }
 
-/* ---- in the place of common/base/clock.c and random.c ---- */
+/* ---- in the place of common/base/random.c ---- */
 
-uint64_t __wrap_clock_now_us(void);
 void __wrap_random_bytes(void *out, size_t len);
 uint64_t __wrap_random_below(uint64_t limit);
 void __wrap_uuid_v7(uint64_t wall_ms, char out[UUID_LEN + 1]);
 void __wrap_epoch_new(char out[EPOCH_NEW_LEN + 1]);
-
-uint64_t __wrap_clock_now_us(void)
-{
-    return world.now_us;
-}
 
 void __wrap_random_bytes(void *out, size_t len)
 {

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "common/base/mailbox.h"
 #include "tests/support/unit.h"
 
@@ -257,6 +258,41 @@ static void test_timers_fire_in_their_time(void **state)
     close_owner(&owner);
 }
 
+static uint64_t fake_now_us;
+
+static uint64_t now_us(void)
+{
+    return fake_now_us;
+}
+
+static uint64_t wall_ms(void)
+{
+    return 1768473000000;
+}
+
+/* However late the only timer fires, it may start itself again. */
+static void test_a_late_timer_starts_again(void **state)
+{
+    static const struct clock fake = {now_us, wall_ms};
+    enum { TICKS = 2 * WHEEL_SLOTS };
+    fake_now_us = 1000000;
+    clock_use(&fake);
+    for (uint64_t late = 0; late < TICKS; late++) {
+        struct owner owner;
+        struct alarm alarm = {.left = 1, .stops = true};
+        open_owner(&owner);
+        start(&alarm, &owner, 1000);
+        fake_now_us += 10000 + late * WHEEL_TICK_US;
+        while (alarm.fired == 0)
+            uv_run(&owner.loop, UV_RUN_ONCE);
+        fake_now_us += 100000;
+        uv_run(&owner.loop, UV_RUN_DEFAULT);
+        assert_int_equal(alarm.fired, 2);
+        close_owner(&owner);
+    }
+    clock_use(NULL);
+}
+
 /* A timer that has been stopped does not keep the loop, and an empty wheel that has stood still is not late. */
 static void test_a_stopped_timer_leaves_nothing(void **state)
 {
@@ -292,13 +328,10 @@ static void test_a_turn_has_one_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_from_other_threads),
-        cmocka_unit_test(test_between_two_loops),
-        cmocka_unit_test(test_from_the_owners_thread),
-        cmocka_unit_test(test_a_hook_may_post),
-        cmocka_unit_test(test_close_delivers_the_rest),
-        cmocka_unit_test(test_timers_fire_in_their_time),
-        cmocka_unit_test(test_a_stopped_timer_leaves_nothing),
+        cmocka_unit_test(test_from_other_threads),        cmocka_unit_test(test_between_two_loops),
+        cmocka_unit_test(test_from_the_owners_thread),    cmocka_unit_test(test_a_hook_may_post),
+        cmocka_unit_test(test_close_delivers_the_rest),   cmocka_unit_test(test_timers_fire_in_their_time),
+        cmocka_unit_test(test_a_late_timer_starts_again), cmocka_unit_test(test_a_stopped_timer_leaves_nothing),
         cmocka_unit_test(test_a_turn_has_one_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
