@@ -69,8 +69,6 @@ static enum err create_broker(struct server *server, struct error *error)
         const struct memory_broker_config config = {
             .turn = &server->node.turn,
             .node_id = str_from_cstr(server->node.id),
-            .now_us = clock_now_us,
-            .wall_ms = clock_wall_ms,
             .idempotency_window_ms = o->idempotency_window_ms,
             .empty_ttl_ms = o->history_empty_ttl_ms,
             .positions_max = o->history_max_channels,

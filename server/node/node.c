@@ -3,10 +3,9 @@
 
 #include <stdio.h>
 
-#include "common/base/clock.h"
 #include "common/base/log.h"
 
-enum { TICK_MS = 100 };
+enum { TICK_US = 100000 };
 
 const struct node_ops node_ops = {
     .join = router_join,
@@ -48,10 +47,10 @@ const struct broker_sink node_sink = {
     .state = router_state,
 };
 
-static void on_tick(uv_timer_t *timer)
+static void on_tick(struct timer *timer, uint64_t now_us)
 {
-    struct node *node = timer->data;
-    uint64_t now_us = clock_now_us();
+    struct node *node = CONTAINER_OF(timer, struct node, tick);
+    turn_start_timer(&node->turn, timer, TICK_US, on_tick);
     log_catch_up();
     router_tick(&node->router, now_us);
     revoker_tick(node->revoker, now_us);
@@ -77,8 +76,6 @@ void node_init(struct node *node, const struct node_options *options)
         .started_us = options->started_us,
         .timeout_ms = SURVEY_TIMEOUT_MS,
     };
-    uv_timer_init(options->loop, &node->tick);
-    node->tick.data = node;
 }
 
 void node_open(struct node *node, struct broker *broker)
@@ -86,7 +83,7 @@ void node_open(struct node *node, struct broker *broker)
     node->broker = node->router.broker = broker;
     node->peers = node->facts.peers = peers_create(broker, &node->metrics, str_from_cstr(node->id));
     node->surveys = surveys_create(&node->router, &node->facts);
-    uv_timer_start(&node->tick, on_tick, TICK_MS, TICK_MS);
+    turn_start_timer(&node->turn, &node->tick, TICK_US, on_tick);
 }
 
 static void on_broker_closed(void *router)
@@ -96,7 +93,7 @@ static void on_broker_closed(void *router)
 
 void node_close(struct node *node)
 {
-    uv_timer_stop(&node->tick);
+    turn_stop_timer(&node->turn, &node->tick);
     mailbox_deliver(&node->router.mailbox); /* the slots of limited sessions that have just ended */
     if (node->surveys)
         surveys_close(node->surveys);
@@ -123,6 +120,5 @@ void node_fini(struct node *node)
     router_fini(&node->router);
     revoker_destroy(node->revoker);
     revocations_destroy(node->revocations);
-    uv_close((uv_handle_t *)&node->tick, NULL);
     turn_close(&node->turn);
 }

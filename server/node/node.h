@@ -41,7 +41,7 @@ struct node {
     struct peers *peers; /* NULL before node_open, as is surveys */
     struct surveys *surveys;
     struct survey_facts facts;
-    uv_timer_t tick;
+    struct timer tick;
     bool is_closed; /* the broker has closed, or there was none */
 };
 

@@ -2,12 +2,11 @@
 #include "server/node/node_presence.h"
 
 #include "common/base/alloc.h"
-#include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/base/shared_texts.h"
 
 /* Changes that come within GATHER_MS go in one update. */
-enum { TICK_MS = 20, GATHER_MS = 20, RETRY_MS = 1000 };
+enum { GATHER_MS = 20, RETRY_MS = 1000 };
 
 enum told {
     TOLD_NOTHING, /* the broker does not have this member here */
@@ -46,10 +45,8 @@ struct presence {
     struct router *router;
     struct map rooms;
     struct shared_texts entries; /* a user's is the same on all of its channels */
-    struct wheel wheel;
-    uv_timer_t tick;
-    uint64_t numbers; /* of updates */
-    bool closing;     /* rooms stay until presence_destroy: answers to several updates of a room may be due */
+    uint64_t numbers;            /* of updates */
+    bool closing; /* rooms stay until presence_destroy: answers to several updates of a room may be due */
 };
 
 /* ---- rooms and members ---- */
@@ -86,7 +83,7 @@ static void free_room(struct room *room)
         free(member);
     }
     map_fini(&room->members);
-    wheel_stop(&room->presence->wheel, &room->timer);
+    turn_stop_timer(room->presence->router->mailbox.turn, &room->timer);
     free(room);
 }
 
@@ -138,7 +135,7 @@ static void on_due(struct timer *timer, uint64_t now_us)
 
 static void update_in(struct room *room, uint64_t ms)
 {
-    wheel_start(&room->presence->wheel, &room->timer, clock_now_us() + ms * 1000, on_due);
+    turn_start_timer(room->presence->router->mailbox.turn, &room->timer, ms * 1000, on_due);
 }
 
 /* The broker has lost this node's members: all of them are told again. */
@@ -235,19 +232,11 @@ static void send_update(struct room *room)
         return; /* its answer looks for more */
     room->busy = true;
     room->wanted = false;
-    wheel_stop(&room->presence->wheel, &room->timer);
+    turn_stop_timer(room->presence->router->mailbox.turn, &room->timer);
     broker->ops->ask(broker, &make_update(room)->base);
 }
 
 /* ---- from the workers ---- */
-
-static void on_tick(uv_timer_t *tick)
-{
-    struct presence *presence = tick->data;
-    wheel_advance(&presence->wheel, clock_now_us());
-    if (presence->rooms.count == 0)
-        uv_timer_stop(tick);
-}
 
 /* An update follows soon, even if no member has changed: it also carries the policy and the ttl. */
 static void tell_soon(struct room *room)
@@ -255,8 +244,6 @@ static void tell_soon(struct room *room)
     if (!room->wanted && !room->busy)
         update_in(room, GATHER_MS);
     room->wanted = true;
-    if (!uv_is_active((uv_handle_t *)&room->presence->tick))
-        uv_timer_start(&room->presence->tick, on_tick, TICK_MS, TICK_MS);
 }
 
 static void apply_policy(struct presence *presence, const struct presence_change *change)
@@ -311,9 +298,6 @@ struct presence *presence_create(struct router *router)
 {
     struct presence *presence = xcalloc(1, sizeof *presence);
     presence->router = router;
-    wheel_init(&presence->wheel, clock_now_us());
-    uv_timer_init(router->mailbox.turn->wake.loop, &presence->tick);
-    presence->tick.data = presence;
     router->presence = presence;
     return presence;
 }
@@ -323,6 +307,7 @@ static void leave_room(struct room *room)
 {
     size_t cursor = 0;
     room->connections = 0;
+    turn_stop_timer(room->presence->router->mailbox.turn, &room->timer);
     for (struct member *member; (member = map_next(&room->members, &cursor));) {
         member->count = 0;
         if (!is_settled(member) && !list_is_linked(&member->change) && !member->asked)
@@ -338,14 +323,8 @@ void presence_close(struct presence *presence)
 {
     size_t cursor = 0;
     presence->closing = true;
-    uv_timer_stop(&presence->tick);
     for (struct room *room; (room = map_next(&presence->rooms, &cursor));)
         leave_room(room);
-}
-
-static void on_closed(uv_handle_t *tick)
-{
-    free(tick->data);
 }
 
 void presence_destroy(struct presence *presence)
@@ -355,5 +334,5 @@ void presence_destroy(struct presence *presence)
         free_room(room);
     map_fini(&presence->rooms);
     shared_texts_fini(&presence->entries);
-    uv_close((uv_handle_t *)&presence->tick, on_closed);
+    free(presence);
 }

@@ -22,7 +22,7 @@ void presence_post(void *owner, struct presence_change *change);
 
 /* Call when no worker posts any more, and before the broker closes. The broker is told that all members have left. */
 void presence_close(struct presence *presence);
-/* Call once the broker and the router's mailbox have closed. The memory is freed when the loop runs next. */
+/* Call once the broker and the router's mailbox have closed. */
 void presence_destroy(struct presence *presence);
 
 #endif

@@ -79,7 +79,7 @@ static void take_page(struct router *router, struct history_read *read)
 {
     struct channel_route *route = map_get(&router->channels, read->base.channel);
     if (route)
-        catchup_page(&route->catchup, read, clock_now_us());
+        catchup_page(&route->catchup, read, router_now_us(router));
     request_destroy(&read->base);
 }
 

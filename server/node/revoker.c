@@ -2,7 +2,6 @@
 #include "server/node/revoker.h"
 
 #include "common/base/alloc.h"
-#include "common/base/clock.h"
 
 /* A round goes through the whole table, a part with each tick. Rounds begin:
  * - when Redis has told all revocations that it keeps: those that it lacks are given back;
@@ -140,7 +139,7 @@ void revoker_hear(struct revoker *revoker, const struct revocation *revocation)
 {
     struct router *router = revoker->router;
     bool of_user = revocation->kind == REVOCATION_USER;
-    revocations_add(revoker->revocations, revocation, clock_wall_ms());
+    revocations_add(revoker->revocations, revocation, turn_wall_ms(revoker->router->mailbox.turn));
     metrics_set(router->metrics, METRIC_REVOCATIONS, revocations_count(revoker->revocations));
     for (unsigned i = 0; i < router->worker_count; i++) {
         struct recheck *recheck = &revoker->rechecks[i];
@@ -185,7 +184,8 @@ static void write_back(void *owner, const struct revocation *revocation)
 
 static void look_on(struct revoker *revoker)
 {
-    revoker->looking = revocations_look(revoker->revocations, LOOK_AT_ONCE, clock_wall_ms(), write_back, revoker);
+    revoker->looking = revocations_look(revoker->revocations, LOOK_AT_ONCE, turn_wall_ms(revoker->router->mailbox.turn),
+                                        write_back, revoker);
     metrics_set(revoker->router->metrics, METRIC_REVOCATIONS, revocations_count(revoker->revocations));
 }
 
@@ -203,7 +203,7 @@ void revoker_hear_all(struct revoker *revoker, bool begin)
         revocations_doubt(revoker->revocations);
         return;
     }
-    begin_round(revoker, clock_now_us());
+    begin_round(revoker, turn_now_us(revoker->router->mailbox.turn));
     look_on(revoker);
 }
 

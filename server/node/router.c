@@ -166,7 +166,9 @@ void router_answered(void *owner, struct request *request)
     struct router *router = owner;
     if (request->kind == REQUEST_PUBLISH) {
         metrics_add_labelled(router->metrics, METRIC_PUBLISH_RESULTS, request_code(request), 1);
-        metrics_observe(router->metrics, METRIC_PUBLISH_LATENCY, clock_now_us() - publication_of(request)->accepted_us);
+        uint64_t accepted_us = publication_of(request)->accepted_us, now_us = router_now_us(router);
+        /* The worker's turn may have begun later than this one. */
+        metrics_observe(router->metrics, METRIC_PUBLISH_LATENCY, now_us > accepted_us ? now_us - accepted_us : 0);
     }
     if (!reads_answered(router, request))
         request_answer(request);
@@ -209,9 +211,9 @@ void router_event(void *owner, const struct event *event)
     if (!route)
         return;
     if (event->offset)
-        catchup_event(&route->catchup, event, clock_now_us());
+        catchup_event(&route->catchup, event, router_now_us(router));
     else if (route->catchup.phase != CATCHUP_NEW)
-        router_post(router, &route->catchup, message_from_event(event, clock_now_us()));
+        router_post(router, &route->catchup, message_from_event(event, router_now_us(router)));
 }
 
 void router_state(void *owner, const struct broker_info *info)

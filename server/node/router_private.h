@@ -8,7 +8,6 @@
 #ifndef CARILLON_NODE_ROUTER_PRIVATE_H
 #define CARILLON_NODE_ROUTER_PRIVATE_H
 
-#include "common/base/clock.h"
 #include "server/core/presence.h"
 #include "server/node/catchup/catchup.h"
 #include "server/node/router.h"
@@ -33,6 +32,12 @@ static inline struct channel_route *route_of(struct catchup *catchup)
 static inline bool router_broker_is_up(struct router *router)
 {
     return atomic_load_explicit(&router->broker_state, memory_order_relaxed) == BROKER_UP;
+}
+
+/* The time of this turn. */
+static inline uint64_t router_now_us(struct router *router)
+{
+    return turn_now_us(router->mailbox.turn);
 }
 
 /* --- router_mail.c ---------------------------------------------------------------------------------------------- */

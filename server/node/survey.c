@@ -8,7 +8,6 @@
 #include "server/node/survey.h"
 
 #include "common/base/alloc.h"
-#include "common/base/clock.h"
 #include "common/json/json.h"
 #include "server/core/session_uuid.h"
 #include "server/node/survey_wire.h"
@@ -19,7 +18,6 @@ struct surveys {
     struct router *router;
     struct survey_facts facts;
     struct mailbox mailbox;
-    uv_timer_t timer;         /* runs out with the earliest deadline */
     struct list_link running; /* struct survey_run */
     size_t count;
     uint64_t last_id;
@@ -39,8 +37,8 @@ struct asked_node {
 struct survey_run {
     struct list_link link;
     struct surveys *surveys;
-    uint64_t id;           /* begins at a random number: a node can answer only a question that it was sent */
-    uint64_t deadline_ms;  /* of the loop's clock */
+    uint64_t id; /* begins at a random number: a node can answer only a question that it was sent */
+    struct timer deadline;
     struct survey *survey; /* NULL when another node asks */
     char *asker;           /* that node's id */
     uint64_t asker_id;     /* and its number for the question */
@@ -97,7 +95,7 @@ static void describe_node(const struct surveys *surveys, uint64_t sessions, stru
     buf_append_lit(out, ",\"libraries\":");
     json_append_string(out, str_from_cstr(surveys->facts.libraries));
     buf_appendf(out, ",\"workers\":%u,\"uptime_s\":%llu,\"sessions\":%llu,\"channels\":%zu", router->worker_count,
-                (unsigned long long)((clock_now_us() - surveys->facts.started_us) / 1000000),
+                (unsigned long long)((turn_now_us(surveys->mailbox.turn) - surveys->facts.started_us) / 1000000),
                 (unsigned long long)sessions, router->channels.count);
     buf_appendf(out, ",\"broker\":{\"kind\":\"%s\",\"state\":\"%s\",\"round_trip_us\":%llu", info.kind,
                 broker_state_text(info.state), (unsigned long long)info.round_trip_us);
@@ -131,6 +129,7 @@ static void add_description(struct survey *survey, struct str json)
 
 static void free_run(struct survey_run *run)
 {
+    turn_stop_timer(run->surveys->mailbox.turn, &run->deadline);
     list_remove(&run->link);
     run->surveys->count--;
     for (size_t i = 0; i < run->node_count; i++)
@@ -206,31 +205,18 @@ static struct survey_run *find_run(struct surveys *surveys, uint64_t id)
 
 /* --- time ------------------------------------------------------------------------------------------------------- */
 
-static void on_timer(uv_timer_t *timer)
+static void on_deadline(struct timer *timer, uint64_t now_us)
 {
-    struct surveys *surveys = timer->data;
-    uint64_t now_ms = uv_now(timer->loop), next_ms = UINT64_MAX;
-    LIST_EACH(link, &surveys->running)
-    {
-        struct survey_run *run = CONTAINER_OF(link, struct survey_run, link);
-        if (run->deadline_ms <= now_ms)
-            finish(run);
-        else if (run->deadline_ms < next_ms)
-            next_ms = run->deadline_ms;
-    }
-    if (next_ms != UINT64_MAX)
-        uv_timer_start(timer, on_timer, next_ms - now_ms, 0);
+    (void)now_us;
+    finish(CONTAINER_OF(timer, struct survey_run, deadline));
 }
 
-static void watch_deadline(struct surveys *surveys, struct survey_run *run)
+static void start_deadline(struct survey_run *run)
 {
-    uv_loop_t *loop = surveys->timer.loop;
     /* A run for another node ends earlier, so that its partial answer arrives there in time. */
-    uint64_t timeout_ms = run->survey ? surveys->facts.timeout_ms : surveys->facts.timeout_ms * 3 / 4;
-    uv_update_time(loop);
-    run->deadline_ms = uv_now(loop) + timeout_ms;
-    if (!uv_is_active((uv_handle_t *)&surveys->timer) || uv_timer_get_due_in(&surveys->timer) > timeout_ms)
-        uv_timer_start(&surveys->timer, on_timer, timeout_ms, 0);
+    uint64_t timeout_us = run->surveys->facts.timeout_ms * 1000;
+    turn_start_timer(run->surveys->mailbox.turn, &run->deadline, run->survey ? timeout_us : timeout_us * 3 / 4,
+                     on_deadline);
 }
 
 /* --- this node's workers ---------------------------------------------------------------------------------------- */
@@ -370,7 +356,7 @@ void surveys_hear(struct surveys *surveys, struct str from, struct str bytes)
         struct survey_run *run = start_run(surveys, &message.request);
         run->asker = str_dup(from);
         run->asker_id = message.id;
-        watch_deadline(surveys, run);
+        start_deadline(run);
     }
     control_result_fini(&message.result);
 }
@@ -396,7 +382,7 @@ static void take_survey(struct mail *mail, void *owner)
     struct survey_run *run = start_run(surveys, &survey->question);
     run->survey = survey;
     ask_nodes(surveys, run);
-    watch_deadline(surveys, run);
+    start_deadline(run);
 }
 
 void survey_ask(struct surveys *surveys, struct survey *survey)
@@ -415,21 +401,13 @@ struct surveys *surveys_create(struct router *router, const struct survey_facts 
     random_bytes(&surveys->last_id, sizeof surveys->last_id);
     list_init(&surveys->running);
     mailbox_init(&surveys->mailbox, router->mailbox.turn, surveys);
-    uv_timer_init(router->mailbox.turn->wake.loop, &surveys->timer);
-    surveys->timer.data = surveys;
     return surveys;
 }
 
 void surveys_close(struct surveys *surveys)
 {
     surveys->closing = true;
-    uv_timer_stop(&surveys->timer);
     LIST_EACH(link, &surveys->running) finish(CONTAINER_OF(link, struct survey_run, link));
-}
-
-static void free_surveys(uv_handle_t *timer)
-{
-    free(timer->data);
 }
 
 void surveys_destroy(struct surveys *surveys)
@@ -437,5 +415,5 @@ void surveys_destroy(struct surveys *surveys)
     surveys->workers_gone = true;
     mailbox_close(&surveys->mailbox);
     buf_fini(&surveys->scratch);
-    uv_close((uv_handle_t *)&surveys->timer, free_surveys);
+    free(surveys);
 }

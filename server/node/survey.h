@@ -58,8 +58,7 @@ void surveys_hear(struct surveys *surveys, struct str from, struct str bytes);
 /* Answers the surveys under way with what has come, and refuses new ones. Call while the workers' mailboxes are open.
  */
 void surveys_close(struct surveys *surveys);
-/* Call after surveys_close, once the workers' mailboxes are closed, and before turn_close of the router's turn. The
- * memory is freed when the loop runs next. */
+/* Call after surveys_close, once the workers' mailboxes are closed, and before turn_close of the router's turn. */
 void surveys_destroy(struct surveys *surveys);
 
 #endif

@@ -185,8 +185,8 @@ static void keep_and_hand_on(struct memory_broker *broker, const struct publicat
 
 static void publish(struct memory_broker *broker, struct publication *publication)
 {
-    uint64_t now_us = broker->config.now_us();
-    uint64_t wall_ms = broker->config.wall_ms();
+    uint64_t now_us = turn_now_us(broker->config.turn);
+    uint64_t wall_ms = turn_wall_ms(broker->config.turn);
     bool has_id = publication->event_id.len > 0;
     if (has_id && memory_ids_recall(&broker->ids, publication, now_us))
         return;
@@ -260,7 +260,7 @@ static void follow_rule(struct memory_broker *broker, struct memory_channel *cha
 {
     if (!history->size)
         return;
-    find_position(broker, channel, history, broker->config.now_us());
+    find_position(broker, channel, history, turn_now_us(broker->config.turn));
     post_answer(broker, channel, true);
 }
 
@@ -272,7 +272,7 @@ static void subscribe(struct broker *base, struct str name, const struct history
         follow_rule(broker, channel, history);
         return;
     }
-    find_position(broker, channel, history, broker->config.now_us());
+    find_position(broker, channel, history, turn_now_us(broker->config.turn));
     make_busy(broker, channel);
     metrics_gauge_add(base->metrics, METRIC_BROKER_SUBSCRIPTIONS, 1);
     channel->subscribed = true;
@@ -293,7 +293,7 @@ static void unsubscribe(struct broker *base, struct str name)
         forget(broker, channel);
         return;
     }
-    uint64_t now_us = broker->config.now_us();
+    uint64_t now_us = turn_now_us(broker->config.turn);
     make_idle(broker, channel, now_us);
     forget_idle(broker, now_us);
 }
@@ -303,7 +303,7 @@ static void unsubscribe(struct broker *base, struct str name)
 static void read_history(struct memory_broker *broker, struct history_read *read)
 {
     struct memory_channel *channel = map_get(&broker->channels, read->base.channel);
-    uint64_t now_us = broker->config.now_us();
+    uint64_t now_us = turn_now_us(broker->config.turn);
     if (!channel || !has_position(channel, now_us))
         return;
     memcpy(read->epoch, channel->epoch, sizeof read->epoch);
@@ -329,7 +329,7 @@ static void carry_out(struct memory_broker *broker, struct request *request)
         break;
     case REQUEST_PRESENCE_UPDATE:
         memory_presence_update(&broker->presence, base, CONTAINER_OF(request, struct presence_update, base),
-                               broker->config.wall_ms());
+                               turn_wall_ms(broker->config.turn));
         break;
     case REQUEST_PRESENCE_READ: memory_presence_read(&broker->presence, presence_read_of(request)); break;
     case REQUEST_RECOVERY:

@@ -20,10 +20,8 @@
 #include "server/broker/broker.h"
 
 struct memory_broker_config {
-    struct turn *turn;         /* borrowed, and outlives the broker */
-    struct str node_id;        /* copied */
-    uint64_t (*now_us)(void);  /* clock_now_us, or a test's */
-    uint64_t (*wall_ms)(void); /* clock_wall_ms, or a test's */
+    struct turn *turn;  /* borrowed, and outlives the broker */
+    struct str node_id; /* copied */
     uint64_t idempotency_window_ms;
     uint64_t empty_ttl_ms; /* a position without any event outlives its last subscriber by it */
     size_t positions_max;  /* channels without subscribers whose position is kept */

@@ -15,22 +15,30 @@ static uint64_t wall_ms(void)
     return fake_wall_ms;
 }
 
+static const struct clock fake_clock = {now_us, wall_ms};
+
 struct fixture {
     struct rig rig;
     struct node node;
 };
 
+/* Time goes on, with the end of a turn. */
+static void pass(struct fixture *f, uint64_t us)
+{
+    uv_run(&f->rig.loop, UV_RUN_NOWAIT);
+    fake_now_us += us;
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof *f);
     fake_now_us = 1000000;
+    clock_use(&fake_clock);
     rig_init(&f->rig);
     node_init(&f->node);
     struct memory_broker_config config = {
         .turn = &f->rig.turn,
         .node_id = STR("n1"),
-        .now_us = now_us,
-        .wall_ms = wall_ms,
         .idempotency_window_ms = 60000,
         .empty_ttl_ms = 1000,
         .positions_max = 3,
@@ -48,6 +56,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     node_fini(&f->node, &f->rig);
     rig_fini(&f->rig);
+    clock_use(NULL);
     free(f);
     return 0;
 }
@@ -153,7 +162,7 @@ static void keeps_an_epoch_without_events_for_a_while(void **state)
         node_subscribe(&f->node, "c", 10);
         RIG_WAIT(&f->rig, f->node.subscribed_count == (size_t)i + 1);
         node_unsubscribe(&f->node, "c");
-        fake_now_us += 1000000 - 1 + (unsigned)i;
+        pass(f, 1000000 - 1 + (unsigned)i);
     }
     assert_string_equal(f->node.subscribed[1].epoch, f->node.subscribed[0].epoch);
     assert_string_not_equal(f->node.subscribed[2].epoch, f->node.subscribed[0].epoch);
@@ -184,7 +193,7 @@ static void publishes_an_event_id_once(void **state)
     node_publish(&f->node, "c", "1", "a", 10);
     node_publish(&f->node, "c", "1", "a", 10);
     node_publish(&f->node, "d", "1", "a", 10); /* another channel, another event */
-    fake_now_us += 59999999;
+    pass(f, 59999999);
     node_answer(&f->node, &f->rig, 2);
     assert_int_equal(f->node.event_count, 1);
     assert_false(f->node.answers[0].duplicate);
@@ -193,7 +202,7 @@ static void publishes_an_event_id_once(void **state)
     assert_string_equal(f->node.answers[1].epoch, f->node.answers[0].epoch);
     assert_int_equal(f->node.answers[1].offset, 1);
     assert_false(f->node.answers[2].duplicate);
-    fake_now_us += 60000001;
+    pass(f, 60000001);
     node_publish(&f->node, "c", "1", "a", 10);
     assert_false(node_answer(&f->node, &f->rig, 3)->duplicate);
     assert_int_equal(f->node.answers[3].offset, 2);
@@ -226,7 +235,7 @@ static void forgets_positions_by_number_and_age(void **state)
     assert_int_equal(f->node.answers[7].offset, 1); /* pushed out */
     assert_string_not_equal(f->node.answers[7].epoch, f->node.answers[1].epoch);
 
-    fake_now_us += UINT64_C(1000) * (60000 + 24 * 3600 * 1000);
+    pass(f, UINT64_C(1000) * (60000 + 24 * 3600 * 1000));
     node_publish(&f->node, "d", "1", "", 10);
     node_publish(&f->node, "kept", "1", "", 10);
     node_answer(&f->node, &f->rig, 9);
@@ -424,12 +433,12 @@ static void forgets_events_when_their_ttl_is_over(void **state)
     struct fixture *f = *state;
     node_publish(&f->node, "c", "1", "", 10);
     node_answer(&f->node, &f->rig, 0);
-    fake_now_us += 59000000;
+    pass(f, 59000000);
     node_publish(&f->node, "c", "2", "", 10);
     node_answer(&f->node, &f->rig, 1);
-    fake_now_us += 59000000;
+    pass(f, 59000000);
     assert_string_equal(node_history(&f->node, &f->rig, "c", false, 0, 1000), "2:1,2");
-    fake_now_us += 1000000;
+    pass(f, 1000000);
     assert_string_equal(node_history(&f->node, &f->rig, "c", false, 0, 1000), "2:");
     node_publish(&f->node, "c", "3", "", 10);
     assert_string_equal(node_history(&f->node, &f->rig, "c", false, 0, 1000), "3:3");

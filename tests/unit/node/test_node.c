@@ -108,8 +108,6 @@ static int setup(void **state)
     const struct memory_broker_config config = {
         .turn = &f.node.turn,
         .node_id = STR("n1"),
-        .now_us = clock_now_us,
-        .wall_ms = clock_wall_ms,
         .idempotency_window_ms = 60000,
         .empty_ttl_ms = 60000,
         .positions_max = 100,

@@ -58,8 +58,8 @@ static void change(const char *user, bool here)
 
 static void await_update(void)
 {
-    while (!f.update)
-        uv_run(&f.rig.loop, UV_RUN_ONCE);
+    while (!f.update) /* the update may be asked in the mail, before the loop would wait for input */
+        uv_run(&f.rig.loop, UV_RUN_NOWAIT);
 }
 
 /* The next update's changes: "+ann -bob 2", the number being this node's connections. */
