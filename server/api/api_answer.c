@@ -26,7 +26,7 @@ void api_respond_error(const struct api_request *request, const struct error *er
     api_respond(request, err_http_status(error->code));
 }
 
-/* Who waits for the answer of the node. */
+/* A request of a backend that waits for the node's answer. */
 struct waiter {
     struct api_request request;
     api_answer *answer;

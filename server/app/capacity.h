@@ -1,6 +1,6 @@
-/* capacity.h - how many connections this process can have at once: as many as the options say, or fewer if it may not
- * open that many files. Files for the internal listener, Redis, logs and reloads are set aside first. So probes are
- * answered whatever clients do. */
+/* capacity.h - how many connections this process can have at once. It is the number of the options, or less if the
+ * process may not open that many files. Files for the internal listener, Redis, logs and reloads are set aside first.
+ * So probes are answered whatever clients do. */
 #ifndef CARILLON_APP_CAPACITY_H
 #define CARILLON_APP_CAPACITY_H
 

@@ -61,8 +61,8 @@ extern const struct option_table options_table;
  * a line of messages. With ERR_NONE all lines are warnings. Otherwise at least one line is an error. */
 enum err options_validate(const struct options *options, const struct option_sources *sources, struct buf *messages);
 
-/* Appends a line for each setting that is allowed but often a mistake: a claim beside '*' in a rule, a claim with dots,
- * a path that looks like a pattern. Call it after options_validate has passed. */
+/* Appends a line for each setting that is allowed but often a mistake. Examples are a claim beside '*' in a rule, a
+ * claim with dots, and a path that looks like a pattern. Call it after options_validate has passed. */
 void options_advise(const struct options *options, const struct option_sources *sources, struct buf *messages);
 
 #endif

@@ -42,14 +42,14 @@ struct keeping {
     struct presence_policy presence;
 };
 
-/* How a channel is kept, whoever asks: the events of a channel come from many publishers, from backends and from other
- * nodes, so its name alone decides. The first rule that fits it with any text for each {claim} says it; one that fits
- * only with a ':' in such a text gives way to a later one with more literal text ("user:{sub}:inbox" after
- * "user:{sub}"). Whatever a token is allowed is a channel that some rule keeps. A channel that no rule fits has no
- * history and no presence. */
+/* The history and presence of a channel. Its events come from many publishers, from backends and from other nodes, so
+ * the channel's name alone decides. The first rule that fits the name, with any text for each {claim}, has the answer.
+ * A rule that fits only with a ':' in such a text gives way to a later one with more literal text ("user:{sub}:inbox"
+ * after "user:{sub}"). Each channel that a token allows fits some rule. A channel that no rule fits has no history and
+ * no presence. */
 struct keeping rules_keeping(const struct rules *rules, struct str channel);
 
-/* What this token may do with this channel, a set of enum allow: the first rule that matches with the token's claims
+/* The rights of this token on this channel, a set of enum allow. The first rule that matches with the token's claims
  * decides. */
 unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims);
 

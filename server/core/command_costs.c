@@ -11,8 +11,8 @@ static uint64_t reading_costs(uint64_t rows)
     return rows / ROWS_PER_MESSAGE;
 }
 
-/* Of a page all that it may have is paid for before it is asked for, so that many at once are no way around; what it
- * has less is given back. */
+/* The most that a page may have is paid for before the page is asked for. So many pages at once are no way around the
+ * rate. The difference is given back when the page has fewer. */
 uint64_t command_cost(const struct command *command)
 {
     uint64_t limit = 0, most = 0;
@@ -65,8 +65,8 @@ void command_recovered(struct hub *hub, struct session *session)
     rate_charge(&session->rate, 1, hub->now_us);
 }
 
-/* What an event costs more that is the first one of its channel's history: it leaves a key that outlives it by a day,
- * so whoever makes up channels is not to make as many as another says words. */
+/* The extra price of the first event of a channel's history. The event leaves a key that outlives it by a day. So a
+ * client that makes up channels may not make as many as it may send messages. */
 enum { BEGINNING_COSTS = 10 };
 
 void command_began_history(struct hub *hub, struct session *session)

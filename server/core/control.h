@@ -19,7 +19,7 @@ enum control_op {
 
 enum { CONTROL_PAGE_MAX = 1000, CONTROL_REASON_MAX = 123 };
 
-/* The texts are borrowed. What an operation does not need is empty. */
+/* The texts are borrowed. Members that an operation does not need are empty. */
 struct control_request {
     enum control_op op;
     struct str user;       /* DISCONNECT, (UN)SUBSCRIBE: this user's sessions; SESSIONS: only those */
@@ -69,8 +69,8 @@ struct control_walk {
 bool control_run(struct hub *hub, const struct control_request *request, struct control_walk *walk,
                  struct control_result *out);
 
-/* Adds what another hub or node has answered: counts and the numbers of rows with the same key are added up, and the
- * first `limit` rows of both are kept. Because each part has its own first `limit` rows, the page is right. */
+/* Adds the answer of another hub or node. Counts, and the numbers of rows with the same key, are added up. The first
+ * `limit` rows of both are kept. Because each part has its own first `limit` rows, the page is right. */
 void control_result_merge(struct control_result *into, const struct control_result *from, uint64_t limit);
 /* Adds copies of rows that come after all of its own. */
 void control_result_append(struct control_result *result, const struct control_row *rows, size_t count);

@@ -1,6 +1,6 @@
-/* endpoint.h - what the sessions that have come in by one path have in common. Whoever makes an endpoint fills it
- * before it is shared. From then on it is immutable, and all threads use it. A reload makes new endpoints: an open
- * session follows to the one that takes the place of its own (hub_use_endpoint). */
+/* endpoint.h - the common settings of all sessions that have come in by one path. An endpoint is filled before it is
+ * shared. From then on it is immutable, and all threads use it. A reload makes new endpoints: an open session follows
+ * to the one that takes the place of its own (hub_use_endpoint). */
 #ifndef CARILLON_CORE_ENDPOINT_H
 #define CARILLON_CORE_ENDPOINT_H
 

@@ -4,7 +4,7 @@
 #include "common/base/alloc.h"
 #include "common/protocol/ws_frame.h"
 
-/* What has been framed, if anything. */
+/* The message that has been framed, or NULL. */
 static struct message *take_frame(struct formats *formats)
 {
     return formats->frame.len ? message_create(buf_str(&formats->frame)) : NULL;

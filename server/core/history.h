@@ -19,8 +19,8 @@ struct history_event {
 
 struct history_read {
     struct request base;
-    /* What is asked: events above after, oldest first; or, backwards, the newest ones below before (0: up to the end).
-     * At most limit events and about max_bytes of them, but one at least. */
+    /* The question. Forwards: the events above after, oldest first. Backwards: the newest events below before (0: up to
+     * the end). At most limit events and about max_bytes of them, but one at least. */
     bool backwards;
     uint64_t after;
     uint64_t before;
@@ -43,7 +43,7 @@ struct history_read {
     char bytes[];
 };
 
-/* What one page may ask for, and gets if it does not say. Its bytes are bounded too. */
+/* The default and the largest number of events that a page asks for, and its bound in bytes. */
 enum { HISTORY_LIMIT_DEFAULT = 50, HISTORY_LIMIT_MAX = 1000, HISTORY_PAGE_BYTES = 256 * 1024 };
 
 /* Copies the texts. command_id: of the command that asks; empty: none. Everything else is zero. */
@@ -103,10 +103,10 @@ static inline struct recovery *recovery_in(struct list_link *link)
     return CONTAINER_OF(link, struct recovery, base.link);
 }
 
-/* To one worker: the recoveries of one channel that have an outcome, and the events for them. The replay stands in the
- * worker's mail where its position is: all events up to offset were posted before it, and all later ones come after it.
- * The messages begin with the offset first and have no holes. For each recovery that is found, they have the events
- * that follow its offset, up to the last message. */
+/* To one worker: the recoveries of one channel that have an outcome, and the events for them. Its place in the worker's
+ * mail is its position. All events up to offset were posted before it, and all later ones come after it. The messages
+ * begin with the offset first and have no holes. For each recovery that is found, they have the events that follow its
+ * offset, up to the last message. */
 struct replay {
     struct mail mail;
     struct list_link recoveries; /* with their outcomes; offset: the missed events begin after it */

@@ -35,7 +35,7 @@ struct hub_settings {
     bool custom_events;
 };
 
-/* What a hub asks of its node. The node implements these operations itself (server/node/node.h). Each is called in the
+/* The node, as a hub sees it. The node implements these operations itself (server/node/node.h). Each is called in the
  * hub's thread. None may call back into the hub. worker: the hub's number. */
 struct node_ops {
     /* The worker wants this channel's messages. history is that of the channel's rule, borrowed for the call. The
@@ -156,7 +156,7 @@ void hub_joined(struct hub *hub, struct str channel, uint64_t join_id, enum err 
 /* Queues the message for each subscriber of its channel. Takes the reference. */
 void hub_deliver(struct hub *hub, struct message *message);
 
-/* What recovering subscribers get. Takes the replay. */
+/* Brings recovering subscribers their missed events. Takes the replay. */
 void hub_replay(struct hub *hub, struct replay *replay);
 
 /* Continuity is lost on a channel: its subscribers are told, with the position from which it goes on. */

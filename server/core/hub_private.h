@@ -128,8 +128,8 @@ struct channel *channel_want(struct hub *hub, struct str name);
 void channel_linger_if_unused(struct channel *channel);
 /* Nobody is in it, and the broker does not have it. Frees it. */
 void channel_forget(struct channel *channel);
-/* After other rules: the node is told which channels have another history now, some in each turn. What comes to a
- * channel meanwhile goes by the new rules. */
+/* After other rules: the node is told which channels have another history now, some in each turn. A channel that is
+ * joined meanwhile has the new rules. */
 void channels_follow_rules(struct hub *hub);
 /* The same for one channel. Its history follows only once it is joined: the answer to its first join may be a refusal.
  */
@@ -233,7 +233,8 @@ void observe_vacated(struct hub *hub, const struct channel *channel);
 /* From now on the node is told of each session that subscribes and unsubscribes, where the channel's rule keeps that.
  */
 void presence_init(struct hub *hub);
-/* The channel's rule is another one. Whoever is subscribed is counted from now on, or no longer, or otherwise. */
+/* The channel's rule is another one. From now on its subscribers count for presence, or count no longer, or count
+ * otherwise. */
 void presence_follow(struct channel *channel, const struct presence_policy *policy);
 
 /* --- command_answers.c --- */
@@ -261,8 +262,8 @@ void session_ask(struct session *session, struct request *request,
 uint64_t command_cost(const struct command *command);
 /* One more page for the session, unless too many wait for their answers already: then it is told so. */
 bool command_begin_page(struct hub *hub, struct session *session, const struct command *command);
-/* What a command has asked has come back. Of a page (command_begin_page), the client gets back what it has paid for
- * events or members that the page does not have. */
+/* The answer to a command's request has come. The client gets back its payment (command_begin_page) for events or
+ * members that the page does not have. */
 void command_page_came(struct session *session, struct request *request);
 /* A missed event is queued for a session that comes back. */
 void command_recovered(struct hub *hub, struct session *session);

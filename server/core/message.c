@@ -65,7 +65,7 @@ void message_free(struct message *message)
     free(message);
 }
 
-/* What event_encode has written. */
+/* The JSON that event_encode has written. */
 static struct str json_of(const struct message *message)
 {
     struct str frame = message_frame(message);

@@ -1,5 +1,5 @@
-/* observer.h - hears what happens to the sessions and channels of one hub. Whatever follows their life is an observer:
- * the counters of sessions and channels (hub.c), and presence (channel_presence.c).
+/* observer.h - hears what happens to the sessions and channels of one hub. Observers are the counters of sessions and
+ * channels (hub.c), and presence (channel_presence.c).
  *
  *   a session     opened, closed
  *   its channel       subscribed, unsubscribed

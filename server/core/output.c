@@ -52,8 +52,8 @@ static void release_joined(struct joined *joined)
     joined->count = 0;
 }
 
-/* Takes the n oldest messages from the outbox, joined. Who is in the same channels has the same messages waiting: what
- * was joined last often serves the next session too. */
+/* Takes the n oldest messages from the outbox, joined. Sessions in the same channels have the same messages waiting. So
+ * the bytes that were joined last often serve the next session too. */
 static struct str join(struct joined *joined, struct outbox *outbox, uint32_t n)
 {
     if (is_joined(joined, outbox, n)) {
@@ -219,8 +219,8 @@ void hub_writable(struct hub *hub, struct session *session, size_t unsent)
     output_mark_dirty(hub, session);
 }
 
-/* Between two sessions the kernel has swept the caches, so what a write reads is asked for some writes ahead: first the
- * session, then what it points to. */
+/* Between two sessions the kernel has swept the caches. So the memory that a write reads is fetched some writes ahead:
+ * first the session, then the transport that it points to. */
 static void fetch_ahead(const struct hub *hub, size_t at)
 {
     enum { SESSION_AHEAD = 6, TRANSPORT_AHEAD = 3 };

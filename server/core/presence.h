@@ -39,7 +39,7 @@ struct presence_change *presence_change_create(bool here, const struct presence_
 /* The members stay as they are, and are kept by this policy from now on. */
 struct presence_change *presence_change_create_policy(const struct presence_policy *policy, struct str channel);
 
-/* What has changed on a channel on this node. Also without changes: a sign that the node is alive. */
+/* The changes of a channel's members on this node. Without changes it is a sign that the node is alive. */
 struct presence_update {
     struct request base; /* base.channel is borrowed, as are the texts below, until it is answered */
     struct presence_policy policy;

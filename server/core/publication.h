@@ -21,7 +21,7 @@ struct presence_policy {
 
 struct publication {
     struct request base;
-    /* What is asked. The text lies in bytes. */
+    /* The question. The texts lie in bytes. */
     struct str type;
     struct str data;
     struct str event_id; /* idempotency key; empty: none */

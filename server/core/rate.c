@@ -10,8 +10,8 @@ static uint64_t period_of(const struct rate_limit *limit)
     return limit->per_minute && period_us == 0 ? 1 : period_us;
 }
 
-/* As many messages are used up by the new limits as were by the old ones. The number is not cut to a smaller burst: by
- * changing from one token to another and back a client could have the difference again and again. */
+/* As many messages are used up by the new limits as were by the old ones. The number is not cut to a smaller burst.
+ * Otherwise a client could change from one token to another and back, and have the difference again and again. */
 static void follow(struct rate *rate, uint64_t period_us, uint64_t now_us)
 {
     uint64_t old_us = rate->period_us;

@@ -11,7 +11,7 @@ struct rate_limit {
     uint64_t burst;      /* at least 1 counts */
 };
 
-/* What has been used up. Zeroed: nothing. */
+/* The part of the bucket that is used up. Zeroed: nothing. */
 struct rate {
     uint64_t period_us;  /* what one took, by the limits of the last call; 0: there was no limit */
     uint64_t free_at_us; /* when the bucket will be full again (the "virtual schedule" of GCRA) */
@@ -22,7 +22,7 @@ struct rate {
 bool rate_take(struct rate *rate, const struct rate_limit *limit, uint64_t cost, uint64_t now_us,
                uint64_t *out_retry_us);
 
-/* What has been used without being asked for is owed, by the limits of the last call. */
+/* Uses messages up without asking. They are owed, by the limits of the last call. */
 void rate_charge(struct rate *rate, uint64_t cost, uint64_t now_us);
 /* Of what was taken by these limits, so much has not been used after all. */
 void rate_give_back(struct rate *rate, uint64_t cost);

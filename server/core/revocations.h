@@ -39,9 +39,9 @@ void revocations_doubt(struct revocations *revocations);
 
 /* A round looks at each once: at all that are there when it begins. */
 void revocations_begin_round(struct revocations *revocations);
-/* Looks at the next ones of the round, at most count: forgets those that are over, and calls doubted for those that do
- * not count as kept, which must not call back into here. False when the round is over. Nobody verifies a token
- * meanwhile: a small count, and again later. */
+/* Looks at the next revocations of the round, at most count of them. It forgets those that are over, and calls doubted
+ * for those that do not count as kept. doubted must not call back into here. False when the round is over. No token can
+ * be verified meanwhile, so give a small count, and call again later. */
 bool revocations_look(struct revocations *revocations, size_t count, uint64_t now_ms,
                       void (*doubted)(void *owner, const struct revocation *revocation), void *owner);
 

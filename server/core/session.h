@@ -43,7 +43,8 @@ struct subscription {
 };
 
 struct session {
-    /* What a delivery touches, side by side: with thousands of sessions each cache line of it is a miss. */
+    /* The members that a delivery touches, side by side. With thousands of sessions each of their cache lines is a
+     * miss. */
     void *transport; /* net's; opaque here */
     const struct transport_ops *ops;
     const struct format *format; /* of the dialect it began with and of ops->framing; of the hub */
@@ -55,7 +56,7 @@ struct session {
     bool finished;       /* ops->finish has been called */
     bool ping_sent;
     bool heard; /* anything at all, since the ping was sent */
-    /* Who it is. */
+    /* The session's identity. */
     struct hub *hub;
     struct session_id id;
     struct sorted_link by_uuid; /* in the orders of hub->sessions, while it is open */
@@ -85,10 +86,10 @@ struct session {
     char address[];                    /* the client's, as text; for the sessions list and logs */
 };
 
-/* Decides the session's end, with the endpoint's close code for the reason; an error frame that says why goes before it
- * where a client can do something about it. From now on nothing is queued for it and nothing taken from it; it stays in
- * its channels until the turn ends (hub_flush), so this may be called while they are walked. Does nothing to a session
- * that is closing: the first reason stays. */
+/* Decides the session's end, with the endpoint's close code for the reason. An error frame goes before it if the client
+ * can do something about the reason. From now on nothing is queued for the session, and nothing is taken from it. It
+ * stays in its channels until the turn ends (hub_flush), so this may be called while they are walked. A session that is
+ * closing keeps its first reason. */
 void session_end(struct session *session, enum reason reason);
 /* The same with a code (1000-4999; 0: a close frame without one) and a reason text, of a backend or of the peer. */
 void session_end_with(struct session *session, int code, struct str reason_text);

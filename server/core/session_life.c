@@ -63,8 +63,8 @@ static bool wants_error_frame(enum reason reason)
     }
 }
 
-/* Takes the message, if there is one. What is said at the end has no limit to fit into: the reason stays, however full
- * the outbox is. */
+/* Takes the message, if there is one. The last messages are not limited by the outbox: a session with a full outbox
+ * also tells its reason. */
 static void append_last(struct session *session, struct message *message)
 {
     if (!message)

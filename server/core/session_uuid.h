@@ -1,6 +1,6 @@
-/* session_uuid.h - the ids of sessions that clients and backends see. Such an id is a UUID of version 7 (RFC 9562). Its
- * last six digits are those of the id of its node, which is a UUID too. So a question about one session goes to one
- * node. Two nodes may share the six digits: then both are asked. Pure. */
+/* session_uuid.h - the ids of sessions that clients and backends see. An id is a UUID of version 7 (RFC 9562). Its last
+ * six digits are those of the id of its node, which is a UUID too. So a question about one session goes to one node.
+ * Two nodes may share the six digits: then both are asked. Pure. */
 #ifndef CARILLON_CORE_SESSION_UUID_H
 #define CARILLON_CORE_SESSION_UUID_H
 

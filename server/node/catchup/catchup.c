@@ -1,6 +1,6 @@
 /* catchup.c - see catchup.h.
  *
- * catchup->offset is the last event posted. What becomes of an event depends on its offset:
+ * catchup->offset is the last event posted. The offset of an event decides:
  *
  *     at most catchup->offset        it was posted before: dropped
  *     the next one                   posted

@@ -1,8 +1,8 @@
 /* catchup.h - the events of one channel on one node. Each event with an offset is posted once, in order, or a gap is
  * announced in its place. A subscriber that recovers gets what it missed.
  *
- * This is a pure state machine. An event, a position, a page of the history, a recovery or a tick comes in by a call;
- * what follows goes out by struct catchup_ops, within that call. There is no mail, no log, no clock and no broker here.
+ * This is a pure state machine. An event, a position, a page of the history, a recovery or a tick comes in by a call.
+ * The decisions go out by struct catchup_ops, within that call. There is no mail, no log, no clock and no broker here.
  * Single thread. An example, in which event 7 was lost on its way:
  *
  *     router                         catchup
@@ -25,7 +25,7 @@ enum { CATCHUP_PAGE_EVENTS = 256, CATCHUP_PAGE_BYTES = 512 * 1024 };
 
 struct catchup;
 
-/* What catchup asks of its owner. None of these calls back into catchup, except that read may call catchup_begin_read.
+/* The owner, as catchup sees it. None of these calls back into catchup, except that read may call catchup_begin_read.
  */
 struct catchup_ops {
     /* An event for all subscribers of the channel. Takes the reference. */
@@ -41,7 +41,7 @@ struct catchup_ops {
     void (*read)(void *owner, struct catchup *catchup, uint64_t number);
 };
 
-/* What all channels of a node share. */
+/* Shared by all channels of a node. */
 struct catchup_set {
     const struct catchup_ops *ops;
     void *owner;

@@ -10,7 +10,7 @@
 
 #include "server/node/catchup/catchup.h"
 
-/* What a channel has while events are missing or subscribers recover, and for some seconds afterwards. */
+/* The state of a channel while events are missing or subscribers recover, and for some seconds afterwards. */
 struct catchup_work {
     struct catchup *catchup;
     struct list_link link; /* in set->busy */

@@ -1,5 +1,5 @@
-/* catchup_work.c - what the other files of catchup do to a channel: set its position, post its next event, keep what it
- * has while events are missing. */
+/* catchup_work.c - the steps that the other files of catchup share: set the channel's position, post its next event,
+ * keep its state while events are missing. */
 #include "common/base/alloc.h"
 #include "server/node/catchup/catchup_private.h"
 

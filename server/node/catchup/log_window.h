@@ -6,7 +6,7 @@
 #include "common/base/ring.h"
 #include "server/core/message.h"
 
-/* What all windows of a node take together, and the limit. */
+/* The bytes of all windows of a node together, and their limit. */
 struct log_budget {
     size_t bytes;
     size_t bytes_max;

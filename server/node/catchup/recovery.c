@@ -3,8 +3,8 @@
  * at the channel's position makes its takers live. After a page that ends before it, they ask again when they have sent
  * it.
  *
- * A client may name the id of the event at its offset: Redis may have lost its latest writes and given their offsets to
- * other events. Its recovery is served only when the event there has that id (recovery->id_confirmed). */
+ * Redis may have lost its latest writes and given their offsets to other events. So a client may name the id of the
+ * event at its offset. Its recovery is served only when the event there has that id (recovery->id_confirmed). */
 #include "server/node/catchup/catchup_private.h"
 
 /* A read begins so much earlier, at most, to serve other recoveries as well. */
