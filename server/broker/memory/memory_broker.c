@@ -333,7 +333,7 @@ static void carry_out(struct memory_broker *broker, struct request *request)
         break;
     case REQUEST_PRESENCE_READ: memory_presence_read(&broker->presence, presence_read_of(request)); break;
     case REQUEST_RECOVERY:
-    case REQUEST_SURVEY: assert(!"a broker answers neither"); break;
+    case REQUEST_SURVEY: assert(false && "a broker answers neither"); break;
     }
 }
 

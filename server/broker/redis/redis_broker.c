@@ -170,7 +170,7 @@ static void ask(struct broker *base, struct request *request)
         break;
     case REQUEST_PRESENCE_READ: redis_presence_read(broker, presence_read_of(request)); break;
     case REQUEST_RECOVERY:
-    case REQUEST_SURVEY: assert(!"a broker answers neither"); break;
+    case REQUEST_SURVEY: assert(false && "a broker answers neither"); break;
     }
 }
 
