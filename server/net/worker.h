@@ -1,6 +1,6 @@
-/* worker.h - one loop with everything that belongs to it: the gate's connections, the WebSockets, the hub, the clock.
- * It runs in a thread of its own, or, when it is the only one, in the main loop. Only the functions that say so may be
- * called from other threads. */
+/* worker.h - a worker is one loop with all that runs on it: the gate's connections, the WebSockets and the hub. A
+ * worker runs in a thread of its own, or in the main loop when it is the only one. Other threads may call only the
+ * functions that say so. */
 #ifndef CARILLON_NET_WORKER_H
 #define CARILLON_NET_WORKER_H
 
@@ -13,7 +13,7 @@
 
 struct worker_options {
     unsigned index;
-    unsigned count;    /* of workers, who share what is limited for all */
+    unsigned count;    /* of workers, which share the limits of the node */
     uv_loop_t *loop;   /* NULL: a loop and a thread of its own */
     struct turn *turn; /* of that loop; NULL with a loop of its own */
     struct net_settings *settings;
@@ -26,7 +26,7 @@ struct worker_options {
     const struct node_ops *node;     /* passed to the hub; borrowed, as is its owner */
     void *node_owner;
     struct str node_id;             /* borrowed */
-    const struct entry_step *steps; /* between an admitted request and its session, after the limits; copied */
+    const struct entry_step *steps; /* more entry steps, after those of the worker; copied */
     size_t step_count;
 };
 
@@ -62,8 +62,8 @@ struct worker {
     atomic_bool stopped;
 };
 
-/* In the main thread; workers are made one after the other, before any of them is started (libwebsockets has globals
- * that are set up here). ERR_INTERNAL_ERROR says what failed. */
+/* Call it in the main thread. Make all workers before the first is started, because libwebsockets sets up globals here.
+ * ERR_INTERNAL_ERROR says what failed. */
 enum err worker_create(const struct worker_options *options, struct worker **out, struct error *error);
 
 /* Before the start. Borrowed. */
@@ -77,12 +77,12 @@ void worker_configure(struct worker *worker, struct net_settings *settings, cons
                       struct rules *rules);
 /* Any thread: new keys from the next token on; sessions stay. A reference is taken. */
 void worker_set_keys(struct worker *worker, struct token_keys *keys);
-/* Any thread: no more sessions; those there are are sent away over the window. */
+/* Any thread: no new sessions begin. The present ones are told to reconnect, spread over the window. */
 void worker_drain(struct worker *worker, uint64_t window_us);
-/* In the main thread, outside of the loop's callbacks: closes everything and waits until the worker's own work is over;
- * a shared loop is run meanwhile. Mail may still be posted to it. */
+/* Call it in the main thread, outside of the loop's callbacks. Closes everything and waits until the worker's work is
+ * over. A shared loop is run meanwhile. Mail may still be posted to the worker. */
 void worker_stop(struct worker *worker);
-/* After worker_stop, and once nobody posts any more. */
+/* Call it after worker_stop, when no thread posts mail any more. */
 void worker_destroy(struct worker *worker);
 
 #endif

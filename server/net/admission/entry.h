@@ -35,7 +35,7 @@ struct entry {
     struct admitter *admitter;
     struct admission admission; /* ADMITTED, with one reference to its endpoint and to its claims, which a step may
                                    exchange */
-    struct lease *lease;        /* what the connection counts under */
+    struct lease *lease;        /* the places that the connection has in the limits */
     struct texts subscriptions; /* see entry_subscribe */
     struct session_slot *slot;  /* owned, of session_limit.c; NULL: none, or the session has it */
     /* Of entry.c. */
@@ -56,7 +56,7 @@ struct entry_start {
     void (*answered)(struct entry *entry, enum reason reason);
 };
 void entry_init(struct entry *entry, const struct entry_start *start, const struct admission *admission);
-/* Also right for one that is zeroed. */
+/* May be called for a zeroed entry. */
 void entry_fini(struct entry *entry);
 
 /* Runs the steps that are left, until one refuses or waits, or the last one has been passed. *out_reason: of a

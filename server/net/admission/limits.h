@@ -5,7 +5,7 @@
 
 #include "server/net/admission/entry.h"
 
-/* Takes its places into the entry's lease, all or none; refuses at once where there are none left. No owner. */
+/* Takes the connection's places into the entry's lease, all or none. Refuses when a limit is reached. Has no owner. */
 extern const struct entry_step limits_step;
 
 #endif

@@ -1,5 +1,6 @@
-/* settings.h - what the network side is told by the configuration. Built by one thread, then immutable and shared by
- * all: a reload builds another. Counted; everything in it is on the heap and goes with the last reference. */
+/* settings.h - the configuration of the network side. One thread builds the settings. Then they are immutable and
+ * shared by all threads; a reload builds others. Settings are counted. All they have is on the heap and goes with the
+ * last reference. */
 #ifndef CARILLON_NET_ADMISSION_SETTINGS_H
 #define CARILLON_NET_ADMISSION_SETTINGS_H
 
@@ -49,39 +50,40 @@ struct net_settings {
     struct net_endpoint **endpoints; /* one reference each */
     size_t endpoint_count;
     struct token_policy policy; /* its lists are owned here */
-    size_t token_cache_entries; /* of each worker; read when it is made, as is the next */
+    size_t token_cache_entries; /* of each worker; this and the next are read when the worker is made */
     size_t token_cache_bytes;
     size_t head_bytes;        /* of a request head */
     uint64_t head_timeout_us; /* from the first byte expected to the last of the head */
     size_t body_bytes;        /* of a request body */
-    size_t bodies_bytes;      /* of all request bodies being held, whose head did not come with them */
+    size_t bodies_bytes;      /* of all request bodies in memory together */
     uint64_t body_timeout_us; /* to send the body, and to take the answer */
     uint64_t keepalive_timeout_us;
     uint64_t close_timeout_us; /* for a peer to answer a close frame */
     uint64_t retry_after_s;    /* told with 429 and 503 */
     size_t max_connections;    /* sessions, in this process */
     size_t max_internal;       /* connections on the internal listener that have sent a request */
-    size_t max_pending;        /* other connections of a listener; at least one for each worker, as max_internal */
-    size_t max_per_address;    /* sessions; 0: see net_settings_max_of */
-    size_t max_per_user;       /* 0: no limit, unless the token has a session_limit, which counts before this */
+    size_t max_pending;     /* other connections of a listener. This and max_internal: at least one for each worker */
+    size_t max_per_address; /* sessions; 0: see net_settings_max_of */
+    size_t max_per_user;    /* 0: no limit. The session_limit of a token replaces it */
     struct cidr *trusted_proxies;
     size_t trusted_proxy_count;
     enum proxy_mode proxy_protocol; /* on the public listener, from trusted proxies only */
-    struct tls_identity *tls;       /* one reference; NULL: the public listener speaks plaintext. As it is when a worker
-                                       is made, so it stays in this respect */
+    struct tls_identity *tls; /* one reference; NULL: the public listener speaks plaintext. A reload does not change
+                                 whether it speaks TLS */
 };
 
-/* Zeroed but for one reference and a default token policy. The maker fills it before sharing it. */
+/* Has one reference and a default token policy; everything else is zero. Fill the settings before sharing them. */
 struct net_settings *net_settings_create(void);
 struct net_settings *net_settings_ref(struct net_settings *settings);
 void net_settings_unref(struct net_settings *settings);
 
-/* The most pending connections of a listener, and the most sockets: with some that wait to be taken from the kernel's
- * queue into the place of one that goes. */
+/* The most pending connections of a listener, and its most sockets. There may be some more sockets than places: a new
+ * connection is accepted before an older one has gone. */
 size_t net_settings_pending(const struct net_settings *settings, bool internal);
 size_t net_settings_sockets(const struct net_settings *settings, bool internal);
-/* The most sessions of this client; 0: no limit. Without a number in the configuration one public address may have half
- * of all; a private one may be a proxy that nobody has named, or a container network, behind which everybody is. */
+/* The most sessions of this client; 0: no limit. Without a number in the configuration, a public address may have half
+ * of all sessions. A private address has no limit then: it may be a proxy or a container network with all clients
+ * behind it. */
 size_t net_settings_max_of(const struct net_settings *settings, const struct address *client);
 
 /* The endpoint of new connections. NULL: there is none at this path. */

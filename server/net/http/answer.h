@@ -12,8 +12,8 @@ struct answer {
     uint64_t retry_after_s;   /* 0: none */
     uint64_t wall_ms;         /* for Date */
     bool close;               /* no further request is taken on this connection */
-    bool keep_alive;          /* says that more are taken: HTTP/1.0 knows it from that alone */
-    bool websocket_wanted;    /* 426: tells what to upgrade to */
+    bool keep_alive;          /* says that more requests are taken, which an HTTP/1.0 client must be told */
+    bool websocket_wanted;    /* for a 426: adds the Upgrade header */
 };
 
 /* Appends the head for a body of that length. */

@@ -109,7 +109,7 @@ void connection_hold_none(struct connection *connection)
 
 /* --- its end ---------------------------------------------------------------------------------------------------- */
 
-/* All but the stream and the memory. */
+/* Ends everything of the connection but the stream and the memory. */
 static void leave(struct connection *connection)
 {
     struct connection_set *set = connection->set;
@@ -196,7 +196,7 @@ static void linger(struct connection *connection)
 
 /* --- out -------------------------------------------------------------------------------------------------------- */
 
-/* What came before its time. */
+/* Bytes that came while the request before was served follow now. */
 static void take_early(struct connection *connection)
 {
     buf_append(&connection->in, buf_str(&connection->early));

@@ -1,6 +1,6 @@
-/* connection.h - a connection that speaks HTTP: requests in, answers out, deadlines, a polite end. It costs one object
- * and a bounded buffer, whatever the peer does or does not. Its bytes come by a stream (stream.h), in plaintext or by
- * TLS; what they mean is for connection_ops. One thread: the worker's. */
+/* connection.h - a connection that speaks HTTP: requests in, answers out, deadlines, a polite end. A connection costs
+ * one object and bounded buffers, whatever the peer does. A stream carries its bytes (stream.h), in plaintext or by
+ * TLS. connection_ops reads the requests. One thread: the worker's. */
 #ifndef CARILLON_NET_HTTP_CONNECTION_H
 #define CARILLON_NET_HTTP_CONNECTION_H
 
@@ -24,9 +24,9 @@ struct connection {
     struct stream stream;
     enum connection_stage stage;
     bool internal;
-    struct address client; /* the peer, or whom a trusted proxy speaks for */
+    struct address client; /* the peer, or the client that a trusted proxy has named */
     struct pending_place pending;
-    struct lease lease; /* of a place, once it has one */
+    struct lease lease; /* its places in the limits */
     struct timer deadline;
     struct buf in;      /* bytes of the present request and what follows it */
     struct buf early;   /* bytes that came while a request was being served */
@@ -35,7 +35,7 @@ struct connection {
     size_t chunks_from; /* while a chunked body is read: where it began, behind the head; else 0 */
     struct http_chunked chunked;
     size_t held;    /* bytes counted under the limit of all request bodies */
-    bool started;   /* the head's deadline runs; that of the first head does from the beginning */
+    bool started;   /* the deadline of a later head runs; that of the first head runs from the beginning */
     bool last;      /* linger after what is being written */
     size_t drained; /* bytes read and thrown away while lingering */
     /* http.c: */
@@ -50,45 +50,45 @@ struct connection {
     int late_fd; /* -1; the socket of a peer that ended its side while its call was being served */
 };
 
-/* A connection whose client is known. Takes fd. due_us: when its first request head must have come. first: what the
- * client has sent and is no more in the socket. */
+/* Begins a connection whose client is known. Takes fd. due_us: when the first request head must have come. first: bytes
+ * of the client that have been read from the socket already. */
 void connection_open(struct connection_set *set, int fd, bool internal, const struct address *client, uint64_t due_us,
                      struct str first);
 
-/* Writes the bytes, and goes on to STAGE_WRITE if the kernel did not take all, else to the next request, or to
- * STAGE_LINGER when last. */
+/* Writes an answer. Then: STAGE_WRITE if the kernel did not take all of it; else STAGE_LINGER if it is the last answer;
+ * else the next request. */
 void connection_answer(struct connection *connection, struct str bytes, bool last);
 /* Answers with an error, and ends the connection politely. message: NULL for the code's general text. */
 void connection_refuse(struct connection *connection, int status, enum err code, const char *message);
-/* For a call whose connection has ended meanwhile: a peer that has only ended its side gets the answer, as far as the
- * kernel takes it. */
+/* Answers a call whose connection has ended meanwhile. A peer that has only ended its side still gets as much of the
+ * answer as the kernel takes. */
 void connection_answer_late(struct connection *connection, struct str bytes);
 /* Writes without a change of stage; for 100 Continue. */
 void connection_send(struct connection *connection, struct str bytes);
 /* Starts the deadline for the request that is expected or has begun. */
 void connection_await_request(struct connection *connection, uint64_t timeout_us);
-/* A request of the internal listener has come: it counts as one of its connections from now on. False: they are as
- * many as there may be. */
+/* For the internal listener: the first request has come, so the connection counts under max_internal and is no longer
+ * pending. False: the limit is reached. */
 bool connection_take_place(struct connection *connection);
 /* An entry step decides from now on: STAGE_ENTER, within the deadline of the request. The connection counts as a
  * session already, so it no longer counts as pending. */
 void connection_await_entry(struct connection *connection);
 /* The step has answered: STAGE_REQUEST again. Bytes that came meanwhile follow the request. */
 void connection_resume(struct connection *connection);
-/* The body that is being received counts as so many bytes under the limit of all bodies. False: there are too many. */
+/* Counts a request body of so many bytes under the limit of all bodies. False: the limit is reached. */
 bool connection_hold(struct connection *connection, size_t bytes);
 void connection_hold_none(struct connection *connection);
-/* The stream is to be moved to another owner, within this call from the loop, and the lease is the caller's. The object
- * and its bytes last until the end of the turn. */
+/* The caller moves the stream to another owner before it returns to the loop. It gets the lease. The object and its
+ * bytes last until the end of the turn. */
 struct lease connection_hand_over(struct connection *connection);
 void connection_close(struct connection *connection);
-/* Ends all of the set, and whatever still arrives. */
+/* Ends all connections of the set, and each that still arrives. */
 void connection_close_all(struct connection_set *set);
-/* Ends those of the internal listener that have no request under way. */
+/* Ends the connections of the internal listener that have no request under way. */
 void connection_close_idle(struct connection_set *set);
 /* Frees a closed connection once nothing needs it any more. */
 void connection_free_if_done(struct connection *connection);
-/* At the end of a turn: frees those that have been handed over. */
+/* Call at the end of a turn: frees the connections that have been handed over. */
 void connection_free_spent(struct connection_set *set);
 
 #endif

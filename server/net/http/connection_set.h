@@ -1,5 +1,5 @@
-/* connection_set.h - the connections of one worker that speak HTTP, with what they share: where their bytes come from,
- * what their time is, how many there may be, and who reads them. The worker's thread. */
+/* connection_set.h - the connections of one worker that speak HTTP, and what they share: loop, timers, limits, and the
+ * reader of their requests. One thread: the worker's. */
 #ifndef CARILLON_NET_HTTP_CONNECTION_SET_H
 #define CARILLON_NET_HTTP_CONNECTION_SET_H
 
@@ -12,7 +12,7 @@
 
 struct connection;
 
-/* What a connection's bytes mean. The connection may be closed, or gone, after each of them. */
+/* Reads the requests of a connection. The connection may be closed, or gone, after each call. */
 struct connection_ops {
     /* There are new bytes, or it is time for the next request. */
     void (*input)(struct connection *connection);
@@ -23,7 +23,7 @@ struct connection_ops {
     void (*left)(struct connection *connection);
 };
 
-/* Everything that is a pointer is borrowed; the owner sets it before the first arrival. */
+/* Pointers are borrowed. The owner sets them before the first arrival. */
 struct connection_set {
     struct admitter *admitter;
     struct turn *turn;
@@ -41,15 +41,15 @@ struct connection_set {
     size_t count;
     struct list_link spent;    /* struct connection: handed over in this turn */
     struct list_link proxied;  /* struct proxied */
-    unsigned polls;            /* of proxied ones, that the loop has not let go of */
+    unsigned polls;            /* handles of proxied connections that the loop has not closed yet */
     struct pending pending[2]; /* of the public listener, of the internal one */
     struct buf scratch;        /* answers are built here */
-    bool closed;               /* what still arrives is closed at once */
+    bool closed;               /* a connection that still arrives is closed at once */
 };
 
 /* max_pending: of the public listener, of the internal one; at least 1. */
 void connection_set_init(struct connection_set *set, const size_t max_pending[2], struct metrics *metrics);
-/* There are none left, nor polls. */
+/* Call when there are no connections and no polls. */
 void connection_set_fini(struct connection_set *set);
 
 #endif

@@ -27,8 +27,8 @@ static void refuse_by_status(struct connection *connection, const struct admissi
     connection_answer(connection, buf_str(scratch), true);
 }
 
-/* For clients that see no HTTP status: the upgrade is completed, and the refusal told in frames. What they may say to
- * it is not read. */
+/* For clients that see no HTTP status: the upgrade is completed, and frames tell the refusal. Frames of the client are
+ * not read. */
 static void refuse_by_close(struct connection *connection, const struct http_head *head,
                             const struct admission *admission)
 {

@@ -1,5 +1,6 @@
-/* gate.h - what a connection's bytes mean: requests. On the public listener a request is admitted and becomes a session
- * (ws.h), or it is refused; on the internal listener it is served (http.h). The same in plaintext and by TLS. */
+/* gate.h - the gate reads the request of a connection and decides what follows. On the public listener the request is
+ * admitted, passes the entry steps and becomes a session (ws.h), or it is refused. On the internal listener it is
+ * served (http.h). Plaintext and TLS make no difference here. */
 #ifndef CARILLON_NET_HTTP_GATE_H
 #define CARILLON_NET_HTTP_GATE_H
 

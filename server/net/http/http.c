@@ -1,5 +1,5 @@
-/* http.c - see http.h. The bytes of a request stay in the connection's buffer, and the request borrows them, until the
- * call has been answered; a connection that ends before that leaves its object behind for the call. */
+/* http.c - see http.h. A request borrows its bytes from the connection's buffer until the call has been answered. When
+ * the connection ends before that, its object stays until then. */
 #include "server/net/http/http.h"
 
 #include "server/net/http/answer.h"

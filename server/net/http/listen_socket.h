@@ -1,4 +1,5 @@
-/* listen_socket.h - makes listening sockets, or finds those that systemd has passed. At start, in the main thread. */
+/* listen_socket.h - makes listening sockets, or finds those that systemd has passed. Used at start, in the main thread.
+ */
 #ifndef CARILLON_NET_HTTP_LISTEN_SOCKET_H
 #define CARILLON_NET_HTTP_LISTEN_SOCKET_H
 

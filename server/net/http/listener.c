@@ -95,7 +95,7 @@ static void on_pause_over(uv_timer_t *timer)
         set_polling(listener, true);
 }
 
-/* Who comes meanwhile waits in the kernel's queue. */
+/* New connections wait in the kernel's queue meanwhile. */
 static void pause_accepting(struct listener *listener, uint64_t ms)
 {
     if (listener->stopped)

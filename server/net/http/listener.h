@@ -1,5 +1,5 @@
-/* listener.h - listening sockets on the main loop: accepts, as long as there is room for one more, and hands each
- * connection to the set of the worker with the fewest. One thread. */
+/* listener.h - listening sockets on the main loop. A listener accepts while there is room. It hands each connection to
+ * the worker that has the fewest. One thread. */
 #ifndef CARILLON_NET_HTTP_LISTENER_H
 #define CARILLON_NET_HTTP_LISTENER_H
 
@@ -9,7 +9,7 @@ struct listener;
 
 struct listener_options {
     uv_loop_t *loop;
-    bool internal;                         /* its connections are served by the API, and counted apart */
+    bool internal;                         /* the API serves its connections; they have limits of their own */
     struct connection_set *const *workers; /* borrowed, with all that follows, for the listener's life */
     size_t worker_count;
     struct metrics *metrics; /* of the main loop's thread */
@@ -37,9 +37,9 @@ enum { LISTENER_ADDRESS_LEN = ADDRESS_TEXT_LEN + 8 };
 const char *listener_address(const struct listener *listener, char out[LISTENER_ADDRESS_LEN + 1]);
 uint16_t listener_port(const struct listener *listener);
 
-/* Accepts what the kernel has queued already, then closes the sockets: nobody who got through is reset. */
+/* Accepts the connections that the kernel has queued, then closes the sockets. So no client that connected is reset. */
 void listener_stop(struct listener *listener);
-/* The loop must run once more before its memory goes; this sees to it. Outside of the loop's callbacks. */
+/* Runs the loop until its handles are closed. Call outside of the loop's callbacks. */
 void listener_destroy(struct listener *listener);
 
 #endif

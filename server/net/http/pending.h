@@ -1,8 +1,7 @@
-/* pending.h - connections of a worker that are no sessions: in their TLS handshake or their request head, or being told
- * that they are refused. They have places of their own, so that strangers who say nothing take none from those who are
- * let in. When the places are full a newcomer is let in all the same, and the oldest goes: that of the newcomer's own
- * address, or, if it has none, the oldest of all. So a crowd from one address is in its own way, and nobody else's.
- * One thread. */
+/* pending.h - pending connections: those that are not sessions yet. They are in their TLS handshake or their request
+ * head, or they are being refused. They have a limit of their own, so that silent strangers take no place from
+ * sessions. When the limit is reached, a new connection still comes in, and the oldest one goes: the oldest of the same
+ * address, or else the oldest of all. So many connections from one address push out only each other. One thread. */
 #ifndef CARILLON_NET_HTTP_PENDING_H
 #define CARILLON_NET_HTTP_PENDING_H
 
@@ -10,13 +9,13 @@
 #include "common/base/map.h"
 #include "server/net/admission/address.h"
 
-/* A member of what is pending. Zeroed: nowhere. */
+/* The place of one connection. Zeroed: it has none. */
 struct pending_place {
     struct list_link of_all;
     struct list_link of_address;
     struct pending_address *address;
-    /* Has to go. The owner may first take what the peer has sent meanwhile, which may decide about it; else it ends the
-     * connection. The place has been left when this returns, and may be gone. */
+    /* The connection must go. The owner may first read what the peer has sent: a whole request ends its being pending.
+     * Else the owner ends the connection. Afterwards the place has been left, and may be freed. */
     void (*evict)(struct pending_place *place);
 };
 
@@ -32,11 +31,11 @@ void pending_init(struct pending *pending, size_t max);
 /* All places have been left. */
 void pending_fini(struct pending *pending);
 
-/* The newest place, with its evict set. */
+/* Set place->evict first. The place becomes the newest one. */
 void pending_enter(struct pending *pending, struct pending_place *place, const struct address *address);
-/* For this one, which has just entered: the oldest is evicted where there are too many. */
+/* Evicts the oldest place if there are too many now that the newcomer has entered. */
 void pending_make_room(struct pending *pending, const struct pending_place *newcomer);
-/* Also right for a place that has been left. */
+/* May be called for a place that has been left. */
 void pending_leave(struct pending *pending, struct pending_place *place);
 
 bool pending_has(const struct pending_place *place);

@@ -29,7 +29,7 @@ static void on_closed(uv_handle_t *handle)
     free(proxied);
 }
 
-/* The socket is the caller's then; the object goes once the loop has let go of its handle. */
+/* Gives the socket to the caller. The object is freed when the loop has closed its handle. */
 static int release(struct proxied *proxied)
 {
     struct connection_set *set = proxied->set;
@@ -61,7 +61,7 @@ static void hand_on(struct proxied *proxied, const struct address *client, struc
     connection_open(set, release(proxied), false, client, due_us, rest);
 }
 
-/* What is waiting in the kernel is looked at first, and taken only as far as it belongs to the header. */
+/* Peeks at the bytes that wait in the kernel, and takes only those of the header. */
 static void read_header(struct proxied *proxied)
 {
     const struct connection_set *set = proxied->set;

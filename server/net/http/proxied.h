@@ -1,6 +1,5 @@
-/* proxied.h - a connection from a trusted proxy whose PROXY header has not come yet (proxy_header.h). The header goes
- * before TLS, so it is read from the socket itself, and not a byte more than it; then connection.h takes over. In the
- * worker's thread. */
+/* proxied.h - a connection from a trusted proxy whose PROXY header has not come yet (proxy_header.h). The header comes
+ * before TLS. So exactly its bytes are read from the socket, and then connection.h takes over. The worker's thread. */
 #ifndef CARILLON_NET_HTTP_PROXIED_H
 #define CARILLON_NET_HTTP_PROXIED_H
 

@@ -1,5 +1,6 @@
-/* edge.h - the libwebsockets context of a worker, on the worker's loop. It carries bytes, TLS and nothing else: its raw
- * role knows no HTTP and no WebSocket (stream.h). edge.c and stream.c are all that includes libwebsockets' header. */
+/* edge.h - the libwebsockets context of a worker, on the worker's loop. It carries bytes and
+ * TLS. Its raw role knows no HTTP and no WebSocket (stream.h). Only edge.c and stream.c include libwebsockets' header.
+ */
 #ifndef CARILLON_NET_STREAM_EDGE_H
 #define CARILLON_NET_STREAM_EDGE_H
 
@@ -14,7 +15,7 @@ struct edge;
 struct edge_options {
     unsigned index; /* of the worker, for the log */
     uv_loop_t *loop;
-    struct turn *turn; /* of the loop: begun before anything is told of a stream */
+    struct turn *turn; /* of the loop; the edge begins it before it calls stream_ops */
     struct socket_counts *sockets;
     struct tls_identity *tls; /* a reference is taken; NULL: the public listener speaks plaintext, from now on */
     uint64_t handshake_timeout_us;
@@ -23,15 +24,15 @@ struct edge_options {
 /* In the main thread, one after the other, and before the worker has a hook or a handle on its loop. ERR_INTERNAL_ERROR
  * says what is missing; the loop has then been run until nothing of libwebsockets is left on it. */
 enum err edge_create(const struct edge_options *options, struct edge **out, struct error *error);
-/* Another certificate, perhaps. A reference is taken; one that has none from the beginning takes none. */
+/* Changes the certificate of an edge that was made with one. A reference is taken. */
 void edge_use_identity(struct edge *edge, struct tls_identity *tls);
 /* Cuts all streams and begins to take the context down. */
 void edge_stop(struct edge *edge);
-/* After that, at the end of each turn of the loop: true once nothing of libwebsockets is left on it. */
+/* Call after edge_stop at the end of each turn. True: nothing of libwebsockets is left on the loop. */
 bool edge_is_down(struct edge *edge);
 void edge_destroy(struct edge *edge);
 
-/* At the end of a turn, when no callback of a stream runs: ends those that have been cut. True if there were any. */
+/* Call at the end of a turn, outside of stream_ops. Ends the streams that have been cut. True if there were any. */
 bool edge_reap(struct edge *edge);
 
 #endif

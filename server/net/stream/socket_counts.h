@@ -1,5 +1,5 @@
-/* socket_counts.h - how many sockets a worker has of each listener, with those that are on their way to it. The
- * worker's thread and that of the listeners write; any thread reads. */
+/* socket_counts.h - how many sockets of each listener a worker has, sockets on their way to it included. The worker's
+ * thread and the listeners' thread write. Any thread reads. */
 #ifndef CARILLON_NET_STREAM_SOCKET_COUNTS_H
 #define CARILLON_NET_STREAM_SOCKET_COUNTS_H
 
@@ -18,19 +18,19 @@ static inline size_t socket_counts_get(const struct socket_counts *counts, bool 
     return atomic_load_explicit(&counts->of[internal], memory_order_relaxed);
 }
 
-/* The listener's thread: one is on its way. */
+/* The listener's thread: a socket is on its way. */
 static inline void socket_counts_expect(struct socket_counts *counts, bool internal)
 {
     atomic_fetch_add_explicit(&counts->of[internal], 1, memory_order_relaxed);
 }
 
-/* It has arrived: from now on it counts as any other, or not at all. */
+/* The socket has arrived: it is opened and counts by socket_counts_change, or it is closed. */
 static inline void socket_counts_note_arrival(struct socket_counts *counts, bool internal)
 {
     atomic_fetch_sub_explicit(&counts->of[internal], 1, memory_order_relaxed);
 }
 
-/* The worker's thread: one more, or one less. */
+/* The worker's thread: one socket more, or one less. */
 static inline void socket_counts_change(struct socket_counts *counts, bool internal, int change)
 {
     if (change > 0)

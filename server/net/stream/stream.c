@@ -1,15 +1,15 @@
 /* stream.c - see stream.h. Facts about libwebsockets that this file is built on (4.1.6 and 4.3.5, in the raw role, on a
  * foreign libuv loop):
  *
- * - What it has been given to write (lws_write) and the kernel does not take, it keeps, and then reads nothing while it
- *   goes on being woken for what could be read. So it is given nothing: what it would do, send or SSL_write, is done
- *   here, and it only says when there is room again (RAW_WRITEABLE).
- * - A connection is ended by LWS_TO_KILL_SYNC, and only while none of its callbacks runs: hence the list of those that
- *   have been cut.
+ * - lws_write keeps what the kernel does not take. While it keeps something, libwebsockets reads nothing, but poll goes
+ *   on waking it for input. So lws_write is not used. This file calls send or SSL_write itself, and libwebsockets says
+ *   when there is room again (RAW_WRITEABLE).
+ * - LWS_TO_KILL_SYNC ends a connection. It may be used only while none of the connection's callbacks runs. Hence the
+ * list of streams that have been cut.
  * - RAW_CLOSE comes for every connection that has been adopted. After it the object lives on until WSI_DESTROY.
- * - It gives a TLS handshake timeout_secs, and as long again to what follows the handshake. Other roles end that second
- *   time themselves. The raw role does not, and libwebsockets would close a good connection: the first input ends it.
- */
+ * - A TLS handshake has timeout_secs, and the time after the handshake has timeout_secs again. Other roles end the
+ * second timeout themselves. The raw role does not, and libwebsockets would close a good connection. So the first input
+ * ends that timeout. */
 #include "server/net/stream/stream.h"
 
 #include <assert.h>

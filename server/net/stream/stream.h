@@ -1,6 +1,6 @@
-/* stream.h - a connection as bytes, in plaintext or by TLS. libwebsockets' raw role carries it: it waits, reads, and
- * shakes hands for TLS; what is written goes to the socket at once, and what the kernel does not take is kept here. A
- * stream has no deadlines and no limits: its owner sets them. One thread: the worker's. */
+/* stream.h - a stream is a connection as bytes, in plaintext or by TLS. libwebsockets' raw role waits for input, reads
+ * it and does the TLS handshake. Output goes to the socket at once, and the stream keeps what the kernel does not take.
+ * A stream has no deadlines and no limits: its owner sets them. One thread: the worker's. */
 #ifndef CARILLON_NET_STREAM_STREAM_H
 #define CARILLON_NET_STREAM_STREAM_H
 
@@ -13,13 +13,12 @@ struct lws;
 struct stream;
 
 struct stream_ops {
-    /* Bytes have come. They may be changed in place, and are gone afterwards. The stream may be moved or cut meanwhile.
-     */
+    /* Bytes have come. They are valid for the call and may be changed. The call may move or cut the stream. */
     void (*input)(struct stream *stream, struct str bytes);
     /* The kernel has taken all that was written. */
     void (*drained)(struct stream *stream);
-    /* It has ended: the peer has gone, or it was cut. The last call; of this interface, only from within
-     * stream_read_now. */
+    /* The stream has ended: the peer has gone, or the stream was cut. It is the last call. Of the functions here only
+     * stream_read_now makes it. */
     void (*gone)(struct stream *stream);
 };
 
@@ -27,7 +26,7 @@ struct stream_ops {
 struct stream {
     int fd;
     bool paused;              /* its owner wants no input */
-    bool timed;               /* by libwebsockets, until the first input */
+    bool timed;               /* libwebsockets' timer runs, until the first input */
     bool shaken;              /* the TLS handshake is over */
     uint8_t handshakes_after; /* records of handshake messages since then */
     struct ssl_st *ssl;       /* NULL: plaintext. Owned by libwebsockets */
@@ -39,31 +38,31 @@ struct stream {
     struct list_link cut_link; /* in edge->cut */
 };
 
-/* Takes fd, and counts it as a socket of the worker until it is closed. internal: of the internal listener, in
- * plaintext; the public one may speak TLS. False: it has failed, fd is closed and `gone` does not come. With TLS the
- * handshake has only begun: write after the first input. */
+/* Takes fd, and counts it as a socket of the worker until it is closed. internal: the connection is of the internal
+ * listener, and plaintext. The public listener may speak TLS: then the handshake has only begun, so write after the
+ * first input. False: the connection failed, fd is closed, and `gone` does not come. */
 bool stream_open(struct stream *stream, struct edge *edge, int fd, bool internal, const struct stream_ops *ops);
 bool stream_is_open(const struct stream *stream);
 
-/* Gives the connection another owner: `from` is as if it had never been opened. */
+/* Gives the connection another owner. `from` is then like a stream that was never opened. */
 void stream_move(struct stream *from, struct stream *to, const struct stream_ops *ops);
 
-/* Writes at once; what the kernel does not take is kept and written until `drained`. *out_unsent: bytes kept so far.
- * WRITE_FAILED: the connection is broken, cut it. */
+/* Writes at once. The stream keeps what the kernel does not take, and calls `drained` when all of it has been written.
+ * *out_unsent: how many bytes it keeps. WRITE_FAILED: the connection is broken, so cut it. */
 enum write_result stream_write(struct stream *stream, struct str bytes, size_t *out_unsent);
 bool stream_has_unsent(const struct stream *stream);
 
-/* Reads at once what the peer has sent, if anything, instead of when the loop comes to it. Not from within a call of
- * stream_ops. False: the stream has been moved, or has ended (`gone` has been called). */
+/* Reads at once what the peer has sent, before the loop would. Do not call it from stream_ops. False: the stream has
+ * been moved, or has ended (`gone` has been called). */
 bool stream_read_now(struct stream *stream);
 /* No input until it is wanted again. */
 void stream_want_input(struct stream *stream, bool wanted);
 
-/* Nothing more will be written: tells the peer so (by TLS with close_notify too). What it still sends is read on. Only
- * while nothing is unsent. */
+/* Tells the peer that nothing more will be written (with TLS by close_notify too). Input is still read. Call it only
+ * when nothing is unsent. */
 void stream_shut(struct stream *stream);
 
-/* Ends the connection at the end of the turn, when `gone` comes. There is no more input. */
+/* No input comes any more. The connection ends, and `gone` comes, at the end of the turn. */
 void stream_cut(struct stream *stream);
 
 #endif

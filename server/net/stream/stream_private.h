@@ -1,4 +1,5 @@
-/* stream_private.h - what the two files that know libwebsockets share. edge.c: its context; stream.c: connections. */
+/* stream_private.h - shared by the two files that use libwebsockets: edge.c has its context, stream.c its connections.
+ */
 #ifndef CARILLON_NET_STREAM_STREAM_PRIVATE_H
 #define CARILLON_NET_STREAM_STREAM_PRIVATE_H
 
@@ -14,27 +15,27 @@ struct edge {
     uv_loop_t *loop;
     struct turn *turn;
     struct socket_counts *sockets;
-    struct lws_context *lws;       /* set to NULL by lws when it is down */
+    struct lws_context *lws;       /* lws sets it to NULL when the context is down */
     struct lws_vhost *open;        /* of the public listener's connections */
     struct lws_vhost *internal;    /* of the internal listener's: always plaintext */
     SSL_CTX *ssl;                  /* of the vhost `open`, owned by lws; NULL: it is plaintext */
-    struct tls_identity *identity; /* that its handshakes show; one reference */
-    SSL_CTX *ssl_unused;           /* for connections that lws would begin */
+    struct tls_identity *identity; /* the certificate that its handshakes show; one reference */
+    SSL_CTX *ssl_unused;           /* lws makes it for outgoing connections, which there are none of */
 #if LWS_LIBRARY_VERSION_NUMBER >= 4003000
     lws_log_cx_t log;
 #endif
     struct list_link streams;
     struct list_link cut;
-    struct stream *reading; /* by stream_read_now; NULL once it has been moved or has gone */
-    size_t connections;     /* that lws has not forgotten yet */
+    struct stream *reading; /* the stream that stream_read_now reads; NULL once it has been moved or has gone */
+    size_t connections;     /* connections that lws has not destroyed yet */
     bool stopping;
     unsigned turns_down; /* since the last connection has gone */
 };
 
 /* --- stream.c --- */
-/* Of all connections; what concerns the context goes to edge.c. */
+/* The callback of all connections. It passes what concerns the context to edge.c. */
 int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
-/* Ends it for good. Outside of its callbacks. */
+/* Ends the connection now. Call it outside of the connection's callbacks. */
 void stream_end_now(struct stream *stream);
 
 #endif

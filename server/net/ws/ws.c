@@ -156,8 +156,7 @@ static void on_input(struct stream *stream, struct str bytes)
     }
 }
 
-/* --- the upgrade, or its refusal
- * ------------------------------------------------------------------------------------------------ */
+/* --- the upgrade, or its refusal --------------------------------------------------------------------------------- */
 
 void ws_open(struct stream *stream, const struct ws_start *start, struct str answer, struct str rest)
 {

@@ -1,5 +1,5 @@
-/* ws.h - a WebSocket connection (RFC 6455) that has been admitted: carries a session over a stream. Takes the client's
- * frames apart for the hub, and writes the hub's whole frames. */
+/* ws.h - a WebSocket connection (RFC 6455) carries a session over a stream. It decodes the client's frames for the hub,
+ * and writes the hub's frames. One thread: the worker's. */
 #ifndef CARILLON_NET_WS_WS_H
 #define CARILLON_NET_WS_WS_H
 
@@ -17,14 +17,14 @@ struct ws_start {
     struct texts subscriptions;    /* that the session has from the beginning; borrowed for the call */
 };
 
-/* Takes over the stream, sends the answer that completes the upgrade, and opens the session. rest: what the client has
- * sent after its request head; it is changed in place. */
+/* Takes over the stream, sends the answer that completes the upgrade, and opens the session. rest: the bytes that the
+ * client has sent after its request head. They are changed in place. */
 void ws_open(struct stream *stream, const struct ws_start *start, struct str answer, struct str rest);
 
 /* Appends the error frame and the close frame of a refusal. */
 void ws_write_refusal(struct buf *out, const struct dialect *dialect, enum reason reason, int close_code);
 
-/* hub_ops; the owner is not looked at. */
+/* hub_ops.verify. The owner is not used. */
 enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims);
 
 #endif
