@@ -7,6 +7,8 @@
    source names a function that the other one defines, or when its header includes the header of the other one.
    Headers without a source file must not include each other in a circle either.
 3. A name is used once: a file name, and the tag of a struct, union or enum.
+4. In server/ the time comes with the turn (common/base/mailbox.h: turn_now_us, turn_wall_ms, turn_start_timer). Only the files
+   in CLOCKS read a clock or start a timer of the loop.
 """
 import re
 import sys
@@ -19,6 +21,16 @@ FOLDERS = ("common", "server", "bench/load")
 KNOWN = [
 ]
 
+# The files of server/ that may read a clock or start a timer of the loop, each with the reason. A folder ends with a slash.
+# When a file no longer does, its line must go.
+CLOCKS = {
+    "server/cli/": "the commands are programs without turns",
+    "server/app/server.c": "starts, reloads and drains the process, also while no loop runs",
+    "server/app/server_api.c": "gives the API its time",
+    "server/net/worker.c": "measures how long the writes of a turn took, and has the tick of its hub",
+    "server/net/http/listener.c": "accepts again after a pause",
+}
+
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
 SKIPPED = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
 # A function begins in the first column, and its brace has a line of its own (clang-format sees to both).
@@ -26,6 +38,7 @@ FUNCTION = re.compile(r"^(?!static\b)\w[\w \t*]*?\b(\w+)\((?:[^;{}()]|\([^;{}]*?
 OWN_NAME = re.compile(r"^static\b[^;={}(]*?\b(\w+)(?=\(|\[| =|;)", re.M)
 USE = re.compile(r"(?<![\w.])(?<!->)([A-Za-z_]\w*)")
 TAG = re.compile(r"\b(struct|union|enum)\s+(\w+)\s*\{")
+CLOCK = re.compile(r"\b(?:clock_now_us|clock_wall_ms|clock_gettime|gettimeofday|uv_(?:now|hrtime|update_time|timer_start))\b")
 COMMAND = re.compile(r"^\s*(\w+)\(([^()]*(?:\$\{[^()]*\}[^()]*)*)\)", re.M)
 
 
@@ -258,13 +271,31 @@ def double_tags(tree):
             yield f"{' and '.join(sorted(found))} have one tag; give one of them a name that says what it is of"
 
 
-def faults(root, known=()):
+# ---- clocks ----
+
+def wrong_clocks(tree, clocks):
+    used = set()
+    for name, text in tree.plain.items():
+        read = CLOCK.search(text) if name.startswith("server/") else None
+        if not read:
+            continue
+        allowed = {place for place in clocks if name == place or (place.endswith("/") and name.startswith(place))}
+        used |= allowed
+        if not allowed:
+            yield (f"{name} uses {read[0]}; take the time of the turn (turn_now_us, turn_wall_ms, turn_start_timer) or get it as "
+                   f"an argument")
+    for place in sorted(set(clocks) - used):
+        yield f"tests/layers.py: {place} reads no clock any more, so take its line out of CLOCKS ({clocks[place]})"
+
+
+def faults(root, known=(), clocks=()):
     tree = Tree(root)
-    return [*wrong_directions(tree), *wrong_circles(tree, known), *double_names(tree), *double_tags(tree)]
+    return [*wrong_directions(tree), *wrong_circles(tree, known), *double_names(tree), *double_tags(tree),
+            *wrong_clocks(tree, clocks)]
 
 
 if __name__ == "__main__":
-    found = faults(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1], KNOWN)
+    found = faults(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1], KNOWN, CLOCKS)
     for fault in found:
         print(fault)
     sys.exit(1 if found else 0)

@@ -1,5 +1,5 @@
-/* clock.h - the two clocks. Only the edges (net, broker, cli) read them: all other code gets the time as an argument.
- * Any thread. */
+/* clock.h - the two clocks. A turn reads them once (mailbox.h). All other code of the server gets the time from its
+ * turn or as an argument; tests/layers.py has the list of exceptions. Any thread. */
 #ifndef CARILLON_BASE_CLOCK_H
 #define CARILLON_BASE_CLOCK_H
 

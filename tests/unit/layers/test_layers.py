@@ -25,13 +25,13 @@ TREE = {
 
 
 class Layers(unittest.TestCase):
-    def faults(self, changed=(), known=()):
+    def faults(self, changed=(), known=(), clocks=()):
         with tempfile.TemporaryDirectory() as folder:
             for name, text in {**TREE, **dict(changed)}.items():
                 path = Path(folder, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
-            return layers.faults(folder, known)
+            return layers.faults(folder, known, clocks)
 
     def one(self, changed, known=()):
         found = self.faults(changed, known)
@@ -136,10 +136,29 @@ class Layers(unittest.TestCase):
                    "server/app/main.c": TREE["server/app/main.c"] + "\nstruct entry;\n/* struct entry { */\n"}
         self.assertEqual(self.faults(changed), [])
 
+    def test_a_file_that_reads_a_clock(self):
+        for name, use in (("clock_now_us", "clock_now_us()"), ("uv_now", "uv_now(loop)"), ("clock_wall_ms", "start(clock_wall_ms)")):
+            changed = {"server/core/alpha.c": TREE["server/core/alpha.c"].replace("low_note();", f"{use}; low_note();")}
+            self.assertIn(f"server/core/alpha.c uses {name};", self.one(changed))
+
+    def test_a_clock_that_is_only_named(self):
+        changed = {"server/core/alpha.c": TREE["server/core/alpha.c"].replace("low_note();", "low_note(); /* clock_now_us() */")}
+        self.assertEqual(self.faults(changed), [])
+
+    def test_a_file_or_folder_that_may_read_a_clock(self):
+        changed = {"server/core/alpha.c": TREE["server/core/alpha.c"].replace("low_note();", "clock_now_us();\n    low_note();")}
+        self.assertEqual(self.faults(changed, clocks={"server/core/alpha.c": "why"}), [])
+        self.assertEqual(self.faults(changed, clocks={"server/core/": "why"}), [])
+        self.assertEqual(len(self.faults(changed, clocks={"server/core/beta.c": "why"})), 2)
+
+    def test_a_file_that_reads_no_clock_any_more(self):
+        fault = "\n".join(self.faults(clocks={"server/core/alpha.c": "why"}))
+        self.assertIn("server/core/alpha.c reads no clock any more", fault)
+
 
 class Source(unittest.TestCase):
     def test_it_keeps_the_rules(self):
-        self.assertEqual(layers.faults(ROOT, layers.KNOWN), [])
+        self.assertEqual(layers.faults(ROOT, layers.KNOWN, layers.CLOCKS), [])
 
 
 if __name__ == "__main__":
