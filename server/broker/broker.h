@@ -30,7 +30,7 @@ struct broker_info {
     uint64_t round_trip_us; /* the last one measured; 0: none */
 };
 
-/* What the broker tells its node. All arguments are borrowed for the call, unless the sink takes them. */
+/* The node, as the broker sees it. All arguments are borrowed for the call, unless the sink takes them. */
 struct broker_sink {
     /* The request comes back with its answer. The sink takes it. */
     void (*answered)(void *owner, struct request *request);

@@ -303,7 +303,7 @@ static void send_question(struct surveys *surveys, const struct survey_run *run,
 }
 
 /* A question about one session goes only to the node of that session. If the list has no such node, the question goes
- * to all nodes: the node may have joined since, or be of a version whose sessions name no node. */
+ * to all nodes. The node may have joined since, or its version may give sessions ids without a node. */
 static void ask_nodes(struct surveys *surveys, struct survey_run *run)
 {
     struct broker *broker = surveys->router->broker;

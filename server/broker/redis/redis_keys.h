@@ -1,5 +1,5 @@
 /* redis_keys.h - the names of keys and pub/sub channels in Redis, such as "prefix:{channel}:log". In a name, the bytes
- * '%', '{' and '}' of the channel are written %25, %7B and %7D. So the braces of the hash tag are the only ones: all
+ * '%', '{' and '}' of the channel are written %25, %7B and %7D. So the braces of the hash tag are the only ones. All
  * keys of a channel share a slot of a cluster, and no two channels share a key.
  *
  * pub/sub of Redis does not know databases. So in a database other than 0 the names of pub/sub channels begin with

@@ -37,9 +37,9 @@ void admission_decide(struct admitter *admitter, const struct http_head *head, c
 /* Turns an admission into a refusal, by status or by close as the endpoint and the request say. Drops its claims. */
 void admission_refuse(struct admitter *admitter, struct admission *admission, enum reason reason);
 
-/* The subprotocol that the answer to a refused handshake selects, or an empty text: carillon.v1, else the first name
- * offered that does not look like a token. A browser that has offered some and gets none shows code 1006 and no frame
- * (RFC 6455, 4.1). */
+/* The subprotocol that the answer to a refused handshake selects, or an empty text. It is carillon.v1, else the first
+ * name offered that does not look like a token. A browser that has offered names and gets none shows code 1006 and no
+ * frame (RFC 6455, 4.1). */
 struct str admission_refusal_protocol(const struct http_head *head);
 
 /* Does this token have all scopes that the endpoint requires? The token of a refresh is checked too. */

@@ -184,8 +184,8 @@ void connection_close_idle(struct connection_set *set)
     }
 }
 
-/* Closing at once would reset the connection when the peer has sent more than was read, and the reset can destroy the
- * answer before it is read (RFC 9112, 9.6). */
+/* If the peer has sent more than was read, closing at once would reset the connection. The reset can destroy the answer
+ * before the peer reads it (RFC 9112, 9.6). */
 static void linger(struct connection *connection)
 {
     connection->stage = STAGE_LINGER;

@@ -1,11 +1,11 @@
 /* edge.c - see edge.h. Facts about libwebsockets that it is built on:
  *
  * - No validity timers: their list is linear.
- * - What it reads at once goes into one buffer of the context (pt_serv_buf_size), where the protocol has no
- *   rx_buffer_size. With TLS that must hold a whole record (16 KiB): 4.3.3 (Ubuntu 24.04) drops a connection whose
- *   record takes more than ten reads (warmcat/libwebsockets#3184), and bytes must not wait inside of OpenSSL.
- * - On a loop that is not its own it closes its handles with the first call of lws_context_destroy, and frees itself
- *   with a second one; in between the loop must have run their close callbacks. */
+ * - If the protocol has no rx_buffer_size, each read goes into one buffer of the context (pt_serv_buf_size). With TLS
+ *   that buffer must hold a whole record (16 KiB), because bytes must not wait inside OpenSSL. Also, 4.3.3 (Ubuntu
+ *   24.04) drops a connection whose record takes more than ten reads (warmcat/libwebsockets#3184).
+ * - On a foreign loop the first call of lws_context_destroy closes its handles, and a second call frees the context. In
+ *   between the loop must have run the close callbacks. */
 #include "server/net/stream/edge.h"
 
 #include "common/base/alloc.h"
@@ -31,9 +31,9 @@ static void emit(int level, const char *line)
     log_warn("lws", "%.*s", (int)len, line);
 }
 
-/* Once it has begun it is silent: it formats each line in one static buffer, which several workers would race for, and
- * calls each adopted socket an error. Since 4.3 it counts what logs, for all contexts of a process in one place that is
- * not for threads: each context gets a place of its own. */
+/* Once libwebsockets has begun, its log is silent. It formats each line in one static buffer, for which several workers
+ * would race. It also logs each adopted socket as an error. Since 4.3 it counts loggers for all contexts in one place
+ * that is not for threads. So each context gets a place of its own. */
 static void say_errors(struct edge *edge, struct lws_context_creation_info *info, bool wanted)
 {
     lws_set_log_level(wanted ? LLL_ERR : 0, emit);
@@ -52,9 +52,9 @@ static const struct lws_protocols protocols[] = {
     {.name = NULL},
 };
 
-/* What lws would choose of TLS is chosen in tls.c, once the vhost is there. Clients are cut by our own deadlines; that
- * of lws is only not to come before. Not given an SSL_CTX for clients, lws loads all authorities of the system into
- * one, and with several contexts leaks it. */
+/* tls.c chooses the settings of TLS, once the vhost is there. Our own deadlines cut clients, so that of lws must not
+ * come before them. Not given an SSL_CTX for clients, lws loads all authorities of the system into one, and with
+ * several contexts leaks it. */
 static void speak_tls(struct edge *edge, struct lws_context_creation_info *info, uint64_t handshake_timeout_us)
 {
     edge->ssl_unused = SSL_CTX_new(TLS_client_method());

@@ -36,15 +36,15 @@ static void forget(struct stream *stream)
         stream->edge->reading = NULL;
 }
 
-/* What a client sends to shake hands takes two kilobytes, and OpenSSL would take 128 of a hello from anybody. */
+/* A handshake takes two kilobytes of a client, but OpenSSL would take a hello of 128 kilobytes from anybody. */
 static bool says_too_much(SSL *ssl)
 {
     enum { HANDSHAKE_BYTES = 16384 };
     return !SSL_is_init_finished(ssl) && BIO_number_read(SSL_get_rbio(ssl)) > HANDSHAKE_BYTES;
 }
 
-/* For each record. A client may say little in handshake messages: before TLS stands so many bytes, afterwards so many
- * records (new keys, or a renegotiation that is refused). Each costs the server much more than the client. */
+/* For each record. Handshake messages of a client are limited: before TLS stands by bytes, afterwards by records (new
+ * keys, or a renegotiation that is refused). Each costs the server much more than the client. */
 static void watch_handshake(int written, int version, int kind, const void *content, size_t len, SSL *ssl, void *arg)
 {
     enum { HANDSHAKES_AFTER = 32 };

@@ -87,8 +87,8 @@ static enum err read_key(struct tls_identity *identity, const char *certificate,
     return err;
 }
 
-/* A certificate of another kind (RSA after ECDSA) would not take the place of the old one in an SSL_CTX, which keeps
- * one of each kind; a connection can be rid of all. */
+/* An SSL_CTX keeps one certificate of each kind, so an RSA certificate would not take the place of an ECDSA one. A
+ * connection can drop all of them. */
 static int show(SSL *ssl, void *arg)
 {
     const struct tls_identity *identity = *(struct tls_identity *const *)arg;
@@ -119,7 +119,7 @@ bool tls_set_up(SSL_CTX *ssl, struct tls_identity **shown)
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_cert_cb(ssl, show, shown);
     SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, NULL);
-    /* Whatever name a client asks for, there is one certificate: it compares the two (RFC 6066, 3). */
+    /* There is one certificate, for every name that a client may ask for. The client compares the two (RFC 6066, 3). */
     SSL_CTX_set_tlsext_servername_callback(ssl, NULL);
     return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_cipher_list(ssl, TLS_1_2_CIPHERS) == 1 &&

@@ -4,8 +4,8 @@
 -- ARGV: id of the event; its JSON; idempotency window in ms; PUBLISH or SPUBLISH.
 -- Answer: id, epoch, offset, and 1 if the event_id was known, else 0. Without history the epoch is empty and the offset 0.
 --
--- No key has the name of the live channel. In a cluster the name keeps the script from a server that is taking the slot
--- over (TRYAGAIN): nobody is subscribed there yet, and the subscribers of the other server would miss the event.
+-- No key has the name of the live channel. In a cluster the name keeps the script from a server that is taking the slot over (TRYAGAIN).
+-- Nobody is subscribed there yet, so the subscribers of the other server would miss the event.
 local remembered, live = unpack(KEYS)
 local id, event, window, publish = unpack(ARGV)
 

@@ -1,4 +1,4 @@
--- What presence.lua and presence_members.lua begin with: CMake puts this text before theirs.
+-- The beginning of presence.lua and presence_members.lua. CMake puts this text before theirs.
 --
 -- KEYS: entries, a hash of the entry of each user; by_user, a sorted set of "user NUL node"; by_node, the same as "node NUL
 --   user", both in bytewise order; nodes_key, a hash of "until when, how many connections, number of the last update" of

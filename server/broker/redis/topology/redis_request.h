@@ -13,7 +13,7 @@
 
 struct redis_request;
 
-/* What requests of one kind have in common. */
+/* The common part of all requests of one kind. */
 struct redis_request_kind {
     /* Sends the request by redis_request_script or redis_request_command. Called each time it is sent. */
     void (*send)(struct redis_request *request);

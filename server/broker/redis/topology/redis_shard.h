@@ -20,7 +20,7 @@
 #include "server/broker/redis/scripts/redis_scripts.h"
 #include "server/broker/redis/topology/redis_topology.h"
 
-/* What a shard tells the owner of its topology. */
+/* The owner of the topology, as a shard sees it. */
 struct redis_shard_events {
     /* The connection for commands is up. */
     void (*commands_up)(struct redis_shard *shard);
@@ -43,7 +43,7 @@ struct redis_shard_events {
     void (*state)(struct redis_shard *shard);
 };
 
-/* What a shard is doing, and what its one timer then means. */
+/* The phases of a shard. Each says what the shard's one timer means. */
 enum redis_phase {
     PHASE_WAITING,    /* timer: connect */
     PHASE_SEEKING,    /* the topology looks for the address */

@@ -26,14 +26,14 @@ struct redis_route {
     bool asking;               /* the key is moving to the server, which takes the command only after ASKING */
 };
 
-/* What an answer means for a command. */
+/* The consequence of an answer for its command. */
 enum redis_again {
     REDIS_ANSWERED,    /* that was the answer */
     REDIS_AGAIN_NOW,   /* the command was not run, and is to be sent by another route */
     REDIS_AGAIN_LATER, /* the command was not run, and no server takes it now */
 };
 
-/* What differs between one server, Sentinel and a cluster. */
+/* The differences between one server, Sentinel and a cluster. */
 struct redis_topology_kind {
     /* Makes the shards, now or when their addresses are known. Called once. */
     void (*begin)(struct redis_topology *topology);
@@ -61,7 +61,7 @@ extern const struct redis_topology_kind redis_single;
 extern const struct redis_topology_kind redis_sentinel;
 extern const struct redis_topology_kind redis_cluster;
 
-/* What a cluster tells of its map from slots to shards. */
+/* The owner, as a cluster's map from slots to shards sees it. */
 struct redis_topology_events {
     /* The slot has another shard now. */
     void (*slot_moved)(struct redis_topology *topology, unsigned slot);
