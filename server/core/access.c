@@ -115,7 +115,7 @@ static unsigned granted(const struct claims *claims, struct str channel)
     return allow;
 }
 
-/* rule: NULL allows nothing. */
+/* What the rule allows. NULL allows nothing. */
 static unsigned allowed_by(const struct rule *rule, struct str channel, const struct claims *claims)
 {
     if (!rule || (rule->require_scope.len && !claims_has_scope(claims, rule->require_scope)))
@@ -128,7 +128,7 @@ unsigned access_allowed(const struct rules *rules, struct str channel, const str
     return allowed_by(rule_for(rules, channel, claims), channel, claims);
 }
 
-/* A rule fits the name, but not with this token's claims: one of them is not there, or says something else. */
+/* True if a rule fits the name with other claims: the token lacks one of them, or it says something else. */
 static enum err refuse_claim(struct str pattern, const struct claims *claims, struct error *error)
 {
     struct str name = STR(""), text, rest = pattern;
@@ -159,8 +159,8 @@ static enum err refuse_without_rule(const struct rules *rules, struct str channe
                      "no rule of the server matches this channel; the server's configuration needs one (channels)");
 }
 
-/* Why not, and what to do about it. rule: the one that decided; NULL: none matches with these claims. The text goes to
- * the client: it names rights and claims by their names, and never what others' tokens or channels hold. */
+/* Says why access is denied, and what to do about it. rule decided; NULL: no rule matches with these claims. The text
+ * goes to the client. It names rights and claims. It never shows what tokens or channels of others hold. */
 static enum err refuse(const struct rules *rules, const struct rule *rule, struct str channel,
                        const struct claims *claims, enum allow wanted, struct error *error)
 {

@@ -21,7 +21,7 @@ struct rule {
     struct presence_policy presence;
 };
 
-/* Shared by all threads; counted. */
+/* Counted. All threads share it. */
 struct rules {
     atomic_uint refs;
     struct rule_index *index; /* of their patterns */
@@ -33,7 +33,7 @@ struct rules {
 struct rules *rules_create(const struct rule *rule, size_t count);
 struct rules *rules_ref(struct rules *rules);
 void rules_unref(struct rules *rules);
-/* The same rules in the same order: nothing that follows from them can differ. */
+/* True for the same rules in the same order. Then nothing that follows from them can differ. */
 bool rules_equal(const struct rules *a, const struct rules *b);
 
 /* How a channel is kept. */
@@ -42,19 +42,21 @@ struct keeping {
     struct presence_policy presence;
 };
 
-/* The history and presence of a channel. Its events come from many publishers, from backends and from other nodes, so
- * the channel's name alone decides. The first rule that fits the name, with any text for each {claim}, has the answer.
- * A rule that fits only with a ':' in such a text gives way to a later one with more literal text ("user:{sub}:inbox"
- * after "user:{sub}"). Each channel that a token allows fits some rule. A channel that no rule fits has no history and
- * no presence. */
+/* How a channel is kept. The channel's name alone decides, since its events come from many publishers, backends and
+ * nodes.
+ * - The first rule that fits the name with any text for each {claim} says it.
+ * - A rule that fits only with a ':' in such a text gives way to a later, more literal rule. So
+ *   "user:{sub}" gives way to "user:{sub}:inbox".
+ * - A channel that some token may use has such a rule.
+ * - A channel that no rule fits has no history and no presence. */
 struct keeping rules_keeping(const struct rules *rules, struct str channel);
 
-/* The rights of this token on this channel, a set of enum allow. The first rule that matches with the token's claims
+/* What this token may do with this channel: a set of enum allow. The first rule that matches with the token's claims
  * decides. */
 unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims);
 
-/* May it do that, one of enum allow? If not, ERR_UNAUTHORIZED with a text for the client: what is missing (a rule, a
- * claim, a scope, a grant), and where. */
+/* Succeeds if the token may do what is wanted. Otherwise ERR_UNAUTHORIZED with a text for the client. The text says
+ * what is missing (a rule, a claim, a scope, a grant), and where. */
 enum err access_check(const struct rules *rules, struct str channel, const struct claims *claims, enum allow wanted,
                       struct error *error);
 

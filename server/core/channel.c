@@ -74,7 +74,6 @@ static struct channel *create(struct hub *hub, struct str name)
     return channel;
 }
 
-/* Its history only once it has been joined: the answer to its first join may be a refusal. */
 void channel_follow_rule(struct channel *channel)
 {
     const struct keeping keeping = rules_keeping(channel->hub->rules, channel->name);
@@ -94,7 +93,7 @@ static void on_follow(struct timer *timer, uint64_t now_us)
     follow_on(hub, sorted_after(&hub->channels_by_name, str_from(hub->followed, hub->followed_len)));
 }
 
-/* The next ones, from link on; the others in the ticks that follow. */
+/* The next channels, from link on. The other channels follow in later ticks. */
 static void follow_on(struct hub *hub, struct sorted_link *link)
 {
     struct str last = STR("");

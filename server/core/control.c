@@ -48,7 +48,7 @@ void control_result_append(struct control_result *result, const struct control_r
 /* --- answers of several ---------------------------------------------------------------------------------------------
  */
 
-/* Rows of the same key become one; what they count is added up. */
+/* Rows of the same key become one row. Their numbers are added up. */
 static size_t join_equal(struct control_row *rows, size_t count)
 {
     size_t kept = 0;

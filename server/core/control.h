@@ -37,13 +37,13 @@ struct control_row {
     struct str key;
     struct str user;
     struct str address;
-    struct str node;       /* where the session is; filled by who merges nodes */
+    struct str node;       /* of the session; filled in by the survey */
     uint64_t connected_ms; /* wall clock */
     uint64_t expires_ms;   /* 0: never */
     uint64_t channels;
     uint64_t outbox_bytes;
     uint64_t subscribers;
-    uint64_t nodes; /* that have the channel; filled by who merges nodes */
+    uint64_t nodes; /* that have the channel; filled in by the survey */
 };
 
 /* A zeroed one is empty. */
@@ -54,29 +54,31 @@ struct control_result {
     struct control_row *rows; /* one allocation with all texts; NULL when there are none */
 };
 
-/* Is the request complete and within its limits, wherever it came from? ERR_INVALID_REQUEST names the member. */
+/* Succeeds if the request is complete and within its limits. ERR_INVALID_REQUEST names the member. Requests of backends
+ * and of other nodes are checked. */
 enum err control_check(const struct control_request *request, struct error *error);
 
-/* How far a question has come. Zeroed at first. */
+/* How far a hub has come with a question. Zeroed at first. */
 struct control_walk {
     bool begun;
     size_t name_len;
     char name[CHANNEL_NAME_MAX]; /* of the last session or channel that was looked at */
 };
 
-/* Does to this hub what is asked (and control_check has passed), and adds to *out, zeroed at first, which the caller
- * frees with control_result_fini. False: only a part of it is done; call it again in another turn, with the same. */
+/* Does to this hub what is asked, and adds the answer to *out. control_check has passed. *out is zeroed at first, and
+ * the caller frees it with control_result_fini. False: a part is done. Call again in another turn, with the same
+ * arguments. */
 bool control_run(struct hub *hub, const struct control_request *request, struct control_walk *walk,
                  struct control_result *out);
 
-/* Adds the answer of another hub or node. Counts, and the numbers of rows with the same key, are added up. The first
- * `limit` rows of both are kept. Because each part has its own first `limit` rows, the page is right. */
+/* Adds the answer of another hub or node. Counts are added up, and so are the numbers of rows with the same key. The
+ * first `limit` rows of both are kept. Each answer has its own first `limit` rows, so the page is right. */
 void control_result_merge(struct control_result *into, const struct control_result *from, uint64_t limit);
-/* Adds copies of rows that come after all of its own. */
+/* Adds copies of rows. Their keys come after all keys of the result. */
 void control_result_append(struct control_result *result, const struct control_row *rows, size_t count);
 void control_result_fini(struct control_result *result);
 
-/* Room for the request's texts, and a copy of it whose texts lie in room. */
+/* How many bytes the request's texts take, and a copy of the request whose texts lie in room. */
 size_t control_request_room(const struct control_request *request);
 void control_request_copy(struct control_request *out, const struct control_request *request, char *room);
 

@@ -31,13 +31,13 @@ typedef bool action(struct hub *hub, struct session *session, const struct contr
 
 /* --- walks -------------------------------------------------------------------------------------------------------- */
 
-/* Where this part begins. first: where the first one does. */
+/* Where this part begins. first: where the first part begins. */
 static struct sorted_link *go_on(const struct sorted *order, const struct control_walk *walk, struct sorted_link *first)
 {
     return walk->begun ? sorted_after(order, str_from(walk->name, walk->name_len)) : first;
 }
 
-/* A part that ends now is gone on with after this one. */
+/* The next part begins after this name. */
 static void note(struct control_walk *walk, struct str name)
 {
     assert(name.len <= sizeof walk->name);
@@ -76,7 +76,7 @@ static bool change(struct hub *hub, const struct control_request *request, struc
 
 /* --- pages -------------------------------------------------------------------------------------------------------- */
 
-/* False if this one is not to be shown. */
+/* False if the thing is not shown. */
 typedef bool make_row(struct sorted_link *link, struct control_row *out);
 
 static void make_session_row(const struct session *session, struct control_row *out)

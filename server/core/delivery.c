@@ -37,7 +37,7 @@ void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err
     }
 }
 
-/* An event that is in no history. Somebody is recovering. */
+/* The event is in no history, and some subscribers are recovering. */
 static void deliver_to_recovering(struct channel *channel, struct message *message)
 {
     for (uint32_t i = 0; i < channel->recovering->count; i++)

@@ -34,7 +34,7 @@ void history_read_check(struct history_read *read)
                      "epoch: the channel's history has begun anew since that position; ask without one");
 }
 
-/* Begins an event, whose text is to be appended. */
+/* Begins an event. The caller appends its text. */
 static struct history_event *begin_event(struct history_read *read, uint64_t offset)
 {
     if (read->count == read->cap) {

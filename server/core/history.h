@@ -10,7 +10,7 @@
 
 /* --- a page ---------------------------------------------------------------------------------------------------- */
 
-/* One event of a page: where it is in history_read.text. */
+/* The place of one event of a page in history_read.text. */
 struct history_event {
     uint64_t offset;
     size_t begin;
@@ -19,8 +19,8 @@ struct history_event {
 
 struct history_read {
     struct request base;
-    /* The question. Forwards: the events above after, oldest first. Backwards: the newest events below before (0: up to
-     * the end). At most limit events and about max_bytes of them, but one at least. */
+    /* What is asked: events above after, oldest first. Backwards: the newest events below before (0: up to the end). A
+     * page has at most limit events and about max_bytes, but at least one event. */
     bool backwards;
     uint64_t after;
     uint64_t before;
@@ -28,9 +28,9 @@ struct history_read {
     size_t max_bytes;
     char asked_epoch[EPOCH_MAX + 1]; /* of the position that the page is asked from; "": any */
     uint64_t number;                 /* of a read for catchup */
-    /* The answer, filled by the broker: all of one moment. Events in the order of their offsets, each as its
-     * subscribers get it (event_encode), joined by commas. They have no holes between them. The first is above after +
-     * 1 if older ones are no longer kept. */
+    /* The answer, filled by the broker, shows one moment. Events are in the order of their offsets, without holes. Each
+     * is as its subscribers get it (event_encode). Commas join them. The first is above after + 1 if older events are
+     * no longer kept. */
     char epoch[EPOCH_MAX + 1];           /* "": the channel has no history */
     uint64_t offset;                     /* of the channel's last event, whether or not it is kept; 0: none yet */
     char id[POSITION_ID_MAX + 1];        /* of that event; "": not known */
@@ -50,10 +50,10 @@ enum { HISTORY_LIMIT_DEFAULT = 50, HISTORY_LIMIT_MAX = 1000, HISTORY_PAGE_BYTES 
 struct history_read *history_read_create(struct str channel, struct str command_id);
 /* The epoch of the position that the page is asked from; at most EPOCH_MAX bytes. */
 void history_read_expect(struct history_read *read, struct str epoch);
-/* Once answered: fails with ERR_CONFLICT when the channel's epoch is another one than expected. */
+/* Call when it is answered. It fails with ERR_CONFLICT when the channel's epoch is another one than expected. */
 void history_read_check(struct history_read *read);
-/* The broker adds an event to the answer: oldest first, or, backwards, newest first and then reversed. json: the event
- * as event_encode has written it. */
+/* For the broker: adds an event to the answer, oldest first. Backwards: newest first, and history_read_reverse at the
+ * end. json: the event as event_encode has written it. */
 void history_read_add(struct history_read *read, const struct event *event);
 void history_read_add_json(struct history_read *read, uint64_t offset, struct str json);
 void history_read_reverse(struct history_read *read);
@@ -69,12 +69,12 @@ static inline struct history_read *history_read_of(struct request *request)
 /* --- a recovery -------------------------------------------------------------------------------------------------- */
 
 enum recovery_outcome {
-    RECOVERY_FOUND, /* it goes on with the messages of the replay: live once it has come to its position */
-    RECOVERY_LOST,  /* it cannot be had (gap says why): live from the replay's position */
+    RECOVERY_FOUND, /* the replay has the next messages; the subscriber is live at the replay's position */
+    RECOVERY_LOST,  /* the events cannot be had (gap says why); the subscriber is live at the replay's position */
 };
 
-/* A subscriber (base.session) asks for the events after a position, or for the last events. The hub makes it, and gets
- * it back as part of a replay. It has no base.done. */
+/* A subscriber (base.session) asks for the events after a position, or for the last events. The hub makes the recovery,
+ * and gets it back as part of a replay. It has no base.done. */
 struct recovery {
     struct request base;
     uint64_t read;             /* of catchup: number of the first read that is sent after the recovery came */
@@ -82,7 +82,7 @@ struct recovery {
     char epoch[EPOCH_MAX + 1]; /* after (epoch, offset); "": the last events, as many as last says */
     uint64_t offset;
     char id[POSITION_ID_MAX + 1]; /* the event at offset must be this one; "": any */
-    bool id_confirmed;            /* of catchup: it is this one */
+    bool id_confirmed;            /* of catchup: the event at offset has this id */
     uint64_t last;
     /* The answer. */
     enum recovery_outcome outcome;
@@ -103,10 +103,10 @@ static inline struct recovery *recovery_in(struct list_link *link)
     return CONTAINER_OF(link, struct recovery, base.link);
 }
 
-/* To one worker: the recoveries of one channel that have an outcome, and the events for them. Its place in the worker's
- * mail is its position. All events up to offset were posted before it, and all later ones come after it. The messages
- * begin with the offset first and have no holes. For each recovery that is found, they have the events that follow its
- * offset, up to the last message. */
+/* To one worker: the recoveries of one channel that have an outcome, and the events for them. The replay's place in the
+ * worker's mail is its position. All events up to offset were posted before it, and all later ones come after it. The
+ * messages begin with the offset first and have no holes. They have the events that follow the offset of each recovery
+ * that is found, up to the last message. */
 struct replay {
     struct mail mail;
     struct list_link recoveries; /* with their outcomes; offset: the missed events begin after it */
@@ -119,7 +119,7 @@ struct replay {
     struct message *messages[];
 };
 
-/* Frees it with all that it still has. */
+/* Frees the replay with all that it still has. */
 void replay_destroy(struct replay *replay);
 
 #endif

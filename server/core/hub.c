@@ -76,7 +76,7 @@ void hub_destroy(struct hub *hub)
     free(hub);
 }
 
-/* Timers that run for open sessions; all else is read from the settings when it is needed. */
+/* Timers that run for open sessions. All other settings are read when they are needed. */
 static void follow_times(struct hub *hub, const struct hub_settings *before)
 {
     const struct hub_settings *now = &hub->settings;
@@ -175,7 +175,7 @@ void hub_gone(struct hub *hub, struct session *session)
     observe_closed(hub, session);
 }
 
-/* Those whose end was decided in this turn: their last frames are queued, and nothing else will be. */
+/* The sessions whose end was decided in this turn. Their last frames are queued, and nothing more will be. */
 static void carry_out_ends(struct hub *hub)
 {
     for (struct list_link *link; (link = list_take_first(&hub->ending));) {

@@ -28,15 +28,14 @@ struct hub_settings {
     size_t event_bytes;        /* the most that an event's data may have */
     uint64_t close_timeout_us; /* how long a closing session may take to go */
     uint64_t expiry_warning_us;
-    uint64_t leeway_ms; /* a token accepted within this time after its end is good until that time is over */
-    uint64_t
-        session_slot_ttl_ms; /* how long a session that is limited across nodes outlives its node; 0: no other node */
-    uint64_t linger_us;      /* a channel without subscribers is kept this long before the broker is told */
+    uint64_t leeway_ms;           /* a token accepted within this time after its end is good until that time is over */
+    uint64_t session_slot_ttl_ms; /* the slot of a session outlives the session's node so long; 0: no other node */
+    uint64_t linger_us;           /* a channel without subscribers is kept this long before the broker is told */
     bool custom_events;
 };
 
-/* The node, as a hub sees it. The node implements these operations itself (server/node/node.h). Each is called in the
- * hub's thread. None may call back into the hub. worker: the hub's number. */
+/* What a hub asks of its node. The node itself implements these operations (server/node/node.h). Each is called in the
+ * hub's thread. No operation may call back into the hub. worker: the hub's number. */
 struct node_ops {
     /* The worker wants this channel's messages. history is that of the channel's rule, borrowed for the call. The
      * answer is hub_joined with the same join_id. The join_id tells this join from an earlier one that was left before
@@ -44,20 +43,20 @@ struct node_ops {
     void (*join)(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
                  uint64_t join_id);
     void (*leave)(void *owner, unsigned worker, struct str channel);
-    /* Takes the change: a session has joined or left a channel whose members are kept, or the channel's presence
-     * policy is another one. */
+    /* Takes the change. A session has joined or left a channel whose members are kept, or the channel's presence policy
+     * is another one. */
     void (*presence)(void *owner, struct presence_change *change);
-    /* Takes the request. Its answer comes back through request->done in the hub's thread. A recovery, of a channel that
-     * has been joined, comes back by hub_replay instead, unless the channel is refused or left first. */
+    /* Takes the request. Its answer comes back through request->done in the hub's thread. A recovery is of a channel
+     * that has been joined. It comes back by hub_replay instead, unless the channel is refused or left first. */
     void (*ask)(void *owner, struct request *request);
 };
 
-/* How a hub verifies tokens, and its clock. None may call back into the hub. */
+/* How a hub verifies tokens, and its clock. No operation may call back into the hub. */
 struct hub_ops {
     /* Verifies a token for `refresh`, by the policy of the session's endpoint. On success *out_claims has one reference
      * for the caller. */
     enum reason (*verify)(void *owner, struct session *session, struct str token, struct claims **out_claims);
-    /* The monotonic clock as it is now, for measuring how long delivery took. Called at most once a flush. */
+    /* The monotonic clock as it is now. It measures how long delivery took. A flush calls it at most once. */
     uint64_t (*clock_us)(void *owner);
 };
 
@@ -81,11 +80,11 @@ struct hub *hub_create(const struct hub_options *options);
 /* All sessions must have gone (hub_gone and a flush). */
 void hub_destroy(struct hub *hub);
 
-/* New live settings and rules; sessions keep their subscriptions. With the same rules it costs nothing. */
+/* New live settings and rules. Sessions keep their subscriptions. The same rules cost nothing. */
 void hub_configure(struct hub *hub, const struct hub_settings *settings, struct rules *rules);
 
-/* The clocks of this turn, for all calls that do not bring a time of their own. Call before each batch of work. Fires
- * due timers. */
+/* Sets the clocks of this turn, for all calls that bring no time of their own, and fires due timers. Call before each
+ * batch of work. */
 void hub_advance(struct hub *hub, uint64_t now_us, uint64_t wall_ms);
 
 /* The hub's timers, on which the owner may run its own. */
@@ -102,74 +101,74 @@ struct session_start {
     const struct transport_ops *ops;
     struct session_slot *slot;       /* taken; NULL: it needs none (session_slot.h) */
     void *transport;                 /* the connection, for ops */
-    const struct str *subscriptions; /* channels that it has from the beginning, by hub_subscribe; copied */
+    const struct str *subscriptions; /* channels that the session has from the beginning, by hub_subscribe; copied */
     size_t subscription_count;
 };
 
-/* A session begins on a connection that has been admitted and upgraded: queues session_init, starts the timers, and
+/* A session begins on a connection that has been admitted and upgraded. It queues session_init, starts the timers, and
  * subscribes the session to its first channels. */
 struct session *hub_open(struct hub *hub, const struct session_start *start);
 
-/* After a reload: this endpoint is in the place of the session's own. A reference is taken. */
+/* After a reload this endpoint takes the place of the session's own. A reference is taken. */
 void hub_use_endpoint(struct hub *hub, struct session *session, struct endpoint *endpoint);
 
-/* The connection has ended, whoever ended it. The session is forgotten; its memory goes at the end of the turn. */
+/* The connection has ended, by either side. The session is forgotten. Its memory goes at the end of the turn. */
 void hub_gone(struct hub *hub, struct session *session);
 
 /* One whole text message, UTF-8 already checked. */
 void hub_receive(struct hub *hub, struct session *session, struct str text);
-/* It has sent so much beside its messages as counts like that many, all at once. */
+/* The client has sent something beside its messages. It counts like that many messages at once. */
 void hub_charge(struct hub *hub, struct session *session, uint64_t messages);
-/* A WebSocket ping: answered with the same payload, at most 125 bytes. */
+/* A WebSocket ping has come. Its answer has the same payload, at most 125 bytes. */
 void hub_ping(struct hub *hub, struct session *session, struct str payload);
 void hub_pong(struct hub *hub, struct session *session);
-/* The kernel takes data again; unsent is what the transport still holds. */
+/* The kernel takes data again. unsent: how many bytes the transport still holds. */
 void hub_writable(struct hub *hub, struct session *session, size_t unsent);
 
-/* How sessions are found. */
+/* Finds sessions (session_index.h). */
 const struct session_index *hub_sessions(const struct hub *hub);
 size_t hub_channel_count(const struct hub *hub);
-/* Channels by their names, also those that nobody is subscribed to any more or yet. */
+/* Channels by their names. A channel without subscribers is among them while it joins or lingers. */
 const struct sorted *hub_channels_in_order(const struct hub *hub);
 struct channel *channel_of(struct sorted_link *link);
 struct str channel_name(const struct channel *channel);
 size_t channel_subscribers(const struct channel *channel);     /* confirmed ones */
 struct channel *hub_channel(struct hub *hub, struct str name); /* NULL if there is none */
 
-/* On behalf of a backend: without the session's rights being asked, and without a command to answer (the client gets
- * `subscribed` / `unsubscribed` all the same). False when there was nothing to do or a limit stands against it. */
+/* Subscribes or unsubscribes the session for a backend. The session's rights do not count. The client gets `subscribed`
+ * or `unsubscribed` without an id. False when there was nothing to do, or when a limit is in the way. */
 bool hub_subscribe(struct hub *hub, struct session *session, struct str channel);
 bool hub_unsubscribe(struct hub *hub, struct session *session, struct str channel);
 
-/* Starts draining: every session gets `reconnect` with its own after_ms, spread over window_us, and is closed with
- * going_away at that time. New sessions must not be opened any more. */
+/* Starts draining. Each session gets `reconnect` with an after_ms of its own, spread over window_us. It is closed with
+ * going_away at that time. From now on no session may be opened. */
 void hub_drain(struct hub *hub, uint64_t window_us);
 
 /* --- from the broker ------------------------------------------------------------------------------------------ */
 
-/* The answer to node_ops.join. err not ERR_NONE: the channel cannot be had (text says why); waiting subscribers are
- * told and unsubscribed. Otherwise they get `subscribed` with this position (without history: an empty epoch); else it
- * may be NULL. */
+/* The answer to node_ops.join. ERR_NONE: waiting subscribers get `subscribed` with this position. Its epoch is empty
+ * where the channel has no history. Any other err: the channel cannot be had, and text says why. Waiting subscribers
+ * are told and unsubscribed, and position may be NULL. */
 void hub_joined(struct hub *hub, struct str channel, uint64_t join_id, enum err err, struct str text,
                 const struct position *position);
 
 /* Queues the message for each subscriber of its channel. Takes the reference. */
 void hub_deliver(struct hub *hub, struct message *message);
 
-/* Brings recovering subscribers their missed events. Takes the replay. */
+/* Recovering subscribers get what they missed. Takes the replay. */
 void hub_replay(struct hub *hub, struct replay *replay);
 
-/* Continuity is lost on a channel: its subscribers are told, with the position from which it goes on. */
+/* Continuity is lost on a channel. Its subscribers are told, with the position from which the channel goes on. */
 void hub_gap(struct hub *hub, struct str channel, enum gap gap, const struct position *position);
 
 /* The node was cut from the broker, and no numbered event of the channel is lost. Where joins and leaves are told, some
- * may be missing: a gap at the position that everybody has says so. */
+ * may be missing. Then a gap at the present position tells the subscribers. */
 void hub_interrupted(struct hub *hub, struct str channel);
 
 /* --- the end of the turn --------------------------------------------------------------------------------------- */
 
-/* Carries out the ends that were decided in this turn (session_end): unsubscribes those sessions and bounds the time
- * that closing may take. Then writes every dirty outbox and reaps what has gone. */
+/* Carries out the ends that were decided in this turn (session_end): it unsubscribes those sessions and limits the time
+ * that closing may take. Then it writes each dirty outbox, and reaps the sessions whose connection has gone. */
 void hub_flush(struct hub *hub);
 
 #endif

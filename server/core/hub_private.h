@@ -1,4 +1,4 @@
-/* hub_private.h - what the files of the hub share and nobody else sees. A file calls only files below it:
+/* hub_private.h - what the files of the hub share. No other file includes it. A file calls only files below it:
  *
  *   hub.c                sessions come and go; the turn ends
  *   commands.c           what clients ask; command_answers.c: what the node has answered to that
@@ -19,7 +19,7 @@
 /* The most that is joined into one write. A transport that holds an unsent rest holds at most this, or one frame. */
 enum { WRITE_CHUNK = 65536, JOINED_MAX = 256 };
 
-/* The messages that were joined last, for one write, in this turn. */
+/* The messages of the last write in this turn, joined. */
 struct joined {
     uint32_t count; /* 0: none */
     size_t len;
@@ -47,7 +47,7 @@ struct hub {
     struct session_index sessions;
     struct map channels; /* name -> struct channel */
     struct sorted channels_by_name;
-    struct timer follow; /* runs while channels have yet to follow changed rules: those after this name */
+    struct timer follow; /* runs while channels after this name have yet to follow changed rules */
     size_t followed_len;
     char followed[CHANNEL_NAME_MAX];
     uint64_t last_join_id;
@@ -55,8 +55,8 @@ struct hub {
     struct session **dirty; /* with something to write, in this order; NULL: gone since */
     size_t dirty_count;
     size_t dirty_cap;
-    struct list_link session_slots; /* those that are not given back */
-    struct list_link ending;        /* sessions whose end was decided in this turn; the flush carries it out */
+    struct list_link session_slots; /* slots that are not given back */
+    struct list_link ending;        /* sessions whose end was decided in this turn; hub_flush carries the ends out */
     struct list_link reaped;        /* sessions whose connection has gone */
     bool draining;
     struct formats formats; /* of its sessions */
@@ -77,12 +77,12 @@ struct subscriber {
     uint32_t index; /* of the subscription in the session's list */
 };
 
-/* A subscriber that comes back. */
+/* A subscriber that comes back, until it has what it missed. */
 struct recovering_subscriber {
     struct session *session;
     uint32_t index;            /* of the subscription in the session's list */
-    bool told;                 /* `subscribed` has been sent: what cannot be had any more is a gap from now on */
-    bool asked;                /* a recovery is under way; else its outbox has yet to drain */
+    bool told;                 /* `subscribed` has been sent; from now on a gap tells of lost events */
+    bool asked;                /* a recovery is under way; otherwise the outbox has yet to drain */
     uint64_t serial;           /* of that recovery */
     char epoch[EPOCH_MAX + 1]; /* what it has: up to (epoch, offset); "": it wants the last events */
     uint64_t offset;
@@ -90,7 +90,7 @@ struct recovering_subscriber {
     uint64_t last;
 };
 
-/* Those of a channel; owned by it, and there only while somebody returns. */
+/* The recovering subscribers of a channel, which owns the list. A channel without any has no list. */
 struct recovering {
     struct channel *channel;
     struct timer look; /* whether outboxes have drained */
@@ -99,7 +99,7 @@ struct recovering {
     uint32_t cap;
 };
 
-/* Owned by hub->channels. Lives while it has subscribers, and lingers a while after the last one. */
+/* Owned by hub->channels. A channel lives while it has subscribers, and lingers a while after the last one. */
 struct channel {
     struct hub *hub;
     struct sorted_link by_name;
@@ -122,16 +122,16 @@ struct channel {
 /* --- channel.c --- */
 void channels_init(struct hub *hub);
 void channels_free(struct hub *hub);
-/* Made and joined if need be; lingers no longer. */
+/* The channel of that name. It is made and joined if need be, and lingers no longer. */
 struct channel *channel_want(struct hub *hub, struct str name);
-/* After a subscriber has gone: without any other the broker is told a while later. */
+/* Call after a subscriber has gone. The node is told a while later if no other subscriber is there. */
 void channel_linger_if_unused(struct channel *channel);
-/* Nobody is in it, and the broker does not have it. Frees it. */
+/* Frees a channel that has no subscribers, and that the broker does not have. */
 void channel_forget(struct channel *channel);
-/* After other rules: the node is told which channels have another history now, some in each turn. A channel that is
- * joined meanwhile has the new rules. */
+/* The rules are other ones. The node is told which channels have another history now, some in each turn. A subscriber
+ * that comes meanwhile makes its channel follow at once. */
 void channels_follow_rules(struct hub *hub);
-/* The same for one channel. Its history follows only once it is joined: the answer to its first join may be a refusal.
+/* The same for one channel. Its history follows once it is joined, since the answer to its first join may be a refusal.
  */
 void channel_follow_rule(struct channel *channel);
 /* Returns the subscriber's index. */
@@ -148,49 +148,50 @@ struct position channel_position(const struct channel *channel);
 /* --- subscription.c --- */
 /* NULL if the session does not have the channel. */
 struct subscription *subscription_find(struct session *session, struct str name);
-/* Adds the session to the channel, which is made and joined if need be. The session must not be in it yet. */
+/* Adds the session to the channel. The channel is made and joined if need be. The session is not in it yet. */
 struct subscription *subscription_begin(struct hub *hub, struct session *session, struct str name);
-/* The session's half of it only: the channel does not know it yet. */
+/* The session's half of subscription_begin. The channel does not know the session yet. */
 struct subscription *subscription_add(struct hub *hub, struct session *session, struct str name);
-/* Takes the session out of the channel; answers commands that still waited. The subscription's memory goes. */
+/* Takes the session out of the channel, and answers commands that still wait. The subscription's memory goes. */
 void subscription_end(struct hub *hub, struct session *session, struct subscription *subscription);
-/* The same, with this text for commands that waited. */
+/* The same, with this text for commands that still wait. */
 void subscription_refuse(struct hub *hub, struct session *session, struct subscription *subscription, struct str text);
 void subscription_end_all(struct hub *hub, struct session *session);
-/* Of a recovering one: its entry in the channel. */
+/* The channel's entry of a recovering subscription. */
 struct recovering_subscriber *subscription_recovering(const struct subscription *subscription);
-/* Answers a subscribe: at once when the channel is joined, else when it will be. */
+/* Answers a subscribe at once if the channel is joined, otherwise when it is. */
 void subscription_answer(struct hub *hub, struct session *session, struct subscription *subscription, struct str id);
-/* The broker has the channel, and the subscription is answered next. Does nothing to one that is confirmed, or whose
- * session is ending. */
+/* The broker has the channel, and the subscription is answered next. Nothing happens to a subscription that is
+ * confirmed, or whose session is ending. */
 void subscription_confirm(struct session *session, struct subscription *subscription);
 /* Answers `subscribed` to the commands that wait. */
 void subscription_answer_waiting(struct hub *hub, struct session *session, struct subscription *subscription,
                                  const struct position *position, bool recovered);
 
 /* --- recover.c --- */
-/* As subscription_begin, but from command->since, or with the last events. */
+/* Like subscription_begin, but from command->since, or with the last events. */
 struct subscription *recover_subscribe(struct hub *hub, struct session *session, struct str name,
                                        const struct command *command);
 
 /* --- output.c --- */
-/* Borrows the message. May write at once when the outbox is full but the kernel is not. The end of a slow consumer is
- * decided here, and of no other session: subscriptions and lists stay as they are until the flush. */
+/* Borrows the message. A full outbox is written at once if the kernel takes it. Otherwise the session is a slow
+ * consumer, and its end is decided here. No other session ends. Subscriptions and lists stay as they are until the
+ * flush. */
 void output_queue(struct hub *hub, struct session *session, struct message *message);
-/* The same of an event, in the session's format. Returns how many bytes it has there. */
+/* The same for an event, in the session's format. Returns how many bytes it has there. */
 static inline size_t output_event(struct hub *hub, struct session *session, struct message *event)
 {
     struct message *message = format_event(&hub->formats, session->format, event);
     output_queue(hub, session, message);
     return message->frame_len;
 }
-/* The same of a message that is made for this session alone. Takes it; NULL: nothing is queued. */
+/* The same for a message that is made for this session alone. Takes the message. NULL: nothing is queued. */
 void output_message(struct hub *hub, struct session *session, struct message *message);
 /* The reply, in the session's format. */
 void output_reply(struct hub *hub, struct session *session, const struct reply *reply);
-/* The same reply for all subscribers of the channel: one message for those of one format. */
+/* The reply for all subscribers of the channel. Those of one format share one message. */
 void output_reply_all(struct hub *hub, struct channel *channel, const struct reply *reply);
-/* The replies that are made in several places. id and channel: empty, where there is none. */
+/* Replies that are made in several places. id and channel are empty where there is none. */
 void output_error(struct hub *hub, struct session *session, struct str id, struct str channel, enum err code,
                   struct str message);
 void output_subscribed(struct hub *hub, struct session *session, struct str id, struct str channel,
@@ -199,23 +200,24 @@ void output_unsubscribed(struct hub *hub, struct session *session, struct str id
 void output_gap(struct hub *hub, struct session *session, struct str channel, enum gap gap,
                 const struct position *position);
 void output_mark_dirty(struct hub *hub, struct session *session);
-/* The session goes, whatever it had to write. */
+/* The session goes. What it had to write is not written. */
 void output_forget_dirty(struct hub *hub, struct session *session);
-/* Writes what the dirty outboxes hold. */
+/* Writes the dirty outboxes. */
 void output_flush(struct hub *hub);
-/* An event of this moment was delivered in this turn: its delivery time is measured when the turn's writes are done. */
+/* An event that the node got at that time was delivered in this turn. Its delivery time is measured when the turn's
+ * writes are done. */
 void output_note_delivery(struct hub *hub, uint64_t accepted_us);
 /* Calls ops->finish once. */
 void output_finish(struct hub *hub, struct session *session, bool abrupt);
 
 /* --- liveness.c --- */
 void liveness_start(struct hub *hub, struct session *session);
-/* After the claims have been set: when to warn, when to end. */
+/* The claims have been set: they say when to warn and when to end. */
 void liveness_watch_expiry(struct hub *hub, struct session *session);
 void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us);
 /* The closing connection may take no longer than this. */
 void liveness_bound_closing(struct hub *hub, struct session *session);
-/* Timers that run for an open session follow other settings. */
+/* The settings are other ones. The timers of the open session follow them. */
 void liveness_follow(struct hub *hub, struct session *session, const struct hub_settings *before);
 /* The same of the endpoint that the session had. */
 void liveness_follow_endpoint(struct hub *hub, struct session *session, const struct endpoint *before);
@@ -230,11 +232,9 @@ void observe_occupied(struct hub *hub, const struct channel *channel);
 void observe_vacated(struct hub *hub, const struct channel *channel);
 
 /* --- channel_presence.c --- */
-/* From now on the node is told of each session that subscribes and unsubscribes, where the channel's rule keeps that.
- */
+/* From now on the node is told of each session that subscribes and unsubscribes, where the rule keeps members. */
 void presence_init(struct hub *hub);
-/* The channel's rule is another one. From now on its subscribers count for presence, or count no longer, or count
- * otherwise. */
+/* The channel's rule is another one. Its subscribers are members from now on, or no longer, or by another policy. */
 void presence_follow(struct channel *channel, const struct presence_policy *policy);
 
 /* --- command_answers.c --- */
@@ -244,30 +244,30 @@ void command_ask(struct session *session, struct request *request);
 /* --- session_slot.c --- */
 /* The session that gets the slot has this uuid. */
 const char *session_slot_uuid(const struct session_slot *slot);
-/* The broker is told another ttl soon, and not only when the next renewals are due. */
+/* The ttl is another one. The broker is told soon, before the next renewals are due. */
 void session_slots_follow(struct hub *hub, const struct hub_settings *before);
 
 /* --- session_life.c --- */
 struct session *session_create(struct hub *hub, const struct session_start *start);
-/* Its connection has gone. Its memory goes with sessions_reap. */
+/* The session's connection has gone. Its memory goes with sessions_reap. */
 void session_forget(struct session *session);
 void sessions_reap(struct hub *hub);
-/* Asks the node on behalf of the session, and takes the request. When it has come back, answer runs, unless the session
- * has gone by then; NULL: there is nothing to do. Then the request is freed. */
+/* Asks the node on behalf of the session, and takes the request. answer runs when the request has come back, unless the
+ * session has gone by then. NULL: there is nothing to do. Then the request is freed. */
 void session_ask(struct session *session, struct request *request,
                  void (*answer)(struct session *session, struct request *request));
 
 /* --- command_costs.c --- */
-/* In messages of the session's rate, before it is carried out. */
+/* The cost of a command before it is carried out, in messages of the session's rate. */
 uint64_t command_cost(const struct command *command);
-/* One more page for the session, unless too many wait for their answers already: then it is told so. */
+/* One more page for the session. False: too many wait for their answers, and the session is told. */
 bool command_begin_page(struct hub *hub, struct session *session, const struct command *command);
-/* The answer to a command's request has come. The client gets back its payment (command_begin_page) for events or
- * members that the page does not have. */
+/* The answer to a command has come. A page (command_begin_page) may have fewer events or members than asked for. The
+ * client gets back what it has paid for the missing ones. */
 void command_page_came(struct session *session, struct request *request);
-/* A missed event is queued for a session that comes back. */
+/* A missed event is queued for a recovering session. */
 void command_recovered(struct hub *hub, struct session *session);
-/* Its event is the first one of a channel with history. */
+/* The session's event is the first one of a channel with history. */
 void command_began_history(struct hub *hub, struct session *session);
 
 #endif

@@ -5,7 +5,8 @@
 #include "common/base/random.h"
 #include "server/core/hub_private.h"
 
-/* Pings go out in step, those of a tenth of a second together: they leave in one turn, and their pongs come in few. */
+/* Pings go out in steps of a tenth of a second. Those of a step leave in one turn, and their pongs come in few turns.
+ */
 enum { PING_STEP_US = 100000 };
 
 static uint64_t next_step(uint64_t due_us)
@@ -74,7 +75,7 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
     wheel_start(&hub->wheel, &session->deadline, hub->now_us + wait_us, check_expiry);
 }
 
-/* After a random part of the interval, so that the pings of sessions that begin together do not come together. */
+/* The first ping comes after a random part of the interval. So sessions that begin together are not pinged together. */
 static void await_first_ping(struct hub *hub, struct session *session)
 {
     uint64_t interval_us = session->endpoint->ping_interval_us;

@@ -28,13 +28,13 @@ struct message {
     char bytes[];         /* the frame, then the channel's name, then the epoch */
 };
 
-/* Of a whole frame; belongs to no channel. One reference. */
+/* A message of a whole frame. It belongs to no channel. One reference. */
 struct message *message_create(struct str frame);
 
 /* The event as subscribers get it. One reference. */
 struct message *message_from_event(const struct event *event, uint64_t accepted_us);
 
-/* The same, of the JSON that event_encode has made. */
+/* The same, from the JSON that event_encode has made. */
 struct message *message_from_json(struct str channel, struct str epoch, uint64_t offset, struct str json,
                                   uint64_t accepted_us);
 
@@ -50,7 +50,7 @@ static inline struct message *message_ref(struct message *message)
     return message;
 }
 
-/* For message_unref. */
+/* Part of message_unref: nobody refers to it. */
 void message_free(struct message *message);
 
 static inline void message_unref(struct message *message)
@@ -69,7 +69,7 @@ static inline struct str message_channel(const struct message *m)
     return str_from(m->bytes + m->frame_len, m->channel_len);
 }
 
-/* Of an event; empty if it has none. Looked for in the frame. */
+/* The id of an event, from its frame. Empty if it has none. */
 struct str message_id(const struct message *message);
 
 static inline struct str message_epoch(const struct message *m)

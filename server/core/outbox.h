@@ -7,7 +7,7 @@
 
 enum { OUTBOX_INLINE = 2 }; /* a power of two, as every ring's capacity */
 
-/* Small, and all of it beside what else a delivery touches of its session: see session.h. */
+/* An outbox is small. It lies beside what else a delivery touches of its session (session.h). */
 struct outbox {
     union {
         struct message *few[OUTBOX_INLINE]; /* the ring while cap is 0: most sessions never have more waiting */
@@ -22,9 +22,9 @@ struct outbox {
 /* Drops all references. */
 void outbox_clear(struct outbox *outbox);
 
-/* For outbox_append, when the ring is full. */
+/* Part of outbox_append: the ring is full. */
 void outbox_grow(struct outbox *outbox);
-/* For outbox_take: an empty outbox keeps no ring on the heap. */
+/* Part of outbox_take: an empty outbox keeps no ring on the heap. */
 void outbox_free_ring(struct outbox *outbox);
 
 /* The message after `index` older ones, borrowed. index < count. */
@@ -45,7 +45,7 @@ static inline void outbox_append(struct outbox *outbox, struct message *message)
     outbox->bytes += message->frame_len;
 }
 
-/* Removes the oldest and gives its reference to the caller; NULL if there is none. */
+/* Removes the oldest message and gives its reference to the caller. NULL if there is none. */
 static inline struct message *outbox_take(struct outbox *outbox)
 {
     if (outbox->count == 0)

@@ -19,7 +19,7 @@ enum {
     PRESENCE_PAGE_BYTES = 256 * 1024 /* of entries in a page, but one entry at least */
 };
 
-/* A session has come to the channel, or has left it; or the channel's rule is another one (policy_only). */
+/* A session has come to the channel, or has left it. policy_only: the channel's rule is another one. */
 struct presence_change {
     struct mail mail;
     struct presence *presence; /* whose it is (server/node/node_presence.h); set when it is posted */
@@ -36,20 +36,20 @@ struct presence_change {
 struct presence_change *presence_change_create(bool here, const struct presence_policy *policy, struct str channel,
                                                const struct claims *claims);
 
-/* The members stay as they are, and are kept by this policy from now on. */
+/* The members stay as they are. From now on they are kept by this policy. */
 struct presence_change *presence_change_create_policy(const struct presence_policy *policy, struct str channel);
 
-/* The changes of a channel's members on this node. Without changes it is a sign that the node is alive. */
+/* What has changed on a channel on this node. An update without changes is a sign that the node is alive. */
 struct presence_update {
-    struct request base; /* base.channel is borrowed, as are the texts below, until it is answered */
+    struct request base; /* until the answer, base.channel and the texts below are borrowed */
     struct presence_policy policy;
     uint64_t connections; /* this node's on the channel, after the changes */
     uint64_t round;       /* drawn anew whenever all of this node's members are told from the first to the last */
-    bool complete;        /* with this one all have been told: whom only earlier rounds have had is no longer there */
-    uint64_t number;      /* of this update; they grow */
+    bool complete;        /* the round ends: a member that it has not told is no longer there */
+    uint64_t number;      /* of this update; a later one has a greater number */
     uint64_t after;       /* the broker must have had this one or a later one of the round; 0: the round begins */
-    bool known;           /* the answer: false: nothing was done, since the broker has lost this node's members there */
-    bool more; /* the same: members of others' have still to be taken off: another update goes on with that */
+    bool known;           /* answer; false: nothing was done, since the broker has lost this node's members there */
+    bool more;            /* answer; members of other nodes have yet to be taken off, by another update */
     size_t count;
     struct presence_item {
         bool here;
@@ -84,9 +84,9 @@ static inline struct presence_read *presence_read_of(struct request *request)
     return CONTAINER_OF(request, struct presence_read, base);
 }
 
-/* The broker adds a member to the answer. */
+/* For the broker: adds a member to the answer. */
 void presence_read_add(struct presence_read *read, struct str entry);
-/* The answer, borrowed from it. */
+/* The answer, borrowed from the read. */
 struct presence_page presence_read_page(const struct presence_read *read);
 
 #endif

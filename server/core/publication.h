@@ -1,4 +1,4 @@
-/* publication.h - the request to publish an event, and what the rule of a channel says of its history and presence. */
+/* publication.h - the request to publish an event, and the policies of a channel: its history and its presence. */
 #ifndef CARILLON_CORE_PUBLICATION_H
 #define CARILLON_CORE_PUBLICATION_H
 
@@ -6,13 +6,13 @@
 #include "common/protocol/event.h"
 #include "server/core/request.h"
 
-/* Of a channel's rule. size 0: the channel has no history, its events no offsets. */
+/* What a channel's rule says of its history. size 0: the channel has no history, and its events no offsets. */
 struct history_policy {
     uint64_t size;   /* events */
     uint64_t ttl_ms; /* 0: they do not age */
 };
 
-/* The same: whether the channel's members are kept. */
+/* What a channel's rule says of its members. */
 struct presence_policy {
     bool kept;
     bool events;     /* join and leave are told to the subscribers */
@@ -26,9 +26,9 @@ struct publication {
     struct str data;
     struct str event_id; /* idempotency key; empty: none */
     struct history_policy history;
-    uint64_t user;        /* whose client publishes, hashed: two may be taken for one; 0: a backend */
+    uint64_t user;        /* the publishing client's user, hashed: two users may have the same; 0: a backend */
     uint64_t accepted_us; /* monotonic, when the node got it */
-    /* The answer, filled by the broker. Without an error it is published, and stored where it must be. */
+    /* The answer, filled by the broker. Without an error the event is published, and stored where it must be. */
     char id[UUID_LEN + 1];
     char epoch[EPOCH_MAX + 1]; /* "" on channels without history */
     uint64_t offset;

@@ -54,7 +54,7 @@ static bool has_room(const struct hub *hub, const struct session *session)
            session->outbox.bytes + session->unsent_bytes < hub->settings.outbox_max_bytes / 2;
 }
 
-/* Asks on for all whose outbox has drained. */
+/* Asks for more events for each subscriber whose outbox has drained. */
 static void look(struct timer *timer, uint64_t now_us)
 {
     struct recovering *recovering = CONTAINER_OF(timer, struct recovering, look);
@@ -82,7 +82,7 @@ static void ask_on(struct hub *hub, struct channel *channel, struct recovering_s
 /* --- the answer -----------------------------------------------------------------------------------------------------
  */
 
-/* All of it has been queued: an ordinary subscriber from now on. */
+/* All missed events have been queued. The subscriber is an ordinary one from now on. */
 static void go_live(struct subscription *subscription)
 {
     struct channel *channel = subscription->channel;
@@ -111,7 +111,7 @@ static void lose(struct hub *hub, struct session *session, struct subscription *
     output_gap(hub, session, channel->name, recovery->gap, &position);
 }
 
-/* Queues what there is room for. */
+/* Queues the missed events for which there is room. */
 static void queue_missed(struct hub *hub, struct session *session, struct recovering_subscriber *entry,
                          const struct replay *replay)
 {

@@ -39,7 +39,7 @@ struct request {
     struct mail mail;
     struct list_link link; /* of whoever holds it */
     enum request_kind kind;
-    struct str channel;       /* that it is about; empty: none. The text lies in the request */
+    struct str channel;       /* what it is about; empty: none. The text lies in the request */
     uint64_t retry_after_ms;  /* with ERR_UNAVAILABLE: when to try again; 0: not known */
     struct error *error;      /* of the answer. NULL: it was done */
     struct mailbox *reply_to; /* request_answer posts it there */
@@ -52,18 +52,18 @@ struct request {
     void (*answer)(struct session *session, struct request *request);
 };
 
-/* The answer is an error. ERR_UNAVAILABLE: the broker cannot do it now, or nobody knows whether it did. */
+/* The answer is an error. ERR_UNAVAILABLE: the broker cannot do it now, or it is not known whether it did. */
 void request_fail(struct request *request, enum err code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* ERR_NONE: it was done. */
 enum err request_code(const struct request *request);
 
-/* Posts it to reply_to, where done runs. Any thread that owns it. */
+/* Posts the request to reply_to, where done runs. Any thread that owns it. */
 void request_answer(struct request *request);
-/* Takes it out of the list that it is in, and frees it with all that it has. */
+/* Takes the request out of its list, and frees it with all that it has. */
 void request_destroy(struct request *request);
 
-/* Keeps the revocation, so that every node knows it, also one that starts later. */
+/* Keeps the revocation for all nodes, also for a node that starts later. */
 struct revoke_request {
     struct request base;
     struct revocation revocation; /* its text lies in bytes */
@@ -76,7 +76,7 @@ struct revoke_request *revoke_request_create(const struct revocation *revocation
 /* A session slot is one of the connections that a token allows its user at once, on all nodes (session_limit). */
 enum session_slot_action {
     SESSION_SLOT_TAKE, /* if fewer than limit are taken */
-    SESSION_SLOT_KEEP, /* for another ttl_ms; also one that the broker has lost */
+    SESSION_SLOT_KEEP, /* for another ttl_ms, also if the broker has lost it */
     SESSION_SLOT_LEAVE,
 };
 
@@ -86,7 +86,7 @@ struct session_slot_request {
     struct str user;
     struct str session; /* its uuid */
     uint64_t limit;     /* TAKE */
-    uint64_t ttl_ms;    /* TAKE, KEEP: counts no longer than this without being kept */
+    uint64_t ttl_ms;    /* TAKE, KEEP: the slot is free again after it, unless it is kept */
     bool granted;       /* the answer to TAKE */
     char bytes[];
 };

@@ -16,7 +16,7 @@ struct kept_revocation {
     char key[]; /* the kind's letter and the value */
 };
 
-/* A table grows while nobody may look: so many small ones each grow in a moment. */
+/* A table grows while nobody may look. A small table grows in a moment, so there are many. */
 enum { PARTS = 64 };
 
 struct revocations {
@@ -32,7 +32,7 @@ struct key {
     char bytes[1 + REVOCATION_VALUE_MAX];
 };
 
-/* Empty for a value that is too long, which is never in the table. */
+/* Empty for a value that is too long. Such a value is never in the table. */
 static struct str make_key(struct key *key, enum revocation_kind kind, struct str value)
 {
     if (value.len == 0 || value.len > REVOCATION_VALUE_MAX)
@@ -42,8 +42,8 @@ static struct str make_key(struct key *key, enum revocation_kind kind, struct st
     return str_from(key->bytes, value.len + 1);
 }
 
-/* By all of the key: some differ at their end (user-17), others at their beginning (ann@example.com). How even it is
- * does not matter much. */
+/* All of the key counts: some keys differ at their end (user-17), others at their beginning (ann@example.com). The
+ * parts need not be quite even. */
 static struct map *part_of(struct revocations *revocations, struct str key)
 {
     unsigned sum = 0;
@@ -85,7 +85,7 @@ static struct kept_revocation *create(struct revocations *revocations, struct st
     return entry;
 }
 
-/* 0 stands for all tokens, so it covers more than any time does. */
+/* 0 stands for all tokens. It is wider than any time. */
 static uint64_t wider(uint64_t a, uint64_t b)
 {
     if (a == 0 || b == 0)
@@ -107,7 +107,7 @@ void revocations_add(struct revocations *revocations, const struct revocation *r
     known->issued_before_ms = wider(known->issued_before_ms, revocation->issued_before_ms);
     if (revocation->until_ms > known->until_ms)
         known->until_ms = revocation->until_ms;
-    /* Not by one that is narrower: another node's, of which this one has heard more. */
+    /* A narrower one comes from a node that has heard less. The broker may not have the wider one yet. */
     if (known->issued_before_ms == revocation->issued_before_ms && known->until_ms == revocation->until_ms)
         entry->kept = revocations->life;
     pthread_rwlock_unlock(&revocations->lock);

@@ -9,14 +9,14 @@
 
 enum revocation_kind { REVOCATION_JTI, REVOCATION_USER };
 
-/* Longest jti or user; a token with a longer one is no valid token. */
+/* Longest jti or user. A token with a longer one is not valid. */
 enum { REVOCATION_VALUE_MAX = 255 };
 
 struct revocation {
     enum revocation_kind kind;
     struct str value;          /* the jti, or the user (sub) */
-    uint64_t issued_before_ms; /* only tokens issued before it (iat), or without iat; 0: whenever issued */
-    uint64_t until_ms;         /* wall clock: forgotten then, when the last token it covers has expired */
+    uint64_t issued_before_ms; /* covers tokens with an iat before it or without iat; 0: all */
+    uint64_t until_ms;         /* wall clock: the last token it covers has expired, and it is forgotten */
 };
 
 struct revocations;
@@ -24,24 +24,24 @@ struct revocations;
 struct revocations *revocations_create(void);
 void revocations_destroy(struct revocations *revocations);
 
-/* Adds it, or widens the one there is for the same value: to the later issued_before_ms and until_ms. Copies the value.
- * Marks it as kept by the broker, unless what is known is wider than this one. */
+/* Adds the revocation and copies its value. One that is known for the same value is widened to the later
+ * issued_before_ms and until_ms. The result counts as kept by the broker if the given one is as wide. */
 void revocations_add(struct revocations *revocations, const struct revocation *revocation, uint64_t now_ms);
 
-/* How many there are, those included that are over and not yet forgotten. */
+/* How many there are. A revocation that is over counts until it is forgotten. */
 size_t revocations_count(const struct revocations *revocations);
 
-/* Is a token with these claims revoked? */
+/* True if a token with these claims is revoked. */
 bool revocations_cover(struct revocations *revocations, const struct claims *claims, uint64_t now_ms);
 
-/* The broker may have lost them: none counts as kept until it is added again. */
+/* The broker may have lost them. From now on a revocation counts as kept when it is added again. */
 void revocations_doubt(struct revocations *revocations);
 
-/* A round looks at each once: at all that are there when it begins. */
+/* A round looks once at each revocation that is there when the round begins. */
 void revocations_begin_round(struct revocations *revocations);
-/* Looks at the next revocations of the round, at most count of them. It forgets those that are over, and calls doubted
- * for those that do not count as kept. doubted must not call back into here. False when the round is over. No token can
- * be verified meanwhile, so give a small count, and call again later. */
+/* Looks at the next ones of the round, at most count. It forgets those that are over, and calls doubted for those that
+ * do not count as kept. doubted must not call back into here. False when the round is over. No token can be verified
+ * meanwhile, so give a small count, and call again later. */
 bool revocations_look(struct revocations *revocations, size_t count, uint64_t now_ms,
                       void (*doubted)(void *owner, const struct revocation *revocation), void *owner);
 

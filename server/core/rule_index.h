@@ -10,7 +10,7 @@
 
 struct rule_index;
 
-/* Well-formed patterns (pattern_check); their texts are borrowed for the index's life. Freed by free(). */
+/* The patterns are well-formed (pattern_check). Their texts are borrowed for the index's life. Freed by free(). */
 struct rule_index *rule_index_create(const struct str *patterns, size_t count);
 
 /* A walk. On the stack; nothing to free. */
@@ -22,7 +22,7 @@ struct rule_walk {
 };
 
 void rule_walk_begin(struct rule_walk *walk, const struct rule_index *index, struct str name);
-/* The number of the next pattern that may match, each higher than the one before; false when there is none. */
+/* The number of the next pattern that may match. Numbers ascend. False when there is none. */
 bool rule_walk_next(struct rule_walk *walk, size_t *out_number);
 
 #endif

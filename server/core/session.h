@@ -22,7 +22,7 @@ struct channel;
 
 enum session_state {
     SESSION_OPEN,
-    SESSION_CLOSING, /* its close frame is queued or sent; nothing more is taken from it or queued for it */
+    SESSION_CLOSING, /* its close frame is queued or sent; its messages are ignored, and nothing more is queued */
     SESSION_GONE,    /* its connection has ended; its memory goes at the end of the turn */
 };
 
@@ -32,19 +32,19 @@ struct waiting_command {
     char id[]; /* as the client wrote it, NUL-terminated; "" if the command had none */
 };
 
-/* One channel this session has, or, while the channel is not joined yet, waits for. */
+/* One channel that this session has. While the channel is not joined yet, the session waits for it. */
 struct subscription {
     struct channel *channel;
     uint32_t index;                  /* of this subscription in the channel's subscribers, or in those that return */
-    bool recovering;                 /* it has yet to get what it missed (recover.c) */
+    bool recovering;                 /* the session has yet to get what it missed (recover.c) */
     bool confirmed;                  /* `subscribed` has been, or is being, sent */
-    bool by_backend;                 /* not asked for by the client: stays whatever its token says */
+    bool by_backend;                 /* a backend has asked for it: it stays whatever the token says */
     struct waiting_command *waiting; /* oldest first; NULL once the channel is joined */
 };
 
 struct session {
-    /* The members that a delivery touches, side by side. With thousands of sessions each of their cache lines is a
-     * miss. */
+    /* A delivery touches these members. They lie side by side, since each cache line is a miss with thousands of
+     * sessions. */
     void *transport; /* net's; opaque here */
     const struct transport_ops *ops;
     const struct format *format; /* of the dialect it began with and of ops->framing; of the hub */
@@ -86,10 +86,10 @@ struct session {
     char address[];                    /* the client's, as text; for the sessions list and logs */
 };
 
-/* Decides the session's end, with the endpoint's close code for the reason. An error frame goes before it if the client
- * can do something about the reason. From now on nothing is queued for the session, and nothing is taken from it. It
- * stays in its channels until the turn ends (hub_flush), so this may be called while they are walked. A session that is
- * closing keeps its first reason. */
+/* Decides the session's end, with the endpoint's close code for the reason. An error frame with the reason goes before
+ * the close frame where a client can do something about it. From now on nothing is queued for the session, and its
+ * messages are ignored. The session stays in its channels until the turn ends (hub_flush), so this may be called while
+ * they are walked. A session that is closing keeps its first reason. */
 void session_end(struct session *session, enum reason reason);
 /* The same with a code (1000-4999; 0: a close frame without one) and a reason text, of a backend or of the peer. */
 void session_end_with(struct session *session, int code, struct str reason_text);

@@ -3,7 +3,7 @@
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 
-/* With so many a walk costs less than a table, which has 80 bytes for each. */
+/* Up to so many subscriptions, a walk costs less than a table. A table takes 80 bytes for each. */
 enum { FEW = 256 };
 
 static void note_place(struct session *session, uint32_t index)
@@ -81,7 +81,7 @@ void subscription_confirm(struct session *session, struct subscription *subscrip
     observe_subscribed(session->hub, session, subscription->channel);
 }
 
-/* Takes both entries out, filling each gap with the last of its list. */
+/* Takes both entries out. The last entry of each list fills the gap. */
 static void unlink_both(struct session *session, uint32_t index)
 {
     struct subscription *subscription = &session->subscriptions[index];
