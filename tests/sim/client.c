@@ -143,12 +143,12 @@ static void be_gone(struct line *line)
     line->gone = true;
     drop_early(line);
     if (line->slot) {
-        worker_touch(line->worker);
+        turn_begin(line->worker->turn);
         session_slot_leave(line->slot);
         line->slot = NULL;
     }
     if (line->session) {
-        worker_touch(line->worker);
+        turn_begin(line->worker->turn);
         hub_gone(line->worker->hub, line->session);
         line->session = NULL;
     }
@@ -166,7 +166,7 @@ static void deliver_writable(void *owner, void *argument)
     if (line->gone || !line->session || world_now_us() < line->stalled_until_us)
         return;
     line->unsent = 0;
-    worker_touch(line->worker);
+    turn_begin(line->worker->turn);
     hub_writable(line->worker->hub, line->session, 0);
 }
 
@@ -219,7 +219,7 @@ static void take_up(void *owner, void *argument)
     if (!line->gone && packet->end) {
         be_gone(line);
     } else if (!line->gone && line->session) {
-        worker_touch(line->worker);
+        turn_begin(line->worker->turn);
         hub_receive(line->worker->hub, line->session, str_from(packet->bytes, packet->len));
     }
     free(packet);
@@ -255,7 +255,7 @@ static void begin_session(struct line *line)
                                   .slot = line->slot,
                                   .transport = line};
     line->slot = NULL;
-    worker_touch(line->worker);
+    turn_begin(line->worker->turn);
     line->session = hub_open(line->worker->hub, &start);
     for (struct list_link *link; (link = list_take_first(&line->early));)
         take_up(line, CONTAINER_OF(link, struct packet, link));
@@ -282,7 +282,7 @@ static void open_session(void *owner, void *argument)
     if (refusal) {
         refuse(line, refusal);
     } else if (session_slot_is_needed(hub, line->claims)) {
-        worker_touch(line->worker);
+        turn_begin(line->worker->turn);
         line->slot = session_slot_take(hub, line->claims, slot_answered, line);
     } else {
         begin_session(line);

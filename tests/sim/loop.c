@@ -258,16 +258,6 @@ static struct sim_loop *begin(uv_loop_t *uv, void *base, uv_handle_type type)
     return loop;
 }
 
-uint64_t uv_now(const uv_loop_t *uv)
-{
-    return loop_of(uv)->now_ms;
-}
-
-void uv_update_time(uv_loop_t *uv)
-{
-    loop_of(uv)->now_ms = world_now_us() / 1000;
-}
-
 int uv_timer_init(uv_loop_t *uv, uv_timer_t *timer)
 {
     begin(uv, timer, UV_TIMER);
@@ -293,12 +283,6 @@ int uv_timer_stop(uv_timer_t *timer)
 {
     take(&loop_of(timer->loop)->timers, timer);
     return 0;
-}
-
-uint64_t uv_timer_get_due_in(const uv_timer_t *timer)
-{
-    uint64_t now_ms = loop_of(timer->loop)->now_ms;
-    return timer->timeout > now_ms ? timer->timeout - now_ms : 0;
 }
 
 int uv_prepare_init(uv_loop_t *uv, uv_prepare_t *prepare)

@@ -46,29 +46,28 @@ static const struct hub_settings hub_settings = {
 
 /* ---- a worker ---- */
 
-void worker_touch(struct sim_worker *worker)
+static void on_turn_begin(struct turn_hook *hook)
 {
-    if (worker->time_is_fresh)
-        return;
-    worker->time_is_fresh = true;
-    hub_advance(worker->hub, clock_now_us(), clock_wall_ms());
+    struct sim_worker *worker = CONTAINER_OF(hook, struct sim_worker, begin_of_turn);
+    hub_advance(worker->hub, turn_now_us(worker->turn), turn_wall_ms(worker->turn));
 }
 
 static void on_worker_tick(uv_timer_t *timer)
 {
-    worker_touch(timer->data);
+    const struct sim_worker *worker = timer->data;
+    turn_begin(worker->turn);
 }
 
 static void on_polled(uv_check_t *check)
 {
-    worker_touch(check->data);
+    const struct sim_worker *worker = check->data;
+    turn_begin(worker->turn);
 }
 
 static void on_turn_end(struct turn_hook *hook)
 {
     struct sim_worker *worker = CONTAINER_OF(hook, struct sim_worker, end_of_turn);
     hub_flush(worker->hub);
-    worker->time_is_fresh = false;
 }
 
 static void start_worker(struct sim_node *node, unsigned index)
@@ -106,6 +105,8 @@ static void start_worker(struct sim_node *node, unsigned index)
     worker->tick.data = worker->after_poll.data = worker;
     uv_timer_start(&worker->tick, on_worker_tick, WORKER_TICK_MS, WORKER_TICK_MS);
     uv_check_start(&worker->after_poll, on_polled);
+    worker->begin_of_turn.run = on_turn_begin;
+    turn_add_begin_hook(worker->turn, &worker->begin_of_turn);
     worker->end_of_turn.run = on_turn_end;
     turn_add_hook(worker->turn, &worker->end_of_turn);
     loop_enter(before);
@@ -124,6 +125,7 @@ static void close_worker(struct sim_worker *worker)
     struct sim_loop *before = loop_enter(worker->loop);
     mailbox_close(&worker->mailbox);
     hub_destroy(worker->hub);
+    turn_remove_hook(worker->turn, &worker->begin_of_turn);
     turn_remove_hook(worker->turn, &worker->end_of_turn);
     uv_close((uv_handle_t *)&worker->tick, NULL);
     uv_close((uv_handle_t *)&worker->after_poll, NULL);
@@ -171,7 +173,7 @@ static void configure(void *owner, void *argument)
     struct sim_worker *worker = owner;
     if (!worker->node->alive)
         return;
-    worker_touch(worker);
+    turn_begin(worker->turn);
     hub_configure(worker->hub, &hub_settings, argument);
 }
 

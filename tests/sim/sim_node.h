@@ -20,10 +20,10 @@ struct sim_worker {
     struct mailbox mailbox; /* its owner is the hub */
     struct hub *hub;
     struct metrics metrics;
+    struct turn_hook begin_of_turn;
     struct turn_hook end_of_turn;
     uv_timer_t tick;
     uv_check_t after_poll;
-    bool time_is_fresh;
 };
 
 /* Lives until the end of the run, also when it is stopped or killed. */
@@ -50,8 +50,5 @@ struct history_policy sim_node_history(const struct sim_node *node, size_t chann
 /* Ends it: killed, nothing leaves it any more. Its sessions are gone. */
 void sim_node_stop(struct sim_node *node, bool killed);
 void sim_node_free(struct sim_node *node);
-
-/* In the worker's thread, before it is given work. */
-void worker_touch(struct sim_worker *worker);
 
 #endif
