@@ -1,5 +1,5 @@
-# What every target of the project shares: warnings, sanitizers, libraries found once, and the
-# functions that make a library, a unit test and a fuzz target.
+# Shared by every target of the project: warnings, sanitizers, and libraries found once. The functions here make a library, a unit test or a
+# fuzz target.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
@@ -44,8 +44,8 @@ elseif(NOT CARILLON_MALLOC STREQUAL "system")
     message(FATAL_ERROR "CARILLON_MALLOC is \"${CARILLON_MALLOC}\": it can be system or jemalloc")
 endif()
 
-# carillon_library(NAME SOURCES ... LINKS ...): a static library of one folder.
-# What it links is public, so that whoever uses it sees the headers it builds on.
+# carillon_library(NAME SOURCES ... LINKS ...): a static library of one folder. Its links are public, so that its users see the headers it
+# builds on.
 function(carillon_library name)
     cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
     add_library(${name} STATIC ${ARG_SOURCES})

@@ -1,6 +1,6 @@
-# What makes a fault in the program hard to use: flags of our own, whatever the compiler's or the distribution's defaults
-# are. Every target gets them by carillon_flags, except in builds with sanitizers, which see more and get in each other's
-# way. tests/unit/hardening reads the program for them.
+# Flags that make a fault in the program hard to use. They do not depend on the defaults of the compiler or the distribution. Every target
+# gets them by carillon_flags, except in builds with sanitizers, which see more and get in each other's way. tests/unit/hardening reads the
+# program for them.
 include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
 

@@ -1,5 +1,5 @@
 /* rate.h - a token bucket: a rate on average, and a burst at once. Pure: time and limits come in with each call. Other
- * limits count from the next call on. What was used up before stays used up. */
+ * limits count from the next call on. Messages used up before stay used up. */
 #ifndef CARILLON_CORE_RATE_H
 #define CARILLON_CORE_RATE_H
 

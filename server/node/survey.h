@@ -15,7 +15,7 @@ enum { SURVEY_TIMEOUT_MS = 2000 };
 /* All surveys that are under way on this node. */
 struct surveys;
 
-/* What a survey tells of this node. The texts and the peers are borrowed for the life of struct surveys. */
+/* The facts of this node in a survey. The texts and the peers are borrowed for the life of struct surveys. */
 struct survey_facts {
     struct str node_id;
     const char *version;

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 enum { HEAD_MAX = 4096, KEPT_MAX = 64 };
 
-/* What the API has asked for: answered after it has returned. */
+/* The requests of the API to its node. They are answered after it has returned. */
 static struct asked {
     struct request *publications[KEPT_MAX];
     size_t publication_count;

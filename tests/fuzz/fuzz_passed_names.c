@@ -1,5 +1,5 @@
 /* fuzz_passed_names.c - LISTEN_FDS and LISTEN_FDNAMES as systemd, or whoever starts the program, has set them: "COUNT
- * NAME NAMES". What is found must have that name and be among those that were passed. */
+ * NAME NAMES". A parameter that is found must have that name and be among those that were passed. */
 #include <stdlib.h>
 
 #include "server/net/http/listen_socket.h"

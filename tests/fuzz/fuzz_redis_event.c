@@ -1,4 +1,4 @@
-/* fuzz_redis_event.c - messages on live channels. What is accepted must make an event that is one valid JSON object. */
+/* fuzz_redis_event.c - messages on live channels. Accepted bytes must make an event that is one valid JSON object. */
 #include <stdlib.h>
 
 #include "common/json/json.h"
@@ -6,7 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-/* What is taken apart again is the same event. */
+/* The event that is parsed again is the same. */
 static void check_decoded(const struct event *event, struct str json)
 {
     struct buf scratch = {0};

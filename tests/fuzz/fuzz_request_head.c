@@ -1,4 +1,4 @@
-/* fuzz_request_head.c - request heads as strangers send them. What is accepted must keep its promises: an upgrade can
+/* fuzz_request_head.c - request heads as strangers send them. An accepted head must keep its promises: an upgrade can
  * be answered, and arriving byte by byte changes nothing. */
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* fuzz_survey_message.c - what one node takes from another through the broker. What has been taken must survive being
+/* fuzz_survey_message.c - what one node takes from another through the broker. An accepted message must survive being
  * written and read again. */
 #include <stdlib.h>
 

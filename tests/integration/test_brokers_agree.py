@@ -61,7 +61,7 @@ class Place:
         return self.plain(message)
 
     def drain(self):
-        """What all clients have been sent so far, join and leave apart: those come when the presence of the node is told."""
+        """The frames of all clients so far, without join and leave: those come when the node tells its presence."""
         out = []
         for client in self.clients:
             client.send("ping", id=2)

@@ -56,7 +56,7 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 @pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium")
 def test_chromium_sees_what_it_is_refused_for(launch, tmp_path):
-    """Whatever subprotocols it offers: a browser that gets none of them shows code 1006 and no frame."""
+    """For any subprotocols that it offers. A browser that gets none of them shows code 1006 and no frame."""
     node = launch()
     url = "ws://%s:%d/ws" % node.public
     good, expired = jwt.mint(), jwt.mint(expires_s=-3600)

@@ -96,7 +96,7 @@ def run(client, steps):
 
 
 def try_to_send(client, raw):
-    """What follows a frame that the server refuses may find the connection closed."""
+    """Frames after one that the server refuses may find the connection closed."""
     try:
         client.send_raw(raw)
     except (BrokenPipeError, ConnectionResetError):

@@ -1,4 +1,4 @@
-"""What live subscribers see when the way through Redis breaks: each acknowledged event once and in order, or a gap."""
+"""Live subscribers while the way through Redis breaks: they see each acknowledged event once and in order, or a gap."""
 import signal
 import threading
 
@@ -58,7 +58,7 @@ class Publishers:
 
 
 def read_up_to(client, offset):
-    """What came, by offset; dense and in order."""
+    """The events that came, by offset, dense and in order."""
     events, last = {}, None
     while last is None or last < offset:
         event = client.find("test", seconds=3 * DEADLINE_S)
@@ -104,7 +104,7 @@ def test_missed_while_this_node_was_cut_off(pair, redis):
         client.subscribe("short:x")
         client.subscribe("plain")
         for _ in range(3):
-            # What is published in the moment without a subscription is not in pub/sub for this node.
+            # An event published in the moment without a subscription is not in pub/sub for this node.
             cut(redis)
             until(lambda: a.api("POST", "/api/v1/publish", {"channel": "log:x", "type": "test", "data": 1}).status == 200,
                   "published", BACK_S)

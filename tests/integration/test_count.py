@@ -1,4 +1,4 @@
-"""What ./run count makes of the counts: it reads callgrind's files, and finds a cost that grows."""
+"""./run count on made counts: it reads callgrind's files, and finds a cost that grows."""
 import importlib.util
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""The main job: two nodes behind HAProxy with Redis deliver every event of 1,000 publishes to 500 clients spread over both,
-in the order of each channel, none lost, none doubled. Under sanitizers with fewer of both."""
+"""The main task: two nodes behind HAProxy with Redis deliver 1,000 events to 500 clients spread over both. Each channel keeps its order,
+and no event is lost or doubled. Under sanitizers with fewer of both."""
 import json
 import selectors
 import threading

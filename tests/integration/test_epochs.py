@@ -1,5 +1,5 @@
-"""Whoever is subscribed to a channel with history has been told the epoch that is in Redis (or in the node's memory), however it
-came to be: by a reload, after Redis has lost the channel, or once it takes writes again."""
+"""Each subscriber of a channel with history has been told the epoch that is in Redis (or in the node's memory). The epoch may begin by a
+reload, after Redis has lost the channel, or once Redis takes writes again."""
 import signal
 
 import pytest
@@ -48,7 +48,7 @@ def told(client, reason):
 
 
 def goes_on(client, node, position, *others):
-    """Who was told the position gets the next event, and can come back from there, here and on the others."""
+    """A client that was told the position gets the next event, and can come back from there, here and on the others."""
     answer = node.publish("log:x", "next")
     assert (answer["epoch"], answer["offset"]) == (position["epoch"], position["offset"] + 1)
     assert client.find("test")["offset"] == answer["offset"]

@@ -10,7 +10,7 @@ from support.carillon import API_KEY, BINARY, ROOT, Process, clean_environment, 
 from support.wait import DEADLINE_S
 
 RULES = [{"match": "*", "allow": ["subscribe", "publish"], "history": {"size": 10, "ttl": "1m"}}]
-# What the examples leave to defaults, or would take too long for.
+# The values that the examples leave to defaults, or that would take too long.
 WRAPPER = """#!/bin/sh
 case $1 in
 publish) set -- "$@" --url http://{internal} ;;

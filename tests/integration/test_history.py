@@ -88,7 +88,7 @@ def test_the_event_is_named(nodes):
             answer = client.ask("subscribe", "subscribed", channel="short:x", since={**position, "id": events[0]["id"]})
             assert answer["data"] == {**events[7], "recovered": False}
             client.ask("unsubscribe", "unsubscribed", channel="short:x")
-        # What follows it is kept, but not the event itself.
+        # The events after it are kept, but not the event itself.
         answer = client.ask("subscribe", "subscribed", channel="short:x", since=events[2])
         assert answer["data"] == {**events[7], "recovered": False}
         client.ask("unsubscribe", "unsubscribed", channel="short:x")
@@ -101,7 +101,7 @@ def test_the_event_is_named(nodes):
 
 
 def test_the_named_event_has_aged(launch, request):
-    """Who has seen the last event before a silence longer than the ttl has missed nothing."""
+    """A client that has seen the last event before a silence longer than the ttl has missed nothing."""
     for redis in (None, request.getfixturevalue("redis")):
         node = launch({"channels": [{"match": "*", "allow": ALL, "history": {"size": 5, "ttl": "3s"}}],
                        **({"redis.url": redis.url} if redis else {})})

@@ -18,7 +18,7 @@ from support.wait import DEADLINE_S, SLOWDOWN, until
 OK = "ok"  # 200 of /livez on the internal listener; 426 of /ws, which wants a WebSocket, on the public one
 LINES = "".join(f"X-{i}: {i}\r\n" for i in range(100))
 
-# name, request ({p}: a path that is there, {h}: "Host: x" and a line end), status. What follows an error is not read.
+# name, request ({p}: a path that is there, {h}: "Host: x" and a line end), status. Bytes after an error are not read.
 REQUESTS = [
     ("plain", "GET {p} HTTP/1.1\r\n{h}\r\n", OK),
     ("HTTP/1.0 without Host", "GET {p} HTTP/1.0\r\n\r\n", OK),

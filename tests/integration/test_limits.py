@@ -1,5 +1,5 @@
-"""Every limit of the option table holds, whatever is tried to get around it: by each command, by refreshing, by reconnecting, in
-fragments, with control frames, pipelined, by each way in. The table is walked: a limit without a probe fails. A probe is a
+"""Every limit of the option table holds. The tests try to get around it by each command, by refreshing and reconnecting, in fragments, with
+control frames, pipelined, and by each way in. The table is walked: a limit without a probe fails. A probe is a
 function here, or the name of a test elsewhere that is one."""
 import json
 import re

@@ -223,7 +223,7 @@ def endpoint(**members):
 
 
 def doors_follow(after, **options):
-    """Whoever came in before does not any more."""
+    """A client that came in before the change does not come in any more."""
     def check(change):
         node = change.start()
         token = jwt.mint()

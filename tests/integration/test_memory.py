@@ -1,4 +1,4 @@
-"""What a node has taken for a moment it gives back."""
+"""A node gives back memory that it has taken for a moment."""
 import http.client
 import json
 

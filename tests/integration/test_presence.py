@@ -1,4 +1,4 @@
-"""Who is on a channel: one node from memory, two with Redis; several tabs, kills, pages."""
+"""The users of a channel: on one node from memory, on two with Redis, with several tabs, kills and pages."""
 import itertools
 import json
 import signal
@@ -360,7 +360,7 @@ def test_a_node_that_is_cut_off(launch, redis):
 
 
 def test_leaves_of_a_long_absence_are_told(impatient, redis):
-    """Who left, and whose node died, while Redis was away for several times the ttl: both are told, once."""
+    """Users who left, and users whose node died, while Redis was away for several times the ttl: each is told once."""
     a, b, _ = impatient
     with a.connect("judy") as judy, b.connect("kim") as kim, a.connect("leo") as leo:
         for client in (judy, kim, leo):

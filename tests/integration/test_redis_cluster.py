@@ -1,5 +1,5 @@
-"""A Redis cluster: every channel is at the primary that has its slot, slots move while events are published, primaries fail
-over; nothing acknowledged is lost."""
+"""A Redis cluster: every channel is at the primary that has its slot. Slots move while events are published, and primaries fail over. No
+acknowledged event is lost."""
 from support.accounting import Ledger
 from support.carillon import ALL
 from support.load import Crowd

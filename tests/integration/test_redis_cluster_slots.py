@@ -1,5 +1,5 @@
-"""Slots of a Redis cluster that are not settled: half moved and left so, or sent to and fro by primaries that point to each
-other. Whoever asks gets an answer in time, Redis is not flooded, and nothing acknowledged is lost once the slot is settled."""
+"""Unsettled slots of a Redis cluster. A slot is half moved and left so, or two primaries that point to each other send it to and fro.
+Each request gets an answer in time, Redis is not flooded, and no acknowledged event is lost once the slot is settled."""
 import pytest
 from support import jwt
 from support.carillon import ALL

@@ -1,5 +1,4 @@
-"""What nodes keep in Redis besides channels, where Redis is a cluster: revocations, session limits, presence, the ingest
-stream."""
+"""The state of nodes in a Redis cluster besides channels: revocations, session limits, presence, the ingest stream."""
 import json
 from contextlib import closing
 

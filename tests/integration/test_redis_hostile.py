@@ -1,4 +1,4 @@
-"""What is not Redis, or no longer: it announces more than a node could hold, nests without end, or speaks something else. The
+"""A server that is not Redis, or not any more. It announces more than a node could hold, nests without end, or speaks something else. The
 node says so, keeps its memory and its listeners, and tries again."""
 import socket
 import threading
@@ -9,7 +9,7 @@ from support.wait import until
 
 MIB = 1 << 20
 
-# What it sends, and what the node then says.
+# The bytes that it sends, and the node's words about them.
 REPLIES = {
     "many elements": (b"*2147483648\r\n", "more than 1048576 elements"),
     "elements in all": (b"*1000000\r\n*1000000\r\n", "more than 1048576 elements"),

@@ -1,5 +1,5 @@
-"""Rules and the claims that fill them: whatever a user is called, and however the token's issuer wrote it, its channels are
-the same by each way in, with history and presence."""
+"""Rules and the claims that fill them. For every name of a user, and every spelling of it in the token, its channels are the same by each
+way in. They have history and presence."""
 import json
 from urllib.parse import quote
 

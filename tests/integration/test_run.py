@@ -45,7 +45,7 @@ def test_what_a_word_calls_is_there(branch):
 
 
 def count(folder, kinds, **files):
-    """What count.py says of JUnit files with so many passed and failed tests."""
+    """The output of count.py for JUnit files with so many passed and failed tests."""
     for name, (passed, failed) in files.items():
         cases = "<testcase/>" * passed + "<testcase><failure/></testcase>" * failed
         (folder / f"{name}.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")

@@ -72,7 +72,7 @@ def encode(words):
 
 
 class Answers(Connection):
-    """What the model has written, read as an answer of Redis."""
+    """The output of the model, read as an answer of Redis."""
 
     def __init__(self, raw):
         self.file = io.BytesIO(raw)

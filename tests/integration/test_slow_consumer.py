@@ -28,7 +28,7 @@ def test_slow_consumer(launch):
     until(lambda: node.metric("carillon_sessions") == 2, "the slow session is gone")
     node.publish("quiet", 1)
     bystander.expect("test")
-    # What it had in its own buffers comes in order; then the close, or the end of the connection.
+    # The events in its own buffers come in order. Then comes the close, or the end of the connection.
     read_before = 0
     try:
         while True:

@@ -1,5 +1,5 @@
-"""./run soak itself: that a seed is a plan, that growth is told from its absence, and that a short one finds nothing wrong
-and says so, or does find what is wrong."""
+"""./run soak itself. A seed is a plan, and growth is told from its absence. A short soak finds nothing wrong and says so, or finds a fault
+that is there."""
 import json
 import os
 import random

@@ -1,4 +1,4 @@
-"""What a node is started with: addresses of both families, standard descriptors that are closed or not read, early signals."""
+"""Starts of a node: with addresses of both families, with standard descriptors that are closed or not read, with early signals."""
 import fcntl
 import json
 import os

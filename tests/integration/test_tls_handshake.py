@@ -118,7 +118,7 @@ def test_sessions_are_resumed_at_each_of_four_workers(launch, tmp_path, version)
 
 @pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
 def test_a_session_is_not_resumed_after_a_change_of_certificate(launch, tmp_path, version):
-    """It would go on with the old one. What the new one begins is resumed."""
+    """It would go on with the old one. A session that begins on the new one is resumed."""
     secure = Secure(launch, tmp_path, workers=4)
     context = secure.context(version)
     with secure.dial(context=context) as connection:

@@ -1,4 +1,4 @@
-"""Whose signature is believed: every algorithm, several keys at once, attacks; and what happens when a token ends."""
+"""Signatures of tokens: every algorithm, several keys at once, attacks. Then the end of a token."""
 import json
 import time
 

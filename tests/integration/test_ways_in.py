@@ -1,5 +1,6 @@
 """The same events by each way in: a client's publish, the HTTP API's publish, broadcast and batch, the ingest stream, and PUBLISH
-in Redis. What one takes all take, what one refuses all refuse, and with the same code where there is an answer."""
+in Redis. An event that one way takes is taken by all. An event that one way refuses is refused by all, with the same code where there is an
+answer."""
 import json
 
 import pytest
@@ -71,7 +72,7 @@ BAD = {
     "a space of Unicode in a channel": (dict(channel="a\u2003b"), "invalid_request"),
 }
 
-# What is no JSON, or no event at all, is refused as a whole: within a batch nobody can say where it ends.
+# Bytes that are no JSON, or no event at all, are refused as a whole: within a batch nobody can say where they end.
 BROKEN = {
     "no JSON": "{", "nothing": "", "two values": "1 2", "a lone surrogate": '"\\ud800"', "a tab in a text": '"\t"', "a comma too many": "[1,]",
     "a leading zero": "01", "NaN": "NaN", "a single quote": "'a'",
@@ -226,7 +227,7 @@ def test_null_for_what_a_body_need_not_have(ways):
 
 
 def test_an_event_of_very_many_values_arrives(launch, redis):
-    """What a node takes every node delivers: its bytes are bounded, and nothing else counts its values."""
+    """Every node delivers an event that one node takes. The event's bytes are bounded, and nothing else counts its values."""
     a, b = [launch({"redis.url": redis.url, "limits.event_bytes": "1m", "api.max_body": "2m"}) for _ in range(2)]
     for node in (a, b):
         until(node.ready, "it is ready")

@@ -1,5 +1,5 @@
-"""The page docs/operations/limits.md: what each thing takes that a client, a stranger or a backend can make grow. Each row with a
-name in its last column is measured here, on the heap of the real binary or by Redis itself; the page says the number."""
+"""The page docs/operations/limits.md: what each thing takes that a client, a stranger or a backend can make grow. Each row with a name in
+its last column is measured here, on the heap of the real binary or by Redis itself. The page has the number."""
 import re
 import socket
 import ssl

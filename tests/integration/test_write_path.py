@@ -1,4 +1,4 @@
-"""What a client that reads slowly gets is every byte, in order: events, pongs and what the kernel did not take at once."""
+"""A client that reads slowly gets every byte, in order: events, pongs, and bytes that the kernel did not take at once."""
 import json
 import random
 import socket

@@ -22,7 +22,7 @@ class Document:
         self.registry = Registry().with_resource(HERE, DRAFT202012.create_resource(self.root))
 
     def follow(self, *steps):
-        """What is there and the steps to it, once references are resolved; or None."""
+        """The value there and the steps to it, once references are resolved, or None."""
         found, at = self.root, []
         for step in steps:
             if step not in found:

@@ -1,5 +1,5 @@
-"""What can befall the world of a soak, however its Redis is set up; single.py, sentinel.py and cluster.py have what befalls
-one topology only. Each returns once the fault is over, not its consequences. `random` decides whom it hits and for how
+"""Faults for every soak, with any topology of Redis. single.py, sentinel.py and cluster.py have the faults of one topology. Each returns
+once the fault is over, not its consequences. `random` decides whom it hits and for how
 long, and how often it is asked does not depend on anything but itself: so a seed is a plan."""
 import re
 import signal
@@ -23,7 +23,7 @@ def wait(seconds):
 
 
 def any_but_the_first(world, random):
-    """What the memory of a node does over hours is seen at the first: it is never killed."""
+    """The first node is never killed, so that the growth of its memory over hours shows."""
     return random.randrange(1, len(world.nodes))
 
 

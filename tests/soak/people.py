@@ -1,5 +1,5 @@
-"""Clients of a soak beyond publishers and subscribers (support/load.py): those who only stay, those who watch who is in a
-room, those whose token limits their sessions, and those who do not read."""
+"""Clients of a soak beside publishers and subscribers (support/load.py). Some only stay, some watch the users of a room, some have a token
+that limits their sessions, and some do not read."""
 import selectors
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What befalls a soak, in which order and how: all of it from the seed, whatever the machine makes of it."""
+"""The faults of a soak and their order. All of it comes from the seed, and nothing from the machine."""
 import random
 from collections import namedtuple
 

@@ -1,4 +1,4 @@
-"""What a soak is made of: nodes behind a balancer, Redis, clients of every kind."""
+"""The world of a soak: nodes behind a balancer, Redis, clients of every kind."""
 from pathlib import Path
 
 from faults import BACK_S
@@ -104,7 +104,7 @@ class World:
     # --- what must be so when all is quiet ---
 
     def wrong_epochs(self):
-        """Whoever is subscribed to a channel with history has been told the epoch in Redis; "" when it is so."""
+        """Names a subscriber of a channel with history that has not been told the epoch in Redis, or is ""."""
         for channel in self.NUMBERED:
             key = f"carillon:{{{channel}}}:meta"
             epoch = self.redis.home(key)("HGET", key, "epoch")
@@ -138,7 +138,7 @@ class World:
             sum(p.client is not None for p in publishers)
 
     def wrong_presence(self):
-        """What a node, or somebody in a room, has wrong about who is there; "" when all is right."""
+        """Names a mistake of a node, or of a client in a room, about the users there. "" when all is right."""
         for room in ROOMS:
             there = [s for s in self.crowd.subscribers if room in s.channels]
             users = {s.user for s in there}

@@ -58,7 +58,7 @@ static void follow(struct entry *entry)
     endpoint_unref(&before->base);
 }
 
-/* The step that has waited lets the client pass. What has changed meanwhile may stand against it. */
+/* The step that has waited lets the client pass. A change meanwhile may stand against it. */
 static enum reason pass(struct entry *entry)
 {
     follow(entry);

@@ -28,7 +28,7 @@ def acquainted(*nodes):
 
 
 def about(node):
-    """What the node says of the others, in /api/v1/info."""
+    """The node's words about the others, in /api/v1/info."""
     own = node.api("GET", "/api/v1/info").json
     return [each for of in own["nodes"] if of["node"] == own["node"] for each in of.get("disagrees", [])]
 
@@ -66,7 +66,7 @@ def test_another_history_and_window(start):
     ({"presence": True, "presence_ttl": "5s"}, "presence_ttl 5000 ms"),
 ], ids=["none", "events", "ttl"])
 def test_another_presence(start, rule, said):
-    """Who joins on one node is told, or kept, otherwise than on the other."""
+    """A user who joins on one node is told, or kept, otherwise than on the other."""
     a, b = start(channels=[{**RULES[1], "presence": True}]), start(channels=[{**RULES[1], **rule}])
     for node in (a, b):
         until(lambda n=node: disagreeing(n) == 1, "it counts the other one")

@@ -1,6 +1,5 @@
-"""One node is cut off from Redis and the others are not: packets vanish, every connection looks alive. It notices, refuses
-publications and says that it is not ready; its clients keep their connections, and get all that they missed when the
-network is whole again."""
+"""One node is cut off from Redis and the others are not: packets vanish, every connection looks alive. It notices, refuses publications and
+says that it is not ready. Its clients keep their connections. When the network is whole again, they get all missed events."""
 import pytest
 from support.accounting import Ledger
 from support.load import Crowd

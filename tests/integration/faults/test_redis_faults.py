@@ -1,4 +1,4 @@
-"""What Redis and the way to it can do to two nodes under load. Whatever it is: every acknowledged event comes once and in
+"""Faults of Redis, and of the way to it, with two nodes under load. Whatever it is: every acknowledged event comes once and in
 order, or a gap stands in its place; nobody is disconnected; service comes back by itself."""
 import re
 import shutil

@@ -15,14 +15,14 @@ struct fixture {
     struct str keys[2];
     struct rules *rules;
     struct metrics metrics;
-    /* What the node was asked. */
+    /* The questions to the node. */
     struct publication *publications[KEPT_MAX];
     size_t publication_count;
     struct survey *survey;     /* the last one */
     struct request *request;   /* the last one */
     struct history_read *read; /* the last one */
     bool answers_at_once;      /* publications are good, from within the call's turn */
-    /* What the node says. */
+    /* The node's answers. */
     enum broker_state broker_state;
     bool draining;
     size_t revocation_count;

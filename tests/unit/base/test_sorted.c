@@ -1,5 +1,4 @@
-/* test_sorted.c - things in order against a plain array that says what should be there, and pages that stay right while
- * things come and go between them. */
+/* test_sorted.c - ordered items, compared with a plain array. Pages stay right while items come and go between them. */
 #include <stdio.h>
 
 #include "common/base/sorted.h"
@@ -96,7 +95,7 @@ static void test_against_a_model(void **state)
     assert_null(order.root);
 }
 
-/* Whatever order they come in, the tree stays low. */
+/* The tree stays low for every order in which items come. */
 static void test_names_in_any_order_make_no_deep_tree(void **state)
 {
     (void)state;

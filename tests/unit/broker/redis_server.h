@@ -1,5 +1,5 @@
-/* redis_server.h - a real redis-server for one test: on a free port of the loopback, keeping its data in a folder of
- * its own, ended by its pid. */
+/* redis_server.h - a real redis-server for one test. It has a free port of the loopback and a folder of its own, and is
+ * ended by its pid. */
 #ifndef CARILLON_TESTS_BROKER_REDIS_SERVER_H
 #define CARILLON_TESTS_BROKER_REDIS_SERVER_H
 

@@ -1,4 +1,5 @@
-/* What a server may send, and what is refused before hiredis allocates for it; in pieces of any size. */
+/* Replies that a server may send, and replies that are refused before hiredis allocates for them, in pieces of any
+ * size. */
 #include <hiredis/hiredis.h>
 
 #include "server/broker/redis/client/redis_guard.h"

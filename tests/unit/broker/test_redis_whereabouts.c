@@ -1,4 +1,4 @@
-/* What servers say of where others are, and what could not be an address. */
+/* The answers of servers about the places of others, and texts that could not be an address. */
 #include <hiredis/hiredis.h>
 
 #include "server/broker/redis/topology/redis_slots.h"

@@ -1,5 +1,5 @@
-/* hub_fixture.h - a hub driven by hand: a fake transport that keeps what was written, a fake broker that keeps what was
- * asked, clocks that are numbers. */
+/* hub_fixture.h - a hub driven by hand. A fake transport keeps written frames, a fake broker keeps requests, and clocks
+ * are numbers. */
 #ifndef CARILLON_TESTS_HUB_FIXTURE_H
 #define CARILLON_TESTS_HUB_FIXTURE_H
 
@@ -36,7 +36,7 @@ struct fixture {
     struct mailbox replies;
     uint64_t now_us;
     uint64_t wall_ms;
-    /* What the hub asked for. */
+    /* The requests of the hub. */
     struct buf asked; /* "join NAME\n", "leave NAME\n" */
     uint64_t last_join_id;
     struct history_policy last_join_history;

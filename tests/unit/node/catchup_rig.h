@@ -1,5 +1,5 @@
-/* catchup_rig.h - one channel's catchup, without a broker, a router or a thread. The test calls what comes in. What
- * follows is written down as text, a word for each call of catchup_ops, and expect() compares it. A model of the
+/* catchup_rig.h - one channel's catchup, without a broker, a router or a thread. The test calls what comes in. The
+ * decisions are written down as text, a word for each call of catchup_ops, and expect() compares them. A model of the
  * history fills the pages.
  *
  *     post:6                      an event; 0: without its offset

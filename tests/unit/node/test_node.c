@@ -1,4 +1,4 @@
-/* test_node.c - the composition of a node, with a real hub and the memory broker, without a socket: it opens, serves,
+/* test_node.c - the composition of a node, with a real hub and the memory broker, without a socket. It opens, serves,
  * ticks, answers questions, and closes in each state. */
 #include "common/base/alloc.h"
 #include "common/base/buf.h"

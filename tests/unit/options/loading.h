@@ -8,7 +8,7 @@
 #include "server/app/options.h"
 #include "tests/support/unit.h"
 
-/* What came of one load. */
+/* The outcome of one load. */
 struct loading {
     enum err err;
     struct options options; /* valid with ERR_NONE */

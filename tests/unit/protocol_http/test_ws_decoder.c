@@ -1,5 +1,5 @@
-/* test_ws_decoder.c - WebSocket frames taken apart, from a server (plain) and from a client (masked): what comes out,
- * in pieces of every size, and what is refused, with its reason and as early as its bytes show it. */
+/* test_ws_decoder.c - decodes WebSocket frames, from a server (plain) and from a client (masked), in pieces of every
+ * size. Bad frames are refused with their reason, as early as their bytes show it. */
 #include <stdlib.h>
 
 #include "common/protocol/ws_decoder.h"

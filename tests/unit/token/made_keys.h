@@ -1,5 +1,5 @@
-/* made_keys.h - keys made anew for each run, in every form a user could configure, and tokens with any header and
- * payload, also ones that the product would never issue. */
+/* made_keys.h - keys made anew for each run, in every form that a user could configure. Tokens have any header and
+ * payload, also some that the product would never issue. */
 #ifndef CARILLON_TESTS_MADE_KEYS_H
 #define CARILLON_TESTS_MADE_KEYS_H
 
