@@ -40,7 +40,7 @@ static bool set_json_strings(const struct option_row *row, struct json_value val
     struct option_strings list = {0};
     struct json_cursor at = json_walk(value);
     struct json_value item;
-    struct str key, text;
+    struct str key, text = {0};
     bool good = true;
     while (json_next(&at, &key, &item)) {
         struct buf scratch = {0};
@@ -130,7 +130,7 @@ static bool set_json_string(const struct option_row *row, struct json_value valu
                             void *options)
 {
     struct buf scratch = {0};
-    struct str text;
+    struct str text = {0};
     bool good = valid_json_text(row, value, &scratch, &text, place) &&
                 option_set_plain(row, text, value.raw.ptr, place, options);
     buf_fini(&scratch);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <hiredis/hiredis.h>
 #include <netinet/tcp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -218,6 +219,7 @@ static const struct redis_connection_steps steps = {.established = log_in, .clos
 
 void redis_connection_finish(struct redis_connection *connection, const char *format, ...)
 {
+    char why[sizeof connection->why];
     va_list args;
     connection->again = false;
     if (redis_connection_is_ended(connection))
@@ -225,8 +227,9 @@ void redis_connection_finish(struct redis_connection *connection, const char *fo
     if (connection->state == REDIS_READY)
         redis_connection_flush_last(connection);
     va_start(args, format);
-    redis_connection_close(connection, false, format, args);
+    vsnprintf(why, sizeof why, format, args);
     va_end(args);
+    redis_connection_close(connection, false, why);
 }
 
 static void run_hook(struct turn_hook *hook)

@@ -1,4 +1,5 @@
 /* redis_connection_close.c - see redis_connection_private.h. */
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "server/broker/redis/client/redis_connection_private.h"
@@ -19,12 +20,11 @@ bool redis_connection_is_ended(const struct redis_connection *connection)
     return connection->state == REDIS_IDLE || connection->state == REDIS_CLOSING;
 }
 
-void redis_connection_close(struct redis_connection *connection, bool reset, const char *format, va_list args)
+void redis_connection_close(struct redis_connection *connection, bool reset, const char *why)
 {
     const struct redis_endpoint *endpoint = connection->config.endpoint;
-    int len = snprintf(connection->why, sizeof connection->why, "%s at %.80s:%s: ", connection->config.what,
-                       endpoint->host, endpoint->port);
-    vsnprintf(connection->why + len, sizeof connection->why - (size_t)len, format, args);
+    snprintf(connection->why, sizeof connection->why, "%s at %.80s:%s: %s", connection->config.what, endpoint->host,
+             endpoint->port, why);
     if (connection->state == REDIS_RESOLVING)
         uv_cancel((uv_req_t *)&connection->resolve);
     connection->state = REDIS_CLOSING;
@@ -36,11 +36,13 @@ void redis_connection_close(struct redis_connection *connection, bool reset, con
 
 void redis_connection_drop(struct redis_connection *connection, const char *format, ...)
 {
+    char why[sizeof connection->why];
     va_list args;
     connection->again = false;
     if (redis_connection_is_ended(connection))
         return;
     va_start(args, format);
-    redis_connection_close(connection, true, format, args);
+    vsnprintf(why, sizeof why, format, args);
     va_end(args);
+    redis_connection_close(connection, true, why);
 }

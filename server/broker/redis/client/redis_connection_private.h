@@ -6,8 +6,6 @@
 #ifndef CARILLON_BROKER_REDIS_CLIENT_REDIS_CONNECTION_PRIVATE_H
 #define CARILLON_BROKER_REDIS_CLIENT_REDIS_CONNECTION_PRIVATE_H
 
-#include <stdarg.h>
-
 #include "server/broker/redis/client/redis_connection.h"
 
 /* What redis_connection.c does next; the other files call these. */
@@ -19,8 +17,7 @@ struct redis_connection_steps {
 /* redis_connection_close.c, where redis_connection_drop is as well. */
 bool redis_connection_is_ended(const struct redis_connection *connection);
 /* Closes a connection that is not ended. reset: commands that have not reached Redis never will. */
-void redis_connection_close(struct redis_connection *connection, bool reset, const char *format, va_list args)
-    __attribute__((format(printf, 3, 0)));
+void redis_connection_close(struct redis_connection *connection, bool reset, const char *why);
 /* One handle or request fewer that has to end before the connection is closed. */
 void redis_connection_let_go(struct redis_connection *connection);
 
