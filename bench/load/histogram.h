@@ -1,5 +1,5 @@
 /* histogram.h - counts durations in little and constant memory. Values up to 2^40 us are kept to within 1.6 %, values
- * under 128 us exactly. A zeroed struct is an empty histogram. Pure; one thread at a time. */
+ * under 128 us exactly. A zeroed struct is an empty histogram. Pure, for one thread at a time. */
 #ifndef CARILLON_BENCH_LOAD_HISTOGRAM_H
 #define CARILLON_BENCH_LOAD_HISTOGRAM_H
 

@@ -1,5 +1,5 @@
 /* payload.h - the data of the events under load: {"n":<number>,"pad":"xx..."}, and finding the number again in whatever
- * a server has put around it. Pure; any thread. */
+ * a server has put around it. Pure, for any thread. */
 #ifndef CARILLON_BENCH_LOAD_PAYLOAD_H
 #define CARILLON_BENCH_LOAD_PAYLOAD_H
 

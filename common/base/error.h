@@ -1,4 +1,4 @@
-/* error.h - the list of errors, and the detail of one error. Pure; any thread. */
+/* error.h - the list of errors, and the detail of one error. Pure, for any thread. */
 #ifndef CARILLON_BASE_ERROR_H
 #define CARILLON_BASE_ERROR_H
 

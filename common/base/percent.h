@@ -1,4 +1,4 @@
-/* percent.h - hexadecimal digits, and the percent-encoding of URLs (RFC 3986, 2.1). Pure; any thread. */
+/* percent.h - hexadecimal digits, and the percent-encoding of URLs (RFC 3986, 2.1). Pure, for any thread. */
 #ifndef CARILLON_BASE_PERCENT_H
 #define CARILLON_BASE_PERCENT_H
 

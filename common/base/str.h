@@ -1,5 +1,5 @@
 /* str.h - text and bytes as pointer and length. A str never owns its bytes. The bytes are not NUL-terminated unless a
- * function says so. Pure; any thread. */
+ * function says so. Pure, for any thread. */
 #ifndef CARILLON_BASE_STR_H
 #define CARILLON_BASE_STR_H
 

@@ -1,6 +1,6 @@
 /* json.h - strict JSON (RFC 8259). One pass validates the text, without building a tree. A value is a slice of its
  * text. After json_check a slice can be copied byte for byte into another document. cJSON is used only where a tree is
- * handy (small documents of our own making). Pure; any thread.
+ * handy (small documents of our own making). Pure, for any thread.
  *
  * Accepted: exactly one value with optional white space around it, in well-formed UTF-8, nested at most `depth` deep,
  * and of at most `values` values. Refused are duplicate members that a field table names, lone surrogates in \u escapes

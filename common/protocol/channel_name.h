@@ -1,4 +1,4 @@
-/* channel_name.h - channel names, patterns over them, and the rights on a channel. Pure; any thread. */
+/* channel_name.h - channel names, patterns over them, and the rights on a channel. Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_CHANNEL_NAME_H
 #define CARILLON_PROTOCOL_CHANNEL_NAME_H
 

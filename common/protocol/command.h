@@ -1,4 +1,4 @@
-/* command.h - what a client asks, in whatever dialect it was written (server/core/dialect.h). Pure; any thread. */
+/* command.h - what a client asks, in whatever dialect it was written (server/core/dialect.h). Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_COMMAND_H
 #define CARILLON_PROTOCOL_COMMAND_H
 

@@ -1,4 +1,4 @@
-/* event.h - events, which publishers send and subscribers get (docs/protocol.md, "Events"). Pure; any thread. */
+/* event.h - events, which publishers send and subscribers get (docs/protocol.md, "Events"). Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_EVENT_H
 #define CARILLON_PROTOCOL_EVENT_H
 

@@ -1,4 +1,4 @@
-/* gap.h - the reasons of a gap, which tells a subscriber that continuity was lost (gaps.def). Pure; any thread. */
+/* gap.h - the reasons of a gap, which tells a subscriber that continuity was lost (gaps.def). Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_GAP_H
 #define CARILLON_PROTOCOL_GAP_H
 

@@ -1,5 +1,5 @@
 /* http_answer.h - the head of an HTTP/1.x response, for our own clients. As strict as http_head.h. Borrows from the
- * bytes. Pure; any thread. */
+ * bytes. Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_HTTP_ANSWER_H
 #define CARILLON_PROTOCOL_HTTP_ANSWER_H
 

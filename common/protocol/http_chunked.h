@@ -1,5 +1,5 @@
 /* http_chunked.h - the chunked transfer coding of HTTP/1.1 (RFC 9112, 7.1), decoded in place as its bytes arrive. Chunk
- * extensions and trailer fields are bounded and ignored. Lines must end in CR LF. Pure; any thread. */
+ * extensions and trailer fields are bounded and ignored. Lines must end in CR LF. Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_HTTP_CHUNKED_H
 #define CARILLON_PROTOCOL_HTTP_CHUNKED_H
 

@@ -1,5 +1,5 @@
 /* http_field.h - the common part of HTTP/1.1 requests and responses: the end of a head, and its field lines (RFC 9112,
- * 2.2 and 5). All results borrow from the bytes that were parsed. Pure; any thread. */
+ * 2.2 and 5). All results borrow from the bytes that were parsed. Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_HTTP_FIELD_H
 #define CARILLON_PROTOCOL_HTTP_FIELD_H
 

@@ -1,5 +1,5 @@
 /* http_head.h - the head of an HTTP/1.1 or 1.0 request, parsed strictly (RFC 9112). The gate parses the head of every
- * connection with it. All results borrow from the bytes. Pure; any thread.
+ * connection with it. All results borrow from the bytes. Pure, for any thread.
  *
  * Refused, although some servers accept them:
  * - bare LF, continued lines, white space before a colon

@@ -1,4 +1,4 @@
-/* presence_page.h - a page of the members of a channel, as clients and the HTTP API get it. Pure; any thread. */
+/* presence_page.h - a page of the members of a channel, as clients and the HTTP API get it. Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_PRESENCE_PAGE_H
 #define CARILLON_PROTOCOL_PRESENCE_PAGE_H
 

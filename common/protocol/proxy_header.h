@@ -1,5 +1,5 @@
 /* proxy_header.h - the PROXY protocol, versions 1 and 2 (HAProxy's doc/proxy-protocol.txt): a trusted load balancer
- * names the client of its connection. The caller must first check that the sender is trusted. Pure; any thread. */
+ * names the client of its connection. The caller must first check that the sender is trusted. Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_PROXY_HEADER_H
 #define CARILLON_PROTOCOL_PROXY_HEADER_H
 

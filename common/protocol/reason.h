@@ -1,4 +1,4 @@
-/* reason.h - the reasons for which a connection is refused or closed (reasons.def). Pure; any thread. */
+/* reason.h - the reasons for which a connection is refused or closed (reasons.def). Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_REASON_H
 #define CARILLON_PROTOCOL_REASON_H
 

@@ -1,5 +1,5 @@
 /* reply.h - what the server says to a client besides events, before a dialect has put it into words
- * (server/core/dialect.h). Pure; any thread. */
+ * (server/core/dialect.h). Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_REPLY_H
 #define CARILLON_PROTOCOL_REPLY_H
 

@@ -1,5 +1,5 @@
 /* ws_frame.h - the frames of a server (RFC 6455, 5.2). They are not masked and never fragmented, so every receiver gets
- * the same bytes. Pure; any thread. */
+ * the same bytes. Pure, for any thread. */
 #ifndef CARILLON_PROTOCOL_WS_FRAME_H
 #define CARILLON_PROTOCOL_WS_FRAME_H
 

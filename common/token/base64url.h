@@ -1,5 +1,5 @@
 /* base64url.h - RFC 4648 section 5 without padding, as JOSE uses it. Strict: one encoding per byte string, so that two
- * different texts are never the same token. Pure; any thread. */
+ * different texts are never the same token. Pure, for any thread. */
 #ifndef CARILLON_TOKEN_BASE64URL_H
 #define CARILLON_TOKEN_BASE64URL_H
 

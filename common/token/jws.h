@@ -1,5 +1,5 @@
 /* jws.h - the outer form of a signed token (RFC 7515 section 7.1, compact): three base64url parts and a header. Nothing
- * here is verified: callers must check the signature before they believe a word. Pure; any thread. */
+ * here is verified: callers must check the signature before they believe a word. Pure, for any thread. */
 #ifndef CARILLON_TOKEN_JWS_H
 #define CARILLON_TOKEN_JWS_H
 

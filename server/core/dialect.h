@@ -1,5 +1,5 @@
 /* dialect.h - the language of a client: its messages become commands; replies and events become its messages. The hub
- * knows commands, replies and events only. A dialect is one file in server/dialect. Pure; any thread. */
+ * knows commands, replies and events only. A dialect is one file in server/dialect. Pure, for any thread. */
 #ifndef CARILLON_CORE_DIALECT_H
 #define CARILLON_CORE_DIALECT_H
 

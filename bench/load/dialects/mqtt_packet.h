@@ -1,4 +1,4 @@
-/* mqtt_packet.h - the packets of MQTT 3.1.1 that a subscriber and a publisher with QoS 0 need. Pure; any thread. */
+/* mqtt_packet.h - the packets of MQTT 3.1.1 that a subscriber and a publisher with QoS 0 need. Pure, for any thread. */
 #ifndef CARILLON_BENCH_LOAD_DIALECTS_MQTT_PACKET_H
 #define CARILLON_BENCH_LOAD_DIALECTS_MQTT_PACKET_H
 

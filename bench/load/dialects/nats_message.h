@@ -1,4 +1,5 @@
-/* nats_message.h - the client protocol of NATS: lines, and messages with a payload behind their line. Pure; any thread.
+/* nats_message.h - the client protocol of NATS: lines, and messages with a payload behind their line. Pure, for any
+ * thread.
  */
 #ifndef CARILLON_BENCH_LOAD_DIALECTS_NATS_MESSAGE_H
 #define CARILLON_BENCH_LOAD_DIALECTS_NATS_MESSAGE_H

@@ -3,7 +3,7 @@
  * keys of a channel share a slot of a cluster, and no two channels share a key.
  *
  * pub/sub of Redis does not know databases. So in a database other than 0 the names of pub/sub channels begin with
- * "prefix:@DATABASE" in place of the prefix. No prefix has an '@'. Pure; any thread. */
+ * "prefix:@DATABASE" in place of the prefix. No prefix has an '@'. Pure, for any thread. */
 #ifndef CARILLON_BROKER_REDIS_REDIS_KEYS_H
 #define CARILLON_BROKER_REDIS_REDIS_KEYS_H
 

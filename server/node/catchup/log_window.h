@@ -1,5 +1,5 @@
 /* log_window.h - a run of events of one channel, without holes, in memory. They are ready to be written to clients, so
- * that one read of the history serves many clients. All windows share one limit of bytes. Pure; one thread. */
+ * that one read of the history serves many clients. All windows share one limit of bytes. Pure, for one thread. */
 #ifndef CARILLON_NODE_CATCHUP_LOG_WINDOW_H
 #define CARILLON_NODE_CATCHUP_LOG_WINDOW_H
 

@@ -1,7 +1,7 @@
 /* redis_guard.h - checks the bytes of a server before the reader of hiredis parses them. The reader allocates as much
  * as the server announces: an array of 2^31 elements would take 16 GB at once. Each array within an array takes a stack
  * frame. The guard bounds both. It checks RESP2 to the letter (redis.io, "Redis serialization protocol specification").
- * Pure; one thread. */
+ * Pure, for one thread. */
 #ifndef CARILLON_BROKER_REDIS_CLIENT_REDIS_GUARD_H
 #define CARILLON_BROKER_REDIS_CLIENT_REDIS_GUARD_H
 

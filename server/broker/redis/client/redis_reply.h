@@ -1,4 +1,4 @@
-/* redis_reply.h - small functions for commands to Redis and their answers. Pure; any thread. */
+/* redis_reply.h - small functions for commands to Redis and their answers. Pure, for any thread. */
 #ifndef CARILLON_BROKER_REDIS_CLIENT_REDIS_REPLY_H
 #define CARILLON_BROKER_REDIS_CLIENT_REDIS_REPLY_H
 

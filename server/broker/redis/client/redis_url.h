@@ -1,5 +1,5 @@
 /* redis_url.h - the URL of Redis: where Redis is, and how to log in. Errors say what is wrong with a URL without
- * showing it, because it may hold a password. Pure; any thread.
+ * showing it, because it may hold a password. Pure, for any thread.
  *
  *   redis://[[user]:password@]host[:port][/database]
  *   redis+sentinel://[[user]:password@]host[:port][,host[:port]...]/name[/database][?sentinel_user=U&sentinel_password=P]

@@ -1,5 +1,5 @@
 /* ingest_entry.h - one entry of the ingest stream: XADD carillon:ingest * channel C type T data JSON [event_id ID]. The
- * same rules hold as for a publish of the HTTP API. Pure; any thread. */
+ * same rules hold as for a publish of the HTTP API. Pure, for any thread. */
 #ifndef CARILLON_BROKER_REDIS_INGEST_INGEST_ENTRY_H
 #define CARILLON_BROKER_REDIS_INGEST_INGEST_ENTRY_H
 

@@ -1,5 +1,6 @@
 /* redis_whereabouts.h - reads the addresses that servers tell of other servers: in CLUSTER SLOTS, MOVED, ASK and the
- * answer of a Sentinel. A server may tell anything: a text that cannot be an address is refused. Pure; any thread. */
+ * answer of a Sentinel. A server may tell anything: a text that cannot be an address is refused. Pure, for any thread.
+ */
 #ifndef CARILLON_BROKER_REDIS_TOPOLOGY_REDIS_WHEREABOUTS_H
 #define CARILLON_BROKER_REDIS_TOPOLOGY_REDIS_WHEREABOUTS_H
 
