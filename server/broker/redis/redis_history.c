@@ -6,16 +6,6 @@ enum { FIRST_EVENT = 5 }; /* element of the answer */
 
 enum { META, LOG, KEYS }; /* of the request */
 
-/* An error that ends by itself. The first word of the error tells it. */
-static bool is_passing(const char *text)
-{
-    static const char *const codes[] = {"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"};
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (strncmp(text, codes[i], strlen(codes[i])) == 0)
-            return true;
-    return false;
-}
-
 /* Adds one event of the log. id: its offset. */
 static bool add_event(struct redis_broker *broker, struct history_read *read, const redisReply *id,
                       const redisReply *text)
@@ -73,7 +63,7 @@ static void on_read(struct redis_request *request, const redisReply *reply)
     } else if (redis_is_error(reply)) {
         metrics_add(broker->broker.metrics, METRIC_BROKER_ERRORS, 1);
         request_fail(&read->base,
-                     redis_request_is_untaken(reply) || is_passing(reply->str) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
+                     redis_request_is_untaken(reply) || redis_is_passing(reply) ? ERR_UNAVAILABLE : ERR_INTERNAL_ERROR,
                      "Redis did not give the channel's history: %.200s", reply->str);
     } else {
         take_page(broker, read, reply);

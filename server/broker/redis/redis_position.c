@@ -108,16 +108,6 @@ static void send_question(struct redis_request *request)
     redis_request_script(request, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments);
 }
 
-/* An error that ends by itself. Until then no command works at that server. */
-static bool is_passing(const redisReply *reply)
-{
-    static const char *const codes[] = {"LOADING ", "BUSY ", "MASTERDOWN "};
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (str_starts_with(str_from(reply->str, (size_t)reply->len), str_from_cstr(codes[i])))
-            return true;
-    return false;
-}
-
 static void on_asked(struct redis_request *request, const redisReply *reply)
 {
     struct redis_broker *broker = redis_broker_of_request(request);
@@ -125,7 +115,7 @@ static void on_asked(struct redis_request *request, const redisReply *reply)
     subscription->positions--;
     bool waits = redis_position_is_needed(subscription) && !subscription->positions;
     bool refused = reply && redis_is_error(reply) && !redis_request_is_untaken(reply);
-    bool passes = waits && refused && is_passing(reply);
+    bool passes = waits && refused && redis_is_passing(reply);
     if (passes)
         redis_shard_drop(request->route.shard, reply->str);
     /* If the shard of the subscription is lost, the position is asked for when the shard is back. */

@@ -278,8 +278,8 @@ void redis_subscribe_message(struct redis_shard *shard, struct str key, struct s
             redis_count_bad_message(broker, subscription->channel, error.text);
         return;
     }
-    /* The position after the interruption has yet to come. An event that were handed on before it would hide a loss.
-     * The event comes from the history, once the position tells of it. */
+    /* The position after the interruption has yet to come. An event that is handed on before that position would hide a
+     * loss. So this event is dropped here: catchup reads it from the history when the position has come. */
     if (event.offset && subscription->interrupted)
         return;
     char timestamp[CLOCK_RFC3339_LEN + 1];

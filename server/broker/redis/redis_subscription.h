@@ -24,7 +24,7 @@ struct redis_subscription {
     bool recheck;                  /* the epoch is not known, or may not be the one in Redis */
     unsigned unconfirmed;          /* commands without a confirmation; confirmations come in the order of commands */
     unsigned positions;            /* calls of SCRIPT_POSITION without an answer; they hold the struct */
-    struct history_policy history; /* of the channel's rule, when the node asked for the channel */
+    struct history_policy history; /* of the channel's rule; the node gives it, and again when a reload changes it */
     char epoch[EPOCH_MAX + 1];     /* of the last event or position that the node was told */
     uint64_t offset;
     char last_id[UUID_LEN + 1]; /* of the event at offset; "": not known */

@@ -25,4 +25,15 @@ static inline bool redis_is_error(const redisReply *reply)
     return reply->type == REDIS_REPLY_ERROR;
 }
 
+/* The error ends by itself, and until then no command works at that server. Errors of a cluster that end by themselves
+ * are not among them: a request is sent again after those (redis_request.h). */
+static inline bool redis_is_passing(const redisReply *error)
+{
+    static const char *const codes[] = {"LOADING ", "BUSY ", "MASTERDOWN "};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (str_starts_with(str_from(error->str, (size_t)error->len), str_from_cstr(codes[i])))
+            return true;
+    return false;
+}
+
 #endif

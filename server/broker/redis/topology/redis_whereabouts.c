@@ -1,16 +1,10 @@
 /* redis_whereabouts.c - see redis_whereabouts.h. */
 #include "server/broker/redis/topology/redis_whereabouts.h"
 
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 
+#include "server/broker/redis/client/redis_reply.h"
 #include "server/broker/redis/topology/redis_slots.h"
-
-static struct str text_of(const redisReply *reply)
-{
-    bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
-    return text ? str_from(reply->str, (size_t)reply->len) : STR("");
-}
 
 /* A name or an address has no spaces and no control characters. The resolver would cut it at a NUL. */
 static bool is_host(struct str host)
@@ -37,7 +31,7 @@ bool redis_whereabouts_of_range(const redisReply *range, struct redis_whereabout
     long long port = range->element[2]->element[1]->integer;
     if (first < 0 || last >= REDIS_SLOTS || first > last || port < 1 || port > 65535)
         return false;
-    struct str host = text_of(range->element[2]->element[0]);
+    struct str host = redis_text(range->element[2]->element[0]);
     *out = (struct redis_whereabouts){.first = (unsigned)first, .last = (unsigned)last};
     out->host = str_eq(host, STR("?")) ? STR("") : host; /* the server does not know its own address */
     out->port = str_from(out->digits, (size_t)snprintf(out->digits, sizeof out->digits, "%lld", port));
@@ -63,6 +57,6 @@ bool redis_whereabouts_of_primary(const redisReply *reply, struct redis_whereabo
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
         return false;
-    *out = (struct redis_whereabouts){.host = text_of(reply->element[0]), .port = text_of(reply->element[1])};
+    *out = (struct redis_whereabouts){.host = redis_text(reply->element[0]), .port = redis_text(reply->element[1])};
     return out->host.len && is_host(out->host) && is_port(out->port);
 }
