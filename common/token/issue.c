@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <stdlib.h>
 
 #include "common/token/base64url.h"
 #include "common/token/keys_private.h"

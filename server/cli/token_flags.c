@@ -2,6 +2,7 @@
 #include "server/cli/token_flags.h"
 
 #include <openssl/crypto.h>
+#include <stdlib.h>
 
 #include "server/cli/cli.h"
 

@@ -3,6 +3,8 @@
  *
  * A new revocation is published on the control channel. A node reads all revocations when their server comes up, after
  * it has subscribed there, and when they have moved to another server. So a node misses none. */
+#include <stdlib.h>
+
 #include "server/broker/redis/redis_parts.h"
 
 static const char *const kinds[] = {[REVOCATION_JTI] = "jti", [REVOCATION_USER] = "user"};
