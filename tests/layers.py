@@ -9,6 +9,8 @@
 3. A name is used once: a file name, and the tag of a struct, union or enum.
 4. In server/ the time comes with the turn (common/base/mailbox.h: turn_now_us, turn_wall_ms, turn_start_timer). Only the files
    in CLOCKS read a clock or start a timer of the loop.
+5. A handle of libuv is passed as its base type by UV_HANDLE (common/base/uv_handle.h), which the compiler checks, and not by
+   a cast.
 """
 import re
 import sys
@@ -39,6 +41,8 @@ OWN_NAME = re.compile(r"^static\b[^;={}(]*?\b(\w+)(?=\(|\[| =|;)", re.M)
 USE = re.compile(r"(?<![\w.])(?<!->)([A-Za-z_]\w*)")
 TAG = re.compile(r"\b(struct|union|enum)\s+(\w+)\s*\{")
 CLOCK = re.compile(r"\b(?:clock_now_us|clock_wall_ms|clock_gettime|gettimeofday|uv_(?:now|hrtime|update_time|timer_start))\b")
+CAST = re.compile(r"\(uv_handle_t \*\)\s*[&\w(]")
+HANDLES = "common/base/uv_handle.h"
 COMMAND = re.compile(r"^\s*(\w+)\(([^()]*(?:\$\{[^()]*\}[^()]*)*)\)", re.M)
 
 
@@ -288,10 +292,16 @@ def wrong_clocks(tree, clocks):
         yield f"tests/layers.py: {place} reads no clock any more, so take its line out of CLOCKS ({clocks[place]})"
 
 
+def casts(tree):
+    for name, text in tree.plain.items():
+        if name != HANDLES and CAST.search(text):
+            yield f"{name} casts to uv_handle_t; UV_HANDLE of {HANDLES} does not compile for what is no handle"
+
+
 def faults(root, known=(), clocks=()):
     tree = Tree(root)
     return [*wrong_directions(tree), *wrong_circles(tree, known), *double_names(tree), *double_tags(tree),
-            *wrong_clocks(tree, clocks)]
+            *wrong_clocks(tree, clocks), *casts(tree)]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 #include "common/base/mailbox.h"
 
 #include "common/base/clock.h"
+#include "common/base/uv_handle.h"
 
 /* After so many rounds the loop gets to its other work before the rest of the mail. */
 enum { ROUNDS_PER_TURN = 16 };
@@ -129,7 +130,7 @@ void turn_start_timer(struct turn *turn, struct timer *timer, uint64_t after_us,
     if (turn->wheel.count == 0 && !turn->wheel_runs)
         wheel_advance(&turn->wheel, turn->now_us); /* nothing fires; the empty wheel has stood still */
     wheel_start(&turn->wheel, timer, due_us, fire);
-    if (!uv_is_active((uv_handle_t *)&turn->wheel_due) || due_us < turn->wheel_due_us)
+    if (!uv_is_active(UV_HANDLE(&turn->wheel_due)) || due_us < turn->wheel_due_us)
         await_wheel(turn, due_us);
 }
 
@@ -181,9 +182,9 @@ void turn_remove_hook(struct turn *turn, struct turn_hook *hook)
 
 void turn_close(struct turn *turn)
 {
-    uv_close((uv_handle_t *)&turn->wheel_due, NULL);
-    uv_close((uv_handle_t *)&turn->end, NULL);
-    uv_close((uv_handle_t *)&turn->wake, NULL);
+    uv_close(UV_HANDLE(&turn->wheel_due), NULL);
+    uv_close(UV_HANDLE(&turn->end), NULL);
+    uv_close(UV_HANDLE(&turn->wake), NULL);
 }
 
 void mailbox_init(struct mailbox *mailbox, struct turn *turn, void *owner)

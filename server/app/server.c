@@ -9,6 +9,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/uv_handle.h"
 #include "server/app/notify.h"
 #include "server/app/server_private.h"
 #include "server/app/signals.h"
@@ -251,7 +252,7 @@ static void close_signals(struct server *server)
         sigaddset(&late, signal_numbers[i]);
     pthread_sigmask(SIG_BLOCK, &late, NULL);
     for (int i = 0; i < SERVER_SIGNALS; i++)
-        uv_close((uv_handle_t *)&server->signals[i], NULL);
+        uv_close(UV_HANDLE(&server->signals[i]), NULL);
 }
 
 /* Undoes whatever has been done, in the reverse order. */
@@ -276,8 +277,8 @@ static void stop(struct server *server)
         if (server->apis[i])
             api_destroy(server->apis[i]);
     close_signals(server);
-    uv_close((uv_handle_t *)&server->drain_timer, NULL);
-    uv_close((uv_handle_t *)&server->reload_timer, NULL);
+    uv_close(UV_HANDLE(&server->drain_timer), NULL);
+    uv_close(UV_HANDLE(&server->reload_timer), NULL);
     node_fini(&server->node);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&server->loop) != 0)

@@ -4,6 +4,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/uv_handle.h"
 #include "server/net/admission/limits.h"
 #include "server/net/admission/session_limit.h"
 #include "server/net/http/connection.h"
@@ -94,8 +95,8 @@ static void close_handles(struct worker *worker)
 {
     turn_remove_hook(worker->turn, &worker->begin_of_turn);
     turn_remove_hook(worker->turn, &worker->end_of_turn);
-    uv_close((uv_handle_t *)&worker->tick, on_handle_closed);
-    uv_close((uv_handle_t *)&worker->after_poll, on_handle_closed);
+    uv_close(UV_HANDLE(&worker->tick), on_handle_closed);
+    uv_close(UV_HANDLE(&worker->after_poll), on_handle_closed);
     if (worker->has_thread)
         turn_close(worker->turn);
     while (worker->open_handles > 0 || worker->connections.polls > 0)

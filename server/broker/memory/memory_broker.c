@@ -6,6 +6,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
+#include "common/base/uv_handle.h"
 #include "server/broker/memory/memory_ids.h"
 #include "server/broker/memory/memory_log.h"
 #include "server/broker/memory/memory_presence.h"
@@ -415,7 +416,7 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
 {
     struct memory_broker *broker = broker_of(base);
     broker->closed = closed;
-    uv_close((uv_handle_t *)&broker->closing, on_closing);
+    uv_close(UV_HANDLE(&broker->closing), on_closing);
 }
 
 static void free_channel(struct memory_broker *broker, struct memory_channel *channel)

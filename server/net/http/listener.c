@@ -9,6 +9,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/log.h"
+#include "common/base/uv_handle.h"
 #include "server/net/http/arrival.h"
 #include "server/net/http/listen_socket.h"
 
@@ -260,10 +261,10 @@ void listener_stop(struct listener *listener)
         struct socket *socket = &listener->sockets[i];
         while (listener->started && accept_one(socket))
             ;
-        uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
+        uv_close(UV_HANDLE(&socket->poll), on_socket_closed);
         close(socket->fd);
     }
-    uv_close((uv_handle_t *)&listener->pause, on_handle_closed);
+    uv_close(UV_HANDLE(&listener->pause), on_handle_closed);
     close(listener->spare_fd);
 }
 

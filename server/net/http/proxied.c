@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "common/base/uv_handle.h"
 #include "common/protocol/proxy_header.h"
 #include "server/net/http/connection.h"
 
@@ -39,7 +40,7 @@ static int release(struct proxied *proxied)
     pending_leave(&set->pending[false], &proxied->pending);
     list_remove(&proxied->link);
     socket_counts_change(&set->sockets, false, -1);
-    uv_close((uv_handle_t *)&proxied->poll, on_closed); /* stops polling at once: the fd is free for another */
+    uv_close(UV_HANDLE(&proxied->poll), on_closed); /* stops polling at once: the fd is free for another */
     return fd;
 }
 

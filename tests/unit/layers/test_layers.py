@@ -155,6 +155,11 @@ class Layers(unittest.TestCase):
         fault = "\n".join(self.faults(clocks={"server/core/alpha.c": "why"}))
         self.assertIn("server/core/alpha.c reads no clock any more", fault)
 
+    def test_a_cast_to_a_handle(self):
+        close = "uv_close((uv_handle_t *)&timer, NULL)"
+        changed = {"server/core/alpha.c": TREE["server/core/alpha.c"].replace("low_note();", f"{close}; low_note();")}
+        self.assertIn("server/core/alpha.c casts to uv_handle_t;", self.one(changed))
+
 
 class Source(unittest.TestCase):
     def test_it_keeps_the_rules(self):

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/base/alloc.h"
+#include "common/base/uv_handle.h"
 #include "server/broker/redis/client/redis_connection_private.h"
 
 static void on_timer(struct timer *timer, uint64_t now_us);
@@ -87,7 +88,7 @@ static void tune_socket(struct redis_connection *connection)
     uv_os_fd_t fd;
     unsigned timeout_ms = (unsigned)connection->config.command_timeout_ms * 2;
     /* An error does no harm: a dead peer is noticed by the overdue answer as well. */
-    if (uv_fileno((uv_handle_t *)&connection->tcp, &fd) == 0)
+    if (uv_fileno(UV_HANDLE(&connection->tcp), &fd) == 0)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/base/uv_handle.h"
 #include "server/broker/redis/client/redis_connection_private.h"
 
 void redis_connection_let_go(struct redis_connection *connection)
@@ -30,7 +31,7 @@ void redis_connection_close(struct redis_connection *connection, bool reset, con
     connection->state = REDIS_CLOSING;
     /* A reset fails where there is no socket yet. */
     if (!reset || uv_tcp_close_reset(&connection->tcp, on_closed) < 0)
-        uv_close((uv_handle_t *)&connection->tcp, on_closed);
+        uv_close(UV_HANDLE(&connection->tcp), on_closed);
     turn_stop_timer(connection->turn, &connection->timer);
 }
 

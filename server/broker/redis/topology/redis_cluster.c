@@ -149,7 +149,7 @@ static void failed(struct redis_topology *topology, const char *why)
 
 static void refresh_soon(struct redis_topology *topology)
 {
-    if (!uv_is_active((uv_handle_t *)&topology->discovery.timer))
+    if (!timer_is_running(&topology->discovery.timer))
         redis_discovery_ask_later(&topology->discovery, REFRESH_MS);
 }
 
