@@ -29,19 +29,6 @@ void entry_fini(struct entry *entry)
     *entry = (struct entry){0};
 }
 
-enum entry_verdict entry_run(struct entry *entry, const struct http_head *head, enum reason *out_reason)
-{
-    while (entry->at < entry->step_count) {
-        const struct entry_step *step = &entry->steps[entry->at];
-        enum entry_verdict verdict = step->begin(step->owner, entry, head, out_reason);
-        entry->waits = verdict == ENTRY_WAITS;
-        if (verdict != ENTRY_PASSES)
-            return verdict;
-        entry->at++;
-    }
-    return ENTRY_PASSES;
-}
-
 void entry_subscribe(struct entry *entry, struct str channel)
 {
     texts_add(&entry->subscriptions, channel);
@@ -89,7 +76,26 @@ void entry_cancel(struct entry *entry)
 enum reason entry_give_up(struct entry *entry)
 {
     entry_cancel(entry);
+    entry->late = true;
     return entry->steps[entry->at].passes_late ? pass(entry) : REASON_NOT_READY;
+}
+
+enum entry_verdict entry_run(struct entry *entry, const struct http_head *head, enum reason *out_reason)
+{
+    while (entry->at < entry->step_count) {
+        const struct entry_step *step = &entry->steps[entry->at];
+        enum entry_verdict verdict = step->begin(step->owner, entry, head, out_reason);
+        if (verdict == ENTRY_IS_REFUSED)
+            return ENTRY_IS_REFUSED;
+        entry->waits = verdict == ENTRY_WAITS;
+        if (!entry->waits)
+            entry->at++;
+        else if (!entry->late)
+            return ENTRY_WAITS;
+        else if ((*out_reason = entry_give_up(entry)) != REASON_NONE)
+            return ENTRY_IS_REFUSED;
+    }
+    return ENTRY_PASSES;
 }
 
 void entry_refuse(struct entry *entry, enum reason reason)

@@ -1,7 +1,8 @@
 /* entry.h - entry steps: what stands between an admitted request and its session. The steps run one after the other.
  * Each step lets the client pass, refuses it, or answers later. A step may also change what the session begins with.
- * The gate keeps the connection meanwhile, and cancels when the client goes away or its time is over. Entry steps know
- * no sockets. One thread.
+ * The gate keeps the connection meanwhile, and cancels when the client goes away or its time is over. All steps
+ * together have the time of the request. Once that is over, the steps that are left still begin, but none of them
+ * waits: one that would wait is cancelled at once. Entry steps know no sockets. One thread.
  *
  * Two steps are always there: limits.h (the connections of this node) and session_limit.h (the sessions of a user on
  * all nodes). */
@@ -15,7 +16,7 @@ struct entry;
 enum entry_verdict {
     ENTRY_PASSES,
     ENTRY_IS_REFUSED,
-    ENTRY_WAITS, /* entry_answer follows, or cancel */
+    ENTRY_WAITS, /* entry_answer follows, or cancel: also at once, if the client has no time left */
 };
 
 struct entry_step {
@@ -25,7 +26,7 @@ struct entry_step {
     /* The client has gone, or has waited too long: the step must not answer, nor use the entry any more. NULL in a step
      * that never waits. */
     void (*cancel)(void *owner, struct entry *entry);
-    bool passes_late;      /* a client that has waited too long passes; else it is refused with not_ready */
+    bool passes_late;      /* a client without time left does not wait, but passes; else it is refused with not_ready */
     bool refuses_by_close; /* also where the endpoint refuses by HTTP status */
     void *owner;
 };
@@ -43,6 +44,7 @@ struct entry {
     size_t step_count;
     size_t at; /* the present step, or the next one */
     bool waits;
+    bool late; /* the client's time is over: no step waits any more */
     void (*answered)(struct entry *entry, enum reason reason);
 };
 
@@ -74,7 +76,8 @@ void entry_answer(struct entry *entry, enum reason reason);
 
 /* The client has gone: tells the step that waits. */
 void entry_cancel(struct entry *entry);
-/* The client has waited too long. Tells the step, and says as entry_answer does whether the client passes. */
+/* The client's time is over while a step waits. Tells the step, and says as entry_answer does whether the client
+ * passes. No later step waits. */
 enum reason entry_give_up(struct entry *entry);
 
 /* Turns the entry's admission into a refusal, in the way that the present step asks for. */

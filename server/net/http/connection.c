@@ -1,6 +1,7 @@
 /* connection.c - see connection.h. */
 #include "server/net/http/connection.h"
 
+#include <assert.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,15 +29,10 @@ static void on_deadline(struct timer *timer, uint64_t now_us)
     connection_close(connection);
 }
 
-static void start_deadline(struct connection *connection, uint64_t timeout_us)
+void connection_start_deadline(struct connection *connection, uint64_t timeout_us)
 {
     const struct connection_set *set = connection->set;
     wheel_start(set->wheel, &connection->deadline, turn_now_us(set->turn) + timeout_us, on_deadline);
-}
-
-void connection_await_request(struct connection *connection, uint64_t timeout_us)
-{
-    start_deadline(connection, timeout_us);
 }
 
 /* --- its beginning ---------------------------------------------------------------------------------------------- */
@@ -191,7 +187,7 @@ static void linger(struct connection *connection)
     connection->stage = STAGE_LINGER;
     stream_shut(&connection->stream);
     stream_want_input(&connection->stream, true);
-    start_deadline(connection, LINGER_US);
+    connection_start_deadline(connection, LINGER_US);
 }
 
 /* --- out -------------------------------------------------------------------------------------------------------- */
@@ -206,6 +202,7 @@ static void take_early(struct connection *connection)
 
 void connection_await_entry(struct connection *connection)
 {
+    assert(timer_is_running(&connection->deadline));
     connection->stage = STAGE_ENTER;
     pending_leave(&connection->set->pending[connection->internal], &connection->pending);
 }
@@ -225,7 +222,7 @@ static void after_answer(struct connection *connection)
     connection->stage = STAGE_REQUEST;
     connection->started = false;
     take_early(connection);
-    start_deadline(connection, connection->set->admitter->settings->keepalive_timeout_us);
+    connection_start_deadline(connection, connection->set->admitter->settings->keepalive_timeout_us);
 }
 
 void connection_send(struct connection *connection, struct str bytes)
@@ -247,7 +244,7 @@ void connection_answer(struct connection *connection, struct str bytes, bool las
     }
     connection->stage = STAGE_WRITE;
     stream_want_input(&connection->stream, false); /* the next request, or the end, waits in the kernel */
-    start_deadline(connection, connection->set->admitter->settings->body_timeout_us);
+    connection_start_deadline(connection, connection->set->admitter->settings->body_timeout_us);
 }
 
 void connection_refuse(struct connection *connection, int status, enum err code, const char *message)

@@ -65,12 +65,12 @@ void connection_refuse(struct connection *connection, int status, enum err code,
 void connection_answer_late(struct connection *connection, struct str bytes);
 /* Writes without a change of stage; for 100 Continue. */
 void connection_send(struct connection *connection, struct str bytes);
-/* Starts the deadline for the request that is expected or has begun. */
-void connection_await_request(struct connection *connection, uint64_t timeout_us);
+/* The present stage may take so long from now on. */
+void connection_start_deadline(struct connection *connection, uint64_t timeout_us);
 /* For the internal listener: the first request has come, so the connection counts under max_internal and is no longer
  * pending. False: the limit is reached. */
 bool connection_take_place(struct connection *connection);
-/* An entry step decides from now on: STAGE_ENTER, within the deadline of the request. The connection counts as a
+/* An entry step decides from now on: STAGE_ENTER. The deadline of the request goes on. The connection counts as a
  * session already, so it no longer counts as pending. */
 void connection_await_entry(struct connection *connection);
 /* The step has answered: STAGE_REQUEST again. Bytes that came meanwhile follow the request. */

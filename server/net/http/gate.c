@@ -184,7 +184,7 @@ static bool take_request(struct connection *connection)
     switch (http_head_parse(buf_str(&connection->in), settings->head_bytes, &connection->scanned, &head, &error)) {
     case HTTP_HEAD_NEED_MORE:
         if (!connection->started)
-            connection_await_request(connection, settings->head_timeout_us);
+            connection_start_deadline(connection, settings->head_timeout_us);
         connection->started = true;
         return false;
     case HTTP_HEAD_BAD: connection_refuse(connection, head.status, error.code, error.text); return false;

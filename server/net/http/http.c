@@ -195,7 +195,7 @@ bool http_request(struct connection *connection, const struct http_head *head)
     if (!admit(connection, head) ||
         !(chunked ? hold_chunks(connection) : hold(connection, (size_t)head->content_length)))
         return false;
-    connection_await_request(connection, connection->set->admitter->settings->body_timeout_us);
+    connection_start_deadline(connection, connection->set->admitter->settings->body_timeout_us);
     if (nothing_yet && head->minor == 1 && http_head_has_token(head, STR("expect"), STR("100-continue")))
         connection_send(connection, STR("HTTP/1.1 100 Continue\r\n\r\n"));
     return false;

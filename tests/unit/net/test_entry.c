@@ -245,6 +245,42 @@ static void a_step_has_no_longer_than_the_request(void **state)
         fixture_turn(scene->fixture);
 }
 
+/* A step that would wait once the time is over decides as if it had waited. */
+static void no_later_step_waits_once_the_time_is_over(void **state)
+{
+    struct scene *scene = *state;
+    scene->fixture->settings->head_timeout_us = 100000;
+    struct entry_step *steps = scene->fixture->worker->steps + 2; /* behind the worker's own */
+    steps[0].passes_late = true;
+    for (int passes = 0; passes < 2; passes++) {
+        scene->fakes[0] = scene->fakes[1] = (struct fake){.verdict = ENTRY_WAITS};
+        steps[1].passes_late = passes == 1;
+        int fd = ask_and_wait(scene, "");
+        expect(scene, fd, passes ? "session_init" : "HTTP/1.1 503 ");
+        assert_int_equal(scene->fakes[0].cancelled, 1);
+        assert_int_equal(scene->fakes[1].begun, 1);
+        assert_int_equal(scene->fakes[1].cancelled, 1);
+        close(fd);
+        while (places(scene) > 0)
+            fixture_turn(scene->fixture);
+    }
+}
+
+/* What the first step leaves of the time is what the second one has. */
+static void all_steps_together_have_the_time_of_the_request(void **state)
+{
+    struct scene *scene = *state;
+    scene->fixture->settings->head_timeout_us = 100000;
+    scene->fakes[1].verdict = ENTRY_WAITS;
+    int fd = ask_and_wait(scene, "");
+    answer(&scene->fakes[0], REASON_NONE);
+    expect_refusal(scene, fd, "\"not_ready\"");
+    assert_int_equal(scene->fakes[0].cancelled, 0);
+    assert_int_equal(scene->fakes[1].cancelled, 1);
+    while (places(scene) > 0)
+        fixture_turn(scene->fixture);
+}
+
 static void the_end_of_the_worker_cancels(void **state)
 {
     struct scene *scene = *state;
@@ -265,6 +301,8 @@ int main(void)
         TEST(what_comes_meanwhile_is_bounded),
         TEST(nobody_is_let_in_late_while_draining),
         TEST(a_step_has_no_longer_than_the_request),
+        TEST(no_later_step_waits_once_the_time_is_over),
+        TEST(all_steps_together_have_the_time_of_the_request),
         TEST(the_end_of_the_worker_cancels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
