@@ -5,11 +5,11 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/uv_handle.h"
+#include "server/net/admission/admission.h"
 #include "server/net/admission/limits.h"
 #include "server/net/admission/session_limit.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/proxied.h"
-#include "server/net/ws/ws.h"
 
 enum { OWN_STEPS = 2 }; /* entry steps that are always there */
 enum { TICK_MS = 50 };  /* how precise deadlines are when nothing else happens */
@@ -22,8 +22,15 @@ static uint64_t on_clock(void *owner)
     return clock_now_us();
 }
 
+/* The session may be on any transport: the worker verifies, by the session's endpoint. */
+static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
+{
+    struct worker *worker = owner;
+    return admission_verify(&worker->admitter, net_endpoint_of(session->endpoint), token, out_claims);
+}
+
 static const struct hub_ops hub_operations = {
-    .verify = ws_verify,
+    .verify = on_verify,
     .clock_us = on_clock,
 };
 

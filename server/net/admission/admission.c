@@ -116,12 +116,20 @@ static enum err search_query(const struct http_head *head, const struct net_endp
     return ERR_NONE;
 }
 
-bool admission_has_scopes(const struct net_endpoint *endpoint, const struct claims *claims)
+enum reason admission_verify(struct admitter *admitter, const struct net_endpoint *endpoint, struct str token,
+                             struct claims **out_claims)
 {
+    struct claims *claims = NULL;
+    enum reason reason = admitter_verify(admitter, token, &claims);
+    if (reason != REASON_NONE)
+        return reason;
     for (size_t i = 0; i < endpoint->scopes.count; i++)
-        if (!claims_has_scope(claims, endpoint->scopes.items[i]))
-            return false;
-    return true;
+        if (!claims_has_scope(claims, endpoint->scopes.items[i])) {
+            claims_unref(claims);
+            return REASON_SCOPE_MISSING;
+        }
+    *out_claims = claims;
+    return REASON_NONE;
 }
 
 static void check_token(struct admitter *admitter, const struct http_head *head, struct admission *out,
@@ -142,9 +150,7 @@ static void check_token(struct admitter *admitter, const struct http_head *head,
     } else {
         enum reason reason = REASON_TOKEN_MISSING;
         if (search.token.ptr)
-            reason = admitter_verify(admitter, search.token, &out->claims);
-        if (reason == REASON_NONE && !admission_has_scopes(endpoint, out->claims))
-            reason = REASON_SCOPE_MISSING;
+            reason = admission_verify(admitter, endpoint, search.token, &out->claims);
         if (reason != REASON_NONE)
             admission_refuse(admitter, out, reason);
     }

@@ -42,7 +42,9 @@ void admission_refuse(struct admitter *admitter, struct admission *admission, en
  * frame (RFC 6455, 4.1). */
 struct str admission_refusal_protocol(const struct http_head *head);
 
-/* Does this token have all scopes that the endpoint requires? The token of a refresh is checked too. */
-bool admission_has_scopes(const struct net_endpoint *endpoint, const struct claims *claims);
+/* Is this token good now, and has it all scopes that the endpoint requires? The token of a refresh is checked like the
+ * first one. On success *out_claims has one reference for the caller; otherwise it is left as it was. */
+enum reason admission_verify(struct admitter *admitter, const struct net_endpoint *endpoint, struct str token,
+                             struct claims **out_claims);
 
 #endif

@@ -5,7 +5,6 @@
 #include "common/protocol/ws_decoder.h"
 #include "common/protocol/ws_frame.h"
 #include "server/core/session_slot.h"
-#include "server/net/admission/admission.h"
 
 struct ws {
     struct stream stream;
@@ -61,21 +60,6 @@ static void finish(struct session *session, bool abrupt)
 }
 
 static const struct transport_ops transport = {.write = write_frames, .finish = finish, .framing = &ws_framing};
-
-enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
-{
-    const struct ws *ws = session->transport;
-    struct claims *claims = NULL;
-    (void)owner;
-    enum reason reason = admitter_verify(ws->admitter, token, &claims);
-    if (reason == REASON_NONE && !admission_has_scopes(net_endpoint_of(session->endpoint), claims)) {
-        claims_unref(claims);
-        return REASON_SCOPE_MISSING;
-    }
-    if (reason == REASON_NONE)
-        *out_claims = claims;
-    return reason;
-}
 
 static void on_drained(struct stream *stream)
 {

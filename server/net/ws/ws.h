@@ -24,7 +24,4 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
 /* Appends the error frame and the close frame of a refusal. */
 void ws_write_refusal(struct buf *out, const struct dialect *dialect, enum reason reason, int close_code);
 
-/* hub_ops.verify. The owner is not used. */
-enum reason ws_verify(void *owner, struct session *session, struct str token, struct claims **out_claims);
-
 #endif

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "common/protocol/ws_frame.h"
 #include "server/net/http/connection.h"
 #include "tests/support/unit.h"
 #include "tests/unit/net/net_fixture.h"
@@ -290,6 +291,56 @@ static void draining_refuses_and_sends_away(void **state)
     fixture_destroy(fixture);
 }
 
+static enum write_result keep(struct session *session, struct str frames, size_t *out_unsent)
+{
+    *out_unsent = 0;
+    buf_append(session->transport, frames);
+    return WRITE_ALL;
+}
+
+static void do_nothing(struct session *session, bool abrupt)
+{
+}
+
+static void refresh_on_another_transport(struct net_fixture *fixture, struct buf *written)
+{
+    static const struct transport_ops other = {.write = keep, .finish = do_nothing, .framing = &ws_framing};
+    struct hub *hub = fixture->worker->hub;
+    struct claims *claims = NULL;
+    char text[700];
+    assert_int_equal(claims_parse(STR("{\"sub\":\"u\"}"), &claims, NULL), ERR_NONE);
+    struct session *session =
+        hub_open(hub, &(struct session_start){.claims = claims,
+                                              .endpoint = &fixture->worker->admitter.settings->endpoints[0]->base,
+                                              .ops = &other,
+                                              .address = STR("192.0.2.1"),
+                                              .transport = written});
+    claims_unref(claims);
+    snprintf(text, sizeof text, "{\"type\":\"refresh\",\"id\":1,\"data\":{\"token\":\"%s\"}}", fixture->token);
+    hub_receive(hub, session, str_from_cstr(text));
+    hub_flush(hub);
+    hub_gone(hub, session);
+    hub_flush(hub);
+}
+
+/* A refresh asks nothing of the connection: the session may be on any transport. */
+static void a_refresh_on_another_transport(void **state)
+{
+    (void)state;
+    struct net_fixture *fixture = fixture_create();
+    fixture_start(fixture);
+    struct buf written = {0};
+    buf_reserve(&written, 4096);
+    refresh_on_another_transport(fixture, &written);
+    assert_non_null(memmem(written.ptr, written.len, "\"refreshed\",\"id\":1", 18));
+    buf_clear(&written);
+    texts_add(&fixture->worker->admitter.settings->endpoints[0]->scopes, STR("connect"));
+    refresh_on_another_transport(fixture, &written);
+    assert_non_null(memmem(written.ptr, written.len, "scope_missing", 13));
+    buf_fini(&written);
+    fixture_destroy(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_slow_or_silent_client_is_let_go),
         cmocka_unit_test(the_first_byte_does_not_move_the_deadline),
         cmocka_unit_test(a_proxy_header_counts_only_from_trusted_peers),
+        cmocka_unit_test(a_refresh_on_another_transport),
         cmocka_unit_test(draining_refuses_and_sends_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
