@@ -2,6 +2,8 @@
  * it lingers after its last subscriber. Its subscribers are a dense list, so that a delivery walks memory in order. The
  * recovering subscribers are a list of their own. A recovering subscriber joins the others when it has all that it
  * missed. */
+#include <assert.h>
+
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 
@@ -58,6 +60,7 @@ static void join(struct channel *channel, const struct history_policy *history)
 
 static struct channel *create(struct hub *hub, struct str name)
 {
+    assert(name.len > 0 && name.len <= CHANNEL_NAME_MAX); /* walks keep the last name in a buffer of that size */
     const struct keeping keeping = rules_keeping(hub->rules, name);
     struct channel *channel = xmalloc(sizeof *channel + name.len);
     memset(channel, 0, sizeof *channel);

@@ -101,7 +101,8 @@ struct session_start {
     const struct transport_ops *ops;
     struct session_slot *slot;       /* taken; NULL: it needs none (session_slot.h) */
     void *transport;                 /* the connection, for ops */
-    const struct str *subscriptions; /* channels that the session has from the beginning, by hub_subscribe; copied */
+    const struct str *subscriptions; /* channels that the session has from the beginning, by hub_subscribe; copied. The
+                                        names have passed channel_check */
     size_t subscription_count;
 };
 

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "common/protocol/channel_name.h"
 #include "server/core/session_slot.h"
 
 void entry_init(struct entry *entry, const struct entry_start *start, const struct admission *admission)
@@ -29,9 +30,12 @@ void entry_fini(struct entry *entry)
     *entry = (struct entry){0};
 }
 
-void entry_subscribe(struct entry *entry, struct str channel)
+enum err entry_subscribe(struct entry *entry, struct str channel, struct error *error)
 {
-    texts_add(&entry->subscriptions, channel);
+    enum err err = channel_check(channel, error);
+    if (err == ERR_NONE)
+        texts_add(&entry->subscriptions, channel);
+    return err;
 }
 
 /* A reload may have come meanwhile. */

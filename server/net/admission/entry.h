@@ -66,8 +66,9 @@ void entry_fini(struct entry *entry);
 enum entry_verdict entry_run(struct entry *entry, const struct http_head *head, enum reason *out_reason);
 
 /* For a step: the session will begin with a subscription to this channel, whatever its rights. The name is copied. A
- * channel over the session's limit is left out. */
-void entry_subscribe(struct entry *entry, struct str channel);
+ * channel over the session's limit is left out. ERR_INVALID_REQUEST says what is wrong with the name (channel_check):
+ * then nothing is added, and the step decides whether the client passes without it. */
+enum err entry_subscribe(struct entry *entry, struct str channel, struct error *error);
 
 /* The late answer of the step that waits: the client passes (REASON_NONE), or is refused. The step calls it once, and
  * not from within its begin. The entry may be gone afterwards. A client that passes is refused all the same if its

@@ -178,7 +178,8 @@ void ws_write_refusal(struct buf *out, const struct dialect *dialect, enum reaso
     const struct reply reply = {.type = REPLY_ERROR,
                                 .error = {reason_err(reason), str_from_cstr(reason_sentence(reason))}};
     dialect->reply(&text, &reply);
-    ws_framing.message(out, buf_str(&text));
+    if (text.len > 0) /* else the dialect has no words for it */
+        ws_framing.message(out, buf_str(&text));
     ws_framing.close(out, close_code, str_from_cstr(reason_text(reason)));
     buf_fini(&text);
 }

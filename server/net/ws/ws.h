@@ -21,7 +21,7 @@ struct ws_start {
  * client has sent after its request head. They are changed in place. */
 void ws_open(struct stream *stream, const struct ws_start *start, struct str answer, struct str rest);
 
-/* Appends the error frame and the close frame of a refusal. */
+/* Appends the error frame, if the dialect has words for it, and the close frame of a refusal. */
 void ws_write_refusal(struct buf *out, const struct dialect *dialect, enum reason reason, int close_code);
 
 #endif

@@ -139,8 +139,8 @@ static void a_step_changes_what_the_session_begins_with(void **state)
     assert_int_equal(claims_parse(STR("{\"sub\":\"u\",\"scope\":\"more\"}"), &claims, NULL), ERR_NONE);
     claims_unref(entry->admission.claims);
     entry->admission.claims = claims;
-    entry_subscribe(entry, STR("news"));
-    entry_subscribe(entry, STR("chat"));
+    assert_int_equal(entry_subscribe(entry, STR("news"), NULL), ERR_NONE);
+    assert_int_equal(entry_subscribe(entry, STR("chat"), NULL), ERR_NONE);
     answer(&scene->fakes[0], REASON_NONE);
     expect(scene, fd, "session_init");
     size_t cursor = 0;
@@ -149,6 +149,28 @@ static void a_step_changes_what_the_session_begins_with(void **state)
     assert_int_equal(session->subscription_count, 2);
     assert_non_null(hub_channel(scene->fixture->worker->hub, STR("news")));
     assert_non_null(hub_channel(scene->fixture->worker->hub, STR("chat")));
+    close(fd);
+}
+
+static void a_step_is_told_of_a_bad_channel_name(void **state)
+{
+    struct scene *scene = *state;
+    static char longest[CHANNEL_NAME_MAX + 1];
+    struct error error;
+    int fd = ask_and_wait(scene, "");
+    struct entry *entry = scene->fakes[0].entry;
+    memset(longest, 'x', sizeof longest);
+    const struct str bad[] = {str_from(longest, sizeof longest), STR(""), STR("a b"), STR("\xff")};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        assert_int_equal(entry_subscribe(entry, bad[i], &error), ERR_INVALID_REQUEST);
+        assert_true(str_starts_with(str_from_cstr(error.text), STR("channel")));
+    }
+    assert_int_equal(entry_subscribe(entry, str_from(longest, CHANNEL_NAME_MAX), NULL), ERR_NONE);
+    answer(&scene->fakes[0], REASON_NONE);
+    expect(scene, fd, "session_init");
+    size_t cursor = 0;
+    assert_int_equal(session_index_next(hub_sessions(scene->fixture->worker->hub), &cursor)->subscription_count, 1);
+    assert_int_equal(hub_channel_count(scene->fixture->worker->hub), 1);
     close(fd);
 }
 
@@ -295,6 +317,7 @@ int main(void)
         TEST(steps_that_pass_cost_no_turn),
         TEST(a_late_answer_lets_the_client_in_with_what_it_sent),
         TEST(a_step_changes_what_the_session_begins_with),
+        TEST(a_step_is_told_of_a_bad_channel_name),
         TEST(a_step_refuses_at_once_or_late_by_status_or_by_close),
         TEST(a_client_that_goes_away_cancels),
         TEST(steps_come_in_order),

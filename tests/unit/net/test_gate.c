@@ -132,6 +132,28 @@ static void refusals_reach_the_client(void **state)
     fixture_destroy(fixture);
 }
 
+static void say_nothing(struct buf *out, const struct reply *reply)
+{
+}
+
+/* The close frame follows the upgrade: no frame has the words that the dialect lacks. */
+static void a_dialect_without_words_for_a_refusal_only_closes(void **state)
+{
+    (void)state;
+    static const struct dialect silent = {.reply = say_nothing};
+    struct net_fixture *fixture = fixture_create();
+    fixture->settings->endpoints[0]->base.dialect = &silent;
+    fixture_start(fixture);
+    char head[2048];
+    int fd = fixture_connect(fixture, false);
+    fixture_send(fd, fixture_handshake(head, "/ws", "Origin: https://x\r\n"));
+    char *answer = fixture_read(fixture, fd, "token_missing");
+    assert_has(answer, "\r\n\r\n\x88\x0f\x03\xf0token_missing");
+    free(answer);
+    close(fd);
+    fixture_destroy(fixture);
+}
+
 static void limits_hold_and_are_given_back(void **state)
 {
     (void)state;
@@ -348,6 +370,7 @@ int main(void)
         cmocka_unit_test(a_head_may_come_byte_by_byte_and_frames_with_it),
         cmocka_unit_test(bad_messages_are_told_and_closed),
         cmocka_unit_test(refusals_reach_the_client),
+        cmocka_unit_test(a_dialect_without_words_for_a_refusal_only_closes),
         cmocka_unit_test(limits_hold_and_are_given_back),
         cmocka_unit_test(other_keys_count_from_the_next_token_on),
         cmocka_unit_test(a_slow_or_silent_client_is_let_go),
