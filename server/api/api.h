@@ -8,7 +8,7 @@
 #include "common/protocol/http_message.h"
 #include "server/broker/broker.h"
 #include "server/core/access.h"
-#include "server/core/publication.h"
+#include "server/core/request.h"
 #include "server/node/survey.h"
 
 /* Live settings. The API keeps copies. */

@@ -9,7 +9,6 @@
 #include "common/metrics/metrics.h"
 #include "common/protocol/event.h"
 #include "server/core/history.h"
-#include "server/core/publication.h"
 #include "server/core/request.h"
 
 enum broker_state {

@@ -8,7 +8,7 @@
 
 #include "common/protocol/channel_name.h"
 #include "common/token/claims.h"
-#include "server/core/publication.h"
+#include "server/core/request.h"
 #include "server/core/rule_index.h"
 
 /* One entry of "channels". The texts belong to the rules. */

@@ -6,7 +6,7 @@
 #include "common/base/buf.h"
 #include "common/protocol/gap.h"
 #include "server/core/message.h"
-#include "server/core/publication.h"
+#include "server/core/request.h"
 
 /* --- a page ---------------------------------------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 #include "common/base/list.h"
 #include "common/protocol/presence_page.h"
 #include "common/token/claims.h"
-#include "server/core/publication.h"
+#include "server/core/request.h"
 
 struct presence;
 

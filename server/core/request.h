@@ -5,20 +5,23 @@
  *     fills it, posts it      ->   queues it, if it must   ->   asks, fills the answer
  *     done, request_destroy   <-   request_answer          <-   sink->answered
  *
- * A recovery (history.h) is the exception: the router answers many of them by one replay. */
+ * A recovery (history.h) is the exception: the router answers many of them by one replay. Here too are the policies of
+ * a channel: its history and its presence. */
 #ifndef CARILLON_CORE_REQUEST_H
 #define CARILLON_CORE_REQUEST_H
 
 #include "common/base/error.h"
 #include "common/base/list.h"
 #include "common/base/mail.h"
+#include "common/base/random.h"
+#include "common/protocol/event.h"
 #include "server/core/revocations.h"
 
 struct mailbox;
 struct session;
 
 enum request_kind {
-    REQUEST_PUBLISH,         /* struct publication, publication.h */
+    REQUEST_PUBLISH,         /* struct publication */
     REQUEST_HISTORY,         /* struct history_read, history.h */
     REQUEST_RECOVERY,        /* struct recovery, history.h */
     REQUEST_REVOKE,          /* struct revoke_request */
@@ -62,6 +65,46 @@ enum err request_code(const struct request *request);
 void request_answer(struct request *request);
 /* Takes the request out of its list, and frees it with all that it has. */
 void request_destroy(struct request *request);
+
+/* What a channel's rule says of its history. size 0: the channel has no history, and its events no offsets. */
+struct history_policy {
+    uint64_t size;   /* events */
+    uint64_t ttl_ms; /* 0: they do not age */
+};
+
+/* What a channel's rule says of its members. */
+struct presence_policy {
+    bool kept;
+    bool events;     /* join and leave are told to the subscribers */
+    uint64_t ttl_ms; /* members of a node that died leave within it */
+};
+
+/* Publishes an event. */
+struct publication {
+    struct request base;
+    /* The question. The texts lie in bytes. */
+    struct str type;
+    struct str data;
+    struct str event_id; /* idempotency key; empty: none */
+    struct history_policy history;
+    uint64_t user;        /* the publishing client's user, hashed: two users may have the same; 0: a backend */
+    uint64_t accepted_us; /* monotonic, when the node got it */
+    /* The answer, filled by the broker. Without an error the event is published, and stored where it must be. */
+    char id[UUID_LEN + 1];
+    char epoch[EPOCH_MAX + 1]; /* "" on channels without history */
+    uint64_t offset;
+    bool duplicate;      /* event_id was known: id, epoch and offset are those of the first */
+    size_t waiter_index; /* for base.done */
+    char bytes[];
+};
+
+/* Copies the offer's texts, and the id of the command that publishes (empty: none). Everything else is zero. */
+struct publication *publication_create(const struct event_offer *offer, struct str command_id);
+
+static inline struct publication *publication_of(struct request *request)
+{
+    return CONTAINER_OF(request, struct publication, base);
+}
 
 /* Keeps the revocation for all nodes, also for a node that starts later. */
 struct revoke_request {

@@ -13,8 +13,8 @@
 #include "server/core/endpoint.h"
 #include "server/core/format.h"
 #include "server/core/outbox.h"
-#include "server/core/publication.h"
 #include "server/core/rate.h"
+#include "server/core/request.h"
 
 struct hub;
 struct session_slot;

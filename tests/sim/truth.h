@@ -3,7 +3,7 @@
 #ifndef CARILLON_TESTS_SIM_TRUTH_H
 #define CARILLON_TESTS_SIM_TRUTH_H
 
-#include "server/core/publication.h"
+#include "server/core/request.h"
 
 enum { CHANNELS_MAX = 8 };
 

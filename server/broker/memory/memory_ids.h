@@ -5,7 +5,7 @@
 #define CARILLON_BROKER_MEMORY_MEMORY_IDS_H
 
 #include "server/broker/memory/memory_shares.h"
-#include "server/core/publication.h"
+#include "server/core/request.h"
 
 struct memory_ids {
     uint64_t window_us;
