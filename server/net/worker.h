@@ -7,7 +7,7 @@
 #include <uv.h>
 
 #include "server/core/hub.h"
-#include "server/net/admission/admitter.h"
+#include "server/net/admission/admission.h"
 #include "server/net/http/connection_set.h"
 #include "server/net/http/gate.h"
 

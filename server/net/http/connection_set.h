@@ -6,7 +6,7 @@
 #include "common/base/buf.h"
 #include "common/base/wheel.h"
 #include "common/protocol/http_message.h"
-#include "server/net/admission/admitter.h"
+#include "server/net/admission/admission.h"
 #include "server/net/http/pending.h"
 #include "server/net/stream/edge.h"
 

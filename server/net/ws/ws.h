@@ -3,7 +3,7 @@
 #ifndef CARILLON_NET_WS_WS_H
 #define CARILLON_NET_WS_WS_H
 
-#include "server/net/admission/admitter.h"
+#include "server/net/admission/admission.h"
 #include "server/net/stream/stream.h"
 
 struct ws_start {
