@@ -5,7 +5,7 @@
 
 #include "bench/instructions/measure.h"
 #include "common/token/issue.h"
-#include "server/net/admission/limits.h"
+#include "server/net/admission/entry.h"
 
 enum { TIMES = 500 };
 static const uint64_t now_ms = 1768473000000;

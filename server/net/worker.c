@@ -6,7 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/uv_handle.h"
 #include "server/net/admission/admission.h"
-#include "server/net/admission/limits.h"
+#include "server/net/admission/entry.h"
 #include "server/net/admission/session_limit.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/proxied.h"

@@ -73,8 +73,8 @@ struct admission {
 };
 
 /* Checks in this order: endpoint, handshake, whether the node lets clients in, origin, token, scopes. The limits follow
- * as the first entry step (limits.h). peer: the address of the connection, or the one that a PROXY header named. Always
- * fills *out. Fills *error when the form of the request is wrong. */
+ * as the first entry step (limits_step). peer: the address of the connection, or the one that a PROXY header named.
+ * Always fills *out. Fills *error when the form of the request is wrong. */
 void admission_decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
                       struct admission *out, struct error *error);
 

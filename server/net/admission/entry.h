@@ -4,7 +4,7 @@
  * together have the time of the request. Once that is over, the steps that are left still begin, but none of them
  * waits: one that would wait is cancelled at once. Entry steps know no sockets. One thread.
  *
- * Two steps are always there: limits.h (the connections of this node) and session_limit.h (the sessions of a user on
+ * Two steps are always there: limits_step (the connections of this node) and session_limit.h (the sessions of a user on
  * all nodes). */
 #ifndef CARILLON_NET_ADMISSION_ENTRY_H
 #define CARILLON_NET_ADMISSION_ENTRY_H
@@ -83,5 +83,10 @@ enum reason entry_give_up(struct entry *entry);
 
 /* Turns the entry's admission into a refusal, in the way that the present step asks for. */
 void entry_refuse(struct entry *entry, enum reason reason);
+
+/* The first entry step: the limits of this node. They bound the connections of all clients, of an address, of an
+ * endpoint and of a user. Takes the connection's places into the entry's lease, all or none. Refuses when a limit is
+ * reached. Has no owner. */
+extern const struct entry_step limits_step;
 
 #endif

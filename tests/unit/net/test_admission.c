@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/token/issue.h"
-#include "server/net/admission/limits.h"
+#include "server/net/admission/entry.h"
 #include "tests/support/unit.h"
 
 static const uint64_t now_ms = 1768473000000;
