@@ -172,7 +172,7 @@ static bool take_request(struct peer *peer, struct str *bytes)
         drop(peer);
         return false;
     }
-    if (http_head_upgrade(&head, &error) == HTTP_UPGRADE_WEBSOCKET) {
+    if (ws_handshake_check(&head, &error) == WS_HANDSHAKE_WEBSOCKET) {
         upgrade(peer, &head, channel);
         return false;
     }

@@ -60,17 +60,6 @@ static inline bool http_head_has_token(const struct http_head *head, struct str 
 /* May another request follow on this connection? (RFC 9112, 9.3) */
 bool http_head_keep_alive(const struct http_head *head);
 
-enum http_upgrade {
-    HTTP_UPGRADE_NONE,        /* an ordinary request */
-    HTTP_UPGRADE_WEBSOCKET,   /* a good WebSocket opening handshake (RFC 6455, 4.2.1) */
-    HTTP_UPGRADE_OTHER,       /* to something else, such as h2c: may be served as an ordinary request */
-    HTTP_UPGRADE_BAD_VERSION, /* answer 426 with Sec-WebSocket-Version: 13 */
-    HTTP_UPGRADE_BAD,         /* answer 400 */
-};
-
-/* The last two fill *error. */
-enum http_upgrade http_head_upgrade(const struct http_head *head, struct error *error);
-
 /* The decoded value of one parameter of a query string, as HTML forms and URLSearchParams write it. (The form is
  * application/x-www-form-urlencoded.) %XX is decoded, in names too, and '+' is a space. *out lies in scratch, which is
  * cleared first; out->ptr is NULL when the parameter is absent. ERR_INVALID_REQUEST when it is given twice, has a

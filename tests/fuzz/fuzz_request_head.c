@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     require(head.length <= len && head.length == slowly.length &&
             (head.path.ptr[0] == '/' || str_eq(head.method, STR("OPTIONS"))));
     http_head_keep_alive(&head);
-    if (http_head_upgrade(&head, &error) == HTTP_UPGRADE_WEBSOCKET)
+    if (ws_handshake_check(&head, &error) == WS_HANDSHAKE_WEBSOCKET)
         check_answer(&head);
     struct buf scratch = {0};
     struct str value;

@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/protocol/channel_name.h"
+#include "common/protocol/ws_handshake.h"
 
 enum { TOKENS_LOOKED_AT = 16 }; /* each time */
 
@@ -107,18 +108,18 @@ void admission_refuse(struct admitter *admitter, struct admission *admission, en
 
 static bool check_handshake(const struct http_head *head, struct admission *out, struct error *error)
 {
-    switch (http_head_upgrade(head, error)) {
-    case HTTP_UPGRADE_WEBSOCKET: return true;
-    case HTTP_UPGRADE_BAD_VERSION:
+    switch (ws_handshake_check(head, error)) {
+    case WS_HANDSHAKE_WEBSOCKET: return true;
+    case WS_HANDSHAKE_BAD_VERSION:
         out->outcome = REFUSED_HTTP;
         out->status = 426;
         return false;
-    case HTTP_UPGRADE_BAD:
+    case WS_HANDSHAKE_BAD:
         out->outcome = REFUSED_HTTP;
         out->status = 400;
         return false;
-    case HTTP_UPGRADE_NONE:
-    case HTTP_UPGRADE_OTHER: break;
+    case WS_HANDSHAKE_NONE:
+    case WS_HANDSHAKE_OTHER: break;
     }
     refuse_form(out, 426, error, ERR_INVALID_REQUEST, "this is a WebSocket endpoint: connect with a WebSocket client");
     return false;

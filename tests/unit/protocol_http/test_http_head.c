@@ -265,39 +265,39 @@ static void test_upgrade(void **state)
 #define V13 "Sec-WebSocket-Version: 13\r\n"
 #define CON "Connection: Upgrade\r\n"
     static const struct {
-        enum http_upgrade expected;
+        enum ws_handshake expected;
         const char *text;
     } cases[] = {
-        {HTTP_UPGRADE_WEBSOCKET, UPGRADE},
-        {HTTP_UPGRADE_WEBSOCKET, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\n" CON V13 KEY "\r\n"},
-        {HTTP_UPGRADE_NONE, "GET / HTTP/1.1\r\nHost: a\r\n" CON V13 KEY "\r\n"},
-        {HTTP_UPGRADE_OTHER, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n" CON "\r\n"},
-        {HTTP_UPGRADE_OTHER, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websockets\r\n" CON V13 KEY "\r\n"},
-        {HTTP_UPGRADE_BAD, "POST / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13 KEY "\r\n"},
-        {HTTP_UPGRADE_BAD, "GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13 KEY "\r\n"},
-        {HTTP_UPGRADE_BAD, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" V13 KEY "\r\n"},
-        {HTTP_UPGRADE_BAD, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON KEY "\r\n"},
-        {HTTP_UPGRADE_BAD, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13 "\r\n"},
-        {HTTP_UPGRADE_BAD,
+        {WS_HANDSHAKE_WEBSOCKET, UPGRADE},
+        {WS_HANDSHAKE_WEBSOCKET, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\n" CON V13 KEY "\r\n"},
+        {WS_HANDSHAKE_NONE, "GET / HTTP/1.1\r\nHost: a\r\n" CON V13 KEY "\r\n"},
+        {WS_HANDSHAKE_OTHER, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n" CON "\r\n"},
+        {WS_HANDSHAKE_OTHER, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websockets\r\n" CON V13 KEY "\r\n"},
+        {WS_HANDSHAKE_BAD, "POST / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13 KEY "\r\n"},
+        {WS_HANDSHAKE_BAD, "GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13 KEY "\r\n"},
+        {WS_HANDSHAKE_BAD, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" V13 KEY "\r\n"},
+        {WS_HANDSHAKE_BAD, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON KEY "\r\n"},
+        {WS_HANDSHAKE_BAD, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13 "\r\n"},
+        {WS_HANDSHAKE_BAD,
          "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13 "Sec-WebSocket-Key: short==\r\n\r\n"},
-        {HTTP_UPGRADE_BAD, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13
+        {WS_HANDSHAKE_BAD, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13
                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA\r\n\r\n"},
-        {HTTP_UPGRADE_BAD, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13
+        {WS_HANDSHAKE_BAD, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON V13
                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBu_-5jZQ==\r\n\r\n"},
-        {HTTP_UPGRADE_BAD,
+        {WS_HANDSHAKE_BAD,
          "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nUpgrade: websocket\r\n" CON V13 KEY "\r\n"},
-        {HTTP_UPGRADE_BAD,
+        {WS_HANDSHAKE_BAD,
          "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nUpgrade: websocket\r\n" CON V13 KEY "\r\n"},
-        {HTTP_UPGRADE_BAD_VERSION,
+        {WS_HANDSHAKE_BAD_VERSION,
          "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" CON "Sec-WebSocket-Version: 8\r\n" KEY "\r\n"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct http_head head = parse_good(cases[i].text);
         struct error error = {0};
-        if (http_head_upgrade(&head, &error) != cases[i].expected)
-            fail_msg("expected %d, got %d (%s): %s", (int)cases[i].expected, (int)http_head_upgrade(&head, NULL),
+        if (ws_handshake_check(&head, &error) != cases[i].expected)
+            fail_msg("expected %d, got %d (%s): %s", (int)cases[i].expected, (int)ws_handshake_check(&head, NULL),
                      error.text, cases[i].text);
-        assert_true((error.text[0] != '\0') == (cases[i].expected >= HTTP_UPGRADE_BAD_VERSION));
+        assert_true((error.text[0] != '\0') == (cases[i].expected >= WS_HANDSHAKE_BAD_VERSION));
     }
 }
 

@@ -28,7 +28,7 @@ static void test_request_is_what_the_server_wants(void **state)
     ws_client_request(&out, &request, key);
     assert_int_equal(http_head_parse(buf_str(&out), 4096, &scanned, &head, NULL), HTTP_HEAD_DONE);
     assert_int_equal(head.length, out.len);
-    assert_int_equal(http_head_upgrade(&head, NULL), HTTP_UPGRADE_WEBSOCKET);
+    assert_int_equal(ws_handshake_check(&head, NULL), WS_HANDSHAKE_WEBSOCKET);
     assert_str(head.target, "/ws?x=1");
     assert_str(head.host, "localhost:8080");
     assert_true(http_head_find(&head, STR("sec-websocket-key"), &value));
