@@ -4,7 +4,7 @@
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 #include "common/protocol/channel_name.h"
-#include "common/token/members.h"
+#include "common/token/jws.h"
 
 enum { SUB_MAX = 255 };
 
@@ -175,7 +175,7 @@ static enum err read_claims(struct claims_body *body, struct error *error)
     };
     struct error cause;
     if (json_bind(claims->payload, "", fields, sizeof fields / sizeof fields[0], &cause) != ERR_NONE ||
-        members_are_unique(claims->payload, &cause) != ERR_NONE)
+        jws_members_are_unique(claims->payload, &cause) != ERR_NONE)
         return error_set(error, ERR_UNAUTHORIZED, "the token's claims: %s", cause.text);
     enum err err = read_text(body, sub, "sub", SUB_MAX, &claims->sub, error);
     if (!err && claims->sub.len == 0)

@@ -3,10 +3,10 @@
 
 #include <jwt.h>
 
+#include "common/base/map.h"
 #include "common/token/base64url.h"
-#include "common/token/members.h"
 
-enum { HEADER_MAX = 2048, KID_MAX = 255 };
+enum { HEADER_MAX = 2048, KID_MAX = 255, MEMBERS_MAX = 1024 };
 
 static enum err decode_part(struct str text, const char *name, struct buf *bytes, struct str *out, struct error *error)
 {
@@ -114,6 +114,40 @@ static enum err read_algorithm(struct json_value alg, const struct algorithm **o
     return error_set(error, ERR_UNAUTHORIZED, "the token's alg %s is not a known algorithm", error_quote(name, quoted));
 }
 
+static bool has_escape(struct str raw_key)
+{
+    return raw_key.len > 0 && memchr(raw_key.ptr, '\\', raw_key.len);
+}
+
+enum err jws_members_are_unique(struct json_value object, struct error *error)
+{
+    static char present; /* any pointer that is not NULL */
+    char quoted[ERROR_QUOTE_LEN];
+    struct map seen = {0};
+    struct buf names = {0}; /* of the escaped names; reserved at once, so that the map's keys do not move */
+    enum err err = ERR_NONE;
+    struct str key;
+    struct json_value item;
+    struct json_cursor at = json_walk(object);
+    while (!err && json_next(&at, &key, &item)) {
+        if (has_escape(key)) {
+            struct json_value name = {.type = JSON_STRING, .raw = str_from(key.ptr - 1, key.len + 2)};
+            buf_reserve(&names, names.cap ? 0 : object.raw.len);
+            if (!json_text(name, &names, &key)) {
+                err = error_set(error, ERR_INVALID_REQUEST, "a member's name holds a NUL");
+                continue;
+            }
+        }
+        if (map_put(&seen, key, &present))
+            err = error_set(error, ERR_INVALID_REQUEST, "the member %s is given twice", error_quote(key, quoted));
+        else if (seen.count > MEMBERS_MAX)
+            err = error_set(error, ERR_INVALID_REQUEST, "more than %d members", MEMBERS_MAX);
+    }
+    map_fini(&seen);
+    buf_fini(&names);
+    return err;
+}
+
 enum err jws_read_header(const struct jws *jws, struct jws_header *out, struct error *error)
 {
     struct json_value top, alg = {0}, kid = {0}, typ = {0}, crit = {0};
@@ -129,7 +163,7 @@ enum err jws_read_header(const struct jws *jws, struct jws_header *out, struct e
         return error_set(error, ERR_UNAUTHORIZED, "the token's header is over %d bytes", HEADER_MAX);
     if (json_check(jws->header, NULL, &top, &cause) != ERR_NONE ||
         json_bind(top, "", fields, sizeof fields / sizeof fields[0], &cause) != ERR_NONE ||
-        members_are_unique(top, &cause) != ERR_NONE)
+        jws_members_are_unique(top, &cause) != ERR_NONE)
         return error_set(error, ERR_UNAUTHORIZED, "the token's header: %s", cause.text);
     if (crit.type)
         return error_set(error, ERR_UNAUTHORIZED,

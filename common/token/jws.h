@@ -32,4 +32,9 @@ void jws_fini(struct jws *jws);
 enum err jws_read_header(const struct jws *jws, struct jws_header *out, struct error *error);
 void jws_header_fini(struct jws_header *header);
 
+/* No member of an object in a token may come twice, also not with escapes. Otherwise two readers could see two
+ * different tokens (RFC 7515 and RFC 7519, section 4). object has passed json_check. ERR_INVALID_REQUEST names the
+ * member. */
+enum err jws_members_are_unique(struct json_value object, struct error *error);
+
 #endif
