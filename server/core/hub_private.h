@@ -207,7 +207,7 @@ void output_flush(struct hub *hub);
 /* An event that the node got at that time was delivered in this turn. Its delivery time is measured when the turn's
  * writes are done. */
 void output_note_delivery(struct hub *hub, uint64_t accepted_us);
-/* Calls ops->finish once. */
+/* Calls ops->finish, once of each kind at most, and never again after an abrupt one (transport.h). */
 void output_finish(struct hub *hub, struct session *session, bool abrupt);
 
 /* --- liveness.c --- */
@@ -249,6 +249,8 @@ void session_slots_follow(struct hub *hub, const struct hub_settings *before);
 
 /* --- session_life.c --- */
 struct session *session_create(struct hub *hub, const struct session_start *start);
+/* The session's connection is broken, so that no end can be told. The flush takes the session out of its channels. */
+void session_break(struct session *session);
 /* The session's connection has gone. Its memory goes with sessions_reap. */
 void session_forget(struct session *session);
 void sessions_reap(struct hub *hub);

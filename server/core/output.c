@@ -72,6 +72,13 @@ static struct str join(struct joined *joined, struct outbox *outbox, uint32_t n)
     return str_from(joined->bytes, joined->len);
 }
 
+/* n messages, and all that wait, are never written. */
+static void drop(struct hub *hub, struct session *session, enum metrics_drop why, uint32_t n)
+{
+    metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, why, session->outbox.count + n);
+    outbox_clear(&session->outbox);
+}
+
 /* Writes until the outbox is empty or the kernel is full. */
 static void write_out(struct hub *hub, struct session *session)
 {
@@ -83,7 +90,8 @@ static void write_out(struct hub *hub, struct session *session)
         if (single)
             message_unref(single);
         if (result == WRITE_FAILED) {
-            outbox_clear(&session->outbox);
+            drop(hub, session, METRICS_DROP_CLOSED, n);
+            session_break(session);
             output_finish(hub, session, true);
             return;
         }
@@ -105,9 +113,7 @@ static bool is_over_limit(const struct hub *hub, const struct session *session, 
 static void end_slow_consumer(struct hub *hub, struct session *session)
 {
     metrics_add(hub->metrics, METRIC_SLOW_CONSUMERS, 1);
-    metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, METRICS_DROP_SLOW_CONSUMER,
-                         session->outbox.count + 1);
-    outbox_clear(&session->outbox);
+    drop(hub, session, METRICS_DROP_SLOW_CONSUMER, 1);
     session_end(session, REASON_SLOW_CONSUMER);
 }
 
@@ -118,6 +124,8 @@ void output_queue(struct hub *hub, struct session *session, struct message *mess
     if (is_over_limit(hub, session, message)) {
         /* Much in one turn is not slowness: what the kernel takes at once does not count. */
         write_out(hub, session);
+        if (session->state != SESSION_OPEN) /* broken */
+            return;
         if (is_over_limit(hub, session, message)) {
             end_slow_consumer(hub, session);
             return;
@@ -186,9 +194,10 @@ void output_gap(struct hub *hub, struct session *session, struct str channel, en
 
 void output_finish(struct hub *hub, struct session *session, bool abrupt)
 {
-    if (session->finished && !abrupt)
+    if (session->cut || (session->finished && !abrupt))
         return;
     session->finished = true;
+    session->cut = abrupt;
     session->ops->finish(session, abrupt);
 }
 

@@ -22,7 +22,8 @@ struct channel;
 
 enum session_state {
     SESSION_OPEN,
-    SESSION_CLOSING, /* its close frame is queued or sent; its messages are ignored, and nothing more is queued */
+    SESSION_CLOSING, /* its close frame is queued or sent, or its connection is broken: its messages are ignored, and
+                        nothing more is queued */
     SESSION_GONE,    /* its connection has ended; its memory goes at the end of the turn */
 };
 
@@ -54,6 +55,7 @@ struct session {
     enum session_state state;
     bool waits_writable; /* the kernel is full: the flush skips it until hub_writable */
     bool finished;       /* ops->finish has been called */
+    bool cut;            /* it has been called with abrupt */
     bool ping_sent;
     bool heard; /* anything at all, since the ping was sent */
     /* The session's identity. */

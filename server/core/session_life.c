@@ -80,13 +80,20 @@ static void leave_open(struct session *session, enum session_state state)
     session->state = state;
 }
 
+void session_break(struct session *session)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    leave_open(session, SESSION_CLOSING);
+    list_append(&session->hub->ending, &session->link);
+}
+
 void session_end_with(struct session *session, int code, struct str reason_text)
 {
     if (session->state != SESSION_OPEN)
         return;
     append_last(session, format_close(&session->hub->formats, session->format, code, reason_text));
-    leave_open(session, SESSION_CLOSING);
-    list_append(&session->hub->ending, &session->link);
+    session_break(session);
 }
 
 void session_end(struct session *session, enum reason reason)

@@ -11,7 +11,7 @@ struct session;
 enum write_result {
     WRITE_ALL,     /* the kernel has taken everything */
     WRITE_PARTIAL, /* taken by the transport; the kernel is full: hub_writable follows */
-    WRITE_FAILED,  /* the connection is gone; the transport will say so by hub_gone */
+    WRITE_FAILED,  /* the connection is gone: nothing more is written to it, and the hub finishes it abruptly */
 };
 
 /* One table for each kind of connection. session->transport is the connection. No function may call back into the hub.
@@ -20,7 +20,8 @@ struct transport_ops {
     /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
     enum write_result (*write)(struct session *session, struct str frames, size_t *out_unsent);
     /* Everything queued, the close frame last, has been written, and the kernel has taken it: end the connection now or
-     * once the peer has answered. abrupt: do not wait for anything. hub_gone must follow, not from within this call. */
+     * once the peer has answered. abrupt: do not wait for anything. It is called once, or a second time with abrupt
+     * where the first call was without. hub_gone must follow, not from within this call. */
     void (*finish)(struct session *session, bool abrupt);
     const struct framing *framing;
     bool one_way; /* the client cannot answer a ping here: its commands come another way */

@@ -582,18 +582,40 @@ static void test_slow_consumer_that_never_reads(void **state)
     fixture_teardown(&f);
 }
 
+static uint64_t dropped(struct fixture *f, enum metrics_drop why)
+{
+    return metrics_value((const struct metrics *const[]){&f->metrics}, 1, METRIC_OUTBOX_DROPPED_MESSAGES, why);
+}
+
 static void test_broken_connection(void **state)
 {
     struct fixture f;
-    struct wire a;
+    struct wire a, b;
     (void)state;
     fixture_setup(&f);
     open_session(&f, &a, "{\"sub\":\"alice\"}");
+    open_session(&f, &b, "{\"sub\":\"bob\"}");
+    send_text(&f, &a, SUBSCRIBE("1", "public:a"));
+    answer_join(&f, "public:a", "", 0);
+    send_text(&f, &b, SUBSCRIBE("1", "public:a"));
     a.broken = true;
-    send_text(&f, &a, "{\"type\":\"ping\"}");
+    deliver(&f, "public:a", "0", false);
+    deliver(&f, "public:a", "1", true);
     assert_int_equal(a.finished, 1);
     assert_true(a.abrupt);
+    assert_int_equal(a.session->state, SESSION_CLOSING);
+    assert_int_equal(a.session->closing_reason, REASON_NONE);
+    /* Until its connection has gone, nothing is written to it or finished again. */
+    deliver(&f, "public:a", "2", true);
+    deliver(&f, "public:a", "3", true);
+    send_text(&f, &a, "{\"type\":\"ping\"}");
+    session_end(a.session, REASON_GOING_AWAY);
+    pass(&f, 6000);
+    assert_int_equal(a.finished, 1);
+    assert_int_equal(channel_subscribers(hub_channel(f.hub, STR("public:a"))), 1);
     close_session(&f, &a);
+    assert_int_equal(dropped(&f, METRICS_DROP_CLOSED), 2);
+    close_session(&f, &b);
     fixture_teardown(&f);
 }
 
