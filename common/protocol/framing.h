@@ -5,12 +5,14 @@
 
 #include "common/base/buf.h"
 
-/* Each appends one whole frame, the same for every receiver. A framing without such a frame appends nothing. */
+/* Each function appends one whole frame, the same for every receiver. NULL: the framing has no such frame. Only message
+ * is always there. */
 struct framing {
     void (*message)(struct buf *out, struct str text);
-    /* Asks for a sign of life, or is one where the transport is one-way. */
+    /* Asks for a sign of life, or is one where the transport is one-way. NULL: nothing is asked, and no session ends
+     * because its client is silent. */
     void (*ping)(struct buf *out);
-    /* Answers a ping of the client with its payload. NULL: clients send none. */
+    /* Answers a ping of the client with its payload. */
     void (*pong)(struct buf *out, struct str payload);
     /* The last frame. code 0: none is told. */
     void (*close)(struct buf *out, int code, struct str reason);

@@ -13,7 +13,8 @@ static struct message *take_frame(struct formats *formats)
 static struct message *make_ping(struct formats *formats, const struct framing *framing)
 {
     buf_clear(&formats->frame);
-    framing->ping(&formats->frame);
+    if (framing->ping)
+        framing->ping(&formats->frame);
     return take_frame(formats);
 }
 
@@ -76,13 +77,15 @@ struct message *format_encode(struct formats *formats, const struct format *form
 struct message *format_pong(struct formats *formats, const struct format *format, struct str payload)
 {
     buf_clear(&formats->frame);
-    format->framing->pong(&formats->frame, payload);
+    if (format->framing->pong)
+        format->framing->pong(&formats->frame, payload);
     return take_frame(formats);
 }
 
 struct message *format_close(struct formats *formats, const struct format *format, int code, struct str reason)
 {
     buf_clear(&formats->frame);
-    format->framing->close(&formats->frame, code, reason);
+    if (format->framing->close)
+        format->framing->close(&formats->frame, code, reason);
     return take_frame(formats);
 }

@@ -137,7 +137,7 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
                                                  .wall_ms = hub->wall_ms,
                                                  .user = session->claims->sub,
                                                  .expires_ms = session->claims->exp_ms,
-                                                 .ping_interval_s = session->endpoint->ping_interval_us / 1000000,
+                                                 .ping_interval_s = liveness_interval_us(session) / 1000000,
                                                  .message_bytes = session->endpoint->limits.message_bytes,
                                                  .channels = session->endpoint->limits.channels}};
     observe_opened(hub, session);

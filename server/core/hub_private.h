@@ -211,6 +211,8 @@ void output_note_delivery(struct hub *hub, uint64_t accepted_us);
 void output_finish(struct hub *hub, struct session *session, bool abrupt);
 
 /* --- liveness.c --- */
+/* 0: the session gets no pings. */
+uint64_t liveness_interval_us(const struct session *session);
 void liveness_start(struct hub *hub, struct session *session);
 /* The claims have been set: they say when to warn and when to end. */
 void liveness_watch_expiry(struct hub *hub, struct session *session);

@@ -1,7 +1,8 @@
 /* liveness.c - what time does to a session: pings, the end of its token, the end of a closing connection.
  *
- * One timer looks whether the client is still there. It sends a ping. A pong timeout later it looks whether anything
- * has been heard since. A pong touches no timer, so an idle connection costs two timer events in each interval. */
+ * One timer looks whether the client is still there. When it fires, it sends a ping. When it fires again, a pong
+ * timeout later, something must have been heard since. A pong touches no timer. So an idle connection costs two timer
+ * events in each interval, and none where pings are off. */
 #include "common/base/random.h"
 #include "server/core/hub_private.h"
 
@@ -14,26 +15,28 @@ static uint64_t next_step(uint64_t due_us)
     return (due_us + PING_STEP_US - 1) / PING_STEP_US * PING_STEP_US;
 }
 
+uint64_t liveness_interval_us(const struct session *session)
+{
+    return session->format->ping ? session->endpoint->ping_interval_us : 0;
+}
+
 static void check_liveness(struct timer *timer, uint64_t now_us)
 {
     struct session *session = CONTAINER_OF(timer, struct session, liveness);
     struct hub *hub = session->hub;
-    uint64_t interval_us = session->endpoint->ping_interval_us, next_us = session->endpoint->pong_timeout_us;
-    if (interval_us == 0) {
-        next_us = 1000000; /* pings are off for now; a reload may turn them on */
-    } else if (!session->ping_sent) {
+    uint64_t interval_us = liveness_interval_us(session), timeout_us = session->endpoint->pong_timeout_us;
+    if (!session->ping_sent) {
         session->ping_sent = true;
         session->heard = false;
-        if (session->format->ping)
-            output_queue(hub, session, session->format->ping);
+        wheel_start(&hub->wheel, timer, now_us + timeout_us, check_liveness);
+        output_queue(hub, session, session->format->ping);
     } else if (session->heard || session->ops->one_way) {
+        uint64_t rest_us = interval_us > timeout_us ? interval_us - timeout_us : WHEEL_TICK_US;
         session->ping_sent = false;
-        next_us = interval_us > next_us ? interval_us - next_us : WHEEL_TICK_US;
-        next_us = next_step(now_us + next_us) - now_us;
+        wheel_start(&hub->wheel, timer, next_step(now_us + rest_us), check_liveness);
     } else {
         session_end(session, REASON_PONG_TIMEOUT);
     }
-    wheel_start(&hub->wheel, timer, now_us + next_us, check_liveness);
 }
 
 static void check_expiry(struct timer *timer, uint64_t now_us)
@@ -78,9 +81,13 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
 /* The first ping comes after a random part of the interval. So sessions that begin together are not pinged together. */
 static void await_first_ping(struct hub *hub, struct session *session)
 {
-    uint64_t interval_us = session->endpoint->ping_interval_us;
-    uint64_t first_us = interval_us ? random_below(interval_us) : 1000000;
-    wheel_start(&hub->wheel, &session->liveness, next_step(hub->now_us + first_us), check_liveness);
+    uint64_t interval_us = liveness_interval_us(session);
+    session->ping_sent = false;
+    if (interval_us)
+        wheel_start(&hub->wheel, &session->liveness, next_step(hub->now_us + random_below(interval_us)),
+                    check_liveness);
+    else
+        wheel_stop(&hub->wheel, &session->liveness);
 }
 
 void liveness_start(struct hub *hub, struct session *session)
@@ -92,8 +99,6 @@ void liveness_start(struct hub *hub, struct session *session)
 void liveness_follow(struct hub *hub, struct session *session, const struct hub_settings *before)
 {
     const struct hub_settings *now = &hub->settings;
-    if (!timer_is_running(&session->liveness)) /* it has not begun yet */
-        return;
     if (now->expiry_warning_us != before->expiry_warning_us || now->leeway_ms != before->leeway_ms)
         liveness_watch_expiry(hub, session);
 }
@@ -101,12 +106,14 @@ void liveness_follow(struct hub *hub, struct session *session, const struct hub_
 void liveness_follow_endpoint(struct hub *hub, struct session *session, const struct endpoint *before)
 {
     const struct endpoint *now = session->endpoint;
-    if (!timer_is_running(&session->liveness)) /* it has not begun yet, or is closing */
+    if (session->state != SESSION_OPEN)
         return;
-    if (session->ping_sent && now->pong_timeout_us != before->pong_timeout_us)
+    if (!session->ping_sent || now->ping_interval_us == 0) {
+        if (now->ping_interval_us != before->ping_interval_us)
+            await_first_ping(hub, session);
+    } else if (now->pong_timeout_us != before->pong_timeout_us) {
         wheel_start(&hub->wheel, &session->liveness, hub->now_us + now->pong_timeout_us, check_liveness);
-    if (!session->ping_sent && now->ping_interval_us != before->ping_interval_us)
-        await_first_ping(hub, session);
+    }
 }
 
 static void end_drained(struct timer *timer, uint64_t now_us)

@@ -93,6 +93,7 @@ static void append_close(struct buf *out, int code, struct str reason)
 }
 
 static const struct framing line_framing = {.message = append_line, .ping = append_ping, .close = append_close};
+static const struct framing plain_framing = {.message = append_line};
 
 static enum write_result on_write(struct session *session, struct str frames, size_t *out_unsent)
 {
@@ -116,6 +117,8 @@ static void on_finish(struct session *session, bool abrupt)
 const struct transport_ops wire_transport = {.write = on_write, .finish = on_finish, .framing = &ws_framing};
 const struct transport_ops line_transport = {
     .write = on_write, .finish = on_finish, .framing = &line_framing, .one_way = true};
+
+const struct transport_ops plain_transport = {.write = on_write, .finish = on_finish, .framing = &plain_framing};
 
 static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
 {

@@ -64,6 +64,8 @@ void fixture_use_endpoint(struct fixture *f, struct endpoint *endpoint);
 /* A wire with WebSocket frames, and a one-way one with a line for each message, ":" for a ping and "bye" for a close.
  */
 extern const struct transport_ops wire_transport, line_transport;
+/* A two-way one with lines, whose framing has messages and nothing else. */
+extern const struct transport_ops plain_transport;
 
 /* Opens a session for a payload such as {"sub":"alice"}; reads over its session_init. */
 struct session *open_session(struct fixture *f, struct wire *wire, const char *payload);

@@ -161,6 +161,35 @@ static void test_open_sessions_follow_other_times(void **state)
     fixture_teardown(&f);
 }
 
+/* Where pings are off, no timer runs for an idle session. */
+static void test_pings_are_off(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    int opcode = 0;
+    (void)state;
+    fixture_setup(&f);
+    f.endpoint->ping_interval_us = 0;
+    open_session(&f, &a, "{\"sub\":\"alice\"}");
+    assert_int_equal(hub_wheel(f.hub)->count, 0);
+    struct endpoint *fresh = fixture_copy_endpoint(&f);
+    fresh->ping_interval_us = 1000000;
+    fixture_use_endpoint(&f, fresh);
+    pass(&f, 1200);
+    next_frame(&a, &opcode);
+    assert_int_equal(opcode, WS_PING);
+    /* Off again: the ping needs no answer any more. */
+    fresh = fixture_copy_endpoint(&f);
+    fresh->ping_interval_us = 0;
+    fixture_use_endpoint(&f, fresh);
+    assert_int_equal(hub_wheel(f.hub)->count, 0);
+    pass(&f, 60000);
+    assert_int_equal(a.session->state, SESSION_OPEN);
+    assert_string_equal(next_frame(&a, NULL), "");
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 static struct claims *parse(const char *payload)
 {
     struct claims *claims = NULL;
@@ -267,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_pings_go_in_step),
         cmocka_unit_test(test_token_expires),
         cmocka_unit_test(test_open_sessions_follow_other_times),
+        cmocka_unit_test(test_pings_are_off),
         cmocka_unit_test(test_refresh),
         cmocka_unit_test(test_refresh_of_a_slow_consumer),
         cmocka_unit_test(test_drain),

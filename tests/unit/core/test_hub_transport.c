@@ -75,6 +75,33 @@ static void test_end(void **state)
     close_session(f, &wire);
 }
 
+/* A client that cannot be asked for a sign of life is not ended for its silence. */
+static void test_a_framing_of_messages_only(void **state)
+{
+    struct fixture *f = *state;
+    struct wire wire;
+    f->transport = &plain_transport;
+    struct session *session = open_session(f, &wire, "{\"sub\":\"alice\"}");
+    assert_non_null(strstr(next_line(&wire), "\"ping_interval_s\":0,"));
+    for (int second = 0; second < 120; second++)
+        pass(f, 1000);
+    assert_int_equal(session->state, SESSION_OPEN);
+    struct endpoint *fresh = fixture_copy_endpoint(f);
+    fresh->ping_interval_us = 1000000;
+    fixture_use_endpoint(f, fresh);
+    for (int second = 0; second < 120; second++)
+        pass(f, 1000);
+    assert_int_equal(session->state, SESSION_OPEN);
+    hub_ping(f->hub, session, STR("are you there"));
+    send_text(f, &wire, "{\"type\":\"ping\"}");
+    assert_non_null(strstr(next_line(&wire), "\"pong\""));
+    session_end(session, REASON_GOING_AWAY);
+    hub_flush(f->hub);
+    assert_string_equal(next_line(&wire), "");
+    assert_int_equal(wire.finished, 1);
+    close_session(f, &wire);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -83,6 +110,7 @@ int main(void)
         TEST(test_replies),
         TEST(test_no_pong_is_awaited),
         TEST(test_end),
+        TEST(test_a_framing_of_messages_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
