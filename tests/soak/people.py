@@ -172,6 +172,8 @@ class Contenders:
 
     def check(self, seconds):
         """All is quiet. As many as the limit get in, when what died has been forgotten, and no more; who is in stays in."""
+        while len(self.held) > self.LIMIT:  # admitted while no Redis answered
+            self.held.pop().close()
         until(lambda: self.try_one() and len(self.held) == self.LIMIT, f"{self.LIMIT} sessions of a limited user", seconds)
         for _ in range(2 * len(self.nodes())):
             assert not self.try_one(), f"session {len(self.held)} of a user limited to {self.LIMIT} was admitted"

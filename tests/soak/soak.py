@@ -96,13 +96,24 @@ class Soak:
             if not self.interrupted:
                 self.problems.append(f"{self.elapsed():.1f} s, {step.name}: {type(failure).__name__}: {failure}")
 
+    def while_connected(self, check):
+        """Again if it fails and a node has lost Redis meanwhile: no fault did that, but a machine that stood still."""
+        while True:
+            before = self.world.reconnects()
+            try:
+                return check()
+            except (AssertionError, OSError):
+                self.world.all_ready()
+                if self.world.reconnects() == before:
+                    raise
+
     def settle(self, number):
         """The calm. Returns the account of the round."""
         world = self.world
         for quiet in (world.redis.whole, world.all_ready, lambda: world.crowd.calm(until, BACK_S), self.epochs_told, self.all_there, self.presence_right,
                       lambda: world.contenders.check(BACK_S), lambda: world.check_histories(number)):
             try:
-                quiet()
+                self.while_connected(quiet)
             except (AssertionError, OSError) as failure:
                 self.problems.append(f"round {number}: {failure}")
         account = world.ledger.check()

@@ -98,6 +98,9 @@ class World:
         for node in self.nodes:
             until(node.ready, f"{node.name} is ready", BACK_S)
 
+    def reconnects(self):
+        return sum(node.metric("carillon_broker_reconnects_total") for node in self.nodes)
+
     def disagreeing(self):
         return [node.metric("carillon_nodes_disagreeing") > 0 for node in self.nodes]
 
@@ -124,6 +127,7 @@ class World:
         events, after = [], 0
         while True:
             page = node.api("GET", f"/api/v1/channels/{channel}/history?limit=1000&since_offset={after}").json
+            assert "events" in page, page
             events += page["events"]
             if not page["more"]:
                 return page.get("epoch"), events
