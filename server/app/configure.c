@@ -168,7 +168,6 @@ static void set_limits(struct net_settings *net, const struct options *o)
     net->bodies_bytes = o->api_max_bodies;
     net->body_timeout_us = o->limits_body_timeout_ms * 1000;
     net->keepalive_timeout_us = o->limits_http_keepalive_ms * 1000;
-    net->close_timeout_us = o->close_timeout_ms * 1000;
     net->retry_after_s = 1;
     net->max_connections = o->limits_connections;
     net->max_internal = o->limits_http_connections;

@@ -272,7 +272,7 @@ struct str admission_refusal_protocol(const struct http_head *head)
 static bool is_full(const struct admitter *admitter)
 {
     size_t max = admitter->settings->max_connections;
-    return max && quota_count(admitter->quota, STR("all:")) >= max;
+    return max && quota_count(admitter->quota, QUOTA_SESSIONS, STR("")) >= max;
 }
 
 /* Of a request whose endpoint is known and whose form is good. */

@@ -120,11 +120,12 @@ static bool take_places(const struct admitter *admitter, const struct admission 
     const struct claims *claims = admission->claims;
     bool is_proxy = cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, client);
     size_t of_user = claims->session_limit ? (size_t)claims->session_limit : settings->max_per_user;
-    return lease_take(lease, quota, "all", STR(""), settings->max_connections) &&
-           (is_proxy || lease_take(lease, quota, "address", str_from_cstr(address_key(client, key)),
+    return lease_take(lease, quota, QUOTA_SESSIONS, STR(""), settings->max_connections) &&
+           (is_proxy || lease_take(lease, quota, QUOTA_OF_ADDRESS, str_from_cstr(address_key(client, key)),
                                    net_settings_max_of(settings, client))) &&
-           lease_take(lease, quota, "endpoint", admission->endpoint->path, admission->endpoint->max_connections) &&
-           lease_take(lease, quota, "user", claims->sub, of_user);
+           lease_take(lease, quota, QUOTA_OF_ENDPOINT, admission->endpoint->path,
+                      admission->endpoint->max_connections) &&
+           lease_take(lease, quota, QUOTA_OF_USER, claims->sub, of_user);
 }
 
 static enum entry_verdict begin_limits(void *owner, struct entry *entry, const struct http_head *head,

@@ -15,8 +15,30 @@ struct counted {
 
 struct quota {
     pthread_mutex_t mutex;
-    struct map counts; /* key -> struct counted, which holds the key's bytes */
+    struct map counts; /* kind and key -> struct counted, which holds these bytes */
 };
+
+/* A byte of the kind, then the key. */
+struct whole_key {
+    struct str bytes;
+    char *long_bytes; /* NULL: they are in `room` */
+    char room[256];
+};
+
+static void whole_key_init(struct whole_key *whole, enum quota_kind kind, struct str key)
+{
+    whole->long_bytes = key.len < sizeof whole->room ? NULL : xmalloc(key.len + 1);
+    char *bytes = whole->long_bytes ? whole->long_bytes : whole->room;
+    bytes[0] = (char)kind;
+    if (key.len > 0)
+        memcpy(bytes + 1, key.ptr, key.len);
+    whole->bytes = str_from(bytes, key.len + 1);
+}
+
+static void whole_key_fini(struct whole_key *whole)
+{
+    free(whole->long_bytes);
+}
 
 struct quota *quota_create(void)
 {
@@ -38,8 +60,7 @@ static struct counted *add_key(struct quota *quota, struct str key)
     struct counted *counted = xmalloc(sizeof *counted + key.len);
     counted->count = 0;
     counted->key_len = key.len;
-    if (key.len > 0)
-        memcpy(counted->key, key.ptr, key.len);
+    memcpy(counted->key, key.ptr, key.len);
     map_put(&quota->counts, str_from(counted->key, key.len), counted);
     return counted;
 }
@@ -73,57 +94,47 @@ static void subtract(struct quota *quota, struct counted *counted, size_t amount
     free(counted);
 }
 
-size_t quota_take(struct quota *quota, struct str key, size_t max)
+bool quota_reserve(struct quota *quota, enum quota_kind kind, size_t amount, size_t max)
 {
-    size_t count = 0;
-    return add(quota, key, 1, max, &count) ? count : 0;
-}
-
-bool quota_reserve(struct quota *quota, struct str key, size_t amount, size_t max)
-{
+    const char key = (char)kind;
     size_t count;
-    return amount == 0 || add(quota, key, amount, max, &count);
+    return amount == 0 || add(quota, str_from(&key, 1), amount, max, &count);
 }
 
-void quota_give_back(struct quota *quota, struct str key, size_t amount)
+void quota_give_back(struct quota *quota, enum quota_kind kind, size_t amount)
 {
+    const char key = (char)kind;
     if (amount == 0)
         return;
     pthread_mutex_lock(&quota->mutex);
-    subtract(quota, map_get(&quota->counts, key), amount);
+    subtract(quota, map_get(&quota->counts, str_from(&key, 1)), amount);
     pthread_mutex_unlock(&quota->mutex);
 }
 
-void quota_release(struct quota *quota, struct str key)
+size_t quota_count(struct quota *quota, enum quota_kind kind, struct str key)
 {
-    quota_give_back(quota, key, 1);
-}
-
-size_t quota_count(struct quota *quota, struct str key)
-{
+    struct whole_key whole;
+    whole_key_init(&whole, kind, key);
     pthread_mutex_lock(&quota->mutex);
-    const struct counted *counted = map_get(&quota->counts, key);
+    const struct counted *counted = map_get(&quota->counts, whole.bytes);
     size_t count = counted ? counted->count : 0;
     pthread_mutex_unlock(&quota->mutex);
+    whole_key_fini(&whole);
     return count;
 }
 
-size_t lease_take(struct lease *lease, struct quota *quota, const char *kind, struct str key, size_t max)
+size_t lease_take(struct lease *lease, struct quota *quota, enum quota_kind kind, struct str key, size_t max)
 {
-    char room[256];
-    size_t kind_len = strlen(kind), len = kind_len + 1 + key.len, count = 0;
-    char *whole = len <= sizeof room ? room : xmalloc(len);
+    struct whole_key whole;
+    size_t count = 0;
     assert(lease->count < LEASE_KEYS_MAX);
-    memcpy(whole, kind, kind_len);
-    whole[kind_len] = ':';
-    if (key.len > 0)
-        memcpy(whole + kind_len + 1, key.ptr, key.len);
-    struct counted *counted = add(quota, str_from(whole, len), 1, max ? max : SIZE_MAX, &count);
-    if (counted)
-        lease->of[lease->count++] = counted;
-    if (whole != room)
-        free(whole);
-    return counted ? count : 0;
+    whole_key_init(&whole, kind, key);
+    struct counted *counted = add(quota, whole.bytes, 1, max ? max : SIZE_MAX, &count);
+    whole_key_fini(&whole);
+    if (!counted)
+        return 0;
+    lease->of[lease->count++] = counted;
+    return count;
 }
 
 void lease_release(struct lease *lease, struct quota *quota)

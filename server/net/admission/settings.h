@@ -58,10 +58,9 @@ struct net_settings {
     size_t bodies_bytes;      /* of all request bodies in memory together */
     uint64_t body_timeout_us; /* to send the body, and to take the answer */
     uint64_t keepalive_timeout_us;
-    uint64_t close_timeout_us; /* for a peer to answer a close frame */
-    uint64_t retry_after_s;    /* told with 429 and 503 */
-    size_t max_connections;    /* sessions, in this process */
-    size_t max_internal;       /* connections on the internal listener that have sent a request */
+    uint64_t retry_after_s; /* told with 429 and 503 */
+    size_t max_connections; /* sessions, in this process */
+    size_t max_internal;    /* connections on the internal listener that have sent a request */
     size_t max_pending;     /* other connections of a listener. This and max_internal: at least one for each worker */
     size_t max_per_address; /* sessions; 0: see net_settings_max_of */
     size_t max_per_user;    /* 0: no limit. The session_limit of a token replaces it */

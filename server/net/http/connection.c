@@ -78,20 +78,18 @@ bool connection_take_place(struct connection *connection)
     const struct admitter *admitter = set->admitter;
     if (connection->lease.count > 0)
         return true;
-    if (!lease_take(&connection->lease, admitter->quota, "internal", STR(""), admitter->settings->max_internal))
+    if (!lease_take(&connection->lease, admitter->quota, QUOTA_INTERNAL, STR(""), admitter->settings->max_internal))
         return false;
     pending_leave(&set->pending[true], &connection->pending);
     return true;
 }
-
-#define HELD_BODIES STR("bodies:")
 
 bool connection_hold(struct connection *connection, size_t bytes)
 {
     const struct admitter *admitter = connection->set->admitter;
     if (bytes <= connection->held)
         return true;
-    if (!quota_reserve(admitter->quota, HELD_BODIES, bytes - connection->held, admitter->settings->bodies_bytes))
+    if (!quota_reserve(admitter->quota, QUOTA_BODIES, bytes - connection->held, admitter->settings->bodies_bytes))
         return false;
     connection->held = bytes;
     return true;
@@ -99,7 +97,7 @@ bool connection_hold(struct connection *connection, size_t bytes)
 
 void connection_hold_none(struct connection *connection)
 {
-    quota_give_back(connection->set->admitter->quota, HELD_BODIES, connection->held);
+    quota_give_back(connection->set->admitter->quota, QUOTA_BODIES, connection->held);
     connection->held = 0;
 }
 

@@ -100,7 +100,6 @@ struct net_fixture *fixture_create(void)
     settings->bodies_bytes = 200000;
     settings->body_timeout_us = 300000;
     settings->keepalive_timeout_us = 300000;
-    settings->close_timeout_us = 300000;
     settings->retry_after_s = 7;
     settings->max_connections = 100;
     settings->max_internal = 100;
@@ -165,7 +164,7 @@ void fixture_destroy(struct net_fixture *fixture)
     listener_destroy(fixture->listeners[1]);
     worker_stop(fixture->worker);
     worker_destroy(fixture->worker);
-    assert_int_equal(quota_count(fixture->quota, STR("all:")), 0);
+    assert_int_equal(quota_count(fixture->quota, QUOTA_SESSIONS, STR("")), 0);
     quota_destroy(fixture->quota);
     rules_unref(fixture->rules);
     net_settings_unref(fixture->settings);

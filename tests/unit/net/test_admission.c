@@ -363,7 +363,7 @@ static void each_limit_refuses_and_counts_nothing(void **state)
         *limits[i] = 1;
         assert_int_equal(decide(fixture, "/ws?token=goo.goo.goo", "")->reason, REASON_CONNECTION_LIMIT);
         assert_int_equal(fixture->lease.count, 0);
-        assert_int_equal(quota_count(fixture->admitter.quota, STR("all:")), 1);
+        assert_int_equal(quota_count(fixture->admitter.quota, QUOTA_SESSIONS, STR("")), 1);
         lease_release(&first, fixture->admitter.quota);
         assert_int_equal(decide(fixture, "/ws?token=goo.goo.goo", "")->outcome, ADMITTED);
         done(fixture);

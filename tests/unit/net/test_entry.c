@@ -101,7 +101,7 @@ static void expect_refusal(struct scene *scene, int fd, const char *part)
 
 static size_t places(const struct scene *scene)
 {
-    return quota_count(scene->fixture->quota, STR("all:"));
+    return quota_count(scene->fixture->quota, QUOTA_SESSIONS, STR(""));
 }
 
 static void steps_that_pass_cost_no_turn(void **state)

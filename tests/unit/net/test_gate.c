@@ -181,7 +181,7 @@ static void limits_hold_and_are_given_back(void **state)
     router(fixture, first, fixture_frame(frame, 0x88, "\x03\xe8"), "\x88");
     free(fixture_read(fixture, first, NULL));
     close(first);
-    while (quota_count(fixture->quota, STR("all:")) > 0)
+    while (quota_count(fixture->quota, QUOTA_SESSIONS, STR("")) > 0)
         fixture_turn(fixture);
     close(open_session(fixture));
     fixture_destroy(fixture);

@@ -151,7 +151,7 @@ static void bodies_are_bounded_together(void **state)
     for (int i = 0; i < 2; i++) {
         holding[i] = fixture_connect(fixture, true);
         fixture_send(holding[i], STR(BY_LENGTH));
-        while (quota_count(fixture->quota, STR("bodies:")) != 100000u * (unsigned)(i + 1))
+        while (quota_count(fixture->quota, QUOTA_BODIES, STR("")) != 100000u * (unsigned)(i + 1))
             fixture_turn(fixture);
     }
     for (int i = 0; i < 2; i++) {
@@ -172,16 +172,16 @@ static void bodies_are_bounded_together(void **state)
     free(fixture_read(fixture, fd, "POST /a? [x]"));
     close(fd);
     close(holding[0]);
-    while (quota_count(fixture->quota, STR("bodies:")) != 100000)
+    while (quota_count(fixture->quota, QUOTA_BODIES, STR("")) != 100000)
         fixture_turn(fixture);
     fd = fixture_connect(fixture, true);
     fixture_send(fd, STR(IN_CHUNKS));
     fixture_send(fd, str_from(body, sizeof body));
-    while (quota_count(fixture->quota, STR("bodies:")) != 165536)
+    while (quota_count(fixture->quota, QUOTA_BODIES, STR("")) != 165536)
         fixture_turn(fixture);
     fixture_send(fd, STR("\r\n0\r\n\r\n"));
     free(fixture_read(fixture, fd, "xxx]"));
-    assert_int_equal(quota_count(fixture->quota, STR("bodies:")), 100000);
+    assert_int_equal(quota_count(fixture->quota, QUOTA_BODIES, STR("")), 100000);
     close(fd);
     close(holding[1]);
 }
