@@ -1,9 +1,8 @@
-/* catchup_private.h - what the files of catchup share. catchup.c calls the others; catchup_page.c calls catchup_work.c.
+/* catchup_private.h - what the files of catchup share. catchup.c calls the others.
  *
  *     catchup.c        what comes in: events, positions, recoveries, answers to reads, ticks
- *     catchup_page.c   what a page of the history shows
  *     recovery.c       subscribers that recover
- *     catchup_work.c   the position, the next event, the memory
+ *     catchup_work.c   the position, the next event, the memory, and what a page of the history shows
  *     log_window.c     a run of events in memory */
 #ifndef CARILLON_NODE_CATCHUP_CATCHUP_PRIVATE_H
 #define CARILLON_NODE_CATCHUP_CATCHUP_PRIVATE_H
@@ -52,7 +51,6 @@ void catchup_hold(struct catchup *catchup, const struct event *event, uint64_t n
 /* The event is not of the channel's epoch: announces the gap. False when nothing more is to be done with the event. */
 bool catchup_enter_epoch(struct catchup *catchup, const struct event *event, uint64_t now_us);
 
-/* --- catchup_page.c --------------------------------------------------------------------------------------------- */
 /* Posts and keeps the events of the page, or announces the gap that it shows. */
 void catchup_take_page(struct catchup *catchup, const struct history_read *page, uint64_t now_us);
 
