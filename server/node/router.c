@@ -1,122 +1,10 @@
-/* router.c - see router.h. Here: joins and leaves, requests, and what the broker says. */
+/* router.c - see router.h. Here: requests, what the broker says, and what workers are told of it. */
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "server/node/router_private.h"
 
 enum { RECOVERY_BYTES_MAX = 64 << 20, READS_MAX = 16 };
 static const uint64_t LOG_US = 1000000; /* from the first lost history to the line that logs all of them */
-
-/* --- what workers want ------------------------------------------------------------------------------------------ */
-
-/* Mail of a worker: a join or a leave. */
-struct join_request {
-    struct mail mail;
-    unsigned worker;
-    struct history_policy history; /* of a join, as is join_id */
-    uint64_t join_id;
-    struct str name;
-    char bytes[];
-};
-
-static struct channel_route *create_route(struct router *router, struct str name, const struct history_policy *history)
-{
-    struct channel_route *route = xcalloc(1, sizeof *route + name.len);
-    memcpy(route->bytes, name.ptr, name.len);
-    route->name = str_from(route->bytes, name.len);
-    route->join_ids = xcalloc(router->worker_count, sizeof *route->join_ids);
-    route->history = *history;
-    catchup_init(&route->catchup, &router->catchups, history->size > 0);
-    map_put(&router->channels, route->name, route);
-    return route;
-}
-
-static void free_route(struct channel_route *route)
-{
-    catchup_fini(&route->catchup);
-    free(route->join_ids);
-    free(route);
-}
-
-static void forget_route(struct router *router, struct channel_route *route)
-{
-    map_remove(&router->channels, route->name);
-    list_remove(&route->without_position);
-    free_route(route);
-}
-
-static void follow_rule(struct router *router, struct channel_route *route, const struct history_policy *history)
-{
-    if (history->size == route->history.size && history->ttl_ms == route->history.ttl_ms)
-        return;
-    route->history = *history;
-    router->broker->ops->subscribe(router->broker, route->name, history); /* again: with this history */
-    catchup_follow_rule(&route->catchup, history->size > 0);
-    positions_note(router, route);
-}
-
-static void take_join(struct mail *mail, void *owner)
-{
-    struct router *router = owner;
-    struct join_request *request = CONTAINER_OF(mail, struct join_request, mail);
-    struct channel_route *route = map_get(&router->channels, request->name);
-    bool is_new = !route;
-    if (is_new)
-        route = create_route(router, request->name, &request->history);
-    route->wanting |= UINT64_C(1) << request->worker;
-    route->unanswered |= UINT64_C(1) << request->worker;
-    route->join_ids[request->worker] = request->join_id;
-    if (is_new)
-        router->broker->ops->subscribe(router->broker, route->name, &request->history);
-    else
-        follow_rule(router, route, &request->history);
-    if (route->catchup.phase == CATCHUP_READY)
-        router_answer_joins(router, route, ERR_NONE, STR(""));
-    free(request);
-}
-
-static void take_leave(struct mail *mail, void *owner)
-{
-    struct router *router = owner;
-    struct join_request *request = CONTAINER_OF(mail, struct join_request, mail);
-    struct channel_route *route = map_get(&router->channels, request->name);
-    if (route) { /* NULL: the broker has refused the channel meanwhile */
-        route->wanting &= ~(UINT64_C(1) << request->worker);
-        route->unanswered &= route->wanting;
-        catchup_drop_recoveries(&route->catchup, request->worker);
-        if (!route->wanting) {
-            router->broker->ops->unsubscribe(router->broker, route->name);
-            forget_route(router, route);
-        }
-    }
-    free(request);
-}
-
-static struct join_request *create_join_request(unsigned worker, struct str channel,
-                                                void (*take)(struct mail *, void *))
-{
-    struct join_request *request = xcalloc(1, sizeof *request + channel.len);
-    request->mail.deliver = take;
-    request->worker = worker;
-    memcpy(request->bytes, channel.ptr, channel.len);
-    request->name = str_from(request->bytes, channel.len);
-    return request;
-}
-
-void router_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
-                 uint64_t join_id)
-{
-    struct router *router = owner;
-    struct join_request *request = create_join_request(worker, channel, take_join);
-    request->history = *history;
-    request->join_id = join_id;
-    mailbox_post(&router->mailbox, &request->mail);
-}
-
-void router_leave(void *owner, unsigned worker, struct str channel)
-{
-    struct router *router = owner;
-    mailbox_post(&router->mailbox, &create_join_request(worker, channel, take_leave)->mail);
-}
 
 /* --- requests --------------------------------------------------------------------------------------------------- */
 
@@ -174,6 +62,129 @@ void router_answered(void *owner, struct request *request)
         request_answer(request);
 }
 
+/* --- what workers are told -------------------------------------------------------------------------------------- */
+
+/* All of it stands in a worker's mail in the order in which the channel went on, as do the answers to joins. Each posts
+ * to all workers that want the channel. */
+
+static void deliver_message(struct mail *mail, void *hub)
+{
+    hub_deliver(hub, CONTAINER_OF(mail, struct message, mail));
+}
+
+static void post_event(void *owner, struct catchup *catchup, struct message *message)
+{
+    struct router *router = owner;
+    uint64_t left = route_of(catchup)->wanting;
+    bool shared = message->refs > 1; /* its counter is this thread's: it stays here */
+    for (unsigned i = 0; left; i++, left >>= 1) {
+        if (!(left & 1))
+            continue;
+        /* The last one gets the original. */
+        struct message *own = left == 1 && !shared ? message : message_copy(message);
+        own->mail.deliver = deliver_message;
+        mailbox_post(router->workers[i], &own->mail);
+    }
+    if (shared)
+        message_unref(message);
+}
+
+/* With the position that the channel has now. */
+struct gap_notice {
+    struct mail mail;
+    enum gap gap;
+    uint64_t offset;
+    char epoch[EPOCH_MAX + 1];
+    char id[POSITION_ID_MAX + 1];
+    struct str name;
+    char bytes[];
+};
+
+static void deliver_gap(struct mail *mail, void *hub)
+{
+    struct gap_notice *notice = CONTAINER_OF(mail, struct gap_notice, mail);
+    struct position position = {str_from_cstr(notice->epoch), notice->offset, str_from_cstr(notice->id)};
+    hub_gap(hub, notice->name, notice->gap, &position);
+    free(notice);
+}
+
+static void deliver_interruption(struct mail *mail, void *hub)
+{
+    struct gap_notice *notice = CONTAINER_OF(mail, struct gap_notice, mail);
+    hub_interrupted(hub, notice->name);
+    free(notice);
+}
+
+static void post_notice(struct router *router, struct catchup *catchup, enum gap gap,
+                        void (*deliver)(struct mail *mail, void *hub))
+{
+    const struct channel_route *route = route_of(catchup);
+    for (unsigned i = 0; i < router->worker_count; i++) {
+        if (!(route->wanting >> i & 1))
+            continue;
+        struct gap_notice *notice = xcalloc(1, sizeof *notice + route->name.len);
+        char *at = notice->bytes;
+        notice->name = str_pack(&at, route->name);
+        notice->mail.deliver = deliver;
+        notice->gap = gap;
+        notice->offset = catchup->offset;
+        memcpy(notice->epoch, catchup->epoch, sizeof notice->epoch);
+        memcpy(notice->id, catchup->id, sizeof notice->id);
+        mailbox_post(router->workers[i], &notice->mail);
+    }
+}
+
+static void post_gap(struct router *router, struct catchup *catchup, enum gap gap)
+{
+    post_notice(router, catchup, gap, deliver_gap);
+}
+
+static void post_interruption(void *router, struct catchup *catchup)
+{
+    post_notice(router, catchup, GAP_CONNECTION_LOST, deliver_interruption);
+}
+
+static void deliver_replay(struct mail *mail, void *hub)
+{
+    hub_replay(hub, CONTAINER_OF(mail, struct replay, mail));
+}
+
+/* With copies of the events from first on. */
+static struct replay *create_replay(struct catchup *catchup, uint64_t first, size_t count)
+{
+    struct str name = route_of(catchup)->name;
+    struct replay *replay = xcalloc(1, sizeof *replay + count * sizeof(struct message *) + name.len);
+    char *at = (char *)&replay->messages[count];
+    replay->mail.deliver = deliver_replay;
+    replay->channel = str_pack(&at, name);
+    memcpy(replay->epoch, catchup->epoch, sizeof replay->epoch);
+    replay->offset = catchup->offset;
+    memcpy(replay->id, catchup->id, sizeof replay->id);
+    replay->first = first;
+    replay->count = count;
+    list_init(&replay->recoveries);
+    for (size_t i = 0; i < count; i++)
+        replay->messages[i] = message_copy(catchup_message(catchup, first + i));
+    return replay;
+}
+
+/* Each worker gets its own recoveries, together with one copy of the events. */
+static void post_replays(void *owner, struct catchup *catchup, struct list_link *recoveries, uint64_t first,
+                         size_t count)
+{
+    struct router *router = owner;
+    struct replay *replays[ROUTER_WORKERS_MAX] = {0};
+    for (struct list_link *link; (link = list_take_first(recoveries));) {
+        struct replay **replay = &replays[recovery_in(link)->base.session.worker];
+        if (!*replay)
+            *replay = create_replay(catchup, first, count);
+        list_append(&(*replay)->recoveries, link);
+    }
+    for (unsigned i = 0; i < router->worker_count; i++)
+        if (replays[i])
+            mailbox_post(router->workers[i], &replays[i]->mail);
+}
+
 /* --- what the broker says --------------------------------------------------------------------------------------- */
 
 void router_subscribed(void *owner, struct str channel, enum err err, struct str text, const struct position *position)
@@ -185,7 +196,7 @@ void router_subscribed(void *owner, struct str channel, enum err err, struct str
     if (err != ERR_NONE) {
         route->unanswered = route->wanting;
         router_answer_joins(router, route, err, text);
-        forget_route(router, route);
+        router_forget_route(router, route);
         return;
     }
     catchup_position(&route->catchup, position);
@@ -213,7 +224,7 @@ void router_event(void *owner, const struct event *event)
     if (event->offset)
         catchup_event(&route->catchup, event, router_now_us(router));
     else if (route->catchup.phase != CATCHUP_NEW)
-        router_post(router, &route->catchup, message_from_event(event, router_now_us(router)));
+        post_event(router, &route->catchup, message_from_event(event, router_now_us(router)));
 }
 
 void router_state(void *owner, const struct broker_info *info)
@@ -232,7 +243,7 @@ static void on_gap(void *owner, struct catchup *catchup, enum gap gap)
     if (is_lost && router->histories_lost++ == 0)
         router->histories_log_us = router->catchups.now_us + LOG_US;
     positions_note(router, route_of(catchup));
-    router_post_gap(router, catchup, gap);
+    post_gap(router, catchup, gap);
 }
 
 static void log_lost_histories(struct router *router)
@@ -248,10 +259,10 @@ static void log_lost_histories(struct router *router)
 }
 
 static const struct catchup_ops catchup_ops = {
-    .post = router_post,
+    .post = post_event,
     .gap = on_gap,
-    .interrupted = router_post_interruption,
-    .replay = router_post_replays,
+    .interrupted = post_interruption,
+    .replay = post_replays,
     .read = reads_ask_for_catchup,
 };
 
@@ -299,6 +310,6 @@ void router_fini(struct router *router)
 {
     size_t cursor = 0;
     for (struct channel_route *route; (route = map_next(&router->channels, &cursor));)
-        free_route(route);
+        router_free_route(route);
     map_fini(&router->channels);
 }

@@ -1,7 +1,7 @@
 /* router_private.h - what the files of the router share.
  *
- *     router.c          mail of the workers, and what the broker says
- *     router_mail.c     mail to the workers
+ *     router.c          requests, what the broker says, and what workers are told of it
+ *     router_joins.c    which worker wants which channel
  *     positions.c       asks for the positions that channels lack
  *     reads.c           the queues of reads: of histories, and of who is on a channel
  *     catchup/          which event is posted when; has no mail and no broker */
@@ -40,16 +40,13 @@ static inline uint64_t router_now_us(struct router *router)
     return turn_now_us(router->mailbox.turn);
 }
 
-/* --- router_mail.c ---------------------------------------------------------------------------------------------- */
+/* --- router_joins.c --------------------------------------------------------------------------------------------- */
 /* Answers the joins that wait: with the channel's position, or with an error and its text. */
 void router_answer_joins(struct router *router, struct channel_route *route, enum err err, struct str text);
-/* These are catchup_ops. The owner is the router. Each posts to all workers that want the channel. */
-void router_post(void *owner, struct catchup *catchup, struct message *message);
-void router_post_gap(struct router *router, struct catchup *catchup, enum gap gap);
-void router_post_interruption(void *router, struct catchup *catchup);
-/* Each worker gets its own recoveries, together with one copy of the events. */
-void router_post_replays(void *owner, struct catchup *catchup, struct list_link *recoveries, uint64_t first,
-                         size_t count);
+/* Call when no worker wants the channel any more, or the broker has refused it. Frees the route. */
+void router_forget_route(struct router *router, struct channel_route *route);
+/* Frees the route alone: the caller sees to router->channels. */
+void router_free_route(struct channel_route *route);
 
 /* --- positions.c ------------------------------------------------------------------------------------------------ */
 void positions_init(struct positions *positions);
