@@ -122,6 +122,7 @@ struct options_input {
     size_t preset_count;
     const struct option_switch *switches;
     size_t switch_count;
+    bool *wrong_call; /* set when a mistake is in the words of the call, not in a file or variable; NULL: nobody asks */
 };
 
 /* Fills *out (table->size bytes) and *out_sources. --config FILE or <PREFIX>CONFIG names the file. On failure neither

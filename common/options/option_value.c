@@ -160,10 +160,21 @@ static size_t distance(struct str a, struct str b)
     return row[b.len];
 }
 
+/* A third of what was typed may be wrong. */
+static size_t distance_allowed(struct str typed)
+{
+    return typed.len / 3 + 1;
+}
+
+bool option_is_near(struct str typed, struct str name)
+{
+    return distance(typed, name) <= distance_allowed(typed);
+}
+
 const struct option_row *option_nearest(const struct option_table *table, struct str key)
 {
     const struct option_row *best = NULL;
-    size_t least = key.len / 3 + 1; /* a third of it may be wrong */
+    size_t least = distance_allowed(key);
     for (size_t i = 0; i < table->count; i++) {
         const struct option_row *row = &table->rows[i];
         size_t whole = distance(key, str_from_cstr(row->key));

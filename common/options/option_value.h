@@ -81,6 +81,8 @@ const char *option_name(const char *key);
  * prefix, "LIMITS_MESSAGE_BYTES". */
 void option_flag_name(struct buf *out, const char *key);
 void option_env_name(struct buf *out, const char *key);
+/* Can typed be name with a slip or two? */
+bool option_is_near(struct str typed, struct str name);
 /* The row whose key is most like this one; NULL if none is near. */
 const struct option_row *option_nearest(const struct option_table *table, struct str key);
 

@@ -14,6 +14,7 @@ struct option_load {
     struct option_sources *sources;
     struct buf *messages;
     bool good;
+    bool wrong_call; /* the mistake is in the words of the call */
 };
 
 static size_t row_index(const struct option_table *table, const char *key)
@@ -33,6 +34,8 @@ static void set_value(struct option_load *load, size_t index, bool from_file, co
     bool good = from_file ? option_set_from_file(row, str_from_cstr(text), NULL, &place, load->options)
                           : option_set_text(row, str_from_cstr(text), NULL, &place, load->options);
     load->good = load->good && good;
+    if (!good && origin == OPTION_FROM_FLAG && !from_file)
+        load->wrong_call = true;
     struct option_source *source = &load->sources->of[index];
     *source = (struct option_source){.origin = origin};
     snprintf(source->name, sizeof source->name, "%s", name);
@@ -149,6 +152,7 @@ static const char *find_env(const struct option_load *load, const char *name)
 
 /* A word that starts a flag, cut at its '='. */
 struct given_flag {
+    const char *word;  /* as it was given */
     char *name;        /* "--limits-message-bytes", with dashes only */
     const char *value; /* after '='; NULL: none */
     bool from_file;
@@ -161,7 +165,7 @@ static void flag_read(const struct option_load *load, const char *word, struct g
 {
     const struct option_table *table = load->table;
     const char *equals = strchr(word, '=');
-    *out = (struct given_flag){.row = table->count, .value = equals ? equals + 1 : NULL};
+    *out = (struct given_flag){.word = word, .row = table->count, .value = equals ? equals + 1 : NULL};
     out->name = str_dup(str_from(word, equals ? (size_t)(equals - word) : strlen(word)));
     for (char *c = out->name; *c; c++)
         if (*c == '.' || *c == '_')
@@ -181,13 +185,21 @@ static void flag_read(const struct option_load *load, const char *word, struct g
 
 static void complain_flag(struct option_load *load, const struct given_flag *flag)
 {
-    const char *dashes = strncmp(flag->name, "--", 2) == 0 ? flag->name + 2 : flag->name;
-    const struct option_row *near = option_nearest(load->table, str_from_cstr(dashes));
-    struct buf hint = {0};
     char quoted[ERROR_QUOTE_LEN];
-    error_quote(str_from_cstr(flag->name), quoted);
-    if (dashes == flag->name) {
-        buf_appendf(load->messages, "unexpected word %s\n", quoted);
+    load->good = false;
+    load->wrong_call = true;
+    if (flag->word[0] != '-') {
+        buf_appendf(load->messages, "unexpected word %s; a configuration file is given with --config FILE\n",
+                    error_quote(str_from_cstr(flag->word), quoted));
+        return;
+    }
+    struct str name = str_from_cstr(flag->name);
+    struct str bare = str_starts_with(name, STR("--")) ? str_skip(name, 2) : name;
+    const struct option_row *near = option_nearest(load->table, bare);
+    struct buf hint = {0};
+    error_quote(name, quoted);
+    if (option_is_near(bare, STR("config"))) {
+        buf_appendf(load->messages, "unknown flag %s; did you mean --config?\n", quoted);
     } else if (near) {
         option_flag_name(&hint, near->key);
         buf_appendf(load->messages, "unknown flag %s; did you mean --%s?\n", quoted, buf_cstr(&hint));
@@ -195,7 +207,12 @@ static void complain_flag(struct option_load *load, const struct given_flag *fla
         buf_appendf(load->messages, "unknown flag %s; --help lists them\n", quoted);
     }
     buf_fini(&hint);
-    load->good = false;
+}
+
+/* The word after an unknown flag is taken for its value, which is not another mistake. */
+static bool takes_a_word(const struct given_flag *flag, const char *next)
+{
+    return !flag->on && flag->word[0] == '-' && next[0] != '-';
 }
 
 /* The flags. In the first pass only --config is looked at and returned, because the file comes under the flags. */
@@ -210,7 +227,7 @@ static const char *apply_flags(struct option_load *load, bool first_pass)
         bool is_bool = flag.row < load->table->count && load->table->rows[flag.row].type == OPTION_BOOL;
         if (known && !flag.value && is_bool && (!next || *next == '-'))
             flag.value = "true";
-        else if (known && !flag.value && next) {
+        else if (!flag.value && next && (known || takes_a_word(&flag, next))) {
             flag.value = next;
             i++;
         }
@@ -223,6 +240,7 @@ static const char *apply_flags(struct option_load *load, bool first_pass)
         } else if (!flag.value) {
             buf_appendf(load->messages, "%s: a value is expected after it\n", flag.name);
             load->good = false;
+            load->wrong_call = true;
         } else if (!flag.config) {
             set_value(load, flag.row, flag.from_file, flag.value, OPTION_FROM_FLAG, flag.name);
         }
@@ -248,7 +266,7 @@ enum err options_load(const struct option_table *table, const struct options_inp
                       struct option_sources *out_sources, struct buf *messages)
 {
     struct option_sources sources = {0};
-    struct option_load load = {table, input, xcalloc(1, table->size), &sources, messages, true};
+    struct option_load load = {table, input, xcalloc(1, table->size), &sources, messages, .good = true};
     option_set_defaults(table, load.options);
     const char *config = apply_flags(&load, true);
     if (!config)
@@ -258,6 +276,8 @@ enum err options_load(const struct option_table *table, const struct options_inp
         apply_file(&load, config);
     apply_env(&load);
     apply_flags(&load, false);
+    if (input->wrong_call)
+        *input->wrong_call = load.wrong_call;
     return finish(&load, out, out_sources);
 }
 
@@ -266,7 +286,7 @@ enum err options_load_text(const struct option_table *table, const char *name, s
 {
     struct option_sources sources = {0};
     struct options_input input = {0};
-    struct option_load load = {table, &input, xcalloc(1, table->size), &sources, messages, true};
+    struct option_load load = {table, &input, xcalloc(1, table->size), &sources, messages, .good = true};
     option_set_defaults(table, load.options);
     sources.file = xstrdup(name);
     load.good = option_set_file(table, name, text, load.options, &sources, messages);

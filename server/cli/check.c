@@ -11,7 +11,8 @@ static void print_help(void)
           "Reads the configuration with the environment and the flags over it, as \"carillon serve\" does, and the "
           "files\n"
           "of keys and certificates that it names, and says what is wrong with it, and in lines with \"note\" what is\n"
-          "often meant otherwise. Exit code 0: the server would start with it; 1: it would not.\n\n"
+          "often meant otherwise. Exit code 0: the server would start with it; 1: it would not;\n2: the call is "
+          "wrong.\n\n"
           "  --print-config                    show the settings and where each came from\n"
           "  --help                            this text; \"carillon serve --help\" lists the options\n",
           stdout);
@@ -31,12 +32,14 @@ int cli_check(int argc, char **argv)
 {
     bool help = false;
     bool print = false;
+    bool wrong_call = false;
     const struct option_switch switches[] = {{"--help", &help}, {"-h", &help}, {"--print-config", &print}};
     const struct options_input input = {.argc = argc - 1,
                                         .argv = argv + 1,
                                         .env = environ,
                                         .switches = switches,
-                                        .switch_count = sizeof switches / sizeof *switches};
+                                        .switch_count = sizeof switches / sizeof *switches,
+                                        .wrong_call = &wrong_call};
     struct options options;
     struct option_sources sources;
     struct buf messages = {0};
@@ -68,5 +71,7 @@ int cli_check(int argc, char **argv)
     fputs(buf_cstr(&out), stdout);
     buf_fini(&messages);
     buf_fini(&out);
+    if (wrong_call)
+        return cli_help_hint(argv[0]);
     return err == ERR_NONE ? CLI_OK : CLI_FAILED;
 }

@@ -36,6 +36,7 @@ int serve_run(const struct serve_kind *kind, int argc, char **argv)
 {
     bool help = false;
     bool print = false;
+    bool wrong_call = false;
     const struct option_switch switches[] = {{"--help", &help}, {"-h", &help}, {"--print-config", &print}};
     const struct options_input input = {.argc = argc - 1,
                                         .argv = argv + 1,
@@ -43,7 +44,8 @@ int serve_run(const struct serve_kind *kind, int argc, char **argv)
                                         .presets = kind->presets,
                                         .preset_count = kind->preset_count,
                                         .switches = switches,
-                                        .switch_count = sizeof switches / sizeof *switches};
+                                        .switch_count = sizeof switches / sizeof *switches,
+                                        .wrong_call = &wrong_call};
     struct options options;
     struct option_sources sources;
     struct buf messages = {0};
@@ -60,6 +62,8 @@ int serve_run(const struct serve_kind *kind, int argc, char **argv)
     if (help) {
         print_help(kind);
         code = CLI_OK;
+    } else if (wrong_call) {
+        code = cli_help_hint(argv[0]);
     } else if (loaded && print) {
         code = err == ERR_NONE ? (int)print_config(&options, &sources) : CLI_FAILED;
     } else if (err == ERR_NONE) {

@@ -158,9 +158,10 @@ static enum err make_payload(const struct token_flags *flags, uint64_t now_ms, s
     return err;
 }
 
-static enum err mint_token(const struct token_flags *flags, struct buf *out, struct error *error)
+/* What the flags ask for. An error is a wrong call. */
+static enum err read_order(const struct token_flags *flags, unsigned *out_algorithm, struct buf *out_payload,
+                           struct error *error)
 {
-    struct buf payload = {0};
     unsigned algorithm = 0;
     enum err err = ERR_NONE;
     if (!flags->sub)
@@ -172,18 +173,32 @@ static enum err mint_token(const struct token_flags *flags, struct buf *out, str
         err = algorithm_set_parse(str_from_cstr(flags->algorithms), &algorithm, error);
     if (!err && (algorithm & (algorithm - 1)))
         err = error_set(error, ERR_INVALID_REQUEST, "--alg: a token has one algorithm");
-    if (!err)
-        err = make_payload(flags, clock_wall_ms(), &payload, error);
-    if (!err)
-        err = token_issue(flags->keys, algorithm, str_from_cstr(flags->kid), buf_str(&payload), out, error);
+    *out_algorithm = algorithm;
+    return err ? err : make_payload(flags, clock_wall_ms(), out_payload, error);
+}
+
+static int mint_token(const char *command, const struct token_flags *flags)
+{
+    struct error error;
+    struct buf payload = {0};
+    struct buf token = {0};
+    unsigned algorithm;
+    int status = CLI_OK;
+    if (read_order(flags, &algorithm, &payload, &error) != ERR_NONE)
+        status = cli_usage(command, "%s", error.text);
+    else if (token_issue(flags->keys, algorithm, str_from_cstr(flags->kid), buf_str(&payload), &token, &error) !=
+             ERR_NONE)
+        status = cli_fail(command, CLI_FAILED, "%s", error.text);
+    else
+        puts(buf_cstr(&token));
     buf_fini(&payload);
-    return err;
+    buf_fini(&token);
+    return status;
 }
 
 static int mint(int argc, char **argv)
 {
     struct error error;
-    struct buf token = {0};
     struct token_flags flags = {0};
     int status = CLI_OK;
     if (token_flags_read(&flags, argc, argv, mint_options, &error) != ERR_NONE)
@@ -192,11 +207,8 @@ static int mint(int argc, char **argv)
         fputs(mint_help, stdout);
     else if (optind < argc)
         status = cli_usage(argv[0], "%s is no option, nor one of the commands mint and inspect", argv[optind]);
-    else if (mint_token(&flags, &token, &error) != ERR_NONE)
-        status = cli_fail(argv[0], CLI_FAILED, "%s", error.text);
     else
-        puts(buf_cstr(&token));
-    buf_fini(&token);
+        status = mint_token(argv[0], &flags);
     token_flags_fini(&flags);
     return status;
 }

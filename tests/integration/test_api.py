@@ -78,8 +78,9 @@ def test_disconnect_a_user(node):
     with node.connect("eve") as one, node.connect("eve") as two, node.connect("bob") as other:
         answer = node.api("POST", "/api/v1/disconnect", {"user": "eve"})
         assert answer.status == 200 and answer.json["count"] == 2
-        one.expect_close(1008, "disconnected")
-        two.expect_close(1008, "disconnected")
+        for client in (one, two):
+            client.expect_close(1008, "disconnected")
+            assert [frame["error"]["code"] for frame in client.skipped] == ["forbidden"], client.skipped
         other.nothing_before_pong()
 
 
@@ -88,6 +89,7 @@ def test_disconnect_a_session_with_code_and_reason(node):
         answer = node.api("POST", "/api/v1/disconnect", {"session_id": one.init["session_id"], "code": 4002, "reason": "moved house"})
         assert answer.json["count"] == 1
         one.expect_close(4002, "moved house")
+        assert one.skipped == [], "no error frame, which would give another reason"
         two.nothing_before_pong()
 
 

@@ -41,12 +41,27 @@ def test_help():
 
 
 def test_wrong_calls():
-    for arguments in ([], ["serv"], ["serve", "--no-such-flag"], ["listen"], ["publish", "x"], ["token", "--nonsense"],
-                      ["healthcheck", "more"]):
+    for arguments in ([], ["serv"], ["listen"], ["publish", "x"], ["token", "--nonsense"], ["token"], ["token", "inspect", "--nonsense"],
+                      ["token", "--sub", "x", "--expires", "soon"], ["healthcheck", "more"], ["bench", "--nonsense"], ["bench", "nothing"],
+                      ["reference", "--nonsense"], ["version", "--nonsense"],
+                      *([command, *words] for command in ("serve", "dev", "check") for words in (
+                          ["--no-such-flag"], ["--prot", "1"], ["--confg", "x"], ["carillon.jsonc"], ["--port"], ["--port", "x"]))):
         answer = run(*arguments)
-        assert answer.returncode == 2 or (arguments[:1] == ["serve"] and answer.returncode != 0), (arguments, answer)
+        assert answer.returncode == 2, (arguments, answer)
         assert answer.stderr and answer.stdout == ""
     assert "serve" in run("serv").stderr, "it guesses what was meant"
+    for command in ("serve", "check"):
+        assert run(command, "my.jsonc").stderr.startswith('unexpected word "my.jsonc"; a configuration file is given with --config FILE')
+        assert run(command, "--confg", "x").stderr.startswith('unknown flag "--confg"; did you mean --config?\n"carillon')
+
+
+def test_a_wrong_configuration_is_no_wrong_call(tmp_path):
+    config = tmp_path / "carillon.jsonc"
+    config.write_text('{"prot": 1}')
+    for command in ("serve", "check"):
+        assert run(command, "--config", config).returncode == 1
+        assert run(command, "--config", tmp_path / "none.jsonc").returncode == 1
+        assert run(command, env={"CARILLON_PORT": "x"}).returncode == 1
 
 
 def test_version():

@@ -183,16 +183,21 @@ static void flags_and_variables_take_lists(void **state)
 static void bad_words_are_refused(void **state)
 {
     (void)state;
-    const char *const flags[] = {"--prot", "--port", "x", "word", "--workers", NULL};
-    struct loading l = load_words(flags, NULL, NULL);
+    const char *const flags[] = {"--prot", "1", "--port", "x", "my.word", "--confg", "x", "--workers", NULL};
+    bool wrong_call = false;
+    const struct options_input asks = {.wrong_call = &wrong_call};
+    struct loading l = load_words(flags, NULL, &asks);
     assert_int_not_equal(l.err, ERR_NONE);
+    assert_true(wrong_call);
     assert_str(buf_str(&l.messages), "unknown flag \"--prot\"; did you mean --port?\n"
                                      "--port: port: found \"x\", expected a whole number from 0 to 65535\n"
-                                     "unexpected word \"word\"\n"
+                                     "unexpected word \"my.word\"; a configuration file is given with --config FILE\n"
+                                     "unknown flag \"--confg\"; did you mean --config?\n"
                                      "--workers: a value is expected after it\n");
     load_end(&l);
     const char *const env[] = {"CARILLON_WORKERS=no", NULL};
-    l = load_words(NULL, env, NULL);
+    l = load_words(NULL, env, &asks);
+    assert_false(wrong_call); /* the environment's mistake */
     assert_str(buf_str(&l.messages), "CARILLON_WORKERS: workers: found \"no\", expected a whole number from 0 to 64\n");
     load_end(&l);
     const char *const missing[] = {"--config", "/nonexistent/c.jsonc", NULL};
