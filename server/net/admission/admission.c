@@ -106,6 +106,13 @@ void admission_refuse(struct admitter *admitter, struct admission *admission, en
         admission->retry_after_s = admitter->settings->retry_after_s;
 }
 
+void admission_refuse_path(struct admission *admission, struct error *error)
+{
+    claims_unref(admission->claims);
+    admission->claims = NULL;
+    refuse_form(admission, 404, error, ERR_NOT_FOUND, "there is nothing at this path");
+}
+
 static bool check_handshake(const struct http_head *head, struct admission *out, struct error *error)
 {
     switch (ws_handshake_check(head, error)) {
@@ -303,7 +310,7 @@ void admission_decide(struct admitter *admitter, const struct http_head *head, c
     *out = (struct admission){.outcome = ADMITTED};
     out->endpoint = net_settings_find_endpoint(admitter->settings, head->path);
     if (!out->endpoint)
-        refuse_form(out, 404, error, ERR_NOT_FOUND, "there is nothing at this path");
+        admission_refuse_path(out, error);
     else if (check_handshake(head, out, error))
         decide(admitter, head, peer, out, error);
 }

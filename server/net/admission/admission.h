@@ -81,6 +81,9 @@ void admission_decide(struct admitter *admitter, const struct http_head *head, c
 /* Turns an admission into a refusal, by status or by close as the endpoint and the request say. Drops its claims. */
 void admission_refuse(struct admitter *admitter, struct admission *admission, enum reason reason);
 
+/* The same for a request whose path has no endpoint, or has none any more. */
+void admission_refuse_path(struct admission *admission, struct error *error);
+
 /* The subprotocol that the answer to a refused handshake selects, or an empty text. It is carillon.v1, else the first
  * name offered that does not look like a token. A browser that has offered names and gets none shows code 1006 and no
  * frame (RFC 6455, 4.1). */

@@ -38,11 +38,17 @@ enum err entry_subscribe(struct entry *entry, struct str channel, struct error *
     return err;
 }
 
+/* The present endpoint of the client's path. NULL: a reload has removed it. */
+static struct net_endpoint *present_endpoint(const struct entry *entry)
+{
+    return net_settings_find_endpoint(entry->admitter->settings, entry->admission.endpoint->path);
+}
+
 /* A reload may have come meanwhile. */
 static void follow(struct entry *entry)
 {
     struct net_endpoint *before = entry->admission.endpoint;
-    struct net_endpoint *now = net_settings_successor(entry->admitter->settings, before);
+    struct net_endpoint *now = present_endpoint(entry);
     if (!now)
         return;
     entry->admission.endpoint = net_endpoint_of(endpoint_ref(&now->base));
@@ -100,6 +106,11 @@ enum entry_verdict entry_run(struct entry *entry, const struct http_head *head, 
             return ENTRY_IS_REFUSED;
     }
     return ENTRY_PASSES;
+}
+
+bool entry_has_endpoint(const struct entry *entry)
+{
+    return present_endpoint(entry) != NULL;
 }
 
 void entry_refuse(struct entry *entry, enum reason reason)

@@ -81,6 +81,10 @@ void entry_cancel(struct entry *entry);
  * passes. No later step waits. */
 enum reason entry_give_up(struct entry *entry);
 
+/* Call after a step has waited. False: a reload has removed the endpoint meanwhile. Then the client is refused like one
+ * that asks for an unknown path (admission_refuse_path). */
+bool entry_has_endpoint(const struct entry *entry);
+
 /* Turns the entry's admission into a refusal, in the way that the present step asks for. */
 void entry_refuse(struct entry *entry, enum reason reason);
 

@@ -75,15 +75,20 @@ static void hand_over(struct connection *connection, const struct http_head *hea
     entry_fini(entry);
 }
 
-/* A connection that is pending gives its places back at once. One that has waited for a step is not pending any more:
+/* reason: REASON_NONE when a reload has removed the endpoint.
+ * A connection that is pending gives its places back at once. One that has waited for a step is not pending any more:
  * it counts as a session until it ends. */
 static void refuse_entry(struct connection *connection, const struct http_head *head, enum reason reason)
 {
     struct entry *entry = &connection->entry;
-    entry_refuse(entry, reason);
+    struct error error;
+    if (reason == REASON_NONE)
+        admission_refuse_path(&entry->admission, &error);
+    else
+        entry_refuse(entry, reason);
     if (pending_has(&connection->pending))
         lease_release(&connection->lease, entry->admitter->quota);
-    refuse(connection, head, &entry->admission, NULL);
+    refuse(connection, head, &entry->admission, &error);
     entry_fini(entry);
 }
 
@@ -104,7 +109,7 @@ static void resume(struct connection *connection, enum reason reason)
     size_t scanned = 0;
     connection_resume(connection);
     http_head_parse(buf_str(&connection->in), SIZE_MAX, &scanned, &head, NULL);
-    if (reason == REASON_NONE)
+    if (reason == REASON_NONE && entry_has_endpoint(&connection->entry))
         go_on(connection, &head);
     else
         refuse_entry(connection, &head, reason);

@@ -256,6 +256,53 @@ static void nobody_is_let_in_late_while_draining(void **state)
     expect_refusal(scene, fd, "\"draining\"");
 }
 
+/* New settings without the endpoint. It is kept for its sessions, or nothing is left of it. */
+static void remove_endpoint(struct net_fixture *fixture, bool kept)
+{
+    struct net_settings *without = net_settings_create();
+    without->head_timeout_us = fixture->settings->head_timeout_us;
+    if (kept)
+        net_settings_keep_endpoint(without, fixture->settings->endpoints[0]);
+    worker_configure(fixture->worker, without, &fixture->hub_settings, fixture->rules);
+    net_settings_unref(without);
+    fixture_turn(fixture);
+}
+
+/* Like one that asks for an unknown path, also where the endpoint refused by a close frame. */
+static void a_client_does_not_enter_by_an_endpoint_that_is_gone(void **state)
+{
+    struct scene *scene = *state;
+    int fds[2] = {ask_and_wait(scene, ""), -1};
+    struct entry *first = scene->fakes[0].entry;
+    scene->fakes[0].entry = NULL;
+    fds[1] = ask_and_wait(scene, "Origin: https://x\r\n");
+    remove_endpoint(scene->fixture, true);
+    entry_answer(first, REASON_NONE);
+    expect_refusal(scene, fds[0], "HTTP/1.1 404 ");
+    remove_endpoint(scene->fixture, false);
+    answer(&scene->fakes[0], REASON_NONE);
+    expect_refusal(scene, fds[1], "HTTP/1.1 404 ");
+    assert_int_equal(scene->fakes[1].begun, 0);
+    while (places(scene) > 0)
+        fixture_turn(scene->fixture);
+}
+
+/* It enters by what has taken the place of its endpoint. */
+static void a_client_enters_by_the_endpoint_of_the_newest_settings(void **state)
+{
+    struct scene *scene = *state;
+    struct net_settings *other = net_settings_create();
+    int fd = ask_and_wait(scene, "");
+    struct net_endpoint *now = net_settings_add_endpoint(other, STR("/ws"));
+    now->base.limits = (struct endpoint_limits){.message_bytes = 1000, .channels = 77};
+    worker_configure(scene->fixture->worker, other, &scene->fixture->hub_settings, scene->fixture->rules);
+    net_settings_unref(other);
+    fixture_turn(scene->fixture);
+    answer(&scene->fakes[0], REASON_NONE);
+    expect(scene, fd, "\"channels\":77");
+    close(fd);
+}
+
 static void a_step_has_no_longer_than_the_request(void **state)
 {
     struct scene *scene = *state;
@@ -323,6 +370,8 @@ int main(void)
         TEST(steps_come_in_order),
         TEST(what_comes_meanwhile_is_bounded),
         TEST(nobody_is_let_in_late_while_draining),
+        TEST(a_client_does_not_enter_by_an_endpoint_that_is_gone),
+        TEST(a_client_enters_by_the_endpoint_of_the_newest_settings),
         TEST(a_step_has_no_longer_than_the_request),
         TEST(no_later_step_waits_once_the_time_is_over),
         TEST(all_steps_together_have_the_time_of_the_request),
