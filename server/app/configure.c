@@ -225,10 +225,10 @@ void configuration_fini(struct configuration *configuration)
 }
 
 void configuration_keep_endpoints(struct configuration *fresh, const struct configuration *before,
-                                  const struct options *options)
+                                  const struct options *options, struct quota *quota)
 {
     for (size_t i = 0; i < before->net->endpoint_count; i++) {
-        struct net_endpoint *kept = net_settings_keep_endpoint(fresh->net, before->net->endpoints[i]);
+        struct net_endpoint *kept = net_settings_keep_endpoint(fresh->net, before->net->endpoints[i], quota);
         if (kept)
             set_client_limits(&kept->base, options);
     }

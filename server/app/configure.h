@@ -19,10 +19,10 @@ struct configuration {
 /* Reads key files. On failure nothing is made, and the error names the option or file. */
 enum err configuration_make(const struct options *options, struct configuration *out, struct error *error);
 void configuration_fini(struct configuration *configuration);
-/* Of a reload: endpoints that are gone stay for the sessions that they have. The limits and times of the new options
- * hold for those sessions too. */
+/* Of a reload: endpoints that are gone stay while they have sessions, which the quota counts. The limits and times of
+ * the new options hold for those sessions too. */
 void configuration_keep_endpoints(struct configuration *fresh, const struct configuration *before,
-                                  const struct options *options);
+                                  const struct options *options, struct quota *quota);
 /* Keeps the rules of before where they are the same, so that no channel has to be looked at again for them. */
 void configuration_keep_rules(struct configuration *fresh, const struct configuration *before);
 

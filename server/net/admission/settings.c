@@ -124,9 +124,11 @@ struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, st
     return endpoint;
 }
 
-struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, const struct net_endpoint *before)
+struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, const struct net_endpoint *before,
+                                                struct quota *quota)
 {
-    if (find(settings, before->path))
+    bool is_held = !before->closed || quota_count(quota, QUOTA_OF_ENDPOINT, before->path) > 0;
+    if (!is_held || find(settings, before->path))
         return NULL;
     struct net_endpoint *endpoint = net_settings_add_endpoint(settings, before->path);
     endpoint->closed = true;

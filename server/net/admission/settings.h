@@ -9,6 +9,7 @@
 #include "common/token/verify.h"
 #include "server/core/endpoint.h"
 #include "server/net/admission/address.h"
+#include "server/net/admission/quota.h"
 #include "server/net/stream/tls.h"
 
 enum reject_mode {
@@ -97,9 +98,15 @@ void texts_clear(struct texts *texts);
 /* A zeroed endpoint with its own path, Carillon's dialect, the default close codes, all carriers and the query
  * parameter "token". */
 struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path);
-/* After a reload: adds a closed endpoint with the path, the dialect, the close codes and the scopes of one of earlier
- * settings. NULL: its path has an endpoint. */
-struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, const struct net_endpoint *before);
+/* Of a reload: adds a closed endpoint with the path, the dialect, the close codes and the scopes of one of earlier
+ * settings. NULL: its path has an endpoint, or it was closed already and no session counts under its path any more.
+ *
+ * An endpoint that this reload removes is kept without a look at the count, since workers admit clients by it until
+ * they have the new settings. A worker may still have no settings of the reload before either, and admit a client after
+ * the count. Then the session keeps the closed endpoint that it gets by those settings, and later settings do not reach
+ * it. */
+struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, const struct net_endpoint *before,
+                                                struct quota *quota);
 
 /* The endpoint of a session that net has opened. */
 static inline struct net_endpoint *net_endpoint_of(struct endpoint *endpoint)

@@ -408,28 +408,37 @@ static void what_is_no_handshake_is_answered_in_http(void **state)
     }
 }
 
-/* A removed endpoint admits nobody. It is there for its sessions, through all reloads, until its path comes back. */
+/* A removed endpoint admits nobody. It is there while it has sessions, through all reloads, until its path comes back.
+ */
 static void a_removed_endpoint_is_kept_for_its_sessions(void **state)
 {
     struct fixture *fixture = *state;
+    struct quota *quota = fixture->admitter.quota;
     const struct net_endpoint *strict = net_settings_find_endpoint(fixture->settings, STR("/strict"));
-    struct net_settings *fewer[2] = {net_settings_create(), net_settings_create()};
+    struct net_settings *fewer[3] = {net_settings_create(), net_settings_create(), net_settings_create()};
     for (int i = 0; i < 2; i++) {
+        struct lease session = {
+            0}; /* none at the first reload: a client may come until the workers have the settings */
+        if (i == 1)
+            lease_take(&session, quota, QUOTA_OF_ENDPOINT, STR("/strict"), 0);
         net_settings_add_endpoint(fewer[i], STR("/ws"));
         assert_null(net_settings_successor(fewer[i], strict));
-        struct net_endpoint *kept = net_settings_keep_endpoint(fewer[i], strict);
-        assert_null(net_settings_keep_endpoint(fewer[i], strict));
+        struct net_endpoint *kept = net_settings_keep_endpoint(fewer[i], strict, quota);
+        assert_null(net_settings_keep_endpoint(fewer[i], strict, quota));
         assert_null(net_settings_find_endpoint(fewer[i], STR("/strict")));
         assert_ptr_equal(net_settings_successor(fewer[i], strict), kept);
         assert_int_equal(kept->base.close_codes.code[REASON_TOKEN_MISSING], 1002);
         assert_int_equal(kept->scopes.count, 1);
         assert_str(kept->scopes.items[0], "connect");
+        lease_release(&session, quota);
         strict = kept;
     }
+    assert_null(net_settings_keep_endpoint(fewer[2], strict, quota)); /* its last session has gone */
+    assert_int_equal(fewer[2]->endpoint_count, 0);
     assert_ptr_equal(net_settings_successor(fixture->settings, strict),
                      net_settings_find_endpoint(fixture->settings, STR("/strict")));
-    net_settings_unref(fewer[0]);
-    net_settings_unref(fewer[1]);
+    for (size_t i = 0; i < COUNT_OF(fewer); i++)
+        net_settings_unref(fewer[i]);
 }
 
 static void the_protocol_is_selected_only_when_offered(void **state)

@@ -262,7 +262,7 @@ static void remove_endpoint(struct net_fixture *fixture, bool kept)
     struct net_settings *without = net_settings_create();
     without->head_timeout_us = fixture->settings->head_timeout_us;
     if (kept)
-        net_settings_keep_endpoint(without, fixture->settings->endpoints[0]);
+        net_settings_keep_endpoint(without, fixture->settings->endpoints[0], fixture->quota);
     worker_configure(fixture->worker, without, &fixture->hub_settings, fixture->rules);
     net_settings_unref(without);
     fixture_turn(fixture);
