@@ -1,5 +1,5 @@
-/* commands.c - what a client asks. A bad message is answered with an error. Too many bad messages in a row end the
- * session. */
+/* commands.c - what a client asks, and the reply once the node has answered. A bad message is answered with an error.
+ * Too many bad messages in a row end the session. */
 #include <stdio.h>
 
 #include "common/base/alloc.h"
@@ -80,6 +80,52 @@ static void ping(struct hub *hub, struct session *session, const struct command 
     output_reply(hub, session, &reply);
 }
 
+static struct reply published_reply(struct session *session, const struct publication *publication)
+{
+    if (publication->offset == 1 && !publication->duplicate)
+        command_began_history(session->hub, session);
+    return (struct reply){.type = REPLY_PUBLISHED,
+                          .published = {.event = {.epoch = str_from_cstr(publication->epoch),
+                                                  .offset = publication->offset,
+                                                  .id = str_from_cstr(publication->id)},
+                                        .duplicate = publication->duplicate}};
+}
+
+static struct reply history_reply(const struct history_read *read)
+{
+    return (struct reply){.type = REPLY_HISTORY,
+                          .history = {.position = {.epoch = str_from_cstr(read->epoch), .offset = read->offset},
+                                      .events = buf_str(&read->text),
+                                      .more = read->more}};
+}
+
+static struct reply presence_reply(const struct presence_read *read)
+{
+    return (struct reply){.type = REPLY_PRESENCE, .presence = presence_read_page(read)};
+}
+
+/* The node has answered what a command asked: the client gets its reply. */
+static void answer_command(struct session *session, struct request *request)
+{
+    struct hub *hub = session->hub;
+    struct reply reply;
+    command_page_came(session, request);
+    if (request->error) {
+        output_error(hub, session, request->command_id, request->channel, request->error->code,
+                     str_from_cstr(request->error->text));
+        return;
+    }
+    if (request->kind == REQUEST_PUBLISH)
+        reply = published_reply(session, publication_of(request));
+    else if (request->kind == REQUEST_HISTORY)
+        reply = history_reply(history_read_of(request));
+    else
+        reply = presence_reply(presence_read_of(request));
+    reply.id = request->command_id;
+    reply.channel = request->channel;
+    output_reply(hub, session, &reply);
+}
+
 static enum err check_publication(struct hub *hub, struct session *session, const struct event_offer *offer,
                                   struct error *error)
 {
@@ -110,7 +156,7 @@ static void publish(struct hub *hub, struct session *session, const struct comma
     publication->accepted_us = hub->now_us;
     metrics_add_labelled(hub->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_WEBSOCKET, 1);
     metrics_add(hub->metrics, METRIC_EVENTS_IN_BYTES, command->data.raw.len);
-    command_ask(session, &publication->base);
+    session_ask(session, &publication->base, answer_command);
 }
 
 static void history(struct hub *hub, struct session *session, const struct command *command)
@@ -135,7 +181,7 @@ static void history(struct hub *hub, struct session *session, const struct comma
     history_read_expect(read, command->has_since ? command->since.epoch : command->before.epoch);
     read->limit = command->has_limit ? (uint32_t)command->limit : HISTORY_LIMIT_DEFAULT;
     read->max_bytes = HISTORY_PAGE_BYTES;
-    command_ask(session, &read->base);
+    session_ask(session, &read->base, answer_command);
 }
 
 static enum err check_presence(struct hub *hub, const struct session *session, const struct command *command,
@@ -167,7 +213,7 @@ static void presence(struct hub *hub, struct session *session, const struct comm
         return;
     uint64_t limit = command->has_limit ? command->limit : PRESENCE_PAGE_DEFAULT;
     struct presence_read *read = presence_read_create(&policy, command->channel, command->after, limit, command->id);
-    command_ask(session, &read->base);
+    session_ask(session, &read->base, answer_command);
 }
 
 /* Ends subscriptions that the session's claims (and the rules) no longer allow, and tells the client. */

@@ -1,7 +1,7 @@
 /* hub_private.h - what the files of the hub share. No other file includes it. A file calls only files below it:
  *
  *   hub.c                sessions come and go; the turn ends
- *   commands.c           what clients ask; command_answers.c: what the node has answered to that
+ *   commands.c           what clients ask, and what the node has answered to that
  *   delivery.c           what the broker says of a channel; recover.c: subscribers who come back
  *   subscription.c       who is subscribed to what
  *   channel.c            the channels and their lists; channel_presence.c: the node is told who is subscribed
@@ -238,10 +238,6 @@ void observe_vacated(struct hub *hub, const struct channel *channel);
 void presence_init(struct hub *hub);
 /* The channel's rule is another one. Its subscribers are members from now on, or no longer, or by another policy. */
 void presence_follow(struct channel *channel, const struct presence_policy *policy);
-
-/* --- command_answers.c --- */
-/* Asks the node what the session's command needs, and gives the session the reply. Takes the request. */
-void command_ask(struct session *session, struct request *request);
 
 /* --- session_slot.c --- */
 /* The session that gets the slot has this uuid. */
