@@ -15,12 +15,14 @@ static struct rule_index *index_patterns(const struct rules *rules)
 
 struct rules *rules_create(const struct rule *rule, size_t count)
 {
+    static _Atomic uint64_t versions;
     size_t text_len = 0;
     for (size_t i = 0; i < count; i++)
         text_len += rule[i].match.len + rule[i].require_scope.len;
     struct rules *rules = xmalloc(sizeof *rules + count * sizeof *rule + text_len);
     char *text = (char *)&rules->rule[count];
     atomic_init(&rules->refs, 1);
+    rules->version = atomic_fetch_add_explicit(&versions, 1, memory_order_relaxed) + 1;
     rules->count = count;
     for (size_t i = 0; i < count; i++) {
         rules->rule[i] = rule[i];

@@ -24,6 +24,7 @@ struct rule {
 /* Counted. All threads share it. */
 struct rules {
     atomic_uint refs;
+    uint64_t version;         /* greater than that of all rules that were made before */
     struct rule_index *index; /* of their patterns */
     size_t count;
     struct rule rule[];

@@ -55,7 +55,8 @@ static bool is_same(const struct history_policy *a, const struct history_policy 
 static void join(struct channel *channel, const struct history_policy *history)
 {
     channel->history = *history;
-    channel->hub->node->join(channel->hub->node_owner, channel->hub->worker, channel->name, history, channel->join_id);
+    const struct channel_join join = {*history, channel->hub->rules->version, channel->join_id};
+    channel->hub->node->join(channel->hub->node_owner, channel->hub->worker, channel->name, &join);
 }
 
 static struct channel *create(struct hub *hub, struct str name)

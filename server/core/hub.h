@@ -34,14 +34,19 @@ struct hub_settings {
     bool custom_events;
 };
 
+/* What a hub says of a channel that it wants. */
+struct channel_join {
+    struct history_policy history; /* of the channel's rule */
+    uint64_t rules_version;        /* of the rules that say so: workers follow a reload one after the other */
+    uint64_t id;                   /* tells this join from an earlier one that was left before it was answered */
+};
+
 /* What a hub asks of its node. The node itself implements these operations (server/node/node.h). Each is called in the
  * hub's thread. No operation may call back into the hub. worker: the hub's number. */
 struct node_ops {
-    /* The worker wants this channel's messages. history is that of the channel's rule, borrowed for the call. The
-     * answer is hub_joined with the same join_id. The join_id tells this join from an earlier one that was left before
-     * it was answered. Called again with the same join_id when a reload changes the channel's history. */
-    void (*join)(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
-                 uint64_t join_id);
+    /* The worker wants this channel's messages. join is borrowed for the call. The answer is hub_joined with join->id.
+     * Called again with the same id when a reload changes the channel's history. */
+    void (*join)(void *owner, unsigned worker, struct str channel, const struct channel_join *join);
     void (*leave)(void *owner, unsigned worker, struct str channel);
     /* Takes the change. A session has joined or left a channel whose members are kept, or the channel's presence policy
      * is another one. */

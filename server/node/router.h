@@ -68,8 +68,7 @@ void router_fini(struct router *router);
 
 /* These are node_ops (core/hub.h). The owner is the router. Any thread may call them; a join, a leave and a recovery
  * come from the worker's own thread. */
-void router_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
-                 uint64_t join_id);
+void router_join(void *owner, unsigned worker, struct str channel, const struct channel_join *join);
 void router_leave(void *owner, unsigned worker, struct str channel);
 void router_ask(void *owner, struct request *request);
 

@@ -5,14 +5,15 @@
 
 /* --- routes ----------------------------------------------------------------------------------------------------- */
 
-static struct channel_route *create_route(struct router *router, struct str name, const struct history_policy *history)
+static struct channel_route *create_route(struct router *router, struct str name, const struct channel_join *join)
 {
     struct channel_route *route = xcalloc(1, sizeof *route + name.len);
     memcpy(route->bytes, name.ptr, name.len);
     route->name = str_from(route->bytes, name.len);
     route->join_ids = xcalloc(router->worker_count, sizeof *route->join_ids);
-    route->history = *history;
-    catchup_init(&route->catchup, &router->catchups, history->size > 0);
+    route->history = join->history;
+    route->rules_version = join->rules_version;
+    catchup_init(&route->catchup, &router->catchups, join->history.size > 0);
     map_put(&router->channels, route->name, route);
     return route;
 }
@@ -80,14 +81,18 @@ void router_answer_joins(struct router *router, struct channel_route *route, enu
 struct join_request {
     struct mail mail;
     unsigned worker;
-    struct history_policy history; /* of a join, as is join_id */
-    uint64_t join_id;
+    struct channel_join join; /* of a leave: zeroed */
     struct str name;
     char bytes[];
 };
 
-static void follow_rule(struct router *router, struct channel_route *route, const struct history_policy *history)
+/* The latest rules decide. A worker that has not followed a reload yet may still join by the rules before it. */
+static void follow_rule(struct router *router, struct channel_route *route, const struct channel_join *join)
 {
+    const struct history_policy *history = &join->history;
+    if (join->rules_version < route->rules_version)
+        return;
+    route->rules_version = join->rules_version;
     if (history->size == route->history.size && history->ttl_ms == route->history.ttl_ms)
         return;
     route->history = *history;
@@ -103,14 +108,14 @@ static void take_join(struct mail *mail, void *owner)
     struct channel_route *route = map_get(&router->channels, request->name);
     bool is_new = !route;
     if (is_new)
-        route = create_route(router, request->name, &request->history);
+        route = create_route(router, request->name, &request->join);
     route->wanting |= UINT64_C(1) << request->worker;
     route->unanswered |= UINT64_C(1) << request->worker;
-    route->join_ids[request->worker] = request->join_id;
+    route->join_ids[request->worker] = request->join.id;
     if (is_new)
-        router->broker->ops->subscribe(router->broker, route->name, &request->history);
+        router->broker->ops->subscribe(router->broker, route->name, &route->history);
     else
-        follow_rule(router, route, &request->history);
+        follow_rule(router, route, &request->join);
     if (route->catchup.phase == CATCHUP_READY)
         router_answer_joins(router, route, ERR_NONE, STR(""));
     free(request);
@@ -144,13 +149,11 @@ static struct join_request *create_join_request(unsigned worker, struct str chan
     return request;
 }
 
-void router_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
-                 uint64_t join_id)
+void router_join(void *owner, unsigned worker, struct str channel, const struct channel_join *join)
 {
     struct router *router = owner;
     struct join_request *request = create_join_request(worker, channel, take_join);
-    request->history = *history;
-    request->join_id = join_id;
+    request->join = *join;
     mailbox_post(&router->mailbox, &request->mail);
 }
 

@@ -19,6 +19,7 @@ struct channel_route {
     uint64_t unanswered;               /* of them, workers whose last join is not answered */
     uint64_t *join_ids;                /* of each worker's last join */
     struct history_policy history;     /* of the channel's rule */
+    uint64_t rules_version;            /* of the latest rules that a join named: they say the history */
     struct list_link without_position; /* in router->positions, while a position is missing */
     struct str name;                   /* points into bytes */
     char bytes[];

@@ -14,7 +14,18 @@
 
 enum { WORKER_TICK_MS = 50 };
 
-static struct rules *rules[2]; /* those by which no channel turns, and with all their histories */
+static struct rules *all_histories; /* the rules by which each channel that turns has its history */
+
+static struct rules *make_rules(bool turned)
+{
+    struct rule all[CHANNELS_MAX];
+    for (size_t i = 0; i < sim_channel_count; i++)
+        all[i] = (struct rule){.match = str_from_cstr(sim_channels[i].name),
+                               .allow = ALLOW_ALL,
+                               .history = sim_node_history(&(struct sim_node){.turned = turned}, i),
+                               .presence = sim_channels[i].presence};
+    return rules_create(all, sim_channel_count);
+}
 
 /* ---- what a hub asks of its worker ---- */
 
@@ -92,7 +103,7 @@ static void start_worker(struct sim_node *node, unsigned index)
         .ops = &hub_operations,
         .owner = worker,
         .settings = &hub_settings,
-        .rules = rules[node->turned],
+        .rules = node->rules,
         .metrics = &worker->metrics,
         .replies = &worker->mailbox,
         .now_us = clock_now_us(),
@@ -141,7 +152,7 @@ static void close_worker(struct sim_worker *worker)
 
 static void start_broker(struct sim_node *node)
 {
-    const struct ingest_settings ingest = {.rules = rules[1], .event_bytes = 1024, .custom_events = true};
+    const struct ingest_settings ingest = {.rules = all_histories, .event_bytes = 1024, .custom_events = true};
     struct redis_broker_config config = {
         .turn = &node->real.turn,
         .url = STR("redis://redis:6379"),
@@ -174,15 +185,17 @@ static void configure(void *owner, void *argument)
     if (!worker->node->alive)
         return;
     turn_begin(worker->turn);
-    hub_configure(worker->hub, &hub_settings, argument);
+    hub_configure(worker->hub, &hub_settings, worker->node->rules);
 }
 
 void sim_node_reload(struct sim_node *node, bool turned)
 {
     world_trace("%s is reloaded: channels that turn have %s history", node->real.id, turned ? "a" : "no");
     node->turned = turned;
+    rules_unref(node->rules);
+    node->rules = make_rules(turned); /* new ones, though they may say the same */
     for (unsigned i = 0; i < node->worker_count; i++)
-        loop_post(node->workers[i].loop, configure, &node->workers[i], rules[turned]);
+        loop_post(node->workers[i].loop, configure, &node->workers[i], NULL);
 }
 
 struct history_policy sim_node_history(const struct sim_node *node, size_t channel)
@@ -197,6 +210,7 @@ struct sim_node *sim_node_start(unsigned number, unsigned life, unsigned worker_
     node->life = life;
     node->alive = true;
     node->turned = turned;
+    node->rules = make_rules(turned);
     node->worker_count = worker_count;
     char id[UUID_LEN + 1];
     snprintf(id, sizeof id, "node%u.%u", number, life);
@@ -269,24 +283,16 @@ void sim_node_stop(struct sim_node *node, bool killed)
 
 void sim_node_free(struct sim_node *node)
 {
+    rules_unref(node->rules);
     free(node);
 }
 
 void sim_node_begin(void)
 {
-    struct rule all[CHANNELS_MAX];
-    for (int turned = 0; turned < 2; turned++) {
-        for (size_t i = 0; i < sim_channel_count; i++)
-            all[i] = (struct rule){.match = str_from_cstr(sim_channels[i].name),
-                                   .allow = ALLOW_ALL,
-                                   .history = sim_node_history(&(struct sim_node){.turned = turned}, i),
-                                   .presence = sim_channels[i].presence};
-        rules[turned] = rules_create(all, sim_channel_count);
-    }
+    all_histories = make_rules(true);
 }
 
 void sim_node_end(void)
 {
-    rules_unref(rules[0]);
-    rules_unref(rules[1]);
+    rules_unref(all_histories);
 }

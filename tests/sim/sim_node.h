@@ -32,6 +32,7 @@ struct sim_node {
     unsigned life;
     bool alive;
     bool turned;          /* its rules give channels that turn their history */
+    struct rules *rules;  /* of the last reload, one reference */
     struct sim_loop loop; /* the broker's */
     struct node real;
     unsigned worker_count;

@@ -7,14 +7,12 @@
 #include "common/protocol/ws_frame.h"
 #include "server/dialect/carillon.h"
 
-static void on_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
-                    uint64_t join_id)
+static void on_join(void *owner, unsigned worker, struct str channel, const struct channel_join *join)
 {
     struct fixture *f = owner;
     if (f->forward)
-        f->forward->join(f->forward_owner, worker, channel, history, join_id);
-    f->last_join_id = join_id;
-    f->last_join_history = *history;
+        f->forward->join(f->forward_owner, worker, channel, join);
+    f->last_join = *join;
     buf_appendf(&f->asked, "join %.*s\n", STR_ARG(channel));
 }
 
@@ -326,7 +324,7 @@ int next_close(struct wire *wire, char reason[128])
 
 void answer_join(struct fixture *f, const char *channel, const char *epoch, uint64_t offset)
 {
-    hub_joined(f->hub, str_from_cstr(channel), f->last_join_id, ERR_NONE, STR(""),
+    hub_joined(f->hub, str_from_cstr(channel), f->last_join.id, ERR_NONE, STR(""),
                &(struct position){str_from_cstr(epoch), offset, STR("")});
     hub_flush(f->hub);
 }

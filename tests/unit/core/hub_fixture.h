@@ -38,8 +38,7 @@ struct fixture {
     uint64_t wall_ms;
     /* The requests of the hub. */
     struct buf asked; /* "join NAME\n", "leave NAME\n" */
-    uint64_t last_join_id;
-    struct history_policy last_join_history;
+    struct channel_join last_join;
     struct publication *published;  /* the last one, owned by the test */
     struct list_link recoveries;    /* oldest first */
     struct history_read *read;      /* the last one, owned by the test */

@@ -79,7 +79,7 @@ static void test_each_subscribe_is_answered(void **state)
     assert_non_null(strstr(next_frame(&a, NULL), "\"unsubscribed\",\"id\":5"));
     /* And what the broker refuses. */
     send_text(&f, &a, SUBSCRIBE("6", "public:c"));
-    hub_joined(f.hub, STR("public:c"), f.last_join_id, ERR_SUBSCRIPTION_FAILED, STR("not today"), NULL);
+    hub_joined(f.hub, STR("public:c"), f.last_join.id, ERR_SUBSCRIPTION_FAILED, STR("not today"), NULL);
     hub_flush(f.hub);
     assert_string_equal(next_frame(&a, NULL),
                         "{\"type\":\"error\",\"id\":6,\"error\":{\"code\":\"subscription_failed\","
@@ -97,11 +97,11 @@ static void test_answer_to_an_earlier_join_is_ignored(void **state)
     fixture_setup(&f);
     open_session(&f, &a, "{\"sub\":\"alice\"}");
     send_text(&f, &a, SUBSCRIBE("1", "public:a"));
-    uint64_t first = f.last_join_id;
+    uint64_t first = f.last_join.id;
     send_text(&f, &a, "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"public:a\"}}");
     pass(&f, 1100); /* the linger ends: left */
     send_text(&f, &a, SUBSCRIBE("2", "public:a"));
-    assert_int_not_equal(first, f.last_join_id);
+    assert_int_not_equal(first, f.last_join.id);
     while (*next_frame(&a, NULL))
         ;
     hub_joined(f.hub, STR("public:a"), first, ERR_NONE, STR(""), &(struct position){STR("e"), 3, STR("")});
@@ -275,23 +275,23 @@ static void test_channels_follow_the_rules(void **state)
     send_text(&f, &a, SUBSCRIBE("1", "log:a"));
     send_text(&f, &a, SUBSCRIBE("2", "public:a"));
     answer_join(&f, "public:a", "", 0);
-    uint64_t joined = f.last_join_id;
+    uint64_t joined = f.last_join.id;
     buf_clear(&f.asked);
     struct rules *others = rules_create(rule, 2);
     hub_configure(f.hub, &f.settings, others);
     assert_string_equal(buf_cstr(&f.asked), "join public:a\n");
-    assert_int_equal(f.last_join_id, joined);
-    assert_int_equal(f.last_join_history.size, 7);
+    assert_int_equal(f.last_join.id, joined);
+    assert_int_equal(f.last_join.history.size, 7);
     hub_configure(f.hub, &f.settings, others);
     answer_join(&f, "public:a", "e", 3);
     assert_string_equal(buf_cstr(&f.asked), "join public:a\n");
     /* The other one's answer was still to come: from then on it is told. */
     buf_clear(&f.asked);
-    f.last_join_id = joined - 1;
+    f.last_join.id = joined - 1;
     answer_join(&f, "log:a", "e", 5);
     assert_string_equal(buf_cstr(&f.asked), "join log:a\n");
-    assert_int_equal(f.last_join_id, joined - 1);
-    assert_int_equal(f.last_join_history.size, 0);
+    assert_int_equal(f.last_join.id, joined - 1);
+    assert_int_equal(f.last_join.history.size, 0);
     rules_unref(others);
     close_session(&f, &a);
     fixture_teardown(&f);
@@ -442,7 +442,7 @@ static void test_writes_are_joined(void **state)
 static void subscribe_joined(struct fixture *f, struct wire *wire, const char *channel)
 {
     assert_true(hub_subscribe(f->hub, wire->session, str_from_cstr(channel)));
-    hub_joined(f->hub, str_from_cstr(channel), f->last_join_id, ERR_NONE, STR(""), &(struct position){.offset = 0});
+    hub_joined(f->hub, str_from_cstr(channel), f->last_join.id, ERR_NONE, STR(""), &(struct position){.offset = 0});
     hub_flush(f->hub);
     assert_non_null(strstr(next_frame(wire, NULL), "\"subscribed\""));
 }
@@ -686,11 +686,11 @@ static size_t try_membership(int channels)
         case 0:
         case 1:
         case 2: {
-            uint64_t before = f.last_join_id;
+            uint64_t before = f.last_join.id;
             assert_int_equal(hub_subscribe(f.hub, wires[s].session, str_from_cstr(name)), !model[s][c]);
             model[s][c] = true;
             most = most > wires[s].session->subscription_count ? most : wires[s].session->subscription_count;
-            if (f.last_join_id != before)
+            if (f.last_join.id != before)
                 answer_join(&f, name, "", 0);
             break;
         }

@@ -127,7 +127,7 @@ static void test_refused(void **state)
     (void)state;
     open_session(&f, &a, "{\"sub\":\"ann\"}");
     send_text(&f, &a, SUBSCRIBE("public:a"));
-    hub_joined(f.hub, STR("public:a"), f.last_join_id, ERR_UNAVAILABLE, STR("not now"), NULL);
+    hub_joined(f.hub, STR("public:a"), f.last_join.id, ERR_UNAVAILABLE, STR("not now"), NULL);
     expect_heard("opened ann\noccupied public:a\nvacated public:a\n");
     close_session(&f, &a);
     expect_heard("closed ann\n");

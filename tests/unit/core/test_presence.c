@@ -69,7 +69,7 @@ static void test_a_channel_that_is_refused(void **state)
     (void)state;
     send_text(&f, &a, SUBSCRIBE("crowd:a"));
     buf_clear(&f.asked);
-    hub_joined(f.hub, STR("crowd:a"), f.last_join_id, ERR_UNAVAILABLE, STR("no"), NULL);
+    hub_joined(f.hub, STR("crowd:a"), f.last_join.id, ERR_UNAVAILABLE, STR("no"), NULL);
     expect_asked("");
     close_session(&f, &a);
     close_session(&f, &b);

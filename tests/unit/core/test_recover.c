@@ -98,7 +98,7 @@ static void test_ids(void **state)
     send_text(&s.f, &s.a,
               "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\",\"since\":{\"epoch\":\"e\",\"offset\":3,\"id\":"
               "\"i-3\"}}}");
-    hub_joined(s.f.hub, STR("log:a"), s.f.last_join_id, ERR_NONE, STR(""), &(struct position){STR("e"), 5, STR("i-5")});
+    hub_joined(s.f.hub, STR("log:a"), s.f.last_join.id, ERR_NONE, STR(""), &(struct position){STR("e"), 5, STR("i-5")});
     send_text(&s.f, &s.b, PLAIN);
     expect(&s.b, "\"offset\":5,\"id\":\"i-5\",\"recovered\":false");
     struct recovery *recovery = take_recovery(&s.f);
@@ -257,7 +257,7 @@ static void test_channel_that_is_refused(void **state)
     (void)state;
     send_text(&s.f, &s.a, SINCE(3));
     send_text(&s.f, &s.b, PLAIN);
-    hub_joined(s.f.hub, STR("log:a"), s.f.last_join_id, ERR_SUBSCRIPTION_FAILED, STR("not today"), NULL);
+    hub_joined(s.f.hub, STR("log:a"), s.f.last_join.id, ERR_SUBSCRIPTION_FAILED, STR("not today"), NULL);
     hub_flush(s.f.hub);
     expect(&s.a, "not today");
     expect(&s.b, "not today");
@@ -355,7 +355,7 @@ static void test_against_a_model(void **state)
     srand(11);
     for (int step = 0; step < STEPS; step++) {
         int who = rand() % SESSIONS;
-        uint64_t join_id = f.last_join_id;
+        uint64_t join_id = f.last_join.id;
         char text[160];
         switch (rand() % 8) {
         case 0:
@@ -367,7 +367,7 @@ static void test_against_a_model(void **state)
                 break;
             send_text(&f, &wires[who], text);
             subscribed[who] = true;
-            if (f.last_join_id != join_id)
+            if (f.last_join.id != join_id)
                 answer_join(&f, "log:a", "e", offset);
             break;
         case 1:

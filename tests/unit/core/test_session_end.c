@@ -125,7 +125,7 @@ static void test_all_end_when_their_channel_is_refused(void **state)
         hub_receive(s.f.hub, s.wires[i].session, STR(SUBSCRIBE("public:a")));
     for (int i = 0; i < SESSIONS; i += 2)
         session_end(s.wires[i].session, REASON_GOING_AWAY);
-    hub_joined(s.f.hub, STR("public:a"), s.f.last_join_id, ERR_UNAVAILABLE, STR("no"), NULL);
+    hub_joined(s.f.hub, STR("public:a"), s.f.last_join.id, ERR_UNAVAILABLE, STR("no"), NULL);
     assert_null(hub_channel(s.f.hub, STR("public:a")));
     hub_flush(s.f.hub);
     for (int i = 0; i < SESSIONS; i++) {

@@ -14,8 +14,7 @@
 
 enum { PATIENCE_US = 20000000 };
 
-static void no_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
-                    uint64_t join_id)
+static void no_join(void *owner, unsigned worker, struct str channel, const struct channel_join *join)
 {
 }
 

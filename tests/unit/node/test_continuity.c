@@ -117,11 +117,10 @@ static const struct broker_ops fake_ops = {
 /* --- the workers -----------------------------------------------------------------------------------------------------
  */
 
-static void join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
-                 uint64_t join_id)
+static void join(void *owner, unsigned worker, struct str channel, const struct channel_join *join)
 {
     struct port *port = owner;
-    router_join(&port->node->router, port->worker, channel, history, join_id);
+    router_join(&port->node->router, port->worker, channel, join);
 }
 
 static void leave(void *owner, unsigned worker, struct str channel)

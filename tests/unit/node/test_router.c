@@ -88,8 +88,7 @@ static void subscribe(struct node *node, int worker, const char *channel)
     char text[128];
     snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"}}", channel);
     send_text(&node->worker[worker], &node->wire[worker], text);
-    router_join(&node->router, (unsigned)worker, str_from_cstr(channel), &node->worker[worker].last_join_history,
-                node->worker[worker].last_join_id);
+    router_join(&node->router, (unsigned)worker, str_from_cstr(channel), &node->worker[worker].last_join);
     turn_all(node);
 }
 
@@ -173,6 +172,25 @@ static void test_broker_is_told_of_the_history(void **state)
     teardown(&node);
 }
 
+static void test_the_latest_rules_decide(void **state)
+{
+    static struct node node;
+    (void)state;
+    setup(&node);
+    subscribe(&node, 0, "log:a");
+    struct channel_join join = node.worker[0].last_join;
+    join.history.size = 0;
+    join.rules_version--; /* the other worker has not followed the reload yet */
+    router_join(&node.router, 1, STR("log:a"), &join);
+    turn_all(&node);
+    assert_int_equal(node.broker.history.size, 10);
+    join.rules_version += 2;
+    router_join(&node.router, 1, STR("log:a"), &join);
+    turn_all(&node);
+    assert_int_equal(node.broker.history.size, 0);
+    teardown(&node);
+}
+
 static void test_refusal_reaches_all_who_wait(void **state)
 {
     static struct node node;
@@ -222,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_one_subscription_for_all_workers),
         cmocka_unit_test(test_late_worker_gets_the_present_position),
         cmocka_unit_test(test_broker_is_told_of_the_history),
+        cmocka_unit_test(test_the_latest_rules_decide),
         cmocka_unit_test(test_refusal_reaches_all_who_wait),
         cmocka_unit_test(test_publication_comes_back_to_its_worker),
     };
