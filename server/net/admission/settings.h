@@ -77,19 +77,21 @@ struct net_settings *net_settings_create(void);
 struct net_settings *net_settings_ref(struct net_settings *settings);
 void net_settings_unref(struct net_settings *settings);
 
-/* The most pending connections of a listener, and its most sockets. There may be some more sockets than places: a new
- * connection is accepted before an older one has gone. */
+/* How many pending connections a listener may have. */
 size_t net_settings_pending(const struct net_settings *settings, bool internal);
+/* How many sockets a listener may have: some more than places, since it accepts a connection before an older one goes.
+ */
 size_t net_settings_sockets(const struct net_settings *settings, bool internal);
-/* The most sessions of this client; 0: no limit. Without a number in the configuration, a public address may have half
- * of all sessions. A private address has no limit then: it may be a proxy or a container network with all clients
- * behind it. */
+/* How many sessions may come from the client's address; 0: no limit. That is max_per_address. Where it is 0, a public
+ * address may have half of all sessions, and a private one has no limit: all clients may come by it, through a proxy or
+ * a container network. */
 size_t net_settings_max_of(const struct net_settings *settings, const struct address *client);
 
 /* The endpoint of new connections. NULL: there is none at this path. */
 struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path);
 
-/* The endpoint that takes the place of one of earlier settings. NULL: there is none. */
+/* The endpoint that takes the place of one of earlier settings, for its sessions. It may be closed. NULL: there is
+ * none, so a session keeps the one that it has. */
 struct net_endpoint *net_settings_successor(const struct net_settings *settings, const struct net_endpoint *endpoint);
 
 /* Adds a copy to a list being built. */

@@ -1,6 +1,5 @@
-/* edge.h - the libwebsockets context of a worker, on the worker's loop. It carries bytes and
- * TLS. Its raw role knows no HTTP and no WebSocket (stream.h). Only edge.c and stream.c include libwebsockets' header.
- */
+/* edge.h - the libwebsockets context of a worker, on the worker's loop. It carries bytes and TLS. Its raw role knows no
+ * HTTP and no WebSocket (stream.h). Only edge.c and stream.c include libwebsockets' header. */
 #ifndef CARILLON_NET_STREAM_EDGE_H
 #define CARILLON_NET_STREAM_EDGE_H
 
@@ -21,8 +20,9 @@ struct edge_options {
     uint64_t handshake_timeout_us;
 };
 
-/* In the main thread, one after the other, and before the worker has a hook or a handle on its loop. ERR_INTERNAL_ERROR
- * says what is missing; the loop has then been run until nothing of libwebsockets is left on it. */
+/* Call in the main thread, for one worker after the other. The worker must have no hook and no handle on its loop yet,
+ * because a failure runs the loop until nothing of libwebsockets is left on it. ERR_INTERNAL_ERROR says what is
+ * missing. */
 enum err edge_create(const struct edge_options *options, struct edge **out, struct error *error);
 /* Changes the certificate of an edge that was made with one. A reference is taken. */
 void edge_use_identity(struct edge *edge, struct tls_identity *tls);

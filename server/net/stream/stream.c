@@ -131,7 +131,8 @@ static ssize_t send_some(const struct stream *stream, struct str bytes)
     int n = SSL_write(stream->ssl, bytes.ptr, bytes.len < INT_MAX ? (int)bytes.len : INT_MAX);
     if (n > 0)
         return n;
-    /* It would want to read only amid a handshake message of which the client keeps the rest to itself. */
+    /* A write wants to read only in the midst of a handshake message. Such a client has sent a part of one and holds
+     * back the rest, so the connection counts as broken. */
     return SSL_get_error(stream->ssl, n) == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 

@@ -17,8 +17,8 @@ struct stream_ops {
     void (*input)(struct stream *stream, struct str bytes);
     /* The kernel has taken all that was written. */
     void (*drained)(struct stream *stream);
-    /* The stream has ended: the peer has gone, or the stream was cut. It is the last call. Of the functions here only
-     * stream_read_now makes it. */
+    /* The stream has ended: the peer has gone, or the stream was cut. No call follows. stream_read_now may make this
+     * call before it returns. No other function below does. */
     void (*gone)(struct stream *stream);
 };
 

@@ -113,9 +113,9 @@ bool tls_set_up(SSL_CTX *ssl, struct tls_identity **shown)
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(ssl,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    /* A session that is kept costs a kilobyte for hours; a ticket costs nothing. */
-    /* SSL_read would go on as long as records without data come. */
+    /* With this mode one SSL_read would go on as long as records without data come. */
     SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
+    /* A session that is kept costs a kilobyte for hours. A ticket costs nothing. */
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_cert_cb(ssl, show, shown);
     SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, NULL);

@@ -35,8 +35,9 @@ static void on_gone(struct stream *stream)
 
 /* --- out -------------------------------------------------------------------------------------------------------- */
 
-/* All has been said, and the kernel has taken it: the hub finishes no sooner. The peer is told so. One that has closed
- * sends nothing any more (5.5.1). Another has as long to end its side as the hub is patient. */
+/* The kernel has taken all that there was to write: the hub calls finish no sooner. The peer is told that nothing more
+ * comes. A peer that has sent its close frame sends nothing after it (5.5.1), so the stream is cut. Another peer has
+ * time to end its side until the hub cuts the stream (hub_settings.close_timeout_us). */
 static void shut(struct ws *ws)
 {
     stream_shut(&ws->stream);
