@@ -60,16 +60,15 @@ static enum err read_file(const char *path, struct buf *out, struct error *error
 {
     FILE *file = fopen(path, "re");
     if (!file)
-        return error_set(error, ERR_INVALID_REQUEST, "token.keys: cannot open %s: %s", path, strerror(errno));
+        return error_set(error, ERR_INVALID_REQUEST, "cannot open %s: %s", path, strerror(errno));
     buf_reserve(out, KEY_FILE_MAX + 1);
     out->len = fread(out->ptr, 1, KEY_FILE_MAX + 1, file);
     bool failed = ferror(file);
     fclose(file);
     if (failed)
-        return error_set(error, ERR_INVALID_REQUEST, "token.keys: cannot read %s: %s", path, strerror(errno));
+        return error_set(error, ERR_INVALID_REQUEST, "cannot read %s: %s", path, strerror(errno));
     if (out->len > KEY_FILE_MAX)
-        return error_set(error, ERR_INVALID_REQUEST, "token.keys: %s is larger than %d bytes: not a key", path,
-                         KEY_FILE_MAX);
+        return error_set(error, ERR_INVALID_REQUEST, "%s is larger than %d bytes: not a key", path, KEY_FILE_MAX);
     return ERR_NONE;
 }
 
@@ -89,6 +88,10 @@ static enum err add_key(struct token_keys *keys, const struct token_key_options 
     if (text.ptr)
         explicit_bzero(text.ptr, text.cap);
     buf_fini(&text);
+    if (err != ERR_NONE) {
+        const struct error found = *error;
+        error_set(error, err, "token.keys[%zu].file: %s", index, found.text);
+    }
     return err;
 }
 

@@ -63,14 +63,28 @@ static void advise_path(const struct advice *advice, size_t index, struct str pa
              error_quote(path, quoted));
 }
 
+/* Settings that do nothing, because another one is missing. */
+static void advise_without_effect(const struct advice *advice, size_t index, const struct channel_options *channel)
+{
+    if (channel->presence_events && !channel->presence)
+        note(advice, "channels", "[%zu].presence_events: does nothing without \"presence\": true", index);
+    if (channel->history_ttl_ms && !channel->history_size)
+        note(advice, "channels", "[%zu].history.ttl: keeps no event without history.size", index);
+}
+
 void options_advise(const struct options *options, const struct option_sources *sources, struct buf *messages)
 {
     const struct advice advice = {.sources = sources, .messages = messages};
     for (size_t i = 0; i < options->endpoints.count; i++)
         advise_path(&advice, i, str_from_cstr(options->endpoints.items[i].path));
+    if (options->channels.count == 0)
+        note(&advice, "channels",
+             "there is no rule, so no client may use any channel; a rule is such as "
+             "{\"match\": \"user:{sub}\", \"allow\": [\"subscribe\"]}");
     for (size_t i = 0; i < options->channels.count; i++) {
         struct str match = str_from_cstr(options->channels.items[i].match);
         advise_open_end(&advice, i, match);
         advise_dots(&advice, i, match);
+        advise_without_effect(&advice, i, &options->channels.items[i]);
     }
 }

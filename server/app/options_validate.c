@@ -75,6 +75,29 @@ static void validate_limits(struct verdict *verdict, const struct options *optio
         say(verdict, "proxy_protocol", "needs trusted_proxies: only from there are PROXY headers believed");
 }
 
+static bool is_every_address(const char *host)
+{
+    return strcmp(host, "*") == 0 || strcmp(host, "::") == 0 || strcmp(host, "[::]") == 0 ||
+           strcmp(host, "0.0.0.0") == 0;
+}
+
+static void validate_ports(struct verdict *verdict, const struct options *options)
+{
+    bool share_address = is_every_address(options->host) || is_every_address(options->internal_host) ||
+                         strcmp(options->host, options->internal_host) == 0;
+    if (options->port != 0 && options->port == options->internal_port && share_address)
+        say(verdict, "internal.port", "must not be the same as port (%u): each listener needs a port of its own",
+            (unsigned)options->port);
+}
+
+static void validate_redis(struct verdict *verdict, const struct options *options)
+{
+    if (*options->redis_url && options->redis_ingest &&
+        options->redis_ingest_takeover_ms >= options->idempotency_window_ms)
+        say(verdict, "redis.ingest_takeover",
+            "must be less than idempotency_window: the next reader could publish an entry again");
+}
+
 static void validate_tls(struct verdict *verdict, const struct options *options)
 {
     if (!*options->tls_certificate != !*options->tls_key)
@@ -91,6 +114,8 @@ enum err options_validate(const struct options *options, const struct option_sou
     validate_endpoints(&verdict, options);
     validate_keys(&verdict, options);
     validate_limits(&verdict, options);
+    validate_ports(&verdict, options);
+    validate_redis(&verdict, options);
     validate_tls(&verdict, options);
     if (verdict.err == ERR_NONE && !*options->token_secret && options->token_keys.count == 0)
         buf_append_lit(messages,

@@ -154,7 +154,11 @@ static enum err listen_as(struct server *server, bool internal, const char *host
     *out = listener_create(&options, server->configuration.net);
     if (listener_inherit(*out, internal ? "internal" : "public") > 0)
         return ERR_NONE;
-    return listener_bind(*out, host, (uint16_t)port, error);
+    struct error bound;
+    enum err err = listener_bind(*out, host, (uint16_t)port, &bound);
+    if (err != ERR_NONE)
+        error_set(error, err, "%s (options %s)", bound.text, internal ? "internal.host, internal.port" : "host, port");
+    return err;
 }
 
 static enum err create_listeners(struct server *server, struct error *error)

@@ -18,13 +18,24 @@ static void print_help(void)
           stdout);
 }
 
+/* Appends a mistake with the place of the option that it begins with: "carillon.jsonc:7: tls.key: ...". */
+static void append_with_place(struct buf *messages, const struct option_sources *sources, const char *text)
+{
+    char key[64], source[512];
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(text, ":["), text);
+    option_source_text(&options_table, sources, key, source);
+    if (strcmp(source, "default") != 0) /* it begins with an option that was set */
+        buf_appendf(messages, "%s: ", source);
+    buf_appendf(messages, "%s\n", text);
+}
+
 /* Reads the files that the settings name, and appends the mistakes found there. */
-static enum err try_files(const struct options *options, struct buf *messages)
+static enum err try_files(const struct options *options, const struct option_sources *sources, struct buf *messages)
 {
     struct error error;
     enum err err = configuration_try(options, &error);
     if (err != ERR_NONE)
-        buf_appendf(messages, "%s\n", error.text);
+        append_with_place(messages, sources, error.text);
     return err;
 }
 
@@ -57,7 +68,7 @@ int cli_check(int argc, char **argv)
     if (err == ERR_NONE) {
         err = options_validate(&options, &sources, &messages);
         if (err == ERR_NONE)
-            err = try_files(&options, &messages);
+            err = try_files(&options, &sources, &messages);
         if (err == ERR_NONE)
             options_advise(&options, &sources, &messages);
         if (print)

@@ -48,7 +48,21 @@ WRONG = [
     ('{\n  "port": 1,\n', 3, []),
     ('{ /* not closed\n', 1, ["comment"]),
     ("[]", 1, []),
+    ('{\n  "port": 9000,\n  "internal": {\n    "port": 9000\n  }\n}', 4, ["internal.port", "must not be the same as port (9000)"]),
+    ('{\n  "idempotency_window": "5m",\n  "redis": {\n    "url": "redis://h",\n    "ingest_takeover": "5m"\n  }\n}', 5,
+     ["redis.ingest_takeover", "less than idempotency_window"]),
 ]
+
+
+@pytest.mark.parametrize("settings", [
+    {"host": "127.0.0.1", "internal": {"host": "127.0.0.2", "port": 8080}},  # two addresses
+    {"port": 0, "internal": {"port": 0}},
+    {"idempotency_window": "5s"},  # nobody reads the stream
+    {"idempotency_window": "5s", "redis": {"url": "redis://h", "ingest": False}},
+])
+def test_what_only_looks_wrong_is_taken(tmp_path, settings):
+    answer = check(tmp_path, json.dumps(settings))
+    assert answer.returncode == 0, answer.stderr
 
 
 @pytest.mark.parametrize("text, line, words", WRONG, ids=["".join(text.split()) for text, _, _ in WRONG])
@@ -61,7 +75,7 @@ def test_what_is_wrong_is_said_with_file_and_line(tmp_path, text, line, words):
 
 
 FILES = [
-    ({"token": {"keys": [{"kid": "a", "file": "/nowhere/a.pem"}]}}, "token.keys", "/nowhere/a.pem"),
+    ({"token": {"keys": [{"kid": "a", "file": "/nowhere/a.pem"}]}}, "token.keys[0].file", "/nowhere/a.pem"),
     ({"tls": {"certificate": "/nowhere/b.pem", "key": "/nowhere/b.key"}}, "tls.certificate", "/nowhere/b.pem"),
     ({"redis": {"url": "rediss://127.0.0.1", "tls_ca": "/nowhere/c.pem"}}, "redis.tls_ca", "/nowhere/c.pem"),
     ({"redis": {"url": "rediss+sentinel://127.0.0.1/x", "tls_certificate": "/nowhere/d.pem", "tls_key": "/nowhere/d.key"}},
@@ -73,10 +87,17 @@ FILES = [
 def test_a_file_that_is_not_there_is_said_with_option_and_path(tmp_path, settings, option, path):
     answer = check(tmp_path, json.dumps(settings))
     assert answer.returncode == 1
-    assert answer.stderr.splitlines()[-1].startswith(option), answer.stderr
+    assert answer.stderr.splitlines()[-1].startswith(f"{tmp_path}/carillon.jsonc:1: {option}"), answer.stderr
     assert path in answer.stderr and "No such file" in answer.stderr, answer.stderr
     served = run("serve", "--config", tmp_path / "carillon.jsonc", "--port", "0", "--internal-port", "0")
     assert served.returncode == 1 and path in served.stderr, served.stderr
+
+
+def test_a_key_file_that_is_none_is_said_with_its_option(tmp_path):
+    (tmp_path / "bad.pem").write_text("hello")
+    answer = check(tmp_path, '{\n  "token": {\n    "keys": [{"file": "bad.pem"}]\n  }\n}')
+    assert answer.returncode == 1
+    assert "carillon.jsonc:3: token.keys[0].file: " in answer.stderr and "no PEM block" in answer.stderr, answer.stderr
 
 
 def test_serve_says_what_check_says(tmp_path):
@@ -273,9 +294,10 @@ def test_systemd_is_told(launch, tmp_path):
 
 def test_a_port_that_is_taken_is_said(launch):
     node = launch()
-    other = run("serve", "--config", node.config_path, "--port", node.public[1])
-    assert other.returncode != 0
-    assert str(node.public[1]) in other.stderr and "in use" in other.stderr
+    for option, port in (("port", node.public[1]), ("internal.port", node.internal[1])):
+        other = run("serve", "--config", node.config_path, "--" + option, port)
+        assert other.returncode == 1
+        assert f"port {port}: another program listens there" in other.stderr and f" {option})" in other.stderr, other.stderr
 
 
 NOTES = [
@@ -283,6 +305,9 @@ NOTES = [
     ({"channels": [{"match": "*:{sub}", "allow": []}]}, r'\[0\].match: .* "sub" ends'),
     ({"channels": [{"match": "a", "allow": []}, {"match": "{a}:{b}", "allow": []}]}, r"\[1\].match: .*ends"),
     ({"channels": [{"match": "o:{org.id}", "allow": []}]}, r'\[0\].match: "org.id" is one claim of that name'),
+    ({"channels": [{"match": "a", "presence_events": True}]}, r"channels: note: \[0\].presence_events: does nothing without"),
+    ({"channels": [{"match": "a", "history": {"ttl": "1m"}}]}, r"channels: note: \[0\].history.ttl: keeps no event without history.size"),
+    ({"channels": []}, r"channels: note: there is no rule"),
     ({"endpoints": [{"path": "/chat/:id"}]}, r'endpoints: note: \[0\].path: "/chat/:id" is literal'),
     ({"endpoints": [{"path": "/chat/*"}]}, r"\[0\].path: .*literal"),
 ]
@@ -290,7 +315,8 @@ NOTES = [
 
 @pytest.mark.parametrize("settings, says", NOTES, ids=lambda value: None if isinstance(value, dict) else value[:30])
 def test_what_is_often_meant_otherwise(tmp_path, settings, says):
-    answer = check(tmp_path, json.dumps({"token": {"secret": "0123456789abcdef0123456789abcdef"}, **settings}))
+    answer = check(tmp_path, json.dumps({"token": {"secret": "0123456789abcdef0123456789abcdef"},
+                                         "channels": [{"match": "a", "allow": []}], **settings}))
     assert answer.returncode == 0 and re.search(says, answer.stderr), answer
     assert len(answer.stderr.splitlines()) == 1
 

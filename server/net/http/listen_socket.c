@@ -85,7 +85,7 @@ static enum err open_family(const char *host, int family, uint16_t *port, int *o
         } else if (errno != EAFNOSUPPORT &&
                    errno != EADDRNOTAVAIL) { /* a machine without IPv6 has "::1" all the same */
             err = error_set(error, ERR_UNAVAILABLE, "cannot listen on %s port %u: %s", *host ? host : "all addresses",
-                            *port, strerror(errno));
+                            *port, errno == EADDRINUSE ? "another program listens there" : strerror(errno));
         }
     }
     freeaddrinfo(found);
