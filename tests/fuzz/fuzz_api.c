@@ -1,5 +1,6 @@
-/* fuzz_api.c - requests of the HTTP API, head and body, with a good key: paths, queries and JSON as a backend's mistake
- * or somebody's else text in it may have them. Each is answered once, with JSON, whatever the broker then says. */
+/* fuzz_api.c - requests of the HTTP API, head and body, with a good key. Paths, queries and JSON are as a backend's
+ * mistake may make them, or the text of a stranger within them. Each request is answered once, with JSON, whatever
+ * the broker then says. */
 #include <stdlib.h>
 
 #include "common/json/json.h"

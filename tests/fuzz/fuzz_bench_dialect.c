@@ -1,5 +1,5 @@
-/* fuzz_bench_dialect.c - what servers of other protocols say to the load generator. The first byte is where the rest is
- * cut in two: a byte stream must mean the same, cut or whole. */
+/* fuzz_bench_dialect.c - the bytes that servers of other protocols send to the load generator. The first byte is
+ * where the rest is cut in two. A byte stream must mean the same, cut or whole. */
 #include <stdlib.h>
 
 #include "bench/load/dialects/bench_dialect.h"

@@ -1,4 +1,4 @@
-/* fuzz_client_message.c - what a client sends, through all that looks at it before it is let in. */
+/* fuzz_client_message.c - a client's message, through all code that looks at it before it has an effect. */
 #include <stdlib.h>
 
 #include "common/json/json.h"

@@ -1,5 +1,5 @@
-/* fuzz_http_chunked.c - chunked bodies. Arriving byte by byte or at once must come to the same, and nothing decoded may
- * exceed the bound. */
+/* fuzz_http_chunked.c - chunked bodies. A body must decode to the same byte by byte and at once, and never to more
+ * than the bound. */
 #include <stdlib.h>
 
 #include "common/base/buf.h"

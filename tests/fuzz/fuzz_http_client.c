@@ -1,6 +1,6 @@
-/* fuzz_http_client.c - what a server, or whatever has its port, answers to our own client; and URLs. The wire is made
- * of the input: a byte that says how much comes at once, a URL up to the first line end, then the answer. However it is
- * cut, the client must come to the same result. */
+/* fuzz_http_client.c - URLs, and the answers that our own HTTP client gets. A stranger may have the server's port. An
+ * input has three parts: a byte that says how much comes at once, a URL up to the first line end, then the answer.
+ * However the answer is cut, the client must come to the same result. */
 #include <stdlib.h>
 
 #include "server/cli/http_client.h"

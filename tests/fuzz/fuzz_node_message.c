@@ -1,5 +1,5 @@
-/* fuzz_node_message.c - what one node takes from another beside surveys (fuzz_survey_message.c): digest, which come
- * from nodes of other versions too, and are compared in words that go into the log and into answers. */
+/* fuzz_node_message.c - the messages of nodes, except surveys (fuzz_survey_message.c). These are digests of settings.
+ * They come from nodes of other versions too. The words of their comparison go into the log and into answers. */
 #include <stdlib.h>
 
 #include "common/base/log.h"
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
     struct peers *peers = peers_create(&fake.broker, &metrics, STR("me"));
     peers_set_settings(peers, STR(OUR_SETTINGS));
-    /* Messages are separated by a NUL; each is the sender, a space, and what it says. */
+    /* Messages are separated by a NUL. Each message is the sender, a space, and the text. */
     while (rest.ptr) {
         struct str message = str_split(&rest, '\0');
         struct str from = str_split(&message, ' ');

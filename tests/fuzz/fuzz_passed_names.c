@@ -1,4 +1,4 @@
-/* fuzz_passed_names.c - LISTEN_FDS and LISTEN_FDNAMES as systemd, or whoever starts the program, has set them: "COUNT
+/* fuzz_passed_names.c - LISTEN_FDS and LISTEN_FDNAMES, set by systemd or another program that starts ours: "COUNT
  * NAME NAMES". A parameter that is found must have that name and be among those that were passed. */
 #include <stdlib.h>
 

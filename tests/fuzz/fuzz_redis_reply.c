@@ -1,7 +1,7 @@
-/* fuzz_redis_reply.c - what a server sends, in pieces: hiredis reads only what the guard has let pass, and finds as
- * many replies in it as the guard does. Then what nodes take from replies: where slots and primaries are. The first
- * byte is the size of the pieces; the other bytes are sent as they are, or, where the first one is odd, made into a
- * well-formed answer to CLUSTER SLOTS. */
+/* fuzz_redis_reply.c - the bytes of a server, in pieces. hiredis reads only bytes that the guard has let pass, and
+ * finds as many replies in them as the guard does. Then nodes read from the replies where slots and primaries are.
+ * The first byte of an input is the size of the pieces. If it is even, the other bytes are sent as they are. If it is
+ * odd, they are made into a well-formed answer to CLUSTER SLOTS. */
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 
@@ -44,7 +44,7 @@ static void look_at(const redisReply *reply)
             check_whereabouts(&where);
 }
 
-/* Ranges of slots made of six bytes and a host each; the numbers may be out of all bounds. */
+/* Ranges of slots. Each is made of six bytes and a host. The numbers may be out of all bounds. */
 static void make_slots(struct buf *out, struct str from)
 {
     size_t count = from.len / 8;

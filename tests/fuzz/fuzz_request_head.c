@@ -1,5 +1,5 @@
-/* fuzz_request_head.c - request heads as strangers send them. An accepted head must keep its promises: an upgrade can
- * be answered, and arriving byte by byte changes nothing. */
+/* fuzz_request_head.c - request heads as strangers send them. An upgrade in an accepted head can be answered. A head
+ * that comes byte by byte means the same. */
 #include <stdlib.h>
 
 #include "common/protocol/http_answer.h"

@@ -1,5 +1,5 @@
-/* fuzz_survey_message.c - what one node takes from another through the broker. An accepted message must survive being
- * written and read again. */
+/* fuzz_survey_message.c - the surveys that one node takes from another through the broker. An accepted message must
+ * survive being written and read again. */
 #include <stdlib.h>
 
 #include "server/node/survey_wire.h"

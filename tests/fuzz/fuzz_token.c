@@ -1,5 +1,5 @@
-/* fuzz_token.c - bytes as a token, and as the claims of one. With the right key next to it, only tokens that were
- * signed with that key may ever pass; the corpus has one, so that what comes after the signature is reached. */
+/* fuzz_token.c - bytes as a token, and as the claims of one. The verifier has the right key. Only tokens that were
+ * signed with that key may ever pass. The corpus has such a token, so the checks after the signature are reached. */
 #include <stdlib.h>
 
 #include "common/token/cache.h"

@@ -1,6 +1,6 @@
-/* fuzz_ws_decoder.c - WebSocket frames of a client or a server: the same comes out in one piece and byte by byte, and
- * of a client the same as libwslay reads from the same bytes. The first byte of an input says who sends and how; inputs
- * are frames as they are, or (structured) notes from which well-formed frames with chosen faults are made. */
+/* fuzz_ws_decoder.c - WebSocket frames of a client or a server. The decoder finds the same in one piece and byte by
+ * byte. In the frames of a client it finds the same as libwslay. The first byte of an input says who sends, and how.
+ * An input is frames as they are, or (structured) notes from which well-formed frames with chosen faults are made. */
 #include <stdlib.h>
 #include <wslay/wslay.h>
 
@@ -146,8 +146,8 @@ static void compare(struct buf *stream, const struct outcome *ours)
 
 /* --- structured inputs ------------------------------------------------------------------------------------------ */
 
-/* Three bytes a frame: the first byte of its header; what to do to its length; how many of the bytes that follow are
- * its payload. */
+/* A frame takes three bytes: the first byte of its header, the change to its length, and the length of its payload.
+ * The payload is taken from the bytes that follow. */
 static void make_frames(struct buf *out, const uint8_t *notes, size_t len, bool masked)
 {
     static const uint8_t key[4] = {0x37, 0xfa, 0x21, 0x3d};

@@ -39,12 +39,12 @@ struct router_of {
 
 /* Sends the request with a key. The target may have a query. */
 void send_request(struct fixture *f, struct router_of *x, const char *method, const char *target, const char *body);
-/* The response must have come, once; checks it and frees it. */
+/* The response must have come, once. Checks it and frees it. */
 void expect(struct router_of *x, int status, const char *body);
 /* The same when the whole body is not known: it must contain the text. */
 void expect_part(struct router_of *x, int status, const char *part);
 
-/* Answers a kept publication: an id made of its index; with an offset where its channel has history. */
+/* Answers a kept publication by an id made of its index, and by an offset if its channel has history. */
 void answer_publication(struct fixture *f, size_t index);
 void fail_publication(struct fixture *f, size_t index, enum err code);
 /* Gives the last survey back. */

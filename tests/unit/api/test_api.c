@@ -1,4 +1,4 @@
-/* test_api.c - keys, routes, and what is asked of all nodes. */
+/* test_api.c - keys, routes, and the requests that go to all nodes. */
 #include "tests/unit/api/api_fixture.h"
 
 static struct fixture f;

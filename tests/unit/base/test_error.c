@@ -1,4 +1,4 @@
-/* test_error.c - walks errors.def, and what strangers' text looks like in an error. */
+/* test_error.c - walks errors.def, and shows how strangers' text looks in an error. */
 #include "common/base/error.h"
 #include "tests/support/unit.h"
 

@@ -1,4 +1,4 @@
-/* test_log.c - lines cannot be forged by what is logged, in either format, and levels hold. */
+/* test_log.c - logged text cannot forge a line, in either format, and levels hold. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* What has been written so far, without the time, which stands at skip and is 24 bytes long. */
+/* The log so far, without the time. The time stands at skip and is 24 bytes long. */
 static const char *logged_without_time(size_t skip)
 {
     static char text[4096];

@@ -1,4 +1,4 @@
-/* test_mailbox.c - mail between threads arrives, once, in each poster's order; and the turn's hooks run after it. */
+/* test_mailbox.c - mail between threads arrives once, in each poster's order. The turn's hooks run after it. */
 #include <stdlib.h>
 
 #include "common/base/alloc.h"
@@ -171,7 +171,7 @@ static void test_from_the_owners_thread(void **state)
     open_owner(&owner);
     for (int i = 0; i < 10; i++)
         post(&owner.mailbox, 0, i, post_one_more);
-    /* One turn, without waiting, delivers all of it, also what delivery posts; then the hook runs. */
+    /* One turn delivers all mail without waiting, also mail that is posted by a delivery. Then the hook runs. */
     uv_run(&owner.loop, UV_RUN_NOWAIT);
     assert_int_equal(owner.delivered, 10);
     assert_true(owner.in_order);

@@ -1,5 +1,5 @@
-/* test_dialect.c - each dialect's conversation: what the server says, what is answered, when the client is ready, and
- * what is an event. Every dialect of the table has one. */
+/* test_dialect.c - each dialect's conversation: the server's messages, the client's answers, when the client is
+ * ready, and which messages are events. Every dialect of the table has a conversation. */
 #include "bench/load/dialects/bench_dialect.h"
 #include "bench/load/dialects/mqtt_packet.h"
 #include "tests/support/unit.h"
@@ -171,7 +171,7 @@ static void test_requests(void **state)
     }
 }
 
-/* What the table promises is there. */
+/* Each row has the functions that its transports need. */
 static void test_every_row(void **state)
 {
     size_t count = 0;

@@ -1,4 +1,4 @@
-/* test_ledger.c - what is found when deliveries are lost, doubled or swapped. */
+/* test_ledger.c - the ledger finds deliveries that are lost, doubled or swapped. */
 #include "bench/load/ledger.h"
 #include "tests/support/unit.h"
 
@@ -75,7 +75,7 @@ static void test_what_is_no_event(void **state)
     end();
 }
 
-/* Latency counts from when an event was due; the first and the last subscriber's are kept by event. */
+/* Latency counts from when an event was due. The latencies of the first and the last subscriber are kept by event. */
 static void test_times(void **state)
 {
     start(0);

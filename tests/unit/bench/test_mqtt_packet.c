@@ -22,7 +22,7 @@ static void test_written(void **state)
     buf_fini(&out);
 }
 
-/* Lengths of one, two and three bytes; the whole, byte by byte. */
+/* The length takes one, two or three bytes. The whole packet comes byte by byte. */
 static void test_cut_at_every_byte(void **state)
 {
     static const size_t sizes[] = {0, 1, 124, 125, 200, 17000};

@@ -1,4 +1,4 @@
-/* test_report.c - no number that was not measured; the JSON is JSON. */
+/* test_report.c - the report has only measured numbers, and the JSON is JSON. */
 #include "bench/load/report.h"
 #include "common/base/alloc.h"
 #include "common/json/json.h"

@@ -1,4 +1,4 @@
-/* redis_pair.h - two nodes' brokers on one Redis, all of their own: what the tests of a Redis that works begin with. */
+/* redis_pair.h - two nodes' brokers on one Redis of their own. The tests of a Redis that works begin with them. */
 #ifndef CARILLON_TESTS_BROKER_REDIS_PAIR_H
 #define CARILLON_TESTS_BROKER_REDIS_PAIR_H
 

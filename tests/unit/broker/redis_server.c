@@ -86,7 +86,7 @@ static void spawn(struct redis_server *server, const char *const *more)
     _exit(127);
 }
 
-/* True once it accepts connections; false if it has ended. */
+/* True once the server accepts connections. False if it has ended. */
 static bool is_ready(struct redis_server *server)
 {
     for (int i = 0; i < READY_TRIES; i++) {

@@ -14,7 +14,7 @@ struct redis_server {
     char url[64];
 };
 
-/* Picks a port and starts it with further arguments (NULL at the end; may be NULL itself). */
+/* Picks a port and starts the server with further arguments. NULL ends the list, which may be NULL itself. */
 void redis_server_start(struct redis_server *server, const char *const *more);
 /* Kills it and starts an empty one on the same port. */
 void redis_server_kill(struct redis_server *server);
@@ -23,7 +23,7 @@ void redis_server_restart(struct redis_server *server);
 void redis_server_end(struct redis_server *server);
 void redis_server_pause(struct redis_server *server, bool paused);
 
-/* One command by a blocking connection of its own; the answer's text, or its number, in out. */
+/* Sends one command by a blocking connection of its own. out gets the answer's text, or its number. */
 void redis_server_command(const struct redis_server *server, char *out, size_t size, int argc, const char **argv);
 #define REDIS_RUN(server, out, ...)                                                                                    \
     redis_server_command((server), (out), sizeof(out), (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)),  \

@@ -1,4 +1,5 @@
-/* rig.h - a loop with one or more brokers on it, and all that each tells its node, kept for looking at. */
+/* rig.h - a loop with one or more brokers on it. Each broker's messages to its node are kept, for the tests to look
+ * at. */
 #ifndef CARILLON_TESTS_BROKER_RIG_H
 #define CARILLON_TESTS_BROKER_RIG_H
 
@@ -18,7 +19,7 @@ void rig_init(struct rig *rig);
 /* Fails unless everything on the loop has been closed. */
 void rig_fini(struct rig *rig);
 
-/* Turns the loop until the condition holds; fails after a minute. */
+/* Turns the loop until the condition holds. Fails after a minute. */
 #define RIG_WAIT(rig, condition)                                                                                       \
     do {                                                                                                               \
         uint64_t rig_end_us = clock_now_us() + 60000000;                                                               \
@@ -96,8 +97,8 @@ const char *node_history(struct node *node, struct rig *rig, const char *channel
 void node_check_paging(struct node *node, struct rig *rig);
 /* The answer of that index (from 0), waited for. */
 const struct seen_answer *node_answer(struct node *node, struct rig *rig, size_t index);
-/* The ids that came with the last page: of the channel's last event, and of the one before the page, as the
- * publications of these indices were answered (below 0: none). */
+/* Checks the two ids that came with the last page: of the channel's last event, and of the event before the page.
+ * They must be those of the publications of these indices (below 0: none). */
 void node_check_page_ids(const struct node *node, int last, int before);
 uint64_t node_metric(const struct node *node, enum metric metric);
 

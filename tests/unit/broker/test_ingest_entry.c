@@ -1,4 +1,4 @@
-/* test_ingest_entry.c - what an entry of the ingest stream asks for, and what is wrong with one. */
+/* test_ingest_entry.c - good and bad entries of the ingest stream. */
 #include <stdlib.h>
 
 #include "server/broker/redis/ingest/ingest_entry.h"

@@ -258,8 +258,8 @@ static void publish_as(struct fixture *f, uint64_t user, const char *channel, co
 
 enum { BACKEND = 0, VICTIM = 1, CROWDER = 2, MANY = 40 };
 
-/* However many names one user's clients make up, however much they publish, and whoever publishes in between: what is
- * of others stays. */
+/* The events and positions of other users stay, however many names one user's clients make up, and however much they
+ * publish. */
 static void crowd_by_subscribing(struct fixture *f, const char *name, const char *data)
 {
     (void)data;

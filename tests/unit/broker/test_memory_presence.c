@@ -1,4 +1,4 @@
-/* test_memory_presence.c - pages of who is on a channel, against a plain array of who should be. */
+/* test_memory_presence.c - pages of the users on a channel, against a plain array of those who should be there. */
 #include <stdio.h>
 
 #include "common/base/alloc.h"

@@ -1,5 +1,5 @@
-/* test_redis_broker.c - the Redis broker with a Redis that works. test_redis_failures.c has the other days;
- * test_redis_position.c what a channel's position is told to be. */
+/* test_redis_broker.c - the Redis broker with a Redis that works. test_redis_failures.c has a Redis that fails.
+ * test_redis_position.c has the positions of channels. */
 #include <stdio.h>
 
 #include "redis_pair.h"
@@ -133,7 +133,8 @@ static void takes_what_backends_publish(void **state)
     assert_string_equal(f->a.events[2].channel, "a{b}%");
 }
 
-/* A log whose meta has gone (evicted, deleted) must not be mistaken for the new epoch's, whoever begins it. */
+/* A log whose meta has gone (evicted, deleted) must not be mistaken for the log of the new epoch, whoever begins that
+ * epoch. */
 static void begins_an_epoch_when_meta_is_gone(void **state)
 {
     struct redis_pair *f = *state;

@@ -103,7 +103,7 @@ static void refuses_what_is_no_event(void **state)
     assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_NONE);
     strict.data_bytes = 0;
     assert_int_equal(redis_event_parse(custom, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_TOO_LARGE);
-    /* What another node has accepted and acknowledged is delivered, whatever the settings are here. */
+    /* An event that another node has accepted and acknowledged is delivered, whatever the settings are here. */
     struct str of_a_node = STR("{\"type\":\"t\",\"channel\":\"c\",\"data\":1}");
     strict.custom = false;
     assert_int_equal(redis_event_parse(of_a_node, STR("c"), &strict, &scratch, &event, &direct, NULL), ERR_NONE);

@@ -217,8 +217,8 @@ static void notices_one_lost_connection(void **state)
     RIG_WAIT(&f->rig, f->node.event_count == 1);
 }
 
-/* Connections are cut under load. A publisher that tries again with the same event_id until it is answered gets every
- * event stored exactly once, and what was acknowledged stays where it was said to be. */
+/* Connections are cut under load. A publisher tries again with the same event_id until it is answered. Then every
+ * event is stored exactly once, and an acknowledged event stays at the offset that was told. */
 static void loses_and_doubles_nothing(void **state)
 {
     enum { COUNT = 1000, IN_FLIGHT = 15 };
@@ -401,7 +401,8 @@ static void refuses_what_a_full_or_read_only_redis_refuses(void **state)
         assert_says(answer->text, "read-only");
     assert_int_equal(f->node.subscribed[0].err, ERR_NONE);
     assert_string_equal(f->node.subscribed[0].epoch, ""); /* events could come, but there is no position yet */
-    /* What is published on a replica reaches nobody else: it is not used until it is a primary again. */
+    /* An event that is published on a replica reaches nobody else. So a replica is not used until it is a primary
+     * again. */
     RIG_WAIT(&f->rig, f->node.info.state == BROKER_DOWN && strstr(f->node.info.text, "it is a replica"));
     node_subscribe(&f->node, "read-only", 10);
     REDIS_RUN(&f->server, out, "REPLICAOF", "NO", "ONE");

@@ -101,7 +101,7 @@ static void test_lines_are_bounded(void **state)
     assert_int_equal(redis_guard_take(&guard, STR("x"), &error), ERR_INVALID_REQUEST);
 }
 
-/* What one reply has used up is there again for the next. */
+/* The next reply may have as much as the last one, whatever that one has used up. */
 static void test_each_reply_counts_for_itself(void **state)
 {
     struct redis_guard guard = {.bytes_max = 5};

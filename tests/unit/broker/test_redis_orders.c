@@ -179,7 +179,7 @@ static void asks_again_when_a_history_is_further_on(void **state)
     }
 }
 
-/* A page of a server that is the primary no more; what it had beyond 6 is lost. The position is on its way before the
+/* A page of a server that is the primary no more. Its events beyond 6 are lost. The position is on its way before the
  * answer of the script that tells it. */
 static void believes_the_position_that_is_asked_after_a_history(void **state)
 {
@@ -250,7 +250,8 @@ static void asks_again_when_the_server_that_was_to_have_it_is_lost(void **state)
     assert_told(f, 6);
 }
 
-/* Until it has passed nothing else works, and the connections are given up: the position is asked when they are back.
+/* Until the refusal has passed nothing else works, and the connections are given up. The position is asked for when
+ * they are back.
  */
 static void gives_up_nothing_for_a_refusal_that_passes(void **state)
 {

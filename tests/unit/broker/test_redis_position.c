@@ -1,5 +1,5 @@
-/* test_redis_position.c - where a channel is told to be: when it is subscribed, when the connection was lost, and when
- * Redis has lost what was there. */
+/* test_redis_position.c - the position that is told of a channel: when it is subscribed, after a lost connection, and
+ * after Redis has lost the channel's events. */
 #include <stdio.h>
 
 #include "redis_pair.h"
@@ -121,7 +121,7 @@ static long long meta_ttl(struct redis_pair *f)
     return atoll(out);
 }
 
-/* Names that no event ever comes to leave nothing lasting behind; the epoch that anybody has been told stays true. */
+/* Names that no event ever comes to leave nothing lasting behind. An epoch that anybody has been told stays true. */
 static void lets_go_of_an_unused_epoch_with_its_last_subscriber(void **state)
 {
     struct redis_pair *f = *state;
@@ -278,8 +278,8 @@ static void begins_an_epoch_when_events_are_gone(void **state)
     }
 }
 
-/* The log is gone, as when its ttl has passed; which event was the last one is still known, and then which one stood
- * before the first that came after. */
+/* The log is gone, as when its ttl has passed. The id of the last event is still known. So a later page tells the id
+ * of the event before its first one. */
 static void knows_the_last_event_when_it_has_aged(void **state)
 {
     struct redis_pair *f = *state;
@@ -315,8 +315,8 @@ static void knows_the_last_event_when_it_has_aged(void **state)
     }
 }
 
-/* Loses both nodes' connections, and waits until Redis has this channel's subscription again: its position will be
- * asked for at the end of the loop's next turn. */
+/* Loses both nodes' connections, and waits until Redis has this channel's subscription again. The position is asked
+ * for at the end of the loop's next turn. */
 static void reconnect(struct redis_pair *f, const char *live_channel)
 {
     char out[64];
@@ -326,7 +326,8 @@ static void reconnect(struct redis_pair *f, const char *live_channel)
               strcmp(out, "1") == 0));
 }
 
-/* The position tells of it, and the router reads it from the history; what has no number comes from nowhere else. */
+/* The position tells of it, and the router reads it from the history. An event without an offset comes from nowhere
+ * else. */
 static void holds_numbered_events_back_until_the_position_is_told(void **state)
 {
     struct redis_pair *f = *state;

@@ -1,4 +1,4 @@
-/* test_http_client.c - what is made of a server's refusal. */
+/* test_http_client.c - the client's error for a server's refusal. */
 #include "server/cli/http_client.h"
 #include "tests/support/unit.h"
 

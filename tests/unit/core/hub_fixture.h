@@ -73,7 +73,8 @@ void close_session(struct fixture *f, struct wire *wire);
 void send_text(struct fixture *f, struct wire *wire, const char *text);
 /* Time goes on, timers fire, and the turn ends. */
 void pass(struct fixture *f, uint64_t ms);
-/* The next frame's payload, "" if there is none; the opcode in *out_opcode (may be NULL). Valid until the next call. */
+/* The next frame's payload; "" if there is none. *out_opcode gets the opcode, and may be NULL. Valid until the next
+ * call. */
 const char *next_frame(struct wire *wire, int *out_opcode);
 /* The same of a wire with lines. */
 const char *next_line(struct wire *wire);
@@ -82,14 +83,14 @@ int next_close(struct wire *wire, char reason[128]);
 
 /* Joins the channel that was asked for last and flushes. */
 void answer_join(struct fixture *f, const char *channel, const char *epoch, uint64_t offset);
-/* Takes the oldest recovery that was asked for; there must be one. */
+/* Takes the oldest recovery that was asked for. There must be one. */
 struct recovery *take_recovery(struct fixture *f);
 /* Answers it, of a channel "log:a" at position, with the events (after, last]; epoch "e". */
 void answer_recovery(struct fixture *f, struct recovery *recovery, enum recovery_outcome outcome, uint64_t after,
                      uint64_t last, uint64_t position);
 /* Delivers the event of this offset and epoch "e" to channel "log:a". */
 void deliver_numbered(struct fixture *f, uint64_t offset);
-/* Delivers an event of type "note" with this data; flushes if told so. */
+/* Delivers an event of type "note" with this data. Flushes if told so. */
 void deliver(struct fixture *f, const char *channel, const char *data, bool flush);
 
 #endif

@@ -164,7 +164,7 @@ static uint32_t draw(uint32_t below)
     return (random_state >> 8) % below;
 }
 
-/* What names, claims and patterns are made of: also what is special in patterns, JSON, Redis keys and terminals. */
+/* Names, claims and patterns are made of these. Some are special in patterns, JSON, Redis keys or terminals. */
 static const char *const pieces[] = {
     "a",  "b",       ":",     ":",    "::", "urn:acme:7", "did:key:z6", "spiffe://x/y",     "*", "?", "[a]", "\\", "\"",
     "\n", " ",       "{sub}", "{",    "}",  "%7B",        "\xC3\xA9",   "\xF0\x9F\x90\x99", "/", ".", "#",   "$",  "7",

@@ -1,4 +1,4 @@
-/* test_control.c - what a backend asks of one hub, and how the answers of several become one. */
+/* test_control.c - a backend's questions to one hub, and how the answers of several hubs become one. */
 #include <stdio.h>
 
 #include "server/core/control.h"
@@ -14,7 +14,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* To its end; returns in how many parts. */
+/* Runs it to its end. Returns in how many parts. */
 static size_t run(const struct control_request *request, struct control_result *result)
 {
     struct control_walk walk = {0};

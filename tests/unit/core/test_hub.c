@@ -35,7 +35,7 @@ static void test_subscribe_and_deliver(void **state)
     deliver(&f, "public:other", "1", true);
     assert_string_equal(next_frame(&a, NULL), "");
 
-    /* The last one out starts the linger; then the broker is told. */
+    /* The last subscriber that leaves starts the linger. When it is over, the broker is told. */
     send_text(&f, &a, "{\"type\":\"unsubscribe\",\"id\":2,\"data\":{\"channel\":\"public:news\"}}");
     assert_string_equal(next_frame(&a, NULL), "{\"type\":\"unsubscribed\",\"id\":2,\"channel\":\"public:news\"}");
     deliver(&f, "public:news", "2", true);
@@ -238,7 +238,7 @@ static void test_bad_messages(void **state)
     fixture_teardown(&f);
 }
 
-/* What a channel keeps does not depend on who publishes to it. */
+/* The history of a channel does not depend on who publishes to it. */
 static void test_publish_to_a_channel_of_a_claim(void **state)
 {
     struct fixture f;
@@ -297,7 +297,7 @@ static void test_channels_follow_the_rules(void **state)
     fixture_teardown(&f);
 }
 
-/* Of very many channels some follow in each tick; a channel that goes meanwhile is no harm. */
+/* Of very many channels some follow in each tick. A channel that goes meanwhile does no harm. */
 static void test_many_channels_follow_the_rules(void **state)
 {
     enum { CHANNELS = 2500 };
@@ -447,7 +447,7 @@ static void subscribe_joined(struct fixture *f, struct wire *wire, const char *c
     assert_non_null(strstr(next_frame(wire, NULL), "\"subscribed\""));
 }
 
-/* What one session's messages were joined to is used for the next only where they are the same. */
+/* The joined bytes of one session are used for the next session only if both have the same messages. */
 static void test_each_gets_its_own_of_what_is_joined(void **state)
 {
     enum { TURNS = 2000, SESSIONS = 6, CHANNELS = 3 };
@@ -498,7 +498,7 @@ static void test_each_gets_its_own_of_what_is_joined(void **state)
     fixture_teardown(&f);
 }
 
-/* It goes between the delivery and the end of the turn; the others of that turn get theirs. */
+/* It goes between the delivery and the end of the turn. The other sessions of that turn get the message. */
 static void test_gone_before_the_flush(void **state)
 {
     struct fixture f;

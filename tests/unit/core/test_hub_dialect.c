@@ -70,7 +70,7 @@ static void test_publish(void **state)
     close_session(f, &wire);
 }
 
-/* What one dialect means is nothing to the other, and a message that is none counts as bad. */
+/* A command of one dialect means nothing to the other, and counts as a bad message there. */
 static void test_the_other_dialect_is_not_understood(void **state)
 {
     struct fixture *f = *state;
@@ -226,7 +226,7 @@ static void test_an_encoding_outlives_its_event(void **state)
     assert_int_equal(room_events_written, 2);
 }
 
-/* What was missed is told in the session's own form too. */
+/* Missed events too are told in the session's own dialect. */
 static void test_recovery(void **state)
 {
     struct fixture *f = *state;

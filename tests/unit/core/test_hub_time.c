@@ -1,4 +1,4 @@
-/* test_hub_time.c - what time does to sessions: pings, expiring tokens, refresh, draining. */
+/* test_hub_time.c - sessions as time passes: pings, expiring tokens, refresh, draining. */
 #include "common/protocol/ws_frame.h"
 #include "tests/unit/core/hub_fixture.h"
 
@@ -55,7 +55,7 @@ static void test_first_ping_is_jittered(void **state)
     fixture_teardown(&f);
 }
 
-/* One millisecond; returns how many of the sessions were pinged in it, each of which answers. */
+/* One millisecond passes. Returns how many sessions were pinged in it. Each of them answers. */
 static unsigned pinged_in_step(struct fixture *f, struct wire *wires, int sessions)
 {
     unsigned pings = 0;
@@ -224,7 +224,7 @@ static void test_refresh(void **state)
     send_text(&f, &a, refresh);
     assert_string_equal(next_frame(&a, NULL), "{\"type\":\"refreshed\",\"id\":9,\"data\":{\"expires_at\":"
                                               "\"2026-01-15T10:33:20.000Z\"}}");
-    /* What the new token does not grant ends. */
+    /* Subscriptions that the new token does not grant end. */
     assert_string_equal(next_frame(&a, NULL), "{\"type\":\"unsubscribed\",\"channel\":\"room:2\"}");
     assert_string_equal(next_frame(&a, NULL), "");
     pass(&f, 169900);
@@ -235,7 +235,7 @@ static void test_refresh(void **state)
     fixture_teardown(&f);
 }
 
-/* The answer to a refresh can be what closes a slow consumer; the closing connection must still be bounded. */
+/* The answer to a refresh can close a slow consumer. The closing connection must still be bounded. */
 static void test_refresh_of_a_slow_consumer(void **state)
 {
     struct fixture f;

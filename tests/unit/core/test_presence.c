@@ -1,4 +1,4 @@
-/* test_presence.c - what a hub says of who comes and goes, and the command that asks who is there. */
+/* test_presence.c - a hub tells who comes and goes. The command `presence` asks who is there. */
 #include <stdio.h>
 
 #include "tests/unit/core/hub_fixture.h"

@@ -118,7 +118,7 @@ static void test_charge_and_give_back(void **state)
     rate_charge(&rate, 5, now_us);
     assert_false(rate_take(&rate, &limit, 1, now_us, &retry_us));
     assert_int_equal(retry_us, 600000);
-    /* What is given back late makes no more than the burst. */
+    /* Messages that are given back late make no more than the burst. */
     rate_give_back(&rate, 1000);
     assert_true(rate_take(&rate, &limit, 10, now_us + 60000000, NULL));
     assert_false(rate_take(&rate, &limit, 1, now_us + 60000000, NULL));

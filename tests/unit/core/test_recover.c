@@ -1,5 +1,5 @@
-/* test_recover.c - subscribers who come back: what they missed, then live, nothing between, nothing twice; and those
- * who are told that it cannot be had. */
+/* test_recover.c - subscribers who come back. They get the events that they missed, then live ones, with none left
+ * out and none twice. If the missed events cannot be had, they are told so. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -131,7 +131,7 @@ static void test_nothing_missed(void **state)
     expect_nothing(&s.a);
 }
 
-/* What it gets back it owes to its rate: 50 events count as one message, however they are cut into replays. */
+/* Recovered events count in the session's rate: 50 events are one message, however they are cut into replays. */
 static void test_its_rate_pays(void **state)
 {
     (void)state;
@@ -338,7 +338,8 @@ static void test_an_interruption(void **state)
     expect_nothing(&s.b);
 }
 
-/* What each session must have seen, against random comings and goings, live events, pages and slow kernels. */
+/* The events that each session must have seen, while sessions come and go at random, with live events, pages and slow
+ * kernels. */
 static void test_against_a_model(void **state)
 {
     enum { SESSIONS = 8, STEPS = 30000 };

@@ -1,4 +1,5 @@
-/* test_revocations.c - which tokens a revocation covers, for how long, and what is lost of it. */
+/* test_revocations.c - which tokens a revocation covers, and for how long. A round finds the revocations that the
+ * broker has lost. */
 #include <stdio.h>
 
 #include "server/core/revocations.h"
@@ -30,7 +31,7 @@ static void count_one(void *owner, const struct revocation *revocation)
     (*(int *)owner)++;
 }
 
-/* A whole round; how many do not count as kept. */
+/* A whole round. Returns how many do not count as kept. */
 static int look_at_all(struct revocations *revocations, uint64_t at_ms)
 {
     int lost = 0;

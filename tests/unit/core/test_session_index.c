@@ -154,7 +154,7 @@ static void refresh(struct session *session)
     session->claims = claims;
 }
 
-/* Few sessions at times and many at others; one user in eight has half of them. */
+/* There are few sessions at times and many at others. One user in eight has half of them. */
 static void step(size_t number)
 {
     bool grows = number / (STEPS / 8) % 2 == 0;

@@ -160,7 +160,7 @@ static void test_given_back_before_the_answer(void **state)
     expect_asked("");
 }
 
-/* Whatever the answer, the slot is kept; so is one whose session has begun. */
+/* Whatever the answer, the slot is kept. So is the slot of a session that has begun. */
 static void test_nobody_waits_any_more(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* test_metrics.c - walks the whole table: every metric counts, and what is written reads as OpenMetrics to a strict
- * reader of its own. */
+/* test_metrics.c - walks the whole table. Every metric counts, and a strict reader of the test's own reads the output
+ * as OpenMetrics. */
 #include <stdio.h>
 
 #include "common/metrics/metrics.h"
@@ -15,7 +15,7 @@ static void make(struct metrics storage[WORKERS + 1], const struct metrics *all[
     }
 }
 
-/* The value of the one line that starts with sample and a space; fails if there is not exactly one. */
+/* The value of the one line that starts with sample and a space. Fails if there is not exactly one. */
 static double sample_value(struct str text, const char *sample)
 {
     size_t found = 0;

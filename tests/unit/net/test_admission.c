@@ -79,7 +79,7 @@ static int set_up(void **state)
     return 0;
 }
 
-/* What was admitted goes, and gives back what it counted. */
+/* The admitted client goes. Its places in the limits are given back. */
 static void done(struct fixture *fixture)
 {
     claims_unref(fixture->admission.claims);

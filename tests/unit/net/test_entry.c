@@ -227,7 +227,7 @@ static void steps_come_in_order(void **state)
     close(fd);
 }
 
-/* What a client sends meanwhile stays in the kernel once the server has so much of it. */
+/* The server takes so many bytes of a client meanwhile. More of them stay in the kernel. */
 static void what_comes_meanwhile_is_bounded(void **state)
 {
     struct scene *scene = *state;
@@ -335,7 +335,7 @@ static void no_later_step_waits_once_the_time_is_over(void **state)
     }
 }
 
-/* What the first step leaves of the time is what the second one has. */
+/* The second step has the time that the first one has left. */
 static void all_steps_together_have_the_time_of_the_request(void **state)
 {
     struct scene *scene = *state;

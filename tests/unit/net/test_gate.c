@@ -14,7 +14,7 @@ static void assert_has(const char *text, const char *part)
         fail_msg("no \"%s\" in: %s", part, text);
 }
 
-/* Sends, reads until `until`, and checks; frames have NULs nowhere but in close codes, which come last. */
+/* Sends, reads until `until`, and checks. Frames have NULs only in close codes, which come last. */
 static void router(struct net_fixture *fixture, int fd, struct str bytes, const char *until)
 {
     fixture_send(fd, bytes);
@@ -76,7 +76,7 @@ static void a_head_may_come_byte_by_byte_and_frames_with_it(void **state)
     fixture_destroy(fixture);
 }
 
-/* What the server does to one message: the codes of docs/protocol.md. */
+/* The server's answer to one message: the codes of docs/protocol.md. */
 static void bad_messages_are_told_and_closed(void **state)
 {
     (void)state;

@@ -138,7 +138,7 @@ static void http_1_0_is_told_that_it_may_go_on(void **state)
     close(fd);
 }
 
-/* Each of these waits for a body that never comes; what they hold counts until they are gone. */
+/* Each of these waits for a body that never comes. Their bytes count until they are gone. */
 static void bodies_are_bounded_together(void **state)
 {
     struct net_fixture *fixture = *state;

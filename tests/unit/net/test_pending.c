@@ -1,4 +1,4 @@
-/* test_pending.c - places of those who are no sessions: the oldest goes, of the newcomer's own address first. */
+/* test_pending.c - places of connections that are no sessions. The oldest goes, of the newcomer's own address first. */
 #include "server/net/http/pending.h"
 #include "tests/support/unit.h"
 

@@ -31,7 +31,7 @@ struct rig {
 };
 extern struct rig rig;
 
-/* Of a test: a channel with history and no position yet; the same at offset 5; the end, where nothing is left unsaid.
+/* A test begins with a channel with history, without a position or at offset 5. At its end nothing is left unsaid.
  */
 int catchup_rig_setup(void **state);
 int catchup_rig_setup_at_five(void **state);
@@ -43,7 +43,8 @@ void expect(const char *said);
 /* An event of the model's epoch, or of another one. The model has it, too. */
 void event(uint64_t offset);
 void event_in(const char *epoch, uint64_t offset);
-/* The broker tells the position of the model: after the subscription or after it was away; or with no connection lost.
+/* The broker tells the position of the model. position: for a new subscription, or after the broker was away. located:
+ * with no connection lost.
  */
 void position(void);
 void located(void);

@@ -12,7 +12,7 @@ struct router_rig {
     struct broker broker;
 };
 
-/* ops->ask gets what the router asks; borrowed. */
+/* ops->ask gets the router's questions. Borrowed. */
 void router_rig_setup(struct router_rig *rig, const struct broker_ops *ops);
 
 /* In this order: close, what the test has on the router, teardown. */

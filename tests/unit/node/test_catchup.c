@@ -101,7 +101,7 @@ static void test_hole_without_memory(void **state)
     expect("post:8");
 }
 
-/* The rule of this node gives no history; other nodes number their events all the same. */
+/* The rule of this node gives no history. Other nodes number their events all the same. */
 static void test_channel_without_history(void **state)
 {
     (void)state;
@@ -361,7 +361,7 @@ static void test_broker_back_with_another_last_event(void **state)
     expect("interrupted read1 after:4 gap:offset_regressed:e:5 post:6 post:7");
 }
 
-/* The last event posted is gone. The broker may still know its id; else it may have been another event. */
+/* The last event posted is gone. The broker may still know its id. If not, it may have been another event. */
 static void test_broker_back_and_the_last_event_is_gone(void **state)
 {
     (void)state;

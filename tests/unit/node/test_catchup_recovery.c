@@ -149,7 +149,7 @@ static void test_recovery_from_another_epoch(void **state)
     expect("read1 after:5 lost1:epoch_changed");
 }
 
-/* The client has seen the new epoch on another node; this node learns it from the page. */
+/* The client has seen the new epoch on another node. This node learns it from the page. */
 static void test_recovery_from_the_next_epoch(void **state)
 {
     (void)state;

@@ -77,7 +77,7 @@ static void fake_unsubscribe(struct broker *broker, struct str channel)
     (void)channel;
 }
 
-/* Fills the page at once, as the log is now; it is given back when the test says so. */
+/* Fills the page at once, as the log is now. The page is given back when the test says so. */
 static void fake_ask(struct broker *broker, struct request *request)
 {
     struct node *node = (struct node *)broker;
@@ -260,7 +260,7 @@ static void located_at(struct node *node, const char *channel, const char *epoch
     turn_all(node);
 }
 
-/* The model's log grows; the router does not hear of it. */
+/* The model's log grows. The router does not hear of it. */
 static void store(struct node *node, uint64_t last)
 {
     node->last = last;
@@ -518,7 +518,7 @@ static void test_proof_needs_a_later_read(void **state)
     teardown(node);
 }
 
-/* What was posted last has been lost, and its offset is another event's now. */
+/* The event that was posted last has been lost, and its offset is another event's now. */
 static void test_last_event_was_replaced(void **state)
 {
     static const uint64_t now_at[] = {5, 6, 8, 5 + HISTORY_LIMIT_MAX};
@@ -541,7 +541,7 @@ static void test_last_event_was_replaced(void **state)
     }
 }
 
-/* It waited for those before it when the connection was lost; then Redis went back to before it. */
+/* The event waited for those before it when the connection was lost. Then Redis went back to before it. */
 static void test_held_before_the_connection_was_lost(void **state)
 {
     struct node *node = setup_at_five();
@@ -729,7 +729,7 @@ static void test_channel_that_has_lost_its_history(void **state)
 static const struct rule plain_rule = {.match = {"*", 1}, .allow = ALLOW_ALL};
 static const struct rule with_history = {.match = {"*", 1}, .allow = ALLOW_ALL, .history = {.size = 10}};
 
-/* The broker is asked where the channel is; who is subscribed hears it, and who comes meanwhile waits for it. */
+/* The broker is asked where the channel is. Subscribers hear the answer, and those who come meanwhile wait for it. */
 static void test_channel_that_is_given_a_history(void **state)
 {
     struct node *node = setup();
@@ -998,7 +998,7 @@ static void test_many_with_ids_share_a_read(void **state)
     teardown(node);
 }
 
-/* What it misses is at hand, but not the event that shows it. */
+/* The missed events are in the window. The event whose id the client names is not, so a read must show it. */
 static void test_id_that_is_not_in_the_window(void **state)
 {
     struct node *node = setup_at_five();
@@ -1272,7 +1272,7 @@ static uint64_t read_offset(const char *frame)
     return at ? strtoull(at + 9, NULL, 10) : 0;
 }
 
-/* Each event is the next one of the epoch the client is in; what is not was announced. */
+/* Each event is the next one of the epoch that the client is in, or a gap was announced. */
 static void account_for(struct account *account, const char *frame)
 {
     char epoch[EPOCH_MAX + 1];
@@ -1292,7 +1292,7 @@ static void account_for(struct account *account, const char *frame)
     }
 }
 
-/* What the broker's pub/sub has yet to bring: a position where offset is that of the log then, or an event. */
+/* Pub/sub of the broker has yet to bring this: a position, where offset is that of the log then, or an event. */
 struct passing {
     bool is_position;
     char epoch[EPOCH_MAX + 1];

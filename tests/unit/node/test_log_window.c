@@ -1,4 +1,4 @@
-/* test_log_window.c - what a window takes, gives and drops. */
+/* test_log_window.c - a window takes, gives and drops events. */
 #include "server/node/catchup/log_window.h"
 #include "tests/support/unit.h"
 

@@ -217,7 +217,7 @@ static void test_survey(void **state)
     request_destroy(&f.answer->base);
 }
 
-/* What is on its way when the node ends is answered, or freed with it. */
+/* A request that is on its way when the node ends is answered, or freed with the node. */
 static void test_close_under_way(void **state)
 {
     setup(state);

@@ -1,5 +1,5 @@
-/* test_node_presence.c - a node's members on their way to a broker that answers when told: what is gathered, what is
- * told again, what is forgotten. */
+/* test_node_presence.c - a node's members on their way to a broker that answers when told. Changes are gathered, told
+ * again, or forgotten. */
 #include <stdio.h>
 
 #include "common/base/alloc.h"

@@ -1,4 +1,4 @@
-/* test_peers.c - who is told, who is asked, who is listened to; with a broker that only remembers what was sent. */
+/* test_peers.c - which nodes are told, asked and listened to. The broker only remembers what was sent. */
 #include "server/node/peers.h"
 #include "tests/support/unit.h"
 

@@ -1,5 +1,5 @@
-/* test_reads.c - pages of histories and of presence on their way to a broker that answers when told: so many at once,
- * so many that wait, and an answer for each. Each test runs for both kinds. */
+/* test_reads.c - pages of histories and of presence on their way to a broker that answers when told. So many are
+ * under way at once, so many wait, and each is answered. Each test runs for both kinds. */
 #include "common/base/alloc.h"
 #include "server/core/history.h"
 #include "server/core/presence.h"

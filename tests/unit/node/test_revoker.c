@@ -158,7 +158,8 @@ static void hear(enum revocation_kind kind, const char *value, uint64_t issued_b
     revoker_hear(f.revoker, &revoked);
 }
 
-/* A worker with many sessions looks at a part of them in a turn; what comes meanwhile begins the walk again. */
+/* A worker with many sessions looks at a part of them in a turn. A revocation that comes meanwhile begins the walk
+ * again. */
 static void test_a_walk_takes_several_turns(void **state)
 {
     unsigned turns = 0;

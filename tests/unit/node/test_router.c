@@ -1,4 +1,5 @@
-/* test_router.c - two workers' hubs and one fake broker: one subscription for both, events to whoever wants them. */
+/* test_router.c - two workers' hubs and one fake broker. Both hubs share one subscription, and get the events that
+ * they want. */
 #include <stdio.h>
 
 #include "server/node/router.h"

@@ -1,4 +1,4 @@
-/* test_settings_digest.c - what is said of differences: each once, by name, whatever comes from outside. */
+/* test_settings_digest.c - each difference is told once, by name, whatever comes from outside. */
 #include "server/node/settings_digest.h"
 #include "tests/support/unit.h"
 

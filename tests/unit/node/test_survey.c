@@ -217,7 +217,7 @@ static void test_disconnect_everywhere(void **state)
     }
 }
 
-/* Disconnects the session; returns how many ended. What the nodes hear is counted from here on. */
+/* Disconnects the session. Returns how many ended. The messages of the nodes are counted from here on. */
 static uint64_t disconnect(const char *session_id)
 {
     for (int n = 0; n < NODES; n++)

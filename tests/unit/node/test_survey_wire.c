@@ -1,4 +1,4 @@
-/* test_survey_wire.c - what nodes write to each other: both ways, and everything malformed refused. */
+/* test_survey_wire.c - the messages of nodes, both ways. Malformed ones are refused. */
 #include "server/node/survey_wire.h"
 #include "tests/support/unit.h"
 

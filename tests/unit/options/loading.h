@@ -37,7 +37,7 @@ static inline int copy_words(const char *const *words, char *out[WORDS_MAX + 1])
     return count;
 }
 
-/* Lists that end with NULL; either may be NULL. more: what else the input has; may be NULL. */
+/* The lists end with NULL. Either may be NULL. more: the rest of the input; may be NULL. */
 static inline struct loading load_words(const char *const *flags, const char *const *env,
                                         const struct options_input *more)
 {

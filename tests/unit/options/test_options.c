@@ -1,5 +1,5 @@
-/* test_options.c - the engine, on the server's own table: what each source gives, which goes over which, and what is
- * said of mistakes. */
+/* test_options.c - the engine, on the server's own table: the values of each source, which source goes over which,
+ * and the texts about mistakes. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,7 +10,7 @@
 #define SECRET_A "0123456789abcdef0123456789abcdef"
 #define SECRET_B "fedcba9876543210fedcba9876543210"
 
-/* A temporary file with this text; path is an array of at least 32. */
+/* Makes a temporary file with this text. path is an array of at least 32. */
 static void make_file(char *path, const char *text)
 {
     strcpy(path, "/tmp/carillon-test-XXXXXX");
@@ -234,7 +234,7 @@ static void secrets_come_from_files(void **state)
     assert_int_equal(l.options.api_keys.count, 2);
     assert_string_equal(l.options.api_keys.items[1], SECRET_B);
     load_end(&l);
-    /* In a file, names start at its folder; a key path too. */
+    /* Names in a file start at its folder, also the path of a key. */
     snprintf(text, sizeof text, "{\"token\": {\"secret_file\": \"%s\", \"keys\": [{\"file\": \"k.pem\"}]}}",
              strrchr(secret, '/') + 1);
     make_file(config, text);

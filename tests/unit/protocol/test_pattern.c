@@ -1,4 +1,4 @@
-/* test_pattern.c - what a pattern matches, that claim values are literal, and that no pattern is slow. */
+/* test_pattern.c - a pattern matches the right names, claim values are literal, and no pattern is slow. */
 #include "common/base/clock.h"
 #include "common/protocol/channel_name.h"
 #include "tests/support/unit.h"
@@ -196,7 +196,7 @@ static void test_no_pattern_is_slow(void **state)
         assert_false(pattern_matches(str_from(pattern, sizeof pattern), str_from(name, sizeof name), NULL, NULL));
         memcpy(pattern + 1, "{a}{a}*{a}", 10);
     }
-    /* 100 tables of 255 * 255 steps; backtracking would take longer than the age of the universe. */
+    /* 100 tables of 255 * 255 steps. Backtracking would take longer than the age of the universe. */
     assert_true(clock_now_us() - start_us < 5000000);
 }
 

@@ -1,4 +1,4 @@
-/* test_http_chunked.c - chunked bodies: what is decoded, what is refused, in whatever pieces it comes. */
+/* test_http_chunked.c - chunked bodies: good ones are decoded and bad ones refused, in pieces of any size. */
 #include <stdlib.h>
 
 #include "common/base/buf.h"
@@ -7,8 +7,8 @@
 
 enum { BODY_MAX = 20 };
 
-/* Decodes text in pieces of `step` bytes; each piece has its own allocation, so that a sanitizer sees what is read or
- * written past it. */
+/* Decodes text in pieces of `step` bytes. Each piece has its own allocation. So a sanitizer sees a read or write past
+ * it. */
 static enum http_chunked_result decode(struct str text, size_t step, struct buf *out, size_t *out_used)
 {
     struct http_chunked chunked = {.max_body = BODY_MAX};

@@ -1,4 +1,4 @@
-/* test_http_head.c - request heads: what is understood, what is refused, and with which status. */
+/* test_http_head.c - request heads: good ones are understood, bad ones are refused with a status. */
 #include <stdlib.h>
 
 #include "common/protocol/http_head.h"

@@ -5,7 +5,7 @@
 #include "common/protocol/ws_decoder.h"
 #include "tests/support/unit.h"
 
-/* A frame as a test writes it; more of it than len says is not sent. */
+/* A frame as a test writes it. No more of it than len is sent. */
 struct part {
     unsigned first; /* the first byte: FIN, reserved bits, opcode */
     struct str payload;
@@ -26,8 +26,8 @@ static void append_frame(struct buf *out, bool masked, unsigned first, struct st
         buf_append_char(out, (char)(payload.ptr[i] ^ (masked ? key[i % 4] : 0)));
 }
 
-/* What comes out, as "opcode:payload;", and at the end "bad REASON" if it is refused. The bytes are copied: the decoder
- * unmasks them in place. */
+/* The decoded messages as "opcode:payload;", and at the end "bad REASON" if the bytes are refused. The bytes are
+ * copied, because the decoder unmasks them in place. */
 static bool feed(struct ws_decoder *decoder, struct str piece, struct buf *out)
 {
     struct ws_message message;
@@ -125,7 +125,7 @@ static void test_long_messages(void **state)
             }
 }
 
-/* Headers that are refused; where one byte is enough to know, no more is waited for. */
+/* Headers that are refused. If one byte is enough to know, no more is waited for. */
 static void test_headers_refused(void **state)
 {
 #define CASE(literal)                                                                                                  \
@@ -266,7 +266,7 @@ static void test_amid(void **state)
     buf_fini(&out);
 }
 
-/* What is no message is counted; a message in one frame costs nothing. */
+/* Bytes that are no message are counted. A message in one frame costs nothing. */
 static void test_what_is_beside_messages(void **state)
 {
     struct ws_decoder decoder = {.from_client = true};

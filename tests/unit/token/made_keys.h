@@ -18,7 +18,7 @@ void made_ec(struct made_key *out, const char *curve); /* "P-256", "P-384", "P-5
 void made_ed25519(struct made_key *out);
 void made_key_fini(struct made_key *key);
 
-/* A keyset of one key file's text; fails the test if it is not accepted. */
+/* A keyset of one key file's text. Fails the test if it is not accepted. */
 struct token_keys *keys_of(const char *text, const char *kid, unsigned algorithms);
 struct token_keys *keys_of_secret(const char *secret, const char *kid);
 

@@ -1,4 +1,4 @@
-/* test_claims.c - what a payload may say, and what is read from it. */
+/* test_claims.c - good and bad payloads, and the claims that are read from them. */
 #include "common/protocol/channel_name.h"
 #include "common/token/claims.h"
 #include "tests/support/unit.h"
@@ -50,7 +50,7 @@ static void test_everything(void **state)
     claims_unref(claims);
 }
 
-/* RFC 7519, 2: any JSON number; exact, whatever its form. */
+/* RFC 7519, 2: any JSON number. Its value is exact, whatever its form. */
 static void test_numbers(void **state)
 {
     static const struct {

@@ -1,4 +1,4 @@
-/* test_keys.c - which keys are taken, in which form, and what is said about the others. */
+/* test_keys.c - which keys are taken, in which form, and the texts about the others. */
 #include <stdio.h>
 
 #include "common/token/keys_private.h"
@@ -163,7 +163,7 @@ static void test_secrets_serve_what_they_are_long_enough_for(void **state)
     }
 }
 
-/* What some editors put before a text. */
+/* Some editors put this before a text. */
 static void test_byte_order_marks(void **state)
 {
     struct token_keys *keys = token_keys_create();
@@ -271,7 +271,7 @@ static void test_algorithm_names(void **state)
     buf_fini(&text);
 }
 
-/* With an exponent of 1 every text is its own signature; with an even one there is no private key at all. */
+/* With an exponent of 1 every text is its own signature. With an even exponent there is no private key at all. */
 static void test_senseless_rsa(void **state)
 {
     static const char *const exponents[] = {"AQ", "Ag", "AA"}; /* 1, 2, 0 */

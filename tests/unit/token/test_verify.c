@@ -184,7 +184,7 @@ static void test_unsigned_tokens_are_refused(void **state)
     token_keys_unref(keys);
 }
 
-/* The classic: the public key is public, so whoever has it could sign, if its text were taken for an HMAC secret. */
+/* A known attack: everybody has the public key. If its text counted as an HMAC secret, everybody could sign. */
 static void test_public_key_is_no_secret(void **state)
 {
     struct buf token = {0}, signature = {0};
