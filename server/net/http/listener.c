@@ -10,8 +10,9 @@
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "common/base/uv_handle.h"
-#include "server/net/http/arrival.h"
+#include "server/net/http/connection.h"
 #include "server/net/http/listen_socket.h"
+#include "server/net/http/proxied.h"
 
 enum {
     SOCKETS_MAX = 8,
@@ -39,6 +40,51 @@ struct listener {
     uv_timer_t pause;
     unsigned open_handles;
 };
+
+/* --- the way to a worker ---------------------------------------------------------------------------------------- */
+
+/* Mail to a worker: a socket that the listener has accepted. */
+struct arrival {
+    struct mail mail;
+    struct connection_set *set;
+    int fd;
+    bool internal;
+    struct address peer;
+};
+
+/* Runs in the worker's thread. */
+static void arrive(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct arrival *arrival = CONTAINER_OF(mail, struct arrival, mail);
+    struct connection_set *set = arrival->set;
+    const struct net_settings *settings = set->admitter->settings;
+    socket_counts_note_arrival(&set->sockets, arrival->internal);
+    if (set->closed)
+        close(arrival->fd);
+    else if (!arrival->internal && settings->proxy_protocol != PROXY_OFF &&
+             cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, &arrival->peer))
+        proxied_await(set, arrival->fd, &arrival->peer);
+    else
+        connection_open(set, arrival->fd, arrival->internal, &arrival->peer,
+                        turn_now_us(set->turn) + settings->head_timeout_us, STR(""));
+    free(arrival);
+}
+
+/* Sends an accepted socket to the set. Takes fd. */
+static void post_arrival(struct connection_set *set, int fd, bool internal, const struct address *peer)
+{
+    struct arrival *arrival = xcalloc(1, sizeof *arrival);
+    arrival->mail.deliver = arrive;
+    arrival->set = set;
+    arrival->fd = fd;
+    arrival->internal = internal;
+    arrival->peer = *peer;
+    socket_counts_expect(&set->sockets, internal);
+    mailbox_post(set->mailbox, &arrival->mail);
+}
+
+/* --- accepting -------------------------------------------------------------------------------------------------- */
 
 /* How many sockets of this listener there are, with those on their way to the workers. */
 static size_t count_sockets(const struct listener *listener)
@@ -74,7 +120,7 @@ static void let_in(struct listener *listener, int fd, const struct sockaddr_stor
         metrics_add(listener->options.metrics, METRIC_CONNECTIONS_OPENED, 1);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const struct address peer = address_from_socket(from);
-    arrival_post(choose_worker(listener), fd, listener->options.internal, &peer);
+    post_arrival(choose_worker(listener), fd, listener->options.internal, &peer);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
@@ -160,6 +206,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             return;
     }
 }
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 struct listener *listener_create(const struct listener_options *options, struct net_settings *settings)
 {
