@@ -17,15 +17,13 @@ struct asked_join {
     char channel[CHANNEL_NAME_MAX];
 };
 
-static void on_join(void *owner, unsigned worker, struct str channel, const struct history_policy *history,
-                    uint64_t join_id)
+static void on_join(void *owner, unsigned worker, struct str channel, const struct channel_join *join)
 {
     struct audience *audience = owner;
-    struct asked_join join = {.id = join_id, .len = channel.len};
+    struct asked_join asked = {.id = join->id, .len = channel.len};
     (void)worker;
-    (void)history;
-    memcpy(join.channel, channel.ptr, channel.len);
-    buf_append(&audience->joins, str_from((char *)&join, sizeof join));
+    memcpy(asked.channel, channel.ptr, channel.len);
+    buf_append(&audience->joins, str_from((char *)&asked, sizeof asked));
 }
 
 static void on_leave(void *owner, unsigned worker, struct str channel)
