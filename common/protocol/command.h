@@ -29,10 +29,10 @@ struct command {
     struct json_value data; /* publish; has passed json_check */
     struct str event_id;    /* publish */
     bool has_event_id;
-    struct str token; /* refresh */
-    bool has_since;   /* subscribe, history */
-    struct position since;
-    bool has_before; /* history */
+    struct str token;      /* refresh */
+    bool has_since;        /* subscribe, history */
+    struct position since; /* its epoch is of any length: the hub checks it, as before's */
+    bool has_before;       /* history */
     struct position before;
     bool has_last; /* subscribe */
     uint64_t last;

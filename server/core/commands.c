@@ -70,7 +70,7 @@ static void unsubscribe(struct hub *hub, struct session *session, const struct c
 {
     struct subscription *subscription = subscription_find(session, command->channel);
     if (subscription)
-        subscription_end(hub, session, subscription);
+        subscription_end(hub, session, subscription, LEFT_TOO_SOON);
     output_unsubscribed(hub, session, command->id, command->channel);
 }
 
@@ -108,19 +108,23 @@ static struct reply presence_reply(const struct presence_read *read)
 static void answer_command(struct session *session, struct request *request)
 {
     struct hub *hub = session->hub;
-    struct reply reply;
+    struct reply reply = {0};
     command_page_came(session, request);
     if (request->error) {
         output_error(hub, session, request->command_id, request->channel, request->error->code,
                      str_from_cstr(request->error->text));
         return;
     }
-    if (request->kind == REQUEST_PUBLISH)
-        reply = published_reply(session, publication_of(request));
-    else if (request->kind == REQUEST_HISTORY)
-        reply = history_reply(history_read_of(request));
-    else
-        reply = presence_reply(presence_read_of(request));
+    switch (request->kind) {
+    case REQUEST_PUBLISH: reply = published_reply(session, publication_of(request)); break;
+    case REQUEST_HISTORY: reply = history_reply(history_read_of(request)); break;
+    case REQUEST_PRESENCE_READ: reply = presence_reply(presence_read_of(request)); break;
+    case REQUEST_RECOVERY: /* no command is answered by this one, or by one of those that follow */
+    case REQUEST_REVOKE:
+    case REQUEST_SESSION_SLOT:
+    case REQUEST_PRESENCE_UPDATE:
+    case REQUEST_SURVEY: return;
+    }
     reply.id = request->command_id;
     reply.channel = request->channel;
     output_reply(hub, session, &reply);
@@ -225,7 +229,7 @@ static void recheck_access(struct hub *hub, struct session *session)
         struct str name = subscription->channel->name; /* the channel lingers, so its name stays */
         if (subscription->by_backend || (access_allowed(hub->rules, name, session->claims) & ALLOW_SUBSCRIBE))
             continue;
-        subscription_end(hub, session, subscription);
+        subscription_end(hub, session, subscription, LEFT_TOO_SOON);
         output_unsubscribed(hub, session, STR(""), name);
     }
 }
@@ -274,6 +278,25 @@ static struct rate_limit rate_limit_of(const struct session *session)
     return (struct rate_limit){.per_minute = limits->message_rate_per_minute, .burst = burst};
 }
 
+static enum err check_epoch(const char *name, bool given, struct str epoch, struct error *error)
+{
+    if (!given || (epoch.len > 0 && epoch.len <= EPOCH_MAX))
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST, "%s: expected 1 to %d bytes, found %zu", name, EPOCH_MAX, epoch.len);
+}
+
+/* A dialect checks form only. What the hub copies into a place of fixed size is checked here, for all dialects. */
+static enum err parse(struct hub *hub, const struct session *session, struct str text, struct command *out,
+                      struct error *error)
+{
+    enum err err = session->format->dialect->parse(text, out, &hub->parse, error);
+    if (!err)
+        err = check_epoch("data.since.epoch", out->has_since, out->since.epoch, error);
+    if (!err)
+        err = check_epoch("data.before.epoch", out->has_before, out->before.epoch, error);
+    return err;
+}
+
 void hub_receive(struct hub *hub, struct session *session, struct str text)
 {
     struct command command;
@@ -283,7 +306,7 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
         return;
     session->heard = true;
     metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, text.len);
-    enum err err = session->format->dialect->parse(text, &command, &hub->parse, &error);
+    enum err err = parse(hub, session, text, &command, &error);
     const struct rate_limit limit = rate_limit_of(session);
     if (!rate_take(&session->rate, &limit, err ? 1 : command_cost(&command), hub->now_us, &retry_us)) {
         error_set(&error, ERR_RATE_LIMITED, "too many messages; wait %llu ms",

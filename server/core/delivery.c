@@ -3,15 +3,25 @@
  * loop. */
 #include "server/core/hub_private.h"
 
+/* A subscriber who waits gets the text as the answer. One who was told `subscribed` is told that this is over. */
+static void refuse(struct hub *hub, struct session *session, struct subscription *subscription, struct str text)
+{
+    struct channel *channel = subscription->channel;
+    bool confirmed = subscription->confirmed;
+    subscription_end(hub, session, subscription, text);
+    if (confirmed)
+        output_unsubscribed(hub, session, STR(""), channel->name);
+}
+
 static void refuse_all(struct hub *hub, struct channel *channel, struct str text)
 {
     while (channel->count > 0) {
         struct subscriber last = channel->subscribers[channel->count - 1];
-        subscription_refuse(hub, last.session, &last.session->subscriptions[last.index], text);
+        refuse(hub, last.session, &last.session->subscriptions[last.index], text);
     }
     while (channel->recovering) {
         struct recovering_subscriber last = channel->recovering->entries[channel->recovering->count - 1];
-        subscription_refuse(hub, last.session, &last.session->subscriptions[last.index], text);
+        refuse(hub, last.session, &last.session->subscriptions[last.index], text);
     }
     channel_forget(channel);
 }
@@ -37,30 +47,44 @@ void hub_joined(struct hub *hub, struct str name, uint64_t join_id, enum err err
     }
 }
 
-/* The event is in no history, and some subscribers are recovering. */
-static void deliver_to_recovering(struct channel *channel, struct message *message)
+/* The event is in no history, and some subscribers are recovering. Returns how many of them get it now. */
+static uint32_t deliver_to_recovering(struct channel *channel, struct message *message, uint64_t *bytes)
 {
-    for (uint32_t i = 0; i < channel->recovering->count; i++)
-        if (channel->recovering->entries[i].told)
-            output_event(channel->hub, channel->recovering->entries[i].session, message);
+    uint32_t reached = 0;
+    for (uint32_t i = 0; i < channel->recovering->count; i++) {
+        const struct recovering_subscriber *each = &channel->recovering->entries[i];
+        if (!each->told)
+            continue;
+        *bytes += output_event(channel->hub, each->session, message);
+        reached++;
+    }
+    return reached;
+}
+
+static void deliver(struct hub *hub, struct channel *channel, struct message *message)
+{
+    uint64_t bytes = 0;
+    uint32_t reached = channel->count;
+    for (uint32_t i = 0; i < channel->count; i++)
+        bytes += output_event(hub, channel->subscribers[i].session, message);
+    if (channel->recovering && !message->offset)
+        reached += deliver_to_recovering(channel, message, &bytes);
+    if (reached == 0)
+        return;
+    metrics_add(hub->metrics, METRIC_DELIVERIES, reached);
+    metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, bytes);
+    output_note_delivery(hub, message->accepted_us);
 }
 
 void hub_deliver(struct hub *hub, struct message *message)
 {
     struct channel *channel = hub_channel(hub, message_channel(message));
-    uint64_t bytes = 0;
     if (channel && channel->state == CHANNEL_JOINED) {
         if (message->offset) {
             struct position position = {message_epoch(message), message->offset, message_id(message)};
             channel_set_position(channel, &position);
         }
-        metrics_add(hub->metrics, METRIC_DELIVERIES, channel->count);
-        output_note_delivery(hub, message->accepted_us);
-        for (uint32_t i = 0; i < channel->count; i++)
-            bytes += output_event(hub, channel->subscribers[i].session, message);
-        metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, bytes);
-        if (channel->recovering && !message->offset)
-            deliver_to_recovering(channel, message);
+        deliver(hub, channel, message);
     }
     message_unref(message);
 }

@@ -9,10 +9,11 @@
 
 struct dialect {
     /* One whole text message of a client, UTF-8 already checked. It checks form only: members and their types. The hub
-     * checks channel names and events. On failure *out still has the id where it could be read, so that the error can
+     * checks channel names, events and the length of epochs. On success out->type is not COMMAND_NONE, and out->id is
+     * no longer than COMMAND_ID_RAW_MAX. On failure *out still has the id where it could be read, so that the error can
      * be answered to it; ERR_INVALID_REQUEST. scratch is cleared first. It must outlive *out. */
     enum err (*parse)(struct str message, struct command *out, struct buf *scratch, struct error *error);
-    /* Appends one message with the event. */
+    /* Appends one message with the event. Appends nothing where the dialect has no words for it: nothing is sent. */
     void (*event)(struct buf *out, const struct event *event);
     /* Appends one message with the reply. Appends nothing where the dialect has no words for it: nothing is sent. */
     void (*reply)(struct buf *out, const struct reply *reply);

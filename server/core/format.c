@@ -57,21 +57,29 @@ struct message *format_reply(struct formats *formats, const struct format *forma
     return take_frame(formats);
 }
 
-struct message *format_encode(struct formats *formats, const struct format *format, struct message *message)
+/* Empty where the dialect has no words for the event. */
+static struct message *encode(struct formats *formats, const struct format *format, struct message *message)
 {
     struct event event;
-    struct message **at = &message->encodings;
-    for (; *at; at = &(*at)->encodings)
-        if ((*at)->format == format)
-            return *at;
     message_event(message, &formats->names, &event);
     buf_clear(&formats->text);
     buf_clear(&formats->frame);
     format->dialect->event(&formats->text, &event);
-    format->framing->message(&formats->frame, buf_str(&formats->text));
-    *at = message_create(buf_str(&formats->frame));
-    (*at)->format = format;
-    return *at;
+    if (formats->text.len)
+        format->framing->message(&formats->frame, buf_str(&formats->text));
+    struct message *encoding = message_create(buf_str(&formats->frame));
+    encoding->format = format;
+    return encoding;
+}
+
+struct message *format_encode(struct formats *formats, const struct format *format, struct message *message)
+{
+    struct message **at = &message->encodings;
+    while (*at && (*at)->format != format)
+        at = &(*at)->encodings;
+    if (!*at)
+        *at = encode(formats, format, message);
+    return (*at)->frame_len ? *at : NULL;
 }
 
 struct message *format_pong(struct formats *formats, const struct format *format, struct str payload)

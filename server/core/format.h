@@ -31,14 +31,8 @@ struct message *format_reply(struct formats *formats, const struct format *forma
 struct message *format_pong(struct formats *formats, const struct format *format, struct str payload);
 struct message *format_close(struct formats *formats, const struct format *format, int code, struct str reason);
 
-/* For format_event. */
-struct message *format_encode(struct formats *formats, const struct format *format, struct message *event);
-
 /* The event as sessions of this format get it, borrowed for as long as the event lives. It is encoded for the first of
- * them only. */
-static inline struct message *format_event(struct formats *formats, const struct format *format, struct message *event)
-{
-    return format->of_events ? event : format_encode(formats, format, event);
-}
+ * them only. NULL: the dialect has no words for it. Not for a format that is of_events. */
+struct message *format_encode(struct formats *formats, const struct format *format, struct message *event);
 
 #endif

@@ -209,7 +209,7 @@ bool hub_unsubscribe(struct hub *hub, struct session *session, struct str name)
     struct subscription *subscription = session->state == SESSION_OPEN ? subscription_find(session, name) : NULL;
     if (!subscription)
         return false;
-    subscription_end(hub, session, subscription);
+    subscription_end(hub, session, subscription, LEFT_TOO_SOON);
     output_unsubscribed(hub, session, STR(""), name);
     return true;
 }

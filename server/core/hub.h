@@ -154,7 +154,7 @@ void hub_drain(struct hub *hub, uint64_t window_us);
 
 /* The answer to node_ops.join. ERR_NONE: waiting subscribers get `subscribed` with this position. Its epoch is empty
  * where the channel has no history. Any other err: the channel cannot be had, and text says why. Waiting subscribers
- * are told and unsubscribed, and position may be NULL. */
+ * get the text, and those who had the channel get `unsubscribed`. position may be NULL. */
 void hub_joined(struct hub *hub, struct str channel, uint64_t join_id, enum err err, struct str text,
                 const struct position *position);
 

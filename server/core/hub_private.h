@@ -152,10 +152,10 @@ struct subscription *subscription_find(struct session *session, struct str name)
 struct subscription *subscription_begin(struct hub *hub, struct session *session, struct str name);
 /* The session's half of subscription_begin. The channel does not know the session yet. */
 struct subscription *subscription_add(struct hub *hub, struct session *session, struct str name);
-/* Takes the session out of the channel, and answers commands that still wait. The subscription's memory goes. */
-void subscription_end(struct hub *hub, struct session *session, struct subscription *subscription);
-/* The same, with this text for commands that still wait. */
-void subscription_refuse(struct hub *hub, struct session *session, struct subscription *subscription, struct str text);
+/* Takes the session out of the channel. Commands that still wait are answered with an error of this text. The
+ * subscription's memory goes. */
+void subscription_end(struct hub *hub, struct session *session, struct subscription *subscription, struct str text);
+#define LEFT_TOO_SOON STR("unsubscribed before the channel was ready")
 void subscription_end_all(struct hub *hub, struct session *session);
 /* The channel's entry of a recovering subscription. */
 struct recovering_subscriber *subscription_recovering(const struct subscription *subscription);
@@ -178,12 +178,16 @@ struct subscription *recover_subscribe(struct hub *hub, struct session *session,
  * consumer, and its end is decided here. No other session ends. Subscriptions and lists stay as they are until the
  * flush. */
 void output_queue(struct hub *hub, struct session *session, struct message *message);
-/* The same for an event, in the session's format. Returns how many bytes it has there. */
+/* Part of output_event: the format is not the one that events come in. */
+size_t output_encoded(struct hub *hub, struct session *session, struct message *event);
+/* The same for an event, in the session's format. Returns how many bytes it has there; 0: the dialect has no words for
+ * it, and nothing is queued. */
 static inline size_t output_event(struct hub *hub, struct session *session, struct message *event)
 {
-    struct message *message = format_event(&hub->formats, session->format, event);
-    output_queue(hub, session, message);
-    return message->frame_len;
+    if (!session->format->of_events)
+        return output_encoded(hub, session, event);
+    output_queue(hub, session, event);
+    return event->frame_len;
 }
 /* The same for a message that is made for this session alone. Takes the message. NULL: nothing is queued. */
 void output_message(struct hub *hub, struct session *session, struct message *message);

@@ -135,6 +135,15 @@ void output_queue(struct hub *hub, struct session *session, struct message *mess
     output_mark_dirty(hub, session);
 }
 
+size_t output_encoded(struct hub *hub, struct session *session, struct message *event)
+{
+    struct message *message = format_encode(&hub->formats, session->format, event);
+    if (!message)
+        return 0;
+    output_queue(hub, session, message);
+    return message->frame_len;
+}
+
 void output_message(struct hub *hub, struct session *session, struct message *message)
 {
     if (!message)

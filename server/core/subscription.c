@@ -160,7 +160,7 @@ static void refuse_waiting(struct hub *hub, struct session *session, struct str 
     }
 }
 
-void subscription_refuse(struct hub *hub, struct session *session, struct subscription *subscription, struct str text)
+void subscription_end(struct hub *hub, struct session *session, struct subscription *subscription, struct str text)
 {
     struct channel *channel = subscription->channel;
     struct waiting_command *waiting = take_waiting(subscription);
@@ -170,16 +170,11 @@ void subscription_refuse(struct hub *hub, struct session *session, struct subscr
     channel_linger_if_unused(channel);
 }
 
-void subscription_end(struct hub *hub, struct session *session, struct subscription *subscription)
-{
-    subscription_refuse(hub, session, subscription, STR("unsubscribed before the channel was ready"));
-}
-
 void subscription_end_all(struct hub *hub, struct session *session)
 {
     forget_places(session);
     while (session->subscription_count > 0)
-        subscription_end(hub, session, &session->subscriptions[session->subscription_count - 1]);
+        subscription_end(hub, session, &session->subscriptions[session->subscription_count - 1], LEFT_TOO_SOON);
     free(session->subscriptions);
     session->subscriptions = NULL;
     session->subscription_cap = 0;

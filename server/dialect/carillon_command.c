@@ -66,9 +66,6 @@ static enum err parse_position(const struct parse *parse, const struct position_
     enum err err = json_bind_given(value, names->whole, fields, sizeof fields / sizeof *fields, parse->error);
     if (!err)
         err = text_of(parse, names->epoch, epoch, &out->epoch);
-    if (!err && (out->epoch.len == 0 || out->epoch.len > EPOCH_MAX))
-        err = error_set(parse->error, ERR_INVALID_REQUEST, "%s: expected 1 to %d bytes, found %zu", names->epoch,
-                        EPOCH_MAX, out->epoch.len);
     if (!err)
         err = whole_number_of(parse, names->offset, offset, out_has, &out->offset);
     if (!err)

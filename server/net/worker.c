@@ -68,7 +68,6 @@ static void on_turn_end(struct turn_hook *hook)
     if (edge_reap(worker->edge))
         hub_flush(worker->hub);
     connection_free_spent(&worker->connections);
-    metrics_set(worker->metrics, METRIC_CHANNELS, hub_channel_count(worker->hub));
     if (!worker->stopping || atomic_load(&worker->stopped))
         return;
     if (edge_is_down(worker->edge) && worker->connections.count == 0) {

@@ -21,12 +21,10 @@ static struct str text_of(struct json_value value, struct buf *scratch)
 
 static enum err parse(struct str message, struct command *out, struct buf *scratch, struct error *error)
 {
-    struct json_value whole, what = {0}, room = {0}, body = {0}, last = {0}, ref = {0};
-    const struct json_field fields[] = {{"do", JSON_STRING, true, &what},
-                                        {"room", JSON_STRING, false, &room},
-                                        {"body", JSON_ANY, false, &body},
-                                        {"last", JSON_NUMBER, false, &last},
-                                        {"ref", JSON_STRING, false, &ref}};
+    struct json_value whole, what = {0}, room = {0}, body = {0}, last = {0}, since = {0}, ref = {0};
+    const struct json_field fields[] = {{"do", JSON_STRING, true, &what},      {"room", JSON_STRING, false, &room},
+                                        {"body", JSON_ANY, false, &body},      {"last", JSON_NUMBER, false, &last},
+                                        {"since", JSON_STRING, false, &since}, {"ref", JSON_STRING, false, &ref}};
     *out = (struct command){0};
     buf_clear(scratch);
     buf_reserve(scratch, message.len);
@@ -40,6 +38,8 @@ static enum err parse(struct str message, struct command *out, struct buf *scrat
     out->event_type = STR("note");
     out->data = body;
     out->has_last = last.type && json_u64(last, &out->last);
+    out->has_since = since.type != 0;
+    out->since.epoch = text_of(since, scratch);
     struct str word = text_of(what, scratch);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (str_eq_cstr(word, words[i].word)) {
@@ -89,6 +89,8 @@ unsigned room_events_written;
 static void write_event(struct buf *out, const struct event *event)
 {
     room_events_written++;
+    if (str_eq(event->type, STR("unspeakable")))
+        return;
     buf_appendf(out, "{\"room\":\"%.*s\",\"body\":%.*s", STR_ARG(event->channel), STR_ARG(event->data));
     if (event->offset)
         buf_appendf(out, ",\"nr\":\"%.*s/%llu/%.*s\"", STR_ARG(event->epoch), (unsigned long long)event->offset,

@@ -1,4 +1,6 @@
 /* test_hub_dialect.c - clients of two dialects on one hub. */
+#include <stdio.h>
+
 #include "server/dialect/carillon.h"
 #include "tests/unit/core/hub_fixture.h"
 #include "tests/unit/core/room_dialect.h"
@@ -114,6 +116,54 @@ static void test_gap(void **state)
         close_session(f, &room[i]);
         close_session(f, &own[i]);
     }
+}
+
+/* What the hub copies into a place of fixed size it checks itself, whatever a dialect lets pass. */
+static void test_an_epoch_of_any_length(void **state)
+{
+    struct fixture *f = *state;
+    struct wire room;
+    char text[4200];
+    open_room_session(f, &room);
+    snprintf(text, sizeof text, "{\"do\":\"enter\",\"room\":\"log:a\",\"since\":\"%04000d\"}", 0);
+    send_text(f, &room, text);
+    assert_next(&room, "{\"oops\":\"data.since.epoch: expected 1 to 32 bytes, found 4000\"}");
+    send_text(f, &room, "{\"do\":\"enter\",\"room\":\"log:a\",\"since\":\"\"}");
+    assert_next(&room, "{\"oops\":\"data.since.epoch: expected 1 to 32 bytes, found 0\"}");
+    assert_int_equal(room.session->subscription_count, 0);
+    snprintf(text, sizeof text, "{\"do\":\"enter\",\"room\":\"log:a\",\"since\":\"%032d\"}", 0);
+    send_text(f, &room, text);
+    assert_int_equal(room.session->subscription_count, 1);
+    close_session(f, &room);
+}
+
+/* A dialect may have no words for an event: its sessions get nothing, and the others do. */
+static void test_an_event_without_words(void **state)
+{
+    const struct event event = {.channel = STR("public:a"), .type = STR("unspeakable"), .data = STR("1")};
+    struct fixture *f = *state;
+    struct wire room[2], own;
+    for (int i = 0; i < 2; i++) {
+        open_room_session(f, &room[i]);
+        send_text(f, &room[i], "{\"do\":\"enter\",\"room\":\"public:a\"}");
+    }
+    open_session(f, &own, "{\"sub\":\"bob\"}");
+    send_text(f, &own, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"public:a\"}}");
+    answer_join(f, "public:a", "", 0);
+    next_frame(&own, NULL);
+    room_events_written = 0;
+    unsigned writes = room[0].writes;
+    hub_deliver(f->hub, message_from_event(&event, f->now_us));
+    hub_flush(f->hub);
+    assert_int_equal(room_events_written, 1);
+    assert_int_equal(room[0].writes, writes);
+    assert_non_null(strstr(next_frame(&own, NULL), "\"unspeakable\""));
+    for (int i = 0; i < 2; i++) {
+        assert_next(&room[i], "{\"ok\":\"entered\",\"room\":\"public:a\"}");
+        assert_next(&room[i], "");
+        close_session(f, &room[i]);
+    }
+    close_session(f, &own);
 }
 
 enum { EACH = 3 };
@@ -255,6 +305,8 @@ int main(void)
         TEST(test_publish),
         TEST(test_the_other_dialect_is_not_understood),
         TEST(test_gap),
+        TEST(test_an_epoch_of_any_length),
+        TEST(test_an_event_without_words),
         TEST(test_events),
         TEST(test_an_encoding_outlives_its_event),
         TEST(test_recovery),

@@ -265,6 +265,32 @@ static void test_channel_that_is_refused(void **state)
     assert_int_equal(hub_channel_count(s.f.hub), 0);
 }
 
+/* When its rule has another history, a channel is joined again. That may be refused too. */
+static void test_a_joined_channel_that_is_refused(void **state)
+{
+    (void)state;
+    send_text(&s.f, &s.b, PLAIN);
+    send_text(&s.f, &s.a, SINCE(3));
+    answer_join(&s.f, "log:a", "e", 9);
+    answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 3, 4, 9);
+    expect(&s.b, "\"subscribed\"");
+    expect(&s.a, "\"recovered\":true");
+    expect_events(&s.a, 4, 4);
+    hub_joined(s.f.hub, STR("log:a"), s.f.last_join.id, ERR_UNAVAILABLE, STR("no more"), NULL);
+    hub_flush(s.f.hub);
+    expect(&s.b, "{\"type\":\"unsubscribed\",\"channel\":\"log:a\"}");
+    expect(&s.a, "{\"type\":\"unsubscribed\",\"channel\":\"log:a\"}");
+    expect_nothing(&s.a);
+    expect_nothing(&s.b);
+    assert_int_equal(s.a.session->subscription_count, 0);
+    assert_int_equal(hub_channel_count(s.f.hub), 0);
+}
+
+static uint64_t count(enum metric metric)
+{
+    return metrics_value((const struct metrics *const[]){&s.f.metrics}, 1, metric, 0);
+}
+
 static void test_gap_is_told_to_live_subscribers(void **state)
 {
     (void)state;
@@ -294,13 +320,23 @@ static void test_what_is_in_no_history(void **state)
     answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 3, 4, 5);
     expect(&s.a, "\"offset\":3,\"recovered\":true");
     expect_events(&s.a, 4, 4);
+    uint64_t bytes = count(METRIC_DELIVERY_BYTES);
+    assert_int_equal(count(METRIC_DELIVERIES), 1);
+    assert_int_equal(count(METRIC_DELIVERY_LATENCY), 0); /* "before" has reached nobody */
     deliver(&s.f, "log:a", "\"between\"", true);
     expect(&s.a, "\"between\"");
+    assert_int_equal(count(METRIC_DELIVERIES), 2);
+    assert_int_equal(count(METRIC_DELIVERY_LATENCY), 1);
+    assert_true(count(METRIC_DELIVERY_BYTES) > bytes);
     answer_recovery(&s.f, take_recovery(&s.f), RECOVERY_FOUND, 4, 5, 5);
     expect_events(&s.a, 5, 5);
     deliver(&s.f, "log:a", "\"after\"", true);
     expect(&s.a, "\"after\"");
     expect_nothing(&s.a);
+    send_text(&s.f, &s.a, "{\"type\":\"unsubscribe\",\"data\":{\"channel\":\"log:a\"}}");
+    deliver(&s.f, "log:a", "\"to nobody\"", true);
+    assert_int_equal(count(METRIC_DELIVERIES), 4);
+    assert_int_equal(count(METRIC_DELIVERY_LATENCY), 2);
 }
 
 /* Joins and leaves may have been lost though no numbered event was. */
@@ -446,6 +482,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lost_between_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_leaving_before_the_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_channel_that_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_joined_channel_that_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gap_is_told_to_live_subscribers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_in_no_history, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_interruption, setup, teardown),
