@@ -3,9 +3,9 @@ import signal
 import time
 
 import pytest
-from support import jwt
+from support import http, jwt
 from support.wait import DEADLINE_S, until
-from support.ws import Refused
+from support.ws import Refused, upgrade_request
 
 KEY = "carillon:{alice}:sessions"
 
@@ -104,6 +104,32 @@ def test_a_redis_that_lost_them_learns_them_again(pair, redis):
         redis("FLUSHALL")
         until(lambda: redis("ZCARD", KEY) == 1, "it is counted again")
         assert refused(b, 1)
+
+
+def asked(node, path):
+    """The status of a request without a token."""
+    return http.parse(node.exchange(upgrade_request(path))).status
+
+
+def test_a_path_that_goes_while_a_client_waits_is_not_there(launch, redis):
+    """The client waits for Redis, and a reload removes its endpoint: it is refused like one that comes afterwards."""
+    config = {"redis.url": redis.url, "workers": 1, "endpoints": [{"path": "/ws"}, {"path": "/old"}]}
+    node = launch(config)
+    until(node.ready, "it is ready")
+    with node.client(limited(), path="/old").start(), node.dial() as waits:
+        seen = node.metric("carillon_token_verifications_total")
+        redis.freeze()
+        waits.sendall(upgrade_request("/old", [("Authorization", f"Bearer {limited()}")]))
+        until(lambda: node.metric("carillon_token_verifications_total") > seen, "the token has been looked at")
+        node.reload({**config, "endpoints": [{"path": "/ws"}]})
+        until(lambda: asked(node, "/old") == 404, "the worker has the new settings")
+        redis.thaw()
+        assert http.parse(http.read_all(waits)).status == 404
+    for n in range(3):  # its last session has gone; the reloads after that have nothing left to keep
+        node.reload({**config, "endpoints": [{"path": "/ws"}], "limits.channels": 10 + n})
+    node.reload(config)
+    until(lambda: asked(node, "/old") == 401, "the path is back")
+    node.client(limited(), path="/old").start().close()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
