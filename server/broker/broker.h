@@ -83,7 +83,8 @@ struct node_control_ops {
     /* Sends bytes to one node (its id), or to all others (to empty). A message arrives once or not
      * at all, and the sender is not told. The receiver gets it by sink->control. */
     void (*send)(struct broker *broker, struct str to, struct str bytes);
-    /* Writes the ids of all nodes that are alive now, this one included, in order and separated by '\n'. */
+    /* Writes the ids of all nodes that are alive now, this one included, in order and separated by '\n'. A node is
+     * among them once its broker is up. */
     void (*list)(struct broker *broker, struct buf *out);
 };
 

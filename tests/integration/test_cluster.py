@@ -13,13 +13,6 @@ def pair(launch, redis):
     return launch.pair(redis)
 
 
-@pytest.fixture
-def acquainted(pair):
-    """Two nodes that have heard of each other, as administration needs."""
-    until(lambda: all(len(n.api("GET", "/api/v1/info").json["nodes"]) == 2 for n in pair), "the nodes know each other")
-    return pair
-
-
 def live(channel):
     return f"carillon:{{{channel}}}:live"
 
@@ -174,8 +167,8 @@ def test_bad_direct_publish_is_dropped(pair, redis):
         assert client.expect("t")["data"] == "good"
 
 
-def test_kill_of_a_node_leaves_the_other(acquainted, redis):
-    a, b = acquainted
+def test_kill_of_a_node_leaves_the_other(pair, redis):
+    a, b = pair
     with a.connect() as at_a, b.connect() as at_b:
         at_a.subscribe("log:x")
         at_b.subscribe("log:x")
@@ -187,20 +180,20 @@ def test_kill_of_a_node_leaves_the_other(acquainted, redis):
     until(lambda: subscriptions(redis, "log:x") <= 1, "Redis has let go of the dead node")
 
 
-def test_sessions_info_and_channels_of_all_nodes(acquainted):
-    a, b = acquainted
+def test_sessions_info_and_channels_of_all_nodes(pair):
+    a, b = pair
     with a.connect("at-a") as at_a, b.connect("at-b") as at_b:
         at_a.subscribe("x")
         at_b.subscribe("x")
-        for node in acquainted:
+        for node in pair:
             assert {s["user"] for s in node.api("GET", "/api/v1/sessions").json["sessions"]} == {"at-a", "at-b"}
             assert sum(n["sessions"] for n in node.api("GET", "/api/v1/info").json["nodes"]) == 2
             assert node.api("GET", "/api/v1/channels/x").json["subscribers"] == 2
             assert node.api("GET", "/api/v1/channels").json["channels"] == [{"channel": "x", "subscribers": 2}]
 
 
-def test_disconnect_and_subscribe_reach_all_nodes(acquainted):
-    a, b = acquainted
+def test_disconnect_and_subscribe_reach_all_nodes(pair):
+    a, b = pair
     with a.connect("eve") as at_a, b.connect("eve") as at_b, b.connect("bob") as other:
         assert a.api("POST", "/api/v1/subscribe", {"user": "eve", "channel": "vip"}).json["count"] == 2
         at_a.expect("subscribed", channel="vip")
@@ -216,9 +209,28 @@ def test_disconnect_and_subscribe_reach_all_nodes(acquainted):
         other.nothing_before_pong()
 
 
-def test_a_session_is_asked_of_its_node_alone(acquainted, launch, redis):
+def test_a_new_node_is_found_at_once(launch, redis):
+    """As soon as it is ready, and until it leaves, however seldom the others read the registry of nodes."""
+    config = {"redis.url": redis.url, "redis.canary_interval": "5m", "workers": 1}
+    first = launch(config)
+    until(first.ready, "the first node is ready")
+    for n in range(20):
+        second = launch(config)
+        until(second.ready, "the second node is ready")
+        with second.connect("ada") as ada:
+            ada.subscribe("room:1")
+            by_user = first.api("POST", "/api/v1/unsubscribe", {"user": "ada", "channel": "room:1"}).json
+            assert by_user["count"] == 1, f"round {n}"
+            assert len(first.api("GET", "/api/v1/sessions?user=ada").json["sessions"]) == 1
+            assert first.api("POST", "/api/v1/disconnect", {"user": "ada"}).json["count"] == 1
+            ada.expect_close(1008, "disconnected")
+        second.terminate()
+        until(lambda: first.api("GET", "/api/v1/info").json.get("nodes_asked", 1) == 1, "the first node is told that it has left")
+
+
+def test_a_session_is_asked_of_its_node_alone(pair, launch, redis):
     """A third node stands still. A question about a session of another node does not wait for it."""
-    a, b = acquainted
+    a, b = pair
     third = launch({"redis.url": redis.url})
     until(third.ready, "the third node is ready")
     with b.connect("eve") as eve, a.connect("bob") as bob:

@@ -51,6 +51,17 @@ def test_events_on_all_shards(launch, cluster):
         assert owner("XLEN", f"carillon:{{{channel}}}:log") == 5
 
 
+def test_a_new_node_is_found_at_once(launch, cluster):
+    """Its message comes by the cluster's bus, which may be a moment behind; the registry is not read meanwhile."""
+    first, = start(launch, cluster, 1, **{"redis.canary_interval": "5m"})
+    for _ in range(3):
+        second, = start(launch, cluster, 1, **{"redis.canary_interval": "5m"})
+        with second.connect("ada") as ada:
+            until(lambda: first.api("POST", "/api/v1/disconnect", {"user": "ada"}).json["count"] == 1, "it is found")
+            ada.expect_close(1008, "disconnected")
+        second.terminate()
+
+
 def test_an_epoch_that_begins_is_told_on_all_nodes(launch, cluster):
     """Each primary loses the positions of its channels, under the nodes' connections."""
     a, b = start(launch, cluster)

@@ -233,7 +233,7 @@ static void destroy(struct broker *base)
     buf_fini(&broker->head);
     buf_fini(&broker->tail);
     buf_fini(&broker->scratch);
-    buf_fini(&broker->nodes);
+    redis_node_fini(broker);
     buf_fini(&broker->pubsub_prefix);
     buf_fini(&broker->node_channel);
     buf_fini(&broker->control_channel);
@@ -350,6 +350,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     broker->event_limits = (struct event_limits){.data_bytes = config->event_bytes, .custom = config->custom_events};
     broker->info = (struct broker_info){.state = BROKER_CONNECTING, .kind = "redis", .text = "connecting to Redis"};
     init_names(broker);
+    redis_node_init(broker);
     init_topology(broker);
     redis_subscriptions_init(&broker->subscriptions, broker->topology.kind->sharded, metrics);
     mailbox_init(&broker->mailbox, config->turn, broker);

@@ -3,10 +3,25 @@
  *
  *   position <offset> <epoch> <id> <live channel>   (scripts/position.lua)
  *   revoked <until> <member>                        (scripts/revoke.lua)
- *   control <from> <bytes> */
+ *   control <from> <bytes>                          (no bytes: the node <from> is there)
+ *   control <from>                                  (it leaves)
+ *
+ * 1. A node says to all others that it is there when the registry has it, before it comes up.
+ * 2. So the others know it as soon as it is up. They do not have to read the registry first.
+ * 3. A node of an earlier version says neither, and ignores both. Its first message tells that it is there. A read of
+ *    the registry tells that it has left. */
+#include "common/base/alloc.h"
 #include "server/broker/redis/redis_parts.h"
 
 enum { SILENT_INTERVALS = 3 }; /* a node that is silent for so many canary intervals is gone */
+enum { KNOWN_MAX = 1024 };
+
+struct known_node {
+    struct list_link link;
+    uint64_t seen_us; /* when a read of the registry had it, or a message of it came */
+    struct str id;
+    char bytes[];
+};
 
 static void subscribe(struct redis_shard *shard, const struct buf *channel)
 {
@@ -27,7 +42,90 @@ void redis_node_listen_to_all(struct redis_shard *shard)
     subscribe(shard, &redis_broker_of_shard(shard)->control_channel);
 }
 
+static void on_ignored(void *owner, void *argument, const redisReply *reply)
+{
+    /* A failure does no harm. */
+}
+
+/* Bytes without a pointer: this node leaves. */
+static void send_control(struct redis_shard *shard, struct str channel, struct str bytes)
+{
+    struct buf message = {0};
+    buf_append_lit(&message, "control ");
+    buf_append(&message, redis_broker_of_shard(shard)->config.node_id);
+    if (bytes.ptr)
+        buf_append_char(&message, ' ');
+    buf_append(&message, bytes);
+    struct str argv[] = {STR("PUBLISH"), channel, buf_str(&message)};
+    redis_connection_send(&shard->commands, 3, argv, on_ignored, NULL);
+    buf_fini(&message);
+}
+
+/* ---- the nodes that this one knows ---- */
+
+static struct known_node *known_node(struct list_link *link)
+{
+    return CONTAINER_OF(link, struct known_node, link);
+}
+
+static void see(struct redis_broker *broker, struct str id)
+{
+    uint64_t now_us = turn_now_us(broker->config.turn);
+    struct list_link *at = broker->nodes.next;
+    while (at != &broker->nodes && str_compare(known_node(at)->id, id) < 0)
+        at = at->next;
+    if (at != &broker->nodes && str_eq(known_node(at)->id, id)) {
+        known_node(at)->seen_us = now_us;
+        return;
+    }
+    if (broker->node_count == KNOWN_MAX)
+        return;
+    struct known_node *node = xcalloc(1, sizeof *node + id.len);
+    memcpy(node->bytes, id.ptr, id.len);
+    node->id = str_from(node->bytes, id.len);
+    node->seen_us = now_us;
+    list_append(at, &node->link); /* before it */
+    broker->node_count++;
+}
+
+static void forget(struct redis_broker *broker, struct known_node *node)
+{
+    list_remove(&node->link);
+    broker->node_count--;
+    free(node);
+}
+
+static void forget_unseen(struct redis_broker *broker, uint64_t since_us)
+{
+    LIST_EACH(link, &broker->nodes)
+    if (known_node(link)->seen_us < since_us)
+        forget(broker, known_node(link));
+}
+
+static void forget_left(struct redis_broker *broker, struct str id)
+{
+    LIST_EACH(link, &broker->nodes)
+    if (str_eq(known_node(link)->id, id))
+        forget(broker, known_node(link));
+}
+
+void redis_node_init(struct redis_broker *broker)
+{
+    list_init(&broker->nodes);
+    see(broker, broker->config.node_id);
+}
+
+void redis_node_fini(struct redis_broker *broker)
+{
+    forget_unseen(broker, UINT64_MAX);
+}
+
 /* ---- the registry of nodes ---- */
+
+static uint64_t gone_ms(const struct redis_broker *broker)
+{
+    return broker->config.canary_interval_ms * SILENT_INTERVALS + broker->config.command_timeout_ms;
+}
 
 static void on_registered(struct redis_request *request, const redisReply *reply)
 {
@@ -43,23 +141,23 @@ static void on_registered(struct redis_request *request, const redisReply *reply
     }
     if (reply->type != REDIS_REPLY_ARRAY || !reply->elements)
         return;
+    uint64_t now_us = turn_now_us(broker->config.turn);
     if (reply->element[0]->integer == 1 && broker->is_registered)
-        broker->lost_us = turn_now_us(broker->config.turn);
+        broker->lost_us = now_us;
     broker->is_registered = true;
-    buf_clear(&broker->nodes);
-    for (size_t i = 1; i < (size_t)reply->elements; i++) {
-        if (i > 1)
-            buf_append_char(&broker->nodes, '\n');
-        buf_append(&broker->nodes, redis_text(reply->element[i]));
-    }
+    for (size_t i = 1; i < (size_t)reply->elements; i++)
+        see(broker, redis_text(reply->element[i]));
+    /* A node that was heard after the registry was asked may be missing in the answer. After a loss the registry has
+     * each node again when that node registers anew. */
+    if (!broker->lost_us || now_us - broker->lost_us >= gone_ms(broker) * 1000)
+        forget_unseen(broker, request->since_us);
 }
 
 static void send_registration(struct redis_request *request)
 {
     const struct redis_broker *broker = redis_broker_of_request(request);
     char gone[24];
-    uint64_t gone_ms = broker->config.canary_interval_ms * SILENT_INTERVALS + broker->config.command_timeout_ms;
-    struct str arguments[] = {buf_str(&broker->nodes_key), broker->config.node_id, redis_number(gone_ms, gone)};
+    struct str arguments[] = {buf_str(&broker->nodes_key), broker->config.node_id, redis_number(gone_ms(broker), gone)};
     redis_request_script(request, SCRIPT_REGISTER, 1, 3, arguments);
 }
 
@@ -70,21 +168,22 @@ void redis_node_register(struct redis_shard *shard)
 {
     struct redis_broker *broker = redis_broker_of_shard(shard);
     struct str key = buf_str(&broker->nodes_key);
-    if (redis_shard_is_ready(shard) && redis_topology_shard_of(&broker->topology, key) == shard)
-        redis_request_start(&broker->requests, &registration, NULL, shard, 1, &key, turn_now_us(broker->config.turn));
-}
-
-static void on_ignored(void *owner, void *argument, const redisReply *reply)
-{
-    /* A failure does no harm. */
+    if (!redis_shard_is_ready(shard) || redis_topology_shard_of(&broker->topology, key) != shard)
+        return;
+    redis_request_start(&broker->requests, &registration, NULL, shard, 1, &key, turn_now_us(broker->config.turn));
+    /* Redis runs this after the registration, and before the canary that brings the shard up. */
+    if (!redis_shard_is_up(shard))
+        send_control(shard, buf_str(&broker->control_channel), STR(""));
 }
 
 void redis_node_leave(struct redis_broker *broker)
 {
     struct redis_shard *shard = redis_request_shard(&broker->topology, buf_str(&broker->nodes_key));
     struct str argv[] = {STR("ZREM"), buf_str(&broker->nodes_key), broker->config.node_id};
-    if (shard)
-        redis_connection_send(&shard->commands, 3, argv, on_ignored, NULL);
+    if (!shard)
+        return;
+    redis_connection_send(&shard->commands, 3, argv, on_ignored, NULL);
+    send_control(shard, buf_str(&broker->control_channel), (struct str){0});
 }
 
 bool redis_node_confirmed(struct redis_shard *shard, struct str key)
@@ -119,8 +218,13 @@ static void take_control(struct redis_shard *shard, bool to_all, struct str mess
     struct str from = str_split(&message, ' ');
     bool own = to_all && str_eq(from, broker->config.node_id);
     /* The id of the sender goes into logs and answers, so it is checked. */
-    bool good = message.ptr && redis_name_is_good(from, REDIS_NODE_ID_OTHERS);
-    if (good && !own && shard == control_shard(broker))
+    if (own || !redis_name_is_good(from, REDIS_NODE_ID_OTHERS))
+        return;
+    if (message.ptr)
+        see(broker, from);
+    else
+        forget_left(broker, from);
+    if (message.len && shard == control_shard(broker))
         broker->broker.sink->control(broker->broker.owner, from, message);
 }
 
@@ -157,7 +261,6 @@ void redis_node_send(struct broker *base, struct str to, struct str bytes)
     struct redis_broker *broker = redis_broker_of(base);
     struct redis_shard *shard = control_shard(broker);
     struct buf channel = {0};
-    struct buf message = {0};
     if (!shard)
         return;
     buf_append(&channel, buf_str(to.len ? &broker->pubsub_prefix : &broker->control_channel));
@@ -165,19 +268,21 @@ void redis_node_send(struct broker *base, struct str to, struct str bytes)
         buf_append_lit(&channel, ":node:");
         buf_append(&channel, to);
     }
-    buf_append_lit(&message, "control ");
-    buf_append(&message, broker->config.node_id);
-    buf_append_char(&message, ' ');
-    buf_append(&message, bytes);
-    struct str argv[] = {STR("PUBLISH"), buf_str(&channel), buf_str(&message)};
-    redis_connection_send(&shard->commands, 3, argv, on_ignored, NULL);
+    send_control(shard, buf_str(&channel), bytes);
     buf_fini(&channel);
-    buf_fini(&message);
 }
 
 void redis_node_list(struct broker *base, struct buf *out)
 {
     struct redis_broker *broker = redis_broker_of(base);
-    /* While Redis cannot be reached, this node is the only one known. */
-    buf_append(out, control_shard(broker) && broker->nodes.len ? buf_str(&broker->nodes) : broker->config.node_id);
+    if (!control_shard(broker)) {
+        buf_append(out, broker->config.node_id); /* while Redis cannot be reached, no other node can */
+        return;
+    }
+    LIST_EACH(link, &broker->nodes)
+    {
+        if (link != broker->nodes.next)
+            buf_append_char(out, '\n');
+        buf_append(out, known_node(link)->id);
+    }
 }

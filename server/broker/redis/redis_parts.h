@@ -75,7 +75,8 @@ struct redis_broker {
     } revoked_list;
 
     /* redis_node.c */
-    struct buf nodes; /* the ids of the registry as last read, one a line */
+    struct list_link nodes; /* struct known_node, in the order of their ids; this node is one of them */
+    size_t node_count;
     bool is_registered;
     uint64_t lost_us; /* when the registry had lost this node: Redis may have lost its data; 0: never */
 };
@@ -170,13 +171,16 @@ void redis_position_begun(struct redis_broker *broker, struct redis_subscription
 void redis_position_read(struct redis_broker *broker, struct str channel, struct str epoch, uint64_t offset);
 
 /* redis_node.c */
+void redis_node_init(struct redis_broker *broker);
+void redis_node_fini(struct redis_broker *broker);
 /* Subscribes the channels of this node. Called before all other channels, as their positions come by it. */
 void redis_node_listen(struct redis_shard *shard);
 /* Subscribes the control channel. Called after all other channels, so that its confirmation is the last. */
 void redis_node_listen_to_all(struct redis_shard *shard);
-/* Renews this node in the registry, if the shard has the registry. */
+/* If the shard has the registry: renews this node in it, and says to all nodes that it is there if the shard is coming
+ * up. */
 void redis_node_register(struct redis_shard *shard);
-/* Takes this node out of the registry. */
+/* Takes this node out of the registry, and says so to all nodes. */
 void redis_node_leave(struct redis_broker *broker);
 /* True if key is a channel of the node or the control channel. Then the confirmation or message is dealt with. */
 bool redis_node_confirmed(struct redis_shard *shard, struct str key);

@@ -179,6 +179,47 @@ static void talks_between_nodes(void **state)
     buf_fini(&nodes);
 }
 
+static bool knows(struct redis_pair *f, const char *expected)
+{
+    struct buf nodes = {0};
+    f->a.broker->nodes->list(f->a.broker, &nodes);
+    bool same = str_eq_cstr(buf_str(&nodes), expected);
+    buf_fini(&nodes);
+    return same;
+}
+
+static void knows_a_node_by_its_message(void **state)
+{
+    struct redis_pair *f = *state;
+    char out[64];
+    RIG_WAIT(&f->rig, knows(f, "a\nb"));
+    REDIS_RUN(&f->server, out, "PUBLISH", "test:control", "control c "); /* it is there */
+    RIG_WAIT(&f->rig, knows(f, "a\nb\nc"));
+    RIG_WAIT(&f->rig, knows(f, "a\nb")); /* a later read of the registry does not have it */
+    REDIS_RUN(&f->server, out, "PUBLISH", "test:node:a", "control aa question");
+    RIG_WAIT(&f->rig, knows(f, "a\naa\nb"));
+    assert_int_equal(f->a.control_count, 1);
+    assert_string_equal(f->a.control, "aa|question");
+    REDIS_RUN(&f->server, out, "PUBLISH", "test:control", "control bad/id ");
+    RIG_WAIT(&f->rig, knows(f, "a\nb"));
+}
+
+/* As after a restart of Redis without its data: the registry has each node again within a canary interval. */
+static void knows_the_nodes_that_the_registry_has_lost(void **state)
+{
+    struct redis_pair *f = *state;
+    char out[64];
+    RIG_WAIT(&f->rig, knows(f, "a\nb"));
+    for (int i = 0; i < 4; i++) {
+        REDIS_RUN(&f->server, out, "DEL", "test:nodes");
+        do {
+            uv_run(&f->rig.loop, UV_RUN_ONCE);
+            assert_true(knows(f, "a\nb"));
+            REDIS_RUN(&f->server, out, "ZCARD", "test:nodes");
+        } while (strcmp(out, "2") != 0);
+    }
+}
+
 static void reads_pages_of_a_log(void **state)
 {
     struct redis_pair *f = *state;
@@ -216,6 +257,8 @@ int main(void)
         WITH_REDIS_PAIR(takes_what_backends_publish),
         WITH_REDIS_PAIR(begins_an_epoch_when_meta_is_gone),
         WITH_REDIS_PAIR(talks_between_nodes),
+        WITH_REDIS_PAIR(knows_a_node_by_its_message),
+        WITH_REDIS_PAIR(knows_the_nodes_that_the_registry_has_lost),
         WITH_REDIS_PAIR(reads_pages_of_a_log),
         WITH_REDIS_PAIR(measures_the_round_trip),
     };
