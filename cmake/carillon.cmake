@@ -27,7 +27,7 @@ if(CARILLON_FUZZ)
     target_compile_options(carillon_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# Linked into the program; what interposes malloc must not be in the tests' sanitizers' way.
+# Linked into the program alone. In the tests it would be in the way of sanitizers, which interpose malloc too.
 add_library(carillon_malloc INTERFACE)
 if(CARILLON_MALLOC STREQUAL "jemalloc")
     find_library(JEMALLOC_LIBRARY jemalloc)

@@ -32,7 +32,7 @@ if(NOT CARILLON_SANITIZE AND NOT CARILLON_FUZZ)
     elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
         carillon_hardening_flag(-mbranch-protection=standard)
     endif()
-    # The C library checks sizes; it needs an optimized build. Level 3 needs gcc 12 or clang 9, and glibc 2.34.
+    # The C library checks sizes. It needs an optimized build. Level 3 needs gcc 12 or clang 9, and glibc 2.34.
     if(CMAKE_BUILD_TYPE MATCHES "^(Release|RelWithDebInfo|MinSizeRel)$")
         set(CMAKE_REQUIRED_FLAGS "-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3")
         check_c_source_compiles("#include <stdio.h>

@@ -1,8 +1,8 @@
 #!/bin/sh
-# clean_root.sh SUITE [WORD] - what a new developer sees: a fresh clone of HEAD in a fresh Debian SUITE (trixie, bookworm)
-# with git and nothing else, where ./run WORD (test) must pass. Needs mmdebstrap and root.
-# The packages come from the mirror that apt on this machine uses. Everything is in a temporary directory, and all
-# processes and mounts are in namespaces that end with it.
+# clean_root.sh SUITE [WORD] - does as a new developer does: takes a fresh clone of HEAD in a fresh Debian SUITE
+# (trixie, bookworm) with git and nothing else. There ./run WORD (test) must pass. Needs mmdebstrap and root. The
+# packages come from the mirror that apt on this machine uses. Everything is in a temporary directory, and all processes
+# and mounts are in namespaces that end with it.
 set -eu
 suite=${1:?usage: tests/clean_root.sh SUITE [WORD], such as: tests/clean_root.sh trixie}
 word=${2:-test}

@@ -3,9 +3,9 @@
 
 1. Each folder with source files is a CMake target or several. A file includes only headers of targets that its own target links.
    Links that no file needs are named too: so the lists in the CMakeLists.txt are the one picture of what depends on what.
-2. No module depends on itself through others. A module is a source file with its header. It depends on another module when its
-   source names a function that the other one defines, or when its header includes the header of the other one.
-   Headers without a source file must not include each other in a circle either.
+2. No module depends on itself through others. A module is a source file with its header. It depends on another module in two cases. Its
+   source names a function that the other one defines, or its header includes the other one's header. Headers without a source file must not
+   include each other in a circle either.
 3. A name is used once: a file name, and the tag of a struct, union or enum.
 4. In server/ the time comes with the turn (common/base/mailbox.h: turn_now_us, turn_wall_ms, turn_start_timer). Only the files
    in CLOCKS read a clock or start a timer of the loop.

@@ -33,12 +33,12 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Workers that run side by side must give each test the same name, so no name has a token in it, which is another each time."""
+    """Workers that run side by side must give each test the same name. So no name has a token in it: a token is another one each time."""
     return argname if isinstance(val, str) and ("eyJ" in val or len(val) > 60) else None
 
 
 class Launcher:
-    """Starts nodes; closes and checks all of them at the end."""
+    """Starts nodes. Closes and checks all of them at the end."""
 
     def __init__(self, folder, certificate=None):
         """certificate: nodes speak TLS on the public listener, and their clients too."""

@@ -79,7 +79,7 @@ def test_idle(node):
 
 
 def test_slow(tmp_path):
-    """Those that stop reading are closed; the others get everything."""
+    """Subscribers that stop reading are closed. The others get everything."""
     node = Node(tmp_path, {**CONFIG, "outbox.max_bytes": "64k", "close_timeout": "500ms"})
     try:
         result = measured(node, "slow", "--connections", 10, "--slow-percent", 20, "--size", 8000, "--count", 1500,

@@ -1,5 +1,4 @@
-"""`carillon bench` against servers of other protocols, played by tests/support/peer.py; and servers that lose, double or swap
-an event."""
+"""`carillon bench` against servers of other protocols, played by tests/support/peer.py. Some of them lose, double or swap an event."""
 import json
 
 import pytest

@@ -1,5 +1,5 @@
-"""Memory and Redis answer alike: the same random script of commands on a node of each, and every answer and event compared, with
-ids, epochs and times replaced by their order of appearance."""
+"""Memory and Redis answer alike. A node of each gets the same random script of commands, and all answers and events are compared. Ids,
+epochs and times are replaced by their order of appearance."""
 import random
 
 import pytest
@@ -89,7 +89,7 @@ def position(rng, places, channel):
 
 
 def step(rng, places):
-    """Draws one command and gives it to each; returns what each answered."""
+    """Draws one command and gives it to each node. Returns the answers."""
     channel, n = rng.choice(CHANNELS), rng.randrange(3)
     kind = rng.choice(["subscribe", "subscribe", "unsubscribe", "publish", "publish", "http", "http", "batch", "history", "api history",
                        "presence"])

@@ -267,7 +267,7 @@ def test_the_lines_of_dev_really_work(tmp_path):
         link = re.search(r"(ws://127\.0\.0\.1:\d+/\S+)", text)
         assert link and "token=" in link.group(1), text
         with Background(pasteable(text, r"\S+ listen"), env=env, shell=True) as listener:
-            # Subscribed as soon as an event arrives; until then publish again.
+            # It is subscribed as soon as an event arrives. Until then the test publishes again.
             curl = pasteable(text, "curl")
 
             def arrived():

@@ -28,7 +28,7 @@ def cut(redis):
 
 
 class Publishers:
-    """Publish to one channel through both nodes until told to stop; know what was acknowledged."""
+    """Publishes to one channel through both nodes until told to stop. Remembers the acknowledged events."""
 
     def __init__(self, nodes, channel):
         self.acknowledged, self.refused, self.stopped = {}, 0, threading.Event()

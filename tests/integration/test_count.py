@@ -26,7 +26,7 @@ def test_flat_and_falling_costs_pass(count):
 
 
 def test_each_cost_that_grows_is_found(count):
-    # It falls first, because a small crowd shares what is paid once; the growth after that counts.
+    # The cost falls first, because a small crowd shares the costs that are paid once. The growth after that counts.
     found = count.growths(rows_of(count, [300.0, 100.0, 201.0]))
     assert len(found) == len(count.FLAT)
     assert found[0] == ("delivery: 201.0 instructions with subscribers 100, 100.0 with 10; at most 5% more are allowed")

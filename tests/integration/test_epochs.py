@@ -41,7 +41,7 @@ def epoch_in(redis):
 
 
 def told(client, reason):
-    """The gap; the position in it."""
+    """Waits for the gap. Returns the position in it."""
     gap = client.find("gap", seconds=BACK_S)
     assert (gap["channel"], gap["data"].pop("reason")) == ("log:x", reason), gap
     return gap["data"]
@@ -118,7 +118,7 @@ def test_a_reload_takes_a_history_and_gives_it_again(either):
 
 
 def test_a_reload_changes_a_history(either):
-    """Nobody is told, as nothing is lost; the new size holds."""
+    """Nobody is told, as nothing is lost. The new size holds."""
     node = either(LOG)
     with node.connect() as client:
         client.subscribe("log:x")

@@ -1,5 +1,5 @@
-"""Subscribers who come back get what they missed, exactly; pages of history; with one node from memory and with two and
-Redis. Publishing goes on meanwhile."""
+"""Subscribers who come back get exactly the events that they missed. Histories are read by pages. There is one node with memory, or two
+with Redis. Publishing goes on meanwhile."""
 import threading
 
 import pytest
@@ -289,8 +289,8 @@ def refused(client, command, **data):
 
 @pytest.mark.parametrize("used_up", ["page", "presence", "since", "last"])
 def test_what_is_read_counts(launch, used_up):
-    """50 events or members count as one message; a page has to be paid for before it is read. Six at once, and six
-    a minute."""
+    """50 events or members count as one message. A page has to be paid for before it is read. Six messages may come at once, and six a
+    minute."""
     node = launch({**HISTORY, "channels": [{"match": "*", "allow": ALL, "presence": True, "history": {"size": 1000, "ttl": "1h"}}],
                    "limits.bad_messages": 0})
     first = node.publish("log:x", 0)

@@ -95,7 +95,7 @@ def make(request, path):
 
 
 def exchange(address, sent, trusted=None):
-    """Sends a request, then one that ends the connection; returns the bytes that came."""
+    """Sends a request, then one that ends the connection. Returns the bytes that came."""
     with socket.create_connection(address, DEADLINE_S) as plain:
         connection = trusted.wrap_socket(plain, server_hostname="127.0.0.1") if trusted else plain
         try:

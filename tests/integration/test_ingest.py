@@ -227,8 +227,8 @@ def test_switched_off(start, redis):
 
 
 def test_a_reader_that_slept_too_long(start, redis):
-    """It held entries that it could not publish yet, and stood still until a successor had, so long ago that nobody knows
-    their ids any more: it publishes none of them again."""
+    """A reader held entries that it could not publish yet, and stood still. Its successor published them so long ago that nobody knows
+    their ids any more. The first reader publishes none of them again."""
     window = {"idempotency_window": "3s"}
     reader = start(**window)
     redis("SET", DEAD, "no stream")

@@ -139,7 +139,7 @@ def members(node):
 
 @probe("channels[].presence")
 def presence(change):
-    """Off, on, off and on again; counted from the reload on, with and without Redis."""
+    """Presence is off, on, off and on again. Users are counted from the reload on, with and without Redis."""
     for with_redis in (False, True):
         node = change.start(rule(), with_redis)
         with node.connect("ann") as ann, node.connect("ann") as tab, node.connect("bob") as bob:
@@ -401,7 +401,7 @@ SECOND = "the secret that comes after the first one"
 
 
 def tokens_follow(before, after, token, good=False):
-    """token makes one that is taken only before the reload; good: only after it."""
+    """token: makes a token that is taken only before the reload. good: one that is taken only after it."""
     def check(change):
         node = change.start(before)
         assert accepts(node, token()) != good

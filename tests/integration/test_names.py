@@ -76,7 +76,7 @@ def test_one_users_names_do_not_displace_anothers(launch, way):
 
 @pytest.mark.parametrize("last", ["victim", "backend", "crowder"])
 def test_whoever_speaks_last_in_a_channel_pays_for_its_own(launch, last):
-    """A node without Redis. What the crowder says in channels that others use counts for nobody else."""
+    """A node without Redis. Events of the crowder in channels that others use count for nobody else."""
     node = launch({**HISTORY, "history.max_bytes": "400k", "limits.user_share": 25})
     with node.connect("victim") as victim, node.connect("crowder") as crowder:
         def say(who, channel, data):

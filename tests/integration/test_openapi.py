@@ -60,7 +60,7 @@ def problems(document, exchanges=()):
 
 
 def documented():
-    """(method, path, whether it needs a key), as routes() has them; the document's layout is our own."""
+    """(method, path, whether it needs a key), as routes() has them. The document's layout is our own."""
     found = []
     for line in DOCUMENT.read_text().splitlines():
         if path := re.match(r"  (/\S*):$", line):

@@ -147,7 +147,7 @@ def test_refusals(nodes):
 
 
 def test_seen_by_the_leave_of_another_rule(launch):
-    """Whether it is kept is said by the channel's first rule, whoever asks."""
+    """The channel's first rule says whether it is kept, whoever asks."""
     node = launch({"channels": [{"match": "user:{sub}", "allow": ["subscribe"], "presence": True},
                                 {"match": "user:*", "allow": ["presence"]}]})
     with node.connect("alice") as alice, node.connect("bob") as bob:
@@ -534,9 +534,9 @@ LOSSES += [("DEL", pair) for pair in itertools.combinations(PRESENCE_KEYS, 2)]
 
 @pytest.mark.parametrize("command", ["DEL", "SET", "PEXPIRE"])
 def test_a_lost_key_is_made_again(pair, redis, command):
-    """Whichever key of a channel is lost, or of another type, or two are: who is there is right again. Nobody stays for good,
-    and nobody is without a name. That nodes say that they do not know until then is seen below: with so short a ttl, one
-    that has to wait for the machine may be late with its members."""
+    """Whichever key of a channel is lost, or of another type, or two are: who is there is right again. Nobody stays for good, and nobody is
+    without a name. Until then nodes say that they do not know, which is tested below. With so short a ttl, a node on a busy machine may be
+    late with its members."""
     a, b = pair
     with a.connect("judy", {"info": {"age": 7}}) as judy:
         judy.subscribe("brief:a")

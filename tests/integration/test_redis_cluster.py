@@ -161,7 +161,7 @@ def test_a_slot_moves(launch, cluster):
 
 
 def test_a_slot_of_a_channel_without_history_moves(launch, cluster):
-    """What is published meanwhile goes where the nodes are subscribed, or nowhere; what comes after the gap comes."""
+    """Events that are published meanwhile go where the nodes are subscribed, or nowhere. Events after the gap come."""
     a, b = start(launch, cluster)
     slot, source = cluster.slot(live("plain")), home(cluster, "plain")
     target = next(node for node in cluster.primaries if node is not source)

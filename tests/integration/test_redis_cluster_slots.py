@@ -141,7 +141,7 @@ def test_a_slot_that_stays_half_moved(launch, node, cluster):
 
 
 def test_a_node_ends_while_a_slot_is_half_moved(launch, cluster):
-    """What it says last is sent on from a primary that it is leaving to another one that it is leaving."""
+    """The node's last commands are sent on from one primary that it is leaving to another one."""
     slot = Slot(cluster, key("sessions", "alice"))
     token = jwt.mint("alice", session_limit=1)
     node = launch({**CONFIG, "redis.url": cluster.url, "drain_window": "1m"})

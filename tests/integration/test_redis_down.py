@@ -1,5 +1,5 @@
-"""Redis stops, freezes, forgets, comes back; under load. Nothing acknowledged is lost, no session is dropped, service comes
-back by itself."""
+"""Redis stops, freezes, forgets and comes back under load. No acknowledged event is lost, no session is dropped, service comes back by
+itself."""
 import itertools
 import json
 import re
@@ -58,7 +58,7 @@ def test_stop_and_start(node, redis):
 
 
 def test_stopped_and_started_under_load(launch, redis):
-    """Three times; every acknowledged event is in Redis, dense and in order, and what subscribers saw is in order."""
+    """Redis goes three times. Each acknowledged event is in Redis, dense and in order. Subscribers see events in order."""
     config = {"redis.url": redis.url, "redis.command_timeout": "1s",
               "channels": [{"match": "*", "allow": ["subscribe"], "history": {"size": 100000, "ttl": "10m"}}]}
     nodes = [launch(config), launch(config)]
@@ -117,7 +117,7 @@ def test_stopped_and_started_under_load(launch, redis):
                 seen.append((message["offset"], message["data"]))
         offsets = [offset for offset, _ in seen]
         assert offsets == sorted(set(offsets)), "out of order or doubled"
-        # What came after the last return of Redis is complete.
+        # No event is missing after the last return of Redis.
         assert offsets[-20:] == list(range(offsets[-1] - 19, offsets[-1] + 1))
         client.close()
 

@@ -145,7 +145,7 @@ def test_a_refusal_selects_what_a_browser_offers(shared, offered, selected):
 
 
 def test_a_stranger_s_frames_are_not_read(shared):
-    """Refused with a close frame, the connection ends; what the client goes on sending is thrown away."""
+    """A connection that is refused with a close frame ends. Bytes that the client still sends are thrown away."""
     with shared.client(None, path="/close") as client:
         client.expect_close(1008, "token_missing")
         for _ in range(3):
@@ -243,7 +243,7 @@ def test_draining(launch):
 
 
 def receive_all(connection, closing=False):
-    """Until the server ends it; closing: answers the close frame, as a client must."""
+    """Reads until the server ends it. closing: answers the close frame, as a client must."""
     connection.settimeout(10)
     received = b""
     while True:

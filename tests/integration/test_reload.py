@@ -1,4 +1,4 @@
-"""SIGHUP: what may change while running does; what is wrong changes nothing and is said with its line."""
+"""SIGHUP. Live options change while the server runs. A wrong configuration changes nothing, and the error names its line."""
 import os
 import re
 import signal
@@ -122,7 +122,7 @@ def test_many_reloads_under_load(node):
 
 
 def test_signals_during_a_reload_make_one_more(launch):
-    """A reload takes as long as somebody likes: here its file comes from a pipe. What is asked for meanwhile is done once."""
+    """A reload takes as long as somebody likes: here its file comes from a pipe. Reloads that are asked for meanwhile are one."""
     node = launch({})
     text = node.config_path.read_bytes()
     node.config_path.unlink()

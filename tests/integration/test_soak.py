@@ -101,7 +101,7 @@ def test_a_short_one(tmp_path, topology):
 
 
 class QuietWorld:
-    """In which all is right at once; problem: what is not."""
+    """A calm in which all is right at once. problem: something that is not."""
 
     nodes = []
 

@@ -157,7 +157,7 @@ def admitted(secure, sub):
 
 
 def test_silent_ones_leave_the_places_of_sessions(launch, tmp_path):
-    """Not even a handshake; the oldest go, and nothing that is not TLS is said."""
+    """They do not even begin a handshake. The oldest go, and get no bytes that are not TLS."""
     secure = Secure(launch, tmp_path, **{"limits.connections": 1, "limits.pending_connections": 4})
     silent = [socket.create_connection(secure.node.public, DEADLINE_S) for _ in range(12)]
     assert [read_all(connection) for connection in silent[:4]] == [b""] * 4

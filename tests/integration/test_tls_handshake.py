@@ -149,7 +149,7 @@ def shown(secure, times):
 
 
 def test_a_certificate_of_another_kind_takes_the_place_of_the_old_one(launch, tmp_path):
-    """From ECDSA to RSA and back; clients that take either must not be shown the old one."""
+    """The certificate goes from ECDSA to RSA and back. Clients that take either must not be shown the old one."""
     secure = Secure(launch, tmp_path)
     for kind in (("rsa:2048",), ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"), ("ed25519",), ("rsa:2048",)):
         secure.certificate.renew(kind)
@@ -202,7 +202,7 @@ def test_renegotiation_is_refused(shared):
     ("bücher.example".encode(), "hello"), (b"\xff\xfe\x80", "hello"), (b"a" * 64 + b"." * 100, "hello"), (b"../../etc/passwd", "hello"),
     (b"%s%n%s", "hello"), (b"127.0.0.1:80\r\nX: y", "hello")], ids=lambda value: None if isinstance(value, str) else repr(value[:12]))
 def test_any_server_name(shared, name, answer):
-    """No name changes what is shown; those that RFC 6066 does not allow are refused by an alert."""
+    """No name changes the certificate that is shown. Names that RFC 6066 does not allow are refused by an alert."""
     assert tls.first_answer(shared.greet(tls.record(tls.client_hello(tls.server_name(name))))) == answer
 
 
@@ -249,7 +249,7 @@ NO_HANDSHAKES = {
 
 @pytest.mark.parametrize("what", NO_HANDSHAKES)
 def test_what_is_no_handshake_ends_at_once(shared, what):
-    """By an alert or without a word, long before the deadline; and never by HTTP."""
+    """The connection ends by an alert or without a word, long before the deadline. It never ends by HTTP."""
     began = time.monotonic()
     received = b""
     with socket.create_connection(shared.node.public, DEADLINE_S) as plain:
@@ -313,7 +313,7 @@ def test_handshakes_that_do_not_end_are_cut(launch, tmp_path):
     sent = 0
 
     def drip():
-        """A byte each time it is called; the hello has enough of them."""
+        """Sends a byte each time it is called. The hello has enough of them."""
         nonlocal sent
         try:
             dripping.sendall(raw[sent:sent + 1])
@@ -390,7 +390,7 @@ def test_a_proxy_header_in_the_segment_of_the_hello(launch, tmp_path):
 
 
 def test_no_proxy_header(launch, tmp_path):
-    """Where one is optional the peer counts; where it is required the connection ends without a word."""
+    """Where a header is optional the peer counts. Where it is required the connection ends without a word."""
     optional = Secure(launch, tmp_path, **PROXY, proxy_protocol="optional")
     with optional.node.connect(tls=optional.context()):
         assert addresses(optional.node) == ["127.0.0.1"]
@@ -410,7 +410,7 @@ def test_a_broken_proxy_header(launch, tmp_path, mode):
 
 @pytest.mark.parametrize("mode", ["optional", "required"])
 def test_a_proxy_header_from_a_stranger(launch, tmp_path, mode):
-    """It is no handshake; and a stranger need not send one."""
+    """It is no handshake, and a stranger need not send one."""
     secure = Secure(launch, tmp_path, trusted_proxies=["192.0.2.0/24"], proxy_protocol=mode)
     for header in (V1, V2):
         with pytest.raises((OSError, ssl.SSLError)):

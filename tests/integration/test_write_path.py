@@ -30,7 +30,7 @@ def take_available(client, most):
 
 
 def read_events(client, count, seconds=DEADLINE_S * 2):
-    """The numbers of the events up to that many, and how many pongs came between; every frame is looked at."""
+    """Returns the numbers of the events up to that many, and how many pongs came between. Every frame is looked at."""
     deadline = Deadline(seconds, f"{count} events")
     numbers, pongs = [], 0
     while len(numbers) < count:
@@ -119,7 +119,7 @@ def test_a_close_waits_for_what_was_before_it(launch):
 
 
 def test_a_client_that_closes_while_much_waits_for_it(launch):
-    """Its close frame is answered, or it is cut; nothing of it stays, and nobody else notices."""
+    """Its close frame is answered, or it is cut. Nothing of it stays, and nobody else notices."""
     node = launch({**ROOMY, "close_timeout": "200ms"})
     with node.connect("slow", receive_buffer=4096) as slow, node.connect("reset", receive_buffer=4096) as reset, \
             node.connect("other") as other:

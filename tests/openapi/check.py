@@ -1,6 +1,6 @@
-"""check.py DOCUMENT < EXCHANGES - whether the document is valid OpenAPI, its examples are as its own schemas say, and
-requests and answers of a server are as it says. EXCHANGES: JSON, a list of {method, path, status, request, type, answer}. Prints a
-JSON list of what is wrong. Runs in build/validator, which has the packages of packages.lock (./run test makes it)."""
+"""check.py DOCUMENT < EXCHANGES - checks an OpenAPI document. It must be valid, and its examples must fit its own schemas. Requests and
+answers of a server must be as it says. EXCHANGES: JSON, a list of {method, path, status, request, type, answer}. Prints a JSON list of what
+is wrong. Runs in build/validator, which has the packages of packages.lock (./run test makes it)."""
 import json
 import sys
 

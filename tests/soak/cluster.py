@@ -1,5 +1,6 @@
-"""A Redis cluster of three primaries with a replica each, and what can befall it. What a primary has acknowledged is with
-its heir if it was dead, or waited (CLUSTER FAILOVER), when it was replaced; else it may be lost, and the books are told so."""
+"""A Redis cluster of three primaries with a replica each, and what can befall it. A primary may be dead when it is replaced, or wait
+(CLUSTER FAILOVER). Then its heir has all writes that it has acknowledged. If not, the last writes may be lost, and the books are told
+so."""
 from contextlib import closing
 
 from faults import BACK_S, freeze, losing, wait
@@ -76,7 +77,7 @@ class Topology(Cluster):
 
 
 def replica_takes_over(world, random):
-    """As asked; the primary waits for it."""
+    """A failover as asked: the primary waits for it."""
     replica = random.choice(world.redis.whole().replicas)
     until(lambda: asked_to_take_over(replica), "the replica takes over", BACK_S)
 
@@ -102,7 +103,7 @@ def primary_killed(world, random):
 
 
 def slots_move(world, random):
-    """Some, one after the other; each with its keys on their way for a while."""
+    """Some slots move, one after the other. The keys of each are on their way for a while."""
     redis = world.redis.whole()
     for key in random.sample(KEYS, random.randrange(1, 4)):
         slot, pause_s, source = redis.slot(key), random.uniform(0, 1), redis.home(key)

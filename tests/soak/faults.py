@@ -1,6 +1,6 @@
 """Faults for every soak, with any topology of Redis. single.py, sentinel.py and cluster.py have the faults of one topology. Each returns
-once the fault is over, not its consequences. `random` decides whom it hits and for how
-long, and how often it is asked does not depend on anything but itself: so a seed is a plan."""
+once the fault is over, not its consequences. `random` decides whom a fault hits and for how long. How often `random` is asked depends on
+nothing else. So a seed is a plan."""
 import re
 import signal
 import threading
@@ -180,7 +180,7 @@ def clients_are_cut(world, random):
 
 
 def token_is_revoked(world, random):
-    """On one node; its sessions end on all, and none takes it any more."""
+    """A token is revoked on one node. Its sessions end on all nodes, and none takes it any more."""
     jti = f"r-{random.getrandbits(64):x}"
     first, revoking = random.randrange(len(world.nodes)), random.randrange(len(world.nodes))
     token = jwt.mint(MARKED, jti=jti, expires_s=7 * 86400)

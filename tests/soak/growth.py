@@ -1,6 +1,6 @@
-"""Whether a process grows. Its heap in use is compared at moments when all is quiet, and it must not grow with time, when
-what its connections take is left out of the account: a straight line of bytes over time and connections is laid through
-the samples (least squares). It grows when the line says so beyond what chance does, and by more than a little. Pure."""
+"""Whether a process grows. Its heap in use is measured at moments when all is quiet. The heap must not grow with time, except with the
+connections. A straight line of bytes over time and connections is laid through the samples (least squares). The process grows when the line
+rises by more than chance explains, and by more than a little. Pure."""
 import statistics
 from collections import namedtuple
 

@@ -13,7 +13,7 @@ LONG_S = 7 * 86400  # of a token
 
 
 class Idlers(threading.Thread):
-    """Connections that do nothing but answer pings; whoever loses one opens another."""
+    """Connections that do nothing but answer pings. A lost one is opened again."""
 
     def __init__(self, nodes, count, channel):
         super().__init__(daemon=True)
@@ -73,9 +73,8 @@ class Idlers(threading.Thread):
 
 
 class Attendant(Subscriber):
-    """A subscriber who keeps, of each room among its channels, the list of users, as docs/protocol.md says: it subscribes and
-    asks for presence; what the answer says, with each `join` and `leave` since it asked, is the list. After a gap it asks
-    again."""
+    """A subscriber who keeps the list of users of each room among its channels, as docs/protocol.md says. It subscribes and asks for
+    presence. The list is the answer, changed by each `join` and `leave` since it asked. After a gap it asks again."""
 
     def __init__(self, *arguments, rooms, **options):
         self.rooms = rooms
@@ -151,7 +150,7 @@ class Contenders:
         self.held.clear()
 
     def try_one(self):
-        """True when it is admitted, False when it is over the limit; raises whatever else there is."""
+        """True when it is admitted, False when it is over the limit. Raises any other error."""
         nodes = self.nodes()
         self.turn += 1
         client = None
@@ -171,7 +170,7 @@ class Contenders:
         return False
 
     def check(self, seconds):
-        """All is quiet. As many as the limit get in, when what died has been forgotten, and no more; who is in stays in."""
+        """All is quiet. When dead sessions have been forgotten, as many as the limit get in, and no more. Those who are in stay in."""
         while len(self.held) > self.LIMIT:  # admitted while no Redis answered
             self.held.pop().close()
         until(lambda: self.try_one() and len(self.held) == self.LIMIT, f"{self.LIMIT} sessions of a limited user", seconds)

@@ -1,6 +1,6 @@
-"""A Redis with a replica, watched by three Sentinels, and what can befall them. Replication is asynchronous: where a primary
-lives on while another one takes its place, what it takes then is lost, and the books are told so. Where it is dead by
-then, all that it has acknowledged is with its heir."""
+"""A Redis with a replica, watched by three Sentinels, and what can befall them. Replication is asynchronous. A primary may live on while
+another one takes its place. Writes that it takes then are lost, and the books are told so. If it is dead by then, its heir has all writes
+that it has acknowledged."""
 from contextlib import closing
 
 from faults import BACK_S, freeze, losing, wait

@@ -8,7 +8,7 @@ from support.redis import Redis
 
 
 class Topology(Redis):
-    """Nothing stands between it and the first node; the others have a proxy."""
+    """Nothing stands between it and the first node. The other nodes have a proxy."""
 
     PUBLISH = "PUBLISH"
 

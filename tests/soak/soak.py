@@ -1,7 +1,7 @@
-"""./run soak [SECONDS] [--topology NAME] [--seed N]: mixed load and random faults, in rounds of eight faults. Each round ends in a calm, in
-which every acknowledged event is accounted for at every subscriber (support/accounting.py), each subscriber must have been
-told the epoch of its channel in Redis, presence and session limits must be right on all nodes, and each node's memory and descriptors are looked at. The report is in build/soak; the exit
-code is 1 if anything is wrong."""
+"""./run soak [SECONDS] [--topology NAME] [--seed N]: mixed load and random faults, in rounds of eight faults. Each round ends in a calm.
+Then every acknowledged event is accounted for at every subscriber (support/accounting.py). Each subscriber must have been told the epoch of
+its channel in Redis. Presence and session limits must be right on all nodes. Each node's memory and descriptors are looked at. The report
+is in build/soak. The exit code is 1 if anything is wrong."""
 import argparse
 import collections
 import random

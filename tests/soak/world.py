@@ -38,7 +38,7 @@ class Balanced:
 
 
 class World:
-    """Its first node is never killed; the others have a clock. topology: the module that says what its Redis is."""
+    """Its first node is never killed. The other nodes have a clock of their own. topology: the module of its kind of Redis."""
 
     NUMBERED = LONG + SHORT
     rules = CONFIG["channels"]
@@ -66,7 +66,7 @@ class World:
         self.contenders = Contenders(lambda: self.nodes)
 
     def _people(self, random, clients, pause_s):
-        """Half of the subscribers come by the balancer, a third is restless; each user has two of them."""
+        """Half of the subscribers come by the balancer, and a third is restless. Each user has two subscribers."""
         for n in range(clients):
             through = (lambda: [self.balanced]) if n % 2 else (lambda: self.nodes)
             channels = CHANNELS if n % 3 else random.sample(CHANNELS, 4)

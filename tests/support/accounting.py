@@ -68,7 +68,7 @@ class Seat:
         self.recovered = 0
 
     def since(self, channel):
-        """The position to subscribe from, or None; remembers that it is asked for."""
+        """The position to subscribe from, or None. Remembers that it is asked for."""
         with self.ledger.lock:
             self.asked[channel] = self.positions.get(channel)
             return self.asked[channel]
@@ -195,7 +195,7 @@ class Ledger:
     # --- publishers ---
 
     def sending(self, channel, key, with_id=True):
-        """An attempt to publish; one of the next three follows."""
+        """An attempt to publish. One of the next three follows."""
         with self.lock:
             publication = self.publications.setdefault(key, Publication(channel, key, with_id))
             publication.sent = publication.sent or time.monotonic()
@@ -328,7 +328,7 @@ class Ledger:
     # --- the account ---
 
     def check(self):
-        """Everybody is quiet, and missing() is "". Returns the account; what is wrong is in problems."""
+        """Everybody is quiet, and missing() is "". Returns the account. Its problems say what is wrong."""
         with self.lock:
             return self._check()
 
@@ -367,7 +367,7 @@ class Ledger:
         return account
 
     def check_history(self, channel, epoch, events):
-        """events: all that the channel's history has now. Those in between are none; the oldest may have gone."""
+        """events: all that the channel's history has now. Those in between are none. The oldest may have gone."""
         with self.lock:
             kept = {event["offset"]: event["id"] for event in events}
             if sorted(kept) != list(range(min(kept, default=1), max(kept, default=0) + 1)) or len(kept) != len(events):

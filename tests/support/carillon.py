@@ -144,7 +144,7 @@ class Process:
 
 
 class Node(Process):
-    """`carillon serve`, ready. config is laid over DEFAULTS; a key with the value None is left out."""
+    """`carillon serve`, ready. config is laid over DEFAULTS. A key with the value None is left out."""
 
     def __init__(self, folder, config=None, name="node", arguments=(), env=None, prefix=(), certificate=None):
         """certificate: the public listener speaks TLS with it, and so do clients that are given nothing else."""
@@ -220,7 +220,7 @@ class Node(Process):
             return False
 
     def dial(self):
-        """A connection to the public listener; by TLS it has shaken hands."""
+        """A connection to the public listener. By TLS it has shaken hands."""
         plain = socket.create_connection(self.public, DEADLINE_S)
         if not self.tls:
             return plain

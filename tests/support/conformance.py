@@ -1,7 +1,7 @@
 """Cases of RFC 6455 for a server: what a client sends, and what must come. Their numbers follow the chapters of the list that most
-WebSocket servers are tested with: 1 framing, 2 pings, 3 reserved bits, 4 opcodes, 5 fragments, 6 UTF-8, 7 closing, 9 sizes. Chapter 0 is
-ours. Carillon echoes no messages. So the client gets the pong of a JSON ping with the text as its id, or an event that it has published
-itself."""
+WebSocket servers are tested with. These are 1 framing, 2 pings, 3 reserved bits, 4 opcodes, 5 fragments, 6 UTF-8, 7 closing, 9 sizes.
+Chapter 0 is ours. Carillon echoes no messages. So the client gets the pong of a JSON ping with the text as its id, or an event that it has
+published itself."""
 import json
 import struct
 from collections import namedtuple
@@ -54,7 +54,7 @@ def three_ways(raws):
 
 
 def publish(size):
-    """A publish command whose whole message is exactly size bytes; and the data that comes back."""
+    """A publish command whose whole message is exactly size bytes, and the data that comes back."""
     empty = json.dumps({"type": "publish", "data": {"channel": CHANNEL, "type": "echo", "data": ""}}).encode()
     data = "*" * (size - len(empty))
     return empty[:-3] + data.encode() + empty[-3:], data

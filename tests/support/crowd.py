@@ -15,8 +15,8 @@ CONNECTS_AT_ONCE = 200
 
 
 class Crowd:
-    """count connections from that many of the addresses 127.1.x.y. Opened and closed as a context; inside, all of them have
-    been opened once."""
+    """count connections from that many of the addresses 127.1.x.y. Opened and closed as a context. Inside, all connections have been opened
+    once."""
 
     def __init__(self, address, count, sources=1, says=b"", shakes_hands=False):
         how = "tls" if shakes_hands else "plain"

@@ -1,5 +1,5 @@
-/* heap.c - loaded into a server by LD_PRELOAD. Twice a second it writes two numbers to the file that HEAP_FILE names:
- * how often it has written, and how many bytes of the heap are in use. Freed memory that malloc keeps does not count.
+/* heap.c - loaded into a server by LD_PRELOAD. Twice a second it writes two numbers to the file that HEAP_FILE names.
+ * They are the count of its writes, and the bytes of the heap in use. Freed memory that malloc keeps does not count.
  * So the numbers tell a leak from fragmentation. */
 #include <fcntl.h>
 #include <malloc.h>

@@ -54,7 +54,7 @@ def exchange(connection, sent, shut=False):
 
 
 def end_side(connection):
-    """A FIN; by TLS without close_notify, and what comes is still read."""
+    """Sends a FIN, by TLS without close_notify. Bytes that come are still read."""
     with socket.socket(fileno=os.dup(connection.fileno())) as tcp:
         tcp.shutdown(socket.SHUT_WR)
 

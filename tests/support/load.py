@@ -44,8 +44,8 @@ class Worker(threading.Thread):
 
 
 class Publisher(Worker):
-    """Over HTTP. pause_s: between publications, on average. id_share: of those with an event_id, which are tried until
-    they are acknowledged; the others are tried once."""
+    """Over HTTP. pause_s: between publications, on average. id_share: of those with an event_id, which are tried until they are
+    acknowledged. The others are tried once."""
 
     def __init__(self, ledger, nodes, channels, seed=0, pause_s=0.005, id_share=0.8):
         self.channels = channels
@@ -72,7 +72,7 @@ class Publisher(Worker):
         self.stopping.wait(self.random.expovariate(1 / self.pause_s))
 
     def attempt(self, publication):
-        """True if it is acknowledged; the ledger knows in any case."""
+        """True if it is acknowledged. The ledger knows in any case."""
         body = {"channel": publication.channel, "type": "test", "data": {"key": publication.key}}
         if publication.with_id:
             body["event_id"] = publication.key
@@ -157,7 +157,7 @@ class SocketPublisher(Publisher):
 
 
 class IngestPublisher(Publisher):
-    """A backend that writes to the ingest stream of the Redis at the port that a function tells; with an event_id, always."""
+    """A backend that writes to the ingest stream, always with an event_id. A function tells the port of its Redis."""
 
     redis = None
 
@@ -319,7 +319,7 @@ class Crowd:
         self.publish(lambda: nodes, channels, publishers)
 
     def calm(self, until, seconds):
-        """No publication is under way, and whoever is connected has all that it is to get."""
+        """No publication is under way, and each connected subscriber has all its events."""
         for publisher in self.publishers:
             publisher.quiet.set()
         for subscriber in self.subscribers:

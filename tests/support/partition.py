@@ -53,7 +53,7 @@ class Machine:
             ip("-n", self.name, "link", "set", f"in{base}", "up")
 
     def cut(self):
-        """Packets between it and Redis vanish from now on; nobody is told."""
+        """Packets between it and Redis vanish from now on. Nobody is told."""
         ip("link", "set", self.wires[1], "down")
 
     def mend(self):

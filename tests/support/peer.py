@@ -26,7 +26,7 @@ def mqtt_packet(first, body):
 
 
 class Subscriber:
-    """A WebSocket connection; what it has subscribed to is known to the peer."""
+    """A WebSocket connection. The peer knows its subscriptions."""
 
     def __init__(self, peer, reader, writer):
         self.peer, self.reader, self.writer = peer, reader, writer

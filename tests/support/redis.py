@@ -123,7 +123,8 @@ class Redis:
             return None
 
     def __call__(self, *words):
-        """A command on a connection of our own; another one if it has been cut: who changes its role does so."""
+        """Sends a command on a connection of our own. The connection is made again if it has been cut, as by a server that changes its
+        role."""
         if self._connection is not None and self._connection.is_cut():
             self._disconnect()
         if self._connection is None:
@@ -171,7 +172,7 @@ class Sentinels:
     NAME = "the-primary"
 
     def __init__(self, folder, *options, certificate=None, down_after_ms=500):
-        """options: of Redis; certificate: all of them speak TLS only, also with each other."""
+        """options: of Redis. certificate: all of them speak TLS only, also with each other."""
         self.servers, self.sentinels = [], []
         self.certificate = certificate
         if certificate:
@@ -260,7 +261,7 @@ class ClusterNode(Redis):
 
 
 class Cluster:
-    """Primaries that share the slots evenly; replicas: one for each of the first so many."""
+    """Primaries that share the slots evenly. replicas: one for each of the first so many."""
 
     def __init__(self, folder, primaries=3, replicas=0, *options, certificate=None):
         self.certificate = certificate

@@ -1,5 +1,5 @@
-"""A server that plays a script: what a real one does only on its worst days. Each connection takes the next scene, a
-function of the accepted connection; the last scene repeats."""
+"""A server that plays a script, as a real one behaves only on its worst days. Each connection takes the next scene, a function of the
+accepted connection. The last scene repeats."""
 import base64
 import hashlib
 import json
@@ -46,7 +46,7 @@ class Connection:
         self.answer(status, json.dumps({"error": {"code": code, "message": message}}).encode(), headers)
 
     def accept(self, user="user-456", more=b""):
-        """Answers the upgrade; more goes into the same packet."""
+        """Answers the upgrade. more: goes into the same packet."""
         self.read_head()
         digest = hashlib.sha1((self.header("sec-websocket-key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
         init = json.dumps({"type": "session_init", "session_id": "x", "data": {"user": user}}).encode()

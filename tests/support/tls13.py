@@ -1,5 +1,5 @@
-"""A client of TLS 1.3 that can send any record after its handshake (RFC 8446 5.2), which Python's ssl cannot. The handshake is Python's; the
-keys come from its key log, the encryption from libcrypto."""
+"""A client of TLS 1.3 that can send any record after its handshake (RFC 8446 5.2), which Python's ssl cannot. The handshake is Python's.
+The keys come from its key log, the encryption from libcrypto."""
 import ctypes
 import ctypes.util
 import hashlib

@@ -1,5 +1,5 @@
-"""A WebSocket client that can do everything wrong: raw frames, fragments, bad UTF-8, not reading. Synchronous; every wait has
-a deadline. Answers pings only when told to (pong), which is the default."""
+"""A WebSocket client that can do everything wrong: raw frames, fragments, bad UTF-8, not reading. It is synchronous, and every wait has a
+deadline. It answers pings only when told to (pong), which is the default."""
 import base64
 import hashlib
 import json
@@ -169,7 +169,7 @@ class Client:
             self._fill(deadline)
 
     def receive_text(self, seconds=DEADLINE_S, what="a message"):
-        """The payload of the next text message; answers pings on the way. Raises Closed."""
+        """The payload of the next text message. Answers pings on the way. Raises Closed."""
         deadline = Deadline(seconds, what)
         while True:
             fin, opcode, payload = self.receive_frame(deadline.remaining(), what)
@@ -198,7 +198,7 @@ class Client:
         return message
 
     def find(self, type_, seconds=DEADLINE_S, **members):
-        """The next message of that type with those members; others before it are kept in skipped."""
+        """The next message of that type with those members. Others before it are kept in skipped."""
         deadline = Deadline(seconds, f"a message of type {type_} {members or ''}")
         while True:
             message = self.receive(deadline.remaining(), deadline.what)
@@ -207,7 +207,7 @@ class Client:
             self.skipped.append(message)
 
     def expect_close(self, code=None, reason=None, seconds=DEADLINE_S):
-        """Reads until the server closes, keeping what came before in skipped; checks code and reason."""
+        """Reads until the server closes. Keeps earlier messages in skipped. Checks code and reason."""
         deadline = Deadline(seconds, "the close")
         try:
             while True:
@@ -238,7 +238,7 @@ class Client:
         return self.ask("subscribe", "subscribed", id=f"subscribe {channel}"[:64], channel=channel)
 
     def may_subscribe(self, channel):
-        """Whether it may; leaves it as it was."""
+        """Whether it may. Leaves it as it was."""
         allowed = None
         self.send("subscribe", id="try", channel=channel)
         self.send("unsubscribe", id="leave", channel=channel)
@@ -250,7 +250,7 @@ class Client:
                 return allowed
 
     def error(self, type_, code, id="ask", **data):
-        """Sends a command that must be answered by that error; returns the error's members."""
+        """Sends a command that must be answered by that error. Returns the error's members."""
         message = self.ask(type_, "error", id=id, **data)
         assert message["error"]["code"] == code, message
         return message["error"]
@@ -261,7 +261,7 @@ class Client:
         self.expect("pong", id="fence")
 
     def close(self):
-        """Leaves in order; nothing may come but what was on its way."""
+        """Leaves in order. Only messages that were on their way may come."""
         try:
             self.send_frame(CLOSE, struct.pack("!H", 1000))
             self.expect_close()

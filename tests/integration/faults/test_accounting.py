@@ -53,7 +53,7 @@ def test_all_is_well(story):
 
 
 def test_again_without_history(story):
-    """On another connection it may come again; on the same one it may not, also with a gap in between."""
+    """On another connection it may come again. On the same one it may not, also with a gap in between."""
     story.publish("k1", channel=PLAIN)
     for _ in range(2):
         story.seat.disconnected()
@@ -229,7 +229,7 @@ def test_what_redis_may_have_lost(story):
 
 
 def test_what_was_published_over_it(story):
-    """By a node that had not seen it; this one had, and tells."""
+    """By a node that had not seen it. This node had, and tells."""
     lose(story)
     story.event("k2", 2)
     story.publish("k3", 2)

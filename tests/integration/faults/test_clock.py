@@ -1,5 +1,5 @@
-"""The wall clock of a node jumps, by an hour and back. Sessions, subscriptions, order, ids and everything that is timed go
-on, since they follow the monotonic clock; timestamps and the life of tokens follow the wall."""
+"""The wall clock of a node jumps, by an hour and back. Sessions, subscriptions, order, ids and timers follow the monotonic clock, and go
+on. Timestamps and the life of tokens follow the wall clock."""
 import time
 from datetime import datetime
 
@@ -93,8 +93,8 @@ def test_tokens_follow_it(node, clock):
 
 
 def test_the_end_of_a_session_follows_it(node, clock):
-    """Looked at when the end was due by the clock as it was, and at least every hour: a token that the new time has not
-    ended yet goes on."""
+    """The node looks when the end was due by the clock as it was, and at least every hour. A token that the new time has not ended yet goes
+    on."""
     with node.client(jwt.mint("soon", expires_s=5)) as ends, node.client(jwt.mint("later", expires_s=HOUR_S)) as stays:
         ends.start()
         stays.start()

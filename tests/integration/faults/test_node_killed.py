@@ -23,7 +23,7 @@ def nodes(launch, redis):
 
 
 def kill(nodes, node):
-    """Nobody is sent to it any more, as behind a balancer; those who are there find out by themselves."""
+    """Nobody is sent to it any more, as behind a balancer. Its clients find out by themselves."""
     nodes.remove(node)
     node.may_die = True
     node.signal(signal.SIGKILL)

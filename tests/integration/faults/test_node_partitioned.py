@@ -32,7 +32,7 @@ class ByNamespace:
 
 
 class ByProxy:
-    """A proxy between the node and Redis that swallows everything; what is sent meanwhile is lost for good."""
+    """A proxy between the node and Redis swallows everything. Bytes that are sent meanwhile are lost for good."""
 
     def __init__(self, folder, launch):
         self.redis = Redis(folder)

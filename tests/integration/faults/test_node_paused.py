@@ -1,5 +1,5 @@
-"""A node stands still (SIGSTOP) and goes on: for a moment, and for longer than all its timeouts. Its clients may stay or
-leave; either way nothing acknowledged is missing or doubled."""
+"""A node stands still (SIGSTOP) and goes on: for a moment, and for longer than all its timeouts. Its clients may stay or leave. Either way
+no acknowledged event is missing or doubled."""
 import re
 import signal
 import threading

@@ -1,5 +1,5 @@
-"""Faults of Redis, and of the way to it, with two nodes under load. Whatever it is: every acknowledged event comes once and in
-order, or a gap stands in its place; nobody is disconnected; service comes back by itself."""
+"""Faults of Redis, and of the way to it, with two nodes under load. After any of them, each acknowledged event comes once and in order, or
+a gap stands in its place. Nobody is disconnected. Service comes back by itself."""
 import re
 import shutil
 import threading
@@ -82,7 +82,7 @@ def stopped(redis, proxy, ledger):
 
 
 def output_buffer_limit(redis, proxy, ledger):
-    """Redis cuts off whoever does not take what it has to send: here more at once than the limit allows."""
+    """Redis cuts off a client that does not read: here it has more to send at once than the limit allows."""
     redis("CONFIG", "SET", "client-output-buffer-limit", "pubsub 300000 0 0")
     for _ in range(3):
         ids = set(re.findall(r"^id=(\d+) ", redis("CLIENT", "LIST", "TYPE", "pubsub"), re.M))

@@ -1,5 +1,5 @@
 # test_reference.cmake - compares each generated page with the committed file, and checks the sample as a user would.
-# cmake -DCARILLON=binary -DSOURCE=repository -P test_reference.cmake; with -DWRITE=ON it writes the pages instead.
+# cmake -DCARILLON=binary -DSOURCE=repository -P test_reference.cmake. With -DWRITE=ON it writes the pages instead.
 set(pages
     "--options" docs/reference/options.md
     "--json-schema" docs/reference/options.schema.json
