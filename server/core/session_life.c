@@ -14,7 +14,7 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     session->ops = start->ops;
     session->format = formats_get(&hub->formats, start->endpoint->dialect, start->ops->framing);
     session->endpoint = endpoint_ref(start->endpoint);
-    memcpy(session->address, start->address.ptr, start->address.len);
+    str_pack(&(char *){session->address}, start->address);
     session->opened_ms = hub->wall_ms;
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
     session->session_slot = start->slot;

@@ -113,6 +113,9 @@ class QuietWorld:
         self.idlers = SimpleNamespace(open=3, wanted=3)
         self.contenders = SimpleNamespace(leave=lambda: None, check=self.check_limit)
 
+    def reconnects(self):
+        return 0
+
     def all_ready(self):
         if self.problem == "readiness":
             raise TimeoutError("not ready")
