@@ -2,8 +2,8 @@
  * or that keeps much memory, costs more than one message. */
 #include "server/core/hub_private.h"
 
-/* A message reads so many events or members more. A page costs the broker's thread, and with Redis Redis, about as much
- * for so many as for being asked at all. */
+/* A page costs one message, and one more for each 50 events or members in it. To read 50 of them costs the broker about
+ * as much as to be asked at all. */
 enum { ROWS_PER_MESSAGE = 50 };
 
 static uint64_t reading_costs(uint64_t rows)

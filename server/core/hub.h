@@ -29,7 +29,7 @@ struct hub_settings {
     uint64_t close_timeout_us; /* how long a closing session may take to go */
     uint64_t expiry_warning_us;
     uint64_t leeway_ms;           /* a token accepted within this time after its end is good until that time is over */
-    uint64_t session_slot_ttl_ms; /* the slot of a session outlives the session's node so long; 0: no other node */
+    uint64_t session_slot_ttl_ms; /* how long a slot is kept after its node has died; 0: there is no other node */
     uint64_t linger_us;           /* a channel without subscribers is kept this long before the broker is told */
     bool custom_events;
 };
@@ -123,7 +123,7 @@ void hub_gone(struct hub *hub, struct session *session);
 
 /* One whole text message, UTF-8 already checked. */
 void hub_receive(struct hub *hub, struct session *session, struct str text);
-/* The client has sent something beside its messages. It counts like that many messages at once. */
+/* The client has sent frames that are no messages. Its rate is charged for them as for this many messages. */
 void hub_charge(struct hub *hub, struct session *session, uint64_t messages);
 /* A WebSocket ping has come. Its answer has the same payload, at most 125 bytes. */
 void hub_ping(struct hub *hub, struct session *session, struct str payload);
@@ -138,7 +138,8 @@ size_t hub_channel_count(const struct hub *hub);
 const struct sorted *hub_channels_in_order(const struct hub *hub);
 struct channel *channel_of(struct sorted_link *link);
 struct str channel_name(const struct channel *channel);
-size_t channel_subscribers(const struct channel *channel);     /* confirmed ones */
+/* Those who get each event. A recovering subscriber is not among them yet. 0 until the broker has the channel. */
+size_t channel_subscribers(const struct channel *channel);
 struct channel *hub_channel(struct hub *hub, struct str name); /* NULL if there is none */
 
 /* Subscribes or unsubscribes the session for a backend. The session's rights do not count. The client gets `subscribed`

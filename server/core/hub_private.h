@@ -5,9 +5,10 @@
  *   delivery.c           what the broker says of a channel; recover.c: subscribers who come back
  *   subscription.c       who is subscribed to what
  *   channel.c            the channels and their lists; channel_presence.c: the node is told who is subscribed
- *   liveness.c           pings and deadlines; session_slot.c: limits across nodes; command_costs.c: prices of commands
+ *   liveness.c           pings and deadlines; command_costs.c: prices of commands
  *   output.c             outboxes and what the flush writes; observer.c: observers are told
  *   session_life.c       when a session is to end
+ *   session_slot.c       limits across nodes
  *   session_index.c      which sessions there are */
 #ifndef CARILLON_CORE_HUB_PRIVATE_H
 #define CARILLON_CORE_HUB_PRIVATE_H
@@ -90,7 +91,7 @@ struct recovering_subscriber {
     uint64_t last;
 };
 
-/* The recovering subscribers of a channel, which owns the list. A channel without any has no list. */
+/* The recovering subscribers of a channel. The channel owns this list. It has no list when none is recovering. */
 struct recovering {
     struct channel *channel;
     struct timer look; /* whether outboxes have drained */

@@ -6,8 +6,7 @@
 #include "common/base/random.h"
 #include "server/core/hub_private.h"
 
-/* Pings go out in steps of a tenth of a second. Those of a step leave in one turn, and their pongs come in few turns.
- */
+/* Pings are due at whole tenths of a second only. So many leave in one turn, and their pongs come in few turns. */
 enum { PING_STEP_US = 100000 };
 
 static uint64_t next_step(uint64_t due_us)

@@ -44,11 +44,11 @@ struct presence_update {
     struct request base; /* until the answer, base.channel and the texts below are borrowed */
     struct presence_policy policy;
     uint64_t connections; /* this node's on the channel, after the changes */
-    uint64_t round;       /* drawn anew whenever all of this node's members are told from the first to the last */
+    uint64_t round;       /* drawn at random each time that the node begins to tell all its members */
     bool complete;        /* the round ends: a member that it has not told is no longer there */
     uint64_t number;      /* of this update; a later one has a greater number */
-    uint64_t after;       /* the broker must have had this one or a later one of the round; 0: the round begins */
-    bool known;           /* answer; false: nothing was done, since the broker has lost this node's members there */
+    uint64_t after;       /* the number that the broker must have reached in the round; 0: the round begins */
+    bool known;           /* answer; false: nothing was done, for the broker has lost the members of this node */
     bool more;            /* answer; members of other nodes have yet to be taken off, by another update */
     size_t count;
     struct presence_item {

@@ -107,7 +107,7 @@ void revocations_add(struct revocations *revocations, const struct revocation *r
     known->issued_before_ms = wider(known->issued_before_ms, revocation->issued_before_ms);
     if (revocation->until_ms > known->until_ms)
         known->until_ms = revocation->until_ms;
-    /* A narrower one comes from a node that has heard less. The broker may not have the wider one yet. */
+    /* Another node may know only a narrower revocation. Then the broker may not have the wider one yet. */
     if (known->issued_before_ms == revocation->issued_before_ms && known->until_ms == revocation->until_ms)
         entry->kept = revocations->life;
     pthread_rwlock_unlock(&revocations->lock);

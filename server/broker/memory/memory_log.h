@@ -21,7 +21,7 @@ struct memory_log {
     struct ring events;                  /* of struct kept_event * */
     uint64_t first;                      /* offset of the oldest, which the others follow without holes */
     uint64_t ends_us;                    /* 0: never by age */
-    char before_id[POSITION_ID_MAX + 1]; /* of the event before the oldest, where those before it went with age */
+    char before_id[POSITION_ID_MAX + 1]; /* of the event before the oldest; "" if that one did not go by age */
 };
 
 struct memory_logs {
