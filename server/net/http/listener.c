@@ -103,10 +103,10 @@ static size_t load_of(const struct connection_set *worker)
 static struct connection_set *choose_worker(struct listener *listener)
 {
     size_t n = listener->options.worker_count;
-    struct connection_set *best = NULL;
-    for (size_t i = 0; i < n; i++) {
+    struct connection_set *best = listener->options.workers[listener->next_worker % n];
+    for (size_t i = 1; i < n; i++) {
         struct connection_set *worker = listener->options.workers[(listener->next_worker + i) % n];
-        if (!best || load_of(worker) < load_of(best))
+        if (load_of(worker) < load_of(best))
             best = worker;
     }
     listener->next_worker++; /* arrivals not yet counted are spread all the same */
