@@ -1,4 +1,4 @@
-/* backend.h - publishers behind the API: they publish through any node, and what has an event_id they publish again
+/* backend.h - publishers behind the API. They publish through any node. An event with an event_id is published again
  * until it is acknowledged. */
 #ifndef CARILLON_TESTS_SIM_BACKEND_H
 #define CARILLON_TESTS_SIM_BACKEND_H

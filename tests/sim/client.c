@@ -1,4 +1,5 @@
-/* client.c - see client.h. Here: connections and what goes over them; what a client makes of it is in seat.c. */
+/* client.c - see client.h. Here: connections, and the messages that go over them. seat.c has the client's view of a
+ * channel. */
 #include "tests/sim/client.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@ enum { DELAY_MIN_US = 50, DELAY_SPREAD_US = 2000 };
 enum { USERS = 3 };              /* tokens.c; some have several connections */
 enum { CLIENT_WITHOUT_IDS = 0 }; /* it says only epoch and offset when it comes back */
 
-/* A connection; lives until the end of the run, since its ends learn of its end at different times. */
+/* A connection. It lives until the end of the run, because its two sides learn of its end at different times. */
 struct line {
     struct list_link link;
     size_t client;
@@ -392,7 +393,8 @@ void client_ask_presence(size_t index, size_t channel)
     ask_presence(index, (struct asked){.kind = ASKED_PRESENCE, .number = channel});
 }
 
-/* A node with members would have found out long ago that one of the keys is lost; where none has any, who asks does. */
+/* A node with members would have found out long ago that one of the keys is lost. If no node has members, the node
+ * that is asked finds out. */
 void client_ask_all(bool may_be_unknown)
 {
     for (size_t i = 0; i < clients.count; i++)

@@ -71,7 +71,7 @@ static void keep(const struct entry *entry)
                 (unsigned long long)entry->number, entry->repeated ? ", again" : "");
 }
 
-/* Each is wrong in another way; the data tell which one it is. */
+/* Each is wrong in another way. The data tell which one it is. */
 static void write_bad(void)
 {
     char data[40], unfinished[40];

@@ -1,6 +1,6 @@
 #!/bin/sh
-# mutations.sh [SEEDS] - does the simulator see a bug? Each patch of tests/sim/mutations/ plants one in a copy of the
-# tree; then seeds are run, at most so many (10000), until one fails. Fails when a bug goes unseen.
+# mutations.sh [SEEDS] - does the simulator see a bug? Each patch of tests/sim/mutations/ plants a bug in a copy of the
+# tree. Then seeds are run until one fails, at most SEEDS (10000). Fails when a bug goes unseen.
 set -eu
 cd "$(dirname "$0")/../.."
 seeds=${1:-10000}

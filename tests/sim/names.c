@@ -1,5 +1,5 @@
 /* names.c - host names: libuv's getaddrinfo, in the simulated world. There is one address, which is found after a
- * while; now and then the lookup fails. */
+ * while. Now and then the lookup fails. */
 #include <netinet/in.h>
 
 #include "common/base/alloc.h"

@@ -1,6 +1,6 @@
-/* network.h - what lies between the nodes and Redis: TCP connections over the simulated world, with delays, pauses,
- * partitions and cuts. The nodes' side is libuv's (uv_tcp_t and what belongs to it); the other side is the model of
- * Redis. Bytes of a connection keep their order; when it is cut, what is on its way may or may not arrive. */
+/* network.h - TCP connections between the nodes and Redis over the simulated world, with delays, pauses, partitions
+ * and cuts. The nodes' side is libuv's (uv_tcp_t and its functions). The other side is the model of Redis. Bytes of a
+ * connection keep their order. When the connection is cut, bytes on their way may or may not arrive. */
 #ifndef CARILLON_TESTS_SIM_NETWORK_H
 #define CARILLON_TESTS_SIM_NETWORK_H
 

@@ -1,4 +1,4 @@
-/* plan.h - one run: what happens is drawn from the seed. */
+/* plan.h - one run: its events are drawn from the seed. */
 #ifndef CARILLON_TESTS_SIM_PLAN_H
 #define CARILLON_TESTS_SIM_PLAN_H
 

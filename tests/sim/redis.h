@@ -1,5 +1,5 @@
 /* redis.h - the model Redis: clients, pub/sub and scripts over a store (store.h). Scripts run for real, in Lua 5.1 as
- * in Redis itself, so that what is tested is their text; the commands are modelled. One at a time. */
+ * in Redis itself. So their text is tested. The commands are modelled. One at a time. */
 #ifndef CARILLON_TESTS_SIM_REDIS_H
 #define CARILLON_TESTS_SIM_REDIS_H
 

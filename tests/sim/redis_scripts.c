@@ -1,5 +1,6 @@
-/* redis_scripts.c - scripts, as Redis runs them: KEYS, ARGV, redis.call, redis.pcall, and the rules by which values go
- * to and fro. A compiled text is kept for the life of the process; which hashes Redis knows is of the run. */
+/* redis_scripts.c - scripts, as Redis runs them: KEYS, ARGV, redis.call, redis.pcall, and the rules by which values
+ * go to and fro. A compiled text is kept for the life of the process. The hashes that Redis knows are kept for the
+ * run. */
 #include <inttypes.h>
 #include <lauxlib.h>
 #include <lua.h>

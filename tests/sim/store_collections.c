@@ -1,4 +1,4 @@
-/* store_collections.c - hashes, sets and sorted sets; as Redis 7 answers them. */
+/* store_collections.c - hashes, sets and sorted sets, as Redis 7 answers them. */
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* store_groups.c - the consumer group of a stream, as Redis 7 answers about it: who has read what and not acknowledged
- * it. A stream has one group at most. */
+/* store_groups.c - the consumer group of a stream, as Redis 7 answers about it: the entries that each consumer has
+ * read and not acknowledged. A stream has one group at most. */
 #include <inttypes.h>
 #include <stdio.h>
 

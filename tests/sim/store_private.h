@@ -1,4 +1,4 @@
-/* store_private.h - what the files of the store share: store.c keeps keys and items; store_commands.c,
+/* store_private.h - shared by the files of the store. store.c keeps keys and items. store_commands.c,
  * store_collections.c, store_streams.c and store_groups.c have the commands. */
 #ifndef CARILLON_TESTS_SIM_STORE_PRIVATE_H
 #define CARILLON_TESTS_SIM_STORE_PRIVATE_H

@@ -1,5 +1,5 @@
-/* truth.h - what was published and what became of it: for each publication what its publisher was told, and every time
- * that Redis ordered it. Says what is wrong by world_fail. */
+/* truth.h - all publications of a run. For each it has the answer to its publisher, and every time that Redis ordered
+ * it. Says what is wrong by world_fail. */
 #ifndef CARILLON_TESTS_SIM_TRUTH_H
 #define CARILLON_TESTS_SIM_TRUTH_H
 

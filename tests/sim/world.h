@@ -1,6 +1,6 @@
-/* world.h - time, chance and the trace of one simulated run. Everything that happens is an action at a moment; actions
- * of the same moment run in the order they were asked for. All chance comes from the seed, in separate streams. So the
- * code under test may draw one more random number without other faults. One run at a time. */
+/* world.h - time, chance and the trace of one simulated run. Everything that happens is an action at a moment.
+ * Actions of the same moment run in the order in which they were asked for. All chance comes from the seed, in
+ * separate streams. So the code under test may draw one more random number without other faults. One run at a time. */
 #ifndef CARILLON_TESTS_SIM_WORLD_H
 #define CARILLON_TESTS_SIM_WORLD_H
 

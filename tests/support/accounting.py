@@ -2,10 +2,10 @@
 Ledger.check() accounts for every acknowledged event at every subscriber, as docs/guarantees.md promises:
 
 - with history: each event from the subscriber's position on comes exactly once and in the order of offsets, over reconnects
-  with `since` too. A `recovered:false` or a `gap` has announced each event that does not come;
+  with `since` too. A `recovered:false` or a `gap` has announced each event that does not come.
 - without history: each event published after `subscribed` comes at most once to a subscription. It is missing only where the
-  connection ended or a `gap` stands in its place;
-- nobody gets an event that was refused, or that nobody published;
+  connection ended or a `gap` stands in its place.
+- nobody gets an event that was refused, or that nobody published.
 - what a backend has put into the ingest stream comes to somebody, as one event.
 
 Events that Redis may have acknowledged and lost (writes_may_be_lost) need not come, unless they are in the history.
