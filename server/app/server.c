@@ -179,15 +179,45 @@ static uint64_t open_sessions(const struct server *server)
     return metrics_value(all, server->worker_count, METRIC_SESSIONS, 0);
 }
 
+static bool workers_drain(const struct server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++)
+        if (!worker_is_draining(server->workers[i]))
+            return false;
+    return true;
+}
+
+static uint64_t open_calls(const struct server *server)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        count += worker_calls(server->workers[i]);
+    return count;
+}
+
+/* Backends that come again and again would hold the node. So the internal listener stops as soon as no session is left.
+ * The requests that it has let in last come to the workers before the next check. */
+static bool is_drained(struct server *server)
+{
+    if (!workers_drain(server) || open_sessions(server) > 0)
+        return false;
+    if (!server->internal_stopped) {
+        server->internal_stopped = true;
+        listener_stop(server->internal);
+        return false;
+    }
+    return open_calls(server) == 0;
+}
+
 static void check_drained(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    uint64_t left = open_sessions(server);
-    bool late = clock_now_us() >= server->drain_deadline_us;
-    if (left > 0 && !late)
-        return;
-    if (left > 0)
-        log_warn("app", "%llu sessions have not gone in time; they are cut", (unsigned long long)left);
+    if (!is_drained(server)) {
+        if (clock_now_us() < server->drain_deadline_us)
+            return;
+        log_warn("app", "%llu sessions have not gone in time, and %llu API requests have no answer; they are cut",
+                 (unsigned long long)open_sessions(server), (unsigned long long)open_calls(server));
+    }
     uv_stop(&server->loop);
 }
 

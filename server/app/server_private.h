@@ -37,9 +37,10 @@ struct server {
     uint64_t drain_deadline_us;
     atomic_bool draining;
     uint64_t drain_started_us;
-    bool ending;         /* signals come too late to matter */
-    uint64_t started_us; /* monotonic */
-    uint64_t started_ms; /* wall clock */
+    bool internal_stopped; /* the internal listener takes no more connections */
+    bool ending;           /* signals come too late to matter */
+    uint64_t started_us;   /* monotonic */
+    uint64_t started_ms;   /* wall clock */
 };
 
 /* --- server_api.c --- */

@@ -288,7 +288,7 @@ static void obey(struct mail *mail, void *owner)
     case ORDER_DRAIN:
         worker->admitter.unavailable = REASON_DRAINING;
         hub_drain(worker->hub, order->window_us);
-        connection_close_idle(&worker->connections);
+        connection_drain_all(&worker->connections);
         break;
     case ORDER_STOP:
         worker->admitter.unavailable = REASON_DRAINING;
@@ -332,6 +332,16 @@ void worker_drain(struct worker *worker, uint64_t window_us)
     struct order *order = new_order(worker, ORDER_DRAIN);
     order->window_us = window_us;
     mailbox_post(&worker->mailbox, &order->mail);
+}
+
+size_t worker_calls(struct worker *worker)
+{
+    return atomic_load(&worker->connections.calls);
+}
+
+bool worker_is_draining(struct worker *worker)
+{
+    return atomic_load(&worker->connections.draining);
 }
 
 void worker_stop(struct worker *worker)

@@ -77,10 +77,16 @@ void worker_configure(struct worker *worker, struct net_settings *settings, cons
                       struct rules *rules);
 /* Any thread: new keys from the next token on; sessions stay. A reference is taken. */
 void worker_set_keys(struct worker *worker, struct token_keys *keys);
-/* Any thread: no new sessions begin. The present ones are told to reconnect, spread over the window. */
+/* Any thread: no new sessions begin. The present ones are told to reconnect, spread over the window. Clients that wait
+ * for an entry step are refused. */
 void worker_drain(struct worker *worker, uint64_t window_us);
+/* Any thread: worker_drain has been obeyed, so worker_calls counts also requests that the kernel had then. */
+bool worker_is_draining(struct worker *worker);
+/* Any thread: the API requests that have no answer yet. */
+size_t worker_calls(struct worker *worker);
 /* Call it in the main thread, outside of the loop's callbacks. Closes everything and waits until the worker's work is
- * over. A shared loop is run meanwhile. Mail may still be posted to the worker. */
+ * over. A shared loop is run meanwhile. Mail may still be posted to the worker. API requests that the node answers
+ * later get their answer then. */
 void worker_stop(struct worker *worker);
 /* Call it after worker_stop, when no thread posts mail any more. */
 void worker_destroy(struct worker *worker);

@@ -1,10 +1,12 @@
 """SIGTERM: no more newcomers, everyone is told when to come back and where not, and the process ends with 0."""
+import json
 import signal
 import socket
 import time
 
 import pytest
-from support import http
+from support import http, jwt, ws
+from support.carillon import API_KEY
 from support.transports import BY_BOTH
 from support.wait import DEADLINE_S, SLOWDOWN, until
 
@@ -115,4 +117,95 @@ def test_interrupt_drains_too(launch):
         node.signal(signal.SIGINT)
         client.find("reconnect")
         client.expect_close(1001, "going_away")
+    assert node.wait() == 0
+
+
+# --- API requests under way ---
+
+EVENT = json.dumps({"channel": "log:a", "type": "t", "data": 1}).encode()
+
+
+def publish_request(event_bytes=EVENT):
+    return b"POST /api/v1/publish HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Length: %d\r\n\r\n%s" % (
+        API_KEY.encode(), len(EVENT), event_bytes)
+
+
+def dial(node):
+    return socket.create_connection(node.internal, DEADLINE_S)
+
+
+def begin_call(node):
+    """A publish for which the node waits for Redis."""
+    connection = dial(node)
+    connection.sendall(publish_request())
+    return connection
+
+
+def signalled(node):
+    node.signal(signal.SIGTERM)
+    node.logged("draining")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_calls_under_way_are_answered(launch, redis, workers):
+    """The node has no session, and waits for the answers alone; not for a connection without a request."""
+    node = launch({"redis.url": redis.url, "drain_window": "60s", "workers": workers})
+    until(node.ready, "it is ready")
+    redis.freeze()
+    with dial(node):
+        calls = [begin_call(node) for _ in range(5)]
+        calls[0].sendall(publish_request() * 2)  # pipelined
+        signalled(node)
+        redis.thaw()
+        for call in calls:
+            with call:
+                answers = http.read_all(call)
+                assert answers.count(b"HTTP/1.1 200 ") == (3 if call is calls[0] else 1), answers
+                assert answers.count(b"Connection: close") == 1, answers
+        assert node.wait() == 0
+
+
+def test_a_body_that_is_coming_is_waited_for(launch):
+    node = launch({"drain_window": "60s"})
+    with dial(node) as call, dial(node) as begun:
+        begun.sendall(b"POST /api/v1/pub")
+        call.sendall(publish_request(EVENT[:10]))
+        signalled(node)
+        until(lambda: refused_or_reset(node.internal), "the internal listener has stopped")
+        call.sendall(EVENT[10:])
+        assert http.read_all(call).startswith(b"HTTP/1.1 200 ")
+        assert node.wait() == 0
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["in its time", "second signal"])
+def test_calls_without_an_answer_get_one_at_the_end(launch, redis, second):
+    node = launch({"redis.url": redis.url, "drain_window": "60s" if second else 0, "close_timeout": "100ms"})
+    until(node.ready, "it is ready")
+    redis.freeze()
+    with begin_call(node) as whole, dial(node) as half:
+        half.sendall(publish_request(EVENT[:10]))
+        signalled(node)
+        if second:
+            until(lambda: refused_or_reset(node.internal), "the internal listener has stopped")
+            node.hurry()
+        answer = http.parse(http.read_all(whole))
+        assert answer.status == 503 and "may or may not have been published" in answer.json["error"]["message"], answer
+        answer = http.parse(http.read_all(half))
+        assert answer.status == 503 and "before the whole request came" in answer.json["error"]["message"], answer
+        assert node.wait() == 0
+
+
+@BY_BOTH
+def test_a_client_that_waits_to_enter_is_told(launch, redis):
+    """At once, as one that comes later would be."""
+    node = launch({"redis.url": redis.url, "drain_window": "60s", "workers": 1})
+    until(node.ready, "it is ready")
+    redis.freeze()
+    with node.dial() as client:
+        client.sendall(ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint('alice', session_limit=5)}")]))
+        until(lambda: node.metric("carillon_connections_open") == 1, "it is there")
+        assert http.request(node.internal, "GET", "/livez").status == 200
+        node.signal(signal.SIGTERM)
+        assert b"this node is draining" in http.read_all(client)
+    redis.thaw()
     assert node.wait() == 0

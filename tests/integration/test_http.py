@@ -337,3 +337,14 @@ def test_a_client_that_has_ended_its_side_is_answered(launch, workers):
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
     until(lambda: len(list(Path(f"/proc/{node.pid}/fd").iterdir())) < 100, "no descriptor is kept")
+
+
+def test_pipelined_requests_before_the_end_of_a_side_are_served(launch):
+    node = launch()
+    body = json.dumps(EVENT).encode()
+    request = b"POST /api/v1/publish HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Length: %d\r\n\r\n" % (API_KEY.encode(), len(body))
+    for more in (b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", request + body[:-1], b"GET /li"):
+        answers = http.raw(node.internal, (request + body) * 5 + more, shut=True)
+        assert answers.count(b"HTTP/1.1 200 ") == 5 + more.startswith(b"GET /livez"), (more, answers)
+    assert node.metric("carillon_events_in_total", source="http") == 20
+    until(lambda: len(list(Path(f"/proc/{node.pid}/fd").iterdir())) < 100, "no descriptor is kept")

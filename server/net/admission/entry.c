@@ -87,6 +87,8 @@ enum reason entry_give_up(struct entry *entry)
 {
     entry_cancel(entry);
     entry->late = true;
+    if (entry->admitter->unavailable)
+        return entry->admitter->unavailable;
     return entry->steps[entry->at].passes_late ? pass(entry) : REASON_NOT_READY;
 }
 

@@ -77,8 +77,8 @@ void entry_answer(struct entry *entry, enum reason reason);
 
 /* The client has gone: tells the step that waits. */
 void entry_cancel(struct entry *entry);
-/* The client's time is over while a step waits. Tells the step, and says as entry_answer does whether the client
- * passes. No later step waits. */
+/* The client's time is over while a step waits, or the node drains. Tells the step, and says as entry_answer does
+ * whether the client passes. No later step waits. */
 enum reason entry_give_up(struct entry *entry);
 
 /* Call after a step has waited. False: a reload has removed the endpoint meanwhile. Then the client is refused like one

@@ -19,6 +19,12 @@ static void on_gone(struct stream *stream);
 
 static const struct stream_ops stream_operations = {.input = on_input, .drained = on_drained, .gone = on_gone};
 
+/* The stream has gone, or goes, and the call is answered by late_fd. */
+static bool is_late(const struct connection *connection)
+{
+    return connection->late_fd >= 0;
+}
+
 static void on_deadline(struct timer *timer, uint64_t now_us)
 {
     (void)now_us;
@@ -101,6 +107,22 @@ void connection_hold_none(struct connection *connection)
     connection->held = 0;
 }
 
+void connection_begin_call(struct connection *connection)
+{
+    if (connection->under_way)
+        return;
+    connection->under_way = true;
+    atomic_fetch_add(&connection->set->calls, 1);
+}
+
+void connection_end_call(struct connection *connection)
+{
+    if (!connection->under_way)
+        return;
+    connection->under_way = false;
+    atomic_fetch_sub(&connection->set->calls, 1);
+}
+
 /* --- its end ---------------------------------------------------------------------------------------------------- */
 
 /* Ends everything of the connection but the stream and the memory. */
@@ -110,6 +132,7 @@ static void leave(struct connection *connection)
     if (connection->stage == STAGE_ENTER)
         set->ops->left(connection);
     connection->stage = STAGE_CLOSED;
+    connection_end_call(connection);
     wheel_stop(set->wheel, &connection->deadline);
     pending_leave(&set->pending[connection->internal], &connection->pending);
     lease_release(&connection->lease, set->admitter->quota);
@@ -122,6 +145,8 @@ void connection_free_if_done(struct connection *connection)
     if (stream_is_open(&connection->stream) || connection->call_pending || list_is_linked(&connection->link))
         return;
     connection_hold_none(connection);
+    if (is_late(connection))
+        close(connection->late_fd);
     buf_fini(&connection->in);
     buf_fini(&connection->early);
     buf_fini(&connection->call.response.body);
@@ -133,14 +158,20 @@ void connection_close(struct connection *connection)
     if (connection->stage == STAGE_CLOSED)
         return;
     leave(connection);
-    stream_cut(&connection->stream);
+    if (stream_is_open(&connection->stream))
+        stream_cut(&connection->stream);
+    else
+        list_append(&connection->set->spent, &connection->link);
 }
 
+/* A peer that has ended its side may still read. What it has sent before is served. */
 static void on_gone(struct stream *stream)
 {
     struct connection *connection = CONTAINER_OF(stream, struct connection, stream);
-    if (connection->stage == STAGE_SERVE && connection->internal)
+    if (connection->stage == STAGE_SERVE)
         connection->late_fd = dup(stream->fd);
+    if (connection->stage == STAGE_SERVE && is_late(connection))
+        return;
     if (connection->stage != STAGE_CLOSED)
         leave(connection);
     connection_free_if_done(connection);
@@ -161,27 +192,50 @@ void connection_free_spent(struct connection_set *set)
         connection_free_if_done(CONTAINER_OF(link, struct connection, link));
 }
 
+/* The call that the handler has is answered when the connection has gone. */
+static void end_with_answer(struct connection *connection)
+{
+    if (connection->stage == STAGE_SERVE && !is_late(connection))
+        connection->late_fd = dup(connection->stream.fd);
+    else if (connection->stage == STAGE_REQUEST && connection->under_way)
+        connection_refuse(connection, 503, ERR_UNAVAILABLE, "this node has stopped before the whole request came");
+    connection_close(connection);
+}
+
 void connection_close_all(struct connection_set *set)
 {
     set->closed = true;
     LIST_EACH(link, &set->connections)
-    connection_close(CONTAINER_OF(link, struct connection, link));
+    end_with_answer(CONTAINER_OF(link, struct connection, link));
 }
 
-void connection_close_idle(struct connection_set *set)
+/* What the kernel has of a request is read first: the peer has sent it before it could know. */
+static void drain(struct connection *connection)
+{
+    const struct connection_set *set = connection->set;
+    if (connection->stage == STAGE_REQUEST && !is_late(connection) && !stream_read_now(&connection->stream))
+        return;
+    if (connection->stage == STAGE_ENTER)
+        set->ops->timed_out(connection);
+    else if (connection->internal && connection->stage == STAGE_REQUEST && connection->in.len == 0)
+        connection_close(connection);
+}
+
+void connection_drain_all(struct connection_set *set)
 {
     LIST_EACH(link, &set->connections)
-    {
-        struct connection *connection = CONTAINER_OF(link, struct connection, link);
-        if (connection->internal && connection->stage == STAGE_REQUEST && connection->in.len == 0)
-            connection_close(connection);
-    }
+    drain(CONTAINER_OF(link, struct connection, link));
+    atomic_store(&set->draining, true);
 }
 
 /* If the peer has sent more than was read, closing at once would reset the connection. The reset can destroy the answer
  * before the peer reads it (RFC 9112, 9.6). */
 static void linger(struct connection *connection)
 {
+    if (is_late(connection)) { /* nothing is left to be read */
+        connection_close(connection);
+        return;
+    }
     connection->stage = STAGE_LINGER;
     stream_shut(&connection->stream);
     stream_want_input(&connection->stream, true);
@@ -214,6 +268,7 @@ void connection_resume(struct connection *connection)
 static void after_answer(struct connection *connection)
 {
     if (connection->last) {
+        connection_end_call(connection);
         linger(connection);
         return;
     }
@@ -223,10 +278,19 @@ static void after_answer(struct connection *connection)
     connection_start_deadline(connection, connection->set->admitter->settings->keepalive_timeout_us);
 }
 
+/* False: the kernel has not taken all of it, and nobody waits until it can. */
+static bool send_late(const struct connection *connection, struct str bytes)
+{
+    return send(connection->late_fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)bytes.len;
+}
+
 void connection_send(struct connection *connection, struct str bytes)
 {
     size_t unsent;
-    if (stream_write(&connection->stream, bytes, &unsent) == WRITE_FAILED)
+    if (is_late(connection)) {
+        if (!send_late(connection, bytes))
+            connection_close(connection);
+    } else if (stream_write(&connection->stream, bytes, &unsent) == WRITE_FAILED)
         connection_close(connection);
 }
 
@@ -262,11 +326,15 @@ void connection_refuse(struct connection *connection, int status, enum err code,
 
 void connection_answer_late(struct connection *connection, struct str bytes)
 {
-    if (connection->late_fd < 0)
-        return;
-    (void)!send(connection->late_fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    close(connection->late_fd);
-    connection->late_fd = -1;
+    if (is_late(connection))
+        (void)send_late(connection, bytes);
+}
+
+void connection_go_on(struct connection *connection)
+{
+    connection->set->ops->input(connection);
+    if (is_late(connection) && connection->stage == STAGE_REQUEST) /* the rest of the request will not come */
+        connection_close(connection);
 }
 
 static void on_drained(struct stream *stream)

@@ -47,7 +47,9 @@ struct connection {
     bool keep_alive;
     bool old_version; /* HTTP/1.0 */
     bool head_only;
-    int late_fd; /* -1; the socket of a peer that ended its side while its call was being served */
+    bool under_way; /* counted in set->calls */
+    int late_fd; /* -1; the socket of a peer that ended its side while its call was being served, or of a call that is
+                    not answered when the node ends. The stream has gone. */
 };
 
 /* Begins a connection whose client is known. Takes fd. due_us: when the first request head must have come. first: bytes
@@ -60,13 +62,20 @@ void connection_open(struct connection_set *set, int fd, bool internal, const st
 void connection_answer(struct connection *connection, struct str bytes, bool last);
 /* Answers with an error, and ends the connection politely. message: NULL for the code's general text. */
 void connection_refuse(struct connection *connection, int status, enum err code, const char *message);
-/* Answers a call whose connection has ended meanwhile. A peer that has only ended its side still gets as much of the
- * answer as the kernel takes. */
+/* Answers a call whose connection has been closed meanwhile, as the node ends. The peer gets as much of the answer as
+ * the kernel takes. So does a peer that has ended its side. */
 void connection_answer_late(struct connection *connection, struct str bytes);
+/* The call has been answered later: reads the requests that came meanwhile. If the peer has ended its side and none is
+ * left, the connection is closed. */
+void connection_go_on(struct connection *connection);
 /* Writes without a change of stage; for 100 Continue. */
 void connection_send(struct connection *connection, struct str bytes);
 /* The present stage may take so long from now on. */
 void connection_start_deadline(struct connection *connection, uint64_t timeout_us);
+/* For the internal listener: the head of a request has come. The connection counts in set->calls from now on. */
+void connection_begin_call(struct connection *connection);
+/* The kernel has taken the answer, and nothing more has come. The end of the connection makes this call too. */
+void connection_end_call(struct connection *connection);
 /* For the internal listener: the first request has come, so the connection counts under max_internal and is no longer
  * pending. False: the limit is reached. */
 bool connection_take_place(struct connection *connection);
@@ -82,10 +91,12 @@ void connection_hold_none(struct connection *connection);
  * bytes last until the end of the turn. */
 struct lease connection_hand_over(struct connection *connection);
 void connection_close(struct connection *connection);
-/* Ends all connections of the set, and each that still arrives. */
+/* Ends all connections of the set, and each that still arrives. A call that the handler has is answered afterwards. A
+ * request whose body has yet to come is refused with 503. */
 void connection_close_all(struct connection_set *set);
-/* Ends the connections of the internal listener that have no request under way. */
-void connection_close_idle(struct connection_set *set);
+/* The node drains. Clients that wait for an entry step are refused. Connections of the internal listener that have no
+ * request end. set->draining follows. Call it outside of stream_ops. */
+void connection_drain_all(struct connection_set *set);
 /* Frees a closed connection once nothing needs it any more. */
 void connection_free_if_done(struct connection *connection);
 /* Call at the end of a turn: frees the connections that have been handed over. */

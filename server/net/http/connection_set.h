@@ -16,8 +16,8 @@ struct connection;
 struct connection_ops {
     /* There are new bytes, or it is time for the next request. */
     void (*input)(struct connection *connection);
-    /* The time for a request, or for the entry steps, is over. True: the connection has been given an answer instead of
-     * being closed. */
+    /* The time for a request, or for the entry steps, is over. In STAGE_ENTER also: the node drains. True: the
+     * connection has been given an answer instead of being closed. */
     bool (*timed_out)(struct connection *connection);
     /* The connection ends in STAGE_ENTER: the entry step is cancelled. */
     void (*left)(struct connection *connection);
@@ -45,6 +45,8 @@ struct connection_set {
     struct pending pending[2]; /* of the public listener, of the internal one */
     struct buf scratch;        /* answers are built here */
     bool closed;               /* a connection that still arrives is closed at once */
+    atomic_size_t calls;       /* API requests without an answer; any thread may read it */
+    atomic_bool draining;      /* connection_drain_all has run; any thread may read it */
 };
 
 /* max_pending: of the public listener, of the internal one; at least 1. */

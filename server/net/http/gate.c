@@ -210,6 +210,8 @@ static void input(struct connection *connection)
 {
     while (connection->stage == STAGE_REQUEST && connection->in.len > 0 && take_request(connection))
         ;
+    if (connection->stage == STAGE_REQUEST && connection->in.len == 0)
+        connection_end_call(connection);
 }
 
 const struct connection_ops gate_operations = {.input = input, .timed_out = timed_out, .left = left};

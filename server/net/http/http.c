@@ -26,6 +26,12 @@ static void forget_request(struct connection *connection)
     buf_clear(body);
 }
 
+/* The peer has sent something of a next request. */
+static bool has_next(const struct connection *connection)
+{
+    return connection->in.len > connection->request_len || connection->early.len > 0;
+}
+
 static void respond(struct http_call *call)
 {
     struct connection *connection = CONTAINER_OF(call, struct connection, call);
@@ -33,7 +39,8 @@ static void respond(struct http_call *call)
     struct buf *scratch = &connection->set->scratch;
     const struct http_response *response = &call->response;
     connection->call_pending = false;
-    bool last = !connection->keep_alive || set->admitter->unavailable != REASON_NONE;
+    bool ends = set->admitter->unavailable != REASON_NONE && !has_next(connection);
+    bool last = !connection->keep_alive || ends;
     struct answer answer = {
         .status = response->status,
         .content_type = response->content_type,
@@ -57,7 +64,7 @@ static void respond(struct http_call *call)
     }
     connection_answer(connection, buf_str(scratch), last);
     if (!connection->in_handler)
-        set->ops->input(connection);
+        connection_go_on(connection);
 }
 
 /* The call as far as the head tells it. */
@@ -185,6 +192,7 @@ static bool is_whole(const struct connection *connection)
 bool http_request(struct connection *connection, const struct http_head *head)
 {
     bool nothing_yet = connection->in.len == head->length;
+    connection_begin_call(connection);
     if (!is_whole(connection) && !begin_body(connection, head))
         return false;
     if (is_whole(connection)) {

@@ -246,14 +246,13 @@ static void what_comes_meanwhile_is_bounded(void **state)
     close(fd);
 }
 
-static void nobody_is_let_in_late_while_draining(void **state)
+static void nobody_waits_while_draining(void **state)
 {
     struct scene *scene = *state;
     int fd = ask_and_wait(scene, "");
     worker_drain(scene->fixture->worker, 0);
-    fixture_turn(scene->fixture);
-    answer(&scene->fakes[0], REASON_NONE);
     expect_refusal(scene, fd, "\"draining\"");
+    assert_int_equal(scene->fakes[0].cancelled, 1);
 }
 
 /* New settings without the endpoint. It is kept for its sessions, or nothing is left of it. */
@@ -369,7 +368,7 @@ int main(void)
         TEST(a_client_that_goes_away_cancels),
         TEST(steps_come_in_order),
         TEST(what_comes_meanwhile_is_bounded),
-        TEST(nobody_is_let_in_late_while_draining),
+        TEST(nobody_waits_while_draining),
         TEST(a_client_does_not_enter_by_an_endpoint_that_is_gone),
         TEST(a_client_enters_by_the_endpoint_of_the_newest_settings),
         TEST(a_step_has_no_longer_than_the_request),
