@@ -264,6 +264,22 @@ def test_what_is_no_handshake_ends_at_once(shared, what):
     assert b"HTTP" not in received
 
 
+def test_half_of_a_long_hello_in_parts(shared):
+    """The first part alone is no more than a hello may be."""
+    raw = NO_HANDSHAKES["half of a hello of 128 KB"]
+    for first in (3, 1000, 16011, 20000, 40000):
+        began = time.monotonic()
+        with socket.create_connection(shared.node.public, DEADLINE_S) as plain:
+            plain.sendall(raw[:first])
+            time.sleep(0.05)
+            try:
+                plain.sendall(raw[first:])
+                assert b"HTTP" not in plain.recv(65536)
+            except ConnectionError:
+                pass
+        assert time.monotonic() - began < 5 * SLOWDOWN, first
+
+
 def test_a_hello_may_be_long(shared):
     """As long as a client may need for keys and names; RFC 7685 pads it."""
     assert tls.first_answer(shared.greet(tls.record(tls.client_hello(tls.extension(21, bytes(12000)))))) == "hello"

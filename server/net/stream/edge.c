@@ -75,7 +75,12 @@ static bool create_vhosts(struct edge *edge, struct lws_context_creation_info *i
     edge->open = lws_create_vhost(edge->lws, info);
     if (!edge->internal || !edge->open)
         return false;
-    return !edge->identity || (edge->ssl && tls_set_up(edge->ssl, &edge->identity));
+    if (!edge->identity)
+        return true;
+    if (!edge->ssl || !tls_set_up(edge->ssl, &edge->identity))
+        return false;
+    stream_watch_handshakes(edge->ssl);
+    return true;
 }
 
 /* Of one whose beginning has failed. */

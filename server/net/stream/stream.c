@@ -50,6 +50,8 @@ static void watch_handshake(int written, int version, int kind, const void *cont
     enum { HANDSHAKES_AFTER = 32 };
     struct stream *stream = arg;
     (void)version;
+    if (!stream)
+        return; /* begin_tls follows */
     if (!stream->shaken && !SSL_is_init_finished(ssl)) {
         if (says_too_much(ssl))
             stream_cut(stream);
@@ -63,13 +65,19 @@ static void watch_handshake(int written, int version, int kind, const void *cont
         stream_cut(stream);
 }
 
-/* Its hello may have been read with the beginning of the connection. */
+/* The context gives the callback to each connection before its first byte is read: OpenSSL from 3.2 on looks only then
+ * whether to tell of records. */
+void stream_watch_handshakes(SSL_CTX *context)
+{
+    SSL_CTX_set_msg_callback(context, watch_handshake);
+}
+
+/* The hello may have been read already, when the connection began. */
 static void begin_tls(struct stream *stream)
 {
     stream->ssl = lws_get_ssl(stream->wsi);
     if (says_too_much(stream->ssl))
         stream_cut(stream);
-    SSL_set_msg_callback(stream->ssl, watch_handshake);
     SSL_set_msg_callback_arg(stream->ssl, stream);
 }
 

@@ -35,6 +35,8 @@ struct edge {
 /* --- stream.c --- */
 /* The callback of all connections. It passes what concerns the context to edge.c. */
 int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+/* Limits what clients may send in handshakes: for all connections made with the context from now on. */
+void stream_watch_handshakes(SSL_CTX *context);
 /* Ends the connection now. Call it outside of the connection's callbacks. */
 void stream_end_now(struct stream *stream);
 
