@@ -30,7 +30,7 @@ static const char usage_end[] =
     "echo limits.message_rate 0. Memory a connection is right on a server that has just started.\n"
     "\n"
     "examples:\n"
-    "  carillon bench fanout --secret-file secret --api-key-file api-key --server-pid \"$(pidof carillon)\"\n"
+    "  carillon bench fanout --secret-file secret --api-key-file api-key --server-pid \"$(pidof -s carillon)\"\n"
     "  carillon bench rooms --secret-file secret --api-key-file api-key --members 10 --rate 20000 --threads 2\n"
     "  carillon bench publish --api-key-file api-key --connections 50 --batch 100 --duration 10 --json\n"
     "\n"

@@ -180,6 +180,16 @@ static size_t find_field(const struct json_field *fields, size_t count, struct s
     return i;
 }
 
+/* A member that nobody knows is the missing one with a slip, more often than not. */
+static enum err missing(const char *where, const char *name, struct str unknown, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN], what[ERROR_QUOTE_LEN + 40];
+    if (unknown.len == 0)
+        return fail(where, name, "is missing", error);
+    snprintf(what, sizeof what, "is missing; the member %s is unknown", error_quote(unknown, quoted));
+    return fail(where, name, what, error);
+}
+
 static enum err bind(struct json_value value, const char *where, const struct json_field *fields, size_t count,
                      bool null_is_absent, struct error *error)
 {
@@ -187,13 +197,16 @@ static enum err bind(struct json_value value, const char *where, const struct js
     if (value.type != JSON_OBJECT)
         return wrong_type(where, "", JSON_OBJECT, value.type, error);
     uint64_t seen = 0;
-    struct str key;
+    struct str key, unknown = STR("");
     struct json_value item;
     struct json_cursor cursor = json_walk(value);
     while (json_next(&cursor, &key, &item)) {
         size_t i = find_field(fields, count, key);
-        if (i == count)
+        if (i == count) {
+            if (null_is_absent && unknown.len == 0)
+                unknown = key;
             continue;
+        }
         if (seen >> i & 1)
             return fail(where, fields[i].name, "given twice", error);
         seen |= (uint64_t)1 << i;
@@ -205,7 +218,7 @@ static enum err bind(struct json_value value, const char *where, const struct js
     }
     for (size_t i = 0; i < count; i++)
         if (fields[i].required && !(seen >> i & 1))
-            return fail(where, fields[i].name, "is missing", error);
+            return missing(where, fields[i].name, unknown, error);
     return ERR_NONE;
 }
 

@@ -155,8 +155,9 @@ void options_keep(const struct option_table *table, void *running, void *fresh);
 /* The settings as a file that can be read back, each with its source in a comment, secrets masked. */
 void options_print(const struct option_table *table, const void *options, const struct option_sources *sources,
                    struct buf *out);
-/* All flags in columns for --help. */
-void options_help(const struct option_table *table, struct buf *out);
+/* All flags in columns for --help, each with its default, or with the command's preset in place of it. */
+void options_help(const struct option_table *table, const struct option_preset *presets, size_t preset_count,
+                  struct buf *out);
 /* The reference page, the JSON Schema (2020-12) of the file, and a file with every option commented out. */
 void options_reference(const struct option_table *table, struct buf *out);
 void options_schema(const struct option_table *table, struct buf *out);

@@ -54,7 +54,7 @@ static const char *placeholder(enum option_type type)
     return names[type];
 }
 
-static void help_row(const struct option_row *row, struct buf *out)
+static void help_row(const struct option_row *row, const char *preset, struct buf *out)
 {
     size_t start = out->len;
     struct buf text = {0};
@@ -73,13 +73,25 @@ static void help_row(const struct option_row *row, struct buf *out)
         option_expected(&text, row);
         buf_append_char(&text, '.');
     }
-    if (row->default_text && *row->default_text)
-        buf_appendf(&text, " [%s]", row->default_text);
+    const char *value = preset && option_is_secret(row->type) ? "set by the command" : preset;
+    if (!value)
+        value = row->default_text;
+    if (value && *value)
+        buf_appendf(&text, " [%s]", value);
     append_wrapped(out, buf_str(&text), HELP_INDENT);
     buf_fini(&text);
 }
 
-void options_help(const struct option_table *table, struct buf *out)
+static const char *preset_of(const struct option_row *row, const struct option_preset *presets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(presets[i].key, row->key) == 0)
+            return presets[i].text;
+    return NULL;
+}
+
+void options_help(const struct option_table *table, const struct option_preset *presets, size_t preset_count,
+                  struct buf *out)
 {
     struct str group = STR("-");
     for (size_t i = 0; i < table->count; i++) {
@@ -91,7 +103,7 @@ void options_help(const struct option_table *table, struct buf *out)
                 buf_append(out, i == 0 ? STR("general\n") : STR("\ngeneral\n"));
         }
         group = its;
-        help_row(&table->rows[i], out);
+        help_row(&table->rows[i], preset_of(&table->rows[i], presets, preset_count), out);
     }
     for (size_t i = 0; i < table->alias_count; i++) {
         const struct option_alias *alias = &table->aliases[i];

@@ -237,3 +237,33 @@ enum err http_query_get(struct str query, struct str name, struct buf *scratch, 
     *out = found.ptr ? buf_str(scratch) : found;
     return ERR_NONE;
 }
+
+static bool is_one_of(struct str name, const char *const *names)
+{
+    while (*names && !str_eq_cstr(name, *names))
+        names++;
+    return *names != NULL;
+}
+
+enum err http_query_check(struct str query, const char *const *names, struct error *error)
+{
+    struct str rest = query;
+    struct buf name = {0};
+    enum err err = ERR_NONE;
+    while (rest.ptr && !err) {
+        struct str value = str_split(&rest, '&');
+        struct str raw_name = str_split(&value, '=');
+        buf_clear(&name);
+        if ((raw_name.len == 0 && !value.ptr) || (decode_form(raw_name, &name) && is_one_of(buf_str(&name), names)))
+            continue;
+        char quoted[ERROR_QUOTE_LEN];
+        struct buf expected = {0};
+        for (size_t i = 0; names[i]; i++)
+            buf_appendf(&expected, "%s%s", i ? ", " : "", names[i]);
+        err = error_set(error, ERR_INVALID_REQUEST, "%s is no query parameter of this route; it takes %s",
+                        error_quote(raw_name, quoted), buf_cstr(&expected));
+        buf_fini(&expected);
+    }
+    buf_fini(&name);
+    return err;
+}

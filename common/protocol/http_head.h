@@ -66,4 +66,8 @@ bool http_head_keep_alive(const struct http_head *head);
  * malformed escape or holds a NUL; the error never shows the value. */
 enum err http_query_get(struct str query, struct str name, struct buf *scratch, struct str *out, struct error *error);
 
+/* ERR_INVALID_REQUEST when the query string has a parameter that is none of names, which ends with NULL. A parameter
+ * with a slip in its name would otherwise be one that is not there. */
+enum err http_query_check(struct str query, const char *const *names, struct error *error);
+
 #endif

@@ -64,8 +64,10 @@ enum err api_read_body(const struct api_request *request, struct json_value *out
     /* The size is bounded already, and the depth that matters is that of each event's data (event_offer_check): one
      * that is too deep is that event's fault, not of the others in the request. */
     const struct json_limits limits = {.depth = JSON_DEPTH_MAX, .values = body.len + 1};
+    if (body.len == 0)
+        return error_set(error, ERR_INVALID_REQUEST, "the body is empty; a JSON object is expected");
     buf_clear(&request->api->scratch);
-    if (body.len && memchr(body.ptr, '\\', body.len))
+    if (memchr(body.ptr, '\\', body.len))
         buf_reserve(&request->api->scratch, body.len); /* so that unescaped texts in it do not move */
     return json_check(body, &limits, out, error);
 }

@@ -54,11 +54,16 @@ static enum err read_epoch(struct str query, const char *name, bool has_offset, 
     return err;
 }
 
+static const char *const query_names[] = {"since_offset", "since_epoch", "before_offset",
+                                          "before_epoch", "limit",       NULL};
+
 static enum err read_query(struct str query, struct history_read *read, struct error *error)
 {
     bool has_since = false, has_before = false, has_limit = false;
     uint64_t limit = HISTORY_LIMIT_DEFAULT;
-    enum err err = read_number(query, "since_offset", &has_since, &read->after, error);
+    enum err err = http_query_check(query, query_names, error);
+    if (!err)
+        err = read_number(query, "since_offset", &has_since, &read->after, error);
     if (!err)
         err = read_number(query, "before_offset", &has_before, &read->before, error);
     if (!err && has_since && has_before)

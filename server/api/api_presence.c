@@ -19,8 +19,11 @@ static enum err read_query(struct str query, struct buf *after, uint64_t *out_li
 {
     struct buf text = {0};
     struct str limit = {0}, user = {0};
+    static const char *const names[] = {"limit", "after", NULL};
     *out_limit = PRESENCE_PAGE_DEFAULT;
-    enum err err = http_query_get(query, STR("limit"), &text, &limit, error);
+    enum err err = http_query_check(query, names, error);
+    if (!err)
+        err = http_query_get(query, STR("limit"), &text, &limit, error);
     if (!err && limit.ptr && (!str_to_u64(limit, out_limit) || *out_limit == 0 || *out_limit > PRESENCE_PAGE_MAX))
         err = error_set(error, ERR_INVALID_REQUEST, "limit: expected a whole number from 1 to %d", PRESENCE_PAGE_MAX);
     buf_clear(&text);
@@ -48,7 +51,7 @@ void api_presence(const struct api_request *request)
         err = read_query(request->call->request.query, &after, &limit, &error);
     struct presence_policy policy = rules_keeping(api->config.rules, channel).presence;
     if (!err && !policy.kept)
-        err = error_set(&error, ERR_NOT_FOUND, "who is on this channel is not kept (presence of its rule)");
+        err = error_set(&error, ERR_NOT_FOUND, "presence is off for this channel: its rule needs \"presence\": true");
     if (err) {
         api_respond_error(request, &error);
     } else {

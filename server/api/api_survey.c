@@ -42,8 +42,11 @@ void api_survey_page(const struct api_request *request, enum control_op op, cons
     struct str query = request->call->request.query, limit = {0}, after = {0}, filtered = {0};
     struct buf limit_text = {0}, after_text = {0}, filter_text = {0};
     struct control_request question = {.op = op};
+    const char *const names[] = {filter, "limit", "after", NULL};
     struct error error;
-    enum err err = http_query_get(query, STR("limit"), &limit_text, &limit, &error);
+    enum err err = http_query_check(query, names, &error);
+    if (!err)
+        err = http_query_get(query, STR("limit"), &limit_text, &limit, &error);
     if (!err)
         err = read_limit(limit, &question.limit, &error);
     if (!err)
@@ -52,6 +55,8 @@ void api_survey_page(const struct api_request *request, enum control_op op, cons
         err = http_query_get(query, str_from_cstr(filter), &filter_text, &filtered, &error);
     if (!err && !(str_is_utf8(text_or_empty(after)) && str_is_utf8(text_or_empty(filtered))))
         err = error_set(&error, ERR_INVALID_REQUEST, "the query parameters are not UTF-8");
+    if (!err && op == CONTROL_SESSIONS && filtered.ptr && filtered.len == 0) /* "all users" is a request without it */
+        err = error_set(&error, ERR_INVALID_REQUEST, "%s: expected a text that is not empty", filter);
     question.after = text_or_empty(after);
     *(op == CONTROL_SESSIONS ? &question.user : &question.prefix) = text_or_empty(filtered);
     if (err)

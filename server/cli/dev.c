@@ -92,8 +92,8 @@ int cli_dev(int argc, char **argv)
         {"drain_window", "0"},
         {"host", "127.0.0.1"},
         {"workers", "1"},
-        {"channels", "[{\"match\":\"*\",\"allow\":[\"subscribe\",\"publish\",\"presence\",\"history\"],"
-                     "\"presence\":true,\"history\":{\"size\":100,\"ttl\":\"1h\"}}]"},
+        {"channels", "[{\"match\": \"*\", \"allow\": [\"subscribe\", \"publish\", \"presence\", \"history\"], "
+                     "\"presence\": true, \"history\": {\"size\": 100, \"ttl\": \"1h\"}}]"},
         {"token.secret", secret},
         {"api.keys", api_key},
     };

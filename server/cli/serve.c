@@ -12,7 +12,7 @@
 static void print_help(const struct serve_kind *kind)
 {
     struct buf help = {0};
-    options_help(&options_table, &help);
+    options_help(&options_table, kind->presets, kind->preset_count, &help);
     fputs(kind->usage, stdout);
     fputs("\n  --config FILE         settings: JSON with comments\n"
           "  --print-config        show the settings, secrets masked, and where each came from; start nothing\n"

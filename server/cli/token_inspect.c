@@ -141,6 +141,11 @@ static int inspect(const struct token_flags *flags, const struct token_policy *p
         printf("a server would refuse it: %s: %s\n", reason_text(reason), error.text);
     else if (!has_key)
         puts("the signature was NOT checked: give --secret-file, --key-file or --jwks");
+    else if (claims->exp_ms && claims->exp_ms <= now_ms)
+        printf("expired, but accepted by token.leeway: a server still takes it for %llu s\n",
+               (unsigned long long)((claims->exp_ms + policy->leeway_ms - now_ms + 999) / 1000));
+    else if (claims->nbf_ms > now_ms || claims->iat_ms > now_ms)
+        printf("not valid yet, but accepted by token.leeway; valid until %s\n", until);
     else
         printf("valid until %s\n", until);
     claims_unref(claims);

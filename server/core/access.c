@@ -141,11 +141,20 @@ static enum err refuse_claim(struct str pattern, const struct claims *claims, st
                              "the rule for this channel needs the claim %s, and the token has none that is a text or a "
                              "whole number; get a token with it",
                              error_quote(name, quoted));
+    char own[ERROR_QUOTE_LEN];
     rest = pattern;
     pattern_next_claim(&rest, &name);
-    return error_set(error, ERR_UNAUTHORIZED,
-                     "this channel is for tokens whose claim %s is another; use the channel of this token's own",
-                     error_quote(name, quoted));
+    claims_text(claims, name, &text);
+    error_quote(text, own);
+    struct str further;
+    if (pattern_next_claim(&rest, &further)) /* nobody knows which of them is another */
+        return error_set(error, ERR_UNAUTHORIZED,
+                         "this channel is for other claims than this token's: %s, or another one of its rule",
+                         error_quote(name, quoted));
+    if (str_eq_cstr(name, "sub"))
+        return error_set(error, ERR_UNAUTHORIZED, "this is another user's channel; this token is for %s", own);
+    return error_set(error, ERR_UNAUTHORIZED, "this channel is for another %s; this token has %s",
+                     error_quote(name, quoted), own);
 }
 
 static enum err refuse_without_rule(const struct rules *rules, struct str channel, const struct claims *claims,

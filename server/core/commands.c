@@ -51,8 +51,10 @@ static void subscribe(struct hub *hub, struct session *session, const struct com
         }
         uint32_t most = session->endpoint->limits.channels;
         if (session->subscription_count >= most) {
-            char text[96];
-            snprintf(text, sizeof text, "this connection has its %u channels; unsubscribe from one first", most);
+            char text[128];
+            snprintf(text, sizeof text,
+                     "this connection has %zu channels, and limits.channels is %u; unsubscribe from one first",
+                     (size_t)session->subscription_count, most);
             refuse(hub, session, command, ERR_SUBSCRIPTION_FAILED, text);
             return;
         }
@@ -198,7 +200,7 @@ static enum err check_presence(struct hub *hub, const struct session *session, c
     /* The channel's own, not that of the rule which lets this one see. */
     struct presence_policy policy = rules_keeping(hub->rules, command->channel).presence;
     if (!policy.kept)
-        return error_set(error, ERR_NOT_FOUND, "who is on this channel is not kept (presence of its rule)");
+        return error_set(error, ERR_NOT_FOUND, "presence is off for this channel: its rule needs \"presence\": true");
     if (command->has_limit && (command->limit == 0 || command->limit > PRESENCE_PAGE_MAX))
         return error_set(error, ERR_INVALID_REQUEST, "data.limit: expected 1 to %d", PRESENCE_PAGE_MAX);
     *out_policy = policy;

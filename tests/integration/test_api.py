@@ -257,3 +257,32 @@ def test_refusals_are_counted(node):
         with pytest.raises(Exception, match="401"):
             node.client("nonsense")
     assert node.metric("carillon_connections_refused_total", reason="token_invalid") == 3
+
+
+@pytest.mark.parametrize("path, says", [
+    ("sessions?usr=ada", '"usr" is no query parameter of this route; it takes user, limit, after'),
+    ("sessions?user=", "user: expected a text that is not empty"),
+    ("sessions?limit=1&us%65=ada", "is no query parameter"),
+    ("channels?user=ada", "it takes prefix, limit, after"),
+    ("channels/room/history?since=1", "it takes since_offset, since_epoch, before_offset, before_epoch, limit"),
+    ("channels/room/presence?user=ada", "it takes limit, after"),
+])
+def test_a_query_parameter_that_the_route_does_not_have_is_refused(node, path, says):
+    answer = node.api("GET", "/api/v1/" + path)
+    assert answer.status == 400 and says in answer.json["error"]["message"], answer
+
+
+def test_query_parameters_in_any_spelling_are_taken(node):
+    for path in ("sessions?us%65r=ada", "sessions?", "sessions?user=ada&", "sessions?&after=&limit=1", "channels?prefix="):
+        assert node.api("GET", "/api/v1/" + path).status == 200, path
+
+
+def test_an_empty_body_is_said(node):
+    for route in ("publish", "broadcast", "batch", "disconnect", "subscribe", "unsubscribe", "revoke"):
+        answer = node.api("POST", "/api/v1/" + route)
+        assert answer.status == 400 and answer.json["error"]["message"] == "the body is empty; a JSON object is expected", answer
+
+
+def test_a_slip_in_the_name_of_a_member_is_said(node):
+    answer = node.api("POST", "/api/v1/publish", {"chanel": "news", "type": "test", "data": 1})
+    assert answer.status == 400 and answer.json["error"]["message"] == 'channel: is missing; the member "chanel" is unknown', answer

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,26 @@ def test_inspect_says_why_not(secret_file, token, reason):
     answer = run("token", "inspect", "--secret-file", secret_file, given=token)
     assert answer.returncode == 1
     assert reason in answer.stdout, answer
+
+
+@pytest.mark.parametrize("claims, says", [
+    ({"expires_s": -10}, "expired, but accepted by token.leeway: a server still takes it for"),
+    ({"nbf": 10}, "not valid yet, but accepted by token.leeway; valid until"),
+])
+def test_inspect_names_the_leeway(secret_file, claims, says):
+    now = int(time.time())
+    token = jwt.mint(**{name: now + value if name == "nbf" else value for name, value in claims.items()})
+    answer = run("token", "inspect", "--secret-file", secret_file, given=token)
+    assert answer.returncode == 0 and answer.stdout.splitlines()[-1].startswith(says), answer
+
+
+def test_the_help_of_dev_has_its_own_defaults():
+    text = " ".join(run("dev", "--help").stdout.split())
+    serve = " ".join(run("serve", "--help").stdout.split())
+    for option, own, other in (("host", "127.0.0.1", "0.0.0.0"), ("workers", "1", "0"), ("drain-window", "0", "10s")):
+        assert re.search(rf"--{option} [A-Z]+ [^\[]* \[{own}\]", text), text
+        assert re.search(rf"--{option} [A-Z]+ [^\[]* \[{other}\]", serve), serve
+    assert re.search(r"--token-secret SECRET [^\[]*\[set by the command\]", text)
 
 
 def test_bad_mints(secret_file, tmp_path):

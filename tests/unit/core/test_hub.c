@@ -153,7 +153,7 @@ static void test_access(void **state)
     assert_string_equal(buf_cstr(&f.asked), "join user:alice\njoin room:1\n");
     send_text(&f, &a, SUBSCRIBE("3", "public:1"));
     send_text(&f, &a, SUBSCRIBE("4", "public:2"));
-    assert_non_null(strstr(next_frame(&a, NULL), "this connection has its 3 channels"));
+    assert_non_null(strstr(next_frame(&a, NULL), "this connection has 3 channels, and limits.channels is 3"));
     close_session(&f, &a);
     fixture_teardown(&f);
 }

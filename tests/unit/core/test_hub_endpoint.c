@@ -53,7 +53,8 @@ static void test_limits(void **state)
     (void)state;
     send_text(&s.f, &s.room, "{\"do\":\"enter\",\"room\":\"public:a\"}");
     send_text(&s.f, &s.room, "{\"do\":\"enter\",\"room\":\"public:b\"}");
-    assert_next(&s.room, "{\"oops\":\"this connection has its 1 channels; unsubscribe from one first\"");
+    assert_next(&s.room,
+                "{\"oops\":\"this connection has 1 channels, and limits.channels is 1; unsubscribe from one first\"");
     assert_false(hub_subscribe(s.f.hub, s.room.session, STR("public:b")));
     assert_true(hub_subscribe(s.f.hub, s.own.session, STR("public:a")));
     assert_true(hub_subscribe(s.f.hub, s.own.session, STR("public:b")));

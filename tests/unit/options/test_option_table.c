@@ -199,7 +199,7 @@ static void help_and_reference_name_every_option(void **state)
     (void)state;
     struct buf help = {0};
     struct buf page = {0};
-    options_help(&options_table, &help);
+    options_help(&options_table, NULL, 0, &help);
     options_reference(&options_table, &page);
     for (size_t i = 0; i < options_table.count; i++) {
         struct buf name = {0};
