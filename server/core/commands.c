@@ -348,6 +348,5 @@ void hub_ping(struct hub *hub, struct session *session, struct str payload)
 
 void hub_pong(struct hub *hub, struct session *session)
 {
-    (void)hub;
-    session->heard = true;
+    liveness_hear_pong(hub, session);
 }

@@ -219,6 +219,7 @@ void output_finish(struct hub *hub, struct session *session, bool abrupt);
 /* 0: the session gets no pings. */
 uint64_t liveness_interval_us(const struct session *session);
 void liveness_start(struct hub *hub, struct session *session);
+void liveness_hear_pong(struct hub *hub, struct session *session);
 /* The claims have been set: they say when to warn and when to end. */
 void liveness_watch_expiry(struct hub *hub, struct session *session);
 void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us);

@@ -2,7 +2,11 @@
  *
  * One timer looks whether the client is still there. When it fires, it sends a ping. When it fires again, a pong
  * timeout later, something must have been heard since. A pong touches no timer. So an idle connection costs two timer
- * events in each interval, and none where pings are off. */
+ * events in each interval, and none where pings are off.
+ *
+ * If the interval is the shorter time, the next ping is due before the timeout is over. Then the timer fires after the
+ * interval. A client that has been heard gets its next ping. Another client has the rest of the timeout, and its pong
+ * brings the next ping at once. */
 #include "common/base/random.h"
 #include "server/core/hub_private.h"
 
@@ -19,23 +23,49 @@ uint64_t liveness_interval_us(const struct session *session)
     return session->format->ping ? session->endpoint->ping_interval_us : 0;
 }
 
+static void check_liveness(struct timer *timer, uint64_t now_us);
+
+/* The ping has just been sent, or its times have changed. */
+static void await_pong(struct hub *hub, struct session *session, uint64_t now_us)
+{
+    uint64_t interval_us = liveness_interval_us(session), timeout_us = session->endpoint->pong_timeout_us;
+    session->ping_due = false;
+    wheel_start(&hub->wheel, &session->liveness,
+                interval_us < timeout_us ? next_step(now_us + interval_us) : now_us + timeout_us, check_liveness);
+}
+
+static void send_ping(struct hub *hub, struct session *session, uint64_t now_us)
+{
+    session->ping_sent = true;
+    session->heard = false;
+    await_pong(hub, session, now_us);
+    output_queue(hub, session, session->format->ping);
+}
+
 static void check_liveness(struct timer *timer, uint64_t now_us)
 {
     struct session *session = CONTAINER_OF(timer, struct session, liveness);
     struct hub *hub = session->hub;
     uint64_t interval_us = liveness_interval_us(session), timeout_us = session->endpoint->pong_timeout_us;
-    if (!session->ping_sent) {
-        session->ping_sent = true;
-        session->heard = false;
-        wheel_start(&hub->wheel, timer, now_us + timeout_us, check_liveness);
-        output_queue(hub, session, session->format->ping);
-    } else if (session->heard || session->ops->one_way) {
-        uint64_t rest_us = interval_us > timeout_us ? interval_us - timeout_us : WHEEL_TICK_US;
+    bool lives = session->heard || session->ops->one_way;
+    if (!session->ping_sent || (lives && interval_us <= timeout_us)) {
+        send_ping(hub, session, now_us);
+    } else if (lives) {
         session->ping_sent = false;
-        wheel_start(&hub->wheel, timer, next_step(now_us + rest_us), check_liveness);
+        wheel_start(&hub->wheel, timer, next_step(now_us + interval_us - timeout_us), check_liveness);
+    } else if (interval_us < timeout_us && !session->ping_due) {
+        session->ping_due = true;
+        wheel_start(&hub->wheel, timer, now_us + timeout_us - interval_us, check_liveness);
     } else {
         session_end(session, REASON_PONG_TIMEOUT);
     }
+}
+
+void liveness_hear_pong(struct hub *hub, struct session *session)
+{
+    session->heard = true;
+    if (session->ping_due && session->state == SESSION_OPEN)
+        wheel_start(&hub->wheel, &session->liveness, hub->now_us, check_liveness);
 }
 
 static void check_expiry(struct timer *timer, uint64_t now_us)
@@ -81,7 +111,7 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
 static void await_first_ping(struct hub *hub, struct session *session)
 {
     uint64_t interval_us = liveness_interval_us(session);
-    session->ping_sent = false;
+    session->ping_sent = session->ping_due = false;
     if (interval_us)
         wheel_start(&hub->wheel, &session->liveness, next_step(hub->now_us + random_below(interval_us)),
                     check_liveness);
@@ -110,8 +140,8 @@ void liveness_follow_endpoint(struct hub *hub, struct session *session, const st
     if (!session->ping_sent || now->ping_interval_us == 0) {
         if (now->ping_interval_us != before->ping_interval_us)
             await_first_ping(hub, session);
-    } else if (now->pong_timeout_us != before->pong_timeout_us) {
-        wheel_start(&hub->wheel, &session->liveness, hub->now_us + now->pong_timeout_us, check_liveness);
+    } else if (now->ping_interval_us != before->ping_interval_us || now->pong_timeout_us != before->pong_timeout_us) {
+        await_pong(hub, session, hub->now_us);
     }
 }
 

@@ -57,7 +57,8 @@ struct session {
     bool finished;       /* ops->finish has been called */
     bool cut;            /* it has been called with abrupt */
     bool ping_sent;
-    bool heard; /* anything at all, since the ping was sent */
+    bool ping_due; /* the interval is over, and the ping before has no pong yet */
+    bool heard;    /* anything at all, since the ping was sent */
     /* The session's identity. */
     struct hub *hub;
     struct session_id id;

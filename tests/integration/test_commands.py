@@ -1,10 +1,11 @@
 """Each command a client can send, good and bad, and every way a frame can be wrong."""
 import json
 import struct
+import time
 
 import pytest
 from support import ws
-from support.wait import until
+from support.wait import DEADLINE_S, until
 
 
 # --- subscribe, unsubscribe, ping ---
@@ -310,6 +311,24 @@ def test_invalid_utf8(node, raw):
     with node.connect() as client:
         client.send_text(b'{"type":"ping","x":"' + raw + b'"}')
         client.expect_close(1007, "not_utf8")
+
+
+def test_invalid_utf8_in_a_close_reason(node):
+    with node.connect() as client:
+        client.send_frame(ws.CLOSE, struct.pack(">H", 1000) + b"\xff")
+        assert "in a close frame" in client.find("error")["error"]["message"]
+        client.expect_close(1007, "not_utf8")
+
+
+def test_pings_keep_to_an_interval_below_the_pong_timeout(launch):
+    node = launch({"ping_interval": "1s", "pong_timeout": "20s"})
+    with node.connect() as client:
+        began = time.monotonic()
+        for _ in range(4):
+            _, opcode, payload = client.receive_frame(what="a ping")
+            assert opcode == ws.PING
+            client.send_frame(ws.PONG, payload)
+        assert 2.5 < time.monotonic() - began < 2.5 + DEADLINE_S
 
 
 def test_invalid_utf8_over_fragments(node):

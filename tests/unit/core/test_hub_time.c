@@ -36,6 +36,48 @@ static void test_ping_and_pong(void **state)
     fixture_teardown(&f);
 }
 
+/* How long until the session is pinged. The test fails if no ping comes. */
+static uint64_t wait_for_ping(struct fixture *f, struct wire *wire)
+{
+    int opcode = 0;
+    uint64_t waited = 0;
+    for (; wire->read == wire->bytes.len && waited < 60000; waited += 10)
+        pass(f, 10);
+    next_frame(wire, &opcode);
+    assert_int_equal(opcode, WS_PING);
+    return waited;
+}
+
+/* The interval holds although the pong timeout is longer. */
+static void test_pings_more_often_than_the_pong_timeout(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    (void)state;
+    fixture_setup(&f);
+    f.endpoint->ping_interval_us = 1000000;
+    f.endpoint->pong_timeout_us = 5000000;
+    open_session(&f, &a, "{\"sub\":\"alice\"}");
+    wait_for_ping(&f, &a);
+    for (int round = 0; round < 5; round++) {
+        hub_pong(f.hub, a.session);
+        assert_in_range(wait_for_ping(&f, &a), 980, 1100);
+    }
+    pass(&f, 3000);
+    assert_int_equal(a.read, a.bytes.len); /* no second ping before the pong */
+    hub_pong(f.hub, a.session);
+    assert_in_range(wait_for_ping(&f, &a), 0, 20);
+    hub_pong(f.hub, a.session);
+    assert_in_range(wait_for_ping(&f, &a), 980, 1100);
+    for (int step = 0; step < 490; step++)
+        pass(&f, 10);
+    assert_int_equal(a.session->state, SESSION_OPEN);
+    pass(&f, 200);
+    assert_int_equal(a.session->closing_reason, REASON_PONG_TIMEOUT);
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 static void test_first_ping_is_jittered(void **state)
 {
     enum { SESSIONS = 200 };
@@ -292,6 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ping_and_pong),
+        cmocka_unit_test(test_pings_more_often_than_the_pong_timeout),
         cmocka_unit_test(test_first_ping_is_jittered),
         cmocka_unit_test(test_pings_go_in_step),
         cmocka_unit_test(test_token_expires),
