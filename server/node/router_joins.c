@@ -10,9 +10,8 @@ static struct channel_route *create_route(struct router *router, struct str name
     struct channel_route *route = xcalloc(1, sizeof *route + name.len);
     memcpy(route->bytes, name.ptr, name.len);
     route->name = str_from(route->bytes, name.len);
-    route->join_ids = xcalloc(router->worker_count, sizeof *route->join_ids);
+    route->joins = xcalloc(router->worker_count, sizeof *route->joins);
     route->history = join->history;
-    route->rules_version = join->rules_version;
     catchup_init(&route->catchup, &router->catchups, join->history.size > 0);
     map_put(&router->channels, route->name, route);
     return route;
@@ -21,7 +20,7 @@ static struct channel_route *create_route(struct router *router, struct str name
 void router_free_route(struct channel_route *route)
 {
     catchup_fini(&route->catchup);
-    free(route->join_ids);
+    free(route->joins);
     free(route);
 }
 
@@ -58,7 +57,7 @@ static void answer_join(struct router *router, const struct channel_route *route
     struct join_answer *joined = xmalloc(sizeof *joined + route->name.len + text.len + now.epoch.len + now.id.len);
     char *at = joined->bytes;
     joined->mail.deliver = deliver_joined;
-    joined->join_id = route->join_ids[worker];
+    joined->join_id = route->joins[worker].id;
     joined->err = err;
     joined->name = str_pack(&at, route->name);
     joined->text = str_pack(&at, text);
@@ -86,13 +85,21 @@ struct join_request {
     char bytes[];
 };
 
-/* The latest rules decide. A worker that has not followed a reload yet may still join by the rules before it. */
-static void follow_rule(struct router *router, struct channel_route *route, const struct channel_join *join)
+/* Of those that want the channel, the worker with the latest rules decides. Workers follow a reload one after the
+ * other, so another worker may still name the history by the rules before it. */
+static const struct history_policy *latest_history(const struct router *router, const struct channel_route *route)
 {
-    const struct history_policy *history = &join->history;
-    if (join->rules_version < route->rules_version)
-        return;
-    route->rules_version = join->rules_version;
+    const struct channel_join *latest = NULL;
+    for (unsigned i = 0; i < router->worker_count; i++)
+        if (route->wanting & UINT64_C(1) << i && (!latest || route->joins[i].rules_version > latest->rules_version))
+            latest = &route->joins[i];
+    return &latest->history;
+}
+
+/* After a join or a leave. */
+static void follow_rule(struct router *router, struct channel_route *route)
+{
+    const struct history_policy *history = latest_history(router, route);
     if (history->size == route->history.size && history->ttl_ms == route->history.ttl_ms)
         return;
     route->history = *history;
@@ -111,11 +118,11 @@ static void take_join(struct mail *mail, void *owner)
         route = create_route(router, request->name, &request->join);
     route->wanting |= UINT64_C(1) << request->worker;
     route->unanswered |= UINT64_C(1) << request->worker;
-    route->join_ids[request->worker] = request->join.id;
+    route->joins[request->worker] = request->join;
     if (is_new)
         router->broker->ops->subscribe(router->broker, route->name, &route->history);
     else
-        follow_rule(router, route, &request->join);
+        follow_rule(router, route);
     if (route->catchup.phase == CATCHUP_READY)
         router_answer_joins(router, route, ERR_NONE, STR(""));
     free(request);
@@ -130,7 +137,9 @@ static void take_leave(struct mail *mail, void *owner)
         route->wanting &= ~(UINT64_C(1) << request->worker);
         route->unanswered &= route->wanting;
         catchup_drop_recoveries(&route->catchup, request->worker);
-        if (!route->wanting) {
+        if (route->wanting) {
+            follow_rule(router, route);
+        } else {
             router->broker->ops->unsubscribe(router->broker, route->name);
             router_forget_route(router, route);
         }

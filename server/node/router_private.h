@@ -17,9 +17,8 @@ struct channel_route {
     struct catchup catchup;            /* the channel's position, and the events that are missing */
     uint64_t wanting;                  /* workers that want the channel: bit i is router->workers[i] */
     uint64_t unanswered;               /* of them, workers whose last join is not answered */
-    uint64_t *join_ids;                /* of each worker's last join */
+    struct channel_join *joins;        /* each worker's last one */
     struct history_policy history;     /* of the channel's rule */
-    uint64_t rules_version;            /* of the latest rules that a join named: they say the history */
     struct list_link without_position; /* in router->positions, while a position is missing */
     struct str name;                   /* points into bytes */
     char bytes[];

@@ -189,6 +189,10 @@ static void test_the_latest_rules_decide(void **state)
     router_join(&node.router, 1, STR("log:a"), &join);
     turn_all(&node);
     assert_int_equal(node.broker.history.size, 0);
+    router_leave(&node.router, 1,
+                 STR("log:a")); /* before it follows the next reload, whose rules are the first again */
+    turn_all(&node);
+    assert_int_equal(node.broker.history.size, 10);
     teardown(&node);
 }
 
