@@ -136,6 +136,7 @@ def primary_restarted(world, random):
 def primary_pauses(world, random):
     """For so long that it is replaced, or nearly so."""
     with losing(world) as redis:
+        world.ledger.late_events = True
         freeze(random.choice(redis.primaries), random.uniform(1, 6))
         wait(NODE_TIMEOUT_MS / 1000)  # the others may find only now that it was away for too long
 

@@ -228,6 +228,22 @@ def test_what_redis_may_have_lost(story):
     assert story.problems() == ""
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_lost_event_in_the_place_of_another(story, late):
+    """Only a primary that stood still and was replaced may do that, and a hole is a hole even then."""
+    story.subscribed(0)
+    story.ledger.late_events = late
+    with story.ledger.writes_may_be_lost():
+        story.ledger.unknown(story.ledger.sending(LOG, "lost"), "timeout")
+    story.publish("k1", 1)
+    story.event("lost", 1)
+    assert ("k1 at 1 of e is missing" in story.problems()) is not late
+    story.publish("k2", 2)
+    story.publish("k3", 3)
+    story.event("k3", 3)
+    assert "k2 at 2 of e is missing" in story.problems() or "offset 3 after 1" in story.problems()
+
+
 def test_what_was_published_over_it(story):
     """By a node that had not seen it. This node had, and tells."""
     lose(story)
