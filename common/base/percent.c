@@ -12,7 +12,7 @@ int percent_unescape(struct str text)
 bool percent_decode(struct str text, struct buf *out)
 {
     for (size_t i = 0; i < text.len; i++) {
-        int c = text.ptr[i];
+        int c = (unsigned char)text.ptr[i];
         if (c == '%') {
             c = percent_unescape(str_skip(text, i));
             if (c < 0)

@@ -1,5 +1,7 @@
 /* output.c - the write path. Messages gather in outboxes during a loop turn. The flush at the end of the turn joins
  * each dirty outbox into as few writes as possible. A write has whole frames only. */
+#include <assert.h>
+
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
 
@@ -65,6 +67,7 @@ static struct str join(struct joined *joined, struct outbox *outbox, uint32_t n)
     joined->len = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct message *message = joined->messages[i] = outbox_take(outbox);
+        assert(message); /* n wait */
         memcpy(joined->bytes + joined->len, message->bytes, message->frame_len);
         joined->len += message->frame_len;
     }

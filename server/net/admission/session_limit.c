@@ -12,7 +12,7 @@ static enum entry_verdict begin(void *owner, struct entry *entry, const struct h
 {
     struct hub *hub = owner;
     (void)head;
-    (void)out_reason;
+    *out_reason = REASON_NONE; /* answered() tells a refusal */
     if (!session_slot_is_needed(hub, entry->admission.claims))
         return ENTRY_PASSES;
     entry->slot = session_slot_take(hub, entry->admission.claims, answered, entry);

@@ -81,7 +81,7 @@ static void hand_over(struct connection *connection, const struct http_head *hea
 static void refuse_entry(struct connection *connection, const struct http_head *head, enum reason reason)
 {
     struct entry *entry = &connection->entry;
-    struct error error;
+    struct error error = {.code = ERR_NONE}; /* of a refusal for another reason */
     if (reason == REASON_NONE)
         admission_refuse_path(&entry->admission, &error);
     else
