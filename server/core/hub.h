@@ -1,5 +1,5 @@
 /* hub.h - who listens where, and who gets each message. A worker has one hub. A hub has one thread and no locks. It
- * knows no sockets, no JSON text, no clocks and no Redis:
+ * knows no sockets, no clocks and no Redis. presence.c alone writes JSON:
  * - Time comes in as now_us (monotonic) and wall_ms.
  * - Requests leave through node_ops.
  * - Output leaves through the transport_ops of each session.
