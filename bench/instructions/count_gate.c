@@ -6,6 +6,7 @@
 #include "bench/instructions/measure.h"
 #include "common/token/issue.h"
 #include "server/net/admission/entry.h"
+#include "server/net/ws/ws.h"
 
 enum { TIMES = 500 };
 static const uint64_t now_ms = 1768473000000;
@@ -84,7 +85,7 @@ static void count(const char *name, struct token_keys *keys, struct str first, s
     struct net_settings *settings = net_settings_create();
     settings->token_cache_entries = 1;
     settings->token_cache_bytes = SIZE_MAX;
-    net_settings_add_endpoint(settings, STR("/ws"));
+    net_settings_add_endpoint(settings, STR("/ws"), &ws_transport);
     metrics_init(&gate.metrics, 0);
     admitter_init(&gate.admitter, settings, keys);
     gate.admitter.quota = quota_create();

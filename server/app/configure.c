@@ -6,6 +6,7 @@
 
 #include "common/base/alloc.h"
 #include "server/broker/redis/client/redis_url.h"
+#include "server/net/ws/ws.h"
 
 enum { KEY_FILE_MAX = 1 << 20 };
 
@@ -127,7 +128,7 @@ static void set_client_limits(struct endpoint *base, const struct options *o)
 
 static void add_endpoint(struct net_settings *net, const struct options *o, const struct endpoint_options *options)
 {
-    struct net_endpoint *endpoint = net_settings_add_endpoint(net, str_from_cstr(options->path));
+    struct net_endpoint *endpoint = net_settings_add_endpoint(net, str_from_cstr(options->path), &ws_transport);
     set_client_limits(&endpoint->base, o);
     endpoint->carriers = (options->token_header ? CARRIER_HEADER : 0u) |
                          (options->token_subprotocol ? CARRIER_SUBPROTOCOL : 0u) |

@@ -3,7 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/protocol/channel_name.h"
-#include "common/protocol/ws_handshake.h"
+#include "server/net/admission/net_transport.h"
 
 enum { TOKENS_LOOKED_AT = 16 }; /* each time */
 
@@ -113,23 +113,12 @@ void admission_refuse_path(struct admission *admission, struct error *error)
     refuse_form(admission, 404, error, ERR_NOT_FOUND, "there is nothing at this path");
 }
 
-static bool check_handshake(const struct http_head *head, struct admission *out, struct error *error)
+static bool check_form(const struct http_head *head, struct admission *out, struct error *error)
 {
-    switch (ws_handshake_check(head, error)) {
-    case WS_HANDSHAKE_WEBSOCKET: return true;
-    case WS_HANDSHAKE_BAD_VERSION:
+    out->status = out->endpoint->transport->check(head, error);
+    if (out->status)
         out->outcome = REFUSED_HTTP;
-        out->status = 426;
-        return false;
-    case WS_HANDSHAKE_BAD:
-        out->outcome = REFUSED_HTTP;
-        out->status = 400;
-        return false;
-    case WS_HANDSHAKE_NONE:
-    case WS_HANDSHAKE_OTHER: break;
-    }
-    refuse_form(out, 426, error, ERR_INVALID_REQUEST, "this is a WebSocket endpoint: connect with a WebSocket client");
-    return false;
+    return !out->status;
 }
 
 /* Origins are lower case as browsers send them; '*' in the list stands for any run of characters. */
@@ -282,6 +271,13 @@ static bool is_full(const struct admitter *admitter)
     return max && quota_count(admitter->quota, QUOTA_SESSIONS, STR("")) >= max;
 }
 
+/* A program sees the status. A browser (an Origin header) hides it from its page. */
+static bool wants_frames(const struct net_endpoint *endpoint, struct str origin)
+{
+    return endpoint->transport->refuse &&
+           (endpoint->reject == REJECT_CLOSE || (endpoint->reject == REJECT_AUTO && origin.ptr));
+}
+
 /* Of a request whose endpoint is known and whose form is good. */
 static void decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
                    struct admission *out, struct error *error)
@@ -289,8 +285,7 @@ static void decide(struct admitter *admitter, const struct http_head *head, cons
     const struct net_settings *settings = admitter->settings;
     struct str origin = {NULL, 0};
     http_head_find(head, STR("origin"), &origin);
-    out->by_close =
-        out->endpoint->reject == REJECT_CLOSE || (out->endpoint->reject == REJECT_AUTO && origin.ptr != NULL);
+    out->by_close = wants_frames(out->endpoint, origin);
     out->protocol_offered = http_head_has_token(head, STR("sec-websocket-protocol"), STR(ADMISSION_PROTOCOL));
     if (admitter->unavailable != REASON_NONE)
         admission_refuse(admitter, out, admitter->unavailable);
@@ -311,6 +306,6 @@ void admission_decide(struct admitter *admitter, const struct http_head *head, c
     out->endpoint = net_settings_find_endpoint(admitter->settings, head->path);
     if (!out->endpoint)
         admission_refuse_path(out, error);
-    else if (check_handshake(head, out, error))
+    else if (check_form(head, out, error))
         decide(admitter, head, peer, out, error);
 }

@@ -56,7 +56,7 @@ void admitter_forget_expired(struct admitter *admitter);
 enum admission_outcome {
     ADMITTED,
     REFUSED_HTTP,  /* answer with status and JSON */
-    REFUSED_CLOSE, /* complete the upgrade, tell, close with close_code */
+    REFUSED_CLOSE, /* accept the request, tell in the transport's own words, close with close_code */
 };
 
 struct admission {
@@ -72,9 +72,9 @@ struct admission {
     uint64_t retry_after_s; /* 0: none */
 };
 
-/* Checks in this order: endpoint, handshake, whether the node lets clients in, origin, token, scopes. The limits follow
- * as the first entry step (limits_step). peer: the address of the connection, or the one that a PROXY header named.
- * Always fills *out. Fills *error when the form of the request is wrong. */
+/* Checks in this order: endpoint, what its transport demands, whether the node lets clients in, origin, token, scopes.
+ * The limits follow as the first entry step (limits_step). peer: the address of the connection, or the one that a PROXY
+ * header named. Always fills *out. Fills *error when the form of the request is wrong. */
 void admission_decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
                       struct admission *out, struct error *error);
 

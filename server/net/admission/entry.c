@@ -5,6 +5,7 @@
 
 #include "common/protocol/channel_name.h"
 #include "server/core/session_slot.h"
+#include "server/net/admission/net_transport.h"
 
 void entry_init(struct entry *entry, const struct entry_start *start, const struct admission *admission)
 {
@@ -117,9 +118,9 @@ bool entry_has_endpoint(const struct entry *entry)
 
 void entry_refuse(struct entry *entry, enum reason reason)
 {
-    admission_refuse(entry->admitter, &entry->admission, reason);
-    if (entry->steps[entry->at].refuses_by_close)
-        entry->admission.outcome = REFUSED_CLOSE;
+    struct admission *admission = &entry->admission;
+    admission->by_close |= entry->steps[entry->at].refuses_by_close && admission->endpoint->transport->refuse;
+    admission_refuse(entry->admitter, admission, reason);
 }
 
 /* --- the limits of this node ------------------------------------------------------------------------------------ */

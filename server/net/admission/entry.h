@@ -27,7 +27,7 @@ struct entry_step {
      * that never waits. */
     void (*cancel)(void *owner, struct entry *entry);
     bool passes_late;      /* a client without time left does not wait, but passes; else it is refused with not_ready */
-    bool refuses_by_close; /* also where the endpoint refuses by HTTP status */
+    bool refuses_by_close; /* also where the endpoint refuses by HTTP status, if its transport can */
     void *owner;
 };
 

@@ -112,12 +112,14 @@ static void destroy_endpoint(struct endpoint *base)
     free(endpoint);
 }
 
-struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path)
+struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path,
+                                               const struct net_transport *transport)
 {
     struct net_endpoint *endpoint = xcalloc(1, sizeof *endpoint);
     settings->endpoints = xrealloc(settings->endpoints, (settings->endpoint_count + 1) * sizeof *settings->endpoints);
     settings->endpoints[settings->endpoint_count++] = endpoint;
     endpoint_init(&endpoint->base, &carillon_dialect, destroy_endpoint);
+    endpoint->transport = transport;
     endpoint->path = copy_text(path);
     endpoint->carriers = CARRIER_ALL;
     texts_add(&endpoint->query_names, STR("token"));
@@ -130,7 +132,7 @@ struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, c
     bool is_held = !before->closed || quota_count(quota, QUOTA_OF_ENDPOINT, before->path) > 0;
     if (!is_held || find(settings, before->path))
         return NULL;
-    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, before->path);
+    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, before->path, before->transport);
     endpoint->closed = true;
     endpoint->base.dialect = before->base.dialect;
     endpoint->base.close_codes = before->base.close_codes;

@@ -12,6 +12,8 @@
 #include "server/net/admission/quota.h"
 #include "server/net/stream/tls.h"
 
+struct net_transport;
+
 enum reject_mode {
     REJECT_AUTO, /* close when the request has an Origin header, else http */
     REJECT_HTTP, /* the status and a JSON body */
@@ -36,6 +38,7 @@ struct texts {
  * has sessions. */
 struct net_endpoint {
     struct endpoint base;
+    const struct net_transport *transport;
     struct str path;
     bool closed;       /* a reload has removed it: it is here for the sessions that it has */
     unsigned carriers; /* enum carrier */
@@ -97,11 +100,13 @@ struct net_endpoint *net_settings_successor(const struct net_settings *settings,
 /* Adds a copy to a list being built. */
 void texts_add(struct texts *texts, struct str text);
 void texts_clear(struct texts *texts);
-/* A zeroed endpoint with its own path, Carillon's dialect, the default close codes, all carriers and the query
- * parameter "token". */
-struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path);
-/* Of a reload: adds a closed endpoint with the path, the dialect, the close codes and the scopes of one of earlier
- * settings. NULL: its path has an endpoint, or it was closed already and no session counts under its path any more.
+/* A zeroed endpoint with its own path, the transport, Carillon's dialect, the default close codes, all carriers and the
+ * query parameter "token". */
+struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path,
+                                               const struct net_transport *transport);
+/* Of a reload: adds a closed endpoint with the path, the transport, the dialect, the close codes and the scopes of one
+ * of earlier settings. NULL: its path has an endpoint, or it was closed already and no session counts under its path
+ * any more.
  *
  * An endpoint that this reload removes is kept without a look at the count, since workers admit clients by it until
  * they have the new settings. A worker may still have no settings of the reload before either, and admit a client after

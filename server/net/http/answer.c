@@ -82,9 +82,10 @@ void answer_write_head(struct buf *out, const struct answer *answer, size_t body
     }
     if (answer->status == 401)
         buf_append_lit(out, "WWW-Authenticate: Bearer\r\n");
-    if (answer->websocket_wanted)
-        buf_append_lit(out, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: upgrade, close\r\n");
-    else if (answer->close)
+    if (answer->upgrade) {
+        buf_append(out, str_from_cstr(answer->upgrade));
+        buf_append_lit(out, "Connection: upgrade, close\r\n");
+    } else if (answer->close)
         buf_append_lit(out, "Connection: close\r\n");
     else if (answer->keep_alive)
         buf_append_lit(out, "Connection: keep-alive\r\n");

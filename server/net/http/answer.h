@@ -13,7 +13,7 @@ struct answer {
     uint64_t wall_ms;         /* for Date */
     bool close;               /* no further request is taken on this connection */
     bool keep_alive;          /* says that more requests are taken, which an HTTP/1.0 client must be told */
-    bool websocket_wanted;    /* for a 426: adds the Upgrade header */
+    const char *upgrade;      /* of a 426: header lines with Upgrade; NULL: none */
 };
 
 /* Appends the head for a body of that length. */

@@ -1,12 +1,10 @@
 /* gate.c - see gate.h. */
 #include "server/net/http/gate.h"
 
-#include "common/protocol/ws_handshake.h"
-#include "server/net/admission/admission.h"
+#include "server/net/admission/net_transport.h"
 #include "server/net/http/answer.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/http.h"
-#include "server/net/ws/ws.h"
 
 static void refuse_by_status(struct connection *connection, const struct admission *admission,
                              const struct error *error)
@@ -19,7 +17,7 @@ static void refuse_by_status(struct connection *connection, const struct admissi
         .retry_after_s = admission->retry_after_s,
         .wall_ms = turn_wall_ms(connection->set->turn),
         .close = true,
-        .websocket_wanted = admission->status == 426,
+        .upgrade = admission->status == 426 ? admission->endpoint->transport->upgrade : NULL,
     };
     buf_clear(scratch);
     answer_write_error(scratch, &answer, form ? error->code : reason_err(reason),
@@ -27,15 +25,15 @@ static void refuse_by_status(struct connection *connection, const struct admissi
     connection_answer(connection, buf_str(scratch), true);
 }
 
-/* For clients that see no HTTP status: the upgrade is completed, and frames tell the refusal. Frames of the client are
- * not read. */
+/* For clients that see no HTTP status: the request is accepted, and the transport tells the refusal. */
 static void refuse_by_close(struct connection *connection, const struct http_head *head,
                             const struct admission *admission)
 {
+    const struct net_endpoint *endpoint = admission->endpoint;
     struct buf *scratch = &connection->set->scratch;
     buf_clear(scratch);
-    ws_handshake_answer(scratch, head, admission_refusal_protocol(head));
-    ws_write_refusal(scratch, admission->endpoint->base.dialect, admission->reason, admission->close_code);
+    endpoint->transport->answer(scratch, head, admission_refusal_protocol(head));
+    endpoint->transport->refuse(scratch, endpoint->base.dialect, admission->reason, admission->close_code);
     connection_answer(connection, buf_str(scratch), true);
 }
 
@@ -56,10 +54,11 @@ static void hand_over(struct connection *connection, const struct http_head *hea
     const struct gate *gate = connection->set->owner;
     struct buf *scratch = &connection->set->scratch;
     struct entry *entry = &connection->entry;
+    const struct net_transport *transport = entry->admission.endpoint->transport;
     char address[ADDRESS_TEXT_LEN + 1];
     buf_clear(scratch);
-    ws_handshake_answer(scratch, head, entry->admission.protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
-    const struct ws_start start = {
+    transport->answer(scratch, head, entry->admission.protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
+    const struct net_start start = {
         .hub = gate->hub,
         .admitter = gate->admitter,
         .lease = connection_hand_over(connection),
@@ -71,7 +70,7 @@ static void hand_over(struct connection *connection, const struct http_head *hea
     };
     struct str rest = str_skip(buf_str(&connection->in), head->length);
     entry->slot = NULL;
-    ws_open(&connection->stream, &start, buf_str(scratch), rest);
+    transport->open(&connection->stream, &start, buf_str(scratch), rest);
     entry_fini(entry);
 }
 

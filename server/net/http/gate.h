@@ -1,6 +1,6 @@
 /* gate.h - the gate reads the request of a connection and decides what follows. On the public listener the request is
- * admitted, passes the entry steps and becomes a session (ws.h), or it is refused. On the internal listener it is
- * served (http.h). Plaintext and TLS make no difference here. */
+ * admitted, passes the entry steps and becomes a session (net_transport.h), or it is refused. On the internal listener
+ * it is served (http.h). Plaintext and TLS make no difference here. */
 #ifndef CARILLON_NET_HTTP_GATE_H
 #define CARILLON_NET_HTTP_GATE_H
 

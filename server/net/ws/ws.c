@@ -4,7 +4,9 @@
 #include "common/base/alloc.h"
 #include "common/protocol/ws_decoder.h"
 #include "common/protocol/ws_frame.h"
+#include "common/protocol/ws_handshake.h"
 #include "server/core/session_slot.h"
+#include "server/net/stream/stream.h"
 
 struct ws {
     struct stream stream;
@@ -143,7 +145,20 @@ static void on_input(struct stream *stream, struct str bytes)
 
 /* --- the upgrade, or its refusal --------------------------------------------------------------------------------- */
 
-void ws_open(struct stream *stream, const struct ws_start *start, struct str answer, struct str rest)
+static int check(const struct http_head *head, struct error *error)
+{
+    switch (ws_handshake_check(head, error)) {
+    case WS_HANDSHAKE_WEBSOCKET: return 0;
+    case WS_HANDSHAKE_BAD_VERSION: return 426;
+    case WS_HANDSHAKE_BAD: return 400;
+    case WS_HANDSHAKE_NONE:
+    case WS_HANDSHAKE_OTHER: break;
+    }
+    error_set(error, ERR_INVALID_REQUEST, "this is a WebSocket endpoint: connect with a WebSocket client");
+    return 426;
+}
+
+static void open_session(struct stream *stream, const struct net_start *start, struct str answer, struct str rest)
 {
     size_t unsent;
     struct ws *ws = xcalloc(1, sizeof *ws);
@@ -173,7 +188,7 @@ void ws_open(struct stream *stream, const struct ws_start *start, struct str ans
     on_input(&ws->stream, rest);
 }
 
-void ws_write_refusal(struct buf *out, const struct dialect *dialect, enum reason reason, int close_code)
+static void refuse(struct buf *out, const struct dialect *dialect, enum reason reason, int close_code)
 {
     struct buf text = {0};
     const struct reply reply = {.type = REPLY_ERROR,
@@ -184,3 +199,11 @@ void ws_write_refusal(struct buf *out, const struct dialect *dialect, enum reaso
     ws_framing.close(out, close_code, str_from_cstr(reason_text(reason)));
     buf_fini(&text);
 }
+
+const struct net_transport ws_transport = {
+    .check = check,
+    .upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+    .answer = ws_handshake_answer,
+    .refuse = refuse,
+    .open = open_session,
+};

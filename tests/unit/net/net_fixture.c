@@ -10,6 +10,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/token/issue.h"
+#include "server/net/ws/ws.h"
 #include "tests/support/unit.h"
 
 enum { PATIENCE_US = 20000000 };
@@ -90,7 +91,7 @@ struct net_fixture *fixture_create(void)
 {
     struct net_fixture *fixture = xcalloc(1, sizeof *fixture);
     struct net_settings *settings = fixture->settings = net_settings_create();
-    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, STR("/ws"));
+    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, STR("/ws"), &ws_transport);
     endpoint->base.limits = (struct endpoint_limits){.message_bytes = 1000, .channels = 10};
     fixture->keys = fixture_make_keys("0123456789abcdef0123456789abcdef");
     settings->head_bytes = 4096;

@@ -4,6 +4,7 @@
 
 #include "common/token/issue.h"
 #include "server/net/admission/entry.h"
+#include "server/net/ws/ws.h"
 #include "tests/support/unit.h"
 
 static const uint64_t now_ms = 1768473000000;
@@ -35,17 +36,17 @@ struct fixture {
 
 static void make_endpoints(struct net_settings *settings)
 {
-    net_settings_add_endpoint(settings, STR("/ws"));
-    struct net_endpoint *strict = net_settings_add_endpoint(settings, STR("/strict"));
+    net_settings_add_endpoint(settings, STR("/ws"), &ws_transport);
+    struct net_endpoint *strict = net_settings_add_endpoint(settings, STR("/strict"), &ws_transport);
     texts_add(&strict->origins, STR("https://app.example"));
     texts_add(&strict->origins, STR("https://*.app.example"));
     texts_add(&strict->scopes, STR("connect"));
     strict->carriers = CARRIER_HEADER;
     strict->base.close_codes.code[REASON_TOKEN_MISSING] = 1002;
-    struct net_endpoint *plain = net_settings_add_endpoint(settings, STR("/http"));
+    struct net_endpoint *plain = net_settings_add_endpoint(settings, STR("/http"), &ws_transport);
     plain->reject = REJECT_HTTP;
     texts_add(&plain->query_names, STR("access_token"));
-    net_settings_add_endpoint(settings, STR("/close"))->reject = REJECT_CLOSE;
+    net_settings_add_endpoint(settings, STR("/close"), &ws_transport)->reject = REJECT_CLOSE;
 }
 
 static struct token_keys *make_keys(struct buf tokens[COUNT_OF(kinds)])
@@ -421,7 +422,7 @@ static void a_removed_endpoint_is_kept_for_its_sessions(void **state)
             0}; /* none at the first reload: a client may come until the workers have the settings */
         if (i == 1)
             lease_take(&session, quota, QUOTA_OF_ENDPOINT, STR("/strict"), 0);
-        net_settings_add_endpoint(fewer[i], STR("/ws"));
+        net_settings_add_endpoint(fewer[i], STR("/ws"), &ws_transport);
         assert_null(net_settings_successor(fewer[i], strict));
         struct net_endpoint *kept = net_settings_keep_endpoint(fewer[i], strict, quota);
         assert_null(net_settings_keep_endpoint(fewer[i], strict, quota));

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "server/net/http/connection.h"
+#include "server/net/ws/ws.h"
 #include "tests/support/unit.h"
 #include "tests/unit/net/net_fixture.h"
 
@@ -292,7 +293,7 @@ static void a_client_enters_by_the_endpoint_of_the_newest_settings(void **state)
     struct scene *scene = *state;
     struct net_settings *other = net_settings_create();
     int fd = ask_and_wait(scene, "");
-    struct net_endpoint *now = net_settings_add_endpoint(other, STR("/ws"));
+    struct net_endpoint *now = net_settings_add_endpoint(other, STR("/ws"), &ws_transport);
     now->base.limits = (struct endpoint_limits){.message_bytes = 1000, .channels = 77};
     worker_configure(scene->fixture->worker, other, &scene->fixture->hub_settings, scene->fixture->rules);
     net_settings_unref(other);
