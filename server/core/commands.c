@@ -125,7 +125,8 @@ static void answer_command(struct session *session, struct request *request)
     case REQUEST_REVOKE:
     case REQUEST_SESSION_SLOT:
     case REQUEST_PRESENCE_UPDATE:
-    case REQUEST_SURVEY: return;
+    case REQUEST_SURVEY:
+    case REQUEST_STREAM_APPEND: return;
     }
     reply.id = request->command_id;
     reply.channel = request->channel;

@@ -80,3 +80,22 @@ struct session_slot_request *session_slot_request_create(enum session_slot_actio
     request->session = str_pack(&at, session);
     return request;
 }
+
+struct stream_append *stream_append_create(struct str stream, uint64_t max_len, size_t text_count,
+                                           const struct str *texts)
+{
+    size_t size = sizeof(struct stream_append) + text_count * sizeof *texts + stream.len;
+    for (size_t i = 0; i < text_count; i++)
+        size += texts[i].len;
+    struct stream_append *append = xmalloc(size);
+    memset(append, 0, sizeof *append);
+    append->base.kind = REQUEST_STREAM_APPEND;
+    append->max_len = max_len;
+    append->cost = size;
+    append->text_count = text_count;
+    char *at = (char *)&append->texts[text_count];
+    append->stream = str_pack(&at, stream);
+    for (size_t i = 0; i < text_count; i++)
+        append->texts[i] = str_pack(&at, texts[i]);
+    return append;
+}

@@ -29,6 +29,7 @@ enum request_kind {
     REQUEST_PRESENCE_UPDATE, /* struct presence_update, presence.h */
     REQUEST_PRESENCE_READ,   /* struct presence_read, presence.h */
     REQUEST_SURVEY,          /* struct survey, node/survey.h */
+    REQUEST_STREAM_APPEND,   /* struct stream_append */
 };
 
 /* Names one session of this node for as long as it lives. Afterwards it names nothing. */
@@ -137,5 +138,20 @@ struct session_slot_request {
 /* Copies the texts. Everything else is zero. */
 struct session_slot_request *session_slot_request_create(enum session_slot_action action, struct str user,
                                                          struct str session);
+
+/* Appends one entry to a stream of Redis. ERR_UNAVAILABLE: Redis is away or full, or too much waits for it. If the
+ * connection was lost before the answer, the entry may be there. A broker without Redis refuses the request. */
+struct stream_append {
+    struct request base;
+    struct str stream; /* its key, as it is; the prefix of Carillon's own keys is not added */
+    uint64_t max_len;  /* about so many entries stay; 0: all of them */
+    size_t cost;       /* bytes that it takes while it waits */
+    size_t text_count; /* names and values, one after the other */
+    struct str texts[];
+};
+
+/* Copies the texts. Everything else is zero. */
+struct stream_append *stream_append_create(struct str stream, uint64_t max_len, size_t text_count,
+                                           const struct str *texts);
 
 #endif

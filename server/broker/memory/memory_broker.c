@@ -333,6 +333,9 @@ static void carry_out(struct memory_broker *broker, struct request *request)
                                turn_wall_ms(broker->config.turn));
         break;
     case REQUEST_PRESENCE_READ: memory_presence_read(&broker->presence, presence_read_of(request)); break;
+    case REQUEST_STREAM_APPEND:
+        request_fail(request, ERR_UNAVAILABLE, "this node has no Redis, so it cannot append to a stream of Redis");
+        break;
     case REQUEST_RECOVERY:
     case REQUEST_SURVEY: assert(false && "a broker answers neither"); break;
     }

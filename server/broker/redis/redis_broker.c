@@ -169,6 +169,7 @@ static void ask(struct broker *base, struct request *request)
         redis_presence_update(broker, CONTAINER_OF(request, struct presence_update, base));
         break;
     case REQUEST_PRESENCE_READ: redis_presence_read(broker, presence_read_of(request)); break;
+    case REQUEST_STREAM_APPEND: redis_append(broker, CONTAINER_OF(request, struct stream_append, base)); break;
     case REQUEST_RECOVERY:
     case REQUEST_SURVEY: assert(false && "a broker answers neither"); break;
     }

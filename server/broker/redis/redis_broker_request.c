@@ -2,6 +2,22 @@
  * when that fails. Each kind of request has a file of its own, with the command and the meaning of the answer. */
 #include "server/broker/redis/redis_parts.h"
 
+bool redis_broker_reserve(struct redis_broker *broker, size_t cost)
+{
+    if (broker->pending >= broker->config.pending_max ||
+        broker->pending_bytes + cost > broker->config.pending_bytes_max)
+        return false;
+    broker->pending++;
+    broker->pending_bytes += cost;
+    return true;
+}
+
+void redis_broker_release(struct redis_broker *broker, size_t cost)
+{
+    broker->pending--;
+    broker->pending_bytes -= cost;
+}
+
 static void deliver_refused(struct mail *mail, void *owner)
 {
     struct redis_broker *broker = owner;

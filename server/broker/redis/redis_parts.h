@@ -3,7 +3,7 @@
  *
  *   redis_broker.c          makes and ends the parts, and passes on what shards and topology tell
  *   redis_node.c            registry and messages of nodes; passes positions and revocations on
- *   redis_publish.c redis_history.c redis_presence.c redis_session_slot.c redis_revoke.c
+ *   redis_publish.c redis_history.c redis_presence.c redis_session_slot.c redis_revoke.c redis_append.c
  *                           one kind of request each
  *   redis_broker_request.c  starts such a request, and answers it when it fails
  *   redis_subscribe.c       subscribes channels, and takes their events
@@ -50,12 +50,14 @@ struct redis_broker {
     struct closing parts; /* the broker has closed when shards, discovery, requests and ingest have */
     void (*closed)(void *owner);
 
+    /* Publications and entries of streams that have no answer yet: config.pending_max and pending_bytes_max. */
+    size_t pending;
+    size_t pending_bytes;
+
     /* redis_publish.c */
     struct redis_keys keys;
     struct buf head;
     struct buf tail;
-    size_t pending;
-    size_t pending_bytes;
     struct log_limit refusals_said;
 
     /* redis_subscribe.c */
@@ -117,11 +119,18 @@ void redis_presence_read(struct redis_broker *broker, struct presence_read *read
 /* redis_session_slot.c */
 void redis_session_slot(struct redis_broker *broker, struct session_slot_request *request);
 
+/* redis_append.c */
+void redis_append(struct redis_broker *broker, struct stream_append *append);
+
 /* redis_broker_request.c */
 /* Sends the request, which is the argument of the kind. Answers it if Redis cannot be reached. keys as in
  * redis_request_start. */
 void redis_broker_request_start(struct redis_broker *broker, struct request *request,
                                 const struct redis_request_kind *kind, size_t key_count, const struct str *keys);
+/* Counts a request of that many bytes into what waits for Redis. False: there is no room. redis_broker_release is the
+ * opposite. */
+bool redis_broker_reserve(struct redis_broker *broker, size_t cost);
+void redis_broker_release(struct redis_broker *broker, size_t cost);
 /* Answers the request with ERR_UNAVAILABLE and this text, not from within the call. */
 void redis_broker_request_refuse(struct redis_broker *broker, struct request *request, const char *text);
 /* Sets the error of a request that Redis has refused, or not answered (reply NULL). */

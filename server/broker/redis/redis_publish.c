@@ -21,8 +21,7 @@ static size_t cost(const struct publication *publication)
 
 static void give_back(struct redis_broker *broker, struct publication *publication)
 {
-    broker->pending--;
-    broker->pending_bytes -= cost(publication);
+    redis_broker_release(broker, cost(publication));
     broker_answer(&broker->broker, &publication->base);
 }
 
@@ -213,16 +212,13 @@ void redis_publish(struct redis_broker *broker, struct publication *publication)
                "Redis cannot be reached now; nothing was published. Try again later");
         return;
     }
-    if (broker->pending >= broker->config.pending_max ||
-        broker->pending_bytes + cost(publication) > broker->config.pending_bytes_max) {
+    if (!redis_broker_reserve(broker, cost(publication))) {
         refuse(broker, publication, RETRY_SOON_MS,
                "too many publications wait for Redis; nothing was published. Publish more slowly");
         return;
     }
     if (!publication->accepted_us)
         publication->accepted_us = turn_now_us(broker->config.turn);
-    broker->pending++;
-    broker->pending_bytes += cost(publication);
     uuid_v7(turn_wall_ms(broker->config.turn), publication->id);
     redis_request_start(&broker->requests, &kind, publication, shard, KEYS, keys, publication->accepted_us);
 }

@@ -471,6 +471,62 @@ static void refuses_bad_names(void **state)
     assert_says(error.text, "Unix socket");
 }
 
+/* ---- entries of streams ---- */
+
+struct appended {
+    struct mailbox mailbox;
+    unsigned count;
+    enum err last;
+};
+
+static void note_appended(struct request *request, void *owner)
+{
+    struct appended *appended = owner;
+    appended->count++;
+    appended->last = request_code(request);
+    request_destroy(request);
+}
+
+static void append(struct fixture *f, struct appended *appended, const char *n)
+{
+    const struct str texts[] = {STR("n"), str_from_cstr(n), STR("data"), STR("\x00\xff")};
+    struct stream_append *request = stream_append_create(STR("carillon:audio"), 1000, 4, texts);
+    request->base.reply_to = &appended->mailbox;
+    request->base.done = note_appended;
+    f->node.broker->ops->ask(f->node.broker, &request->base);
+}
+
+static void appends_to_a_stream_or_says_why_not(void **state)
+{
+    struct fixture *f = *state;
+    struct appended appended = {0};
+    char answer[300];
+    mailbox_init(&appended.mailbox, &f->rig.turn, &appended);
+    append(f, &appended, "1");
+    append(f, &appended, "2");
+    RIG_WAIT(&f->rig, appended.count == 2);
+    assert_int_equal(appended.last, ERR_NONE);
+    REDIS_RUN(&f->server, answer, "XLEN", "carillon:audio");
+    assert_string_equal(answer, "2");
+    REDIS_RUN(&f->server, answer, "CONFIG", "SET", "maxmemory", "1");
+    append(f, &appended, "3");
+    RIG_WAIT(&f->rig, appended.count == 3);
+    assert_int_equal(appended.last, ERR_UNAVAILABLE);
+    REDIS_RUN(&f->server, answer, "CONFIG", "SET", "maxmemory", "0");
+    for (int i = 0; i <= PENDING_MAX; i++)
+        append(f, &appended, "4");
+    RIG_WAIT(&f->rig, appended.count == 4 + PENDING_MAX);
+    REDIS_RUN(&f->server, answer, "XLEN", "carillon:audio");
+    assert_int_equal(atoi(answer), 2 + PENDING_MAX); /* the one over it was refused */
+    redis_server_kill(&f->server);
+    RIG_WAIT(&f->rig, f->node.info.state == BROKER_DOWN);
+    append(f, &appended, "5");
+    RIG_WAIT(&f->rig, appended.count == 5 + PENDING_MAX);
+    assert_int_equal(appended.last, ERR_UNAVAILABLE);
+    assert_int_equal(node_metric(&f->node, METRIC_BROKER_ERRORS) > 0, true);
+    mailbox_close(&appended.mailbox);
+}
+
 int main(void)
 {
 #define FROM(start, test) cmocka_unit_test_setup_teardown(test, start, tear_down)
@@ -489,6 +545,7 @@ int main(void)
         FROM(set_up_locked, tries_all_addresses_of_a_name),
         FROM(set_up_down, comes_up_although_a_channel_is_broken),
         FROM(set_up_up, refuses_what_a_full_or_read_only_redis_refuses),
+        FROM(set_up_up, appends_to_a_stream_or_says_why_not),
         FROM(set_up_locked, notices_that_it_is_not_redis),
         cmocka_unit_test(refuses_bad_names),
     };
