@@ -1,0 +1,104 @@
+#include "server/upstream/webhook.h"
+#include "tests/support/unit.h"
+
+/* The vector of the Standard Webhooks specification's libraries. */
+#define VECTOR_SECRET    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define VECTOR_ID        "msg_p5jXN8AQM9LWM0D4loKWxJek"
+#define VECTOR_TIME      1614265330
+#define VECTOR_BODY      "{\"test\": 2432232314}"
+#define VECTOR_SIGNATURE "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+static struct webhook_secrets *parsed(const char *text)
+{
+    struct webhook_secrets *secrets = NULL;
+    struct error error = {0};
+    assert_int_equal(webhook_secrets_parse(str_from_cstr(text), &secrets, &error), ERR_NONE);
+    return secrets;
+}
+
+static void signs(const char *secret, const char *expected)
+{
+    struct webhook_secrets *secrets = parsed(secret);
+    struct buf out = {0};
+    webhook_write(&out, secrets, STR(VECTOR_ID), VECTOR_TIME, STR(VECTOR_BODY));
+    assert_string_equal(buf_cstr(&out), expected);
+    buf_fini(&out);
+    webhook_secrets_destroy(secrets);
+}
+
+static void test_the_signature_of_the_specification(void **state)
+{
+    signs(VECTOR_SECRET "\n", "webhook-id: " VECTOR_ID "\r\nwebhook-timestamp: 1614265330\r\n"
+                              "webhook-signature: " VECTOR_SIGNATURE "\r\n");
+}
+
+static void test_two_secrets_sign_both(void **state)
+{
+    signs("0123456789abcdef0123456789abcdef\r\n\n  " VECTOR_SECRET,
+          "webhook-id: " VECTOR_ID "\r\nwebhook-timestamp: 1614265330\r\n"
+          "webhook-signature: v1,hK4CWvngkaAwjY1pABLuUbOIkEJjW9tAapq1no4ojG0= " VECTOR_SIGNATURE "\r\n");
+}
+
+static void refuses(const char *text, const char *expected)
+{
+    struct webhook_secrets *secrets = NULL;
+    struct error error = {0};
+    assert_int_equal(webhook_secrets_parse(str_from_cstr(text), &secrets, &error), ERR_INVALID_REQUEST);
+    assert_string_equal(error.text, expected);
+    assert_null(secrets);
+}
+
+static void test_bad_secrets(void **state)
+{
+    const char *base64 = "a secret that begins with whsec_ must go on in base64";
+    refuses("", "there is no secret in it");
+    refuses(" \n\r\n", "there is no secret in it");
+    refuses("short", "a secret must have 16 to 1024 bytes, and this one has 5");
+    refuses("whsec_MfKQ", "a secret must have 16 to 1024 bytes, and this one has 3");
+    refuses("whsec_", base64);
+    refuses("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa*w", base64);
+    refuses("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwa", base64);
+    refuses("0123456789abcdef\n0123456789abcdef\n0123456789abcdef", "expected at most 2 secrets, one in each line");
+    char long_secret[WEBHOOK_SECRET_MAX + 3];
+    memset(long_secret, 'a', sizeof long_secret);
+    long_secret[WEBHOOK_SECRET_MAX + 1] = '\0';
+    refuses(long_secret, "a secret must have 16 to 1024 bytes, and this one has 1025");
+}
+
+static void test_base64_with_and_without_padding(void **state)
+{
+    struct buf one = {0}, other = {0};
+    struct webhook_secrets *padded = parsed("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA==");
+    struct webhook_secrets *bare = parsed("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA");
+    webhook_append_hex(&one, padded, STR("sha256="), STR("x"));
+    webhook_append_hex(&other, bare, STR("sha256="), STR("x"));
+    assert_string_equal(buf_cstr(&one), buf_cstr(&other));
+    assert_int_equal(one.len, 7 + 64);
+    buf_fini(&one);
+    buf_fini(&other);
+    webhook_secrets_destroy(padded);
+    webhook_secrets_destroy(bare);
+}
+
+static void test_hexadecimal(void **state)
+{
+    struct webhook_secrets *secrets = parsed("0123456789abcdef0123456789abcdef\nfedcba9876543210");
+    struct buf out = {0};
+    webhook_append_hex(&out, secrets, STR("sha256="), STR("connection"));
+    assert_string_equal(buf_cstr(&out), "sha256=5963d4d03ead8d9c771b838b44296f24661bb008fe37742525c7907ae0b3adcd,"
+                                        "sha256=a36641556486273082585699899f2f75a10dd6aac68ef5a89964e828cc18c588");
+    buf_fini(&out);
+    webhook_secrets_destroy(secrets);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_signature_of_the_specification),
+        cmocka_unit_test(test_two_secrets_sign_both),
+        cmocka_unit_test(test_bad_secrets),
+        cmocka_unit_test(test_base64_with_and_without_padding),
+        cmocka_unit_test(test_hexadecimal),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
