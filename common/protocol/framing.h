@@ -9,6 +9,8 @@
  * is always there. */
 struct framing {
     void (*message)(struct buf *out, struct str text);
+    /* The same for bytes that are no text. */
+    void (*binary)(struct buf *out, struct str bytes);
     /* Asks for a sign of life, or is one where the transport is one-way. NULL: nothing is asked, and no session ends
      * because its client is silent. */
     void (*ping)(struct buf *out);

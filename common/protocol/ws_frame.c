@@ -60,6 +60,11 @@ static void append_message(struct buf *out, struct str text)
     append_frame(out, WS_TEXT, text);
 }
 
+static void append_binary(struct buf *out, struct str bytes)
+{
+    append_frame(out, WS_BINARY, bytes);
+}
+
 static void append_ping(struct buf *out)
 {
     append_frame(out, WS_PING, STR("c"));
@@ -77,4 +82,9 @@ static void append_close(struct buf *out, int code, struct str reason)
 }
 
 const struct framing ws_framing = {
-    .message = append_message, .ping = append_ping, .pong = append_pong, .close = append_close};
+    .message = append_message,
+    .binary = append_binary,
+    .ping = append_ping,
+    .pong = append_pong,
+    .close = append_close,
+};

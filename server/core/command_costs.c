@@ -1,6 +1,47 @@
 /* command_costs.c - what a command costs, counted in messages of the session's rate. A command that makes others work,
- * or that keeps much memory, costs more than one message. */
+ * or that keeps much memory, costs more than one message. Too many bad messages in a row end the session. */
 #include "server/core/hub_private.h"
+
+/* The token's own word counts, also where it allows more; a burst is at most a minute's worth of it. */
+static struct rate_limit rate_limit_of(const struct session *session)
+{
+    const struct endpoint_limits *limits = &session->endpoint->limits;
+    uint64_t claimed = session->claims->rate_limit, burst = limits->message_burst;
+    if (claimed)
+        return (struct rate_limit){.per_minute = claimed, .burst = burst < claimed ? burst : claimed};
+    return (struct rate_limit){.per_minute = limits->message_rate_per_minute, .burst = burst};
+}
+
+bool command_pay(struct session *session, uint64_t cost, uint64_t *out_retry_us)
+{
+    const struct rate_limit limit = rate_limit_of(session);
+    return rate_take(&session->rate, &limit, cost, session->hub->now_us, out_retry_us);
+}
+
+void command_too_fast(uint64_t retry_us, struct error *error)
+{
+    error_set(error, ERR_RATE_LIMITED, "too many messages; wait %llu ms", (unsigned long long)(retry_us / 1000 + 1));
+}
+
+void command_count_bad(struct session *session, enum metric metric, enum reason reason)
+{
+    uint32_t most = session->endpoint->limits.bad_messages;
+    metrics_add(session->hub->metrics, metric, 1);
+    session->bad_messages++;
+    if (most && session->bad_messages >= most)
+        session_end(session, reason);
+}
+
+/* There is no message to be refused, and so no answer but the end. */
+void hub_charge(struct hub *hub, struct session *session, uint64_t messages)
+{
+    const struct rate_limit limit = rate_limit_of(session);
+    bool fits = limit.per_minute == 0 || messages <= limit.burst;
+    if (session->state != SESSION_OPEN || (fits && rate_take(&session->rate, &limit, messages, hub->now_us, NULL)))
+        return;
+    metrics_add(hub->metrics, METRIC_RATE_LIMITED_MESSAGES, messages);
+    session_end(session, REASON_RATE_LIMITED);
+}
 
 /* A page costs one message, and one more for each 50 events or members in it. To read 50 of them costs the broker about
  * as much as to be asked at all. */

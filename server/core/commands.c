@@ -1,5 +1,5 @@
 /* commands.c - what a client asks, and the reply once the node has answered. A bad message is answered with an error.
- * Too many bad messages in a row end the session. */
+ */
 #include <stdio.h>
 
 #include "common/base/alloc.h"
@@ -15,15 +15,6 @@ static void refuse(struct hub *hub, struct session *session, const struct comman
                    const char *text)
 {
     output_error(hub, session, command->id, command->channel, code, str_from_cstr(text));
-}
-
-static void count_bad(struct hub *hub, struct session *session, enum metric metric, enum reason reason)
-{
-    uint32_t most = session->endpoint->limits.bad_messages;
-    metrics_add(hub->metrics, metric, 1);
-    session->bad_messages++;
-    if (most && session->bad_messages >= most)
-        session_end(session, reason);
 }
 
 enum { WAITING_MAX = 16 };
@@ -271,16 +262,6 @@ static void (*const handlers[COMMAND_TYPE_COUNT])(struct hub *, struct session *
     [COMMAND_REFRESH] = refresh,
 };
 
-/* The token's own word counts, also where it allows more; a burst is at most a minute's worth of it. */
-static struct rate_limit rate_limit_of(const struct session *session)
-{
-    const struct endpoint_limits *limits = &session->endpoint->limits;
-    uint64_t claimed = session->claims->rate_limit, burst = limits->message_burst;
-    if (claimed)
-        return (struct rate_limit){.per_minute = claimed, .burst = burst < claimed ? burst : claimed};
-    return (struct rate_limit){.per_minute = limits->message_rate_per_minute, .burst = burst};
-}
-
 static enum err check_epoch(const char *name, bool given, struct str epoch, struct error *error)
 {
     if (!given || (epoch.len > 0 && epoch.len <= EPOCH_MAX))
@@ -300,54 +281,24 @@ static enum err parse(struct hub *hub, const struct session *session, struct str
     return err;
 }
 
-void hub_receive(struct hub *hub, struct session *session, struct str text)
+void command_receive(struct hub *hub, struct session *session, struct str text)
 {
     struct command command;
     struct error error;
     uint64_t retry_us;
-    if (session->state != SESSION_OPEN)
-        return;
-    session->heard = true;
-    metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, text.len);
     enum err err = parse(hub, session, text, &command, &error);
-    const struct rate_limit limit = rate_limit_of(session);
-    if (!rate_take(&session->rate, &limit, err ? 1 : command_cost(&command), hub->now_us, &retry_us)) {
-        error_set(&error, ERR_RATE_LIMITED, "too many messages; wait %llu ms",
-                  (unsigned long long)(retry_us / 1000 + 1));
+    if (!command_pay(session, err ? 1 : command_cost(&command), &retry_us)) {
+        command_too_fast(retry_us, &error);
         answer_error(hub, session, command.id, &error, STR(""));
-        count_bad(hub, session, METRIC_RATE_LIMITED_MESSAGES, REASON_RATE_LIMITED);
+        command_count_bad(session, METRIC_RATE_LIMITED_MESSAGES, REASON_RATE_LIMITED);
         return;
     }
     if (err) {
         answer_error(hub, session, command.id, &error, STR(""));
-        count_bad(hub, session, METRIC_BAD_MESSAGES, REASON_BAD_MESSAGES);
+        command_count_bad(session, METRIC_BAD_MESSAGES, REASON_BAD_MESSAGES);
         return;
     }
     metrics_add_labelled(hub->metrics, METRIC_COMMANDS, command.type, 1);
     session->bad_messages = 0;
     handlers[command.type](hub, session, &command);
-}
-
-/* There is no message to be refused, and so no answer but the end. */
-void hub_charge(struct hub *hub, struct session *session, uint64_t messages)
-{
-    const struct rate_limit limit = rate_limit_of(session);
-    bool fits = limit.per_minute == 0 || messages <= limit.burst;
-    if (session->state != SESSION_OPEN || (fits && rate_take(&session->rate, &limit, messages, hub->now_us, NULL)))
-        return;
-    metrics_add(hub->metrics, METRIC_RATE_LIMITED_MESSAGES, messages);
-    session_end(session, REASON_RATE_LIMITED);
-}
-
-void hub_ping(struct hub *hub, struct session *session, struct str payload)
-{
-    if (session->state != SESSION_OPEN)
-        return;
-    session->heard = true;
-    output_message(hub, session, format_pong(&hub->formats, session->format, payload));
-}
-
-void hub_pong(struct hub *hub, struct session *session)
-{
-    liveness_hear_pong(hub, session);
 }

@@ -8,6 +8,7 @@
 
 #include "common/protocol/reason.h"
 #include "server/core/dialect.h"
+#include "server/core/upstream.h"
 
 /* Maps a reason to a close code; indexed by enum reason. */
 struct close_codes {
@@ -23,6 +24,18 @@ struct endpoint_limits {
     uint64_t message_burst;
 };
 
+/* What becomes of a client's messages. */
+enum message_use {
+    USE_COMMANDS, /* the dialect's */
+    USE_UPSTREAM, /* the endpoint's upstream gets them; there must be one */
+    USE_ECHO,     /* they come back */
+    USE_IGNORE,
+    USE_REJECT, /* one such message ends the session with data_kind */
+};
+
+/* Which messages the rate counts, as a set. */
+enum rate_counts { RATE_TEXT = 1, RATE_BINARY = 2 };
+
 struct endpoint {
     atomic_uint refs;
     void (*destroy)(struct endpoint *endpoint); /* called with the last reference, in any thread */
@@ -31,9 +44,14 @@ struct endpoint {
     struct endpoint_limits limits;
     uint64_t ping_interval_us; /* 0: no pings */
     uint64_t pong_timeout_us;
+    enum message_use text; /* an open session keeps the use that it began with, of this and the next */
+    enum message_use binary;
+    unsigned rate_counts;      /* enum rate_counts */
+    struct upstream *upstream; /* one reference; NULL: none. An open session keeps the one that it began with */
 };
 
-/* One reference, the default close codes, and zero in the rest. */
+/* One reference, the default close codes, commands as text, no binary messages. The rate counts both. Zero in the rest.
+ */
 void endpoint_init(struct endpoint *endpoint, const struct dialect *dialect,
                    void (*destroy)(struct endpoint *endpoint));
 struct endpoint *endpoint_ref(struct endpoint *endpoint);

@@ -57,6 +57,17 @@ struct message *format_reply(struct formats *formats, const struct format *forma
     return take_frame(formats);
 }
 
+struct message *format_raw(struct formats *formats, const struct format *format, bool binary, struct str bytes)
+{
+    const struct framing *framing = format->framing;
+    buf_clear(&formats->frame);
+    if (!binary)
+        framing->message(&formats->frame, bytes);
+    else if (framing->binary)
+        framing->binary(&formats->frame, bytes);
+    return take_frame(formats);
+}
+
 /* Empty where the dialect has no words for the event. */
 static struct message *encode(struct formats *formats, const struct format *format, struct message *message)
 {

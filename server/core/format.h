@@ -28,6 +28,8 @@ void formats_fini(struct formats *formats);
 
 /* Each makes a message with one reference. NULL: the dialect or the framing has none for it. */
 struct message *format_reply(struct formats *formats, const struct format *format, const struct reply *reply);
+/* A message as it is. */
+struct message *format_raw(struct formats *formats, const struct format *format, bool binary, struct str bytes);
 struct message *format_pong(struct formats *formats, const struct format *format, struct str payload);
 struct message *format_close(struct formats *formats, const struct format *format, int code, struct str reason);
 

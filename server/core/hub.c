@@ -145,6 +145,8 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     liveness_start(hub, session);
     for (size_t i = 0; i < start->subscription_count; i++)
         hub_subscribe(hub, session, start->subscriptions[i]);
+    if (session->endpoint->upstream)
+        session_upstream_open(hub, session, start->origin);
     if (hub->draining)
         liveness_drain(hub, session, 0);
     return session;
@@ -164,6 +166,7 @@ void hub_gone(struct hub *hub, struct session *session)
         return;
     session->finished = true;
     session_forget(session); /* first: nothing is queued for it any more */
+    session_upstream_end(session);
     subscription_end_all(hub, session);
     if (session->session_slot)
         session_slot_leave(session->session_slot);
@@ -181,6 +184,8 @@ static void carry_out_ends(struct hub *hub)
     for (struct list_link *link; (link = list_take_first(&hub->ending));) {
         struct session *session = CONTAINER_OF(link, struct session, link);
         subscription_end_all(hub, session);
+        session_upstream_end(session);
+        hub_hold_input(hub, session, false); /* the answer to the close frame is awaited */
         liveness_bound_closing(hub, session);
         output_mark_dirty(hub, session);
     }

@@ -109,6 +109,7 @@ struct session_start {
     const struct str *subscriptions; /* channels that the session has from the beginning, by hub_subscribe; copied. The
                                         names have passed channel_check */
     size_t subscription_count;
+    struct session_origin *origin; /* borrowed for the call, for the upstream; NULL: none */
 };
 
 /* A session begins on a connection that has been admitted and upgraded. It queues session_init, starts the timers, and
@@ -123,6 +124,8 @@ void hub_gone(struct hub *hub, struct session *session);
 
 /* One whole text message, UTF-8 already checked. */
 void hub_receive(struct hub *hub, struct session *session, struct str text);
+/* One whole binary message. */
+void hub_receive_binary(struct hub *hub, struct session *session, struct str bytes);
 /* The client has sent frames that are no messages. Its rate is charged for them as for this many messages. */
 void hub_charge(struct hub *hub, struct session *session, uint64_t messages);
 /* A WebSocket ping has come. Its answer has the same payload, at most 125 bytes. */
@@ -130,6 +133,17 @@ void hub_ping(struct hub *hub, struct session *session, struct str payload);
 void hub_pong(struct hub *hub, struct session *session);
 /* The kernel takes data again. unsent: how many bytes the transport still holds. */
 void hub_writable(struct hub *hub, struct session *session, size_t unsent);
+
+/* Queues one message as it is. text must be UTF-8. False: the session is ending, or its transport has no such messages;
+ * nothing is queued. */
+bool hub_send(struct hub *hub, struct session *session, bool binary, struct str bytes);
+/* Stops reading what the client sends, or goes on with it, so that TCP slows the client down. A session that is held
+ * still gets pings, and it does not end because its pongs are not read. Its end ends the hold. Costs nothing when it is
+ * so already. */
+void hub_hold_input(struct hub *hub, struct session *session, bool hold);
+/* A message of the client has failed: it gets an error frame. id: that of the message, as JSON and as the client wrote
+ * it; empty: it had none. */
+void hub_fail(struct hub *hub, struct session *session, struct str id, enum err code, struct str text);
 
 /* Finds sessions (session_index.h). */
 const struct session_index *hub_sessions(const struct hub *hub);

@@ -1,10 +1,12 @@
 /* hub_private.h - what the files of the hub share. No other file includes it. A file calls only files below it:
  *
  *   hub.c                sessions come and go; the turn ends
+ *   input.c              what comes from clients, and what becomes of it by the endpoint
  *   commands.c           what clients ask, and what the node has answered to that
  *   delivery.c           what the broker says of a channel; recover.c: subscribers who come back
  *   subscription.c       who is subscribed to what
  *   channel.c            the channels and their lists; channel_presence.c: the node is told who is subscribed
+ *   session_upstream.c   what goes between a session and its upstream
  *   liveness.c           pings and deadlines; command_costs.c: prices of commands
  *   output.c             outboxes and what the flush writes; observer.c: observers are told
  *   session_life.c       when a session is to end
@@ -263,7 +265,24 @@ void sessions_reap(struct hub *hub);
 void session_ask(struct session *session, struct request *request,
                  void (*answer)(struct session *session, struct request *request));
 
+/* --- session_upstream.c --- */
+/* The endpoint has an upstream: the session begins there too. */
+void session_upstream_open(struct hub *hub, struct session *session, struct session_origin *origin);
+void session_upstream_take(struct hub *hub, struct session *session, bool binary, struct str bytes);
+/* The session has ended. Its upstream, if it has one, is told. */
+void session_upstream_end(struct session *session);
+
+/* --- commands.c --- */
+/* One command of a client, in its dialect. */
+void command_receive(struct hub *hub, struct session *session, struct str text);
+
 /* --- command_costs.c --- */
+/* Takes the cost from the session's rate. False: too little is left; *out_retry_us says when enough will be. */
+bool command_pay(struct session *session, uint64_t cost, uint64_t *out_retry_us);
+/* The text for a message that cannot be paid. */
+void command_too_fast(uint64_t retry_us, struct error *error);
+/* One more bad message in a row; too many end the session with the reason. */
+void command_count_bad(struct session *session, enum metric metric, enum reason reason);
 /* The cost of a command before it is carried out, in messages of the session's rate. */
 uint64_t command_cost(const struct command *command);
 /* One more page for the session. False: too many wait for their answers, and the session is told. */

@@ -47,7 +47,7 @@ static void check_liveness(struct timer *timer, uint64_t now_us)
     struct session *session = CONTAINER_OF(timer, struct session, liveness);
     struct hub *hub = session->hub;
     uint64_t interval_us = liveness_interval_us(session), timeout_us = session->endpoint->pong_timeout_us;
-    bool lives = session->heard || session->ops->one_way;
+    bool lives = session->heard || session->held || session->ops->one_way;
     if (!session->ping_sent || (lives && interval_us <= timeout_us)) {
         send_ping(hub, session, now_us);
     } else if (lives) {

@@ -20,6 +20,8 @@ struct hub;
 struct session_slot;
 struct channel;
 
+enum { CLOSE_LOST = 1006 }; /* told of a connection that has ended without a close frame (RFC 6455, 7.1.5) */
+
 enum session_state {
     SESSION_OPEN,
     SESSION_CLOSING, /* its close frame is queued or sent, or its connection is broken: its messages are ignored, and
@@ -59,6 +61,7 @@ struct session {
     bool ping_sent;
     bool ping_due; /* the interval is over, and the ping before has no pong yet */
     bool heard;    /* anything at all, since the ping was sent */
+    bool held;     /* its input is not read (hub_hold_input) */
     /* The session's identity. */
     struct hub *hub;
     struct session_id id;
@@ -71,6 +74,10 @@ struct session {
     struct endpoint *endpoint;  /* by which it has come in; one reference */
     uint64_t opened_ms;         /* wall clock */
     enum reason closing_reason; /* REASON_NONE while open, or closed by the client or with a backend's own code */
+    uint16_t closing_code;      /* of the first close frame, sent or received. 0: it had none; CLOSE_LOST: none came */
+    uint8_t text_use;           /* enum message_use, of its endpoint when it began, as the next */
+    uint8_t binary_use;
+    struct upstream_session *upstream; /* NULL: none, or the session has ended */
     /* Input. */
     uint32_t recovered;    /* events it got back that its rate has not been charged for yet: less than one message's */
     uint32_t bad_messages; /* in a row */

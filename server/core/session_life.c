@@ -14,6 +14,8 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     session->ops = start->ops;
     session->format = formats_get(&hub->formats, start->endpoint->dialect, start->ops->framing);
     session->endpoint = endpoint_ref(start->endpoint);
+    session->text_use = (uint8_t)start->endpoint->text;
+    session->binary_use = (uint8_t)start->endpoint->binary;
     str_pack(&(char *){session->address}, start->address);
     session->opened_ms = hub->wall_ms;
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
@@ -80,12 +82,17 @@ static void leave_open(struct session *session, enum session_state state)
     session->state = state;
 }
 
-void session_break(struct session *session)
+static void begin_end(struct session *session, int code)
 {
-    if (session->state != SESSION_OPEN)
-        return;
+    session->closing_code = (uint16_t)code;
     leave_open(session, SESSION_CLOSING);
     list_append(&session->hub->ending, &session->link);
+}
+
+void session_break(struct session *session)
+{
+    if (session->state == SESSION_OPEN)
+        begin_end(session, CLOSE_LOST);
 }
 
 void session_end_with(struct session *session, int code, struct str reason_text)
@@ -93,7 +100,7 @@ void session_end_with(struct session *session, int code, struct str reason_text)
     if (session->state != SESSION_OPEN)
         return;
     append_last(session, format_close(&session->hub->formats, session->format, code, reason_text));
-    session_break(session);
+    begin_end(session, code);
 }
 
 void session_end(struct session *session, enum reason reason)
@@ -111,6 +118,8 @@ void session_end(struct session *session, enum reason reason)
 
 void session_forget(struct session *session)
 {
+    if (session->state == SESSION_OPEN)
+        session->closing_code = CLOSE_LOST;
     leave_open(session, SESSION_GONE);
     session_index_remove(&session->hub->sessions, session);
     list_remove(&session->link);

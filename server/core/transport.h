@@ -23,6 +23,9 @@ struct transport_ops {
      * once the peer has answered. abrupt: do not wait for anything. It is called once, or a second time with abrupt
      * where the first call was without. hub_gone must follow, not from within this call. */
     void (*finish)(struct session *session, bool abrupt);
+    /* Stops reading what the client sends, or goes on with it. What has been read already is kept, and comes to the hub
+     * before anything else does. NULL: the client's messages do not come by this transport. */
+    void (*hold)(struct session *session, bool hold);
     const struct framing *framing;
     bool one_way; /* the client cannot answer a ping here: its commands come another way */
 };

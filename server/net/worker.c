@@ -65,7 +65,7 @@ static void on_turn_end(struct turn_hook *hook)
 {
     struct worker *worker = CONTAINER_OF(hook, struct worker, end_of_turn);
     hub_flush(worker->hub);
-    if (edge_reap(worker->edge))
+    while (edge_reap(worker->edge)) /* each time, less input is left, or fewer connections */
         hub_flush(worker->hub);
     connection_free_spent(&worker->connections);
     if (!worker->stopping || atomic_load(&worker->stopped))

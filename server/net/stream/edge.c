@@ -21,6 +21,8 @@ bool edge_reap(struct edge *edge)
     bool any = false;
     for (struct list_link *link; (link = list_take_first(&edge->cut)); any = true)
         stream_end_now(CONTAINER_OF(link, struct stream, cut_link));
+    for (struct list_link *link; (link = list_take_first(&edge->resumed)); any = true)
+        stream_resume(CONTAINER_OF(link, struct kept_input, link));
     return any;
 }
 
@@ -115,6 +117,7 @@ enum err edge_create(const struct edge_options *options, struct edge **out, stru
         speak_tls(edge, &info, options->handshake_timeout_us);
     list_init(&edge->streams);
     list_init(&edge->cut);
+    list_init(&edge->resumed);
     say_errors(edge, &info, true);
     edge->lws = lws_create_context(&info);
     bool good = edge->lws && create_vhosts(edge, &info, options->tls);

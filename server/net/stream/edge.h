@@ -32,7 +32,8 @@ void edge_stop(struct edge *edge);
 bool edge_is_down(struct edge *edge);
 void edge_destroy(struct edge *edge);
 
-/* Call at the end of a turn, outside of stream_ops. Ends the streams that have been cut. True if there were any. */
+/* Call at the end of a turn, outside of stream_ops. Ends the streams that have been cut, and gives input that was kept
+ * to the streams that want input again. True if there were any: then call it again, once the turn's work is done. */
 bool edge_reap(struct edge *edge);
 
 #endif

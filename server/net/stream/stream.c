@@ -19,6 +19,7 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 
+#include "common/base/alloc.h"
 #include "server/net/stream/stream_private.h"
 
 bool stream_is_open(const struct stream *stream)
@@ -26,8 +27,19 @@ bool stream_is_open(const struct stream *stream)
     return stream->wsi != NULL;
 }
 
+static void forget_kept(struct stream *stream)
+{
+    if (!stream->kept)
+        return;
+    list_remove(&stream->kept->link);
+    buf_fini(&stream->kept->bytes);
+    free(stream->kept);
+    stream->kept = NULL;
+}
+
 static void forget(struct stream *stream)
 {
+    forget_kept(stream);
     list_remove(&stream->link);
     list_remove(&stream->cut_link);
     buf_fini(&stream->unsent);
@@ -115,7 +127,10 @@ void stream_move(struct stream *from, struct stream *to, const struct stream_ops
     lws_set_opaque_user_data(to->wsi, to);
     if (to->ssl)
         SSL_set_msg_callback_arg(to->ssl, to);
+    if (to->kept)
+        to->kept->stream = to;
     from->unsent = (struct buf){0};
+    from->kept = NULL;
     forget(from);
 }
 
@@ -220,7 +235,40 @@ void stream_want_input(struct stream *stream, bool wanted)
     if (!stream->wsi || stream->paused != wanted)
         return;
     stream->paused = !wanted;
-    lws_rx_flow_control(stream->wsi, wanted);
+    if (!stream->kept)
+        lws_rx_flow_control(stream->wsi, wanted);
+    else if (!wanted)
+        list_remove(&stream->kept->link);
+    else
+        list_append(&stream->edge->resumed, &stream->kept->link);
+}
+
+/* While there is something kept, libwebsockets stays paused. So nothing else comes before it. */
+void stream_keep(struct stream *stream, struct str bytes)
+{
+    assert(stream->paused);
+    if (bytes.len == 0 || !stream->wsi)
+        return;
+    if (!stream->kept) {
+        stream->kept = xcalloc(1, sizeof *stream->kept);
+        stream->kept->stream = stream;
+    }
+    buf_append(&stream->kept->bytes, bytes);
+}
+
+/* The owner may keep the rest again. */
+void stream_resume(struct kept_input *kept)
+{
+    struct stream *stream = kept->stream;
+    struct buf bytes = kept->bytes;
+    list_remove(&kept->link);
+    free(kept);
+    stream->kept = NULL;
+    if (!list_is_linked(&stream->cut_link))
+        stream->ops->input(stream, buf_str(&bytes));
+    if (stream->wsi && !stream->paused)
+        lws_rx_flow_control(stream->wsi, 1);
+    buf_fini(&bytes);
 }
 
 static void on_input(struct lws *wsi, struct stream *stream, struct str bytes)

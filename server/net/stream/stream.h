@@ -9,6 +9,7 @@
 #include "server/core/hub.h"
 
 struct edge;
+struct kept_input;
 struct lws;
 struct stream;
 
@@ -31,6 +32,7 @@ struct stream {
     uint8_t handshakes_after; /* records of handshake messages since then */
     struct ssl_st *ssl;       /* NULL: plaintext. Owned by libwebsockets */
     struct buf unsent;        /* what the kernel has not taken */
+    struct kept_input *kept;  /* what its owner has given back; NULL: nothing */
     struct lws *wsi;          /* NULL before it has been opened, and once it has gone */
     const struct stream_ops *ops;
     struct edge *edge;
@@ -57,6 +59,9 @@ bool stream_has_unsent(const struct stream *stream);
 bool stream_read_now(struct stream *stream);
 /* No input until it is wanted again. */
 void stream_want_input(struct stream *stream, bool wanted);
+/* Gives back input that has not been used, while none is wanted. It is copied. Once input is wanted again, it comes at
+ * the end of the turn, before any other. */
+void stream_keep(struct stream *stream, struct str bytes);
 
 /* Tells the peer that nothing more will be written (with TLS by close_notify too). Input is still read. Call it only
  * when nothing is unsent. */

@@ -10,6 +10,13 @@
 #include "server/net/stream/stream.h"
 #include "server/net/stream/tls.h"
 
+/* Input that its owner has given back (stream_keep). */
+struct kept_input {
+    struct stream *stream;
+    struct list_link link; /* in edge->resumed */
+    struct buf bytes;
+};
+
 struct edge {
     unsigned index; /* of the worker */
     uv_loop_t *loop;
@@ -26,8 +33,9 @@ struct edge {
 #endif
     struct list_link streams;
     struct list_link cut;
-    struct stream *reading; /* the stream that stream_read_now reads; NULL once it has been moved or has gone */
-    size_t connections;     /* connections that lws has not destroyed yet */
+    struct list_link resumed; /* struct kept_input, of streams whose input is wanted again */
+    struct stream *reading;   /* the stream that stream_read_now reads; NULL once it has been moved or has gone */
+    size_t connections;       /* connections that lws has not destroyed yet */
     bool stopping;
     unsigned turns_down; /* since the last connection has gone */
 };
@@ -39,5 +47,7 @@ int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 void stream_watch_handshakes(SSL_CTX *context);
 /* Ends the connection now. Call it outside of the connection's callbacks. */
 void stream_end_now(struct stream *stream);
+/* Gives the input to the stream's owner again, and frees it. Call it as stream_end_now. */
+void stream_resume(struct kept_input *kept);
 
 #endif

@@ -62,7 +62,14 @@ static void finish(struct session *session, bool abrupt)
         shut(ws);
 }
 
-static const struct transport_ops transport = {.write = write_frames, .finish = finish, .framing = &ws_framing};
+static void hold(struct session *session, bool hold)
+{
+    struct ws *ws = session->transport;
+    stream_want_input(&ws->stream, !hold);
+}
+
+static const struct transport_ops transport = {
+    .write = write_frames, .finish = finish, .hold = hold, .framing = &ws_framing};
 
 static void on_drained(struct stream *stream)
 {
@@ -94,11 +101,16 @@ static void on_peer_close(struct ws *ws, int code)
         session_end_with(ws->session, code == WS_CLOSE_NO_CODE ? 0 : code, STR(""));
 }
 
-static void take_text(struct ws *ws, struct str text)
+static void take_message(struct ws *ws, const struct ws_message *message)
 {
     enum { FREE = 64 }; /* bytes of a ping and of fragments */
     ws->decoder.beside -= ws->decoder.beside < FREE ? ws->decoder.beside : FREE;
-    hub_receive(ws->hub, ws->session, text);
+    if (message->opcode == WS_TEXT)
+        hub_receive(ws->hub, ws->session, message->payload);
+    else
+        hub_receive_binary(ws->hub, ws->session, message->payload);
+    if (ws->session->closing_reason == REASON_DATA_KIND) /* as if it could not be decoded */
+        ws->deaf = true;
 }
 
 static void on_message(struct ws *ws, const struct ws_message *message)
@@ -108,10 +120,8 @@ static void on_message(struct ws *ws, const struct ws_message *message)
         on_peer_close(ws, message->close_code);
     else if (ws->session->state != SESSION_OPEN) /* only the answer to our close frame is waited for */
         return;
-    else if (message->opcode == WS_TEXT)
-        take_text(ws, message->payload);
-    else if (message->opcode == WS_BINARY)
-        fail(ws, REASON_DATA_KIND);
+    else if (message->opcode == WS_TEXT || message->opcode == WS_BINARY)
+        take_message(ws, message);
     else if (message->opcode == WS_PING)
         hub_ping(hub, ws->session, message->payload);
     else
@@ -134,6 +144,10 @@ static void on_input(struct stream *stream, struct str bytes)
     struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
     struct ws_message message;
     while (!ws->deaf) {
+        if (ws->session->held) {
+            stream_keep(stream, bytes);
+            return;
+        }
         ws->decoder.max_message = ws->session->endpoint->limits.message_bytes;
         switch (ws_decoder_next(&ws->decoder, &bytes, &message, NULL)) {
         case WS_DECODED_MORE: charge_what_is_beside(ws); return;
