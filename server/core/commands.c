@@ -116,6 +116,7 @@ static void answer_command(struct session *session, struct request *request)
     case REQUEST_REVOKE:
     case REQUEST_SESSION_SLOT:
     case REQUEST_PRESENCE_UPDATE:
+    case REQUEST_TICKET:
     case REQUEST_SURVEY:
     case REQUEST_STREAM_APPEND: return;
     }

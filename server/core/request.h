@@ -28,6 +28,7 @@ enum request_kind {
     REQUEST_SESSION_SLOT,    /* struct session_slot_request */
     REQUEST_PRESENCE_UPDATE, /* struct presence_update, presence.h */
     REQUEST_PRESENCE_READ,   /* struct presence_read, presence.h */
+    REQUEST_TICKET,          /* struct ticket_request, ticket.h */
     REQUEST_SURVEY,          /* struct survey, node/survey.h */
     REQUEST_STREAM_APPEND,   /* struct stream_append */
 };

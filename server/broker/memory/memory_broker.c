@@ -10,6 +10,7 @@
 #include "server/broker/memory/memory_ids.h"
 #include "server/broker/memory/memory_log.h"
 #include "server/broker/memory/memory_presence.h"
+#include "server/broker/memory/memory_tickets.h"
 
 /* How long the position outlives the events of a channel that has fallen silent. */
 static const uint64_t longer_us = UINT64_C(24) * 60 * 60 * 1000 * 1000;
@@ -46,6 +47,7 @@ struct memory_broker {
     uint64_t serials;
     struct memory_ids ids;
     struct memory_presence presence;
+    struct memory_tickets tickets;
     struct memory_logs logs;
 };
 
@@ -336,6 +338,9 @@ static void carry_out(struct memory_broker *broker, struct request *request)
     case REQUEST_STREAM_APPEND:
         request_fail(request, ERR_UNAVAILABLE, "this node has no Redis, so it cannot append to a stream of Redis");
         break;
+    case REQUEST_TICKET:
+        memory_tickets_carry_out(&broker->tickets, ticket_request_of(request), turn_now_us(broker->config.turn));
+        break;
     case REQUEST_RECOVERY:
     case REQUEST_SURVEY: assert(false && "a broker answers neither"); break;
     }
@@ -440,6 +445,7 @@ static void destroy(struct broker *base)
     memory_shares_fini(&broker->positions);
     memory_ids_fini(&broker->ids);
     memory_presence_fini(&broker->presence);
+    memory_tickets_fini(&broker->tickets);
     free(broker->node_id);
     free(broker);
 }
@@ -474,6 +480,7 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
     list_init(&broker->empty);
     memory_shares_init(&broker->positions, share_of(config, config->positions_max));
     memory_logs_init(&broker->logs, config->history_bytes_max, share_of(config, config->history_bytes_max));
+    memory_tickets_init(&broker->tickets);
     memory_ids_init(&broker->ids, config->idempotency_window_ms * 1000, config->ids_bytes_max,
                     share_of(config, config->ids_bytes_max));
     mailbox_init(&broker->mailbox, config->turn, broker);

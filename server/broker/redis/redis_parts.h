@@ -4,6 +4,7 @@
  *   redis_broker.c          makes and ends the parts, and passes on what shards and topology tell
  *   redis_node.c            registry and messages of nodes; passes positions and revocations on
  *   redis_publish.c redis_history.c redis_presence.c redis_session_slot.c redis_revoke.c redis_append.c
+ *   redis_ticket.c
  *                           one kind of request each
  *   redis_broker_request.c  starts such a request, and answers it when it fails
  *   redis_subscribe.c       subscribes channels, and takes their events
@@ -23,8 +24,10 @@
 #include "server/broker/redis/redis_event.h"
 #include "server/broker/redis/redis_keys.h"
 #include "server/broker/redis/redis_subscription.h"
+#include "server/broker/redis/ticket_count.h"
 #include "server/broker/redis/topology/redis_request.h"
 #include "server/core/presence.h"
+#include "server/core/ticket.h"
 
 struct redis_broker {
     struct broker broker;              /* first */
@@ -76,6 +79,8 @@ struct redis_broker {
         bool is_outdated;                /* all pages are to be read again after that one */
     } revoked_list;
 
+    struct ticket_count tickets; /* redis_ticket.c: that this node has issued */
+
     /* redis_node.c */
     struct list_link nodes; /* struct known_node, in the order of their ids; this node is one of them */
     size_t node_count;
@@ -121,6 +126,9 @@ void redis_session_slot(struct redis_broker *broker, struct session_slot_request
 
 /* redis_append.c */
 void redis_append(struct redis_broker *broker, struct stream_append *append);
+
+/* redis_ticket.c */
+void redis_ticket(struct redis_broker *broker, struct ticket_request *request);
 
 /* redis_broker_request.c */
 /* Sends the request, which is the argument of the kind. Answers it if Redis cannot be reached. keys as in

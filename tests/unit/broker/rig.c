@@ -112,6 +112,22 @@ static void note_page(struct node *node, const struct history_read *read)
     node->page_count++;
 }
 
+static void note_ticket(struct node *node, const struct ticket_request *request)
+{
+    static const char *const words[] = {
+        [TICKET_DONE] = "done", [TICKET_UNKNOWN] = "unknown", [TICKET_WRONG] = "wrong",
+        [TICKET_USED] = "used", [TICKET_HELD] = "held",       [TICKET_WANTED] = "wanted"};
+    const struct ticket_facts *facts = &request->facts;
+    int len = snprintf(node->ticket, sizeof node->ticket, "%s",
+                       request->base.error ? err_code(request->base.error->code) : words[request->outcome]);
+    node->tickets_used += request->kept != NULL;
+    if (request->kept)
+        snprintf(node->ticket + len, sizeof node->ticket - (size_t)len, " %s %.*s %.*s %.*s %.*s",
+                 facts->resumes ? "resume" : "once", STR_ARG(facts->purpose), STR_ARG(facts->resource),
+                 STR_ARG(facts->claims), STR_ARG(request->positions));
+    node->ticket_count++;
+}
+
 static void on_answered(void *owner, struct request *request)
 {
     struct node *node = owner;
@@ -120,6 +136,8 @@ static void on_answered(void *owner, struct request *request)
         note_published(node, publication_of(request));
     else if (request->kind == REQUEST_HISTORY)
         note_page(node, history_read_of(request));
+    else if (request->kind == REQUEST_TICKET)
+        note_ticket(node, ticket_request_of(request));
     if (request->reply_to)
         request_answer(request);
     else

@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/mailbox.h"
 #include "server/broker/broker.h"
+#include "server/core/ticket.h"
 #include "tests/support/unit.h"
 
 struct rig {
@@ -76,6 +77,9 @@ struct node {
     char page[1024];
     char page_ids[2 * SEEN_TEXT]; /* of the last event, and of the one before the page */
     size_t page_count;
+    char ticket[512]; /* the last answer: "held", "done resume chat t1 {} positions", "unavailable" */
+    size_t ticket_count;
+    size_t tickets_used; /* answers that give a ticket */
 };
 
 extern const struct broker_sink node_sink;

@@ -18,12 +18,19 @@
         name##_text, sizeof name##_text - 1                                                                            \
     }
 static const struct str texts[SCRIPT_COUNT] = {
-    [SCRIPT_PUBLISH] = TEXT(publish),         [SCRIPT_ONCE] = TEXT(once),
-    [SCRIPT_POSITION] = TEXT(position),       [SCRIPT_VACATE] = TEXT(vacate),
-    [SCRIPT_HISTORY] = TEXT(history),         [SCRIPT_SESSION_SLOT] = TEXT(session_slot),
-    [SCRIPT_PRESENCE] = TEXT(presence),       [SCRIPT_MEMBERS] = TEXT(presence_members),
-    [SCRIPT_REVOKE] = TEXT(revoke),           [SCRIPT_REGISTER] = TEXT(register),
-    [SCRIPT_INGEST_READ] = TEXT(ingest_read), [SCRIPT_INGEST_RELEASE] = TEXT(ingest_release),
+    [SCRIPT_PUBLISH] = TEXT(publish),
+    [SCRIPT_ONCE] = TEXT(once),
+    [SCRIPT_POSITION] = TEXT(position),
+    [SCRIPT_VACATE] = TEXT(vacate),
+    [SCRIPT_HISTORY] = TEXT(history),
+    [SCRIPT_SESSION_SLOT] = TEXT(session_slot),
+    [SCRIPT_PRESENCE] = TEXT(presence),
+    [SCRIPT_MEMBERS] = TEXT(presence_members),
+    [SCRIPT_REVOKE] = TEXT(revoke),
+    [SCRIPT_REGISTER] = TEXT(register),
+    [SCRIPT_TICKET] = TEXT(ticket),
+    [SCRIPT_INGEST_READ] = TEXT(ingest_read),
+    [SCRIPT_INGEST_RELEASE] = TEXT(ingest_release),
 };
 
 static void on_loaded(void *owner, void *argument, const redisReply *reply)

@@ -15,6 +15,7 @@ enum redis_script {
     SCRIPT_SESSION_SLOT, /* counts a session among its user's, if there is room */
     SCRIPT_PRESENCE,     /* a node's members of a channel: some come, some go, the node is alive */
     SCRIPT_MEMBERS,      /* reads a page of them */
+    SCRIPT_TICKET,       /* one step of a ticket, or of a token that opens one connection */
     SCRIPT_REVOKE,       /* keeps a revocation and tells all nodes */
     SCRIPT_LOADED_COUNT, /* Redis is given those above when a connection comes up, those below with each call */
     SCRIPT_INGEST_READ = SCRIPT_LOADED_COUNT, /* takes or renews the lease of the ingest stream, and reads a batch */
