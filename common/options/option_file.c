@@ -89,6 +89,7 @@ bool option_set_file(const struct option_table *table, const char *name, struct 
     char *folder = xstrdup(name);
     char *slash = strrchr(folder, '/');
     struct option_place place = {.name = name, .text = str_from(plain, text.len), .messages = messages};
+    place.lines = &sources->lines;
     struct json_value value;
     struct error error;
     bool good = false;
@@ -104,7 +105,7 @@ bool option_set_file(const struct option_table *table, const char *name, struct 
     else if (value.type != JSON_OBJECT)
         option_complain(&place, value.raw.ptr, NULL, "a configuration is one object: { ... }");
     else
-        good = option_set_object(table, value, &place, options, sources);
+        good = option_set_object(table, 0, value, &place, options, sources);
     free(folder);
     free(plain);
     return good;

@@ -13,7 +13,8 @@ size_t option_member_size(enum option_type type)
     case OPTION_STRING:
     case OPTION_PATH:
     case OPTION_URL:
-    case OPTION_SECRET: return sizeof(char *);
+    case OPTION_SECRET:
+    case OPTION_JSON: return sizeof(char *);
     default: return sizeof(struct option_list);
     }
 }
@@ -31,11 +32,12 @@ void option_free(const struct option_row *row, void *options)
     case OPTION_STRING:
     case OPTION_PATH:
     case OPTION_URL:
-    case OPTION_SECRET: free(*(char **)member); break;
+    case OPTION_SECRET:
+    case OPTION_JSON: free(*(char **)member); break;
     default:
         memcpy(&list, member, sizeof list);
         for (size_t i = 0; i < list.count; i++) {
-            if (row->type == OPTION_RECORDS)
+            if (row->record)
                 options_fini(row->record, (char *)list.items + i * row->record->size);
             else if (row->type == OPTION_NUMBERS)
                 free(((struct option_number *)list.items)[i].name);

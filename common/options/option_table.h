@@ -10,8 +10,9 @@
  * 5. flags.
  * A list replaces the whole list of an earlier source.
  *
- * A key is "group.name" or "name". The file nests groups, the environment has PREFIX_GROUP_NAME, flags are --group-name
- * VALUE or --group.name=VALUE. Rows of type SECRET, SECRETS and URL also take <key>_file: a file with the value. */
+ * A key is "name", "group.name" or "group.inner.name". The file nests groups, the environment has PREFIX_GROUP_NAME,
+ * flags are --group-name VALUE or --group.name=VALUE. Rows of type SECRET, SECRETS and URL also take <key>_file: a file
+ * with the value. A file that gives the object of a group sets the row "<group>.enabled", if there is one. */
 #ifndef CARILLON_OPTIONS_OPTION_TABLE_H
 #define CARILLON_OPTIONS_OPTION_TABLE_H
 
@@ -31,8 +32,13 @@ enum option_type {                  /* in the struct          in a file */
                    OPTION_STRINGS,  /* struct option_strings  ["one", "two"]; as text also one,two */
                    OPTION_SECRETS,  /* struct option_strings  the same; masked */
                    OPTION_NUMBERS,  /* struct option_numbers  {"name": 10} */
+                   OPTION_JSON,     /* char *, never NULL     any JSON, without white space; "" is not set */
                    OPTION_RECORDS,  /* { struct x *items; size_t count; }  [{...}, {...}] */
+                   OPTION_MAP,      /* the same               {"name": {...}}; the record's first row is the name */
 };
+
+/* A number whose default is "" has this value while it is not set. JSON null unsets it, and JSON. */
+#define OPTION_UNSET UINT64_MAX
 
 struct option_strings {
     char **items;
@@ -61,7 +67,7 @@ struct option_row {
     const char *example;               /* of one record; NULL: none */
     const char *const *choices;        /* ENUM; also STRINGS: what each may be; ends with NULL */
     option_check *check;               /* each text of STRING, PATH, URL, STRINGS, each name of NUMBERS; NULL: none */
-    const struct option_table *record; /* RECORDS: its rows */
+    const struct option_table *record; /* RECORDS, MAP: its rows */
     enum option_type type;
     bool live; /* a reload may change it */
     size_t offset;
@@ -74,12 +80,22 @@ struct option_alias {
     const char *key;
 };
 
-enum { OPTIONS_MAX = 128 };
+enum { OPTIONS_MAX = 160 };
+
+/* A name for a set of members. A record that gives the name has them, under the members that it gives itself. */
+struct option_template {
+    const char *name;
+    const char *members; /* an object of JSON */
+    const char *text;    /* what it is for: one sentence */
+};
 
 struct option_table {
     const struct option_row *rows; /* those of a group next to each other */
     size_t count;                  /* at most OPTIONS_MAX */
     size_t size;                   /* of the struct */
+    /* Of a record: the names that its row "preset" takes. */
+    const struct option_template *templates;
+    size_t template_count;
     /* Of a whole configuration, not of a record: */
     const char *program;    /* "carillon" */
     const char *env_prefix; /* "CARILLON_" */
@@ -95,10 +111,20 @@ struct option_source {
     char name[72]; /* the variable or flag */
 };
 
+/* The lines of the file in which members of records stand, by paths such as "endpoints[2].limits.channels". */
+struct option_lines {
+    struct option_line {
+        char *path;
+        unsigned line;
+    } * items;
+    size_t count;
+};
+
 /* Where the values of one struct came from: one entry a row. */
 struct option_sources {
     char *file; /* path as given; NULL: no file */
     struct option_source of[OPTIONS_MAX];
+    struct option_lines lines;
 };
 
 /* A value that a command gives in place of the table's default. */
@@ -139,7 +165,9 @@ enum err options_load_text(const struct option_table *table, const char *name, s
 void options_fini(const struct option_table *table, void *options);
 void option_sources_fini(struct option_sources *sources);
 
-/* The source of a row's value: "default", "carillon.jsonc:12", "CARILLON_PORT", "--port". Returns out. */
+/* The source of a row's value: "default", "carillon.jsonc:12", "CARILLON_PORT", "--port". The key may lead into a
+ * record: "endpoints[2].path". The source is then that of the member, or of the nearest thing around it that was given.
+ * Returns out. */
 const char *option_source_text(const struct option_table *table, const struct option_sources *sources, const char *key,
                                char out[512]);
 

@@ -69,6 +69,12 @@ static void put_text(const struct option_row *row, struct str text, const struct
     buf_fini(&path);
 }
 
+bool option_is_optional(const struct option_row *row)
+{
+    bool number = row->type == OPTION_INT || row->type == OPTION_BYTES || row->type == OPTION_DURATION;
+    return row->type == OPTION_JSON || (number && row->default_text && !*row->default_text);
+}
+
 void option_put_list(const struct option_row *row, void *items, size_t count, void *options)
 {
     struct option_list list = {items, count};
@@ -82,6 +88,20 @@ bool option_set_number(const struct option_row *row, uint64_t number, void *opti
         return false;
     memcpy(option_member(row, options), &number, sizeof number);
     return true;
+}
+
+void option_append_compact(struct buf *out, struct str json)
+{
+    bool in_string = false;
+    for (size_t i = 0; i < json.len; i++) {
+        char c = json.ptr[i];
+        if (in_string || !strchr(" \t\r\n", c))
+            buf_append_char(out, c);
+        if (in_string && c == '\\' && i + 1 < json.len)
+            buf_append_char(out, json.ptr[++i]);
+        else if (c == '"')
+            in_string = !in_string;
+    }
 }
 
 void option_add_string(struct option_strings *list, struct str text)
@@ -154,6 +174,11 @@ bool option_set_plain(const struct option_row *row, struct str text, const char 
     case OPTION_INT:
     case OPTION_BYTES:
     case OPTION_DURATION:
+        if (text.len == 0 && option_is_optional(row)) {
+            number = OPTION_UNSET;
+            memcpy(option_member(row, options), &number, sizeof number);
+            return true;
+        }
         return (option_number_parse(row->type, text, &number) && option_set_number(row, number, options)) ||
                refuse_text(row, place, at, text);
     case OPTION_ENUM: return set_choice(row, text, options) || refuse_text(row, place, at, text);
@@ -161,6 +186,7 @@ bool option_set_plain(const struct option_row *row, struct str text, const char 
     case OPTION_PATH:
     case OPTION_URL:
     case OPTION_SECRET:
+    case OPTION_JSON:
         if (!option_text_is_valid(row, text, at, place))
             return false;
         put_text(row, text, place, options);
@@ -169,6 +195,7 @@ bool option_set_plain(const struct option_row *row, struct str text, const char 
     case OPTION_SECRETS: return option_set_split(row, text, ',', at, place, options);
     case OPTION_NUMBERS:
     case OPTION_RECORDS:
+    case OPTION_MAP:
         if (text.len > 0)
             return refuse_text(row, place, at, text);
         option_put_list(row, NULL, 0, options);

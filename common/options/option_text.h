@@ -4,12 +4,15 @@
 
 #include "common/options/option_value.h"
 
-/* As option_set_text, but lists are items between commas, and of NUMBERS and RECORDS only the empty one has a text. */
+/* As option_set_text, but lists are items between commas, and of NUMBERS, RECORDS and MAP only the empty one has a
+ * text. JSON has been checked. */
 bool option_set_plain(const struct option_row *row, struct str text, const char *at, const struct option_place *place,
                       void *options);
 /* A list of the items between separators. Spaces around items and empty items do not count. */
 bool option_set_split(const struct option_row *row, struct str text, char separator, const char *at,
                       const struct option_place *place, void *options);
+/* Can the row be without a value? JSON can, and a number whose default is "". */
+bool option_is_optional(const struct option_row *row);
 /* Sets the row's number. False: it is out of range, and nothing has been said. */
 bool option_set_number(const struct option_row *row, uint64_t number, void *options);
 /* Puts a list in place of the row's list; the items belong to the struct from now on. */

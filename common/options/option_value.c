@@ -86,7 +86,9 @@ void option_expected(struct buf *out, const struct option_row *row)
                                         [OPTION_STRINGS] = "a list of texts",
                                         [OPTION_SECRETS] = "a list of secrets",
                                         [OPTION_NUMBERS] = "an object of numbers",
-                                        [OPTION_RECORDS] = "a list of objects"};
+                                        [OPTION_JSON] = "any JSON",
+                                        [OPTION_RECORDS] = "a list of objects",
+                                        [OPTION_MAP] = "an object of objects"};
     bool text = row->type >= OPTION_STRING;
     buf_append(out, str_from_cstr(kinds[row->type]));
     if (row->type == OPTION_ENUM) {
@@ -111,13 +113,27 @@ bool option_is_secret(enum option_type type)
 
 struct str option_group(const char *key)
 {
+    const char *dot = strrchr(key, '.');
+    return str_from(key, dot ? (size_t)(dot - key) : 0);
+}
+
+struct str option_section(const char *key)
+{
     const char *dot = strchr(key, '.');
     return str_from(key, dot ? (size_t)(dot - key) : 0);
 }
 
+size_t option_depth(struct str group)
+{
+    size_t depth = group.len > 0;
+    for (size_t i = 0; i < group.len; i++)
+        depth += group.ptr[i] == '.';
+    return depth;
+}
+
 const char *option_name(const char *key)
 {
-    const char *dot = strchr(key, '.');
+    const char *dot = strrchr(key, '.');
     return dot ? dot + 1 : key;
 }
 
@@ -189,7 +205,7 @@ const struct option_row *option_nearest(const struct option_table *table, struct
     return best;
 }
 
-unsigned option_line(const struct option_place *place, const char *at)
+unsigned option_line_at(const struct option_place *place, const char *at)
 {
     unsigned line = 1;
     for (const char *c = place->text.ptr; c < at; c++)
@@ -206,7 +222,7 @@ void option_complain(const struct option_place *place, const char *at, const cha
     va_end(args);
     buf_append(place->messages, str_from_cstr(place->name));
     if (at && place->text.len > 0)
-        buf_appendf(place->messages, ":%u", option_line(place, at));
+        buf_appendf(place->messages, ":%u", option_line_at(place, at));
     buf_append_lit(place->messages, ": ");
     if (key)
         buf_appendf(place->messages, "%s%s: ", place->path ? place->path : "", key);

@@ -14,14 +14,15 @@ void option_expected(struct buf *out, const struct option_row *row);
 
 /* The place that messages about a value point to. The line follows from a position in text. */
 struct option_place {
-    const char *name;   /* file, variable or flag */
-    struct str text;    /* of the file; empty: no lines */
-    const char *folder; /* that relative paths start at; NULL: as they are */
-    const char *path;   /* "channels[2]." before the key; NULL: none */
+    const char *name;           /* file, variable or flag */
+    struct str text;            /* of the file; empty: no lines */
+    const char *folder;         /* that relative paths start at; NULL: as they are */
+    const char *path;           /* "channels[2]." before the key; NULL: none */
+    struct option_lines *lines; /* take the lines of records and their members; NULL: nobody asks */
     struct buf *messages;
 };
 /* The line of a byte of place->text, from 1. */
-unsigned option_line(const struct option_place *place, const char *at);
+unsigned option_line_at(const struct option_place *place, const char *at);
 /* Appends "name:line: key: " and the text. key NULL: none; at NULL: no line. */
 void option_complain(const struct option_place *place, const char *at, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -40,13 +41,16 @@ bool option_is_secret(enum option_type type);
 /* The bytes of a file of at most max bytes. */
 enum err option_read_file(const char *path, size_t max, struct buf *out, struct error *error);
 
+/* The same text without white space between its parts. The text has passed json_check. */
+void option_append_compact(struct buf *out, struct str json);
+
 /* All rows to their defaults; members are not freed before. Rows without a default become empty. */
 void option_set_defaults(const struct option_table *table, void *options);
 
 /* The members of an object into the rows. False: complained about at least one; the others are set. sources may be
- * NULL. */
-bool option_set_object(const struct option_table *table, struct json_value object, const struct option_place *place,
-                       void *options, struct option_sources *sources);
+ * NULL. The rows before first are not members: the name of a map's entry. */
+bool option_set_object(const struct option_table *table, size_t first, struct json_value object,
+                       const struct option_place *place, void *options, struct option_sources *sources);
 
 /* The value as JSON on one line; masked: secrets as "***". */
 void option_append_json(struct buf *out, const struct option_row *row, const void *options, bool masked);
@@ -73,8 +77,19 @@ struct option_list {
 _Static_assert(sizeof(struct option_list) == sizeof(struct option_strings), "lists are laid out alike");
 _Static_assert(sizeof(struct option_list) == sizeof(struct option_numbers), "lists are laid out alike");
 
-/* The group of a key: "limits" of "limits.connections"; empty if it has none. */
+/* The group of a key: "limits" of "limits.connections", "tickets.request" of "tickets.request.purpose"; empty if it has
+ * none. */
 struct str option_group(const char *key);
+/* The outermost group: "tickets" of "tickets.request.purpose". */
+struct str option_section(const char *key);
+/* The groups that both are in: "tickets" for "tickets.request" and "tickets.answer". It is a part of b. */
+struct str option_shared_group(struct str a, struct str b);
+/* In a text of nested objects, from the group of one row to that of the next: ends the objects that are left, and
+ * begins those that are entered. indent: a line for each, in that many spaces and four more a group; -1: all on one
+ * line. */
+void option_enter_group(struct buf *out, struct str from, struct str to, int indent);
+/* How many objects a group is in the file: 2 of "tickets.request", 0 of none. */
+size_t option_depth(struct str group);
 /* The part of the key after its group. */
 const char *option_name(const char *key);
 /* "limits.message_bytes" as a flag without dashes in front, "limits-message-bytes", or as a variable without the

@@ -44,45 +44,128 @@ static void append_numbers(struct buf *out, const struct option_numbers *list)
     buf_append_char(out, '}');
 }
 
-/* A record on one line. Members that have their default are left out. */
-static void append_record(struct buf *out, const struct option_table *table, const void *record, bool masked)
+/* The part of a group's path up to and with the part that begins at `from`: "a.b" of "a.b.c" from 2. */
+static struct str group_until(struct str group, size_t from)
+{
+    while (from < group.len && group.ptr[from] != '.')
+        from++;
+    return str_from(group.ptr, from);
+}
+
+/* Between two members of an object on one line. */
+static void append_comma(struct buf *out)
+{
+    if (out->len > 0 && out->ptr[out->len - 1] != '{')
+        buf_append_lit(out, ", ");
+}
+
+struct str option_shared_group(struct str a, struct str b)
+{
+    struct str shared = str_from(b.ptr, 0);
+    while (shared.len < b.len) {
+        struct str longer = group_until(b, shared.len + (shared.len > 0));
+        if (!str_starts_with(a, longer) || (a.len > longer.len && a.ptr[longer.len] != '.'))
+            break;
+        shared = longer;
+    }
+    return shared;
+}
+
+void option_enter_group(struct buf *out, struct str from, struct str to, int indent)
+{
+    struct str shared = option_shared_group(from, to);
+    size_t kept = option_depth(shared);
+    for (size_t depth = option_depth(from); depth > kept; depth--) {
+        if (indent >= 0)
+            buf_appendf(out, "%*s},\n", indent + 4 * (int)(depth - 1), "");
+        else
+            buf_append_char(out, '}');
+    }
+    for (size_t depth = kept; shared.len < to.len; depth++) {
+        size_t start = shared.len + (shared.len > 0);
+        shared = group_until(to, start);
+        if (indent >= 0) {
+            buf_appendf(out, "%*s\"%.*s\": {\n", indent + 4 * (int)depth, "", STR_ARG(str_skip(shared, start)));
+        } else {
+            append_comma(out);
+            buf_appendf(out, "\"%.*s\": {", STR_ARG(str_skip(shared, start)));
+        }
+    }
+}
+
+/* A record on one line, its rows from first on. Members that have their default are left out. What a preset has set is
+ * shown as if it had been given, so the preset is a comment. */
+static void append_record(struct buf *out, const struct option_table *table, size_t first, const void *record,
+                          bool masked)
 {
     void *defaults = xcalloc(1, table->size);
     struct str group = STR("");
-    const char *between = "";
     option_set_defaults(table, defaults);
     buf_append_char(out, '{');
-    for (size_t i = 0; i < table->count; i++) {
+    for (size_t i = first; i < table->count; i++) {
         const struct option_row *row = &table->rows[i];
         struct buf value = {0};
         struct buf usual = {0};
         option_append_json(&value, row, record, masked);
         option_append_json(&usual, row, defaults, masked);
-        if (!str_eq(buf_str(&value), buf_str(&usual))) {
+        if (!str_eq(buf_str(&value), buf_str(&usual)) && table->templates && strcmp(row->key, "preset") == 0) {
+            buf_append_lit(out, "/* preset ");
+            buf_append(out, buf_str(&value));
+            buf_append_lit(out, " */ ");
+        } else if (!str_eq(buf_str(&value), buf_str(&usual))) {
             struct str its = option_group(row->key);
-            if (group.len > 0 && !str_eq(group, its))
-                buf_append_char(out, '}');
-            buf_append(out, str_from_cstr(between));
-            if (its.len > 0 && !str_eq(group, its))
-                buf_appendf(out, "\"%.*s\": {", STR_ARG(its));
+            option_enter_group(out, group, its, -1);
+            if (out->ptr[out->len - 1] != ' ')
+                append_comma(out);
             group = its;
             buf_appendf(out, "\"%s\": ", option_name(row->key));
             buf_append(out, buf_str(&value));
-            between = ", ";
         }
         buf_fini(&value);
         buf_fini(&usual);
     }
-    buf_append(out, group.len > 0 ? STR("}}") : STR("}"));
+    option_enter_group(out, group, STR(""), -1);
+    buf_append_char(out, '}');
     options_fini(table, defaults);
     free(defaults);
+}
+
+/* A list of records, or a map of them. */
+static void append_records(struct buf *out, const struct option_row *row, const void *member, bool masked)
+{
+    bool map = row->type == OPTION_MAP;
+    struct option_list list;
+    memcpy(&list, member, sizeof list);
+    buf_append_char(out, map ? '{' : '[');
+    for (size_t i = 0; i < list.count; i++) {
+        const char *record = (const char *)list.items + i * row->record->size;
+        buf_append(out, i ? STR(", ") : STR(""));
+        if (map) {
+            option_append_json(out, &row->record->rows[0], record, masked);
+            buf_append_lit(out, ": ");
+        }
+        append_record(out, row->record, map ? 1 : 0, record, masked);
+    }
+    buf_append_char(out, map ? '}' : ']');
+}
+
+static void append_number(struct buf *out, enum option_type type, uint64_t number)
+{
+    if (number == OPTION_UNSET) {
+        buf_append_lit(out, "null");
+        return;
+    }
+    if (type != OPTION_INT)
+        buf_append_char(out, '"');
+    option_number_append(out, type, number);
+    if (type != OPTION_INT)
+        buf_append_char(out, '"');
 }
 
 void option_append_json(struct buf *out, const struct option_row *row, const void *options, bool masked)
 {
     const void *member = option_member_const(row, options);
     const char *text;
-    struct option_list list;
     uint64_t number;
     int choice;
     switch (row->type) {
@@ -91,11 +174,7 @@ void option_append_json(struct buf *out, const struct option_row *row, const voi
     case OPTION_BYTES:
     case OPTION_DURATION:
         memcpy(&number, member, sizeof number);
-        if (row->type != OPTION_INT)
-            buf_append_char(out, '"');
-        option_number_append(out, row->type, number);
-        if (row->type != OPTION_INT)
-            buf_append_char(out, '"');
+        append_number(out, row->type, number);
         break;
     case OPTION_ENUM:
         memcpy(&choice, member, sizeof choice);
@@ -114,13 +193,11 @@ void option_append_json(struct buf *out, const struct option_row *row, const voi
     case OPTION_STRINGS:
     case OPTION_SECRETS: append_strings(out, member, masked && row->type == OPTION_SECRETS); break;
     case OPTION_NUMBERS: append_numbers(out, member); break;
+    case OPTION_JSON:
+        memcpy(&text, member, sizeof text);
+        buf_append(out, *text ? str_from_cstr(text) : STR("null"));
+        break;
     case OPTION_RECORDS:
-        memcpy(&list, member, sizeof list);
-        buf_append_char(out, '[');
-        for (size_t i = 0; i < list.count; i++) {
-            buf_append(out, i ? STR(", ") : STR(""));
-            append_record(out, row->record, (const char *)list.items + i * row->record->size, masked);
-        }
-        buf_append_char(out, ']');
+    case OPTION_MAP: append_records(out, row, member, masked);
     }
 }

@@ -295,23 +295,60 @@ enum err options_load_text(const struct option_table *table, const char *name, s
 
 void option_sources_fini(struct option_sources *sources)
 {
+    for (size_t i = 0; i < sources->lines.count; i++)
+        free(sources->lines.items[i].path);
+    free(sources->lines.items);
     free(sources->file);
+    sources->lines = (struct option_lines){0};
     sources->file = NULL;
+}
+
+/* The row that a key is, or leads into: "endpoints" of "endpoints[2].path". */
+static size_t row_around(const struct option_table *table, const char *key)
+{
+    size_t best = table->count;
+    size_t longest = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        size_t len = strlen(table->rows[i].key);
+        if (len > longest && strncmp(key, table->rows[i].key, len) == 0 && (!key[len] || strchr(".[", key[len]))) {
+            best = i;
+            longest = len;
+        }
+    }
+    return best;
+}
+
+/* The line of a member of a record, or of the nearest thing around it that has one; 0: nothing has. */
+static unsigned line_of(const struct option_lines *lines, const char *key)
+{
+    size_t longest = 0;
+    unsigned line = 0;
+    for (size_t i = 0; i < lines->count; i++) {
+        const char *path = lines->items[i].path;
+        size_t len = strlen(path);
+        if (len > longest && strncmp(key, path, len) == 0 && (!key[len] || strchr(".[", key[len]))) {
+            longest = len;
+            line = lines->items[i].line;
+        }
+    }
+    return line;
 }
 
 const char *option_source_text(const struct option_table *table, const struct option_sources *sources, const char *key,
                                char out[512])
 {
-    size_t index = row_index(table, key);
+    size_t index = row_around(table, key);
     const struct option_source *source = &sources->of[index < table->count ? index : 0];
-    if (index == table->count || source->origin == OPTION_FROM_DEFAULT)
+    if (index == table->count || source->origin == OPTION_FROM_DEFAULT) {
         snprintf(out, 512, "default");
-    else if (source->origin == OPTION_FROM_PRESET)
+    } else if (source->origin == OPTION_FROM_PRESET) {
         snprintf(out, 512, "set by the command");
-    else if (source->origin == OPTION_FROM_FILE)
-        snprintf(out, 512, "%.480s:%u", sources->file, source->line);
-    else
+    } else if (source->origin == OPTION_FROM_FILE) {
+        unsigned line = line_of(&sources->lines, key);
+        snprintf(out, 512, "%.480s:%u", sources->file, line ? line : source->line);
+    } else {
         snprintf(out, 512, "%s", source->name);
+    }
     return out;
 }
 

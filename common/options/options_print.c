@@ -12,16 +12,14 @@ void options_print(const struct option_table *table, const void *options, const 
         const struct option_row *row = &table->rows[i];
         struct str its = option_group(row->key);
         char source[512];
-        if (group.len > 0 && !str_eq(group, its))
-            buf_append_lit(out, "    },\n");
-        if (its.len > 0 && !str_eq(group, its))
-            buf_appendf(out, "    \"%.*s\": {\n", STR_ARG(its));
+        option_enter_group(out, group, its, 4);
         group = its;
-        buf_appendf(out, "%s\"%s\": ", its.len > 0 ? "        " : "    ", option_name(row->key));
+        buf_appendf(out, "%*s\"%s\": ", 4 + 4 * (int)option_depth(its), "", option_name(row->key));
         option_append_json(out, row, options, true);
         buf_appendf(out, ", // %s\n", option_source_text(table, sources, row->key, source));
     }
-    buf_append(out, group.len > 0 ? STR("    },\n}\n") : STR("}\n"));
+    option_enter_group(out, group, STR(""), 4);
+    buf_append_lit(out, "}\n");
 }
 
 enum { HELP_WIDTH = 100, HELP_INDENT = 36 };
@@ -50,7 +48,7 @@ static const char *placeholder(enum option_type type)
         [OPTION_BOOL] = "true|false", [OPTION_INT] = "N",        [OPTION_BYTES] = "SIZE",   [OPTION_DURATION] = "TIME",
         [OPTION_STRING] = "TEXT",     [OPTION_PATH] = "FILE",    [OPTION_URL] = "URL",      [OPTION_SECRET] = "SECRET",
         [OPTION_ENUM] = "CHOICE",     [OPTION_STRINGS] = "LIST", [OPTION_SECRETS] = "LIST", [OPTION_NUMBERS] = "JSON",
-        [OPTION_RECORDS] = "JSON"};
+        [OPTION_JSON] = "JSON",       [OPTION_RECORDS] = "JSON", [OPTION_MAP] = "JSON"};
     return names[type];
 }
 
@@ -95,7 +93,7 @@ void options_help(const struct option_table *table, const struct option_preset *
 {
     struct str group = STR("-");
     for (size_t i = 0; i < table->count; i++) {
-        struct str its = option_group(table->rows[i].key);
+        struct str its = option_section(table->rows[i].key);
         if (!str_eq(group, its)) {
             if (its.len > 0)
                 buf_appendf(out, "\n%.*s\n", STR_ARG(its));

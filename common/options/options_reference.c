@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
-#include "common/options/option_value.h"
+#include "common/options/option_text.h"
 
 /* The default as it stands in a file; "" for a row that has none. */
 static void append_default(struct buf *out, const struct option_table *table, const struct option_row *row)
@@ -27,6 +27,8 @@ static void reference_row(const struct option_table *table, const struct option_
     option_expected(out, row);
     if (!row->default_text)
         buf_append_lit(out, " | required");
+    else if (!*row->default_text && option_is_optional(row))
+        buf_append_lit(out, " | none");
     else
         buf_appendf(out, " | `%s`", buf_cstr(&value));
     if (!record)
@@ -64,13 +66,24 @@ static void reference_head(const struct option_table *table, struct buf *out)
     buf_append(out, table->alias_count ? STR("\n") : STR(""));
 }
 
+static void reference_templates(const struct option_table *record, struct buf *out)
+{
+    if (record->template_count > 0)
+        buf_append_lit(out,
+                       "\nWhat each `preset` stands for. Members that are given beside it win.\n\n| preset | for | "
+                       "members |\n| --- | --- | --- |\n");
+    for (size_t i = 0; i < record->template_count; i++)
+        buf_appendf(out, "| `%s` | %s | `%s` |\n", record->templates[i].name, record->templates[i].text,
+                    record->templates[i].members);
+}
+
 void options_reference(const struct option_table *table, struct buf *out)
 {
     struct str group = STR("-");
     reference_head(table, out);
     for (size_t i = 0; i < table->count; i++) {
         const struct option_row *row = &table->rows[i];
-        struct str its = option_group(row->key);
+        struct str its = option_section(row->key);
         if (!str_eq(group, its))
             buf_appendf(
                 out, "\n## %.*s\n\n| option | takes | default | change | meaning |\n| --- | --- | --- | --- | --- |\n",
@@ -84,8 +97,9 @@ void options_reference(const struct option_table *table, struct buf *out)
             continue;
         buf_appendf(out, "\n## Entries of %s\n\n| member | takes | default | meaning |\n| --- | --- | --- | --- |\n",
                     table->rows[i].key);
-        for (size_t j = 0; j < record->count; j++)
+        for (size_t j = table->rows[i].type == OPTION_MAP ? 1 : 0; j < record->count; j++)
             reference_row(record, &record->rows[j], out, true);
+        reference_templates(record, out);
     }
 }
 
@@ -108,9 +122,9 @@ static void append_comment(struct buf *out, const char *indent, struct str text)
     buf_append_char(out, '\n');
 }
 
-static void sample_members(const struct option_table *record, struct buf *out)
+static void sample_members(const struct option_table *record, size_t first, struct buf *out)
 {
-    for (size_t i = 0; i < record->count; i++) {
+    for (size_t i = first; i < record->count; i++) {
         const struct option_row *row = &record->rows[i];
         struct buf line = {0};
         buf_appendf(&line, "  %s: %s (", row->key, row->text);
@@ -127,16 +141,18 @@ static void sample_members(const struct option_table *record, struct buf *out)
 
 static void sample_row(const struct option_table *table, const struct option_row *row, struct buf *out)
 {
-    const char *indent = option_group(row->key).len > 0 ? "        " : "    ";
+    char indent[32];
+    snprintf(indent, sizeof indent, "%*s", 4 + 4 * (int)option_depth(option_group(row->key)), "");
     struct buf text = {0};
     buf_appendf(&text, "%s Takes ", row->text);
     option_expected(&text, row);
     buf_append(&text, row->live ? STR(".") : STR("; changes on restart."));
     append_comment(out, indent, buf_str(&text));
     if (row->record)
-        sample_members(row->record, out);
+        sample_members(row->record, row->type == OPTION_MAP ? 1 : 0, out);
     if (row->example)
-        buf_appendf(out, "%s// For example: [%s]\n", indent, row->example);
+        buf_appendf(out, row->type == OPTION_MAP ? "%s// For example: {%s}\n" : "%s// For example: [%s]\n", indent,
+                    row->example);
     buf_appendf(out, "%s//\"%s\": ", indent, option_name(row->key));
     append_default(out, table, row);
     buf_append_lit(out, ",\n");
@@ -153,20 +169,19 @@ void options_sample(const struct option_table *table, struct buf *out)
     for (size_t i = 0; i < table->count; i++) {
         const struct option_row *row = &table->rows[i];
         struct str its = option_group(row->key);
-        if (group.len > 0 && !str_eq(group, its))
-            buf_append_lit(out, "    },\n");
+        option_enter_group(out, group, option_shared_group(group, its), 4);
         buf_append(out, i > 0 ? STR("\n") : STR(""));
-        if (its.len > 0 && !str_eq(group, its))
-            buf_appendf(out, "    \"%.*s\": {\n", STR_ARG(its));
+        option_enter_group(out, option_shared_group(group, its), its, 4);
         group = its;
         sample_row(table, row, out);
     }
-    buf_append(out, group.len > 0 ? STR("    },\n}\n") : STR("}\n"));
+    option_enter_group(out, group, STR(""), 4);
+    buf_append_lit(out, "}\n");
 }
 
 /* --- the schema ----------------------------------------------------------------------------------------------- */
 
-static cJSON *schema_object(const struct option_table *table);
+static cJSON *schema_object(const struct option_table *table, size_t first);
 
 static void add_choices(cJSON *schema, const struct option_row *row)
 {
@@ -195,16 +210,39 @@ static void add_texts(cJSON *schema, const struct option_row *row)
         add_range(items, row, "minLength", "maxLength");
 }
 
+/* A number with a unit is a text, or without one a number. null unsets what can be without a value. */
+static void add_types(cJSON *schema, const struct option_row *row, const char *first, const char *second)
+{
+    if (!second && !option_is_optional(row)) {
+        cJSON_AddStringToObject(schema, "type", first);
+        return;
+    }
+    cJSON *either = cJSON_AddArrayToObject(schema, "type");
+    cJSON_AddItemToArray(either, cJSON_CreateString(first));
+    if (second)
+        cJSON_AddItemToArray(either, cJSON_CreateString(second));
+    if (option_is_optional(row))
+        cJSON_AddItemToArray(either, cJSON_CreateString("null"));
+}
+
+/* The objects of a map: the name is outside of them. */
+static void add_map(cJSON *schema, const struct option_table *record)
+{
+    cJSON *names = cJSON_AddObjectToObject(schema, "propertyNames");
+    add_range(names, &record->rows[0], "minLength", "maxLength");
+    cJSON_AddItemToObject(schema, "additionalProperties", schema_object(record, 1));
+}
+
 static void add_type(cJSON *schema, const struct option_row *row)
 {
     static const char *const types[] = {
         [OPTION_BOOL] = "boolean",  [OPTION_INT] = "integer",    [OPTION_STRING] = "string", [OPTION_PATH] = "string",
         [OPTION_URL] = "string",    [OPTION_SECRET] = "string",  [OPTION_ENUM] = "string",   [OPTION_STRINGS] = "array",
-        [OPTION_SECRETS] = "array", [OPTION_NUMBERS] = "object", [OPTION_RECORDS] = "array"};
+        [OPTION_SECRETS] = "array", [OPTION_NUMBERS] = "object", [OPTION_RECORDS] = "array", [OPTION_MAP] = "object"};
+    if (row->type == OPTION_JSON)
+        return;
     if (row->type == OPTION_BYTES || row->type == OPTION_DURATION) {
-        cJSON *either = cJSON_AddArrayToObject(schema, "type");
-        cJSON_AddItemToArray(either, cJSON_CreateString("string"));
-        cJSON_AddItemToArray(either, cJSON_CreateString("integer"));
+        add_types(schema, row, "string", "integer");
         cJSON_AddStringToObject(schema, "pattern",
                                 row->type == OPTION_BYTES ? "^[0-9]+[kKmMgG]?$" : "^(0|[0-9]+(ms|s|m|h|d))$");
         cJSON_AddNumberToObject(schema, "minimum", 0);
@@ -212,7 +250,7 @@ static void add_type(cJSON *schema, const struct option_row *row)
             cJSON_AddNumberToObject(schema, "maximum", 0);
         return;
     }
-    cJSON_AddStringToObject(schema, "type", types[row->type]);
+    add_types(schema, row, types[row->type], NULL);
     if (row->type == OPTION_INT)
         add_range(schema, row, "minimum", "maximum");
     else if (row->type == OPTION_ENUM)
@@ -220,7 +258,9 @@ static void add_type(cJSON *schema, const struct option_row *row)
     else if (row->type == OPTION_STRINGS || row->type == OPTION_SECRETS)
         add_texts(schema, row);
     else if (row->type == OPTION_RECORDS)
-        cJSON_AddItemToObject(schema, "items", schema_object(row->record));
+        cJSON_AddItemToObject(schema, "items", schema_object(row->record, 0));
+    else if (row->type == OPTION_MAP)
+        add_map(schema, row->record);
     else if (row->type == OPTION_NUMBERS) {
         cJSON *item = cJSON_AddObjectToObject(schema, "additionalProperties");
         cJSON_AddStringToObject(item, "type", "integer");
@@ -247,29 +287,36 @@ static void add_row(cJSON *properties, const struct option_table *table, const s
     }
 }
 
-static cJSON *schema_object(const struct option_table *table)
+/* The properties of the object that a group is, within those of the table. */
+static cJSON *group_properties(cJSON *properties, struct str group)
+{
+    while (group.len > 0) {
+        struct str part = str_split(&group, '.');
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", STR_ARG(part));
+        cJSON *object = cJSON_GetObjectItemCaseSensitive(properties, name);
+        if (!object) {
+            object = cJSON_AddObjectToObject(properties, name);
+            cJSON_AddStringToObject(object, "type", "object");
+            cJSON_AddFalseToObject(object, "additionalProperties");
+            cJSON_AddObjectToObject(object, "properties");
+        }
+        properties = cJSON_GetObjectItemCaseSensitive(object, "properties");
+    }
+    return properties;
+}
+
+/* An object of the table's rows from first on. */
+static cJSON *schema_object(const struct option_table *table, size_t first)
 {
     cJSON *schema = cJSON_CreateObject();
     cJSON_AddStringToObject(schema, "type", "object");
     cJSON_AddFalseToObject(schema, "additionalProperties");
     cJSON *properties = cJSON_AddObjectToObject(schema, "properties");
     cJSON *required = cJSON_CreateArray();
-    for (size_t i = 0; i < table->count; i++) {
+    for (size_t i = first; i < table->count; i++) {
         const struct option_row *row = &table->rows[i];
-        cJSON *into = properties;
-        char name[64];
-        snprintf(name, sizeof name, "%.*s", STR_ARG(option_group(row->key)));
-        if (name[0]) {
-            cJSON *group = cJSON_GetObjectItemCaseSensitive(properties, name);
-            if (!group) {
-                group = cJSON_AddObjectToObject(properties, name);
-                cJSON_AddStringToObject(group, "type", "object");
-                cJSON_AddFalseToObject(group, "additionalProperties");
-                cJSON_AddObjectToObject(group, "properties");
-            }
-            into = cJSON_GetObjectItemCaseSensitive(group, "properties");
-        }
-        add_row(into, table, row);
+        add_row(group_properties(properties, option_group(row->key)), table, row);
         if (!row->default_text)
             cJSON_AddItemToArray(required, cJSON_CreateString(row->key));
     }
@@ -279,7 +326,7 @@ static cJSON *schema_object(const struct option_table *table)
 
 void options_schema(const struct option_table *table, struct buf *out)
 {
-    cJSON *schema = schema_object(table);
+    cJSON *schema = schema_object(table, 0);
     cJSON_AddStringToObject(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
     char title[96];
     snprintf(title, sizeof title, "Configuration of %s", table->program);

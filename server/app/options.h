@@ -19,6 +19,7 @@
 #define OPTION_STRINGS_MEMBER(member)  struct option_strings member;
 #define OPTION_SECRETS_MEMBER(member)  struct option_strings member;
 #define OPTION_NUMBERS_MEMBER(member)  struct option_numbers member;
+#define OPTION_JSON_MEMBER(member)     char *member;
 
 #define OPTION(key, member, type, default_text, min, max, change, text)                OPTION_##type##_MEMBER(member)
 #define OPTION_CHECKED(key, member, type, check, default_text, min, max, change, text) OPTION_##type##_MEMBER(member)
@@ -28,6 +29,9 @@
         struct record##_options *items;                                                                                \
         size_t count;                                                                                                  \
     } member;
+
+#define OPTION_MAP(key, member, record, default_text, example, change, text)                                           \
+    OPTION_RECORDS(key, member, record, default_text, example, change, text)
 
 struct endpoint_options {
 #include "server/app/options_endpoint.def"
@@ -41,19 +45,43 @@ struct token_key_options {
 #include "server/app/options_token_key.def"
 };
 
+struct upstream_options {
+#include "server/app/options_upstream.def"
+};
+
+struct tickets_options {
+#include "server/app/options_tickets.def"
+};
+
+struct lifecycle_options {
+#include "server/app/options_lifecycle.def"
+};
+
 struct options {
 #include "server/app/options.def"
+    struct tickets_options tickets;
+    struct lifecycle_options lifecycle;
 };
 
 #undef OPTION
 #undef OPTION_CHECKED
 #undef OPTION_CHOICE
 #undef OPTION_RECORDS
+#undef OPTION_MAP
 
-/* The values of the member require. The other ENUM members have their enums elsewhere: reject in
- * server/net/admission/settings.h, proxy_protocol in common/protocol/proxy_header.h, log_level and log_format in
- * common/base/log.h. */
+/* The values of ENUM members. Others have their enums elsewhere: reject in server/net/admission/settings.h,
+ * proxy_protocol in common/protocol/proxy_header.h, text and binary of an endpoint in server/core/endpoint.h, log_level
+ * and log_format in common/base/log.h. */
 enum channel_require { CHANNEL_REQUIRE_NONE, CHANNEL_REQUIRE_GRANT };
+enum channel_publisher { CHANNEL_PUBLISHER_USER, CHANNEL_PUBLISHER_SESSION, CHANNEL_PUBLISHER_NONE };
+enum channel_sender { CHANNEL_SENDER_ANY, CHANNEL_SENDER_VERIFIED };
+enum endpoint_token_expiry { ENDPOINT_EXPIRY_CLOSE, ENDPOINT_EXPIRY_CONNECT };
+enum endpoint_deliver { ENDPOINT_DELIVER_EVENT, ENDPOINT_DELIVER_DATA };
+enum upstream_dialect { UPSTREAM_CLOUDEVENTS, UPSTREAM_AZURE };
+enum upstream_order { UPSTREAM_ORDER_NONE, UPSTREAM_ORDER_SESSION };
+enum upstream_on_failure { UPSTREAM_FAILURE_ANSWER, UPSTREAM_FAILURE_CLOSE };
+enum upstream_blocking_failure { UPSTREAM_REFUSE, UPSTREAM_ACCEPT };
+enum tickets_use { TICKETS_ONCE, TICKETS_RESUME };
 
 extern const struct option_table options_table;
 

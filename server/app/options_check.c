@@ -1,0 +1,403 @@
+/* options_check.c - see options_check.h. */
+#include "server/app/options_check.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+
+#include "common/base/buf.h"
+#include "common/protocol/channel_name.h"
+#include "common/protocol/reason.h"
+#include "server/broker/redis/client/redis_url.h"
+
+/* Every byte is a printable ASCII character that is not in `without`. */
+static bool is_plain(struct str text, const char *without)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7F || strchr(without, text.ptr[i]))
+            return false;
+    return true;
+}
+
+/* An address, or an address and the length of a prefix: "10.0.0.0/8", "fd00::/8", "127.0.0.1". */
+enum err check_network(struct str text, struct error *error)
+{
+    char address[INET6_ADDRSTRLEN];
+    unsigned char bytes[16];
+    uint64_t prefix = 0;
+    struct str rest = text;
+    struct str host = str_split(&rest, '/');
+    bool good = host.len < sizeof address;
+    if (good) {
+        memcpy(address, host.ptr, host.len);
+        address[host.len] = '\0';
+        bool v4 = inet_pton(AF_INET, address, bytes) == 1;
+        good = (v4 || inet_pton(AF_INET6, address, bytes) == 1) &&
+               (!rest.ptr || (str_to_u64(rest, &prefix) && prefix <= (v4 ? 32u : 128u)));
+    }
+    char quoted[ERROR_QUOTE_LEN];
+    return good ? ERR_NONE
+                : error_set(error, ERR_INVALID_REQUEST,
+                            "found %s, expected an address or a network such as \"10.0.0.0/8\"",
+                            error_quote(text, quoted));
+}
+
+/* A host name, or an address with nothing behind it. An IPv6 address may be in brackets. Only listening shows whether
+ * this machine has the address. */
+enum err check_host(struct str text, struct error *error)
+{
+    char address[INET6_ADDRSTRLEN];
+    unsigned char bytes[16];
+    struct str host = text;
+    bool in_brackets = text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']';
+    if (in_brackets)
+        host = str_from(text.ptr + 1, text.len - 2);
+    struct str scope = host;
+    struct str bare = str_split(&scope, '%');
+    bool good = is_plain(host, "[]/?#@\\\"'");
+    if (good && (in_brackets || memchr(host.ptr, ':', host.len))) {
+        good = bare.len < sizeof address;
+        if (good) {
+            memcpy(address, bare.ptr, bare.len);
+            address[bare.len] = '\0';
+            good = inet_pton(AF_INET6, address, bytes) == 1;
+        }
+    }
+    char quoted[ERROR_QUOTE_LEN];
+    return good ? ERR_NONE
+                : error_set(error, ERR_INVALID_REQUEST,
+                            "found %s, expected a host name or an address such as \"127.0.0.1\", \"::1\" or \"[::1]\"; "
+                            "the port is an option of its own",
+                            error_quote(text, quoted));
+}
+
+static bool is_name(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!isalnum((unsigned char)text.ptr[i]) && !strchr("_.-", text.ptr[i]))
+            return false;
+    return text.len > 0;
+}
+
+/* "{name}": the name; else empty. */
+static struct str segment_name(struct str segment)
+{
+    bool named = segment.len > 2 && segment.ptr[0] == '{' && segment.ptr[segment.len - 1] == '}';
+    return named ? str_from(segment.ptr + 1, segment.len - 2) : str_from(segment.ptr, 0);
+}
+
+/* No other segment in rest has this name. */
+static bool is_only(struct str name, struct str rest)
+{
+    while (rest.ptr)
+        if (str_eq(segment_name(str_split(&rest, '/')), name))
+            return false;
+    return true;
+}
+
+enum err check_path(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    struct str rest = text;
+    if (text.ptr[0] != '/' || !is_plain(text, "?#%\"\\"))
+        return error_set(error, ERR_INVALID_REQUEST,
+                         "found %s, expected a path that begins with / and has no ?, # or %% in it",
+                         error_quote(text, quoted));
+    while (rest.ptr) {
+        struct str segment = str_split(&rest, '/');
+        struct str name = segment_name(segment);
+        bool braces = memchr(segment.ptr, '{', segment.len) || memchr(segment.ptr, '}', segment.len);
+        if (braces && !is_name(name))
+            return error_set(error, ERR_INVALID_REQUEST,
+                             "in %s a {name} must be a whole segment, such as /chat/{thread}; the name has letters, "
+                             "digits, . _ and -",
+                             error_quote(text, quoted));
+        if (braces && !is_only(name, rest))
+            return error_set(error, ERR_INVALID_REQUEST, "in %s two segments have the same name",
+                             error_quote(text, quoted));
+    }
+    return ERR_NONE;
+}
+
+enum err check_ticket_path(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (text.ptr[0] == '/' && is_plain(text, "?#%\"\\{}"))
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST,
+                     "found %s, expected a path that begins with / and has no ?, #, %% or {name} in it",
+                     error_quote(text, quoted));
+}
+
+/* RFC 9110, 5.6.2 */
+static bool is_token(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!isalnum((unsigned char)text.ptr[i]) && (!text.ptr[i] || !strchr("!#$%&'*+-.^_`|~", text.ptr[i])))
+            return false;
+    return text.len > 0;
+}
+
+enum err check_subprotocol(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (is_token(text))
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST, "found %s, expected the name of a subprotocol, such as \"chat-v1\"",
+                     error_quote(text, quoted));
+}
+
+enum err check_client_header(struct str text, struct error *error)
+{
+    static const char *const never[] = {"ce-", "webhook-", "sec-", "proxy-", "content-", "carillon-"};
+    static const char *const names[] = {"authorization", "cookie",    "host",    "connection",
+                                        "upgrade",       "te",        "trailer", "transfer-encoding",
+                                        "expect",        "keep-alive"};
+    char quoted[ERROR_QUOTE_LEN];
+    bool good = is_token(text);
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+        size_t len = strlen(never[i]);
+        good = good && !(text.len >= len && str_eq_nocase(str_from(text.ptr, len), str_from_cstr(never[i])));
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        good = good && !str_eq_nocase(text, str_from_cstr(names[i]));
+    if (good)
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST,
+                     "found %s, expected the name of a header that may be handed on: not Authorization, Cookie, those "
+                     "of the connection, and not ce-, webhook-, sec-, proxy-, content-, carillon-",
+                     error_quote(text, quoted));
+}
+
+enum err check_claim(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (is_plain(text, "\"\\{}*"))
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST, "found %s, expected the name of a claim, such as \"org\"",
+                     error_quote(text, quoted));
+}
+
+enum err check_template(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (memchr(text.ptr, '*', text.len))
+        return error_set(error, ERR_INVALID_REQUEST, "found %s, but this is one name, so it has no '*'",
+                         error_quote(text, quoted));
+    return pattern_check(text, error);
+}
+
+enum err check_channel_pattern(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (memchr(text.ptr, '{', text.len))
+        return error_set(error, ERR_INVALID_REQUEST, "found %s, but no token is at hand here to fill in a claim",
+                         error_quote(text, quoted));
+    return pattern_check(text, error);
+}
+
+enum err check_media_type(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    struct str parameters = text;
+    struct str sub = str_split(&parameters, ';');
+    struct str type = str_split(&sub, '/');
+    bool good = sub.ptr && is_token(type) && is_token(sub);
+    for (size_t i = 0; good && parameters.ptr && i < parameters.len; i++)
+        good = parameters.ptr[i] >= ' ' && parameters.ptr[i] < 0x7F;
+    if (good)
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST, "found %s, expected a content type such as \"audio/l16; rate=16000\"",
+                     error_quote(text, quoted));
+}
+
+enum err check_pointer(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    bool good = text.ptr[0] == '/';
+    for (size_t i = 0; good && i < text.len; i++)
+        if (text.ptr[i] == '~')
+            good = i + 1 < text.len && (text.ptr[i + 1] == '0' || text.ptr[i + 1] == '1');
+    if (good)
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST,
+                     "found %s, expected a JSON pointer such as \"/headers/correlationId\" (RFC 6901)",
+                     error_quote(text, quoted));
+}
+
+/* Is {name} of a template one of names, which ends with NULL? */
+static bool is_known(struct str name, const char *const *names)
+{
+    for (size_t i = 0; names[i]; i++)
+        if (str_eq_cstr(name, names[i]))
+            return true;
+    return false;
+}
+
+/* An object. Each {name} within its texts is one of names; other braces in texts are plain text. */
+static enum err check_object_template(struct str text, const char *const *names, struct error *error)
+{
+    bool in_string = false;
+    if (text.ptr[0] != '{')
+        return error_set(error, ERR_INVALID_REQUEST, "found %.20s, expected an object of JSON", text.ptr);
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        size_t end = i + 1;
+        if (in_string && c == '\\') {
+            i++;
+            continue;
+        }
+        if (c == '"')
+            in_string = !in_string;
+        if (!in_string || c != '{')
+            continue;
+        while (end < text.len && (isalnum((unsigned char)text.ptr[end]) || text.ptr[end] == '_'))
+            end++;
+        struct str name = str_from(text.ptr + i + 1, end - i - 1);
+        if (name.len == 0 || end == text.len || text.ptr[end] != '}' || is_known(name, names))
+            continue;
+        char quoted[ERROR_QUOTE_LEN];
+        struct buf known = {0};
+        for (size_t j = 0; names[j]; j++)
+            buf_appendf(&known, "%s{%s}", j ? ", " : "", names[j]);
+        error_set(error, ERR_INVALID_REQUEST, "%s stands for nothing here; there are %s", error_quote(name, quoted),
+                  buf_cstr(&known));
+        buf_fini(&known);
+        return ERR_INVALID_REQUEST;
+    }
+    return ERR_NONE;
+}
+
+enum err check_error_template(struct str text, struct error *error)
+{
+    static const char *const names[] = {"code", "message", "id", NULL};
+    return check_object_template(text, names, error);
+}
+
+enum err check_ticket_template(struct str text, struct error *error)
+{
+    static const char *const names[] = {"ticket", "expires_in", NULL};
+    return check_object_template(text, names, error);
+}
+
+enum err check_ticket_error_template(struct str text, struct error *error)
+{
+    static const char *const names[] = {"code", "message", NULL};
+    return check_object_template(text, names, error);
+}
+
+enum err check_upstream_name(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (is_name(text) && text.len <= 64)
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST, "found %s, expected a name of at most 64 letters, digits, . _ and -",
+                     error_quote(text, quoted));
+}
+
+/* Scheme, "://", host and maybe port, path and query. A user or a fragment would go nowhere. The URL may hold a secret,
+ * so no message repeats it. */
+static enum err check_url(struct str text, const char *const *schemes, const char *expected, struct error *error)
+{
+    bool good = false;
+    for (size_t i = 0; !good && schemes[i]; i++) {
+        struct str scheme = str_from_cstr(schemes[i]);
+        if (text.len <= scheme.len || !str_eq_nocase(str_from(text.ptr, scheme.len), scheme))
+            continue;
+        struct str rest = str_skip(text, scheme.len);
+        struct str host = str_from(rest.ptr, 0);
+        while (host.len < rest.len && !strchr("/?", rest.ptr[host.len]))
+            host.len++;
+        good = host.len > 0 && host.ptr[0] != ':' && is_plain(rest, "#\"\\<>{}") && !memchr(host.ptr, '@', host.len);
+    }
+    if (good)
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST,
+                     "expected an address such as \"%s\", without a user, a fragment or a {name}", expected);
+}
+
+enum err check_upstream_url(struct str text, struct error *error)
+{
+    static const char *const schemes[] = {"http://", "https://", "ws://", "wss://", NULL};
+    return check_url(text, schemes, "http://127.0.0.1:9000/frames", error);
+}
+
+enum err check_http_url(struct str text, struct error *error)
+{
+    static const char *const schemes[] = {"http://", "https://", NULL};
+    return check_url(text, schemes, "https://backend.example.com/events", error);
+}
+
+enum err check_redis_key(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (is_plain(text, "\"\\"))
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST, "found %s, expected a key of Redis, without spaces",
+                     error_quote(text, quoted));
+}
+
+enum err check_query_name(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (is_plain(text, "&=#%+\"\\"))
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST, "found %s, expected the name of a query parameter",
+                     error_quote(text, quoted));
+}
+
+/* RFC 6454, 6.2: scheme, "://", host and maybe port, never a path. "null" is an origin, too. */
+enum err check_origin(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    const char *colon = memchr(text.ptr, ':', text.len);
+    bool whole = str_eq(text, STR("*")) || str_eq(text, STR("null"));
+    if (!whole && colon) {
+        struct str rest = str_from(colon, text.len - (size_t)(colon - text.ptr));
+        whole = rest.len > 3 && str_starts_with(rest, STR("://")) && is_plain(text, "?#\"\\") &&
+                !memchr(rest.ptr + 3, '/', rest.len - 3);
+    }
+    if (whole)
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST,
+                     "found %s, expected an origin such as \"https://*.example.com\", without a path or a / at the end",
+                     error_quote(text, quoted));
+}
+
+enum err check_scope(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (is_plain(text, "\"\\")) /* RFC 6749, 3.3 */
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST, "found %s, expected one scope, without spaces",
+                     error_quote(text, quoted));
+}
+
+enum err check_reason(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    if (reason_from_text(text) != REASON_NONE)
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST, "%s is not a reason; docs/reference/errors.md lists them",
+                     error_quote(text, quoted));
+}
+
+enum err check_redis_url(struct str text, struct error *error)
+{
+    struct redis_url url;
+    enum err err = redis_url_parse(text, &url, error);
+    if (err == ERR_NONE)
+        redis_url_fini(&url);
+    return err;
+}
+
+enum err check_redis_prefix(struct str text, struct error *error)
+{
+    char quoted[ERROR_QUOTE_LEN];
+    size_t i = 0;
+    while (i < text.len && (isalnum((unsigned char)text.ptr[i]) || (text.ptr[i] && strchr("._-:", text.ptr[i]))))
+        i++;
+    if (i == text.len)
+        return ERR_NONE;
+    return error_set(error, ERR_INVALID_REQUEST,
+                     "found %s, expected letters, digits and . _ - :", error_quote(text, quoted));
+}
