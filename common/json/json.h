@@ -105,5 +105,7 @@ enum json_scaled json_scale(struct json_value number, unsigned places, uint64_t 
 
 /* Appends text (UTF-8; ill-formed bytes become U+FFFD) as a JSON string with its quotes. */
 void json_append_string(struct buf *out, struct str text);
+/* The same without quotes, for a part of a string. */
+void json_append_escaped(struct buf *out, struct str text);
 
 #endif

@@ -152,9 +152,8 @@ static void append_escaped(struct buf *out, unsigned char byte)
         buf_appendf(out, "\\u%04x", byte);
 }
 
-void json_append_string(struct buf *out, struct str text)
+void json_append_escaped(struct buf *out, struct str text)
 {
-    buf_append_char(out, '"');
     while (text.len > 0) {
         size_t len = (size_t)(json_plain_end(text.ptr, text.ptr + text.len) - text.ptr);
         uint32_t code;
@@ -171,6 +170,12 @@ void json_append_string(struct buf *out, struct str text)
         }
         text = str_skip(text, len);
     }
+}
+
+void json_append_string(struct buf *out, struct str text)
+{
+    buf_append_char(out, '"');
+    json_append_escaped(out, text);
     buf_append_char(out, '"');
 }
 
