@@ -29,6 +29,7 @@ struct command {
     struct json_value data; /* publish; has passed json_check */
     struct str event_id;    /* publish */
     bool has_event_id;
+    bool no_echo;          /* publish: this session does not get the event */
     struct str token;      /* refresh */
     bool has_since;        /* subscribe, history */
     struct position since; /* its epoch is of any length: the hub checks it, as before's */

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "common/base/random.h"
 #include "common/json/json.h"
 
 enum { BUILTIN_MEMBERS_MAX = 3 };
@@ -113,6 +114,9 @@ enum err event_offer_check(const struct event_offer *offer, const struct event_l
     if (offer->data.depth > EVENT_DEPTH_MAX)
         return error_set(error, ERR_INVALID_REQUEST, "data: arrays and objects nested %u deep, at most %d are allowed",
                          offer->data.depth, EVENT_DEPTH_MAX);
+    if (offer->exclude.ptr && !session_id_is_formed(offer->exclude))
+        return error_set(error, ERR_INVALID_REQUEST,
+                         "exclude_session: expected the id of a session, as session_init tells it");
     enum err err = offer->has_event_id ? event_id_check(offer->event_id, error) : ERR_NONE;
     return err ? err : event_check(offer->type, offer->data.raw, limits->custom, error);
 }
@@ -127,6 +131,18 @@ enum err event_id_check(struct str event_id, struct error *error)
             return error_set(error, ERR_INVALID_REQUEST,
                              "event_id: byte %zu is not a printable ASCII character other than space", i);
     return ERR_NONE;
+}
+
+bool session_id_is_formed(struct str session_id)
+{
+    if (session_id.len != UUID_LEN)
+        return false;
+    for (size_t i = 0; i < session_id.len; i++) {
+        char c = session_id.ptr[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-'))
+            return false;
+    }
+    return true;
 }
 
 void event_encode(struct buf *out, const struct event *event)
@@ -146,6 +162,14 @@ void event_encode(struct buf *out, const struct event *event)
     }
     buf_append_lit(out, ",\"timestamp\":");
     json_append_string(out, event->timestamp);
+    if (event->user.len) {
+        buf_append_lit(out, ",\"user\":");
+        json_append_string(out, event->user);
+    }
+    if (event->session.len) {
+        buf_append_lit(out, ",\"session\":");
+        json_append_string(out, event->session);
+    }
     buf_append_lit(out, ",\"data\":");
     buf_append(out, event->data);
     buf_append_char(out, '}');
@@ -160,13 +184,16 @@ static struct str text_of(struct json_value string, struct buf *scratch)
 
 void event_decode(struct str json, struct buf *scratch, struct event *out)
 {
-    struct json_value type = {0}, channel = {0}, id = {0}, offset = {0}, timestamp = {0}, data = {0};
+    struct json_value type = {0}, channel = {0}, id = {0}, offset = {0}, timestamp = {0}, user = {0}, session = {0},
+                      data = {0};
     const struct json_field fields[] = {
         {"type", JSON_STRING, true, &type},
         {"channel", JSON_STRING, true, &channel},
         {"id", JSON_STRING, false, &id},
         {"offset", JSON_NUMBER, false, &offset},
         {"timestamp", JSON_STRING, true, &timestamp},
+        {"user", JSON_STRING, false, &user},
+        {"session", JSON_STRING, false, &session},
         {"data", JSON_ANY, true, &data},
     };
     enum err err = json_bind(json_value_of(json), "", fields, sizeof fields / sizeof *fields, NULL);
@@ -180,6 +207,9 @@ void event_decode(struct str json, struct buf *scratch, struct event *out)
         .id = text_of(id, scratch),
         .epoch = STR(""),
         .timestamp = text_of(timestamp, scratch),
+        .user = text_of(user, scratch),
+        .session = text_of(session, scratch),
+        .exclude = STR(""),
         .data = data.raw,
     };
     if (offset.type)

@@ -28,6 +28,9 @@ struct event {
     struct str epoch;     /* empty on channels without history */
     uint64_t offset;      /* 0 on channels without history; the first event of an epoch is 1 */
     struct str timestamp; /* RFC 3339 with milliseconds, UTC */
+    struct str user;      /* the verified user of the client that published; empty: not named, or a backend published */
+    struct str session;   /* the id of that client's session; empty: not named */
+    struct str exclude;   /* the id of the session that does not get the event; empty: none. Subscribers never see it */
     struct str data;      /* one valid JSON value, as the publisher wrote it */
 };
 
@@ -39,6 +42,8 @@ struct event_offer {
     struct json_value data; /* has passed json_check */
     struct str event_id;
     bool has_event_id;
+    struct str user, session; /* as in struct event; empty: none */
+    struct str exclude;       /* as in struct event; ptr NULL: none */
 };
 
 struct event_limits {
@@ -58,11 +63,14 @@ enum err event_check(struct str type, struct str data, bool custom, struct error
 /* Checks an idempotency key: 1 to 128 bytes of printable ASCII without spaces. */
 enum err event_id_check(struct str event_id, struct error *error);
 
+/* True for the form of a session's id: 36 characters, hexadecimal digits and '-'. */
+bool session_id_is_formed(struct str session_id);
+
 /* Appends the event as subscribers get it: one JSON object, with data copied byte for byte. */
 void event_encode(struct buf *out, const struct event *event);
 
-/* Takes apart what event_encode has written. That text has no epoch: out->epoch is empty. *out borrows from json and
- * from scratch, which is cleared first. */
+/* Takes apart what event_encode has written. That text has neither epoch nor exclude: they are empty in *out. *out
+ * borrows from json and from scratch, which is cleared first. */
 void event_decode(struct str json, struct buf *scratch, struct event *out);
 
 /* The id in the text of event_encode, borrowed. Empty if there is no id, or if the id had to be escaped. */

@@ -56,8 +56,8 @@ void api_respond_page(const struct api_request *request, const struct survey *su
 enum err api_channel_of_path(const struct api_request *request, struct str *out, struct error *error);
 
 /* --- api_publish.c --- */
-/* Reads {"channel","type","data","event_id"?}. where is the object's place, for errors. With out_channels not NULL the
- * object has "channels" in place of "channel", and *out_channels gets it. */
+/* Reads {"channel","type","data","event_id"?,"exclude_session"?}. where is the object's place, for errors. With
+ * out_channels not NULL the object has "channels" in place of "channel", and *out_channels gets it. */
 enum err api_read_event(struct api *api, struct json_value object, const char *where, struct event_offer *out,
                         struct json_value *out_channels, struct error *error);
 /* All but the channel. */

@@ -6,13 +6,14 @@
 enum err api_read_event(struct api *api, struct json_value object, const char *where, struct event_offer *out,
                         struct json_value *out_channels, struct error *error)
 {
-    struct json_value channel = {0}, type = {0}, data = {0}, event_id = {0};
+    struct json_value channel = {0}, type = {0}, data = {0}, event_id = {0}, exclude = {0};
     const struct json_field fields[] = {
         {out_channels ? "channels" : "channel", out_channels ? JSON_ARRAY : JSON_STRING, true,
          out_channels ? out_channels : &channel},
         {"type", JSON_STRING, true, &type},
         {"data", JSON_ANY, true, &data},
         {"event_id", JSON_STRING, false, &event_id},
+        {"exclude_session", JSON_STRING, false, &exclude},
     };
     *out = (struct event_offer){0};
     enum err err = json_bind_given(object, where, fields, sizeof fields / sizeof *fields, error);
@@ -22,6 +23,8 @@ enum err api_read_event(struct api *api, struct json_value object, const char *w
         err = api_text(api, "type", type, &out->type, error);
     if (!err)
         err = api_text(api, "event_id", event_id, &out->event_id, error);
+    if (!err)
+        err = api_text(api, "exclude_session", exclude, &out->exclude, error);
     out->has_event_id = event_id.type != 0;
     out->data = data;
     return err;

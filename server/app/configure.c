@@ -38,6 +38,8 @@ static struct rules *make_rules(const struct options *o)
                          .events = channel->presence_events,
                          .ttl_ms = channel->presence_ttl_ms},
             .history = {.size = channel->history_size, .ttl_ms = channel->history_ttl_ms},
+            .publisher = (enum publisher_naming)channel->publisher,
+            .verify_sender = channel->sender == CHANNEL_SENDER_VERIFIED,
         };
         for (size_t j = 0; j < channel->allow.count; j++)
             rule[i].allow |= allow_from_word(str_from_cstr(channel->allow.items[j]));

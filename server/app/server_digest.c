@@ -31,6 +31,10 @@ static void add_rule(struct buf *digest, size_t index, const struct channel_opti
     if (channel->presence)
         buf_appendf(&value, ", presence_ttl %llu ms, presence_events %s", (unsigned long long)channel->presence_ttl_ms,
                     channel->presence_events ? "true" : "false");
+    if (channel->publisher != PUBLISHER_USER)
+        buf_appendf(&value, ", publisher %s", channel->publisher == PUBLISHER_SESSION ? "session" : "none");
+    if (channel->sender == CHANNEL_SENDER_VERIFIED)
+        buf_append_lit(&value, ", sender verified");
     settings_digest_add(digest, buf_str(&name), buf_str(&value));
     buf_fini(&name);
     buf_fini(&value);

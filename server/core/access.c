@@ -57,7 +57,8 @@ static bool equal(const struct rule *a, const struct rule *b)
     return str_eq(a->match, b->match) && a->require_grant == b->require_grant &&
            str_eq(a->require_scope, b->require_scope) && a->allow == b->allow && a->history.size == b->history.size &&
            a->history.ttl_ms == b->history.ttl_ms && a->presence.kept == b->presence.kept &&
-           a->presence.events == b->presence.events && a->presence.ttl_ms == b->presence.ttl_ms;
+           a->presence.events == b->presence.events && a->presence.ttl_ms == b->presence.ttl_ms &&
+           a->publisher == b->publisher && a->verify_sender == b->verify_sender;
 }
 
 bool rules_equal(const struct rules *a, const struct rules *b)
@@ -105,7 +106,8 @@ struct keeping rules_keeping(const struct rules *rules, struct str channel)
         found = rule;
         found_fit = fit;
     }
-    return found ? (struct keeping){found->history, found->presence} : (struct keeping){0};
+    return found ? (struct keeping){found->history, found->presence, found->publisher, found->verify_sender}
+                 : (struct keeping){0};
 }
 
 static unsigned granted(const struct claims *claims, struct str channel)

@@ -11,6 +11,13 @@
 #include "server/core/request.h"
 #include "server/core/rule_index.h"
 
+/* How an event names the client that published it. */
+enum publisher_naming {
+    PUBLISHER_USER,    /* its verified user, as `user` */
+    PUBLISHER_SESSION, /* the id of its session, as `session`; the user is not named */
+    PUBLISHER_NONE,
+};
+
 /* One entry of "channels". The texts belong to the rules. */
 struct rule {
     struct str match;         /* pattern; {claim} is filled from the token */
@@ -19,6 +26,8 @@ struct rule {
     unsigned allow;           /* enum allow */
     struct history_policy history;
     struct presence_policy presence;
+    enum publisher_naming publisher;
+    bool verify_sender; /* a client's chat_message must have its user as sender_id */
 };
 
 /* Counted. All threads share it. */
@@ -41,15 +50,17 @@ bool rules_equal(const struct rules *a, const struct rules *b);
 struct keeping {
     struct history_policy history;
     struct presence_policy presence;
+    enum publisher_naming publisher;
+    bool verify_sender;
 };
 
-/* How a channel is kept. The channel's name alone decides, since its events come from many publishers, backends and
- * nodes.
+/* How a channel is kept, and what its readers may rely on. The channel's name alone decides, since its events come from
+ * many publishers, backends and nodes.
  * - The first rule that fits the name with any text for each {claim} says it.
  * - A rule that fits only with a ':' in such a text gives way to a later, more literal rule. So
  *   "user:{sub}" gives way to "user:{sub}:inbox".
  * - A channel that some token may use has such a rule.
- * - A channel that no rule fits has no history and no presence. */
+ * - A channel that no rule fits has no history and no presence, and its events name the user. */
 struct keeping rules_keeping(const struct rules *rules, struct str channel);
 
 /* What this token may do with this channel: a set of enum allow. The first rule that matches with the token's claims

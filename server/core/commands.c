@@ -125,33 +125,58 @@ static void answer_command(struct session *session, struct request *request)
     output_reply(hub, session, &reply);
 }
 
+/* For a channel whose rule says so: its readers may trust sender_id. The offer has passed event_offer_check. */
+static enum err check_sender(const struct session *session, const struct event_offer *offer, struct error *error)
+{
+    if (!str_eq_cstr(offer->type, "chat_message"))
+        return ERR_NONE;
+    struct str sender = json_member(offer->data, STR("sender_id")).raw;
+    if (json_key_is(str_from(sender.ptr + 1, sender.len - 2), session->claims->sub))
+        return ERR_NONE;
+    char quoted[ERROR_QUOTE_LEN];
+    return error_set(error, ERR_FORBIDDEN,
+                     "data.sender_id: on this channel it must be the user of the token, %s (the rule's \"sender\" is "
+                     "verified)",
+                     error_quote(session->claims->sub, quoted));
+}
+
 static enum err check_publication(struct hub *hub, struct session *session, const struct event_offer *offer,
-                                  struct error *error)
+                                  struct keeping *out_keeping, struct error *error)
 {
     if (channel_check(offer->channel, error))
         return error->code;
     if (access_check(hub->rules, offer->channel, session->claims, ALLOW_PUBLISH, error))
         return error->code;
     const struct event_limits limits = {hub->settings.event_bytes, hub->settings.custom_events};
-    return event_offer_check(offer, &limits, error);
+    if (event_offer_check(offer, &limits, error))
+        return error->code;
+    /* Not of the rule which allows it: this publisher's claims may have passed over the channel's. */
+    *out_keeping = rules_keeping(hub->rules, offer->channel);
+    return out_keeping->verify_sender ? check_sender(session, offer, error) : ERR_NONE;
 }
 
 static void publish(struct hub *hub, struct session *session, const struct command *command)
 {
-    const struct event_offer offer = {.channel = command->channel,
-                                      .type = command->event_type,
-                                      .data = command->data,
-                                      .event_id = command->event_id,
-                                      .has_event_id = command->has_event_id};
+    const struct str uuid = str_from(session->uuid, UUID_LEN);
+    struct event_offer offer = {.channel = command->channel,
+                                .type = command->event_type,
+                                .data = command->data,
+                                .event_id = command->event_id,
+                                .has_event_id = command->has_event_id,
+                                .exclude = command->no_echo ? uuid : (struct str){0}};
+    struct keeping keeping;
     struct error error;
-    if (check_publication(hub, session, &offer, &error)) {
+    if (check_publication(hub, session, &offer, &keeping, &error)) {
         answer_error(hub, session, command->id, &error, command->channel);
         return;
     }
+    if (keeping.publisher == PUBLISHER_USER)
+        offer.user = session->claims->sub;
+    else if (keeping.publisher == PUBLISHER_SESSION)
+        offer.session = uuid;
     struct publication *publication = publication_create(&offer, command->id);
-    /* Not that of the rule which allows it: this publisher's claims may have passed over the channel's. */
-    publication->history = rules_keeping(hub->rules, command->channel).history;
-    publication->user = str_hash(session->claims->sub);
+    publication->history = keeping.history;
+    publication->user_hash = str_hash(session->claims->sub);
     publication->accepted_us = hub->now_us;
     metrics_add_labelled(hub->metrics, METRIC_EVENTS_IN, METRICS_SOURCE_WEBSOCKET, 1);
     metrics_add(hub->metrics, METRIC_EVENTS_IN_BYTES, command->data.raw.len);

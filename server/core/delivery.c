@@ -53,7 +53,7 @@ static uint32_t deliver_to_recovering(struct channel *channel, struct message *m
     uint32_t reached = 0;
     for (uint32_t i = 0; i < channel->recovering->count; i++) {
         const struct recovering_subscriber *each = &channel->recovering->entries[i];
-        if (!each->told)
+        if (!each->told || message_excludes(message, each->session))
             continue;
         *bytes += output_event(channel->hub, each->session, message);
         reached++;
@@ -61,12 +61,33 @@ static uint32_t deliver_to_recovering(struct channel *channel, struct message *m
     return reached;
 }
 
-static void deliver(struct hub *hub, struct channel *channel, struct message *message)
+/* The excluded session's place in the list of the channel's subscribers; their number if it is not among them. */
+static uint32_t place_of_excluded(const struct hub *hub, const struct channel *channel, const struct message *message)
+{
+    struct session *session = session_index_find_uuid(&hub->sessions, message_exclude(message));
+    const struct subscription *subscription = session ? subscription_find(session, channel->name) : NULL;
+    return subscription && !subscription->recovering ? subscription->index : channel->count;
+}
+
+/* To the subscribers from first to before end. Returns the bytes. */
+static uint64_t deliver_to(struct hub *hub, const struct channel *channel, uint32_t first, uint32_t end,
+                           struct message *message)
 {
     uint64_t bytes = 0;
-    uint32_t reached = channel->count;
-    for (uint32_t i = 0; i < channel->count; i++)
+    for (uint32_t i = first; i < end; i++)
         bytes += output_event(hub, channel->subscribers[i].session, message);
+    return bytes;
+}
+
+static void deliver(struct hub *hub, struct channel *channel, struct message *message)
+{
+    uint32_t reached = channel->count;
+    uint32_t skipped = message->exclude_len ? place_of_excluded(hub, channel, message) : reached;
+    uint64_t bytes = deliver_to(hub, channel, 0, skipped, message);
+    if (skipped < channel->count) {
+        bytes += deliver_to(hub, channel, skipped + 1, channel->count, message);
+        reached--;
+    }
     if (channel->recovering && !message->offset)
         reached += deliver_to_recovering(channel, message, &bytes);
     if (reached == 0)

@@ -7,6 +7,7 @@ static void fini_read(struct request *request)
 {
     struct history_read *read = history_read_of(request);
     buf_fini(&read->text);
+    buf_fini(&read->excluded);
     free(read->events);
 }
 
@@ -35,7 +36,7 @@ void history_read_check(struct history_read *read)
 }
 
 /* Begins an event. The caller appends its text. */
-static struct history_event *begin_event(struct history_read *read, uint64_t offset)
+static struct history_event *begin_event(struct history_read *read, uint64_t offset, struct str exclude)
 {
     if (read->count == read->cap) {
         read->cap = read->cap ? read->cap * 2 : 16;
@@ -45,19 +46,23 @@ static struct history_event *begin_event(struct history_read *read, uint64_t off
         buf_append_char(&read->text, ',');
     struct history_event *event = &read->events[read->count++];
     *event = (struct history_event){.offset = offset, .begin = read->text.len};
+    if (exclude.len == UUID_LEN) {
+        event->exclude = read->excluded.len + 1;
+        buf_append(&read->excluded, exclude);
+    }
     return event;
 }
 
 void history_read_add(struct history_read *read, const struct event *event)
 {
-    struct history_event *added = begin_event(read, event->offset);
+    struct history_event *added = begin_event(read, event->offset, event->exclude);
     event_encode(&read->text, event);
     added->len = read->text.len - added->begin;
 }
 
-void history_read_add_json(struct history_read *read, uint64_t offset, struct str json)
+void history_read_add_json(struct history_read *read, uint64_t offset, struct str exclude, struct str json)
 {
-    struct history_event *added = begin_event(read, offset);
+    struct history_event *added = begin_event(read, offset, exclude);
     buf_append(&read->text, json);
     added->len = json.len;
 }

@@ -15,6 +15,7 @@ struct history_event {
     uint64_t offset;
     size_t begin;
     size_t len;
+    size_t exclude; /* where the id of its excluded session begins in history_read.excluded, plus one; 0: none */
 };
 
 struct history_read {
@@ -36,6 +37,7 @@ struct history_read {
     char id[POSITION_ID_MAX + 1];        /* of that event; "": not known */
     char before_id[POSITION_ID_MAX + 1]; /* of the event before the first of the page; "": not known */
     struct buf text;
+    struct buf excluded; /* ids of sessions, UUID_LEN bytes each */
     struct history_event *events;
     size_t count;
     size_t cap;
@@ -53,13 +55,18 @@ void history_read_expect(struct history_read *read, struct str epoch);
 /* Call when it is answered. It fails with ERR_CONFLICT when the channel's epoch is another one than expected. */
 void history_read_check(struct history_read *read);
 /* For the broker: adds an event to the answer, oldest first. Backwards: newest first, and history_read_reverse at the
- * end. json: the event as event_encode has written it. */
+ * end. json: the event as event_encode has written it. exclude: as in struct event. */
 void history_read_add(struct history_read *read, const struct event *event);
-void history_read_add_json(struct history_read *read, uint64_t offset, struct str json);
+void history_read_add_json(struct history_read *read, uint64_t offset, struct str exclude, struct str json);
 void history_read_reverse(struct history_read *read);
 static inline struct str history_read_json(const struct history_read *read, size_t index)
 {
     return str_from(read->text.ptr + read->events[index].begin, read->events[index].len);
+}
+static inline struct str history_read_exclude(const struct history_read *read, size_t index)
+{
+    size_t place = read->events[index].exclude;
+    return place ? str_from(read->excluded.ptr + place - 1, UUID_LEN) : STR("");
 }
 static inline struct history_read *history_read_of(struct request *request)
 {

@@ -183,6 +183,11 @@ struct subscription *recover_subscribe(struct hub *hub, struct session *session,
 void output_queue(struct hub *hub, struct session *session, struct message *message);
 /* Part of output_event: the format is not the one that events come in. */
 size_t output_encoded(struct hub *hub, struct session *session, struct message *event);
+/* The event does not go to this session. For one session among few: a walk through all subscribers does not ask it. */
+static inline bool message_excludes(const struct message *event, const struct session *session)
+{
+    return event->exclude_len && str_eq(message_exclude(event), str_from(session->uuid, UUID_LEN));
+}
 /* The same for an event, in the session's format. Returns how many bytes it has there; 0: the dialect has no words for
  * it, and nothing is queued. */
 static inline size_t output_event(struct hub *hub, struct session *session, struct message *event)

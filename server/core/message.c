@@ -4,16 +4,17 @@
 #include "common/base/alloc.h"
 #include "common/protocol/ws_frame.h"
 
-static struct message *allocate(size_t frame_len, size_t channel_len, size_t epoch_len)
+static struct message *allocate(size_t frame_len, size_t channel_len, size_t epoch_len, size_t exclude_len)
 {
-    struct message *message = xmalloc(sizeof *message + frame_len + channel_len + epoch_len);
+    struct message *message = xmalloc(sizeof *message + frame_len + channel_len + epoch_len + exclude_len);
     message->mail = (struct mail){0};
     message->encodings = NULL;
     message->format = NULL;
     message->refs = 1;
     message->frame_len = (uint32_t)frame_len;
     message->channel_len = (uint32_t)channel_len;
-    message->epoch_len = (uint32_t)epoch_len;
+    message->epoch_len = (uint16_t)epoch_len;
+    message->exclude_len = (uint16_t)exclude_len;
     message->offset = 0;
     message->accepted_us = 0;
     return message;
@@ -27,22 +28,23 @@ static void put(char *at, struct str bytes)
 
 struct message *message_create(struct str frame)
 {
-    struct message *message = allocate(frame.len, 0, 0);
+    struct message *message = allocate(frame.len, 0, 0, 0);
     put(message->bytes, frame);
     return message;
 }
 
-struct message *message_from_json(struct str channel, struct str epoch, uint64_t offset, struct str json,
-                                  uint64_t accepted_us)
+struct message *message_from_json(const struct event *event, struct str json, uint64_t accepted_us)
 {
     uint8_t header[WS_HEADER_MAX];
     size_t header_len = ws_frame_header(header, WS_TEXT, json.len);
-    struct message *message = allocate(header_len + json.len, channel.len, epoch.len);
+    struct message *message = allocate(header_len + json.len, event->channel.len, event->epoch.len, event->exclude.len);
     memcpy(message->bytes, header, header_len);
     put(message->bytes + header_len, json);
-    put(message->bytes + message->frame_len, channel);
-    put(message->bytes + message->frame_len + message->channel_len, epoch);
-    message->offset = offset;
+    char *at = message->bytes + message->frame_len;
+    put(at, event->channel);
+    put(at += event->channel.len, event->epoch);
+    put(at + event->epoch.len, event->exclude);
+    message->offset = event->offset;
     message->accepted_us = accepted_us;
     return message;
 }
@@ -52,8 +54,7 @@ struct message *message_from_event(const struct event *event, uint64_t accepted_
     struct buf text = {0};
     buf_reserve(&text, event->data.len + event->channel.len + 256);
     event_encode(&text, event);
-    struct message *message =
-        message_from_json(event->channel, event->epoch, event->offset, buf_str(&text), accepted_us);
+    struct message *message = message_from_json(event, buf_str(&text), accepted_us);
     buf_fini(&text);
     return message;
 }
@@ -83,12 +84,15 @@ void message_event(const struct message *message, struct buf *scratch, struct ev
 {
     event_decode(json_of(message), scratch, out);
     out->epoch = message_epoch(message);
+    out->exclude = message_exclude(message);
 }
 
 struct message *message_copy(const struct message *original)
 {
-    struct message *copy = allocate(original->frame_len, original->channel_len, original->epoch_len);
-    memcpy(copy->bytes, original->bytes, original->frame_len + original->channel_len + original->epoch_len);
+    struct message *copy =
+        allocate(original->frame_len, original->channel_len, original->epoch_len, original->exclude_len);
+    memcpy(copy->bytes, original->bytes,
+           original->frame_len + original->channel_len + original->epoch_len + original->exclude_len);
     copy->offset = original->offset;
     copy->accepted_us = original->accepted_us;
     return copy;

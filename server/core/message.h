@@ -22,10 +22,11 @@ struct message {
     uint32_t refs;
     uint32_t frame_len;
     uint32_t channel_len;
-    uint32_t epoch_len;
+    uint16_t epoch_len;
+    uint16_t exclude_len; /* 0: all subscribers get it */
     uint64_t offset;      /* in the channel's history; 0: none */
     uint64_t accepted_us; /* monotonic, when the node got the event; 0: not an event */
-    char bytes[];         /* the frame, then the channel's name, then the epoch */
+    char bytes[];         /* the frame, then the channel's name, the epoch, and the id of the excluded session */
 };
 
 /* A message of a whole frame. It belongs to no channel. One reference. */
@@ -34,9 +35,9 @@ struct message *message_create(struct str frame);
 /* The event as subscribers get it. One reference. */
 struct message *message_from_event(const struct event *event, uint64_t accepted_us);
 
-/* The same, from the JSON that event_encode has made. */
-struct message *message_from_json(struct str channel, struct str epoch, uint64_t offset, struct str json,
-                                  uint64_t accepted_us);
+/* The same, from the JSON that event_encode has made of this event. Only channel, epoch, offset and exclude of *event
+ * are read: the JSON has the others. */
+struct message *message_from_json(const struct event *event, struct str json, uint64_t accepted_us);
 
 /* The event of a message from one of the two functions above. *out borrows from the message and from scratch. */
 void message_event(const struct message *message, struct buf *scratch, struct event *out);
@@ -75,6 +76,12 @@ struct str message_id(const struct message *message);
 static inline struct str message_epoch(const struct message *m)
 {
     return str_from(m->bytes + m->frame_len + m->channel_len, m->epoch_len);
+}
+
+/* The id of the session that does not get the event; empty: none. */
+static inline struct str message_exclude(const struct message *m)
+{
+    return str_from(m->bytes + m->frame_len + m->channel_len + m->epoch_len, m->exclude_len);
 }
 
 #endif

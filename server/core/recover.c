@@ -118,9 +118,11 @@ static void queue_missed(struct hub *hub, struct session *session, struct recove
     while (has_room(hub, session) && entry->offset >= replay->first - 1 &&
            entry->offset - (replay->first - 1) < replay->count) {
         struct message *message = replay->messages[entry->offset - (replay->first - 1)];
+        entry->offset++; /* also past an event that it does not get */
+        if (message_excludes(message, session))
+            continue;
         metrics_add(hub->metrics, METRIC_DELIVERIES, 1);
         command_recovered(hub, session);
-        entry->offset++;
         metrics_add(hub->metrics, METRIC_DELIVERY_BYTES, output_event(hub, session, message));
     }
 }

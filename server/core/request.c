@@ -46,7 +46,8 @@ void request_destroy(struct request *request)
 struct publication *publication_create(const struct event_offer *offer, struct str command_id)
 {
     struct str data = offer->data.raw;
-    size_t texts = offer->channel.len + offer->type.len + data.len + offer->event_id.len + command_id.len;
+    size_t texts = offer->channel.len + offer->type.len + data.len + offer->event_id.len + command_id.len +
+                   offer->user.len + offer->session.len + offer->exclude.len;
     struct publication *publication = xmalloc(sizeof *publication + texts);
     memset(publication, 0, sizeof *publication);
     char *at = publication->bytes;
@@ -56,6 +57,9 @@ struct publication *publication_create(const struct event_offer *offer, struct s
     publication->type = str_pack(&at, offer->type);
     publication->data = str_pack(&at, data);
     publication->event_id = str_pack(&at, offer->event_id);
+    publication->user = str_pack(&at, offer->user);
+    publication->session = str_pack(&at, offer->session);
+    publication->exclude = str_pack(&at, offer->exclude);
     return publication;
 }
 

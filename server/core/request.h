@@ -87,9 +87,10 @@ struct publication {
     /* The question. The texts lie in bytes. */
     struct str type;
     struct str data;
-    struct str event_id; /* idempotency key; empty: none */
+    struct str event_id;               /* idempotency key; empty: none */
+    struct str user, session, exclude; /* as in struct event; empty: none */
     struct history_policy history;
-    uint64_t user;        /* the publishing client's user, hashed: two users may have the same; 0: a backend */
+    uint64_t user_hash;   /* of the publishing client's user: two users may have the same; 0: a backend */
     uint64_t accepted_us; /* monotonic, when the node got it */
     /* The answer, filled by the broker. Without an error the event is published, and stored where it must be. */
     char id[UUID_LEN + 1];

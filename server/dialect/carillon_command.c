@@ -117,14 +117,13 @@ static enum err parse_subscribe(const struct parse *parse, struct json_value dat
 static enum err parse_publish(const struct parse *parse, struct json_value data)
 {
     struct command *command = parse->command;
-    struct json_value channel = {0}, type = {0}, event_data = {0}, event_id = {0};
+    struct json_value channel = {0}, type = {0}, event_data = {0}, event_id = {0}, echo = {0};
     const struct json_field fields[] = {
-        {"channel", JSON_STRING, true, &channel},
-        {"type", JSON_STRING, true, &type},
-        {"data", JSON_ANY, true, &event_data},
-        {"event_id", JSON_STRING, false, &event_id},
+        {"channel", JSON_STRING, true, &channel}, {"type", JSON_STRING, true, &type},
+        {"data", JSON_ANY, true, &event_data},    {"event_id", JSON_STRING, false, &event_id},
+        {"echo", JSON_BOOL, false, &echo},
     };
-    enum err err = json_bind_given(data, "data", fields, 4, parse->error);
+    enum err err = json_bind_given(data, "data", fields, sizeof fields / sizeof *fields, parse->error);
     if (!err)
         err = text_of(parse, "data.channel", channel, &command->channel);
     if (!err)
@@ -132,6 +131,7 @@ static enum err parse_publish(const struct parse *parse, struct json_value data)
     if (!err)
         err = text_of(parse, "data.event_id", event_id, &command->event_id);
     command->has_event_id = event_id.type != 0;
+    command->no_echo = echo.type && str_eq(echo.raw, STR("false"));
     command->data = event_data;
     return err;
 }

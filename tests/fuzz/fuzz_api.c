@@ -99,7 +99,7 @@ static void answer_what_was_asked(void)
     if (other->kind == REQUEST_HISTORY && other->channel.len % 2)
         request_fail(other, ERR_UNAVAILABLE, "not now");
     else if (other->kind == REQUEST_HISTORY)
-        history_read_add_json(history_read_of(other), 1, STR("{}"));
+        history_read_add_json(history_read_of(other), 1, STR(""), STR("{}"));
     other->done(other, NULL);
 }
 

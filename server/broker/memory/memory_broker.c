@@ -158,7 +158,7 @@ static void order(struct memory_broker *broker, struct publication *publication,
     publication->offset = ++channel->offset;
     memcpy(publication->epoch, channel->epoch, sizeof channel->epoch);
     memcpy(channel->last_id, publication->id, sizeof channel->last_id);
-    channel->user = publication->user;
+    channel->user = publication->user_hash;
     if (!channel->subscribed)
         make_idle(broker, channel, now_us);
 }
@@ -178,10 +178,13 @@ static void keep_and_hand_on(struct memory_broker *broker, const struct publicat
         .epoch = str_from_cstr(publication->epoch),
         .offset = publication->offset,
         .timestamp = str_from(timestamp, CLOCK_RFC3339_LEN),
+        .user = publication->user,
+        .session = publication->session,
+        .exclude = publication->exclude,
         .data = publication->data,
     };
     if (event.offset)
-        memory_log_append(&broker->logs, &channel->log, &event, publication->user, &publication->history, now_us);
+        memory_log_append(&broker->logs, &channel->log, &event, publication->user_hash, &publication->history, now_us);
     if (channel->answered)
         broker->broker.sink->event(broker->broker.owner, &event);
 }

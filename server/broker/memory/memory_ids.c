@@ -109,6 +109,6 @@ size_t memory_ids_remember(struct memory_ids *ids, const struct publication *pub
     map_put(&ids->map, known->key, known);
     list_append(&ids->queue, &known->link);
     ids->bytes += known->size;
-    memory_shares_put(&ids->shares, &known->part, publication->user, known->size);
+    memory_shares_put(&ids->shares, &known->part, publication->user_hash, known->size);
     return make_room(ids, known);
 }

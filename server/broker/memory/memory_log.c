@@ -6,8 +6,9 @@
 struct kept_event {
     struct memory_part part; /* of memory_logs.shares */
     struct memory_log *log;
-    size_t len;
-    char json[];
+    uint32_t len;
+    uint32_t exclude_len;
+    char bytes[]; /* its JSON, then the id of its excluded session */
 };
 
 enum { ELSEWHERE_BYTES = 24 }; /* what an event costs besides its struct, about: its slot and malloc's header */
@@ -27,12 +28,17 @@ void memory_logs_fini(struct memory_logs *logs)
 
 static size_t cost(const struct kept_event *kept)
 {
-    return sizeof *kept + kept->len + ELSEWHERE_BYTES;
+    return sizeof *kept + kept->len + kept->exclude_len + ELSEWHERE_BYTES;
 }
 
 static struct str json_of(const struct kept_event *kept)
 {
-    return str_from(kept->json, kept->len);
+    return str_from(kept->bytes, kept->len);
+}
+
+static struct str exclude_of(const struct kept_event *kept)
+{
+    return str_from(kept->bytes + kept->len, kept->exclude_len);
 }
 
 static struct kept_event **slot(const struct memory_log *log, size_t index)
@@ -105,9 +111,12 @@ static struct kept_event *keep(struct memory_logs *logs, struct memory_log *log,
 {
     buf_clear(&logs->encoded);
     event_encode(&logs->encoded, event);
-    struct kept_event *kept = xmalloc(sizeof *kept + logs->encoded.len);
-    *kept = (struct kept_event){.log = log, .len = logs->encoded.len};
-    memcpy(kept->json, logs->encoded.ptr, kept->len);
+    struct kept_event *kept = xmalloc(sizeof *kept + logs->encoded.len + event->exclude.len);
+    *kept = (struct kept_event){
+        .log = log, .len = (uint32_t)logs->encoded.len, .exclude_len = (uint32_t)event->exclude.len};
+    memcpy(kept->bytes, logs->encoded.ptr, kept->len);
+    if (event->exclude.len)
+        memcpy(kept->bytes + kept->len, event->exclude.ptr, event->exclude.len);
     logs->bytes += cost(kept);
     return kept;
 }
@@ -139,7 +148,7 @@ static bool add(const struct memory_log *log, size_t index, struct history_read 
         read->more = true;
         return false;
     }
-    history_read_add_json(read, log->first + index, json_of(kept));
+    history_read_add_json(read, log->first + index, exclude_of(kept), json_of(kept));
     return true;
 }
 

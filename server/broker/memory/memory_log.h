@@ -37,7 +37,7 @@ void memory_logs_init(struct memory_logs *logs, size_t bytes_max, size_t share);
 /* All logs must have been cleared. */
 void memory_logs_fini(struct memory_logs *logs);
 
-/* The channel's next event. user: publication.user. history: its size is 1 or more. */
+/* The channel's next event. user: publication.user_hash. history: its size is 1 or more. */
 void memory_log_append(struct memory_logs *logs, struct memory_log *log, const struct event *event, uint64_t user,
                        const struct history_policy *history, uint64_t now_us);
 void memory_log_clear(struct memory_logs *logs, struct memory_log *log);

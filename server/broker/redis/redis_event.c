@@ -26,6 +26,16 @@ static bool take_text(struct json_value value, struct buf *scratch, struct str *
     return !value.type || json_text(value, scratch, out);
 }
 
+/* The publisher, as its node has named it. A backend that publishes directly may have members of these names for a
+ * purpose of its own: they are ignored. */
+static void take_publisher(struct json_value user, struct json_value session, struct buf *scratch, struct event *out)
+{
+    if (user.type == JSON_STRING)
+        take_text(user, scratch, &out->user);
+    if (session.type == JSON_STRING)
+        take_text(session, scratch, &out->session);
+}
+
 static enum err take_position(struct json_value epoch, struct json_value offset, struct buf *scratch, struct event *out,
                               struct error *error)
 {
@@ -45,11 +55,13 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct ev
 {
     struct json_value whole;
     struct json_value type = {0}, data = {0}, id = {0}, timestamp = {0}, name = {0}, epoch = {0}, offset = {0};
+    struct json_value user = {0}, session = {0}, exclude = {0};
     const struct json_field fields[] = {
         {"type", JSON_STRING, true, &type},      {"data", JSON_ANY, true, &data},
         {"id", JSON_STRING, false, &id},         {"timestamp", JSON_STRING, false, &timestamp},
         {"channel", JSON_STRING, false, &name},  {"epoch", JSON_STRING, false, &epoch},
-        {"offset", JSON_NUMBER, false, &offset},
+        {"offset", JSON_NUMBER, false, &offset}, {"user", JSON_ANY, false, &user},
+        {"session", JSON_ANY, false, &session},  {"exclude_session", JSON_STRING, false, &exclude},
     };
     struct event event = {.channel = channel};
     const struct json_limits json = {.depth = JSON_DEPTH_MAX, .values = bytes.len + 1}; /* as at the other ways in */
@@ -83,6 +95,10 @@ enum err redis_event_parse(struct str bytes, struct str channel, const struct ev
         return error_set(error, ERR_INVALID_REQUEST, "timestamp: expected a time as in RFC 3339");
     if (!take_text(name, scratch, &text) || (name.type && !str_eq(text, channel)))
         return error_set(error, ERR_INVALID_REQUEST, "channel: not the one it was published to");
+    if (!direct)
+        take_publisher(user, session, scratch, &event);
+    if (!take_text(exclude, scratch, &event.exclude) || (exclude.type && !session_id_is_formed(event.exclude)))
+        return error_set(error, ERR_INVALID_REQUEST, "exclude_session: expected the id of a session");
     if ((err = take_position(epoch, offset, scratch, &event, error)))
         return err;
     *out = event;
@@ -108,6 +124,14 @@ bool redis_event_parse_epoch(struct str bytes, struct buf *scratch, struct posit
            json_u64(offset, &out->offset) && take_text(id, scratch, &out->id);
 }
 
+static void append_text(struct buf *out, const char *opening, struct str text)
+{
+    if (!text.len)
+        return;
+    buf_append(out, str_from_cstr(opening));
+    json_append_string(out, text);
+}
+
 void redis_event_head(struct buf *out, const struct event *event)
 {
     buf_append_lit(out, "{\"type\":");
@@ -118,6 +142,9 @@ void redis_event_head(struct buf *out, const struct event *event)
     json_append_string(out, event->id);
     buf_append_lit(out, ",\"timestamp\":");
     json_append_string(out, event->timestamp);
+    append_text(out, ",\"user\":", event->user);
+    append_text(out, ",\"session\":", event->session);
+    append_text(out, ",\"exclude_session\":", event->exclude);
 }
 
 void redis_event_tail(struct buf *out, const struct event *event)

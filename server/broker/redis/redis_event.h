@@ -1,6 +1,10 @@
 /* redis_event.h - an event as JSON, in the live pub/sub channel and in the log of its channel:
- *   {"type":…,"channel":…,"id":…,"timestamp":…,"epoch":…,"offset":…,"data":…}
- * A backend that publishes directly sends {"type":…,"data":…}, and may add "id", "timestamp" and "channel". Pure. */
+ *   {"type":…,"channel":…,"id":…,"timestamp":…,"user":…,"session":…,"exclude_session":…,"epoch":…,"offset":…,"data":…}
+ * Members that the event does not have are left out. A node ignores members that it does not know, so nodes of another
+ * version can read the event.
+ *
+ * A backend that publishes directly sends {"type":…,"data":…}. It may add "id", "timestamp", "channel" and
+ * "exclude_session". Pure. */
 #ifndef CARILLON_BROKER_REDIS_REDIS_EVENT_H
 #define CARILLON_BROKER_REDIS_REDIS_EVENT_H
 

@@ -16,7 +16,7 @@ enum { RETRY_SOON_MS = 500, RETRY_REFUSED_MS = 1000 };
 static size_t cost(const struct publication *publication)
 {
     return PUBLICATION_COST + publication->base.channel.len + publication->type.len + publication->data.len +
-           publication->event_id.len;
+           publication->event_id.len + publication->user.len + publication->session.len + publication->exclude.len;
 }
 
 static void give_back(struct redis_broker *broker, struct publication *publication)
@@ -182,6 +182,9 @@ static void send_publication(struct redis_request *request)
         .type = publication->type,
         .id = str_from(publication->id, UUID_LEN),
         .timestamp = str_from(timestamp, CLOCK_RFC3339_LEN),
+        .user = publication->user,
+        .session = publication->session,
+        .exclude = publication->exclude,
         .data = publication->data,
     };
     buf_clear(&broker->head);

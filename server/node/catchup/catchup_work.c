@@ -143,8 +143,11 @@ bool catchup_enter_epoch(struct catchup *catchup, const struct event *event, uin
 static struct message *message_of(const struct catchup *catchup, const struct history_read *page, size_t index,
                                   uint64_t now_us)
 {
-    return message_from_json(page->base.channel, str_from_cstr(catchup->epoch), page->events[index].offset,
-                             history_read_json(page, index), now_us);
+    const struct event event = {.channel = page->base.channel,
+                                .epoch = str_from_cstr(catchup->epoch),
+                                .offset = page->events[index].offset,
+                                .exclude = history_read_exclude(page, index)};
+    return message_from_json(&event, history_read_json(page, index), now_us);
 }
 
 /* Keeps the first count events of the page, which were posted before, in the window. A page that does not touch the

@@ -26,8 +26,8 @@ static void answer_read(const char *epoch, uint64_t offset)
     strcpy(read->epoch, epoch);
     read->offset = offset;
     if (offset) {
-        history_read_add_json(read, offset - 1, STR("{\"a\":1}"));
-        history_read_add_json(read, offset, STR("{\"a\":2}"));
+        history_read_add_json(read, offset - 1, STR(""), STR("{\"a\":1}"));
+        history_read_add_json(read, offset, STR(""), STR("{\"a\":2}"));
         read->more = true;
     }
     history_read_check(read); /* as the router does */

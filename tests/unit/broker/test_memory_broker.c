@@ -252,7 +252,7 @@ static void publish_as(struct fixture *f, uint64_t user, const char *channel, co
                                       .event_id = str_from_cstr(event_id)};
     struct publication *publication = publication_create(&offer, STR(""));
     publication->history = (struct history_policy){.size = 10, .ttl_ms = 60000};
-    publication->user = user;
+    publication->user_hash = user;
     f->node.broker->ops->ask(f->node.broker, &publication->base);
 }
 

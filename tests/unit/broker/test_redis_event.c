@@ -11,6 +11,9 @@ static void reads_what_a_node_writes(void **state)
         .type = STR("tick"),
         .id = STR("0197"),
         .timestamp = STR("2026-01-15T10:30:00.000Z"),
+        .user = STR("ada \"l\""),
+        .session = STR("0198c0de-0000-7000-8000-00000000000e"),
+        .exclude = STR("0198c0de-0000-7000-8000-00000000000f"),
         .data = STR("{\"n\":12345678901234567890.50}"),
     };
     struct buf bytes = {0}, scratch = {0};
@@ -27,6 +30,9 @@ static void reads_what_a_node_writes(void **state)
     assert_true(str_eq(found.type, event.type));
     assert_true(str_eq(found.id, event.id));
     assert_true(str_eq(found.timestamp, event.timestamp));
+    assert_true(str_eq(found.user, event.user));
+    assert_true(str_eq(found.session, event.session));
+    assert_true(str_eq(found.exclude, event.exclude));
     assert_true(str_eq(found.data, event.data));
     assert_true(str_eq_cstr(found.epoch, "k3v9"));
     assert_true(found.offset == UINT64_MAX);
@@ -53,6 +59,16 @@ static void reads_what_a_backend_writes(void **state)
     assert_int_equal(found.epoch.len, 0);
     assert_int_equal(found.offset, 0);
     assert_int_equal(found.timestamp.len, 0);
+    /* Only a node names the publisher. A backend may have such members for itself. */
+    const struct str own = STR("{\"type\":\"t\",\"data\":1,\"user\":\"ada\",\"session\":7,\"exclude_session\":"
+                               "\"0198c0de-0000-7000-8000-00000000000f\"}");
+    assert_int_equal(redis_event_parse(own, STR("c"), &limits, &scratch, &found, &direct, NULL), ERR_NONE);
+    assert_int_equal(found.user.len, 0);
+    assert_int_equal(found.session.len, 0);
+    assert_true(str_eq_cstr(found.exclude, "0198c0de-0000-7000-8000-00000000000f"));
+    assert_int_equal(redis_event_parse(STR("{\"type\":\"t\",\"data\":1,\"exclude_session\":\"me\"}"), STR("c"), &limits,
+                                       &scratch, &found, &direct, NULL),
+                     ERR_INVALID_REQUEST);
     buf_fini(&scratch);
 }
 

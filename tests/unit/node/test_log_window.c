@@ -23,7 +23,8 @@ static int teardown(void **state)
 
 static struct message *message(uint64_t offset)
 {
-    return message_from_json(STR("log:a"), STR("e"), offset, STR("{}"), 1);
+    const struct event event = {.channel = STR("log:a"), .epoch = STR("e"), .offset = offset, .exclude = STR("")};
+    return message_from_json(&event, STR("{}"), 1);
 }
 
 static void append(uint64_t offset)

@@ -147,7 +147,39 @@ static void test_encode(void **state)
     event_encode(&out, &event);
     assert_str(buf_str(&out), "{\"type\":\"chat_message\",\"channel\":\"a\\\"b\","
                               "\"timestamp\":\"2026-01-15T10:30:00.000Z\",\"data\":{ \"n\" : 9007199254740993 }}");
+    event.user = STR("a\"da");
+    event.session = STR("0198");
+    event.exclude = STR("0199");
+    buf_clear(&out);
+    event_encode(&out, &event);
+    assert_str(buf_str(&out),
+               "{\"type\":\"chat_message\",\"channel\":\"a\\\"b\",\"timestamp\":\"2026-01-15T10:30:00.000Z\","
+               "\"user\":\"a\\\"da\",\"session\":\"0198\",\"data\":{ \"n\" : 9007199254740993 }}");
+    struct buf scratch = {0};
+    struct event decoded;
+    event_decode(buf_str(&out), &scratch, &decoded);
+    assert_str(decoded.user, "a\"da");
+    assert_str(decoded.session, "0198");
+    assert_str(decoded.exclude, "");
+    buf_fini(&scratch);
     buf_fini(&out);
+}
+
+static void test_excluded_session(void **state)
+{
+    static const char *const bad[] = {"", "me", "0198c0de-0000-7000-8000-00000000000",
+                                      "0198c0de-0000-7000-8000-00000000000g", "0198c0de-0000-7000-8000-0000000000001"};
+    const struct event_limits limits = {.data_bytes = 10, .custom = true};
+    struct event_offer offer = {.type = STR("note"), .data = json_value_of(STR("1"))};
+    struct error error;
+    assert_int_equal(event_offer_check(&offer, &limits, &error), ERR_NONE);
+    offer.exclude = STR("0198c0de-0000-7000-8000-00000000000f");
+    assert_int_equal(event_offer_check(&offer, &limits, &error), ERR_NONE);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        offer.exclude = str_from_cstr(bad[i]);
+        assert_int_equal(event_offer_check(&offer, &limits, &error), ERR_INVALID_REQUEST);
+        assert_string_equal(error.text, "exclude_session: expected the id of a session, as session_init tells it");
+    }
 }
 
 static void assert_encoded_id(struct event event, const char *id)
@@ -257,11 +289,12 @@ static void test_what_is_offered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_builtin_types),   cmocka_unit_test(test_builtin_types_name_the_member_that_is_wrong),
-        cmocka_unit_test(test_custom_types),    cmocka_unit_test(test_reserved_types),
-        cmocka_unit_test(test_event_ids),       cmocka_unit_test(test_encode),
-        cmocka_unit_test(test_encoded_id),      cmocka_unit_test(test_id_of_a_position),
-        cmocka_unit_test(test_what_is_offered), cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_builtin_types),    cmocka_unit_test(test_builtin_types_name_the_member_that_is_wrong),
+        cmocka_unit_test(test_custom_types),     cmocka_unit_test(test_reserved_types),
+        cmocka_unit_test(test_event_ids),        cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_excluded_session), cmocka_unit_test(test_encoded_id),
+        cmocka_unit_test(test_id_of_a_position), cmocka_unit_test(test_what_is_offered),
+        cmocka_unit_test(test_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

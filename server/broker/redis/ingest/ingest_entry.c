@@ -22,15 +22,17 @@ struct ingest_entry *ingest_entry_create(struct str id, const struct str *fields
 
 static enum err take_members(const struct ingest_entry *entry, struct event_offer *out, struct error *error)
 {
-    static const char *const names[] = {"channel", "type", "data", "event_id"};
-    struct str *const places[] = {&out->channel, &out->type, &out->data.raw, &out->event_id};
+    static const char *const names[] = {"channel", "type", "data", "event_id", "exclude_session"};
+    struct str *const places[] = {&out->channel, &out->type, &out->data.raw, &out->event_id, &out->exclude};
+    enum { NAMES = sizeof names / sizeof *names };
     char quoted[ERROR_QUOTE_LEN];
     for (size_t i = 0; i + 1 < entry->field_count; i += 2) {
         size_t known = 0;
-        while (known < 4 && !str_eq_cstr(entry->fields[i], names[known]))
+        while (known < NAMES && !str_eq_cstr(entry->fields[i], names[known]))
             known++;
-        if (known == 4)
-            return error_set(error, ERR_INVALID_REQUEST, "unknown field %s; expected channel, type, data, event_id",
+        if (known == NAMES)
+            return error_set(error, ERR_INVALID_REQUEST,
+                             "unknown field %s; expected channel, type, data, event_id, exclude_session",
                              error_quote(entry->fields[i], quoted));
         if (places[known]->ptr)
             return error_set(error, ERR_INVALID_REQUEST, "%s: given twice", names[known]);
