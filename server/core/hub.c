@@ -129,6 +129,17 @@ uint64_t hub_wall_ms(const struct hub *hub)
     return hub->wall_ms;
 }
 
+static bool subscribe(struct hub *hub, struct session *session, struct str name, bool by_backend)
+{
+    if (session->state != SESSION_OPEN || session->subscription_count >= session->endpoint->limits.channels ||
+        subscription_find(session, name))
+        return false;
+    struct subscription *subscription = subscription_begin(hub, session, name);
+    subscription->by_backend = by_backend;
+    subscription_answer(hub, session, subscription, STR(""));
+    return true;
+}
+
 struct session *hub_open(struct hub *hub, const struct session_start *start)
 {
     struct session *session = session_create(hub, start);
@@ -143,8 +154,8 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     observe_opened(hub, session);
     output_reply(hub, session, &reply);
     liveness_start(hub, session);
-    for (size_t i = 0; i < start->subscription_count; i++)
-        hub_subscribe(hub, session, start->subscriptions[i]);
+    for (size_t i = 0; i < start->channel_count; i++)
+        subscribe(hub, session, start->channels[i].name, start->channels[i].by_backend);
     if (session->endpoint->upstream)
         session_upstream_open(hub, session, start->origin);
     if (hub->draining)
@@ -200,13 +211,7 @@ void hub_flush(struct hub *hub)
 
 bool hub_subscribe(struct hub *hub, struct session *session, struct str name)
 {
-    if (session->state != SESSION_OPEN || session->subscription_count >= session->endpoint->limits.channels ||
-        subscription_find(session, name))
-        return false;
-    struct subscription *subscription = subscription_begin(hub, session, name);
-    subscription->by_backend = true;
-    subscription_answer(hub, session, subscription, STR(""));
-    return true;
+    return subscribe(hub, session, name, true);
 }
 
 bool hub_unsubscribe(struct hub *hub, struct session *session, struct str name)

@@ -99,16 +99,22 @@ uint64_t hub_wall_ms(const struct hub *hub);
 
 /* --- sessions ----------------------------------------------------------------------------------------------- */
 
+/* A channel that a session has from the beginning. The name has passed channel_check. */
+struct first_channel {
+    struct str name;
+    bool by_backend; /* a backend has asked for it: it stays whatever the session's token says */
+};
+
 struct session_start {
+    struct str uuid;       /* of the session (session_uuid.h); empty: a new one */
     struct claims *claims; /* a reference is taken */
     struct str address;
     struct endpoint *endpoint; /* a reference is taken */
     const struct transport_ops *ops;
-    struct session_slot *slot;       /* taken; NULL: it needs none (session_slot.h) */
-    void *transport;                 /* the connection, for ops */
-    const struct str *subscriptions; /* channels that the session has from the beginning, by hub_subscribe; copied. The
-                                        names have passed channel_check */
-    size_t subscription_count;
+    struct session_slot *slot;            /* taken; NULL: it needs none (session_slot.h) */
+    void *transport;                      /* the connection, for ops */
+    const struct first_channel *channels; /* copied. Those over the session's limit are left out */
+    size_t channel_count;
     struct session_origin *origin; /* borrowed for the call, for the upstream; NULL: none */
 };
 

@@ -253,8 +253,6 @@ void presence_init(struct hub *hub);
 void presence_follow(struct channel *channel, const struct presence_policy *policy);
 
 /* --- session_slot.c --- */
-/* The session that gets the slot has this uuid. */
-const char *session_slot_uuid(const struct session_slot *slot);
 /* The ttl is another one. The broker is told soon, before the next renewals are due. */
 void session_slots_follow(struct hub *hub, const struct hub_settings *before);
 

@@ -20,8 +20,8 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     session->opened_ms = hub->wall_ms;
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;
     session->session_slot = start->slot;
-    if (start->slot)
-        memcpy(session->uuid, session_slot_uuid(start->slot), sizeof session->uuid);
+    if (start->uuid.len == UUID_LEN)
+        memcpy(session->uuid, start->uuid.ptr, UUID_LEN);
     else
         session_uuid_make(hub->wall_ms, hub->node_id, session->uuid);
     session_index_add(&hub->sessions, session);

@@ -1,10 +1,11 @@
 /* session_slot.c - see session_slot.h. */
 #include "server/core/session_slot.h"
 
+#include <assert.h>
+
 #include "common/base/alloc.h"
 #include "common/base/random.h"
 #include "server/core/hub_private.h"
-#include "server/core/session_uuid.h"
 
 struct session_slot {
     struct hub *hub;
@@ -82,13 +83,14 @@ bool session_slot_is_needed(const struct hub *hub, const struct claims *claims)
     return claims->session_limit && hub->settings.session_slot_ttl_ms;
 }
 
-struct session_slot *session_slot_take(struct hub *hub, struct claims *claims,
+struct session_slot *session_slot_take(struct hub *hub, struct str uuid, struct claims *claims,
                                        void (*answered)(void *waiter, bool granted), void *waiter)
 {
     struct session_slot *slot = xcalloc(1, sizeof *slot);
     slot->hub = hub;
     slot->claims = claims_ref(claims);
-    session_uuid_make(hub->wall_ms, hub->node_id, slot->uuid);
+    assert(uuid.len == UUID_LEN);
+    memcpy(slot->uuid, uuid.ptr, UUID_LEN);
     slot->asked = true;
     slot->answered = answered;
     slot->waiter = waiter;
@@ -100,11 +102,6 @@ struct session_slot *session_slot_take(struct hub *hub, struct claims *claims,
 void session_slot_stop_waiting(struct session_slot *slot)
 {
     slot->answered = NULL;
-}
-
-const char *session_slot_uuid(const struct session_slot *slot)
-{
-    return slot->uuid;
 }
 
 void session_slots_follow(struct hub *hub, const struct hub_settings *before)

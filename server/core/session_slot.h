@@ -17,9 +17,9 @@ struct session_slot;
 /* False: the token has no session_limit, or there are no other nodes. */
 bool session_slot_is_needed(const struct hub *hub, const struct claims *claims);
 
-/* Asks the broker for a slot of the claims' user. A reference to the claims is taken. `answered` is called once, in a
- * later call from the broker. */
-struct session_slot *session_slot_take(struct hub *hub, struct claims *claims,
+/* Asks the broker for a slot of the claims' user, for the session that will have this uuid. A reference to the claims
+ * is taken. `answered` is called once, in a later call from the broker. */
+struct session_slot *session_slot_take(struct hub *hub, struct str uuid, struct claims *claims,
                                        void (*answered)(void *waiter, bool granted), void *waiter);
 
 /* `answered` will not be called. The slot is kept, whatever the answer is. */

@@ -11,7 +11,7 @@
 #include "server/net/http/connection.h"
 #include "server/net/http/proxied.h"
 
-enum { OWN_STEPS = 2 }; /* entry steps that are always there */
+enum { OWN_STEPS = 3 }; /* entry steps that are always there */
 enum { TICK_MS = 50 };  /* how precise deadlines are when nothing else happens */
 
 /* --- what the hub asks of the world ------------------------------------------------------------------------------ */
@@ -123,6 +123,7 @@ static void init_connections(struct worker *worker, const struct worker_options 
     worker->gate = (struct gate){
         .admitter = &worker->admitter,
         .hub = worker->hub,
+        .node_id = options->node_id,
         .steps = worker->steps,
         .step_count = OWN_STEPS + options->step_count,
     };
@@ -138,10 +139,12 @@ static void init_connections(struct worker *worker, const struct worker_options 
 static void init_steps(struct worker *worker, const struct worker_options *options)
 {
     worker->steps = xcalloc(OWN_STEPS + options->step_count, sizeof *worker->steps);
-    worker->steps[0] = limits_step;
-    worker->steps[1] = session_limit_step(worker->hub);
+    struct entry_step *next = worker->steps;
+    *next++ = limits_step;
     for (size_t i = 0; i < options->step_count; i++)
-        worker->steps[OWN_STEPS + i] = options->steps[i];
+        *next++ = options->steps[i];
+    *next++ = user_limit_step;
+    *next++ = session_limit_step(worker->hub);
 }
 
 static enum err create_edge(struct worker *worker, struct error *error)

@@ -26,7 +26,8 @@ struct worker_options {
     const struct node_ops *node;     /* passed to the hub; borrowed, as is its owner */
     void *node_owner;
     struct str node_id;             /* borrowed */
-    const struct entry_step *steps; /* more entry steps, after those of the worker; copied */
+    const struct entry_step *steps; /* more entry steps, which may change the user and the claims; copied. They run
+                                       after limits_step and before the steps that count the user's sessions */
     size_t step_count;
 };
 

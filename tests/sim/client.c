@@ -8,6 +8,7 @@
 #include "common/protocol/ws_client.h"
 #include "common/protocol/ws_frame.h"
 #include "server/core/session_slot.h"
+#include "server/core/session_uuid.h"
 #include "server/dialect/carillon.h"
 #include "tests/sim/seat.h"
 #include "tests/sim/tokens.h"
@@ -25,6 +26,7 @@ struct line {
     struct sim_worker *worker;
     struct session *session;   /* the hub's end; NULL: not yet, or no more */
     struct session_slot *slot; /* asked for: the session begins with it */
+    char uuid[UUID_LEN + 1];   /* of the slot's session; "" without a slot */
     struct list_link early;    /* packets that came meanwhile */
     bool open;                 /* the client's end */
     bool gone;                 /* the hub has been told */
@@ -249,7 +251,8 @@ static void refuse(struct line *line, const char *reason)
 
 static void begin_session(struct line *line)
 {
-    struct session_start start = {.claims = line->claims,
+    struct session_start start = {.uuid = str_from_cstr(line->uuid),
+                                  .claims = line->claims,
                                   .address = STR("192.0.2.1"),
                                   .endpoint = &clients.endpoint,
                                   .ops = &transport,
@@ -284,7 +287,8 @@ static void open_session(void *owner, void *argument)
         refuse(line, refusal);
     } else if (session_slot_is_needed(hub, line->claims)) {
         turn_begin(line->worker->turn);
-        line->slot = session_slot_take(hub, line->claims, slot_answered, line);
+        session_uuid_make(turn_wall_ms(line->worker->turn), str_from_cstr(line->worker->node->real.id), line->uuid);
+        line->slot = session_slot_take(hub, str_from(line->uuid, UUID_LEN), line->claims, slot_answered, line);
     } else {
         begin_session(line);
     }

@@ -3,8 +3,10 @@
 
 #include <assert.h>
 
+#include "common/base/alloc.h"
 #include "common/protocol/channel_name.h"
 #include "server/core/session_slot.h"
+#include "server/core/session_uuid.h"
 #include "server/net/admission/net_transport.h"
 
 void entry_init(struct entry *entry, const struct entry_start *start, const struct admission *admission)
@@ -18,6 +20,7 @@ void entry_init(struct entry *entry, const struct entry_start *start, const stru
         .answered = start->answered,
     };
     endpoint_ref(&entry->admission.endpoint->base);
+    session_uuid_make(turn_wall_ms(start->admitter->turn), start->node_id, entry->uuid);
 }
 
 void entry_fini(struct entry *entry)
@@ -25,18 +28,23 @@ void entry_fini(struct entry *entry)
     claims_unref(entry->admission.claims);
     if (entry->admission.endpoint)
         endpoint_unref(&entry->admission.endpoint->base);
-    texts_clear(&entry->subscriptions);
+    for (size_t i = 0; i < entry->channel_count; i++)
+        free((void *)(uintptr_t)entry->channels[i].name.ptr); /* ours, although a str never owns */
+    free(entry->channels);
     if (entry->slot)
         session_slot_leave(entry->slot);
     *entry = (struct entry){0};
 }
 
-enum err entry_subscribe(struct entry *entry, struct str channel, struct error *error)
+enum err entry_subscribe(struct entry *entry, struct str channel, bool by_backend, struct error *error)
 {
     enum err err = channel_check(channel, error);
-    if (err == ERR_NONE)
-        texts_add(&entry->subscriptions, channel);
-    return err;
+    if (err != ERR_NONE)
+        return err;
+    entry->channels = xrealloc(entry->channels, (entry->channel_count + 1) * sizeof *entry->channels);
+    entry->channels[entry->channel_count++] =
+        (struct first_channel){.name = str_from(str_dup(channel), channel.len), .by_backend = by_backend};
+    return ERR_NONE;
 }
 
 /* The present endpoint of the client's path. NULL: a reload has removed it. */
@@ -131,15 +139,11 @@ static bool take_places(const struct admitter *admitter, const struct admission 
     const struct net_settings *settings = admitter->settings;
     const struct address *client = &admission->client;
     char key[ADDRESS_KEY_LEN + 1];
-    const struct claims *claims = admission->claims;
     bool is_proxy = cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, client);
-    size_t of_user = claims->session_limit ? (size_t)claims->session_limit : settings->max_per_user;
     return lease_take(lease, quota, QUOTA_SESSIONS, STR(""), settings->max_connections) &&
            (is_proxy || lease_take(lease, quota, QUOTA_OF_ADDRESS, str_from_cstr(address_key(client, key)),
                                    net_settings_max_of(settings, client))) &&
-           lease_take(lease, quota, QUOTA_OF_ENDPOINT, admission->endpoint->path,
-                      admission->endpoint->max_connections) &&
-           lease_take(lease, quota, QUOTA_OF_USER, claims->sub, of_user);
+           lease_take(lease, quota, QUOTA_OF_ENDPOINT, admission->endpoint->path, admission->endpoint->max_connections);
 }
 
 static enum entry_verdict begin_limits(void *owner, struct entry *entry, const struct http_head *head,
@@ -155,3 +159,19 @@ static enum entry_verdict begin_limits(void *owner, struct entry *entry, const s
 }
 
 const struct entry_step limits_step = {.begin = begin_limits};
+
+static enum entry_verdict begin_user_limit(void *owner, struct entry *entry, const struct http_head *head,
+                                           enum reason *out_reason)
+{
+    const struct admitter *admitter = entry->admitter;
+    const struct claims *claims = entry->admission.claims;
+    size_t max = claims->session_limit ? (size_t)claims->session_limit : admitter->settings->max_per_user;
+    (void)owner;
+    (void)head;
+    if (lease_take(entry->lease, admitter->quota, QUOTA_OF_USER, claims->sub, max))
+        return ENTRY_PASSES;
+    *out_reason = REASON_CONNECTION_LIMIT;
+    return ENTRY_IS_REFUSED;
+}
+
+const struct entry_step user_limit_step = {.begin = begin_user_limit};

@@ -4,11 +4,12 @@
  * together have the time of the request. Once that is over, the steps that are left still begin, but none of them
  * waits: one that would wait is cancelled at once. Entry steps know no sockets. One thread.
  *
- * Two steps are always there: limits_step (the connections of this node) and session_limit.h (the sessions of a user on
- * all nodes). */
+ * The first step is always limits_step. Steps that may change the user or the claims follow. user_limit_step and
+ * session_limit.h (the sessions of a user on all nodes) come after them. */
 #ifndef CARILLON_NET_ADMISSION_ENTRY_H
 #define CARILLON_NET_ADMISSION_ENTRY_H
 
+#include "server/core/hub.h"
 #include "server/net/admission/admission.h"
 
 struct entry;
@@ -34,11 +35,13 @@ struct entry_step {
 struct entry {
     /* For the steps. */
     struct admitter *admitter;
-    struct admission admission; /* ADMITTED, with one reference to its endpoint and to its claims, which a step may
-                                   exchange */
-    struct lease *lease;        /* the places that the connection has in the limits */
-    struct texts subscriptions; /* see entry_subscribe */
-    struct session_slot *slot;  /* owned, of session_limit.c; NULL: none, or the session has it */
+    struct admission admission;     /* ADMITTED, with one reference to its endpoint and to its claims, which a step may
+                                       exchange */
+    struct lease *lease;            /* the places that the connection has in the limits */
+    char uuid[UUID_LEN + 1];        /* of the session to come */
+    struct first_channel *channels; /* owned, as their names; see entry_subscribe */
+    size_t channel_count;
+    struct session_slot *slot; /* owned, of session_limit.c; NULL: none, or the session has it */
     /* Of entry.c. */
     const struct entry_step *steps;
     size_t step_count;
@@ -53,6 +56,7 @@ struct entry {
 struct entry_start {
     struct admitter *admitter;
     struct lease *lease;
+    struct str node_id; /* for the session's uuid; not kept */
     const struct entry_step *steps;
     size_t step_count;
     void (*answered)(struct entry *entry, enum reason reason);
@@ -65,10 +69,11 @@ void entry_fini(struct entry *entry);
  * refusal. */
 enum entry_verdict entry_run(struct entry *entry, const struct http_head *head, enum reason *out_reason);
 
-/* For a step: the session will begin with a subscription to this channel, whatever its rights. The name is copied. A
- * channel over the session's limit is left out. ERR_INVALID_REQUEST says what is wrong with the name (channel_check):
- * then nothing is added, and the step decides whether the client passes without it. */
-enum err entry_subscribe(struct entry *entry, struct str channel, struct error *error);
+/* For a step: the session will begin with a subscription to this channel. The name is copied. A channel over the
+ * session's limit is left out. by_backend: it stays whatever the session's rights are; else the session has it as if
+ * its client had asked, and the step has checked the rights. ERR_INVALID_REQUEST says what is wrong with the name
+ * (channel_check): then nothing is added, and the step decides whether the client passes without it. */
+enum err entry_subscribe(struct entry *entry, struct str channel, bool by_backend, struct error *error);
 
 /* The late answer of the step that waits: the client passes (REASON_NONE), or is refused. The step calls it once, and
  * not from within its begin. The entry may be gone afterwards. A client that passes is refused all the same if its
@@ -88,9 +93,10 @@ bool entry_has_endpoint(const struct entry *entry);
 /* Turns the entry's admission into a refusal, in the way that the present step asks for. */
 void entry_refuse(struct entry *entry, enum reason reason);
 
-/* The first entry step: the limits of this node. They bound the connections of all clients, of an address, of an
- * endpoint and of a user. Takes the connection's places into the entry's lease, all or none. Refuses when a limit is
- * reached. Has no owner. */
+/* The first entry step: the limits of this node on the connections of all clients, of an address and of an endpoint.
+ * Takes the connection's places into the entry's lease, all or none. Refuses when a limit is reached. Has no owner. */
 extern const struct entry_step limits_step;
+/* The same for the connections of a user. */
+extern const struct entry_step user_limit_step;
 
 #endif

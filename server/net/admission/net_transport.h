@@ -4,20 +4,17 @@
 #ifndef CARILLON_NET_ADMISSION_NET_TRANSPORT_H
 #define CARILLON_NET_ADMISSION_NET_TRANSPORT_H
 
+#include "server/core/hub.h"
 #include "server/net/admission/admission.h"
 
 struct stream;
 
-/* What a session begins with. */
+/* What a connection begins with. */
 struct net_start {
-    struct hub *hub;               /* borrowed, as the next, for the connection's life */
-    struct admitter *admitter;     /* of the hub's worker */
-    struct lease lease;            /* taken */
-    struct net_endpoint *endpoint; /* a reference is taken */
-    struct claims *claims;         /* a reference is taken */
-    struct str address;            /* of the client; copied */
-    struct session_slot *slot;     /* taken; may be NULL */
-    struct texts subscriptions;    /* that the session has from the beginning; borrowed for the call */
+    struct hub *hub;              /* borrowed, as the next, for the connection's life */
+    struct admitter *admitter;    /* of the hub's worker */
+    struct lease lease;           /* taken */
+    struct session_start session; /* whole but for ops and transport */
 };
 
 /* Called in the worker's thread. */

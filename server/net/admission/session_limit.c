@@ -15,7 +15,7 @@ static enum entry_verdict begin(void *owner, struct entry *entry, const struct h
     *out_reason = REASON_NONE; /* answered() tells a refusal */
     if (!session_slot_is_needed(hub, entry->admission.claims))
         return ENTRY_PASSES;
-    entry->slot = session_slot_take(hub, entry->admission.claims, answered, entry);
+    entry->slot = session_slot_take(hub, str_from(entry->uuid, UUID_LEN), entry->admission.claims, answered, entry);
     return ENTRY_WAITS;
 }
 

@@ -62,11 +62,13 @@ static void hand_over(struct connection *connection, const struct http_head *hea
         .hub = gate->hub,
         .admitter = gate->admitter,
         .lease = connection_hand_over(connection),
-        .endpoint = entry->admission.endpoint,
-        .claims = entry->admission.claims,
-        .address = str_from_cstr(address_text(&entry->admission.client, address)),
-        .subscriptions = entry->subscriptions,
-        .slot = entry->slot,
+        .session = {.uuid = str_from(entry->uuid, UUID_LEN),
+                    .claims = entry->admission.claims,
+                    .address = str_from_cstr(address_text(&entry->admission.client, address)),
+                    .endpoint = &entry->admission.endpoint->base,
+                    .slot = entry->slot,
+                    .channels = entry->channels,
+                    .channel_count = entry->channel_count},
     };
     struct str rest = str_skip(buf_str(&connection->in), head->length);
     entry->slot = NULL;
@@ -125,6 +127,7 @@ static void enter(struct connection *connection, const struct http_head *head)
     const struct entry_start start = {
         .admitter = gate->admitter,
         .lease = &connection->lease,
+        .node_id = gate->node_id,
         .steps = gate->steps,
         .step_count = gate->step_count,
         .answered = answered,

@@ -11,6 +11,7 @@
 struct gate {
     struct admitter *admitter;
     struct hub *hub;                /* where sessions open */
+    struct str node_id;             /* the ids of its sessions name it */
     const struct entry_step *steps; /* between an admitted request and its session */
     size_t step_count;
 };

@@ -176,16 +176,9 @@ static void open_session(struct stream *stream, const struct net_start *start, s
 {
     size_t unsent;
     struct ws *ws = xcalloc(1, sizeof *ws);
-    const struct session_start session = {
-        .claims = start->claims,
-        .address = start->address,
-        .endpoint = &start->endpoint->base,
-        .ops = &transport,
-        .slot = start->slot,
-        .subscriptions = start->subscriptions.items,
-        .subscription_count = start->subscriptions.count,
-        .transport = ws,
-    };
+    struct session_start session = start->session;
+    session.ops = &transport;
+    session.transport = ws;
     ws->hub = start->hub;
     ws->admitter = start->admitter;
     ws->lease = start->lease;
@@ -194,8 +187,8 @@ static void open_session(struct stream *stream, const struct net_start *start, s
     if (stream_write(&ws->stream, answer, &unsent) == WRITE_FAILED) {
         ws->deaf = true;
         stream_cut(&ws->stream);
-        if (start->slot)
-            session_slot_leave(start->slot);
+        if (session.slot)
+            session_slot_leave(session.slot);
         return;
     }
     ws->session = hub_open(ws->hub, &session);

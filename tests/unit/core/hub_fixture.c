@@ -254,8 +254,9 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
         .claims = claims,
         .address = STR("192.0.2.1"),
         .endpoint = f->other_endpoint ? f->other_endpoint : f->endpoint,
-        .subscriptions = f->subscriptions,
-        .subscription_count = f->subscription_count,
+        .uuid = str_from_cstr(f->next_uuid),
+        .channels = f->channels,
+        .channel_count = f->channel_count,
         .slot = f->next_slot,
         .ops = f->transport ? f->transport : &wire_transport,
         .transport = wire,
@@ -264,6 +265,7 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
     claims_unref(claims);
     hub_flush(f->hub);
     f->next_slot = NULL;
+    f->next_uuid[0] = '\0';
     if (!f->other_endpoint && !f->transport) /* else the test reads what it is told */
         assert_non_null(strstr(next_frame(wire, NULL), "\"type\":\"session_init\""));
     return wire->session;

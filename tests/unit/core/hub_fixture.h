@@ -22,8 +22,8 @@ struct wire {
 };
 
 struct fixture {
-    const struct str *subscriptions; /* that sessions have from the beginning */
-    size_t subscription_count;
+    const struct first_channel *channels; /* that sessions have from the beginning */
+    size_t channel_count;
     struct hub *hub;
     struct hub_settings settings;
     struct rules *rules;
@@ -45,6 +45,7 @@ struct fixture {
     const struct node_ops *forward; /* gets joins, leaves and recoveries in place of the above; NULL: nobody */
     void *forward_owner;
     struct session_slot *next_slot;    /* that the next session begins with */
+    char next_uuid[UUID_LEN + 1];      /* that it has; "": a new one */
     struct session_slot_request *slot; /* the last one to be taken, owned by the test */
     struct presence_read *presence;    /* the same, of the command presence */
     struct claims *next_claims;        /* what verify gives; NULL: refuse */

@@ -643,17 +643,20 @@ static void test_backend_subscriptions(void **state)
 
 static void test_subscriptions_from_the_beginning(void **state)
 {
-    const struct str channels[] = {STR("news"), STR("chat"), STR("news"), STR("one too many")};
+    const struct first_channel channels[] = {
+        {STR("news"), false}, {STR("chat"), true}, {STR("news"), true}, {STR("one too many"), true}};
     struct fixture f;
     struct wire a;
     (void)state;
     fixture_setup(&f);
     f.endpoint->limits.channels = 2;
-    f.subscriptions = channels;
-    f.subscription_count = 4;
+    f.channels = channels;
+    f.channel_count = 4;
     open_session(&f, &a, "{\"sub\":\"alice\"}"); /* session_init comes first */
     assert_str(buf_str(&f.asked), "join news\njoin chat\n");
     assert_int_equal(a.session->subscription_count, 2);
+    assert_false(a.session->subscriptions[0].by_backend);
+    assert_true(a.session->subscriptions[1].by_backend);
     answer_join(&f, "chat", "", 0);
     assert_non_null(strstr(next_frame(&a, NULL), "{\"type\":\"subscribed\",\"channel\":\"chat\""));
     close_session(&f, &a);

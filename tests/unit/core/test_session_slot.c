@@ -1,5 +1,6 @@
 /* test_session_slot.c - session slots: taken before the session, kept while it lives, given back once. */
 #include "server/core/session_slot.h"
+#include "server/core/session_uuid.h"
 #include "tests/unit/core/hub_fixture.h"
 
 #define LIMITED "{\"sub\":\"alice\",\"session_limit\":2}"
@@ -36,7 +37,8 @@ static void on_answered(void *waiter, bool granted)
 
 static void take(void)
 {
-    slot = session_slot_take(f.hub, claims, on_answered, &slot);
+    session_uuid_make(f.wall_ms, STR(""), f.next_uuid);
+    slot = session_slot_take(f.hub, str_from_cstr(f.next_uuid), claims, on_answered, &slot);
     assert_non_null(f.slot);
 }
 

@@ -114,17 +114,20 @@ static uint64_t verified(const struct fixture *fixture)
 static const char handshake[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
                                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
-/* The first entry step. */
+/* The entry steps that count on this node. */
 static void take_places(struct fixture *fixture)
 {
+    const struct entry_step steps[] = {limits_step, user_limit_step};
     const struct entry_start start = {
-        .admitter = &fixture->admitter, .lease = &fixture->lease, .steps = &limits_step, .step_count = 1};
+        .admitter = &fixture->admitter, .lease = &fixture->lease, .steps = steps, .step_count = COUNT_OF(steps)};
     enum reason reason;
     struct entry entry;
     entry_init(&entry, &start, &fixture->admission);
     claims_ref(fixture->admission.claims);
-    if (entry_run(&entry, &fixture->head, &reason) == ENTRY_IS_REFUSED)
+    if (entry_run(&entry, &fixture->head, &reason) == ENTRY_IS_REFUSED) {
+        lease_release(&fixture->lease, fixture->admitter.quota);
         admission_refuse(&fixture->admitter, &fixture->admission, reason);
+    }
     entry_fini(&entry);
 }
 

@@ -140,8 +140,8 @@ static void a_step_changes_what_the_session_begins_with(void **state)
     assert_int_equal(claims_parse(STR("{\"sub\":\"u\",\"scope\":\"more\"}"), &claims, NULL), ERR_NONE);
     claims_unref(entry->admission.claims);
     entry->admission.claims = claims;
-    assert_int_equal(entry_subscribe(entry, STR("news"), NULL), ERR_NONE);
-    assert_int_equal(entry_subscribe(entry, STR("chat"), NULL), ERR_NONE);
+    assert_int_equal(entry_subscribe(entry, STR("news"), true, NULL), ERR_NONE);
+    assert_int_equal(entry_subscribe(entry, STR("chat"), true, NULL), ERR_NONE);
     answer(&scene->fakes[0], REASON_NONE);
     expect(scene, fd, "session_init");
     size_t cursor = 0;
@@ -163,10 +163,10 @@ static void a_step_is_told_of_a_bad_channel_name(void **state)
     memset(longest, 'x', sizeof longest);
     const struct str bad[] = {str_from(longest, sizeof longest), STR(""), STR("a b"), STR("\xff")};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
-        assert_int_equal(entry_subscribe(entry, bad[i], &error), ERR_INVALID_REQUEST);
+        assert_int_equal(entry_subscribe(entry, bad[i], true, &error), ERR_INVALID_REQUEST);
         assert_true(str_starts_with(str_from_cstr(error.text), STR("channel")));
     }
-    assert_int_equal(entry_subscribe(entry, str_from(longest, CHANNEL_NAME_MAX), NULL), ERR_NONE);
+    assert_int_equal(entry_subscribe(entry, str_from(longest, CHANNEL_NAME_MAX), true, NULL), ERR_NONE);
     answer(&scene->fakes[0], REASON_NONE);
     expect(scene, fd, "session_init");
     size_t cursor = 0;
@@ -319,7 +319,7 @@ static void no_later_step_waits_once_the_time_is_over(void **state)
 {
     struct scene *scene = *state;
     scene->fixture->settings->head_timeout_us = 100000;
-    struct entry_step *steps = scene->fixture->worker->steps + 2; /* behind the worker's own */
+    struct entry_step *steps = scene->fixture->worker->steps + 1; /* behind limits_step */
     steps[0].passes_late = true;
     for (int passes = 0; passes < 2; passes++) {
         scene->fakes[0] = scene->fakes[1] = (struct fake){.verdict = ENTRY_WAITS};

@@ -90,14 +90,9 @@ static void open_session(struct stream *stream, const struct net_start *start, s
 {
     size_t unsent;
     struct line_connection *connection = xcalloc(1, sizeof *connection);
-    const struct session_start session = {
-        .claims = start->claims,
-        .address = start->address,
-        .endpoint = &start->endpoint->base,
-        .ops = &operations,
-        .slot = start->slot,
-        .transport = connection,
-    };
+    struct session_start session = start->session;
+    session.ops = &operations;
+    session.transport = connection;
     connection->hub = start->hub;
     connection->admitter = start->admitter;
     connection->lease = start->lease;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "server/net/admission/session_limit.h"
 #include "tests/support/unit.h"
 #include "tests/unit/net/net_fixture.h"
 
@@ -142,9 +143,13 @@ static void is_refused_by_a_drain(void **state)
 static void is_given_back_when_a_later_step_refuses(void **state)
 {
     struct net_fixture *fixture = *state;
-    fixture->steps = &refusing;
-    fixture->step_count = 1;
-    int fd = ask_and_wait(fixture);
+    fixture_start(fixture);
+    const struct entry_step steps[] = {limits_step, session_limit_step(fixture->worker->hub), refusing};
+    fixture->worker->gate.steps = steps;
+    fixture->worker->gate.step_count = COUNT_OF(steps);
+    int fd = ask(fixture);
+    while (!fixture->slot)
+        fixture_turn(fixture);
     answer(fixture, true, ERR_NONE);
     expect(fixture, fd, "HTTP/1.1 403 ");
     expect_slots(fixture, fd, "take leave ");
