@@ -36,6 +36,6 @@ def describe():
         "compiler": said([compiler, "--version"]).partition("\n")[0],
         "build": build,
         "libraries": {name: said(["pkg-config", "--modversion", name]).rstrip("-")
-                      for name in ("libwebsockets", "libuv", "openssl", "libjwt", "hiredis")},
+                      for name in ("libwebsockets", "libuv", "openssl", "libjwt", "hiredis", "libcurl")},
         "versions": servers.versions(),
     }

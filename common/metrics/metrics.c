@@ -50,6 +50,13 @@ LABEL_SET(DROP, METRICS_DROPS)
 LABEL_SET(RECOVERY, METRICS_RECOVERIES)
 LABEL_SET(VERIFICATION, METRICS_VERIFICATIONS)
 LABEL_SET(STATUS, METRICS_STATUSES)
+#define METRICS_OUTCOMES(LABEL) METRICS_STATUSES(LABEL) METRICS_UPSTREAM_FAILURES(LABEL)
+LABEL_SET(OUTCOME, METRICS_OUTCOMES)
+
+static const char *label_UPSTREAM(unsigned index)
+{
+    return metrics_upstream_name(index);
+}
 
 /* The label's name, as it stands in the exposition. */
 #define NAME_NONE         NULL
@@ -63,6 +70,8 @@ LABEL_SET(STATUS, METRICS_STATUSES)
 #define NAME_VERIFICATION "result"
 #define NAME_ROUTE        "route"
 #define NAME_STATUS       "status"
+#define NAME_OUTCOME      "outcome"
+#define NAME_UPSTREAM     "upstream"
 
 const struct metric_row metric_rows[METRIC_COUNT] = {
 #define METRIC(symbol_, kind_, a, b, scope_, name_, text_)                                                             \
@@ -86,10 +95,10 @@ void metrics_init(struct metrics *metrics, int worker)
         atomic_init(&metrics->cells[i], 0);
 }
 
-void metrics_observe(struct metrics *metrics, enum metric metric, uint64_t value_us)
+void metrics_observe_labelled(struct metrics *metrics, enum metric metric, unsigned label, uint64_t value_us)
 {
     static const uint64_t bounds[METRICS_BOUNDS] = METRICS_BOUNDS_US;
-    unsigned first = metric_rows[metric].first_cell;
+    unsigned first = metric_rows[metric].first_cell + label * METRICS_HISTOGRAM_CELLS;
     unsigned bucket = 0;
     while (bucket < METRICS_BOUNDS && value_us > bounds[bucket])
         bucket++;

@@ -62,7 +62,7 @@ struct metric_row {
     unsigned first_cell;
     const char *label[2];                    /* NULL: none */
     unsigned size[2];                        /* 1: none */
-    const char *(*value[2])(unsigned index); /* the label's text */
+    const char *(*value[2])(unsigned index); /* the label's text; NULL: the series does not exist yet */
 };
 extern const struct metric_row metric_rows[METRIC_COUNT];
 
@@ -105,8 +105,19 @@ static inline void metrics_add_labelled2(struct metrics *metrics, enum metric me
     metrics_cell_add(metrics, row->first_cell + first * row->size[1] + second, n);
 }
 
+static inline void metrics_set_labelled(struct metrics *metrics, enum metric metric, unsigned label, uint64_t value)
+{
+    atomic_store_explicit(&metrics->cells[metric_rows[metric].first_cell + label], value, memory_order_relaxed);
+}
+
+/* One observation of a histogram with one label. */
+void metrics_observe_labelled(struct metrics *metrics, enum metric metric, unsigned label, uint64_t value_us);
+
 /* One observation of a histogram. */
-void metrics_observe(struct metrics *metrics, enum metric metric, uint64_t value_us);
+static inline void metrics_observe(struct metrics *metrics, enum metric metric, uint64_t value_us)
+{
+    metrics_observe_labelled(metrics, metric, 0, value_us);
+}
 
 /* A cell's value added up over all: 0 for a family without labels, else the label's value (first * size of the second
  * + second). Of a histogram: the number of observations. Any thread. */

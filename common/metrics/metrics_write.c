@@ -1,5 +1,5 @@
 /* metrics_write.c - the text of OpenMetrics 1.0.0. All samples of a family stand together. Label values come from our
- * own tables, so they need no escaping. */
+ * own tables, or have been cleaned (metrics_upstream), so they need no escaping. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -94,9 +94,16 @@ static void write_histogram(struct buf *out, const struct metric_row *row, const
     buf_appendf(out, "%" PRIu64 "\n", total);
 }
 
+static bool series_exists(const struct metric_row *row, unsigned index)
+{
+    return row->value[0](index / row->size[1]) && row->value[1](index % row->size[1]);
+}
+
 static void write_series(struct buf *out, const struct metric_row *row, const struct series *series)
 {
     for (unsigned index = 0; index < row->size[0] * row->size[1]; index++) {
+        if (!series_exists(row, index))
+            continue;
         if (row->kind == METRIC_HISTOGRAM) {
             write_histogram(out, row, series, index);
             continue;
@@ -140,8 +147,11 @@ static void reference_labels(struct buf *out, const struct metric_row *row)
         if (!row->label[i])
             continue;
         buf_appendf(out, "%s`%s`:", between, row->label[i]);
-        for (unsigned v = 0; v < row->size[i]; v++)
-            buf_appendf(out, "%s %s", v ? "," : "", row->value[i](v));
+        if (strcmp(row->label[i], "upstream") == 0)
+            buf_append_lit(out, " its name");
+        else
+            for (unsigned v = 0; v < row->size[i]; v++)
+                buf_appendf(out, "%s %s", v ? "," : "", row->value[i](v));
         between = "; ";
     }
     if (row->kind == METRIC_INFO)
@@ -155,7 +165,8 @@ void metrics_reference(struct buf *out)
     buf_append_lit(
         out, "# Metrics\n\n"
              "`GET /metrics` on the internal listener answers OpenMetrics text. Every series is there from the start,\n"
-             "also while it is 0. Durations are in seconds. This page is made by `carillon reference --metrics`.\n\n"
+             "also while it is 0; the series of an upstream are there from its first configuration on. Durations are "
+             "in seconds. This page is made by `carillon reference --metrics`.\n\n"
              "| metric | kind | labels | meaning |\n| --- | --- | --- | --- |\n");
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         const struct metric_row *row = &metric_rows[i];

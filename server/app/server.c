@@ -206,7 +206,7 @@ static bool is_drained(struct server *server)
         listener_stop(server->internal);
         return false;
     }
-    return open_calls(server) == 0;
+    return open_calls(server) == 0 && outbound_calls(server->outbound) == 0;
 }
 
 static void check_drained(uv_timer_t *timer)
@@ -305,6 +305,8 @@ static void stop(struct server *server)
     while (!server->node.is_closed)
         uv_run(&server->loop, UV_RUN_ONCE);
     node_answer_waiting(&server->node);
+    outbound_destroy(server->outbound); /* the workers' mailboxes are still there for the ends of its calls */
+    server->outbound = NULL;
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_destroy(server->workers[i]);
     for (unsigned i = 0; i < server->worker_count; i++)
@@ -371,6 +373,8 @@ int server_run(const struct server_start *given)
     server->sources = given->sources;
     server->input = given->input;
     log_configure((enum log_level)server->options->log_level, (enum log_format)server->options->log_format);
+    metrics_init(&server->outbound_metrics, -1);
+    server->outbound = outbound_create(&server->outbound_metrics);
     enum err err = capacity_claim(server->options, worker_count(server->options), &server->capacity, &error);
     if (err == ERR_NONE)
         err = configuration_make(server->options, &server->configuration, &error);
@@ -391,6 +395,7 @@ int server_run(const struct server_start *given)
         log_error("app", "%s", error.text);
     else
         log_info("app", "ended");
+    outbound_destroy(server->outbound);
     options_fini(&options_table, server->options);
     option_sources_fini(server->sources);
     free(server);

@@ -33,13 +33,14 @@ static bool is_draining(void *owner)
 static void write_metrics(void *owner, struct buf *out)
 {
     const struct server *server = owner;
-    const struct metrics *all[ROUTER_WORKERS_MAX + 2];
+    const struct metrics *all[ROUTER_WORKERS_MAX + 3];
     size_t count = 0;
     struct metrics *process = xmalloc(sizeof *process);
     metrics_init(process, -1);
     process_metrics_read(process, server->started_ms);
     all[count++] = process;
     all[count++] = &server->node.metrics;
+    all[count++] = &server->outbound_metrics;
     for (unsigned i = 0; i < server->worker_count; i++)
         all[count++] = &server->worker_metrics[i];
     metrics_write(out, all, count, CARILLON_VERSION);

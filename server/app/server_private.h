@@ -12,6 +12,7 @@
 #include "server/net/worker.h"
 #include "server/node/node.h"
 #include "server/node/settings_digest.h"
+#include "server/outbound/outbound.h"
 
 enum { SERVER_SIGNALS = 3 };
 
@@ -24,6 +25,8 @@ struct server {
     uv_loop_t loop;
     struct node node;
     struct metrics *worker_metrics;
+    struct metrics outbound_metrics;
+    struct outbound *outbound; /* has no thread without upstreams */
     struct quota *quota;
     struct worker *workers[ROUTER_WORKERS_MAX];
     struct connection_set *connections[ROUTER_WORKERS_MAX]; /* of the workers, for the listeners */

@@ -36,7 +36,7 @@ size_t outbound_calls(const struct outbound *outbound);
 /* Ends the thread, and waits for it. Calls that have not ended end with OUTBOUND_CANCELLED, so their mailboxes must
  * still be open; their owners deliver that mail afterwards. No other thread may call anything here from now on, except
  * outbound_target_unref, and outbound_cancel and outbound_more for a call whose end has not been delivered yet: the two
- * do nothing then. */
+ * do nothing then. NULL: nothing. */
 void outbound_destroy(struct outbound *outbound);
 
 /* --- targets ------------------------------------------------------------------------------------------------------ */
@@ -65,8 +65,11 @@ struct outbound_target_options {
 };
 #define OUTBOUND_NO_BREAKER UINT32_MAX
 
-/* Thread of outbound_create. Checks the URL and that the CA file can be read: an error of the configuration is
- * ERR_INVALID_REQUEST. The first target starts the thread. The caller has one reference.
+/* ERR_INVALID_REQUEST if the URL is not one of those above, or the CA file cannot be read. Any thread; starts none. */
+enum err outbound_target_check(const struct outbound_target_options *options, struct error *error);
+
+/* Thread of outbound_create. Fails as outbound_target_check does. The first target starts the thread. The caller has
+ * one reference.
  *
  * A target has its own breaker, its own limits and its own connections. So keep the target while its options stay the
  * same. A connection is used for at most 60 s after it was made; then DNS is asked again. */

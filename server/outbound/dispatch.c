@@ -1,0 +1,289 @@
+/* dispatch.c - which call goes out when, and how each one ends. The outbound thread alone. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "server/outbound/outbound_private.h"
+
+static uint64_t now_us(const struct outbound_call *call)
+{
+    return turn_now_us(&call->outbound->turn);
+}
+
+/* --- the end of a call -------------------------------------------------------------------------------------------- */
+
+static bool is_failure(enum outbound_result result, int status)
+{
+    return result != OUTBOUND_CANCELLED && (result != OUTBOUND_OK || status >= 400);
+}
+
+/* Failures of one backend come in numbers. The metrics count each of them. */
+static void say_failure(struct outbound_call *call, enum outbound_result result, int status, struct str text)
+{
+    unsigned long long count;
+    struct outbound_target *target = call->target;
+    if (!is_failure(result, status) || !log_limit_passes(&target->said, now_us(call), &count))
+        return;
+    char answered[48];
+    if (result == OUTBOUND_OK) {
+        snprintf(answered, sizeof answered, "it answered with status %d", status);
+        text = str_from_cstr(answered);
+    }
+    char since[64] = "";
+    if (count > 1)
+        snprintf(since, sizeof since, " (%llu failures since the last such line)", count);
+    log_warn("outbound", "upstream %.*s, call %.*s: %s: %.*s%s", STR_ARG(target->name), STR_ARG(call->id),
+             outbound_result_text(result), STR_ARG(text), since);
+}
+
+static void say_breaker(const struct outbound_target *target)
+{
+    log_warn("outbound",
+             "upstream %.*s: %" PRIu32 " calls have failed one after the other; no call is sent for %" PRIu64 " ms",
+             STR_ARG(target->name), target->breaker.failures_max, target->breaker.open_us / 1000);
+}
+
+/* Statuses by which proxies and servers say that they cannot serve at all. Other answers are about the one request. */
+static bool is_down(enum outbound_result result, int status)
+{
+    if (result == OUTBOUND_OK)
+        return status == 502 || status == 503 || status == 504;
+    return result != OUTBOUND_TOO_LARGE;
+}
+
+static void tell_breaker(struct outbound_call *call, enum outbound_result result, int status)
+{
+    struct outbound_target *target = call->target;
+    struct breaker *breaker = &target->breaker;
+    enum breaker_state before = breaker->state;
+    if (result == OUTBOUND_CANCELLED)
+        breaker_forget(breaker, call->probe);
+    else if (!is_down(result, status))
+        breaker_succeeded(breaker, call->probe);
+    else if (breaker_failed(breaker, call->probe, now_us(call)) && before == BREAKER_CLOSED)
+        say_breaker(target);
+    if (before != BREAKER_CLOSED && breaker->state == BREAKER_CLOSED)
+        log_info("outbound", "upstream %.*s answers again", STR_ARG(target->name));
+}
+
+static void count_end(struct outbound_call *call, enum outbound_result result, int status, uint64_t duration_us)
+{
+    struct metrics *metrics = call->outbound->metrics;
+    unsigned label = call->target->label;
+    unsigned outcome =
+        result == OUTBOUND_OK ? metrics_status(status) : METRICS_OUTCOME_REFUSED + (unsigned)result - OUTBOUND_REFUSED;
+    metrics_add_labelled2(metrics, METRIC_UPSTREAM_REQUESTS, label, outcome, 1);
+    if (call->transfer) {
+        metrics_add_labelled(metrics, METRIC_UPSTREAM_IN_FLIGHT, label, (uint64_t)-1);
+        metrics_observe_labelled(metrics, METRIC_UPSTREAM_DURATION, label, duration_us);
+    }
+    metrics_set_labelled(metrics, METRIC_UPSTREAM_BREAKER, label, call->target->breaker.state);
+}
+
+/* The call may be freed by its caller once the turn has ended. */
+static void finish(struct outbound_call *call, enum outbound_result result, struct str text)
+{
+    struct outbound *outbound = call->outbound;
+    struct outbound_target *target = call->target;
+    struct transfer *transfer = call->transfer;
+    uint64_t duration_us = now_us(call) - call->started_us;
+    turn_stop_timer(&outbound->turn, &call->timer);
+    if (list_is_linked(&call->link)) {
+        list_remove(&call->link);
+        target->waiting_count -= transfer ? 0 : 1;
+    }
+    say_failure(call, result, call->status, text);
+    if (transfer)
+        tell_breaker(call, result, call->status);
+    count_end(call, result, call->status, duration_us);
+    call_add_end(call, result, call->status, text, duration_us);
+    call->transfer = NULL;
+    call->target = NULL;
+    if (transfer) {
+        curl_multi_remove_handle(outbound->multi, transfer->easy);
+        target->in_flight--;
+        target_put_idle(target, transfer);
+    }
+    outbound_target_unref(target);
+}
+
+static void on_timer(struct timer *timer, uint64_t now);
+
+/* The earliest of its deadlines. A paused transfer waits for its caller, and not for its backend. */
+static uint64_t deadline_us(const struct outbound_call *call)
+{
+    uint64_t whole = call->started_us + call->target->timeout_us;
+    uint64_t part = call->part_us + call->target->part_timeout_us;
+    return call->transfer && !atomic_load(&call->paused) && part < whole ? part : whole;
+}
+
+static void await(struct outbound_call *call)
+{
+    uint64_t now = now_us(call), due = deadline_us(call);
+    turn_start_timer(&call->outbound->turn, &call->timer, due > now ? due - now : 0, on_timer);
+}
+
+/* The timer is not moved with each part: it looks when it fires. */
+static void on_timer(struct timer *timer, uint64_t now)
+{
+    struct outbound_call *call = CONTAINER_OF(timer, struct outbound_call, timer);
+    if (now < deadline_us(call)) {
+        await(call);
+        return;
+    }
+    bool is_whole = now >= call->started_us + call->target->timeout_us;
+    uint64_t limit_us = is_whole ? call->target->timeout_us : call->target->part_timeout_us;
+    char text[80];
+    snprintf(text, sizeof text, "%s within %" PRIu64 " ms",
+             is_whole           ? "the call was not complete"
+             : call->status > 0 ? "no further part of the answer came"
+                                : "no answer came",
+             limit_us / 1000);
+    finish(call, OUTBOUND_TIMEOUT, str_from_cstr(text));
+}
+
+/* --- the beginning ------------------------------------------------------------------------------------------------ */
+
+static void begin(struct outbound_call *call)
+{
+    struct outbound *outbound = call->outbound;
+    struct outbound_target *target = call->target;
+    if (!breaker_allows(&target->breaker, now_us(call), &call->probe)) {
+        finish(call, OUTBOUND_BREAKER_OPEN, STR("not sent, because the calls before it failed"));
+        return;
+    }
+    struct transfer *transfer = target_take_idle(target);
+    if (!transfer)
+        transfer = transfer_create(target);
+    transfer_prepare(transfer, call);
+    call->transfer = transfer;
+    call->part_us = now_us(call);
+    list_append(&target->active, &call->link);
+    target->in_flight++;
+    metrics_add_labelled(outbound->metrics, METRIC_UPSTREAM_IN_FLIGHT, target->label, 1);
+    if (call->probe)
+        metrics_set_labelled(outbound->metrics, METRIC_UPSTREAM_BREAKER, target->label, target->breaker.state);
+    await(call);
+    curl_multi_add_handle(outbound->multi, transfer->easy);
+}
+
+static void know(struct outbound *outbound, struct outbound_target *target)
+{
+    if (target->is_known)
+        return;
+    target->is_known = true;
+    list_append(&outbound->targets, &target->link);
+    outbound->connections_max += target->in_flight_max;
+    multi_keep_connections(outbound, outbound->connections_max);
+}
+
+void dispatch_start(struct mail *mail, void *owner)
+{
+    struct outbound_call *call = CONTAINER_OF(mail, struct outbound_call, start);
+    struct outbound *outbound = owner;
+    struct outbound_target *target = call->target;
+    know(outbound, target);
+    call->started_us = turn_now_us(&outbound->turn);
+    if (outbound->stopping) {
+        finish(call, OUTBOUND_CANCELLED, STR("the server ends"));
+    } else if (target->in_flight < target->in_flight_max && target->waiting_count == 0) {
+        begin(call);
+    } else if (target->breaker.state != BREAKER_CLOSED) {
+        finish(call, OUTBOUND_BREAKER_OPEN, STR("not sent, because the calls before it failed"));
+    } else if (target->waiting_count < target->waiting_max) {
+        list_append(&target->waiting, &call->link);
+        target->waiting_count++;
+        await(call);
+    } else {
+        finish(call, OUTBOUND_TOO_MANY, STR("not sent, because too many calls wait for this upstream"));
+    }
+}
+
+static void begin_waiting(struct outbound *outbound)
+{
+    LIST_EACH(link, &outbound->targets)
+    {
+        struct outbound_target *target = CONTAINER_OF(link, struct outbound_target, link);
+        while (target->in_flight < target->in_flight_max && !list_is_empty(&target->waiting)) {
+            struct list_link *first = list_take_first(&target->waiting);
+            target->waiting_count--;
+            begin(CONTAINER_OF(first, struct outbound_call, link));
+        }
+    }
+}
+
+/* --- meanwhile ---------------------------------------------------------------------------------------------------- */
+
+void dispatch_cancel(struct mail *mail, void *owner)
+{
+    struct outbound_call *call = CONTAINER_OF(mail, struct outbound_call, cancel);
+    (void)owner;
+    if (!atomic_load(&call->finished))
+        finish(call, OUTBOUND_CANCELLED, STR(""));
+    call_release(call);
+}
+
+void dispatch_more(struct mail *mail, void *owner)
+{
+    struct outbound_call *call = CONTAINER_OF(mail, struct outbound_call, more);
+    struct outbound *outbound = owner;
+    atomic_store(&call->more_posted, false);
+    if (!atomic_load(&call->finished) && atomic_load(&call->paused) && call_unacked(call) < OUTBOUND_WINDOW) {
+        atomic_store(&call->paused, false);
+        call->part_us = turn_now_us(&outbound->turn);
+        await(call);
+        curl_easy_pause(call->transfer->easy, CURLPAUSE_CONT);
+        outbound->multi_is_due = true;
+    }
+    call_release(call);
+}
+
+static bool reap(struct outbound *outbound)
+{
+    bool any = false;
+    int left;
+    for (CURLMsg *message; (message = curl_multi_info_read(outbound->multi, &left));) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        CURLcode code = message->data.result;
+        char *transfer_ = NULL;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer_);
+        const struct transfer *transfer = (const struct transfer *)(void *)transfer_;
+        struct str text;
+        enum outbound_result result = transfer_result(transfer, code, &text);
+        finish(transfer->call, result, text);
+        any = true;
+    }
+    return any;
+}
+
+void dispatch_turn(struct outbound *outbound)
+{
+    do {
+        multi_run(outbound);
+        bool any = reap(outbound);
+        begin_waiting(outbound);
+        if (!any)
+            break;
+    } while (outbound->multi_is_due);
+    call_post_news(outbound);
+}
+
+static void finish_all(struct list_link *calls)
+{
+    LIST_EACH(link, calls)
+    finish(CONTAINER_OF(link, struct outbound_call, link), OUTBOUND_CANCELLED, STR("the server ends"));
+}
+
+void dispatch_stop(struct outbound *outbound)
+{
+    outbound->stopping = true;
+    LIST_EACH(link, &outbound->targets)
+    {
+        struct outbound_target *target = CONTAINER_OF(link, struct outbound_target, link);
+        finish_all(&target->waiting);
+        finish_all(&target->active);
+    }
+    call_post_news(outbound);
+    LIST_EACH(link, &outbound->targets)
+    target_forget_thread(CONTAINER_OF(link, struct outbound_target, link));
+}
