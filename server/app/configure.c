@@ -114,24 +114,10 @@ static void add_texts(struct texts *texts, const struct option_strings *strings)
         texts_add(texts, str_from_cstr(strings->items[i]));
 }
 
-/* They are the same for all endpoints. */
-static void set_client_limits(struct endpoint *base, const struct options *o)
-{
-    base->limits = (struct endpoint_limits){
-        .message_bytes = o->limits_message_bytes,
-        .channels = (uint32_t)o->limits_channels,
-        .bad_messages = (uint32_t)o->limits_bad_messages,
-        .message_rate_per_minute = o->limits_message_rate * 60,
-        .message_burst = o->limits_message_burst,
-    };
-    base->ping_interval_us = o->ping_interval_ms * 1000;
-    base->pong_timeout_us = o->pong_timeout_ms * 1000;
-}
-
-static void add_endpoint(struct net_settings *net, const struct options *o, const struct endpoint_options *options)
+static enum err add_endpoint(struct net_settings *net, const struct endpoint_options *options,
+                             const struct node_limits *node, struct error *error)
 {
     struct net_endpoint *endpoint = net_settings_add_endpoint(net, str_from_cstr(options->path), &ws_transport);
-    set_client_limits(&endpoint->base, o);
     endpoint->carriers = (options->token_header ? CARRIER_HEADER : 0u) |
                          (options->token_subprotocol ? CARRIER_SUBPROTOCOL : 0u) |
                          (options->token_query.count ? CARRIER_QUERY : 0u);
@@ -141,10 +127,7 @@ static void add_endpoint(struct net_settings *net, const struct options *o, cons
     add_texts(&endpoint->scopes, &options->require_scopes);
     endpoint->reject = (enum reject_mode)options->reject;
     endpoint->max_connections = options->max_connections;
-    for (size_t i = 0; i < options->close_codes.count; i++) {
-        enum reason reason = reason_from_text(str_from_cstr(options->close_codes.items[i].name));
-        endpoint->base.close_codes.code[reason] = (uint16_t)options->close_codes.items[i].value;
-    }
+    return configure_endpoint(&endpoint->base, options, node, error);
 }
 
 static void set_policy(struct net_settings *net, const struct options *o)
@@ -199,24 +182,26 @@ enum err configuration_make(const struct options *options, struct configuration 
 {
     struct net_settings *net = net_settings_create();
     struct token_keys *keys = token_keys_create();
+    const struct node_limits node_limits = configure_node_limits(options);
     enum err err = add_keys(keys, options, error);
     if (err == ERR_NONE)
         err = set_proxies(net, options, error);
     if (err == ERR_NONE && *options->tls_certificate)
         err = tls_identity_load(options->tls_certificate, options->tls_key, &net->tls, error);
+    for (size_t i = 0; err == ERR_NONE && i < options->endpoints.count; i++)
+        err = add_endpoint(net, &options->endpoints.items[i], &node_limits, error);
     if (err != ERR_NONE) {
         token_keys_unref(keys);
         net_settings_unref(net);
         return err;
     }
-    for (size_t i = 0; i < options->endpoints.count; i++)
-        add_endpoint(net, options, &options->endpoints.items[i]);
     set_policy(net, options);
     set_limits(net, options);
     *out = (struct configuration){
         .hub = make_hub_settings(options),
         .rules = make_rules(options),
         .net = net,
+        .node_limits = node_limits,
         .keys = keys,
     };
     return ERR_NONE;
@@ -230,13 +215,12 @@ void configuration_fini(struct configuration *configuration)
     *configuration = (struct configuration){0};
 }
 
-void configuration_keep_endpoints(struct configuration *fresh, const struct configuration *before,
-                                  const struct options *options, struct quota *quota)
+void configuration_keep_endpoints(struct configuration *fresh, const struct configuration *before, struct quota *quota)
 {
     for (size_t i = 0; i < before->net->endpoint_count; i++) {
         struct net_endpoint *kept = net_settings_keep_endpoint(fresh->net, before->net->endpoints[i], quota);
         if (kept)
-            set_client_limits(&kept->base, options);
+            configure_kept_endpoint(&kept->base, &before->node_limits, &fresh->node_limits);
     }
 }
 

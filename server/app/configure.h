@@ -2,7 +2,7 @@
 #ifndef CARILLON_APP_CONFIGURE_H
 #define CARILLON_APP_CONFIGURE_H
 
-#include "server/app/options.h"
+#include "server/app/configure_endpoint.h"
 #include "server/broker/redis/client/redis_tls.h"
 #include "server/broker/redis/ingest/ingest_entry.h"
 #include "server/core/hub.h"
@@ -13,16 +13,16 @@ struct configuration {
     struct hub_settings hub;
     struct rules *rules;      /* one reference */
     struct net_settings *net; /* one reference */
-    struct token_keys *keys;  /* one reference */
+    struct node_limits node_limits;
+    struct token_keys *keys; /* one reference */
 };
 
 /* Reads key files. On failure nothing is made, and the error names the option or file. */
 enum err configuration_make(const struct options *options, struct configuration *out, struct error *error);
 void configuration_fini(struct configuration *configuration);
-/* Of a reload: endpoints that are gone stay while they have sessions, which the quota counts. The limits and times of
- * the new options hold for those sessions too. */
-void configuration_keep_endpoints(struct configuration *fresh, const struct configuration *before,
-                                  const struct options *options, struct quota *quota);
+/* Of a reload: endpoints that are gone stay while they have sessions, which the quota counts. Limits and times
+ * that such an endpoint had of the node are the new ones. */
+void configuration_keep_endpoints(struct configuration *fresh, const struct configuration *before, struct quota *quota);
 /* Keeps the rules of before where they are the same, so that no channel has to be looked at again for them. */
 void configuration_keep_rules(struct configuration *fresh, const struct configuration *before);
 

@@ -52,7 +52,7 @@ void server_reload(struct server *server)
     *server->options = fresh;
     *server->sources = sources;
     capacity_apply(&server->capacity, configuration.net);
-    configuration_keep_endpoints(&configuration, &server->configuration, server->options, server->quota);
+    configuration_keep_endpoints(&configuration, &server->configuration, server->quota);
     configuration_keep_rules(&configuration, &server->configuration);
     configuration_fini(&server->configuration);
     server->configuration = configuration;

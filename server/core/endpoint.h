@@ -46,15 +46,28 @@ struct endpoint {
     uint64_t pong_timeout_us;
     enum message_use text; /* an open session keeps the use that it began with, of this and the next */
     enum message_use binary;
-    unsigned rate_counts;      /* enum rate_counts */
-    struct upstream *upstream; /* one reference; NULL: none. An open session keeps the one that it began with */
+    unsigned rate_counts; /* enum rate_counts */
+    uint32_t frames;     /* which replies are sent: a bit by enum reply_type. An open session keeps this and the next */
+    bool deliver_data;   /* of an event its data alone is sent, as the publisher wrote it */
+    bool ignores_expiry; /* the token's exp counts at the upgrade only */
+    struct correlation *correlation; /* one reference; NULL: none */
+    struct upstream *upstream;       /* one reference; NULL: none. An open session keeps the one that it began with */
 };
 
-/* One reference, the default close codes, commands as text, no binary messages. The rate counts both. Zero in the rest.
- */
+enum { FRAMES_ALL = (1 << REPLY_TYPE_COUNT) - 1 };
+
+/* One reference, the default close codes, commands as text, no binary messages, all frames. The rate counts text and
+ * binary. Zero in the rest. */
 void endpoint_init(struct endpoint *endpoint, const struct dialect *dialect,
                    void (*destroy)(struct endpoint *endpoint));
 struct endpoint *endpoint_ref(struct endpoint *endpoint);
 void endpoint_unref(struct endpoint *endpoint);
+
+/* The bits of frames for a word of the configuration, such as "subscribed"; 0: there is no such word. */
+uint32_t frames_of_word(struct str word);
+
+/* For sessions that are open: the endpoint, which has just been made, becomes as the other one is. It has no upstream,
+ * since each session has the one that it began with. */
+void endpoint_continue(struct endpoint *endpoint, const struct endpoint *before);
 
 #endif

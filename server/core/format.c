@@ -18,17 +18,25 @@ static struct message *make_ping(struct formats *formats, const struct framing *
     return take_frame(formats);
 }
 
-struct format *formats_get(struct formats *formats, const struct dialect *dialect, const struct framing *framing)
+static bool fits(const struct format *format, const struct endpoint *endpoint, const struct framing *framing)
+{
+    return format->dialect == endpoint->dialect && format->framing == framing && format->frames == endpoint->frames &&
+           format->deliver_data == endpoint->deliver_data;
+}
+
+struct format *formats_get(struct formats *formats, const struct endpoint *endpoint, const struct framing *framing)
 {
     for (size_t i = 0; i < formats->count; i++)
-        if (formats->all[i]->dialect == dialect && formats->all[i]->framing == framing)
+        if (fits(formats->all[i], endpoint, framing))
             return formats->all[i];
     struct format *format = xmalloc(sizeof *format);
     *format = (struct format){
-        .dialect = dialect,
+        .dialect = endpoint->dialect,
         .framing = framing,
+        .frames = endpoint->frames,
+        .deliver_data = endpoint->deliver_data,
         .ping = make_ping(formats, framing),
-        .of_events = dialect->event == event_encode && framing == &ws_framing,
+        .of_events = endpoint->dialect->event == event_encode && framing == &ws_framing && !endpoint->deliver_data,
     };
     formats->all = xrealloc(formats->all, (formats->count + 1) * sizeof *formats->all);
     return formats->all[formats->count++] = format;
@@ -51,7 +59,8 @@ struct message *format_reply(struct formats *formats, const struct format *forma
 {
     buf_clear(&formats->text);
     buf_clear(&formats->frame);
-    format->dialect->reply(&formats->text, reply);
+    if (format->frames >> reply->type & 1)
+        format->dialect->reply(&formats->text, reply);
     if (formats->text.len)
         format->framing->message(&formats->frame, buf_str(&formats->text));
     return take_frame(formats);
@@ -75,7 +84,10 @@ static struct message *encode(struct formats *formats, const struct format *form
     message_event(message, &formats->names, &event);
     buf_clear(&formats->text);
     buf_clear(&formats->frame);
-    format->dialect->event(&formats->text, &event);
+    if (format->deliver_data)
+        buf_append(&formats->text, event.data);
+    else
+        format->dialect->event(&formats->text, &event);
     if (formats->text.len)
         format->framing->message(&formats->frame, buf_str(&formats->text));
     struct message *encoding = message_create(buf_str(&formats->frame));

@@ -227,6 +227,7 @@ bool hub_unsubscribe(struct hub *hub, struct session *session, struct str name)
 void hub_drain(struct hub *hub, uint64_t window_us)
 {
     hub->draining = true;
+    hub->drained_at_us = hub->now_us + window_us;
     size_t cursor = 0;
     for (struct session *session; (session = session_index_next(&hub->sessions, &cursor));)
         if (session->state == SESSION_OPEN)

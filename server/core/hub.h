@@ -147,8 +147,8 @@ bool hub_send(struct hub *hub, struct session *session, bool binary, struct str 
  * still gets pings, and it does not end because its pongs are not read. Its end ends the hold. Costs nothing when it is
  * so already. */
 void hub_hold_input(struct hub *hub, struct session *session, bool hold);
-/* A message of the client has failed: it gets an error frame. id: that of the message, as JSON and as the client wrote
- * it; empty: it had none. */
+/* A message of the client has failed: it gets the endpoint's error frame, or else that of its dialect. id: that of the
+ * message (correlation.h); empty: it had none. */
 void hub_fail(struct hub *hub, struct session *session, struct str id, enum err code, struct str text);
 
 /* Finds sessions (session_index.h). */
@@ -168,7 +168,8 @@ bool hub_subscribe(struct hub *hub, struct session *session, struct str channel)
 bool hub_unsubscribe(struct hub *hub, struct session *session, struct str channel);
 
 /* Starts draining. Each session gets `reconnect` with an after_ms of its own, spread over window_us. It is closed with
- * going_away at that time. From now on no session may be opened. */
+ * going_away at that time. Where an upstream still has something of it in flight, it is closed once that has come back,
+ * and after window_us at the latest. From now on no session may be opened. */
 void hub_drain(struct hub *hub, uint64_t window_us);
 
 /* --- from the broker ------------------------------------------------------------------------------------------ */

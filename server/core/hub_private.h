@@ -62,6 +62,7 @@ struct hub {
     struct list_link ending;        /* sessions whose end was decided in this turn; hub_flush carries the ends out */
     struct list_link reaped;        /* sessions whose connection has gone */
     bool draining;
+    uint64_t drained_at_us; /* sessions that drain end by then */
     struct formats formats; /* of its sessions */
     struct buf parse;       /* of the command that is being carried out */
     uint64_t *accepted_us;  /* of the events delivered in this turn */
@@ -272,6 +273,8 @@ void session_ask(struct session *session, struct request *request,
 /* The endpoint has an upstream: the session begins there too. */
 void session_upstream_open(struct hub *hub, struct session *session, struct session_origin *origin);
 void session_upstream_take(struct hub *hub, struct session *session, bool binary, struct str bytes);
+/* How the message names itself, by the endpoint. Borrowed from bytes. */
+struct correlated session_correlate(const struct session *session, bool binary, struct str bytes);
 /* The session has ended. Its upstream, if it has one, is told. */
 void session_upstream_end(struct session *session);
 

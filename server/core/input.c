@@ -3,8 +3,9 @@
 #include "server/core/hub_private.h"
 
 /* Of a message that is no command. False: it is dropped, and the client is told. */
-static bool pay(struct hub *hub, struct session *session, enum rate_counts kind)
+static bool pay(struct hub *hub, struct session *session, bool binary, struct str bytes)
 {
+    enum rate_counts kind = binary ? RATE_BINARY : RATE_TEXT;
     struct error error;
     uint64_t retry_us;
     if (!(session->endpoint->rate_counts & kind) || command_pay(session, 1, &retry_us)) {
@@ -12,7 +13,7 @@ static bool pay(struct hub *hub, struct session *session, enum rate_counts kind)
         return true;
     }
     command_too_fast(retry_us, &error);
-    hub_fail(hub, session, STR(""), error.code, str_from_cstr(error.text));
+    hub_fail(hub, session, session_correlate(session, binary, bytes).id, error.code, str_from_cstr(error.text));
     command_count_bad(session, METRIC_RATE_LIMITED_MESSAGES, REASON_RATE_LIMITED);
     return false;
 }
@@ -21,7 +22,7 @@ static void use(struct hub *hub, struct session *session, enum message_use use, 
 {
     if (use == USE_REJECT)
         session_end(session, REASON_DATA_KIND);
-    else if (!pay(hub, session, binary ? RATE_BINARY : RATE_TEXT))
+    else if (!pay(hub, session, binary, bytes))
         return;
     else if (use == USE_UPSTREAM)
         session_upstream_take(hub, session, binary, bytes);

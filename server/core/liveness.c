@@ -83,7 +83,8 @@ static uint64_t end_of(const struct hub *hub, const struct session *session)
 
 void liveness_watch_expiry(struct hub *hub, struct session *session)
 {
-    if (session->claims->exp_ms == 0 || session->state != SESSION_OPEN || hub->draining)
+    if (session->claims->exp_ms == 0 || session->endpoint->ignores_expiry || session->state != SESSION_OPEN ||
+        hub->draining)
         return;
     uint64_t end_ms = end_of(hub, session);
     uint64_t warn_ms = hub->settings.expiry_warning_us / 1000;
@@ -137,6 +138,10 @@ void liveness_follow_endpoint(struct hub *hub, struct session *session, const st
     const struct endpoint *now = session->endpoint;
     if (session->state != SESSION_OPEN)
         return;
+    if (now->ignores_expiry != before->ignores_expiry && !hub->draining) {
+        wheel_stop(&hub->wheel, &session->deadline);
+        liveness_watch_expiry(hub, session);
+    }
     if (!session->ping_sent || now->ping_interval_us == 0) {
         if (now->ping_interval_us != before->ping_interval_us)
             await_first_ping(hub, session);
@@ -145,11 +150,16 @@ void liveness_follow_endpoint(struct hub *hub, struct session *session, const st
     }
 }
 
+/* What is in flight may take until draining is over. */
 static void end_drained(struct timer *timer, uint64_t now_us)
 {
+    enum { LOOK_US = 50000 };
     struct session *session = CONTAINER_OF(timer, struct session, deadline);
-    (void)now_us;
-    session_end(session, REASON_GOING_AWAY);
+    uint64_t end_us = session->hub->drained_at_us;
+    if (session->upstream && session->upstream->in_flight && now_us < end_us)
+        wheel_start(&session->hub->wheel, timer, now_us + LOOK_US < end_us ? now_us + LOOK_US : end_us, end_drained);
+    else
+        session_end(session, REASON_GOING_AWAY);
 }
 
 void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us)

@@ -50,7 +50,7 @@ struct session {
      * sessions. */
     void *transport; /* net's; opaque here */
     const struct transport_ops *ops;
-    const struct format *format; /* of the dialect it began with and of ops->framing; of the hub */
+    const struct format *format; /* of the endpoint it began with and of ops->framing; of the hub */
     struct outbox outbox;
     size_t unsent_bytes; /* taken by the transport, not yet by the kernel; counted into the limit */
     uint32_t dirty_at;   /* place in hub->dirty, from 1; 0: nothing to write */

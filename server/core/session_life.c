@@ -12,7 +12,7 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     session->claims = claims_ref(start->claims);
     session->transport = start->transport;
     session->ops = start->ops;
-    session->format = formats_get(&hub->formats, start->endpoint->dialect, start->ops->framing);
+    session->format = formats_get(&hub->formats, start->endpoint, start->ops->framing);
     session->endpoint = endpoint_ref(start->endpoint);
     session->text_use = (uint8_t)start->endpoint->text;
     session->binary_use = (uint8_t)start->endpoint->binary;

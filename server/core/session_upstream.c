@@ -1,4 +1,6 @@
 /* session_upstream.c - what goes between a session and its upstream (upstream.h). */
+#include <assert.h>
+
 #include "server/core/hub_private.h"
 
 void session_upstream_open(struct hub *hub, struct session *session, struct session_origin *origin)
@@ -10,10 +12,14 @@ void session_upstream_open(struct hub *hub, struct session *session, struct sess
 void session_upstream_take(struct hub *hub, struct session *session, bool binary, struct str bytes)
 {
     struct upstream_session *state = session->upstream;
-    const struct session_message message = {.bytes = bytes, .binary = binary, .sequence = ++state->messages};
+    assert(state); /* an endpoint with this use has one */
+    const struct session_message message = {.bytes = bytes,
+                                            .binary = binary,
+                                            .sequence = ++state->messages,
+                                            .correlated = session_correlate(session, binary, bytes)};
     struct error error;
     if (state->upstream->ops->take(state, &message, &error))
-        hub_fail(hub, session, STR(""), error.code, str_from_cstr(error.text));
+        hub_fail(hub, session, message.correlated.id, error.code, str_from_cstr(error.text));
 }
 
 void session_upstream_end(struct session *session)
@@ -34,7 +40,19 @@ bool hub_send(struct hub *hub, struct session *session, bool binary, struct str 
     return message != NULL;
 }
 
+struct correlated session_correlate(const struct session *session, bool binary, struct str bytes)
+{
+    const struct correlation *correlation = session->endpoint->correlation;
+    return correlation && !binary ? correlation_read(correlation, bytes) : (struct correlated){0};
+}
+
 void hub_fail(struct hub *hub, struct session *session, struct str id, enum err code, struct str text)
 {
-    output_error(hub, session, id, STR(""), code, text);
+    const struct correlation *correlation = session->endpoint->correlation;
+    struct buf frame = {0};
+    if (correlation && correlation_write_error(correlation, id, code, text, &frame))
+        hub_send(hub, session, false, buf_str(&frame));
+    else
+        output_error(hub, session, id, STR(""), code, text);
+    buf_fini(&frame);
 }

@@ -12,6 +12,7 @@
 #include "common/base/error.h"
 #include "common/base/str.h"
 #include "common/protocol/reason.h"
+#include "server/core/correlation.h"
 
 struct hub;
 struct session;
@@ -22,7 +23,8 @@ struct upstream;
 struct session_message {
     struct str bytes; /* of a text message: UTF-8, already checked */
     bool binary;
-    uint64_t sequence; /* of the session's messages to the upstream, from 1 */
+    uint64_t sequence;            /* of the session's messages to the upstream, from 1 */
+    struct correlated correlated; /* by the endpoint's correlation; empty without one, and of a binary message */
 };
 
 /* What an upstream keeps of one session, in the session's thread. */

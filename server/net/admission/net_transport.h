@@ -27,7 +27,7 @@ struct net_transport {
     void (*answer)(struct buf *out, const struct http_head *head, struct str protocol);
     /* Appends what follows that head for a client that is refused: the connection ends after it, and nothing of the
      * client is read. NULL: every refusal is by HTTP status. */
-    void (*refuse)(struct buf *out, const struct dialect *dialect, enum reason reason, int close_code);
+    void (*refuse)(struct buf *out, const struct endpoint *endpoint, enum reason reason, int close_code);
     /* Takes over the stream, sends the answer, and opens the session. rest: the bytes that the client has sent after
      * its request head. They may be changed in place. */
     void (*open)(struct stream *stream, const struct net_start *start, struct str answer, struct str rest);

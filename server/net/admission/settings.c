@@ -134,8 +134,7 @@ struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, c
         return NULL;
     struct net_endpoint *endpoint = net_settings_add_endpoint(settings, before->path, before->transport);
     endpoint->closed = true;
-    endpoint->base.dialect = before->base.dialect;
-    endpoint->base.close_codes = before->base.close_codes;
+    endpoint_continue(&endpoint->base, &before->base);
     for (size_t i = 0; i < before->scopes.count; i++)
         texts_add(&endpoint->scopes, before->scopes.items[i]);
     return endpoint;

@@ -33,7 +33,7 @@ static void refuse_by_close(struct connection *connection, const struct http_hea
     struct buf *scratch = &connection->set->scratch;
     buf_clear(scratch);
     endpoint->transport->answer(scratch, head, admission_refusal_protocol(head));
-    endpoint->transport->refuse(scratch, endpoint->base.dialect, admission->reason, admission->close_code);
+    endpoint->transport->refuse(scratch, &endpoint->base, admission->reason, admission->close_code);
     connection_answer(connection, buf_str(scratch), true);
 }
 

@@ -223,6 +223,37 @@ static void test_end_of_a_held_session(void **state)
     assert_int_equal(s.holds, 1);
 }
 
+/* Draining waits for what is in flight, until its window is over. */
+static void test_drain(void **state)
+{
+    (void)state;
+    begin(USE_UPSTREAM, USE_REJECT);
+    s.fake.answer = FAKE_LATER;
+    send_text(&s.f, &s.wire, "wait");
+    hub_drain(s.f.hub, 10000000);
+    for (int step = 0; step < 98; step++)
+        pass(&s.f, 100);
+    assert_int_equal(s.wire.session->state, SESSION_OPEN);
+    fake_answer_all(&s.fake);
+    pass(&s.f, 100);
+    assert_int_equal(s.wire.session->closing_reason, REASON_GOING_AWAY);
+    assert_non_null(strstr(next_frame(&s.wire, NULL), "\"reconnect\""));
+    assert_next(WS_TEXT, "wait");
+}
+
+static void test_drain_window_ends(void **state)
+{
+    (void)state;
+    begin(USE_UPSTREAM, USE_REJECT);
+    s.fake.answer = FAKE_LATER;
+    send_text(&s.f, &s.wire, "wait");
+    hub_drain(s.f.hub, 1000000);
+    pass(&s.f, 999);
+    assert_int_equal(s.wire.session->state, SESSION_OPEN);
+    pass(&s.f, 101); /* the wheel is not finer */
+    assert_int_equal(s.wire.session->closing_reason, REASON_GOING_AWAY);
+}
+
 /* Messages that the rate does not count are free. */
 static void test_rate_counts(void **state)
 {
@@ -273,6 +304,8 @@ int main(void)
         TEST(test_failure),
         TEST(test_hold),
         TEST(test_end_of_a_held_session),
+        TEST(test_drain),
+        TEST(test_drain_window_ends),
         TEST(test_rate_counts),
         TEST(test_reload),
     };

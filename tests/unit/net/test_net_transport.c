@@ -81,7 +81,7 @@ static void answer(struct buf *out, const struct http_head *head, struct str pro
     buf_append_lit(out, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n");
 }
 
-static void refuse(struct buf *out, const struct dialect *dialect, enum reason reason, int close_code)
+static void refuse(struct buf *out, const struct endpoint *endpoint, enum reason reason, int close_code)
 {
     frame_end(out, close_code, str_from_cstr(reason_text(reason)));
 }
