@@ -2,6 +2,7 @@
 #include "server/app/options.h"
 
 #include "common/protocol/channel_name.h"
+#include "common/protocol/path_pattern.h"
 #include "server/app/options_check.h"
 
 /* In the order of the enums they become (options.h). */

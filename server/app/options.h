@@ -70,11 +70,19 @@ struct options {
 #undef OPTION_MAP
 
 /* The values of ENUM members. Others have their enums elsewhere: reject in server/net/admission/settings.h,
- * proxy_protocol in common/protocol/proxy_header.h, text and binary of an endpoint in server/core/endpoint.h, publisher
- * in server/core/access.h, log_level and log_format in common/base/log.h. */
+ * proxy_protocol in common/protocol/proxy_header.h, publisher in server/core/access.h, log_level and log_format in
+ * common/base/log.h. */
 enum channel_require { CHANNEL_REQUIRE_NONE, CHANNEL_REQUIRE_GRANT };
 enum channel_sender { CHANNEL_SENDER_ANY, CHANNEL_SENDER_VERIFIED };
 enum endpoint_token_expiry { ENDPOINT_EXPIRY_CLOSE, ENDPOINT_EXPIRY_CONNECT };
+/* As enum message_use in server/core/endpoint.h. */
+enum endpoint_use {
+    ENDPOINT_USE_COMMANDS,
+    ENDPOINT_USE_UPSTREAM,
+    ENDPOINT_USE_ECHO,
+    ENDPOINT_USE_IGNORE,
+    ENDPOINT_USE_REJECT
+};
 enum endpoint_deliver { ENDPOINT_DELIVER_EVENT, ENDPOINT_DELIVER_DATA };
 enum upstream_dialect { UPSTREAM_CLOUDEVENTS, UPSTREAM_AZURE };
 enum upstream_order { UPSTREAM_ORDER_NONE, UPSTREAM_ORDER_SESSION };

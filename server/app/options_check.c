@@ -4,7 +4,9 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 
-#include "common/base/buf.h"
+#include "common/base/alloc.h"
+#include "common/json/json_pointer.h"
+#include "common/json/json_template.h"
 #include "common/protocol/channel_name.h"
 #include "common/protocol/reason.h"
 #include "server/broker/redis/client/redis_url.h"
@@ -76,46 +78,6 @@ static bool is_name(struct str text)
         if (!isalnum((unsigned char)text.ptr[i]) && !strchr("_.-", text.ptr[i]))
             return false;
     return text.len > 0;
-}
-
-/* "{name}": the name; else empty. */
-static struct str segment_name(struct str segment)
-{
-    bool named = segment.len > 2 && segment.ptr[0] == '{' && segment.ptr[segment.len - 1] == '}';
-    return named ? str_from(segment.ptr + 1, segment.len - 2) : str_from(segment.ptr, 0);
-}
-
-/* No other segment in rest has this name. */
-static bool is_only(struct str name, struct str rest)
-{
-    while (rest.ptr)
-        if (str_eq(segment_name(str_split(&rest, '/')), name))
-            return false;
-    return true;
-}
-
-enum err check_path(struct str text, struct error *error)
-{
-    char quoted[ERROR_QUOTE_LEN];
-    struct str rest = text;
-    if (text.ptr[0] != '/' || !is_plain(text, "?#%\"\\"))
-        return error_set(error, ERR_INVALID_REQUEST,
-                         "found %s, expected a path that begins with / and has no ?, # or %% in it",
-                         error_quote(text, quoted));
-    while (rest.ptr) {
-        struct str segment = str_split(&rest, '/');
-        struct str name = segment_name(segment);
-        bool braces = memchr(segment.ptr, '{', segment.len) || memchr(segment.ptr, '}', segment.len);
-        if (braces && !is_name(name))
-            return error_set(error, ERR_INVALID_REQUEST,
-                             "in %s a {name} must be a whole segment, such as /chat/{thread}; the name has letters, "
-                             "digits, . _ and -",
-                             error_quote(text, quoted));
-        if (braces && !is_only(name, rest))
-            return error_set(error, ERR_INVALID_REQUEST, "in %s two segments have the same name",
-                             error_quote(text, quoted));
-    }
-    return ERR_NONE;
 }
 
 enum err check_ticket_path(struct str text, struct error *error)
@@ -212,77 +174,39 @@ enum err check_media_type(struct str text, struct error *error)
 
 enum err check_pointer(struct str text, struct error *error)
 {
-    char quoted[ERROR_QUOTE_LEN];
-    bool good = text.ptr[0] == '/';
-    for (size_t i = 0; good && i < text.len; i++)
-        if (text.ptr[i] == '~')
-            good = i + 1 < text.len && (text.ptr[i + 1] == '0' || text.ptr[i + 1] == '1');
-    if (good)
-        return ERR_NONE;
-    return error_set(error, ERR_INVALID_REQUEST,
-                     "found %s, expected a JSON pointer such as \"/headers/correlationId\" (RFC 6901)",
-                     error_quote(text, quoted));
-}
-
-/* Is {name} of a template one of names, which ends with NULL? */
-static bool is_known(struct str name, const char *const *names)
-{
-    for (size_t i = 0; names[i]; i++)
-        if (str_eq_cstr(name, names[i]))
-            return true;
-    return false;
+    struct json_pointer *pointer;
+    enum err err = json_pointer_create(text, &pointer, error);
+    free(pointer);
+    return err;
 }
 
 /* An object. Each {name} within its texts is one of names; other braces in texts are plain text. */
-static enum err check_object_template(struct str text, const char *const *names, struct error *error)
+static enum err check_template_of(struct str text, const char *const *names, size_t count, struct error *error)
 {
-    bool in_string = false;
+    struct json_template *template;
     if (text.ptr[0] != '{')
         return error_set(error, ERR_INVALID_REQUEST, "found %.20s, expected an object of JSON", text.ptr);
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        size_t end = i + 1;
-        if (in_string && c == '\\') {
-            i++;
-            continue;
-        }
-        if (c == '"')
-            in_string = !in_string;
-        if (!in_string || c != '{')
-            continue;
-        while (end < text.len && (isalnum((unsigned char)text.ptr[end]) || text.ptr[end] == '_'))
-            end++;
-        struct str name = str_from(text.ptr + i + 1, end - i - 1);
-        if (name.len == 0 || end == text.len || text.ptr[end] != '}' || is_known(name, names))
-            continue;
-        char quoted[ERROR_QUOTE_LEN];
-        struct buf known = {0};
-        for (size_t j = 0; names[j]; j++)
-            buf_appendf(&known, "%s{%s}", j ? ", " : "", names[j]);
-        error_set(error, ERR_INVALID_REQUEST, "%s stands for nothing here; there are %s", error_quote(name, quoted),
-                  buf_cstr(&known));
-        buf_fini(&known);
-        return ERR_INVALID_REQUEST;
-    }
-    return ERR_NONE;
+    enum err err = json_template_create(text, names, count, &template, error);
+    json_template_free(template);
+    return err;
 }
 
 enum err check_error_template(struct str text, struct error *error)
 {
-    static const char *const names[] = {"code", "message", "id", NULL};
-    return check_object_template(text, names, error);
+    static const char *const names[] = {"code", "message", "id"};
+    return check_template_of(text, names, sizeof names / sizeof *names, error);
 }
 
 enum err check_ticket_template(struct str text, struct error *error)
 {
-    static const char *const names[] = {"ticket", "expires_in", NULL};
-    return check_object_template(text, names, error);
+    static const char *const names[] = {"ticket", "expires_in"};
+    return check_template_of(text, names, sizeof names / sizeof *names, error);
 }
 
 enum err check_ticket_error_template(struct str text, struct error *error)
 {
-    static const char *const names[] = {"code", "message", NULL};
-    return check_object_template(text, names, error);
+    static const char *const names[] = {"code", "message"};
+    return check_template_of(text, names, sizeof names / sizeof *names, error);
 }
 
 enum err check_upstream_name(struct str text, struct error *error)

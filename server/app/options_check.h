@@ -19,8 +19,6 @@ enum err check_media_type(struct str text, struct error *error);
 enum err check_network(struct str text, struct error *error);
 /* RFC 6454, with * */
 enum err check_origin(struct str text, struct error *error);
-/* "/chat/{thread}": a {name} is a whole segment. */
-enum err check_path(struct str text, struct error *error);
 /* RFC 6901; not the empty pointer. */
 enum err check_pointer(struct str text, struct error *error);
 enum err check_query_name(struct str text, struct error *error);

@@ -21,8 +21,8 @@ static void print_help(void)
 /* Appends a mistake with the place of the option that it begins with: "carillon.jsonc:7: tls.key: ...". */
 static void append_with_place(struct buf *messages, const struct option_sources *sources, const char *text)
 {
-    char key[64], source[512];
-    snprintf(key, sizeof key, "%.*s", (int)strcspn(text, ":["), text);
+    char key[192], source[512];
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(text, ":"), text);
     option_source_text(&options_table, sources, key, source);
     if (strcmp(source, "default") != 0) /* it begins with an option that was set */
         buf_appendf(messages, "%s: ", source);

@@ -129,6 +129,16 @@ uint64_t hub_wall_ms(const struct hub *hub)
     return hub->wall_ms;
 }
 
+struct mailbox *hub_replies(const struct hub *hub)
+{
+    return hub->replies;
+}
+
+struct metrics *hub_metrics(const struct hub *hub)
+{
+    return hub->metrics;
+}
+
 static bool subscribe(struct hub *hub, struct session *session, struct str name, bool by_backend)
 {
     if (session->state != SESSION_OPEN || session->subscription_count >= session->endpoint->limits.channels ||

@@ -96,6 +96,10 @@ void hub_advance(struct hub *hub, uint64_t now_us, uint64_t wall_ms);
 struct wheel *hub_wheel(struct hub *hub);
 uint64_t hub_now_us(const struct hub *hub);
 uint64_t hub_wall_ms(const struct hub *hub);
+/* Where mail for this hub is posted; its owner is the hub. */
+struct mailbox *hub_replies(const struct hub *hub);
+/* Counted in by the hub's thread alone. */
+struct metrics *hub_metrics(const struct hub *hub);
 
 /* --- sessions ----------------------------------------------------------------------------------------------- */
 

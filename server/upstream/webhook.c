@@ -51,49 +51,39 @@ static int decode_base64(struct str text, unsigned char *out)
     return len < 0 ? -1 : len - (int)missing;
 }
 
-static enum err add_secret(struct webhook_secrets *secrets, struct str line, struct error *error)
+static enum err add_secret(struct webhook_secrets *secrets, struct str text, struct error *error)
 {
     const struct str prefix = STR("whsec_");
     unsigned char decoded[WEBHOOK_SECRET_MAX];
-    struct str key = line;
-    if (secrets->count == WEBHOOK_SECRETS_MAX)
-        return error_set(error, ERR_INVALID_REQUEST, "expected at most %d secrets, one in each line",
-                         WEBHOOK_SECRETS_MAX);
-    if (str_starts_with(line, prefix)) {
-        int len = decode_base64(str_skip(line, prefix.len), decoded);
+    struct str key = text;
+    if (str_starts_with(text, prefix)) {
+        int len = decode_base64(str_skip(text, prefix.len), decoded);
         if (len < 0)
             return error_set(error, ERR_INVALID_REQUEST, "a secret that begins with whsec_ must go on in base64");
         key = str_from((const char *)decoded, (size_t)len);
     }
-    EVP_MAC_CTX *context = NULL;
-    if (key.len >= WEBHOOK_SECRET_MIN && key.len <= WEBHOOK_SECRET_MAX)
-        context = key_context(key);
-    else
-        error_set(error, ERR_INVALID_REQUEST, "a secret must have %d to %d bytes, and this one has %zu",
-                  WEBHOOK_SECRET_MIN, WEBHOOK_SECRET_MAX, key.len);
+    if (key.len < WEBHOOK_SECRET_MIN || key.len > WEBHOOK_SECRET_MAX) {
+        OPENSSL_cleanse(decoded, sizeof decoded);
+        return error_set(error, ERR_INVALID_REQUEST, "a secret must have %d to %d bytes, and this one has %zu",
+                         WEBHOOK_SECRET_MIN, WEBHOOK_SECRET_MAX, key.len);
+    }
+    EVP_MAC_CTX *context = key_context(key);
     OPENSSL_cleanse(decoded, sizeof decoded);
-    if (!context && key.len >= WEBHOOK_SECRET_MIN && key.len <= WEBHOOK_SECRET_MAX)
-        return error_set(error, ERR_INTERNAL_ERROR, "OpenSSL has no HMAC-SHA256");
     if (!context)
-        return ERR_INVALID_REQUEST;
+        return error_set(error, ERR_INTERNAL_ERROR, "OpenSSL has no HMAC-SHA256");
     secrets->keyed[secrets->count++] = context;
     return ERR_NONE;
 }
 
-enum err webhook_secrets_parse(struct str text, struct webhook_secrets **out, struct error *error)
+enum err webhook_secrets_create(const struct str *texts, size_t count, struct webhook_secrets **out,
+                                struct error *error)
 {
     struct webhook_secrets *secrets = xcalloc(1, sizeof *secrets);
     enum err err = ERR_NONE;
-    while (text.ptr && err == ERR_NONE) {
-        struct str line = str_split(&text, '\n');
-        if (line.len && line.ptr[line.len - 1] == '\r')
-            line.len--;
-        line = str_trim(line);
-        if (line.len)
-            err = add_secret(secrets, line, error);
-    }
-    if (err == ERR_NONE && secrets->count == 0)
-        err = error_set(error, ERR_INVALID_REQUEST, "there is no secret in it");
+    if (count == 0 || count > WEBHOOK_SECRETS_MAX)
+        err = error_set(error, ERR_INVALID_REQUEST, "expected 1 to %d secrets, found %zu", WEBHOOK_SECRETS_MAX, count);
+    for (size_t i = 0; err == ERR_NONE && i < count; i++)
+        err = add_secret(secrets, texts[i], error);
     if (err == ERR_NONE)
         *out = secrets;
     else

@@ -11,10 +11,10 @@ enum { WEBHOOK_SECRETS_MAX = 2, WEBHOOK_SECRET_MIN = 16, WEBHOOK_SECRET_MAX = 10
 
 struct webhook_secrets;
 
-/* Reads the text of a secret file: a secret in each line, the present one first, at most two. Empty lines do not
- * count. A secret is whsec_ and base64, or else the bytes of the line. ERR_INVALID_REQUEST says what is wrong, and
- * never shows a secret. */
-enum err webhook_secrets_parse(struct str text, struct webhook_secrets **out, struct error *error);
+/* Makes secrets of their texts, the present one first, at most two. A text is whsec_ and base64, or else the bytes of
+ * the secret. ERR_INVALID_REQUEST says what is wrong, and never shows a secret. */
+enum err webhook_secrets_create(const struct str *texts, size_t count, struct webhook_secrets **out,
+                                struct error *error);
 /* May be NULL. */
 void webhook_secrets_destroy(struct webhook_secrets *secrets);
 

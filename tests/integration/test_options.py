@@ -37,7 +37,7 @@ WRONG = [
     ('{\n  "trusted_proxies": ["10.0.0.0/33"]\n}', 2, ["10.0.0.0/33"]),
     ('{\n  "endpoints": [{"path": "ws"}]\n}', 2, ["path"]),
     ('{\n  "endpoints": [{}]\n}', 2, ["path"]),
-    ('{\n  "endpoints": [\n    {"path": "/ws"},\n    {"path": "/ws"}\n  ]\n}', 2, ["/ws"]),
+    ('{\n  "endpoints": [\n    {"path": "/ws"},\n    {"path": "/ws"}\n  ]\n}', 4, ["/ws"]),
     ('{\n  "endpoints": [{"path": "/ws", "close_codes": {"token_expired": 1006}}]\n}', 2, ["1006"]),
     ('{\n  "endpoints": [{"path": "/ws", "close_codes": {"whatever": 4000}}]\n}', 2, ["whatever"]),
     ('{\n  "channels": [\n    {"match": "a:{sub", "allow": []}\n  ]\n}', 3, ["match"]),
@@ -301,14 +301,14 @@ def test_a_port_that_is_taken_is_said(launch):
 
 
 NOTES = [
-    ({"channels": [{"match": "t:{tenant}:*", "allow": []}]}, r'channels: note: \[0\].match: in "t:\{tenant\}:\*" nothing says where'),
+    ({"channels": [{"match": "t:{tenant}:*", "allow": []}]}, r'channels\[0\].match: note: in "t:\{tenant\}:\*" nothing says where'),
     ({"channels": [{"match": "*:{sub}", "allow": []}]}, r'\[0\].match: .* "sub" ends'),
     ({"channels": [{"match": "a", "allow": []}, {"match": "{a}:{b}", "allow": []}]}, r"\[1\].match: .*ends"),
-    ({"channels": [{"match": "o:{org.id}", "allow": []}]}, r'\[0\].match: "org.id" is one claim of that name'),
-    ({"channels": [{"match": "a", "presence_events": True}]}, r"channels: note: \[0\].presence_events: does nothing without"),
-    ({"channels": [{"match": "a", "history": {"ttl": "1m"}}]}, r"channels: note: \[0\].history.ttl: keeps no event without history.size"),
+    ({"channels": [{"match": "o:{org.id}", "allow": []}]}, r'\[0\].match: note: "org.id" is one claim of that name'),
+    ({"channels": [{"match": "a", "presence_events": True}]}, r"channels\[0\].presence_events: note: does nothing without"),
+    ({"channels": [{"match": "a", "history": {"ttl": "1m"}}]}, r"channels\[0\].history.ttl: note: keeps no event without history.size"),
     ({"channels": []}, r"channels: note: there is no rule"),
-    ({"endpoints": [{"path": "/chat/:id"}]}, r'endpoints: note: \[0\].path: "/chat/:id" is literal'),
+    ({"endpoints": [{"path": "/chat/:id"}]}, r'endpoints\[0\].path: note: "/chat/:id" is literal'),
     ({"endpoints": [{"path": "/chat/*"}]}, r"\[0\].path: .*literal"),
 ]
 
@@ -328,6 +328,7 @@ def test_nothing_to_note(tmp_path):
     assert answer.returncode == 0 and answer.stderr == "", answer
 
 
-def test_a_path_has_no_placeholder(tmp_path):
-    answer = check(tmp_path, json.dumps({"endpoints": [{"path": "/chat/{id}"}]}))
-    assert answer.returncode == 1 and 'found "/chat/{id}", but paths are literal' in answer.stderr
+def test_a_name_in_a_path_is_a_whole_segment(tmp_path):
+    assert check(tmp_path, json.dumps({"endpoints": [{"path": "/chat/{id}"}]})).returncode == 0
+    answer = check(tmp_path, '{"endpoints": [\n{"path":\n"/chat/{id}.json"}]}')
+    assert answer.returncode == 1 and "carillon.jsonc:3: endpoints[0].path: " in answer.stderr, answer.stderr

@@ -99,6 +99,68 @@ static void wrong_types_are_refused(void **state)
     }
 }
 
+/* {"endpoints": [{"path": "/x", "limits": {\n"channels":\nvalue}}]}: one member, and those that must be there. */
+static struct loading load_member(const struct option_row *list, const struct option_row *row, const char *value)
+{
+    struct buf text = {0};
+    bool map = list->type == OPTION_MAP;
+    buf_append_char(&text, '{');
+    option_enter_group(&text, STR(""), option_group(list->key), -1);
+    buf_appendf(&text, map ? "\"%s\": {\"x\": {" : "\"%s\": [{", option_name(list->key));
+    for (size_t i = map ? 1 : 0; i < list->record->count; i++)
+        if (!list->record->rows[i].default_text && &list->record->rows[i] != row)
+            buf_appendf(&text, "\"%s\": \"/x\", ", list->record->rows[i].key);
+    struct str group = option_group(row->key);
+    if (group.len > 0)
+        buf_appendf(&text, "\"%.*s\": {", STR_ARG(group));
+    buf_appendf(&text, "\n\"%s\":\n%s", option_name(row->key), value);
+    buf_append(&text, group.len > 0 ? STR("}") : STR(""));
+    buf_append(&text, map ? STR("}}") : STR("}]"));
+    option_enter_group(&text, option_group(list->key), STR(""), -1);
+    buf_append_char(&text, '}');
+    struct loading l = load_text(buf_cstr(&text));
+    buf_fini(&text);
+    return l;
+}
+
+/* Wrong values of one member, and numbers one step outside of its bounds: the message has its path and the line. */
+static void refuse_members(const struct option_row *list, const struct option_row *row)
+{
+    static const char *const values[] = {"null", "1.5", "-1", "{\"\": null}", "[[]]", "[1]", "5e99"};
+    char bounds[2][48] = {"", ""};
+    char place[160];
+    uint64_t bound;
+    bool number = row->type == OPTION_INT || row->type == OPTION_BYTES || row->type == OPTION_DURATION;
+    const char *quote = row->type == OPTION_DURATION ? "\"" : "";
+    const char *unit = row->type == OPTION_DURATION ? "ms" : "";
+    if (number && option_number_parse(row->type, str_from_cstr(row->min), &bound) && bound > 0)
+        snprintf(bounds[0], sizeof bounds[0], "%s%llu%s%s", quote, (unsigned long long)bound - 1, unit, quote);
+    if (number && option_number_parse(row->type, str_from_cstr(row->max), &bound))
+        snprintf(bounds[1], sizeof bounds[1], "%s%llu%s%s", quote, (unsigned long long)bound + 1, unit, quote);
+    snprintf(place, sizeof place, "test.jsonc:3: %s%s.%s: ", list->key, list->type == OPTION_MAP ? ".x" : "[0]",
+             row->key);
+    for (size_t i = 0; i < COUNT_OF(values) + 2; i++) {
+        bool optional = row->type == OPTION_JSON || (number && !*row->default_text);
+        const char *value = i < COUNT_OF(values) ? values[i] : bounds[i - COUNT_OF(values)];
+        if (!*value || (optional && i == 0) || (row->type == OPTION_JSON && value[0] == '{'))
+            continue;
+        struct loading l = load_member(list, row, value);
+        if (l.err == ERR_NONE || !strstr(buf_cstr(&l.messages), place))
+            fail_msg("%s took %s, or says only: %s", place, value, buf_cstr(&l.messages));
+        load_end(&l);
+    }
+}
+
+static void every_member_of_a_record_refuses_what_is_wrong(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < options_table.count; i++) {
+        const struct option_row *list = &options_table.rows[i];
+        for (size_t j = list->type == OPTION_MAP ? 1 : 0; list->record && j < list->record->count; j++)
+            refuse_members(list, &list->record->rows[j]);
+    }
+}
+
 static void assert_same(const struct options *a, const struct options *b)
 {
     for (size_t i = 0; i < options_table.count; i++) {
@@ -230,6 +292,7 @@ int main(void)
         cmocka_unit_test(rows_are_well_made),
         cmocka_unit_test(ranges_are_enforced),
         cmocka_unit_test(wrong_types_are_refused),
+        cmocka_unit_test(every_member_of_a_record_refuses_what_is_wrong),
         cmocka_unit_test(the_sample_gives_the_defaults),
         cmocka_unit_test(what_is_printed_reads_back),
         cmocka_unit_test(the_schema_is_json_and_complete),

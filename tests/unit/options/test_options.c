@@ -288,39 +288,6 @@ static void a_reload_keeps_what_cannot_change(void **state)
     load_end(&fresh);
 }
 
-static void contradictions_are_found(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        const char *message;
-    } cases[] = {
-        {"{\"endpoints\": []}", "endpoints: at least one entry is needed"},
-        {"{\"endpoints\": [{\"path\": \"/a\"}, {\"path\": \"/a\"}]}", "[1].path: /a is also the path of [0]"},
-        {"{\"endpoints\": [{\"path\": \"/a\", \"close_codes\": {\"draining\": 1006}}]}", "1006 cannot be sent"},
-        {"{\"endpoints\": [{\"path\": \"/a\", \"token_header\": false, \"token_subprotocol\": false, \"token_query\": "
-         "[]}]}",
-         "no way is left to bring a token"},
-        {"{\"token\": {\"keys\": [{\"kid\": \"a\"}]}}", "give either file or secret"},
-        {"{\"token\": {\"algorithms\": []}}", "at least one algorithm is needed"},
-        {"{\"proxy_protocol\": \"required\"}", "needs trusted_proxies"},
-        {"{\"outbox\": {\"max_bytes\": \"4k\"}}", "must not be less than limits.event_bytes"},
-        {"{\"limits\": {\"head_bytes\": \"1k\"}}", "must not be less than token.max_bytes"},
-    };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct loading l = load_text(cases[i].text);
-        assert_loads(&l);
-        assert_int_not_equal(options_validate(&l.options, &l.sources, &l.messages), ERR_NONE);
-        if (!strstr(buf_cstr(&l.messages), cases[i].message))
-            fail_msg("expected %s, found %s", cases[i].message, buf_cstr(&l.messages));
-        load_end(&l);
-    }
-    struct loading l = load_text("{\"token\": {\"secret\": \"" SECRET_A "\"}}");
-    assert_int_equal(options_validate(&l.options, &l.sources, &l.messages), ERR_NONE);
-    assert_int_equal(l.messages.len, 0);
-    load_end(&l);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,7 +302,6 @@ int main(void)
         cmocka_unit_test(secrets_come_from_files),
         cmocka_unit_test(presets_lie_between_defaults_and_the_rest),
         cmocka_unit_test(a_reload_keeps_what_cannot_change),
-        cmocka_unit_test(contradictions_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

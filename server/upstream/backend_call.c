@@ -1,0 +1,344 @@
+/* backend_call.c - see backend_call.h. */
+#include "server/upstream/backend_call.h"
+
+#include <stdio.h>
+
+#include "common/base/log.h"
+#include "server/core/hub.h"
+#include "server/upstream/http_upstream_private.h"
+#include "server/upstream/webhook.h"
+
+enum {
+    FIRST_PAUSE_US = 100000, /* before the second try; it doubles */
+    ROOM_PAUSE_US = 10000,   /* until the client's outbox is looked at again */
+    FIELDS_MAX = 64,
+    DISCARD_MAX = 65536, /* of an answer that nobody reads; a longer one costs the connection */
+};
+
+static const struct outbound_ops outbound_operations;
+
+/* --- the request ------------------------------------------------------------------------------------------------- */
+
+/* Lines "name: value" with CR LF. Lines over the bound are left out. */
+static size_t split_lines(struct str lines, struct outbound_field out[FIELDS_MAX])
+{
+    size_t count = 0;
+    while (lines.len && count < FIELDS_MAX) {
+        struct str line = str_split(&lines, '\n');
+        struct str name = str_split(&line, ':');
+        out[count++] = (struct outbound_field){name, str_from(line.ptr + 1, line.len - 2)}; /* " value\r" */
+    }
+    return count;
+}
+
+static void write_event(struct buf *lines, const struct backend_call *call)
+{
+    buf_append(lines, call->lines);
+    cloudevent_write(lines, &call->event);
+    if (call->joined > 1)
+        buf_appendf(lines, "ce-joined: %zu\r\n", call->joined);
+    if (call->content_type.len)
+        cloudevent_write_passed(lines, STR("content-type"), call->content_type);
+    buf_append_lit(lines, "traceparent: ");
+    if (call->traceparent.len)
+        buf_append(lines, call->traceparent);
+    else
+        traceparent_make(lines);
+    buf_append_lit(lines, "\r\n");
+}
+
+static enum err send_request(struct backend_call *call, struct error *error)
+{
+    const struct http_upstream_options *options = &call->upstream->options;
+    struct outbound_field fields[FIELDS_MAX];
+    struct buf lines = {0}, id = {0};
+    buf_reserve(&lines, call->lines.len + 768);
+    write_event(&lines, call);
+    cloudevent_append_id(&id, &call->event);
+    if (options->secrets)
+        webhook_write(&lines, options->secrets, buf_str(&id), hub_wall_ms(call->hub) / 1000, buf_str(&call->body));
+    const struct outbound_request request = {
+        .target = options->target,
+        .method = STR("POST"),
+        .fields = fields,
+        .field_count = split_lines(buf_str(&lines), fields),
+        .body = buf_str(&call->body),
+        .id = buf_str(&id),
+        .reply_to = hub_replies(call->hub),
+        .ops = &outbound_operations,
+        .owner = call,
+    };
+    call->tries++;
+    enum err err = outbound_start(options->outbound, &request, &call->outbound, error);
+    buf_fini(&lines);
+    buf_fini(&id);
+    return err;
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------------ */
+
+static void clear_answer(struct backend_call *call)
+{
+    answer_frames_fini(&call->frames);
+    call->frames = (struct answer_frames){0};
+    call->answered = false;
+    call->unread = 0;
+    call->retry_after_s = 0;
+    call->status = 0;
+    call->error.text[0] = '\0';
+}
+
+void backend_call_fini(struct backend_call *call)
+{
+    if (call->outbound)
+        outbound_cancel(call->outbound);
+    call->outbound = NULL;
+    if (call->hub)
+        wheel_stop(hub_wheel(call->hub), &call->timer);
+    clear_answer(call);
+    buf_fini(&call->body);
+}
+
+/* The one line of the log for a failure. Its texts come from the backend and the client. */
+static void log_failure(const struct backend_call *call, const char *what, struct str detail)
+{
+    char correlation[ERROR_QUOTE_LEN] = "none", reason[ERROR_QUOTE_LEN] = "";
+    struct buf id = {0};
+    cloudevent_append_id(&id, &call->event);
+    if (call->correlation)
+        error_quote(str_from_cstr(call->correlation), correlation);
+    if (detail.len)
+        error_quote(detail, reason);
+    log_warn("upstream", "%.*s: %s of session %.*s failed after %u %s: %s%s%s; correlation id %s",
+             STR_ARG(call->upstream->base.name), buf_cstr(&id), STR_ARG(call->event.session_id), call->tries,
+             call->tries == 1 ? "try" : "tries", what, detail.len ? ": " : "", reason, correlation);
+    buf_fini(&id);
+}
+
+static void end(struct backend_call *call, enum err err, const char *text, struct str detail)
+{
+    const struct backend_result result = {.err = err, .text = text, .status = call->status};
+    if (err) {
+        metrics_add_labelled(hub_metrics(call->hub), METRIC_UPSTREAM_FAILURES, err, 1);
+        log_failure(call, text, detail);
+    }
+    call->ops->done(call, &result);
+}
+
+/* What a client is told of a status that is no success. */
+static enum err err_of_status(int status)
+{
+    switch (status) {
+    case 401: return ERR_UNAUTHORIZED;
+    case 403: return ERR_FORBIDDEN;
+    case 404: return ERR_NOT_FOUND;
+    case 409: return ERR_CONFLICT;
+    case 413: return ERR_TOO_LARGE;
+    case 429: return ERR_RATE_LIMITED;
+    case 502:
+    case 503:
+    case 504: return ERR_UNAVAILABLE;
+    default: return status >= 400 && status < 500 ? ERR_INVALID_REQUEST : ERR_INTERNAL_ERROR;
+    }
+}
+
+static void end_with_status(struct backend_call *call)
+{
+    char detail[32];
+    snprintf(detail, sizeof detail, "status %d", call->status);
+    end(call, err_of_status(call->status), "the backend has refused the message", str_from_cstr(detail));
+}
+
+static const struct {
+    enum err err;
+    const char *text;
+} failures[OUTBOUND_RESULT_COUNT] = {
+    [OUTBOUND_REFUSED] = {ERR_UNAVAILABLE, "the backend cannot be reached"},
+    [OUTBOUND_DNS] = {ERR_UNAVAILABLE, "the backend cannot be reached"},
+    [OUTBOUND_TLS] = {ERR_UNAVAILABLE, "the backend cannot be reached"},
+    [OUTBOUND_TIMEOUT] = {ERR_UNAVAILABLE, "the backend has not answered in time"},
+    [OUTBOUND_RESET] = {ERR_INTERNAL_ERROR, "the backend has broken off its answer"},
+    [OUTBOUND_INVALID] = {ERR_INTERNAL_ERROR, "the backend's answer is not valid"},
+    [OUTBOUND_TOO_LARGE] = {ERR_TOO_LARGE, "the backend's answer is too large"},
+    [OUTBOUND_BREAKER_OPEN] = {ERR_UNAVAILABLE, "the backend has failed too often and is left alone for a while"},
+    [OUTBOUND_TOO_MANY] = {ERR_UNAVAILABLE, "too many messages wait for the backend"},
+    [OUTBOUND_CANCELLED] = {ERR_UNAVAILABLE, "this node is shutting down"},
+};
+
+/* --- tries ---------------------------------------------------------------------------------------------------------
+ */
+
+static void try_again(struct timer *timer, uint64_t now_us)
+{
+    struct backend_call *call = CONTAINER_OF(timer, struct backend_call, timer);
+    struct error error;
+    (void)now_us;
+    clear_answer(call);
+    if (send_request(call, &error))
+        end(call, ERR_INTERNAL_ERROR, "the request could not be made", str_from_cstr(error.text));
+}
+
+void backend_call_start(struct backend_call *call)
+{
+    const struct http_upstream_options *options = &call->upstream->options;
+    call->deadline_us = hub_now_us(call->hub) + options->timeout_us;
+    if (send_request(call, &call->error)) /* `done` comes later: the owner is not ready for it yet */
+        wheel_start(hub_wheel(call->hub), &call->timer, hub_now_us(call->hub), try_again);
+}
+
+/* True: a next try has been arranged. See http_upstream.h. */
+static bool retry(struct backend_call *call, enum outbound_result result)
+{
+    if (call->last_try)
+        return false;
+    uint64_t pause_us = (uint64_t)FIRST_PAUSE_US << (call->tries - 1 < 6 ? call->tries - 1 : 6);
+    switch (result) {
+    case OUTBOUND_REFUSED:
+    case OUTBOUND_DNS:
+        if (call->tries >= TRIES_MAX)
+            return false;
+        break;
+    case OUTBOUND_TOO_MANY:
+        if (!call->upstream->options.in_order)
+            return false;
+        break;
+    case OUTBOUND_OK:
+        if (call->status != 503 || !call->retry_after_s || call->retry_after_s > RETRY_AFTER_MAX_S || call->tries > 1)
+            return false;
+        pause_us = call->retry_after_s * 1000000;
+        break;
+    default: return false;
+    }
+    uint64_t now_us = hub_now_us(call->hub);
+    if (now_us + pause_us > call->deadline_us)
+        return false;
+    metrics_add(hub_metrics(call->hub), METRIC_UPSTREAM_RETRIES, 1);
+    wheel_start(hub_wheel(call->hub), &call->timer, now_us + pause_us, try_again);
+    return true;
+}
+
+/* --- the answer ----------------------------------------------------------------------------------------------------
+ */
+
+static bool means_success(int status)
+{
+    return status >= 200 && status < 300;
+}
+
+static void on_head(struct outbound_call *outbound, void *mailbox_owner, const struct outbound_head *head)
+{
+    struct backend_call *call = outbound_call_owner(outbound);
+    (void)mailbox_owner;
+    const struct backend_answer told = {
+        .status = head->status,
+        .state = head->fields[FIELD_CONNECTION_STATE],
+        .subscribe = head->fields[FIELD_SUBSCRIBE],
+        .unsubscribe = head->fields[FIELD_UNSUBSCRIBE],
+        .close = head->fields[FIELD_CLOSE],
+    };
+    call->status = head->status;
+    if (!str_to_u64(head->fields[FIELD_RETRY_AFTER], &call->retry_after_s))
+        call->retry_after_s = 0;
+    call->frames = (struct answer_frames){.kind = answer_kind_of(head->content_type),
+                                          .frame_max = call->upstream->options.frame_bytes};
+    /* 202: the answer's body tells of the request, and is for nobody (RFC 9110, 15.3.3). */
+    call->answered = means_success(head->status) && head->status != 202;
+    if (!call->ops->head(call, &told))
+        return;
+    if (call->answered && call->frames.kind == ANSWER_OTHER && head->content_type.len)
+        error_set(&call->error, ERR_INTERNAL_ERROR, "content type %.*s, of which no frame is made",
+                  head->content_type.len < 100 ? (int)head->content_type.len : 100, head->content_type.ptr);
+}
+
+/* Acknowledges what has come, or looks again after a while. */
+static void ask_for_more(struct timer *timer, uint64_t now_us)
+{
+    struct backend_call *call = CONTAINER_OF(timer, struct backend_call, timer);
+    if (!call->outbound || !call->unread)
+        return;
+    if (call->ops->has_room(call)) {
+        size_t unread = call->unread;
+        call->unread = 0;
+        outbound_more(call->outbound, unread);
+    } else {
+        wheel_start(hub_wheel(call->hub), timer, now_us + ROOM_PAUSE_US, ask_for_more);
+    }
+}
+
+/* The answer cannot be used: the rest is not wanted, and the connection is closed. */
+static void give_up(struct backend_call *call)
+{
+    outbound_cancel(call->outbound);
+    call->outbound = NULL;
+    wheel_stop(hub_wheel(call->hub), &call->timer);
+    end(call, call->error.code,
+        failures[call->error.code == ERR_TOO_LARGE ? OUTBOUND_TOO_LARGE : OUTBOUND_INVALID].text,
+        str_from_cstr(call->error.text));
+}
+
+static void on_body(struct outbound_call *outbound, void *mailbox_owner, struct str part)
+{
+    struct backend_call *call = outbound_call_owner(outbound);
+    struct str rest = part, frame;
+    enum answer_result result;
+    (void)mailbox_owner;
+    if (!call->answered) {
+        call->unread += part.len; /* counts what has been thrown away */
+        if (call->unread <= DISCARD_MAX) {
+            outbound_more(outbound, part.len);
+            return;
+        }
+        outbound_cancel(outbound);
+        call->outbound = NULL;
+        if (means_success(call->status))
+            end(call, ERR_NONE, NULL, STR(""));
+        else if (!retry(call, OUTBOUND_OK))
+            end_with_status(call);
+        return;
+    }
+    if (call->frames.kind == ANSWER_OTHER) {
+        if (!call->error.text[0])
+            error_set(&call->error, ERR_INTERNAL_ERROR, "a body without a content type");
+        give_up(call);
+        return;
+    }
+    while ((result = answer_next(&call->frames, &rest, &frame, &call->error)) == ANSWER_FRAME)
+        call->ops->frame(call, call->frames.kind == ANSWER_BINARY, frame);
+    if (result == ANSWER_BAD) {
+        give_up(call);
+        return;
+    }
+    call->unread += part.len;
+    if (!timer_is_running(&call->timer))
+        ask_for_more(&call->timer, hub_now_us(call->hub));
+}
+
+/* The last frame may lie in what is still held. */
+static enum answer_result finish_frames(struct backend_call *call)
+{
+    struct str frame;
+    enum answer_result result;
+    while ((result = answer_end(&call->frames, &frame, &call->error)) == ANSWER_FRAME)
+        call->ops->frame(call, call->frames.kind == ANSWER_BINARY, frame);
+    return result;
+}
+
+static void on_end(struct outbound_call *outbound, void *mailbox_owner, const struct outbound_end *ended)
+{
+    struct backend_call *call = outbound_call_owner(outbound);
+    (void)mailbox_owner;
+    call->outbound = NULL;
+    wheel_stop(hub_wheel(call->hub), &call->timer);
+    if (!(call->answered && ended->result != OUTBOUND_OK) && retry(call, ended->result))
+        return;
+    if (ended->result != OUTBOUND_OK)
+        end(call, failures[ended->result].err, failures[ended->result].text, ended->text);
+    else if (!means_success(call->status))
+        end_with_status(call);
+    else if (call->answered && call->frames.kind != ANSWER_OTHER && finish_frames(call) == ANSWER_BAD)
+        end(call, call->error.code, failures[OUTBOUND_INVALID].text, str_from_cstr(call->error.text));
+    else
+        end(call, ERR_NONE, NULL, STR(""));
+}
+
+static const struct outbound_ops outbound_operations = {.head = on_head, .body = on_body, .end = on_end};

@@ -1,0 +1,384 @@
+/* http_session.c - see http_session.h. */
+#include "server/upstream/http_session.h"
+
+#include "common/base/alloc.h"
+#include "common/base/log.h"
+#include "common/protocol/channel_name.h"
+#include "server/core/hub.h"
+#include "server/core/session.h"
+#include "server/upstream/answer_orders.h"
+#include "server/upstream/backend_call.h"
+#include "server/upstream/http_upstream_private.h"
+
+enum {
+    MESSAGE_COST = 1024,   /* what a message takes beside its bytes */
+    CLIENT_UNSENT = 65536, /* while the client has more to read than this, no more of an answer is taken */
+};
+
+struct http_session {
+    struct upstream_session base;
+    struct hub *hub;
+    char uuid[UUID_LEN + 1];
+    struct buf lines;              /* headers that all its calls have */
+    struct claims *claims;         /* of which the lines are made; one reference */
+    struct session_origin *origin; /* one reference; NULL: none */
+    struct buf state;              /* what the backend gave as ce-connectionstate last */
+    struct list_link waiting;      /* struct http_message */
+    struct list_link under_way;
+    unsigned calls; /* under way */
+    size_t bytes;   /* of the messages in both lists, with MESSAGE_COST each */
+};
+
+struct http_message {
+    struct backend_call call;
+    struct list_link link; /* in a list of its session */
+    struct http_session *session;
+    bool binary;
+    char *correlation; /* JSON, as the client wrote it; NULL: none */
+    int close_code;    /* the backend wants the session closed after the answer; 0: no */
+    char *close_reason;
+};
+
+static const struct backend_call_ops message_calls;
+
+static const struct http_upstream_options *options_of(const struct http_session *state)
+{
+    return &http_upstream_of(state->base.upstream)->options;
+}
+
+/* --- headers ------------------------------------------------------------------------------------------------------ */
+
+static void write_lines(struct http_session *state, const struct session *session)
+{
+    const struct http_upstream_options *options = options_of(state);
+    struct buf claims = {0};
+    claims_ref(session->claims);
+    claims_unref(state->claims);
+    state->claims = session->claims;
+    cloudevent_pick(&claims, session->claims->payload, options->claims, options->claim_count);
+    const struct cloudevent_session told = {
+        .endpoint = STR("/"),
+        .id = str_from(state->uuid, UUID_LEN),
+        .user = session->claims->sub,
+        .claims = buf_str(&claims),
+    };
+    buf_clear(&state->lines);
+    cloudevent_write_session(&state->lines, &told);
+    buf_fini(&claims);
+}
+
+/* --- the lists ---------------------------------------------------------------------------------------------------- */
+
+static size_t cost(const struct http_message *message)
+{
+    return message->call.body.len + MESSAGE_COST;
+}
+
+static struct http_message *add(struct http_session *state, enum cloudevent_type type, struct str body)
+{
+    struct http_message *message = xcalloc(1, sizeof *message);
+    message->session = state;
+    message->call.ops = &message_calls;
+    message->call.upstream = http_upstream_of(state->base.upstream);
+    message->call.hub = state->hub;
+    message->call.joined = 1;
+    message->call.event = (struct cloudevent){
+        .type = type, .session_id = str_from(state->uuid, UUID_LEN), .wall_ms = hub_wall_ms(state->hub)};
+    buf_append(&message->call.body, body);
+    list_append(&state->waiting, &message->link);
+    state->bytes += cost(message);
+    state->base.in_flight++;
+    return message;
+}
+
+static void drop(struct http_message *message)
+{
+    struct http_session *state = message->session;
+    list_remove(&message->link);
+    state->bytes -= cost(message);
+    state->base.in_flight--;
+    backend_call_fini(&message->call);
+    free(message->correlation);
+    free(message->close_reason);
+    free(message);
+}
+
+static void start(struct http_session *state, struct http_message *message)
+{
+    const struct session *session = state->base.session;
+    if (session && session->claims != state->claims) /* a refresh has brought other ones */
+        write_lines(state, session);
+    list_remove(&message->link);
+    list_append(&state->under_way, &message->link);
+    state->calls++;
+    message->call.lines = buf_str(&state->lines);
+    message->call.event.state = buf_str(&state->state);
+    message->call.correlation = message->correlation;
+    message->call.last_try = !session;
+    backend_call_start(&message->call);
+}
+
+/* `connected` comes before, and `disconnected` after all else. */
+static bool may_start(const struct http_session *state, const struct http_message *message)
+{
+    if (message->call.event.type == CLOUDEVENT_DISCONNECTED)
+        return state->calls == 0;
+    return state->calls < (options_of(state)->in_order ? 1 : SESSION_CALLS_MAX);
+}
+
+static void hold_client(struct http_session *state)
+{
+    size_t most = options_of(state)->waiting_bytes;
+    if (!state->base.session)
+        return;
+    if (state->bytes > most)
+        hub_hold_input(state->hub, state->base.session, true);
+    else if (state->bytes <= most / 2)
+        hub_hold_input(state->hub, state->base.session, false);
+}
+
+static void pump(struct http_session *state)
+{
+    while (!list_is_empty(&state->waiting)) {
+        struct http_message *message = CONTAINER_OF(state->waiting.next, struct http_message, link);
+        if (!may_start(state, message))
+            break;
+        start(state, message);
+    }
+    hold_client(state);
+}
+
+static void free_if_done(struct http_session *state)
+{
+    if (state->base.session || state->base.in_flight)
+        return;
+    upstream_unref(state->base.upstream);
+    claims_unref(state->claims);
+    buf_fini(&state->lines);
+    buf_fini(&state->state);
+    free(state);
+}
+
+/* The call is over. */
+static void leave(struct http_message *message)
+{
+    struct http_session *state = message->session;
+    state->calls--;
+    drop(message);
+    pump(state);
+    free_if_done(state);
+}
+
+/* --- answers -------------------------------------------------------------------------------------------------------
+ */
+
+static void change_channels(struct http_session *state, struct str names,
+                            bool (*change)(struct hub *, struct session *, struct str))
+{
+    struct str name;
+    struct error error;
+    while (answer_next_name(&names, &name)) {
+        if (channel_check(name, &error))
+            log_warn("upstream", "%.*s: the answer names a channel for session %s, and %s",
+                     STR_ARG(state->base.upstream->name), state->uuid, error.text);
+        else
+            change(state->hub, state->base.session, name);
+    }
+}
+
+static void count_late(const struct http_session *state)
+{
+    metrics_add(hub_metrics(state->hub), METRIC_UPSTREAM_LATE_ANSWERS, 1);
+}
+
+/* The session has gone, so the answer is for nobody. A stream could go on for ever, and is cut off. */
+static bool take_late(struct http_message *message)
+{
+    struct http_session *state = message->session;
+    const struct backend_call *call = &message->call;
+    if (!call->answered || call->frames.kind == ANSWER_OTHER || call->event.type == CLOUDEVENT_DISCONNECTED)
+        return true;
+    count_late(state);
+    if (call->frames.kind != ANSWER_LINES && call->frames.kind != ANSWER_EVENTS)
+        return true;
+    leave(message);
+    return false;
+}
+
+static bool on_head(struct backend_call *call, const struct backend_answer *head)
+{
+    struct http_message *message = CONTAINER_OF(call, struct http_message, call);
+    struct http_session *state = message->session;
+    struct str reason;
+    if (!state->base.session)
+        return take_late(message);
+    if (answer_close(head->close, &message->close_code, &reason))
+        message->close_reason = str_dup(reason);
+    else if (head->close.len)
+        log_warn("upstream", "%.*s: carillon-close of the answer to session %s is no code and reason",
+                 STR_ARG(state->base.upstream->name), state->uuid);
+    if (head->status < 200 || head->status > 299)
+        return true;
+    if (head->state.len && connection_state_is_valid(head->state)) {
+        buf_clear(&state->state);
+        buf_append(&state->state, head->state);
+    } else if (head->state.len) {
+        log_warn("upstream",
+                 "%.*s: ce-connectionstate of the answer to session %s is over %d bytes, or no visible ASCII",
+                 STR_ARG(state->base.upstream->name), state->uuid, CONNECTION_STATE_MAX);
+    }
+    change_channels(state, head->subscribe, hub_subscribe);
+    change_channels(state, head->unsubscribe, hub_unsubscribe);
+    return true;
+}
+
+static void on_frame(struct backend_call *call, bool binary, struct str frame)
+{
+    struct http_session *state = CONTAINER_OF(call, struct http_message, call)->session;
+    if (state->base.session && hub_send(state->hub, state->base.session, binary, frame))
+        metrics_add(hub_metrics(state->hub), METRIC_UPSTREAM_FRAMES, 1);
+}
+
+static bool has_room(struct backend_call *call)
+{
+    const struct session *session = CONTAINER_OF(call, struct http_message, call)->session->base.session;
+    return !session || session->outbox.bytes + session->unsent_bytes <= CLIENT_UNSENT;
+}
+
+/* Those that wait for an ended session's backend, which does not answer. */
+static void drop_waiting(struct http_session *state)
+{
+    size_t count = 0;
+    for (struct list_link *link; (link = state->waiting.next) != &state->waiting; count++)
+        drop(CONTAINER_OF(link, struct http_message, link));
+    if (count)
+        log_warn("upstream", "%.*s: %zu messages of session %s, which has ended, are dropped after the failure",
+                 STR_ARG(state->base.upstream->name), count, state->uuid);
+}
+
+static void finish(struct http_session *state, const struct http_message *message, const struct backend_result *result)
+{
+    struct session *session = state->base.session;
+    if (result->err && message->call.event.type == CLOUDEVENT_MESSAGE) {
+        hub_fail(state->hub, session, str_from_cstr(message->correlation), result->err, str_from_cstr(result->text));
+        if (options_of(state)->close_on_failure && !message->close_code)
+            session_end(session, REASON_SERVER_ERROR);
+    }
+    if (message->close_code)
+        session_end_with(session, message->close_code, str_from_cstr(message->close_reason));
+}
+
+static void on_done(struct backend_call *call, const struct backend_result *result)
+{
+    struct http_message *message = CONTAINER_OF(call, struct http_message, call);
+    struct http_session *state = message->session;
+    if (state->base.session)
+        finish(state, message, result);
+    else if (result->err == ERR_UNAVAILABLE)
+        drop_waiting(state);
+    leave(message);
+}
+
+static const struct backend_call_ops message_calls = {
+    .head = on_head, .frame = on_frame, .has_room = has_room, .done = on_done};
+
+/* --- the session ---------------------------------------------------------------------------------------------------
+ */
+
+struct upstream_session *http_session_opened(struct upstream *upstream, struct hub *hub, struct session *session,
+                                             struct session_origin *origin)
+{
+    struct http_session *state = xcalloc(1, sizeof *state);
+    upstream_session_begin(&state->base, upstream, session);
+    state->hub = hub;
+    memcpy(state->uuid, session->uuid, sizeof state->uuid);
+    list_init(&state->waiting);
+    list_init(&state->under_way);
+    (void)origin;
+    write_lines(state, session);
+    if (options_of(state)->tells_connected) {
+        add(state, CLOUDEVENT_CONNECTED, STR(""));
+        pump(state);
+    }
+    return &state->base;
+}
+
+static struct http_session *http_session_of(struct upstream_session *base)
+{
+    return CONTAINER_OF(base, struct http_session, base);
+}
+
+/* A binary message joins the one before if that waits too. */
+static bool join(struct http_session *state, const struct session_message *message)
+{
+    const struct http_upstream_options *options = options_of(state);
+    if (!options->in_order || !message->binary || list_is_empty(&state->waiting))
+        return false;
+    struct http_message *last = CONTAINER_OF(state->waiting.prev, struct http_message, link);
+    struct backend_call *call = &last->call;
+    if (!last->binary || call->body.len + message->bytes.len > options->join_bytes)
+        return false;
+    buf_append(&call->body, message->bytes);
+    call->event.sequence = message->sequence;
+    call->joined++;
+    state->bytes += message->bytes.len;
+    return true;
+}
+
+/* What begins like a document of JSON and is one, is JSON. */
+static struct str text_type(struct str text)
+{
+    struct json_value value;
+    struct str trimmed = str_trim(text);
+    bool looks_like_json = trimmed.len && (trimmed.ptr[0] == '{' || trimmed.ptr[0] == '[');
+    if (looks_like_json && json_check(text, NULL, &value, NULL) == ERR_NONE)
+        return STR("application/json");
+    return STR("text/plain; charset=utf-8");
+}
+
+enum err http_session_take(struct upstream_session *base, const struct session_message *message, struct error *error)
+{
+    struct http_session *state = http_session_of(base);
+    (void)error;
+    metrics_add(hub_metrics(state->hub), METRIC_UPSTREAM_MESSAGES, 1);
+    if (!join(state, message)) {
+        struct http_message *added = add(state, CLOUDEVENT_MESSAGE, message->bytes);
+        added->binary = message->binary;
+        added->call.event.sequence = message->sequence;
+        added->call.content_type = message->binary ? STR("application/octet-stream") : text_type(message->bytes);
+    }
+    pump(state);
+    return ERR_NONE;
+}
+
+/* Calls that have an answer already, and those that wait for their next try, end here: nobody is left for them. So what
+ * is under way has been handed over, and comes back when the node ends. */
+static void end_calls(struct http_session *state)
+{
+    LIST_EACH(link, &state->under_way)
+    {
+        struct http_message *message = CONTAINER_OF(link, struct http_message, link);
+        message->call.last_try = true;
+        if (message->call.outbound && !message->call.answered)
+            continue;
+        if (message->call.answered)
+            count_late(state);
+        state->calls--;
+        drop(message);
+    }
+}
+
+void http_session_ended(struct upstream_session *base, enum reason reason, int code)
+{
+    struct http_session *state = http_session_of(base);
+    end_calls(state);
+    if (options_of(state)->tells_disconnected) {
+        struct buf body = {0};
+        buf_appendf(&body, "{\"code\":%d,\"reason\":\"%s\"}", code, reason ? reason_text(reason) : "");
+        struct http_message *message = add(state, CLOUDEVENT_DISCONNECTED, buf_str(&body));
+        message->call.content_type = STR("application/json");
+        buf_fini(&body);
+    }
+    pump(state);
+    free_if_done(state);
+}

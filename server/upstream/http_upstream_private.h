@@ -1,0 +1,29 @@
+/* http_upstream_private.h - an HTTP upstream, for the files of this folder. */
+#ifndef CARILLON_UPSTREAM_HTTP_UPSTREAM_PRIVATE_H
+#define CARILLON_UPSTREAM_HTTP_UPSTREAM_PRIVATE_H
+
+#include "server/upstream/http_upstream.h"
+
+/* The order of http_upstream_fields. */
+enum {
+    FIELD_CONNECTION_STATE,
+    FIELD_SUBSCRIBE,
+    FIELD_UNSUBSCRIBE,
+    FIELD_CLOSE,
+    FIELD_RETRY_AFTER,
+    FIELD_COUNT,
+};
+
+struct http_upstream {
+    struct upstream base;
+    struct http_upstream_options options; /* its texts lie in bytes */
+    struct str *claims;                   /* owned; of the options */
+    char bytes[];
+};
+
+static inline const struct http_upstream *http_upstream_of(const struct upstream *upstream)
+{
+    return (const struct http_upstream *)(const void *)upstream;
+}
+
+#endif
