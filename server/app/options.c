@@ -11,7 +11,11 @@ static const char *const reject_choices[] = {"auto", "http", "close", NULL};
 static const char *const require_choices[] = {"none", "grant", NULL};
 static const char *const publisher_choices[] = {"user", "session", "none", NULL};
 static const char *const sender_choices[] = {"any", "verified", NULL};
-static const char *const preset_choices[] = {"none", NULL};
+#define PRESET(name_, members_, text_) name_,
+static const char *const preset_choices[] = {"none",
+#include "server/app/options_presets.def"
+                                             NULL};
+#undef PRESET
 static const char *const token_expiry_choices[] = {"close", "connect", NULL};
 static const char *const frame_choices[] = {"session_init", "subscribed", "warning", "reconnect",
                                             "error",        "pong",       NULL};
@@ -90,7 +94,19 @@ static const struct option_row endpoint_rows[] = {
 #include "server/app/options_endpoint.def"
 };
 #undef STRUCT
-TABLE(endpoint_table, endpoint_options, endpoint_rows);
+
+#define PRESET(name_, members_, text_) {.name = name_, .members = members_, .text = text_},
+static const struct option_template endpoint_presets[] = {
+#include "server/app/options_presets.def"
+};
+#undef PRESET
+static const struct option_table endpoint_table = {
+    .rows = endpoint_rows,
+    .count = sizeof endpoint_rows / sizeof *endpoint_rows,
+    .size = sizeof(struct endpoint_options),
+    .templates = endpoint_presets,
+    .template_count = sizeof endpoint_presets / sizeof *endpoint_presets,
+};
 
 #define STRUCT channel_options
 static const struct option_row channel_rows[] = {

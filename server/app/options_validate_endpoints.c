@@ -110,9 +110,10 @@ static void validate_upstream_use(struct verdict *verdict, size_t index, const s
         verdict_refuse(verdict, key_in_list(key, "endpoints", index, "text"), "needs upstream, which names one");
     if (endpoint->binary == ENDPOINT_USE_UPSTREAM)
         verdict_refuse(verdict, key_in_list(key, "endpoints", index, "binary"), "needs upstream, which names one");
-    if (*endpoint->correlation_id || *endpoint->correlation_idempotency_key || *endpoint->correlation_error)
+    if (endpoint->text == ENDPOINT_USE_COMMANDS &&
+        (*endpoint->correlation_id || *endpoint->correlation_idempotency_key || *endpoint->correlation_error))
         verdict_refuse(verdict, key_in_list(key, "endpoints", index, "correlation"),
-                       "needs upstream: only its messages have failures to answer");
+                       "needs upstream: Carillon's own commands have ids and answers of their own");
 }
 
 void validate_endpoints(struct verdict *verdict)
