@@ -23,16 +23,15 @@ static void say_failure(struct outbound_call *call, enum outbound_result result,
     struct outbound_target *target = call->target;
     if (!is_failure(result, status) || !log_limit_passes(&target->said, now_us(call), &count))
         return;
-    char answered[48];
-    if (result == OUTBOUND_OK) {
-        snprintf(answered, sizeof answered, "it answered with status %d", status);
-        text = str_from_cstr(answered);
-    }
     char since[64] = "";
     if (count > 1)
         snprintf(since, sizeof since, " (%llu failures since the last such line)", count);
-    log_warn("outbound", "upstream %.*s, call %.*s: %s: %.*s%s", STR_ARG(target->name), STR_ARG(call->id),
-             outbound_result_text(result), STR_ARG(text), since);
+    if (result == OUTBOUND_OK)
+        log_warn("outbound", "upstream %.*s, call %.*s: it answered with status %d%s", STR_ARG(target->name),
+                 STR_ARG(call->id), status, since);
+    else
+        log_warn("outbound", "upstream %.*s, call %.*s: %s: %.*s%s", STR_ARG(target->name), STR_ARG(call->id),
+                 outbound_result_text(result), STR_ARG(text), since);
 }
 
 static void say_breaker(const struct outbound_target *target)

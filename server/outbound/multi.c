@@ -72,8 +72,11 @@ static void on_event(uv_poll_t *poll, int status, int events)
         ready->events = 0;
         return;
     }
-    int flags = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0) |
-                (status < 0 ? CURL_CSELECT_ERR : 0);
+    int flags = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
+    if (status < 0) { /* libuv has stopped to poll it. Reading and writing tell libcurl why. */
+        ready->events = 0;
+        flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
+    }
     int running;
     curl_multi_socket_action(outbound->multi, ready->fd, flags, &running);
 }

@@ -83,7 +83,7 @@ void outbound_target_unref(struct outbound_target *target); /* NULL: nothing */
 
 enum outbound_result {
     OUTBOUND_OK,           /* a whole answer came, of whatever status */
-    OUTBOUND_REFUSED,      /* no connection: refused, unreachable, or not within connect_timeout */
+    OUTBOUND_REFUSED,      /* no connection: refused, unreachable, or no TCP and TLS within connect_timeout */
     OUTBOUND_DNS,          /* the name has no address */
     OUTBOUND_TLS,          /* handshake or certificate */
     OUTBOUND_TIMEOUT,      /* part_timeout or timeout */

@@ -219,7 +219,8 @@ void transfer_prepare(struct transfer *transfer, struct outbound_call *call)
 static enum outbound_result result_of(const struct transfer *transfer, CURLcode code)
 {
     switch (code) {
-    case CURLE_OK: return transfer->in_body ? OUTBOUND_OK : OUTBOUND_INVALID;
+    case CURLE_OK:
+        return transfer->in_body ? OUTBOUND_OK : OUTBOUND_RESET; /* libcurl takes half a head for a whole one */
     case CURLE_COULDNT_RESOLVE_HOST: return OUTBOUND_DNS;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
@@ -235,7 +236,7 @@ static enum outbound_result result_of(const struct transfer *transfer, CURLcode 
     case CURLE_FILESIZE_EXCEEDED:
     case CURLE_OUT_OF_MEMORY: /* a line of the head above libcurl's own limit */ return OUTBOUND_TOO_LARGE;
     case CURLE_COULDNT_CONNECT:
-    case CURLE_OPERATION_TIMEDOUT: /* only connect_timeout is libcurl's */ return OUTBOUND_REFUSED;
+    case CURLE_OPERATION_TIMEDOUT: /* connect_timeout: no other timeout is libcurl's */ return OUTBOUND_REFUSED;
     default: return OUTBOUND_RESET;
     }
 }
@@ -245,14 +246,15 @@ enum outbound_result transfer_result(const struct transfer *transfer, CURLcode c
     enum outbound_result result = transfer->is_too_large ? OUTBOUND_TOO_LARGE
                                   : transfer->is_invalid ? OUTBOUND_INVALID
                                                          : result_of(transfer, code);
-    switch (result) {
-    case OUTBOUND_OK: *out_text = STR(""); break;
-    case OUTBOUND_TOO_LARGE:
-        *out_text = transfer->in_body ? STR("the answer is larger than allowed")
-                                      : STR("the answer's head or length is larger than allowed");
-        break;
-    case OUTBOUND_INVALID: *out_text = STR("the answer is not well-formed HTTP"); break;
-    default: *out_text = str_from_cstr(transfer->why[0] ? transfer->why : curl_easy_strerror(code));
-    }
+    if (result == OUTBOUND_OK)
+        *out_text = STR("");
+    else if (result == OUTBOUND_TOO_LARGE)
+        *out_text = STR("the head or the body of the answer is larger than allowed");
+    else if (result == OUTBOUND_INVALID)
+        *out_text = STR("the answer is not well-formed HTTP");
+    else if (code == CURLE_OK)
+        *out_text = STR("the connection ended within the head of the answer");
+    else
+        *out_text = str_from_cstr(transfer->why[0] ? transfer->why : curl_easy_strerror(code));
     return result;
 }

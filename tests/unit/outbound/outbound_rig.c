@@ -60,10 +60,18 @@ static void *accept_all(void *arg)
 
 void backend_start(struct backend *backend, void (*serve)(struct backend *, int))
 {
+    backend_start_at(backend, serve, 0);
+}
+
+void backend_start_at(struct backend *backend, void (*serve)(struct backend *, int), unsigned port)
+{
     *backend = (struct backend){.serve = serve};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
+    int one = 1;
     backend->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(backend->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     assert_int_equal(bind(backend->listener, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(backend->listener, 128), 0);
     getsockname(backend->listener, (struct sockaddr *)&address, &len);

@@ -20,6 +20,7 @@ struct backend {
 };
 
 void backend_start(struct backend *backend, void (*serve)(struct backend *, int));
+void backend_start_at(struct backend *backend, void (*serve)(struct backend *, int), unsigned port);
 /* Closes the listener and waits for all connections to end. Serve functions must end when the peer closes. */
 void backend_stop(struct backend *backend);
 /* Reads one request, and its body by Content-Length, into *request (with a NUL). False: the peer has closed. */
