@@ -4,6 +4,7 @@
 
 #include "common/base/alloc.h"
 #include "server/core/hub_private.h"
+#include "server/core/subscribe_question.h"
 
 static void answer_error(struct hub *hub, struct session *session, struct str id, const struct error *error,
                          struct str channel)
@@ -27,6 +28,45 @@ static size_t count_waiting(const struct subscription *subscription)
     return count;
 }
 
+/* The channel is not subscribed yet. False: the client has been told why it does not get it. */
+static bool may_begin(struct hub *hub, struct session *session, const struct command *command)
+{
+    struct error error;
+    if (access_check(hub->rules, command->channel, session->claims, ALLOW_SUBSCRIBE, &error)) {
+        answer_error(hub, session, command->id, &error, command->channel);
+        return false;
+    }
+    uint32_t most = session->endpoint->limits.channels;
+    if (session->subscription_count >= most) {
+        char text[128];
+        snprintf(text, sizeof text,
+                 "this connection has %zu channels, and limits.channels is %u; unsubscribe from one first",
+                 (size_t)session->subscription_count, most);
+        refuse(hub, session, command, ERR_SUBSCRIPTION_FAILED, text);
+        return false;
+    }
+    return true;
+}
+
+static void begin(struct hub *hub, struct session *session, const struct command *command)
+{
+    struct subscription *subscription = command->has_since || (command->has_last && command->last > 0)
+                                            ? recover_subscribe(hub, session, command->channel, command)
+                                            : subscription_begin(hub, session, command->channel);
+    subscription_answer(hub, session, subscription, command->id);
+}
+
+static void ask_upstream(struct hub *hub, struct session *session, const struct command *command)
+{
+    struct upstream_session *state = session->upstream;
+    if (state->questions >= WAITING_MAX) {
+        refuse(hub, session, command, ERR_RATE_LIMITED, "enough subscribes wait for the backend already");
+        return;
+    }
+    state->questions++;
+    state->upstream->ops->ask(state, subscribe_question_create(command));
+}
+
 static void subscribe(struct hub *hub, struct session *session, const struct command *command)
 {
     struct error error;
@@ -36,27 +76,33 @@ static void subscribe(struct hub *hub, struct session *session, const struct com
     }
     struct subscription *subscription = subscription_find(session, command->channel);
     if (!subscription) {
-        if (access_check(hub->rules, command->channel, session->claims, ALLOW_SUBSCRIBE, &error)) {
-            answer_error(hub, session, command->id, &error, command->channel);
+        if (!may_begin(hub, session, command))
             return;
-        }
-        uint32_t most = session->endpoint->limits.channels;
-        if (session->subscription_count >= most) {
-            char text[128];
-            snprintf(text, sizeof text,
-                     "this connection has %zu channels, and limits.channels is %u; unsubscribe from one first",
-                     (size_t)session->subscription_count, most);
-            refuse(hub, session, command, ERR_SUBSCRIPTION_FAILED, text);
-            return;
-        }
-        subscription = command->has_since || (command->has_last && command->last > 0)
-                           ? recover_subscribe(hub, session, command->channel, command)
-                           : subscription_begin(hub, session, command->channel);
+        if (session->upstream && session->upstream->upstream->is_asked)
+            ask_upstream(hub, session, command);
+        else
+            begin(hub, session, command);
     } else if (count_waiting(subscription) >= WAITING_MAX) {
         refuse(hub, session, command, ERR_RATE_LIMITED, "enough subscribes wait for this channel already");
-        return;
+    } else {
+        subscription_answer(hub, session, subscription, command->id);
     }
-    subscription_answer(hub, session, subscription, command->id);
+}
+
+/* Rules, claims and subscriptions may have changed meanwhile. */
+void hub_answer_subscribe(struct hub *hub, struct session *session, struct subscribe_question *question, enum err err,
+                          struct str text)
+{
+    const struct command *command = &question->command;
+    struct subscription *subscription = subscription_find(session, command->channel);
+    session->upstream->questions--;
+    if (err)
+        output_error(hub, session, command->id, command->channel, err, text);
+    else if (subscription)
+        subscription_answer(hub, session, subscription, command->id);
+    else if (may_begin(hub, session, command))
+        begin(hub, session, command);
+    free(question);
 }
 
 static void unsubscribe(struct hub *hub, struct session *session, const struct command *command)

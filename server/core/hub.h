@@ -155,6 +155,11 @@ void hub_hold_input(struct hub *hub, struct session *session, bool hold);
  * message (correlation.h); empty: it had none. */
 void hub_fail(struct hub *hub, struct session *session, struct str id, enum err code, struct str text);
 
+/* The upstream's word on a question (upstream.h, ask). Takes the question. ERR_NONE: the session gets the channel, as
+ * far as its rights and limits still allow it. Otherwise the client gets an error with the text. */
+void hub_answer_subscribe(struct hub *hub, struct session *session, struct subscribe_question *question, enum err err,
+                          struct str text);
+
 /* Finds sessions (session_index.h). */
 const struct session_index *hub_sessions(const struct hub *hub);
 size_t hub_channel_count(const struct hub *hub);

@@ -16,7 +16,8 @@
 
 struct hub;
 struct session;
-struct session_origin; /* what the client has asked for at the upgrade: path names, query, headers, subprotocol */
+struct subscribe_question; /* subscribe_question.h */
+struct session_origin;     /* what the client has asked for at the upgrade: path names, query, headers, subprotocol */
 struct upstream;
 
 /* One message of a client. Borrowed for the call. */
@@ -33,6 +34,7 @@ struct upstream_session {
     struct session *session;   /* NULL once it has ended */
     uint64_t messages;         /* sequence of the last one; the hub counts */
     uint32_t in_flight;        /* calls or messages whose answer has yet to come. Draining waits for them */
+    uint32_t questions;        /* subscribes that wait for the upstream's word; the hub counts */
 };
 
 /* Each is called in the hub's thread, and none may block. */
@@ -42,6 +44,9 @@ struct upstream_ops {
                                        struct session_origin *origin);
     /* Takes one message. On failure the client gets the endpoint's error frame with error->text (hub_fail). */
     enum err (*take)(struct upstream_session *state, const struct session_message *message, struct error *error);
+    /* May the session have the channel that its client asks for? Takes the question. The answer comes later, by
+     * hub_answer_subscribe, unless the session ends first. NULL in an upstream that is not asked. */
+    void (*ask)(struct upstream_session *state, struct subscribe_question *question);
     /* The session has ended: state->session is NULL. Frees the state now, or once what is in flight has come back.
      * code: of the close frame that was sent or received. 0: it had none; 1006: the connection was lost. */
     void (*ended)(struct upstream_session *state, enum reason reason, int code);
@@ -54,6 +59,7 @@ struct upstream {
     const struct upstream_ops *ops;
     atomic_uint refs;
     struct str name; /* in "upstreams"; it belongs to the implementation */
+    bool is_asked;   /* whether a session may have a channel (ops->ask). Set before it is shared */
 };
 
 /* One reference. */

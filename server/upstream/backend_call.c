@@ -33,8 +33,11 @@ static size_t split_lines(struct str lines, struct outbound_field out[FIELDS_MAX
 
 static void write_event(struct buf *lines, const struct backend_call *call)
 {
-    buf_append(lines, call->lines);
-    cloudevent_write(lines, &call->event);
+    struct cloudevent event = call->event;
+    if (call->state)
+        event.state = buf_str(call->state);
+    buf_append(lines, buf_str(call->lines));
+    cloudevent_write(lines, &event);
     if (call->joined > 1)
         buf_appendf(lines, "ce-joined: %zu\r\n", call->joined);
     if (call->content_type.len)
@@ -52,7 +55,7 @@ static enum err send_request(struct backend_call *call, struct error *error)
     const struct http_upstream_options *options = &call->upstream->options;
     struct outbound_field fields[FIELDS_MAX];
     struct buf lines = {0}, id = {0};
-    buf_reserve(&lines, call->lines.len + 768);
+    buf_reserve(&lines, call->lines->len + 768);
     write_event(&lines, call);
     cloudevent_append_id(&id, &call->event);
     if (options->secrets)

@@ -46,9 +46,10 @@ struct backend_call {
     const struct backend_call_ops *ops;
     const struct http_upstream *upstream;
     struct hub *hub;
-    struct cloudevent event;
+    struct cloudevent event; /* without its state */
     size_t joined;           /* messages in the body */
-    struct str lines;        /* headers of the session, as cloudevent_write_session wrote them; borrowed */
+    const struct buf *lines; /* headers of the session, as cloudevent_write_session wrote them; borrowed, as the next */
+    const struct buf *state; /* what the backend gave as ce-connectionstate; read for each try. NULL: nothing */
     struct str traceparent;  /* borrowed; empty: one is made */
     struct str content_type; /* of the body; borrowed; empty: no body */
     struct buf body;         /* owned */

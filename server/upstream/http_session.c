@@ -8,25 +8,12 @@
 #include "server/core/session.h"
 #include "server/upstream/answer_orders.h"
 #include "server/upstream/backend_call.h"
-#include "server/upstream/http_upstream_private.h"
+#include "server/upstream/http_session_state.h"
+#include "server/upstream/subscribe_call.h"
 
 enum {
     MESSAGE_COST = 1024,   /* what a message takes beside its bytes */
     CLIENT_UNSENT = 65536, /* while the client has more to read than this, no more of an answer is taken */
-};
-
-struct http_session {
-    struct upstream_session base;
-    struct hub *hub;
-    char uuid[UUID_LEN + 1];
-    struct buf lines;              /* headers that all its calls have */
-    struct claims *claims;         /* of which the lines are made; one reference */
-    struct session_origin *origin; /* one reference; NULL: none */
-    struct buf state;              /* what the backend gave as ce-connectionstate last */
-    struct list_link waiting;      /* struct http_message */
-    struct list_link under_way;
-    unsigned calls; /* under way */
-    size_t bytes;   /* of the messages in both lists, with MESSAGE_COST each */
 };
 
 struct http_message {
@@ -40,32 +27,6 @@ struct http_message {
 };
 
 static const struct backend_call_ops message_calls;
-
-static const struct http_upstream_options *options_of(const struct http_session *state)
-{
-    return &http_upstream_of(state->base.upstream)->options;
-}
-
-/* --- headers ------------------------------------------------------------------------------------------------------ */
-
-static void write_lines(struct http_session *state, const struct session *session)
-{
-    const struct http_upstream_options *options = options_of(state);
-    struct buf claims = {0};
-    claims_ref(session->claims);
-    claims_unref(state->claims);
-    state->claims = session->claims;
-    cloudevent_pick(&claims, session->claims->payload, options->claims, options->claim_count);
-    const struct cloudevent_session told = {
-        .endpoint = STR("/"),
-        .id = str_from(state->uuid, UUID_LEN),
-        .user = session->claims->sub,
-        .claims = buf_str(&claims),
-    };
-    buf_clear(&state->lines);
-    cloudevent_write_session(&state->lines, &told);
-    buf_fini(&claims);
-}
 
 /* --- the lists ---------------------------------------------------------------------------------------------------- */
 
@@ -105,16 +66,14 @@ static void drop(struct http_message *message)
 
 static void start(struct http_session *state, struct http_message *message)
 {
-    const struct session *session = state->base.session;
-    if (session && session->claims != state->claims) /* a refresh has brought other ones */
-        write_lines(state, session);
+    http_session_refresh(state);
     list_remove(&message->link);
     list_append(&state->under_way, &message->link);
     state->calls++;
-    message->call.lines = buf_str(&state->lines);
-    message->call.event.state = buf_str(&state->state);
+    message->call.lines = &state->lines;
+    message->call.state = &state->state;
     message->call.correlation = message->correlation;
-    message->call.last_try = !session;
+    message->call.last_try = !state->base.session;
     backend_call_start(&message->call);
 }
 
@@ -123,12 +82,12 @@ static bool may_start(const struct http_session *state, const struct http_messag
 {
     if (message->call.event.type == CLOUDEVENT_DISCONNECTED)
         return state->calls == 0;
-    return state->calls < (options_of(state)->in_order ? 1 : SESSION_CALLS_MAX);
+    return state->calls < (http_session_options(state)->in_order ? 1 : SESSION_CALLS_MAX);
 }
 
 static void hold_client(struct http_session *state)
 {
-    size_t most = options_of(state)->waiting_bytes;
+    size_t most = http_session_options(state)->waiting_bytes;
     if (!state->base.session)
         return;
     if (state->bytes > most)
@@ -261,7 +220,7 @@ static void finish(struct http_session *state, const struct http_message *messag
     struct session *session = state->base.session;
     if (result->err && message->call.event.type == CLOUDEVENT_MESSAGE) {
         hub_fail(state->hub, session, str_from_cstr(message->correlation), result->err, str_from_cstr(result->text));
-        if (options_of(state)->close_on_failure && !message->close_code)
+        if (http_session_options(state)->close_on_failure && !message->close_code)
             session_end(session, REASON_SERVER_ERROR);
     }
     if (message->close_code)
@@ -294,24 +253,20 @@ struct upstream_session *http_session_opened(struct upstream *upstream, struct h
     memcpy(state->uuid, session->uuid, sizeof state->uuid);
     list_init(&state->waiting);
     list_init(&state->under_way);
+    list_init(&state->questions);
     (void)origin;
-    write_lines(state, session);
-    if (options_of(state)->tells_connected) {
+    http_session_refresh(state);
+    if (http_session_options(state)->tells_connected) {
         add(state, CLOUDEVENT_CONNECTED, STR(""));
         pump(state);
     }
     return &state->base;
 }
 
-static struct http_session *http_session_of(struct upstream_session *base)
-{
-    return CONTAINER_OF(base, struct http_session, base);
-}
-
 /* A binary message joins the one before if that waits too. */
 static bool join(struct http_session *state, const struct session_message *message)
 {
-    const struct http_upstream_options *options = options_of(state);
+    const struct http_upstream_options *options = http_session_options(state);
     if (!options->in_order || !message->binary || list_is_empty(&state->waiting))
         return false;
     struct http_message *last = CONTAINER_OF(state->waiting.prev, struct http_message, link);
@@ -368,11 +323,17 @@ static void end_calls(struct http_session *state)
     }
 }
 
+void http_session_ask(struct upstream_session *base, struct subscribe_question *question)
+{
+    subscribe_call_start(http_session_of(base), question);
+}
+
 void http_session_ended(struct upstream_session *base, enum reason reason, int code)
 {
     struct http_session *state = http_session_of(base);
+    subscribe_calls_end(state);
     end_calls(state);
-    if (options_of(state)->tells_disconnected) {
+    if (http_session_options(state)->tells_disconnected) {
         struct buf body = {0};
         buf_appendf(&body, "{\"code\":%d,\"reason\":\"%s\"}", code, reason ? reason_text(reason) : "");
         struct http_message *message = add(state, CLOUDEVENT_DISCONNECTED, buf_str(&body));

@@ -18,6 +18,7 @@ enum { SESSION_CALLS_MAX = 32 };
 struct upstream_session *http_session_opened(struct upstream *upstream, struct hub *hub, struct session *session,
                                              struct session_origin *origin);
 enum err http_session_take(struct upstream_session *state, const struct session_message *message, struct error *error);
+void http_session_ask(struct upstream_session *state, struct subscribe_question *question);
 void http_session_ended(struct upstream_session *state, enum reason reason, int code);
 
 #endif

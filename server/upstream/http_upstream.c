@@ -25,7 +25,12 @@ static void destroy(struct upstream *base)
 }
 
 static const struct upstream_ops http_upstream_ops = {
-    .opened = http_session_opened, .take = http_session_take, .ended = http_session_ended, .destroy = destroy};
+    .opened = http_session_opened,
+    .take = http_session_take,
+    .ask = http_session_ask,
+    .ended = http_session_ended,
+    .destroy = destroy,
+};
 
 struct upstream *http_upstream_create(const struct http_upstream_options *options)
 {
@@ -41,5 +46,6 @@ struct upstream *http_upstream_create(const struct http_upstream_options *option
         upstream->claims[i] = str_pack(&at, options->claims[i]);
     upstream->options.claims = upstream->claims;
     upstream_init(&upstream->base, &http_upstream_ops, upstream->options.name);
+    upstream->base.is_asked = options->asks_subscribe;
     return &upstream->base;
 }

@@ -3,7 +3,8 @@
  *
  *   http_upstream.c   the upstream: its settings, and the calls of struct upstream_ops
  *   http_session.c    the messages of one session: their order, how many are under way, and when to stop reading
- *   backend_call.c       one request, with its tries and its answer
+ *   subscribe_call.c  may the session have a channel?
+ *   backend_call.c    one request, with its tries and its answer
  *
  * A request is a CloudEvent in binary mode (cloudevents.h), signed if there are secrets (webhook.h). The answer is cut
  * into frames as it comes (answer_frames.h). What is held of an answer is bounded: the part that the client has not
@@ -38,6 +39,10 @@ struct http_upstream_options {
     bool close_on_failure; /* a failed message ends its session */
     bool tells_connected;  /* the event carillon.connected */
     bool tells_disconnected;
+    bool asks_connect;      /* before a session opens */
+    bool accepts_connect;   /* when the backend gives no answer to that */
+    bool asks_subscribe;    /* before a session gets a channel that its client asks for */
+    bool accepts_subscribe; /* when the backend gives no answer to that */
 };
 
 /* The fields of an answer that an HTTP upstream reads, for outbound_target_options. */

@@ -1,5 +1,6 @@
 /* test_http_upstream.c - sessions whose messages go to a backend: the calls, in which order, and what becomes of the
  * answers. A fake stands in the place of the outbound thread. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/protocol/ws_frame.h"
@@ -15,6 +16,7 @@ static struct scene {
     struct wire wire;
     struct transport_ops transport;
     bool held;
+    bool commands; /* text is for the hub */
 } s;
 
 static void on_hold(struct session *session, bool hold)
@@ -57,6 +59,8 @@ static void open_with_upstream(void)
     s.endpoint.limits = s.f.endpoint->limits;
     s.endpoint.limits.message_rate_per_minute = 0;
     s.endpoint.text = s.endpoint.binary = USE_UPSTREAM;
+    if (s.commands)
+        s.endpoint.text = USE_COMMANDS;
     s.endpoint.upstream = http_upstream_create(&s.options);
     s.f.other_endpoint = &s.endpoint;
     open_session(&s.f, &s.wire, "{\"sub\":\"ann\",\"role\":\"admin\",\"secret\":\"x\"}");
@@ -507,6 +511,84 @@ static void test_refreshed_claims(void **state)
     assert_string_equal(fake_field(call_at(0), "ce-claims"), "eyJyb2xlIjoiZ3Vlc3QifQ");
 }
 
+static void ask_for(const char *channel)
+{
+    char command[200];
+    snprintf(command, sizeof command, "{\"type\":\"subscribe\",\"id\":7,\"data\":{\"channel\":\"%s\"}}", channel);
+    send_text(&s.f, &s.wire, command);
+}
+
+static void open_with_questions(void)
+{
+    s.options.asks_subscribe = true;
+    s.commands = true;
+    open_with_upstream();
+}
+
+static void test_the_backend_is_asked_for_a_channel(void **state)
+{
+    (void)state;
+    open_with_questions();
+    ask_for("public:a");
+    assert_int_equal(s.wire.session->subscription_count, 0);
+    assert_string_equal(fake_field(call_at(0), "ce-type"), "carillon.subscribe");
+    assert_string_equal(buf_cstr(&call_at(0)->body), "{\"channel\":\"public:a\"}");
+    fake_answer(call_at(0), 204, NULL, NULL);
+    assert_int_equal(s.wire.session->subscription_count, 1);
+    ask_for("public:a"); /* it has it already */
+    assert_int_equal(fake_outbound.count, 1);
+    ask_for("public:b");
+    ask_for("public:b"); /* both are asked, and the second answer finds the channel there */
+    assert_true(strcmp(buf_cstr(&call_at(1)->id), buf_cstr(&call_at(2)->id)) != 0);
+    fake_answer(call_at(1), 200, "application/json", "{}");
+    fake_answer(call_at(2), 204, NULL, NULL);
+    assert_int_equal(s.wire.session->subscription_count, 2);
+    ask_for("secret"); /* no rule allows it: nobody is asked */
+    assert_failed("\"channel\":\"secret\"");
+    assert_int_equal(fake_outbound.count, 3);
+}
+
+static void test_the_backend_refuses_a_channel(void **state)
+{
+    (void)state;
+    open_with_questions();
+    ask_for("public:a");
+    fake_answer(call_at(0), 403, NULL, NULL);
+    assert_failed("\"code\":\"forbidden\",\"message\":\"the backend does not allow this channel\"");
+    ask_for("public:a");
+    fake_answer(call_at(1), 500, NULL, NULL);
+    assert_failed("internal_error");
+    assert_int_equal(s.wire.session->subscription_count, 0);
+    assert_int_equal(s.wire.session->upstream->in_flight, 0);
+    assert_int_equal(s.wire.session->upstream->questions, 0);
+}
+
+static void test_without_an_answer_a_channel_may_be_allowed(void **state)
+{
+    (void)state;
+    s.options.accepts_subscribe = true;
+    open_with_questions();
+    ask_for("public:a");
+    fake_end(call_at(0), OUTBOUND_TIMEOUT);
+    assert_int_equal(s.wire.session->subscription_count, 1);
+    ask_for("public:b");
+    fake_answer(call_at(1), 403, NULL, NULL); /* this is an answer */
+    assert_int_equal(s.wire.session->subscription_count, 1);
+}
+
+static void test_questions_are_bounded_and_end_with_the_session(void **state)
+{
+    (void)state;
+    open_with_questions();
+    for (int i = 0; i < 17; i++)
+        ask_for("public:a");
+    assert_int_equal(fake_outbound.count, 16);
+    assert_failed("rate_limited");
+    leave();
+    for (size_t i = 0; i < 16; i++)
+        assert_true(call_at(i)->cancelled);
+}
+
 #define WITH_SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -533,6 +615,10 @@ int main(void)
         WITH_SCENE(test_connected_comes_first),
         WITH_SCENE(test_in_order_too_many_calls_are_waited_for),
         WITH_SCENE(test_refreshed_claims),
+        WITH_SCENE(test_the_backend_is_asked_for_a_channel),
+        WITH_SCENE(test_the_backend_refuses_a_channel),
+        WITH_SCENE(test_without_an_answer_a_channel_may_be_allowed),
+        WITH_SCENE(test_questions_are_bounded_and_end_with_the_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
