@@ -41,10 +41,14 @@ static void send_binary(const char *bytes)
     hub_flush(s.f.hub);
 }
 
+/* The first ping comes at a time of its own. */
 static void assert_next(int opcode, const char *text)
 {
     int found = 0;
-    assert_string_equal(next_frame(&s.wire, &found), text);
+    const char *frame = next_frame(&s.wire, &found);
+    while (found == WS_PING && opcode != WS_PING)
+        frame = next_frame(&s.wire, &found);
+    assert_string_equal(frame, text);
     assert_int_equal(found, opcode);
 }
 
@@ -237,7 +241,8 @@ static void test_drain(void **state)
     fake_answer_all(&s.fake);
     pass(&s.f, 100);
     assert_int_equal(s.wire.session->closing_reason, REASON_GOING_AWAY);
-    assert_non_null(strstr(next_frame(&s.wire, NULL), "\"reconnect\""));
+    while (!strstr(next_frame(&s.wire, NULL), "\"reconnect\"")) /* a ping may come first */
+        assert_true(s.wire.read < s.wire.bytes.len);
     assert_next(WS_TEXT, "wait");
 }
 
