@@ -121,12 +121,22 @@ static enum err add_endpoint(struct net_settings *net, const struct endpoint_opt
     endpoint->carriers = (options->token_header ? CARRIER_HEADER : 0u) |
                          (options->token_subprotocol ? CARRIER_SUBPROTOCOL : 0u) |
                          (options->token_query.count ? CARRIER_QUERY : 0u);
+    texts_clear(&endpoint->subprotocols);
+    add_texts(&endpoint->subprotocols, &options->subprotocols);
     texts_clear(&endpoint->query_names);
     add_texts(&endpoint->query_names, &options->token_query);
+    add_texts(&endpoint->ticket_names, &options->ticket_query);
     add_texts(&endpoint->origins, &options->origins);
+    add_texts(&endpoint->claims, &options->require_claims);
     add_texts(&endpoint->scopes, &options->require_scopes);
+    add_texts(&endpoint->query, &options->query);
+    add_texts(&endpoint->headers, &options->headers);
     endpoint->reject = (enum reject_mode)options->reject;
     endpoint->max_connections = options->max_connections;
+    if (options->ticket_query.count > 0) { /* such clients come back after 1012, and not after 1001 */
+        endpoint->base.close_codes.code[REASON_GOING_AWAY] = 1012;
+        endpoint->base.close_codes.code[REASON_PONG_TIMEOUT] = 1012;
+    }
     return configure_endpoint(&endpoint->base, options, node, error);
 }
 

@@ -26,7 +26,7 @@ static uint64_t on_clock(void *owner)
 static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
 {
     struct worker *worker = owner;
-    return admission_verify(&worker->admitter, net_endpoint_of(session->endpoint), token, out_claims);
+    return admission_verify(&worker->admitter, net_endpoint_of(session->endpoint), token, out_claims, NULL);
 }
 
 static const struct hub_ops hub_operations = {

@@ -2,8 +2,11 @@
 #include "server/net/admission/admission.h"
 
 #include "common/base/log.h"
+#include "common/json/json.h"
 #include "common/protocol/channel_name.h"
+#include "server/net/admission/credential.h"
 #include "server/net/admission/net_transport.h"
+#include "server/net/admission/origin.h"
 
 enum { TOKENS_LOOKED_AT = 16 }; /* each time */
 
@@ -94,10 +97,23 @@ static void refuse_form(struct admission *out, int status, struct error *error, 
     error_set(error, code, "%s", text);
 }
 
-void admission_refuse(struct admitter *admitter, struct admission *admission, enum reason reason)
+void admission_drop(struct admission *admission)
 {
     claims_unref(admission->claims);
     admission->claims = NULL;
+    session_origin_unref(admission->origin);
+    admission->origin = NULL;
+    if (admission->ticket.ptr) {
+        char *text = (char *)(uintptr_t)admission->ticket.ptr; /* ours, although a str never owns */
+        explicit_bzero(text, admission->ticket.len);
+        free(text);
+    }
+    admission->ticket = (struct str){NULL, 0};
+}
+
+void admission_refuse(struct admitter *admitter, struct admission *admission, enum reason reason)
+{
+    admission_drop(admission);
     admission->outcome = admission->by_close ? REFUSED_CLOSE : REFUSED_HTTP;
     admission->reason = reason;
     admission->status = err_http_status(reason_err(reason));
@@ -108,8 +124,7 @@ void admission_refuse(struct admitter *admitter, struct admission *admission, en
 
 void admission_refuse_path(struct admission *admission, struct error *error)
 {
-    claims_unref(admission->claims);
-    admission->claims = NULL;
+    admission_drop(admission);
     refuse_form(admission, 404, error, ERR_NOT_FOUND, "there is nothing at this path");
 }
 
@@ -133,136 +148,65 @@ static bool origin_is_allowed(const struct net_endpoint *endpoint, struct str or
     return false;
 }
 
-struct token_search {
-    struct str token; /* ptr NULL: none yet */
-    bool conflict;
-};
-
-static void found_token(struct token_search *search, struct str token)
+static bool has_claim(const struct claims *claims, struct str name)
 {
-    if (token.len == 0)
-        return;
-    if (!search->token.ptr)
-        search->token = token;
-    else if (!str_eq(search->token, token))
-        search->conflict = true;
+    enum json_type type = json_member(claims->payload, name).type;
+    return type && type != JSON_NULL;
 }
 
-static void search_header(const struct http_head *head, struct token_search *search)
+enum reason admission_check_claims(const struct net_endpoint *endpoint, const struct claims *claims,
+                                   struct error *error)
 {
-    struct str value;
-    if (!http_head_find(head, STR("authorization"), &value))
-        return;
-    struct str rest = value;
-    struct str scheme = str_split(&rest, ' ');
-    if (rest.ptr && str_eq_nocase(scheme, STR("bearer")))
-        found_token(search, str_trim(rest));
-}
-
-/* Where carillon.v1 is offered, whatever else is offered is a token, except names of ours (of later versions). */
-static void search_protocols(const struct http_head *head, bool offered, struct token_search *search)
-{
-    struct http_list at = {0};
-    struct str item;
-    while (offered && http_fields_next(&head->fields, STR("sec-websocket-protocol"), &at, &item))
-        if (!str_starts_with(item, STR("carillon.")))
-            found_token(search, item);
-}
-
-/* The first token found lies in *scratch, if it was found here. */
-static enum err search_query(const struct http_head *head, const struct net_endpoint *endpoint, struct buf *scratch,
-                             struct token_search *search, struct error *error)
-{
-    if (head->query.len == 0)
-        return ERR_NONE;
-    for (size_t i = 0; i < endpoint->query_names.count; i++) {
-        struct buf value = {0};
-        struct str token;
-        enum err err = http_query_get(head->query, endpoint->query_names.items[i], &value, &token, error);
-        if (err == ERR_NONE && token.ptr) {
-            bool first = !search->token.ptr;
-            found_token(search, token);
-            if (first && search->token.ptr) { /* it must outlive this round */
-                struct buf kept = *scratch;
-                *scratch = value;
-                value = kept;
-            }
+    char quoted[ERROR_QUOTE_LEN];
+    for (size_t i = 0; i < endpoint->claims.count; i++)
+        if (!has_claim(claims, endpoint->claims.items[i])) {
+            error_set(error, ERR_UNAUTHORIZED, "the token has no claim %s, which this endpoint requires",
+                      error_quote(endpoint->claims.items[i], quoted));
+            return REASON_TOKEN_INVALID;
         }
-        buf_fini(&value);
-        if (err)
-            return err;
-    }
-    return ERR_NONE;
-}
-
-enum reason admission_verify(struct admitter *admitter, const struct net_endpoint *endpoint, struct str token,
-                             struct claims **out_claims)
-{
-    struct claims *claims = NULL;
-    enum reason reason = admitter_verify(admitter, token, &claims);
-    if (reason != REASON_NONE)
-        return reason;
     for (size_t i = 0; i < endpoint->scopes.count; i++)
-        if (!claims_has_scope(claims, endpoint->scopes.items[i])) {
-            claims_unref(claims);
+        if (!claims_has_scope(claims, endpoint->scopes.items[i]))
             return REASON_SCOPE_MISSING;
-        }
-    *out_claims = claims;
     return REASON_NONE;
 }
 
-static void check_token(struct admitter *admitter, const struct http_head *head, struct admission *out,
-                        struct error *error)
+enum reason admission_verify(struct admitter *admitter, const struct net_endpoint *endpoint, struct str token,
+                             struct claims **out_claims, struct error *error)
 {
-    const struct net_endpoint *endpoint = out->endpoint;
-    struct token_search search = {{NULL, 0}, false};
-    struct buf scratch = {0};
-    if (endpoint->carriers & CARRIER_HEADER)
-        search_header(head, &search);
-    if (endpoint->carriers & CARRIER_SUBPROTOCOL)
-        search_protocols(head, out->protocol_offered, &search);
-    if (endpoint->carriers & CARRIER_QUERY && search_query(head, endpoint, &scratch, &search, error)) {
-        out->outcome = REFUSED_HTTP;
-        out->status = 400;
-    } else if (search.conflict) {
-        refuse_form(out, 400, error, ERR_INVALID_REQUEST, "the request carries two different tokens: send one");
-    } else {
-        enum reason reason = REASON_TOKEN_MISSING;
-        if (search.token.ptr)
-            reason = admission_verify(admitter, endpoint, search.token, &out->claims);
-        if (reason != REASON_NONE)
-            admission_refuse(admitter, out, reason);
-    }
-    buf_fini(&scratch);
+    struct claims *claims = NULL;
+    enum reason reason = admitter_verify(admitter, token, &claims);
+    if (reason == REASON_NONE)
+        reason = admission_check_claims(endpoint, claims, error);
+    if (reason == REASON_NONE)
+        *out_claims = claims;
+    else
+        claims_unref(claims);
+    return reason;
 }
 
-/* A JSON Web Token begins with {" in base64url, and has three parts. */
-static bool looks_like_token(struct str name)
+/* A part of the request that the client writes is bad. *error says how. */
+static void refuse_bad_request(struct admission *out)
 {
-    size_t dots = 0;
-    for (size_t i = 0; i < name.len; i++)
-        dots += name.ptr[i] == '.';
-    return dots == 2 && str_starts_with(name, STR("eyJ"));
+    out->outcome = REFUSED_HTTP;
+    out->status = 400;
 }
 
-static bool is_name(struct str name)
+static void check_credentials(struct admitter *admitter, const struct http_head *head, struct admission *out,
+                              struct error *error)
 {
-    for (size_t i = 0; i < name.len; i++)
-        if (!http_is_token_char(name.ptr[i]))
-            return false;
-    return true;
-}
-
-struct str admission_refusal_protocol(const struct http_head *head)
-{
-    struct http_list at = {0};
-    struct str name;
-    if (http_head_has_token(head, STR("sec-websocket-protocol"), STR(ADMISSION_PROTOCOL)))
-        return STR(ADMISSION_PROTOCOL);
-    while (http_fields_next(&head->fields, STR("sec-websocket-protocol"), &at, &name))
-        if (is_name(name) && !looks_like_token(name))
-            return name;
-    return STR("");
+    struct credential_set credentials;
+    enum reason reason = REASON_NONE;
+    if (credential_find(out->endpoint, head, &credentials, error))
+        refuse_bad_request(out);
+    else if (credentials.ticket.value.ptr)
+        out->ticket = str_from(str_dup(credentials.ticket.value), credentials.ticket.value.len);
+    else if (credentials.token.value.ptr)
+        reason = admission_verify(admitter, out->endpoint, credentials.token.value, &out->claims, error);
+    else
+        reason = REASON_TOKEN_MISSING;
+    credential_set_fini(&credentials);
+    if (reason != REASON_NONE)
+        admission_refuse(admitter, out, reason);
 }
 
 static bool is_full(const struct admitter *admitter)
@@ -286,7 +230,6 @@ static void decide(struct admitter *admitter, const struct http_head *head, cons
     struct str origin = {NULL, 0};
     http_head_find(head, STR("origin"), &origin);
     out->by_close = wants_frames(out->endpoint, origin);
-    out->protocol_offered = http_head_has_token(head, STR("sec-websocket-protocol"), STR(ADMISSION_PROTOCOL));
     if (admitter->unavailable != REASON_NONE)
         admission_refuse(admitter, out, admitter->unavailable);
     else if (is_full(admitter)) /* before the work of a verification */
@@ -294,15 +237,21 @@ static void decide(struct admitter *admitter, const struct http_head *head, cons
     else if (!origin_is_allowed(out->endpoint, origin))
         admission_refuse(admitter, out, REASON_ORIGIN_DENIED);
     else
-        check_token(admitter, head, out, error);
-    if (out->outcome == ADMITTED)
-        out->client = address_of_client(peer, &head->fields, settings->trusted_proxies, settings->trusted_proxy_count);
+        check_credentials(admitter, head, out, error);
+    if (out->outcome != ADMITTED)
+        return;
+    out->client = address_of_client(peer, &head->fields, settings->trusted_proxies, settings->trusted_proxy_count);
+    if (origin_make(out->endpoint, head, &out->client, &out->origin, error)) {
+        admission_drop(out);
+        refuse_bad_request(out);
+    }
 }
 
 void admission_decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
                       struct admission *out, struct error *error)
 {
     *out = (struct admission){.outcome = ADMITTED};
+    error->code = ERR_NONE;
     out->endpoint = net_settings_find_endpoint(admitter->settings, head->path);
     if (!out->endpoint)
         admission_refuse_path(out, error);

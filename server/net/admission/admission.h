@@ -9,6 +9,7 @@
 #include "common/protocol/http_head.h"
 #include "common/token/cache.h"
 #include "server/core/revocations.h"
+#include "server/core/session_origin.h"
 #include "server/net/admission/quota.h"
 #include "server/net/admission/settings.h"
 
@@ -51,8 +52,6 @@ void admitter_forget_expired(struct admitter *admitter);
 
 /* --- admission -------------------------------------------------------------------------------------------------- */
 
-#define ADMISSION_PROTOCOL "carillon.v1"
-
 enum admission_outcome {
     ADMITTED,
     REFUSED_HTTP,  /* answer with status and JSON */
@@ -62,9 +61,10 @@ enum admission_outcome {
 struct admission {
     enum admission_outcome outcome;
     struct net_endpoint *endpoint; /* borrowed from the settings; NULL when there is none at this path */
-    struct claims *claims;         /* ADMITTED: one reference for the caller; else NULL */
+    struct claims *claims;         /* ADMITTED by a token: one reference; else NULL */
+    struct str ticket;             /* ADMITTED by a ticket: the text, owned. An entry step exchanges it for claims */
+    struct session_origin *origin; /* ADMITTED at an endpoint that needs it: one reference; else NULL */
     struct address client;         /* the limits count this address */
-    bool protocol_offered;         /* the client offered carillon.v1, which the answer then selects */
     bool by_close;                 /* how this request is refused, for a reason */
     enum reason reason;            /* of a refusal; REASON_NONE for one that is about the request's form */
     int status;                    /* HTTP */
@@ -72,26 +72,31 @@ struct admission {
     uint64_t retry_after_s; /* 0: none */
 };
 
-/* Checks in this order: endpoint, what its transport demands, whether the node lets clients in, origin, token, scopes.
- * The limits follow as the first entry step (limits_step). peer: the address of the connection, or the one that a PROXY
- * header named. Always fills *out. Fills *error when the form of the request is wrong. */
+/* Checks in this order: endpoint, what its transport demands, whether the node lets clients in, origin, token or
+ * ticket, claims and scopes. A ticket is only found; its entry step checks it. The limits follow as the first entry
+ * step (limits_step). peer: the address of the connection, or the one that a PROXY header named. Always fills *out.
+ * error->code is ERR_NONE, or error->text says what is wrong with the form of the request, or more than the reason. */
 void admission_decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
                       struct admission *out, struct error *error);
 
-/* Turns an admission into a refusal, by status or by close as the endpoint and the request say. Drops its claims. */
+/* Drops what an admitted request has: claims, ticket, origin. */
+void admission_drop(struct admission *admission);
+
+/* Turns an admission into a refusal, by status or by close as the endpoint and the request say. Drops what it has. */
 void admission_refuse(struct admitter *admitter, struct admission *admission, enum reason reason);
 
 /* The same for a request whose path has no endpoint, or has none any more. */
 void admission_refuse_path(struct admission *admission, struct error *error);
 
-/* The subprotocol that the answer to a refused handshake selects, or an empty text. It is carillon.v1, else the first
- * name offered that does not look like a token. A browser that has offered names and gets none shows code 1006 and no
- * frame (RFC 6455, 4.1). */
-struct str admission_refusal_protocol(const struct http_head *head);
+/* Have the claims all claims and scopes that the endpoint requires? Fills *error (may be NULL) where the reason alone
+ * does not say what is missing. */
+enum reason admission_check_claims(const struct net_endpoint *endpoint, const struct claims *claims,
+                                   struct error *error);
 
-/* Is this token good now, and has it all scopes that the endpoint requires? The token of a refresh is checked like the
- * first one. On success *out_claims has one reference for the caller; otherwise it is left as it was. */
+/* Is this token good now, and has it what the endpoint requires (admission_check_claims)? The token of a refresh is
+ * checked like the first one. On success *out_claims has one reference for the caller; otherwise it is left as it was.
+ */
 enum reason admission_verify(struct admitter *admitter, const struct net_endpoint *endpoint, struct str token,
-                             struct claims **out_claims);
+                             struct claims **out_claims, struct error *error);
 
 #endif

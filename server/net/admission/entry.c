@@ -25,12 +25,13 @@ void entry_init(struct entry *entry, const struct entry_start *start, const stru
 
 void entry_fini(struct entry *entry)
 {
-    claims_unref(entry->admission.claims);
+    admission_drop(&entry->admission);
     if (entry->admission.endpoint)
         endpoint_unref(&entry->admission.endpoint->base);
     for (size_t i = 0; i < entry->channel_count; i++)
         free((void *)(uintptr_t)entry->channels[i].name.ptr); /* ours, although a str never owns */
     free(entry->channels);
+    free(entry->explanation);
     if (entry->slot)
         session_slot_leave(entry->slot);
     *entry = (struct entry){0};
@@ -47,10 +48,16 @@ enum err entry_subscribe(struct entry *entry, struct str channel, bool by_backen
     return ERR_NONE;
 }
 
+void entry_explain(struct entry *entry, const char *text)
+{
+    free(entry->explanation);
+    entry->explanation = xstrdup(text);
+}
+
 /* The present endpoint of the client's path. NULL: a reload has removed it. */
 static struct net_endpoint *present_endpoint(const struct entry *entry)
 {
-    return net_settings_find_endpoint(entry->admitter->settings, entry->admission.endpoint->path);
+    return net_settings_same_endpoint(entry->admitter->settings, entry->admission.endpoint);
 }
 
 /* A reload may have come meanwhile. */
@@ -70,7 +77,7 @@ static enum reason pass(struct entry *entry)
     follow(entry);
     if (entry->admitter->unavailable)
         return entry->admitter->unavailable;
-    if (admitter_has_revoked(entry->admitter, entry->admission.claims))
+    if (entry->admission.claims && admitter_has_revoked(entry->admitter, entry->admission.claims))
         return REASON_TOKEN_REVOKED;
     entry->at++;
     return REASON_NONE;
@@ -165,6 +172,10 @@ static enum entry_verdict begin_user_limit(void *owner, struct entry *entry, con
 {
     const struct admitter *admitter = entry->admitter;
     const struct claims *claims = entry->admission.claims;
+    if (!claims) { /* no step has taken the ticket */
+        *out_reason = REASON_TOKEN_INVALID;
+        return ENTRY_IS_REFUSED;
+    }
     size_t max = claims->session_limit ? (size_t)claims->session_limit : admitter->settings->max_per_user;
     (void)owner;
     (void)head;

@@ -35,12 +35,13 @@ struct entry_step {
 struct entry {
     /* For the steps. */
     struct admitter *admitter;
-    struct admission admission;     /* ADMITTED, with one reference to its endpoint and to its claims, which a step may
-                                       exchange */
-    struct lease *lease;            /* the places that the connection has in the limits */
-    char uuid[UUID_LEN + 1];        /* of the session to come */
+    struct admission admission; /* ADMITTED, with one reference to its endpoint. A step may exchange the claims. From
+                                   user_limit_step on there are claims */
+    struct lease *lease;        /* the places that the connection has in the limits */
+    char uuid[UUID_LEN + 1];    /* of the session to come */
     struct first_channel *channels; /* owned, as their names; see entry_subscribe */
     size_t channel_count;
+    char *explanation;         /* owned; see entry_explain */
     struct session_slot *slot; /* owned, of session_limit.c; NULL: none, or the session has it */
     /* Of entry.c. */
     const struct entry_step *steps;
@@ -74,6 +75,9 @@ enum entry_verdict entry_run(struct entry *entry, const struct http_head *head, 
  * its client had asked, and the step has checked the rights. ERR_INVALID_REQUEST says what is wrong with the name
  * (channel_check): then nothing is added, and the step decides whether the client passes without it. */
 enum err entry_subscribe(struct entry *entry, struct str channel, bool by_backend, struct error *error);
+
+/* For a step that refuses: tells the client this text in place of the reason's sentence. */
+void entry_explain(struct entry *entry, const char *text);
 
 /* The late answer of the step that waits: the client passes (REASON_NONE), or is refused. The step calls it once, and
  * not from within its begin. The entry may be gone afterwards. A client that passes is refused all the same if its

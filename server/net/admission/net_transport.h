@@ -17,6 +17,14 @@ struct net_start {
     struct session_start session; /* whole but for ops and transport */
 };
 
+/* Borrowed. */
+struct net_refusal {
+    const struct endpoint *endpoint;
+    enum reason reason;
+    struct str text; /* tells the client what is wrong */
+    int close_code;
+};
+
 /* Called in the worker's thread. */
 struct net_transport {
     /* Can the request become a session? Returns 0, or else the HTTP status of the refusal, and *error says why. */
@@ -27,7 +35,7 @@ struct net_transport {
     void (*answer)(struct buf *out, const struct http_head *head, struct str protocol);
     /* Appends what follows that head for a client that is refused: the connection ends after it, and nothing of the
      * client is read. NULL: every refusal is by HTTP status. */
-    void (*refuse)(struct buf *out, const struct endpoint *endpoint, enum reason reason, int close_code);
+    void (*refuse)(struct buf *out, const struct net_refusal *refusal);
     /* Takes over the stream, sends the answer, and opens the session. rest: the bytes that the client has sent after
      * its request head. They may be changed in place. */
     void (*open)(struct stream *stream, const struct net_start *start, struct str answer, struct str rest);

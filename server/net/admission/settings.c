@@ -2,6 +2,7 @@
 #include "server/net/admission/settings.h"
 
 #include "common/base/alloc.h"
+#include "common/protocol/path_pattern.h"
 #include "server/dialect/carillon.h"
 
 static struct str copy_text(struct str text)
@@ -12,6 +13,14 @@ static struct str copy_text(struct str text)
 static void free_text(struct str text)
 {
     free((void *)(uintptr_t)text.ptr); /* ours, although a str never owns */
+}
+
+bool texts_has(const struct texts *texts, struct str text)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        if (str_eq(texts->items[i], text))
+            return true;
+    return false;
 }
 
 void texts_add(struct texts *texts, struct str text)
@@ -61,6 +70,7 @@ void net_settings_unref(struct net_settings *settings)
     free(settings);
 }
 
+/* By the path as it is configured. */
 static struct net_endpoint *find(const struct net_settings *settings, struct str path)
 {
     for (size_t i = 0; i < settings->endpoint_count; i++)
@@ -71,8 +81,24 @@ static struct net_endpoint *find(const struct net_settings *settings, struct str
 
 struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path)
 {
-    struct net_endpoint *endpoint = find(settings, path);
-    return endpoint && !endpoint->closed ? endpoint : NULL;
+    struct net_endpoint *fitting = NULL;
+    for (size_t i = 0; i < settings->endpoint_count; i++) {
+        struct net_endpoint *endpoint = settings->endpoints[i];
+        if (endpoint->closed)
+            continue;
+        if (!endpoint->has_names && str_eq(endpoint->path, path))
+            return endpoint;
+        if (endpoint->has_names && !fitting && path_pattern_fits(endpoint->path, path))
+            fitting = endpoint;
+    }
+    return fitting;
+}
+
+struct net_endpoint *net_settings_same_endpoint(const struct net_settings *settings,
+                                                const struct net_endpoint *endpoint)
+{
+    struct net_endpoint *same = find(settings, endpoint->path);
+    return same && !same->closed ? same : NULL;
 }
 
 struct net_endpoint *net_settings_successor(const struct net_settings *settings, const struct net_endpoint *endpoint)
@@ -106,9 +132,11 @@ static void destroy_endpoint(struct endpoint *base)
 {
     struct net_endpoint *endpoint = net_endpoint_of(base);
     free_text(endpoint->path);
-    texts_clear(&endpoint->query_names);
-    texts_clear(&endpoint->origins);
-    texts_clear(&endpoint->scopes);
+    struct texts *lists[] = {&endpoint->subprotocols, &endpoint->query_names, &endpoint->ticket_names,
+                             &endpoint->origins,      &endpoint->claims,      &endpoint->scopes,
+                             &endpoint->query,        &endpoint->headers};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        texts_clear(lists[i]);
     free(endpoint);
 }
 
@@ -121,6 +149,8 @@ struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, st
     endpoint_init(&endpoint->base, &carillon_dialect, destroy_endpoint);
     endpoint->transport = transport;
     endpoint->path = copy_text(path);
+    endpoint->has_names = path_pattern_has_names(path);
+    texts_add(&endpoint->subprotocols, STR("carillon.v1"));
     endpoint->carriers = CARRIER_ALL;
     texts_add(&endpoint->query_names, STR("token"));
     return endpoint;
@@ -135,6 +165,8 @@ struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, c
     struct net_endpoint *endpoint = net_settings_add_endpoint(settings, before->path, before->transport);
     endpoint->closed = true;
     endpoint_continue(&endpoint->base, &before->base);
+    for (size_t i = 0; i < before->claims.count; i++)
+        texts_add(&endpoint->claims, before->claims.items[i]);
     for (size_t i = 0; i < before->scopes.count; i++)
         texts_add(&endpoint->scopes, before->scopes.items[i]);
     return endpoint;

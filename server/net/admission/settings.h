@@ -23,7 +23,7 @@ enum reject_mode {
 /* Where a token may come from, as a set. */
 enum carrier {
     CARRIER_HEADER = 1,      /* Authorization: Bearer */
-    CARRIER_SUBPROTOCOL = 2, /* Sec-WebSocket-Protocol: carillon.v1, <token> */
+    CARRIER_SUBPROTOCOL = 2, /* Sec-WebSocket-Protocol: a known subprotocol, <token> */
     CARRIER_QUERY = 4,       /* the parameters named by query_names */
     CARRIER_ALL = 7,
 };
@@ -39,12 +39,18 @@ struct texts {
 struct net_endpoint {
     struct endpoint base;
     const struct net_transport *transport;
-    struct str path;
-    bool closed;       /* a reload has removed it: it is here for the sessions that it has */
-    unsigned carriers; /* enum carrier */
+    struct str path;           /* literal, or a pattern (path_pattern.h) */
+    bool has_names;            /* it is a pattern */
+    bool closed;               /* a reload has removed it: it is here for the sessions that it has */
+    struct texts subprotocols; /* that may be selected */
+    unsigned carriers;         /* enum carrier */
     struct texts query_names;
-    struct texts origins; /* allowed ones, a '*' standing for any run of characters; empty: any */
-    struct texts scopes;  /* all of them are required */
+    struct texts ticket_names; /* query parameters that may carry a ticket */
+    struct texts origins;      /* allowed ones, a '*' standing for any run of characters; empty: any */
+    struct texts claims;       /* all of them are required */
+    struct texts scopes;       /* all of them are required */
+    struct texts query;        /* query parameters that the session's origin keeps (session_origin.h) */
+    struct texts headers;      /* headers that it keeps */
     enum reject_mode reject;
     size_t max_connections; /* of this endpoint at once; 0: no limit of its own */
 };
@@ -90,23 +96,28 @@ size_t net_settings_sockets(const struct net_settings *settings, bool internal);
  * a container network. */
 size_t net_settings_max_of(const struct net_settings *settings, const struct address *client);
 
-/* The endpoint of new connections. NULL: there is none at this path. */
+/* The endpoint of new connections: that of the literal path, else of the first pattern that fits. NULL: there is none.
+ */
 struct net_endpoint *net_settings_find_endpoint(const struct net_settings *settings, struct str path);
+/* The endpoint that takes the place of one of earlier settings, for new connections. NULL: there is none. */
+struct net_endpoint *net_settings_same_endpoint(const struct net_settings *settings,
+                                                const struct net_endpoint *endpoint);
 
 /* The endpoint that takes the place of one of earlier settings, for its sessions. It may be closed. NULL: there is
  * none, so a session keeps the one that it has. */
 struct net_endpoint *net_settings_successor(const struct net_settings *settings, const struct net_endpoint *endpoint);
 
+bool texts_has(const struct texts *texts, struct str text);
 /* Adds a copy to a list being built. */
 void texts_add(struct texts *texts, struct str text);
 void texts_clear(struct texts *texts);
-/* A zeroed endpoint with its own path, the transport, Carillon's dialect, the default close codes, all carriers and the
- * query parameter "token". */
+/* A zeroed endpoint with its own path, the transport, Carillon's dialect and subprotocol, the default close codes, all
+ * carriers of tokens and the query parameter "token". */
 struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path,
                                                const struct net_transport *transport);
-/* Of a reload: adds a closed endpoint with the path, the transport, the dialect, the close codes and the scopes of one
- * of earlier settings. NULL: its path has an endpoint, or it was closed already and no session counts under its path
- * any more.
+/* Of a reload: adds a closed endpoint with the path, the transport, the dialect, the close codes, the required claims
+ * and scopes of one of earlier settings. NULL: its path has an endpoint, or it was closed already and no session counts
+ * under its path any more.
  *
  * An endpoint that this reload removes is kept without a look at the count, since workers admit clients by it until
  * they have the new settings. A worker may still have no settings of the reload before either, and admit a client after

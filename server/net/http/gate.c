@@ -2,16 +2,15 @@
 #include "server/net/http/gate.h"
 
 #include "server/net/admission/net_transport.h"
+#include "server/net/admission/subprotocol.h"
 #include "server/net/http/answer.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/http.h"
 
-static void refuse_by_status(struct connection *connection, const struct admission *admission,
-                             const struct error *error)
+static void refuse_by_status(struct connection *connection, const struct admission *admission, enum err code,
+                             struct str text)
 {
     struct buf *scratch = &connection->set->scratch;
-    enum reason reason = admission->reason;
-    bool form = reason == REASON_NONE;
     const struct answer answer = {
         .status = admission->status,
         .retry_after_s = admission->retry_after_s,
@@ -20,33 +19,37 @@ static void refuse_by_status(struct connection *connection, const struct admissi
         .upgrade = admission->status == 426 ? admission->endpoint->transport->upgrade : NULL,
     };
     buf_clear(scratch);
-    answer_write_error(scratch, &answer, form ? error->code : reason_err(reason),
-                       str_from_cstr(form ? error->text : reason_sentence(reason)), reason, connection->head_only);
+    answer_write_error(scratch, &answer, code, text, admission->reason, connection->head_only);
     connection_answer(connection, buf_str(scratch), true);
 }
 
 /* For clients that see no HTTP status: the request is accepted, and the transport tells the refusal. */
 static void refuse_by_close(struct connection *connection, const struct http_head *head,
-                            const struct admission *admission)
+                            const struct admission *admission, struct str text)
 {
     const struct net_endpoint *endpoint = admission->endpoint;
+    const struct net_refusal refusal = {
+        .endpoint = &endpoint->base, .reason = admission->reason, .text = text, .close_code = admission->close_code};
     struct buf *scratch = &connection->set->scratch;
     buf_clear(scratch);
-    endpoint->transport->answer(scratch, head, admission_refusal_protocol(head));
-    endpoint->transport->refuse(scratch, &endpoint->base, admission->reason, admission->close_code);
+    endpoint->transport->answer(scratch, head, subprotocol_of_refusal(endpoint, head));
+    endpoint->transport->refuse(scratch, &refusal);
     connection_answer(connection, buf_str(scratch), true);
 }
 
-/* error: of a refusal that is about the request's form. */
+/* error: of a refusal that is about the request's form, or of one whose reason alone says too little. Else its code is
+ * ERR_NONE. */
 static void refuse(struct connection *connection, const struct http_head *head, const struct admission *admission,
                    const struct error *error)
 {
     const struct gate *gate = connection->set->owner;
-    metrics_add_labelled(gate->admitter->metrics, METRIC_CONNECTIONS_REFUSED, admission->reason, 1);
+    enum reason reason = admission->reason;
+    struct str text = str_from_cstr(error->code ? error->text : reason_sentence(reason));
+    metrics_add_labelled(gate->admitter->metrics, METRIC_CONNECTIONS_REFUSED, reason, 1);
     if (admission->outcome == REFUSED_CLOSE)
-        refuse_by_close(connection, head, admission);
+        refuse_by_close(connection, head, admission, text);
     else
-        refuse_by_status(connection, admission, error);
+        refuse_by_status(connection, admission, reason ? reason_err(reason) : error->code, text);
 }
 
 static void hand_over(struct connection *connection, const struct http_head *head)
@@ -57,7 +60,7 @@ static void hand_over(struct connection *connection, const struct http_head *hea
     const struct net_transport *transport = entry->admission.endpoint->transport;
     char address[ADDRESS_TEXT_LEN + 1];
     buf_clear(scratch);
-    transport->answer(scratch, head, entry->admission.protocol_offered ? STR(ADMISSION_PROTOCOL) : STR(""));
+    transport->answer(scratch, head, subprotocol_select(entry->admission.endpoint, head));
     const struct net_start start = {
         .hub = gate->hub,
         .admitter = gate->admitter,
@@ -68,7 +71,8 @@ static void hand_over(struct connection *connection, const struct http_head *hea
                     .endpoint = &entry->admission.endpoint->base,
                     .slot = entry->slot,
                     .channels = entry->channels,
-                    .channel_count = entry->channel_count},
+                    .channel_count = entry->channel_count,
+                    .origin = entry->admission.origin},
     };
     struct str rest = str_skip(buf_str(&connection->in), head->length);
     entry->slot = NULL;
@@ -82,11 +86,15 @@ static void hand_over(struct connection *connection, const struct http_head *hea
 static void refuse_entry(struct connection *connection, const struct http_head *head, enum reason reason)
 {
     struct entry *entry = &connection->entry;
-    struct error error = {.code = ERR_NONE}; /* of a refusal for another reason */
-    if (reason == REASON_NONE)
+    struct error error;
+    error.code = ERR_NONE;
+    if (reason == REASON_NONE) {
         admission_refuse_path(&entry->admission, &error);
-    else
+    } else {
         entry_refuse(entry, reason);
+        if (entry->explanation)
+            error_set(&error, reason_err(reason), "%s", entry->explanation);
+    }
     if (pending_has(&connection->pending))
         lease_release(&connection->lease, entry->admitter->quota);
     refuse(connection, head, &entry->admission, &error);

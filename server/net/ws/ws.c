@@ -195,16 +195,16 @@ static void open_session(struct stream *stream, const struct net_start *start, s
     on_input(&ws->stream, rest);
 }
 
-static void refuse(struct buf *out, const struct endpoint *endpoint, enum reason reason, int close_code)
+static void refuse(struct buf *out, const struct net_refusal *refusal)
 {
     struct buf text = {0};
-    const struct reply reply = {.type = REPLY_ERROR,
-                                .error = {reason_err(reason), str_from_cstr(reason_sentence(reason))}};
+    const struct endpoint *endpoint = refusal->endpoint;
+    const struct reply reply = {.type = REPLY_ERROR, .error = {reason_err(refusal->reason), refusal->text}};
     if (endpoint->frames >> REPLY_ERROR & 1)
         endpoint->dialect->reply(&text, &reply);
     if (text.len > 0) /* else the dialect has no words for it, or they are not sent */
         ws_framing.message(out, buf_str(&text));
-    ws_framing.close(out, close_code, str_from_cstr(reason_text(reason)));
+    ws_framing.close(out, refusal->close_code, str_from_cstr(reason_text(refusal->reason)));
     buf_fini(&text);
 }
 

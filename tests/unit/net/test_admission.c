@@ -1,187 +1,8 @@
-/* test_admission.c - the refusal table of docs/protocol.md, row by row and carrier by carrier, with real tokens. The
- * tests write a token as its name, for instance goo.goo.goo. */
+/* test_admission.c - the refusal table of docs/protocol.md, row by row and carrier by carrier, with real tokens. */
 #include <stdio.h>
 
-#include "common/token/issue.h"
-#include "server/net/admission/entry.h"
 #include "server/net/ws/ws.h"
-#include "tests/support/unit.h"
-
-static const uint64_t now_ms = 1768473000000;
-
-/* bad.bad.bad is what it looks like. */
-static const struct {
-    const char *name;
-    const char *payload;
-} kinds[] = {
-    {"goo.goo.goo", "{\"sub\":\"u\",\"exp\":1768476600}"},
-    {"old.old.old", "{\"sub\":\"u\",\"exp\":1768400000}"},
-    {"new.new.new", "{\"sub\":\"u\",\"exp\":1768476600,\"nbf\":1768475000}"},
-    {"rev.rev.rev", "{\"sub\":\"u\",\"exp\":1768476600,\"jti\":\"revoked\"}"},
-    {"sco.sco.sco", "{\"sub\":\"u\",\"exp\":1768476600,\"scope\":\"connect read\"}"},
-};
-
-struct fixture {
-    struct net_settings *settings;
-    struct buf tokens[COUNT_OF(kinds)];
-    struct turn turn; /* its time only */
-    struct metrics metrics;
-    struct admitter admitter;
-    char bytes[4096];
-    struct http_head head;
-    struct lease lease;
-    struct admission admission;
-    struct error error;
-};
-
-static void make_endpoints(struct net_settings *settings)
-{
-    net_settings_add_endpoint(settings, STR("/ws"), &ws_transport);
-    struct net_endpoint *strict = net_settings_add_endpoint(settings, STR("/strict"), &ws_transport);
-    texts_add(&strict->origins, STR("https://app.example"));
-    texts_add(&strict->origins, STR("https://*.app.example"));
-    texts_add(&strict->scopes, STR("connect"));
-    strict->carriers = CARRIER_HEADER;
-    strict->base.close_codes.code[REASON_TOKEN_MISSING] = 1002;
-    struct net_endpoint *plain = net_settings_add_endpoint(settings, STR("/http"), &ws_transport);
-    plain->reject = REJECT_HTTP;
-    texts_add(&plain->query_names, STR("access_token"));
-    net_settings_add_endpoint(settings, STR("/close"), &ws_transport)->reject = REJECT_CLOSE;
-}
-
-static struct token_keys *make_keys(struct buf tokens[COUNT_OF(kinds)])
-{
-    struct token_keys *keys = token_keys_create();
-    assert_int_equal(token_keys_add_secret(keys, "test", STR(""), 0, STR("0123456789abcdef0123456789abcdef"), NULL),
-                     ERR_NONE);
-    for (size_t i = 0; i < COUNT_OF(kinds); i++)
-        assert_int_equal(token_issue(keys, 0, STR(""), str_from_cstr(kinds[i].payload), &tokens[i], NULL), ERR_NONE);
-    return keys;
-}
-
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-    fixture = (struct fixture){.settings = net_settings_create(), .turn = {.begun = true, .wall_ms = now_ms}};
-    fixture.settings->retry_after_s = 7;
-    make_endpoints(fixture.settings);
-    metrics_init(&fixture.metrics, 0);
-    struct token_keys *keys = make_keys(fixture.tokens);
-    admitter_init(&fixture.admitter, fixture.settings, keys);
-    token_keys_unref(keys);
-    fixture.admitter.quota = quota_create();
-    fixture.admitter.revocations = revocations_create();
-    fixture.admitter.metrics = &fixture.metrics;
-    fixture.admitter.turn = &fixture.turn;
-    const struct revocation revocation = {
-        .kind = REVOCATION_JTI, .value = STR("revoked"), .until_ms = now_ms + 3600000};
-    revocations_add(fixture.admitter.revocations, &revocation, now_ms);
-    *state = &fixture;
-    return 0;
-}
-
-/* The admitted client goes. Its places in the limits are given back. */
-static void done(struct fixture *fixture)
-{
-    claims_unref(fixture->admission.claims);
-    fixture->admission.claims = NULL;
-    lease_release(&fixture->lease, fixture->admitter.quota);
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-    done(fixture);
-    revocations_destroy(fixture->admitter.revocations);
-    quota_destroy(fixture->admitter.quota); /* fails when something still counts */
-    admitter_fini(&fixture->admitter);
-    net_settings_unref(fixture->settings);
-    for (size_t i = 0; i < COUNT_OF(kinds); i++)
-        buf_fini(&fixture->tokens[i]);
-    return 0;
-}
-
-/* Of tokens, whatever came out. */
-static uint64_t verified(const struct fixture *fixture)
-{
-    const struct metrics *all[] = {&fixture->metrics};
-    uint64_t sum = 0;
-    for (unsigned label = 0; label < METRICS_VERIFICATION_COUNT; label++)
-        sum += metrics_value(all, 1, METRIC_TOKEN_VERIFICATIONS, label);
-    return sum;
-}
-
-static const char handshake[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
-
-/* The entry steps that count on this node. */
-static void take_places(struct fixture *fixture)
-{
-    const struct entry_step steps[] = {limits_step, user_limit_step};
-    const struct entry_start start = {
-        .admitter = &fixture->admitter, .lease = &fixture->lease, .steps = steps, .step_count = COUNT_OF(steps)};
-    enum reason reason;
-    struct entry entry;
-    entry_init(&entry, &start, &fixture->admission);
-    claims_ref(fixture->admission.claims);
-    if (entry_run(&entry, &fixture->head, &reason) == ENTRY_IS_REFUSED) {
-        lease_release(&fixture->lease, fixture->admitter.quota);
-        admission_refuse(&fixture->admitter, &fixture->admission, reason);
-    }
-    entry_fini(&entry);
-}
-
-static const struct admission *decide_head(struct fixture *fixture, enum reason unavailable)
-{
-    static const struct address peer = {{[15] = 1}};
-    size_t scanned = 0;
-    struct error error;
-    enum http_head_result result =
-        http_head_parse(str_from_cstr(fixture->bytes), sizeof fixture->bytes, &scanned, &fixture->head, &error);
-    if (result != HTTP_HEAD_DONE)
-        fail_msg("the test's own head is bad: %s", error.text);
-    done(fixture);
-    fixture->admitter.unavailable = unavailable;
-    admission_decide(&fixture->admitter, &fixture->head, &peer, &fixture->admission, &fixture->error);
-    if (fixture->admission.outcome == ADMITTED)
-        take_places(fixture);
-    return &fixture->admission;
-}
-
-/* Writes text with the tokens in the places of their names. %g stands for goo.goo.goo with a dot written as %2e. */
-static void write_with_tokens(struct fixture *fixture, struct buf *out, struct str text)
-{
-    while (text.len > 0) {
-        size_t used = 1;
-        for (size_t i = 0; i < COUNT_OF(kinds) && used == 1; i++)
-            if (str_starts_with(text, str_from_cstr(kinds[i].name))) {
-                buf_append(out, buf_str(&fixture->tokens[i]));
-                used = strlen(kinds[i].name);
-            }
-        if (used == 1 && str_starts_with(text, STR("%g"))) {
-            struct str rest = buf_str(&fixture->tokens[0]);
-            struct str first = str_split(&rest, '.');
-            buf_appendf(out, "%.*s%%2e%.*s", STR_ARG(first), STR_ARG(rest));
-            used = 2;
-        }
-        if (used == 1)
-            buf_append_char(out, text.ptr[0]);
-        text = str_from(text.ptr + used, text.len - used);
-    }
-}
-
-/* A good handshake for target, with more header lines. */
-static const struct admission *decide(struct fixture *fixture, const char *target, const char *lines)
-{
-    struct buf named = {0}, text = {0};
-    buf_appendf(&named, "GET %s HTTP/1.1\r\nHost: h\r\n%s%s\r\n", target, handshake, lines);
-    write_with_tokens(fixture, &text, buf_str(&named));
-    assert_true(text.len < sizeof fixture->bytes);
-    snprintf(fixture->bytes, sizeof fixture->bytes, "%s", buf_cstr(&text));
-    buf_fini(&named);
-    buf_fini(&text);
-    return decide_head(fixture, REASON_NONE);
-}
+#include "tests/unit/net/admission_fixture.h"
 
 /* How each carrier brings a token. */
 static const struct {
@@ -445,48 +266,11 @@ static void a_removed_endpoint_is_kept_for_its_sessions(void **state)
         net_settings_unref(fewer[i]);
 }
 
-static void the_protocol_is_selected_only_when_offered(void **state)
-{
-    assert_true(decide(*state, "/ws", "Sec-WebSocket-Protocol: carillon.v1, goo.goo.goo\r\n")->protocol_offered);
-    done(*state);
-    assert_false(decide(*state, "/ws?token=goo.goo.goo", "")->protocol_offered);
-    done(*state);
-    assert_false(decide(*state, "/ws?token=goo.goo.goo", "Sec-WebSocket-Protocol: mqtt\r\n")->protocol_offered);
-    done(*state);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-static void test_the_protocol_of_a_refusal(void **state)
-{
-    static const struct {
-        const char *lines, *selected;
-    } rows[] = {
-        {"", ""},
-        {"Sec-WebSocket-Protocol: carillon.v1\r\n", "carillon.v1"},
-        {"Sec-WebSocket-Protocol: mqtt, carillon.v1, a.b.c\r\n", "carillon.v1"},
-        {"Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: chat\r\n", "mqtt"},
-        {"Sec-WebSocket-Protocol: eyJ.eyJ.x, chat\r\n", "chat"},
-        {"Sec-WebSocket-Protocol: eyJ.eyJ.x\r\n", ""},
-        {"Sec-WebSocket-Protocol: eyJ.x, a.b.c\r\n", "eyJ.x"},
-        {"Sec-WebSocket-Protocol: a/b, c d, x\r\n", "x"},
-    };
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct buf text = {0};
-        struct http_head head;
-        size_t scanned = 0;
-        buf_appendf(&text, "GET /ws HTTP/1.1\r\nHost: h\r\n%s\r\n", rows[i].lines);
-        assert_int_equal(http_head_parse(buf_str(&text), 4096, &scanned, &head, NULL), HTTP_HEAD_DONE);
-        assert_str(admission_refusal_protocol(&head), rows[i].selected);
-        buf_fini(&text);
-    }
-}
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_protocol_of_a_refusal),
         TEST(each_carrier_meets_each_verdict),
         TEST(a_missing_token_is_refused),
         TEST(two_different_tokens_are_refused),
@@ -497,7 +281,6 @@ int main(void)
         TEST(the_endpoint_chooses_how_to_refuse),
         TEST(what_is_no_handshake_is_answered_in_http),
         TEST(a_removed_endpoint_is_kept_for_its_sessions),
-        TEST(the_protocol_is_selected_only_when_offered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,9 +81,9 @@ static void answer(struct buf *out, const struct http_head *head, struct str pro
     buf_append_lit(out, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n");
 }
 
-static void refuse(struct buf *out, const struct endpoint *endpoint, enum reason reason, int close_code)
+static void refuse(struct buf *out, const struct net_refusal *refusal)
 {
-    frame_end(out, close_code, str_from_cstr(reason_text(reason)));
+    frame_end(out, refusal->close_code, str_from_cstr(reason_text(refusal->reason)));
 }
 
 static void open_session(struct stream *stream, const struct net_start *start, struct str head, struct str rest)
