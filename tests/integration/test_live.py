@@ -300,6 +300,174 @@ def require_scopes(change):
         client.ask("refresh", "refreshed", token=jwt.mint(scope="chat"))
 
 
+def begins_with(before, after, fits):
+    """A session keeps what it began with. A new one has the new setting. fits: whether a client has the old one."""
+    def check(change):
+        node = change.start(endpoint(**before))
+        with node.client(jwt.mint()) as client:
+            assert fits(client)
+            change.to(endpoint(**after))
+
+            def follows():
+                with node.client(jwt.mint()) as another:
+                    return not fits(another)
+
+            until(follows, "new sessions have it")
+            assert fits(client)
+    return check
+
+
+def next_after(opcode, payload):
+    """The frame, or the close code, that answers this message."""
+    def take(client):
+        client.send_frame(opcode, payload)
+        _, opcode_of_answer, answer = client.receive_frame()
+        return opcode_of_answer, answer
+    return take
+
+
+def is_echoed(opcode):
+    return lambda client: next_after(opcode, b"x")(client) == (opcode, b"x")
+
+
+def gets_pong(client):
+    client.send("ping")
+    client.send_frame(ws.PING, b"fence")
+    payloads = []
+    while not payloads or payloads[-1] != b"fence":
+        payloads.append(client.receive_frame()[2])
+    return any(b'"pong"' in payload for payload in payloads)
+
+
+def gets_data_alone(client):
+    client.send("subscribe", channel="room:a")
+    client.send("publish", channel="room:a", type="test", data="alone")
+    return client.receive() == "alone"
+
+
+probe("endpoints[].text")(begins_with({"text": "echo", "frames": []}, {"text": "ignore", "frames": ["session_init"]}, is_echoed(ws.TEXT)))
+probe("endpoints[].binary")(begins_with({"binary": "echo", "frames": []}, {"frames": ["session_init"]}, is_echoed(ws.BINARY)))
+probe("endpoints[].frames")(begins_with({"frames": ["pong"]}, {"frames": ["session_init"]}, gets_pong))
+probe("endpoints[].deliver")(begins_with({"frames": [], "deliver": "data"}, {"frames": []}, gets_data_alone))
+
+
+def errors_follow(before, after):
+    """What a failed message is answered with: open sessions follow."""
+    def check(change):
+        members = {"text": "echo", "frames": ["error"], "limits": {"message_rate": 1, "message_burst": 1, "bad_messages": 0}}
+        node = change.start(endpoint(**members, correlation=before))
+        with node.client(jwt.mint()) as client:
+            client.send_text("{}")
+            client.receive()
+
+            def answer():
+                client.send_text(json.dumps({"a": 1, "b": 2}))
+                return client.receive()
+
+            assert answer() == {"e": 1}
+            change.to(endpoint(**members, correlation=after))
+            until(lambda: answer() == {"f": 2}, "the answer is another one")
+    return check
+
+
+probe("endpoints[].correlation.id")(errors_follow({"id": "/a", "error": {"e": "{id}"}}, {"id": "/b", "error": {"f": "{id}"}}))
+probe("endpoints[].correlation.error")(errors_follow({"id": "/a", "error": {"e": "{id}"}}, {"id": "/b", "error": {"f": "{id}"}}))
+
+
+@probe("endpoints[].rate.counts")
+def rate_counts(change):
+    members = {"text": "echo", "frames": [], "limits": {"message_rate": 1, "message_burst": 1, "bad_messages": 1}}
+    node = change.start(endpoint(**members, rate={"counts": []}))
+    with node.client(jwt.mint()) as client:
+        for _ in range(10):
+            assert is_echoed(ws.TEXT)(client)
+        change.to(endpoint(**members))
+
+        def too_fast():
+            client.send_text("x")
+            return client.receive_frame()[1] == ws.CLOSE
+
+        until(too_fast, "text counts")
+
+
+def limit_follows(name, before, after, told):
+    def check(change):
+        node = change.start(endpoint(limits={name: before}))
+        with node.connect() as client:
+            change.to(endpoint(limits={name: after}))
+            until(lambda: told(client), "the limit of an open session is another one")
+    return check
+
+
+def too_many_at_once(client):
+    for _ in range(3):
+        client.send("ping")
+    return [client.receive()["type"] for _ in range(3)] == ["pong", "error", "error"]
+
+
+def is_refused_a_second_channel(client):
+    client.send("subscribe", id=1, channel="room:a")
+    client.find("subscribed")
+    return not client.may_subscribe("room:b")
+
+
+def is_closed_after(message, code):
+    def told(client):
+        client.send_text(message)
+        try:
+            return client.receive() and False
+        except ws.Closed as closed:
+            return closed.code == code
+    return told
+
+
+probe("endpoints[].limits.channels")(limit_follows("channels", 5, 1, is_refused_a_second_channel))
+probe("endpoints[].limits.message_bytes")(limit_follows("message_bytes", "64k", "1k", is_closed_after("x" * 2000, 1009)))
+probe("endpoints[].limits.bad_messages")(limit_follows("bad_messages", 0, 1, is_closed_after("{", 1008)))
+
+
+@probe("endpoints[].limits.message_rate")
+def message_rate_of_an_endpoint(change):
+    node = change.start(endpoint(limits={"message_rate": 0, "message_burst": 1, "bad_messages": 0}))
+    with node.connect() as client:
+        change.to(endpoint(limits={"message_rate": 1, "message_burst": 1, "bad_messages": 0}))
+        until(lambda: too_many_at_once(client), "the rate holds")
+
+
+@probe("endpoints[].limits.message_burst")
+def message_burst_of_an_endpoint(change):
+    node = change.start(endpoint(limits={"message_rate": 1, "message_burst": 1000, "bad_messages": 0}))
+    with node.connect() as client:
+        change.to(endpoint(limits={"message_rate": 1, "message_burst": 1, "bad_messages": 0}))
+        until(lambda: [client.send("ping"), client.receive()["type"]][1] == "error", "the burst is smaller")
+
+
+@probe("endpoints[].ping_interval")
+def ping_interval_of_an_endpoint(change):
+    node = change.start(endpoint(ping_interval="1h"))
+    with node.connect() as client:
+        change.to(endpoint(ping_interval="1s"))
+        assert client.receive_frame()[1] == ws.PING
+
+
+@probe("endpoints[].pong_timeout")
+def pong_timeout_of_an_endpoint(change):
+    node = change.start(endpoint(ping_interval="100ms", pong_timeout="5m"))
+    with node.connect() as client:
+        client.pong = False
+        change.to(endpoint(ping_interval="100ms", pong_timeout="100ms"))
+        client.expect_close(1001, "pong_timeout")
+
+
+@probe("endpoints[].token_expiry")
+def token_expiry(change):
+    node = change.start({**endpoint(token_expiry="connect"), "token.leeway": 0})
+    with node.connect(claims={"expires_s": 1}) as client:
+        until(lambda: not accepts(node, jwt.mint(expires_s=0)), "tokens end")
+        change.to({**endpoint(), "token.leeway": 0})
+        client.expect_close(1008, "token_expired")
+
+
 def places_follow(after):
     """Sessions that were open before the limit came count."""
     def check(change):
