@@ -22,11 +22,6 @@ struct channel *hub_channel(struct hub *hub, struct str name)
     return map_get(&hub->channels, name);
 }
 
-size_t hub_channel_count(const struct hub *hub)
-{
-    return hub->channels.count;
-}
-
 struct channel *channel_of(struct sorted_link *link)
 {
     return CONTAINER_OF(link, struct channel, by_name);

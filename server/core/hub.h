@@ -162,7 +162,6 @@ void hub_answer_subscribe(struct hub *hub, struct session *session, struct subsc
 
 /* Finds sessions (session_index.h). */
 const struct session_index *hub_sessions(const struct hub *hub);
-size_t hub_channel_count(const struct hub *hub);
 /* Channels by their names. A channel without subscribers is among them while it joins or lingers. */
 const struct sorted *hub_channels_in_order(const struct hub *hub);
 struct channel *channel_of(struct sorted_link *link);
