@@ -11,6 +11,7 @@ struct http_request {
     struct str path;          /* raw, without the query; starts with '/', or is "*" of OPTIONS */
     struct str query;         /* raw, without '?'; empty if there is none */
     struct str authorization; /* the header's value; empty if there is none */
+    struct str content_type;  /* the header's value; empty if there is none */
     struct str api_key;       /* the X-API-Key header's value; empty if there is none */
     bool has_body;            /* a body follows, or has come */
     struct str body;          /* empty until the whole body has come */

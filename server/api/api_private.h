@@ -45,6 +45,8 @@ enum err api_text(struct api *api, const char *name, struct json_value value, st
 void api_survey(const struct api_request *request, const struct control_request *question, api_answer *answer);
 /* Ends the body, which is an open object, and answers. "partial":true,... is added when some node has not answered. */
 void api_respond_survey(const struct api_request *request, const struct survey *survey);
+/* Answers with the count of the survey. */
+api_answer api_respond_count;
 /* Reads ?limit= and ?after= and the parameter filter, and asks for the page. */
 void api_survey_page(const struct api_request *request, enum control_op op, const char *filter, api_answer *answer);
 /* As api_respond_survey, for a body that is an object with an open list: adds "next":"...", or null on the last page.

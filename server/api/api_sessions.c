@@ -50,14 +50,6 @@ void api_sessions(const struct api_request *request)
 /* --- what is done to them
  * --------------------------------------------------------------------------------------------- */
 
-static void answer_count(const struct api_request *request, struct request *asked)
-{
-    const struct survey *survey = survey_of(asked);
-    struct buf *out = &request->call->response.body;
-    buf_appendf(out, "{\"count\":%llu", (unsigned long long)survey->result.count);
-    api_respond_survey(request, survey);
-}
-
 static enum err read_code(struct json_value code, struct control_request *question, struct error *error)
 {
     if (code.type && (!json_u64(code, &question->code) || question->code == 0))
@@ -101,7 +93,7 @@ static void change_sessions(const struct api_request *request, enum control_op o
     if (err)
         api_respond_error(request, &error);
     else
-        api_survey(request, &question, answer_count);
+        api_survey(request, &question, api_respond_count);
 }
 
 void api_disconnect(const struct api_request *request)

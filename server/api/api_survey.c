@@ -24,6 +24,14 @@ void api_respond_survey(const struct api_request *request, const struct survey *
     api_respond(request, 200);
 }
 
+void api_respond_count(const struct api_request *request, struct request *asked)
+{
+    const struct survey *survey = survey_of(asked);
+    struct buf *out = &request->call->response.body;
+    buf_appendf(out, "{\"count\":%llu", (unsigned long long)survey->result.count);
+    api_respond_survey(request, survey);
+}
+
 static enum err read_limit(struct str text, uint64_t *out, struct error *error)
 {
     *out = PAGE_DEFAULT;

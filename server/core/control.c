@@ -106,6 +106,16 @@ static enum err check_whom(const struct control_request *request, struct error *
     return ERR_NONE;
 }
 
+static enum err check_message(const struct control_request *request, struct error *error)
+{
+    int given = (request->user.len > 0) + (request->session_id.len > 0) + (request->channel.len > 0);
+    if (given != 1)
+        return error_set(error, ERR_INVALID_REQUEST, "expected one of session_id, user and channel, and not empty");
+    if (!request->binary && !str_is_utf8(request->message))
+        return error_set(error, ERR_INVALID_REQUEST, "the text is not UTF-8; send it as binary");
+    return request->channel.len ? channel_check(request->channel, error) : ERR_NONE;
+}
+
 static enum err check_closing(const struct control_request *request, struct error *error)
 {
     if (request->code && !is_close_code(request->code))
@@ -137,6 +147,7 @@ enum err control_check(const struct control_request *request, struct error *erro
     case CONTROL_UNSUBSCRIBE:
         err = check_whom(request, error);
         return err ? err : channel_check(request->channel, error);
+    case CONTROL_SEND: return check_message(request, error);
     case CONTROL_SESSIONS:
     case CONTROL_CHANNELS: return check_page(request, error);
     case CONTROL_CHANNEL: return channel_check(request->channel, error);
@@ -149,7 +160,7 @@ enum err control_check(const struct control_request *request, struct error *erro
 size_t control_request_room(const struct control_request *request)
 {
     return request->user.len + request->session_id.len + request->channel.len + request->reason.len +
-           request->after.len + request->prefix.len;
+           request->after.len + request->prefix.len + request->message.len;
 }
 
 void control_request_copy(struct control_request *out, const struct control_request *request, char *room)
@@ -161,4 +172,5 @@ void control_request_copy(struct control_request *out, const struct control_requ
     out->reason = str_pack(&room, request->reason);
     out->after = str_pack(&room, request->after);
     out->prefix = str_pack(&room, request->prefix);
+    out->message = str_pack(&room, request->message);
 }

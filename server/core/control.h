@@ -10,6 +10,7 @@ enum control_op {
     CONTROL_DISCONNECT,  /* count: sessions ended */
     CONTROL_SUBSCRIBE,   /* count: sessions changed */
     CONTROL_UNSUBSCRIBE, /* count: sessions changed */
+    CONTROL_SEND,        /* count: sessions that the message was queued for */
     CONTROL_SESSIONS,    /* a page of sessions */
     CONTROL_CHANNELS,    /* a page of channels with subscribers */
     CONTROL_CHANNEL,     /* that channel, if it has subscribers */
@@ -22,9 +23,11 @@ enum { CONTROL_PAGE_MAX = 1000, CONTROL_REASON_MAX = 123 };
 /* The texts are borrowed. Members that an operation does not need are empty. */
 struct control_request {
     enum control_op op;
-    struct str user;       /* DISCONNECT, (UN)SUBSCRIBE: this user's sessions; SESSIONS: only those */
-    struct str session_id; /* DISCONNECT, (UN)SUBSCRIBE: this session, in place of user */
-    struct str channel;    /* (UN)SUBSCRIBE, CHANNEL */
+    struct str user;       /* DISCONNECT, (UN)SUBSCRIBE, SEND: this user's sessions; SESSIONS: only those */
+    struct str session_id; /* DISCONNECT, (UN)SUBSCRIBE, SEND: this session, in place of user */
+    struct str channel;    /* (UN)SUBSCRIBE, CHANNEL; SEND: its subscribers, in place of user and session_id */
+    struct str message;    /* SEND; may be empty */
+    bool binary;           /* SEND: a binary message; else text, which is UTF-8 */
     struct str reason;     /* DISCONNECT, with a code: up to CONTROL_REASON_MAX bytes (RFC 6455, 5.5) */
     struct str after;      /* pages: only keys greater than this */
     struct str prefix;     /* CHANNELS: only names that begin so */

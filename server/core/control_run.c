@@ -27,6 +27,11 @@ static bool unsubscribe(struct hub *hub, struct session *session, const struct c
     return hub_unsubscribe(hub, session, request->channel);
 }
 
+static bool send_message(struct hub *hub, struct session *session, const struct control_request *request)
+{
+    return hub_send(hub, session, request->binary, request->message);
+}
+
 typedef bool action(struct hub *hub, struct session *session, const struct control_request *request);
 
 /* --- walks -------------------------------------------------------------------------------------------------------- */
@@ -71,6 +76,15 @@ static bool change(struct hub *hub, const struct control_request *request, struc
     struct session *session = session_index_find_uuid(hub_sessions(hub), request->session_id);
     if (session && act(hub, session, request))
         out->count++;
+    return true;
+}
+
+static bool send(struct hub *hub, const struct control_request *request, struct control_walk *walk,
+                 struct control_result *out)
+{
+    if (request->channel.len == 0)
+        return change(hub, request, walk, send_message, out);
+    out->count += hub_send_to_channel(hub, request->channel, request->binary, request->message);
     return true;
 }
 
@@ -174,6 +188,7 @@ bool control_run(struct hub *hub, const struct control_request *request, struct 
     case CONTROL_DISCONNECT: return change(hub, request, walk, disconnect, out);
     case CONTROL_SUBSCRIBE: return change(hub, request, walk, subscribe, out);
     case CONTROL_UNSUBSCRIBE: return change(hub, request, walk, unsubscribe, out);
+    case CONTROL_SEND: return send(hub, request, walk, out);
     case CONTROL_SESSIONS: return list_sessions(hub, request, walk, out);
     case CONTROL_CHANNELS: return list(hub_channels_in_order(hub), request, walk, make_channel_row, out);
     case CONTROL_CHANNEL: return look_at_channel(hub, request, out);

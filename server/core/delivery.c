@@ -110,6 +110,49 @@ void hub_deliver(struct hub *hub, struct message *message)
     message_unref(message);
 }
 
+/* --- messages as they are --------------------------------------------------------------------------------------- */
+
+/* One message for all sessions of one format, which nearly all subscribers of a channel have. */
+struct raw {
+    struct str bytes;
+    bool binary;
+    const struct format *format; /* that message is made in; NULL: none is made yet */
+    struct message *message;     /* NULL: the format has none such */
+};
+
+/* False if nothing was queued. */
+static bool queue_raw(struct hub *hub, struct session *session, struct raw *raw)
+{
+    if (session->state != SESSION_OPEN)
+        return false;
+    if (raw->format != session->format) {
+        if (raw->message)
+            message_unref(raw->message);
+        raw->format = session->format;
+        raw->message = format_raw(&hub->formats, raw->format, raw->binary, raw->bytes);
+    }
+    if (raw->message)
+        output_queue(hub, session, raw->message);
+    return raw->message != NULL;
+}
+
+size_t hub_send_to_channel(struct hub *hub, struct str name, bool binary, struct str bytes)
+{
+    const struct channel *channel = hub_channel(hub, name);
+    struct raw raw = {.bytes = bytes, .binary = binary};
+    size_t reached = 0;
+    if (!channel || channel->state != CHANNEL_JOINED)
+        return 0;
+    for (uint32_t i = 0; i < channel->count; i++)
+        reached += queue_raw(hub, channel->subscribers[i].session, &raw);
+    for (uint32_t i = 0; channel->recovering && i < channel->recovering->count; i++)
+        if (channel->recovering->entries[i].told)
+            reached += queue_raw(hub, channel->recovering->entries[i].session, &raw);
+    if (raw.message)
+        message_unref(raw.message);
+    return reached;
+}
+
 /* --- gaps -------------------------------------------------------------------------------------------------------- */
 
 static void tell_live(struct hub *hub, struct channel *channel, enum gap gap, const struct position *position)

@@ -147,6 +147,9 @@ void hub_writable(struct hub *hub, struct session *session, size_t unsent);
 /* Queues one message as it is. text must be UTF-8. False: the session is ending, or its transport has no such messages;
  * nothing is queued. */
 bool hub_send(struct hub *hub, struct session *session, bool binary, struct str bytes);
+/* The same for each subscriber of a channel, at its place among the channel's events. The message is no event: it is in
+ * no history, and has no offset. Returns to how many it was queued. */
+size_t hub_send_to_channel(struct hub *hub, struct str channel, bool binary, struct str bytes);
 /* Stops reading what the client sends, or goes on with it, so that TCP slows the client down. A session that is held
  * still gets pings, and it does not end because its pongs are not read. Its end ends the hold. Costs nothing when it is
  * so already. */

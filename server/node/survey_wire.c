@@ -3,17 +3,15 @@
 
 #include "common/base/alloc.h"
 #include "common/json/json.h"
+#include "common/token/base64url.h"
 
 enum { WIRE_VERSION = 1 };
 
 static const char *const op_names[CONTROL_OP_COUNT] = {
-    [CONTROL_DISCONNECT] = "disconnect",
-    [CONTROL_SUBSCRIBE] = "subscribe",
-    [CONTROL_UNSUBSCRIBE] = "unsubscribe",
-    [CONTROL_SESSIONS] = "sessions",
-    [CONTROL_CHANNELS] = "channels",
-    [CONTROL_CHANNEL] = "channel",
-    [CONTROL_INFO] = "info",
+    [CONTROL_DISCONNECT] = "disconnect",   [CONTROL_SUBSCRIBE] = "subscribe",
+    [CONTROL_UNSUBSCRIBE] = "unsubscribe", [CONTROL_SEND] = "send",
+    [CONTROL_SESSIONS] = "sessions",       [CONTROL_CHANNELS] = "channels",
+    [CONTROL_CHANNEL] = "channel",         [CONTROL_INFO] = "info",
 };
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
@@ -44,6 +42,12 @@ void survey_write_question(struct buf *out, uint64_t id, const struct control_re
     write_text(out, "prefix", request->prefix);
     write_number(out, "code", request->code);
     write_number(out, "limit", request->limit);
+    write_number(out, "binary", request->binary);
+    if (request->message.len) {
+        buf_append_lit(out, ",\"message\":\"");
+        base64url_append(out, request->message);
+        buf_append_char(out, '"');
+    }
     buf_append_char(out, '}');
 }
 
@@ -89,7 +93,7 @@ struct member_target {
     uint64_t *number;
 };
 
-enum { MEMBERS_MAX = 8 };
+enum { MEMBERS_MAX = 10 };
 
 static enum err read_members(struct json_value object, const struct member_target *members, size_t count,
                              struct buf *scratch, struct error *error)
@@ -109,21 +113,37 @@ static enum err read_members(struct json_value object, const struct member_targe
     return err;
 }
 
+/* *out lies in scratch, which has room for the whole question. */
+static enum err decode_message(struct str encoded, struct buf *scratch, struct str *out, struct error *error)
+{
+    size_t begin = scratch->len;
+    if (!base64url_decode(encoded, scratch))
+        return error_set(error, ERR_INVALID_REQUEST, "message: not base64url");
+    *out = str_from(scratch->ptr + begin, scratch->len - begin);
+    return ERR_NONE;
+}
+
 static enum err read_question(struct json_value object, struct str op, struct buf *scratch, struct survey_message *out,
                               struct error *error)
 {
     struct control_request *request = &out->request;
+    struct str message = STR("");
+    uint64_t binary = 0;
     const struct member_target members[] = {
         {"user", &request->user, NULL},       {"session_id", &request->session_id, NULL},
         {"channel", &request->channel, NULL}, {"reason", &request->reason, NULL},
         {"after", &request->after, NULL},     {"prefix", &request->prefix, NULL},
         {"code", NULL, &request->code},       {"limit", NULL, &request->limit},
+        {"message", &message, NULL},          {"binary", NULL, &binary},
     };
     int known = 0;
     while (known < CONTROL_OP_COUNT && !str_eq_cstr(op, op_names[known]))
         known++;
     request->op = (enum control_op)known;
     enum err err = read_members(object, members, sizeof members / sizeof *members, scratch, error);
+    if (!err)
+        err = decode_message(message, scratch, &request->message, error);
+    request->binary = binary != 0;
     return err ? err : control_check(request, error);
 }
 

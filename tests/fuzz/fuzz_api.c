@@ -141,9 +141,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct http_head head;
     size_t scanned = 0;
-    struct str input = str_from((const char *)bytes, len);
+    struct str input = str_from((const char *)bytes, len), content_type = STR("");
     if (http_head_parse(input, HEAD_MAX, &scanned, &head, NULL) != HTTP_HEAD_DONE)
         return 0;
+    http_head_find(&head, STR("content-type"), &content_type);
     struct api *api = make_api();
     struct http_call call = {
         .request = {.method = head.method,
@@ -151,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
                     .query = head.query,
                     .authorization = STR(""),
                     .api_key = STR("a key that is good"),
+                    .content_type = content_type,
                     .has_body = len > head.length,
                     .body = str_from(input.ptr + head.length, len - head.length),
                     .address = STR("127.0.0.1")},

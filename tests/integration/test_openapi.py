@@ -13,7 +13,7 @@ PYTHON = ROOT / "build/validator/bin/python"
 needs_validator = pytest.mark.skipif(not PYTHON.exists(), reason="no build/validator, which ./run test makes")
 EVENT = {"channel": "log:x", "type": "chat_message", "data": {"conversation_id": "c", "sender_id": "s", "content": "Hi"}}
 BROADCAST = {"channels": ["log:x", "not a name"], "type": "test", "data": [1]}
-# Method, path of the document, what stands for its {}, query, request, status.
+# Method, path of the document, what stands for its {} (OWN: the client's session), query, request, status.
 CALLS = [
     ("POST", "/api/v1/publish", "", "", EVENT, 200),
     ("POST", "/api/v1/publish", "", "", {**EVENT, "event_id": "once"}, 200),
@@ -39,6 +39,14 @@ CALLS = [
     ("GET", "/api/v1/channels/{channel}/presence", "room", "?limit=no", None, 400),
     ("POST", "/api/v1/unsubscribe", "", "", {"user": "ann", "channel": "log:x"}, 200),
     ("POST", "/api/v1/unsubscribe", "", "", {}, 400),
+    ("POST", "/api/v1/send", "", "", {"user": "ann", "json": {"answer": 42}}, 200),
+    ("POST", "/api/v1/send", "", "", {"session_id": "0198c0de-0000-7000-8000-000000000000", "binary": "/w=="}, 200),
+    ("POST", "/api/v1/send", "", "", {"user": "ann"}, 400),
+    ("POST", "/api/v1/sessions/{session_id}/send", "0198c0de-0000-7000-8000-000000000000", "", [42], 415),
+    ("POST", "/api/v1/sessions/{session_id}/send", "OWN", "", [42], 200),
+    ("POST", "/api/v1/sessions/{session_id}/send", "0198c0de-0000-7000-8000-000000000000", "", [42], 410),
+    ("POST", "/api/v1/sessions/{session_id}/send", "me", "", [42], 404),
+    ("POST", "/api/v1/publish", "", "", {**EVENT, "exclude_session": "0198c0de-0000-7000-8000-000000000000"}, 200),
     ("POST", "/api/v1/disconnect", "", "", {"user": "ann", "code": 4000, "reason": "bye"}, 200),
     ("POST", "/api/v1/disconnect", "", "", {"user": "ann", "code": 1}, 400),
     ("POST", "/api/v1/revoke", "", "", {"user": "ann"}, 200),
@@ -104,7 +112,9 @@ def test_it_says_what_the_server_answers(launch):
         client.subscribe("room")
         client.ask("presence", "presence", channel="room")
         for method, path, channel, query, body, status in CALLS:
-            answer = node.api(method, re.sub("{.*}", channel, path) + query, body)
+            named = client.init["session_id"] if channel == "OWN" else channel
+            headers = {} if status == 415 else {"Content-Type": "application/json"}
+            answer = node.api(method, re.sub("{.*}", named, path) + query, body, headers=headers)
             assert answer.status == status, f"{method} {path}{query} {body}: {answer}"
             kind = answer.headers["content-type"].partition(";")[0]
             exchanges.append({"method": method, "path": path, "status": status, "request": body, "type": kind,
@@ -112,8 +122,9 @@ def test_it_says_what_the_server_answers(launch):
     for method, path, key in routes():
         if key:
             answer = http.request(node.internal, method, path.replace("{}", "x"), b"{}" if method == "POST" else None)
-            exchanges.append({"method": method, "path": path.replace("{}", "{channel}"), "status": 401, "request": None,
+            name = "{session_id}" if "/sessions/" in path else "{channel}"
+            exchanges.append({"method": method, "path": path.replace("{}", name), "status": 401, "request": None,
                               "type": "application/json", "answer": answer.json})
-    assert {(e["method"], e["path"].replace("{channel}", "{}")) for e in exchanges if e["status"] == 200} == \
+    assert {(e["method"], re.sub("{.*}", "{}", e["path"])) for e in exchanges if e["status"] == 200} == \
         {(method, path) for method, path, _ in routes()}
     assert not problems(DOCUMENT, exchanges)

@@ -79,12 +79,14 @@ static void begin_call(struct connection *connection, const struct http_head *he
         .query = head->query,
         .authorization = STR(""),
         .api_key = STR(""),
+        .content_type = STR(""),
         .has_body = head->content_length > 0 || head->transfer != HTTP_TRANSFER_PLAIN,
         .body = STR(""),
         .address = str_from_cstr(address_text(&connection->client, connection->address)),
     };
     http_head_find(head, STR("authorization"), &request->authorization);
     http_head_find(head, STR("x-api-key"), &request->api_key);
+    http_head_find(head, STR("content-type"), &request->content_type);
     *response = (struct http_response){.body = body};
     connection->call.respond = respond;
     connection->keep_alive = http_head_keep_alive(head);

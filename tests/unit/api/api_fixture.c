@@ -105,6 +105,12 @@ static void note_response(struct http_call *call)
     CONTAINER_OF(call, struct router_of, call)->responses++;
 }
 
+void send_http(struct fixture *f, struct router_of *x, const struct http_request *request)
+{
+    *x = (struct router_of){.call = {.request = *request, .respond = note_response}};
+    api_handle(f->api, &x->call);
+}
+
 void send_request(struct fixture *f, struct router_of *x, const char *method, const char *target, const char *body)
 {
     struct str query = str_from_cstr(target);
@@ -115,11 +121,11 @@ void send_request(struct fixture *f, struct router_of *x, const char *method, co
         .query = query.ptr ? query : STR(""),
         .authorization = STR("Bearer " KEY),
         .api_key = STR(""),
+        .content_type = STR(""),
         .body = str_from_cstr(body),
         .address = STR("127.0.0.1"),
     };
-    *x = (struct router_of){.call = {.request = request, .respond = note_response}};
-    api_handle(f->api, &x->call);
+    send_http(f, x, &request);
 }
 
 static void check_response(struct router_of *x, int status, const char *text)

@@ -39,6 +39,8 @@ struct router_of {
 
 /* Sends the request with a key. The target may have a query. */
 void send_request(struct fixture *f, struct router_of *x, const char *method, const char *target, const char *body);
+/* Sends this request, which may borrow from the caller's memory. */
+void send_http(struct fixture *f, struct router_of *x, const struct http_request *request);
 /* The response must have come, once. Checks it and frees it. */
 void expect(struct router_of *x, int status, const char *body);
 /* The same when the whole body is not known: it must contain the text. */

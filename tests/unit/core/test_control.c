@@ -291,6 +291,10 @@ static void test_check(void **state)
          "reason"},
         {{.op = CONTROL_SUBSCRIBE, .user = STR("u")}, "channel"},
         {{.op = CONTROL_UNSUBSCRIBE, .user = STR("u"), .channel = STR("a b")}, "channel"},
+        {{.op = CONTROL_SEND}, "session_id, user and channel"},
+        {{.op = CONTROL_SEND, .user = STR("u"), .channel = STR("c")}, "session_id, user and channel"},
+        {{.op = CONTROL_SEND, .channel = STR("a b")}, "channel"},
+        {{.op = CONTROL_SEND, .user = STR("u"), .message = STR("\xff")}, "UTF-8"},
         {{.op = CONTROL_SESSIONS}, "limit"},
         {{.op = CONTROL_CHANNELS, .limit = CONTROL_PAGE_MAX + 1}, "limit"},
         {{.op = CONTROL_OP_COUNT}, "operation"},
@@ -303,11 +307,55 @@ static void test_check(void **state)
     }
 }
 
+static void expect_frame(struct wire *wire, const char *text, int opcode)
+{
+    int found;
+    assert_string_equal(next_frame(wire, &found), text);
+    assert_int_equal(found, opcode);
+}
+
+static void test_send(void **state)
+{
+    (void)state;
+    open_session(&f, &wires[0], "{\"sub\":\"eve\"}");
+    open_session(&f, &wires[1], "{\"sub\":\"eve\"}");
+    open_session(&f, &wires[2], "{\"sub\":\"bob\"}");
+    struct control_request one = {
+        .op = CONTROL_SEND, .session_id = str_from(wires[1].session->uuid, UUID_LEN), .message = STR("hello")};
+    assert_int_equal(run_count(one), 1);
+    expect_frame(&wires[1], "hello", 1);
+    one.binary = true;
+    assert_int_equal(run_count(one), 1);
+    expect_frame(&wires[1], "hello", 2);
+    const struct control_request user = {.op = CONTROL_SEND, .user = STR("eve"), .message = STR("to eve")};
+    assert_int_equal(run_count(user), 2);
+    for (int i = 0; i < 2; i++)
+        expect_frame(&wires[i], "to eve", 1);
+    const struct control_request channel = {.op = CONTROL_SEND, .channel = STR("public:a"), .message = STR("to all")};
+    assert_int_equal(run_count(channel), 0);
+    for (int i = 0; i < 3; i += 2)
+        send_text(&f, &wires[i], "{\"type\":\"subscribe\",\"data\":{\"channel\":\"public:a\"}}");
+    assert_int_equal(run_count(channel), 0); /* not joined yet */
+    answer_join(&f, "public:a", "", 0);
+    assert_int_equal(run_count(channel), 2);
+    for (int i = 0; i < 3; i += 2) {
+        assert_non_null(strstr(next_frame(&wires[i], NULL), "subscribed"));
+        expect_frame(&wires[i], "to all", 1);
+    }
+    session_end(wires[1].session, REASON_DISCONNECTED); /* it is ending: nothing more is queued */
+    hub_flush(f.hub);
+    assert_int_equal(run_count(one), 0);
+    for (int i = 0; i < 3; i++)
+        close_session(&f, &wires[i]);
+    fixture_teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_disconnect, setup),
         cmocka_unit_test_setup(test_subscribe_and_unsubscribe, setup),
+        cmocka_unit_test_setup(test_send, setup),
         cmocka_unit_test_setup(test_sessions_come_in_pages, setup),
         cmocka_unit_test_setup(test_channels, setup),
         cmocka_unit_test_setup(test_many_in_parts, setup),

@@ -22,6 +22,26 @@ static void test_question_both_ways(void **state)
     buf_fini(&scratch);
 }
 
+static void test_message_both_ways(void **state)
+{
+    const struct str messages[] = {STR(""), STR("a"), STR("\xff\0\x01\"\\"), STR("\xd0\xb1")};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(messages); i++) {
+        const struct control_request request = {
+            .op = CONTROL_SEND, .session_id = STR("s\"1"), .message = messages[i], .binary = i < 3};
+        struct survey_message read;
+        struct buf text = {0}, scratch = {0};
+        survey_write_question(&text, 7, &request);
+        assert_int_equal(survey_read(buf_str(&text), &scratch, &read, NULL), ERR_NONE);
+        assert_int_equal(read.request.op, CONTROL_SEND);
+        assert_str(read.request.session_id, "s\"1");
+        assert_true(str_eq(read.request.message, messages[i]));
+        assert_int_equal(read.request.binary, i < 3);
+        buf_fini(&text);
+        buf_fini(&scratch);
+    }
+}
+
 static void test_answer_both_ways(void **state)
 {
     struct control_row rows[] = {{.key = STR("one"), .user = STR("\"u\""), .address = STR("::1"), .connected_ms = 1},
@@ -68,6 +88,9 @@ static void test_refused(void **state)
         "{\"v\":1,\"ask\":1,\"op\":\"disconnect\"}",
         "{\"v\":1,\"ask\":1,\"op\":\"disconnect\",\"user\":7}",
         "{\"v\":1,\"ask\":1,\"op\":\"disconnect\",\"user\":\"a\\u0000\"}",
+        "{\"v\":1,\"ask\":1,\"op\":\"send\",\"user\":\"u\",\"message\":\"a\"}",
+        "{\"v\":1,\"ask\":1,\"op\":\"send\",\"user\":\"u\",\"message\":\"_w\"}",
+        "{\"v\":1,\"ask\":1,\"op\":\"send\",\"message\":\"YQ\"}",
         "{\"v\":1,\"ask\":1,\"op\":\"sessions\"}",
         "{\"v\":1,\"ask\":1,\"op\":\"sessions\",\"limit\":1001}",
         "{\"v\":1,\"ask\":1,\"op\":\"sessions\",\"limit\":1.5}",
@@ -92,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_question_both_ways),
+        cmocka_unit_test(test_message_both_ways),
         cmocka_unit_test(test_answer_both_ways),
         cmocka_unit_test(test_refused),
     };
