@@ -139,6 +139,12 @@ struct option_switch {
     bool *out;
 };
 
+/* A flag with a value, which the command itself understands. */
+struct option_word {
+    const char *flag;
+    const char **out; /* set to the word, which is borrowed */
+};
+
 /* All borrowed. */
 struct options_input {
     int argc; /* words after the command's name */
@@ -148,6 +154,8 @@ struct options_input {
     size_t preset_count;
     const struct option_switch *switches;
     size_t switch_count;
+    const struct option_word *words;
+    size_t word_count;
     bool *wrong_call; /* set when a mistake is in the words of the call, not in a file or variable; NULL: nobody asks */
 };
 

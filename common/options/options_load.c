@@ -156,8 +156,9 @@ struct given_flag {
     char *name;        /* "--limits-message-bytes", with dashes only */
     const char *value; /* after '='; NULL: none */
     bool from_file;
-    size_t row; /* table->count: not an option */
-    bool *on;   /* the switch; NULL: it is none */
+    size_t row;         /* table->count: not an option */
+    bool *on;           /* the switch; NULL: it is none */
+    const char **taken; /* of a word of the command; NULL: it is none */
     bool config;
 };
 
@@ -174,7 +175,10 @@ static void flag_read(const struct option_load *load, const char *word, struct g
     for (size_t i = 0; i < load->input->switch_count; i++)
         if (strcmp(out->name, load->input->switches[i].flag) == 0)
             out->on = load->input->switches[i].out;
-    if (out->config || out->on || strncmp(out->name, "--", 2) != 0)
+    for (size_t i = 0; i < load->input->word_count; i++)
+        if (strcmp(out->name, load->input->words[i].flag) == 0)
+            out->taken = load->input->words[i].out;
+    if (out->config || out->on || out->taken || strncmp(out->name, "--", 2) != 0)
         return;
     for (size_t i = 0; i < table->alias_count && out->row == table->count; i++)
         if (table->aliases[i].flag && strcmp(out->name, table->aliases[i].flag) == 0)
@@ -223,7 +227,7 @@ static const char *apply_flags(struct option_load *load, bool first_pass)
         struct given_flag flag;
         flag_read(load, load->input->argv[i], &flag);
         const char *next = i + 1 < load->input->argc ? load->input->argv[i + 1] : NULL;
-        bool known = flag.config || flag.row < load->table->count;
+        bool known = flag.config || flag.taken || flag.row < load->table->count;
         bool is_bool = flag.row < load->table->count && load->table->rows[flag.row].type == OPTION_BOOL;
         if (known && !flag.value && is_bool && (!next || *next == '-'))
             flag.value = "true";
@@ -241,6 +245,8 @@ static const char *apply_flags(struct option_load *load, bool first_pass)
             buf_appendf(load->messages, "%s: a value is expected after it\n", flag.name);
             load->good = false;
             load->wrong_call = true;
+        } else if (flag.taken) {
+            *flag.taken = flag.value;
         } else if (!flag.config) {
             set_value(load, flag.row, flag.from_file, flag.value, OPTION_FROM_FLAG, flag.name);
         }

@@ -79,8 +79,7 @@ static bool covers(struct str pattern, struct str channel, const struct claims *
     return pattern_matches(pattern, channel, look_up_claim, (void *)(uintptr_t)claims);
 }
 
-/* NULL: none. */
-static const struct rule *rule_for(const struct rules *rules, struct str channel, const struct claims *claims)
+const struct rule *access_rule(const struct rules *rules, struct str channel, const struct claims *claims)
 {
     struct rule_walk walk;
     size_t i;
@@ -129,7 +128,7 @@ static unsigned allowed_by(const struct rule *rule, struct str channel, const st
 
 unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims)
 {
-    return allowed_by(rule_for(rules, channel, claims), channel, claims);
+    return allowed_by(access_rule(rules, channel, claims), channel, claims);
 }
 
 /* True if a rule fits the name with other claims: the token lacks one of them, or it says something else. */
@@ -199,6 +198,6 @@ static enum err refuse(const struct rules *rules, const struct rule *rule, struc
 enum err access_check(const struct rules *rules, struct str channel, const struct claims *claims, enum allow wanted,
                       struct error *error)
 {
-    const struct rule *rule = rule_for(rules, channel, claims);
+    const struct rule *rule = access_rule(rules, channel, claims);
     return allowed_by(rule, channel, claims) & wanted ? ERR_NONE : refuse(rules, rule, channel, claims, wanted, error);
 }

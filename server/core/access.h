@@ -63,6 +63,9 @@ struct keeping {
  * - A channel that no rule fits has no history and no presence, and its events name the user. */
 struct keeping rules_keeping(const struct rules *rules, struct str channel);
 
+/* The rule that decides what this token may do with this channel. NULL: no rule matches with the token's claims. */
+const struct rule *access_rule(const struct rules *rules, struct str channel, const struct claims *claims);
+
 /* What this token may do with this channel: a set of enum allow. The first rule that matches with the token's claims
  * decides. */
 unsigned access_allowed(const struct rules *rules, struct str channel, const struct claims *claims);
