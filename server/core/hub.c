@@ -53,6 +53,7 @@ struct hub *hub_create(const struct hub_options *options)
     wheel_init(&hub->wheel, options->now_us);
     session_index_init(&hub->sessions, options->worker);
     list_init(&hub->session_slots);
+    session_tickets_init(hub);
     list_init(&hub->ending);
     list_init(&hub->reaped);
     channels_init(hub);
@@ -66,6 +67,7 @@ struct hub *hub_create(const struct hub_options *options)
 void hub_destroy(struct hub *hub)
 {
     hub_flush(hub);
+    session_tickets_fini(hub);
     channels_free(hub);
     rules_unref(hub->rules);
     formats_fini(&hub->formats);
@@ -139,15 +141,26 @@ struct metrics *hub_metrics(const struct hub *hub)
     return hub->metrics;
 }
 
-static bool subscribe(struct hub *hub, struct session *session, struct str name, bool by_backend)
+/* since: the client has what came before this position; NULL: it has nothing. */
+static bool subscribe(struct hub *hub, struct session *session, struct str name, bool by_backend,
+                      const struct command *since)
 {
     if (session->state != SESSION_OPEN || session->subscription_count >= session->endpoint->limits.channels ||
         subscription_find(session, name))
         return false;
-    struct subscription *subscription = subscription_begin(hub, session, name);
+    struct subscription *subscription =
+        since ? recover_subscribe(hub, session, name, since) : subscription_begin(hub, session, name);
     subscription->by_backend = by_backend;
     subscription_answer(hub, session, subscription, STR(""));
     return true;
+}
+
+/* A session whose ticket was used before goes on where the one before was lost. */
+static void subscribe_first(struct hub *hub, struct session *session, const struct first_channel *first)
+{
+    struct command since = {.has_since = true};
+    bool has_position = session->has_ticket && session_ticket_since(session, first->name, &since.since);
+    subscribe(hub, session, first->name, first->by_backend, has_position ? &since : NULL);
 }
 
 struct session *hub_open(struct hub *hub, const struct session_start *start)
@@ -164,8 +177,10 @@ struct session *hub_open(struct hub *hub, const struct session_start *start)
     observe_opened(hub, session);
     output_reply(hub, session, &reply);
     liveness_start(hub, session);
+    if (start->ticket)
+        session_ticket_begin(start->ticket, session, start->channels, start->channel_count);
     for (size_t i = 0; i < start->channel_count; i++)
-        subscribe(hub, session, start->channels[i].name, start->channels[i].by_backend);
+        subscribe_first(hub, session, &start->channels[i]);
     if (session->endpoint->upstream)
         session_upstream_open(hub, session, start->origin);
     if (hub->draining)
@@ -192,6 +207,8 @@ void hub_gone(struct hub *hub, struct session *session)
     if (session->session_slot)
         session_slot_leave(session->session_slot);
     session->session_slot = NULL;
+    if (session->has_ticket)
+        session_ticket_end(session);
     metrics_add_labelled(hub->metrics, METRIC_OUTBOX_DROPPED_MESSAGES, METRICS_DROP_CLOSED, session->outbox.count);
     outbox_clear(&session->outbox);
     liveness_stop(hub, session);
@@ -221,7 +238,7 @@ void hub_flush(struct hub *hub)
 
 bool hub_subscribe(struct hub *hub, struct session *session, struct str name)
 {
-    return subscribe(hub, session, name, true);
+    return subscribe(hub, session, name, true, NULL);
 }
 
 bool hub_unsubscribe(struct hub *hub, struct session *session, struct str name)

@@ -30,6 +30,8 @@ struct hub_settings {
     uint64_t expiry_warning_us;
     uint64_t leeway_ms;           /* a token accepted within this time after its end is good until that time is over */
     uint64_t session_slot_ttl_ms; /* how long a slot is kept after its node has died; 0: there is no other node */
+    uint64_t ticket_lease_ms;     /* how long a ticket stays taken after the node of its session has died */
+    uint64_t ticket_resume_ms;    /* how long it waits for its next use after a lost connection */
     uint64_t linger_us;           /* a channel without subscribers is kept this long before the broker is told */
     bool custom_events;
 };
@@ -116,6 +118,7 @@ struct session_start {
     struct endpoint *endpoint; /* a reference is taken */
     const struct transport_ops *ops;
     struct session_slot *slot;            /* taken; NULL: it needs none (session_slot.h) */
+    struct session_ticket *ticket;        /* taken; NULL: none (session_ticket.h) */
     void *transport;                      /* the connection, for ops */
     const struct first_channel *channels; /* copied. Those over the session's limit are left out */
     size_t channel_count;
@@ -141,6 +144,8 @@ void hub_charge(struct hub *hub, struct session *session, uint64_t messages);
 /* A WebSocket ping has come. Its answer has the same payload, at most 125 bytes. */
 void hub_ping(struct hub *hub, struct session *session, struct str payload);
 void hub_pong(struct hub *hub, struct session *session);
+/* The client has answered the session's close frame: it has everything that was sent before. */
+void hub_close_answered(struct hub *hub, struct session *session);
 /* The kernel takes data again. unsent: how many bytes the transport still holds. */
 void hub_writable(struct hub *hub, struct session *session, size_t unsent);
 

@@ -10,7 +10,7 @@
  *   liveness.c           pings and deadlines; command_costs.c: prices of commands
  *   output.c             outboxes and what the flush writes; observer.c: observers are told
  *   session_life.c       when a session is to end
- *   session_slot.c       limits across nodes
+ *   session_slot.c       limits across nodes; session_ticket.c: tickets
  *   session_index.c      which sessions there are */
 #ifndef CARILLON_CORE_HUB_PRIVATE_H
 #define CARILLON_CORE_HUB_PRIVATE_H
@@ -18,6 +18,7 @@
 #include "common/base/buf.h"
 #include "server/core/hub.h"
 #include "server/core/observer.h"
+#include "server/core/session_ticket.h"
 
 /* The most that is joined into one write. A transport that holds an unsent rest holds at most this, or one frame. */
 enum { WRITE_CHUNK = 65536, JOINED_MAX = 256 };
@@ -28,6 +29,13 @@ struct joined {
     size_t len;
     struct message *messages[JOINED_MAX]; /* a reference each, so that no other message can have that address */
     char bytes[WRITE_CHUNK];
+};
+
+/* What session_ticket.c hears of a session that has_ticket, from files below it. */
+struct ticket_events {
+    void (*subscribed)(const struct session *session, const struct channel *channel); /* it is confirmed */
+    void (*pinged)(struct session *session);                                          /* a ping is queued next */
+    void (*ending)(struct session *session);                                          /* its end has been decided */
 };
 
 struct hub {
@@ -59,8 +67,11 @@ struct hub {
     size_t dirty_count;
     size_t dirty_cap;
     struct list_link session_slots; /* slots that are not given back */
-    struct list_link ending;        /* sessions whose end was decided in this turn; hub_flush carries the ends out */
-    struct list_link reaped;        /* sessions whose connection has gone */
+    struct list_link tickets;       /* struct session_ticket, all of them */
+    const struct ticket_events *ticket_events;
+    struct map tickets_by_session; /* session_id -> struct session_ticket, of sessions with has_ticket */
+    struct list_link ending;       /* sessions whose end was decided in this turn; hub_flush carries the ends out */
+    struct list_link reaped;       /* sessions whose connection has gone */
     bool draining;
     uint64_t drained_at_us; /* sessions that drain end by then */
     struct formats formats; /* of its sessions */
@@ -227,6 +238,8 @@ void output_finish(struct hub *hub, struct session *session, bool abrupt);
 /* 0: the session gets no pings. */
 uint64_t liveness_interval_us(const struct session *session);
 void liveness_start(struct hub *hub, struct session *session);
+/* Sends a ping now, and forgets what was heard. False: the session gets no pings, or its pongs would not be read. */
+bool liveness_probe(struct hub *hub, struct session *session);
 void liveness_hear_pong(struct hub *hub, struct session *session);
 /* The claims have been set: they say when to warn and when to end. */
 void liveness_watch_expiry(struct hub *hub, struct session *session);
@@ -256,6 +269,22 @@ void presence_follow(struct channel *channel, const struct presence_policy *poli
 /* --- session_slot.c --- */
 /* The ttl is another one. The broker is told soon, before the next renewals are due. */
 void session_slots_follow(struct hub *hub, const struct hub_settings *before);
+
+/* --- session_ticket.c --- */
+/* The session begins with the ticket, and with these channels. It has_ticket from now on if the ticket may be used
+ * again. Otherwise the ticket is freed. */
+void session_ticket_begin(struct session_ticket *ticket, struct session *session, const struct first_channel *channels,
+                          size_t count);
+/* Call the functions below for a session that has_ticket. */
+/* The position from which the session gets this channel. False: from now on. Borrowed from the ticket. */
+bool session_ticket_since(const struct session *session, struct str channel, struct position *out);
+/* The client has answered the ping or the close frame. */
+void session_ticket_proven(struct session *session);
+/* The connection has gone. */
+void session_ticket_end(struct session *session);
+void session_tickets_init(struct hub *hub);
+/* The hub ends. */
+void session_tickets_fini(struct hub *hub);
 
 /* --- session_life.c --- */
 struct session *session_create(struct hub *hub, const struct session_start *start);

@@ -71,6 +71,15 @@ void hub_ping(struct hub *hub, struct session *session, struct str payload)
 void hub_pong(struct hub *hub, struct session *session)
 {
     liveness_hear_pong(hub, session);
+    if (session->has_ticket)
+        session_ticket_proven(session);
+}
+
+void hub_close_answered(struct hub *hub, struct session *session)
+{
+    (void)hub;
+    if (session->has_ticket)
+        session_ticket_proven(session);
 }
 
 void hub_hold_input(struct hub *hub, struct session *session, bool hold)

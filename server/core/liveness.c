@@ -39,7 +39,20 @@ static void send_ping(struct hub *hub, struct session *session, uint64_t now_us)
     session->ping_sent = true;
     session->heard = false;
     await_pong(hub, session, now_us);
+    if (session->has_ticket)
+        hub->ticket_events->pinged(session);
     output_queue(hub, session, session->format->ping);
+}
+
+bool liveness_probe(struct hub *hub, struct session *session)
+{
+    if (!session->format->ping || session->ops->one_way || session->held || session->state != SESSION_OPEN)
+        return false;
+    session->heard = false;
+    if (session->has_ticket)
+        hub->ticket_events->pinged(session);
+    output_queue(hub, session, session->format->ping);
+    return true;
 }
 
 static void check_liveness(struct timer *timer, uint64_t now_us)

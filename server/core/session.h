@@ -59,9 +59,10 @@ struct session {
     bool finished;       /* ops->finish has been called */
     bool cut;            /* it has been called with abrupt */
     bool ping_sent;
-    bool ping_due; /* the interval is over, and the ping before has no pong yet */
-    bool heard;    /* anything at all, since the ping was sent */
-    bool held;     /* its input is not read (hub_hold_input) */
+    bool ping_due;   /* the interval is over, and the ping before has no pong yet */
+    bool heard;      /* anything at all, since the ping was sent */
+    bool held;       /* its input is not read (hub_hold_input) */
+    bool has_ticket; /* that may be used again (session_ticket.h) */
     /* The session's identity. */
     struct hub *hub;
     struct session_id id;

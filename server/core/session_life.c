@@ -85,6 +85,8 @@ static void leave_open(struct session *session, enum session_state state)
 static void begin_end(struct session *session, int code)
 {
     session->closing_code = (uint16_t)code;
+    if (session->has_ticket)
+        session->hub->ticket_events->ending(session);
     leave_open(session, SESSION_CLOSING);
     list_append(&session->hub->ending, &session->link);
 }

@@ -78,6 +78,8 @@ void subscription_confirm(struct session *session, struct subscription *subscrip
     if (subscription->confirmed || session->state != SESSION_OPEN)
         return; /* a channel is joined again when its rule has another history */
     subscription->confirmed = true;
+    if (session->has_ticket)
+        session->hub->ticket_events->subscribed(session, subscription->channel);
     observe_subscribed(session->hub, session, subscription->channel);
 }
 

@@ -54,7 +54,8 @@ struct ticket_request {
     enum ticket_action action;
     struct str key;
     struct ticket_facts facts; /* ISSUE, KEEP; USE: purpose and resource that the ticket must have been issued for */
-    bool any_resource;         /* USE: facts.resource does not count */
+    bool any_purpose;          /* USE: facts.purpose does not count */
+    bool any_resource;         /* the same */
     struct str holder;         /* all but ISSUE and SPEND: a name that no other use has */
     struct str positions;      /* KEEP, LOST: kept for the next use; the asker makes and reads them */
     uint64_t ttl_ms;           /* ISSUE, SPEND */

@@ -121,7 +121,7 @@ static enum ticket_outcome use(struct memory_ticket *ticket, struct ticket_reque
 {
     if (!ticket)
         return TICKET_UNKNOWN;
-    if (!str_eq(ticket->facts.purpose, request->facts.purpose) ||
+    if ((!request->any_purpose && !str_eq(ticket->facts.purpose, request->facts.purpose)) ||
         (!request->any_resource && !str_eq(ticket->facts.resource, request->facts.resource)))
         return TICKET_WRONG;
     if (ticket->used)

@@ -3,6 +3,15 @@
  * over. All steps are one script (scripts/ticket.lua), so that two nodes cannot both take a ticket. */
 #include "server/broker/redis/redis_parts.h"
 
+static struct str word_of(const struct ticket_request *request)
+{
+    if (request->action != TICKET_USE)
+        return request->facts.resumes ? STR("resume") : STR("once");
+    if (request->any_purpose)
+        return request->any_resource ? STR("any") : STR("purpose");
+    return request->any_resource ? STR("resource") : STR("none");
+}
+
 static void send_step(struct redis_request *sent)
 {
     static const struct str words[] = {
@@ -19,9 +28,7 @@ static void send_step(struct redis_request *sent)
         redis_number(request->resume_ms, resume),
         request->holder,
         request->positions,
-        request->any_resource    ? STR("any")
-        : request->facts.resumes ? STR("resume")
-                                 : STR("once"),
+        word_of(request),
         request->facts.purpose,
         request->facts.resource,
         request->facts.claims,

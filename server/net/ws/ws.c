@@ -6,6 +6,7 @@
 #include "common/protocol/ws_frame.h"
 #include "common/protocol/ws_handshake.h"
 #include "server/core/session_slot.h"
+#include "server/core/session_ticket.h"
 #include "server/net/stream/stream.h"
 
 struct ws {
@@ -95,10 +96,12 @@ static void fail(struct ws *ws, enum reason reason)
 static void on_peer_close(struct ws *ws, int code)
 {
     ws->deaf = ws->peer_closed = true;
-    if (ws->session->finished) /* the answer to our own */
+    if (ws->session->finished) { /* the answer to our own */
+        hub_close_answered(ws->hub, ws->session);
         shut(ws);
-    else
+    } else {
         session_end_with(ws->session, code == WS_CLOSE_NO_CODE ? 0 : code, STR(""));
+    }
 }
 
 static void take_message(struct ws *ws, const struct ws_message *message)
@@ -189,6 +192,8 @@ static void open_session(struct stream *stream, const struct net_start *start, s
         stream_cut(&ws->stream);
         if (session.slot)
             session_slot_leave(session.slot);
+        if (session.ticket)
+            session_ticket_leave(session.ticket);
         return;
     }
     ws->session = hub_open(ws->hub, &session);

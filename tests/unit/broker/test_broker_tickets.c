@@ -57,7 +57,7 @@ static void a_ticket_for_one_use_is_used_once(void **state)
     ASK(one, TICKET_USE, "k1", &chat, "h2", "", "done once chat t1 {\"sub\":\"a\"} ");
     ASK(one, TICKET_ISSUE, "k2", &chat_once, "", "", "done");
     struct ticket_request *any = make(TICKET_USE, "k2", &other_resource, "h3", "");
-    any->any_resource = true;
+    any->any_resource = any->any_purpose = true;
     ask(f, f->one, any, "done once chat t1 {\"sub\":\"a\"} ");
     ASK(one, TICKET_ISSUE, "k3", &chat_once, "", "", "done");
     f->pass(f, TTL_MS + 50);

@@ -59,6 +59,10 @@ static void on_ask(void *owner, struct request *request)
         assert_null(f->presence);
         f->presence = presence_read_of(request);
         break;
+    case REQUEST_TICKET:
+        assert_null(f->ticket);
+        f->ticket = ticket_request_of(request);
+        break;
     default: take_slot_request(f, request);
     }
 }
@@ -258,6 +262,7 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
         .channels = f->channels,
         .channel_count = f->channel_count,
         .slot = f->next_slot,
+        .ticket = f->next_ticket,
         .ops = f->transport ? f->transport : &wire_transport,
         .transport = wire,
     };
@@ -266,6 +271,7 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
     hub_flush(f->hub);
     f->next_slot = NULL;
     f->next_uuid[0] = '\0';
+    f->next_ticket = NULL;
     if (!f->other_endpoint && !f->transport) /* else the test reads what it is told */
         assert_non_null(strstr(next_frame(wire, NULL), "\"type\":\"session_init\""));
     return wire->session;

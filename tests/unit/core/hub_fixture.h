@@ -6,6 +6,7 @@
 #include "common/base/buf.h"
 #include "common/base/mailbox.h"
 #include "server/core/hub.h"
+#include "server/core/session_ticket.h"
 #include "tests/support/unit.h"
 
 /* One fake connection. */
@@ -44,11 +45,13 @@ struct fixture {
     struct history_read *read;      /* the last one, owned by the test */
     const struct node_ops *forward; /* gets joins, leaves and recoveries in place of the above; NULL: nobody */
     void *forward_owner;
-    struct session_slot *next_slot;    /* that the next session begins with */
-    char next_uuid[UUID_LEN + 1];      /* that it has; "": a new one */
-    struct session_slot_request *slot; /* the last one to be taken, owned by the test */
-    struct presence_read *presence;    /* the same, of the command presence */
-    struct claims *next_claims;        /* what verify gives; NULL: refuse */
+    struct session_slot *next_slot;     /* that the next session begins with */
+    char next_uuid[UUID_LEN + 1];       /* that it has; "": a new one */
+    struct session_slot_request *slot;  /* the last one to be taken, owned by the test */
+    struct session_ticket *next_ticket; /* as next_slot */
+    struct ticket_request *ticket;      /* the last one that was asked, owned by the test */
+    struct presence_read *presence;     /* the same, of the command presence */
+    struct claims *next_claims;         /* what verify gives; NULL: refuse */
 };
 
 void fixture_setup(struct fixture *f);

@@ -3,8 +3,8 @@
 -- KEYS: the ticket, a hash with use (once or resume), purpose, resource and claims. While a session has it, also holder
 --       and until (ms). Then positions, used and wanted. Of a token it is a string.
 -- ARGV: the action, ms that it lives (issue, spend) or is held (use, keep), ms that it waits for a next use, the holder,
---       positions, a word (issue, keep: once or resume, use: any if its resource does not count), purpose, resource,
---       claims.
+--       positions, a word (issue, keep: once or resume, use: which of purpose and resource does not count: none, purpose,
+--       resource, any), purpose, resource, claims.
 -- Answer: the outcome. After use and done also use, purpose, resource, claims and positions.
 local ticket = KEYS[1]
 local action, lives_ms, resume_ms, holder, positions, word, purpose, resource, claims = unpack(ARGV)
@@ -30,7 +30,8 @@ end
 
 if action == 'use' then
   if not kept[1] then return {'unknown'} end
-  if kept[2] ~= purpose or (word ~= 'any' and kept[3] ~= resource) then return {'wrong'} end
+  if word ~= 'any' and word ~= 'purpose' and kept[2] ~= purpose then return {'wrong'} end
+  if word ~= 'any' and word ~= 'resource' and kept[3] ~= resource then return {'wrong'} end
   if kept[8] then return {'used'} end
   if kept[1] == 'once' then
     redis.call('HSET', ticket, 'used', '1', 'holder', holder)
