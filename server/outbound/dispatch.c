@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "common/base/clock.h"
 #include "server/outbound/outbound_private.h"
 
 static uint64_t now_us(const struct outbound_call *call)
@@ -84,7 +85,7 @@ static void finish(struct outbound_call *call, enum outbound_result result, stru
     struct outbound *outbound = call->outbound;
     struct outbound_target *target = call->target;
     struct transfer *transfer = call->transfer;
-    uint64_t duration_us = now_us(call) - call->started_us;
+    uint64_t duration_us = clock_now_us() - call->came_us;
     turn_stop_timer(&outbound->turn, &call->timer);
     if (list_is_linked(&call->link)) {
         list_remove(&call->link);
@@ -182,6 +183,7 @@ void dispatch_start(struct mail *mail, void *owner)
     struct outbound_target *target = call->target;
     know(outbound, target);
     call->started_us = turn_now_us(&outbound->turn);
+    call->came_us = clock_now_us();
     if (outbound->stopping) {
         finish(call, OUTBOUND_CANCELLED, STR("the server ends"));
     } else if (target->in_flight < target->in_flight_max && target->waiting_count == 0) {

@@ -83,10 +83,11 @@ struct outbound_call {
     struct transfer *transfer; /* NULL: waits */
     struct timer timer;
     bool probe;
-    int status; /* 0: no head yet */
-    uint64_t started_us;
-    uint64_t part_us; /* when the last part came, or the request went out */
-    size_t sent;      /* bytes of the body passed to the caller */
+    int status;          /* 0: no head yet */
+    uint64_t started_us; /* by the turn's clock, for deadlines */
+    uint64_t came_us;    /* by the clock itself, for the duration */
+    uint64_t part_us;    /* when the last part came, or the request went out */
+    size_t sent;         /* bytes of the body passed to the caller */
     /* The request. All texts are in the same allocation; each has a NUL after it. */
     struct curl_slist *fields;
     struct str method;
