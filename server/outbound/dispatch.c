@@ -12,27 +12,11 @@ static uint64_t now_us(const struct outbound_call *call)
 
 /* --- the end of a call -------------------------------------------------------------------------------------------- */
 
-static bool is_failure(enum outbound_result result, int status)
+/* The caller logs a failure: it knows what the call was for. */
+static void say_end(const struct outbound_call *call, enum outbound_result result, struct str text)
 {
-    return result != OUTBOUND_CANCELLED && (result != OUTBOUND_OK || status >= 400);
-}
-
-/* Failures of one backend come in numbers. The metrics count each of them. */
-static void say_failure(struct outbound_call *call, enum outbound_result result, int status, struct str text)
-{
-    unsigned long long count;
-    struct outbound_target *target = call->target;
-    if (!is_failure(result, status) || !log_limit_passes(&target->said, now_us(call), &count))
-        return;
-    char since[64] = "";
-    if (count > 1)
-        snprintf(since, sizeof since, " (%llu failures since the last such line)", count);
-    if (result == OUTBOUND_OK)
-        log_warn("outbound", "upstream %.*s, call %.*s: it answered with status %d%s", STR_ARG(target->name),
-                 STR_ARG(call->id), status, since);
-    else
-        log_warn("outbound", "upstream %.*s, call %.*s: %s: %.*s%s", STR_ARG(target->name), STR_ARG(call->id),
-                 outbound_result_text(result), STR_ARG(text), since);
+    log_debug("outbound", "upstream %.*s, call %.*s: %s, status %d%s%.*s", STR_ARG(call->target->name),
+              STR_ARG(call->id), outbound_result_text(result), call->status, text.len ? ": " : "", STR_ARG(text));
 }
 
 static void say_breaker(const struct outbound_target *target)
@@ -91,7 +75,7 @@ static void finish(struct outbound_call *call, enum outbound_result result, stru
         list_remove(&call->link);
         target->waiting_count -= transfer ? 0 : 1;
     }
-    say_failure(call, result, call->status, text);
+    say_end(call, result, text);
     if (transfer)
         tell_breaker(call, result, call->status);
     count_end(call, result, call->status, duration_us);
@@ -248,7 +232,7 @@ static bool reap(struct outbound *outbound)
         CURLcode code = message->data.result;
         char *transfer_ = NULL;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer_);
-        const struct transfer *transfer = (const struct transfer *)(void *)transfer_;
+        struct transfer *transfer = (struct transfer *)(void *)transfer_;
         struct str text;
         enum outbound_result result = transfer_result(transfer, code, &text);
         finish(transfer->call, result, text);

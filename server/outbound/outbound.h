@@ -135,8 +135,8 @@ struct outbound_request {
                                             are the server's own, and refused */
     size_t field_count;
     struct str body;
-    struct str id;            /* of the call, for the log; the caller makes it printable */
-    struct mailbox *reply_to; /* open until the call has ended */
+    struct str id;            /* printable: names the call in the log of level debug. The caller logs its failures */
+    struct mailbox *reply_to; /* open until the call has ended; if it was cancelled, until outbound_destroy returns */
     const struct outbound_ops *ops;
     void *owner; /* see outbound_call_owner */
 };

@@ -141,7 +141,6 @@ struct outbound_target {
     struct list_link waiting;
     uint32_t waiting_count;
     struct list_link idle; /* transfers */
-    struct log_limit said;
 };
 
 /* str_pack, with a NUL behind the text. */
@@ -188,7 +187,7 @@ void transfer_destroy(struct transfer *transfer);
 /* Sets what differs from call to call. */
 void transfer_prepare(struct transfer *transfer, struct outbound_call *call);
 /* What libcurl's result means. *out_text is borrowed from the transfer, and empty after OUTBOUND_OK. */
-enum outbound_result transfer_result(const struct transfer *transfer, CURLcode code, struct str *out_text);
+enum outbound_result transfer_result(struct transfer *transfer, CURLcode code, struct str *out_text);
 
 /* --- target.c --- */
 /* See outbound_target_create; starts no thread. */

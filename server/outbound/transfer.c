@@ -218,6 +218,9 @@ void transfer_prepare(struct transfer *transfer, struct outbound_call *call)
 
 static enum outbound_result result_of(const struct transfer *transfer, CURLcode code)
 {
+    enum { CODE_TOO_LARGE = 100 }; /* CURLE_TOO_LARGE, since libcurl 8.6: a line of the head above its own limit */
+    if ((int)code == CODE_TOO_LARGE)
+        return OUTBOUND_TOO_LARGE;
     switch (code) {
     case CURLE_OK:
         return transfer->in_body ? OUTBOUND_OK : OUTBOUND_RESET; /* libcurl takes half a head for a whole one */
@@ -234,14 +237,23 @@ static enum outbound_result result_of(const struct transfer *transfer, CURLcode 
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING: return OUTBOUND_INVALID;
     case CURLE_FILESIZE_EXCEEDED:
-    case CURLE_OUT_OF_MEMORY: /* a line of the head above libcurl's own limit */ return OUTBOUND_TOO_LARGE;
+    case CURLE_OUT_OF_MEMORY: /* the same before libcurl 8.6 */ return OUTBOUND_TOO_LARGE;
     case CURLE_COULDNT_CONNECT:
     case CURLE_OPERATION_TIMEDOUT: /* connect_timeout: no other timeout is libcurl's */ return OUTBOUND_REFUSED;
     default: return OUTBOUND_RESET;
     }
 }
 
-enum outbound_result transfer_result(const struct transfer *transfer, CURLcode code, struct str *out_text)
+/* Names in certificates and lines of answers get into libcurl's errors. */
+static struct str printable(char *text)
+{
+    for (char *c = text; *c; c++)
+        if (*c < 0x20 || *c > 0x7e)
+            *c = '?';
+    return str_from_cstr(text);
+}
+
+enum outbound_result transfer_result(struct transfer *transfer, CURLcode code, struct str *out_text)
 {
     enum outbound_result result = transfer->is_too_large ? OUTBOUND_TOO_LARGE
                                   : transfer->is_invalid ? OUTBOUND_INVALID
@@ -255,6 +267,6 @@ enum outbound_result transfer_result(const struct transfer *transfer, CURLcode c
     else if (code == CURLE_OK)
         *out_text = STR("the connection ended within the head of the answer");
     else
-        *out_text = str_from_cstr(transfer->why[0] ? transfer->why : curl_easy_strerror(code));
+        *out_text = transfer->why[0] ? printable(transfer->why) : str_from_cstr(curl_easy_strerror(code));
     return result;
 }
