@@ -38,6 +38,16 @@ static const char *label_ROUTE(unsigned index)
     return texts[index];
 }
 
+static const char *label_LIFECYCLE(unsigned index)
+{
+    static const char *const texts[] = {
+#define LIFECYCLE(symbol, text) text,
+#include "common/protocol/lifecycle_types.def"
+#undef LIFECYCLE
+    };
+    return texts[index];
+}
+
 #define LABEL_TEXT(symbol, text) text,
 #define LABEL_SET(set, list)                                                                                           \
     static const char *label_##set(unsigned index)                                                                     \
@@ -72,6 +82,7 @@ static const char *label_UPSTREAM(unsigned index)
 #define NAME_STATUS       "status"
 #define NAME_OUTCOME      "outcome"
 #define NAME_UPSTREAM     "upstream"
+#define NAME_LIFECYCLE    "type"
 
 const struct metric_row metric_rows[METRIC_COUNT] = {
 #define METRIC(symbol_, kind_, a, b, scope_, name_, text_)                                                             \

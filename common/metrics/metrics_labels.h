@@ -55,6 +55,12 @@ enum metrics_route {
 #undef ROUTE
     METRICS_ROUTE_COUNT
 };
+enum metrics_lifecycle { /* in the order of enum lifecycle_type */
+#define LIFECYCLE(symbol, text) METRICS_LIFECYCLE_##symbol,
+#include "common/protocol/lifecycle_types.def"
+#undef LIFECYCLE
+                         METRICS_LIFECYCLE_COUNT
+};
 enum metrics_status { METRICS_STATUSES(METRICS_LABEL_NAME) METRICS_STATUS_COUNT };
 enum metrics_outcome {
     METRICS_OUTCOME_LAST_STATUS = METRICS_STATUS_COUNT - 1,
@@ -77,6 +83,7 @@ enum {
     METRICS_SIZE_STATUS = METRICS_STATUS_COUNT,
     METRICS_SIZE_OUTCOME = METRICS_OUTCOME_COUNT,
     METRICS_SIZE_UPSTREAM = 32,
+    METRICS_SIZE_LIFECYCLE = METRICS_LIFECYCLE_COUNT,
 };
 
 /* The label of an upstream, for the set UPSTREAM. The names come from the configuration, and the set only grows: a name

@@ -7,6 +7,7 @@
 #include "server/broker/redis/ingest/ingest_entry.h"
 #include "server/core/hub.h"
 #include "server/net/admission/settings.h"
+#include "server/node/lifecycle_watch.h"
 
 /* Everything a reload replaces as a whole. */
 struct configuration {
@@ -31,6 +32,9 @@ struct redis_tls_settings configuration_redis_tls(const struct options *options)
 
 /* The settings by which entries of the ingest stream are checked. The rules are borrowed. */
 struct ingest_settings configuration_ingest(const struct configuration *configuration, const struct options *options);
+
+/* One reference; NULL: no lifecycle events. */
+struct lifecycle_settings *configuration_lifecycle(const struct options *options);
 
 /* Reads all files that the options name, as the server would at its start, and keeps nothing. */
 enum err configuration_try(const struct options *options, struct error *error);

@@ -332,6 +332,7 @@ static enum err start(struct server *server, struct error *error)
     if (err != ERR_NONE)
         return err;
     server_tell_settings(server);
+    server_configure_lifecycle(server);
     server_create_apis(server);
     err = create_listeners(server, error);
     if (err != ERR_NONE)

@@ -57,6 +57,8 @@ void server_configure_apis(struct server *server);
 void server_tell_settings(struct server *server);
 
 /* --- server_reload.c --- */
+/* Lifecycle events as the options say now. After the workers. */
+void server_configure_lifecycle(struct server *server);
 void server_reload(struct server *server);
 
 #endif

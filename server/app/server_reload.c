@@ -14,6 +14,13 @@ static void log_lines(enum log_level level, struct str lines)
     }
 }
 
+void server_configure_lifecycle(struct server *server)
+{
+    struct lifecycle_settings *settings = configuration_lifecycle(server->options);
+    lifecycle_configure(server->node.lifecycle, settings);
+    lifecycle_settings_unref(settings);
+}
+
 void server_reload(struct server *server)
 {
     struct options fresh;
@@ -67,6 +74,7 @@ void server_reload(struct server *server)
         const struct ingest_settings ingest = configuration_ingest(&server->configuration, server->options);
         redis_broker_configure(server->node.broker, &ingest);
     }
+    server_configure_lifecycle(server);
     listener_configure(server->clients, configuration.net);
     listener_configure(server->internal, configuration.net);
     log_info("app", "reload: done");

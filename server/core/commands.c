@@ -164,7 +164,10 @@ static void answer_command(struct session *session, struct request *request)
     case REQUEST_PRESENCE_UPDATE:
     case REQUEST_TICKET:
     case REQUEST_SURVEY:
-    case REQUEST_STREAM_APPEND: return;
+    case REQUEST_STREAM_APPEND:
+    case REQUEST_LIFECYCLE_WRITE:
+    case REQUEST_LIFECYCLE_LOST:
+    case REQUEST_LIFECYCLE_READ: return;
     }
     reply.id = request->command_id;
     reply.channel = request->channel;

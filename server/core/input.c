@@ -35,6 +35,7 @@ static bool begin(struct hub *hub, struct session *session, struct str bytes)
     if (session->state != SESSION_OPEN)
         return false;
     session->heard = true;
+    session->messages++;
     metrics_add(hub->metrics, METRIC_RECEIVED_BYTES, bytes.len);
     return true;
 }

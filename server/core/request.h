@@ -31,6 +31,9 @@ enum request_kind {
     REQUEST_TICKET,          /* struct ticket_request, ticket.h */
     REQUEST_SURVEY,          /* struct survey, node/survey.h */
     REQUEST_STREAM_APPEND,   /* struct stream_append */
+    REQUEST_LIFECYCLE_WRITE, /* struct lifecycle_write, lifecycle_event.h */
+    REQUEST_LIFECYCLE_LOST,  /* struct lifecycle_lost */
+    REQUEST_LIFECYCLE_READ,  /* struct lifecycle_read */
 };
 
 /* Names one session of this node for as long as it lives. Afterwards it names nothing. */

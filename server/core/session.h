@@ -83,6 +83,7 @@ struct session {
     uint32_t recovered;    /* events it got back that its rate has not been charged for yet: less than one message's */
     uint32_t bad_messages; /* in a row */
     uint32_t reads;        /* of histories and presence that have yet to be answered */
+    uint32_t messages;     /* whole ones, of any kind */
     struct rate rate;
     /* Where it is subscribed. */
     struct subscription *subscriptions;

@@ -5,7 +5,7 @@
 
 #include "common/base/log.h"
 
-enum { TICK_US = 100000 };
+enum { TICK_US = 100000, FLUSH_US = 2000000 };
 
 const struct node_ops node_ops = {
     .join = router_join,
@@ -36,8 +36,14 @@ static void on_revocations(void *router, bool begin)
     revoker_hear_all(node_of(router)->revoker, begin);
 }
 
+static void on_answered(void *router, struct request *request)
+{
+    lifecycle_hear(node_of(router)->lifecycle, request);
+    router_answered(router, request);
+}
+
 const struct broker_sink node_sink = {
-    .answered = router_answered,
+    .answered = on_answered,
     .subscribed = router_subscribed,
     .located = router_located,
     .event = router_event,
@@ -54,6 +60,7 @@ static void on_tick(struct timer *timer, uint64_t now_us)
     log_catch_up();
     router_tick(&node->router, now_us);
     revoker_tick(node->revoker, now_us);
+    lifecycle_tick(node->lifecycle, now_us);
     peers_tick(node->peers, atomic_load(&node->router.broker_state) == BROKER_UP, now_us);
 }
 
@@ -69,6 +76,7 @@ void node_init(struct node *node, const struct node_options *options)
     node->revocations = revocations_create();
     node->revoker = revoker_create(&node->router, node->revocations);
     node->presence = presence_create(&node->router);
+    node->lifecycle = lifecycle_create(&node->router, str_from_cstr(node->id));
     node->facts = (struct survey_facts){
         .node_id = str_from_cstr(node->id),
         .version = options->version,
@@ -91,6 +99,16 @@ static void on_broker_closed(void *router)
     node_of(router)->is_closed = true;
 }
 
+/* The broker closes once it has the last lifecycle events. */
+static void on_flush(struct timer *timer, uint64_t now_us)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, flush);
+    if (lifecycle_flush(node->lifecycle) || now_us >= node->flush_until_us)
+        node->broker->ops->close(node->broker, on_broker_closed);
+    else
+        turn_start_timer(&node->turn, timer, 0, on_flush);
+}
+
 void node_close(struct node *node)
 {
     turn_stop_timer(&node->turn, &node->tick);
@@ -98,8 +116,9 @@ void node_close(struct node *node)
     if (node->surveys)
         surveys_close(node->surveys);
     presence_close(node->presence);
+    node->flush_until_us = turn_now_us(&node->turn) + FLUSH_US;
     if (node->broker)
-        node->broker->ops->close(node->broker, on_broker_closed);
+        on_flush(&node->flush, turn_now_us(&node->turn));
     else
         node->is_closed = true;
 }
@@ -117,6 +136,7 @@ void node_fini(struct node *node)
         peers_destroy(node->peers);
         node->broker->ops->destroy(node->broker);
     }
+    lifecycle_destroy(node->lifecycle);
     router_fini(&node->router);
     revoker_destroy(node->revoker);
     revocations_destroy(node->revocations);

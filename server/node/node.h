@@ -1,6 +1,6 @@
-/* node.h - one node between the hubs of its workers and its broker: router, presence, revoker, surveys, peers, and the
- * timer that drives them. A node has no sockets, no signals and no threads of its own. The program (server/app) and the
- * simulator (tests/sim) run this same composition.
+/* node.h - one node between the hubs of its workers and its broker: router, presence, lifecycle, revoker, surveys,
+ * peers, and the timer that drives them. A node has no sockets, no signals and no threads of its own. The program
+ * (server/app) and the simulator (tests/sim) run this same composition.
  *
  * A node lives in the thread of its loop. The calls come in this order:
  *
@@ -13,6 +13,7 @@
 #ifndef CARILLON_NODE_NODE_H
 #define CARILLON_NODE_NODE_H
 
+#include "server/node/lifecycle.h"
 #include "server/node/node_presence.h"
 #include "server/node/peers.h"
 #include "server/node/revoker.h"
@@ -38,10 +39,13 @@ struct node {
     struct revocations *revocations;
     struct revoker *revoker;
     struct presence *presence;
+    struct lifecycle *lifecycle;
     struct peers *peers; /* NULL before node_open, as is surveys */
     struct surveys *surveys;
     struct survey_facts facts;
     struct timer tick;
+    struct timer flush; /* while the node ends: until the last lifecycle events are at the broker */
+    uint64_t flush_until_us;
     bool is_closed; /* the broker has closed, or there was none */
 };
 

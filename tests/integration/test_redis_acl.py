@@ -8,6 +8,9 @@ from support.wait import until
 
 ALL = ["subscribe", "publish", "presence", "history"]
 CONFIG = {
+    "lifecycle.types": ["session.opened", "session.closed", "subscription.added", "channel.occupied", "channel.vacated"],
+    "lifecycle.redis_stream": "carillon:events",
+    "lifecycle.vacated_after": "0s",
     "channels": [{"match": "room:*", "allow": ALL, "presence": True, "presence_events": True, "history": {"size": 10, "ttl": "10m"}},
                  {"match": "*", "allow": ALL}],
 }
@@ -57,6 +60,8 @@ def test_the_rights_of_the_page_are_enough(launch, redis, database):
         bob.ask("unsubscribe", "unsubscribed", channel="room:1")
         one.api("POST", "/api/v1/revoke", {"user": "ann"})
         ann.expect_close(reason="token_revoked")
+        until(lambda: "session.closed" in str(store("XRANGE", "carillon:events", "-", "+")), "the end is told")
+        assert "channel.occupied" in str(store("XRANGE", "carillon:events", "-", "+"))
     for node in (one, two):
         assert not re.search(r"NOPERM|can't run this command|no permissions", node.log(), re.I), node.log()[-2000:]
         assert node.metric("carillon_broker_errors_total") == 0

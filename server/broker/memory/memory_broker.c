@@ -8,6 +8,7 @@
 #include "common/base/random.h"
 #include "common/base/uv_handle.h"
 #include "server/broker/memory/memory_ids.h"
+#include "server/broker/memory/memory_lifecycle.h"
 #include "server/broker/memory/memory_log.h"
 #include "server/broker/memory/memory_presence.h"
 #include "server/broker/memory/memory_tickets.h"
@@ -48,6 +49,7 @@ struct memory_broker {
     struct memory_ids ids;
     struct memory_presence presence;
     struct memory_tickets tickets;
+    struct memory_lifecycle lifecycle;
     struct memory_logs logs;
 };
 
@@ -344,6 +346,9 @@ static void carry_out(struct memory_broker *broker, struct request *request)
     case REQUEST_TICKET:
         memory_tickets_carry_out(&broker->tickets, ticket_request_of(request), turn_now_us(broker->config.turn));
         break;
+    case REQUEST_LIFECYCLE_WRITE: memory_lifecycle_write(&broker->lifecycle, lifecycle_write_of(request)); break;
+    case REQUEST_LIFECYCLE_READ: memory_lifecycle_read(&broker->lifecycle, lifecycle_read_of(request)); break;
+    case REQUEST_LIFECYCLE_LOST: break; /* there is no other node */
     case REQUEST_RECOVERY:
     case REQUEST_SURVEY: assert(false && "a broker answers neither"); break;
     }
@@ -449,6 +454,7 @@ static void destroy(struct broker *base)
     memory_ids_fini(&broker->ids);
     memory_presence_fini(&broker->presence);
     memory_tickets_fini(&broker->tickets);
+    memory_lifecycle_fini(&broker->lifecycle);
     free(broker->node_id);
     free(broker);
 }
@@ -486,6 +492,7 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
     memory_tickets_init(&broker->tickets);
     memory_ids_init(&broker->ids, config->idempotency_window_ms * 1000, config->ids_bytes_max,
                     share_of(config, config->ids_bytes_max));
+    memory_lifecycle_init(&broker->lifecycle);
     mailbox_init(&broker->mailbox, config->turn, broker);
     uv_timer_init(config->turn->wake.loop, &broker->closing);
     broker->closing.data = broker;

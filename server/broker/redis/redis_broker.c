@@ -171,6 +171,9 @@ static void ask(struct broker *base, struct request *request)
     case REQUEST_PRESENCE_READ: redis_presence_read(broker, presence_read_of(request)); break;
     case REQUEST_STREAM_APPEND: redis_append(broker, CONTAINER_OF(request, struct stream_append, base)); break;
     case REQUEST_TICKET: redis_ticket(broker, ticket_request_of(request)); break;
+    case REQUEST_LIFECYCLE_WRITE: redis_lifecycle_write(broker, lifecycle_write_of(request)); break;
+    case REQUEST_LIFECYCLE_LOST: redis_lifecycle_lost(broker, lifecycle_lost_of(request)); break;
+    case REQUEST_LIFECYCLE_READ: redis_lifecycle_read(broker, lifecycle_read_of(request)); break;
     case REQUEST_RECOVERY:
     case REQUEST_SURVEY: assert(false && "a broker answers neither"); break;
     }

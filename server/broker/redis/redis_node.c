@@ -122,7 +122,7 @@ void redis_node_fini(struct redis_broker *broker)
 
 /* ---- the registry of nodes ---- */
 
-static uint64_t gone_ms(const struct redis_broker *broker)
+uint64_t redis_node_gone_ms(const struct redis_broker *broker)
 {
     return broker->config.canary_interval_ms * SILENT_INTERVALS + broker->config.command_timeout_ms;
 }
@@ -149,7 +149,7 @@ static void on_registered(struct redis_request *request, const redisReply *reply
         see(broker, redis_text(reply->element[i]));
     /* A node that was heard after the registry was asked may be missing in the answer. After a loss the registry has
      * each node again when that node registers anew. */
-    if (!broker->lost_us || now_us - broker->lost_us >= gone_ms(broker) * 1000)
+    if (!broker->lost_us || now_us - broker->lost_us >= redis_node_gone_ms(broker) * 1000)
         forget_unseen(broker, request->since_us);
 }
 
@@ -157,7 +157,8 @@ static void send_registration(struct redis_request *request)
 {
     const struct redis_broker *broker = redis_broker_of_request(request);
     char gone[24];
-    struct str arguments[] = {buf_str(&broker->nodes_key), broker->config.node_id, redis_number(gone_ms(broker), gone)};
+    struct str arguments[] = {buf_str(&broker->nodes_key), broker->config.node_id,
+                              redis_number(redis_node_gone_ms(broker), gone)};
     redis_request_script(request, SCRIPT_REGISTER, 1, 3, arguments);
 }
 

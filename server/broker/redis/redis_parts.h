@@ -4,7 +4,7 @@
  *   redis_broker.c          makes and ends the parts, and passes on what shards and topology tell
  *   redis_node.c            registry and messages of nodes; passes positions and revocations on
  *   redis_publish.c redis_history.c redis_presence.c redis_session_slot.c redis_revoke.c redis_append.c
- *   redis_ticket.c
+ *   redis_ticket.c redis_lifecycle.c
  *                           one kind of request each
  *   redis_broker_request.c  starts such a request, and answers it when it fails
  *   redis_subscribe.c       subscribes channels, and takes their events
@@ -26,6 +26,7 @@
 #include "server/broker/redis/redis_subscription.h"
 #include "server/broker/redis/ticket_count.h"
 #include "server/broker/redis/topology/redis_request.h"
+#include "server/core/lifecycle_event.h"
 #include "server/core/presence.h"
 #include "server/core/ticket.h"
 
@@ -129,6 +130,10 @@ void redis_append(struct redis_broker *broker, struct stream_append *append);
 
 /* redis_ticket.c */
 void redis_ticket(struct redis_broker *broker, struct ticket_request *request);
+/* redis_lifecycle.c */
+void redis_lifecycle_write(struct redis_broker *broker, struct lifecycle_write *write);
+void redis_lifecycle_lost(struct redis_broker *broker, struct lifecycle_lost *lost);
+void redis_lifecycle_read(struct redis_broker *broker, struct lifecycle_read *read);
 
 /* redis_broker_request.c */
 /* Sends the request, which is the argument of the kind. Answers it if Redis cannot be reached. keys as in
@@ -190,6 +195,8 @@ void redis_position_read(struct redis_broker *broker, struct str channel, struct
 /* redis_node.c */
 void redis_node_init(struct redis_broker *broker);
 void redis_node_fini(struct redis_broker *broker);
+/* A node that is silent for so long is gone. */
+uint64_t redis_node_gone_ms(const struct redis_broker *broker);
 /* Subscribes the channels of this node. Called before all other channels, as their positions come by it. */
 void redis_node_listen(struct redis_shard *shard);
 /* Subscribes the control channel. Called after all other channels, so that its confirmation is the last. */

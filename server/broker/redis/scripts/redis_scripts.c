@@ -31,6 +31,9 @@ static const struct str texts[SCRIPT_COUNT] = {
     [SCRIPT_TICKET] = TEXT(ticket),
     [SCRIPT_INGEST_READ] = TEXT(ingest_read),
     [SCRIPT_INGEST_RELEASE] = TEXT(ingest_release),
+    [SCRIPT_LIFECYCLE] = TEXT(lifecycle),
+    [SCRIPT_LIFECYCLE_LOST] = TEXT(lifecycle_lost),
+    [SCRIPT_LIFECYCLE_READ] = TEXT(lifecycle_read),
 };
 
 static void on_loaded(void *owner, void *argument, const redisReply *reply)

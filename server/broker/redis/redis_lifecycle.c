@@ -1,0 +1,249 @@
+/* redis_lifecycle.c - lifecycle events in Redis (core/lifecycle_event.h). Beside the stream of the events there are:
+ *
+ * - prefix:{tag}:lifecycle:rounds    the rounds of all nodes, by the time of their last call
+ * - prefix:{tag}:lifecycle:channels  how many rounds have each channel
+ * - prefix:{tag}:lifecycle:counters  the number of the last event, and who sends the events on
+ * - prefix:{tag}:lifecycle:open:<node>#<round>  what is open in a round of a node
+ *
+ * The tag is the stream's own hash tag, or else its whole name. So all keys are at one server of a cluster, and a
+ * script appends an event and notes what it means in one step. */
+#include "common/base/clock.h"
+#include "common/json/json.h"
+#include "server/broker/redis/redis_parts.h"
+#include "server/core/lifecycle_event.h"
+
+enum { STREAM, ROUNDS, CHANNELS, COUNTERS, OPEN, EARLIER, KEYS };
+enum { SILENT_MIN_MS = 3000, ROUND_NAME_MAX = REDIS_NAME_MAX + 24 };
+
+/* What the cluster hashes of the key. */
+static struct str tag_of(struct str stream)
+{
+    const char *open = memchr(stream.ptr, '{', stream.len);
+    if (!open)
+        return stream;
+    struct str rest = str_skip(stream, (size_t)(open + 1 - stream.ptr));
+    const char *close = memchr(rest.ptr, '}', rest.len);
+    return close && close > rest.ptr ? str_from(rest.ptr, (size_t)(close - rest.ptr)) : stream;
+}
+
+/* Appends a key, whose name ends with these two texts. */
+static void append_key(struct buf *out, const struct redis_broker *broker, struct str stream, const char *what,
+                       struct str name)
+{
+    buf_append(out, broker->config.prefix);
+    buf_append_lit(out, ":{");
+    buf_append(out, tag_of(stream));
+    buf_append_lit(out, "}:lifecycle:");
+    buf_append(out, str_from_cstr(what));
+    buf_append(out, name);
+}
+
+static struct str round_name(const struct redis_broker *broker, uint64_t round, char out[ROUND_NAME_MAX])
+{
+    int len = snprintf(out, ROUND_NAME_MAX, "%s#%llu", broker->node_id, (unsigned long long)round);
+    return str_from(out, (size_t)len);
+}
+
+/* The first count keys. They lie in broker->head, and are valid until the next call. */
+static void make_keys(struct redis_broker *broker, struct str stream, struct str round, struct str before, size_t count,
+                      struct str out[KEYS])
+{
+    static const char *const whats[KEYS] = {"", "rounds", "channels", "counters", "open:", "open:"};
+    const struct str names[KEYS] = {[OPEN] = round, [EARLIER] = before};
+    struct buf *bytes = &broker->head;
+    buf_clear(bytes);
+    buf_reserve(bytes,
+                KEYS * (2 * REDIS_NAME_MAX + LIFECYCLE_STREAM_MAX + 64)); /* so that earlier keys stay in place */
+    out[STREAM] = stream;
+    for (size_t i = 1; i < count; i++) {
+        size_t begin = bytes->len;
+        append_key(bytes, broker, stream, whats[i], names[i].ptr ? names[i] : STR(""));
+        out[i] = str_from(bytes->ptr + begin, bytes->len - begin);
+    }
+}
+
+static uint64_t silent_ms(const struct redis_broker *broker)
+{
+    uint64_t ms = redis_node_gone_ms(broker);
+    return ms > SILENT_MIN_MS ? ms : SILENT_MIN_MS;
+}
+
+/* ---- a batch ---- */
+
+static const struct str words[] = {
+    [LIFECYCLE_TELL] = {"tell", 4},   [LIFECYCLE_OPEN] = {"open", 4},     [LIFECYCLE_STEP] = {"step", 4},
+    [LIFECYCLE_CLOSE] = {"close", 5}, [LIFECYCLE_OCCUPY] = {"occupy", 6}, [LIFECYCLE_VACATE] = {"vacate", 6},
+};
+
+/* The arguments of one event. Texts that have to be made are appended to texts, which has room for them. */
+static size_t add_event(const struct lifecycle_event *event, struct buf *texts, struct str *out)
+{
+    size_t count = 0, begin = texts->len;
+    out[count++] = words[event->action];
+    out[count++] = str_from_cstr(lifecycle_type_text(event->type));
+    out[count++] = event->json;
+    if (event->action == LIFECYCLE_TELL)
+        return count;
+    out[count++] = event->key;
+    if (event->action == LIFECYCLE_OPEN || event->action == LIFECYCLE_STEP) {
+        buf_append_u64(texts, event->sequence);
+        if (event->action == LIFECYCLE_OPEN) {
+            buf_append_char(texts, ' ');
+            buf_append_u64(texts, event->opened_ms);
+            buf_append_char(texts, ' ');
+            buf_append(texts, event->about);
+        }
+        out[count++] = str_from(texts->ptr + begin, texts->len - begin);
+    } else if (event->action == LIFECYCLE_OCCUPY) {
+        out[count++] = event->about;
+    }
+    return count;
+}
+
+static void send_batch(struct redis_request *request)
+{
+    struct redis_broker *broker = redis_broker_of_request(request);
+    const struct lifecycle_write *write = request->argument;
+    struct str arguments[SCRIPT_ARGS_MAX];
+    char round[ROUND_NAME_MAX], before[ROUND_NAME_MAX], number[24], max_len[24];
+    struct buf texts = {0};
+    size_t room = 0, count = 0;
+    static const int order[KEYS] = {STREAM, OPEN, EARLIER, ROUNDS, CHANNELS, COUNTERS};
+    for (size_t i = 0; i < KEYS; i++)
+        arguments[count++] = request->keys[order[i]];
+    arguments[count++] = round_name(broker, write->round, round);
+    arguments[count++] = write->before ? round_name(broker, write->before, before) : STR("");
+    arguments[count++] = redis_number(write->number, number);
+    arguments[count++] = redis_number(write->max_len, max_len);
+    for (size_t i = 0; i < write->count; i++)
+        room += write->events[i]->about.len + 48;
+    buf_reserve(&texts, room);
+    for (size_t i = 0; i < write->count; i++)
+        count += add_event(write->events[i], &texts, arguments + count);
+    redis_request_script(request, SCRIPT_LIFECYCLE, KEYS, count, arguments);
+    buf_fini(&texts);
+}
+
+static void on_written(struct redis_request *request, const redisReply *reply)
+{
+    struct redis_broker *broker = redis_broker_of_request(request);
+    struct lifecycle_write *write = request->argument;
+    if (reply && reply->type == REDIS_REPLY_INTEGER)
+        write->known = reply->integer == 1;
+    else
+        redis_broker_request_fail(broker, &write->base, reply);
+    broker_answer(&broker->broker, &write->base);
+}
+
+void redis_lifecycle_write(struct redis_broker *broker, struct lifecycle_write *write)
+{
+    static const struct redis_request_kind kind = {.send = send_batch, .done = on_written};
+    char round[ROUND_NAME_MAX], before[ROUND_NAME_MAX];
+    struct str keys[KEYS];
+    struct str now = round_name(broker, write->round, round);
+    make_keys(broker, str_from_cstr(write->stream), now,
+              write->before ? round_name(broker, write->before, before) : now, KEYS, keys);
+    redis_broker_request_start(broker, &write->base, &kind, KEYS, keys);
+}
+
+/* ---- nodes that are dead ---- */
+
+static void send_lost(struct redis_request *request)
+{
+    struct redis_broker *broker = redis_broker_of_request(request);
+    const struct lifecycle_lost *lost = request->argument;
+    char silent[24], max_len[24], time[CLOCK_RFC3339_LEN + 1];
+    struct buf open = {0};
+    append_key(&open, broker, str_from_cstr(lost->stream), "open:", STR(""));
+    clock_format(turn_wall_ms(broker->config.turn), time);
+    struct str arguments[] = {request->keys[STREAM],
+                              request->keys[ROUNDS],
+                              request->keys[CHANNELS],
+                              request->keys[COUNTERS],
+                              buf_str(&open),
+                              redis_number(silent_ms(broker), silent),
+                              redis_number(lost->max_len, max_len),
+                              str_from(time, CLOCK_RFC3339_LEN)};
+    redis_request_script(request, SCRIPT_LIFECYCLE_LOST, 4, 8, arguments);
+    buf_fini(&open);
+}
+
+static void on_lost(struct redis_request *request, const redisReply *reply)
+{
+    struct redis_broker *broker = redis_broker_of_request(request);
+    struct lifecycle_lost *lost = request->argument;
+    bool fine = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+    if (fine) {
+        lost->told = (uint64_t)reply->element[0]->integer;
+        lost->more = reply->element[1]->integer != 0;
+    } else {
+        redis_broker_request_fail(broker, &lost->base, reply);
+    }
+    broker_answer(&broker->broker, &lost->base);
+}
+
+void redis_lifecycle_lost(struct redis_broker *broker, struct lifecycle_lost *lost)
+{
+    static const struct redis_request_kind kind = {.send = send_lost, .done = on_lost};
+    struct str keys[KEYS];
+    make_keys(broker, str_from_cstr(lost->stream), STR(""), STR(""), COUNTERS + 1, keys);
+    redis_broker_request_start(broker, &lost->base, &kind, COUNTERS + 1, keys);
+}
+
+/* ---- reading ---- */
+
+static void send_read(struct redis_request *request)
+{
+    const struct redis_broker *broker = redis_broker_of_request(request);
+    const struct lifecycle_read *read = request->argument;
+    char reader_ms[24], limit[24], number[24];
+    struct str arguments[] = {request->keys[STREAM],
+                              request->keys[COUNTERS],
+                              broker->config.node_id,
+                              redis_number(read->reader_ms, reader_ms),
+                              redis_number(read->limit, limit),
+                              str_from_cstr(read->done),
+                              redis_number(read->done_number, number)};
+    redis_request_script(request, SCRIPT_LIFECYCLE_READ, 2, 7, arguments);
+}
+
+/* The number of the last event that is sent; then place, number and JSON of each. An entry that is no event of a node,
+ * as others may write to the stream, is passed over. */
+static bool take_events(struct lifecycle_read *read, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 3 != 1)
+        return false;
+    read->is_reader = str_to_u64(redis_text(reply->element[0]), &read->last_number);
+    for (size_t i = 1; i < reply->elements; i += 3) {
+        struct str place = redis_text(reply->element[i]), json = redis_text(reply->element[i + 2]);
+        struct json_value value;
+        uint64_t number;
+        snprintf(read->last, sizeof read->last, "%.*s", STR_ARG(place));
+        if (!str_to_u64(redis_text(reply->element[i + 1]), &number) || json_check(json, NULL, &value, NULL))
+            continue;
+        if (!read->count++)
+            read->number = number;
+        else
+            buf_append_char(&read->events, ',');
+        buf_append(&read->events, json);
+        read->done_number = number;
+    }
+    return true;
+}
+
+static void on_read(struct redis_request *request, const redisReply *reply)
+{
+    struct redis_broker *broker = redis_broker_of_request(request);
+    struct lifecycle_read *read = request->argument;
+    if (!reply || !take_events(read, reply))
+        redis_broker_request_fail(broker, &read->base, reply);
+    broker_answer(&broker->broker, &read->base);
+}
+
+void redis_lifecycle_read(struct redis_broker *broker, struct lifecycle_read *read)
+{
+    static const struct redis_request_kind kind = {.send = send_read, .done = on_read};
+    struct str keys[KEYS];
+    make_keys(broker, str_from_cstr(read->stream), STR(""), STR(""), COUNTERS + 1, keys);
+    redis_broker_request_start(broker, &read->base, &kind, COUNTERS + 1, keys);
+}
