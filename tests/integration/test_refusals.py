@@ -172,6 +172,7 @@ def test_connection_limit(launch):
         answer = refused_by_http(node, "/http", token, 429, "rate_limited")
         assert int(answer.headers["retry-after"]) >= 1
         assert answer.json["error"]["reason"] == "connection_limit"
+        assert "this node" in answer.json["error"]["message"] and "limits.connections: 2" in answer.json["error"]["message"]
         refused_by_close(node, "/close", token, 1013, "connection_limit", "rate_limited")
         one.close()
         until(lambda: admitted(node, "/http", token), "there is room again")
@@ -185,6 +186,19 @@ def admitted(node, path, headers):
             return True
     except Refused:
         return False
+
+
+@pytest.mark.parametrize("config, claims, text", [
+    ({"limits.connections_per_address": 1}, {}, "your address has as many connections here as are allowed (limits.connections_per_address: 1)"),
+    ({"endpoints": [{"path": "/ws", "max_connections": 1}]}, {}, "this endpoint has as many connections here as are allowed (max_connections of the endpoint: 1)"),
+    ({"limits.connections_per_user": 1}, {}, "this user has as many connections here as are allowed (limits.connections_per_user: 1)"),
+    ({}, {"session_limit": 1}, "the session_limit of the token allows 1 connections of its user at once"),
+])
+def test_a_refusal_names_its_limit(launch, config, claims, text):
+    node = launch(config)
+    with node.connect(claims=claims), pytest.raises(Refused) as refused:
+        node.connect(claims=claims)
+    assert refused.value.response.status == 429 and text in refused.value.response.json["error"]["message"]
 
 
 def test_connections_of_one_user(launch):

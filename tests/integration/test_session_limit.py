@@ -28,6 +28,7 @@ def refused(node, limit=2):
                 client.close()
                 return False
             assert first["error"]["code"] == "rate_limited"
+            assert f"session_limit of the token allows {limit} connections" in first["error"]["message"]
             client.expect_close(1013, "connection_limit")
             return True
     except Refused as refusal:

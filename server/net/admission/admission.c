@@ -209,10 +209,31 @@ static void check_credentials(struct admitter *admitter, const struct http_head 
         admission_refuse(admitter, out, reason);
 }
 
+void admission_explain_limit(enum quota_kind kind, size_t max, struct error *error)
+{
+    static const struct {
+        const char *who, *option, *advice;
+    } limits[] = {
+        [QUOTA_SESSIONS] = {"this node", "limits.connections", "try again later, or another node"},
+        [QUOTA_OF_ADDRESS] = {"your address", "limits.connections_per_address", "close one first"},
+        [QUOTA_OF_ENDPOINT] = {"this endpoint", "max_connections of the endpoint", "try again later"},
+        [QUOTA_OF_USER] = {"this user", "limits.connections_per_user", "close one first"},
+    };
+    error_set(error, reason_err(REASON_CONNECTION_LIMIT),
+              "%s has as many connections here as are allowed (%s: %zu); %s", limits[kind].who, limits[kind].option,
+              max, limits[kind].advice);
+}
+
 static bool is_full(const struct admitter *admitter)
 {
     size_t max = admitter->settings->max_connections;
     return max && quota_count(admitter->quota, QUOTA_SESSIONS, STR("")) >= max;
+}
+
+static void refuse_full(struct admitter *admitter, struct admission *out, struct error *error)
+{
+    admission_explain_limit(QUOTA_SESSIONS, admitter->settings->max_connections, error);
+    admission_refuse(admitter, out, REASON_CONNECTION_LIMIT);
 }
 
 /* A program sees the status. A browser (an Origin header) hides it from its page. */
@@ -233,7 +254,7 @@ static void decide(struct admitter *admitter, const struct http_head *head, cons
     if (admitter->unavailable != REASON_NONE)
         admission_refuse(admitter, out, admitter->unavailable);
     else if (is_full(admitter)) /* before the work of a verification */
-        admission_refuse(admitter, out, REASON_CONNECTION_LIMIT);
+        refuse_full(admitter, out, error);
     else if (!origin_is_allowed(out->endpoint, origin))
         admission_refuse(admitter, out, REASON_ORIGIN_DENIED);
     else

@@ -82,6 +82,10 @@ void admission_decide(struct admitter *admitter, const struct http_head *head, c
 /* Drops what an admitted request has: claims, ticket, origin. */
 void admission_drop(struct admission *admission);
 
+/* Tells the client which limit of connections is reached, by its option, and what to do. max: the limit. kind: one of
+ * the sessions of the node, an address, an endpoint or a user. */
+void admission_explain_limit(enum quota_kind kind, size_t max, struct error *error);
+
 /* Turns an admission into a refusal, by status or by close as the endpoint and the request say. Drops what it has. */
 void admission_refuse(struct admitter *admitter, struct admission *admission, enum reason reason);
 

@@ -54,6 +54,15 @@ void entry_explain(struct entry *entry, const char *text)
     entry->explanation = xstrdup(text);
 }
 
+void entry_explain_session_limit(struct entry *entry)
+{
+    struct error error;
+    error_set(&error, reason_err(REASON_CONNECTION_LIMIT),
+              "the session_limit of the token allows %llu connections of its user at once; close one first",
+              (unsigned long long)entry->admission.claims->session_limit);
+    entry_explain(entry, error.text);
+}
+
 /* The present endpoint of the client's path. NULL: a reload has removed it. */
 static struct net_endpoint *present_endpoint(const struct entry *entry)
 {
@@ -140,17 +149,31 @@ void entry_refuse(struct entry *entry, enum reason reason)
 
 /* --- the limits of this node ------------------------------------------------------------------------------------ */
 
-static bool take_places(const struct admitter *admitter, const struct admission *admission, struct lease *lease)
+/* One place under this limit. */
+static enum entry_verdict take_place(struct entry *entry, enum quota_kind kind, struct str key, size_t max,
+                                     enum reason *out_reason)
 {
-    struct quota *quota = admitter->quota;
-    const struct net_settings *settings = admitter->settings;
-    const struct address *client = &admission->client;
+    if (lease_take(entry->lease, entry->admitter->quota, kind, key, max))
+        return ENTRY_PASSES;
+    struct error error;
+    admission_explain_limit(kind, max, &error);
+    entry_explain(entry, error.text);
+    *out_reason = REASON_CONNECTION_LIMIT;
+    return ENTRY_IS_REFUSED;
+}
+
+static enum entry_verdict take_places(struct entry *entry, enum reason *out_reason)
+{
+    const struct net_settings *settings = entry->admitter->settings;
+    const struct net_endpoint *endpoint = entry->admission.endpoint;
+    const struct address *client = &entry->admission.client;
     char key[ADDRESS_KEY_LEN + 1];
-    bool is_proxy = cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, client);
-    return lease_take(lease, quota, QUOTA_SESSIONS, STR(""), settings->max_connections) &&
-           (is_proxy || lease_take(lease, quota, QUOTA_OF_ADDRESS, str_from_cstr(address_key(client, key)),
-                                   net_settings_max_of(settings, client))) &&
-           lease_take(lease, quota, QUOTA_OF_ENDPOINT, admission->endpoint->path, admission->endpoint->max_connections);
+    enum entry_verdict verdict = take_place(entry, QUOTA_SESSIONS, STR(""), settings->max_connections, out_reason);
+    if (!verdict && !cidr_contains(settings->trusted_proxies, settings->trusted_proxy_count, client))
+        verdict = take_place(entry, QUOTA_OF_ADDRESS, str_from_cstr(address_key(client, key)),
+                             net_settings_max_of(settings, client), out_reason);
+    return verdict ? verdict
+                   : take_place(entry, QUOTA_OF_ENDPOINT, endpoint->path, endpoint->max_connections, out_reason);
 }
 
 static enum entry_verdict begin_limits(void *owner, struct entry *entry, const struct http_head *head,
@@ -158,11 +181,10 @@ static enum entry_verdict begin_limits(void *owner, struct entry *entry, const s
 {
     (void)owner;
     (void)head;
-    if (take_places(entry->admitter, &entry->admission, entry->lease))
-        return ENTRY_PASSES;
-    lease_release(entry->lease, entry->admitter->quota);
-    *out_reason = REASON_CONNECTION_LIMIT;
-    return ENTRY_IS_REFUSED;
+    enum entry_verdict verdict = take_places(entry, out_reason);
+    if (verdict == ENTRY_IS_REFUSED)
+        lease_release(entry->lease, entry->admitter->quota);
+    return verdict;
 }
 
 const struct entry_step limits_step = {.begin = begin_limits};
@@ -170,17 +192,18 @@ const struct entry_step limits_step = {.begin = begin_limits};
 static enum entry_verdict begin_user_limit(void *owner, struct entry *entry, const struct http_head *head,
                                            enum reason *out_reason)
 {
-    const struct admitter *admitter = entry->admitter;
     const struct claims *claims = entry->admission.claims;
     if (!claims) { /* no step has taken the ticket */
         *out_reason = REASON_TOKEN_INVALID;
         return ENTRY_IS_REFUSED;
     }
-    size_t max = claims->session_limit ? (size_t)claims->session_limit : admitter->settings->max_per_user;
     (void)owner;
     (void)head;
-    if (lease_take(entry->lease, admitter->quota, QUOTA_OF_USER, claims->sub, max))
+    if (!claims->session_limit)
+        return take_place(entry, QUOTA_OF_USER, claims->sub, entry->admitter->settings->max_per_user, out_reason);
+    if (lease_take(entry->lease, entry->admitter->quota, QUOTA_OF_USER, claims->sub, (size_t)claims->session_limit))
         return ENTRY_PASSES;
+    entry_explain_session_limit(entry);
     *out_reason = REASON_CONNECTION_LIMIT;
     return ENTRY_IS_REFUSED;
 }

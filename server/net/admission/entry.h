@@ -78,6 +78,8 @@ enum err entry_subscribe(struct entry *entry, struct str channel, bool by_backen
 
 /* For a step that refuses: tells the client this text in place of the reason's sentence. */
 void entry_explain(struct entry *entry, const char *text);
+/* The same where the user has as many sessions as the token's session_limit allows. */
+void entry_explain_session_limit(struct entry *entry);
 
 /* The late answer of the step that waits: the client passes (REASON_NONE), or is refused. The step calls it once, and
  * not from within its begin. The entry may be gone afterwards. A client that passes is refused all the same if its

@@ -5,6 +5,8 @@
 
 static void answered(void *waiter, bool granted)
 {
+    if (!granted)
+        entry_explain_session_limit(waiter);
     entry_answer(waiter, granted ? REASON_NONE : REASON_CONNECTION_LIMIT);
 }
 
