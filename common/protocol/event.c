@@ -148,9 +148,9 @@ bool session_id_is_formed(struct str session_id)
 void event_encode(struct buf *out, const struct event *event)
 {
     buf_reserve(out, event->data.len + event->channel.len + 256);
-    buf_append_lit(out, "{\"type\":");
-    json_append_string(out, event->type);
-    buf_append_lit(out, ",\"channel\":");
+    buf_append_lit(out, "{\"type\":\""); /* neither type nor timestamp has anything to escape */
+    buf_append(out, event->type);
+    buf_append_lit(out, "\",\"channel\":");
     json_append_string(out, event->channel);
     if (event->id.len) {
         buf_append_lit(out, ",\"id\":");
@@ -160,8 +160,9 @@ void event_encode(struct buf *out, const struct event *event)
         buf_append_lit(out, ",\"offset\":");
         buf_append_u64(out, event->offset);
     }
-    buf_append_lit(out, ",\"timestamp\":");
-    json_append_string(out, event->timestamp);
+    buf_append_lit(out, ",\"timestamp\":\"");
+    buf_append(out, event->timestamp);
+    buf_append_char(out, '"');
     if (event->user.len) {
         buf_append_lit(out, ",\"user\":");
         json_append_string(out, event->user);

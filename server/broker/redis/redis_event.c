@@ -134,14 +134,15 @@ static void append_text(struct buf *out, const char *opening, struct str text)
 
 void redis_event_head(struct buf *out, const struct event *event)
 {
-    buf_append_lit(out, "{\"type\":");
-    json_append_string(out, event->type);
-    buf_append_lit(out, ",\"channel\":");
+    buf_append_lit(out, "{\"type\":\""); /* neither type nor timestamp has anything to escape */
+    buf_append(out, event->type);
+    buf_append_lit(out, "\",\"channel\":");
     json_append_string(out, event->channel);
     buf_append_lit(out, ",\"id\":");
     json_append_string(out, event->id);
-    buf_append_lit(out, ",\"timestamp\":");
-    json_append_string(out, event->timestamp);
+    buf_append_lit(out, ",\"timestamp\":\"");
+    buf_append(out, event->timestamp);
+    buf_append_char(out, '"');
     append_text(out, ",\"user\":", event->user);
     append_text(out, ",\"session\":", event->session);
     append_text(out, ",\"exclude_session\":", event->exclude);

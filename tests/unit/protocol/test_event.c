@@ -195,7 +195,7 @@ static void test_encoded_id(void **state)
     struct event event = {.channel = STR("c"), .type = STR("note"), .id = STR("0197-a"), .offset = 1};
     assert_encoded_id(event, "0197-a");
     event.channel = STR("a\",\"id\":\"x\\");
-    event.timestamp = event.data = STR("\",\"id\":\"y\"");
+    event.data = STR("\",\"id\":\"y\"");
     assert_encoded_id(event, "0197-a");
     event.id = STR("with\"a quote");
     assert_encoded_id(event, "");
