@@ -55,6 +55,8 @@ CALLS = [
     ("GET", "/livez", "", "", None, 200),
     ("GET", "/readyz", "", "", None, 200),
     ("GET", "/metrics", "", "", None, 200),
+    ("GET", "/openapi.yaml", "", "", None, 200),
+    ("GET", "/asyncapi.yaml", "", "", None, 200),
 ]
 CONFIG = {"channels": [{"match": "log:*", "allow": ["subscribe", "publish", "history"], "history": {"size": 100, "ttl": "10m"}},
                        {"match": "room", "allow": ["subscribe", "presence"], "presence": True}]}

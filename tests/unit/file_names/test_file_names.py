@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("bench", "cmake", "common", "config", "docs", "server", "tests")
 SKIPPED = {"CHANGELOG.md", "docs/benchmarks.md", "bench/page_text.py"}  # what was, and what is measured
-MADE_BY_THE_BUILD = {"redis_script_texts.h", "version.h"}
+MADE_BY_THE_BUILD = {"api_document_texts.h", "redis_script_texts.h", "version.h"}
 # A name with an ending, alone or after folders; not as part of a longer word, an address or a member of a struct.
 NAME = re.compile(r"(?<![\w./<>-])((?:\.\./|[\w-]+/)*[a-z]\w*\.(?:c|h|def|lua|py|md))(?![\w(-]|\.\w)")
 COMMENT = re.compile(r"/\*.*?\*/|(?<![:\"])//[^\n]*", re.S)
@@ -15,7 +15,7 @@ COMMENT = re.compile(r"/\*.*?\*/|(?<![:\"])//[^\n]*", re.S)
 def project_files():
     files = [path for path in ROOT.iterdir() if path.is_file()]
     for folder in FOLDERS:
-        files += [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+        files += [path for path in (ROOT / folder).rglob("*") if path.is_file() and "node_modules" not in path.parts]
     return {path.relative_to(ROOT).as_posix() for path in files}
 
 
