@@ -131,6 +131,7 @@ static enum err add_endpoint(struct net_settings *net, const struct endpoint_opt
     add_texts(&endpoint->scopes, &options->require_scopes);
     add_texts(&endpoint->query, &options->query);
     add_texts(&endpoint->headers, &options->headers);
+    add_texts(&endpoint->subscribe, &options->subscribe);
     endpoint->reject = (enum reject_mode)options->reject;
     endpoint->max_connections = options->max_connections;
     if (options->ticket_query.count > 0) { /* such clients come back after 1012, and not after 1001 */

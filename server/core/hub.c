@@ -111,6 +111,11 @@ void hub_advance(struct hub *hub, uint64_t now_us, uint64_t wall_ms)
     wheel_advance(&hub->wheel, now_us);
 }
 
+const struct rules *hub_rules(const struct hub *hub)
+{
+    return hub->rules;
+}
+
 struct wheel *hub_wheel(struct hub *hub)
 {
     return &hub->wheel;

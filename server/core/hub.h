@@ -94,6 +94,9 @@ void hub_configure(struct hub *hub, const struct hub_settings *settings, struct 
  * batch of work. */
 void hub_advance(struct hub *hub, uint64_t now_us, uint64_t wall_ms);
 
+/* The present rules, for the turn. */
+const struct rules *hub_rules(const struct hub *hub);
+
 /* The hub's timers, on which the owner may run its own. */
 struct wheel *hub_wheel(struct hub *hub);
 uint64_t hub_now_us(const struct hub *hub);

@@ -8,10 +8,11 @@
 #include "server/net/admission/admission.h"
 #include "server/net/admission/entry.h"
 #include "server/net/admission/session_limit.h"
+#include "server/net/admission/subscribe_step.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/proxied.h"
 
-enum { OWN_STEPS = 3 }; /* entry steps that are always there */
+enum { OWN_STEPS = 4 }; /* entry steps that are always there */
 enum { TICK_MS = 50 };  /* how precise deadlines are when nothing else happens */
 
 /* --- what the hub asks of the world ------------------------------------------------------------------------------ */
@@ -144,6 +145,7 @@ static void init_steps(struct worker *worker, const struct worker_options *optio
     for (size_t i = 0; i < options->step_count; i++)
         *next++ = options->steps[i];
     *next++ = user_limit_step;
+    *next++ = subscribe_step(worker->hub);
     *next++ = session_limit_step(worker->hub);
 }
 

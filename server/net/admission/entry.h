@@ -4,8 +4,9 @@
  * together have the time of the request. Once that is over, the steps that are left still begin, but none of them
  * waits: one that would wait is cancelled at once. Entry steps know no sockets. One thread.
  *
- * The first step is always limits_step. Steps that may change the user or the claims follow. user_limit_step and
- * session_limit.h (the sessions of a user on all nodes) come after them. */
+ * The first step is always limits_step. Steps that may change the user or the claims follow. After them come
+ * user_limit_step, subscribe_step.h (automatic subscriptions) and session_limit.h (the sessions of a user on all
+ * nodes). */
 #ifndef CARILLON_NET_ADMISSION_ENTRY_H
 #define CARILLON_NET_ADMISSION_ENTRY_H
 

@@ -134,7 +134,7 @@ static void destroy_endpoint(struct endpoint *base)
     free_text(endpoint->path);
     struct texts *lists[] = {&endpoint->subprotocols, &endpoint->query_names, &endpoint->ticket_names,
                              &endpoint->origins,      &endpoint->claims,      &endpoint->scopes,
-                             &endpoint->query,        &endpoint->headers};
+                             &endpoint->query,        &endpoint->headers,     &endpoint->subscribe};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         texts_clear(lists[i]);
     free(endpoint);

@@ -51,6 +51,7 @@ struct net_endpoint {
     struct texts scopes;       /* all of them are required */
     struct texts query;        /* query parameters that the session's origin keeps (session_origin.h) */
     struct texts headers;      /* headers that it keeps */
+    struct texts subscribe;    /* templates of the channels that a session begins with (subscribe_step.h) */
     enum reject_mode reject;
     size_t max_connections; /* of this endpoint at once; 0: no limit of its own */
 };
