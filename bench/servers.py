@@ -30,8 +30,8 @@ class Unavailable(Exception):
 
 
 class Server:
-    """A running server. url and api are for `carillon bench`. The CPU time and memory of the processes pids count. ready_ms is the time
-    from the program's start to its first line or its first accepted connection."""
+    """A running server. url and api are for `carillon bench`. pids: the processes whose CPU time and memory count. ready_ms: the time from
+    the program's start to its first line or its first accepted connection."""
 
     def __init__(self, name, protocol, command, env=None, fds=()):
         self.name = name

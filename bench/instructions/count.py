@@ -1,6 +1,6 @@
-"""count.py FOLDER OUT - counts the cost of each operation. It runs the programs of FOLDER under callgrind, and prints the instructions of
-each operation, and its misses of the last-level cache as callgrind simulates it. It writes them to OUT as JSON. It fails when a cost grows
-with a number that it must not depend on."""
+"""count.py FOLDER OUT - counts the cost of each operation. It runs the programs of FOLDER under callgrind. For each operation it
+prints the instructions, and the misses of the last-level cache as callgrind simulates it. It writes them to OUT as JSON. It fails when a
+cost grows with a number that it must not depend on."""
 import datetime
 import json
 import re

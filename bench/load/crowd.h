@@ -38,7 +38,7 @@ struct crowd {
     const struct buf *tokens; /* one for each client; NULL: none */
     size_t count;
     size_t at_once; /* connections under way at a time */
-    /* Called for each item (an event, an answer) that comes to a client that is ready; now_us is when its bytes were
+    /* Called for each item (an event, an answer) that comes to a client that is ready. now_us: when its bytes were
      * read. payload is valid until the call returns. */
     void (*on_item)(void *owner, size_t client, enum dialect_item item, struct str payload, uint64_t now_us);
     void *owner;

@@ -1,7 +1,7 @@
-/* fuzz_redis_reply.c - the bytes of a server, in pieces. hiredis reads only bytes that the guard has let pass, and
- * finds as many replies in them as the guard does. Then nodes read from the replies where slots and primaries are.
- * The first byte of an input is the size of the pieces. If it is even, the other bytes are sent as they are. If it is
- * odd, they are made into a well-formed answer to CLUSTER SLOTS. */
+/* fuzz_redis_reply.c - the bytes of a server, in pieces. hiredis reads only bytes that the guard has let pass. Both
+ * find the same number of replies in them. Then nodes read from the replies where slots and primaries are. The first
+ * byte of an input is the size of the pieces. If it is even, the other bytes are sent as they are. If it is odd, they
+ * are made into a well-formed answer to CLUSTER SLOTS. */
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 

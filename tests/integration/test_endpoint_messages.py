@@ -1,5 +1,5 @@
-"""What an open session does by its endpoint: what becomes of its messages, which frames it gets, what of an event, how a failure is told,
-and what the end of its token means. Clients imitate those that cannot be changed."""
+"""What an open session does by its endpoint: what becomes of its messages, which frames it gets, and what of an event. Also how a failure
+is told, and what the end of its token means. Clients imitate those that cannot be changed."""
 import json
 import os
 

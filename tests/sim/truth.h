@@ -72,8 +72,8 @@ bool truth_follows(size_t channel, struct str epoch, uint64_t offset, uint64_t n
 unsigned truth_times(size_t channel, uint64_t number);
 /* Redis has refused to begin an epoch for it, or to write it at all, not long ago: a node may not know one yet. */
 bool truth_may_lack_epoch(size_t channel);
-/* Counts the events since the mark, in the channel's order, that are not in the set of numbers (a byte each).
- * *out_number is one of them. */
+/* Counts the events since the mark, in the channel's order. Those in the set of numbers (a byte each) are left out.
+ * *out_number is one that was counted. */
 size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
                            uint64_t *out_number);
 /* Whether Redis still has all events after that position. record is that of the position (truth_record). provably:

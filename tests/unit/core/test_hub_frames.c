@@ -1,5 +1,5 @@
-/* test_hub_frames.c - which of Carillon's own frames an endpoint sends, what it sends of an event, how it answers a
- * failed message, and what the end of a token means there. */
+/* test_hub_frames.c - what an endpoint says of frames: which of Carillon's own it sends, and what it sends of an event.
+ * Also how it answers a failed message, and what the end of a token means there. */
 #include <stdio.h>
 
 #include "common/protocol/ws_frame.h"
