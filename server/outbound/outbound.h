@@ -12,6 +12,9 @@
  * "Expect: 100-continue", no cookies, no credentials, no decompression; only http and https. The body of the answer is
  * what the backend sent, without its transfer coding (RFC 9112, 7).
  *
+ * A request can reach the backend more than once: if a connection that was kept ends before the answer begins, libcurl
+ * sends the request again on another one, up to five times. So give requests an id that the backend can compare.
+ *
  * Everything is bounded: calls in flight and waiting (target), the time of each step (target), the answer's head (64
  * KiB), its body (target), and the part of the body that the caller has not taken (OUTBOUND_WINDOW). */
 #ifndef CARILLON_OUTBOUND_OUTBOUND_H

@@ -108,6 +108,7 @@ struct transfer {
     bool is_too_large;
     bool is_invalid;
     int status;
+    unsigned attempts; /* to send the request: libcurl does it again if a connection that was kept turns out dead */
     size_t head_bytes;
     uint64_t body_bytes;
     struct buf head[OUTBOUND_FIELDS_MAX + 1];
@@ -186,6 +187,9 @@ struct transfer *transfer_create(struct outbound_target *target);
 void transfer_destroy(struct transfer *transfer);
 /* Sets what differs from call to call. */
 void transfer_prepare(struct transfer *transfer, struct outbound_call *call);
+/* libcurl counts the attempts of a handle over all its calls, and gives up after five. So a handle that made more than
+ * one is not used again. */
+bool transfer_is_reusable(const struct transfer *transfer);
 /* What libcurl's result means. *out_text is borrowed from the transfer, and empty after OUTBOUND_OK. */
 enum outbound_result transfer_result(struct transfer *transfer, CURLcode code, struct str *out_text);
 

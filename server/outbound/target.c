@@ -148,7 +148,10 @@ void outbound_target_unref(struct outbound_target *target)
 void target_put_idle(struct outbound_target *target, struct transfer *transfer)
 {
     transfer->call = NULL;
-    list_append(&target->idle, &transfer->link);
+    if (transfer_is_reusable(transfer))
+        list_append(&target->idle, &transfer->link);
+    else
+        transfer_destroy(transfer);
 }
 
 struct transfer *target_take_idle(struct outbound_target *target)

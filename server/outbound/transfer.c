@@ -114,6 +114,23 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
     return part.len;
 }
 
+/* libcurl is about to send the request, perhaps once more. */
+static int on_attempt(void *owner, char *to, char *from, int to_port, int from_port)
+{
+    struct transfer *transfer = owner;
+    (void)to;
+    (void)from;
+    (void)to_port;
+    (void)from_port;
+    transfer->attempts++;
+    return CURL_PREREQFUNC_OK;
+}
+
+bool transfer_is_reusable(const struct transfer *transfer)
+{
+    return transfer->attempts <= 1;
+}
+
 /* --- settings ----------------------------------------------------------------------------------------------------- */
 
 static void set_answer(struct transfer *transfer)
@@ -123,6 +140,8 @@ static void set_answer(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_attempt);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->why);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)transfer->target->answer_max_bytes);
@@ -206,6 +225,7 @@ void transfer_prepare(struct transfer *transfer, struct outbound_call *call)
     transfer->call = call;
     transfer->in_body = transfer->is_too_large = transfer->is_invalid = false;
     transfer->status = 0;
+    transfer->attempts = 0;
     transfer->head_bytes = 0;
     transfer->body_bytes = 0;
     transfer->why[0] = '\0';
@@ -216,6 +236,14 @@ void transfer_prepare(struct transfer *transfer, struct outbound_call *call)
 
 /* --- the end ------------------------------------------------------------------------------------------------------ */
 
+/* A backend may answer before it has read the request, and then reset the stream (RFC 9113, 8.1). The answer counts. */
+static bool is_whole(const struct transfer *transfer)
+{
+    curl_off_t length = -1;
+    curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    return transfer->in_body && length >= 0 && (uint64_t)length == transfer->body_bytes;
+}
+
 static enum outbound_result result_of(const struct transfer *transfer, CURLcode code)
 {
     enum { CODE_TOO_LARGE = 100 }; /* CURLE_TOO_LARGE, since libcurl 8.6: a line of the head above its own limit */
@@ -224,6 +252,7 @@ static enum outbound_result result_of(const struct transfer *transfer, CURLcode 
     switch (code) {
     case CURLE_OK:
         return transfer->in_body ? OUTBOUND_OK : OUTBOUND_RESET; /* libcurl takes half a head for a whole one */
+    case CURLE_HTTP2_STREAM: return is_whole(transfer) ? OUTBOUND_OK : OUTBOUND_RESET;
     case CURLE_COULDNT_RESOLVE_HOST: return OUTBOUND_DNS;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:

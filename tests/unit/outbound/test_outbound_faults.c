@@ -290,6 +290,37 @@ static void a_backend_that_comes_back_is_found(void **state)
     backend_stop(&backend);
 }
 
+static void answer_once(struct backend *backend, int fd)
+{
+    struct buf request = {0};
+    if (backend_read(backend, fd, &request) && backend_write(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+        backend_read(backend, fd, &request); /* and it ends without an answer */
+    buf_fini(&request);
+}
+
+/* Each call but the first is sent on a connection that ends, and then again on a new one. */
+static void calls_outlive_their_connections(void **state)
+{
+    (void)state;
+    enum { CALLS = 30 };
+    struct backend backend;
+    struct rig rig;
+    backend_start(&backend, answer_once);
+    rig_open(&rig);
+    struct outbound_target *target = rig_target(&rig, &backend, NULL);
+    for (int i = 0; i < CALLS; i++) {
+        struct seen seen = {0};
+        rig_call(&rig, target, "x", &seen);
+        assert_int_equal(seen.result, OUTBOUND_OK);
+        seen_fini(&seen);
+    }
+    assert_int_equal(backend.connections, CALLS);
+    assert_int_equal(backend.requests, 2 * CALLS - 1);
+    outbound_target_unref(target);
+    rig_close(&rig);
+    backend_stop(&backend);
+}
+
 static void each_end_is_counted(void **state)
 {
     (void)state;
@@ -337,6 +368,7 @@ int main(void)
         cmocka_unit_test(a_slow_answer_is_none_that_hangs),
         cmocka_unit_test(the_breaker_opens_and_closes),
         cmocka_unit_test(a_backend_that_comes_back_is_found),
+        cmocka_unit_test(calls_outlive_their_connections),
         cmocka_unit_test(each_end_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
