@@ -436,8 +436,9 @@ void client_publish(size_t index, uint64_t number)
     if (event_id.len)
         snprintf(member, sizeof member, ",\"event_id\":\"%.*s\"", STR_ARG(event_id));
     ask(index, (struct asked){.kind = ASKED_PUBLISH, .number = number},
-        "\"type\":\"publish\",\"data\":{\"channel\":\"%s\",\"type\":\"note\",\"data\":{\"n\":%llu}%s}",
-        sim_channels[truth_channel(number)].name, (unsigned long long)number, member);
+        "\"type\":\"publish\",\"data\":{\"channel\":\"%s\",\"type\":\"note\",\"data\":{\"n\":%llu}%s%s}",
+        sim_channels[truth_channel(number)].name, (unsigned long long)number, member,
+        number % 3 == 0 ? ",\"echo\":false" : "");
 }
 
 void client_stall(size_t index, uint64_t until_us)

@@ -93,6 +93,18 @@ static void wrong(const struct heard *heard, const struct seat *seat, const char
                (unsigned long long)seat->offset, what, STR_ARG(heard->text));
 }
 
+/* The channel goes on past events that do not go to this session, up to the one before offset. */
+static void skip_excluded(struct seat *seat, size_t channel, uint64_t offset)
+{
+    struct str epoch = str_from_cstr(seat->epoch);
+    while (epoch.len && seat->offset + 1 < offset &&
+           truth_excludes(channel, epoch, seat->offset + 1, ANY_NUMBER, seat->session)) {
+        seat->offset++;
+        seat->id[0] = '\0';
+        seat->record = 0;
+    }
+}
+
 void seat_ask(struct seat *seat)
 {
     if (seat->state == SEAT_OUT)
@@ -126,7 +138,7 @@ static unsigned note_seen(struct seat *seat, uint64_t number)
 static void check_seen(size_t client, size_t channel, const struct seat *seat)
 {
     uint64_t number;
-    size_t count = truth_count_missing(channel, seat->mark, seat->seen, seat->seen_count, &number);
+    size_t count = truth_count_missing(channel, seat->mark, seat->session, seat->seen, seat->seen_count, &number);
     if (count)
         world_fail("client %zu on %s: has not got %zu events, one of them %llu, and was not told", client,
                    sim_channels[channel].name, count, (unsigned long long)number);
@@ -154,6 +166,7 @@ static void hear_subscribed(const struct heard *heard, struct seat *seat, const 
     uint64_t last;
     bool is_recovered = recovered.type && str_eq_cstr(recovered.raw, "true");
     if (seat->state == SEAT_IN) {
+        skip_excluded(seat, heard->channel, offset + 1);
         if (!str_eq_cstr(epoch, seat->epoch) || offset != seat->offset)
             wrong(heard, seat, "the position of a subscription has moved by itself");
         return;
@@ -186,8 +199,11 @@ static void hear_subscribed(const struct heard *heard, struct seat *seat, const 
 static void hear_numbered(const struct heard *heard, struct seat *seat, uint64_t number, uint64_t offset)
 {
     struct str epoch = str_from_cstr(seat->epoch);
+    skip_excluded(seat, heard->channel, offset);
     if (!epoch.len)
         wrong(heard, seat, "an event with an offset, and no epoch was told");
+    else if (truth_excludes(heard->channel, epoch, offset, number, seat->session))
+        wrong(heard, seat, "an event that does not go to this session");
     else if (!truth_count(heard->channel, epoch, offset, number))
         wrong(heard, seat, "not the event of that position");
     else if (offset != seat->offset + 1)
@@ -228,9 +244,11 @@ static void hear_gap(const struct heard *heard, struct seat *seat)
 {
     struct str epoch = text_of(heard->data, "epoch");
     uint64_t offset = number_of(heard->data, "offset");
+    skip_excluded(seat, heard->channel, offset + 1);
     if (seat->state == SEAT_IN && seat->epoch[0] && is_of_presence(heard, seat))
         return;
     struct str reason = text_of(heard->data, "reason");
+    skip_excluded(seat, heard->channel, UINT64_MAX);
     bool turns = sim_channels[heard->channel].turns && str_eq(reason, STR("history_changed"));
     check_epoch(heard, seat, epoch);
     if (seat->state != SEAT_IN)
@@ -299,6 +317,14 @@ static void hear_error(const struct heard *heard, struct seat *seats, struct ask
         truth_refused(asked.number);
 }
 
+/* All seats of the client are of this session from now on. */
+static void hear_session(struct str text, struct seat *seats)
+{
+    struct str session = text_of(json_value_of(text), "session_id");
+    for (size_t i = 0; i < sim_channel_count; i++)
+        snprintf(seats[i].session, sizeof seats[i].session, "%.*s", STR_ARG(session));
+}
+
 static bool is_unavailable(const struct heard *heard)
 {
     return str_eq(text_of(heard->error, "code"), STR("unavailable"));
@@ -335,7 +361,9 @@ void seat_take(size_t client, struct seat *seats, struct asked *all, struct str 
     bool is_event = str_eq_cstr(heard.type, "note");
     struct asked asked = is_event ? (struct asked){.kind = ASKED_NOTHING} : take_asked(all, heard.id);
     struct seat *seat = heard.channel < sim_channel_count ? &seats[heard.channel] : NULL;
-    if (is_event && seat)
+    if (str_eq_cstr(heard.type, "session_init"))
+        hear_session(text, seats);
+    else if (is_event && seat)
         hear_event(&heard, seat);
     else if (str_eq_cstr(heard.type, "subscribed") && seat)
         hear_subscribed(&heard, seat, &asked);
@@ -353,20 +381,20 @@ void seat_take(size_t client, struct seat *seats, struct asked *all, struct str 
         hear_error(&heard, seats, asked);
     else if (asked.must_be_exact && !(asked.may_be_unknown && is_unavailable(&heard)))
         world_fail("client %zu is not told who is there: %.*s", client, STR_ARG(text));
-    else if (!asked.must_be_exact && !str_eq_cstr(heard.type, "session_init") && !str_eq_cstr(heard.type, "join") &&
-             !str_eq_cstr(heard.type, "leave"))
+    else if (!asked.must_be_exact && !str_eq_cstr(heard.type, "join") && !str_eq_cstr(heard.type, "leave"))
         world_fail("client %zu did not expect %.*s", client, STR_ARG(text));
 }
 
 /* ---- the end ---- */
 
 /* Checks that a subscriber of a channel with history has been told the epoch in Redis, and is at its last event. */
-static void check_position(size_t client, size_t channel, const struct seat *seat)
+static void check_position(size_t client, size_t channel, struct seat *seat)
 {
     struct str epoch;
     uint64_t offset;
     const char *name = sim_channels[channel].name;
     if (truth_head(channel, &epoch, &offset)) {
+        skip_excluded(seat, channel, offset + 1);
         if (!str_eq_cstr(epoch, seat->epoch) || offset != seat->offset)
             world_fail("client %zu on %s: is at '%s' %llu, and the channel at %.*s %llu", client, name, seat->epoch,
                        (unsigned long long)seat->offset, STR_ARG(epoch), (unsigned long long)offset);

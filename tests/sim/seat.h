@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/base/random.h"
 #include "common/base/str.h"
 #include "common/protocol/event.h"
 
@@ -11,6 +12,7 @@ enum seat_state { SEAT_OUT, SEAT_ASKED, SEAT_IN };
 
 struct seat {
     enum seat_state state;
+    char session[UUID_LEN + 1];   /* of the client's connection; "": not told yet */
     char epoch[EPOCH_MAX + 1];    /* "": no position */
     uint64_t offset;              /* of the last event it has got, or been told of */
     char id[POSITION_ID_MAX + 1]; /* of that event; "": not told */

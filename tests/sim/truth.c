@@ -38,6 +38,7 @@ struct ordered {
     uint64_t offset;
     char id[UUID_LEN + 1];
     uint64_t number;
+    char exclude[UUID_LEN + 1]; /* the session that does not get it; "": none */
     bool lost;
     bool renamed; /* another record's event, under the epoch that was begun later */
 };
@@ -155,15 +156,16 @@ bool truth_is_settled(uint64_t number)
 
 static bool read_event(struct str message, struct ordered *out)
 {
-    struct json_value whole, epoch = {0}, offset = {0}, id = {0}, data = {0};
+    struct json_value whole, epoch = {0}, offset = {0}, id = {0}, data = {0}, exclude = {0};
     const struct json_field fields[] = {{"epoch", JSON_STRING, false, &epoch},
                                         {"offset", JSON_NUMBER, false, &offset},
+                                        {"exclude_session", JSON_STRING, false, &exclude},
                                         {"id", JSON_STRING, true, &id},
                                         {"data", JSON_OBJECT, true, &data}};
     struct buf scratch = {0};
     struct str text = STR("");
     bool good = json_check(message, NULL, &whole, NULL) == ERR_NONE &&
-                json_bind(whole, "", fields, 4, NULL) == ERR_NONE &&
+                json_bind(whole, "", fields, 5, NULL) == ERR_NONE &&
                 json_u64(json_member(data, STR("n")), &out->number) && out->number < truth.sent_count;
     out->offset = 0;
     if (good && offset.type)
@@ -171,6 +173,9 @@ static bool read_event(struct str message, struct ordered *out)
     keep(out->epoch, sizeof out->epoch, text);
     good = good && json_text(id, &scratch, &text);
     keep(out->id, sizeof out->id, text);
+    if (good && exclude.type)
+        good = json_text(exclude, &scratch, &text);
+    keep(out->exclude, sizeof out->exclude, exclude.type ? text : STR(""));
     buf_fini(&scratch);
     return good;
 }
@@ -375,13 +380,25 @@ bool truth_may_lack_epoch(size_t channel)
     return truth.refused_us[channel] && world_now_us() < truth.refused_us[channel] + LACKING_US;
 }
 
-size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
-                           uint64_t *out_number)
+bool truth_excludes(size_t channel, struct str epoch, uint64_t offset, uint64_t number, const char *session)
+{
+    for (size_t i = truth.ordered_count; i-- > 0;) {
+        const struct ordered *ordered = &truth.ordered[i];
+        if (ordered->channel == channel && ordered->offset == offset && str_eq_cstr(epoch, ordered->epoch) &&
+            (number == ANY_NUMBER || ordered->number == number) && *session && strcmp(ordered->exclude, session) == 0)
+            return true;
+    }
+    return false;
+}
+
+size_t truth_count_missing(size_t channel, size_t mark, const char *session, const unsigned char *seen,
+                           size_t seen_count, uint64_t *out_number)
 {
     size_t count = 0;
     for (size_t i = mark; i < truth.ordered_count; i++) {
         uint64_t number = truth.ordered[i].number;
-        if (truth.ordered[i].channel != channel || (number < seen_count && seen[number]))
+        if (truth.ordered[i].channel != channel || (number < seen_count && seen[number]) ||
+            (*session && strcmp(truth.ordered[i].exclude, session) == 0))
             continue;
         *out_number = number;
         count++;

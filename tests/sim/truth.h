@@ -72,10 +72,12 @@ bool truth_follows(size_t channel, struct str epoch, uint64_t offset, uint64_t n
 unsigned truth_times(size_t channel, uint64_t number);
 /* Redis has refused to begin an epoch for it, or to write it at all, not long ago: a node may not know one yet. */
 bool truth_may_lack_epoch(size_t channel);
-/* Counts the events since the mark, in the channel's order. Those in the set of numbers (a byte each) are left out.
- * *out_number is one that was counted. */
-size_t truth_count_missing(size_t channel, size_t mark, const unsigned char *seen, size_t seen_count,
-                           uint64_t *out_number);
+/* Whether the event that was ordered there (that publication; ANY_NUMBER: any) does not go to this session. */
+bool truth_excludes(size_t channel, struct str epoch, uint64_t offset, uint64_t number, const char *session);
+/* Counts the events since the mark, in the channel's order. Those in the set of numbers (a byte each) are left out, and
+ * those that do not go to the session. *out_number is one that was counted. */
+size_t truth_count_missing(size_t channel, size_t mark, const char *session, const unsigned char *seen,
+                           size_t seen_count, uint64_t *out_number);
 /* Whether Redis still has all events after that position. record is that of the position (truth_record). provably:
  * Redis can also tell that the position is that event's. */
 bool truth_can_recover(size_t channel, struct str epoch, uint64_t offset, size_t record, bool provably);
