@@ -116,6 +116,12 @@ const struct rules *hub_rules(const struct hub *hub)
     return hub->rules;
 }
 
+void hub_ask(struct hub *hub, struct request *request)
+{
+    request->reply_to = hub->replies;
+    hub->node->ask(hub->node_owner, request);
+}
+
 struct wheel *hub_wheel(struct hub *hub)
 {
     return &hub->wheel;
@@ -254,6 +260,11 @@ bool hub_unsubscribe(struct hub *hub, struct session *session, struct str name)
     subscription_end(hub, session, subscription, LEFT_TOO_SOON);
     output_unsubscribed(hub, session, STR(""), name);
     return true;
+}
+
+bool hub_is_draining(const struct hub *hub)
+{
+    return hub->draining;
 }
 
 void hub_drain(struct hub *hub, uint64_t window_us)

@@ -158,6 +158,8 @@ bool hub_send(struct hub *hub, struct session *session, bool binary, struct str 
 /* The same for each subscriber of a channel, at its place among the channel's events. The message is no event: it is in
  * no history, and has no offset. Returns to how many it was queued. */
 size_t hub_send_to_channel(struct hub *hub, struct str channel, bool binary, struct str bytes);
+/* Asks the node. Takes the request, whose `done` runs in the hub's thread, with the hub as its owner. */
+void hub_ask(struct hub *hub, struct request *request);
 /* Stops reading what the client sends, or goes on with it, so that TCP slows the client down. A session that is held
  * still gets pings, and it does not end because its pongs are not read. Its end ends the hold. Costs nothing when it is
  * so already. */
@@ -190,6 +192,7 @@ bool hub_unsubscribe(struct hub *hub, struct session *session, struct str channe
  * going_away at that time. Where an upstream still has something of it in flight, it is closed once that has come back,
  * and after window_us at the latest. From now on no session may be opened. */
 void hub_drain(struct hub *hub, uint64_t window_us);
+bool hub_is_draining(const struct hub *hub);
 
 /* --- from the broker ------------------------------------------------------------------------------------------ */
 
