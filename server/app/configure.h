@@ -8,6 +8,7 @@
 #include "server/core/hub.h"
 #include "server/net/admission/settings.h"
 #include "server/node/lifecycle_watch.h"
+#include "server/upstream/lifecycle_feed.h"
 
 /* Everything a reload replaces as a whole. */
 struct configuration {
@@ -35,6 +36,9 @@ struct ingest_settings configuration_ingest(const struct configuration *configur
 
 /* One reference; NULL: no lifecycle events. */
 struct lifecycle_settings *configuration_lifecycle(const struct options *options);
+/* The settings of the feed to lifecycle.http.url, which is given. stream is borrowed from the options. */
+enum err configuration_lifecycle_feed(const struct options *options, struct outbound *outbound,
+                                      struct lifecycle_feed_settings *out, struct error *error);
 
 /* Reads all files that the options name, as the server would at its start, and keeps nothing. */
 enum err configuration_try(const struct options *options, struct error *error);

@@ -4,6 +4,7 @@
 
 #include "common/base/alloc.h"
 #include "server/app/configure.h"
+#include "server/upstream/webhook.h"
 
 /* The stream that the events are sent on from by HTTP, where none is named. */
 #define DEFAULT_STREAM "carillon:events"
@@ -29,4 +30,38 @@ struct lifecycle_settings *configuration_lifecycle(const struct options *options
     settings->waiting_bytes = o->waiting_bytes;
     settings->vacated_after_us = o->vacated_after_ms * 1000;
     return settings;
+}
+
+enum err configuration_lifecycle_feed(const struct options *options, struct outbound *outbound,
+                                      struct lifecycle_feed_settings *out, struct error *error)
+{
+    const struct lifecycle_options *o = &options->lifecycle;
+    *out = (struct lifecycle_feed_settings){
+        .stream = str_from_cstr(*o->redis_stream ? o->redis_stream : DEFAULT_STREAM),
+        .batch = o->http_batch,
+        .retry_max_us = o->http_retry_max_ms * 1000,
+    };
+    struct str texts[WEBHOOK_SECRETS_MAX];
+    size_t count = o->http_secret.count < WEBHOOK_SECRETS_MAX ? o->http_secret.count : WEBHOOK_SECRETS_MAX;
+    for (size_t i = 0; i < count; i++)
+        texts[i] = str_from_cstr(o->http_secret.items[i]);
+    struct error found;
+    enum err err = count ? webhook_secrets_create(texts, count, &out->secrets, &found) : ERR_NONE;
+    if (err)
+        return error_set(error, err, "lifecycle.http.secret: %s", found.text);
+    const struct outbound_target_options target = {
+        .name = STR("lifecycle"),
+        .url = str_from_cstr(o->http_url),
+        .part_timeout_ms = (uint32_t)o->http_timeout_ms,
+        .timeout_ms = (uint32_t)o->http_timeout_ms,
+        .in_flight = 1,
+        .breaker_failures = OUTBOUND_NO_BREAKER, /* the feed has pauses of its own */
+        .ca_file = str_from_cstr(o->http_tls_ca),
+        .http2 = true,
+    };
+    err = outbound_target_create(outbound, &target, &out->target, &found);
+    if (!err)
+        return ERR_NONE;
+    webhook_secrets_destroy(out->secrets);
+    return error_set(error, err, "lifecycle.http.url, lifecycle.http.tls_ca: %s", found.text);
 }

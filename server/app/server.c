@@ -20,6 +20,9 @@
 /* A supervisor that signals both the process and its group sends two, which mean one thing. */
 enum { SAME_SIGNAL_US = 200000 };
 
+/* The most that the last lifecycle events may take. */
+enum { LIFECYCLE_FLUSH_US = 2000000 };
+
 static void init_node(struct server *server)
 {
     char id[UUID_LEN + 1];
@@ -82,6 +85,15 @@ static enum err create_broker(struct server *server, struct error *error)
     if (!broker)
         return error->code;
     node_open(&server->node, broker);
+    const struct lifecycle_feed_options feed = {
+        .turn = &server->node.turn,
+        .outbound = server->outbound,
+        .node = &node_ops,
+        .node_owner = &server->node.router,
+        .node_id = str_from_cstr(server->node.id),
+        .metrics = &server->node.metrics,
+    };
+    server->feed = lifecycle_feed_create(&feed);
     return ERR_NONE;
 }
 
@@ -289,6 +301,18 @@ static void close_signals(struct server *server)
         uv_close(UV_HANDLE(&server->signals[i]), NULL);
 }
 
+/* Without Redis no other node can send the last lifecycle events. */
+static void flush_lifecycle(struct server *server)
+{
+    uint64_t until_us = clock_now_us() + LIFECYCLE_FLUSH_US;
+    if (!server->feed || *server->options->redis_url)
+        return;
+    do
+        uv_run(&server->loop, UV_RUN_ONCE); /* the mail of the workers first */
+    while (!(lifecycle_flush(server->node.lifecycle) && lifecycle_feed_flush(server->feed)) &&
+           clock_now_us() < until_us);
+}
+
 /* Undoes whatever has been done, in the reverse order. */
 static void stop(struct server *server)
 {
@@ -301,10 +325,13 @@ static void stop(struct server *server)
         listener_destroy(server->internal);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_stop(server->workers[i]);
+    flush_lifecycle(server);
     node_close(&server->node);
     while (!server->node.is_closed)
         uv_run(&server->loop, UV_RUN_ONCE);
     node_answer_waiting(&server->node);
+    if (server->feed)
+        lifecycle_feed_destroy(server->feed);
     outbound_destroy(server->outbound); /* the workers' mailboxes are still there for the ends of its calls */
     server->outbound = NULL;
     for (unsigned i = 0; i < server->worker_count; i++)
@@ -332,8 +359,10 @@ static enum err start(struct server *server, struct error *error)
     if (err != ERR_NONE)
         return err;
     server_tell_settings(server);
-    server_configure_lifecycle(server);
     server_create_apis(server);
+    err = server_configure_lifecycle(server, error);
+    if (err != ERR_NONE)
+        return err;
     err = create_listeners(server, error);
     if (err != ERR_NONE)
         return err;

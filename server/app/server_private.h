@@ -26,6 +26,7 @@ struct server {
     struct node node;
     struct metrics *worker_metrics;
     struct metrics outbound_metrics;
+    struct lifecycle_feed *feed;
     struct outbound *outbound; /* has no thread without upstreams */
     struct quota *quota;
     struct worker *workers[ROUTER_WORKERS_MAX];
@@ -58,7 +59,7 @@ void server_tell_settings(struct server *server);
 
 /* --- server_reload.c --- */
 /* Lifecycle events as the options say now. After the workers. */
-void server_configure_lifecycle(struct server *server);
+enum err server_configure_lifecycle(struct server *server, struct error *error);
 void server_reload(struct server *server);
 
 #endif

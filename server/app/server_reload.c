@@ -14,11 +14,18 @@ static void log_lines(enum log_level level, struct str lines)
     }
 }
 
-void server_configure_lifecycle(struct server *server)
+enum err server_configure_lifecycle(struct server *server, struct error *error)
 {
     struct lifecycle_settings *settings = configuration_lifecycle(server->options);
-    lifecycle_configure(server->node.lifecycle, settings);
+    struct lifecycle_feed_settings feed;
+    bool sends = settings && *server->options->lifecycle.http_url;
+    enum err err = sends ? configuration_lifecycle_feed(server->options, server->outbound, &feed, error) : ERR_NONE;
+    if (!err) {
+        lifecycle_configure(server->node.lifecycle, settings);
+        lifecycle_feed_configure(server->feed, sends ? &feed : NULL);
+    }
     lifecycle_settings_unref(settings);
+    return err;
 }
 
 void server_reload(struct server *server)
@@ -74,7 +81,8 @@ void server_reload(struct server *server)
         const struct ingest_settings ingest = configuration_ingest(&server->configuration, server->options);
         redis_broker_configure(server->node.broker, &ingest);
     }
-    server_configure_lifecycle(server);
+    if (server_configure_lifecycle(server, &error))
+        log_error("app", "reload: %s; lifecycle events go on as before", error.text);
     listener_configure(server->clients, configuration.net);
     listener_configure(server->internal, configuration.net);
     log_info("app", "reload: done");

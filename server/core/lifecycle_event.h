@@ -98,6 +98,7 @@ struct lifecycle_read {
     uint64_t limit;       /* events; 0: none, to stay the reader */
     uint64_t reader_ms;   /* this node stays the reader for so long */
     char done[48];        /* place of the last event that is sent; "": nothing new */
+    char asked[48];       /* the asker's own */
     uint64_t done_number; /* its number; the answer: that of the last event here */
     /* The answer. */
     bool is_reader;       /* false: another node is */

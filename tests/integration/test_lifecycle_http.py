@@ -1,0 +1,166 @@
+"""Lifecycle events by HTTP: batches of CloudEvents that are signed, sent until they are accepted, and never out of order."""
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from support.wait import SLOWDOWN, until
+
+SECRET = "a-secret-for-lifecycle-tests"
+TYPES = ["session.opened", "session.closed", "subscription.added", "channel.occupied"]
+
+
+class Receiver:
+    """Accepts batches, or answers with `status`, or not at all (`hang`)."""
+
+    def __init__(self):
+        self.batches = []
+        self.refused = []
+        self.status = 204
+        self.delay = 0
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                status = receiver.status
+                threading.Event().wait(receiver.delay)
+                (receiver.batches if status < 300 else receiver.refused).append((dict(self.headers), body))
+                self.send_response(status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/events"
+
+    def events(self):
+        return [event for _, body in list(self.batches) for event in json.loads(body)]
+
+    def told(self, type_, count=1, seconds=15 * SLOWDOWN, **members):
+        return until(lambda: len(found := [e for e in self.events() if e["type"] == "carillon." + type_ and
+                                           members.items() <= e["data"].items()]) >= count and found, f"{count} {type_}", seconds)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+def config(receiver, **more):
+    return {"lifecycle.types": TYPES, "lifecycle.http": {"url": receiver.url, "secret": [SECRET], "retry_max": "1s"}, **more}
+
+
+def check_signature(headers, body):
+    headers = {name.lower(): value for name, value in headers.items()}
+    assert headers["content-type"].startswith("application/cloudevents-batch+json"), headers
+    text = headers["webhook-id"].encode() + b"." + headers["webhook-timestamp"].encode() + b"." + body
+    expected = base64.b64encode(hmac.new(SECRET.encode(), text, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == "v1," + expected
+
+
+@pytest.fixture(params=["memory", "redis"])
+def broker(request):
+    return {} if request.param == "memory" else {"redis.url": request.getfixturevalue("redis").url}
+
+
+def test_batches_are_signed_and_complete(launch, receiver, broker):
+    node = launch(config(receiver, **broker))
+    until(node.ready, "ready")
+    for i in range(20):
+        with node.connect(f"user-{i}") as client:
+            client.subscribe("room:1")
+    receiver.told("session.closed", count=20)
+    for headers, body in receiver.batches:
+        check_signature(headers, body)
+    ids = [event["id"] for event in receiver.events()]
+    assert len(ids) == len(set(ids))
+    for kind in ("session.opened", "subscription.added", "session.closed"):
+        assert len(receiver.told(kind)) == 20
+    node.terminate()
+
+
+def test_an_endpoint_that_fails_and_recovers(launch, receiver, broker):
+    node = launch(config(receiver, **broker))
+    until(node.ready, "ready")
+    receiver.status = 500
+    clients = [node.connect(f"user-{i}") for i in range(10)]
+    until(lambda: len(receiver.refused) >= 2, "the batch is tried again")
+    first = {headers["webhook-id"] for headers, _ in receiver.refused}
+    assert len(first) == 1 and len({body for _, body in receiver.refused}) == 1, "the same batch, byte for byte"
+    for client in clients:
+        client.close()
+    receiver.status = 200
+    receiver.told("session.closed", count=10)
+    sequences = {}
+    for event in receiver.events():
+        sequences.setdefault(event["subject"], []).append(int(event.get("sequence", 0)))
+    assert all(numbers == sorted(numbers) for numbers in sequences.values()), sequences
+    assert node.metric("carillon_lifecycle_retries_total") >= 2
+    node.terminate()
+
+
+def test_the_last_events_of_a_node_without_redis(launch, receiver):
+    node = launch(config(receiver))
+    clients = [node.connect(f"user-{i}") for i in range(30)]
+    node.terminate()
+    assert len(receiver.told("session.closed")) == 30
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.long
+def test_another_node_goes_on(launch, receiver, redis):
+    """Both nodes have the endpoint, one of them sends. It is killed, and the other sends the rest: duplicates have the same id."""
+    nodes = launch.pair(redis, {**config(receiver), "redis.command_timeout": "1s"})
+    clients = [nodes[i % 2].connect(f"user-{i}") for i in range(40)]
+    receiver.told("session.opened", count=40)
+    reader = redis("HGET", "carillon:{carillon:events}:lifecycle:counters", "reader")
+    killed = nodes[0] if f"node {reader}" in nodes[0].log() else nodes[1]
+    killed.kill()
+    closed = receiver.told("session.closed", count=20, seconds=60 * SLOWDOWN)
+    assert {event["data"]["reason"] for event in closed} == {"node_lost"}
+    for client in clients:
+        client.close()
+    receiver.told("session.closed", count=40, seconds=60 * SLOWDOWN)
+    seen = {}
+    for event in receiver.events():
+        assert seen.setdefault(event["id"], event) == event, "an event that comes twice is the same"
+    assert len([e for e in seen.values() if e["type"] == "carillon.session.closed"]) == 40
+
+
+def test_what_the_stream_has_lost_is_said(launch, receiver, redis):
+    node = launch(config(receiver, **{"redis.url": redis.url}))
+    until(node.ready, "ready")
+    with node.connect("first") as client:
+        receiver.told("session.opened", user="first")
+        receiver.status = 503
+        for i in range(10):
+            node.connect(f"user-{i}").close()
+        until(lambda: receiver.refused, "a batch is refused")
+        until(lambda: redis("XLEN", "carillon:events") == 21, "all are in the stream")
+        time.sleep(0.2)
+        redis("XTRIM", "carillon:events", "MAXLEN", "1")
+        node.kill()
+        receiver.status = 200
+        other = launch(config(receiver, **{"redis.url": redis.url}))
+        dropped = receiver.told("lifecycle.dropped", seconds=40 * SLOWDOWN)[0]
+        assert dropped["data"]["count"] >= 10
+        client.drop()
+        assert other.metric("carillon_lifecycle_dropped_total") == dropped["data"]["count"]
