@@ -115,7 +115,8 @@ static void add_texts(struct texts *texts, const struct option_strings *strings)
 }
 
 static enum err add_endpoint(struct net_settings *net, const struct endpoint_options *options,
-                             const struct node_limits *node, struct error *error)
+                             const struct node_limits *node, const struct configured_upstreams *upstreams,
+                             struct error *error)
 {
     struct net_endpoint *endpoint = net_settings_add_endpoint(net, str_from_cstr(options->path), &ws_transport);
     endpoint->carriers = (options->token_header ? CARRIER_HEADER : 0u) |
@@ -138,6 +139,8 @@ static enum err add_endpoint(struct net_settings *net, const struct endpoint_opt
         endpoint->base.close_codes.code[REASON_GOING_AWAY] = 1012;
         endpoint->base.close_codes.code[REASON_PONG_TIMEOUT] = 1012;
     }
+    struct upstream *upstream = configured_upstreams_find(upstreams, str_from_cstr(options->upstream));
+    endpoint->base.upstream = upstream ? upstream_ref(upstream) : NULL;
     return configure_endpoint(&endpoint->base, options, node, error);
 }
 
@@ -189,19 +192,24 @@ static enum err set_proxies(struct net_settings *net, const struct options *o, s
     return ERR_NONE;
 }
 
-enum err configuration_make(const struct options *options, struct configuration *out, struct error *error)
+enum err configuration_make(const struct options *options, struct outbound *outbound,
+                            const struct configuration *before, struct configuration *out, struct error *error)
 {
     struct net_settings *net = net_settings_create();
     struct token_keys *keys = token_keys_create();
+    struct configured_upstreams upstreams = {0};
     const struct node_limits node_limits = configure_node_limits(options);
     enum err err = add_keys(keys, options, error);
     if (err == ERR_NONE)
         err = set_proxies(net, options, error);
     if (err == ERR_NONE && *options->tls_certificate)
         err = tls_identity_load(options->tls_certificate, options->tls_key, &net->tls, error);
+    if (err == ERR_NONE)
+        err = configure_upstreams(options, outbound, before ? &before->upstreams : NULL, &upstreams, error);
     for (size_t i = 0; err == ERR_NONE && i < options->endpoints.count; i++)
-        err = add_endpoint(net, &options->endpoints.items[i], &node_limits, error);
+        err = add_endpoint(net, &options->endpoints.items[i], &node_limits, &upstreams, error);
     if (err != ERR_NONE) {
+        configured_upstreams_fini(&upstreams);
         token_keys_unref(keys);
         net_settings_unref(net);
         return err;
@@ -213,6 +221,7 @@ enum err configuration_make(const struct options *options, struct configuration 
         .rules = make_rules(options),
         .net = net,
         .node_limits = node_limits,
+        .upstreams = upstreams,
         .keys = keys,
     };
     return ERR_NONE;
@@ -223,6 +232,7 @@ void configuration_fini(struct configuration *configuration)
     rules_unref(configuration->rules);
     net_settings_unref(configuration->net);
     token_keys_unref(configuration->keys);
+    configured_upstreams_fini(&configuration->upstreams);
     *configuration = (struct configuration){0};
 }
 
@@ -280,7 +290,7 @@ static enum err try_redis(const struct options *options, struct error *error)
 enum err configuration_try(const struct options *options, struct error *error)
 {
     struct configuration configuration;
-    enum err err = configuration_make(options, &configuration, error);
+    enum err err = configuration_make(options, NULL, NULL, &configuration, error);
     if (err != ERR_NONE)
         return err;
     configuration_fini(&configuration);

@@ -3,6 +3,7 @@
 #define CARILLON_APP_CONFIGURE_H
 
 #include "server/app/configure_endpoint.h"
+#include "server/app/configure_upstreams.h"
 #include "server/broker/redis/client/redis_tls.h"
 #include "server/broker/redis/ingest/ingest_entry.h"
 #include "server/core/hub.h"
@@ -16,11 +17,14 @@ struct configuration {
     struct rules *rules;      /* one reference */
     struct net_settings *net; /* one reference */
     struct node_limits node_limits;
+    struct configured_upstreams upstreams;
     struct token_keys *keys; /* one reference */
 };
 
-/* Reads key files. On failure nothing is made, and the error names the option or file. */
-enum err configuration_make(const struct options *options, struct configuration *out, struct error *error);
+/* Reads key files. On failure nothing is made, and the error names the option or file. outbound and before: as in
+ * configure_upstreams. */
+enum err configuration_make(const struct options *options, struct outbound *outbound,
+                            const struct configuration *before, struct configuration *out, struct error *error);
 void configuration_fini(struct configuration *configuration);
 /* Of a reload: endpoints that are gone stay while they have sessions, which the quota counts. Limits and times
  * that such an endpoint had of the node are the new ones. */

@@ -1,6 +1,8 @@
 /* configure_endpoint.c - see configure_endpoint.h. */
 #include "server/app/configure_endpoint.h"
 
+#include <stdio.h>
+
 struct node_limits configure_node_limits(const struct options *o)
 {
     return (struct node_limits){.limits = {.message_bytes = o->limits_message_bytes,
@@ -60,6 +62,7 @@ enum err configure_endpoint(struct endpoint *endpoint, const struct endpoint_opt
     endpoint->rate_counts = 0;
     for (size_t i = 0; i < o->rate_counts.count; i++)
         endpoint->rate_counts |= str_eq_cstr(str_from_cstr(o->rate_counts.items[i]), "text") ? RATE_TEXT : RATE_BINARY;
+    snprintf(endpoint->binary_type, sizeof endpoint->binary_type, "%s", o->binary_type);
     return set_correlation(endpoint, o, error);
 }
 

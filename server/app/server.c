@@ -407,7 +407,7 @@ int server_run(const struct server_start *given)
     server->outbound = outbound_create(&server->outbound_metrics);
     enum err err = capacity_claim(server->options, worker_count(server->options), &server->capacity, &error);
     if (err == ERR_NONE)
-        err = configuration_make(server->options, &server->configuration, &error);
+        err = configuration_make(server->options, server->outbound, NULL, &server->configuration, &error);
     if (err == ERR_NONE) {
         capacity_apply(&server->capacity, server->configuration.net);
         uv_loop_init(&server->loop);

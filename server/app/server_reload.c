@@ -49,7 +49,7 @@ void server_reload(struct server *server)
     buf_fini(&messages);
     if (err == ERR_NONE) {
         options_keep(&options_table, server->options, &fresh);
-        err = configuration_make(&fresh, &configuration, &error);
+        err = configuration_make(&fresh, server->outbound, &server->configuration, &configuration, &error);
         if (err) {
             log_error("app", "reload: %s", error.text);
             options_keep(&options_table, server->options, &fresh); /* exchanges them back */

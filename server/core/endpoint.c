@@ -8,7 +8,8 @@ void endpoint_init(struct endpoint *endpoint, const struct dialect *dialect, voi
                                   .text = USE_COMMANDS,
                                   .binary = USE_REJECT,
                                   .rate_counts = RATE_TEXT | RATE_BINARY,
-                                  .frames = FRAMES_ALL};
+                                  .frames = FRAMES_ALL,
+                                  .binary_type = "application/octet-stream"};
     atomic_init(&endpoint->refs, 1);
     for (int i = 0; i < REASON_COUNT; i++)
         endpoint->close_codes.code[i] = (uint16_t)reason_close_code((enum reason)i);

@@ -36,6 +36,8 @@ enum message_use {
 /* Which messages the rate counts, as a set. */
 enum rate_counts { RATE_TEXT = 1, RATE_BINARY = 2 };
 
+enum { BINARY_TYPE_MAX = 127 };
+
 struct endpoint {
     atomic_uint refs;
     void (*destroy)(struct endpoint *endpoint); /* called with the last reference, in any thread */
@@ -52,6 +54,7 @@ struct endpoint {
     bool ignores_expiry; /* the token's exp counts at the upgrade only */
     struct correlation *correlation; /* one reference; NULL: none */
     struct upstream *upstream;       /* one reference; NULL: none. An open session keeps the one that it began with */
+    char binary_type[BINARY_TYPE_MAX + 1]; /* content type of binary messages, for the upstream. The same */
 };
 
 enum { FRAMES_ALL = (1 << REPLY_TYPE_COUNT) - 1 };

@@ -113,6 +113,7 @@ static void free_if_done(struct http_session *state)
         return;
     upstream_unref(state->base.upstream);
     claims_unref(state->claims);
+    endpoint_unref(state->endpoint);
     buf_fini(&state->lines);
     buf_fini(&state->state);
     free(state);
@@ -250,6 +251,7 @@ struct upstream_session *http_session_opened(struct upstream *upstream, struct h
     struct http_session *state = xcalloc(1, sizeof *state);
     upstream_session_begin(&state->base, upstream, session);
     state->hub = hub;
+    state->endpoint = endpoint_ref(session->endpoint);
     memcpy(state->uuid, session->uuid, sizeof state->uuid);
     list_init(&state->waiting);
     list_init(&state->under_way);
@@ -299,8 +301,11 @@ enum err http_session_take(struct upstream_session *base, const struct session_m
     if (!join(state, message)) {
         struct http_message *added = add(state, CLOUDEVENT_MESSAGE, message->bytes);
         added->binary = message->binary;
+        if (message->correlated.id.len)
+            added->correlation = str_dup(message->correlated.id);
         added->call.event.sequence = message->sequence;
-        added->call.content_type = message->binary ? STR("application/octet-stream") : text_type(message->bytes);
+        added->call.content_type =
+            message->binary ? str_from_cstr(state->endpoint->binary_type) : text_type(message->bytes);
     }
     pump(state);
     return ERR_NONE;

@@ -6,11 +6,13 @@
 #include "common/base/list.h"
 #include "common/base/random.h"
 #include "common/token/claims.h"
+#include "server/core/endpoint.h"
 #include "server/upstream/http_upstream_private.h"
 
 struct http_session {
     struct upstream_session base;
     struct hub *hub;
+    struct endpoint *endpoint; /* that the session began with; one reference */
     char uuid[UUID_LEN + 1];
     struct buf lines;         /* headers that all its calls have */
     struct claims *claims;    /* of which the lines are made; one reference */

@@ -1,0 +1,179 @@
+/* configure_upstreams.c - see configure_upstreams.h. */
+#include "server/app/configure_upstreams.h"
+
+#include "common/base/alloc.h"
+#include "server/upstream/http_upstream.h"
+#include "server/upstream/webhook.h"
+
+enum { CONNECT_TIMEOUT_MS = 5000 };
+
+static bool names(const struct option_strings *strings, const char *word)
+{
+    for (size_t i = 0; i < strings->count; i++)
+        if (strcmp(strings->items[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* The caller frees it. */
+static struct str *borrow_texts(const struct option_strings *strings)
+{
+    struct str *texts = xcalloc(strings->count, sizeof *texts);
+    for (size_t i = 0; i < strings->count; i++)
+        texts[i] = str_from_cstr(strings->items[i]);
+    return texts;
+}
+
+/* --- where requests go to ---------------------------------------------------------------------------------------- */
+
+static struct outbound_target_options target_options(const struct upstream_options *o)
+{
+    return (struct outbound_target_options){
+        .name = str_from_cstr(o->name),
+        .url = str_from_cstr(o->url),
+        .connect_timeout_ms = (uint32_t)(o->timeout_ms < CONNECT_TIMEOUT_MS ? o->timeout_ms : CONNECT_TIMEOUT_MS),
+        .part_timeout_ms = (uint32_t)o->timeout_ms,
+        .timeout_ms = (uint32_t)o->total_timeout_ms,
+        .in_flight = (uint32_t)o->in_flight,
+        .waiting = (uint32_t)o->waiting,
+        .answer_max_bytes = o->answer_bytes,
+        .breaker_failures = o->breaker_failures ? (uint32_t)o->breaker_failures : OUTBOUND_NO_BREAKER,
+        .breaker_open_ms = (uint32_t)o->breaker_pause_ms,
+        .ca_file = str_from_cstr(o->tls_ca),
+        .http2 = o->http2,
+        .fields = http_upstream_fields,
+        .field_count = http_upstream_field_count,
+    };
+}
+
+static void write_target_key(struct buf *out, const struct outbound_target_options *target)
+{
+    buf_appendf(out, "%.*s\n%.*s\n%.*s\n", STR_ARG(target->name), STR_ARG(target->url), STR_ARG(target->ca_file));
+    buf_appendf(out, "%u %u %u %u %u %u %u %d %llu", target->connect_timeout_ms, target->part_timeout_ms,
+                target->timeout_ms, target->in_flight, target->waiting, target->breaker_failures,
+                target->breaker_open_ms, target->http2, (unsigned long long)target->answer_max_bytes);
+}
+
+static struct outbound_target *find_target(const struct configured_upstreams *before, struct str key)
+{
+    for (size_t i = 0; before && i < before->count; i++)
+        if (before->items[i].target && str_eq(buf_str(&before->items[i].target_key), key))
+            return before->items[i].target;
+    return NULL;
+}
+
+static enum err make_target(struct configured_upstream *item, const struct upstream_options *o,
+                            struct outbound *outbound, const struct configured_upstreams *before, struct error *error)
+{
+    const struct outbound_target_options options = target_options(o);
+    write_target_key(&item->target_key, &options);
+    struct outbound_target *kept = find_target(before, buf_str(&item->target_key));
+    if (kept) {
+        item->target = outbound_target_ref(kept);
+        return ERR_NONE;
+    }
+    return outbound ? outbound_target_create(outbound, &options, &item->target, error)
+                    : outbound_target_check(&options, error);
+}
+
+/* --- one upstream ------------------------------------------------------------------------------------------------- */
+
+static enum err make_secrets(const struct upstream_options *o, struct webhook_secrets **out, struct error *error)
+{
+    if (o->secret.count == 0)
+        return ERR_NONE;
+    struct str *texts = borrow_texts(&o->secret);
+    enum err err = webhook_secrets_create(texts, o->secret.count, out, error);
+    free(texts);
+    return err;
+}
+
+static enum err make_http(struct configured_upstream *item, const struct upstream_options *o, struct outbound *outbound,
+                          const struct configured_upstreams *before, struct error *error)
+{
+    struct webhook_secrets *secrets = NULL;
+    enum err err = make_secrets(o, &secrets, error);
+    if (err == ERR_NONE)
+        err = make_target(item, o, outbound, before, error);
+    if (err != ERR_NONE) {
+        webhook_secrets_destroy(secrets);
+        return err;
+    }
+    struct str *claims = borrow_texts(&o->claims);
+    const struct http_upstream_options options = {
+        .name = str_from_cstr(o->name),
+        .outbound = outbound,
+        .target = item->target ? outbound_target_ref(item->target) : NULL,
+        .secrets = secrets,
+        .claims = claims,
+        .claim_count = o->claims.count,
+        .in_order = o->order == UPSTREAM_ORDER_SESSION,
+        .join_bytes = o->join_max_bytes,
+        .waiting_bytes = o->waiting_bytes,
+        .frame_bytes = o->frame_bytes,
+        .timeout_us = o->timeout_ms * 1000,
+        .close_on_failure = o->on_failure == UPSTREAM_FAILURE_CLOSE,
+        .tells_connected = names(&o->events, "connected"),
+        .tells_disconnected = names(&o->events, "disconnected"),
+        .asks_connect = o->connect_enabled,
+        .accepts_connect = o->connect_on_failure == UPSTREAM_ACCEPT,
+        .asks_subscribe = o->subscribe_enabled,
+        .accepts_subscribe = o->subscribe_on_failure == UPSTREAM_ACCEPT,
+    };
+    item->upstream = http_upstream_create(&options);
+    free(claims);
+    return ERR_NONE;
+}
+
+static bool has_scheme(const struct upstream_options *o, const char *scheme)
+{
+    return str_starts_with(str_from_cstr(o->url), str_from_cstr(scheme));
+}
+
+static enum err make(struct configured_upstream *item, const struct upstream_options *o, struct outbound *outbound,
+                     const struct configured_upstreams *before, struct error *error)
+{
+    if (has_scheme(o, "http://") || has_scheme(o, "https://"))
+        return make_http(item, o, outbound, before, error);
+    return error_set(error, ERR_INVALID_REQUEST, "url: expected http:// or https://");
+}
+
+/* --- all of them -------------------------------------------------------------------------------------------------- */
+
+enum err configure_upstreams(const struct options *options, struct outbound *outbound,
+                             const struct configured_upstreams *before, struct configured_upstreams *out,
+                             struct error *error)
+{
+    struct configured_upstreams made = {.items = xcalloc(options->upstreams.count, sizeof *made.items)};
+    for (size_t i = 0; i < options->upstreams.count; i++) {
+        const struct upstream_options *o = &options->upstreams.items[i];
+        struct error found;
+        made.count++;
+        enum err err = make(&made.items[i], o, outbound, before, &found);
+        if (err != ERR_NONE) {
+            configured_upstreams_fini(&made);
+            return error_set(error, err, "upstreams.%s: %s", o->name, found.text);
+        }
+    }
+    *out = made;
+    return ERR_NONE;
+}
+
+void configured_upstreams_fini(struct configured_upstreams *upstreams)
+{
+    for (size_t i = 0; i < upstreams->count; i++) {
+        upstream_unref(upstreams->items[i].upstream);
+        outbound_target_unref(upstreams->items[i].target);
+        buf_fini(&upstreams->items[i].target_key);
+    }
+    free(upstreams->items);
+    *upstreams = (struct configured_upstreams){0};
+}
+
+struct upstream *configured_upstreams_find(const struct configured_upstreams *upstreams, struct str name)
+{
+    for (size_t i = 0; i < upstreams->count; i++)
+        if (str_eq(upstreams->items[i].upstream->name, name))
+            return upstreams->items[i].upstream;
+    return NULL;
+}

@@ -1,0 +1,31 @@
+/* configure_upstreams.h - the backends of "upstreams", made from the options. */
+#ifndef CARILLON_APP_CONFIGURE_UPSTREAMS_H
+#define CARILLON_APP_CONFIGURE_UPSTREAMS_H
+
+#include "common/base/buf.h"
+#include "server/app/options.h"
+#include "server/core/upstream.h"
+#include "server/outbound/outbound.h"
+
+struct configured_upstream {
+    struct upstream *upstream;      /* one reference */
+    struct outbound_target *target; /* one reference; NULL: it is reached in another way, or was made for a check */
+    struct buf target_key;          /* the settings that the target was made by */
+};
+
+struct configured_upstreams {
+    struct configured_upstream *items;
+    size_t count;
+};
+
+/* Makes them all. outbound NULL: only to see whether it can be done. before: those that a reload replaces, or NULL; a
+ * target whose settings are the same is used again, with its connections and its breaker. On failure nothing is made,
+ * and the error names the option. */
+enum err configure_upstreams(const struct options *options, struct outbound *outbound,
+                             const struct configured_upstreams *before, struct configured_upstreams *out,
+                             struct error *error);
+void configured_upstreams_fini(struct configured_upstreams *upstreams);
+/* Borrowed. NULL: there is none of that name. */
+struct upstream *configured_upstreams_find(const struct configured_upstreams *upstreams, struct str name);
+
+#endif
