@@ -74,7 +74,7 @@ static enum err answer_question(const struct check_call *call, const struct opti
     if (err == ERR_NONE && token.len == 0)
         err = error_set(&error, ERR_INVALID_REQUEST, "a token is needed: give --token-file FILE, or - for stdin");
     if (err == ERR_NONE)
-        err = configuration_make(options, &configuration, &error);
+        err = configuration_make(options, NULL, NULL, &configuration, &error);
     if (err != ERR_NONE) {
         buf_appendf(messages, "%s\n", error.text);
     } else {

@@ -23,7 +23,8 @@ struct session_origin *session_origin_create(const struct session_origin *origin
 {
     size_t values = original->names.count + original->query.count + original->headers.count;
     size_t bytes = original->endpoint.len + original->path.len + original->address.len + original->subprotocol.len +
-                   bytes_of(&original->names) + bytes_of(&original->query) + bytes_of(&original->headers);
+                   original->traceparent.len + original->state.len + bytes_of(&original->names) +
+                   bytes_of(&original->query) + bytes_of(&original->headers);
     for (size_t i = 0; i < original->offered_count; i++)
         bytes += original->offered[i].len;
     struct session_origin *origin = xmalloc(sizeof *origin + values * sizeof(struct origin_value) +
@@ -37,6 +38,8 @@ struct session_origin *session_origin_create(const struct session_origin *origin
     origin->path = str_pack(&text, original->path);
     origin->address = str_pack(&text, original->address);
     origin->subprotocol = str_pack(&text, original->subprotocol);
+    origin->traceparent = str_pack(&text, original->traceparent);
+    origin->state = str_pack(&text, original->state);
     pack_values(&origin->names, &items, &text);
     pack_values(&origin->query, &items, &text);
     pack_values(&origin->headers, &items, &text);

@@ -27,6 +27,8 @@ struct session_origin {
     struct str path;              /* as the client sent it, with its percent-escapes */
     struct str address;           /* of the client, as text */
     struct str subprotocol;       /* the one that the answer selects; empty: none */
+    struct str traceparent;       /* the header of that name as it came; empty: none */
+    struct str state;             /* for the upstream, from its answer to `connect`; empty: none */
     struct origin_values names;   /* of the path, decoded (path_pattern.h) */
     struct origin_values query;   /* the endpoint's `query` parameters that are there, decoded; each name once */
     struct origin_values headers; /* the listed ones that are there; lines of one name joined with ", " */

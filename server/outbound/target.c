@@ -76,7 +76,8 @@ static struct outbound_target *make(const struct outbound_target_options *option
     target->in_flight_max = or_default(options->in_flight, 512);
     target->waiting_max = or_default(options->waiting, 4096);
     target->answer_max_bytes = options->answer_max_bytes ? options->answer_max_bytes : 16ull << 20;
-    target->http2 = options->http2;
+    /* Without TLS there is no HTTP/2, and a call must not wait to learn whether a connection can carry two. */
+    target->http2 = options->http2 && str_starts_with(options->url, STR("https://"));
     target->label = metrics_upstream(options->name);
     breaker_init(&target->breaker, or_default(options->breaker_failures, 20),
                  or_default(options->breaker_open_ms, 5000) * 1000ull);

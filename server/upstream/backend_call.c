@@ -12,6 +12,7 @@ enum {
     FIRST_PAUSE_US = 100000, /* before the second try; it doubles */
     ROOM_PAUSE_US = 10000,   /* until the client's outbox is looked at again */
     FIELDS_MAX = 64,
+    DETAIL_MAX = 200,
     DISCARD_MAX = 65536, /* of an answer that nobody reads; a longer one costs the connection */
 };
 
@@ -102,20 +103,20 @@ void backend_call_fini(struct backend_call *call)
     buf_fini(&call->body);
 }
 
-/* The one line of the log for a failure. Its texts come from the backend and the client. */
+/* The one line of the log for a failure. what is ours, detail may quote the backend, and the id is the client's. */
 static void log_failure(const struct backend_call *call, const char *what, struct str detail)
 {
-    char correlation[ERROR_QUOTE_LEN] = "none", reason[ERROR_QUOTE_LEN] = "";
-    struct buf id = {0};
+    char correlation[ERROR_QUOTE_LEN] = "none";
+    struct buf id = {0}, line = {0};
     cloudevent_append_id(&id, &call->event);
     if (call->correlation)
         error_quote(str_from_cstr(call->correlation), correlation);
-    if (detail.len)
-        error_quote(detail, reason);
-    log_warn("upstream", "%.*s: %s of session %.*s failed after %u %s: %s%s%s; correlation id %s",
-             STR_ARG(call->upstream->base.name), buf_cstr(&id), STR_ARG(call->event.session_id), call->tries,
-             call->tries == 1 ? "try" : "tries", what, detail.len ? ": " : "", reason, correlation);
+    cloudevent_append_printable(&line, detail.len < DETAIL_MAX ? detail : str_from(detail.ptr, DETAIL_MAX));
+    log_warn("upstream", "%.*s: %s failed after %u %s: %s%s%s; correlation id %s", STR_ARG(call->upstream->base.name),
+             buf_cstr(&id), call->tries, call->tries == 1 ? "try" : "tries", what, detail.len ? ": " : "",
+             buf_cstr(&line), correlation);
     buf_fini(&id);
+    buf_fini(&line);
 }
 
 static void end(struct backend_call *call, enum err err, const char *text, struct str detail)

@@ -178,10 +178,8 @@ bool cloudevent_may_pass(struct str name)
     return true;
 }
 
-void cloudevent_write_passed(struct buf *out, struct str name, struct str value)
+void cloudevent_append_printable(struct buf *out, struct str value)
 {
-    buf_append(out, name);
-    buf_append_lit(out, ": ");
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
         if (c < 0x20 || c >= 0x7f)
@@ -189,6 +187,13 @@ void cloudevent_write_passed(struct buf *out, struct str name, struct str value)
         else
             buf_append_char(out, (char)c);
     }
+}
+
+void cloudevent_write_passed(struct buf *out, struct str name, struct str value)
+{
+    buf_append(out, name);
+    buf_append_lit(out, ": ");
+    cloudevent_append_printable(out, value);
     buf_append_lit(out, "\r\n");
 }
 

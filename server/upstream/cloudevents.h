@@ -64,7 +64,9 @@ void cloudevent_pick(struct buf *out, struct json_value object, const struct str
  * webhook-, content-, sec-, proxy-, hop by hop), and those with secrets (authorization, cookie). */
 bool cloudevent_may_pass(struct str name);
 
-/* Appends one header. Bytes of the value outside of printable ASCII are percent-encoded; a '%' stays. */
+/* Appends the value. Its bytes outside of printable ASCII are percent-encoded; a '%' stays. */
+void cloudevent_append_printable(struct buf *out, struct str value);
+/* Appends one header with such a value. */
 void cloudevent_write_passed(struct buf *out, struct str name, struct str value);
 
 /* W3C Trace Context, version 00: is it well-formed? */

@@ -72,6 +72,7 @@ static void start(struct http_session *state, struct http_message *message)
     state->calls++;
     message->call.lines = &state->lines;
     message->call.state = &state->state;
+    message->call.traceparent = http_session_trace(state);
     message->call.correlation = message->correlation;
     message->call.last_try = !state->base.session;
     backend_call_start(&message->call);
@@ -114,6 +115,7 @@ static void free_if_done(struct http_session *state)
     upstream_unref(state->base.upstream);
     claims_unref(state->claims);
     endpoint_unref(state->endpoint);
+    session_origin_unref(state->origin);
     buf_fini(&state->lines);
     buf_fini(&state->state);
     free(state);
@@ -256,7 +258,10 @@ struct upstream_session *http_session_opened(struct upstream *upstream, struct h
     list_init(&state->waiting);
     list_init(&state->under_way);
     list_init(&state->questions);
-    (void)origin;
+    if (origin) {
+        state->origin = session_origin_ref(origin);
+        buf_append(&state->state, origin->state);
+    }
     http_session_refresh(state);
     if (http_session_options(state)->tells_connected) {
         add(state, CLOUDEVENT_CONNECTED, STR(""));

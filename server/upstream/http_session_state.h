@@ -7,12 +7,14 @@
 #include "common/base/random.h"
 #include "common/token/claims.h"
 #include "server/core/endpoint.h"
+#include "server/core/session_origin.h"
 #include "server/upstream/http_upstream_private.h"
 
 struct http_session {
     struct upstream_session base;
     struct hub *hub;
-    struct endpoint *endpoint; /* that the session began with; one reference */
+    struct endpoint *endpoint;     /* that the session began with; one reference */
+    struct session_origin *origin; /* one reference; NULL: none */
     char uuid[UUID_LEN + 1];
     struct buf lines;         /* headers that all its calls have */
     struct claims *claims;    /* of which the lines are made; one reference */
@@ -35,6 +37,13 @@ static inline const struct http_upstream_options *http_session_options(const str
     return &http_upstream_of(state->base.upstream)->options;
 }
 
+/* Appends the values as a JSON object of strings. */
+void write_origin_values(struct buf *out, const struct origin_values *values);
+/* The headers that all calls for a session have, in the place of what out has. origin may be NULL. */
+void http_session_write_lines(struct buf *out, const struct http_upstream_options *options, struct str uuid,
+                              const struct claims *claims, const struct session_origin *origin);
+/* The client's traceparent; empty: it has none that is well-formed. */
+struct str http_session_trace(const struct http_session *state);
 /* Writes the lines, or writes them again if the session's claims are other ones. */
 void http_session_refresh(struct http_session *state);
 

@@ -78,6 +78,7 @@ void subscribe_call_start(struct http_session *state, struct subscribe_question 
                                       .wall_ms = hub_wall_ms(state->hub)};
     call->lines = &state->lines;
     call->state = &state->state;
+    call->traceparent = http_session_trace(state);
     call->content_type = STR("application/json");
     buf_append_lit(&call->body, "{\"channel\":");
     json_append_string(&call->body, question->command.channel);

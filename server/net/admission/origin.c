@@ -85,14 +85,17 @@ enum err origin_make(const struct net_endpoint *endpoint, const struct http_head
     struct path_value path[PATH_NAMES_MAX];
     struct origin_value names[PATH_NAMES_MAX];
     struct buf scratch[3] = {{0}};
+    struct str traceparent = STR("");
     *out = NULL;
     if (!is_needed(endpoint))
         return ERR_NONE;
+    http_head_find(head, STR("traceparent"), &traceparent);
     struct session_origin origin = {
         .endpoint = endpoint->path,
         .path = head->path,
         .address = str_from_cstr(address_text(client, address)),
         .subprotocol = subprotocol_select(endpoint, head),
+        .traceparent = traceparent,
         .names = {names, endpoint->has_names ? path_pattern_values(endpoint->path, head->path, &scratch[0], path) : 0},
         .query = {xcalloc(endpoint->query.count, sizeof(struct origin_value)), 0},
         .headers = {xcalloc(endpoint->headers.count, sizeof(struct origin_value)), 0},

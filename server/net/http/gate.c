@@ -60,7 +60,9 @@ static void hand_over(struct connection *connection, const struct http_head *hea
     const struct net_transport *transport = entry->admission.endpoint->transport;
     char address[ADDRESS_TEXT_LEN + 1];
     buf_clear(scratch);
-    transport->answer(scratch, head, subprotocol_select(entry->admission.endpoint, head));
+    const struct session_origin *origin = entry->admission.origin; /* an entry step may have selected another one */
+    struct str protocol = origin ? origin->subprotocol : subprotocol_select(entry->admission.endpoint, head);
+    transport->answer(scratch, head, protocol);
     const struct net_start start = {
         .hub = gate->hub,
         .admitter = gate->admitter,

@@ -1,0 +1,363 @@
+"""Clients behind an endpoint whose messages go to a backend by HTTP: what the backend gets, and what clients get of its answers."""
+import base64
+import hashlib
+import hmac
+import json
+import time
+
+import pytest
+from support import jwt, ws
+from support.backend import Backend
+from support.wait import until
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
+ERROR = {"headers": {"correlationId": "{id}"}, "state": "error", "error": {"code": "{code}", "message": "{message}"}}
+
+
+def endpoint(**members):
+    return {"path": "/", "subprotocols": ["frames-v1"], "text": "upstream", "binary": "reject", "upstream": "ai", "frames": [],
+            "correlation": {"id": "/headers/correlationId", "error": ERROR}, **members}
+
+
+@pytest.fixture
+def begin(launch):
+    """begin(answer, upstream={...}, endpoint={...}) -> node, backend."""
+    backends = []
+
+    def start(answer=None, upstream=None, config=None, **members):
+        backend = Backend(answer)
+        backends.append(backend)
+        node = launch({"endpoints": [{"path": "/ws"}, endpoint(**members)],
+                       "upstreams": {"ai": {"url": backend.url, "secret": [SECRET], **(upstream or {})}}, **(config or {})})
+        return node, backend
+
+    yield start
+    for backend in backends:
+        backend.close()
+
+
+def connect(node, path="/", sub="user-456", claims=None, **options):
+    return node.client(jwt.mint(sub, **(claims or {})), path=path, headers=[("Sec-WebSocket-Protocol", "frames-v1")], **options)
+
+
+def message(correlation, **payload):
+    return json.dumps({"action": "message", "headers": {"correlationId": correlation, "action": "summarize", "identifier": "message",
+                                                       "idempotencyKey": f"key-{correlation}"},
+                       "payload": {"request": payload}}, ensure_ascii=False)
+
+
+def echo(call):
+    call.answer(200, {"headers": {"correlationId": call.json()["headers"]["correlationId"]}, "payload": "ok"})
+
+
+def is_signed(call):
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    text = f"{call.headers['webhook-id']}.{call.headers['webhook-timestamp']}.".encode() + call.body
+    expected = "v1," + base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
+    return hmac.compare_digest(expected, call.headers["webhook-signature"])
+
+
+def test_a_message_and_its_answer(begin):
+    node, backend = begin(echo, upstream={"claims": ["role"]}, query=["trace"], headers=["x-app"])
+    token = jwt.mint("Jürgen", role="admin", password="x")
+    headers = [("Sec-WebSocket-Protocol", f"frames-v1, {token}"), ("X-App", "a b"), ("Cookie", "c=1")]
+    with node.client(path="/?trace=t%2F1", headers=headers) as client:
+        sent = message("c-1", text="ü" * 10)
+        client.send_text(sent)
+        assert client.receive() == {"headers": {"correlationId": "c-1"}, "payload": "ok"}
+    call, = backend.calls
+    session = call.headers["ce-sessionid"]
+    assert call.body == sent.encode() and call.path == "/frames" and call.method == "POST"
+    expected = {"content-type": "application/json", "ce-specversion": "1.0", "ce-type": "carillon.message", "ce-id": f"{session}.1",
+                "ce-source": f"/endpoints/sessions/{session}", "ce-userid": "J%C3%BCrgen", "ce-endpoint": "/", "ce-sequence": "1",
+                "ce-partitionkey": session, "ce-subprotocol": "frames-v1", "webhook-id": f"{session}.1", "x-app": "a b"}
+    assert {name: call.headers.get(name) for name in expected} == expected
+    assert call.decoded("ce-claims") == {"role": "admin"} and call.decoded("ce-query") == {"trace": "t/1"}
+    assert is_signed(call) and abs(int(call.headers["webhook-timestamp"]) - time.time()) < 60
+    assert not {"authorization", "cookie", "sec-websocket-key", "ce-connectionstate", "ce-path"} & call.headers.keys()
+
+
+def test_one_answer_in_several_frames_as_they_come(begin):
+    def answer(call):
+        correlation = call.json()["headers"]["correlationId"]
+        call.begin("application/x-ndjson")
+        for n in range(1, 5):
+            call.chunk(json.dumps({"headers": {"correlationId": correlation}, "payload": "word " * n}) + "\n")
+            time.sleep(0.5)
+        call.finish()
+
+    node, backend = begin(answer)
+    with connect(node) as client:
+        client.send_text(message("c-1"))
+        times = []
+        for n in range(1, 5):
+            assert client.receive()["payload"] == "word " * n
+            times.append(time.monotonic())
+    assert all(0.2 < later - earlier < 1.5 for earlier, later in zip(times, times[1:])), times
+
+
+def test_an_event_stream(begin):
+    def answer(call):
+        call.begin("text/event-stream")
+        for part in (b": hello\n\ndata: on", b"e\r\n\r\nevent: x\nda", b"ta: two\ndata: lines\n\n"):
+            call.chunk(part)
+        call.finish()
+
+    node, _ = begin(answer)
+    with connect(node) as client:
+        client.send_text("x")
+        assert client.receive_text() == b"one"
+        assert client.receive_text() == b"two\nlines"
+
+
+def test_large_messages(begin):
+    node, _ = begin(lambda call: call.answer(200, call.body), limits={"message_bytes": "512k"})
+    with connect(node) as client:
+        sent = message("c-1", text="ü" * 200_000)
+        assert len(sent.encode()) > 384 * 1024
+        client.send_text(sent)
+        assert client.receive_text() == sent.encode()
+
+
+FAILURES = {
+    "500": (lambda call: call.answer(500, {"secret": "stack trace"}), "internal_error"),
+    "429": (lambda call: call.answer(429), "rate_limited"),
+    "redirect": (lambda call: call.answer(302, Location="http://127.0.0.1:1/"), "internal_error"),
+    "reset": (lambda call: call.reset(), "internal_error"),
+    "not text": (lambda call: call.answer(200, b"\xff\xfe", "text/plain"), "internal_error"),
+    "a picture": (lambda call: call.answer(200, b"png", "image/png"), "internal_error"),
+    "too large": (lambda call: call.answer(200, b"a" * 2_000_000, "text/plain"), "too_large"),
+    "silence": (lambda call: time.sleep(2.5), "unavailable"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures(begin, name):
+    answer, code = FAILURES[name]
+    node, backend = begin(lambda call: answer(call) if b"bad" in call.body else echo(call), upstream={"timeout": "1s"})
+    with connect(node) as client:
+        client.send_text(message("bad\r\n\u00fc-1"))
+        failed = client.receive()
+        assert failed["headers"]["correlationId"] == "bad\r\n\u00fc-1" and failed["state"] == "error"
+        assert failed["error"]["code"] == code and "stack" not in failed["error"]["message"]
+        client.send_text(message("c-2"))
+        assert client.receive()["payload"] == "ok"
+    lines = [line for line in node.log().splitlines() if "failed after" in line]
+    assert len(lines) == 1 and "bad" in lines[0] and "\ufffd" not in lines[0] and backend.calls[0].headers["ce-sessionid"] in lines[0]
+    assert node.metric("carillon_upstream_failures_total", error=code) == 1
+
+
+def test_a_backend_that_refuses_connections(launch):
+    backend = Backend()
+    backend.close()
+    node = launch({"endpoints": [endpoint()], "upstreams": {"ai": {"url": backend.url}}})
+    with connect(node) as client:
+        client.send_text(message("c-1"))
+        assert client.receive()["error"] == {"code": "unavailable", "message": "the backend cannot be reached"}
+    assert node.metric("carillon_upstream_retries_total") == 2
+
+
+def test_a_backend_that_comes_back_in_time(launch):
+    first = Backend()
+    first.close()
+    node = launch({"endpoints": [endpoint()], "upstreams": {"ai": {"url": first.url}}})
+    with connect(node) as client:
+        client.send_text(message("c-1"))
+        until(lambda: node.metric("carillon_upstream_retries_total") >= 1, "a second try")
+        with Backend(echo, first.port) as second:
+            assert client.receive()["payload"] == "ok"
+            assert second.calls[0].headers["ce-sequence"] == "1"
+
+
+def test_a_stream_that_breaks(begin):
+    def answer(call):
+        call.begin("application/x-ndjson")
+        call.chunk('{"n":1}\n{"n":')
+        time.sleep(0.2)
+        call.reset()
+
+    node, backend = begin(answer)
+    with connect(node) as client:
+        client.send_text(message("c-1"))
+        assert client.receive() == {"n": 1}
+        assert client.receive()["state"] == "error"
+    assert len(backend.calls) == 1
+
+
+def test_the_breaker(begin):
+    node, backend = begin(lambda call: call.answer(503), upstream={"breaker": {"failures": 3, "pause": "1m"}})
+    with connect(node) as client:
+        for n in range(6):
+            client.send_text(message(f"c-{n}"))
+            code = client.receive()["error"]["code"]
+    assert code == "unavailable" and len(backend.calls) == 3
+
+
+def test_on_failure_close(begin):
+    node, _ = begin(lambda call: call.answer(500), upstream={"on_failure": "close"})
+    with connect(node) as client:
+        client.send_text(message("c-1"))
+        assert client.receive()["state"] == "error"
+        with pytest.raises(ws.Closed) as closed:
+            client.receive()
+        assert closed.value.code == 1011
+
+
+def test_what_an_answer_asks_for(begin):
+    def answer(call):
+        if call.headers["ce-sequence"] == "1":
+            call.answer(200, b"hello", "text/plain", ce_connectionstate="c3RhdGU=", carillon_subscribe="news, log:a")
+        else:
+            call.answer(200, call.headers["ce-connectionstate"], "text/plain", carillon_close="4001 bye bye")
+
+    node, _ = begin(answer, deliver="data")
+    with connect(node) as client:
+        client.send_text("x")
+        assert client.receive_text() == b"hello"
+        until(lambda: node.metric("carillon_subscriptions") == 2, "both channels")
+        node.publish("news", {"n": 1})
+        assert client.receive() == {"n": 1}
+        client.send_text("y")
+        assert client.receive_text() == b"c3RhdGU="
+        with pytest.raises(ws.Closed) as closed:
+            client.receive()
+        assert (closed.value.code, closed.value.reason) == (4001, "bye bye")
+
+
+def test_header_injection(begin):
+    node, backend = begin(path="/u/{name}", query=["q"])
+    with connect(node, "/u/%C3%BC%22x?q=a%0D%0Ace-userid:%20root", sub="a\r\nce-endpoint: /x") as client:
+        client.send_text("x")
+        call, = backend.wait_for("message")
+    assert call.headers["ce-userid"] == "a%0D%0Ace-endpoint:%20/x" and call.headers["ce-endpoint"] == "/u/{name}"
+    assert call.decoded("ce-query") == {"q": "a\r\nce-userid: root"} and call.decoded("ce-path") == {"name": 'ü"x'}
+
+
+def test_connected_and_disconnected(begin):
+    def answer(call):
+        if call.type == "connected":
+            call.answer(200, {"hello": call.headers["ce-userid"]})
+        else:
+            call.answer()
+
+    node, backend = begin(answer, upstream={"events": ["connected", "disconnected"]})
+    with connect(node) as client:
+        assert client.receive() == {"hello": "user-456"}
+        client.send_frame(ws.CLOSE, (4002).to_bytes(2, "big"))
+        call, = backend.wait_for("disconnected")
+    assert call.json()["code"] == 4002 and call.headers["ce-id"].endswith(".disconnected")
+
+
+def test_an_answer_after_the_session_has_gone(begin):
+    node, backend = begin(lambda call: (time.sleep(0.5), echo(call)))
+    with connect(node) as client:
+        client.send_text(message("c-1"))
+        backend.wait_for("message")
+    until(lambda: node.metric("carillon_upstream_late_answers_total") == 1, "the late answer is counted")
+
+
+def test_draining_waits_for_an_answer(begin):
+    node, backend = begin(lambda call: (time.sleep(1), echo(call)), config={"drain_window": "3s"})
+    with connect(node) as client:
+        client.send_text(message("c-1"))
+        backend.wait_for("message")
+        node.signal(15)
+        assert client.receive()["payload"] == "ok"
+        client.expect_close(1001, "going_away")
+    assert node.wait() == 0
+
+
+def test_a_reload_brings_another_backend(begin):
+    node, first = begin(echo)
+    with Backend(echo) as second, connect(node) as before:
+        node.reload({"endpoints": [endpoint()], "upstreams": {"ai": {"url": second.url}}})
+        with connect(node) as client:
+            client.send_text(message("c-1"))
+            client.receive()
+        before.send_text(message("c-2"))
+        assert before.receive()["payload"] == "ok"
+        assert len(second.calls) == 1 and len(first.calls) == 1
+
+
+# --- shape D: audio in order ---
+
+AUDIO = dict(path="/ws/transcribe", binary="upstream", binary_type="audio/pcm", correlation={})
+FAST = {"limits.message_rate": 100000, "limits.message_burst": 100000}
+IN_ORDER = {"order": "session", "join": {"max_bytes": "64k"}}
+
+
+def test_audio_in_order_with_joining(begin):
+    heard = {}
+
+    def answer(call):
+        heard.setdefault(call.headers["ce-sessionid"], []).append(call)
+        time.sleep(0.05)
+        call.answer(200, {"type": "transcription", "n": len(call.body)})
+
+    node, backend = begin(answer, upstream=IN_ORDER, config=FAST, **AUDIO)
+    frames = [bytes([n % 256]) * 640 for n in range(300)]
+    with connect(node, "/ws/transcribe") as client:
+        for one in frames:
+            client.send_frame(ws.BINARY, one)
+        heard_bytes = 0
+        while heard_bytes < 300 * 640:
+            heard_bytes += client.receive()["n"]
+    (calls,) = heard.values()
+    assert b"".join(call.body for call in calls) == b"".join(frames)
+    assert len(calls) < 100 and all(call.headers["content-type"] == "audio/pcm" for call in calls)
+    assert int(calls[-1].headers["ce-sequence"]) == 300
+    assert sum(int(call.headers.get("ce-joined", 1)) for call in calls) == 300
+
+
+def test_a_stalled_backend_holds_its_client_and_nobody_else(begin):
+    go_on = []
+
+    def answer(call):
+        if call.headers["ce-userid"] == "slow":
+            until(lambda: go_on, "the test goes on", 60)
+        call.answer()
+
+    node, backend = begin(answer, upstream={**IN_ORDER, "waiting_bytes": "64k", "timeout": "60s"},
+                          config=FAST, **AUDIO)
+    with connect(node, "/ws/transcribe", sub="slow") as slow, connect(node, "/ws/transcribe", sub="quick") as quick:
+        slow.socket.settimeout(1)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            for n in range(100_000):
+                slow.socket.sendall(ws.frame(ws.BINARY, bytes(1000)))
+                sent += 1
+        for n in range(20):
+            quick.send_frame(ws.BINARY, b"x" * 100)
+        until(lambda: sum(len(call.body) for call in backend.calls if call.headers["ce-userid"] == "quick") == 2000, "the quick one goes on")
+        assert 64 < sent < 20_000
+        go_on.append(True)
+        until(lambda: sum(len(call.body) for call in backend.calls if call.headers["ce-userid"] == "slow") >= sent * 1000, "nothing is lost")
+
+
+# --- bounded memory ---
+
+def test_a_long_stream_to_a_slow_reader(begin):
+    size, lines = 1000, 20_000
+
+    def answer(call):
+        call.begin("application/x-ndjson")
+        for n in range(lines):
+            call.chunk(json.dumps({"n": n, "x": "a" * size}) + "\n")
+            call.sent = n
+        call.finish()
+
+    node, backend = begin(answer, upstream={"answer_bytes": "64m"})
+    with connect(node, receive_buffer=8192) as client:
+        before = node.resident_bytes()
+        client.send_text("x")
+        call, = backend.wait_for("message")
+
+        def rests():
+            seen = call.sent
+            time.sleep(0.3)
+            return call.sent == seen and seen > 10
+        until(rests, "the backend is held back")
+        assert call.sent < lines - 1, "TCP took it all"
+        assert node.resident_bytes() - before < 8 << 20
+        for n in range(lines):
+            assert client.receive()["n"] == n
