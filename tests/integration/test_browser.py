@@ -18,11 +18,14 @@ async function attempt([url, protocols]) {
   return new Promise(done => {
     const seen = {frames: []};
     const socket = protocols ? new WebSocket(url, protocols) : new WebSocket(url);
-    socket.onopen = () => { seen.protocol = socket.protocol; };
+    socket.onopen = () => {
+      seen.protocol = socket.protocol;
+      if (new URL(url).pathname === "/") socket.send('{"type": "echo"}');
+    };
     socket.onmessage = event => {
       const frame = JSON.parse(event.data);
       seen.frames.push(frame.type);
-      if (frame.type === "session_init") socket.close(1000);
+      if (frame.type === "session_init" || frame.type === "echo") socket.close(1000);
     };
     socket.onclose = event => { done({...seen, code: event.code, reason: event.reason, clean: event.wasClean}); };
   });
@@ -57,8 +60,10 @@ class Page(http.server.BaseHTTPRequestHandler):
 @pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium")
 def test_chromium_sees_what_it_is_refused_for(launch, tmp_path):
     """For any subprotocols that it offers. A browser that gets none of them shows code 1006 and no frame."""
-    node = launch()
+    node = launch({"endpoints": [{"path": "/ws"}, {"path": "/app", "subprotocols": ["app-v1"]},
+                                 {"path": "/", "subprotocols": ["app-v1"], "token_query": ["Authorization"], "frames": [], "text": "echo"}]})
     url = "ws://%s:%d/ws" % node.public
+    app, root = url[:-3] + "/app", url[:-3] + "/"
     good, expired = jwt.mint(), jwt.mint(expires_s=-3600)
     cases = [
         (url, None),
@@ -70,6 +75,15 @@ def test_chromium_sees_what_it_is_refused_for(launch, tmp_path):
         (f"{url}?token={expired}", "chat"),
         (url, [ws.PROTOCOL, good]),
         (f"{url}?token={good}", None),
+        (app, ["app-v1"]),
+        (app, ["app-v1", expired]),
+        (app, [expired, "app-v1"]),
+        (app, [ws.PROTOCOL, good]),
+        (app, ["app-v1", good]),
+        (app, [good, "app-v1"]),
+        (root, ["app-v1", expired]),
+        (root, ["app-v1", good]),
+        (f"{root}?Authorization={good}", None),
     ]
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
     server.page, server.told = PAGE % json.dumps(cases), threading.Event()
@@ -98,4 +112,13 @@ def test_chromium_sees_what_it_is_refused_for(launch, tmp_path):
         {**ended, "protocol": "chat"},
         {**taken, "protocol": ws.PROTOCOL},
         {**taken, "protocol": ""},
+        {**missing, "protocol": "app-v1"},
+        {**ended, "protocol": "app-v1"},
+        {**ended, "protocol": "app-v1"},
+        {**missing, "protocol": ws.PROTOCOL},
+        {**taken, "protocol": "app-v1"},
+        {**taken, "protocol": "app-v1"},
+        {**ended, "protocol": "app-v1", "frames": []},
+        {**taken, "protocol": "app-v1", "frames": ["echo"]},
+        {**taken, "protocol": "", "frames": ["echo"]},
     ]
