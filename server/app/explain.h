@@ -15,9 +15,9 @@ struct question {
     uint64_t now_ms;
 };
 
-/* Appends lines of text. Returns whether everything that is asked would be allowed: the token, the upgrade, and any
- * action on the channel. */
-bool explain(const struct configuration *configuration, const struct option_sources *sources,
-             const struct question *question, struct buf *out);
+/* The configuration has been made of the options. Appends lines of text. Returns whether everything that is asked would
+ * be allowed: the token, the upgrade, and any action on the channel. */
+bool explain(const struct configuration *configuration, const struct options *options,
+             const struct option_sources *sources, const struct question *question, struct buf *out);
 
 #endif

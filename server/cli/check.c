@@ -83,7 +83,7 @@ static enum err answer_question(const struct check_call *call, const struct opti
                                           .target = str_from_cstr(call->endpoint ? call->endpoint : ""),
                                           .origin = str_from_cstr(call->origin ? call->origin : ""),
                                           .now_ms = clock_wall_ms()};
-        err = explain(&configuration, sources, &question, out) ? ERR_NONE : ERR_UNAUTHORIZED;
+        err = explain(&configuration, options, sources, &question, out) ? ERR_NONE : ERR_UNAUTHORIZED;
         configuration_fini(&configuration);
     }
     if (token.ptr)

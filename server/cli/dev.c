@@ -90,6 +90,7 @@ int cli_dev(int argc, char **argv)
     static char api_key[KEY_TEXT + 1];
     static const struct option_preset presets[] = {
         {"drain_window", "0"},
+        {"log.level", "debug"},
         {"host", "127.0.0.1"},
         {"workers", "1"},
         {"channels", "[{\"match\": \"*\", \"allow\": [\"subscribe\", \"publish\", \"presence\", \"history\"], "
@@ -102,7 +103,8 @@ int cli_dev(int argc, char **argv)
             "usage: carillon dev [--port N] [--option value]...\n\n"
             "A server for this machine: events in memory, keys drawn at the start, everything allowed. Prints a URL "
             "with a\ntoken, a line that listens and a line that publishes. All options of \"serve\" hold, some with "
-            "other defaults:\nhost 127.0.0.1, workers 1, drain_window 0, one rule that allows every channel.\n",
+            "other defaults:\nhost 127.0.0.1, workers 1, drain_window 0, log.level debug, one rule that allows every "
+            "channel.\n",
         .presets = presets,
         .preset_count = sizeof presets / sizeof *presets,
         .ready = print_lines,

@@ -3,12 +3,16 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
+#include "common/base/log.h"
 #include "server/core/hub_private.h"
 #include "server/core/subscribe_question.h"
 
 static void answer_error(struct hub *hub, struct session *session, struct str id, const struct error *error,
                          struct str channel)
 {
+    char quoted[ERROR_QUOTE_LEN];
+    log_debug("core", "session %s, channel %s: %s: %s", session->uuid, error_quote(channel, quoted),
+              err_code(error->code), error->text);
     output_error(hub, session, id, channel, error->code, str_from_cstr(error->text));
 }
 

@@ -279,6 +279,27 @@ def pasteable(text, start):
     return line.group(1)
 
 
+def test_dev_says_why_a_client_gets_no(tmp_path):
+    rules = tmp_path / "rules.json"
+    rules.write_text('{"channels": [{"match": "user:{sub}", "allow": ["subscribe"]}]}')
+    dev = Process(tmp_path, ["dev", "--port", "0", "--internal-port", "0", "--config", rules], name="dev")
+    try:
+        until(lambda: "curl " in dev.output() + dev.log(), "it prints what to paste")
+        text = dev.output() + dev.log()
+        url = re.search(r"ws://127\.0\.0\.1:\d+/ws", text).group()
+        token = re.search(r"--token (\S+)", text).group(1)
+        refused = run("listen", "--url", url, "--token", "a.b.c", "x")
+        assert refused.returncode != 0
+        until(lambda: 'refused at "/ws": token_invalid: ' in dev.log(), "the refusal is in the terminal")
+        refused = run("listen", "--url", url, "--token", token, "user:another")
+        assert refused.returncode != 0
+        until(lambda: "this is another user's channel" in dev.log(), "the denial is in the terminal")
+        assert 'channel "user:another": ' in dev.log()
+    finally:
+        dev.check_log = lambda: None  # dev shows its demo token: that is what it is for
+        dev.close()
+
+
 def test_the_lines_of_dev_really_work(tmp_path):
     dev = Process(tmp_path, ["dev", "--port", "0", "--internal-port", "0"], name="dev")
     try:

@@ -1,6 +1,7 @@
 /* gate.c - see gate.h. */
 #include "server/net/http/gate.h"
 
+#include "common/base/log.h"
 #include "server/net/admission/net_transport.h"
 #include "server/net/admission/subprotocol.h"
 #include "server/net/http/answer.h"
@@ -45,6 +46,8 @@ static void refuse(struct connection *connection, const struct http_head *head, 
     const struct gate *gate = connection->set->owner;
     enum reason reason = admission->reason;
     struct str text = str_from_cstr(error->code ? error->text : reason_sentence(reason));
+    char quoted[ERROR_QUOTE_LEN];
+    log_debug("net", "refused at %s: %s: %.*s", error_quote(head->path, quoted), reason_text(reason), STR_ARG(text));
     metrics_add_labelled(gate->admitter->metrics, METRIC_CONNECTIONS_REFUSED, reason, 1);
     if (admission->outcome == REFUSED_CLOSE)
         refuse_by_close(connection, head, admission, text);
