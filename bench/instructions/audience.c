@@ -33,7 +33,7 @@ static void on_leave(void *owner, unsigned worker, struct str channel)
     (void)channel;
 }
 
-static enum write_result on_write(struct session *session, struct str frames, size_t *out_unsent)
+static enum write_result on_write(struct session *session, struct str frames, uint32_t *out_unsent)
 {
     struct audience *audience = session->transport;
     audience->bytes_written += frames.len;

@@ -28,6 +28,8 @@ struct ws_decoder {
     uint8_t opcode;
     uint8_t mask[4]; /* turned so that its first byte is for the next byte of the payload */
     uint64_t left;   /* bytes of its payload that are still to come */
+    enum reason reason;
+    bool lent; /* the last message lies in `message` or `part`, which the next call frees */
     /* of the message whose frames are being joined */
     uint8_t message_opcode; /* 0 between messages */
     size_t utf8_len;        /* bytes of `message` that are known to be whole characters */
@@ -35,8 +37,6 @@ struct ws_decoder {
     struct buf part; /* the beginning of a header, or of a control frame's payload */
     uint64_t beside; /* bytes so far of control frames, and of the headers of fragments as small as those. Its user may
                         set it back */
-    bool lent;       /* the last message lies in `message` or `part`, which the next call frees */
-    enum reason reason;
 };
 
 void ws_decoder_fini(struct ws_decoder *decoder);

@@ -150,7 +150,7 @@ void hub_pong(struct hub *hub, struct session *session);
 /* The client has answered the session's close frame: it has everything that was sent before. */
 void hub_close_answered(struct hub *hub, struct session *session);
 /* The kernel takes data again. unsent: how many bytes the transport still holds. */
-void hub_writable(struct hub *hub, struct session *session, size_t unsent);
+void hub_writable(struct hub *hub, struct session *session, uint32_t unsent);
 
 /* Queues one message as it is. text must be UTF-8. False: the session is ending, or its transport has no such messages;
  * nothing is queued. */

@@ -47,7 +47,7 @@ void hub_receive(struct hub *hub, struct session *session, struct str text)
     if (session->text_use == USE_COMMANDS)
         command_receive(hub, session, text);
     else
-        use(hub, session, (enum message_use)session->text_use, false, text);
+        use(hub, session, session->text_use, false, text);
 }
 
 /* A binary command need not be UTF-8. The dialect's parser takes nothing else. */
@@ -58,7 +58,7 @@ void hub_receive_binary(struct hub *hub, struct session *session, struct str byt
     if (session->binary_use == USE_COMMANDS)
         command_receive(hub, session, bytes);
     else
-        use(hub, session, (enum message_use)session->binary_use, true, bytes);
+        use(hub, session, session->binary_use, true, bytes);
 }
 
 void hub_ping(struct hub *hub, struct session *session, struct str payload)

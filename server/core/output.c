@@ -232,7 +232,7 @@ static void measure_deliveries(struct hub *hub)
     hub->accepted_count = 0;
 }
 
-void hub_writable(struct hub *hub, struct session *session, size_t unsent)
+void hub_writable(struct hub *hub, struct session *session, uint32_t unsent)
 {
     session->unsent_bytes = unsent;
     session->waits_writable = false;

@@ -40,7 +40,7 @@ enum request_kind {
 struct session_id {
     uint32_t worker;
     uint32_t slot;
-    uint64_t generation; /* 0: no session */
+    uint32_t generation; /* 0: no session */
 };
 
 struct request {

@@ -45,6 +45,7 @@ struct subscription {
     struct waiting_command *waiting; /* oldest first; NULL once the channel is joined */
 };
 
+/* Thousands of these are open at once, so members are as small as their limits allow. */
 struct session {
     /* A delivery touches these members. They lie side by side, since each cache line is a miss with thousands of
      * sessions. */
@@ -52,43 +53,41 @@ struct session {
     const struct transport_ops *ops;
     const struct format *format; /* of the endpoint it began with and of ops->framing; of the hub */
     struct outbox outbox;
-    size_t unsent_bytes; /* taken by the transport, not yet by the kernel; counted into the limit */
-    uint32_t dirty_at;   /* place in hub->dirty, from 1; 0: nothing to write */
-    enum session_state state;
+    uint32_t unsent_bytes; /* taken by the transport, not yet by the kernel; counted into the limit */
+    uint32_t dirty_at;     /* place in hub->dirty, from 1; 0: nothing to write */
+    enum session_state state : 8;
     bool waits_writable; /* the kernel is full: the flush skips it until hub_writable */
     bool finished;       /* ops->finish has been called */
-    bool cut;            /* it has been called with abrupt */
-    bool ping_sent;
-    bool ping_due;   /* the interval is over, and the ping before has no pong yet */
-    bool heard;      /* anything at all, since the ping was sent */
-    bool held;       /* its input is not read (hub_hold_input) */
-    bool has_ticket; /* that may be used again (session_ticket.h) */
+    bool cut : 1;        /* it has been called with abrupt */
+    bool ping_sent : 1;
+    bool ping_due : 1;      /* the interval is over, and the ping before has no pong yet */
+    bool heard : 1;         /* anything at all, since the ping was sent */
+    bool held : 1;          /* its input is not read (hub_hold_input) */
+    bool has_ticket : 1;    /* that may be used again (session_ticket.h) */
+    bool expiry_warned : 1; /* its client has been told that the token ends */
+    bool late_token : 1;    /* taken within the leeway after its end, which then is the session's end */
+    uint32_t bad_messages;  /* in a row */
     /* The session's identity. */
     struct hub *hub;
     struct session_id id;
+    uint32_t messages;          /* whole ones, of any kind, that have come */
     struct sorted_link by_uuid; /* in the orders of hub->sessions, while it is open */
     struct sorted_link by_user;
     char uuid[UUID_LEN + 1];
-    bool expiry_warned;
-    bool late_token;            /* taken within the leeway after its end, which then is the session's end */
-    struct claims *claims;      /* one reference */
-    struct endpoint *endpoint;  /* by which it has come in; one reference */
-    uint64_t opened_ms;         /* wall clock */
-    enum reason closing_reason; /* REASON_NONE while open, or closed by the client or with a backend's own code */
-    uint16_t closing_code;      /* of the first close frame, sent or received. 0: it had none; CLOSE_LOST: none came */
-    uint8_t text_use;           /* enum message_use, of its endpoint when it began, as the next */
-    uint8_t binary_use;
+    uint8_t recovered;         /* events it got back that its rate has not been charged for yet (ROWS_PER_MESSAGE) */
+    uint8_t reads;             /* of histories and presence that have yet to be answered (READS_MAX) */
+    struct claims *claims;     /* one reference */
+    struct endpoint *endpoint; /* by which it has come in; one reference */
+    uint64_t opened_ms;        /* wall clock */
+    enum reason closing_reason : 8; /* REASON_NONE while open, or closed by the client or with a backend's own code */
+    enum message_use text_use : 4;  /* of its endpoint when it began, as the next */
+    enum message_use binary_use : 4;
+    unsigned closing_code : 16; /* of the first close frame, sent or received. 0: it had none; CLOSE_LOST: none came */
+    uint32_t subscription_count;
     struct upstream_session *upstream; /* NULL: none, or the session has ended */
-    /* Input. */
-    uint32_t recovered;    /* events it got back that its rate has not been charged for yet: less than one message's */
-    uint32_t bad_messages; /* in a row */
-    uint32_t reads;        /* of histories and presence that have yet to be answered */
-    uint32_t messages;     /* whole ones, of any kind */
     struct rate rate;
     /* Where it is subscribed. */
-    struct subscription *subscriptions;
-    uint32_t subscription_count;
-    uint32_t subscription_cap;
+    struct subscription *subscriptions; /* with room for a power of two of them */
     struct map *places; /* of a session with many: channel's name -> place in subscriptions, from 1; else NULL */
     /* Time. */
     struct timer liveness;             /* next ping, or the end of the wait for a sign of life */

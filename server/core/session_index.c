@@ -47,7 +47,7 @@ static void take_place(struct session_index *index, struct session *session)
     struct session_place *place = &index->places[at];
     index->first_free = place->next_free;
     place->session = session;
-    place->generation++;
+    place->generation += place->generation == UINT32_MAX ? 2 : 1; /* 0 names no session */
     session->id = (struct session_id){.worker = index->worker, .slot = at, .generation = place->generation};
     index->count++;
 }

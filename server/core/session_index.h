@@ -8,7 +8,7 @@
 
 struct session_place {
     struct session *session; /* NULL: free */
-    uint64_t generation;     /* of the session that is here or was here last */
+    uint32_t generation;     /* of the session that is here or was here last */
     uint32_t next_free;
 };
 

@@ -14,8 +14,8 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     session->ops = start->ops;
     session->format = formats_get(&hub->formats, start->endpoint, start->ops->framing);
     session->endpoint = endpoint_ref(start->endpoint);
-    session->text_use = (uint8_t)start->endpoint->text;
-    session->binary_use = (uint8_t)start->endpoint->binary;
+    session->text_use = start->endpoint->text;
+    session->binary_use = start->endpoint->binary;
     str_pack(&(char *){session->address}, start->address);
     session->opened_ms = hub->wall_ms;
     session->late_token = session->claims->exp_ms && session->claims->exp_ms <= hub->wall_ms;

@@ -48,14 +48,19 @@ struct recovering_subscriber *subscription_recovering(const struct subscription 
     return &subscription->channel->recovering->entries[subscription->index];
 }
 
+/* There is room for two, or else for a power of two. So the list can be full only when its count is one. */
+static void make_room(struct session *session)
+{
+    uint32_t count = session->subscription_count;
+    if (count != 1 && (count & (count - 1)) == 0)
+        session->subscriptions =
+            xrealloc(session->subscriptions, (count ? 2 * count : 2) * sizeof *session->subscriptions);
+}
+
 struct subscription *subscription_add(struct hub *hub, struct session *session, struct str name)
 {
     struct channel *channel = channel_want(hub, name);
-    if (session->subscription_count == session->subscription_cap) {
-        session->subscription_cap = session->subscription_cap ? session->subscription_cap * 2 : 2;
-        session->subscriptions =
-            xrealloc(session->subscriptions, session->subscription_cap * sizeof *session->subscriptions);
-    }
+    make_room(session);
     struct subscription *subscription = &session->subscriptions[session->subscription_count++];
     *subscription = (struct subscription){.channel = channel};
     note_last_place(session);
@@ -179,5 +184,4 @@ void subscription_end_all(struct hub *hub, struct session *session)
         subscription_end(hub, session, &session->subscriptions[session->subscription_count - 1], LEFT_TOO_SOON);
     free(session->subscriptions);
     session->subscriptions = NULL;
-    session->subscription_cap = 0;
 }

@@ -18,7 +18,7 @@ enum write_result {
  */
 struct transport_ops {
     /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
-    enum write_result (*write)(struct session *session, struct str frames, size_t *out_unsent);
+    enum write_result (*write)(struct session *session, struct str frames, uint32_t *out_unsent);
     /* Everything queued, the close frame last, has been written, and the kernel has taken it: end the connection now or
      * once the peer has answered. abrupt: do not wait for anything. It is called once, or a second time with abrupt
      * where the first call was without. hub_gone must follow, not from within this call. */

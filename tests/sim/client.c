@@ -33,7 +33,7 @@ struct line {
     uint64_t down_due_us;
     uint64_t up_due_us;
     uint64_t stalled_until_us;
-    size_t unsent; /* while it is stalled */
+    uint32_t unsent; /* while it is stalled */
     struct claims *claims;
     char reason[40]; /* of its end, as the server gave it */
     struct ws_decoder decoder;
@@ -180,13 +180,13 @@ static void read_again(void *owner, uint64_t number)
         loop_post(line->worker->loop, deliver_writable, line, NULL);
 }
 
-static enum write_result carry(struct session *session, struct str frames, size_t *out_unsent)
+static enum write_result carry(struct session *session, struct str frames, uint32_t *out_unsent)
 {
     struct line *line = session->transport;
     if (line->gone || !line->open)
         return WRITE_FAILED;
     send_down(line, false, frames);
-    line->unsent = world_now_us() < line->stalled_until_us ? line->unsent + frames.len : 0;
+    line->unsent = world_now_us() < line->stalled_until_us ? line->unsent + (uint32_t)frames.len : 0;
     *out_unsent = line->unsent;
     return line->unsent ? WRITE_PARTIAL : WRITE_ALL;
 }

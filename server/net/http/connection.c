@@ -286,7 +286,7 @@ static bool send_late(const struct connection *connection, struct str bytes)
 
 void connection_send(struct connection *connection, struct str bytes)
 {
-    size_t unsent;
+    uint32_t unsent;
     if (is_late(connection)) {
         if (!send_late(connection, bytes))
             connection_close(connection);

@@ -171,7 +171,7 @@ static bool send_all(const struct stream *stream, struct str *bytes)
     return true;
 }
 
-enum write_result stream_write(struct stream *stream, struct str bytes, size_t *out_unsent)
+enum write_result stream_write(struct stream *stream, struct str bytes, uint32_t *out_unsent)
 {
     *out_unsent = 0;
     if (!stream->wsi || (stream->unsent.len == 0 && !send_all(stream, &bytes)))
@@ -181,7 +181,7 @@ enum write_result stream_write(struct stream *stream, struct str bytes, size_t *
     if (stream->unsent.len == 0)
         lws_callback_on_writable(stream->wsi);
     buf_append(&stream->unsent, bytes);
-    *out_unsent = stream->unsent.len;
+    *out_unsent = (uint32_t)stream->unsent.len;
     return WRITE_PARTIAL;
 }
 

@@ -50,8 +50,8 @@ bool stream_is_open(const struct stream *stream);
 void stream_move(struct stream *from, struct stream *to, const struct stream_ops *ops);
 
 /* Writes at once. The stream keeps what the kernel does not take, and calls `drained` when all of it has been written.
- * *out_unsent: how many bytes it keeps. WRITE_FAILED: the connection is broken, so cut it. */
-enum write_result stream_write(struct stream *stream, struct str bytes, size_t *out_unsent);
+ * *out_unsent: how many bytes it keeps, below 4 GiB. WRITE_FAILED: the connection is broken, so cut it. */
+enum write_result stream_write(struct stream *stream, struct str bytes, uint32_t *out_unsent);
 bool stream_has_unsent(const struct stream *stream);
 
 /* Reads at once what the peer has sent, before the loop would. Do not call it from stream_ops. False: the stream has

@@ -12,7 +12,6 @@
 struct ws {
     struct stream stream;
     struct session *session; /* NULL: the connection failed before it had one */
-    struct hub *hub;
     struct admitter *admitter;
     struct ws_decoder decoder;
     bool deaf;        /* what comes is thrown away: the connection has failed, or the peer's close frame has come */
@@ -30,7 +29,7 @@ static void on_gone(struct stream *stream)
 {
     struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
     if (ws->session)
-        hub_gone(ws->hub, ws->session);
+        hub_gone(ws->session->hub, ws->session);
     lease_release(&ws->lease, ws->admitter->quota);
     ws_decoder_fini(&ws->decoder);
     free(ws);
@@ -48,7 +47,7 @@ static void shut(struct ws *ws)
         stream_cut(&ws->stream);
 }
 
-static enum write_result write_frames(struct session *session, struct str frames, size_t *out_unsent)
+static enum write_result write_frames(struct session *session, struct str frames, uint32_t *out_unsent)
 {
     struct ws *ws = session->transport;
     return stream_write(&ws->stream, frames, out_unsent);
@@ -76,7 +75,7 @@ static void on_drained(struct stream *stream)
 {
     struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
     if (ws->session)
-        hub_writable(ws->hub, ws->session, 0);
+        hub_writable(ws->session->hub, ws->session, 0);
 }
 
 /* --- in --------------------------------------------------------------------------------------------------------- */
@@ -97,7 +96,7 @@ static void on_peer_close(struct ws *ws, int code)
 {
     ws->deaf = ws->peer_closed = true;
     if (ws->session->finished) { /* the answer to our own */
-        hub_close_answered(ws->hub, ws->session);
+        hub_close_answered(ws->session->hub, ws->session);
         shut(ws);
     } else {
         session_end_with(ws->session, code == WS_CLOSE_NO_CODE ? 0 : code, STR(""));
@@ -109,16 +108,16 @@ static void take_message(struct ws *ws, const struct ws_message *message)
     enum { FREE = 64 }; /* bytes of a ping and of fragments */
     ws->decoder.beside -= ws->decoder.beside < FREE ? ws->decoder.beside : FREE;
     if (message->opcode == WS_TEXT)
-        hub_receive(ws->hub, ws->session, message->payload);
+        hub_receive(ws->session->hub, ws->session, message->payload);
     else
-        hub_receive_binary(ws->hub, ws->session, message->payload);
+        hub_receive_binary(ws->session->hub, ws->session, message->payload);
     if (ws->session->closing_reason == REASON_DATA_KIND) /* as if it could not be decoded */
         ws->deaf = true;
 }
 
 static void on_message(struct ws *ws, const struct ws_message *message)
 {
-    struct hub *hub = ws->hub;
+    struct hub *hub = ws->session->hub;
     if (message->opcode == WS_CLOSE)
         on_peer_close(ws, message->close_code);
     else if (ws->session->state != SESSION_OPEN) /* only the answer to our close frame is waited for */
@@ -138,7 +137,7 @@ static void charge_what_is_beside(struct ws *ws)
     const uint64_t unit = 2 + sizeof ws->decoder.mask + WS_CONTROL_MAX;
     if (ws->decoder.beside < unit)
         return;
-    hub_charge(ws->hub, ws->session, ws->decoder.beside / unit);
+    hub_charge(ws->session->hub, ws->session, ws->decoder.beside / unit);
     ws->decoder.beside %= unit;
 }
 
@@ -177,12 +176,11 @@ static int check(const struct http_head *head, struct error *error)
 
 static void open_session(struct stream *stream, const struct net_start *start, struct str answer, struct str rest)
 {
-    size_t unsent;
+    uint32_t unsent;
     struct ws *ws = xcalloc(1, sizeof *ws);
     struct session_start session = start->session;
     session.ops = &transport;
     session.transport = ws;
-    ws->hub = start->hub;
     ws->admitter = start->admitter;
     ws->lease = start->lease;
     ws->decoder.from_client = true;
@@ -196,7 +194,7 @@ static void open_session(struct stream *stream, const struct net_start *start, s
             session_ticket_leave(session.ticket);
         return;
     }
-    ws->session = hub_open(ws->hub, &session);
+    ws->session = hub_open(start->hub, &session);
     on_input(&ws->stream, rest);
 }
 

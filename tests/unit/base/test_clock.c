@@ -1,4 +1,7 @@
 /* test_clock.c - times as text. */
+#include <stdio.h>
+#include <time.h>
+
 #include "common/base/clock.h"
 #include "tests/support/unit.h"
 
@@ -24,6 +27,36 @@ static void test_format(void **state)
     }
 }
 
+/* As strftime writes it: each day of four centuries, and the ends of February of all years. */
+static void test_calendar(void **state)
+{
+    (void)state;
+    const uint64_t day_ms = 86400000;
+    for (uint64_t day = 0; day < 2932897; day += day < 146097 + 365 ? 1 : 13) {
+        char out[CLOCK_RFC3339_LEN + 1], expected[40];
+        uint64_t ms = day * day_ms + day * 7919 % day_ms;
+        time_t seconds = (time_t)(ms / 1000);
+        struct tm parts;
+        gmtime_r(&seconds, &parts);
+        size_t len = strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%S", &parts);
+        snprintf(expected + len, sizeof expected - len, ".%03uZ", (unsigned)(ms % 1000));
+        clock_format(ms, out);
+        assert_string_equal(out, expected);
+    }
+    for (int year = 1970; year <= 9999; year++) {
+        char out[CLOCK_RFC3339_LEN + 1], expected[40];
+        struct tm parts = {.tm_year = year - 1900, .tm_mon = 2, .tm_mday = 1};
+        uint64_t march_ms = (uint64_t)timegm(&parts) * 1000;
+        bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+        snprintf(expected, sizeof expected, "%04d-02-%02dT23:59:59.999Z", year, leap ? 29 : 28);
+        clock_format(march_ms - 1, out);
+        assert_string_equal(out, expected);
+        snprintf(expected, sizeof expected, "%04d-03-01T00:00:00.000Z", year);
+        clock_format(march_ms, out);
+        assert_string_equal(out, expected);
+    }
+}
+
 static void test_clocks_run(void **state)
 {
     uint64_t first_us = clock_now_us();
@@ -35,6 +68,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
+        cmocka_unit_test(test_calendar),
         cmocka_unit_test(test_clocks_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

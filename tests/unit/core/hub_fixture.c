@@ -97,14 +97,14 @@ static void append_close(struct buf *out, int code, struct str reason)
 static const struct framing line_framing = {.message = append_line, .ping = append_ping, .close = append_close};
 static const struct framing plain_framing = {.message = append_line};
 
-static enum write_result on_write(struct session *session, struct str frames, size_t *out_unsent)
+static enum write_result on_write(struct session *session, struct str frames, uint32_t *out_unsent)
 {
     struct wire *wire = session->transport;
     if (wire->broken)
         return WRITE_FAILED;
     buf_append(&wire->bytes, frames);
     wire->writes++;
-    wire->unsent = wire->full ? frames.len : 0;
+    wire->unsent = wire->full ? (uint32_t)frames.len : 0;
     *out_unsent = wire->unsent;
     return wire->full ? WRITE_PARTIAL : WRITE_ALL;
 }

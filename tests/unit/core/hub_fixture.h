@@ -16,7 +16,7 @@ struct wire {
     size_t read;      /* how far the test has read them */
     unsigned writes;
     bool full; /* the kernel takes nothing more: what is written is "unsent" */
-    size_t unsent;
+    uint32_t unsent;
     bool broken;       /* writing fails */
     unsigned finished; /* how often finish was called */
     bool abrupt;

@@ -313,7 +313,7 @@ static void draining_refuses_and_sends_away(void **state)
     fixture_destroy(fixture);
 }
 
-static enum write_result keep(struct session *session, struct str frames, size_t *out_unsent)
+static enum write_result keep(struct session *session, struct str frames, uint32_t *out_unsent)
 {
     *out_unsent = 0;
     buf_append(session->transport, frames);

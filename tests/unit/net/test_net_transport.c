@@ -52,7 +52,7 @@ static void on_gone(struct stream *stream)
 
 static const struct stream_ops stream_operations = {.input = throw_away, .drained = on_drained, .gone = on_gone};
 
-static enum write_result write_lines(struct session *session, struct str lines, size_t *out_unsent)
+static enum write_result write_lines(struct session *session, struct str lines, uint32_t *out_unsent)
 {
     struct line_connection *connection = session->transport;
     return stream_write(&connection->stream, lines, out_unsent);
@@ -88,7 +88,7 @@ static void refuse(struct buf *out, const struct net_refusal *refusal)
 
 static void open_session(struct stream *stream, const struct net_start *start, struct str head, struct str rest)
 {
-    size_t unsent;
+    uint32_t unsent;
     struct line_connection *connection = xcalloc(1, sizeof *connection);
     struct session_start session = start->session;
     session.ops = &operations;

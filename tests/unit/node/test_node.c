@@ -25,7 +25,7 @@ static struct fixture {
 } f;
 
 /* The text without the heads of the frames. */
-static enum write_result on_write(struct session *session, struct str frames, size_t *out_unsent)
+static enum write_result on_write(struct session *session, struct str frames, uint32_t *out_unsent)
 {
     for (size_t i = 0; i < frames.len; i++)
         if (frames.ptr[i] >= ' ' && frames.ptr[i] < 0x7F)
