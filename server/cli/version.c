@@ -27,7 +27,7 @@ int cli_version(int argc, char **argv)
     if (optind < argc)
         return cli_usage(argv[0], "no arguments are expected; found \"%s\"", argv[optind]);
     /* Only server/net includes libwebsockets, only server/broker hiredis, only common/token libjwt and
-     * only server/outbound libcurl: their versions
+     * only server/outbound and wire.c libcurl: their versions
      * come from the build. */
     printf("carillon %s\n", CARILLON_VERSION);
     printf("built with: %s\n", CARILLON_LIBRARIES);

@@ -9,10 +9,10 @@
 
 struct wire;
 
-/* Resolves the host and tries its addresses in order. For a secure URL it then does the TLS handshake, with TLS 1.2 or
- * later. The certificate must be for the URL's host and signed by an authority of the system (SSL_CERT_FILE and
- * SSL_CERT_DIR name others). The deadline does not bound resolving. Returns NULL when there is no connection. *error
- * then has ERR_INVALID_REQUEST when the certificate is not accepted, else ERR_UNAVAILABLE. */
+/* Resolves the host and tries its addresses, IPv6 and IPv4 side by side. Proxies of the environment are ignored. For a
+ * secure URL it then does the TLS handshake, with TLS 1.2 or later. The certificate must be for the URL's host and
+ * signed by an authority of the system (SSL_CERT_FILE and SSL_CERT_DIR name others). Returns NULL when there is no
+ * connection. *error then has ERR_INVALID_REQUEST when the certificate is not accepted, else ERR_UNAVAILABLE. */
 struct wire *wire_open(const struct url *url, uint64_t deadline_us, struct error *error);
 
 /* NULL is fine. */
