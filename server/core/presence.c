@@ -46,6 +46,7 @@ struct presence_change *presence_change_create_policy(const struct presence_poli
 static void fini_read(struct request *request)
 {
     struct presence_read *read = presence_read_of(request);
+    buf_fini(&read->changed);
     buf_fini(&read->members);
     buf_fini(&read->next);
 }
@@ -79,4 +80,36 @@ struct presence_page presence_read_page(const struct presence_read *read)
                                   .connections = read->connections,
                                   .members = buf_str(&read->members),
                                   .next = buf_str(&read->next)};
+}
+
+static void fini_update(struct request *request)
+{
+    buf_fini(&CONTAINER_OF(request, struct presence_update, base)->changed);
+}
+
+struct presence_update *presence_update_create(void)
+{
+    struct presence_update *update = xcalloc(1, sizeof *update);
+    update->base.kind = REQUEST_PRESENCE_UPDATE;
+    update->base.fini = fini_update;
+    return update;
+}
+
+/* Each has a sign, the user, and a NUL, which no user has. */
+void presence_note_changed(struct buf *changed, bool here, struct str user)
+{
+    buf_append_char(changed, here ? '+' : '-');
+    buf_append(changed, user);
+    buf_append_char(changed, '\0');
+}
+
+bool presence_next_changed(struct str *rest, bool *out_here, struct str *out_user)
+{
+    if (!rest->len)
+        return false;
+    *out_here = rest->ptr[0] == '+';
+    struct str after = str_skip(*rest, 1);
+    *out_user = str_split(&after, '\0');
+    *rest = str_skip(*rest, out_user->len + 2);
+    return true;
 }

@@ -50,6 +50,7 @@ struct presence_update {
     uint64_t after;       /* the number that the broker must have reached in the round; 0: the round begins */
     bool known;           /* answer; false: nothing was done, for the broker has lost the members of this node */
     bool more;            /* answer; members of other nodes have yet to be taken off, by another update */
+    struct buf changed;   /* answer; who has come or left on all nodes (presence_next_changed) */
     size_t count;
     struct presence_item {
         bool here;
@@ -72,8 +73,17 @@ struct presence_read {
     uint64_t count;     /* of members in this page */
     struct buf members; /* entries, joined by commas */
     struct buf next;    /* what to give as after for the next page; empty: this was the last one */
+    struct buf changed; /* who has left with a node that died (presence_next_changed) */
     char bytes[];
 };
+
+/* Zeroed but for what makes it a request. */
+struct presence_update *presence_update_create(void);
+
+/* For the broker: the user has come to the channel on its first connection on any node, or has left with the last. */
+void presence_note_changed(struct buf *changed, bool here, struct str user);
+/* The next one. Start with *rest as the whole text. False: there is none left. */
+bool presence_next_changed(struct str *rest, bool *out_here, struct str *out_user);
 
 /* Copies the texts. command_id: of the command that asks; empty: none. */
 struct presence_read *presence_read_create(const struct presence_policy *policy, struct str channel, struct str after,

@@ -2,6 +2,7 @@
  */
 #include "common/base/clock.h"
 #include "common/json/json.h"
+#include "server/core/presence.h"
 #include "server/core/ticket.h"
 #include "server/node/lifecycle_private.h"
 
@@ -47,11 +48,34 @@ static void tell_issued(struct lifecycle *lifecycle, const struct ticket_request
     buf_fini(&scratch);
 }
 
+static void tell_members(struct lifecycle *lifecycle, struct str channel, struct str changed)
+{
+    struct str user;
+    bool here;
+    if (!changed.len || !lifecycle_covers(lifecycle->settings, channel))
+        return;
+    while (presence_next_changed(&changed, &here, &user)) {
+        struct buf data = {0};
+        append_member(&data, "user", user);
+        append_member(&data, "channel", channel);
+        lifecycle_tell(lifecycle, here ? LIFECYCLE_PRESENCE_JOINED : LIFECYCLE_PRESENCE_LEFT, LIFECYCLE_TELL, user,
+                       buf_str(&data), STR(""));
+        buf_fini(&data);
+    }
+}
+
 void lifecycle_hear(struct lifecycle *lifecycle, struct request *request)
 {
-    if (!lifecycle->settings || request->error)
+    if (!lifecycle->settings)
         return;
-    if (request->kind == REQUEST_REVOKE && lifecycle_tells(lifecycle->settings, LIFECYCLE_TOKEN_REVOKED))
+    if (request->kind == REQUEST_PRESENCE_UPDATE)
+        tell_members(lifecycle, request->channel,
+                     buf_str(&CONTAINER_OF(request, struct presence_update, base)->changed));
+    else if (request->kind == REQUEST_PRESENCE_READ)
+        tell_members(lifecycle, request->channel, buf_str(&presence_read_of(request)->changed));
+    else if (request->error)
+        return;
+    else if (request->kind == REQUEST_REVOKE && lifecycle_tells(lifecycle->settings, LIFECYCLE_TOKEN_REVOKED))
         tell_revoked(lifecycle, &CONTAINER_OF(request, struct revoke_request, base)->revocation);
     else if (request->kind == REQUEST_TICKET && ticket_request_of(request)->action == TICKET_ISSUE &&
              ticket_request_of(request)->outcome == TICKET_DONE)

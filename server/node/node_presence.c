@@ -201,8 +201,7 @@ static void answered(struct request *base, void *owner)
 
 static struct presence_update *make_update(struct room *room)
 {
-    struct presence_update *update = xcalloc(1, sizeof *update);
-    update->base.kind = REQUEST_PRESENCE_UPDATE;
+    struct presence_update *update = presence_update_create();
     update->base.reply_to = &room->presence->router->mailbox;
     update->base.done = answered;
     update->base.waiter = room;

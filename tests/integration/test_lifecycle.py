@@ -213,14 +213,14 @@ def test_redis_forgets_everything(node, redis):
 
 
 def test_reload(launch, redis):
-    node = launch({"redis.url": redis.url, "lifecycle.redis_stream": STREAM})
+    node = launch({"redis.url": redis.url})
     until(node.ready, "ready")
     with node.connect("ann") as ann:
         ann.subscribe("room:1")
         node.reload({**CONFIG, "redis.url": redis.url})
         told(redis, "session.opened", user="ann", again=True)
         told(redis, "channel.occupied", channel="room:1")
-        node.reload({"redis.url": redis.url, "lifecycle.redis_stream": STREAM})
+        node.reload({"redis.url": redis.url})
     with node.connect("bob") as bob:
         bob.subscribe("room:2")
     node.terminate()
@@ -236,3 +236,22 @@ def test_a_node_that_stops_tells_all_ends(launch, redis):
     check_order(redis)
     for client in clients:
         client.close()
+
+
+def test_members_are_decided_across_nodes(launch, redis):
+    rules = [{"match": "room:*", "allow": ["subscribe"], "presence": True, "presence_ttl": "2s"}, {"match": "*", "allow": ["subscribe"]}]
+    a, b = launch.pair(redis, {**CONFIG, "channels": rules})
+    with a.connect("ann") as first, b.connect("ann") as second:
+        first.subscribe("room:1")
+        told(redis, "presence.joined", user="ann", channel="room:1")
+        second.subscribe("room:1")
+        until(lambda: a.api("GET", "/api/v1/channels/room:1/presence").json["connections"] == 2, "both are members")
+        first.ask("unsubscribe", "unsubscribed", channel="room:1")
+        first.subscribe("room:2")
+        told(redis, "presence.joined", user="ann", channel="room:2")
+        assert not of(redis, "presence.left", channel="room:1")
+        b.kill()
+        a.api("GET", "/api/v1/channels/room:1/presence")
+        until(lambda: a.api("GET", "/api/v1/channels/room:1/presence") and of(redis, "presence.left", channel="room:1", user="ann"),
+              "the member of the dead node is told", 20 * SLOWDOWN)
+        assert len(of(redis, "presence.joined", channel="room:1")) == len(of(redis, "presence.left", channel="room:1")) == 1

@@ -50,19 +50,20 @@ static struct memory_crowd *find_or_create(struct memory_presence *presence, str
     return crowd;
 }
 
-static void tell(const struct broker *broker, const struct presence_update *update, struct str type, struct str entry,
+static void tell(const struct broker *broker, struct presence_update *update, bool here, const struct person *person,
                  uint64_t wall_ms)
 {
     char timestamp[CLOCK_RFC3339_LEN + 1];
+    presence_note_changed(&update->changed, here, person->user);
     if (!update->policy.events)
         return;
     clock_format(wall_ms, timestamp);
     const struct event event = {.channel = update->base.channel,
-                                .type = type,
+                                .type = here ? STR("join") : STR("leave"),
                                 .id = STR(""),
                                 .epoch = STR(""),
                                 .timestamp = str_from(timestamp, CLOCK_RFC3339_LEN),
-                                .data = entry};
+                                .data = person->entry->text};
     broker->sink->event(broker->owner, &event);
 }
 
@@ -90,14 +91,14 @@ void memory_presence_update(struct memory_presence *presence, const struct broke
         const struct presence_item *item = &update->items[i];
         if (item->here) {
             if (add(presence, crowd, item))
-                tell(broker, update, STR("join"), item->entry, wall_ms);
+                tell(broker, update, true, map_get(&crowd->people, item->user), wall_ms);
             continue;
         }
         struct person *person = map_remove(&crowd->people, item->user);
         if (!person)
             continue;
         sorted_remove(&crowd->by_user, &person->link);
-        tell(broker, update, STR("leave"), person->entry->text, wall_ms);
+        tell(broker, update, false, person, wall_ms);
         free_person(presence, person);
     }
     if (crowd->people.count)

@@ -73,13 +73,26 @@ static void set_common(struct redis_request *request, const struct presence_poli
 
 /* ---- updates ---- */
 
+/* "+USER" has come, "-USER" has left. */
+static void take_changed(struct buf *out, const redisReply *reply)
+{
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+        struct str text = redis_text(reply->element[i]);
+        if (text.len > 1)
+            presence_note_changed(out, text.ptr[0] == '+', str_skip(text, 1));
+    }
+}
+
 static void on_updated(struct redis_request *request, const redisReply *reply)
 {
     struct redis_broker *broker = redis_broker_of_request(request);
     struct presence_update *update = request->argument;
     if (reply && reply->type == REDIS_REPLY_INTEGER) {
-        update->known = reply->integer > 0;
-        update->more = reply->integer > 1;
+        update->known = false;
+    } else if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
+        update->known = true;
+        update->more = reply->element[0]->integer > 1;
+        take_changed(&update->changed, reply->element[1]);
     } else {
         redis_broker_request_fail(broker, &update->base, reply);
     }
@@ -133,10 +146,10 @@ void redis_presence_update(struct redis_broker *broker, struct presence_update *
 
 /* ---- pages ---- */
 
-/* Takes users, connections, after of the next page, members. */
+/* Takes users, connections, after of the next page, members. The users who have left are taken already. */
 static bool take_page(struct presence_read *read, const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 || reply->element[0]->type != REDIS_REPLY_INTEGER ||
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5 || reply->element[0]->type != REDIS_REPLY_INTEGER ||
         reply->element[1]->type != REDIS_REPLY_INTEGER || reply->element[3]->type != REDIS_REPLY_ARRAY)
         return false;
     read->users = (uint64_t)reply->element[0]->integer;
@@ -162,8 +175,10 @@ static void on_page(struct redis_request *request, const redisReply *reply)
 {
     struct redis_broker *broker = redis_broker_of_request(request);
     struct presence_read *read = request->argument;
-    bool is_number = reply && reply->type == REDIS_REPLY_INTEGER;
-    if (is_number && reply->integer == 0) {
+    bool is_number = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+    if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements)
+        take_changed(&read->changed, reply->element[reply->elements - 1]);
+    if (is_number && reply->element[0]->integer == 0) {
         read->again = true;
         redis_presence_read(broker, read);
         return;

@@ -18,7 +18,7 @@ static struct str name_user(int i, char name[16])
 static void set(struct memory_presence *presence, int i, bool is_here)
 {
     char name[16], entry[32];
-    struct presence_update *update = xcalloc(1, sizeof *update);
+    struct presence_update *update = presence_update_create();
     struct str user = name_user(i, name);
     int len = snprintf(entry, sizeof entry, "{\"user\":\"%s\"}", name);
     update->policy = policy;
@@ -27,7 +27,7 @@ static void set(struct memory_presence *presence, int i, bool is_here)
     update->count = 1;
     update->items[0] = (struct presence_item){.here = is_here, .user = user, .entry = str_from(entry, (size_t)len)};
     memory_presence_update(presence, NULL, update, 0);
-    free(update);
+    request_destroy(&update->base);
     here[i] = is_here;
 }
 
@@ -92,7 +92,7 @@ static void test_pages_while_users_come_and_go(void **state)
 static void test_a_page_has_a_bound_in_bytes_and_one_entry_at_least(void **state)
 {
     struct memory_presence presence = {0};
-    struct presence_update *update = xcalloc(1, sizeof *update);
+    struct presence_update *update = presence_update_create();
     char *entry = xmalloc(PRESENCE_PAGE_BYTES + 2);
     (void)state;
     memset(entry, '7', PRESENCE_PAGE_BYTES + 2);
@@ -110,7 +110,7 @@ static void test_a_page_has_a_bound_in_bytes_and_one_entry_at_least(void **state
     request_destroy(&read->base);
     memory_presence_fini(&presence);
     free(entry);
-    free(update);
+    request_destroy(&update->base);
 }
 
 int main(void)

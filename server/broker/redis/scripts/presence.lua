@@ -4,7 +4,7 @@
 -- ARGV also: connections of the node; 1 if all of its members have been told in this round, else 0; changes as JSON, [[here,
 --   user, entry], ...]; number of this update; number of the last update of this round that Redis has answered (0: none).
 -- Answer: 0 if Redis does not know that last update, so has lost data: then nothing has been done. Else 1, or 2 if there
---   are still members of nodes that are over.
+--   are still members of nodes that are over; then the users who have come to the channel or left it.
 --
 -- The members of a node's earlier rounds stay until all have been told in this one. Then those go that are in no other. All
 -- of it stays for an hour without any member. So a user who left while Redis was away, or with its node, is told to have
@@ -22,7 +22,7 @@ for _, change in ipairs(cjson.decode(changes)) do
     redis.call('ZADD', by_user, 0, user .. '\0' .. me)
     redis.call('ZADD', by_node, 0, me .. '\0' .. user)
     redis.call('HSET', entries, user, entry)
-    if new then tell('join', entry) end
+    if new then tell('join', entry, user) end
   else
     remove(user, me)
   end
@@ -37,4 +37,4 @@ else
 end
 drop_if_empty()
 for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], string.format('%.0f', alive + 3600000)) end
-return more and 2 or 1
+return {more and 2 or 1, changed}

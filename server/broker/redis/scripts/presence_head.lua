@@ -23,7 +23,9 @@ local me, publish, around, alive_ms, connected_ms, again = unpack(ARGV)
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function tell(type, entry)
+local changed = {} -- "+USER" has come, "-USER" has left
+local function tell(type, entry, user)
+  changed[#changed + 1] = (type == 'join' and '+' or '-') .. user
   if publish ~= '' then redis.call(publish, live, '{"type":"' .. type .. around .. entry .. '}') end
 end
 local function is_there(user)
@@ -35,7 +37,7 @@ local function remove(user, node)
   if is_there(user) then return end
   local entry = redis.call('HGET', entries, user)
   redis.call('HDEL', entries, user)
-  if entry then tell('leave', entry) end
+  if entry then tell('leave', entry, user) end
 end
 local more, room = false, 1000
 local function forget(node)

@@ -6,7 +6,8 @@
 --   been in the registry.
 -- Answer: 0 if the caller has to ask again, as there are still members of nodes that are over. 1 if Redis has lost who is
 --   there and the nodes have yet to tell it again: either the whole channel, or all data, with the registry. Else users and
---   connections in all; user to begin after for the next page (empty: there is none); entries.
+--   connections in all; user to begin after for the next page (empty: there is none); entries. Last in each array: the
+--   users who have left the channel with their nodes.
 local registry = KEYS[6]
 local after, limit, max_bytes, node_id = unpack(ARGV, 7)
 limit, max_bytes = tonumber(limit), tonumber(max_bytes)
@@ -14,8 +15,8 @@ limit, max_bytes = tonumber(limit), tonumber(max_bytes)
 if #nodes > 0 then redis.pcall('HSET', nodes_key, '', mark) end -- a full Redis can be read
 for _, node in ipairs(over) do forget(node) end
 drop_if_empty()
-if more then return 0 end
-if lost or (registry and not redis.call('ZSCORE', registry, node_id)) then return 1 end
+if more then return {0, changed} end
+if lost or (registry and not redis.call('ZSCORE', registry, node_id)) then return {1, changed} end
 local from, bytes = after == '' and '-' or '[' .. after .. '\1', 0
 local page, last_user, next_after = {}, nil, ''
 while next_after == '' do
@@ -37,4 +38,4 @@ while next_after == '' do
   end
   if #part < wanted then break end
 end
-return {redis.call('HLEN', entries), connections, next_after, page}
+return {redis.call('HLEN', entries), connections, next_after, page, changed}
