@@ -3,6 +3,7 @@
 
 #include "common/base/alloc.h"
 #include "server/upstream/http_upstream.h"
+#include "server/upstream/stream_upstream.h"
 #include "server/upstream/webhook.h"
 
 enum { CONNECT_TIMEOUT_MS = 5000 };
@@ -130,11 +131,28 @@ static bool has_scheme(const struct upstream_options *o, const char *scheme)
     return str_starts_with(str_from_cstr(o->url), str_from_cstr(scheme));
 }
 
+static void make_stream(struct configured_upstream *item, const struct upstream_options *o)
+{
+    const struct stream_upstream_options options = {
+        .name = str_from_cstr(o->name),
+        .stream = str_from_cstr(o->redis_stream),
+        .max_len = o->max_len,
+        .waiting_bytes = o->waiting_bytes,
+        .timeout_us = o->timeout_ms * 1000,
+        .close_on_failure = o->on_failure == UPSTREAM_FAILURE_CLOSE,
+    };
+    item->upstream = stream_upstream_create(&options);
+}
+
 static enum err make(struct configured_upstream *item, const struct upstream_options *o, struct outbound *outbound,
                      const struct configured_upstreams *before, struct error *error)
 {
     if (has_scheme(o, "http://") || has_scheme(o, "https://"))
         return make_http(item, o, outbound, before, error);
+    if (*o->redis_stream) {
+        make_stream(item, o);
+        return ERR_NONE;
+    }
     return error_set(error, ERR_INVALID_REQUEST, "url: expected http:// or https://");
 }
 
