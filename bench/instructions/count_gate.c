@@ -47,8 +47,8 @@ static void admit(struct counted_gate *gate, struct str bytes)
     struct error error;
     struct entry entry;
     enum reason reason;
-    const struct entry_start start = {
-        .admitter = &gate->admitter, .lease = &lease, .steps = &limits_step, .step_count = 1};
+    const struct entry_step steps[] = {limits_step, user_limit_step};
+    const struct entry_start start = {.admitter = &gate->admitter, .lease = &lease, .steps = steps, .step_count = 2};
     size_t scanned = 0;
     if (http_head_parse(bytes, 8192, &scanned, &head, NULL) != HTTP_HEAD_DONE)
         abort();
