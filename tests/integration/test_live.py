@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from support import jwt, ws
+from support.backend import Backend
 from support.carillon import run
 from support.wait import DEADLINE_S, until
 from support.ws import Refused
@@ -238,6 +239,10 @@ probe("endpoints")(doors_follow({"endpoints": [{"path": "/other"}]}))
 probe("endpoints[].token_header")(doors_follow(endpoint(token_header=False)))
 probe("endpoints[].token_subprotocol")(doors_follow(
     endpoint(token_subprotocol=False), headers=lambda token: [("Sec-WebSocket-Protocol", f"{ws.PROTOCOL}, {token}")]))
+probe("endpoints[].subprotocols")(doors_follow(
+    endpoint(subprotocols=["other"]), headers=lambda token: [("Sec-WebSocket-Protocol", f"{ws.PROTOCOL}, {token}")]))
+probe("endpoints[].require_claims")(doors_follow(endpoint(require_claims=["team"])))
+probe("endpoints[].subscribe")(doors_follow({**endpoint(subscribe=["room:{sub}"]), "channels": []}))
 probe("endpoints[].token_query")(doors_follow(endpoint(token_query=["jwt"]), path=lambda token: f"/ws?token={token}"))
 probe("endpoints[].origins")(doors_follow(
     endpoint(origins=["https://a.example"], reject="http"),
@@ -256,6 +261,39 @@ def path(change):
         until(lambda: accepts(node, jwt.mint(), path="/new"), "it is still there")
         client.send_text(b"x" * 1100)
         client.expect_close(1009, "message_too_big")
+
+
+@probe("endpoints[].ticket_query")
+def ticket_query(change):
+    node = change.start(endpoint())
+    assert accepts(node, jwt.mint(), path="/ws?ticket=made-up")
+    change.to(endpoint(ticket_query=["ticket"]))
+    until(lambda: not accepts(node, jwt.mint(), path="/ws?ticket=made-up"), "it is a second credential")
+
+
+def origin_follows(member, before, after, header, **options):
+    """What the backend gets of the upgrade, of new sessions."""
+    def check(change):
+        with Backend(lambda call: call.answer(200, {})) as backend:
+            way = {"text": "upstream", "upstream": "ai"}
+            change.base = {"upstreams": {"ai": {"url": backend.url}}}
+            node = change.start({**change.base, **endpoint(**way, **{member: before})})
+
+            def told():
+                with node.client(jwt.mint(), **options) as client:
+                    client.send_text("{}")
+                    client.find("session_init")
+                    client.receive()
+                return backend.calls[-1].headers.get(header)
+
+            assert told()
+            change.to(endpoint(**way, **{member: after}))
+            until(lambda: not told(), "the backend gets it no longer")
+    return check
+
+
+probe("endpoints[].query")(origin_follows("query", ["trace"], [], "ce-query", path="/ws?trace=1"))
+probe("endpoints[].headers")(origin_follows("headers", ["x-app"], [], "x-app", headers=[("X-App", "1")]))
 
 
 @probe("endpoints[].reject")
