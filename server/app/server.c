@@ -118,6 +118,7 @@ static enum err create_workers(struct server *server, struct error *error)
     if (chdir("/") != 0)
         log_warn("app", "cannot change to /: %s", strerror(errno));
     for (unsigned i = 0; i < count && err == ERR_NONE; i++) {
+        const struct entry_step steps[] = {connect_step(&server->connect_steps[i])};
         metrics_init(&server->worker_metrics[i], (int)i);
         const struct worker_options options = {
             .index = i,
@@ -134,9 +135,12 @@ static enum err create_workers(struct server *server, struct error *error)
             .node = &node_ops,
             .node_owner = &server->node.router,
             .node_id = str_from_cstr(server->node.id),
+            .steps = steps,
+            .step_count = sizeof steps / sizeof *steps,
         };
         err = worker_create(&options, &server->workers[i], error);
         if (err == ERR_NONE) {
+            server->connect_steps[i].hub = server->workers[i]->hub;
             server->worker_count++;
             server->connections[i] = &server->workers[i]->connections;
             router_add_worker(&server->node.router, &server->workers[i]->mailbox);

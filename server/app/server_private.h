@@ -13,6 +13,7 @@
 #include "server/node/node.h"
 #include "server/node/settings_digest.h"
 #include "server/outbound/outbound.h"
+#include "server/upstream/connect_step.h"
 
 enum { SERVER_SIGNALS = 3 };
 
@@ -30,6 +31,7 @@ struct server {
     struct outbound *outbound; /* has no thread without upstreams */
     struct quota *quota;
     struct worker *workers[ROUTER_WORKERS_MAX];
+    struct connect_step connect_steps[ROUTER_WORKERS_MAX];  /* of the workers */
     struct connection_set *connections[ROUTER_WORKERS_MAX]; /* of the workers, for the listeners */
     struct api *apis[ROUTER_WORKERS_MAX];
     unsigned worker_count;

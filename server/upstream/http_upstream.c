@@ -32,6 +32,11 @@ static const struct upstream_ops http_upstream_ops = {
     .destroy = destroy,
 };
 
+bool http_upstream_is(const struct upstream *upstream)
+{
+    return upstream->ops == &http_upstream_ops;
+}
+
 struct upstream *http_upstream_create(const struct http_upstream_options *options)
 {
     size_t len = options->name.len;

@@ -21,6 +21,8 @@ struct http_upstream {
     char bytes[];
 };
 
+/* Is it one? There are other kinds. */
+bool http_upstream_is(const struct upstream *upstream);
 static inline const struct http_upstream *http_upstream_of(const struct upstream *upstream)
 {
     return (const struct http_upstream *)(const void *)upstream;

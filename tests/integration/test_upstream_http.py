@@ -3,6 +3,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import time
 
 import pytest
@@ -361,3 +362,99 @@ def test_a_long_stream_to_a_slow_reader(begin):
         assert node.resident_bytes() - before < 8 << 20
         for n in range(lines):
             assert client.receive()["n"] == n
+
+
+# --- the backend is asked first ---
+
+ASKS = {"connect": {"on_failure": "refuse"}, "claims": ["role"]}
+
+
+def refusal(node, **options):
+    with pytest.raises(ws.Refused) as refused:
+        connect(node, **options)
+    return refused.value.response
+
+
+def test_connect_and_what_its_answer_changes(begin):
+    def answer(call):
+        if call.type == "connect":
+            call.answer(200, {"user": "bob", "claims": {"role": "admin"}, "subscribe": ["news"], "subprotocol": "frames-v2",
+                              "state": {"visits": 3}})
+        else:
+            call.answer(200, {"user": call.headers["ce-userid"], "claims": call.decoded("ce-claims"),
+                              "state": call.decoded("ce-connectionstate")})
+
+    node, backend = begin(answer, upstream=ASKS, path="/chat/{id}", query=["trace"], headers=["x-app"], deliver="data",
+                          subprotocols=["frames-v1", "frames-v2"])
+    headers = [("Sec-WebSocket-Protocol", f"frames-v1, frames-v2, {jwt.mint('ann', role='guest')}"), ("X-App", "a")]
+    with node.client(path="/chat/t1?trace=7", headers=headers) as client:
+        assert client.headers["sec-websocket-protocol"] == "frames-v2"
+        until(lambda: node.metric("carillon_subscriptions") == 1, "the channel of the answer")
+        node.publish("news", {"n": 1})
+        assert client.receive() == {"n": 1}
+        client.send_text("x")
+        assert client.receive() == {"user": "bob", "claims": {"role": "admin"}, "state": {"visits": 3}}
+    call, = backend.of_type("connect")
+    asked = call.json()
+    session = backend.of_type("message")[0].headers["ce-sessionid"]
+    assert asked == {"session_id": session, "user": "ann", "claims": {"role": "guest"}, "endpoint": "/chat/{id}", "path": {"id": "t1"},
+                     "query": {"trace": "7"}, "headers": {"x-app": "a"}, "subprotocols": ["frames-v1", "frames-v2"],
+                     "address": "127.0.0.1"}
+    assert call.headers["ce-id"] == f"{session}.connect" and is_signed(call)
+
+
+@pytest.mark.parametrize("status, seen", [(204, None), (401, 401), (403, 403), (429, 429), (503, 503), (500, 503), (404, 503)])
+def test_how_connect_is_answered(begin, status, seen):
+    node, _ = begin(lambda call: call.answer(status), upstream=ASKS)
+    if seen is None:
+        connect(node).close()
+        return
+    response = refusal(node)
+    assert response.status == seen
+    assert seen not in (429, 503) or int(response.headers["retry-after"]) >= 1
+
+
+def test_connect_refuses_browsers_by_close(begin):
+    node, _ = begin(lambda call: call.answer(500), upstream=ASKS)
+    headers = [("Sec-WebSocket-Protocol", f"frames-v1, {jwt.mint('ann')}"), ("Origin", "https://example.com")]
+    with node.client(path="/", headers=headers) as client:
+        assert client.headers["sec-websocket-protocol"] == "frames-v1"
+        with pytest.raises(ws.Closed) as closed:
+            while True:
+                client.receive()
+    assert (closed.value.code, closed.value.reason) == (1013, "backend_unavailable")
+
+
+def test_connect_without_an_answer_may_accept(launch):
+    gone = Backend()
+    gone.close()
+    node = launch({"endpoints": [endpoint()], "upstreams": {"ai": {"url": gone.url, "connect": {"on_failure": "accept"}}}})
+    connect(node).close()
+
+
+def test_a_client_that_goes_while_the_backend_is_asked(begin):
+    node, backend = begin(lambda call: (time.sleep(0.5), call.answer()), upstream=ASKS)
+    client = socket.create_connection(node.public)
+    client.sendall(ws.upgrade_request("/", [("Authorization", f"Bearer {jwt.mint('ann')}")]))
+    backend.wait_for("connect")
+    assert node.metric("carillon_upstream_requests_in_flight", upstream="ai") == 1
+    client.close()
+    until(lambda: node.metric("carillon_upstream_requests_in_flight", upstream="ai") == 0, "the question is taken back")
+    connect(node).close()
+
+
+def test_subscribe_is_asked(begin):
+    def answer(call):
+        call.answer(403 if call.type == "subscribe" and call.json()["channel"] == "secret" else 204)
+
+    node, backend = begin(answer, upstream={"subscribe": {"on_failure": "refuse"}}, text="commands",
+                          frames=["session_init", "subscribed", "error"])
+    with connect(node) as client:
+        client.find("session_init")
+        client.send("subscribe", id=1, channel="news")
+        client.expect("subscribed", id=1)
+        client.send("subscribe", id=2, channel="secret")
+        assert client.expect("error", id=2)["error"]["code"] == "forbidden"
+        node.publish("news", 1)
+        client.expect("test")
+    assert [call.json()["channel"] for call in backend.of_type("subscribe")] == ["news", "secret"]

@@ -44,6 +44,7 @@ struct entry {
     size_t channel_count;
     char *explanation;         /* owned; see entry_explain */
     struct session_slot *slot; /* owned, of session_limit.c; NULL: none, or the session has it */
+    void *waiter;              /* of the step that waits, for its cancel */
     /* Of entry.c. */
     const struct entry_step *steps;
     size_t step_count;
