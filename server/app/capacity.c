@@ -38,6 +38,16 @@ static uint64_t files_for(const struct capacity *capacity)
     return sockets(capacity, false) + sockets(capacity, true);
 }
 
+/* Connections to upstreams. */
+static uint64_t upstream_files(const struct options *options)
+{
+    uint64_t files = 0;
+    for (size_t i = 0; i < options->upstreams.count; i++)
+        if (*options->upstreams.items[i].url)
+            files += options->upstreams.items[i].in_flight;
+    return files;
+}
+
 /* Every worker has room for one that is pending. */
 static struct capacity wanted(const struct options *options, unsigned workers)
 {
@@ -54,13 +64,15 @@ bool capacity_fit(const struct options *options, unsigned workers, uint64_t file
     uint64_t own = OWN_FILES_LEAST + (uint64_t)WORKER_FILES * workers;
     struct capacity fitting = wanted(options, workers);
     *out_least = own + PLACES_LEAST + (uint64_t)4 * workers;
-    if (files >= files_for(&fitting) + OWN_FILES) {
+    uint64_t outgoing = upstream_files(options);
+    if (files >= files_for(&fitting) + outgoing + OWN_FILES) {
         *out = fitting;
         return true;
     }
     if (files < *out_least)
         return false;
     uint64_t left = files - at_least(own, at_most(OWN_FILES, files / 8));
+    left -= at_most(outgoing, left / 4);
     fitting.internal = at_most(fitting.internal, at_least(left / 8, workers));
     fitting.pending = at_most(fitting.pending, at_least(left / 4, workers));
     fitting.connections = 0;
@@ -74,7 +86,7 @@ enum err capacity_claim(const struct options *options, unsigned workers, struct 
     struct rlimit limit;
     uint64_t least;
     *out = wanted(options, workers);
-    uint64_t needed = files_for(out) + OWN_FILES;
+    uint64_t needed = files_for(out) + upstream_files(options) + OWN_FILES;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return ERR_NONE;
     /* Exactly what is needed: libwebsockets' work for each connection grows with the limit. */
@@ -93,4 +105,20 @@ enum err capacity_claim(const struct options *options, unsigned workers, struct 
                  (unsigned long long)options->limits_pending_connections, out->pending,
                  (unsigned long long)options->limits_http_connections, out->internal, (unsigned long long)needed);
     return ERR_NONE;
+}
+
+void capacity_follow(const struct options *before, const struct options *now)
+{
+    struct rlimit limit;
+    uint64_t had = upstream_files(before), needs = upstream_files(now);
+    if (needs <= had || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    uint64_t wanted_files = limit.rlim_cur + (needs - had);
+    if (wanted_files > limit.rlim_max)
+        log_warn("app",
+                 "only %llu files may be open; the connections to upstreams may not all find room; raise LimitNOFILE "
+                 "or ulimit -n to %llu",
+                 (unsigned long long)limit.rlim_max, (unsigned long long)wanted_files);
+    limit.rlim_cur = (rlim_t)at_most(limit.rlim_max, wanted_files);
+    setrlimit(RLIMIT_NOFILE, &limit);
 }

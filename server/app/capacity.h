@@ -1,6 +1,6 @@
 /* capacity.h - how many connections this process can have at once. It is the number of the options, or less if the
- * process may not open that many files. Files for the internal listener, Redis, logs and reloads are set aside first.
- * So probes are answered whatever clients do. */
+ * process may not open that many files. Files for the internal listener, Redis, upstreams, logs and reloads are set
+ * aside first. So probes are answered whatever clients do. */
 #ifndef CARILLON_APP_CAPACITY_H
 #define CARILLON_APP_CAPACITY_H
 
@@ -21,6 +21,9 @@ bool capacity_fit(const struct options *options, unsigned workers, uint64_t file
 /* Called once, at the start. Raises this process's limit on open files as far as it may, and logs which limits it
  * lowers. ERR_UNAVAILABLE: far too few files. */
 enum err capacity_claim(const struct options *options, unsigned workers, struct capacity *out, struct error *error);
+
+/* Called after a reload: raises the limit for connections to upstreams that are new. */
+void capacity_follow(const struct options *before, const struct options *now);
 
 /* Into settings that nobody shares yet. */
 void capacity_apply(const struct capacity *capacity, struct net_settings *net);

@@ -61,6 +61,7 @@ void server_reload(struct server *server)
         option_sources_fini(&sources);
         return;
     }
+    capacity_follow(server->options, &fresh);
     options_fini(&options_table, server->options);
     option_sources_fini(server->sources);
     *server->options = fresh;
