@@ -36,6 +36,24 @@ static void literal_paths_come_before_patterns(void **state)
     assert_int_equal(decide(fixture, "/chat/42/?token=goo.goo.goo", "")->status, 404);
 }
 
+/* A client that asks for the text of a pattern gets no closed endpoint of that text. */
+static void a_pattern_that_a_reload_removes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct net_endpoint *before = add(fixture, "/chat/{id}");
+    texts_add(&before->claims, STR("team"));
+    struct net_settings *now = net_settings_create();
+    net_settings_add_endpoint(now, STR("/{any}/{id}"), &ws_transport);
+    struct net_endpoint *kept = net_settings_keep_endpoint(now, before, fixture->admitter.quota);
+    assert_true(kept->has_names);
+    assert_true(texts_has(&kept->claims, STR("team")));
+    assert_ptr_equal(net_settings_successor(now, before), kept);
+    assert_null(net_settings_same_endpoint(now, before));
+    assert_ptr_equal(net_settings_find_endpoint(now, STR("/chat/42")), now->endpoints[0]);
+    assert_ptr_equal(net_settings_find_endpoint(now, STR("/chat/{id}")), now->endpoints[0]);
+    net_settings_unref(now);
+}
+
 /* --- subprotocols ------------------------------------------------------------------------------------------------ */
 
 static void offer(struct fixture *fixture, const char *list)
@@ -221,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(literal_paths_come_before_patterns),
+        TEST(a_pattern_that_a_reload_removes),
         TEST(a_known_subprotocol_is_selected_and_the_rest_is_the_token),
         TEST(the_subprotocols_of_the_usual_endpoint),
         TEST(a_ticket_is_found_where_the_endpoint_takes_one),
