@@ -333,6 +333,9 @@ bool lifecycle_flush(struct lifecycle *lifecycle)
 
 void lifecycle_destroy(struct lifecycle *lifecycle)
 {
+    if (lifecycle->waiting)
+        log_warn("lifecycle", "%zu events are dropped, as the node ends and the broker has not taken them",
+                 lifecycle->waiting);
     forget(lifecycle);
     for (unsigned i = 0; i < ROUTER_WORKERS_MAX; i++)
         lifecycle_watcher_fini(&lifecycle->watchers[i]);

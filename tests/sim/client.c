@@ -10,6 +10,7 @@
 #include "server/core/session_slot.h"
 #include "server/core/session_uuid.h"
 #include "server/dialect/carillon.h"
+#include "tests/sim/journal.h"
 #include "tests/sim/seat.h"
 #include "tests/sim/tokens.h"
 #include "tests/sim/truth.h"
@@ -152,6 +153,7 @@ static void be_gone(struct line *line)
     }
     if (line->session) {
         turn_begin(line->worker->turn);
+        journal_closed(line->session->uuid);
         hub_gone(line->worker->hub, line->session);
         line->session = NULL;
     }
@@ -261,6 +263,7 @@ static void begin_session(struct line *line)
     line->slot = NULL;
     turn_begin(line->worker->turn);
     line->session = hub_open(line->worker->hub, &start);
+    journal_opened(line->worker->node, line->session->uuid);
     for (struct list_link *link; (link = list_take_first(&line->early));)
         take_up(line, CONTAINER_OF(link, struct packet, link));
 }

@@ -9,6 +9,7 @@
 #include "tests/sim/backend.h"
 #include "tests/sim/client.h"
 #include "tests/sim/ingest.h"
+#include "tests/sim/journal.h"
 #include "tests/sim/network.h"
 #include "tests/sim/redis.h"
 #include "tests/sim/sim_node.h"
@@ -178,6 +179,7 @@ static void go_back(void)
     world_trace("Redis goes back to what it was");
     redis_use_copy();
     truth_lost_since(plan.copy_mark);
+    journal_lost();
     ingest_note_loss();
     tokens_note_loss();
 }
@@ -188,6 +190,7 @@ static void restart_empty(void)
     world_trace("Redis is started again without its data");
     redis_lose_all();
     truth_lost_since(0);
+    journal_lost();
     ingest_note_loss();
     tokens_note_loss();
     plan.copy_mark = truth_mark();
@@ -199,6 +202,7 @@ static void flush(void)
     world_trace("Redis is emptied");
     redis_flush();
     truth_deleted_all();
+    journal_lost();
     ingest_note_loss();
     tokens_note_flush();
     plan.copy_mark = truth_mark();
@@ -443,6 +447,7 @@ static void begin(uint64_t seed, bool trace)
     if (plan.cuts_slow_readers)
         redis_limit_output(4096);
     truth_begin();
+    journal_begin();
     ingest_begin();
     sim_node_begin();
     plan.clients = 2 + draw(CLIENTS_MAX - 1);
@@ -474,6 +479,7 @@ static void end(void)
     redis_end();
     network_end();
     truth_end();
+    journal_end();
     ingest_end();
     world_end();
 }
@@ -494,6 +500,13 @@ static void check_presence(void)
     client_check_told();
 }
 
+/* The ends of dead nodes' sessions have had their time, and a pause that came last. */
+static void check_journal(void)
+{
+    world_run_until(world_now_us() + HEALING_S * (uint64_t)SECOND_US);
+    journal_check();
+}
+
 void plan_run(uint64_t seed, bool trace, struct plan_result *out)
 {
     begin(seed, trace);
@@ -508,6 +521,8 @@ void plan_run(uint64_t seed, bool trace, struct plan_result *out)
     }
     if (!world_failure()[0])
         check_presence();
+    if (!world_failure()[0])
+        check_journal();
     if (!world_failure()[0])
         tokens_check_crowd();
     if (!world_failure()[0]) {

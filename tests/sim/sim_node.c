@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "server/broker/redis/redis_broker.h"
 #include "tests/sim/client.h"
+#include "tests/sim/journal.h"
 #include "tests/sim/network.h"
 #include "tests/sim/redis.h"
 #include "tests/sim/truth.h"
@@ -228,6 +229,7 @@ struct sim_node *sim_node_start(unsigned number, unsigned life, unsigned worker_
     start_broker(node);
     for (unsigned i = 0; i < worker_count; i++)
         start_worker(node, i);
+    journal_follow(node);
     loop_enter(before);
     return node;
 }
@@ -261,8 +263,12 @@ void sim_node_stop(struct sim_node *node, bool killed)
 {
     world_trace("%s %s", node->real.id, killed ? "is killed" : "stops");
     node->alive = false;
-    if (killed)
+    if (killed) {
         network_cut_all(is_of_loop, &node->loop);
+        struct sim_loop *outside = loop_enter(&node->loop);
+        journal_leave(node); /* it tells no ends any more */
+        loop_enter(outside);
+    }
     for (unsigned i = 0; i < node->worker_count; i++)
         stop_worker(&node->workers[i]);
     drain_all(node);

@@ -12,8 +12,8 @@ local stream, open, earlier, rounds, channels, counters = unpack(KEYS)
 local round, before, batch, max_len = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 local last = redis.call('HGET', open, '#')
-if not last and batch > 1 then return 0 end
-if last and tonumber(last) >= batch then return 1 end -- it was done, and the answer was lost
+if tonumber(last or 0) == batch then return 1 end -- it was done, and the answer was lost
+if tonumber(last or 0) ~= batch - 1 then return 0 end -- Redis has lost batches
 redis.call('HSET', open, '#', ARGV[3])
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
