@@ -66,12 +66,13 @@ static void reference_head(const struct option_table *table, struct buf *out)
     buf_append(out, table->alias_count ? STR("\n") : STR(""));
 }
 
-static void reference_templates(const struct option_table *record, struct buf *out)
+static void reference_templates(const struct option_table *record, const char *key, struct buf *out)
 {
-    if (record->template_count > 0)
-        buf_append_lit(out,
-                       "\nWhat each `preset` stands for. Members that are given beside it win.\n\n| preset | for | "
-                       "members |\n| --- | --- | --- |\n");
+    if (record->template_count == 0)
+        return;
+    buf_appendf(out, "\n## Presets of %s\n", key);
+    buf_append_lit(out, "\nWhat each `preset` stands for. Members that are given beside it win.\n\n| preset | for | "
+                        "members |\n| --- | --- | --- |\n");
     for (size_t i = 0; i < record->template_count; i++)
         buf_appendf(out, "| `%s` | %s | `%s` |\n", record->templates[i].name, record->templates[i].text,
                     record->templates[i].members);
@@ -99,7 +100,7 @@ void options_reference(const struct option_table *table, struct buf *out)
                     table->rows[i].key);
         for (size_t j = table->rows[i].type == OPTION_MAP ? 1 : 0; j < record->count; j++)
             reference_row(record, &record->rows[j], out, true);
-        reference_templates(record, out);
+        reference_templates(record, table->rows[i].key, out);
     }
 }
 

@@ -3,6 +3,8 @@ timers) and each way in. The table itself is walked: a live row without a probe 
 import json
 import re
 import signal
+import threading
+import time
 
 import pytest
 from support import jwt, ws
@@ -216,6 +218,33 @@ def pairs(flat):
     return list(zip(flat[::2], flat[1::2]))
 
 
+@probe("channels[].publisher")
+def publisher(change):
+    node = change.start(rule())
+    with node.connect("ann") as ann:
+        ann.subscribe("room:a")
+
+        def named(member):
+            ann.send("publish", channel="room:a", type="test", data={"n": 1})
+            return member in ann.find("test")
+
+        assert named("user")
+        change.to(rule(publisher="session"))
+        until(lambda: named("session"), "the session is named")
+        change.to(rule(publisher="none"))
+        until(lambda: not named("user") and not named("session"), "nobody is named")
+
+
+@probe("channels[].sender")
+def sender(change):
+    node = change.start(rule())
+    with node.connect("ann") as ann:
+        message = {"channel": "room:a", "type": "chat_message", "data": {"conversation_id": "c", "sender_id": "bob", "content": "Hi"}}
+        ann.ask("publish", "published", **message)
+        change.to(rule(sender="verified"))
+        until(lambda: [ann.send("publish", id="ask", **message), ann.receive()["type"]][1] == "error", "another's name is refused")
+
+
 # --- endpoints ---
 
 
@@ -247,6 +276,8 @@ probe("endpoints[].token_query")(doors_follow(endpoint(token_query=["jwt"]), pat
 probe("endpoints[].origins")(doors_follow(
     endpoint(origins=["https://a.example"], reject="http"),
     headers=lambda token: [("Authorization", f"Bearer {token}"), ("Origin", "https://b.example")]))
+
+probe("endpoints[].preset")(doors_follow(endpoint(preset="ticket-sockets")))
 
 
 @probe("endpoints[].path")
@@ -521,6 +552,368 @@ def places_follow(after):
 probe("endpoints[].max_connections")(places_follow(endpoint(max_connections=2)))
 probe("limits.connections_per_address")(places_follow({"limits.connections_per_address": 2}))
 probe("limits.connections_per_user")(places_follow({"limits.connections_per_user": 2}))
+
+
+# --- upstreams ---
+
+
+def backend_of(change, answer=None):
+    backend = Backend(answer)
+    change.request.addfinalizer(backend.close)
+    return backend
+
+
+def served(backend, upstream=None, **members):
+    """An endpoint with text for the upstream "ai"."""
+    members = {"text": "upstream", "upstream": "ai", "frames": ["error"], "limits": {"bad_messages": 0}, **members}
+    return {**endpoint(**members), "upstreams": {"ai": {"url": backend.url, **(upstream or {})}}}
+
+
+def first_call(node, backend, message="{}", opcode=ws.TEXT, path="/ws", headers=()):
+    """The request that the message of a new session becomes."""
+    before = len(backend.calls)
+    with node.client(jwt.mint(role="admin"), path=path, headers=headers) as client:
+        client.send_frame(opcode, message.encode())
+        return until(lambda: [call for call in backend.calls[before:] if call.type == "message"], "the backend has it")[0]
+
+
+def calls_follow(before, after, fits, of_endpoint=False, **options):
+    """The requests of new sessions show the change. fits: whether a request shows it."""
+    def check(change):
+        backend = backend_of(change)
+        first, then = ((served(backend, **members) if of_endpoint else served(backend, members)) for members in (before, after))
+        node = change.start(first)
+        assert not fits(first_call(node, backend, **options))
+        change.to(then)
+        until(lambda: fits(first_call(node, backend, **options)), "requests show it")
+    return check
+
+
+def has_header(name):
+    return lambda call: name in call.headers
+
+
+probe("upstreams[].claims")(calls_follow({}, {"claims": ["role"]}, has_header("ce-claims")))
+probe("upstreams[].secret")(calls_follow({}, {"secret": ["0123456789abcdef"]}, has_header("webhook-signature")))
+probe("endpoints[].binary_type")(calls_follow(
+    {"binary": "upstream"}, {"binary": "upstream", "binary_type": "audio/l16"}, lambda call: call.headers["content-type"] == "audio/l16",
+    of_endpoint=True, opcode=ws.BINARY))
+
+
+def backend_follows(after):
+    """after(first, second) -> the settings by which the second backend gets what new sessions send."""
+    def check(change):
+        first, second = backend_of(change), backend_of(change)
+        both = {"ai": {"url": first.url}, "b": {"url": second.url}}
+        node = change.start({**served(first), "upstreams": both})
+        first_call(node, first)
+        change.to({**served(first), "upstreams": both, **after(second)})
+
+        def has_come():
+            seen = len(first.calls)
+            with node.client(jwt.mint()) as client:
+                client.send_text("{}")
+                until(lambda: len(first.calls) > seen or second.calls, "a backend has it")
+            return second.calls
+
+        until(has_come, "the other backend has it")
+    return check
+
+
+probe("upstreams")(backend_follows(lambda second: {"upstreams": {"ai": {"url": second.url}}}))
+probe("upstreams[].url")(backend_follows(lambda second: {"upstreams": {"ai": {"url": second.url}, "b": {"url": second.url}}}))
+probe("endpoints[].upstream")(backend_follows(lambda second: endpoint(text="upstream", upstream="b")))
+
+
+@probe("upstreams[].events")
+def events_of_sessions(change):
+    backend = backend_of(change)
+    node = change.start(served(backend))
+    first_call(node, backend)
+    assert not backend.of_type("connected")
+    change.to(served(backend, {"events": ["connected"]}))
+    until(lambda: first_call(node, backend) and backend.of_type("connected"), "the backend is told")
+
+
+def answers_follow(before, after, answer):
+    """The message of a new session has an answer, and after the change it fails."""
+    def check(change):
+        backend = backend_of(change, answer)
+        node = change.start(served(backend, before))
+
+        def has_failed():
+            with node.client(jwt.mint()) as client:
+                client.send_text("{}")
+                return client.receive()["type"] == "error"
+
+        assert not has_failed()
+        change.to(served(backend, after))
+        until(has_failed, "the answer is an error")
+    return check
+
+
+def after_a_while(call):
+    time.sleep(0.4)
+    call.answer(200, {"type": "late"})
+
+
+def in_parts(call):
+    call.begin("application/x-ndjson")
+    for _ in range(12):
+        time.sleep(0.05)
+        call.chunk(" ")
+    call.chunk(json.dumps({"type": "whole"}) + "\n")
+    call.finish()
+
+
+def large(call):
+    call.answer(200, {"type": "large", "text": "x" * 5000})
+
+
+probe("upstreams[].timeout")(answers_follow({}, {"timeout": "100ms"}, after_a_while))
+probe("upstreams[].total_timeout")(answers_follow({"timeout": "200ms"}, {"timeout": "200ms", "total_timeout": "300ms"}, in_parts))
+probe("upstreams[].answer_bytes")(answers_follow({}, {"answer_bytes": "1k"}, large))
+probe("upstreams[].frame_bytes")(answers_follow({}, {"frame_bytes": "1k"}, large))
+
+
+@probe("upstreams[].on_failure")
+def on_failure(change):
+    backend = backend_of(change, lambda call: call.answer(500))
+    node = change.start(served(backend))
+
+    def is_closed():
+        with node.client(jwt.mint()) as client:
+            client.send_text("{}")
+            assert client.receive()["type"] == "error"
+            client.send_frame(ws.PING, b"fence")
+            kinds = []
+            while not kinds or kinds[-1] not in (ws.PONG, ws.CLOSE):
+                kinds.append(client.receive_frame()[1])
+            return kinds[-1] == ws.CLOSE
+
+    assert not is_closed()
+    change.to(served(backend, {"on_failure": "close"}))
+    until(is_closed, "the session ends")
+
+
+def most_at_once(change, after, sessions):
+    """Slow requests come beside each other, and after the change one after the other. sessions: those that send."""
+    at_once, most, lock = [0], [0], threading.Lock()
+
+    def answer(call):
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.15)
+        with lock:
+            at_once[0] -= 1
+        call.answer(200, {"type": "done"})
+
+    def most_of_two():
+        most[0] = 0
+        clients = [node.client(jwt.mint()) for _ in range(sessions)]
+        for n in range(2):
+            clients[n % sessions].send_text("{}")
+        for n in range(2):
+            assert clients[n % sessions].receive()["type"] == "done"
+        for client in clients:
+            client.close()
+        return most[0]
+
+    backend = backend_of(change, answer)
+    node = change.start(served(backend))
+    until(lambda: most_of_two() == 2, "two at once")
+    change.to(served(backend, after))
+    until(lambda: most_of_two() == 1, "one after the other")
+
+
+@probe("upstreams[].in_flight")
+def in_flight(change):
+    most_at_once(change, {"in_flight": 1}, sessions=2)
+
+
+@probe("upstreams[].order")
+def order(change):
+    most_at_once(change, {"order": "session"}, sessions=1)
+
+
+@probe("upstreams[].waiting")
+def waiting(change):
+    backend = backend_of(change, after_a_while)
+    node = change.start(served(backend, {"in_flight": 1}))
+
+    def answers():
+        with node.client(jwt.mint()) as one, node.client(jwt.mint()) as two, node.client(jwt.mint()) as three:
+            for client in (one, two, three):
+                client.send_text("{}")
+            return sorted(client.receive()["type"] for client in (one, two, three))
+
+    assert answers() == ["late"] * 3
+    change.to(served(backend, {"in_flight": 1, "waiting": 1}))
+    until(lambda: answers() == ["error", "late", "late"], "one waits, and no other")
+
+
+@probe("upstreams[].join.max_bytes")
+def join_max_bytes(change):
+    backend = backend_of(change, after_a_while)
+    node = change.start(served(backend, {"order": "session"}, binary="upstream"))
+
+    def longest():
+        seen = len(backend.calls)
+        with node.client(jwt.mint()) as client:
+            for _ in range(4):
+                client.send_frame(ws.BINARY, b"audio")
+            until(lambda: sum(len(call.body) for call in backend.calls[seen:]) == 20, "all has come")
+        return max(len(call.body) for call in backend.calls[seen:])
+
+    assert longest() == 5
+    change.to(served(backend, {"order": "session", "join": {"max_bytes": "1k"}}, binary="upstream"))
+    until(lambda: longest() > 5, "what has waited is joined")
+
+
+@probe("upstreams[].waiting_bytes")
+def waiting_bytes(change):
+    gate = threading.Event()
+    change.request.addfinalizer(gate.set)
+    backend = backend_of(change, lambda call: gate.wait(10) and call.answer())
+    node = change.start(served(backend, {"order": "session"}))
+
+    def is_read():
+        """A session is read on while its messages wait."""
+        with node.client(jwt.mint()) as client:
+            for _ in range(4):
+                client.send_text("x" * 1000)
+            client.send_frame(ws.PING, b"fence")
+            try:
+                return client.receive_frame(seconds=0.5)[2] == b"fence"
+            except (TimeoutError, AssertionError):
+                return False
+
+    assert is_read()
+    change.to(served(backend, {"order": "session", "waiting_bytes": "1k"}))
+    until(lambda: not is_read(), "the socket is left alone")
+
+
+def fails_at(type_):
+    return lambda call: call.answer(500 if call.type == type_ else 204)
+
+
+@probe("upstreams[].connect.enabled")
+def connect_enabled(change):
+    backend = backend_of(change)
+    node = change.start(served(backend))
+    first_call(node, backend)
+    assert not backend.of_type("connect")
+    change.to(served(backend, {"connect": {}}))
+    until(lambda: first_call(node, backend) and backend.of_type("connect"), "the backend is asked")
+
+
+@probe("upstreams[].connect.on_failure")
+def connect_on_failure(change):
+    backend = backend_of(change, fails_at("connect"))
+    node = change.start(served(backend, {"connect": {}}, frames=["session_init"]))
+    assert not accepts(node, jwt.mint())
+    change.to(served(backend, {"connect": {"on_failure": "accept"}}, frames=["session_init"]))
+    until(lambda: accepts(node, jwt.mint()), "clients come in")
+
+
+def commands(backend, upstream):
+    return {**endpoint(upstream="ai"), **rule(), "upstreams": {"ai": {"url": backend.url, **upstream}}}
+
+
+@probe("upstreams[].subscribe.enabled")
+def subscribe_enabled(change):
+    backend = backend_of(change)
+    node = change.start(commands(backend, {}))
+    change.to(commands(backend, {"subscribe": {}}))
+
+    def is_asked():
+        with node.connect() as client:
+            return client.may_subscribe("room:a") and backend.of_type("subscribe")
+
+    until(is_asked, "the backend is asked")
+
+
+@probe("upstreams[].subscribe.on_failure")
+def subscribe_on_failure(change):
+    backend = backend_of(change, fails_at("subscribe"))
+    node = change.start(commands(backend, {"subscribe": {}}))
+
+    def may():
+        with node.connect() as client:
+            return client.may_subscribe("room:a")
+
+    assert not may()
+    change.to(commands(backend, {"subscribe": {"on_failure": "accept"}}))
+    until(may, "the channel is given")
+
+
+def reaches(node, backend):
+    """Whether a message gets as far as the backend."""
+    before = len(backend.calls)
+    with node.client(jwt.mint()) as client:
+        client.send_text("{}")
+        assert client.receive()["type"] == "error"
+    return len(backend.calls) > before
+
+
+@probe("upstreams[].breaker.failures")
+def breaker_failures(change):
+    backend = backend_of(change, lambda call: call.answer(503))
+    node = change.start(served(backend, {"breaker": {"failures": 0, "pause": "10m"}}))
+    assert all(reaches(node, backend) for _ in range(3))
+    change.to(served(backend, {"breaker": {"failures": 1, "pause": "10m"}}))
+    until(lambda: not reaches(node, backend), "requests are refused at once")
+
+
+@probe("upstreams[].breaker.pause")
+def breaker_pause(change):
+    backend = backend_of(change, lambda call: call.answer(503))
+    node = change.start(served(backend, {"breaker": {"failures": 1, "pause": "10m"}}))
+    until(lambda: not reaches(node, backend), "requests are refused at once")
+    change.to(served(backend, {"breaker": {"failures": 1, "pause": "10ms"}}))
+    until(lambda: [reaches(node, backend) for _ in range(5) if not time.sleep(0.02)].count(True) > 2, "it is tried again and again")
+
+
+@probe("upstreams[].tls_ca")
+def tls_ca(change):
+    """A file that cannot be read is refused at the reload, as at the start."""
+    backend = backend_of(change)
+    node = change.start(served(backend))
+    change.to(served(backend, {"tls_ca": "/nowhere/ca.pem"}))
+    assert "/nowhere/ca.pem" in node.log() and "reload: refused" in node.log()
+    node.check_log = lambda: None
+
+
+def streamed(stream, **members):
+    return {**endpoint(text="upstream", upstream="log"), "upstreams": {"log": {"redis_stream": stream, **members}}}
+
+
+def length_after(change, node, stream, messages=1):
+    """Of the stream, once the messages of a new session have been written, to whatever stream."""
+    with node.client(jwt.mint()) as client:
+        for _ in range(messages):
+            client.send_text("x")
+        client.send_frame(ws.PING, b"fence")
+        while client.receive_frame()[2] != b"fence":
+            pass
+    return int(change.redis("XLEN", stream))
+
+
+@probe("upstreams[].redis_stream")
+def redis_stream(change):
+    node = change.start(streamed("one"), with_redis=True)
+    until(lambda: length_after(change, node, "one"), "the stream has it")
+    change.to(streamed("two"))
+    until(lambda: length_after(change, node, "two"), "the other stream has it")
+
+
+@probe("upstreams[].max_len")
+def max_len(change):
+    node = change.start({**streamed("one"), "limits.message_rate": 0}, with_redis=True)
+    until(lambda: length_after(change, node, "one", 50) > 400, "the stream has them")
+    change.to({**streamed("one", max_len=1), "limits.message_rate": 0})
+    until(lambda: length_after(change, node, "one", 50) < 300, "the oldest go")
 
 
 # --- times ---
