@@ -20,6 +20,8 @@ static struct hub_settings make_hub_settings(const struct options *o)
         .expiry_warning_us = o->token_expiry_warning_ms * 1000,
         .leeway_ms = o->token_leeway_ms,
         .session_slot_ttl_ms = *o->redis_url ? o->redis_session_ttl_ms : 0,
+        .ticket_lease_ms = o->tickets.lease_ms,
+        .ticket_resume_ms = o->tickets.resume_ttl_ms,
         .linger_us = o->redis_linger_ms * 1000,
         .custom_events = o->events_custom,
     };
@@ -114,6 +116,12 @@ static void add_texts(struct texts *texts, const struct option_strings *strings)
         texts_add(texts, str_from_cstr(strings->items[i]));
 }
 
+static struct str copy(const char *text)
+{
+    struct str borrowed = str_from_cstr(text);
+    return str_from(str_dup(borrowed), borrowed.len);
+}
+
 static enum err add_endpoint(struct net_settings *net, const struct endpoint_options *options,
                              const struct node_limits *node, const struct configured_upstreams *upstreams,
                              struct error *error)
@@ -133,6 +141,9 @@ static enum err add_endpoint(struct net_settings *net, const struct endpoint_opt
     add_texts(&endpoint->query, &options->query);
     add_texts(&endpoint->headers, &options->headers);
     add_texts(&endpoint->subscribe, &options->subscribe);
+    endpoint->ticket_purpose = copy(options->ticket_purpose);
+    endpoint->ticket_resource = copy(options->ticket_resource);
+    endpoint->token_single_use = options->token_single_use;
     endpoint->reject = (enum reject_mode)options->reject;
     endpoint->max_connections = options->max_connections;
     if (options->ticket_query.count > 0) { /* such clients come back after 1012, and not after 1001 */
@@ -178,6 +189,7 @@ static void set_limits(struct net_settings *net, const struct options *o)
     net->max_per_address = o->limits_connections_per_address;
     net->max_per_user = o->limits_connections_per_user;
     net->proxy_protocol = (enum proxy_mode)o->proxy_protocol;
+    net->tickets_max = o->tickets.max;
 }
 
 static enum err set_proxies(struct net_settings *net, const struct options *o, struct error *error)

@@ -8,11 +8,13 @@
 #include "server/net/admission/admission.h"
 #include "server/net/admission/entry.h"
 #include "server/net/admission/session_limit.h"
+#include "server/net/admission/single_use_step.h"
 #include "server/net/admission/subscribe_step.h"
+#include "server/net/admission/ticket_step.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/proxied.h"
 
-enum { OWN_STEPS = 4 }; /* entry steps that are always there */
+enum { OWN_STEPS = 6 }; /* entry steps that are always there */
 enum { TICK_MS = 50 };  /* how precise deadlines are when nothing else happens */
 
 /* --- what the hub asks of the world ------------------------------------------------------------------------------ */
@@ -142,11 +144,13 @@ static void init_steps(struct worker *worker, const struct worker_options *optio
     worker->steps = xcalloc(OWN_STEPS + options->step_count, sizeof *worker->steps);
     struct entry_step *next = worker->steps;
     *next++ = limits_step;
+    *next++ = ticket_step(worker->hub);
     for (size_t i = 0; i < options->step_count; i++)
         *next++ = options->steps[i];
     *next++ = user_limit_step;
     *next++ = subscribe_step(worker->hub);
     *next++ = session_limit_step(worker->hub);
+    *next++ = single_use_step(worker->hub);
 }
 
 static enum err create_edge(struct worker *worker, struct error *error)

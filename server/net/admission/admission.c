@@ -203,7 +203,8 @@ static void check_credentials(struct admitter *admitter, const struct http_head 
     else if (credentials.token.value.ptr)
         reason = admission_verify(admitter, out->endpoint, credentials.token.value, &out->claims, error);
     else
-        reason = REASON_TOKEN_MISSING;
+        reason = out->endpoint->ticket_names.count && !out->endpoint->carriers ? REASON_TICKET_MISSING
+                                                                               : REASON_TOKEN_MISSING;
     credential_set_fini(&credentials);
     if (reason != REASON_NONE)
         admission_refuse(admitter, out, reason);

@@ -6,6 +6,7 @@
 #include "common/base/alloc.h"
 #include "common/protocol/channel_name.h"
 #include "server/core/session_slot.h"
+#include "server/core/session_ticket.h"
 #include "server/core/session_uuid.h"
 #include "server/net/admission/net_transport.h"
 
@@ -34,6 +35,8 @@ void entry_fini(struct entry *entry)
     free(entry->explanation);
     if (entry->slot)
         session_slot_leave(entry->slot);
+    if (entry->ticket)
+        session_ticket_leave(entry->ticket);
     *entry = (struct entry){0};
 }
 

@@ -45,6 +45,8 @@ struct entry {
     char *explanation;         /* owned; see entry_explain */
     struct session_slot *slot; /* owned, of session_limit.c; NULL: none, or the session has it */
     void *waiter;              /* of the step that waits, for its cancel */
+    struct session_ticket *ticket; /* owned, of ticket_step.c; NULL: none, or the session has it */
+    struct single_use *single_use; /* of single_use_step.c, while it waits */
     /* Of entry.c. */
     const struct entry_step *steps;
     size_t step_count;

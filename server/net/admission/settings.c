@@ -132,6 +132,8 @@ static void destroy_endpoint(struct endpoint *base)
 {
     struct net_endpoint *endpoint = net_endpoint_of(base);
     free_text(endpoint->path);
+    free_text(endpoint->ticket_purpose);
+    free_text(endpoint->ticket_resource);
     struct texts *lists[] = {&endpoint->subprotocols, &endpoint->query_names, &endpoint->ticket_names,
                              &endpoint->origins,      &endpoint->claims,      &endpoint->scopes,
                              &endpoint->query,        &endpoint->headers,     &endpoint->subscribe};

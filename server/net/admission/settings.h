@@ -45,13 +45,16 @@ struct net_endpoint {
     struct texts subprotocols; /* that may be selected */
     unsigned carriers;         /* enum carrier */
     struct texts query_names;
-    struct texts ticket_names; /* query parameters that may carry a ticket */
-    struct texts origins;      /* allowed ones, a '*' standing for any run of characters; empty: any */
-    struct texts claims;       /* all of them are required */
-    struct texts scopes;       /* all of them are required */
-    struct texts query;        /* query parameters that the session's origin keeps (session_origin.h) */
-    struct texts headers;      /* headers that it keeps */
-    struct texts subscribe;    /* templates of the channels that a session begins with (subscribe_step.h) */
+    struct texts ticket_names;  /* query parameters that may carry a ticket */
+    struct texts origins;       /* allowed ones, a '*' standing for any run of characters; empty: any */
+    struct texts claims;        /* all of them are required */
+    struct texts scopes;        /* all of them are required */
+    struct texts query;         /* query parameters that the session's origin keeps (session_origin.h) */
+    struct texts headers;       /* headers that it keeps */
+    struct str ticket_purpose;  /* template of the purpose that a ticket must have; owned; empty: any */
+    struct str ticket_resource; /* the same of its resource */
+    bool token_single_use;      /* a token opens one connection (single_use_step.h) */
+    struct texts subscribe;     /* templates of the channels that a session begins with (subscribe_step.h) */
     enum reject_mode reject;
     size_t max_connections; /* of this endpoint at once; 0: no limit of its own */
 };
@@ -75,6 +78,7 @@ struct net_settings {
     size_t max_pending;     /* other connections of a listener. This and max_internal: at least one for each worker */
     size_t max_per_address; /* sessions; 0: see net_settings_max_of */
     size_t max_per_user;    /* 0: no limit. The session_limit of a token replaces it */
+    uint64_t tickets_max;   /* tickets and used tokens that the broker may keep for this node */
     struct cidr *trusted_proxies;
     size_t trusted_proxy_count;
     enum proxy_mode proxy_protocol; /* on the public listener, from trusted proxies only */

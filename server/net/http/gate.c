@@ -75,12 +75,14 @@ static void hand_over(struct connection *connection, const struct http_head *hea
                     .address = str_from_cstr(address_text(&entry->admission.client, address)),
                     .endpoint = &entry->admission.endpoint->base,
                     .slot = entry->slot,
+                    .ticket = entry->ticket,
                     .channels = entry->channels,
                     .channel_count = entry->channel_count,
                     .origin = entry->admission.origin},
     };
     struct str rest = str_skip(buf_str(&connection->in), head->length);
     entry->slot = NULL;
+    entry->ticket = NULL;
     transport->open(&connection->stream, &start, buf_str(scratch), rest);
     entry_fini(entry);
 }
