@@ -16,6 +16,9 @@ struct http_request {
     bool has_body;            /* a body follows, or has come */
     struct str body;          /* empty until the whole body has come */
     struct str address;       /* the client's address as text */
+    struct str address_key;   /* what limits count it by; empty on the internal listener */
+    struct str origin;        /* the Origin header's value; empty if there is none */
+    bool admitted;            /* `admit` has seen this call already */
 };
 
 struct http_response {
@@ -23,6 +26,7 @@ struct http_response {
     const char *content_type; /* static; NULL: application/json */
     const char *allow;        /* static; the Allow header of a 405; NULL: none */
     uint64_t retry_after_s;   /* 0: no Retry-After header */
+    struct buf headers;       /* more header lines, each with its CRLF */
     struct buf body;
 };
 
@@ -37,6 +41,9 @@ struct http_call {
 
 /* Answers the calls of one transport, in its thread. */
 struct http_handler {
+    /* Of the public listener: is this path one of the handler's? */
+    bool (*has)(void *owner, struct str path);
+    size_t max_body; /* bytes; 0: as the settings say */
     /* The head has come, and a body follows. True: read the body. False: the call has been answered. */
     bool (*admit)(void *owner, struct http_call *call);
     void (*serve)(void *owner, struct http_call *call);

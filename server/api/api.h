@@ -21,6 +21,9 @@ struct api_config {
     bool custom_events;
     uint64_t revocation_ttl_ms; /* how long one without an end of its own is kept */
     uint64_t revocations_max;
+    uint64_t ticket_ttl_ms; /* unless the request says another */
+    bool tickets_resume;
+    uint64_t tickets_max;
 };
 
 /* The node, as the API sees it. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
+#include "server/app/configure_tickets.h"
 #include "server/broker/redis/client/redis_url.h"
 #include "server/net/ws/ws.h"
 
@@ -189,7 +190,6 @@ static void set_limits(struct net_settings *net, const struct options *o)
     net->max_per_address = o->limits_connections_per_address;
     net->max_per_user = o->limits_connections_per_user;
     net->proxy_protocol = (enum proxy_mode)o->proxy_protocol;
-    net->tickets_max = o->tickets.max;
 }
 
 static enum err set_proxies(struct net_settings *net, const struct options *o, struct error *error)
@@ -220,6 +220,8 @@ enum err configuration_make(const struct options *options, struct outbound *outb
         err = configure_upstreams(options, outbound, before ? &before->upstreams : NULL, &upstreams, error);
     for (size_t i = 0; err == ERR_NONE && i < options->endpoints.count; i++)
         err = add_endpoint(net, &options->endpoints.items[i], &node_limits, &upstreams, error);
+    if (err == ERR_NONE)
+        err = configure_tickets(net, &options->tickets, error);
     if (err != ERR_NONE) {
         configured_upstreams_fini(&upstreams);
         token_keys_unref(keys);

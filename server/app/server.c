@@ -341,8 +341,11 @@ static void stop(struct server *server)
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_destroy(server->workers[i]);
     for (unsigned i = 0; i < server->worker_count; i++)
-        if (server->apis[i])
+        if (server->apis[i]) {
             api_destroy(server->apis[i]);
+            ticket_desk_destroy(server->desks[i]);
+        }
+    ticket_rates_destroy(server->ticket_rates);
     close_signals(server);
     uv_close(UV_HANDLE(&server->drain_timer), NULL);
     uv_close(UV_HANDLE(&server->reload_timer), NULL);

@@ -81,6 +81,9 @@ static void serve(void *owner, struct http_call *call)
 
 static const struct http_handler handler = {.admit = admit, .serve = serve};
 
+static const struct http_handler public_handler = {
+    .has = ticket_desk_has, .max_body = TICKET_BODY_MAX, .admit = ticket_desk_admit, .serve = ticket_desk_serve};
+
 /* The texts are borrowed from the options. The caller frees *out_keys. */
 static struct api_config make_config(const struct server *server, struct str **out_keys)
 {
@@ -98,11 +101,15 @@ static struct api_config make_config(const struct server *server, struct str **o
         .custom_events = o->events_custom,
         .revocation_ttl_ms = o->revocation_ttl_ms,
         .revocations_max = o->revocation_max,
+        .ticket_ttl_ms = o->tickets.ttl_ms,
+        .tickets_resume = o->tickets.use == TICKETS_RESUME,
+        .tickets_max = o->tickets.max,
     };
 }
 
 void server_create_apis(struct server *server)
 {
+    server->ticket_rates = ticket_rates_create();
     struct str *keys;
     const struct api_config config = make_config(server, &keys);
     const struct api_identity identity = {
@@ -114,6 +121,14 @@ void server_create_apis(struct server *server)
         struct worker *worker = server->workers[i];
         server->apis[i] = api_create(&config, &ops, server, &identity, &server->worker_metrics[i], &worker->mailbox);
         worker_serve_with(worker, &handler, server->apis[i]);
+        const struct ticket_desk_options desk = {.admitter = &worker->admitter,
+                                                 .rates = server->ticket_rates,
+                                                 .metrics = &server->worker_metrics[i],
+                                                 .replies = &worker->mailbox,
+                                                 .ask = ask,
+                                                 .owner = server};
+        server->desks[i] = ticket_desk_create(&desk);
+        worker_serve_public_with(worker, &public_handler, server->desks[i]);
     }
     free(keys);
 }

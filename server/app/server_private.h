@@ -5,6 +5,7 @@
 
 #include "common/base/random.h"
 #include "server/api/api.h"
+#include "server/api/ticket_desk.h"
 #include "server/app/capacity.h"
 #include "server/app/configure.h"
 #include "server/app/server.h"
@@ -34,6 +35,8 @@ struct server {
     struct connect_step connect_steps[ROUTER_WORKERS_MAX];  /* of the workers */
     struct connection_set *connections[ROUTER_WORKERS_MAX]; /* of the workers, for the listeners */
     struct api *apis[ROUTER_WORKERS_MAX];
+    struct ticket_desk *desks[ROUTER_WORKERS_MAX];
+    struct ticket_rates *ticket_rates; /* of all desks */
     unsigned worker_count;
     struct listener *clients;
     struct listener *internal;

@@ -226,6 +226,12 @@ void worker_serve_with(struct worker *worker, const struct http_handler *handler
     worker->connections.handler_owner = owner;
 }
 
+void worker_serve_public_with(struct worker *worker, const struct http_handler *handler, void *owner)
+{
+    worker->connections.public_handler = handler;
+    worker->connections.public_owner = owner;
+}
+
 static void *run(void *arg)
 {
     struct worker *worker = arg;

@@ -69,6 +69,8 @@ enum err worker_create(const struct worker_options *options, struct worker **out
 
 /* Before the start. Borrowed. */
 void worker_serve_with(struct worker *worker, const struct http_handler *handler, void *owner);
+/* The same for requests to the public listener that do not become sessions. */
+void worker_serve_public_with(struct worker *worker, const struct http_handler *handler, void *owner);
 
 /* Starts the thread, if it has one. */
 void worker_start(struct worker *worker);

@@ -136,14 +136,12 @@ static bool check_form(const struct http_head *head, struct admission *out, stru
     return !out->status;
 }
 
-/* Origins are lower case as browsers send them; '*' in the list stands for any run of characters. */
-static bool origin_is_allowed(const struct net_endpoint *endpoint, struct str origin)
+bool admission_allows_origin(const struct texts *origins, struct str origin)
 {
-    if (endpoint->origins.count == 0 || !origin.ptr)
+    if (origins->count == 0 || origin.len == 0)
         return true; /* no browser: an Origin header protects users of browsers only */
-    for (size_t i = 0; i < endpoint->origins.count; i++)
-        if (pattern_matches(endpoint->origins.items[i], origin, NULL, NULL) ||
-            str_eq_nocase(endpoint->origins.items[i], origin))
+    for (size_t i = 0; i < origins->count; i++)
+        if (pattern_matches(origins->items[i], origin, NULL, NULL) || str_eq_nocase(origins->items[i], origin))
             return true;
     return false;
 }
@@ -256,7 +254,7 @@ static void decide(struct admitter *admitter, const struct http_head *head, cons
         admission_refuse(admitter, out, admitter->unavailable);
     else if (is_full(admitter)) /* before the work of a verification */
         refuse_full(admitter, out, error);
-    else if (!origin_is_allowed(out->endpoint, origin))
+    else if (!admission_allows_origin(&out->endpoint->origins, origin))
         admission_refuse(admitter, out, REASON_ORIGIN_DENIED);
     else
         check_credentials(admitter, head, out, error);

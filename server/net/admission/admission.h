@@ -79,6 +79,10 @@ struct admission {
 void admission_decide(struct admitter *admitter, const struct http_head *head, const struct address *peer,
                       struct admission *out, struct error *error);
 
+/* May a page of this origin (empty or no text: no page) connect? origins: allowed ones, lower case as browsers send
+ * them, a '*' standing for any run of characters; empty: any. */
+bool admission_allows_origin(const struct texts *origins, struct str origin);
+
 /* Drops what an admitted request has: claims, ticket, origin. */
 void admission_drop(struct admission *admission);
 

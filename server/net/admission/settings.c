@@ -4,6 +4,7 @@
 #include "common/base/alloc.h"
 #include "common/protocol/path_pattern.h"
 #include "server/dialect/carillon.h"
+#include "server/net/admission/ticket_settings.h"
 
 static struct str copy_text(struct str text)
 {
@@ -15,31 +16,11 @@ static void free_text(struct str text)
     free((void *)(uintptr_t)text.ptr); /* ours, although a str never owns */
 }
 
-bool texts_has(const struct texts *texts, struct str text)
-{
-    for (size_t i = 0; i < texts->count; i++)
-        if (str_eq(texts->items[i], text))
-            return true;
-    return false;
-}
-
-void texts_add(struct texts *texts, struct str text)
-{
-    texts->items = xrealloc(texts->items, (texts->count + 1) * sizeof *texts->items);
-    texts->items[texts->count++] = copy_text(text);
-}
-
 static void free_texts(const struct str *items, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         free_text(items[i]);
     free((void *)(uintptr_t)items);
-}
-
-void texts_clear(struct texts *texts)
-{
-    free_texts(texts->items, texts->count);
-    *texts = (struct texts){0};
 }
 
 struct net_settings *net_settings_create(void)
@@ -67,6 +48,7 @@ void net_settings_unref(struct net_settings *settings)
     free_texts(settings->policy.audiences, settings->policy.audience_count);
     free(settings->trusted_proxies);
     tls_identity_unref(settings->tls);
+    ticket_settings_destroy(settings->tickets);
     free(settings);
 }
 

@@ -10,9 +10,11 @@
 #include "server/core/endpoint.h"
 #include "server/net/admission/address.h"
 #include "server/net/admission/quota.h"
+#include "server/net/admission/texts.h"
 #include "server/net/stream/tls.h"
 
 struct net_transport;
+struct ticket_settings;
 
 enum reject_mode {
     REJECT_AUTO, /* close when the request has an Origin header, else http */
@@ -26,12 +28,6 @@ enum carrier {
     CARRIER_SUBPROTOCOL = 2, /* Sec-WebSocket-Protocol: a known subprotocol, <token> */
     CARRIER_QUERY = 4,       /* the parameters named by query_names */
     CARRIER_ALL = 7,
-};
-
-/* A list of texts, which are owned. */
-struct texts {
-    struct str *items;
-    size_t count;
 };
 
 /* One entry of "endpoints": what its sessions have in common, and who may open one. It outlives its settings while it
@@ -78,7 +74,8 @@ struct net_settings {
     size_t max_pending;     /* other connections of a listener. This and max_internal: at least one for each worker */
     size_t max_per_address; /* sessions; 0: see net_settings_max_of */
     size_t max_per_user;    /* 0: no limit. The session_limit of a token replaces it */
-    uint64_t tickets_max;   /* tickets and used tokens that the broker may keep for this node */
+    struct ticket_settings *tickets; /* owned; NULL: the public listener gives none */
+    uint64_t tickets_max;            /* tickets and used tokens that the broker may keep for this node */
     struct cidr *trusted_proxies;
     size_t trusted_proxy_count;
     enum proxy_mode proxy_protocol; /* on the public listener, from trusted proxies only */
@@ -112,10 +109,6 @@ struct net_endpoint *net_settings_same_endpoint(const struct net_settings *setti
  * none, so a session keeps the one that it has. */
 struct net_endpoint *net_settings_successor(const struct net_settings *settings, const struct net_endpoint *endpoint);
 
-bool texts_has(const struct texts *texts, struct str text);
-/* Adds a copy to a list being built. */
-void texts_add(struct texts *texts, struct str text);
-void texts_clear(struct texts *texts);
 /* A zeroed endpoint with its own path, the transport, Carillon's dialect and subprotocol, the default close codes, all
  * carriers of tokens and the query parameter "token". */
 struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path,

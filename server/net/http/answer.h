@@ -10,6 +10,7 @@ struct answer {
     const char *content_type; /* NULL: application/json */
     const char *allow;        /* of a 405; NULL: none */
     uint64_t retry_after_s;   /* 0: none */
+    struct str more;          /* more header lines, each with its CRLF */
     uint64_t wall_ms;         /* for Date */
     bool close;               /* no further request is taken on this connection */
     bool keep_alive;          /* says that more requests are taken, which an HTTP/1.0 client must be told */

@@ -150,6 +150,7 @@ void connection_free_if_done(struct connection *connection)
     buf_fini(&connection->in);
     buf_fini(&connection->early);
     buf_fini(&connection->call.response.body);
+    buf_fini(&connection->call.response.headers);
     free(connection);
 }
 

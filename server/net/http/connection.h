@@ -41,7 +41,9 @@ struct connection {
     /* http.c: */
     struct http_call call;
     char address[ADDRESS_TEXT_LEN + 1];
+    char address_key[ADDRESS_KEY_LEN + 1];
     struct entry entry; /* gate.c's */
+    bool admitted;      /* the handler has seen the call's head, and its body is being read */
     bool call_pending;  /* the call is the handler's: this object must stay */
     bool in_handler;
     bool keep_alive;

@@ -35,6 +35,8 @@ struct connection_set {
     void *owner; /* of ops */
     const struct http_handler *handler;
     void *handler_owner;
+    const struct http_handler *public_handler; /* of requests to the public listener; NULL: none are served */
+    void *public_owner;
 
     struct socket_counts sockets;
     struct list_link connections; /* struct connection */

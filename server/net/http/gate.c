@@ -187,12 +187,20 @@ static void skip_empty_lines(struct connection *connection)
     buf_consume(&connection->in, len);
 }
 
+/* Of the public listener: is the path one where requests are answered? */
+static bool is_served(const struct connection *connection, struct str path)
+{
+    const struct connection_set *set = connection->set;
+    return set->public_handler && set->public_handler->has(set->public_owner, path);
+}
+
 /* False: there is no whole request yet, or the connection does not take another. */
 static bool take_request(struct connection *connection)
 {
     struct http_head head;
     struct error error;
     const struct net_settings *settings = connection->set->admitter->settings;
+    bool has_body = connection->request_len > 0 || connection->chunks_from > 0;
     if (connection->request_len > connection->in.len)
         return false;
     if (connection->chunks_from > 0 && !http_take_chunks(connection))
@@ -217,7 +225,7 @@ static bool take_request(struct connection *connection)
         connection_refuse(connection, 429, ERR_RATE_LIMITED, "the internal listener has as many connections as it may");
         return false;
     }
-    if (connection->internal)
+    if (connection->internal || has_body || is_served(connection, head.path))
         return http_request(connection, &head);
     enter(connection, &head);
     return false;

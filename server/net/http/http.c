@@ -9,6 +9,22 @@ enum {
     HOLD_STEP_BYTES = 65536,   /* by which a body of unknown length is counted */
 };
 
+static const struct http_handler *handler_of(const struct connection *connection)
+{
+    return connection->internal ? connection->set->handler : connection->set->public_handler;
+}
+
+static void *handler_owner(const struct connection *connection)
+{
+    return connection->internal ? connection->set->handler_owner : connection->set->public_owner;
+}
+
+static size_t max_body(const struct connection *connection)
+{
+    size_t max = handler_of(connection)->max_body;
+    return max ? max : connection->set->admitter->settings->body_bytes;
+}
+
 static void forget_request(struct connection *connection)
 {
     connection_hold_none(connection);
@@ -20,10 +36,12 @@ static void forget_request(struct connection *connection)
     connection->request_len = 0;
     connection->scanned = 0;
     connection->head_only = false;
+    connection->admitted = false;
     struct buf *body = &connection->call.response.body;
     if (body->cap > KEEP_BUFFER_BYTES)
         buf_fini(body);
     buf_clear(body);
+    buf_fini(&connection->call.response.headers);
 }
 
 /* The peer has sent something of a next request. */
@@ -46,11 +64,12 @@ static void respond(struct http_call *call)
         .content_type = response->content_type,
         .allow = response->allow,
         .retry_after_s = response->retry_after_s,
+        .more = buf_str(&response->headers),
         .wall_ms = turn_wall_ms(set->turn),
         .close = last,
         .keep_alive = connection->old_version,
     };
-    if (!response->content_type)
+    if (!response->content_type && response->status != 204)
         buf_append_char(&call->response.body, '\n'); /* JSON ends its line, for those who read it in a terminal */
     buf_clear(scratch);
     answer_write_head(scratch, &answer, response->body.len);
@@ -65,6 +84,19 @@ static void respond(struct http_call *call)
     connection_answer(connection, buf_str(scratch), last);
     if (!connection->in_handler)
         connection_go_on(connection);
+}
+
+/* At the public listener a trusted proxy may name the client in a header. */
+static void name_client(struct connection *connection, const struct http_head *head, struct http_request *request)
+{
+    const struct net_settings *settings = connection->set->admitter->settings;
+    struct address client = connection->client;
+    request->address_key = STR("");
+    if (!connection->internal) {
+        client = address_of_client(&client, &head->fields, settings->trusted_proxies, settings->trusted_proxy_count);
+        request->address_key = str_from_cstr(address_key(&client, connection->address_key));
+    }
+    request->address = str_from_cstr(address_text(&client, connection->address));
 }
 
 /* The call as far as the head tells it. */
@@ -82,8 +114,11 @@ static void begin_call(struct connection *connection, const struct http_head *he
         .content_type = STR(""),
         .has_body = head->content_length > 0 || head->transfer != HTTP_TRANSFER_PLAIN,
         .body = STR(""),
-        .address = str_from_cstr(address_text(&connection->client, connection->address)),
+        .origin = STR(""),
+        .admitted = connection->admitted,
     };
+    name_client(connection, head, request);
+    http_head_find(head, STR("origin"), &request->origin);
     http_head_find(head, STR("authorization"), &request->authorization);
     http_head_find(head, STR("x-api-key"), &request->api_key);
     http_head_find(head, STR("content-type"), &request->content_type);
@@ -102,17 +137,17 @@ static void serve(struct connection *connection, const struct http_head *head)
     connection->call.request.body = str_from(connection->in.ptr + head->length, connection->request_len - head->length);
     connection->stage = STAGE_SERVE;
     wheel_stop(set->wheel, &connection->deadline);
-    set->handler->serve(set->handler_owner, &connection->call);
+    handler_of(connection)->serve(handler_owner(connection), &connection->call);
     connection->in_handler = false;
 }
 
 /* False: the handler has answered; the body is not read, so the connection cannot be used any further. */
 static bool admit(struct connection *connection, const struct http_head *head)
 {
-    const struct connection_set *set = connection->set;
     begin_call(connection, head);
     connection->keep_alive = false;
-    bool good = set->handler->admit(set->handler_owner, &connection->call);
+    bool good = handler_of(connection)->admit(handler_owner(connection), &connection->call);
+    connection->admitted = good;
     connection->in_handler = false;
     if (good)
         connection->call_pending = false;
@@ -167,18 +202,17 @@ bool http_take_chunks(struct connection *connection)
 /* The head has just come. False: refused. */
 static bool begin_body(struct connection *connection, const struct http_head *head)
 {
-    const struct net_settings *settings = connection->set->admitter->settings;
     switch (head->transfer) {
     case HTTP_TRANSFER_UNKNOWN:
         connection_refuse(connection, 501, ERR_INVALID_REQUEST, "of transfer codings, only chunked is read here");
         return false;
     case HTTP_TRANSFER_CHUNKED:
         connection->chunks_from = head->length;
-        connection->chunked = (struct http_chunked){.max_body = settings->body_bytes};
+        connection->chunked = (struct http_chunked){.max_body = max_body(connection)};
         return decode(connection);
     case HTTP_TRANSFER_PLAIN: break;
     }
-    if (head->content_length > settings->body_bytes) {
+    if (head->content_length > max_body(connection)) {
         connection_refuse(connection, 413, ERR_TOO_LARGE, "the request body is over the size limit");
         return false;
     }

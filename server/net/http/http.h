@@ -1,5 +1,6 @@
-/* http.h - HTTP/1.1 on the internal listener: bodies by Content-Length or in chunks, keep-alive, one request at a time.
- * The handler sees the head before the body is read. All bodies in memory count under one limit. */
+/* http.h - HTTP/1.1 on the internal listener, and for the few paths of the public one that are served so: bodies by
+ * Content-Length or in chunks, keep-alive, one request at a time. The handler sees the head before the body is read.
+ * All bodies in memory count under one limit. */
 #ifndef CARILLON_NET_HTTP_HTTP_H
 #define CARILLON_NET_HTTP_HTTP_H
 
