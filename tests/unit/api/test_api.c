@@ -143,7 +143,7 @@ static void test_no_such_route(void **state)
                                         "/api/v1/channels/",
                                         "/api/v1/channels/x/nothing",
                                         "/api/v1/channels/x/members",
-                                        "/api/v1/tickets",
+                                        "/api/v1/ticket",
                                         "/ws"};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(paths); i++) {

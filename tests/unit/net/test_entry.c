@@ -319,7 +319,7 @@ static void no_later_step_waits_once_the_time_is_over(void **state)
 {
     struct scene *scene = *state;
     scene->fixture->settings->head_timeout_us = 100000;
-    struct entry_step *steps = scene->fixture->worker->steps + 1; /* behind limits_step */
+    struct entry_step *steps = scene->fixture->worker->steps + 2; /* behind limits_step and ticket_step */
     steps[0].passes_late = true;
     for (int passes = 0; passes < 2; passes++) {
         scene->fakes[0] = scene->fakes[1] = (struct fake){.verdict = ENTRY_WAITS};
