@@ -238,7 +238,7 @@ void output_finish(struct hub *hub, struct session *session, bool abrupt);
 /* 0: the session gets no pings. */
 uint64_t liveness_interval_us(const struct session *session);
 void liveness_start(struct hub *hub, struct session *session);
-/* Sends a ping now, and forgets what was heard. False: the session gets no pings, or its pongs would not be read. */
+/* Sends a ping now. False: the session gets no pings, or its pongs would not be read. */
 bool liveness_probe(struct hub *hub, struct session *session);
 void liveness_hear_pong(struct hub *hub, struct session *session);
 /* The claims have been set: they say when to warn and when to end. */

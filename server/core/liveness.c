@@ -48,7 +48,6 @@ bool liveness_probe(struct hub *hub, struct session *session)
 {
     if (!session->format->ping || session->ops->one_way || session->held || session->state != SESSION_OPEN)
         return false;
-    session->heard = false;
     if (session->has_ticket)
         hub->ticket_events->pinged(session);
     output_queue(hub, session, session->format->ping);

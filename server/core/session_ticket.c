@@ -38,8 +38,8 @@ struct session_ticket {
     uint64_t tried_until_us;     /* of the last word */
     void (*answered)(void *waiter, enum err err, enum ticket_outcome outcome); /* NULL: nobody waits */
     void *waiter;
-    struct timer timer; /* next renewal, or next try of the last word */
-    struct timer probe;
+    struct timer timer;              /* next renewal, or next try of the last word */
+    struct timer probe;              /* until the answer to a ping comes */
     struct ticket_channel *channels; /* NULL: none */
     size_t channel_count;
 };
@@ -138,7 +138,7 @@ static void on_probe_over(struct timer *timer, uint64_t now_us)
 {
     struct session_ticket *ticket = CONTAINER_OF(timer, struct session_ticket, probe);
     (void)now_us;
-    if (ticket->session && !ticket->session->heard && !ticket->session->held)
+    if (ticket->session && !ticket->session->held)
         session_end(ticket->session, REASON_PONG_TIMEOUT);
 }
 
@@ -406,6 +406,7 @@ static void note_ending(struct session *session)
 void session_ticket_proven(struct session *session)
 {
     struct session_ticket *ticket = ticket_of(session);
+    wheel_stop(&session->hub->wheel, &ticket->probe);
     for (size_t i = 0; ticket->is_marked && i < ticket->channel_count; i++)
         ticket->channels[i].had = ticket->channels[i].marked;
     ticket->is_marked = false;
