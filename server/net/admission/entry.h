@@ -42,11 +42,10 @@ struct entry {
     char uuid[UUID_LEN + 1];    /* of the session to come */
     struct first_channel *channels; /* owned, as their names; see entry_subscribe */
     size_t channel_count;
-    char *explanation;         /* owned; see entry_explain */
-    struct session_slot *slot; /* owned, of session_limit.c; NULL: none, or the session has it */
-    void *waiter;              /* of the step that waits, for its cancel */
+    char *explanation;             /* owned; see entry_explain */
+    struct session_slot *slot;     /* owned, of session_limit.c; NULL: none, or the session has it */
+    void *waiter;                  /* of the step that waits, for its cancel */
     struct session_ticket *ticket; /* owned, of ticket_step.c; NULL: none, or the session has it */
-    struct single_use *single_use; /* of single_use_step.c, while it waits */
     /* Of entry.c. */
     const struct entry_step *steps;
     size_t step_count;

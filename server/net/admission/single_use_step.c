@@ -6,7 +6,6 @@
 static void answered(void *waiter, enum err err, bool first)
 {
     struct entry *entry = waiter;
-    entry->single_use = NULL;
     entry_answer(entry, err ? REASON_BROKER_AWAY : first ? REASON_NONE : REASON_TOKEN_USED);
 }
 
@@ -24,15 +23,14 @@ static enum entry_verdict begin(void *owner, struct entry *entry, const struct h
     }
     const struct single_use_question question = {
         .claims = claims, .leeway_ms = settings->policy.leeway_ms, .max = settings->tickets_max};
-    entry->single_use = single_use_ask(owner, &question, answered, entry);
+    entry->waiter = single_use_ask(owner, &question, answered, entry);
     return ENTRY_WAITS;
 }
 
 static void cancel(void *owner, struct entry *entry)
 {
     (void)owner;
-    single_use_stop_waiting(entry->single_use);
-    entry->single_use = NULL;
+    single_use_stop_waiting(entry->waiter);
 }
 
 struct entry_step single_use_step(struct hub *hub)
