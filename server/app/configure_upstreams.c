@@ -89,6 +89,24 @@ static enum err make_secrets(const struct upstream_options *o, struct webhook_se
     return err;
 }
 
+static void make_answers(struct configured_upstream *item, const struct upstream_options *o,
+                         const struct configured_upstreams *before)
+{
+    if (!o->idempotency_enabled)
+        return;
+    item->answers_max_age_ms = o->idempotency_max_age_ms;
+    item->answers_max_bytes = o->idempotency_max_bytes;
+    for (size_t i = 0; before && i < before->count; i++) {
+        const struct configured_upstream *old = &before->items[i];
+        if (old->answers && str_eq_cstr(old->upstream->name, o->name) &&
+            old->answers_max_age_ms == item->answers_max_age_ms && old->answers_max_bytes == item->answers_max_bytes) {
+            item->answers = idempotency_ref(old->answers);
+            return;
+        }
+    }
+    item->answers = idempotency_create(item->answers_max_age_ms * 1000, item->answers_max_bytes);
+}
+
 static enum err make_http(struct configured_upstream *item, const struct upstream_options *o, struct outbound *outbound,
                           const struct configured_upstreams *before, struct error *error)
 {
@@ -100,12 +118,14 @@ static enum err make_http(struct configured_upstream *item, const struct upstrea
         webhook_secrets_destroy(secrets);
         return err;
     }
+    make_answers(item, o, before);
     struct str *claims = borrow_texts(&o->claims);
     const struct http_upstream_options options = {
         .name = str_from_cstr(o->name),
         .outbound = outbound,
         .target = item->target ? outbound_target_ref(item->target) : NULL,
         .secrets = secrets,
+        .idempotency = item->answers ? idempotency_ref(item->answers) : NULL,
         .claims = claims,
         .claim_count = o->claims.count,
         .in_order = o->order == UPSTREAM_ORDER_SESSION,
@@ -182,6 +202,7 @@ void configured_upstreams_fini(struct configured_upstreams *upstreams)
     for (size_t i = 0; i < upstreams->count; i++) {
         upstream_unref(upstreams->items[i].upstream);
         outbound_target_unref(upstreams->items[i].target);
+        idempotency_unref(upstreams->items[i].answers);
         buf_fini(&upstreams->items[i].target_key);
     }
     free(upstreams->items);

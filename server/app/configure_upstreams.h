@@ -6,11 +6,15 @@
 #include "server/app/options.h"
 #include "server/core/upstream.h"
 #include "server/outbound/outbound.h"
+#include "server/upstream/idempotency.h"
 
 struct configured_upstream {
     struct upstream *upstream;      /* one reference */
     struct outbound_target *target; /* one reference; NULL: it is reached in another way, or was made for a check */
     struct buf target_key;          /* the settings that the target was made by */
+    struct idempotency *answers;    /* one reference; NULL: none are kept */
+    uint64_t answers_max_age_ms;    /* the settings that the answers are kept by */
+    uint64_t answers_max_bytes;
 };
 
 struct configured_upstreams {
@@ -19,8 +23,8 @@ struct configured_upstreams {
 };
 
 /* Makes them all. outbound NULL: only to see whether it can be done. before: those that a reload replaces, or NULL; a
- * target whose settings are the same is used again, with its connections and its breaker. On failure nothing is made,
- * and the error names the option. */
+ * target whose settings are the same is used again, with its connections and its breaker, and so are the answers that
+ * are kept for idempotency keys. On failure nothing is made, and the error names the option. */
 enum err configure_upstreams(const struct options *options, struct outbound *outbound,
                              const struct configured_upstreams *before, struct configured_upstreams *out,
                              struct error *error);

@@ -9,6 +9,7 @@
 #include "server/upstream/answer_orders.h"
 #include "server/upstream/backend_call.h"
 #include "server/upstream/http_session_state.h"
+#include "server/upstream/idempotency.h"
 #include "server/upstream/subscribe_call.h"
 
 enum {
@@ -22,7 +23,11 @@ struct http_message {
     struct http_session *session;
     bool binary;
     char *correlation; /* JSON, as the client wrote it; NULL: none */
-    int close_code;    /* the backend wants the session closed after the answer; 0: no */
+    char *key;         /* idempotency key, JSON as the client wrote it; NULL: none, or the upstream does not care */
+    struct idempotency_entry *entry; /* this message is the first one with the key; NULL: it is not, or is over */
+    struct session_id waits_as;
+    bool joins;     /* it waits for the answer to another one with the key */
+    int close_code; /* the backend wants the session closed after the answer; 0: no */
     char *close_reason;
 };
 
@@ -52,16 +57,83 @@ static struct http_message *add(struct http_session *state, enum cloudevent_type
     return message;
 }
 
+static struct idempotency *store_of(const struct http_session *state)
+{
+    return http_session_options(state)->idempotency;
+}
+
 static void drop(struct http_message *message)
 {
     struct http_session *state = message->session;
     list_remove(&message->link);
     state->bytes -= cost(message);
     state->base.in_flight--;
+    if (message->entry)
+        idempotency_end(store_of(state), message->entry, IDEMPOTENCY_NO_ANSWER, ERR_NONE, NULL);
+    if (message->joins)
+        idempotency_leave(store_of(state), state->claims->sub, str_from_cstr(message->key), message->waits_as,
+                          message->call.event.sequence);
     backend_call_fini(&message->call);
+    free(message->key);
     free(message->correlation);
     free(message->close_reason);
     free(message);
+}
+
+/* --- messages with an idempotency key ---------------------------------------------------------------------------- */
+
+static void send_frame(struct http_session *state, bool binary, struct str frame)
+{
+    if (state->base.session && hub_send(state->hub, state->base.session, binary, frame))
+        metrics_add(hub_metrics(state->hub), METRIC_UPSTREAM_FRAMES, 1);
+}
+
+/* The frames of the answer to another message. Their id becomes this message's. */
+static void give_frames(struct http_session *state, const struct http_message *message, struct str frames)
+{
+    const struct correlation *correlation = state->endpoint->correlation;
+    struct buf rewritten = {0};
+    struct str frame;
+    bool binary;
+    while (idempotency_next_frame(&frames, &binary, &frame)) {
+        struct str id = binary ? STR("") : correlation_read(correlation, frame).id;
+        buf_clear(&rewritten);
+        if (id.len && message->correlation) {
+            buf_append(&rewritten, str_from(frame.ptr, (size_t)(id.ptr - frame.ptr)));
+            buf_append(&rewritten, str_from_cstr(message->correlation));
+            buf_append(&rewritten, str_skip(frame, (size_t)(id.ptr - frame.ptr) + id.len));
+            frame = buf_str(&rewritten);
+        }
+        send_frame(state, binary, frame);
+    }
+    buf_fini(&rewritten);
+}
+
+static void on_waited(struct mail *mail, void *owner);
+
+/* True: the message needs no call, since another one with its key has been, or is being, answered. */
+static bool begin_once(struct http_session *state, struct http_message *message)
+{
+    struct idempotency_waiter *waiter = xcalloc(1, sizeof *waiter);
+    struct buf frames = {0};
+    waiter->mail.deliver = on_waited;
+    waiter->reply_to = hub_replies(state->hub);
+    waiter->session = message->waits_as = state->base.session->id;
+    waiter->sequence = message->call.event.sequence;
+    enum idempotency_begun begun = idempotency_begin(store_of(state), state->claims->sub, str_from_cstr(message->key),
+                                                     hub_now_us(state->hub), waiter, &message->entry, &frames);
+    message->joins = begun == IDEMPOTENCY_JOINS;
+    if (!message->joins)
+        idempotency_waiter_free(waiter);
+    if (begun == IDEMPOTENCY_KNOWN) {
+        give_frames(state, message, buf_str(&frames));
+        state->calls--;
+        drop(message);
+    }
+    buf_fini(&frames);
+    if (begun != IDEMPOTENCY_FIRST)
+        metrics_add(hub_metrics(state->hub), METRIC_UPSTREAM_ANSWERED_AGAIN, 1);
+    return begun != IDEMPOTENCY_FIRST;
 }
 
 static void start(struct http_session *state, struct http_message *message)
@@ -75,7 +147,8 @@ static void start(struct http_session *state, struct http_message *message)
     message->call.traceparent = http_session_trace(state);
     message->call.correlation = message->correlation;
     message->call.last_try = !state->base.session;
-    backend_call_start(&message->call);
+    if (!message->key || !state->base.session || !begin_once(state, message))
+        backend_call_start(&message->call);
 }
 
 /* `connected` comes before, and `disconnected` after all else. */
@@ -196,9 +269,10 @@ static bool on_head(struct backend_call *call, const struct backend_answer *head
 
 static void on_frame(struct backend_call *call, bool binary, struct str frame)
 {
-    struct http_session *state = CONTAINER_OF(call, struct http_message, call)->session;
-    if (state->base.session && hub_send(state->hub, state->base.session, binary, frame))
-        metrics_add(hub_metrics(state->hub), METRIC_UPSTREAM_FRAMES, 1);
+    struct http_message *message = CONTAINER_OF(call, struct http_message, call);
+    if (message->entry)
+        idempotency_add(store_of(message->session), message->entry, binary, frame);
+    send_frame(message->session, binary, frame);
 }
 
 static bool has_room(struct backend_call *call)
@@ -234,11 +308,55 @@ static void on_done(struct backend_call *call, const struct backend_result *resu
 {
     struct http_message *message = CONTAINER_OF(call, struct http_message, call);
     struct http_session *state = message->session;
+    if (message->entry)
+        idempotency_end(store_of(state), message->entry, result->err ? IDEMPOTENCY_FAILED : IDEMPOTENCY_ANSWERED,
+                        result->err, result->text);
+    message->entry = NULL;
     if (state->base.session)
         finish(state, message, result);
     else if (result->err == ERR_UNAVAILABLE)
         drop_waiting(state);
     leave(message);
+}
+
+static struct http_message *find_joined(struct http_session *state, uint64_t sequence)
+{
+    LIST_EACH(link, &state->under_way)
+    {
+        struct http_message *message = CONTAINER_OF(link, struct http_message, link);
+        if (message->joins && message->call.event.sequence == sequence)
+            return message;
+    }
+    return NULL;
+}
+
+/* The message that this one has waited for is over. */
+static void take_outcome(struct http_message *message, const struct idempotency_waiter *waiter)
+{
+    const struct backend_result result = {.err = waiter->err, .text = waiter->text};
+    message->joins = false;
+    if (waiter->outcome == IDEMPOTENCY_NO_ANSWER) {
+        backend_call_start(&message->call);
+        return;
+    }
+    if (waiter->outcome == IDEMPOTENCY_ANSWERED)
+        give_frames(message->session, message, buf_str(&waiter->frames));
+    else
+        finish(message->session, message, &result);
+    leave(message);
+}
+
+static void on_waited(struct mail *mail, void *owner)
+{
+    struct idempotency_waiter *waiter = CONTAINER_OF(mail, struct idempotency_waiter, mail);
+    struct hub *hub = owner;
+    struct session *session = session_index_find(hub_sessions(hub), waiter->session);
+    if (session && session->upstream) {
+        struct http_message *message = find_joined(http_session_of(session->upstream), waiter->sequence);
+        if (message)
+            take_outcome(message, waiter);
+    }
+    idempotency_waiter_free(waiter);
 }
 
 static const struct backend_call_ops message_calls = {
@@ -308,6 +426,8 @@ enum err http_session_take(struct upstream_session *base, const struct session_m
         added->binary = message->binary;
         if (message->correlated.id.len)
             added->correlation = str_dup(message->correlated.id);
+        if (message->correlated.idempotency_key.len && store_of(state))
+            added->key = str_dup(message->correlated.idempotency_key);
         added->call.event.sequence = message->sequence;
         added->call.content_type =
             message->binary ? str_from_cstr(state->endpoint->binary_type) : text_type(message->bytes);

@@ -4,6 +4,7 @@
 #include "common/base/alloc.h"
 #include "server/upstream/http_session.h"
 #include "server/upstream/http_upstream_private.h"
+#include "server/upstream/idempotency.h"
 #include "server/upstream/webhook.h"
 
 const struct str http_upstream_fields[FIELD_COUNT] = {
@@ -20,6 +21,7 @@ static void destroy(struct upstream *base)
     struct http_upstream *upstream = CONTAINER_OF(base, struct http_upstream, base);
     outbound_target_unref(upstream->options.target);
     webhook_secrets_destroy(upstream->options.secrets);
+    idempotency_unref(upstream->options.idempotency);
     free(upstream->claims);
     free(upstream);
 }

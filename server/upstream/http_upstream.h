@@ -21,6 +21,7 @@
 #include "server/core/upstream.h"
 #include "server/outbound/outbound.h"
 
+struct idempotency;
 struct webhook_secrets;
 
 /* Immutable once given to http_upstream_create. Texts are copied. */
@@ -29,6 +30,7 @@ struct http_upstream_options {
     struct outbound *outbound;       /* borrowed for the upstream's life */
     struct outbound_target *target;  /* one reference; taken. Its fields are http_upstream_fields */
     struct webhook_secrets *secrets; /* taken; NULL: requests are not signed */
+    struct idempotency *idempotency; /* one reference; taken. NULL: each message goes to the backend */
     const struct str *claims;        /* names of the claims that the backend gets */
     size_t claim_count;
     bool in_order;         /* one call of a session at a time */

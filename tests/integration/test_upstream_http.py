@@ -280,6 +280,34 @@ def test_a_reload_brings_another_backend(begin):
         assert len(second.calls) == 1 and len(first.calls) == 1
 
 
+def test_idempotency_keys(begin):
+    answered = []
+
+    def answer(call):
+        time.sleep(0.3)
+        answered.append(call)
+        call.answer(200, {"headers": {"correlationId": call.json()["headers"]["correlationId"]}, "payload": len(answered)})
+
+    node, backend = begin(answer, upstream={"idempotency": {"max_age": "1m"}}, correlation={
+        "id": "/headers/correlationId", "idempotency_key": "/headers/idempotencyKey", "error": ERROR})
+
+    def text(correlation, key="k"):
+        return json.dumps({"action": "message", "headers": {"correlationId": correlation, "idempotencyKey": key}})
+
+    with connect(node) as one, connect(node) as two, connect(node, sub="other") as other:
+        one.send_text(text("c-1"))
+        backend.wait_for("message")
+        for client in (two, one):
+            client.send_text(text("c-2"))
+        assert [one.receive() for _ in range(2)] == [{"headers": {"correlationId": f"c-{n}"}, "payload": 1} for n in (1, 2)]
+        assert two.receive() == {"headers": {"correlationId": "c-2"}, "payload": 1}
+        other.send_text(text("c-3"))
+        assert other.receive()["payload"] == 2
+        two.send_text(text("c-4"))
+        assert two.receive() == {"headers": {"correlationId": "c-4"}, "payload": 1}
+    assert len(backend.calls) == 2 and node.metric("carillon_upstream_answered_again_total") == 3
+
+
 # --- shape D: audio in order ---
 
 AUDIO = dict(path="/ws/transcribe", binary="upstream", binary_type="audio/pcm", correlation={})

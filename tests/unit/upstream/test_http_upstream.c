@@ -6,6 +6,7 @@
 #include "common/protocol/ws_frame.h"
 #include "server/core/session.h"
 #include "server/upstream/http_upstream.h"
+#include "server/upstream/idempotency.h"
 #include "tests/unit/core/hub_fixture.h"
 #include "tests/unit/upstream/fake_outbound.h"
 
@@ -589,6 +590,105 @@ static void test_questions_are_bounded_and_end_with_the_session(void **state)
         assert_true(call_at(i)->cancelled);
 }
 
+static void open_with_keys(void)
+{
+    s.options.idempotency = idempotency_create(60000000, 10000);
+    open_with_upstream();
+    const struct correlation_options options = {.id = STR("/id"), .idempotency_key = STR("/key")};
+    assert_int_equal(correlation_create(&options, &s.endpoint.correlation, NULL), ERR_NONE);
+}
+
+static void test_a_key_that_is_known(void **state)
+{
+    (void)state;
+    open_with_keys();
+    send_text(&s.f, &s.wire, "{\"id\":\"1\",\"key\":\"k\"}");
+    fake_answer(call_at(0), 200, "application/x-ndjson", "{\"r\":7,\"id\":\"1\"}\nplain\n");
+    assert_frame("{\"r\":7,\"id\":\"1\"}");
+    assert_frame("plain");
+    send_text(&s.f, &s.wire, "{\"id\":22,\"key\":\"k\"}");
+    assert_frame("{\"r\":7,\"id\":22}");
+    assert_frame("plain");
+    send_text(&s.f, &s.wire, "{\"id\":3,\"key\":\"other\"}");
+    send_text(&s.f, &s.wire, "{\"id\":3}");
+    assert_int_equal(fake_outbound.count, 3);
+    fake_answer(call_at(1), 204, NULL, NULL);
+    fake_answer(call_at(2), 204, NULL, NULL);
+    pass(&s.f, 61000);
+    send_text(&s.f, &s.wire, "{\"id\":4,\"key\":\"k\"}");
+    assert_int_equal(fake_outbound.count, 4); /* too old */
+    assert_int_equal(counted(METRIC_UPSTREAM_ANSWERED_AGAIN), 1);
+}
+
+static void test_messages_with_one_key_join(void **state)
+{
+    (void)state;
+    open_with_keys();
+    for (int i = 1; i <= 3; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "{\"id\":%d,\"key\":\"k\"}", i);
+        send_text(&s.f, &s.wire, text);
+    }
+    assert_int_equal(fake_outbound.count, 1);
+    assert_int_equal(s.wire.session->upstream->in_flight, 3);
+    fake_answer(call_at(0), 200, "application/json", "{\"id\":1}");
+    mailbox_deliver(&s.f.replies);
+    assert_frame("{\"id\":1}");
+    assert_frame("{\"id\":2}");
+    assert_frame("{\"id\":3}");
+    assert_int_equal(s.wire.session->upstream->in_flight, 0);
+}
+
+static void test_failures_are_not_kept(void **state)
+{
+    (void)state;
+    open_with_keys();
+    send_text(&s.f, &s.wire, "{\"id\":1,\"key\":\"k\"}");
+    send_text(&s.f, &s.wire, "{\"id\":2,\"key\":\"k\"}");
+    fake_answer(call_at(0), 500, NULL, NULL);
+    mailbox_deliver(&s.f.replies);
+    assert_failed("\"id\":1");
+    assert_failed("\"id\":2");
+    send_text(&s.f, &s.wire, "{\"id\":3,\"key\":\"k\"}");
+    assert_int_equal(fake_outbound.count, 2);
+    fake_head(call_at(1), 200, "text/plain", NULL, 0);
+    send_text(&s.f, &s.wire, "{\"id\":4,\"key\":\"k\"}");
+    for (int i = 0; i < 3; i++) /* in all more than is kept */
+        fake_body(call_at(1), STR("0123456789012345678901234567890123456789012345678901234567890123456789"));
+    fake_end(call_at(1), OUTBOUND_OK);
+    mailbox_deliver(&s.f.replies);
+    assert_int_equal(fake_outbound.count, 2); /* what fits is kept */
+    leave();                                  /* nobody is left to wait */
+}
+
+static void test_an_answer_that_is_too_large_to_keep(void **state)
+{
+    char large[3000];
+    (void)state;
+    memset(large, 'a', sizeof large);
+    open_with_keys();
+    send_text(&s.f, &s.wire, "{\"id\":1,\"key\":\"k\"}");
+    send_text(&s.f, &s.wire, "{\"id\":2,\"key\":\"k\"}");
+    fake_head(call_at(0), 200, "text/plain", NULL, 0);
+    fake_body(call_at(0), str_from(large, sizeof large));
+    fake_end(call_at(0), OUTBOUND_OK);
+    mailbox_deliver(&s.f.replies);
+    assert_int_equal(fake_outbound.count, 2); /* the other one asks itself */
+    fake_answer(call_at(1), 204, NULL, NULL);
+}
+
+static void test_who_waits_for_another_message_may_go(void **state)
+{
+    (void)state;
+    open_with_keys();
+    send_text(&s.f, &s.wire, "{\"id\":1,\"key\":\"k\"}");
+    send_text(&s.f, &s.wire, "{\"id\":2,\"key\":\"k\"}");
+    leave();
+    fake_answer(call_at(0), 200, "text/plain", "x");
+    mailbox_deliver(&s.f.replies);
+    assert_int_equal(fake_outbound.count, 1);
+}
+
 #define WITH_SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -618,6 +718,11 @@ int main(void)
         WITH_SCENE(test_the_backend_is_asked_for_a_channel),
         WITH_SCENE(test_the_backend_refuses_a_channel),
         WITH_SCENE(test_without_an_answer_a_channel_may_be_allowed),
+        WITH_SCENE(test_a_key_that_is_known),
+        WITH_SCENE(test_messages_with_one_key_join),
+        WITH_SCENE(test_failures_are_not_kept),
+        WITH_SCENE(test_an_answer_that_is_too_large_to_keep),
+        WITH_SCENE(test_who_waits_for_another_message_may_go),
         WITH_SCENE(test_questions_are_bounded_and_end_with_the_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
