@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         return 0;
     if (options_load_text(&options_table, "fuzz.jsonc", text, &options, &sources, &messages) == ERR_NONE) {
         options_validate(&options, &sources, &messages);
+        options_advise(&options, &sources, &messages);
         options_print(&options_table, &options, &sources, &out);
         assert(out.len > 0);
         options_fini(&options_table, &options);

@@ -180,6 +180,71 @@ static void flags_and_variables_take_lists(void **state)
     load_end(&l);
 }
 
+/* Groups in groups, JSON, maps, and numbers that can be unset have the same forms as all others. */
+static void nested_options_have_flags_and_variables(void **state)
+{
+    (void)state;
+    const char *const flags[] = {"--tickets-request-purpose",
+                                 "/why",
+                                 "--tickets.answer",
+                                 "{\"t\": [ \"{ticket}\", 1 ]}",
+                                 "--upstreams",
+                                 "{\"ai\": {\"url\": \"http://h\", \"connect\": {}}, \"b\": {\"url\": \"http://h\"}}",
+                                 NULL};
+    const char *const env[] = {"CARILLON_LIFECYCLE_HTTP_URL=http://h/events", "CARILLON_TICKETS_REQUEST_RESOURCE=/what",
+                               "CARILLON_TICKETS_REQUEST_PURPOSE=/under",
+                               "CARILLON_ENDPOINTS=[{\"path\": \"/a\", \"limits\": {\"channels\": null}}]", NULL};
+    struct loading l = load_words(flags, env, NULL);
+    char source[512];
+    assert_loads(&l);
+    assert_string_equal(l.options.tickets.request_purpose, "/why");
+    assert_string_equal(l.options.tickets.request_resource, "/what");
+    assert_string_equal(l.options.tickets.answer, "{\"t\":[\"{ticket}\",1]}");
+    assert_string_equal(l.options.lifecycle.http_url, "http://h/events");
+    assert_int_equal(l.options.upstreams.count, 2);
+    assert_string_equal(l.options.upstreams.items[1].name, "b");
+    assert_true(l.options.upstreams.items[0].connect_enabled);
+    assert_false(l.options.upstreams.items[1].connect_enabled);
+    assert_int_equal(l.options.endpoints.items[0].limits_channels, OPTION_UNSET);
+    assert_string_equal(option_source_text(&options_table, &l.sources, "upstreams.ai.url", source), "--upstreams");
+    assert_string_equal(option_source_text(&options_table, &l.sources, "endpoints[0].path", source),
+                        "CARILLON_ENDPOINTS");
+    load_end(&l);
+}
+
+/* The nearest thing around a member that was given; a list from elsewhere has no lines of the file. */
+static void members_have_lines(void **state)
+{
+    (void)state;
+    struct loading l = load_text("{\"endpoints\": [\n{\"path\": \"/a\",\n\"limits\": {\n\"channels\": 3}},\n{\"path\": "
+                                 "\"/b\"}],\n\"upstreams\": {\n\"ai\": {\n\"url\": \"http://h\"}},\n\"tickets\": "
+                                 "{\"request\": {\n\"purpose\": \"/p\"}}}");
+    static const struct {
+        const char *key;
+        const char *source;
+    } cases[] = {
+        {"endpoints[0].limits.channels", "test.jsonc:4"},
+        {"endpoints[0].limits", "test.jsonc:3"},
+        {"endpoints[0].limits.message_bytes", "test.jsonc:3"},
+        {"endpoints[0].frames", "test.jsonc:2"},
+        {"endpoints[1].path", "test.jsonc:5"},
+        {"endpoints", "test.jsonc:1"},
+        {"endpoints[7].path", "test.jsonc:1"},
+        {"upstreams.ai", "test.jsonc:7"},
+        {"upstreams.ai.url", "test.jsonc:8"},
+        {"upstreams.ai2", "test.jsonc:6"},
+        {"tickets.request.purpose", "test.jsonc:10"},
+        {"tickets.path", "default"},
+        {"nothing", "default"},
+    };
+    assert_loads(&l);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char source[512];
+        assert_string_equal(option_source_text(&options_table, &l.sources, cases[i].key, source), cases[i].source);
+    }
+    load_end(&l);
+}
+
 static void bad_words_are_refused(void **state)
 {
     (void)state;
@@ -297,6 +362,8 @@ int main(void)
         cmocka_unit_test(secrets_are_not_repeated),
         cmocka_unit_test(each_source_goes_over_the_one_before),
         cmocka_unit_test(flags_and_variables_take_lists),
+        cmocka_unit_test(nested_options_have_flags_and_variables),
+        cmocka_unit_test(members_have_lines),
         cmocka_unit_test(bad_words_are_refused),
         cmocka_unit_test(strange_variables_only_warn),
         cmocka_unit_test(secrets_come_from_files),
