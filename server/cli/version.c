@@ -26,9 +26,8 @@ int cli_version(int argc, char **argv)
     }
     if (optind < argc)
         return cli_usage(argv[0], "no arguments are expected; found \"%s\"", argv[optind]);
-    /* Only server/net includes libwebsockets, only server/broker hiredis, only common/token libjwt and
-     * only server/outbound and wire.c libcurl: their versions
-     * come from the build. */
+    /* Few files include libwebsockets (server/net), hiredis (server/broker), libjwt (common/token) and libcurl
+     * (server/outbound, wire.c): their versions come from the build. */
     printf("carillon %s\n", CARILLON_VERSION);
     printf("built with: %s\n", CARILLON_LIBRARIES);
     printf("running with: libuv %s, OpenSSL %s, cJSON %s\n", uv_version_string(),

@@ -118,11 +118,10 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
 static int on_attempt(void *owner, char *to, char *from, int to_port, int from_port)
 {
     struct transfer *transfer = owner;
-    (void)to;
-    (void)from;
-    (void)to_port;
-    (void)from_port;
+    const struct outbound_call *call = transfer->call;
     transfer->attempts++;
+    log_debug("outbound", "upstream %.*s, call %.*s: attempt %u goes from %s port %d to %s port %d",
+              STR_ARG(transfer->target->name), STR_ARG(call->id), transfer->attempts, from, from_port, to, to_port);
     return CURL_PREREQFUNC_OK;
 }
 

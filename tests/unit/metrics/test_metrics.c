@@ -264,13 +264,43 @@ static void the_reference_names_every_metric(void **state)
     buf_fini(&out);
 }
 
+static void upstreams_have_labels_up_to_a_number(void **state)
+{
+    (void)state;
+    static struct metrics storage;
+    const struct metrics *all[] = {&storage};
+    metrics_init(&storage, -1);
+    assert_null(metrics_upstream_name(0));
+    struct buf before = {0}, after = {0};
+    metrics_write(&before, all, 1, "1");
+    assert_null(strstr(buf_cstr(&before), "upstream=\""));
+    unsigned first = metrics_upstream(STR("a \"b\"\n\\"));
+    assert_string_equal(metrics_upstream_name(first), "a__b___");
+    assert_int_equal(metrics_upstream(STR("a \"b\"\n\\")), first);
+    for (int i = 0; i < 2 * METRICS_SIZE_UPSTREAM; i++) {
+        char name[8];
+        int len = snprintf(name, sizeof name, "u%d", i);
+        unsigned label = metrics_upstream(str_from(name, (size_t)len));
+        assert_string_equal(metrics_upstream_name(label), i < METRICS_SIZE_UPSTREAM - 2 ? name : "other");
+        metrics_observe_labelled(&storage, METRIC_UPSTREAM_DURATION, label, 70);
+    }
+    assert_int_equal(metrics_upstream(STR("u3")), metrics_upstream(STR("u3")));
+    metrics_write(&after, all, 1, "1");
+    sample_value(buf_str(&after), "carillon_upstream_request_duration_seconds_bucket{upstream=\"u3\",le=\"0.0001\"}");
+    assert_int_equal(
+        (int)sample_value(buf_str(&after), "carillon_upstream_request_duration_seconds_count{upstream=\"other\"}"),
+        METRICS_SIZE_UPSTREAM + 2);
+    buf_fini(&before);
+    buf_fini(&after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_is_openmetrics),          cmocka_unit_test(names_follow_the_conventions),
         cmocka_unit_test(each_series_counts_for_itself),    cmocka_unit_test(sums_labels_and_workers_are_written),
         cmocka_unit_test(each_route_has_its_label),         cmocka_unit_test(histograms_are_cumulative),
-        cmocka_unit_test(the_reference_names_every_metric),
+        cmocka_unit_test(the_reference_names_every_metric), cmocka_unit_test(upstreams_have_labels_up_to_a_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
