@@ -310,10 +310,12 @@ static void recheck_access(struct hub *hub, struct session *session)
 static void refresh(struct hub *hub, struct session *session, const struct command *command)
 {
     struct claims *claims = NULL;
-    enum reason reason = hub->ops->verify(hub->owner, session, command->token, &claims);
+    struct error error;
+    error.code = ERR_NONE;
+    enum reason reason = hub->ops->verify(hub->owner, session, command->token, &claims, &error);
     if (reason != REASON_NONE) {
-        char text[160];
-        snprintf(text, sizeof text, "%s: %s", reason_text(reason), reason_sentence(reason));
+        char text[sizeof error.text + 32];
+        snprintf(text, sizeof text, "%s: %s", reason_text(reason), error.code ? error.text : reason_sentence(reason));
         refuse(hub, session, command, reason_err(reason), text);
         return;
     }

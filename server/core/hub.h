@@ -61,8 +61,9 @@ struct node_ops {
 /* How a hub verifies tokens, and its clock. No operation may call back into the hub. */
 struct hub_ops {
     /* Verifies a token for `refresh`, by the policy of the session's endpoint. On success *out_claims has one reference
-     * for the caller. */
-    enum reason (*verify)(void *owner, struct session *session, struct str token, struct claims **out_claims);
+     * for the caller. error->code is ERR_NONE, or error->text says more than the reason. */
+    enum reason (*verify)(void *owner, struct session *session, struct str token, struct claims **out_claims,
+                          struct error *error);
     /* The monotonic clock as it is now. It measures how long delivery took. A flush calls it at most once. */
     uint64_t (*clock_us)(void *owner);
 };

@@ -26,10 +26,11 @@ static uint64_t on_clock(void *owner)
 }
 
 /* The session may be on any transport: the worker verifies, by the session's endpoint. */
-static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
+static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims,
+                             struct error *error)
 {
     struct worker *worker = owner;
-    return admission_verify(&worker->admitter, net_endpoint_of(session->endpoint), token, out_claims, NULL);
+    return admission_verify(&worker->admitter, net_endpoint_of(session->endpoint), token, out_claims, error);
 }
 
 static const struct hub_ops hub_operations = {

@@ -260,6 +260,13 @@ def test_a_stream_without_a_claim(node, missing):
         assert f'no claim "{missing}"' in error["message"] and f'no claim "{missing}"' in told["message"]
 
 
+def test_a_refresh_without_a_claim(launch):
+    node = launch({"endpoints": [{"path": "/ws", "require_claims": ["team"]}]})
+    with node.client(jwt.mint(team="a")).start() as client:
+        assert client.error("refresh", "unauthorized", token=jwt.mint())["message"].startswith('token_invalid: the token has no claim "team"')
+        client.ask("refresh", "refreshed", token=jwt.mint(team="b"))
+
+
 def test_a_stream_without_a_scope(node):
     for scope in ("", "transcription:read", "transcription:writer transcription:read"):
         with pytest.raises(Refused) as refused:

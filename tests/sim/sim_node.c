@@ -30,7 +30,8 @@ static struct rules *make_rules(bool turned)
 
 /* ---- what a hub asks of its worker ---- */
 
-static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
+static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims,
+                             struct error *error)
 {
     return REASON_TOKEN_INVALID;
 }

@@ -122,7 +122,8 @@ const struct transport_ops line_transport = {
 
 const struct transport_ops plain_transport = {.write = on_write, .finish = on_finish, .framing = &plain_framing};
 
-static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims)
+static enum reason on_verify(void *owner, struct session *session, struct str token, struct claims **out_claims,
+                             struct error *error)
 {
     struct fixture *f = owner;
     (void)session;

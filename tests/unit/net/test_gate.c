@@ -359,6 +359,10 @@ static void a_refresh_on_another_transport(void **state)
     texts_add(&fixture->worker->admitter.settings->endpoints[0]->scopes, STR("connect"));
     refresh_on_another_transport(fixture, &written);
     assert_non_null(memmem(written.ptr, written.len, "scope_missing", 13));
+    buf_clear(&written);
+    texts_add(&fixture->worker->admitter.settings->endpoints[0]->claims, STR("team"));
+    refresh_on_another_transport(fixture, &written);
+    assert_non_null(memmem(written.ptr, written.len, "token_invalid: the token has no claim \\\"team\\\"", 46));
     buf_fini(&written);
     fixture_destroy(fixture);
 }
