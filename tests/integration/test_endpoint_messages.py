@@ -5,6 +5,7 @@ import os
 
 import pytest
 from support import jwt, ws
+from support.backend import Backend
 from support.wait import until
 
 CHANNELS = [{"match": "*", "allow": ["subscribe", "publish", "presence", "history"]}]
@@ -213,3 +214,37 @@ def test_sessions_of_an_endpoint_that_goes_keep_its_limits(launch):
         client.subscribe("room:a")
         client.subscribe("room:b")
         client.error("subscribe", "subscription_failed", channel="room:c")
+
+
+def test_a_held_client_loses_nothing(launch_both):
+    """What had been read when the backend became slow comes later, in order; with TLS too. Meanwhile the session gets its pings."""
+    go_on = []
+
+    def answer(call):
+        until(lambda: go_on, "the test goes on")
+        call.answer()
+
+    backend = Backend(answer)
+    try:
+        node = start(launch_both, {"binary": "upstream", "upstream": "slow", "rate": {"counts": []}, "ping_interval": "100ms",
+                                   "pong_timeout": "100ms", "frames": []},
+                     upstreams={"slow": {"url": backend.url, "order": "session", "join": {"max_bytes": "64k"}, "waiting_bytes": "64k"}})
+        with connect(node) as client:
+            client.socket.settimeout(0.5)
+            sent = bytearray()
+            with pytest.raises(TimeoutError):
+                for n in range(1_000_000):
+                    payload = b"%08d" % n * 200
+                    client.socket.sendall(ws.frame(ws.BINARY, payload))
+                    sent += payload
+            pings = 0
+            while pings < 5:
+                pings += client.receive_frame()[1] == ws.PING
+            go_on.append(True)
+            # The last frame was sent in part, or not at all.
+            until(lambda: sum(len(call.body) for call in backend.calls) >= len(sent), "all has come")
+            heard = b"".join(call.body for call in sorted(backend.calls, key=lambda call: int(call.headers["ce-sequence"])))
+            assert heard[: len(sent)] == sent
+    finally:
+        go_on.append(True)
+        backend.close()
