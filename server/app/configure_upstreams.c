@@ -111,6 +111,9 @@ static enum err make_http(struct configured_upstream *item, const struct upstrea
                           const struct configured_upstreams *before, struct error *error)
 {
     struct webhook_secrets *secrets = NULL;
+    bool is_azure = o->dialect == UPSTREAM_AZURE;
+    if (is_azure && o->subscribe_enabled)
+        return error_set(error, ERR_INVALID_REQUEST, "subscribe: the dialect azure has no such call");
     enum err err = make_secrets(o, &secrets, error);
     if (err == ERR_NONE)
         err = make_target(item, o, outbound, before, error);
@@ -126,6 +129,9 @@ static enum err make_http(struct configured_upstream *item, const struct upstrea
         .target = item->target ? outbound_target_ref(item->target) : NULL,
         .secrets = secrets,
         .idempotency = item->answers ? idempotency_ref(item->answers) : NULL,
+        .azure_hub = str_from_cstr(!is_azure ? ""
+                                   : *o->hub ? o->hub
+                                             : o->name),
         .claims = claims,
         .claim_count = o->claims.count,
         .in_order = o->order == UPSTREAM_ORDER_SESSION,

@@ -5,6 +5,7 @@
 
 #include "common/base/log.h"
 #include "server/core/hub.h"
+#include "server/upstream/azure.h"
 #include "server/upstream/http_upstream_private.h"
 #include "server/upstream/webhook.h"
 
@@ -38,7 +39,10 @@ static void write_event(struct buf *lines, const struct backend_call *call)
     if (call->state)
         event.state = buf_str(call->state);
     buf_append(lines, buf_str(call->lines));
-    cloudevent_write(lines, &event);
+    if (call->upstream->options.azure_hub.len)
+        azure_write(lines, &event);
+    else
+        cloudevent_write(lines, &event);
     if (call->joined > 1)
         buf_appendf(lines, "ce-joined: %zu\r\n", call->joined);
     if (call->content_type.len)
@@ -57,16 +61,20 @@ static enum err send_request(struct backend_call *call, struct error *error)
     struct outbound_field fields[FIELDS_MAX];
     struct buf lines = {0}, id = {0};
     buf_reserve(&lines, call->lines->len + 768);
-    write_event(&lines, call);
+    call->asks_leave = !atomic_load_explicit(&call->upstream->is_allowed, memory_order_relaxed);
+    if (call->asks_leave)
+        buf_append_lit(&lines, "webhook-request-origin: " AZURE_ORIGIN "\r\nce-awpsversion: 1.0\r\n");
+    else
+        write_event(&lines, call);
     cloudevent_append_id(&id, &call->event);
-    if (options->secrets)
+    if (options->secrets && !options->azure_hub.len)
         webhook_write(&lines, options->secrets, buf_str(&id), hub_wall_ms(call->hub) / 1000, buf_str(&call->body));
     const struct outbound_request request = {
         .target = options->target,
-        .method = STR("POST"),
+        .method = call->asks_leave ? STR("OPTIONS") : STR("POST"),
         .fields = fields,
         .field_count = split_lines(buf_str(&lines), fields),
-        .body = buf_str(&call->body),
+        .body = call->asks_leave ? STR("") : buf_str(&call->body),
         .id = buf_str(&id),
         .reply_to = hub_replies(call->hub),
         .ops = &outbound_operations,
@@ -241,6 +249,10 @@ static void on_head(struct outbound_call *outbound, void *mailbox_owner, const s
         .close = head->fields[FIELD_CLOSE],
     };
     call->status = head->status;
+    if (call->asks_leave) {
+        call->has_leave = means_success(head->status) && azure_is_allowed(head->fields[FIELD_ALLOWED_ORIGIN]);
+        return;
+    }
     if (!str_to_u64(head->fields[FIELD_RETRY_AFTER], &call->retry_after_s))
         call->retry_after_s = 0;
     call->frames = (struct answer_frames){.kind = answer_kind_of(head->content_type),
@@ -327,12 +339,29 @@ static enum answer_result finish_frames(struct backend_call *call)
     return result;
 }
 
+/* The backend has answered OPTIONS. */
+static void take_leave(struct backend_call *call)
+{
+    if (!call->has_leave) {
+        end(call, ERR_UNAVAILABLE, "the backend does not allow requests of this server",
+            STR("its answer to OPTIONS has no WebHook-Allowed-Origin for " AZURE_ORIGIN));
+        return;
+    }
+    atomic_store_explicit(&call->upstream->is_allowed, true, memory_order_relaxed);
+    call->tries--;
+    try_again(&call->timer, hub_now_us(call->hub));
+}
+
 static void on_end(struct outbound_call *outbound, void *mailbox_owner, const struct outbound_end *ended)
 {
     struct backend_call *call = outbound_call_owner(outbound);
     (void)mailbox_owner;
     call->outbound = NULL;
     wheel_stop(hub_wheel(call->hub), &call->timer);
+    if (call->asks_leave && ended->result == OUTBOUND_OK) {
+        take_leave(call);
+        return;
+    }
     if (!(call->answered && ended->result != OUTBOUND_OK) && retry(call, ended->result))
         return;
     if (ended->result != OUTBOUND_OK)

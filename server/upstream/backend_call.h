@@ -44,7 +44,7 @@ struct backend_call_ops {
 struct backend_call {
     /* Of the owner. */
     const struct backend_call_ops *ops;
-    const struct http_upstream *upstream;
+    struct http_upstream *upstream;
     struct hub *hub;
     struct cloudevent event; /* without its state */
     size_t joined;           /* messages in the body */
@@ -60,7 +60,9 @@ struct backend_call {
     struct timer timer;             /* of the next try; or until there may be room for more of the answer */
     uint64_t deadline_us;           /* no try begins after it */
     unsigned tries;
-    size_t unread; /* bytes of the answer that have not been acknowledged */
+    bool asks_leave; /* this try is OPTIONS: may requests be sent? (azure.h) */
+    bool has_leave;  /* the answer to it says so */
+    size_t unread;   /* bytes of the answer that have not been acknowledged */
     struct answer_frames frames;
     bool answered;          /* an answer that means success has begun, and may have frames */
     uint64_t retry_after_s; /* of a 503 */

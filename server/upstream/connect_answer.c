@@ -96,20 +96,21 @@ static enum err take_state(struct json_value state, struct buf *out, struct erro
     return ERR_NONE;
 }
 
-static enum err read_object(struct json_value value, const struct claims *before, struct connect_answer *out,
-                            struct error *error)
+static enum err read_object(struct json_value value, bool azure, const struct claims *before,
+                            struct connect_answer *out, struct error *error)
 {
     struct changes changes = {0};
     struct json_value subprotocol = {0}, state = {0};
     const struct json_field fields[] = {
-        {"user", JSON_STRING, false, &changes.user},
-        {"claims", JSON_OBJECT, false, &changes.claims},
-        {"subscribe", JSON_ARRAY, false, &out->subscribe},
+        {azure ? "userId" : "user", JSON_STRING, false, &changes.user},
+        {azure ? "groups" : "subscribe", JSON_ARRAY, false, &out->subscribe},
         {"subprotocol", JSON_STRING, false, &subprotocol},
+        {"claims", JSON_OBJECT, false, &changes.claims},
         {"expires_at", JSON_NUMBER, false, &changes.expires_at},
         {"state", JSON_ANY, false, &state},
     };
-    enum err err = json_bind_given(value, "", fields, sizeof fields / sizeof *fields, error);
+    size_t count = azure ? 3 : sizeof fields / sizeof *fields; /* that dialect has no others */
+    enum err err = json_bind_given(value, "", fields, count, error);
     if (err == ERR_NONE && subprotocol.type && !json_text(subprotocol, &out->texts, &out->subprotocol))
         err = error_set(error, ERR_INVALID_REQUEST, "subprotocol: it has a NUL");
     if (err == ERR_NONE)
@@ -119,7 +120,7 @@ static enum err read_object(struct json_value value, const struct claims *before
     return err ? err : change_claims(&changes, before, &out->claims, error);
 }
 
-enum err connect_answer_read(struct str text, const struct claims *before, struct connect_answer *out,
+enum err connect_answer_read(struct str text, bool azure, const struct claims *before, struct connect_answer *out,
                              struct error *error)
 {
     struct json_value value;
@@ -128,7 +129,7 @@ enum err connect_answer_read(struct str text, const struct claims *before, struc
         return ERR_NONE;
     enum err err = json_check(text, NULL, &value, error);
     if (err == ERR_NONE)
-        err = read_object(value, before, out, error);
+        err = read_object(value, azure, before, out, error);
     if (err != ERR_NONE)
         connect_answer_fini(out);
     return err;

@@ -7,6 +7,7 @@
  *   expires_at   number: the end of the session, in seconds since 1970 UTC
  *   state        any JSON: comes with each later call, as ce-connectionstate
  *
+ * In the dialect of azure.h the members are userId, groups and subprotocol.
  * Pure; one thread. */
 #ifndef CARILLON_UPSTREAM_CONNECT_ANSWER_H
 #define CARILLON_UPSTREAM_CONNECT_ANSWER_H
@@ -22,9 +23,9 @@ struct connect_answer {
     struct buf texts;
 };
 
-/* Reads the text; an empty one says nothing. before: the claims of the token. On failure the error names the member,
- * and *out is empty. */
-enum err connect_answer_read(struct str text, const struct claims *before, struct connect_answer *out,
+/* Reads the text; an empty one says nothing. azure: in that dialect. before: the claims of the token. On failure the
+ * error names the member, and *out is empty. */
+enum err connect_answer_read(struct str text, bool azure, const struct claims *before, struct connect_answer *out,
                              struct error *error);
 void connect_answer_fini(struct connect_answer *answer);
 

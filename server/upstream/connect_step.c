@@ -3,6 +3,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/log.h"
+#include "server/upstream/azure.h"
 #include "server/upstream/backend_call.h"
 #include "server/upstream/connect_answer.h"
 #include "server/upstream/http_session_state.h"
@@ -13,6 +14,7 @@ struct connect_call {
     struct upstream *upstream; /* one reference */
     struct buf lines;
     struct buf answer;
+    struct buf state; /* ce-connectionstate of the answer */
     char uuid[UUID_LEN + 1];
     char traceparent[56];
 };
@@ -23,6 +25,7 @@ static void destroy(struct connect_call *ask)
     upstream_unref(ask->upstream);
     buf_fini(&ask->lines);
     buf_fini(&ask->answer);
+    buf_fini(&ask->state);
     free(ask);
 }
 
@@ -44,6 +47,13 @@ static void write_question(struct buf *out, const struct entry *entry, const str
 {
     const struct session_origin *origin = entry->admission.origin;
     const struct claims *claims = entry->admission.claims;
+    if (options->azure_hub.len) {
+        struct buf picked = {0};
+        cloudevent_pick(&picked, claims->payload, options->claims, options->claim_count);
+        azure_write_connect(out, json_value_of(buf_str(&picked)), origin);
+        buf_fini(&picked);
+        return;
+    }
     append_text(out, "session_id", str_from(entry->uuid, UUID_LEN));
     append_text(out, "user", claims->sub);
     buf_append_lit(out, ",\"claims\":");
@@ -70,8 +80,10 @@ static void write_question(struct buf *out, const struct entry *entry, const str
 
 static bool on_head(struct backend_call *call, const struct backend_answer *answer)
 {
-    (void)call;
-    (void)answer;
+    struct connect_call *ask = CONTAINER_OF(call, struct connect_call, call);
+    buf_clear(&ask->state);
+    if (connection_state_is_valid(answer->state))
+        buf_append(&ask->state, answer->state);
     return true;
 }
 
@@ -125,7 +137,7 @@ static void apply(const struct connect_call *ask, struct connect_answer *answer)
         log_warn("upstream",
                  "%.*s: the answer to connect of session %s names a subprotocol that its client does not offer",
                  STR_ARG(ask->upstream->name), ask->uuid);
-    changed.state = buf_str(&answer->state);
+    changed.state = buf_str(answer->state.len ? &answer->state : &ask->state);
     struct session_origin *origin = session_origin_create(&changed);
     session_origin_unref(admission->origin);
     admission->origin = origin;
@@ -133,11 +145,16 @@ static void apply(const struct connect_call *ask, struct connect_answer *answer)
         subscribe(ask, answer->subscribe);
 }
 
+static bool is_azure(const struct connect_call *ask)
+{
+    return ask->call.upstream->options.azure_hub.len > 0;
+}
+
 static enum reason take_answer(const struct connect_call *ask)
 {
     struct connect_answer answer;
     struct error error;
-    if (connect_answer_read(buf_str(&ask->answer), ask->entry->admission.claims, &answer, &error)) {
+    if (connect_answer_read(buf_str(&ask->answer), is_azure(ask), ask->entry->admission.claims, &answer, &error)) {
         log_warn("upstream", "%.*s: the answer to connect of session %s is wrong: %s", STR_ARG(ask->upstream->name),
                  ask->uuid, error.text);
         return REASON_BACKEND_UNAVAILABLE;

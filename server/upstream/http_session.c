@@ -7,6 +7,7 @@
 #include "server/core/hub.h"
 #include "server/core/session.h"
 #include "server/upstream/answer_orders.h"
+#include "server/upstream/azure.h"
 #include "server/upstream/backend_call.h"
 #include "server/upstream/http_session_state.h"
 #include "server/upstream/idempotency.h"
@@ -365,6 +366,15 @@ static const struct backend_call_ops message_calls = {
 /* --- the session ---------------------------------------------------------------------------------------------------
  */
 
+/* azure.h wants an object. */
+static void tell_connected(struct http_session *state)
+{
+    bool has_body = http_session_options(state)->azure_hub.len > 0;
+    struct http_message *message = add(state, CLOUDEVENT_CONNECTED, has_body ? STR("{}") : STR(""));
+    if (has_body)
+        message->call.content_type = STR("application/json");
+}
+
 struct upstream_session *http_session_opened(struct upstream *upstream, struct hub *hub, struct session *session,
                                              struct session_origin *origin)
 {
@@ -382,7 +392,7 @@ struct upstream_session *http_session_opened(struct upstream *upstream, struct h
     }
     http_session_refresh(state);
     if (http_session_options(state)->tells_connected) {
-        add(state, CLOUDEVENT_CONNECTED, STR(""));
+        tell_connected(state);
         pump(state);
     }
     return &state->base;
@@ -405,12 +415,13 @@ static bool join(struct http_session *state, const struct session_message *messa
     return true;
 }
 
-/* What begins like a document of JSON and is one, is JSON. */
-static struct str text_type(struct str text)
+/* What begins like a document of JSON and is one, is JSON. In azure's dialect text is text. */
+static struct str text_type(const struct http_session *state, struct str text)
 {
     struct json_value value;
     struct str trimmed = str_trim(text);
-    bool looks_like_json = trimmed.len && (trimmed.ptr[0] == '{' || trimmed.ptr[0] == '[');
+    bool looks_like_json =
+        !http_session_options(state)->azure_hub.len && trimmed.len && (trimmed.ptr[0] == '{' || trimmed.ptr[0] == '[');
     if (looks_like_json && json_check(text, NULL, &value, NULL) == ERR_NONE)
         return STR("application/json");
     return STR("text/plain; charset=utf-8");
@@ -430,7 +441,7 @@ enum err http_session_take(struct upstream_session *base, const struct session_m
             added->key = str_dup(message->correlated.idempotency_key);
         added->call.event.sequence = message->sequence;
         added->call.content_type =
-            message->binary ? str_from_cstr(state->endpoint->binary_type) : text_type(message->bytes);
+            message->binary ? str_from_cstr(state->endpoint->binary_type) : text_type(state, message->bytes);
     }
     pump(state);
     return ERR_NONE;
@@ -458,18 +469,25 @@ void http_session_ask(struct upstream_session *base, struct subscribe_question *
     subscribe_call_start(http_session_of(base), question);
 }
 
+static void tell_disconnected(struct http_session *state, enum reason reason, int code)
+{
+    const char *why = reason ? reason_text(reason) : "";
+    struct buf body = {0};
+    if (http_session_options(state)->azure_hub.len)
+        azure_write_disconnected(&body, why);
+    else
+        buf_appendf(&body, "{\"code\":%d,\"reason\":\"%s\"}", code, why);
+    add(state, CLOUDEVENT_DISCONNECTED, buf_str(&body))->call.content_type = STR("application/json");
+    buf_fini(&body);
+}
+
 void http_session_ended(struct upstream_session *base, enum reason reason, int code)
 {
     struct http_session *state = http_session_of(base);
     subscribe_calls_end(state);
     end_calls(state);
-    if (http_session_options(state)->tells_disconnected) {
-        struct buf body = {0};
-        buf_appendf(&body, "{\"code\":%d,\"reason\":\"%s\"}", code, reason ? reason_text(reason) : "");
-        struct http_message *message = add(state, CLOUDEVENT_DISCONNECTED, buf_str(&body));
-        message->call.content_type = STR("application/json");
-        buf_fini(&body);
-    }
+    if (http_session_options(state)->tells_disconnected)
+        tell_disconnected(state, reason, code);
     pump(state);
     free_if_done(state);
 }

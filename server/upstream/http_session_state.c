@@ -2,6 +2,7 @@
 #include "server/upstream/http_session_state.h"
 
 #include "server/core/session.h"
+#include "server/upstream/azure.h"
 #include "server/upstream/cloudevents.h"
 
 void write_origin_values(struct buf *out, const struct origin_values *values)
@@ -44,7 +45,10 @@ void http_session_write_lines(struct buf *out, const struct http_upstream_option
         told.path = buf_str(&path);
     }
     buf_clear(out);
-    cloudevent_write_session(out, &told);
+    if (options->azure_hub.len)
+        azure_write_session(out, options->azure_hub, &told, options->secrets);
+    else
+        cloudevent_write_session(out, &told);
     if (origin)
         write_passed_headers(out, origin);
     buf_fini(&picked);

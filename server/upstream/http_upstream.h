@@ -31,7 +31,8 @@ struct http_upstream_options {
     struct outbound_target *target;  /* one reference; taken. Its fields are http_upstream_fields */
     struct webhook_secrets *secrets; /* taken; NULL: requests are not signed */
     struct idempotency *idempotency; /* one reference; taken. NULL: each message goes to the backend */
-    const struct str *claims;        /* names of the claims that the backend gets */
+    struct str azure_hub;     /* requests are in the dialect of azure.h, for this hub; empty: they are CloudEvents */
+    const struct str *claims; /* names of the claims that the backend gets */
     size_t claim_count;
     bool in_order;         /* one call of a session at a time */
     size_t join_bytes;     /* binary messages that wait are joined up to this many bytes; only in order. 0: never */

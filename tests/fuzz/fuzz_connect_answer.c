@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct error error;
     int code;
     require(claims_parse(STR("{\"sub\":\"ann\",\"role\":\"x\"}"), &before, NULL) == ERR_NONE);
-    if (connect_answer_read(text, before, &answer, &error) == ERR_NONE) {
+    if (connect_answer_read(text, len % 2, before, &answer, &error) == ERR_NONE) {
         require(!answer.claims || answer.claims->sub.len > 0);
         require(connection_state_is_valid(buf_str(&answer.state)));
         connect_answer_fini(&answer);

@@ -486,3 +486,53 @@ def test_subscribe_is_asked(begin):
         node.publish("news", 1)
         client.expect("test")
     assert [call.json()["channel"] for call in backend.of_type("subscribe")] == ["news", "secret"]
+
+
+# --- the dialect of Azure Web PubSub ---
+
+AZURE = {"dialect": "azure", "hub": "chat", "connect": {"on_failure": "refuse"}, "events": ["connected", "disconnected"],
+         "claims": ["role"], "secret": ["0123456789abcdef0123456789abcdef"]}
+
+
+def test_azure(begin):
+    def answer(call):
+        if call.method == "OPTIONS":
+            call.answer(200, WebHook_Allowed_Origin="carillon")
+        elif call.type == "azure.webpubsub.sys.connect":
+            call.answer(200, {"userId": "bob", "groups": ["news"], "subprotocol": "frames-v1", "roles": ["x"]}, ce_connectionState="e30=")
+        elif call.type == "azure.webpubsub.user.message":
+            call.answer(200, call.headers["ce-connectionstate"], "text/plain")
+        else:
+            call.answer()
+
+    node, backend = begin(answer, upstream=AZURE, query=["q"], binary="upstream")
+    with connect(node, "/?q=7", sub="ann", claims={"role": "admin"}) as client:
+        client.send_text("{}")
+        assert client.receive_text() == b"e30="
+        client.send_frame(ws.BINARY, b"x")
+        client.receive_text()
+        until(lambda: node.metric("carillon_subscriptions") == 1, "the group")
+    backend.wait_for("azure.webpubsub.sys.disconnected")
+    asked, *calls = backend.calls
+    assert asked.method == "OPTIONS" and asked.headers["webhook-request-origin"] == "carillon"
+    assert [call.method for call in calls] == ["POST"] * 5
+    connected = next(call for call in calls if call.type.endswith("connect"))
+    assert connected.json() == {"claims": {"role": ["admin"]}, "query": {"q": ["7"]}, "headers": {}, "subprotocols": ["frames-v1"],
+                                "clientCertificates": []}
+    id = connected.headers["ce-connectionid"]
+    signature = "sha256=" + hmac.new(b"0123456789abcdef0123456789abcdef", id.encode(), hashlib.sha256).hexdigest()
+    for call in calls:
+        expected = {"ce-specversion": "1.0", "ce-awpsversion": "1.0", "ce-hub": "chat", "ce-connectionid": id, "ce-signature": signature,
+                    "ce-source": f"/hubs/chat/client/{id}", "ce-eventname": call.type.rpartition(".")[2],
+                    "webhook-request-origin": "carillon"}
+        assert {name: call.headers.get(name) for name in expected} == expected
+    types = [call.headers["content-type"] for call in backend.of_type("azure.webpubsub.user.message")]
+    assert types == ["text/plain; charset=utf-8", "application/octet-stream"]
+    assert backend.of_type("azure.webpubsub.sys.connected")[0].json() == {}
+    assert backend.of_type("azure.webpubsub.sys.disconnected")[0].json() == {"reason": ""}
+
+
+def test_azure_must_allow_this_server(begin):
+    node, backend = begin(lambda call: call.answer(200, WebHook_Allowed_Origin="other.example"), upstream=AZURE)
+    assert refusal(node).status == 503
+    assert {call.method for call in backend.calls} == {"OPTIONS"}

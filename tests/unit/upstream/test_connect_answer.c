@@ -15,7 +15,7 @@ static void changes_claims(const char *answer, const char *expected)
     struct claims *before = claims_of(TOKEN);
     struct connect_answer out;
     struct error error;
-    assert_int_equal(connect_answer_read(str_from_cstr(answer), before, &out, &error), ERR_NONE);
+    assert_int_equal(connect_answer_read(str_from_cstr(answer), false, before, &out, &error), ERR_NONE);
     if (expected)
         assert_str(out.claims->payload.raw, expected);
     else
@@ -43,8 +43,8 @@ static void test_other_members(void **state)
     struct claims *before = claims_of(TOKEN);
     struct connect_answer out;
     assert_int_equal(
-        connect_answer_read(STR("{\"subprotocol\":\"a.v1\",\"subscribe\":[\"a\",\"b\"],\"state\":{\"a\":1}}"), before,
-                            &out, NULL),
+        connect_answer_read(STR("{\"subprotocol\":\"a.v1\",\"subscribe\":[\"a\",\"b\"],\"state\":{\"a\":1}}"), false,
+                            before, &out, NULL),
         ERR_NONE);
     assert_str(out.subprotocol, "a.v1");
     assert_str(out.subscribe.raw, "[\"a\",\"b\"]");
@@ -58,7 +58,7 @@ static void refuses(const char *answer, const char *part)
     struct claims *before = claims_of(TOKEN);
     struct connect_answer out;
     struct error error;
-    assert_int_not_equal(connect_answer_read(str_from_cstr(answer), before, &out, &error), ERR_NONE);
+    assert_int_not_equal(connect_answer_read(str_from_cstr(answer), false, before, &out, &error), ERR_NONE);
     if (!strstr(error.text, part))
         fail_msg("%s: %s", answer, error.text);
     assert_null(out.claims);
