@@ -127,10 +127,17 @@ static void log_failure(const struct backend_call *call, const char *what, struc
     buf_fini(&line);
 }
 
+/* The backend was asked for its word, and its word is no. */
+static bool is_decision(const struct backend_call *call)
+{
+    bool is_question = call->event.type == CLOUDEVENT_CONNECT || call->event.type == CLOUDEVENT_SUBSCRIBE;
+    return is_question && (call->status == 401 || call->status == 403 || call->status == 429);
+}
+
 static void end(struct backend_call *call, enum err err, const char *text, struct str detail)
 {
     const struct backend_result result = {.err = err, .text = text, .status = call->status};
-    if (err) {
+    if (err && !is_decision(call)) {
         metrics_add_labelled(hub_metrics(call->hub), METRIC_UPSTREAM_FAILURES, err, 1);
         log_failure(call, text, detail);
     }
@@ -298,6 +305,10 @@ static void on_body(struct outbound_call *outbound, void *mailbox_owner, struct 
     struct str rest = part, frame;
     enum answer_result result;
     (void)mailbox_owner;
+    if (call->asks_leave) {
+        outbound_more(outbound, part.len);
+        return;
+    }
     if (!call->answered) {
         call->unread += part.len; /* counts what has been thrown away */
         if (call->unread <= DISCARD_MAX) {

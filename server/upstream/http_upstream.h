@@ -38,7 +38,7 @@ struct http_upstream_options {
     size_t join_bytes;     /* binary messages that wait are joined up to this many bytes; only in order. 0: never */
     size_t waiting_bytes;  /* of a session's messages that have no answer yet: over that its client is not read */
     size_t frame_bytes;    /* of one frame of an answer */
-    uint64_t timeout_us;   /* no try begins later than that after the message came */
+    uint64_t timeout_us;   /* no try begins later than that after the first one */
     bool close_on_failure; /* a failed message ends its session */
     bool tells_connected;  /* the event carillon.connected */
     bool tells_disconnected;
