@@ -44,19 +44,23 @@ static void join_key(struct buf *out, struct str group, struct str name)
 static void complain_unknown(struct object_walk *walk, struct str key, const char *at)
 {
     char quoted[ERROR_QUOTE_LEN];
-    char hint[160] = "";
+    struct buf hint = {0};
     const struct option_row *near = option_nearest(walk->table, key);
-    if (near && str_eq_cstr(key, near->key))
-        snprintf(hint, sizeof hint, "; nest it: \"%.*s\": {\"%s\": ...}", STR_ARG(option_group(near->key)),
-                 option_name(near->key));
-    else if (near)
-        snprintf(hint, sizeof hint, "; did you mean \"%s\"?", near->key);
+    if (near && str_eq_cstr(key, near->key)) {
+        buf_append_lit(&hint, "; nest it: ");
+        option_enter_group(&hint, STR(""), option_group(near->key), -1);
+        buf_appendf(&hint, "\"%s\": ...", option_name(near->key));
+        option_enter_group(&hint, option_group(near->key), STR(""), -1);
+    } else if (near) {
+        buf_appendf(&hint, "; did you mean \"%s\"?", near->key);
+    }
     error_quote(key, quoted);
     if (walk->place->path)
         option_complain(walk->place, at, NULL, "%.*s: unknown option %s%s", (int)strlen(walk->place->path) - 1,
-                        walk->place->path, quoted, hint);
+                        walk->place->path, quoted, buf_cstr(&hint));
     else
-        option_complain(walk->place, at, NULL, "unknown option %s%s", quoted, hint);
+        option_complain(walk->place, at, NULL, "unknown option %s%s", quoted, buf_cstr(&hint));
+    buf_fini(&hint);
     walk->good = false;
 }
 

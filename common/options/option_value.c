@@ -131,6 +131,54 @@ size_t option_depth(struct str group)
     return depth;
 }
 
+/* The part of a group's path up to and with the part that begins at `from`: "a.b" of "a.b.c" from 2. */
+static struct str group_until(struct str group, size_t from)
+{
+    while (from < group.len && group.ptr[from] != '.')
+        from++;
+    return str_from(group.ptr, from);
+}
+
+void option_append_comma(struct buf *out)
+{
+    if (out->len > 0 && !strchr("{ ", out->ptr[out->len - 1]))
+        buf_append_lit(out, ", ");
+}
+
+struct str option_shared_group(struct str a, struct str b)
+{
+    struct str shared = str_from(b.ptr, 0);
+    while (shared.len < b.len) {
+        struct str longer = group_until(b, shared.len + (shared.len > 0));
+        if (!str_starts_with(a, longer) || (a.len > longer.len && a.ptr[longer.len] != '.'))
+            break;
+        shared = longer;
+    }
+    return shared;
+}
+
+void option_enter_group(struct buf *out, struct str from, struct str to, int indent)
+{
+    struct str shared = option_shared_group(from, to);
+    size_t kept = option_depth(shared);
+    for (size_t depth = option_depth(from); depth > kept; depth--) {
+        if (indent >= 0)
+            buf_appendf(out, "%*s},\n", indent + 4 * (int)(depth - 1), "");
+        else
+            buf_append_char(out, '}');
+    }
+    for (size_t depth = kept; shared.len < to.len; depth++) {
+        size_t start = shared.len + (shared.len > 0);
+        shared = group_until(to, start);
+        if (indent >= 0) {
+            buf_appendf(out, "%*s\"%.*s\": {\n", indent + 4 * (int)depth, "", STR_ARG(str_skip(shared, start)));
+        } else {
+            option_append_comma(out);
+            buf_appendf(out, "\"%.*s\": {", STR_ARG(str_skip(shared, start)));
+        }
+    }
+}
+
 const char *option_name(const char *key)
 {
     const char *dot = strrchr(key, '.');

@@ -82,6 +82,8 @@ _Static_assert(sizeof(struct option_list) == sizeof(struct option_numbers), "lis
 struct str option_group(const char *key);
 /* The outermost group: "tickets" of "tickets.request.purpose". */
 struct str option_section(const char *key);
+/* Between two members of an object on one line: nothing behind '{' and behind a space. */
+void option_append_comma(struct buf *out);
 /* The groups that both are in: "tickets" for "tickets.request" and "tickets.answer". It is a part of b. */
 struct str option_shared_group(struct str a, struct str b);
 /* In a text of nested objects, from the group of one row to that of the next: ends the objects that are left, and

@@ -44,55 +44,6 @@ static void append_numbers(struct buf *out, const struct option_numbers *list)
     buf_append_char(out, '}');
 }
 
-/* The part of a group's path up to and with the part that begins at `from`: "a.b" of "a.b.c" from 2. */
-static struct str group_until(struct str group, size_t from)
-{
-    while (from < group.len && group.ptr[from] != '.')
-        from++;
-    return str_from(group.ptr, from);
-}
-
-/* Between two members of an object on one line. */
-static void append_comma(struct buf *out)
-{
-    if (out->len > 0 && out->ptr[out->len - 1] != '{')
-        buf_append_lit(out, ", ");
-}
-
-struct str option_shared_group(struct str a, struct str b)
-{
-    struct str shared = str_from(b.ptr, 0);
-    while (shared.len < b.len) {
-        struct str longer = group_until(b, shared.len + (shared.len > 0));
-        if (!str_starts_with(a, longer) || (a.len > longer.len && a.ptr[longer.len] != '.'))
-            break;
-        shared = longer;
-    }
-    return shared;
-}
-
-void option_enter_group(struct buf *out, struct str from, struct str to, int indent)
-{
-    struct str shared = option_shared_group(from, to);
-    size_t kept = option_depth(shared);
-    for (size_t depth = option_depth(from); depth > kept; depth--) {
-        if (indent >= 0)
-            buf_appendf(out, "%*s},\n", indent + 4 * (int)(depth - 1), "");
-        else
-            buf_append_char(out, '}');
-    }
-    for (size_t depth = kept; shared.len < to.len; depth++) {
-        size_t start = shared.len + (shared.len > 0);
-        shared = group_until(to, start);
-        if (indent >= 0) {
-            buf_appendf(out, "%*s\"%.*s\": {\n", indent + 4 * (int)depth, "", STR_ARG(str_skip(shared, start)));
-        } else {
-            append_comma(out);
-            buf_appendf(out, "\"%.*s\": {", STR_ARG(str_skip(shared, start)));
-        }
-    }
-}
-
 /* A record on one line, its rows from first on. Members that have their default are left out. What a preset has set is
  * shown as if it had been given, so the preset is a comment. */
 static void append_record(struct buf *out, const struct option_table *table, size_t first, const void *record,
@@ -115,8 +66,7 @@ static void append_record(struct buf *out, const struct option_table *table, siz
         } else if (!str_eq(buf_str(&value), buf_str(&usual))) {
             struct str its = option_group(row->key);
             option_enter_group(out, group, its, -1);
-            if (out->ptr[out->len - 1] != ' ')
-                append_comma(out);
+            option_append_comma(out);
             group = its;
             buf_appendf(out, "\"%s\": ", option_name(row->key));
             buf_append(out, buf_str(&value));

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from support import jwt, ws
+from support import http, jwt, ws
 from support.backend import Backend
 from support.carillon import run
 from support.wait import DEADLINE_S, until
@@ -625,6 +625,34 @@ probe("upstreams[].url")(backend_follows(lambda second: {"upstreams": {"ai": {"u
 probe("endpoints[].upstream")(backend_follows(lambda second: endpoint(text="upstream", upstream="b")))
 
 
+def hears_of_azure(change, before, after, fits):
+    def answer(call):
+        call.answer(**{"WebHook_Allowed_Origin": "carillon"} if call.method == "OPTIONS" else {})
+
+    backend = backend_of(change, answer)
+    node = change.start(served(backend, before))
+
+    def follows():
+        seen = len(backend.calls)
+        with node.client(jwt.mint()) as client:
+            client.send_text("{}")
+            return fits(until(lambda: [call for call in backend.calls[seen:] if call.type.endswith("message")], "the backend has it")[0])
+
+    assert not follows()
+    change.to(served(backend, after))
+    until(follows, "requests show it")
+
+
+@probe("upstreams[].dialect")
+def dialect(change):
+    hears_of_azure(change, {}, {"dialect": "azure"}, has_header("ce-awpsversion"))
+
+
+@probe("upstreams[].hub")
+def hub(change):
+    hears_of_azure(change, {"dialect": "azure"}, {"dialect": "azure", "hub": "chat"}, lambda call: call.headers["ce-hub"] == "chat")
+
+
 @probe("upstreams[].events")
 def events_of_sessions(change):
     backend = backend_of(change)
@@ -914,6 +942,318 @@ def max_len(change):
     until(lambda: length_after(change, node, "one", 50) > 400, "the stream has them")
     change.to({**streamed("one", max_len=1), "limits.message_rate": 0})
     until(lambda: length_after(change, node, "one", 50) < 300, "the oldest go")
+
+
+@probe("upstreams[].idempotency.enabled")
+def idempotency_enabled(change):
+    keys_answer_once(change, {}, {"idempotency": {}}, {"idempotency_key": "/k"}, {"idempotency_key": "/k"})
+
+
+@probe("endpoints[].correlation.idempotency_key")
+def idempotency_key(change):
+    keys_answer_once(change, {"idempotency": {}}, {"idempotency": {}}, {"id": "/id"}, {"id": "/id", "idempotency_key": "/k"})
+
+
+def calls_of(node, backend, key, count=2, pause_s=0.0):
+    """How many requests the messages of one key become."""
+    before = len(backend.calls)
+    with node.client(jwt.mint()) as client:
+        for _ in range(count):
+            client.send_text(json.dumps({"id": "i", "k": key}))
+            assert client.receive()["type"] == "once"
+            time.sleep(pause_s)
+    return len(backend.calls) - before
+
+
+def once(call):
+    call.answer(200, {"type": "once", "text": "x" * 40_000})
+
+
+def keys_answer_once(change, before, after, correlation_before, correlation_after):
+    backend = backend_of(change, once)
+    node = change.start(served(backend, before, correlation=correlation_before))
+    assert calls_of(node, backend, "first") == 2
+    change.to(served(backend, after, correlation=correlation_after))
+    until(lambda: calls_of(node, backend, f"k{time.monotonic()}") == 1, "the second one has the answer of the first")
+
+
+@probe("upstreams[].idempotency.max_age")
+def idempotency_max_age(change):
+    backend = backend_of(change, once)
+    correlation = {"idempotency_key": "/k"}
+    node = change.start(served(backend, {"idempotency": {}}, correlation=correlation))
+    assert calls_of(node, backend, "first", pause_s=1.2) == 1
+    change.to(served(backend, {"idempotency": {"max_age": "1s"}}, correlation=correlation))
+    until(lambda: calls_of(node, backend, f"k{time.monotonic()}", pause_s=1.2) == 2, "the answer is forgotten")
+
+
+@probe("upstreams[].idempotency.max_bytes")
+def idempotency_max_bytes(change):
+    backend = backend_of(change, once)
+    correlation = {"idempotency_key": "/k"}
+    node = change.start(served(backend, {"idempotency": {}}, correlation=correlation))
+
+    def is_forgotten():
+        key = f"k{time.monotonic()}"
+        calls_of(node, backend, key, 1)
+        for n in range(3):
+            calls_of(node, backend, f"{key}-{n}", 1)
+        return calls_of(node, backend, key, 1) == 1
+
+    assert not is_forgotten()
+    change.to(served(backend, {"idempotency": {"max_bytes": "64k"}}, correlation=correlation))
+    until(is_forgotten, "the oldest answer has gone")
+
+
+# --- tickets ---
+
+
+def ticketed(ticket=None, **options):
+    socket = {"path": "/s/{id}", "preset": "ticket-sockets", "frames": ["session_init"], "ticket": ticket or {}}
+    return {"endpoints": [{"path": "/ws"}, socket], "tickets.path": "/t", "tickets.rate_per_user": 0, "tickets.rate_per_address": 0,
+            **{f"tickets.{name}": value for name, value in options.items()}}
+
+
+def ask(node, path="/t", body=None, sub="ann", **headers):
+    body = {"purpose": "chat", "resourceId": "1"} if body is None else body
+    return http.request(node.public, "POST", path, body, {"Authorization": f"Bearer {jwt.mint(sub)}", **headers})
+
+
+def enters(node, ticket, path="/s/1"):
+    return accepts(node, path=f"{path}?ticket={ticket}")
+
+
+def tickets_follow(before, after, told):
+    """told(node): whether a new ticket shows the change."""
+    def check(change):
+        node = change.start(before)
+        assert not told(node)
+        change.to(after)
+        until(lambda: told(node), "tickets follow")
+    return check
+
+
+def opens(node, **body):
+    return enters(node, ask(node, body={"purpose": "chat", "resourceId": "1", **body}).json["ticket"])
+
+
+def is_used_again(node, pause_s=0.0):
+    """After its connection was lost."""
+    ticket = ask(node).json["ticket"]
+    client = node.client(path=f"/s/1?ticket={ticket}")
+    client.start()
+    client.drop()
+    time.sleep(pause_s)
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        if enters(node, ticket):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+probe("tickets.path")(tickets_follow(ticketed(), ticketed(path="/other"), lambda node: ask(node, "/other").status == 200))
+probe("tickets.origins")(tickets_follow(
+    ticketed(), ticketed(origins=["https://a.example"]), lambda node: ask(node, Origin="https://b.example").status == 403))
+probe("tickets.ttl")(tickets_follow(ticketed(), ticketed(ttl="7s"), lambda node: ask(node).json["expiresIn"] == 7))
+probe("tickets.answer")(tickets_follow(ticketed(), ticketed(answer={"t": "{ticket}"}), lambda node: "t" in ask(node).json))
+probe("tickets.error")(tickets_follow(ticketed(), ticketed(error={"e": "{code}"}), lambda node: "e" in ask(node, Authorization="Bearer x").json))
+probe("tickets.use")(tickets_follow(ticketed(), ticketed(use="resume"), is_used_again))
+probe("tickets.resume_ttl")(tickets_follow(
+    ticketed(use="resume", resume_ttl="1h"), ticketed(use="resume", resume_ttl="1s"), lambda node: not is_used_again(node, 1.3)))
+probe("tickets.max")(tickets_follow(ticketed(), ticketed(max=1), lambda node: {ask(node).status for _ in range(2)} != {200}))
+probe("tickets.rate_per_user")(tickets_follow(
+    ticketed(), ticketed(rate_per_user=1), lambda node: [ask(node).status for _ in range(2)][1] == 429))
+probe("tickets.rate_per_address")(tickets_follow(
+    ticketed(), ticketed(rate_per_address=1), lambda node: [ask(node, sub=f"u{n}").status for n in range(2)][1] == 429))
+probe("tickets.request.purpose")(tickets_follow(
+    ticketed({"purpose": "chat"}), ticketed({"purpose": "chat"}, request={"purpose": "/p"}), lambda node: not opens(node, p="other")))
+probe("tickets.request.resource")(tickets_follow(
+    ticketed({"resource": "{id}"}), ticketed({"resource": "{id}"}, request={"resource": "/r"}), lambda node: not opens(node, r="other")))
+probe("endpoints[].ticket.purpose")(tickets_follow(
+    ticketed({"purpose": "chat"}), ticketed({"purpose": "talk"}), lambda node: not opens(node)))
+probe("endpoints[].ticket.resource")(tickets_follow(
+    ticketed({"resource": "{id}"}), ticketed({"resource": "x{id}"}), lambda node: not opens(node)))
+
+
+@probe("tickets.lease")
+def lease(change):
+    node = change.start(ticketed(use="resume", lease="1h"), with_redis=True)
+    ticket = ask(node).json["ticket"]
+    with node.client(path=f"/s/1?ticket={ticket}") as client:
+        client.start()
+
+        def ends():
+            key, = change.redis("KEYS", "*:ticket")
+            now_ms = int(change.redis("TIME")[0]) * 1000
+            return max(int(value) for _, value in pairs(change.redis("HGETALL", key)) if value.isdigit() and len(value) == 13) - now_ms
+
+        assert ends() > 60_000
+        change.to(ticketed(use="resume", lease="3s"))
+
+        def new_one():
+            fresh = ask(node).json["ticket"]
+            change.redis("DEL", *change.redis("KEYS", "*:ticket"))
+            del fresh
+            another = ask(node).json["ticket"]
+            with node.client(path=f"/s/1?ticket={another}") as holder:
+                holder.start()
+                return 0 < ends() < 60_000
+
+        until(new_one, "the ticket is taken for three seconds at a time")
+
+
+@probe("endpoints[].token_single_use")
+def token_single_use(change):
+    node = change.start()
+    token = jwt.mint()
+    assert accepts(node, token) and accepts(node, token)
+    change.to(endpoint(token_single_use=True))
+
+    def opens_once():
+        another = jwt.mint(jti=f"j{time.monotonic()}")
+        return accepts(node, another) and not accepts(node, another)
+
+    until(opens_once, "a token opens one connection")
+
+
+# --- lifecycle events ---
+
+
+def told_in_stream(change, types, before, after, act, fits):
+    """act(node) makes events. fits(entries): whether the stream's entries, each a dict, show the change."""
+    base = {"lifecycle.types": types, "lifecycle.redis_stream": "ev", **rule(presence=True)}
+    node = change.start({**base, **before}, with_redis=True)
+
+    def told():
+        act(node)
+        return fits([dict(pairs(fields)) for _, fields in change.redis("XRANGE", "ev", "-", "+")])
+
+    assert not told()
+    change.to({**base, **after})
+    until(told, "the stream shows it")
+
+
+def subscribes(node, times=1):
+    with node.connect() as client:
+        for _ in range(times):
+            client.subscribe("room:a")
+            client.ask("unsubscribe", "unsubscribed", channel="room:a")
+
+
+def has_type(type_):
+    return lambda entries: any(entry.get("type") == type_ for entry in entries)
+
+
+@probe("lifecycle.types")
+def lifecycle_types(change):
+    told_in_stream(change, [], {"lifecycle.types": ["token.revoked"]}, {"lifecycle.types": ["session.opened"]}, subscribes, has_type("session.opened"))
+
+
+@probe("lifecycle.channels")
+def lifecycle_channels(change):
+    told_in_stream(change, ["subscription.added"], {"lifecycle.channels": ["other:*"]}, {"lifecycle.channels": ["room:*"]}, subscribes,
+                   has_type("subscription.added"))
+
+
+@probe("lifecycle.vacated_after")
+def lifecycle_vacated_after(change):
+    told_in_stream(change, ["channel.vacated"], {"lifecycle.vacated_after": "10m"}, {"lifecycle.vacated_after": "0"}, subscribes,
+                   has_type("channel.vacated"))
+
+
+@probe("lifecycle.max_len")
+def lifecycle_max_len(change):
+    lengths = []
+
+    def fits(entries):
+        lengths.append(len(entries))
+        return len(lengths) > 1 and lengths[-1] < lengths[-2]
+
+    told_in_stream(change, ["subscription.added"], {}, {"lifecycle.max_len": 1}, lambda node: subscribes(node, 40), fits)
+
+
+def posted(change, before, after, fits, answer=None):
+    """fits(calls): whether the requests since the change show it."""
+    backend = backend_of(change, answer)
+    base = {"lifecycle.types": ["session.opened", "subscription.added", "subscription.removed"], **rule()}
+    node = change.start({**base, "lifecycle.http": {"url": backend.url, **before}}, with_redis=True)
+
+    def told():
+        seen = len(backend.calls)
+        subscribes(node, 3)
+        until(lambda: len(backend.calls) > seen, "the address has them")
+        time.sleep(1.0)
+        return fits(backend.calls[seen:])
+
+    assert not told()
+    change.to({**base, "lifecycle.http": {"url": backend.url, **after}})
+    until(told, "the requests show it")
+
+
+@probe("lifecycle.http.secret")
+def lifecycle_secret(change):
+    posted(change, {}, {"secret": ["0123456789abcdef"]}, lambda calls: all("webhook-signature" in call.headers for call in calls))
+
+
+@probe("lifecycle.http.batch")
+def lifecycle_batch(change):
+    posted(change, {}, {"batch": 1}, lambda calls: all(len(call.json()) == 1 for call in calls))
+
+
+@probe("lifecycle.http.timeout")
+def lifecycle_timeout(change):
+    def slow(call):
+        time.sleep(0.3)
+        call.answer()
+
+    def is_sent_again(calls):
+        bodies = [call.body for call in calls]
+        return len(set(bodies)) < len(bodies)
+
+    posted(change, {"retry_max": "100ms"}, {"retry_max": "100ms", "timeout": "50ms"}, is_sent_again, slow)
+
+
+@probe("lifecycle.http.retry_max")
+def lifecycle_retry_max(change):
+    posted(change, {"retry_max": "10m"}, {"retry_max": "100ms"}, lambda calls: len(calls) > 6,
+           lambda call: call.answer(500))
+
+
+def drops(change, setting, after):
+    """While Redis is away more events come than may wait."""
+    base = {"lifecycle.types": ["subscription.added", "subscription.removed"], "lifecycle.redis_stream": "ev",
+            "limits.message_rate": 0, "limits.channels": 1000, **rule()}
+    node = change.start(base, with_redis=True)
+
+    def dropped():
+        before = node.metric("carillon_lifecycle_dropped_total")
+        with node.connect() as client:
+            for n in range(400):
+                client.send("subscribe", channel=f"room:{n}")
+            client.find("subscribed", channel="room:399")
+            until(lambda: node.metric("carillon_lifecycle_waiting_bytes") == 0, "Redis has taken what there was")
+            change.redis("CLIENT", "PAUSE", "1500", "WRITE")
+            for n in range(400):
+                client.send("unsubscribe", channel=f"room:{n}")
+            client.find("unsubscribed", channel="room:399")
+            time.sleep(0.5)
+            change.redis("CLIENT", "UNPAUSE")
+        return node.metric("carillon_lifecycle_dropped_total") > before
+
+    assert not dropped()
+    change.to({**base, setting: after})
+    until(dropped, "what is too much is dropped")
+
+
+@probe("lifecycle.waiting_events")
+def lifecycle_waiting_events(change):
+    drops(change, "lifecycle.waiting_events", 1)
+
+
+@probe("lifecycle.waiting_bytes")
+def lifecycle_waiting_bytes(change):
+    drops(change, "lifecycle.waiting_bytes", "64k")
 
 
 # --- times ---
