@@ -222,6 +222,7 @@ bool traceparent_is_valid(struct str text)
 
 void traceparent_make(struct buf *out)
 {
+    static const char digits[] = "0123456789abcdef";
     unsigned char random[24];
     random_bytes(random, sizeof random);
     random[0] |= 1; /* neither id may be all zeros */
@@ -230,7 +231,8 @@ void traceparent_make(struct buf *out)
     for (size_t i = 0; i < sizeof random; i++) {
         if (i == 16)
             buf_append_char(out, '-');
-        buf_appendf(out, "%02x", random[i]);
+        buf_append_char(out, digits[random[i] >> 4]);
+        buf_append_char(out, digits[random[i] & 15]);
     }
     buf_append_lit(out, "-01");
 }
