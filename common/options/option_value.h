@@ -55,6 +55,9 @@ bool option_set_object(const struct option_table *table, size_t first, struct js
 /* The value as JSON on one line; masked: secrets as "***". */
 void option_append_json(struct buf *out, const struct option_row *row, const void *options, bool masked);
 
+/* The same for one entry of a list or map of records; of a map with its name. */
+void option_append_entry(struct buf *out, const struct option_row *row, const void *options, size_t index, bool masked);
+
 void option_free(const struct option_row *row, void *options);
 size_t option_member_size(enum option_type type);
 

@@ -80,23 +80,30 @@ static void append_record(struct buf *out, const struct option_table *table, siz
     free(defaults);
 }
 
-/* A list of records, or a map of them. */
-static void append_records(struct buf *out, const struct option_row *row, const void *member, bool masked)
+void option_append_entry(struct buf *out, const struct option_row *row, const void *options, size_t index, bool masked)
 {
     bool map = row->type == OPTION_MAP;
     struct option_list list;
-    memcpy(&list, member, sizeof list);
-    buf_append_char(out, map ? '{' : '[');
-    for (size_t i = 0; i < list.count; i++) {
-        const char *record = (const char *)list.items + i * row->record->size;
-        buf_append(out, i ? STR(", ") : STR(""));
-        if (map) {
-            option_append_json(out, &row->record->rows[0], record, masked);
-            buf_append_lit(out, ": ");
-        }
-        append_record(out, row->record, map ? 1 : 0, record, masked);
+    memcpy(&list, option_member_const(row, options), sizeof list);
+    const char *record = (const char *)list.items + index * row->record->size;
+    if (map) {
+        option_append_json(out, &row->record->rows[0], record, masked);
+        buf_append_lit(out, ": ");
     }
-    buf_append_char(out, map ? '}' : ']');
+    append_record(out, row->record, map ? 1 : 0, record, masked);
+}
+
+/* A list of records, or a map of them. */
+static void append_records(struct buf *out, const struct option_row *row, const void *options, bool masked)
+{
+    struct option_list list;
+    memcpy(&list, option_member_const(row, options), sizeof list);
+    buf_append_char(out, row->type == OPTION_MAP ? '{' : '[');
+    for (size_t i = 0; i < list.count; i++) {
+        buf_append(out, i ? STR(", ") : STR(""));
+        option_append_entry(out, row, options, i, masked);
+    }
+    buf_append_char(out, row->type == OPTION_MAP ? '}' : ']');
 }
 
 static void append_number(struct buf *out, enum option_type type, uint64_t number)
@@ -148,6 +155,6 @@ void option_append_json(struct buf *out, const struct option_row *row, const voi
         buf_append(out, *text ? str_from_cstr(text) : STR("null"));
         break;
     case OPTION_RECORDS:
-    case OPTION_MAP: append_records(out, row, member, masked);
+    case OPTION_MAP: append_records(out, row, options, masked);
     }
 }

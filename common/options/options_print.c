@@ -3,6 +3,41 @@
 
 #include "common/options/option_value.h"
 
+/* The entries of a list or map, each on a line with its own source. */
+static void print_entries(const struct option_table *table, const struct option_row *row, const void *options,
+                          const struct option_sources *sources, const char *indent, struct buf *out)
+{
+    bool map = row->type == OPTION_MAP;
+    struct option_list list;
+    char source[512];
+    memcpy(&list, option_member_const(row, options), sizeof list);
+    buf_appendf(out, "%c // %s\n", map ? '{' : '[', option_source_text(table, sources, row->key, source));
+    for (size_t i = 0; i < list.count; i++) {
+        struct buf key = {0};
+        const char *name;
+        if (map) {
+            memcpy(&name, (const char *)list.items + i * row->record->size + row->record->rows[0].offset, sizeof name);
+            buf_appendf(&key, "%s.%s", row->key, name);
+        } else {
+            buf_appendf(&key, "%s[%zu]", row->key, i);
+        }
+        buf_appendf(out, "%s    ", indent);
+        option_append_entry(out, row, options, i, true);
+        buf_appendf(out, ", // %s\n", option_source_text(table, sources, buf_cstr(&key), source));
+        buf_fini(&key);
+    }
+    buf_appendf(out, "%s%c,\n", indent, map ? '}' : ']');
+}
+
+static bool has_entries(const struct option_row *row, const void *options)
+{
+    struct option_list list;
+    if (!row->record)
+        return false;
+    memcpy(&list, option_member_const(row, options), sizeof list);
+    return list.count > 0;
+}
+
 void options_print(const struct option_table *table, const void *options, const struct option_sources *sources,
                    struct buf *out)
 {
@@ -14,7 +49,13 @@ void options_print(const struct option_table *table, const void *options, const 
         char source[512];
         option_enter_group(out, group, its, 4);
         group = its;
-        buf_appendf(out, "%*s\"%s\": ", 4 + 4 * (int)option_depth(its), "", option_name(row->key));
+        char indent[32];
+        snprintf(indent, sizeof indent, "%*s", 4 + 4 * (int)option_depth(its), "");
+        buf_appendf(out, "%s\"%s\": ", indent, option_name(row->key));
+        if (has_entries(row, options)) {
+            print_entries(table, row, options, sources, indent, out);
+            continue;
+        }
         option_append_json(out, row, options, true);
         buf_appendf(out, ", // %s\n", option_source_text(table, sources, row->key, source));
     }

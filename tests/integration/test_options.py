@@ -177,6 +177,18 @@ def test_printed_configuration_can_be_read_back(tmp_path):
     assert '"channels": 77' in again.stdout and "https://x.example" in again.stdout
 
 
+def test_print_config_has_an_entry_a_line_with_its_source(tmp_path):
+    answer = check(tmp_path, '{"tickets": {"path": "/t"}, "endpoints": [\n{"path": "/a"},\n{"path": "/b", "preset": "ticket-sockets"}\n],\n'
+                             '"upstreams": {\n"x": {"url": "http://h"}}}', "--print-config")
+    lines = [line.strip() for line in answer.stdout.splitlines()]
+    path = f"{tmp_path}/carillon.jsonc"
+    at = lines.index(f'"endpoints": [ // {path}:1')
+    assert lines[at + 1] == f'{{"path": "/a"}}, // {path}:2'
+    assert lines[at + 2].startswith('{/* preset "ticket-sockets" */ "path": "/b", "token_header": false, ') and lines[at + 2].endswith(f", // {path}:3")
+    assert lines[at + 3] == "],"
+    assert f'"x": {{"url": "http://h"}}, // {path}:6' in lines
+
+
 def test_values_in_errors_are_no_secrets(tmp_path):
     for env, text in (({}, '{"token": {"secret": "too-short-secret"}}'), ({"CARILLON_TOKEN_SECRET": "too-short-secret"}, "{}"),
                       ({}, '{"api": {"keys": ["short-key"]}}'), ({"REDIS_URL": "redis://u:hush-hush@bad host"}, "{}")):
