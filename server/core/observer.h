@@ -1,5 +1,5 @@
 /* observer.h - hears what happens to the sessions and channels of one hub. Observers are the counters of sessions and
- * channels (hub.c), and presence (channel_presence.c).
+ * channels (hub.c), presence (channel_presence.c) and lifecycle events (node/lifecycle_watch.h).
  *
  *   a session     opened, closed
  *   its channel       subscribed, unsubscribed
@@ -36,8 +36,9 @@ struct observer {
     void (*vacated)(struct observer *observer, const struct channel *channel);
 };
 
-/* Before the first session. The observer is borrowed for the hub's life. Observers are called in the order in which
- * they were added. */
+/* The observer is borrowed until its link is taken out of the list, or for the hub's life. Observers are called in the
+ * order in which they were added. An observer that comes or goes while there are sessions hears only one of some pairs.
+ * Neither may happen from within a function of an observer. */
 void hub_observe(struct hub *hub, struct observer *observer);
 
 #endif
