@@ -255,3 +255,21 @@ def test_members_are_decided_across_nodes(launch, redis):
         until(lambda: a.api("GET", "/api/v1/channels/room:1/presence") and of(redis, "presence.left", channel="room:1", user="ann"),
               "the member of the dead node is told", 20 * SLOWDOWN)
         assert len(of(redis, "presence.joined", channel="room:1")) == len(of(redis, "presence.left", channel="room:1")) == 1
+
+
+@pytest.mark.long
+def test_a_cluster_of_redis(launch, cluster):
+    """All keys of lifecycle events are at one server, so a script may use them together."""
+    a, b = [launch({"redis.url": cluster.url, "redis.canary_interval": "1s", "redis.command_timeout": "1s", **CONFIG}) for _ in range(2)]
+    for node in (a, b):
+        until(node.ready, "ready")
+    server = cluster.owner(cluster.slot(STREAM))
+    with a.connect("ann") as ann, b.connect("bob"):
+        ann.subscribe("room:1")
+        told(server, "channel.occupied", channel="room:1")
+        told(server, "session.opened", user="bob")
+        a.kill()
+        told(server, "session.closed", user="ann", reason="node_lost", seconds=30 * SLOWDOWN)
+    told(server, "session.closed", user="bob")
+    assert b.metric("carillon_lifecycle_retries_total") == 0
+    check_order(server)
