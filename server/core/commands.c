@@ -217,7 +217,7 @@ static void publish(struct hub *hub, struct session *session, const struct comma
                                 .event_id = command->event_id,
                                 .has_event_id = command->has_event_id,
                                 .exclude = command->no_echo ? uuid : (struct str){0}};
-    struct keeping keeping;
+    struct keeping keeping = {0};
     struct error error;
     if (check_publication(hub, session, &offer, &keeping, &error)) {
         answer_error(hub, session, command->id, &error, command->channel);

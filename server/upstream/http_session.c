@@ -282,12 +282,18 @@ static bool has_room(struct backend_call *call)
     return !session || session->outbox.bytes + session->unsent_bytes <= CLIENT_UNSENT;
 }
 
-/* Those that wait for an ended session's backend, which does not answer. */
+/* Messages that wait for an ended session's backend, which does not answer. The event of the end is still sent. */
 static void drop_waiting(struct http_session *state)
 {
     size_t count = 0;
-    for (struct list_link *link; (link = state->waiting.next) != &state->waiting; count++)
-        drop(CONTAINER_OF(link, struct http_message, link));
+    LIST_EACH(link, &state->waiting)
+    {
+        struct http_message *message = CONTAINER_OF(link, struct http_message, link);
+        if (message->call.event.type == CLOUDEVENT_DISCONNECTED)
+            continue;
+        drop(message);
+        count++;
+    }
     if (count)
         log_warn("upstream", "%.*s: %zu messages of session %s, which has ended, are dropped after the failure",
                  STR_ARG(state->base.upstream->name), count, state->uuid);

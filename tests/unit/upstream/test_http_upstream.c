@@ -462,12 +462,14 @@ static void test_messages_of_an_ended_session_do_not_outlive_a_backend_that_is_a
 {
     (void)state;
     s.options.in_order = true;
+    s.options.tells_disconnected = true;
     open_with_upstream();
     for (int i = 0; i < 5; i++)
         send_text(&s.f, &s.wire, "x");
     leave();
     fake_end(call_at(0), OUTBOUND_TIMEOUT);
-    assert_int_equal(fake_outbound.count, 1);
+    assert_int_equal(fake_outbound.count, 2); /* the end is told all the same */
+    assert_string_equal(fake_field(call_at(1), "ce-type"), "carillon.disconnected");
 }
 
 static void test_connected_comes_first(void **state)
