@@ -113,7 +113,7 @@ static void on_connected(uv_connect_t *request, int status)
     if (err < 0) {
         redis_connection_drop(connection, "%s", uv_strerror(err));
     } else if (connection->config.tls) {
-        connection->tls = redis_tls_stream_create(connection->config.tls, connection->config.endpoint->host);
+        connection->tls = redis_tls_begin(connection->config.tls, connection->config.endpoint->host);
         connection->state = REDIS_HANDSHAKE; /* the hook sends the first bytes of the handshake */
         if (!connection->tls)
             redis_connection_drop(connection,

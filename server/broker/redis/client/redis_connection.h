@@ -85,7 +85,7 @@ struct redis_connection {
     bool late;                /* the oldest answer was overdue at the last check */
     struct redis_guard guard; /* checks the bytes before the reader parses them */
     struct redisReader *reader;
-    struct redis_tls_stream *tls; /* NULL: without */
+    struct tls_stream *tls; /* NULL: without */
     struct buf plain;             /* decrypted bytes that are to be parsed */
     struct buf sealed;            /* encrypted bytes that are to be written */
     struct buf out;               /* commands of this turn */

@@ -54,7 +54,7 @@ static struct buf *due(struct redis_connection *connection)
 {
     if (!connection->tls)
         return &connection->out;
-    redis_tls_give(connection->tls, buf_str(&connection->out), &connection->sealed);
+    tls_stream_give(connection->tls, buf_str(&connection->out), &connection->sealed);
     drain(&connection->out);
     return &connection->sealed;
 }
@@ -166,12 +166,16 @@ static void feed(struct redis_connection *connection, struct str bytes)
 static void open_sealed(struct redis_connection *connection, struct str bytes)
 {
     struct error error;
-    enum err err = redis_tls_take(connection->tls, bytes, &connection->plain, &error);
-    if (connection->state == REDIS_HANDSHAKE && redis_tls_is_ready(connection->tls))
+    enum tls_taken taken = tls_stream_take(connection->tls, bytes, &connection->plain);
+    if (taken == TLS_FAILED)
+        redis_tls_explain(connection->tls, &error);
+    else if (taken == TLS_ENDED)
+        error_set(&error, ERR_UNAVAILABLE, "the server closed the connection");
+    if (connection->state == REDIS_HANDSHAKE && tls_stream_is_ready(connection->tls))
         connection->steps->established(connection);
     feed(connection, buf_str(&connection->plain));
     buf_clear(&connection->plain);
-    if (err)
+    if (taken != TLS_TAKEN)
         redis_connection_drop(connection, "%s", error.text);
 }
 
@@ -219,7 +223,7 @@ void redis_connection_stream_end(struct redis_connection *connection)
 {
     redisReaderFree(connection->reader);
     connection->reader = NULL;
-    redis_tls_stream_destroy(connection->tls);
+    tls_stream_destroy(connection->tls);
     connection->tls = NULL;
     drain(&connection->plain);
     drain(&connection->sealed);

@@ -1,27 +1,17 @@
-/* redis_tls.c - see redis_tls.h. OpenSSL reads from one memory BIO and writes to another. */
+/* redis_tls.c - see redis_tls.h. */
 #include "server/broker/redis/client/redis_tls.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
-#include "common/tls/tls_peer.h"
-
-enum { READ_BYTES = 16384 }; /* the most one TLS record holds */
 
 struct redis_tls {
     SSL_CTX *ssl;
     char *name; /* "": the host of the URL */
     bool insecure;
-};
-
-struct redis_tls_stream {
-    SSL *ssl;
-    BIO *in;  /* owned by ssl */
-    BIO *out; /* owned by ssl */
 };
 
 /* ---- settings ---- */
@@ -104,42 +94,12 @@ void redis_tls_destroy(struct redis_tls *tls)
 
 /* ---- a connection ---- */
 
-struct redis_tls_stream *redis_tls_stream_create(const struct redis_tls *tls, const char *host)
+struct tls_stream *redis_tls_begin(const struct redis_tls *tls, const char *host)
 {
-    struct redis_tls_stream *stream = xcalloc(1, sizeof *stream);
-    stream->ssl = SSL_new(tls->ssl);
-    stream->in = BIO_new(BIO_s_mem());
-    stream->out = BIO_new(BIO_s_mem());
-    if (!stream->ssl || !stream->in || !stream->out) {
-        BIO_free(stream->in);
-        BIO_free(stream->out);
-        redis_tls_stream_destroy(stream);
-        return NULL;
-    }
-    BIO_set_mem_eof_return(stream->in, -1); /* empty is not the end */
-    SSL_set_bio(stream->ssl, stream->in, stream->out);
-    SSL_set_connect_state(stream->ssl);
-    if (!tls_peer_expect(stream->ssl, *tls->name ? tls->name : host)) {
-        redis_tls_stream_destroy(stream);
-        return NULL;
-    }
-    return stream;
+    return tls_stream_create(tls->ssl, *tls->name ? tls->name : host);
 }
 
-void redis_tls_stream_destroy(struct redis_tls_stream *stream)
-{
-    if (!stream)
-        return;
-    SSL_free(stream->ssl);
-    free(stream);
-}
-
-bool redis_tls_is_ready(const struct redis_tls_stream *stream)
-{
-    return SSL_is_init_finished(stream->ssl);
-}
-
-static enum err explain(const struct redis_tls_stream *stream, struct error *error)
+enum err redis_tls_explain(const struct tls_stream *stream, struct error *error)
 {
     static const struct {
         int reason;
@@ -152,57 +112,16 @@ static enum err explain(const struct redis_tls_stream *stream, struct error *err
          "refused the TLS handshake; it may want a certificate of this node (redis.tls_certificate)"},
         {SSL_R_TLSV1_ALERT_UNKNOWN_CA, "does not trust the certificate in redis.tls_certificate"},
     };
-    unsigned long code = ERR_peek_last_error();
-    int reason = ERR_GET_REASON(code);
-    long verdict = SSL_get_verify_result(stream->ssl);
-    ERR_clear_error();
-    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED &&
-        (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH))
+    const struct tls_failure failure = tls_stream_failure(stream);
+    if (failure.other_host)
         return error_set(error, ERR_UNAVAILABLE,
                          "shows a certificate for another host; redis.tls_name sets the name it must be for");
-    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    if (failure.untrusted)
         return error_set(error, ERR_UNAVAILABLE,
                          "shows a certificate that is not trusted (%s); redis.tls_ca sets whom to trust",
-                         X509_verify_cert_error_string(verdict));
+                         failure.certificate);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (reason == known[i].reason)
+        if (failure.reason == known[i].reason)
             return error_set(error, ERR_UNAVAILABLE, "%s", known[i].text);
-    const char *text = ERR_reason_error_string(code);
-    return error_set(error, ERR_UNAVAILABLE, "TLS failed: %s", text ? text : "no reason given");
-}
-
-enum err redis_tls_take(struct redis_tls_stream *stream, struct str bytes, struct buf *out_plain, struct error *error)
-{
-    ERR_clear_error();
-    if (bytes.len && BIO_write(stream->in, bytes.ptr, (int)bytes.len) != (int)bytes.len)
-        return error_set(error, ERR_UNAVAILABLE, "TLS failed: OpenSSL has no memory");
-    for (;;) {
-        size_t got = 0;
-        buf_reserve(out_plain, READ_BYTES);
-        int result = SSL_read_ex(stream->ssl, out_plain->ptr + out_plain->len, READ_BYTES, &got);
-        out_plain->len += got;
-        if (result == 1)
-            continue;
-        switch (SSL_get_error(stream->ssl, result)) {
-        case SSL_ERROR_WANT_READ: return ERR_NONE;
-        case SSL_ERROR_ZERO_RETURN: return error_set(error, ERR_UNAVAILABLE, "the server closed the connection");
-        default: return explain(stream, error);
-        }
-    }
-}
-
-void redis_tls_give(struct redis_tls_stream *stream, struct str plain, struct buf *out_bytes)
-{
-    ERR_clear_error();
-    if (!redis_tls_is_ready(stream))
-        SSL_do_handshake(stream->ssl); /* an error shows when the next bytes are taken */
-    for (size_t wrote; plain.len; plain = str_skip(plain, wrote))
-        if (SSL_write_ex(stream->ssl, plain.ptr, plain.len, &wrote) != 1)
-            break; /* closed by the peer: reading tells */
-    char *bytes;
-    long len = BIO_get_mem_data(stream->out, &bytes);
-    if (len > 0)
-        buf_append(out_bytes, str_from(bytes, (size_t)len));
-    (void)BIO_reset(stream->out);
-    ERR_clear_error();
+    return error_set(error, ERR_UNAVAILABLE, "TLS failed: %s", failure.text);
 }
