@@ -8,7 +8,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/error.h"
-#include "server/cli/url.h"
+#include "common/protocol/url.h"
 
 /* A socket, embedded in what it belongs to, which must live as long as the loop. */
 struct loop_source {

@@ -5,8 +5,8 @@
 
 #include "common/base/buf.h"
 #include "common/base/error.h"
+#include "common/protocol/url.h"
 #include "server/cli/place.h"
-#include "server/cli/url.h"
 
 /* The caller sets the first members and zeroes the others. All are kept from one connection to the next. */
 struct cli_subscriber {

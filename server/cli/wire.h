@@ -5,7 +5,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/error.h"
-#include "server/cli/url.h"
+#include "common/protocol/url.h"
 
 struct wire;
 

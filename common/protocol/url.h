@@ -1,6 +1,6 @@
-/* url.h - the URLs that the client subcommands take. Pure functions, for any thread. */
-#ifndef CARILLON_CLI_URL_H
-#define CARILLON_CLI_URL_H
+/* url.h - the URLs of servers that are connected to. Pure functions, for any thread. */
+#ifndef CARILLON_PROTOCOL_URL_H
+#define CARILLON_PROTOCOL_URL_H
 
 #include "common/base/error.h"
 #include "common/base/str.h"

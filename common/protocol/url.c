@@ -1,5 +1,5 @@
 /* url.c - see url.h. */
-#include "server/cli/url.h"
+#include "common/protocol/url.h"
 
 static bool take(struct str *text, struct str prefix)
 {

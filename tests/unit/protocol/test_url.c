@@ -1,5 +1,5 @@
 /* test_url.c - the URLs of the client subcommands. */
-#include "server/cli/url.h"
+#include "common/protocol/url.h"
 #include "tests/support/unit.h"
 
 static void test_parts(void **state)
