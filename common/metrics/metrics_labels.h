@@ -29,7 +29,7 @@
     LABEL(STATUS_2XX, "2xx") LABEL(STATUS_3XX, "3xx") LABEL(STATUS_4XX, "4xx") LABEL(STATUS_5XX, "5xx")
 
 /* How a request to an upstream ended without a whole answer, in the order of enum outbound_result. With the status
- * classes these are the set OUTCOME. */
+ * classes and the next set these are the set OUTCOME. */
 #define METRICS_UPSTREAM_FAILURES(LABEL)                                                                               \
     LABEL(OUTCOME_REFUSED, "refused")                                                                                  \
     LABEL(OUTCOME_DNS, "dns")                                                                                          \
@@ -41,6 +41,9 @@
     LABEL(OUTCOME_BREAKER_OPEN, "breaker_open")                                                                        \
     LABEL(OUTCOME_TOO_MANY, "too_many")                                                                                \
     LABEL(OUTCOME_CANCELLED, "cancelled")
+
+/* And that it became a WebSocket connection. */
+#define METRICS_UPGRADES(LABEL) LABEL(OUTCOME_UPGRADED, "upgraded")
 
 /* METRICS_SOURCE_HTTP, METRICS_DROP_CLOSED, METRICS_ROUTE_PUBLISH, ... */
 #define METRICS_LABEL_NAME(symbol, text) METRICS_##symbol,
@@ -64,7 +67,7 @@ enum metrics_lifecycle { /* in the order of enum lifecycle_type */
 enum metrics_status { METRICS_STATUSES(METRICS_LABEL_NAME) METRICS_STATUS_COUNT };
 enum metrics_outcome {
     METRICS_OUTCOME_LAST_STATUS = METRICS_STATUS_COUNT - 1,
-    METRICS_UPSTREAM_FAILURES(METRICS_LABEL_NAME) METRICS_OUTCOME_COUNT
+    METRICS_UPSTREAM_FAILURES(METRICS_LABEL_NAME) METRICS_UPGRADES(METRICS_LABEL_NAME) METRICS_OUTCOME_COUNT
 };
 #undef METRICS_LABEL_NAME
 

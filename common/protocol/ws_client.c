@@ -33,6 +33,7 @@ void ws_client_request(struct buf *out, const struct ws_request *request, const 
         append_field(out, STR("Sec-WebSocket-Protocol"), request->protocols);
     for (size_t i = 0; i < request->field_count; i++)
         append_field(out, request->fields[i].name, request->fields[i].value);
+    buf_append(out, request->lines);
     buf_append_lit(out, "\r\n");
 }
 

@@ -1,6 +1,6 @@
 /* ws_client.h - the client side of RFC 6455, without I/O: each function appends to a buf. ws_decoder.h reads the
- * server's frames. For the command line client, the load generator and tests. No extensions. One thread at a time for
- * each object. */
+ * server's frames. For upstreams, the command line client, the load generator and tests. No extensions. One thread at a
+ * time for each object. */
 #ifndef CARILLON_PROTOCOL_WS_CLIENT_H
 #define CARILLON_PROTOCOL_WS_CLIENT_H
 
@@ -14,13 +14,14 @@ enum { WS_KEY_LEN = 24 };
 /* A fresh Sec-WebSocket-Key and a NUL. */
 void ws_client_key(char out[WS_KEY_LEN + 1]);
 
-/* All borrowed. The caller makes sure that they hold no CR or LF. */
+/* All borrowed. The caller makes sure that they hold no CR or LF but those of lines. */
 struct ws_request {
     struct str host;                 /* with the port, unless it is the scheme's own */
     struct str target;               /* path and query */
     struct str protocols;            /* the value of Sec-WebSocket-Protocol; empty for none */
     const struct http_field *fields; /* more headers */
     size_t field_count;
+    struct str lines; /* still more, as lines "name: value" with CR LF */
 };
 
 void ws_client_request(struct buf *out, const struct ws_request *request, const char key[WS_KEY_LEN + 1]);

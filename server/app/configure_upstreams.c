@@ -5,6 +5,7 @@
 #include "server/upstream/http_upstream.h"
 #include "server/upstream/stream_upstream.h"
 #include "server/upstream/webhook.h"
+#include "server/upstream/ws_upstream.h"
 
 enum { CONNECT_TIMEOUT_MS = 5000 };
 
@@ -152,6 +153,71 @@ static enum err make_http(struct configured_upstream *item, const struct upstrea
     return ERR_NONE;
 }
 
+/* --- by WebSocket ------------------------------------------------------------------------------------------------- */
+
+static void write_ws_key(struct buf *out, const struct upstream_options *o)
+{
+    buf_appendf(out, "%s\n%s\n%s\n%lld %lld %llu", o->name, o->url, o->tls_ca, (long long)o->in_flight,
+                (long long)o->breaker_failures, (unsigned long long)o->breaker_pause_ms);
+}
+
+static struct ws_target *find_ws_target(const struct configured_upstreams *before, struct str key)
+{
+    for (size_t i = 0; before && i < before->count; i++)
+        if (before->items[i].ws_target && str_eq(buf_str(&before->items[i].target_key), key))
+            return before->items[i].ws_target;
+    return NULL;
+}
+
+static enum err make_ws_target(struct configured_upstream *item, const struct upstream_options *o,
+                               const struct configured_upstreams *before, struct error *error)
+{
+    const struct ws_target_options options = {
+        .name = str_from_cstr(o->name),
+        .url = str_from_cstr(o->url),
+        .ca_file = str_from_cstr(o->tls_ca),
+        .connections = (uint32_t)o->in_flight,
+        .breaker_failures = o->breaker_failures ? (uint32_t)o->breaker_failures : OUTBOUND_NO_BREAKER,
+        .breaker_open_us = o->breaker_pause_ms * 1000,
+    };
+    write_ws_key(&item->target_key, o);
+    struct ws_target *kept = find_ws_target(before, buf_str(&item->target_key));
+    if (!kept)
+        return ws_target_create(&options, &item->ws_target, error);
+    item->ws_target = ws_target_ref(kept);
+    return ERR_NONE;
+}
+
+static enum err make_ws(struct configured_upstream *item, const struct upstream_options *o,
+                        const struct configured_upstreams *before, struct error *error)
+{
+    struct webhook_secrets *secrets = NULL;
+    enum err err = make_secrets(o, &secrets, error);
+    if (err == ERR_NONE)
+        err = make_ws_target(item, o, before, error);
+    if (err != ERR_NONE) {
+        webhook_secrets_destroy(secrets);
+        return err;
+    }
+    struct str *claims = borrow_texts(&o->claims);
+    const struct ws_upstream_options options = {
+        .name = str_from_cstr(o->name),
+        .target = ws_target_ref(item->ws_target),
+        .secrets = secrets,
+        .claims = claims,
+        .claim_count = o->claims.count,
+        .waiting_bytes = o->waiting_bytes,
+        .frame_bytes = o->frame_bytes,
+        .timeout_us = o->timeout_ms * 1000,
+        .close_on_failure = o->on_failure == UPSTREAM_FAILURE_CLOSE,
+    };
+    item->upstream = ws_upstream_create(&options);
+    free(claims);
+    return ERR_NONE;
+}
+
+/* --- any ---------------------------------------------------------------------------------------------------------- */
+
 static bool has_scheme(const struct upstream_options *o, const char *scheme)
 {
     return str_starts_with(str_from_cstr(o->url), str_from_cstr(scheme));
@@ -179,7 +245,9 @@ static enum err make(struct configured_upstream *item, const struct upstream_opt
         make_stream(item, o);
         return ERR_NONE;
     }
-    return error_set(error, ERR_INVALID_REQUEST, "url: expected http:// or https://");
+    if (has_scheme(o, "ws://") || has_scheme(o, "wss://"))
+        return make_ws(item, o, before, error);
+    return error_set(error, ERR_INVALID_REQUEST, "url: expected http://, https://, ws:// or wss://");
 }
 
 /* --- all of them -------------------------------------------------------------------------------------------------- */
@@ -209,6 +277,7 @@ void configured_upstreams_fini(struct configured_upstreams *upstreams)
         upstream_unref(upstreams->items[i].upstream);
         outbound_target_unref(upstreams->items[i].target);
         idempotency_unref(upstreams->items[i].answers);
+        ws_target_unref(upstreams->items[i].ws_target);
         buf_fini(&upstreams->items[i].target_key);
     }
     free(upstreams->items);

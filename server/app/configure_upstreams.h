@@ -7,10 +7,12 @@
 #include "server/core/upstream.h"
 #include "server/outbound/outbound.h"
 #include "server/upstream/idempotency.h"
+#include "server/upstream/ws_target.h"
 
 struct configured_upstream {
     struct upstream *upstream;      /* one reference */
-    struct outbound_target *target; /* one reference; NULL: it is reached in another way, or was made for a check */
+    struct outbound_target *target; /* by HTTP. One reference; NULL: it is not that, or was made for a check */
+    struct ws_target *ws_target;    /* by WebSocket. One reference; NULL: it is not that */
     struct buf target_key;          /* the settings that the target was made by */
     struct idempotency *answers;    /* one reference; NULL: none are kept */
     uint64_t answers_max_age_ms;    /* the settings that the answers are kept by */

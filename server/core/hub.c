@@ -152,6 +152,16 @@ struct metrics *hub_metrics(const struct hub *hub)
     return hub->metrics;
 }
 
+void hub_count_link(struct hub *hub, int change)
+{
+    hub->links += (size_t)change;
+}
+
+size_t hub_links(const struct hub *hub)
+{
+    return hub->links;
+}
+
 /* since: the client has what came before this position; NULL: it has nothing. */
 static bool subscribe(struct hub *hub, struct session *session, struct str name, bool by_backend,
                       const struct command *since)

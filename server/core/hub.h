@@ -107,6 +107,11 @@ struct mailbox *hub_replies(const struct hub *hub);
 /* Counted in by the hub's thread alone. */
 struct metrics *hub_metrics(const struct hub *hub);
 
+/* An upstream has opened a connection on the hub's loop (1), or it has closed (-1): also after its session has ended.
+ * The loop must run until there is none. */
+void hub_count_link(struct hub *hub, int change);
+size_t hub_links(const struct hub *hub);
+
 /* --- sessions ----------------------------------------------------------------------------------------------- */
 
 /* A channel that a session has from the beginning. The name has passed channel_check. */

@@ -72,6 +72,7 @@ struct hub {
     struct map tickets_by_session; /* session_id -> struct session_ticket, of sessions with has_ticket */
     struct list_link ending;       /* sessions whose end was decided in this turn; hub_flush carries the ends out */
     struct list_link reaped;       /* sessions whose connection has gone */
+    size_t links;                  /* connections of upstreams on the loop */
     bool draining;
     uint64_t drained_at_us; /* sessions that drain end by then */
     struct formats formats; /* of its sessions */

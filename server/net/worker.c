@@ -74,7 +74,7 @@ static void on_turn_end(struct turn_hook *hook)
     connection_free_spent(&worker->connections);
     if (!worker->stopping || atomic_load(&worker->stopped))
         return;
-    if (edge_is_down(worker->edge) && worker->connections.count == 0) {
+    if (edge_is_down(worker->edge) && worker->connections.count == 0 && hub_links(worker->hub) == 0) {
         atomic_store(&worker->stopped, true);
         uv_stop(worker->loop);
     }

@@ -7,6 +7,7 @@
 #include "server/upstream/backend_call.h"
 #include "server/upstream/connect_answer.h"
 #include "server/upstream/http_session_state.h"
+#include "server/upstream/session_lines.h"
 
 struct connect_call {
     struct backend_call call;

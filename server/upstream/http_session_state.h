@@ -37,8 +37,6 @@ static inline const struct http_upstream_options *http_session_options(const str
     return &http_upstream_of(state->base.upstream)->options;
 }
 
-/* Appends the values as a JSON object of strings. */
-void write_origin_values(struct buf *out, const struct origin_values *values);
 /* The headers that all calls for a session have, in the place of what out has. origin may be NULL. */
 void http_session_write_lines(struct buf *out, const struct http_upstream_options *options, struct str uuid,
                               const struct claims *claims, const struct session_origin *origin);

@@ -17,7 +17,8 @@ static void test_request_is_what_the_server_wants(void **state)
 {
     char key[WS_KEY_LEN + 1], other[WS_KEY_LEN + 1];
     struct http_field field = {STR("Authorization"), STR("Bearer a.b.c")};
-    struct ws_request request = {STR("localhost:8080"), STR("/ws?x=1"), STR("carillon.v1"), &field, 1};
+    struct ws_request request = {STR("localhost:8080"),      STR("/ws?x=1"), STR("carillon.v1"), &field, 1,
+                                 STR("X-A: 1\r\nX-B: 2\r\n")};
     struct buf out = {0};
     struct http_head head;
     struct str value;
@@ -35,6 +36,8 @@ static void test_request_is_what_the_server_wants(void **state)
     assert_str(value, key);
     assert_true(http_head_find(&head, STR("authorization"), &value));
     assert_str(value, "Bearer a.b.c");
+    assert_true(http_head_find(&head, STR("x-b"), &value));
+    assert_str(value, "2");
     assert_true(http_head_has_token(&head, STR("sec-websocket-protocol"), STR("carillon.v1")));
     buf_fini(&out);
 }
