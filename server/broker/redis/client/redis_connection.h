@@ -86,10 +86,10 @@ struct redis_connection {
     struct redis_guard guard; /* checks the bytes before the reader parses them */
     struct redisReader *reader;
     struct tls_stream *tls; /* NULL: without */
-    struct buf plain;             /* decrypted bytes that are to be parsed */
-    struct buf sealed;            /* encrypted bytes that are to be written */
-    struct buf out;               /* commands of this turn */
-    struct buf writing;           /* bytes that the kernel did not take at once */
+    struct buf plain;       /* decrypted bytes that are to be parsed */
+    struct buf sealed;      /* encrypted bytes that are to be written */
+    struct buf out;         /* commands of this turn */
+    struct buf writing;     /* bytes that the kernel did not take at once */
     bool write_busy;
     struct ring expected; /* of struct redis_expected, in the order of the commands */
     char why[200];
