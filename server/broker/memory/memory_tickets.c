@@ -160,7 +160,8 @@ static enum ticket_outcome let_go(struct memory_ticket *ticket, const struct tic
         return TICKET_UNKNOWN;
     ticket->holder[0] = '\0';
     ticket->wanted = false;
-    ticket->used = request->action == TICKET_END;
+    if (request->action != TICKET_LOST)
+        ticket->used = request->action == TICKET_END;
     if (request->action == TICKET_LOST) {
         set_positions(ticket, request->positions);
         ticket->ends_us = now_us + request->resume_ms * 1000;
@@ -183,7 +184,11 @@ void memory_tickets_carry_out(struct memory_tickets *tickets, struct ticket_requ
         }
         add(tickets, request, now_us);
         break;
-    case TICKET_ISSUE: add(tickets, request, now_us); break;
+    case TICKET_ISSUE:
+        if (ticket)
+            forget(tickets, ticket);
+        add(tickets, request, now_us);
+        break;
     case TICKET_USE: request->outcome = use(ticket, request, now_us); break;
     case TICKET_KEEP: request->outcome = prolong(tickets, ticket, request, now_us); break;
     case TICKET_FREE:

@@ -242,6 +242,49 @@ static int tear_down_redis(void **state)
     return redis_pair_tear_down(&pair);
 }
 
+/* The same random steps at both brokers, with few tickets and holders: every answer is the same. No ticket ends by
+ * time, but a lease of no length is over at once. */
+static void both_brokers_do_the_same(void **state)
+{
+    enum { STEPS = 3000 };
+    static const char *const holders[] = {"h1", "h2", "h3"};
+    char keys[3][16] = {"a", "b", "c"};
+    struct fixture *f = *state;
+    struct memory_broker_config config = {.turn = &f->rig->turn, .node_id = STR("n1"), .user_share = 50};
+    node_init(&f->own_node);
+    f->own_node.broker = memory_broker_create(&config, &node_sink, &f->own_node, f->own_node.metrics);
+    struct node *const nodes[] = {&f->own_node, f->one, f->other};
+    for (int step = 0; step < STEPS; step++) {
+        enum ticket_action action =
+            (enum ticket_action)random_below(TICKET_END + 1); /* tokens have keys of their own */
+        const struct ticket_facts *facts = random_below(2) ? &chat : &chat_once;
+        char *key = keys[random_below(3)];
+        const char *holder = holders[random_below(3)];
+        uint64_t lease_ms = random_below(4) ? 3600000 : 0, anything = random_below(4);
+        char positions[24];
+        if (action == TICKET_ISSUE && random_below(4))
+            action = TICKET_USE;
+        if (action == TICKET_ISSUE)
+            snprintf(key, sizeof keys[0], "new%d", step); /* no ticket is issued twice */
+        snprintf(positions, sizeof positions, "p%d", step);
+        for (int i = 0; i < 2; i++) { /* the memory broker, and one of the two nodes */
+            struct node *node = i ? nodes[1 + step % 2] : nodes[0];
+            struct ticket_request *request = make(action, key, facts, holder, positions);
+            size_t before = node->ticket_count;
+            request->ttl_ms = request->resume_ms = 3600000;
+            request->lease_ms = lease_ms;
+            request->any_purpose = anything & 1;
+            request->any_resource = anything & 2;
+            node->broker->ops->ask(node->broker, &request->base);
+            RIG_WAIT(f->rig, node->ticket_count > before);
+        }
+        if (strcmp(nodes[0]->ticket, nodes[1 + step % 2]->ticket) != 0)
+            fail_msg("step %d, action %d of %s by %s: %s in memory, %s in Redis", step, (int)action, key, holder,
+                     nodes[0]->ticket, nodes[1 + step % 2]->ticket);
+    }
+    node_fini(&f->own_node, f->rig);
+}
+
 #define WITH_BOTH(test)                                                                                                \
     cmocka_unit_test_setup_teardown(test, set_up_memory, tear_down_memory),                                            \
         cmocka_unit_test_setup_teardown(test, set_up_redis, tear_down_redis)
@@ -257,6 +300,7 @@ int main(void)
         WITH_BOTH(a_token_is_spent_once),
         WITH_BOTH(one_of_ten_wins),
         WITH_BOTH(there_is_a_limit),
+        cmocka_unit_test_setup_teardown(both_brokers_do_the_same, set_up_redis, tear_down_redis),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
