@@ -2,7 +2,11 @@
  *
  * libcurl takes its interest from a connection's socket at the end of each request, and gives it back with the next
  * one. To tell the kernel would cost two system calls a request. So a socket stays polled for reading meanwhile, until
- * it is closed or something comes that nobody waits for. */
+ * it is closed or something comes that nobody waits for.
+ *
+ * libcurl 7.88 closes a connection that is not complete without a call of on_close, after it has taken its interest
+ * away. libuv would abort if it then told the kernel of that socket. So only a socket that the kernel surely knows
+ * stays polled. What is left of one that was closed so goes when its number comes again. */
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +22,7 @@ struct outbound_socket {
     curl_socket_t fd;
     bool is_connection; /* made here; otherwise libcurl's own, such as that of a name being resolved */
     bool is_wanted;     /* libcurl waits for it */
+    bool is_known;      /* to the kernel, with these events: something has come */
     int events;         /* that are polled */
 };
 
@@ -67,6 +72,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
     struct outbound_socket *ready = poll->data;
     struct outbound *outbound = ready->outbound;
     turn_begin(&outbound->turn);
+    ready->is_known = true;
     if (!ready->is_wanted) {
         uv_poll_stop(poll);
         ready->events = 0;
@@ -89,7 +95,7 @@ static int on_interest(CURL *easy, curl_socket_t fd, int what, void *owner, void
     (void)easy;
     (void)unused;
     if (what == CURL_POLL_REMOVE) {
-        if (known && known->is_connection)
+        if (known && known->is_connection && known->is_known && known->events == UV_READABLE)
             known->is_wanted = false;
         else if (known)
             socket_remove(known);
@@ -101,8 +107,10 @@ static int on_interest(CURL *easy, curl_socket_t fd, int what, void *owner, void
         return -1;
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     known->is_wanted = events != 0;
-    if (events != known->events && uv_poll_start(&known->poll, events, on_event) == 0)
+    if (events != known->events && uv_poll_start(&known->poll, events, on_event) == 0) {
         known->events = events;
+        known->is_known = false;
+    }
     return 0;
 }
 
@@ -112,6 +120,9 @@ static curl_socket_t on_open(void *owner, curlsocktype purpose, struct curl_sock
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
+    struct outbound_socket *left = socket_at(owner, fd);
+    if (left)
+        socket_remove(left);
     if (!socket_add(owner, fd, true)) {
         close(fd);
         return CURL_SOCKET_BAD;
