@@ -1,0 +1,303 @@
+import type { Commands, CommandOptions } from "./commands.js";
+import { callSafely, createEmitter, type Emitter } from "./emitter.js";
+import type { Env } from "./env.js";
+import { CarillonError } from "./errors.js";
+import { createPresence, type Presence, type PresenceSource } from "./presence.js";
+import { positionOf, type ChannelEvent, type HistoryPage, type Position, type ServerFrame } from "./protocol.js";
+
+/**
+ * - `idle`: nobody listens.
+ * - `subscribing`: the server has been asked, or will be once the connection is open.
+ * - `live`: events come.
+ * - `lost`: the connection is down. Events that are missed meanwhile follow.
+ * - `refused`: the server does not let this user have the channel.
+ */
+export type ChannelState = "idle" | "subscribing" | "live" | "lost" | "refused";
+
+/** What is known of the events between two moments: after each `subscribed` of a channel that was live before, and each `gap`. */
+export interface Continuity {
+  /** `true`: every event that was missed follows. `false`: events may be missing before the next one. Load the state anew. */
+  recovered: boolean;
+  /** Why events may be missing: the reason of the `gap` frame, or `not_recovered`. */
+  reason?: string;
+  /** From which the channel goes on. `null`: the channel has no history. */
+  position: Position | null;
+}
+
+/** Keeps positions beyond the life of a page, so that a reload recovers too. */
+export interface PositionStore {
+  get(channel: string): Position | undefined;
+  set(channel: string, position: Position | undefined): void;
+}
+
+export interface ListenOptions {
+  /** Removes the listener when it is aborted. */
+  signal?: AbortSignal;
+  /** So many of the newest events come first. It counts for the first listener of a channel without a position. */
+  last?: number;
+  /** Events after this position come first. It counts as `last` does. */
+  since?: Position;
+}
+
+/** A type of `Events`, or `*` for all. */
+export type EventOf<Events, Type extends keyof Events | "*"> = Type extends keyof Events
+  ? ChannelEvent<Type & string, Events[Type]>
+  : { [T in keyof Events]: ChannelEvent<T & string, Events[T]> }[keyof Events];
+
+export interface PublishResult {
+  id: string;
+  offset?: number;
+  /** An event with this `eventId` had been published before. */
+  duplicate: boolean;
+}
+
+export interface PublishOptions extends CommandOptions {
+  /** Makes a repeated publish safe: the second one with the same id publishes nothing. 1 to 128 printable ASCII characters. */
+  eventId?: string;
+}
+
+export interface HistoryOptions extends CommandOptions {
+  before?: Position;
+  since?: Position;
+  limit?: number;
+}
+
+export interface Channel<Events = Record<string, unknown>> extends AsyncIterable<EventOf<Events, "*">> {
+  readonly name: string;
+  readonly state: ChannelState;
+  readonly onStateChange: Emitter<[state: ChannelState, error?: CarillonError]>;
+  readonly onContinuity: Emitter<[continuity: Continuity]>;
+  /** The last event seen. `null`: none, or the channel has no history. */
+  readonly position: Position | null;
+  /**
+   * Listens to the events of a type. The client connects and subscribes by itself.
+   * @returns a function that removes the listener. The channel is left a while after its last listener (`lingerMs`).
+   */
+  on<Type extends (keyof Events & string) | "*">(
+    type: Type,
+    listener: (event: EventOf<Events, Type>) => void,
+    options?: ListenOptions,
+  ): () => void;
+  /** Publishes an event. Rejects with `offline` while the connection is down, unless `outbox` says otherwise. */
+  publish<Type extends keyof Events & string>(type: Type, data: Events[Type], options?: PublishOptions): Promise<PublishResult>;
+  /** A page of past events, oldest first: the newest ones, or those before or after a position. */
+  history(options?: HistoryOptions): Promise<HistoryPage>;
+  /** Who is here, kept current while the result has listeners. */
+  presence(): Presence;
+}
+
+/** What a channel needs of its client. */
+export interface ChannelLink {
+  env: Env;
+  commands: Commands;
+  lingerMs: number;
+  store: PositionStore | undefined;
+  isOpen(): boolean;
+  /** The first listener has come: there must be a connection. */
+  want(): void;
+  publish(command: Record<string, unknown>, options: PublishOptions): Promise<PublishResult>;
+  report(error: unknown): void;
+}
+
+/** The side of the client. */
+export interface ChannelSource extends Channel {
+  opened(): void;
+  lost(): void;
+  receive(event: ChannelEvent): void;
+  receiveFrame(frame: Extract<ServerFrame, { type: "subscribed" | "unsubscribed" | "gap" | "join" | "leave" }>): void;
+  /** Forgets listeners, position and presence. */
+  dispose(): void;
+}
+
+type Listener = { type: string; run(event: ChannelEvent): void };
+
+const BUFFERED_MAX = 1000;
+
+export function createChannel(name: string, link: ChannelLink): ChannelSource {
+  const { env, commands, store } = link;
+  const listeners = new Set<Listener>();
+  const onStateChange = createEmitter<[ChannelState, CarillonError?]>();
+  const onContinuity = createEmitter<[Continuity]>();
+  let state: ChannelState = "idle";
+  let position: Position | null = store?.get(name) ?? null;
+  let begin: { last?: number; since?: Position } = {};
+  let wasLive = position !== null;
+  let holds = 0;
+  let linger: unknown;
+  let attempt = 0;
+  let retry: unknown;
+  let presence: PresenceSource | undefined;
+
+  function become(next: ChannelState, error?: CarillonError): void {
+    if (next === state) return;
+    state = next;
+    onStateChange.emit(next, error);
+  }
+
+  function moveTo(next: Position | null): void {
+    position = next;
+    store?.set(name, next ?? undefined);
+  }
+
+  /** Somebody needs the channel, until the function that this returns is called. */
+  function hold(): () => void {
+    let held = true;
+    env.clearTimeout(linger);
+    if (holds++ === 0 && state === "idle") {
+      become("subscribing");
+      link.want();
+      if (link.isOpen()) void subscribe();
+    }
+    return () => {
+      if (!held) return;
+      held = false;
+      if (--holds === 0) linger = env.setTimeout(leave, link.lingerMs);
+    };
+  }
+
+  function leave(): void {
+    env.clearTimeout(retry);
+    const told = state === "live" || state === "subscribing";
+    become("idle");
+    wasLive = false;
+    moveTo(null);
+    presence?.reset();
+    if (told && link.isOpen()) commands.send({ type: "unsubscribe", data: { channel: name } }, "unsubscribed").catch(() => {});
+  }
+
+  async function subscribe(): Promise<void> {
+    const since = position ?? begin.since;
+    const data = { channel: name, ...(since ? { since } : begin.last ? { last: begin.last } : {}) };
+    try {
+      await commands.send({ type: "subscribe", data }, "subscribed"); // receiveFrame has taken the answer
+    } catch (thrown) {
+      const error = thrown as CarillonError;
+      if (state !== "subscribing" || error.code === "offline") return;
+      if (error.retryable) retry = env.setTimeout(() => link.isOpen() && subscribe(), 1000 * 2 ** Math.min(attempt++, 4) * env.random());
+      else refuse(error);
+    }
+  }
+
+  function refuse(error: CarillonError): void {
+    become("refused", error);
+    if (onStateChange.size === 0) link.report(error);
+  }
+
+  function subscribed(data: Partial<Position> & { recovered: boolean }): void {
+    if (holds === 0 && state === "idle") return; // a backend's subscription: there is nobody to tell
+    const before = wasLive;
+    wasLive = true;
+    attempt = 0;
+    begin = {};
+    moveTo(positionOf(data));
+    become("live");
+    if (before) tell(data.recovered ? { recovered: true, position } : { recovered: false, reason: "not_recovered", position });
+    presence?.ask();
+  }
+
+  function tell(continuity: Continuity): void {
+    onContinuity.emit(continuity);
+  }
+
+  const channel: ChannelSource = {
+    name,
+    onStateChange,
+    onContinuity,
+    get state() {
+      return state;
+    },
+    get position() {
+      return position;
+    },
+    on(type, run, { signal, last, since } = {}) {
+      if (signal?.aborted) return () => {};
+      const listener = { type, run } as Listener;
+      if (listeners.size === 0 && !position) begin = { ...(last && { last }), ...(since && { since }) };
+      listeners.add(listener);
+      const release = hold();
+      const off = () => {
+        listeners.delete(listener);
+        signal?.removeEventListener("abort", off);
+        release();
+      };
+      signal?.addEventListener("abort", off, { once: true });
+      return off;
+    },
+    publish: (type, data, options = {}) =>
+      link.publish({ channel: name, type, data, ...(options.eventId !== undefined && { event_id: options.eventId }) }, options),
+    async history({ before, since, limit, ...options } = {}) {
+      const data = { channel: name, ...(before && { before }), ...(since && { since }), ...(limit && { limit }) };
+      return (await commands.send({ type: "history", data }, "history", options)).data;
+    },
+    presence() {
+      presence ??= createPresence({ name, commands, hold, isLive: () => state === "live", report: link.report });
+      return presence;
+    },
+    async *[Symbol.asyncIterator]() {
+      const buffer: ChannelEvent[] = [];
+      let wake = () => {};
+      const off = channel.on("*", (event) => {
+        buffer.push(event as ChannelEvent);
+        wake();
+      });
+      try {
+        for (;;) {
+          if (buffer.length > BUFFERED_MAX)
+            throw new CarillonError("slow_reader", `the loop over ${name} is ${BUFFERED_MAX} events behind`, { retryable: false });
+          const next = buffer.shift();
+          if (next) yield next as never;
+          else await new Promise<void>((resolve) => (wake = resolve));
+        }
+      } finally {
+        off();
+      }
+    },
+    opened() {
+      if (holds === 0 && state !== "idle") return leave();
+      if (state === "idle") return;
+      become("subscribing");
+      void subscribe();
+    },
+    lost() {
+      env.clearTimeout(retry);
+      presence?.lost();
+      if (state === "live") become("lost");
+    },
+    receive(event) {
+      if (event.offset !== undefined && position) {
+        if (event.offset <= position.offset) return;
+        moveTo(positionOf({ ...position, offset: event.offset, ...(event.id !== undefined && { id: event.id }) }));
+      }
+      for (const { type, run } of [...listeners]) if (type === "*" || type === event.type) callSafely(run, event);
+    },
+    receiveFrame(frame) {
+      switch (frame.type) {
+        case "subscribed":
+          return subscribed(frame.data);
+        case "unsubscribed":
+          if (frame.id === undefined && state !== "idle") refuse(new CarillonError("unsubscribed", `the server ended the subscription to ${name}`));
+          return;
+        case "gap":
+          moveTo(positionOf(frame.data));
+          tell({ recovered: false, reason: frame.data.reason, position });
+          presence?.ask();
+          return;
+        default:
+          presence?.change(frame.type, frame.data);
+      }
+    },
+    dispose() {
+      env.clearTimeout(linger);
+      env.clearTimeout(retry);
+      listeners.clear();
+      holds = 0;
+      become("idle");
+      position = null;
+      store?.set(name, undefined);
+      presence?.reset();
+      onStateChange.clear();
+      onContinuity.clear();
+    },
+  };
+  return channel;
+}

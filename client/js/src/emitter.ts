@@ -1,0 +1,55 @@
+/** Listeners of one kind of event. */
+export interface Emitter<A extends unknown[]> {
+  /**
+   * Adds a listener. The same function added twice is called twice.
+   * @param options.signal - removes the listener when it is aborted
+   * @returns a function that removes the listener; a second call does nothing
+   */
+  subscribe(listener: (...args: A) => void, options?: { signal?: AbortSignal | undefined }): () => void;
+}
+
+/** The side of its owner. */
+export interface EmitterSource<A extends unknown[]> extends Emitter<A> {
+  emit(...args: A): void;
+  clear(): void;
+  readonly size: number;
+}
+
+/** A listener that throws does not keep the event from the others: its error is reported as an uncaught one. */
+export function callSafely<A extends unknown[]>(listener: (...args: A) => void, ...args: A): void {
+  try {
+    listener(...args);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
+export function createEmitter<A extends unknown[]>(): EmitterSource<A> {
+  // Each subscription is an object of its own, so that the same function may be added twice.
+  const entries = new Set<{ listener: (...args: A) => void; remove: () => void }>();
+  return {
+    subscribe(listener, { signal } = {}) {
+      if (signal?.aborted) return () => {};
+      const remove = () => {
+        entries.delete(entry);
+        signal?.removeEventListener("abort", remove);
+      };
+      const entry = { listener, remove };
+      entries.add(entry);
+      signal?.addEventListener("abort", remove, { once: true });
+      return remove;
+    },
+    emit(...args) {
+      // A copy: listeners may come and go while the event is told. One that has been removed is not called.
+      for (const entry of [...entries]) if (entries.has(entry)) callSafely(entry.listener, ...args);
+    },
+    clear() {
+      for (const entry of [...entries]) entry.remove();
+    },
+    get size() {
+      return entries.size;
+    },
+  };
+}

@@ -1,0 +1,18 @@
+export { Carillon, type CarillonOptions } from "./client.js";
+export type {
+  Channel,
+  ChannelState,
+  Continuity,
+  EventOf,
+  HistoryOptions,
+  ListenOptions,
+  PositionStore,
+  PublishOptions,
+  PublishResult,
+} from "./channel.js";
+export type { CommandOptions } from "./commands.js";
+export * from "./managed.js";
+export type { OutboxMode } from "./outbox.js";
+export type { Presence } from "./presence.js";
+export type { BuiltInEvents, ChannelEvent, HistoryPage, Member, Position, SessionInfo } from "./protocol.js";
+export { storageStore } from "./store.js";

@@ -1,0 +1,259 @@
+import { backoff, judge, type Ending } from "./backoff.js";
+
+/** What a user of a connection sees of it. */
+export type ConnectionState = "idle" | "connecting" | "open" | "closing" | "closed" | "reconnecting";
+
+/** Why a credential is asked for. */
+export type Why = "connect" | "refresh" | "refused";
+
+/** What differs between kinds of connections. Times are in milliseconds. */
+export interface Profile {
+  /** Upper bound of the first delay, and of all delays. */
+  initialMs: number;
+  maxMs: number;
+  /** Failed attempts in a row before the connection gives up. 0: never. */
+  maxAttempts: number;
+  /** How long an attempt may take. */
+  connectTimeoutMs: number;
+  /** How long the answer to a ping may take. */
+  pongTimeoutMs: number;
+  /** Whether one credential may open several connections: a token may, a ticket may not. */
+  reusable: boolean;
+}
+
+/** What is told of a change. */
+export interface Change {
+  state: ConnectionState;
+  previous: ConnectionState;
+  code?: number;
+  reason?: string;
+  /** Of `reconnecting`: the number of the attempt, from 1, and how long it waits. */
+  attempt?: number;
+  retryInMs?: number;
+}
+
+/** What happens to a connection. `quietMs`: how long nothing has come. */
+export type MachineEvent =
+  | { type: "connect" }
+  | { type: "close"; reason: string }
+  | { type: "credential"; credential: string }
+  | { type: "credential_failed"; error: unknown; final: boolean; retryAfterMs?: number | undefined }
+  /** `silenceMs`: the longest silence of a living connection; 0: silence means nothing. */
+  | { type: "opened"; silenceMs?: number; lifetimeMs?: number | undefined }
+  | { type: "lost"; ending: Ending }
+  /** The server wants this connection to move after that time. */
+  | { type: "move"; afterMs: number }
+  | { type: "expiring" }
+  | { type: "refreshed"; lifetimeMs?: number | undefined }
+  | { type: "refresh_refused"; ending: Ending }
+  | { type: "network"; online: boolean }
+  /** The page is looked at again, or the machine may have slept. */
+  | { type: "woken" }
+  | { type: "time_over"; quietMs: number }
+  | { type: "refresh_due" };
+
+/**
+ * A connection, and all that must be there for it. Whoever runs the machine compares it with the one before: a member
+ * that is another object asks for something to be done, `null` for its end.
+ */
+export interface Machine {
+  readonly state: ConnectionState;
+  /** A socket that is open or being opened, with this credential. */
+  readonly socket: { credential: string } | null;
+  /** A question for a credential that has no answer yet. */
+  readonly question: { why: Why; refusal?: Ending } | null;
+  /** The time that runs. `pong`: a ping is sent as it begins. */
+  readonly wait: { for: "attempt" | "retry" | "ping" | "pong"; ms: number } | null;
+  /** When the next credential is asked for. It runs also while the connection is down. */
+  readonly refresh: { ms: number } | null;
+  /** A credential that the open connection is to be continued with. */
+  readonly renewal: { credential: string } | null;
+  readonly change: Change;
+  readonly problem: { error: unknown } | null;
+
+  /** Attempts that have failed since the connection was open. */
+  readonly attempt: number;
+  /** Good as far as is known. `null`: one must be asked for. */
+  readonly credential: string | null;
+  /** The last one that was refused. It is never sent again. */
+  readonly refused: string | null;
+  /** The refusal that the next credential is asked for with, and how many there were in a row. */
+  readonly refusal: Ending | null;
+  readonly refusals: number;
+  readonly online: boolean;
+  readonly silenceMs: number;
+  /** The server has asked to move, so the next attempt does not wait. */
+  readonly moving: boolean;
+}
+
+/** Of a credential's lifetime, after which the next one is asked for. */
+const REFRESH_AT = 0.8;
+/** Attempts that fail without a word, until another credential is tried: browsers hide refusals by HTTP status. */
+const SILENT_FAILURES = 3;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+const down = { socket: null, question: null, wait: null, renewal: null } as const;
+
+export const idle: Machine = {
+  ...down,
+  state: "idle",
+  refresh: null,
+  change: { state: "idle", previous: "idle" },
+  problem: null,
+  attempt: 0,
+  credential: null,
+  refused: null,
+  refusal: null,
+  refusals: 0,
+  online: true,
+  silenceMs: 0,
+  moving: false,
+};
+
+/** One step. Pure: clock, sockets and chance are the caller's. `random` is from 0 to below 1. */
+export function step(m: Machine, event: MachineEvent, profile: Profile, random: number): Machine {
+  const { state } = m;
+  const delay = (attempt: number) => backoff(attempt, profile.initialMs, profile.maxMs, random);
+
+  if (event.type === "network") m = { ...m, online: event.online };
+  if (state === "idle" || state === "closed")
+    return event.type === "connect" ? begin({ ...m, attempt: 0, refusals: 0 }) : event.type === "close" ? end(1000, event.reason) : m;
+
+  switch (event.type) {
+    case "connect":
+      return m;
+    case "close":
+      return end(1000, event.reason);
+    case "credential":
+      if (event.credential === m.refused) return noCredential(new Error("getToken gave the credential that the server has just refused"));
+      m = { ...m, question: null, credential: event.credential };
+      return state === "open" ? { ...m, renewal: event } : begin(m);
+    case "credential_failed":
+      return event.final ? { ...end(1000, "signed_out"), problem: event } : noCredential(event.error, event.retryAfterMs);
+    case "opened":
+      return state === "open" ? m : opened(event.silenceMs ?? 0, event.lifetimeMs);
+    case "lost":
+      return lost(event.ending);
+    case "move":
+      return { ...m, moving: true, wait: { for: "retry", ms: event.afterMs } };
+    case "expiring":
+    case "refresh_due":
+      return state === "open" ? ask("refresh") : { ...m, credential: null };
+    case "refreshed":
+      return { ...m, refusals: 0, refusal: null, refresh: refreshAfter(event.lifetimeMs) };
+    case "refresh_refused":
+      if (judge(event.ending) !== "refused") return { ...m, refresh: { ms: delay(1) } };
+      m = refuse(event.ending);
+      return m.refusals === 1 ? ask("refused") : { ...m, refresh: { ms: delay(m.refusals) } };
+    case "network":
+      return event.online ? look() : goDown({ code: 1006, reason: "offline" }, null);
+    case "woken":
+      return look();
+    case "time_over":
+      return timeOver(event.quietMs);
+  }
+
+  /** An attempt begins, with the credential at hand or as soon as there is one. */
+  function begin(from: Machine): Machine {
+    m = from;
+    if (m.state !== "reconnecting" && m.state !== "connecting") m = become("connecting");
+    if (!m.online || m.socket || m.question) return { ...m, wait: m.socket ? m.wait : null };
+    if (m.credential === null) return ask(m.refusal ? "refused" : "connect");
+    return { ...m, socket: { credential: m.credential }, wait: { for: "attempt", ms: profile.connectTimeoutMs } };
+  }
+
+  /** One question at a time. */
+  function ask(why: Why): Machine {
+    const wait = m.state === "open" ? m.wait : null;
+    return m.question ? m : { ...m, wait, question: m.refusal ? { why: "refused", refusal: m.refusal } : { why } };
+  }
+
+  function noCredential(error: unknown, retryAfterMs?: number): Machine {
+    m = { ...m, question: null, problem: { error } };
+    return state === "open" ? { ...m, refresh: { ms: delay(1) } } : retryLater({ code: 1006, reason: "no_credential", retryAfterMs });
+  }
+
+  function opened(silenceMs: number, lifetimeMs: number | undefined): Machine {
+    return {
+      ...become("open"),
+      attempt: 0,
+      refusals: 0,
+      refusal: null,
+      moving: false,
+      silenceMs,
+      credential: profile.reusable ? m.credential : null,
+      wait: silenceMs ? { for: "ping", ms: silenceMs } : null,
+      refresh: refreshAfter(lifetimeMs),
+    };
+  }
+
+  function lost(ending: Ending): Machine {
+    const verdict = judge(ending);
+    if (verdict === "final") return end(ending.code, ending.reason);
+    if (verdict === "refused") {
+      m = refuse(ending);
+      // The first refusal may be of a token that has just ended: another one is tried at once.
+      return m.refusals === 1 ? goDown(ending, 0) : retryLater(ending);
+    }
+    if (!m.moving) return retryLater(ending);
+    m = { ...m, moving: false };
+    return goDown(ending, 0);
+  }
+
+  function refuse(refusal: Ending): Machine {
+    const refused = m.socket?.credential ?? m.refused;
+    return { ...m, credential: null, refused: m.renewal?.credential ?? refused, refusal, refusals: m.refusals + 1 };
+  }
+
+  function retryLater(ending: Ending): Machine {
+    const attempt = m.attempt + 1;
+    const silent = ending.code === 1006 && attempt % SILENT_FAILURES === 0;
+    if (silent || !profile.reusable) m = { ...m, credential: null };
+    return goDown(ending, ending.retryAfterMs ?? delay(attempt));
+  }
+
+  /** The next attempt follows after that time, unless there have been enough; null: it waits for the network. */
+  function goDown({ code, reason }: Ending, ms: number | null): Machine {
+    if (ms === null) return { ...become("reconnecting", { code, reason }), ...down };
+    const attempt = m.attempt + 1;
+    if (profile.maxAttempts && attempt > profile.maxAttempts) return end(code, reason);
+    return { ...become("reconnecting", { code, reason, attempt, retryInMs: ms }), ...down, attempt, wait: { for: "retry", ms } };
+  }
+
+  function end(code: number, reason: string): Machine {
+    return { ...idle, online: m.online, refused: m.refused, state: "closed", change: become("closed", { code, reason }).change };
+  }
+
+  function timeOver(quietMs: number): Machine {
+    const { silenceMs } = m;
+    switch (m.wait?.for) {
+      case "retry": // an open connection that is to move ends now
+        return state === "open" ? lost({ code: 1001, reason: "moving" }) : begin(m);
+      case "ping":
+        return { ...m, wait: quietMs < silenceMs ? { for: "ping", ms: silenceMs - quietMs } : pong() };
+      case "pong":
+        if (quietMs < profile.pongTimeoutMs) return { ...m, wait: { for: "ping", ms: Math.max(0, silenceMs - quietMs) } };
+        return retryLater({ code: 1006, reason: "silent" });
+      default:
+        return retryLater({ code: 1006, reason: "timeout" });
+    }
+  }
+
+  /** Is the line still there, after a time in which nobody watched it? An attempt that waits begins now. */
+  function look(): Machine {
+    if (state === "open") return m.silenceMs && !m.moving ? { ...m, wait: pong() } : m;
+    return m.socket || m.question ? m : { ...m, wait: { for: "retry", ms: 0 } };
+  }
+
+  function pong(): { for: "pong"; ms: number } {
+    return { for: "pong", ms: profile.pongTimeoutMs };
+  }
+
+  function become(next: ConnectionState, more: Partial<Change> = {}): Machine {
+    return { ...m, state: next, change: { ...more, state: next, previous: state } };
+  }
+}
+
+function refreshAfter(lifetimeMs: number | undefined): { ms: number } | null {
+  return lifetimeMs === undefined ? null : { ms: Math.min(LONGEST_TIMER_MS, Math.max(0, lifetimeMs * REFRESH_AT)) };
+}

@@ -1,0 +1,82 @@
+import { offline, type Commands } from "./commands.js";
+import type { PublishOptions, PublishResult } from "./channel.js";
+import { CarillonError, abortReason } from "./errors.js";
+
+/**
+ * What becomes of a publish while the connection is down.
+ * - `reject`: it fails with the error `offline`.
+ * - `queue`: it waits. It gets an `event_id`, so that sending it twice publishes it once.
+ * - `latest`: it waits, until a newer one of its channel and type takes its place.
+ */
+export type OutboxMode = "reject" | "queue" | "latest";
+
+interface Item {
+  data: Record<string, unknown>;
+  options: PublishOptions;
+  resolve(result: PublishResult): void;
+  reject(error: unknown): void;
+}
+
+export interface Outbox {
+  publish(data: Record<string, unknown>, options: PublishOptions): Promise<PublishResult>;
+  /** The connection is open: what waits is sent, in its order. */
+  flush(): Promise<void>;
+  clear(): void;
+}
+
+export function createOutbox(mode: OutboxMode, max: number, commands: Commands, isOpen: () => boolean): Outbox {
+  let items: Item[] = [];
+  let flushing = false;
+
+  async function send({ data, options }: Pick<Item, "data" | "options">): Promise<PublishResult> {
+    const { data: answer } = await commands.send({ type: "publish", data }, "published", options);
+    return {
+      id: answer.id,
+      duplicate: answer.duplicate === true,
+      ...(answer.offset !== undefined && { offset: answer.offset }),
+    };
+  }
+
+  function drop(item: Item, error: unknown): void {
+    items = items.filter((other) => other !== item);
+    item.reject(error);
+  }
+
+  async function flush(): Promise<void> {
+    if (flushing) return;
+    flushing = true;
+    for (let item = items[0]; item && isOpen(); item = items[0]) {
+      try {
+        const result = await send(item);
+        items.shift();
+        item.resolve(result);
+      } catch (error) {
+        if ((error as CarillonError).code === "offline") break; // it is sent again, with the same event_id
+        drop(item, error);
+      }
+    }
+    flushing = false;
+  }
+
+  return {
+    publish(data, options) {
+      if (mode === "reject") return send({ data, options });
+      if (options.signal?.aborted) return Promise.reject(abortReason(options.signal));
+      if (mode === "latest") {
+        const older = items.slice(flushing ? 1 : 0).find((item) => item.data.channel === data.channel && item.data.type === data.type);
+        if (older) drop(older, new CarillonError("superseded", "a newer event took its place before it could be sent", { retryable: false }));
+      }
+      if (items.length >= max) return Promise.reject(new CarillonError("outbox_full", `${max} events wait for the connection`, { retryable: true }));
+      return new Promise((resolve, reject) => {
+        const item: Item = { data: { event_id: crypto.randomUUID(), ...data }, options, resolve, reject };
+        items.push(item);
+        options.signal?.addEventListener("abort", () => items.includes(item) && drop(item, abortReason(options.signal!)), { once: true });
+        void flush();
+      });
+    },
+    flush,
+    clear() {
+      items.splice(0).forEach(({ reject }) => reject(offline()));
+    },
+  };
+}

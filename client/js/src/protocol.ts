@@ -1,0 +1,112 @@
+/** The frames of Carillon's own protocol: docs/protocol.md, and docs/asyncapi.yaml of the server. */
+
+/** A place in a channel's history. `offset` grows by one with each event of an epoch. */
+export interface Position {
+  epoch: string;
+  offset: number;
+  /** Id of the event there, where the server has told it. */
+  id?: string;
+}
+
+/** The three types that the server knows. Others are added as `Carillon<Events>`. */
+export interface BuiltInEvents {
+  notification: { message: string; level?: "info" | "success" | "warning" | "error"; [member: string]: unknown };
+  chat_message: { conversation_id: string; sender_id: string; content: string; [member: string]: unknown };
+  status_update: { entity_type: string; entity_id: string; status: string; [member: string]: unknown };
+}
+
+/** One event of a channel, as a listener gets it. */
+export interface ChannelEvent<Type extends string = string, Data = unknown> {
+  type: Type;
+  channel: string;
+  data: Data;
+  id?: string;
+  /** Of channels with history. */
+  offset?: number;
+  timestamp: string;
+  /** The verified user who published it. Absent: a backend did. */
+  user?: string;
+}
+
+/** A user who is subscribed to a channel. `info` is the claim of that name. */
+export interface Member {
+  user: string;
+  info?: unknown;
+}
+
+export interface SessionInfo {
+  id: string;
+  user: string;
+  /** Milliseconds since 1970, by the server's clock. `null`: never. */
+  expiresAt: number | null;
+  limits: { message_bytes: number; channels: number };
+}
+
+export type CommandId = number;
+
+/** The frames of the server that have a meaning of their own. All others are events. */
+export type ServerFrame =
+  | {
+      type: "session_init";
+      session_id: string;
+      timestamp: string;
+      data: { user: string; expires_at: string | null; ping_interval_s: number; limits: SessionInfo["limits"] };
+    }
+  | { type: "subscribed"; id?: CommandId; channel: string; data: Partial<Position> & { recovered: boolean } }
+  | { type: "unsubscribed"; id?: CommandId; channel: string }
+  | { type: "pong"; id?: CommandId }
+  | { type: "published"; id?: CommandId; data: Partial<Position> & { id: string; duplicate?: boolean } }
+  | { type: "refreshed"; id?: CommandId; data: { expires_at: string | null } }
+  | { type: "history"; id?: CommandId; channel: string; data: HistoryPage }
+  | { type: "presence"; id?: CommandId; channel: string; data: { members: Member[]; next: string | null; users: number; connections: number } }
+  | { type: "join" | "leave"; channel: string; data: Member }
+  | { type: "gap"; channel: string; data: Partial<Position> & { reason: string } }
+  | { type: "warning"; data: { code: string; message: string } }
+  | { type: "reconnect"; data: { reason: string; after_ms: number } }
+  | { type: "error"; id?: CommandId; error: { code: string; message: string; channel?: string; reason?: string } };
+
+export interface HistoryPage {
+  epoch?: string;
+  offset?: number;
+  events: ChannelEvent[];
+  more: boolean;
+}
+
+const KNOWN = new Set<string>([
+  "session_init",
+  "subscribed",
+  "unsubscribed",
+  "pong",
+  "published",
+  "refreshed",
+  "history",
+  "presence",
+  "join",
+  "leave",
+  "gap",
+  "warning",
+  "reconnect",
+  "error",
+] satisfies ServerFrame["type"][]);
+
+export type Frame = { event: ChannelEvent } | { frame: ServerFrame } | null;
+
+/** `null`: not a frame of this protocol, and nothing to do. */
+export function parseFrame(text: unknown): Frame {
+  if (typeof text !== "string") return null;
+  const value = JSON.parse(text) as { type?: unknown };
+  if (typeof value?.type !== "string") return null;
+  return KNOWN.has(value.type) ? { frame: value as ServerFrame } : { event: value as ChannelEvent };
+}
+
+/** A command to the server. `id` comes back in its answer. */
+export interface Command {
+  type: "subscribe" | "unsubscribe" | "ping" | "publish" | "history" | "presence" | "refresh";
+  data: Record<string, unknown>;
+}
+
+/** The position in a frame. `null`: the channel has no history. */
+export function positionOf({ epoch, offset, id }: Partial<Position>): Position | null {
+  if (epoch === undefined || offset === undefined) return null;
+  return id === undefined ? { epoch, offset } : { epoch, offset, id };
+}
