@@ -1,0 +1,146 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Unauthorized } from "../src/errors.js";
+import { createConnection, type CredentialRequest } from "../src/socket.js";
+import { createWorld, settle, type World } from "./world.js";
+
+/** What may happen to a connection, in any order. */
+const happenings = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ what: fc.constant("open" as const) }) },
+  { weight: 4, arbitrary: fc.record({ what: fc.constant("answer" as const) }) },
+  { weight: 3, arbitrary: fc.record({ what: fc.constant("pass" as const), ms: fc.constantFrom(0, 1, 900, 3000, 10_000, 36_000, 120_000) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      what: fc.constant("end" as const),
+      code: fc.constantFrom(1000, 1001, 1006, 1008, 1011, 1012, 1013),
+      reason: fc.constantFrom("", "token_expired", "token_revoked", "going_away", "slow_consumer", "disconnected"),
+    }),
+  },
+  fc.record({ what: fc.constant("final" as const), code: fc.constantFrom(1002, 1003, 1007, 1009) }),
+  fc.record({ what: fc.constant("fail" as const), final: fc.boolean() }),
+  fc.record({ what: fc.constant("network" as const), online: fc.boolean() }),
+  fc.record({ what: fc.constant("wake" as const) }),
+  fc.record({ what: fc.constant("move" as const), ms: fc.constantFrom(0, 5000) }),
+  fc.record({ what: fc.constant("expiring" as const) }),
+  fc.record({ what: fc.constant("connect" as const) }),
+  fc.record({ what: fc.constant("close" as const) }),
+);
+type Happening = typeof happenings extends fc.Arbitrary<infer T> ? T : never;
+
+function start(world: World) {
+  const questions: { request: CredentialRequest; resolve(token: string): void; reject(error: unknown): void }[] = [];
+  const refused = new Set<string>();
+  const states: string[] = [];
+  let tokens = 0;
+  const connection = createConnection({
+    env: world.env,
+    profile: { initialMs: 1000, maxMs: 20_000, maxAttempts: 0, connectTimeoutMs: 10_000, pongTimeoutMs: 3000, reusable: true },
+    readyOnOpen: false,
+    ask: (request) => new Promise((resolve, reject) => questions.push({ request, resolve, reject })),
+    target: (token) => ({ url: "ws://test/ws", protocols: ["carillon.v1", token] }),
+    onChange: (change) => states.push(change.state),
+    onMessage: () => {},
+    onError: () => {},
+    refresh: () => {},
+  });
+  const live = () => world.sockets.filter((socket) => socket.isLive);
+  const open = () => questions.filter(({ request }) => !request.signal.aborted);
+  const act = async (happening: Happening) => {
+    const socket = live()[0];
+    switch (happening.what) {
+      case "open":
+        if (socket?.readyState === 0) {
+          socket.open();
+          connection.dispatch({ type: "opened", silenceMs: 35_000, lifetimeMs: 600_000 });
+        }
+        break;
+      case "answer":
+        questions.pop()?.resolve(`token-${++tokens}`);
+        break;
+      case "fail":
+        questions.pop()?.reject(happening.final ? new Unauthorized() : new Error("no token now"));
+        break;
+      case "end":
+      case "final": {
+        const reason = happening.what === "end" ? happening.reason : "";
+        if (socket && (reason.startsWith("token_") || happening.code === 1008)) if (reason !== "disconnected") refused.add(socket.protocols[1]!);
+        socket?.end(happening.code, reason);
+        break;
+      }
+      case "pass":
+        await world.pass(happening.ms);
+        break;
+      case "network":
+        world.setOnline(happening.online);
+        break;
+      case "wake":
+        world.wake();
+        break;
+      case "move":
+        connection.dispatch({ type: "move", afterMs: happening.ms });
+        break;
+      case "expiring":
+        connection.dispatch({ type: "expiring" });
+        break;
+      case "connect":
+        connection.connect();
+        break;
+      case "close":
+        connection.close();
+        break;
+    }
+    await settle();
+  };
+  return { connection, questions: open, refused, states, live, act };
+}
+
+describe("whatever happens", () => {
+  test("there is one socket at most, no refused token is sent again, and nothing is left after close", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(happenings, { maxLength: 60 }), fc.integer({ min: 0, max: 999 }), async (all, chance) => {
+        const world = createWorld(() => chance / 1000);
+        const { connection, questions, refused, live, act } = start(world);
+        connection.connect();
+        await settle();
+        let opened = 0;
+        for (const happening of all) {
+          const banned = new Set(refused);
+          await act(happening);
+          expect(live().length).toBeLessThanOrEqual(1);
+          for (const socket of world.sockets.slice(opened)) expect(banned).not.toContain(socket.protocols[1]);
+          opened = world.sockets.length;
+          if (connection.state === "open") expect(live()).toHaveLength(1);
+          expect(questions().length).toBeLessThanOrEqual(1);
+        }
+        connection.close();
+        await settle();
+        expect(connection.state).toBe("closed");
+        expect([live().length, world.timers, world.watchers, questions().length]).toEqual([0, 0, 0, 0]);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test("a connection that nothing ends comes back once the server takes it", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(happenings, { maxLength: 40 }), async (all) => {
+        const world = createWorld();
+        const { connection, live, act } = start(world);
+        connection.connect();
+        await settle();
+        for (const happening of all) await act(happening);
+        connection.connect(); // if it has ended
+        world.setOnline(true);
+        for (let i = 0; i < 60 && connection.state !== "open"; i++) {
+          await act({ what: "answer" });
+          await world.pass(5000);
+          if (live()[0]?.readyState === 0) await act({ what: "open" });
+        }
+        expect(connection.state).toBe("open");
+        connection.close();
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
