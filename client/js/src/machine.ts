@@ -66,7 +66,7 @@ export interface Machine {
   readonly wait: { for: "attempt" | "retry" | "ping" | "pong"; ms: number } | null;
   /** When the next credential is asked for. It runs also while the connection is down. */
   readonly refresh: { ms: number } | null;
-  /** A credential that the open connection is to be continued with. */
+  /** A credential that the open connection is being continued with. The server has not answered yet. */
   readonly renewal: { credential: string } | null;
   readonly change: Change;
   readonly problem: { error: unknown } | null;
@@ -138,12 +138,13 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, random: 
       return { ...m, moving: true, wait: { for: "retry", ms: event.afterMs } };
     case "expiring":
     case "refresh_due":
-      return state === "open" ? ask("refresh") : { ...m, credential: null };
+      if (state !== "open") return { ...m, credential: null };
+      return m.renewal ? m : { ...ask("refresh"), refresh: null };
     case "refreshed":
-      return { ...m, refusals: 0, refusal: null, refresh: refreshAfter(event.lifetimeMs) };
+      return { ...m, renewal: null, refusals: 0, refusal: null, refresh: refreshAfter(event.lifetimeMs) };
     case "refresh_refused":
-      if (judge(event.ending) !== "refused") return { ...m, refresh: { ms: delay(1) } };
-      m = refuse(event.ending);
+      if (judge(event.ending) !== "refused") return { ...m, renewal: null, refresh: { ms: delay(1) } };
+      m = { ...refuse(event.ending), renewal: null };
       return m.refusals === 1 ? ask("refused") : { ...m, refresh: { ms: delay(m.refusals) } };
     case "network":
       return event.online ? look() : goDown({ code: 1006, reason: "offline" }, null);

@@ -1,0 +1,238 @@
+import { describe, expect, test } from "vitest";
+import type { Continuity } from "../src/channel.js";
+import { storageStore } from "../src/store.js";
+import { event, setUp } from "./server.js";
+import { settle } from "./world.js";
+
+const types = (sent: { type: string }[]) => sent.map(({ type }) => type);
+
+describe("a subscription", () => {
+  test("begins with the first listener, for all listeners together", async () => {
+    const { client, accept, subscribe, socket } = setUp();
+    expect(client.channel("room:1")).toBe(client.channel("room:1"));
+    const seen: string[] = [];
+    client.channel("room:1").on("chat_message", ({ data }) => seen.push(`a ${data.content}`));
+    client.channel("room:1").on("*", ({ type }) => seen.push(`b ${type}`));
+    await accept();
+    await subscribe();
+    socket().say(event(11));
+    expect(types(socket().commands)).toEqual(["subscribe"]);
+    expect(seen).toEqual(["a message 11", "b chat_message"]);
+    client.close();
+  });
+
+  test("survives React's StrictMode: on, off, on is one subscribe", async () => {
+    const { client, world, accept, subscribe, socket } = setUp();
+    const room = client.channel("room:1");
+    const off = room.on("*", () => {});
+    await accept();
+    await subscribe();
+    off();
+    await world.pass(1000);
+    const second = room.on("*", () => {});
+    await world.pass(10_000);
+    expect(types(socket().commands)).toEqual(["subscribe"]);
+    second();
+    second();
+    await world.pass(2000);
+    expect(types(socket().commands)).toEqual(["subscribe", "unsubscribe"]);
+    expect(room.state).toBe("idle");
+    client.close();
+  });
+
+  test("ends with the signal of its listener", async () => {
+    const { client, world, accept, socket } = setUp();
+    const abort = new AbortController();
+    client.channel("room:1").on("*", () => {}, { signal: abort.signal });
+    await accept();
+    abort.abort();
+    await world.pass(2000);
+    expect(types(socket().commands)).toEqual(["subscribe", "unsubscribe"]);
+    client.close();
+  });
+
+  test("that is refused is told, with the reason, and is not tried again", async () => {
+    const { client, world, accept, answer, socket } = setUp();
+    const room = client.channel("room:1");
+    const states: unknown[] = [];
+    room.onStateChange.subscribe((state, error) => states.push([state, error?.code]));
+    room.on("*", () => {});
+    await accept({ pingInterval: 0 });
+    await answer("subscribe", { type: "error", error: { code: "forbidden", message: "no" } });
+    await world.pass(60_000);
+    expect(states).toEqual([["subscribing", undefined], ["refused", "forbidden"]]);
+    expect(types(socket().commands).filter((type) => type === "subscribe")).toHaveLength(1);
+    client.close();
+  });
+
+  test("that the server cannot serve now is tried again", async () => {
+    const { client, world, accept, answer, subscribe } = setUp();
+    client.channel("room:1").on("*", () => {});
+    await accept();
+    await answer("subscribe", { type: "error", error: { code: "unavailable", message: "later" } });
+    await world.pass(2000);
+    await subscribe();
+    expect(client.channel("room:1").state).toBe("live");
+    client.close();
+  });
+});
+
+describe("recovery", () => {
+  test("goes on from the last event, drops what is known, and says so", async () => {
+    const { client, world, accept, subscribe, socket } = setUp();
+    const room = client.channel("room:1");
+    const seen: unknown[] = [];
+    const continuity: Continuity[] = [];
+    room.on("*", (e) => seen.push(e.offset));
+    room.onContinuity.subscribe((c) => continuity.push(c));
+    await accept();
+    await subscribe();
+    socket().say(event(11));
+    socket().end(1006);
+    expect(room.state).toBe("lost");
+    await world.pass(1000);
+    await accept();
+    expect(socket().commands[0]!.data).toEqual({ channel: "room:1", since: { epoch: "e1", offset: 11, id: "i11" } });
+    await subscribe({ epoch: "e1", offset: 11, id: "i11", recovered: true });
+    for (const offset of [11, 12, 12, 13]) socket().say(event(offset));
+    expect(seen).toEqual([11, 12, 13]);
+    expect(continuity).toEqual([{ recovered: true, position: { epoch: "e1", offset: 11, id: "i11" } }]);
+    client.close();
+  });
+
+  test("that is not possible is told, and so is a gap", async () => {
+    const { client, world, accept, subscribe, socket } = setUp();
+    const room = client.channel("room:1");
+    const continuity: Continuity[] = [];
+    const seen: unknown[] = [];
+    room.on("*", (e) => seen.push(e.offset));
+    room.onContinuity.subscribe((c) => continuity.push(c));
+    await accept();
+    await subscribe();
+    socket().end(1006);
+    await world.pass(1000);
+    await accept();
+    await subscribe({ epoch: "e2", offset: 3, recovered: false });
+    socket().say({ type: "gap", channel: "room:1", data: { reason: "history_too_short", epoch: "e2", offset: 9, id: "i9" } });
+    socket().say(event(9));
+    socket().say(event(10));
+    expect(continuity).toEqual([
+      { recovered: false, reason: "not_recovered", position: { epoch: "e2", offset: 3 } },
+      { recovered: false, reason: "history_too_short", position: { epoch: "e2", offset: 9, id: "i9" } },
+    ]);
+    expect(seen).toEqual([10]);
+    client.close();
+  });
+
+  test("works across the reload of a page with a store", async () => {
+    const kept = new Map<string, string>();
+    const storage = {
+      getItem: (key: string) => kept.get(key) ?? null,
+      setItem: (key: string, value: string) => void kept.set(key, value),
+      removeItem: (key: string) => void kept.delete(key),
+    };
+    const before = setUp({ store: storageStore(storage) });
+    before.client.channel("room:1").on("*", () => {});
+    await before.accept();
+    await before.subscribe();
+    before.socket().say(event(11));
+    const after = setUp({ store: storageStore(storage) });
+    after.client.channel("room:1").on("*", () => {}, { last: 5 });
+    await after.accept();
+    expect(after.socket().commands[0]!.data.since).toEqual({ epoch: "e1", offset: 11, id: "i11" });
+    before.client.close();
+    after.client.signOut();
+    expect(kept.size).toBe(0);
+  });
+});
+
+describe("presence", () => {
+  const page = (members: object[], next: string | null = null) => ({ type: "presence", data: { users: 0, connections: 0, members, next } });
+
+  test("applies joins and leaves that come before the answer, and asks again after a gap", async () => {
+    const { client, accept, subscribe, answer, socket } = setUp();
+    const people = client.channel("room:1").presence();
+    const told: string[] = [];
+    people.onChange.subscribe((members) => told.push(members.map(({ user }) => user).join(",")));
+    await accept();
+    await subscribe();
+    socket().say({ type: "join", channel: "room:1", data: { user: "cid" } });
+    socket().say({ type: "leave", channel: "room:1", data: { user: "ann" } });
+    await answer("presence", page([{ user: "ann" }], "ann"));
+    await answer("presence", page([{ user: "bob" }]));
+    socket().say({ type: "join", channel: "room:1", data: { user: "ada" } });
+    expect(told).toEqual(["bob,cid", "ada,bob,cid"]);
+    socket().say({ type: "gap", channel: "room:1", data: { reason: "connection_lost", epoch: "e1", offset: 10 } });
+    await answer("presence", page([{ user: "eve" }]));
+    expect(people.members).toEqual([{ user: "eve" }]);
+    client.close();
+  });
+});
+
+describe("a publish", () => {
+  const data = { conversation_id: "1", sender_id: "ada", content: "x" };
+
+  test("while offline fails by default", async () => {
+    const { client } = setUp();
+    await expect(client.channel("room:1").publish("chat_message", data)).rejects.toMatchObject({ code: "offline", retryable: true });
+    client.close();
+  });
+
+  test("that waits is sent once the connection is open; after a lost answer again, with the same event_id", async () => {
+    const { client, world, accept, answer, socket } = setUp({ outbox: "queue" });
+    const result = client.channel("room:1").publish("chat_message", data);
+    await accept();
+    const first = socket().commands.find(({ type }) => type === "publish")!;
+    socket().end(1006);
+    await world.pass(1000);
+    await accept();
+    const second = socket().commands.find(({ type }) => type === "publish")!;
+    expect(second.data.event_id).toBe(first.data.event_id);
+    await answer("publish", { type: "published", data: { id: "i1", duplicate: true } });
+    expect(await result).toEqual({ id: "i1", duplicate: true });
+    client.close();
+  });
+
+  test("takes the place of an older one in the outbox `latest`", async () => {
+    const { client, accept, socket } = setUp({ outbox: "latest" });
+    const room = client.channel("room:1");
+    const older = room.publish("chat_message", { ...data, content: "old" });
+    void room.publish("chat_message", { ...data, content: "new" }).catch(() => {});
+    await expect(older).rejects.toMatchObject({ code: "superseded" });
+    await accept();
+    expect(socket().commands.filter(({ type }) => type === "publish")).toHaveLength(1);
+    client.signOut();
+  });
+
+  test("can be aborted, and does not wait for ever", async () => {
+    const { client, world, accept } = setUp();
+    client.connect();
+    await accept();
+    const abort = new AbortController();
+    const aborted = client.channel("room:1").publish("chat_message", data, { signal: abort.signal });
+    abort.abort();
+    await expect(aborted).rejects.toMatchObject({ name: "AbortError" });
+    const late = client.channel("room:1").publish("chat_message", data, { timeoutMs: 2000 });
+    late.catch(() => {});
+    await world.pass(2000);
+    await expect(late).rejects.toMatchObject({ code: "timeout" });
+    client.close();
+  });
+});
+
+test("events can be read in a loop, which leaves the channel at its end", async () => {
+  const { client, world, accept, subscribe, socket } = setUp();
+  const seen: unknown[] = [];
+  const loop = (async () => {
+    for await (const { offset } of client.channel("room:1")) if (seen.push(offset) === 2) break;
+  })();
+  await accept();
+  await subscribe();
+  for (const offset of [11, 12, 13]) socket().say(event(offset));
+  await loop;
+  await world.pass(2000);
+  await settle();
+  expect(seen).toEqual([11, 12]);
+  expect(client.channel("room:1").state).toBe("idle");
+  client.close();
+});
