@@ -1,4 +1,4 @@
-// Builds dist/: ESM with shared chunks, one CommonJS file for each entry point, and one file of types for each.
+// Builds dist/: for each entry point one ES module, one CommonJS file, and one file of types for each of these.
 import { Extractor, ExtractorConfig } from "@microsoft/api-extractor";
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
@@ -6,17 +6,22 @@ import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
+import { findPublic, internalNames } from "./internal.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-/** Entry points, and the most bytes that each may have: bundled, minified, by gzip. */
-const ENTRIES = { index: 8192, managed: 2560, tabs: 1536 };
+/** Entry points, and the most bytes that each may have by gzip. `channels`: whether it has the code of channels. */
+const ENTRIES = { index: { most: 8192, channels: true }, managed: { most: 4352, channels: false }, tabs: { most: 1856, channels: false } };
 const review = process.argv.includes("--accept"); // writes the report of the public types, in place of comparing it
 
-const common = { bundle: true, target: "es2022", platform: "neutral", logLevel: "warning", absWorkingDir: root, minify: true };
 rmSync(path.join(root, "dist"), { recursive: true, force: true });
-const entryPoints = Object.keys(ENTRIES).map((name) => `src/${name}.ts`);
-await build({ ...common, entryPoints, format: "esm", splitting: true, outdir: "dist", chunkNames: "chunk-[hash]", sourcemap: true });
-await build({ ...common, entryPoints, format: "cjs", outdir: "dist", outExtension: { ".js": ".cjs" } });
+for (const [name, { channels }] of Object.entries(ENTRIES)) {
+  const common = {
+    ...{ bundle: true, minify: true, target: "es2022", platform: "neutral", logLevel: "warning", absWorkingDir: root },
+    ...{ define: { WITH_CHANNELS: `${channels}` }, mangleProps: internalNames, entryPoints: [`src/${name}.ts`] },
+  };
+  await build({ ...common, format: "esm", outfile: `dist/${name}.js`, sourcemap: true });
+  await build({ ...common, format: "cjs", outfile: `dist/${name}.cjs` });
+}
 
 execFileSync(process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
 let failed = false;
@@ -39,12 +44,14 @@ for (const name of Object.keys(ENTRIES)) {
   const { succeeded, apiReportChanged } = Extractor.invoke(config, { localBuild: review, showVerboseMessages: false, messageCallback: (m) => (m.handled = m.logLevel !== "error" && m.logLevel !== "warning") });
   if (apiReportChanged && !review) console.error(`the public types of ${name} have changed: look at api/${name}.api.md, then run npm run build -- --accept`);
   failed ||= !succeeded || (apiReportChanged && !review);
+  const found = findPublic(readFileSync(path.join(root, `dist/${name}.d.ts`), "utf8"));
+  if (found.length > 0) console.error(`scripts/internal.mjs: members of the public types of ${name}: ${found.join(", ")}`);
+  failed ||= found.length > 0;
   copyFileSync(path.join(root, `dist/${name}.d.ts`), path.join(root, `dist/${name}.d.cts`));
 }
 
-for (const [name, most] of Object.entries(ENTRIES)) {
-  const { outputFiles } = await build({ ...common, entryPoints: [`src/${name}.ts`], format: "esm", write: false });
-  const size = gzipSync(outputFiles[0].contents, { level: 9 }).length;
+for (const [name, { most }] of Object.entries(ENTRIES)) {
+  const size = gzipSync(readFileSync(path.join(root, `dist/${name}.js`)), { level: 9 }).length;
   console.log(`${name}: ${size} bytes by gzip, at most ${most}`);
   failed ||= size > most;
 }

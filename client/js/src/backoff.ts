@@ -18,17 +18,17 @@ export interface Ending {
  */
 export type Verdict = "final" | "refused" | "retry";
 
-const FINAL_REASONS = new Set(["scope_missing", "origin_denied", "bad_messages"]);
-const FINAL_CODES = new Set([1002, 1003, 1007, 1009]);
-/** Policies that are no statement about the credential. */
-const RETRIED_POLICIES = new Set(["disconnected"]);
+const FINAL_REASONS = ["scope_missing", "origin_denied", "channel_denied", "backend_denied", "bad_messages"];
+const FINAL_CODES = [1002, 1003, 1007, 1009];
+/** Reasons that are no statement about the credential. */
+const RETRIED_REASONS = ["disconnected", "ticket_held"];
 
-export function judge({ code, reason, status }: Ending): Verdict {
+export function judge({ code, reason, status = 0 }: Ending): Verdict {
   if (status === 401) return "refused";
-  if (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429) return "final";
-  if (FINAL_REASONS.has(reason) || FINAL_CODES.has(code)) return "final";
-  if (reason.startsWith("token_") || reason.startsWith("ticket_")) return "refused";
-  return (code === 1008 || code === 4001) && !RETRIED_POLICIES.has(reason) ? "refused" : "retry";
+  if (status >= 400 && status < 500 && ![408, 409, 429].includes(status)) return "final";
+  if (FINAL_REASONS.includes(reason) || FINAL_CODES.includes(code)) return "final";
+  if (RETRIED_REASONS.includes(reason)) return "retry";
+  return code === 1008 || code === 4001 || /^(token|ticket)_/.test(reason) ? "refused" : "retry";
 }
 
 /**

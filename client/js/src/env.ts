@@ -9,6 +9,8 @@ export interface SocketLike {
   onerror: ((event: never) => void) | null;
   send(data: string | ArrayBuffer | ArrayBufferView<ArrayBuffer> | Blob): void;
   close(code?: number, reason?: string): void;
+  /** Of the package `ws`: ends a connection whose other side does not answer. */
+  terminate?(): void;
 }
 
 export type SocketConstructor = new (url: string, protocols?: string[]) => SocketLike;
@@ -35,37 +37,34 @@ export interface Env {
 
 /** The events of browsers: `online`, `offline`, `visibilitychange`, `pageshow` and `resume`. Elsewhere nothing is told. */
 const browserNetwork: NetworkSource = {
-  watch(told) {
-    const stops: (() => void)[] = [];
-    const listen = (target: EventTarget | undefined, type: string, run: (event: Event) => void) => {
-      target?.addEventListener(type, run);
-      stops.push(() => target?.removeEventListener(type, run));
-    };
+  watch({ online, woken }) {
+    const abort = new AbortController();
     const page = globalThis.document as Document | undefined;
-    const target = typeof globalThis.addEventListener === "function" ? globalThis : undefined;
-    listen(target, "online", () => told.online(true));
-    listen(target, "offline", () => told.online(false));
-    listen(target, "pageshow", (event) => (event as PageTransitionEvent).persisted && told.woken());
-    listen(page, "visibilitychange", () => page?.visibilityState !== "hidden" && told.woken());
-    listen(page, "resume", () => told.woken());
-    if (globalThis.navigator?.onLine === false) told.online(false);
-    return () => stops.forEach((stop) => stop());
+    const listen = (target: Partial<EventTarget> | undefined, type: string, run: (event: Event) => void) =>
+      target?.addEventListener?.(type, run, { signal: abort.signal });
+    listen(globalThis, "online", () => online(true));
+    listen(globalThis, "offline", () => online(false));
+    listen(globalThis, "pageshow", (event) => (event as PageTransitionEvent).persisted && woken());
+    listen(page, "visibilitychange", () => page?.visibilityState !== "hidden" && woken());
+    listen(page, "resume", woken);
+    if (globalThis.navigator?.onLine === false) online(false);
+    return () => abort.abort();
   },
 };
 
 /** Globals are read when they are used, so that the package can be imported where they do not exist (a server renders a page). */
-export function createEnv(given: Partial<Env> = {}): Env {
+export function createEnv(given: Partial<Env> | undefined): Env {
   return {
-    get WebSocket() {
-      const found = given.WebSocket ?? (globalThis.WebSocket as SocketConstructor | undefined);
-      if (!found) throw new TypeError("there is no global WebSocket here: give one, as { env: { WebSocket } }");
-      return found;
-    },
-    fetch: given.fetch ?? ((input, init) => globalThis.fetch(input, init)),
-    now: given.now ?? (() => Date.now()),
-    setTimeout: given.setTimeout ?? ((run, ms) => globalThis.setTimeout(run, ms)),
-    clearTimeout: given.clearTimeout ?? ((timer) => globalThis.clearTimeout(timer as ReturnType<typeof setTimeout>)),
-    random: given.random ?? (() => Math.random()),
-    network: given.network ?? browserNetwork,
+    // A class of its own, because a global may come later than this client.
+    WebSocket: function (url: string, protocols?: string[]) {
+      return new (globalThis.WebSocket as SocketConstructor)(url, protocols);
+    } as unknown as SocketConstructor,
+    fetch: (input, init) => fetch(input, init),
+    now: () => Date.now(),
+    setTimeout: (run, ms) => setTimeout(run, ms),
+    clearTimeout: (timer) => clearTimeout(timer as number),
+    random: () => Math.random(),
+    network: browserNetwork,
+    ...given,
   };
 }

@@ -1,5 +1,8 @@
 import { backoff, judge, type Ending } from "./backoff.js";
 
+/** Set by the build. The entry point of managed sockets leaves the code of channels out: pings, refreshes, moves. */
+declare const WITH_CHANNELS: boolean;
+
 /** What a user of a connection sees of it. */
 export type ConnectionState = "idle" | "connecting" | "open" | "closing" | "closed" | "reconnecting";
 
@@ -32,12 +35,13 @@ export interface Change {
   retryInMs?: number;
 }
 
-/** What happens to a connection. `quietMs`: how long nothing has come. */
+/** What happens to a connection. */
 export type MachineEvent =
   | { type: "connect" }
   | { type: "close"; reason: string }
   | { type: "credential"; credential: string }
-  | { type: "credential_failed"; error: unknown; final: boolean; retryAfterMs?: number | undefined }
+  /** `end`: the reason with which it ends the connection, if it does. */
+  | { type: "credential_failed"; error: unknown; end: string | undefined; retryAfterMs?: number | undefined }
   /** `silenceMs`: the longest silence of a living connection; 0: silence means nothing. */
   | { type: "opened"; silenceMs?: number; lifetimeMs?: number | undefined }
   | { type: "lost"; ending: Ending }
@@ -49,8 +53,18 @@ export type MachineEvent =
   | { type: "network"; online: boolean }
   /** The page is looked at again, or the machine may have slept. */
   | { type: "woken" }
-  | { type: "time_over"; quietMs: number }
+  | { type: "time_over" }
   | { type: "refresh_due" };
+
+/** The moment of an event. Times are in milliseconds. */
+export interface Moment {
+  /** From 0 to below 1. */
+  random: number;
+  /** How long nothing has come. */
+  quietMs: number;
+  /** How long the connection has been open. 0: it is not. */
+  openMs: number;
+}
 
 /**
  * A connection, and all that must be there for it. Whoever runs the machine compares it with the one before: a member
@@ -71,13 +85,13 @@ export interface Machine {
   readonly change: Change;
   readonly problem: { error: unknown } | null;
 
-  /** Attempts that have failed since the connection was open. */
+  /** Attempts that have failed since the connection was open for a while (`SETTLED_MS`). */
   readonly attempt: number;
-  /** Good as far as is known. `null`: one must be asked for. */
+  /** The credential of the socket, or of the next one. `null`: one must be asked for. */
   readonly credential: string | null;
-  /** The last one that was refused. It is never sent again. */
-  readonly refused: string | null;
-  /** The refusal that the next credential is asked for with, and how many there were in a row. */
+  /** The last ones that were refused. They are never sent again. */
+  readonly refused: readonly string[];
+  /** The refusal that the next credential is asked for with, and how many there were since the connection was open for a while. */
   readonly refusal: Ending | null;
   readonly refusals: number;
   readonly online: boolean;
@@ -90,6 +104,13 @@ export interface Machine {
 const REFRESH_AT = 0.8;
 /** Attempts that fail without a word, until another credential is tried: browsers hide refusals by HTTP status. */
 const SILENT_FAILURES = 3;
+/** A connection that has been open for so long was no failed attempt. */
+const SETTLED_MS = 5000;
+/** How long `getToken` may take while there is no connection. A user may have to log in. */
+const ASK_TIMEOUT_MS = 60_000;
+/** How many refused credentials are remembered. */
+const REFUSED_MAX = 20;
+const REFRESH_AT_LEAST_MS = 1000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const down = { socket: null, question: null, wait: null, renewal: null } as const;
@@ -102,7 +123,7 @@ export const idle: Machine = {
   problem: null,
   attempt: 0,
   credential: null,
-  refused: null,
+  refused: [],
   refusal: null,
   refusals: 0,
   online: true,
@@ -110,49 +131,56 @@ export const idle: Machine = {
   moving: false,
 };
 
-/** One step. Pure: clock, sockets and chance are the caller's. `random` is from 0 to below 1. */
-export function step(m: Machine, event: MachineEvent, profile: Profile, random: number): Machine {
+/** One step. Pure: clock, sockets and chance are the caller's. */
+export function step(m: Machine, event: MachineEvent, profile: Profile, { random, quietMs, openMs }: Moment): Machine {
   const { state } = m;
   const delay = (attempt: number) => backoff(attempt, profile.initialMs, profile.maxMs, random);
 
   if (event.type === "network") m = { ...m, online: event.online };
   if (state === "idle" || state === "closed")
-    return event.type === "connect" ? begin({ ...m, attempt: 0, refusals: 0 }) : event.type === "close" ? end(1000, event.reason) : m;
+    return event.type === "connect" ? begin(m) : event.type === "close" && state === "idle" ? end(1000, event.reason) : m;
+  if (openMs >= SETTLED_MS) m = { ...m, attempt: 0, refusals: 0 };
+
+  if (WITH_CHANNELS)
+    switch (event.type) {
+      case "move":
+        return state === "open" ? { ...m, moving: true, wait: { for: "retry", ms: event.afterMs } } : m;
+      case "expiring":
+      case "refresh_due":
+        if (state !== "open") return { ...m, credential: null };
+        return m.renewal ? m : { ...ask("refresh"), refresh: null };
+      case "refreshed":
+        return m.renewal ? { ...m, ...m.renewal, renewal: null, refusal: null, refresh: refreshAfter(event.lifetimeMs) } : m;
+      case "refresh_refused":
+        if (!m.renewal) return m;
+        if (judge(event.ending) === "refused") {
+          m = refuse(m.renewal.credential, event.ending);
+          if (m.refusals === 1) return { ...ask("refused"), renewal: null };
+        }
+        return { ...m, renewal: null, refresh: { ms: delay(m.refusals) } };
+    }
 
   switch (event.type) {
-    case "connect":
-      return m;
     case "close":
       return end(1000, event.reason);
     case "credential":
-      if (event.credential === m.refused) return noCredential(new Error("getToken gave the credential that the server has just refused"));
-      m = { ...m, question: null, credential: event.credential };
-      return state === "open" ? { ...m, renewal: event } : begin(m);
+      if (m.refused.includes(event.credential)) return noCredential(new Error("getToken gave a credential that the server has refused"));
+      m = { ...m, question: null };
+      return state === "open" ? { ...m, renewal: event } : begin({ ...m, credential: event.credential });
     case "credential_failed":
-      return event.final ? { ...end(1000, "signed_out"), problem: event } : noCredential(event.error, event.retryAfterMs);
+      return event.end ? { ...end(1000, event.end), problem: event } : noCredential(event.error, event.retryAfterMs);
     case "opened":
       return state === "open" ? m : opened(event.silenceMs ?? 0, event.lifetimeMs);
     case "lost":
       return lost(event.ending);
-    case "move":
-      return { ...m, moving: true, wait: { for: "retry", ms: event.afterMs } };
-    case "expiring":
-    case "refresh_due":
-      if (state !== "open") return { ...m, credential: null };
-      return m.renewal ? m : { ...ask("refresh"), refresh: null };
-    case "refreshed":
-      return { ...m, renewal: null, refusals: 0, refusal: null, refresh: refreshAfter(event.lifetimeMs) };
-    case "refresh_refused":
-      if (judge(event.ending) !== "refused") return { ...m, renewal: null, refresh: { ms: delay(1) } };
-      m = { ...refuse(event.ending), renewal: null };
-      return m.refusals === 1 ? ask("refused") : { ...m, refresh: { ms: delay(m.refusals) } };
     case "network":
       return event.online ? look() : goDown({ code: 1006, reason: "offline" }, null);
     case "woken":
       return look();
     case "time_over":
-      return timeOver(event.quietMs);
+      return timeOver();
   }
+  return m;
 
   /** An attempt begins, with the credential at hand or as soon as there is one. */
   function begin(from: Machine): Machine {
@@ -165,7 +193,7 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, random: 
 
   /** One question at a time. */
   function ask(why: Why): Machine {
-    const wait = m.state === "open" ? m.wait : null;
+    const wait = m.state === "open" ? m.wait : ({ for: "attempt", ms: ASK_TIMEOUT_MS } as const);
     return m.question ? m : { ...m, wait, question: m.refusal ? { why: "refused", refusal: m.refusal } : { why } };
   }
 
@@ -175,35 +203,29 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, random: 
   }
 
   function opened(silenceMs: number, lifetimeMs: number | undefined): Machine {
-    return {
-      ...become("open"),
-      attempt: 0,
-      refusals: 0,
-      refusal: null,
-      moving: false,
-      silenceMs,
-      credential: profile.reusable ? m.credential : null,
-      wait: silenceMs ? { for: "ping", ms: silenceMs } : null,
-      refresh: refreshAfter(lifetimeMs),
-    };
+    m = { ...become("open"), refusal: null, wait: null };
+    if (!WITH_CHANNELS || !profile.reusable) return { ...m, credential: null };
+    return { ...m, moving: false, silenceMs, wait: silenceMs ? { for: "ping", ms: silenceMs } : null, refresh: refreshAfter(lifetimeMs) };
   }
 
   function lost(ending: Ending): Machine {
     const verdict = judge(ending);
     if (verdict === "final") return end(ending.code, ending.reason);
     if (verdict === "refused") {
-      m = refuse(ending);
+      m = refuse(m.credential ?? m.socket?.credential, ending); // a refreshed connection has another one than its socket began with
       // The first refusal may be of a token that has just ended: another one is tried at once.
       return m.refusals === 1 ? goDown(ending, 0) : retryLater(ending);
     }
-    if (!m.moving) return retryLater(ending);
-    m = { ...m, moving: false };
+    // The server gives each client its time to move. A line that breaks before it breaks for all of them.
+    if (!WITH_CHANNELS || !m.moving || ending.code === 1006) return retryLater(ending);
     return goDown(ending, 0);
   }
 
-  function refuse(refusal: Ending): Machine {
-    const refused = m.socket?.credential ?? m.refused;
-    return { ...m, credential: null, refused: m.renewal?.credential ?? refused, refusal, refusals: m.refusals + 1 };
+  /** A renewal that the server has not judged stays good. */
+  function refuse(credential: string | undefined, refusal: Ending): Machine {
+    const refused = credential === undefined ? m.refused : [...m.refused, credential].slice(-REFUSED_MAX);
+    const next = m.renewal && m.renewal.credential !== credential ? m.renewal.credential : null;
+    return { ...m, credential: next, refused, refusal, refusals: m.refusals + 1 };
   }
 
   function retryLater(ending: Ending): Machine {
@@ -215,6 +237,8 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, random: 
 
   /** The next attempt follows after that time, unless there have been enough; null: it waits for the network. */
   function goDown({ code, reason }: Ending, ms: number | null): Machine {
+    m = { ...m, moving: false };
+    if (WITH_CHANNELS && m.renewal && !m.refused.includes(m.renewal.credential)) m = { ...m, ...m.renewal };
     if (ms === null) return { ...become("reconnecting", { code, reason }), ...down };
     const attempt = m.attempt + 1;
     if (profile.maxAttempts && attempt > profile.maxAttempts) return end(code, reason);
@@ -222,27 +246,23 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, random: 
   }
 
   function end(code: number, reason: string): Machine {
-    return { ...idle, online: m.online, refused: m.refused, state: "closed", change: become("closed", { code, reason }).change };
+    return { ...idle, refused: m.refused, state: "closed", change: become("closed", { code, reason }).change };
   }
 
-  function timeOver(quietMs: number): Machine {
-    const { silenceMs } = m;
-    switch (m.wait?.for) {
-      case "retry": // an open connection that is to move ends now
-        return state === "open" ? lost({ code: 1001, reason: "moving" }) : begin(m);
-      case "ping":
-        return { ...m, wait: quietMs < silenceMs ? { for: "ping", ms: silenceMs - quietMs } : pong() };
-      case "pong":
-        if (quietMs < profile.pongTimeoutMs) return { ...m, wait: { for: "ping", ms: Math.max(0, silenceMs - quietMs) } };
-        return retryLater({ code: 1006, reason: "silent" });
-      default:
-        return retryLater({ code: 1006, reason: "timeout" });
+  function timeOver(): Machine {
+    const running = m.wait?.for;
+    if (running === "retry") return WITH_CHANNELS && state === "open" ? lost({ code: 1001, reason: "moving" }) : begin(m);
+    if (WITH_CHANNELS) {
+      const { silenceMs } = m;
+      if (running === "ping") return { ...m, wait: quietMs < silenceMs ? { for: "ping", ms: silenceMs - quietMs } : pong() };
+      if (running === "pong" && quietMs < profile.pongTimeoutMs) return { ...m, wait: { for: "ping", ms: Math.max(0, silenceMs - quietMs) } };
     }
+    return retryLater({ code: 1006, reason: running === "pong" ? "silent" : "timeout" });
   }
 
   /** Is the line still there, after a time in which nobody watched it? An attempt that waits begins now. */
   function look(): Machine {
-    if (state === "open") return m.silenceMs && !m.moving ? { ...m, wait: pong() } : m;
+    if (state === "open") return WITH_CHANNELS && m.silenceMs && !m.moving ? { ...m, wait: pong() } : m;
     return m.socket || m.question ? m : { ...m, wait: { for: "retry", ms: 0 } };
   }
 
@@ -255,6 +275,8 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, random: 
   }
 }
 
+/** Not at once: a token that has nearly ended would be refreshed without end. */
 function refreshAfter(lifetimeMs: number | undefined): { ms: number } | null {
-  return lifetimeMs === undefined ? null : { ms: Math.min(LONGEST_TIMER_MS, Math.max(0, lifetimeMs * REFRESH_AT)) };
+  if (lifetimeMs === undefined) return null;
+  return { ms: Math.min(LONGEST_TIMER_MS, Math.max(REFRESH_AT_LEAST_MS, lifetimeMs * REFRESH_AT)) };
 }

@@ -1,6 +1,6 @@
 import type { Ending } from "./backoff.js";
 import type { Env, SocketLike } from "./env.js";
-import { abortReason } from "./errors.js";
+import { abortReason, type CarillonError } from "./errors.js";
 import { idle, step, type Change, type ConnectionState, type Machine, type MachineEvent, type Profile, type Why } from "./machine.js";
 
 /** What `getToken` and `getTicket` are called with. */
@@ -39,15 +39,18 @@ export interface Connection {
   dispatch(event: MachineEvent): void;
 }
 
+/** Set by the build: see machine.ts. */
+declare const WITH_CHANNELS: boolean;
 const OPEN = 1;
 
 export function createConnection(options: ConnectionOptions): Connection {
-  const { env, profile } = options;
+  const { env } = options;
   const queue: MachineEvent[] = [];
   let machine = idle;
   let busy = false;
   let socket: SocketLike | null = null;
   let heardAt = 0;
+  let openedAt = 0;
   let question: AbortController | null = null;
   let waiting: unknown;
   let refreshing: unknown;
@@ -59,11 +62,28 @@ export function createConnection(options: ConnectionOptions): Connection {
     if (busy) return;
     busy = true;
     for (let next = queue.shift(); next; next = queue.shift()) {
+      if (next.type === "connect" && !stopWatching) {
+        watch();
+        queue.push(next); // after what the network has said at once
+        continue;
+      }
       const before = machine;
-      machine = step(machine, next, profile, env.random());
+      const now = env.now();
+      machine = step(machine, next, options.profile, {
+        random: env.random(),
+        quietMs: now - heardAt,
+        openMs: machine.state === "open" ? now - openedAt : 0,
+      });
       follow(machine, before);
     }
     busy = false;
+  }
+
+  function watch(): void {
+    stopWatching = env.network.watch({
+      online: (online) => dispatch({ type: "network", online }),
+      woken: () => dispatch({ type: "woken" }),
+    });
   }
 
   /** Does what the machine asks for. */
@@ -71,7 +91,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     if (m.problem && m.problem !== before.problem) options.onError(m.problem.error);
     if (m.change !== before.change && m.state === "closed") options.onChange({ ...m.change, state: "closing" });
     if (m.socket !== before.socket) {
-      hangUp();
+      hangUp(m.state === "reconnecting");
       if (m.socket) dial(m.socket.credential);
     }
     if (m.question !== before.question) {
@@ -81,14 +101,17 @@ export function createConnection(options: ConnectionOptions): Connection {
     }
     if (m.wait !== before.wait) {
       env.clearTimeout(waiting);
-      if (m.wait) waiting = env.setTimeout(() => dispatch({ type: "time_over", quietMs: env.now() - heardAt }), m.wait.ms);
-      if (m.wait?.for === "pong") options.ping?.();
+      if (m.wait) waiting = env.setTimeout(() => dispatch({ type: "time_over" }), m.wait.ms);
+      if (WITH_CHANNELS && m.wait?.for === "pong") options.ping?.();
     }
-    if (m.refresh !== before.refresh) {
-      env.clearTimeout(refreshing);
-      if (m.refresh) refreshing = env.setTimeout(() => dispatch({ type: "refresh_due" }), m.refresh.ms);
+    if (WITH_CHANNELS) {
+      if (m.refresh !== before.refresh) {
+        env.clearTimeout(refreshing);
+        if (m.refresh) refreshing = env.setTimeout(() => dispatch({ type: "refresh_due" }), m.refresh.ms);
+      }
+      if (m.renewal && m.renewal !== before.renewal) options.refresh?.(m.renewal.credential);
     }
-    if (m.renewal && m.renewal !== before.renewal) options.refresh?.(m.renewal.credential);
+    if (m.state === "open" && before.state !== "open") openedAt = env.now();
     if (m.state === "closed") {
       stopWatching?.();
       stopWatching = null;
@@ -102,8 +125,8 @@ export function createConnection(options: ConnectionOptions): Connection {
       const credential = await options.ask({ ...asked, signal: mine.signal });
       if (question === mine) dispatch({ type: "credential", credential });
     } catch (error) {
-      const { retryable, retryAfterMs } = (error ?? {}) as { retryable?: boolean; retryAfterMs?: number };
-      if (question === mine) dispatch({ type: "credential_failed", error, final: retryable === false, retryAfterMs });
+      const { retryable, code, reason, retryAfterMs } = (error ?? {}) as Partial<CarillonError>;
+      if (question === mine) dispatch({ type: "credential_failed", error, end: retryable === false ? (reason ?? code) : undefined, retryAfterMs });
     }
   }
 
@@ -132,13 +155,15 @@ export function createConnection(options: ConnectionOptions): Connection {
     socket.onclose = ({ code, reason }: CloseEvent) => dispatch({ type: "lost", ending: { code, reason, status } });
   }
 
-  function hangUp(): void {
+  /** `dead`: nobody may be there to answer a close frame, so `ws` is not to wait for one. */
+  function hangUp(dead: boolean): void {
     const old = socket;
     socket = null;
     if (!old) return;
     old.onopen = old.onmessage = old.onclose = null;
     old.onerror = () => {}; // `ws` calls the end of a socket that has not opened an error
-    old.close(1000);
+    if (dead && old.terminate) old.terminate();
+    else old.close(1000);
   }
 
   return {
@@ -148,13 +173,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     get bufferedAmount() {
       return socket?.bufferedAmount ?? 0;
     },
-    connect() {
-      stopWatching ??= env.network.watch({
-        online: (online) => dispatch({ type: "network", online }),
-        woken: () => dispatch({ type: "woken" }),
-      });
-      dispatch({ type: "connect" });
-    },
+    connect: () => dispatch({ type: "connect" }),
     close: (reason = "closed") => dispatch({ type: "close", reason }),
     send(data) {
       if (socket?.readyState !== OPEN) return false;

@@ -1,0 +1,19 @@
+/**
+ * Members of internal objects: the build shortens their names. None of them may be a member of a public type, of a frame,
+ * or of an object of the platform. `findPublic` looks at the public types; the tests of dist/ see the rest.
+ */
+export const INTERNAL = [
+  // The machine, its profile and its events.
+  ..."credential question wait renewal problem refused refusals silenceMs moving".split(" "),
+  ..."initialMs maxMs maxAttempts connectTimeoutMs pongTimeoutMs reusable".split(" "),
+  ..."quietMs openMs lifetimeMs afterMs ending".split(" "),
+  // Connections, channels and commands.
+  ..."readyOnOpen dispatch receiveFrame dispose opened lost receive settle failAll isLive hold want report".split(" "),
+];
+
+export const internalNames = new RegExp(`^(${INTERNAL.join("|")})$`);
+
+/** The internal names that a file of public types has as members. */
+export function findPublic(types) {
+  return INTERNAL.filter((name) => new RegExp(`^\\s+(readonly |get )?${name}[?(:<]`, "m").test(types));
+}

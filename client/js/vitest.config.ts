@@ -1,0 +1,6 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  define: { WITH_CHANNELS: "true" },
+  test: { include: ["test/**/*.test.ts"], testTimeout: 20_000 },
+});
