@@ -536,3 +536,30 @@ def test_azure_must_allow_this_server(begin):
     node, backend = begin(lambda call: call.answer(200, WebHook_Allowed_Origin="other.example"), upstream=AZURE)
     assert refusal(node).status == 503
     assert {call.method for call in backend.calls} == {"OPTIONS"}
+
+
+# --- answers of 100 MB ---
+
+def send_whole(call):
+    call.answer(200, bytes(100_000_000), "application/octet-stream")
+
+
+def send_chunks(call, part):
+    call.begin("text/plain")
+    for _ in range(100):
+        call.chunk(part)
+    call.finish()
+
+
+@pytest.mark.parametrize("answer", [send_whole, lambda call: send_chunks(call, b"a" * 1_000_000)], ids=["whole", "in chunks"])
+def test_an_answer_of_100_mb(begin, answer):
+    node, _ = begin(lambda call: answer(call) if b"large" in call.body else echo(call))
+    with connect(node) as client:
+        client.send_text(message("warm"))
+        client.receive()
+        before = node.resident_bytes()
+        client.send_text(message("large"))
+        assert client.receive()["error"]["code"] == "too_large"
+        assert node.resident_bytes() - before < 8 << 20
+        client.send_text(message("c-3"))
+        assert client.receive()["payload"] == "ok"
