@@ -1,6 +1,8 @@
 /* configure_upstreams.c - see configure_upstreams.h. */
 #include "server/app/configure_upstreams.h"
 
+#include <sys/stat.h>
+
 #include "common/base/alloc.h"
 #include "server/upstream/http_upstream.h"
 #include "server/upstream/stream_upstream.h"
@@ -155,10 +157,15 @@ static enum err make_http(struct configured_upstream *item, const struct upstrea
 
 /* --- by WebSocket ------------------------------------------------------------------------------------------------- */
 
+/* With the file's time: another certificate in the same file makes another target. */
 static void write_ws_key(struct buf *out, const struct upstream_options *o)
 {
-    buf_appendf(out, "%s\n%s\n%s\n%lld %lld %llu", o->name, o->url, o->tls_ca, (long long)o->in_flight,
-                (long long)o->breaker_failures, (unsigned long long)o->breaker_pause_ms);
+    struct stat ca = {0};
+    if (*o->tls_ca && stat(o->tls_ca, &ca) != 0)
+        ca = (struct stat){0}; /* reading it fails next, and says so */
+    buf_appendf(out, "%s\n%s\n%s %lld.%09ld\n%lld %lld %llu", o->name, o->url, o->tls_ca, (long long)ca.st_mtim.tv_sec,
+                ca.st_mtim.tv_nsec, (long long)o->in_flight, (long long)o->breaker_failures,
+                (unsigned long long)o->breaker_pause_ms);
 }
 
 static struct ws_target *find_ws_target(const struct configured_upstreams *before, struct str key)

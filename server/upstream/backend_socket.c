@@ -59,6 +59,8 @@ static void tell_failure(struct timer *timer, uint64_t now_us)
 /* The owner is told later: it is calling, or libuv has yet to let go of a handle. */
 static void fail_later(struct backend_socket *socket, enum outbound_result result, const char *why)
 {
+    if (socket->failure)
+        return;
     socket->failure = result;
     snprintf(socket->why, sizeof socket->why, "%s", why);
     turn_start_timer(socket->turn, &socket->timer, 0, tell_failure);

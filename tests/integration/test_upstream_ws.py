@@ -536,3 +536,27 @@ def test_the_library_websockets_as_the_backend(begin):
     finally:
         stop.set()
         thread.join(10)
+
+
+def test_a_reload_reads_another_authority_from_the_same_file(begin, tmp_path):
+    right, wrong = Certificate(tmp_path, "right"), Certificate(tmp_path, "wrong")
+    trusted = tmp_path / "authorities.pem"
+    trusted.write_bytes(wrong.certificate.read_bytes())
+    backend = WsBackend(lambda one: one.accept().echo(), certificate=right)
+    try:
+        node, _ = begin(url=backend.url, upstream={"tls_ca": str(trusted)})
+        with connect(node) as client:
+            client.send_text('{"id":1}')
+            assert client.receive()["error"]["code"] == "unavailable"
+        node.logged("the certificate is not trusted")
+        trusted.write_bytes(right.certificate.read_bytes())
+        node.reload(node.config)
+
+        def echoes():
+            with connect(node) as other:
+                other.send_text('{"id":2}')
+                return other.receive() == {"id": 2}
+
+        until(echoes, "the backend is trusted")
+    finally:
+        backend.close()
