@@ -19,23 +19,30 @@ def token(secret, user):
     return (text + b"." + part(hmac.digest(secret.encode(), text, hashlib.sha256))).decode()
 
 
+def frame(text):
+    """A text frame of the client of up to 65,535 bytes, RFC 6455, 5.2."""
+    length = bytes([0x80 | len(text)]) if len(text) < 126 else bytes([0x80 | 126]) + len(text).to_bytes(2, "big")
+    return b"\x81" + length + bytes(4) + text
+
+
 def command(kind, channel):
-    """A frame of the client, RFC 6455, 5.2."""
-    text = json.dumps({"type": kind, "data": {"channel": channel}}).encode()
-    if len(text) > 125:
-        raise ValueError("a channel name too long for this crowd")
-    return bytes([0x81, 0x80 | len(text)]) + bytes(4) + text
+    return frame(json.dumps({"type": kind, "data": {"channel": channel}}).encode())
 
 
 class Client:
-    def __init__(self, server, number, tls=None):
-        """tls: an ssl.SSLContext."""
-        self.socket = socket.create_connection(("127.0.0.1", server.port), ANSWER_S)
+    def __init__(self, server, number, tls=None, path="/ws", receive_bytes=None, send_bytes=None):
+        """tls: an ssl.SSLContext. The last two: of the kernel's buffers for this connection."""
+        self.socket = socket.socket()
+        for which, size in ((socket.SO_RCVBUF, receive_bytes), (socket.SO_SNDBUF, send_bytes)):
+            if size:
+                self.socket.setsockopt(socket.SOL_SOCKET, which, size)
+        self.socket.settimeout(ANSWER_S)
+        self.socket.connect(("127.0.0.1", server.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.socket = tls.wrap_socket(self.socket)
         bearer = token(server.secret, f"crowd-{number}")
-        self.socket.sendall((f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        self.socket.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
                              f"Authorization: Bearer {bearer}\r\n\r\n").encode())
         self.wait_for(b'"session_init"', 1)
@@ -50,6 +57,9 @@ class Client:
             got += piece
             count -= got.count(text)
             got = got[-len(text) + 1:] if text in got else got[-(len(text) - 1):]
+
+    def say(self, text):
+        self.socket.sendall(frame(text.encode()))
 
     def subscribe(self, channels):
         self.socket.sendall(b"".join(command("subscribe", channel) for channel in channels))

@@ -1,33 +1,87 @@
-/* echo_backend.c - an HTTP backend for measurements: answers each request with its own body and content type.
+/* echo_backend.c - an HTTP backend for measurements.
  *
- *     echo_backend [PORT]      0 or none: a free port. It is printed as "listening on 127.0.0.1:PORT".
+ *     echo_backend [PORT [WAIT_MS]]    port 0 or none: a free one. It is printed as "listening on 127.0.0.1:PORT".
+ *
+ * The path of a request decides what it does. It waits WAIT_MS (0) before the first and the second.
+ *     /bytes/N      answers N bytes of application/x-ndjson, in lines of LINE_LEN bytes
+ *     /never        does not answer
+ *     any other     answers the body and the content type of the request
  *
  * One thread, epoll, HTTP/1.1 with keep-alive. It reads Content-Length only, and requests up to 1 MiB. So it costs as
  * little as a backend can, and what is measured is the other side. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = 1 << 20, EVENTS = 256, HEAD_ROOM = 256 };
+enum { REQUEST_MAX = 1 << 20, READ_ROOM = 16384, EVENTS = 256, HEAD_ROOM = 256, LINE_LEN = 1024, TYPE_MAX = 100 };
 
-struct peer {
-    int fd;
+struct bytes {
+    char *ptr;
     size_t len;
     size_t cap;
-    char *bytes;
 };
+
+/* One connection. It has one request at a time. */
+struct peer {
+    int fd;
+    struct bytes in;
+    struct bytes out;
+    size_t sent;       /* of out */
+    bool blocked;      /* the kernel takes no more of it for now */
+    uint64_t due_us;   /* when its request may be answered; 0: nothing waits */
+    struct peer *next; /* among those that wait, the earliest first */
+};
+
+static int epoll_fd;
+static uint64_t wait_us;
+static struct peer *first_waiting, *last_waiting;
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static char *grow(struct bytes *bytes, size_t room)
+{
+    if (bytes->cap - bytes->len < room) {
+        bytes->cap = (bytes->len + room) * 2;
+        bytes->ptr = realloc(bytes->ptr, bytes->cap);
+        if (!bytes->ptr)
+            abort();
+    }
+    return bytes->ptr + bytes->len;
+}
+
+static void stop_waiting(struct peer *peer)
+{
+    struct peer **link = &first_waiting, *before = NULL;
+    for (; *link && *link != peer; link = &(*link)->next)
+        before = *link;
+    if (*link)
+        *link = peer->next;
+    if (last_waiting == peer)
+        last_waiting = before;
+    peer->due_us = 0;
+}
 
 static void drop(struct peer *peer)
 {
+    if (peer->due_us)
+        stop_waiting(peer);
     close(peer->fd);
-    free(peer->bytes);
+    free(peer->in.ptr);
+    free(peer->out.ptr);
     free(peer);
 }
 
@@ -42,69 +96,124 @@ static const char *find_field(const char *head, const char *end, const char *nam
     return NULL;
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
+static void expect(struct peer *peer, uint32_t events)
 {
-    while (len) {
-        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
-        if (n <= 0) /* measurements do not fill a socket's buffer with small answers; large ones wait here */
-            return -1;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
+    struct epoll_event event = {.events = events, .data.ptr = peer};
+    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, peer->fd, &event);
 }
 
-static int answer(const struct peer *peer, const char *head_end, const char *body, size_t body_len)
+/* Sends what the kernel takes. The rest goes when it takes more. */
+static void flush(struct peer *peer)
 {
-    const char *type = find_field(peer->bytes, head_end, "content-type");
+    while (peer->sent < peer->out.len) {
+        ssize_t n = send(peer->fd, peer->out.ptr + peer->sent, peer->out.len - peer->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0) {
+            expect(peer, EPOLLIN | EPOLLOUT);
+            peer->blocked = true;
+            return;
+        }
+        peer->sent += (size_t)n;
+    }
+    peer->sent = peer->out.len = 0;
+    if (peer->blocked)
+        expect(peer, EPOLLIN);
+    peer->blocked = false;
+}
+
+static void write_lines(struct bytes *out, size_t len)
+{
+    char *at = grow(out, len);
+    memset(at, 'x', len);
+    for (size_t start = 0; start < len; start += LINE_LEN) {
+        size_t end = start + LINE_LEN < len ? start + LINE_LEN : len;
+        at[start] = '"';
+        at[end - 2] = '"';
+        at[end - 1] = '\n';
+    }
+    out->len += len;
+}
+
+static void answer(struct peer *peer, const char *head_end, size_t body_len)
+{
+    static const char lines[] = "POST /bytes/";
+    const char *type = find_field(peer->in.ptr, head_end, "content-type");
+    bool is_lines = strncmp(peer->in.ptr, lines, sizeof lines - 1) == 0;
+    size_t len = is_lines ? strtoul(peer->in.ptr + sizeof lines - 1, NULL, 10) : body_len;
     int type_len = 0;
     while (type && *type == ' ')
         type++;
-    while (type && type_len < HEAD_ROOM / 2 && type[type_len] != '\r')
+    while (type && type_len < TYPE_MAX && type[type_len] != '\r')
         type_len++;
-    char *out = malloc(HEAD_ROOM + body_len);
-    int len = snprintf(out, HEAD_ROOM, "HTTP/1.1 200 OK\r\nContent-Type: %.*s\r\nContent-Length: %zu\r\n\r\n",
-                       type_len ? type_len : 10, type_len ? type : "text/plain", body_len);
-    memcpy(out + len, body, body_len);
-    int failed = write_all(peer->fd, out, (size_t)len + body_len);
-    free(out);
-    return failed;
+    if (is_lines || !type) {
+        type = is_lines ? "application/x-ndjson" : "text/plain";
+        type_len = (int)strlen(type);
+    }
+    char *head = grow(&peer->out, HEAD_ROOM);
+    peer->out.len += (size_t)snprintf(
+        head, HEAD_ROOM, "HTTP/1.1 200 OK\r\nContent-Type: %.*s\r\nContent-Length: %zu\r\n\r\n", type_len, type, len);
+    if (is_lines) {
+        write_lines(&peer->out, len);
+    } else {
+        memcpy(grow(&peer->out, len), head_end + 4, len);
+        peer->out.len += len;
+    }
 }
 
-/* Answers each whole request that is there. */
-static int serve(struct peer *peer)
+/* Answers each whole request that is there. False: the peer is none that we understand. */
+static bool serve(struct peer *peer)
 {
-    for (;;) {
-        char *head_end = memmem(peer->bytes, peer->len, "\r\n\r\n", 4);
-        if (!head_end)
-            return 0;
-        const char *field = find_field(peer->bytes, head_end, "content-length");
+    static const char never[] = "POST /never ";
+    while (peer->in.len && !peer->due_us) {
+        char *head_end = memmem(peer->in.ptr, peer->in.len, "\r\n\r\n", 4);
+        const char *field = head_end ? find_field(peer->in.ptr, head_end, "content-length") : NULL;
         size_t body_len = field ? strtoul(field, NULL, 10) : 0;
-        size_t head_len = (size_t)(head_end + 4 - peer->bytes);
-        if (body_len > REQUEST_MAX)
-            return -1;
-        if (peer->len < head_len + body_len)
-            return 0;
-        if (answer(peer, head_end, head_end + 4, body_len) != 0)
-            return -1;
-        peer->len -= head_len + body_len;
-        memmove(peer->bytes, peer->bytes + head_len + body_len, peer->len);
+        if (!head_end || body_len > REQUEST_MAX)
+            return body_len <= REQUEST_MAX;
+        size_t whole = (size_t)(head_end + 4 - peer->in.ptr) + body_len;
+        if (peer->in.len < whole || strncmp(peer->in.ptr, never, sizeof never - 1) == 0)
+            return true;
+        answer(peer, head_end, body_len);
+        peer->in.len -= whole;
+        memmove(peer->in.ptr, peer->in.ptr + whole, peer->in.len);
     }
+    flush(peer);
+    return true;
 }
 
-static int take(struct peer *peer)
+static bool take(struct peer *peer)
 {
-    if (peer->cap - peer->len < 16384) {
-        if (peer->cap > 2 * REQUEST_MAX)
-            return -1;
-        peer->cap = peer->cap ? peer->cap * 2 : 32768;
-        peer->bytes = realloc(peer->bytes, peer->cap);
-    }
-    ssize_t n = recv(peer->fd, peer->bytes + peer->len, peer->cap - peer->len, 0);
+    if (peer->in.len > 2 * REQUEST_MAX)
+        return false;
+    ssize_t n = recv(peer->fd, grow(&peer->in, READ_ROOM), READ_ROOM, 0);
     if (n <= 0)
-        return -1;
-    peer->len += (size_t)n;
-    return serve(peer);
+        return false;
+    peer->in.len += (size_t)n;
+    if (!wait_us)
+        return serve(peer);
+    if (peer->due_us)
+        return true;
+    peer->due_us = now_us() + wait_us;
+    peer->next = NULL;
+    if (last_waiting)
+        last_waiting->next = peer;
+    else
+        first_waiting = peer;
+    last_waiting = peer;
+    return true;
+}
+
+/* Those that have waited for long enough are answered. Returns the milliseconds until the next one. -1: there is none.
+ */
+static int serve_waiting(void)
+{
+    uint64_t now = now_us();
+    while (first_waiting && first_waiting->due_us <= now) {
+        struct peer *peer = first_waiting;
+        stop_waiting(peer);
+        if (!serve(peer))
+            drop(peer);
+    }
+    return first_waiting ? (int)((first_waiting->due_us - now + 999) / 1000) : -1;
 }
 
 static int listen_on(unsigned port)
@@ -124,30 +233,40 @@ static int listen_on(unsigned port)
     return fd;
 }
 
+static void add_peer(int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), one = 1;
+    if (fd < 0)
+        return;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    struct peer *peer = calloc(1, sizeof *peer);
+    if (!peer)
+        abort();
+    peer->fd = fd;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
+    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
 int main(int argc, char **argv)
 {
     int listener = listen_on(argc > 1 ? (unsigned)atoi(argv[1]) : 0);
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    wait_us = argc > 2 ? strtoul(argv[2], NULL, 10) * 1000 : 0;
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event own = {.events = EPOLLIN};
-    epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &own);
+    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &own);
     for (;;) {
         struct epoll_event events[EVENTS];
-        int count = epoll_wait(epoll, events, EVENTS, -1);
+        int count = epoll_wait(epoll_fd, events, EVENTS, serve_waiting());
         for (int i = 0; i < count; i++) {
             struct peer *peer = events[i].data.ptr;
-            if (peer) {
-                if (take(peer) != 0)
-                    drop(peer);
+            if (!peer) {
+                add_peer(listener);
                 continue;
             }
-            int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), one = 1;
-            if (fd < 0)
-                continue;
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-            peer = calloc(1, sizeof *peer);
-            peer->fd = fd;
-            struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
-            epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+            if (events[i].events & EPOLLOUT)
+                flush(peer);
+            if (events[i].events & ~(uint32_t)EPOLLOUT && !take(peer))
+                drop(peer);
         }
     }
 }

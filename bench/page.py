@@ -301,6 +301,58 @@ def section_workers(results):
                   for case in workers.cases() for name in workers.servers()])
 
 
+def latency_columns(found, case):
+    return [("a second", lambda name: ranged(found.values(case, name, "per_second"))),
+            ("server CPU µs each", lambda name: ranged(found.values(case, name, *CPU))),
+            ("p50 ms", lambda name: ranged(found.values(case, name, "latency_us", "p50"), 0.001)),
+            ("p99 ms", lambda name: ranged(found.values(case, name, "latency_us", "p99"), 0.001))]
+
+
+def held_kib(found, case):
+    return lambda name: ranged(found.values(case, name, "held_each"), 2 ** -10)
+
+
+def section_upstream(results):
+    out = []
+    if "upstream" in results:
+        found = results["upstream"]
+        for case in found.cases():
+            columns = [("KiB held of each", held_kib(found, case))] if "MiB" in case else latency_columns(found, case)
+            out += [f"100 sessions, {case}:" if columns[0][0] == "a second" else f"20 {case}:", "", *per_server(found, case, columns)]
+    if "stalled" in results:
+        found = results["stalled"]
+        for case, title in (("without", "100 sessions, 2,000 messages a second, all backends answer:"),
+                            ("stalled", "The same, while 100 others send to a backend that does not answer:")):
+            out += [title, "", *per_server(found, case, latency_columns(found, case) + (
+                [("KiB held of each of the others", held_kib(found, case))] if case == "stalled" else []))]
+    if "frames" in results:
+        found = results["frames"]
+        for case in found.cases():
+            out += [f"500 sessions, 50 binary frames of 640 bytes a second each, {case}:", "",
+                    *per_server(found, case, latency_columns(found, case)[:2])]
+    return out
+
+
+def section_admission(results):
+    out = []
+    for scenario, titles in (("tickets", {}), ("lifecycle", {"connect": "Lifecycle events"})):
+        found = results.get(scenario)
+        for case in found.cases() if found else []:
+            title = titles.get(case, f"Tickets: {case}")
+            out += [f"{title}:", "", *per_server(found, case, latency_columns(found, case))]
+    return out
+
+
+def section_older(results):
+    if "older" not in results or not results["older"].cases():
+        return []
+    found = results["older"]
+    return table(["load", "server CPU µs each", "of the older program", "ratio", "95 % sure", "faults"],
+                 [[case, ranged(found.values(case, "carillon", *CPU)), ranged(found.values(case, "older", *CPU)),
+                   *ratio_columns(found.ratios((case, "carillon"), (case, "older"), *CPU)), faults(found, case, "carillon")]
+                  for case in found.cases()])
+
+
 def section_cold(results):
     if "cold" not in results:
         return []
@@ -409,6 +461,9 @@ def render(results, links, counts):
             ("What a history costs", page_text.HISTORY, section_history(results)),
             ("Coming back, and memory", page_text.CONTINUITY, section_continuity(results)),
             ("Slow subscribers", page_text.SLOW, section_slow(results)),
+            ("Messages to a backend", page_text.UPSTREAM, section_upstream(results)),
+            ("Tickets and lifecycle events", page_text.ADMISSION, section_admission(results)),
+            ("Against an older program", page_text.OLDER, section_older(results)),
             ("Two workers", page_text.WORKERS, section_workers(results)),
             ("Cold start", page_text.COLD, section_cold(results)),
             ("Cost must not grow with what does not matter", page_text.GROWTH, section_growth(results)),

@@ -5,7 +5,7 @@ You want to know the cost of one Carillon node, and the cost of others under the
 with the server, measured everything. It checks every delivery: a lost, doubled or misordered event makes a run fail. A failed run is shown
 as failed.
 
-    ./run bench                     # everything: about 35 minutes
+    ./run bench                     # everything: about 45 minutes
     ./run bench quick               # a moment of everything, into build/bench
     ./run bench fanout rooms        # some scenarios; --rounds N, --seconds N, --servers carillon,floor,ws
     ./run bench one fanout --connections 2000 --window 4 --duration 10
@@ -137,6 +137,26 @@ which share them:
 SLOW = """\
 5 % of 100 subscribers stop reading after the warm-up. The kernel's buffers for such a connection take some megabytes first. Then
 each may keep `outbox.max_bytes` (1 MiB) unsent in the server. A connection that falls further behind is closed.
+""".splitlines() + [""]
+
+UPSTREAM = """\
+Messages of clients that a node hands to a backend, which is an epoll program of ours
+([bench/echo_backend.c](../bench/echo_backend.c)). `direct`: the load generator calls the backend itself by HTTP over connections that are
+kept, as many as there are sessions, each with one call under way. `carillon`: each session has one message under way, and the node makes
+the calls. CPU is that of the node, both threads, or of the backend where it is called directly. Node, backend and generator share two cores.
+So with a backend that answers at once the latency is the time for which a hundred calls wait for a core. The backend that takes 10 ms shows what
+the node adds. KiB held is the growth of the resident memory for one session, with what the allocator adds.
+
+The frames go into a stream of Redis. Afterwards each frame must be in the stream, in the order of its session. CPU is that of the node alone.
+""".splitlines() + [""]
+
+ADMISSION = """\
+Tickets are issued by the HTTP API over 50 connections. `used`: 4,000 connections with a ticket each, 64 under way at a time, beside as many with
+a token each. With lifecycle events on, each connection that comes and subscribes is told of twice.
+""".splitlines() + [""]
+
+OLDER = """\
+This build and an older program, by turns in one run: `CARILLON_BENCH_OLDER=PROGRAM ./run bench older`.
 """.splitlines() + [""]
 
 WORKERS = """\

@@ -12,8 +12,10 @@ from pathlib import Path
 import crowd
 import load
 import servers
+from admission import lifecycle, older, tickets
 from continuity import continuity
 from history import history
+from upstreams import frames, stalled, upstream
 
 CHANNEL = "bench:load"
 SUBSCRIBERS = 1000
@@ -315,4 +317,5 @@ def growth(bench):
 
 
 ALL = {function.__name__: function for function in
-       (fanout, subscribers, latency, offered, rooms, idle, memory, connect, tls, publish, redis, history, continuity, slow, workers, cold, growth)}
+       (fanout, subscribers, latency, offered, rooms, idle, memory, connect, tls, publish, redis, history, continuity, slow, workers, cold, growth,
+        upstream, stalled, frames, tickets, lifecycle, older)}

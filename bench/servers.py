@@ -58,6 +58,13 @@ class Server:
     def resident_bytes(self):
         return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pids[0]}/status").read_text()).group(1)) * 1024
 
+    def forget_peak(self):
+        Path(f"/proc/{self.pids[0]}/clear_refs").write_text("5")
+
+    def peak_bytes(self):
+        """The most that was resident since forget_peak."""
+        return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.pids[0]}/status").read_text()).group(1)) * 1024
+
     def cpu_s(self):
         """User and kernel, in ticks of the kernel's clock (usually 10 ms)."""
         fields = Path(f"/proc/{self.pids[0]}/stat").read_text().rpartition(")")[2].split()
@@ -173,10 +180,10 @@ def floor(own):
 
 
 @starting
-def carillon(own, workers=1, build="release", rules=RULES, like=None, **options):
+def carillon(own, workers=1, build="release", rules=RULES, like=None, program=None, **options):
     """options are configuration keys with __ for the dot, as in limits__channels=128. like: another node, whose keys it
-    takes."""
-    binary = carillon_binary(build)
+    takes. program: this one in place of a build."""
+    binary = Path(program) if program else carillon_binary(build)
     if not binary.exists():
         raise Unavailable(f"there is no build {build}")
     key, secret = (like.key, like.secret) if like else (secrets.token_hex(24), secrets.token_hex(32))
@@ -205,6 +212,17 @@ def carillon(own, workers=1, build="release", rules=RULES, like=None, **options)
     server.load_env = {"CARILLON_API_KEY": key}
     if "token__keys" not in options:
         server.load_env["CARILLON_TOKEN_SECRET"] = secret
+    return server
+
+
+@starting
+def backend(own, think_ms=0):
+    """An HTTP backend that answers each request with its own body, after so many milliseconds."""
+    server = Server("backend", "plain", [carillon_binary().parent / "bench/echo_backend", 0, think_ms])
+    own(server)
+    server.start()
+    server.port = int(server.read_line(server.process.stdout).rpartition(":")[2])
+    server.ready()
     return server
 
 

@@ -140,6 +140,66 @@ def slow_others(results):
     return value and at_most(value, 1.3, ratio_text(value))
 
 
+THROUGH = "backend takes 0 ms"
+WITH_WORK = "backend takes 10 ms"
+
+
+def upstream_rate(results):
+    value = results.median(THROUGH, "carillon", "per_second")
+    return (f"{value:,.0f} a second", value >= 20000) if value is not None else None
+
+
+def upstream_p99(case, limit):
+    def check(results):
+        value = results.ratio((case, "carillon"), (case, "direct"), *P99)
+        return value and at_most(value, limit, ratio_text(value))
+    return check
+
+
+def held_at_most(case, limit_kib):
+    def check(results):
+        value = results.median(case, "carillon", "held_each")
+        return at_most(value and value / 1024, limit_kib, f"{(value or 0) / 1024:.0f} KiB")
+    return check
+
+
+def stalled_others(results):
+    value = results.ratio(("stalled", "carillon"), ("without", "carillon"), *P99)
+    return value and at_most(value, 1.1, ratio_text(value))
+
+
+def all_frames(results):
+    runs = [run for case in results.cases() for run in results.runs(case, "carillon")]
+    kept = all(not run["exit_code"] and run.get("per_second", 0) >= 24500 for run in runs)
+    costs = ", ".join(f"{case} {results.median(case, 'carillon', *CPU) or 0:.1f} µs" for case in results.cases())
+    return (costs, kept) if runs else None
+
+
+def ticket_rate(case):
+    def check(results):
+        values = {broker: results.median(case, broker, "per_second") for broker in results.servers()}
+        known = {broker: value for broker, value in values.items() if value is not None}
+        if not known:
+            return None
+        return ", ".join(f"{broker} {value:,.0f} a second" for broker, value in known.items()), min(known.values()) >= 10000
+    return check
+
+
+def lifecycle_rate(name):
+    def check(results):
+        value = results.ratio(("connect", name), ("connect", "off"), "per_second")
+        return value and (ratio_text(value), value >= 0.95)
+    return check
+
+
+def against_older(case, *path):
+    def check(results):
+        values = results.ratios((case, "carillon"), (case, "older"), *path)
+        value = median(values)
+        return value and at_most(value, 1.02, ratio_text(value))
+    return check
+
+
 def cold_start(results):
     value = results.median("ready", "carillon", "ready_ms")
     return (f"{value:.1f} ms", value < 20) if value is not None else None
@@ -180,6 +240,19 @@ ALL = [
     ("continuity", "10,000 clients come back at once to 100 missed events each: all caught up after", "reported", caught_up),
     ("continuity", "memory of a channel with 100 events of 128 bytes in its history", "reported", kept_memory),
     ("slow", "5 % of subscribers stop reading: p99 of the others", "at most 1.3 × that without", slow_others),
+    ("upstream", "messages of 100 sessions through an HTTP upstream that answers at once", "at least 20,000 a second", upstream_rate),
+    ("upstream", "the same: p99 against calling the backend directly", "at most 1.5 ×", upstream_p99(THROUGH, 1.5)),
+    ("upstream", "the same with a backend that takes 10 ms", "at most 1.5 ×", upstream_p99(WITH_WORK, 1.5)),
+    ("upstream", "1 MiB answers as streams: held of one that its client does not read", "at most 256 KiB", held_at_most("1 MiB answers", 256)),
+    ("stalled", "a backend does not answer: p99 of the sessions with another one", "at most 1.1 × that without", stalled_others),
+    ("stalled", "the same: held of a session whose backend does not answer (waiting_bytes 64 KiB)", "at most 256 KiB", held_at_most("stalled", 256)),
+    ("frames", "500 sessions, 50 binary frames of 640 bytes a second each: server CPU a frame", "in order, none lost", all_frames),
+    ("tickets", "tickets issued", "at least 10,000 a second", ticket_rate("issued")),
+    ("tickets", "tickets used, each for a connection", "at least 10,000 a second", ticket_rate("used")),
+    ("lifecycle", "connect rate with lifecycle events to a Redis stream", "at least 0.95 × that without", lifecycle_rate("to a Redis stream")),
+    ("lifecycle", "the same with events to an HTTP backend", "at least 0.95 × that without", lifecycle_rate("to HTTP")),
+    *(("older", f"server CPU of each, {case}, against an older program", "at most 1.02 ×", against_older(case, *CPU))
+      for case in ("fanout, 1 in flight", "fanout, 16 in flight", "connect")),
     ("workers", "2 workers against 1, on 2 cores that the generator needs too", "reported", workers_ratio),
     ("cold", "cold start to ready", "below 20 ms", cold_start),
 ]

@@ -26,7 +26,9 @@ static void flush(struct crowd_client *client)
 
 static void queue_message(struct crowd_client *client, struct str message)
 {
-    ws_client_frame(&client->stream.out, client->crowd->dialect->is_binary ? WS_BINARY : WS_TEXT, message);
+    const struct crowd *crowd = client->crowd;
+    ws_client_frame(&client->stream.out, crowd->dialect->is_binary || crowd->sends_binary ? WS_BINARY : WS_TEXT,
+                    message);
 }
 
 void crowd_queue(struct crowd *crowd, size_t client, struct str message)
@@ -177,6 +179,10 @@ static void on_connected(struct crowd_client *client)
     struct buf target = {0}, authorization = {0};
     buf_append(&target, str_eq(url->target, STR("/")) ? str_from_cstr(crowd->dialect->path) : url->target);
     crowd->dialect->append_query(&target, client->talk.channel);
+    if (crowd->tickets) {
+        buf_append_lit(&target, "?ticket=");
+        buf_append(&target, crowd->tickets[client - crowd->clients]);
+    }
     buf_append_lit(&authorization, "Bearer ");
     if (crowd->tokens)
         buf_append(&authorization, buf_str(&crowd->tokens[client - crowd->clients]));

@@ -35,9 +35,11 @@ struct crowd {
     const struct str *channels; /* client i subscribes to channels[(first + i) % channel_count] */
     size_t channel_count;       /* 0: to none */
     size_t first;
-    const struct buf *tokens; /* one for each client; NULL: none */
+    const struct buf *tokens;  /* one for each client; NULL: none */
+    const struct str *tickets; /* the same, for the query */
     size_t count;
-    size_t at_once; /* connections under way at a time */
+    size_t at_once;    /* connections under way at a time */
+    bool sends_binary; /* messages are binary, whatever the dialect sends */
     /* Called for each item (an event, an answer) that comes to a client that is ready. now_us: when its bytes were
      * read. payload is valid until the call returns. */
     void (*on_item)(void *owner, size_t client, enum dialect_item item, struct str payload, uint64_t now_us);

@@ -22,7 +22,8 @@ static const char usage[] =
 
 static const char usage_end[] =
     "\n"
-    "protocols: carillon; plain (events are text messages, the channel is in the URL); nchan; socketio; mqtt; nats.\n"
+    "protocols: carillon; plain (events are text messages, the channel is in the URL); nchan; socketio; mqtt; nats;\n"
+    "tickets (publish: POST /api/v1/tickets).\n"
     "Without --rate the loop is closed: an event is published when one before it has reached all its subscribers.\n"
     "\n"
     "The server needs a rule that lets tokens subscribe to the channel, limits.connections above --connections, and "

@@ -48,7 +48,8 @@ enum err lanes_init(struct lanes *lanes, struct run *run, bool wants_channels,
         lane->lanes = lanes;
         lane->crowd.on_item = on_item;
         init_lane(lane, run, wants_channels, first, count);
-        if (!err && settings->dialect->has_tokens)
+        lane->crowd.tickets = settings->tickets ? settings->tickets + first : NULL;
+        if (!err && settings->dialect->has_tokens && !settings->tickets)
             err = credentials_make(settings->keys, settings->channel, first, count, &lane->tokens, error);
         lane->crowd.tokens = lane->tokens;
     }

@@ -36,8 +36,11 @@ struct run_settings {
     size_t slow_percent; /* slow: of the subscribers stop reading */
     uint64_t missed;     /* recover: events while the clients are away */
     bool subscribes;     /* connect: clients subscribe to the channel */
+    bool binary;         /* request: of the messages */
+    bool answered;       /* request: each message comes back */
     struct str api_key;
     const struct token_keys *keys; /* that the server verifies with; NULL: no tokens are made */
+    const struct str *tickets;     /* connect: one for each connection, in place of tokens; NULL: none */
     size_t server_count;           /* 0: CPU and memory are not measured */
     pid_t servers[RUN_SERVERS_MAX];
 };

@@ -8,7 +8,7 @@
 
 #define SECRET_ENV "CARILLON_TOKEN_SECRET"
 
-enum { KEY_FILE_MAX = 64 * 1024, SOURCES_MAX = 250 };
+enum { KEY_FILE_MAX = 64 * 1024, TICKET_FILE_MAX = 64 * 1024 * 1024, SOURCES_MAX = 250 };
 
 static enum err choose(struct run_settings *settings, const struct flags *flags, struct error *error)
 {
@@ -56,6 +56,8 @@ static enum err check(const struct run_settings *settings, const struct flags *f
         wrong = "recover is for the carillon protocol";
     else if (flags->scenario->run == scenario_echo && !dialect->has_echo)
         wrong = "echo is for the carillon protocol";
+    else if (flags->given[FLAG_ANSWERS] && strcmp(flags->text[FLAG_ANSWERS], "no") == 0 && !flags->given[FLAG_RATE])
+        wrong = "--answers no needs a --rate: nothing says when the next message may go";
     else if (flags->scenario->takes & SLOW && settings->connections * settings->slow_percent < 100)
         wrong = "--slow-percent of --connections is not one";
     else if (flags->scenario->takes & RECOVERING && flags->given[FLAG_CHANNELS] &&
@@ -195,6 +197,20 @@ static enum err read_keys(struct setup *setup, const struct flags *flags, struct
     return err;
 }
 
+static enum err read_tickets(struct setup *setup, const struct flags *flags, struct error *error)
+{
+    size_t count = setup->settings.connections, found = 0;
+    enum err err = cli_read_file(flags->text[FLAG_TICKETS], TICKET_FILE_MAX, &setup->ticket_file, error);
+    if (err)
+        return err;
+    setup->settings.tickets = setup->tickets = xcalloc(count, sizeof *setup->tickets);
+    for (struct str rest = buf_str(&setup->ticket_file); rest.len && found < count; found++)
+        setup->tickets[found] = str_split(&rest, '\n');
+    if (found < count)
+        return error_set(error, ERR_INVALID_REQUEST, "--tickets has %zu lines for %zu --connections", found, count);
+    return ERR_NONE;
+}
+
 static enum err resolve(struct setup *setup, const struct flags *flags, struct error *error)
 {
     const char *url = flags->given[FLAG_URL] ? flags->text[FLAG_URL] : "ws://127.0.0.1:8080";
@@ -216,7 +232,7 @@ enum err setup_make(struct setup *setup, const struct flags *flags, struct error
     struct run_settings *settings = &setup->settings;
     const struct cli_secret api_key = {
         .name = "API key", .env = "CARILLON_API_KEY", .path = flags->text[FLAG_API_KEY_FILE]};
-    bool at_random = true;
+    bool at_random = true, is_text = true;
     *setup = (struct setup){0};
     take_numbers(settings, flags);
     enum err err = choose(settings, flags, error);
@@ -226,6 +242,11 @@ enum err setup_make(struct setup *setup, const struct flags *flags, struct error
         err = take_word(flags, FLAG_ORDER, "random", "round-robin", &at_random, error);
     if (!err)
         err = take_word(flags, FLAG_SUBSCRIBE, "yes", "no", &settings->subscribes, error);
+    if (!err)
+        err = take_word(flags, FLAG_ANSWERS, "yes", "no", &settings->answered, error);
+    if (!err)
+        err = take_word(flags, FLAG_KIND, "text", "binary", &is_text, error);
+    settings->binary = !is_text;
     settings->in_turn = !at_random;
     name_channels(setup, flags);
     if (!err && flags->given[FLAG_SOURCES])
@@ -235,6 +256,8 @@ enum err setup_make(struct setup *setup, const struct flags *flags, struct error
     if (!err)
         err = cli_read_secret(&api_key, &setup->api_key, error);
     settings->api_key = buf_str(&setup->api_key);
+    if (!err && flags->given[FLAG_TICKETS])
+        return read_tickets(setup, flags, error);
     bool has_clients = flags->scenario->takes & CLIENTS || settings->transport == TRANSPORT_WEBSOCKET;
     if (!err && has_clients && settings->dialect->has_tokens)
         err = read_keys(setup, flags, error);
@@ -245,6 +268,8 @@ void setup_fini(struct setup *setup)
 {
     token_keys_unref(setup->keys);
     free(setup->channels);
+    free(setup->tickets);
+    buf_fini(&setup->ticket_file);
     free(setup->addresses.items);
     buf_fini(&setup->names);
     buf_fini(&setup->api_key);

@@ -14,6 +14,8 @@ struct setup {
     struct buf names;
     struct buf api_key;
     struct token_keys *keys;
+    struct buf ticket_file;
+    struct str *tickets; /* in it */
 };
 
 /* ERR_INVALID_REQUEST, or what a file or name gives. setup_fini in any case. */

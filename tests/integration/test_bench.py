@@ -3,9 +3,10 @@ import json
 
 import pytest
 
-from support import jwt
+from support import http, jwt
 from support.carillon import API_KEY, Node, run
 from support.redis import Redis
+from support.wait import until
 
 CONFIG = {"workers": 1, "limits.message_rate": 0}
 
@@ -17,8 +18,17 @@ def node(tmp_path_factory):
     node.close()
 
 
-def bench(node, *arguments, key=API_KEY, secret=jwt.SECRET):
-    return run("bench", "--url", f"ws://{node.public[0]}:{node.public[1]}/ws",
+@pytest.fixture(scope="module")
+def echoing(tmp_path_factory):
+    """/echo gives each message back, /quiet takes it in silence."""
+    node = Node(tmp_path_factory.mktemp("echoing"), {**CONFIG, "endpoints": [
+        {"path": "/echo", "text": "echo", "binary": "echo"}, {"path": "/quiet", "text": "ignore", "binary": "ignore"}]})
+    yield node
+    node.close()
+
+
+def bench(node, *arguments, key=API_KEY, secret=jwt.SECRET, path="/ws"):
+    return run("bench", "--url", f"ws://{node.public[0]}:{node.public[1]}{path}",
                "--api", f"http://{node.internal[0]}:{node.internal[1]}", *arguments,
                env={"CARILLON_API_KEY": key, "CARILLON_TOKEN_SECRET": secret})
 
@@ -156,6 +166,51 @@ def test_echo(node):
     assert measured(node, "echo", "--connections", 5, "--count", 100)["operations"] == 100
 
 
+@pytest.mark.parametrize("kind", ["text", "binary"])
+@pytest.mark.parametrize("pace", [(), ("--rate", 2000)])
+def test_request(echoing, kind, pace):
+    result = measured(echoing, "request", "--connections", 5, "--count", 200, "--kind", kind, "--size", 640, *pace, path="/echo")
+    assert (result["operations"], result["unit"]) == (200, "messages")
+
+
+def test_request_without_answers(echoing):
+    before = echoing.metric("carillon_received_bytes_total")
+    result = measured(echoing, "request", "--connections", 5, "--count", 200, "--rate", 2000, "--answers", "no", path="/quiet")
+    assert result["operations"] == 200 and result["latency_us"] is None
+    until(lambda: echoing.metric("carillon_received_bytes_total") == before + 200 * 128, "200 messages")
+
+
+def test_request_that_is_not_answered(echoing):
+    done = bench(echoing, "request", "--connections", 1, "--count", 1, "--warmup", 0, "--patience", 1, path="/quiet")
+    assert done.returncode == 1 and "1 lost" in done.stderr
+
+
+def test_request_that_fails(node):
+    """The default endpoint takes commands, and a payload is none."""
+    done = bench(node, "request", "--connections", 1, "--count", 1)
+    assert done.returncode == 1 and "what is no answer to its message" in done.stderr
+
+
+def test_tickets(tmp_path):
+    node = Node(tmp_path, {**CONFIG, "endpoints": [{"path": "/up", "ticket_query": ["ticket"], "ticket": {"purpose": "bench", "resource": "load"}}]})
+    try:
+        assert measured(node, "publish", "--protocol", "tickets", "--connections", 3, "--count", 30)["operations"] == 30
+        assert node.metric("carillon_tickets_issued_total") == 30
+        tickets = [http.request(node.internal, "POST", "/api/v1/tickets", {"user": "ada", "purpose": "bench", "resource": "load"},
+                                {"X-API-Key": API_KEY}).json["ticket"] for _ in range(4)]
+        file = tmp_path / "tickets"
+        file.write_text("\n".join(tickets) + "\n")
+        connecting = ("connect", "--subscribe", "no", "--tickets", file)
+        assert measured(node, *connecting, "--connections", 4, path="/up", secret="")["operations"] == 4
+        assert node.metric("carillon_tickets_used_total") == 4
+        again = bench(node, *connecting, "--connections", 4, path="/up", secret="")
+        assert again.returncode == 1 and "401" in again.stderr
+        few = bench(node, *connecting, "--connections", 5, path="/up", secret="")
+        assert few.returncode == 2 and "4 lines for 5 --connections" in few.stderr
+    finally:
+        node.close()
+
+
 def test_connect(node):
     result = measured(node, "connect", "--connections", 50)
     assert result["operations"] == 50
@@ -225,6 +280,8 @@ def test_a_channel_that_is_not_granted(node, tmp_path):
     (("fanout", "--first-size", "127"), "--first-size should not be less than --size"),
     (("echo", "--first-size", "5000"), "echo has no option --first-size"),
     (("echo", "--url", "wss://localhost/"), "speaks no TLS"),
+    (("request", "--answers", "no"), "--answers no needs a --rate"),
+    (("request", "--kind", "audio"), '"audio" should be text or binary'),
 ])
 def test_wrong_calls(arguments, words):
     done = run("bench", *arguments, env={"CARILLON_TOKEN_SECRET": jwt.SECRET})

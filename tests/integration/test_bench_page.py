@@ -103,6 +103,44 @@ def test_coming_back():
     assert "- one channel, Redis: evalsha 104, subscribe 2." in text
 
 
+@pytest.mark.parametrize("p99,verdict", [(15, "| reached |"), (16, "**not reached**")])
+def test_messages_to_a_backend(p99, verdict):
+    direct, through = (run(1.0, per_second=21000, latency_us={"p50": 1, "p99": value}) for value in (10, p99))
+    text = page.render({"upstream": result("upstream", {
+        ("backend takes 0 ms", "direct"): [direct], ("backend takes 0 ms", "carillon"): [through],
+        ("1 MiB answers", "carillon"): [{"exit_code": 0, "held_each": 100 * 1024}]})}, {}, None)
+    assert "21,000 a second | reached" in row_of(text, "through an HTTP upstream")
+    assert verdict in row_of(text, "p99 against calling the backend directly")
+    assert "100 KiB | reached" in row_of(text, "held of one that its client does not read")
+    assert row_of(text, "| **carillon** | 100 |")
+
+
+def test_a_stalled_backend_and_frames():
+    slow = run(1.0, latency_us={"p50": 1, "p99": 23}, held_each=300 * 1024)
+    text = page.render({
+        "stalled": result("stalled", {("without", "carillon"): [run(1.0)], ("stalled", "carillon"): [slow]}),
+        "frames": result("frames", {("to a Redis stream", "carillon"): [run(7.5, per_second=25000), run(7.5, per_second=25000, exit_code=1, lost=2)]}),
+    }, {}, None)
+    assert "1.15 × | **not reached**" in row_of(text, "p99 of the sessions with another one")
+    assert "300 KiB | **not reached**" in row_of(text, "held of a session whose backend")
+    assert "to a Redis stream 7.5 µs | **not reached**" in row_of(text, "binary frames of 640 bytes")
+    assert "1 of 2 runs failed: 2 lost" in text
+
+
+def test_tickets_lifecycle_and_an_older_program():
+    text = page.render({
+        "tickets": result("tickets", {("issued", "memory"): [run(1.0, per_second=12000)], ("used", "memory"): [run(1.0, per_second=9000)]}),
+        "lifecycle": result("lifecycle", {("connect", "off"): [run(1.0, per_second=10000)],
+                                          ("connect", "to a Redis stream"): [run(1.0, per_second=9600)],
+                                          ("connect", "to HTTP"): [run(1.0, per_second=9400)]}),
+        "older": result("older", {("connect", "carillon"): [run(1.01)], ("connect", "older"): [run(1.0)]})}, {}, None)
+    assert "memory 12,000 a second | reached" in row_of(text, "| tickets issued |")
+    assert "memory 9,000 a second | **not reached**" in row_of(text, "tickets used")
+    assert "0.96 × | reached" in row_of(text, "lifecycle events to a Redis stream")
+    assert "0.94 × | **not reached**" in row_of(text, "events to an HTTP backend")
+    assert "1.01 × | reached" in row_of(text, "connect, against an older program")
+
+
 def test_skipped_servers_and_the_machine_are_named():
     text = page.render(fanout([5.0], [5.0], skipped={"nchan": "not in this release"}), {}, None)
     for said in ("nchan (not in this release)", "A CPU", "2026-01-02 03:04 UTC", "`./run bench`", "`abc`", "1.0 minutes"):

@@ -16,6 +16,7 @@ enum scenario_trait {
     SLOW = 1 << 6,       /* some of them stop reading */
     WAITING = 1 << 7,    /* it only waits: a count of operations makes no sense */
     RECOVERING = 1 << 8, /* clients come back to a history */
+    REQUESTS = 1 << 9,   /* clients send messages to an endpoint */
 };
 
 struct scenario {

@@ -152,6 +152,7 @@ static void test_requests(void **state)
         {&dialect_socketio, "/socket.io/?EIO=4&transport=websocket", "/publish?channel=a%3Ab {}"},
         {&dialect_mqtt, "/mqtt", NULL},
         {&dialect_nats, "/", NULL},
+        {&dialect_tickets, "/", "/api/v1/tickets {\"user\":\"bench\",\"purpose\":\"bench\",\"resource\":\"load\"}"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const struct bench_dialect *dialect = rows[i].dialect;
@@ -182,7 +183,7 @@ static void test_every_row(void **state)
         assert_int_equal((dialect->transports & 1 << TRANSPORT_HTTP) != 0, dialect->append_post_body != NULL);
         assert_int_equal((dialect->transports & 1 << TRANSPORT_WEBSOCKET) != 0, dialect->publish != NULL);
     }
-    assert_int_equal(count, 6);
+    assert_int_equal(count, 7);
     assert_null(dialect_find("morse"));
 }
 

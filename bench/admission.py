@@ -1,0 +1,94 @@
+"""Scenarios tickets, lifecycle and older: what lets clients in, and what it costs."""
+import contextlib
+import functools
+import http.client
+import json
+import os
+from pathlib import Path
+
+import servers
+from history import wait_for_redis
+
+TICKETS = 4000
+CONNECTIONS = 4000
+STREAM = "bench:events"
+TYPES = ["session.opened", "session.closed", "subscription.added", "subscription.removed"]
+OLDER = "CARILLON_BENCH_OLDER"
+TICKET_ENDPOINT = {"path": "/up", "ticket_query": ["ticket"], "ticket": {"purpose": "bench", "resource": "load"}}
+
+
+def issue(server, count, file):
+    """Writes so many tickets of the HTTP API to the file, a line each."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.api_port, timeout=servers.START_S)
+    body = json.dumps({"user": "bench", "purpose": "bench", "resource": "load"})
+    headers = {"X-API-Key": server.key, "Content-Type": "application/json"}
+    with contextlib.closing(connection), open(file, "w") as lines:
+        for _ in range(count):
+            connection.request("POST", "/api/v1/tickets", body, headers)
+            lines.write(json.loads(connection.getresponse().read())["ticket"] + "\n")
+
+
+@contextlib.contextmanager
+def with_redis(**options):
+    with servers.redis() as store, servers.carillon(redis__url=f"redis://127.0.0.1:{store.port}", **options) as node:
+        wait_for_redis(node)
+        node.store = store
+        yield node
+
+
+def tickets(bench):
+    """Tickets issued by the HTTP API over 50 connections, and used: a connection with a ticket each, beside one with a token each. With
+    the memory broker and with Redis."""
+    options = {"endpoints": [{"path": "/ws"}, TICKET_ENDPOINT], "tickets": {"max": 10000000, "ttl": "10m"}}
+    connecting = {"connections": CONNECTIONS, "sources": 4, "subscribe": "no"}
+
+    def measure(server):
+        server.url_path = "/up"
+        server.protocol = "tickets"
+        yield "issued", bench.load(server, "publish", connections=50)
+        server.protocol = "carillon"
+        file = Path(bench.folder) / "tickets"
+        issue(server, TICKETS, file)
+        yield "used", bench.load(server, "connect", tickets=file, **connecting)
+
+    def with_tokens(server):
+        yield "tokens in their place", bench.load(server, "connect", **connecting)
+    starts = {"memory": functools.partial(servers.carillon, **options), "Redis": functools.partial(with_redis, **options)}
+    for _ in range(bench.rounds):
+        bench.alternate(starts, measure, rounds=1)
+        bench.alternate(starts, with_tokens, rounds=1)
+
+
+def lifecycle(bench):
+    """Connections with a token each, which subscribe, without lifecycle events, with them to a Redis stream, and to an HTTP backend. All
+    three use the Redis broker."""
+    def measure(server):
+        yield "connect", bench.load(server, "connect", connections=CONNECTIONS, sources=4)
+
+    @contextlib.contextmanager
+    def to_backend():
+        with servers.backend() as backend, with_redis(lifecycle={"types": TYPES, "http": {"url": f"http://127.0.0.1:{backend.port}/"}}) as node:
+            yield node
+    bench.alternate({"off": with_redis,
+                     "to a Redis stream": functools.partial(with_redis, lifecycle={"types": TYPES, "redis_stream": STREAM}),
+                     "to HTTP": to_backend}, measure)
+
+
+def older(bench):
+    """This build and an older program, CARILLON_BENCH_OLDER, by turns: the loads that every user has."""
+    program = os.environ.get(OLDER)
+    if not program:
+        bench.skipped["older"] = f"{OLDER} does not name a program"
+        return
+    loads = {"fanout, 1 in flight": ("fanout", {"connections": 1000}),
+             "fanout, 16 in flight": ("fanout", {"connections": 1000, "window": 16}),
+             "echo": ("echo", {}),
+             "publish": ("publish", {"connections": 50}),
+             "connect": ("connect", {"connections": CONNECTIONS, "sources": 4})}
+    starts = {"carillon": servers.carillon, "older": functools.partial(servers.carillon, program=program)}
+    for number in range(bench.rounds):
+        order = list(starts.items())[::-1] if number % 2 else list(starts.items())
+        for case, (scenario, options) in loads.items():
+            def measure(server, case=case, scenario=scenario, options=options):
+                yield case, bench.load(server, scenario, **options)
+            bench.alternate(dict(order), measure, rounds=1)

@@ -1,0 +1,225 @@
+"""Scenarios upstream, stalled and frames: messages of clients that go to a backend."""
+import contextlib
+import functools
+import re
+import socket
+import time
+from pathlib import Path
+
+import crowd
+import load
+import servers
+from history import wait_for_redis
+
+SESSIONS = 100
+THINKS_MS = 10
+ANSWER = 1 << 20
+LINES, LINE_END = ANSWER // 1024, b'x"'  # see echo_backend.c
+STREAMS = 20
+HELD_EACH = 256 * 1024  # may be kept of an answer that its client does not read
+WAITING_BYTES = 64 * 1024
+RATE = 2000
+SENDERS, FRAMES_A_SECOND, FRAME = 500, 50, 640
+
+
+def endpoint(path, **more):
+    return {"path": path, "frames": ["session_init", "error"], "text": "upstream", "binary": "upstream", **more}
+
+
+@contextlib.contextmanager
+def with_backend(think_ms=0, upstream=None, **options):
+    """A node whose endpoint /up has the backend for an upstream."""
+    with servers.backend(think_ms=think_ms) as backend:
+        upstreams = {"up": {"url": f"http://127.0.0.1:{backend.port}/", **(upstream or {})}}
+        with servers.carillon(endpoints=[endpoint("/up", upstream="up")], upstreams=upstreams, **options) as node:
+            node.url_path = "/up"
+            node.backend = backend
+            yield node
+
+
+@contextlib.contextmanager
+def directly(think_ms=0):
+    """The backend alone, called by the load generator over connections that are kept."""
+    with servers.backend(think_ms=think_ms) as backend:
+        yield backend
+
+
+def stream(server):
+    """STREAMS answers of 1 MiB at once. Their clients do not read until the node has had time to fill up."""
+    clients = [crowd.Client(server, number, path=server.url_path, receive_bytes=4096) for number in range(2 * STREAMS)]
+    for client in clients[STREAMS:]:  # so that allocations which are made once are not counted
+        client.say("{}")
+    for client in clients[STREAMS:]:
+        client.wait_for(LINE_END, LINES)
+    before = server.resident_bytes()
+    server.forget_peak()
+    for client in clients[:STREAMS]:
+        client.say("{}")
+    time.sleep(1.5)
+    peak = server.peak_bytes()
+    for client in clients[:STREAMS]:
+        client.wait_for(LINE_END, LINES)
+    for client in clients:
+        client.socket.close()
+    return {"streams": STREAMS, "answer_bytes": ANSWER, "held_each": (peak - before) / STREAMS, "exit_code": 0}
+
+
+def upstream(bench):
+    """100 sessions, each with one message under way, through an HTTP upstream, and the same calls to its backend without a server
+    between. First the backend answers at once, then after 10 ms. Last, answers of 1 MiB that their clients do not read at once."""
+    for think_ms in (0, THINKS_MS):
+        case = f"backend takes {think_ms} ms"
+
+        def through(server, case=case):
+            yield case, bench.load(server, "request", connections=SESSIONS)
+
+        def direct(server, case=case):
+            yield case, bench.load(server, "publish", connections=SESSIONS)
+        for _ in range(bench.rounds):
+            bench.alternate({"direct": functools.partial(directly, think_ms)}, direct, rounds=1)
+            bench.alternate({"carillon": functools.partial(with_backend, think_ms)}, through, rounds=1)
+
+    def streams(server):
+        yield "1 MiB answers", stream(server)
+
+    @contextlib.contextmanager
+    def with_lines():
+        with servers.backend() as backend:
+            upstreams = {"up": {"url": f"http://127.0.0.1:{backend.port}/bytes/{ANSWER}"}}
+            with servers.carillon(endpoints=[endpoint("/up", upstream="up")], upstreams=upstreams) as node:
+                node.url_path = "/up"
+                yield node
+    bench.alternate({"carillon": with_lines}, streams)
+
+
+class Stall:
+    """Sessions that send to a backend which does not answer, until the kernel takes no more of them."""
+
+    def __init__(self, server, sessions):
+        self.server = server
+        self.clients = [crowd.Client(server, number, path="/stalled", send_bytes=4096) for number in range(sessions)]
+        self.sent = 0
+
+    def __enter__(self):
+        self.before = self.server.resident_bytes()
+        for client in self.clients:
+            client.socket.setblocking(False)
+        frame = crowd.frame(b'{"pad":"' + b"x" * 4000 + b'"}')
+        waiting = {client: b"" for client in self.clients}
+        quiet = time.monotonic() + 0.5
+        while time.monotonic() < quiet:
+            for client in self.clients:
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        rest = waiting[client] or frame
+                        took = client.socket.send(rest)
+                        waiting[client] = rest[took:]
+                        self.sent += took
+                        quiet = time.monotonic() + 0.5
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_):
+        self.held_each = (self.server.resident_bytes() - self.before) / len(self.clients)
+        for client in self.clients:
+            client.socket.close()
+
+
+def stalled(bench):
+    """100 sessions whose messages are answered, at a fixed rate. Then 100 others send to a backend that never answers, as much as is
+    taken of them."""
+    @contextlib.contextmanager
+    def two_backends():
+        with servers.backend() as backend:
+            up = f"http://127.0.0.1:{backend.port}"
+            upstreams = {"up": {"url": f"{up}/", "order": "session"}, "stalled": {"url": f"{up}/never", "waiting_bytes": WAITING_BYTES}}
+            endpoints = [endpoint("/up", upstream="up"), endpoint("/stalled", upstream="stalled")]
+            with servers.carillon(endpoints=endpoints, upstreams=upstreams) as node:
+                node.url_path = "/up"
+                yield node
+
+    def measure(server):
+        yield "without", bench.load(server, "request", connections=SESSIONS, rate=RATE)
+        with Stall(server, SESSIONS) as stall:
+            run = bench.load(server, "request", connections=SESSIONS, rate=RATE)
+        yield "stalled", {**run, "held_each": stall.held_each, "sent_each": stall.sent / SESSIONS, "waiting_bytes": WAITING_BYTES}
+    bench.alternate({"carillon": two_backends}, measure)
+
+
+def commands(port):
+    connection = socket.create_connection(("127.0.0.1", port), load.LIMIT_S)
+    return connection, connection.makefile("rb")
+
+
+def reply(lines):
+    line = lines.readline().rstrip()
+    kind, rest = line[:1], line[1:]
+    if kind == b"*":
+        return [reply(lines) for _ in range(int(rest))]
+    if kind == b"$":
+        return lines.read(int(rest) + 2)[:-2] if rest != b"-1" else None
+    if kind == b"-":
+        raise RuntimeError(rest.decode())
+    return int(rest) if kind == b":" else rest
+
+
+def entries(port, key, page=5000):
+    """Those of the stream, as dictionaries."""
+    connection, lines = commands(port)
+    with connection, lines:
+        after = b"-"
+        while True:
+            connection.sendall(b"XRANGE %s %s + COUNT %d\r\n" % (key, after, page))
+            found = reply(lines)
+            for _, fields in found:
+                yield dict(zip(fields[::2], fields[1::2]))
+            if len(found) < page:
+                return
+            after = b"(" + found[-1][0]
+
+
+def check_stream(port, key, sent):
+    """What is missing of the messages, and how many are out of order in their session."""
+    deadline = time.monotonic() + 10
+    connection, lines = commands(port)
+    with connection, lines:
+        while True:
+            connection.sendall(b"XLEN %s\r\n" % key)
+            if reply(lines) >= sent or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+    last, misordered, count = {}, 0, 0
+    for fields in entries(port, key):
+        number = int(re.match(rb'\{"n":(\d+)', fields[b"data"]).group(1))
+        misordered += number != last.get(fields[b"session"], 0) + 1 or number != int(fields[b"n"])
+        last[fields[b"session"]] = number
+        count += 1
+    return {"lost": sent - count, "misordered": misordered}
+
+
+def frames(bench):
+    """500 sessions that each send 50 binary frames of 640 bytes a second, into a Redis stream. Each must be there, in the order of its
+    session."""
+    key = "bench:frames"
+
+    @contextlib.contextmanager
+    def to_stream():
+        with servers.redis() as store:
+            upstreams = {"up": {"redis_stream": key, "max_len": 10000000}}
+            with servers.carillon(endpoints=[endpoint("/up", upstream="up")], upstreams=upstreams,
+                                  redis__url=f"redis://127.0.0.1:{store.port}") as node:
+                wait_for_redis(node)
+                node.url_path = "/up"
+                node.pids = node.pids + store.pids
+                node.store = store
+                yield node
+
+    def measure(server):
+        run = bench.load(server, "request", connections=SENDERS, rate=SENDERS * FRAMES_A_SECOND, size=FRAME, kind="binary",
+                         answers="no", warmup=0)
+        if "error" not in run:
+            run.update(check_stream(server.store.port, key.encode(), run["operations"]))
+            run["exit_code"] = 1 if run["lost"] or run["misordered"] else run["exit_code"]
+            run["server_cpu_us_each"] = run["servers"][0]["cpu_us_each"]
+        yield "to a Redis stream", run
+    bench.alternate({"carillon": to_stream}, measure)
