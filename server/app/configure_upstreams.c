@@ -1,6 +1,7 @@
 /* configure_upstreams.c - see configure_upstreams.h. */
 #include "server/app/configure_upstreams.h"
 
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "common/base/alloc.h"
@@ -227,7 +228,7 @@ static enum err make_ws(struct configured_upstream *item, const struct upstream_
 
 static bool has_scheme(const struct upstream_options *o, const char *scheme)
 {
-    return str_starts_with(str_from_cstr(o->url), str_from_cstr(scheme));
+    return strncasecmp(o->url, scheme, strlen(scheme)) == 0;
 }
 
 static void make_stream(struct configured_upstream *item, const struct upstream_options *o)
