@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "common/base/alloc.h"
+#include "server/upstream/canned_upstream.h"
 #include "server/upstream/http_upstream.h"
 #include "server/upstream/stream_upstream.h"
 #include "server/upstream/webhook.h"
@@ -247,6 +248,10 @@ static void make_stream(struct configured_upstream *item, const struct upstream_
 static enum err make(struct configured_upstream *item, const struct upstream_options *o, struct outbound *outbound,
                      const struct configured_upstreams *before, struct error *error)
 {
+    if (has_scheme(o, UPSTREAM_DEV_SCHEME))
+        return canned_upstream_create(str_from_cstr(o->name),
+                                      str_skip(str_from_cstr(o->url), strlen(UPSTREAM_DEV_SCHEME)), &item->upstream,
+                                      error);
     if (has_scheme(o, "http://") || has_scheme(o, "https://"))
         return make_http(item, o, outbound, before, error);
     if (*o->redis_stream) {

@@ -74,6 +74,14 @@ struct options {
  * common/base/log.h. */
 enum channel_require { CHANNEL_REQUIRE_NONE, CHANNEL_REQUIRE_GRANT };
 enum channel_sender { CHANNEL_SENDER_ANY, CHANNEL_SENDER_VERIFIED };
+/* In the order of options_presets.def. */
+enum endpoint_preset {
+    ENDPOINT_NO_PRESET,
+    ENDPOINT_EVENTS,
+    ENDPOINT_REQUEST_RESPONSE,
+    ENDPOINT_TICKET_SOCKETS,
+    ENDPOINT_STREAMING
+};
 enum endpoint_token_expiry { ENDPOINT_EXPIRY_CLOSE, ENDPOINT_EXPIRY_CONNECT };
 /* As enum message_use in server/core/endpoint.h. */
 enum endpoint_use {
@@ -84,6 +92,9 @@ enum endpoint_use {
     ENDPOINT_USE_REJECT
 };
 enum endpoint_deliver { ENDPOINT_DELIVER_EVENT, ENDPOINT_DELIVER_DATA };
+/* What the url of an upstream inside the server begins with (server/upstream/canned_upstream.h). Only the presets of
+ * `carillon dev` may have it. */
+#define UPSTREAM_DEV_SCHEME "dev:"
 enum upstream_dialect { UPSTREAM_CLOUDEVENTS, UPSTREAM_AZURE };
 enum upstream_order { UPSTREAM_ORDER_NONE, UPSTREAM_ORDER_SESSION };
 enum upstream_on_failure { UPSTREAM_FAILURE_ANSWER, UPSTREAM_FAILURE_CLOSE };

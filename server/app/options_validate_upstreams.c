@@ -53,9 +53,24 @@ static void validate_http_only(struct verdict *verdict, const struct upstream_op
                            strcmp(members[i].member, "order") == 0 ? "; others are always in order" : "");
 }
 
+/* Has the command itself given the upstreams? Only `carillon dev` does. */
+static bool given_by_command(const struct verdict *verdict)
+{
+    for (size_t i = 0; i < options_table.count; i++)
+        if (strcmp(options_table.rows[i].key, "upstreams") == 0)
+            return verdict->sources->of[i].origin == OPTION_FROM_PRESET;
+    return false;
+}
+
 static void validate_upstream(struct verdict *verdict, const struct upstream_options *upstream)
 {
     char key[VERDICT_KEY_LEN];
+    if (str_starts_with(str_from_cstr(upstream->url), STR(UPSTREAM_DEV_SCHEME))) {
+        if (!given_by_command(verdict))
+            verdict_refuse(verdict, key_in_map(key, "upstreams", upstream->name, "url"),
+                           "only carillon dev --preset has " UPSTREAM_DEV_SCHEME "; give the address of a backend");
+        return;
+    }
     if (!*upstream->url == !*upstream->redis_stream)
         verdict_refuse(verdict, key_in_map(key, "upstreams", upstream->name, ""), "give either url or redis_stream");
     else if (*upstream->redis_stream)

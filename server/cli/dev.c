@@ -1,18 +1,14 @@
 /* dev.c - `carillon dev`: the server for a developer's own machine. It needs no account, Redis or configuration. It
  * draws keys at its start and allows everything. It prints the commands to try it, ready to paste. */
 #include <stdio.h>
-#include <unistd.h>
 
-#include "common/base/clock.h"
 #include "common/base/random.h"
-#include "common/token/issue.h"
 #include "server/cli/cli.h"
+#include "server/cli/dev_lines.h"
+#include "server/cli/dev_presets.h"
 #include "server/cli/serve.h"
 
-#define DEMO_USER    "demo"
-#define DEMO_CHANNEL "demo"
-
-enum { KEY_BYTES = 24, KEY_TEXT = 2 * KEY_BYTES, DEMO_TOKEN_DAYS = 30 };
+enum { KEY_BYTES = 24, KEY_TEXT = 2 * KEY_BYTES };
 
 static void draw_key(char out[KEY_TEXT + 1])
 {
@@ -22,73 +18,49 @@ static void draw_key(char out[KEY_TEXT + 1])
         snprintf(out + 2 * i, 3, "%02x", key[i]);
 }
 
-/* A token for the demo user, signed with the secret that the server verifies with. */
-static enum err issue_demo_token(const char *secret, struct buf *out, struct error *error)
-{
-    char payload[256];
-    uint64_t now_s = clock_wall_ms() / 1000;
-    snprintf(payload, sizeof payload, "{\"sub\":\"%s\",\"iat\":%llu,\"exp\":%llu,\"channels\":[\"*\"]}", DEMO_USER,
-             (unsigned long long)now_s, (unsigned long long)(now_s + DEMO_TOKEN_DAYS * 86400));
-    struct token_keys *keys = token_keys_create();
-    enum err err = token_keys_add_secret(keys, "token.secret", STR(""), 0, str_from_cstr(secret), error);
-    if (err == ERR_NONE)
-        err = token_issue(keys, 0, STR(""), str_from_cstr(payload), out, error);
-    token_keys_unref(keys);
-    return err;
-}
-
-/* How this program was called, so that the lines below can be pasted in another terminal in the same folder. */
-static const char *program(void)
-{
-    static char path[4096];
-    char here[4096];
-    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (len <= 0)
-        return "carillon";
-    path[len] = '\0';
-    size_t here_len = getcwd(here, sizeof here) ? strlen(here) : 0;
-    if (here_len > 1 && strncmp(path, here, here_len) == 0 && path[here_len] == '/') {
-        path[here_len - 1] = '.'; /* "./build/release/carillon": a shell looks for a bare name elsewhere */
-        return path + here_len - 1;
-    }
-    return path;
-}
-
 static void print_lines(void *owner, const struct server_addresses *addresses, const struct options *options)
 {
     (void)owner;
     struct error error;
     struct buf token = {0};
-    const char *name = program();
-    if (!*options->token_secret || options->api_keys.count == 0 || options->endpoints.count == 0) {
+    if (!*options->token_secret || options->api_keys.count == 0 || options->endpoints.count == 0)
         /* Somebody has given keys of their own, which are theirs to use. */
         cli_say("carillon dev", "listening on ws://%s, API on http://%s", addresses->clients, addresses->internal);
-        return;
-    }
-    if (issue_demo_token(options->token_secret, &token, &error)) {
+    else if (dev_demo_token(options, &token, &error))
         cli_say("carillon dev", "no demo token: %s", error.text);
-        return;
-    }
-    const char *path = options->endpoints.items[0].path;
-    printf("\nCarillon for development: events in memory, everything allowed to the demo token. Stop with Ctrl-C.\n\n"
-           "Connect (user \"" DEMO_USER "\"):\n\n"
-           "  ws://%s%s?token=%s\n\n"
-           "Listen, in a second terminal:\n\n"
-           "  %s listen --url ws://%s%s --token %s " DEMO_CHANNEL "\n\n"
-           "Publish, in a third one:\n\n"
-           "  curl -s http://%s/api/v1/publish -H 'X-API-Key: %s' -d "
-           "'{\"channel\":\"" DEMO_CHANNEL "\",\"type\":\"notification\",\"data\":{\"message\":\"Hello there!\"}}'\n\n",
-           addresses->clients, path, buf_cstr(&token), name, addresses->clients, path, buf_cstr(&token),
-           addresses->internal, options->api_keys.items[0]);
-    fflush(stdout);
+    else
+        dev_lines_print(addresses, options, str_from_cstr(buf_cstr(&token)));
     buf_fini(&token);
 }
+
+static const char usage[] =
+    "usage: carillon dev [--preset NAME]... [--port N] [--option value]...\n\n"
+    "A server for this machine: events in memory, keys drawn at the start, everything allowed. Prints a URL with a\n"
+    "token, a line that listens and a line that publishes. All options of \"serve\" hold, some with other defaults:\n"
+    "host 127.0.0.1, workers 1, drain_window 0, log.level debug, one rule that allows every channel.\n\n"
+    "  --preset NAME         endpoints for clients of one shape, in place of /ws; again for more, all for each of "
+    "them\n"
+    "                        (docs/endpoints.md):\n"
+    "                          events            /ws and /api/ws\n"
+    "                          request-response  /\n"
+    "                          ticket-sockets    /ai-chat/{thread}/transcript, /notifications, and\n"
+    "                                            /white-label/{workspace}/transcript/{id}; tickets at\n"
+    "                                            /websocket/ticket\n"
+    "                          streaming         /ws/transcribe\n"
+    "  --subprotocol NAME    name that clients of request-response offer beside the token [app-v1]\n"
+    "  --backend URL         backend that gets the messages of request-response and streaming. Without it an upstream\n"
+    "                        inside the server answers\n"
+    "  --answer JSON|echo    what that upstream answers: a frame with {id}, {action}, {text}, {n}, {bytes} and {last}\n"
+    "                        filled in, or each message as it came\n"
+    "  --frames N            frames of an answer; {text} grows from frame to frame [1]\n"
+    "  --every TIME          time from one frame to the next [500ms]\n";
 
 int cli_dev(int argc, char **argv)
 {
     static char secret[KEY_TEXT + 1];
     static char api_key[KEY_TEXT + 1];
-    static const struct option_preset presets[] = {
+    enum { OWN = 7 };
+    struct option_preset presets[OWN + DEV_PRESETS_MAX] = {
         {"drain_window", "0"},
         {"log.level", "debug"},
         {"host", "127.0.0.1"},
@@ -98,18 +70,22 @@ int cli_dev(int argc, char **argv)
         {"token.secret", secret},
         {"api.keys", api_key},
     };
-    const struct serve_kind kind = {
-        .usage =
-            "usage: carillon dev [--port N] [--option value]...\n\n"
-            "A server for this machine: events in memory, keys drawn at the start, everything allowed. Prints a URL "
-            "with a\ntoken, a line that listens and a line that publishes. All options of \"serve\" hold, some with "
-            "other defaults:\nhost 127.0.0.1, workers 1, drain_window 0, log.level debug, one rule that allows every "
-            "channel.\n",
-        .presets = presets,
-        .preset_count = sizeof presets / sizeof *presets,
-        .ready = print_lines,
-    };
+    struct dev_presets shapes;
+    struct error error;
+    int code;
     draw_key(secret);
     draw_key(api_key);
-    return serve_run(&kind, argc, argv);
+    if (dev_presets_parse(&shapes, argc, argv, &error)) {
+        code = cli_usage(argv[0], "%s", error.text);
+    } else {
+        const struct serve_kind kind = {
+            .usage = usage,
+            .presets = presets,
+            .preset_count = OWN + dev_presets_options(&shapes, presets + OWN),
+            .ready = print_lines,
+        };
+        code = serve_run(&kind, shapes.argc, shapes.argv);
+    }
+    dev_presets_fini(&shapes);
+    return code;
 }
