@@ -23,6 +23,7 @@ for (const [name, { channels }] of Object.entries(ENTRIES)) {
   await build({ ...common, format: "cjs", outfile: `dist/${name}.cjs` });
 }
 
+copyFileSync(path.join(root, "../../LICENSE"), path.join(root, "LICENSE"));
 execFileSync(process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
 let failed = false;
 for (const name of Object.keys(ENTRIES)) {

@@ -4,11 +4,11 @@
  */
 export const INTERNAL = [
   // The machine, its profile and its events.
-  ..."credential question wait renewal problem refused refusals silenceMs moving".split(" "),
+  ..."credential question wait renewal problem refused refusals failures silenceMs moving".split(" "),
   ..."initialMs maxMs maxAttempts connectTimeoutMs pongTimeoutMs reusable".split(" "),
   ..."quietMs openMs lifetimeMs afterMs ending".split(" "),
   // Connections, channels and commands.
-  ..."readyOnOpen dispatch receiveFrame dispose opened lost receive settle failAll isLive hold want report".split(" "),
+  ..."readyOnOpen dispatch receiveFrame dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
 ];
 
 export const internalNames = new RegExp(`^(${INTERNAL.join("|")})$`);

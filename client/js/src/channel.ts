@@ -1,5 +1,5 @@
 import type { Commands, CommandOptions } from "./commands.js";
-import { callSafely, createEmitter, type Emitter } from "./emitter.js";
+import { createEmitter, until, type Emitter } from "./emitter.js";
 import type { Env } from "./env.js";
 import { CarillonError } from "./errors.js";
 import { createPresence, type Presence, type PresenceSource } from "./presence.js";
@@ -46,7 +46,7 @@ export type EventOf<Events, Type extends keyof Events | "*"> = Type extends keyo
 
 export interface PublishResult {
   id: string;
-  offset?: number;
+  offset?: number | undefined;
   /** An event with this `eventId` had been published before. */
   duplicate: boolean;
 }
@@ -93,6 +93,7 @@ export interface ChannelLink {
   lingerMs: number;
   store: PositionStore | undefined;
   isOpen(): boolean;
+  isClosed(): boolean;
   /** The first listener has come: there must be a connection. */
   want(): void;
   publish(command: Record<string, unknown>, options: PublishOptions): Promise<PublishResult>;
@@ -103,29 +104,32 @@ export interface ChannelLink {
 export interface ChannelSource extends Channel {
   opened(): void;
   lost(): void;
+  /** The connection has ended: no timer may run. */
+  closed(): void;
   receive(event: ChannelEvent): void;
   receiveFrame(frame: Extract<ServerFrame, { type: "subscribed" | "unsubscribed" | "gap" | "join" | "leave" }>): void;
   /** Forgets listeners, position and presence. */
   dispose(): void;
 }
 
-type Listener = { type: string; run(event: ChannelEvent): void };
-
 const BUFFERED_MAX = 1000;
 
 export function createChannel(name: string, link: ChannelLink): ChannelSource {
   const { env, commands, store } = link;
-  const listeners = new Set<Listener>();
+  const events = createEmitter<[ChannelEvent]>();
+  const loops = new Set<() => void>();
   const onStateChange = createEmitter<[ChannelState, CarillonError?]>();
   const onContinuity = createEmitter<[Continuity]>();
   let state: ChannelState = "idle";
   let position: Position | null = store?.get(name) ?? null;
-  let begin: { last?: number; since?: Position } = {};
+  let begin: { last?: number | undefined; since?: Position | undefined } = {};
   let wasLive = position !== null;
   let holds = 0;
   let linger: unknown;
   let attempt = 0;
   let retry: unknown;
+  /** Of `subscribe`. An answer to an earlier one says nothing. */
+  let round = 0;
   let presence: PresenceSource | undefined;
 
   function become(next: ChannelState, error?: CarillonError): void {
@@ -151,12 +155,16 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     return () => {
       if (!held) return;
       held = false;
-      if (--holds === 0) linger = env.setTimeout(leave, link.lingerMs);
+      if (--holds > 0) return;
+      if (link.isClosed()) leave();
+      else linger = env.setTimeout(leave, link.lingerMs);
     };
   }
 
   function leave(): void {
+    env.clearTimeout(linger);
     env.clearTimeout(retry);
+    round++;
     const told = state === "live" || state === "subscribing";
     become("idle");
     wasLive = false;
@@ -166,13 +174,14 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
   }
 
   async function subscribe(): Promise<void> {
+    const mine = ++round;
     const since = position ?? begin.since;
-    const data = { channel: name, ...(since ? { since } : begin.last ? { last: begin.last } : {}) };
+    const data = { channel: name, since, last: since ? undefined : begin.last };
     try {
-      await commands.send({ type: "subscribe", data }, "subscribed"); // receiveFrame has taken the answer
+      await commands.send({ type: "subscribe", data }, "subscribed", { take: (frame) => mine === round && subscribed(frame.data) });
     } catch (thrown) {
       const error = thrown as CarillonError;
-      if (state !== "subscribing" || error.code === "offline") return;
+      if (mine !== round || error.code === "offline") return;
       if (error.retryable) retry = env.setTimeout(() => link.isOpen() && subscribe(), 1000 * 2 ** Math.min(attempt++, 4) * env.random());
       else refuse(error);
     }
@@ -184,7 +193,6 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
   }
 
   function subscribed(data: Partial<Position> & { recovered: boolean }): void {
-    if (holds === 0 && state === "idle") return; // a backend's subscription: there is nobody to tell
     const before = wasLive;
     wasLive = true;
     attempt = 0;
@@ -211,37 +219,39 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     },
     on(type, run, { signal, last, since } = {}) {
       if (signal?.aborted) return () => {};
-      const listener = { type, run } as Listener;
-      if (listeners.size === 0 && !position) begin = { ...(last && { last }), ...(since && { since }) };
-      listeners.add(listener);
+      if (events.size === 0 && !position) begin = { last, since };
+      const off = events.subscribe((event) => (type === "*" || type === event.type) && run(event as never));
       const release = hold();
-      const off = () => {
-        listeners.delete(listener);
-        signal?.removeEventListener("abort", off);
+      return until(signal, () => {
+        off();
         release();
-      };
-      signal?.addEventListener("abort", off, { once: true });
-      return off;
+      });
     },
     publish: (type, data, options = {}) =>
-      link.publish({ channel: name, type, data, ...(options.eventId !== undefined && { event_id: options.eventId }) }, options),
+      link.publish({ channel: name, type, data, event_id: options.eventId }, options),
     async history({ before, since, limit, ...options } = {}) {
-      const data = { channel: name, ...(before && { before }), ...(since && { since }), ...(limit && { limit }) };
+      const data = { channel: name, before, since, limit };
       return (await commands.send({ type: "history", data }, "history", options)).data;
     },
     presence() {
-      presence ??= createPresence({ name, commands, hold, isLive: () => state === "live", report: link.report });
+      presence ??= createPresence({ name, env, commands, hold, isLive: () => state === "live", report: link.report });
       return presence;
     },
     async *[Symbol.asyncIterator]() {
       const buffer: ChannelEvent[] = [];
       let wake = () => {};
+      let ended = false;
+      const end = () => {
+        ended = true;
+        wake();
+      };
+      loops.add(end);
       const off = channel.on("*", (event) => {
         buffer.push(event as ChannelEvent);
         wake();
       });
       try {
-        for (;;) {
+        while (!ended) {
           if (buffer.length > BUFFERED_MAX)
             throw new CarillonError("slow_reader", `the loop over ${name} is ${BUFFERED_MAX} events behind`, { retryable: false });
           const next = buffer.shift();
@@ -249,6 +259,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
           else await new Promise<void>((resolve) => (wake = resolve));
         }
       } finally {
+        loops.delete(end);
         off();
       }
     },
@@ -263,17 +274,22 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
       presence?.lost();
       if (state === "live") become("lost");
     },
+    closed() {
+      if (holds === 0 && state !== "idle") leave();
+    },
     receive(event) {
       if (event.offset !== undefined && position) {
         if (event.offset <= position.offset) return;
-        moveTo(positionOf({ ...position, offset: event.offset, ...(event.id !== undefined && { id: event.id }) }));
+        moveTo({ epoch: position.epoch, offset: event.offset, id: event.id });
       }
-      for (const { type, run } of [...listeners]) if (type === "*" || type === event.type) callSafely(run, event);
+      events.emit(event);
     },
     receiveFrame(frame) {
       switch (frame.type) {
         case "subscribed":
-          return subscribed(frame.data);
+          // A backend's subscription, without an id: it matters where there is no answer to come.
+          if (frame.id === undefined && (state === "refused" || state === "live")) subscribed(frame.data);
+          return;
         case "unsubscribed":
           if (frame.id === undefined && state !== "idle") refuse(new CarillonError("unsubscribed", `the server ended the subscription to ${name}`));
           return;
@@ -289,7 +305,9 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     dispose() {
       env.clearTimeout(linger);
       env.clearTimeout(retry);
-      listeners.clear();
+      round++;
+      events.clear();
+      loops.forEach((end) => end());
       holds = 0;
       become("idle");
       position = null;

@@ -6,7 +6,7 @@ import { CarillonError } from "./errors.js";
 import { createSockets, type ManagedSockets, type SocketsOptions } from "./managed.js";
 import type { Change, ConnectionState } from "./machine.js";
 import { createOutbox, type OutboxMode } from "./outbox.js";
-import { parseFrame, type BuiltInEvents, type ServerFrame, type SessionInfo } from "./protocol.js";
+import { parseFrame, type BuiltInEvents, type ChannelEvent, type ServerFrame, type SessionInfo } from "./protocol.js";
 import { createConnection } from "./socket.js";
 
 export interface CarillonOptions extends SocketsOptions {
@@ -40,12 +40,14 @@ export class Carillon<Events = BuiltInEvents> {
   readonly #onStateChange = createEmitter<[ConnectionState, Change]>();
   readonly #onError = createEmitter<[unknown]>();
   #session: SessionInfo | null = null;
+  /** The server's clock less this one. */
+  #ahead = 0;
   #sockets: ManagedSockets | undefined;
 
   constructor(options: CarillonOptions) {
     this.#options = options;
     this.#env = createEnv(options.env);
-    this.#commands = createCommands(this.#env, (text) => this.#connection.send(text));
+    this.#commands = createCommands(this.#env, (text) => this.state === "open" && this.#connection.send(text));
     this.#outbox = createOutbox(options.outbox ?? "reject", options.outboxMax ?? 100, this.#commands, () => this.state === "open");
     const url = `${options.url.replace(/^http/, "ws").replace(/\/+$/, "")}${options.path ?? "/ws"}`;
     this.#connection = createConnection({
@@ -106,6 +108,7 @@ export class Carillon<Events = BuiltInEvents> {
         lingerMs: this.#options.lingerMs ?? 2000,
         store: this.#options.store,
         isOpen: () => this.state === "open",
+        isClosed: () => this.state === "closed",
         want: () => this.connect(),
         publish: (command, options) => {
           this.connect();
@@ -134,18 +137,19 @@ export class Carillon<Events = BuiltInEvents> {
     this.#connection.close("signed_out");
     this.#sockets?.closeAll();
     this.#outbox.clear();
-    for (const channel of this.#channels.values()) channel.dispose();
+    this.#channels.forEach((channel) => channel.dispose());
   }
 
   #follow(change: Change): void {
     if (change.state === "open") {
-      for (const channel of this.#channels.values()) channel.opened();
+      this.#channels.forEach((channel) => channel.opened());
       void this.#outbox.flush();
     } else if (change.previous === "open") {
       this.#session = null;
       this.#commands.failAll();
-      for (const channel of this.#channels.values()) channel.lost();
+      this.#channels.forEach((channel) => channel.lost());
     }
+    if (change.state === "closed") this.#channels.forEach((channel) => channel.closed());
     if (change.state !== change.previous || change.attempt) this.#onStateChange.emit(change.state, change);
   }
 
@@ -156,9 +160,7 @@ export class Carillon<Events = BuiltInEvents> {
     } catch (error) {
       return this.#report(error);
     }
-    if (!parsed) return;
-    if ("event" in parsed) this.#channels.get(parsed.event.channel)?.receive(parsed.event);
-    else this.#receiveFrame(parsed.frame);
+    if (parsed) this.#receiveFrame(parsed);
   }
 
   #receiveFrame(frame: ServerFrame): void {
@@ -170,7 +172,7 @@ export class Carillon<Events = BuiltInEvents> {
       case "gap":
       case "join":
       case "leave":
-        if ("id" in frame) this.#commands.settle(frame);
+        if ("id" in frame && this.#commands.settle(frame)) return;
         return this.#channels.get(frame.channel)?.receiveFrame(frame);
       case "warning":
         return this.#connection.dispatch({ type: "expiring" });
@@ -180,37 +182,48 @@ export class Carillon<Events = BuiltInEvents> {
         if (!this.#commands.settle(frame)) this.#report(errorOf(frame));
         return;
       default:
-        this.#commands.settle(frame);
+        // Commands have numbers, events have not.
+        if (typeof frame.id === "number") this.#commands.settle(frame);
+        else if ("channel" in frame) this.#channels.get(frame.channel)?.receive(frame as unknown as ChannelEvent);
     }
   }
 
   #begin({ session_id, timestamp, data }: Extract<ServerFrame, { type: "session_init" }>): void {
-    const expiresAt = data.expires_at === null ? null : Date.parse(data.expires_at);
+    this.#ahead = Date.parse(timestamp) - this.#env.now();
+    const expiresAt = parseTime(data.expires_at);
     this.#session = { id: session_id, user: data.user, expiresAt, limits: data.limits };
     this.#connection.dispatch({
       type: "opened",
       silenceMs: data.ping_interval_s > 0 ? data.ping_interval_s * 1000 + SILENCE_MARGIN_MS : 0,
-      lifetimeMs: expiresAt === null ? undefined : expiresAt - Date.parse(timestamp),
+      lifetimeMs: this.#lifetime(expiresAt),
     });
   }
 
   async #refresh(token: string): Promise<void> {
     try {
       const { data } = await this.#commands.send({ type: "refresh", data: { token } }, "refreshed");
-      const expiresAt = data.expires_at === null ? null : Date.parse(data.expires_at);
+      const expiresAt = parseTime(data.expires_at);
       if (this.#session) this.#session = { ...this.#session, expiresAt };
-      this.#connection.dispatch({ type: "refreshed", lifetimeMs: expiresAt === null ? undefined : expiresAt - this.#env.now() });
+      this.#connection.dispatch({ type: "refreshed", lifetimeMs: this.#lifetime(expiresAt) });
     } catch (thrown) {
       const error = thrown as CarillonError;
       if (error.code === "offline") return; // the next connection begins with the new token
       this.#report(error);
-      const reason = error.code === "unauthorized" ? "token_invalid" : error.code;
-      this.#connection.dispatch({ type: "refresh_refused", ending: { code: 1008, reason } });
+      const ending = { code: error.retryable ? 1013 : 1008, reason: error.reason ?? error.code };
+      this.#connection.dispatch({ type: "refresh_refused", ending });
     }
+  }
+
+  #lifetime(expiresAt: number | null): number | undefined {
+    return expiresAt === null ? undefined : expiresAt - this.#env.now() - this.#ahead;
   }
 
   #report(error: unknown): void {
     if (this.#onError.size > 0) this.#onError.emit(error);
     else console.warn("carillon:", error);
   }
+}
+
+function parseTime(text: string | null): number | null {
+  return text === null ? null : Date.parse(text);
 }

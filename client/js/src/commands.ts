@@ -1,3 +1,4 @@
+import { onAbort } from "./emitter.js";
 import { CarillonError, abortReason } from "./errors.js";
 import type { Command, CommandId, ServerFrame } from "./protocol.js";
 
@@ -9,10 +10,15 @@ export interface CommandOptions {
   timeoutMs?: number | undefined;
 }
 
+/** `take` gets the answer before any frame that follows it: a promise would be later. */
+export interface SendOptions<Type extends Answer["type"]> extends CommandOptions {
+  take?(answer: Extract<Answer, { type: Type }>): void;
+}
+
 /** The commands that wait for their answers. */
 export interface Commands {
   /** Sends a command. Rejects with a `CarillonError`: `offline`, `timeout`, or what the server answered. */
-  send<Type extends Answer["type"]>(command: Command, answer: Type, options?: CommandOptions): Promise<Extract<Answer, { type: Type }>>;
+  send<Type extends Answer["type"]>(command: Command, answer: Type, options?: SendOptions<Type>): Promise<Extract<Answer, { type: Type }>>;
   /** Gives an answer to its command. `false`: no command waits for it. */
   settle(answer: Answer): boolean;
   /** The connection is down: nothing is answered any more. */
@@ -29,31 +35,32 @@ export function createCommands(env: Timers, write: (text: string) => boolean): C
   let lastId = 0;
 
   return {
-    send(command, answer, { signal, timeoutMs = 15_000 } = {}) {
+    send(command, answer, { signal, timeoutMs = 15_000, take } = {}) {
       return new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(abortReason(signal));
         const id = ++lastId;
         const finish = () => {
           waiting.delete(id);
           env.clearTimeout(timer);
-          signal?.removeEventListener("abort", abort);
+          forget();
         };
         const fail = (error: unknown) => {
           finish();
           reject(error);
         };
-        const abort = () => fail(signal && abortReason(signal));
+        const forget = onAbort(signal, () => fail(signal && abortReason(signal)));
         const timer = env.setTimeout(() => fail(new CarillonError("timeout", `no answer to ${command.type} came in ${timeoutMs} ms`)), timeoutMs);
         waiting.set(id, {
           reject: fail,
           resolve(frame) {
             finish();
-            if (frame.type === answer) resolve(frame as Extract<Answer, { type: typeof answer }>);
-            else if (frame.type === "error") reject(errorOf(frame));
+            if (frame.type === answer) {
+              take?.(frame as Extract<Answer, { type: typeof answer }>);
+              resolve(frame as Extract<Answer, { type: typeof answer }>);
+            } else if (frame.type === "error") reject(errorOf(frame));
             else reject(new CarillonError("invalid_answer", `the answer to ${command.type} was ${frame.type}`));
           },
         });
-        signal?.addEventListener("abort", abort, { once: true });
         if (!write(JSON.stringify({ type: command.type, id, data: command.data }))) fail(offline());
       });
     },

@@ -16,7 +16,7 @@ export interface EmitterSource<A extends unknown[]> extends Emitter<A> {
 }
 
 /** A listener that throws does not keep the event from the others: its error is reported as an uncaught one. */
-export function callSafely<A extends unknown[]>(listener: (...args: A) => void, ...args: A): void {
+function callSafely<A extends unknown[]>(listener: (...args: A) => void, ...args: A): void {
   try {
     listener(...args);
   } catch (error) {
@@ -26,27 +26,38 @@ export function callSafely<A extends unknown[]>(listener: (...args: A) => void, 
   }
 }
 
+/** Calls `run` when the signal is aborted. Returns a function that takes that back. */
+export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
+  signal?.addEventListener("abort", run, { once: true });
+  return () => signal?.removeEventListener("abort", run);
+}
+
+/** A function that calls `stop`, as the end of the signal does. */
+export function until(signal: AbortSignal | undefined, stop: () => void): () => void {
+  const end = () => {
+    forget();
+    stop();
+  };
+  const forget = onAbort(signal, end);
+  if (signal?.aborted) end();
+  return end;
+}
+
 export function createEmitter<A extends unknown[]>(): EmitterSource<A> {
   // Each subscription is an object of its own, so that the same function may be added twice.
   const entries = new Set<{ listener: (...args: A) => void; remove: () => void }>();
   return {
     subscribe(listener, { signal } = {}) {
-      if (signal?.aborted) return () => {};
-      const remove = () => {
-        entries.delete(entry);
-        signal?.removeEventListener("abort", remove);
-      };
-      const entry = { listener, remove };
+      const entry = { listener, remove: () => {} };
       entries.add(entry);
-      signal?.addEventListener("abort", remove, { once: true });
-      return remove;
+      return (entry.remove = until(signal, () => entries.delete(entry)));
     },
     emit(...args) {
       // A copy: listeners may come and go while the event is told. One that has been removed is not called.
       for (const entry of [...entries]) if (entries.has(entry)) callSafely(entry.listener, ...args);
     },
     clear() {
-      for (const entry of [...entries]) entry.remove();
+      for (const { remove } of [...entries]) remove();
     },
     get size() {
       return entries.size;

@@ -12,27 +12,29 @@ export interface ErrorDetails {
 export class CarillonError extends Error {
   override readonly name: string = "CarillonError";
   /** What kind of error it is: a code of the server, such as `forbidden`, or one of this package, such as `offline`. */
-  readonly code: string;
+  declare readonly code: string;
   /** More exactly, where there is more to say, such as `token_expired`. */
-  readonly reason: string | undefined;
+  declare readonly reason: string | undefined;
   /** Whether the same call may succeed later. */
-  readonly retryable: boolean;
+  declare readonly retryable: boolean;
   /** How long the server wants to be left alone. */
-  readonly retryAfterMs: number | undefined;
+  declare readonly retryAfterMs: number | undefined;
   /** The page of this code. */
-  readonly link: string;
+  declare readonly link: string;
 
   constructor(code: string, message: string, more: ErrorDetails = {}) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause });
     this.code = code;
     this.reason = more.reason;
-    this.retryable = more.retryable ?? RETRYABLE.has(code);
+    this.retryable = more.retryable ?? RETRYABLE.includes(code);
     this.retryAfterMs = more.retryAfterMs;
     this.link = `${PAGE}#${more.reason ?? code}`;
   }
 }
 
-const RETRYABLE = new Set(["rate_limited", "internal_error", "unavailable", "offline", "timeout"]);
+export const REFUSED_AGAIN = "getToken gave a token that the server has refused";
+
+const RETRYABLE = ["rate_limited", "internal_error", "unavailable", "offline", "timeout"];
 
 /** Throw this from `getToken` when the user is signed out. The client closes, and does not try again. */
 export class Unauthorized extends CarillonError {

@@ -1,4 +1,5 @@
 import { backoff, judge, type Ending } from "./backoff.js";
+import { CarillonError, REFUSED_AGAIN } from "./errors.js";
 
 /** Set by the build. The entry point of managed sockets leaves the code of channels out: pings, refreshes, moves. */
 declare const WITH_CHANNELS: boolean;
@@ -94,6 +95,8 @@ export interface Machine {
   /** The refusal that the next credential is asked for with, and how many there were since the connection was open for a while. */
   readonly refusal: Ending | null;
   readonly refusals: number;
+  /** Times in a row that the open connection could not be continued with another credential. */
+  readonly failures: number;
   readonly online: boolean;
   readonly silenceMs: number;
   /** The server has asked to move, so the next attempt does not wait. */
@@ -115,6 +118,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const down = { socket: null, question: null, wait: null, renewal: null } as const;
 
+const renewed = { renewal: null, refusal: null, failures: 0 } as const;
+
 export const idle: Machine = {
   ...down,
   state: "idle",
@@ -126,6 +131,7 @@ export const idle: Machine = {
   refused: [],
   refusal: null,
   refusals: 0,
+  failures: 0,
   online: true,
   silenceMs: 0,
   moving: false,
@@ -150,21 +156,21 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, { random
         if (state !== "open") return { ...m, credential: null };
         return m.renewal ? m : { ...ask("refresh"), refresh: null };
       case "refreshed":
-        return m.renewal ? { ...m, ...m.renewal, renewal: null, refusal: null, refresh: refreshAfter(event.lifetimeMs) } : m;
+        return m.renewal ? { ...m, ...renewed, ...m.renewal, refresh: refreshAfter(event.lifetimeMs) } : m;
       case "refresh_refused":
         if (!m.renewal) return m;
         if (judge(event.ending) === "refused") {
           m = refuse(m.renewal.credential, event.ending);
-          if (m.refusals === 1) return { ...ask("refused"), renewal: null };
+          if (m.failures === 0) return { ...ask("refused"), renewal: null, failures: 1 };
         }
-        return { ...m, renewal: null, refresh: { ms: delay(m.refusals) } };
+        return refreshLater();
     }
 
   switch (event.type) {
     case "close":
       return end(1000, event.reason);
     case "credential":
-      if (m.refused.includes(event.credential)) return noCredential(new Error("getToken gave a credential that the server has refused"));
+      if (m.refused.includes(event.credential)) return noCredential(new CarillonError("unauthorized", REFUSED_AGAIN, { retryable: true }));
       m = { ...m, question: null };
       return state === "open" ? { ...m, renewal: event } : begin({ ...m, credential: event.credential });
     case "credential_failed":
@@ -199,11 +205,16 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, { random
 
   function noCredential(error: unknown, retryAfterMs?: number): Machine {
     m = { ...m, question: null, problem: { error } };
-    return state === "open" ? { ...m, refresh: { ms: delay(1) } } : retryLater({ code: 1006, reason: "no_credential", retryAfterMs });
+    return state === "open" ? refreshLater() : retryLater({ code: 1006, reason: "no_credential", retryAfterMs });
+  }
+
+  function refreshLater(): Machine {
+    const failures = m.failures + 1;
+    return { ...m, renewal: null, failures, refresh: { ms: REFRESH_AT_LEAST_MS + delay(failures) } };
   }
 
   function opened(silenceMs: number, lifetimeMs: number | undefined): Machine {
-    m = { ...become("open"), refusal: null, wait: null };
+    m = { ...become("open"), ...renewed, wait: null };
     if (!WITH_CHANNELS || !profile.reusable) return { ...m, credential: null };
     return { ...m, moving: false, silenceMs, wait: silenceMs ? { for: "ping", ms: silenceMs } : null, refresh: refreshAfter(lifetimeMs) };
   }

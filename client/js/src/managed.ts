@@ -1,4 +1,4 @@
-import { createEmitter, type Emitter } from "./emitter.js";
+import { createEmitter, onAbort, type Emitter } from "./emitter.js";
 import { createEnv, type Env, type SocketLike } from "./env.js";
 import { CarillonError } from "./errors.js";
 import type { Change, ConnectionState, Profile } from "./machine.js";
@@ -91,12 +91,12 @@ export interface ManagedSockets {
 /** Managed sockets alone, without channels: for any API that takes tickets. */
 export function createSockets(options: SocketsOptions): ManagedSockets {
   const env = createEnv(options.env);
-  const { getToken, getTicket } = options;
+  const { getToken } = options;
   const sockets = new Set<ManagedSocket>();
+  const getTicket = options.getTicket ?? (getToken && ticketsFrom(env, at(options.url, options.ticketPath ?? "/websocket/ticket"), getToken));
 
   async function ticket(request: CredentialRequest & TicketPurpose): Promise<string> {
     if (getTicket) return getTicket(request);
-    if (getToken) return ticketsFrom(env, at(options.url, options.ticketPath ?? "/websocket/ticket"), getToken)(request);
     throw new CarillonError("invalid_options", "tickets need getToken or getTicket", { retryable: false });
   }
 
@@ -109,22 +109,24 @@ export function createSockets(options: SocketsOptions): ManagedSockets {
     const of = typeof purpose === "string" ? { purpose } : purpose;
     const url = at(options.url, path).replace(/^http/, "ws");
     const target = (value: string) => {
-      const query = new URLSearchParams({ ...Object.fromEntries(Object.entries(params).map(([k, v]) => [k, `${v}`])), ticket: value });
+      const query = new URLSearchParams({ ...params, ticket: value } as Record<string, string>);
       return { url: `${url}?${query}` };
     };
     return openSocket(env, sockets, target, (request) => ticket({ ...request, ...of }), socketOptions);
   }
 
+  const resource = (path: string, purpose: string, workspace: string, id: string, socketOptions?: SocketOptions) =>
+    connect(
+      path.replace("{workspace}", encodeURIComponent(workspace)).replace("{id}", encodeURIComponent(id)),
+      {},
+      { purpose, resourceId: id },
+      socketOptions,
+    );
+
   return {
-    connectToChat: (id, socketOptions) =>
-      connect(fill(options.chatPath ?? "/ai-chat/{id}/transcript", { id }), {}, { purpose: "chat", resourceId: id }, socketOptions),
+    connectToChat: (id, socketOptions) => resource(options.chatPath ?? "/ai-chat/{id}/transcript", "chat", "", id, socketOptions),
     connectToTranscript: (workspace, id, socketOptions) =>
-      connect(
-        fill(options.transcriptPath ?? "/white-label/{workspace}/transcript/{id}", { workspace, id }),
-        {},
-        { purpose: "transcript", resourceId: id },
-        socketOptions,
-      ),
+      resource(options.transcriptPath ?? "/white-label/{workspace}/transcript/{id}", "transcript", workspace, id, socketOptions),
     connect,
     getTicket: async ({ signal, ...of }) => ticket({ ...of, why: "connect", signal: signal ?? new AbortController().signal }),
     closeAll: () => [...sockets].forEach((socket) => socket.close()),
@@ -174,7 +176,7 @@ function openSocket(
         if (options.debug) console.debug("carillon socket", change);
         if (change.state === "closed") {
           sockets.delete(socket);
-          options.signal?.removeEventListener("abort", destroy);
+          forget();
           reject(failure ?? new CarillonError("closed", "the socket was closed before it had a ticket", { reason: change.reason }));
         }
         if (change.state !== change.previous) onStateChange.emit(change.state, change);
@@ -205,7 +207,7 @@ function openSocket(
       destroy,
     };
     sockets.add(socket);
-    options.signal?.addEventListener("abort", destroy, { once: true });
+    const forget = onAbort(options.signal, destroy);
     if (options.signal?.aborted) destroy();
     else connection.connect();
   });
@@ -214,8 +216,4 @@ function openSocket(
 /** A path of the server. */
 function at(base: string, path: string): string {
   return base.replace(/\/+$/, "") + path;
-}
-
-function fill(pattern: string, values: Record<string, string>): string {
-  return pattern.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ""));
 }

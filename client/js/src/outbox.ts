@@ -1,5 +1,6 @@
 import { offline, type Commands } from "./commands.js";
 import type { PublishOptions, PublishResult } from "./channel.js";
+import { onAbort } from "./emitter.js";
 import { CarillonError, abortReason } from "./errors.js";
 
 /**
@@ -13,6 +14,8 @@ export type OutboxMode = "reject" | "queue" | "latest";
 interface Item {
   data: Record<string, unknown>;
   options: PublishOptions;
+  /** Takes its signal's listener away. */
+  forget(): void;
   resolve(result: PublishResult): void;
   reject(error: unknown): void;
 }
@@ -33,12 +36,17 @@ export function createOutbox(mode: OutboxMode, max: number, commands: Commands, 
     return {
       id: answer.id,
       duplicate: answer.duplicate === true,
-      ...(answer.offset !== undefined && { offset: answer.offset }),
+      offset: answer.offset,
     };
   }
 
-  function drop(item: Item, error: unknown): void {
+  function remove(item: Item): void {
+    item.forget();
     items = items.filter((other) => other !== item);
+  }
+
+  function drop(item: Item, error: unknown): void {
+    remove(item);
     item.reject(error);
   }
 
@@ -47,9 +55,8 @@ export function createOutbox(mode: OutboxMode, max: number, commands: Commands, 
     flushing = true;
     for (let item = items[0]; item && isOpen(); item = items[0]) {
       try {
-        const result = await send(item);
-        items.shift();
-        item.resolve(result);
+        item.resolve(await send(item));
+        remove(item);
       } catch (error) {
         if ((error as CarillonError).code === "offline") break; // it is sent again, with the same event_id
         drop(item, error);
@@ -68,15 +75,22 @@ export function createOutbox(mode: OutboxMode, max: number, commands: Commands, 
       }
       if (items.length >= max) return Promise.reject(new CarillonError("outbox_full", `${max} events wait for the connection`, { retryable: true }));
       return new Promise((resolve, reject) => {
-        const item: Item = { data: { event_id: crypto.randomUUID(), ...data }, options, resolve, reject };
+        const { signal } = options;
+        const forget = onAbort(signal, () => drop(item, signal && abortReason(signal)));
+        const item: Item = { data: { ...data, event_id: data.event_id ?? newId() }, options, forget, resolve, reject };
         items.push(item);
-        options.signal?.addEventListener("abort", () => items.includes(item) && drop(item, abortReason(options.signal!)), { once: true });
         void flush();
       });
     },
     flush,
     clear() {
-      items.splice(0).forEach(({ reject }) => reject(offline()));
+      for (const item of items) drop(item, offline());
     },
   };
+}
+
+/** `randomUUID` is not there on pages without TLS, nor in React Native. */
+function newId(): string {
+  const part = () => Math.random().toString(36).slice(2);
+  return globalThis.crypto?.randomUUID?.() ?? part() + part();
 }

@@ -1,5 +1,7 @@
 import type { Commands } from "./commands.js";
-import { createEmitter, type Emitter } from "./emitter.js";
+import { createEmitter, until, type Emitter } from "./emitter.js";
+import type { Env } from "./env.js";
+import type { CarillonError } from "./errors.js";
 import type { Member } from "./protocol.js";
 
 /** The users who are subscribed to a channel. It is kept current while `onChange` has listeners. */
@@ -22,6 +24,7 @@ export interface PresenceSource extends Presence {
 
 export interface PresenceLink {
   name: string;
+  env: Env;
   commands: Commands;
   /** Keeps the channel subscribed until the returned function is called. */
   hold(): () => void;
@@ -29,7 +32,10 @@ export interface PresenceLink {
   report(error: unknown): void;
 }
 
-export function createPresence({ name, commands, hold, isLive, report }: PresenceLink): PresenceSource {
+/** After a list that the server could not give: about so long until it is asked again. */
+const RETRY_MS = 2000;
+
+export function createPresence({ name, env, commands, hold, isLive, report }: PresenceLink): PresenceSource {
   const emitter = createEmitter<[readonly Member[]]>();
   let byUser = new Map<string, Member>();
   let members: readonly Member[] = [];
@@ -37,21 +43,30 @@ export function createPresence({ name, commands, hold, isLive, report }: Presenc
   /** Changes since the list was asked for. They count after its pages. `null`: no list is on its way. */
   let since: (() => void)[] | null = null;
   let round = 0;
+  let retry: unknown;
 
   function tell(): void {
     members = [...byUser.values()].sort((a, b) => (a.user < b.user ? -1 : 1));
     emitter.emit(members);
   }
 
+  function stop(): void {
+    round++;
+    since = null;
+    ready = false;
+    env.clearTimeout(retry);
+  }
+
   async function ask(): Promise<void> {
-    const mine = ++round;
+    stop();
+    const mine = round;
     since = [];
     try {
       const fresh = new Map<string, Member>();
       let after: string | null = null;
       do {
         const page: { members: Member[]; next: string | null } = (
-          await commands.send({ type: "presence", data: { channel: name, limit: 1000, ...(after !== null && { after }) } }, "presence")
+          await commands.send({ type: "presence", data: { channel: name, limit: 1000, after } }, "presence")
         ).data;
         for (const member of page.members) fresh.set(member.user, member);
         after = page.next;
@@ -62,8 +77,12 @@ export function createPresence({ name, commands, hold, isLive, report }: Presenc
       since = null;
       ready = true;
       tell();
-    } catch (error) {
-      if (mine === round && (error as { code?: string }).code !== "offline") report(error);
+    } catch (thrown) {
+      const error = thrown as CarillonError;
+      if (mine !== round || error.code === "offline") return;
+      since = null;
+      if (error.retryable) retry = env.setTimeout(() => void ask(), RETRY_MS * (0.5 + env.random()));
+      else report(error);
     }
   }
 
@@ -76,19 +95,13 @@ export function createPresence({ name, commands, hold, isLive, report }: Presenc
     },
     onChange: {
       subscribe(listener, options) {
-        const off = emitter.subscribe(listener, options);
+        const off = emitter.subscribe(listener);
         const release = hold();
         if (isLive() && !ready && since === null) void ask();
-        let held = true;
-        const stop = () => {
-          if (!held) return;
-          held = false;
-          options?.signal?.removeEventListener("abort", stop);
+        return until(options?.signal, () => {
           off();
           release();
-        };
-        options?.signal?.addEventListener("abort", stop, { once: true });
-        return stop;
+        });
       },
     },
     ask() {
@@ -102,15 +115,9 @@ export function createPresence({ name, commands, hold, isLive, report }: Presenc
         tell();
       }
     },
-    lost() {
-      round++;
-      since = null;
-      ready = false;
-    },
+    lost: stop,
     reset() {
-      round++;
-      since = null;
-      ready = false;
+      stop();
       byUser = new Map();
       members = [];
     },

@@ -5,7 +5,7 @@ export interface Position {
   epoch: string;
   offset: number;
   /** Id of the event there, where the server has told it. */
-  id?: string;
+  id?: string | undefined;
 }
 
 /** The three types that the server knows. Others are added as `Carillon<Events>`. */
@@ -72,31 +72,10 @@ export interface HistoryPage {
   more: boolean;
 }
 
-const KNOWN = new Set<string>([
-  "session_init",
-  "subscribed",
-  "unsubscribed",
-  "pong",
-  "published",
-  "refreshed",
-  "history",
-  "presence",
-  "join",
-  "leave",
-  "gap",
-  "warning",
-  "reconnect",
-  "error",
-] satisfies ServerFrame["type"][]);
-
-export type Frame = { event: ChannelEvent } | { frame: ServerFrame } | null;
-
-/** `null`: not a frame of this protocol, and nothing to do. */
-export function parseFrame(text: unknown): Frame {
-  if (typeof text !== "string") return null;
-  const value = JSON.parse(text) as { type?: unknown };
-  if (typeof value?.type !== "string") return null;
-  return KNOWN.has(value.type) ? { frame: value as ServerFrame } : { event: value as ChannelEvent };
+/** `null`: not a frame of this protocol, and nothing to do. A frame of another type is an event. */
+export function parseFrame(text: unknown): ServerFrame | null {
+  const value = typeof text === "string" ? (JSON.parse(text) as ServerFrame | null) : null;
+  return value && typeof value.type === "string" ? value : null;
 }
 
 /** A command to the server. `id` comes back in its answer. */
@@ -107,6 +86,5 @@ export interface Command {
 
 /** The position in a frame. `null`: the channel has no history. */
 export function positionOf({ epoch, offset, id }: Partial<Position>): Position | null {
-  if (epoch === undefined || offset === undefined) return null;
-  return id === undefined ? { epoch, offset } : { epoch, offset, id };
+  return epoch === undefined || offset === undefined ? null : { epoch, offset, id };
 }

@@ -1,6 +1,6 @@
 import type { Ending } from "./backoff.js";
 import type { Env, SocketLike } from "./env.js";
-import { abortReason, type CarillonError } from "./errors.js";
+import type { CarillonError } from "./errors.js";
 import { idle, step, type Change, type ConnectionState, type Machine, type MachineEvent, type Profile, type Why } from "./machine.js";
 
 /** What `getToken` and `getTicket` are called with. */
@@ -182,15 +182,4 @@ export function createConnection(options: ConnectionOptions): Connection {
     },
     dispatch,
   };
-}
-
-/** Resolves when the promise does, unless the signal is aborted first. */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise<T>((resolve, reject) => {
-    const abort = () => reject(abortReason(signal));
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }

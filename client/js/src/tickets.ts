@@ -1,5 +1,5 @@
 import type { Env } from "./env.js";
-import { CarillonError } from "./errors.js";
+import { CarillonError, REFUSED_AGAIN } from "./errors.js";
 import type { CredentialRequest } from "./socket.js";
 
 /** Gives the user's token. Throw `Unauthorized` when the user is signed out: then the client does not try again. */
@@ -16,27 +16,30 @@ export type GetTicket = (request: CredentialRequest & TicketPurpose) => string |
 
 /**
  * Asks the server for tickets: `POST` with the user's token, answered by `{"ticket": …}`.
- * A refused token is asked for once more.
+ * A refused token is asked for once more, and is not sent again.
  */
 export function ticketsFrom(env: Env, url: string, getToken: GetToken): GetTicket {
-  return async ({ purpose, resourceId, ...request }) => {
-    const body = JSON.stringify({ purpose, resourceId });
-    const post = (token: string) =>
-      env.fetch(url, {
-        method: "POST",
-        headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
-        body,
-        cache: "no-store",
-        signal: request.signal,
-      });
-    let token = await getToken(request);
-    let response = await post(token);
-    if (response.status === 401) {
-      const refused = token;
-      const refusal = { code: 1008, reason: "token_invalid", status: 401 };
-      token = await getToken({ signal: request.signal, why: "refused", refusal });
-      if (token !== refused) response = await post(token);
-    }
+  let refused: string | undefined;
+
+  async function post({ purpose, resourceId, ...request }: CredentialRequest & TicketPurpose): Promise<Response | undefined> {
+    const token = await getToken(request);
+    if (token === refused) return undefined;
+    const response = await env.fetch(url, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ purpose, resourceId }),
+      cache: "no-store",
+      signal: request.signal,
+    });
+    if (response.status === 401) refused = token;
+    return response;
+  }
+
+  return async (request) => {
+    let response = await post(request);
+    if (!response || response.status === 401)
+      response = await post({ ...request, why: "refused", refusal: { code: 1008, reason: "token_invalid", status: 401 } });
+    if (!response) throw new CarillonError("unauthorized", REFUSED_AGAIN, { retryable: true });
     if (!response.ok) throw await refusalOf(response);
     const { ticket } = (await response.json()) as { ticket?: unknown };
     if (typeof ticket === "string" && ticket !== "") return ticket;
@@ -49,11 +52,10 @@ export async function refusalOf(response: Response): Promise<CarillonError> {
   const { status } = response;
   const body = (await response.json().catch(() => ({}))) as Partial<Refusal> & { error?: Partial<Refusal> };
   const { code, message, reason } = body.error ?? body;
-  const after = Number(response.headers.get("Retry-After") ?? NaN);
   return new CarillonError(code ?? `http_${status}`, message ?? `${response.url} answered ${status}`, {
     reason,
-    retryable: status === 401 || status === 408 || status === 429 || status >= 500,
-    retryAfterMs: Number.isFinite(after) ? after * 1000 : undefined,
+    retryable: status >= 500 || [401, 408, 429].includes(status),
+    retryAfterMs: Number(response.headers.get("Retry-After")) * 1000 || undefined,
   });
 }
 

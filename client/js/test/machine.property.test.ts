@@ -23,6 +23,12 @@ const happenings = fc.oneof(
   fc.record({ what: fc.constant("wake" as const) }),
   fc.record({ what: fc.constant("move" as const), ms: fc.constantFrom(0, 5000) }),
   fc.record({ what: fc.constant("expiring" as const) }),
+  fc.record({ what: fc.constant("refreshed" as const), ms: fc.constantFrom(0, 1000, 600_000) }),
+  fc.record({ what: fc.constant("refresh_refused" as const), reason: fc.constantFrom("token_invalid", "unavailable") }),
+  // getToken gives a token that was refused.
+  { weight: 2, arbitrary: fc.record({ what: fc.constant("answer_refused" as const) }) },
+  // The next listener of a change closes the connection, and perhaps opens it again.
+  fc.record({ what: fc.constant("close_in_callback" as const), again: fc.boolean() }),
   fc.record({ what: fc.constant("connect" as const) }),
   fc.record({ what: fc.constant("close" as const) }),
 );
@@ -32,6 +38,8 @@ function start(world: World) {
   const questions: { request: CredentialRequest; resolve(token: string): void; reject(error: unknown): void }[] = [];
   const refused = new Set<string>();
   const states: string[] = [];
+  const renewals: string[] = [];
+  let inCallback: (() => void) | undefined;
   let tokens = 0;
   const connection = createConnection({
     env: world.env,
@@ -39,10 +47,15 @@ function start(world: World) {
     readyOnOpen: false,
     ask: (request) => new Promise((resolve, reject) => questions.push({ request, resolve, reject })),
     target: (token) => ({ url: "ws://test/ws", protocols: ["carillon.v1", token] }),
-    onChange: (change) => states.push(change.state),
+    onChange(change) {
+      states.push(change.state);
+      const run = inCallback;
+      inCallback = undefined;
+      run?.();
+    },
     onMessage: () => {},
     onError: () => {},
-    refresh: () => {},
+    refresh: (token) => renewals.push(token),
   });
   const live = () => world.sockets.filter((socket) => socket.isLive);
   const open = () => questions.filter(({ request }) => !request.signal.aborted);
@@ -57,6 +70,27 @@ function start(world: World) {
         break;
       case "answer":
         questions.pop()?.resolve(`token-${++tokens}`);
+        break;
+      case "answer_refused": {
+        const again = [...refused].at(-1);
+        if (again !== undefined) questions.pop()?.resolve(again);
+        break;
+      }
+      case "refreshed":
+        if (renewals.pop() !== undefined) connection.dispatch({ type: "refreshed", lifetimeMs: happening.ms });
+        break;
+      case "refresh_refused": {
+        const renewal = renewals.pop();
+        if (renewal === undefined || connection.state !== "open") break;
+        if (happening.reason === "token_invalid") refused.add(renewal);
+        connection.dispatch({ type: "refresh_refused", ending: { code: happening.reason === "unavailable" ? 1013 : 1008, reason: happening.reason } });
+        break;
+      }
+      case "close_in_callback":
+        inCallback = () => {
+          connection.close();
+          if (happening.again) connection.connect();
+        };
         break;
       case "fail":
         questions.pop()?.reject(happening.final ? new Unauthorized() : new Error("no token now"));
@@ -92,7 +126,8 @@ function start(world: World) {
     }
     await settle();
   };
-  return { connection, questions: open, refused, states, live, act };
+  const calm = () => void (inCallback = undefined);
+  return { connection, calm, questions: open, refused, states, live, act };
 }
 
 describe("whatever happens", () => {
@@ -100,7 +135,7 @@ describe("whatever happens", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(happenings, { maxLength: 60 }), fc.integer({ min: 0, max: 999 }), async (all, chance) => {
         const world = createWorld(() => chance / 1000);
-        const { connection, questions, refused, live, act } = start(world);
+        const { connection, calm, questions, refused, live, act } = start(world);
         connection.connect();
         await settle();
         let opened = 0;
@@ -113,6 +148,7 @@ describe("whatever happens", () => {
           if (connection.state === "open") expect(live()).toHaveLength(1);
           expect(questions().length).toBeLessThanOrEqual(1);
         }
+        calm();
         connection.close();
         await settle();
         expect(connection.state).toBe("closed");
@@ -126,10 +162,11 @@ describe("whatever happens", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(happenings, { maxLength: 40 }), async (all) => {
         const world = createWorld();
-        const { connection, live, act } = start(world);
+        const { connection, calm, live, act } = start(world);
         connection.connect();
         await settle();
         for (const happening of all) await act(happening);
+        calm();
         connection.connect(); // if it has ended
         world.setOnline(true);
         for (let i = 0; i < 60 && connection.state !== "open"; i++) {
