@@ -111,6 +111,13 @@ void backend_call_fini(struct backend_call *call)
     buf_fini(&call->body);
 }
 
+/* Without the quotes of a JSON string: the log has its own. */
+static struct str unquoted(struct str json)
+{
+    bool is_string = json.len >= 2 && json.ptr[0] == '"';
+    return is_string ? str_from(json.ptr + 1, json.len - 2) : json;
+}
+
 /* The one line of the log for a failure. what is ours, detail may quote the backend, and the id is the client's. */
 static void log_failure(const struct backend_call *call, const char *what, struct str detail)
 {
@@ -118,7 +125,7 @@ static void log_failure(const struct backend_call *call, const char *what, struc
     struct buf id = {0}, line = {0};
     cloudevent_append_id(&id, &call->event);
     if (call->correlation)
-        error_quote(str_from_cstr(call->correlation), correlation);
+        error_quote(unquoted(str_from_cstr(call->correlation)), correlation);
     cloudevent_append_printable(&line, detail.len < DETAIL_MAX ? detail : str_from(detail.ptr, DETAIL_MAX));
     log_warn("upstream", "%.*s: %s failed after %u %s: %s%s%s; correlation id %s", STR_ARG(call->upstream->base.name),
              buf_cstr(&id), call->tries, call->tries == 1 ? "try" : "tries", what, detail.len ? ": " : "",

@@ -144,7 +144,7 @@ def test_failures(begin, name):
         client.send_text(message("c-2"))
         assert client.receive()["payload"] == "ok"
     lines = [line for line in node.log().splitlines() if "failed after" in line]
-    assert len(lines) == 1 and "bad" in lines[0] and "\ufffd" not in lines[0] and backend.calls[0].headers["ce-sessionid"] in lines[0]
+    assert len(lines) == 1 and ' correlation id "bad' in lines[0] and "\ufffd" not in lines[0] and backend.calls[0].headers["ce-sessionid"] in lines[0]
     assert node.metric("carillon_upstream_failures_total", error=code) == 1
 
 
