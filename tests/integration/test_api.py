@@ -223,7 +223,7 @@ def check_histograms(kinds, samples):
             if key.startswith(f"{name}_bucket{{"):
                 rest = re.sub(r',?le="[^"]*"', "", key)
                 series.setdefault(rest, []).append((float(re.search(r'le="([^"]*)"', key).group(1)), value))
-        assert series, name
+        assert series or name.startswith("carillon_upstream_"), name  # those have a label for each upstream, and there is none
         for buckets in series.values():
             assert buckets == sorted(buckets), "buckets grow"
             assert buckets[-1][0] == float("inf")

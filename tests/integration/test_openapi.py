@@ -49,6 +49,8 @@ CALLS = [
     ("POST", "/api/v1/publish", "", "", {**EVENT, "exclude_session": "0198c0de-0000-7000-8000-000000000000"}, 200),
     ("POST", "/api/v1/disconnect", "", "", {"user": "ann", "code": 4000, "reason": "bye"}, 200),
     ("POST", "/api/v1/disconnect", "", "", {"user": "ann", "code": 1}, 400),
+    ("POST", "/api/v1/tickets", "", "", {"user": "ann", "claims": {"scope": "read"}, "purpose": "chat", "ttl": 10}, 200),
+    ("POST", "/api/v1/tickets", "", "", {"purpose": "chat"}, 400),
     ("POST", "/api/v1/revoke", "", "", {"user": "ann"}, 200),
     ("POST", "/api/v1/revoke", "", "", {}, 400),
     ("GET", "/api/v1/info", "", "", None, 200),
