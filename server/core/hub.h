@@ -161,6 +161,9 @@ void hub_writable(struct hub *hub, struct session *session, uint32_t unsent);
 /* Queues one message as it is. text must be UTF-8. False: the session is ending, or its transport has no such messages;
  * nothing is queued. */
 bool hub_send(struct hub *hub, struct session *session, bool binary, struct str bytes);
+/* Would a message of that many bytes be within the limits of the session's outbox now? If it is not, and the kernel
+ * takes nothing, hub_send ends the session as a slow consumer. */
+bool hub_has_room(const struct hub *hub, const struct session *session, size_t bytes);
 /* The same for each subscriber of a channel, at its place among the channel's events. The message is no event: it is in
  * no history, and has no offset. Returns to how many it was queued. */
 size_t hub_send_to_channel(struct hub *hub, struct str channel, bool binary, struct str bytes);

@@ -194,6 +194,8 @@ struct subscription *recover_subscribe(struct hub *hub, struct session *session,
  * consumer, and its end is decided here. No other session ends. Subscriptions and lists stay as they are until the
  * flush. */
 void output_queue(struct hub *hub, struct session *session, struct message *message);
+/* Whether one more frame would be within the limits of the outbox. */
+bool output_has_room(const struct hub *hub, const struct session *session, size_t frame_len);
 /* Part of output_event: the format is not the one that events come in. */
 size_t output_encoded(struct hub *hub, struct session *session, struct message *event);
 /* The event does not go to this session. For one session among few: a walk through all subscribers does not ask it. */

@@ -104,13 +104,13 @@ static void write_out(struct hub *hub, struct session *session)
         output_finish(hub, session, false);
 }
 
-static bool is_over_limit(const struct hub *hub, const struct session *session, const struct message *message)
+bool output_has_room(const struct hub *hub, const struct session *session, size_t frame_len)
 {
     const struct outbox *outbox = &session->outbox;
     if (outbox->count == 0 && session->unsent_bytes == 0)
-        return false; /* one message alone is never too much: its size has a limit of its own */
-    return outbox->bytes + session->unsent_bytes + message->frame_len > hub->settings.outbox_max_bytes ||
-           outbox->count >= hub->settings.outbox_max_messages;
+        return true; /* one message alone is never too much: its size has a limit of its own */
+    return outbox->bytes + session->unsent_bytes + frame_len <= hub->settings.outbox_max_bytes &&
+           outbox->count < hub->settings.outbox_max_messages;
 }
 
 static void end_slow_consumer(struct hub *hub, struct session *session)
@@ -124,12 +124,12 @@ void output_queue(struct hub *hub, struct session *session, struct message *mess
 {
     if (session->state != SESSION_OPEN)
         return;
-    if (is_over_limit(hub, session, message)) {
+    if (!output_has_room(hub, session, message->frame_len)) {
         /* Much in one turn is not slowness: what the kernel takes at once does not count. */
         write_out(hub, session);
         if (session->state != SESSION_OPEN) /* broken */
             return;
-        if (is_over_limit(hub, session, message)) {
+        if (!output_has_room(hub, session, message->frame_len)) {
             end_slow_consumer(hub, session);
             return;
         }

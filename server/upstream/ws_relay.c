@@ -87,6 +87,41 @@ void ws_relay_send(struct ws_session *state, bool binary, struct str bytes)
 
 /* --- from the backend --------------------------------------------------------------------------------------------- */
 
+static bool has_room(const struct ws_session *state)
+{
+    const struct session *session = state->base.session;
+    return !session || (!state->has_late && session->outbox.bytes + session->unsent_bytes <= CLIENT_UNSENT &&
+                        session->outbox.count < CLIENT_MESSAGES);
+}
+
+static void pass_on(struct ws_session *state, bool binary, struct str bytes)
+{
+    if (hub_send(state->hub, state->base.session, binary, bytes))
+        metrics_add(hub_metrics(state->hub), METRIC_UPSTREAM_FRAMES, 1);
+}
+
+static void on_room_time(struct timer *timer, uint64_t now_us)
+{
+    struct ws_session *state = CONTAINER_OF(timer, struct ws_session, room);
+    (void)now_us;
+    if (state->has_late && hub_has_room(state->hub, state->base.session, state->late.len)) {
+        pass_on(state, state->late_binary, buf_str(&state->late));
+        buf_fini(&state->late);
+        state->has_late = false;
+    }
+    if (has_room(state))
+        backend_socket_want_input(&state->socket, true);
+    else
+        turn_start_timer(state->turn, timer, ROOM_PAUSE_US, on_room_time);
+}
+
+/* Until the client has read. */
+static void hold_backend(struct ws_session *state)
+{
+    backend_socket_want_input(&state->socket, false);
+    turn_start_timer(state->turn, &state->room, ROOM_PAUSE_US, on_room_time);
+}
+
 /* Codes that a close frame may carry (RFC 6455, 7.4; 1012 to 1014 are registered since). */
 static int code_for_client(int code)
 {
@@ -101,12 +136,21 @@ static void on_close_frame(struct ws_session *state, const struct ws_message *me
     begin_closing(state, message->close_code == WS_CLOSE_NO_CODE ? 0 : message->close_code, STR(""));
 }
 
+/* A message that is too large for what the client has yet to read waits until that is gone. */
 static void on_data(struct ws_session *state, bool binary, struct str bytes)
 {
-    struct metrics *metrics = hub_metrics(state->hub);
-    metrics_add_labelled(metrics, METRIC_UPSTREAM_RECEIVED_BYTES, ws_upstream_of(state)->label, bytes.len);
-    if (state->base.session && hub_send(state->hub, state->base.session, binary, bytes))
-        metrics_add(metrics, METRIC_UPSTREAM_FRAMES, 1);
+    metrics_add_labelled(hub_metrics(state->hub), METRIC_UPSTREAM_RECEIVED_BYTES, ws_upstream_of(state)->label,
+                         bytes.len);
+    if (!state->base.session)
+        return;
+    if (hub_has_room(state->hub, state->base.session, bytes.len)) {
+        pass_on(state, binary, bytes);
+        return;
+    }
+    state->has_late = true;
+    state->late_binary = binary;
+    buf_append(&state->late, bytes);
+    hold_backend(state);
 }
 
 static void on_message(struct ws_session *state, const struct ws_message *message)
@@ -130,23 +174,6 @@ static void on_bad(struct ws_session *state, const char *why)
     begin_closing(state, code, STR(""));
 }
 
-static bool has_room(const struct ws_session *state)
-{
-    const struct session *session = state->base.session;
-    return !session ||
-           (session->outbox.bytes + session->unsent_bytes <= CLIENT_UNSENT && session->outbox.count < CLIENT_MESSAGES);
-}
-
-static void on_room_time(struct timer *timer, uint64_t now_us)
-{
-    struct ws_session *state = CONTAINER_OF(timer, struct ws_session, room);
-    (void)now_us;
-    if (has_room(state))
-        backend_socket_want_input(&state->socket, true);
-    else
-        turn_start_timer(state->turn, timer, ROOM_PAUSE_US, on_room_time);
-}
-
 /* Messages are decoded until the client's outbox is full. Mostly the end of the turn empties it, and the rest comes in
  * the next turn. If it is full then, the client is slow. */
 size_t ws_relay_input(struct ws_session *state, struct str bytes)
@@ -156,8 +183,7 @@ size_t ws_relay_input(struct ws_session *state, struct str bytes)
     struct error error;
     state->heard = true;
     if (state->state == WS_OPEN && !has_room(state)) {
-        backend_socket_want_input(&state->socket, false);
-        turn_start_timer(state->turn, &state->room, ROOM_PAUSE_US, on_room_time);
+        hold_backend(state);
         return 0;
     }
     while (state->state == WS_OPEN && has_room(state)) {

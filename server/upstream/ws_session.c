@@ -61,6 +61,8 @@ static void forget_connection(struct ws_session *state)
     buf_fini(&state->answer);
     state->scanned = 0;
     ws_decoder_fini(&state->decoder);
+    buf_fini(&state->late);
+    state->has_late = false;
 }
 
 void ws_session_shut(struct ws_session *state)

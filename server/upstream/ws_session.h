@@ -47,6 +47,9 @@ struct ws_session {
     size_t unsent; /* bytes, when the timer fired last */
     struct ws_decoder decoder;
     struct timer room; /* runs while the client has too much to read */
+    bool has_late;     /* a message that finds no room in the client's outbox; it is sent first */
+    bool late_binary;
+    struct buf late;
 };
 
 /* A message that waits until the connection is open. */

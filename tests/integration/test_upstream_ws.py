@@ -428,6 +428,24 @@ def test_a_slow_client_stops_the_reading_of_its_backend_alone(begin, secured):
             assert data(slow) == (ws.BINARY, i.to_bytes(4, "big") * 4096)
 
 
+def test_frames_as_large_as_the_outbox_do_not_end_a_slow_client(begin):
+    """Each of them alone fits, and two do not."""
+    def serve(one):
+        one.accept()
+        for i in range(20):
+            one.send(ws.TEXT, f"{i}")
+            one.send(ws.BINARY, bytes([i]) * 250000)
+        return one.echo()
+
+    node, _ = begin(serve, config={"outbox": {"max_bytes": "256k"}})
+    with connect(node, receive_buffer=16384) as client:
+        time.sleep(0.5)
+        for i in range(20):
+            assert data(client) == (ws.TEXT, b"%d" % i)
+            assert data(client) == (ws.BINARY, bytes([i]) * 250000)
+    assert node.metric("carillon_slow_consumers_total") == 0
+
+
 def test_many_small_frames_at_once_do_not_fill_the_outbox(begin):
     node, _ = begin(lambda one: one.accept(extra=b"".join(ws.frame(ws.TEXT, b"%d" % i, masked=False) for i in range(20000))).echo(),
                     config={"outbox": {"max_messages": 100}})
