@@ -1,0 +1,280 @@
+import { createServer, connect } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { Unauthorized, type Carillon, type Continuity, type Env } from "../../dist/index.js";
+import { createClient, env, handles, hasBinary, sleep, startNode, startRedis, token, until, type Events, type Node } from "./harness.js";
+
+/** Ends what a test has started, the last first. */
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function node(config?: object): Promise<Node> {
+  const started = await startNode(config);
+  ends.push(() => started.process.exitCode === null && started.process.signalCode === null && started.end());
+  return started;
+}
+
+function client(url: string, more: Parameters<typeof createClient>[1] = {}): Carillon<Events> {
+  const created = createClient(url, more);
+  created.onError.subscribe(() => {});
+  ends.push(() => created.close());
+  return created;
+}
+
+/** Listens, and gathers what comes. */
+function listen(of: Carillon<Events>, name: string) {
+  const room = of.channel(name);
+  const seen: number[] = [];
+  const continuity: Continuity[] = [];
+  room.onContinuity.subscribe((told) => continuity.push(told));
+  room.on("app.thing", ({ data }) => seen.push(data.n));
+  return { room, seen, continuity };
+}
+
+/** A balancer: connections go to the first node that takes them. `cut` breaks all of them. */
+async function balancer(nodes: Node[]) {
+  const open = new Set<{ destroy(): void }>();
+  const server = createServer((down) => {
+    const attempt = (i: number) => {
+      if (i === nodes.length) return down.destroy();
+      const up = connect(nodes[i]!.port, "127.0.0.1");
+      for (const socket of [up, down]) {
+        open.add(socket);
+        socket.once("close", () => open.delete(socket));
+      }
+      up.once("connect", () => {
+        down.pipe(up).pipe(down);
+        up.once("close", () => down.destroy());
+        down.once("close", () => up.destroy());
+      });
+      up.once("error", () => (up.connecting || up.bytesRead === 0 ? attempt(i + 1) : down.destroy()));
+    };
+    down.on("error", () => {});
+    attempt(0);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  ends.push(() => server.close());
+  return { url: `http://127.0.0.1:${port}`, cut: () => open.forEach((socket) => socket.destroy()) };
+}
+
+describe.skipIf(!hasBinary)("against a server, in Node", () => {
+  test("a line that is cut: every event comes once, in order", async () => {
+    const server = await node();
+    const line = await balancer([server]);
+    const { room, seen, continuity } = listen(client(line.url), "room:1");
+    await until(() => room.state === "live", "live");
+    for (let n = 1; n <= 200; n++) {
+      await server.publish("room:1", { n });
+      if (n % 50 === 0) line.cut();
+    }
+    await until(() => seen.length >= 200, "all events");
+    expect(seen).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+    expect(continuity.every(({ recovered }) => recovered)).toBe(true);
+    expect(continuity.length).toBeGreaterThan(1);
+  });
+
+  test("kill -9 of one of two nodes on Redis: nothing is lost", async ({ skip }) => {
+    const redis = await startRedis();
+    if (!redis) return skip();
+    ends.push(() => redis.end());
+    const config = { redis: { url: redis.url } };
+    const [first, second] = [await node(config), await node(config)];
+    const line = await balancer([first, second]);
+    const { room, seen, continuity } = listen(client(line.url), "room:1");
+    await until(() => room.state === "live", "live");
+    for (let n = 1; n <= 100; n++) {
+      if (n === 50) await first.end("SIGKILL");
+      await second.publish("room:1", { n });
+    }
+    await until(() => seen.length >= 100, "all events");
+    expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
+    expect(continuity).toMatchObject([{ recovered: true }]);
+  });
+
+  test("a restart of a node that keeps events in memory is told: recovered is false", async () => {
+    const before = await node();
+    const { room, continuity, seen } = listen(client(before.url), "room:1");
+    await until(() => room.state === "live", "live");
+    await before.publish("room:1", { n: 1 });
+    await until(() => seen.length === 1, "the event");
+    await before.end("SIGKILL");
+    const after = await node({ port: before.port });
+    await until(() => continuity.length > 0, "continuity");
+    expect(continuity).toMatchObject([{ recovered: false, reason: "not_recovered" }]);
+    await after.publish("room:1", { n: 2 });
+    await until(() => seen.length === 2, "an event of the new history");
+  });
+
+  test("a drain moves 1,000 clients, spread over its window", async () => {
+    const server = await node({ drain_window: "2s" });
+    const other = await node();
+    const nodes = [server, other];
+    const line = await balancer(nodes);
+    const clients = Array.from({ length: 1000 }, () => client(line.url));
+    const left: number[] = [];
+    const back: number[] = [];
+    for (const one of clients)
+      one.onStateChange.subscribe((state, { previous }) => {
+        if (previous === "open") left.push(Date.now());
+        if (state === "open" && previous === "reconnecting") back.push(Date.now());
+      });
+    clients.forEach((one) => one.connect());
+    await until(() => clients.every(({ state }) => state === "open"), "1,000 clients", 20_000);
+    const begin = Date.now();
+    void server.end();
+    nodes.shift(); // the balancer sees that the node is not ready
+    await until(() => back.length >= 1000, "1,000 clients on the other node", 20_000);
+    const at = (times: number[], share: number) => times.sort((a, b) => a - b)[Math.floor(share * (times.length - 1))]! - begin;
+    console.log(`drain of 1,000 clients: left after ${at(left, 0.1)}, ${at(left, 0.5)}, ${at(left, 0.9)} ms; back after ${at(back, 0.5)} (p50), ${at(back, 0.99)} ms (p99)`);
+    expect(at(left, 0.9) - at(left, 0.1)).toBeGreaterThan(1000); // of a window of 2 s
+    expect(at(back, 0.99)).toBeLessThan(15_000);
+  }, 60_000);
+
+  test("a token is refreshed before its end: the connection stays", async () => {
+    const server = await node();
+    const asked: string[] = [];
+    const one = client(server.url, { getToken: ({ why }) => (asked.push(why), token("ada", asked.length === 1 ? 3 : 600)) });
+    const sessions: (string | undefined)[] = [];
+    one.onStateChange.subscribe((state) => state === "open" && sessions.push(one.session?.id));
+    one.connect();
+    await until(() => (one.session?.expiresAt ?? 0) > Date.now() + 60_000, "the new end");
+    expect([asked, sessions]).toEqual([["connect", "refresh"], [one.session!.id]]);
+  });
+
+  test("an expired token at the start is replaced, and a revoked one too", async () => {
+    const server = await node();
+    const asked: unknown[] = [];
+    const one = client(server.url, {
+      getToken: ({ why, refusal }) => {
+        asked.push([why, refusal?.status ?? refusal?.reason]);
+        return asked.length === 1 ? token("ada", -600) : token("ada", 600, { jti: `t${asked.length}` });
+      },
+    });
+    one.connect();
+    await until(() => one.state === "open", "open");
+    await server.api("revoke", { jti: "t2" });
+    await until(() => asked.length === 3 && one.state === "open", "open with another token");
+    expect(asked).toEqual([["connect", undefined], ["refused", 401], ["refused", "token_revoked"]]);
+  });
+
+  test("a user who is signed out is not connected again", async () => {
+    const server = await node();
+    let signedOut = false;
+    const one = client(server.url, {
+      getToken: () => {
+        if (signedOut) throw new Unauthorized();
+        return token("eve", 600, { jti: "only" });
+      },
+    });
+    one.connect();
+    await until(() => one.state === "open", "open");
+    signedOut = true;
+    await server.api("revoke", { jti: "only" });
+    await until(() => one.state === "closed", "closed");
+  });
+
+  test("managed sockets connect by the ticket route, with a fresh ticket for each attempt", async () => {
+    const server = await node({
+      tickets: { path: "/websocket/ticket" },
+      endpoints: [
+        { path: "/ws" },
+        { path: "/ai-chat/{thread}/transcript", preset: "ticket-sockets", ticket: { purpose: "chat", resource: "{thread}" }, subscribe: ["chat:{thread}"] },
+      ],
+    });
+    const line = await balancer([server]);
+    const one = client(line.url);
+    const socket = await one.websocket.connectToChat("t1", { reconnectDelay: 100 });
+    const seen: string[] = [];
+    const attempts: number[] = [];
+    socket.onMessage.subscribe(({ data }) => seen.push(String(data)));
+    socket.onReconnecting.subscribe((attempt) => attempts.push(attempt));
+    await until(() => socket.isOpen, "open");
+    // The session is subscribed just after it is open.
+    const message = (n: number) => until(() => seen.includes(`{"n":${n}}`) || void server.publish("chat:t1", { n }), "a message");
+    await message(1);
+    line.cut();
+    await until(() => attempts.length > 0 && socket.isOpen, "open again");
+    await message(2);
+    expect(one.websocket.connectionCount).toBe(1);
+    one.websocket.closeAll();
+    expect([socket.state, one.websocket.connectionCount]).toEqual(["closed", 0]);
+  });
+
+  test("publish, presence and history", async () => {
+    const server = await node();
+    const [one, two] = [client(server.url), client(server.url, { getToken: () => token("bob") })];
+    const room = one.channel("room:1");
+    const people = room.presence();
+    people.onChange.subscribe(() => {});
+    const { seen } = listen(two, "room:1");
+    await until(() => people.members.length === 2, "both");
+    expect(people.members.map(({ user }) => user)).toEqual(["ada", "bob"]);
+    const first = await room.publish("app.thing", { n: 1 }, { eventId: "e-1" });
+    const second = await room.publish("app.thing", { n: 1 }, { eventId: "e-1" });
+    expect([first.duplicate, second.duplicate, second.id === first.id]).toEqual([false, true, true]);
+    expect((await room.history({ limit: 10 })).events).toHaveLength(1);
+    await until(() => seen.length === 1, "the event");
+    two.close();
+    await until(() => people.members.length === 1, "bob to leave");
+  });
+
+  test("10,000 events a second do not make it lag", async () => {
+    const server = await node();
+    const source = client(server.url);
+    const sink = client(server.url);
+    const lags: number[] = [];
+    sink.channel("room:1").on("app.thing", ({ data }) => lags.push(performance.now() - data.n));
+    source.connect();
+    await until(() => sink.channel("room:1").state === "live" && source.state === "open", "live");
+    const batch = (n: number) => server.api("batch", { commands: Array.from({ length: 500 }, () => ({ publish: { channel: "room:1", type: "app.thing", data: { n } } })) });
+    const begin = performance.now();
+    let sent = 0;
+    const answers: Promise<unknown>[] = [];
+    for (let now = begin; now - begin < 2000; now = performance.now()) {
+      if (sent < ((now - begin) / 1000) * 10_000) {
+        answers.push(batch(now));
+        sent += 500;
+      }
+      await sleep(1);
+    }
+    await Promise.all(answers);
+    await until(() => lags.length === sent, "all events");
+    const tenth = Math.floor(lags.length / 10);
+    const middle = (from: number) => lags.slice(from, from + tenth).sort((a, b) => a - b)[Math.floor(tenth / 2)]!;
+    console.log(`${Math.round(sent / 2)} events a second: lag ${middle(tenth).toFixed(1)} ms at the start, ${middle(9 * tenth - 1).toFixed(1)} ms at the end`);
+    expect(middle(9 * tenth - 1)).toBeLessThan(Math.max(200, 3 * middle(tenth)));
+  });
+
+  test("close and signOut leave no socket and no timer", async () => {
+    const server = await node();
+    const before = handles().sort();
+    const one = client(server.url, { outbox: "queue" });
+    const { room } = listen(one, "room:1");
+    room.presence().onChange.subscribe(() => {});
+    await until(() => room.state === "live", "live");
+    const two = client("http://127.0.0.1:9", {}); // nobody is there
+    two.connect();
+    await until(() => two.state === "reconnecting", "reconnecting");
+    room.on("*", () => {})();
+    one.signOut();
+    two.close();
+    await until(() => handles().length <= before.length, `no more than ${before}`, 3000);
+    expect(one.channel("room:1").position).toBeNull();
+  });
+
+  test("a server that does not answer any more is left, without waiting for its close frame", async () => {
+    const server = await node();
+    const one = client(server.url, { env: { ...env, WebSocket: WebSocket as unknown as Env["WebSocket"] } });
+    one.connect();
+    await until(() => one.state === "open", "open");
+    const before = handles().length;
+    server.process.kill("SIGSTOP");
+    ends.push(() => server.process.kill("SIGCONT"));
+    one.close();
+    expect(one.state).toBe("closed");
+    expect(handles().length).toBeLessThanOrEqual(before + 1);
+  });
+});
