@@ -280,19 +280,23 @@ static void on_head(struct outbound_call *outbound, void *mailbox_owner, const s
                   head->content_type.len < 100 ? (int)head->content_type.len : 100, head->content_type.ptr);
 }
 
+static void acknowledge(struct backend_call *call)
+{
+    size_t unread = call->unread;
+    call->unread = 0;
+    outbound_more(call->outbound, unread);
+}
+
 /* Acknowledges what has come, or looks again after a while. */
 static void ask_for_more(struct timer *timer, uint64_t now_us)
 {
     struct backend_call *call = CONTAINER_OF(timer, struct backend_call, timer);
     if (!call->outbound || !call->unread)
         return;
-    if (call->ops->has_room(call)) {
-        size_t unread = call->unread;
-        call->unread = 0;
-        outbound_more(call->outbound, unread);
-    } else {
+    if (call->ops->has_room(call))
+        acknowledge(call);
+    else
         wheel_start(hub_wheel(call->hub), timer, now_us + ROOM_PAUSE_US, ask_for_more);
-    }
 }
 
 /* The answer cannot be used: the rest is not wanted, and the connection is closed. */
@@ -336,6 +340,8 @@ static void on_body(struct outbound_call *outbound, void *mailbox_owner, struct 
         give_up(call);
         return;
     }
+    /* The client has read what came before, so the next part may come while it gets this one. */
+    bool keeps_up = !call->unread && call->ops->has_room(call);
     while ((result = answer_next(&call->frames, &rest, &frame, &call->error)) == ANSWER_FRAME)
         call->ops->frame(call, call->frames.kind == ANSWER_BINARY, frame);
     if (result == ANSWER_BAD) {
@@ -343,7 +349,9 @@ static void on_body(struct outbound_call *outbound, void *mailbox_owner, struct 
         return;
     }
     call->unread += part.len;
-    if (!timer_is_running(&call->timer))
+    if (keeps_up)
+        acknowledge(call);
+    else if (!timer_is_running(&call->timer))
         ask_for_more(&call->timer, hub_now_us(call->hub));
 }
 

@@ -27,13 +27,16 @@ const char *cloudevent_type_text(enum cloudevent_type type)
 
 void cloudevent_append_value(struct buf *out, struct str value)
 {
+    size_t plain = 0; /* where the characters begin that stand for themselves */
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
-        if (c <= 0x20 || c >= 0x7f || c == '"' || c == '%')
-            append_escaped(out, c);
-        else
-            buf_append_char(out, (char)c);
+        if (c > 0x20 && c < 0x7f && c != '"' && c != '%')
+            continue;
+        buf_append(out, str_from(value.ptr + plain, i - plain));
+        append_escaped(out, c);
+        plain = i + 1;
     }
+    buf_append(out, str_skip(value, plain));
 }
 
 /* ce-source is a URI reference (RFC 3986). In its path these characters, and those of percent-escapes, stand for
@@ -223,17 +226,20 @@ bool traceparent_is_valid(struct str text)
 void traceparent_make(struct buf *out)
 {
     static const char digits[] = "0123456789abcdef";
-    unsigned char random[24];
+    enum { TRACE = 16, PARENT = 8 };
+    unsigned char random[TRACE + PARENT];
+    char text[2 * sizeof random + 1], *at = text;
     random_bytes(random, sizeof random);
     random[0] |= 1; /* neither id may be all zeros */
-    random[16] |= 1;
-    buf_append_lit(out, "00-");
+    random[TRACE] |= 1;
     for (size_t i = 0; i < sizeof random; i++) {
-        if (i == 16)
-            buf_append_char(out, '-');
-        buf_append_char(out, digits[random[i] >> 4]);
-        buf_append_char(out, digits[random[i] & 15]);
+        if (i == TRACE)
+            *at++ = '-';
+        *at++ = digits[random[i] >> 4];
+        *at++ = digits[random[i] & 15];
     }
+    buf_append_lit(out, "00-");
+    buf_append(out, str_from(text, sizeof text));
     buf_append_lit(out, "-01");
 }
 

@@ -15,7 +15,7 @@
 
 enum {
     MESSAGE_COST = 1024,   /* what a message takes beside its bytes */
-    CLIENT_UNSENT = 65536, /* while the client has more to read than this, no more of an answer is taken */
+    CLIENT_UNSENT = 16384, /* while the client has more to read than this, no more of an answer is taken */
 };
 
 struct http_message {
