@@ -18,6 +18,7 @@ struct http_request {
     struct str address;       /* the client's address as text */
     struct str address_key;   /* what limits count it by; empty on the internal listener */
     struct str origin;        /* the Origin header's value; empty if there is none */
+    struct str host;          /* the Host header's value; empty if HTTP/1.0 came without */
     bool admitted;            /* `admit` has seen this call already */
 };
 

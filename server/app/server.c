@@ -409,6 +409,8 @@ int server_run(const struct server_start *given)
     server->options = given->options;
     server->sources = given->sources;
     server->input = given->input;
+    server->more = given->more;
+    server->more_owner = given->owner;
     log_configure((enum log_level)server->options->log_level, (enum log_format)server->options->log_format);
     metrics_init(&server->outbound_metrics, -1);
     server->outbound = outbound_create(&server->outbound_metrics);

@@ -3,6 +3,7 @@
 #ifndef CARILLON_APP_SERVER_H
 #define CARILLON_APP_SERVER_H
 
+#include "common/protocol/http_message.h"
 #include "server/app/options.h"
 #include "server/net/http/listener.h"
 
@@ -19,6 +20,9 @@ struct server_start {
     /* Called once, when clients can connect. May be NULL. */
     void (*ready)(void *owner, const struct server_addresses *addresses, const struct options *options);
     void *owner;
+    /* Gets the requests to the internal listener that it has a path for, in place of the API, in the workers' threads.
+     * Its owner is the one above. NULL: the API gets all. */
+    const struct http_handler *more;
 };
 
 /* Serves until SIGTERM or SIGINT, and then drains. A second signal, 0.2 s later or more, ends it at once. SIGHUP

@@ -69,14 +69,28 @@ static const struct api_ops ops = {
     .wall_ms = wall_ms,
 };
 
+/* The handler that has a path for the call besides the API; NULL: none. */
+static const struct http_handler *find_more(const struct server *server, const struct http_call *call)
+{
+    bool found = server->more && server->more->has(server->more_owner, call->request.path);
+    return found ? server->more : NULL;
+}
+
 static bool admit(void *owner, struct http_call *call)
 {
-    return api_admit(owner, call);
+    struct api_front *front = owner;
+    const struct http_handler *more = find_more(front->server, call);
+    return more ? more->admit(front->server->more_owner, call) : api_admit(front->api, call);
 }
 
 static void serve(void *owner, struct http_call *call)
 {
-    api_handle(owner, call);
+    struct api_front *front = owner;
+    const struct http_handler *more = find_more(front->server, call);
+    if (more)
+        more->serve(front->server->more_owner, call);
+    else
+        api_handle(front->api, call);
 }
 
 static const struct http_handler handler = {.admit = admit, .serve = serve};
@@ -120,7 +134,8 @@ void server_create_apis(struct server *server)
     for (unsigned i = 0; i < server->worker_count; i++) {
         struct worker *worker = server->workers[i];
         server->apis[i] = api_create(&config, &ops, server, &identity, &server->worker_metrics[i], &worker->mailbox);
-        worker_serve_with(worker, &handler, server->apis[i]);
+        server->fronts[i] = (struct api_front){.api = server->apis[i], .server = server};
+        worker_serve_with(worker, &handler, &server->fronts[i]);
         const struct ticket_desk_options desk = {.admitter = &worker->admitter,
                                                  .rates = server->ticket_rates,
                                                  .metrics = &server->worker_metrics[i],

@@ -18,6 +18,12 @@
 
 enum { SERVER_SIGNALS = 3 };
 
+/* What the internal listener of a worker hands requests to. */
+struct api_front {
+    struct api *api;
+    const struct server *server;
+};
+
 struct server {
     struct options *options; /* the present ones */
     struct option_sources *sources;
@@ -35,6 +41,9 @@ struct server {
     struct connect_step connect_steps[ROUTER_WORKERS_MAX];  /* of the workers */
     struct connection_set *connections[ROUTER_WORKERS_MAX]; /* of the workers, for the listeners */
     struct api *apis[ROUTER_WORKERS_MAX];
+    struct api_front fronts[ROUTER_WORKERS_MAX];
+    const struct http_handler *more; /* of struct server_start, as more_owner */
+    void *more_owner;
     struct ticket_desk *desks[ROUTER_WORKERS_MAX];
     struct ticket_rates *ticket_rates; /* of all desks */
     unsigned worker_count;

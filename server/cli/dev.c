@@ -6,6 +6,7 @@
 #include "server/cli/cli.h"
 #include "server/cli/dev_lines.h"
 #include "server/cli/dev_presets.h"
+#include "server/cli/dev_tokens.h"
 #include "server/cli/serve.h"
 
 enum { KEY_BYTES = 24, KEY_TEXT = 2 * KEY_BYTES };
@@ -18,15 +19,15 @@ static void draw_key(char out[KEY_TEXT + 1])
         snprintf(out + 2 * i, 3, "%02x", key[i]);
 }
 
-static void print_lines(void *owner, const struct server_addresses *addresses, const struct options *options)
+static void on_ready(void *owner, const struct server_addresses *addresses, const struct options *options)
 {
-    (void)owner;
+    struct dev_tokens *tokens = owner;
     struct error error;
     struct buf token = {0};
     if (!*options->token_secret || options->api_keys.count == 0 || options->endpoints.count == 0)
         /* Somebody has given keys of their own, which are theirs to use. */
         cli_say("carillon dev", "listening on ws://%s, API on http://%s", addresses->clients, addresses->internal);
-    else if (dev_demo_token(options, &token, &error))
+    else if (dev_tokens_open(tokens, addresses, options, &error) || dev_tokens_demo(tokens, &token, &error))
         cli_say("carillon dev", "no demo token: %s", error.text);
     else
         dev_lines_print(addresses, options, str_from_cstr(buf_cstr(&token)));
@@ -36,8 +37,9 @@ static void print_lines(void *owner, const struct server_addresses *addresses, c
 static const char usage[] =
     "usage: carillon dev [--preset NAME]... [--port N] [--option value]...\n\n"
     "A server for this machine: events in memory, keys drawn at the start, everything allowed. Prints a URL with a\n"
-    "token, a line that listens and a line that publishes. All options of \"serve\" hold, some with other defaults:\n"
-    "host 127.0.0.1, workers 1, drain_window 0, log.level debug, one rule that allows every channel.\n\n"
+    "token, a line that listens and a line that publishes. POST /dev/v1/tokens of the internal listener makes more\n"
+    "tokens. All options of \"serve\" hold, some with other defaults: host 127.0.0.1, workers 1, drain_window 0,\n"
+    "log.level debug, one rule that allows every channel.\n\n"
     "  --preset NAME         endpoints for clients of one shape, in place of /ws; again for more, all for each of "
     "them\n"
     "                        (docs/endpoints.md):\n"
@@ -71,6 +73,7 @@ int cli_dev(int argc, char **argv)
         {"api.keys", api_key},
     };
     struct dev_presets shapes;
+    struct dev_tokens tokens = {0};
     struct error error;
     int code;
     draw_key(secret);
@@ -82,10 +85,13 @@ int cli_dev(int argc, char **argv)
             .usage = usage,
             .presets = presets,
             .preset_count = OWN + dev_presets_options(&shapes, presets + OWN),
-            .ready = print_lines,
+            .ready = on_ready,
+            .owner = &tokens,
+            .more = &dev_tokens_handler,
         };
         code = serve_run(&kind, shapes.argc, shapes.argv);
     }
     dev_presets_fini(&shapes);
+    dev_tokens_fini(&tokens);
     return code;
 }

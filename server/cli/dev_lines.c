@@ -4,13 +4,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "common/base/clock.h"
-#include "common/json/json.h"
-#include "common/token/issue.h"
+#include "server/cli/dev_tokens.h"
 
 #define DEMO_CHANNEL "demo"
-
-enum { DEMO_TOKEN_DAYS = 30 };
 
 /* What all lines are made of. */
 struct lines {
@@ -19,53 +15,6 @@ struct lines {
     const char *token;
     const char *tls; /* "s" in wss:// and https://, or "" */
 };
-
-/* --- the token ------------------------------------------------------------------------------------------------------
- */
-
-static void append_claims(const struct options *options, struct buf *payload)
-{
-    static const char *const own[] = {"sub", "iat", "exp", "channels", "scope"};
-    struct buf scope = {0};
-    for (size_t i = 0; i < options->endpoints.count; i++) {
-        const struct endpoint_options *endpoint = &options->endpoints.items[i];
-        for (size_t j = 0; j < endpoint->require_scopes.count; j++)
-            buf_appendf(&scope, "%s%s", scope.len ? " " : "", endpoint->require_scopes.items[j]);
-        for (size_t j = 0; j < endpoint->require_claims.count; j++) {
-            struct str claim = str_from_cstr(endpoint->require_claims.items[j]);
-            bool is_own = false;
-            for (size_t k = 0; k < sizeof own / sizeof *own; k++)
-                is_own = is_own || str_eq_cstr(claim, own[k]);
-            if (is_own)
-                continue;
-            buf_append_char(payload, ',');
-            json_append_string(payload, claim);
-            buf_append_lit(payload, ":\"" DEMO_USER "\"");
-        }
-    }
-    if (scope.len) {
-        buf_append_lit(payload, ",\"scope\":");
-        json_append_string(payload, buf_str(&scope));
-    }
-    buf_fini(&scope);
-}
-
-enum err dev_demo_token(const struct options *options, struct buf *out, struct error *error)
-{
-    struct buf payload = {0};
-    uint64_t now_s = clock_wall_ms() / 1000;
-    buf_appendf(&payload, "{\"sub\":\"" DEMO_USER "\",\"iat\":%llu,\"exp\":%llu,\"channels\":[\"*\"]",
-                (unsigned long long)now_s, (unsigned long long)(now_s + DEMO_TOKEN_DAYS * 86400));
-    append_claims(options, &payload);
-    buf_append_char(&payload, '}');
-    struct token_keys *keys = token_keys_create();
-    enum err err = token_keys_add_secret(keys, "token.secret", STR(""), 0, str_from_cstr(options->token_secret), error);
-    if (err == ERR_NONE)
-        err = token_issue(keys, 0, STR(""), buf_str(&payload), out, error);
-    token_keys_unref(keys);
-    buf_fini(&payload);
-    return err;
-}
 
 /* --- parts of lines -------------------------------------------------------------------------------------------------
  */
@@ -239,7 +188,9 @@ void dev_lines_print(const struct server_addresses *addresses, const struct opti
     print_endpoint *seen = NULL; /* endpoints of a shape stand together */
     printf("\nCarillon for development: events in memory, everything allowed to the demo token. Stop with Ctrl-C.\n\n");
     if (options->endpoints.items[0].preset != ENDPOINT_NO_PRESET)
-        printf("Token of the user \"" DEMO_USER "\", for %d days:\n\n  %s\n\n", DEMO_TOKEN_DAYS, lines.token);
+        printf("Token of the user \"" DEMO_USER "\", for %d days:\n\n  %s\n\nA token for another user:\n\n"
+               "  curl -s http://%s/dev/v1/tokens -d '{\"sub\":\"ada\",\"expires\":\"1h\"}'\n\n",
+               DEMO_TOKEN_DAYS, lines.token, addresses->internal);
     for (size_t i = 0; i < options->endpoints.count; i++) {
         const struct endpoint_options *endpoint = &options->endpoints.items[i];
         print_endpoint *print = printers[endpoint->preset];

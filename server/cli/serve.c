@@ -67,8 +67,12 @@ int serve_run(const struct serve_kind *kind, int argc, char **argv)
     } else if (loaded && print) {
         code = err == ERR_NONE ? (int)print_config(&options, &sources) : CLI_FAILED;
     } else if (err == ERR_NONE) {
-        const struct server_start start = {
-            .options = &options, .sources = &sources, .input = &input, .ready = kind->ready, .owner = kind->owner};
+        const struct server_start start = {.options = &options,
+                                           .sources = &sources,
+                                           .input = &input,
+                                           .ready = kind->ready,
+                                           .owner = kind->owner,
+                                           .more = kind->more};
         return server_run(&start);
     }
     if (loaded) {

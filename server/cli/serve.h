@@ -10,6 +10,7 @@ struct serve_kind {
     size_t preset_count;
     void (*ready)(void *owner, const struct server_addresses *addresses, const struct options *options);
     void *owner;
+    const struct http_handler *more; /* as in struct server_start */
 };
 
 /* Loads options over the presets and runs a node. Returns the exit code. */

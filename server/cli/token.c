@@ -53,25 +53,6 @@ static const struct option mint_options[] = {
     {0},
 };
 
-static bool parse_seconds(const char *text, uint64_t *out)
-{
-    static const struct {
-        char unit;
-        uint64_t seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    struct str s = str_from_cstr(text);
-    uint64_t count;
-    if (s.len < 2 || s.len > 8 || !str_to_u64(str_from(s.ptr, s.len - 1), &count))
-        return false;
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (s.ptr[s.len - 1] != units[i].unit)
-            continue;
-        *out = count * units[i].seconds;
-        return true;
-    }
-    return false;
-}
-
 static void append_text(struct buf *out, const char *name, const char *text)
 {
     if (!text)
@@ -119,13 +100,13 @@ static enum err append_times(struct buf *out, const struct token_flags *flags, u
     uint64_t seconds;
     buf_appendf(out, ",\"iat\":%llu", (unsigned long long)now_s);
     if (strcmp(expires, "none") != 0) {
-        if (!parse_seconds(expires, &seconds) || seconds == 0)
+        if (!token_parse_seconds(expires, &seconds) || seconds == 0)
             return error_set(error, ERR_INVALID_REQUEST, "--expires %s: 90s, 15m, 1h, 30d or none is expected",
                              expires);
         buf_appendf(out, ",\"exp\":%llu", (unsigned long long)(now_s + seconds));
     }
     if (flags->not_before) {
-        if (!parse_seconds(flags->not_before, &seconds))
+        if (!token_parse_seconds(flags->not_before, &seconds))
             return error_set(error, ERR_INVALID_REQUEST, "--not-before %s: a time like 90s, 15m, 1h or 30d is expected",
                              flags->not_before);
         buf_appendf(out, ",\"nbf\":%llu", (unsigned long long)(now_s + seconds));

@@ -77,6 +77,25 @@ enum err token_flags_read(struct token_flags *flags, int argc, char **argv, cons
     return err;
 }
 
+bool token_parse_seconds(const char *text, uint64_t *out)
+{
+    static const struct {
+        char unit;
+        uint64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    struct str s = str_from_cstr(text);
+    uint64_t count;
+    if (s.len < 2 || s.len > 8 || !str_to_u64(str_from(s.ptr, s.len - 1), &count))
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (s.ptr[s.len - 1] != units[i].unit)
+            continue;
+        *out = count * units[i].seconds;
+        return true;
+    }
+    return false;
+}
+
 void token_flags_fini(struct token_flags *flags)
 {
     token_keys_unref(flags->keys);

@@ -45,6 +45,9 @@ enum err token_flags_read(struct token_flags *flags, int argc, char **argv, cons
                           struct error *error);
 void token_flags_fini(struct token_flags *flags);
 
+/* "90s", "15m", "1h", "30d" in seconds. False: the text is none of these. */
+bool token_parse_seconds(const char *text, uint64_t *out);
+
 /* `carillon token inspect`, in token_inspect.c. argv[0] is the name by which it was called. */
 int token_inspect(int argc, char **argv);
 

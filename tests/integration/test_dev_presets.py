@@ -1,6 +1,7 @@
 """`carillon dev --preset`: unchanged clients of the four shapes run to the end with no backend. Most clients here are not the suite's own:
 Python's websockets, curl, Node, Chromium. They send the frames that the clients of each shape send."""
 import asyncio
+import base64
 import http.server
 import json
 import re
@@ -210,7 +211,7 @@ def test_tickets_by_curl_and_a_client_that_comes_back(dev):
     done = shell(one.pasteable("curl -s http://" + one.public)[0])
     answer = json.loads(done.stdout)
     assert set(answer) == {"ticket", "expiresIn"} and answer["expiresIn"] == 30
-    publish = one.pasteable("curl -s http://" + one.internal)[0]
+    publish = one.pasteable(f"curl -s http://{one.internal}/api/v1/publish")[0]
 
     async def client():
         url = f"ws://{one.public}/ai-chat/demo/transcript?ticket={answer['ticket']}"
@@ -243,7 +244,7 @@ def test_other_sockets_with_tickets(dev, body, path, channel):
     host, port = one.public.split(":")
     answer = own_http.request((host, int(port)), "POST", "/websocket/ticket", body, {"Authorization": f"Bearer {one.token}"})
     assert answer.status == 200, answer
-    publish = one.pasteable("curl -s http://" + one.internal)[0].replace("thread:demo", channel)
+    publish = one.pasteable(f"curl -s http://{one.internal}/api/v1/publish")[0].replace("thread:demo", channel)
 
     async def client():
         async with websockets.connect(f"ws://{one.public}{path}?ticket={answer.json['ticket']}") as socket:
@@ -257,7 +258,7 @@ def test_other_sockets_with_tickets(dev, body, path, channel):
 def test_a_node_client_gets_a_ticket_and_listens(dev):
     one = dev("--preset", "ticket-sockets")
     line = one.pasteable("node -e")[0].replace("console.log(e.data)", "(console.log(e.data),s.close())")
-    publish = one.pasteable("curl -s http://" + one.internal)[0]
+    publish = one.pasteable(f"curl -s http://{one.internal}/api/v1/publish")[0]
     results = []
     thread = threading.Thread(target=lambda: results.append(shell(line)))
     thread.start()
@@ -342,3 +343,69 @@ def test_the_help_names_the_presets():
     text = run("dev", "--help").stdout
     for word in ("--preset NAME", "request-response", "ticket-sockets", "streaming", "--answer JSON|echo", "--backend URL"):
         assert word in text
+
+
+# --- tokens ---
+
+
+def ask_token(dev, body=None, method="POST", **headers):
+    host, port = dev.internal.split(":")
+    return own_http.request((host, int(port)), method, "/dev/v1/tokens", body, {name.capitalize(): value for name, value in headers.items()})
+
+
+def payload(token):
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def test_tokens_for_a_client_that_fetches_them(dev):
+    one = dev("--preset", "streaming,request-response")
+    assert json.loads(shell(one.pasteable(f"curl -s http://{one.internal}/dev/v1/tokens")[0]).stdout)["token"]
+    answer = ask_token(one)
+    assert answer.status == 200 and answer.headers["cache-control"] == "no-store"
+    usual = payload(answer.json["token"])
+    assert usual == {"sub": "demo", "channels": ["*"], "scope": "transcription:read transcription:write", "user_type": "demo",
+                     "iat": usual["iat"], "exp": usual["iat"] + 30 * 86400}
+    own = payload(ask_token(one, {"sub": "ä", "channels": ["room:1"], "expires": "30s",
+                                  "claims": {"user_type": "clinician", "org": {"a": [1]}}}).json["token"])
+    assert own == {"sub": "ä", "channels": ["room:1"], "scope": usual["scope"], "user_type": "clinician", "org": {"a": [1]},
+                   "iat": own["iat"], "exp": own["iat"] + 30}
+
+    async def client():
+        async with websockets.connect(answer.json["ws_url"]) as socket:
+            await socket.send(json.dumps(request("c-1")))
+            return json.loads(await asyncio.wait_for(socket.recv(), DEADLINE_S))["headers"]["correlationId"]
+
+    assert asyncio.run(client()) == "c-1"
+
+
+@pytest.mark.parametrize("headers", [
+    {"host": "evil.example"},  # a name that an attacker's DNS server leads to 127.0.0.1
+    {"host": "localhost.evil.example:8081", "origin": "http://localhost.evil.example:8081"},
+    {"origin": "http://evil.example"},
+    {"origin": "http://localhost:3000"},
+    {"origin": "null"},
+])
+def test_a_page_of_another_origin_gets_no_token(dev, headers):
+    answer = ask_token(dev(), **headers)
+    assert answer.status == 403 and answer.json["error"]["code"] == "forbidden" and "eyJ" not in answer.body.decode()
+
+
+def test_the_listener_itself_gets_a_token(dev):
+    one = dev()
+    host = f"localhost:{one.internal.split(':')[1]}"
+    answer = ask_token(one, {}, host=host, origin=f"http://{host}")
+    assert answer.status == 200 and answer.json["ws_url"].startswith(f"ws://{one.public}/ws?token=eyJ")
+
+
+@pytest.mark.parametrize("body, says", [
+    ({"subject": "x"}, "expected sub, channels, expires or claims"), ({"expires": "soon"}, "expires: a time like"), ({"sub": 1}, "body.sub"),
+    ({"claims": {"exp": 1}}, "claims: exp is"), ({"channels": "a"}, "body.channels"), ([], "body: expected an object"),
+])
+def test_requests_for_tokens_that_are_wrong(dev, body, says):
+    answer = ask_token(dev(), body)
+    assert answer.status == 400 and says in answer.json["error"]["message"], answer
+
+
+def test_only_dev_has_the_route(node):
+    assert node.api("POST", "/dev/v1/tokens", {}).status == 404

@@ -141,7 +141,10 @@ def test_the_commands_of_dev_start(place, tmp_path, command):
     dev = Process(tmp_path, [*command.split()[1:], "--port", 0, "--internal-port", 0], name="dev")
     dev.check_log = lambda: None  # dev shows its demo token: that is what it is for
     try:
-        until(lambda: "Carillon for development" in dev.output(), "it prints what a client needs")
+        until(lambda: "Carillon for development" in dev.output() and dev.output().endswith("\n\n"), "it prints what a client needs")
+        curl = next(c for c, _ in steps("Try it without a backend") if c.startswith("curl"))
+        internal = re.search(r"internal on (\S+),", dev.log())[1]
+        assert set(json.loads(place.run(curl.replace("127.0.0.1:8081", internal))[0])) == {"token", "ws_url"}
     finally:
         dev.close()
 

@@ -1,0 +1,46 @@
+/* dev_tokens.h - the tokens of `carillon dev`: the one that it prints, and those that its route makes.
+ *
+ *   POST /dev/v1/tokens   of the internal listener. The body is a JSON object, and each member may be left out:
+ *                         sub       text; default "demo"
+ *                         channels  list of patterns; default ["*"]
+ *                         expires   30s, 15m, 1h or 30d; default 30d
+ *                         claims    object with further claims
+ *                         The answer is {"token","ws_url"}, for the first endpoint.
+ *
+ * A page of another origin gets no token (403): the Host header must name this machine, and an Origin header must be
+ * that of the listener itself. The second rule alone would not stop a page whose name an attacker's DNS server has led
+ * to 127.0.0.1. */
+#ifndef CARILLON_CLI_DEV_TOKENS_H
+#define CARILLON_CLI_DEV_TOKENS_H
+
+#include <stdatomic.h>
+
+#include "common/protocol/http_message.h"
+#include "common/token/keys.h"
+#include "server/app/server.h"
+
+#define DEMO_USER "demo"
+enum { DEMO_TOKEN_DAYS = 30 };
+
+/* One for the process. Zeroed: the route answers 503 until dev_tokens_open. */
+struct dev_tokens {
+    struct token_keys *keys; /* one reference */
+    struct buf claims;       /* a JSON object: those that the endpoints require */
+    struct buf url;          /* of the first endpoint, up to the token */
+    bool has_query;          /* the token goes behind the url */
+    atomic_bool is_open;     /* the rest does not change any more, and all threads may use it */
+};
+
+/* Fails without token.secret. The secret and the endpoints are those of the start: a reload does not change them here.
+ */
+enum err dev_tokens_open(struct dev_tokens *tokens, const struct server_addresses *addresses,
+                         const struct options *options, struct error *error);
+void dev_tokens_fini(struct dev_tokens *tokens);
+
+/* Appends a token for the demo user, with all claims and scopes that the endpoints require. */
+enum err dev_tokens_demo(const struct dev_tokens *tokens, struct buf *out, struct error *error);
+
+/* For struct server_start; the owner is a struct dev_tokens. */
+extern const struct http_handler dev_tokens_handler;
+
+#endif
