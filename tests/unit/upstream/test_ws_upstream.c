@@ -386,6 +386,33 @@ static void test_a_client_that_does_not_read(void **state)
         assert_got(WS_BINARY, chunk);
 }
 
+static void test_a_frame_as_large_as_the_outbox_waits_for_a_slow_client(void **state)
+{
+    static char chunk[60001];
+    (void)state;
+    memset(chunk, 'z', sizeof chunk - 1);
+    open_with_upstream();
+    s.f.settings.outbox_max_bytes = 61000;
+    hub_configure(s.f.hub, &s.f.settings, s.f.rules);
+    upgrade(NULL);
+    send_text(&s.f, &s.wire, "x");
+    assert_sent(WS_TEXT, "x");
+    s.wire.full = true;
+    char small[2001] = "";
+    memset(small, 'a', sizeof small - 1);
+    say_frame(WS_TEXT, small);
+    say_frame(WS_BINARY, chunk);
+    say_frame(WS_TEXT, "after");
+    for (int i = 0; i < 200; i++)
+        spin();
+    assert_int_equal(s.wire.session->state, SESSION_OPEN);
+    s.wire.full = false;
+    hub_writable(s.f.hub, s.wire.session, 0);
+    assert_got(WS_TEXT, small);
+    assert_got(WS_BINARY, chunk);
+    assert_got(WS_TEXT, "after");
+}
+
 static void test_a_frame_that_is_too_large(void **state)
 {
     char reason[128];
@@ -435,6 +462,7 @@ int main(void)
         TEST(test_messages_of_an_ended_session_still_go_out),
         TEST(test_a_backend_that_does_not_read),
         TEST(test_a_client_that_does_not_read),
+        TEST(test_a_frame_as_large_as_the_outbox_waits_for_a_slow_client),
         TEST(test_a_frame_that_is_too_large),
         TEST(test_urls),
     };
