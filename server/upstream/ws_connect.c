@@ -125,8 +125,11 @@ static void report(struct ws_session *state, enum outbound_result result, int st
                        : status == SWITCHING_PROTOCOLS ? METRICS_OUTCOME_UPGRADED
                                                        : metrics_status(status);
     metrics_add_labelled2(hub_metrics(state->hub), METRIC_UPSTREAM_REQUESTS, ws_upstream_of(state)->label, outcome, 1);
-    if (state->state != WS_DENIED)
-        ws_target_tell(options_of(state)->target, state->probe, verdict(result, status), hub_now_us(state->hub));
+    if (state->state == WS_DENIED)
+        return;
+    metrics_observe_labelled(hub_metrics(state->hub), METRIC_UPSTREAM_DURATION, ws_upstream_of(state)->label,
+                             hub_now_us(state->hub) - state->began_us);
+    ws_target_tell(options_of(state)->target, state->probe, verdict(result, status), hub_now_us(state->hub));
 }
 
 void ws_connect_drop_waiting(struct ws_session *state)
@@ -302,6 +305,7 @@ void ws_connect_start(struct ws_session *state)
         return;
     }
     write_request(state);
+    state->began_us = hub_now_us(state->hub);
     hub_count_link(state->hub, 1);
     state->state = WS_CONNECTING;
     turn_start_timer(state->turn, &state->timer, options->timeout_us, on_timeout);

@@ -36,6 +36,7 @@ struct ws_session {
     /* While the connection opens. */
     enum outbound_result denied;
     bool probe; /* for the breaker */
+    uint64_t began_us;
     struct buf request;
     struct buf answer;
     size_t scanned;

@@ -80,6 +80,7 @@ def test_frames_go_both_ways_as_they_are(begin, secured):
     ended, = backend.wait_for_ends()
     assert ended.code == 4200
     assert requests(node, "upgraded") == 1
+    assert node.metric("carillon_upstream_request_duration_seconds_count", upstream="stt") == 1
     assert node.metric("carillon_upstream_sent_bytes_total", upstream="stt") == 7 + 256 * 200
     assert node.metric("carillon_upstream_received_bytes_total", upstream="stt") == 7 + 256 * 200
     until(lambda: node.metric("carillon_upstream_connections", upstream="stt") == 0, "the connection is closed")
