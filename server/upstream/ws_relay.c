@@ -9,6 +9,7 @@
 enum {
     CLIENT_UNSENT = 65536, /* while the client has more to read than this, the backend is not read */
     CLIENT_MESSAGES = 64,  /* the same */
+    TURNS_UNWRITTEN = 2,   /* input may come so often before the outbox has been written for the first time */
     ROOM_PAUSE_US = 10000, /* until the client's outbox is looked at again */
     CLOSE_US = 5000000,    /* for the backend to take the rest and close the connection */
     DRAINING_US = 1000000, /* the same while the node drains */
@@ -174,8 +175,8 @@ static void on_bad(struct ws_session *state, const char *why)
     begin_closing(state, code, STR(""));
 }
 
-/* Messages are decoded until the client's outbox is full. Mostly the end of the turn empties it, and the rest comes in
- * the next turn. If it is full then, the client is slow. */
+/* Messages are decoded until the client's outbox is full. Mostly the end of the turn empties it, and the rest comes
+ * after that. If it is full then, the client is slow. */
 size_t ws_relay_input(struct ws_session *state, struct str bytes)
 {
     struct str rest = bytes;
@@ -183,9 +184,11 @@ size_t ws_relay_input(struct ws_session *state, struct str bytes)
     struct error error;
     state->heard = true;
     if (state->state == WS_OPEN && !has_room(state)) {
-        hold_backend(state);
+        if (++state->refused > TURNS_UNWRITTEN)
+            hold_backend(state);
         return 0;
     }
+    state->refused = 0;
     while (state->state == WS_OPEN && has_room(state)) {
         switch (ws_decoder_next(&state->decoder, &rest, &message, &error)) {
         case WS_DECODED_MORE: return bytes.len;

@@ -48,6 +48,7 @@ struct ws_session {
     size_t unsent; /* bytes, when the timer fired last */
     struct ws_decoder decoder;
     struct timer room; /* runs while the client has too much to read */
+    uint8_t refused;   /* times in a row that input found no room */
     bool has_late;     /* a message that finds no room in the client's outbox; it is sent first */
     bool late_binary;
     struct buf late;
