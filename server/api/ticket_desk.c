@@ -145,7 +145,11 @@ static bool check_head(const struct ticket_desk *desk, struct http_call *call, s
         refuse_for(desk, call, REASON_ORIGIN_DENIED);
     } else if (request->admitted || take_rate(desk, call, 'a', request->address_key, settings->rate_per_address)) {
         struct str token = given_token(request);
-        enum reason reason = token.len ? admitter_verify(admitter, token, out_claims) : REASON_TOKEN_MISSING;
+        if (!token.len) {
+            refuse(desk, call, 401, ERR_UNAUTHORIZED, STR("a token is required, in the header Authorization: Bearer"));
+            return false;
+        }
+        enum reason reason = admitter_verify(admitter, token, out_claims);
         if (reason == REASON_NONE)
             return true;
         refuse_for(desk, call, reason);

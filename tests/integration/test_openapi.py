@@ -4,9 +4,11 @@ import re
 import subprocess
 
 import pytest
-from support import http
+from support import http, jwt, ws
+from support.backend import Backend
+from support.carillon import API_KEY
 from support.routes import ROOT, routes
-from support.wait import DEADLINE_S
+from support.wait import DEADLINE_S, until
 
 DOCUMENT = ROOT / "docs/openapi.yaml"
 PYTHON = ROOT / "build/validator/bin/python"
@@ -47,6 +49,8 @@ CALLS = [
     ("POST", "/api/v1/sessions/{session_id}/send", "0198c0de-0000-7000-8000-000000000000", "", [42], 410),
     ("POST", "/api/v1/sessions/{session_id}/send", "me", "", [42], 404),
     ("POST", "/api/v1/publish", "", "", {**EVENT, "exclude_session": "0198c0de-0000-7000-8000-000000000000"}, 200),
+    ("POST", "/api/v1/tickets", "", "", {"user": "ann", "purpose": "chat", "resource": "t1", "claims": {"role": "x"}, "ttl": 5}, 200),
+    ("POST", "/api/v1/tickets", "", "", {"purpose": "chat"}, 400),
     ("POST", "/api/v1/disconnect", "", "", {"user": "ann", "code": 4000, "reason": "bye"}, 200),
     ("POST", "/api/v1/disconnect", "", "", {"user": "ann", "code": 1}, 400),
     ("POST", "/api/v1/tickets", "", "", {"user": "ann", "claims": {"scope": "read"}, "purpose": "chat", "ttl": 10}, 200),
@@ -72,9 +76,11 @@ def problems(document, exchanges=()):
 
 
 def documented():
-    """(method, path, whether it needs a key), as routes() has them. The document's layout is our own."""
+    """(method, path, whether it needs a key), as routes() has them: those of the internal listener. The document's layout is our own."""
     found = []
-    for line in DOCUMENT.read_text().splitlines():
+    paths = re.search(r"^paths:\n(.*?)^\w", DOCUMENT.read_text(), re.M | re.S)[1]
+    internal = re.sub(r"^  /\S*:\n    servers:\n(?:    .*\n)*", "", paths, flags=re.M)
+    for line in internal.splitlines():
         if path := re.match(r"  (/\S*):$", line):
             name = re.sub(r"{\w+}", "{}", path[1])
         elif method := re.match(r"    (get|post|put|delete|patch):$", line):
@@ -131,4 +137,80 @@ def test_it_says_what_the_server_answers(launch):
                               "type": "application/json", "answer": answer.json})
     assert {(e["method"], re.sub("{.*}", "{}", e["path"])) for e in exchanges if e["status"] == 200} == \
         {(method, path) for method, path, _ in routes()}
+    assert not problems(DOCUMENT, exchanges)
+
+
+# --- requests that the server sends, and the public listener ---
+
+LIFECYCLE_TYPES = ["session.opened", "session.closed", "subscription.added", "subscription.removed", "channel.occupied", "channel.vacated",
+                   "presence.joined", "presence.left", "ticket.issued", "token.revoked"]
+
+
+def webhook(call):
+    """A request to a backend, as check.py takes it."""
+    is_batch = call.headers.get("content-type", "").startswith("application/cloudevents-batch")
+    kind = "lifecycle.batch" if is_batch else f"upstream.{call.type}"
+    is_json = is_batch or call.headers.get("content-type") == "application/json"
+    return {"webhook": kind, "headers": call.headers, "body": json.loads(call.body) if is_json else call.body.decode() or None}
+
+
+@pytest.fixture
+def calls(launch):
+    """Requests of each kind, as backends get them."""
+    def answer(call):
+        call.answer(200, {}, ce_connectionstate="c3RhdGU=") if call.type == "connected" else call.answer()
+
+    token = jwt.mint("J\u00fcrgen", role="admin")
+    with Backend(answer) as backend:
+        upstream = {"url": backend.url, "secret": ["0123456789abcdef", "another secret of tests"], "claims": ["role"], "connect": {}, "subscribe": {},
+                    "events": ["connected", "disconnected"]}
+        node = launch({"channels": CONFIG["channels"], "upstreams": {"x": upstream}, "api.keys": [API_KEY], "tickets.path": "/websocket/ticket",
+                       "endpoints": [{"path": "/c/{id}", "text": "commands", "binary": "upstream", "upstream": "x", "query": ["trace"]},
+                                     {"path": "/m", "text": "upstream", "upstream": "x"}],
+                       "lifecycle": {"types": LIFECYCLE_TYPES, "vacated_after": "0s", "http": {"url": backend.url, "secret": ["0123456789abcdef"]}}})
+        headers = [("Sec-WebSocket-Protocol", f"carillon.v1, {token}")]
+        with node.client(path="/c/t1?trace=7", headers=headers) as client:
+            client.find("session_init")
+            client.subscribe("log:x")
+            client.send_frame(ws.BINARY, b"bytes")
+            backend.wait_for("message")
+        with node.client(path="/m", headers=headers) as client:
+            client.send_text('{"a": [1, {"b": 2}]}')
+            client.send_text("a text")
+            backend.wait_for("message", 3)
+        with node.client(path="/m", headers=headers) as client:
+            client.drop()
+        assert http.request(node.public, "POST", "/websocket/ticket", {}, {"Authorization": f"Bearer {token}"}).status == 200
+        node.api("POST", "/api/v1/revoke", {"jti": "one"})
+        told = {"carillon." + kind for kind in LIFECYCLE_TYPES if not kind.startswith("presence")}
+        until(lambda: told <= {event["type"] for call in list(backend.calls) if "cloudevents-batch" in call.headers.get("content-type", "")
+                               for event in call.json()}, "an event of each type")
+        backend.wait_for("disconnected", 3)
+        yield list(backend.calls)
+
+
+@needs_validator
+def test_it_says_what_the_server_sends(calls):
+    sent = [webhook(call) for call in calls]
+    documented = set(re.findall(r"^  ((?:upstream|lifecycle)\.\w+):$", DOCUMENT.read_text(), re.M))
+    assert {one["webhook"] for one in sent} == documented
+    assert not problems(DOCUMENT, sent)
+    message = next(one for one in sent if one["webhook"] == "upstream.message")
+    wrong = [{**message, "headers": {**message["headers"], "ce-new": "1"}}, {**message, "headers": {**message["headers"], "ce-sequence": "x"}},
+             {**message, "body": None}, {**next(one for one in sent if one["webhook"] == "upstream.connect"), "body": {"user": "x"}}]
+    assert all(problems(DOCUMENT, [one]) for one in wrong), "it is seen"
+
+
+@needs_validator
+def test_it_says_how_a_client_gets_a_ticket(launch):
+    node = launch({"tickets.path": "/websocket/ticket", "tickets.origins": ["https://app.example"], "tickets.rate_per_user": 2,
+                   "endpoints": [{"path": "/ws"}, {"path": "/t", "ticket_query": ["ticket"]}]})
+    exchanges = []
+    good = {"Authorization": f"Bearer {jwt.mint('ann')}"}
+    for status, body, headers in [(401, {}, {}), (403, {}, {**good, "Origin": "https://other.example"}), (200, {"purpose": "chat", "resourceId": 7}, good),
+                                  (400, {"purpose": []}, good), (429, {}, good), (413, {"purpose": "x" * 5000}, good)]:
+        answer = http.request(node.public, "POST", "/websocket/ticket", body, headers)
+        assert answer.status == status, answer
+        exchanges.append({"method": "POST", "path": "/websocket/ticket", "status": status, "request": body, "type": answer.headers["content-type"],
+                          "answer": answer.json})
     assert not problems(DOCUMENT, exchanges)

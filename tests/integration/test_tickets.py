@@ -118,7 +118,8 @@ def test_the_answer_and_the_errors(node):
         answer = ask(node, **options)
         assert answer.status == status and set(answer.json) == {"code", "message"} and answer.json["code"] == code, (options, answer)
     assert "access-control-allow-origin" not in answer.headers
-    assert http.request(node.public, "POST", ROUTE, {"purpose": "chat"}).status == 401
+    answer = http.request(node.public, "POST", ROUTE, {"purpose": "chat"})
+    assert answer.status == 401 and answer.json["message"].endswith("in the header Authorization: Bearer")
     assert ask(node, body=b'{"purpose":"' + b"x" * 5000 + b'"}').status == 413
     answer = http.request(node.public, "GET", ROUTE)
     assert answer.status == 405 and answer.headers["allow"] == "POST, OPTIONS"

@@ -1,6 +1,6 @@
 """check.py DOCUMENT < EXCHANGES - checks an OpenAPI document. It must be valid, and its examples must fit its own schemas. Requests and
-answers of a server must be as it says. EXCHANGES: JSON, a list of {method, path, status, request, type, answer}. Prints a JSON list of what
-is wrong. Runs in build/validator, which has the packages of packages.lock (./run test makes it)."""
+answers of a server must be as it says. EXCHANGES: JSON, a list of {method, path, status, request, type, answer}, or, of requests that the
+server sends, {webhook, headers, body}; an absent body is null. Prints a JSON list of what is wrong. Runs in build/validator, which has the packages of packages.lock (./run test makes it)."""
 import json
 import sys
 
@@ -105,12 +105,42 @@ def wrong_with_exchange(document, e):
         yield from document.mismatches(e["answer"], [*at, "content", e["type"], "schema"], where)
 
 
+def wrong_webhook(document, e):
+    """Headers that neither Carillon nor CloudEvents has a name for are those of HTTP or of the client."""
+    item = ["webhooks", e["webhook"]]
+    parameters = [*(document.follow(*item, "parameters")[0] or []), *(document.follow(*item, "post", "parameters")[0] or [])]
+    parameters = [document.follow(*p["$ref"].removeprefix("#/").split("/"))[0] if "$ref" in p else p for p in parameters]
+    named = {parameter["name"]: parameter for parameter in parameters}
+    for name in sorted(named.keys() - e["headers"].keys()):
+        if named[name].get("required"):
+            yield f"{e['webhook']}: it has no {name}"
+    for name, value in e["headers"].items():
+        if name in named:
+            errors = OAS31Validator(named[name]["schema"]).iter_errors(value)
+            yield from (f"{e['webhook']}: {name}: {error.message}" for error in errors)
+        elif name.startswith(("ce-", "webhook-", "carillon-")) or name == "traceparent":
+            yield f"{e['webhook']}: {name} is not in the document"
+    body, at = document.follow(*item, "post", "requestBody", "content")
+    kind = e["headers"].get("content-type", "").partition(";")[0]
+    if (body is None) != (e["body"] is None):
+        yield f"{e['webhook']}: it has a body, or the document says so, but not both"
+    elif body is not None and kind not in body:
+        yield f"{e['webhook']}: {kind} is not in the document"
+    elif body is not None:
+        yield from document.mismatches(e["body"], [*at, kind, "schema"], e["webhook"])
+
+
+def wrong_with(document, e):
+    return wrong_webhook(document, e) if "webhook" in e else wrong_with_exchange(document, e)
+
+
 def main():
     try:
         document = Document(sys.argv[1])
     except yaml.YAMLError as error:
         return [str(error)]
-    return invalid(document) or [*invalid_schemas(document)] or [*wrong_examples(document), *(w for e in json.load(sys.stdin) for w in wrong_with_exchange(document, e))]
+    return invalid(document) or [*invalid_schemas(document)] or [*wrong_examples(document),
+                                                                 *(w for e in json.load(sys.stdin) for w in wrong_with(document, e))]
 
 
 if __name__ == "__main__":
