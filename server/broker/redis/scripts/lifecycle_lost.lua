@@ -33,13 +33,26 @@ local function tell(type, subject, id, sequence, data)
     '"datacontenttype":"application/json","data":{' .. data .. '}}')
 end
 
+-- A Redis that went back to an older state has a round again that its node had replaced. What is open in a living round
+-- of the same node has not ended.
+local living = {}
+for _, other in ipairs(redis.call('ZRANGEBYSCORE', rounds, '(' .. string.format('%.0f', now - silent_ms), '+inf')) do
+  if string.match(other, '^[^#]*') == node then living[#living + 1] = prefix .. other end
+end
+local function lives(field)
+  for _, other in ipairs(living) do
+    if redis.call('HEXISTS', other, field) == 1 then return true end
+  end
+  return false
+end
+
 local rows = redis.call('HSCAN', open, 0, 'COUNT', 100)[2]
 for i = 1, #rows, 2 do
   local kind, key, value = string.sub(rows[i], 1, 2), string.sub(rows[i], 3), rows[i + 1]
   if kind == 's:' then
     local sequence, opened, about = string.match(value, '^(%d+) (%d+) (.*)$')
     sequence = string.format('%.0f', sequence + 1)
-    if about ~= '' then
+    if about ~= '' and not lives(rows[i]) then
       tell('session.closed', '"' .. key .. '"', key .. '.' .. sequence .. '.lost', '"sequence":"' .. sequence .. '",',
         about .. ',"code":1006,"reason":"node_lost","duration_ms":' .. string.format('%.0f', math.max(now - opened, 0)))
     end
