@@ -10,7 +10,7 @@ import { findPublic, internalNames } from "./internal.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Entry points, and the most bytes that each may have by gzip. `channels`: whether it has the code of channels. */
-const ENTRIES = { index: { most: 8192, channels: true }, managed: { most: 4352, channels: false }, tabs: { most: 1856, channels: false } };
+const ENTRIES = { index: { most: 8192, channels: true }, managed: { most: 4352, channels: false }, tabs: { most: 1888, channels: false } };
 const review = process.argv.includes("--accept"); // writes the report of the public types, in place of comparing it
 
 rmSync(path.join(root, "dist"), { recursive: true, force: true });
@@ -51,8 +51,27 @@ for (const name of Object.keys(ENTRIES)) {
   copyFileSync(path.join(root, `dist/${name}.d.ts`), path.join(root, `dist/${name}.d.cts`));
 }
 
-for (const [name, { most }] of Object.entries(ENTRIES)) {
-  const size = gzipSync(readFileSync(path.join(root, `dist/${name}.js`)), { level: 9 }).length;
+// The hooks: a package of its own, built with the tools of this one.
+const react = path.join(root, "../react");
+rmSync(path.join(react, "dist"), { recursive: true, force: true });
+const hooks = {
+  ...{ bundle: true, minify: true, target: "es2022", platform: "neutral", logLevel: "warning", absWorkingDir: react },
+  ...{ entryPoints: ["src/index.ts"], external: ["react", "@carillon/client"] },
+};
+await build({ ...hooks, format: "esm", outfile: "dist/index.js", sourcemap: true });
+await build({ ...hooks, format: "cjs", outfile: "dist/index.cjs" });
+execFileSync(process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json"], { cwd: react, stdio: "inherit" });
+copyFileSync(path.join(root, "LICENSE"), path.join(react, "LICENSE"));
+copyFileSync(path.join(react, "dist/index.d.ts"), path.join(react, "dist/index.d.cts"));
+const [seen, now] = [path.join(root, "api/react.d.ts"), path.join(react, "dist/index.d.ts")];
+if (review) copyFileSync(now, seen);
+else if (readFileSync(seen, "utf8") !== readFileSync(now, "utf8")) {
+  console.error("the public types of @carillon/react have changed: look at api/react.d.ts, then run npm run build -- --accept");
+  failed = true;
+}
+
+for (const [name, { most, file = path.join(root, `dist/${name}.js`) }] of [...Object.entries(ENTRIES), ["react", { most: 1024, file: path.join(react, "dist/index.js") }]]) {
+  const size = gzipSync(readFileSync(file), { level: 9 }).length;
   console.log(`${name}: ${size} bytes by gzip, at most ${most}`);
   failed ||= size > most;
 }

@@ -34,7 +34,9 @@ export function tabs({ name = "carillon", WebSocket }: TabsOptions = {}): Socket
   };
   // Both locks are held as long as this page lives. The first shows its end to the leader.
   const forever = new Promise<never>(() => {});
-  void navigator.locks.request(`carillon:${name}:${tab}`, () => forever);
+  const held = new Promise<void>((resolve) => {
+    void navigator.locks.request(`carillon:${name}:${tab}`, () => (resolve(), forever));
+  });
   void navigator.locks.request(`carillon:${name}`, () => {
     leader = createLeader(connect(), {
       send: (message) => (sockets.has(message.to) ? queueMicrotask(() => receive(message)) : line.postMessage(message)),
@@ -65,7 +67,8 @@ export function tabs({ name = "carillon", WebSocket }: TabsOptions = {}): Socket
 
     /** There is a new leader. A socket that was open breaks; one that opens asks again. */
     restart(): void {
-      if (this.readyState === 0) post({ from: this.#id, tab, open: this.#dial });
+      // A tab that does not hold its lock yet would look as if it had gone.
+      if (this.readyState === 0) void held.then(() => this.readyState === 0 && post({ from: this.#id, tab, open: this.#dial }));
       else this.receive({ close: { code: 1012, reason: "leader_gone" } });
     }
 

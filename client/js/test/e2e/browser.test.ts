@@ -1,0 +1,159 @@
+import { build } from "esbuild";
+import { existsSync, readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium, type Browser, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hasBinary, startNode, token, until, type Node } from "./harness.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) => existsSync(file));
+
+/** A page with one file of the package, as it is, and nothing else. */
+const PLAIN = (url: string, given: string) => `<!doctype html><script type="module">
+import { Carillon } from "/dist/index.js";
+import { tabs } from "/dist/tabs.js";
+const shared = location.search === "?tabs";
+const client = new Carillon({ url: ${JSON.stringify(url)}, getToken: () => ${JSON.stringify(given)}, reconnectDelay: 100, env: shared ? { WebSocket: tabs() } : {} });
+globalThis.seen = [];
+globalThis.states = [];
+globalThis.told = [];
+globalThis.client = client;
+const room = (globalThis.room = client.channel("room:1"));
+client.onStateChange.subscribe((state, { reason }) => states.push(reason ? state + " " + reason : state));
+room.onContinuity.subscribe((continuity) => told.push(continuity.recovered));
+room.on("app.thing", ({ data }) => seen.push(data.n));
+</script>`;
+
+async function reactPage(version: "18" | "19"): Promise<string> {
+  const suffix = version === "18" ? "-18" : "";
+  const { outputFiles } = await build({
+    entryPoints: [path.join(root, "test/e2e/react-page.ts")],
+    bundle: true,
+    write: false,
+    format: "iife",
+    define: { "process.env.NODE_ENV": '"development"' },
+    alias: {
+      react: path.join(root, `node_modules/react${suffix}`),
+      "react-dom": path.join(root, `node_modules/react-dom${suffix}`),
+      "@carillon/client": path.join(root, "dist/index.js"),
+      "@carillon/react": path.join(root, "../react/dist/index.js"),
+    },
+  });
+  return `<!doctype html><div id="root"></div><script>${outputFiles[0]!.text.replaceAll("</script", "<\\/script")}</script>`;
+}
+
+describe.skipIf(!hasBinary || !CHROMIUM)("against a server, in Chromium", () => {
+  let node: Node;
+  let browser: Browser;
+  let web: Server;
+  let origin = "";
+  const pages = new Map<string, string>();
+
+  beforeAll(async () => {
+    node = await startNode({ ping_interval: "1s" });
+    browser = await chromium.launch({ executablePath: CHROMIUM!, args: ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"] });
+    for (const version of ["18", "19"] as const) pages.set(`/react-${version}`, await reactPage(version));
+    pages.set("/", PLAIN(node.url, token()));
+    web = createServer((request, response) => {
+      const { pathname } = new URL(request.url!, "http://x");
+      const script = pathname.startsWith("/dist/");
+      response.setHeader("Content-Type", script ? "text/javascript" : "text/html");
+      response.end(script ? readFileSync(path.join(root, pathname)) : pages.get(pathname));
+    });
+    await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+    origin = `http://127.0.0.1:${(web.address() as { port: number }).port}`;
+  }, 60_000);
+  afterAll(async () => {
+    await browser?.close();
+    web?.close();
+    await node?.end();
+  });
+
+  const live = (page: Page) => page.waitForFunction("globalThis.room?.state === 'live'", undefined, { timeout: 10_000 });
+  const seen = (page: Page) => page.evaluate("seen") as Promise<number[]>;
+  const all = (page: Page, count: number) => page.waitForFunction(`seen.length >= ${count}`, undefined, { timeout: 10_000 });
+
+  test("a plain page; offline and back: every event comes once", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(origin);
+    await live(page);
+    await node.publish("room:1", { n: 1 });
+    await all(page, 1);
+    await context.setOffline(true);
+    await page.waitForFunction("client.state === 'reconnecting'");
+    await node.publish("room:1", { n: 2 });
+    await context.setOffline(false);
+    await all(page, 2);
+    expect([await seen(page), await page.evaluate("told"), await page.evaluate("states")]).toEqual([[1, 2], [true], ["connecting", "open", "reconnecting offline", "open"]]);
+    await context.close();
+  });
+
+  test("a page that comes back from the back/forward cache looks whether its line is alive", async () => {
+    const page = await browser.newPage();
+    const sent: string[] = [];
+    page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(String(payload))));
+    await page.goto(origin);
+    await live(page);
+    await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))");
+    await until(() => sent.some((text) => text.includes('"ping"')), "a ping");
+    await page.close();
+  });
+
+  test("two tabs have one connection; when the leader goes, the other one misses nothing", async () => {
+    const context = await browser.newContext();
+    const sockets = new Map<Page, number>();
+    const open = async () => {
+      const page = await context.newPage();
+      page.on("websocket", () => sockets.set(page, (sockets.get(page) ?? 0) + 1));
+      await page.goto(`${origin}/?tabs`);
+      await live(page);
+      return page;
+    };
+    const [first, second] = [await open(), await open()];
+    expect([sockets.get(first), sockets.get(second)]).toEqual([1, undefined]);
+    for (let n = 1; n <= 20; n++) await node.publish("room:1", { n });
+    await Promise.all([all(first, 20), all(second, 20)]);
+    await first.close();
+    for (let n = 21; n <= 40; n++) await node.publish("room:1", { n });
+    await all(second, 40);
+    expect([await seen(second), sockets.get(second), await second.evaluate("told")]).toEqual([Array.from({ length: 40 }, (_, i) => i + 1), 1, [true]]);
+    await context.close();
+  });
+
+  test.each(["18", "19"])("React %s: StrictMode, 1,000 rounds of mount and unmount", async (version) => {
+    const page = await browser.newPage();
+    const sent: string[] = [];
+    let sockets = 0;
+    page.on("websocket", (socket) => {
+      sockets++;
+      socket.on("framesent", ({ payload }) => sent.push(String(payload)));
+    });
+    await page.goto(`${origin}/react-${version}`);
+    await page.evaluate(([url, given]) => (globalThis as never as { page: { start(url: string, token: string): void } }).page.start(url!, given!), [node.url, token("ada")]);
+    expect(await page.evaluate("page.version")).toMatch(new RegExp(`^${version}`));
+    await page.evaluate("page.render(true)");
+    await page.waitForFunction("document.getElementById('room')?.textContent.startsWith('open live ada')", undefined, { timeout: 10_000 });
+    const heap = async () => {
+      const session = await page.context().newCDPSession(page);
+      for (let i = 0; i < 3; i++) await session.send("HeapProfiler.collectGarbage");
+      return (await session.send("Runtime.getHeapUsage")).usedSize;
+    };
+    await page.evaluate("page.rounds(200)");
+    const before = await heap();
+    await page.evaluate("page.rounds(1000)");
+    const grown = (await heap()) - before;
+    await page.evaluate("page.render(true)");
+    await page.waitForFunction("document.getElementById('room')?.textContent.startsWith('open live ada')");
+    await node.publish("room:1", { n: 7 });
+    await page.waitForFunction("document.getElementById('room')?.textContent.endsWith(' 7')");
+    expect(await page.evaluate("page.handled")).toEqual([7]);
+    expect([sockets, sent.filter((text) => text.includes('"subscribe"')).length]).toEqual([1, 1]);
+    expect(grown).toBeLessThan(500_000);
+    await page.evaluate("page.render(false)");
+    await page.waitForFunction("page.client.channel('room:1').state === 'idle'", undefined, { timeout: 5000 });
+    await page.close();
+  }, 60_000);
+});
