@@ -1,8 +1,8 @@
 import type { BuiltInEvents, Carillon, ChannelState, ConnectionState, EventOf, Member } from "@carillon/client";
 import { type ReactNode } from "react";
 /** Gives the hooks below it their client. Make the client outside of components, or in a `useState`. */
-export declare function CarillonProvider({ client, children }: {
-    client: Carillon<never>;
+export declare function CarillonProvider<Events>({ client, children }: {
+    client: Carillon<Events>;
     children?: ReactNode;
 }): ReactNode;
 /** The client of the nearest `CarillonProvider`. */
@@ -15,6 +15,7 @@ export declare function useConnection(): ConnectionState;
  * @returns the state of the channel
  */
 export declare function useChannel<Events = BuiltInEvents, Type extends (keyof Events & string) | "*" = "*">(name: string | null, type: Type, handler: (event: EventOf<Events, Type>) => void): ChannelState;
+/** Options of `useEvents`. */
 export interface UseEventsOptions<Events, Value> {
     /** Default: all types. */
     types?: (keyof Events & string)[];
@@ -22,6 +23,7 @@ export interface UseEventsOptions<Events, Value> {
     last?: number;
     /** What an event makes of the value, which begins as `initial`. Default: a list of all events. */
     reduce?: (value: Value, event: EventOf<Events, "*">) => Value;
+    /** The value before the first event. Default: an empty list. */
     initial?: Value;
 }
 /** The events of a channel, gathered into one value. It begins anew with another name. */

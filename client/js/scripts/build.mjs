@@ -6,6 +6,7 @@ import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
+import { apiPage } from "./api-page.mjs";
 import { findPublic, internalNames } from "./internal.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -69,6 +70,14 @@ else if (readFileSync(seen, "utf8") !== readFileSync(now, "utf8")) {
   console.error("the public types of @carillon/react have changed: look at api/react.d.ts, then run npm run build -- --accept");
   failed = true;
 }
+
+const faults = apiPage(
+  path.join(root, "../../docs/api-javascript.md"),
+  [...Object.keys(ENTRIES).map((name) => [`@carillon/client${{ index: "", managed: "/socket", tabs: "/tabs" }[name]}`, path.join(root, `dist/${name}.d.ts`)]), ["@carillon/react", now]],
+  review,
+);
+faults.forEach((fault) => console.error(fault));
+failed ||= faults.length > 0;
 
 for (const [name, { most, file = path.join(root, `dist/${name}.js`) }] of [...Object.entries(ENTRIES), ["react", { most: 1024, file: path.join(react, "dist/index.js") }]]) {
   const size = gzipSync(readFileSync(file), { level: 9 }).length;

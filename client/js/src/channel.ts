@@ -26,10 +26,13 @@ export interface Continuity {
 
 /** Keeps positions beyond the life of a page, so that a reload recovers too. */
 export interface PositionStore {
+  /** The position that was set last. */
   get(channel: string): Position | undefined;
+  /** `undefined` forgets it. */
   set(channel: string, position: Position | undefined): void;
 }
 
+/** What comes first, and when the listener goes. */
 export interface ListenOptions {
   /** Removes the listener when it is aborted. */
   signal?: AbortSignal;
@@ -44,28 +47,41 @@ export type EventOf<Events, Type extends keyof Events | "*"> = Type extends keyo
   ? ChannelEvent<Type & string, Events[Type]>
   : { [T in keyof Events]: ChannelEvent<T & string, Events[T]> }[keyof Events];
 
+/** A publish that the server has accepted. */
 export interface PublishResult {
+  /** Of the event. */
   id: string;
+  /** Of channels with history. */
   offset?: number | undefined;
   /** An event with this `eventId` had been published before. */
   duplicate: boolean;
 }
 
+/** Options of `publish`. */
 export interface PublishOptions extends CommandOptions {
   /** Makes a repeated publish safe: the second one with the same id publishes nothing. 1 to 128 printable ASCII characters. */
   eventId?: string;
 }
 
+/** Which page of events. Without a position: the newest. */
 export interface HistoryOptions extends CommandOptions {
+  /** The page ends before this position. */
   before?: Position;
+  /** The page begins after this position. */
   since?: Position;
+  /** At most so many events. Default 50, at most 1000. */
   limit?: number;
 }
 
+/** A channel of the server. */
 export interface Channel<Events = Record<string, unknown>> extends AsyncIterable<EventOf<Events, "*">> {
+  /** Its name at the server. */
   readonly name: string;
+  /** Whether events come. */
   readonly state: ChannelState;
+  /** Each change of `state`. `refused` comes with the error. */
   readonly onStateChange: Emitter<[state: ChannelState, error?: CarillonError]>;
+  /** What is known of missed events. */
   readonly onContinuity: Emitter<[continuity: Continuity]>;
   /** The last event seen. `null`: none, or the channel has no history. */
   readonly position: Position | null;

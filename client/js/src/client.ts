@@ -9,11 +9,13 @@ import { createOutbox, type OutboxMode } from "./outbox.js";
 import { parseFrame, type BuiltInEvents, type ChannelEvent, type ServerFrame, type SessionInfo } from "./protocol.js";
 import { createConnection } from "./socket.js";
 
+/** What a client is made of. */
 export interface CarillonOptions extends SocketsOptions {
   /** Where channels connect. Default `/ws`. */
   path?: string;
-  /** Upper bound of the first delay before a further attempt, and of all delays, in milliseconds. Defaults 1000 and 20 000. */
+  /** Upper bound of the first delay before a further attempt, in milliseconds. It doubles with each failure. Default 1000. */
   reconnectDelay?: number;
+  /** Upper bound of all delays. Default 20 000. */
   maxReconnectDelay?: number;
   /** How long a channel is kept after its last listener, in milliseconds. Default 2000. */
   lingerMs?: number;
@@ -75,10 +77,12 @@ export class Carillon<Events = BuiltInEvents> {
     });
   }
 
+  /** What has become of the connection. */
   get state(): ConnectionState {
     return this.#connection.state;
   }
 
+  /** Each change of `state`, with its code, its reason and the next attempt. */
   get onStateChange(): Emitter<[state: ConnectionState, change: Change]> {
     return this.#onStateChange;
   }

@@ -4,7 +4,9 @@ import type { Command, CommandId, ServerFrame } from "./protocol.js";
 
 export type Answer = Extract<ServerFrame, { id?: CommandId }>;
 
+/** Options of calls that the server answers. */
 export interface CommandOptions {
+  /** Gives the call up. */
   signal?: AbortSignal | undefined;
   /** Milliseconds. Default 15 000. */
   timeoutMs?: number | undefined;

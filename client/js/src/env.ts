@@ -1,18 +1,28 @@
 /** The part of a WebSocket that is used. Browsers, workers, Node 22, Deno, Bun, React Native and the package `ws` have it. */
 export interface SocketLike {
+  /** As in a browser: 0 opens, 1 is open. */
   readonly readyState: number;
+  /** Bytes that have not gone out yet. */
   readonly bufferedAmount: number;
+  /** Set to `arraybuffer`. */
   binaryType: string;
+  /** Set by the client. */
   onopen: ((event: never) => void) | null;
+  /** Set by the client. */
   onmessage: ((event: never) => void) | null;
+  /** Set by the client. */
   onclose: ((event: never) => void) | null;
+  /** Set by the client. */
   onerror: ((event: never) => void) | null;
+  /** Sends a message. */
   send(data: string | ArrayBuffer | ArrayBufferView<ArrayBuffer> | Blob): void;
+  /** Begins the closing handshake. */
   close(code?: number, reason?: string): void;
   /** Of the package `ws`: ends a connection whose other side does not answer. */
   terminate?(): void;
 }
 
+/** A class like `WebSocket`. */
 export type SocketConstructor = new (url: string, protocols?: string[]) => SocketLike;
 
 /** What the surroundings say of the network and the page. Each function is called until `stop`. */
@@ -25,13 +35,17 @@ export interface NetworkSource {
 export interface Env {
   /** Needed where there is no global WebSocket, as in Node 20: `new Carillon({ env: { WebSocket } })` with the one of `ws`. */
   WebSocket: SocketConstructor;
+  /** For tickets. */
   fetch: typeof fetch;
   /** Milliseconds since 1970. */
   now(): number;
+  /** As the global one. */
   setTimeout(run: () => void, ms: number): unknown;
+  /** As the global one. */
   clearTimeout(timer: unknown): void;
   /** From 0 to below 1. */
   random(): number;
+  /** The events of the page, if there is one. */
   network: NetworkSource;
 }
 

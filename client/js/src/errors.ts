@@ -10,6 +10,7 @@ export interface ErrorDetails {
 
 /** Every error of this package. */
 export class CarillonError extends Error {
+  /** For logs. */
   override readonly name: string = "CarillonError";
   /** What kind of error it is: a code of the server, such as `forbidden`, or one of this package, such as `offline`. */
   declare readonly code: string;
@@ -38,6 +39,7 @@ const RETRYABLE = ["rate_limited", "internal_error", "unavailable", "offline", "
 
 /** Throw this from `getToken` when the user is signed out. The client closes, and does not try again. */
 export class Unauthorized extends CarillonError {
+  /** For logs. */
   override readonly name = "Unauthorized";
   constructor(message = "the user is signed out") {
     super("unauthorized", message, { reason: "signed_out", retryable: false });

@@ -27,12 +27,17 @@ export interface Profile {
 
 /** What is told of a change. */
 export interface Change {
+  /** The present state. */
   state: ConnectionState;
+  /** The one before. */
   previous: ConnectionState;
+  /** Close code of RFC 6455, where a connection has ended. */
   code?: number;
+  /** Why, in a word: the server's, or one of `offline`, `silent`, `timeout`, `moving`, `no_credential`, `closed`, `signed_out`. */
   reason?: string;
   /** Of `reconnecting`: the number of the attempt, from 1, and how long it waits. */
   attempt?: number;
+  /** Of `reconnecting`: how long until that attempt. */
   retryInMs?: number;
 }
 

@@ -30,9 +30,11 @@ export interface SocketsOptions {
   chatPath?: string;
   /** Default `/white-label/{workspace}/transcript/{id}`. */
   transcriptPath?: string;
+  /** What the package takes from its surroundings, where the global one is not the right one. */
   env?: Partial<Env>;
 }
 
+/** Options of one socket. */
 export interface SocketOptions {
   /** Upper bound of the first delay before a further attempt, in milliseconds. It doubles with each failure. Default 1000. */
   reconnectDelay?: number;
@@ -50,16 +52,21 @@ export interface SocketOptions {
 export interface ManagedSocket {
   /** The frames as the server wrote them. Binary ones are `ArrayBuffer`s. */
   readonly onMessage: Emitter<[event: MessageEvent]>;
+  /** Each change of `state`, with its code, its reason and the next attempt. */
   readonly onStateChange: Emitter<[state: ConnectionState, change: Change]>;
   /** Before each further attempt. The first one after a loss is 1. */
   readonly onReconnecting: Emitter<[attempt: number]>;
+  /** Errors of `getToken`, `getTicket` and the ticket route. */
   readonly onError: Emitter<[error: unknown]>;
+  /** What has become of the socket. */
   readonly state: ConnectionState;
+  /** Whether `send` would send. */
   readonly isOpen: boolean;
   /** Bytes that have been sent and that the network has not taken yet. */
   readonly bufferedAmount: number;
   /** `false`: the socket is not open, and nothing was sent. */
   send(data: SocketData): boolean;
+  /** Sends a value as JSON text. */
   sendJson(value: unknown): boolean;
   /** Closes the socket for good. */
   close(): void;
@@ -67,8 +74,11 @@ export interface ManagedSocket {
   destroy(): void;
 }
 
+/** Sockets that come back by themselves. */
 export interface ManagedSockets {
+  /** Connects to `chatPath`, with a ticket for `chat` and that thread. */
   connectToChat(threadId: string, options?: SocketOptions): Promise<ManagedSocket>;
+  /** Connects to `transcriptPath`, with a ticket for `transcript` and that transcript. */
   connectToTranscript(workspaceId: string, transcriptId: string, options?: SocketOptions): Promise<ManagedSocket>;
   /**
    * Connects to any path. Resolves once the first ticket is there and the socket is being opened.
@@ -82,7 +92,9 @@ export interface ManagedSockets {
     purpose?: string | TicketPurpose,
     options?: SocketOptions,
   ): Promise<ManagedSocket>;
+  /** A ticket, for a connection of your own. */
   getTicket(purpose: TicketPurpose & { signal?: AbortSignal }): Promise<string>;
+  /** Closes all sockets for good. */
   closeAll(): void;
   /** Sockets that are not closed. */
   readonly connectionCount: number;

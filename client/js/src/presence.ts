@@ -10,6 +10,7 @@ export interface Presence {
   readonly members: readonly Member[];
   /** Whether `members` is complete. */
   readonly ready: boolean;
+  /** The members, whenever they have changed. */
   readonly onChange: Emitter<[members: readonly Member[]]>;
 }
 

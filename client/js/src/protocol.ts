@@ -2,7 +2,9 @@
 
 /** A place in a channel's history. `offset` grows by one with each event of an epoch. */
 export interface Position {
+  /** The history that the offset belongs to. */
   epoch: string;
+  /** The number of the event in its epoch. */
   offset: number;
   /** Id of the event there, where the server has told it. */
   id?: string | undefined;
@@ -10,19 +12,27 @@ export interface Position {
 
 /** The three types that the server knows. Others are added as `Carillon<Events>`. */
 export interface BuiltInEvents {
+  /** A message to show. */
   notification: { message: string; level?: "info" | "success" | "warning" | "error"; [member: string]: unknown };
+  /** A line of a conversation. */
   chat_message: { conversation_id: string; sender_id: string; content: string; [member: string]: unknown };
+  /** Something has another status. */
   status_update: { entity_type: string; entity_id: string; status: string; [member: string]: unknown };
 }
 
 /** One event of a channel, as a listener gets it. */
 export interface ChannelEvent<Type extends string = string, Data = unknown> {
+  /** What kind of event it is. */
   type: Type;
+  /** The name of its channel. */
   channel: string;
+  /** What was published. */
   data: Data;
+  /** The same for everybody who gets the event. */
   id?: string;
   /** Of channels with history. */
   offset?: number;
+  /** When the server took it, as ISO 8601. */
   timestamp: string;
   /** The verified user who published it. Absent: a backend did. */
   user?: string;
@@ -30,15 +40,21 @@ export interface ChannelEvent<Type extends string = string, Data = unknown> {
 
 /** A user who is subscribed to a channel. `info` is the claim of that name. */
 export interface Member {
+  /** The `sub` of the token. */
   user: string;
+  /** What the token says about the user. */
   info?: unknown;
 }
 
+/** The session that the server has given this connection. */
 export interface SessionInfo {
+  /** Its name at the server. */
   id: string;
+  /** The `sub` of the token. */
   user: string;
   /** Milliseconds since 1970, by the server's clock. `null`: never. */
   expiresAt: number | null;
+  /** The largest message in bytes, and the most channels. */
   limits: { message_bytes: number; channels: number };
 }
 
@@ -65,10 +81,15 @@ export type ServerFrame =
   | { type: "reconnect"; data: { reason: string; after_ms: number } }
   | { type: "error"; id?: CommandId; error: { code: string; message: string; channel?: string; reason?: string } };
 
+/** Past events of a channel. */
 export interface HistoryPage {
+  /** The history that the offsets belong to. */
   epoch?: string;
+  /** The channel's newest offset. */
   offset?: number;
+  /** Oldest first. */
   events: ChannelEvent[];
+  /** Whether there are further events in that direction. */
   more: boolean;
 }
 

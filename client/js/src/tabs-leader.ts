@@ -1,5 +1,4 @@
 import type { SocketConstructor, SocketLike } from "./env.js";
-import type { ToTab } from "./tabs.js";
 
 /** What the socket of a tab sends to the leader. */
 export interface ToLeader {
@@ -9,6 +8,13 @@ export interface ToLeader {
   open?: { url: string; protocols: string[] };
   frame?: string;
   close?: boolean;
+}
+
+/** What the leader sends to the socket of a tab: a frame of the server, or the end. */
+export interface ToTab {
+  to: string;
+  frame?: string;
+  close?: { code: number; reason: string };
 }
 
 interface LeaderLink {

@@ -1,6 +1,7 @@
 import type { SocketConstructor, SocketLike } from "./env.js";
-import { createLeader, type ToLeader } from "./tabs-leader.js";
+import { createLeader, type ToLeader, type ToTab } from "./tabs-leader.js";
 
+/** Options of `tabs`. */
 export interface TabsOptions {
   /** Tabs with the same name share a connection. Put the user into it where users may change: `"chat:" + userId`. Default `carillon`. */
   name?: string;
@@ -98,11 +99,4 @@ export function tabs({ name = "carillon", WebSocket }: TabsOptions = {}): Socket
     }
   }
   return SharedSocket;
-}
-
-/** What the leader sends to the socket of a tab: a frame of the server, or the end. */
-export interface ToTab {
-  to: string;
-  frame?: string;
-  close?: { code: number; reason: string };
 }

@@ -7,7 +7,9 @@ export type GetToken = (request: CredentialRequest) => string | Promise<string>;
 
 /** What a ticket is for. The server compares it with the path that the ticket is used at. */
 export interface TicketPurpose {
+  /** Such as `chat`. */
   purpose: string;
+  /** The one that the ticket is good for. */
   resourceId?: string | undefined;
 }
 

@@ -4,8 +4,8 @@ import { createContext, createElement, useCallback, useContext, useEffect, useRe
 const Context = createContext<Carillon<never> | null>(null);
 
 /** Gives the hooks below it their client. Make the client outside of components, or in a `useState`. */
-export function CarillonProvider({ client, children }: { client: Carillon<never>; children?: ReactNode }): ReactNode {
-  return createElement(Context.Provider, { value: client as Carillon<never> }, children);
+export function CarillonProvider<Events>({ client, children }: { client: Carillon<Events>; children?: ReactNode }): ReactNode {
+  return createElement(Context.Provider, { value: client as unknown as Carillon<never> }, children);
 }
 
 /** The client of the nearest `CarillonProvider`. */
@@ -51,6 +51,7 @@ export function useChannel<Events = BuiltInEvents, Type extends (keyof Events & 
   );
 }
 
+/** Options of `useEvents`. */
 export interface UseEventsOptions<Events, Value> {
   /** Default: all types. */
   types?: (keyof Events & string)[];
@@ -58,6 +59,7 @@ export interface UseEventsOptions<Events, Value> {
   last?: number;
   /** What an event makes of the value, which begins as `initial`. Default: a list of all events. */
   reduce?: (value: Value, event: EventOf<Events, "*">) => Value;
+  /** The value before the first event. Default: an empty list. */
   initial?: Value;
 }
 

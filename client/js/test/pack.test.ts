@@ -1,0 +1,106 @@
+import { checkPackage, Package } from "@arethetypeswrong/core";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const FOLDERS = { "@carillon/client": root, "@carillon/react": path.join(root, "../react") };
+
+const SOURCE = `
+import { Carillon, Unauthorized, storageStore, type BuiltInEvents, type Channel } from "@carillon/client";
+import { createSockets, type ManagedSocket } from "@carillon/client/socket";
+import { tabs } from "@carillon/client/tabs";
+import { CarillonProvider, useChannel, useEvents, usePresence, useConnection } from "@carillon/react";
+
+type Events = BuiltInEvents & { "app.thing": { n: number } };
+const client = new Carillon<Events>({ url: "https://x", getToken: () => "t", env: { WebSocket: tabs() } });
+const room: Channel<Events> = client.channel("room:1");
+room.on("app.thing", ({ data, offset }) => data.n.toFixed() + (offset ?? 0));
+room.on("*", (event) => event.type === "chat_message" && event.data.content);
+// @ts-expect-error: not a type of these events
+room.on("other", () => {});
+// @ts-expect-error: n is missing
+void room.publish("app.thing", {});
+export const socket: Promise<ManagedSocket> = createSockets({ url: "https://x", getTicket: () => "t" }).connectToChat("1");
+export function App() {
+  const state: string = useConnection();
+  const total: number = useEvents<Events, number>("room:1", { initial: 0, reduce: (sum, { type }) => sum + type.length });
+  useChannel<Events, "app.thing">(null, "app.thing", ({ data }) => data.n + total + state.length + usePresence("room:1").length);
+  return CarillonProvider({ client, children: null });
+}
+export { Unauthorized, storageStore };
+`;
+
+describe("the packages, installed in a fresh project", () => {
+  let project = "";
+  const run = (command: string, ...given: string[]) => execFileSync(command, given, { cwd: project, encoding: "utf8", stdio: "pipe" });
+  const tsc = (...given: string[]) => run(process.execPath, path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipDefaultLibCheck", ...given);
+
+  beforeAll(() => {
+    project = mkdtempSync(path.join(tmpdir(), "carillon-pack-"));
+    writeFileSync(path.join(project, "package.json"), JSON.stringify({ name: "fresh", private: true, type: "module" }));
+    for (const folder of Object.values(FOLDERS)) execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", project], { cwd: folder });
+    const tarballs = readdirSync(project).filter((file) => file.endsWith(".tgz"));
+    run("npm", "install", "--silent", "--offline", "--legacy-peer-deps", ...tarballs.map((file) => `./${file}`));
+    mkdirSync(path.join(project, "node_modules/@types"), { recursive: true });
+    for (const name of ["react", "@types/react", "csstype"])
+      if (existsSync(path.join(root, "node_modules", name))) symlinkSync(path.join(root, "node_modules", name), path.join(project, "node_modules", name));
+    writeFileSync(path.join(project, "app.ts"), SOURCE);
+    writeFileSync(path.join(project, "app.cts"), SOURCE);
+  }, 60_000);
+  afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+  const CHECK = `const names = [Object.keys(client), Object.keys(socket), Object.keys(tabs), Object.keys(react)].map((all) => all.filter((name) => name !== "default").length);
+    console.log(JSON.stringify([...names, new client.Carillon({ url: "https://x", getToken: () => "t" }).state]));`;
+
+  test("are imported by ES modules", () => {
+    const imports = `const [client, socket, tabs, react] = await Promise.all(["client", "client/socket", "client/tabs", "react"].map((name) => import("@carillon/" + name)));`;
+    expect(run(process.execPath, "--input-type=module", "-e", imports + CHECK)).toBe('[5,3,1,6,"idle"]\n');
+  });
+
+  test("are required by CommonJS modules", () => {
+    const requires = `const [client, socket, tabs, react] = ["client", "client/socket", "client/tabs", "react"].map((name) => require("@carillon/" + name));`;
+    expect(run(process.execPath, "--input-type=commonjs", "-e", requires + CHECK)).toBe('[5,3,1,6,"idle"]\n');
+  });
+
+  test.each([
+    ["node16", "node16"],
+    ["esnext", "bundler"],
+  ])("have types for TypeScript, strict, module %s with moduleResolution %s", (module, resolution) => {
+    tsc("--module", module, "--moduleResolution", resolution, "--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--jsx", "react-jsx", "app.ts", ...(module === "node16" ? ["app.cts"] : []));
+  });
+});
+
+describe.each(Object.entries(FOLDERS))("%s", (name, folder) => {
+  const manifest = JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8"));
+
+  test("pleases publint", async () => {
+    const { messages } = await publint({ pkgDir: folder, pack: false });
+    expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
+  });
+
+  // The package's own command cannot read a tarball of npm 11: it keeps the last piece of what it unpacks.
+  test("has the types that its code has, by arethetypeswrong", async () => {
+    const files: Record<string, string> = {};
+    const add = (of: string, from: string) => {
+      files[`/node_modules/${of}/package.json`] = readFileSync(path.join(from, "package.json"), "utf8");
+      for (const file of readdirSync(path.join(from, "dist"))) files[`/node_modules/${of}/dist/${file}`] = readFileSync(path.join(from, "dist", file), "utf8");
+    };
+    add(name, folder);
+    const result = await checkPackage(new Package(files, name, manifest.version));
+    const kinds = (result.types ? result.problems : []).map((problem) => JSON.stringify(problem));
+    // TypeScript 4's `moduleResolution: node` knows no exports: it finds the main entry point alone.
+    expect(kinds.filter((problem) => !problem.includes('"resolutionKind":"node10"'))).toEqual([]);
+    expect(result.types).toBeTruthy();
+  });
+
+  test("has no dependencies, and a lock file without the hosts of downloads", () => {
+    expect(manifest.dependencies).toBeUndefined();
+    expect(readFileSync(path.join(root, "package-lock.json"), "utf8")).not.toContain('"resolved"');
+  });
+});
