@@ -1,4 +1,4 @@
-/* echo_backend.c - an HTTP backend for measurements.
+/* echo_backend.c - a backend for measurements, by HTTP and WebSocket.
  *
  *     echo_backend [PORT [WAIT_MS]]    port 0 or none: a free one. It is printed as "listening on 127.0.0.1:PORT".
  *
@@ -6,6 +6,7 @@
  *     /bytes/N      answers N bytes of application/x-ndjson, in lines of LINE_LEN bytes
  *     /never        does not answer
  *     any other     answers the body and the content type of the request
+ * A GET opens a WebSocket, on which each message comes back at once.
  *
  * One thread, epoll, HTTP/1.1 with keep-alive. It reads Content-Length only, and requests up to 1 MiB. So it costs as
  * little as a backend can, and what is measured is the other side. */
@@ -22,6 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/protocol/ws_decoder.h"
+#include "common/protocol/ws_handshake.h"
+
 enum { REQUEST_MAX = 1 << 20, READ_ROOM = 16384, EVENTS = 256, HEAD_ROOM = 256, LINE_LEN = 1024, TYPE_MAX = 100 };
 
 struct bytes {
@@ -35,8 +39,10 @@ struct peer {
     int fd;
     struct bytes in;
     struct bytes out;
-    size_t sent;       /* of out */
-    bool blocked;      /* the kernel takes no more of it for now */
+    size_t sent;  /* of out */
+    bool blocked; /* the kernel takes no more of it for now */
+    bool is_websocket;
+    struct ws_decoder decoder;
     uint64_t due_us;   /* when its request may be answered; 0: nothing waits */
     struct peer *next; /* among those that wait, the earliest first */
 };
@@ -80,6 +86,7 @@ static void drop(struct peer *peer)
     if (peer->due_us)
         stop_waiting(peer);
     close(peer->fd);
+    ws_decoder_fini(&peer->decoder);
     free(peer->in.ptr);
     free(peer->out.ptr);
     free(peer);
@@ -159,6 +166,54 @@ static void answer(struct peer *peer, const char *head_end, size_t body_len)
     }
 }
 
+static void write_frame(struct bytes *out, enum ws_opcode opcode, struct str payload)
+{
+    char *at = grow(out, WS_HEADER_MAX + payload.len);
+    size_t head = ws_frame_header((uint8_t *)at, opcode, payload.len);
+    memcpy(at + head, payload.ptr, payload.len);
+    out->len += head + payload.len;
+}
+
+/* False: the other side has ended. */
+static bool serve_websocket(struct peer *peer)
+{
+    struct str bytes = str_from(peer->in.ptr, peer->in.len);
+    struct ws_message message;
+    enum ws_decoded result;
+    bool ended = false;
+    while ((result = ws_decoder_next(&peer->decoder, &bytes, &message, NULL)) == WS_DECODED_MESSAGE) {
+        ended |= message.opcode == WS_CLOSE;
+        if (message.opcode == WS_CLOSE)
+            write_frame(&peer->out, WS_CLOSE, STR(""));
+        else if (message.opcode != WS_PONG)
+            write_frame(&peer->out, message.opcode == WS_PING ? WS_PONG : message.opcode, message.payload);
+    }
+    peer->in.len = 0;
+    flush(peer);
+    return result == WS_DECODED_MORE && !ended;
+}
+
+static bool open_websocket(struct peer *peer, const char *head_end)
+{
+    const char *field = find_field(peer->in.ptr, head_end, "sec-websocket-key");
+    struct str rest = field ? str_from(field, (size_t)(head_end + 2 - field)) : STR("");
+    struct str key = str_trim(str_split(&rest, '\r'));
+    char accept[WS_ACCEPT_LEN + 1];
+    if (!key.len)
+        return false;
+    ws_handshake_accept(key, accept);
+    char *head = grow(&peer->out, HEAD_ROOM);
+    peer->out.len += (size_t)snprintf(head, HEAD_ROOM,
+                                      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                                      "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+                                      accept);
+    peer->is_websocket = true;
+    peer->decoder.from_client = true;
+    peer->in.len -= (size_t)(head_end + 4 - peer->in.ptr);
+    memmove(peer->in.ptr, head_end + 4, peer->in.len);
+    return serve_websocket(peer);
+}
+
 /* Answers each whole request that is there. False: the peer is none that we understand. */
 static bool serve(struct peer *peer)
 {
@@ -169,6 +224,8 @@ static bool serve(struct peer *peer)
         size_t body_len = field ? strtoul(field, NULL, 10) : 0;
         if (!head_end || body_len > REQUEST_MAX)
             return body_len <= REQUEST_MAX;
+        if (strncmp(peer->in.ptr, "GET ", 4) == 0)
+            return open_websocket(peer, head_end);
         size_t whole = (size_t)(head_end + 4 - peer->in.ptr) + body_len;
         if (peer->in.len < whole || strncmp(peer->in.ptr, never, sizeof never - 1) == 0)
             return true;
@@ -188,6 +245,8 @@ static bool take(struct peer *peer)
     if (n <= 0)
         return false;
     peer->in.len += (size_t)n;
+    if (peer->is_websocket)
+        return serve_websocket(peer);
     if (!wait_us)
         return serve(peer);
     if (peer->due_us)

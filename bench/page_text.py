@@ -147,7 +147,8 @@ the calls. CPU is that of the node, both threads, or of the backend where it is 
 So with a backend that answers at once the latency is the time for which a hundred calls wait for a core. The backend that takes 10 ms shows what
 the node adds. KiB held is the growth of the resident memory for one session, with what the allocator adds.
 
-The frames go into a stream of Redis. Afterwards each frame must be in the stream, in the order of its session. CPU is that of the node alone.
+The frames go into a stream of Redis. Afterwards each frame must be in the stream, in the order of its session. Or they go to a WebSocket backend,
+which sends each back, so that a frame goes through the node twice. CPU is that of the node alone.
 """.splitlines() + [""]
 
 ADMISSION = """\

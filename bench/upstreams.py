@@ -198,8 +198,8 @@ def check_stream(port, key, sent):
 
 
 def frames(bench):
-    """500 sessions that each send 50 binary frames of 640 bytes a second, into a Redis stream. Each must be there, in the order of its
-    session."""
+    """500 sessions that each send 50 binary frames of 640 bytes a second, into a Redis stream, where each must be in the order of its session,
+    and to a WebSocket backend, from which each must come back in order."""
     key = "bench:frames"
 
     @contextlib.contextmanager
@@ -222,4 +222,17 @@ def frames(bench):
             run["exit_code"] = 1 if run["lost"] or run["misordered"] else run["exit_code"]
             run["server_cpu_us_each"] = run["servers"][0]["cpu_us_each"]
         yield "to a Redis stream", run
+
+    @contextlib.contextmanager
+    def to_websocket():
+        with servers.backend() as backend:
+            upstreams = {"up": {"url": f"ws://127.0.0.1:{backend.port}/"}}
+            with servers.carillon(endpoints=[endpoint("/up", upstream="up")], upstreams=upstreams) as node:
+                node.url_path = "/up"
+                yield node
+
+    def there_and_back(server):
+        yield "to a WebSocket backend and back", bench.load(server, "request", connections=SENDERS, rate=SENDERS * FRAMES_A_SECOND,
+                                                            size=FRAME, kind="binary")
     bench.alternate({"carillon": to_stream}, measure)
+    bench.alternate({"carillon": to_websocket}, there_and_back)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support import http
+from support import http, ws
 from support.carillon import BINARY
 
 BACKEND = Path(BINARY).parent / "bench/echo_backend"
@@ -49,6 +49,18 @@ def test_lines(start, size):
     answer = start().post(f"/bytes/{size}", b"{}")
     assert answer.headers["content-type"] == "application/x-ndjson" and len(answer.body) == size
     assert all(line.startswith(b'"') and line.endswith(b'"') for line in answer.body.splitlines())
+
+
+def test_websocket(start):
+    address = start().address
+    with ws.Client(address, path="/", token=None) as client:
+        for opcode, payload in [(ws.TEXT, b"abc"), (ws.BINARY, bytes(range(256)) * 300), (ws.BINARY, b"")]:
+            client.send_frame(opcode, payload)
+            assert client.receive_frame()[1:] == (opcode, payload)
+        client.send_frame(ws.PING, b"?")
+        assert client.receive_frame()[1:] == (ws.PONG, b"?")
+        client.send_frame(ws.CLOSE, b"")
+        assert client.receive_frame()[1] == ws.CLOSE
 
 
 def test_no_answer(start):
