@@ -291,6 +291,19 @@ def test_a_stream_of_audio(dev):
 # --- the command ---
 
 
+def test_browsers_that_want_tls(dev, certificate):
+    one = dev("--preset", "request-response", "--tls-certificate", certificate.options["tls.certificate"],
+              "--tls-key", certificate.options["tls.key"])
+
+    async def client():
+        url = re.search(r"URL\s+(wss://\S+)", one.text)[1]
+        async with websockets.connect(url, subprotocols=["app-v1", one.token], ssl=certificate.trusted()) as socket:
+            await socket.send(json.dumps(request("c-1")))
+            return json.loads(await asyncio.wait_for(socket.recv(), DEADLINE_S))["headers"]["correlationId"]
+
+    assert asyncio.run(client()) == "c-1"
+
+
 def test_it_starts_in_milliseconds(dev):
     one = dev("--preset", "all")
     assert float(re.search(r"ready in ([\d.]+) ms", one.log()).group(1)) < 1000
