@@ -211,6 +211,14 @@ static uint64_t open_calls(const struct server *server)
     return count;
 }
 
+/* Requests to upstreams that belong to a session. A batch of lifecycle events has its own time: flush_lifecycle. */
+static uint64_t open_upstream_calls(const struct server *server)
+{
+    uint64_t count = outbound_calls(server->outbound);
+    bool has_batch = server->feed && lifecycle_feed_is_sending(server->feed);
+    return count > has_batch ? count - has_batch : 0;
+}
+
 /* Backends that come again and again would hold the node. So the internal listener stops as soon as no session is left.
  * The requests that it has let in last come to the workers before the next check. */
 static bool is_drained(struct server *server)
@@ -222,7 +230,7 @@ static bool is_drained(struct server *server)
         listener_stop(server->internal);
         return false;
     }
-    return open_calls(server) == 0 && outbound_calls(server->outbound) == 0;
+    return open_calls(server) == 0 && open_upstream_calls(server) == 0;
 }
 
 static void check_drained(uv_timer_t *timer)
@@ -231,8 +239,11 @@ static void check_drained(uv_timer_t *timer)
     if (!is_drained(server)) {
         if (clock_now_us() < server->drain_deadline_us)
             return;
-        log_warn("app", "%llu sessions have not gone in time, and %llu API requests have no answer; they are cut",
-                 (unsigned long long)open_sessions(server), (unsigned long long)open_calls(server));
+        log_warn("app",
+                 "%llu sessions have not gone in time, and %llu API requests and %llu requests to upstreams have no "
+                 "answer; they are cut",
+                 (unsigned long long)open_sessions(server), (unsigned long long)open_calls(server),
+                 (unsigned long long)open_upstream_calls(server));
     }
     uv_stop(&server->loop);
 }
@@ -334,10 +345,10 @@ static void stop(struct server *server)
     while (!server->node.is_closed)
         uv_run(&server->loop, UV_RUN_ONCE);
     node_answer_waiting(&server->node);
+    outbound_destroy(server->outbound); /* the mailboxes are still there for the ends of its calls */
+    server->outbound = NULL;
     if (server->feed)
         lifecycle_feed_destroy(server->feed);
-    outbound_destroy(server->outbound); /* the workers' mailboxes are still there for the ends of its calls */
-    server->outbound = NULL;
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_destroy(server->workers[i]);
     for (unsigned i = 0; i < server->worker_count; i++)

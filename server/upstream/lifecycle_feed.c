@@ -135,7 +135,7 @@ static void on_read(struct request *request, void *owner)
         }
         request_destroy(request);
     }
-    if (again && !feed->batch)
+    if (again && feed->on && !feed->batch)
         read_more(feed);
 }
 
@@ -311,6 +311,11 @@ bool lifecycle_feed_flush(struct lifecycle_feed *feed)
             read_more(feed);
     }
     return feed->is_idle && !feed->batch && !feed->reading;
+}
+
+bool lifecycle_feed_is_sending(const struct lifecycle_feed *feed)
+{
+    return feed->call != NULL;
 }
 
 void lifecycle_feed_destroy(struct lifecycle_feed *feed)

@@ -38,7 +38,8 @@ struct lifecycle_feed_settings {
 
 /* It is off. */
 struct lifecycle_feed *lifecycle_feed_create(const struct lifecycle_feed_options *options);
-/* Call when the node has answered all requests, and before outbound_destroy. */
+/* Call when the node has answered all requests, and after outbound_destroy: the end of a request that is under way
+ * comes to the feed. */
 void lifecycle_feed_destroy(struct lifecycle_feed *feed);
 
 /* NULL: off. A batch under way is sent again by the new settings. */
@@ -46,5 +47,8 @@ void lifecycle_feed_configure(struct lifecycle_feed *feed, const struct lifecycl
 
 /* The node ends. Sends what there is; call until it returns true. Then another node may go on at once. */
 bool lifecycle_feed_flush(struct lifecycle_feed *feed);
+
+/* Whether a request to the backend is under way. */
+bool lifecycle_feed_is_sending(const struct lifecycle_feed *feed);
 
 #endif

@@ -20,6 +20,7 @@ class Receiver:
     def __init__(self):
         self.batches = []
         self.refused = []
+        self.begun = 0
         self.status = 204
         self.delay = 0
         receiver = self
@@ -29,6 +30,7 @@ class Receiver:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.begun += 1
                 status = receiver.status
                 threading.Event().wait(receiver.delay)
                 (receiver.batches if status < 300 else receiver.refused).append((dict(self.headers), body))
@@ -164,3 +166,15 @@ def test_what_the_stream_has_lost_is_said(launch, receiver, redis):
         assert dropped["data"]["count"] >= 10
         client.drop()
         assert other.metric("carillon_lifecycle_dropped_total") == dropped["data"]["count"]
+
+
+def test_a_node_ends_while_the_receiver_does_not_answer(launch, receiver, broker):
+    receiver.delay = 20
+    node = launch(config(receiver, **broker))
+    until(node.ready, "ready")
+    with node.connect():
+        until(lambda: receiver.begun, "a batch is under way")
+    begun = time.monotonic()
+    assert node.terminate() == 0
+    assert time.monotonic() - begun < 4 * SLOWDOWN  # before drain_window and close_timeout are over
+    assert "they are cut" not in node.log()
