@@ -17,4 +17,10 @@ struct http_answer {
 enum http_head_result http_answer_parse(struct str bytes, size_t max_len, size_t *scanned, struct http_answer *out,
                                         struct error *error);
 
+/* Another answer to the same request follows (RFC 9110, 15.2). After 101 comes another protocol. */
+static inline bool http_answer_is_interim(const struct http_answer *answer)
+{
+    return answer->status < 200 && answer->status != 101;
+}
+
 #endif

@@ -38,7 +38,12 @@ enum err http_client_read_head(struct wire *wire, struct buf *received, uint64_t
     size_t scanned = 0;
     for (;;) {
         switch (http_answer_parse(buf_str(received), HEAD_MAX, &scanned, out, error)) {
-        case HTTP_HEAD_DONE: return ERR_NONE;
+        case HTTP_HEAD_DONE:
+            if (!http_answer_is_interim(out))
+                return ERR_NONE;
+            buf_consume(received, out->length);
+            scanned = 0;
+            continue;
         case HTTP_HEAD_BAD: return error->code;
         case HTTP_HEAD_NEED_MORE: break;
         }

@@ -189,20 +189,37 @@ static bool protocol_is_good(const struct ws_session *state, const struct http_a
     return state->origin && str_eq(selected, state->origin->subprotocol);
 }
 
+/* The head of the last answer. Those of interim answers before it are dropped, up to ANSWER_HEAD_MAX bytes of them. */
+static enum http_head_result parse_head(struct ws_session *state, struct http_answer *out, struct error *error)
+{
+    for (;;) {
+        enum http_head_result result =
+            http_answer_parse(buf_str(&state->answer), ANSWER_HEAD_MAX, &state->scanned, out, error);
+        if (result != HTTP_HEAD_DONE || !http_answer_is_interim(out))
+            return result;
+        if (state->dropped + out->length > ANSWER_HEAD_MAX) {
+            error_set(error, ERR_TOO_LARGE, "interim answers of over %d bytes came before the answer", ANSWER_HEAD_MAX);
+            return HTTP_HEAD_BAD;
+        }
+        state->dropped += out->length;
+        state->scanned = 0;
+        buf_consume(&state->answer, out->length);
+    }
+}
+
 /* Returns how many of the bytes belong to the head of the answer. */
 static size_t take_head(struct ws_session *state, struct str bytes)
 {
-    const size_t before = state->answer.len;
     struct http_answer answer;
     struct error error;
     char why[32];
     buf_append(&state->answer, bytes);
-    switch (http_answer_parse(buf_str(&state->answer), ANSWER_HEAD_MAX, &state->scanned, &answer, &error)) {
+    switch (parse_head(state, &answer, &error)) {
     case HTTP_HEAD_NEED_MORE: return bytes.len;
     case HTTP_HEAD_BAD: fail(state, OUTBOUND_INVALID, 0, error.text); return bytes.len;
     case HTTP_HEAD_DONE: break;
     }
-    const size_t taken = answer.length - before;
+    const size_t taken = bytes.len - (state->answer.len - answer.length);
     if (answer.status != SWITCHING_PROTOCOLS) {
         snprintf(why, sizeof why, "status %d", answer.status);
         fail(state, OUTBOUND_OK, answer.status, why);

@@ -59,7 +59,7 @@ static void forget_connection(struct ws_session *state)
     turn_stop_timer(state->turn, &state->room);
     buf_fini(&state->request);
     buf_fini(&state->answer);
-    state->scanned = 0;
+    state->scanned = state->dropped = 0;
     ws_decoder_fini(&state->decoder);
     buf_fini(&state->late);
     state->has_late = false;

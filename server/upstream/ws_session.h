@@ -40,6 +40,7 @@ struct ws_session {
     struct buf request;
     struct buf answer;
     size_t scanned;
+    size_t dropped; /* bytes of interim answers */
     char key[WS_KEY_LEN + 1];
     /* While it is open. */
     bool counted; /* in the gauge */

@@ -579,3 +579,29 @@ def test_a_reload_reads_another_authority_from_the_same_file(begin, tmp_path):
         until(echoes, "the backend is trusted")
     finally:
         backend.close()
+
+
+def test_interim_answers_come_before_the_upgrade(begin):
+    def serve(connection):
+        connection.socket.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\nHTTP/1.1 100 Conti")
+        time.sleep(0.1)
+        connection.socket.sendall(b"nue\r\n\r\n")
+        connection.accept(extra=ws.frame(ws.TEXT, b"first", masked=False))
+        return connection.echo()
+
+    node, _ = begin(serve)
+    with connect(node) as client:
+        client.send_text("hello")
+        assert [data(client)[1] for _ in range(2)] == [b"first", b"hello"]
+
+
+def test_interim_answers_without_end(begin):
+    def serve(connection):
+        connection.read_request()
+        connection.socket.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
+        connection.echo()
+
+    node, _ = begin(serve)
+    with connect(node) as client:
+        client.send_text('{"id":1}')
+        assert client.receive()["error"]["message"] == "the backend's answer is not valid"
