@@ -4,6 +4,7 @@
 #define CARILLON_PROTOCOL_HTTP_MESSAGE_H
 
 #include "common/base/buf.h"
+#include "common/base/error.h"
 
 /* All borrowed; valid until the call is answered. */
 struct http_request {
@@ -48,6 +49,8 @@ struct http_handler {
     /* The head has come, and a body follows. True: read the body. False: the call has been answered. */
     bool (*admit)(void *owner, struct http_call *call);
     void (*serve)(void *owner, struct http_call *call);
+    /* The body does not come whole, or is not read. Answers the call. NULL: the transport does. */
+    void (*refuse)(void *owner, struct http_call *call, int status, enum err code, struct str text);
 };
 
 #endif

@@ -251,6 +251,11 @@ bool ticket_desk_admit(void *owner, struct http_call *call)
     return good;
 }
 
+void ticket_desk_refuse(void *owner, struct http_call *call, int status, enum err code, struct str text)
+{
+    refuse(owner, call, status, code, text);
+}
+
 void ticket_desk_serve(void *owner, struct http_call *call)
 {
     struct ticket_desk *desk = owner;

@@ -32,6 +32,7 @@ void ticket_desk_destroy(struct ticket_desk *desk);
 bool ticket_desk_has(void *owner, struct str path);
 bool ticket_desk_admit(void *owner, struct http_call *call);
 void ticket_desk_serve(void *owner, struct http_call *call);
+void ticket_desk_refuse(void *owner, struct http_call *call, int status, enum err code, struct str text);
 
 /* The most bytes of a request's body. */
 enum { TICKET_BODY_MAX = 4096 };

@@ -95,8 +95,11 @@ static void serve(void *owner, struct http_call *call)
 
 static const struct http_handler handler = {.admit = admit, .serve = serve};
 
-static const struct http_handler public_handler = {
-    .has = ticket_desk_has, .max_body = TICKET_BODY_MAX, .admit = ticket_desk_admit, .serve = ticket_desk_serve};
+static const struct http_handler public_handler = {.has = ticket_desk_has,
+                                                   .max_body = TICKET_BODY_MAX,
+                                                   .admit = ticket_desk_admit,
+                                                   .serve = ticket_desk_serve,
+                                                   .refuse = ticket_desk_refuse};
 
 /* The texts are borrowed from the options. The caller frees *out_keys. */
 static struct api_config make_config(const struct server *server, struct str **out_keys)

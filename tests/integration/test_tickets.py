@@ -120,10 +120,12 @@ def test_the_answer_and_the_errors(node):
     assert "access-control-allow-origin" not in answer.headers
     answer = http.request(node.public, "POST", ROUTE, {"purpose": "chat"})
     assert answer.status == 401 and answer.json["message"].endswith("in the header Authorization: Bearer")
-    assert ask(node, body=b'{"purpose":"' + b"x" * 5000 + b'"}').status == 413
+    answer = ask(node, body=b'{"purpose":"' + b"x" * 5000 + b'"}', headers={"Origin": ORIGIN})
+    assert answer.status == 413 and set(answer.json) == {"code", "message"} and answer.json["code"] == "too_large"
+    assert answer.headers["access-control-allow-origin"] == ORIGIN and answer.headers["cache-control"] == "no-store"
     answer = http.request(node.public, "GET", ROUTE)
     assert answer.status == 405 and answer.headers["allow"] == "POST, OPTIONS"
-    assert node.metric("carillon_ticket_requests_refused_total", status="4xx") == 10
+    assert node.metric("carillon_ticket_requests_refused_total", status="4xx") == 11
 
 
 def test_preflight_and_post_on_one_connection(node):

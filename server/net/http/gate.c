@@ -172,7 +172,11 @@ static bool timed_out(struct connection *connection)
     }
     if (connection->in.len == 0) /* idle, or silent from the start: nobody waits for an answer */
         return false;
-    connection_refuse(connection, 408, ERR_INVALID_REQUEST, "the request did not come in time");
+    static const char late[] = "the request did not come in time";
+    if (connection->request_len > 0 || connection->chunks_from > 0)
+        http_refuse_body(connection, 408, ERR_INVALID_REQUEST, late);
+    else
+        connection_refuse(connection, 408, ERR_INVALID_REQUEST, late);
     return true;
 }
 

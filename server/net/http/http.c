@@ -155,14 +155,33 @@ static bool admit(struct connection *connection, const struct http_head *head)
     return good;
 }
 
+void http_refuse_body(struct connection *connection, int status, enum err code, const char *message)
+{
+    const struct http_handler *handler = handler_of(connection);
+    const struct net_settings *settings = connection->set->admitter->settings;
+    struct http_head head;
+    size_t scanned = 0;
+    if (!handler->refuse ||
+        http_head_parse(buf_str(&connection->in), SIZE_MAX, &scanned, &head, NULL) != HTTP_HEAD_DONE) {
+        connection_refuse(connection, status, code, message);
+        return;
+    }
+    begin_call(connection, &head);
+    connection->keep_alive = false;
+    if (status == 503)
+        connection->call.response.retry_after_s = settings->retry_after_s;
+    handler->refuse(handler_owner(connection), &connection->call, status, code, str_from_cstr(message));
+    connection->in_handler = false;
+}
+
 /* Counts a body of so many bytes, unless it is no larger than any connection's head may be. False: refused, since too
  * many bytes of bodies are held. */
 static bool hold(struct connection *connection, size_t bytes)
 {
     if (bytes <= connection->set->admitter->settings->head_bytes || connection_hold(connection, bytes))
         return true;
-    connection_refuse(connection, 503, ERR_UNAVAILABLE,
-                      "too many bytes of request bodies are being received; see api.max_bodies");
+    http_refuse_body(connection, 503, ERR_UNAVAILABLE,
+                     "too many bytes of request bodies are being received; see api.max_bodies");
     return false;
 }
 
@@ -175,8 +194,8 @@ static bool decode(struct connection *connection)
     switch (http_chunked_decode(&connection->chunked, in->ptr + at, in->len - at, &decoded, &used, &error)) {
     case HTTP_CHUNKED_NEED_MORE: in->len = at + decoded; return true;
     case HTTP_CHUNKED_DONE: break;
-    case HTTP_CHUNKED_BAD: connection_refuse(connection, 400, error.code, error.text); return false;
-    case HTTP_CHUNKED_TOO_LARGE: connection_refuse(connection, 413, error.code, error.text); return false;
+    case HTTP_CHUNKED_BAD: http_refuse_body(connection, 400, error.code, error.text); return false;
+    case HTTP_CHUNKED_TOO_LARGE: http_refuse_body(connection, 413, error.code, error.text); return false;
     }
     size_t rest = in->len - at - used; /* of the next request */
     memmove(in->ptr + at + decoded, in->ptr + at + used, rest);
@@ -205,7 +224,7 @@ static bool begin_body(struct connection *connection, const struct http_head *he
 {
     switch (head->transfer) {
     case HTTP_TRANSFER_UNKNOWN:
-        connection_refuse(connection, 501, ERR_INVALID_REQUEST, "of transfer codings, only chunked is read here");
+        http_refuse_body(connection, 501, ERR_INVALID_REQUEST, "of transfer codings, only chunked is read here");
         return false;
     case HTTP_TRANSFER_CHUNKED:
         connection->chunks_from = head->length;
@@ -214,7 +233,7 @@ static bool begin_body(struct connection *connection, const struct http_head *he
     case HTTP_TRANSFER_PLAIN: break;
     }
     if (head->content_length > max_body(connection)) {
-        connection_refuse(connection, 413, ERR_TOO_LARGE, "the request body is over the size limit");
+        http_refuse_body(connection, 413, ERR_TOO_LARGE, "the request body is over the size limit");
         return false;
     }
     connection->request_len = head->length + (size_t)head->content_length;

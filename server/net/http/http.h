@@ -15,4 +15,7 @@ bool http_request(struct connection *connection, const struct http_head *head);
  * request_len is set, and the caller parses the head again. False: more must come, or the request has been refused. */
 bool http_take_chunks(struct connection *connection);
 
+/* Refuses the request whose head is at the beginning of the connection's bytes, and takes no other. */
+void http_refuse_body(struct connection *connection, int status, enum err code, const char *message);
+
 #endif
