@@ -345,8 +345,7 @@ static void stop(struct server *server)
     while (!server->node.is_closed)
         uv_run(&server->loop, UV_RUN_ONCE);
     node_answer_waiting(&server->node);
-    outbound_destroy(server->outbound); /* the mailboxes are still there for the ends of its calls */
-    server->outbound = NULL;
+    outbound_stop(server->outbound); /* the mailboxes are still there for the ends of its calls */
     if (server->feed)
         lifecycle_feed_destroy(server->feed);
     for (unsigned i = 0; i < server->worker_count; i++)

@@ -66,7 +66,6 @@ static void start_thread(struct outbound *outbound)
     outbound->end_of_turn.run = on_turn_end;
     turn_add_hook(&outbound->turn, &outbound->end_of_turn);
     list_init(&outbound->targets);
-    list_init(&outbound->news);
     uv_sem_init(&outbound->bound, 0);
     if (create_thread(outbound) != 0) {
         log_error("outbound", "no thread for the requests to upstreams could be started");
@@ -81,18 +80,27 @@ struct outbound *outbound_create(struct metrics *metrics)
 {
     struct outbound *outbound = xcalloc(1, sizeof *outbound);
     outbound->metrics = metrics;
+    list_init(&outbound->news);
     return outbound;
 }
 
-void outbound_destroy(struct outbound *outbound)
+void outbound_stop(struct outbound *outbound)
 {
-    if (outbound && outbound->runs) {
+    if (outbound->runs) {
         outbound->stop.deliver = stop;
         mailbox_post(&outbound->mailbox, &outbound->stop);
         pthread_join(outbound->thread, NULL);
         close_loop(outbound);
         curl_global_cleanup();
     }
+    outbound->runs = false;
+    outbound->has_stopped = true;
+}
+
+void outbound_destroy(struct outbound *outbound)
+{
+    if (outbound && !outbound->has_stopped)
+        outbound_stop(outbound);
     free(outbound);
 }
 
@@ -105,12 +113,22 @@ enum err outbound_target_create(struct outbound *outbound, const struct outbound
                                 struct outbound_target **out, struct error *error)
 {
     enum err err = target_make(outbound, options, out, error);
-    if (err == ERR_NONE && !outbound->runs)
+    if (err == ERR_NONE && !outbound->runs && !outbound->has_stopped)
         start_thread(outbound);
     return err;
 }
 
 /* --- calls, in the caller's thread -------------------------------------------------------------------------------- */
+
+/* The thread has ended. What it would have done of a call, but for the counting, is done here. */
+static void end_at_once(struct outbound_call *call)
+{
+    struct outbound_target *target = call->target;
+    call->target = NULL;
+    call_add_end(call, OUTBOUND_CANCELLED, 0, STR("the server ends"), 0);
+    call_post_news(call->outbound);
+    outbound_target_unref(target);
+}
 
 enum err outbound_start(struct outbound *outbound, const struct outbound_request *request, struct outbound_call **out,
                         struct error *error)
@@ -121,6 +139,10 @@ enum err outbound_start(struct outbound *outbound, const struct outbound_request
         return err;
     *out = call;
     atomic_fetch_add(&outbound->calls, 1);
+    if (outbound->has_stopped) {
+        end_at_once(call);
+        return ERR_NONE;
+    }
     call->start.deliver = dispatch_start;
     mailbox_post(&outbound->mailbox, &call->start);
     return ERR_NONE;

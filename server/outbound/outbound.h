@@ -37,9 +37,12 @@ struct outbound *outbound_create(struct metrics *metrics);
 size_t outbound_calls(const struct outbound *outbound);
 
 /* Ends the thread, and waits for it. Calls that have not ended end with OUTBOUND_CANCELLED, so their mailboxes must
- * still be open; their owners deliver that mail afterwards. No other thread may call anything here from now on, except
- * outbound_target_unref, and outbound_cancel and outbound_more for a call whose end has not been delivered yet: the two
- * do nothing then. NULL: nothing. */
+ * still be open; their owners deliver that mail afterwards, and may start other calls then, which end in the same way.
+ * No other thread may call anything here from now on. */
+void outbound_stop(struct outbound *outbound);
+
+/* Stops it first, if it has not been stopped. From now on only outbound_target_unref may be called, and outbound_cancel
+ * and outbound_more for a call whose end has not been delivered yet: the two do nothing then. NULL: nothing. */
 void outbound_destroy(struct outbound *outbound);
 
 /* --- targets ------------------------------------------------------------------------------------------------------ */
@@ -139,7 +142,7 @@ struct outbound_request {
     size_t field_count;
     struct str body;
     struct str id;            /* printable: names the call in the log of level debug. The caller logs its failures */
-    struct mailbox *reply_to; /* open until the call has ended; if it was cancelled, until outbound_destroy returns */
+    struct mailbox *reply_to; /* open until the call has ended; if it was cancelled, until outbound_stop returns */
     const struct outbound_ops *ops;
     void *owner; /* see outbound_call_owner */
 };

@@ -26,7 +26,8 @@ enum { OUTBOUND_HEAD_MAX = 64 * 1024 };
 struct outbound {
     struct metrics *metrics;
     atomic_size_t calls;
-    bool runs; /* the thread */
+    bool runs;        /* the thread */
+    bool has_stopped; /* it does not run any more; outbound_stop */
     pthread_t thread;
     uv_sem_t bound;
     uv_loop_t loop;

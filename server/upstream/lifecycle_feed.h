@@ -38,7 +38,7 @@ struct lifecycle_feed_settings {
 
 /* It is off. */
 struct lifecycle_feed *lifecycle_feed_create(const struct lifecycle_feed_options *options);
-/* Call when the node has answered all requests, and after outbound_destroy: the end of a request that is under way
+/* Call when the node has answered all requests, and after outbound_stop: the end of a request that is under way
  * comes to the feed. */
 void lifecycle_feed_destroy(struct lifecycle_feed *feed);
 

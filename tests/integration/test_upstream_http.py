@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -563,3 +564,18 @@ def test_an_answer_of_100_mb(begin, answer):
         assert node.resident_bytes() - before < 8 << 20
         client.send_text(message("c-3"))
         assert client.receive()["payload"] == "ok"
+
+
+@pytest.mark.parametrize("order", ["session", "none"])
+def test_a_node_ends_while_messages_of_ended_sessions_wait(begin, order):
+    hang = threading.Event()
+    node, backend = begin(lambda call: hang.wait(20), upstream={"order": order, "events": ["disconnected"]},
+                          config={"close_timeout": "100ms"})
+    for _ in range(3):
+        with connect(node) as client:
+            for n in range(3):
+                client.send_text(message(f"c-{n}"))
+            client.close()
+    until(lambda: len(backend.calls) >= 3, "calls are under way")
+    assert node.terminate() == 0
+    hang.set()

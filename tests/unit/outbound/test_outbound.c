@@ -389,6 +389,36 @@ static void cancelling_races_with_the_end(void **state)
     backend_stop(&backend);
 }
 
+/* As the owner of a call does that has others waiting for the end of this one. */
+static void a_call_after_the_end_of_the_server_ends_too(void **state)
+{
+    (void)state;
+    struct backend backend;
+    struct rig rig;
+    backend_start(&backend, hang);
+    rig_open(&rig);
+    struct outbound_target *targets[] = {rig_target(&rig, &backend, NULL), rig_target(&rig, &backend, NULL)};
+    struct seen seen[3] = {{0}};
+    rig_start(&rig, targets[0], "POST", STR("x"), &seen[0]);
+    rig_until(&rig, has_request, &backend);
+    outbound_stop(rig.outbound);
+    rig_start(&rig, targets[0], "POST", STR("x"), &seen[1]);
+    outbound_target_unref(targets[0]);
+    rig_start(&rig, targets[1], "POST", STR("x"), &seen[2]); /* a target that the thread has not known */
+    outbound_target_unref(targets[1]);
+    outbound_cancel(seen[2].call);
+    assert_int_equal(outbound_calls(rig.outbound), 0);
+    rig_close(&rig);
+    for (int i = 0; i < 2; i++) {
+        assert_true(seen[i].ended);
+        assert_int_equal(seen[i].result, OUTBOUND_CANCELLED);
+        seen_fini(&seen[i]);
+    }
+    assert_false(seen[2].ended);
+    seen_fini(&seen[2]);
+    backend_stop(&backend);
+}
+
 static void the_end_of_the_server_ends_all_calls(void **state)
 {
     (void)state;
@@ -495,6 +525,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_call_says_nothing_more),
         cmocka_unit_test(cancelling_races_with_the_end),
         cmocka_unit_test(the_end_of_the_server_ends_all_calls),
+        cmocka_unit_test(a_call_after_the_end_of_the_server_ends_too),
         cmocka_unit_test(calls_wait_up_to_a_limit),
         cmocka_unit_test(the_environment_names_no_proxy),
     };
