@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "server/core/hub.h"
 #include "server/upstream/azure.h"
@@ -12,7 +13,6 @@
 enum {
     FIRST_PAUSE_US = 100000, /* before the second try; it doubles */
     ROOM_PAUSE_US = 10000,   /* until the client's outbox is looked at again */
-    FIELDS_MAX = 64,
     DETAIL_MAX = 200,
     DISCARD_MAX = 65536, /* of an answer that nobody reads; a longer one costs the connection */
 };
@@ -21,11 +21,19 @@ static const struct outbound_ops outbound_operations;
 
 /* --- the request ------------------------------------------------------------------------------------------------- */
 
-/* Lines "name: value" with CR LF. Lines over the bound are left out. */
-static size_t split_lines(struct str lines, struct outbound_field out[FIELDS_MAX])
+static size_t count_lines(struct str lines)
 {
     size_t count = 0;
-    while (lines.len && count < FIELDS_MAX) {
+    for (size_t i = 0; i < lines.len; i++)
+        count += lines.ptr[i] == '\n';
+    return count;
+}
+
+/* Lines "name: value" with CR LF. */
+static size_t split_lines(struct str lines, struct outbound_field *out)
+{
+    size_t count = 0;
+    while (lines.len) {
         struct str line = str_split(&lines, '\n');
         struct str name = str_split(&line, ':');
         out[count++] = (struct outbound_field){name, str_from(line.ptr + 1, line.len - 2)}; /* " value\r" */
@@ -58,7 +66,6 @@ static void write_event(struct buf *lines, const struct backend_call *call)
 static enum err send_request(struct backend_call *call, struct error *error)
 {
     const struct http_upstream_options *options = &call->upstream->options;
-    struct outbound_field fields[FIELDS_MAX];
     struct buf lines = {0}, id = {0};
     buf_reserve(&lines, call->lines->len + 768);
     call->asks_leave = !atomic_load_explicit(&call->upstream->is_allowed, memory_order_relaxed);
@@ -69,6 +76,7 @@ static enum err send_request(struct backend_call *call, struct error *error)
     cloudevent_append_id(&id, &call->event);
     if (options->secrets && !options->azure_hub.len)
         webhook_write(&lines, options->secrets, buf_str(&id), hub_wall_ms(call->hub) / 1000, buf_str(&call->body));
+    struct outbound_field *fields = xcalloc(count_lines(buf_str(&lines)), sizeof *fields);
     const struct outbound_request request = {
         .target = options->target,
         .method = call->asks_leave ? STR("OPTIONS") : STR("POST"),
@@ -82,6 +90,7 @@ static enum err send_request(struct backend_call *call, struct error *error)
     };
     call->tries++;
     enum err err = outbound_start(options->outbound, &request, &call->outbound, error);
+    free(fields);
     buf_fini(&lines);
     buf_fini(&id);
     return err;

@@ -579,3 +579,15 @@ def test_a_node_ends_while_messages_of_ended_sessions_wait(begin, order):
     until(lambda: len(backend.calls) >= 3, "calls are under way")
     assert node.terminate() == 0
     hang.set()
+
+
+def test_many_headers_of_a_client(begin):
+    names = [f"x-{n}" for n in range(70)]
+    node, backend = begin(echo, headers=names)
+    headers = [("Sec-WebSocket-Protocol", "frames-v1"), *((name, name) for name in names)]
+    with node.client(jwt.mint("user-456"), path="/", headers=headers) as client:
+        client.send_text(message("c-1"))
+        assert client.receive()["payload"] == "ok"
+    call, = backend.calls
+    assert all(call.headers[name] == name for name in names)
+    assert call.type == "message" and call.headers["content-type"] == "application/json" and is_signed(call)
