@@ -74,6 +74,7 @@ struct lifecycle_write {
     struct request base;
     char stream[LIFECYCLE_STREAM_MAX + 1]; /* its key, without the prefix of Carillon's own keys */
     uint64_t max_len;                      /* about so many events stay */
+    uint64_t max_bytes;                    /* a broker without Redis: they take so many bytes at most */
     uint64_t round;                        /* what is open at the node is told anew in each round, from 1 */
     uint64_t before;                       /* the round before it, of which something may be left to be told; 0: none */
     uint64_t number;                       /* of the batch in the round, from 1 */

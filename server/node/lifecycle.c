@@ -196,6 +196,7 @@ static void make_batch(struct lifecycle *lifecycle)
     write->base.done = written;
     write->base.waiter = lifecycle;
     write->max_len = lifecycle->settings->max_len;
+    write->max_bytes = lifecycle->settings->waiting_bytes;
     write->round = lifecycle->round;
     write->before = lifecycle->before;
     write->number = ++lifecycle->number;

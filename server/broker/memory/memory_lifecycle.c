@@ -11,8 +11,10 @@ void memory_lifecycle_init(struct memory_lifecycle *lifecycle)
 
 static void forget_oldest(struct memory_lifecycle *lifecycle)
 {
-    free(CONTAINER_OF(list_take_first(&lifecycle->events), struct lifecycle_event, link));
+    struct lifecycle_event *event = CONTAINER_OF(list_take_first(&lifecycle->events), struct lifecycle_event, link);
     lifecycle->count--;
+    lifecycle->bytes -= lifecycle_event_cost(event);
+    free(event);
 }
 
 void memory_lifecycle_fini(struct memory_lifecycle *lifecycle)
@@ -32,7 +34,9 @@ void memory_lifecycle_write(struct memory_lifecycle *lifecycle, struct lifecycle
             lifecycle_event_create(event->type, LIFECYCLE_TELL, STR(""), event->json, STR(""));
         kept->sequence = ++lifecycle->number;
         list_append(&lifecycle->events, &kept->link);
-        if (++lifecycle->count > write->max_len)
+        lifecycle->count++;
+        lifecycle->bytes += lifecycle_event_cost(kept);
+        while (lifecycle->count > write->max_len || lifecycle->bytes > write->max_bytes)
             forget_oldest(lifecycle);
     }
     write->known = true;

@@ -1,6 +1,6 @@
-/* memory_lifecycle.h - lifecycle events of a node without Redis. They are kept until they are sent on, at most as many
- * as the stream may have. There is one node, so each channel that it occupies is occupied. Parts of the memory broker;
- * its thread. */
+/* memory_lifecycle.h - lifecycle events of a node without Redis. They are kept until they are sent on, within
+ * the bounds of the stream. There is one node, so each channel that it occupies is occupied. Parts of the memory
+ * broker; its thread. */
 #ifndef CARILLON_BROKER_MEMORY_MEMORY_LIFECYCLE_H
 #define CARILLON_BROKER_MEMORY_MEMORY_LIFECYCLE_H
 
@@ -10,6 +10,7 @@
 struct memory_lifecycle {
     struct list_link events; /* struct lifecycle_event, oldest first */
     uint64_t count;
+    uint64_t bytes;
     uint64_t number; /* of the last one, from 1 */
     uint64_t sent;   /* number of the last event that was sent on */
 };

@@ -37,15 +37,21 @@ static void makes_the_id_of_subject_and_sequence(void **state)
     buf_fini(&out);
 }
 
-static void write(struct memory_lifecycle *kept, uint64_t max_len, const char *json)
+static void write_within(struct memory_lifecycle *kept, uint64_t max_len, uint64_t max_bytes, const char *json)
 {
     struct lifecycle_write *write = lifecycle_write_create(STR("events"));
     write->max_len = max_len;
+    write->max_bytes = max_bytes;
     write->events[write->count++] =
         lifecycle_event_create(LIFECYCLE_SESSION_OPENED, LIFECYCLE_OPEN, STR("s"), str_from_cstr(json), STR("\"a\":1"));
     memory_lifecycle_write(kept, write);
     assert_true(write->known);
     request_destroy(&write->base);
+}
+
+static void write(struct memory_lifecycle *kept, uint64_t max_len, const char *json)
+{
+    write_within(kept, max_len, UINT64_MAX, json);
 }
 
 /* "1-2:a,b" are the events 1 and 2. done: the last one that is sent; "": nothing new. */
@@ -91,6 +97,21 @@ static void forgets_the_oldest(void **state)
     memory_lifecycle_fini(&kept);
 }
 
+static void forgets_the_oldest_over_so_many_bytes(void **state)
+{
+    struct memory_lifecycle kept = {0};
+    const uint64_t of_three = 3 * (sizeof(struct lifecycle_event) + 1);
+    (void)state;
+    memory_lifecycle_init(&kept);
+    for (const char *at = "abcde"; *at; at++)
+        write_within(&kept, 10, of_three, (const char[]){*at, '\0'});
+    assert_read(&kept, "", 10, "3-5:c,d,e");
+    write_within(&kept, 10, 1, "larger than all that may be kept");
+    assert_int_equal(kept.count, 0);
+    assert_int_equal(kept.bytes, 0);
+    memory_lifecycle_fini(&kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +119,7 @@ int main(void)
         cmocka_unit_test(makes_the_id_of_subject_and_sequence),
         cmocka_unit_test(keeps_events_until_they_are_sent),
         cmocka_unit_test(forgets_the_oldest),
+        cmocka_unit_test(forgets_the_oldest_over_so_many_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
