@@ -58,9 +58,9 @@ describe.skipIf(!hasBinary || !CHROMIUM)("against a server, in Chromium", () => 
     pages.set("/", PLAIN(node.url, token()));
     web = createServer((request, response) => {
       const { pathname } = new URL(request.url!, "http://x");
-      const script = pathname.startsWith("/dist/");
-      response.setHeader("Content-Type", script ? "text/javascript" : "text/html");
-      response.end(script ? readFileSync(path.join(root, pathname)) : pages.get(pathname));
+      const built = pathname.startsWith("/dist/");
+      response.setHeader("Content-Type", pathname.endsWith(".js") ? "text/javascript" : "text/html");
+      response.end(built ? readFileSync(path.join(root, pathname)) : pages.get(pathname));
     });
     await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
     origin = `http://127.0.0.1:${(web.address() as { port: number }).port}`;
@@ -99,6 +99,24 @@ describe.skipIf(!hasBinary || !CHROMIUM)("against a server, in Chromium", () => 
     await live(page);
     await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))");
     await until(() => sent.some((text) => text.includes('"ping"')), "a ping");
+    await page.close();
+  });
+
+  test("a worker has a connection of its own", async () => {
+    pages.set(
+      "/worker.js",
+      `import { Carillon } from "/dist/index.js";
+       const client = new Carillon({ url: ${JSON.stringify(node.url)}, getToken: () => ${JSON.stringify(token())} });
+       const room = client.channel("room:2");
+       room.onStateChange.subscribe((state) => postMessage(state));
+       room.on("app.thing", ({ data }) => postMessage(data.n));`,
+    );
+    const page = await browser.newPage();
+    await page.goto(`${origin}/react-19`);
+    await page.evaluate("globalThis.got = []; new Worker('/worker.js', { type: 'module' }).onmessage = ({ data }) => got.push(data)");
+    await page.waitForFunction("got.includes('live')", undefined, { timeout: 10_000 });
+    await node.publish("room:2", { n: 5 });
+    await page.waitForFunction("got.includes(5)", undefined, { timeout: 10_000 });
     await page.close();
   });
 
