@@ -179,7 +179,8 @@ export class Carillon<Events = BuiltInEvents> {
         if ("id" in frame && this.#commands.settle(frame)) return;
         return this.#channels.get(frame.channel)?.receiveFrame(frame);
       case "warning":
-        return this.#connection.dispatch({ type: "expiring" });
+        if (frame.data.code === "token_expiring") this.#connection.dispatch({ type: "expiring" });
+        return;
       case "reconnect":
         return this.#connection.dispatch({ type: "move", afterMs: frame.data.after_ms });
       case "error":

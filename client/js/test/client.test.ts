@@ -36,6 +36,7 @@ describe("an expired token", () => {
     const { client, world, asked, accept, answer, socket } = setUp();
     client.connect();
     await accept({ expiresIn: 100_000, pingInterval: 0 });
+    socket().say({ type: "warning", data: { code: "of_a_later_version", message: "" } });
     await world.pass(79_000);
     expect(asked).toHaveLength(1);
     socket().say({ type: "warning", data: { code: "token_expiring", message: "soon" } });
