@@ -1,0 +1,418 @@
+"""A channel: its listeners, its place in the history, and what is known of missed events."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from .commands import Commands
+from .emitter import Emitter, call_safely
+from .errors import CarillonError
+from .presence import Presence, read_members
+from .protocol import (
+    Event,
+    Frame,
+    HistoryPage,
+    Member,
+    Position,
+    Published,
+    is_repeated,
+    member_of,
+    page_of,
+    position_after,
+    position_of,
+)
+
+ChannelState = Literal["idle", "subscribing", "live", "lost", "refused"]
+"""State of a channel.
+
+- `idle`: nobody listens.
+- `subscribing`: the server has been asked, or will be once the connection is open.
+- `live`: events come.
+- `lost`: the connection is down. Events that are missed meanwhile follow.
+- `refused`: the server does not let this user have the channel.
+"""
+
+
+@dataclass(frozen=True)
+class Continuity:
+    """What is known of the events between two moments. It comes with each `gap`, and with each `subscribed` of a channel
+    that was live before."""
+
+    recovered: bool
+    """True: every event that was missed follows. False: events may be missing before the next one. Load the state anew."""
+    position: Position | None
+    """From which the channel goes on. None: the channel has no history."""
+    reason: str | None = None
+    """Why events may be missing: the reason of the `gap` frame, or `not_recovered`."""
+
+
+class Request(Protocol):
+    def __call__(self, type: str, data: dict[str, Any], answer: str, timeout: float, repeat: bool) -> Awaitable[Frame]:
+        """Sends a command once there is a connection. `repeat`: again, if the connection breaks before the answer."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a channel needs of its client."""
+
+    commands: Commands
+    linger: float
+    positions: MutableMapping[str, Position]
+    is_open: Callable[[], bool]
+    want: Callable[[], None]
+    """There must be a connection. Raises `closed`."""
+    start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    report: Callable[[BaseException], None]
+    request: Request
+
+
+class Channel:
+    """The same object for the same name, always: `client.channel(name)`."""
+
+    def __init__(self, name: str, link: Link) -> None:
+        self.name = name
+        self._link = link
+        self._state: ChannelState = "idle"
+        self._error: CarillonError | None = None
+        self._listeners: dict[object, tuple[str, Callable[[Event], object]]] = {}
+        self._iterators: set[_Iterator] = set()
+        self._states: Emitter[ChannelState] = Emitter()
+        self._continuity: Emitter[Continuity] = Emitter()
+        self._begin: dict[str, Any] = {}
+        self._was_live = name in link.positions
+        self._holds = 0
+        self._lingering: asyncio.TimerHandle | None = None
+        self._retrying: asyncio.TimerHandle | None = None
+        self._attempt = 0
+        self._client_closed = False
+        self._presence: Presence | None = None
+
+    @property
+    def state(self) -> ChannelState:
+        return self._state
+
+    @property
+    def error(self) -> CarillonError | None:
+        """Why the channel is `refused`."""
+        return self._error
+
+    @property
+    def position(self) -> Position | None:
+        """The last event seen. None: none, or the channel has no history."""
+        return self._link.positions.get(self.name)
+
+    def on(
+        self,
+        type: str,
+        listener: Callable[[Event], object],
+        *,
+        last: int | None = None,
+        since: Position | None = None,
+    ) -> Callable[[], None]:
+        """Calls `listener` with each event of a type, or with all for `*`. The client connects and subscribes by itself.
+
+        :param last: so many of the newest events come first. It counts for the first listener of a channel without a
+            position, and so does `since`.
+        :param since: events after this position come first.
+        :return: a function that removes the listener. The channel is left a while after its last listener.
+        """
+        if not self._listeners and self.position is None:
+            self._begin = {"since": since.wire()} if since else {"last": last} if last else {}
+        release = self._hold()
+        key = object()
+        self._listeners[key] = (type, listener)
+
+        def off() -> None:
+            self._listeners.pop(key, None)
+            release()
+
+        return off
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self.events()
+
+    def events(
+        self, *, last: int | None = None, since: Position | None = None, buffer: int = 1000
+    ) -> AsyncIterator[Event]:
+        """All events of the channel, for `async for`.
+
+        It ends when the client is closed. It raises CarillonError when the channel is refused, when the client ends for
+        a reason of the server, and (`slow_reader`) when the loop is more than `buffer` events behind.
+        """
+        return self._events(last, since, buffer)
+
+    async def _events(self, last: int | None, since: Position | None, buffer: int) -> AsyncIterator[Event]:
+        iterator = _Iterator(self.name, buffer)
+        off = self.on("*", iterator.put, last=last, since=since)
+        self._iterators.add(iterator)
+        try:
+            if self._state == "refused":
+                iterator.end(self._error)
+            while (event := await iterator.next()) is not None:
+                yield event
+        finally:
+            self._iterators.discard(iterator)
+            off()
+
+    def on_state_change(self, listener: Callable[[ChannelState], object]) -> Callable[[], None]:
+        """Returns a function that removes the listener."""
+        return self._states.subscribe(listener)
+
+    def on_continuity(self, listener: Callable[[Continuity], object]) -> Callable[[], None]:
+        """Returns a function that removes the listener."""
+        return self._continuity.subscribe(listener)
+
+    async def publish(
+        self, type: str, data: Any, *, event_id: str | None = None, echo: bool = True, timeout: float = 15.0
+    ) -> Published:
+        """Publishes an event. It waits for the connection, within `timeout`.
+
+        If the connection breaks before the answer, nobody knows whether the event was published. With `event_id` the
+        event is then sent again, and is never a second one. Without it, `offline` is raised.
+        """
+        command: dict[str, Any] = {"channel": self.name, "type": type, "data": data}
+        if event_id is not None:
+            command["event_id"] = event_id
+        if not echo:
+            command["echo"] = False
+        frame = await self._link.request("publish", command, "published", timeout, event_id is not None)
+        answer = frame["data"]
+        return Published(answer["id"], answer.get("duplicate", False), answer.get("epoch"), answer.get("offset"))
+
+    async def history(
+        self,
+        *,
+        before: Position | None = None,
+        since: Position | None = None,
+        limit: int | None = None,
+        timeout: float = 15.0,
+    ) -> HistoryPage:
+        """A page of past events, oldest first: the newest ones, or those before or after a position."""
+        command: dict[str, Any] = {"channel": self.name}
+        if before:
+            command["before"] = before.wire()
+        if since:
+            command["since"] = since.wire()
+        if limit:
+            command["limit"] = limit
+        return page_of((await self._link.request("history", command, "history", timeout, True))["data"])
+
+    async def members(self) -> list[Member]:
+        """The users who are subscribed now, in the order of their names."""
+        return sorted((await read_members(self._presence_page)).values(), key=lambda member: member.user)
+
+    def presence(self) -> Presence:
+        """Who is here, kept current while the result has listeners."""
+        if self._presence is None:
+            self._presence = Presence(self)
+        return self._presence
+
+    async def _presence_page(self, after: str | None) -> Frame:
+        command: dict[str, Any] = {"channel": self.name, "limit": 1000}
+        if after is not None:
+            command["after"] = after
+        return await self._link.request("presence", command, "presence", 15.0, False)
+
+    def _become(self, state: ChannelState) -> None:
+        if state != self._state:
+            self._state = state
+            self._states.emit(state)
+
+    def _move_to(self, position: Position | None) -> None:
+        if position:
+            self._link.positions[self.name] = position
+        else:
+            self._link.positions.pop(self.name, None)
+
+    def _hold(self) -> Callable[[], None]:
+        """Somebody needs the channel, until the function that this returns is called."""
+        self._link.want()
+        _cancel(self._lingering)
+        self._holds += 1
+        if self._state == "idle":
+            self._become("subscribing")
+            if self._link.is_open():
+                self._link.start(self._subscribe())
+        held = True
+
+        def release() -> None:
+            nonlocal held
+            if not held:
+                return
+            held = False
+            self._holds = max(0, self._holds - 1)
+            if self._holds == 0 and self._state != "idle" and not self._client_closed:
+                self._lingering = asyncio.get_running_loop().call_later(self._link.linger, self._leave)
+
+        return release
+
+    def _leave(self) -> None:
+        _cancel(self._retrying)
+        told = self._state in ("live", "subscribing")
+        self._become("idle")
+        self._was_live = False
+        self._move_to(None)
+        if self._presence:
+            self._presence._forget()
+        if told and self._link.is_open():
+            self._link.start(self._unsubscribe())
+
+    async def _unsubscribe(self) -> None:
+        try:
+            await self._link.commands.send("unsubscribe", {"channel": self.name}, "unsubscribed")
+        except CarillonError:
+            pass  # the connection is down, and its subscriptions with it
+
+    async def _subscribe(self) -> None:
+        command: dict[str, Any] = {"channel": self.name, **self._begin}
+        if self.position:
+            command = {"channel": self.name, "since": self.position.wire()}
+        try:
+            await self._link.commands.send("subscribe", command, "subscribed")  # _receive_frame takes the answer
+        except CarillonError as error:
+            if self._state != "subscribing" or error.code == "offline":
+                return
+            if not error.retryable:
+                return self._refuse(error)
+            delay = random.random() * 2.0 ** min(self._attempt, 4)
+            self._attempt += 1
+            self._retrying = asyncio.get_running_loop().call_later(delay, self._opened)
+
+    def _refuse(self, error: CarillonError) -> None:
+        self._error = error
+        self._become("refused")
+        if not self._iterators and len(self._states) == 0:
+            self._link.report(error)
+        for iterator in self._iterators:
+            iterator.end(error)
+
+    def _opened(self) -> None:
+        """The connection is open."""
+        self._client_closed = False
+        if self._state == "idle" or not self._link.is_open():
+            return
+        if self._holds == 0:
+            _cancel(self._lingering)
+            self._state = "lost"  # the server knows of no subscription yet
+            return self._leave()
+        self._become("subscribing")
+        self._link.start(self._subscribe())
+
+    def _lost(self) -> None:
+        """The connection is down."""
+        _cancel(self._retrying)
+        if self._presence:
+            self._presence._forget()
+        if self._state in ("live", "subscribing"):
+            self._become("lost")
+
+    def _ended(self, error: CarillonError | None) -> None:
+        """The client is closed."""
+        self._client_closed = True
+        _cancel(self._lingering)
+        for iterator in self._iterators:
+            iterator.end(error)
+
+    def _receive(self, event: Event) -> None:
+        if is_repeated(self.position, event):
+            return
+        self._move_to(position_after(self.position, event))
+        for type, listener in list(self._listeners.values()):
+            if type in ("*", event.type):
+                call_safely(listener, event)
+
+    def _receive_frame(self, frame: Frame) -> None:
+        type = frame["type"]
+        if type == "subscribed":
+            self._subscribed(frame["data"])
+        elif type == "unsubscribed":
+            if "id" not in frame and self._state != "idle":
+                self._refuse(CarillonError("unsubscribed", f"the server ended the subscription to {self.name}"))
+        elif type == "gap":
+            self._move_to(position_of(frame["data"]))
+            self._tell(False, frame["data"].get("reason"))
+        elif self._presence:
+            self._presence._change(type, member_of(frame["data"]))
+
+    def _subscribed(self, data: dict[str, Any]) -> None:
+        if self._state == "idle":
+            return  # a subscription that a backend made, or one that has been left: there is nobody to tell
+        was_live, self._was_live = self._was_live, True
+        self._attempt = 0
+        self._begin = {}
+        self._error = None
+        self._move_to(position_of(data))
+        self._become("live")
+        if was_live:
+            self._tell(data["recovered"], None if data["recovered"] else "not_recovered")
+        elif self._presence:
+            self._presence._ask()
+
+    def _tell(self, recovered: bool, reason: str | None) -> None:
+        self._continuity.emit(Continuity(recovered, self.position, reason))
+        if self._presence:
+            self._presence._ask()
+
+    def _dispose(self) -> None:
+        """Forgets listeners, position and presence."""
+        _cancel(self._lingering)
+        _cancel(self._retrying)
+        self._listeners.clear()
+        self._holds = 0
+        self._was_live = False
+        self._become("idle")
+        self._move_to(None)
+        if self._presence:
+            self._presence._forget()
+            self._presence._changes.clear()
+            self._presence = None
+        self._states.clear()
+        self._continuity.clear()
+
+
+class _Iterator:
+    """Events that wait for a loop."""
+
+    def __init__(self, name: str, buffer: int) -> None:
+        self._name = name
+        self._buffer = buffer
+        self._events: deque[Event] = deque()
+        self._wake = asyncio.Event()
+        self._ended = False
+        self._error: CarillonError | None = None
+
+    def put(self, event: Event) -> None:
+        if self._ended:
+            return
+        if len(self._events) >= self._buffer:
+            text = f"the loop over {self._name} is {self._buffer} events behind"
+            return self.end(CarillonError("slow_reader", text, retryable=False))
+        self._events.append(event)
+        self._wake.set()
+
+    def end(self, error: CarillonError | None) -> None:
+        """Takes effect once the events that wait have been read."""
+        self._ended = True
+        self._error = error
+        self._wake.set()
+
+    async def next(self) -> Event | None:
+        """None: there are no more."""
+        while not self._events:
+            if self._error:
+                raise self._error
+            if self._ended:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        return self._events.popleft()
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer:
+        timer.cancel()

@@ -1,0 +1,55 @@
+"""Commands that wait for their answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .errors import CarillonError, offline
+from .protocol import Frame
+
+
+class Commands:
+    def __init__(self, write: Callable[[str], Awaitable[None]]) -> None:
+        self._write = write
+        self._waiting: dict[int, asyncio.Future[Frame]] = {}
+        self._last_id = 0
+
+    async def send(self, type: str, data: dict[str, Any], answer: str) -> Frame:
+        """Sends a command and returns its answer. Raises what the server answered, or `offline`."""
+        self._last_id += 1
+        id = self._last_id
+        future: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._waiting[id] = future
+        try:
+            await self._write(json.dumps({"type": type, "id": id, "data": data}, ensure_ascii=False))
+            frame = await future
+        finally:
+            del self._waiting[id]
+        if frame["type"] == "error":
+            raise error_of(frame)
+        if frame["type"] != answer:
+            raise CarillonError("invalid_answer", f"the answer to {type} was {frame['type']}")
+        return frame
+
+    def settle(self, frame: Frame) -> bool:
+        """Gives an answer to its command. False: no command waits for it."""
+        future = self._waiting.get(frame.get("id", 0))
+        if future is None:
+            return False
+        if not future.done():
+            future.set_result(frame)
+        return True
+
+    def fail_all(self) -> None:
+        """The connection is down: nothing is answered any more."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(offline())
+
+
+def error_of(frame: Frame) -> CarillonError:
+    error = frame["error"]
+    return CarillonError(error["code"], error["message"], reason=error.get("reason"))

@@ -1,0 +1,400 @@
+"""The rules of a connection, without clock, socket or chance: `step` takes a machine and what has happened, and gives
+the next machine. Times are in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from .backoff import Ending, backoff, judge
+
+ConnectionState = Literal["idle", "connecting", "open", "reconnecting", "closed"]
+Why = Literal["connect", "refresh", "refused"]
+
+# Part of a credential's lifetime after which the next one is asked for.
+REFRESH_AT = 0.8
+# A token that has nearly ended would be refreshed without end.
+REFRESH_AT_LEAST = 1.0
+# A connection that has been open for so long was no failed attempt.
+SETTLED = 5.0
+# How long `get_token` may take while there is no connection.
+ASK_TIMEOUT = 60.0
+# Timers may run that much too early.
+TIMER_ERROR = 0.01
+# How many refused credentials are remembered.
+REFUSED_MAX = 20
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What users may set. Times are in seconds."""
+
+    initial: float = 1.0
+    """Upper bound of the first delay."""
+    maximum: float = 20.0
+    """Upper bound of all delays."""
+    connect_timeout: float = 10.0
+    """How long an attempt may take."""
+    pong_timeout: float = 3.0
+    """How long the answer to a ping may take."""
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What is told of a change."""
+
+    state: ConnectionState
+    previous: ConnectionState
+    code: int | None = None
+    reason: str | None = None
+    attempt: int | None = None
+    """Of `reconnecting`: the number of the attempt, from 1."""
+    retry_in: float | None = None
+    """Of `reconnecting`: how long it waits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Socket:
+    """A socket that is open or being opened."""
+
+    credential: str
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A question for a credential."""
+
+    why: Why
+    refusal: Ending | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Wait:
+    """A time that runs. `pong`: a ping is sent as it begins."""
+
+    what: Literal["attempt", "retry", "ping", "pong"]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Refresh:
+    """When the next credential is asked for."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Renewal:
+    """A credential that the open connection is being continued with. The server has not answered yet."""
+
+    credential: str
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A connection, and all that must be there for it.
+
+    Whoever runs the machine compares it with the one before. A member that is another object asks for something to be
+    done, and None for its end.
+    """
+
+    state: ConnectionState = "idle"
+    socket: Socket | None = None
+    question: Question | None = None
+    wait: Wait | None = None
+    refresh: Refresh | None = None
+    renewal: Renewal | None = None
+    change: Change = Change("idle", "idle")
+    problem: Problem | None = None
+
+    attempt: int = 0
+    """Attempts that have failed since the connection was open for a while."""
+    credential: str | None = None
+    """The credential of the socket, or of the next one. None: one must be asked for."""
+    refused: tuple[str, ...] = ()
+    """The last credentials that were refused. They are never sent again."""
+    refusal: Ending | None = None
+    """The refusal that the next credential is asked for with."""
+    refusals: int = 0
+    """How many refusals there were since the connection was open for a while."""
+    silence: float = 0.0
+    """The longest silence of a living connection. 0: silence means nothing."""
+    moving: bool = False
+    """The server has asked to move, so the next attempt does not wait."""
+
+
+@dataclass(frozen=True)
+class Connect:
+    pass
+
+
+@dataclass(frozen=True)
+class Close:
+    reason: str
+
+
+@dataclass(frozen=True)
+class Credential:
+    credential: str
+
+
+@dataclass(frozen=True)
+class CredentialFailed:
+    """`end`: the reason with which the error ends the connection, if it does."""
+
+    error: BaseException
+    end: str | None = None
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    silence: float = 0.0
+    lifetime: float | None = None
+    """How long the credential is good from now on. None: without end."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    ending: Ending
+
+
+@dataclass(frozen=True)
+class Move:
+    """The server wants this connection to move after that time."""
+
+    after: float
+
+
+@dataclass(frozen=True)
+class Expiring:
+    """The server says that the credential ends soon, or the time to refresh it has come."""
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    lifetime: float | None = None
+
+
+@dataclass(frozen=True)
+class RefreshRefused:
+    ending: Ending
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer to a ping has come."""
+
+
+@dataclass(frozen=True)
+class TimeOver:
+    pass
+
+
+Event = (
+    Connect
+    | Close
+    | Credential
+    | CredentialFailed
+    | Opened
+    | Lost
+    | Move
+    | Expiring
+    | Refreshed
+    | RefreshRefused
+    | Answered
+    | TimeOver
+)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The moment of an event."""
+
+    random: float = 0.5
+    """From 0 to below 1."""
+    quiet: float = 0.0
+    """How long nothing has come."""
+    open: float = 0.0
+    """How long the connection has been open. 0: it is not."""
+
+
+def step(m: Machine, event: Event, profile: Profile, moment: Moment) -> Machine:
+    """One step."""
+    return _Step(m, profile, moment).take(event)
+
+
+def refresh_after(lifetime: float | None) -> Refresh | None:
+    return None if lifetime is None else Refresh(max(REFRESH_AT_LEAST, lifetime * REFRESH_AT))
+
+
+class _Step:
+    """What the rows of the machine share: the machine before, the profile and the moment."""
+
+    def __init__(self, m: Machine, profile: Profile, moment: Moment) -> None:
+        settled = moment.open >= SETTLED
+        self.m = replace(m, attempt=0, refusals=0) if settled else m
+        self.open = m.state == "open"
+        self.profile = profile
+        self.moment = moment
+
+    def take(self, event: Event) -> Machine:
+        m = self.m
+        if m.state in ("idle", "closed"):
+            if isinstance(event, Connect):
+                return self.begin(m)
+            return self.end(1000, event.reason) if isinstance(event, Close) and m.state == "idle" else m
+        match event:
+            case Connect():
+                return m
+            case Close(reason):
+                return self.end(1000, reason)
+            case Credential(credential):
+                return self.credential(credential)
+            case CredentialFailed(error, end, retry_after):
+                if end:
+                    return replace(self.end(1000, end), problem=Problem(error))
+                return self.no_credential(error, retry_after)
+            case Opened(silence, lifetime):
+                return m if self.open else self.opened(silence, lifetime)
+            case Lost(ending):
+                return self.lost(ending)
+            case Move(after):
+                return replace(m, moving=True, wait=Wait("retry", after)) if self.open else m
+            case Expiring():
+                if not self.open:
+                    return replace(m, credential=None)
+                return m if m.renewal else replace(self.ask("refresh"), refresh=None)
+            case Refreshed(lifetime):
+                if not m.renewal:
+                    return m
+                credential = m.renewal.credential
+                return replace(m, credential=credential, renewal=None, refusal=None, refresh=refresh_after(lifetime))
+            case RefreshRefused(ending):
+                return self.refresh_refused(ending)
+            case Answered():
+                return replace(m, wait=Wait("ping", m.silence)) if m.wait and m.wait.what == "pong" else m
+            case TimeOver():
+                return self.time_over()
+
+    def begin(self, m: Machine) -> Machine:
+        """An attempt begins, with the credential at hand or as soon as there is one."""
+        self.m = m
+        if m.state not in ("reconnecting", "connecting"):
+            self.m = self.become("connecting")
+        if self.m.credential is None:
+            return self.ask("refused" if self.m.refusal else "connect")
+        return replace(self.m, socket=Socket(self.m.credential), wait=Wait("attempt", self.profile.connect_timeout))
+
+    def ask(self, why: Why) -> Machine:
+        """One question at a time."""
+        m = self.m
+        if m.question:
+            return m
+        question = Question("refused", m.refusal) if m.refusal else Question(why)
+        return replace(m, question=question, wait=m.wait if self.open else Wait("attempt", ASK_TIMEOUT))
+
+    def credential(self, credential: str) -> Machine:
+        if credential in self.m.refused:
+            return self.no_credential(ValueError("get_token gave a token that the server has refused"), None)
+        m = replace(self.m, question=None)
+        if self.open:
+            return replace(m, renewal=Renewal(credential))
+        return self.begin(replace(m, credential=credential))
+
+    def no_credential(self, error: BaseException, retry_after: float | None) -> Machine:
+        self.m = replace(self.m, question=None, problem=Problem(error))
+        if self.open:
+            return replace(self.m, refresh=Refresh(self.delay(1)))
+        return self.retry_later(Ending(1006, "no_credential", retry_after=retry_after))
+
+    def opened(self, silence: float, lifetime: float | None) -> Machine:
+        return replace(
+            self.become("open"),
+            refusal=None,
+            moving=False,
+            silence=silence,
+            wait=Wait("ping", silence) if silence else None,
+            refresh=refresh_after(lifetime),
+        )
+
+    def lost(self, ending: Ending) -> Machine:
+        verdict = judge(ending)
+        if verdict == "final":
+            return self.end(ending.code, ending.reason)
+        if verdict == "refused":
+            # A refreshed connection has another credential than its socket began with.
+            self.m = self.refuse(self.m.credential or (self.m.socket.credential if self.m.socket else None), ending)
+            # The first refusal may be of a token that has just ended: another one is tried at once.
+            return self.go_down(ending, 0) if self.m.refusals == 1 else self.retry_later(ending)
+        # The server gives each client its time to move. A line that breaks before it breaks for all of them.
+        if self.m.moving and ending.code != 1006:
+            return self.go_down(ending, 0)
+        return self.retry_later(ending)
+
+    def refresh_refused(self, ending: Ending) -> Machine:
+        if not self.m.renewal:
+            return self.m
+        if judge(ending) == "refused":
+            self.m = self.refuse(self.m.renewal.credential, ending)
+            if self.m.refusals == 1:
+                return replace(self.ask("refused"), renewal=None)
+        return replace(self.m, renewal=None, refresh=Refresh(self.delay(max(1, self.m.refusals))))
+
+    def refuse(self, credential: str | None, refusal: Ending) -> Machine:
+        """A renewal that the server has not judged stays good."""
+        m = self.m
+        refused = m.refused if credential is None else (*m.refused, credential)[-REFUSED_MAX:]
+        renewed = m.renewal.credential if m.renewal and m.renewal.credential != credential else None
+        return replace(m, credential=renewed, refused=refused, refusal=refusal, refusals=m.refusals + 1)
+
+    def retry_later(self, ending: Ending) -> Machine:
+        delay = self.delay(self.m.attempt + 1)
+        return self.go_down(ending, delay if ending.retry_after is None else ending.retry_after)
+
+    def go_down(self, ending: Ending, seconds: float) -> Machine:
+        """The next attempt follows after that time."""
+        m = self.m
+        if m.renewal and m.renewal.credential not in m.refused:
+            m = replace(m, credential=m.renewal.credential)
+        self.m = replace(m, socket=None, question=None, renewal=None, moving=False, attempt=m.attempt + 1)
+        change = self.become(
+            "reconnecting", code=ending.code, reason=ending.reason, attempt=self.m.attempt, retry_in=seconds
+        )
+        return replace(change, wait=Wait("retry", seconds))
+
+    def end(self, code: int, reason: str) -> Machine:
+        change = self.become("closed", code=code, reason=reason).change
+        return Machine(state="closed", change=change, refused=self.m.refused)
+
+    def time_over(self) -> Machine:
+        m, quiet = self.m, self.moment.quiet
+        running = m.wait.what if m.wait else None
+        if running == "retry":
+            return self.lost(Ending(1001, "moving")) if self.open else self.begin(m)
+        if running == "ping":
+            silent = m.silence - quiet < TIMER_ERROR
+            wait = Wait("pong", self.profile.pong_timeout) if silent else Wait("ping", m.silence - quiet)
+            return replace(m, wait=wait)
+        if running == "pong" and quiet < self.profile.pong_timeout:
+            return replace(m, wait=Wait("ping", max(0.0, m.silence - quiet)))
+        return self.retry_later(Ending(1006, "silent" if running == "pong" else "timeout"))
+
+    def delay(self, attempt: int) -> float:
+        return backoff(attempt, self.profile.initial, self.profile.maximum, self.moment.random)
+
+    def become(
+        self,
+        state: ConnectionState,
+        code: int | None = None,
+        reason: str | None = None,
+        attempt: int | None = None,
+        retry_in: float | None = None,
+    ) -> Machine:
+        change = Change(state, self.m.state, code, reason, attempt, retry_in)
+        return replace(self.m, state=state, change=change)
