@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support import jwt  # noqa: E402
 from support.carillon import BINARY, Node, Process  # noqa: E402
-from support.wait import until  # noqa: E402
+from support.wait import DEADLINE_S, until  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not Path(BINARY).exists(), reason="there is no binary: set CARILLON_BIN")
 
@@ -45,7 +45,7 @@ def client_of(node, sub="ann", get_token=None, **options):
 
 def play(test):
     async def bounded():
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(3 * DEADLINE_S):
             await test()
         await asyncio.sleep(0.05)  # the package websockets has tasks of its own that end a moment later
         rest = asyncio.all_tasks() - {asyncio.current_task()}
