@@ -1,0 +1,55 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { backoff, judge } from "../src/backoff.js";
+import { idle, step, type Machine, type MachineEvent, type Profile } from "../src/machine.js";
+import type { Position } from "../src/protocol.js";
+import { setUp } from "./server.js";
+import { settle } from "./world.js";
+
+/** The rules as data, which clients in all languages share. */
+function cases<Case>(file: string): (Case & { name: string })[] {
+  return JSON.parse(readFileSync(new URL(`../../vectors/${file}`, import.meta.url), "utf8")).cases;
+}
+
+describe("verdict", () => {
+  test.each(cases<{ code: number; reason: string; status?: number; verdict: string }>("verdict.json"))("$name", (given) => {
+    expect(judge(given)).toBe(given.verdict);
+  });
+});
+
+describe("back-off", () => {
+  test.each(cases<{ attempt: number; initial_ms: number; max_ms: number; random: number; delay_ms: number }>("backoff.json"))("$name", (given) => {
+    const delay = backoff(given.attempt, given.initial_ms, given.max_ms, given.random);
+    expect(Math.abs(delay - given.delay_ms)).toBeLessThanOrEqual(1);
+  });
+});
+
+describe("refresh", () => {
+  const profile: Profile = { initialMs: 1000, maxMs: 20_000, maxAttempts: 0, connectTimeoutMs: 10_000, pongTimeoutMs: 3000, reusable: true };
+  const run = (machine: Machine, event: MachineEvent) => step(machine, event, profile, { random: 0.5, quietMs: 0, openMs: 0 });
+
+  test.each(cases<{ lifetime_ms: number | null; refresh_ms: number | null }>("refresh.json"))("$name", (given) => {
+    const connecting = run(run(idle, { type: "connect" }), { type: "credential", credential: "token" });
+    const { refresh } = run(connecting, { type: "opened", lifetimeMs: given.lifetime_ms ?? undefined });
+    if (given.refresh_ms === null) expect(refresh).toBeNull();
+    else expect(Math.abs(refresh!.ms - given.refresh_ms)).toBeLessThanOrEqual(1);
+  });
+});
+
+describe("position", () => {
+  type Given = { position: Position | null; frame: { type: string; channel: string }; delivered?: boolean; after: Position | null };
+
+  test.each(cases<Given>("position.json"))("$name", async ({ position, frame, delivered, after }) => {
+    const { client, accept, subscribe, socket } = setUp();
+    const room = client.channel("c");
+    const seen: unknown[] = [];
+    room.on("*", (event) => seen.push(event));
+    await accept();
+    await subscribe(position ?? {});
+    socket().say({ timestamp: "2026-01-15T10:30:00.000Z", ...frame });
+    await settle();
+    expect(room.position).toEqual(after);
+    expect(seen.length).toBe(delivered ? 1 : 0);
+    client.close();
+  });
+});
