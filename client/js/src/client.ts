@@ -186,6 +186,9 @@ export class Carillon<Events = BuiltInEvents> {
       case "error":
         if (!this.#commands.settle(frame)) this.#report(errorOf(frame));
         return;
+      case "pong":
+        this.#connection.dispatch(frame);
+      // falls through: the answer belongs to a command too
       default:
         // Commands have numbers, events have not.
         if (typeof frame.id === "number") this.#commands.settle(frame);

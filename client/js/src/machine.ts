@@ -56,6 +56,8 @@ export type MachineEvent =
   | { type: "expiring" }
   | { type: "refreshed"; lifetimeMs?: number | undefined }
   | { type: "refresh_refused"; ending: Ending }
+  /** The answer to a ping has come. */
+  | { type: "pong" }
   | { type: "network"; online: boolean }
   /** The page is looked at again, or the machine may have slept. */
   | { type: "woken" }
@@ -169,6 +171,8 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, { random
           if (m.failures === 0) return { ...ask("refused"), renewal: null, failures: 1 };
         }
         return refreshLater();
+      case "pong":
+        return m.wait?.for === "pong" ? { ...m, wait: { for: "ping", ms: m.silenceMs } } : m;
     }
 
   switch (event.type) {
@@ -271,7 +275,7 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, { random
     if (WITH_CHANNELS) {
       const { silenceMs } = m;
       if (running === "ping") return { ...m, wait: quietMs < silenceMs ? { for: "ping", ms: silenceMs - quietMs } : pong() };
-      if (running === "pong" && quietMs < profile.pongTimeoutMs) return { ...m, wait: { for: "ping", ms: Math.max(0, silenceMs - quietMs) } };
+      if (running === "pong" && quietMs < profile.pongTimeoutMs) return { ...m, wait: { for: "ping", ms: silenceMs } };
     }
     return retryLater({ code: 1006, reason: running === "pong" ? "silent" : "timeout" });
   }

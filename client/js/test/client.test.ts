@@ -130,6 +130,19 @@ describe("a dead line", () => {
     client.close();
   });
 
+  test("is not suspected when the answer comes within the same millisecond", async () => {
+    const { client, world, accept, answer, socket } = setUp();
+    client.connect();
+    await accept({ pingInterval: 25 });
+    for (let pings = 1; pings <= 3; pings++) {
+      await world.pass(35_000);
+      expect(socket().commands.length).toBe(pings);
+      await answer("ping", { type: "pong" });
+    }
+    expect([client.state, world.sockets.length]).toEqual(["open", 1]);
+    client.close();
+  });
+
   test("is not suspected while frames come", async () => {
     const { client, world, accept, socket } = setUp();
     client.connect();

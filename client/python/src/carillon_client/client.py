@@ -239,8 +239,8 @@ class Carillon:
             if error.code == "offline":
                 return  # the next connection begins with the new token
             self._report(error)
-            reason = "token_invalid" if error.code == "unauthorized" else error.code
-            self._connection.dispatch(RefreshRefused(Ending(1008 if reason == "token_invalid" else 1006, reason)))
+            ending = Ending(1013 if error.retryable else 1008, error.reason or error.code)
+            self._connection.dispatch(RefreshRefused(ending))
             return
         expires_at = frame["data"]["expires_at"]
         if self._session:
