@@ -608,6 +608,78 @@ def test_joins_before_the_answer_count_after_it():
     play(test)
 
 
+def test_presence_that_cannot_be_had_now_is_asked_for_again():
+    async def test():
+        world = World()
+        room = world.client.channel("room")
+        presence = room.presence()
+        presence.on_change(lambda members: None)
+        plain, failures = world.server.answer, iter([1, 2])
+
+        def answer(line, command):
+            if command["type"] == "presence" and next(failures, None):
+                return line.tell({"type": "error", "id": command["id"], "error": {"code": "unavailable", "message": "later"}})
+            plain(line, command)
+
+        world.server.answer = answer
+        await world.client.connect()
+        await asyncio.sleep(10)
+        assert presence.ready and world.errors == []
+        await world.client.close()
+
+    play(test)
+
+
+def test_an_answer_to_an_earlier_subscribe_says_nothing():
+    async def test():
+        world = World(linger=0)
+        world.server.answers = False
+        room = world.client.channel("room")
+        off = room.on("*", lambda event: None)
+        await world.client.connect()
+        await settle()
+        first = world.server.line.last("subscribe")["id"]
+        off()
+        await asyncio.sleep(0.1)
+        room.on("*", lambda event: None)
+        await settle()
+        assert world.server.line.types() == ["subscribe", "unsubscribe", "subscribe"]
+        for id in (first, world.server.line.last("subscribe")["id"]):
+            assert room.state == "subscribing"
+            world.server.line.tell({"type": "subscribed", "id": id, "channel": "room", "data": {"recovered": False}})
+            await settle()
+        assert room.state == "live"
+        world.server.line.tell({"type": "unsubscribed", "channel": "room"})
+        await settle()
+        assert room.state == "refused"
+        world.server.line.tell({"type": "subscribed", "channel": "room", "data": {"recovered": False}})
+        await settle()
+        assert room.state == "live"
+        await world.client.close()
+
+    play(test)
+
+
+def test_a_refresh_that_fails_is_tried_again_and_not_at_once():
+    async def test():
+        asked = []
+
+        def token(request):
+            asked.append(request.why)
+            if len(asked) > 1:
+                raise OSError("no token")
+            return "t"
+
+        world = World(get_token=token)
+        await world.client.connect()
+        world.server.line.tell({"type": "warning", "data": {"code": "token_expiring", "message": "soon"}})
+        await asyncio.sleep(60)
+        assert set(asked[1:]) == {"refresh"} and 4 <= len(asked) <= 30 and world.client.state == "open"
+        await world.client.close()
+
+    play(test)
+
+
 def test_a_closed_client_comes_back_with_what_it_missed():
     async def test():
         world = World()

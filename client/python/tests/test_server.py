@@ -110,7 +110,8 @@ def test_echo_false_leaves_the_sender_out(node):
 def test_missed_events_come_after_a_lost_connection(node):
     async def test():
         async with client_of(node) as client:
-            got, told = [], []
+            got, told, changes = [], [], []
+            client.on_state_change(changes.append)
             room = client.channel("log:1")
             room.on_continuity(told.append)
 
@@ -124,9 +125,10 @@ def test_missed_events_come_after_a_lost_connection(node):
                 await asyncio.to_thread(node.publish, "log:1", n)
                 if n % 60 == 30:
                     await see(lambda: room.state == "live")
+                    changes.clear()
                     await asyncio.to_thread(end_sessions, node, "ann", code=1012)
-                    await see(lambda: client.state == "reconnecting")
-            await see(lambda: len(got) == 300)
+                    await see(lambda: changes)
+            await see(lambda: len(got) == 300 and room.state == "live")
             assert got == list(range(300)) and len(told) == 5 and all(c.recovered for c in told)
         await task
 

@@ -89,6 +89,8 @@ class Channel:
         self._lingering: asyncio.TimerHandle | None = None
         self._retrying: asyncio.TimerHandle | None = None
         self._attempt = 0
+        # Of `subscribe`. An answer to an earlier one says nothing.
+        self._round = 0
         self._client_closed = False
         self._presence: Presence | None = None
 
@@ -253,6 +255,7 @@ class Channel:
 
     def _leave(self) -> None:
         _cancel(self._retrying)
+        self._round += 1
         told = self._state in ("live", "subscribing")
         self._become("idle")
         self._was_live = False
@@ -272,10 +275,17 @@ class Channel:
         command: dict[str, Any] = {"channel": self.name, **self._begin}
         if self.position:
             command = {"channel": self.name, "since": self.position.wire()}
+        self._round += 1
+        mine = self._round
+
+        def take(frame: Frame) -> None:
+            if mine == self._round:
+                self._subscribed(frame["data"])
+
         try:
-            await self._link.commands.send("subscribe", command, "subscribed")  # _receive_frame takes the answer
+            await self._link.commands.send("subscribe", command, "subscribed", take)
         except CarillonError as error:
-            if self._state != "subscribing" or error.code == "offline":
+            if mine != self._round or error.code == "offline":
                 return
             if not error.retryable:
                 return self._refuse(error)
@@ -329,7 +339,9 @@ class Channel:
     def _receive_frame(self, frame: Frame) -> None:
         type = frame["type"]
         if type == "subscribed":
-            self._subscribed(frame["data"])
+            # A subscription that a backend made. It matters where there is no answer to come.
+            if "id" not in frame and self._state in ("refused", "live"):
+                self._subscribed(frame["data"])
         elif type == "unsubscribed":
             if "id" not in frame and self._state != "idle":
                 self._refuse(CarillonError("unsubscribed", f"the server ended the subscription to {self.name}"))
@@ -340,8 +352,6 @@ class Channel:
             self._presence._change(type, member_of(frame["data"]))
 
     def _subscribed(self, data: dict[str, Any]) -> None:
-        if self._state == "idle":
-            return  # a subscription that a backend made, or one that has been left: there is nobody to tell
         was_live, self._was_live = self._was_live, True
         self._attempt = 0
         self._begin = {}
@@ -362,6 +372,7 @@ class Channel:
         """Forgets listeners, position and presence."""
         _cancel(self._lingering)
         _cancel(self._retrying)
+        self._round += 1
         self._listeners.clear()
         self._holds = 0
         self._was_live = False

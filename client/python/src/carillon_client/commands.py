@@ -10,19 +10,24 @@ from typing import Any
 from .errors import CarillonError, offline
 from .protocol import Frame
 
+Take = Callable[[Frame], None]
+
 
 class Commands:
     def __init__(self, write: Callable[[str], Awaitable[None]]) -> None:
         self._write = write
-        self._waiting: dict[int, asyncio.Future[Frame]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[Frame], Take | None]] = {}
         self._last_id = 0
 
-    async def send(self, type: str, data: dict[str, Any], answer: str) -> Frame:
-        """Sends a command and returns its answer. Raises what the server answered, or `offline`."""
+    async def send(self, type: str, data: dict[str, Any], answer: str, take: Take | None = None) -> Frame:
+        """Sends a command and returns its answer. Raises what the server answered, or `offline`.
+
+        :param take: called with the answer at once, before further frames are read
+        """
         self._last_id += 1
         id = self._last_id
         future: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        self._waiting[id] = future
+        self._waiting[id] = (future, take)
         try:
             await self._write(json.dumps({"type": type, "id": id, "data": data}, ensure_ascii=False))
             frame = await future
@@ -36,16 +41,18 @@ class Commands:
 
     def settle(self, frame: Frame) -> bool:
         """Gives an answer to its command. False: no command waits for it."""
-        future = self._waiting.get(frame.get("id", 0))
+        future, take = self._waiting.get(frame.get("id", 0), (None, None))
         if future is None:
             return False
         if not future.done():
             future.set_result(frame)
+            if take and frame["type"] != "error":
+                take(frame)
         return True
 
     def fail_all(self) -> None:
         """The connection is down: nothing is answered any more."""
-        for future in self._waiting.values():
+        for future, _ in self._waiting.values():
             if not future.done():
                 future.set_exception(offline())
 

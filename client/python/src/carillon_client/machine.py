@@ -122,6 +122,8 @@ class Machine:
     """The refusal that the next credential is asked for with."""
     refusals: int = 0
     """How many refusals there were since the connection was open for a while."""
+    failures: int = 0
+    """Times in a row that the open connection could not be continued with another credential."""
     silence: float = 0.0
     """The longest silence of a living connection. 0: silence means nothing."""
     moving: bool = False
@@ -274,7 +276,8 @@ class _Step:
                 if not m.renewal:
                     return m
                 credential = m.renewal.credential
-                return replace(m, credential=credential, renewal=None, refusal=None, refresh=refresh_after(lifetime))
+                refresh = refresh_after(lifetime)
+                return replace(m, credential=credential, renewal=None, refusal=None, failures=0, refresh=refresh)
             case RefreshRefused(ending):
                 return self.refresh_refused(ending)
             case Answered():
@@ -310,13 +313,15 @@ class _Step:
     def no_credential(self, error: BaseException, retry_after: float | None) -> Machine:
         self.m = replace(self.m, question=None, problem=Problem(error))
         if self.open:
-            return replace(self.m, refresh=Refresh(self.delay(1)))
+            return self.refresh_later()
         return self.retry_later(Ending(1006, "no_credential", retry_after=retry_after))
 
     def opened(self, silence: float, lifetime: float | None) -> Machine:
         return replace(
             self.become("open"),
+            renewal=None,
             refusal=None,
+            failures=0,
             moving=False,
             silence=silence,
             wait=Wait("ping", silence) if silence else None,
@@ -342,9 +347,14 @@ class _Step:
             return self.m
         if judge(ending) == "refused":
             self.m = self.refuse(self.m.renewal.credential, ending)
-            if self.m.refusals == 1:
-                return replace(self.ask("refused"), renewal=None)
-        return replace(self.m, renewal=None, refresh=Refresh(self.delay(max(1, self.m.refusals))))
+            if self.m.failures == 0:
+                return replace(self.ask("refused"), renewal=None, failures=1)
+        return self.refresh_later()
+
+    def refresh_later(self) -> Machine:
+        failures = self.m.failures + 1
+        refresh = Refresh(REFRESH_AT_LEAST + self.delay(failures))
+        return replace(self.m, renewal=None, failures=failures, refresh=refresh)
 
     def refuse(self, credential: str | None, refusal: Ending) -> Machine:
         """A renewal that the server has not judged stays good."""

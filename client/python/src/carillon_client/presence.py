@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from .protocol import Frame, Member, member_of
 if TYPE_CHECKING:
     from .channel import Channel
 
-PAGE = 1000
+# After a list that the server could not give: about so long until it is asked for again, in seconds.
+RETRY = 2.0
 
 
 async def read_members(page: Callable[[str | None], Awaitable[Frame]]) -> dict[str, Member]:
@@ -37,6 +39,7 @@ class Presence:
         self._changes: Emitter[tuple[Member, ...]] = Emitter()
         self._by_user: dict[str, Member] = {}
         self._asking: asyncio.Task[None] | None = None
+        self._retrying: asyncio.TimerHandle | None = None
         # Joins and leaves since the list was asked for. They count after its pages.
         self._since: list[tuple[str, Member]] = []
         self.members: tuple[Member, ...] = ()
@@ -70,7 +73,10 @@ class Presence:
         except CarillonError as error:
             if self._asking is asyncio.current_task():
                 self._asking = None
-                if error.code != "offline":
+                if error.code != "offline" and error.retryable:
+                    delay = RETRY * (0.5 + random.random())
+                    self._retrying = asyncio.get_running_loop().call_later(delay, self._ask)
+                elif error.code != "offline":
                     self._channel._link.report(error)
             return
         if self._asking is not asyncio.current_task():
@@ -103,6 +109,8 @@ class Presence:
         """The list may be wrong from here on."""
         if self._asking:
             self._asking.cancel()
+        if self._retrying:
+            self._retrying.cancel()
         self._asking = None
         self._since = []
         self.ready = False
