@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support import jwt  # noqa: E402
 from support.carillon import BINARY, Node, Process  # noqa: E402
+from support.tls import Certificate  # noqa: E402
 from support.wait import DEADLINE_S, until  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not Path(BINARY).exists(), reason="there is no binary: set CARILLON_BIN")
@@ -133,6 +134,27 @@ def test_missed_events_come_after_a_lost_connection(node):
         await task
 
     play(test)
+
+
+def test_tls_with_a_certificate_of_ones_own(tmp_path):
+    node = Node(tmp_path, {"channels": RULES, "workers": 1}, certificate=Certificate(tmp_path))
+
+    async def test():
+        url = "https://{}:{}".format(*node.public)
+        async with Carillon(url, lambda request: jwt.mint("ann"), ssl=node.tls) as client:
+            assert (await client.channel("log:1").publish("note", 1)).offset == 1
+        changes = []
+        stranger = Carillon(url, lambda request: jwt.mint("ann"))
+        stranger.on_state_change(changes.append)
+        connecting = asyncio.create_task(stranger.connect())
+        await see(lambda: len(changes) > 1)
+        assert changes[1].state == "reconnecting" and "certificate" in changes[1].reason.lower()
+        await stranger.close()
+        with pytest.raises(CarillonError):
+            await connecting
+
+    play(test)
+    node.close()
 
 
 def test_what_cannot_be_recovered_is_told(node):
