@@ -162,7 +162,8 @@ size_t hub_links(const struct hub *hub)
     return hub->links;
 }
 
-/* since: the client has what came before this position; NULL: it has nothing. */
+/* since: the client has what came before this position; NULL: it has nothing. It did not ask for the position itself,
+ * so it could not ask for what is left if the history does not reach back to there: it gets that too. */
 static bool subscribe(struct hub *hub, struct session *session, struct str name, bool by_backend,
                       const struct command *since)
 {
@@ -172,6 +173,8 @@ static bool subscribe(struct hub *hub, struct session *session, struct str name,
     struct subscription *subscription =
         since ? recover_subscribe(hub, session, name, since) : subscription_begin(hub, session, name);
     subscription->by_backend = by_backend;
+    if (since)
+        subscription_recovering(subscription)->or_kept = true;
     subscription_answer(hub, session, subscription, STR(""));
     return true;
 }

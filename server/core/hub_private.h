@@ -104,6 +104,7 @@ struct recovering_subscriber {
     uint64_t offset;
     char id[POSITION_ID_MAX + 1]; /* of the event there, as the client says; "" once it is told */
     uint64_t last;
+    bool or_kept; /* if that position is lost, it wants all events that are kept */
 };
 
 /* The recovering subscribers of a channel. The channel owns this list. It has no list when none is recovering. */

@@ -94,9 +94,29 @@ static void go_live(struct subscription *subscription)
     channel_remove_recovering(channel, at);
 }
 
+/* The position is lost, the events that are still kept are not. */
+static bool wants_what_is_left(const struct recovering_subscriber *entry, const struct recovery *recovery,
+                               const struct replay *replay)
+{
+    return entry->or_kept && recovery->last == 0 && replay->epoch[0];
+}
+
+static void ask_for_what_is_left(struct hub *hub, struct channel *channel, struct recovering_subscriber *entry)
+{
+    metrics_add_labelled(hub->metrics, METRIC_RECOVERIES, METRICS_RECOVERY_LOST, 1);
+    entry->epoch[0] = entry->id[0] = '\0';
+    entry->offset = 0;
+    entry->last = UINT64_MAX;
+    ask_on(hub, channel, entry);
+}
+
 static void lose(struct hub *hub, struct session *session, struct subscription *subscription,
                  const struct recovery *recovery, const struct replay *replay)
 {
+    if (wants_what_is_left(subscription_recovering(subscription), recovery, replay)) {
+        ask_for_what_is_left(hub, subscription->channel, subscription_recovering(subscription));
+        return;
+    }
     bool told = subscription_recovering(subscription)->told;
     struct channel *channel = subscription->channel;
     metrics_add_labelled(hub->metrics, METRIC_RECOVERIES, METRICS_RECOVERY_LOST, 1);
@@ -134,8 +154,11 @@ static void resume(struct hub *hub, struct session *session, struct subscription
     struct recovering_subscriber *entry = subscription_recovering(subscription);
     memcpy(entry->epoch, recovery->epoch, sizeof entry->epoch);
     entry->offset = recovery->offset;
-    if (!entry->told) {
-        struct position position = {str_from_cstr(recovery->epoch), recovery->offset, str_from_cstr(recovery->id)};
+    const struct position position = {str_from_cstr(recovery->epoch), recovery->offset, str_from_cstr(recovery->id)};
+    if (entry->told && recovery->last) {
+        metrics_add_labelled(hub->metrics, METRIC_GAPS, GAP_HISTORY_TOO_SHORT, 1);
+        output_gap(hub, session, channel->name, GAP_HISTORY_TOO_SHORT, &position);
+    } else if (!entry->told) {
         entry->told = true;
         entry->id[0] = '\0';
         subscription_confirm(session, subscription);

@@ -285,6 +285,28 @@ def test_what_was_missed_comes_after_a_reconnect(pair):
     client.client.close()
 
 
+@pytest.mark.parametrize("broker", ["memory", "redis"])
+def test_what_is_left_comes_when_the_history_is_too_short(launch, request, broker):
+    """Its client cannot ask for it: it knows of no positions."""
+    config = {**TICKETS, "channels": [{"match": "log:*", "allow": ["subscribe"], "history": {"size": 5, "ttl": "10m"}}]}
+    node = launch({**config, **({"redis.url": request.getfixturevalue("redis").url} if broker == "redis" else {})})
+    until(node.ready, "ready")
+    ticket = ticket_of(node)
+    client = enter(node, ticket)
+    subscribed(node)
+    node.publish("log:chat-t1", 0)
+    assert client.receive() == 0
+    client.drop()
+    until(lambda: node.metric("carillon_sessions") == 0, "the loss is seen")
+    for n in range(1, 21):
+        node.publish("log:chat-t1", n)
+    client = enter(node, ticket)
+    assert [client.receive() for _ in range(5)] == [16, 17, 18, 19, 20]
+    node.publish("log:chat-t1", 21)
+    assert client.receive() == 21
+    client.close()
+
+
 def test_a_killed_node(pair, redis):
     a, b = pair
     client = Reconnecting([a, b], ticket_of(a))
