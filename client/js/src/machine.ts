@@ -172,7 +172,7 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, { random
         }
         return refreshLater();
       case "pong":
-        return m.wait?.for === "pong" ? { ...m, wait: { for: "ping", ms: m.silenceMs } } : m;
+        return m.wait?.for === "pong" ? { ...m, wait: { for: "ping", ms: m.silenceMs - quietMs } } : m;
     }
 
   switch (event.type) {
@@ -273,9 +273,9 @@ export function step(m: Machine, event: MachineEvent, profile: Profile, { random
     const running = m.wait?.for;
     if (running === "retry") return WITH_CHANNELS && state === "open" ? lost({ code: 1001, reason: "moving" }) : begin(m);
     if (WITH_CHANNELS) {
-      const { silenceMs } = m;
-      if (running === "ping") return { ...m, wait: quietMs < silenceMs ? { for: "ping", ms: silenceMs - quietMs } : pong() };
-      if (running === "pong" && quietMs < profile.pongTimeoutMs) return { ...m, wait: { for: "ping", ms: silenceMs } };
+      if (running === "ping" && quietMs >= m.silenceMs) return { ...m, wait: pong() };
+      if (running === "ping" || (running === "pong" && quietMs < profile.pongTimeoutMs))
+        return { ...m, wait: { for: "ping", ms: m.silenceMs - quietMs } };
     }
     return retryLater({ code: 1006, reason: running === "pong" ? "silent" : "timeout" });
   }

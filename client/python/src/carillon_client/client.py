@@ -207,7 +207,8 @@ class Carillon:
                 if frame["channel"] in self._channels:
                     self._channels[frame["channel"]]._receive_frame(frame)
             case "warning":
-                self._connection.dispatch(Expiring())
+                if frame["data"].get("code") == "token_expiring":
+                    self._connection.dispatch(Expiring())
             case "reconnect":
                 self._connection.dispatch(Move(frame["data"]["after_ms"] / 1000))
             case "error":
