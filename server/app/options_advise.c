@@ -40,11 +40,23 @@ static void advise_without_effect(struct verdict *verdict, size_t index, const s
                      "keeps no event without history.size");
 }
 
+/* Without a list of endpoints there is one, for commands. */
+static bool uses_channels(const struct options *options)
+{
+    bool uses = options->endpoints.count == 0;
+    for (size_t i = 0; i < options->endpoints.count; i++) {
+        const struct endpoint_options *endpoint = &options->endpoints.items[i];
+        uses = uses || endpoint->text == ENDPOINT_USE_COMMANDS || endpoint->binary == ENDPOINT_USE_COMMANDS ||
+               endpoint->subscribe.count > 0;
+    }
+    return uses;
+}
+
 void options_advise(const struct options *options, const struct option_sources *sources, struct buf *messages)
 {
     struct verdict verdict = {.options = options, .sources = sources, .messages = messages};
     advise_endpoints(&verdict);
-    if (options->channels.count == 0)
+    if (options->channels.count == 0 && uses_channels(options))
         verdict_note(&verdict, "channels",
                      "there is no rule, so no client may use any channel; a rule is such as "
                      "{\"match\": \"user:{sub}\", \"allow\": [\"subscribe\"]}");

@@ -31,7 +31,9 @@ static void advise_upstream(struct verdict *verdict, size_t index, const struct 
     if (!messages && !upstream->connect_enabled && !upstream->subscribe_enabled && upstream->events.count == 0)
         verdict_note(verdict, key_in_list(key, "endpoints", index, "upstream"),
                      "gets nothing from here; \"text\" or \"binary\" may be \"upstream\"");
-    if (*endpoint->correlation_idempotency_key && !upstream->idempotency_enabled)
+    /* A preset that names the key is for upstreams with and without idempotency. */
+    if (*endpoint->correlation_idempotency_key && endpoint->preset != ENDPOINT_REQUEST_RESPONSE &&
+        !upstream->idempotency_enabled)
         verdict_note(verdict, key_in_list(key, "endpoints", index, "correlation.idempotency_key"),
                      "does nothing without \"idempotency\" of the upstream %s", upstream->name);
 }

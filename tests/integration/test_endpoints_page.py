@@ -71,6 +71,12 @@ class Place:
         assert done.returncode == 0, f"{command}: {done}"
         return (done.stdout or done.stderr).splitlines()
 
+    def check(self, command):
+        """A configuration to copy has nothing to be noted either."""
+        done = subprocess.run(["sh", "-ec", command], cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout.splitlines()
+
     def serve(self, command):
         words = [*command.split()[1:], "--host", "127.0.0.1", "--port", self.ports["8080"], "--internal-port", self.ports["8081"]]
         self.server = Process(self.folder, words, name="server")
@@ -126,6 +132,8 @@ def test_a_shape_works_as_the_page_says(place, shape, backend):
         here = place.here(command)
         if command.startswith("cat "):
             (place.folder / command.split()[1]).write_text(place.here("\n".join(expected)))
+        elif command.startswith("carillon check"):
+            assert place.check(command) == expected, command
         elif command.startswith("carillon serve"):
             place.serve(command)
         elif command.startswith("node -e"):

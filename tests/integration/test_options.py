@@ -320,6 +320,7 @@ NOTES = [
     ({"channels": [{"match": "a", "presence_events": True}]}, r"channels\[0\].presence_events: note: does nothing without"),
     ({"channels": [{"match": "a", "history": {"ttl": "1m"}}]}, r"channels\[0\].history.ttl: note: keeps no event without history.size"),
     ({"channels": []}, r"channels: note: there is no rule"),
+    ({"channels": [], "endpoints": [{"path": "/a", "text": "echo", "subscribe": ["a"]}]}, r"channels: note: there is no rule"),
     ({"endpoints": [{"path": "/chat/:id"}]}, r'endpoints\[0\].path: note: "/chat/:id" is literal'),
     ({"endpoints": [{"path": "/chat/*"}]}, r"\[0\].path: .*literal"),
 ]
