@@ -20,20 +20,19 @@ def limited(limit=2):
 
 
 def refused(node, limit=2):
-    """By whatever means: the node's own count by HTTP, that of all nodes by a close."""
+    """As the endpoint refuses programs. A browser gets it by a close."""
     try:
-        with node.client(limited(limit)) as client:
-            first = client.receive()
-            if first["type"] == "session_init":
-                client.close()
-                return False
-            assert first["error"]["code"] == "rate_limited"
-            assert f"session_limit of the token allows {limit} connections" in first["error"]["message"]
-            client.expect_close(1013, "connection_limit")
-            return True
+        with open_on(node, limit) as client:
+            client.close()
+        return False
     except Refused as refusal:
         assert refusal.response.status == 429
-        return True
+        error = refusal.response.json["error"]
+        assert (error["code"], error["reason"]) == ("rate_limited", "connection_limit")
+    with node.client(limited(limit), headers=[("Origin", "https://app.example")]) as client:
+        assert f"session_limit of the token allows {limit} connections" in client.receive()["error"]["message"]
+        client.expect_close(1013, "connection_limit")
+    return True
 
 
 def open_on(node, limit=2):

@@ -145,9 +145,7 @@ bool entry_has_endpoint(const struct entry *entry)
 
 void entry_refuse(struct entry *entry, enum reason reason)
 {
-    struct admission *admission = &entry->admission;
-    admission->by_close |= entry->steps[entry->at].refuses_by_close && admission->endpoint->transport->refuse;
-    admission_refuse(entry->admitter, admission, reason);
+    admission_refuse(entry->admitter, &entry->admission, reason);
 }
 
 /* --- the limits of this node ------------------------------------------------------------------------------------ */

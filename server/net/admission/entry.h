@@ -28,8 +28,7 @@ struct entry_step {
     /* The client has gone, or has waited too long: the step must not answer, nor use the entry any more. NULL in a step
      * that never waits. */
     void (*cancel)(void *owner, struct entry *entry);
-    bool passes_late;      /* a client without time left does not wait, but passes; else it is refused with not_ready */
-    bool refuses_by_close; /* also where the endpoint refuses by HTTP status, if its transport can */
+    bool passes_late; /* a client without time left does not wait, but passes; else it is refused with not_ready */
     void *owner;
 };
 

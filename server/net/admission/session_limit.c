@@ -29,6 +29,5 @@ static void cancel(void *owner, struct entry *entry)
 
 struct entry_step session_limit_step(struct hub *hub)
 {
-    return (struct entry_step){
-        .begin = begin, .cancel = cancel, .passes_late = true, .refuses_by_close = true, .owner = hub};
+    return (struct entry_step){.begin = begin, .cancel = cancel, .passes_late = true, .owner = hub};
 }
