@@ -165,6 +165,19 @@ def test_the_sessions_of_a_killed_node(launch, redis):
 
 
 @pytest.mark.long
+def test_a_dead_node_with_thousands_of_sessions(node, redis):
+    """Each call tells some of them, from a hash that has more and more empty places."""
+    rounds = until(lambda: redis("KEYS", "*:lifecycle:rounds"), "the node has told that it lives")[0]
+    sessions = [f"session-{i}" for i in range(5000)]
+    for at in range(0, len(sessions), 500):
+        pairs = [text for s in sessions[at:at + 500] for text in ("s:" + s, f'1 1000 "session_id":"{s}"')]
+        redis("HSET", rounds.replace(":rounds", ":open:dead#1"), *pairs)
+    redis("ZADD", rounds, "1", "dead#1")
+    until(lambda: redis("ZSCORE", rounds, "dead#1") is None, "the round is forgotten", 60 * SLOWDOWN)
+    assert sorted(e["data"]["session_id"] for e in of(redis, "session.closed", reason="node_lost")) == sorted(sessions)
+
+
+@pytest.mark.long
 def test_redis_is_away(node, redis):
     with node.connect("early") as early:
         told(redis, "session.opened", user="early")

@@ -46,7 +46,12 @@ local function lives(field)
   return false
 end
 
-local rows = redis.call('HSCAN', open, 0, 'COUNT', 100)[2]
+-- What earlier calls have removed leaves places in the hash that a scan finds empty. So one page may have nothing.
+local cursor, rows = '0'
+repeat
+  local page = redis.call('HSCAN', open, cursor, 'COUNT', 100)
+  cursor, rows = page[1], page[2]
+until #rows > 0 or cursor == '0'
 for i = 1, #rows, 2 do
   local kind, key, value = string.sub(rows[i], 1, 2), string.sub(rows[i], 3), rows[i + 1]
   if kind == 's:' then
