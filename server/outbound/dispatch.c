@@ -34,12 +34,13 @@ static bool is_down(enum outbound_result result, int status)
     return result != OUTBOUND_TOO_LARGE;
 }
 
+/* A paused call that takes too long has waited for its caller. */
 static void tell_breaker(struct outbound_call *call, enum outbound_result result, int status)
 {
     struct outbound_target *target = call->target;
     struct breaker *breaker = &target->breaker;
     enum breaker_state before = breaker->state;
-    if (result == OUTBOUND_CANCELLED)
+    if (result == OUTBOUND_CANCELLED || (result == OUTBOUND_TIMEOUT && atomic_load(&call->paused)))
         breaker_forget(breaker, call->probe);
     else if (!is_down(result, status))
         breaker_succeeded(breaker, call->probe);
@@ -241,6 +242,22 @@ static bool reap(struct outbound *outbound)
     return any;
 }
 
+/* The head of an answer is the word of a probe. The body may take minutes, and a caller that does not take it must not
+ * keep the backend from others meanwhile. */
+static void hear_probes(struct outbound *outbound)
+{
+    LIST_EACH(link, &outbound->news)
+    {
+        struct outbound_call *call = CONTAINER_OF(link, struct outbound_call, news_link);
+        if (!call->probe || !call->news->has_head || call->news->has_end || is_down(OUTBOUND_OK, call->status))
+            continue;
+        tell_breaker(call, OUTBOUND_OK, call->status);
+        call->probe = false;
+        metrics_set_labelled(outbound->metrics, METRIC_UPSTREAM_BREAKER, call->target->label,
+                             call->target->breaker.state);
+    }
+}
+
 void dispatch_turn(struct outbound *outbound)
 {
     do {
@@ -250,6 +267,7 @@ void dispatch_turn(struct outbound *outbound)
         if (!any)
             break;
     } while (outbound->multi_is_due);
+    hear_probes(outbound);
     call_post_news(outbound);
 }
 

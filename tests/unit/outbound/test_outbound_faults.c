@@ -264,6 +264,72 @@ static void the_breaker_opens_and_closes(void **state)
     backend_stop(&backend);
 }
 
+static bool has_head(void *seen)
+{
+    return ((struct seen *)seen)->heads > 0;
+}
+
+/* The answer to the one call that tries goes on for long. */
+static void the_head_of_an_answer_closes_the_breaker(void **state)
+{
+    (void)state;
+    struct backend backend;
+    struct rig rig;
+    struct seen failed = {0}, probe = {0}, other = {0};
+    said = "HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n";
+    atomic_store(&keeps, true);
+    backend_start(&backend, say);
+    rig_open(&rig);
+    struct outbound_target_options options = {.breaker_failures = 1, .breaker_open_ms = 50};
+    struct outbound_target *target = rig_target(&rig, &backend, &options);
+    rig_call(&rig, target, "x", &failed);
+    assert_int_equal(breaker_state(&rig), 1);
+    usleep(60000);
+    said = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nthe first part";
+    rig_start(&rig, target, "POST", STR("x"), &probe);
+    rig_until(&rig, has_head, &probe);
+    said = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    rig_call(&rig, target, "x", &other);
+    assert_int_equal(other.result, OUTBOUND_OK);
+    assert_int_equal(breaker_state(&rig), 0);
+    assert_false(probe.ended);
+    outbound_cancel(probe.call);
+    seen_fini(&probe);
+    seen_fini(&other);
+    outbound_target_unref(target);
+    rig_close(&rig);
+    backend_stop(&backend);
+}
+
+/* The caller has not taken the answer. The backend is well. */
+static void a_slow_caller_does_not_open_the_breaker(void **state)
+{
+    (void)state;
+    enum { BODY = 200000 };
+    struct seen seen = {0};
+    char *answer = xmalloc(BODY + 100);
+    int head = snprintf(answer, 100, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", BODY);
+    memset(answer + head, 'x', BODY);
+    answer[head + BODY] = '\0';
+    struct outbound_target_options options = {.breaker_failures = 1, .timeout_ms = 300};
+    struct backend backend;
+    struct rig rig;
+    said = answer;
+    atomic_store(&keeps, true);
+    backend_start(&backend, say);
+    rig_open(&rig);
+    struct outbound_target *target = rig_target(&rig, &backend, &options);
+    rig_start(&rig, target, "POST", STR("x"), &seen);
+    rig_await(&rig, &seen);
+    assert_int_equal(seen.result, OUTBOUND_TIMEOUT);
+    assert_int_equal(breaker_state(&rig), 0);
+    seen_fini(&seen);
+    outbound_target_unref(target);
+    rig_close(&rig);
+    backend_stop(&backend);
+    free(answer);
+}
+
 static void a_backend_that_comes_back_is_found(void **state)
 {
     (void)state;
@@ -367,6 +433,8 @@ int main(void)
         cmocka_unit_test(each_timeout_is_told),
         cmocka_unit_test(a_slow_answer_is_none_that_hangs),
         cmocka_unit_test(the_breaker_opens_and_closes),
+        cmocka_unit_test(the_head_of_an_answer_closes_the_breaker),
+        cmocka_unit_test(a_slow_caller_does_not_open_the_breaker),
         cmocka_unit_test(a_backend_that_comes_back_is_found),
         cmocka_unit_test(calls_outlive_their_connections),
         cmocka_unit_test(each_end_is_counted),
