@@ -408,7 +408,7 @@ struct upstream_session *http_session_opened(struct upstream *upstream, struct h
 static bool join(struct http_session *state, const struct session_message *message)
 {
     const struct http_upstream_options *options = http_session_options(state);
-    if (!options->in_order || !message->binary || list_is_empty(&state->waiting))
+    if (!options->in_order || !options->join_bytes || !message->binary || list_is_empty(&state->waiting))
         return false;
     struct http_message *last = CONTAINER_OF(state->waiting.prev, struct http_message, link);
     struct backend_call *call = &last->call;

@@ -103,6 +103,10 @@ static enum idempotency_begun begin(struct idempotency *store, struct str key, u
 {
     drop_old(store, now_us);
     struct idempotency_entry *entry = map_get(&store->entries, key);
+    if (entry && entry->ended && entry->kept_until_us <= now_us) { /* its answer took longer than those before it */
+        drop(store, entry);
+        entry = NULL;
+    }
     if (entry && entry->ended) {
         buf_append(out_frames, buf_str(&entry->frames));
         return IDEMPOTENCY_KNOWN;

@@ -339,6 +339,20 @@ static void test_order_and_joining(void **state)
     }
 }
 
+static void test_empty_messages_are_not_joined_without_joining(void **state)
+{
+    (void)state;
+    s.options.in_order = true;
+    open_with_upstream();
+    for (int i = 0; i < 3; i++)
+        send_binary("");
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(fake_outbound.count, i + 1);
+        assert_string_equal(fake_field(call_at(i), "ce-joined"), "");
+        fake_answer(call_at(i), 204, NULL, NULL);
+    }
+}
+
 static void test_a_fast_client_is_not_read(void **state)
 {
     char message[4001] = {0};
@@ -622,6 +636,23 @@ static void test_a_key_that_is_known(void **state)
     assert_int_equal(counted(METRIC_UPSTREAM_ANSWERED_AGAIN), 1);
 }
 
+/* The answer to an older message came after that to a newer one. */
+static void test_the_age_of_an_answer_counts_from_its_message(void **state)
+{
+    (void)state;
+    open_with_keys();
+    send_text(&s.f, &s.wire, "{\"id\":1,\"key\":\"slow\"}");
+    pass(&s.f, 20000);
+    send_text(&s.f, &s.wire, "{\"id\":2,\"key\":\"quick\"}");
+    fake_answer(call_at(1), 204, NULL, NULL);
+    fake_answer(call_at(0), 204, NULL, NULL);
+    pass(&s.f, 41000);
+    send_text(&s.f, &s.wire, "{\"id\":3,\"key\":\"quick\"}");
+    assert_int_equal(fake_outbound.count, 2);
+    send_text(&s.f, &s.wire, "{\"id\":4,\"key\":\"slow\"}");
+    assert_int_equal(fake_outbound.count, 3); /* too old */
+}
+
 static void test_messages_with_one_key_join(void **state)
 {
     (void)state;
@@ -707,6 +738,7 @@ int main(void)
         WITH_SCENE(test_no_connection_is_tried_again),
         WITH_SCENE(test_retry_after),
         WITH_SCENE(test_order_and_joining),
+        WITH_SCENE(test_empty_messages_are_not_joined_without_joining),
         WITH_SCENE(test_a_fast_client_is_not_read),
         WITH_SCENE(test_many_calls_of_a_session),
         WITH_SCENE(test_a_slow_client_holds_back_the_backend),
@@ -721,6 +753,7 @@ int main(void)
         WITH_SCENE(test_the_backend_refuses_a_channel),
         WITH_SCENE(test_without_an_answer_a_channel_may_be_allowed),
         WITH_SCENE(test_a_key_that_is_known),
+        WITH_SCENE(test_the_age_of_an_answer_counts_from_its_message),
         WITH_SCENE(test_messages_with_one_key_join),
         WITH_SCENE(test_failures_are_not_kept),
         WITH_SCENE(test_an_answer_that_is_too_large_to_keep),
