@@ -82,6 +82,7 @@ def test_frames(launch, frames):
     node = start(launch, {"frames": frames})
     with connect(node) as client:
         client.send("subscribe", id=1, channel="room:a")
+        until(lambda: node.api("GET", "/api/v1/channels/room%3Aa").status == 200, "subscribed")  # an unsubscribe before it would end it
         client.send("ping", id=2)
         client.send("what", id=3)
         client.send("history", id=4, channel="room:a")

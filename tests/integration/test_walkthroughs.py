@@ -107,6 +107,8 @@ class Walk:
                 until(self.backend_listens, "the backend listens")
             self.wait_for(printed, command)
         else:
+            if command.startswith("sleep "):  # long enough for a reader; here the client may take longer
+                until(self.has_session, "the client has connected")
             process = self.start(command)
             self.wait_for(printed, command)
             if printed and "client.mjs" in command:
@@ -117,6 +119,10 @@ class Walk:
     def backend_listens(self):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", int(self.ports["9000"]))) == 0
+
+    def has_session(self):
+        answer = http.request(("127.0.0.1", int(self.ports["8081"])), "GET", "/metrics")
+        return re.search(r"^carillon_sessions(?:{[^}]*})? [1-9]", answer.body.decode(), re.M)
 
     def close(self):
         for process in reversed(self.background):
