@@ -3,12 +3,14 @@ or Redis is away."""
 import json
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from support import ws
 from support.wait import SLOWDOWN, until
 
 STREAM = "carillon:events"
+SCRIPTS = Path(__file__).parents[2] / "server/broker/redis/scripts"
 ALL_TYPES = ["session.opened", "session.closed", "subscription.added", "subscription.removed", "channel.occupied", "channel.vacated",
              "presence.joined", "presence.left", "ticket.issued", "token.revoked"]
 CONFIG = {"lifecycle.types": ALL_TYPES, "lifecycle.redis_stream": STREAM, "lifecycle.vacated_after": "300ms"}
@@ -175,6 +177,20 @@ def test_a_dead_node_with_thousands_of_sessions(node, redis):
     redis("ZADD", rounds, "1", "dead#1")
     until(lambda: redis("ZSCORE", rounds, "dead#1") is None, "the round is forgotten", 60 * SLOWDOWN)
     assert sorted(e["data"]["session_id"] for e in of(redis, "session.closed", reason="node_lost")) == sorted(sessions)
+
+
+def test_a_node_that_was_slow_while_its_ends_were_told(redis):
+    """Some of its sessions have been told as closed, and it is not told that its round goes on: so it tells what is open again."""
+    lost, write = ((SCRIPTS / name).read_text() for name in ("lifecycle_lost.lua", "lifecycle.lua"))
+    keys = ["rounds", "channels", "counters"]
+    redis("HSET", "open:slow#1", "#", 7)
+    for i in range(1000):
+        redis("HSET", "open:slow#1", f"s:session-{i}", f'1 1000 "session_id":"session-{i}"')
+    redis("ZADD", "rounds", 1, "slow#1")
+    redis("HSET", "counters", "looked", int(time.time() * 1000), "since", 1)
+    told, more = redis("EVAL", lost, 4, STREAM, *keys, "open:", 60000, 100000, "2026-01-01T00:00:00Z")
+    assert 0 < told < 1000 and more
+    assert redis("EVAL", write, 6, STREAM, "open:slow#1", "open:slow#1", *keys, "slow#1", "", 8, 100000) == 0
 
 
 @pytest.mark.long

@@ -20,7 +20,9 @@ if now - since < tonumber(silent_ms) then return {0, 0} end
 local round = redis.call('ZRANGEBYSCORE', rounds, '-inf', string.format('%.0f', now - silent_ms), 'LIMIT', 0, 1)[1]
 if not round then return {0, 0} end
 
+-- Its node may have been slow only. Without the number of its last batch it begins another round.
 local open = prefix .. round
+redis.call('HDEL', open, '#')
 local node = string.match(round, '^[^#]*')
 local number = tonumber(redis.call('HGET', counters, 'number') or 0)
 local told = 0
