@@ -26,6 +26,7 @@ struct idempotency {
     struct map entries;
     struct list_link kept; /* those that have ended, oldest first */
     size_t bytes;          /* of those */
+    size_t growing;        /* bytes of the frames of the others */
     size_t max_bytes;
     uint64_t max_age_us;
 };
@@ -163,7 +164,9 @@ void idempotency_add(struct idempotency *store, struct idempotency_entry *entry,
 {
     uint64_t len = frame.len;
     pthread_mutex_lock(&store->lock);
+    store->growing -= entry->frames.len;
     entry->too_large |= cost(entry) + frame.len > store->max_bytes / 4;
+    entry->too_large |= store->growing + entry->frames.len + frame.len > store->max_bytes;
     if (entry->too_large) {
         buf_fini(&entry->frames);
         entry->frames = (struct buf){0};
@@ -172,6 +175,7 @@ void idempotency_add(struct idempotency *store, struct idempotency_entry *entry,
         buf_append(&entry->frames, str_from((const char *)&len, sizeof len));
         buf_append(&entry->frames, frame);
     }
+    store->growing += entry->frames.len;
     pthread_mutex_unlock(&store->lock);
 }
 
@@ -208,6 +212,7 @@ void idempotency_end(struct idempotency *store, struct idempotency_entry *entry,
     if (entry->too_large && outcome == IDEMPOTENCY_ANSWERED)
         outcome = IDEMPOTENCY_NO_ANSWER;
     answer_waiters(entry, outcome, err, text);
+    store->growing -= entry->frames.len;
     if (outcome == IDEMPOTENCY_ANSWERED) {
         entry->ended = true;
         list_append(&store->kept, &entry->link);

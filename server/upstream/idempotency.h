@@ -19,7 +19,8 @@
 struct idempotency;
 struct idempotency_entry;
 
-/* One reference. Answers older than max_age_us are not given; all kept ones together have max_bytes. */
+/* One reference. Answers older than max_age_us are not given. All kept ones together have max_bytes, and so have the
+ * frames of all answers under way: one that would go over it is not kept. */
 struct idempotency *idempotency_create(uint64_t max_age_us, size_t max_bytes);
 struct idempotency *idempotency_ref(struct idempotency *store);
 /* NULL is fine. */

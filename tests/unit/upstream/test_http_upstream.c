@@ -710,6 +710,33 @@ static void test_an_answer_that_is_too_large_to_keep(void **state)
     fake_answer(call_at(1), 204, NULL, NULL);
 }
 
+/* Each of them is small enough, and all together are not. */
+static void test_answers_under_way_are_bounded(void **state)
+{
+    enum { ANSWERS = 8 };
+    char part[2000];
+    (void)state;
+    memset(part, 'a', sizeof part);
+    part[sizeof part - 1] = '\n';
+    open_with_keys();
+    for (int i = 0; i < 2 * ANSWERS; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "{\"id\":%d,\"key\":\"%d\"}", i, i % ANSWERS);
+        send_text(&s.f, &s.wire, text);
+    }
+    assert_int_equal(fake_outbound.count, ANSWERS);
+    for (size_t i = 0; i < ANSWERS; i++) {
+        fake_head(call_at(i), 200, "application/x-ndjson", NULL, 0);
+        fake_body(call_at(i), str_from(part, sizeof part));
+    }
+    for (size_t i = 0; i < ANSWERS; i++)
+        fake_end(call_at(i), OUTBOUND_OK);
+    mailbox_deliver(&s.f.replies);
+    assert_true(fake_outbound.count > ANSWERS); /* who waits for one that is not kept asks the backend */
+    for (size_t i = ANSWERS; i < fake_outbound.count; i++)
+        fake_answer(call_at(i), 204, NULL, NULL);
+}
+
 static void test_who_waits_for_another_message_may_go(void **state)
 {
     (void)state;
@@ -757,6 +784,7 @@ int main(void)
         WITH_SCENE(test_messages_with_one_key_join),
         WITH_SCENE(test_failures_are_not_kept),
         WITH_SCENE(test_an_answer_that_is_too_large_to_keep),
+        WITH_SCENE(test_answers_under_way_are_bounded),
         WITH_SCENE(test_who_waits_for_another_message_may_go),
         WITH_SCENE(test_questions_are_bounded_and_end_with_the_session),
     };
