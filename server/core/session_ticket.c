@@ -360,7 +360,10 @@ static void note_subscribed(const struct session *session, const struct channel 
         return;
     set_place(&own->had, &position);
     own->marked = own->had;
-    tell_after(ticket, 0); /* together with the other channels of this turn */
+    if (ticket->asked)
+        ticket->again = true; /* the answer would set the timer to the next renewal */
+    else
+        tell_after(ticket, 0); /* together with the other channels of this turn */
 }
 
 /* How far the session has got: what is behind that has been queued for it. */

@@ -140,6 +140,31 @@ static void let_go(enum ticket_action action, const char *positions)
     assert_null(f.ticket);
 }
 
+/* The broker joins the second channel while it is told of the first one. */
+static void test_each_channel_is_told_at_once(void **state)
+{
+    static const struct first_channel both[] = {{{"log:a", 5}, false}, {{"log:b", 5}, false}};
+    (void)state;
+    use();
+    grant(&resuming, "");
+    f.next_ticket = ticket;
+    f.channels = both;
+    f.channel_count = 2;
+    open_session(&f, &a, "{\"sub\":\"alice\"}");
+    answer_join(&f, "log:b", "e", 5);
+    pass(&f, 20);
+    struct ticket_request *keep = expect_asked(TICKET_KEEP);
+    assert_str(keep->positions, "e 5 - log:b\n");
+    f.last_join.id--; /* the join before */
+    answer_join(&f, "log:a", "e", 3);
+    answer(keep, ERR_NONE, TICKET_DONE);
+    keep = expect_asked(TICKET_KEEP);
+    assert_str(keep->positions, "e 3 - log:a\ne 5 - log:b\n");
+    answer(keep, ERR_NONE, TICKET_DONE);
+    close_session(&f, &a);
+    let_go(TICKET_LOST, "e 3 - log:a\ne 5 - log:b\n");
+}
+
 static void test_is_asked_for_by_its_hash(void **state)
 {
     (void)state;
@@ -368,6 +393,7 @@ int main(void)
         TEST(test_refused),
         TEST(test_without_the_broker_it_is_given_back),
         TEST(test_given_back_before_the_answer),
+        TEST(test_each_channel_is_told_at_once),
         TEST(test_is_kept_before_the_session),
         TEST(test_a_lost_session_leaves_what_is_proven),
         TEST(test_without_a_pong_nothing_is_proven),
