@@ -13,6 +13,7 @@
 #include "tests/sim/network.h"
 #include "tests/sim/redis.h"
 #include "tests/sim/sim_node.h"
+#include "tests/sim/tickets.h"
 #include "tests/sim/tokens.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
@@ -182,6 +183,7 @@ static void go_back(void)
     journal_lost();
     ingest_note_loss();
     tokens_note_loss();
+    tickets_note_loss();
 }
 
 static void restart_empty(void)
@@ -193,6 +195,7 @@ static void restart_empty(void)
     journal_lost();
     ingest_note_loss();
     tokens_note_loss();
+    tickets_note_loss();
     plan.copy_mark = truth_mark();
 }
 
@@ -205,6 +208,7 @@ static void flush(void)
     journal_lost();
     ingest_note_loss();
     tokens_note_flush();
+    tickets_note_loss();
     plan.copy_mark = truth_mark();
 }
 
@@ -364,6 +368,7 @@ static void turn(void)
 static void step(uint64_t fault_percent)
 {
     if (draw(100) < fault_percent) {
+        tickets_note_fault();
         faults[draw(sizeof faults / sizeof *faults)]();
         return;
     }
@@ -378,8 +383,10 @@ static void step(uint64_t fault_percent)
         tokens_revoke(draw(plan.clients));
     else if (kind < 90)
         ingest_write();
-    else
+    else if (kind < 96)
         move_client(draw(plan.clients));
+    else
+        tickets_act();
 }
 
 static void act(void)
@@ -388,6 +395,8 @@ static void act(void)
     uint64_t percent = fault_percents[draw(5)];
     if (percent == 0 && !plan.cuts_slow_readers)
         tokens_expect_calm();
+    else if (plan.cuts_slow_readers)
+        tickets_note_fault();
     uint64_t pace_us = draw(3) ? 40000 : 400000;
     for (uint64_t left = 40 + draw(200); left > 0 && !world_failure()[0]; left--) {
         step(percent);
@@ -455,6 +464,7 @@ static void begin(uint64_t seed, bool trace)
     plan.node_count = 1 + draw(NODES_MAX);
     backend_begin(plan.nodes, plan.node_count);
     tokens_begin(plan.nodes, plan.node_count, plan.clients);
+    tickets_begin(plan.nodes, plan.node_count);
     for (size_t i = 0; i < plan.node_count; i++)
         start_node(i);
     world_run_until(world_now_us() + draw(SECOND_US));
@@ -475,6 +485,7 @@ static void end(void)
         sim_node_free(plan.lives[i]);
     client_end();
     tokens_end();
+    tickets_end();
     sim_node_end();
     redis_end();
     network_end();
@@ -507,6 +518,16 @@ static void check_journal(void)
     journal_check();
 }
 
+/* A node is killed, and another one takes its place. */
+static void lose_any_node(void)
+{
+    struct sim_node *node = any_node();
+    if (plan.life_count == LIVES_MAX)
+        return;
+    sim_node_stop(node, true);
+    world_at(until(3 * SECOND_US), start_again, NULL, node->number);
+}
+
 void plan_run(uint64_t seed, bool trace, struct plan_result *out)
 {
     begin(seed, trace);
@@ -521,6 +542,8 @@ void plan_run(uint64_t seed, bool trace, struct plan_result *out)
     }
     if (!world_failure()[0])
         check_presence();
+    if (!world_failure()[0])
+        tickets_check(lose_any_node);
     if (!world_failure()[0])
         check_journal();
     if (!world_failure()[0])

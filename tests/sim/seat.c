@@ -256,6 +256,9 @@ static void hear_gap(const struct heard *heard, struct seat *seat)
     else if (seat->epoch[0] && !turns &&
              truth_can_recover(heard->channel, str_from_cstr(seat->epoch), seat->offset, seat->record, true))
         wrong(heard, seat, "a gap where nothing is missing");
+    /* A page of the history may have been ahead of the live events, and the node no longer knows how far. */
+    if (turns && !epoch.len && seat->seen_count)
+        memset(seat->seen, 0, seat->seen_count);
     seat->mark = truth_mark();
     set_position(seat, epoch, offset, text_of(heard->data, "id"));
     seat->record = truth_record(heard->channel, epoch, offset, ANY_NUMBER);

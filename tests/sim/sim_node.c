@@ -10,6 +10,7 @@
 #include "tests/sim/journal.h"
 #include "tests/sim/network.h"
 #include "tests/sim/redis.h"
+#include "tests/sim/ride.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
 
@@ -53,6 +54,8 @@ static const struct hub_settings hub_settings = {
     .close_timeout_us = 5000000,
     .expiry_warning_us = 30000000,
     .session_slot_ttl_ms = 3000,
+    .ticket_lease_ms = 3000,
+    .ticket_resume_ms = 20000,
     .linger_us = 1000000,
     .custom_events = true,
 };
@@ -129,6 +132,7 @@ static void stop_worker(struct sim_worker *worker)
 {
     struct sim_loop *before = loop_enter(worker->loop);
     client_lose_all(worker);
+    ride_lose_all(worker);
     loop_drain(worker->loop);
     loop_enter(before);
 }
