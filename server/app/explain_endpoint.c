@@ -204,7 +204,7 @@ bool explain_endpoint(struct explanation *answer, const struct claims *claims)
     }
     buf_append_lit(answer->out, ": ");
     append_entry(answer, "endpoints", index);
-    buf_appendf(answer->out, " decides, \"path\": \"%.*s\"\n", STR_ARG(endpoint->path));
+    buf_appendf(answer->out, " decides, \"path\": \"%.*s\"\n", STR_ARG(endpoint->base.path));
     metrics_init(&trial.metrics, 0);
     admitter_init(&trial.admitter, net, answer->configuration->keys);
     trial.admitter.metrics = &trial.metrics;

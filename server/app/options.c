@@ -28,17 +28,12 @@ static const char *const on_failure_choices[] = {"answer", "close", NULL};
 static const char *const blocking_failure_choices[] = {"refuse", "accept", NULL};
 static const char *const upstream_event_choices[] = {"connected", "disconnected", NULL};
 static const char *const ticket_use_choices[] = {"once", "resume", NULL};
-static const char *const lifecycle_choices[] = {"session.opened",
-                                                "session.closed",
-                                                "subscription.added",
-                                                "subscription.removed",
-                                                "channel.occupied",
-                                                "channel.vacated",
-                                                "presence.joined",
-                                                "presence.left",
-                                                "ticket.issued",
-                                                "token.revoked",
-                                                NULL};
+static const char *const lifecycle_choices[] = {
+#define LIFECYCLE(symbol, text) text,
+#define LIFECYCLE_ALWAYS(symbol, text)
+#include "common/protocol/lifecycle_types.def"
+#undef LIFECYCLE
+    NULL};
 static const char *const allow_choices[] = {"subscribe", "publish", "presence", "history", NULL};
 static const char *const log_level_choices[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_format_choices[] = {"text", "json", NULL};

@@ -41,6 +41,7 @@ enum { BINARY_TYPE_MAX = 127 };
 struct endpoint {
     atomic_uint refs;
     void (*destroy)(struct endpoint *endpoint); /* called with the last reference, in any thread */
+    struct str path;                            /* as it is configured. Kept by who made the endpoint; may be empty */
     const struct dialect *dialect;              /* an open session keeps the one that it began with */
     struct close_codes close_codes;
     struct endpoint_limits limits;

@@ -91,6 +91,7 @@ static void append_origin(struct lifecycle_watcher *watcher, const struct sessio
 {
     char opened[CLOCK_RFC3339_LEN + 1];
     clock_format(session->opened_ms, opened);
+    append_member(&watcher->data, "endpoint", session->endpoint->path);
     append_member(&watcher->data, "address", str_from_cstr(session->address));
     append_member(&watcher->data, "opened_at", str_from(opened, CLOCK_RFC3339_LEN));
 }

@@ -67,7 +67,7 @@ def test_the_life_of_a_session(node, redis):
         opened = told(redis, "session.opened", user="ann")[0]
         session = opened["data"]["session_id"]
         assert opened["subject"] == session and opened["sequence"] == "1" and opened["id"] == f"{session}.1"
-        assert opened["source"].startswith("/nodes/")
+        assert opened["source"].startswith("/nodes/") and opened["data"]["endpoint"] == "/ws"
         client.subscribe("room:1")
         client.subscribe("room:2")
         client.ask("unsubscribe", "unsubscribed", channel="room:2")
@@ -76,9 +76,37 @@ def test_the_life_of_a_session(node, redis):
         client.expect_close(1000)
     closed = told(redis, "session.closed", session_id=session)[0]
     assert closed["data"]["reason"] == "client" and closed["data"]["code"] == 1000, closed
-    assert closed["data"]["messages"] == 3 and closed["data"]["duration_ms"] >= 0
+    assert closed["data"]["endpoint"] == "/ws" and closed["data"]["messages"] == 3 and closed["data"]["duration_ms"] >= 0
     assert [e["data"]["channel"] for e in of(redis, "subscription.added")] == ["room:1", "room:2"]
     assert [int(e["sequence"]) for e in check_order(redis)[session]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_tickets_and_revocations(launch, redis):
+    pattern = "/chat/{thread}"
+    node = launch({"redis.url": redis.url, **CONFIG, "tickets.path": "/ticket", "tickets.ttl": "30s",
+                   "endpoints": [{"path": "/ws"}, {"path": pattern, "ticket_query": ["ticket"], "ticket": {"resource": "{thread}"}}]})
+    until(node.ready, "ready")
+    body = {"user": "zoe", "purpose": "chat", "resource": "t1", "ttl": 5}
+    ticket = node.api("POST", "/api/v1/tickets", body).json["ticket"]
+    issued = told(redis, "ticket.issued", user="zoe")
+    assert len(issued) == 1 and issued[0]["data"] == {"user": "zoe", "purpose": "chat", "resource": "t1", "ttl_ms": 5000}, issued
+    assert ticket not in json.dumps(events(redis)), "nobody can use what is told of a ticket"
+    with node.client(path=f"/chat/t1?ticket={ticket}") as client:
+        assert told(redis, "session.opened", user="zoe")[0]["data"]["endpoint"] == pattern
+        assert node.api("POST", "/api/v1/revoke", {"user": "zoe"}).status == 200
+        client.expect_close(1008, "token_revoked")
+    assert node.api("POST", "/api/v1/revoke", {"jti": "t-1"}).status == 200
+    of_user = told(redis, "token.revoked", user="zoe")[0]["data"]
+    of_token = told(redis, "token.revoked", jti="t-1")[0]["data"]
+    assert set(of_user) == {"user", "issued_before", "until"} and set(of_token) == {"jti", "until"}
+    node.reload({"redis.url": redis.url, **CONFIG, "lifecycle.types": ["session.opened"], "tickets.path": "/ticket",
+                 "endpoints": [{"path": "/ws"}]})
+    before = len(events(redis))
+    assert node.api("POST", "/api/v1/tickets", body).status == 200
+    assert node.api("POST", "/api/v1/revoke", {"jti": "t-2"}).status == 200
+    with node.connect("ann"):
+        told(redis, "session.opened", user="ann")
+    assert [event["type"] for event in events(redis)[before:]] == ["carillon.session.opened"]
 
 
 def test_why_a_session_was_closed(node, redis):

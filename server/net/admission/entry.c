@@ -174,7 +174,7 @@ static enum entry_verdict take_places(struct entry *entry, enum reason *out_reas
         verdict = take_place(entry, QUOTA_OF_ADDRESS, str_from_cstr(address_key(client, key)),
                              net_settings_max_of(settings, client), out_reason);
     return verdict ? verdict
-                   : take_place(entry, QUOTA_OF_ENDPOINT, endpoint->path, endpoint->max_connections, out_reason);
+                   : take_place(entry, QUOTA_OF_ENDPOINT, endpoint->base.path, endpoint->max_connections, out_reason);
 }
 
 static enum entry_verdict begin_limits(void *owner, struct entry *entry, const struct http_head *head,

@@ -91,12 +91,13 @@ enum err origin_make(const struct net_endpoint *endpoint, const struct http_head
         return ERR_NONE;
     http_head_find(head, STR("traceparent"), &traceparent);
     struct session_origin origin = {
-        .endpoint = endpoint->path,
+        .endpoint = endpoint->base.path,
         .path = head->path,
         .address = str_from_cstr(address_text(client, address)),
         .subprotocol = subprotocol_select(endpoint, head),
         .traceparent = traceparent,
-        .names = {names, endpoint->has_names ? path_pattern_values(endpoint->path, head->path, &scratch[0], path) : 0},
+        .names = {names,
+                  endpoint->has_names ? path_pattern_values(endpoint->base.path, head->path, &scratch[0], path) : 0},
         .query = {xcalloc(endpoint->query.count, sizeof(struct origin_value)), 0},
         .headers = {xcalloc(endpoint->headers.count, sizeof(struct origin_value)), 0},
         .offered = xcalloc(endpoint->subprotocols.count, sizeof(struct str)),

@@ -56,7 +56,7 @@ void net_settings_unref(struct net_settings *settings)
 static struct net_endpoint *find(const struct net_settings *settings, struct str path)
 {
     for (size_t i = 0; i < settings->endpoint_count; i++)
-        if (str_eq(settings->endpoints[i]->path, path))
+        if (str_eq(settings->endpoints[i]->base.path, path))
             return settings->endpoints[i];
     return NULL;
 }
@@ -68,9 +68,9 @@ struct net_endpoint *net_settings_find_endpoint(const struct net_settings *setti
         struct net_endpoint *endpoint = settings->endpoints[i];
         if (endpoint->closed)
             continue;
-        if (!endpoint->has_names && str_eq(endpoint->path, path))
+        if (!endpoint->has_names && str_eq(endpoint->base.path, path))
             return endpoint;
-        if (endpoint->has_names && !fitting && path_pattern_fits(endpoint->path, path))
+        if (endpoint->has_names && !fitting && path_pattern_fits(endpoint->base.path, path))
             fitting = endpoint;
     }
     return fitting;
@@ -79,13 +79,13 @@ struct net_endpoint *net_settings_find_endpoint(const struct net_settings *setti
 struct net_endpoint *net_settings_same_endpoint(const struct net_settings *settings,
                                                 const struct net_endpoint *endpoint)
 {
-    struct net_endpoint *same = find(settings, endpoint->path);
+    struct net_endpoint *same = find(settings, endpoint->base.path);
     return same && !same->closed ? same : NULL;
 }
 
 struct net_endpoint *net_settings_successor(const struct net_settings *settings, const struct net_endpoint *endpoint)
 {
-    return find(settings, endpoint->path);
+    return find(settings, endpoint->base.path);
 }
 
 size_t net_settings_pending(const struct net_settings *settings, bool internal)
@@ -113,7 +113,7 @@ size_t net_settings_max_of(const struct net_settings *settings, const struct add
 static void destroy_endpoint(struct endpoint *base)
 {
     struct net_endpoint *endpoint = net_endpoint_of(base);
-    free_text(endpoint->path);
+    free_text(endpoint->base.path);
     free_text(endpoint->ticket_purpose);
     free_text(endpoint->ticket_resource);
     struct texts *lists[] = {&endpoint->subprotocols, &endpoint->query_names, &endpoint->ticket_names,
@@ -132,7 +132,7 @@ struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, st
     settings->endpoints[settings->endpoint_count++] = endpoint;
     endpoint_init(&endpoint->base, &carillon_dialect, destroy_endpoint);
     endpoint->transport = transport;
-    endpoint->path = copy_text(path);
+    endpoint->base.path = copy_text(path);
     endpoint->has_names = path_pattern_has_names(path);
     texts_add(&endpoint->subprotocols, STR("carillon.v1"));
     endpoint->carriers = CARRIER_ALL;
@@ -143,10 +143,10 @@ struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, st
 struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, const struct net_endpoint *before,
                                                 struct quota *quota)
 {
-    bool is_held = !before->closed || quota_count(quota, QUOTA_OF_ENDPOINT, before->path) > 0;
-    if (!is_held || find(settings, before->path))
+    bool is_held = !before->closed || quota_count(quota, QUOTA_OF_ENDPOINT, before->base.path) > 0;
+    if (!is_held || find(settings, before->base.path))
         return NULL;
-    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, before->path, before->transport);
+    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, before->base.path, before->transport);
     endpoint->closed = true;
     endpoint_continue(&endpoint->base, &before->base);
     for (size_t i = 0; i < before->claims.count; i++)

@@ -35,8 +35,7 @@ enum carrier {
 struct net_endpoint {
     struct endpoint base;
     const struct net_transport *transport;
-    struct str path;           /* literal, or a pattern (path_pattern.h) */
-    bool has_names;            /* it is a pattern */
+    bool has_names;            /* its path is a pattern (path_pattern.h) */
     bool closed;               /* a reload has removed it: it is here for the sessions that it has */
     struct texts subprotocols; /* that may be selected */
     unsigned carriers;         /* enum carrier */

@@ -30,7 +30,7 @@ static void literal_paths_come_before_patterns(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const struct net_endpoint *found = net_settings_find_endpoint(fixture->settings, str_from_cstr(rows[i].path));
         if (found != (rows[i].found < 0 ? NULL : endpoints[rows[i].found]))
-            fail_msg("%s finds %.*s", rows[i].path, STR_ARG(found ? found->path : STR("nothing")));
+            fail_msg("%s finds %.*s", rows[i].path, STR_ARG(found ? found->base.path : STR("nothing")));
     }
     assert_ptr_equal(net_settings_same_endpoint(fixture->settings, endpoints[1]), endpoints[1]);
     assert_int_equal(decide(fixture, "/chat/42/?token=goo.goo.goo", "")->status, 404);
