@@ -80,9 +80,9 @@ def test_session_limit(pair):
         token = jwt.mint(user, session_limit=1)
         with a.client(token) as one:
             one.start()
-            with b.client(token) as two:
-                two.expect("error")
-                two.expect_close(1013, "connection_limit")
+            with pytest.raises(Refused) as refused:
+                b.client(token)
+            assert refused.value.response.json["error"]["reason"] == "connection_limit"
             one.close()
 
 
