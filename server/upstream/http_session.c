@@ -89,15 +89,16 @@ static void send_frame(struct http_session *state, bool binary, struct str frame
         metrics_add(hub_metrics(state->hub), METRIC_UPSTREAM_FRAMES, 1);
 }
 
-/* The frames of the answer to another message. Their id becomes this message's. */
+/* The frames of the answer to another message. Their id becomes this message's. The correlation is that by which the
+ * hub reads messages, also after a reload; NULL: a reload has taken it away. */
 static void give_frames(struct http_session *state, const struct http_message *message, struct str frames)
 {
-    const struct correlation *correlation = state->endpoint->correlation;
+    const struct correlation *correlation = state->base.session->endpoint->correlation;
     struct buf rewritten = {0};
     struct str frame;
     bool binary;
     while (idempotency_next_frame(&frames, &binary, &frame)) {
-        struct str id = binary ? STR("") : correlation_read(correlation, frame).id;
+        struct str id = binary || !correlation ? STR("") : correlation_read(correlation, frame).id;
         buf_clear(&rewritten);
         if (id.len && message->correlation) {
             buf_append(&rewritten, str_from(frame.ptr, (size_t)(id.ptr - frame.ptr)));

@@ -636,6 +636,36 @@ static void test_a_key_that_is_known(void **state)
     assert_int_equal(counted(METRIC_UPSTREAM_ANSWERED_AGAIN), 1);
 }
 
+static void test_a_reload_gives_and_takes_the_correlation(void **state)
+{
+    static struct endpoint with, without;
+    const struct correlation_options options = {.id = STR("/id"), .idempotency_key = STR("/key")};
+    (void)state;
+    s.options.idempotency = idempotency_create(60000000, 10000);
+    open_with_upstream();
+    endpoint_init(&with, s.f.endpoint->dialect, keep);
+    endpoint_init(&without, s.f.endpoint->dialect, keep);
+    with.limits = without.limits = s.endpoint.limits;
+    assert_int_equal(correlation_create(&options, &with.correlation, NULL), ERR_NONE);
+    hub_use_endpoint(s.f.hub, s.wire.session, &with);
+    send_text(&s.f, &s.wire, "{\"id\":1,\"key\":\"k\"}");
+    fake_answer(call_at(0), 200, "application/json", "{\"id\":1}");
+    assert_frame("{\"id\":1}");
+    send_text(&s.f, &s.wire, "{\"id\":2,\"key\":\"k\"}");
+    assert_frame("{\"id\":2}");
+    send_text(&s.f, &s.wire, "{\"id\":3,\"key\":\"other\"}");
+    send_text(&s.f, &s.wire, "{\"id\":4,\"key\":\"other\"}");
+    hub_use_endpoint(s.f.hub, s.wire.session, &without);
+    fake_answer(call_at(1), 200, "application/json", "{\"id\":3}");
+    mailbox_deliver(&s.f.replies);
+    assert_frame("{\"id\":3}");
+    assert_frame("{\"id\":3}"); /* nothing says where the id is */
+    leave();
+    hub_flush(s.f.hub);
+    endpoint_unref(&with);
+    endpoint_unref(&without);
+}
+
 /* The answer to an older message came after that to a newer one. */
 static void test_the_age_of_an_answer_counts_from_its_message(void **state)
 {
@@ -780,6 +810,7 @@ int main(void)
         WITH_SCENE(test_the_backend_refuses_a_channel),
         WITH_SCENE(test_without_an_answer_a_channel_may_be_allowed),
         WITH_SCENE(test_a_key_that_is_known),
+        WITH_SCENE(test_a_reload_gives_and_takes_the_correlation),
         WITH_SCENE(test_the_age_of_an_answer_counts_from_its_message),
         WITH_SCENE(test_messages_with_one_key_join),
         WITH_SCENE(test_failures_are_not_kept),
