@@ -38,8 +38,11 @@ def send(node, client, body, headers=None):
 
 
 def frame(client):
-    """Kind and payload of the next message."""
+    """Kind and payload of the next message. Answers pings on the way."""
     fin, opcode, payload = client.receive_frame()
+    while opcode == ws.PING:
+        client.send_frame(ws.PONG, payload)
+        fin, opcode, payload = client.receive_frame()
     assert fin
     return {ws.TEXT: "text", ws.BINARY: "binary"}[opcode], payload
 
