@@ -25,8 +25,7 @@ static int check(const char *command, const struct url *url, uint64_t timeout_s)
 {
     struct http_reply reply = {0};
     struct error error = {0};
-    if (http_client_call(url, "/readyz", NULL, 0, NULL, clock_now_us() + timeout_s * 1000000, &reply, &error) !=
-        ERR_NONE)
+    if (http_client_call(url, "/readyz", NULL, NULL, clock_now_us() + timeout_s * 1000000, &reply, &error) != ERR_NONE)
         return cli_fail(command, CLI_FAILED, "%s", error.text);
     int code = CLI_OK;
     puts(buf_cstr(&reply.body));

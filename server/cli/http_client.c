@@ -1,128 +1,137 @@
 /* http_client.c - see http_client.h. */
 #include "server/cli/http_client.h"
 
-#include "common/json/json.h"
+#include <stdlib.h>
 
-enum { HEAD_MAX = 16 * 1024, BODY_MAX = 16 * 1024 * 1024 };
+#include "server/cli/curl_handle.h"
 
-void http_reply_fini(struct http_reply *reply)
+enum { BODY_MAX = 16 * 1024 * 1024 };
+
+struct exchange {
+    struct curl_handle handle;
+    struct curl_slist *fields;
+    bool is_connected;
+    bool has_head; /* to its last line: libcurl takes half a head for a whole one */
+    struct buf body;
+};
+
+/* libcurl is about to send the request. */
+static int on_connected(void *owner, char *to, char *from, int to_port, int from_port)
 {
-    buf_fini(&reply->body);
+    struct exchange *exchange = owner;
+    (void)to, (void)from, (void)to_port, (void)from_port;
+    exchange->is_connected = true;
+    return CURL_PREREQFUNC_OK;
 }
 
-enum err http_reply_error(const struct http_reply *reply, struct error *error)
+/* Each line of a head, with its line end. */
+static size_t on_head_line(char *bytes, size_t size, size_t count, void *owner)
 {
-    struct json_value body;
-    struct buf code_text = {0}, message_text = {0};
-    struct str code, message;
-    bool passes = reply->status >= 500 || reply->status == 408 || reply->status == 425 || reply->status == 429;
-    enum err err = passes ? ERR_UNAVAILABLE : ERR_INVALID_REQUEST;
-    if (json_check(buf_str(&reply->body), NULL, &body, NULL) == ERR_NONE && body.type == JSON_OBJECT) {
-        body = json_member(body, STR("error"));
-        if (body.type == JSON_OBJECT && json_text(json_member(body, STR("code")), &code_text, &code) &&
-            json_text(json_member(body, STR("message")), &message_text, &message)) {
-            error_set(error, err, "%.*s (%.*s, HTTP status %d)", STR_ARG(message), STR_ARG(code), reply->status);
-            goto done;
-        }
+    struct exchange *exchange = owner;
+    struct str line = str_from(bytes, size * count);
+    if (str_starts_with(line, STR("HTTP/")))
+        exchange->has_head = false; /* another head may have come before (RFC 9110, 15.2) */
+    else if (line.len > 0 && (line.ptr[0] == '\r' || line.ptr[0] == '\n'))
+        exchange->has_head = true;
+    return line.len;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
+{
+    struct exchange *exchange = owner;
+    struct str part = str_from(bytes, size * count);
+    if (exchange->body.len + part.len > BODY_MAX)
+        return 0; /* then libcurl ends with CURLE_WRITE_ERROR */
+    buf_append(&exchange->body, part);
+    return part.len;
+}
+
+static void add_field(struct exchange *exchange, const char *name, const char *value)
+{
+    struct buf line = {0};
+    buf_appendf(&line, "%s: %s", name, value);
+    exchange->fields = curl_slist_append(exchange->fields, buf_cstr(&line));
+    if (!exchange->fields)
+        abort(); /* no memory */
+    buf_fini(&line);
+}
+
+static void prepare(struct exchange *exchange, const char *authorization, const struct str *body, uint64_t deadline_us)
+{
+    CURL *easy = exchange->handle.easy;
+    uint64_t ms = curl_handle_left_ms(deadline_us);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, ms > 1 ? (long)ms : 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "carillon");
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)BODY_MAX);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head_line);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
+    if (authorization)
+        add_field(exchange, "Authorization", authorization);
+    if (body) {
+        add_field(exchange, "Content-Type", "application/json");
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body->ptr);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
     }
-    error_set(error, err, "the server answered with HTTP status %d", reply->status);
-done:
-    buf_fini(&code_text);
-    buf_fini(&message_text);
-    return err;
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->fields);
 }
 
-enum err http_client_read_head(struct wire *wire, struct buf *received, uint64_t deadline_us, struct http_answer *out,
-                               struct error *error)
+static enum err answer_error(const struct exchange *exchange, CURLcode code, const struct url *base,
+                             struct error *error)
 {
-    size_t scanned = 0;
-    for (;;) {
-        switch (http_answer_parse(buf_str(received), HEAD_MAX, &scanned, out, error)) {
-        case HTTP_HEAD_DONE:
-            if (!http_answer_is_interim(out))
-                return ERR_NONE;
-            buf_consume(received, out->length);
-            scanned = 0;
-            continue;
-        case HTTP_HEAD_BAD: return error->code;
-        case HTTP_HEAD_NEED_MORE: break;
-        }
-        if (wire_read(wire, received, deadline_us, error) != WIRE_OK)
-            return error->code;
+    struct error cause;
+    switch (code) {
+    case CURLE_OPERATION_TIMEDOUT: error_set(&cause, ERR_UNAVAILABLE, "no answer in time"); break;
+    case CURLE_OK: /* in the middle of the head */
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE: error_set(&cause, ERR_UNAVAILABLE, "the server closed the connection"); break;
+    case CURLE_WRITE_ERROR:
+    case CURLE_FILESIZE_EXCEEDED: error_set(&cause, ERR_TOO_LARGE, "the answer is over %d bytes", BODY_MAX); break;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        error_set(&cause, ERR_INVALID_REQUEST, "the answer does not begin with an HTTP/1.1 status line");
+        break;
+    default: error_set(&cause, ERR_UNAVAILABLE, "%s", curl_handle_why(&exchange->handle, code)); break;
     }
+    return error_set(error, cause.code, "no good answer from %.*s: %s", STR_ARG(base->authority), cause.text);
 }
 
-enum err http_client_read_body(struct wire *wire, struct buf *received, const struct http_answer *head,
-                               uint64_t deadline_us, struct http_reply *out, struct error *error)
+static void take_answer(struct exchange *exchange, struct http_reply *out)
 {
-    struct str value;
-    uint64_t length = 0;
-    struct http_reply reply = {.status = head->status};
-    size_t head_length = head->length;
-    if (http_fields_find(&head->fields, STR("transfer-encoding"), &value))
-        return error_set(error, ERR_INVALID_REQUEST, "the answer's body is in pieces (Transfer-Encoding)");
-    /* A date is the other form of Retry-After (RFC 9110, 10.2.3): too rare to be read. */
-    reply.has_retry_after =
-        http_fields_find(&head->fields, STR("retry-after"), &value) && str_to_u64(value, &reply.retry_after_s);
-    bool has_length = http_fields_find(&head->fields, STR("content-length"), &value);
-    if (has_length && !str_to_u64(value, &length))
-        return error_set(error, ERR_INVALID_REQUEST, "the answer's Content-Length is not a number");
-    /* From here on the head's slices are not used: received moves as it grows. */
-    buf_consume(received, head_length);
-    while (!has_length || received->len < length) {
-        if (length > BODY_MAX || received->len > BODY_MAX)
-            return error_set(error, ERR_TOO_LARGE, "the answer is over %d bytes", BODY_MAX);
-        enum wire_result result = wire_read(wire, received, deadline_us, error);
-        if (result == WIRE_CLOSED && !has_length)
-            break;
-        if (result != WIRE_OK)
-            return error->code;
-    }
-    buf_append(&reply.body, str_from(buf_str(received).ptr, has_length ? (size_t)length : received->len));
-    *out = reply;
-    return ERR_NONE;
+    long status = 0;
+    curl_off_t retry_after_s = 0;
+    curl_easy_getinfo(exchange->handle.easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(exchange->handle.easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    *out = (struct http_reply){.status = (int)status, .retry_after_s = (uint64_t)retry_after_s, .body = exchange->body};
+    exchange->body = (struct buf){0};
 }
 
-static void write_request(struct buf *out, const struct url *base, const char *path, const struct http_field *fields,
-                          size_t field_count, const struct str *body)
+enum err http_client_call(const struct url *base, const char *path, const char *authorization, const struct str *body,
+                          uint64_t deadline_us, struct http_reply *out, struct error *error)
 {
+    struct exchange exchange = {0};
+    struct buf whole_path = {0};
+    enum err err = ERR_NONE;
     struct str prefix = base->path;
     if (prefix.len > 0 && prefix.ptr[prefix.len - 1] == '/')
         prefix.len--;
-    buf_appendf(out, "%s %.*s%s HTTP/1.0\r\nHost: %.*s\r\nConnection: close\r\nUser-Agent: carillon\r\n",
-                body ? "POST" : "GET", STR_ARG(prefix), path, STR_ARG(base->authority));
-    for (size_t i = 0; i < field_count; i++)
-        buf_appendf(out, "%.*s: %.*s\r\n", STR_ARG(fields[i].name), STR_ARG(fields[i].value));
-    if (body)
-        buf_appendf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body->len);
-    buf_append_lit(out, "\r\n");
-    if (body)
-        buf_append(out, *body);
-}
-
-enum err http_client_call(const struct url *base, const char *path, const struct http_field *fields, size_t field_count,
-                          const struct str *body, uint64_t deadline_us, struct http_reply *out, struct error *error)
-{
-    struct buf request = {0}, received = {0};
-    struct http_answer head;
-    struct error cause = {0};
-    struct wire *wire = wire_open(base, deadline_us, error);
-    if (!wire)
-        return error->code;
-    write_request(&request, base, path, fields, field_count, body);
-    enum err err = ERR_NONE;
-    /* A server that has refused may close while we still write: its answer, if there is one, says more. */
-    enum wire_result written = wire_write(wire, buf_str(&request), deadline_us, &cause);
-    if (written == WIRE_TIMEOUT)
-        err = cause.code;
-    if (!err)
-        err = http_client_read_head(wire, &received, deadline_us, &head, &cause);
-    if (!err)
-        err = http_client_read_body(wire, &received, &head, deadline_us, out, &cause);
-    if (err)
-        error_set(error, err, "no good answer from %.*s: %s", STR_ARG(base->authority), cause.text);
-    wire_close(wire);
-    buf_fini(&request);
-    buf_fini(&received);
+    buf_append(&whole_path, prefix);
+    buf_append(&whole_path, str_from_cstr(path));
+    curl_handle_init(&exchange.handle, base, buf_str(&whole_path), deadline_us);
+    prepare(&exchange, authorization, body, deadline_us);
+    CURLcode code = curl_easy_perform(exchange.handle.easy);
+    if (!exchange.is_connected)
+        err = curl_handle_connect_error(&exchange.handle, code, base, error);
+    else if (code != CURLE_OK || !exchange.has_head)
+        err = answer_error(&exchange, code, base, error);
+    else
+        take_answer(&exchange, out);
+    curl_handle_fini(&exchange.handle);
+    curl_slist_free_all(exchange.fields);
+    buf_fini(&exchange.body);
+    buf_fini(&whole_path);
     return err;
 }

@@ -117,11 +117,10 @@ static int send_event(const struct publish_command *publish, const char *channel
     encode(&body, publish, channel, type);
     buf_append_lit(&authorization, "Bearer ");
     buf_append(&authorization, buf_str(&publish->api_key));
-    struct http_field field = {STR("Authorization"), buf_str(&authorization)};
     struct str text = buf_str(&body);
     int code = CLI_OK;
-    if (http_client_call(&publish->url, "/api/v1/publish", &field, publish->api_key.len > 0, &text,
-                         clock_now_us() + TIMEOUT_US, &reply, &error) != ERR_NONE) {
+    if (http_client_call(&publish->url, "/api/v1/publish", publish->api_key.len ? buf_cstr(&authorization) : NULL,
+                         &text, clock_now_us() + TIMEOUT_US, &reply, &error) != ERR_NONE) {
         code = cli_fail(publish->command, CLI_FAILED, "%s", error.text);
     } else if (reply.status < 200 || reply.status > 299) {
         http_reply_error(&reply, &error);

@@ -8,9 +8,8 @@
 #include "common/base/clock.h"
 #include "common/json/json.h"
 #include "common/protocol/reason.h"
-#include "common/protocol/ws_client.h"
 #include "server/cli/cli.h"
-#include "server/cli/http_client.h"
+#include "server/cli/ws_dial.h"
 
 enum {
     CONNECT_US = 10 * 1000 * 1000,
@@ -302,18 +301,13 @@ static void receive(struct link *link)
     buf_fini(&in);
 }
 
-static void on_refusal(struct link *link, struct buf *received, const struct http_answer *answer, uint64_t deadline_us)
+static void on_refusal(struct link *link, const struct http_reply *reply)
 {
-    struct http_reply reply = {0};
     struct error cause = {0};
-    enum err err = http_client_read_body(link->wire, received, answer, deadline_us, &reply, &cause);
-    if (!err)
-        err = http_reply_error(&reply, &cause);
-    if (reply.has_retry_after)
-        link->subscriber->wait_ms =
-            (reply.retry_after_s < RETRY_AFTER_MAX_S ? reply.retry_after_s : RETRY_AFTER_MAX_S) * 1000;
+    enum err err = http_reply_error(reply, &cause);
+    link->subscriber->wait_ms =
+        (reply->retry_after_s < RETRY_AFTER_MAX_S ? reply->retry_after_s : RETRY_AFTER_MAX_S) * 1000;
     end_link(link, err == ERR_UNAVAILABLE ? SUBSCRIBER_RETRY : SUBSCRIBER_REFUSED, "refused: %s", cause.text);
-    http_reply_fini(&reply);
 }
 
 /* So that the server need not wonder. Whether it arrives no longer matters. */
@@ -325,36 +319,31 @@ static void say_goodbye(struct link *link)
     buf_fini(&out);
 }
 
-/* The opening handshake. *received may hold the server's first frames afterwards. */
-static void shake_hands(struct link *link, struct buf *received, uint64_t deadline_us)
+/* *received may hold the server's first frames afterwards. */
+static void open_websocket(struct link *link, struct buf *received, uint64_t deadline_us)
 {
     struct cli_subscriber *subscriber = link->subscriber;
-    struct buf out = {0}, authorization = {0};
-    struct http_answer answer;
+    struct buf authorization = {0};
+    struct http_reply refusal = {0};
     struct error cause = {0};
-    char key[WS_KEY_LEN + 1];
     buf_append_lit(&authorization, "Bearer ");
     buf_append(&authorization, subscriber->token);
     struct http_field field = {STR("Authorization"), buf_str(&authorization)};
-    ws_client_key(key);
-    ws_client_request(&out,
-                      &(struct ws_request){.host = subscriber->url.authority,
-                                           .target = subscriber->url.target,
-                                           .fields = &field,
-                                           .field_count = subscriber->token.len > 0},
-                      key);
-    if (wire_write(link->wire, buf_str(&out), deadline_us, &cause) == WIRE_TIMEOUT ||
-        http_client_read_head(link->wire, received, deadline_us, &answer, &cause) != ERR_NONE)
+    const struct ws_request request = {.host = subscriber->url.authority,
+                                       .target = subscriber->url.target,
+                                       .fields = &field,
+                                       .field_count = subscriber->token.len > 0};
+    switch (ws_dial(link->wire, &request, deadline_us, received, &refusal, &cause)) {
+    case WS_DIAL_OPEN: break;
+    case WS_DIAL_FAILED:
         end_link(link, SUBSCRIBER_RETRY, "no good answer from %.*s: %s", STR_ARG(subscriber->url.authority),
                  cause.text);
-    else if (answer.status != 101)
-        on_refusal(link, received, &answer, deadline_us);
-    else if (ws_client_check(&answer, key, &cause) != ERR_NONE)
-        end_link(link, SUBSCRIBER_REFUSED, "%s", cause.text);
-    else
-        buf_consume(received, answer.length);
+        break;
+    case WS_DIAL_REFUSED: on_refusal(link, &refusal); break;
+    case WS_DIAL_MISTAKEN: end_link(link, SUBSCRIBER_REFUSED, "%s", cause.text); break;
+    }
+    http_reply_fini(&refusal);
     buf_fini(&authorization);
-    buf_fini(&out);
 }
 
 enum subscriber_end subscriber_run(struct cli_subscriber *subscriber, struct error *error)
@@ -365,7 +354,7 @@ enum subscriber_end subscriber_run(struct cli_subscriber *subscriber, struct err
     link.wire = wire_open(&subscriber->url, deadline_us, error);
     if (!link.wire)
         return error->code == ERR_UNAVAILABLE ? SUBSCRIBER_RETRY : SUBSCRIBER_REFUSED;
-    shake_hands(&link, &received, deadline_us);
+    open_websocket(&link, &received, deadline_us);
     wire_watch_output(link.wire, STDOUT_FILENO);
     if (!link.ended)
         subscribe_all(&link);

@@ -9,10 +9,9 @@
 
 struct wire;
 
-/* Resolves the host and tries its addresses, IPv6 and IPv4 side by side. Proxies of the environment are ignored. For a
- * secure URL it then does the TLS handshake, with TLS 1.2 or later. The certificate must be for the URL's host and
- * signed by an authority of the system (SSL_CERT_FILE and SSL_CERT_DIR name others). Returns NULL when there is no
- * connection. *error then has ERR_INVALID_REQUEST when the certificate is not accepted, else ERR_UNAVAILABLE. */
+/* Resolves the host and tries its addresses, IPv6 and IPv4 side by side. For a secure URL it then does the TLS
+ * handshake. curl_handle.h has the settings. Returns NULL when there is no connection. *error then has
+ * ERR_INVALID_REQUEST when the certificate is not accepted, else ERR_UNAVAILABLE. */
 struct wire *wire_open(const struct url *url, uint64_t deadline_us, struct error *error);
 
 /* NULL is fine. */

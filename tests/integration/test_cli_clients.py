@@ -82,6 +82,20 @@ def test_refusals_that_stay(status):
         assert server.played == 1
 
 
+@pytest.mark.parametrize("more", [b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"Content-Length: 100000\r\n\r\n{", b"\r\n"],
+                         ids=["chunks", "cut off", "none"])
+def test_refusals_without_words(more):
+    """What counts then is the status."""
+    def refuse(connection):
+        connection.read_head()
+        connection.send(b"HTTP/1.1 503 Because\r\n" + more)
+
+    with Scripted(refuse, accepting(event(1), hanging)) as server:
+        answer = listen(server, "--count", "1", "c")
+        assert answer.returncode == 0
+        assert "refused: the server answered with HTTP status 503; trying again in" in answer.stderr
+
+
 def test_retry_after_is_honoured():
     with Scripted(refusing(503, "unavailable", "draining", "Retry-After: 1"), accepting(event(1), hanging)) as server:
         answer = listen(server, "--count", "1", "c")
@@ -270,7 +284,7 @@ def test_publish_sends_what_it_was_given(tmp_path):
                      '{"n": 12345678901234567890}')
         assert answer.returncode == 0 and answer.stdout == '{"id":"1"}\n', answer
     head, body = sent[0]
-    assert head.startswith("POST /base/api/v1/publish HTTP/1.0\r\n")
+    assert head.startswith("POST /base/api/v1/publish HTTP/1.1\r\n")
     assert "\r\nAuthorization: Bearer key-of-the-file\r\n" in head
     assert '"data":{"n": 12345678901234567890}' in body
     assert {k: v for k, v in json.loads(body).items() if k != "data"} == {"channel": 'a"b', "type": "t", "event_id": "e-1"}
@@ -282,18 +296,66 @@ def test_publish_refused():
         assert answer.returncode == 1 and "data.level is wrong" in answer.stderr and not answer.stdout
 
 
-@pytest.mark.parametrize("raw", [
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
-    b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
-    b"SSH-2.0-something\r\n",
-    b"",
-])
-def test_bad_answers(raw):
+def test_publish_refused_before_it_was_sent():
+    """A body too large is refused on the request's head alone."""
+    def scene(connection):
+        connection.read_head()
+        connection.send(b"HTTP/1.1 413 Because\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        connection.wait_end()
+
+    with Scripted(scene) as server:
+        answer = run("publish", "--url", server.url("http"), "c", "t", "-", given=json.dumps("x" * (15 << 20)))
+        assert answer.returncode == 1 and "not published: the server answered with HTTP status 413" in answer.stderr
+
+
+CLOSED, TOO_LARGE = "the server closed the connection", "the answer is over 16777216 bytes"
+
+
+@pytest.mark.parametrize("raw, why", [
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", CLOSED),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsho", ""),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n", TOO_LARGE),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", ""),
+    (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 17_000_000, TOO_LARGE),
+    (b"HTTP/1.1 200 OK\r\nServer: x\r\n", ""),
+    (b"HTTP/1.1 200", ""),
+    (b"SSH-2.0-something\r\n", "the answer does not begin with an HTTP/1.1 status line"),
+    (b"", CLOSED),
+], ids=["short", "chunk", "long", "longest", "endless", "half a head", "half a line", "other", "nothing"])
+def test_bad_answers(raw, why):
     with Scripted(lambda c: (c.read_head(), c.send(raw))) as server:
         answer = run("healthcheck", "--url", server.url("http"))
-        assert answer.returncode == 1 and answer.stderr and not answer.stdout, answer
+        assert answer.returncode == 1 and not answer.stdout, answer
+        assert f"no good answer from 127.0.0.1:{server.port}: {why}" in answer.stderr
+
+
+@pytest.mark.parametrize("raw", [
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.0 200 OK\r\n\r\nok",
+], ids=["chunks", "interim", "until the end"])
+def test_good_answers(raw):
+    with Scripted(lambda c: (c.read_head(), c.send(raw))) as server:
+        answer = run("healthcheck", "--url", server.url("http"))
+        assert answer.returncode == 0 and answer.stdout == "ok\n", answer
+
+
+def test_redirects_and_proxies_are_not_followed():
+    with Scripted(lambda c: c.answer(200, b"ok")) as other:
+        with Scripted(lambda c: c.answer(302, b"", ("Location: " + other.url("http"),))) as server:
+            answer = run("healthcheck", "--url", server.url("http"), env={"http_proxy": other.url("http"), "ALL_PROXY": other.url("http")})
+            assert answer.returncode == 1 and "HTTP status 302" in answer.stderr
+        assert other.played == 0
+
+
+def test_no_connection():
+    with Scripted(hanging) as server:
+        pass
+    for command, url in (("healthcheck", "http"), ("listen", "ws")):
+        arguments = ("--no-reconnect", "c") if command == "listen" else ()
+        answer = run(command, "--url", server.url(url), *arguments)
+        assert answer.returncode == 1
+        assert answer.stderr == f"carillon {command}: cannot connect to 127.0.0.1:{server.port}: Connection refused\n"
 
 
 def test_healthcheck_times_out():

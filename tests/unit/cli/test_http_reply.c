@@ -1,5 +1,5 @@
-/* test_http_client.c - the client's error for a server's refusal. */
-#include "server/cli/http_client.h"
+/* test_http_reply.c - the error for a server's refusal. */
+#include "server/cli/http_reply.h"
 #include "tests/support/unit.h"
 
 static enum err refusal(int status, const char *body, struct error *error)

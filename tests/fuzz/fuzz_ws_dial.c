@@ -1,9 +1,9 @@
-/* fuzz_http_client.c - URLs, and the answers that our own HTTP client gets. A stranger may have the server's port. An
- * input has three parts: a byte that says how much comes at once, a URL up to the first line end, then the answer.
- * However the answer is cut, the client must come to the same result. */
+/* fuzz_ws_dial.c - URLs, and the answers to the opening handshake of our own WebSocket client. A stranger may have the
+ * server's port. An input has three parts: a byte that says how much comes at once, a URL up to the first line end,
+ * then the answer. However the answer is cut, the client must come to the same result. */
 #include <stdlib.h>
 
-#include "server/cli/http_client.h"
+#include "server/cli/ws_dial.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -18,19 +18,6 @@ static void require(bool condition)
 {
     if (!condition)
         abort();
-}
-
-struct wire *wire_open(const struct url *url, uint64_t deadline_us, struct error *error)
-{
-    (void)deadline_us;
-    (void)error;
-    require(url->host.len > 0 && url->port > 0);
-    return &the_wire;
-}
-
-void wire_close(struct wire *wire)
-{
-    (void)wire;
 }
 
 enum wire_result wire_write(struct wire *wire, struct str bytes, uint64_t deadline_us, struct error *error)
@@ -55,13 +42,15 @@ enum wire_result wire_read(struct wire *wire, struct buf *out, uint64_t deadline
     return WIRE_OK;
 }
 
-static enum err call(const struct url *url, struct str answer, size_t step, struct http_reply *out)
+static enum ws_dial_result dial(const struct url *url, struct str answer, size_t step, struct http_reply *out_refusal,
+                                struct buf *received)
 {
     struct error error = {0};
+    const struct ws_request request = {.host = url->authority, .target = url->target};
     the_wire = (struct wire){.rest = answer, .step = step};
-    enum err err = http_client_call(url, "/readyz", NULL, 0, NULL, 0, out, &error);
-    require((err != ERR_NONE) == (error.text[0] != '\0'));
-    return err;
+    enum ws_dial_result result = ws_dial(&the_wire, &request, 0, received, out_refusal, &error);
+    require(result == WS_DIAL_REFUSED || (result != WS_DIAL_OPEN) == (error.text[0] != '\0'));
+    return result;
 }
 
 static bool lies_within(struct str part, struct str whole)
@@ -75,21 +64,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct url url;
     struct error error;
     struct http_reply slowly = {0}, at_once = {0};
+    struct buf received = {0};
     if (len == 0)
         return 0;
     struct str answer = str_from((const char *)bytes + 1, len - 1);
     struct str text = str_split(&answer, '\n');
-    if (url_parse(text, "http", &url, &error) != ERR_NONE || !answer.ptr)
+    if (url_parse(text, "ws", &url, &error) != ERR_NONE || !answer.ptr)
         return 0;
     require(lies_within(url.host, text) && lies_within(url.authority, text) && lies_within(url.target, text) &&
             lies_within(url.path, text) && lies_within(url.query, text) && lies_within(url.shown, text));
-    enum err err = call(&url, answer, (size_t)bytes[0] + 1, &slowly);
-    enum err err_at_once = call(&url, answer, len, &at_once);
-    require((err == ERR_NONE) == (err_at_once == ERR_NONE));
-    if (err == ERR_NONE) {
-        require(slowly.status == at_once.status && str_eq(buf_str(&slowly.body), buf_str(&at_once.body)));
+    enum ws_dial_result result = dial(&url, answer, (size_t)bytes[0] + 1, &slowly, &received);
+    buf_clear(&received);
+    require(result == dial(&url, answer, len, &at_once, &received));
+    if (result == WS_DIAL_REFUSED) {
+        require(slowly.status == at_once.status && slowly.retry_after_s == at_once.retry_after_s);
+        require(str_eq(buf_str(&slowly.body), buf_str(&at_once.body)));
         require(http_reply_error(&slowly, &error) != ERR_NONE && error.text[0] != '\0');
     }
+    buf_fini(&received);
     http_reply_fini(&slowly);
     http_reply_fini(&at_once);
     return 0;
