@@ -54,3 +54,18 @@ void observe_vacated(struct hub *hub, const struct channel *channel)
     if (observer_of(link)->vacated)
         observer_of(link)->vacated(observer_of(link), channel);
 }
+
+bool hub_has_refusal_observer(const struct hub *hub)
+{
+    LIST_EACH(link, &hub->observers)
+    if (observer_of(link)->refused)
+        return true;
+    return false;
+}
+
+void hub_refused(struct hub *hub, const struct refusal *refusal)
+{
+    LIST_EACH(link, &hub->observers)
+    if (observer_of(link)->refused)
+        observer_of(link)->refused(observer_of(link), refusal);
+}

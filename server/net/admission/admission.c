@@ -60,22 +60,22 @@ bool admitter_has_revoked(const struct admitter *admitter, const struct claims *
 
 enum reason admitter_verify(struct admitter *admitter, struct str token, struct claims **out_claims)
 {
-    struct error error;
+    struct error *error = &admitter->token_error;
     const struct net_settings *settings = admitter->settings;
     uint64_t now_ms = turn_wall_ms(admitter->turn), hits = token_cache_hits(admitter->tokens);
     enum reason reason =
-        token_cache_verify(admitter->tokens, admitter->keys, &settings->policy, token, now_ms, out_claims, &error);
+        token_cache_verify(admitter->tokens, admitter->keys, &settings->policy, token, now_ms, out_claims, error);
     if (reason == REASON_NONE && admitter_has_revoked(admitter, *out_claims)) {
         claims_unref(*out_claims);
         *out_claims = NULL;
         reason = REASON_TOKEN_REVOKED;
-        error_set(&error, ERR_UNAUTHORIZED, "%s", reason_sentence(reason));
+        error_set(error, ERR_UNAUTHORIZED, "%s", reason_sentence(reason));
     }
     metrics_add_labelled(admitter->metrics, METRIC_TOKEN_VERIFICATIONS,
                          verification_label(reason, token_cache_hits(admitter->tokens) > hits), 1);
     metrics_set(admitter->metrics, METRIC_TOKEN_CACHE_ENTRIES, token_cache_count(admitter->tokens));
     if (reason != REASON_NONE)
-        log_debug("net", "token refused: %s", error.text);
+        log_debug("net", "token refused: %s", error->text);
     return reason;
 }
 

@@ -29,7 +29,8 @@ struct admitter {
     struct revocations *revocations; /* may be NULL: nothing is revoked */
     struct metrics *metrics;
     struct turn *turn;
-    enum reason unavailable; /* DRAINING or NOT_READY: every client is refused with it; else REASON_NONE */
+    enum reason unavailable;  /* DRAINING or NOT_READY: every client is refused with it; else REASON_NONE */
+    struct error token_error; /* why the last bad token was refused, in more detail than clients are told */
 };
 
 /* Makes the cache of tokens. Takes a reference to the settings and to the keys. The owner sets the other members. */

@@ -7,6 +7,7 @@
 #include "server/net/http/answer.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/http.h"
+#include "server/net/http/refusal.h"
 
 static void refuse_by_status(struct connection *connection, const struct admission *admission, enum err code,
                              struct str text)
@@ -49,6 +50,7 @@ static void refuse(struct connection *connection, const struct http_head *head, 
     char quoted[ERROR_QUOTE_LEN];
     log_debug("net", "refused at %s: %s: %.*s", error_quote(head->path, quoted), reason_text(reason), STR_ARG(text));
     metrics_add_labelled(gate->admitter->metrics, METRIC_CONNECTIONS_REFUSED, reason, 1);
+    refusal_tell(connection, head, admission, text);
     if (admission->outcome == REFUSED_CLOSE)
         refuse_by_close(connection, head, admission, text);
     else
@@ -65,6 +67,8 @@ static void hand_over(struct connection *connection, const struct http_head *hea
     buf_clear(scratch);
     const struct session_origin *origin = entry->admission.origin; /* an entry step may have selected another one */
     struct str protocol = origin ? origin->subprotocol : subprotocol_select(entry->admission.endpoint, head);
+    if (protocol.len == 0)
+        refusal_tell_subprotocol(connection, head, entry->admission.endpoint);
     transport->answer(scratch, head, protocol);
     const struct net_start start = {
         .hub = gate->hub,
@@ -164,6 +168,13 @@ static void left(struct connection *connection)
     entry_fini(&connection->entry);
 }
 
+static void refuse_unreadable(struct connection *connection, int status, enum err code, const char *text)
+{
+    if (!connection->internal)
+        refusal_tell_unreadable(connection, status, text);
+    connection_refuse(connection, status, code, text);
+}
+
 static bool timed_out(struct connection *connection)
 {
     if (connection->stage == STAGE_ENTER) {
@@ -176,7 +187,7 @@ static bool timed_out(struct connection *connection)
     if (connection->request_len > 0 || connection->chunks_from > 0)
         http_refuse_body(connection, 408, ERR_INVALID_REQUEST, late);
     else
-        connection_refuse(connection, 408, ERR_INVALID_REQUEST, late);
+        refuse_unreadable(connection, 408, ERR_INVALID_REQUEST, late);
     return true;
 }
 
@@ -221,7 +232,7 @@ static bool take_request(struct connection *connection)
             connection_start_deadline(connection, settings->head_timeout_us);
         connection->started = true;
         return false;
-    case HTTP_HEAD_BAD: connection_refuse(connection, head.status, error.code, error.text); return false;
+    case HTTP_HEAD_BAD: refuse_unreadable(connection, head.status, error.code, error.text); return false;
     case HTTP_HEAD_DONE: break;
     }
     connection->head_only = str_eq(head.method, STR("HEAD"));
