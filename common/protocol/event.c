@@ -29,7 +29,7 @@ static const char *const reserved[] = {
 #undef RESERVED
 };
 
-static bool is_reserved(struct str type)
+bool event_type_is_reserved(struct str type)
 {
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (str_eq_cstr(type, reserved[i]))
@@ -93,7 +93,7 @@ enum err event_check(struct str type, struct str data, bool custom, struct error
         return error_set(error, ERR_INVALID_REQUEST,
                          "type: event types are a-z, then up to %d of a-z, 0-9, '_', '.' and '-', found %s",
                          EVENT_TYPE_MAX - 1, error_quote(type, quoted));
-    if (is_reserved(type))
+    if (event_type_is_reserved(type))
         return error_set(error, ERR_INVALID_REQUEST, "type: %s is reserved for the protocol itself",
                          error_quote(type, quoted));
     const struct builtin *builtin = find_builtin(type);

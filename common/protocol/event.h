@@ -60,6 +60,9 @@ enum err event_offer_check(const struct event_offer *offer, const struct event_l
  * json_check. ERR_INVALID_REQUEST names the wrong member. */
 enum err event_check(struct str type, struct str data, bool custom, struct error *error);
 
+/* Is it the type of a frame of the protocol itself, which no event may have? */
+bool event_type_is_reserved(struct str type);
+
 /* Checks an idempotency key: 1 to 128 bytes of printable ASCII without spaces. */
 enum err event_id_check(struct str event_id, struct error *error);
 

@@ -259,6 +259,12 @@ void configuration_keep_endpoints(struct configuration *fresh, const struct conf
     }
 }
 
+void configuration_use_transport(struct configuration *configuration, const struct net_transport *transport)
+{
+    for (size_t i = 0; i < configuration->net->endpoint_count; i++)
+        configuration->net->endpoints[i]->transport = transport;
+}
+
 void configuration_keep_rules(struct configuration *fresh, const struct configuration *before)
 {
     if (!rules_equal(fresh->rules, before->rules))

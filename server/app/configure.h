@@ -29,6 +29,8 @@ void configuration_fini(struct configuration *configuration);
 /* Of a reload: endpoints that are gone stay while they have sessions, which the quota counts. Limits and times
  * that such an endpoint had of the node are the new ones. */
 void configuration_keep_endpoints(struct configuration *fresh, const struct configuration *before, struct quota *quota);
+/* All endpoints get this transport. */
+void configuration_use_transport(struct configuration *configuration, const struct net_transport *transport);
 /* Keeps the rules of before where they are the same, so that no channel has to be looked at again for them. */
 void configuration_keep_rules(struct configuration *fresh, const struct configuration *before);
 

@@ -46,6 +46,10 @@ static enum err create_broker(struct server *server, struct error *error)
 {
     const struct options *o = server->options;
     struct broker *broker;
+    const struct broker_sink *sink = &node_sink;
+    void *sink_owner = &server->node.router;
+    if (server->hooks)
+        server->hooks->sink(server->hooks->owner, &sink, &sink_owner);
     if (*o->redis_url) {
         const struct ingest_settings ingest = configuration_ingest(&server->configuration, o);
         const struct redis_broker_config config = {
@@ -68,7 +72,7 @@ static enum err create_broker(struct server *server, struct error *error)
             .ingest = o->redis_ingest ? &ingest : NULL,
             .ingest_takeover_ms = o->redis_ingest_takeover_ms,
         };
-        broker = redis_broker_create(&config, &node_sink, &server->node.router, &server->node.metrics, error);
+        broker = redis_broker_create(&config, sink, sink_owner, &server->node.metrics, error);
     } else {
         const struct memory_broker_config config = {
             .turn = &server->node.turn,
@@ -80,10 +84,13 @@ static enum err create_broker(struct server *server, struct error *error)
             .history_bytes_max = o->history_max_bytes,
             .user_share = (unsigned)o->limits_user_share,
         };
-        broker = memory_broker_create(&config, &node_sink, &server->node.router, &server->node.metrics);
+        broker = memory_broker_create(&config, sink, sink_owner, &server->node.metrics);
     }
     if (!broker)
         return error->code;
+    server->broker = broker;
+    if (server->hooks)
+        broker = server->hooks->broker(server->hooks->owner, broker);
     node_open(&server->node, broker);
     const struct lifecycle_feed_options feed = {
         .turn = &server->node.turn,
@@ -99,17 +106,19 @@ static enum err create_broker(struct server *server, struct error *error)
 
 /* --- workers ----------------------------------------------------------------------------------------------------- */
 
-static unsigned worker_count(const struct options *options)
+static unsigned worker_count(const struct server *server)
 {
-    if (options->workers)
-        return (unsigned)options->workers;
+    if (server->hooks)
+        return 1;
+    if (server->options->workers)
+        return (unsigned)server->options->workers;
     unsigned cpus = uv_available_parallelism();
     return cpus < ROUTER_WORKERS_MAX ? cpus : ROUTER_WORKERS_MAX;
 }
 
 static enum err create_workers(struct server *server, struct error *error)
 {
-    unsigned count = worker_count(server->options);
+    unsigned count = worker_count(server);
     enum err err = ERR_NONE;
     server->worker_metrics = xcalloc(count, sizeof *server->worker_metrics);
     /* libwebsockets looks for its loop plugin in the current folder first, so the process leaves that folder meanwhile.
@@ -118,7 +127,9 @@ static enum err create_workers(struct server *server, struct error *error)
     if (chdir("/") != 0)
         log_warn("app", "cannot change to /: %s", strerror(errno));
     for (unsigned i = 0; i < count && err == ERR_NONE; i++) {
-        const struct entry_step steps[] = {connect_step(&server->connect_steps[i])};
+        const bool has_hook = server->hooks && server->hooks->step;
+        const struct entry_step steps[] = {connect_step(&server->connect_steps[i]),
+                                           has_hook ? *server->hooks->step : (struct entry_step){0}};
         metrics_init(&server->worker_metrics[i], (int)i);
         const struct worker_options options = {
             .index = i,
@@ -136,7 +147,7 @@ static enum err create_workers(struct server *server, struct error *error)
             .node_owner = &server->node.router,
             .node_id = str_from_cstr(server->node.id),
             .steps = steps,
-            .step_count = sizeof steps / sizeof *steps,
+            .step_count = has_hook ? 2 : 1,
         };
         err = worker_create(&options, &server->workers[i], error);
         if (err == ERR_NONE) {
@@ -383,6 +394,11 @@ static enum err start(struct server *server, struct error *error)
     err = create_listeners(server, error);
     if (err != ERR_NONE)
         return err;
+    if (server->hooks) {
+        server->parts =
+            (struct server_parts){.node = &server->node, .hub = server->workers[0]->hub, .options = server->options};
+        server->hooks->made(server->hooks->owner, &server->parts);
+    }
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_start(server->workers[i]);
     listener_start(server->clients);
@@ -421,13 +437,16 @@ int server_run(const struct server_start *given)
     server->input = given->input;
     server->more = given->more;
     server->more_owner = given->owner;
+    server->hooks = given->hooks;
     log_configure((enum log_level)server->options->log_level, (enum log_format)server->options->log_format);
     metrics_init(&server->outbound_metrics, -1);
     server->outbound = outbound_create(&server->outbound_metrics);
-    enum err err = capacity_claim(server->options, worker_count(server->options), &server->capacity, &error);
+    enum err err = capacity_claim(server->options, worker_count(server), &server->capacity, &error);
     if (err == ERR_NONE)
         err = configuration_make(server->options, server->outbound, NULL, &server->configuration, &error);
     if (err == ERR_NONE) {
+        if (server->hooks)
+            configuration_use_transport(&server->configuration, server->hooks->transport);
         capacity_apply(&server->capacity, server->configuration.net);
         uv_loop_init(&server->loop);
         init_node(server);

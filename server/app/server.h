@@ -13,6 +13,36 @@ struct server_addresses {
     char internal[LISTENER_ADDRESS_LEN + 1];
 };
 
+struct broker;
+struct broker_sink;
+struct entry_step;
+struct hub;
+struct net_transport;
+struct node;
+
+/* The parts of a server with one worker, for who watches them. Borrowed for the server's life. */
+struct server_parts {
+    struct node *node; /* its turn is the hub's, too */
+    struct hub *hub;
+    const struct options *options; /* the present ones, also after a reload */
+};
+
+/* What stands between the parts of the server while it is developed against. `serve` has none of it. All functions are
+ * called in the main thread, in this order. */
+struct server_hooks {
+    void *owner;
+    /* Carries the sessions of all endpoints, in front of ws_transport. */
+    const struct net_transport *transport;
+    /* Exchanges the sink that the broker gets, and its owner. */
+    void (*sink)(void *owner, const struct broker_sink **sink, void **sink_owner);
+    /* Puts a broker in front of that one. Takes it. */
+    struct broker *(*broker)(void *owner, struct broker *broker);
+    /* One more entry step, which the owner of the hooks has made. */
+    const struct entry_step *step;
+    /* All parts are there, and no client yet. */
+    void (*made)(void *owner, const struct server_parts *parts);
+};
+
 struct server_start {
     struct options *options;           /* taken: freed when the server has ended */
     struct option_sources *sources;    /* taken, too */
@@ -23,6 +53,7 @@ struct server_start {
     /* Gets the requests to the internal listener that it has a path for, in place of the API, in the workers' threads.
      * Its owner is the one above. NULL: the API gets all. */
     const struct http_handler *more;
+    const struct server_hooks *hooks; /* borrowed for the server's life. With it there is one worker. NULL: none */
 };
 
 /* Serves until SIGTERM or SIGINT, and then drains. A second signal, 0.2 s later or more, ends it at once. SIGHUP

@@ -32,6 +32,7 @@ struct server {
     struct capacity capacity; /* the same from the start to the end */
     uv_loop_t loop;
     struct node node;
+    struct broker *broker; /* as it was made; the node's is in front of it */
     struct metrics *worker_metrics;
     struct metrics outbound_metrics;
     struct lifecycle_feed *feed;
@@ -44,6 +45,8 @@ struct server {
     struct api_front fronts[ROUTER_WORKERS_MAX];
     const struct http_handler *more; /* of struct server_start, as more_owner */
     void *more_owner;
+    const struct server_hooks *hooks; /* of struct server_start; NULL: none */
+    struct server_parts parts;        /* for the hooks */
     struct ticket_desk *desks[ROUTER_WORKERS_MAX];
     struct ticket_rates *ticket_rates; /* of all desks */
     unsigned worker_count;

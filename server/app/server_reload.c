@@ -67,6 +67,8 @@ void server_reload(struct server *server)
     *server->options = fresh;
     *server->sources = sources;
     capacity_apply(&server->capacity, configuration.net);
+    if (server->hooks)
+        configuration_use_transport(&configuration, server->hooks->transport);
     configuration_keep_endpoints(&configuration, &server->configuration, server->quota);
     configuration_keep_rules(&configuration, &server->configuration);
     configuration_fini(&server->configuration);
@@ -80,7 +82,7 @@ void server_reload(struct server *server)
     server_tell_settings(server);
     if (*server->options->redis_url) {
         const struct ingest_settings ingest = configuration_ingest(&server->configuration, server->options);
-        redis_broker_configure(server->node.broker, &ingest);
+        redis_broker_configure(server->broker, &ingest);
     }
     if (server_configure_lifecycle(server, &error))
         log_error("app", "reload: %s; lifecycle events go on as before", error.text);

@@ -1,5 +1,5 @@
-/* dev.c - `carillon dev`: the server for a developer's own machine. It needs no account, Redis or configuration. It
- * draws keys at its start and allows everything. It prints the commands to try it, ready to paste. */
+/* dev_server.c - `carillon dev`: the server for a developer's own machine. It needs no account, Redis or configuration.
+ * It draws keys at its start and allows everything. It prints the commands to try it, ready to paste. */
 #include <stdio.h>
 
 #include "common/base/random.h"
@@ -8,6 +8,7 @@
 #include "server/cli/dev_presets.h"
 #include "server/cli/dev_tokens.h"
 #include "server/cli/serve.h"
+#include "server/dev/dev_server.h"
 
 enum { KEY_BYTES = 24, KEY_TEXT = 2 * KEY_BYTES };
 
@@ -19,9 +20,43 @@ static void draw_key(char out[KEY_TEXT + 1])
         snprintf(out + 2 * i, 3, "%02x", key[i]);
 }
 
+/* What is there besides the server. */
+struct program {
+    struct dev_tokens tokens;
+    struct dev *dev;
+};
+
+/* Who answers requests for the path, and with which owner. */
+static const struct http_handler *route(struct program *program, struct str path, void **out_owner)
+{
+    bool of_tokens = dev_tokens_handler.has(&program->tokens, path);
+    *out_owner = of_tokens ? (void *)&program->tokens : (void *)program->dev;
+    return of_tokens ? &dev_tokens_handler : &dev_handler;
+}
+
+static bool has(void *owner, struct str path)
+{
+    const struct http_handler *handler = route(owner, path, &owner);
+    return handler->has(owner, path);
+}
+
+static bool admit(void *owner, struct http_call *call)
+{
+    const struct http_handler *handler = route(owner, call->request.path, &owner);
+    return handler->admit(owner, call);
+}
+
+static void serve(void *owner, struct http_call *call)
+{
+    const struct http_handler *handler = route(owner, call->request.path, &owner);
+    handler->serve(owner, call);
+}
+
+static const struct http_handler handler = {.has = has, .admit = admit, .serve = serve};
+
 static void on_ready(void *owner, const struct server_addresses *addresses, const struct options *options)
 {
-    struct dev_tokens *tokens = owner;
+    struct dev_tokens *tokens = &((struct program *)owner)->tokens;
     struct error error;
     struct buf token = {0};
     if (!*options->token_secret || options->api_keys.count == 0 || options->endpoints.count == 0)
@@ -73,7 +108,7 @@ int cli_dev(int argc, char **argv)
         {"api.keys", api_key},
     };
     struct dev_presets shapes;
-    struct dev_tokens tokens = {0};
+    struct program program = {.dev = dev_create()};
     struct error error;
     int code;
     draw_key(secret);
@@ -86,12 +121,14 @@ int cli_dev(int argc, char **argv)
             .presets = presets,
             .preset_count = OWN + dev_presets_options(&shapes, presets + OWN),
             .ready = on_ready,
-            .owner = &tokens,
-            .more = &dev_tokens_handler,
+            .owner = &program,
+            .more = &handler,
+            .hooks = dev_hooks(program.dev),
         };
         code = serve_run(&kind, shapes.argc, shapes.argv);
     }
     dev_presets_fini(&shapes);
-    dev_tokens_fini(&tokens);
+    dev_tokens_fini(&program.tokens);
+    dev_destroy(program.dev);
     return code;
 }

@@ -72,7 +72,8 @@ int serve_run(const struct serve_kind *kind, int argc, char **argv)
                                            .input = &input,
                                            .ready = kind->ready,
                                            .owner = kind->owner,
-                                           .more = kind->more};
+                                           .more = kind->more,
+                                           .hooks = kind->hooks};
         return server_run(&start);
     }
     if (loaded) {

@@ -10,7 +10,8 @@ struct serve_kind {
     size_t preset_count;
     void (*ready)(void *owner, const struct server_addresses *addresses, const struct options *options);
     void *owner;
-    const struct http_handler *more; /* as in struct server_start */
+    const struct http_handler *more; /* as in struct server_start, and the next */
+    const struct server_hooks *hooks;
 };
 
 /* Loads options over the presets and runs a node. Returns the exit code. */

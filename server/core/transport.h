@@ -6,6 +6,7 @@
 
 #include "common/protocol/framing.h"
 
+struct hub;
 struct session;
 
 enum write_result {
@@ -14,8 +15,11 @@ enum write_result {
     WRITE_FAILED,  /* the connection is gone: nothing more is written to it, and the hub finishes it abruptly */
 };
 
-/* One table for each kind of connection. session->transport is the connection. No function may call back into the hub.
- */
+/* One table for each kind of connection. session->transport is the connection. Of the functions only those that take
+ * input may call back into the hub.
+ *
+ * A table can stand in front of another one, for the same session->transport. It then passes on, changes or holds back
+ * what goes out and what comes in. */
 struct transport_ops {
     /* Writes whole frames. *out_unsent: how many bytes the transport holds that the kernel has not taken. */
     enum write_result (*write)(struct session *session, struct str frames, uint32_t *out_unsent);
@@ -26,6 +30,12 @@ struct transport_ops {
     /* Stops reading what the client sends, or goes on with it. What has been read already is kept, and comes to the hub
      * before anything else does. NULL: the client's messages do not come by this transport. */
     void (*hold)(struct session *session, bool hold);
+    /* What has come from the client: the hub's own functions, hub_receive and those after it. NULL in a transport that
+     * is one_way, which never calls them. */
+    void (*receive)(struct hub *hub, struct session *session, struct str text);
+    void (*receive_binary)(struct hub *hub, struct session *session, struct str bytes);
+    void (*ping)(struct hub *hub, struct session *session, struct str payload);
+    void (*pong)(struct hub *hub, struct session *session);
     const struct framing *framing;
     bool one_way; /* the client cannot answer a ping here: its commands come another way */
 };

@@ -14,7 +14,7 @@ struct net_start {
     struct hub *hub;              /* borrowed, as the next, for the connection's life */
     struct admitter *admitter;    /* of the hub's worker */
     struct lease lease;           /* taken */
-    struct session_start session; /* whole but for ops and transport */
+    struct session_start session; /* whole but for transport. ops: NULL, or a table in front of the transport's own */
 };
 
 /* Borrowed. */

@@ -68,8 +68,20 @@ static void hold(struct session *session, bool hold)
     stream_want_input(&ws->stream, !hold);
 }
 
-static const struct transport_ops transport = {
-    .write = write_frames, .finish = finish, .hold = hold, .framing = &ws_framing};
+const struct transport_ops ws_transport_ops = {.write = write_frames,
+                                               .finish = finish,
+                                               .hold = hold,
+                                               .receive = hub_receive,
+                                               .receive_binary = hub_receive_binary,
+                                               .ping = hub_ping,
+                                               .pong = hub_pong,
+                                               .framing = &ws_framing};
+
+struct stream *ws_stream(struct session *session)
+{
+    struct ws *ws = session->transport;
+    return &ws->stream;
+}
 
 static void on_drained(struct stream *stream)
 {
@@ -107,10 +119,11 @@ static void take_message(struct ws *ws, const struct ws_message *message)
 {
     enum { FREE = 64 }; /* bytes of a ping and of fragments */
     ws->decoder.beside -= ws->decoder.beside < FREE ? ws->decoder.beside : FREE;
+    struct session *session = ws->session;
     if (message->opcode == WS_TEXT)
-        hub_receive(ws->session->hub, ws->session, message->payload);
+        session->ops->receive(session->hub, session, message->payload);
     else
-        hub_receive_binary(ws->session->hub, ws->session, message->payload);
+        session->ops->receive_binary(session->hub, session, message->payload);
     if (ws->session->closing_reason == REASON_DATA_KIND) /* as if it could not be decoded */
         ws->deaf = true;
 }
@@ -125,9 +138,9 @@ static void on_message(struct ws *ws, const struct ws_message *message)
     else if (message->opcode == WS_TEXT || message->opcode == WS_BINARY)
         take_message(ws, message);
     else if (message->opcode == WS_PING)
-        hub_ping(hub, ws->session, message->payload);
+        ws->session->ops->ping(hub, ws->session, message->payload);
     else
-        hub_pong(hub, ws->session);
+        ws->session->ops->pong(hub, ws->session);
 }
 
 /* Control frames and small fragments could come without end and never be a message. So many bytes of them as the
@@ -179,7 +192,8 @@ static void open_session(struct stream *stream, const struct net_start *start, s
     uint32_t unsent;
     struct ws *ws = xcalloc(1, sizeof *ws);
     struct session_start session = start->session;
-    session.ops = &transport;
+    if (!session.ops)
+        session.ops = &ws_transport_ops;
     session.transport = ws;
     ws->admitter = start->admitter;
     ws->lease = start->lease;

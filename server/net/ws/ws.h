@@ -5,6 +5,13 @@
 
 #include "server/net/admission/net_transport.h"
 
+struct stream;
+
 extern const struct net_transport ws_transport;
+/* What its sessions get, unless struct net_start names a table that stands in front of this one. */
+extern const struct transport_ops ws_transport_ops;
+
+/* The stream of a session by this transport, also behind another table. Borrowed for the session's life. */
+struct stream *ws_stream(struct session *session);
 
 #endif

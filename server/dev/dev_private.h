@@ -1,0 +1,29 @@
+/* dev_private.h - what the files of the server for development share. A file calls only files below it:
+ *
+ *   dev_server.c        makes the parts and connects them to the server
+ *   dev_http.c          finds the route of a request
+ *   journal_routes.c    the routes of one thing each
+ *   line.c              stands in front of the transport: every frame of every session
+ *   dev_broker.c        stands in front of the broker
+ *   watch.c             observes the hub
+ *   journal.c           what has happened */
+#ifndef CARILLON_DEV_DEV_PRIVATE_H
+#define CARILLON_DEV_DEV_PRIVATE_H
+
+#include "server/core/observer.h"
+#include "server/dev/dev_broker.h"
+#include "server/dev/dev_server.h"
+#include "server/dev/journal.h"
+#include "server/dev/line.h"
+#include "server/dev/watch.h"
+
+struct dev {
+    struct server_hooks hooks;
+    struct server_parts parts; /* zeroed until the server is made */
+    struct journal journal;
+    struct line_set lines;
+    struct watch watch;
+    struct dev_broker broker;
+};
+
+#endif

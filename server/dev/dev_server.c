@@ -1,0 +1,48 @@
+/* dev_server.c - see dev_server.h. Here: the parts, and how the server is connected to them. */
+#include "server/dev/dev_server.h"
+
+#include "common/base/alloc.h"
+#include "server/dev/dev_private.h"
+#include "server/node/node.h"
+
+static void on_sink(void *owner, const struct broker_sink **sink, void **sink_owner)
+{
+    struct dev *dev = owner;
+    dev_broker_take_sink(&dev->broker, sink, sink_owner);
+}
+
+static struct broker *on_broker(void *owner, struct broker *broker)
+{
+    struct dev *dev = owner;
+    return dev_broker_wrap(&dev->broker, broker);
+}
+
+static void on_made(void *owner, const struct server_parts *parts)
+{
+    struct dev *dev = owner;
+    dev->parts = *parts;
+    dev->broker.turn = &parts->node->turn;
+    watch_start(&dev->watch, &dev->journal, parts->hub);
+}
+
+struct dev *dev_create(void)
+{
+    struct dev *dev = xcalloc(1, sizeof *dev);
+    journal_init(&dev->journal);
+    lines_init(&dev->lines, &dev->journal);
+    dev_broker_init(&dev->broker, &dev->journal);
+    dev->hooks = (struct server_hooks){
+        .owner = dev, .transport = &dev->lines.transport, .sink = on_sink, .broker = on_broker, .made = on_made};
+    return dev;
+}
+
+void dev_destroy(struct dev *dev)
+{
+    journal_fini(&dev->journal);
+    free(dev);
+}
+
+const struct server_hooks *dev_hooks(const struct dev *dev)
+{
+    return &dev->hooks;
+}

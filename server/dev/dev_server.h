@@ -1,0 +1,22 @@
+/* dev_server.h - the server for development, `carillon dev`: what happens is written to a journal, and /dev/v1 of the
+ * internal listener orders faults, the clock and the rest. It acts in the real server: it stands in front of the
+ * transport and the broker (struct server_hooks), and observes the hub. There is one worker, so all of it is in one
+ * thread. */
+#ifndef CARILLON_DEV_DEV_SERVER_H
+#define CARILLON_DEV_DEV_SERVER_H
+
+#include "server/app/server.h"
+
+struct dev;
+
+struct dev *dev_create(void);
+/* After the server has ended. */
+void dev_destroy(struct dev *dev);
+
+/* What stands between the parts of the server. Borrowed for the life of dev. */
+const struct server_hooks *dev_hooks(const struct dev *dev);
+
+/* The routes of /dev/v1. The owner is the struct dev. */
+extern const struct http_handler dev_handler;
+
+#endif

@@ -1,0 +1,160 @@
+/* journal.c - see journal.h. */
+#include "server/dev/journal.h"
+
+#include "common/base/alloc.h"
+#include "common/base/clock.h"
+#include "common/json/json.h"
+
+static const struct {
+    const char *text;
+    const char *direction;
+} kinds[] = {
+#define JOURNAL_KIND(name, text, direction) {text, direction},
+#include "server/dev/journal_kinds.def"
+#undef JOURNAL_KIND
+};
+
+const char *journal_kind_text(enum journal_kind kind)
+{
+    return kinds[kind].text;
+}
+
+const char *journal_direction(enum journal_kind kind)
+{
+    return kinds[kind].direction;
+}
+
+enum journal_kind journal_kind_of(struct str name)
+{
+    for (int kind = 0; kind < JOURNAL_KINDS; kind++)
+        if (str_eq_cstr(name, kinds[kind].text))
+            return (enum journal_kind)kind;
+    return JOURNAL_KINDS;
+}
+
+void journal_init(struct journal *journal)
+{
+    *journal = (struct journal){0};
+    list_init(&journal->listeners);
+}
+
+void journal_fini(struct journal *journal)
+{
+    journal_empty(journal);
+}
+
+static struct journal_line *line_at(const struct journal *journal, size_t place)
+{
+    return journal->lines[(journal->first + place) % JOURNAL_LINES];
+}
+
+static void drop_oldest(struct journal *journal)
+{
+    struct journal_line *oldest = line_at(journal, 0);
+    journal->bytes -= oldest->bytes;
+    journal->first = (journal->first + 1) % JOURNAL_LINES;
+    journal->count--;
+    free(oldest);
+}
+
+static struct journal_line *line_create(const struct journal_note *note)
+{
+    size_t bytes = sizeof(struct journal_line) + note->session.len + note->user.len + note->channel.len +
+                   note->frame.len + note->text.len + note->rule.len;
+    struct journal_line *line = xmalloc(bytes);
+    char *at = (char *)(line + 1);
+    line->note = *note;
+    line->bytes = bytes;
+    line->note.session = str_pack(&at, note->session);
+    line->note.user = str_pack(&at, note->user);
+    line->note.channel = str_pack(&at, note->channel);
+    line->note.frame = str_pack(&at, note->frame);
+    line->note.text = str_pack(&at, note->text);
+    line->note.rule = str_pack(&at, note->rule);
+    return line;
+}
+
+void journal_add(struct journal *journal, uint64_t at_ms, const struct journal_note *note)
+{
+    struct journal_line *line = line_create(note);
+    line->n = ++journal->last;
+    line->at_ms = at_ms;
+    while (journal->count == JOURNAL_LINES || (journal->count > 0 && journal->bytes + line->bytes > JOURNAL_BYTES))
+        drop_oldest(journal);
+    journal->lines[(journal->first + journal->count) % JOURNAL_LINES] = line;
+    journal->count++;
+    journal->bytes += line->bytes;
+    LIST_EACH(link, &journal->listeners)
+    {
+        struct journal_listener *listener = CONTAINER_OF(link, struct journal_listener, link);
+        listener->hear(listener, line);
+    }
+}
+
+void journal_empty(struct journal *journal)
+{
+    while (journal->count > 0)
+        drop_oldest(journal);
+}
+
+void journal_rewind(struct journal *journal)
+{
+    journal_empty(journal);
+    journal->last = 0;
+}
+
+const struct journal_line *journal_after(const struct journal *journal, uint64_t n)
+{
+    if (journal->count == 0 || n >= journal->last)
+        return NULL;
+    uint64_t oldest = line_at(journal, 0)->n;
+    return line_at(journal, n < oldest ? 0 : (size_t)(n - oldest) + 1);
+}
+
+void journal_listen(struct journal *journal, struct journal_listener *listener)
+{
+    list_append(&journal->listeners, &listener->link);
+}
+
+static void print_text(struct buf *out, const char *name, struct str text)
+{
+    if (text.len == 0)
+        return;
+    buf_appendf(out, ",\"%s\":", name);
+    json_append_string(out, text);
+}
+
+/* As JSON where the frame is JSON, else as text. Of bytes that are no text only the length is told. */
+static void print_frame(struct buf *out, const struct journal_note *note)
+{
+    struct json_value value;
+    if (note->binary) {
+        buf_appendf(out, ",\"bytes\":%zu", note->frame.len);
+        return;
+    }
+    if (note->frame.len == 0)
+        return;
+    buf_append_lit(out, ",\"frame\":");
+    if (json_check(note->frame, NULL, &value, NULL) == ERR_NONE)
+        buf_append(out, value.raw);
+    else
+        json_append_string(out, note->frame);
+}
+
+void journal_print(struct buf *out, const struct journal_line *line)
+{
+    const struct journal_note *note = &line->note;
+    char at[CLOCK_RFC3339_LEN + 1];
+    clock_format(line->at_ms, at);
+    buf_appendf(out, "{\"n\":%llu,\"at\":\"%s\",\"dir\":\"%s\",\"kind\":\"%s\"", (unsigned long long)line->n, at,
+                journal_direction(note->kind), journal_kind_text(note->kind));
+    print_text(out, "session", note->session);
+    print_text(out, "user", note->user);
+    print_text(out, "channel", note->channel);
+    if (note->code)
+        buf_appendf(out, ",\"code\":%d", note->code);
+    print_text(out, "text", note->text);
+    print_text(out, "rule", note->rule);
+    print_frame(out, note);
+    buf_append_char(out, '}');
+}

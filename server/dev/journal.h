@@ -1,0 +1,77 @@
+/* journal.h - what has happened, as lines in one total order. The newest lines are kept in memory, up to a number of
+ * lines and of bytes. The journal is the one source for the terminal, for GET /dev/v1/journal, and for those who wait
+ * for something. One thread. */
+#ifndef CARILLON_DEV_JOURNAL_H
+#define CARILLON_DEV_JOURNAL_H
+
+#include "common/base/buf.h"
+#include "common/base/list.h"
+
+enum journal_kind {
+#define JOURNAL_KIND(name, text, direction) JOURNAL_##name,
+#include "server/dev/journal_kinds.def"
+#undef JOURNAL_KIND
+    JOURNAL_KINDS,
+};
+
+const char *journal_kind_text(enum journal_kind kind);
+const char *journal_direction(enum journal_kind kind); /* "in", "out" or "sys" */
+/* JOURNAL_KINDS for a name that is none. */
+enum journal_kind journal_kind_of(struct str name);
+
+enum { JOURNAL_LINES = 10000, JOURNAL_BYTES = 64 * 1024 * 1024 };
+
+/* What happened, and to whom. All texts are borrowed, UTF-8 but for the frame, and empty where there is none. */
+struct journal_note {
+    enum journal_kind kind;
+    struct str session; /* its uuid */
+    struct str user;
+    struct str channel;
+    struct str frame; /* a message as it was sent or received */
+    bool binary;      /* the frame is no text */
+    struct str text;  /* a sentence or a word: why a client was refused, what a rule did */
+    int code;         /* of a close frame, or the HTTP status of a refusal; 0: none */
+    struct str rule;  /* its id */
+};
+
+struct journal_line {
+    struct journal_note note; /* its texts lie behind the line */
+    uint64_t n;               /* counts from 1, and does not start again when the journal is emptied */
+    uint64_t at_ms;           /* wall clock of the turn */
+    size_t bytes;
+};
+
+/* Hears of each line when it is added. It may read the journal, and must not add to it. */
+struct journal_listener {
+    struct list_link link;
+    void (*hear)(struct journal_listener *listener, const struct journal_line *line);
+};
+
+struct journal {
+    struct journal_line *lines[JOURNAL_LINES];
+    size_t first; /* place of the oldest */
+    size_t count;
+    size_t bytes;
+    uint64_t last; /* n of the newest line ever; 0: none yet */
+    struct list_link listeners;
+};
+
+void journal_init(struct journal *journal);
+void journal_fini(struct journal *journal);
+
+void journal_add(struct journal *journal, uint64_t at_ms, const struct journal_note *note);
+/* Forgets all lines. */
+void journal_empty(struct journal *journal);
+/* Forgets all lines, and counts from 1 again. */
+void journal_rewind(struct journal *journal);
+
+/* The oldest line that is kept and has a greater n; NULL if there is none. Valid until a line is added. */
+const struct journal_line *journal_after(const struct journal *journal, uint64_t n);
+
+/* The listener is borrowed until list_remove(&listener->link). It may be removed while it hears. */
+void journal_listen(struct journal *journal, struct journal_listener *listener);
+
+/* Appends the line as one JSON object, without a line feed. */
+void journal_print(struct buf *out, const struct journal_line *line);
+
+#endif
