@@ -8,6 +8,7 @@
 #include "server/core/hub.h"
 #include "server/upstream/azure.h"
 #include "server/upstream/http_upstream_private.h"
+#include "server/upstream/request_lines.h"
 #include "server/upstream/webhook.h"
 
 enum {
@@ -20,26 +21,6 @@ enum {
 static const struct outbound_ops outbound_operations;
 
 /* --- the request ------------------------------------------------------------------------------------------------- */
-
-static size_t count_lines(struct str lines)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < lines.len; i++)
-        count += lines.ptr[i] == '\n';
-    return count;
-}
-
-/* Lines "name: value" with CR LF. */
-static size_t split_lines(struct str lines, struct outbound_field *out)
-{
-    size_t count = 0;
-    while (lines.len) {
-        struct str line = str_split(&lines, '\n');
-        struct str name = str_split(&line, ':');
-        out[count++] = (struct outbound_field){name, str_from(line.ptr + 1, line.len - 2)}; /* " value\r" */
-    }
-    return count;
-}
 
 static void write_event(struct buf *lines, const struct backend_call *call)
 {
@@ -76,12 +57,13 @@ static enum err send_request(struct backend_call *call, struct error *error)
     cloudevent_append_id(&id, &call->event);
     if (options->secrets && !options->azure_hub.len)
         webhook_write(&lines, options->secrets, buf_str(&id), hub_wall_ms(call->hub) / 1000, buf_str(&call->body));
-    struct outbound_field *fields = xcalloc(count_lines(buf_str(&lines)), sizeof *fields);
+    size_t field_count;
+    struct outbound_field *fields = request_lines_split(buf_str(&lines), &field_count);
     const struct outbound_request request = {
         .target = options->target,
         .method = call->asks_leave ? STR("OPTIONS") : STR("POST"),
         .fields = fields,
-        .field_count = split_lines(buf_str(&lines), fields),
+        .field_count = field_count,
         .body = call->asks_leave ? STR("") : buf_str(&call->body),
         .id = buf_str(&id),
         .reply_to = hub_replies(call->hub),

@@ -6,6 +6,7 @@
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "server/core/lifecycle_event.h"
+#include "server/upstream/request_lines.h"
 #include "server/upstream/webhook.h"
 
 enum {
@@ -14,7 +15,6 @@ enum {
     POLL_US = 200000,   /* until the reader looks for new events */
     OTHER_US = 3000000, /* until a node that is not the reader asks again */
     RETRY_FIRST_US = 500000,
-    FIELDS_MAX = 8,
 };
 
 struct lifecycle_feed {
@@ -220,24 +220,11 @@ static void on_head(struct outbound_call *call, void *owner, const struct outbou
     /* The end has the status. */
 }
 
-static size_t split_lines(struct str lines, struct outbound_field out[FIELDS_MAX])
-{
-    size_t count = 0;
-    while (lines.len && count < FIELDS_MAX) {
-        struct str line = str_split(&lines, '\n');
-        struct str name = str_split(&line, ':');
-        while (line.len && (line.ptr[line.len - 1] == '\r'))
-            line.len--;
-        out[count++] = (struct outbound_field){name, str_trim(line)};
-    }
-    return count;
-}
-
 static void post_batch(struct lifecycle_feed *feed)
 {
     static const struct outbound_ops ops = {.head = on_head, .body = on_body, .end = on_end};
     struct buf body = {0}, lines = {0};
-    struct outbound_field fields[FIELDS_MAX];
+    size_t field_count;
     struct error error;
     char id[64];
     int len = snprintf(id, sizeof id, "lifecycle.%llu-%llu", (unsigned long long)feed->batch->number,
@@ -249,11 +236,12 @@ static void post_batch(struct lifecycle_feed *feed)
     if (feed->settings.secrets)
         webhook_write(&lines, feed->settings.secrets, str_from(id, (size_t)len),
                       turn_wall_ms(feed->options.turn) / 1000, buf_str(&body));
+    struct outbound_field *fields = request_lines_split(buf_str(&lines), &field_count);
     const struct outbound_request request = {
         .target = feed->settings.target,
         .method = STR("POST"),
         .fields = fields,
-        .field_count = split_lines(buf_str(&lines), fields),
+        .field_count = field_count,
         .body = buf_str(&body),
         .id = str_from(id, (size_t)len),
         .reply_to = &feed->mailbox,
@@ -264,6 +252,7 @@ static void post_batch(struct lifecycle_feed *feed)
         turn_start_timer(feed->options.turn, &feed->keep, KEEP_US, on_keep);
     if (outbound_start(feed->options.outbound, &request, &feed->call, &error))
         fail(feed, error.text);
+    free(fields);
     buf_fini(&body);
     buf_fini(&lines);
 }
