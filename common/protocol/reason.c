@@ -40,3 +40,8 @@ enum reason reason_from_text(struct str text)
             return (enum reason)i;
     return REASON_NONE;
 }
+
+bool close_code_may_be_sent(uint64_t code)
+{
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}

@@ -21,4 +21,8 @@ const char *reason_sentence(enum reason reason);
 /* The reason with that text; REASON_NONE if there is none. */
 enum reason reason_from_text(struct str text);
 
+/* May a close frame carry this code? 1000 to 1003, 1007 to 1014 and 3000 to 4999 may (RFC 6455, 7.4; 1012 to 1014 have
+ * been registered since). */
+bool close_code_may_be_sent(uint64_t code);
+
 #endif

@@ -169,13 +169,6 @@ static struct str take_payload(struct ws_decoder *decoder, struct str *bytes)
     return part;
 }
 
-/* 7.4: those that may be in a frame. 1012 to 1014 have been registered since. */
-static bool is_close_code(int code)
-{
-    return (code >= 1000 && code <= 1014 && code != 1004 && code != WS_CLOSE_NO_CODE && code != 1006) ||
-           (code >= 3000 && code <= 4999);
-}
-
 static enum ws_decoded read_close(struct ws_decoder *decoder, struct str payload, struct ws_message *out,
                                   struct error *error)
 {
@@ -188,7 +181,7 @@ static enum ws_decoded read_close(struct ws_decoder *decoder, struct str payload
     const unsigned char *p = (const unsigned char *)payload.ptr;
     out->close_code = p[0] << 8 | p[1];
     out->payload = str_skip(payload, 2);
-    if (!is_close_code(out->close_code))
+    if (!close_code_may_be_sent((uint64_t)out->close_code))
         return broken(decoder, error, "a close code that must not be sent");
     if (!str_is_utf8(out->payload))
         return bad(decoder, REASON_NOT_UTF8, error, "a close reason that is not UTF-8");

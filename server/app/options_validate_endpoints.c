@@ -1,19 +1,14 @@
 /* options_validate_endpoints.c - contradictions within an endpoint, between two of them, and with what they name. */
 #include "common/protocol/channel_name.h"
 #include "common/protocol/path_pattern.h"
+#include "common/protocol/reason.h"
 #include "server/app/options_verdict.h"
-
-/* RFC 6455, 7.4.1: these are for use inside a program and must not be sent. Below 3000 only the registered ones are. */
-static bool is_sendable(uint64_t code)
-{
-    return code >= 3000 || (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006);
-}
 
 static void validate_close_codes(struct verdict *verdict, size_t index, const struct endpoint_options *endpoint)
 {
     char key[VERDICT_KEY_LEN];
     for (size_t i = 0; i < endpoint->close_codes.count; i++)
-        if (!is_sendable(endpoint->close_codes.items[i].value))
+        if (!close_code_may_be_sent(endpoint->close_codes.items[i].value))
             verdict_refuse(verdict, key_in_list(key, "endpoints", index, "close_codes"),
                            "%u cannot be sent; use 3000 to 4999 or a registered code",
                            (unsigned)endpoint->close_codes.items[i].value);

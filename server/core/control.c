@@ -93,12 +93,6 @@ void control_result_fini(struct control_result *result)
 /* --- requests -------------------------------------------------------------------------------------------------------
  */
 
-/* Close codes that an application may send (RFC 6455, 7.4). */
-static bool is_close_code(uint64_t code)
-{
-    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-}
-
 static enum err check_whom(const struct control_request *request, struct error *error)
 {
     if ((request->user.len == 0) == (request->session_id.len == 0))
@@ -118,7 +112,7 @@ static enum err check_message(const struct control_request *request, struct erro
 
 static enum err check_closing(const struct control_request *request, struct error *error)
 {
-    if (request->code && !is_close_code(request->code))
+    if (request->code && !close_code_may_be_sent(request->code))
         return error_set(error, ERR_INVALID_REQUEST,
                          "code: %llu is not a close code to send; use 1000-1003, 1007-1014 or 3000-4999",
                          (unsigned long long)request->code);

@@ -1,6 +1,8 @@
 /* answer_orders.c - see answer_orders.h. */
 #include "server/upstream/answer_orders.h"
 
+#include "common/protocol/reason.h"
+
 bool answer_next_name(struct str *rest, struct str *out_name)
 {
     while (rest->ptr) {
@@ -13,18 +15,12 @@ bool answer_next_name(struct str *rest, struct str *out_name)
     return false;
 }
 
-static bool is_sendable(uint64_t code)
-{
-    return (code >= 3000 && code <= 4999) ||
-           (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006);
-}
-
 bool answer_close(struct str value, int *out_code, struct str *out_reason)
 {
     bool possible;
     uint64_t code;
     struct str rest = str_trim(value);
-    if (rest.len == 0 || !str_to_u64(str_split(&rest, ' '), &code) || !is_sendable(code))
+    if (rest.len == 0 || !str_to_u64(str_split(&rest, ' '), &code) || !close_code_may_be_sent(code))
         return false;
     struct str reason = rest.ptr ? str_trim(rest) : STR("");
     if (!str_is_utf8(reason))

@@ -123,18 +123,12 @@ static void hold_backend(struct ws_session *state)
     turn_start_timer(state->turn, &state->room, ROOM_PAUSE_US, on_room_time);
 }
 
-/* Codes that a close frame may carry (RFC 6455, 7.4; 1012 to 1014 are registered since). */
-static int code_for_client(int code)
-{
-    bool good = (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-    return good ? code : CODE_SERVER_ERROR;
-}
-
 static void on_close_frame(struct ws_session *state, const struct ws_message *message)
 {
+    bool has_code = message->close_code != WS_CLOSE_NO_CODE;
     if (state->base.session)
-        session_end_with(state->base.session, code_for_client(message->close_code), message->payload);
-    begin_closing(state, message->close_code == WS_CLOSE_NO_CODE ? 0 : message->close_code, STR(""));
+        session_end_with(state->base.session, has_code ? message->close_code : CODE_SERVER_ERROR, message->payload);
+    begin_closing(state, has_code ? message->close_code : 0, STR(""));
 }
 
 /* A message that is too large for what the client has yet to read waits until that is gone. */

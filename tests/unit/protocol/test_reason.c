@@ -15,13 +15,27 @@ static void test_every_reason(void **state)
         assert_int_equal(reason_from_text(text), reason);
         assert_true(reason_err(reason) > ERR_NONE && reason_err(reason) < ERR_COUNT);
         int close = reason_close_code(reason);
-        /* RFC 6455, 7.4.1: the codes that an endpoint may send. */
-        assert_true((close >= 1001 && close <= 1014 && close != 1004 && close != 1005 && close != 1006) ||
-                    (close >= 3000 && close <= 4999));
+        assert_true(close > 1000 && close_code_may_be_sent((uint64_t)close));
         assert_true(strlen(reason_sentence(reason)) > 5);
         for (int other = REASON_NONE; other < i; other++)
             assert_string_not_equal(reason_sentence(reason), reason_sentence((enum reason)other));
     }
+}
+
+/* RFC 6455, 7.4: what an endpoint may send. */
+static void test_codes_that_may_be_sent(void **state)
+{
+    static const struct {
+        uint64_t first, last;
+    } good[] = {{1000, 1003}, {1007, 1014}, {3000, 4999}};
+    (void)state;
+    for (uint64_t code = 0; code < 70000; code++) {
+        bool expected = false;
+        for (size_t i = 0; i < COUNT_OF(good); i++)
+            expected |= code >= good[i].first && code <= good[i].last;
+        assert_int_equal(close_code_may_be_sent(code), expected);
+    }
+    assert_false(close_code_may_be_sent(UINT64_MAX));
 }
 
 static void test_none(void **state)
@@ -48,6 +62,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_reason),
+        cmocka_unit_test(test_codes_that_may_be_sent),
         cmocka_unit_test(test_none),
         cmocka_unit_test(test_the_documented_ones),
     };
