@@ -19,30 +19,33 @@ bool breaker_allows(struct breaker *breaker, uint64_t now_us, bool *out_probe)
     return true;
 }
 
-void breaker_succeeded(struct breaker *breaker, bool probe)
+static enum breaker_change succeed(struct breaker *breaker)
 {
-    if (breaker->state != BREAKER_CLOSED && !probe)
-        return;
+    enum breaker_state before = breaker->state;
     breaker->state = BREAKER_CLOSED;
     breaker->failures = 0;
-    breaker->probing = false;
+    return before == BREAKER_CLOSED ? BREAKER_SAME : BREAKER_HAS_CLOSED;
 }
 
-bool breaker_failed(struct breaker *breaker, bool probe, uint64_t now_us)
+static enum breaker_change fail(struct breaker *breaker, bool probe, uint64_t now_us)
 {
-    if (breaker->failures_max == UINT32_MAX || (breaker->state != BREAKER_CLOSED && !probe))
-        return false;
-    breaker->probing = false;
-    if (!probe && ++breaker->failures < breaker->failures_max)
-        return false;
+    if (breaker->failures_max == UINT32_MAX || (!probe && ++breaker->failures < breaker->failures_max))
+        return BREAKER_SAME;
     breaker->state = BREAKER_OPEN;
     breaker->opened_us = now_us;
     breaker->failures = 0;
-    return true;
+    return probe ? BREAKER_SAME : BREAKER_OPENED;
 }
 
-void breaker_forget(struct breaker *breaker, bool probe)
+enum breaker_change breaker_tell(struct breaker *breaker, bool probe, enum breaker_verdict verdict, uint64_t now_us)
 {
-    if (probe)
-        breaker->probing = false;
+    if (breaker->state != BREAKER_CLOSED && !probe)
+        return BREAKER_SAME;
+    breaker->probing = false;
+    switch (verdict) {
+    case BREAKER_ANSWERS: return succeed(breaker);
+    case BREAKER_IS_DOWN: return fail(breaker, probe, now_us);
+    case BREAKER_UNKNOWN: break;
+    }
+    return BREAKER_SAME;
 }

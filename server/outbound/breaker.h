@@ -28,11 +28,20 @@ void breaker_init(struct breaker *breaker, uint32_t failures_max, uint64_t open_
 /* May a call go out now? If it does, the caller says later how it ended, with the same *out_probe. */
 bool breaker_allows(struct breaker *breaker, uint64_t now_us, bool *out_probe);
 
+/* What the end of a call says about the backend. */
+enum breaker_verdict {
+    BREAKER_ANSWERS,
+    BREAKER_IS_DOWN,
+    BREAKER_UNKNOWN, /* the call was given up; the next call probes again */
+};
+
+enum breaker_change {
+    BREAKER_SAME,
+    BREAKER_OPENED, /* it was closed; a failed probe is no change */
+    BREAKER_HAS_CLOSED,
+};
+
 /* A call that was allowed has ended. Results of calls from before the breaker opened change nothing. */
-void breaker_succeeded(struct breaker *breaker, bool probe);
-/* True: the breaker has opened by this. */
-bool breaker_failed(struct breaker *breaker, bool probe, uint64_t now_us);
-/* The call was given up, and tells nothing about the backend. The next call probes again. */
-void breaker_forget(struct breaker *breaker, bool probe);
+enum breaker_change breaker_tell(struct breaker *breaker, bool probe, enum breaker_verdict verdict, uint64_t now_us);
 
 #endif

@@ -13,6 +13,22 @@ const char *outbound_result_text(enum outbound_result result)
     return texts[result];
 }
 
+unsigned outbound_outcome(enum outbound_result result, int status)
+{
+    return result == OUTBOUND_OK ? metrics_status(status)
+                                 : METRICS_OUTCOME_REFUSED + (unsigned)result - OUTBOUND_REFUSED;
+}
+
+enum breaker_verdict outbound_verdict(enum outbound_result result, int status)
+{
+    switch (result) {
+    case OUTBOUND_OK: return status == 502 || status == 503 || status == 504 ? BREAKER_IS_DOWN : BREAKER_ANSWERS;
+    case OUTBOUND_TOO_LARGE: return BREAKER_ANSWERS;
+    case OUTBOUND_CANCELLED: return BREAKER_UNKNOWN;
+    default: return BREAKER_IS_DOWN;
+    }
+}
+
 void call_release(struct outbound_call *call)
 {
     if (atomic_fetch_sub_explicit(&call->refs, 1, memory_order_acq_rel) == 1)

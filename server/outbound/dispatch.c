@@ -26,37 +26,28 @@ static void say_breaker(const struct outbound_target *target)
              STR_ARG(target->name), target->breaker.failures_max, target->breaker.open_us / 1000);
 }
 
-/* Statuses by which proxies and servers say that they cannot serve at all. Other answers are about the one request. */
-static bool is_down(enum outbound_result result, int status)
+static void tell_breaker(struct outbound_call *call, enum breaker_verdict verdict)
 {
-    if (result == OUTBOUND_OK)
-        return status == 502 || status == 503 || status == 504;
-    return result != OUTBOUND_TOO_LARGE;
+    struct outbound_target *target = call->target;
+    switch (breaker_tell(&target->breaker, call->probe, verdict, now_us(call))) {
+    case BREAKER_SAME: break;
+    case BREAKER_OPENED: say_breaker(target); break;
+    case BREAKER_HAS_CLOSED: log_info("outbound", "upstream %.*s answers again", STR_ARG(target->name)); break;
+    }
 }
 
 /* A paused call that takes too long has waited for its caller. */
-static void tell_breaker(struct outbound_call *call, enum outbound_result result, int status)
+static enum breaker_verdict verdict_of(const struct outbound_call *call, enum outbound_result result)
 {
-    struct outbound_target *target = call->target;
-    struct breaker *breaker = &target->breaker;
-    enum breaker_state before = breaker->state;
-    if (result == OUTBOUND_CANCELLED || (result == OUTBOUND_TIMEOUT && atomic_load(&call->paused)))
-        breaker_forget(breaker, call->probe);
-    else if (!is_down(result, status))
-        breaker_succeeded(breaker, call->probe);
-    else if (breaker_failed(breaker, call->probe, now_us(call)) && before == BREAKER_CLOSED)
-        say_breaker(target);
-    if (before != BREAKER_CLOSED && breaker->state == BREAKER_CLOSED)
-        log_info("outbound", "upstream %.*s answers again", STR_ARG(target->name));
+    bool waited = result == OUTBOUND_TIMEOUT && atomic_load(&call->paused);
+    return waited ? BREAKER_UNKNOWN : outbound_verdict(result, call->status);
 }
 
-static void count_end(struct outbound_call *call, enum outbound_result result, int status, uint64_t duration_us)
+static void count_end(struct outbound_call *call, enum outbound_result result, uint64_t duration_us)
 {
     struct metrics *metrics = call->outbound->metrics;
     unsigned label = call->target->label;
-    unsigned outcome =
-        result == OUTBOUND_OK ? metrics_status(status) : METRICS_OUTCOME_REFUSED + (unsigned)result - OUTBOUND_REFUSED;
-    metrics_add_labelled2(metrics, METRIC_UPSTREAM_REQUESTS, label, outcome, 1);
+    metrics_add_labelled2(metrics, METRIC_UPSTREAM_REQUESTS, label, outbound_outcome(result, call->status), 1);
     if (call->transfer) {
         metrics_add_labelled(metrics, METRIC_UPSTREAM_IN_FLIGHT, label, (uint64_t)-1);
         metrics_observe_labelled(metrics, METRIC_UPSTREAM_DURATION, label, duration_us);
@@ -78,8 +69,8 @@ static void finish(struct outbound_call *call, enum outbound_result result, stru
     }
     say_end(call, result, text);
     if (transfer)
-        tell_breaker(call, result, call->status);
-    count_end(call, result, call->status, duration_us);
+        tell_breaker(call, verdict_of(call, result));
+    count_end(call, result, duration_us);
     call_add_end(call, result, call->status, text, duration_us);
     call->transfer = NULL;
     call->target = NULL;
@@ -249,9 +240,10 @@ static void hear_probes(struct outbound *outbound)
     LIST_EACH(link, &outbound->news)
     {
         struct outbound_call *call = CONTAINER_OF(link, struct outbound_call, news_link);
-        if (!call->probe || !call->news->has_head || call->news->has_end || is_down(OUTBOUND_OK, call->status))
+        bool is_heard = call->probe && call->news->has_head && !call->news->has_end;
+        if (!is_heard || outbound_verdict(OUTBOUND_OK, call->status) != BREAKER_ANSWERS)
             continue;
-        tell_breaker(call, OUTBOUND_OK, call->status);
+        tell_breaker(call, BREAKER_ANSWERS);
         call->probe = false;
         metrics_set_labelled(outbound->metrics, METRIC_UPSTREAM_BREAKER, call->target->label,
                              call->target->breaker.state);

@@ -23,6 +23,7 @@
 #include "common/base/error.h"
 #include "common/base/mailbox.h"
 #include "common/metrics/metrics.h"
+#include "server/outbound/breaker.h"
 
 struct outbound;
 struct outbound_target;
@@ -166,5 +167,10 @@ void outbound_cancel(struct outbound_call *call);
 
 /* "refused", "too_large": the label of the metrics. */
 const char *outbound_result_text(enum outbound_result result);
+/* The label of METRIC_UPSTREAM_REQUESTS. status: of the answer, where the result is OUTBOUND_OK. */
+unsigned outbound_outcome(enum outbound_result result, int status);
+/* What such an end says about the backend. The statuses 502, 503 and 504 are those by which proxies and servers say
+ * that they cannot serve at all. Other answers are about the one request. */
+enum breaker_verdict outbound_verdict(enum outbound_result result, int status);
 
 #endif

@@ -18,7 +18,6 @@
 #include <curl/curl.h>
 
 #include "common/base/log.h"
-#include "server/outbound/breaker.h"
 #include "server/outbound/outbound.h"
 
 enum { OUTBOUND_HEAD_MAX = 64 * 1024 };

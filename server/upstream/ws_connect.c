@@ -109,27 +109,17 @@ static struct ws_failure told_of_status(int status)
     }
 }
 
-static enum ws_verdict verdict(enum outbound_result result, int status)
-{
-    if (result == OUTBOUND_CANCELLED)
-        return WS_UNKNOWN;
-    if (result == OUTBOUND_OK)
-        return status == 502 || status == 503 || status == 504 ? WS_IS_DOWN : WS_ANSWERS;
-    return WS_IS_DOWN;
-}
-
 /* How the opening has ended. status: of the answer, where result is OUTBOUND_OK. */
 static void report(struct ws_session *state, enum outbound_result result, int status)
 {
-    unsigned outcome = result != OUTBOUND_OK           ? METRICS_OUTCOME_REFUSED + (unsigned)result - OUTBOUND_REFUSED
-                       : status == SWITCHING_PROTOCOLS ? METRICS_OUTCOME_UPGRADED
-                                                       : metrics_status(status);
+    bool is_upgraded = result == OUTBOUND_OK && status == SWITCHING_PROTOCOLS;
+    unsigned outcome = is_upgraded ? METRICS_OUTCOME_UPGRADED : outbound_outcome(result, status);
     metrics_add_labelled2(hub_metrics(state->hub), METRIC_UPSTREAM_REQUESTS, ws_upstream_of(state)->label, outcome, 1);
     if (state->state == WS_DENIED)
         return;
     metrics_observe_labelled(hub_metrics(state->hub), METRIC_UPSTREAM_DURATION, ws_upstream_of(state)->label,
                              hub_now_us(state->hub) - state->began_us);
-    ws_target_tell(options_of(state)->target, state->probe, verdict(result, status), hub_now_us(state->hub));
+    ws_target_tell(options_of(state)->target, state->probe, outbound_verdict(result, status), hub_now_us(state->hub));
 }
 
 void ws_connect_drop_waiting(struct ws_session *state)

@@ -12,7 +12,6 @@
 #include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "common/protocol/url.h"
-#include "server/outbound/breaker.h"
 
 struct ws_target {
     atomic_uint refs;
@@ -124,24 +123,20 @@ enum outbound_result ws_target_enter(struct ws_target *target, uint64_t now_us, 
     return result;
 }
 
-void ws_target_tell(struct ws_target *target, bool probe, enum ws_verdict verdict, uint64_t now_us)
+void ws_target_tell(struct ws_target *target, bool probe, enum breaker_verdict verdict, uint64_t now_us)
 {
     pthread_mutex_lock(&target->lock);
-    enum breaker_state before = target->breaker.state;
-    if (verdict == WS_ANSWERS)
-        breaker_succeeded(&target->breaker, probe);
-    else if (verdict == WS_IS_DOWN)
-        breaker_failed(&target->breaker, probe, now_us);
-    else
-        breaker_forget(&target->breaker, probe);
-    enum breaker_state after = target->breaker.state;
+    enum breaker_change change = breaker_tell(&target->breaker, probe, verdict, now_us);
     pthread_mutex_unlock(&target->lock);
-    if (before == BREAKER_CLOSED && after == BREAKER_OPEN)
+    switch (change) {
+    case BREAKER_SAME: break;
+    case BREAKER_OPENED:
         log_warn("upstream", "%.*s: no connection is tried for %llu ms, because the last %u failed",
                  STR_ARG(target->name), (unsigned long long)(target->breaker.open_us / 1000),
                  target->breaker.failures_max);
-    else if (before != BREAKER_CLOSED && after == BREAKER_CLOSED)
-        log_info("upstream", "%.*s answers again", STR_ARG(target->name));
+        break;
+    case BREAKER_HAS_CLOSED: log_info("upstream", "%.*s answers again", STR_ARG(target->name)); break;
+    }
 }
 
 void ws_target_leave(struct ws_target *target)

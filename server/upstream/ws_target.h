@@ -33,9 +33,8 @@ struct str ws_target_path(const struct ws_target *target); /* with the query */
 /* May a connection be opened? OUTBOUND_OK: it counts until ws_target_leave, and ws_target_tell is called once before.
  * Otherwise OUTBOUND_BREAKER_OPEN or OUTBOUND_TOO_MANY. */
 enum outbound_result ws_target_enter(struct ws_target *target, uint64_t now_us, bool *out_probe);
-enum ws_verdict { WS_ANSWERS, WS_IS_DOWN, WS_UNKNOWN };
 /* How the opening has ended. */
-void ws_target_tell(struct ws_target *target, bool probe, enum ws_verdict verdict, uint64_t now_us);
+void ws_target_tell(struct ws_target *target, bool probe, enum breaker_verdict verdict, uint64_t now_us);
 void ws_target_leave(struct ws_target *target);
 
 #endif
