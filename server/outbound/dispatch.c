@@ -1,4 +1,5 @@
 /* dispatch.c - which call goes out when, and how each one ends. The outbound thread alone. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -157,12 +158,11 @@ void dispatch_start(struct mail *mail, void *owner)
     struct outbound_call *call = CONTAINER_OF(mail, struct outbound_call, start);
     struct outbound *outbound = owner;
     struct outbound_target *target = call->target;
+    assert(!outbound->stopping); /* outbound_stop: no thread starts a call any more */
     know(outbound, target);
     call->started_us = turn_now_us(&outbound->turn);
     call->came_us = clock_now_us();
-    if (outbound->stopping) {
-        finish(call, OUTBOUND_CANCELLED, STR("the server ends"));
-    } else if (target->in_flight < target->in_flight_max && target->waiting_count == 0) {
+    if (target->in_flight < target->in_flight_max && target->waiting_count == 0) {
         begin(call);
     } else if (target->breaker.state != BREAKER_CLOSED) {
         finish(call, OUTBOUND_BREAKER_OPEN, STR("not sent, because the calls before it failed"));
