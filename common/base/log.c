@@ -105,11 +105,14 @@ void log_catch_up(void)
 bool log_limit_passes(struct log_limit *limit, uint64_t now_us, unsigned long long *out_count)
 {
     const uint64_t interval_us = 10 * 1000 * 1000;
-    limit->unsaid++;
-    if (limit->said_us && now_us - limit->said_us < interval_us)
+    uint64_t began_us = atomic_load(&limit->began_us);
+    atomic_fetch_add(&limit->unsaid, 1);
+    bool begins = !began_us || now_us >= began_us + interval_us;
+    if (begins && atomic_compare_exchange_strong(&limit->began_us, &began_us, now_us))
+        atomic_store(&limit->due, 0);
+    if (atomic_fetch_add(&limit->due, 1) >= (limit->most ? limit->most : 1))
         return false;
-    *out_count = limit->unsaid;
-    *limit = (struct log_limit){.said_us = now_us};
+    *out_count = atomic_exchange(&limit->unsaid, 0);
     return true;
 }
 

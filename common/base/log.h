@@ -19,15 +19,17 @@ bool log_enabled(enum log_level level);
 /* module is the folder or file that logs ("net", "broker"). The text is one sentence without a newline. */
 void log_write(enum log_level level, const char *module, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* For a warning that may be due very often: it is said once in ten seconds, with how many there were. Zeroed: never
- * said. */
+/* For a warning that may be due very often: of those of ten seconds only the first ones are said, with how many there
+ * were. Zeroed: one in ten seconds, and never said. */
 struct log_limit {
-    uint64_t said_us;
-    unsigned long long unsaid;
+    unsigned most; /* in ten seconds; 0: one */
+    _Atomic uint64_t began_us;
+    _Atomic uint64_t due; /* in these ten seconds */
+    _Atomic unsigned long long unsaid;
 };
 
 /* Counts one warning. True if it is to be logged now. *out_count is then the number of warnings since the last logged
- * one, with this one. now_us is of the monotonic clock, and not 0. */
+ * one, with this one. now_us is of the monotonic clock, and not 0. Any thread; several at once may share a count. */
 bool log_limit_passes(struct log_limit *limit, uint64_t now_us, unsigned long long *out_count);
 
 /* How many lines have been dropped. */

@@ -1,10 +1,13 @@
 /* upstream.c - see upstream.h. */
 #include "server/core/upstream.h"
 
+enum { WARNINGS_MOST = 20 }; /* in ten seconds */
+
 void upstream_init(struct upstream *upstream, const struct upstream_ops *ops, struct str name)
 {
     upstream->ops = ops;
     upstream->name = name;
+    upstream->warnings = (struct log_limit){.most = WARNINGS_MOST};
     atomic_init(&upstream->refs, 1);
 }
 

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "common/base/error.h"
+#include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/protocol/reason.h"
 #include "server/core/correlation.h"
@@ -58,8 +59,9 @@ struct upstream_ops {
 struct upstream {
     const struct upstream_ops *ops;
     atomic_uint refs;
-    struct str name; /* in "upstreams"; it belongs to the implementation */
-    bool is_asked;   /* whether a session may have a channel (ops->ask). Set before it is shared */
+    struct str name;           /* in "upstreams"; it belongs to the implementation */
+    bool is_asked;             /* whether a session may have a channel (ops->ask). Set before it is shared */
+    struct log_limit warnings; /* about its messages and sessions */
 };
 
 /* One reference. */

@@ -4,11 +4,11 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
-#include "common/base/log.h"
 #include "server/core/hub.h"
 #include "server/upstream/azure.h"
 #include "server/upstream/http_upstream_private.h"
 #include "server/upstream/request_lines.h"
+#include "server/upstream/upstream_log.h"
 #include "server/upstream/webhook.h"
 
 enum {
@@ -109,7 +109,7 @@ static struct str unquoted(struct str json)
     return is_string ? str_from(json.ptr + 1, json.len - 2) : json;
 }
 
-/* The one line of the log for a failure. what is ours, detail may quote the backend, and the id is the client's. */
+/* The line of the log for a failure. what is ours, detail may quote the backend, and the id is the client's. */
 static void log_failure(const struct backend_call *call, const char *what, struct str detail)
 {
     char correlation[ERROR_QUOTE_LEN] = "none";
@@ -118,9 +118,9 @@ static void log_failure(const struct backend_call *call, const char *what, struc
     if (call->correlation)
         error_quote(unquoted(str_from_cstr(call->correlation)), correlation);
     cloudevent_append_printable(&line, detail.len < DETAIL_MAX ? detail : str_from(detail.ptr, DETAIL_MAX));
-    log_warn("upstream", "%.*s: %s failed after %u %s: %s%s%s; correlation id %s", STR_ARG(call->upstream->base.name),
-             buf_cstr(&id), call->tries, call->tries == 1 ? "try" : "tries", what, detail.len ? ": " : "",
-             buf_cstr(&line), correlation);
+    upstream_warn(&call->upstream->base, hub_now_us(call->hub), "%s failed after %u %s: %s%s%s; correlation id %s",
+                  buf_cstr(&id), call->tries, call->tries == 1 ? "try" : "tries", what, detail.len ? ": " : "",
+                  buf_cstr(&line), correlation);
     buf_fini(&id);
     buf_fini(&line);
 }

@@ -2,12 +2,12 @@
 #include "server/upstream/connect_step.h"
 
 #include "common/base/alloc.h"
-#include "common/base/log.h"
 #include "server/upstream/azure.h"
 #include "server/upstream/backend_call.h"
 #include "server/upstream/connect_answer.h"
 #include "server/upstream/http_session_state.h"
 #include "server/upstream/session_lines.h"
+#include "server/upstream/upstream_log.h"
 
 struct connect_call {
     struct backend_call call;
@@ -118,8 +118,8 @@ static void subscribe(const struct connect_call *ask, struct json_value names)
     while (json_next(&at, &key, &item)) {
         struct buf scratch = {0};
         if (json_text(item, &scratch, &name) && entry_subscribe(ask->entry, name, true, &error))
-            log_warn("upstream", "%.*s: the answer to connect of session %s names a channel, and %s",
-                     STR_ARG(ask->upstream->name), ask->uuid, error.text);
+            upstream_warn(ask->upstream, hub_now_us(ask->call.hub),
+                          "the answer to connect of session %s names a channel, and %s", ask->uuid, error.text);
         buf_fini(&scratch);
     }
 }
@@ -135,9 +135,9 @@ static void apply(const struct connect_call *ask, struct connect_answer *answer)
     if (offers(admission->origin, answer->subprotocol))
         changed.subprotocol = answer->subprotocol;
     else if (answer->subprotocol.len)
-        log_warn("upstream",
-                 "%.*s: the answer to connect of session %s names a subprotocol that its client does not offer",
-                 STR_ARG(ask->upstream->name), ask->uuid);
+        upstream_warn(ask->upstream, hub_now_us(ask->call.hub),
+                      "the answer to connect of session %s names a subprotocol that its client does not offer",
+                      ask->uuid);
     changed.state = buf_str(answer->state.len ? &answer->state : &ask->state);
     struct session_origin *origin = session_origin_create(&changed);
     session_origin_unref(admission->origin);
@@ -156,8 +156,8 @@ static enum reason take_answer(const struct connect_call *ask)
     struct connect_answer answer;
     struct error error;
     if (connect_answer_read(buf_str(&ask->answer), is_azure(ask), ask->entry->admission.claims, &answer, &error)) {
-        log_warn("upstream", "%.*s: the answer to connect of session %s is wrong: %s", STR_ARG(ask->upstream->name),
-                 ask->uuid, error.text);
+        upstream_warn(ask->upstream, hub_now_us(ask->call.hub), "the answer to connect of session %s is wrong: %s",
+                      ask->uuid, error.text);
         return REASON_BACKEND_UNAVAILABLE;
     }
     apply(ask, &answer);

@@ -2,7 +2,6 @@
 #include "server/upstream/http_session.h"
 
 #include "common/base/alloc.h"
-#include "common/base/log.h"
 #include "common/protocol/channel_name.h"
 #include "server/core/hub.h"
 #include "server/core/session.h"
@@ -12,6 +11,7 @@
 #include "server/upstream/http_session_state.h"
 #include "server/upstream/idempotency.h"
 #include "server/upstream/subscribe_call.h"
+#include "server/upstream/upstream_log.h"
 
 enum {
     MESSAGE_COST = 1024,   /* what a message takes beside its bytes */
@@ -216,8 +216,8 @@ static void change_channels(struct http_session *state, struct str names,
     struct error error;
     while (answer_next_name(&names, &name)) {
         if (channel_check(name, &error))
-            log_warn("upstream", "%.*s: the answer names a channel for session %s, and %s",
-                     STR_ARG(state->base.upstream->name), state->uuid, error.text);
+            upstream_warn(state->base.upstream, hub_now_us(state->hub),
+                          "the answer names a channel for session %s, and %s", state->uuid, error.text);
         else
             change(state->hub, state->base.session, name);
     }
@@ -252,17 +252,17 @@ static bool on_head(struct backend_call *call, const struct backend_answer *head
     if (answer_close(head->close, &message->close_code, &reason))
         message->close_reason = str_dup(reason);
     else if (head->close.len)
-        log_warn("upstream", "%.*s: carillon-close of the answer to session %s is no code and reason",
-                 STR_ARG(state->base.upstream->name), state->uuid);
+        upstream_warn(state->base.upstream, hub_now_us(state->hub),
+                      "carillon-close of the answer to session %s is no code and reason", state->uuid);
     if (head->status < 200 || head->status > 299)
         return true;
     if (head->state.len && connection_state_is_valid(head->state)) {
         buf_clear(&state->state);
         buf_append(&state->state, head->state);
     } else if (head->state.len) {
-        log_warn("upstream",
-                 "%.*s: ce-connectionstate of the answer to session %s is over %d bytes, or no visible ASCII",
-                 STR_ARG(state->base.upstream->name), state->uuid, CONNECTION_STATE_MAX);
+        upstream_warn(state->base.upstream, hub_now_us(state->hub),
+                      "ce-connectionstate of the answer to session %s is over %d bytes, or no visible ASCII",
+                      state->uuid, CONNECTION_STATE_MAX);
     }
     change_channels(state, head->subscribe, hub_subscribe);
     change_channels(state, head->unsubscribe, hub_unsubscribe);
@@ -296,8 +296,8 @@ static void drop_waiting(struct http_session *state)
         count++;
     }
     if (count)
-        log_warn("upstream", "%.*s: %zu messages of session %s, which has ended, are dropped after the failure",
-                 STR_ARG(state->base.upstream->name), count, state->uuid);
+        upstream_warn(state->base.upstream, hub_now_us(state->hub),
+                      "%zu messages of session %s, which has ended, are dropped after the failure", count, state->uuid);
 }
 
 static void finish(struct http_session *state, const struct http_message *message, const struct backend_result *result)

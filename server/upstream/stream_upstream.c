@@ -5,10 +5,10 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "server/core/hub.h"
 #include "server/core/session.h"
 #include "server/core/session_origin.h"
+#include "server/upstream/upstream_log.h"
 
 enum { RETRY_US = 100000 };
 
@@ -89,15 +89,15 @@ static void drop_all(struct stream_session *state, const char *why)
     size_t count = 0;
     for (; !list_is_empty(&state->waiting); count++)
         drop_first(state);
-    log_warn("upstream", "%.*s: %zu messages of session %s, which has ended, are dropped: %s",
-             STR_ARG(state->base.upstream->name), count, state->uuid, why);
+    upstream_warn(state->base.upstream, hub_now_us(state->hub),
+                  "%zu messages of session %s, which has ended, are dropped: %s", count, state->uuid, why);
 }
 
 static void fail_first(struct stream_session *state, const char *why)
 {
     struct session *session = state->base.session;
-    log_warn("upstream", "%.*s: message %.*s of session %s failed: %s", STR_ARG(state->base.upstream->name),
-             STR_ARG(first(state)->append->texts[7]), state->uuid, why);
+    upstream_warn(state->base.upstream, hub_now_us(state->hub), "message %.*s of session %s failed: %s",
+                  STR_ARG(first(state)->append->texts[7]), state->uuid, why);
     hub_fail(state->hub, session, str_from_cstr(first(state)->correlation), ERR_UNAVAILABLE,
              STR("the message could not be stored; try again later"));
     drop_first(state);

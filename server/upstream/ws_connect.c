@@ -3,12 +3,12 @@
 
 #include <stdio.h>
 
-#include "common/base/log.h"
 #include "server/core/hub.h"
 #include "server/core/session.h"
 #include "server/core/session_origin.h"
 #include "server/upstream/cloudevents.h"
 #include "server/upstream/session_lines.h"
+#include "server/upstream/upstream_log.h"
 #include "server/upstream/webhook.h"
 #include "server/upstream/ws_relay.h"
 #include "server/upstream/ws_session.h"
@@ -125,8 +125,9 @@ static void report(struct ws_session *state, enum outbound_result result, int st
 void ws_connect_drop_waiting(struct ws_session *state)
 {
     if (state->waiting_count)
-        log_warn("upstream", "%.*s: %zu messages of session %s, which has ended, are dropped: there is no connection",
-                 STR_ARG(state->base.upstream->name), state->waiting_count, state->uuid);
+        upstream_warn(state->base.upstream, hub_now_us(state->hub),
+                      "%zu messages of session %s, which has ended, are dropped: there is no connection",
+                      state->waiting_count, state->uuid);
     for (struct ws_waiting *waiting; (waiting = ws_session_take_waiting(state));)
         ws_waiting_free(waiting);
 }
@@ -153,8 +154,9 @@ static void fail(struct ws_session *state, enum outbound_result result, int stat
     const struct ws_failure told = result == OUTBOUND_OK ? told_of_status(status) : failures[result];
     report(state, result, status);
     metrics_add_labelled(hub_metrics(state->hub), METRIC_UPSTREAM_FAILURES, told.err, 1);
-    log_warn("upstream", "%.*s: no connection for session %s: %s: %s; %zu messages waited for it",
-             STR_ARG(state->base.upstream->name), state->uuid, told.text, why, state->waiting_count);
+    upstream_warn(state->base.upstream, hub_now_us(state->hub),
+                  "no connection for session %s: %s: %s; %zu messages waited for it", state->uuid, told.text, why,
+                  state->waiting_count);
     if (state->base.session) {
         fail_waiting(state, &told);
         if (options_of(state)->close_on_failure)

@@ -1,9 +1,9 @@
 /* ws_relay.c - see ws_relay.h. */
 #include "server/upstream/ws_relay.h"
 
-#include "common/base/log.h"
 #include "server/core/hub.h"
 #include "server/core/session.h"
+#include "server/upstream/upstream_log.h"
 #include "server/upstream/ws_session.h"
 
 enum {
@@ -38,9 +38,9 @@ static void on_closing_time(struct timer *timer, uint64_t now_us)
     size_t unsent = backend_socket_unsent(&state->socket);
     (void)now_us;
     if (unsent)
-        log_warn("upstream",
-                 "%.*s: %zu bytes of session %s, which has ended, are dropped: the backend does not take them",
-                 STR_ARG(state->base.upstream->name), unsent, state->uuid);
+        upstream_warn(state->base.upstream, hub_now_us(state->hub),
+                      "%zu bytes of session %s, which has ended, are dropped: the backend does not take them", unsent,
+                      state->uuid);
     ws_session_shut(state);
 }
 
@@ -66,8 +66,8 @@ void ws_relay_end(struct ws_session *state)
 static void fail(struct ws_session *state, int code, const char *why)
 {
     metrics_add_labelled(hub_metrics(state->hub), METRIC_UPSTREAM_FAILURES, ERR_INTERNAL_ERROR, 1);
-    log_warn("upstream", "%.*s: the connection of session %s has failed: %s", STR_ARG(state->base.upstream->name),
-             state->uuid, why);
+    upstream_warn(state->base.upstream, hub_now_us(state->hub), "the connection of session %s has failed: %s",
+                  state->uuid, why);
     if (state->base.session)
         session_end_with(state->base.session, code, STR("the backend's connection has failed"));
 }

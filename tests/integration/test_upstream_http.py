@@ -159,6 +159,22 @@ def test_a_backend_that_refuses_connections(launch):
     assert node.metric("carillon_upstream_retries_total") == 2
 
 
+def test_the_log_is_not_flooded(launch):
+    """A client makes as many failures as it likes."""
+    backend = Backend()
+    backend.close()
+    node = launch({"endpoints": [endpoint()], "upstreams": {"ai": {"url": backend.url}}, "log": {"level": "debug"}})
+    with connect(node) as client:
+        for n in range(60):
+            client.send_text(message(f"c-{n}"))
+        for _ in range(60):
+            assert client.receive()["error"]["code"] == "unavailable"
+    lines = [line for line in node.log().splitlines() if "failed after" in line]
+    assert len(lines) == 60 and len({line.split("correlation id ")[1] for line in lines}) == 60
+    assert 20 <= sum(" WARN " in line for line in lines) <= 40  # twice as many if the ten seconds end meanwhile
+    assert all(" WARN " in line or " DEBUG " in line for line in lines)
+
+
 def test_a_backend_that_comes_back_in_time(launch):
     first = Backend()
     first.close()

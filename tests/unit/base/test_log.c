@@ -151,6 +151,25 @@ static void test_a_frequent_warning_is_said_every_ten_seconds(void **state)
     assert_int_equal(count, 1);
 }
 
+static void test_several_warnings_in_ten_seconds(void **state)
+{
+    struct log_limit limit = {.most = 3};
+    unsigned long long count = 0;
+    for (uint64_t now_us = 5; now_us < 8; now_us++) {
+        assert_true(log_limit_passes(&limit, now_us, &count));
+        assert_int_equal(count, 1);
+    }
+    for (uint64_t now_us = 8; now_us < 18; now_us++)
+        assert_false(log_limit_passes(&limit, now_us, &count));
+    assert_true(log_limit_passes(&limit, 10 * 1000 * 1000 + 5, &count));
+    assert_int_equal(count, 11);
+    assert_true(log_limit_passes(&limit, 10 * 1000 * 1000 + 6, &count));
+    assert_int_equal(count, 1);
+    /* Another thread may have read its clock before. */
+    assert_true(log_limit_passes(&limit, 10 * 1000 * 1000, &count));
+    assert_false(log_limit_passes(&limit, 10 * 1000 * 1000, &count));
+}
+
 #define LOG_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -164,6 +183,7 @@ int main(void)
         LOG_TEST(test_escaped_lines_are_cut_too),
         LOG_TEST(test_a_pipe_that_nobody_reads),
         cmocka_unit_test(test_a_frequent_warning_is_said_every_ten_seconds),
+        cmocka_unit_test(test_several_warnings_in_ten_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
