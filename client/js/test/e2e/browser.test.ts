@@ -1,14 +1,13 @@
 import { build } from "esbuild";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hasBinary, startNode, token, until, type Node } from "./harness.js";
+import { hasBinary, hasBrowser, startBrowser, startNode, token, until, type Node } from "./harness.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) => existsSync(file));
 
 /** A page with one file of the package, as it is, and nothing else. */
 const PLAIN = (url: string, given: string) => `<!doctype html><script type="module">
@@ -44,7 +43,7 @@ async function reactPage(version: "18" | "19"): Promise<string> {
   return `<!doctype html><div id="root"></div><script>${outputFiles[0]!.text.replaceAll("</script", "<\\/script")}</script>`;
 }
 
-describe.skipIf(!hasBinary || !CHROMIUM)("against a server, in Chromium", () => {
+describe.skipIf(!hasBinary || !hasBrowser)("against a server, in Chromium", () => {
   let node: Node;
   let browser: Browser;
   let web: Server;
@@ -53,7 +52,7 @@ describe.skipIf(!hasBinary || !CHROMIUM)("against a server, in Chromium", () => 
 
   beforeAll(async () => {
     node = await startNode({ ping_interval: "1s" });
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"] });
+    browser = await startBrowser();
     for (const version of ["18", "19"] as const) pages.set(`/react-${version}`, await reactPage(version));
     pages.set("/", PLAIN(node.url, token()));
     web = createServer((request, response) => {

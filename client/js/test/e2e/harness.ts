@@ -4,12 +4,15 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { chromium, type Browser } from "playwright-core";
 import { WebSocket } from "ws";
 import { Carillon, type CarillonOptions, type Env } from "../../dist/index.js";
 
 const root = fileURLToPath(new URL("../../../..", import.meta.url));
 export const BINARY = process.env.CARILLON_BIN ?? path.join(root, "build/dev/carillon");
 export const hasBinary = existsSync(BINARY);
+const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) => existsSync(file));
+export const hasBrowser = CHROMIUM !== undefined;
 const SECRET = "a secret for tests only, of 64 bytes and more, so that HS512 takes it";
 const API_KEY = "an-api-key-for-tests-only";
 
@@ -40,6 +43,9 @@ export async function until<T>(check: () => T, what: string, ms = 10_000): Promi
     await sleep(5);
   }
 }
+
+export const startBrowser = (): Promise<Browser> =>
+  chromium.launch({ executablePath: CHROMIUM!, args: ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"] });
 
 export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
