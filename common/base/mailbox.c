@@ -44,11 +44,14 @@ static bool drain_all(struct turn *turn)
     return any;
 }
 
-static bool has_local_mail(const struct turn *turn)
+static bool has_mail(const struct turn *turn)
 {
     LIST_EACH(link, &turn->mailboxes)
-    if (CONTAINER_OF(link, struct mailbox, link)->local_first)
-        return true;
+    {
+        const struct mailbox *mailbox = CONTAINER_OF(link, struct mailbox, link);
+        if (mailbox->local_first || atomic_load(&mailbox->posted))
+            return true;
+    }
     return false;
 }
 
@@ -64,16 +67,17 @@ static void on_turn_end(uv_prepare_t *handle)
             struct turn_hook *hook = CONTAINER_OF(link, struct turn_hook, link);
             hook->run(hook);
         }
-    } while (has_local_mail(turn) && rounds < ROUNDS_PER_TURN);
+    } while (has_mail(turn) && rounds < ROUNDS_PER_TURN);
     turn->begun = false;
-    if (has_local_mail(turn))
-        uv_async_send(&turn->wake);
+    atomic_store(&turn->sleeps, true);
+    if (has_mail(turn)) /* too much for one turn, or its poster has not seen that the loop is about to sleep */
+        turn_again(turn);
 }
 
-static void on_wake(uv_async_t *handle)
+void turn_again(struct turn *turn)
 {
-    /* Nothing to do here: the wake-up itself brings the end of a turn, where mail is delivered. */
-    (void)handle;
+    atomic_store(&turn->sleeps, false);
+    bell_ring(&turn->bell);
 }
 
 /* ---- the time, and timers ---- */
@@ -83,6 +87,7 @@ void turn_begin(struct turn *turn)
     if (turn->begun)
         return;
     turn->begun = true;
+    atomic_store_explicit(&turn->sleeps, false, memory_order_relaxed); /* the end of the turn delivers */
     turn->now_us = clock_now_us();
     turn->wall_ms = clock_wall_ms();
     LIST_EACH(link, &turn->begin_hooks)
@@ -150,7 +155,9 @@ void turn_init(struct turn *turn, uv_loop_t *loop)
     list_init(&turn->hooks);
     list_init(&turn->begin_hooks);
     turn->begun = turn->wheel_runs = false;
-    uv_async_init(loop, &turn->wake, on_wake);
+    turn->loop = loop;
+    atomic_init(&turn->sleeps, true);
+    bell_init(&turn->bell, loop);
     wheel_init(&turn->wheel, clock_now_us());
     uv_timer_init(loop, &turn->wheel_due);
     turn->wheel_due.data = turn;
@@ -184,7 +191,7 @@ void turn_close(struct turn *turn)
 {
     uv_close(UV_HANDLE(&turn->wheel_due), NULL);
     uv_close(UV_HANDLE(&turn->end), NULL);
-    uv_close(UV_HANDLE(&turn->wake), NULL);
+    bell_close(&turn->bell);
 }
 
 void mailbox_init(struct mailbox *mailbox, struct turn *turn, void *owner)
@@ -215,10 +222,10 @@ void mailbox_post(struct mailbox *mailbox, struct mail *mail)
     struct mail *top = atomic_load_explicit(&mailbox->posted, memory_order_relaxed);
     do {
         mail->next = top;
-    } while (!atomic_compare_exchange_weak_explicit(&mailbox->posted, &top, mail, memory_order_release,
-                                                    memory_order_relaxed));
-    if (!top) /* whoever filled the empty stack wakes the owner, once for all that follows */
-        uv_async_send(&mailbox->turn->wake);
+    } while (!atomic_compare_exchange_weak(&mailbox->posted, &top, mail));
+    struct turn *turn = mailbox->turn;
+    if (atomic_load(&turn->sleeps) && atomic_exchange(&turn->sleeps, false))
+        bell_ring(&turn->bell);
 }
 
 void mailbox_deliver(struct mailbox *mailbox)

@@ -5,7 +5,8 @@
  * The end of a loop turn comes just before the loop waits for input:
  * 1. All mail of the loop's mailboxes is delivered, also mail that delivery posts meanwhile.
  * 2. The turn's hooks run. They flush what the callbacks of the turn have gathered.
- * Mail from the owner's own thread costs no lock, no wake-up and no further turn.
+ * Mail from the owner's own thread costs no lock, no wake-up and no further turn. Mail from other threads wakes the
+ * owner only if it sleeps.
  *
  * A turn also has the time and the timers of its loop. The time is read once in a turn. The timers are on one wheel. */
 #ifndef CARILLON_BASE_MAILBOX_H
@@ -16,6 +17,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "common/base/bell.h"
 #include "common/base/list.h"
 #include "common/base/mail.h"
 #include "common/base/wheel.h"
@@ -23,7 +25,9 @@
 /* One for each loop. Only the loop's thread uses it, except in mailbox_post. */
 struct turn {
     pthread_t thread;
-    uv_async_t wake;
+    uv_loop_t *loop;
+    struct bell bell;
+    atomic_bool sleeps; /* the loop waits for input, or is about to: who posts mail rings, and takes this back */
     uv_prepare_t end;
     struct list_link mailboxes;
     struct list_link hooks;
@@ -62,6 +66,9 @@ void turn_add_hook(struct turn *turn, struct turn_hook *hook);
 void turn_add_begin_hook(struct turn *turn, struct turn_hook *hook);
 /* Removes a hook of either kind. */
 void turn_remove_hook(struct turn *turn, struct turn_hook *hook);
+
+/* The turn's own thread: the loop turns once more before it waits for input. */
+void turn_again(struct turn *turn);
 
 /* The first call in a turn reads the clocks and runs the hooks of the beginning. Call at each entry from the loop where
  * such hooks must run. */

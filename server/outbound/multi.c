@@ -175,7 +175,7 @@ void multi_run(struct outbound *outbound)
         curl_multi_socket_action(outbound->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     }
     if (outbound->multi_is_due) /* sockets get their turn first */
-        uv_async_send(&outbound->turn.wake);
+        turn_again(&outbound->turn);
 }
 
 void multi_keep_connections(struct outbound *outbound, uint64_t count)

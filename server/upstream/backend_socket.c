@@ -338,7 +338,7 @@ static void try_next(struct backend_socket *socket)
     const struct addrinfo *address = socket->next;
     socket->next = address->ai_next;
     socket->state = SOCKET_CONNECTING;
-    uv_tcp_init(socket->turn->wake.loop, &socket->tcp);
+    uv_tcp_init(socket->turn->loop, &socket->tcp);
     socket->tcp.data = socket->connect.data = socket->write.data = socket;
     socket->has_tcp = true;
     socket->held++;
@@ -370,7 +370,7 @@ void backend_socket_open(struct backend_socket *socket, struct turn *turn, const
                          const struct backend_socket_ops *ops)
 {
     static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    uv_loop_t *loop = turn->wake.loop;
+    uv_loop_t *loop = turn->loop;
     *socket =
         (struct backend_socket){.ops = ops, .turn = turn, .address = address, .state = SOCKET_RESOLVING, .held = 1};
     uv_idle_init(loop, &socket->again);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/bell.h"
 #include "tests/sim/network.h"
 #include "tests/sim/world.h"
 
@@ -118,14 +119,6 @@ static void run_checks(const struct handle_set *set)
             ((uv_check_t *)now.all[i])->check_cb((uv_check_t *)now.all[i]);
 }
 
-static void run_wakes(struct sim_loop *loop)
-{
-    struct handle_set now = loop->wakes;
-    loop->wakes.count = 0;
-    for (size_t i = 0; i < now.count; i++)
-        ((uv_async_t *)now.all[i])->async_cb((uv_async_t *)now.all[i]);
-}
-
 static void run_input(struct sim_loop *loop)
 {
     struct loop_input *input = loop->input;
@@ -157,9 +150,9 @@ static bool turn(struct sim_loop *loop)
     loop->now_ms = world_now_us() / 1000;
     run_timers(loop);
     run_prepares(&loop->prepares);
-    bool again = loop->input_count || loop->wakes.count || loop->closing.count;
+    bool again = loop->input_count || loop->has_rung || loop->closing.count;
     run_input(loop);
-    run_wakes(loop);
+    loop->has_rung = false;
     run_checks(&loop->checks);
     run_closing(loop);
     return again;
@@ -311,19 +304,21 @@ int uv_check_start(uv_check_t *check, uv_check_cb run)
     return 0;
 }
 
-int uv_async_init(uv_loop_t *uv, uv_async_t *async, uv_async_cb run)
+void bell_init(struct bell *bell, uv_loop_t *uv)
 {
-    begin(uv, async, UV_ASYNC);
-    async->async_cb = run;
-    return 0;
+    begin(uv, &bell->poll, UV_POLL);
 }
 
-int uv_async_send(uv_async_t *async)
+void bell_ring(struct bell *bell)
 {
-    struct sim_loop *loop = loop_of(async->loop);
-    add(&loop->wakes, async);
+    struct sim_loop *loop = loop_of(bell->poll.loop);
+    loop->has_rung = true;
     loop_wake(loop);
-    return 0;
+}
+
+void bell_close(struct bell *bell)
+{
+    uv_close((uv_handle_t *)&bell->poll, NULL);
 }
 
 int uv_is_closing(const uv_handle_t *handle)
@@ -346,7 +341,6 @@ void uv_close(uv_handle_t *handle, uv_close_cb closed)
     take(&loop->timers, handle);
     take(&loop->prepares, handle);
     take(&loop->checks, handle);
-    take(&loop->wakes, handle);
     if (handle->type == UV_TCP)
         network_close((uv_tcp_t *)handle);
     add(&loop->closing, handle);

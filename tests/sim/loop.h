@@ -26,15 +26,15 @@ struct sim_loop {
     uv_loop_t uv; /* uv.data is this struct */
     uint64_t now_ms;
     uint64_t timers_started;
-    struct handle_set timers; /* active ones, as are the next three */
+    struct handle_set timers; /* active ones, as are the next two */
     struct handle_set prepares;
     struct handle_set checks;
-    struct handle_set wakes; /* uv_async_send was called */
     struct handle_set closing;
     struct loop_input *input;
     size_t input_count;
     size_t input_cap;
-    size_t open; /* handles and requests that have not ended */
+    bool has_rung; /* bell_ring was called */
+    size_t open;   /* handles and requests that have not ended */
     uint64_t paused_until_us;
     uint64_t wakes_at_us;      /* when it is going to run */
     uint64_t cut_off_until_us; /* from Redis */

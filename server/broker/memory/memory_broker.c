@@ -494,7 +494,7 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
                     share_of(config, config->ids_bytes_max));
     memory_lifecycle_init(&broker->lifecycle);
     mailbox_init(&broker->mailbox, config->turn, broker);
-    uv_timer_init(config->turn->wake.loop, &broker->closing);
+    uv_timer_init(config->turn->loop, &broker->closing);
     broker->closing.data = broker;
     /* The broker is up from the start, but every call of the sink comes from mail. */
     struct mail *up = xcalloc(1, sizeof *up);

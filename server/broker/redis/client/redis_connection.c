@@ -181,7 +181,7 @@ static void on_timer(struct timer *timer, uint64_t now_us)
 static void begin(struct redis_connection *connection)
 {
     static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    uv_loop_t *loop = connection->turn->wake.loop;
+    uv_loop_t *loop = connection->turn->loop;
     const struct redis_endpoint *endpoint = connection->config.endpoint;
     assert(connection->state == REDIS_IDLE);
     connection->state = REDIS_RESOLVING;
