@@ -1,7 +1,7 @@
 #!/bin/sh
 # root.sh - clean roots of other releases of Debian and Ubuntu, to build packages in and to try them in. Needs mmdebstrap and root.
 #   root.sh make SUITE FOLDER [PACKAGE...]   makes FOLDER a root of SUITE (bookworm, trixie, noble): what every system of it has, apt, and
-#                                            these packages. build/roots keeps an archive of each kind of root, for the next time.
+#                                            these packages. build/roots keeps an archive of each, for the next time: remove it for a newer one.
 #   root.sh in FOLDER COMMAND [ARGUMENT...]  runs a command in there, with the network of this machine. Its processes and mounts are in
 #                                            namespaces that end with it.
 set -eu
@@ -37,7 +37,7 @@ archive() {
     esac
     say "making a $suite root${*:+ with $*}"
     mkdir -p "$(dirname "$file")"
-    mmdebstrap --quiet --variant=minbase --components=$components --include="ca-certificates${*:+,$(echo "$*" | tr ' ' ',')}" \
+    mmdebstrap --quiet --variant=minbase --components=$components --include="apt,ca-certificates${*:+,$(echo "$*" | tr ' ' ',')}" \
         "$suite" "$file.part.tar" ${list:+"$list"} && mv "$file.part.tar" "$file"
     [ -z "$list" ] || rm -f "$list"
 }
