@@ -11,6 +11,13 @@ void buf_fini(struct buf *buf)
     *buf = (struct buf){0};
 }
 
+void buf_wipe(struct buf *buf)
+{
+    if (buf->ptr)
+        explicit_bzero(buf->ptr, buf->cap);
+    buf_fini(buf);
+}
+
 void buf_reserve(struct buf *buf, size_t more)
 {
     if (buf->cap - buf->len >= more)

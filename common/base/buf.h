@@ -14,6 +14,9 @@ struct buf {
 };
 
 void buf_fini(struct buf *buf);
+/* The same for secrets: the bytes are overwritten first. Reserve the room before the first append, since growing leaves
+ * a copy behind. */
+void buf_wipe(struct buf *buf);
 
 /* Makes room: `more` bytes may then be written at ptr + len. */
 void buf_reserve(struct buf *buf, size_t more);

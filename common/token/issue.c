@@ -18,7 +18,7 @@ static const struct token_key *find_signer(const struct token_keys *keys, unsign
     return NULL;
 }
 
-/* libjwt takes private keys as PEM text. out is reserved by the first append; secret_fini wipes it. */
+/* libjwt takes private keys as PEM text. The caller wipes out. */
 static bool private_pem(const struct token_key *key, struct buf *out)
 {
     BIO *bio = BIO_new(BIO_s_secmem());
@@ -55,7 +55,7 @@ static enum err sign_with_libjwt(const struct token_key *key, const struct algor
         buf_append(out, str_from_cstr(token));
     free(token);
     jwt_free(jwt);
-    secret_fini(&pem);
+    buf_wipe(&pem);
     ERR_clear_error();
     return err;
 }

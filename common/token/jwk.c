@@ -184,7 +184,7 @@ static enum err from_oct(struct token_key *key, const struct jwk *jwk, struct er
     enum err err = decode_member(jwk->k, "k", &secret, error);
     if (!err)
         err = key_adopt_secret(key, buf_str(&secret), error);
-    secret_fini(&secret);
+    buf_wipe(&secret);
     return err;
 }
 

@@ -7,17 +7,10 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 
-void secret_fini(struct buf *secret)
-{
-    if (secret->ptr)
-        OPENSSL_cleanse(secret->ptr, secret->cap);
-    buf_fini(secret);
-}
-
 void key_fini(struct token_key *key)
 {
     EVP_PKEY_free(key->pkey);
-    secret_fini(&key->secret);
+    buf_wipe(&key->secret);
     free(key->source);
     free(key->kid);
     *key = (struct token_key){0};

@@ -35,9 +35,6 @@ enum err key_restrict(struct token_key *key, unsigned wanted, struct error *erro
 enum err key_say_too_short(const struct token_key *key, const struct algorithm *algorithm, struct error *error);
 void key_fini(struct token_key *key);
 
-/* Wipes and frees. */
-void secret_fini(struct buf *secret);
-
 /* Is this the algorithm's signature of text? key->algorithms must include the algorithm. */
 bool signature_verify(const struct token_key *key, const struct algorithm *algorithm, struct str text,
                       struct str signature);

@@ -91,9 +91,7 @@ static enum err add_key(struct token_keys *keys, const struct token_key_options 
     enum err err = read_file(key->file, &text, error);
     if (err == ERR_NONE)
         err = token_keys_add_file_text(keys, key->file, kid, algorithms, buf_str(&text), error);
-    if (text.ptr)
-        explicit_bzero(text.ptr, text.cap);
-    buf_fini(&text);
+    buf_wipe(&text);
     if (err != ERR_NONE) {
         const struct error found = *error;
         error_set(error, err, "token.keys[%zu].file: %s", index, found.text);

@@ -214,8 +214,6 @@ bool explain_endpoint(struct explanation *answer, const struct claims *claims)
     admission_drop(&trial.admission);
     quota_destroy(trial.admitter.quota);
     admitter_fini(&trial.admitter);
-    if (trial.bytes.ptr)
-        explicit_bzero(trial.bytes.ptr, trial.bytes.cap);
-    buf_fini(&trial.bytes);
+    buf_wipe(&trial.bytes);
     return good;
 }

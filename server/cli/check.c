@@ -86,9 +86,7 @@ static enum err answer_question(const struct check_call *call, const struct opti
         err = explain(&configuration, options, sources, &question, out) ? ERR_NONE : ERR_UNAUTHORIZED;
         configuration_fini(&configuration);
     }
-    if (token.ptr)
-        explicit_bzero(token.ptr, token.cap);
-    buf_fini(&token);
+    buf_wipe(&token);
     return err;
 }
 

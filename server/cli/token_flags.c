@@ -1,17 +1,9 @@
 /* token_flags.c - see token_flags.h. */
 #include "server/cli/token_flags.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 
 #include "server/cli/cli.h"
-
-static void wipe(struct buf *bytes)
-{
-    if (bytes->ptr)
-        OPENSSL_cleanse(bytes->ptr, bytes->cap);
-    buf_fini(bytes);
-}
 
 static struct str without_newline(struct str text)
 {
@@ -28,7 +20,7 @@ static enum err add_key(struct token_flags *flags, const char *path, bool is_sec
         err = token_keys_add_secret(flags->keys, path, STR(""), 0, without_newline(buf_str(&bytes)), error);
     else if (!err)
         err = token_keys_add_file_text(flags->keys, path, STR(""), 0, buf_str(&bytes), error);
-    wipe(&bytes);
+    buf_wipe(&bytes);
     return err;
 }
 

@@ -53,10 +53,12 @@ void ticket_make(char out[TICKET_LEN + 1])
     char bytes[TICKET_BYTES];
     struct buf text = {0};
     random_bytes(bytes, sizeof bytes);
+    buf_reserve(&text, TICKET_LEN + 1);
     base64url_append(&text, str_from(bytes, sizeof bytes));
     assert(text.len == TICKET_LEN);
     memcpy(out, buf_cstr(&text), TICKET_LEN + 1);
-    buf_fini(&text);
+    buf_wipe(&text);
+    explicit_bzero(bytes, sizeof bytes);
 }
 
 void ticket_key(struct str text, char out[TICKET_KEY_LEN + 1])

@@ -38,13 +38,6 @@ static void search_subprotocols(const struct http_head *head, const struct net_e
             found(credential, item);
 }
 
-static void wipe(struct buf *buf)
-{
-    if (buf->ptr)
-        explicit_bzero(buf->ptr, buf->cap);
-    buf_fini(buf);
-}
-
 static enum err search_query(const struct http_head *head, const struct texts *names, struct credential *credential,
                              struct error *error)
 {
@@ -59,7 +52,7 @@ static enum err search_query(const struct http_head *head, const struct texts *n
         }
         if (!err)
             found(credential, value);
-        wipe(&decoded);
+        buf_wipe(&decoded);
     }
     return err;
 }
@@ -87,6 +80,6 @@ enum err credential_find(const struct net_endpoint *endpoint, const struct http_
 
 void credential_set_fini(struct credential_set *credentials)
 {
-    wipe(&credentials->token.decoded);
-    wipe(&credentials->ticket.decoded);
+    buf_wipe(&credentials->token.decoded);
+    buf_wipe(&credentials->ticket.decoded);
 }
