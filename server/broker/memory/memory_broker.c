@@ -5,33 +5,12 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "common/base/random.h"
 #include "common/base/uv_handle.h"
+#include "server/broker/memory/memory_channels.h"
 #include "server/broker/memory/memory_ids.h"
 #include "server/broker/memory/memory_lifecycle.h"
-#include "server/broker/memory/memory_log.h"
 #include "server/broker/memory/memory_presence.h"
 #include "server/broker/memory/memory_tickets.h"
-
-/* How long the position outlives the events of a channel that has fallen silent. */
-static const uint64_t longer_us = UINT64_C(24) * 60 * 60 * 1000 * 1000;
-
-/* A channel with subscribers or a position. Owned by memory_broker.channels. */
-struct memory_channel {
-    struct list_link idle;   /* in memory_broker.idle or .empty while nobody is subscribed */
-    struct memory_part part; /* of memory_broker.positions, while it is in idle */
-    uint64_t user;           /* whose client published last, or 0: a backend, or nobody yet */
-    bool subscribed;
-    bool answered;             /* sink->subscribed has been called: events may follow */
-    uint64_t serial;           /* of the subscription: an answer for an earlier one is dropped */
-    uint64_t forget_us;        /* when an idle position ends, or 0: never by age */
-    char epoch[EPOCH_MAX + 1]; /* "": no history so far */
-    uint64_t offset;
-    char last_id[UUID_LEN + 1]; /* of the event there, or "": none so far */
-    struct memory_log log;
-    struct str name;
-    char bytes[];
-};
 
 struct memory_broker {
     struct broker broker; /* first */
@@ -40,17 +19,12 @@ struct memory_broker {
     struct mailbox mailbox;
     uv_timer_t closing; /* never started: its end is the moment for closed, out of all callbacks */
     void (*closed)(void *owner);
-    struct map channels;
-    struct list_link idle;  /* unused for longest first */
-    struct list_link empty; /* the same: those that have had no event, all equally long-lived */
-    size_t idle_count;      /* in both */
-    struct memory_shares positions;
-    uint64_t serials;
+    struct memory_channels channels;
+    uint64_t serials; /* of subscriptions */
     struct memory_ids ids;
     struct memory_presence presence;
     struct memory_tickets tickets;
     struct memory_lifecycle lifecycle;
-    struct memory_logs logs;
 };
 
 static struct memory_broker *broker_of(struct broker *base)
@@ -58,117 +32,27 @@ static struct memory_broker *broker_of(struct broker *base)
     return CONTAINER_OF(base, struct memory_broker, broker);
 }
 
-/* ---- channels ---- */
-
-static void make_busy(struct memory_broker *broker, struct memory_channel *channel)
-{
-    if (!list_is_linked(&channel->idle))
-        return;
-    list_remove(&channel->idle);
-    memory_shares_remove(&broker->positions, &channel->part);
-    broker->idle_count--;
-}
-
-static void forget(struct memory_broker *broker, struct memory_channel *channel)
-{
-    make_busy(broker, channel);
-    memory_log_clear(&broker->logs, &channel->log);
-    map_remove(&broker->channels, channel->name);
-    free(channel);
-}
-
-/* A channel that has never had an event is kept for a short time only, in which its last subscribers can come back. */
-static void make_idle(struct memory_broker *broker, struct memory_channel *channel, uint64_t now_us)
-{
-    make_busy(broker, channel);
-    broker->idle_count++;
-    if (channel->offset == 0) {
-        channel->forget_us = now_us + broker->config.empty_ttl_ms * 1000;
-        list_append(&broker->empty, &channel->idle);
-        return;
-    }
-    list_append(&broker->idle, &channel->idle);
-    memory_shares_put(&broker->positions, &channel->part, channel->user, 1);
-    for (struct memory_part *part; (part = memory_shares_over(&broker->positions, &channel->part));)
-        forget(broker, CONTAINER_OF(part, struct memory_channel, part));
-}
-
-static struct memory_channel *find_or_create(struct memory_broker *broker, struct str name)
-{
-    struct memory_channel *channel = map_get(&broker->channels, name);
-    if (channel)
-        return channel;
-    channel = xcalloc(1, sizeof *channel + name.len);
-    memcpy(channel->bytes, name.ptr, name.len);
-    channel->name = str_from(channel->bytes, name.len);
-    map_put(&broker->channels, channel->name, channel);
-    return channel;
-}
-
-static bool is_over(const struct memory_channel *channel, uint64_t now_us)
-{
-    return channel->forget_us && channel->forget_us <= now_us;
-}
-
-static bool has_position(const struct memory_channel *channel, uint64_t now_us)
-{
-    return channel->epoch[0] && (channel->subscribed || !is_over(channel, now_us));
-}
-
-static void begin_epoch(struct memory_broker *broker, struct memory_channel *channel)
-{
-    memory_log_clear(&broker->logs, &channel->log);
-    epoch_new(channel->epoch);
-    channel->offset = 0;
-    channel->last_id[0] = '\0';
-}
-
-static void keep_for(struct memory_channel *channel, const struct history_policy *history, uint64_t now_us)
-{
-    channel->forget_us = history->ttl_ms ? now_us + history->ttl_ms * 1000 + longer_us : 0;
-}
-
-/* The list of positions with events is in order of use, not of expiry. So a position behind one that lives longer may
- * stay past its end. It goes when its channel is used again, or when positions_max is reached. */
-static struct memory_channel *first_to_forget(const struct memory_broker *broker, uint64_t now_us)
-{
-    bool many = broker->idle_count > broker->config.positions_max;
-    const struct list_link *const lists[] = {&broker->empty, &broker->idle};
-    for (size_t i = 0; i < 2; i++) {
-        struct memory_channel *first = CONTAINER_OF(lists[i]->next, struct memory_channel, idle);
-        if (!list_is_empty(lists[i]) && (many || is_over(first, now_us)))
-            return first;
-    }
-    return NULL;
-}
-
-static void forget_idle(struct memory_broker *broker, uint64_t now_us)
-{
-    for (struct memory_channel *channel; (channel = first_to_forget(broker, now_us));)
-        forget(broker, channel);
-}
-
 /* ---- publish ---- */
 
 /* Gives the publication its position in the channel's history. */
 static void order(struct memory_broker *broker, struct publication *publication, uint64_t now_us)
 {
-    struct memory_channel *channel = find_or_create(broker, publication->base.channel);
-    if (!has_position(channel, now_us))
-        begin_epoch(broker, channel);
-    keep_for(channel, &publication->history, now_us);
+    struct memory_channel *channel = memory_channel_find_or_create(&broker->channels, publication->base.channel);
+    if (!memory_channel_has_position(channel, now_us))
+        memory_channel_begin_epoch(&broker->channels, channel);
+    memory_channel_keep_for(channel, &publication->history, now_us);
     publication->offset = ++channel->offset;
     memcpy(publication->epoch, channel->epoch, sizeof channel->epoch);
     memcpy(channel->last_id, publication->id, sizeof channel->last_id);
     channel->user = publication->user_hash;
     if (!channel->subscribed)
-        make_idle(broker, channel, now_us);
+        memory_channel_make_idle(&broker->channels, channel, now_us);
 }
 
 static void keep_and_hand_on(struct memory_broker *broker, const struct publication *publication, uint64_t now_us,
                              uint64_t wall_ms)
 {
-    struct memory_channel *channel = map_get(&broker->channels, publication->base.channel);
+    struct memory_channel *channel = memory_channel_find(&broker->channels, publication->base.channel);
     char timestamp[CLOCK_RFC3339_LEN + 1];
     if (!channel)
         return;
@@ -186,7 +70,8 @@ static void keep_and_hand_on(struct memory_broker *broker, const struct publicat
         .data = publication->data,
     };
     if (event.offset)
-        memory_log_append(&broker->logs, &channel->log, &event, publication->user_hash, &publication->history, now_us);
+        memory_log_append(&broker->channels.logs, &channel->log, &event, publication->user_hash, &publication->history,
+                          now_us);
     if (channel->answered)
         broker->broker.sink->event(broker->broker.owner, &event);
 }
@@ -205,8 +90,8 @@ static void publish(struct memory_broker *broker, struct publication *publicatio
         metrics_add(broker->broker.metrics, METRIC_EVENT_IDS_FORGOTTEN,
                     memory_ids_remember(&broker->ids, publication, now_us));
     keep_and_hand_on(broker, publication, now_us, wall_ms);
-    memory_logs_expire(&broker->logs, now_us);
-    forget_idle(broker, now_us);
+    memory_logs_expire(&broker->channels.logs, now_us);
+    memory_channels_forget_idle(&broker->channels, now_us);
 }
 
 /* ---- subscribe ---- */
@@ -223,7 +108,7 @@ static void deliver_answer(struct mail *mail, void *owner)
 {
     struct memory_broker *broker = owner;
     struct subscription_answer *answer = CONTAINER_OF(mail, struct subscription_answer, mail);
-    struct memory_channel *channel = map_get(&broker->channels, answer->channel);
+    struct memory_channel *channel = memory_channel_find(&broker->channels, answer->channel);
     if (channel && channel->subscribed && channel->serial == answer->serial) {
         channel->answered = true;
         bool closing = broker->closed != NULL;
@@ -241,13 +126,13 @@ static void deliver_answer(struct mail *mail, void *owner)
 static void find_position(struct memory_broker *broker, struct memory_channel *channel,
                           const struct history_policy *history, uint64_t now_us)
 {
-    if (has_position(channel, now_us))
+    if (memory_channel_has_position(channel, now_us))
         return;
     channel->epoch[0] = channel->last_id[0] = '\0';
     channel->offset = 0;
     if (history->size) {
-        begin_epoch(broker, channel);
-        keep_for(channel, history, now_us);
+        memory_channel_begin_epoch(&broker->channels, channel);
+        memory_channel_keep_for(channel, history, now_us);
     }
 }
 
@@ -275,13 +160,13 @@ static void follow_rule(struct memory_broker *broker, struct memory_channel *cha
 static void subscribe(struct broker *base, struct str name, const struct history_policy *history)
 {
     struct memory_broker *broker = broker_of(base);
-    struct memory_channel *channel = find_or_create(broker, name);
+    struct memory_channel *channel = memory_channel_find_or_create(&broker->channels, name);
     if (channel->subscribed) {
         follow_rule(broker, channel, history);
         return;
     }
     find_position(broker, channel, history, turn_now_us(broker->config.turn));
-    make_busy(broker, channel);
+    memory_channel_make_busy(&broker->channels, channel);
     metrics_gauge_add(base->metrics, METRIC_BROKER_SUBSCRIPTIONS, 1);
     channel->subscribed = true;
     channel->answered = false;
@@ -292,32 +177,32 @@ static void subscribe(struct broker *base, struct str name, const struct history
 static void unsubscribe(struct broker *base, struct str name)
 {
     struct memory_broker *broker = broker_of(base);
-    struct memory_channel *channel = map_get(&broker->channels, name);
+    struct memory_channel *channel = memory_channel_find(&broker->channels, name);
     if (!channel || !channel->subscribed)
         return;
     channel->subscribed = channel->answered = false;
     metrics_gauge_add(base->metrics, METRIC_BROKER_SUBSCRIPTIONS, -1);
     if (!channel->epoch[0]) {
-        forget(broker, channel);
+        memory_channel_forget(&broker->channels, channel);
         return;
     }
     uint64_t now_us = turn_now_us(broker->config.turn);
-    make_idle(broker, channel, now_us);
-    forget_idle(broker, now_us);
+    memory_channel_make_idle(&broker->channels, channel, now_us);
+    memory_channels_forget_idle(&broker->channels, now_us);
 }
 
 /* ---- history ---- */
 
 static void read_history(struct memory_broker *broker, struct history_read *read)
 {
-    struct memory_channel *channel = map_get(&broker->channels, read->base.channel);
+    struct memory_channel *channel = memory_channel_find(&broker->channels, read->base.channel);
     uint64_t now_us = turn_now_us(broker->config.turn);
-    if (!channel || !has_position(channel, now_us))
+    if (!channel || !memory_channel_has_position(channel, now_us))
         return;
     memcpy(read->epoch, channel->epoch, sizeof read->epoch);
     read->offset = channel->offset;
     memcpy(read->id, channel->last_id, sizeof channel->last_id);
-    memory_log_read(&broker->logs, &channel->log, read, now_us);
+    memory_log_read(&broker->channels.logs, &channel->log, read, now_us);
 }
 
 /* ---- requests ---- */
@@ -435,22 +320,10 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
     uv_close(UV_HANDLE(&broker->closing), on_closing);
 }
 
-static void free_channel(struct memory_broker *broker, struct memory_channel *channel)
-{
-    memory_log_clear(&broker->logs, &channel->log);
-    memory_shares_remove(&broker->positions, &channel->part);
-    free(channel);
-}
-
 static void destroy(struct broker *base)
 {
     struct memory_broker *broker = broker_of(base);
-    size_t cursor = 0;
-    for (struct memory_channel *channel; (channel = map_next(&broker->channels, &cursor));)
-        free_channel(broker, channel);
-    map_fini(&broker->channels);
-    memory_logs_fini(&broker->logs);
-    memory_shares_fini(&broker->positions);
+    memory_channels_fini(&broker->channels);
     memory_ids_fini(&broker->ids);
     memory_presence_fini(&broker->presence);
     memory_tickets_fini(&broker->tickets);
@@ -485,10 +358,9 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
         (struct broker){.ops = &ops, .nodes = &node_control, .sink = sink, .owner = owner, .metrics = metrics};
     broker->config = *config;
     broker->node_id = str_dup(config->node_id);
-    list_init(&broker->idle);
-    list_init(&broker->empty);
-    memory_shares_init(&broker->positions, share_of(config, config->positions_max));
-    memory_logs_init(&broker->logs, config->history_bytes_max, share_of(config, config->history_bytes_max));
+    memory_channels_init(&broker->channels, config->empty_ttl_ms * 1000, config->positions_max,
+                         share_of(config, config->positions_max), config->history_bytes_max,
+                         share_of(config, config->history_bytes_max));
     memory_tickets_init(&broker->tickets);
     memory_ids_init(&broker->ids, config->idempotency_window_ms * 1000, config->ids_bytes_max,
                     share_of(config, config->ids_bytes_max));
