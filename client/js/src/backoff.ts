@@ -38,5 +38,5 @@ export function judge({ code, reason, status = 0 }: Ending): Verdict {
  * @param random - from 0 to below 1
  */
 export function backoff(attempt: number, initialMs: number, maxMs: number, random: number): number {
-  return Math.round(random * Math.min(maxMs, initialMs * 2 ** Math.min(attempt - 1, 30)));
+  return Math.round(random * Math.min(maxMs, initialMs * 1.5 ** Math.min(attempt - 1, 30)));
 }

@@ -36,7 +36,7 @@ export interface SocketsOptions {
 
 /** Options of one socket. */
 export interface SocketOptions {
-  /** Upper bound of the first delay before a further attempt, in milliseconds. It doubles with each failure. Default 1000. */
+  /** Upper bound of the first delay before a further attempt, in milliseconds. It grows by half with each failure. Default 1000. */
   reconnectDelay?: number;
   /** Upper bound of all delays. Default 20 000. */
   maxReconnectDelay?: number;

@@ -8,7 +8,7 @@ describe("an expired token", () => {
     const { client, world, asked, socket } = setUp({}, () => 0.999);
     client.connect();
     await settle();
-    for (const delay of [0, 2000, 4000, 8000]) {
+    for (const delay of [0, 1500, 2250, 3375]) {
       await world.pass(delay);
       expect(socket().protocols[1]).toBe(`token-${world.sockets.length}`);
       socket().open();

@@ -1,8 +1,8 @@
-import { createServer, connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { Unauthorized, type Carillon, type Continuity, type Env } from "../../dist/index.js";
 import { createClient, env, handles, hasBinary, sleep, startNode, startRedis, token, until, type Events, type Node } from "./harness.js";
+import { startLine, type Line } from "./line.js";
 
 /** Ends what a test has started, the last first. */
 const ends: (() => unknown)[] = [];
@@ -33,31 +33,10 @@ function listen(of: Carillon<Events>, name: string) {
   return { room, seen, continuity };
 }
 
-/** A balancer: connections go to the first node that takes them. `cut` breaks all of them. */
-async function balancer(nodes: Node[]) {
-  const open = new Set<{ destroy(): void }>();
-  const server = createServer((down) => {
-    const attempt = (i: number) => {
-      if (i === nodes.length) return down.destroy();
-      const up = connect(nodes[i]!.port, "127.0.0.1");
-      for (const socket of [up, down]) {
-        open.add(socket);
-        socket.once("close", () => open.delete(socket));
-      }
-      up.once("connect", () => {
-        down.pipe(up).pipe(down);
-        up.once("close", () => down.destroy());
-        down.once("close", () => up.destroy());
-      });
-      up.once("error", () => (up.connecting || up.bytesRead === 0 ? attempt(i + 1) : down.destroy()));
-    };
-    down.on("error", () => {});
-    attempt(0);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  ends.push(() => server.close());
-  return { url: `http://127.0.0.1:${port}`, cut: () => open.forEach((socket) => socket.destroy()) };
+async function balancer(nodes: Node[]): Promise<Line> {
+  const line = await startLine(nodes);
+  ends.push(() => line.end());
+  return line;
 }
 
 describe.skipIf(!hasBinary)("against a server, in Node", () => {

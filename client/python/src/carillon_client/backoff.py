@@ -55,4 +55,4 @@ def backoff(attempt: int, initial: float, maximum: float, random: float) -> floa
     :param attempt: 1 for the first one after a connection was lost
     :param random: from 0 to below 1
     """
-    return random * min(maximum, initial * 2.0 ** min(attempt - 1, 30))
+    return random * min(maximum, initial * 1.5 ** min(attempt - 1, 30))
