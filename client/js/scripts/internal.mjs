@@ -3,12 +3,12 @@
  * or of an object of the platform. `findPublic` looks at the public types; the tests of dist/ see the rest.
  */
 export const INTERNAL = [
-  // The machine, its profile and its events.
+  // The machine, its delays and its events.
   ..."credential question wait renewal problem refused refusals failures silenceMs moving".split(" "),
-  ..."initialMs maxMs maxAttempts connectTimeoutMs pongTimeoutMs reusable".split(" "),
-  ..."quietMs openMs lifetimeMs afterMs ending".split(" "),
-  // Connections, channels and commands.
-  ..."readyOnOpen dispatch receiveFrame dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
+  ..."delays initialMs maxMs".split(" "),
+  ..."socket refresh change quietMs openMs lifetimeMs afterMs ending".split(" "),
+  // Connections, and commands.
+  ..."emit listener remove commands closed flush reset forget take ask target onTicket ended onOpen onEnd dispatch dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
 ];
 
 export const internalNames = new RegExp(`^(${INTERNAL.join("|")})$`);

@@ -18,16 +18,16 @@ export interface Ending {
  */
 export type Verdict = "final" | "refused" | "retry";
 
-const FINAL_REASONS = ["scope_missing", "origin_denied", "channel_denied", "backend_denied", "bad_messages"];
+const FINAL_REASONS = /^(scope_missing|(origin|channel|backend)_denied|bad_messages)$/;
 const FINAL_CODES = [1002, 1003, 1007, 1009];
 /** Reasons that are no statement about the credential. */
-const RETRIED_REASONS = ["disconnected", "ticket_held"];
+const RETRIED_REASONS = /^(disconnected|ticket_held)$/;
 
 export function judge({ code, reason, status = 0 }: Ending): Verdict {
   if (status === 401) return "refused";
   if (status >= 400 && status < 500 && ![408, 409, 429].includes(status)) return "final";
-  if (FINAL_REASONS.includes(reason) || FINAL_CODES.includes(code)) return "final";
-  if (RETRIED_REASONS.includes(reason)) return "retry";
+  if (FINAL_REASONS.test(reason) || FINAL_CODES.includes(code)) return "final";
+  if (RETRIED_REASONS.test(reason)) return "retry";
   return code === 1008 || code === 4001 || /^(token|ticket)_/.test(reason) ? "refused" : "retry";
 }
 

@@ -1,9 +1,11 @@
+import { backoff } from "./backoff.js";
 import type { Commands, CommandOptions } from "./commands.js";
+import type { Change } from "./connection.js";
 import { createEmitter, until, type Emitter } from "./emitter.js";
 import type { Env } from "./env.js";
 import { CarillonError } from "./errors.js";
 import { createPresence, type Presence, type PresenceSource } from "./presence.js";
-import { positionOf, type ChannelEvent, type HistoryPage, type Position, type ServerFrame } from "./protocol.js";
+import { positionOf, type ChannelEvent, type ChannelFrame, type HistoryPage, type Position } from "./protocol.js";
 
 /**
  * - `idle`: nobody listens.
@@ -19,7 +21,7 @@ export interface Continuity {
   /** `true`: every event that was missed follows. `false`: events may be missing before the next one. Load the state anew. */
   recovered: boolean;
   /** Why events may be missing: the reason of the `gap` frame, or `not_recovered`. */
-  reason?: string;
+  reason?: string | undefined;
   /** From which the channel goes on. `null`: the channel has no history. */
   position: Position | null;
 }
@@ -27,7 +29,7 @@ export interface Continuity {
 /** Keeps positions beyond the life of a page, so that a reload recovers too. */
 export interface PositionStore {
   /** The position that was set last. */
-  get(channel: string): Position | undefined;
+  get(channel: string): Position | null | undefined;
   /** `undefined` forgets it. */
   set(channel: string, position: Position | undefined): void;
 }
@@ -118,12 +120,10 @@ export interface ChannelLink {
 
 /** The side of the client. */
 export interface ChannelSource extends Channel {
-  opened(): void;
-  lost(): void;
-  /** The connection has ended: no timer may run. */
-  closed(): void;
-  receive(event: ChannelEvent): void;
-  receiveFrame(frame: Extract<ServerFrame, { type: "subscribed" | "unsubscribed" | "gap" | "join" | "leave" }>): void;
+  /** The connection has changed. Once it has ended, no timer may run. */
+  follow(connection: Change): void;
+  /** A frame of the server about this channel, which is no answer. */
+  receive(frame: ChannelFrame): void;
   /** Forgets listeners, position and presence. */
   dispose(): void;
 }
@@ -186,7 +186,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     wasLive = false;
     moveTo(null);
     presence?.reset();
-    if (told && link.isOpen()) commands.send({ type: "unsubscribe", data: { channel: name } }, "unsubscribed").catch(() => {});
+    if (told && link.isOpen()) commands.send("unsubscribe", { channel: name }).catch(() => {});
   }
 
   async function subscribe(): Promise<void> {
@@ -194,11 +194,11 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     const since = position ?? begin.since;
     const data = { channel: name, since, last: since ? undefined : begin.last };
     try {
-      await commands.send({ type: "subscribe", data }, "subscribed", { take: (frame) => mine === round && subscribed(frame.data) });
+      await commands.send("subscribe", data, { take: (frame) => mine === round && subscribed(frame.data) });
     } catch (thrown) {
       const error = thrown as CarillonError;
       if (mine !== round || error.code === "offline") return;
-      if (error.retryable) retry = env.setTimeout(() => link.isOpen() && subscribe(), 1000 * 2 ** Math.min(attempt++, 4) * env.random());
+      if (error.retryable) retry = env.setTimeout(() => link.isOpen() && subscribe(), backoff(++attempt, 1000, 16_000, env.random()));
       else refuse(error);
     }
   }
@@ -215,12 +215,20 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     begin = {};
     moveTo(positionOf(data));
     become("live");
-    if (before) tell(data.recovered ? { recovered: true, position } : { recovered: false, reason: "not_recovered", position });
+    if (before) tell(data.recovered, data.recovered ? undefined : "not_recovered");
     presence?.ask();
   }
 
-  function tell(continuity: Continuity): void {
-    onContinuity.emit(continuity);
+  function tell(recovered: boolean, reason: string | undefined): void {
+    onContinuity.emit({ recovered, reason, position });
+  }
+
+  function receiveEvent(event: ChannelEvent): void {
+    if (event.offset !== undefined && position) {
+      if (event.offset <= position.offset) return;
+      moveTo({ epoch: position.epoch, offset: event.offset, id: event.id });
+    }
+    events.emit(event);
   }
 
   const channel: ChannelSource = {
@@ -246,8 +254,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     publish: (type, data, options = {}) =>
       link.publish({ channel: name, type, data, event_id: options.eventId }, options),
     async history({ before, since, limit, ...options } = {}) {
-      const data = { channel: name, before, since, limit };
-      return (await commands.send({ type: "history", data }, "history", options)).data;
+      return (await commands.send("history", { channel: name, before, since, limit }, options)).data;
     },
     presence() {
       presence ??= createPresence({ name, env, commands, hold, isLive: () => state === "live", report: link.report });
@@ -269,7 +276,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
       try {
         while (!ended) {
           if (buffer.length > BUFFERED_MAX)
-            throw new CarillonError("slow_reader", `the loop over ${name} is ${BUFFERED_MAX} events behind`, { retryable: false });
+            throw new CarillonError("slow_reader", `the loop over ${name} is ${BUFFERED_MAX} events behind`);
           const next = buffer.shift();
           if (next) yield next as never;
           else await new Promise<void>((resolve) => (wake = resolve));
@@ -279,56 +286,46 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
         off();
       }
     },
-    opened() {
-      if (holds === 0 && state !== "idle") return leave();
-      if (state === "idle") return;
-      become("subscribing");
-      void subscribe();
-    },
-    lost() {
-      env.clearTimeout(retry);
-      presence?.lost();
-      if (state === "live") become("lost");
-    },
-    closed() {
-      if (holds === 0 && state !== "idle") leave();
-    },
-    receive(event) {
-      if (event.offset !== undefined && position) {
-        if (event.offset <= position.offset) return;
-        moveTo({ epoch: position.epoch, offset: event.offset, id: event.id });
+    follow(connection) {
+      if (connection.previous === "open") {
+        env.clearTimeout(retry);
+        presence?.lost();
+        if (state === "live") become("lost");
       }
-      events.emit(event);
+      if (state === "idle") return;
+      if (holds === 0 && (connection.state === "open" || connection.state === "closed")) leave();
+      else if (connection.state === "open") {
+        become("subscribing");
+        void subscribe();
+      }
     },
-    receiveFrame(frame) {
+    receive(frame) {
       switch (frame.type) {
         case "subscribed":
-          // A backend's subscription, without an id: it matters where there is no answer to come.
-          if (frame.id === undefined && (state === "refused" || state === "live")) subscribed(frame.data);
+          // A backend's subscription: it matters where there is no answer to come.
+          if (state === "refused" || state === "live") subscribed(frame.data);
           return;
         case "unsubscribed":
-          if (frame.id === undefined && state !== "idle") refuse(new CarillonError("unsubscribed", `the server ended the subscription to ${name}`));
+          if (state !== "idle") refuse(new CarillonError("unsubscribed", `the server ended the subscription to ${name}`));
           return;
         case "gap":
           moveTo(positionOf(frame.data));
-          tell({ recovered: false, reason: frame.data.reason, position });
+          tell(false, frame.data.reason);
           presence?.ask();
           return;
-        default:
+        case "join":
+        case "leave":
           presence?.change(frame.type, frame.data);
+          return;
+        default:
+          receiveEvent(frame as unknown as ChannelEvent);
       }
     },
     dispose() {
-      env.clearTimeout(linger);
-      env.clearTimeout(retry);
-      round++;
+      leave();
       events.clear();
       loops.forEach((end) => end());
       holds = 0;
-      become("idle");
-      position = null;
-      store?.set(name, undefined);
-      presence?.reset();
       onStateChange.clear();
       onContinuity.clear();
     },

@@ -1,8 +1,22 @@
 import { onAbort } from "./emitter.js";
 import { CarillonError, abortReason } from "./errors.js";
-import type { Command, CommandId, ServerFrame } from "./protocol.js";
+import type { CommandId, ServerFrame } from "./protocol.js";
 
-export type Answer = Extract<ServerFrame, { id?: CommandId }>;
+/** The commands to the server, and the frame that answers each. */
+interface Answers {
+  subscribe: "subscribed";
+  unsubscribe: "unsubscribed";
+  ping: "pong";
+  publish: "published";
+  history: "history";
+  presence: "presence";
+  refresh: "refreshed";
+}
+
+type Answer<Type extends keyof Answers> = Extract<ServerFrame, { type: Answers[Type] }>;
+
+/** A frame that may be an answer: it has the `id` of a command. */
+export type AnswerFrame = Extract<ServerFrame, { id?: CommandId }>;
 
 /** Options of calls that the server answers. */
 export interface CommandOptions {
@@ -13,31 +27,36 @@ export interface CommandOptions {
 }
 
 /** `take` gets the answer before any frame that follows it: a promise would be later. */
-export interface SendOptions<Type extends Answer["type"]> extends CommandOptions {
-  take?(answer: Extract<Answer, { type: Type }>): void;
+interface SendOptions<Type extends keyof Answers> extends CommandOptions {
+  take?(answer: Answer<Type>): void;
 }
 
 /** The commands that wait for their answers. */
 export interface Commands {
   /** Sends a command. Rejects with a `CarillonError`: `offline`, `timeout`, or what the server answered. */
-  send<Type extends Answer["type"]>(command: Command, answer: Type, options?: SendOptions<Type>): Promise<Extract<Answer, { type: Type }>>;
-  /** Gives an answer to its command. `false`: no command waits for it. */
-  settle(answer: Answer): boolean;
+  send<Type extends keyof Answers>(type: Type, data: Record<string, unknown>, options?: SendOptions<Type>): Promise<Answer<Type>>;
+  /** Gives an answer to its command, if that still waits. */
+  settle(answer: AnswerFrame): void;
   /** The connection is down: nothing is answered any more. */
   failAll(): void;
 }
 
 interface Waiting {
-  resolve(answer: Answer): void;
+  resolve(answer: AnswerFrame): void;
   reject(error: unknown): void;
 }
 
+interface Timers {
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
 export function createCommands(env: Timers, write: (text: string) => boolean): Commands {
-  const waiting = new Map<CommandId, Waiting>();
+  const waiting = new Map<CommandId | undefined, Waiting>();
   let lastId = 0;
 
   return {
-    send(command, answer, { signal, timeoutMs = 15_000, take } = {}) {
+    send(type, data, { signal, timeoutMs = 15_000, take } = {}) {
       return new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(abortReason(signal));
         const id = ++lastId;
@@ -50,36 +69,25 @@ export function createCommands(env: Timers, write: (text: string) => boolean): C
           finish();
           reject(error);
         };
-        const forget = onAbort(signal, () => fail(signal && abortReason(signal)));
-        const timer = env.setTimeout(() => fail(new CarillonError("timeout", `no answer to ${command.type} came in ${timeoutMs} ms`)), timeoutMs);
+        const forget = onAbort(signal, () => fail(abortReason(signal)));
+        const timer = env.setTimeout(() => fail(new CarillonError("timeout", `no answer to ${type}`)), timeoutMs);
         waiting.set(id, {
           reject: fail,
           resolve(frame) {
+            if (frame.type === "error") return fail(errorOf(frame));
             finish();
-            if (frame.type === answer) {
-              take?.(frame as Extract<Answer, { type: typeof answer }>);
-              resolve(frame as Extract<Answer, { type: typeof answer }>);
-            } else if (frame.type === "error") reject(errorOf(frame));
-            else reject(new CarillonError("invalid_answer", `the answer to ${command.type} was ${frame.type}`));
+            take?.(frame as Answer<typeof type>);
+            resolve(frame as Answer<typeof type>);
           },
         });
-        if (!write(JSON.stringify({ type: command.type, id, data: command.data }))) fail(offline());
+        if (!write(JSON.stringify({ type, id, data }))) fail(offline());
       });
     },
-    settle(answer) {
-      const found = answer.id === undefined ? undefined : waiting.get(answer.id);
-      found?.resolve(answer);
-      return found !== undefined;
-    },
+    settle: (answer) => waiting.get(answer.id)?.resolve(answer),
     failAll() {
       for (const { reject } of [...waiting.values()]) reject(offline());
     },
   };
-}
-
-interface Timers {
-  setTimeout(run: () => void, ms: number): unknown;
-  clearTimeout(timer: unknown): void;
 }
 
 export function offline(): CarillonError {

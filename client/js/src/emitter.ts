@@ -15,20 +15,9 @@ export interface EmitterSource<A extends unknown[]> extends Emitter<A> {
   readonly size: number;
 }
 
-/** A listener that throws does not keep the event from the others: its error is reported as an uncaught one. */
-function callSafely<A extends unknown[]>(listener: (...args: A) => void, ...args: A): void {
-  try {
-    listener(...args);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
-}
-
 /** Calls `run` when the signal is aborted. Returns a function that takes that back. */
 export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
-  signal?.addEventListener("abort", run, { once: true });
+  signal?.addEventListener("abort", run);
   return () => signal?.removeEventListener("abort", run);
 }
 
@@ -54,10 +43,20 @@ export function createEmitter<A extends unknown[]>(): EmitterSource<A> {
     },
     emit(...args) {
       // A copy: listeners may come and go while the event is told. One that has been removed is not called.
-      for (const entry of [...entries]) if (entries.has(entry)) callSafely(entry.listener, ...args);
+      for (const entry of [...entries]) {
+        if (!entries.has(entry)) continue;
+        try {
+          entry.listener(...args);
+        } catch (error) {
+          // It does not keep the event from the others, and is reported as an uncaught one.
+          queueMicrotask(() => {
+            throw error;
+          });
+        }
+      }
     },
     clear() {
-      for (const { remove } of [...entries]) remove();
+      for (const { remove } of entries) remove();
     },
     get size() {
       return entries.size;

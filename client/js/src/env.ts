@@ -69,15 +69,15 @@ const browserNetwork: NetworkSource = {
 /** Globals are read when they are used, so that the package can be imported where they do not exist (a server renders a page). */
 export function createEnv(given: Partial<Env> | undefined): Env {
   return {
-    // A class of its own, because a global may come later than this client.
-    WebSocket: function (url: string, protocols?: string[]) {
-      return new (globalThis.WebSocket as SocketConstructor)(url, protocols);
-    } as unknown as SocketConstructor,
+    // The global one may come later than this client.
+    get WebSocket() {
+      return globalThis.WebSocket as SocketConstructor;
+    },
     fetch: (input, init) => fetch(input, init),
-    now: () => Date.now(),
+    now: Date.now,
     setTimeout: (run, ms) => setTimeout(run, ms),
     clearTimeout: (timer) => clearTimeout(timer as number),
-    random: () => Math.random(),
+    random: Math.random,
     network: browserNetwork,
     ...given,
   };

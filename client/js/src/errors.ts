@@ -1,11 +1,10 @@
-/** Where each code and reason is explained. */
-const PAGE = "https://carillon.dev/reference/errors";
+/** Explains each code and reason. It is in the package, and in the repository of Carillon. */
+const PAGE = "docs/client-errors.md";
 
 export interface ErrorDetails {
   reason?: string | undefined;
   retryable?: boolean;
   retryAfterMs?: number | undefined;
-  cause?: unknown;
 }
 
 /** Every error of this package. */
@@ -20,33 +19,43 @@ export class CarillonError extends Error {
   declare readonly retryable: boolean;
   /** How long the server wants to be left alone. */
   declare readonly retryAfterMs: number | undefined;
-  /** The page of this code. */
+  /** The section about this code: a file of the package, and of the repository of Carillon. */
   declare readonly link: string;
 
-  constructor(code: string, message: string, more: ErrorDetails = {}) {
-    super(message, more.cause === undefined ? undefined : { cause: more.cause });
-    this.code = code;
-    this.reason = more.reason;
-    this.retryable = more.retryable ?? RETRYABLE.includes(code);
-    this.retryAfterMs = more.retryAfterMs;
-    this.link = `${PAGE}#${more.reason ?? code}`;
+  constructor(code: string, message: string, { reason, retryable = RETRYABLE.includes(code), retryAfterMs }: ErrorDetails = {}) {
+    super(message);
+    Object.assign(this, { code, reason, retryable, retryAfterMs, link: `${PAGE}#${reason ?? code}` });
   }
 }
 
-export const REFUSED_AGAIN = "getToken gave a token that the server has refused";
+/** A credential that the server has refused is not sent again. */
+export function refusedAgain(): CarillonError {
+  return new CarillonError("unauthorized", "the server has refused it before", { retryable: true });
+}
 
-const RETRYABLE = ["rate_limited", "internal_error", "unavailable", "offline", "timeout"];
+const RETRYABLE = ["rate_limited", "internal_error", "unavailable", "offline", "timeout", "outbox_full"];
 
 /** Throw this from `getToken` when the user is signed out. The client closes, and does not try again. */
 export class Unauthorized extends CarillonError {
   /** For logs. */
   override readonly name = "Unauthorized";
   constructor(message = "the user is signed out") {
-    super("unauthorized", message, { reason: "signed_out", retryable: false });
+    super("unauthorized", message, { reason: "signed_out" });
   }
 }
 
+/** The reason with which an error of `getToken` or `getTicket` ends the connection. `undefined`: it may be tried again. */
+export function finalReason(error: unknown): string | undefined {
+  const { retryable, reason, code } = (error ?? {}) as Partial<CarillonError>;
+  return retryable === false ? (reason ?? code) : undefined;
+}
+
+/** How long the server wants to be left alone, if it is an error of the server that says so. */
+export function retryAfter(error: unknown): number | undefined {
+  return (error as Partial<CarillonError> | null)?.retryAfterMs;
+}
+
 /** An `AbortSignal`'s own reason if there is one. */
-export function abortReason(signal: AbortSignal): unknown {
-  return signal.reason ?? new CarillonError("aborted", "the call was aborted", { retryable: false });
+export function abortReason(signal: AbortSignal | undefined): unknown {
+  return signal?.reason ?? new CarillonError("aborted", "aborted");
 }

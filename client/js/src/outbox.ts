@@ -32,12 +32,8 @@ export function createOutbox(mode: OutboxMode, max: number, commands: Commands, 
   let flushing = false;
 
   async function send({ data, options }: Pick<Item, "data" | "options">): Promise<PublishResult> {
-    const { data: answer } = await commands.send({ type: "publish", data }, "published", options);
-    return {
-      id: answer.id,
-      duplicate: answer.duplicate === true,
-      offset: answer.offset,
-    };
+    const { id, offset, duplicate = false } = (await commands.send("publish", data, options)).data;
+    return { id, offset, duplicate };
   }
 
   function remove(item: Item): void {
@@ -66,17 +62,17 @@ export function createOutbox(mode: OutboxMode, max: number, commands: Commands, 
   }
 
   return {
-    publish(data, options) {
+    async publish(data, options) {
       if (mode === "reject") return send({ data, options });
-      if (options.signal?.aborted) return Promise.reject(abortReason(options.signal));
+      if (options.signal?.aborted) throw abortReason(options.signal);
       if (mode === "latest") {
         const older = items.slice(flushing ? 1 : 0).find((item) => item.data.channel === data.channel && item.data.type === data.type);
-        if (older) drop(older, new CarillonError("superseded", "a newer event took its place before it could be sent", { retryable: false }));
+        if (older) drop(older, new CarillonError("superseded", "a newer event took its place"));
       }
-      if (items.length >= max) return Promise.reject(new CarillonError("outbox_full", `${max} events wait for the connection`, { retryable: true }));
+      if (items.length >= max) throw new CarillonError("outbox_full", `${max} events wait`);
       return new Promise((resolve, reject) => {
         const { signal } = options;
-        const forget = onAbort(signal, () => drop(item, signal && abortReason(signal)));
+        const forget = onAbort(signal, () => drop(item, abortReason(signal)));
         const item: Item = { data: { ...data, event_id: data.event_id ?? newId() }, options, forget, resolve, reject };
         items.push(item);
         void flush();

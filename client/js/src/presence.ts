@@ -67,7 +67,7 @@ export function createPresence({ name, env, commands, hold, isLive, report }: Pr
       let after: string | null = null;
       do {
         const page: { members: Member[]; next: string | null } = (
-          await commands.send({ type: "presence", data: { channel: name, limit: 1000, after } }, "presence")
+          await commands.send("presence", { channel: name, limit: 1000, after })
         ).data;
         for (const member of page.members) fresh.set(member.user, member);
         after = page.next;

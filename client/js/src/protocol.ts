@@ -81,6 +81,9 @@ export type ServerFrame =
   | { type: "reconnect"; data: { reason: string; after_ms: number } }
   | { type: "error"; id?: CommandId; error: { code: string; message: string; channel?: string; reason?: string } };
 
+/** The frames about a channel that are no answers. All others with a channel are events. */
+export type ChannelFrame = Extract<ServerFrame, { type: "subscribed" | "unsubscribed" | "gap" | "join" | "leave" }>;
+
 /** Past events of a channel. */
 export interface HistoryPage {
   /** The history that the offsets belong to. */
@@ -91,18 +94,6 @@ export interface HistoryPage {
   events: ChannelEvent[];
   /** Whether there are further events in that direction. */
   more: boolean;
-}
-
-/** `null`: not a frame of this protocol, and nothing to do. A frame of another type is an event. */
-export function parseFrame(text: unknown): ServerFrame | null {
-  const value = typeof text === "string" ? (JSON.parse(text) as ServerFrame | null) : null;
-  return value && typeof value.type === "string" ? value : null;
-}
-
-/** A command to the server. `id` comes back in its answer. */
-export interface Command {
-  type: "subscribe" | "unsubscribe" | "ping" | "publish" | "history" | "presence" | "refresh";
-  data: Record<string, unknown>;
 }
 
 /** The position in a frame. `null`: the channel has no history. */

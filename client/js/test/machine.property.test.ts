@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Unauthorized } from "../src/errors.js";
-import { createConnection, type CredentialRequest } from "../src/socket.js";
+import type { CredentialRequest } from "../src/connection.js";
+import { createConnection } from "../src/socket.js";
 import { createWorld, settle, type World } from "./world.js";
 
 /** What may happen to a connection, in any order. */
@@ -43,8 +44,7 @@ function start(world: World) {
   let tokens = 0;
   const connection = createConnection({
     env: world.env,
-    profile: { initialMs: 1000, maxMs: 20_000, maxAttempts: 0, connectTimeoutMs: 10_000, pongTimeoutMs: 3000, reusable: true },
-    readyOnOpen: false,
+    delays: { initialMs: 1000, maxMs: 20_000 },
     ask: (request) => new Promise((resolve, reject) => questions.push({ request, resolve, reject })),
     target: (token) => ({ url: "ws://test/ws", protocols: ["carillon.v1", token] }),
     onChange(change) {
@@ -55,6 +55,7 @@ function start(world: World) {
     },
     onMessage: () => {},
     onError: () => {},
+    ping: () => {},
     refresh: (token) => renewals.push(token),
   });
   const live = () => world.sockets.filter((socket) => socket.isLive);
@@ -83,12 +84,12 @@ function start(world: World) {
         const renewal = renewals.pop();
         if (renewal === undefined || connection.state !== "open") break;
         if (happening.reason === "token_invalid") refused.add(renewal);
-        connection.dispatch({ type: "refresh_refused", ending: { code: happening.reason === "unavailable" ? 1013 : 1008, reason: happening.reason } });
+        connection.dispatch({ type: "refused", ending: { code: happening.reason === "unavailable" ? 1013 : 1008, reason: happening.reason } });
         break;
       }
       case "close_in_callback":
         inCallback = () => {
-          connection.close();
+          connection.close("closed");
           if (happening.again) connection.connect();
         };
         break;
@@ -121,7 +122,7 @@ function start(world: World) {
         connection.connect();
         break;
       case "close":
-        connection.close();
+        connection.close("closed");
         break;
     }
     await settle();
@@ -149,7 +150,7 @@ describe("whatever happens", () => {
           expect(questions().length).toBeLessThanOrEqual(1);
         }
         calm();
-        connection.close();
+        connection.close("closed");
         await settle();
         expect(connection.state).toBe("closed");
         expect([live().length, world.timers, world.watchers, questions().length]).toEqual([0, 0, 0, 0]);
@@ -175,7 +176,7 @@ describe("whatever happens", () => {
           if (live()[0]?.readyState === 0) await act({ what: "open" });
         }
         expect(connection.state).toBe("open");
-        connection.close();
+        connection.close("closed");
       }),
       { numRuns: 2000 },
     );

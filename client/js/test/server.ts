@@ -1,5 +1,5 @@
 import { Carillon, type CarillonOptions } from "../src/client.js";
-import type { CredentialRequest } from "../src/socket.js";
+import type { CredentialRequest } from "../src/connection.js";
 import { createWorld, settle, type FakeSocket, type World } from "./world.js";
 
 export interface Setup {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { backoff, judge } from "../src/backoff.js";
-import { idle, step, type Machine, type MachineEvent, type Profile } from "../src/machine.js";
+import { idle, step, type Machine, type MachineEvent } from "../src/machine.js";
 import type { Position } from "../src/protocol.js";
 import { setUp } from "./server.js";
 import { settle } from "./world.js";
@@ -25,8 +25,8 @@ describe("back-off", () => {
 });
 
 describe("refresh", () => {
-  const profile: Profile = { initialMs: 1000, maxMs: 20_000, maxAttempts: 0, connectTimeoutMs: 10_000, pongTimeoutMs: 3000, reusable: true };
-  const run = (machine: Machine, event: MachineEvent) => step(machine, event, profile, { random: 0.5, quietMs: 0, openMs: 0 });
+  const delays = { initialMs: 1000, maxMs: 20_000 };
+  const run = (machine: Machine, event: MachineEvent) => step(machine, event, delays, { random: 0.5, quietMs: 0, openMs: 0 });
 
   test.each(cases<{ lifetime_ms: number | null; refresh_ms: number | null }>("refresh.json"))("$name", (given) => {
     const connecting = run(run(idle, { type: "connect" }), { type: "credential", credential: "token" });

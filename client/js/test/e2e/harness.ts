@@ -95,7 +95,7 @@ export async function startNode(config: object = {}): Promise<Node> {
   };
 }
 
-export type Events = { "app.thing": { n: number; at: number } };
+export type Events = { "app.thing": { n: number; at?: number } };
 export const env: Partial<Env> = { WebSocket: WebSocket as unknown as Env["WebSocket"] };
 
 export function createClient(url: string, more: Partial<CarillonOptions> = {}): Carillon<Events> {

@@ -36,7 +36,7 @@ const page = {
     const client = (page.client = new Carillon<Events>({ url, getToken: () => token }));
     const root = createRoot(document.getElementById("root")!);
     page.render = (shown) =>
-      root.render(createElement(StrictMode, null, createElement(CarillonProvider, { client }, shown ? createElement(Room, { name: "room:1" }) : null)));
+      root.render(createElement(StrictMode, null, createElement(CarillonProvider<Events>, { client }, shown ? createElement(Room, { name: "room:1" }) : null)));
   },
   async rounds(count: number): Promise<void> {
     for (let i = 0; i < 2 * count; i++) {

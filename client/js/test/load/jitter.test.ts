@@ -30,7 +30,7 @@ async function join(port: number) {
     backMs.push(backAt - awaySince - DOWN_MS);
   });
   room.onContinuity.subscribe(({ recovered }) => void (notRecovered += recovered ? 0 : 1));
-  room.on("app.thing", ({ data: { n, at } }) => {
+  room.on("app.thing", ({ data: { n, at = 0 } }) => {
     seen.push(n);
     if (at >= awaySince && at <= backAt) replayMs.push(performance.now() - at);
   });

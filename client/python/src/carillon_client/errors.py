@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-PAGE = "https://carillon.dev/reference/errors"
+# Explains each code and reason: a page of the repository of Carillon.
+PAGE = "docs/client-errors.md"
 RETRYABLE = frozenset({"rate_limited", "internal_error", "unavailable", "offline", "timeout"})
 
 
@@ -30,7 +31,7 @@ class CarillonError(Exception):
 
     @property
     def link(self) -> str:
-        """The page of this code."""
+        """The section about this code in the repository of Carillon."""
         return f"{PAGE}#{self.reason or self.code}"
 
 
