@@ -2,6 +2,15 @@
 # fuzz target.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
+if(CARILLON_STATIC)
+    # Only these, and with what they need themselves. The C library stays that of the machine: it looks up names by the machine's rules.
+    set(carillon_static ${PROJECT_SOURCE_DIR}/build/static/prefix)
+    if(NOT EXISTS ${carillon_static}/made)
+        message(FATAL_ERROR "CARILLON_STATIC needs the libraries that packaging/static-libraries.sh makes: run it first")
+    endif()
+    set(ENV{PKG_CONFIG_LIBDIR} ${carillon_static}/lib/pkgconfig)
+    set(PKG_CONFIG_ARGN --static)
+endif()
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
 pkg_check_modules(LIBJWT REQUIRED IMPORTED_TARGET libjwt)
@@ -19,6 +28,12 @@ target_compile_definitions(carillon_flags INTERFACE _GNU_SOURCE)
 target_include_directories(carillon_flags INTERFACE ${PROJECT_SOURCE_DIR})
 include(${CMAKE_CURRENT_LIST_DIR}/hardening.cmake)
 target_link_libraries(carillon_flags INTERFACE carillon_hardening)
+if(CARILLON_STATIC)
+    # The same bytes wherever the sources are, and nothing of the libraries that the program does not call.
+    target_compile_options(carillon_flags INTERFACE -ffile-prefix-map=${PROJECT_SOURCE_DIR}=. -ffunction-sections -fdata-sections)
+    target_link_options(carillon_flags INTERFACE LINKER:--gc-sections LINKER:--build-id=sha1)
+    target_compile_definitions(carillon_flags INTERFACE CARILLON_STATIC)
+endif()
 if(CARILLON_SANITIZE)
     target_compile_options(carillon_flags INTERFACE -fsanitize=${CARILLON_SANITIZE} -fno-omit-frame-pointer
         -fno-sanitize-recover=undefined)

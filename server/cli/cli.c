@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "server/cli/authorities.h"
+
 enum { SECRET_MAX = 64 * 1024 };
 
 /* Opens /dev/null for each standard descriptor that is missing. Otherwise the next file or socket would get its number,
@@ -27,6 +29,9 @@ void cli_prepare(void)
 {
     fill_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
+#ifdef CARILLON_STATIC
+    authorities_find();
+#endif
 }
 
 /* A server's words may be in the text: its control characters must not reach the terminal. */

@@ -14,7 +14,7 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 #undef COMMAND
 
 /* Each program calls this first. Missing standard descriptors become /dev/null. SIGPIPE is ignored, so that a write to
- * a reader that has gone returns an error. */
+ * a reader that has gone returns an error. A program with OpenSSL inside finds the machine's authorities. */
 void cli_prepare(void);
 
 /* Writes "<command>: <text>" to stderr, control characters as '?'. */
