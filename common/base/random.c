@@ -10,6 +10,13 @@
 static _Thread_local unsigned char pool[512];
 static _Thread_local size_t pool_left;
 
+static void (*used)(enum random_kind kind, void *out, size_t len); /* NULL: the kernel */
+
+void random_use(void (*draw)(enum random_kind kind, void *out, size_t len))
+{
+    used = draw;
+}
+
 static void fill(unsigned char *out, size_t len)
 {
     while (len > 0) {
@@ -25,8 +32,12 @@ static void fill(unsigned char *out, size_t len)
     }
 }
 
-void random_bytes(void *out, size_t len)
+static void draw(enum random_kind kind, void *out, size_t len)
 {
+    if (used) {
+        used(kind, out, len);
+        return;
+    }
     if (len > sizeof pool / 4) {
         fill(out, len);
         return;
@@ -40,10 +51,15 @@ void random_bytes(void *out, size_t len)
     memset(pool + pool_left, 0, len); /* what was given out is not kept */
 }
 
+void random_bytes(void *out, size_t len)
+{
+    draw(RANDOM_BYTES, out, len);
+}
+
 uint64_t random_below(uint64_t limit)
 {
     uint64_t value;
-    random_bytes(&value, sizeof value);
+    draw(RANDOM_JITTER, &value, sizeof value);
     return value % limit;
 }
 
@@ -51,7 +67,7 @@ void uuid_v7(uint64_t wall_ms, char out[UUID_LEN + 1])
 {
     static const char hex[] = "0123456789abcdef";
     unsigned char id[16];
-    random_bytes(id + 6, 10);
+    draw(RANDOM_ID, id + 6, 10);
     for (int i = 0; i < 6; i++)
         id[i] = (unsigned char)(wall_ms >> (8 * (5 - i)));
     id[6] = (unsigned char)(0x70 | (id[6] & 0x0F));
@@ -70,7 +86,7 @@ void epoch_new(char out[EPOCH_NEW_LEN + 1])
 {
     static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
     unsigned char bytes[EPOCH_NEW_LEN];
-    random_bytes(bytes, sizeof bytes);
+    draw(RANDOM_EPOCH, bytes, sizeof bytes);
     for (int i = 0; i < EPOCH_NEW_LEN; i++)
         out[i] = alphabet[bytes[i] & 31];
     out[EPOCH_NEW_LEN] = '\0';

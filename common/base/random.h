@@ -5,6 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is drawn. A source that repeats has a sequence for each, so that one does not change another. */
+enum random_kind { RANDOM_BYTES, RANDOM_JITTER, RANDOM_ID, RANDOM_EPOCH, RANDOM_KINDS };
+
+/* Another source in place of the kernel, for the whole process; NULL: the kernel again. Call while there is only one
+ * thread. The source may be called in any thread. */
+void random_use(void (*draw)(enum random_kind kind, void *out, size_t len));
+
 /* Fills out with bytes that are good enough for keys. If the kernel gives none, the process ends. */
 void random_bytes(void *out, size_t len);
 

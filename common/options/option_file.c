@@ -82,14 +82,16 @@ static void complain_syntax(const struct option_place *place, const struct error
         option_complain(place, place->text.ptr + offset, NULL, "%s", error->text + used);
 }
 
-bool option_set_file(const struct option_table *table, const char *name, struct str text, void *options,
-                     struct option_sources *sources, struct buf *messages)
+bool option_set_file(const struct option_table *table, const char *name, struct str text,
+                     const struct options_input *input, void *options, struct option_sources *sources,
+                     struct buf *messages)
 {
     char *plain = str_dup(text);
     char *folder = xstrdup(name);
     char *slash = strrchr(folder, '/');
     struct option_place place = {.name = name, .text = str_from(plain, text.len), .messages = messages};
     place.lines = &sources->lines;
+    place.input = input;
     struct json_value value;
     struct error error;
     bool good = false;

@@ -326,6 +326,21 @@ bool option_set_text(const struct option_row *row, struct str text, const char *
                                     : option_set_plain(row, text, at, place, options);
 }
 
+/* A preset of the command takes the place of the row's value, or of the value around it. */
+static bool is_replaced(const struct option_row *row, const struct option_place *place)
+{
+    char key[256];
+    size_t count = place->input ? place->input->preset_count : 0;
+    snprintf(key, sizeof key, "%s%s", place->path ? place->path : "", row->key);
+    for (size_t i = 0; i < count; i++) {
+        const struct option_preset *preset = &place->input->presets[i];
+        size_t len = strlen(preset->key);
+        if (preset->over_file && strncmp(key, preset->key, len) == 0 && (!key[len] || strchr(".[", key[len])))
+            return true;
+    }
+    return false;
+}
+
 bool option_set_from_file(const struct option_row *row, struct str file_name, const char *at,
                           const struct option_place *place, void *options)
 {
@@ -333,6 +348,8 @@ bool option_set_from_file(const struct option_row *row, struct str file_name, co
     struct buf bytes = {0};
     struct error error;
     bool good = false;
+    if (is_replaced(row, place))
+        return true; /* the file may be on another machine */
     if (place->folder && (file_name.len == 0 || file_name.ptr[0] != '/'))
         buf_appendf(&path, "%s/", place->folder);
     buf_append(&path, file_name);

@@ -6,8 +6,9 @@
  * 1. defaults;
  * 2. presets of the command;
  * 3. a file of JSON with comments (slash-slash and slash-star; a comma may follow the last item);
- * 4. the environment;
- * 5. flags.
+ * 4. presets of the command that go over the file;
+ * 5. the environment;
+ * 6. flags.
  * A list replaces the whole list of an earlier source.
  *
  * A key is "name", "group.name" or "group.inner.name". The file nests groups, the environment has PREFIX_GROUP_NAME,
@@ -131,6 +132,7 @@ struct option_sources {
 struct option_preset {
     const char *key;
     const char *text;
+    bool over_file; /* also in place of the file's value */
 };
 
 /* A flag without a value, which the command itself understands. */

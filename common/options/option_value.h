@@ -14,11 +14,12 @@ void option_expected(struct buf *out, const struct option_row *row);
 
 /* The place that messages about a value point to. The line follows from a position in text. */
 struct option_place {
-    const char *name;           /* file, variable or flag */
-    struct str text;            /* of the file; empty: no lines */
-    const char *folder;         /* that relative paths start at; NULL: as they are */
-    const char *path;           /* "channels[2]." before the key; NULL: none */
-    struct option_lines *lines; /* take the lines of records and their members; NULL: nobody asks */
+    const char *name;                  /* file, variable or flag */
+    struct str text;                   /* of the file; empty: no lines */
+    const char *folder;                /* that relative paths start at; NULL: as they are */
+    const char *path;                  /* "channels[2]." before the key; NULL: none */
+    struct option_lines *lines;        /* take the lines of records and their members; NULL: nobody asks */
+    const struct options_input *input; /* its presets go over what the place says; NULL: none do */
     struct buf *messages;
 };
 /* The line of a byte of place->text, from 1. */

@@ -41,11 +41,12 @@ static void set_value(struct option_load *load, size_t index, bool from_file, co
     snprintf(source->name, sizeof source->name, "%s", name);
 }
 
-static void apply_presets(struct option_load *load)
+static void apply_presets(struct option_load *load, bool over_file)
 {
     for (size_t i = 0; i < load->input->preset_count; i++) {
         const struct option_preset *preset = &load->input->presets[i];
-        set_value(load, row_index(load->table, preset->key), false, preset->text, OPTION_FROM_PRESET, preset->key);
+        if (preset->over_file == over_file)
+            set_value(load, row_index(load->table, preset->key), false, preset->text, OPTION_FROM_PRESET, preset->key);
     }
 }
 
@@ -58,7 +59,8 @@ static void apply_file(struct option_load *load, const char *path)
         buf_appendf(load->messages, "%s\n", error.text);
         load->good = false;
     } else {
-        load->good = option_set_file(load->table, path, buf_str(&text), load->options, load->sources, load->messages) &&
+        load->good = option_set_file(load->table, path, buf_str(&text), load->input, load->options, load->sources,
+                                     load->messages) &&
                      load->good;
     }
     buf_fini(&text);
@@ -277,9 +279,10 @@ enum err options_load(const struct option_table *table, const struct options_inp
     const char *config = apply_flags(&load, true);
     if (!config)
         config = find_env(&load, "CONFIG");
-    apply_presets(&load);
+    apply_presets(&load, false);
     if (config)
         apply_file(&load, config);
+    apply_presets(&load, true);
     apply_env(&load);
     apply_flags(&load, false);
     if (input->wrong_call)
@@ -295,7 +298,7 @@ enum err options_load_text(const struct option_table *table, const char *name, s
     struct option_load load = {table, &input, xcalloc(1, table->size), &sources, messages, .good = true};
     option_set_defaults(table, load.options);
     sources.file = xstrdup(name);
-    load.good = option_set_file(table, name, text, load.options, &sources, messages);
+    load.good = option_set_file(table, name, text, &input, load.options, &sources, messages);
     return finish(&load, out, out_sources);
 }
 

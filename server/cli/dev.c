@@ -1,30 +1,32 @@
-/* dev_server.c - `carillon dev`: the server for a developer's own machine. It needs no account, Redis or configuration.
- * It draws keys at its start and allows everything. It prints the commands to try it, ready to paste. */
+/* dev.c - `carillon dev`: the server for a developer's own machine. It needs no account, Redis or configuration, allows
+ * everything, and keeps its keys in .carillon-dev/. It prints the commands to try it, ready to paste, or one line of
+ * JSON for a program. */
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "common/base/random.h"
+#include "common/base/seeded.h"
 #include "server/cli/cli.h"
+#include "server/cli/dev_flags.h"
+#include "server/cli/dev_keys.h"
 #include "server/cli/dev_lines.h"
+#include "server/cli/dev_parent.h"
 #include "server/cli/dev_presets.h"
+#include "server/cli/dev_ready.h"
 #include "server/cli/dev_tokens.h"
 #include "server/cli/serve.h"
 #include "server/dev/dev_server.h"
 
-enum { KEY_BYTES = 24, KEY_TEXT = 2 * KEY_BYTES };
-
-static void draw_key(char out[KEY_TEXT + 1])
-{
-    unsigned char key[KEY_BYTES];
-    random_bytes(key, sizeof key);
-    for (size_t i = 0; i < sizeof key; i++)
-        snprintf(out + 2 * i, 3, "%02x", key[i]);
-}
-
 /* What is there besides the server. */
 struct program {
+    const char *name; /* argv[0] */
+    struct dev_flags flags;
+    struct dev_presets shapes;
+    struct dev_keys keys;
     struct dev_tokens tokens;
     struct dev *dev;
 };
+
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 
 /* Who answers requests for the path, and with which owner. */
 static const struct http_handler *route(struct program *program, struct str path, void **out_owner)
@@ -54,27 +56,69 @@ static void serve(void *owner, struct http_call *call)
 
 static const struct http_handler handler = {.has = has, .admit = admit, .serve = serve};
 
-static void on_ready(void *owner, const struct server_addresses *addresses, const struct options *options)
+/* --- ready -------------------------------------------------------------------------------------------------------- */
+
+/* Fills the users' tokens, one allocation each. */
+static enum err make_users(struct program *program, struct dev_user *users, struct error *error)
 {
-    struct dev_tokens *tokens = &((struct program *)owner)->tokens;
-    struct error error;
-    struct buf token = {0};
-    if (!*options->token_secret || options->api_keys.count == 0 || options->endpoints.count == 0)
-        /* Somebody has given keys of their own, which are theirs to use. */
-        cli_say("carillon dev", "listening on ws://%s, API on http://%s", addresses->clients, addresses->internal);
-    else if (dev_tokens_open(tokens, addresses, options, &error) || dev_tokens_demo(tokens, &token, &error))
-        cli_say("carillon dev", "no demo token: %s", error.text);
-    else
-        dev_lines_print(addresses, options, str_from_cstr(buf_cstr(&token)));
-    buf_fini(&token);
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < program->flags.user_count && err == ERR_NONE; i++) {
+        struct buf token = {0};
+        users[i].name = program->flags.users[i];
+        err = dev_tokens_issue(&program->tokens, str_from_cstr(users[i].name), &token, error);
+        users[i].token = str_dup(buf_str(&token));
+        buf_fini(&token);
+    }
+    return err;
 }
 
+static void tell(const struct program *program, const struct dev_facts *facts)
+{
+    struct buf line = {0};
+    struct error error;
+    dev_ready_append(&line, facts);
+    if (program->flags.ready_file && dev_ready_write_file(program->flags.ready_file, buf_str(&line), &error))
+        cli_say(program->name, "%s", error.text);
+    if (program->flags.json) {
+        fputs(buf_cstr(&line), stdout);
+        fflush(stdout);
+    } else {
+        dev_lines_print(facts);
+    }
+    buf_fini(&line);
+}
+
+static void on_ready(void *owner, const struct server_addresses *addresses, const struct options *options)
+{
+    struct program *program = owner;
+    struct dev_user users[DEV_USERS_MAX] = {{0}};
+    const struct dev_facts facts = {
+        .addresses = addresses, .options = options, .users = users, .user_count = program->flags.user_count};
+    struct error error;
+    if (!*options->token_secret || options->api_keys.count == 0 || options->endpoints.count == 0)
+        /* Somebody has taken the keys away by a flag. */
+        cli_say(program->name, "listening on ws://%s, API on http://%s", addresses->clients, addresses->internal);
+    else if (dev_tokens_open(&program->tokens, addresses, options, &error) || make_users(program, users, &error))
+        cli_say(program->name, "no demo token: %s", error.text);
+    else
+        tell(program, &facts);
+    for (size_t i = 0; i < DEV_USERS_MAX; i++)
+        free((char *)(uintptr_t)users[i].token);
+}
+
+/* --- options -------------------------------------------------------------------------------------------------------
+ */
+
 static const char usage[] =
-    "usage: carillon dev [--preset NAME]... [--port N] [--option value]...\n\n"
-    "A server for this machine: events in memory, keys drawn at the start, everything allowed. Prints a URL with a\n"
-    "token, a line that listens and a line that publishes. POST /dev/v1/tokens of the internal listener makes more\n"
-    "tokens. All options of \"serve\" hold, some with other defaults: host 127.0.0.1, workers 1, drain_window 0,\n"
-    "log.level debug, one rule that allows every channel.\n\n"
+    "usage: carillon dev [--preset NAME]... [--user NAME]... [--port N] [--option value]...\n\n"
+    "A server for this machine: events in memory, everything allowed. Prints a URL with a token, a line that listens\n"
+    "and a line that publishes. POST /dev/v1/tokens of the internal listener makes more tokens (docs/dev.md).\n\n"
+    "  --user NAME           user to print a URL with a token for, in place of demo; again for more\n"
+    "  --json                print one line of JSON in place of the text: every URL, key and secret\n"
+    "  --ready-file FILE     write that line to the file, for its owner alone, when the server is ready\n"
+    "  --exit-with-parent    end when the process that started this one ends\n"
+    "  --seed N              make ids, epochs and jitter repeat\n"
+    "  --fresh               draw new keys in place of those in .carillon-dev/\n"
     "  --preset NAME         endpoints for clients of one shape, in place of /ws; again for more, all for each of "
     "them\n"
     "                        (docs/endpoints.md):\n"
@@ -90,44 +134,85 @@ static const char usage[] =
     "  --answer JSON|echo    what that upstream answers: a frame with {id}, {action}, {text}, {n}, {bytes} and {last}\n"
     "                        filled in, or each message as it came\n"
     "  --frames N            frames of an answer; {text} grows from frame to frame [1]\n"
-    "  --every TIME          time from one frame to the next [500ms]\n";
+    "  --every TIME          time from one frame to the next [500ms]\n\n"
+    "All options of \"serve\" hold, some with other defaults: host 127.0.0.1, workers 1, drain_window 0, log.level\n"
+    "debug, one rule that allows every channel. From the file of --config come rules and limits. Addresses, TLS, "
+    "keys,\n"
+    "workers and the broker are those of dev, unless a flag or the environment says otherwise.\n";
+
+enum { OWN = 19 };
+
+/* Presets of options that go over the file of --config: the file may be that of a production server. */
+static size_t fill_presets(struct program *program, struct option_preset *out)
+{
+    const struct option_preset own[OWN] = {
+        {"drain_window", "0", false},
+        {"log.level", "debug", false},
+        {"channels", "[{\"match\":\"*\"," DEV_RULE "}]", false},
+        {"host", "127.0.0.1", true},
+        {"port", "8080", true},
+        {"workers", "1", true},
+        {"trusted_proxies", "", true},
+        {"proxy_protocol", "off", true},
+        {"internal.host", "127.0.0.1", true},
+        {"internal.port", "8081", true},
+        {"tls.certificate", "", true},
+        {"tls.key", "", true},
+        {"token.secret", program->keys.token_secret, true},
+        {"token.keys", "", true},
+        {"token.algorithms", "HS256,RS256,PS256,ES256,EdDSA", true},
+        {"api.keys", program->keys.api_key, true},
+        {"redis.url", "", true},
+        {"redis.tls_certificate", "", true},
+        {"redis.tls_key", "", true},
+    };
+    memcpy(out, own, sizeof own);
+    return OWN + dev_presets_options(&program->shapes, out + OWN);
+}
+
+/* The keys are drawn before the seed holds: they must not repeat. */
+static enum err prepare(struct program *program, int argc, char **argv, struct error *error)
+{
+    struct error unkept;
+    enum err err = dev_flags_parse(&program->flags, argc, argv, error);
+    if (err == ERR_NONE)
+        err = dev_presets_parse(&program->shapes, program->flags.argc, program->flags.argv, error);
+    if (err == ERR_NONE)
+        err = dev_keys_load(program->flags.fresh, &program->keys, &unkept, error);
+    if (err != ERR_NONE)
+        return err;
+    if (unkept.code)
+        cli_say(program->name, "the keys are not kept: %s", unkept.text);
+    if (program->flags.has_seed)
+        seeded_use(program->flags.seed);
+    return program->flags.exit_with_parent ? dev_parent_watch(error) : ERR_NONE;
+}
 
 int cli_dev(int argc, char **argv)
 {
-    static char secret[KEY_TEXT + 1];
-    static char api_key[KEY_TEXT + 1];
-    enum { OWN = 7 };
-    struct option_preset presets[OWN + DEV_PRESETS_MAX] = {
-        {"drain_window", "0"},
-        {"log.level", "debug"},
-        {"host", "127.0.0.1"},
-        {"workers", "1"},
-        {"channels", "[{\"match\": \"*\", \"allow\": [\"subscribe\", \"publish\", \"presence\", \"history\"], "
-                     "\"presence\": true, \"history\": {\"size\": 100, \"ttl\": \"1h\"}}]"},
-        {"token.secret", secret},
-        {"api.keys", api_key},
-    };
-    struct dev_presets shapes;
-    struct program program = {.dev = dev_create()};
+    struct program program = {.name = argv[0], .dev = dev_create()};
+    struct option_preset presets[OWN + DEV_PRESETS_MAX];
     struct error error;
     int code;
-    draw_key(secret);
-    draw_key(api_key);
-    if (dev_presets_parse(&shapes, argc, argv, &error)) {
-        code = cli_usage(argv[0], "%s", error.text);
-    } else {
+    switch (prepare(&program, argc, argv, &error)) {
+    case ERR_NONE: {
         const struct serve_kind kind = {
             .usage = usage,
             .presets = presets,
-            .preset_count = OWN + dev_presets_options(&shapes, presets + OWN),
+            .preset_count = fill_presets(&program, presets),
             .ready = on_ready,
             .owner = &program,
             .more = &handler,
             .hooks = dev_hooks(program.dev),
         };
-        code = serve_run(&kind, shapes.argc, shapes.argv);
+        code = serve_run(&kind, program.shapes.argc, program.shapes.argv);
+        break;
     }
-    dev_presets_fini(&shapes);
+    case ERR_UNAVAILABLE: code = cli_fail(argv[0], CLI_FAILED, "%s", error.text); break;
+    default: code = cli_usage(argv[0], "%s", error.text);
+    }
+    dev_presets_fini(&program.shapes);
+    dev_flags_fini(&program.flags);
     dev_tokens_fini(&program.tokens);
     dev_destroy(program.dev);
     return code;

@@ -3,9 +3,9 @@
 #ifndef CARILLON_CLI_DEV_LINES_H
 #define CARILLON_CLI_DEV_LINES_H
 
-#include "server/app/server.h"
+#include "server/cli/dev_facts.h"
 
-/* Prints to stdout. The options have a secret, an API key and an endpoint. */
-void dev_lines_print(const struct server_addresses *addresses, const struct options *options, struct str token);
+/* Prints to stdout. */
+void dev_lines_print(const struct dev_facts *facts);
 
 #endif

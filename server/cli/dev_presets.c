@@ -226,6 +226,11 @@ static void write_upstream(const struct dev_presets *presets, const struct dev_s
     buf_fini(&url);
 }
 
+/* Clients of these sockets know no joins and leaves. */
+static const char ticket_channels[] =
+    "[{\"match\":\"thread:*\"," DEV_RULE_QUIET "},{\"match\":\"transcript:*\"," DEV_RULE_QUIET
+    "},{\"match\":\"user:*\"," DEV_RULE_QUIET "},{\"match\":\"*\"," DEV_RULE "}]";
+
 size_t dev_presets_options(struct dev_presets *presets, struct option_preset *out)
 {
     struct buf subprotocols = {0};
@@ -245,11 +250,12 @@ size_t dev_presets_options(struct dev_presets *presets, struct option_preset *ou
     buf_append_char(&presets->endpoints, ']');
     buf_append_char(&presets->upstreams, '}');
     buf_fini(&subprotocols);
-    out[count++] = (struct option_preset){"endpoints", buf_cstr(&presets->endpoints)};
-    out[count++] = (struct option_preset){"upstreams", buf_cstr(&presets->upstreams)};
+    out[count++] = (struct option_preset){"endpoints", buf_cstr(&presets->endpoints), true};
+    out[count++] = (struct option_preset){"upstreams", buf_cstr(&presets->upstreams), true};
     if (presets->wanted[SHAPE_TICKETS]) {
-        out[count++] = (struct option_preset){"tickets.path", "/websocket/ticket"};
-        out[count++] = (struct option_preset){"tickets.use", "resume"};
+        out[count++] = (struct option_preset){"channels", ticket_channels, false};
+        out[count++] = (struct option_preset){"tickets.path", "/websocket/ticket", true};
+        out[count++] = (struct option_preset){"tickets.use", "resume", true};
     }
     return count;
 }

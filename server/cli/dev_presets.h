@@ -6,7 +6,13 @@
 #include "common/base/buf.h"
 #include "server/app/options.h"
 
-enum { DEV_SHAPES = 4, DEV_SUBPROTOCOLS_MAX = 16, DEV_PRESETS_MAX = 4 };
+enum { DEV_SHAPES = 4, DEV_SUBPROTOCOLS_MAX = 16, DEV_PRESETS_MAX = 5 };
+
+/* What a rule of `carillon dev` has besides its `match`. Subscribers are told who joins and leaves, too. */
+#define DEV_RULE_QUIET                                                                                                 \
+    "\"allow\":[\"subscribe\",\"publish\",\"presence\",\"history\"],\"presence\":true,"                                \
+    "\"history\":{\"size\":100,\"ttl\":\"1h\"}"
+#define DEV_RULE DEV_RULE_QUIET ",\"presence_events\":true"
 
 /* Texts of argv are borrowed. */
 struct dev_presets {

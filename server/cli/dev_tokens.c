@@ -40,12 +40,20 @@ static void append_member(struct buf *object, struct str name, struct str text)
     json_append_string(object, text);
 }
 
+static void append_scope(struct buf *scopes, const char *scope)
+{
+    if (*scope)
+        buf_appendf(scopes, "%s%s", scopes->len ? " " : "", scope);
+}
+
 static void append_scopes(const struct options *options, struct buf *out)
 {
     struct buf scopes = {0};
     for (size_t i = 0; i < options->endpoints.count; i++)
         for (size_t j = 0; j < options->endpoints.items[i].require_scopes.count; j++)
-            buf_appendf(&scopes, "%s%s", scopes.len ? " " : "", options->endpoints.items[i].require_scopes.items[j]);
+            append_scope(&scopes, options->endpoints.items[i].require_scopes.items[j]);
+    for (size_t i = 0; i < options->channels.count; i++)
+        append_scope(&scopes, options->channels.items[i].require_scope);
     if (scopes.len)
         append_member(out, STR("scope"), buf_str(&scopes));
     buf_fini(&scopes);
@@ -56,6 +64,10 @@ static void append_scopes(const struct options *options, struct buf *out)
 static void append_required(const struct options *options, struct buf *out)
 {
     append_scopes(options, out);
+    if (options->token_issuers.count)
+        append_member(out, STR("iss"), str_from_cstr(options->token_issuers.items[0]));
+    if (options->token_audiences.count)
+        append_member(out, STR("aud"), str_from_cstr(options->token_audiences.items[0]));
     for (size_t i = 0; i < options->endpoints.count; i++)
         for (size_t j = 0; j < options->endpoints.items[i].require_claims.count; j++) {
             struct str name = str_from_cstr(options->endpoints.items[i].require_claims.items[j]);
@@ -98,9 +110,11 @@ static enum err issue(const struct dev_tokens *tokens, const struct wish *wish, 
 static const struct wish demo = {
     .sub = {DEMO_USER, sizeof DEMO_USER - 1}, .channels = {"[\"*\"]", 5}, .seconds = DEMO_TOKEN_DAYS * 86400};
 
-enum err dev_tokens_demo(const struct dev_tokens *tokens, struct buf *out, struct error *error)
+enum err dev_tokens_issue(const struct dev_tokens *tokens, struct str user, struct buf *out, struct error *error)
 {
-    return issue(tokens, &demo, out, error);
+    struct wish wish = demo;
+    wish.sub = user;
+    return issue(tokens, &wish, out, error);
 }
 
 /* --- from the start to the end --------------------------------------------------------------------------------------

@@ -37,8 +37,9 @@ enum err dev_tokens_open(struct dev_tokens *tokens, const struct server_addresse
                          const struct options *options, struct error *error);
 void dev_tokens_fini(struct dev_tokens *tokens);
 
-/* Appends a token for the demo user, with all claims and scopes that the endpoints require. */
-enum err dev_tokens_demo(const struct dev_tokens *tokens, struct buf *out, struct error *error);
+/* Appends a token for the user, for all channels, with all claims and scopes that the endpoints and the channels' rules
+ * require. */
+enum err dev_tokens_issue(const struct dev_tokens *tokens, struct str user, struct buf *out, struct error *error);
 
 /* For struct server_start; the owner is a struct dev_tokens. */
 extern const struct http_handler dev_tokens_handler;

@@ -1,5 +1,8 @@
 /* test_random.c - random bytes and the ids made of them. */
+#include <stdio.h>
+
 #include "common/base/random.h"
+#include "common/base/seeded.h"
 #include "tests/support/unit.h"
 
 static void test_uuid_v7(void **state)
@@ -60,10 +63,63 @@ static void test_bytes(void **state)
     }
 }
 
+/* All that a seed decides, as one text. jitter: as many numbers are drawn in between. */
+static void draw_all(char out[512], int jitter)
+{
+    char id[UUID_LEN + 1], epoch[EPOCH_NEW_LEN + 1];
+    unsigned char bytes[3];
+    size_t len = 0;
+    for (int i = 0; i < 4; i++) {
+        uuid_v7(7, id);
+        epoch_new(epoch);
+        random_bytes(bytes, sizeof bytes);
+        for (int j = 0; j < jitter; j++)
+            random_below(1000);
+        len += (size_t)snprintf(out + len, 512 - len, "%s %s %02x%02x%02x\n", id, epoch, bytes[0], bytes[1], bytes[2]);
+    }
+}
+
+static void test_a_seed_repeats(void **state)
+{
+    (void)state;
+    char first[512], again[512], other[512];
+    seeded_use(1);
+    draw_all(first, 0);
+    uint64_t below = random_below(UINT64_MAX);
+    seeded_rewind(1);
+    draw_all(again, 0);
+    assert_string_equal(again, first);
+    assert_true(random_below(UINT64_MAX) == below);
+    seeded_rewind(1);
+    draw_all(again, 3); /* jitter does not change ids */
+    assert_string_equal(again, first);
+    seeded_rewind(2);
+    draw_all(other, 0);
+    assert_string_not_equal(other, first);
+    random_use(NULL);
+    draw_all(again, 0);
+    draw_all(other, 0);
+    assert_string_not_equal(again, other);
+}
+
+static void test_seeded_numbers_are_spread(void **state)
+{
+    (void)state;
+    unsigned counts[16] = {0};
+    seeded_use(0);
+    for (int i = 0; i < 16000; i++)
+        counts[random_below(16)]++;
+    random_use(NULL);
+    for (size_t i = 0; i < COUNT_OF(counts); i++)
+        assert_in_range(counts[i], 850, 1150);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uuid_v7),
+        cmocka_unit_test(test_a_seed_repeats),
+        cmocka_unit_test(test_seeded_numbers_are_spread),
         cmocka_unit_test(test_uuids_of_one_millisecond_differ),
         cmocka_unit_test(test_below),
         cmocka_unit_test(test_bytes),

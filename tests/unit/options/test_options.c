@@ -319,7 +319,7 @@ static void secrets_come_from_files(void **state)
 static void presets_lie_between_defaults_and_the_rest(void **state)
 {
     (void)state;
-    static const struct option_preset presets[] = {{"host", "127.0.0.1"}, {"port", "0"}};
+    static const struct option_preset presets[] = {{"host", "127.0.0.1", false}, {"port", "0", false}};
     const char *const flags[] = {"--port", "5", "--help", NULL};
     bool help = false;
     const struct option_switch switches[] = {{"--help", &help}};
@@ -331,6 +331,31 @@ static void presets_lie_between_defaults_and_the_rest(void **state)
     assert_int_equal(l.options.port, 5);
     assert_true(help);
     load_end(&l);
+}
+
+static void some_presets_go_over_the_file(void **state)
+{
+    (void)state;
+    static const struct option_preset presets[] = {{"workers", "3", false},
+                                                   {"host", "127.0.0.1", true},
+                                                   {"token.secret", SECRET_B, true},
+                                                   {"token.keys", "", true},
+                                                   {"internal.port", "7", true}};
+    const struct options_input more = {.presets = presets, .preset_count = COUNT_OF(presets)};
+    /* The files of the secrets are on another machine. */
+    char config[32];
+    make_file(config, "{\"host\": \"10.0.0.1\", \"workers\": 5, \"internal\": {\"port\": 9}, \"token\": "
+                      "{\"secret_file\": \"/nowhere/a\", \"keys\": [{\"secret_file\": \"/nowhere/b\"}]}}");
+    const char *const flags[] = {"--config", config, "--internal-port", "8", NULL};
+    struct loading l = load_words(flags, NULL, &more);
+    assert_loads(&l);
+    assert_string_equal(l.options.host, "127.0.0.1");
+    assert_int_equal(l.options.workers, 5);
+    assert_string_equal(l.options.token_secret, SECRET_B);
+    assert_int_equal(l.options.token_keys.count, 0);
+    assert_int_equal(l.options.internal_port, 8);
+    load_end(&l);
+    unlink(config);
 }
 
 static void a_reload_keeps_what_cannot_change(void **state)
@@ -368,6 +393,7 @@ int main(void)
         cmocka_unit_test(strange_variables_only_warn),
         cmocka_unit_test(secrets_come_from_files),
         cmocka_unit_test(presets_lie_between_defaults_and_the_rest),
+        cmocka_unit_test(some_presets_go_over_the_file),
         cmocka_unit_test(a_reload_keeps_what_cannot_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
