@@ -29,21 +29,6 @@ void buf_reserve(struct buf *buf, size_t more)
     buf->cap = cap;
 }
 
-void buf_append(struct buf *buf, struct str bytes)
-{
-    if (bytes.len == 0)
-        return;
-    buf_reserve(buf, bytes.len);
-    memcpy(buf->ptr + buf->len, bytes.ptr, bytes.len);
-    buf->len += bytes.len;
-}
-
-void buf_append_char(struct buf *buf, char c)
-{
-    buf_reserve(buf, 1);
-    buf->ptr[buf->len++] = c;
-}
-
 void buf_append_u64(struct buf *buf, uint64_t value)
 {
     char digits[20];

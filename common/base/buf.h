@@ -4,6 +4,7 @@
 #define CARILLON_BASE_BUF_H
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "common/base/str.h"
 
@@ -21,8 +22,24 @@ void buf_wipe(struct buf *buf);
 /* Makes room: `more` bytes may then be written at ptr + len. */
 void buf_reserve(struct buf *buf, size_t more);
 
-void buf_append(struct buf *buf, struct str bytes);
-void buf_append_char(struct buf *buf, char c);
+/* Inline, so that the compiler copies a literal by a few moves. */
+static inline void buf_append(struct buf *buf, struct str bytes)
+{
+    if (bytes.len == 0)
+        return;
+    if (buf->cap - buf->len < bytes.len)
+        buf_reserve(buf, bytes.len);
+    memcpy(buf->ptr + buf->len, bytes.ptr, bytes.len);
+    buf->len += bytes.len;
+}
+
+static inline void buf_append_char(struct buf *buf, char c)
+{
+    if (buf->cap == buf->len)
+        buf_reserve(buf, 1);
+    buf->ptr[buf->len++] = c;
+}
+
 void buf_append_u64(struct buf *buf, uint64_t value);
 void buf_appendf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
