@@ -4,7 +4,7 @@
 #include "common/base/alloc.h"
 #include "server/node/lifecycle_private.h"
 
-enum { BEAT_US = 1000000, RETRY_US = 250000, TELL_AT_ONCE = 200 };
+enum { BEAT_US = 1000000, RETRY_US = 250000, GATHER_US = 10000, TELL_AT_ONCE = 200 };
 
 /* ---- rounds ---- */
 
@@ -154,6 +154,7 @@ static void forget(struct lifecycle *lifecycle)
         request_destroy(&lifecycle->write->base);
         lifecycle->write = NULL;
     }
+    turn_stop_timer(lifecycle->router->mailbox.turn, &lifecycle->gather);
     lifecycle->waiting = lifecycle->waiting_bytes = 0;
     lifecycle->dropped = 0;
     metrics_set(lifecycle->router->metrics, METRIC_LIFECYCLE_WAITING, 0);
@@ -205,11 +206,31 @@ static void make_batch(struct lifecycle *lifecycle)
     lifecycle->write = write;
 }
 
+static void on_gathered(struct timer *timer, uint64_t now_us)
+{
+    (void)now_us;
+    send_batch(CONTAINER_OF(timer, struct lifecycle, gather));
+}
+
+/* The first event after a pause goes at once. Those that come soon after a batch wait for others, as a batch of a few
+ * costs the node and Redis nearly as much as one of many. */
+static bool must_gather(const struct lifecycle *lifecycle)
+{
+    return !lifecycle->write && !lifecycle->is_closing && lifecycle->waiting < LIFECYCLE_BATCH_MAX &&
+           lifecycle_now_us(lifecycle) < lifecycle->asked_us + GATHER_US;
+}
+
 static void send_batch(struct lifecycle *lifecycle)
 {
     if (lifecycle->busy || !lifecycle->settings || !lifecycle_broker_is_up(lifecycle) ||
         lifecycle_now_us(lifecycle) < lifecycle->retry_us)
         return;
+    if (must_gather(lifecycle)) {
+        if (!timer_is_running(&lifecycle->gather))
+            turn_start_timer(lifecycle->router->mailbox.turn, &lifecycle->gather, GATHER_US, on_gathered);
+        return;
+    }
+    turn_stop_timer(lifecycle->router->mailbox.turn, &lifecycle->gather);
     if (!lifecycle->write)
         make_batch(lifecycle);
     ask(lifecycle);

@@ -29,6 +29,7 @@ struct lifecycle {
     struct lifecycle_write *write; /* the batch under way, or to be tried again; NULL: none */
     bool busy;                     /* it is under way */
     uint64_t asked_us;             /* when the last batch was */
+    struct timer gather;           /* until the next batch may be a small one */
     uint64_t retry_us;             /* not before is it tried again */
     uint64_t number;               /* of the last batch in the round */
     uint32_t round;

@@ -69,31 +69,29 @@ static struct lifecycle_mark *mark_of(struct lifecycle_watcher *watcher, const s
     return &watcher->marks[place];
 }
 
-static void append_member(struct buf *out, const char *name, struct str text)
-{
-    if (out->len)
-        buf_append_char(out, ',');
-    buf_append_char(out, '"');
-    buf_append(out, str_from_cstr(name));
-    buf_append_lit(out, "\":");
-    json_append_string(out, text);
-}
-
 /* What each event of a session says. */
 static void begin_data(struct lifecycle_watcher *watcher, const struct session *session)
 {
-    buf_clear(&watcher->data);
-    append_member(&watcher->data, "session_id", str_from(session->uuid, UUID_LEN));
-    append_member(&watcher->data, "user", session->claims->sub);
+    struct buf *data = &watcher->data;
+    buf_clear(data);
+    buf_append_lit(data, "\"session_id\":\"");
+    buf_append(data, str_from(session->uuid, UUID_LEN));
+    buf_append_lit(data, "\",\"user\":");
+    json_append_string(data, session->claims->sub);
 }
 
 static void append_origin(struct lifecycle_watcher *watcher, const struct session *session)
 {
     char opened[CLOCK_RFC3339_LEN + 1];
+    struct buf *data = &watcher->data;
     clock_format(session->opened_ms, opened);
-    append_member(&watcher->data, "endpoint", session->endpoint->path);
-    append_member(&watcher->data, "address", str_from_cstr(session->address));
-    append_member(&watcher->data, "opened_at", str_from(opened, CLOCK_RFC3339_LEN));
+    buf_append_lit(data, ",\"endpoint\":");
+    json_append_string(data, session->endpoint->path);
+    buf_append_lit(data, ",\"address\":");
+    json_append_string(data, str_from_cstr(session->address));
+    buf_append_lit(data, ",\"opened_at\":\"");
+    buf_append(data, str_from(opened, CLOCK_RFC3339_LEN));
+    buf_append_char(data, '"');
 }
 
 /* The event of the session with watcher->data, as the next in its sequence. Where the type is not told, the event has
@@ -130,13 +128,12 @@ static void tell_open(struct lifecycle_watcher *watcher, const struct session *s
         return;
     begin_data(watcher, session);
     append_origin(watcher, session);
-    struct buf about = {0};
-    if (ends)
-        buf_append(&about, buf_str(&watcher->data));
+    const struct str told_before = STR(",\"again\":true");
+    buf_reserve(&watcher->data, told_before.len); /* so that `about` stays in place */
+    struct str about = ends ? buf_str(&watcher->data) : STR("");
     if (again)
-        buf_append_lit(&watcher->data, ",\"again\":true");
-    tell(watcher, session, LIFECYCLE_SESSION_OPENED, ends ? LIFECYCLE_OPEN : LIFECYCLE_TELL, buf_str(&about));
-    buf_fini(&about);
+        buf_append(&watcher->data, told_before);
+    tell(watcher, session, LIFECYCLE_SESSION_OPENED, ends ? LIFECYCLE_OPEN : LIFECYCLE_TELL, about);
 }
 
 static void on_opened(struct observer *observer, const struct session *session)
@@ -154,8 +151,8 @@ static void on_closed(struct observer *observer, const struct session *session, 
         return;
     begin_data(watcher, session);
     append_origin(watcher, session);
-    append_member(&watcher->data, "reason", str_from_cstr(reason == REASON_NONE ? "client" : reason_text(reason)));
-    buf_appendf(&watcher->data, ",\"code\":%u,\"duration_ms\":%llu,\"messages\":%u", session->closing_code,
+    buf_appendf(&watcher->data, ",\"reason\":\"%s\",\"code\":%u,\"duration_ms\":%llu,\"messages\":%u",
+                reason == REASON_NONE ? "client" : reason_text(reason), session->closing_code,
                 (unsigned long long)(now_ms > session->opened_ms ? now_ms - session->opened_ms : 0), session->messages);
     tell(watcher, session, LIFECYCLE_SESSION_CLOSED, LIFECYCLE_CLOSE, STR(""));
 }
@@ -166,7 +163,8 @@ static void tell_subscription(struct lifecycle_watcher *watcher, const struct se
     if (!lifecycle_tells(watcher->settings, type))
         return;
     begin_data(watcher, session);
-    append_member(&watcher->data, "channel", channel);
+    buf_append_lit(&watcher->data, ",\"channel\":");
+    json_append_string(&watcher->data, channel);
     tell(watcher, session, type,
          lifecycle_tells(watcher->settings, LIFECYCLE_SESSION_CLOSED) ? LIFECYCLE_STEP : LIFECYCLE_TELL, STR(""));
 }

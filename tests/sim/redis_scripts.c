@@ -12,7 +12,7 @@
 #include "tests/sim/redis.h"
 #include "tests/sim/world.h"
 
-enum { SCRIPTS_MAX = 64, CALL_ARGUMENTS_MAX = 256 };
+enum { SCRIPTS_MAX = 64, CALL_ARGUMENTS_MAX = 512 };
 
 struct script {
     char hash[41];

@@ -75,28 +75,29 @@ static const struct str words[] = {
     [LIFECYCLE_CLOSE] = {"close", 5}, [LIFECYCLE_OCCUPY] = {"occupy", 6}, [LIFECYCLE_VACATE] = {"vacate", 6},
 };
 
+static struct str add_number(struct buf *texts, uint64_t number)
+{
+    size_t begin = texts->len;
+    buf_append_u64(texts, number);
+    return str_skip(buf_str(texts), begin);
+}
+
 /* The arguments of one event. Texts that have to be made are appended to texts, which has room for them. */
 static size_t add_event(const struct lifecycle_event *event, struct buf *texts, struct str *out)
 {
-    size_t count = 0, begin = texts->len;
+    size_t count = 0;
     out[count++] = words[event->action];
     out[count++] = str_from_cstr(lifecycle_type_text(event->type));
     out[count++] = event->json;
     if (event->action == LIFECYCLE_TELL)
         return count;
     out[count++] = event->key;
-    if (event->action == LIFECYCLE_OPEN || event->action == LIFECYCLE_STEP) {
-        buf_append_u64(texts, event->sequence);
-        if (event->action == LIFECYCLE_OPEN) {
-            buf_append_char(texts, ' ');
-            buf_append_u64(texts, event->opened_ms);
-            buf_append_char(texts, ' ');
-            buf_append(texts, event->about);
-        }
-        out[count++] = str_from(texts->ptr + begin, texts->len - begin);
-    } else if (event->action == LIFECYCLE_OCCUPY) {
+    if (event->action == LIFECYCLE_OPEN || event->action == LIFECYCLE_STEP)
+        out[count++] = add_number(texts, event->sequence);
+    if (event->action == LIFECYCLE_OPEN)
+        out[count++] = add_number(texts, event->opened_ms);
+    if (event->action == LIFECYCLE_OPEN || event->action == LIFECYCLE_OCCUPY)
         out[count++] = event->about;
-    }
     return count;
 }
 
@@ -107,7 +108,7 @@ static void send_batch(struct redis_request *request)
     struct str arguments[SCRIPT_ARGS_MAX];
     char round[ROUND_NAME_MAX], before[ROUND_NAME_MAX], number[24], max_len[24];
     struct buf texts = {0};
-    size_t room = 0, count = 0;
+    size_t count = 0;
     static const int order[KEYS] = {STREAM, OPEN, EARLIER, ROUNDS, CHANNELS, COUNTERS};
     for (size_t i = 0; i < KEYS; i++)
         arguments[count++] = request->keys[order[i]];
@@ -115,9 +116,7 @@ static void send_batch(struct redis_request *request)
     arguments[count++] = write->before ? round_name(broker, write->before, before) : STR("");
     arguments[count++] = redis_number(write->number, number);
     arguments[count++] = redis_number(write->max_len, max_len);
-    for (size_t i = 0; i < write->count; i++)
-        room += write->events[i]->about.len + 48;
-    buf_reserve(&texts, room);
+    buf_reserve(&texts, write->count * 2 * 20); /* two numbers of 64 bits */
     for (size_t i = 0; i < write->count; i++)
         count += add_event(write->events[i], &texts, arguments + count);
     redis_request_script(request, SCRIPT_LIFECYCLE, KEYS, count, arguments);
@@ -207,19 +206,20 @@ static void send_read(struct redis_request *request)
     redis_request_script(request, SCRIPT_LIFECYCLE_READ, 2, 7, arguments);
 }
 
-/* The number of the last event that is sent; then place, number and JSON of each. An entry that is no event of a node,
- * as others may write to the stream, is passed over. */
+/* The number of the last event that is sent; the place of the last entry; then number and JSON of each event. What is
+ * no JSON is passed over, as others may write to the stream. */
 static bool take_events(struct lifecycle_read *read, const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 3 != 1)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
         return false;
     read->is_reader = str_to_u64(redis_text(reply->element[0]), &read->last_number);
-    for (size_t i = 1; i < reply->elements; i += 3) {
-        struct str place = redis_text(reply->element[i]), json = redis_text(reply->element[i + 2]);
+    if (reply->elements > 1)
+        snprintf(read->last, sizeof read->last, "%.*s", STR_ARG(redis_text(reply->element[1])));
+    for (size_t i = 2; i + 1 < reply->elements; i += 2) {
+        struct str json = redis_text(reply->element[i + 1]);
         struct json_value value;
         uint64_t number;
-        snprintf(read->last, sizeof read->last, "%.*s", STR_ARG(place));
-        if (!str_to_u64(redis_text(reply->element[i + 1]), &number) || json_check(json, NULL, &value, NULL))
+        if (!str_to_u64(redis_text(reply->element[i]), &number) || json_check(json, NULL, &value, NULL))
             continue;
         if (!read->count++)
             read->number = number;

@@ -2,7 +2,8 @@
 --
 -- KEYS: the stream; the counters: who reads and until when, and the place and number of the last event that is sent.
 -- ARGV: the node; ms that it reads from now on; how many events; place and number of the last event that is sent, or "".
--- Answer: "" if another node reads; else the number of the last event that is sent, then place, number and event of each.
+-- Answer: "" if another node reads; else the number of the last event that is sent, the place of the last entry here, then
+--   number and event of each.
 local stream, counters = unpack(KEYS)
 local node, reader_ms, limit, done, done_number = unpack(ARGV)
 
@@ -16,13 +17,14 @@ if done ~= '' and state[1] == node then
   from, sent = done, done_number
   redis.call('HSET', counters, 'done', from, 'done_number', sent)
 end
-local out = {sent or '0'}
+local out = {sent or '0', ''}
 if limit == '0' then return out end
 for _, entry in ipairs(redis.call('XRANGE', stream, from and '(' .. from or '-', '+', 'COUNT', limit)) do
-  local fields = {}
-  for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
-  out[#out + 1] = entry[1]
-  out[#out + 1] = fields.number or '0'
-  out[#out + 1] = fields.event or ''
+  local fields = entry[2]
+  out[2] = entry[1]
+  if fields[3] == 'number' and fields[5] == 'event' then -- as nodes write it; others may write to the stream
+    out[#out + 1] = fields[4]
+    out[#out + 1] = fields[6]
+  end
 end
 return out

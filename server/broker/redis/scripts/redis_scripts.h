@@ -12,21 +12,21 @@ enum redis_script {
     SCRIPT_VACATE,   /* lets go of a position without an event, if nobody is subscribed any more */
     SCRIPT_HISTORY,  /* reads a page of a channel's log, with its position */
     SCRIPT_REGISTER, /* says that a node is alive; answers with all that are */
-    SCRIPT_SESSION_SLOT, /* counts a session among its user's, if there is room */
-    SCRIPT_PRESENCE,     /* a node's members of a channel: some come, some go, the node is alive */
-    SCRIPT_MEMBERS,      /* reads a page of them */
-    SCRIPT_TICKET,       /* one step of a ticket, or of a token that opens one connection */
-    SCRIPT_REVOKE,       /* keeps a revocation and tells all nodes */
-    SCRIPT_LIFECYCLE,    /* appends a batch of lifecycle events, and keeps what is open at a node */
-    SCRIPT_LOADED_COUNT, /* Redis is given those above when a connection comes up, those below with each call */
+    SCRIPT_SESSION_SLOT,   /* counts a session among its user's, if there is room */
+    SCRIPT_PRESENCE,       /* a node's members of a channel: some come, some go, the node is alive */
+    SCRIPT_MEMBERS,        /* reads a page of them */
+    SCRIPT_TICKET,         /* one step of a ticket, or of a token that opens one connection */
+    SCRIPT_REVOKE,         /* keeps a revocation and tells all nodes */
+    SCRIPT_LIFECYCLE,      /* appends a batch of lifecycle events, and keeps what is open at a node */
+    SCRIPT_LIFECYCLE_READ, /* reads lifecycle events for the node that sends them on */
+    SCRIPT_LOADED_COUNT,   /* Redis is given those above when a connection comes up, those below with each call */
     SCRIPT_INGEST_READ = SCRIPT_LOADED_COUNT, /* takes or renews the lease of the ingest stream, and reads a batch */
     SCRIPT_INGEST_RELEASE,                    /* gives the lease back */
     SCRIPT_LIFECYCLE_LOST,                    /* tells what was open at a node that is dead */
-    SCRIPT_LIFECYCLE_READ,                    /* reads lifecycle events for the node that sends them on */
     SCRIPT_COUNT
 };
 
-enum { SCRIPT_HASH_LEN = 40, SCRIPT_ARGS_MAX = 656 };
+enum { SCRIPT_HASH_LEN = 40, SCRIPT_ARGS_MAX = 912 };
 
 struct redis_scripts {
     char hashes[SCRIPT_COUNT][SCRIPT_HASH_LEN + 1]; /* "": not known */
