@@ -12,7 +12,7 @@
 enum {
     READER_MS = 15000,  /* another node may take over so long after the reader's last sign of life */
     KEEP_US = 3000000,  /* the reader says so often that it lives */
-    POLL_US = 200000,   /* until the reader looks for new events */
+    POLL_US = 200000,   /* until the reader looks for new events, if there were fewer than a batch has */
     OTHER_US = 3000000, /* until a node that is not the reader asks again */
     RETRY_FIRST_US = 500000,
 };
@@ -28,6 +28,7 @@ struct lifecycle_feed {
     bool reading;       /* a request is under way */
     bool again;         /* read once more when its answer has come */
     bool is_idle;       /* the last read has found nothing to send */
+    bool is_behind;     /* the batch is a full one: there may be more */
     bool is_closing;
     struct outbound_call *call;   /* NULL: none is under way */
     struct lifecycle_read *batch; /* is being sent; NULL: none */
@@ -112,6 +113,7 @@ static void take_read(struct lifecycle_feed *feed, struct lifecycle_read *read)
     }
     tell_lost(feed, read);
     feed->batch = read;
+    feed->is_behind = read->count >= feed->settings.batch;
     feed->pause_us = RETRY_FIRST_US;
     post_batch(feed);
 }
@@ -189,7 +191,10 @@ static void note_accepted(struct lifecycle_feed *feed)
     memcpy(feed->done, feed->batch->last, sizeof feed->done);
     feed->done_number = feed->batch->done_number;
     forget_batch(feed);
-    read_more(feed);
+    if (feed->is_behind || feed->is_closing)
+        read_more(feed);
+    else
+        wait_for(feed, POLL_US);
 }
 
 static void on_body(struct outbound_call *call, void *owner, struct str part)
