@@ -44,7 +44,7 @@ export async function startCarillon(config) {
   }
 
   await start();
-  process.once("exit", () => child.removeAllListeners("exit").kill());
+  process.once("exit", () => child.removeAllListeners("exit").kill("SIGKILL")); // it keeps nothing
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit());
   return {
     /** Where clients connect. */
