@@ -334,7 +334,7 @@ static void refresh(struct hub *hub, struct session *session, const struct comma
         .type = REPLY_REFRESHED, .id = command->id, .refreshed = {.expires_ms = claims->exp_ms}};
     output_reply(hub, session, &reply);
     recheck_access(hub, session);
-    liveness_watch_expiry(hub, session);
+    liveness_watch_fresh(hub, session);
 }
 
 static void (*const handlers[COMMAND_TYPE_COUNT])(struct hub *, struct session *, const struct command *) = {

@@ -247,6 +247,8 @@ bool liveness_probe(struct hub *hub, struct session *session);
 void liveness_hear_pong(struct hub *hub, struct session *session);
 /* The claims have been set: they say when to warn and when to end. */
 void liveness_watch_expiry(struct hub *hub, struct session *session);
+/* The same after a refresh: nobody is warned at once of the token that they have just brought. */
+void liveness_watch_fresh(struct hub *hub, struct session *session);
 void liveness_drain(struct hub *hub, struct session *session, uint64_t after_us);
 /* The closing connection may take no longer than this. */
 void liveness_bound_closing(struct hub *hub, struct session *session);

@@ -93,10 +93,15 @@ static uint64_t end_of(const struct hub *hub, const struct session *session)
     return session->late_token ? exp_ms + hub->settings.leeway_ms : exp_ms;
 }
 
+static bool has_end(const struct hub *hub, const struct session *session)
+{
+    return session->claims->exp_ms != 0 && !session->endpoint->ignores_expiry && session->state == SESSION_OPEN &&
+           !hub->draining;
+}
+
 void liveness_watch_expiry(struct hub *hub, struct session *session)
 {
-    if (session->claims->exp_ms == 0 || session->endpoint->ignores_expiry || session->state != SESSION_OPEN ||
-        hub->draining)
+    if (!has_end(hub, session))
         return;
     uint64_t end_ms = end_of(hub, session);
     uint64_t warn_ms = hub->settings.expiry_warning_us / 1000;
@@ -118,6 +123,18 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
     /* The wall clock may be set meanwhile: look again at least every hour. */
     uint64_t wait_us = left_ms < 3600000 ? left_ms * 1000 : 3600000000;
     wheel_start(&hub->wheel, &session->deadline, hub->now_us + wait_us, check_expiry);
+}
+
+/* A client answers a warning with a fresh token. If that token ends within the warning's time, a warning at once would
+ * bring the next one at once, and so on. Its warning comes when half of the time is over. */
+void liveness_watch_fresh(struct hub *hub, struct session *session)
+{
+    uint64_t end_ms = end_of(hub, session);
+    if (has_end(hub, session) && end_ms > hub->wall_ms &&
+        end_ms - hub->wall_ms <= hub->settings.expiry_warning_us / 1000)
+        wheel_start(&hub->wheel, &session->deadline, hub->now_us + (end_ms - hub->wall_ms) * 1000 / 2, check_expiry);
+    else
+        liveness_watch_expiry(hub, session);
 }
 
 /* The first ping comes after a random part of the interval. So sessions that begin together are not pinged together. */

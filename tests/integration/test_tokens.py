@@ -252,6 +252,14 @@ def test_refresh_keeps_the_session(launch):
         assert client.find("test")["data"] == {"still": "here"}
 
 
+def test_a_fresh_token_is_not_warned_of_at_once(launch):
+    node = launch({"token.expiry_warning": "1h"})
+    with node.connect(claims={"expires_s": 600}) as client:
+        client.expect("warning")
+        client.ask("refresh", "refreshed", token=jwt.mint(exp=int(time.time()) + 600))
+        client.nothing_before_pong()
+
+
 def test_refresh_with_another_subject(node):
     with node.connect("one") as client:
         client.error("refresh", "conflict", token=jwt.mint("two"))

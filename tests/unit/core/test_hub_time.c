@@ -277,6 +277,32 @@ static void test_refresh(void **state)
     fixture_teardown(&f);
 }
 
+/* Tokens that are shorter than the time of the warning: else each warning would bring the next one at once. */
+static void test_refresh_with_a_short_token(void **state)
+{
+    static const char refresh[] = "{\"type\":\"refresh\",\"id\":9,\"data\":{\"token\":\"t\"}}";
+    struct fixture f;
+    struct wire a;
+    (void)state;
+    fixture_setup(&f);
+    f.endpoint->ping_interval_us = 0;
+    open_session(&f, &a, "{\"sub\":\"alice\",\"exp\":1768473020}"); /* 20 s from the fixture's time */
+    assert_non_null(strstr(next_frame(&a, NULL), "token_expiring"));
+    f.next_claims = parse("{\"sub\":\"alice\",\"exp\":1768473020}");
+    send_text(&f, &a, refresh);
+    assert_non_null(strstr(next_frame(&a, NULL), "refreshed"));
+    pass(&f, 9900);
+    assert_string_equal(next_frame(&a, NULL), "");
+    pass(&f, 200);
+    assert_non_null(strstr(next_frame(&a, NULL), "token_expiring"));
+    pass(&f, 9700);
+    assert_string_equal(next_frame(&a, NULL), "");
+    pass(&f, 300);
+    assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"unauthorized\""));
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 /* The answer to a refresh can close a slow consumer. The closing connection must still be bounded. */
 static void test_refresh_of_a_slow_consumer(void **state)
 {
@@ -341,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_open_sessions_follow_other_times),
         cmocka_unit_test(test_pings_are_off),
         cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_refresh_with_a_short_token),
         cmocka_unit_test(test_refresh_of_a_slow_consumer),
         cmocka_unit_test(test_drain),
     };
