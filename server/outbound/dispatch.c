@@ -76,7 +76,7 @@ static void finish(struct outbound_call *call, enum outbound_result result, stru
     call->transfer = NULL;
     call->target = NULL;
     if (transfer) {
-        curl_multi_remove_handle(outbound->multi, transfer->easy);
+        curl_multi_remove_handle(target->multi, transfer->easy);
         target->in_flight--;
         target_put_idle(target, transfer);
     }
@@ -140,7 +140,7 @@ static void begin(struct outbound_call *call)
     if (call->probe)
         metrics_set_labelled(outbound->metrics, METRIC_UPSTREAM_BREAKER, target->label, target->breaker.state);
     await(call);
-    curl_multi_add_handle(outbound->multi, transfer->easy);
+    curl_multi_add_handle(target->multi, transfer->easy);
 }
 
 static void know(struct outbound *outbound, struct outbound_target *target)
@@ -149,8 +149,7 @@ static void know(struct outbound *outbound, struct outbound_target *target)
         return;
     target->is_known = true;
     list_append(&outbound->targets, &target->link);
-    outbound->connections_max += target->in_flight_max;
-    multi_keep_connections(outbound, outbound->connections_max);
+    multi_open(target);
 }
 
 void dispatch_start(struct mail *mail, void *owner)
@@ -175,16 +174,12 @@ void dispatch_start(struct mail *mail, void *owner)
     }
 }
 
-static void begin_waiting(struct outbound *outbound)
+static void begin_waiting(struct outbound_target *target)
 {
-    LIST_EACH(link, &outbound->targets)
-    {
-        struct outbound_target *target = CONTAINER_OF(link, struct outbound_target, link);
-        while (target->in_flight < target->in_flight_max && !list_is_empty(&target->waiting)) {
-            struct list_link *first = list_take_first(&target->waiting);
-            target->waiting_count--;
-            begin(CONTAINER_OF(first, struct outbound_call, link));
-        }
+    while (target->in_flight < target->in_flight_max && !list_is_empty(&target->waiting)) {
+        struct list_link *first = list_take_first(&target->waiting);
+        target->waiting_count--;
+        begin(CONTAINER_OF(first, struct outbound_call, link));
     }
 }
 
@@ -209,16 +204,16 @@ void dispatch_more(struct mail *mail, void *owner)
         call->part_us = turn_now_us(&outbound->turn);
         await(call);
         curl_easy_pause(call->transfer->easy, CURLPAUSE_CONT);
-        outbound->multi_is_due = true;
+        call->target->multi_is_due = true;
     }
     call_release(call);
 }
 
-static bool reap(struct outbound *outbound)
+static bool reap(struct outbound_target *target)
 {
     bool any = false;
     int left;
-    for (CURLMsg *message; (message = curl_multi_info_read(outbound->multi, &left));) {
+    for (CURLMsg *message; (message = curl_multi_info_read(target->multi, &left));) {
         if (message->msg != CURLMSG_DONE)
             continue;
         CURLcode code = message->data.result;
@@ -250,15 +245,21 @@ static void hear_probes(struct outbound *outbound)
     }
 }
 
-void dispatch_turn(struct outbound *outbound)
+static void run_target(struct outbound_target *target)
 {
     do {
-        multi_run(outbound);
-        bool any = reap(outbound);
-        begin_waiting(outbound);
+        multi_run(target);
+        bool any = reap(target);
+        begin_waiting(target);
         if (!any)
             break;
-    } while (outbound->multi_is_due);
+    } while (target->multi_is_due);
+}
+
+void dispatch_turn(struct outbound *outbound)
+{
+    LIST_EACH(link, &outbound->targets)
+    run_target(CONTAINER_OF(link, struct outbound_target, link));
     hear_probes(outbound);
     call_post_news(outbound);
 }

@@ -1,4 +1,4 @@
-/* multi.c - the multi handle of libcurl on the loop (its "socket action" interface).
+/* multi.c - the multi handles of libcurl on the loop (their "socket action" interface).
  *
  * libcurl takes its interest from a connection's socket at the end of each request, and gives it back with the next
  * one. To tell the kernel would cost two system calls a request. So a socket stays polled for reading meanwhile, until
@@ -19,6 +19,7 @@ enum { ROUNDS_PER_TURN = 8 };
 struct outbound_socket {
     uv_poll_t poll;
     struct outbound *outbound;
+    struct outbound_target *target;
     curl_socket_t fd;
     bool is_connection; /* made here; otherwise libcurl's own, such as that of a name being resolved */
     bool is_wanted;     /* libcurl waits for it */
@@ -33,8 +34,9 @@ static struct outbound_socket *socket_at(const struct outbound *outbound, curl_s
     return (size_t)fd < outbound->socket_cap ? outbound->sockets[fd] : NULL;
 }
 
-static struct outbound_socket *socket_add(struct outbound *outbound, curl_socket_t fd, bool is_connection)
+static struct outbound_socket *socket_add(struct outbound_target *target, curl_socket_t fd, bool is_connection)
 {
+    struct outbound *outbound = target->outbound;
     size_t cap = outbound->socket_cap;
     if ((size_t)fd >= cap) {
         size_t more = (size_t)fd + 1 > cap * 2 ? (size_t)fd + 1 : cap * 2;
@@ -49,6 +51,7 @@ static struct outbound_socket *socket_add(struct outbound *outbound, curl_socket
     }
     added->poll.data = added;
     added->outbound = outbound;
+    added->target = target;
     added->fd = fd;
     added->is_connection = is_connection;
     outbound->sockets[fd] = added;
@@ -70,8 +73,7 @@ static void socket_remove(struct outbound_socket *removed)
 static void on_event(uv_poll_t *poll, int status, int events)
 {
     struct outbound_socket *ready = poll->data;
-    struct outbound *outbound = ready->outbound;
-    turn_begin(&outbound->turn);
+    turn_begin(&ready->outbound->turn);
     ready->is_known = true;
     if (!ready->is_wanted) {
         uv_poll_stop(poll);
@@ -84,14 +86,14 @@ static void on_event(uv_poll_t *poll, int status, int events)
         flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
     }
     int running;
-    curl_multi_socket_action(outbound->multi, ready->fd, flags, &running);
+    curl_multi_socket_action(ready->target->multi, ready->fd, flags, &running);
 }
 
 /* libcurl: what it waits for on a socket. */
 static int on_interest(CURL *easy, curl_socket_t fd, int what, void *owner, void *unused)
 {
-    struct outbound *outbound = owner;
-    struct outbound_socket *known = socket_at(outbound, fd);
+    struct outbound_target *target = owner;
+    struct outbound_socket *known = socket_at(target->outbound, fd);
     (void)easy;
     (void)unused;
     if (what == CURL_POLL_REMOVE) {
@@ -102,7 +104,7 @@ static int on_interest(CURL *easy, curl_socket_t fd, int what, void *owner, void
         return 0;
     }
     if (!known)
-        known = socket_add(outbound, fd, false);
+        known = socket_add(target, fd, false);
     if (!known)
         return -1;
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
@@ -116,14 +118,15 @@ static int on_interest(CURL *easy, curl_socket_t fd, int what, void *owner, void
 
 static curl_socket_t on_open(void *owner, curlsocktype purpose, struct curl_sockaddr *address)
 {
+    struct outbound_target *target = owner;
     (void)purpose;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
-    struct outbound_socket *left = socket_at(owner, fd);
+    struct outbound_socket *left = socket_at(target->outbound, fd);
     if (left)
         socket_remove(left);
-    if (!socket_add(owner, fd, true)) {
+    if (!socket_add(target, fd, true)) {
         close(fd);
         return CURL_SOCKET_BAD;
     }
@@ -132,18 +135,19 @@ static curl_socket_t on_open(void *owner, curlsocktype purpose, struct curl_sock
 
 static int on_close(void *owner, curl_socket_t fd)
 {
-    struct outbound_socket *closed = socket_at(owner, fd);
+    const struct outbound_target *target = owner;
+    struct outbound_socket *closed = socket_at(target->outbound, fd);
     if (closed)
         socket_remove(closed);
     return close(fd);
 }
 
-void multi_use_sockets(struct outbound *outbound, CURL *easy)
+void multi_use_sockets(struct outbound_target *target, CURL *easy)
 {
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, outbound);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, target);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, outbound);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, target);
 }
 
 /* --- timeouts ----------------------------------------------------------------------------------------------------- */
@@ -151,57 +155,53 @@ void multi_use_sockets(struct outbound *outbound, CURL *easy)
 static void on_due(struct timer *timer, uint64_t now_us)
 {
     (void)now_us;
-    CONTAINER_OF(timer, struct outbound, multi_timer)->multi_is_due = true; /* the end of this turn sees it */
+    CONTAINER_OF(timer, struct outbound_target, multi_timer)->multi_is_due = true; /* the end of this turn sees it */
 }
 
 /* libcurl: when it wants to be called next. It must not be called from here. */
 static int on_timeout(CURLM *multi, long timeout_ms, void *owner)
 {
-    struct outbound *outbound = owner;
+    struct outbound_target *target = owner;
+    struct turn *turn = &target->outbound->turn;
     (void)multi;
-    outbound->multi_is_due = timeout_ms == 0;
+    target->multi_is_due = timeout_ms == 0;
     if (timeout_ms > 0)
-        turn_start_timer(&outbound->turn, &outbound->multi_timer, (uint64_t)timeout_ms * 1000, on_due);
+        turn_start_timer(turn, &target->multi_timer, (uint64_t)timeout_ms * 1000, on_due);
     else
-        turn_stop_timer(&outbound->turn, &outbound->multi_timer);
+        turn_stop_timer(turn, &target->multi_timer);
     return 0;
 }
 
-void multi_run(struct outbound *outbound)
+void multi_run(struct outbound_target *target)
 {
-    for (int round = 0; outbound->multi_is_due && round < ROUNDS_PER_TURN; round++) {
+    for (int round = 0; target->multi_is_due && round < ROUNDS_PER_TURN; round++) {
         int running;
-        outbound->multi_is_due = false;
-        curl_multi_socket_action(outbound->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        target->multi_is_due = false;
+        curl_multi_socket_action(target->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     }
-    if (outbound->multi_is_due) /* sockets get their turn first */
-        turn_again(&outbound->turn);
+    if (target->multi_is_due) /* sockets get their turn first */
+        turn_again(&target->outbound->turn);
 }
 
-void multi_keep_connections(struct outbound *outbound, uint64_t count)
+void multi_open(struct outbound_target *target)
 {
-    curl_multi_setopt(outbound->multi, CURLMOPT_MAXCONNECTS, (long)(count < 65536 ? count : 65536));
-}
-
-void multi_open(struct outbound *outbound)
-{
-    outbound->multi = curl_multi_init();
-    if (!outbound->multi)
+    CURLM *multi = target->multi = curl_multi_init();
+    if (!multi)
         abort(); /* no memory */
-    curl_multi_setopt(outbound->multi, CURLMOPT_SOCKETFUNCTION, on_interest);
-    curl_multi_setopt(outbound->multi, CURLMOPT_SOCKETDATA, outbound);
-    curl_multi_setopt(outbound->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
-    curl_multi_setopt(outbound->multi, CURLMOPT_TIMERDATA, outbound);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_interest);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, target);
+    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, target);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)target->in_flight_max); /* so many are worth keeping */
 }
 
-void multi_close(struct outbound *outbound)
+void multi_close(struct outbound_target *target)
 {
-    curl_multi_cleanup(outbound->multi);
+    struct outbound *outbound = target->outbound;
+    curl_multi_cleanup(target->multi);
+    target->multi = NULL;
     for (size_t i = 0; i < outbound->socket_cap; i++)
-        if (outbound->sockets[i])
+        if (outbound->sockets[i] && outbound->sockets[i]->target == target)
             socket_remove(outbound->sockets[i]);
-    turn_stop_timer(&outbound->turn, &outbound->multi_timer);
-    free(outbound->sockets);
-    outbound->sockets = NULL;
-    outbound->socket_cap = 0;
+    turn_stop_timer(&outbound->turn, &target->multi_timer);
 }

@@ -26,7 +26,6 @@ static void *run(void *arg)
 {
     struct outbound *outbound = arg;
     turn_bind(&outbound->turn);
-    multi_open(outbound);
     uv_sem_post(&outbound->bound);
     while (!outbound->stopping)
         uv_run(&outbound->loop, UV_RUN_DEFAULT);
@@ -38,7 +37,9 @@ static void close_loop(struct outbound *outbound)
 {
     turn_bind(&outbound->turn);
     mailbox_close(&outbound->mailbox);
-    multi_close(outbound);
+    free(outbound->sockets); /* empty: the targets have closed theirs */
+    outbound->sockets = NULL;
+    outbound->socket_cap = 0;
     turn_remove_hook(&outbound->turn, &outbound->end_of_turn);
     turn_close(&outbound->turn);
     uv_run(&outbound->loop, UV_RUN_DEFAULT);

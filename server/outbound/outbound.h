@@ -1,6 +1,6 @@
-/* outbound.h - HTTP requests of this node to backends. One thread with one libcurl multi handle does them all. It runs
- * from the first target on: a node without targets has no such thread. This folder knows no sessions and no
- * configuration.
+/* outbound.h - HTTP requests of this node to backends. One thread does them all, with a libcurl multi handle for each
+ * target. It runs from the first target on: a node without targets has no such thread. This folder knows no sessions
+ * and no configuration.
  *
  * A call:
  * 1. Any thread starts it: outbound_start copies everything into one allocation and posts it to the outbound thread.

@@ -2,7 +2,7 @@
  *
  *     breaker.c       stops calls to a backend that fails
  *     call_answer.c   gathers what came for a call, and brings it to the caller's thread
- *     multi.c         the multi handle of libcurl on the loop: sockets and timeouts
+ *     multi.c         a multi handle of libcurl for each target, on the loop: sockets and timeouts
  *     transfer.c      one easy handle of libcurl: its settings, its callbacks, its errors
  *     target.c        limits, breaker and idle transfers of one backend
  *     call.c          makes a call of a request, and checks it
@@ -34,14 +34,10 @@ struct outbound {
     struct mailbox mailbox;
     /* Of the outbound thread: */
     struct turn_hook end_of_turn;
-    CURLM *multi;
-    struct timer multi_timer;
-    bool multi_is_due;
     struct outbound_socket **sockets; /* by descriptor */
     size_t socket_cap;
     struct list_link targets; /* that have been called */
     struct list_link news;    /* calls with something for their callers */
-    uint64_t connections_max;
     struct mail stop;
     bool stopping;
 };
@@ -136,6 +132,9 @@ struct outbound_target {
     /* Of the outbound thread: */
     bool is_known;         /* is in outbound->targets */
     struct list_link link; /* in outbound->targets */
+    CURLM *multi;          /* NULL: it is in no thread */
+    struct timer multi_timer;
+    bool multi_is_due;
     struct breaker breaker;
     struct list_link active;
     uint32_t in_flight;
@@ -171,15 +170,15 @@ size_t call_unacked(const struct outbound_call *call);
 void call_release(struct outbound_call *call);
 
 /* --- multi.c --- */
-void multi_open(struct outbound *outbound);
+/* Each target has its own: libcurl looks at all connections of a handle to one host and port before it picks one. A
+ * target whose backend does not answer must not cost the calls of another at the same place. */
+void multi_open(struct outbound_target *target);
 /* All transfers have been removed. The loop must run once more. */
-void multi_close(struct outbound *outbound);
+void multi_close(struct outbound_target *target);
 /* The sockets of the handle's connections are polled by this loop. */
-void multi_use_sockets(struct outbound *outbound, CURL *easy);
-/* So many idle connections are worth keeping. */
-void multi_keep_connections(struct outbound *outbound, uint64_t count);
+void multi_use_sockets(struct outbound_target *target, CURL *easy);
 /* Lets libcurl do what is due now. */
-void multi_run(struct outbound *outbound);
+void multi_run(struct outbound_target *target);
 
 /* --- transfer.c --- */
 /* With the settings of the target that no call changes. */

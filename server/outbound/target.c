@@ -116,6 +116,7 @@ static void destroy_idle(struct outbound_target *target)
 void target_forget_thread(struct outbound_target *target)
 {
     destroy_idle(target);
+    multi_close(target);
     list_remove(&target->link);
     target->outbound = NULL;
 }
@@ -123,11 +124,11 @@ void target_forget_thread(struct outbound_target *target)
 static void release(struct mail *mail, void *owner)
 {
     struct outbound_target *target = CONTAINER_OF(mail, struct outbound_target, release);
-    struct outbound *outbound = owner;
+    (void)owner;
     destroy_idle(target);
     if (list_is_linked(&target->link)) {
         list_remove(&target->link);
-        outbound->connections_max -= target->in_flight_max;
+        multi_close(target);
     }
     free(target);
 }

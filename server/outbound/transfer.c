@@ -174,7 +174,7 @@ struct transfer *transfer_create(struct outbound_target *target)
         curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file.ptr);
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
-    multi_use_sockets(target->outbound, easy);
+    multi_use_sockets(target, easy);
     return transfer;
 }
 
