@@ -49,7 +49,7 @@ export interface Env {
   network: NetworkSource;
 }
 
-/** The events of browsers: `online`, `offline`, `visibilitychange`, `pageshow` and `resume`. Elsewhere nothing is told. */
+/** The events of browsers: `online`, `offline`, `pagehide`, `pageshow`, `visibilitychange` and `resume`. Elsewhere nothing is told. */
 const browserNetwork: NetworkSource = {
   watch({ online, woken }) {
     const abort = new AbortController();
@@ -58,7 +58,9 @@ const browserNetwork: NetworkSource = {
       target?.addEventListener?.(type, run, { signal: abort.signal });
     listen(globalThis, "online", () => online(true));
     listen(globalThis, "offline", () => online(false));
-    listen(globalThis, "pageshow", (event) => (event as PageTransitionEvent).persisted && woken());
+    // A page with an open connection is not kept for the way back, and a kept page gets nothing.
+    listen(globalThis, "pagehide", (event) => (event as PageTransitionEvent).persisted && online(false));
+    listen(globalThis, "pageshow", (event) => (event as PageTransitionEvent).persisted && online(true));
     listen(page, "visibilitychange", () => page?.visibilityState !== "hidden" && woken());
     listen(page, "resume", woken);
     if (globalThis.navigator?.onLine === false) online(false);

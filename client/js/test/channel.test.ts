@@ -7,7 +7,7 @@ import { settle } from "./world.js";
 const types = (sent: { type: string }[]) => sent.map(({ type }) => type);
 
 describe("a subscription", () => {
-  test("begins with the first listener, for all listeners together", async () => {
+  test("complaint: already subscribed. It begins with the first listener, for all listeners together", async () => {
     const { client, accept, subscribe, socket } = setUp();
     expect(client.channel("room:1")).toBe(client.channel("room:1"));
     const seen: string[] = [];
@@ -21,7 +21,7 @@ describe("a subscription", () => {
     client.close();
   });
 
-  test("survives React's StrictMode: on, off, on is one subscribe", async () => {
+  test("complaint: React StrictMode subscribes twice. On, off, on is one subscribe", async () => {
     const { client, world, accept, subscribe, socket } = setUp();
     const room = client.channel("room:1");
     const off = room.on("*", () => {});
@@ -169,7 +169,7 @@ describe("presence", () => {
   });
 });
 
-describe("a publish", () => {
+describe("complaint: sends while offline are lost or doubled. A publish", () => {
   const data = { conversation_id: "1", sender_id: "ada", content: "x" };
 
   test("while offline fails by default", async () => {

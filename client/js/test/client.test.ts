@@ -3,7 +3,7 @@ import { Unauthorized } from "../src/errors.js";
 import { event, setUp } from "./server.js";
 import { settle } from "./world.js";
 
-describe("an expired token", () => {
+describe("complaint: an expired token loops for ever, or leaves a dead socket. An expired token", () => {
   test("is asked for once more at once, then with growing delays, and never sent twice", async () => {
     const { client, world, asked, socket } = setUp({}, () => 0.999);
     client.connect();
@@ -86,7 +86,7 @@ describe("an expired token", () => {
   });
 });
 
-describe("the life of a connection can be seen", () => {
+describe("complaint: a lifecycle that cannot be seen. In the life of a connection", () => {
   test("each change has its code, its reason and its next attempt", async () => {
     const { client, world, accept, socket } = setUp();
     const changes: object[] = [];
@@ -116,7 +116,7 @@ describe("the life of a connection can be seen", () => {
   });
 });
 
-describe("a dead line", () => {
+describe("complaint: silent death after a sleep or a network change. A dead line", () => {
   test("is found by a ping after silence, and left after 3 seconds", async () => {
     const { client, world, accept, socket } = setUp();
     client.connect();
@@ -206,7 +206,7 @@ test("clients of a server that restarts do not come back at the same moment", as
   expect(Math.max(...delays) - Math.min(...delays)).toBeGreaterThan(900);
 });
 
-test("signOut leaves nothing of the user", async () => {
+test("complaint: state that survives logout. signOut leaves nothing of the user", async () => {
   const { client, world, accept, subscribe, socket } = setUp({ outbox: "queue" });
   const room = client.channel("room:1");
   const seen: unknown[] = [];

@@ -5,7 +5,7 @@ import { createWorld, settle } from "./world.js";
 
 const presencePage = (...users: string[]) => ({ type: "presence", data: { users: 0, connections: 0, members: users.map((user) => ({ user })), next: null } });
 
-describe("a loop without end", () => {
+describe("complaint: an expired token loops for ever. A loop without end", () => {
   test("does not come of a server that accepts and closes at once: the delays grow", async () => {
     const { client, world, accept } = setUp({}, () => 0.999);
     const delays: unknown[] = [];

@@ -1,9 +1,11 @@
 import { checkPackage, Package } from "@arethetypeswrong/core";
+import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -35,6 +37,14 @@ export function App() {
 }
 export { Unauthorized, storageStore };
 `;
+
+test("complaint: size. Each entry point is within its bytes by gzip, as a bundler puts it into a page", async () => {
+  const most = JSON.parse(readFileSync(path.join(root, "size-limits.json"), "utf8")) as Record<string, number>;
+  for (const [file, bytes] of Object.entries(most)) {
+    const { outputFiles } = await build({ entryPoints: [path.join(root, file)], bundle: true, minify: true, format: "esm", target: "es2022", write: false, external: ["react"] });
+    expect(gzipSync(outputFiles[0]!.contents, { level: 9 }).length, file).toBeLessThanOrEqual(bytes);
+  }
+});
 
 describe("the packages, installed in a fresh project", () => {
   let project = "";

@@ -19,7 +19,7 @@ function Room() {
 console.log(renderToString(e(CarillonProvider, { client }, e(Room))), client.state);
 `;
 
-test.each(["", "-18"])("a server renders the hooks without a connection, a WebSocket or a window (react%s)", async (suffix) => {
+test.each(["", "-18"])("complaint: does not run in SSR. A server renders the hooks without a connection, a WebSocket or a window (react%s)", async (suffix) => {
   const { outputFiles } = await build({
     stdin: { contents: SOURCE, resolveDir: root },
     ...{ bundle: true, write: false, format: "cjs", platform: "node", define: { "process.env.NODE_ENV": '"production"' } },

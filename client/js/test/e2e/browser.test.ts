@@ -5,7 +5,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hasBinary, hasBrowser, startBrowser, startNode, token, until, type Node } from "./harness.js";
+import { hasBinary, hasBrowser, startBrowser, startNode, token, type Node } from "./harness.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -55,6 +55,7 @@ describe.skipIf(!hasBinary || !hasBrowser)("against a server, in Chromium", () =
     browser = await startBrowser();
     for (const version of ["18", "19"] as const) pages.set(`/react-${version}`, await reactPage(version));
     pages.set("/", PLAIN(node.url, token()));
+    pages.set("/away", "<!doctype html><p>elsewhere</p>");
     web = createServer((request, response) => {
       const { pathname } = new URL(request.url!, "http://x");
       const built = pathname.startsWith("/dist/");
@@ -90,18 +91,25 @@ describe.skipIf(!hasBinary || !hasBrowser)("against a server, in Chromium", () =
     await context.close();
   });
 
-  test("a page that comes back from the back/forward cache looks whether its line is alive", async () => {
+  test("a page that comes back from the back/forward cache goes on where it was", async () => {
     const page = await browser.newPage();
-    const sent: string[] = [];
-    page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(String(payload))));
     await page.goto(origin);
     await live(page);
-    await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))");
-    await until(() => sent.some((text) => text.includes('"ping"')), "a ping");
+    await node.publish("room:1", { n: 1 });
+    await all(page, 1);
+    await page.evaluate("addEventListener('pageshow', ({ persisted }) => (globalThis.persisted = persisted))");
+    await page.goto(`${origin}/away`);
+    await node.publish("room:1", { n: 2 });
+    await page.goBack({ waitUntil: "commit" }); // a page of the cache does not load again
+    await page.waitForFunction("globalThis.persisted", undefined, { timeout: 5000 }); // it is the page that was left
+    await all(page, 2);
+    await node.publish("room:1", { n: 3 });
+    await all(page, 3);
+    expect([await seen(page), await page.evaluate("told")]).toEqual([[1, 2, 3], [true]]);
     await page.close();
   });
 
-  test("a worker has a connection of its own", async () => {
+  test("complaint: does not run in workers. A worker has a connection of its own", async () => {
     pages.set(
       "/worker.js",
       `import { Carillon } from "/dist/index.js";
@@ -119,7 +127,7 @@ describe.skipIf(!hasBinary || !hasBrowser)("against a server, in Chromium", () =
     await page.close();
   });
 
-  test("two tabs have one connection; when the leader goes, the other one misses nothing", async () => {
+  test("complaint: many tabs, many connections. Two tabs have one connection; when the leader goes, the other one misses nothing", async () => {
     const context = await browser.newContext();
     const sockets = new Map<Page, number>();
     const open = async () => {
@@ -140,7 +148,7 @@ describe.skipIf(!hasBinary || !hasBrowser)("against a server, in Chromium", () =
     await context.close();
   });
 
-  test.each(["18", "19"])("React %s: StrictMode, 1,000 rounds of mount and unmount", async (version) => {
+  test.each(["18", "19"])("complaint: subscribed twice, dropped or leaked by React StrictMode and unmount. React %s: 1,000 rounds leave one subscription, and no heap", async (version) => {
     const page = await browser.newPage();
     const sent: string[] = [];
     let sockets = 0;

@@ -45,7 +45,7 @@ export async function until<T>(check: () => T, what: string, ms = 10_000): Promi
 }
 
 export const startBrowser = (): Promise<Browser> =>
-  chromium.launch({ executablePath: CHROMIUM!, args: ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"] });
+  chromium.launch({ executablePath: CHROMIUM!, args: ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"], ignoreDefaultArgs: ["--disable-back-forward-cache"] });
 
 export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
