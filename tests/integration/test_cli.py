@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import jwt, ws
+from support import jwt, reserve, ws
 from support.carillon import API_KEY, BINARY, Process, clean_environment, run
 from support.wait import DEADLINE_S, until
 
@@ -268,6 +268,58 @@ def test_healthcheck(launch):
         client.close()
     node.wait()
     assert run("healthcheck", "--url", url(node.internal)).returncode == 1
+
+
+# How a server is told where its internal listener is: its words, its environment, its carillon.jsonc.
+WAYS = {
+    "flags": (["--internal-port", "{port}"], {}, None),
+    "a flag in another spelling": (["--internal.port={port}", "--internal_host", "0.0.0.0"], {}, None),
+    "environment": ([], {"CARILLON_INTERNAL_PORT": "{port}", "CARILLON_INTERNAL_HOST": "0.0.0.0"}, None),
+    "file": (["--config", "carillon.jsonc"], {}, '{"internal": {"port": %s}}'),
+    "file of the environment": ([], {"CARILLON_CONFIG": "carillon.jsonc"}, '{"internal": {"port": %s}}'),
+    "a flag over the file": (["--config=carillon.jsonc", "--internal-port", "{port}"], {}, '{"internal": {"host": "0.0.0.0", "port": 1}} // %s'),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_healthcheck_of_a_process(tmp_path, way):
+    """It finds the server as that was started, and does not mind what else the command line has."""
+    words, env, file = WAYS[way]
+    port = reserve.port()
+    if file:
+        (tmp_path / "carillon.jsonc").write_text(file % port)
+    words = ["serve", *(word.format(port=port) for word in words), "--host", "127.0.0.1", "--port", "0", "--log-level", "info"]
+    server = Process(tmp_path, words, env={name: value.format(port=port) for name, value in env.items()})
+    try:
+        until(lambda: " ready in " in server.log(), "it is ready")
+        answer = run("healthcheck", "--pid", server.pid)
+        assert (answer.returncode, json.loads(answer.stdout)["status"]) == (0, "ready"), answer
+    finally:
+        server.close()
+        reserve.give_back("port", port)
+    assert run("healthcheck", "--pid", server.pid).returncode == 1
+
+
+def test_healthcheck_of_a_process_whose_file_has_a_mistake_by_now(tmp_path):
+    port = reserve.port()
+    (tmp_path / "carillon.jsonc").write_text("{}")
+    server = Process(tmp_path, ["serve", "--config", "carillon.jsonc", "--host", "127.0.0.1", "--port", "0", "--internal-port", port],
+                     prefix=["/bin/sh", "-c", '"$@"; exit', "docker-init"])
+    try:
+        until(lambda: " ready in " in server.log(), "it is ready")
+        (tmp_path / "carillon.jsonc").write_text("{")
+        assert run("healthcheck", "--pid", server.pid).returncode == 0  # by the words of its parent, like an init of a container
+    finally:
+        subprocess.run(["pkill", "-TERM", "-P", str(server.pid)], check=True)
+        server.process.wait(DEADLINE_S)
+        reserve.give_back("port", port)
+
+
+def test_healthcheck_of_a_process_that_it_cannot_ask():
+    mine = run("healthcheck", "--pid", os.getpid())
+    assert mine.returncode == 1 and "is not carillon serve or carillon dev" in mine.stderr
+    for wrong in (["--pid", "0"], ["--pid", "one"], ["--pid", "1", "--url", "http://127.0.0.1:1"]):
+        assert run("healthcheck", *wrong).returncode == 2
 
 
 # --- dev ---
