@@ -6,8 +6,8 @@
 struct outbound_field *request_lines_split(struct str lines, size_t *out_count)
 {
     size_t count = 0;
-    for (size_t i = 0; i < lines.len; i++)
-        count += lines.ptr[i] == '\n';
+    for (struct str rest = lines; rest.len; count++)
+        str_split(&rest, '\n');
     struct outbound_field *fields = xcalloc(count, sizeof *fields);
     for (size_t i = 0; i < count; i++) {
         struct str line = str_split(&lines, '\n');
