@@ -31,6 +31,7 @@ CLOCKS = {
     "server/app/server_api.c": "gives the API its time",
     "server/outbound/dispatch.c": "measures calls, which may begin and end in one turn",
     "server/net/worker.c": "measures how long the writes of a turn took, and has the tick of its hub",
+    "server/dev/terminal.c": "counts the lines of a real second",
     "server/net/http/listener.c": "accepts again after a pause",
 }
 

@@ -121,6 +121,17 @@ unsigned long long log_dropped(void)
     return atomic_load_explicit(&dropped, memory_order_relaxed);
 }
 
+/* A log that cannot be written must not stop the server. */
+static void write_line(const struct buf *line)
+{
+    pthread_mutex_lock(&writing);
+    if (tell_dropped() && is_writable())
+        (void)!write(STDERR_FILENO, line->ptr, line->len);
+    else
+        atomic_fetch_add(&dropped, 1);
+    pthread_mutex_unlock(&writing);
+}
+
 void log_write(enum log_level level, const char *module, const char *format, ...)
 {
     if (!log_enabled(level))
@@ -132,12 +143,24 @@ void log_write(enum log_level level, const char *module, const char *format, ...
     va_end(args);
     struct buf line = {0};
     append_line(&line, level, module, text);
-    /* A log that cannot be written must not stop the server. */
-    pthread_mutex_lock(&writing);
-    if (tell_dropped() && is_writable())
-        (void)!write(STDERR_FILENO, line.ptr, line.len);
-    else
-        atomic_fetch_add(&dropped, 1);
-    pthread_mutex_unlock(&writing);
+    write_line(&line);
+    buf_fini(&line);
+}
+
+void log_line(const char *format, ...)
+{
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct buf line = {0};
+    if (atomic_load(&current_format) == LOG_FORMAT_JSON) {
+        append_line(&line, LOG_LEVEL_INFO, "dev", text);
+    } else {
+        append_escaped(&line, text, false);
+        buf_append_char(&line, '\n');
+    }
+    write_line(&line);
     buf_fini(&line);
 }

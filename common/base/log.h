@@ -19,6 +19,10 @@ bool log_enabled(enum log_level level);
 /* module is the folder or file that logs ("net", "broker"). The text is one sentence without a newline. */
 void log_write(enum log_level level, const char *module, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* One line as it is, without time and level, for a person who watches. It waits for nobody, as the log. As JSON it is a
+ * line of the log with level info and the module "dev". */
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* For a warning that may be due very often: of those of ten seconds only the first ones are said, with how many there
  * were. Zeroed: one in ten seconds, and never said. */
 struct log_limit {

@@ -6,21 +6,24 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 
+struct http_fields;
+
 /* All borrowed; valid until the call is answered. */
 struct http_request {
-    struct str method;        /* "GET" */
-    struct str path;          /* raw, without the query; starts with '/', or is "*" of OPTIONS */
-    struct str query;         /* raw, without '?'; empty if there is none */
-    struct str authorization; /* the header's value; empty if there is none */
-    struct str content_type;  /* the header's value; empty if there is none */
-    struct str api_key;       /* the X-API-Key header's value; empty if there is none */
-    bool has_body;            /* a body follows, or has come */
-    struct str body;          /* empty until the whole body has come */
-    struct str address;       /* the client's address as text */
-    struct str address_key;   /* what limits count it by; empty on the internal listener */
-    struct str origin;        /* the Origin header's value; empty if there is none */
-    struct str host;          /* the Host header's value; empty if HTTP/1.0 came without */
-    bool admitted;            /* `admit` has seen this call already */
+    struct str method;                /* "GET" */
+    struct str path;                  /* raw, without the query; starts with '/', or is "*" of OPTIONS */
+    struct str query;                 /* raw, without '?'; empty if there is none */
+    struct str authorization;         /* the header's value; empty if there is none */
+    struct str content_type;          /* the header's value; empty if there is none */
+    struct str api_key;               /* the X-API-Key header's value; empty if there is none */
+    bool has_body;                    /* a body follows, or has come */
+    struct str body;                  /* empty until the whole body has come */
+    struct str address;               /* the client's address as text */
+    struct str address_key;           /* what limits count it by; empty on the internal listener */
+    struct str origin;                /* the Origin header's value; empty if there is none */
+    const struct http_fields *fields; /* all header lines; only until the handler returns */
+    struct str host;                  /* the Host header's value; empty if HTTP/1.0 came without */
+    bool admitted;                    /* `admit` has seen this call already */
 };
 
 struct http_response {

@@ -39,6 +39,8 @@ struct server_hooks {
     struct broker *(*broker)(void *owner, struct broker *broker);
     /* One more entry step, which the owner of the hooks has made. */
     const struct entry_step *step;
+    /* Of each request to the internal listener, when its head has come. False: the call has been answered. */
+    bool (*admit)(void *owner, struct http_call *call);
     /* All parts are there, and no client yet. */
     void (*made)(void *owner, const struct server_parts *parts);
 };

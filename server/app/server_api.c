@@ -76,9 +76,18 @@ static const struct http_handler *find_more(const struct server *server, const s
     return found ? server->more : NULL;
 }
 
+/* False: the hooks have answered the call. */
+static bool may_come(const struct server *server, struct http_call *call)
+{
+    const struct server_hooks *hooks = server->hooks;
+    return !hooks || call->request.admitted || hooks->admit(hooks->owner, call);
+}
+
 static bool admit(void *owner, struct http_call *call)
 {
     struct api_front *front = owner;
+    if (!may_come(front->server, call))
+        return false;
     const struct http_handler *more = find_more(front->server, call);
     return more ? more->admit(front->server->more_owner, call) : api_admit(front->api, call);
 }
@@ -86,6 +95,8 @@ static bool admit(void *owner, struct http_call *call)
 static void serve(void *owner, struct http_call *call)
 {
     struct api_front *front = owner;
+    if (!may_come(front->server, call))
+        return;
     const struct http_handler *more = find_more(front->server, call);
     if (more)
         more->serve(front->server->more_owner, call);

@@ -15,6 +15,7 @@
 #include "server/cli/dev_tokens.h"
 #include "server/cli/serve.h"
 #include "server/dev/dev_server.h"
+#include "server/dev/guard.h"
 
 /* What is there besides the server. */
 struct program {
@@ -95,6 +96,7 @@ static void on_ready(void *owner, const struct server_addresses *addresses, cons
     const struct dev_facts facts = {
         .addresses = addresses, .options = options, .users = users, .user_count = program->flags.user_count};
     struct error error;
+    dev_guard(program->dev, addresses, program->flags.allow_remote);
     if (!*options->token_secret || options->api_keys.count == 0 || options->endpoints.count == 0)
         /* Somebody has taken the keys away by a flag. */
         cli_say(program->name, "listening on ws://%s, API on http://%s", addresses->clients, addresses->internal);
@@ -118,6 +120,9 @@ static const char usage[] =
     "  --ready-file FILE     write that line to the file, for its owner alone, when the server is ready\n"
     "  --exit-with-parent    end when the process that started this one ends\n"
     "  --seed N              make ids, epochs and jitter repeat\n"
+    "  --quiet               do not show what happens; without it there is a line for each connection, refusal,\n"
+    "                        subscription, event, error and end\n"
+    "  --allow-remote        let the internal listener be used from other machines, as in a container\n"
     "  --fresh               draw new keys in place of those in .carillon-dev/\n"
     "  --preset NAME         endpoints for clients of one shape, in place of /ws; again for more, all for each of "
     "them\n"
@@ -135,10 +140,10 @@ static const char usage[] =
     "                        filled in, or each message as it came\n"
     "  --frames N            frames of an answer; {text} grows from frame to frame [1]\n"
     "  --every TIME          time from one frame to the next [500ms]\n\n"
-    "All options of \"serve\" hold, some with other defaults: host 127.0.0.1, workers 1, drain_window 0, log.level\n"
-    "debug, one rule that allows every channel. From the file of --config come rules and limits. Addresses, TLS, "
-    "keys,\n"
-    "workers and the broker are those of dev, unless a flag or the environment says otherwise.\n";
+    "All options of \"serve\" hold, some with other defaults: host 127.0.0.1, workers 1, drain_window 0, and one rule\n"
+    "that allows every channel. From the file of --config come rules and limits. Addresses, TLS, keys, workers and "
+    "the\n"
+    "broker are those of dev, unless a flag or the environment says otherwise.\n";
 
 enum { OWN = 19 };
 
@@ -147,7 +152,7 @@ static size_t fill_presets(struct program *program, struct option_preset *out)
 {
     const struct option_preset own[OWN] = {
         {"drain_window", "0", false},
-        {"log.level", "debug", false},
+        {"log.level", "info", false},
         {"channels", "[{\"match\":\"*\"," DEV_RULE "}]", false},
         {"host", "127.0.0.1", true},
         {"port", "8080", true},
@@ -170,6 +175,20 @@ static size_t fill_presets(struct program *program, struct option_preset *out)
     return OWN + dev_presets_options(&program->shapes, out + OWN);
 }
 
+/* Whoever reaches the internal listener can make tokens for any user. */
+static enum err check(void *owner, const struct options *options, struct buf *messages)
+{
+    const struct program *program = owner;
+    if (program->flags.allow_remote || guard_is_loopback(str_from_cstr(options->internal_host)))
+        return ERR_NONE;
+    buf_appendf(
+        messages,
+        "internal.host: %s is not of this machine alone, and whoever reaches it can make tokens and publish; in a "
+        "container or a trusted network give --allow-remote\n",
+        *options->internal_host ? options->internal_host : "\"\"");
+    return ERR_INVALID_REQUEST;
+}
+
 /* The keys are drawn before the seed holds: they must not repeat. */
 static enum err prepare(struct program *program, int argc, char **argv, struct error *error)
 {
@@ -183,6 +202,8 @@ static enum err prepare(struct program *program, int argc, char **argv, struct e
         return err;
     if (unkept.code)
         cli_say(program->name, "the keys are not kept: %s", unkept.text);
+    if (!program->flags.quiet)
+        dev_show_terminal(program->dev);
     if (program->flags.has_seed)
         seeded_use(program->flags.seed);
     return program->flags.exit_with_parent ? dev_parent_watch(error) : ERR_NONE;
@@ -202,6 +223,7 @@ int cli_dev(int argc, char **argv)
             .preset_count = fill_presets(&program, presets),
             .ready = on_ready,
             .owner = &program,
+            .check = check,
             .more = &handler,
             .hooks = dev_hooks(program.dev),
         };

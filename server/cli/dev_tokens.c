@@ -159,25 +159,6 @@ static void refuse(struct http_call *call, int status, const struct error *error
     call->respond(call);
 }
 
-/* "127.0.0.1:8081", "localhost", "[::1]:8081": a name of this machine that no DNS server can lead elsewhere. */
-static bool is_own_host(struct str host)
-{
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t len = strlen(names[i]);
-        if (host.len >= len && str_eq_nocase(str_from(host.ptr, len), str_from_cstr(names[i])) &&
-            (host.len == len || host.ptr[len] == ':'))
-            return true;
-    }
-    return false;
-}
-
-static bool is_own_origin(struct str origin, struct str host)
-{
-    static const struct str scheme = {"http://", 7};
-    return origin.len == 0 || (str_starts_with(origin, scheme) && str_eq_nocase(str_skip(origin, scheme.len), host));
-}
-
 /* By the head alone. False: the call has been answered. */
 static bool check_head(const struct dev_tokens *tokens, struct http_call *call)
 {
@@ -188,12 +169,6 @@ static bool check_head(const struct dev_tokens *tokens, struct http_call *call)
         call->response.allow = "POST";
         error_set(&error, ERR_INVALID_REQUEST, "only POST is possible here");
         status = 405;
-    } else if (!is_own_host(request->host)) {
-        error_set(&error, ERR_FORBIDDEN, "the Host header must be localhost, 127.0.0.1 or [::1]");
-        status = 403;
-    } else if (!is_own_origin(request->origin, request->host)) {
-        error_set(&error, ERR_FORBIDDEN, "a page of another origin gets no token; ask for it in a program of your own");
-        status = 403;
     } else if (!atomic_load(&tokens->is_open)) {
         error_set(&error, ERR_UNAVAILABLE, "tokens are made once the server is ready, with token.secret");
         status = 503;

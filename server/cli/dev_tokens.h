@@ -7,9 +7,7 @@
  *                         claims    object with further claims
  *                         The answer is {"token","ws_url"}, for the first endpoint.
  *
- * A page of another origin gets no token (403): the Host header must name this machine, and an Origin header must be
- * that of the listener itself. The second rule alone would not stop a page whose name an attacker's DNS server has led
- * to 127.0.0.1. */
+ * A page of another origin gets no token (server/dev/guard.h). */
 #ifndef CARILLON_CLI_DEV_TOKENS_H
 #define CARILLON_CLI_DEV_TOKENS_H
 

@@ -56,6 +56,8 @@ int serve_run(const struct serve_kind *kind, int argc, char **argv)
         signals_hold();
     if (!help && loaded)
         err = options_validate(&options, &sources, &messages);
+    if (!help && loaded && err == ERR_NONE && kind->check)
+        err = kind->check(kind->owner, &options, &messages);
     if (!help)
         fputs(buf_cstr(&messages), stderr);
     buf_fini(&messages);

@@ -12,6 +12,8 @@ struct serve_kind {
     void *owner;
     const struct http_handler *more; /* as in struct server_start, and the next */
     const struct server_hooks *hooks;
+    /* Of the command, after those of options_validate: appends what is wrong. NULL: it has none. */
+    enum err (*check)(void *owner, const struct options *options, struct buf *messages);
 };
 
 /* Loads options over the presets and runs a node. Returns the exit code. */

@@ -6,6 +6,8 @@
  *   line.c              stands in front of the transport: every frame of every session
  *   dev_broker.c        stands in front of the broker
  *   watch.c             observes the hub
+ *   guard.c             who may ask the internal listener
+ *   terminal.c          shows the journal
  *   journal.c           what has happened */
 #ifndef CARILLON_DEV_DEV_PRIVATE_H
 #define CARILLON_DEV_DEV_PRIVATE_H
@@ -13,8 +15,10 @@
 #include "server/core/observer.h"
 #include "server/dev/dev_broker.h"
 #include "server/dev/dev_server.h"
+#include "server/dev/guard.h"
 #include "server/dev/journal.h"
 #include "server/dev/line.h"
+#include "server/dev/terminal.h"
 #include "server/dev/watch.h"
 
 struct dev {
@@ -23,6 +27,9 @@ struct dev {
     struct journal journal;
     struct line_set lines;
     struct watch watch;
+    struct guard guard;
+    struct terminal terminal;
+    bool shows_terminal;
     struct dev_broker broker;
 };
 

@@ -1,7 +1,10 @@
 /* dev_server.c - see dev_server.h. Here: the parts, and how the server is connected to them. */
 #include "server/dev/dev_server.h"
 
+#include <stdlib.h>
+
 #include "common/base/alloc.h"
+#include "server/dev/dev_http.h"
 #include "server/dev/dev_private.h"
 #include "server/node/node.h"
 
@@ -23,6 +26,31 @@ static void on_made(void *owner, const struct server_parts *parts)
     dev->parts = *parts;
     dev->broker.turn = &parts->node->turn;
     watch_start(&dev->watch, &dev->journal, parts->hub);
+    if (dev->shows_terminal)
+        terminal_start(&dev->terminal, &dev->journal, &parts->node->turn);
+}
+
+static bool on_admit(void *owner, struct http_call *call)
+{
+    struct dev *dev = owner;
+    struct error error;
+    if (guard_check(&dev->guard, &call->request, &error) == ERR_NONE)
+        return true;
+    journal_add(&dev->journal, hub_wall_ms(dev->parts.hub),
+                &(struct journal_note){.kind = JOURNAL_REFUSED, .code = 403, .text = str_from_cstr(error.text)});
+    dev_refuse(call, 403, &error);
+    return false;
+}
+
+void dev_show_terminal(struct dev *dev)
+{
+    dev->shows_terminal = true;
+}
+
+void dev_guard(struct dev *dev, const struct server_addresses *addresses, bool allow_remote)
+{
+    const char *port = strrchr(addresses->internal, ':');
+    dev->guard = (struct guard){.port = (uint16_t)strtoul(port + 1, NULL, 10), .allow_remote = allow_remote};
 }
 
 struct dev *dev_create(void)
@@ -31,13 +59,18 @@ struct dev *dev_create(void)
     journal_init(&dev->journal);
     lines_init(&dev->lines, &dev->journal);
     dev_broker_init(&dev->broker, &dev->journal);
-    dev->hooks = (struct server_hooks){
-        .owner = dev, .transport = &dev->lines.transport, .sink = on_sink, .broker = on_broker, .made = on_made};
+    dev->hooks = (struct server_hooks){.owner = dev,
+                                       .transport = &dev->lines.transport,
+                                       .sink = on_sink,
+                                       .broker = on_broker,
+                                       .admit = on_admit,
+                                       .made = on_made};
     return dev;
 }
 
 void dev_destroy(struct dev *dev)
 {
+    terminal_fini(&dev->terminal);
     journal_fini(&dev->journal);
     free(dev);
 }

@@ -13,6 +13,11 @@ struct dev *dev_create(void);
 /* After the server has ended. */
 void dev_destroy(struct dev *dev);
 
+/* Before the server starts: what happens is shown on stderr (terminal.h). */
+void dev_show_terminal(struct dev *dev);
+/* When the server listens, and before the first request: who may ask its internal listener (guard.h). */
+void dev_guard(struct dev *dev, const struct server_addresses *addresses, bool allow_remote);
+
 /* What stands between the parts of the server. Borrowed for the life of dev. */
 const struct server_hooks *dev_hooks(const struct dev *dev);
 

@@ -41,10 +41,27 @@ static void on_unsubscribed(struct observer *observer, const struct session *ses
                (struct journal_note){.kind = JOURNAL_UNSUBSCRIBED, .channel = channel_name(channel)});
 }
 
+static void on_refused(struct observer *observer, const struct refusal *refusal)
+{
+    struct buf text = {0};
+    if (refusal->path.len)
+        buf_appendf(&text, "%.*s: ", STR_ARG(refusal->path));
+    buf_append(&text, refusal->sentence);
+    journal_add(journal_of(observer), hub_wall_ms(CONTAINER_OF(observer, struct watch, observer)->hub),
+                &(struct journal_note){.kind = JOURNAL_REFUSED,
+                                       .code = refusal->close_code ? refusal->close_code : refusal->status,
+                                       .text = buf_str(&text)});
+    buf_fini(&text);
+}
+
 void watch_start(struct watch *watch, struct journal *journal, struct hub *hub)
 {
     watch->journal = journal;
-    watch->observer = (struct observer){
-        .opened = on_opened, .closed = on_closed, .subscribed = on_subscribed, .unsubscribed = on_unsubscribed};
+    watch->hub = hub;
+    watch->observer = (struct observer){.opened = on_opened,
+                                        .closed = on_closed,
+                                        .subscribed = on_subscribed,
+                                        .unsubscribed = on_unsubscribed,
+                                        .refused = on_refused};
     hub_observe(hub, &watch->observer);
 }

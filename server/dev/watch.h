@@ -8,6 +8,7 @@
 struct watch {
     struct observer observer;
     struct journal *journal;
+    struct hub *hub;
 };
 
 /* Both are borrowed for the hub's life. */

@@ -29,8 +29,8 @@ class Started(Process):
 
     @staticmethod
     def address(url):
-        host, port = re.match(r"\w+://\[?(.+?)\]?:(\d+)", url).groups()
-        return host, int(port)
+        host, port = re.match(r"\w+://([^/]+):(\d+)", url).groups()
+        return host.strip("[]"), int(port)
 
     def client(self, user=0, **options):
         return ws.Client(self.public, self.facts["users"][user]["token"], **options)

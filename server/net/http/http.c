@@ -115,6 +115,7 @@ static void begin_call(struct connection *connection, const struct http_head *he
         .has_body = head->content_length > 0 || head->transfer != HTTP_TRANSFER_PLAIN,
         .body = STR(""),
         .origin = STR(""),
+        .fields = &head->fields,
         .host = head->host,
         .admitted = connection->admitted,
     };
