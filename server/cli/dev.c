@@ -196,6 +196,8 @@ static enum err prepare(struct program *program, int argc, char **argv, struct e
     enum err err = dev_flags_parse(&program->flags, argc, argv, error);
     if (err == ERR_NONE)
         err = dev_presets_parse(&program->shapes, program->flags.argc, program->flags.argv, error);
+    if (err == ERR_NONE && program->flags.help)
+        return ERR_NONE;
     if (err == ERR_NONE)
         err = dev_keys_load(program->flags.fresh, &program->keys, &unkept, error);
     if (err != ERR_NONE)

@@ -94,6 +94,7 @@ enum err dev_flags_parse(struct dev_flags *flags, int argc, char **argv, struct 
         const char *value = NULL;
         size_t flag = i == 0 ? FLAGS : find(argv[i], &value);
         int taken = 0;
+        flags->help = flags->help || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
         if (flag == FLAGS)
             flags->argv[flags->argc++] = argv[i];
         else

@@ -9,6 +9,7 @@ enum { DEV_USERS_MAX = 32 };
 
 /* Texts of argv are borrowed. */
 struct dev_flags {
+    bool help; /* asked for, which argv says too: nothing is started, or written */
     bool json;
     bool quiet;
     bool fresh;

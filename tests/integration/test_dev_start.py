@@ -122,6 +122,7 @@ def test_wrong_calls(tmp_path, words, says):
 
 def test_help_and_print_config_start_nothing(tmp_path):
     for word in ("--help", "--print-config"):
+        assert not (tmp_path / ".carillon-dev").exists(), "--help writes nothing"
         done = subprocess.run([BINARY, "dev", word], capture_output=True, text=True, cwd=tmp_path, env=clean_environment())
         assert done.returncode == 0, done
     for flag in ("--user NAME", "--json", "--ready-file FILE", "--exit-with-parent", "--seed N", "--fresh"):
