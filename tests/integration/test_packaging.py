@@ -1,6 +1,7 @@
 """The files that packages are made of: configurations that the server takes, and scripts that the shell takes. ./run package test tries the
 packages themselves."""
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -12,7 +13,7 @@ PACKAGING = ROOT / "packaging"
 
 
 @pytest.mark.parametrize("script", sorted(path.relative_to(ROOT) for path in [
-    *PACKAGING.glob("*.sh"), *PACKAGING.glob("deb/*.sh"), *(PACKAGING / "deb" / name for name in ("postinst", "prerm", "postrm"))]), ids=str)
+    *PACKAGING.glob("*.sh"), *PACKAGING.glob("deb/*.sh"), *ROOT.glob("docker/*.sh"), *(PACKAGING / "deb" / name for name in ("postinst", "prerm", "postrm"))]), ids=str)
 def test_the_shell_takes_the_script(script):
     done = subprocess.run(["sh", "-n", ROOT / script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -30,3 +31,61 @@ def test_the_configuration_of_the_debian_package(tmp_path):
     (tmp_path / "carillon.jsonc").write_text(text.replace("/etc/carillon/", f"{tmp_path}/"))
     done = subprocess.run([BINARY, "check", "--config", tmp_path / "carillon.jsonc"], capture_output=True, text=True, env={})
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}/carillon.jsonc: ok\n", "")
+
+
+# --- docker/compose.yaml ---
+
+
+def environment_of_nodes():
+    text = (ROOT / "docker/compose.yaml").read_text().partition("  environment:\n")[2]
+    return dict(re.findall(r"^    (CARILLON_\w+): (.+)$", text.partition("\n  secrets:")[0], re.M))
+
+
+def test_nodes_of_compose_have_a_right_configuration(tmp_path):
+    """With the variables, and the secrets that docker/secrets.sh draws, in other folders."""
+    (tmp_path / "docker").mkdir()
+    script = shutil.copy(ROOT / "docker/secrets.sh", tmp_path / "docker")
+    drawn = subprocess.run([script], capture_output=True, text=True, check=True).stdout
+    files = {name: (tmp_path / "docker/secrets" / name).read_text() for name in ("token-secret", "api-keys")}
+    assert all(re.fullmatch(r"[0-9a-f]{64}\n", text) for text in files.values()) and all(f"secrets/{name} is new" in drawn for name in files)
+    assert (tmp_path / "docker/secrets").stat().st_mode & 0o777 == 0o700
+    assert subprocess.run([script], capture_output=True, check=True).stdout == b"" and \
+        {name: (tmp_path / "docker/secrets" / name).read_text() for name in files} == files, "what is there stays"
+
+    variables = {name: value.replace("/run/secrets/", f"{tmp_path}/docker/secrets/").replace("/etc/carillon/", f"{ROOT}/docker/")
+                 for name, value in environment_of_nodes().items()}
+    done = subprocess.run([BINARY, "check"], capture_output=True, text=True, env=variables)
+    assert (done.returncode, done.stderr) == (0, ""), done
+
+
+def test_secrets_of_compose_are_those_that_are_drawn():
+    text = (ROOT / "docker/compose.yaml").read_text()
+    assert re.findall(r"^  ([a-z-]+):\n    file: \./secrets/\1$", text, re.M) == ["token-secret", "api-keys"]
+    assert "/docker/secrets/\n" in (ROOT / ".gitignore").read_text() and "docker/secrets\n" in (ROOT / "docker/Dockerfile.dockerignore").read_text()
+    for mounted in re.findall(r"^      - (\.[^:]+):", text, re.M):
+        assert (ROOT / "docker" / mounted).is_file(), mounted
+
+
+@pytest.mark.skipif(not shutil.which("haproxy") and not shutil.which("/usr/sbin/haproxy"), reason="there is no haproxy")
+def test_haproxy_takes_the_configuration_of_compose():
+    done = subprocess.run([shutil.which("haproxy") or "/usr/sbin/haproxy", "-c", "-f", ROOT / "docker/haproxy.cfg"], capture_output=True, text=True)
+    assert done.returncode == 0, done
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="there is no promtool")
+def test_prometheus_takes_its_configuration_and_the_alerts(tmp_path):
+    for file in ("docker/prometheus.yml", "config/alerts.yml"):
+        shutil.copy(ROOT / file, tmp_path)
+    done = subprocess.run(["promtool", "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True)
+    assert done.returncode == 0, done
+
+
+def test_alerts_are_those_of_the_runbook_and_of_metrics_that_exist():
+    """The runbook has one more, for which there is no number, and the file has one for nodes that do not answer."""
+    rules = re.findall(r"^        expr: (.+)$", (ROOT / "config/alerts.yml").read_text(), re.M)
+    table = (ROOT / "docs/operations/runbook.md").read_text().partition("## Alerts")[2].partition("\n## ")[0]
+    told = [row.split("`")[1] for row in re.findall(r"^\| [^|]+ \| (`.*)$", table, re.M)]
+    assert rules[1:] == told[:-1]
+    known = (ROOT / "docs/reference/metrics.md").read_text()
+    for name in re.findall(r"carillon_\w+", " ".join(rules)):
+        assert re.sub(r"_(bucket|total)$", "", name) in known, name

@@ -1,0 +1,33 @@
+#!/bin/sh
+# image.sh - carillon-VERSION-image.tar.gz, which `docker load -i` and `podman load -i` take: what docker/Dockerfile makes of what is
+# committed. No registry is asked: debian:trixie-slim is a fresh trixie root (packaging/root.sh). Needs root and buildah.
+set -eu
+cd "$(dirname "$0")/.."
+made=$PWD/build/image
+archive=$PACKAGES/carillon-$VERSION-image.tar
+buildah="buildah --root $made/storage --runroot $made/run --storage-driver vfs"
+
+mkdir -p "$made/context"
+trap 'rm -rf "$made/base" "$made/context"' EXIT
+trap 'exit 1' HUP INT TERM
+{
+    packaging/root.sh make trixie "$made/base"
+    rm "$made/base/usr/sbin/policy-rc.d"
+    base=$($buildah from scratch)
+    $buildah add --quiet "$base" "$made/base" /
+    $buildah commit --quiet --rm "$base" docker.io/library/debian:trixie-slim
+    git archive HEAD | tar -x -C "$made/context"
+    $buildah bud --isolation chroot --network host --layers --timestamp "$SOURCE_DATE_EPOCH" --pull-never \
+        --build-arg SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" -f "$made/context/docker/Dockerfile" -t "carillon:$VERSION" "$made/context"
+    rm -f "$archive" "$archive.gz"
+    $buildah push "carillon:$VERSION" "docker-archive:$archive:carillon:$VERSION"
+} >build/image.log 2>&1 || {
+    tail -n 40 build/image.log >&2
+    exit 1
+}
+gzip -9n "$archive"
+printf 'carillon\t%s\tApache-2.0\tNOASSERTION\n' "$VERSION" >"$made/components"
+sed -n 's/^\([a-z0-9]*\)  *[0-9a-f]\{64\}  *.*_\([0-9][^_]*\)\.orig\.tar.*/\1\t\2/p' packaging/static-libraries.lock | while IFS='	' read -r name version; do
+    printf '%s\t%s\tNOASSERTION\tNOASSERTION\n' "$name" "$version"
+done >>"$made/components"
+packaging/spdx.py "$archive.gz" <"$made/components"
