@@ -8,7 +8,7 @@ export const INTERNAL = [
   ..."delays initialMs maxMs".split(" "),
   ..."socket refresh change quietMs openMs lifetimeMs afterMs ending".split(" "),
   // Connections, and commands.
-  ..."emit listener remove commands closed flush reset forget take ask target onTicket ended onOpen onEnd dispatch dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
+  ..."start end emit listener remove commands closed flush reset forget take ask target onTicket ended onOpen onEnd dispatch dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
 ];
 
 export const internalNames = new RegExp(`^(${INTERNAL.join("|")})$`);

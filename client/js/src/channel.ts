@@ -1,108 +1,13 @@
 import { backoff } from "./backoff.js";
-import type { Commands, CommandOptions } from "./commands.js";
+import type { Channel, ChannelState, Continuity, PositionStore, PublishOptions, PublishResult } from "./channel-api.js";
+import type { Commands } from "./commands.js";
 import type { Change } from "./connection.js";
-import { createEmitter, until, type Emitter } from "./emitter.js";
+import { createEmitter, until } from "./emitter.js";
 import type { Env } from "./env.js";
 import { CarillonError } from "./errors.js";
-import { createPresence, type Presence, type PresenceSource } from "./presence.js";
-import { positionOf, type ChannelEvent, type ChannelFrame, type HistoryPage, type Position } from "./protocol.js";
-
-/**
- * - `idle`: nobody listens.
- * - `subscribing`: the server has been asked, or will be once the connection is open.
- * - `live`: events come.
- * - `lost`: the connection is down. Events that are missed meanwhile follow.
- * - `refused`: the server does not let this user have the channel.
- */
-export type ChannelState = "idle" | "subscribing" | "live" | "lost" | "refused";
-
-/** What is known of the events between two moments: after each `subscribed` of a channel that was live before, and each `gap`. */
-export interface Continuity {
-  /** `true`: every event that was missed follows. `false`: events may be missing before the next one. Load the state anew. */
-  recovered: boolean;
-  /** Why events may be missing: the reason of the `gap` frame, or `not_recovered`. */
-  reason?: string | undefined;
-  /** From which the channel goes on. `null`: the channel has no history. */
-  position: Position | null;
-}
-
-/** Keeps positions beyond the life of a page, so that a reload recovers too. */
-export interface PositionStore {
-  /** The position that was set last. */
-  get(channel: string): Position | null | undefined;
-  /** `undefined` forgets it. */
-  set(channel: string, position: Position | undefined): void;
-}
-
-/** What comes first, and when the listener goes. */
-export interface ListenOptions {
-  /** Removes the listener when it is aborted. */
-  signal?: AbortSignal;
-  /** So many of the newest events come first. It counts for the first listener of a channel without a position. */
-  last?: number;
-  /** Events after this position come first. It counts as `last` does. */
-  since?: Position;
-}
-
-/** A type of `Events`, or `*` for all. */
-export type EventOf<Events, Type extends keyof Events | "*"> = Type extends keyof Events
-  ? ChannelEvent<Type & string, Events[Type]>
-  : { [T in keyof Events]: ChannelEvent<T & string, Events[T]> }[keyof Events];
-
-/** A publish that the server has accepted. */
-export interface PublishResult {
-  /** Of the event. */
-  id: string;
-  /** Of channels with history. */
-  offset?: number | undefined;
-  /** An event with this `eventId` had been published before. */
-  duplicate: boolean;
-}
-
-/** Options of `publish`. */
-export interface PublishOptions extends CommandOptions {
-  /** Makes a repeated publish safe: the second one with the same id publishes nothing. 1 to 128 printable ASCII characters. */
-  eventId?: string;
-}
-
-/** Which page of events. Without a position: the newest. */
-export interface HistoryOptions extends CommandOptions {
-  /** The page ends before this position. */
-  before?: Position;
-  /** The page begins after this position. */
-  since?: Position;
-  /** At most so many events. Default 50, at most 1000. */
-  limit?: number;
-}
-
-/** A channel of the server. */
-export interface Channel<Events = Record<string, unknown>> extends AsyncIterable<EventOf<Events, "*">> {
-  /** Its name at the server. */
-  readonly name: string;
-  /** Whether events come. */
-  readonly state: ChannelState;
-  /** Each change of `state`. `refused` comes with the error. */
-  readonly onStateChange: Emitter<[state: ChannelState, error?: CarillonError]>;
-  /** What is known of missed events. */
-  readonly onContinuity: Emitter<[continuity: Continuity]>;
-  /** The last event seen. `null`: none, or the channel has no history. */
-  readonly position: Position | null;
-  /**
-   * Listens to the events of a type. The client connects and subscribes by itself.
-   * @returns a function that removes the listener. The channel is left a while after its last listener (`lingerMs`).
-   */
-  on<Type extends (keyof Events & string) | "*">(
-    type: Type,
-    listener: (event: EventOf<Events, Type>) => void,
-    options?: ListenOptions,
-  ): () => void;
-  /** Publishes an event. Rejects with `offline` while the connection is down, unless `outbox` says otherwise. */
-  publish<Type extends keyof Events & string>(type: Type, data: Events[Type], options?: PublishOptions): Promise<PublishResult>;
-  /** A page of past events, oldest first: the newest ones, or those before or after a position. */
-  history(options?: HistoryOptions): Promise<HistoryPage>;
-  /** Who is here, kept current while the result has listeners. */
-  presence(): Presence;
-}
+import { loopOver } from "./loop.js";
+import { createPresence, type PresenceSource } from "./presence.js";
+import { positionOf, type ChannelEvent, type ChannelFrame, type Position } from "./protocol.js";
 
 /** What a channel needs of its client. */
 export interface ChannelLink {
@@ -128,11 +33,10 @@ export interface ChannelSource extends Channel {
   dispose(): void;
 }
 
-const BUFFERED_MAX = 1000;
-
 export function createChannel(name: string, link: ChannelLink): ChannelSource {
   const { env, commands, store } = link;
   const events = createEmitter<[ChannelEvent]>();
+  /** Each ends a loop over the channel. */
   const loops = new Set<() => void>();
   const onStateChange = createEmitter<[ChannelState, CarillonError?]>();
   const onContinuity = createEmitter<[Continuity]>();
@@ -260,32 +164,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
       presence ??= createPresence({ name, env, commands, hold, isLive: () => state === "live", report: link.report });
       return presence;
     },
-    async *[Symbol.asyncIterator]() {
-      const buffer: ChannelEvent[] = [];
-      let wake = () => {};
-      let ended = false;
-      const end = () => {
-        ended = true;
-        wake();
-      };
-      loops.add(end);
-      const off = channel.on("*", (event) => {
-        buffer.push(event as ChannelEvent);
-        wake();
-      });
-      try {
-        while (!ended) {
-          if (buffer.length > BUFFERED_MAX)
-            throw new CarillonError("slow_reader", `the loop over ${name} is ${BUFFERED_MAX} events behind`);
-          const next = buffer.shift();
-          if (next) yield next as never;
-          else await new Promise<void>((resolve) => (wake = resolve));
-        }
-      } finally {
-        loops.delete(end);
-        off();
-      }
-    },
+    [Symbol.asyncIterator]: () => loopOver(channel, loops),
     follow(connection) {
       if (connection.previous === "open") {
         env.clearTimeout(retry);
@@ -306,7 +185,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
           if (state === "refused" || state === "live") subscribed(frame.data);
           return;
         case "unsubscribed":
-          if (state !== "idle") refuse(new CarillonError("unsubscribed", `the server ended the subscription to ${name}`));
+          if (state !== "idle") refuse(new CarillonError("unsubscribed", "the server ended the subscription"));
           return;
         case "gap":
           moveTo(positionOf(frame.data));

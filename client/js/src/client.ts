@@ -1,4 +1,5 @@
-import { createChannel, type Channel, type ChannelLink, type ChannelSource, type PositionStore } from "./channel.js";
+import type { Channel, PositionStore } from "./channel-api.js";
+import { createChannel, type ChannelLink, type ChannelSource } from "./channel.js";
 import { createCommands } from "./commands.js";
 import type { Change, ConnectionState } from "./connection.js";
 import { createEmitter, type Emitter } from "./emitter.js";

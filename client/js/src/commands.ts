@@ -91,7 +91,7 @@ export function createCommands(env: Timers, write: (text: string) => boolean): C
 }
 
 export function offline(): CarillonError {
-  return new CarillonError("offline", "the connection is down");
+  return new CarillonError("offline", "there is no connection");
 }
 
 export function errorOf({ error }: Extract<ServerFrame, { type: "error" }>): CarillonError {

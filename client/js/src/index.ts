@@ -9,7 +9,7 @@ export type {
   PositionStore,
   PublishOptions,
   PublishResult,
-} from "./channel.js";
+} from "./channel-api.js";
 export type { CommandOptions } from "./commands.js";
 export * from "./managed.js";
 export type { OutboxMode } from "./outbox.js";

@@ -1,7 +1,8 @@
 import type { CredentialRequest } from "./connection.js";
 import { createEnv, type Env } from "./env.js";
 import { CarillonError } from "./errors.js";
-import { createManagedSocket, type ManagedSocket, type SocketOptions } from "./managed-socket.js";
+import type { ManagedSocket, SocketOptions } from "./managed-api.js";
+import { createManagedSocket } from "./managed-socket.js";
 import { ticketsFrom, type GetTicket, type GetToken, type TicketPurpose } from "./tickets.js";
 
 export { CarillonError, Unauthorized } from "./errors.js";
@@ -9,7 +10,7 @@ export type { Emitter } from "./emitter.js";
 export type { Env, NetworkSource, SocketConstructor, SocketLike } from "./env.js";
 export type { Ending } from "./backoff.js";
 export type { Change, ConnectionState, CredentialRequest, SocketData, Why } from "./connection.js";
-export type { ManagedSocket, SocketOptions } from "./managed-socket.js";
+export type { ManagedSocket, SocketOptions } from "./managed-api.js";
 export type { GetTicket, GetToken, TicketPurpose } from "./tickets.js";
 
 /** Where the server is, and who the user is. */

@@ -1,5 +1,5 @@
 import { offline, type Commands } from "./commands.js";
-import type { PublishOptions, PublishResult } from "./channel.js";
+import type { PublishOptions, PublishResult } from "./channel-api.js";
 import { onAbort } from "./emitter.js";
 import { CarillonError, abortReason } from "./errors.js";
 

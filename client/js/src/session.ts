@@ -2,7 +2,7 @@ import type { ChannelSource } from "./channel.js";
 import { errorOf, type Commands } from "./commands.js";
 import type { Env } from "./env.js";
 import type { CarillonError } from "./errors.js";
-import type { MachineEvent } from "./machine.js";
+import type { MachineEvent } from "./machine-state.js";
 import type { ChannelFrame, ServerFrame, SessionInfo } from "./protocol.js";
 
 /** What a session needs of its client. */

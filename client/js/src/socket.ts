@@ -2,7 +2,8 @@ import type { Ending } from "./backoff.js";
 import type { Change, ConnectionState, CredentialRequest, SocketData, Why } from "./connection.js";
 import { dial, hangUp, sendOver, type SocketListener } from "./dial.js";
 import type { Env, SocketLike } from "./env.js";
-import { idle, step, type Delays, type Machine, type MachineEvent } from "./machine.js";
+import type { Delays, Machine, MachineEvent } from "./machine-state.js";
+import { idle, step } from "./machine.js";
 
 export interface ConnectionOptions {
   env: Env;

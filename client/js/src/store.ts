@@ -1,4 +1,4 @@
-import type { PositionStore } from "./channel.js";
+import type { PositionStore } from "./channel-api.js";
 import type { Position } from "./protocol.js";
 
 /** Positions in `sessionStorage`, or in another storage of that kind: a page that is loaded again gets what it missed. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Continuity } from "../src/channel.js";
+import type { Continuity } from "../src/channel-api.js";
 import { storageStore } from "../src/store.js";
 import { event, setUp } from "./server.js";
 import { settle } from "./world.js";

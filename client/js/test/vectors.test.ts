@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { backoff, judge } from "../src/backoff.js";
-import { idle, step, type Machine, type MachineEvent } from "../src/machine.js";
+import type { Machine, MachineEvent } from "../src/machine-state.js";
+import { idle, step } from "../src/machine.js";
 import type { Position } from "../src/protocol.js";
 import { setUp } from "./server.js";
 import { settle } from "./world.js";

@@ -231,7 +231,7 @@ def test_tokens_are_refreshed_before_they_end(node):
             ids = {client.session.id}
             await asyncio.sleep(5)
             ids.add(client.session.id)
-        assert len(ids) == 1 and set(asked) == {"connect", "refresh"} and 2 <= len(asked) <= 5
+        assert len(ids) == 1 and set(asked) == {"connect", "refresh"} and 2 <= len(asked) <= 8  # the server warns once a second
 
     play(test)
 

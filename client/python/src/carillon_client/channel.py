@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
-from .commands import Commands
+from .channel_types import ChannelState, Continuity, Link
 from .emitter import Emitter, call_safely
 from .errors import CarillonError
+from .loop import Loop
 from .presence import Presence, read_members
 from .protocol import (
     Event,
@@ -27,50 +26,6 @@ from .protocol import (
     position_of,
 )
 
-ChannelState = Literal["idle", "subscribing", "live", "lost", "refused"]
-"""State of a channel.
-
-- `idle`: nobody listens.
-- `subscribing`: the server has been asked, or will be once the connection is open.
-- `live`: events come.
-- `lost`: the connection is down. Events that are missed meanwhile follow.
-- `refused`: the server does not let this user have the channel.
-"""
-
-
-@dataclass(frozen=True)
-class Continuity:
-    """What is known of the events between two moments. It comes with each `gap`, and with each `subscribed` of a channel
-    that was live before."""
-
-    recovered: bool
-    """True: every event that was missed follows. False: events may be missing before the next one. Load the state anew."""
-    position: Position | None
-    """From which the channel goes on. None: the channel has no history."""
-    reason: str | None = None
-    """Why events may be missing: the reason of the `gap` frame, or `not_recovered`."""
-
-
-class Request(Protocol):
-    def __call__(self, type: str, data: dict[str, Any], answer: str, timeout: float, repeat: bool) -> Awaitable[Frame]:
-        """Sends a command once there is a connection. `repeat`: again, if the connection breaks before the answer."""
-
-
-@dataclass(frozen=True)
-class Link:
-    """What a channel needs of its client."""
-
-    commands: Commands
-    linger: float
-    positions: MutableMapping[str, Position]
-    is_open: Callable[[], bool]
-    want: Callable[[], None]
-    """There must be a connection. Raises `closed`."""
-    start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    report: Callable[[BaseException], None]
-    request: Request
-
-
 class Channel:
     """The same object for the same name, always: `client.channel(name)`."""
 
@@ -80,7 +35,7 @@ class Channel:
         self._state: ChannelState = "idle"
         self._error: CarillonError | None = None
         self._listeners: dict[object, tuple[str, Callable[[Event], object]]] = {}
-        self._iterators: set[_Iterator] = set()
+        self._loops: set[Loop] = set()
         self._states: Emitter[ChannelState] = Emitter()
         self._continuity: Emitter[Continuity] = Emitter()
         self._begin: dict[str, Any] = {}
@@ -149,16 +104,16 @@ class Channel:
         return self._events(last, since, buffer)
 
     async def _events(self, last: int | None, since: Position | None, buffer: int) -> AsyncIterator[Event]:
-        iterator = _Iterator(self.name, buffer)
-        off = self.on("*", iterator.put, last=last, since=since)
-        self._iterators.add(iterator)
+        loop = Loop(self.name, buffer)
+        off = self.on("*", loop.put, last=last, since=since)
+        self._loops.add(loop)
         try:
             if self._state == "refused":
-                iterator.end(self._error)
-            while (event := await iterator.next()) is not None:
+                loop.end(self._error)
+            while (event := await loop.next()) is not None:
                 yield event
         finally:
-            self._iterators.discard(iterator)
+            self._loops.discard(loop)
             off()
 
     def on_state_change(self, listener: Callable[[ChannelState], object]) -> Callable[[], None]:
@@ -296,10 +251,10 @@ class Channel:
     def _refuse(self, error: CarillonError) -> None:
         self._error = error
         self._become("refused")
-        if not self._iterators and len(self._states) == 0:
+        if not self._loops and len(self._states) == 0:
             self._link.report(error)
-        for iterator in self._iterators:
-            iterator.end(error)
+        for loop in self._loops:
+            loop.end(error)
 
     def _opened(self) -> None:
         """The connection is open."""
@@ -325,8 +280,8 @@ class Channel:
         """The client is closed."""
         self._client_closed = True
         _cancel(self._lingering)
-        for iterator in self._iterators:
-            iterator.end(error)
+        for loop in self._loops:
+            loop.end(error)
 
     def _receive(self, event: Event) -> None:
         if is_repeated(self.position, event):
@@ -384,44 +339,6 @@ class Channel:
             self._presence = None
         self._states.clear()
         self._continuity.clear()
-
-
-class _Iterator:
-    """Events that wait for a loop."""
-
-    def __init__(self, name: str, buffer: int) -> None:
-        self._name = name
-        self._buffer = buffer
-        self._events: deque[Event] = deque()
-        self._wake = asyncio.Event()
-        self._ended = False
-        self._error: CarillonError | None = None
-
-    def put(self, event: Event) -> None:
-        if self._ended:
-            return
-        if len(self._events) >= self._buffer:
-            text = f"the loop over {self._name} is {self._buffer} events behind"
-            return self.end(CarillonError("slow_reader", text, retryable=False))
-        self._events.append(event)
-        self._wake.set()
-
-    def end(self, error: CarillonError | None) -> None:
-        """Takes effect once the events that wait have been read."""
-        self._ended = True
-        self._error = error
-        self._wake.set()
-
-    async def next(self) -> Event | None:
-        """None: there are no more."""
-        while not self._events:
-            if self._error:
-                raise self._error
-            if self._ended:
-                return None
-            self._wake.clear()
-            await self._wake.wait()
-        return self._events.popleft()
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

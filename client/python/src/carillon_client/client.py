@@ -12,13 +12,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .backoff import Ending
-from .channel import Channel, Link
+from .channel import Channel
+from .channel_types import Link
 from .commands import Commands, error_of
 from .emitter import Emitter, log
 from .errors import CarillonError, offline
-from .machine import Answered, Change, Connect, ConnectionState, Expiring, Move, Opened, Profile, Refreshed, RefreshRefused
+from .events import Answered, Connect, Expiring, Move, Opened, Refreshed, RefreshRefused
 from .protocol import KNOWN, Frame, Position, Session, event_of, lifetime, parse_frame, time_of
 from .socket import Connection, Dial, GetToken, Owner
+from .state import Change, ConnectionState, Profile
 from .websocket import dial
 
 # Silence that is longer than the server's ping interval by this means that the line may be dead.

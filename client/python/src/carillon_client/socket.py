@@ -11,23 +11,9 @@ from typing import Any
 
 from .backoff import Ending
 from .errors import CarillonError, offline
-from .machine import (
-    Change,
-    Close,
-    ConnectionState,
-    Credential,
-    CredentialFailed,
-    Event,
-    Expiring,
-    Lost,
-    Machine,
-    Moment,
-    Profile,
-    Question,
-    TimeOver,
-    Why,
-    step,
-)
+from .events import Close, Credential, CredentialFailed, Event, Expiring, Lost, Moment, TimeOver
+from .machine import step
+from .state import Change, ConnectionState, Machine, Profile, Question, Why
 from .websocket import Ended, Line
 
 

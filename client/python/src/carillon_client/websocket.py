@@ -22,6 +22,7 @@ class Line(Protocol):
 
     async def receive(self) -> str | bytes:
         """Raises Ended."""
+        ...
 
     async def close(self) -> None: ...
 
