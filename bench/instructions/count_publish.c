@@ -91,7 +91,8 @@ static void append_batch(struct buf *out)
 
 static void count_http(size_t rule_count)
 {
-    static const struct api_identity identity = {.node_id = {"node-0", 6}, .version = "0", .broker_kind = "memory"};
+    const struct api_identity identity = {
+        .node_id = STR("node-0"), .build = STR("{\"version\":\"0\"}"), .broker_kind = "memory"};
     struct desk desk = {.count = 0};
     struct metrics metrics;
     struct rules *rules = audience_rules(rule_count);

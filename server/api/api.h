@@ -41,7 +41,7 @@ struct api_ops {
 /* The node that answers. Borrowed for the API's life. */
 struct api_identity {
     struct str node_id;
-    const char *version;
+    struct str build;        /* a JSON object: what the program was built of */
     const char *broker_kind; /* "memory", "redis" */
 };
 

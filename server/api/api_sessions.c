@@ -119,8 +119,7 @@ static void answer_info(const struct api_request *request, struct request *asked
     const struct survey *survey = survey_of(asked);
     const struct api_identity *identity = &request->api->identity;
     struct buf *out = &request->call->response.body;
-    buf_append_lit(out, "{\"version\":");
-    json_append_string(out, str_from_cstr(identity->version));
+    buf_append(out, str_from(identity->build.ptr, identity->build.len - 1)); /* its members without the brace */
     buf_append_lit(out, ",\"node\":");
     json_append_string(out, identity->node_id);
     buf_appendf(out, ",\"sessions\":%llu,\"nodes\":[", (unsigned long long)survey->result.count);

@@ -367,6 +367,7 @@ static void stop(struct server *server)
             ticket_desk_destroy(server->desks[i]);
         }
     ticket_rates_destroy(server->ticket_rates);
+    buf_fini(&server->build);
     close_signals(server);
     uv_close(UV_HANDLE(&server->drain_timer), NULL);
     uv_close(UV_HANDLE(&server->reload_timer), NULL);

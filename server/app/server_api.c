@@ -2,6 +2,7 @@
  * workers' threads and touches only what any thread may. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
+#include "server/app/build.h"
 #include "server/app/process_metrics.h"
 #include "server/app/server_private.h"
 #include "server/app/version.h"
@@ -138,11 +139,12 @@ static struct api_config make_config(const struct server *server, struct str **o
 void server_create_apis(struct server *server)
 {
     server->ticket_rates = ticket_rates_create();
+    build_describe(&server->build);
     struct str *keys;
     const struct api_config config = make_config(server, &keys);
     const struct api_identity identity = {
         .node_id = str_from_cstr(server->node.id),
-        .version = CARILLON_VERSION,
+        .build = buf_str(&server->build),
         .broker_kind = *server->options->redis_url ? "redis" : "memory",
     };
     for (unsigned i = 0; i < server->worker_count; i++) {

@@ -43,6 +43,7 @@ struct server {
     struct connection_set *connections[ROUTER_WORKERS_MAX]; /* of the workers, for the listeners */
     struct api *apis[ROUTER_WORKERS_MAX];
     struct api_front fronts[ROUTER_WORKERS_MAX];
+    struct buf build;                /* what the API says of this program */
     const struct http_handler *more; /* of struct server_start, as more_owner */
     void *more_owner;
     const struct server_hooks *hooks; /* of struct server_start; NULL: none */

@@ -115,7 +115,8 @@ static void check_answer(const struct http_response *response)
 static struct api *make_api(void)
 {
     static const struct str key = {"a key that is good", 18};
-    static const struct api_identity identity = {.node_id = {"node-0", 6}, .version = "1", .broker_kind = "memory"};
+    const struct api_identity identity = {
+        .node_id = STR("node-0"), .build = STR("{\"version\":\"1\"}"), .broker_kind = "memory"};
     static struct metrics metrics;
     struct rule rule[] = {{.match = STR("log:*"),
                            .allow = ALLOW_ALL,

@@ -71,6 +71,18 @@ def test_version():
         assert answer.returncode == 0 and re.match(r"carillon \d+\.\d+\.\d+\n", answer.stdout)
 
 
+def test_version_as_json(node):
+    answer = run("version", "--json")
+    told = json.loads(answer.stdout)
+    assert answer.returncode == 0 and list(told) == ["version", "commit", "libraries", "features"]
+    assert f"carillon {told['version']}\ncommit: {told['commit']}\n" in run("version").stdout
+    assert re.fullmatch(r"[0-9a-f]{40}(-modified)?|unknown", told["commit"])
+    assert {*told["libraries"]} == {"libwebsockets", "libuv", "openssl", "libjwt", "hiredis", "cjson", "libcurl"}
+    assert all(re.match(r"\d+\.\d+", version) for version in told["libraries"].values())
+    info = node.api("GET", "/api/v1/info").json
+    assert {key: info[key] for key in told} == told, "the API says the same"
+
+
 # --- token ---
 
 

@@ -74,7 +74,8 @@ static const struct api_ops ops = {
 
 void fixture_setup(struct fixture *f)
 {
-    static const struct api_identity identity = {.node_id = {"node-0", 6}, .version = "1.2.3", .broker_kind = "memory"};
+    const struct api_identity identity = {
+        .node_id = STR("node-0"), .build = STR("{\"version\":\"1.2.3\"}"), .broker_kind = "memory"};
     struct rule rule[] = {{.match = STR("log:*"), .allow = ALLOW_ALL, .history = {.size = 10, .ttl_ms = 1000}}};
     memset(f, 0, sizeof *f);
     f->rules = rules_create(rule, COUNT_OF(rule));

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("bench", "client", "cmake", "common", "config", "docs", "examples", "server", "tests")
 SKIPPED = {"CHANGELOG.md", "docs/benchmarks.md", "bench/page_text.py"}  # what was, and what is measured
-MADE_BY_THE_BUILD = {"api_document_texts.h", "redis_script_texts.h", "version.h"}
+MADE_BY_THE_BUILD = {"api_document_texts.h", "commit.h", "redis_script_texts.h", "version.h"}
 # A name with an ending, alone or after folders; not as part of a longer word, an address or a member of a struct.
 NAME = re.compile(r"(?<![\w./<>-])((?:\.\./|[\w-]+/)*[a-z]\w*\.(?:c|h|def|lua|py|md))(?![\w(-]|\.\w)")
 COMMENT = re.compile(r"/\*.*?\*/|(?<![:\"])//[^\n]*", re.S)
