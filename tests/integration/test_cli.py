@@ -438,3 +438,28 @@ def test_the_image_is_built_from_every_folder_that_the_build_reads():
     read = re.findall(r"^\s*(?:add_subdirectory|include)\((\w+)/?", (ROOT / "CMakeLists.txt").read_text(), re.M)
     copied = re.findall(r"^COPY (\w+) \1$", (ROOT / "docker/Dockerfile").read_text(), re.M)
     assert set(read) - {"tests", "GNUInstallDirs"} <= set(copied)
+
+
+# --- completion ---
+
+
+def complete(*words):
+    """What bash offers for the last word."""
+    script = Path(__file__).parents[2] / "config/completion.bash"
+    line = " ".join(f"'{word}'" for word in words)
+    answer = subprocess.run(["bash", "-c", f"""source {script}; COMP_WORDS=('{BINARY}' {line}); COMP_CWORD={len(words)}
+                             _carillon; printf '%s\\n' "${{COMPREPLY[@]}}\""""], capture_output=True, text=True, timeout=DEADLINE_S)
+    assert answer.returncode == 0 and answer.stderr == ""
+    return answer.stdout.split()
+
+
+def test_completion_for_bash():
+    commands = [line.split("(")[1].split(",")[0] for line in (
+        Path(__file__).parents[2] / "server/cli/commands.def").read_text().splitlines() if line.startswith("COMMAND(")]
+    assert complete("") == [*commands, "help"]
+    assert complete("he") == ["healthcheck", "help"] and complete("help", "ser") == ["serve"]
+    assert complete("serve", "--redis-u") == ["--redis-url"]
+    assert complete("token", "--au") == ["--aud"], "the second flag of a line"
+    for command in commands:
+        assert complete(command, "-"), command
+    assert complete("serve", "x") == [], "bash offers files"
