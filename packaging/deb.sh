@@ -27,7 +27,7 @@ in_root() {
     packaging/root.sh in "$root" env PACKAGES=/packages SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" /src/carillon/packaging/deb.sh here
     for package in "$root"/packages/*.deb; do
         cp "$package" "$PACKAGES"
-        printf 'carillon\t%s\tApache-2.0\tNOASSERTION\n' "$VERSION" | packaging/spdx.py "$PACKAGES/${package##*/}"
+        printf 'carillon\t%s\tApache-2.0\tpkg:generic/carillon@%s\n' "$VERSION" "$VERSION" | packaging/spdx.py "$PACKAGES/${package##*/}"
     done
 }
 

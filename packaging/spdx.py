@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """spdx.py PACKAGE < COMPONENTS: writes PACKAGE.spdx.json, what is inside of a package as SPDX 2.3.
 
-Each line of COMPONENTS is a component: its name, version, licence (an SPDX expression) and where it comes from (a URL, or
-NOASSERTION), separated by tabs. Carillon itself is the first. The time is SOURCE_DATE_EPOCH.
+Each line of COMPONENTS is a component: its name, version, licence (an SPDX expression) and package URL, separated by tabs. Carillon itself is the first. The time is SOURCE_DATE_EPOCH.
 """
 import datetime
 import hashlib
@@ -18,16 +17,17 @@ created = datetime.datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), 
 
 
 def described(number, line):
-    name, version, licence, source = line.rstrip("\n").split("\t")
+    name, version, licence, package_url = line.rstrip("\n").split("\t")
     return {
         "SPDXID": f"SPDXRef-{number}-{re.sub('[^A-Za-z0-9.-]', '-', name)}",
         "name": name,
         "versionInfo": version,
-        "downloadLocation": source,
+        "downloadLocation": "NOASSERTION",
         "licenseConcluded": licence,
         "licenseDeclared": licence,
         "copyrightText": "NOASSERTION",
         "filesAnalyzed": False,
+        "externalRefs": [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": package_url}],
     }
 
 

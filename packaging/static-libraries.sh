@@ -54,6 +54,8 @@ unpack() {
         esac
     done <"$lock"
     cd "$static/src/$1"
+    mkdir -p "$prefix/licences"
+    find . -maxdepth 1 \( -name 'LICENSE*' -o -name COPYING \) | sort | xargs cat >"$prefix/licences/$1.txt"
     [ ! -f debian/patches/series ] || sed 's/#.*//' debian/patches/series | while read -r patch options; do
         [ -z "$patch" ] || patch -s -f -p1 <"debian/patches/$patch" || fail "$1: Debian's $patch does not fit"
     done
@@ -67,7 +69,10 @@ make_with_cmake() {
     library=$1
     shift
     unpack "$library"
-    [ "$library" != libjwt ] || cp "$packaging"/libjwt/* libjwt/
+    if [ "$library" = libjwt ]; then
+        cp "$packaging"/libjwt/* libjwt/
+        sed -i 's/^project (jwt)/project (jwt C)/' CMakeLists.txt # else it wants a C++ compiler
+    fi
     flags=$(echo $harden "-ffile-prefix-map=$PWD=$library")
     say "building $library"
     (cmake -S . -B build-static -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS="$flags" -DCMAKE_INSTALL_PREFIX="$prefix" \
@@ -139,4 +144,4 @@ pkgconfig libjwt libjwt 'jansson openssl' -ljwt
 (make_with_cmake cjson -DENABLE_CJSON_TEST=OFF -DENABLE_CUSTOM_COMPILER_FLAGS=OFF)
 (make_with_cmake hiredis -DDISABLE_TESTS=ON -DENABLE_SSL=OFF)
 made_of >"$prefix/made"
-#rm -rf "$static/src"
+rm -rf "$static/src"

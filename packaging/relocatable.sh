@@ -1,0 +1,61 @@
+#!/bin/sh
+# relocatable.sh - builds the programs with their libraries inside, for any Linux with glibc 2.36 or newer on x86-64. They are installed into
+# build/packaging/stage, with the licences of all that is inside, and listed in build/packaging/components (packaging/spdx.py).
+set -eu
+cd "$(dirname "$0")/.."
+newest_glibc=2.36
+made=build/packaging
+stage=$PWD/$made/stage
+
+fail() {
+    printf 'relocatable: %s\n' "$*" >&2
+    exit 1
+}
+[ "$(uname -sm)" = "Linux x86_64" ] || fail "it is made on Linux on x86-64, and this is $(uname -sm)"
+
+# step NAME COMMAND...: shows what the command says only when it fails.
+step() {
+    log=$made/$1.log
+    shift
+    "$@" >"$log" 2>&1 || {
+        tail -n 60 "$log" >&2
+        fail "failed: $*"
+    }
+}
+
+mkdir -p $made
+packaging/static-libraries.sh
+# The libraries are other ones.
+[ build/static/prefix/made -ot build/relocatable/build.ninja ] || rm -rf build/relocatable
+[ -f build/relocatable/build.ninja ] || step configure cmake --preset relocatable
+step build cmake --build --preset relocatable
+rm -rf "$stage"
+step install cmake --install build/relocatable --prefix "$stage" --strip
+for program in "$stage"/bin/*; do
+    needed=$(objdump -T "$program" | sed -n 's/.*(GLIBC_\([0-9.]*\)).*/\1/p' | sort -Vu | tail -n 1)
+    [ "$(printf '%s\n' "$needed" $newest_glibc | sort -V | tail -n 1)" = $newest_glibc ] ||
+        fail "$program needs glibc $needed: this machine's is newer than $newest_glibc, so make packages on Debian 12"
+    libraries=$(objdump -p "$program" | sed -n 's/^ *NEEDED *//p' | grep -vxE 'libc\.so\.6|libm\.so\.6|ld-linux-x86-64\.so\.2' || true)
+    [ -z "$libraries" ] || fail "$program still needs" $libraries
+done
+
+# The libraries as Debian calls them.
+licences=$stage/share/doc/carillon/licences
+mkdir -p "$licences"
+printf 'carillon\t%s\tApache-2.0\tpkg:generic/carillon@%s\n' "$VERSION" "$VERSION" >$made/components
+while read -r library licence; do
+    file=$(sed -n "s|^$library  *[0-9a-f]*  *||p" packaging/static-libraries.lock | tail -n 1)
+    version=$(basename "$file" | sed 's/^[^_]*_//; s/\.debian\.tar.*//; s/\.orig\.tar.*//')
+    source=$(basename "$(dirname "$file")")
+    printf '%s\t%s\t%s\tpkg:deb/debian/%s@%s?arch=source\n' "$library" "$version" "$licence" "$source" \
+        "$(printf %s "$version" | sed 's/+/%2B/g; s/~/%7E/g')" >>$made/components
+    cp "build/static/prefix/licences/$library.txt" "$licences/"
+done <packaging/licences.txt
+{
+    printf 'In the programs, beside Carillon (Apache-2.0), with their licences in this folder:\n\n'
+    tail -n +2 $made/components | while IFS='	' read -r library version licence _; do
+        printf '%s %s (%s)\n' "$library" "$version" "$licence"
+    done
+    printf '\nTheir sources are those of the Debian packages of these versions. libjwt has, in place of the base64.c that Debian\n'
+    printf 'leaves out, the one in packaging/libjwt of the sources of Carillon, under the licence of Carillon.\n'
+} >"$licences/README"

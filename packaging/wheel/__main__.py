@@ -1,0 +1,6 @@
+import os
+import sys
+
+from carillon import program
+
+os.execv(program(), ["carillon", *sys.argv[1:]])
