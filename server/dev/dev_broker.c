@@ -34,10 +34,17 @@ static void info(struct broker *base, struct broker_info *out)
     inner->ops->info(inner, out);
 }
 
+static void on_closed(void *owner)
+{
+    struct dev_broker *broker = owner;
+    broker->closed(broker->sink_owner);
+}
+
 static void close_broker(struct broker *base, void (*closed)(void *owner))
 {
     struct broker *inner = of(base)->inner;
-    inner->ops->close(inner, closed);
+    of(base)->closed = closed;
+    inner->ops->close(inner, on_closed);
 }
 
 static void destroy(struct broker *base)

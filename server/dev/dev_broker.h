@@ -12,6 +12,7 @@ struct dev_broker {
     struct broker *inner; /* owned */
     const struct broker_sink *sink;
     void *sink_owner;
+    void (*closed)(void *owner);
     struct journal *journal;
     struct turn *turn; /* set before the broker is asked for anything */
 };
