@@ -24,7 +24,7 @@ export async function startCarillon(config) {
 
   async function start() {
     const ports = ["--port", portOf(clients), "--internal-port", portOf(internal)];
-    child = spawn(BINARY, ["dev", "--config", fileURLToPath(config), ...ports, "--ready-fd", "3", "--log-level", "warn"], {
+    child = spawn(BINARY, ["dev", "--config", fileURLToPath(config), ...ports, "--ready-fd", "3", "--log-level", "warn", "--quiet"], {
       env: { ...environment, ...keys },
       stdio: ["ignore", "ignore", "inherit", "pipe"],
     });

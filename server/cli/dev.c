@@ -189,16 +189,28 @@ static enum err check(void *owner, const struct options *options, struct buf *me
     return ERR_INVALID_REQUEST;
 }
 
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value && *value;
+}
+
+/* Keys from the environment go over those that are kept. With both of them nothing is read or written. */
+static bool has_own_keys(void)
+{
+    return is_set("CARILLON_TOKEN_SECRET") && is_set("CARILLON_API_KEYS");
+}
+
 /* The keys are drawn before the seed holds: they must not repeat. */
 static enum err prepare(struct program *program, int argc, char **argv, struct error *error)
 {
-    struct error unkept;
+    struct error unkept = {0};
     enum err err = dev_flags_parse(&program->flags, argc, argv, error);
     if (err == ERR_NONE)
         err = dev_presets_parse(&program->shapes, program->flags.argc, program->flags.argv, error);
     if (err == ERR_NONE && program->flags.help)
         return ERR_NONE;
-    if (err == ERR_NONE)
+    if (err == ERR_NONE && !has_own_keys())
         err = dev_keys_load(program->flags.fresh, &program->keys, &unkept, error);
     if (err != ERR_NONE)
         return err;

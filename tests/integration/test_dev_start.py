@@ -235,10 +235,11 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         one.close()
 
 
-def test_keys_from_the_environment_go_over_those_that_are_kept(dev):
+def test_keys_from_the_environment_go_over_those_that_are_kept(dev, tmp_path):
     one = dev(env={"CARILLON_TOKEN_SECRET": jwt.SECRET, "CARILLON_API_KEYS": "a-key-that-the-tests-know"})
     one.check_log = lambda: None
     assert one.facts["token_secret"] == jwt.SECRET and one.facts["api_key"] == "a-key-that-the-tests-know"
+    assert not (tmp_path / ".carillon-dev").exists(), "nothing is kept"
 
 
 # --- a production configuration ---
