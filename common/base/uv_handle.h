@@ -6,7 +6,8 @@
 
 /* In place of a cast: a pointer to anything else than a handle does not compile. */
 #define UV_HANDLE(handle)                                                                                              \
-    _Generic((handle), uv_check_t *                                                                                    \
+    _Generic((handle), uv_async_t *                                                                                    \
+             : (uv_handle_t *)(handle), uv_check_t *                                                                   \
              : (uv_handle_t *)(handle), uv_idle_t *                                                                    \
              : (uv_handle_t *)(handle), uv_poll_t *                                                                    \
              : (uv_handle_t *)(handle), uv_prepare_t *                                                                 \

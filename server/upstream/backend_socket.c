@@ -24,7 +24,7 @@ static void let_go(struct backend_socket *socket)
     if (--socket->held > 0 || socket->state != SOCKET_CLOSING)
         return;
     if (socket->addresses)
-        uv_freeaddrinfo(socket->addresses);
+        freeaddrinfo(socket->addresses);
     tls_stream_destroy(socket->tls);
     buf_fini(&socket->in);
     buf_fini(&socket->out);
@@ -79,8 +79,9 @@ static void say_goodbye(struct backend_socket *socket)
 void backend_socket_close(struct backend_socket *socket)
 {
     assert(socket->state != SOCKET_NONE && socket->state != SOCKET_CLOSING);
-    if (socket->state == SOCKET_RESOLVING)
-        uv_cancel((uv_req_t *)&socket->resolve);
+    if (socket->lookup)
+        name_lookup_cancel(socket->lookup);
+    socket->lookup = NULL;
     turn_stop_timer(socket->turn, &socket->timer);
     say_goodbye(socket);
     socket->state = SOCKET_CLOSING;
@@ -349,35 +350,25 @@ static void try_next(struct backend_socket *socket)
         turn_start_timer(socket->turn, &socket->timer, ADDRESS_US, on_address_time);
 }
 
-static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *list)
+static void on_found(void *owner, struct addrinfo *addresses, const char *why)
 {
-    struct backend_socket *socket = request->data;
-    socket->addresses = list; /* freed with the socket */
-    if (!is_over(socket)) {
-        turn_begin(socket->turn);
-        socket->next = list;
-        socket->held--;
-        if (status < 0 || !list)
-            end(socket, OUTBOUND_DNS, uv_strerror(status));
-        else
-            try_next(socket);
-    } else {
-        let_go(socket);
-    }
+    struct backend_socket *socket = owner;
+    socket->lookup = NULL;
+    socket->addresses = addresses; /* freed with the socket */
+    socket->next = addresses;
+    if (addresses)
+        try_next(socket);
+    else
+        end(socket, OUTBOUND_DNS, why);
 }
 
 void backend_socket_open(struct backend_socket *socket, struct turn *turn, const struct backend_address *address,
                          const struct backend_socket_ops *ops)
 {
-    static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     uv_loop_t *loop = turn->loop;
     *socket =
         (struct backend_socket){.ops = ops, .turn = turn, .address = address, .state = SOCKET_RESOLVING, .held = 1};
     uv_idle_init(loop, &socket->again);
-    socket->again.data = socket->resolve.data = socket;
-    int err = uv_getaddrinfo(loop, &socket->resolve, on_resolved, address->host, address->port, &hints);
-    if (err < 0)
-        fail_later(socket, OUTBOUND_DNS, uv_strerror(err));
-    else
-        socket->held++;
+    socket->again.data = socket;
+    socket->lookup = name_lookup_start(turn, address->host, address->port, on_found, socket);
 }

@@ -1,5 +1,5 @@
-/* backend_socket.h - a connection to a backend as bytes, by TCP or TLS, on the loop of a turn. The name is resolved for
- * each connection, in libuv's thread pool. The addresses of the name are tried one after the other. A socket has no
+/* backend_socket.h - a connection to a backend as bytes, by TCP or TLS, on the loop of a turn. The name is looked
+ * up for each connection (name_lookup.h). The addresses of the name are tried one after the other. A socket has no
  * limits, and but for the time of an address no deadlines: its owner sets them. One thread: the turn's. Private to this
  * folder.
  *
@@ -13,6 +13,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mailbox.h"
+#include "common/base/name_lookup.h"
 #include "server/outbound/outbound.h"
 
 struct backend_socket;
@@ -56,14 +57,14 @@ struct backend_socket {
     struct turn *turn;
     const struct backend_address *address;
     enum backend_socket_state state;
-    unsigned held; /* by libuv: handles and the resolving */
+    unsigned held; /* handles of libuv */
     bool has_tcp;
     bool unwanted;  /* its owner wants no input */
     bool peer_done; /* the backend has ended TLS; what is in `in` comes before that is told */
     enum outbound_result failure;
     char why[128];
-    struct timer timer; /* the time of an address; or a failure is told */
-    uv_getaddrinfo_t resolve;
+    struct timer timer;         /* the time of an address; or a failure is told */
+    struct name_lookup *lookup; /* NULL: none is under way */
     uv_connect_t connect;
     uv_tcp_t tcp;
     uv_idle_t again; /* runs while `in` has bytes that the owner wants */

@@ -1,7 +1,7 @@
-/* loop.h - libuv's loops over the simulated world. loop.c (loops, timers, wake-ups), network.c (sockets) and names.c
- * define the calls of <uv.h> that the nodes use. They take the place of the real ones when the simulator is linked. A
- * loop is a thread of a node. It runs when something is due, and may be held up for a while. Only one loop runs at a
- * time. */
+/* loop.h - libuv's loops over the simulated world. loop.c (loops, timers, wake-ups) and network.c (sockets) define the
+ * calls of <uv.h> that the nodes use, and names.c those of name_lookup.h. They take the place of the real ones when the
+ * simulator is linked. A loop is a thread of a node. It runs when something is due, and may be held up for a while.
+ * Only one loop runs at a time. */
 #ifndef CARILLON_TESTS_SIM_LOOP_H
 #define CARILLON_TESTS_SIM_LOOP_H
 

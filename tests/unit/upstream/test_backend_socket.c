@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -19,6 +20,8 @@ static struct {
     unsigned ports[3]; /* of 127.0.0.1, up to the first 0: the addresses of any name */
     int delay_ms;
 } names;
+
+static atomic_int asking; /* getaddrinfo runs so often: names belongs to it meanwhile */
 
 static struct addrinfo *make_address(unsigned port, struct addrinfo *next)
 {
@@ -39,11 +42,13 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     (void)node;
     (void)service;
     (void)hints;
+    asking++;
     poll(NULL, 0, names.delay_ms);
     *out = NULL;
     for (int i = 2; i >= 0; i--)
         if (names.ports[i])
             *out = make_address(names.ports[i], *out);
+    asking--;
     return *out ? 0 : EAI_NONAME;
 }
 
@@ -240,10 +245,36 @@ static void test_closed_while_the_name_is_resolved(void **state)
     names.delay_ms = 100;
     begin();
     uv_run(&s.loop, UV_RUN_NOWAIT);
-    poll(NULL, 0, 20); /* the pool has begun: it cannot be cancelled */
+    while (!asking) /* from then on it cannot be interrupted */
+        poll(NULL, 0, 1);
+    backend_socket_close(&s.socket);
+    uv_run(&s.loop, UV_RUN_NOWAIT);
+    assert_int_equal(s.closed, 1);
+    while (asking) /* the address comes, for nobody */
+        poll(NULL, 0, 1);
+    assert_int_equal(s.opened + s.ended, 0);
+}
+
+/* An operator moves the backend. */
+static void test_each_connection_asks_for_the_addresses(void **state)
+{
+    unsigned port;
+    int other = bind_at_once(&port), peer = -1;
+    assert_int_equal(listen(other, 8), 0);
+    (void)state;
+    names.ports[0] = s.port;
+    begin();
+    UNTIL(s.opened == 1);
     backend_socket_close(&s.socket);
     UNTIL(s.closed == 1);
-    assert_int_equal(s.opened + s.ended, 0);
+    names.ports[0] = port;
+    s.closed = 0;
+    begin();
+    UNTIL(s.opened == 2);
+    UNTIL((peer = accept(other, NULL, NULL)) >= 0);
+    close(peer);
+    close(other);
+    UNTIL(s.closed == 1);
 }
 
 static void test_closed_while_it_connects(void **state)
@@ -359,6 +390,7 @@ int main(void)
         TEST(test_a_name_without_address),
         TEST(test_the_loop_runs_while_a_name_is_resolved),
         TEST(test_closed_while_the_name_is_resolved),
+        TEST(test_each_connection_asks_for_the_addresses),
         TEST(test_closed_while_it_connects),
         TEST(test_closed_as_it_opens),
         TEST(test_what_is_not_taken_comes_again),

@@ -137,18 +137,16 @@ static void connect_to(struct redis_connection *connection, const struct addrinf
         leave_address(connection, err);
 }
 
-static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *list)
+static void on_found(void *owner, struct addrinfo *addresses, const char *why)
 {
-    struct redis_connection *connection = request->data;
-    if (connection->state == REDIS_RESOLVING) {
-        if (status < 0 || !list)
-            redis_connection_drop(connection, "the host name was not resolved: %s", uv_strerror(status));
-        else
-            connect_to(connection, list);
-    }
-    if (list)
-        uv_freeaddrinfo(list);
-    redis_connection_let_go(connection);
+    struct redis_connection *connection = owner;
+    connection->lookup = NULL;
+    if (addresses)
+        connect_to(connection, addresses);
+    else
+        redis_connection_drop(connection, "the host name was not resolved: %s", why);
+    if (addresses)
+        freeaddrinfo(addresses);
 }
 
 static void on_timer(struct timer *timer, uint64_t now_us)
@@ -180,21 +178,16 @@ static void on_timer(struct timer *timer, uint64_t now_us)
 
 static void begin(struct redis_connection *connection)
 {
-    static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     uv_loop_t *loop = connection->turn->loop;
     const struct redis_endpoint *endpoint = connection->config.endpoint;
     assert(connection->state == REDIS_IDLE);
     connection->state = REDIS_RESOLVING;
     connection->again = connection->late = false;
     uv_tcp_init(loop, &connection->tcp);
-    connection->tcp.data = connection->resolve.data = connection->write.data = connection;
+    connection->tcp.data = connection->write.data = connection;
     connection->open = 1;
     turn_start_timer(connection->turn, &connection->timer, connection->config.connect_timeout_ms * 1000, on_timer);
-    int err = uv_getaddrinfo(loop, &connection->resolve, on_resolved, endpoint->host, endpoint->port, &hints);
-    if (err < 0)
-        redis_connection_drop(connection, "the host name was not resolved: %s", uv_strerror(err));
-    else
-        connection->open++;
+    connection->lookup = name_lookup_start(connection->turn, endpoint->host, endpoint->port, on_found, connection);
 }
 
 void redis_connection_start(struct redis_connection *connection)

@@ -9,6 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mailbox.h"
+#include "common/base/name_lookup.h"
 #include "common/base/ring.h"
 #include "server/broker/redis/client/redis_guard.h"
 #include "server/broker/redis/client/redis_tls.h"
@@ -75,10 +76,10 @@ struct redis_connection {
     enum redis_connection_state state;
     uv_tcp_t tcp;
     struct timer timer; /* until the connection is up: the connect timeout; then the checks for overdue answers */
-    uv_getaddrinfo_t resolve;
+    struct name_lookup *lookup; /* of the host name; NULL: none is under way */
     uv_connect_t connect;
     uv_write_t write;
-    unsigned open;            /* handles and requests that have to end before the connection is down */
+    unsigned open;            /* handles and writes that have to end before the connection is down */
     unsigned addresses;       /* of the host name */
     unsigned tried;           /* addresses that were tried since the start */
     bool again;               /* after closing the next address is tried, and the owner is not told */

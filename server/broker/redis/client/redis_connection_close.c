@@ -26,8 +26,9 @@ void redis_connection_close(struct redis_connection *connection, bool reset, con
     const struct redis_endpoint *endpoint = connection->config.endpoint;
     snprintf(connection->why, sizeof connection->why, "%s at %.80s:%s: %s", connection->config.what, endpoint->host,
              endpoint->port, why);
-    if (connection->state == REDIS_RESOLVING)
-        uv_cancel((uv_req_t *)&connection->resolve);
+    if (connection->lookup)
+        name_lookup_cancel(connection->lookup);
+    connection->lookup = NULL;
     connection->state = REDIS_CLOSING;
     /* A reset fails where there is no socket yet. */
     if (!reset || uv_tcp_close_reset(&connection->tcp, on_closed) < 0)
