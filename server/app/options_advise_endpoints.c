@@ -16,6 +16,27 @@ static void advise_path(struct verdict *verdict, size_t index, struct str path)
                      "%s is literal; a segment {name} stands for other text", error_quote(path, quoted));
 }
 
+static bool has_frame(const struct endpoint_options *endpoint, const char *name)
+{
+    for (size_t i = 0; i < endpoint->frames.count; i++)
+        if (strcmp(endpoint->frames.items[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* A client that waits for an answer waits for ever. */
+static void advise_silence(struct verdict *verdict, size_t index, const struct endpoint_options *endpoint,
+                           const struct upstream_options *upstream)
+{
+    char key[VERDICT_KEY_LEN];
+    bool tells = has_frame(endpoint, "error") || *endpoint->correlation_error;
+    if (!tells && upstream->on_failure != UPSTREAM_FAILURE_CLOSE)
+        verdict_note(verdict, key_in_list(key, "endpoints", index, "frames"),
+                     "has no \"error\", so no client learns that its message has failed; set correlation.error, or "
+                     "\"on_failure\": \"close\" of the upstream %s",
+                     upstream->name);
+}
+
 /* Members that say how messages go to an upstream, where none goes. */
 static void advise_upstream(struct verdict *verdict, size_t index, const struct endpoint_options *endpoint)
 {
@@ -31,6 +52,8 @@ static void advise_upstream(struct verdict *verdict, size_t index, const struct 
     if (!messages && !upstream->connect_enabled && !upstream->subscribe_enabled && upstream->events.count == 0)
         verdict_note(verdict, key_in_list(key, "endpoints", index, "upstream"),
                      "gets nothing from here; \"text\" or \"binary\" may be \"upstream\"");
+    if (messages)
+        advise_silence(verdict, index, endpoint, upstream);
     /* A preset that names the key is for upstreams with and without idempotency. */
     if (*endpoint->correlation_idempotency_key && endpoint->preset != ENDPOINT_REQUEST_RESPONSE &&
         !upstream->idempotency_enabled)

@@ -170,6 +170,9 @@ static void what_does_nothing_is_noted(void **state)
          "\"endpoints\": [{\"path\": \"/a\", \"upstream\": \"ai\", \"text\": \"upstream\", \"correlation\": {\n"
          "\"idempotency_key\": \"/k\"}}]}",
          ":2: endpoints[0].correlation.idempotency_key: note: does nothing"},
+        {"{" UPSTREAM
+         "\"endpoints\": [{\"path\": \"/a\", \"upstream\": \"ai\", \"text\": \"upstream\",\n\"frames\": []}]}",
+         ":2: endpoints[0].frames: note: has no \"error\""},
         {"{\"upstreams\": {\n\"x\": {\"url\": \"http://h\"}}}", ":2: upstreams.x: note: no endpoint names it"},
         {"{\"endpoints\": [{\"path\": \"/a\", \"upstream\": \"x\", \"text\": \"upstream\"}], \"upstreams\": {\"x\": "
          "{\"url\": "
@@ -192,12 +195,34 @@ static void what_does_nothing_is_noted(void **state)
     }
 }
 
+static void failures_that_are_told_are_not_noted(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "{" UPSTREAM "\"endpoints\": [{\"path\": \"/a\", \"upstream\": \"ai\", \"text\": \"upstream\"}]}",
+        "{" UPSTREAM "\"endpoints\": [{\"path\": \"/a\", \"upstream\": \"ai\", \"text\": \"upstream\", \"frames\": [], "
+        "\"correlation\": {\"id\": \"/id\", \"error\": {\"id\": \"{id}\"}}}]}",
+        "{\"upstreams\": {\"x\": {\"url\": \"http://h\", \"on_failure\": \"close\"}}, \"endpoints\": [{\"path\": "
+        "\"/a\", "
+        "\"upstream\": \"x\", \"binary\": \"upstream\", \"frames\": [\"session_init\"]}]}",
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct loading l = load_text(cases[i]);
+        assert_loads(&l);
+        options_advise(&l.options, &l.sources, &l.messages);
+        if (strstr(buf_cstr(&l.messages), "frames"))
+            fail_msg("found %s", buf_cstr(&l.messages));
+        load_end(&l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contradictions_are_found),
         cmocka_unit_test(bad_texts_are_refused),
         cmocka_unit_test(what_does_nothing_is_noted),
+        cmocka_unit_test(failures_that_are_told_are_not_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
