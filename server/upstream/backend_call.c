@@ -242,6 +242,14 @@ static bool means_success(int status)
     return status >= 200 && status < 300;
 }
 
+/* Notes why no frame can be made of the answer's body, if it has one. */
+static void refuse_body(struct backend_call *call, const char *what, struct str value, const char *why)
+{
+    call->frames.kind = ANSWER_OTHER;
+    error_set(&call->error, ERR_INTERNAL_ERROR, "%s %.*s, %s", what, value.len < 100 ? (int)value.len : 100, value.ptr,
+              why);
+}
+
 static void on_head(struct outbound_call *outbound, void *mailbox_owner, const struct outbound_head *head)
 {
     struct backend_call *call = outbound_call_owner(outbound);
@@ -266,9 +274,11 @@ static void on_head(struct outbound_call *outbound, void *mailbox_owner, const s
     call->answered = means_success(head->status) && head->status != 202;
     if (!call->ops->head(call, &told))
         return;
-    if (call->answered && call->frames.kind == ANSWER_OTHER && head->content_type.len)
-        error_set(&call->error, ERR_INTERNAL_ERROR, "content type %.*s, of which no frame is made",
-                  head->content_type.len < 100 ? (int)head->content_type.len : 100, head->content_type.ptr);
+    struct str encoding = head->fields[FIELD_CONTENT_ENCODING];
+    if (call->answered && encoding.len && !str_eq_nocase(encoding, STR("identity")))
+        refuse_body(call, "content encoding", encoding, "which was not asked for");
+    else if (call->answered && call->frames.kind == ANSWER_OTHER && head->content_type.len)
+        refuse_body(call, "content type", head->content_type, "of which no frame is made");
 }
 
 static void acknowledge(struct backend_call *call)

@@ -14,6 +14,7 @@ const struct str http_upstream_fields[FIELD_COUNT] = {
     [FIELD_CLOSE] = {"carillon-close", 14},
     [FIELD_RETRY_AFTER] = {"retry-after", 11},
     [FIELD_ALLOWED_ORIGIN] = {"webhook-allowed-origin", 22},
+    [FIELD_CONTENT_ENCODING] = {"content-encoding", 16},
 };
 const size_t http_upstream_field_count = FIELD_COUNT;
 

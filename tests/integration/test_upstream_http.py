@@ -1,5 +1,6 @@
 """Clients behind an endpoint whose messages go to a backend by HTTP: what the backend gets, and what clients get of its answers."""
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -128,6 +129,8 @@ FAILURES = {
     "reset": (lambda call: call.reset(), "internal_error"),
     "not text": (lambda call: call.answer(200, b"\xff\xfe", "text/plain"), "internal_error"),
     "a picture": (lambda call: call.answer(200, b"png", "image/png"), "internal_error"),
+    "compressed text": (lambda call: call.answer(200, gzip.compress(b"{}"), Content_Encoding="gzip"), "internal_error"),
+    "compressed bytes": (lambda call: call.answer(200, b"audio", "audio/wav", Content_Encoding="br"), "internal_error"),
     "too large": (lambda call: call.answer(200, b"a" * 2_000_000, "text/plain"), "too_large"),
     "silence": (lambda call: time.sleep(2.5), "unavailable"),
 }
@@ -147,6 +150,18 @@ def test_failures(begin, name):
     lines = [line for line in node.log().splitlines() if "failed after" in line]
     assert len(lines) == 1 and ' correlation id "bad' in lines[0] and "\ufffd" not in lines[0] and backend.calls[0].headers["ce-sessionid"] in lines[0]
     assert node.metric("carillon_upstream_failures_total", error=code) == 1
+
+
+@pytest.mark.parametrize("answer", [lambda call: call.answer(200, {"payload": "ok"}, Content_Encoding="identity"),
+                                    lambda call: call.answer(200, b"", Content_Encoding="gzip")], ids=["identity", "no body"])
+def test_content_encodings_that_do_no_harm(begin, answer):
+    node, backend = begin(lambda call: answer(call) if b"odd" in call.body else echo(call))
+    with connect(node) as client:
+        client.send_text(message("odd"))
+        client.send_text(message("c-2"))
+        frames = [client.receive()["payload"]]
+        until(lambda: node.metric("carillon_upstream_requests_total", upstream="ai", outcome="2xx") == 2, "both are answered")
+    assert frames == ["ok"] and node.metric("carillon_upstream_failures_total", error="internal_error") == 0
 
 
 def test_a_backend_that_refuses_connections(launch):
