@@ -45,6 +45,64 @@ static struct date date_of(unsigned days_since_1970)
                          .day = day_of_year - (153 * month + 2) / 5 + 1};
 }
 
+/* The other way: see date_of. */
+static unsigned days_of(const struct date *date)
+{
+    unsigned month = date->month < 3 ? date->month + 9 : date->month - 3;
+    unsigned year = date->month < 3 ? date->year - 1 : date->year;
+    return year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + date->day - 1 - 719468;
+}
+
+/* Takes so many digits and the character after them from the front of *text. */
+static bool take(struct str *text, unsigned digits, char after, unsigned *out)
+{
+    uint64_t value;
+    if (text->len <= digits || text->ptr[digits] != after || !str_to_u64(str_from(text->ptr, digits), &value))
+        return false;
+    *out = (unsigned)value;
+    *text = str_skip(*text, digits + 1);
+    return true;
+}
+
+/* The part of a second, as "Z" or ".5Z". */
+static bool take_fraction(struct str text, unsigned *out_ms)
+{
+    unsigned scale = 100;
+    *out_ms = 0;
+    if (str_eq(text, STR("Z")))
+        return true;
+    if (text.len < 3 || text.ptr[0] != '.' || text.ptr[text.len - 1] != 'Z')
+        return false;
+    for (size_t i = 1; i + 1 < text.len; i++, scale /= 10) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        *out_ms += (unsigned)(text.ptr[i] - '0') * scale;
+    }
+    return true;
+}
+
+bool clock_parse(struct str text, uint64_t *out_wall_ms)
+{
+    struct date date;
+    unsigned hour, minute, second, ms;
+    if (!take(&text, 4, '-', &date.year) || !take(&text, 2, '-', &date.month) || !take(&text, 2, 'T', &date.day) ||
+        !take(&text, 2, ':', &hour) || !take(&text, 2, ':', &minute) || text.len < 3 ||
+        !take(&text, 2, text.ptr[2], &second))
+        return false;
+    /* The character after the seconds is a part of the rest. */
+    if (!take_fraction(str_from(text.ptr - 1, text.len + 1), &ms))
+        return false;
+    if (date.year < 1970 || date.month < 1 || date.month > 12 || date.day < 1 || hour > 23 || minute > 59 ||
+        second > 59)
+        return false;
+    unsigned days = days_of(&date);
+    const struct date same = date_of(days);
+    if (same.month != date.month || same.day != date.day) /* there is no such day */
+        return false;
+    *out_wall_ms = (uint64_t)days * 86400000 + hour * 3600000 + minute * 60000 + second * 1000 + ms;
+    return true;
+}
+
 /* Digits and the character after them. */
 static char *put(char *to, unsigned number, unsigned digits, char after)
 {

@@ -3,7 +3,7 @@
 #ifndef CARILLON_BASE_CLOCK_H
 #define CARILLON_BASE_CLOCK_H
 
-#include <stdint.h>
+#include "common/base/str.h"
 
 /* A test's clocks in place of the real ones, for the whole process; NULL: the real ones again. Call while there is only
  * one thread. */
@@ -23,5 +23,9 @@ enum { CLOCK_RFC3339_LEN = 24 };
 
 /* Writes "2026-01-15T10:30:00.000Z" (RFC 3339, UTC) and a NUL. */
 void clock_format(uint64_t wall_ms, char out[CLOCK_RFC3339_LEN + 1]);
+
+/* Reads a date and a time of RFC 3339 in UTC, as clock_format writes them, with any number of digits of a second or
+ * none: "2026-01-15T10:30:00Z". False: text is none, or is before 1970; *out_wall_ms is left alone. */
+bool clock_parse(struct str text, uint64_t *out_wall_ms);
 
 #endif

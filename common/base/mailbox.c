@@ -146,6 +146,12 @@ void turn_stop_timer(struct turn *turn, struct timer *timer)
         uv_timer_stop(&turn->wheel_due);
 }
 
+void turn_follow_clock(struct turn *turn)
+{
+    if (turn->wheel.count > 0)
+        await_wheel(turn, turn->wheel_due_us);
+}
+
 /* ---- turns ---- */
 
 void turn_init(struct turn *turn, uv_loop_t *loop)

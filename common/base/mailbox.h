@@ -84,6 +84,9 @@ void turn_start_timer(struct turn *turn, struct timer *timer, uint64_t after_us,
 /* May be called for a timer that does not run. */
 void turn_stop_timer(struct turn *turn, struct timer *timer);
 
+/* The clock was moved, or does not run as real time does (clock_use): the timers of the turn wait as it says now. */
+void turn_follow_clock(struct turn *turn);
+
 /* Closes the handles. Close all mailboxes first. The loop must run once more before the turn's memory is freed. */
 void turn_close(struct turn *turn);
 

@@ -58,14 +58,42 @@ static void spread(struct wheel *wheel, int level)
         place(wheel, CONTAINER_OF(link, struct timer, link));
 }
 
+/* The first tick at which the wheel has work: a timer, or a slot of a level above 0, whose timers are spread at its
+ * first tick. There are timers. */
+static uint64_t next_tick(const struct wheel *wheel)
+{
+    uint64_t next = UINT64_MAX / WHEEL_TICK_US;
+    for (int level = 0; level < WHEEL_LEVELS; level++) {
+        uint64_t first = wheel->tick >> (WHEEL_BITS * level);
+        for (uint64_t ahead = 1; ahead <= WHEEL_SLOTS; ahead++) {
+            uint64_t tick = (first + ahead) << (WHEEL_BITS * level);
+            if (tick >= next)
+                break;
+            if (!list_is_empty(&wheel->slots[level][(first + ahead) & (WHEEL_SLOTS - 1)]))
+                next = tick;
+        }
+    }
+    return next;
+}
+
+uint64_t wheel_next_us(const struct wheel *wheel)
+{
+    return wheel->count > 0 ? next_tick(wheel) * WHEEL_TICK_US : UINT64_MAX;
+}
+
+/* Far behind: ticks without work are left out, but for the last one. */
+static void skip(struct wheel *wheel, uint64_t until)
+{
+    uint64_t next = wheel->count > 0 ? next_tick(wheel) : until;
+    wheel->tick = (next < until ? next : until) - 1;
+}
+
 void wheel_advance(struct wheel *wheel, uint64_t now_us)
 {
     uint64_t until = now_us / WHEEL_TICK_US;
     while (wheel->tick < until) {
-        if (wheel->count == 0) {
-            wheel->tick = until;
-            return;
-        }
+        if (wheel->count == 0 || until - wheel->tick > WHEEL_SLOTS)
+            skip(wheel, until);
         wheel->tick++;
         for (int level = 1; level < WHEEL_LEVELS && (wheel->tick & (((uint64_t)1 << (WHEEL_BITS * level)) - 1)) == 0;
              level++)
@@ -78,21 +106,4 @@ void wheel_advance(struct wheel *wheel, uint64_t now_us)
             timer->fire(timer, now_us);
         }
     }
-}
-
-/* The timers of a slot above level 0 are spread at its first tick. */
-uint64_t wheel_next_us(const struct wheel *wheel)
-{
-    uint64_t next = UINT64_MAX / WHEEL_TICK_US;
-    for (int level = 0; wheel->count > 0 && level < WHEEL_LEVELS; level++) {
-        uint64_t first = wheel->tick >> (WHEEL_BITS * level);
-        for (uint64_t ahead = 1; ahead <= WHEEL_SLOTS; ahead++) {
-            uint64_t tick = (first + ahead) << (WHEEL_BITS * level);
-            if (tick >= next)
-                break;
-            if (!list_is_empty(&wheel->slots[level][(first + ahead) & (WHEEL_SLOTS - 1)]))
-                next = tick;
-        }
-    }
-    return wheel->count > 0 ? next * WHEEL_TICK_US : UINT64_MAX;
 }

@@ -269,6 +269,8 @@ static void start_draining(struct server *server, const char *why)
     listener_stop(server->clients);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_drain(server->workers[i], window_ms * 1000);
+    if (server->hooks)
+        server->hooks->ending(server->hooks->owner);
     server->drain_started_us = clock_now_us();
     server->drain_deadline_us =
         server->drain_started_us + (window_ms + server->options->close_timeout_ms + 1000) * 1000;
@@ -343,6 +345,8 @@ static void flush_lifecycle(struct server *server)
 static void stop(struct server *server)
 {
     server->ending = true;
+    if (server->hooks)
+        server->hooks->ending(server->hooks->owner);
     uv_timer_stop(&server->drain_timer);
     uv_timer_stop(&server->reload_timer);
     if (server->clients)

@@ -43,6 +43,9 @@ struct server_hooks {
     bool (*admit)(void *owner, struct http_call *call);
     /* All parts are there, and no client yet. */
     void (*made)(void *owner, const struct server_parts *parts);
+    /* The server begins to end. Called again when its parts are taken down: also where the first call did not come, or
+     * made did not. */
+    void (*ending)(void *owner);
 };
 
 struct server_start {

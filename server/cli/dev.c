@@ -123,6 +123,8 @@ static const char usage[] =
     "  --quiet               do not show what happens; without it there is a line for each connection, refusal,\n"
     "                        subscription, event, error and end\n"
     "  --allow-remote        let the internal listener be used from other machines, as in a container\n"
+    "  --at TIME             begin at this time, such as 2026-01-15T10:30:00Z; POST /dev/v1/reset goes back to it\n"
+    "  --clock KIND          frozen: time passes only by POST /dev/v1/clock; running [running]\n"
     "  --fresh               draw new keys in place of those in .carillon-dev/\n"
     "  --preset NAME         endpoints for clients of one shape, in place of /ws; again for more, all for each of "
     "them\n"
@@ -216,6 +218,7 @@ static enum err prepare(struct program *program, int argc, char **argv, struct e
         return err;
     if (unkept.code)
         cli_say(program->name, "the keys are not kept: %s", unkept.text);
+    program->dev = dev_create(&program->flags.clock);
     if (!program->flags.quiet)
         dev_show_terminal(program->dev);
     if (program->flags.has_seed)
@@ -225,7 +228,7 @@ static enum err prepare(struct program *program, int argc, char **argv, struct e
 
 int cli_dev(int argc, char **argv)
 {
-    struct program program = {.name = argv[0], .dev = dev_create()};
+    struct program program = {.name = argv[0]};
     struct option_preset presets[OWN + DEV_PRESETS_MAX];
     struct error error;
     int code;
@@ -250,6 +253,7 @@ int cli_dev(int argc, char **argv)
     dev_presets_fini(&program.shapes);
     dev_flags_fini(&program.flags);
     dev_tokens_fini(&program.tokens);
-    dev_destroy(program.dev);
+    if (program.dev)
+        dev_destroy(program.dev);
     return code;
 }

@@ -6,7 +6,7 @@
 
 #define ROOT "/dev/v1/"
 
-static const struct dev_route *const tables[] = {journal_routes};
+static const struct dev_route *const tables[] = {clock_routes, journal_routes};
 
 void dev_answer(struct http_call *call)
 {

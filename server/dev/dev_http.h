@@ -16,6 +16,7 @@ struct dev_route {
 };
 
 /* The routes of each file, ended by a row without a path. */
+extern const struct dev_route clock_routes[];
 extern const struct dev_route journal_routes[];
 
 /* Answers with the body that is in the response: 200, or 204 if it is empty. */

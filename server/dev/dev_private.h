@@ -5,6 +5,7 @@
  *   journal_routes.c    the routes of one thing each
  *   line.c              stands in front of the transport: every frame of every session
  *   dev_broker.c        stands in front of the broker
+ *   dev_clock.c         the clock of the whole process
  *   watch.c             observes the hub
  *   guard.c             who may ask the internal listener
  *   terminal.c          shows the journal
@@ -14,6 +15,7 @@
 
 #include "server/core/observer.h"
 #include "server/dev/dev_broker.h"
+#include "server/dev/dev_clock.h"
 #include "server/dev/dev_server.h"
 #include "server/dev/guard.h"
 #include "server/dev/journal.h"
@@ -25,6 +27,9 @@ struct dev {
     struct server_hooks hooks;
     struct server_parts parts; /* zeroed until the server is made */
     struct journal journal;
+    struct dev_clock clock;
+    struct http_call *clock_call; /* the order that moves the clock now; NULL: none */
+    uint64_t clock_since;         /* the journal's last line before that order */
     struct line_set lines;
     struct watch watch;
     struct guard guard;

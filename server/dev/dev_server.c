@@ -25,6 +25,7 @@ static void on_made(void *owner, const struct server_parts *parts)
     struct dev *dev = owner;
     dev->parts = *parts;
     dev->broker.turn = &parts->node->turn;
+    dev_clock_attach(&dev->clock, &parts->node->turn, parts->hub);
     watch_start(&dev->watch, &dev->journal, parts->hub);
     if (dev->shows_terminal)
         terminal_start(&dev->terminal, &dev->journal, &parts->node->turn);
@@ -53,9 +54,16 @@ void dev_guard(struct dev *dev, const struct server_addresses *addresses, bool a
     dev->guard = (struct guard){.port = (uint16_t)strtoul(port + 1, NULL, 10), .allow_remote = allow_remote};
 }
 
-struct dev *dev_create(void)
+static void on_ending(void *owner)
+{
+    struct dev *dev = owner;
+    dev_clock_detach(&dev->clock);
+}
+
+struct dev *dev_create(const struct dev_clock_start *clock)
 {
     struct dev *dev = xcalloc(1, sizeof *dev);
+    dev_clock_begin(&dev->clock, clock);
     journal_init(&dev->journal);
     lines_init(&dev->lines, &dev->journal);
     dev_broker_init(&dev->broker, &dev->journal);
@@ -64,13 +72,15 @@ struct dev *dev_create(void)
                                        .sink = on_sink,
                                        .broker = on_broker,
                                        .admit = on_admit,
-                                       .made = on_made};
+                                       .made = on_made,
+                                       .ending = on_ending};
     return dev;
 }
 
 void dev_destroy(struct dev *dev)
 {
     terminal_fini(&dev->terminal);
+    dev_clock_end();
     journal_fini(&dev->journal);
     free(dev);
 }

@@ -6,10 +6,12 @@
 #define CARILLON_DEV_DEV_SERVER_H
 
 #include "server/app/server.h"
+#include "server/dev/dev_clock.h"
 
 struct dev;
 
-struct dev *dev_create(void);
+/* The clock of the process is that of dev from now on. There is only one thread yet. */
+struct dev *dev_create(const struct dev_clock_start *clock);
 /* After the server has ended. */
 void dev_destroy(struct dev *dev);
 

@@ -57,6 +57,43 @@ static void test_calendar(void **state)
     }
 }
 
+static void test_parse(void **state)
+{
+    static const char *const wrong[] = {"",
+                                        "2026-01-15",
+                                        "2026-01-15T10:30:00",
+                                        "2026-01-15T10:30:00+01:00",
+                                        "2026-01-15 10:30:00Z",
+                                        "2026-02-29T00:00:00Z",
+                                        "2026-13-01T00:00:00Z",
+                                        "2026-01-00T00:00:00Z",
+                                        "2026-01-15T24:00:00Z",
+                                        "2026-01-15T10:60:00Z",
+                                        "2026-01-15T10:30:60Z",
+                                        "1969-12-31T23:59:59Z",
+                                        "2026-01-15T10:30:00.Z",
+                                        "2026-01-15T10:30:00.5",
+                                        "2026-01-15T10:30:00ZZ",
+                                        "2026-01-15T10:30:0xZ",
+                                        "+026-01-15T10:30:00Z"};
+    uint64_t ms = 7;
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        assert_false(clock_parse(str_from_cstr(wrong[i]), &ms));
+    assert_int_equal(ms, 7);
+    assert_true(clock_parse(STR("2026-01-15T10:30:00Z"), &ms));
+    assert_int_equal(ms, 1768473000000);
+    assert_true(clock_parse(STR("2026-01-15T10:30:00.5Z"), &ms));
+    assert_int_equal(ms, 1768473000500);
+    assert_true(clock_parse(STR("2026-01-15T10:30:00.1239Z"), &ms));
+    assert_int_equal(ms, 1768473000123);
+    for (uint64_t day = 0; day < 2932897; day += 13) {
+        char text[CLOCK_RFC3339_LEN + 1];
+        clock_format(day * 86400000 + 1, text);
+        assert_true(clock_parse(str_from_cstr(text), &ms));
+        assert_int_equal(ms, day * 86400000 + 1);
+    }
+}
+
 static void test_clocks_run(void **state)
 {
     uint64_t first_us = clock_now_us();
@@ -69,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_calendar),
+        cmocka_unit_test(test_parse),
         cmocka_unit_test(test_clocks_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

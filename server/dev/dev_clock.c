@@ -1,0 +1,241 @@
+/* dev_clock.c - see dev_clock.h. The clock is moved in steps: from each timer that is due to the next one, one turn of
+ * the loop for each step. So a timer finds the time that it has asked for, and what it causes is done before the next
+ * timer fires. */
+#include "server/dev/dev_clock.h"
+
+#include <pthread.h>
+
+#include "common/base/clock.h"
+#include "common/base/uv_handle.h"
+#include "server/core/hub.h"
+
+enum {
+    STEPS_MAX = 2000,     /* of one move; timers that lie closer together share a step */
+    SETTLING_TURNS = 3,   /* a timer of the turn fires in the turn after its step; its mail takes one more */
+    PATIENCE_US = 250000, /* real time that clients have to answer pings */
+};
+
+/* The process has one clock, which any thread may read. */
+static struct {
+    pthread_mutex_t lock;
+    uint64_t real_us; /* the last time that the rate or one of the next was set, by the real monotonic clock */
+    uint64_t now_us;  /* the clock then */
+    uint64_t wall_us; /* the wall clock then */
+    unsigned rate;
+} shown = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static uint64_t real_wall_us; /* what real time says, when the real monotonic clock was 0 */
+
+static uint64_t real_us(void)
+{
+    return uv_hrtime() / 1000;
+}
+
+/* With the lock: sets both clocks to where they are now. */
+static void catch_up(void)
+{
+    uint64_t real = real_us(), passed_us = (real - shown.real_us) * shown.rate;
+    shown.real_us = real;
+    shown.now_us += passed_us;
+    shown.wall_us += passed_us;
+}
+
+static uint64_t now_us(void)
+{
+    pthread_mutex_lock(&shown.lock);
+    uint64_t now = shown.now_us + (real_us() - shown.real_us) * shown.rate;
+    pthread_mutex_unlock(&shown.lock);
+    return now;
+}
+
+static uint64_t wall_ms(void)
+{
+    pthread_mutex_lock(&shown.lock);
+    uint64_t wall_us = shown.wall_us + (real_us() - shown.real_us) * shown.rate;
+    pthread_mutex_unlock(&shown.lock);
+    return wall_us / 1000;
+}
+
+static void set_rate(unsigned rate)
+{
+    pthread_mutex_lock(&shown.lock);
+    catch_up();
+    shown.rate = rate;
+    pthread_mutex_unlock(&shown.lock);
+}
+
+static void set_wall(uint64_t wall_us)
+{
+    pthread_mutex_lock(&shown.lock);
+    catch_up();
+    shown.wall_us = wall_us;
+    pthread_mutex_unlock(&shown.lock);
+}
+
+static void move_to(uint64_t us)
+{
+    pthread_mutex_lock(&shown.lock);
+    catch_up();
+    shown.wall_us += us - shown.now_us;
+    shown.now_us = us;
+    pthread_mutex_unlock(&shown.lock);
+}
+
+static uint64_t start_wall_us(const struct dev_clock *clock)
+{
+    return clock->start.has_wall ? clock->start.wall_ms * 1000 : real_wall_us + real_us();
+}
+
+void dev_clock_begin(struct dev_clock *clock, const struct dev_clock_start *start)
+{
+    static const struct clock clocks = {.now_us = now_us, .wall_ms = wall_ms};
+    real_wall_us = clock_wall_ms() * 1000 - real_us();
+    *clock = (struct dev_clock){.start = *start};
+    shown.real_us = shown.now_us = real_us();
+    shown.wall_us = start_wall_us(clock);
+    shown.rate = start->rate;
+    clock_use(&clocks);
+}
+
+void dev_clock_end(void)
+{
+    clock_use(NULL);
+}
+
+/* --- moving ------------------------------------------------------------------------------------------------------ */
+
+/* The timers of the turn wait in real time. They do not know that the clock has been moved, or runs at a rate. */
+static void on_turn_begin(struct turn_hook *hook)
+{
+    turn_follow_clock(CONTAINER_OF(hook, struct dev_clock, on_turn)->turn);
+}
+
+static size_t unanswered_pings(const struct hub *hub)
+{
+    size_t cursor = 0, count = 0;
+    for (struct session *session; (session = session_index_next(hub_sessions(hub), &cursor));)
+        count += session->state == SESSION_OPEN && session->ping_sent && !session->heard && !session->held;
+    return count;
+}
+
+/* Between two steps clients have time to answer the pings of the first one. Those that had it once have it no more. */
+static bool waits_for_pongs(struct dev_clock *clock)
+{
+    size_t unanswered = unanswered_pings(clock->hub);
+    if (unanswered < clock->given_up)
+        clock->given_up = unanswered;
+    if (unanswered == clock->given_up) {
+        clock->patience_us = 0;
+        return false;
+    }
+    if (!clock->patience_us)
+        clock->patience_us = real_us() + PATIENCE_US;
+    if (real_us() < clock->patience_us)
+        return true;
+    clock->given_up = unanswered;
+    clock->patience_us = 0;
+    return false;
+}
+
+static uint64_t min_of(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void arrive(struct dev_clock *clock)
+{
+    void (*arrived)(void *owner) = clock->arrived;
+    uv_idle_stop(&clock->stepping);
+    clock->arrived = NULL;
+    set_rate(clock->rate);
+    arrived(clock->owner);
+}
+
+static void on_step(uv_idle_t *idle)
+{
+    struct dev_clock *clock = idle->data;
+    uint64_t now = now_us();
+    if (waits_for_pongs(clock))
+        return;
+    if (now < clock->until_us) {
+        uint64_t due_us = min_of(wheel_next_us(hub_wheel(clock->hub)), wheel_next_us(&clock->turn->wheel));
+        uint64_t next_us = due_us > now + clock->step_us ? due_us : now + clock->step_us;
+        move_to(min_of(next_us, clock->until_us));
+        clock->settling = SETTLING_TURNS;
+    } else if (clock->settling > 0) {
+        clock->settling--;
+    } else {
+        arrive(clock);
+    }
+}
+
+void dev_clock_advance(struct dev_clock *clock, uint64_t us, unsigned rate, void (*arrived)(void *owner), void *owner)
+{
+    set_rate(0);
+    clock->until_us = now_us() + us;
+    clock->step_us = us / STEPS_MAX > WHEEL_TICK_US ? us / STEPS_MAX : WHEEL_TICK_US;
+    clock->rate = rate;
+    clock->settling = SETTLING_TURNS;
+    clock->given_up = 0;
+    clock->patience_us = 0;
+    clock->arrived = arrived;
+    clock->owner = owner;
+    uv_idle_start(&clock->stepping, on_step);
+}
+
+bool dev_clock_is_moving(const struct dev_clock *clock)
+{
+    return clock->arrived != NULL;
+}
+
+/* --- the rest ---------------------------------------------------------------------------------------------------- */
+
+void dev_clock_attach(struct dev_clock *clock, struct turn *turn, struct hub *hub)
+{
+    clock->turn = turn;
+    clock->hub = hub;
+    uv_idle_init(turn->wake.loop, &clock->stepping);
+    clock->stepping.data = clock;
+    clock->on_turn.run = on_turn_begin;
+    turn_add_begin_hook(turn, &clock->on_turn);
+}
+
+void dev_clock_detach(struct dev_clock *clock)
+{
+    if (!clock->turn || uv_is_closing(UV_HANDLE(&clock->stepping)))
+        return;
+    if (dev_clock_is_moving(clock))
+        arrive(clock);
+    set_rate(1); /* the end of the server has deadlines of its own */
+    turn_remove_hook(clock->turn, &clock->on_turn);
+    uv_close(UV_HANDLE(&clock->stepping), NULL);
+}
+
+void dev_clock_set_wall(struct dev_clock *clock, uint64_t to_ms)
+{
+    (void)clock;
+    set_wall(to_ms * 1000);
+}
+
+void dev_clock_set_rate(struct dev_clock *clock, unsigned rate)
+{
+    (void)clock;
+    set_rate(rate);
+}
+
+uint64_t dev_clock_wall_ms(const struct dev_clock *clock)
+{
+    (void)clock;
+    return wall_ms();
+}
+
+unsigned dev_clock_rate(const struct dev_clock *clock)
+{
+    return dev_clock_is_moving(clock) ? clock->rate : shown.rate;
+}
+
+void dev_clock_rewind(struct dev_clock *clock)
+{
+    set_rate(clock->start.rate);
+    set_wall(start_wall_us(clock));
+}

@@ -1,0 +1,59 @@
+"""`carillon dev` as a process, with its control API."""
+import json
+import re
+
+from support import http, ws
+from support.carillon import Process
+from support.wait import DEADLINE_S, until
+
+
+class DevServer(Process):
+    def __init__(self, folder, *arguments, name="dev", env=None):
+        super().__init__(folder, ["dev", "--port", "0", "--internal-port", "0", *arguments], name=name, env=env)
+        found = until(lambda: re.search(r"clients on (\S+):(\d+)(?: by TLS)?, internal on (\S+):(\d+),", self.log()), "dev is ready")
+        self.public, self.internal = (found[1], int(found[2])), (found[3], int(found[4]))
+        until(lambda: self.output().endswith("\n\n") or self.output().endswith("}\n"), "dev prints what a client needs")
+
+    def check_log(self):
+        """dev shows its demo token: that is what it is for."""
+
+    def call(self, method, path, body=None, headers=None):
+        """Any answer of the control API."""
+        return http.request(self.internal, method, f"/dev/v1{path}", body, headers)
+
+    def order(self, path, body=None, method="POST"):
+        """The JSON of an answer that is a success."""
+        answer = self.call(method, path, body)
+        assert answer.status in (200, 204), answer
+        return answer.json if answer.body else None
+
+    def refused(self, path, body, status=400, method="POST"):
+        """The sentence of a refusal."""
+        answer = self.call(method, path, body)
+        assert answer.status == status, answer
+        return answer.json["error"]["message"]
+
+    def token(self, sub="ada", **wish):
+        return self.order("/tokens", {"sub": sub, **wish})["token"]
+
+    def connect(self, sub="ada", wish=None, **options):
+        """A client that has its session_init. wish: of the token."""
+        return ws.Client(self.public, self.token(sub, **(wish or {})), **options).start()
+
+    def publish(self, channel, message="hello", key=None):
+        key = key or re.search(r"X-API-Key: (\w+)", self.output())[1]
+        event = {"channel": channel, "type": "notification", "data": {"message": message}}
+        answer = http.request(self.internal, "POST", "/api/v1/publish", event, {"X-API-Key": key})
+        assert answer.status == 200, answer
+        return answer.json
+
+    def journal(self, query=""):
+        answer = self.call("GET", f"/journal{query}")
+        assert answer.status == 200, answer
+        return [json.loads(line) for line in answer.body.decode().splitlines()]
+
+    def find(self, seconds=DEADLINE_S, **members):
+        """Waits for the first line of the journal with these members."""
+        def found():
+            return next((line for line in self.journal() if all(line.get(name) == value for name, value in members.items())), None)
+        return until(found, f"the journal has {members}", seconds)
