@@ -35,6 +35,14 @@ struct http_response {
     struct buf body;
 };
 
+struct http_fields;
+
+enum http_push {
+    HTTP_PUSHED,
+    HTTP_PUSH_LATER, /* the client has yet to take what was sent before: nothing was sent now */
+    HTTP_PUSH_GONE,  /* the client has gone: respond */
+};
+
 /* Made by the transport. The handler fills response and calls respond exactly once, in the thread that called the
  * handler, at once or later. Until then the call stays valid, also when the connection ends. After that it belongs to
  * the transport. */
@@ -42,6 +50,10 @@ struct http_call {
     struct http_request request;
     struct http_response response;
     void (*respond)(struct http_call *call);
+    /* Before respond, for an answer that has no length: sends bytes of its body now. The first call sends the head,
+     * too; status, content_type and headers are set by then, and response.body is not used. respond then ends the
+     * answer, and the connection. */
+    enum http_push (*push)(struct http_call *call, struct str bytes);
 };
 
 /* Answers the calls of one transport, in its thread. */

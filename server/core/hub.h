@@ -190,6 +190,8 @@ struct channel *channel_of(struct sorted_link *link);
 struct str channel_name(const struct channel *channel);
 /* Those who get each event. A recovering subscriber is not among them yet. 0 until the broker has the channel. */
 size_t channel_subscribers(const struct channel *channel);
+/* That of the last event that its subscribers got. Borrows from the channel. */
+struct position channel_position(const struct channel *channel);
 struct channel *hub_channel(struct hub *hub, struct str name); /* NULL if there is none */
 
 /* Subscribes or unsubscribes the session for a backend. The session's rights do not count. The client gets `subscribed`

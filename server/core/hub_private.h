@@ -159,8 +159,6 @@ struct recovering_subscriber *channel_add_recovering(struct channel *channel, st
 /* The last one frees the list. */
 void channel_remove_recovering(struct channel *channel, uint32_t at);
 void channel_set_position(struct channel *channel, const struct position *position);
-/* Borrows from the channel. */
-struct position channel_position(const struct channel *channel);
 
 /* --- subscription.c --- */
 /* NULL if the session does not have the channel. */

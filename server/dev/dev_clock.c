@@ -194,7 +194,7 @@ void dev_clock_attach(struct dev_clock *clock, struct turn *turn, struct hub *hu
 {
     clock->turn = turn;
     clock->hub = hub;
-    uv_idle_init(turn->wake.loop, &clock->stepping);
+    uv_idle_init(turn->loop, &clock->stepping);
     clock->stepping.data = clock;
     clock->on_turn.run = on_turn_begin;
     turn_add_begin_hook(turn, &clock->on_turn);

@@ -6,11 +6,12 @@
 
 #define ROOT "/dev/v1/"
 
-static const struct dev_route *const tables[] = {clock_routes, journal_routes};
+static const struct dev_route *const tables[] = {clock_routes, journal_routes, session_routes, wait_routes};
 
 void dev_answer(struct http_call *call)
 {
-    call->response.status = call->response.body.len ? 200 : 204;
+    if (!call->response.status)
+        call->response.status = call->response.body.len ? 200 : 204;
     buf_append_lit(&call->response.headers, "Cache-Control: no-store\r\n");
     call->respond(call);
 }

@@ -18,8 +18,10 @@ struct dev_route {
 /* The routes of each file, ended by a row without a path. */
 extern const struct dev_route clock_routes[];
 extern const struct dev_route journal_routes[];
+extern const struct dev_route session_routes[];
+extern const struct dev_route wait_routes[];
 
-/* Answers with the body that is in the response: 200, or 204 if it is empty. */
+/* Answers with the body that is in the response: 200, or 204 if it is empty, unless a status is set. */
 void dev_answer(struct http_call *call);
 /* Answers with an error, in the API's form. */
 void dev_refuse(struct http_call *call, int status, const struct error *error);

@@ -2,7 +2,8 @@
  *
  *   dev_server.c        makes the parts and connects them to the server
  *   dev_http.c          finds the route of a request
- *   journal_routes.c    the routes of one thing each
+ *   *_routes.c          the routes of one thing each
+ *   held_call.c           calls that are answered later
  *   line.c              stands in front of the transport: every frame of every session
  *   dev_broker.c        stands in front of the broker
  *   dev_clock.c         the clock of the whole process
@@ -18,6 +19,7 @@
 #include "server/dev/dev_clock.h"
 #include "server/dev/dev_server.h"
 #include "server/dev/guard.h"
+#include "server/dev/held_call.h"
 #include "server/dev/journal.h"
 #include "server/dev/line.h"
 #include "server/dev/terminal.h"
@@ -27,6 +29,7 @@ struct dev {
     struct server_hooks hooks;
     struct server_parts parts; /* zeroed until the server is made */
     struct journal journal;
+    struct held_calls held;
     struct dev_clock clock;
     struct http_call *clock_call; /* the order that moves the clock now; NULL: none */
     uint64_t clock_since;         /* the journal's last line before that order */

@@ -25,6 +25,7 @@ static void on_made(void *owner, const struct server_parts *parts)
     struct dev *dev = owner;
     dev->parts = *parts;
     dev->broker.turn = &parts->node->turn;
+    dev->held.mailbox = hub_replies(parts->hub);
     dev_clock_attach(&dev->clock, &parts->node->turn, parts->hub);
     watch_start(&dev->watch, &dev->journal, parts->hub);
     if (dev->shows_terminal)
@@ -57,6 +58,7 @@ void dev_guard(struct dev *dev, const struct server_addresses *addresses, bool a
 static void on_ending(void *owner)
 {
     struct dev *dev = owner;
+    held_calls_expire(&dev->held);
     dev_clock_detach(&dev->clock);
 }
 
@@ -65,6 +67,7 @@ struct dev *dev_create(const struct dev_clock_start *clock)
     struct dev *dev = xcalloc(1, sizeof *dev);
     dev_clock_begin(&dev->clock, clock);
     journal_init(&dev->journal);
+    held_calls_init(&dev->held, &dev->journal);
     lines_init(&dev->lines, &dev->journal);
     dev_broker_init(&dev->broker, &dev->journal);
     dev->hooks = (struct server_hooks){.owner = dev,

@@ -70,8 +70,10 @@ void answer_write_head(struct buf *out, const struct answer *answer, size_t body
     if (answer->status != 204) { /* RFC 9110, 8.6 */
         buf_append_lit(out, "Content-Type: ");
         buf_append(out, str_from_cstr(answer->content_type ? answer->content_type : "application/json"));
-        buf_append_lit(out, "\r\nContent-Length: ");
-        buf_append_u64(out, body_len);
+        if (!answer->open_ended) {
+            buf_append_lit(out, "\r\nContent-Length: ");
+            buf_append_u64(out, body_len);
+        }
         buf_append_lit(out, "\r\n");
     }
     buf_append(out, answer->more);

@@ -12,6 +12,7 @@ struct answer {
     uint64_t retry_after_s;   /* 0: none */
     struct str more;          /* more header lines, each with its CRLF */
     uint64_t wall_ms;         /* for Date */
+    bool open_ended;          /* the body has no length: it ends with the connection */
     bool close;               /* no further request is taken on this connection */
     bool keep_alive;          /* says that more requests are taken, which an HTTP/1.0 client must be told */
     const char *upgrade;      /* of a 426: header lines with Upgrade; NULL: none */

@@ -46,6 +46,7 @@ struct connection {
     bool admitted;      /* the handler has seen the call's head, and its body is being read */
     bool call_pending;  /* the call is the handler's: this object must stay */
     bool in_handler;
+    bool pushed; /* the answer has been begun (http_call.push) */
     bool keep_alive;
     bool old_version; /* HTTP/1.0 */
     bool head_only;

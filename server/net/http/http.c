@@ -50,6 +50,43 @@ static bool has_next(const struct connection *connection)
     return connection->in.len > connection->request_len || connection->early.len > 0;
 }
 
+/* The rest of an answer that has been pushed: there is none but the end of the connection. */
+static void end_pushed(struct connection *connection)
+{
+    forget_request(connection);
+    if (connection->stage == STAGE_CLOSED)
+        connection_free_if_done(connection);
+    else
+        connection_answer(connection, STR(""), true);
+}
+
+static enum http_push push(struct http_call *call, struct str bytes)
+{
+    struct connection *connection = CONTAINER_OF(call, struct connection, call);
+    struct buf *scratch = &connection->set->scratch;
+    if (connection->stage == STAGE_CLOSED)
+        return HTTP_PUSH_GONE;
+    if (stream_has_unsent(&connection->stream))
+        return HTTP_PUSH_LATER;
+    buf_clear(scratch);
+    if (!connection->pushed) {
+        const struct answer answer = {
+            .status = call->response.status,
+            .content_type = call->response.content_type,
+            .more = buf_str(&call->response.headers),
+            .wall_ms = turn_wall_ms(connection->set->turn),
+            .open_ended = true,
+            .close = true,
+        };
+        answer_write_head(scratch, &answer, 0);
+        connection->pushed = true;
+    }
+    if (!connection->head_only)
+        buf_append(scratch, bytes);
+    connection_send(connection, buf_str(scratch));
+    return connection->stage == STAGE_CLOSED ? HTTP_PUSH_GONE : HTTP_PUSHED;
+}
+
 static void respond(struct http_call *call)
 {
     struct connection *connection = CONTAINER_OF(call, struct connection, call);
@@ -57,6 +94,10 @@ static void respond(struct http_call *call)
     struct buf *scratch = &connection->set->scratch;
     const struct http_response *response = &call->response;
     connection->call_pending = false;
+    if (connection->pushed) {
+        end_pushed(connection);
+        return;
+    }
     bool ends = set->admitter->unavailable != REASON_NONE && !has_next(connection);
     bool last = !connection->keep_alive || ends;
     struct answer answer = {
@@ -126,6 +167,7 @@ static void begin_call(struct connection *connection, const struct http_head *he
     http_head_find(head, STR("content-type"), &request->content_type);
     *response = (struct http_response){.body = body};
     connection->call.respond = respond;
+    connection->call.push = push;
     connection->keep_alive = http_head_keep_alive(head);
     connection->old_version = head->minor == 0;
     connection->call_pending = true;

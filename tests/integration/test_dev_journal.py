@@ -1,0 +1,255 @@
+"""The journal of `carillon dev`: it has what happens, in order, and can be read, followed, waited for and verified."""
+import http.client
+import json
+import threading
+import time
+
+import pytest
+from support.dev import DevServer
+from support.wait import DEADLINE_S, until
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    server = DevServer(tmp_path_factory.mktemp("dev"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def dev(shared):
+    shared.order("/journal", method="DELETE")
+    shared.since = max([0, *(line["n"] for line in shared.journal())])
+    return shared
+
+
+def kinds(lines):
+    return [line["kind"] for line in lines]
+
+
+def chat(dev, channel="room:1"):
+    """One client connects, subscribes, gets an event and leaves. Returns the lines of its session."""
+    client = dev.connect("ada")
+    session = client.init["session_id"]
+    client.subscribe(channel)
+    dev.publish(channel)
+    client.expect("notification")
+    client.close()
+    dev.order("/wait", {"for": {"kind": "closed", "session": session}})
+    return session, dev.journal(f"?session={session}")
+
+
+def test_it_has_what_happens_in_order(dev):
+    session, lines = chat(dev)
+    assert kinds(lines) == ["connected", "sent", "received", "subscribed", "answered", "delivered", "unsubscribed", "closing", "closed"] \
+        or kinds(lines) == ["connected", "sent", "received", "subscribed", "answered", "delivered", "closing", "unsubscribed", "closed"] \
+        or kinds(lines) == ["connected", "sent", "received", "subscribed", "answered", "delivered", "unsubscribed", "closed"]
+    assert all(line["user"] == "ada" and line["session"] == session for line in lines)
+    assert lines[1]["frame"]["type"] == "session_init"
+    assert lines[2]["frame"] == {"type": "subscribe", "id": "subscribe room:1", "data": {"channel": "room:1"}}
+    assert lines[5]["frame"]["data"] == {"message": "hello"}
+    numbers = [line["n"] for line in dev.journal()]
+    assert numbers == sorted(set(numbers))
+
+
+def test_it_is_read_by_session_user_channel_kind_and_from_a_line_on(dev):
+    _, lines = chat(dev, "room:a")
+    chat(dev, "room:b")
+    assert {line["channel"] for line in dev.journal("?kinds=published")} == {"room:a", "room:b"}
+    assert kinds(dev.journal("?channel=room:a&kinds=published,delivered")) == ["published", "delivered"]
+    assert dev.journal("?user=nobody") == []
+    assert dev.journal("?channel=room:*&kinds=subscribed")[1]["channel"] == "room:b"
+    assert dev.journal(f"?after={lines[-1]['n']}")[0]["kind"] == "connected"
+    dev.order("/journal", method="DELETE")
+    assert dev.journal() == []
+
+
+@pytest.mark.parametrize("query, said", [
+    ("?kind=closed", "kind"), ("?kinds=sold", '"sold" is none; there are connected, refused'), ("?after=x", "after: expected"),
+    ("?wait=soon", "wait: expected"), ("?wait=1h", "wait: expected"),
+])
+def test_wrong_queries(dev, query, said):
+    answer = dev.call("GET", f"/journal{query}")
+    assert answer.status == 400 and said in answer.json["error"]["message"]
+
+
+def test_a_reader_can_wait_for_the_next_line(dev):
+    got = []
+    reader = threading.Thread(target=lambda: got.extend(dev.journal("?channel=room:late&wait=30s")))
+    reader.start()
+    dev.publish("room:late")
+    reader.join(DEADLINE_S)
+    assert kinds(got) == ["published"]
+    assert dev.journal("?channel=room:never&wait=10ms") == []
+
+
+def test_it_can_be_followed_as_server_sent_events(dev):
+    connection = http.client.HTTPConnection(*dev.internal, timeout=DEADLINE_S)
+    connection.request("GET", "/dev/v1/journal?kinds=published", headers={"Accept": "text/event-stream"})
+    answer = connection.getresponse()
+    assert answer.status == 200 and answer.getheader("Content-Type") == "text/event-stream"
+    assert answer.getheader("Content-Length") is None
+
+    def event():
+        fields = {}
+        while line := answer.readline().decode().rstrip("\n"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        return fields
+
+    assert event() == {":": ""}
+    dev.publish("room:1")
+    first = event()
+    assert json.loads(first["data"])["kind"] == "published"
+    dev.publish("room:2")
+    second = event()
+    assert json.loads(second["data"])["channel"] == "room:2" and int(second["id"]) > int(first["id"])
+    connection.close()
+    again = http.client.HTTPConnection(*dev.internal, timeout=DEADLINE_S)
+    again.request("GET", "/dev/v1/journal?kinds=published", headers={"Accept": "text/event-stream", "Last-Event-ID": first["id"]})
+    answer = again.getresponse()
+    event()
+    assert event() == second
+    again.close()
+
+
+def test_a_follower_that_does_not_read_holds_nothing_and_misses_nothing_that_is_kept(dev):
+    connection = http.client.HTTPConnection(*dev.internal, timeout=DEADLINE_S)
+    connection.request("GET", "/dev/v1/journal?kinds=published", headers={"Accept": "text/event-stream"})
+    answer = connection.getresponse()
+    before = dev.resident_bytes()
+    for _ in range(300):
+        dev.publish("room:1", "x" * 60000)  # 18 MB
+    assert dev.resident_bytes() - before < 60 * 1024 * 1024
+    seen = 0
+    while seen < 300:
+        seen += answer.readline().startswith(b"data: ")
+    connection.close()
+
+
+def test_waiting_for_something(dev):
+    client = dev.connect("ada")
+    client.subscribe("room:1")
+    lines = dev.order("/wait", {"for": {"kind": "subscribed", "channel": "room:*", "user": "ada"}})["lines"]
+    assert kinds(lines) == ["subscribed"]
+    got = []
+    waiter = threading.Thread(target=lambda: got.extend(
+        dev.order("/wait", {"for": {"kind": "received", "frame": {"data": {"channel": "room:9"}}}, "count": 2})["lines"]))
+    waiter.start()
+    client.subscribe("room:9")
+    client.ask("unsubscribe", "unsubscribed", channel="room:9")
+    waiter.join(DEADLINE_S)
+    assert [line["frame"]["type"] for line in got] == ["subscribe", "unsubscribe"]
+    client.drop()
+
+
+def test_a_wait_that_ends_says_what_came_near(dev):
+    client = dev.connect("ada")
+    client.subscribe("room:1")
+    answer = dev.call("POST", "/wait", {"for": {"kind": "subscribed", "channel": "room:2"}, "timeout": "20ms"})
+    assert answer.status == 408
+    assert answer.json["error"]["message"] == "0 of 1 such lines came within 20 ms"
+    assert [(line["kind"], line["channel"]) for line in answer.json["nearest"]] == [("subscribed", "room:1")]
+    client.drop()
+
+
+def test_waiting_until_nothing_happens_any_more(dev):
+    began = time.monotonic()
+    assert dev.order("/wait", {"for": {"kind": "idle"}}) == {"lines": []}
+    assert time.monotonic() - began >= 0.04
+    stop = threading.Event()
+
+    def publish():
+        while not stop.is_set():
+            dev.publish("room:1")
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    until(lambda: dev.journal("?kinds=published"), "events come")
+    try:
+        assert dev.call("POST", "/wait", {"for": {"kind": "idle"}, "timeout": "300ms"}).status in (200, 408)
+    finally:
+        stop.set()
+        publisher.join()
+    dev.order("/wait", {"for": {"kind": "idle"}})
+
+
+@pytest.mark.parametrize("body, said", [
+    ({}, "for"), ({"for": {"kind": "sold"}}, '"sold" is none'), ({"for": {"knd": "closed"}}, 'for: "knd" is not known here; expected kind'),
+    ({"for": {}, "count": 0}, "count: expected"), ({"for": {}, "timeout": "1d"}, "timeout: at most"), ({"for": {}, "after": -1}, "after"),
+    ({"for": {"code": "x"}}, "code"), ({"for": {"frame": {}, "channel": 5}}, "channel"),
+])
+def test_wrong_waits(dev, body, said):
+    assert said in dev.refused("/wait", body)
+
+
+def test_verify(dev):
+    session, _ = chat(dev)
+    expected = [{"kind": "connected", "user": "ada"}, {"kind": "subscribed", "channel": "room:1"},
+                {"kind": "delivered", "frame": {"data": {"message": "hello"}}}, {"kind": "closed", "session": session}]
+    assert dev.order("/verify", {"expect": expected, "in_order": True, "nothing_else": ["closed", "connected"]}) == {"verified": 4}
+    assert dev.order("/verify", {"expect": list(reversed(expected))}) == {"verified": 4}
+    assert dev.order("/verify") == {"verified": 0}
+
+
+def test_what_verify_says_of_a_difference(dev):
+    chat(dev)
+    said = dev.refused("/verify", {"expect": [{"kind": "delivered", "channel": "room:1"}, {"kind": "connected", "user": "ada"},
+                                              {"kind": "subscribed", "channel": "room:2"}],
+                                   "in_order": True, "nothing_else": ["closed"]}, 422)
+    assert 'expect[1] {"kind": "connected", "user": "ada"}\n    came too early, as line' in said
+    assert 'expect[2] {"kind": "subscribed", "channel": "room:2"}\n    did not come; near to it:\n      {"n":' in said
+    assert 'nothing else of "closed" was expected, but there is' in said
+
+
+def test_the_same_line_meets_one_expectation_only(dev):
+    chat(dev)
+    said = dev.refused("/verify", {"expect": [{"kind": "connected"}, {"kind": "connected"}]}, 422)
+    assert said.startswith("expect[1]")
+
+
+def test_sessions_and_their_last_frames(dev):
+    client = dev.connect("ada")
+    session = client.init["session_id"]
+    client.subscribe("room:1")
+    dev.publish("room:1")
+    client.expect("notification")
+    listed = {one["session_id"]: one for one in dev.order("/sessions", method="GET")["sessions"]}[session]
+    assert listed["user"] == "ada" and listed["endpoint"] == "/ws" and listed["outbox_bytes"] == 0
+    [channel] = listed["channels"]
+    assert channel["channel"] == "room:1" and channel["subscribed"] and not channel["recovering"] and channel["offset"] >= 1
+    shown = dev.order(f"/sessions/{session}", method="GET")
+    assert shown["last_in"]["frame"]["type"] == "subscribe" and shown["last_out"]["kind"] == "delivered"
+    client.close()
+    until(lambda: dev.call("GET", f"/sessions/{session}").status == 404, "the session has gone")
+
+
+def test_calls_that_wait_are_answered_when_the_server_ends(tmp_path):
+    server = DevServer(tmp_path)
+    answers = []
+    calls = [threading.Thread(target=lambda path=path, body=body, method=method: answers.append(server.call(method, path, body)))
+             for method, path, body in (("POST", "/wait", {"for": {"kind": "closed"}, "timeout": "10m"}), ("GET", "/journal?wait=60s", None),
+                                        ("POST", "/wait", {"for": {"kind": "idle"}, "timeout": "10m"}))]
+    stream = http.client.HTTPConnection(*server.internal, timeout=DEADLINE_S)
+    stream.request("GET", "/dev/v1/journal", headers={"Accept": "text/event-stream"})
+    stream.getresponse()
+    for call in calls:
+        call.start()
+    until(lambda: len(server.call("GET", "/sessions").body) > 0, "it answers")
+    assert server.terminate() == 0
+    for call in calls:
+        call.join(DEADLINE_S)
+    assert len(answers) >= 2
+    stream.close()
+    server.close()
+
+
+def test_hostile_texts_stay_texts(dev):
+    sub = "<script>\u2028\"\\"
+    client = dev.connect(sub)
+    client.send_text('{"type":"subscribe","data":{"channel":"</script>"}}')
+    line = dev.order("/wait", {"for": {"kind": "received", "user": sub}})["lines"][0]
+    assert line["user"] == sub and line["frame"]["data"]["channel"] == "</script>"
+    client.send_text("not json")
+    assert dev.order("/wait", {"for": {"kind": "received"}, "count": 2})["lines"][1]["frame"] == "not json"
+    client.drop()
