@@ -61,12 +61,23 @@ struct revocations *revocations_create(void)
     return revocations;
 }
 
-void revocations_destroy(struct revocations *revocations)
+void revocations_clear(struct revocations *revocations)
 {
+    pthread_rwlock_wrlock(&revocations->lock);
     for (struct list_link *link; (link = list_take_first(&revocations->all));)
         free(CONTAINER_OF(link, struct kept_revocation, link));
-    for (size_t i = 0; i < PARTS; i++)
+    for (size_t i = 0; i < PARTS; i++) {
         map_fini(&revocations->parts[i]);
+        revocations->parts[i] = (struct map){0};
+    }
+    revocations->unseen = 0;
+    atomic_store(&revocations->count, 0);
+    pthread_rwlock_unlock(&revocations->lock);
+}
+
+void revocations_destroy(struct revocations *revocations)
+{
+    revocations_clear(revocations);
     pthread_rwlock_destroy(&revocations->lock);
     free(revocations);
 }

@@ -34,6 +34,9 @@ size_t revocations_count(const struct revocations *revocations);
 /* True if a token with these claims is revoked. */
 bool revocations_cover(struct revocations *revocations, const struct claims *claims, uint64_t now_ms);
 
+/* Forgets all of them. */
+void revocations_clear(struct revocations *revocations);
+
 /* The broker may have lost them. From now on a revocation counts as kept when it is added again. */
 void revocations_doubt(struct revocations *revocations);
 

@@ -18,6 +18,7 @@ struct dev_route {
 /* The routes of each file, ended by a row without a path. */
 extern const struct dev_route clock_routes[];
 extern const struct dev_route journal_routes[];
+extern const struct dev_route reset_routes[];
 extern const struct dev_route session_routes[];
 extern const struct dev_route wait_routes[];
 

@@ -36,14 +36,20 @@ class DevServer(Process):
     def token(self, sub="ada", **wish):
         return self.order("/tokens", {"sub": sub, **wish})["token"]
 
+    @property
+    def api_key(self):
+        return re.search(r"X-API-Key: (\w+)", self.output())[1]
+
+    def client(self, token, **options):
+        return ws.Client(self.public, token, **options)
+
     def connect(self, sub="ada", wish=None, **options):
         """A client that has its session_init. wish: of the token."""
-        return ws.Client(self.public, self.token(sub, **(wish or {})), **options).start()
+        return self.client(self.token(sub, **(wish or {})), **options).start()
 
-    def publish(self, channel, message="hello", key=None):
-        key = key or re.search(r"X-API-Key: (\w+)", self.output())[1]
+    def publish(self, channel, message="hello"):
         event = {"channel": channel, "type": "notification", "data": {"message": message}}
-        answer = http.request(self.internal, "POST", "/api/v1/publish", event, {"X-API-Key": key})
+        answer = http.request(self.internal, "POST", "/api/v1/publish", event, {"X-API-Key": self.api_key})
         assert answer.status == 200, answer
         return answer.json
 

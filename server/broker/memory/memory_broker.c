@@ -320,14 +320,36 @@ static void begin_close(struct broker *base, void (*closed)(void *owner))
     uv_close(UV_HANDLE(&broker->closing), on_closing);
 }
 
+/* At least one, so that the position being used is never pushed out by itself. */
+static size_t share_of(const struct memory_broker_config *config, size_t whole)
+{
+    size_t share = whole / 100 * config->user_share + whole % 100 * config->user_share / 100;
+    return share ? share : 1;
+}
+
+/* What does not depend on channels. */
+static void init_rest(struct memory_broker *broker)
+{
+    const struct memory_broker_config *config = &broker->config;
+    memory_tickets_init(&broker->tickets);
+    memory_ids_init(&broker->ids, config->idempotency_window_ms * 1000, config->ids_bytes_max,
+                    share_of(config, config->ids_bytes_max));
+    memory_lifecycle_init(&broker->lifecycle);
+}
+
+static void fini_rest(struct memory_broker *broker)
+{
+    memory_ids_fini(&broker->ids);
+    memory_tickets_fini(&broker->tickets);
+    memory_lifecycle_fini(&broker->lifecycle);
+}
+
 static void destroy(struct broker *base)
 {
     struct memory_broker *broker = broker_of(base);
     memory_channels_fini(&broker->channels);
-    memory_ids_fini(&broker->ids);
     memory_presence_fini(&broker->presence);
-    memory_tickets_fini(&broker->tickets);
-    memory_lifecycle_fini(&broker->lifecycle);
+    fini_rest(broker);
     free(broker->node_id);
     free(broker);
 }
@@ -343,13 +365,6 @@ static const struct broker_ops ops = {
 
 static const struct node_control_ops node_control = {.send = control, .list = nodes};
 
-/* At least one, so that the position being used is never pushed out by itself. */
-static size_t share_of(const struct memory_broker_config *config, size_t whole)
-{
-    size_t share = whole / 100 * config->user_share + whole % 100 * config->user_share / 100;
-    return share ? share : 1;
-}
-
 struct broker *memory_broker_create(const struct memory_broker_config *config, const struct broker_sink *sink,
                                     void *owner, struct metrics *metrics)
 {
@@ -361,10 +376,7 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
     memory_channels_init(&broker->channels, config->empty_ttl_ms * 1000, config->positions_max,
                          share_of(config, config->positions_max), config->history_bytes_max,
                          share_of(config, config->history_bytes_max));
-    memory_tickets_init(&broker->tickets);
-    memory_ids_init(&broker->ids, config->idempotency_window_ms * 1000, config->ids_bytes_max,
-                    share_of(config, config->ids_bytes_max));
-    memory_lifecycle_init(&broker->lifecycle);
+    init_rest(broker);
     mailbox_init(&broker->mailbox, config->turn, broker);
     uv_timer_init(config->turn->loop, &broker->closing);
     broker->closing.data = broker;
@@ -373,4 +385,18 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
     up->deliver = deliver_state;
     mailbox_post(&broker->mailbox, up);
     return &broker->broker;
+}
+
+void memory_broker_empty(struct broker *base)
+{
+    struct memory_broker *broker = broker_of(base);
+    size_t cursor = 0;
+    fini_rest(broker);
+    init_rest(broker);
+    memory_channels_forget_all_idle(&broker->channels);
+    for (struct memory_channel *channel; (channel = map_next(&broker->channels.by_name, &cursor));)
+        if (channel->epoch[0]) {
+            memory_channel_begin_epoch(&broker->channels, channel);
+            post_answer(broker, channel, false);
+        }
 }

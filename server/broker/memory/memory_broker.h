@@ -33,4 +33,8 @@ struct memory_broker_config {
 struct broker *memory_broker_create(const struct memory_broker_config *config, const struct broker_sink *sink,
                                     void *owner, struct metrics *metrics);
 
+/* Forgets all histories, event_ids, tickets and used tokens. Channels with subscribers begin anew, and the subscribers
+ * are told. The members of channels stay. For a server for development. */
+void memory_broker_empty(struct broker *broker);
+
 #endif

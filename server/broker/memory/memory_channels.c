@@ -116,6 +116,14 @@ static struct memory_channel *first_to_forget(const struct memory_channels *chan
     return NULL;
 }
 
+void memory_channels_forget_all_idle(struct memory_channels *channels)
+{
+    struct list_link *const lists[] = {&channels->empty, &channels->idle};
+    for (size_t i = 0; i < 2; i++)
+        while (!list_is_empty(lists[i]))
+            memory_channel_forget(channels, CONTAINER_OF(lists[i]->next, struct memory_channel, idle));
+}
+
 void memory_channels_forget_idle(struct memory_channels *channels, uint64_t now_us)
 {
     for (struct memory_channel *channel; (channel = first_to_forget(channels, now_us));)

@@ -55,6 +55,8 @@ void memory_channel_make_busy(struct memory_channels *channels, struct memory_ch
 /* It has been used without a subscriber, or has lost its last one. Others may be forgotten for it. */
 void memory_channel_make_idle(struct memory_channels *channels, struct memory_channel *channel, uint64_t now_us);
 void memory_channel_forget(struct memory_channels *channels, struct memory_channel *channel);
+/* All that have no subscriber. */
+void memory_channels_forget_all_idle(struct memory_channels *channels);
 /* Those whose time is over, and those over idle_max. */
 void memory_channels_forget_idle(struct memory_channels *channels, uint64_t now_us);
 

@@ -1,0 +1,105 @@
+"""POST /dev/v1/reset: everything is as if the server had just been started."""
+import threading
+import time
+
+import pytest
+from support import http
+from support.dev import DevServer
+from support.ws import Refused
+from test_dev_clock import answering_pings
+
+
+@pytest.fixture
+def dev(tmp_path):
+    server = DevServer(tmp_path)
+    yield server
+    server.close()
+
+
+def closing(client):
+    """Answers the server's close frame, as a client of any library does."""
+    return answering_pings(client)
+
+
+def test_everything_is_empty_afterwards(dev):
+    client = dev.connect()
+    client.subscribe("room:1")
+    for _ in range(3):
+        dev.publish("room:1")
+    before = client.ask("history", "history", channel="room:1")["data"]
+    assert dev.order("/reset") == {"closed": 1}
+    assert [line["kind"] for line in dev.journal()] == ["reset"] and dev.journal()[0]["n"] == 1
+    client.expect_close(1012, "reset")
+    assert dev.order("/sessions", method="GET") == {"sessions": []}
+    client = dev.connect()
+    after = client.ask("history", "history", channel="room:1")["data"]
+    assert after["events"] == [] and after.get("epoch") != before["epoch"]
+    since = {"epoch": before["epoch"], "offset": 3}
+    client.send("subscribe", "again", channel="room:1", since=since)
+    assert client.expect("subscribed")["data"]["recovered"] is False
+    client.drop()
+
+
+def test_sessions_that_stay_are_told_that_the_history_is_lost(dev):
+    client = dev.connect()
+    client.subscribe("room:1")
+    dev.publish("room:1")
+    assert dev.order("/reset", {"keep": ["sessions"]}) == {"closed": 0}
+    gap = client.find("gap")
+    assert gap["channel"] == "room:1" and gap["data"]["offset"] == 0
+    dev.publish("room:1", "after")
+    assert client.expect("notification")["offset"] == 1
+    client.drop()
+
+
+def test_idempotency_keys_and_revocations_are_forgotten(dev):
+    key = {"X-API-Key": dev.api_key}
+    event = {"channel": "room:1", "type": "notification", "data": {"message": "x"}, "event_id": "once"}
+    publish = lambda: http.request(dev.internal, "POST", "/api/v1/publish", event, key).json  # noqa: E731
+    token = dev.token("ada")
+    first = publish()
+    assert publish()["duplicate"]
+    assert http.request(dev.internal, "POST", "/api/v1/revoke", {"user": "ada"}, key).status == 200
+    with pytest.raises(Refused):
+        dev.client(token).start()
+    dev.order("/reset")
+    assert publish()["id"] != first["id"]
+    dev.client(token).start().drop()
+
+
+def test_the_clock_is_rewound(dev):
+    dev.order("/clock", {"set": "2050-01-01T00:00:00Z"})
+    dev.order("/clock", {"freeze": True})
+    dev.order("/reset", {"keep": ["clock"]})
+    assert dev.order("/clock", method="GET")["now"].startswith("2050-")
+    dev.order("/reset")
+    now = dev.order("/clock", method="GET")
+    assert not now["frozen"] and not now["now"].startswith("2050-")
+
+
+def test_clients_that_do_not_answer_the_close_frame_do_not_hold_it(dev):
+    clients = [dev.connect(f"user-{n}") for n in range(5)]
+    began = time.monotonic()
+    assert dev.order("/reset") == {"closed": 5}
+    assert time.monotonic() - began < 1
+    assert dev.order("/sessions", method="GET") == {"sessions": []}
+    for client in clients:
+        client.expect_close(1012, "reset")
+
+
+def test_a_suite_resets_again_and_again(dev):
+    for n in range(50):
+        client = dev.connect()
+        client.subscribe(f"room:{n}")
+        closing(client)
+        dev.publish(f"room:{n}")
+        assert dev.order("/reset") == {"closed": 1}
+        assert len(dev.journal()) == 1
+    assert threading.active_count() < 200
+
+
+@pytest.mark.parametrize("body, said", [
+    ({"keep": ["session"]}, "keep: "), ({"keep": "sessions"}, "keep"), ({"kep": []}, '"kep" is not known here; expected keep'), ({"keep": [1]}, "keep: "),
+])
+def test_wrong_resets(dev, body, said):
+    assert said in dev.refused("/reset", body)
