@@ -90,7 +90,7 @@ static enum err create_broker(struct server *server, struct error *error)
         return error->code;
     server->broker = broker;
     if (server->hooks)
-        broker = server->hooks->broker(server->hooks->owner, broker);
+        broker = server->hooks->broker(server->hooks->owner, broker, &server->node.turn);
     node_open(&server->node, broker);
     const struct lifecycle_feed_options feed = {
         .turn = &server->node.turn,

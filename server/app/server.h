@@ -19,6 +19,7 @@ struct entry_step;
 struct hub;
 struct net_transport;
 struct node;
+struct turn;
 
 /* The parts of a server with one worker, for who watches them. Borrowed for the server's life. */
 struct server_parts {
@@ -36,7 +37,7 @@ struct server_hooks {
     /* Exchanges the sink that the broker gets, and its owner. */
     void (*sink)(void *owner, const struct broker_sink **sink, void **sink_owner);
     /* Puts a broker in front of that one. Takes it. */
-    struct broker *(*broker)(void *owner, struct broker *broker);
+    struct broker *(*broker)(void *owner, struct broker *broker, struct turn *turn);
     /* One more entry step, which the owner of the hooks has made. */
     const struct entry_step *step;
     /* Of each request to the internal listener, when its head has come. False: the call has been answered. */

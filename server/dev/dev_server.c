@@ -14,17 +14,16 @@ static void on_sink(void *owner, const struct broker_sink **sink, void **sink_ow
     dev_broker_take_sink(&dev->broker, sink, sink_owner);
 }
 
-static struct broker *on_broker(void *owner, struct broker *broker)
+static struct broker *on_broker(void *owner, struct broker *broker, struct turn *turn)
 {
     struct dev *dev = owner;
-    return dev_broker_wrap(&dev->broker, broker);
+    return dev_broker_wrap(&dev->broker, broker, turn);
 }
 
 static void on_made(void *owner, const struct server_parts *parts)
 {
     struct dev *dev = owner;
     dev->parts = *parts;
-    dev->broker.turn = &parts->node->turn;
     dev->held.mailbox = hub_replies(parts->hub);
     dev_clock_attach(&dev->clock, &parts->node->turn, parts->hub);
     watch_start(&dev->watch, &dev->journal, parts->hub);

@@ -52,6 +52,8 @@ static enum err read_keep(struct str body, unsigned *out, struct error *error)
 
 static void empty(struct dev *dev, unsigned keep)
 {
+    if (dev->broker.mode != DEV_BROKER_UP)
+        dev_broker_set(&dev->broker, DEV_BROKER_UP, 0, 0);
     if (!(keep & KEEP_HISTORIES)) {
         memory_broker_empty(dev->broker.inner);
         revocations_clear(dev->parts.node->revocations);
