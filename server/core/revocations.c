@@ -61,6 +61,17 @@ struct revocations *revocations_create(void)
     return revocations;
 }
 
+void revocations_each(struct revocations *revocations,
+                      void (*tell)(void *owner, const struct revocation *revocation), void *owner)
+{
+    pthread_rwlock_rdlock(&revocations->lock);
+    LIST_EACH(link, &revocations->all)
+    {
+        tell(owner, &CONTAINER_OF(link, struct kept_revocation, link)->revocation);
+    }
+    pthread_rwlock_unlock(&revocations->lock);
+}
+
 void revocations_clear(struct revocations *revocations)
 {
     pthread_rwlock_wrlock(&revocations->lock);

@@ -34,6 +34,9 @@ size_t revocations_count(const struct revocations *revocations);
 /* True if a token with these claims is revoked. */
 bool revocations_cover(struct revocations *revocations, const struct claims *claims, uint64_t now_ms);
 
+/* Calls tell for each. It must not call back into here. For a server for development: nobody can add one meanwhile. */
+void revocations_each(struct revocations *revocations, void (*tell)(void *owner, const struct revocation *revocation),
+                      void *owner);
 /* Forgets all of them. */
 void revocations_clear(struct revocations *revocations);
 

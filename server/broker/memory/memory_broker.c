@@ -2,6 +2,7 @@
 #include "server/broker/memory/memory_broker.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
@@ -399,4 +400,41 @@ void memory_broker_empty(struct broker *base)
             memory_channel_begin_epoch(&broker->channels, channel);
             post_answer(broker, channel, false);
         }
+}
+
+void memory_broker_save(struct broker *base, void (*tell)(void *owner, const struct memory_snapshot *snapshot),
+                        void *owner)
+{
+    struct memory_broker *broker = broker_of(base);
+    uint64_t now_us = turn_now_us(broker->config.turn);
+    size_t cursor = 0;
+    for (struct memory_channel *channel; (channel = map_next(&broker->channels.by_name, &cursor));) {
+        if (!memory_channel_has_position(channel, now_us))
+            continue;
+        struct history_read *read = history_read_create(channel->name, STR(""));
+        read->limit = UINT32_MAX;
+        read->max_bytes = SIZE_MAX;
+        read_history(broker, read);
+        tell(owner, &(struct memory_snapshot){channel->name, read});
+        request_destroy(&read->base);
+    }
+}
+
+void memory_broker_restore(struct broker *base, struct str name, const struct position *position,
+                           const struct history_policy *history, const struct event *events, size_t count)
+{
+    struct memory_broker *broker = broker_of(base);
+    uint64_t now_us = turn_now_us(broker->config.turn);
+    struct memory_channel *channel = memory_channel_find_or_create(&broker->channels, name);
+    memory_channel_begin_epoch(&broker->channels, channel);
+    memory_channel_keep_for(channel, history, now_us);
+    snprintf(channel->epoch, sizeof channel->epoch, "%.*s", STR_ARG(position->epoch));
+    snprintf(channel->last_id, sizeof channel->last_id, "%.*s", STR_ARG(position->id));
+    channel->offset = position->offset;
+    for (size_t i = 0; i < count; i++)
+        memory_log_append(&broker->channels.logs, &channel->log, &events[i], 0, history, now_us);
+    if (channel->subscribed)
+        post_answer(broker, channel, false);
+    else
+        memory_channel_make_idle(&broker->channels, channel, now_us);
 }

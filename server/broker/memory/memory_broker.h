@@ -37,4 +37,17 @@ struct broker *memory_broker_create(const struct memory_broker_config *config, c
  * are told. The members of channels stay. For a server for development. */
 void memory_broker_empty(struct broker *broker);
 
+/* One channel with a position, for a snapshot of a server for development. read has all its events that are kept. */
+struct memory_snapshot {
+    struct str channel;
+    const struct history_read *read;
+};
+/* Calls tell for each channel that has a position. What it gets is borrowed for the call. */
+void memory_broker_save(struct broker *broker, void (*tell)(void *owner, const struct memory_snapshot *snapshot),
+                        void *owner);
+/* Gives the channel that position, in place of its own, and these events, oldest first and up to the position. Its
+ * subscribers are told. The texts of events are as event_decode gives them. */
+void memory_broker_restore(struct broker *broker, struct str channel, const struct position *position,
+                           const struct history_policy *history, const struct event *events, size_t count);
+
 #endif
