@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/base/seeded.h"
 #include "server/cli/cli.h"
 #include "server/cli/dev_flags.h"
 #include "server/cli/dev_keys.h"
@@ -218,11 +217,9 @@ static enum err prepare(struct program *program, int argc, char **argv, struct e
         return err;
     if (unkept.code)
         cli_say(program->name, "the keys are not kept: %s", unkept.text);
-    program->dev = dev_create(&program->flags.clock);
+    program->dev = dev_create(&program->flags.start);
     if (!program->flags.quiet)
         dev_show_terminal(program->dev);
-    if (program->flags.has_seed)
-        seeded_use(program->flags.seed);
     return program->flags.exit_with_parent ? dev_parent_watch(error) : ERR_NONE;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/alloc.h"
+#include "common/base/clock.h"
 #include "server/cli/dev_tokens.h"
 
 enum { USER_BYTES_MAX = 256 };
@@ -20,9 +21,26 @@ static enum err take_ready_file(struct dev_flags *flags, const char *word, struc
 
 static enum err take_seed(struct dev_flags *flags, const char *word, struct error *error)
 {
-    if (!str_to_u64(str_from_cstr(word), &flags->seed))
+    if (!str_to_u64(str_from_cstr(word), &flags->start.seed))
         return error_set(error, ERR_INVALID_REQUEST, "--seed: a whole number from 0 is expected");
-    flags->has_seed = true;
+    flags->start.has_seed = true;
+    return ERR_NONE;
+}
+
+static enum err take_time(struct dev_flags *flags, const char *word, struct error *error)
+{
+    if (!clock_parse(str_from_cstr(word), &flags->start.clock.wall_ms))
+        return error_set(error, ERR_INVALID_REQUEST, "--at: a time such as 2026-01-15T10:30:00Z is expected");
+    flags->start.clock.has_wall = true;
+    return ERR_NONE;
+}
+
+static enum err take_clock(struct dev_flags *flags, const char *word, struct error *error)
+{
+    bool frozen = strcmp(word, "frozen") == 0;
+    if (!frozen && strcmp(word, "running") != 0)
+        return error_set(error, ERR_INVALID_REQUEST, "--clock: frozen or running is expected");
+    flags->start.clock.rate = frozen ? 0 : 1;
     return ERR_NONE;
 }
 
@@ -54,6 +72,8 @@ static const struct {
     {"--allow-remote", offsetof(struct dev_flags, allow_remote), NULL},
     {"--ready-file", 0, take_ready_file},
     {"--seed", 0, take_seed},
+    {"--at", 0, take_time},
+    {"--clock", 0, take_clock},
     {"--user", 0, take_user},
 };
 
@@ -89,7 +109,7 @@ static enum err take_flag(struct dev_flags *flags, size_t flag, const char *valu
 enum err dev_flags_parse(struct dev_flags *flags, int argc, char **argv, struct error *error)
 {
     enum err err = ERR_NONE;
-    *flags = (struct dev_flags){.argv = xcalloc((size_t)argc + 1, sizeof *flags->argv)};
+    *flags = (struct dev_flags){.argv = xcalloc((size_t)argc + 1, sizeof *flags->argv), .start.clock.rate = 1};
     for (int i = 0; i < argc && err == ERR_NONE; i++) {
         const char *value = NULL;
         size_t flag = i == 0 ? FLAGS : find(argv[i], &value);

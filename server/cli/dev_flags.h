@@ -4,6 +4,7 @@
 #define CARILLON_CLI_DEV_FLAGS_H
 
 #include "common/base/error.h"
+#include "server/dev/dev_server.h"
 
 enum { DEV_USERS_MAX = 32 };
 
@@ -15,8 +16,7 @@ struct dev_flags {
     bool fresh;
     bool exit_with_parent;
     bool allow_remote;
-    bool has_seed;
-    uint64_t seed;
+    struct dev_start start;
     const char *ready_file; /* NULL: none */
     const char *users[DEV_USERS_MAX];
     size_t user_count; /* at least 1 */

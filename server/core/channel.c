@@ -142,6 +142,18 @@ static void leave(struct timer *timer, uint64_t now_us)
     channel_forget(channel);
 }
 
+void hub_leave_unused(struct hub *hub)
+{
+    const struct sorted *order = hub_channels_in_order(hub);
+    struct sorted_link *link = sorted_after(order, STR(""));
+    while (link) {
+        struct channel *channel = channel_of(link);
+        link = sorted_next(link); /* before the channel goes */
+        if (timer_is_running(&channel->linger))
+            leave(&channel->linger, hub->now_us);
+    }
+}
+
 void channels_free(struct hub *hub)
 {
     size_t cursor = 0;

@@ -193,6 +193,8 @@ size_t channel_subscribers(const struct channel *channel);
 /* That of the last event that its subscribers got. Borrows from the channel. */
 struct position channel_position(const struct channel *channel);
 struct channel *hub_channel(struct hub *hub, struct str name); /* NULL if there is none */
+/* Channels without subscribers linger no longer: the node is told that they are left. For a server for development. */
+void hub_leave_unused(struct hub *hub);
 
 /* Subscribes or unsubscribes the session for a backend. The session's rights do not count. The client gets `subscribed`
  * or `unsubscribed` without an id. False when there was nothing to do, or when a limit is in the way. */

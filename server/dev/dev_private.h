@@ -27,6 +27,7 @@
 
 struct dev {
     struct server_hooks hooks;
+    struct dev_start start;
     struct server_parts parts; /* zeroed until the server is made */
     struct journal journal;
     struct held_calls held;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/alloc.h"
+#include "common/base/seeded.h"
 #include "server/dev/dev_http.h"
 #include "server/dev/dev_private.h"
 #include "server/node/node.h"
@@ -61,10 +62,13 @@ static void on_ending(void *owner)
     dev_clock_detach(&dev->clock);
 }
 
-struct dev *dev_create(const struct dev_clock_start *clock)
+struct dev *dev_create(const struct dev_start *start)
 {
     struct dev *dev = xcalloc(1, sizeof *dev);
-    dev_clock_begin(&dev->clock, clock);
+    dev->start = *start;
+    dev_clock_begin(&dev->clock, &start->clock);
+    if (start->has_seed)
+        seeded_use(start->seed);
     journal_init(&dev->journal);
     held_calls_init(&dev->held, &dev->journal);
     lines_init(&dev->lines, &dev->journal);

@@ -10,8 +10,15 @@
 
 struct dev;
 
+/* How it starts, and how it starts again with a reset. */
+struct dev_start {
+    struct dev_clock_start clock;
+    bool has_seed;
+    uint64_t seed; /* of all that is drawn at random in the process from now on (seeded.h) */
+};
+
 /* The clock of the process is that of dev from now on. There is only one thread yet. */
-struct dev *dev_create(const struct dev_clock_start *clock);
+struct dev *dev_create(const struct dev_start *start);
 /* After the server has ended. */
 void dev_destroy(struct dev *dev);
 

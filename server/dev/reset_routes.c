@@ -1,5 +1,6 @@
 /* reset_routes.c - POST /dev/v1/reset empties everything in one call, as if the server had just been started. */
 #include "common/base/alloc.h"
+#include "common/base/seeded.h"
 #include "server/broker/memory/memory_broker.h"
 #include "server/dev/dev_http.h"
 #include "server/dev/dev_json.h"
@@ -19,6 +20,7 @@ struct reset {
     struct dev *dev;
     unsigned keep;
     size_t ended; /* sessions */
+    bool gone;    /* all of them; the node hears by mail which channels nobody has any more */
 };
 
 static struct reset *reset_of(struct held_call *held)
@@ -50,6 +52,7 @@ static enum err read_keep(struct str body, unsigned *out, struct error *error)
     return err;
 }
 
+/* The seed comes last: what is drawn for channels that stay does not change what comes afterwards. */
 static void empty(struct dev *dev, unsigned keep)
 {
     if (dev->broker.mode != DEV_BROKER_UP)
@@ -58,8 +61,11 @@ static void empty(struct dev *dev, unsigned keep)
         memory_broker_empty(dev->broker.inner);
         revocations_clear(dev->parts.node->revocations);
     }
-    if (!(keep & KEEP_CLOCK))
+    if (!(keep & KEEP_CLOCK)) {
         dev_clock_rewind(&dev->clock);
+        if (dev->start.has_seed)
+            seeded_rewind(dev->start.seed);
+    }
     if (!(keep & KEEP_JOURNAL))
         journal_rewind(&dev->journal);
     journal_add(&dev->journal, dev_clock_wall_ms(&dev->clock), &(struct journal_note){.kind = JOURNAL_RESET});
@@ -78,22 +84,30 @@ static void finish(struct held_call *held)
 /* A session has ended, it may be the last one. */
 static void look(struct held_call *held)
 {
-    const struct reset *reset = reset_of(held);
-    if (reset->keep & KEEP_SESSIONS || hub_sessions(reset->dev->parts.hub)->count == 0)
-        finish(held);
+    struct reset *reset = reset_of(held);
+    if (reset->gone || (!(reset->keep & KEEP_SESSIONS) && hub_sessions(reset->dev->parts.hub)->count > 0))
+        return;
+    reset->gone = true;
+    hub_leave_unused(reset->dev->parts.hub);
+    held_call_extend(held, 0);
 }
 
-static void cut(struct held_call *held)
+static void cut_sessions(struct hub *hub)
 {
-    struct hub *hub = reset_of(held)->dev->parts.hub;
     size_t cursor = 0;
-    if (held->set->ending || held_call_age_ms(held) >= GIVE_UP_MS) {
-        finish(held);
-        return;
-    }
     for (struct session *session; (session = session_index_next(hub_sessions(hub), &cursor));)
         if (session->state != SESSION_GONE)
             session->ops->finish(session, true);
+}
+
+static void on_time(struct held_call *held)
+{
+    const struct reset *reset = reset_of(held);
+    if (reset->gone || held->set->ending || held_call_age_ms(held) >= GIVE_UP_MS) {
+        finish(held);
+        return;
+    }
+    cut_sessions(reset->dev->parts.hub);
     held_call_extend(held, GIVE_UP_MS);
 }
 
@@ -121,7 +135,7 @@ static void order(struct dev *dev, struct http_call *call, struct str rest)
         dev_refuse(call, 409, &error);
     } else {
         struct reset *reset = xcalloc(1, sizeof *reset);
-        reset->held = (struct held_call){.call = call, .look = look, .expire = cut};
+        reset->held = (struct held_call){.call = call, .look = look, .expire = on_time};
         reset->dev = dev;
         reset->keep = keep;
         reset->ended = keep & KEEP_SESSIONS ? 0 : end_sessions(dev->parts.hub);

@@ -7,9 +7,13 @@ from support.dev import DevServer
 from support.wait import until
 
 
+# Without presence_events: where joins and leaves are told, each lost connection is told as a gap, too.
+RULES = '[{"match":"*","allow":["subscribe","publish","history"],"history":{"size":100,"ttl":"1h"}}]'
+
+
 @pytest.fixture
 def dev(tmp_path):
-    server = DevServer(tmp_path)
+    server = DevServer(tmp_path, "--channels", RULES)
     yield server
     server.close()
 
