@@ -22,6 +22,11 @@ uint64_t clock_now_us(void)
     return used ? used->now_us() : read_us(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_timer_us(uint64_t now_us)
+{
+    return used && used->timer_us ? used->timer_us() : now_us;
+}
+
 uint64_t clock_wall_ms(void)
 {
     return used ? used->wall_ms() : read_us(CLOCK_REALTIME) / 1000;

@@ -10,11 +10,16 @@
 struct clock {
     uint64_t (*now_us)(void);
     uint64_t (*wall_ms)(void);
+    uint64_t (*timer_us)(void); /* as clock_timer_us; NULL: now_us */
 };
 void clock_use(const struct clock *clock);
 
 /* Microseconds of the monotonic clock: for deadlines and durations. */
 uint64_t clock_now_us(void);
+
+/* What the timers of turns go by (mailbox.h). It is now_us, which clock_now_us has just given, unless a test's clock
+ * stands still: the server's own housekeeping goes on then. */
+uint64_t clock_timer_us(uint64_t now_us);
 
 /* Milliseconds since 1970-01-01 UTC: for timestamps, ids and token times. */
 uint64_t clock_wall_ms(void);

@@ -89,6 +89,7 @@ void turn_begin(struct turn *turn)
     turn->begun = true;
     atomic_store_explicit(&turn->sleeps, false, memory_order_relaxed); /* the end of the turn delivers */
     turn->now_us = clock_now_us();
+    turn->timer_us = clock_timer_us(turn->now_us);
     turn->wall_ms = clock_wall_ms();
     LIST_EACH(link, &turn->begin_hooks)
     {
@@ -113,7 +114,7 @@ static void on_wheel_due(uv_timer_t *handle);
 
 static void await_wheel(struct turn *turn, uint64_t due_us)
 {
-    uint64_t ahead_us = due_us > turn->now_us ? due_us - turn->now_us : 0;
+    uint64_t ahead_us = due_us > turn->timer_us ? due_us - turn->timer_us : 0;
     turn->wheel_due_us = due_us;
     uv_timer_start(&turn->wheel_due, on_wheel_due, (ahead_us + 999) / 1000, 0);
 }
@@ -122,18 +123,20 @@ static void on_wheel_due(uv_timer_t *handle)
 {
     struct turn *turn = handle->data;
     turn->wheel_runs = true;
-    wheel_advance(&turn->wheel, turn_now_us(turn));
+    turn_begin(turn);
+    wheel_advance(&turn->wheel, turn->timer_us);
     turn->wheel_runs = false;
     if (turn->wheel.count > 0)
         await_wheel(turn, wheel_next_us(&turn->wheel));
 }
 
 void turn_start_timer(struct turn *turn, struct timer *timer, uint64_t after_us,
-                      void (*fire)(struct timer *, uint64_t now_us))
+                      void (*fire)(struct timer *, uint64_t timer_us))
 {
-    uint64_t due_us = turn_now_us(turn) + after_us;
+    turn_begin(turn);
+    uint64_t due_us = turn->timer_us + after_us;
     if (turn->wheel.count == 0 && !turn->wheel_runs)
-        wheel_advance(&turn->wheel, turn->now_us); /* nothing fires; the empty wheel has stood still */
+        wheel_advance(&turn->wheel, turn->timer_us); /* nothing fires; the empty wheel has stood still */
     wheel_start(&turn->wheel, timer, due_us, fire);
     if (!uv_is_active(UV_HANDLE(&turn->wheel_due)) || due_us < turn->wheel_due_us)
         await_wheel(turn, due_us);
@@ -164,7 +167,7 @@ void turn_init(struct turn *turn, uv_loop_t *loop)
     turn->loop = loop;
     atomic_init(&turn->sleeps, true);
     bell_init(&turn->bell, loop);
-    wheel_init(&turn->wheel, clock_now_us());
+    wheel_init(&turn->wheel, clock_timer_us(clock_now_us()));
     uv_timer_init(loop, &turn->wheel_due);
     turn->wheel_due.data = turn;
     uv_prepare_init(loop, &turn->end);

@@ -34,6 +34,7 @@ struct turn {
     struct list_link begin_hooks;
     bool begun; /* the clocks have been read in this turn */
     uint64_t now_us;
+    uint64_t timer_us; /* what the wheel goes by (clock_timer_us) */
     uint64_t wall_ms;
     struct wheel wheel;
     uv_timer_t wheel_due; /* runs while timers run, until the wheel has work */
@@ -78,9 +79,10 @@ uint64_t turn_now_us(struct turn *turn);
 uint64_t turn_wall_ms(struct turn *turn);
 
 /* Starts the timer, or moves it if it runs. It fires once, after_us from now or up to two ticks of the wheel later, as
- * an entry from the loop. Stop it before its memory goes. */
+ * an entry from the loop. Stop it before its memory goes. timer_us: the time that the timers go by. It is not
+ * turn_now_us where a test's clock stands still. */
 void turn_start_timer(struct turn *turn, struct timer *timer, uint64_t after_us,
-                      void (*fire)(struct timer *, uint64_t now_us));
+                      void (*fire)(struct timer *, uint64_t timer_us));
 /* May be called for a timer that does not run. */
 void turn_stop_timer(struct turn *turn, struct timer *timer);
 

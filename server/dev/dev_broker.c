@@ -73,12 +73,11 @@ static struct late_order *first_late(const struct dev_broker *broker)
     return list_is_empty(&broker->late) ? NULL : CONTAINER_OF(broker->late.next, struct late_order, link);
 }
 
-static void await_late(struct dev_broker *broker, uint64_t now_us)
+static void await_late(struct dev_broker *broker)
 {
     const struct late_order *first = first_late(broker);
     if (first)
-        turn_start_timer(broker->turn, &broker->late_timer, first->due_us > now_us ? first->due_us - now_us : 0,
-                         on_late);
+        wheel_start(broker->wheel, &broker->late_timer, first->due_us, on_late);
 }
 
 static void on_late(struct timer *timer, uint64_t now_us)
@@ -88,7 +87,7 @@ static void on_late(struct timer *timer, uint64_t now_us)
         list_remove(&first->link);
         carry_out_late(broker, first);
     }
-    await_late(broker, now_us);
+    await_late(broker);
 }
 
 /* False: it is not slow, and nothing waits. */
@@ -103,7 +102,7 @@ static bool put_off(struct dev_broker *broker, enum late_kind kind, struct reque
     late->request = request;
     late->channel = str_pack(&(char *){late->bytes}, channel);
     list_append(&broker->late, &late->link);
-    await_late(broker, now_us);
+    await_late(broker);
     return true;
 }
 
@@ -167,8 +166,8 @@ static void close_broker(struct broker *base, void (*closed)(void *owner))
 {
     struct broker *inner = of(base)->inner;
     of(base)->closed = closed;
-    turn_stop_timer(of(base)->turn, &of(base)->back_timer);
-    turn_stop_timer(of(base)->turn, &of(base)->late_timer);
+    wheel_stop(of(base)->wheel, &of(base)->back_timer);
+    wheel_stop(of(base)->wheel, &of(base)->late_timer);
     for (struct late_order *first; (first = first_late(of(base)));) {
         list_remove(&first->link);
         carry_out_late(of(base), first);
@@ -337,9 +336,9 @@ static void come_back(struct timer *timer, uint64_t now_us)
 
 static void await_back(struct dev_broker *broker, uint64_t for_ms)
 {
-    turn_stop_timer(broker->turn, &broker->back_timer);
+    wheel_stop(broker->wheel, &broker->back_timer);
     if (for_ms)
-        turn_start_timer(broker->turn, &broker->back_timer, for_ms * 1000, come_back);
+        wheel_start(broker->wheel, &broker->back_timer, turn_now_us(broker->turn) + for_ms * 1000, come_back);
 }
 
 void dev_broker_set(struct dev_broker *broker, enum dev_broker_mode mode, uint64_t slow_ms, uint64_t for_ms)

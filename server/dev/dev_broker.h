@@ -22,6 +22,7 @@ struct dev_broker {
     void (*closed)(void *owner);
     struct journal *journal;
     struct turn *turn;
+    struct wheel *wheel;    /* of the hub: its timers go by the clock that tests move. Set before any fault */
     struct mailbox mailbox; /* of answers while it is down */
     enum dev_broker_mode mode;
     bool comes_back_empty;

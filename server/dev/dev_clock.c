@@ -18,10 +18,12 @@ enum {
 /* The process has one clock, which any thread may read. */
 static struct {
     pthread_mutex_t lock;
-    uint64_t real_us; /* the last time that the rate or one of the next was set, by the real monotonic clock */
-    uint64_t now_us;  /* the clock then */
-    uint64_t wall_us; /* the wall clock then */
+    uint64_t real_us;  /* the last time that the rate or one of the next was set, by the real monotonic clock */
+    uint64_t now_us;   /* the clock then */
+    uint64_t wall_us;  /* the wall clock then */
+    uint64_t timer_us; /* what housekeeping goes by then: it runs as real time does, and is moved as the clock is */
     unsigned rate;
+    bool moving; /* by dev_clock_advance: nothing runs as real time does */
 } shown = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static uint64_t real_wall_us; /* what real time says, when the real monotonic clock was 0 */
@@ -35,6 +37,7 @@ static uint64_t real_us(void)
 static void catch_up(void)
 {
     uint64_t real = real_us(), passed_us = (real - shown.real_us) * shown.rate;
+    shown.timer_us += (real - shown.real_us) * !shown.moving;
     shown.real_us = real;
     shown.now_us += passed_us;
     shown.wall_us += passed_us;
@@ -44,6 +47,14 @@ static uint64_t now_us(void)
 {
     pthread_mutex_lock(&shown.lock);
     uint64_t now = shown.now_us + (real_us() - shown.real_us) * shown.rate;
+    pthread_mutex_unlock(&shown.lock);
+    return now;
+}
+
+static uint64_t timer_us(void)
+{
+    pthread_mutex_lock(&shown.lock);
+    uint64_t now = shown.timer_us + (real_us() - shown.real_us) * !shown.moving;
     pthread_mutex_unlock(&shown.lock);
     return now;
 }
@@ -77,7 +88,29 @@ static void move_to(uint64_t us)
     pthread_mutex_lock(&shown.lock);
     catch_up();
     shown.wall_us += us - shown.now_us;
+    shown.timer_us += us - shown.now_us;
     shown.now_us = us;
+    pthread_mutex_unlock(&shown.lock);
+}
+
+/* From here on the ticks of all wheels fall together, so that what happens on the way happens at the same times again.
+ */
+static void begin_moving(void)
+{
+    pthread_mutex_lock(&shown.lock);
+    catch_up();
+    shown.rate = 0;
+    shown.moving = true;
+    shown.timer_us += WHEEL_TICK_US - shown.timer_us % WHEEL_TICK_US + shown.now_us % WHEEL_TICK_US;
+    pthread_mutex_unlock(&shown.lock);
+}
+
+static void end_moving(unsigned rate)
+{
+    pthread_mutex_lock(&shown.lock);
+    catch_up();
+    shown.rate = rate;
+    shown.moving = false;
     pthread_mutex_unlock(&shown.lock);
 }
 
@@ -88,10 +121,10 @@ static uint64_t start_wall_us(const struct dev_clock *clock)
 
 void dev_clock_begin(struct dev_clock *clock, const struct dev_clock_start *start)
 {
-    static const struct clock clocks = {.now_us = now_us, .wall_ms = wall_ms};
+    static const struct clock clocks = {.now_us = now_us, .wall_ms = wall_ms, .timer_us = timer_us};
     real_wall_us = clock_wall_ms() * 1000 - real_us();
     *clock = (struct dev_clock){.start = *start};
-    shown.real_us = shown.now_us = real_us();
+    shown.real_us = shown.now_us = shown.timer_us = real_us();
     shown.wall_us = start_wall_us(clock);
     shown.rate = start->rate;
     clock_use(&clocks);
@@ -147,8 +180,19 @@ static void arrive(struct dev_clock *clock)
     void (*arrived)(void *owner) = clock->arrived;
     uv_idle_stop(&clock->stepping);
     clock->arrived = NULL;
-    set_rate(clock->rate);
+    end_moving(clock->rate);
     arrived(clock->owner);
+}
+
+/* To the next timer of the hub, or of the turn; over a long way, at least a step. */
+static uint64_t next_stop(const struct dev_clock *clock, uint64_t now)
+{
+    uint64_t due_us = wheel_next_us(hub_wheel(clock->hub)), ahead_us = due_us > now ? due_us - now : WHEEL_TICK_US;
+    if (clock->step_us)
+        return ahead_us > clock->step_us ? ahead_us : clock->step_us;
+    uint64_t next_us = wheel_next_us(&clock->turn->wheel), at_us = timer_us();
+    uint64_t other_us = next_us > at_us ? next_us - at_us : WHEEL_TICK_US;
+    return min_of(ahead_us, other_us);
 }
 
 static void on_step(uv_idle_t *idle)
@@ -158,9 +202,7 @@ static void on_step(uv_idle_t *idle)
     if (waits_for_pongs(clock))
         return;
     if (now < clock->until_us) {
-        uint64_t due_us = min_of(wheel_next_us(hub_wheel(clock->hub)), wheel_next_us(&clock->turn->wheel));
-        uint64_t next_us = due_us > now + clock->step_us ? due_us : now + clock->step_us;
-        move_to(min_of(next_us, clock->until_us));
+        move_to(now + min_of(next_stop(clock, now), clock->until_us - now));
         clock->settling = SETTLING_TURNS;
     } else if (clock->settling > 0) {
         clock->settling--;
@@ -171,9 +213,9 @@ static void on_step(uv_idle_t *idle)
 
 void dev_clock_advance(struct dev_clock *clock, uint64_t us, unsigned rate, void (*arrived)(void *owner), void *owner)
 {
-    set_rate(0);
+    begin_moving();
     clock->until_us = now_us() + us;
-    clock->step_us = us / STEPS_MAX > WHEEL_TICK_US ? us / STEPS_MAX : WHEEL_TICK_US;
+    clock->step_us = us / STEPS_MAX > WHEEL_TICK_US ? us / STEPS_MAX : 0;
     clock->rate = rate;
     clock->settling = SETTLING_TURNS;
     clock->given_up = 0;
@@ -234,8 +276,10 @@ unsigned dev_clock_rate(const struct dev_clock *clock)
     return dev_clock_is_moving(clock) ? clock->rate : shown.rate;
 }
 
+/* The monotonic clock goes on to a whole second, so that its ticks are the same after each reset. */
 void dev_clock_rewind(struct dev_clock *clock)
 {
+    move_to((now_us() / 1000000 + 1) * 1000000);
     set_rate(clock->start.rate);
     set_wall(start_wall_us(clock));
 }

@@ -25,6 +25,7 @@ static void on_made(void *owner, const struct server_parts *parts)
 {
     struct dev *dev = owner;
     dev->parts = *parts;
+    dev->broker.wheel = hub_wheel(parts->hub);
     dev->held.mailbox = hub_replies(parts->hub);
     dev_clock_attach(&dev->clock, &parts->node->turn, parts->hub);
     watch_start(&dev->watch, &dev->journal, parts->hub);

@@ -20,7 +20,7 @@ struct reset {
     struct dev *dev;
     unsigned keep;
     size_t ended; /* sessions */
-    bool gone;    /* all of them; the node hears by mail which channels nobody has any more */
+    enum { WAITS_FOR_SESSIONS, SESSIONS_GONE, MEMBERS_GONE } stage;
 };
 
 static struct reset *reset_of(struct held_call *held)
@@ -62,7 +62,7 @@ static void empty(struct dev *dev, unsigned keep)
         revocations_clear(dev->parts.node->revocations);
     }
     if (!(keep & KEEP_CLOCK)) {
-        dev_clock_rewind(&dev->clock);
+        dev_clock_rewind(&dev->clock); /* timers that run are for nobody now */
         if (dev->start.has_seed)
             seeded_rewind(dev->start.seed);
     }
@@ -85,9 +85,10 @@ static void finish(struct held_call *held)
 static void look(struct held_call *held)
 {
     struct reset *reset = reset_of(held);
-    if (reset->gone || (!(reset->keep & KEEP_SESSIONS) && hub_sessions(reset->dev->parts.hub)->count > 0))
+    if (reset->stage != WAITS_FOR_SESSIONS ||
+        (!(reset->keep & KEEP_SESSIONS) && hub_sessions(reset->dev->parts.hub)->count > 0))
         return;
-    reset->gone = true;
+    reset->stage = SESSIONS_GONE;
     hub_leave_unused(reset->dev->parts.hub);
     held_call_extend(held, 0);
 }
@@ -102,13 +103,17 @@ static void cut_sessions(struct hub *hub)
 
 static void on_time(struct held_call *held)
 {
-    const struct reset *reset = reset_of(held);
-    if (reset->gone || held->set->ending || held_call_age_ms(held) >= GIVE_UP_MS) {
+    struct reset *reset = reset_of(held);
+    if (reset->stage == MEMBERS_GONE || held->set->ending || held_call_age_ms(held) >= GIVE_UP_MS) {
         finish(held);
-        return;
+    } else if (reset->stage == SESSIONS_GONE) { /* the node has heard by mail who has left which channel */
+        reset->stage = MEMBERS_GONE;
+        presence_hurry(reset->dev->parts.node->presence);
+        held_call_extend(held, 0);
+    } else {
+        cut_sessions(reset->dev->parts.hub);
+        held_call_extend(held, GIVE_UP_MS);
     }
-    cut_sessions(reset->dev->parts.hub);
-    held_call_extend(held, GIVE_UP_MS);
 }
 
 static size_t end_sessions(struct hub *hub)

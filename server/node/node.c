@@ -53,9 +53,11 @@ const struct broker_sink node_sink = {
     .state = router_state,
 };
 
-static void on_tick(struct timer *timer, uint64_t now_us)
+static void on_tick(struct timer *timer, uint64_t timer_us)
 {
     struct node *node = CONTAINER_OF(timer, struct node, tick);
+    uint64_t now_us = turn_now_us(&node->turn);
+    (void)timer_us;
     turn_start_timer(&node->turn, timer, TICK_US, on_tick);
     log_catch_up();
     router_tick(&node->router, now_us);
@@ -100,10 +102,11 @@ static void on_broker_closed(void *router)
 }
 
 /* The broker closes once it has the last lifecycle events. */
-static void on_flush(struct timer *timer, uint64_t now_us)
+static void on_flush(struct timer *timer, uint64_t timer_us)
 {
     struct node *node = CONTAINER_OF(timer, struct node, flush);
-    if (lifecycle_flush(node->lifecycle) || now_us >= node->flush_until_us)
+    (void)timer_us;
+    if (lifecycle_flush(node->lifecycle) || turn_now_us(&node->turn) >= node->flush_until_us)
         node->broker->ops->close(node->broker, on_broker_closed);
     else
         turn_start_timer(&node->turn, timer, 0, on_flush);

@@ -235,6 +235,15 @@ static void send_update(struct room *room)
     broker->ops->ask(broker, &make_update(room)->base);
 }
 
+void presence_hurry(struct presence *presence)
+{
+    size_t cursor = 0;
+    for (struct room *room;
+         (room = map_next(&presence->rooms, &cursor));) /* an answer comes by mail, and drops it then */
+        if (room->wanted || !list_is_empty(&room->changed))
+            send_update(room);
+}
+
 /* ---- from the workers ---- */
 
 /* An update follows soon, even if no member has changed: it also carries the policy and the ttl. */

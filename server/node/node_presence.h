@@ -20,6 +20,9 @@ struct presence *presence_create(struct router *router);
 /* As node_ops.presence: the owner is the router. Any thread may call it. Takes the change. */
 void presence_post(void *owner, struct presence_change *change);
 
+/* Tells the broker now what would be gathered for a while. For a server for development. */
+void presence_hurry(struct presence *presence);
+
 /* Call when no worker posts any more, and before the broker closes. The broker is told that all members have left. */
 void presence_close(struct presence *presence);
 /* Call once the broker and the router's mailbox have closed. */

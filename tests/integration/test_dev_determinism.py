@@ -10,6 +10,7 @@ def script(dev):
     bob = dev.connect("bob", wish={"expires": "2h"})
     for client in (ada, bob):
         client.subscribe("room:1")
+    dev.order("/wait", {"for": {"kind": "sent", "frame": {"type": "join", "data": {"user": "bob"}}}, "count": 2})
     for n in range(5):
         dev.publish("room:1", f"event {n}")
         for client in (ada, bob):

@@ -148,7 +148,7 @@ int main(int argc, char **argv)
         {"jobs", required_argument, NULL, 'j'},  {"failures", required_argument, NULL, 'x'},
         {"seed", required_argument, NULL, 's'},  {"model", no_argument, NULL, 'm'},
         {"trace", no_argument, NULL, 't'},       {NULL, 0, NULL, 0}};
-    static const struct clock clock = {world_now_us, loop_wall_ms};
+    static const struct clock clock = {.now_us = world_now_us, .wall_ms = loop_wall_ms};
     uint64_t first = 1, count = 1000, enough = FAILURES_ENOUGH, seed = 0;
     bool trace = false;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);

@@ -273,7 +273,7 @@ static uint64_t wall_ms(void)
 /* However late the only timer fires, it may start itself again. */
 static void test_a_late_timer_starts_again(void **state)
 {
-    static const struct clock fake = {now_us, wall_ms};
+    static const struct clock fake = {.now_us = now_us, .wall_ms = wall_ms};
     enum { TICKS = 2 * WHEEL_SLOTS };
     fake_now_us = 1000000;
     clock_use(&fake);

@@ -180,7 +180,7 @@ static uint64_t now_us(void)
     return fake_now_us;
 }
 
-static const struct clock fake_clock = {now_us, now_us};
+static const struct clock fake_clock = {.now_us = now_us, .wall_ms = now_us};
 
 static void pass_fake(const struct fixture *f, uint64_t ms)
 {

@@ -15,7 +15,7 @@ static uint64_t wall_ms(void)
     return fake_wall_ms;
 }
 
-static const struct clock fake_clock = {now_us, wall_ms};
+static const struct clock fake_clock = {.now_us = now_us, .wall_ms = wall_ms};
 
 struct fixture {
     struct rig rig;
