@@ -219,7 +219,7 @@ def test_sessions_and_their_last_frames(dev):
     [channel] = listed["channels"]
     assert channel["channel"] == "room:1" and channel["subscribed"] and not channel["recovering"] and channel["offset"] >= 1
     shown = dev.order(f"/sessions/{session}", method="GET")
-    assert shown["last_in"]["frame"]["type"] == "subscribe" and shown["last_out"]["kind"] == "delivered"
+    assert shown["last_in"]["frame"]["type"] == "subscribe" and shown["last_out"]["dir"] == "out"
     client.close()
     until(lambda: dev.call("GET", f"/sessions/{session}").status == 404, "the session has gone")
 
