@@ -61,8 +61,8 @@ struct revocations *revocations_create(void)
     return revocations;
 }
 
-void revocations_each(struct revocations *revocations,
-                      void (*tell)(void *owner, const struct revocation *revocation), void *owner)
+void revocations_each(struct revocations *revocations, void (*tell)(void *owner, const struct revocation *revocation),
+                      void *owner)
 {
     pthread_rwlock_rdlock(&revocations->lock);
     LIST_EACH(link, &revocations->all)
