@@ -36,11 +36,21 @@ size_t lifecycle_event_cost(const struct lifecycle_event *event)
     return sizeof *event + event->key.len + event->json.len + event->about.len;
 }
 
+#define BEGIN "{\"specversion\":\"1.0\",\"id\":\""
+#define END   "}}"
+
+bool lifecycle_is_event(struct str json)
+{
+    const size_t end_len = sizeof END - 1;
+    return json.len > sizeof BEGIN + end_len && str_starts_with(json, STR(BEGIN)) &&
+           memcmp(json.ptr + json.len - end_len, END, end_len) == 0;
+}
+
 void lifecycle_write_json(struct buf *out, const struct lifecycle_head *head, struct str data)
 {
     char time[CLOCK_RFC3339_LEN + 1];
     clock_format(head->wall_ms, time);
-    buf_append_lit(out, "{\"specversion\":\"1.0\",\"id\":\"");
+    buf_append_lit(out, BEGIN);
     if (head->id.len) {
         buf_append(out, head->id);
     } else {
@@ -62,7 +72,7 @@ void lifecycle_write_json(struct buf *out, const struct lifecycle_head *head, st
     }
     buf_append_lit(out, "\",\"datacontenttype\":\"application/json\",\"data\":{");
     buf_append(out, data);
-    buf_append_lit(out, "}}");
+    buf_append_lit(out, END);
 }
 
 /* --- requests ----------------------------------------------------------------------------------------------------- */

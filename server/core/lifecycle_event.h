@@ -63,6 +63,9 @@ struct lifecycle_head {
 
 /* Appends the event. data: the members of its data, without braces. */
 void lifecycle_write_json(struct buf *out, const struct lifecycle_head *head, struct str data);
+/* Whether a text of the stream is such an event, by how it begins and ends: others may write to the stream. To parse it
+ * would cost as much as all else that is done to send it on. */
+bool lifecycle_is_event(struct str json);
 
 /* --- requests ----------------------------------------------------------------------------------------------------- */
 

@@ -168,6 +168,20 @@ def test_what_the_stream_has_lost_is_said(launch, receiver, redis):
         assert other.metric("carillon_lifecycle_dropped_total") == dropped["data"]["count"]
 
 
+def test_what_others_write_to_the_stream_is_passed_over(launch, receiver, redis):
+    redis("XADD", "carillon:events", "*", "greeting", "hello")
+    for foreign in ("no event", '{"specversion":"1.0","id":"1"}', '{"specversion":"2.0","id":"1","data":{}}'):
+        redis("XADD", "carillon:events", "*", "type", "session.opened", "number", "1", "event", foreign)
+    node = launch(config(receiver, **{"redis.url": redis.url}))
+    until(node.ready, "ready")
+    node.connect("ada").close()
+    receiver.told("session.closed", user="ada")
+    redis("XADD", "carillon:events", "*", "type", "session.opened", "number", "x", "event", "no event")
+    node.connect("bob").close()
+    receiver.told("session.closed", user="bob")
+    assert all(event["source"].startswith("/nodes/") for event in receiver.events())
+
+
 def test_a_node_ends_while_the_receiver_does_not_answer(launch, receiver, broker):
     receiver.delay = 20
     node = launch(config(receiver, **broker))

@@ -8,7 +8,6 @@
  * The tag is the stream's own hash tag, or else its whole name. So all keys are at one server of a cluster, and a
  * script appends an event and notes what it means in one step. */
 #include "common/base/clock.h"
-#include "common/json/json.h"
 #include "server/broker/redis/redis_parts.h"
 #include "server/core/lifecycle_event.h"
 
@@ -206,8 +205,7 @@ static void send_read(struct redis_request *request)
     redis_request_script(request, SCRIPT_LIFECYCLE_READ, 2, 7, arguments);
 }
 
-/* The number of the last event that is sent; the place of the last entry; then number and JSON of each event. What is
- * no JSON is passed over, as others may write to the stream. */
+/* The number of the last event that is sent; the place of the last entry; then number and JSON of each event. */
 static bool take_events(struct lifecycle_read *read, const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
@@ -217,9 +215,8 @@ static bool take_events(struct lifecycle_read *read, const redisReply *reply)
         snprintf(read->last, sizeof read->last, "%.*s", STR_ARG(redis_text(reply->element[1])));
     for (size_t i = 2; i + 1 < reply->elements; i += 2) {
         struct str json = redis_text(reply->element[i + 1]);
-        struct json_value value;
         uint64_t number;
-        if (!str_to_u64(redis_text(reply->element[i]), &number) || json_check(json, NULL, &value, NULL))
+        if (!str_to_u64(redis_text(reply->element[i]), &number) || !lifecycle_is_event(json))
             continue;
         if (!read->count++)
             read->number = number;

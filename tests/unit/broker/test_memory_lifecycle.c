@@ -23,6 +23,10 @@ static void writes_a_cloudevent(void **state)
                                         "\"type\":\"carillon.session.closed\",\"subject\":\"s\\\"1\","
                                         "\"time\":\"2026-01-15T10:30:00.000Z\",\"sequence\":\"2\","
                                         "\"datacontenttype\":\"application/json\",\"data\":{\"code\":1000}}");
+    assert_true(lifecycle_is_event(buf_str(&out)));
+    assert_false(lifecycle_is_event(str_from(out.ptr, out.len - 1)));
+    assert_false(lifecycle_is_event(str_skip(buf_str(&out), 1)));
+    assert_false(lifecycle_is_event(STR("")));
     buf_fini(&out);
 }
 
