@@ -335,11 +335,16 @@ def section_upstream(results):
 
 def section_admission(results):
     out = []
-    for scenario, titles in (("tickets", {}), ("lifecycle", {"connect": "Lifecycle events"})):
-        found = results.get(scenario)
-        for case in found.cases() if found else []:
-            title = titles.get(case, f"Tickets: {case}")
-            out += [f"{title}:", "", *per_server(found, case, latency_columns(found, case))]
+    if "tickets" in results:
+        found = results["tickets"]
+        for case in found.cases():
+            out += [f"Tickets: {case}:", "", *per_server(found, case, latency_columns(found, case))]
+    if "lifecycle" in results:
+        found = results["lifecycle"]
+        for case in found.cases():
+            rate, cpu, *latency = latency_columns(found, case)
+            store = ("Redis CPU µs each", lambda name, case=case: ranged(found.values(case, name, "store_cpu_us_each")))
+            out += ["Lifecycle events:", "", *per_server(found, case, [rate, cpu, store, *latency])]
     return out
 
 

@@ -126,8 +126,8 @@ class Stall:
 
 
 def stalled(bench):
-    """100 sessions whose messages are answered, at a fixed rate. Then 100 others send to a backend that never answers, as much as is
-    taken of them."""
+    """100 sessions whose messages are answered, at a fixed rate, alone, and while 100 others send to a backend that never answers as much as
+    is taken of them. Each is a fresh node. Which goes first changes with each round."""
     @contextlib.contextmanager
     def two_backends():
         with servers.backend() as backend:
@@ -138,12 +138,16 @@ def stalled(bench):
                 node.url_path = "/up"
                 yield node
 
-    def measure(server):
+    def without(server):
         yield "without", bench.load(server, "request", connections=SESSIONS, rate=RATE)
+
+    def with_stall(server):
         with Stall(server, SESSIONS) as stall:
             run = bench.load(server, "request", connections=SESSIONS, rate=RATE)
         yield "stalled", {**run, "held_each": stall.held_each, "sent_each": stall.sent / SESSIONS, "waiting_bytes": WAITING_BYTES}
-    bench.alternate({"carillon": two_backends}, measure)
+    for number in range(bench.rounds):
+        for measure in (with_stall, without) if number % 2 else (without, with_stall):
+            bench.alternate({"carillon": two_backends}, measure, rounds=1)
 
 
 def commands(port):

@@ -121,7 +121,7 @@ def test_a_stalled_backend_and_frames():
         "stalled": result("stalled", {("without", "carillon"): [run(1.0)], ("stalled", "carillon"): [slow]}),
         "frames": result("frames", {("to a Redis stream", "carillon"): [run(7.5, per_second=25000), run(7.5, per_second=25000, exit_code=1, lost=2)]}),
     }, {}, None)
-    assert "1.15 × | **not reached**" in row_of(text, "p99 of the sessions with another one")
+    assert "1.15 × (1.15–1.15) | **not reached**" in row_of(text, "p99 of the sessions with another one")
     assert "300 KiB | **not reached**" in row_of(text, "held of a session whose backend")
     assert "to a Redis stream 7.5 µs | **not reached**" in row_of(text, "binary frames of 640 bytes")
     assert "1 of 2 runs failed: 2 lost" in text
@@ -132,12 +132,13 @@ def test_tickets_lifecycle_and_an_older_program():
         "tickets": result("tickets", {("issued", "memory"): [run(1.0, per_second=12000)], ("used", "memory"): [run(1.0, per_second=9000)]}),
         "lifecycle": result("lifecycle", {("connect", "off"): [run(1.0, per_second=10000)],
                                           ("connect", "to a Redis stream"): [run(1.0, per_second=9600)],
-                                          ("connect", "to HTTP"): [run(1.0, per_second=9400)]}),
+                                          ("connect", "to HTTP"): [run(1.0, per_second=9400, store_cpu_us_each=12.0)]}),
         "older": result("older", {("connect", "carillon"): [run(1.01)], ("connect", "older"): [run(1.0)]})}, {}, None)
     assert "memory 12,000 a second | reached" in row_of(text, "| tickets issued |")
     assert "memory 9,000 a second | **not reached**" in row_of(text, "tickets used")
-    assert "0.96 × | reached" in row_of(text, "lifecycle events to a Redis stream")
-    assert "0.94 × | **not reached**" in row_of(text, "events to an HTTP backend")
+    assert "0.96 × (0.96–0.96) | reached" in row_of(text, "lifecycle events to a Redis stream")
+    assert "0.94 × (0.94–0.94) | **not reached**" in row_of(text, "events to an HTTP backend")
+    assert "| 9,400 | 1.00 | 12.0 |" in row_of(text, "| to HTTP |")
     assert "1.01 × | reached" in row_of(text, "connect, against an older program")
 
 
