@@ -102,6 +102,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     } catch (thrown) {
       const error = thrown as CarillonError;
       if (mine !== round || error.code === "offline") return;
+      wasLive ||= error.code === "timeout"; // events may come and be left out, which the next answer has to tell
       if (error.retryable) retry = env.setTimeout(() => link.isOpen() && subscribe(), backoff(++attempt, 1000, 16_000, env.random()));
       else refuse(error);
     }
@@ -128,6 +129,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
   }
 
   function receiveEvent(event: ChannelEvent): void {
+    if (state !== "live") return; // the answer to `subscribe` will say from where the channel goes on
     if (event.offset !== undefined && position) {
       if (event.offset <= position.offset) return;
       moveTo({ epoch: position.epoch, offset: event.offset, id: event.id });

@@ -30,7 +30,7 @@ export class CarillonError extends Error {
 
 /** A credential that the server has refused is not sent again. */
 export function refusedAgain(): CarillonError {
-  return new CarillonError("unauthorized", "the server has refused it before", { retryable: true });
+  return new CarillonError("unauthorized", "it was refused before", { retryable: true });
 }
 
 const RETRYABLE = ["rate_limited", "internal_error", "unavailable", "offline", "timeout", "outbox_full"];

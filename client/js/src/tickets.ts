@@ -44,7 +44,7 @@ export function ticketsFrom(env: Env, url: string, getToken: GetToken): GetTicke
       refused = token;
       if (!isLast) return again();
     }
-    const { code = "ticket_failed", message = `${url} answered ${status} without a ticket`, reason } = body.error ?? body;
+    const { code = "ticket_failed", message = `${url} answered ${status}`, reason } = body.error ?? body;
     throw new CarillonError(code, message, {
       reason,
       retryable: status >= 500 || [401, 408, 429].includes(status),

@@ -7,8 +7,8 @@ import { createWorld, settle, type World } from "./world.js";
 
 /** What may happen to a connection, in any order. */
 const happenings = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ what: fc.constant("open" as const) }) },
-  { weight: 4, arbitrary: fc.record({ what: fc.constant("answer" as const) }) },
+  { weight: 8, arbitrary: fc.record({ what: fc.constant("open" as const) }) },
+  { weight: 8, arbitrary: fc.record({ what: fc.constant("answer" as const) }) },
   { weight: 3, arbitrary: fc.record({ what: fc.constant("pass" as const), ms: fc.constantFrom(0, 1, 900, 3000, 10_000, 36_000, 120_000) }) },
   {
     weight: 3,
@@ -21,7 +21,7 @@ const happenings = fc.oneof(
   fc.record({ what: fc.constant("final" as const), code: fc.constantFrom(1002, 1003, 1007, 1009) }),
   fc.record({ what: fc.constant("fail" as const), final: fc.boolean() }),
   fc.record({ what: fc.constant("network" as const), online: fc.boolean() }),
-  fc.record({ what: fc.constant("wake" as const) }),
+  fc.record({ what: fc.constant("sleep" as const), ms: fc.constantFrom(5000, 60_000, 3600_000), woken: fc.boolean() }),
   fc.record({ what: fc.constant("move" as const), ms: fc.constantFrom(0, 5000) }),
   fc.record({ what: fc.constant("expiring" as const) }),
   fc.record({ what: fc.constant("refreshed" as const), ms: fc.constantFrom(0, 1000, 600_000) }),
@@ -30,10 +30,13 @@ const happenings = fc.oneof(
   { weight: 2, arbitrary: fc.record({ what: fc.constant("answer_refused" as const) }) },
   // The next listener of a change closes the connection, and perhaps opens it again.
   fc.record({ what: fc.constant("close_in_callback" as const), again: fc.boolean() }),
-  fc.record({ what: fc.constant("connect" as const) }),
+  { weight: 4, arbitrary: fc.record({ what: fc.constant("connect" as const) }) },
   fc.record({ what: fc.constant("close" as const) }),
 );
 type Happening = typeof happenings extends fc.Arbitrary<infer T> ? T : never;
+
+/** How often each happening met each state, in all runs. */
+const drawn = new Map<string, number>();
 
 function start(world: World) {
   const questions: { request: CredentialRequest; resolve(token: string): void; reject(error: unknown): void }[] = [];
@@ -42,6 +45,8 @@ function start(world: World) {
   const renewals: string[] = [];
   let inCallback: (() => void) | undefined;
   let tokens = 0;
+  /** The token of the open connection. */
+  let current = "";
   const connection = createConnection({
     env: world.env,
     delays: { initialMs: 1000, maxMs: 20_000 },
@@ -62,10 +67,13 @@ function start(world: World) {
   const open = () => questions.filter(({ request }) => !request.signal.aborted);
   const act = async (happening: Happening) => {
     const socket = live()[0];
+    const seen = `${happening.what} while ${connection.state}`;
+    drawn.set(seen, (drawn.get(seen) ?? 0) + 1);
     switch (happening.what) {
       case "open":
         if (socket?.readyState === 0) {
           socket.open();
+          current = socket.protocols[1]!;
           connection.dispatch({ type: "opened", silenceMs: 35_000, lifetimeMs: 600_000 });
         }
         break;
@@ -78,7 +86,9 @@ function start(world: World) {
         break;
       }
       case "refreshed":
-        if (renewals.pop() !== undefined) connection.dispatch({ type: "refreshed", lifetimeMs: happening.ms });
+        if (renewals.length === 0 || connection.state !== "open") break;
+        current = renewals.pop()!;
+        connection.dispatch({ type: "refreshed", lifetimeMs: happening.ms });
         break;
       case "refresh_refused": {
         const renewal = renewals.pop();
@@ -99,7 +109,7 @@ function start(world: World) {
       case "end":
       case "final": {
         const reason = happening.what === "end" ? happening.reason : "";
-        if (socket && (reason.startsWith("token_") || happening.code === 1008)) if (reason !== "disconnected") refused.add(socket.protocols[1]!);
+        if (socket && (reason.startsWith("token_") || happening.code === 1008)) if (reason !== "disconnected") refused.add(socket.readyState === 1 ? current : socket.protocols[1]!);
         socket?.end(happening.code, reason);
         break;
       }
@@ -109,8 +119,10 @@ function start(world: World) {
       case "network":
         world.setOnline(happening.online);
         break;
-      case "wake":
-        world.wake();
+      case "sleep":
+        world.sleep(happening.ms);
+        if (happening.woken) world.wake();
+        await world.pass(0);
         break;
       case "move":
         connection.dispatch({ type: "move", afterMs: happening.ms });
@@ -134,7 +146,7 @@ function start(world: World) {
 describe("whatever happens", () => {
   test("there is one socket at most, no refused token is sent again, and nothing is left after close", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(happenings, { maxLength: 60 }), fc.integer({ min: 0, max: 999 }), async (all, chance) => {
+      fc.asyncProperty(fc.array(happenings, { maxLength: 60, size: "max" }), fc.integer({ min: 0, max: 999 }), async (all, chance) => {
         const world = createWorld(() => chance / 1000);
         const { connection, calm, questions, refused, live, act } = start(world);
         connection.connect();
@@ -155,13 +167,19 @@ describe("whatever happens", () => {
         expect(connection.state).toBe("closed");
         expect([live().length, world.timers, world.watchers, questions().length]).toEqual([0, 0, 0, 0]);
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
+  });
+
+  test("closes, refusals, token failures, a lost network and sleeps really meet open connections and such as come back", () => {
+    for (const what of ["end", "final", "network", "sleep", "move", "expiring", "close", "close_in_callback"]) expect(drawn.get(`${what} while open`), what).toBeGreaterThan(50);
+    for (const what of ["end", "fail", "answer_refused", "network", "sleep", "close"]) expect(drawn.get(`${what} while reconnecting`), what).toBeGreaterThan(50);
+    for (const what of ["refreshed", "refresh_refused", "fail", "answer"]) expect(drawn.get(`${what} while open`), what).toBeGreaterThan(50);
   });
 
   test("a connection that nothing ends comes back once the server takes it", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(happenings, { maxLength: 40 }), async (all) => {
+      fc.asyncProperty(fc.array(happenings, { maxLength: 40, size: "max" }), async (all) => {
         const world = createWorld();
         const { connection, calm, live, act } = start(world);
         connection.connect();

@@ -152,13 +152,13 @@ const happenings = fc.oneof(
   { weight: 4, arbitrary: fc.constant("open" as const) },
   { weight: 4, arbitrary: fc.constant("answer" as const) },
   { weight: 2, arbitrary: fc.constant("break" as const) },
-  ...(["refuse", "final", "fail", "again", "offline", "online", "wake", "close"] as const).map((what) => fc.constant(what)),
+  ...(["refuse", "final", "fail", "again", "offline", "online", "sleep", "close"] as const).map((what) => fc.constant(what)),
   { weight: 3, arbitrary: fc.constantFrom(0, 900, 5000, 10_000, 60_000) },
 );
 
 test("whatever happens to a managed socket: one line at most, no refused ticket again, nothing left after close", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(happenings, { maxLength: 50 }), fc.constantFrom(0, 3), async (all, maxReconnectAttempts) => {
+    fc.asyncProperty(fc.array(happenings, { maxLength: 50, size: "max" }), fc.constantFrom(0, 3), async (all, maxReconnectAttempts) => {
       const world = createWorld();
       const questions: { signal: AbortSignal; resolve(ticket: string): void; reject(error: unknown): void }[] = [];
       const refused: string[] = [];
@@ -181,7 +181,10 @@ test("whatever happens to a managed socket: one line at most, no refused ticket 
           refused.push(ticketOf(line));
           line.end(1008, "ticket_invalid");
         } else if (what === "offline" || what === "online") world.setOnline(what === "online");
-        else if (what === "wake") world.wake();
+        else if (what === "sleep") {
+          world.sleep(60_000);
+          world.wake();
+        }
         else if (what === "close") sockets.closeAll();
         else if (typeof what === "number") await world.pass(what);
         await settle();

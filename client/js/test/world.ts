@@ -10,6 +10,8 @@ export interface World {
   readonly timers: number;
   /** Lets time pass: timers fire in their order, and promises are settled between them. */
   pass(ms: number): Promise<void>;
+  /** The machine sleeps: time passes, and no timer fires before the next `pass`. */
+  sleep(ms: number): void;
   setOnline(online: boolean): void;
   wake(): void;
   readonly watchers: number;
@@ -124,6 +126,7 @@ export function createWorld(random: () => number = () => 0.5): World {
       }
       now = end;
     },
+    sleep: (ms) => void (now += ms),
     setOnline: (online) => watchers.forEach((told) => told.online(online)),
     wake: () => watchers.forEach((told) => told.woken()),
     get watchers() {

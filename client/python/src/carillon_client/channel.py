@@ -242,6 +242,8 @@ class Channel:
         except CarillonError as error:
             if mine != self._round or error.code == "offline":
                 return
+            # After a timeout events may come and be left out, which the next answer has to tell.
+            self._was_live = self._was_live or error.code == "timeout"
             if not error.retryable:
                 return self._refuse(error)
             delay = random.random() * 2.0 ** min(self._attempt, 4)
@@ -284,8 +286,8 @@ class Channel:
             loop.end(error)
 
     def _receive(self, event: Event) -> None:
-        if is_repeated(self.position, event):
-            return
+        if self._state != "live" or is_repeated(self.position, event):
+            return  # the answer to `subscribe` will say from where the channel goes on
         self._move_to(position_after(self.position, event))
         for type, listener in list(self._listeners.values()):
             if type in ("*", event.type):
