@@ -400,8 +400,11 @@ static enum err start(struct server *server, struct error *error)
     if (err != ERR_NONE)
         return err;
     if (server->hooks) {
-        server->parts =
-            (struct server_parts){.node = &server->node, .hub = server->workers[0]->hub, .options = server->options};
+        server->parts = (struct server_parts){.server = server,
+                                              .set_channels = server_set_channels,
+                                              .node = &server->node,
+                                              .hub = server->workers[0]->hub,
+                                              .options = server->options};
         server->hooks->made(server->hooks->owner, &server->parts);
     }
     for (unsigned i = 0; i < server->worker_count; i++)
@@ -471,6 +474,8 @@ int server_run(const struct server_start *given)
     outbound_destroy(server->outbound);
     options_fini(&options_table, server->options);
     option_sources_fini(server->sources);
+    free(server->argv_with_channels);
+    free(server->channels);
     free(server);
     return err == ERR_NONE ? 0 : 1;
 }

@@ -22,7 +22,12 @@ struct node;
 struct turn;
 
 /* The parts of a server with one worker, for who watches them. Borrowed for the server's life. */
+struct server;
 struct server_parts {
+    struct server *server;
+    /* Exchanges the rules of channels as a reload with --channels does. text: JSON; empty: the rules that the server
+     * began with. False: nothing has changed, and *messages says what is wrong. */
+    bool (*set_channels)(struct server *server, struct str text, struct buf *messages);
     struct node *node; /* its turn is the hub's, too */
     struct hub *hub;
     const struct options *options; /* the present ones, also after a reload */

@@ -48,6 +48,9 @@ struct server {
     void *more_owner;
     const struct server_hooks *hooks; /* of struct server_start; NULL: none */
     struct server_parts parts;        /* for the hooks */
+    char *channels;                   /* rules that hooks have set in place of the given ones; NULL: none */
+    struct options_input with_channels;
+    char **argv_with_channels;
     struct ticket_desk *desks[ROUTER_WORKERS_MAX];
     struct ticket_rates *ticket_rates; /* of all desks */
     unsigned worker_count;
@@ -79,5 +82,7 @@ void server_tell_settings(struct server *server);
 /* Lifecycle events as the options say now. After the workers. */
 enum err server_configure_lifecycle(struct server *server, struct error *error);
 void server_reload(struct server *server);
+/* As in struct server_parts. */
+bool server_set_channels(struct server *server, struct str text, struct buf *messages);
 
 #endif

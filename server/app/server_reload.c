@@ -1,5 +1,6 @@
 /* server_reload.c - SIGHUP: reads all settings again from where they came from. Either all that can change in a
  * running process changes, or nothing does. */
+#include "common/base/alloc.h"
 #include "common/base/log.h"
 #include "server/app/server_private.h"
 #include "server/broker/redis/redis_broker.h"
@@ -28,38 +29,33 @@ enum err server_configure_lifecycle(struct server *server, struct error *error)
     return err;
 }
 
-void server_reload(struct server *server)
+/* False: refused, and nothing has changed. *messages says what is wrong. */
+static bool reload(struct server *server, const struct options_input *input, struct buf *messages)
 {
     struct options fresh;
     struct option_sources sources;
     struct configuration configuration;
     struct error error;
-    struct buf messages = {0};
-    if (options_load(&options_table, server->input, &fresh, &sources, &messages)) {
-        log_lines(LOG_LEVEL_ERROR, buf_str(&messages));
-        log_error("app", "reload: refused; the settings stay as they were");
-        buf_fini(&messages);
-        return;
-    }
-    enum err err = options_validate(&fresh, &sources, &messages);
-    log_lines(err ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, buf_str(&messages));
-    buf_clear(&messages);
-    if (err == ERR_NONE && options_changed(&options_table, server->options, &fresh, &messages))
-        log_warn("app", "reload: %s changed, which takes a restart; the rest is applied", buf_cstr(&messages));
-    buf_fini(&messages);
+    if (options_load(&options_table, input, &fresh, &sources, messages))
+        return false;
+    enum err err = options_validate(&fresh, &sources, messages);
     if (err == ERR_NONE) {
+        struct buf changed = {0};
+        log_lines(LOG_LEVEL_WARN, buf_str(messages));
+        if (options_changed(&options_table, server->options, &fresh, &changed))
+            log_warn("app", "reload: %s changed, which takes a restart; the rest is applied", buf_cstr(&changed));
+        buf_fini(&changed);
         options_keep(&options_table, server->options, &fresh);
         err = configuration_make(&fresh, server->outbound, &server->configuration, &configuration, &error);
         if (err) {
-            log_error("app", "reload: %s", error.text);
+            buf_appendf(messages, "%s\n", error.text);
             options_keep(&options_table, server->options, &fresh); /* exchanges them back */
         }
     }
     if (err) {
-        log_error("app", "reload: refused; the settings stay as they were");
         options_fini(&options_table, &fresh);
         option_sources_fini(&sources);
-        return;
+        return false;
     }
     capacity_follow(server->options, &fresh);
     options_fini(&options_table, server->options);
@@ -89,4 +85,41 @@ void server_reload(struct server *server)
     listener_configure(server->clients, configuration.net);
     listener_configure(server->internal, configuration.net);
     log_info("app", "reload: done");
+    return true;
+}
+
+void server_reload(struct server *server)
+{
+    struct buf messages = {0};
+    if (!reload(server, server->channels ? &server->with_channels : server->input, &messages)) {
+        log_lines(LOG_LEVEL_ERROR, buf_str(&messages));
+        log_error("app", "reload: refused; the settings stay as they were");
+    }
+    buf_fini(&messages);
+}
+
+/* Flags come last, so this one holds whatever file and environment say. */
+bool server_set_channels(struct server *server, struct str text, struct buf *messages)
+{
+    int argc = server->input->argc;
+    char *channels = text.len ? str_dup(text) : NULL;
+    char **argv = xcalloc((size_t)argc + 3, sizeof *argv);
+    struct options_input input = *server->input;
+    memcpy(argv, server->input->argv, (size_t)argc * sizeof *argv);
+    argv[argc] = (char *)(uintptr_t) "--channels"; /* the engine does not write to it */
+    argv[argc + 1] = channels;
+    input.argv = argv;
+    input.argc = channels ? argc + 2 : argc;
+    bool done = reload(server, &input, messages);
+    if (done) {
+        free(server->argv_with_channels);
+        free(server->channels);
+        server->argv_with_channels = argv;
+        server->channels = channels;
+        server->with_channels = input;
+    } else {
+        free(argv);
+        free(channels);
+    }
+    return done;
 }

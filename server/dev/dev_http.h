@@ -17,6 +17,7 @@ struct dev_route {
 
 /* The routes of each file, ended by a row without a path. */
 extern const struct dev_route broker_routes[];
+extern const struct dev_route channels_routes[];
 extern const struct dev_route clock_routes[];
 extern const struct dev_route journal_routes[];
 extern const struct dev_route reset_routes[];

@@ -61,6 +61,11 @@ static void empty(struct dev *dev, unsigned keep)
         memory_broker_empty(dev->broker.inner);
         revocations_clear(dev->parts.node->revocations);
     }
+    if (!(keep & KEEP_RULES)) {
+        struct buf messages = {0};
+        dev->parts.set_channels(dev->parts.server, STR(""), &messages);
+        buf_fini(&messages);
+    }
     if (!(keep & KEEP_CLOCK)) {
         dev_clock_rewind(&dev->clock); /* timers that run are for nobody now */
         if (dev->start.has_seed)
