@@ -1,0 +1,56 @@
+#!/bin/sh
+# test_npm.sh [SUITE] - tries the npm packages in an empty folder of a fresh trixie (or SUITE) that has Node, npm, and none of the program's
+# libraries; and without network. Needs root and mmdebstrap.
+set -eu
+cd "$(dirname "$0")/.."
+suite=${1:-trixie}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+root=$work/root
+packaging/root.sh make "$suite" "$root" nodejs npm
+cp build/packages/carillon-*.tgz packaging/first_event.sh "$root/root/"
+# Without a network of its own, and so without a registry.
+unshare --net packaging/root.sh in "$root" sh -euc '
+    ip link set lo up 2>/dev/null || node -e "" # the loopback interface is enough
+    cd /root
+    main=$(echo /root/carillon-[0-9]*.tgz) platform=$(echo /root/carillon-linux-x64-*.tgz)
+    echo "=== npx from the packed files, in an empty folder"
+    mkdir cold && cd cold
+    from=$(date +%s%3N)
+    npx --yes --offline --package "$main" --package "$platform" carillon version
+    echo "npm: the first npx took $(($(date +%s%3N) - from)) ms"
+    /root/first_event.sh npx --yes --offline --package "$main" --package "$platform" carillon
+    echo "=== installed"
+    mkdir /root/installed && cd /root/installed
+    npm install --offline --no-audit --no-fund "$main" "$platform"
+    PATH=$PWD/node_modules/.bin:$PATH
+    /root/first_event.sh carillon
+    [ -x "$(node -p "require(\"carillon\").program()")" ]
+    echo "=== signals and exit codes"
+    for signal in HUP KILL; do
+        carillon dev --port 0 --internal-port 0 --ready-file ready >/dev/null 2>&1 &
+        until [ -s ready ]; do sleep 0.01; done
+        child=$(sed "s/.*\"pid\":\([0-9]*\).*/\1/" ready)
+        rm ready
+        if [ $signal = KILL ]; then
+            kill -KILL "$child"
+            code=0
+            wait $! || code=$?
+            [ $code = 137 ] || { echo "test_npm: FAILED: the program was killed, and the exit code is $code" >&2; exit 1; }
+        else
+            kill -$signal $!
+            kill -0 "$child" && kill -TERM $! && wait $!
+        fi
+    done
+    echo "=== a machine without a program"
+    try() {
+        node -e "$1; try { require(\"carillon\").program(); process.exit(1) } catch (error) { console.log(error.message) }"
+    }
+    try "Object.defineProperty(process, \"platform\", { value: \"darwin\" })" | grep "no program for darwin-x64 yet"
+    rm -r node_modules/@carillon
+    try "" | grep "omit=optional"
+    if carillon dev 2>words; then exit 1; fi
+    cat words
+'
+echo "npm: all as it should be"
