@@ -26,8 +26,4 @@ trap 'exit 1' HUP INT TERM
     exit 1
 }
 gzip -9n "$archive"
-printf 'carillon\t%s\tApache-2.0\tNOASSERTION\n' "$VERSION" >"$made/components"
-sed -n 's/^\([a-z0-9]*\)  *[0-9a-f]\{64\}  *.*_\([0-9][^_]*\)\.orig\.tar.*/\1\t\2/p' packaging/static-libraries.lock | while IFS='	' read -r name version; do
-    printf '%s\t%s\tNOASSERTION\tNOASSERTION\n' "$name" "$version"
-done >>"$made/components"
-packaging/spdx.py "$archive.gz" <"$made/components"
+packaging/components.sh | packaging/spdx.py "$archive.gz"

@@ -39,18 +39,10 @@ for program in "$stage"/bin/*; do
     [ -z "$libraries" ] || fail "$program still needs" $libraries
 done
 
-# The libraries as Debian calls them.
 licences=$stage/share/doc/carillon/licences
 mkdir -p "$licences"
-printf 'carillon\t%s\tApache-2.0\tpkg:generic/carillon@%s\n' "$VERSION" "$VERSION" >$made/components
-while read -r library licence; do
-    file=$(sed -n "s|^$library  *[0-9a-f]*  *||p" packaging/static-libraries.lock | tail -n 1)
-    version=$(basename "$file" | sed 's/^[^_]*_//; s/\.debian\.tar.*//; s/\.orig\.tar.*//')
-    source=$(basename "$(dirname "$file")")
-    printf '%s\t%s\t%s\tpkg:deb/debian/%s@%s?arch=source\n' "$library" "$version" "$licence" "$source" \
-        "$(printf %s "$version" | sed 's/+/%2B/g; s/~/%7E/g')" >>$made/components
-    cp "build/static/prefix/licences/$library.txt" "$licences/"
-done <packaging/licences.txt
+cp build/static/prefix/licences/* "$licences/"
+packaging/components.sh >$made/components
 {
     printf 'In the programs, beside Carillon (Apache-2.0), with their licences in this folder:\n\n'
     tail -n +2 $made/components | while IFS='	' read -r library version licence _; do

@@ -43,6 +43,10 @@ unshare --net packaging/root.sh in "$root" sh -euc '
             kill -0 "$child" && kill -TERM $! && wait $!
         fi
     done
+    sh -c "carillon dev --exit-with-parent --port 0 --internal-port 0 --ready-file ready >/dev/null 2>&1 & until [ -s ready ]; do sleep 0.01; done"
+    child=$(sed "s/.*\"pid\":\([0-9]*\).*/\1/" ready)
+    for i in $(seq 500); do kill -0 "$child" 2>/dev/null || break; sleep 0.01; done
+    ! kill -0 "$child" 2>/dev/null || { echo "test_npm: FAILED: the program did not end with its parent" >&2; exit 1; }
     echo "=== a machine without a program"
     try() {
         node -e "$1; try { require(\"carillon\").program(); process.exit(1) } catch (error) { console.log(error.message) }"
