@@ -1,8 +1,9 @@
 // @ts-check
 // Starts `carillon dev` for an example. It stands for what a backend does with Carillon: it makes tokens, and publishes.
 import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const BUILT = fileURLToPath(new URL("../../build/release/carillon", import.meta.url));
@@ -16,41 +17,35 @@ const BINARY = CARILLON_BIN ?? (existsSync(BUILT) ? BUILT : "carillon");
  * @param {URL} config - a file with channel rules
  */
 export async function startCarillon(config) {
-  const apiKey = randomBytes(24).toString("hex");
-  const keys = { CARILLON_TOKEN_SECRET: randomBytes(32).toString("hex"), CARILLON_API_KEYS: apiKey };
-  let [clients, internal] = ["127.0.0.1:0", "127.0.0.1:0"];
-  /** @type {import("node:child_process").ChildProcess} */
-  let child;
-
-  async function start() {
-    const ports = ["--port", portOf(clients), "--internal-port", portOf(internal)];
-    child = spawn(BINARY, ["dev", "--config", fileURLToPath(config), ...ports, "--ready-fd", "3", "--log-level", "warn", "--quiet"], {
-      env: { ...environment, ...keys },
-      stdio: ["ignore", "ignore", "inherit", "pipe"],
-    });
-    [clients, internal] = await ready(child);
-    console.log(`carillon dev: process ${child.pid}, clients on ${clients}, API on ${internal}`);
-    child.once("exit", start);
+  /** @param {string[]} ports */
+  async function start(...ports) {
+    const flags = ["--config", fileURLToPath(config), ...ports, "--json", "--exit-with-parent", "--quiet", "--log-level", "warn"];
+    const child = spawn(BINARY, ["dev", ...flags], { env: environment, stdio: ["ignore", "pipe", "inherit"] });
+    const facts = await firstLine(child);
+    const [clients, api] = [new URL(facts.ws_url.replace("ws", "http")), new URL(facts.api_url)];
+    console.log(`carillon dev: process ${facts.pid}, clients on ${clients.host}, API on ${api.host}`);
+    child.once("exit", () => start("--port", clients.port, "--internal-port", api.port));
+    return { url: clients.origin, api: api.origin, apiKey: facts.api_key };
   }
+
+  const { url, api, apiKey } = await start("--port", "0", "--internal-port", "0");
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit());
 
   /**
    * @param {string} path
    * @param {object} body
    */
   async function post(path, body) {
-    const answer = await fetch(`http://${internal}${path}`, { method: "POST", headers: { "X-API-Key": apiKey }, body: JSON.stringify(body) });
+    const answer = await fetch(api + path, { method: "POST", headers: { "X-API-Key": apiKey }, body: JSON.stringify(body) });
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   }
 
-  await start();
-  process.once("exit", () => child.removeAllListeners("exit").kill("SIGKILL")); // it keeps nothing
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit());
   return {
     /** Where clients connect. */
-    url: `http://${clients}`,
+    url,
     /** For programs that publish by the HTTP API. */
-    env: { CARILLON_API: `http://${internal}`, CARILLON_API_KEY: apiKey },
+    env: { CARILLON_API: api, CARILLON_API_KEY: apiKey },
     /**
      * A token for a user. A real backend makes one for the user who has signed in, and for nobody else: docs/tokens.md.
      * @param {string} user
@@ -66,22 +61,16 @@ export async function startCarillon(config) {
   };
 }
 
-const portOf = (/** @type {string} */ address) => address.slice(address.lastIndexOf(":") + 1);
-
 /**
- * The two addresses that the server writes to descriptor 3 when it is ready.
- * @param {import("node:child_process").ChildProcess} child
- * @returns {Promise<[clients: string, internal: string]>}
+ * The line of JSON that the server writes when it is ready.
+ * @param {import("node:child_process").ChildProcessByStdio<null, import("node:stream").Readable, null>} child
+ * @returns {Promise<{ pid: number; ws_url: string; api_url: string; api_key: string }>}
  */
-function ready(child) {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    child.stdio[3]?.on("data", (/** @type {Buffer} */ more) => {
-      text += more;
-      const found = /clients (\S+)\ninternal (\S+)\n/.exec(text);
-      if (found?.[1] && found[2]) resolve([found[1], found[2]]);
-    });
+async function firstLine(child) {
+  const failed = new Promise((_, reject) => {
     child.once("error", () => reject(new Error(`there is no ${BINARY}: run ./run build, or set CARILLON_BIN`)));
     child.once("exit", (code) => reject(new Error(`carillon dev has ended with ${code}`)));
   });
+  const [line] = await Promise.race([once(createInterface(child.stdout), "line"), failed]);
+  return JSON.parse(line);
 }
