@@ -171,6 +171,17 @@ void hub_gap(struct hub *hub, struct str name, enum gap gap, const struct positi
     tell_live(hub, channel, gap, position);
 }
 
+bool hub_tell_gap(struct hub *hub, struct session *session, struct str name, enum gap gap)
+{
+    const struct subscription *subscription = session->state == SESSION_OPEN ? subscription_find(session, name) : NULL;
+    if (!subscription || !subscription->confirmed || subscription->recovering)
+        return false;
+    const struct position position = channel_position(subscription->channel);
+    metrics_add_labelled(hub->metrics, METRIC_GAPS, gap, 1);
+    output_gap(hub, session, name, gap, &position);
+    return true;
+}
+
 void hub_interrupted(struct hub *hub, struct str name)
 {
     struct channel *channel = hub_channel(hub, name);

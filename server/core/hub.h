@@ -201,6 +201,13 @@ void hub_leave_unused(struct hub *hub);
 bool hub_subscribe(struct hub *hub, struct session *session, struct str channel);
 bool hub_unsubscribe(struct hub *hub, struct session *session, struct str channel);
 
+/* Tells one session to reconnect, as draining does. It is closed with going_away after after_us. False: it is closing.
+ */
+bool hub_send_away(struct hub *hub, struct session *session, uint64_t after_us);
+/* The session's token ends now, whatever it says. warn: the client is warned now, and the token ends after the time of
+ * the warning (hub_settings.expiry_warning_us), unless a refresh brings another one. False: it is closing. */
+bool hub_expire(struct hub *hub, struct session *session, bool warn);
+
 /* Starts draining. Each session gets `reconnect` with an after_ms of its own, spread over window_us. It is closed with
  * going_away at that time. Where an upstream still has something of it in flight, it is closed once that has come back,
  * and after window_us at the latest. From now on no session may be opened. */
@@ -223,6 +230,10 @@ void hub_replay(struct hub *hub, struct replay *replay);
 
 /* Continuity is lost on a channel. Its subscribers are told, with the position from which the channel goes on. */
 void hub_gap(struct hub *hub, struct str channel, enum gap gap, const struct position *position);
+
+/* Tells one subscriber that continuity is lost, with the channel's present position. Nothing is lost thereby. False:
+ * the session is not subscribed, or has yet to get what it missed. */
+bool hub_tell_gap(struct hub *hub, struct session *session, struct str channel, enum gap gap);
 
 /* The node was cut from the broker, and no numbered event of the channel is lost. Where joins and leaves are told, some
  * may be missing. Then a gap at the present position tells the subscribers. */

@@ -99,6 +99,16 @@ static bool has_end(const struct hub *hub, const struct session *session)
            !hub->draining;
 }
 
+static void warn_of_expiry(struct hub *hub, struct session *session)
+{
+    const struct reply reply = {
+        .type = REPLY_WARNING,
+        .warning = {STR("token_expiring"),
+                    STR("the token expires soon: send refresh with a new one, or the connection will be closed")}};
+    session->expiry_warned = true;
+    output_reply(hub, session, &reply);
+}
+
 void liveness_watch_expiry(struct hub *hub, struct session *session)
 {
     if (!has_end(hub, session))
@@ -113,12 +123,7 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
     if (left_ms > warn_ms) {
         left_ms -= warn_ms;
     } else if (!session->expiry_warned) {
-        session->expiry_warned = true;
-        const struct reply reply = {
-            .type = REPLY_WARNING,
-            .warning = {STR("token_expiring"),
-                        STR("the token expires soon: send refresh with a new one, or the connection will be closed")}};
-        output_reply(hub, session, &reply);
+        warn_of_expiry(hub, session);
     }
     /* The wall clock may be set meanwhile: look again at least every hour. */
     uint64_t wait_us = left_ms < 3600000 ? left_ms * 1000 : 3600000000;
@@ -211,6 +216,34 @@ void liveness_bound_closing(struct hub *hub, struct session *session)
     /* A peer that has not answered a ping will not answer a close either. */
     uint64_t wait_us = session->closing_reason == REASON_PONG_TIMEOUT ? 0 : hub->settings.close_timeout_us;
     wheel_start(&hub->wheel, &session->deadline, hub->now_us + wait_us, end_closing);
+}
+
+bool hub_send_away(struct hub *hub, struct session *session, uint64_t after_us)
+{
+    if (session->state != SESSION_OPEN)
+        return false;
+    liveness_drain(hub, session, after_us);
+    return true;
+}
+
+static void end_expired(struct timer *timer, uint64_t now_us)
+{
+    (void)now_us;
+    session_end(CONTAINER_OF(timer, struct session, deadline), REASON_TOKEN_EXPIRED);
+}
+
+bool hub_expire(struct hub *hub, struct session *session, bool warn)
+{
+    if (session->state != SESSION_OPEN)
+        return false;
+    if (!warn) {
+        session_end(session, REASON_TOKEN_EXPIRED);
+        return true;
+    }
+    warn_of_expiry(hub, session);
+    if (!hub->draining)
+        wheel_start(&hub->wheel, &session->deadline, hub->now_us + hub->settings.expiry_warning_us, end_expired);
+    return true;
 }
 
 void liveness_stop(struct hub *hub, struct session *session)

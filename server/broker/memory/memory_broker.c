@@ -206,6 +206,20 @@ static void read_history(struct memory_broker *broker, struct history_read *read
     memory_log_read(&broker->channels.logs, &channel->log, read, now_us);
 }
 
+bool memory_broker_lose(struct broker *base, struct str name)
+{
+    struct memory_broker *broker = broker_of(base);
+    struct memory_channel *channel = memory_channel_find(&broker->channels, name);
+    if (!channel || !channel->epoch[0] || channel->offset == 0)
+        return false;
+    memory_channel_begin_epoch(&broker->channels, channel);
+    if (channel->subscribed)
+        post_answer(broker, channel, true);
+    else
+        memory_channel_make_idle(&broker->channels, channel, turn_now_us(broker->config.turn));
+    return true;
+}
+
 /* ---- requests ---- */
 
 /* There is one node, and it keeps no revocation beyond its own life. */

@@ -33,6 +33,9 @@ struct memory_broker_config {
 struct broker *memory_broker_create(const struct memory_broker_config *config, const struct broker_sink *sink,
                                     void *owner, struct metrics *metrics);
 
+/* Loses the channel's history, as a Redis that was emptied does: it begins anew, and subscribers are told so. A channel
+ * that has had no event has nothing to lose. For a server for development. Returns whether there was a history. */
+bool memory_broker_lose(struct broker *broker, struct str channel);
 /* Forgets all histories, event_ids, tickets and used tokens. Channels with subscribers begin anew, and the subscribers
  * are told. The members of channels stay. For a server for development. */
 void memory_broker_empty(struct broker *broker);

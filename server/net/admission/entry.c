@@ -57,6 +57,11 @@ void entry_explain(struct entry *entry, const char *text)
     entry->explanation = xstrdup(text);
 }
 
+void entry_refuse_as(struct entry *entry, const struct entry_form *form)
+{
+    entry->form = *form;
+}
+
 void entry_explain_session_limit(struct entry *entry)
 {
     struct error error;
@@ -145,7 +150,20 @@ bool entry_has_endpoint(const struct entry *entry)
 
 void entry_refuse(struct entry *entry, enum reason reason)
 {
-    admission_refuse(entry->admitter, &entry->admission, reason);
+    struct admission *admission = &entry->admission;
+    const struct entry_form *form = &entry->form;
+    admission_refuse(entry->admitter, admission, reason);
+    if (form->status) {
+        admission->outcome = REFUSED_HTTP;
+        admission->status = form->status;
+        admission->retry_after_s = 0;
+    }
+    if (form->close_code) {
+        admission->outcome = REFUSED_CLOSE;
+        admission->close_code = form->close_code;
+    }
+    if (form->retry_after_s)
+        admission->retry_after_s = form->retry_after_s;
 }
 
 /* --- the limits of this node ------------------------------------------------------------------------------------ */

@@ -32,6 +32,13 @@ struct entry_step {
     void *owner;
 };
 
+/* How a refusal looks in place of what its reason says. 0: as the reason says. */
+struct entry_form {
+    int status;             /* by HTTP, whatever the endpoint says */
+    int close_code;         /* by a close frame, whatever the endpoint says; not both */
+    uint64_t retry_after_s; /* by HTTP */
+};
+
 struct entry {
     /* For the steps. */
     struct admitter *admitter;
@@ -42,6 +49,7 @@ struct entry {
     struct first_channel *channels; /* owned, as their names; see entry_subscribe */
     size_t channel_count;
     char *explanation;             /* owned; see entry_explain */
+    struct entry_form form;        /* see entry_refuse_as */
     struct session_slot *slot;     /* owned, of session_limit.c; NULL: none, or the session has it */
     void *waiter;                  /* of the step that waits, for its cancel */
     struct session_ticket *ticket; /* owned, of ticket_step.c; NULL: none, or the session has it */
@@ -82,6 +90,9 @@ enum err entry_subscribe(struct entry *entry, struct str channel, bool by_backen
 void entry_explain(struct entry *entry, const char *text);
 /* The same where the user has as many sessions as the token's session_limit allows. */
 void entry_explain_session_limit(struct entry *entry);
+
+/* The same: the refusal looks like this. */
+void entry_refuse_as(struct entry *entry, const struct entry_form *form);
 
 /* The late answer of the step that waits: the client passes (REASON_NONE), or is refused. The step calls it once, and
  * not from within its begin. The entry may be gone afterwards. A client that passes is refused all the same if its

@@ -213,6 +213,12 @@ void stream_shut(struct stream *stream)
     shutdown(stream->fd, SHUT_WR);
 }
 
+void stream_end_output(struct stream *stream)
+{
+    if (stream->wsi)
+        shutdown(stream->fd, SHUT_WR);
+}
+
 /* --- in --------------------------------------------------------------------------------------------------------- */
 
 bool stream_read_now(struct stream *stream)
@@ -286,6 +292,16 @@ void stream_cut(struct stream *stream)
 {
     if (stream->wsi && !list_is_linked(&stream->cut_link))
         list_append(&stream->edge->cut, &stream->cut_link);
+}
+
+/* A socket that does not linger drops what it has yet to send when it is closed, and the peer is reset. */
+void stream_reset(struct stream *stream)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    if (!stream->wsi)
+        return;
+    setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    stream_cut(stream);
 }
 
 void stream_end_now(struct stream *stream)

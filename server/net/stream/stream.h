@@ -67,6 +67,13 @@ void stream_keep(struct stream *stream, struct str bytes);
  * when nothing is unsent. */
 void stream_shut(struct stream *stream);
 
+/* Ends the server's side of a connection in the midst of what it says: the peer sees the end of the stream. What the
+ * peer sends is still read. Nothing may be written any more. */
+void stream_end_output(struct stream *stream);
+
+/* The connection ends at the end of the turn, as stream_cut ends it, and the peer gets a reset (RFC 9293, 3.10.4). */
+void stream_reset(struct stream *stream);
+
 /* No input comes any more. The connection ends, and `gone` comes, at the end of the turn. */
 void stream_cut(struct stream *stream);
 

@@ -75,6 +75,7 @@ const struct transport_ops ws_transport_ops = {.write = write_frames,
                                                .receive_binary = hub_receive_binary,
                                                .ping = hub_ping,
                                                .pong = hub_pong,
+                                               .writable = hub_writable,
                                                .framing = &ws_framing};
 
 struct stream *ws_stream(struct session *session)
@@ -87,7 +88,7 @@ static void on_drained(struct stream *stream)
 {
     struct ws *ws = CONTAINER_OF(stream, struct ws, stream);
     if (ws->session)
-        hub_writable(ws->session->hub, ws->session, 0);
+        ws->session->ops->writable(ws->session->hub, ws->session, 0);
 }
 
 /* --- in --------------------------------------------------------------------------------------------------------- */
