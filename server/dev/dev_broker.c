@@ -385,3 +385,10 @@ struct broker *dev_broker_wrap(struct dev_broker *broker, struct broker *inner, 
                                    .metrics = inner->metrics};
     return &broker->base;
 }
+
+bool dev_broker_lose_history(struct dev_broker *broker, struct str channel)
+{
+    struct broker_info now;
+    broker->inner->ops->info(broker->inner, &now);
+    return strcmp(now.kind, "memory") == 0 && memory_broker_lose(broker->inner, channel);
+}

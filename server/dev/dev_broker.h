@@ -44,5 +44,7 @@ void dev_broker_set(struct dev_broker *broker, enum dev_broker_mode mode, uint64
 /* Loses all histories, as a Redis that starts again without its data: the connection is lost, too, and is back after
  * for_ms. The broker behind it is the memory broker. */
 void dev_broker_lose(struct dev_broker *broker, uint64_t for_ms);
+/* Loses the channel's history, as memory_broker_lose does. False: there was none, or the broker is Redis. */
+bool dev_broker_lose_history(struct dev_broker *broker, struct str channel);
 
 #endif

@@ -6,8 +6,9 @@
 
 #define ROOT "/dev/v1/"
 
-static const struct dev_route *const tables[] = {broker_routes, channels_routes, clock_routes,    journal_routes,
-                                                 reset_routes,  session_routes,  snapshot_routes, wait_routes};
+static const struct dev_route *const tables[] = {broker_routes,  channels_routes, clock_routes,
+                                                 fault_routes,   journal_routes,  reset_routes,
+                                                 session_routes, snapshot_routes, wait_routes};
 
 void dev_answer(struct http_call *call)
 {

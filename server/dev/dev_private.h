@@ -5,6 +5,11 @@
  *   *_routes.c          the routes of one thing each
  *   held_call.c           calls that are answered later
  *   line.c              stands in front of the transport: every frame of every session
+ *   line_step.c         stands in front of sessions: rules that act at connect
+ *   line_messages.c     what a rule does to a message
+ *   line_faults.c       what a fault does to a session
+ *   line_out.c, line_in.c   one direction each; lane.c: late, slow, frozen
+ *   fault_rules.c       which rule acts; fault_action.c: what it does
  *   dev_broker.c        stands in front of the broker
  *   dev_clock.c         the clock of the whole process
  *   watch.c             observes the hub

@@ -29,6 +29,7 @@ static void on_made(void *owner, const struct server_parts *parts)
     dev->held.mailbox = hub_replies(parts->hub);
     dev_clock_attach(&dev->clock, &parts->node->turn, parts->hub);
     watch_start(&dev->watch, &dev->journal, parts->hub);
+    lines_start(&dev->lines, parts->hub);
     if (dev->shows_terminal)
         terminal_start(&dev->terminal, &dev->journal, &parts->node->turn);
 }
@@ -72,12 +73,13 @@ struct dev *dev_create(const struct dev_start *start)
         seeded_use(start->seed);
     journal_init(&dev->journal);
     held_calls_init(&dev->held, &dev->journal);
-    lines_init(&dev->lines, &dev->journal);
     dev_broker_init(&dev->broker, &dev->journal);
+    lines_init(&dev->lines, &dev->journal, &dev->broker);
     dev->hooks = (struct server_hooks){.owner = dev,
                                        .transport = &dev->lines.transport,
                                        .sink = on_sink,
                                        .broker = on_broker,
+                                       .step = &dev->lines.step,
                                        .admit = on_admit,
                                        .made = on_made,
                                        .ending = on_ending};
@@ -88,6 +90,7 @@ void dev_destroy(struct dev *dev)
 {
     terminal_fini(&dev->terminal);
     dev_clock_end();
+    lines_fini(&dev->lines);
     journal_fini(&dev->journal);
     free(dev);
 }

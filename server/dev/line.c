@@ -1,136 +1,198 @@
-/* line.c - see line.h. */
+/* line.c - see line.h. Here: the table of functions of a session's transport, and the life of its line. */
 #include "server/dev/line.h"
 
-#include "common/json/json.h"
-#include "common/protocol/event.h"
-#include "common/protocol/ws_frame.h"
-#include "server/dev/watch.h"
+#include "common/base/alloc.h"
+#include "server/dev/line_in.h"
+#include "server/dev/line_messages.h"
+#include "server/dev/line_out.h"
+#include "server/dev/line_step.h"
 #include "server/net/ws/ws.h"
-
-/* The lines that have this table as a member. Tables are const only for those who call by them. */
-static struct line_set *lines_with(const void *table, size_t offset)
-{
-    return (struct line_set *)((uintptr_t)table - offset);
-}
-
-static struct line_set *lines_of(const struct session *session)
-{
-    return lines_with(session->ops, offsetof(struct line_set, ops));
-}
 
 /* --- out -------------------------------------------------------------------------------------------------------- */
 
-/* One frame of a server: not masked, never fragmented (common/protocol/ws_frame.h). */
-struct out_frame {
-    enum ws_opcode opcode;
-    struct str whole;
-    struct str payload;
-};
-
-/* Takes the first frame from *bytes, which has whole frames. */
-static struct out_frame take_frame(struct str *bytes)
-{
-    const unsigned char *at = (const unsigned char *)bytes->ptr;
-    size_t head = 2, len = at[1] & 0x7f;
-    size_t wide = len == 126 ? 2 : len == 127 ? 8 : 0;
-    if (wide) {
-        len = 0;
-        for (size_t i = 0; i < wide; i++)
-            len = len << 8 | at[head + i];
-        head += wide;
-    }
-    const struct out_frame frame = {
-        .opcode = at[0] & 0x0f, .whole = str_from(bytes->ptr, head + len), .payload = str_from(bytes->ptr + head, len)};
-    *bytes = str_skip(*bytes, head + len);
-    return frame;
-}
-
-/* What a text message to a client is, by its members: an event, the answer to a command, or anything else. */
-static struct journal_note note_of_text(struct str text, struct buf *scratch)
-{
-    struct journal_note note = {.kind = JOURNAL_SENT, .frame = text};
-    struct json_value object = json_value_of(text);
-    if (object.type != JSON_OBJECT || json_check(text, NULL, &object, NULL) != ERR_NONE)
-        return note;
-    struct json_value channel = json_member(object, STR("channel")), type = json_member(object, STR("type"));
-    if (channel.type == JSON_STRING)
-        json_text(channel, scratch, &note.channel);
-    struct str type_text = type.type == JSON_STRING ? str_from(type.raw.ptr + 1, type.raw.len - 2) : STR("");
-    if (type_text.len && note.channel.len && !event_type_is_reserved(type_text))
-        note.kind = JOURNAL_DELIVERED;
-    else if (json_member(object, STR("id")).type)
-        note.kind = JOURNAL_ANSWERED;
-    return note;
-}
-
-static void note_frame(struct session *session, const struct out_frame *frame)
-{
-    struct journal *journal = lines_of(session)->journal;
-    struct buf scratch = {0};
-    switch (frame->opcode) {
-    case WS_TEXT: watch_note(journal, session, note_of_text(frame->payload, &scratch)); break;
-    case WS_BINARY:
-        watch_note(journal, session,
-                   (struct journal_note){.kind = JOURNAL_SENT, .frame = frame->payload, .binary = true});
-        break;
-    case WS_CLOSE: {
-        struct journal_note note = {.kind = JOURNAL_CLOSING};
-        if (frame->payload.len >= 2) {
-            note.code = (unsigned char)frame->payload.ptr[0] << 8 | (unsigned char)frame->payload.ptr[1];
-            note.text = str_skip(frame->payload, 2);
-        }
-        watch_note(journal, session, note);
-        break;
-    }
-    case WS_PING:
-    case WS_PONG: break; /* liveness, and no message */
-    }
-    buf_fini(&scratch);
-}
-
+/* Frames that nothing happens to pass together, as they came. */
 static enum write_result write_frames(struct session *session, struct str frames, uint32_t *out_unsent)
 {
-    struct str rest = frames;
-    while (rest.len > 0) {
-        const struct out_frame frame = take_frame(&rest);
-        note_frame(session, &frame);
+    struct line *line = line_of(session);
+    struct str rest = frames, run = str_from(frames.ptr, 0);
+    bool watched = line_messages_are_watched(line);
+    if (!watched && line_out_is_clear(line)) {
+        line_out_pass(line, frames);
+        return line_out_result(line, out_unsent);
     }
-    return ws_transport_ops.write(session, frames, out_unsent);
+    while (rest.len > 0) {
+        struct fault_verdict verdict = {0};
+        const struct out_frame frame = out_frame_take(&rest);
+        if (watched)
+            line_messages_judge(line, &frame, &verdict);
+        if (!verdict.rule && !verdict.lost && line_out_is_clear(line)) {
+            run.len += frame.whole.len;
+        } else {
+            line_out_pass(line, run);
+            line_messages_send(line, &frame, &verdict);
+            run = str_from(rest.ptr, 0);
+        }
+        frame_facts_fini(&verdict.facts);
+    }
+    line_out_pass(line, run);
+    return line_out_result(line, out_unsent);
+}
+
+static void finish(struct session *session, bool abrupt)
+{
+    line_out_finish(line_of(session), abrupt);
+}
+
+static void writable(struct hub *hub, struct session *session, uint32_t unsent)
+{
+    (void)hub;
+    (void)unsent;
+    line_out_writable(line_of(session));
 }
 
 /* --- in --------------------------------------------------------------------------------------------------------- */
 
 static void receive(struct hub *hub, struct session *session, struct str text)
 {
-    watch_note(lines_of(session)->journal, session, (struct journal_note){.kind = JOURNAL_RECEIVED, .frame = text});
-    ws_transport_ops.receive(hub, session, text);
+    (void)hub;
+    line_messages_take(line_of(session), WS_TEXT, text);
 }
 
 static void receive_binary(struct hub *hub, struct session *session, struct str bytes)
 {
-    watch_note(lines_of(session)->journal, session,
-               (struct journal_note){.kind = JOURNAL_RECEIVED, .frame = bytes, .binary = true});
-    ws_transport_ops.receive_binary(hub, session, bytes);
+    (void)hub;
+    line_messages_take(line_of(session), WS_BINARY, bytes);
 }
 
-/* --- the transport -------------------------------------------------------------------------------------------------
- */
+static void ping(struct hub *hub, struct session *session, struct str payload)
+{
+    (void)hub;
+    line_in_put(line_of(session), WS_PING, payload, 0);
+}
+
+static void pong(struct hub *hub, struct session *session)
+{
+    (void)hub;
+    line_in_put(line_of(session), WS_PONG, STR(""), 0);
+}
+
+static void hold(struct session *session, bool hold)
+{
+    line_in_hold(line_of(session), hold);
+}
+
+/* --- lines ------------------------------------------------------------------------------------------------------ */
+
+/* The lines that have this transport as a member. Tables are const only for those who call by them. */
+static struct line_set *lines_with(const struct net_transport *transport)
+{
+    return (struct line_set *)((uintptr_t)transport - offsetof(struct line_set, transport));
+}
+
+static struct line *create(struct line_set *lines)
+{
+    struct line *line = xcalloc(1, sizeof *line);
+    line->set = lines;
+    line->ops = ws_transport_ops;
+    line->ops.write = write_frames;
+    line->ops.finish = finish;
+    line->ops.hold = hold;
+    line->ops.receive = receive;
+    line->ops.receive_binary = receive_binary;
+    line->ops.ping = ping;
+    line->ops.pong = pong;
+    line->ops.writable = writable;
+    line_out_init(line, hub_wheel(lines->hub));
+    line_in_init(line, hub_wheel(lines->hub));
+    list_init(&line->lost);
+    list_append(&lines->lines, &line->link);
+    return line;
+}
+
+static void destroy(struct line *line)
+{
+    list_remove(&line->link);
+    free(line);
+}
+
+static void bury(struct line_set *lines)
+{
+    LIST_EACH(link, &lines->dead)
+    destroy(CONTAINER_OF(link, struct line, link));
+}
 
 static void open_session(struct stream *stream, const struct net_start *start, struct str answer, struct str rest)
 {
     const struct net_endpoint *endpoint = net_endpoint_of(start->session.endpoint);
+    struct line_set *lines = lines_with(endpoint->transport);
     struct net_start behind = *start;
-    behind.session.ops = &lines_with(endpoint->transport, offsetof(struct line_set, transport))->ops;
+    bury(lines);
+    struct line *line = create(lines);
+    behind.session.ops = &line->ops;
     ws_transport.open(stream, &behind, answer, rest);
+    if (!line->session) /* the connection had failed */
+        destroy(line);
 }
 
-void lines_init(struct line_set *lines, struct journal *journal)
+static struct line_set *of_observer(struct observer *observer)
 {
+    return CONTAINER_OF(observer, struct line_set, observer);
+}
+
+static void on_opened(struct observer *observer, const struct session *session)
+{
+    struct line *line = line_of(session);
+    line->session = session_index_find(hub_sessions(of_observer(observer)->hub), session->id);
+    line_step_keep_promise(line);
+}
+
+/* The session still has the table, so the line stays for a while. */
+static void on_closed(struct observer *observer, const struct session *session, enum reason reason)
+{
+    struct line *line = line_of(session);
+    (void)reason;
+    line_out_fini(line);
+    line_in_fini(line);
+    line_messages_forget(line);
+    list_remove(&line->link);
+    list_append(&of_observer(observer)->dead, &line->link);
+}
+
+void lines_init(struct line_set *lines, struct journal *journal, struct dev_broker *broker)
+{
+    *lines = (struct line_set){.journal = journal, .broker = broker};
     lines->transport = ws_transport;
     lines->transport.open = open_session;
-    lines->ops = ws_transport_ops;
-    lines->ops.write = write_frames;
-    lines->ops.receive = receive;
-    lines->ops.receive_binary = receive_binary;
-    lines->journal = journal;
+    lines->observer = (struct observer){.opened = on_opened, .closed = on_closed};
+    lines->step = line_step(lines);
+    list_init(&lines->lines);
+    list_init(&lines->dead);
+    fault_rules_init(&lines->rules);
+}
+
+void lines_start(struct line_set *lines, struct hub *hub)
+{
+    lines->hub = hub;
+    hub_observe(hub, &lines->observer);
+}
+
+void lines_calm(struct line_set *lines)
+{
+    LIST_EACH(link, &lines->lines)
+    {
+        struct line *line = CONTAINER_OF(link, struct line, link);
+        if (!line->session)
+            continue;
+        lane_calm(&line->in, line_now_us(line));
+        lane_calm(&line->out, line_now_us(line));
+        line_in_settle(line);
+        line_out_settle(line);
+    }
+}
+
+void lines_fini(struct line_set *lines)
+{
+    bury(lines);
+    line_step_fini(lines);
+    fault_rules_fini(&lines->rules);
 }

@@ -1,18 +1,18 @@
 /* line.h - the lines stand in front of the WebSocket transport: every frame of every session passes here, in both
- * directions. One thread. */
+ * directions, and the faults of the rules happen to it. The journal is told what really went out and what really came
+ * in. One thread. */
 #ifndef CARILLON_DEV_LINE_H
 #define CARILLON_DEV_LINE_H
 
-#include "server/dev/journal.h"
-#include "server/net/admission/net_transport.h"
+#include "server/dev/line_state.h"
 
-struct line_set {
-    struct net_transport transport; /* of all endpoints; its sessions have ops */
-    struct transport_ops ops;
-    struct journal *journal;
-};
-
-/* The journal is borrowed. The lines stay where they are. */
-void lines_init(struct line_set *lines, struct journal *journal);
+/* The journal and the broker are borrowed. The lines stay where they are. */
+void lines_init(struct line_set *lines, struct journal *journal, struct dev_broker *broker);
+/* The hub is there, and no session yet. Borrowed for its life. */
+void lines_start(struct line_set *lines, struct hub *hub);
+/* No line is frozen or slow any more. */
+void lines_calm(struct line_set *lines);
+/* After the server has ended. */
+void lines_fini(struct line_set *lines);
 
 #endif

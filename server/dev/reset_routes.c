@@ -62,6 +62,7 @@ static void empty(struct dev *dev, unsigned keep)
         revocations_clear(dev->parts.node->revocations);
     }
     if (!(keep & KEEP_RULES)) {
+        fault_rules_rewind(&dev->lines.rules);
         struct buf messages = {0};
         dev->parts.set_channels(dev->parts.server, STR(""), &messages);
         buf_fini(&messages);
@@ -148,6 +149,9 @@ static void order(struct dev *dev, struct http_call *call, struct str rest)
         reset->held = (struct held_call){.call = call, .look = look, .expire = on_time};
         reset->dev = dev;
         reset->keep = keep;
+        if (!(keep & KEEP_RULES))
+            fault_rules_empty(&dev->lines.rules); /* none of them acts on the ends */
+        lines_calm(&dev->lines);
         reset->ended = keep & KEEP_SESSIONS ? 0 : end_sessions(dev->parts.hub);
         held_call_begin(&dev->held, &reset->held, PATIENCE_MS);
     }

@@ -53,6 +53,19 @@ class DevServer(Process):
         assert answer.status == 200, answer
         return answer.json
 
+    def do(self, action, on=None, count=1):
+        """A fault at once, which happens to so many sessions."""
+        answer = self.order("/do", {"on": on or {"all": True}, "action": action})
+        assert answer["count"] == count, answer
+        return answer
+
+    def rule(self, match, action, **more):
+        """The id of a new rule."""
+        return self.order("/rules", {"match": match, "action": action, **more})["id"]
+
+    def rules(self):
+        return self.order("/rules", method="GET")["rules"]
+
     def journal(self, query=""):
         answer = self.call("GET", f"/journal{query}")
         assert answer.status == 200, answer
