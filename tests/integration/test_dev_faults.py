@@ -1,8 +1,10 @@
 """Faults of `carillon dev`: each is caused by one call, and happens to a real connection."""
 import json
 import random
+import re
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from support.dev import DevServer
@@ -473,6 +475,56 @@ def test_throttled_from_the_start(dev):
     begun = time.monotonic()
     dev.connect("eve").close()  # session_init has some 270 bytes
     assert time.monotonic() - begun > 0.3
+
+
+# --- every word of the protocol ---
+
+ROOT = Path(__file__).parents[2]
+REASONS = re.findall(r'^REASON\(\w+, "(\w+)", (\w+), (\d+)', (ROOT / "common/protocol/reasons.def").read_text(), re.M)
+STATUSES = dict(re.findall(r'^ERROR\((\w+), "\w+", (\d+)', (ROOT / "common/base/errors.def").read_text(), re.M))
+SILENT = ["going_away", "slow_consumer", "pong_timeout", "protocol_error"]  # without an error frame
+PAGE = (ROOT / "docs/testing.md").read_text()
+
+
+@pytest.mark.parametrize("reason, error, code", REASONS)
+def test_a_connection_ends_for_each_reason(dev, reason, error, code):
+    with dev.connect("eve") as client:
+        dev.do({"do": "close", "reason": reason}, {"user": "eve"})
+        client.expect_close(int(code), reason)
+        assert [message["type"] for message in client.skipped] == ([] if reason in SILENT else ["error"])
+    assert dev.find(kind="closed", user="eve")["text"] == reason
+
+
+@pytest.mark.parametrize("reason, error, code", REASONS)
+def test_a_client_is_refused_for_each_reason(dev, reason, error, code):
+    response = refused(dev, {"do": "refuse", "reason": reason})
+    assert (response.status, response.json["error"]["reason"]) == (int(STATUSES[error]), reason)
+    assert ("retry-after" in response.headers) == (response.status in (429, 503))
+    dev.rule({"at": "connect", "user": "eve"}, {"do": "refuse", "reason": reason}, times=1)
+    with dev.client(dev.token("eve"), headers=[("Origin", "http://localhost")]) as page:  # a browser
+        page.expect("error")
+        page.expect_close(int(code), reason)
+
+
+@pytest.mark.parametrize("code", [error for error in re.findall(r'^ERROR\(\w+, "(\w+)"', (ROOT / "common/base/errors.def").read_text(), re.M)])
+def test_a_command_fails_with_each_error(dev, code):
+    dev.rule({"at": "in", "user": "eve"}, {"do": "error", "code": code}, times=1)
+    with dev.connect("eve") as client:
+        client.error("ping", code)
+        client.nothing_before_pong()
+
+
+def test_the_page_has_every_word(dev):
+    gaps = re.findall(r'^GAP\(\w+, "(\w+)"', (ROOT / "common/protocol/gaps.def").read_text(), re.M)
+    actions = re.findall(r'^FAULT_ACTION\(\w+, "(\w+)"', (ROOT / "server/dev/fault_actions.def").read_text(), re.M)
+    for word in [reason for reason, *_ in REASONS] + gaps + actions:
+        assert f"`{word}`" in PAGE, word
+
+
+@pytest.mark.parametrize("call", sorted(set(re.findall(r'`(\{"(?:on|match)":.+?\})` \|', PAGE))))
+def test_each_call_of_the_page_is_taken(dev, call):
+    assert dev.call("POST", "/do" if '"on"' in call else "/rules", call.replace("REASON", "unavailable" if '"error"' in call else
+                    "epoch_changed" if '"gap"' in call else "not_ready").encode()).status == 200
 
 
 # --- at once ---

@@ -3,7 +3,7 @@ import json
 import re
 
 from support import http, ws
-from support.carillon import Process
+from support.carillon import REPORT, Process
 from support.wait import DEADLINE_S, until
 
 
@@ -16,6 +16,8 @@ class DevServer(Process):
 
     def check_log(self):
         """dev shows its demo token: that is what it is for."""
+        report = REPORT.search(self.log())
+        assert not report, f"{self.name}:\n{self.log()[max(0, report.start() - 500):][:6500]}"
 
     def call(self, method, path, body=None, headers=None):
         """Any answer of the control API."""
