@@ -25,7 +25,9 @@ static void add_rule(struct dev *dev, struct http_call *call, struct str rest)
 static void list_rules(struct dev *dev, struct http_call *call, struct str rest)
 {
     (void)rest;
-    fault_rules_print(&call->response.body, &dev->lines.rules);
+    buf_append_lit(&call->response.body, "{\"rules\":");
+    fault_rules_print(&call->response.body, &dev->lines.rules, false);
+    buf_append_char(&call->response.body, '}');
     dev_answer(call);
 }
 

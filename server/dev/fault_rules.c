@@ -24,6 +24,11 @@ static struct fault_rule *rule_of(struct list_link *link)
     return CONTAINER_OF(link, struct fault_rule, link);
 }
 
+static void name(struct fault_rule *rule)
+{
+    snprintf(rule->id, sizeof rule->id, "r%llu", (unsigned long long)rule->number);
+}
+
 static void destroy(struct fault_rule *rule)
 {
     if (rule->action)
@@ -126,20 +131,33 @@ static enum err read_match(struct json_value object, struct fault_rule *rule, st
     return err ? err : check_place(rule, error);
 }
 
-static enum err read_rule(struct json_value object, struct fault_rule *rule, struct error *error)
+/* "r12", as create() has named a rule. */
+static bool take_id(struct json_value id, struct fault_rule *rule)
 {
-    struct json_value match = {0}, action = {0}, times = {0}, comment = {0};
+    struct str text = str_from(id.raw.ptr + 1, id.raw.len - 2);
+    if (text.len < 2 || text.ptr[0] != 'r' || !str_to_u64(str_skip(text, 1), &rule->number))
+        return false;
+    name(rule);
+    return str_eq_cstr(text, rule->id);
+}
+
+/* saved: as fault_rules_print has written it. */
+static enum err read_rule(struct json_value object, bool saved, struct fault_rule *rule, struct error *error)
+{
+    struct json_value match = {0}, action = {0}, times = {0}, comment = {0}, id = {0}, hits = {0}, seen = {0};
     const struct json_field fields[] = {
-        {"match", JSON_OBJECT, false, &match},
-        {"action", JSON_OBJECT, true, &action},
-        {"times", JSON_NUMBER, false, &times},
-        {"comment", JSON_STRING, false, &comment},
+        {"match", JSON_OBJECT, false, &match}, {"action", JSON_OBJECT, true, &action},
+        {"times", JSON_NUMBER, false, &times}, {"comment", JSON_STRING, false, &comment},
+        {"id", JSON_STRING, true, &id},        {"hits", JSON_NUMBER, true, &hits},
+        {"seen", JSON_NUMBER, true, &seen},
     };
-    enum err err = dev_json_bind_object(object, "", fields, sizeof fields / sizeof *fields, error);
+    enum err err = dev_json_bind_object(object, saved ? "rules" : "", fields, saved ? 7 : 4, error);
     if (!err)
         err = fault_action_read(action, &rule->action, error);
-    if (!err && times.type && (!json_u64(times, &rule->times) || rule->times == 0))
+    if (!err && times.type && (!json_u64(times, &rule->times) || (rule->times == 0 && !saved)))
         err = error_set(error, ERR_INVALID_REQUEST, "times: expected a whole number from 1; leave it out for no end");
+    if (!err && saved && (!json_u64(hits, &rule->hits) || !json_u64(seen, &rule->seen) || !take_id(id, rule)))
+        err = error_set(error, ERR_INVALID_REQUEST, "rules: id, hits or seen is none that this server gives");
     if (err)
         return err;
     buf_append(&rule->match, match.type ? match.raw : STR("{}"));
@@ -164,7 +182,8 @@ static struct fault_rule *create(struct fault_rules *rules)
 {
     struct fault_rule *rule = xcalloc(1, sizeof *rule);
     rule->times = UINT64_MAX;
-    snprintf(rule->id, sizeof rule->id, "r%llu", (unsigned long long)(rules->last + 1));
+    rule->number = rules->last + 1;
+    name(rule);
     return rule;
 }
 
@@ -180,7 +199,7 @@ enum err fault_rules_add(struct fault_rules *rules, struct str json, struct faul
     if (err)
         return err;
     struct fault_rule *rule = create(rules);
-    err = read_rule(object, rule, error);
+    err = read_rule(object, false, rule, error);
     if (err) {
         destroy(rule);
         return err;
@@ -274,7 +293,7 @@ struct fault_rule *fault_rules_match(struct fault_rules *rules, const struct fau
 
 /* --- printing --------------------------------------------------------------------------------------------------- */
 
-void fault_rule_print(struct buf *out, const struct fault_rule *rule)
+static void print(struct buf *out, const struct fault_rule *rule, bool saved)
 {
     buf_appendf(out, "{\"id\":\"%s\",\"match\":", rule->id);
     buf_append(out, buf_str(&rule->match));
@@ -286,19 +305,69 @@ void fault_rule_print(struct buf *out, const struct fault_rule *rule)
         buf_append_lit(out, ",\"comment\":");
         buf_append(out, buf_str(&rule->comment));
     }
-    buf_appendf(out, ",\"hits\":%llu}", (unsigned long long)rule->hits);
+    buf_appendf(out, ",\"hits\":%llu", (unsigned long long)rule->hits);
+    if (saved)
+        buf_appendf(out, ",\"seen\":%llu", (unsigned long long)rule->seen);
+    buf_append_char(out, '}');
 }
 
-void fault_rules_print(struct buf *out, const struct fault_rules *rules)
+void fault_rule_print(struct buf *out, const struct fault_rule *rule)
+{
+    print(out, rule, false);
+}
+
+void fault_rules_print(struct buf *out, const struct fault_rules *rules, bool saved)
 {
     bool more = false;
-    buf_append_lit(out, "{\"rules\":[");
+    buf_append_char(out, '[');
     LIST_EACH(link, &rules->list)
     {
         if (more)
             buf_append_char(out, ',');
         more = true;
-        fault_rule_print(out, rule_of(link));
+        print(out, rule_of(link), saved);
     }
-    buf_append_lit(out, "]}");
+    buf_append_char(out, ']');
+}
+
+/* --- putting back ----------------------------------------------------------------------------------------------- */
+
+static enum err read_saved(struct fault_rules *out, struct json_value object, struct error *error)
+{
+    enum err err = check_room(out, error);
+    if (err)
+        return err;
+    struct fault_rule *rule = create(out);
+    err = read_rule(object, true, rule, error);
+    if (err) {
+        destroy(rule);
+        return err;
+    }
+    out->last = rule->number > out->last ? rule->number : out->last;
+    out->count++;
+    list_append(&out->list, &rule->link);
+    return ERR_NONE;
+}
+
+enum err fault_rules_read(struct fault_rules *out, struct json_value list, struct error *error)
+{
+    struct json_cursor cursor = json_walk(list);
+    struct str none;
+    struct json_value item;
+    enum err err = ERR_NONE;
+    while (!err && json_next(&cursor, &none, &item))
+        err = read_saved(out, item, error);
+    if (err)
+        fault_rules_rewind(out);
+    return err;
+}
+
+void fault_rules_replace(struct fault_rules *rules, struct fault_rules *with)
+{
+    fault_rules_empty(rules);
+    for (struct list_link *link; (link = list_take_first(&with->list));)
+        list_append(&rules->list, link);
+    rules->count = with->count;
+    rules->last = with->last;
+    with->count = 0;
 }

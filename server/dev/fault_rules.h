@@ -20,6 +20,7 @@ struct fault_subject {
 /* The texts lie in the rule. */
 struct fault_rule {
     struct list_link link;
+    uint64_t number; /* of its id */
     char id[FAULT_RULE_ID_LEN + 1];
     enum fault_where at;
     struct str type, channel, user, session; /* empty: any */
@@ -61,9 +62,14 @@ void fault_rules_rewind(struct fault_rules *rules);
 /* The rule that acts on the subject; NULL: none does. Counts what it has seen. Valid until a rule is removed. */
 struct fault_rule *fault_rules_match(struct fault_rules *rules, const struct fault_subject *subject);
 
-/* Appends the rule as JSON, with its id and hits. */
+/* Appends the rule as a JSON object, with its id and hits. */
 void fault_rule_print(struct buf *out, const struct fault_rule *rule);
-/* Appends {"rules":[…]}. */
-void fault_rules_print(struct buf *out, const struct fault_rules *rules);
+/* Appends [{…},…]: all of them, and with `saved` also how many messages each has seen. */
+void fault_rules_print(struct buf *out, const struct fault_rules *rules, bool saved);
+
+/* Fills *out, which is empty, from a list that fault_rules_print has saved. After an error *out is empty. */
+enum err fault_rules_read(struct fault_rules *out, struct json_value list, struct error *error);
+/* Moves the rules of `with` here, in place of those that are here. */
+void fault_rules_replace(struct fault_rules *rules, struct fault_rules *with);
 
 #endif

@@ -1,5 +1,5 @@
 /* snapshot_routes.c - what a server for development remembers, as one JSON document that can be put back: histories
- * with epochs, offsets and ids, revocations, and the clock. Sessions are not in it, and members of channels are
+ * with epochs, offsets and ids, revocations, rules, and the clock. Sessions are not in it, and members of channels are
  * sessions. */
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
@@ -68,7 +68,9 @@ static void save(struct dev *dev, struct http_call *call, struct str rest)
     memory_broker_save(dev->broker.inner, save_channel, out);
     buf_append_lit(out, "],\"revocations\":[");
     revocations_each(dev->parts.node->revocations, save_revocation, out);
-    buf_append_lit(out, "]}");
+    buf_append_lit(out, "],\"rules\":");
+    fault_rules_print(out, &dev->lines.rules, true);
+    buf_append_char(out, '}');
     dev_answer(call);
 }
 
@@ -77,6 +79,7 @@ static void save(struct dev *dev, struct http_call *call, struct str rest)
 /* What a document says, checked before anything is changed. */
 struct snapshot {
     struct json_value channels, revocations, clock;
+    struct fault_rules rules;
     bool has_clock;
     uint64_t now_ms;
     uint64_t rate;
@@ -237,19 +240,22 @@ static enum err read_clock(struct snapshot *snapshot, struct error *error)
 
 static enum err read_snapshot(struct dev *dev, struct str body, struct snapshot *out, struct error *error)
 {
-    struct json_value version = {0};
+    struct json_value version = {0}, rules = {0};
     uint64_t number = 0;
     const struct json_field fields[] = {{"version", JSON_NUMBER, true, &version},
                                         {"clock", JSON_OBJECT, false, &out->clock},
                                         {"channels", JSON_ARRAY, false, &out->channels},
-                                        {"revocations", JSON_ARRAY, false, &out->revocations}};
+                                        {"revocations", JSON_ARRAY, false, &out->revocations},
+                                        {"rules", JSON_ARRAY, false, &rules}};
     enum err err = dev_json_bind(body, fields, sizeof fields / sizeof *fields, error);
     if (!err && (!json_u64(version, &number) || number != SNAPSHOT_VERSION))
         err = error_set(error, ERR_INVALID_REQUEST, "version: this server reads snapshots of version %d",
                         SNAPSHOT_VERSION);
     if (!err)
         err = read_clock(out, error);
-    return err ? err : walk(dev, out, false, error);
+    if (!err)
+        err = walk(dev, out, false, error);
+    return err ? err : fault_rules_read(&out->rules, rules, error);
 }
 
 static void put_back(struct dev *dev, struct http_call *call, struct str rest)
@@ -259,6 +265,7 @@ static void put_back(struct dev *dev, struct http_call *call, struct str rest)
     (void)rest;
     if (!has_memory(dev, call))
         return;
+    fault_rules_init(&snapshot.rules);
     if (read_snapshot(dev, call->request.body, &snapshot, &error)) {
         dev_refuse(call, 400, &error);
         return;
@@ -270,6 +277,7 @@ static void put_back(struct dev *dev, struct http_call *call, struct str rest)
         dev_clock_set_rate(&dev->clock, (unsigned)snapshot.rate);
     }
     walk(dev, &snapshot, true, &error);
+    fault_rules_replace(&dev->lines.rules, &snapshot.rules);
     dev_answer(call);
 }
 

@@ -612,6 +612,43 @@ def test_one_rule(dev):
     assert dev.call("PUT", "/rules").headers["allow"] == "POST, GET, DELETE"
 
 
+def test_rules_are_in_a_snapshot(dev):
+    dev.order("/reset")
+    dev.rule({"type": "a", "nth": 2}, {"do": "delay", "by": "5s"}, comment="late")
+    dev.rule({}, {"do": "drop"}, times=3)
+    before = dev.rules()
+    saved = dev.order("/snapshot", method="GET")
+    dev.order("/rules", method="DELETE")
+    dev.order("/snapshot", saved, method="PUT")
+    assert dev.rules() == before
+    wrong = {**saved, "rules": [{**saved["rules"][0], "action": {"do": "explode"}}]}
+    assert "action.do: expected one of" in dev.refused("/snapshot", wrong, method="PUT")
+    assert dev.rules() == before
+    dev.order("/snapshot", {"version": 1}, method="PUT")
+    assert dev.rules() == []
+
+
+def test_chance_repeats_with_the_seed(tmp_path):
+    def run(name, seed):
+        server = DevServer(tmp_path, "--seed", str(seed), "--channels", CHANNELS, name=name)
+        ada = server.connect("ada")
+        ada.subscribe("room:1")
+        server.rule({"type": "notification"}, {"do": "corrupt"}, times=3)
+        server.rule({"type": "notification"}, {"do": "reorder", "window": 8})
+        for n in range(3):
+            server.publish("room:1", "x" * 100)
+        places = [ada.receive_frame()[2].index(0xff) for _ in range(3)]
+        for n in range(8):
+            server.publish("room:1", str(n))
+        order = [ada.receive()["data"]["message"] for _ in range(8)]
+        ada.socket.close()
+        server.close()
+        return places, order
+
+    first = run("first", 7)
+    assert first == run("second", 7) != run("third", 8)
+
+
 # --- the end ---
 
 def test_it_ends_in_time_with_frozen_and_closing_sessions(tmp_path):

@@ -121,12 +121,44 @@ static void test_printing(void **state)
     struct buf out = {0};
     add("{ \"match\": {\"type\":\"a\"}, \"action\": {\"do\":\"drop\"}, \"comment\": \"why \\\"not\\\"\" }");
     add("{\"action\":{\"do\":\"reset\"},\"times\":3,\"match\":null}");
-    fault_rules_print(&out, &rules);
+    fault_rules_print(&out, &rules, false);
     assert_string_equal(buf_cstr(&out),
-                        "{\"rules\":[{\"id\":\"r1\",\"match\":{\"type\":\"a\"},\"action\":{\"do\":\"drop\"},"
+                        "[{\"id\":\"r1\",\"match\":{\"type\":\"a\"},\"action\":{\"do\":\"drop\"},"
                         "\"comment\":\"why \\\"not\\\"\",\"hits\":0},"
-                        "{\"id\":\"r2\",\"match\":{},\"action\":{\"do\":\"reset\"},\"times\":3,\"hits\":0}]}");
+                        "{\"id\":\"r2\",\"match\":{},\"action\":{\"do\":\"reset\"},\"times\":3,\"hits\":0}]");
     buf_fini(&out);
+}
+
+static void test_what_was_saved_is_there_again(void **state)
+{
+    (void)state;
+    struct fault_rules other;
+    struct buf saved = {0}, again = {0};
+    struct json_value list;
+    add("{\"match\":{\"type\":\"a\",\"nth\":3},\"action\":{\"do\":\"drop\"},\"comment\":\"c\"}");
+    add("{\"action\":{\"do\":\"close\",\"code\":4000},\"times\":1}");
+    fault_rules_remove(&rules, add("{\"action\":{\"do\":\"reset\"}}"));
+    add("{\"action\":{\"do\":\"reset\"}}");
+    match(AT_OUT, "", "{\"type\":\"a\"}");
+    fault_rules_print(&saved, &rules, true);
+    assert_int_equal(json_check(buf_str(&saved), NULL, &list, &error), ERR_NONE);
+    fault_rules_init(&other);
+    assert_int_equal(fault_rules_read(&other, list, &error), ERR_NONE);
+    match(AT_OUT, "", "{\"type\":\"a\"}");
+    fault_rules_replace(&rules, &other);
+    fault_rules_print(&again, &rules, true);
+    assert_string_equal(buf_cstr(&again), buf_cstr(&saved));
+    assert_string_equal(match(AT_OUT, "", "{\"type\":\"a\"}"), "r4");
+    assert_string_equal(match(AT_OUT, "", "{\"type\":\"a\"}"), "r1");
+    assert_string_equal(add("{\"action\":{\"do\":\"drop\"}}")->id, "r5");
+    assert_int_equal(
+        json_check(STR("[{\"id\":\"x\",\"action\":{\"do\":\"drop\"},\"hits\":0,\"seen\":0}]"), NULL, &list, NULL),
+        ERR_NONE);
+    assert_int_equal(fault_rules_read(&other, list, &error), ERR_INVALID_REQUEST);
+    assert_int_equal(other.count, 0);
+    buf_fini(&saved);
+    buf_fini(&again);
+    fault_rules_fini(&other);
 }
 
 static void test_removing(void **state)
@@ -251,6 +283,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_usual_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_rule_for_a_session_is_the_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_printing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_was_saved_is_there_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_action, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_hostile, set_up, tear_down),
