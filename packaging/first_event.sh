@@ -57,6 +57,7 @@ ended() {
 }
 
 cd "$folder"
+: >listen.log
 "$@" version | head -n 1
 started "$@"
 ended TERM

@@ -32,7 +32,7 @@ for suite; do
         ldd carillon/bin/carillon
         ./first_event.sh /root/carillon/bin/carillon
         carillon/bin/carillon version --json
-        carillon/bin/carillon check --config carillon/share/doc/carillon/examples/carillon.jsonc || [ $? = 1 ]
+        carillon/bin/carillon check --config carillon/share/doc/carillon/examples/carillon.jsonc
         # Authorities are found where Fedora has them, when they are nowhere else.
         mv /etc/ssl /etc/ssl.away
         mkdir -p /etc/pki/tls/certs
@@ -42,7 +42,7 @@ for suite; do
         until [ -s ready ]; do sleep 0.01; done
         url=$(sed "s/.*\"ws_url\":\"wss*:\/\/[^:]*\([^\"]*\)\".*/wss:\/\/localhost\1/" ready)
         token=$(sed "s/.*\"token\":\"\([^\"]*\)\".*/\1/" ready)
-        SSL_CERT_FILE=/dev/null timeout 5 carillon/bin/carillon listen --url "$url" --token "$token" --no-reconnect demo 2>refused.log || true
+        SSL_CERT_FILE=/etc/ssl.away/certs/ca-certificates.crt timeout 5 carillon/bin/carillon listen --url "$url" --token "$token" --no-reconnect demo 2>refused.log || true
         grep "not accepted" refused.log || { cat refused.log >&2; exit 1; }
         timeout 5 carillon/bin/carillon listen --url "$url" --token "$token" demo 2>accepted.log || true
         grep "subscribed" accepted.log || { cat accepted.log >&2; exit 1; }
