@@ -33,7 +33,7 @@ def chat(dev, channel="room:1"):
     session = client.init["session_id"]
     client.subscribe(channel)
     dev.publish(channel)
-    client.expect("notification")
+    client.find("notification")
     client.close()
     dev.order("/wait", {"for": {"kind": "closed", "session": session}})
     return session, dev.journal(f"?session={session}")
@@ -213,7 +213,7 @@ def test_sessions_and_their_last_frames(dev):
     session = client.init["session_id"]
     client.subscribe("room:1")
     dev.publish("room:1")
-    client.expect("notification")
+    client.find("notification")
     listed = {one["session_id"]: one for one in dev.order("/sessions", method="GET")["sessions"]}[session]
     assert listed["user"] == "ada" and listed["endpoint"] == "/ws" and listed["outbox_bytes"] == 0
     [channel] = listed["channels"]
