@@ -8,13 +8,14 @@ archive=$PACKAGES/carillon-$VERSION-image.tar
 buildah="buildah --root $made/storage --runroot $made/run --storage-driver vfs"
 
 mkdir -p "$made/context"
-trap 'rm -rf "$made/base" "$made/context"' EXIT
+trap 'rm -rf "$made/base" "$made/base.tar" "$made/context"' EXIT
 trap 'exit 1' HUP INT TERM
 {
     packaging/root.sh make trixie "$made/base"
     rm "$made/base/usr/sbin/policy-rc.d"
     base=$($buildah from scratch)
-    $buildah add --quiet "$base" "$made/base" /
+    tar -C "$made/base" --numeric-owner -cf "$made/base.tar" . # unpacked in there with the owners that it has
+    $buildah add --quiet "$base" "$made/base.tar" /
     $buildah commit --quiet --rm "$base" docker.io/library/debian:trixie-slim
     git archive HEAD | tar -x -C "$made/context"
     $buildah bud --isolation chroot --network host --layers --timestamp "$SOURCE_DATE_EPOCH" --pull-never \
