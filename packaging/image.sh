@@ -18,7 +18,7 @@ trap 'exit 1' HUP INT TERM
     $buildah add --quiet "$base" "$made/base.tar" /
     $buildah commit --quiet --rm "$base" docker.io/library/debian:trixie-slim
     git archive HEAD | tar -x -C "$made/context"
-    $buildah bud --isolation chroot --network host --layers --timestamp "$SOURCE_DATE_EPOCH" --pull-never \
+    $buildah bud --format docker --isolation chroot --network host --layers --timestamp "$SOURCE_DATE_EPOCH" --pull-never \
         --build-arg SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" -f "$made/context/docker/Dockerfile" -t "carillon:$VERSION" "$made/context"
     rm -f "$archive" "$archive.gz"
     $buildah push "carillon:$VERSION" "docker-archive:$archive:carillon:$VERSION"
