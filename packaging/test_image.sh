@@ -45,15 +45,17 @@ echo "archive: $(stat -c %s "$archive") bytes; in the image:"
 
 # run WORD...: the image with these words as its command. $mounted is at /etc/carillon. With $writable the root can be written to.
 run() {
+    : >"$work/log"
     # shellcheck disable=SC2016,SC2046 # they are for the inner shell; lists of words
     unshare --mount --pid --net --fork --kill-child sh -eu -c '
         root=$1 mounted=$2 writable=$3 user=$4 folder=$5
         shift 5
         ip link set lo up
-        ip link add outside type dummy && ip address add 10.99.0.1/24 dev outside && ip link set outside up
+        ip address add 10.99.0.1/32 dev lo
         mount --make-rprivate /
         mount --bind "$root" "$root"
-        mkdir -p "$root/proc" "$root/etc/carillon"
+        mkdir -p "$root/proc" "$root/dev" "$root/etc/carillon"
+        mount --rbind /dev "$root/dev"
         mount -t proc proc "$root/proc"
         [ -z "$mounted" ] || mount --bind "$mounted" "$root/etc/carillon"
         [ -n "$writable" ] || mount -o remount,bind,ro "$root"
