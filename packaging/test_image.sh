@@ -30,7 +30,7 @@ manifest, = json.loads((work / "archive/manifest.json").read_text())
 for layer in manifest["Layers"]:
     subprocess.run(["tar", "-xpf", work / "archive" / layer, "-C", work / "root", "--numeric-owner"], check=True)
 image = json.loads((work / "archive" / manifest["Config"]).read_text())["config"]
-(work / "image.env").write_text("\n".join(image["Env"]))
+(work / "image.env").write_text("".join(f"{variable}\n" for variable in image["Env"]))
 (work / "entrypoint").write_text(" ".join(image["Entrypoint"]))
 (work / "cmd").write_text(" ".join(image["Cmd"]))
 (work / "user").write_text(image["User"])
