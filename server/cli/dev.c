@@ -218,6 +218,7 @@ static enum err prepare(struct program *program, int argc, char **argv, struct e
     if (unkept.code)
         cli_say(program->name, "the keys are not kept: %s", unkept.text);
     program->dev = dev_create(&program->flags.start);
+    program->tokens.dev = program->dev;
     if (!program->flags.quiet)
         dev_show_terminal(program->dev);
     return program->flags.exit_with_parent ? dev_parent_watch(error) : ERR_NONE;

@@ -6,16 +6,18 @@
 #include "common/base/clock.h"
 #include "common/json/json.h"
 #include "common/token/issue.h"
+#include "server/cli/dev_tickets.h"
 #include "server/cli/token_flags.h"
+#include "server/dev/dev_http.h"
+#include "server/dev/dev_json.h"
 
-#define PATH "/dev/v1/tokens"
-
-/* What a token says. The texts are borrowed. */
+/* What a token or a ticket says. The texts are borrowed. */
 struct wish {
     struct str sub;
-    struct str channels; /* JSON */
-    uint64_t seconds;
-    struct json_value claims; /* absent: none */
+    struct str channels;          /* JSON */
+    uint64_t seconds;             /* 0: not given */
+    struct json_value claims;     /* absent: none */
+    struct str purpose, resource; /* of a ticket. Without a pointer: not given */
 };
 
 /* --- claims ---------------------------------------------------------------------------------------------------------
@@ -90,25 +92,34 @@ static void merge(struct buf *payload, struct json_value claims, struct json_val
     }
 }
 
+/* exp_s: 0: the claims have no end of their own. */
+static void append_claims(const struct dev_tokens *tokens, const struct wish *wish, uint64_t now_s, uint64_t exp_s,
+                          struct buf *out)
+{
+    buf_append_lit(out, "{\"sub\":");
+    json_append_string(out, wish->sub);
+    buf_appendf(out, ",\"iat\":%llu", (unsigned long long)now_s);
+    if (exp_s)
+        buf_appendf(out, ",\"exp\":%llu", (unsigned long long)exp_s);
+    buf_appendf(out, ",\"channels\":%.*s", STR_ARG(wish->channels));
+    merge(out, json_value_of(buf_str(&tokens->claims)), wish->claims);
+    if (wish->claims.type)
+        merge(out, wish->claims, (struct json_value){0});
+    buf_append_char(out, '}');
+}
+
 static enum err issue(const struct dev_tokens *tokens, const struct wish *wish, struct buf *out, struct error *error)
 {
-    struct buf payload = {0};
+    struct buf claims = {0};
     uint64_t now_s = clock_wall_ms() / 1000;
-    buf_append_lit(&payload, "{\"sub\":");
-    json_append_string(&payload, wish->sub);
-    buf_appendf(&payload, ",\"iat\":%llu,\"exp\":%llu,\"channels\":%.*s", (unsigned long long)now_s,
-                (unsigned long long)(now_s + wish->seconds), STR_ARG(wish->channels));
-    merge(&payload, json_value_of(buf_str(&tokens->claims)), wish->claims);
-    if (wish->claims.type)
-        merge(&payload, wish->claims, (struct json_value){0});
-    buf_append_char(&payload, '}');
-    enum err err = token_issue(tokens->keys, 0, STR(""), buf_str(&payload), out, error);
-    buf_fini(&payload);
+    uint64_t seconds = wish->seconds ? wish->seconds : DEMO_TOKEN_DAYS * 86400;
+    append_claims(tokens, wish, now_s, now_s + seconds, &claims);
+    enum err err = token_issue(tokens->keys, 0, STR(""), buf_str(&claims), out, error);
+    buf_fini(&claims);
     return err;
 }
 
-static const struct wish demo = {
-    .sub = {DEMO_USER, sizeof DEMO_USER - 1}, .channels = {"[\"*\"]", 5}, .seconds = DEMO_TOKEN_DAYS * 86400};
+static const struct wish demo = {.sub = {DEMO_USER, sizeof DEMO_USER - 1}, .channels = {"[\"*\"]", 5}};
 
 enum err dev_tokens_issue(const struct dev_tokens *tokens, struct str user, struct buf *out, struct error *error)
 {
@@ -130,6 +141,7 @@ enum err dev_tokens_open(struct dev_tokens *tokens, const struct server_addresse
     if (err != ERR_NONE)
         return err;
     append_required(options, &tokens->claims);
+    tokens->addresses = *addresses;
     tokens->has_query = first->token_query.count > 0;
     buf_appendf(&tokens->url, "ws%s://%s%s", *options->tls_certificate ? "s" : "", addresses->clients, first->path);
     if (tokens->has_query)
@@ -145,134 +157,156 @@ void dev_tokens_fini(struct dev_tokens *tokens)
     buf_fini(&tokens->url);
 }
 
-/* --- the route ------------------------------------------------------------------------------------------------------
+/* --- wishes ---------------------------------------------------------------------------------------------------------
  */
 
-static void refuse(struct http_call *call, int status, const struct error *error)
-{
-    struct buf *body = &call->response.body;
-    call->response.status = status;
-    buf_clear(body);
-    buf_appendf(body, "{\"error\":{\"code\":\"%s\",\"message\":", err_code(error->code));
-    json_append_string(body, str_from_cstr(error->text));
-    buf_append_lit(body, "}}");
-    call->respond(call);
-}
-
-/* By the head alone. False: the call has been answered. */
-static bool check_head(const struct dev_tokens *tokens, struct http_call *call)
-{
-    const struct http_request *request = &call->request;
-    struct error error = {0};
-    int status = 0;
-    if (!str_eq(request->method, STR("POST"))) {
-        call->response.allow = "POST";
-        error_set(&error, ERR_INVALID_REQUEST, "only POST is possible here");
-        status = 405;
-    } else if (!atomic_load(&tokens->is_open)) {
-        error_set(&error, ERR_UNAVAILABLE, "tokens are made once the server is ready, with token.secret");
-        status = 503;
-    }
-    if (status)
-        refuse(call, status, &error);
-    return status == 0;
-}
-
-/* A member that does not count would be a misspelt one. */
-static enum err check_names(struct json_value body, struct error *error)
-{
-    struct json_cursor cursor = json_walk(body);
-    struct str name;
-    struct json_value value;
-    char quoted[ERROR_QUOTE_LEN];
-    while (json_next(&cursor, &name, &value))
-        if (!json_key_is(name, STR("sub")) && !json_key_is(name, STR("channels")) &&
-            !json_key_is(name, STR("expires")) && !json_key_is(name, STR("claims")))
-            return error_set(error, ERR_INVALID_REQUEST, "%s: expected sub, channels, expires or claims",
-                             error_quote(name, quoted));
-    return ERR_NONE;
-}
-
-static enum err check_claims(struct json_value claims, struct error *error)
+/* A ticket's claims may end at a time of their own. */
+static enum err check_claims(struct json_value claims, bool of_ticket, struct error *error)
 {
     struct json_cursor cursor = json_walk(claims);
     struct str name;
     struct json_value value;
     while (claims.type && json_next(&cursor, &name, &value))
-        if (is_own_claim(name))
+        if (is_own_claim(name) && !(of_ticket && str_eq(name, STR("exp"))))
             return error_set(error, ERR_INVALID_REQUEST, "claims: %.*s is a member beside claims, or is set here",
                              STR_ARG(name));
     return ERR_NONE;
 }
 
-/* The texts are borrowed from the body and from scratch. */
-static enum err read_wish(struct str body, struct wish *wish, struct buf *scratch, struct error *error)
+static enum err read_text(const char *name, struct json_value value, struct buf *scratch, struct str *out,
+                          struct error *error)
 {
-    struct json_value document, sub = {0}, channels = {0}, expires = {0};
-    const struct json_field fields[] = {{"sub", JSON_STRING, false, &sub},
-                                        {"channels", JSON_ARRAY, false, &channels},
-                                        {"expires", JSON_STRING, false, &expires},
-                                        {"claims", JSON_OBJECT, false, &wish->claims}};
-    char seconds[16];
-    *wish = demo;
-    if (body.len == 0)
+    if (!value.type || json_text(value, scratch, out))
         return ERR_NONE;
-    enum err err = json_check(body, NULL, &document, error);
-    if (err == ERR_NONE)
-        err = json_bind(document, "body", fields, sizeof fields / sizeof *fields, error);
-    if (err == ERR_NONE)
-        err = check_names(document, error);
-    if (err == ERR_NONE)
-        err = check_claims(wish->claims, error);
-    if (err != ERR_NONE)
-        return err;
-    buf_reserve(scratch, body.len);
-    if (sub.type && !json_text(sub, scratch, &wish->sub))
-        return error_set(error, ERR_INVALID_REQUEST, "sub: must not contain \\u0000");
-    if (channels.type)
-        wish->channels = channels.raw;
+    return error_set(error, ERR_INVALID_REQUEST, "%s: must not contain \\u0000", name);
+}
+
+static enum err read_seconds(struct json_value expires, uint64_t *out, struct error *error)
+{
+    char seconds[16];
     if (!expires.type)
         return ERR_NONE;
     snprintf(seconds, sizeof seconds, "%.*s", (int)expires.raw.len - 2, expires.raw.ptr + 1);
-    if (!token_parse_seconds(seconds, &wish->seconds) || wish->seconds == 0)
+    if (!token_parse_seconds(seconds, out) || *out == 0)
         return error_set(error, ERR_INVALID_REQUEST, "expires: a time like 30s, 15m, 1h or 30d is expected");
     return ERR_NONE;
 }
 
-static void serve(void *owner, struct http_call *call)
+/* The texts are borrowed from the body and from scratch. */
+static enum err read_wish(struct str body, bool of_ticket, struct wish *wish, struct buf *scratch, struct error *error)
 {
-    const struct dev_tokens *tokens = owner;
+    struct json_value sub = {0}, channels = {0}, expires = {0}, purpose = {0}, resource = {0};
+    const struct json_field fields[] = {
+        {"sub", JSON_STRING, false, &sub},         {"channels", JSON_ARRAY, false, &channels},
+        {"expires", JSON_STRING, false, &expires}, {"claims", JSON_OBJECT, false, &wish->claims},
+        {"purpose", JSON_STRING, false, &purpose}, {"resource", JSON_STRING, false, &resource}};
+    const size_t of_tickets_only = 2;
+    *wish = demo;
+    enum err err =
+        dev_json_bind(body, fields, sizeof fields / sizeof *fields - (of_ticket ? 0 : of_tickets_only), error);
+    if (!err)
+        err = check_claims(wish->claims, of_ticket, error);
+    if (err)
+        return err;
+    buf_reserve(scratch, body.len);
+    err = read_text("sub", sub, scratch, &wish->sub, error);
+    if (!err)
+        err = read_text("purpose", purpose, scratch, &wish->purpose, error);
+    if (!err)
+        err = read_text("resource", resource, scratch, &wish->resource, error);
+    if (channels.type)
+        wish->channels = channels.raw;
+    return err ? err : read_seconds(expires, &wish->seconds, error);
+}
+
+/* --- the routes ----------------------------------------------------------------------------------------------------
+ */
+
+/* False: the call has been answered. */
+static bool is_open(const struct dev_tokens *tokens, struct http_call *call)
+{
+    struct error error;
+    if (atomic_load(&tokens->is_open))
+        return true;
+    error_set(&error, ERR_UNAVAILABLE, "tokens are made once the server is ready, with token.secret");
+    dev_refuse(call, 503, &error);
+    return false;
+}
+
+static void serve_token(const struct dev_tokens *tokens, struct http_call *call)
+{
     struct buf scratch = {0}, token = {0};
     struct wish wish;
     struct error error;
-    if (!call->request.admitted && !check_head(tokens, call))
-        return;
-    enum err err = read_wish(call->request.body, &wish, &scratch, &error);
-    if (err == ERR_NONE)
+    enum err err = read_wish(call->request.body, false, &wish, &scratch, &error);
+    if (!err)
         err = issue(tokens, &wish, &token, &error);
-    if (err != ERR_NONE) {
-        refuse(call, 400, &error);
+    if (err) {
+        dev_refuse(call, 400, &error);
     } else {
-        struct buf *body = &call->response.body;
-        buf_appendf(body, "{\"token\":\"%s\",\"ws_url\":\"%.*s%s\"}", buf_cstr(&token), STR_ARG(buf_str(&tokens->url)),
-                    tokens->has_query ? buf_cstr(&token) : "");
-        buf_append_lit(&call->response.headers, "Cache-Control: no-store\r\n");
-        call->response.status = 200;
-        call->respond(call);
+        buf_appendf(&call->response.body, "{\"token\":\"%s\",\"ws_url\":\"%.*s%s\"}", buf_cstr(&token),
+                    STR_ARG(buf_str(&tokens->url)), tokens->has_query ? buf_cstr(&token) : "");
+        dev_answer(call);
     }
     buf_fini(&scratch);
     buf_fini(&token);
 }
 
+static void serve_ticket(const struct dev_tokens *tokens, struct http_call *call)
+{
+    struct buf scratch = {0}, claims = {0};
+    struct wish wish;
+    struct error error;
+    if (read_wish(call->request.body, true, &wish, &scratch, &error)) {
+        dev_refuse(call, 400, &error);
+    } else {
+        append_claims(tokens, &wish, clock_wall_ms() / 1000, 0, &claims);
+        dev_tickets_issue(tokens->dev, &tokens->addresses, call,
+                          &(struct dev_ticket){.sub = wish.sub,
+                                               .claims = buf_str(&claims),
+                                               .purpose = wish.purpose,
+                                               .resource = wish.resource,
+                                               .ttl_ms = wish.seconds * 1000});
+    }
+    buf_fini(&scratch);
+    buf_fini(&claims);
+}
+
+static const struct {
+    const char *method;
+    const char *path;
+    void (*serve)(const struct dev_tokens *tokens, struct http_call *call);
+} routes[] = {{"POST", "/dev/v1/tokens", serve_token}, {"POST", "/dev/v1/tickets", serve_ticket}};
+
 static bool has(void *owner, struct str path)
 {
     (void)owner;
-    return str_eq(path, STR(PATH));
+    return str_eq_cstr(path, routes[0].path) || str_eq_cstr(path, routes[1].path);
+}
+
+/* By the head alone. False: the call has been answered. */
+static bool check_head(const struct dev_tokens *tokens, struct http_call *call)
+{
+    struct error error;
+    if (str_eq(call->request.method, STR("POST")))
+        return is_open(tokens, call);
+    call->response.allow = "POST";
+    error_set(&error, ERR_INVALID_REQUEST, "only POST is possible here");
+    dev_refuse(call, 405, &error);
+    return false;
 }
 
 static bool admit(void *owner, struct http_call *call)
 {
     return check_head(owner, call);
+}
+
+static void serve(void *owner, struct http_call *call)
+{
+    const struct dev_tokens *tokens = owner;
+    if (!call->request.admitted && !check_head(tokens, call))
+        return;
+    routes[str_eq_cstr(call->request.path, routes[1].path)].serve(tokens, call);
 }
 
 const struct http_handler dev_tokens_handler = {.has = has, .admit = admit, .serve = serve};

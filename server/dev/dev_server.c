@@ -99,3 +99,8 @@ const struct server_hooks *dev_hooks(const struct dev *dev)
 {
     return &dev->hooks;
 }
+
+const struct server_parts *dev_parts(const struct dev *dev)
+{
+    return &dev->parts;
+}

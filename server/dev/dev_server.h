@@ -30,6 +30,9 @@ void dev_guard(struct dev *dev, const struct server_addresses *addresses, bool a
 /* What stands between the parts of the server. Borrowed for the life of dev. */
 const struct server_hooks *dev_hooks(const struct dev *dev);
 
+/* The parts of the server, once they are made. Borrowed for the life of dev. */
+const struct server_parts *dev_parts(const struct dev *dev);
+
 /* The routes of /dev/v1. The owner is the struct dev. */
 extern const struct http_handler dev_handler;
 
