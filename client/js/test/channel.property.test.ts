@@ -59,7 +59,8 @@ function start() {
       if (type === "unsubscribe") state.subscribed = false;
       if (type !== "subscribe") continue;
       const since = data.since as { epoch: string; offset: number } | undefined;
-      const recovered = since !== undefined && since.epoch === `e${epoch}` && since.offset >= trimmed && since.offset <= newest;
+      // `since` counts in the first subscribe of a connection.
+      const recovered = !state.subscribed && since !== undefined && since.epoch === `e${epoch}` && since.offset >= trimmed && since.offset <= newest;
       state.subscribed = true;
       socket.say({ type: "subscribed", id, channel: "room:1", data: { ...(recovered ? since : position()), recovered } });
       // Another node may send the last events twice.
