@@ -10,6 +10,7 @@
 #include "server/core/hub.h"
 
 enum {
+    EXACT_US = 600000000, /* the longest move that stops at each timer */
     STEPS_MAX = 2000,     /* of one move; timers that lie closer together share a step */
     SETTLING_TURNS = 3,   /* a timer of the turn fires in the turn after its step; its mail takes one more */
     PATIENCE_US = 250000, /* real time that clients have to answer pings */
@@ -184,15 +185,21 @@ static void arrive(struct dev_clock *clock)
     arrived(clock->owner);
 }
 
-/* To the next timer of the hub, or of the turn; over a long way, at least a step. */
+/* To the next timer of the hub, and over a short way also to that of the turn. Over a long way timers wait for the end
+ * of the step that they fall into. Steps are counted from where the move began, so that timers fire at the same times
+ * again. */
 static uint64_t next_stop(const struct dev_clock *clock, uint64_t now)
 {
-    uint64_t due_us = wheel_next_us(hub_wheel(clock->hub)), ahead_us = due_us > now ? due_us - now : WHEEL_TICK_US;
+    uint64_t due_us = wheel_next_us(hub_wheel(clock->hub));
+    if (due_us >= clock->until_us)
+        due_us = clock->until_us;
+    else if (due_us <= now)
+        due_us = now + WHEEL_TICK_US;
     if (clock->step_us)
-        return ahead_us > clock->step_us ? ahead_us : clock->step_us;
+        return clock->from_us + (due_us - clock->from_us + clock->step_us - 1) / clock->step_us * clock->step_us;
     uint64_t next_us = wheel_next_us(&clock->turn->wheel), at_us = timer_us();
-    uint64_t other_us = next_us > at_us ? next_us - at_us : WHEEL_TICK_US;
-    return min_of(ahead_us, other_us);
+    uint64_t other_us = now + (next_us > at_us ? min_of(next_us - at_us, clock->until_us - now) : WHEEL_TICK_US);
+    return min_of(due_us, other_us);
 }
 
 static void on_step(uv_idle_t *idle)
@@ -201,11 +208,11 @@ static void on_step(uv_idle_t *idle)
     uint64_t now = now_us();
     if (waits_for_pongs(clock))
         return;
-    if (now < clock->until_us) {
-        move_to(now + min_of(next_stop(clock, now), clock->until_us - now));
-        clock->settling = SETTLING_TURNS;
-    } else if (clock->settling > 0) {
+    if (clock->settling > 0) {
         clock->settling--;
+    } else if (now < clock->until_us) {
+        move_to(min_of(next_stop(clock, now), clock->until_us));
+        clock->settling = SETTLING_TURNS;
     } else {
         arrive(clock);
     }
@@ -214,8 +221,9 @@ static void on_step(uv_idle_t *idle)
 void dev_clock_advance(struct dev_clock *clock, uint64_t us, unsigned rate, void (*arrived)(void *owner), void *owner)
 {
     begin_moving();
-    clock->until_us = now_us() + us;
-    clock->step_us = us / STEPS_MAX > WHEEL_TICK_US ? us / STEPS_MAX : 0;
+    clock->from_us = now_us();
+    clock->until_us = clock->from_us + us;
+    clock->step_us = us > EXACT_US ? us / STEPS_MAX : 0;
     clock->rate = rate;
     clock->settling = SETTLING_TURNS;
     clock->given_up = 0;

@@ -28,9 +28,10 @@ struct dev_clock {
     uv_idle_t stepping;       /* while the clock is moved */
     struct turn_hook on_turn; /* keeps the turn's timers in step */
     uint64_t until_us;        /* where it is moved to */
-    uint64_t step_us;         /* the least that it moves in a turn */
+    uint64_t from_us;         /* where the move began */
+    uint64_t step_us;         /* of a long move; 0: it stops at each timer */
     unsigned rate;            /* at which it runs on then */
-    unsigned settling;        /* turns that are left when it has arrived */
+    unsigned settling;        /* turns that are left before it moves on */
     uint64_t patience_us;     /* real time: until when it waits for answers to pings; 0: it does not wait */
     size_t given_up;          /* pings whose answers it no longer waits for */
     void (*arrived)(void *owner);
