@@ -76,6 +76,12 @@ void hub_pong(struct hub *hub, struct session *session)
         session_ticket_proven(session);
 }
 
+void hub_closed(struct hub *hub, struct session *session, int code)
+{
+    (void)hub;
+    session_end_with(session, code, STR(""));
+}
+
 void hub_close_answered(struct hub *hub, struct session *session)
 {
     (void)hub;

@@ -6,6 +6,14 @@
 #include "server/dev/dev_private.h"
 #include "server/dev/line_faults.h"
 
+/* The histories of a Redis are not this server's to lose. */
+static enum err check_broker(const struct dev *dev, const struct fault_action *action, struct error *error)
+{
+    if (action->kind != FAULT_LOSE_HISTORY || !*dev->parts.options->redis_url)
+        return ERR_NONE;
+    return error_set(error, ERR_CONFLICT, "action: the histories are in Redis; lose_history needs the memory broker");
+}
+
 /* --- rules ------------------------------------------------------------------------------------------------------ */
 
 static void add_rule(struct dev *dev, struct http_call *call, struct str rest)
@@ -14,6 +22,8 @@ static void add_rule(struct dev *dev, struct http_call *call, struct str rest)
     struct error error;
     (void)rest;
     enum err err = fault_rules_add(&dev->lines.rules, call->request.body, &rule, &error);
+    if (!err && (err = check_broker(dev, rule->action, &error)))
+        fault_rules_remove(&dev->lines.rules, rule);
     if (err) {
         dev_refuse(call, err_http_status(err), &error);
         return;
@@ -74,6 +84,7 @@ static void remove_rules(struct dev *dev, struct http_call *call, struct str res
 /* What an order is about. The texts lie in texts; those that were not given are empty. */
 struct target {
     struct str session, user, channel;
+    struct str one; /* the channel, if it is no pattern */
     bool all;
     struct buf texts;
 };
@@ -102,6 +113,7 @@ static enum err read_target(struct json_value object, struct target *out, struct
         err = read_text(user, "user", &out->texts, &out->user, error);
     if (!err)
         err = read_text(channel, "channel", &out->texts, &out->channel, error);
+    out->one = memchr(out->channel.ptr, '*', out->channel.len) ? STR("") : out->channel;
     out->all = all.type && str_eq(all.raw, STR("true"));
     if (!err && !!session.type + !!user.type + !!channel.type + out->all != 1)
         err = error_set(error, ERR_INVALID_REQUEST,
@@ -138,10 +150,8 @@ static enum err act_on(struct dev *dev, struct session *session, struct fault_ac
                        const struct target *target, struct buf *out_rules, struct error *error)
 {
     struct fault_rule *rule;
-    /* A pattern names no channel. */
-    struct str channel = memchr(target->channel.ptr, '*', target->channel.len) ? STR("") : target->channel;
     if (!(fault_where(action->kind) & ON_MESSAGE)) {
-        line_faults_do(line_of(session), action, &(struct fault_cause){.rule = "", .channel = channel});
+        line_faults_do(line_of(session), action, &(struct fault_cause){.rule = "", .channel = target->one});
         return ERR_NONE;
     }
     enum err err =
@@ -149,6 +159,17 @@ static enum err act_on(struct dev *dev, struct session *session, struct fault_ac
     if (!err)
         buf_appendf(out_rules, "%s\"%s\"", out_rules->len ? "," : "", rule->id);
     return err;
+}
+
+/* A channel can lose its history without a subscriber. */
+static void lose_unused(struct dev *dev, const struct fault_action *action, struct str channel)
+{
+    const struct channel *used = hub_channel(dev->parts.hub, channel);
+    if (action->kind != FAULT_LOSE_HISTORY || (used && channel_subscribers(used) > 0) ||
+        !dev_broker_lose_history(&dev->broker, channel))
+        return;
+    journal_add(&dev->journal, hub_wall_ms(dev->parts.hub),
+                &(struct journal_note){.kind = JOURNAL_RULE, .channel = channel, .text = buf_str(&action->words)});
 }
 
 static enum err act(struct dev *dev, struct fault_action *action, const struct target *target, struct buf *out,
@@ -161,6 +182,7 @@ static enum err act(struct dev *dev, struct fault_action *action, const struct t
         return error_set(error, ERR_INVALID_REQUEST,
                          "action: %s happens to clients that connect; POST it to /dev/v1/rules",
                          buf_cstr(&action->words));
+    lose_unused(dev, action, target->one);
     for (struct session *session; !err && (session = session_index_next(hub_sessions(dev->parts.hub), &cursor));) {
         if (!may_act_on(session, action) || !is_meant(session, target))
             continue;
@@ -192,6 +214,8 @@ static void do_now(struct dev *dev, struct http_call *call, struct str rest)
     struct error error;
     (void)rest;
     enum err err = read_order(call->request.body, &target, &action, &error);
+    if (!err)
+        err = check_broker(dev, action, &error);
     if (!err)
         err = act(dev, action, &target, &call->response.body, &error);
     if (err)

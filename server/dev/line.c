@@ -76,6 +76,13 @@ static void pong(struct hub *hub, struct session *session)
     line_in_put(line_of(session), WS_PONG, STR(""), 0);
 }
 
+static void closed(struct hub *hub, struct session *session, int code)
+{
+    const unsigned char bytes[] = {(unsigned char)(code >> 8), (unsigned char)code};
+    (void)hub;
+    line_in_put(line_of(session), WS_CLOSE, str_from((const char *)bytes, sizeof bytes), 0);
+}
+
 static void hold(struct session *session, bool hold)
 {
     line_in_hold(line_of(session), hold);
@@ -101,6 +108,7 @@ static struct line *create(struct line_set *lines)
     line->ops.receive_binary = receive_binary;
     line->ops.ping = ping;
     line->ops.pong = pong;
+    line->ops.closed = closed;
     line->ops.writable = writable;
     line_out_init(line, hub_wheel(lines->hub));
     line_in_init(line, hub_wheel(lines->hub));

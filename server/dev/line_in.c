@@ -22,6 +22,12 @@ static void note(struct line *line, struct str payload, bool binary)
                (struct journal_note){.kind = JOURNAL_RECEIVED, .frame = payload, .binary = binary});
 }
 
+/* As line.c has written it. */
+static int code_of(struct str bytes)
+{
+    return (unsigned char)bytes.ptr[0] << 8 | (unsigned char)bytes.ptr[1];
+}
+
 /* The hub gets whole messages only. */
 static void pass(struct link_lane *lane, const struct lane_item *item, size_t count)
 {
@@ -40,7 +46,7 @@ static void pass(struct link_lane *lane, const struct lane_item *item, size_t co
         break;
     case WS_PING: ws_transport_ops.ping(session->hub, session, item->bytes); break;
     case WS_PONG: ws_transport_ops.pong(session->hub, session); break;
-    case WS_CLOSE: break; /* the connection's own */
+    case WS_CLOSE: ws_transport_ops.closed(session->hub, session, code_of(item->bytes)); break;
     }
 }
 

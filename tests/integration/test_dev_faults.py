@@ -3,13 +3,14 @@ import json
 import random
 import re
 import socket
+import struct
 import time
 from pathlib import Path
 
 import pytest
 from support.dev import DevServer
 from support.wait import SLOWDOWN, until
-from support.ws import CONTINUATION, TEXT, Closed, Refused, upgrade_request
+from support.ws import CLOSE, CONTINUATION, TEXT, Closed, Refused, upgrade_request
 
 
 # No presence: joins would stand between the events.
@@ -226,6 +227,14 @@ def test_messages_of_a_client_change_places(room):
     assert room.get(2) == [2, 1]
 
 
+def test_a_close_comes_after_the_messages_before_it(room):
+    room.dev.rule({"at": "in", "user": "bob"}, {"do": "delay", "by": "200ms"})
+    room.bob.send("publish", channel=room.channel, type="test", data={"n": 1})
+    room.bob.send_frame(CLOSE, struct.pack("!H", 4000))
+    assert room.get(1) == [1]
+    room.bob.expect_close(4000)
+
+
 def test_lose_answer(room):
     rule = room.dev.rule({"at": "in", "user": "bob", "type": "publish"}, {"do": "lose_answer"}, times=1)
     room.bob.send("publish", id="k", channel=room.channel, type="test", data={"n": 1})
@@ -395,6 +404,24 @@ def test_lose_history(room):
     assert gap["data"]["reason"] == "epoch_changed" and gap["data"]["offset"] == 0
     room.publish(2)
     assert room.ada.expect("test")["offset"] == 1 and before["offset"] == 1
+
+
+def test_lose_the_history_of_a_channel_without_subscribers(dev):
+    first, again = dev.publish("unused"), dev.publish("unused")
+    assert again["offset"] == 2
+    dev.do({"do": "lose_history"}, {"channel": "unused"}, count=0)
+    last = dev.publish("unused")
+    assert last["offset"] == 1 and last["epoch"] != first["epoch"]
+    assert dev.find(kind="rule", channel="unused")["text"] == "lose_history"
+
+
+def test_a_history_in_redis_is_not_lost(tmp_path, redis):
+    server = DevServer(tmp_path, "--redis-url", redis.url)
+    lose = {"do": "lose_history"}
+    assert server.call("POST", "/do", {"on": {"all": True}, "action": lose}).status == 409
+    assert server.call("POST", "/rules", {"action": lose}).status == 409
+    assert server.rules() == []
+    server.close()
 
 
 def test_a_client_comes_back_and_the_history_is_lost(room):

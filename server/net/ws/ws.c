@@ -75,6 +75,7 @@ const struct transport_ops ws_transport_ops = {.write = write_frames,
                                                .receive_binary = hub_receive_binary,
                                                .ping = hub_ping,
                                                .pong = hub_pong,
+                                               .closed = hub_closed,
                                                .writable = hub_writable,
                                                .framing = &ws_framing};
 
@@ -112,7 +113,7 @@ static void on_peer_close(struct ws *ws, int code)
         hub_close_answered(ws->session->hub, ws->session);
         shut(ws);
     } else {
-        session_end_with(ws->session, code == WS_CLOSE_NO_CODE ? 0 : code, STR(""));
+        ws->session->ops->closed(ws->session->hub, ws->session, code == WS_CLOSE_NO_CODE ? 0 : code);
     }
 }
 
