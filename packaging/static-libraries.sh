@@ -84,17 +84,22 @@ make_with_cmake() {
     }
 }
 
-# It reads no openssl.cnf: that of another release may have words that this version refuses.
+# It reads no openssl.cnf: that of another release may have words that this version refuses. The names of its folders and of the compiler
+# get into the library, so they are the same on each machine.
 make_openssl() {
     unpack openssl
     say "building openssl (some minutes)"
-    (CC="${CMAKE_C_COMPILER_LAUNCHER:+$CMAKE_C_COMPILER_LAUNCHER }gcc" CFLAGS=$(echo $harden) perl ./Configure linux-x86_64 \
-            --prefix="$prefix" --libdir=lib --openssldir=/etc/ssl enable-ec_nistp_64_gcc_128 \
+    mkdir -p "$static/bin"
+    printf '#!/bin/sh\nexec %s %s "$@"\n' "${CMAKE_C_COMPILER_LAUNCHER:-env}" "$(command -v gcc)" >"$static/bin/gcc"
+    chmod +x "$static/bin/gcc"
+    (PATH=$static/bin:$PATH && export PATH && CC=gcc CFLAGS=$(echo $harden) perl ./Configure linux-x86_64 \
+            --prefix=/usr --libdir=lib --openssldir=/etc/ssl enable-ec_nistp_64_gcc_128 \
             no-shared no-pic no-apps no-docs no-tests no-module no-dso no-engine no-legacy no-autoload-config \
             no-quic no-dtls no-srp no-cmp no-cms no-ts no-comp no-ssl3 no-ssl3-method no-weak-ssl-ciphers no-rdrand \
             no-aria no-bf no-blake2 no-camellia no-cast no-gost no-idea no-md4 no-mdc2 no-rc2 no-rc4 no-rc5 no-rmd160 no-seed \
             no-sm2 no-sm3 no-sm4 no-whirlpool &&
-        make -j "$(nproc)" build_libs && make install_dev) >"$static/openssl.log" 2>&1 || {
+        make -j "$(nproc)" build_libs && make install_dev DESTDIR="$PWD/installed" &&
+        cp -R installed/usr/. "$prefix" && sed -i 's|^prefix=.*|prefix=${pcfiledir}/../..|' "$prefix"/lib/pkgconfig/*.pc) >"$static/openssl.log" 2>&1 || {
         tail -n 40 "$static/openssl.log" >&2
         fail "openssl does not build; see build/static/openssl.log"
     }
