@@ -88,14 +88,32 @@ static void tell(const struct program *program, const struct dev_facts *facts)
     buf_fini(&line);
 }
 
-static void on_ready(void *owner, const struct server_addresses *addresses, const struct options *options)
+/* What a client connects to: a listener on all addresses of a machine or container is at the loopback one too, also
+ * where that is a port of a container which the host has published. */
+static void write_connectable(char out[LISTENER_ADDRESS_LEN + 1], const char *bound)
+{
+    bool any_4 = strncmp(bound, "0.0.0.0:", 8) == 0;
+    bool any_6 = strncmp(bound, "[::]:", 5) == 0;
+    snprintf(out, LISTENER_ADDRESS_LEN + 1, "%s%s",
+             any_4   ? "127.0.0.1"
+             : any_6 ? "[::1]"
+                     : "",
+             bound + (any_4   ? 7
+                      : any_6 ? 4
+                              : 0));
+}
+
+static void on_ready(void *owner, const struct server_addresses *bound, const struct options *options)
 {
     struct program *program = owner;
     struct dev_user users[DEV_USERS_MAX] = {{0}};
+    struct server_addresses shown, *addresses = &shown;
     const struct dev_facts facts = {
         .addresses = addresses, .options = options, .users = users, .user_count = program->flags.user_count};
     struct error error;
-    dev_guard(program->dev, addresses, program->flags.allow_remote);
+    write_connectable(shown.clients, bound->clients);
+    write_connectable(shown.internal, bound->internal);
+    dev_guard(program->dev, bound, program->flags.allow_remote);
     if (!*options->token_secret || options->api_keys.count == 0 || options->endpoints.count == 0)
         /* Somebody has taken the keys away by a flag. */
         cli_say(program->name, "listening on ws://%s, API on http://%s", addresses->clients, addresses->internal);

@@ -267,6 +267,18 @@ def test_publish_failures(node):
     assert nobody.returncode == 1 and "127.0.0.1:1" in nobody.stderr
 
 
+def test_dev_on_all_addresses_prints_one_to_connect_to(tmp_path):
+    """As in a container, whose ports the host publishes."""
+    words = ["dev", "--host", "0.0.0.0", "--internal-host", "0.0.0.0", "--port", "0", "--internal-port", "0", "--allow-remote", "--json"]
+    server = Process(tmp_path, words)
+    try:
+        until(lambda: server.output().endswith("\n"), "it is ready")
+        told = json.loads(server.output())
+        assert told["ws_url"].startswith("ws://127.0.0.1:") and told["api_url"].startswith("http://127.0.0.1:"), told
+    finally:
+        server.close()
+
+
 # --- healthcheck ---
 
 
