@@ -190,6 +190,11 @@ void turn_add_begin_hook(struct turn *turn, struct turn_hook *hook)
     list_append(&turn->begin_hooks, &hook->link);
 }
 
+void turn_add_first_hook(struct turn *turn, struct turn_hook *hook)
+{
+    list_append(turn->begin_hooks.next, &hook->link);
+}
+
 void turn_remove_hook(struct turn *turn, struct turn_hook *hook)
 {
     (void)turn;

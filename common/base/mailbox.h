@@ -65,6 +65,8 @@ void turn_init(struct turn *turn, uv_loop_t *loop);
 void turn_bind(struct turn *turn);
 void turn_add_hook(struct turn *turn, struct turn_hook *hook);
 void turn_add_begin_hook(struct turn *turn, struct turn_hook *hook);
+/* The same, before all others that are there. */
+void turn_add_first_hook(struct turn *turn, struct turn_hook *hook);
 /* Removes a hook of either kind. */
 void turn_remove_hook(struct turn *turn, struct turn_hook *hook);
 

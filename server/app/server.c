@@ -401,6 +401,7 @@ static enum err start(struct server *server, struct error *error)
         return err;
     if (server->hooks) {
         server->parts = (struct server_parts){.server = server,
+                                              .connections = server->connections[0],
                                               .set_channels = server_set_channels,
                                               .node = &server->node,
                                               .hub = server->workers[0]->hub,

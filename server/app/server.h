@@ -15,6 +15,7 @@ struct server_addresses {
 
 struct broker;
 struct broker_sink;
+struct connection_set;
 struct entry_step;
 struct hub;
 struct net_transport;
@@ -25,6 +26,7 @@ struct turn;
 struct server;
 struct server_parts {
     struct server *server;
+    struct connection_set *connections; /* of the worker */
     /* Exchanges the rules of channels as a reload with --channels does. text: JSON; empty: the rules that the server
      * began with. False: nothing has changed, and *messages says what is wrong. */
     bool (*set_channels)(struct server *server, struct str text, struct buf *messages);

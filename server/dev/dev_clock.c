@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/uv_handle.h"
 #include "server/core/hub.h"
+#include "server/net/http/connection.h"
 
 enum {
     EXACT_US = 600000000, /* the longest move that stops at each timer */
@@ -138,10 +139,23 @@ void dev_clock_end(void)
 
 /* --- moving ------------------------------------------------------------------------------------------------------ */
 
-/* The timers of the turn wait in real time. They do not know that the clock has been moved, or runs at a rate. */
+/* HTTP goes on in real time: what the clock has gained since the turn before, the deadlines gain too. */
+static void postpone_deadlines(struct dev_clock *clock, uint64_t now)
+{
+    uint64_t real = real_us(), passed_us = now - clock->turned_us, really_us = real - clock->really_turned_us;
+    if (passed_us > really_us)
+        connection_postpone_all(clock->connections, passed_us - really_us);
+    clock->turned_us = now;
+    clock->really_turned_us = real;
+}
+
+/* Before the hub's timers fire. The timers of the turn wait in real time, and do not know that the clock has been
+ * moved, or runs at a rate. */
 static void on_turn_begin(struct turn_hook *hook)
 {
-    turn_follow_clock(CONTAINER_OF(hook, struct dev_clock, on_turn)->turn);
+    struct dev_clock *clock = CONTAINER_OF(hook, struct dev_clock, on_turn);
+    postpone_deadlines(clock, clock->turn->now_us);
+    turn_follow_clock(clock->turn);
 }
 
 static size_t unanswered_pings(const struct hub *hub)
@@ -240,14 +254,17 @@ bool dev_clock_is_moving(const struct dev_clock *clock)
 
 /* --- the rest ---------------------------------------------------------------------------------------------------- */
 
-void dev_clock_attach(struct dev_clock *clock, struct turn *turn, struct hub *hub)
+void dev_clock_attach(struct dev_clock *clock, struct turn *turn, struct hub *hub, struct connection_set *connections)
 {
     clock->turn = turn;
     clock->hub = hub;
+    clock->connections = connections;
     uv_idle_init(turn->loop, &clock->stepping);
     clock->stepping.data = clock;
     clock->on_turn.run = on_turn_begin;
-    turn_add_begin_hook(turn, &clock->on_turn);
+    clock->turned_us = turn_now_us(turn);
+    clock->really_turned_us = real_us();
+    turn_add_first_hook(turn, &clock->on_turn);
 }
 
 void dev_clock_detach(struct dev_clock *clock)

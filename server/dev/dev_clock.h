@@ -12,6 +12,7 @@
 
 #include "common/base/mailbox.h"
 
+struct connection_set;
 struct hub;
 
 /* How the clock begins, and begins again after a reset. */
@@ -25,23 +26,26 @@ struct dev_clock {
     struct dev_clock_start start;
     struct turn *turn; /* of the server's only loop */
     struct hub *hub;
-    uv_idle_t stepping;       /* while the clock is moved */
-    struct turn_hook on_turn; /* keeps the turn's timers in step */
-    uint64_t until_us;        /* where it is moved to */
-    uint64_t from_us;         /* where the move began */
-    uint64_t step_us;         /* of a long move; 0: it stops at each timer */
-    unsigned rate;            /* at which it runs on then */
-    unsigned settling;        /* turns that are left before it moves on */
-    uint64_t patience_us;     /* real time: until when it waits for answers to pings; 0: it does not wait */
-    size_t given_up;          /* pings whose answers it no longer waits for */
+    struct connection_set *connections; /* their deadlines are of real time */
+    uv_idle_t stepping;                 /* while the clock is moved */
+    uint64_t turned_us;                 /* when the last turn began, by this clock */
+    uint64_t really_turned_us;          /* and by the real one */
+    struct turn_hook on_turn;           /* keeps the turn's timers in step */
+    uint64_t until_us;                  /* where it is moved to */
+    uint64_t from_us;                   /* where the move began */
+    uint64_t step_us;                   /* of a long move; 0: it stops at each timer */
+    unsigned rate;                      /* at which it runs on then */
+    unsigned settling;                  /* turns that are left before it moves on */
+    uint64_t patience_us;               /* real time: until when it waits for answers to pings; 0: it does not wait */
+    size_t given_up;                    /* pings whose answers it no longer waits for */
     void (*arrived)(void *owner);
     void *owner;
 };
 
 /* Takes over from the real clock. There is only one thread yet. There is one dev clock in a process. */
 void dev_clock_begin(struct dev_clock *clock, const struct dev_clock_start *start);
-/* The loop and the hub are there. Both are borrowed for the loop's life. */
-void dev_clock_attach(struct dev_clock *clock, struct turn *turn, struct hub *hub);
+/* The parts of the server are there. They are borrowed for the loop's life. */
+void dev_clock_attach(struct dev_clock *clock, struct turn *turn, struct hub *hub, struct connection_set *connections);
 /* Before the loop closes. */
 void dev_clock_detach(struct dev_clock *clock);
 /* The real clock again, when only one thread is left. */

@@ -27,7 +27,7 @@ static void on_made(void *owner, const struct server_parts *parts)
     dev->parts = *parts;
     dev->broker.wheel = hub_wheel(parts->hub);
     dev->held.mailbox = hub_replies(parts->hub);
-    dev_clock_attach(&dev->clock, &parts->node->turn, parts->hub);
+    dev_clock_attach(&dev->clock, &parts->node->turn, parts->hub, parts->connections);
     watch_start(&dev->watch, &dev->journal, parts->hub);
     lines_start(&dev->lines, parts->hub);
     if (dev->shows_terminal)

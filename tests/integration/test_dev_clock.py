@@ -1,4 +1,5 @@
 """The clock of `carillon dev`: it stands still, runs at a rate, and is moved; what is due on the way happens at its time."""
+import socket
 import threading
 
 import pytest
@@ -104,6 +105,19 @@ def test_history_ages(dev):
     server.order("/clock", {"advance": "11m"})
     client = server.connect()
     assert client.ask("history", "history", channel="room:1")["data"]["events"] == []
+
+
+def test_http_goes_on_in_real_time(dev):
+    server = dev()
+    server.order("/clock", {"freeze": True})
+    with socket.create_connection(server.internal) as idle, socket.create_connection(server.public) as slow:
+        idle.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost:%d\r\n" % server.internal[1])
+        slow.sendall(b"GET /ws HTTP/1.1\r\n")
+        server.order("/clock", {"advance": "1h"})
+        idle.sendall(b"\r\n")
+        assert idle.recv(100).startswith(b"HTTP/1.1 200")
+        slow.sendall(b"Host: localhost\r\n\r\n")
+        assert slow.recv(100).startswith(b"HTTP/1.1 426")
 
 
 @pytest.mark.parametrize("body, said", [

@@ -187,6 +187,16 @@ struct lease connection_hand_over(struct connection *connection)
     return lease;
 }
 
+void connection_postpone_all(struct connection_set *set, uint64_t us)
+{
+    LIST_EACH(link, &set->connections)
+    {
+        struct timer *deadline = &CONTAINER_OF(link, struct connection, link)->deadline;
+        if (timer_is_running(deadline))
+            wheel_start(set->wheel, deadline, deadline->due_tick * WHEEL_TICK_US + us, deadline->fire);
+    }
+}
+
 void connection_free_spent(struct connection_set *set)
 {
     for (struct list_link *link; (link = list_take_first(&set->spent));)

@@ -100,6 +100,8 @@ void connection_close_all(struct connection_set *set);
 /* The node drains. Clients that wait for an entry step are refused. Connections of the internal listener that have no
  * request end. set->draining follows. Call it outside of stream_ops. */
 void connection_drain_all(struct connection_set *set);
+/* All deadlines come so much later. For a server whose clock is moved: HTTP goes on in real time. */
+void connection_postpone_all(struct connection_set *set, uint64_t us);
 /* Frees a closed connection once nothing needs it any more. */
 void connection_free_if_done(struct connection *connection);
 /* Call at the end of a turn: frees the connections that have been handed over. */
