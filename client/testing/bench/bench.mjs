@@ -1,0 +1,95 @@
+// Prints what a test suite waits for: `CARILLON_BIN=build/release/carillon npm run bench --prefix client/testing`. Each figure is the median and
+// the worst of some runs. Build the package first.
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { performance } from "node:perf_hooks";
+import { WebSocket } from "ws";
+import { startCarillon } from "../dist/index.js";
+
+const binary = process.env.CARILLON_BIN;
+const event = { message: "hello" };
+
+async function measured(runs, act) {
+  const times = [];
+  for (let i = 0; i < runs; i++) times.push(await act(i));
+  times.sort((a, b) => a - b);
+  return { median: times[Math.floor(runs / 2)], worst: times.at(-1) };
+}
+
+function print(what, { median, worst }, most) {
+  console.log(`${what.padEnd(60)} ${median.toFixed(1).padStart(9)} ms, worst ${worst.toFixed(1)} ms, wanted under ${most} ms`);
+}
+
+async function timed(act) {
+  const began = performance.now();
+  await act();
+  return performance.now() - began;
+}
+
+/** From exec to the line that the server is ready. */
+async function ready() {
+  const env = { ...process.env, CARILLON_TOKEN_SECRET: randomBytes(64).toString("hex"), CARILLON_API_KEYS: randomBytes(24).toString("hex") };
+  const began = performance.now();
+  const child = spawn(binary, ["dev", "--port", "0", "--internal-port", "0", "--json", "--quiet"], { env, stdio: ["ignore", "pipe", "ignore"] });
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  const took = performance.now() - began;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill();
+  await ended;
+  return took;
+}
+
+/** A client that has its channels. */
+function client(url, channels) {
+  const socket = new WebSocket(url, "carillon.v1");
+  let missing = channels.length;
+  return new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.on("open", () => channels.forEach((channel, id) => socket.send(JSON.stringify({ type: "subscribe", id, data: { channel } }))));
+    socket.on("message", (text) => JSON.parse(text).type === "subscribed" && --missing === 0 && resolve(socket));
+  });
+}
+
+async function firstEvent() {
+  let s;
+  const took = await timed(async () => {
+    s = await startCarillon({ seed: 1 });
+    const socket = await client(s.facts.users[0].url, ["room:1"]);
+    const came = new Promise((resolve) => socket.on("message", (text) => JSON.parse(text).type === "notification" && resolve()));
+    await s.publish("room:1", "notification", event);
+    await came;
+    socket.terminate();
+  });
+  await s.stop();
+  return took;
+}
+
+print("exec to the ready line", await measured(20, ready), 20);
+print("startCarillon() to the first event", await measured(20, firstEvent), 60);
+
+const s = await startCarillon({ seed: 1, args: ["--limits-message-rate", "0"] });
+const filled = async (i) => {
+  const sockets = await Promise.all(Array.from({ length: 100 }, async (_, n) => client(await s.url(`user-${n}`), Array.from({ length: 10 }, (_, k) => `room:${n * 10 + k}`))));
+  if (i === 0) console.log(`  (${(await s.sessions()).length} sessions, ${new Set((await s.sessions()).flatMap(({ channels }) => channels.map(({ channel }) => channel))).size} channels)`);
+  await s.wait.idle();
+  const took = await timed(() => s.reset());
+  sockets.forEach((socket) => socket.terminate());
+  return took;
+};
+print("reset with 100 sessions and 1,000 channels, clients answer", await measured(10, filled), 5);
+print("reset of an empty server", await measured(200, () => timed(() => s.reset())), 5);
+
+const suite = () =>
+  timed(async () => {
+    for (let n = 0; n < 200; n++) {
+      await s.reset();
+      const socket = await client(await s.url("ada"), ["room:1"]);
+      const came = new Promise((resolve) => socket.on("message", (text) => JSON.parse(text).type === "notification" && resolve()));
+      await s.wait.subscribed("room:1", { user: "ada" });
+      await s.publish("room:1", "notification", event);
+      await came;
+      await s.verify([{ kind: "connected" }, { kind: "delivered", channel: "room:1" }], { inOrder: true, nothingElse: ["refused"] });
+    }
+  });
+print("200 tests, each with a reset, a client, an event, a verify", await measured(3, suite), 10_000);
+await s.stop();
