@@ -1,26 +1,20 @@
 import type { SocketConstructor, SocketLike } from "./env.js";
 
-/** What the socket of a tab sends to the leader. */
-export interface ToLeader {
-  /** The socket, and its tab. */
-  from: string;
-  tab: string;
-  open?: { url: string; protocols: string[] };
-  frame?: string;
-  close?: boolean;
-}
+/** How a socket is opened, and its end. */
+export type Address = [url: string, protocols: string[]];
+export type End = { code: number; reason: string };
 
-/** What the leader sends to the socket of a tab: a frame of the server, or the end. */
-export interface ToTab {
-  to: string;
-  frame?: string;
-  close?: { code: number; reason: string };
-}
+/** What the socket of a tab wants: to open, to send a frame, or (`null`) to close. */
+export type Wish = Address | string | null;
 
-interface LeaderLink {
-  send(message: ToTab): void;
-  /** Calls `run` once that tab has gone. */
-  whenGone(tab: string, run: () => void): void;
+/** A frame of the server for the socket of a tab, or its end. */
+export type Tell = (socket: string, what: string | End) => void;
+
+/** The server of all tabs, with one connection to the real one. */
+export interface Leader {
+  receive(socket: string, tab: string, wish: Wish): void;
+  /** Another tab will lead. */
+  resign(): void;
 }
 
 interface Place {
@@ -29,160 +23,156 @@ interface Place {
   id?: string;
 }
 
-/** A channel that some sockets have. `late`: a socket that is being told what it missed, and the frames that wait meanwhile. */
-interface Shared {
-  sockets: Set<string>;
-  position: Place;
-  /** Until the server has answered the first `subscribe`. */
-  waiting: (() => void)[] | null;
-  late: Map<string, string[]>;
+interface Frame {
+  type: string;
+  id?: number;
+  offset?: number;
+  channel?: string;
+  timestamp?: string;
+  data?: Place & { channel?: string | undefined; since?: Place | undefined; last?: number; limit?: number; events?: { offset: number }[] };
 }
 
-type Frame = { type: string; id?: number; offset?: number; channel?: string; data?: Place & Record<string, unknown> };
+/** A channel that some sockets have. */
+interface Shared {
+  /** Each with the frames that wait while it is told what it missed. */
+  members: Map<string, string[] | null>;
+  place: Place;
+  /** Sockets that wait for the answer to the first `subscribe`. */
+  queue: (() => void)[] | null;
+}
 
-/** The server of the other tabs, with one connection to the real one. */
-export function createLeader(WebSocket: SocketConstructor, link: LeaderLink): { receive(message: ToLeader): void } {
-  const sockets = new Map<string, string>(); // socket -> tab
+const PAGE_MAX = 1000;
+
+/** @param whenGone - calls `run` once that tab has gone */
+export function createLeader(WebSocket: SocketConstructor, tell: Tell, whenGone: (tab: string, run: () => void) => void): Leader {
+  const sockets = new Set<string>();
   const channels = new Map<string, Shared>();
-  const commands = new Map<number, (answer: Frame) => void>();
+  const commands = new Map<number | undefined, (answer: Frame) => void>();
   let connection: SocketLike | null = null;
-  let greeting: { frame: Frame & { timestamp?: string }; at: number } | null = null;
+  let greeting: Frame | null = null;
+  let greetedAt = 0;
   let lastId = 0;
 
-  const tell = (to: string, frame: object) => link.send({ to, frame: JSON.stringify(frame) });
+  const say = (to: string, frame: object) => tell(to, JSON.stringify(frame));
 
   function ask(command: Frame, answered: (answer: Frame) => void): void {
-    const id = ++lastId;
-    commands.set(id, answered);
-    connection?.send(JSON.stringify({ ...command, id }));
+    commands.set(++lastId, answered);
+    connection!.send(JSON.stringify({ ...command, id: lastId }));
   }
 
+  /** The timestamp is the server's time now. */
   function greet(to: string): void {
-    if (!greeting) return;
-    const { frame, at } = greeting;
-    tell(to, { ...frame, timestamp: new Date(Date.parse(frame.timestamp ?? "") + Date.now() - at).toISOString() });
+    if (greeting) say(to, { ...greeting, timestamp: new Date(Date.parse(greeting.timestamp!) + Date.now() - greetedAt) });
   }
 
-  function dial({ url, protocols }: { url: string; protocols: string[] }): void {
-    const mine = (connection = new WebSocket(url, protocols));
-    mine.onmessage = ({ data }: { data: string }) => receiveFrame(data);
-    mine.onclose = ({ code, reason }: { code: number; reason: string }) => {
-      const all = [...sockets.keys()];
-      forget();
-      for (const to of all) link.send({ to, close: { code, reason } });
-    };
-    mine.onerror = () => {};
+  function dial(address: Address): void {
+    connection = new WebSocket(...address);
+    connection.onmessage = ({ data }: { data: string }) => receiveFrame(data, JSON.parse(data));
+    connection.onclose = resign;
+    connection.onerror = () => {};
   }
 
-  function forget(): void {
+  /** The connection has ended, or is not needed any more. */
+  function resign({ code, reason }: Partial<End> = {}): void {
+    const [old, all] = [connection, [...sockets]];
     connection = greeting = null;
-    for (const all of [sockets, channels, commands]) all.clear();
+    for (const each of [sockets, channels, commands]) each.clear();
+    if (old) old.onclose = old.onmessage = null;
+    if (code) for (const to of all) tell(to, { code, reason: reason! });
+    else old?.close(1000);
   }
 
-  function receiveFrame(text: string): void {
-    const frame = JSON.parse(text) as Frame;
-    const answered = frame.id === undefined ? undefined : commands.get(frame.id);
-    const shared = channels.get(frame.channel ?? "");
-    if (frame.type === "session_init") {
-      greeting = { frame, at: Date.now() };
-      for (const to of sockets.keys()) greet(to);
+  function receiveFrame(text: string, frame: Frame): void {
+    const { type, id, offset, channel } = frame;
+    const answered = commands.get(id);
+    const shared = channels.get(channel!);
+    if (type === "session_init") {
+      greeting = frame;
+      greetedAt = Date.now();
+      sockets.forEach(greet);
     } else if (answered) {
-      commands.delete(frame.id!);
+      commands.delete(id);
       answered(frame);
     } else if (shared) {
-      if (frame.type === "gap" || frame.type === "subscribed") shared.position = frame.data ?? {};
-      else if (frame.offset !== undefined) Object.assign(shared.position, { offset: frame.offset, id: frame.id });
-      for (const to of shared.sockets) {
-        const held = shared.late.get(to);
-        if (held) held.push(text);
-        else link.send({ to, frame: text });
-      }
-      if (frame.type === "unsubscribed") channels.delete(frame.channel!);
-    } else for (const to of sockets.keys()) link.send({ to, frame: text });
+      if (type === "gap" || type === "subscribed") shared.place = frame.data!;
+      else if (offset) Object.assign(shared.place, { offset, id });
+      for (const [to, held] of shared.members) held ? held.push(text) : tell(to, text);
+      if (type === "unsubscribed") channels.delete(channel!);
+    } else for (const to of sockets) tell(to, text);
   }
 
   function subscribe(from: string, command: Frame): void {
-    const name = command.data?.channel as string;
+    if (!sockets.has(from)) return;
+    const name = command.data!.channel!;
     const shared = channels.get(name);
-    if (shared?.waiting) shared.waiting.push(() => subscribe(from, command));
-    else if (shared) join(from, command, shared);
-    else {
-      const fresh: Shared = { sockets: new Set(), position: {}, waiting: [], late: new Map() };
+    if (!shared) {
+      const fresh: Shared = { members: new Map([[from, null]]), place: {}, queue: [] };
       channels.set(name, fresh);
       ask(command, (answer) => {
-        const waiting = fresh.waiting ?? [];
-        fresh.waiting = null;
-        if (answer.type === "subscribed") {
-          fresh.position = { ...answer.data };
-          fresh.sockets.add(from);
-        } else channels.delete(name);
-        tell(from, { ...answer, id: command.id });
-        waiting.forEach((again) => again());
+        const queue = fresh.queue!;
+        fresh.queue = null;
+        if (answer.type === "subscribed") fresh.place = answer.data!;
+        else channels.delete(name);
+        say(from, { ...answer, id: command.id });
+        queue.forEach((again) => again());
       });
-    }
+    } else if (shared.queue) shared.queue.push(() => subscribe(from, command));
+    else join(from, command, shared);
   }
 
   /** A further socket of a channel that the connection has. What it missed comes from the channel's history. */
-  function join(from: string, command: Frame, shared: Shared): void {
-    const { position } = shared;
-    const name = command.data!.channel as string;
-    const since = command.data!.since as Place | undefined;
-    const last = command.data!.last as number | undefined;
-    const answer = (data: object) => tell(from, { type: "subscribed", id: command.id, channel: name, data });
-    const isNear = since && since.epoch === position.epoch && since.offset! <= position.offset!;
-    shared.sockets.add(from);
-    if (!(isNear && since.offset! < position.offset!) && !last) return answer({ ...position, recovered: Boolean(isNear) });
+  function join(from: string, { id, data }: Frame, { members, place }: Shared): void {
+    const { channel, since, last: limit = PAGE_MAX } = data!;
+    const { epoch, offset = 0 } = place;
+    const answer = (more: object) => say(from, { type: "subscribed", id, channel, data: { ...place, ...more } });
+    const missed = since && since.epoch === epoch ? offset - since.offset! : -1;
+    const held: string[] | null = missed < 1 && !data!.last ? null : [];
+    members.set(from, held);
+    if (!held) return answer({ recovered: !missed });
 
-    const held: string[] = [];
-    const until = position.offset ?? 0;
-    shared.late.set(from, held);
-    const { epoch } = position;
-    const data = since ? { channel: name, since: { epoch, offset: since.offset }, limit: 1000 } : { channel: name, limit: last };
-    ask({ type: "history", data }, (page) => {
-      const events = ((page.data?.events ?? []) as { offset: number }[]).filter((event) => event.offset <= until);
-      const whole = since ? page.type === "history" && since.offset! + events.length === until : events.length > 0;
-      if (whole) answer({ epoch, offset: until - events.length, recovered: Boolean(since) });
-      else answer({ ...position, recovered: false });
-      if (whole) for (const event of events) tell(from, event);
-      shared.late.delete(from);
-      for (const frame of held) link.send({ to: from, frame });
+    ask({ type: "history", data: { channel, since, limit } }, (page) => {
+      let events = (page.data?.events ?? []).filter((event) => event.offset <= offset);
+      const recovered = events.length === missed;
+      if (since && !recovered) events = [];
+      answer({ epoch, offset: offset - events.length, id: undefined, recovered });
+      for (const event of events) say(from, event);
+      if (members.get(from) === held) members.set(from, null);
+      for (const frame of held) tell(from, frame);
     });
   }
 
   function unsubscribe(from: string, command: Frame): void {
-    const name = command.data?.channel as string;
-    const shared = channels.get(name);
-    const answer = { type: "unsubscribed", id: command.id, channel: name };
-    shared?.sockets.delete(from);
-    if (!shared || shared.sockets.size > 0) return tell(from, answer);
-    channels.delete(name);
-    ask(command, () => tell(from, answer));
+    const channel = command.data!.channel!;
+    const members = channels.get(channel)?.members;
+    const answer = () => say(from, { type: "unsubscribed", id: command.id, channel });
+    members?.delete(from);
+    if (!members || members.size) return answer();
+    channels.delete(channel);
+    ask(command, answer);
   }
 
   function leave(from: string): void {
     if (!sockets.delete(from)) return;
-    for (const [channel, shared] of channels) if (shared.sockets.has(from)) unsubscribe(from, { type: "unsubscribe", data: { channel } });
-    if (sockets.size > 0) return;
-    const old = connection;
-    forget();
-    if (old) old.onclose = old.onmessage = null;
-    old?.close(1000);
+    for (const [channel, { members }] of channels) if (members.has(from)) unsubscribe(from, { type: "unsubscribe", data: { channel } });
+    if (!sockets.size) resign();
   }
 
   return {
-    receive({ from, tab, open, frame, close }) {
-      if (open && !sockets.has(from)) {
-        sockets.set(from, tab);
-        link.whenGone(tab, () => leave(from));
-        if (connection) greet(from);
-        else dial(open);
-      } else if (close) leave(from);
-      else if (frame !== undefined && connection) {
-        const command = JSON.parse(frame) as Frame;
+    receive(from, tab, wish) {
+      if (!wish) leave(from);
+      else if (typeof wish === "string") {
+        if (!connection) return;
+        const command = JSON.parse(wish) as Frame;
         if (command.type === "subscribe") subscribe(from, command);
         else if (command.type === "unsubscribe") unsubscribe(from, command);
-        else ask(command, (answer) => tell(from, { ...answer, id: command.id }));
+        else ask(command, (answer) => say(from, { ...answer, id: command.id }));
+      } else if (!sockets.has(from)) {
+        sockets.add(from);
+        whenGone(tab, () => leave(from));
+        if (connection) greet(from);
+        else dial(wish);
       }
     },
+    resign,
   };
 }

@@ -1,5 +1,5 @@
 import type { SocketConstructor, SocketLike } from "./env.js";
-import { createLeader, type ToLeader, type ToTab } from "./tabs-leader.js";
+import { createLeader, type End, type Leader, type Tell } from "./tabs-leader.js";
 
 /** Options of `tabs`. */
 export interface TabsOptions {
@@ -7,6 +7,13 @@ export interface TabsOptions {
   name?: string;
   /** What the connection is made with. Default: the global WebSocket. */
   WebSocket?: SocketConstructor;
+}
+
+interface OwnSocket extends SocketLike {
+  readyState: number;
+  onopen: (() => void) | null;
+  onmessage: ((event: { data: string }) => void) | null;
+  onclose: ((end: End) => void) | null;
 }
 
 /**
@@ -19,84 +26,91 @@ export interface TabsOptions {
 export function tabs({ name = "carillon", WebSocket }: TabsOptions = {}): SocketConstructor {
   const connect = () => WebSocket ?? (globalThis.WebSocket as SocketConstructor);
   if (typeof BroadcastChannel === "undefined" || !globalThis.navigator?.locks) return connect();
+  const key = `carillon:${name}`;
   const tab = crypto.randomUUID();
-  const line = new BroadcastChannel(`carillon:${name}`);
-  const sockets = new Map<string, SharedSocket>();
-  let leader: ReturnType<typeof createLeader> | null = null;
+  /** How each socket gets its frames and its end. Without either: there is a new leader, or this page has been away. */
+  const sockets = new Map<string, (what?: string | End) => void>();
+  let line: BroadcastChannel;
+  let leader: Leader | null = null;
+  /** Ends when this page goes to sleep or away. Its locks must be free then: a page that is kept may hold them for long. */
+  let here: AbortController | null = null;
+  /** This tab holds the lock that shows the leader that it is there. */
+  let seen: Promise<void>;
 
-  /** A message to the leader, which may be this tab. Its own messages do not come back to a BroadcastChannel. */
-  const post = (message: ToLeader) => (leader ? leader.receive(message) : line.postMessage(message));
-  const receive = ({ to, ...message }: ToTab) => sockets.get(to)?.receive(message);
+  /** The leader may be this tab. Its own messages do not come back to a BroadcastChannel. */
+  const wish: Leader["receive"] = (...message) => (leader ? leader.receive(...message) : here && line.postMessage(message));
+  const tell: Tell = (to, what) => (sockets.has(to) ? queueMicrotask(() => sockets.get(to)?.(what)) : line.postMessage([to, "", what]));
+  /** A socket that was open breaks; one that opens asks again. */
+  const restart = () => sockets.forEach((receive) => receive());
 
-  line.onmessage = ({ data }: MessageEvent<ToTab | ToLeader | { leader: string }>) => {
-    if ("to" in data) receive(data);
-    else if ("from" in data) leader?.receive(data);
-    else for (const socket of sockets.values()) socket.restart();
-  };
-  // Both locks are held as long as this page lives. The first shows its end to the leader.
-  const forever = new Promise<never>(() => {});
-  const held = new Promise<void>((resolve) => {
-    void navigator.locks.request(`carillon:${name}:${tab}`, () => (resolve(), forever));
-  });
-  void navigator.locks.request(`carillon:${name}`, () => {
-    leader = createLeader(connect(), {
-      send: (message) => (sockets.has(message.to) ? queueMicrotask(() => receive(message)) : line.postMessage(message)),
-      // The lock is free when the tab has gone.
-      whenGone: (of, run) => of !== tab && void navigator.locks.request(`carillon:${name}:${of}`, run),
+  function enter(): void {
+    if (here) return;
+    const { signal } = (here = new AbortController());
+    const left = new Promise((resolve) => (signal.onabort = resolve));
+    const lock = (of: string, run: () => unknown) => void navigator.locks.request(key + of, { signal }, run).catch(() => {});
+    line = new BroadcastChannel(key);
+    line.onmessage = ({ data: [socket, from, what] }) => {
+      if (from) leader?.receive(socket, from, what);
+      else if (socket) sockets.get(socket)?.(what);
+      else restart();
+    };
+    seen = new Promise((resolve) => lock(tab, () => (resolve(), left)));
+    lock("", () => {
+      leader = createLeader(connect(), tell, (of, run) => of !== tab && lock(of, run));
+      line.postMessage([]);
+      restart();
+      return left;
     });
-    line.postMessage({ leader: tab });
-    for (const socket of sockets.values()) socket.restart();
-    return forever;
-  });
+    restart();
+  }
 
-  class SharedSocket implements SocketLike {
-    readyState = 0;
-    readonly bufferedAmount = 0;
-    binaryType = "arraybuffer";
-    onopen: ((event: never) => void) | null = null;
-    onmessage: ((event: never) => void) | null = null;
-    onclose: ((event: never) => void) | null = null;
-    onerror: ((event: never) => void) | null = null;
-    readonly #id = crypto.randomUUID();
-    readonly #dial: { url: string; protocols: string[] };
+  function leave(): void {
+    here?.abort();
+    here = null;
+    leader?.resign();
+    leader = null;
+    line.close();
+    restart();
+  }
 
-    constructor(url: string, protocols: string[] = []) {
-      this.#dial = { url, protocols };
-      sockets.set(this.#id, this);
-      this.restart();
-    }
+  /** Called with `new`, as a WebSocket is. */
+  function SharedSocket(url: string, protocols: string[] = []): SocketLike {
+    const id = crypto.randomUUID();
+    const socket = {
+      readyState: 0,
+      bufferedAmount: 0,
+      send: (frame: string) => wish(id, tab, frame),
+      close() {
+        if (!sockets.delete(id)) return;
+        socket.readyState = 3;
+        wish(id, tab, null);
+      },
+    } as OwnSocket;
 
-    /** There is a new leader. A socket that was open breaks; one that opens asks again. */
-    restart(): void {
+    function receive(what?: string | End): void {
       // A tab that does not hold its lock yet would look as if it had gone.
-      if (this.readyState === 0) void held.then(() => this.readyState === 0 && post({ from: this.#id, tab, open: this.#dial }));
-      else this.receive({ close: { code: 1012, reason: "leader_gone" } });
-    }
-
-    receive({ frame, close }: Omit<ToTab, "to">): void {
-      if (frame !== undefined) {
-        if (this.readyState === 0) {
-          this.readyState = 1;
-          (this.onopen as (() => void) | null)?.();
+      if (!what && !socket.readyState) void seen.then(() => socket.readyState || wish(id, tab, [url, protocols]));
+      else if (typeof what === "string") {
+        if (!socket.readyState) {
+          socket.readyState = 1;
+          socket.onopen?.();
         }
-        (this.onmessage as ((event: { data: string }) => void) | null)?.({ data: frame });
-      } else if (close) {
-        this.readyState = 3;
-        sockets.delete(this.#id);
-        (this.onclose as ((event: object) => void) | null)?.(close);
+        socket.onmessage?.({ data: what });
+      } else {
+        socket.readyState = 3;
+        sockets.delete(id);
+        socket.onclose?.(what ?? { code: 1012, reason: "leader_gone" });
       }
     }
-
-    send(data: unknown): void {
-      post({ from: this.#id, tab, frame: data as string });
-    }
-
-    close(): void {
-      if (this.readyState === 3) return;
-      this.readyState = 3;
-      sockets.delete(this.#id);
-      post({ from: this.#id, tab, close: true });
-    }
+    sockets.set(id, receive);
+    receive();
+    return socket;
   }
-  return SharedSocket;
+
+  for (const [target, comes, goes] of [[globalThis, "pageshow", "pagehide"], [globalThis.document, "resume", "freeze"]] as const) {
+    target?.addEventListener?.(comes, enter);
+    target?.addEventListener?.(goes, leave);
+  }
+  enter();
+  return SharedSocket as unknown as SocketConstructor;
 }

@@ -5,7 +5,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hasBinary, hasBrowser, startBrowser, startNode, token, type Node } from "./harness.js";
+import { hasBinary, hasBrowser, startBrowser, startNode, token, until, type Node } from "./harness.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -127,24 +127,73 @@ describe.skipIf(!hasBinary || !hasBrowser)("against a server, in Chromium", () =
     await page.close();
   });
 
-  test("complaint: many tabs, many connections. Two tabs have one connection; when the leader goes, the other one misses nothing", async () => {
+  /** Tabs of one browser, and how many sockets each has opened. */
+  async function shared(count: number) {
     const context = await browser.newContext();
-    const sockets = new Map<Page, number>();
-    const open = async () => {
+    const sockets: number[] = [];
+    const tabs: Page[] = [];
+    for (let tab = 0; tab < count; tab++) {
       const page = await context.newPage();
-      page.on("websocket", () => sockets.set(page, (sockets.get(page) ?? 0) + 1));
+      sockets.push(0);
+      tabs.push(page);
+      page.on("websocket", () => sockets[tab]!++);
       await page.goto(`${origin}/?tabs`);
       await live(page);
-      return page;
-    };
-    const [first, second] = [await open(), await open()];
-    expect([sockets.get(first), sockets.get(second)]).toEqual([1, undefined]);
-    for (let n = 1; n <= 20; n++) await node.publish("room:1", { n });
+    }
+    return { context, sockets, tabs };
+  }
+  const upTo = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
+  const publish = async (from: number, to: number) => {
+    for (let n = from; n <= to; n++) await node.publish("room:1", { n });
+  };
+
+  test("complaint: many tabs, many connections. Two tabs have one connection; when the leader goes, the other one misses nothing", async () => {
+    const { context, sockets, tabs } = await shared(2);
+    const [first, second] = tabs as [Page, Page];
+    expect(sockets).toEqual([1, 0]);
+    await publish(1, 20);
     await Promise.all([all(first, 20), all(second, 20)]);
     await first.close();
-    for (let n = 21; n <= 40; n++) await node.publish("room:1", { n });
+    await publish(21, 40);
     await all(second, 40);
-    expect([await seen(second), sockets.get(second), await second.evaluate("told")]).toEqual([Array.from({ length: 40 }, (_, i) => i + 1), 1, [true]]);
+    expect([await seen(second), sockets, await second.evaluate("told")]).toEqual([upTo(40), [1, 1], [true]]);
+    await context.close();
+  });
+
+  test.each([
+    ["to an empty page", (page: Page) => page.goto("about:blank")],
+    ["to another page, and is kept for the way back", (page: Page) => page.goto(`${origin}/away`)],
+    ["nowhere: it is loaded again", (page: Page) => page.reload()],
+    ["to sleep", (page: Page) => page.evaluate("document.dispatchEvent(new Event('freeze'))")],
+  ])("a leader that goes %s leaves the connection to the other tab at once, which misses nothing", async (_, go) => {
+    const { context, sockets, tabs } = await shared(2);
+    const [first, second] = tabs as [Page, Page];
+    await publish(1, 2);
+    await all(second, 2);
+    const going = go(first);
+    await publish(3, 5);
+    await until(() => sockets[1] === 1, "the other tab to connect", 5000); // an empty page keeps locks for 9 s and more
+    await going;
+    await publish(6, 7);
+    await all(second, 7);
+    expect([await seen(second), await second.evaluate("told")]).toEqual([upTo(7), [true]]);
+    await context.close();
+  });
+
+  test("a leader that comes back from the back/forward cache is a follower, and misses nothing", async () => {
+    const { context, sockets, tabs } = await shared(2);
+    const [first, second] = tabs as [Page, Page];
+    await publish(1, 1);
+    await all(first, 1);
+    await first.evaluate("addEventListener('pageshow', ({ persisted }) => (globalThis.persisted = persisted))");
+    await first.goto(`${origin}/away`);
+    await publish(2, 3);
+    await all(second, 3);
+    await first.goBack({ waitUntil: "commit" });
+    await first.waitForFunction("globalThis.persisted", undefined, { timeout: 5000 });
+    await publish(4, 4);
+    await Promise.all([all(first, 4), all(second, 4)]);
+    expect([await seen(first), await seen(second), sockets]).toEqual([upTo(4), upTo(4), [1, 1]]);
     await context.close();
   });
 
