@@ -77,6 +77,7 @@ static void tell(const struct program *program, const struct dev_facts *facts)
     struct buf line = {0};
     struct error error;
     dev_ready_append(&line, facts);
+    dev_tell_facts(program->dev, buf_str(&line));
     if (program->flags.ready_file && dev_ready_write_file(program->flags.ready_file, buf_str(&line), &error))
         cli_say(program->name, "%s", error.text);
     if (program->flags.json) {

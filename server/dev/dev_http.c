@@ -2,13 +2,14 @@
 #include "server/dev/dev_http.h"
 
 #include "common/json/json.h"
+#include "server/console/console.h"
 #include "server/dev/dev_server.h"
 
 #define ROOT "/dev/v1/"
 
-static const struct dev_route *const tables[] = {broker_routes,  channels_routes, clock_routes,
-                                                 fault_routes,   journal_routes,  reset_routes,
-                                                 session_routes, snapshot_routes, wait_routes};
+static const struct dev_route *const tables[] = {broker_routes,   channels_routes, clock_routes, console_routes,
+                                                 fault_routes,    journal_routes,  reset_routes, session_routes,
+                                                 snapshot_routes, wait_routes};
 
 void dev_answer(struct http_call *call)
 {
@@ -95,7 +96,7 @@ static bool admit(void *owner, struct http_call *call)
 static bool has(void *owner, struct str path)
 {
     (void)owner;
-    return str_starts_with(path, STR(ROOT));
+    return str_starts_with(path, STR(ROOT)) || console_find(path);
 }
 
 const struct http_handler dev_handler = {.has = has, .admit = admit, .serve = serve};

@@ -20,6 +20,7 @@ extern const struct dev_route broker_routes[];
 extern const struct dev_route channels_routes[];
 extern const struct dev_route clock_routes[];
 extern const struct dev_route fault_routes[];
+extern const struct dev_route console_routes[];
 extern const struct dev_route journal_routes[];
 extern const struct dev_route reset_routes[];
 extern const struct dev_route session_routes[];

@@ -42,6 +42,7 @@ struct dev {
     struct line_set lines;
     struct watch watch;
     struct guard guard;
+    struct buf facts; /* JSON; empty until dev_tell_facts */
     struct terminal terminal;
     bool shows_terminal;
     struct dev_broker broker;

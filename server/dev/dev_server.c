@@ -57,6 +57,11 @@ void dev_guard(struct dev *dev, const struct server_addresses *addresses, bool a
     dev->guard = (struct guard){.port = (uint16_t)strtoul(port + 1, NULL, 10), .allow_remote = allow_remote};
 }
 
+void dev_tell_facts(struct dev *dev, struct str json)
+{
+    buf_append(&dev->facts, json);
+}
+
 static void on_ending(void *owner)
 {
     struct dev *dev = owner;
@@ -92,6 +97,7 @@ void dev_destroy(struct dev *dev)
     dev_clock_end();
     lines_fini(&dev->lines);
     journal_fini(&dev->journal);
+    buf_fini(&dev->facts);
     free(dev);
 }
 

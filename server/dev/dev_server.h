@@ -27,13 +27,16 @@ void dev_show_terminal(struct dev *dev);
 /* When the server listens, and before the first request: who may ask its internal listener (guard.h). */
 void dev_guard(struct dev *dev, const struct server_addresses *addresses, bool allow_remote);
 
+/* When the server listens: what a program is told of it (JSON), for GET /dev/v1/server. */
+void dev_tell_facts(struct dev *dev, struct str json);
+
 /* What stands between the parts of the server. Borrowed for the life of dev. */
 const struct server_hooks *dev_hooks(const struct dev *dev);
 
 /* The parts of the server, once they are made. Borrowed for the life of dev. */
 const struct server_parts *dev_parts(const struct dev *dev);
 
-/* The routes of /dev/v1. The owner is the struct dev. */
+/* The routes of /dev/v1, and the console. The owner is the struct dev. */
 extern const struct http_handler dev_handler;
 
 #endif

@@ -101,6 +101,7 @@ void journal_rewind(struct journal *journal)
 {
     journal_empty(journal);
     journal->last = 0;
+    journal->era++;
 }
 
 const struct journal_line *journal_after(const struct journal *journal, uint64_t n)

@@ -53,6 +53,7 @@ struct journal {
     size_t count;
     size_t bytes;
     uint64_t last; /* n of the newest line ever; 0: none yet */
+    unsigned era;  /* how often it has been rewound */
     struct list_link listeners;
 };
 

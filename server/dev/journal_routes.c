@@ -12,6 +12,7 @@ enum { WAIT_MAX_MS = 60000, BEAT_MS = 15000, RETRY_MS = 50, CHUNK = 65536 };
 /* What a reader wants. The texts of the filter lie in scratch. */
 struct reading {
     uint64_t after;
+    unsigned era; /* of the journal that after counts in */
     uint64_t wait_ms;
     struct journal_filter filter;
     struct buf scratch[5];
@@ -56,6 +57,10 @@ static enum err read_query(struct str query, struct reading *out, struct error *
 static bool take_lines(const struct journal *journal, struct reading *reading, bool events, size_t most,
                        struct buf *out)
 {
+    if (reading->era != journal->era) { /* it counts anew */
+        reading->era = journal->era;
+        reading->after = 0;
+    }
     for (const struct journal_line *line; (line = journal_after(journal, reading->after)); reading->after = line->n) {
         if (out->len >= most)
             return true;
@@ -181,10 +186,13 @@ static void list(struct dev *dev, struct http_call *call, struct str rest)
         dev_refuse(call, 400, &error);
         return;
     }
+    poll->reading.era = dev->journal.era;
     struct str header;
     if (http_fields_find(call->request.fields, STR("accept"), &header) && str_eq(header, STR("text/event-stream"))) {
         if (http_fields_find(call->request.fields, STR("last-event-id"), &header)) /* an EventSource comes back */
             str_to_u64(header, &poll->reading.after);
+        if (poll->reading.after > dev->journal.last) /* it counted in another process */
+            poll->reading.after = 0;
         begin_stream(dev, call, poll);
         return;
     }

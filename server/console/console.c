@@ -1,0 +1,49 @@
+/* console.c - see console.h. */
+#include "server/console/console.h"
+
+#include "server/console/console_css.h"
+#include "server/console/console_html.h"
+#include "server/console/console_js.h"
+#include "server/console/console_svg.h"
+
+/* A page loads what is its own, connects to where it came from, and is in no frame. Its script cannot write markup:
+ * require-trusted-types-for. */
+#define POLICY                                                                                                         \
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "               \
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "                                \
+    "require-trusted-types-for 'script'; trusted-types 'none'\r\n"
+#define MORE                                                                                                           \
+    "X-Content-Type-Options: nosniff\r\n"                                                                              \
+    "Referrer-Policy: no-referrer\r\n"                                                                                 \
+    "Cross-Origin-Opener-Policy: same-origin\r\n"                                                                      \
+    "Cross-Origin-Resource-Policy: same-origin\r\n"                                                                    \
+    "Cache-Control: no-cache\r\n"
+
+#define TEXT(name)                                                                                                     \
+    {                                                                                                                  \
+        (name), sizeof(name) - 1                                                                                       \
+    }
+
+static const struct console_file files[] = {
+    {"/", "text/html; charset=utf-8", TEXT(console_html)},
+    {"/console.css", "text/css; charset=utf-8", TEXT(console_css)},
+    {"/console.js", "text/javascript; charset=utf-8", TEXT(console_js)},
+    {"/console.svg", "image/svg+xml", TEXT(console_svg)},
+};
+
+const struct console_file *console_find(struct str path)
+{
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (str_eq_cstr(path, files[i].path))
+            return &files[i];
+    return NULL;
+}
+
+void console_answer(struct http_call *call, const struct console_file *file)
+{
+    call->response.status = 200;
+    call->response.content_type = file->content_type;
+    buf_append_lit(&call->response.headers, POLICY MORE);
+    buf_append(&call->response.body, file->text);
+    call->respond(call);
+}
