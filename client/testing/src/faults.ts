@@ -1,17 +1,20 @@
 import type { Api } from "./api.js";
 import type { Duration } from "./types.js";
 
+/** A length of time, at most 24 hours. 0: none. */
+export type Time = Duration | 0;
+
 /** The members of each action. A rule has them beside `do`; a call has them as its argument. */
 export interface ActionMembers {
   close: { code?: number; reason?: string };
   reset: object;
   half_close: object;
-  freeze: { for?: Duration | 0; side?: "read" | "write" | "both" };
+  freeze: { for?: Time; side?: "read" | "write" | "both" };
   throttle: { bytes_per_s: number };
-  delay: { by: Duration; jitter?: Duration };
+  delay: { by: Time; jitter?: Time };
   drop: object;
   duplicate: { n?: number };
-  reorder: { window?: number; for?: Duration };
+  reorder: { window?: number; for?: Time };
   corrupt: object;
   truncate: { bytes: number };
   fragment: { bytes: number };
@@ -23,8 +26,8 @@ export interface ActionMembers {
   reconnect: { after_ms?: number };
   lose_answer: object;
   error: { code?: string };
-  refuse: { reason?: string; status?: number; code?: number; retry_after?: Duration };
-  slow_handshake: { by: Duration };
+  refuse: { reason?: string; status?: number; code?: number; retry_after?: Time };
+  slow_handshake: { by: Time };
 }
 
 /** Why events may be missing. */

@@ -35,7 +35,7 @@ export interface TokenWish {
   /** 30 days, when not given. */
   expires?: Duration;
   /** More claims. */
-  claims?: Readonly<Record<string, unknown>>;
+  claims?: object;
 }
 
 /** The answer of `POST /dev/v1/tokens`. */
@@ -198,9 +198,9 @@ export type SavedRule = Rule & { seen: number };
 
 /** What the server remembers. Save it as JSON; `restore` takes it back, in another server too. */
 export interface Snapshot {
-  version: number;
+  version: 1;
   clock?: { now: string; rate: number };
-  channels?: { channel: string; epoch: string; offset: number; id: string; events: Record<string, unknown>[] }[];
+  channels?: { channel: string; epoch: string; offset: number; id: string; events: object[] }[];
   revocations?: { jti?: string; user?: string; issued_before_ms: number; until_ms: number }[];
   rules?: SavedRule[];
 }

@@ -170,7 +170,7 @@ test("snapshots are put back", async () => {
   expect((await s.snapshot()).channels).toEqual([]);
   await s.restore(JSON.parse(JSON.stringify(saved)));
   expect((await s.snapshot()).channels).toEqual(saved.channels);
-  const before = await failure<CarillonError>(s.restore({ version: 2 }));
+  const before = await failure<CarillonError>(s.restore({ version: 2 as 1 }));
   expect(before.message).toContain("version");
 });
 
