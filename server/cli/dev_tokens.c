@@ -73,7 +73,7 @@ static void append_required(const struct options *options, struct buf *out)
     for (size_t i = 0; i < options->endpoints.count; i++)
         for (size_t j = 0; j < options->endpoints.items[i].require_claims.count; j++) {
             struct str name = str_from_cstr(options->endpoints.items[i].require_claims.items[j]);
-            if (!is_own_claim(name) && !str_eq(name, STR("scope")))
+            if (!is_own_claim(name) && !str_eq(name, STR("scope")) && !str_eq(name, STR("jti")))
                 append_member(out, name, STR(DEMO_USER));
         }
     buf_append(out, out->len ? STR("}") : STR("{}"));
@@ -92,15 +92,18 @@ static void merge(struct buf *payload, struct json_value claims, struct json_val
     }
 }
 
-/* exp_s: 0: the claims have no end of their own. */
-static void append_claims(const struct dev_tokens *tokens, const struct wish *wish, uint64_t now_s, uint64_t exp_s,
-                          struct buf *out)
+/* Appends claims that no other token or ticket has: a client does not send a token again that was refused. seconds: 0:
+ * they have no end of their own. */
+static void append_claims(struct dev_tokens *tokens, const struct wish *wish, uint64_t seconds, struct buf *out)
 {
+    uint64_t now_ms = clock_wall_ms(), now_s = now_ms / 1000;
     buf_append_lit(out, "{\"sub\":");
     json_append_string(out, wish->sub);
     buf_appendf(out, ",\"iat\":%llu", (unsigned long long)now_s);
-    if (exp_s)
-        buf_appendf(out, ",\"exp\":%llu", (unsigned long long)exp_s);
+    if (seconds)
+        buf_appendf(out, ",\"exp\":%llu", (unsigned long long)(now_s + seconds));
+    if (!wish->claims.type || !json_member(wish->claims, STR("jti")).type)
+        buf_appendf(out, ",\"jti\":\"%llu-%llu\"", (unsigned long long)now_ms, (unsigned long long)++tokens->issued);
     buf_appendf(out, ",\"channels\":%.*s", STR_ARG(wish->channels));
     merge(out, json_value_of(buf_str(&tokens->claims)), wish->claims);
     if (wish->claims.type)
@@ -108,12 +111,10 @@ static void append_claims(const struct dev_tokens *tokens, const struct wish *wi
     buf_append_char(out, '}');
 }
 
-static enum err issue(const struct dev_tokens *tokens, const struct wish *wish, struct buf *out, struct error *error)
+static enum err issue(struct dev_tokens *tokens, const struct wish *wish, struct buf *out, struct error *error)
 {
     struct buf claims = {0};
-    uint64_t now_s = clock_wall_ms() / 1000;
-    uint64_t seconds = wish->seconds ? wish->seconds : DEMO_TOKEN_DAYS * 86400;
-    append_claims(tokens, wish, now_s, now_s + seconds, &claims);
+    append_claims(tokens, wish, wish->seconds ? wish->seconds : DEMO_TOKEN_DAYS * 86400, &claims);
     enum err err = token_issue(tokens->keys, 0, STR(""), buf_str(&claims), out, error);
     buf_fini(&claims);
     return err;
@@ -121,7 +122,7 @@ static enum err issue(const struct dev_tokens *tokens, const struct wish *wish, 
 
 static const struct wish demo = {.sub = {DEMO_USER, sizeof DEMO_USER - 1}, .channels = {"[\"*\"]", 5}};
 
-enum err dev_tokens_issue(const struct dev_tokens *tokens, struct str user, struct buf *out, struct error *error)
+enum err dev_tokens_issue(struct dev_tokens *tokens, struct str user, struct buf *out, struct error *error)
 {
     struct wish wish = demo;
     wish.sub = user;
@@ -233,7 +234,7 @@ static bool is_open(const struct dev_tokens *tokens, struct http_call *call)
     return false;
 }
 
-static void serve_token(const struct dev_tokens *tokens, struct http_call *call)
+static void serve_token(struct dev_tokens *tokens, struct http_call *call)
 {
     struct buf scratch = {0}, token = {0};
     struct wish wish;
@@ -252,7 +253,7 @@ static void serve_token(const struct dev_tokens *tokens, struct http_call *call)
     buf_fini(&token);
 }
 
-static void serve_ticket(const struct dev_tokens *tokens, struct http_call *call)
+static void serve_ticket(struct dev_tokens *tokens, struct http_call *call)
 {
     struct buf scratch = {0}, claims = {0};
     struct wish wish;
@@ -260,7 +261,7 @@ static void serve_ticket(const struct dev_tokens *tokens, struct http_call *call
     if (read_wish(call->request.body, true, &wish, &scratch, &error)) {
         dev_refuse(call, 400, &error);
     } else {
-        append_claims(tokens, &wish, clock_wall_ms() / 1000, 0, &claims);
+        append_claims(tokens, &wish, 0, &claims);
         dev_tickets_issue(tokens->dev, &tokens->addresses, call,
                           &(struct dev_ticket){.sub = wish.sub,
                                                .claims = buf_str(&claims),
@@ -275,7 +276,7 @@ static void serve_ticket(const struct dev_tokens *tokens, struct http_call *call
 static const struct {
     const char *method;
     const char *path;
-    void (*serve)(const struct dev_tokens *tokens, struct http_call *call);
+    void (*serve)(struct dev_tokens *tokens, struct http_call *call);
 } routes[] = {{"POST", "/dev/v1/tokens", serve_token}, {"POST", "/dev/v1/tickets", serve_ticket}};
 
 static bool has(void *owner, struct str path)
@@ -303,7 +304,7 @@ static bool admit(void *owner, struct http_call *call)
 
 static void serve(void *owner, struct http_call *call)
 {
-    const struct dev_tokens *tokens = owner;
+    struct dev_tokens *tokens = owner;
     if (!call->request.admitted && !check_head(tokens, call))
         return;
     routes[str_eq_cstr(call->request.path, routes[1].path)].serve(tokens, call);

@@ -379,11 +379,13 @@ def test_tokens_for_a_client_that_fetches_them(dev):
     assert answer.status == 200 and answer.headers["cache-control"] == "no-store"
     usual = payload(answer.json["token"])
     assert usual == {"sub": "demo", "channels": ["*"], "scope": "transcription:read transcription:write", "user_type": "demo",
-                     "iat": usual["iat"], "exp": usual["iat"] + 30 * 86400}
+                     "iat": usual["iat"], "exp": usual["iat"] + 30 * 86400, "jti": usual["jti"]}
     own = payload(ask_token(one, {"sub": "ä", "channels": ["room:1"], "expires": "30s",
                                   "claims": {"user_type": "clinician", "org": {"a": [1]}}}).json["token"])
     assert own == {"sub": "ä", "channels": ["room:1"], "scope": usual["scope"], "user_type": "clinician", "org": {"a": [1]},
-                   "iat": own["iat"], "exp": own["iat"] + 30}
+                   "iat": own["iat"], "exp": own["iat"] + 30, "jti": own["jti"]}
+    assert own["jti"] != usual["jti"], "two tokens are never the same"
+    assert payload(ask_token(one, {"claims": {"jti": "mine"}}).json["token"])["jti"] == "mine"
 
     async def client():
         async with websockets.connect(answer.json["ws_url"]) as socket:

@@ -1,0 +1,41 @@
+"""Users of a server, each in a thread of its own, for tests without asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+
+from carillon_client import Carillon
+
+
+@contextlib.contextmanager
+def joined(server, user, channel, **wish):
+    """A user who has the channel. Yields the data of the events that come."""
+    events, ready, left = [], threading.Event(), threading.Event()
+
+    async def live():
+        async with Carillon(server.origin, lambda request: server.token(user, **wish)) as client:
+            client.channel(channel).on("*", lambda event: events.append(event.data))
+            while client.channel(channel).state != "live":
+                await asyncio.sleep(0.005)
+            ready.set()
+            while not left.is_set():
+                await asyncio.sleep(0.005)
+
+    thread = threading.Thread(target=lambda: asyncio.run(live()), daemon=True)
+    thread.start()
+    assert ready.wait(10), f"{user} has {channel}"
+    try:
+        yield events
+    finally:
+        left.set()
+        thread.join(10)
+
+
+def until(found, seconds=10):
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end, "it has not come"
+        time.sleep(0.005)
