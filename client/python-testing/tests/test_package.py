@@ -27,7 +27,7 @@ def test_it(carillon: CarillonServer) -> None:
     async def main() -> None:
         more: list[JournalLine] = await carillon.aio.wait.subscribed("room:1", user="ada")
         token: str = await carillon.aio.token("ada", expires="30s")
-        async for line in carillon.aio.journal.follow(kinds=["closed"]):
+        async for line in carillon.aio.follow(kinds=["closed"]):
             number: int = line["n"]
 
     asyncio.run(main())

@@ -39,13 +39,13 @@ def kinds(lines):
 
 @pytest.mark.parametrize("time", [1, 2])
 def test_each_test_begins_with_an_empty_server(carillon, time):
-    assert kinds(carillon.journal.lines()) == ["reset"] and carillon.sessions() == []
+    assert kinds(carillon.journal()) == ["reset"] and carillon.sessions() == []
     assert carillon.publish("room:1", "note", {})["offset"] == 1
 
 
 def test_a_failed_test_shows_the_journal(tmp_path):
     (tmp_path / "test_it.py").write_text(
-        "def test_it(carillon):\n    carillon.publish('room:7', 'note', {'n': 1})\n    assert not carillon.journal.lines(kinds=['published'])\n"
+        "def test_it(carillon):\n    carillon.publish('room:7', 'note', {'n': 1})\n    assert not carillon.journal(kinds=['published'])\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "carillon_testing.plugin", "-p", "no:cacheprovider", "test_it.py"],
@@ -88,7 +88,7 @@ def test_what_is_wrong_is_said(carillon):
     with pytest.raises(CarillonError, match="400 kind"):
         carillon.verify([{"kind": "sold"}])
     with pytest.raises(CarillonError, match="400 kind"):
-        carillon.journal.lines(kinds=["sold"])
+        carillon.journal(kinds=["sold"])
 
 
 def test_faults_at_once(carillon):
@@ -147,14 +147,14 @@ def test_the_broker_and_what_is_remembered(carillon):
     assert carillon.publish("room:1", "note", 2)["offset"] == 1
     carillon.restore(saved)
     assert carillon.publish("room:1", "note", 2)["offset"] == 2
-    carillon.journal.clear()
-    assert carillon.journal.lines() == []
+    carillon.clear_journal()
+    assert carillon.journal() == []
 
 
 def test_other_rules_of_channels(carillon):
-    carillon.channels_rules([{"match": "other:*", "allow": ["subscribe"]}])
+    carillon.channel_rules([{"match": "other:*", "allow": ["subscribe"]}])
     assert "offset" not in carillon.publish("room:1", "note", 1), "no rule gives it a history"
-    carillon.channels_rules()
+    carillon.channel_rules()
     assert carillon.publish("room:1", "note", 1)["offset"] == 1
 
 
@@ -162,7 +162,7 @@ def test_following_the_journal(carillon):
     found = []
 
     def follow():
-        for line in carillon.journal.follow(kinds=["published"]):
+        for line in carillon.follow(kinds=["published"]):
             found.append(line)
             if len(found) == 3:
                 return
@@ -189,7 +189,7 @@ def test_the_same_words_with_asyncio(carillon):
             assert kinds(await waiting) == ["delivered"]
             assert (await s.user("ada").reset())["count"] == 1
             await s.wait.connected(user="ada", count=2)
-            async for line in s.journal.follow(user="ada"):
+            async for line in s.follow(user="ada"):
                 if line["kind"] == "closed":
                     break
         await s.clock.advance("31s")
@@ -203,7 +203,7 @@ def words(thing):
 
 
 def test_asyncio_has_all_words(carillon):
-    pairs = [(carillon, carillon.aio), *((getattr(carillon, part), getattr(carillon.aio, part)) for part in ("wait", "rules", "clock", "broker", "journal")),
+    pairs = [(carillon, carillon.aio), *((getattr(carillon, part), getattr(carillon.aio, part)) for part in ("wait", "rules", "clock", "broker")),
              (carillon.all(), carillon.aio.all()), (carillon.session("x"), carillon.aio.session("x"))]
     for plain, awaited in pairs:
         assert words(plain) - {"aio", "stop"} == words(awaited) - {"server"}, plain

@@ -4,7 +4,7 @@ from .aio import AsyncCarillon
 from .api import CarillonError
 from .binary import find_binary
 from .faults import Rules, SessionTarget, Target
-from .journal import Journal, Waits, WaitTimeout
+from .journal import Waits, WaitTimeout
 from .process import StartOptions
 from .server import Broker, CarillonServer, Clock, attach_carillon, start_carillon
 from .bodies import Action, Facts, JournalKind, JournalLine, LineMatch, NewRule, Rule, RuleMatch, Session, Snapshot
@@ -17,7 +17,6 @@ __all__ = [
     "CarillonServer",
     "Clock",
     "Facts",
-    "Journal",
     "JournalKind",
     "JournalLine",
     "LineMatch",

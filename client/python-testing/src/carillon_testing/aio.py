@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from .faults import Rules, SessionTarget, Target
-from .journal import FOLLOW_S, Journal, Waits
+from .journal import FOLLOW_S, Waits
 from .server import Broker, CarillonServer, Clock
 from .bodies import JournalKind, JournalLine
 
@@ -96,30 +96,6 @@ class AsyncBroker:
         self.up = awaited(broker.up)
 
 
-class AsyncJournal:
-    def __init__(self, journal: Journal) -> None:
-        self.lines = awaited(journal.lines)
-        self.clear = awaited(journal.clear)
-        self.verify = awaited(journal.verify)
-
-    async def follow(
-        self,
-        *,
-        kinds: Sequence[JournalKind] = (),
-        session: str | None = None,
-        user: str | None = None,
-        channel: str | None = None,
-        after: int = 0,
-    ) -> AsyncIterator[JournalLine]:
-        """Each line, also those that come later. It does not end by itself."""
-        while True:
-            for line in await self.lines(
-                kinds=kinds, session=session, user=user, channel=channel, after=after, wait=f"{FOLLOW_S}s"
-            ):
-                after = line["n"]
-                yield line
-
-
 class AsyncCarillon:
     """A server for tests, whose calls are awaited. `server` is the same one without."""
 
@@ -135,7 +111,8 @@ class AsyncCarillon:
         self.rules = AsyncRules(server.rules)
         self.clock = AsyncClock(server.clock)
         self.broker = AsyncBroker(server.broker)
-        self.journal = AsyncJournal(server.journal)
+        self.journal = awaited(server.journal)
+        self.clear_journal = awaited(server.clear_journal)
         self.token = awaited(server.token)
         self.url = awaited(server.url)
         self.ticket = awaited(server.ticket)
@@ -143,7 +120,7 @@ class AsyncCarillon:
         self.api = awaited(server.api)
         self.sessions = awaited(server.sessions)
         self.verify = awaited(server.verify)
-        self.channels_rules = awaited(server.channels_rules)
+        self.channel_rules = awaited(server.channel_rules)
         self.snapshot = awaited(server.snapshot)
         self.restore = awaited(server.restore)
         self.reset = awaited(server.reset)
@@ -160,3 +137,21 @@ class AsyncCarillon:
 
     def all(self) -> AsyncTarget:
         return AsyncTarget(self.server.all())
+
+    async def follow(
+        self,
+        *,
+        kinds: Sequence[JournalKind] = (),
+        session: str | None = None,
+        user: str | None = None,
+        channel: str | None = None,
+        after: int = 0,
+    ) -> AsyncIterator[JournalLine]:
+        """Each line of the journal, also those that come later. It does not end by itself."""
+        while True:
+            lines = await self.journal(
+                kinds=kinds, session=session, user=user, channel=channel, after=after, wait=f"{FOLLOW_S}s"
+            )
+            for line in lines:
+                after = line["n"]
+                yield line

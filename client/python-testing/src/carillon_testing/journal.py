@@ -178,6 +178,7 @@ class Journal:
         nothing_else: Sequence[JournalKind] | None = None,
         after: int | None = None,
     ) -> None:
+        """Raises an AssertionError with the difference when the journal has not what is expected."""
         body = {"expect": expect, **given(in_order=in_order, nothing_else=nothing_else, after=after)}
         status, text = self._api.ask("POST", "/dev/v1/verify", body)
         if status == 422:

@@ -43,7 +43,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     server = getattr(item, "funcargs", {}).get("carillon")
     if report.failed and isinstance(server, CarillonServer):
         with contextlib.suppress(OSError):  # the server has ended: the failure says so
-            lines = server.journal.lines()
+            lines = server.journal()
             cut = [f"({len(lines) - SHOWN} earlier lines)"] if len(lines) > SHOWN else []
             report.sections.append(("carillon journal", "\n".join([*cut, *map(told, lines[-SHOWN:])])))
         if log := server.log():

@@ -17,9 +17,7 @@ from .bodies import (
     BrokerState,
     ClockAnswer,
     Facts,
-    JournalKind,
     Keep,
-    LineMatch,
     Published,
     Session,
     Snapshot,
@@ -117,7 +115,11 @@ class CarillonServer:
         self.rules = Rules(self._api)
         self.clock = Clock(self._api)
         self.broker = Broker(self._api)
-        self.journal = Journal(self._api)
+        journal = Journal(self._api)
+        self.journal = journal.lines
+        self.follow = journal.follow
+        self.clear_journal = journal.clear
+        self.verify = journal.verify
 
     @cached_property
     def aio(self) -> AsyncCarillon:
@@ -193,18 +195,7 @@ class CarillonServer:
         sessions: list[Session] = self._api.order("GET", "/dev/v1/sessions")["sessions"]
         return sessions
 
-    def verify(
-        self,
-        expect: Sequence[LineMatch],
-        *,
-        in_order: bool | None = None,
-        nothing_else: Sequence[JournalKind] | None = None,
-        after: int | None = None,
-    ) -> None:
-        """Raises an AssertionError with the difference when the journal has not what is expected."""
-        self.journal.verify(expect, in_order=in_order, nothing_else=nothing_else, after=after)
-
-    def channels_rules(self, rules: Sequence[Mapping[str, object]] | None = None) -> None:
+    def channel_rules(self, rules: Sequence[Mapping[str, object]] | None = None) -> None:
         """Other rules of channels, as a reload brings them. Without any: those of the start."""
         self._api.order("PUT", "/dev/v1/channels-rules", rules)
 
