@@ -17,6 +17,7 @@ CALLS = [
     ("POST", "/tokens", "", "", {"subject": "ada"}, 400),
     ("POST", "/tickets", "", "", {"sub": "ada", "purpose": "chat", "resource": "t 1", "expires": "10s", "claims": {"exp": 4102444800}}, 200),
     ("POST", "/tickets", "", "", {"expires": "2d"}, 400),
+    ("GET", "/server", "", "", None, 200),
     ("GET", "/sessions", "", "", None, 200),
     ("GET", "/sessions/{id}", "OWN", "", None, 200),
     ("GET", "/sessions/{id}", NOBODY, "", None, 404),

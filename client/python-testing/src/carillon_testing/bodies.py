@@ -30,19 +30,24 @@ class Endpoint(TypedDict):
     ws_url: str
 
 
-class Facts(TypedDict):
-    """The line that `carillon dev --json` prints."""
+class Known(TypedDict):
+    """What must be known of a server that runs already."""
 
-    pid: NotRequired[int]
-    version: NotRequired[str]
     ws_url: str
     api_url: str
     api_key: str
-    console_url: NotRequired[str]
-    token: NotRequired[str]
-    token_secret: NotRequired[str]
-    users: NotRequired[list[User]]
-    endpoints: NotRequired[list[Endpoint]]
+
+
+class Facts(Known):
+    """The line that `carillon dev --json` prints."""
+
+    pid: int
+    version: str
+    console_url: str
+    token: str
+    token_secret: str
+    users: list[User]
+    endpoints: list[Endpoint]
     tickets_url: NotRequired[str]
 
 

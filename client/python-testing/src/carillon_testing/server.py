@@ -7,7 +7,7 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from .api import Api, given
 from .faults import Rules, SessionTarget, Target
@@ -18,6 +18,7 @@ from .bodies import (
     ClockAnswer,
     Facts,
     Keep,
+    Known,
     Published,
     Session,
     Snapshot,
@@ -236,6 +237,6 @@ def start_carillon(**options: Unpack[StartOptions]) -> CarillonServer:
     return CarillonServer(process.facts, process)
 
 
-def attach_carillon(facts: Facts) -> CarillonServer:
-    """A server that runs already, in a container for example: `ws_url`, `api_url` and `api_key` are enough."""
-    return CarillonServer(facts)
+def attach_carillon(facts: Known) -> CarillonServer:
+    """A server that runs already, in a container for example. `facts` then has no more than what is given here."""
+    return CarillonServer(cast(Facts, facts))
