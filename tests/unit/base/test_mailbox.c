@@ -1,5 +1,8 @@
 /* test_mailbox.c - mail between threads arrives once, in each poster's order. The turn's hooks run after it. */
+#include <semaphore.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
@@ -154,6 +157,123 @@ static void test_between_two_loops(void **state)
         turn_bind(&players[i].owner.turn);
         close_owner(&players[i].owner);
     }
+    pthread_barrier_destroy(&both_bound);
+}
+
+/* --- no wake-up is lost --- */
+
+/* Two threads post at about the same moment, and then wait until both letters have come. So nothing but their own
+ * wake-ups brings the loop out of its sleep. In some rounds other input has just begun a turn, which is about to end.
+ */
+enum { ROUNDS = 3000, WAIT_S = 20, OTHER_MAILBOXES = 1000 };
+
+struct sleeper {
+    struct owner owner;
+    struct mailbox others[OTHER_MAILBOXES];
+    struct bell other_input;
+    pthread_barrier_t together;
+    atomic_int late;
+};
+
+struct waker {
+    pthread_t thread;
+    struct sleeper *sleeper;
+    struct letter letter;
+    sem_t came;
+    unsigned number;
+};
+
+static void on_other_input(uv_poll_t *poll, int status, int events)
+{
+    struct sleeper *sleeper = CONTAINER_OF(poll, struct sleeper, other_input.poll);
+    eventfd_t rings;
+    (void)status;
+    (void)events;
+    (void)eventfd_read(sleeper->other_input.fd, &rings);
+    turn_begin(&sleeper->owner.turn);
+}
+
+static void answer_waker(struct mail *mail, void *owner)
+{
+    (void)owner;
+    sem_post(&CONTAINER_OF(mail, struct waker, letter.mail)->came);
+}
+
+static void spin(unsigned times)
+{
+    for (volatile unsigned i = 0; i < times; i++)
+        ;
+}
+
+static void *wake_again_and_again(void *argument)
+{
+    struct waker *waker = argument;
+    struct sleeper *sleeper = waker->sleeper;
+    unsigned random = waker->number * 2654435761u + 1;
+    for (int i = 0; i < ROUNDS && !atomic_load(&sleeper->late); i++) {
+        struct timespec until;
+        random = random * 1664525u + 1013904223u;
+        if (random & 0x100)
+            bell_ring(&sleeper->other_input);
+        spin(random >> 18);
+        mailbox_post(&sleeper->owner.mailbox, &waker->letter.mail);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += WAIT_S;
+        if (sem_timedwait(&waker->came, &until) != 0)
+            atomic_store(&sleeper->late, 1);
+        pthread_barrier_wait(&sleeper->together);
+    }
+    return NULL;
+}
+
+static void stop_loop(struct mail *mail, void *owner)
+{
+    (void)mail;
+    uv_stop(&((struct owner *)owner)->loop);
+}
+
+static void *sleep_in_loop(void *argument)
+{
+    struct sleeper *sleeper = argument;
+    turn_bind(&sleeper->owner.turn);
+    pthread_barrier_wait(&both_bound);
+    uv_run(&sleeper->owner.loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+static void test_no_wake_up_is_lost(void **state)
+{
+    static struct sleeper sleeper;
+    struct waker wakers[2];
+    struct mail last = {.deliver = stop_loop};
+    pthread_t thread;
+    open_owner(&sleeper.owner);
+    for (int i = 0; i < OTHER_MAILBOXES; i++)
+        mailbox_init(&sleeper.others[i], &sleeper.owner.turn, &sleeper.owner);
+    bell_init(&sleeper.other_input, &sleeper.owner.loop);
+    uv_poll_start(&sleeper.other_input.poll, UV_READABLE, on_other_input);
+    pthread_barrier_init(&both_bound, NULL, 2);
+    pthread_barrier_init(&sleeper.together, NULL, 2);
+    assert_int_equal(pthread_create(&thread, NULL, sleep_in_loop, &sleeper), 0);
+    pthread_barrier_wait(&both_bound);
+    for (unsigned i = 0; i < 2; i++) {
+        wakers[i] = (struct waker){.sleeper = &sleeper, .letter.mail.deliver = answer_waker, .number = i};
+        sem_init(&wakers[i].came, 0, 0);
+        assert_int_equal(pthread_create(&wakers[i].thread, NULL, wake_again_and_again, &wakers[i]), 0);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(wakers[i].thread, NULL);
+    assert_int_equal(sleeper.late, 0);
+    mailbox_post(&sleeper.owner.mailbox, &last);
+    pthread_join(thread, NULL);
+    turn_bind(&sleeper.owner.turn);
+    for (int i = 0; i < OTHER_MAILBOXES; i++)
+        mailbox_close(&sleeper.others[i]);
+    bell_close(&sleeper.other_input);
+    close_owner(&sleeper.owner);
+    for (unsigned i = 0; i < 2; i++)
+        sem_destroy(&wakers[i].came);
+    pthread_barrier_destroy(&sleeper.together);
     pthread_barrier_destroy(&both_bound);
 }
 
@@ -328,10 +448,15 @@ static void test_a_turn_has_one_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_from_other_threads),        cmocka_unit_test(test_between_two_loops),
-        cmocka_unit_test(test_from_the_owners_thread),    cmocka_unit_test(test_a_hook_may_post),
-        cmocka_unit_test(test_close_delivers_the_rest),   cmocka_unit_test(test_timers_fire_in_their_time),
-        cmocka_unit_test(test_a_late_timer_starts_again), cmocka_unit_test(test_a_stopped_timer_leaves_nothing),
+        cmocka_unit_test(test_from_other_threads),
+        cmocka_unit_test(test_between_two_loops),
+        cmocka_unit_test(test_no_wake_up_is_lost),
+        cmocka_unit_test(test_from_the_owners_thread),
+        cmocka_unit_test(test_a_hook_may_post),
+        cmocka_unit_test(test_close_delivers_the_rest),
+        cmocka_unit_test(test_timers_fire_in_their_time),
+        cmocka_unit_test(test_a_late_timer_starts_again),
+        cmocka_unit_test(test_a_stopped_timer_leaves_nothing),
         cmocka_unit_test(test_a_turn_has_one_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
