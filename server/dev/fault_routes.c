@@ -113,12 +113,14 @@ static enum err read_target(struct json_value object, struct target *out, struct
         err = read_text(user, "user", &out->texts, &out->user, error);
     if (!err)
         err = read_text(channel, "channel", &out->texts, &out->channel, error);
+    if (err)
+        return err;
     out->one = memchr(out->channel.ptr, '*', out->channel.len) ? STR("") : out->channel;
     out->all = all.type && str_eq(all.raw, STR("true"));
-    if (!err && !!session.type + !!user.type + !!channel.type + out->all != 1)
-        err = error_set(error, ERR_INVALID_REQUEST,
-                        "on: expected one of {\"session\":…}, {\"user\":…}, {\"channel\":…} and {\"all\":true}");
-    return !err && channel.type ? pattern_check(out->channel, error) : err;
+    if (!!session.type + !!user.type + !!channel.type + out->all != 1)
+        return error_set(error, ERR_INVALID_REQUEST,
+                         "on: expected one of {\"session\":…}, {\"user\":…}, {\"channel\":…} and {\"all\":true}");
+    return channel.type ? pattern_check(out->channel, error) : ERR_NONE;
 }
 
 static bool has_channel(const struct session *session, struct str pattern)
