@@ -10,6 +10,7 @@
 #include "server/cli/token_flags.h"
 #include "server/dev/dev_http.h"
 #include "server/dev/dev_json.h"
+#include "server/dev/dev_server.h"
 
 /* What a token or a ticket says. The texts are borrowed. */
 struct wish {
@@ -17,6 +18,7 @@ struct wish {
     struct str channels;          /* JSON */
     uint64_t seconds;             /* 0: not given */
     struct json_value claims;     /* absent: none */
+    uint64_t number;              /* of tokens and tickets since the start; 0: one of the start */
     struct str purpose, resource; /* of a ticket. Without a pointer: not given */
 };
 
@@ -94,7 +96,7 @@ static void merge(struct buf *payload, struct json_value claims, struct json_val
 
 /* Appends claims that no other token or ticket has: a client does not send a token again that was refused. seconds: 0:
  * they have no end of their own. */
-static void append_claims(struct dev_tokens *tokens, const struct wish *wish, uint64_t seconds, struct buf *out)
+static void append_claims(const struct dev_tokens *tokens, const struct wish *wish, uint64_t seconds, struct buf *out)
 {
     uint64_t now_ms = clock_wall_ms(), now_s = now_ms / 1000;
     buf_append_lit(out, "{\"sub\":");
@@ -103,7 +105,7 @@ static void append_claims(struct dev_tokens *tokens, const struct wish *wish, ui
     if (seconds)
         buf_appendf(out, ",\"exp\":%llu", (unsigned long long)(now_s + seconds));
     if (!wish->claims.type || !json_member(wish->claims, STR("jti")).type)
-        buf_appendf(out, ",\"jti\":\"%llu-%llu\"", (unsigned long long)now_ms, (unsigned long long)++tokens->issued);
+        buf_appendf(out, ",\"jti\":\"%llu-%llu\"", (unsigned long long)now_ms, (unsigned long long)wish->number);
     buf_appendf(out, ",\"channels\":%.*s", STR_ARG(wish->channels));
     merge(out, json_value_of(buf_str(&tokens->claims)), wish->claims);
     if (wish->claims.type)
@@ -111,7 +113,7 @@ static void append_claims(struct dev_tokens *tokens, const struct wish *wish, ui
     buf_append_char(out, '}');
 }
 
-static enum err issue(struct dev_tokens *tokens, const struct wish *wish, struct buf *out, struct error *error)
+static enum err issue(const struct dev_tokens *tokens, const struct wish *wish, struct buf *out, struct error *error)
 {
     struct buf claims = {0};
     append_claims(tokens, wish, wish->seconds ? wish->seconds : DEMO_TOKEN_DAYS * 86400, &claims);
@@ -122,7 +124,7 @@ static enum err issue(struct dev_tokens *tokens, const struct wish *wish, struct
 
 static const struct wish demo = {.sub = {DEMO_USER, sizeof DEMO_USER - 1}, .channels = {"[\"*\"]", 5}};
 
-enum err dev_tokens_issue(struct dev_tokens *tokens, struct str user, struct buf *out, struct error *error)
+enum err dev_tokens_issue(const struct dev_tokens *tokens, struct str user, struct buf *out, struct error *error)
 {
     struct wish wish = demo;
     wish.sub = user;
@@ -234,12 +236,13 @@ static bool is_open(const struct dev_tokens *tokens, struct http_call *call)
     return false;
 }
 
-static void serve_token(struct dev_tokens *tokens, struct http_call *call)
+static void serve_token(const struct dev_tokens *tokens, struct http_call *call)
 {
     struct buf scratch = {0}, token = {0};
     struct wish wish;
     struct error error;
     enum err err = read_wish(call->request.body, false, &wish, &scratch, &error);
+    wish.number = dev_number(tokens->dev);
     if (!err)
         err = issue(tokens, &wish, &token, &error);
     if (err) {
@@ -253,7 +256,7 @@ static void serve_token(struct dev_tokens *tokens, struct http_call *call)
     buf_fini(&token);
 }
 
-static void serve_ticket(struct dev_tokens *tokens, struct http_call *call)
+static void serve_ticket(const struct dev_tokens *tokens, struct http_call *call)
 {
     struct buf scratch = {0}, claims = {0};
     struct wish wish;
@@ -261,6 +264,7 @@ static void serve_ticket(struct dev_tokens *tokens, struct http_call *call)
     if (read_wish(call->request.body, true, &wish, &scratch, &error)) {
         dev_refuse(call, 400, &error);
     } else {
+        wish.number = dev_number(tokens->dev);
         append_claims(tokens, &wish, 0, &claims);
         dev_tickets_issue(tokens->dev, &tokens->addresses, call,
                           &(struct dev_ticket){.sub = wish.sub,
@@ -276,7 +280,7 @@ static void serve_ticket(struct dev_tokens *tokens, struct http_call *call)
 static const struct {
     const char *method;
     const char *path;
-    void (*serve)(struct dev_tokens *tokens, struct http_call *call);
+    void (*serve)(const struct dev_tokens *tokens, struct http_call *call);
 } routes[] = {{"POST", "/dev/v1/tokens", serve_token}, {"POST", "/dev/v1/tickets", serve_ticket}};
 
 static bool has(void *owner, struct str path)
@@ -304,7 +308,7 @@ static bool admit(void *owner, struct http_call *call)
 
 static void serve(void *owner, struct http_call *call)
 {
-    struct dev_tokens *tokens = owner;
+    const struct dev_tokens *tokens = owner;
     if (!call->request.admitted && !check_head(tokens, call))
         return;
     routes[str_eq_cstr(call->request.path, routes[1].path)].serve(tokens, call);

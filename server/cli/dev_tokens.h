@@ -32,7 +32,6 @@ struct dev_tokens {
     struct buf claims;       /* a JSON object: those that the endpoints require */
     struct buf url;          /* of the first endpoint, up to the token */
     bool has_query;          /* the token goes behind the url */
-    uint64_t issued;         /* tokens and tickets so far */
     atomic_bool is_open;     /* the rest does not change any more */
 };
 
@@ -44,7 +43,7 @@ void dev_tokens_fini(struct dev_tokens *tokens);
 
 /* Appends a token for the user, for all channels, with all claims and scopes that the endpoints and the channels' rules
  * require. */
-enum err dev_tokens_issue(struct dev_tokens *tokens, struct str user, struct buf *out, struct error *error);
+enum err dev_tokens_issue(const struct dev_tokens *tokens, struct str user, struct buf *out, struct error *error);
 
 /* For struct server_start; the owner is a struct dev_tokens. */
 extern const struct http_handler dev_tokens_handler;

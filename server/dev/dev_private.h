@@ -46,6 +46,7 @@ struct dev {
     struct terminal terminal;
     bool shows_terminal;
     struct dev_broker broker;
+    uint64_t number; /* the last one of dev_number */
 };
 
 #endif

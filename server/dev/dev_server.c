@@ -110,3 +110,8 @@ const struct server_parts *dev_parts(const struct dev *dev)
 {
     return &dev->parts;
 }
+
+uint64_t dev_number(struct dev *dev)
+{
+    return ++dev->number;
+}

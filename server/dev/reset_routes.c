@@ -68,6 +68,7 @@ static void empty(struct dev *dev, unsigned keep)
         buf_fini(&messages);
     }
     if (!(keep & KEEP_CLOCK)) {
+        dev->number = 0;
         dev_clock_rewind(&dev->clock); /* timers that run are for nobody now */
         if (dev->start.has_seed)
             seeded_rewind(dev->start.seed);

@@ -77,6 +77,14 @@ def test_the_clock_is_rewound(dev):
     assert not now["frozen"] and not now["now"].startswith("2050-")
 
 
+def test_tokens_are_the_same_again(tmp_path):
+    server = DevServer(tmp_path, "--at", "2026-01-15T10:30:00Z", "--clock", "frozen")
+    first = [server.token("ada"), server.token("ada")]
+    server.order("/reset")
+    assert [server.token("ada"), server.token("ada")] == first and first[0] != first[1]
+    server.close()
+
+
 def test_clients_that_do_not_answer_the_close_frame_do_not_hold_it(dev):
     clients = [dev.connect(f"user-{n}") for n in range(5)]
     began = time.monotonic()
