@@ -38,11 +38,17 @@ fi
 [ $# -gt 0 ] || set -- bookworm trixie noble
 mkdir -p build
 root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+log=
+# ended CODE: what went wrong is in the log.
+ended() {
+    [ "$1" = 0 ] || [ -z "$log" ] || tail -n 40 "$log" >&3
+    rm -rf "$root"
+}
+trap 'ended $?' EXIT
 trap 'exit 1' HUP INT TERM
+exec 3>&2
 for suite; do
-    in_root "$suite" >"build/deb-$suite.log" 2>&1 || {
-        tail -n 40 "build/deb-$suite.log" >&2
-        exit 1
-    }
+    log=build/deb-$suite.log
+    exec >"$log" 2>&1
+    in_root "$suite"
 done
