@@ -120,7 +120,8 @@ static bool is_group(const struct option_table *table, struct str group)
     return false;
 }
 
-/* The object of a group has been given, which turns on what the group is about. */
+/* The object of a group of a record has been given, which turns on what the group is about. The groups of the file
+ * itself are its parts: the sample has all of them. */
 static void enable_group(struct object_walk *walk, struct str group)
 {
     static const bool on = true;
@@ -151,7 +152,8 @@ static void set_group(struct object_walk *walk, struct str group, struct json_va
     struct json_cursor at = json_walk(object);
     struct json_value value;
     struct str name;
-    enable_group(walk, group);
+    if (!walk->sources)
+        enable_group(walk, group);
     while (json_next(&at, &name, &value)) {
         struct buf key = {0};
         join_key(&key, group, name);

@@ -13,7 +13,7 @@
  *
  * A key is "name", "group.name" or "group.inner.name". The file nests groups, the environment has PREFIX_GROUP_NAME,
  * flags are --group-name VALUE or --group.name=VALUE. Rows of type SECRET, SECRETS and URL also take <key>_file: a file
- * with the value. A file that gives the object of a group sets the row "<group>.enabled", if there is one. */
+ * with the value. A record that gives the object of a group sets the row "<group>.enabled", if there is one. */
 #ifndef CARILLON_OPTIONS_OPTION_TABLE_H
 #define CARILLON_OPTIONS_OPTION_TABLE_H
 

@@ -80,19 +80,29 @@ static struct str given_key(const struct http_request *request)
     return request->api_key;
 }
 
+bool api_has_key(const struct api *api, struct str given)
+{
+    bool found = false;
+    for (size_t i = 0; i < api->config.key_count; i++)
+        found = is_key(api->config.keys[i], given) | found; /* always all of them */
+    return found;
+}
+
+struct str api_first_key(const struct api *api)
+{
+    return api->config.key_count ? api->config.keys[0] : STR("");
+}
+
 static enum err check_key(const struct api *api, const struct http_request *request, struct error *error)
 {
     struct str given = given_key(request);
-    bool found = false;
     if (api->config.key_count == 0)
         return error_set(error, ERR_UNAUTHORIZED,
                          "this node has no API key, so nothing can be asked of it; set api.keys");
     if (given.len == 0)
         return error_set(error, ERR_UNAUTHORIZED,
                          "an API key is required: Authorization: Bearer <key>, or X-API-Key: <key>");
-    for (size_t i = 0; i < api->config.key_count; i++)
-        found = is_key(api->config.keys[i], given) | found; /* always all of them */
-    if (!found)
+    if (!api_has_key(api, given))
         return error_set(error, ERR_UNAUTHORIZED, "the API key is not one of this node's (api.keys)");
     return ERR_NONE;
 }

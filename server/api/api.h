@@ -54,6 +54,11 @@ struct api *api_create(const struct api_config *config, const struct api_ops *op
 void api_destroy(struct api *api);
 void api_configure(struct api *api, const struct api_config *config);
 
+/* For who has found out in another way that a client may ask. */
+bool api_has_key(const struct api *api, struct str given);
+/* Empty: there is none. */
+struct str api_first_key(const struct api *api);
+
 /* Decides by the head alone, before the body is read. False: the call is refused, and the refusal has been answered.
  * Reasons are no such route, the wrong method, or no good key. */
 bool api_admit(struct api *api, struct http_call *call);

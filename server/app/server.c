@@ -371,6 +371,7 @@ static void stop(struct server *server)
             ticket_desk_destroy(server->desks[i]);
         }
     ticket_rates_destroy(server->ticket_rates);
+    inspector_destroy(server->inspector);
     buf_fini(&server->build);
     close_signals(server);
     uv_close(UV_HANDLE(&server->drain_timer), NULL);

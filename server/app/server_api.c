@@ -77,6 +77,11 @@ static const struct http_handler *find_more(const struct server *server, const s
     return found ? server->more : NULL;
 }
 
+static bool is_of_inspector(const struct server *server, const struct http_call *call)
+{
+    return server->inspector && inspector_has(call->request.path);
+}
+
 /* False: the hooks have answered the call. */
 static bool may_come(const struct server *server, struct http_call *call)
 {
@@ -90,7 +95,9 @@ static bool admit(void *owner, struct http_call *call)
     if (!may_come(front->server, call))
         return false;
     const struct http_handler *more = find_more(front->server, call);
-    return more ? more->admit(front->server->more_owner, call) : api_admit(front->api, call);
+    if (more)
+        return more->admit(front->server->more_owner, call);
+    return is_of_inspector(front->server, call) ? inspector_admit(call) : api_admit(front->api, call);
 }
 
 static void serve(void *owner, struct http_call *call)
@@ -101,6 +108,8 @@ static void serve(void *owner, struct http_call *call)
     const struct http_handler *more = find_more(front->server, call);
     if (more)
         more->serve(front->server->more_owner, call);
+    else if (is_of_inspector(front->server, call))
+        inspector_serve(front->server->inspector, front->api, call, clock_now_us());
     else
         api_handle(front->api, call);
 }
@@ -139,6 +148,8 @@ static struct api_config make_config(const struct server *server, struct str **o
 void server_create_apis(struct server *server)
 {
     server->ticket_rates = ticket_rates_create();
+    if (server->options->console_enabled)
+        server->inspector = inspector_create();
     build_describe(&server->build);
     struct str *keys;
     const struct api_config config = make_config(server, &keys);
@@ -168,6 +179,7 @@ void server_create_apis(struct server *server)
 struct api_change {
     struct mail mail;
     struct api *api;
+    struct inspector *inspector; /* whose logins end with the keys that were; NULL: there is none */
     struct api_config config;
     struct str keys[];
 };
@@ -177,11 +189,13 @@ static void deliver_change(struct mail *mail, void *owner)
     struct api_change *change = CONTAINER_OF(mail, struct api_change, mail);
     (void)owner;
     api_configure(change->api, &change->config);
+    if (change->inspector)
+        inspector_forget(change->inspector);
     rules_unref(change->config.rules);
     free(change);
 }
 
-static struct api_change *make_change(struct api *api, const struct api_config *config)
+static struct api_change *make_change(struct api *api, struct inspector *inspector, const struct api_config *config)
 {
     size_t len = 0;
     for (size_t i = 0; i < config->key_count; i++)
@@ -195,6 +209,7 @@ static struct api_change *make_change(struct api *api, const struct api_config *
     }
     change->mail = (struct mail){.deliver = deliver_change};
     change->api = api;
+    change->inspector = inspector;
     change->config = *config;
     change->config.keys = change->keys;
     rules_ref(change->config.rules);
@@ -206,6 +221,6 @@ void server_configure_apis(struct server *server)
     struct str *keys;
     const struct api_config config = make_config(server, &keys);
     for (unsigned i = 0; i < server->worker_count; i++)
-        mailbox_post(&server->workers[i]->mailbox, &make_change(server->apis[i], &config)->mail);
+        mailbox_post(&server->workers[i]->mailbox, &make_change(server->apis[i], server->inspector, &config)->mail);
     free(keys);
 }

@@ -5,6 +5,7 @@
 
 #include "common/base/random.h"
 #include "server/api/api.h"
+#include "server/api/inspector.h"
 #include "server/api/ticket_desk.h"
 #include "server/app/capacity.h"
 #include "server/app/configure.h"
@@ -53,6 +54,7 @@ struct server {
     char **argv_with_channels;
     struct ticket_desk *desks[ROUTER_WORKERS_MAX];
     struct ticket_rates *ticket_rates; /* of all desks */
+    struct inspector *inspector;       /* NULL: console.enabled is off */
     unsigned worker_count;
     struct listener *clients;
     struct listener *internal;

@@ -10,7 +10,7 @@
  * require-trusted-types-for. */
 #define POLICY                                                                                                         \
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "               \
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "                                \
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "                                \
     "require-trusted-types-for 'script'; trusted-types 'none'\r\n"
 #define MORE                                                                                                           \
     "X-Content-Type-Options: nosniff\r\n"                                                                              \
@@ -24,19 +24,36 @@
         (name), sizeof(name) - 1                                                                                       \
     }
 
-static const struct console_file files[] = {
-    {"/", "text/html; charset=utf-8", TEXT(console_html)},
-    {"/console.css", "text/css; charset=utf-8", TEXT(console_css)},
-    {"/console.js", "text/javascript; charset=utf-8", TEXT(console_js)},
-    {"/console.svg", "image/svg+xml", TEXT(console_svg)},
-};
+#define SHARED                                                                                                         \
+    {"/console.css", "text/css; charset=utf-8", TEXT(console_css)},                                                    \
+    {                                                                                                                  \
+        "/console.svg", "image/svg+xml", TEXT(console_svg)                                                             \
+    }
+#define HTML   "text/html; charset=utf-8"
+#define SCRIPT "text/javascript; charset=utf-8"
+
+static const struct console_file of_dev[] = {
+    {"/", HTML, TEXT(console_html)}, {"/console.js", SCRIPT, TEXT(console_js)}, SHARED, {0}};
+static const struct console_file of_inspector[] = {
+    {"/", HTML, TEXT(inspector_html)}, {"/console.js", SCRIPT, TEXT(inspector_js)}, SHARED, {0}};
+static const struct console_file of_login[] = {{"/", HTML, TEXT(login_html)}, SHARED, {0}};
+
+static const struct console_file *find(const struct console_file *files, struct str path)
+{
+    for (; files->path; files++)
+        if (str_eq_cstr(path, files->path))
+            return files;
+    return NULL;
+}
 
 const struct console_file *console_find(struct str path)
 {
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        if (str_eq_cstr(path, files[i].path))
-            return &files[i];
-    return NULL;
+    return find(of_dev, path);
+}
+
+const struct console_file *console_find_of_inspector(struct str path, bool logged_in)
+{
+    return find(logged_in ? of_inspector : of_login, path);
 }
 
 void console_answer(struct http_call *call, const struct console_file *file)

@@ -15,6 +15,9 @@ struct console_file {
 /* The console of `carillon dev`. NULL: it has no such file. */
 const struct console_file *console_find(struct str path);
 
+/* The inspector of `carillon serve`; its "/" asks for a key where nobody has logged in. NULL: it has no such file. */
+const struct console_file *console_find_of_inspector(struct str path, bool logged_in);
+
 /* Answers with the file: 200. */
 void console_answer(struct http_call *call, const struct console_file *file);
 

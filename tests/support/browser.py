@@ -110,6 +110,7 @@ class Page:
         """Errors of scripts and of the policy. Refusals of the server are none."""
         self.eval("1")
         found = [one["params"] for one in self.events if one["method"] in ("Runtime.exceptionThrown", "Log.entryAdded", "Audits.issueAdded")]
+        found = [one for one in found if one.get("issue", {}).get("code", "ContentSecurityPolicyIssue") == "ContentSecurityPolicyIssue"]
         return [one for one in found if one.get("entry", {"level": "error"})["level"] == "error" and one.get("entry", {}).get("source") != "network"]
 
     def picture(self, path):

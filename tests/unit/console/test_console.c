@@ -30,6 +30,16 @@ static void there_is_nothing_else(void **state)
     assert_null(console_find(STR("/dev/v1/journal")));
 }
 
+static void the_inspector_asks_for_a_key(void **state)
+{
+    (void)state;
+    assert_true(has(console_find_of_inspector(STR("/"), false)->text, "type=\"password\""));
+    assert_false(has(console_find_of_inspector(STR("/"), true)->text, "type=\"password\""));
+    assert_null(console_find_of_inspector(STR("/console.js"), false));
+    assert_false(has(console_find_of_inspector(STR("/console.js"), true)->text, "\"POST\""));
+    assert_false(has(console_find_of_inspector(STR("/console.js"), true)->text, "/dev/v1"));
+}
+
 static void texts_stay_texts(void **state)
 {
     (void)state;
@@ -37,8 +47,9 @@ static void texts_stay_texts(void **state)
         "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "createContextual", "DOMParser",
         "srcdoc",    "eval(",     "new Function",       "javascript:",    "setHTML"};
     struct str script = console_find(STR("/console.js"))->text;
+    struct str other = console_find_of_inspector(STR("/console.js"), true)->text;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_false(has(script, bad[i]));
+        assert_false(has(script, bad[i]) || has(other, bad[i]));
 }
 
 /* The policy of the page refuses them anyway. */
@@ -58,6 +69,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_of_it_is_small),
         cmocka_unit_test(there_is_nothing_else),
+        cmocka_unit_test(the_inspector_asks_for_a_key),
         cmocka_unit_test(texts_stay_texts),
         cmocka_unit_test(nothing_comes_from_elsewhere_or_stands_in_the_page),
     };

@@ -1,0 +1,117 @@
+"""The inspector of `carillon serve` (console.enabled): who may open it, and that it shows no event and changes nothing."""
+import json
+
+import pytest
+from support import http, jwt
+from support.browser import Page
+from support.carillon import API_KEY
+from support.wait import until
+from test_browser import CHROMIUM, FLAGS
+from test_console import AXE, HOSTILE, violations
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+RULES = [{"match": "*", "allow": ["subscribe", "publish", "presence", "history"], "presence": True, "history": {"size": 10, "ttl": "1h"}}]
+
+
+@pytest.fixture
+def node(launch):
+    return launch({"console.enabled": True, "channels": RULES})
+
+
+def log_in(node, key=API_KEY, headers=()):
+    return http.request(node.internal, "POST", "/console/login", f"key={key}".encode(), {**FORM, **dict(headers)})
+
+
+def cookie_of(answer):
+    assert answer.status == 303 and answer.headers["location"] == "/", answer
+    return {"Cookie": "other=1; " + answer.headers["set-cookie"].partition(";")[0]}
+
+
+def read(node, path, cookie, method="GET"):
+    return http.request(node.internal, method, f"/console/api/v1{path}", None, cookie)
+
+
+def test_a_key_opens_it_by_a_cookie(node):
+    answer = log_in(node)
+    attributes = answer.headers["set-cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=28800"} <= set(attributes) and "Secure" not in attributes
+    assert "Secure" in log_in(node, headers={"X-Forwarded-Proto": "https"}).headers["set-cookie"].split("; ")
+    cookie = cookie_of(answer)
+    assert "API key" in http.request(node.internal, "GET", "/").body.decode()
+    page = http.request(node.internal, "GET", "/", None, cookie)
+    assert "Nodes" in page.body.decode() and "default-src 'none'" in page.headers["content-security-policy"]
+    assert read(node, "/info", cookie).json["nodes"]
+    for wrong in ({}, {"Cookie": "carillon_console="}, {"Cookie": "carillon_console=" + 64 * "0"}, {"X-API-Key": API_KEY}):
+        assert read(node, "/info", wrong).status == 401, wrong
+    assert http.request(node.internal, "GET", "/api/v1/info", None, cookie).status == 401  # the cookie opens no API
+
+
+def test_it_reads_who_is_there_and_no_event(node):
+    cookie = cookie_of(log_in(node))
+    with node.client(jwt.mint("ada")).start() as client:
+        client.subscribe("room:1")
+        assert [one["user"] for one in read(node, "/sessions?limit=1", cookie).json["sessions"]] == ["ada"]
+        assert read(node, "/channels", cookie).json["channels"] == [{"channel": "room:1", "subscribers": 1}]
+        assert read(node, "/channels/room%3A1", cookie).json["subscribers"] == 1
+        until(lambda: [one["user"] for one in read(node, "/channels/room%3A1/presence", cookie).json["members"]] == ["ada"], "ada is present")
+        for path in ("/channels/room%3A1/history", "/channels/room%3A1/presence/", "/publish", "/../../metrics", "/sessions/x/send"):
+            assert read(node, path, cookie).status == 404, path
+        for path in ("/publish", "/disconnect", "/revoke", "/sessions"):
+            assert read(node, path, cookie, "POST").status == 405, path
+        client.nothing_before_pong()
+
+
+def test_wrong_keys_are_refused_and_counted(node):
+    statuses = [log_in(node, "not-the-key-at-all").status for _ in range(12)]
+    assert statuses[:10] == 10 * [401] and statuses[10:] == [429, 429]
+    assert int(log_in(node).headers["retry-after"]) > 0
+
+
+def test_what_is_no_form(node):
+    for body in (b"", b"other=1", b"key=%zz", b"key=" + 5000 * b"a"):
+        assert http.request(node.internal, "POST", "/console/login", body, FORM).status in (400, 413), body[:20]
+    assert http.request(node.internal, "GET", "/console/login").status == 405
+    assert http.request(node.internal, "POST", "/", b"x").status == 400
+    assert http.request(node.internal, "GET", f"/console/login?key={API_KEY}").status == 405
+
+
+def test_other_keys_end_the_logins(launch):
+    node = launch({"console.enabled": True})
+    cookie = cookie_of(log_in(node))
+    assert read(node, "/info", cookie).status == 200
+    node.reload({"console.enabled": True, "api.keys": [API_KEY, "another-key-of-16-bytes"]})
+    until(lambda: read(node, "/info", cookie).status == 401, "the login has ended")
+
+
+@pytest.mark.parametrize("config", [{}, {"console": {}}], ids=["not given", "as in the sample"])
+def test_it_is_off(launch, config):
+    node = launch(config)
+    for path in ("/", "/console.css", "/console/login", "/console/api/v1/info"):
+        assert http.request(node.internal, "GET", path).status == 404
+    assert log_in(node).status == 404
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium")
+def test_in_chromium(node, tmp_path):
+    url = "http://127.0.0.1:%d/" % node.internal[1]
+    clients = [node.client(jwt.mint(name)).start() for name in (HOSTILE[0], "ada")]
+    for client in clients:
+        client.subscribe(HOSTILE[-1])
+    with Page(tmp_path, CHROMIUM, FLAGS) as page:
+        page.order("Page.setBypassCSP", enabled=False)
+        page.open(url)
+        page.eval(f"document.querySelector('input').value = {json.dumps(API_KEY)}")
+        page.click("button")
+        page.until("document.querySelector('#sessions-page li')")
+        assert HOSTILE[0] in page.text("#sessions-page") and API_KEY not in page.eval("location.href")
+        page.until("document.querySelector('#channels-page li')")
+        page.click("#channels-page button")
+        page.until("document.querySelector('#channels-page dl')")
+        assert "ada" in page.text("#channels-page dl") and page.eval("document.querySelectorAll('img').length") == 1
+        assert page.eval("document.cookie") == ""
+        assert page.complaints() == []
+        if AXE.exists():
+            for width, dark in ((400, False), (1400, False), (400, True), (1400, True)):
+                page.look(width, 800, dark)
+                assert violations(page) == [], (width, dark)
+                assert page.eval("document.documentElement.scrollWidth <= innerWidth")
