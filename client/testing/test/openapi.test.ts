@@ -53,6 +53,7 @@ const SAME: [string, string][] = [
   ...["TokenAnswer", "TicketAnswer", "SessionChannel", "Session", "SessionDetails", "On", "Done", "Action", "GapReason", "RuleMatch", "NewRule", "Rule"].map((name): [string, string] => [`T.${name}`, `D.${name}`]),
   ...["ClockAnswer", "JournalKind", "JournalLine", "LineMatch", "Snapshot", "SavedRule"].map((name): [string, string] => [`T.${name}`, `D.${name}`]),
   ["T.ErrorAnswer", "D.Error"],
+  ["keyof T.Facts", "keyof D.Facts"],
   ["T.TokenWish", `Omit<D.TokenWish, "sub">`],
   ["T.TicketWish", `Omit<D.TicketWish, "sub">`],
   ["T.BrokerState", `D.Broker["state"]`],
@@ -90,8 +91,11 @@ test("the types are those of docs/openapi-dev.yaml", () => {
   expect(said).toBe("");
 });
 
+// `facts` has it from the start.
+const NOT_ASKED = ["/dev/v1/server"];
+
 test("each route of the document has its word", () => {
   const code = readFileSync(path.join(root, "dist/index.js"), "utf8");
   const missing = Object.keys(document.paths).filter((route) => !code.includes(route.replace("{id}", "${encodeURIComponent(")));
-  expect(missing).toEqual([]);
+  expect(missing).toEqual(NOT_ASKED);
 });
