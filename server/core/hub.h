@@ -107,8 +107,9 @@ struct mailbox *hub_replies(const struct hub *hub);
 /* Counted in by the hub's thread alone. */
 struct metrics *hub_metrics(const struct hub *hub);
 
-/* An upstream has opened a connection on the hub's loop (1), or it has closed (-1): also after its session has ended.
- * The loop must run until there is none. */
+/* An upstream has opened a connection on the hub's loop, or has started a timer for messages that wait (1). The
+ * connection has closed, or the timer has ended (-1). Both may be after the session has ended. The loop must run until
+ * there is none. */
 void hub_count_link(struct hub *hub, int change);
 size_t hub_links(const struct hub *hub);
 

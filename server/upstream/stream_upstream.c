@@ -74,11 +74,19 @@ static void drop_first(struct stream_session *state)
     free(message);
 }
 
+/* The hub lives until the next try, which may be of a session that has long ended. */
+static void stop_retry(struct stream_session *state)
+{
+    if (timer_is_running(&state->retry))
+        hub_count_link(state->hub, -1);
+    wheel_stop(hub_wheel(state->hub), &state->retry);
+}
+
 static void free_if_done(struct stream_session *state)
 {
     if (state->base.session || !list_is_empty(&state->waiting))
         return;
-    wheel_stop(hub_wheel(state->hub), &state->retry);
+    stop_retry(state);
     upstream_unref(state->base.upstream);
     free(state);
 }
@@ -112,8 +120,10 @@ static bool is_late(const struct stream_session *state, const struct stream_mess
 
 static void on_retry(struct timer *timer, uint64_t now_us)
 {
+    struct stream_session *state = CONTAINER_OF(timer, struct stream_session, retry);
     (void)now_us;
-    send_first(CONTAINER_OF(timer, struct stream_session, retry));
+    hub_count_link(state->hub, -1);
+    send_first(state);
 }
 
 /* Redis has not taken the first message. */
@@ -125,8 +135,10 @@ static void try_again(struct stream_session *state, const char *why)
     }
     while (state->base.session && !list_is_empty(&state->waiting) && is_late(state, first(state)))
         fail_first(state, why);
-    if (!list_is_empty(&state->waiting))
-        wheel_start(hub_wheel(state->hub), &state->retry, hub_now_us(state->hub) + RETRY_US, on_retry);
+    if (list_is_empty(&state->waiting))
+        return;
+    hub_count_link(state->hub, 1);
+    wheel_start(hub_wheel(state->hub), &state->retry, hub_now_us(state->hub) + RETRY_US, on_retry);
 }
 
 static void on_answer(struct request *request, void *hub)
@@ -204,7 +216,7 @@ static enum err take(struct upstream_session *base, const struct session_message
     return ERR_NONE;
 }
 
-/* What waits still goes to Redis. A hub that drains may not live until the next try. */
+/* What waits still goes to Redis. A hub that drains ends soon, and does not wait for the next try. */
 static void ended(struct upstream_session *base, enum reason reason, int code)
 {
     struct stream_session *state = CONTAINER_OF(base, struct stream_session, base);

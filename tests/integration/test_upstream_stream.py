@@ -163,3 +163,15 @@ def test_the_last_messages_of_a_session_that_ends(launch, redis):
         node.terminate()
     set_memory(redis, FREE)
     assert "are dropped" in node.log() or "failed" in node.log()
+
+
+def test_a_node_ends_while_messages_of_ended_sessions_wait(launch, redis):
+    node = start(launch, redis)
+    set_memory(redis, FULL)
+    for n in range(3):
+        with connect(node, f"user-{n}") as client:
+            client.send_text("for nobody")
+    until(lambda: node.metric("carillon_sessions") == 0, "all have ended")
+    time.sleep(0.3)  # some tries later
+    node.terminate()
+    assert node.log().count("1 messages of session") == 3, node.log()
