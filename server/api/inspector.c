@@ -182,6 +182,8 @@ static void log_in(struct inspector *inspector, const struct api *api, struct ht
         call->response.retry_after_s = retry_us / 1000000 + 1;
         refuse(call, 429, ERR_RATE_LIMITED,
                "there were too many attempts from this address; the Retry-After header says when to go on");
+    } else if (call->request.body.len > FORM_MAX) { /* it came with the head */
+        refuse(call, 413, ERR_TOO_LARGE, "a form of at most 4096 bytes is expected");
     } else if (http_query_get(call->request.body, STR("key"), &scratch, &key, &error) || !key.ptr) {
         refuse(call, 400, ERR_INVALID_REQUEST, "a form with the field key is expected");
     } else if (!api_has_key(api, key)) {
@@ -211,8 +213,12 @@ bool inspector_admit(struct http_call *call)
     bool of_login = str_eq_cstr(call->request.path, LOGIN) && str_eq_cstr(call->request.method, "POST");
     if (of_login && str_to_u64(field(call, STR("content-length")), &length) && length <= FORM_MAX)
         return true;
-    refuse(call, of_login ? 413 : 400, of_login ? ERR_TOO_LARGE : ERR_INVALID_REQUEST,
-           of_login ? "a form of at most 4096 bytes, with its length, is expected" : "this route takes no body");
+    if (of_login)
+        refuse(call, 413, ERR_TOO_LARGE, "a form of at most 4096 bytes, with its length, is expected");
+    else if (!gets(call))
+        refuse_method(call, str_eq_cstr(call->request.path, LOGIN) ? "POST" : "GET, HEAD");
+    else
+        refuse(call, 400, ERR_INVALID_REQUEST, "this route takes no body");
     return false;
 }
 

@@ -19,8 +19,7 @@ class List {
   /** Other items in place of those that are there. The place stays. */
   set(items) {
     this.items = items;
-    for (const row of this.rows.values()) this.put(row);
-    this.rows.clear();
+    this.freeAll();
     this.update();
   }
 
@@ -33,14 +32,14 @@ class List {
   }
 
   shift(dropped) {
-    for (const row of this.rows.values()) this.put(row);
-    this.rows.clear();
+    this.freeAll();
     if (!this.follows) this.box.scrollTop -= dropped * ROW;
   }
 
-  put(row) {
-    row.remove();
-    this.free.push(row);
+  /** Free rows stay in the document for the next items: to take them out and put them in costs more than to fill them. */
+  freeAll() {
+    this.free.push(...this.rows.values());
+    this.rows.clear();
   }
 
   draw() {
@@ -49,9 +48,10 @@ class List {
     for (const [index, row] of this.rows)
       if (index < first || index >= last) {
         this.rows.delete(index);
-        this.put(row);
+        this.free.push(row);
       }
     for (let index = first; index < last; index++) if (!this.rows.has(index)) this.rows.set(index, this.take(index));
+    for (const row of this.free.splice(0)) row.remove();
     this.mark();
   }
 
@@ -62,7 +62,6 @@ class List {
     row.id = `${this.box.id}-${index}`;
     row.setAttribute("aria-posinset", index + 1);
     this.fill(row, this.items[index]);
-    this.space.append(row);
     return row;
   }
 
@@ -70,6 +69,7 @@ class List {
     const row = this.create();
     row.classList.add("item");
     row.setAttribute("role", "option");
+    this.space.append(row);
     return row;
   }
 
