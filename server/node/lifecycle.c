@@ -213,11 +213,12 @@ static void on_gathered(struct timer *timer, uint64_t now_us)
 }
 
 /* The first event after a pause goes at once. Those that come soon after a batch wait for others, as a batch of a few
- * costs the node and Redis nearly as much as one of many. */
+ * costs the node and Redis nearly as much as one of many. While what is open is told again, nothing waits: a node that
+ * dies until then leaves sessions whose end nobody can tell. */
 static bool must_gather(const struct lifecycle *lifecycle)
 {
-    return !lifecycle->write && !lifecycle->is_closing && lifecycle->waiting < LIFECYCLE_BATCH_MAX &&
-           lifecycle_now_us(lifecycle) < lifecycle->asked_us + GATHER_US;
+    return !lifecycle->write && !lifecycle->is_closing && !lifecycle->before &&
+           lifecycle->waiting < LIFECYCLE_BATCH_MAX && lifecycle_now_us(lifecycle) < lifecycle->asked_us + GATHER_US;
 }
 
 static void send_batch(struct lifecycle *lifecycle)

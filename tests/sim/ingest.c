@@ -150,6 +150,8 @@ void ingest_note_loss(void)
 {
     for (size_t i = 0; i < ingest.count; i++) {
         struct entry *entry = &ingest.entries[i];
+        if (entry->lost) /* its id may be that of another entry now: an empty stream counts anew within a millisecond */
+            continue;
         bool kept = is_in_stream(entry);
         if (entry->bad) {
             entry->lost = !kept && !is_dead(entry);
