@@ -11,7 +11,7 @@ import time
 import pytest
 from support import jwt, ws
 from support.backend import Backend
-from support.wait import until
+from support.wait import SLOWDOWN, until
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
 ERROR = {"headers": {"correlationId": "{id}"}, "state": "error", "error": {"code": "{code}", "message": "{message}"}}
@@ -419,7 +419,8 @@ def test_a_long_stream_to_a_slow_reader(begin):
             return call.sent == seen and seen > 10
         until(rests, "the backend is held back")
         assert call.sent < lines - 1, "TCP took it all"
-        assert node.resident_bytes() - before < 8 << 20
+        if SLOWDOWN == 1:  # sanitizers keep freed memory for a while
+            assert node.resident_bytes() - before < 8 << 20
         for n in range(lines):
             assert client.receive()["n"] == n
 
