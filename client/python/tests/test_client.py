@@ -269,6 +269,103 @@ def test_a_subscribe_that_may_succeed_later_is_sent_again():
     play(test)
 
 
+def test_a_subscribe_without_an_answer_tells_what_may_be_missing():
+    async def test():
+        world = World()
+        world.server.answers = False
+        room = world.client.channel("room")
+        told = []
+        room.on("*", lambda event: None)
+        room.on_continuity(told.append)
+        await world.client.connect()
+        await settle()
+        world.server.line.tell(event(1))  # the server has subscribed it, and its answer is lost
+        await asyncio.sleep(14.5)
+        assert world.server.line.types().count("subscribe") == 1
+        world.server.answers = True
+        world.server.positions["room"] = {"epoch": "e1", "offset": 1, "id": "i1"}
+        await asyncio.sleep(2)
+        assert room.state == "live" and world.server.line.types().count("subscribe") == 2
+        assert [(told.recovered, told.reason, told.position.offset) for told in told] == [(False, "not_recovered", 1)]
+        await world.client.close()
+
+    play(test)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_the_first_listener_after_presence_gets_the_earlier_events_by_history(live):
+    async def test():
+        world = World()
+        world.server.answers = live
+        world.server.positions["room"] = {"epoch": "e1", "offset": 10, "id": "i10", "recovered": False}
+        room = world.client.channel("room")
+        seen = []
+        room.presence().on_change(lambda members: None)
+        await world.client.connect()
+        await settle()
+        assert room.state == ("live" if live else "subscribing")
+        room.on("*", lambda event: seen.append(event.offset), last=3)
+        line = world.server.line
+        if not live:
+            line.tell({"type": "subscribed", "id": line.last("subscribe")["id"], "channel": "room", "data": world.server.positions["room"]})
+        await settle()
+        line.tell(event(11))
+        asked = line.last("history")
+        assert asked["data"] == {"channel": "room", "limit": 3}
+        page = {"epoch": "e1", "offset": 11, "more": True, "events": [event(9), event(10), event(11)]}
+        line.tell({"type": "history", "id": asked["id"], "channel": "room", "data": page})
+        line.tell(event(12))
+        await settle()
+        assert seen == [9, 10, 11, 12]
+        await world.client.close()
+
+    play(test)
+
+
+def test_the_first_listener_in_the_moment_of_presence_gets_the_earlier_events_by_the_subscribe():
+    async def test():
+        world = World()
+        await world.client.connect()
+        room = world.client.channel("room")
+        room.presence().on_change(lambda members: None)
+        room.on("*", lambda event: None, last=3)
+        await settle()
+        assert world.server.line.last("subscribe")["data"] == {"channel": "room", "last": 3}
+        assert "history" not in world.server.line.types()
+        await world.client.close()
+
+    play(test)
+
+
+def test_earlier_events_come_after_a_connection_that_broke_meanwhile():
+    async def test():
+        world = World()
+        world.server.positions["room"] = {"epoch": "e1", "offset": 10, "id": "i10"}
+        room = world.client.channel("room")
+        seen = []
+        room.presence().on_change(lambda members: None)
+        await world.client.connect()
+        await settle()
+        room.on("*", lambda event: seen.append(event.offset), last=2)
+        await settle()
+        world.server.line.tell(event(11))
+        await settle()
+        world.server.open.clear()
+        world.server.line.end(1006)
+        await asyncio.sleep(2)
+        line = world.server.line
+        assert line.last("subscribe")["data"]["since"]["offset"] == 10
+        line.tell(event(11))
+        await settle()
+        page = {"epoch": "e1", "offset": 11, "more": True, "events": [event(10), event(11)]}
+        line.tell({"type": "history", "id": line.last("history")["id"], "channel": "room", "data": page})
+        await settle()
+        assert seen == [10, 11]
+        await world.client.close()
+
+    play(test)
+
+
 def test_a_subscription_that_the_server_ends_is_refused():
     async def test():
         world = World()

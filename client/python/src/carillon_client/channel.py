@@ -26,6 +26,10 @@ from .protocol import (
     position_of,
 )
 
+# Events that one page of the history may have at most.
+HISTORY_MAX = 1000
+
+
 class Channel:
     """The same object for the same name, always: `client.channel(name)`."""
 
@@ -38,9 +42,13 @@ class Channel:
         self._loops: set[Loop] = set()
         self._states: Emitter[ChannelState] = Emitter()
         self._continuity: Emitter[Continuity] = Emitter()
+        # The earlier events that the first listener asks for, and the last ones that were asked for at the server.
         self._begin: dict[str, Any] = {}
+        self._asked = self._begin
+        # What waits until the earlier events have come.
+        self._held: list[Callable[[], None]] | None = None
         self._was_live = name in link.positions
-        self._holds = 0
+        self._holders: set[object] = set()
         self._lingering: asyncio.TimerHandle | None = None
         self._retrying: asyncio.TimerHandle | None = None
         self._attempt = 0
@@ -73,16 +81,19 @@ class Channel:
     ) -> Callable[[], None]:
         """Calls `listener` with each event of a type, or with all for `*`. The client connects and subscribes by itself.
 
-        :param last: so many of the newest events come first. It counts for the first listener of a channel without a
-            position, and so does `since`.
+        :param last: so many of the newest events come first. It counts for the first listener of a channel, and so does
+            `since`. If the channel is subscribed already, as for its presence, they come by `history`, which needs the
+            right of that name. A channel whose position was kept goes on from there.
         :param since: events after this position come first.
         :return: a function that removes the listener. The channel is left a while after its last listener.
         """
-        if not self._listeners and self.position is None:
-            self._begin = {"since": since.wire()} if since else {"last": last} if last else {}
+        if not self._listeners and not (self._state == "idle" and self.position):
+            self._begin = {"since": since.wire()} if since else {"last": last} if last else self._asked
         release = self._hold()
         key = object()
         self._listeners[key] = (type, listener)
+        if self._state == "live":
+            self._go_back()
 
         def off() -> None:
             self._listeners.pop(key, None)
@@ -190,20 +201,18 @@ class Channel:
         """Somebody needs the channel, until the function that this returns is called."""
         self._link.want()
         _cancel(self._lingering)
-        self._holds += 1
+        holder = object()
+        self._holders.add(holder)
         if self._state == "idle":
             self._become("subscribing")
             if self._link.is_open():
                 self._link.start(self._subscribe())
-        held = True
 
         def release() -> None:
-            nonlocal held
-            if not held:
+            if holder not in self._holders:
                 return
-            held = False
-            self._holds = max(0, self._holds - 1)
-            if self._holds == 0 and self._state != "idle" and not self._client_closed:
+            self._holders.remove(holder)
+            if not self._holders and self._state != "idle" and not self._client_closed:
                 self._lingering = asyncio.get_running_loop().call_later(self._link.linger, self._leave)
 
         return release
@@ -214,6 +223,7 @@ class Channel:
         told = self._state in ("live", "subscribing")
         self._become("idle")
         self._was_live = False
+        self._forget_begin()
         self._move_to(None)
         if self._presence:
             self._presence._forget()
@@ -230,6 +240,8 @@ class Channel:
         command: dict[str, Any] = {"channel": self.name, **self._begin}
         if self.position:
             command = {"channel": self.name, "since": self.position.wire()}
+        else:
+            self._asked = self._begin
         self._round += 1
         mine = self._round
 
@@ -263,7 +275,7 @@ class Channel:
         self._client_closed = False
         if self._state == "idle" or not self._link.is_open():
             return
-        if self._holds == 0:
+        if not self._holders:
             _cancel(self._lingering)
             self._state = "lost"  # the server knows of no subscription yet
             return self._leave()
@@ -273,6 +285,7 @@ class Channel:
     def _lost(self) -> None:
         """The connection is down."""
         _cancel(self._retrying)
+        self._held = None
         if self._presence:
             self._presence._forget()
         if self._state in ("live", "subscribing"):
@@ -285,16 +298,60 @@ class Channel:
         for loop in self._loops:
             loop.end(error)
 
+    def _go_back(self) -> None:
+        """If the first listener has come after `subscribe` was sent, the history has the events that it asks for."""
+        if self._begin is self._asked:
+            return
+        self._asked = self._begin
+        if self._held is None:
+            self._held = []
+        self._link.start(self._read_back(self._asked))
+
+    async def _read_back(self, begin: dict[str, Any]) -> None:
+        command: dict[str, Any] = {"channel": self.name, "limit": begin.get("last", HISTORY_MAX)}
+        if "since" in begin:
+            command["since"] = begin["since"]
+        earlier: list[Event] = []
+        try:
+            page = page_of((await self._link.request("history", command, "history", 15.0, False))["data"])
+            if self.position and page.epoch == self.position.epoch:
+                earlier = page.events
+        except CarillonError as error:
+            if error.code == "offline":
+                if begin is self._asked:
+                    self._asked = {}  # it is asked again once the channel is live
+                return
+            self._link.report(error)
+        if begin is not self._asked or self._held is None:
+            return  # a later listener asks
+        for event in earlier:
+            if is_repeated(self.position, event):  # the later ones still come
+                self._deliver(event)
+        held, self._held = self._held, None
+        for receive in held:
+            receive()
+
+    def _forget_begin(self) -> None:
+        self._begin = self._asked = {}
+        self._held = None
+
     def _receive(self, event: Event) -> None:
+        if self._held is not None:
+            return self._held.append(lambda: self._receive(event))
         if self._state != "live" or is_repeated(self.position, event):
             return  # the answer to `subscribe` will say from where the channel goes on
         self._move_to(position_after(self.position, event))
+        self._deliver(event)
+
+    def _deliver(self, event: Event) -> None:
         for type, listener in list(self._listeners.values()):
             if type in ("*", event.type):
                 call_safely(listener, event)
 
     def _receive_frame(self, frame: Frame) -> None:
         type = frame["type"]
+        if self._held is not None and type != "subscribed":
+            return self._held.append(lambda: self._receive_frame(frame))
         if type == "subscribed":
             # A subscription that a backend made. It matters where there is no answer to come.
             if "id" not in frame and self._state in ("refused", "live"):
@@ -311,10 +368,10 @@ class Channel:
     def _subscribed(self, data: dict[str, Any]) -> None:
         was_live, self._was_live = self._was_live, True
         self._attempt = 0
-        self._begin = {}
         self._error = None
         self._move_to(position_of(data))
         self._become("live")
+        self._go_back()
         if was_live:
             self._tell(data["recovered"], None if data["recovered"] else "not_recovered")
         elif self._presence:
@@ -331,8 +388,9 @@ class Channel:
         _cancel(self._retrying)
         self._round += 1
         self._listeners.clear()
-        self._holds = 0
+        self._holders.clear()
         self._was_live = False
+        self._forget_begin()
         self._become("idle")
         self._move_to(None)
         if self._presence:

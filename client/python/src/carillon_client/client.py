@@ -25,7 +25,6 @@ from .websocket import dial
 
 # Silence that is longer than the server's ping interval by this means that the line may be dead.
 SILENCE_MARGIN = 10.0
-COMMAND_TIMEOUT = 15.0
 
 
 class Carillon:
@@ -158,7 +157,7 @@ class Carillon:
                 while True:
                     await self._ready()
                     try:
-                        return await self._commands.send(type, data, answer)
+                        return await self._commands.send(type, data, answer, timeout=None)
                     except CarillonError as error:
                         if error.code != "offline" or not repeat:
                             raise
@@ -230,14 +229,14 @@ class Carillon:
 
     async def _ping(self) -> None:
         try:
-            await self._command("ping", {}, "pong")
+            await self._commands.send("ping", {}, "pong")
         except CarillonError:
             return  # the machine sees that nothing has come
         self._connection.dispatch(Answered())
 
     async def _refresh(self, token: str) -> None:
         try:
-            frame = await self._command("refresh", {"token": token}, "refreshed")
+            frame = await self._commands.send("refresh", {"token": token}, "refreshed")
         except CarillonError as error:
             if error.code == "offline":
                 return  # the next connection begins with the new token
@@ -251,14 +250,6 @@ class Carillon:
         # The clock of this machine may be wrong, so the server's goes on from its last word.
         passed = asyncio.get_running_loop().time() - self._server_time_at
         self._connection.dispatch(Refreshed(lifetime(expires_at, self._server_time + timedelta(seconds=passed))))
-
-    async def _command(self, type: str, data: dict[str, Any], answer: str) -> Frame:
-        """A command of this connection alone."""
-        try:
-            async with asyncio.timeout(COMMAND_TIMEOUT):
-                return await self._commands.send(type, data, answer)
-        except TimeoutError:
-            raise CarillonError("timeout", f"no answer to {type} came in {COMMAND_TIMEOUT} s") from None
 
     def _report(self, error: BaseException) -> None:
         if len(self._errors):

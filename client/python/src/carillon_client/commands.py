@@ -11,6 +11,8 @@ from .errors import CarillonError, offline
 from .protocol import Frame
 
 Take = Callable[[Frame], None]
+# How long an answer may take, in seconds.
+COMMAND_TIMEOUT = 15.0
 
 
 class Commands:
@@ -19,18 +21,29 @@ class Commands:
         self._waiting: dict[int, tuple[asyncio.Future[Frame], Take | None]] = {}
         self._last_id = 0
 
-    async def send(self, type: str, data: dict[str, Any], answer: str, take: Take | None = None) -> Frame:
-        """Sends a command and returns its answer. Raises what the server answered, or `offline`.
+    async def send(
+        self,
+        type: str,
+        data: dict[str, Any],
+        answer: str,
+        take: Take | None = None,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Frame:
+        """Sends a command and returns its answer. Raises what the server answered, `timeout`, or `offline`.
 
         :param take: called with the answer at once, before further frames are read
+        :param timeout: in seconds; None: the caller has one
         """
         self._last_id += 1
         id = self._last_id
         future: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._waiting[id] = (future, take)
         try:
-            await self._write(json.dumps({"type": type, "id": id, "data": data}, ensure_ascii=False))
-            frame = await future
+            async with asyncio.timeout(timeout):
+                await self._write(json.dumps({"type": type, "id": id, "data": data}, ensure_ascii=False))
+                frame = await future
+        except TimeoutError:
+            raise CarillonError("timeout", f"no answer to {type} came in {timeout} s") from None
         finally:
             del self._waiting[id]
         if frame["type"] == "error":
