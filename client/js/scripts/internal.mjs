@@ -5,10 +5,10 @@
 export const INTERNAL = [
   // The machine, its delays and its events.
   ..."credential question wait renewal problem refused refusals failures silenceMs moving".split(" "),
-  ..."delays initialMs maxMs".split(" "),
-  ..."socket refresh change quietMs openMs lifetimeMs afterMs ending".split(" "),
+  ..."delays".split(" "),
+  ..."socket refresh change lifetimeMs afterMs ending".split(" "),
   // Connections, and commands.
-  ..."start end emit listener remove commands closed flush reset forget take ask target onTicket ended onOpen onEnd dispatch dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
+  ..."removeAll isUp done fail start end emit listener remove commands closed flush reset forget take ask target onTicket ended onOpen onEnd dispatch dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
 ];
 
 export const internalNames = new RegExp(`^(${INTERNAL.join("|")})$`);

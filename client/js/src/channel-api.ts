@@ -35,7 +35,11 @@ export interface PositionStore {
 export interface ListenOptions {
   /** Removes the listener when it is aborted. */
   signal?: AbortSignal;
-  /** So many of the newest events come first. It counts for the first listener of a channel without a position. */
+  /**
+   * So many of the newest events come first. It counts for the first listener of a channel. If the channel is subscribed
+   * already, as for its presence, they come by `history`, which needs the right of that name. A channel that a `store`
+   * knows goes on from its position.
+   */
   last?: number;
   /** Events after this position come first. It counts as `last` does. */
   since?: Position;
@@ -67,7 +71,7 @@ export interface HistoryOptions extends CommandOptions {
   /** The page ends before this position. */
   before?: Position;
   /** The page begins after this position. */
-  since?: Position;
+  since?: Position | undefined;
   /** At most so many events. Default 50, at most 1000. */
   limit?: number;
 }

@@ -9,13 +9,16 @@ import { loopOver } from "./loop.js";
 import { createPresence, type PresenceSource } from "./presence.js";
 import { positionOf, type ChannelEvent, type ChannelFrame, type Position } from "./protocol.js";
 
+/** Events that one page of the history may have at most. */
+const HISTORY_MAX = 1000;
+
 /** What a channel needs of its client. */
 export interface ChannelLink {
   env: Env;
   commands: Commands;
   lingerMs: number;
   store: PositionStore | undefined;
-  isOpen(): boolean;
+  isUp(): boolean;
   isClosed(): boolean;
   /** The first listener has come: there must be a connection. */
   want(): void;
@@ -42,9 +45,14 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
   const onContinuity = createEmitter<[Continuity]>();
   let state: ChannelState = "idle";
   let position: Position | null = store?.get(name) ?? null;
-  let begin: { last?: number | undefined; since?: Position | undefined } = {};
+  /** The earlier events that the first listener asks for. */
+  let begin: { last?: number; since?: Position } = {};
+  /** The last ones that were asked for at the server. */
+  let asked = begin;
+  /** Frames that wait until the earlier events have come. */
+  let held: ChannelFrame[] | null = null;
   let wasLive = position !== null;
-  let holds = 0;
+  const holders = new Set<object>();
   let linger: unknown;
   let attempt = 0;
   let retry: unknown;
@@ -65,17 +73,18 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
 
   /** Somebody needs the channel, until the function that this returns is called. */
   function hold(): () => void {
-    let held = true;
+    const holder = {};
+    holders.add(holder);
     env.clearTimeout(linger);
-    if (holds++ === 0 && state === "idle") {
+    if (state === "idle") {
       become("subscribing");
       link.want();
-      if (link.isOpen()) void subscribe();
+      const mine = round;
+      // A listener that comes in the same moment may ask for earlier events.
+      queueMicrotask(() => mine === round && link.isUp() && subscribe());
     }
     return () => {
-      if (!held) return;
-      held = false;
-      if (--holds > 0) return;
+      if (!holders.delete(holder) || holders.size) return;
       if (link.isClosed()) leave();
       else linger = env.setTimeout(leave, link.lingerMs);
     };
@@ -88,51 +97,71 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     const told = state === "live" || state === "subscribing";
     become("idle");
     wasLive = false;
+    begin = asked = {};
+    held = null;
     moveTo(null);
     presence?.reset();
-    if (told && link.isOpen()) commands.send("unsubscribe", { channel: name }).catch(() => {});
+    if (told && link.isUp()) commands.send("unsubscribe", { channel: name }).catch(() => {});
   }
 
   async function subscribe(): Promise<void> {
     const mine = ++round;
-    const since = position ?? begin.since;
-    const data = { channel: name, since, last: since ? undefined : begin.last };
+    if (!position) asked = begin;
+    const data = { channel: name, ...(position ? { since: position } : begin) };
     try {
       await commands.send("subscribe", data, { take: (frame) => mine === round && subscribed(frame.data) });
     } catch (thrown) {
       const error = thrown as CarillonError;
       if (mine !== round || error.code === "offline") return;
       wasLive ||= error.code === "timeout"; // events may come and be left out, which the next answer has to tell
-      if (error.retryable) retry = env.setTimeout(() => link.isOpen() && subscribe(), backoff(++attempt, 1000, 16_000, env.random()));
+      if (error.retryable) retry = env.setTimeout(() => link.isUp() && subscribe(), backoff(++attempt, 1000, 16_000, env.random()));
       else refuse(error);
     }
   }
 
   function refuse(error: CarillonError): void {
     become("refused", error);
-    if (onStateChange.size === 0) link.report(error);
+    if (!onStateChange.size) link.report(error);
   }
 
   function subscribed(data: Partial<Position> & { recovered: boolean }): void {
     const before = wasLive;
     wasLive = true;
     attempt = 0;
-    begin = {};
     moveTo(positionOf(data));
     become("live");
-    if (before) tell(data.recovered, data.recovered ? undefined : "not_recovered");
-    presence?.ask();
+    if (begin !== asked) void readBack();
+    tell(data.recovered ? undefined : "not_recovered", before);
   }
 
-  function tell(recovered: boolean, reason: string | undefined): void {
-    onContinuity.emit({ recovered, reason, position });
+  /** The listener has come after `subscribe` was sent. The history has the events that it asks for. */
+  async function readBack(): Promise<void> {
+    const mine = (asked = begin);
+    held ??= [];
+    try {
+      const { events: earlier, epoch } = await channel.history({ since: mine.since, limit: mine.last ?? HISTORY_MAX });
+      if (mine === asked && epoch === position?.epoch) for (const event of earlier) if (event.offset! <= position!.offset) events.emit(event);
+    } catch (error) {
+      if ((error as CarillonError).code === "offline") return void (asked = {}); // it is asked again once the channel is live
+      link.report(error);
+    }
+    if (mine !== asked) return; // a later listener asks
+    const rest = held;
+    held = null;
+    rest?.forEach(channel.receive);
+  }
+
+  /** Without a reason all missed events follow. */
+  function tell(reason: string | undefined, wasLive = true): void {
+    if (wasLive) onContinuity.emit({ recovered: !reason, reason, position });
+    presence?.ask();
   }
 
   function receiveEvent(event: ChannelEvent): void {
     if (state !== "live") return; // the answer to `subscribe` will say from where the channel goes on
-    if (event.offset !== undefined && position) {
+    if (event.offset && position) {
       if (event.offset <= position.offset) return;
-      moveTo({ epoch: position.epoch, offset: event.offset, id: event.id });
+      moveTo({ ...position, offset: event.offset, id: event.id });
     }
     events.emit(event);
   }
@@ -149,9 +178,10 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     },
     on(type, run, { signal, last, since } = {}) {
       if (signal?.aborted) return () => {};
-      if (events.size === 0 && !position) begin = { last, since };
+      if (!events.size && !(state === "idle" && position)) begin = since ? { since } : last ? { last } : asked;
       const off = events.subscribe((event) => (type === "*" || type === event.type) && run(event as never));
       const release = hold();
+      if (state === "live" && begin !== asked) void readBack();
       return until(signal, () => {
         off();
         release();
@@ -170,45 +200,38 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     follow(connection) {
       if (connection.previous === "open") {
         env.clearTimeout(retry);
+        held = null;
         presence?.lost();
         if (state === "live") become("lost");
       }
       if (state === "idle") return;
-      if (holds === 0 && (connection.state === "open" || connection.state === "closed")) leave();
+      if (!holders.size && (connection.state === "open" || connection.state === "closed")) leave();
       else if (connection.state === "open") {
         become("subscribing");
         void subscribe();
       }
     },
     receive(frame) {
-      switch (frame.type) {
-        case "subscribed":
-          // A backend's subscription: it matters where there is no answer to come.
-          if (state === "refused" || state === "live") subscribed(frame.data);
-          return;
-        case "unsubscribed":
-          if (state !== "idle") refuse(new CarillonError("unsubscribed", "the server ended the subscription"));
-          return;
-        case "gap":
-          moveTo(positionOf(frame.data));
-          tell(false, frame.data.reason);
-          presence?.ask();
-          return;
-        case "join":
-        case "leave":
-          presence?.change(frame.type, frame.data);
-          return;
-        default:
-          receiveEvent(frame as unknown as ChannelEvent);
-      }
+      if (held && frame.type !== "subscribed") return void held.push(frame);
+      const { type } = frame;
+      if (type === "subscribed") {
+        // A backend's subscription: it matters where there is no answer to come.
+        if (state === "refused" || state === "live") subscribed(frame.data);
+      } else if (type === "unsubscribed") {
+        if (state !== "idle") refuse(new CarillonError("unsubscribed", "the server ended it"));
+      } else if (type === "gap") {
+        moveTo(positionOf(frame.data));
+        tell(frame.data.reason);
+      } else if (type === "join" || type === "leave") presence?.change(type, frame.data);
+      else receiveEvent(frame as unknown as ChannelEvent);
     },
     dispose() {
       leave();
-      events.clear();
+      events.removeAll();
       loops.forEach((end) => end());
-      holds = 0;
-      onStateChange.clear();
-      onContinuity.clear();
+      holders.clear();
+      onStateChange.removeAll();
+      onContinuity.removeAll();
     },
   };
   return channel;

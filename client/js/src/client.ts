@@ -60,13 +60,13 @@ export class Carillon<Events = BuiltInEvents> {
     const url = options.url.replace(/^http/, "ws").replace(/\/+$/, "") + (options.path ?? "/ws");
     const connection = createConnection({
       env,
-      delays: { initialMs: options.reconnectDelay ?? 1000, maxMs: options.maxReconnectDelay ?? 20_000 },
+      delays: [options.reconnectDelay ?? 1000, options.maxReconnectDelay ?? 20_000],
       async ask(request) {
         if (!options.getToken) throw new CarillonError("invalid_options", "there is no getToken");
         return options.getToken(request);
       },
       // The subprotocol keeps the token out of the logs of proxies.
-      target: (token) => ({ url, protocols: ["carillon.v1", token] }),
+      target: (token) => [url, ["carillon.v1", token]],
       onChange: (change) => {
         if (change.previous === "open") {
           session.end();
@@ -90,7 +90,7 @@ export class Carillon<Events = BuiltInEvents> {
       commands,
       lingerMs: options.lingerMs ?? 2000,
       store: options.store,
-      isOpen,
+      isUp: isOpen,
       isClosed: () => this.state === "closed",
       want: connection.connect,
       publish(command, publishOptions) {
@@ -119,10 +119,7 @@ export class Carillon<Events = BuiltInEvents> {
   /** The channel of that name: the same object for the same name, always. */
   channel(name: string): Channel<Events> {
     let channel = this.#channels.get(name);
-    if (!channel) {
-      channel = createChannel(name, this.#link);
-      this.#channels.set(name, channel);
-    }
+    if (!channel) this.#channels.set(name, (channel = createChannel(name, this.#link)));
     return channel as unknown as Channel<Events>;
   }
 

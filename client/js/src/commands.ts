@@ -41,10 +41,8 @@ export interface Commands {
   failAll(): void;
 }
 
-interface Waiting {
-  resolve(answer: AnswerFrame): void;
-  reject(error: unknown): void;
-}
+/** Gets the answer. Without one: the connection is down. */
+type Waiting = (answer?: AnswerFrame) => void;
 
 interface Timers {
   setTimeout(run: () => void, ms: number): unknown;
@@ -71,22 +69,18 @@ export function createCommands(env: Timers, write: (text: string) => boolean): C
         };
         const forget = onAbort(signal, () => fail(abortReason(signal)));
         const timer = env.setTimeout(() => fail(new CarillonError("timeout", `no answer to ${type}`)), timeoutMs);
-        waiting.set(id, {
-          reject: fail,
-          resolve(frame) {
-            if (frame.type === "error") return fail(errorOf(frame));
-            finish();
-            take?.(frame as Answer<typeof type>);
-            resolve(frame as Answer<typeof type>);
-          },
+        waiting.set(id, (frame) => {
+          if (!frame) return fail(offline());
+          if (frame.type === "error") return fail(errorOf(frame));
+          finish();
+          take?.(frame as Answer<typeof type>);
+          resolve(frame as Answer<typeof type>);
         });
         if (!write(JSON.stringify({ type, id, data }))) fail(offline());
       });
     },
-    settle: (answer) => waiting.get(answer.id)?.resolve(answer),
-    failAll() {
-      for (const { reject } of [...waiting.values()]) reject(offline());
-    },
+    settle: (answer) => waiting.get(answer.id)?.(answer),
+    failAll: () => waiting.forEach((fail) => fail()),
   };
 }
 

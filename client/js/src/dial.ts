@@ -12,15 +12,15 @@ export interface SocketListener {
 const OPEN = 1;
 
 /** Opens a socket. Throws where the address is not one. */
-export function dial(env: Env, url: string, protocols: string[] | undefined, { onOpen, onMessage, onEnd }: SocketListener): SocketLike {
-  const socket = new env.WebSocket(url, protocols);
+export function dial(env: Env, address: [url: string, protocols?: string[]], { onOpen, onMessage, onEnd }: SocketListener): SocketLike {
+  const socket = new env.WebSocket(...address);
   let status: number | undefined;
   socket.binaryType = "arraybuffer";
   socket.onopen = onOpen;
   socket.onmessage = onMessage;
   // The package `ws` tells the status of a refused upgrade in its message alone.
   socket.onerror = ({ message }: { message?: string }) => {
-    status = Number(/ (\d{3})$/.exec(message ?? "")?.[1]) || undefined;
+    status = Number(/ (\d{3})$/.exec(message!)?.[1]) || undefined;
   };
   socket.onclose = ({ code, reason }: CloseEvent) => onEnd({ code, reason, status });
   return socket;

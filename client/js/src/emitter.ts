@@ -11,7 +11,7 @@ export interface Emitter<A extends unknown[]> {
 /** The side of its owner. */
 export interface EmitterSource<A extends unknown[]> extends Emitter<A> {
   emit(...args: A): void;
-  clear(): void;
+  removeAll(): void;
   readonly size: number;
 }
 
@@ -55,7 +55,7 @@ export function createEmitter<A extends unknown[]>(): EmitterSource<A> {
         }
       }
     },
-    clear() {
+    removeAll() {
       for (const { remove } of entries) remove();
     },
     get size() {

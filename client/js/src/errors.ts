@@ -46,13 +46,8 @@ export class Unauthorized extends CarillonError {
 
 /** The reason with which an error of `getToken` or `getTicket` ends the connection. `undefined`: it may be tried again. */
 export function finalReason(error: unknown): string | undefined {
-  const { retryable, reason, code } = (error ?? {}) as Partial<CarillonError>;
-  return retryable === false ? (reason ?? code) : undefined;
-}
-
-/** How long the server wants to be left alone, if it is an error of the server that says so. */
-export function retryAfter(error: unknown): number | undefined {
-  return (error as Partial<CarillonError> | null)?.retryAfterMs;
+  const known = error as Partial<CarillonError> | null | undefined;
+  return known?.retryable === false ? (known.reason ?? known.code) : undefined;
 }
 
 /** An `AbortSignal`'s own reason if there is one. */

@@ -23,7 +23,7 @@ export async function* loopOver(channel: Source, ends: Set<() => void>): AsyncGe
   });
   try {
     while (!ended) {
-      if (buffer.length > BUFFERED_MAX) throw new CarillonError("slow_reader", `the loop is ${BUFFERED_MAX} events behind`);
+      if (buffer.length > BUFFERED_MAX) throw new CarillonError("slow_reader", `${BUFFERED_MAX} events wait`);
       const next = buffer.shift();
       if (next) yield next as never;
       else await new Promise<void>((resolve) => (wake = resolve));

@@ -2,10 +2,7 @@ import type { Ending } from "./backoff.js";
 import type { Change, ConnectionState, Why } from "./connection.js";
 
 /** Upper bounds of the first delay and of all delays, in milliseconds. */
-export interface Delays {
-  initialMs: number;
-  maxMs: number;
-}
+export type Delays = readonly [initialMs: number, maxMs: number];
 
 /** What happens to a connection. */
 export type MachineEvent =
@@ -14,12 +11,12 @@ export type MachineEvent =
   | { type: "credential"; credential: string }
   | { type: "no_credential"; error: unknown }
   /** `silenceMs`: the longest silence of a living connection; 0: silence means nothing. */
-  | { type: "opened"; silenceMs?: number; lifetimeMs?: number | undefined }
+  | { type: "open"; silenceMs?: number; lifetimeMs?: number | undefined }
   | { type: "lost"; ending: Ending }
   /** The server wants this connection to move after that time. */
-  | { type: "move"; afterMs: number }
+  | { type: "reconnect"; afterMs: number }
   /** The server says that the credential ends soon, or the time to refresh it has come. */
-  | { type: "expiring" }
+  | { type: "refresh" }
   | { type: "refreshed"; lifetimeMs?: number | undefined }
   | { type: "refused"; ending: Ending }
   /** The answer to a ping has come. */
@@ -28,16 +25,6 @@ export type MachineEvent =
   /** The page is looked at again, or the machine may have slept. */
   | { type: "woken" }
   | { type: "timeout" };
-
-/** The moment of an event. Times are in milliseconds. */
-export interface Moment {
-  /** From 0 to below 1. */
-  random: number;
-  /** How long nothing has come. */
-  quietMs: number;
-  /** How long the connection has been open. 0: it is not. */
-  openMs: number;
-}
 
 /**
  * A connection, and all that must be there for it. Whoever runs the machine compares it with the one before: a member

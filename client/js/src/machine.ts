@@ -1,7 +1,7 @@
 import { backoff, judge, type Ending } from "./backoff.js";
 import { ASK_TIMEOUT_MS, CONNECT_TIMEOUT_MS, REFUSED_MAX, SETTLED_MS, type Change, type ConnectionState } from "./connection.js";
-import { finalReason, refusedAgain, retryAfter } from "./errors.js";
-import type { Delays, Machine, MachineEvent, Moment } from "./machine-state.js";
+import { finalReason, refusedAgain } from "./errors.js";
+import type { Delays, Machine, MachineEvent } from "./machine-state.js";
 
 /** How long the answer to a ping may take. */
 export const PONG_TIMEOUT_MS = 3000;
@@ -13,8 +13,6 @@ const REFRESH_AT_LEAST_MS = 1000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const down = { socket: null, question: null, wait: null, renewal: null } as const;
-
-const renewed = { renewal: null, refusal: null, failures: 0 } as const;
 
 export const idle: Machine = {
   ...down,
@@ -33,10 +31,15 @@ export const idle: Machine = {
   moving: false,
 };
 
-/** One step. Pure: clock, sockets and chance are the caller's. */
-export function step(m: Machine, event: MachineEvent, delays: Delays, { random, quietMs, openMs }: Moment): Machine {
+/**
+ * One step. Pure: clock, sockets and chance are the caller's.
+ * @param random - from 0 to below 1
+ * @param quietMs - how long nothing has come
+ * @param openMs - how long the connection has been open; 0: it is not
+ */
+export function step(m: Machine, event: MachineEvent, delays: Delays, random: number, quietMs = 0, openMs = 0): Machine {
   const { state } = m;
-  const delay = (attempt: number) => backoff(attempt, delays.initialMs, delays.maxMs, random);
+  const delay = (attempt: number) => backoff(attempt, ...delays, random);
 
   if (event.type === "network") m = { ...m, online: event.online };
   if (state === "idle" || state === "closed")
@@ -54,7 +57,7 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, { random, 
       const final = finalReason(event.error);
       return final ? { ...end(1000, final), problem: event } : noCredential(event.error);
     }
-    case "opened":
+    case "open":
       return state === "open" ? m : opened(event.silenceMs ?? 0, event.lifetimeMs);
     case "lost":
       return lost(event.ending);
@@ -64,13 +67,13 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, { random, 
       return look();
     case "timeout":
       return timeOver();
-    case "move":
+    case "reconnect":
       return state === "open" ? { ...m, moving: true, wait: { for: "retry", ms: event.afterMs } } : m;
-    case "expiring":
+    case "refresh":
       if (state !== "open") return { ...m, credential: null };
       return m.renewal ? m : { ...ask(), refresh: null };
     case "refreshed":
-      return m.renewal ? { ...m, ...renewed, ...m.renewal, refresh: refreshAfter(event.lifetimeMs) } : m;
+      return m.renewal ? { ...m, renewal: null, refusal: null, failures: 0, ...m.renewal, refresh: refreshAfter(event.lifetimeMs) } : m;
     case "refused":
       if (!m.renewal) return m;
       if (judge(event.ending) === "refused") {
@@ -101,7 +104,7 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, { random, 
 
   function noCredential(error: unknown): Machine {
     m = { ...m, question: null, problem: { error } };
-    return state === "open" ? refreshLater() : retryLater({ code: 1006, reason: "no_credential", retryAfterMs: retryAfter(error) });
+    return state === "open" ? refreshLater() : retryLater({ code: 1006, reason: "no_credential", retryAfterMs: (error as { retryAfterMs?: number } | null)?.retryAfterMs });
   }
 
   function refreshLater(): Machine {
@@ -110,7 +113,7 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, { random, 
   }
 
   function opened(silenceMs: number, lifetimeMs: number | undefined): Machine {
-    m = { ...become("open"), ...renewed, wait: null };
+    m = { ...become("open"), renewal: null, refusal: null, failures: 0, wait: null };
     return { ...m, moving: false, silenceMs, wait: silenceMs ? { for: "ping", ms: silenceMs } : null, refresh: refreshAfter(lifetimeMs) };
   }
 
@@ -155,7 +158,7 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, { random, 
   function timeOver(): Machine {
     const running = m.wait?.for;
     if (running === "retry") return state === "open" ? lost({ code: 1001, reason: "moving" }) : begin(m);
-    if (running === "ping" && quietMs >= m.silenceMs) return { ...m, wait: pong() };
+    if (running === "ping" && quietMs >= m.silenceMs) return { ...m, wait: { for: "pong", ms: PONG_TIMEOUT_MS } };
     if (running === "ping" || (running === "pong" && quietMs < PONG_TIMEOUT_MS))
       return { ...m, wait: { for: "ping", ms: m.silenceMs - quietMs } };
     return retryLater({ code: 1006, reason: running === "pong" ? "silent" : "timeout" });
@@ -163,12 +166,8 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, { random, 
 
   /** Is the line still there, after a time in which nobody watched it? An attempt that waits begins now. */
   function look(): Machine {
-    if (state === "open") return m.silenceMs && !m.moving ? { ...m, wait: pong() } : m;
+    if (state === "open") return m.silenceMs && !m.moving ? { ...m, wait: { for: "pong", ms: PONG_TIMEOUT_MS } } : m;
     return m.socket || m.question ? m : { ...m, wait: { for: "retry", ms: 0 } };
-  }
-
-  function pong(): { for: "pong"; ms: number } {
-    return { for: "pong", ms: PONG_TIMEOUT_MS };
   }
 
   function become(next: ConnectionState, more: Partial<Change> = {}): Machine {

@@ -3,7 +3,7 @@ import { ASK_TIMEOUT_MS, CONNECT_TIMEOUT_MS, REFUSED_MAX, SETTLED_MS, type Chang
 import { dial, hangUp, sendOver } from "./dial.js";
 import { createEmitter } from "./emitter.js";
 import type { Env, SocketLike } from "./env.js";
-import { CarillonError, finalReason, refusedAgain, retryAfter } from "./errors.js";
+import { CarillonError, finalReason, refusedAgain } from "./errors.js";
 import type { ManagedSocket, SocketOptions } from "./managed-api.js";
 
 /** Where a socket gets its tickets, and what it does with them. */
@@ -62,7 +62,7 @@ export function createManagedSocket({ env, ask, target, onTicket, ended }: Socke
     close: () => end(1000, "closed"),
     destroy() {
       socket.close();
-      for (const emitter of [onMessage, onStateChange, onReconnecting, onError]) emitter.clear();
+      for (const emitter of [onMessage, onStateChange, onReconnecting, onError]) emitter.removeAll();
     },
   };
 
@@ -103,14 +103,14 @@ export function createManagedSocket({ env, ask, target, onTicket, ended }: Socke
       report(error);
       const final = finalReason(error);
       if (final) end(1000, final);
-      else retry({ code: 1006, reason: "no_credential", retryAfterMs: retryAfter(error) });
+      else retry({ code: 1006, reason: "no_credential", retryAfterMs: (error as { retryAfterMs?: number } | null)?.retryAfterMs });
     }
   }
 
   function open(ticket: string): void {
     onTicket(socket);
     try {
-      const mine = (line = dial(env, target(ticket), undefined, {
+      const mine = (line = dial(env, [target(ticket)], {
         onMessage: onMessage.emit,
         onOpen() {
           openedAt = env.now();
@@ -168,7 +168,7 @@ export function createManagedSocket({ env, ask, target, onTicket, ended }: Socke
     stopWatching();
     become("closing", { code, reason });
     become("closed", { code, reason });
-    ended(problem ?? new CarillonError("closed", "the socket was closed", { reason }));
+    ended(problem ?? new CarillonError("closed", "it was closed", { reason }));
   }
 
   become("connecting");

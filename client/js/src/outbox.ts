@@ -16,8 +16,8 @@ interface Item {
   options: PublishOptions;
   /** Takes its signal's listener away. */
   forget(): void;
-  resolve(result: PublishResult): void;
-  reject(error: unknown): void;
+  done(result: PublishResult): void;
+  fail(error: unknown): void;
 }
 
 export interface Outbox {
@@ -31,19 +31,15 @@ export function createOutbox(mode: OutboxMode, max: number, commands: Commands, 
   let items: Item[] = [];
   let flushing = false;
 
-  async function send({ data, options }: Pick<Item, "data" | "options">): Promise<PublishResult> {
+  async function send(data: Item["data"], options: PublishOptions): Promise<PublishResult> {
     const { id, offset, duplicate = false } = (await commands.send("publish", data, options)).data;
     return { id, offset, duplicate };
   }
 
-  function remove(item: Item): void {
+  function remove(item: Item): Item {
     item.forget();
     items = items.filter((other) => other !== item);
-  }
-
-  function drop(item: Item, error: unknown): void {
-    remove(item);
-    item.reject(error);
+    return item;
   }
 
   async function flush(): Promise<void> {
@@ -51,11 +47,11 @@ export function createOutbox(mode: OutboxMode, max: number, commands: Commands, 
     flushing = true;
     for (let item = items[0]; item && isOpen(); item = items[0]) {
       try {
-        item.resolve(await send(item));
-        remove(item);
+        const result = await send(item.data, item.options);
+        remove(item).done(result);
       } catch (error) {
         if ((error as CarillonError).code === "offline") break; // it is sent again, with the same event_id
-        drop(item, error);
+        remove(item).fail(error);
       }
     }
     flushing = false;
@@ -63,30 +59,30 @@ export function createOutbox(mode: OutboxMode, max: number, commands: Commands, 
 
   return {
     async publish(data, options) {
-      if (mode === "reject") return send({ data, options });
+      if (mode === "reject") return send(data, options);
       if (options.signal?.aborted) throw abortReason(options.signal);
       if (mode === "latest") {
         const older = items.slice(flushing ? 1 : 0).find((item) => item.data.channel === data.channel && item.data.type === data.type);
-        if (older) drop(older, new CarillonError("superseded", "a newer event took its place"));
+        if (older) remove(older).fail(new CarillonError("superseded", "there is a newer event"));
       }
       if (items.length >= max) throw new CarillonError("outbox_full", `${max} events wait`);
       return new Promise((resolve, reject) => {
         const { signal } = options;
-        const forget = onAbort(signal, () => drop(item, abortReason(signal)));
-        const item: Item = { data: { ...data, event_id: data.event_id ?? newId() }, options, forget, resolve, reject };
+        const forget = onAbort(signal, () => remove(item).fail(abortReason(signal)));
+        const item: Item = { data: { ...data, event_id: data.event_id ?? newId() }, options, forget, done: resolve, fail: reject };
         items.push(item);
         void flush();
       });
     },
     flush,
     clear() {
-      for (const item of items) drop(item, offline());
+      for (const item of items) remove(item).fail(offline());
     },
   };
 }
 
-/** `randomUUID` is not there on pages without TLS, nor in React Native. */
+/** `crypto.randomUUID` is not there on pages without TLS, nor in React Native. */
 function newId(): string {
   const part = () => Math.random().toString(36).slice(2);
-  return globalThis.crypto?.randomUUID?.() ?? part() + part();
+  return part() + part();
 }

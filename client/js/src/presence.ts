@@ -43,7 +43,6 @@ export function createPresence({ name, env, commands, hold, isLive, report }: Pr
   let ready = false;
   /** Changes since the list was asked for. They count after its pages. `null`: no list is on its way. */
   let since: (() => void)[] | null = null;
-  let round = 0;
   let retry: unknown;
 
   function tell(): void {
@@ -52,7 +51,6 @@ export function createPresence({ name, env, commands, hold, isLive, report }: Pr
   }
 
   function stop(): void {
-    round++;
     since = null;
     ready = false;
     env.clearTimeout(retry);
@@ -60,27 +58,24 @@ export function createPresence({ name, env, commands, hold, isLive, report }: Pr
 
   async function ask(): Promise<void> {
     stop();
-    const mine = round;
-    since = [];
+    const mine: (() => void)[] = [];
+    since = mine;
     try {
       const fresh = new Map<string, Member>();
-      let after: string | null = null;
-      do {
-        const page: { members: Member[]; next: string | null } = (
-          await commands.send("presence", { channel: name, limit: 1000, after })
-        ).data;
-        for (const member of page.members) fresh.set(member.user, member);
-        after = page.next;
-      } while (after !== null && mine === round);
-      if (mine !== round) return;
+      for (let after: string | null | undefined; after !== null && mine === since; ) {
+        const { data } = await commands.send("presence", { channel: name, limit: 1000, after });
+        for (const member of data.members) fresh.set(member.user, member);
+        after = data.next;
+      }
+      if (mine !== since) return;
       byUser = fresh;
-      since.forEach((apply) => apply());
+      mine.forEach((apply) => apply());
       since = null;
       ready = true;
       tell();
     } catch (thrown) {
       const error = thrown as CarillonError;
-      if (mine !== round || error.code === "offline") return;
+      if (mine !== since || error.code === "offline") return;
       since = null;
       if (error.retryable) retry = env.setTimeout(() => void ask(), RETRY_MS * (0.5 + env.random()));
       else report(error);
@@ -106,7 +101,7 @@ export function createPresence({ name, env, commands, hold, isLive, report }: Pr
       },
     },
     ask() {
-      if (emitter.size > 0) void ask();
+      if (emitter.size) void ask();
     },
     change(type, member) {
       const apply = () => void (type === "join" ? byUser.set(member.user, member) : byUser.delete(member.user));

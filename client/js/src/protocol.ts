@@ -98,5 +98,5 @@ export interface HistoryPage {
 
 /** The position in a frame. `null`: the channel has no history. */
 export function positionOf({ epoch, offset, id }: Partial<Position>): Position | null {
-  return epoch === undefined || offset === undefined ? null : { epoch, offset, id };
+  return epoch ? { epoch, offset: offset!, id } : null;
 }

@@ -43,10 +43,10 @@ export function createSession({ env, commands, channels, dispatch, report }: Ses
       case "session_init":
         return begin(frame);
       case "warning":
-        if (frame.data.code === "token_expiring") dispatch({ type: "expiring" });
+        if (frame.data.code === "token_expiring") dispatch({ type: "refresh" });
         return;
       case "reconnect":
-        return dispatch({ type: "move", afterMs: frame.data.after_ms });
+        return dispatch({ type: "reconnect", afterMs: frame.data.after_ms });
       case "error":
         return report(errorOf(frame));
       default:
@@ -59,8 +59,8 @@ export function createSession({ env, commands, channels, dispatch, report }: Ses
     const expiresAt = parseTime(data.expires_at);
     info = { id: session_id, user: data.user, expiresAt, limits: data.limits };
     dispatch({
-      type: "opened",
-      silenceMs: data.ping_interval_s > 0 ? data.ping_interval_s * 1000 + SILENCE_MARGIN_MS : 0,
+      type: "open",
+      silenceMs: data.ping_interval_s && data.ping_interval_s * 1000 + SILENCE_MARGIN_MS,
       lifetimeMs: lifetime(expiresAt),
     });
   }

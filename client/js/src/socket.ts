@@ -10,7 +10,7 @@ export interface ConnectionOptions {
   delays: Delays;
   /** Gives a credential. An error whose `retryable` is false ends the connection. */
   ask(request: CredentialRequest): Promise<string>;
-  target(credential: string): { url: string; protocols: string[] };
+  target(credential: string): [url: string, protocols: string[]];
   onChange(change: Change): void;
   onMessage: SocketListener["onMessage"];
   onError(error: unknown): void;
@@ -48,27 +48,19 @@ export function createConnection(options: ConnectionOptions): Connection {
     busy = true;
     for (let next = queue.shift(); next; next = queue.shift()) {
       if (next.type === "connect" && !stopWatching) {
-        watch();
+        stopWatching = env.network.watch({
+          online: (online) => dispatch({ type: "network", online }),
+          woken: () => dispatch({ type: "woken" }),
+        });
         queue.push(next); // after what the network has said at once
         continue;
       }
       const before = machine;
       const now = env.now();
-      machine = step(machine, next, options.delays, {
-        random: env.random(),
-        quietMs: now - heardAt,
-        openMs: machine.state === "open" ? now - openedAt : 0,
-      });
+      machine = step(machine, next, options.delays, env.random(), now - heardAt, machine.state === "open" ? now - openedAt : 0);
       follow(machine, before);
     }
     busy = false;
-  }
-
-  function watch(): void {
-    stopWatching = env.network.watch({
-      online: (online) => dispatch({ type: "network", online }),
-      woken: () => dispatch({ type: "woken" }),
-    });
   }
 
   /** Does what the machine asks for. */
@@ -91,7 +83,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     }
     if (m.refresh !== before.refresh) {
       env.clearTimeout(refreshing);
-      if (m.refresh) refreshing = env.setTimeout(() => dispatch({ type: "expiring" }), m.refresh.ms);
+      if (m.refresh) refreshing = env.setTimeout(() => dispatch({ type: "refresh" }), m.refresh.ms);
     }
     if (m.renewal && m.renewal !== before.renewal) options.refresh(m.renewal.credential);
     if (m.state === "open" && before.state !== "open") openedAt = env.now();
@@ -118,8 +110,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   function open(credential: string): void {
     const heard = () => (heardAt = env.now());
     try {
-      const { url, protocols } = options.target(credential);
-      socket = dial(env, url, protocols, {
+      socket = dial(env, options.target(credential), {
         onOpen: heard,
         onMessage(event) {
           heard();

@@ -23,33 +23,32 @@ export type GetTicket = (request: CredentialRequest & TicketPurpose) => string |
 export function ticketsFrom(env: Env, url: string, getToken: GetToken): GetTicket {
   let refused: string;
 
-  return async function ask({ purpose, resourceId, ...request }): Promise<string> {
-    const again = () => ask({ ...request, purpose, resourceId, why: "refused", refusal: { code: 1008, reason: "token_invalid", status: 401 } });
-    const token = await getToken(request);
-    const isLast = request.why === "refused";
-    if (token === refused) {
-      if (isLast) throw refusedAgain();
-      return again();
+  return async ({ purpose, resourceId, ...request }) => {
+    for (;;) {
+      const token = await getToken(request);
+      let error = refusedAgain();
+      if (token !== refused) {
+        const response = await env.fetch(url, {
+          method: "POST",
+          headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+          body: JSON.stringify({ purpose, resourceId }),
+          signal: request.signal,
+        });
+        const { ok, status } = response;
+        const body = (await response.json().catch(() => ({}))) as Answer;
+        if (ok && body.ticket) return body.ticket;
+        const { code = "ticket_failed", message = `${url} answered ${status}`, reason } = body.error ?? body;
+        error = new CarillonError(code, message, {
+          reason,
+          retryable: status >= 500 || [401, 408, 429].includes(status),
+          retryAfterMs: Number(response.headers.get("Retry-After")) * 1000 || undefined,
+        });
+        if (status !== 401) throw error;
+        refused = token;
+      }
+      if (request.why === "refused") throw error;
+      request = { ...request, why: "refused", refusal: { code: 1008, reason: "token_invalid", status: 401 } };
     }
-    const response = await env.fetch(url, {
-      method: "POST",
-      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
-      body: JSON.stringify({ purpose, resourceId }),
-      signal: request.signal,
-    });
-    const { status } = response;
-    const body = (await response.json().catch(() => ({}))) as Answer;
-    if (response.ok && body.ticket) return body.ticket;
-    if (status === 401) {
-      refused = token;
-      if (!isLast) return again();
-    }
-    const { code = "ticket_failed", message = `${url} answered ${status}`, reason } = body.error ?? body;
-    throw new CarillonError(code, message, {
-      reason,
-      retryable: status >= 500 || [401, 408, 429].includes(status),
-      retryAfterMs: Number(response.headers.get("Retry-After")) * 1000 || undefined,
-    });
   };
 }
 

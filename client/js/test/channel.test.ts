@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Continuity } from "../src/channel-api.js";
+import type { Continuity, ListenOptions } from "../src/channel-api.js";
 import { storageStore } from "../src/store.js";
 import { event, setUp } from "./server.js";
 import { settle } from "./world.js";
@@ -144,6 +144,124 @@ describe("recovery", () => {
     after.client.signOut();
     expect(kept.size).toBe(0);
   });
+});
+
+describe("a first listener that asks for earlier events", () => {
+  const page = (from: number, to: number) => ({
+    type: "history",
+    data: { epoch: "e1", offset: to, more: false, events: Array.from({ length: to - from + 1 }, (_, i) => event(from + i)) },
+  });
+
+  /** An open connection, and a channel that is subscribed for its presence alone. */
+  async function present(live = true) {
+    const all = setUp();
+    const room = all.client.channel("room:1");
+    const seen: unknown[] = [];
+    const listen = (options: ListenOptions) => room.on("chat_message", ({ offset }) => void seen.push(offset), options);
+    all.client.connect();
+    await all.accept();
+    room.presence().onChange.subscribe(() => {});
+    await settle();
+    if (live) await all.subscribe();
+    return { ...all, room, seen, listen };
+  }
+
+  test("in the moment in which presence is asked for gets them by the subscribe", async () => {
+    const { client, accept, socket } = setUp();
+    client.connect();
+    await accept();
+    client.channel("room:1").presence().onChange.subscribe(() => {});
+    client.channel("room:1").on("*", () => {}, { last: 5 });
+    await settle();
+    expect(socket().commands.map(({ type, data }) => [type, data])).toEqual([["subscribe", { channel: "room:1", last: 5 }]]);
+    client.close();
+  });
+
+  test.each([false, true])("after presence was subscribed gets them by history, in order and once. Answered before: %s", async (live) => {
+    const { client, seen, listen, subscribe, answer, socket } = await present(live);
+    listen({ last: 3 });
+    if (!live) await subscribe();
+    for (const offset of [11, 12]) socket().say(event(offset));
+    await answer("history", page(9, 11));
+    socket().say(event(13));
+    expect(seen).toEqual([9, 10, 11, 12, 13]);
+    expect(socket().commands.find(({ type }) => type === "history")!.data).toEqual({ channel: "room:1", limit: 3 });
+    client.close();
+  });
+
+  test("gets those after its position", async () => {
+    const { client, seen, listen, answer, socket } = await present();
+    const since = { epoch: "e1", offset: 7 };
+    listen({ since });
+    socket().say(event(11));
+    expect(socket().commands.at(-1)!.data).toEqual({ channel: "room:1", since, limit: 1000 });
+    await answer("history", page(8, 12));
+    socket().say(event(12));
+    expect(seen).toEqual([8, 9, 10, 11, 12]);
+    client.close();
+  });
+
+  test("gets them after a connection that broke meanwhile, with what was missed", async () => {
+    const { client, world, seen, listen, accept, subscribe, answer, socket } = await present();
+    listen({ last: 2 });
+    socket().say(event(11));
+    socket().end(1006);
+    await world.pass(1000);
+    await accept();
+    expect(socket().commands.at(-1)!.data.since).toEqual({ epoch: "e1", offset: 10, id: "i10" });
+    await subscribe({ epoch: "e1", offset: 10, id: "i10", recovered: true });
+    for (const offset of [11, 12]) socket().say(event(offset));
+    await answer("history", page(9, 12));
+    expect(seen).toEqual([9, 10, 11, 12]);
+    client.close();
+  });
+
+  test("gets the later ones where it may not read the history, and is told why", async () => {
+    const { client, errors, seen, listen, answer, socket } = await present();
+    listen({ last: 2 });
+    socket().say(event(11));
+    await answer("history", { type: "error", error: { code: "forbidden", message: "no" } });
+    expect([seen, errors]).toMatchObject([[11], [{ code: "forbidden" }]]);
+    client.close();
+  });
+
+  test("twice, as React StrictMode does it, gets them once", async () => {
+    const { client, seen, listen, answer, socket } = await present();
+    listen({ last: 2 })();
+    listen({ last: 2 });
+    socket().say(event(11));
+    const [first, second] = socket().commands.filter(({ type }) => type === "history");
+    socket().say({ channel: "room:1", ...page(9, 10), id: first!.id });
+    await settle();
+    expect([seen, second!.data]).toEqual([[], { channel: "room:1", limit: 2 }]);
+    await answer("history", page(9, 10));
+    expect(seen).toEqual([9, 10, 11]);
+    client.close();
+  });
+
+  test("and goes before they come is told nothing", async () => {
+    const { client, seen, listen, answer } = await present();
+    listen({ last: 2 })();
+    await answer("history", page(9, 10));
+    expect(seen).toEqual([]);
+    client.close();
+  });
+});
+
+test("a listener of before signOut that is removed later takes nothing from those of the next user", async () => {
+  const { client, world, accept, subscribe } = setUp();
+  const room = client.channel("room:1");
+  const off = room.on("*", () => {});
+  await accept();
+  client.signOut();
+  off();
+  room.on("*", () => {});
+  off();
+  await accept();
+  await subscribe();
+  await world.pass(5000);
+  expect(room.state).toBe("live");
+  client.close();
 });
 
 describe("presence", () => {

@@ -201,6 +201,7 @@ test("an answer to an earlier subscribe says nothing about a later one", async (
   off();
   await world.pass(2000); // unsubscribed before the answer to subscribe
   room.on("*", () => {});
+  await settle();
   const [first, , second] = socket().commands.filter(({ type }) => type !== "ping");
   socket().say({ type: "subscribed", id: first!.id, channel: "room:1", data: { epoch: "e1", offset: 3, recovered: false } });
   expect(room.state).toBe("subscribing");

@@ -49,9 +49,9 @@ function start(world: World) {
   let current = "";
   const connection = createConnection({
     env: world.env,
-    delays: { initialMs: 1000, maxMs: 20_000 },
+    delays: [1000, 20_000],
     ask: (request) => new Promise((resolve, reject) => questions.push({ request, resolve, reject })),
-    target: (token) => ({ url: "ws://test/ws", protocols: ["carillon.v1", token] }),
+    target: (token) => ["ws://test/ws", ["carillon.v1", token]],
     onChange(change) {
       states.push(change.state);
       const run = inCallback;
@@ -74,7 +74,7 @@ function start(world: World) {
         if (socket?.readyState === 0) {
           socket.open();
           current = socket.protocols[1]!;
-          connection.dispatch({ type: "opened", silenceMs: 35_000, lifetimeMs: 600_000 });
+          connection.dispatch({ type: "open", silenceMs: 35_000, lifetimeMs: 600_000 });
         }
         break;
       case "answer":
@@ -125,10 +125,10 @@ function start(world: World) {
         await world.pass(0);
         break;
       case "move":
-        connection.dispatch({ type: "move", afterMs: happening.ms });
+        connection.dispatch({ type: "reconnect", afterMs: happening.ms });
         break;
       case "expiring":
-        connection.dispatch({ type: "expiring" });
+        connection.dispatch({ type: "refresh" });
         break;
       case "connect":
         connection.connect();

@@ -26,12 +26,12 @@ describe("back-off", () => {
 });
 
 describe("refresh", () => {
-  const delays = { initialMs: 1000, maxMs: 20_000 };
-  const run = (machine: Machine, event: MachineEvent) => step(machine, event, delays, { random: 0.5, quietMs: 0, openMs: 0 });
+  const delays = [1000, 20_000] as const;
+  const run = (machine: Machine, event: MachineEvent) => step(machine, event, delays, 0.5);
 
   test.each(cases<{ lifetime_ms: number | null; refresh_ms: number | null }>("refresh.json"))("$name", (given) => {
     const connecting = run(run(idle, { type: "connect" }), { type: "credential", credential: "token" });
-    const { refresh } = run(connecting, { type: "opened", lifetimeMs: given.lifetime_ms ?? undefined });
+    const { refresh } = run(connecting, { type: "open", lifetimeMs: given.lifetime_ms ?? undefined });
     if (given.refresh_ms === null) expect(refresh).toBeNull();
     else expect(Math.abs(refresh!.ms - given.refresh_ms)).toBeLessThanOrEqual(1);
   });

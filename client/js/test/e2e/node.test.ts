@@ -55,6 +55,28 @@ describe.skipIf(!hasBinary)("against a server, in Node", () => {
     expect(continuity.length).toBeGreaterThan(1);
   });
 
+  test.each([
+    ["in the same moment", () => Promise.resolve()],
+    ["while its subscribe is on its way", () => Promise.resolve().then(() => {})],
+    ["while it is live", (live: () => Promise<unknown>) => live()],
+  ])("presence before a listener with `last`, %s: the newest events come, and those of meanwhile, once", async (_, moment) => {
+    const server = await node();
+    for (let n = 1; n <= 5; n++) await server.publish("room:1", { n });
+    const carillon = client(server.url);
+    const room = carillon.channel("room:1");
+    carillon.connect();
+    await until(() => carillon.state === "open", "open");
+    const seen: number[] = [];
+    room.presence().onChange.subscribe(() => {});
+    await moment(() => until(() => room.state === "live", "live"));
+    room.on("app.thing", ({ data }) => seen.push(data.n), { last: 3 });
+    for (let n = 6; n <= 8; n++) await server.publish("room:1", { n });
+    await until(() => seen.at(-1) === 8, "all events");
+    expect(seen.slice(-6)).toEqual([3, 4, 5, 6, 7, 8].slice(-seen.length));
+    expect(seen.length).toBeGreaterThanOrEqual(3); // events that are published before the server reads are among the newest
+    expect(new Set(seen).size).toBe(seen.length);
+  });
+
   test("kill -9 of one of two nodes on Redis: nothing is lost", async ({ skip }) => {
     const redis = await startRedis();
     if (!redis) return skip();
