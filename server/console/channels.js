@@ -86,7 +86,7 @@ function showMembers() {
 function readEvent() {
   const form = $("publish").elements;
   const members = TYPES[form.type.value];
-  if (!members) return { type: form["custom-type"].value, data: JSON.parse(form["custom-data"].value) };
+  if (!members) return { type: form["custom-type"].value, data: readJson(form["custom-data"].value, "The data of the event") };
   const filled = Object.keys(members).map(name => [name, form[name].value]).filter(([name, value]) => value || members[name] !== LEVELS);
   return { type: form.type.value, data: Object.fromEntries(filled) };
 }

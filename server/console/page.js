@@ -21,6 +21,15 @@ async function ask(method, path, body, headers = {}) {
   throw Object.assign(new Error(json?.error?.message ?? `${method} ${path} was answered ${answer.status}`), { status: answer.status });
 }
 
+/** The value of a JSON text that somebody has typed. `what` names the field in the complaint. */
+function readJson(text, what) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${what} is not JSON: ${error.message}`);
+  }
+}
+
 let noticeTimer;
 function show(id, text, ms) {
   $("notice").textContent = "";

@@ -18,13 +18,13 @@ function draftRule(rule) {
 /** Another action in the rule that stands in the form. */
 function exchangeAction() {
   const { rule, action } = $("rule-form").elements;
-  const present = rule.value.trim() ? JSON.parse(rule.value) : { match: {}, times: 1 };
+  const present = rule.value.trim() ? readJson(rule.value, "The rule") : { match: {}, times: 1 };
   const example = EXAMPLES.find(one => one.do === action.value);
   rule.value = pretty({ ...present, action: example });
 }
 
 async function addRule() {
-  const { id } = await order("/rules", JSON.parse($("rule-form").elements.rule.value));
+  const { id } = await order("/rules", readJson($("rule-form").elements.rule.value, "The rule"));
   tell(`Rule ${id} is there`);
   await readRules();
 }

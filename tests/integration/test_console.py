@@ -175,6 +175,9 @@ def test_channels_events_and_rules(page, dev):
     page.fill("#rule-form [name=rule]", '{"match":{},"action":{"do":"nothing"}}')
     page.click("#rule-form button.main")
     page.until("document.querySelector('#notice').textContent.includes('action')")
+    page.fill("#rule-form [name=rule]", '{"match":')
+    page.click("#rule-form button.main")
+    page.until("document.querySelector('#notice').textContent.startsWith('The rule is not JSON: ')")
     page.click("#rule-list button")
     until(lambda: dev.order("/rules", method="GET")["rules"] == [], "the rule is removed")
     assert page.complaints() == []
