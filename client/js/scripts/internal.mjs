@@ -5,9 +5,8 @@
 export const INTERNAL = [
   // The machine, its delays and its events.
   ..."credential question wait renewal problem refused refusals failures silenceMs moving".split(" "),
-  ..."delays".split(" "),
-  ..."socket refresh change lifetimeMs afterMs ending".split(" "),
-  // Connections, and commands.
+  ..."delays socket refresh change lifetimeMs afterMs ending".split(" "),
+  // Emitters, connections, commands, and what channels need of their client.
   ..."removeAll isUp done fail start end emit listener remove commands closed flush reset forget take ask target onTicket ended onOpen onEnd dispatch dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
 ];
 

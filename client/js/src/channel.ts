@@ -130,12 +130,13 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     attempt = 0;
     moveTo(positionOf(data));
     become("live");
-    if (begin !== asked) void readBack();
+    void readBack();
     tell(data.recovered ? undefined : "not_recovered", before);
   }
 
-  /** The listener has come after `subscribe` was sent. The history has the events that it asks for. */
+  /** If the listener has come after `subscribe` was sent, the history has the events that it asks for. */
   async function readBack(): Promise<void> {
+    if (begin === asked || !position) return;
     const mine = (asked = begin);
     held ??= [];
     try {
@@ -181,7 +182,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
       if (!events.size && !(state === "idle" && position)) begin = since ? { since } : last ? { last } : asked;
       const off = events.subscribe((event) => (type === "*" || type === event.type) && run(event as never));
       const release = hold();
-      if (state === "live" && begin !== asked) void readBack();
+      if (state === "live") void readBack();
       return until(signal, () => {
         off();
         release();

@@ -51,7 +51,7 @@ export class Carillon<Events = BuiltInEvents> {
     const env = createEnv(options.env);
     const isOpen = () => this.state === "open";
     const report = (error: unknown) => {
-      if (this.#errors.size > 0) this.#errors.emit(error);
+      if (this.#errors.size) this.#errors.emit(error);
       else console.warn("carillon:", error);
     };
     const commands = createCommands(env, (text) => isOpen() && connection.send(text));

@@ -6,7 +6,7 @@ export function storageStore(storage: Pick<Storage, "getItem" | "setItem" | "rem
   return {
     get(channel) {
       try {
-        return JSON.parse(storage.getItem(prefix + channel) ?? "null") as Position | null;
+        return JSON.parse(storage.getItem(prefix + channel)!) as Position | null;
       } catch {
         return undefined; // written by somebody else
       }

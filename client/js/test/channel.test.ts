@@ -225,6 +225,15 @@ describe("a first listener that asks for earlier events", () => {
     client.close();
   });
 
+  test("gets the later ones of a channel without history, which is asked for none", async () => {
+    const { client, errors, seen, listen, subscribe, socket } = await present(false);
+    await subscribe({ recovered: false });
+    listen({ last: 2 });
+    socket().say(event(undefined));
+    expect([seen, errors, socket().commands.map(({ type }) => type)]).toEqual([[undefined], [], ["subscribe", "presence"]]);
+    client.close();
+  });
+
   test("twice, as React StrictMode does it, gets them once", async () => {
     const { client, seen, listen, answer, socket } = await present();
     listen({ last: 2 })();

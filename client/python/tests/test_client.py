@@ -337,6 +337,23 @@ def test_the_first_listener_in_the_moment_of_presence_gets_the_earlier_events_by
     play(test)
 
 
+def test_a_channel_without_history_is_not_asked_for_earlier_events():
+    async def test():
+        world = World()
+        room = world.client.channel("room")
+        seen = []
+        room.presence().on_change(lambda members: None)
+        await world.client.connect()
+        await settle()
+        room.on("*", lambda event: seen.append(event.data), last=3)
+        world.server.line.tell({"type": "x", "channel": "room", "data": 1})
+        await settle()
+        assert seen == [1] and not world.errors and "history" not in world.server.line.types()
+        await world.client.close()
+
+    play(test)
+
+
 def test_earlier_events_come_after_a_connection_that_broke_meanwhile():
     async def test():
         world = World()

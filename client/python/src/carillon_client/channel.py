@@ -300,7 +300,7 @@ class Channel:
 
     def _go_back(self) -> None:
         """If the first listener has come after `subscribe` was sent, the history has the events that it asks for."""
-        if self._begin is self._asked:
+        if self._begin is self._asked or self.position is None:
             return
         self._asked = self._begin
         if self._held is None:
