@@ -52,6 +52,14 @@ def test_the_wheel_installs_and_imports(fresh):
     assert list(folder.glob("fresh/lib/python*/site-packages/carillon_client/py.typed"))
 
 
+def test_the_link_of_an_error_leads_to_a_section_of_a_page_in_the_package(fresh):
+    folder, python = fresh
+    link = run(python, "-c", "from carillon_client import CarillonError; print(CarillonError('timeout', '').link)").stdout.strip()
+    page, section = link.split("#")
+    [installed] = folder.glob(f"fresh/lib/python*/site-packages/carillon_client/{page}")
+    assert f"### {section}\n" in installed.read_text()
+
+
 def test_the_package_and_a_program_with_it_are_typed_by_mypy_strict(fresh):
     folder, python = fresh
     (folder / "program.py").write_text(PROGRAM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Explains each code and reason: a page of the repository of Carillon.
+# Explains each code and reason: a page of this package, and of the repository of Carillon.
 PAGE = "docs/client-errors.md"
 RETRYABLE = frozenset({"rate_limited", "internal_error", "unavailable", "offline", "timeout"})
 
@@ -31,7 +31,7 @@ class CarillonError(Exception):
 
     @property
     def link(self) -> str:
-        """The section about this code in the repository of Carillon."""
+        """The section about this code: a file of the package, and of the repository of Carillon."""
         return f"{PAGE}#{self.reason or self.code}"
 
 
