@@ -218,7 +218,8 @@ static void on_gathered(struct timer *timer, uint64_t now_us)
 static bool must_gather(const struct lifecycle *lifecycle)
 {
     return !lifecycle->write && !lifecycle->is_closing && !lifecycle->before &&
-           lifecycle->waiting < LIFECYCLE_BATCH_MAX && lifecycle_now_us(lifecycle) < lifecycle->asked_us + GATHER_US;
+           lifecycle->waiting < LIFECYCLE_BATCH_MAX && lifecycle_is_half_empty(lifecycle) &&
+           lifecycle_now_us(lifecycle) < lifecycle->asked_us + GATHER_US;
 }
 
 static void send_batch(struct lifecycle *lifecycle)
