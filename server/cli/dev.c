@@ -259,7 +259,7 @@ int cli_dev(int argc, char **argv)
             .owner = &program,
             .check = check,
             .more = &handler,
-            .hooks = dev_hooks(program.dev),
+            .hooks = program.dev ? dev_hooks(program.dev) : NULL, /* --help makes none */
         };
         code = serve_run(&kind, program.shapes.argc, program.shapes.argv);
         break;

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from support.dev import DevServer
-from support.wait import DEADLINE_S, until
+from support.wait import DEADLINE_S, SLOWDOWN, until
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,8 @@ def test_a_follower_that_does_not_read_holds_nothing_and_misses_nothing_that_is_
     before = dev.resident_bytes()
     for _ in range(300):
         dev.publish("room:1", "x" * 60000)  # 18 MB
-    assert dev.resident_bytes() - before < 60 * 1024 * 1024
+    if SLOWDOWN == 1:  # sanitizers keep freed memory for a while
+        assert dev.resident_bytes() - before < 60 * 1024 * 1024
     seen = 0
     while seen < 300:
         seen += answer.readline().startswith(b"data: ")
