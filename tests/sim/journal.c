@@ -14,8 +14,9 @@ struct witness {
     char uuid[UUID_LEN + 1];
     const struct sim_node *node;
     bool open;
-    bool told;     /* an event of it was in the stream */
-    bool told_end; /* the last one was session.closed */
+    bool told;      /* an event of it is in the stream */
+    bool told_open; /* session.opened is, so that its end must come */
+    bool told_end;  /* the last one is session.closed */
     uint64_t sequence;
 };
 
@@ -110,6 +111,7 @@ static void take(struct str entry)
         world_fail("lifecycle: event %llu of %s comes after event %llu", (unsigned long long)sequence, witness->uuid,
                    (unsigned long long)witness->sequence);
     witness->told = true;
+    witness->told_open |= opens;
     witness->told_end = str_eq(type, STR("session.closed"));
     witness->sequence = sequence;
 }
@@ -121,10 +123,10 @@ void journal_check(void)
     for (size_t i = 0; stream && i < stream->count; i++)
         take(stream->items[i].name);
     for (const struct witness *witness; (witness = map_next(&journal.sessions, &cursor));) {
-        if (witness->open && (!witness->told || witness->told_end))
+        if (witness->open && (!witness->told_open || witness->told_end))
             world_fail("lifecycle: the session %s of %s is open, and %s", witness->uuid, witness->node->real.id,
-                       witness->told ? "was told as closed" : "was never told");
-        else if (!witness->open && witness->told && !witness->told_end)
+                       witness->told_open ? "was told as closed" : "was never told as open");
+        else if (!witness->open && witness->told_open && !witness->told_end)
             world_fail("lifecycle: the session %s of %s has ended, and its end was not told", witness->uuid,
                        witness->node->real.id);
         else if (!witness->told && !journal.lost && witness->node->alive) /* a node may end while Redis is away */
