@@ -2,7 +2,7 @@
 "use strict";
 
 const { spawn } = require("node:child_process");
-const { program } = require("../index.js");
+const { program, oldGlibc } = require("../index.js");
 
 function fail(message) {
   console.error(message);
@@ -24,6 +24,7 @@ const parent = process.ppid;
 if (process.env.npm_lifecycle_event || process.argv.includes("--exit-with-parent"))
   setInterval(() => process.ppid === parent || child.kill("SIGTERM"), 200);
 child.on("exit", (code, signal) => {
+  if (code === 1 && oldGlibc()) console.error(oldGlibc()); // the loader has listed what it misses
   if (!signal) process.exit(code);
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from support import node_js
 from support.carillon import BINARY
 from support.routes import ROOT
 
@@ -31,6 +32,68 @@ def test_the_configuration_of_the_debian_package(tmp_path):
     (tmp_path / "carillon.jsonc").write_text(text.replace("/etc/carillon/", f"{tmp_path}/"))
     done = subprocess.run([BINARY, "check", "--config", tmp_path / "carillon.jsonc"], capture_output=True, text=True, env={})
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}/carillon.jsonc: ok\n", "")
+
+
+# --- the npm package ---
+
+
+NODE = shutil.which("node", path=node_js.ENVIRONMENT["PATH"])
+
+
+@pytest.fixture
+def npm_package(tmp_path):
+    """The package as npm installs it, without or with the platform package (`program`). Node runs `before` first."""
+    package = tmp_path / "node_modules/carillon"
+    (package / "bin").mkdir(parents=True)
+    shutil.copy(PACKAGING / "npm/index.js", package)
+    shutil.copy(PACKAGING / "npm/carillon.js", package / "bin")
+    (package / "package.json").write_text((PACKAGING / "npm/package.json").read_text().replace("VERSION", "1.2.3"))
+
+    def run(before, program=None):
+        if program:
+            file = tmp_path / "node_modules/@carillon/linux-x64/bin/carillon"
+            file.parent.mkdir(parents=True)
+            file.write_text(program)
+            file.chmod(0o755)
+        (tmp_path / "before.js").write_text(before)
+        done = subprocess.run([NODE, "--require", tmp_path / "before.js", package / "bin/carillon.js", "dev"], capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+    return run
+
+
+NO_PROGRAM = {
+    "macOS": ('Object.defineProperty(process, "platform", { value: "darwin" })', "carillon has no program for darwin-x64 yet. It runs on Linux"),
+    "Windows": ('Object.defineProperty(process, "platform", { value: "win32" })', "carillon has no program for win32-x64 yet. It runs on Linux"),
+    "arm64": ('Object.defineProperty(process, "arch", { value: "arm64" })', "carillon has no program for linux-arm64 yet. It runs on Linux"),
+    "Alpine": ('require("fs").existsSync = () => false', "carillon has no program for a system without glibc, such as Alpine, yet. It runs on Linux"),
+    "Alpine with gcompat": (
+        """const fs = require("fs"), read = fs.readFileSync
+        fs.readFileSync = (file, ...more) => file === "/proc/self/maps" ? "7f r-xp /lib/ld-musl-x86_64.so.1\\n" : read(file, ...more)""",
+        "carillon has no program for a system without glibc, such as Alpine, yet. It runs on Linux"),
+    "without the platform package": ("", "npm install FOLDER/carillon-linux-x64-1.2.3.tgz FOLDER/carillon-1.2.3.tgz"),
+}
+
+
+@pytest.mark.skipif(not NODE, reason="there is no Node")
+@pytest.mark.parametrize("machine", NO_PROGRAM)
+def test_clear_words_on_a_machine_without_a_program(npm_package, machine):
+    before, words = NO_PROGRAM[machine]
+    code, out, err = npm_package(before)
+    assert (code, out) == (1, "") and words in err and err.count("\n") == 1, err
+
+
+@pytest.mark.skipif(not NODE, reason="there is no Node")
+def test_clear_words_after_the_loader_has_refused_the_program(npm_package):
+    refused = "#!/bin/sh\necho \"version 'GLIBC_2.36' not found\" >&2\nexit 1\n"
+    old = "process.report.getReport = () => ({ header: { glibcVersionRuntime: '2.31' } })"
+    assert npm_package(old, refused) == (
+        1, "", "version 'GLIBC_2.36' not found\ncarillon has no program for glibc 2.31. It runs on Linux on x64 with glibc 2.36 or newer "
+        "(Debian 12, Ubuntu 24.04, Fedora 37, or later), in WSL and in containers of these.\n")
+
+
+@pytest.mark.skipif(not NODE, reason="there is no Node")
+def test_a_program_that_fails_for_another_reason_has_the_last_word(npm_package):
+    assert npm_package("", "#!/bin/sh\necho no port >&2\nexit 1\n") == (1, "", "no port\n")
 
 
 # --- docker/compose.yaml ---
