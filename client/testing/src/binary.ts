@@ -11,6 +11,9 @@ function isProgram(file: string): boolean {
   }
 }
 
+const notInstalled =
+  "it is not installed: npm install --save-dev FOLDER/carillon-linux-x64-*.tgz FOLDER/carillon-[0-9]*.tgz, from the folder of a release (docs/install.md)";
+
 /** The program in the npm package `carillon`, as the project in the working directory has it. The text says why there is none. */
 function ofPackage(): { file?: string; why: string } {
   try {
@@ -18,7 +21,7 @@ function ofPackage(): { file?: string; why: string } {
     return { file: program(), why: "" };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return { why: code === "MODULE_NOT_FOUND" ? "it is not installed: npm install --save-dev carillon" : message };
+    return { why: code === "MODULE_NOT_FOUND" ? notInstalled : message };
   }
 }
 

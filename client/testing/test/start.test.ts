@@ -149,7 +149,7 @@ describe("the program is looked for", () => {
   test("and is nowhere", () => {
     project.write("where.mjs", where);
     expect(() => project.node(["where.mjs"], empty)).toThrow(
-      /no Carillon server was found:\n {2}the option binary and CARILLON_BIN are not set\n {2}the npm package carillon: it is not installed: npm install --save-dev carillon\n {2}there is no carillon in PATH/,
+      /no Carillon server was found:\n {2}the option binary and CARILLON_BIN are not set\n {2}the npm package carillon: it is not installed: npm install --save-dev FOLDER\/carillon-linux-x64-\*\.tgz .*\n {2}there is no carillon in PATH/,
     );
   });
 });

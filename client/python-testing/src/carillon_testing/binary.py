@@ -13,7 +13,7 @@ def _of_package() -> tuple[str | None, str]:
         package = importlib.import_module("carillon")
         return str(package.program()), ""
     except ModuleNotFoundError:
-        return None, "it is not installed: pip install carillon"
+        return None, "it is not installed: pip install FOLDER/carillon-[0-9]*.whl, from the folder of a release (docs/install.md)"
     except (AttributeError, FileNotFoundError) as error:
         return None, str(error)
 
