@@ -27,7 +27,7 @@ Description-Content-Type: text/markdown
 
 The realtime pub/sub server Carillon, ready to run:
 
-    pipx run carillon dev
+    carillon dev
 
 It prints a URL to connect to, and lines that listen and publish. The program needs no other library.
 `carillon.program()` is its path, for tests that start it.

@@ -1,5 +1,6 @@
 """The files that packages are made of: configurations that the server takes, and scripts that the shell takes. ./run package test tries the
 packages themselves."""
+import os
 import re
 import shutil
 import subprocess
@@ -32,6 +33,21 @@ def test_the_configuration_of_the_debian_package(tmp_path):
     (tmp_path / "carillon.jsonc").write_text(text.replace("/etc/carillon/", f"{tmp_path}/"))
     done = subprocess.run([BINARY, "check", "--config", tmp_path / "carillon.jsonc"], capture_output=True, text=True, env={})
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}/carillon.jsonc: ok\n", "")
+
+
+def test_a_packed_folder_depends_on_names_contents_and_what_is_executable(tmp_path):
+    """Not on the umask of whoever cloned, nor on times, nor on the order in which files were made."""
+    for folder, mask, names in (("one", 0o022, ("a", "b", "run")), ("two", 0o077, ("run", "b", "a"))):
+        before = os.umask(mask)
+        (tmp_path / folder / "tree").mkdir(parents=True)
+        for name in names:
+            (tmp_path / folder / "tree" / name).write_text(name)
+        os.umask(before)
+        (tmp_path / folder / "tree/run").chmod(0o777 & ~mask)
+        os.utime(tmp_path / folder / "tree/a", (mask, mask))
+        subprocess.run([PACKAGING / "pack.sh", tmp_path / folder, "tree", tmp_path / f"{folder}.tgz"], check=True,
+                       env={**os.environ, "SOURCE_DATE_EPOCH": "1000000000"})
+    assert (tmp_path / "one.tgz").read_bytes() == (tmp_path / "two.tgz").read_bytes()
 
 
 # --- the npm package ---
