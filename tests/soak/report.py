@@ -45,7 +45,7 @@ def write(soak):
              "", "## Memory and descriptors", "",
              "At the calm that ends each round. The slope is that of the heap in use, with what connections take left out.", "",
              *memory_table(soak.samples), "", "## Problems", ""]
-    lines += [f"- {re.sub(chr(10), ' ', str(problem))[:1000]}" for problem in soak.problems] or ["None."]
+    lines += [f"- {re.sub(chr(10), ' ', str(problem))[:3000]}" for problem in soak.problems] or ["None."]
     (soak.folder / "report.md").write_text("\n".join(lines) + "\n")
     (soak.folder / "report.json").write_text(json.dumps({
         "topology": a.topology, "seed": a.seed, "seconds": round(soak.elapsed(), 1), "account": account, "faults": dict(soak.faults),

@@ -19,6 +19,12 @@ from collections import Counter
 from contextlib import contextmanager
 
 
+def clock(at):
+    """A time of time.monotonic as nodes log it."""
+    wall = time.time() - time.monotonic() + at if at else 0
+    return time.strftime("%H:%M:%S", time.gmtime(wall)) + f".{int(wall * 1000) % 1000:03}" if at else "now"
+
+
 class Publication:
     """One event that somebody wants published."""
 
@@ -33,6 +39,7 @@ class Publication:
         self.promised = False  # it will be published, who knows when
         self.may_be_lost = False  # acknowledged by a primary that was replaced meanwhile
         self.attempts = 0
+        self.asked = None  # the address that has answered last
 
     @property
     def acknowledged(self):
@@ -43,14 +50,16 @@ class Stretch:
     """The events of one subscriber on one channel between two interruptions. None of them may be missing. It begins with
     `subscribed` or a `gap`, and ends with a gap or the connection."""
 
-    def __init__(self, at, epoch, offset, id, after):
+    def __init__(self, at, epoch, offset, id, after, session):
         self.began = at
+        self.session = session  # of the connection, as Seat.session
         self.epoch = epoch  # None: without history
         self.first = self.offset = offset  # None: without history, or Redis took no writes when it was subscribed
         self.id = id  # of the event at offset; None: not told
         self.after = after  # the Stretch before it on the same subscription, if a gap stands between
-        self.ended = False  # by the end of its connection, or a gap
+        self.ended = None  # when its connection ended, or a gap came
         self.ids = []  # in the order in which they came
+        self.came = []  # when each of these
 
 
 class Seat:
@@ -59,6 +68,7 @@ class Seat:
     def __init__(self, ledger, name):
         self.ledger = ledger
         self.name = name
+        self.session = ""  # which connection it has, and to whom: for people to read
         self.stretches = {}  # channel -> [Stretch]
         self.open = {}  # channel -> Stretch
         self.positions = {}  # channel -> where it would come back to
@@ -107,10 +117,10 @@ class Seat:
     def _end(self, channel):
         stretch = self.open.pop(channel, None)
         if stretch:
-            stretch.ended = True
+            stretch.ended = time.monotonic()
 
     def _begin(self, channel, epoch, offset, id, after=None):
-        stretch = Stretch(time.monotonic(), epoch, offset, id, after)
+        stretch = Stretch(time.monotonic(), epoch, offset, id, after, self.session)
         self.stretches.setdefault(channel, []).append(stretch)
         self.open[channel] = stretch
         self._stand(channel, stretch)
@@ -150,6 +160,7 @@ class Seat:
         if self._is_again(stretch, event, times[event["id"]]) and not self.told["gap offset_regressed"]:
             self._problem(f"{channel}: the event {event['data']['key']} ({event['id']}) came again, offset {event.get('offset')}")
         stretch.ids.append(event["id"])
+        stretch.came.append(time.monotonic())
         self.ledger.delivered(self, channel, event)
         offset = event.get("offset")
         if offset is None:
@@ -407,6 +418,7 @@ class Ledger:
 
     def _check_numbered(self, seat, channel, stretches, publications, account):
         seen = seat.seen.get(channel, {})
+        by_id = {p.answer["id"]: p for p in publications}
         for publication in publications:
             epoch, offset = publication.answer["epoch"], publication.answer["offset"]
             # Where writes were lost, one that has ended may have had a lost event in its place.
@@ -422,7 +434,8 @@ class Ledger:
                     account["accounted as what a replaced primary displaced"] += 1
                     continue
                 self.problems.append(f"{seat.name}: {channel}: {publication.key} at {offset} of {epoch} is missing; in its place "
-                                     f"came {[self.ids.get((channel, id)) for id in came]} {came}, since {owing.first}")
+                                     f"came {[self.ids.get((channel, id)) for id in came]} {came}, since {owing.first}; "
+                                     f"{self._story([owing], publication, by_id)}")
             else:
                 account["accounted outside of its stretches"] += 1
 
@@ -439,7 +452,22 @@ class Ledger:
             if run is None or self._is_told(run, publication, by_id):
                 account["accounted outside of its stretches"] += 1
             else:
-                self.problems.append(f"{seat.name}: {channel}: {publication.key} is missing, without a gap")
+                self.problems.append(f"{seat.name}: {channel}: {publication.key} is missing, without a gap; "
+                                     f"{self._story(run, publication, by_id)}")
+
+    @staticmethod
+    def _story(run, publication, by_id):
+        """What is known of an event that did not come, with times as in the logs of nodes: its own, and for each stretch from the last event
+        that was acknowledged before it to the first one that was sent after it."""
+        words = [f"sent {clock(publication.sent)}, acknowledged {clock(publication.answered)}, attempts {publication.attempts}, "
+                 f"answered by {publication.asked}, {publication.answer}"]
+        for stretch in run:
+            events = [(by_id[i], came) for i, came in zip(stretch.ids, stretch.came) if i in by_id]
+            before = [e for e in events if e[0].answered < publication.sent][-1:]
+            after = [e for e in events if e[0].sent > publication.answered][:1]
+            near = [f"{e.key} sent {clock(e.sent)} acknowledged {clock(e.answered)} came {clock(came)}" for e, came in before + after]
+            words.append(f"{stretch.session} from {clock(stretch.began)} to {clock(stretch.ended)}: {len(stretch.ids)} events, {near}")
+        return "; ".join(words)
 
     @staticmethod
     def _runs(stretches):

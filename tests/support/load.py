@@ -52,6 +52,7 @@ class Publisher(Worker):
         self.pause_s = pause_s
         self.id_share = id_share
         self.connections = {}
+        self.address = None  # where it has published last
         self.quiet = threading.Event()  # set: publishes nothing for now
         self.resting = threading.Event()  # it does so
         super().__init__(ledger, nodes, seed)
@@ -77,10 +78,11 @@ class Publisher(Worker):
         if publication.with_id:
             body["event_id"] = publication.key
         try:
-            status, answer = self.post(self.random.choice(self.nodes()).internal, body)
+            status, answer = self.post(body)
         except (OSError, http.client.HTTPException, ValueError) as failure:
             self.ledger.unknown(publication, type(failure).__name__)
             return False
+        publication.asked = self.address
         if status == 200:
             self.ledger.acknowledged(publication, answer)
             return True
@@ -92,7 +94,8 @@ class Publisher(Worker):
             self.ledger.refused(publication, "503")
         return False
 
-    def post(self, address, body):
+    def post(self, body):
+        self.address = address = self.random.choice(self.nodes()).internal
         connection = self.connections.pop(address, None) or http.client.HTTPConnection(*address, timeout=PATIENCE_S)
         try:
             connection.request("POST", "/api/v1/publish", json.dumps(body), {"Authorization": "Bearer " + API_KEY})
@@ -113,7 +116,6 @@ class SocketPublisher(Publisher):
     """The same over a WebSocket of its own."""
 
     client = None
-    address = None
 
     def step(self):
         if self.quiet.is_set() and self.client:
@@ -129,7 +131,7 @@ class SocketPublisher(Publisher):
         except (ws.Closed, OSError):
             self.leave()
 
-    def post(self, _, body):
+    def post(self, body):
         try:
             if self.client is None:
                 self.address = self.random.choice(self.nodes()).public
@@ -228,7 +230,8 @@ class Subscriber(Worker):
         self.node = self.random.choice(others)
         try:
             self.client = ws.Client(self.node.public, jwt.mint(self.user), seconds=PATIENCE_S)
-            self.client.expect("session_init", PATIENCE_S)
+            first = self.client.expect("session_init", PATIENCE_S)
+            self.seat.session = f"{first['session_id']} at {self.node.public}"
             for channel in self.channels:
                 self.subscribe(channel)
         except (OSError, ws.Refused, ws.Closed, AssertionError):

@@ -168,12 +168,15 @@ static void vacate(struct redis_broker *broker, const struct redis_subscription 
 
 /* ---- what Redis says ---- */
 
-void redis_subscribe_confirmed(struct redis_shard *shard, struct str key)
+/* True if the first command without a confirmation is SUBSCRIBE. SUBSCRIBE and UNSUBSCRIBE alternate, and the last one
+ * is SUBSCRIBE if `sent`. */
+static bool awaits_subscribe(const struct redis_subscription *subscription)
 {
-    struct redis_broker *broker = redis_broker_of_shard(shard);
-    struct redis_subscription *subscription = redis_subscription_find_at(&broker->subscriptions, shard, key);
-    if (!subscription || !subscription->unconfirmed)
-        return;
+    return subscription->unconfirmed && (subscription->unconfirmed % 2 == 1) == subscription->sent;
+}
+
+static void confirm(struct redis_broker *broker, struct redis_subscription *subscription)
+{
     subscription->unconfirmed--;
     if (redis_position_is_needed(subscription)) {
         redis_position_ask(broker, subscription);
@@ -182,6 +185,14 @@ void redis_subscribe_confirmed(struct redis_shard *shard, struct str key)
     if (!subscription->wanted && !subscription->sent && !subscription->unconfirmed)
         vacate(broker, subscription);
     redis_subscription_drop_if_done(&broker->subscriptions, subscription);
+}
+
+void redis_subscribe_confirmed(struct redis_shard *shard, struct str key)
+{
+    struct redis_broker *broker = redis_broker_of_shard(shard);
+    struct redis_subscription *subscription = redis_subscription_find_at(&broker->subscriptions, shard, key);
+    if (subscription && awaits_subscribe(subscription))
+        confirm(broker, subscription);
 }
 
 /* Does as if the connection had been lost. */
@@ -197,10 +208,15 @@ void redis_subscribe_ended(struct redis_shard *shard, struct str key)
     struct redis_broker *broker = redis_broker_of_shard(shard);
     struct redis_topology *topology = &broker->topology;
     struct redis_subscription *subscription = redis_subscription_find_at(&broker->subscriptions, shard, key);
-    if (!subscription || subscription->unconfirmed || !subscription->sent) {
-        redis_subscribe_confirmed(shard, key);
+    if (!subscription)
         return;
+    if (subscription->unconfirmed) {
+        if (!awaits_subscribe(subscription))
+            confirm(broker, subscription);
+        return; /* else an earlier subscription has ended, and the confirmation of SUBSCRIBE is still to come */
     }
+    if (!subscription->sent)
+        return;
     forget(subscription);
     if (topology->kind->subscription_ended)
         topology->kind->subscription_ended(topology);
@@ -278,9 +294,11 @@ void redis_subscribe_message(struct redis_shard *shard, struct str key, struct s
             redis_count_bad_message(broker, subscription->channel, error.text);
         return;
     }
-    /* The position after the interruption has yet to come. An event that is handed on before that position would hide a
-     * loss. So this event is dropped here: catchup reads it from the history when the position has come. */
-    if (event.offset && subscription->interrupted)
+    /* The node has yet to be told of the interruption. An event that is handed on before would hide a loss. So this
+     * event is dropped here. With a history, catchup reads it when the position has come. Without one, the gap stands
+     * for it.
+     */
+    if (subscription->interrupted && (event.offset || !subscription->history.size))
         return;
     char timestamp[CLOCK_RFC3339_LEN + 1];
     if (!event.timestamp.len) {

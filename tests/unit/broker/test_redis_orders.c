@@ -53,7 +53,7 @@ static int set_up(void **state)
     f->broker.config.prefix = STR("test");
     f->broker.config.turn = f->broker.topology.config.turn = &f->rig.turn;
     buf_append(&f->broker.pubsub_prefix, STR("test"));
-    f->broker.event_limits.data_bytes = 4096;
+    f->broker.event_limits = (struct event_limits){.data_bytes = 4096, .custom = true};
     f->broker.topology.kind = &kind;
     f->broker.requests.topology = &f->broker.topology;
     redis_subscriptions_init(&f->broker.subscriptions, true, f->node.metrics);
@@ -230,6 +230,99 @@ static void waits_for_the_map_when_a_server_ends_a_subscription(void **state)
     assert_told(f, 6);
 }
 
+static void hear(struct redis_shard *shard, const char *type)
+{
+    struct buf bytes = {0};
+    buf_appendf(&bytes, "{\"type\":\"%s\",\"data\":1}", type);
+    redis_subscribe_message(shard, STR(KEY), buf_str(&bytes));
+    buf_fini(&bytes);
+}
+
+/* A channel without history. */
+static void join_plain(struct fixture *f)
+{
+    node_subscribe(&f->node, "c", 0);
+    redis_subscribe_flush(&f->broker);
+    confirm(f->owner);
+    redis_position_told(f->owner, STR(KEY), STR(""), 0, STR(""));
+    answer(f, f->owner, NULL);
+    assert_int_equal(f->node.subscribed_count, 1);
+}
+
+static void give_slot_to(struct fixture *f, struct redis_shard *shard)
+{
+    f->owner = shard;
+    redis_subscribe_move_slot(&f->broker, redis_slot_of(STR(KEY)));
+    redis_subscribe_flush(&f->broker);
+}
+
+/* Nothing has ended the subscription that the node had there, so events come before the new one is confirmed. */
+static void tells_a_loss_before_what_comes_from_a_server_that_the_slot_returns_to(void **state)
+{
+    for (int other = 0; other < 2; other++) {
+        if (other) {
+            tear_down(state);
+            set_up(state);
+        }
+        struct fixture *f = *state;
+        struct redis_shard *here = &f->shards[0];
+        join_plain(f);
+        hear(here, "before");
+        give_slot_to(f, other ? &f->shards[1] : NULL);
+        hear(here, "lost");
+        give_slot_to(f, here);
+        hear(here, "early");
+        assert_int_equal(f->node.event_count, 1);
+        confirm(here);
+        assert_int_equal(f->node.subscribed_count, 2);
+        assert_int_equal(f->node.subscribed[1].events_before, 1);
+        hear(here, "after");
+        assert_int_equal(f->node.event_count, 2);
+        assert_string_equal(f->node.events[1].type, "after");
+        assert_int_equal(here->commands.expected.count, 0); /* no position is asked for */
+    }
+}
+
+/* The server had ended the subscription before it took the command that subscribes again. */
+static void takes_the_end_of_a_subscription_for_no_confirmation(void **state)
+{
+    struct fixture *f = *state;
+    struct redis_shard *here = &f->shards[0];
+    join_plain(f);
+    give_slot_to(f, &f->shards[1]);
+    give_slot_to(f, here);
+    redis_subscribe_ended(here, STR(KEY));
+    assert_int_equal(f->node.subscribed_count, 1);
+    confirm(here);
+    assert_int_equal(f->node.subscribed_count, 2);
+    redis_subscribe_ended(here, STR(KEY)); /* once more, and now of the subscription that it has */
+    assert_int_equal(f->map_asked, 1);
+}
+
+/* The first one is of a command that the node has given up, when the slot moved. */
+static void takes_confirmations_in_the_order_of_commands(void **state)
+{
+    struct fixture *f = *state;
+    struct redis_shard *here = &f->shards[0];
+    node_subscribe(&f->node, "c", 10);
+    redis_subscribe_flush(&f->broker);
+    give_slot_to(f, &f->shards[1]);
+    confirm(&f->shards[1]);
+    redis_position_told(&f->shards[1], STR(KEY), STR("e"), 5, STR(""));
+    answer(f, &f->shards[1], NULL);
+    give_slot_to(f, here);
+    node_unsubscribe(&f->node, "c");
+    redis_subscribe_flush(&f->broker);
+    node_subscribe(&f->node, "c", 10);
+    redis_subscribe_flush(&f->broker);
+    confirm(here); /* too late */
+    confirm(here);
+    redis_subscribe_ended(here, STR(KEY));
+    assert_int_equal(here->commands.expected.count, 0);
+    confirm(here);
+    assert_int_equal(here->commands.expected.count, 1);
+}
+
 /* It is asked there as long as the slot is on its way. */
 static void asks_again_when_the_server_that_was_to_have_it_is_lost(void **state)
 {
@@ -282,6 +375,9 @@ int main(void)
         PLAYED(believes_the_position_that_is_asked_after_a_history),
         PLAYED(asks_where_it_has_moved_to),
         PLAYED(waits_for_the_map_when_a_server_ends_a_subscription),
+        PLAYED(tells_a_loss_before_what_comes_from_a_server_that_the_slot_returns_to),
+        PLAYED(takes_the_end_of_a_subscription_for_no_confirmation),
+        PLAYED(takes_confirmations_in_the_order_of_commands),
         PLAYED(asks_again_when_the_server_that_was_to_have_it_is_lost),
         PLAYED(gives_up_nothing_for_a_refusal_that_passes),
     };
