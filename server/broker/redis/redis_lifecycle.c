@@ -8,10 +8,12 @@
  * The tag is the stream's own hash tag, or else its whole name. So all keys are at one server of a cluster, and a
  * script appends an event and notes what it means in one step. */
 #include "common/base/clock.h"
+#include "server/broker/redis/lifecycle_batch.h"
 #include "server/broker/redis/redis_parts.h"
 #include "server/core/lifecycle_event.h"
 
 enum { STREAM, ROUNDS, CHANNELS, COUNTERS, OPEN, EARLIER, KEYS };
+enum { BATCH_ARGS_MAX = KEYS + 4 + LIFECYCLE_BATCH_ARGS_MAX };
 enum { SILENT_MIN_MS = 3000, ROUND_NAME_MAX = REDIS_NAME_MAX + 24 };
 
 /* What the cluster hashes of the key. */
@@ -69,42 +71,11 @@ static uint64_t silent_ms(const struct redis_broker *broker)
 
 /* ---- a batch ---- */
 
-static const struct str words[] = {
-    [LIFECYCLE_TELL] = {"tell", 4},   [LIFECYCLE_OPEN] = {"open", 4},     [LIFECYCLE_STEP] = {"step", 4},
-    [LIFECYCLE_CLOSE] = {"close", 5}, [LIFECYCLE_OCCUPY] = {"occupy", 6}, [LIFECYCLE_VACATE] = {"vacate", 6},
-};
-
-static struct str add_number(struct buf *texts, uint64_t number)
-{
-    size_t begin = texts->len;
-    buf_append_u64(texts, number);
-    return str_skip(buf_str(texts), begin);
-}
-
-/* The arguments of one event. Texts that have to be made are appended to texts, which has room for them. */
-static size_t add_event(const struct lifecycle_event *event, struct buf *texts, struct str *out)
-{
-    size_t count = 0;
-    out[count++] = words[event->action];
-    out[count++] = str_from_cstr(lifecycle_type_text(event->type));
-    out[count++] = event->json;
-    if (event->action == LIFECYCLE_TELL)
-        return count;
-    out[count++] = event->key;
-    if (event->action == LIFECYCLE_OPEN || event->action == LIFECYCLE_STEP)
-        out[count++] = add_number(texts, event->sequence);
-    if (event->action == LIFECYCLE_OPEN)
-        out[count++] = add_number(texts, event->opened_ms);
-    if (event->action == LIFECYCLE_OPEN || event->action == LIFECYCLE_OCCUPY)
-        out[count++] = event->about;
-    return count;
-}
-
 static void send_batch(struct redis_request *request)
 {
     struct redis_broker *broker = redis_broker_of_request(request);
     const struct lifecycle_write *write = request->argument;
-    struct str arguments[SCRIPT_ARGS_MAX];
+    struct str arguments[BATCH_ARGS_MAX];
     char round[ROUND_NAME_MAX], before[ROUND_NAME_MAX], number[24], max_len[24];
     struct buf texts = {0};
     size_t count = 0;
@@ -115,9 +86,7 @@ static void send_batch(struct redis_request *request)
     arguments[count++] = write->before ? round_name(broker, write->before, before) : STR("");
     arguments[count++] = redis_number(write->number, number);
     arguments[count++] = redis_number(write->max_len, max_len);
-    buf_reserve(&texts, write->count * 2 * 20); /* two numbers of 64 bits */
-    for (size_t i = 0; i < write->count; i++)
-        count += add_event(write->events[i], &texts, arguments + count);
+    count += lifecycle_batch_arguments(write, &texts, arguments + count);
     redis_request_script(request, SCRIPT_LIFECYCLE, KEYS, count, arguments);
     buf_fini(&texts);
 }

@@ -2,16 +2,21 @@
 --
 -- KEYS: the stream; what is open in this round of the node, a hash; the same of the round before it;
 --   the rounds by the time of their last call, a sorted set; how many rounds have each channel, a hash; the counters.
--- ARGV: the round; the round before it, or ""; number of the batch; how many entries stay in the stream; then for each
---   event: action, type, JSON, and for open: session, sequence, when it was opened, its text; step: session, sequence;
---   close: session; occupy: channel, its text; vacate: channel. An event with an empty JSON is not told.
+-- ARGV: the round; the round before it, or ""; number of the batch; how many entries stay in the stream; how many arguments
+--   each of the next three lists has; sessions that have ended: field; sessions that are open: field, sequence; sessions
+--   that are open and new here: field, value; then the events: type, JSON; of channel.occupied also the channel and its
+--   text; of channel.vacated also the channel. Such an event with an empty JSON is not told.
 -- Answer: 1; 0 if the round is not known, so that the node has to begin another one.
 --
 -- The hash has a field "s:SESSION" with "SEQUENCE OPENED JSON", "c:CHANNEL" with JSON, and "#" with the batch's number.
--- Each call of a command costs a few events' worth of Lua. So what the batch means for sessions is noted by two calls at
--- the end.
+-- Lua hashes each byte of each text, and a call costs as much as an event's text. So the node sums up what the batch says
+-- of each session, and one call notes it for all.
 local stream, open, earlier, rounds, channels, counters = unpack(KEYS)
 local round, before, batch, max_len = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local ended = 8
+local stepped = ended + ARGV[5]
+local opened = stepped + ARGV[6]
+local events = opened + ARGV[7]
 local call = redis.call
 
 local last = tonumber(call('HGET', open, '#') or 0)
@@ -24,63 +29,49 @@ if before ~= '' then call('ZADD', rounds, 'XX', now, before) end
 
 local number = tonumber(call('HGET', counters, 'number') or 0)
 local first = number
-local function tell(at)
-  if ARGV[at + 2] == '' then return end
+local function tell(type, json)
+  if json == '' then return end
   number = number + 1
-  call('XADD', stream, 'MAXLEN', '~', max_len, '*', 'type', ARGV[at + 1], 'number', number, 'event', ARGV[at + 2])
+  call('XADD', stream, 'MAXLEN', '~', max_len, '*', 'type', type, 'number', string.format('%d', number), 'event', json)
 end
 
-local sequences, texts = {}, {} -- by session: its last sequence, and what an `open` of this batch says of it
-local ended, moved = {}, {} -- fields that leave the hash of this round and of the round before it
-local at = 5
+local at = events
 while ARGV[at] do
-  local action, key = ARGV[at], ARGV[at + 3]
-  if action == 'tell' then
-    tell(at)
-    at = at + 3
-  elseif action == 'open' then
-    tell(at)
-    sequences[key], texts[key] = ARGV[at + 4], ARGV[at + 5] .. ' ' .. ARGV[at + 6]
-    moved[#moved + 1] = 's:' .. key
-    at = at + 7
-  elseif action == 'step' then
-    tell(at)
-    sequences[key] = ARGV[at + 4]
-    at = at + 5
-  elseif action == 'close' then
-    tell(at)
-    sequences[key] = nil
-    ended[#ended + 1] = 's:' .. key
-    moved[#moved + 1] = 's:' .. key
-    at = at + 4
-  elseif action == 'occupy' then
+  local type, json, key = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if type == 'channel.occupied' then
     local had = before ~= '' and call('HDEL', earlier, 'c:' .. key) == 1
-    local new = call('HSETNX', open, 'c:' .. key, ARGV[at + 4]) == 1
-    if new and not had and call('HINCRBY', channels, key, 1) == 1 then tell(at) end
+    local new = call('HSETNX', open, 'c:' .. key, ARGV[at + 3]) == 1
+    if new and not had and call('HINCRBY', channels, key, 1) == 1 then tell(type, json) end
     if had and not new then call('HINCRBY', channels, key, -1) end
-    at = at + 5
-  else
+    at = at + 4
+  elseif type == 'channel.vacated' then
     local had = call('HDEL', open, 'c:' .. key)
     if before ~= '' then had = had + call('HDEL', earlier, 'c:' .. key) end
     if had > 0 and call('HINCRBY', channels, key, -had) <= 0 then
       call('HDEL', channels, key)
-      tell(at)
+      tell(type, json)
     end
-    at = at + 4
+    at = at + 3
+  else
+    tell(type, json)
+    at = at + 2
   end
 end
 
-local noted = {'#', batch}
-for session, sequence in pairs(sequences) do
-  local field = 's:' .. session
-  local text = texts[session] or string.match(call('HGET', open, field) or '', ' (.*)$')
+if before ~= '' then
+  for i = ended, stepped - 1 do call('HDEL', earlier, ARGV[i]) end
+  for i = opened, events - 1, 2 do call('HDEL', earlier, ARGV[i]) end
+end
+if ended < stepped then call('HDEL', open, unpack(ARGV, ended, stepped - 1)) end
+local moved = {}
+for i = stepped, opened - 1, 2 do
+  local text = string.match(call('HGET', open, ARGV[i]) or '', ' .*$')
   if text then
-    noted[#noted + 1] = field
-    noted[#noted + 1] = sequence .. ' ' .. text
+    moved[#moved + 1] = ARGV[i]
+    moved[#moved + 1] = ARGV[i + 1] .. text
   end
 end
-call('HSET', open, unpack(noted))
-if #ended > 0 then call('HDEL', open, unpack(ended)) end
-if before ~= '' and #moved > 0 then call('HDEL', earlier, unpack(moved)) end
+if #moved > 0 then call('HSET', open, unpack(moved)) end
+call('HSET', open, '#', batch, unpack(ARGV, opened, events - 1)) -- '#' is noted after all that can fail
 if number > first then call('HSET', counters, 'number', number) end
 return 1

@@ -26,7 +26,7 @@ enum redis_script {
     SCRIPT_COUNT
 };
 
-enum { SCRIPT_HASH_LEN = 40, SCRIPT_ARGS_MAX = 912 };
+enum { SCRIPT_HASH_LEN = 40, SCRIPT_ARGS_MAX = 544 };
 
 struct redis_scripts {
     char hashes[SCRIPT_COUNT][SCRIPT_HASH_LEN + 1]; /* "": not known */
