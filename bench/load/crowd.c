@@ -229,6 +229,8 @@ static void begin_some(struct crowd *crowd)
         client->began_us = clock_now_us();
         if (loop_stream_connect(&client->stream, crowd->loop, crowd->target, &error) != ERR_NONE)
             leave(client, &error);
+        else if (client->stream.connected)
+            on_connected(client);
     }
 }
 

@@ -110,8 +110,16 @@ static enum err bind_source(struct loop *loop, int fd, const struct loop_target 
     return ERR_NONE;
 }
 
-enum err loop_connect(struct loop *loop, struct loop_source *source, const struct loop_target *target, uint32_t events,
-                      struct error *error)
+/* connect() says EINPROGRESS also where the kernel has made the connection within it. */
+static bool is_connected(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    return getpeername(fd, (struct sockaddr *)(void *)&peer, &len) == 0;
+}
+
+enum err loop_connect(struct loop *loop, struct loop_source *source, const struct loop_target *target,
+                      bool *out_connected, struct error *error)
 {
     int on = 1;
     int fd = socket(target->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
@@ -135,12 +143,14 @@ enum err loop_connect(struct loop *loop, struct loop_source *source, const struc
         return ERR_UNAVAILABLE;
     }
     source->fd = fd;
-    struct epoll_event event = {.events = events, .data.ptr = source};
+    bool connected = is_connected(fd);
+    struct epoll_event event = {.events = connected ? EPOLLIN : EPOLLOUT, .data.ptr = source};
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
         error_set(error, ERR_UNAVAILABLE, "cannot wait for a socket: %s", strerror(errno));
         loop_close(source);
         return ERR_UNAVAILABLE;
     }
+    *out_connected = connected;
     return ERR_NONE;
 }
 

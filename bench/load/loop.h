@@ -49,9 +49,10 @@ struct loop_target {
 /* Takes <scheme>://host:port..., without TLS, and resolves the host: its first address counts. Blocks. */
 enum err loop_resolve(const char *text, const char *scheme, struct loop_target *out, struct error *error);
 
-/* Begins a connection and calls source->ready for `events`, first when the connection is there or has failed. */
-enum err loop_connect(struct loop *loop, struct loop_source *source, const struct loop_target *target, uint32_t events,
-                      struct error *error);
+/* Begins a connection. If *out_connected, it is there already, as over loopback: source->ready is called for EPOLLIN.
+ * Else it is called for EPOLLOUT, when the connection is there or has failed. */
+enum err loop_connect(struct loop *loop, struct loop_source *source, const struct loop_target *target,
+                      bool *out_connected, struct error *error);
 /* Changes what it is called for. */
 void loop_expect(struct loop *loop, struct loop_source *source, uint32_t events);
 /* A closed source may be closed again. */

@@ -8,7 +8,7 @@ enum err loop_stream_connect(struct loop_stream *stream, struct loop *loop, cons
 {
     stream->loop = loop;
     stream->connected = stream->blocked = false;
-    return loop_connect(loop, &stream->source, target, EPOLLOUT, error);
+    return loop_connect(loop, &stream->source, target, &stream->connected, error);
 }
 
 enum err loop_stream_flush(struct loop_stream *stream, struct error *error)

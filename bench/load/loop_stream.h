@@ -23,6 +23,7 @@ enum loop_stream_turn {
     STREAM_BROKEN, /* *error says why; the owner should close it */
 };
 
+/* If the stream is connected then, no STREAM_CONNECTED comes. */
 enum err loop_stream_connect(struct loop_stream *stream, struct loop *loop, const struct loop_target *target,
                              struct error *error);
 enum loop_stream_turn loop_stream_turn(struct loop_stream *stream, uint32_t events, struct str *out_bytes,

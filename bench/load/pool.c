@@ -69,6 +69,7 @@ enum err pool_connect(struct pool *pool, uint64_t timeout_us, struct error *erro
         enum err err = loop_stream_connect(&pool->connections[i].stream, pool->loop, pool->target, error);
         if (err)
             return err;
+        pool->ready += pool->connections[i].stream.connected;
     }
     while (pool->ready < pool->count && !pool->failed)
         if (!loop_turn(pool->loop, deadline_us))

@@ -17,6 +17,7 @@ enum scenario_trait {
     WAITING = 1 << 7,    /* it only waits: a count of operations makes no sense */
     RECOVERING = 1 << 8, /* clients come back to a history */
     REQUESTS = 1 << 9,   /* clients send messages to an endpoint */
+    PACED = 1 << 10,     /* without subscribers, at a rate or in a closed loop */
 };
 
 struct scenario {
