@@ -50,4 +50,4 @@ test.each(PAGES.flatMap(snippets))("the program of %s is right by its types", (n
   host.fileExists = (asked) => asked === file || fileExists(asked);
   const found = ts.getPreEmitDiagnostics(ts.createProgram([file], options, host));
   expect(found.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"))).toEqual([]);
-}, 60_000);
+});

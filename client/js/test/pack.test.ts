@@ -62,7 +62,7 @@ describe("the packages, installed in a fresh project", () => {
       if (existsSync(path.join(root, "node_modules", name))) symlinkSync(path.join(root, "node_modules", name), path.join(project, "node_modules", name));
     writeFileSync(path.join(project, "app.ts"), SOURCE);
     writeFileSync(path.join(project, "app.cts"), SOURCE);
-  }, 60_000);
+  });
   afterAll(() => rmSync(project, { recursive: true, force: true }));
 
   const CHECK = `const names = [Object.keys(client), Object.keys(socket), Object.keys(tabs), Object.keys(react)].map((all) => all.filter((name) => name !== "default").length);

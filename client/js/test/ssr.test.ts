@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { PATIENCE_MS } from "./e2e/harness.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -31,5 +32,5 @@ test.each(["", "-18"])("complaint: does not run in SSR. A server renders the hoo
     },
   });
   // It also has to end by itself: nothing may be left that keeps the process alive.
-  expect(execFileSync(process.execPath, ["-"], { input: outputFiles[0]!.text, encoding: "utf8", timeout: 10_000 })).toBe("<p>idle idle 0 0</p> idle\n");
+  expect(execFileSync(process.execPath, ["-"], { input: outputFiles[0]!.text, encoding: "utf8", timeout: PATIENCE_MS })).toBe("<p>idle idle 0 0</p> idle\n");
 });

@@ -112,10 +112,9 @@ const all = [1, 2, 3, 4];
 async function check(of: Case, does: string): Promise<void> {
   const tells = /\*\*tells\*\* `(\w+)`/.exec(does)?.[1];
   const code = /with (?:code )?`(\w+)`/.exec(does)?.[1];
-  const patience = 40_000;
   if (does.includes("**comes back**")) {
-    await until(() => of.lost, "the connection is lost", patience);
-    await until(() => of.client.state === "open" && of.room.state === "live", "it is back", patience);
+    await until(() => of.lost, "the connection is lost");
+    await until(() => of.client.state === "open" && of.room.state === "live", "it is back");
     expect(of.whys()).not.toContain("refused");
   }
   if (does.includes("**asks for a token**")) {
@@ -128,7 +127,7 @@ async function check(of: Case, does: string): Promise<void> {
     expect(of.client.state).toBe("closed");
   }
   if (tells) await until(() => of.told.find(({ recovered, reason }) => !recovered && reason === tells), `it tells ${tells}`);
-  if (does.includes("each event once")) await until(() => of.seen.length >= all.length, "each event", patience);
+  if (does.includes("each event once")) await until(() => of.seen.length >= all.length, "each event");
   if (does.includes("the channel's state is `refused`")) {
     await until(() => of.room.state === "refused", "the channel is refused");
   }
@@ -186,5 +185,5 @@ describe.skipIf(!hasBinary)("each fault of docs/testing.md", () => {
     expect(faults().length).toBeGreaterThan(90);
   });
 
-  test.concurrent.each(faults())("$what $call", async (fault) => run(fault), 60_000);
+  test.concurrent.each(faults())("$what $call", async (fault) => run(fault));
 });

@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium, type Browser } from "playwright-core";
+import { chromium, type Browser, type BrowserContext } from "playwright-core";
 import { WebSocket } from "ws";
 import { Carillon, type CarillonOptions, type Env } from "../../dist/index.js";
 
@@ -15,6 +16,9 @@ const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/go
 export const hasBrowser = CHROMIUM !== undefined;
 const SECRET = "a secret for tests only, of 64 bytes and more, so that HS512 takes it";
 const API_KEY = "an-api-key-for-tests-only";
+
+/** How long a condition may take, on a busy machine too. A test that waits longer waits in vain. */
+export const PATIENCE_MS = 60_000;
 
 /** A token of the server's users. */
 export function token(user = "ada", expiresInS = 600, more: object = {}): string {
@@ -34,18 +38,28 @@ export interface Node {
   end(signal?: NodeJS.Signals): Promise<void>;
 }
 
-export async function until<T>(check: () => T, what: string, ms = 10_000): Promise<NonNullable<T>> {
-  const end = Date.now() + ms;
+export async function until<T>(check: () => T, what: string): Promise<NonNullable<T>> {
+  const end = Date.now() + PATIENCE_MS;
   for (;;) {
     const found = check();
     if (found) return found as NonNullable<T>;
-    if (Date.now() > end) throw new Error(`waited ${ms} ms for: ${what}`);
+    if (Date.now() > end) throw new Error(`waited ${PATIENCE_MS} ms for: ${what}`);
     await sleep(5);
   }
 }
 
 export const startBrowser = (): Promise<Browser> =>
-  chromium.launch({ executablePath: CHROMIUM!, args: ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"], ignoreDefaultArgs: ["--disable-back-forward-cache"] });
+  chromium.launch({
+    ...{ executablePath: CHROMIUM!, timeout: PATIENCE_MS, ignoreDefaultArgs: ["--disable-back-forward-cache"] },
+    args: ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"],
+  });
+
+/** A person with a browser of their own. Its pages wait for their conditions as `until` does. */
+export async function newContext(browser: Browser): Promise<BrowserContext> {
+  const context = await browser.newContext();
+  context.setDefaultTimeout(PATIENCE_MS);
+  return context;
+}
 
 export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -102,22 +116,30 @@ export function createClient(url: string, more: Partial<CarillonOptions> = {}): 
   return new Carillon<Events>({ url, getToken: () => token(), reconnectDelay: 100, env, ...more });
 }
 
-/** A Redis of the test's own, in memory. `null`: there is none on this machine. */
+/** A Redis of the test's own, in memory. It has a socket in its folder, and a gate to it on a free port. `null`: there is none on this machine. */
 export async function startRedis(): Promise<{ url: string; end(): Promise<void> } | null> {
   const folder = mkdtempSync(path.join(tmpdir(), "carillon-redis-"));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
   const socket = path.join(folder, "redis.sock");
-  const port = 20_000 + Math.floor(Math.random() * 10_000);
-  const child = spawn("redis-server", ["--port", `${port}`, "--bind", "127.0.0.1", "--unixsocket", socket, "--save", "", "--maxmemory-policy", "noeviction"], { stdio: "ignore", cwd: folder });
-  const failed = new Promise<boolean>((resolve) => child.once("error", () => resolve(true)));
-  const ready = until(() => existsSync(socket), "Redis").then(() => false);
-  if (await Promise.race([failed, ready])) return null;
+  const child = spawn("redis-server", ["--port", "0", "--unixsocket", socket, "--save", "", "--maxmemory-policy", "noeviction"], { stdio: "ignore", cwd: folder });
+  let isMissing = false;
+  child.once("error", () => (isMissing = true));
+  await until(() => isMissing || existsSync(socket), "Redis");
+  if (isMissing) return remove(), null;
+  const gate = createServer((down) => {
+    const up = connect(socket);
+    down.on("error", () => up.destroy()).pipe(up);
+    up.on("error", () => down.destroy()).pipe(down);
+  });
+  await new Promise<void>((resolve) => gate.listen(0, "127.0.0.1", resolve));
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `redis://127.0.0.1:${(gate.address() as { port: number }).port}`,
     async end() {
+      gate.close();
       const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
       child.kill("SIGKILL");
       await exited;
-      rmSync(folder, { recursive: true, force: true });
+      remove();
     },
   };
 }

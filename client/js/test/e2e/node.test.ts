@@ -47,12 +47,12 @@ describe.skipIf(!hasBinary)("against a server, in Node", () => {
     await until(() => room.state === "live", "live");
     for (let n = 1; n <= 200; n++) {
       await server.publish("room:1", { n });
-      if (n % 50 === 0) line.cut();
+      if (n % 50 === 25) line.cut();
+      if (n % 50 === 0) await until(() => continuity.length === n / 50, "live again");
     }
     await until(() => seen.length >= 200, "all events");
     expect(seen).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
-    expect(continuity.every(({ recovered }) => recovered)).toBe(true);
-    expect(continuity.length).toBeGreaterThan(1);
+    expect(continuity.map(({ recovered }) => recovered)).toEqual([true, true, true, true]);
   });
 
   test.each([
@@ -110,9 +110,9 @@ describe.skipIf(!hasBinary)("against a server, in Node", () => {
   });
 
   test("a token is refreshed before its end: the connection stays", async () => {
-    const server = await node();
+    const server = await node(); // it warns 30 s before the end of a token
     const asked: string[] = [];
-    const one = client(server.url, { getToken: ({ why }) => (asked.push(why), token("ada", asked.length === 1 ? 3 : 600)) });
+    const one = client(server.url, { getToken: ({ why }) => (asked.push(why), token("ada", asked.length === 1 ? 32 : 600)) });
     const sessions: (string | undefined)[] = [];
     one.onStateChange.subscribe((state) => state === "open" && sessions.push(one.session?.id));
     one.connect();
@@ -210,7 +210,7 @@ describe.skipIf(!hasBinary)("against a server, in Node", () => {
     room.on("*", () => {})();
     one.signOut();
     two.close();
-    await until(() => handles().length <= before.length, `no more than ${before}`, 3000);
+    await until(() => handles().length <= before.length, `no more than ${before}`);
     expect(one.channel("room:1").position).toBeNull();
   });
 

@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { hasBinary, startNode, token } from "./harness.js";
+import { hasBinary, PATIENCE_MS, startNode, token } from "./harness.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const deno = path.join(root, "node_modules/.bin/deno");
@@ -23,7 +23,7 @@ describe.skipIf(!hasBinary)("in each runtime", () => {
   test.each(RUNTIMES.filter(([, command]) => existsSync(command)))("%s: events, a publish, history, a managed socket; the program ends by itself after signOut", async (_, command, ...given) => {
     const node = await startNode();
     const env = { ...process.env, URL: node.url, TOKEN: token(), NO_COLOR: "1" };
-    const { stdout } = await run(command, [...given, path.join(root, "test/e2e/smoke.mjs")], { env, timeout: 20_000, cwd: root });
+    const { stdout } = await run(command, [...given, path.join(root, "test/e2e/smoke.mjs")], { env, timeout: PATIENCE_MS, cwd: root });
     expect(stdout).toBe("connecting open 1 1 closing closed true\n");
     await node.end();
   });
@@ -33,4 +33,4 @@ test.skipIf(!existsSync(bun))("the unit tests pass in Bun too", async () => {
   const files = ["channel", "client", "faults", "managed", "vectors"].map((name) => `test/${name}.test.ts`);
   const { stdout } = await run(bun, ["--bun", "node_modules/vitest/vitest.mjs", "run", ...files], { cwd: root, env: { ...process.env, NO_COLOR: "1", CI: "1" } });
   expect(stdout).toMatch(/Tests {2}\d+ passed/);
-}, 120_000);
+});

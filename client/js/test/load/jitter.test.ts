@@ -1,20 +1,20 @@
-// The jitter run: each connection is cut every 15 s and can come back after 2 s. In the tests it takes 34 s:
-// JITTER_SECONDS=600 is the run whose figures are published.
+// The jitter run: each connection is cut again and again, and can come back after a while. JITTER_SECONDS=600 is the run whose figures
+// are published. The tests make a short one, with each cut sooner.
 import { afterAll, describe, expect, test } from "vitest";
 import { createClient, hasBinary, sleep, startNode, until } from "../e2e/harness.js";
 import { startLine, type Line } from "../e2e/line.js";
 import { percentile, row } from "./figures.js";
 
-const SECONDS = Number(process.env.JITTER_SECONDS ?? 34);
-const CLIENTS = Number(process.env.JITTER_CLIENTS ?? 100);
-const CUT_EVERY_MS = 15_000;
-const DOWN_MS = 2000;
+const isLong = process.env.JITTER_SECONDS !== undefined;
+const SECONDS = Number(process.env.JITTER_SECONDS ?? 5);
+const CLIENTS = Number(process.env.JITTER_CLIENTS ?? (isLong ? 100 : 50));
+const [CUT_EVERY_MS, DOWN_MS, RECONNECT_MS] = isLong ? [15_000, 2000, 1000] : [2000, 300, 100];
 const EVENTS_PER_S = 10;
 
 /** A client on a line of its own, and what it has seen. */
 async function join(port: number) {
   const line = await startLine([{ port }]);
-  const client = createClient(line.url, { reconnectDelay: 1000 });
+  const client = createClient(line.url, { reconnectDelay: RECONNECT_MS });
   client.onError.subscribe(() => {});
   const room = client.channel("room:1");
   const seen: number[] = [];
@@ -41,25 +41,26 @@ describe.skipIf(!hasBinary)("the jitter run", () => {
   const lines: Line[] = [];
   afterAll(() => lines.forEach((line) => line.end()));
 
-  test(`${SECONDS} s, ${CLIENTS} clients, each cut every 15 s and back after 2 s: every event comes once, in order`, async () => {
+  test(`${SECONDS} s, ${CLIENTS} clients, each cut every ${CUT_EVERY_MS / 1000} s and back after ${DOWN_MS / 1000} s: every event comes once, in order`, async () => {
     const node = await startNode();
     const all = await Promise.all(Array.from({ length: CLIENTS }, () => join(node.port)));
     lines.push(...all.map(({ line }) => line));
-    await until(() => all.every(({ room }) => room.state === "live"), "all live", 20_000);
+    await until(() => all.every(({ room }) => room.state === "live"), "all live");
 
     const begin = performance.now();
     const cuts = all.map((_, i) => begin + (CUT_EVERY_MS * (i + 1)) / CLIENTS);
+    const wereCut = () => all.every(({ backMs }) => backMs.length > 1);
     let published = 0;
-    for (let now = begin; now - begin < SECONDS * 1000; now = performance.now()) {
+    for (let now = begin; now - begin < SECONDS * 1000 || !wereCut(); now = performance.now()) {
       if (published < ((now - begin) / 1000) * EVENTS_PER_S) await node.publish("room:1", { n: ++published, at: performance.now() });
-      for (const [i, { line }] of all.entries()) {
-        if (now < cuts[i]!) continue;
+      for (const [i, { line, room }] of all.entries()) {
+        if (now < cuts[i]! || room.state !== "live") continue;
         cuts[i]! += CUT_EVERY_MS;
         line.cut(DOWN_MS);
       }
       await sleep(5);
     }
-    await until(() => all.every(({ seen }) => seen.at(-1) === published), "the last event everywhere", 40_000);
+    await until(() => all.every(({ seen }) => seen.at(-1) === published), "the last event everywhere");
 
     const got = all.reduce((sum, { seen }) => sum + new Set(seen).size, 0);
     const replay = all.flatMap(({ replayMs }) => replayMs);
@@ -72,8 +73,7 @@ describe.skipIf(!hasBinary)("the jitter run", () => {
     });
     const expected = Array.from({ length: published }, (_, i) => i + 1);
     for (const { seen, lost } of all) expect([seen, lost()]).toEqual([expected, 0]);
-    expect(back.length).toBeGreaterThan(CLIENTS);
     all.forEach(({ client }) => client.close());
     await node.end();
-  }, (SECONDS + 90) * 1000);
+  }, (SECONDS + 240) * 1000);
 });
