@@ -38,7 +38,8 @@ interface Open {
 /** The open sockets of a context. Those of workers are not among them. */
 type Sockets = Map<WebSocket, Open>;
 
-const FIRST_MESSAGE_MS = 2_000;
+/** How old a socket is that has said nothing, and so is no session. */
+const FIRST_MESSAGE_MS = 10_000;
 
 function observe(socket: WebSocket): Open {
   const ended = new Promise<void>((resolve) => socket.once("close", () => resolve()));

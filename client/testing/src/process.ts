@@ -39,7 +39,7 @@ export interface Running {
 
 const READY_MS = 10_000;
 const END_MS = 5_000;
-const GRACE_MS = 100;
+const GRACE_MS = 2_000;
 const LOG_LENGTH = 65_536;
 
 /** A running `carillon dev`. It ends with this process, however that ends, and keeps this process alive at no time. */

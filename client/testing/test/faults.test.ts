@@ -3,7 +3,7 @@ import path from "node:path";
 import { Carillon, type CarillonError } from "@carillon/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCarillon, type Action, type CarillonServer, type NewRule, type On } from "../dist/index.js";
-import { env, root, until } from "./support.js";
+import { env, patient, root, until } from "./support.js";
 
 /** A row of the table of docs/testing.md, once for each reason that it names. */
 interface Row {
@@ -25,7 +25,7 @@ function rows(): Row[] {
 let s: CarillonServer;
 let users = 0;
 beforeAll(async () => {
-  s = await startCarillon({ seed: 1, args: ["--ping-interval", "5s"] });
+  s = patient(await startCarillon({ seed: 1, args: ["--ping-interval", "5s"] }));
 });
 afterAll(() => s.stop());
 
@@ -77,8 +77,8 @@ class World {
     await s.publish(this.channel, "notification", { message });
   }
 
-  live = () => until(() => this.room.state === "live" && this.client.state === "open", `${this.user} is live`, 50_000);
-  sees = (message: string) => until(() => this.seen.includes(message), `${this.user} sees ${message}`, 50_000);
+  live = () => until(() => this.room.state === "live" && this.client.state === "open", `${this.user} is live`);
+  sees = (message: string) => until(() => this.seen.includes(message), `${this.user} sees ${message}`);
   connections = async () => (await s.journal({ kinds: ["connected"], user: this.user })).length;
 }
 
@@ -91,7 +91,7 @@ const CHECKS: [RegExp, (world: World, match: RegExpExecArray) => Promise<unknown
     expect([w.client.state, await w.connections()]).toEqual(["closed", before]);
   }],
   [/\*\*comes back\*\*/, async (w) => {
-    await until(() => w.states.includes("reconnecting"), "the client tries again", 50_000);
+    await until(() => w.states.includes("reconnecting"), "the client tries again");
     await w.live();
   }],
   [/\*\*asks for a token\*\*/, async (w) => {
@@ -111,10 +111,10 @@ const CHECKS: [RegExp, (world: World, match: RegExpExecArray) => Promise<unknown
   [/hears nothing for 3 s/, (w) => expect(w.openedMs - w.began).toBeGreaterThanOrEqual(3_000)],
   [/closes with 1007/, (w) => s.wait.closed({ user: w.user, code: 1007 })],
   [/calls `getToken` with `why` `refresh` once, sends `refresh`/, async (w) => {
-    await s.wait.answered({ user: w.user, frame: { type: "refreshed" }, timeout: "20s" });
+    await s.wait.answered({ user: w.user, frame: { type: "refreshed" } });
     expect(w.asked).toEqual(["connect", "refresh"]);
   }],
-  [/asks `getToken` again/, (w) => until(() => w.asked.length >= 3, "getToken is called again", 40_000)],
+  [/asks `getToken` again/, (w) => until(() => w.asked.length >= 3, "getToken is called again")],
   [/rejects with `(\w+)`/, async (w, [, code]) => expect(await w.publishing).toBe(code)],
   [/after 15 s it rejects/, (w) => expect(Date.now() - w.began).toBeGreaterThanOrEqual(15_000)],
   [/resolves\. With an `eventId` there is one event/, async (w) => {

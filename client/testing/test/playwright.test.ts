@@ -21,7 +21,7 @@ const connect = async (page, carillon, user = "ada") => {
     socket.onclose = ({ code }) => (globalThis.ended = code);
     socket.onopen = () => socket.send(JSON.stringify({ type: "subscribe", data: { channel: "room:1" } }));
   }, await carillon.url(user));
-  await carillon.wait.subscribed("room:1", { user });
+  await carillon.wait.subscribed("room:1", { user, timeout: "1m" });
 };
 const messages = (page) => page.evaluate(() => got.filter(({ type }) => type === "notification").map(({ data }) => data.message));
 const publish = (carillon, message) => carillon.publish("room:1", "notification", { message });
@@ -90,7 +90,7 @@ describe.skipIf(!CHROMIUM)("the fixture", () => {
         await page.evaluate(() => socket.send(JSON.stringify({ type: "publish", id: 1, data: { channel: "room:1", type: "notification", data: { message: "mine" } } })));
         await sleep(300);
         expect([await messages(page), await page.evaluate(() => [navigator.onLine, socket.readyState])]).toEqual([[], [false, 1]]);
-        await carillon.verify([], { nothingElse: ["closed", "answered"], after: (await carillon.wait.published("room:1"))[0].n });
+        await carillon.verify([], { nothingElse: ["closed", "answered"], after: (await carillon.wait.published("room:1", { timeout: "1m" }))[0].n });
         await carillon.online(page);
         await expect.poll(() => messages(page)).toEqual(["missed", "mine"]);
         expect(await page.evaluate(() => [navigator.onLine, ended])).toEqual([true, undefined]);
@@ -110,7 +110,7 @@ describe.skipIf(!CHROMIUM)("the fixture", () => {
         await connect(page, carillon);
         await carillon.offline(page, "reset");
         await expect.poll(() => page.evaluate(() => globalThis.ended)).toBe(1006);
-        await carillon.wait.closed({ user: "ada" });
+        await carillon.wait.closed({ user: "ada", timeout: "1m" });
         await carillon.online(page);
         expect(await carillon.sessions()).toEqual([]);
       });

@@ -3,7 +3,7 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { startCarillon } from "../dist/index.js";
 import { runSpecs } from "./spec-run.js";
-import { CHROMIUM, Project, root } from "./support.js";
+import { CHROMIUM, PATIENCE_MS, Project, root } from "./support.js";
 
 const page = readFileSync(path.join(root, "../../docs/testing.md"), "utf8");
 const SOCKETS = { NODE_OPTIONS: "--experimental-websocket" };
@@ -33,7 +33,7 @@ test(
   withProject(["vitest"], (project) => {
     project.write("gap.test.js", block("gap.test.js"));
     expect(lines(block("gap.test.js"))).toBeLessThan(20);
-    const told = JSON.parse(project.node([path.join(root, "node_modules/vitest/vitest.mjs"), "run", "--reporter=json"], SOCKETS));
+    const told = JSON.parse(project.node([path.join(root, "node_modules/vitest/vitest.mjs"), "run", "--reporter=json", `--testTimeout=${PATIENCE_MS}`, `--hookTimeout=${PATIENCE_MS}`], SOCKETS));
     expect([told.success, told.numPassedTests]).toEqual([true, 1]);
   }),
 );
@@ -43,7 +43,7 @@ test(
   withProject(["jest"], (project) => {
     project.write("package.json", '{"name":"fresh","private":true}');
     project.write("missed.test.js", block("missed.test.js"));
-    const told = JSON.parse(project.node([path.join(root, "node_modules/jest/bin/jest.js"), "--json", "--rootDir", project.folder], SOCKETS));
+    const told = JSON.parse(project.node([path.join(root, "node_modules/jest/bin/jest.js"), "--json", `--testTimeout=${PATIENCE_MS}`, "--rootDir", project.folder], SOCKETS));
     expect([told.success, told.numPassedTests]).toEqual([true, 1]);
   }),
 );

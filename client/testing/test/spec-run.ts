@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import path from "node:path";
 import type { Project } from "./support.js";
-import { CHROMIUM, root } from "./support.js";
+import { CHROMIUM, PATIENCE_MS, root } from "./support.js";
 
 export interface Told {
   title: string;
@@ -28,7 +28,7 @@ export async function runSpecs(project: Project, config?: string): Promise<Told[
   project.write(
     "run.config.js",
     `${config ? `import base from "./${config}";` : "const base = {};"}
-     export default { ...base, reporter: "json", workers: 1, use: { ...base.use, launchOptions: { executablePath: ${JSON.stringify(CHROMIUM)}, args: ["--no-sandbox", "--disable-dev-shm-usage"] } } };`,
+     export default { ...base, reporter: "json", workers: 1, timeout: ${2 * PATIENCE_MS}, expect: { timeout: ${PATIENCE_MS} }, use: { ...base.use, launchOptions: { executablePath: ${JSON.stringify(CHROMIUM)}, args: ["--no-sandbox", "--disable-dev-shm-usage"] } } };`,
   );
   const output = await new Promise<string>((resolve) => {
     const command = [path.join(root, "node_modules/@playwright/test/cli.js"), "test", "-c", "run.config.js"];

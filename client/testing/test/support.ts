@@ -5,6 +5,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 import type { Env } from "@carillon/client";
+import type { CarillonServer } from "../dist/index.js";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
 const repository = path.join(root, "../..");
@@ -13,14 +14,28 @@ process.env.CARILLON_BIN = BINARY;
 export const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) => existsSync(file));
 export const env: Partial<Env> = { WebSocket: WebSocket as unknown as Env["WebSocket"] };
 
-export async function until<T>(check: () => T | Promise<T>, what: string, ms = 10_000): Promise<NonNullable<T>> {
-  const end = Date.now() + ms;
+/** How long a condition may take, on a busy machine too. A test that waits longer waits in vain. */
+export const PATIENCE_MS = 60_000;
+
+export async function until<T>(check: () => T | Promise<T>, what: string): Promise<NonNullable<T>> {
+  const end = Date.now() + PATIENCE_MS;
   for (;;) {
     const found = await check();
     if (found) return found as NonNullable<T>;
-    if (Date.now() > end) throw new Error(`waited ${ms} ms for: ${what}`);
+    if (Date.now() > end) throw new Error(`waited ${PATIENCE_MS} ms for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** The same server, whose waits have this patience. */
+export function patient(s: CarillonServer): CarillonServer {
+  const waits = s.wait as unknown as Record<string, (...given: unknown[]) => unknown>;
+  for (const [name, wait] of Object.entries(waits))
+    waits[name] = (...given) => {
+      const match = typeof given.at(-1) === "object" ? (given.pop() as object) : {};
+      return wait(...given, { timeout: `${PATIENCE_MS}ms`, ...match });
+    };
+  return s;
 }
 
 /** A fresh project with this package, its peers and the client installed. */

@@ -2,12 +2,12 @@ import { AssertionError } from "node:assert";
 import { Carillon } from "@carillon/client";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { attachCarillon, CarillonError, startCarillon, WaitTimeout, type CarillonServer, type JournalLine } from "../dist/index.js";
-import { env, until } from "./support.js";
+import { env, patient, until } from "./support.js";
 
 let s: CarillonServer;
 let clients: Carillon[];
 beforeAll(async () => {
-  s = await startCarillon({ seed: 1, args: ["--pong-timeout", "5m"] });
+  s = patient(await startCarillon({ seed: 1, args: ["--pong-timeout", "5m"] }));
 });
 beforeEach(async () => {
   clients = [];
@@ -69,7 +69,7 @@ describe("waiting", () => {
     client.close();
     await s.wait.unsubscribed("room:1", { user: "ada" });
     await s.wait.closed({ user: "ada" });
-    await s.wait.idle({ timeout: "5s" });
+    await s.wait.idle();
     const bad = new env.WebSocket!(`${s.wsUrl}?token=none`, ["carillon.v1"]);
     bad.onerror = () => {};
     expect((await s.wait.refused())[0]!.text).toContain("token");
@@ -102,7 +102,7 @@ describe("the journal", () => {
     expect(await s.journal({ after: lines[0]!.n })).toHaveLength(1);
     await s.clearJournal();
     expect(await s.journal()).toEqual([]);
-    const later = s.journal({ wait: "5s", kinds: ["published"] }).then((found) => found.length);
+    const later = s.journal({ wait: "1m", kinds: ["published"] }).then((found) => found.length);
     await publish("three");
     expect(await later).toBe(1);
   });
