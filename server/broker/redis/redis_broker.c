@@ -55,7 +55,7 @@ static void tell(struct redis_broker *broker)
 
 /* ---- what the shards tell ---- */
 
-static void on_commands_up(struct redis_shard *shard)
+static void on_ready(struct redis_shard *shard)
 {
     redis_position_ask_all(shard);
 }
@@ -98,7 +98,7 @@ static void on_state(struct redis_shard *shard)
 }
 
 static const struct redis_shard_events shard_events = {
-    .commands_up = on_commands_up,
+    .ready = on_ready,
     .subscriber_up = on_subscriber_up,
     .before_canary = redis_node_register,
     .canary_back = on_canary_back,

@@ -176,13 +176,14 @@ void redis_count_bad_message(struct redis_broker *broker, struct str channel, co
 /* The subscription is confirmed, and the node waits for its position: the first one, or another one. */
 bool redis_position_is_needed(const struct redis_subscription *subscription);
 /* Asks Redis for the position. If the shard is not ready, redis_position_ask_all asks later. A channel without history
- * that was interrupted has no position to ask for: the node is told so at once. */
+ * that was interrupted has no position to ask for: if the server is a primary for certain, the node is told so at once.
+ */
 void redis_position_ask(struct redis_broker *broker, struct redis_subscription *subscription);
 /* Keeps the position that the node has reached: the one that it was told, then that of each event. */
 void redis_position_set(struct redis_subscription *subscription, struct str epoch, uint64_t offset, struct str id);
 /* Asks for the position once more, unless it is asked for already. */
 void redis_position_recheck(struct redis_broker *broker, struct redis_subscription *subscription);
-/* Asks for all positions that could not be asked for before. The shard's connection for commands is up. */
+/* Asks for all positions that could not be asked for before. The shard is ready. */
 void redis_position_ask_all(struct redis_shard *shard);
 /* Redis has told the position. id: of the event at that position; empty: not known. */
 void redis_position_told(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset, struct str id);

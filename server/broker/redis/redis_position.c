@@ -73,10 +73,14 @@ static void fail(struct redis_broker *broker, struct redis_subscription *subscri
                                     str_from(text, (size_t)len), NULL);
 }
 
-/* An interrupted channel without history has no position to wait for. The loss is told at once, before later events. */
+/* An interrupted channel without history has no position to wait for. The loss is told at once. But a server of a
+ * cluster that was up before may have become a replica since. It takes the subscription, and has some of the events
+ * from then on. The question tells, because no replica takes it. */
 static bool tells_loss_at_once(struct redis_broker *broker, struct redis_subscription *subscription)
 {
-    if (!subscription->answered || !subscription->interrupted || subscription->history.size)
+    const struct redis_shard *shard = subscription->shard;
+    if (!subscription->answered || !subscription->interrupted || subscription->history.size ||
+        (shard->is_up && broker->topology.kind->sharded))
         return false;
     tell(broker, subscription, &(struct position){.offset = 0});
     return true;
@@ -144,10 +148,10 @@ void redis_position_ask(struct redis_broker *broker, struct redis_subscription *
         return; /* the shard may have closed and be freed */
     struct redis_shard *shard = subscription->shard;
     assert(shard); /* the subscription is confirmed there */
-    if (tells_loss_at_once(broker, subscription))
-        return;
     if (!redis_shard_is_ready(shard))
         return; /* redis_position_ask_all asks later */
+    if (tells_loss_at_once(broker, subscription))
+        return;
     if (subscription->positions++ == 0) {
         subscription->read_before = subscription->read;
         subscription->outdated = false;

@@ -63,6 +63,7 @@ static int set_up(void **state)
         redis_connection_init(&shard->commands, &config, NULL, &f->broker, &f->rig.turn);
         redis_connection_init(&shard->subscriber, &config, NULL, &f->broker, &f->rig.turn);
         shard->commands.state = shard->subscriber.state = REDIS_READY;
+        shard->is_primary = true;
     }
     f->owner = &f->shards[0];
     *state = f;
@@ -299,6 +300,48 @@ static void takes_the_end_of_a_subscription_for_no_confirmation(void **state)
     assert_int_equal(f->map_asked, 1);
 }
 
+/* A map that is older than the end of the subscription names the same server. It is a replica by now, and takes the
+ * subscription. */
+static void asks_a_server_that_was_up_whether_it_has_the_slot(void **state)
+{
+    struct fixture *f = *state;
+    struct redis_shard *here = &f->shards[0], *there = &f->shards[1];
+    join_plain(f);
+    here->is_up = true;
+    redis_subscribe_ended(here, STR(KEY));
+    give_slot_to(f, here);
+    confirm(here);
+    hear(here, "by chance");
+    assert_int_equal(here->commands.expected.count, 1);
+    give_slot_to(f, there); /* so says MOVED, the answer */
+    answer(f, here, "lost");
+    assert_int_equal(f->node.subscribed_count, 1);
+    confirm(there);
+    assert_int_equal(f->node.subscribed_count, 2);
+    assert_int_equal(f->node.event_count, 0);
+    hear(there, "after");
+    assert_int_equal(f->node.event_count, 1);
+    here->is_up = false;
+}
+
+/* Its subscriptions may be confirmed before it says that it is a replica. */
+static void tells_nothing_before_a_server_is_known_as_primary(void **state)
+{
+    struct fixture *f = *state;
+    join_plain(f);
+    f->owner->is_primary = false;
+    redis_subscribe_reset(f->owner);
+    redis_subscribe_restore(f->owner);
+    confirm(f->owner);
+    hear(f->owner, "by chance");
+    assert_int_equal(f->node.subscribed_count, 1);
+    f->owner->is_primary = true;
+    redis_position_ask_all(f->owner);
+    assert_int_equal(f->node.subscribed_count, 2);
+    hear(f->owner, "after");
+    assert_int_equal(f->node.event_count, 1);
+}
+
 /* The first one is of a command that the node has given up, when the slot moved. */
 static void takes_confirmations_in_the_order_of_commands(void **state)
 {
@@ -376,6 +419,8 @@ int main(void)
         PLAYED(asks_where_it_has_moved_to),
         PLAYED(waits_for_the_map_when_a_server_ends_a_subscription),
         PLAYED(tells_a_loss_before_what_comes_from_a_server_that_the_slot_returns_to),
+        PLAYED(asks_a_server_that_was_up_whether_it_has_the_slot),
+        PLAYED(tells_nothing_before_a_server_is_known_as_primary),
         PLAYED(takes_the_end_of_a_subscription_for_no_confirmation),
         PLAYED(takes_confirmations_in_the_order_of_commands),
         PLAYED(asks_again_when_the_server_that_was_to_have_it_is_lost),

@@ -2,8 +2,9 @@
  *
  * - Any node of the cluster tells the map (CLUSTER SLOTS). It is read at the beginning, with each canary, and after a
  *   MOVED.
- * - A MOVED changes one slot at once.
+ * - A MOVED changes one slot at once. A map that says otherwise just after it is older, and read again.
  * - The map of a node may be wrong. The next MOVED corrects it.
+ * - While a replica takes over, other nodes may have nobody for its slots. Such slots stay where they are for a while.
  * - Two nodes may send a slot to each other. Then the slot changes once, and after that only with the whole map. */
 #include "common/base/alloc.h"
 #include "common/base/random.h"
@@ -15,8 +16,11 @@
 /* So long a shard without slots stays: answers may be due, and it may get slots again. */
 static const uint64_t KEEP_US = 30000000;
 
-/* For so long after a MOVED the next MOVED does not move the same slot. */
+/* For so long after a MOVED neither the next MOVED nor a map moves the same slot. */
 static const uint64_t SETTLE_US = 200000;
+
+/* For so long slots that no map gives to anybody stay where they are. A primary says within a second what it has. */
+static const uint64_t HOLE_US = 2000000;
 
 /* PRIMARIES_MAX: a primary takes two connections. Redis's own limit is about 1,000 (Redis Cluster specification). */
 enum { REFRESH_MS = 100, PRIMARIES_MAX = 1000 };
@@ -24,6 +28,7 @@ enum { REFRESH_MS = 100, PRIMARIES_MAX = 1000 };
 struct redis_cluster {
     struct redis_shard *owners[REDIS_SLOTS]; /* NULL: no shard is known to have the slot */
     uint64_t moved_us[REDIS_SLOTS];          /* when a MOVED moved the slot; 0: never */
+    uint64_t hole_us;                        /* since when a slot is in no map that has an owner here; 0: all are */
     bool is_awaited;                         /* subscriptions were refused or ended, and wait for the map */
 };
 
@@ -93,26 +98,67 @@ static bool read_range(struct redis_topology *topology, const struct redis_endpo
     return shard;
 }
 
+static void refresh_soon(struct redis_topology *topology)
+{
+    if (!timer_is_running(&topology->discovery.timer))
+        redis_discovery_ask_later(&topology->discovery, REFRESH_MS);
+}
+
+static bool has_settled(const struct redis_topology *topology, unsigned slot)
+{
+    uint64_t moved_us = topology->cluster->moved_us[slot];
+    return !moved_us || turn_now_us(topology->config.turn) - moved_us >= SETTLE_US;
+}
+
+/* Notes whether the map leaves slots out that have an owner here. True if they stay with that owner for now. */
+static bool hole_is_new(struct redis_topology *topology, struct redis_shard *const *owners)
+{
+    struct redis_cluster *cluster = topology->cluster;
+    uint64_t now_us = turn_now_us(topology->config.turn);
+    bool is_hole = false;
+    for (unsigned slot = 0; slot < REDIS_SLOTS && !is_hole; slot++)
+        is_hole = cluster->owners[slot] && !owners[slot];
+    if (!is_hole)
+        cluster->hole_us = 0;
+    else if (!cluster->hole_us)
+        cluster->hole_us = now_us;
+    return is_hole && now_us - cluster->hole_us < HOLE_US;
+}
+
+/* Takes over what the map says. True if a slot has another owner now. */
+static bool take_map(struct redis_topology *topology, struct redis_shard *const *owners)
+{
+    struct redis_cluster *cluster = topology->cluster;
+    bool keep = hole_is_new(topology, owners), changed = false, doubted = keep;
+    for (unsigned slot = 0; slot < REDIS_SLOTS; slot++) {
+        if (cluster->owners[slot] == owners[slot] || (keep && !owners[slot]))
+            continue;
+        if (cluster->owners[slot] && !has_settled(topology, slot)) {
+            doubted = true;
+            continue;
+        }
+        set_owner(topology, slot, owners[slot]);
+        changed = true;
+    }
+    if (doubted)
+        refresh_soon(topology);
+    return changed;
+}
+
 static bool answered(struct redis_topology *topology, const struct redis_endpoint *from, const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
         return false;
     struct redis_shard **owners = xcalloc(REDIS_SLOTS, sizeof(struct redis_shard *));
-    bool good = true, changed = false;
+    bool good = true, moved = false;
     for (size_t i = 0; good && i < reply->elements; i++)
         good = read_range(topology, from, reply->element[i], owners);
-    for (unsigned slot = 0; good && slot < REDIS_SLOTS; slot++) {
-        if (topology->cluster->owners[slot] == owners[slot])
-            continue;
-        set_owner(topology, slot, owners[slot]);
-        changed = true;
-    }
-    free(owners);
-    bool moved = changed || (good && topology->cluster->is_awaited);
     if (good) {
+        moved = take_map(topology, owners) || topology->cluster->is_awaited;
         topology->cluster->is_awaited = false;
         close_useless(topology);
     }
+    free(owners);
     topology->events->map_read(topology, moved);
     return good;
 }
@@ -147,12 +193,6 @@ static void failed(struct redis_topology *topology, const char *why)
     redis_discovery_ask_later(&topology->discovery, REFRESH_MS + random_below(topology->config.retry_max_ms));
 }
 
-static void refresh_soon(struct redis_topology *topology)
-{
-    if (!timer_is_running(&topology->discovery.timer))
-        redis_discovery_ask_later(&topology->discovery, REFRESH_MS);
-}
-
 /* ---- MOVED and ASK ---- */
 
 /* The shard that a MOVED or an ASK names. NULL: the text is neither. */
@@ -170,13 +210,12 @@ static struct redis_shard *read_redirection(struct redis_topology *topology, con
 static bool move(struct redis_topology *topology, unsigned slot, struct redis_shard *shard)
 {
     struct redis_cluster *cluster = topology->cluster;
-    uint64_t now_us = turn_now_us(topology->config.turn);
     if (cluster->owners[slot] == shard || topology->is_closing)
         return true;
     refresh_soon(topology);
-    if (cluster->moved_us[slot] && now_us - cluster->moved_us[slot] < SETTLE_US)
+    if (!has_settled(topology, slot))
         return false;
-    cluster->moved_us[slot] = now_us;
+    cluster->moved_us[slot] = turn_now_us(topology->config.turn);
     set_owner(topology, slot, shard);
     topology->events->slot_moved(topology, slot);
     return true;

@@ -112,8 +112,11 @@ static void on_role(void *owner, void *argument, const redisReply *reply)
         redis_shard_drop(shard, "it is a replica, not the primary: what is published there reaches nobody else");
         return;
     }
+    if (shard->is_primary)
+        return;
     /* An ACL may forbid ROLE. Then the first write tells whether the server is a primary. */
     shard->is_primary = true;
+    shard->topology->shard_events->ready(shard);
     try_probe(shard);
 }
 
@@ -127,7 +130,6 @@ static void on_commands_up(struct redis_connection *connection)
     struct redis_shard *shard = CONTAINER_OF(connection, struct redis_shard, commands);
     redis_scripts_load(&shard->scripts, connection);
     ask_role(shard);
-    shard->topology->shard_events->commands_up(shard);
 }
 
 static void on_subscriber_up(struct redis_connection *connection)

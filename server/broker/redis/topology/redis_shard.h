@@ -4,7 +4,7 @@
  * A shard comes up in four steps:
  *
  *   1. both connections log in
- *   2. the server says that it is a primary, and confirms all subscriptions
+ *   2. the server says that it is a primary: the shard is ready. The server confirms all subscriptions
  *   3. the shard publishes a canary on one connection
  *   4. the canary comes back on the other connection: the shard is up
  *
@@ -22,8 +22,8 @@
 
 /* The owner of the topology, as a shard sees it. */
 struct redis_shard_events {
-    /* The connection for commands is up. */
-    void (*commands_up)(struct redis_shard *shard);
+    /* The shard is ready: redis_shard_is_ready. */
+    void (*ready)(struct redis_shard *shard);
     /* The connection that subscribes is up: everything is to be subscribed now. When that is confirmed, the owner
      * calls redis_shard_all_confirmed. */
     void (*subscriber_up)(struct redis_shard *shard);
@@ -124,10 +124,10 @@ static inline bool redis_shard_is_up(const struct redis_shard *shard)
     return shard && shard->is_up && shard->commands.state == REDIS_READY;
 }
 
-/* Commands can be sent, though the canary may not be back yet. */
+/* Commands can be sent to a primary, though the canary may not be back yet. */
 static inline bool redis_shard_is_ready(const struct redis_shard *shard)
 {
-    return shard && shard->commands.state == REDIS_READY;
+    return shard && shard->is_primary && shard->commands.state == REDIS_READY;
 }
 
 #endif
