@@ -1,6 +1,6 @@
 #!/bin/sh
 # root.sh - clean roots of other releases of Debian and Ubuntu, to build packages in and to try them in. Needs mmdebstrap and root.
-#   root.sh make SUITE FOLDER [PACKAGE...]   makes FOLDER a root of SUITE (bookworm, trixie, noble): what every system of it has, apt, and
+#   root.sh make SUITE FOLDER [PACKAGE...]   makes FOLDER a root of SUITE (bookworm, trixie, jammy, noble): what every system of it has, apt, and
 #                                            these packages. build/roots keeps an archive of each, for the next time: remove it for a newer one.
 #   root.sh in FOLDER COMMAND [ARGUMENT...]  runs a command in there, with the network of this machine. Its processes and mounts are in
 #                                            namespaces that end with it.
@@ -27,7 +27,7 @@ archive() {
     shift 2
     list=
     case $suite in
-    noble) components=main,universe ;;
+    jammy | noble) components=main,universe ;;
     *)
         components=main
         list=$(mktemp)

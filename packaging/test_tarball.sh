@@ -1,9 +1,9 @@
 #!/bin/sh
 # test_tarball.sh [SUITE...] - tries build/packages/carillon-*-linux-x64.tar.gz in fresh roots that have none of its libraries: those of a
-# minimal bookworm, trixie and noble, or those that are named. Needs root and mmdebstrap.
+# minimal bookworm, trixie, jammy and noble, or those that are named. Needs root and mmdebstrap.
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- bookworm trixie noble
+[ $# -gt 0 ] || set -- bookworm trixie jammy noble
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM

@@ -3,6 +3,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 packaging/relocatable.sh
-wheel=$PACKAGES/carillon-$VERSION-py3-none-manylinux_2_36_x86_64.whl
+wheel=$PACKAGES/carillon-$VERSION-py3-none-manylinux_2_34_x86_64.whl
 /usr/bin/python3 -B packaging/wheel.py "$wheel"
 packaging/spdx.py "$wheel" <build/packaging/components

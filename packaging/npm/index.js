@@ -2,8 +2,8 @@
 
 const { existsSync, readFileSync } = require("node:fs");
 
-const oldestGlibc = "2.36";
-const elsewhere = `It runs on Linux on x64 with glibc ${oldestGlibc} or newer (Debian 12, Ubuntu 24.04, Fedora 37, or later), in WSL and in containers of these.`;
+const oldestGlibc = "2.34";
+const elsewhere = `It runs on Linux on x64 with glibc ${oldestGlibc} or newer (Debian 12, Ubuntu 22.04, Fedora 35, RHEL 9, or later), in WSL and in containers of these.`;
 
 /** Whether this process has glibc. The loader of glibc may be there beside another C library, which this process has. */
 function hasGlibc() {

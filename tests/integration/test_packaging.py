@@ -100,11 +100,11 @@ def test_clear_words_on_a_machine_without_a_program(npm_package, machine):
 
 @pytest.mark.skipif(not NODE, reason="there is no Node")
 def test_clear_words_after_the_loader_has_refused_the_program(npm_package):
-    refused = "#!/bin/sh\necho \"version 'GLIBC_2.36' not found\" >&2\nexit 1\n"
+    refused = "#!/bin/sh\necho \"version 'GLIBC_2.34' not found\" >&2\nexit 1\n"
     old = "process.report.getReport = () => ({ header: { glibcVersionRuntime: '2.31' } })"
     assert npm_package(old, refused) == (
-        1, "", "version 'GLIBC_2.36' not found\ncarillon has no program for glibc 2.31. It runs on Linux on x64 with glibc 2.36 or newer "
-        "(Debian 12, Ubuntu 24.04, Fedora 37, or later), in WSL and in containers of these.\n")
+        1, "", "version 'GLIBC_2.34' not found\ncarillon has no program for glibc 2.31. It runs on Linux on x64 with glibc 2.34 or newer "
+        "(Debian 12, Ubuntu 22.04, Fedora 35, RHEL 9, or later), in WSL and in containers of these.\n")
 
 
 @pytest.mark.skipif(not NODE, reason="there is no Node")
