@@ -9,6 +9,7 @@ from support.carillon import Node  # noqa: E402
 from support.redis import Cluster, Redis  # noqa: E402
 from support.tls import Certificate  # noqa: E402
 from support.wait import until  # noqa: E402
+from support.wall_clock import WallClock  # noqa: E402
 
 
 MARKERS = {
@@ -99,6 +100,15 @@ def launch_for_module(tmp_path_factory, transport):
 def node(launch):
     """One node with everything allowed and the memory broker."""
     return launch()
+
+
+@pytest.fixture
+def clock(tmp_path):
+    """A wall clock for nodes that are started with its env."""
+    try:
+        return WallClock(tmp_path)
+    except FileNotFoundError:
+        pytest.skip("no C compiler to build the clock with")
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ ANSWERS = {"history": "history_page", "presence": "presence_page"}
 
 def problems(document, frames=()):
     done = subprocess.run([BIN / "node", ROOT / "tests/asyncapi/check.mjs", document], input=json.dumps(list(frames)), capture_output=True,
-                          text=True, timeout=6 * DEADLINE_S, env=ENVIRONMENT)
+                          text=True, timeout=DEADLINE_S, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

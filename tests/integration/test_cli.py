@@ -283,7 +283,7 @@ def test_dev_on_all_addresses_prints_one_to_connect_to(tmp_path):
 
 
 def test_healthcheck(launch):
-    node = launch({"drain_window": "60s"})
+    node = launch({"drain_window": "1h"})
     assert run("healthcheck", "--url", url(node.internal)).returncode == 0
     with node.connect() as client:
         node.signal(signal.SIGTERM)

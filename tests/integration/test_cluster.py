@@ -176,7 +176,7 @@ def test_kill_of_a_node_leaves_the_other(pair, redis):
         for n in range(20):
             assert b.publish("log:x", n)["offset"] == n + 1
         assert [at_b.expect("test")["data"] for _ in range(20)] == list(range(20))
-    until(lambda: len(b.api("GET", "/api/v1/info").json["nodes"]) == 1, "the dead node is forgotten", 60)
+    until(lambda: len(b.api("GET", "/api/v1/info").json["nodes"]) == 1, "the dead node is forgotten")
     until(lambda: subscriptions(redis, "log:x") <= 1, "Redis has let go of the dead node")
 
 

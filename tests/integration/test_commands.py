@@ -321,7 +321,7 @@ def test_invalid_utf8_in_a_close_reason(node):
 
 
 def test_pings_keep_to_an_interval_below_the_pong_timeout(launch):
-    node = launch({"ping_interval": "1s", "pong_timeout": "20s"})
+    node = launch({"ping_interval": "1s", "pong_timeout": "5m"})
     with node.connect() as client:
         began = time.monotonic()
         for _ in range(4):

@@ -6,7 +6,6 @@ import pytest
 from support.carillon import ALL
 from support.wait import DEADLINE_S, until
 
-BACK_S = 3 * DEADLINE_S
 CONFIG = {"channels": [{"match": "short:*", "allow": ALL, "history": {"size": 5, "ttl": "10m"}},
                        {"match": "log:*", "allow": ALL, "history": {"size": 100000, "ttl": "10m"}},
                        {"match": "*", "allow": ALL}],
@@ -61,7 +60,7 @@ def read_up_to(client, offset):
     """The events that came, by offset, dense and in order."""
     events, last = {}, None
     while last is None or last < offset:
-        event = client.find("test", seconds=3 * DEADLINE_S)
+        event = client.find("test")
         assert last is None or event["offset"] == last + 1, (last, event, client.skipped)
         last = event["offset"]
         events[last] = event["data"]
@@ -76,7 +75,7 @@ def test_live_subscribers_miss_nothing(pair, redis, fault):
     publishers = Publishers(pair, "log:live")
     for _ in range(3):
         before = len(publishers.acknowledged)
-        until(lambda: len(publishers.acknowledged) > before + 100, "events go on", BACK_S)
+        until(lambda: len(publishers.acknowledged) > before + 100, "events go on")
         if fault == "cut":
             cut(redis)
         elif fault == "restart":
@@ -84,10 +83,10 @@ def test_live_subscribers_miss_nothing(pair, redis, fault):
             redis.start()
         else:
             redis.freeze()
-            until(lambda: not any(node.ready() for node in pair), "the nodes see it", BACK_S)
+            until(lambda: not any(node.ready() for node in pair), "the nodes see it")
             redis.thaw()
     before = len(publishers.acknowledged)
-    until(lambda: len(publishers.acknowledged) > before + 100, "events go on", BACK_S)
+    until(lambda: len(publishers.acknowledged) > before + 100, "events go on")
     acknowledged = publishers.stop()
     for client in clients:
         events = read_up_to(client, max(acknowledged))
@@ -107,8 +106,8 @@ def test_missed_while_this_node_was_cut_off(pair, redis):
             # An event published in the moment without a subscription is not in pub/sub for this node.
             cut(redis)
             until(lambda: a.api("POST", "/api/v1/publish", {"channel": "log:x", "type": "test", "data": 1}).status == 200,
-                  "published", BACK_S)
-            assert client.find("gap", seconds=BACK_S, channel="plain")["data"] == {"reason": "connection_lost"}
+                  "published")
+            assert client.find("gap", channel="plain")["data"] == {"reason": "connection_lost"}
         offsets = [m["offset"] for m in client.skipped if m["type"] == "test"]
         while len(offsets) < 3:
             offsets.append(client.find("test", channel="log:x")["offset"])
@@ -132,7 +131,7 @@ def test_a_rule_that_has_lost_its_history(pair, launch, redis, how):
         until(lambda: "offset" not in client.ask("publish", "published", channel="log:x", type="test", data=2)["data"],
               "the new rule holds")
         cut(redis)
-        gap = client.find("gap", seconds=BACK_S)
+        gap = client.find("gap")
         assert (gap["channel"], gap["data"]) == ("log:x", {"reason": "connection_lost"})
         since = {"epoch": first["epoch"], "offset": 1}
         assert back.ask("subscribe", "subscribed", channel="log:x", since=since)["data"]["recovered"] is False
@@ -146,12 +145,12 @@ def test_redis_that_comes_back_empty(pair, redis):
         client.expect("test")
         redis("FLUSHALL")
         cut(redis)
-        gap = client.find("gap", seconds=BACK_S)
+        gap = client.find("gap")
         assert gap["channel"] == "log:x"
         assert gap["data"]["reason"] == "epoch_changed"
         assert gap["data"]["epoch"] != old["epoch"]
         assert gap["data"]["offset"] == 0
-        until(a.ready, "ready", BACK_S)
+        until(a.ready, "ready")
         new = a.publish("log:x", "new")
         assert new["offset"] == 1
         assert client.find("test")["data"] == "new"
@@ -171,7 +170,7 @@ def test_redis_that_has_lost_its_latest_writes(pair, redis):
         redis("HSET", "carillon:{log:x}:meta", "offset", "3")
         redis("XDEL", "carillon:{log:x}:log", "4-0", "5-0")
         cut(redis)
-        gap = client.find("gap", seconds=BACK_S)["data"]
+        gap = client.find("gap")["data"]
         assert gap["reason"] == "epoch_changed"
         assert gap["epoch"] != old
         assert gap["offset"] == 3
@@ -185,9 +184,9 @@ def test_missed_more_than_is_kept(pair, redis):
         a.publish("short:x", 0)
         client.expect("test", offset=1)
         redis.freeze()
-        until(lambda: not a.ready(), "the node sees it", BACK_S)
+        until(lambda: not a.ready(), "the node sees it")
         redis.thaw()
-        until(a.ready, "ready", BACK_S)
+        until(a.ready, "ready")
         # A jump as pub/sub leaves it: stored, and only the last one passed on.
         redis("EVAL", "for n = 2, 20 do local event = '{\"type\":\"test\",\"channel\":\"short:x\",\"id\":\"i\",\"timestamp\":\"t\","
               "\"epoch\":\"' .. redis.call('HGET', KEYS[1], 'epoch') .. '\",\"offset\":' .. n .. ',\"data\":' .. n .. '}' "
@@ -205,12 +204,12 @@ def test_return_while_redis_is_away(pair, redis):
     first = a.publish("log:x", 0)
     a.publish("log:x", 1)
     redis.stop()
-    until(lambda: not b.ready(), "the node sees it", BACK_S)
+    until(lambda: not b.ready(), "the node sees it")
     with b.connect() as client:
         client.send("subscribe", id="s", channel="log:x", since={"epoch": first["epoch"], "offset": 1})
         client.nothing_before_pong()
         redis.start()
-        answer = client.find("subscribed", id="s", seconds=BACK_S)
+        answer = client.find("subscribed", id="s")
         assert answer["data"] == {"epoch": first["epoch"], "offset": 1, "recovered": True}
         assert client.expect("test")["offset"] == 2
 
@@ -223,10 +222,10 @@ def test_subscribe_to_a_known_channel_while_redis_is_away(pair, redis):
         a.publish("log:x", 1)
         early.expect("test")
         redis.stop()
-        until(lambda: not b.ready(), "the node sees it", BACK_S)
+        until(lambda: not b.ready(), "the node sees it")
         assert late.subscribe("log:x")["data"]["offset"] == 1
         redis.start()
-        until(a.ready, "ready", BACK_S)
+        until(a.ready, "ready")
         a.publish("log:x", 2)
         for client in (early, late):
-            assert client.find("test", seconds=BACK_S)["offset"] == 2
+            assert client.find("test")["offset"] == 2

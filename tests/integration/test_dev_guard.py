@@ -196,7 +196,7 @@ def test_chromium_on_a_page_of_another_origin(dev, tmp_path):  # noqa: F811
                                     "--host-resolver-rules=MAP rebound.example 127.0.0.1",
                                     "http://localhost:%d/" % server.server_address[1]], stdout=log, stderr=log)
         try:
-            assert server.told.wait(6 * DEADLINE_S), (tmp_path / "chromium.log").read_text(errors="replace")[-3000:]
+            assert server.told.wait(DEADLINE_S), (tmp_path / "chromium.log").read_text(errors="replace")[-3000:]
         finally:
             browser.terminate()
             browser.wait(DEADLINE_S)
@@ -216,5 +216,5 @@ def test_chromium_on_a_rebound_name(dev, tmp_path):  # noqa: F811
     one = dev()
     done = subprocess.run([CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP rebound.example 127.0.0.1",
                            "--dump-dom", f"http://rebound.example:{one.internal[1]}/dev/v1/journal"], capture_output=True, text=True,
-                          timeout=6 * DEADLINE_S)
+                          timeout=DEADLINE_S)
     assert "forbidden" in done.stdout and "rebound.example" in done.stdout, done

@@ -61,7 +61,7 @@ def test_events_arrive_while_draining(launch):
 
 
 def test_the_window_ends_when_the_last_session_has_gone(launch):
-    node = launch({"drain_window": "60s"})
+    node = launch({"drain_window": "1h"})
     with node.connect() as client:
         node.signal(signal.SIGTERM)
         client.find("reconnect")
@@ -70,14 +70,14 @@ def test_the_window_ends_when_the_last_session_has_gone(launch):
 
 
 def test_idle_node_ends_at_once(launch):
-    node = launch({"drain_window": "60s"})
+    node = launch({"drain_window": "1h"})
     assert node.terminate() == 0
 
 
 @BY_BOTH
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal_ends_at_once(launch, second):
-    node = launch({"drain_window": "60s"})
+    node = launch({"drain_window": "1h"})
     with node.connect() as client:
         node.signal(signal.SIGTERM)
         client.find("reconnect")
@@ -149,7 +149,7 @@ def signalled(node):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_calls_under_way_are_answered(launch, redis, workers):
     """The node has no session, and waits for the answers alone; not for a connection without a request."""
-    node = launch({"redis.url": redis.url, "drain_window": "60s", "workers": workers})
+    node = launch({"redis.url": redis.url, "drain_window": "1h", "workers": workers})
     until(node.ready, "it is ready")
     redis.freeze()
     with dial(node):
@@ -166,7 +166,7 @@ def test_calls_under_way_are_answered(launch, redis, workers):
 
 
 def test_a_body_that_is_coming_is_waited_for(launch):
-    node = launch({"drain_window": "60s"})
+    node = launch({"drain_window": "1h"})
     with dial(node) as call, dial(node) as begun:
         begun.sendall(b"POST /api/v1/pub")
         call.sendall(publish_request(EVENT[:10]))
@@ -179,7 +179,7 @@ def test_a_body_that_is_coming_is_waited_for(launch):
 
 @pytest.mark.parametrize("second", [False, True], ids=["in its time", "second signal"])
 def test_calls_without_an_answer_get_one_at_the_end(launch, redis, second):
-    node = launch({"redis.url": redis.url, "drain_window": "60s" if second else 0, "close_timeout": "100ms"})
+    node = launch({"redis.url": redis.url, "drain_window": "1h" if second else 0, "close_timeout": "100ms"})
     until(node.ready, "it is ready")
     redis.freeze()
     with begin_call(node) as whole, dial(node) as half:
@@ -198,7 +198,7 @@ def test_calls_without_an_answer_get_one_at_the_end(launch, redis, second):
 @BY_BOTH
 def test_a_client_that_waits_to_enter_is_told(launch, redis):
     """At once, as one that comes later would be."""
-    node = launch({"redis.url": redis.url, "drain_window": "60s", "workers": 1})
+    node = launch({"redis.url": redis.url, "drain_window": "1h", "workers": 1})
     until(node.ready, "it is ready")
     redis.freeze()
     with node.dial() as client:

@@ -2,6 +2,7 @@
 is told, and what the end of its token means. Clients imitate those that cannot be changed."""
 import json
 import os
+import time
 
 import pytest
 from support import jwt, ws
@@ -14,8 +15,8 @@ ENVELOPE = {"correlation": {"id": "/headers/correlationId",
                                       "error": {"code": "{code}", "text": "failed: {message}"}}}}
 
 
-def start(launch, members, **config):
-    return launch({"workers": 1, "channels": CHANNELS, "endpoints": [{"path": "/ws", **members}, {"path": "/own"}], **config})
+def start(launch, members, env=None, **config):
+    return launch({"workers": 1, "channels": CHANNELS, "endpoints": [{"path": "/ws", **members}, {"path": "/own"}], **config}, env=env)
 
 
 def connect(node, sub="ann", **claims):
@@ -153,17 +154,22 @@ def test_what_the_rate_counts(launch, counts):
             assert refused == (14 if kind in counts else 0)
 
 
-def test_the_end_of_a_token_is_none(launch):
+def test_the_end_of_a_token_is_none(launch, clock):
     """Its exp counts at the upgrade only. A refresh is answered, and a token that has ended opens nothing."""
-    node = start(launch, {"token_expiry": "connect"}, **{"token.leeway": 0, "token.expiry_warning": "1s"})
-    with node.connect("ann", {"expires_s": 2}) as client, node.connect("bob", {"expires_s": 2}, path="/own") as other:
+    node = start(launch, {"token_expiry": "connect"}, clock.env, **{"token.leeway": 0, "token.expiry_warning": "1s"})
+    now_s = int(time.time())
+    clock.stand(now_s)
+    end = {"exp": now_s + 2}
+    with node.connect("ann", end) as client, node.connect("bob", end, path="/own") as other:
+        clock.stand(now_s + 1)
         other.find("warning")
+        clock.stand(now_s + 2)
         other.expect_close(1008, "token_expired")
         client.nothing_before_pong()
         assert client.skipped == []
-        client.ask("refresh", "refreshed", token=jwt.mint("ann", expires_s=1))
+        client.ask("refresh", "refreshed", token=jwt.mint("ann", exp=now_s + 3))
         with pytest.raises(ws.Refused):
-            node.client(jwt.mint("ann", expires_s=-1))
+            node.client(jwt.mint("ann", **end))
 
 
 def test_draining_without_frames(launch):

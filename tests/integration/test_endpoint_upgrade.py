@@ -8,7 +8,6 @@ from urllib.parse import quote
 import pytest
 from support import jwt, ws
 from support.transports import BY_BOTH
-from support.wait import until
 from support.ws import Refused
 
 ORIGIN = ("Origin", "https://app.example")
@@ -38,13 +37,14 @@ OTHERS = [
     {"path": "/long", "subprotocols": ["acme-v1"]},
     {"path": "/tickets", "ticket_query": ["ticket"]},
 ]
+CONFIG = {"channels": CHANNELS, "endpoints": [REQUESTS, *SOCKETS, STREAMS, *OTHERS], "limits.head_bytes": "64k", "token.leeway": "0s",
+          "token.max_bytes": "60k", "limits.event_bytes": "512k", "outbox.max_bytes": "2m"}
 pytestmark = BY_BOTH
 
 
 @pytest.fixture(scope="module")
 def node(launch_for_module):
-    return launch_for_module({"channels": CHANNELS, "endpoints": [REQUESTS, *SOCKETS, STREAMS, *OTHERS],
-                              "limits.head_bytes": "64k", "token.leeway": "0s", "token.max_bytes": "60k", "limits.event_bytes": "512k", "outbox.max_bytes": "2m"})
+    return launch_for_module(CONFIG)
 
 
 def offer(*names):
@@ -104,17 +104,15 @@ def test_a_request_client_of_another_library(node):
     asyncio.run(talk())
 
 
-def test_the_token_counts_at_the_upgrade_only(node):
-    token = jwt.mint(exp=int(time.time()) + 1)
+def test_the_token_counts_at_the_upgrade_only(launch, clock):
+    node = launch(CONFIG, env=clock.env)
+    clock.stand()
+    token = jwt.mint(expires_s=1)
     with node.client(path="/", headers=offer("acme-v1", token)) as client:
-        def has_expired():
-            try:
-                node.client(path="/", headers=offer("acme-v1", token)).close()
-            except Refused as refused:
-                return refused.response.json["error"]["reason"] == "token_expired"
-            return False
-
-        until(has_expired, "the token has expired")
+        clock.set(3600)
+        with pytest.raises(Refused) as refused:
+            node.client(path="/", headers=offer("acme-v1", token))
+        assert refused.value.response.json["error"]["reason"] == "token_expired"
         client.send_text(b"still here")
         assert client.receive_text() == b"still here"
 

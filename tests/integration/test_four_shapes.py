@@ -143,7 +143,7 @@ class Client(threading.Thread):
 
     def leave(self):
         self.stop.set()
-        self.join(2 * DEADLINE_S)
+        self.join(DEADLINE_S)
         assert not self.is_alive(), self.name
         assert not self.failure, f"{self.name}: {self.failure!r}"
 
@@ -355,7 +355,7 @@ def kill(nodes, at, clients):
     node = nodes.pop(at)
     node.kill()
     until(lambda: sum(len(c.ends) for c in clients) == before + lost, "its clients notice")
-    until(lambda: all(c.is_active() and c.connections == len(c.ends) + 1 for c in clients), "all are served again", 3 * DEADLINE_S)
+    until(lambda: all(c.is_active() and c.connections == len(c.ends) + 1 for c in clients), "all are served again")
 
 
 def check(clients, publisher, speech):

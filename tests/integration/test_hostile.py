@@ -7,7 +7,7 @@ import pytest
 from support import http, jwt, ws
 from support.carillon import API_KEY
 from support.transports import BY_BOTH
-from support.wait import DEADLINE_S, SLOWDOWN, until
+from support.wait import DEADLINE_S, until
 
 
 def post_publish(node, channel="news"):
@@ -66,7 +66,7 @@ def test_a_peer_that_ends_with_bytes_unsent_goes_soon(launch):
 
     until(is_stalled, "the kernel takes no more")
     http.end_side(client.socket)
-    until(lambda: node.metric("carillon_connections_open") == 0, "the connection is gone", 3 * SLOWDOWN)
+    until(lambda: node.metric("carillon_connections_open") == 0, "the connection is gone")
     client.socket.close()
 
 

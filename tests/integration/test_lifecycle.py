@@ -33,8 +33,8 @@ def of(redis, type_, **members):
     return [e for e in events(redis) if e["type"] == "carillon." + type_ and members.items() <= e["data"].items()]
 
 
-def told(redis, type_, seconds=10 * SLOWDOWN, count=1, **members):
-    return until(lambda: (found := of(redis, type_, **members)) and len(found) >= count and found, f"{count} {type_} {members}", seconds)
+def told(redis, type_, count=1, **members):
+    return until(lambda: (found := of(redis, type_, **members)) and len(found) >= count and found, f"{count} {type_} {members}")
 
 
 def check_order(redis):
@@ -183,7 +183,7 @@ def test_the_sessions_of_a_killed_node(launch, redis):
         told(redis, "session.opened", count=301)
         told(redis, "subscription.added", channel="room:both", count=2)
         a.kill()
-        told(redis, "session.closed", count=300, reason="node_lost", seconds=30 * SLOWDOWN)
+        told(redis, "session.closed", count=300, reason="node_lost")
         told(redis, "channel.vacated", channel="room:dead")
         assert {e["data"]["session_id"] for e in of(redis, "session.closed", reason="node_lost")} == sessions
         assert len(of(redis, "session.closed")) == 300
@@ -203,7 +203,7 @@ def test_a_dead_node_with_thousands_of_sessions(node, redis):
         pairs = [text for s in sessions[at:at + 500] for text in ("s:" + s, f'1 1000 "session_id":"{s}"')]
         redis("HSET", rounds.replace(":rounds", ":open:dead#1"), *pairs)
     redis("ZADD", rounds, "1", "dead#1")
-    until(lambda: redis("ZSCORE", rounds, "dead#1") is None, "the round is forgotten", 60 * SLOWDOWN)
+    until(lambda: redis("ZSCORE", rounds, "dead#1") is None, "the round is forgotten")
     assert sorted(e["data"]["session_id"] for e in of(redis, "session.closed", reason="node_lost")) == sorted(sessions)
 
 
@@ -248,7 +248,7 @@ def test_what_is_dropped_is_said(launch, redis):
         for i in range(30):
             node.connect(f"goes-{i}").close()
         redis.start()
-        dropped = told(redis, "lifecycle.dropped", seconds=20 * SLOWDOWN)
+        dropped = told(redis, "lifecycle.dropped")
         assert dropped[0]["data"]["count"] >= 40, dropped
         told(redis, "session.opened", count=51, again=True)  # those that are open are told again
         early.nothing_before_pong()
@@ -326,7 +326,7 @@ def test_a_cluster_of_redis(launch, cluster):
         told(server, "channel.occupied", channel="room:1")
         told(server, "session.opened", user="bob")
         a.kill()
-        told(server, "session.closed", user="ann", reason="node_lost", seconds=30 * SLOWDOWN)
+        told(server, "session.closed", user="ann", reason="node_lost")
     told(server, "session.closed", user="bob")
     assert b.metric("carillon_lifecycle_retries_total") == 0
     check_order(server)

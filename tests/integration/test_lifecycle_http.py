@@ -8,7 +8,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from support.wait import SLOWDOWN, until
+from support.wait import DEADLINE_S, until
 
 SECRET = "a-secret-for-lifecycle-tests"
 TYPES = ["session.opened", "session.closed", "subscription.added", "channel.occupied"]
@@ -49,9 +49,9 @@ class Receiver:
     def events(self):
         return [event for _, body in list(self.batches) for event in json.loads(body)]
 
-    def told(self, type_, count=1, seconds=15 * SLOWDOWN, **members):
+    def told(self, type_, count=1, **members):
         return until(lambda: len(found := [e for e in self.events() if e["type"] == "carillon." + type_ and
-                                           members.items() <= e["data"].items()]) >= count and found, f"{count} {type_}", seconds)
+                                           members.items() <= e["data"].items()]) >= count and found, f"{count} {type_}")
 
     def close(self):
         self.server.shutdown()
@@ -136,11 +136,11 @@ def test_another_node_goes_on(launch, receiver, redis):
     reader = redis("HGET", "carillon:{carillon:events}:lifecycle:counters", "reader")
     killed = nodes[0] if f"node {reader}" in nodes[0].log() else nodes[1]
     killed.kill()
-    closed = receiver.told("session.closed", count=20, seconds=60 * SLOWDOWN)
+    closed = receiver.told("session.closed", count=20)
     assert {event["data"]["reason"] for event in closed} == {"node_lost"}
     for client in clients:
         client.close()
-    receiver.told("session.closed", count=40, seconds=60 * SLOWDOWN)
+    receiver.told("session.closed", count=40)
     seen = {}
     for event in receiver.events():
         assert seen.setdefault(event["id"], event) == event, "an event that comes twice is the same"
@@ -162,7 +162,7 @@ def test_what_the_stream_has_lost_is_said(launch, receiver, redis):
         node.kill()
         receiver.status = 200
         other = launch(config(receiver, **{"redis.url": redis.url}))
-        dropped = receiver.told("lifecycle.dropped", seconds=40 * SLOWDOWN)[0]
+        dropped = receiver.told("lifecycle.dropped")[0]
         assert dropped["data"]["count"] >= 10
         client.drop()
         assert other.metric("carillon_lifecycle_dropped_total") == dropped["data"]["count"]
@@ -183,12 +183,10 @@ def test_what_others_write_to_the_stream_is_passed_over(launch, receiver, redis)
 
 
 def test_a_node_ends_while_the_receiver_does_not_answer(launch, receiver, broker):
-    receiver.delay = 20
-    node = launch(config(receiver, **broker))
+    receiver.delay = 2 * DEADLINE_S
+    node = launch(config(receiver, close_timeout="5m", **broker))
     until(node.ready, "ready")
     with node.connect():
         until(lambda: receiver.begun, "a batch is under way")
-    begun = time.monotonic()
     assert node.terminate() == 0
-    assert time.monotonic() - begun < 4 * SLOWDOWN  # before drain_window and close_timeout are over
     assert "they are cut" not in node.log()

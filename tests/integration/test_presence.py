@@ -7,7 +7,7 @@ import time
 import pytest
 from support.carillon import ALL
 from support.proxy import Proxy
-from support.wait import DEADLINE_S, until
+from support.wait import until
 
 RULES = [
     {"match": "room:*", "allow": ALL, "presence": True, "presence_events": True, "presence_ttl": "2s"},
@@ -201,7 +201,7 @@ def test_a_killed_node_leaves_once(pair):
         watcher.expect("join", data={"user": "gone"})
         until(lambda: members(b)["connections"] == 4, "all are counted")
         a.kill()
-        watcher.expect("leave", data={"user": "gone"}, seconds=10)
+        watcher.expect("leave", data={"user": "gone"})
         until(lambda: members(b)["connections"] == 2, "the dead node's connections are gone")
         assert users(b) == ["both", "watcher"]
         watcher.nothing_before_pong()
@@ -213,8 +213,8 @@ def test_of_a_channel_that_died_with_its_node(pair, redis):
         alone.subscribe("room:a")
         until(lambda: users(b) == ["alone"], "it is seen")
         a.kill()
-        until(lambda: users(b) == [], "it is gone", 10)
-    until(lambda: not redis("KEYS", "carillon:{room:a}:presence*"), "and Redis keeps nothing of it", 15)
+        until(lambda: users(b) == [], "it is gone")
+    until(lambda: not redis("KEYS", "carillon:{room:a}:presence*"), "and Redis keeps nothing of it")
 
 
 def test_stays_longer_than_its_ttl(pair, redis):
@@ -247,7 +247,7 @@ def test_redis_away_and_back(pair, redis):
         kim.close()
         redis.start()
         until(a.ready, "it is back")
-        until(lambda: users(a) == ["judy"], "who left meanwhile is gone", 10)
+        until(lambda: users(a) == ["judy"], "who left meanwhile is gone")
 
 
 def test_nobody_gave_a_sign_of_life(pair, redis):
@@ -266,7 +266,7 @@ def test_nobody_gave_a_sign_of_life(pair, redis):
         until(is_over, "the time of both nodes is over")
         for node in pair:
             node.signal(signal.SIGCONT)
-        until(lambda: not is_over(), "they are back", 10)
+        until(lambda: not is_over(), "they are back")
         assert users(a) == ["judy", "kim"]
         for client in (judy, kim):
             client.ask("ping", "pong")
@@ -302,7 +302,7 @@ def test_asked_before_anybody_is_back(impatient, redis):
         assert users_when_known(stranger) == ["judy", "kim"]
         for node in (a, b):
             node.signal(signal.SIGCONT)
-        until(lambda: min(counts_until(redis).values()) > time.time() * 1000, "the others are back", 10)
+        until(lambda: min(counts_until(redis).values()) > time.time() * 1000, "the others are back")
         assert users_when_known(stranger) == ["judy", "kim"]
         assert leaves_told(judy, kim) == []
 
@@ -328,7 +328,7 @@ def test_redis_away_for_more_than_half_the_ttl(impatient, redis):
         redis.thaw()
         until(lambda: counts_until(redis)[other] > tills[other], "the other is back")
         a.signal(signal.SIGCONT)
-        until(lambda: counts_until(redis).get(one, 0) > tills[one], "and the one", 10)
+        until(lambda: counts_until(redis).get(one, 0) > tills[one], "and the one")
         assert users_when_known(b) == ["judy", "kim"]
         assert leaves_told(judy, kim) == []
 
@@ -373,7 +373,7 @@ def test_leaves_of_a_long_absence_are_told(impatient, redis):
         b.kill()
         leo.close()
         redis.thaw()
-        assert {judy.find("leave", seconds=10)["data"]["user"] for _ in range(2)} == {"kim", "leo"}
+        assert {judy.find("leave")["data"]["user"] for _ in range(2)} == {"kim", "leo"}
         assert users_when_known(a, "brief:a") == ["judy"]
         judy.nothing_before_pong()
 
@@ -401,7 +401,7 @@ def test_redis_that_lost_everything(pair, redis):
         mia.subscribe("room:a")
         until(lambda: users(b) == ["leo", "mia"], "both are seen")
         redis("FLUSHALL")
-        until(lambda: users_if_known(a) == ["leo", "mia"], "both are seen again", 10)
+        until(lambda: users_if_known(a) == ["leo", "mia"], "both are seen again")
 
 
 def test_redis_that_went_back(pair, redis):
@@ -418,7 +418,7 @@ def test_redis_that_went_back(pair, redis):
         until(lambda: users(b) == ["mia"], "the other has taken its place")
         for key in keys:
             redis("COPY", f"{key}.then", key, "REPLACE")
-        until(lambda: users(b) == ["mia"], "so it is again", 10)
+        until(lambda: users(b) == ["mia"], "so it is again")
 
 
 def test_a_crowd_when_redis_went_back(pair, redis):
@@ -441,7 +441,7 @@ def test_a_crowd_when_redis_went_back(pair, redis):
         watcher.find("leave", data={"user": "user-000"})
         for key in keys:
             redis("COPY", f"{key}.then", key, "REPLACE")
-        watcher.find("leave", data={"user": "user-000"}, seconds=10)  # whom the old state still had
+        watcher.find("leave", data={"user": "user-000"})  # whom the old state still had
         until(lambda: members(b)["users"] == len(names) + 1, "all are seen again")
         watcher.ask("ping", "pong")
         assert [message for message in watcher.skipped if message["type"] == "leave"] == []
@@ -569,5 +569,5 @@ def test_a_redis_that_comes_back_empty_is_not_believed(pair, redis, how):
         else:
             redis("FLUSHALL")
         answers = [users_if_known(b)]
-        until(lambda: answers.append(users_if_known(b)) or answers[-1], "she is seen again", 2 * DEADLINE_S)
+        until(lambda: answers.append(users_if_known(b)) or answers[-1], "she is seen again")
         assert answers[0] is None and all(answer in (None, ["judy"]) for answer in answers), answers

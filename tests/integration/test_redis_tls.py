@@ -5,9 +5,8 @@ import pytest
 from support.carillon import run
 from support.redis import Redis
 from support.tls import Certificate
-from support.wait import SLOWDOWN, until
+from support.wait import until
 
-BACK_S = 8 * SLOWDOWN
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def test_it_comes_back(launch, redis, redis_certificate):
         redis.stop()
         until(lambda: not node.ready(), "readiness shows it")
         redis.start()
-        until(node.ready, "service is back", BACK_S)
+        until(node.ready, "service is back")
         node.publish("log:x", "after")
         client.find("test", data="after")
 

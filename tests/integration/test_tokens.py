@@ -5,7 +5,6 @@ import time
 import pytest
 from support import jwt
 from support.carillon import nested, run
-from support.wait import SLOWDOWN
 from support.ws import Refused
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
@@ -207,46 +206,64 @@ def test_a_token_without_end_where_that_is_allowed(launch):
 
 # --- the end of a token ---
 
-SOON_S = int(5 * SLOWDOWN)  # long enough to connect first, however busy the machine is
+SOON_S = 2  # by a clock that stands until a test moves it
 
 
-def test_expiry_is_announced_then_closes(launch):
-    node = launch({"token.expiry_warning": "1s", "token.leeway": 0})
-    with node.connect(claims={"expires_s": SOON_S}) as client, node.connect(claims={"expires_s": 600}) as other:
+def stand(clock):
+    """Returns the second at which the clock stands."""
+    now_s = int(time.time())
+    clock.stand(now_s)
+    return now_s
+
+
+def test_expiry_is_announced_then_closes(launch, clock):
+    node = launch({"token.expiry_warning": "1s", "token.leeway": 0}, env=clock.env)
+    now_s = stand(clock)
+    with node.connect(claims={"exp": now_s + SOON_S}) as client, node.connect(claims={"exp": now_s + 600}) as other:
+        client.nothing_before_pong()
+        clock.stand(now_s + SOON_S - 1)
         warning = client.expect("warning")
         assert warning["data"]["code"] == "token_expiring", warning
+        client.nothing_before_pong()
+        clock.stand(now_s + SOON_S)
         client.expect_close(1008, "token_expired")
         other.nothing_before_pong()
 
 
-def test_the_endpoint_chooses_the_close_code(launch):
-    node = launch({"token.leeway": 0, "endpoints": [{"path": "/ws", "close_codes": {"token_expired": 4401}}]})
-    with node.connect(claims={"expires_s": SOON_S}) as client:
+def test_the_endpoint_chooses_the_close_code(launch, clock):
+    node = launch({"token.leeway": 0, "endpoints": [{"path": "/ws", "close_codes": {"token_expired": 4401}}]}, env=clock.env)
+    now_s = stand(clock)
+    with node.connect(claims={"exp": now_s + SOON_S}) as client:
+        clock.stand(now_s + SOON_S)
         client.expect_close(4401, "token_expired")
 
 
-def test_a_cached_token_expires_too(launch):
-    node = launch({"token.leeway": 0})
-    end = int(time.time()) + SOON_S
-    token = jwt.mint(exp=end)
+def test_a_cached_token_expires_too(launch, clock):
+    node = launch({"token.leeway": 0}, env=clock.env)
+    now_s = stand(clock)
+    token = jwt.mint(exp=now_s + SOON_S)
     assert node.accepts(token) and node.accepts(token)
     with node.client(token) as client:
         client.start()
+        clock.stand(now_s + SOON_S)
         client.expect_close(1008, "token_expired")
     with pytest.raises(Refused) as refused:
         node.client(token)
     assert "token_expired" in refused.value.response.body.decode()
 
 
-def test_refresh_keeps_the_session(launch):
-    node = launch({"token.expiry_warning": "1s", "token.leeway": 0})
-    with node.connect(claims={"expires_s": SOON_S}) as client, node.connect("other", claims={"expires_s": SOON_S}) as other:
+def test_refresh_keeps_the_session(launch, clock):
+    node = launch({"token.expiry_warning": "1s", "token.leeway": 0}, env=clock.env)
+    now_s = stand(clock)
+    with node.connect(claims={"exp": now_s + SOON_S}) as client, node.connect("other", claims={"exp": now_s + SOON_S}) as other:
         client.subscribe("news")
+        clock.stand(now_s + SOON_S - 1)
         client.find("warning")
-        end = int(time.time()) + 600
+        end = now_s + 600
         answer = client.ask("refresh", "refreshed", token=jwt.mint(exp=end))
         assert answer["data"]["expires_at"].startswith(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(end)))
         # Past the first token's end, told by another session that really ends.
+        clock.stand(now_s + SOON_S)
         other.expect_close(1008, "token_expired")
         node.publish("news", {"still": "here"})
         assert client.find("test")["data"] == {"still": "here"}

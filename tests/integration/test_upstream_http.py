@@ -375,7 +375,7 @@ def test_a_stalled_backend_holds_its_client_and_nobody_else(begin):
 
     def answer(call):
         if call.headers["ce-userid"] == "slow":
-            until(lambda: go_on, "the test goes on", 60)
+            until(lambda: go_on, "the test goes on")
         call.answer()
 
     node, backend = begin(answer, upstream={**IN_ORDER, "waiting_bytes": "64k", "timeout": "60s"},

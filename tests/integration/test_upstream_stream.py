@@ -4,7 +4,7 @@ import time
 
 import pytest
 from support import jwt
-from support.wait import SLOWDOWN, until
+from support.wait import until
 
 STREAM = "carillon:audio"
 ERROR = {"headers": {"correlationId": "{id}"}, "state": "error", "error": {"code": "{code}"}}
@@ -56,7 +56,7 @@ def test_many_in_order(launch, redis):
     for n in range(200):
         for client in clients:
             client.send_frame(2, bytes([n % 128]) * 40)
-    until(lambda: redis("XLEN", STREAM) == 4000, "all are there", 30 * SLOWDOWN)
+    until(lambda: redis("XLEN", STREAM) == 4000, "all are there")
     seen = {}
     for entry in entries(redis):
         seen.setdefault(entry["session"], []).append(int(entry["n"]))
@@ -92,7 +92,7 @@ def test_redis_does_not_take_them_for_a_while(launch, redis, fault):
             set_memory(redis, FREE)
         else:
             redis.start()
-        until(lambda: (found := entries(redis)) and found[-1]["n"] == "51", "all are there", 20 * SLOWDOWN)
+        until(lambda: (found := entries(redis)) and found[-1]["n"] == "51", "all are there")
         numbers = [int(entry["n"]) for entry in entries(redis)]
         assert numbers == sorted(numbers) and set(numbers) >= set(range(2, 52)), numbers
 
@@ -140,7 +140,7 @@ def test_a_client_that_sends_more_is_not_read(launch, redis):
         with node.connect("other") as other:
             other.nothing_before_pong()
         set_memory(redis, FREE)
-        until(lambda: redis("XLEN", STREAM) >= sent, "all are there", 30 * SLOWDOWN)
+        until(lambda: redis("XLEN", STREAM) >= sent, "all are there")
         assert [int(entry["n"]) for entry in entries(redis)][:sent] == list(range(1, sent + 1))
 
 

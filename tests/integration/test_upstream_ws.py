@@ -395,7 +395,7 @@ def test_a_slow_backend_stops_the_reading_of_its_client_alone(begin):
         assert node.resident_bytes() < 100 << 20
         go.set()
         sender.join(20)
-        until(lambda: len(got.get(b"slow", [])) == 600, "all has arrived", 20)
+        until(lambda: len(got.get(b"slow", [])) == 600, "all has arrived")
         assert got[b"slow"] == sent
 
 

@@ -29,7 +29,7 @@ def take_available(client, most):
     client.socket.settimeout(DEADLINE_S)
 
 
-def read_events(client, count, seconds=DEADLINE_S * 2):
+def read_events(client, count, seconds=DEADLINE_S):
     """Returns the numbers of the events up to that many, and how many pongs came between. Every frame is looked at."""
     deadline = Deadline(seconds, f"{count} events")
     numbers, pongs = [], 0

@@ -18,6 +18,8 @@ from bisect import bisect_right
 from collections import Counter
 from contextlib import contextmanager
 
+from support.wait import DEADLINE_S
+
 
 def clock(at):
     """A time of time.monotonic as nodes log it."""
@@ -293,7 +295,7 @@ class Ledger:
 
     # --- waiting ---
 
-    def wait_acknowledged(self, more, seconds):
+    def wait_acknowledged(self, more, seconds=DEADLINE_S):
         """Until so many more events than now are acknowledged."""
         with self.lock:
             wanted = self.counts["acknowledged"] + more

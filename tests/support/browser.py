@@ -7,7 +7,6 @@ import time
 from support import http, ws
 from support.wait import DEADLINE_S, until
 
-BROWSER_S = 3 * DEADLINE_S
 KEY_CODES = {"Enter": 13, "Tab": 9, "Escape": 27, "ArrowDown": 40, "ArrowUp": 38, "ArrowLeft": 37, "ArrowRight": 39, "Home": 36, "End": 35,
              "PageDown": 34, "PageUp": 33, " ": 32}
 
@@ -32,14 +31,14 @@ class Page:
 
     def connect(self):
         port_file = self.profile / "DevToolsActivePort"
-        until(lambda: port_file.exists() and "\n" in port_file.read_text(), "Chromium tells its port", BROWSER_S)
+        until(lambda: port_file.exists() and "\n" in port_file.read_text(), "Chromium tells its port")
         address = ("127.0.0.1", int(port_file.read_text().split()[0]))
 
         def page():
             targets = json.loads(http.request(address, "GET", "/json", None, {"Host": "localhost"}).body)
             return next((one for one in targets if one["type"] == "page"), None)
-        path = "/" + until(page, "Chromium has a page", BROWSER_S)["webSocketDebuggerUrl"].split("/", 3)[3]
-        return ws.Client(address, path=path, seconds=BROWSER_S)
+        path = "/" + until(page, "Chromium has a page")["webSocketDebuggerUrl"].split("/", 3)[3]
+        return ws.Client(address, path=path)
 
     def __enter__(self):
         return self
@@ -58,7 +57,7 @@ class Page:
         self.last += 1
         self.socket.send_text(json.dumps({"id": self.last, "method": method, "params": parameters}))
         while True:
-            message = self.socket.receive(BROWSER_S, f"the answer to {method}")
+            message = self.socket.receive(what=f"the answer to {method}")
             if message.get("id") == self.last:
                 assert "error" not in message, (method, message)
                 return message["result"]
@@ -78,7 +77,7 @@ class Page:
         assert "exceptionDetails" not in answer, (script[:200], answer["exceptionDetails"])
         return answer["result"].get("value")
 
-    def until(self, script, seconds=BROWSER_S):
+    def until(self, script):
         return until(lambda: self.eval(f"Boolean({script})"), script[:200], seconds)
 
     def click(self, selector):

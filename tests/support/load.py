@@ -9,7 +9,7 @@ import threading
 from support import jwt, ws
 from support.carillon import API_KEY
 from support.redis import Connection, RedisError
-from support.wait import SLOWDOWN, until
+from support.wait import DEADLINE_S, SLOWDOWN, until
 
 PATIENCE_S = 3 * SLOWDOWN  # for a connection or an answer of a node that may be dead
 _numbers = itertools.count(1)
@@ -321,7 +321,7 @@ class Crowd:
         until(lambda: all(s.standing() for s in self.subscribers), "all are subscribed")
         self.publish(lambda: nodes, channels, publishers)
 
-    def calm(self, until, seconds):
+    def calm(self, until, seconds=DEADLINE_S):
         """No publication is under way, and each connected subscriber has all its events."""
         for publisher in self.publishers:
             publisher.quiet.set()

@@ -1,5 +1,6 @@
-/* wall_clock.c - loaded into a server by LD_PRELOAD, shifts its wall clock. The file that WALL_CLOCK_FILE names has the
- * seconds, which can change at any time. Monotonic clocks are left alone, as by an operator or NTP. */
+/* wall_clock.c - loaded into a server by LD_PRELOAD, shifts its wall clock or holds it. The file that WALL_CLOCK_FILE names has the
+ * seconds of the shift, and the second at which the clock stands, or 0 if it runs. Both can change at any time. Monotonic clocks are
+ * left alone, as by an operator or NTP. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
@@ -10,24 +11,31 @@
 #include <time.h>
 #include <unistd.h>
 
-static const volatile int64_t *offset_s;
+static const volatile struct {
+    int64_t offset_s, stands_at_s;
+} *wall;
 
 __attribute__((constructor)) static void open_file(void)
 {
     const char *path = getenv("WALL_CLOCK_FILE");
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    void *mapped = fd >= 0 ? mmap(NULL, sizeof *offset_s, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+    void *mapped = fd >= 0 ? mmap(NULL, sizeof *wall, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
     if (mapped == MAP_FAILED)
         abort();
     close(fd);
-    offset_s = mapped;
+    wall = mapped;
 }
 
 int clock_gettime(clockid_t id, struct timespec *out)
 {
     int failed = (int)syscall(SYS_clock_gettime, id, out);
-    if (!failed && offset_s && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
-        out->tv_sec += *offset_s;
+    if (!failed && wall && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) {
+        int64_t stands_at_s = wall->stands_at_s;
+        if (stands_at_s)
+            *out = (struct timespec){(time_t)stands_at_s, 0};
+        else
+            out->tv_sec += wall->offset_s;
+    }
     return failed;
 }
 

@@ -106,7 +106,7 @@ def test_who_has_gone_is_forgotten(start):
     a, b = start(), start(idempotency_window="1m")
     until(lambda: disagreeing(a) == 1, "it is seen")
     b.close()
-    until(lambda: disagreeing(a) == 0, "it is forgotten", 40)
+    until(lambda: disagreeing(a) == 0, "it is forgotten")
 
 
 def test_another_prefix_is_another_installation(start, redis):

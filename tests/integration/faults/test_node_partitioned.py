@@ -6,7 +6,7 @@ from support.load import Crowd
 from support.partition import Machine, why_not
 from support.proxy import Proxy
 from support.redis import Redis
-from support.wait import SLOWDOWN, until
+from support.wait import until
 
 NUMBERED = ["log:a", "log:b"]
 PLAIN = ["plain"]
@@ -73,14 +73,14 @@ def test_cut_off_under_load(network, near):
     ledger = Ledger()
     with Crowd(ledger) as crowd:
         crowd.begin(nodes, NUMBERED + PLAIN, 6, 4)
-        ledger.wait_acknowledged(100, 20 * SLOWDOWN)
+        ledger.wait_acknowledged(100)
         network.cut()
-        until(lambda: not far.ready(), "it sees that it is cut off", 10 * SLOWDOWN)
-        ledger.wait_acknowledged(100, 20 * SLOWDOWN)  # by the other one
+        until(lambda: not far.ready(), "it sees that it is cut off")
+        ledger.wait_acknowledged(100)  # by the other one
         network.mend()
-        until(far.ready, "it is back", 20 * SLOWDOWN)
-        ledger.wait_acknowledged(100, 20 * SLOWDOWN)
-        crowd.calm(until, 30 * SLOWDOWN)
+        until(far.ready, "it is back")
+        ledger.wait_acknowledged(100)
+        crowd.calm(until)
         connections = sum(s.connections for s in crowd.subscribers)
     account = ledger.check()
     assert not ledger.problems, ledger.problems[:10]
@@ -101,13 +101,13 @@ def test_what_a_publisher_and_a_subscriber_see(network, near):
         for n in range(10):
             near.publish("log:x", n)
             near.publish("plain", n)
-        until(lambda: not far.ready(), "it sees that it is cut off", 10 * SLOWDOWN)
+        until(lambda: not far.ready(), "it sees that it is cut off")
         answer = far.api("POST", "/api/v1/publish", {"channel": "log:x", "type": "test", "data": 1})
         assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1
         client.error("publish", "unavailable", channel="log:x", type="test", data=1)
         assert not [m for m in client.skipped if m["type"] == "test"], client.skipped
         network.mend()
-        until(far.ready, "it is back", 20 * SLOWDOWN)
+        until(far.ready, "it is back")
         got = client.skipped = []
         while {m["type"] for m in got} != {"test", "gap"} or len(got) < 11:
             got.append(client.receive())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.accounting import Ledger
 from support.load import Crowd
-from support.wait import SLOWDOWN, until
+from support.wait import until
 
 NUMBERED = ["log:a", "log:b"]
 PLAIN = ["plain"]
@@ -55,11 +55,11 @@ def test_paused_under_load(start, seconds, timeout, patience_s):
     ledger = Ledger()
     with Crowd(ledger) as crowd:
         crowd.begin(nodes, NUMBERED + PLAIN, 6, 4, patience_s=patience_s)
-        ledger.wait_acknowledged(100, 20 * SLOWDOWN)
+        ledger.wait_acknowledged(100)
         pause(nodes[0], seconds)
-        until(nodes[0].ready, "it serves again", 10 * SLOWDOWN)
-        ledger.wait_acknowledged(100, 20 * SLOWDOWN)
-        crowd.calm(until, 20 * SLOWDOWN)
+        until(nodes[0].ready, "it serves again")
+        ledger.wait_acknowledged(100)
+        crowd.calm(until)
     account = ledger.check()
     assert not ledger.problems, ledger.problems[:10]
     assert not account["told recovered:false"], account
@@ -76,11 +76,11 @@ def test_redis_gives_it_up_meanwhile(start, redis):
     ledger = Ledger()
     with Crowd(ledger) as crowd:
         crowd.begin(nodes, NUMBERED + PLAIN, 6, 4)
-        ledger.wait_acknowledged(100, 20 * SLOWDOWN)
+        ledger.wait_acknowledged(100)
         pause(nodes[0], 2, lambda: give_up(redis, node_id))
-        until(lambda: nodes[0].metric("carillon_broker_reconnects_total") == 1, "it is back", 10 * SLOWDOWN)
-        ledger.wait_acknowledged(100, 20 * SLOWDOWN)
-        crowd.calm(until, 20 * SLOWDOWN)
+        until(lambda: nodes[0].metric("carillon_broker_reconnects_total") == 1, "it is back")
+        ledger.wait_acknowledged(100)
+        crowd.calm(until)
         assert sum(s.connections for s in crowd.subscribers) == 6, "nobody lost its connection"
     account = ledger.check()
     assert not ledger.problems, ledger.problems[:10]

@@ -9,13 +9,12 @@ import pytest
 from support.accounting import Ledger
 from support.load import Crowd
 from support.proxy import Proxy
-from support.wait import SLOWDOWN, until
+from support.wait import until
 
 CHANNELS = ["log:a", "log:b", "plain"]
 CONFIG = {"redis.command_timeout": "1s", "redis.canary_interval": "1s", "redis.retry_max": "500ms", "limits.message_rate": 0,
           "channels": [{"match": "log:*", "allow": ["subscribe", "publish"], "history": {"size": 100000, "ttl": "1h"}},
                        {"match": "*", "allow": ["subscribe", "publish"]}]}
-BACK_S = 15 * SLOWDOWN
 SUBSCRIBERS = 4
 
 
@@ -41,7 +40,7 @@ def frozen(seconds):
 
 def slow(redis, proxy, ledger):
     proxy.delay_s = 0.1
-    ledger.wait_acknowledged(20, BACK_S)
+    ledger.wait_acknowledged(20)
     proxy.delay_s = 0
 
 
@@ -49,35 +48,35 @@ def silent(redis, proxy, ledger):
     """Connections stay up, and nothing passes any more."""
     proxy.open.clear()
     refused = ledger.counts["refused 503"]
-    until(lambda: ledger.counts["refused 503"] > refused, "publishes are refused", BACK_S)
+    until(lambda: ledger.counts["refused 503"] > refused, "publishes are refused")
     proxy.open.set()
 
 
 def full(redis, proxy, ledger):
     redis("CONFIG", "SET", "maxmemory", "1")
     refused = ledger.counts["refused 503"]
-    until(lambda: ledger.counts["refused 503"] > refused + 5, "publishes are refused", BACK_S)
+    until(lambda: ledger.counts["refused 503"] > refused + 5, "publishes are refused")
     redis("CONFIG", "SET", "maxmemory", "0")
 
 
 def scripts_flushed(redis, proxy, ledger):
     for _ in range(5):
         redis("SCRIPT", "FLUSH")
-        ledger.wait_acknowledged(10, BACK_S)
+        ledger.wait_acknowledged(10)
 
 
 def connections_killed(kind):
     def fault(redis, proxy, ledger):
         for _ in range(3):
             redis("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
-            ledger.wait_acknowledged(10, BACK_S)
+            ledger.wait_acknowledged(10)
     return fault
 
 
 def stopped(redis, proxy, ledger):
     redis.stop()
     refused = ledger.counts["refused 503"]
-    until(lambda: ledger.counts["refused 503"] > refused + 10, "publishes are refused", BACK_S)
+    until(lambda: ledger.counts["refused 503"] > refused + 10, "publishes are refused")
     redis.start()
 
 
@@ -90,7 +89,7 @@ def output_buffer_limit(redis, proxy, ledger):
               "1", "carillon:{plain}:live")
         now = set(re.findall(r"^id=(\d+) ", redis("CLIENT", "LIST", "TYPE", "pubsub"), re.M))
         assert ids and not ids & now, "who was subscribed was cut off"
-        ledger.wait_acknowledged(10, BACK_S)
+        ledger.wait_acknowledged(10)
 
 
 def killed(redis, proxy, ledger):
@@ -133,11 +132,11 @@ def test_under_load(launch, redis, proxy, name):
     ledger = Ledger()
     with Crowd(ledger) as crowd:
         crowd.begin(nodes, CHANNELS, SUBSCRIBERS, 3)
-        ledger.wait_acknowledged(50, BACK_S)
+        ledger.wait_acknowledged(50)
         fault(redis, proxy, ledger)
-        until(lambda: all(node.ready() for node in nodes), "both are back", BACK_S)
-        ledger.wait_acknowledged(50, BACK_S)
-        crowd.calm(until, BACK_S)
+        until(lambda: all(node.ready() for node in nodes), "both are back")
+        ledger.wait_acknowledged(50)
+        crowd.calm(until)
     account = ledger.check()
     assert not ledger.problems, (ledger.problems[:10], account)
     assert all(s.connections == 1 for s in crowd.subscribers), "nobody was disconnected"
@@ -172,7 +171,7 @@ def test_the_gap_stands_before_what_follows(launch, redis, proxy):
         publisher = threading.Thread(target=publish)
         publisher.start()
         try:
-            client.find("gap", seconds=BACK_S)
+            client.find("gap")
         finally:
             stop.set()
             publisher.join()
@@ -207,7 +206,7 @@ def test_a_position_that_comes_after_what_was_read(launch, redis, proxy):
             assert [late.expect("test")["offset"] for _ in range(3)] == [1, 2, 3]
             assert [client.expect("test")["offset"] for _ in range(2)] == [2, 3], "read before the position is told"
             assert not far.ready()
-            until(far.ready, "it is back", BACK_S)
+            until(far.ready, "it is back")
             near.publish("log:a", 4)
             for each in (late, client):
                 assert each.expect("test")["offset"] == 4
