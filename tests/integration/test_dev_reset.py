@@ -1,6 +1,5 @@
 """POST /dev/v1/reset: everything is as if the server had just been started."""
 import threading
-import time
 
 import pytest
 from support import http

@@ -11,7 +11,7 @@ import pytest
 import websockets
 from support import jwt, ws
 from support.tls import Certificate
-from support.wait import until
+from support.wait import DEADLINE_S, until
 from support.ws_backend import WsBackend
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
@@ -52,10 +52,10 @@ def connect(node, sub="user-456", path="/asr/kitchen", claims=None, **options):
     return node.client(jwt.mint(sub, **(claims or {})), path=path, headers=[("Sec-WebSocket-Protocol", "asr-v1")], **options)
 
 
-def data(client, seconds=20):
+def data(client):
     """The next text or binary message as (opcode, payload). Pings are answered."""
     while True:
-        fin, opcode, payload = client.receive_frame(seconds)
+        fin, opcode, payload = client.receive_frame()
         if opcode != ws.PING:
             return opcode, payload
         client.send_frame(ws.PONG, payload)
@@ -113,7 +113,7 @@ def test_the_backend_may_speak_first_and_messages_wait_for_it(begin, secured):
     go = threading.Event()
 
     def serve(one):
-        go.wait(20)
+        go.wait(DEADLINE_S)
         one.accept(extra=ws.frame(ws.TEXT, b"welcome", masked=False))
         return one.echo()
 
@@ -195,7 +195,7 @@ def test_messages_of_a_client_that_left_at_once_still_arrive(begin):
 FAILURES = {
     "refused": (None, "unavailable", "refused", 1013),
     "dns": (None, "unavailable", "dns", 1013),
-    "hangs": (lambda one: one.read_request() and time.sleep(3), "unavailable", "timeout", 1013),
+    "hangs": (lambda one: one.read_request() and one.socket.recv(1), "unavailable", "timeout", 1013),
     "closes": (lambda one: one.read_request() and None, "unavailable", "reset", 1013),
     "401": (lambda one: one.refuse(401), "unauthorized", "4xx", 1011),
     "403": (lambda one: one.refuse(403), "forbidden", "4xx", 1011),
@@ -259,16 +259,19 @@ def test_a_backend_that_comes_back_is_used_again(begin):
 
 
 def test_the_breaker(begin):
-    node, backend = begin(lambda one: one.refuse(503), upstream={"breaker": {"failures": 2, "pause": "400ms"}})
+    node, backend = begin(lambda one: one.refuse(503), upstream={"breaker": {"failures": 2, "pause": "3s"}})
     with connect(node) as client:
         for i in range(6):
             client.send_text(json.dumps({"id": i}))
             assert client.receive()["error"]["code"] == "unavailable"
         assert requests(node, "breaker_open") >= 2 and len(backend.connections) <= 4
         backend.serve = lambda one: one.accept().echo()
-        time.sleep(0.5)
-        client.send_text('{"id":"again"}')
-        assert client.receive() == {"id": "again"}
+
+        def is_tried_again():
+            client.send_text('{"id":"again"}')
+            return client.receive() == {"id": "again"}
+
+        until(is_tried_again, "the pause is over")
 
 
 def test_in_flight_bounds_the_connections_of_a_node(begin):
@@ -333,7 +336,7 @@ def test_a_silent_backend_gets_pings_and_is_left(begin):
     started = time.monotonic()
     with connect(node) as client:
         client.expect_close(1011)
-    assert 0.5 < time.monotonic() - started < 5
+    assert time.monotonic() - started > 0.5
     assert pings == [(ws.PING, b"")]
     node.logged("has not answered a ping")
 
@@ -343,14 +346,14 @@ def test_a_backend_that_answers_pings_is_kept(begin):
 
     def serve(one):
         one.accept()
-        while len(pings) < 5:
+        while len(pings) < 2:
             opcode, payload = one.receive()
             pings.append(opcode)
             one.send(ws.PONG, payload)
         one.send(ws.TEXT, "still here")
         return one.echo()
 
-    node, _ = begin(serve, upstream={"timeout": "200ms"})
+    node, _ = begin(serve, upstream={"timeout": "2s"})
     with connect(node) as client:
         assert client.receive_text() == b"still here"
 
@@ -365,7 +368,7 @@ def test_a_slow_backend_stops_the_reading_of_its_client_alone(begin):
         one.accept()
         name = one.receive()[1]
         if name == b"slow":
-            go.wait(30)
+            go.wait(DEADLINE_S)
         got[name] = []
         while True:
             frame = one.receive()
@@ -394,7 +397,7 @@ def test_a_slow_backend_stops_the_reading_of_its_client_alone(begin):
             assert quick.receive_text() == b"%d" % i
         assert node.resident_bytes() < 100 << 20
         go.set()
-        sender.join(20)
+        sender.join(DEADLINE_S)
         until(lambda: len(got.get(b"slow", [])) == 600, "all has arrived")
         assert got[b"slow"] == sent
 
@@ -452,7 +455,7 @@ def test_many_small_frames_at_once_do_not_fill_the_outbox(begin):
                     config={"outbox": {"max_messages": 100}})
     with connect(node) as client:
         for i in range(20000):
-            assert client.receive_text(20) == b"%d" % i
+            assert client.receive_text() == b"%d" % i
 
 
 def test_twenty_sessions_with_500_frames_a_second_each(begin):
@@ -481,14 +484,14 @@ def test_twenty_sessions_with_500_frames_a_second_each(begin):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_S)
     assert not failures, failures[0]
 
 
 # --- the node's own life ---
 
 def test_a_node_that_stops_closes_the_backends_connections(begin):
-    node, backend = begin()
+    node, backend = begin(config={"close_timeout": "500ms"})
     clients = [connect(node) for _ in range(5)]
     for client in clients:
         client.send_text("x")
@@ -500,14 +503,15 @@ def test_a_node_that_stops_closes_the_backends_connections(begin):
 
 
 def test_a_node_stops_while_a_connection_hangs(begin):
-    node, _ = begin(lambda one: one.read_request() and time.sleep(8), upstream={"timeout": "5m"})
+    asked, over = threading.Event(), threading.Event()
+    node, _ = begin(lambda one: one.read_request() and asked.set() or over.wait(DEADLINE_S), upstream={"timeout": "5m"},
+                    config={"close_timeout": "500ms"})
     client = connect(node)
     client.send_text("x")
-    time.sleep(0.3)
-    started = time.monotonic()
+    assert asked.wait(DEADLINE_S)
     client.socket.close()
-    assert node.terminate(15) == 0
-    assert time.monotonic() - started < 10
+    assert node.terminate() == 0
+    over.set()
 
 
 def test_a_reload_keeps_the_open_connections(begin):
@@ -540,7 +544,7 @@ def test_the_library_websockets_as_the_backend(begin):
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
     thread.start()
-    ready.wait(10)
+    ready.wait(DEADLINE_S)
     try:
         node, _ = begin(url=f"ws://localhost:{told['port']}/")
         with connect(node) as client:
@@ -554,7 +558,7 @@ def test_the_library_websockets_as_the_backend(begin):
             client.expect_close(1000)
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(DEADLINE_S)
 
 
 def test_a_reload_reads_another_authority_from_the_same_file(begin, tmp_path):
