@@ -7,7 +7,7 @@ from support import http, ws
 from support.browser import Page
 from support.carillon import ROOT
 from support.dev import DevServer
-from support.wait import SLOWDOWN, until
+from support.wait import DEADLINE_S, SLOWDOWN, until
 from test_browser import CHROMIUM, FLAGS
 from test_dev_start import payload
 
@@ -97,7 +97,7 @@ def test_a_follower_goes_on_after_a_reset(dev, tmp_path):
     three(dev)
     last = dev.journal()[-1]["n"]
     with ws.socket.create_connection(dev.internal) as stream:
-        stream.settimeout(10 * SLOWDOWN)
+        stream.settimeout(DEADLINE_S)
         stream.sendall(f"GET /dev/v1/journal?after={last} HTTP/1.1\r\nHost: 127.0.0.1:{dev.internal[1]}\r\nAccept: text/event-stream\r\n\r\n".encode())
         seen = b""
         while b"\n\n" not in seen.partition(b"\r\n\r\n")[2]:

@@ -108,7 +108,7 @@ def test_demoted_primary_that_stays_up(setup, nodes):
         until(lambda: nodes[1].api("POST", "/api/v1/publish", {"channel": "plain", "type": "test", "data": 1}).status == 200,
               "publishes are accepted")
         client.find("test", data=1)
-    assert setup.primary("CLIENT", "LIST").count("name=carillon-") == 4
+    until(lambda: setup.primary("CLIENT", "LIST").count("name=carillon-") == 4, "each node has its two connections, and no others")
 
 
 def test_over_tls(launch, tmp_path):

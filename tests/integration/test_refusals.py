@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 from support import http, jwt, ws
 from support.transports import BY_BOTH
-from support.wait import until
+from support.wait import DEADLINE_S, until
 from support.ws import Refused
 
 pytestmark = BY_BOTH
@@ -258,7 +258,7 @@ def test_draining(launch):
 
 def receive_all(connection, closing=False):
     """Reads until the server ends it. closing: answers the close frame, as a client must."""
-    connection.settimeout(10)
+    connection.settimeout(DEADLINE_S)
     received = b""
     while True:
         try:

@@ -75,7 +75,8 @@ def shared(launch_for_module, tmp_path_factory):
 
 
 def upgrade(user="user-1"):
-    return ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint(user)}")])
+    """Names of tests have one too, which must be good until they have run."""
+    return ws.upgrade_request(headers=[("Authorization", f"Bearer {jwt.mint(user, expires_s=86400)}")])
 
 
 def read_until(connection, wanted):

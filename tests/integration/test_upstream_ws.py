@@ -238,12 +238,12 @@ def test_tls_that_is_not_right(begin, tmp_path, case, certificate):
                         certificate=speaks)
     try:
         scheme = "ws" if case == "tls against plain" else "wss"
-        node, _ = begin(url=f"{scheme}://127.0.0.1:{backend.port}/", upstream={**with_ca, "timeout": "2s"})
+        node, _ = begin(url=f"{scheme}://127.0.0.1:{backend.port}/", upstream=with_ca)
         with connect(node) as client:
             client.send_text('{"id":1}')
             assert client.receive() == {"id": 1, "error": {"code": "unavailable", "message": {
                 "tls against plain": "the backend has broken off the connection"}.get(case, "the backend cannot be reached")}}
-        assert requests(node, "reset" if case == "tls against plain" else "tls") == 1
+        assert requests(node, "reset" if case == "tls against plain" else "tls") >= 1
     finally:
         backend.close()
 

@@ -78,7 +78,7 @@ class Page:
         return answer["result"].get("value")
 
     def until(self, script):
-        return until(lambda: self.eval(f"Boolean({script})"), script[:200], seconds)
+        return until(lambda: self.eval(f"Boolean({script})"), script[:200])
 
     def click(self, selector):
         self.eval(f"document.querySelector({json.dumps(selector)}).click()")

@@ -1,6 +1,6 @@
-/* wall_clock.c - loaded into a server by LD_PRELOAD, shifts its wall clock or holds it. The file that WALL_CLOCK_FILE names has the
- * seconds of the shift, and the second at which the clock stands, or 0 if it runs. Both can change at any time. Monotonic clocks are
- * left alone, as by an operator or NTP. */
+/* wall_clock.c - loaded into a server by LD_PRELOAD, shifts its wall clock or holds it. The file that WALL_CLOCK_FILE
+ * names has the seconds of the shift, and the second at which the clock stands, or 0 if it runs. Both can change at any
+ * time. Monotonic clocks are left alone, as by an operator or NTP. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 
 static const volatile struct {
     int64_t offset_s, stands_at_s;
-} *wall;
+} * wall;
 
 __attribute__((constructor)) static void open_file(void)
 {

@@ -118,14 +118,21 @@ static void note_ticket(struct node *node, const struct ticket_request *request)
         [TICKET_DONE] = "done", [TICKET_UNKNOWN] = "unknown", [TICKET_WRONG] = "wrong",
         [TICKET_USED] = "used", [TICKET_HELD] = "held",       [TICKET_WANTED] = "wanted"};
     const struct ticket_facts *facts = &request->facts;
-    int len = snprintf(node->ticket, sizeof node->ticket, "%s",
+    char *ticket = node->tickets[node->ticket_count % TICKETS_KEPT];
+    int len = snprintf(ticket, sizeof node->tickets[0], "%s",
                        request->base.error ? err_code(request->base.error->code) : words[request->outcome]);
     node->tickets_used += request->kept != NULL;
     if (request->kept)
-        snprintf(node->ticket + len, sizeof node->ticket - (size_t)len, " %s %.*s %.*s %.*s %.*s",
+        snprintf(ticket + len, sizeof node->tickets[0] - (size_t)len, " %s %.*s %.*s %.*s %.*s",
                  facts->resumes ? "resume" : "once", STR_ARG(facts->purpose), STR_ARG(facts->resource),
                  STR_ARG(facts->claims), STR_ARG(request->positions));
     node->ticket_count++;
+}
+
+const char *node_ticket(const struct node *node, size_t index)
+{
+    assert_true(index < node->ticket_count && node->ticket_count - index <= TICKETS_KEPT);
+    return node->tickets[index % TICKETS_KEPT];
 }
 
 static void on_answered(void *owner, struct request *request)

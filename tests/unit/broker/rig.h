@@ -20,18 +20,24 @@ void rig_init(struct rig *rig);
 /* Fails unless everything on the loop has been closed. */
 void rig_fini(struct rig *rig);
 
-/* Turns the loop until the condition holds. Fails after a minute. */
+/* Turns the loop until the condition holds. Fails after five minutes, which a busy machine never needs. */
 #define RIG_WAIT(rig, condition)                                                                                       \
     do {                                                                                                               \
-        uint64_t rig_end_us = clock_now_us() + 60000000;                                                               \
+        uint64_t rig_end_us = clock_now_us() + 300000000;                                                              \
         while (!(condition)) {                                                                                         \
             if (clock_now_us() > rig_end_us)                                                                           \
-                fail_msg("a minute passed without: %s", #condition);                                                   \
+                fail_msg("five minutes passed without: %s", #condition);                                               \
             uv_run(&(rig)->loop, UV_RUN_ONCE);                                                                         \
         }                                                                                                              \
     } while (0)
 
-enum { SEEN_EVENTS_MAX = 20000, SEEN_ANSWERS_MAX = 20000, SEEN_SUBSCRIBED_MAX = 20000, SEEN_TEXT = 64 };
+enum {
+    SEEN_EVENTS_MAX = 20000,
+    SEEN_ANSWERS_MAX = 20000,
+    SEEN_SUBSCRIBED_MAX = 20000,
+    SEEN_TEXT = 64,
+    TICKETS_KEPT = 64
+};
 
 struct seen_event {
     char channel[SEEN_TEXT], type[SEEN_TEXT], id[SEEN_TEXT], epoch[SEEN_TEXT], timestamp[SEEN_TEXT], data[SEEN_TEXT];
@@ -77,7 +83,7 @@ struct node {
     char page[1024];
     char page_ids[2 * SEEN_TEXT]; /* of the last event, and of the one before the page */
     size_t page_count;
-    char ticket[512]; /* the last answer: "held", "done resume chat t1 {} positions", "unavailable" */
+    char tickets[TICKETS_KEPT][512]; /* "held", "done resume chat t1 {} positions", "unavailable"; see node_ticket */
     size_t ticket_count;
     size_t tickets_used; /* answers that give a ticket */
 };
@@ -99,6 +105,8 @@ const char *node_history(struct node *node, struct rig *rig, const char *channel
                          size_t max_bytes);
 /* Publishes 20 events to "paged" and reads them in all ways. */
 void node_check_paging(struct node *node, struct rig *rig);
+/* The answer about tickets of that index (from 0), which is one of the last TICKETS_KEPT. */
+const char *node_ticket(const struct node *node, size_t index);
 /* The answer of that index (from 0), waited for. */
 const struct seen_answer *node_answer(struct node *node, struct rig *rig, size_t index);
 /* Checks the two ids that came with the last page: of the channel's last event, and of the event before the page.
