@@ -10,7 +10,7 @@ import pytest
 from support import http, jwt, ws
 from support.backend import Backend
 from support.carillon import run
-from support.wait import until
+from support.wait import DEADLINE_S, until
 from support.ws import Refused
 
 ALL = ["subscribe", "publish", "presence", "history"]
