@@ -10,6 +10,9 @@ import time
 from carillon_client import Carillon
 
 
+PATIENCE_S = 120  # passes only when something is broken
+
+
 @contextlib.contextmanager
 def joined(server, user, channel, **wish):
     """A user who has the channel. Yields the data of the events that come."""
@@ -26,16 +29,16 @@ def joined(server, user, channel, **wish):
 
     thread = threading.Thread(target=lambda: asyncio.run(live()), daemon=True)
     thread.start()
-    assert ready.wait(10), f"{user} has {channel}"
+    assert ready.wait(PATIENCE_S), f"{user} has {channel}"
     try:
         yield events
     finally:
         left.set()
-        thread.join(10)
+        thread.join(PATIENCE_S)
 
 
-def until(found, seconds=10):
-    end = time.monotonic() + seconds
+def until(found):
+    end = time.monotonic() + PATIENCE_S
     while not found():
         assert time.monotonic() < end, "it has not come"
         time.sleep(0.005)

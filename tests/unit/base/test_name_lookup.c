@@ -69,7 +69,7 @@ static void on_found(void *owner, struct addrinfo *addresses, const char *why)
 #define UNTIL(condition)                                                                                               \
     do {                                                                                                               \
         for (int turns_ = 0; !(condition); turns_++) {                                                                 \
-            if (turns_ > 100000)                                                                                         \
+            if (turns_ > 100000)                                                                                       \
                 fail_msg("never: %s", #condition);                                                                     \
             uv_run(&s.loop, UV_RUN_NOWAIT);                                                                            \
             poll(NULL, 0, 1);                                                                                          \

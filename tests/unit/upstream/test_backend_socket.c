@@ -142,7 +142,7 @@ static int setup(void **state)
 #define UNTIL(condition)                                                                                               \
     do {                                                                                                               \
         for (int turns_ = 0; !(condition); turns_++) {                                                                 \
-            if (turns_ > 100000)                                                                                         \
+            if (turns_ > 100000)                                                                                       \
                 fail_msg("never: %s", #condition);                                                                     \
             uv_run(&s.loop, UV_RUN_NOWAIT);                                                                            \
             poll(NULL, 0, 1);                                                                                          \

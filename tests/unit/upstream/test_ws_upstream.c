@@ -110,7 +110,7 @@ static void spin(void)
 #define UNTIL(condition)                                                                                               \
     do {                                                                                                               \
         for (int turns_ = 0; !(condition); turns_++) {                                                                 \
-            if (turns_ > 100000)                                                                                         \
+            if (turns_ > 100000)                                                                                       \
                 fail_msg("never: %s", #condition);                                                                     \
             spin();                                                                                                    \
         }                                                                                                              \
