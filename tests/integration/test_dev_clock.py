@@ -58,7 +58,7 @@ def test_it_runs_at_a_rate(dev):
 
 
 def test_a_token_expires_when_the_clock_says_so(dev):
-    server = dev("--pong-timeout", "5m")
+    server = dev()
     server.order("/clock", {"freeze": True})
     client = server.connect(wish={"expires": "90s"})
     assert server.order("/clock", {"advance": "20s"})["fired"][-1]["kind"] == "clock"
@@ -71,7 +71,7 @@ def test_a_token_expires_when_the_clock_says_so(dev):
 
 
 def test_the_timers_on_the_way_fire_at_their_times(dev):
-    server = dev("--pong-timeout", "5m")
+    server = dev()
     server.order("/clock", {"set": "2050-01-01T00:00:00Z"})
     server.order("/clock", {"freeze": True})
     clients = [server.connect(f"user-{seconds}", wish={"expires": f"{seconds}s"}) for seconds in (300, 100, 200)]

@@ -34,7 +34,7 @@ def script(dev):
 def test_two_runs_and_a_reset_give_the_same_journal(tmp_path):
     journals = []
     for name in ("one", "two"):
-        server = DevServer(tmp_path, *START, "--pong-timeout", "5m", name=name)
+        server = DevServer(tmp_path, *START, name=name)
         server.order("/reset")
         journals.append(script(server))
         server.order("/reset")

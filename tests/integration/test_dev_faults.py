@@ -20,7 +20,7 @@ CHANNELS = '[{"match": "*", "allow": ["subscribe", "publish", "history"], "histo
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """One for all tests of this file that leave it as it was."""
-    started = DevServer(tmp_path_factory.mktemp("dev"), "--pong-timeout", "5m", "--close-timeout", "1s", "--channels", CHANNELS)
+    started = DevServer(tmp_path_factory.mktemp("dev"), "--close-timeout", "1s", "--channels", CHANNELS)
     yield started
     started.close()
 

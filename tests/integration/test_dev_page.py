@@ -29,7 +29,7 @@ def fits(printed, shown):
 
 
 def test_each_order_of_the_page_works(tmp_path):
-    dev = DevServer(tmp_path, "--pong-timeout", "5m")
+    dev = DevServer(tmp_path)
     client = dev.connect("ada")
     client.subscribe("room:1")
     dev.order("/wait", {"for": {"kind": "idle"}})

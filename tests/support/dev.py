@@ -9,6 +9,9 @@ from support.wait import DEADLINE_S, until
 
 class DevServer(Process):
     def __init__(self, folder, *arguments, name="dev", env=None):
+        """Without --pong-timeout it is five minutes: a client of these tests answers pings only while it is being read from."""
+        if "--pong-timeout" not in arguments:
+            arguments = ("--pong-timeout", "5m", *arguments)
         super().__init__(folder, ["dev", "--port", "0", "--internal-port", "0", *arguments], name=name, env=env)
         found = until(lambda: re.search(r"clients on (\S+):(\d+)(?: by TLS)?, internal on (\S+):(\d+),", self.log()), "dev is ready")
         self.public, self.internal = (found[1], int(found[2])), (found[3], int(found[4]))
