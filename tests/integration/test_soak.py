@@ -100,6 +100,16 @@ def test_a_short_one(tmp_path, topology):
     assert "# Soak: nothing is wrong" in (tmp_path / "soak/report.md").read_text()
 
 
+@own_heap
+@pytest.mark.long
+def test_one_that_has_some_faults_only(tmp_path):
+    done, report = soak(tmp_path / "soak", "--topology", "cluster", "--only", "replica_takes_over")
+    assert done.returncode == 0 and set(report["faults"]) <= {"replica_takes_over"}, f"{report}\n{done.stdout}{done.stderr}"
+    assert "--only replica_takes_over`" in (tmp_path / "soak/report.md").read_text()
+    refused = subprocess.run([sys.executable, "-B", SOAK / "soak.py", "--only", "slots_move"], capture_output=True, text=True)
+    assert refused.returncode == 2 and "no such fault with single: slots_move; there are client_does_not_read, " in refused.stderr
+
+
 class QuietWorld:
     """A calm in which all is right at once. problem: something that is not."""
 
@@ -156,7 +166,7 @@ def test_the_verdict(tmp_path, monkeypatch, problem):
     monkeypatch.setattr(runner, "TOPOLOGIES", {"quiet": SimpleNamespace(WEIGHTS={QuietWorld.befall: 1})})
     monkeypatch.setattr(runner, "BACK_S", 0.05)
     monkeypatch.setattr(runner, "wait", lambda seconds: None)
-    arguments = SimpleNamespace(topology="quiet", seed=1, seconds=0.01, clients=1, idle=3, pause_ms=1, workers=1, folder=tmp_path / "soak")
+    arguments = SimpleNamespace(topology="quiet", seed=1, seconds=0.01, clients=1, idle=3, pause_ms=1, workers=1, only=None, folder=tmp_path / "soak")
     assert runner.Soak(arguments).run() == (1 if problem else 0)
     report = json.loads((tmp_path / "soak/report.json").read_text())
     assert bool(report["problems"]) == bool(problem)

@@ -36,11 +36,12 @@ def write(soak):
     version = subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.strip().splitlines()
     account = {k: v for k, v in soak.account.items() if k not in ("seats", "problems")}
     verdict = f"{len(soak.problems)} problems" if soak.problems else "nothing is wrong"
+    only = f" --only {' '.join(a.only)}" if a.only else ""
     verdict += ", interrupted" if soak.interrupted else ""
     lines = [f"# Soak: {verdict}", "",
              f"{version[0] if version else ''}, {soak.elapsed():.0f} s in {len(soak.rounds)} rounds, Redis {a.topology}, seed {a.seed}, {a.clients} "
              f"subscribers, {a.idle} idle connections, 6 publishers, nodes with {a.workers} worker{'s' * (a.workers > 1)}. Again: "
-             f"`./run soak {a.seconds:g} --topology {a.topology} --seed {a.seed}` (the plan of faults is the same, what the machine makes of it is not).",
+             f"`./run soak {a.seconds:g} --topology {a.topology} --seed {a.seed}{only}` (the plan of faults is the same, what the machine makes of it is not).",
              "", "## Accounted for", "", *table("what", account), "", "## Faults", "", *table("what", soak.faults),
              "", "## Memory and descriptors", "",
              "At the calm that ends each round. The slope is that of the heap in use, with what connections take left out.", "",

@@ -34,8 +34,9 @@ class Soak:
     def __init__(self, arguments):
         self.arguments = arguments
         self.topology = TOPOLOGIES[arguments.topology]
-        self.befalls = {fault.__name__: fault for fault in self.topology.WEIGHTS}
-        self.plan = Plan(arguments.seed, {fault.__name__: weight for fault, weight in self.topology.WEIGHTS.items()})
+        weights = {fault: weight for fault, weight in self.topology.WEIGHTS.items() if not arguments.only or fault.__name__ in arguments.only}
+        self.befalls = {fault.__name__: fault for fault in weights}
+        self.plan = Plan(arguments.seed, {fault.__name__: weight for fault, weight in weights.items()})
         self.folder = Path(arguments.folder)
         self.began = time.monotonic()
         self.rounds = []
@@ -163,8 +164,13 @@ def main():
     parser.add_argument("--idle", type=int, default=200, help="connections that only stay (200)")
     parser.add_argument("--pause-ms", type=float, default=50, help="of each of six publishers, between events, on average (50)")
     parser.add_argument("--workers", type=int, default=1, help="threads of each node (1)")
+    parser.add_argument("--only", nargs="+", metavar="FAULT", help="these faults and no others, by their names in tests/soak")
     parser.add_argument("--folder", default=ROOT / "build/soak", help="for the report and the logs; emptied (build/soak)")
-    soak = Soak(parser.parse_args())
+    arguments = parser.parse_args()
+    there = {fault.__name__ for fault in TOPOLOGIES[arguments.topology].WEIGHTS}
+    if unknown := set(arguments.only or []) - there:
+        parser.error(f"no such fault with {arguments.topology}: {', '.join(sorted(unknown))}; there are {', '.join(sorted(there))}")
+    soak = Soak(arguments)
     print(f"soak: {soak.arguments.topology}, seed {soak.arguments.seed}, {soak.arguments.seconds:g} s", flush=True)
 
     def interrupt(*_):
