@@ -108,9 +108,10 @@ struct lifecycle_read {
     bool is_reader;       /* false: another node is */
     uint64_t last_number; /* of the last event that is sent; 0: none yet */
     uint64_t number;      /* of the first event here */
-    size_t count;
-    char last[48];     /* place of the last event here */
-    struct buf events; /* JSON, joined by commas */
+    size_t count;         /* events here */
+    uint64_t entries;     /* that were read; others may write to the stream. As many as limit: there may be more */
+    char last[48];        /* place of the last event here */
+    struct buf events;    /* JSON, joined by commas */
 };
 
 /* Zeroed but for base.kind and the stream, of at most LIFECYCLE_STREAM_MAX bytes. */

@@ -27,8 +27,8 @@ struct lifecycle_feed {
     struct timer keep;  /* while a batch is being sent */
     bool reading;       /* a request is under way */
     bool again;         /* read once more when its answer has come */
-    bool is_idle;       /* the last read has found nothing to send */
-    bool is_behind;     /* the batch is a full one: there may be more */
+    bool is_idle;       /* the last read has found nothing to send, and there was no more */
+    bool is_behind;     /* the last read was a full one: there may be more */
     bool is_closing;
     struct outbound_call *call;   /* NULL: none is under way */
     struct lifecycle_read *batch; /* is being sent; NULL: none */
@@ -105,15 +105,19 @@ static void take_read(struct lifecycle_feed *feed, struct lifecycle_read *read)
         memcpy(feed->done, read->last, sizeof feed->done);
         feed->done_number = read->last_number;
     }
-    feed->is_idle = !more;
+    feed->is_behind = read->is_reader && read->entries >= feed->settings.batch;
+    feed->is_idle = !more && !feed->is_behind;
     if (!more) {
-        wait_for(feed, read->base.error || read->is_reader ? POLL_US : OTHER_US);
+        bool asks_again = read->base.error || read->is_reader;
         request_destroy(&read->base);
+        if (feed->is_behind)
+            read_more(feed);
+        else
+            wait_for(feed, asks_again ? POLL_US : OTHER_US);
         return;
     }
     tell_lost(feed, read);
     feed->batch = read;
-    feed->is_behind = read->count >= feed->settings.batch;
     feed->pause_us = RETRY_FIRST_US;
     post_batch(feed);
 }

@@ -182,6 +182,15 @@ def test_what_others_write_to_the_stream_is_passed_over(launch, receiver, redis)
     assert all(event["source"].startswith("/nodes/") for event in receiver.events())
 
 
+def test_events_behind_many_entries_of_others_do_not_wait(launch, receiver, redis):
+    """With a pause for each page of a hundred they would take a minute."""
+    redis("EVAL", "for i = 1, 30000 do redis.call('XADD', KEYS[1], '*', 'greeting', 'hello') end", 1, "carillon:events")
+    node = launch(config(receiver, **{"redis.url": redis.url}))
+    until(node.ready, "ready")
+    node.connect("ada").close()
+    receiver.told("session.closed", user="ada", seconds=30)
+
+
 def test_a_node_ends_while_the_receiver_does_not_answer(launch, receiver, broker):
     receiver.delay = 2 * DEADLINE_S
     node = launch(config(receiver, close_timeout="5m", **broker))

@@ -64,4 +64,5 @@ void memory_lifecycle_read(struct memory_lifecycle *lifecycle, struct lifecycle_
         read->done_number = event->sequence;
         snprintf(read->last, sizeof read->last, "%llu", (unsigned long long)event->sequence);
     }
+    read->entries = read->count;
 }

@@ -174,7 +174,8 @@ static void send_read(struct redis_request *request)
     redis_request_script(request, SCRIPT_LIFECYCLE_READ, 2, 7, arguments);
 }
 
-/* The number of the last event that is sent; the place of the last entry; then number and JSON of each event. */
+/* The number of the last event that is sent; the place of the last entry; how many entries there were; then number and
+ * JSON of each event. */
 static bool take_events(struct lifecycle_read *read, const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
@@ -182,7 +183,9 @@ static bool take_events(struct lifecycle_read *read, const redisReply *reply)
     read->is_reader = str_to_u64(redis_text(reply->element[0]), &read->last_number);
     if (reply->elements > 1)
         snprintf(read->last, sizeof read->last, "%.*s", STR_ARG(redis_text(reply->element[1])));
-    for (size_t i = 2; i + 1 < reply->elements; i += 2) {
+    if (reply->elements > 2)
+        read->entries = (uint64_t)reply->element[2]->integer;
+    for (size_t i = 3; i + 1 < reply->elements; i += 2) {
         struct str json = redis_text(reply->element[i + 1]);
         uint64_t number;
         if (!str_to_u64(redis_text(reply->element[i]), &number) || !lifecycle_is_event(json))

@@ -1,4 +1,6 @@
 /* test_lifecycle_batch.c - see lifecycle_batch.h. */
+#include <stdio.h>
+
 #include "server/broker/redis/lifecycle_batch.h"
 #include "tests/support/unit.h"
 

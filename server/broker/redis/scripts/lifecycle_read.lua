@@ -2,8 +2,8 @@
 --
 -- KEYS: the stream; the counters: who reads and until when, and the place and number of the last event that is sent.
 -- ARGV: the node; ms that it reads from now on; how many events; place and number of the last event that is sent, or "".
--- Answer: "" if another node reads; else the number of the last event that is sent, the place of the last entry here, then
---   number and event of each.
+-- Answer: "" if another node reads; else the number of the last event that is sent, the place of the last entry here, how
+--   many entries there are, then number and event of each that is an event.
 local stream, counters = unpack(KEYS)
 local node, reader_ms, limit, done, done_number = unpack(ARGV)
 
@@ -17,9 +17,10 @@ if done ~= '' and state[1] == node then
   from, sent = done, done_number
   redis.call('HSET', counters, 'done', from, 'done_number', sent)
 end
-local out = {sent or '0', ''}
-if limit == '0' then return out end
-for _, entry in ipairs(redis.call('XRANGE', stream, from and '(' .. from or '-', '+', 'COUNT', limit)) do
+if limit == '0' then return {sent or '0', ''} end
+local entries = redis.call('XRANGE', stream, from and '(' .. from or '-', '+', 'COUNT', limit)
+local out = {sent or '0', '', #entries}
+for _, entry in ipairs(entries) do
   local fields = entry[2]
   out[2] = entry[1]
   if fields[3] == 'number' and fields[5] == 'event' then -- as nodes write it; others may write to the stream
