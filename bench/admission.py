@@ -4,8 +4,11 @@ import functools
 import http.client
 import json
 import os
+import re
+import time
 from pathlib import Path
 
+import load
 import servers
 from history import wait_for_redis
 
@@ -60,24 +63,62 @@ def tickets(bench):
         bench.alternate(starts, with_tokens, rounds=1)
 
 
+def metric(node, name):
+    """The sum of this metric's series."""
+    connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=servers.START_S)
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(name + "[{ ]", line))
+
+
+def wait_until_gone(node):
+    """All connections have ended, and all that is to be told of them has been."""
+    deadline = time.monotonic() + load.LIMIT_S
+    due = TOLD_CONNECTIONS * len(TYPES) if node.told else 0
+    while metric(node, "carillon_connections_open") or (node.told and metric(node, node.told) < due):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{metric(node, node.told):.0f} of {due} events have been told")
+        time.sleep(0.05)
+
+
 def lifecycle(bench):
     """Connections with a token each, which subscribe, without lifecycle events, with them to a Redis stream, and to an HTTP backend. All
-    three use the Redis broker. Each other round goes backwards, so that none has always the same before it."""
+    three use the Redis broker. The node has a core of its own. Load generator, Redis and backend share the other. Each other round goes
+    backwards, so that none has always the same before it."""
+    @contextlib.contextmanager
+    def node_apart(told=None, told_of=None):
+        """told_of: makes the settings. told: the metric that counts events which have got there."""
+        with contextlib.ExitStack() as stack:
+            with servers.on_core(servers.OTHER_CORE):
+                beside = [stack.enter_context(servers.redis()), stack.enter_context(servers.backend())]
+            store, backend = beside
+            options = {"lifecycle": {"types": TYPES, **told_of(backend)}} if told else {}
+            with servers.on_core(servers.NODE_CORE):
+                node = stack.enter_context(servers.carillon(redis__url=f"redis://127.0.0.1:{store.port}", **options))
+            wait_for_redis(node)
+            node.pids += store.pids + backend.pids
+            node.told = told
+            yield node
+
     def measure(server):
-        before = server.store.cpu_s()
-        run = bench.load(server, "connect", connections=TOLD_CONNECTIONS, sources=4)
-        run["store_cpu_us_each"] = (server.store.cpu_s() - before) * 1e6 / TOLD_CONNECTIONS
+        before = server.cpu_s()
+        with servers.on_core(servers.OTHER_CORE):
+            run = bench.load(server, "connect", connections=TOLD_CONNECTIONS, sources=4)
+            wait_until_gone(server)
+        if "error" not in run:
+            own, store, backend = run["servers"]
+            run.update(server_cpu_us_each=own["cpu_us_each"], store_cpu_us_each=store["cpu_us_each"],
+                       backend_cpu_us_each=backend["cpu_us_each"], life_cpu_us_each=(server.cpu_s() - before) * 1e6 / TOLD_CONNECTIONS,
+                       node_core_percent=own["cpu_percent"],
+                       other_core_percent=run["generator_cpu_percent"] + store["cpu_percent"] + backend["cpu_percent"])
         yield "connect", run
 
-    @contextlib.contextmanager
-    def to_backend():
-        with servers.backend() as backend:
-            url = f"http://127.0.0.1:{backend.port}/bytes/0"  # an empty answer, as such a backend gives
-            with with_redis(lifecycle={"types": TYPES, "http": {"url": url}}) as node:
-                yield node
-    starts = {"off": with_redis,
-              "to a Redis stream": functools.partial(with_redis, lifecycle={"types": TYPES, "redis_stream": STREAM}),
-              "to HTTP": to_backend}
+    def by_http(backend):
+        return {"http": {"url": f"http://127.0.0.1:{backend.port}/bytes/0"}}  # an empty answer, as such a backend gives
+    starts = {"off": node_apart,
+              "to a Redis stream": functools.partial(node_apart, "carillon_lifecycle_events_total", lambda _: {"redis_stream": STREAM}),
+              "to HTTP": functools.partial(node_apart, "carillon_lifecycle_sent_total", by_http)}
     for number in range(bench.rounds):
         bench.alternate(dict(list(starts.items())[::-1]) if number % 2 else starts, measure, rounds=1)
 

@@ -5,7 +5,6 @@ from load to load, because a changing part of the receiving runs beside the send
 import contextlib
 import functools
 import http.client
-import os
 import time
 
 import load
@@ -54,17 +53,6 @@ def node_with_redis(rules):
         yield node
 
 
-@contextlib.contextmanager
-def one_core():
-    """For this process and all that it starts meanwhile."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def fill(server):
     run = load.run(server, "publish", channel=KEPT, connections=1, batch=100, warmup=0, count=PUBLISHED)
     if run["exit_code"]:
@@ -99,6 +87,6 @@ def loads_of(cases):
 def history(bench):
     """Fan-out to 1,000 subscribers of a channel without and of one with a full history, by turns, on one core."""
     turns = TURNS_A_ROUND if bench.rounds > 1 else 1  # a single round is a quick look
-    with one_core():
+    with servers.on_core(servers.OTHER_CORE):
         bench.alternate({"memory": functools.partial(servers.carillon, rules=RULES)}, functools.partial(take_turns, loads_of(CASES), turns))
         bench.alternate({"Redis": functools.partial(node_with_redis, RULES)}, functools.partial(take_turns, loads_of((ONE, SIXTEEN)), turns))

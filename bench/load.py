@@ -28,7 +28,7 @@ def command_for(server, scenario, options):
         options = {"first_size": max(LONG_FIRST, options.get("size", 0)), **options}
     for name, value in options.items():
         if value is not None:
-            words += ["--" + name.replace("_", "-"), value]
+            words += ["--" + name.replace("_", "-"), *([] if value is True else [value])]
     return [str(word) for word in words + options_for(server)]
 
 

@@ -8,6 +8,7 @@ import plot
 import targets
 from figures import Results, median, spread, sure
 from history import as_long, with_history
+from upstreams import all_turns
 
 CPU = ("server_cpu_us_each",)
 NOTE = "<!-- Written by ./run bench from bench/results/*.json: edit bench/page_text.py and bench/page.py instead. -->"
@@ -323,7 +324,9 @@ def section_upstream(results):
         found = results["stalled"]
         for case, title in (("without", "100 sessions, 2,000 messages a second, all backends answer:"),
                             ("stalled", "The same, while 100 others send to a backend that does not answer:")):
-            out += [title, "", *per_server(found, case, latency_columns(found, case) + (
+            together = [(f"{name} ms of all turns together", lambda _, case=case, name=name: ranged(
+                found.values(all_turns(case), "carillon", "latency_us", name), 0.001)) for name in ("p50", "p99")]
+            out += [title, "", *per_server(found, case, latency_columns(found, case) + together + (
                 [("KiB held of each of the others", held_kib(found, case))] if case == "stalled" else []))]
     if "frames" in results:
         found = results["frames"]
@@ -343,8 +346,11 @@ def section_admission(results):
         found = results["lifecycle"]
         for case in found.cases():
             rate, cpu, *latency = latency_columns(found, case)
-            store = ("Redis CPU µs each", lambda name, case=case: ranged(found.values(case, name, "store_cpu_us_each")))
-            out += ["Lifecycle events:", "", *per_server(found, case, [rate, cpu, store, *latency])]
+            more = [(head, lambda name, case=case, key=key: ranged(found.values(case, name, key))) for head, key in (
+                ("of Redis", "store_cpu_us_each"), ("of the backend", "backend_cpu_us_each"),
+                ("the node's core, % busy", "node_core_percent"), ("the other core, % busy", "other_core_percent"),
+                ("node CPU µs each, until it has gone and all is told", "life_cpu_us_each"))]
+            out += ["Lifecycle events:", "", *per_server(found, case, [rate, cpu, *more, *latency])]
     return out
 
 

@@ -144,8 +144,17 @@ Messages of clients that a node hands to a backend, which is an epoll program of
 ([bench/echo_backend.c](../bench/echo_backend.c)). `direct`: the load generator calls the backend itself by HTTP over connections that are
 kept, as many as there are sessions, each with one call under way. `carillon`: each session has one message under way, and the node makes
 the calls. CPU is that of the node, both threads, or of the backend where it is called directly. Node, backend and generator share two cores.
-So with a backend that answers at once the latency is the time for which a hundred calls wait for a core. The backend that takes 10 ms shows what
-the node adds. KiB held is the growth of the resident memory for one session, with what the allocator adds.
+
+Without a rate the loop is closed: a hundred calls are always under way. Then the mean latency is 100 divided by the rate (Little's law). So
+with a backend that answers at once the ratio of the latencies is that of the rates, and says how much CPU time a message takes. It says
+nothing of time that the node makes a message wait. A node that parses a WebSocket frame, makes a request, and hands the answer back
+through two threads takes several times the CPU time of an echo. So within 1.5 × is out of reach in that loop on two cores.
+
+At a rate that both keep, latencies tell what the node adds: `calls a second`. Each call is timed from when it was due. The backend that takes
+10 ms is like one that does some work. KiB held is the growth of the resident memory for one session, with what the allocator adds.
+
+Sessions beside a stalled backend: the node has one core to itself, and the load is a small part of what it can take. A p99 of two seconds is that
+of 40 messages, and any pause of the machine is in it. So the latencies of all turns are also put together.
 
 The frames go into a stream of Redis. Afterwards each frame must be in the stream, in the order of its session. Or they go to a WebSocket backend,
 which sends each back, so that a frame goes through the node twice. CPU is that of the node alone.
@@ -155,9 +164,11 @@ ADMISSION = """\
 Tickets are issued by the HTTP API over 50 connections. `used`: 4,000 connections with a ticket each, 64 under way at a time, beside as many with
 a token each.
 
-With lifecycle events on, each of 12,000 connections that comes and subscribes is told of twice. Generator, node and Redis share two cores. So the
-connect rate falls with the time that node and Redis take together, which stands beside. To HTTP the events go through a stream of Redis as well,
-and the backend and the node's outbound thread take their part.
+With lifecycle events on, each of 12,000 connections that comes and subscribes is told of twice, and twice again when it goes. To HTTP the
+events go through a stream of Redis as well. All threads of the node have one core, and nothing else runs there. Generator, Redis and backend
+share the other core. While the node's core is busy and the other is not, the rate is what the node can do. Once the other core is
+busy, the rate is what the generator can do beside Redis. A generator on its own machine would not share. So the CPU time of the node
+stands beside. The last of the CPU times goes on until all connections have ended and the last event has got where it should.
 """.splitlines() + [""]
 
 OLDER = """\

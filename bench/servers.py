@@ -1,5 +1,6 @@
 """Starts the servers that are measured: each one fresh, on free ports of 127.0.0.1, with one worker unless said, ended by its
 own process id. A server that is not installed raises Unavailable, with the reason."""
+import contextlib
 import functools
 import json
 import os
@@ -23,6 +24,9 @@ FILES = 20000
 PORTS = (12000, 30000)
 CONNECTIONS = 18000
 RULES = [{"match": "bench:*", "allow": ["subscribe", "publish"]}]
+
+
+NODE_CORE, OTHER_CORE = 0, -1  # the first and the last that there are
 
 
 class Unavailable(Exception):
@@ -133,6 +137,17 @@ def starting(make):
                     server.stop()
             raise
     return start
+
+
+@contextlib.contextmanager
+def on_core(number):
+    """This process, and all that it starts meanwhile, have one core: that of this number among those that there are."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(before)[number]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def free_port():

@@ -1,6 +1,7 @@
 """The figures to reach, and whether they were: each row of the page's first table. Pure."""
 from figures import median, spread, sure
 from history import ONE, ONE_FRESH, SIXTEEN, as_long, with_history
+from upstreams import RATES, all_turns, at_rate
 
 CPU = ("server_cpu_us_each",)
 P99 = ("latency_us", "p99")
@@ -162,6 +163,20 @@ def upstream_p99(case, limit):
     return check
 
 
+def upstream_adds(case):
+    """At a rate: what is added to the p50 and the p99."""
+    def check(results):
+        p50, p99 = (differences(results, case, name) for name in ("p50", "p99"))
+        ratio = results.ratio((case, "carillon"), (case, "direct"), *P99)
+        return ratio and (f"p50 + {median(p50) / 1000:.2f} ms, p99 + {median(p99) / 1000:.2f} ms; p99 {ratio_text(ratio)}", None)
+    return check
+
+
+def differences(results, case, name):
+    pairs = zip(*(results.values(case, server, "latency_us", name) for server in ("carillon", "direct")))
+    return [through - direct for through, direct in pairs if through is not None and direct is not None]
+
+
 def held_at_most(case, limit_kib):
     def check(results):
         value = results.median(case, "carillon", "held_each")
@@ -170,9 +185,9 @@ def held_at_most(case, limit_kib):
 
 
 def stalled_others(results):
-    values = results.ratios(("stalled", "carillon"), ("without", "carillon"), *P99)
-    value = median(values)
-    return value and at_most(value, 1.1, with_range(value, values))
+    each = results.ratios(("stalled", "carillon"), ("without", "carillon"), *P99)
+    value = results.ratio((all_turns("stalled"), "carillon"), (all_turns("without"), "carillon"), *P99)
+    return value and at_most(value, 1.1, f"{ratio_text(value)} of all turns together; turn by turn {with_range(median(each), each)}")
 
 
 def all_frames(results):
@@ -192,12 +207,20 @@ def ticket_rate(case):
     return check
 
 
-def lifecycle_rate(name):
+def lifecycle_ratio(name, path, reaches):
     def check(results):
-        values = results.ratios(("connect", name), ("connect", "off"), "per_second")
+        values = results.ratios(("connect", name), ("connect", "off"), *path)
         value = median(values)
-        return value and (with_range(value, values), value >= 0.95)
+        return value and (with_range(value, values), reaches(value))
     return check
+
+
+def lifecycle_rate(name):
+    return lifecycle_ratio(name, ("per_second",), lambda value: value >= 0.95)
+
+
+def lifecycle_cpu(name):
+    return lifecycle_ratio(name, CPU, lambda value: value <= 1 / 0.95)
 
 
 def against_older(case, *path):
@@ -251,14 +274,19 @@ ALL = [
     ("upstream", "messages of 100 sessions through an HTTP upstream that answers at once", "at least 20,000 a second", upstream_rate),
     ("upstream", "the same: p99 against calling the backend directly", "at most 1.5 ×", upstream_p99(THROUGH, 1.5)),
     ("upstream", "the same with a backend that takes 10 ms", "at most 1.5 ×", upstream_p99(WITH_WORK, 1.5)),
+    ("upstream", "5,000 calls a second either way, a backend that takes 10 ms: p99", "at most 1.5 ×", upstream_p99(at_rate(WITH_WORK, 5000), 1.5)),
+    *(("upstream", f"{rate:,} calls a second either way, a backend that answers at once: what the node adds", "reported",
+       upstream_adds(at_rate(THROUGH, rate))) for rate in RATES[0]),
     ("upstream", "1 MiB answers as streams: held of one that its client does not read", "at most 256 KiB", held_at_most("1 MiB answers", 256)),
     ("stalled", "a backend does not answer: p99 of the sessions with another one", "at most 1.1 × that without", stalled_others),
     ("stalled", "the same: held of a session whose backend does not answer (waiting_bytes 64 KiB)", "at most 256 KiB", held_at_most("stalled", 256)),
     ("frames", "500 sessions, 50 binary frames of 640 bytes a second each: server CPU a frame", "in order, none lost", all_frames),
     ("tickets", "tickets issued", "at least 10,000 a second", ticket_rate("issued")),
     ("tickets", "tickets used, each for a connection", "at least 10,000 a second", ticket_rate("used")),
-    ("lifecycle", "connect rate with lifecycle events to a Redis stream", "at least 0.95 × that without", lifecycle_rate("to a Redis stream")),
-    ("lifecycle", "the same with events to an HTTP backend", "at least 0.95 × that without", lifecycle_rate("to HTTP")),
+    *(("lifecycle", f"{what} with lifecycle events to {where}", limit, check(name))
+      for where, name in (("a Redis stream", "to a Redis stream"), ("an HTTP backend", "to HTTP"))
+      for what, limit, check in (("connect rate of a node on a core of its own,", "at least 0.95 × that without", lifecycle_rate),
+                                 ("the same: CPU time of the node for a connection", "at most 1.05 × that without", lifecycle_cpu))),
     *(("older", f"server CPU of each, {case}, against an older program", "at most 1.02 ×", against_older(case, *CPU))
       for case in ("fanout, 1 in flight", "fanout, 16 in flight", "connect")),
     ("workers", "2 workers against 1, on 2 cores that the generator needs too", "reported", workers_ratio),

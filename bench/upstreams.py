@@ -1,6 +1,8 @@
 """Scenarios upstream, stalled and frames: messages of clients that go to a backend."""
+import collections
 import contextlib
 import functools
+import math
 import re
 import socket
 import time
@@ -13,12 +15,14 @@ from history import wait_for_redis
 
 SESSIONS = 100
 THINKS_MS = 10
+RATES = {0: (5000, 10000), THINKS_MS: (5000,)}  # that neither way is near its limit with
 ANSWER = 1 << 20
 LINES, LINE_END = ANSWER // 1024, b'x"'  # see echo_backend.c
 STREAMS = 20
 HELD_EACH = 256 * 1024  # may be kept of an answer that its client does not read
 WAITING_BYTES = 64 * 1024
 RATE = 2000
+TURNS_A_ROUND = 4
 SENDERS, FRAMES_A_SECOND, FRAME = 500, 50, 640
 
 
@@ -44,6 +48,10 @@ def directly(think_ms=0):
         yield backend
 
 
+def at_rate(case, rate):
+    return f"{case}, {rate:,} calls a second"
+
+
 def stream(server):
     """STREAMS answers of 1 MiB at once. Their clients do not read until the node has had time to fill up."""
     clients = [crowd.Client(server, number, path=server.url_path, receive_bytes=4096) for number in range(2 * STREAMS)]
@@ -66,15 +74,16 @@ def stream(server):
 
 def upstream(bench):
     """100 sessions, each with one message under way, through an HTTP upstream, and the same calls to its backend without a server
-    between. First the backend answers at once, then after 10 ms. Last, answers of 1 MiB that their clients do not read at once."""
-    for think_ms in (0, THINKS_MS):
+    between. Then at a rate that is the same for both. First the backend answers at once, then after 10 ms. Last, answers of 1 MiB that their
+    clients do not read at once."""
+    for think_ms, rates in RATES.items():
         case = f"backend takes {think_ms} ms"
 
-        def through(server, case=case):
-            yield case, bench.load(server, "request", connections=SESSIONS)
-
-        def direct(server, case=case):
-            yield case, bench.load(server, "publish", connections=SESSIONS)
+        def measure(scenario, server, case=case, rates=rates):
+            yield case, bench.load(server, scenario, connections=SESSIONS)
+            for rate in rates:
+                yield at_rate(case, rate), bench.load(server, scenario, connections=SESSIONS, rate=rate)
+        through, direct = (functools.partial(measure, scenario) for scenario in ("request", "publish"))
         for _ in range(bench.rounds):
             bench.alternate({"direct": functools.partial(directly, think_ms)}, direct, rounds=1)
             bench.alternate({"carillon": functools.partial(with_backend, think_ms)}, through, rounds=1)
@@ -90,6 +99,23 @@ def upstream(bench):
                 node.url_path = "/up"
                 yield node
     bench.alternate({"carillon": with_lines}, streams)
+
+
+def all_turns(case):
+    return f"{case}, all turns"
+
+
+def percentiles(counts):
+    """By nearest rank. counts: how often each latency was seen."""
+    found = {}
+    for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
+        left = math.ceil(share * counts.total())
+        for value, count in sorted(counts.items()):
+            left -= count
+            if left <= 0:
+                found[name] = value
+                break
+    return {**found, "max": max(counts)}
 
 
 class Stall:
@@ -127,27 +153,41 @@ class Stall:
 
 def stalled(bench):
     """100 sessions whose messages are answered, at a fixed rate, alone, and while 100 others send to a backend that never answers as much as
-    is taken of them. Each is a fresh node. Which goes first changes with each round."""
+    is taken of them. Each is a fresh node, with a core of its own. Which goes first changes with each turn. There are four turns in a round.
+    The last figures are of all turns together."""
     @contextlib.contextmanager
     def two_backends():
-        with servers.backend() as backend:
+        with contextlib.ExitStack() as stack:
+            with servers.on_core(servers.OTHER_CORE):
+                backend = stack.enter_context(servers.backend())
             up = f"http://127.0.0.1:{backend.port}"
             upstreams = {"up": {"url": f"{up}/", "order": "session"}, "stalled": {"url": f"{up}/never", "waiting_bytes": WAITING_BYTES}}
             endpoints = [endpoint("/up", upstream="up"), endpoint("/stalled", upstream="stalled")]
-            with servers.carillon(endpoints=endpoints, upstreams=upstreams) as node:
-                node.url_path = "/up"
+            with servers.on_core(servers.NODE_CORE):
+                node = stack.enter_context(servers.carillon(endpoints=endpoints, upstreams=upstreams))
+            node.url_path = "/up"
+            with servers.on_core(servers.OTHER_CORE):
                 yield node
+    seen = {"without": collections.Counter(), "stalled": collections.Counter()}
+
+    def answered(server, case):
+        run = bench.load(server, "request", connections=SESSIONS, rate=RATE, histogram=True)
+        seen[case].update(dict(run.pop("latency_counts", [])))
+        return run
 
     def without(server):
-        yield "without", bench.load(server, "request", connections=SESSIONS, rate=RATE)
+        yield "without", answered(server, "without")
 
     def with_stall(server):
         with Stall(server, SESSIONS) as stall:
-            run = bench.load(server, "request", connections=SESSIONS, rate=RATE)
+            run = answered(server, "stalled")
         yield "stalled", {**run, "held_each": stall.held_each, "sent_each": stall.sent / SESSIONS, "waiting_bytes": WAITING_BYTES}
-    for number in range(bench.rounds):
+    for number in range(bench.rounds * TURNS_A_ROUND if bench.rounds > 1 else 1):  # a single round is a quick look
         for measure in (with_stall, without) if number % 2 else (without, with_stall):
             bench.alternate({"carillon": two_backends}, measure, rounds=1)
+    for case, counts in seen.items():
+        if counts:
+            bench.keep(all_turns(case), "carillon", {"operations": counts.total(), "latency_us": percentiles(counts), "exit_code": 0})
 
 
 def commands(port):

@@ -57,6 +57,16 @@ void histogram_add(struct histogram *histogram, const struct histogram *other)
         histogram->steps[step] += other->steps[step];
 }
 
+uint64_t histogram_next(const struct histogram *histogram, size_t *step, uint64_t *out_us)
+{
+    while (*step < HISTOGRAM_STEPS && !histogram->steps[*step])
+        ++*step;
+    if (*step == HISTOGRAM_STEPS)
+        return 0;
+    *out_us = end_of(*step);
+    return histogram->steps[(*step)++];
+}
+
 void histogram_clear(struct histogram *histogram)
 {
     memset(histogram, 0, sizeof *histogram);

@@ -28,6 +28,10 @@ uint64_t histogram_percentile_us(const struct histogram *histogram, double perce
 /* Adds what another one has recorded. */
 void histogram_add(struct histogram *histogram, const struct histogram *other);
 
+/* The next step that has been recorded, from *step on, which begins with 0. *out_us: the largest value of the step. 0:
+ * there is none. Returns how often. */
+uint64_t histogram_next(const struct histogram *histogram, size_t *step, uint64_t *out_us);
+
 void histogram_clear(struct histogram *histogram);
 
 #endif

@@ -95,6 +95,18 @@ static void append_latency(struct buf *out, const struct run_result *result)
     append_percentiles(out, "last_latency_us", &result->last, ends, sizeof ends / sizeof *ends);
 }
 
+static void append_counts(struct buf *out, const struct histogram *latency)
+{
+    size_t step = 0;
+    uint64_t us, count;
+    append_name(out, "latency_counts");
+    buf_append_char(out, '[');
+    while ((count = histogram_next(latency, &step, &us)))
+        buf_appendf(out, "%s[%llu,%llu]", out->ptr[out->len - 1] == '[' ? "" : ",", (unsigned long long)us,
+                    (unsigned long long)count);
+    buf_append_char(out, ']');
+}
+
 static void append_each_server(struct buf *out, const struct run *run)
 {
     const struct run_result *result = &run->result;
@@ -146,6 +158,8 @@ void report_json(struct buf *out, const struct scenario *scenario, const struct 
     append_servers(out, run);
     append_number(out, "generator_cpu_percent", true, report_percent_busy(result, result->generator_cpu_ns));
     append_latency(out, result);
+    if (run->settings->has_counts)
+        append_counts(out, &result->latency);
     append_count(out, "stopped", scenario->takes & SLOW, result->stopped);
     append_count(out, "closed", scenario->takes & SLOW, result->closed);
     append_count(out, "recovered_clients", scenario->takes & RECOVERING, result->recovered_clients);

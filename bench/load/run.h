@@ -38,6 +38,7 @@ struct run_settings {
     bool subscribes;     /* connect: clients subscribe to the channel */
     bool binary;         /* request: of the messages */
     bool answered;       /* request: each message comes back */
+    bool has_counts;     /* the report has the counts of the latencies */
     struct str api_key;
     const struct token_keys *keys; /* that the server verifies with; NULL: no tokens are made */
     const struct str *tickets;     /* connect: one for each connection, in place of tokens; NULL: none */

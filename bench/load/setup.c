@@ -82,6 +82,7 @@ static void take_numbers(struct run_settings *settings, const struct flags *flag
     settings->threads = (size_t)number[FLAG_THREADS];
     settings->window = (size_t)number[FLAG_WINDOW];
     settings->rate = number[FLAG_RATE];
+    settings->has_counts = flags->given[FLAG_HISTOGRAM];
     settings->publishers = (size_t)number[FLAG_PUBLISHERS];
     settings->batch = (size_t)number[FLAG_BATCH];
     settings->data_bytes = (size_t)number[FLAG_SIZE];

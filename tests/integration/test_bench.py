@@ -217,6 +217,14 @@ def test_connect(node):
     assert result["server_rss_growth_bytes"] is not None
 
 
+def test_publish_at_a_rate(node):
+    result = measured(node, "publish", "--connections", 4, "--count", 200, "--rate", 1000, "--histogram")
+    assert (result["operations"], result["rate"]) == (200, 1000)
+    assert 190000 <= result["elapsed_us"], "the last one is due after 199 ms"
+    assert sum(count for _, count in result["latency_counts"]) == 200
+    assert result["latency_counts"] == sorted(result["latency_counts"]) and result["latency_counts"][-1][0] >= result["latency_us"]["p99"]
+
+
 def test_publish(node):
     before = node.metric("carillon_events_in_total", source="http")
     assert measured(node, "publish", "--connections", 3, "--count", 60)["operations"] == 60

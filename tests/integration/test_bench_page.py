@@ -1,4 +1,5 @@
 """The page of ./run bench: medians and ratios of what was measured, targets reached or not, and nothing bad hidden."""
+import collections
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -10,6 +11,7 @@ import figures  # noqa: E402
 import page  # noqa: E402
 import plot  # noqa: E402
 import readme  # noqa: E402
+import upstreams  # noqa: E402
 
 MACHINE = {"date": "2026-01-02 03:04 UTC", "commit": "abc", "cpu": "A CPU", "cores": 2, "memory_gib": 1.0, "kernel": "6.1", "system": "Debian",
            "compiler": "cc 1", "build": "Release", "libraries": {"libuv": "1"}, "versions": {"carillon": "0.1"}}
@@ -105,23 +107,27 @@ def test_coming_back():
 
 @pytest.mark.parametrize("p99,verdict", [(15, "| reached |"), (16, "**not reached**")])
 def test_messages_to_a_backend(p99, verdict):
-    direct, through = (run(1.0, per_second=21000, latency_us={"p50": 1, "p99": value}) for value in (10, p99))
+    direct, through = (run(1.0, per_second=21000, latency_us={"p50": value * 10, "p99": value * 100}) for value in (10, p99))
     text = page.render({"upstream": result("upstream", {
         ("backend takes 0 ms", "direct"): [direct], ("backend takes 0 ms", "carillon"): [through],
+        ("backend takes 0 ms, 5,000 calls a second", "direct"): [direct], ("backend takes 0 ms, 5,000 calls a second", "carillon"): [through],
         ("1 MiB answers", "carillon"): [{"exit_code": 0, "held_each": 100 * 1024}]})}, {}, None)
     assert "21,000 a second | reached" in row_of(text, "through an HTTP upstream")
     assert verdict in row_of(text, "p99 against calling the backend directly")
     assert "100 KiB | reached" in row_of(text, "held of one that its client does not read")
+    assert f"p50 + 0.0{p99 - 10} ms, p99 + 0.{p99 - 10}0 ms; p99 1.{p99 - 10}0 × | –" in row_of(text, "| 5,000 calls a second either way, a backend that answers at once")
     assert row_of(text, "| **carillon** | 100 |")
 
 
 def test_a_stalled_backend_and_frames():
     slow = run(1.0, latency_us={"p50": 1, "p99": 23}, held_each=300 * 1024)
     text = page.render({
-        "stalled": result("stalled", {("without", "carillon"): [run(1.0)], ("stalled", "carillon"): [slow]}),
+        "stalled": result("stalled", {("without", "carillon"): [run(1.0)], ("stalled", "carillon"): [slow],
+                                      ("without, all turns", "carillon"): [run(1.0)],
+                                      ("stalled, all turns", "carillon"): [run(1.0, latency_us={"p50": 10, "p99": 21})]}),
         "frames": result("frames", {("to a Redis stream", "carillon"): [run(7.5, per_second=25000), run(7.5, per_second=25000, exit_code=1, lost=2)]}),
     }, {}, None)
-    assert "1.15 × (1.15–1.15) | **not reached**" in row_of(text, "p99 of the sessions with another one")
+    assert "1.05 × of all turns together; turn by turn 1.15 × (1.15–1.15) | reached" in row_of(text, "p99 of the sessions with another one")
     assert "300 KiB | **not reached**" in row_of(text, "held of a session whose backend")
     assert "to a Redis stream 7.5 µs | **not reached**" in row_of(text, "binary frames of 640 bytes")
     assert "1 of 2 runs failed: 2 lost" in text
@@ -131,15 +137,23 @@ def test_tickets_lifecycle_and_an_older_program():
     text = page.render({
         "tickets": result("tickets", {("issued", "memory"): [run(1.0, per_second=12000)], ("used", "memory"): [run(1.0, per_second=9000)]}),
         "lifecycle": result("lifecycle", {("connect", "off"): [run(1.0, per_second=10000)],
-                                          ("connect", "to a Redis stream"): [run(1.0, per_second=9600)],
-                                          ("connect", "to HTTP"): [run(1.0, per_second=9400, store_cpu_us_each=12.0)]}),
+                                          ("connect", "to a Redis stream"): [run(1.04, per_second=9600)],
+                                          ("connect", "to HTTP"): [run(1.1, per_second=9400, store_cpu_us_each=12.0)]}),
         "older": result("older", {("connect", "carillon"): [run(1.01)], ("connect", "older"): [run(1.0)]})}, {}, None)
     assert "memory 12,000 a second | reached" in row_of(text, "| tickets issued |")
     assert "memory 9,000 a second | **not reached**" in row_of(text, "tickets used")
-    assert "0.96 × (0.96–0.96) | reached" in row_of(text, "lifecycle events to a Redis stream")
-    assert "0.94 × (0.94–0.94) | **not reached**" in row_of(text, "events to an HTTP backend")
-    assert "| 9,400 | 1.00 | 12.0 |" in row_of(text, "| to HTTP |")
+    for what, stream, http in (("connect rate of", "0.96 × (0.96–0.96) | reached", "0.94 × (0.94–0.94) | **not reached**"),
+                               ("CPU time of", "1.04 × (1.04–1.04) | reached", "1.10 × (1.10–1.10) | **not reached**")):
+        rows = [line for line in text.splitlines() if what in line and "with lifecycle events to" in line]
+        assert [said in row for said, row in zip((stream, http), rows)] == [True, True]
+    assert "| 9,400 | 1.10 | 12.0 |" in row_of(text, "| to HTTP |")
     assert "1.01 × | reached" in row_of(text, "connect, against an older program")
+
+
+def test_latencies_of_several_runs_are_put_together():
+    counts = collections.Counter({10: 97, 20: 1})
+    counts.update({20: 1, 4000: 1})
+    assert upstreams.percentiles(counts) == {"p50": 10, "p90": 10, "p99": 20, "max": 4000}
 
 
 def test_skipped_servers_and_the_machine_are_named():

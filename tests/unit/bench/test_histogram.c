@@ -74,6 +74,23 @@ static void test_past_the_range(void **state)
     assert_true(histogram_percentile_us(&histogram, 100) >= ((uint64_t)1 << HISTOGRAM_VALUE_BITS) - 1);
 }
 
+static void test_walk_of_what_was_recorded(void **state)
+{
+    size_t step = 0;
+    uint64_t us;
+    (void)state;
+    assert_int_equal(histogram_next(&histogram, &step, &us), 0);
+    histogram_record(&histogram, 5);
+    histogram_record(&histogram, 1000);
+    histogram_record(&histogram, 1000);
+    step = 0;
+    assert_int_equal(histogram_next(&histogram, &step, &us), 1);
+    assert_int_equal(us, 5);
+    assert_int_equal(histogram_next(&histogram, &step, &us), 2);
+    assert_true(us >= 1000 && us < 1016);
+    assert_int_equal(histogram_next(&histogram, &step, &us), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +100,7 @@ int main(void)
         cmocka_unit_test_setup(test_one_in_a_thousand, clear),
         cmocka_unit_test_setup(test_every_value_is_kept_within_a_step, clear),
         cmocka_unit_test_setup(test_past_the_range, clear),
+        cmocka_unit_test_setup(test_walk_of_what_was_recorded, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
