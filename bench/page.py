@@ -313,13 +313,19 @@ def held_kib(found, case):
     return lambda name: ranged(found.values(case, name, "held_each"), 2 ** -10)
 
 
+def titled(case):
+    if "session" in case:
+        return f"{case}:"
+    return f"20 {case}:" if "MiB" in case else f"100 sessions, {case}:"
+
+
 def section_upstream(results):
     out = []
     if "upstream" in results:
         found = results["upstream"]
         for case in found.cases():
             columns = [("KiB held of each", held_kib(found, case))] if "MiB" in case else latency_columns(found, case)
-            out += [f"100 sessions, {case}:" if columns[0][0] == "a second" else f"20 {case}:", "", *per_server(found, case, columns)]
+            out += [titled(case), "", *per_server(found, case, columns)]
     if "stalled" in results:
         found = results["stalled"]
         for case, title in (("without", "100 sessions, 2,000 messages a second, all backends answer:"),

@@ -150,7 +150,8 @@ with a backend that answers at once the ratio of the latencies is that of the ra
 nothing of time that the node makes a message wait. A node that parses a WebSocket frame, makes a request, and hands the answer back
 through two threads takes several times the CPU time of an echo. So within 1.5 × is out of reach in that loop on two cores.
 
-At a rate that both keep, latencies tell what the node adds: `calls a second`. Each call is timed from when it was due. The backend that takes
+A session alone shows whether the node waits for anything: if it does not, p50 is the CPU time of the node and the p50 of a direct call. At a rate
+that both keep, latencies tell what the node adds: `calls a second`. Each call is timed from when it was due. The backend that takes
 10 ms is like one that does some work. KiB held is the growth of the resident memory for one session, with what the allocator adds.
 
 Sessions beside a stalled backend: the node has one core to itself, and the load is a small part of what it can take. A p99 of two seconds is that

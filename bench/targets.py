@@ -1,7 +1,7 @@
 """The figures to reach, and whether they were: each row of the page's first table. Pure."""
 from figures import median, spread, sure
 from history import ONE, ONE_FRESH, SIXTEEN, as_long, with_history
-from upstreams import RATES, all_turns, at_rate
+from upstreams import ALONE, RATES, all_turns, at_rate
 
 CPU = ("server_cpu_us_each",)
 P99 = ("latency_us", "p99")
@@ -164,11 +164,12 @@ def upstream_p99(case, limit):
 
 
 def upstream_adds(case):
-    """At a rate: what is added to the p50 and the p99."""
     def check(results):
         p50, p99 = (differences(results, case, name) for name in ("p50", "p99"))
         ratio = results.ratio((case, "carillon"), (case, "direct"), *P99)
-        return ratio and (f"p50 + {median(p50) / 1000:.2f} ms, p99 + {median(p99) / 1000:.2f} ms; p99 {ratio_text(ratio)}", None)
+        cpu = results.median(case, "carillon", *CPU)
+        return ratio and (f"p50 + {median(p50) / 1000:.2f} ms, p99 + {median(p99) / 1000:.2f} ms; p99 {ratio_text(ratio)}; "
+                          f"CPU time of the node {cpu:.0f} µs", None)
     return check
 
 
@@ -277,6 +278,7 @@ ALL = [
     ("upstream", "5,000 calls a second either way, a backend that takes 10 ms: p99", "at most 1.5 ×", upstream_p99(at_rate(WITH_WORK, 5000), 1.5)),
     *(("upstream", f"{rate:,} calls a second either way, a backend that answers at once: what the node adds", "reported",
        upstream_adds(at_rate(THROUGH, rate))) for rate in RATES[0]),
+    ("upstream", "1 session, a backend that answers at once: what the node adds", "reported", upstream_adds(ALONE)),
     ("upstream", "1 MiB answers as streams: held of one that its client does not read", "at most 256 KiB", held_at_most("1 MiB answers", 256)),
     ("stalled", "a backend does not answer: p99 of the sessions with another one", "at most 1.1 × that without", stalled_others),
     ("stalled", "the same: held of a session whose backend does not answer (waiting_bytes 64 KiB)", "at most 256 KiB", held_at_most("stalled", 256)),

@@ -18,6 +18,7 @@ THINKS_MS = 10
 RATES = {0: (5000, 10000), THINKS_MS: (5000,)}  # that neither way is near its limit with
 ANSWER = 1 << 20
 LINES, LINE_END = ANSWER // 1024, b'x"'  # see echo_backend.c
+ALONE = "1 session, backend takes 0 ms"
 STREAMS = 20
 HELD_EACH = 256 * 1024  # may be kept of an answer that its client does not read
 WAITING_BYTES = 64 * 1024
@@ -74,15 +75,17 @@ def stream(server):
 
 def upstream(bench):
     """100 sessions, each with one message under way, through an HTTP upstream, and the same calls to its backend without a server
-    between. Then at a rate that is the same for both. First the backend answers at once, then after 10 ms. Last, answers of 1 MiB that their
-    clients do not read at once."""
+    between. Then at a rate that is the same for both. First the backend answers at once, then after 10 ms. Then one session alone. Last, answers
+    of 1 MiB that their clients do not read at once."""
     for think_ms, rates in RATES.items():
         case = f"backend takes {think_ms} ms"
 
-        def measure(scenario, server, case=case, rates=rates):
+        def measure(scenario, server, case=case, rates=rates, think_ms=think_ms):
             yield case, bench.load(server, scenario, connections=SESSIONS)
             for rate in rates:
                 yield at_rate(case, rate), bench.load(server, scenario, connections=SESSIONS, rate=rate)
+            if think_ms == 0:
+                yield ALONE, bench.load(server, scenario, connections=1)
         through, direct = (functools.partial(measure, scenario) for scenario in ("request", "publish"))
         for _ in range(bench.rounds):
             bench.alternate({"direct": functools.partial(directly, think_ms)}, direct, rounds=1)
