@@ -2,6 +2,8 @@
  * it, so each poster's order is kept. No mail is popped singly, so the ABA problem cannot occur. */
 #include "common/base/mailbox.h"
 
+#include <assert.h>
+
 #include "common/base/clock.h"
 #include "common/base/uv_handle.h"
 
@@ -212,6 +214,7 @@ void mailbox_init(struct mailbox *mailbox, struct turn *turn, void *owner)
 {
     atomic_init(&mailbox->posted, NULL);
     mailbox->local_first = mailbox->local_last = NULL;
+    mailbox->is_closed = false;
     mailbox->owner = owner;
     mailbox->turn = turn;
     list_append(&turn->mailboxes, &mailbox->link);
@@ -229,6 +232,7 @@ static void append_local(struct mailbox *mailbox, struct mail *mail)
 
 void mailbox_post(struct mailbox *mailbox, struct mail *mail)
 {
+    assert(!mailbox->is_closed);
     if (pthread_equal(mailbox->turn->thread, pthread_self())) {
         append_local(mailbox, mail);
         return;
@@ -242,14 +246,17 @@ void mailbox_post(struct mailbox *mailbox, struct mail *mail)
         bell_ring(&turn->bell);
 }
 
-void mailbox_deliver(struct mailbox *mailbox)
+bool mailbox_deliver(struct mailbox *mailbox)
 {
+    bool any = false;
     while (drain(mailbox))
-        ;
+        any = true;
+    return any;
 }
 
 void mailbox_close(struct mailbox *mailbox)
 {
     mailbox_deliver(mailbox);
+    mailbox->is_closed = true;
     list_remove(&mailbox->link);
 }

@@ -53,6 +53,7 @@ struct mailbox {
     _Atomic(struct mail *) posted; /* newest first, from other threads */
     struct mail *local_first;      /* oldest first, from the owner's thread */
     struct mail *local_last;
+    bool is_closed;
     void *owner;
     struct turn *turn;
     struct list_link link;
@@ -100,10 +101,12 @@ void mailbox_init(struct mailbox *mailbox, struct turn *turn, void *owner);
 /* Any thread. Takes the mail. The mailbox must not have been closed. */
 void mailbox_post(struct mailbox *mailbox, struct mail *mail);
 
-/* Owner's thread: delivers the posted mail before the turn ends, also mail that delivery posts. */
-void mailbox_deliver(struct mailbox *mailbox);
+/* Owner's thread: delivers the posted mail before the turn ends, also mail that delivery posts. Returns whether there
+ * was any. */
+bool mailbox_deliver(struct mailbox *mailbox);
 
-/* Owner's thread, after the last post of any thread: delivers the rest and leaves the turn. */
+/* Owner's thread, after the last post of any thread: delivers the rest and leaves the turn. Mail that is posted
+ * afterwards would never be delivered or freed: mailbox_post asserts that there is none. */
 void mailbox_close(struct mailbox *mailbox);
 
 #endif

@@ -359,8 +359,8 @@ static void stop(struct server *server)
     node_close(&server->node);
     while (!server->node.is_closed)
         uv_run(&server->loop, UV_RUN_ONCE);
-    node_answer_waiting(&server->node);
     outbound_stop(server->outbound); /* the mailboxes are still there for the ends of its calls */
+    node_answer_waiting(&server->node);
     if (server->feed)
         lifecycle_feed_destroy(server->feed);
     for (unsigned i = 0; i < server->worker_count; i++)

@@ -5,6 +5,8 @@
  *     fills it, posts it      ->   queues it, if it must   ->   asks, fills the answer
  *     done, request_destroy   <-   request_answer          <-   sink->answered
  *
+ * A node that ends gives each request back to its asker in this way (router_close). So only the asker frees a request.
+ *
  * A recovery (history.h) is the exception: the router answers many of them by one replay. Here too are the policies of
  * a channel: its history and its presence. */
 #ifndef CARILLON_CORE_REQUEST_H

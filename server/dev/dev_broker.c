@@ -172,6 +172,7 @@ static void close_broker(struct broker *base, void (*closed)(void *owner))
         list_remove(&first->link);
         carry_out_late(of(base), first);
     }
+    of(base)->mode = DEV_BROKER_UP; /* the broker behind refuses from now on */
     mailbox_close(&of(base)->mailbox);
     inner->ops->close(inner, on_closed);
 }

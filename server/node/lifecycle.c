@@ -111,10 +111,9 @@ static void tell_dropped(struct lifecycle *lifecycle)
 
 static void ask(struct lifecycle *lifecycle)
 {
-    struct broker *broker = lifecycle->router->broker;
     lifecycle->busy = true;
     lifecycle->asked_us = lifecycle_now_us(lifecycle);
-    broker->ops->ask(broker, &lifecycle->write->base);
+    router_ask_broker(lifecycle->router, &lifecycle->write->base);
 }
 
 static void finish_batch(struct lifecycle *lifecycle)
@@ -269,7 +268,7 @@ static void ask_for_lost(struct lifecycle *lifecycle)
     lost->base.waiter = lifecycle;
     lost->max_len = lifecycle->settings->max_len;
     lifecycle->lost_asked = true;
-    lifecycle->router->broker->ops->ask(lifecycle->router->broker, &lost->base);
+    router_ask_broker(lifecycle->router, &lost->base);
 }
 
 /* ---- what happens ---- */

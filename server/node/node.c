@@ -98,7 +98,8 @@ void node_open(struct node *node, struct broker *broker)
 
 static void on_broker_closed(void *router)
 {
-    node_of(router)->is_closed = true;
+    struct node *node = node_of(router);
+    node->is_closed = node->router.has_ended = true;
 }
 
 /* The broker closes once it has the last lifecycle events. */
@@ -123,7 +124,7 @@ void node_close(struct node *node)
     if (node->broker)
         on_flush(&node->flush, turn_now_us(&node->turn));
     else
-        node->is_closed = true;
+        on_broker_closed(&node->router);
 }
 
 void node_answer_waiting(struct node *node)

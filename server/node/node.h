@@ -8,7 +8,8 @@
  *     node_open              with a broker, made with node_sink and &node->router
  *     router_add_worker      for each worker, before its hub asks for anything
  *     node_close             when the workers' sessions have gone; then the loop runs until node->is_closed
- *     node_answer_waiting    while the workers still take mail; then the owner destroys its workers
+ *     node_answer_waiting    while the workers still take mail, and their threads have ended; then the owner destroys
+ *                            its workers
  *     node_fini              then the loop runs once more */
 #ifndef CARILLON_NODE_NODE_H
 #define CARILLON_NODE_NODE_H
@@ -62,7 +63,8 @@ void node_open(struct node *node, struct broker *broker);
 /* Call when no worker has sessions any more, also without node_open before. Surveys are answered, the broker is told
  * who has left, and the broker begins to close. */
 void node_close(struct node *node);
-/* Once node->is_closed: requests that still wait are answered. The node takes no more mail. */
+/* Once node->is_closed: requests that still wait are answered, and the askers have taken the answers (router_close).
+ * The node takes no more mail: from here on no worker may ask for anything. */
 void node_answer_waiting(struct node *node);
 /* Frees what the node has made. The loop's handles are part of the node, so its memory must stay until the loop has run
  * once more. */

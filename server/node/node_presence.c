@@ -226,13 +226,12 @@ static struct presence_update *make_update(struct room *room)
 
 static void send_update(struct room *room)
 {
-    struct broker *broker = room->presence->router->broker;
     if (room->busy)
         return; /* its answer looks for more */
     room->busy = true;
     room->wanted = false;
     turn_stop_timer(room->presence->router->mailbox.turn, &room->timer);
-    broker->ops->ask(broker, &make_update(room)->base);
+    router_ask_broker(room->presence->router, &make_update(room)->base);
 }
 
 void presence_hurry(struct presence *presence)

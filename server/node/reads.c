@@ -37,7 +37,7 @@ static void pump(struct router *router, struct read_queue *queue)
         queue->under_way++;
         if (request->kind == REQUEST_HISTORY)
             metrics_add(router->metrics, METRIC_HISTORY_READS, 1);
-        router->broker->ops->ask(router->broker, request);
+        router_ask_broker(router, request);
     }
 }
 

@@ -39,7 +39,7 @@ static void take_request(struct mail *mail, void *owner)
     if (request->kind == REQUEST_RECOVERY)
         take_recovery(router, recovery_of(request));
     else if (!reads_take(router, request))
-        router->broker->ops->ask(router->broker, request);
+        router_ask_broker(router, request);
 }
 
 void router_ask(void *owner, struct request *request)
@@ -300,9 +300,17 @@ unsigned router_add_worker(struct router *router, struct mailbox *mailbox)
     return router->worker_count++;
 }
 
+/* Each pass delivers what the pass before has posted: an answer may make its asker ask again. */
 void router_close(struct router *router)
 {
+    router->has_ended = true;
     reads_close(router);
+    bool any;
+    do {
+        any = mailbox_deliver(&router->mailbox);
+        for (unsigned i = 0; i < router->worker_count; i++)
+            any |= mailbox_deliver(router->workers[i]);
+    } while (any);
     mailbox_close(&router->mailbox);
 }
 

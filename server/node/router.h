@@ -38,6 +38,7 @@ struct read_queue {
 struct router {
     struct mailbox mailbox;
     struct broker *broker; /* set once, before anything is posted */
+    bool has_ended;        /* the broker has closed: the router refuses requests itself */
     struct metrics *metrics;
     struct map channels; /* name -> struct channel_route */
     unsigned worker_count;
@@ -61,7 +62,9 @@ void router_configure(struct router *router, const struct router_settings *setti
 /* Adds a worker by its mailbox, whose owner is the worker's struct hub. Returns the worker's index. Call before
  * anything is posted. */
 unsigned router_add_worker(struct router *router, struct mailbox *mailbox);
-/* Call when the broker has closed. Requests that still wait are answered, and the mailbox is closed. */
+/* Call when the broker has closed, and the workers' threads have ended. Delivers the mail of the router and of its
+ * workers until none is left. So each request has gone back to its asker, which frees it. A request that an asker sends
+ * meanwhile is refused. Then the mailbox is closed: nobody may ask any more. */
 void router_close(struct router *router);
 /* Call after router_close. Frees what the router holds. */
 void router_fini(struct router *router);
@@ -71,6 +74,10 @@ void router_fini(struct router *router);
 void router_join(void *owner, unsigned worker, struct str channel, const struct channel_join *join);
 void router_leave(void *owner, unsigned worker, struct str channel);
 void router_ask(void *owner, struct request *request);
+
+/* Takes the request to the broker, for the parts of the node. It comes back by sink->answered, not from within this
+ * call. Once the broker has closed, the request is refused instead. The broker's thread. */
+void router_ask_broker(struct router *router, struct request *request);
 
 /* The router's part of broker_sink. The owner is the router. */
 void router_answered(void *owner, struct request *request);

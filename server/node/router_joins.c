@@ -132,8 +132,8 @@ static void take_leave(struct mail *mail, void *owner)
 {
     struct router *router = owner;
     struct join_request *request = CONTAINER_OF(mail, struct join_request, mail);
-    struct channel_route *route = map_get(&router->channels, request->name);
-    if (route) { /* NULL: the broker has refused the channel meanwhile */
+    struct channel_route *route = router->has_ended ? NULL : map_get(&router->channels, request->name);
+    if (route) { /* NULL: the broker has refused the channel meanwhile, or has closed */
         route->wanting &= ~(UINT64_C(1) << request->worker);
         route->unanswered &= route->wanting;
         catchup_drop_recoveries(&route->catchup, request->worker);

@@ -1,6 +1,7 @@
 /* router_private.h - what the files of the router share.
  *
  *     router.c          requests, what the broker says, and what workers are told of it
+ *     router_broker.c   the way to the broker, while there is one
  *     router_joins.c    which worker wants which channel
  *     positions.c       asks for the positions that channels lack
  *     reads.c           the queues of reads: of histories, and of who is on a channel

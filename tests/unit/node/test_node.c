@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/protocol/ws_frame.h"
 #include "server/broker/memory/memory_broker.h"
+#include "server/core/session_ticket.h"
 #include "server/dialect/carillon.h"
 #include "server/node/node.h"
 #include "tests/support/unit.h"
@@ -22,6 +23,7 @@ static struct fixture {
     struct session *session;
     struct buf written;
     struct survey *answer;
+    int freed;
 } f;
 
 /* The text without the heads of the frames. */
@@ -235,6 +237,45 @@ static void test_close_under_way(void **state)
     request_destroy(&f.answer->base);
 }
 
+static void free_request(struct request *request, void *hub)
+{
+    assert_int_equal(request_code(request), ERR_UNAVAILABLE);
+    assert_ptr_equal(hub, f.hub);
+    request_destroy(request);
+    f.freed++;
+}
+
+static void note_ticket(void *waiter, enum err err, enum ticket_outcome outcome)
+{
+    *(enum err *)waiter = err;
+}
+
+/* Timers of hubs run until their worker is destroyed, so a hub may ask when the broker has closed already. The answer
+ * to one of these tickets makes its asker ask once more. */
+static void test_ask_after_the_end(void **state)
+{
+    const struct ticket_wish wish = {.ticket = STR("t"), .any_purpose = true, .any_resource = true};
+    enum err err = ERR_NONE;
+    setup(state);
+    node_close(&f.node);
+    while (!f.node.is_closed)
+        uv_run(&f.loop, UV_RUN_ONCE);
+    session_ticket_use(f.hub, &wish, note_ticket, &err);
+    session_ticket_leave(session_ticket_use(f.hub, &wish, note_ticket, NULL));
+    for (int i = 0; i < 40; i++) { /* more than the broker is asked for at once */
+        struct history_read *read = history_read_create(STR("room"), STR(""));
+        read->base.done = free_request;
+        hub_ask(f.hub, &read->base);
+    }
+    node_answer_waiting(&f.node);
+    assert_int_equal(err, ERR_UNAVAILABLE);
+    assert_int_equal(f.freed, 40);
+    destroy_worker();
+    node_fini(&f.node);
+    uv_run(&f.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&f.loop), 0);
+}
+
 /* A process that fails at its start closes what it has. */
 static void test_close_without_broker(void **state)
 {
@@ -249,6 +290,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tick, setup, teardown),
         cmocka_unit_test_setup_teardown(test_survey, setup, teardown),
         cmocka_unit_test(test_close_under_way),
+        cmocka_unit_test(test_ask_after_the_end),
         cmocka_unit_test(test_close_without_broker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
