@@ -76,7 +76,7 @@ static const struct broker_ops fake_ops = {
 
 static const struct node_control_ops fake_nodes_ops = {.send = fake_control, .list = fake_nodes};
 
-static void setup_node(struct node *node, int index)
+static void setup_node(struct node *node, int index, uint64_t timeout_ms)
 {
     memset(node, 0, sizeof *node);
     snprintf(node->id, sizeof node->id, "0198c0de-0000-7000-8000-000000%06x", 0xabc0 + (unsigned)index);
@@ -95,17 +95,31 @@ static void setup_node(struct node *node, int index)
         router_add_worker(&node->router, &node->worker[i].replies);
     }
     struct survey_facts facts = {
-        .node_id = str_from_cstr(node->id), .version = "1.2.3", .libraries = "none", .timeout_ms = 200};
+        .node_id = str_from_cstr(node->id), .version = "1.2.3", .libraries = "none", .timeout_ms = timeout_ms};
     node->surveys = surveys_create(&node->router, &facts);
 }
 
-static int setup(void **state)
+static void setup_nodes(uint64_t timeout_ms)
 {
-    (void)state;
     cut = worker_is_busy = false;
     missing_node = -1;
     for (int i = 0; i < NODES; i++)
-        setup_node(&nodes[i], i);
+        setup_node(&nodes[i], i, timeout_ms);
+}
+
+/* All nodes answer, however busy the machine is. */
+static int setup(void **state)
+{
+    (void)state;
+    setup_nodes(600000);
+    return 0;
+}
+
+/* A node or a worker does not answer. */
+static int setup_silence(void **state)
+{
+    (void)state;
+    setup_nodes(1000);
     return 0;
 }
 
@@ -379,10 +393,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_nodes_of_the_same_digits_are_both_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_channel_counts_are_added_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_info, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_silent_node, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_busy_worker, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silent_node, setup_silence, teardown),
+        cmocka_unit_test_setup_teardown(test_busy_worker, setup_silence, teardown),
         cmocka_unit_test_setup_teardown(test_broker_down_is_partial, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nonsense_from_a_node_is_ignored, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nonsense_from_a_node_is_ignored, setup_silence, teardown),
         cmocka_unit_test_setup_teardown(test_closing_answers_what_waits, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
