@@ -228,7 +228,7 @@ def test_redis_is_away(node, redis):
         redis.freeze()
         with node.connect("meanwhile") as client:
             client.send("subscribe", channel="room:1")
-        time.sleep(10)  # the time that Redis is away
+        until(lambda: not node.ready(), "the node has given it up")
         redis.thaw()
         until(node.ready, "service is back")
         told(redis, "session.closed", user="meanwhile")

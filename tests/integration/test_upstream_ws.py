@@ -537,7 +537,7 @@ def test_the_library_websockets_as_the_backend(begin):
             await connection.send(text)
 
     async def main():
-        async with websockets.serve(echo, "127.0.0.1", 0, ping_interval=0.1, ping_timeout=5, subprotocols=["asr-v1"]) as server:
+        async with websockets.serve(echo, "127.0.0.1", 0, ping_interval=0.1, ping_timeout=60, subprotocols=["asr-v1"]) as server:
             told["port"] = server.sockets[0].getsockname()[1]
             ready.set()
             await asyncio.get_running_loop().run_in_executor(None, stop.wait)

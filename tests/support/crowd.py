@@ -32,7 +32,7 @@ class Crowd:
         self.process.send_signal(signal.SIGTERM)
         self.opened = int(self.process.stdout.read().split()[0])
         self.process.stdout.close()
-        assert self.process.wait(30) == 0
+        assert self.process.wait(120) == 0
 
 
 def source(number):
