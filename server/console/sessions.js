@@ -59,7 +59,7 @@ async function readSession() {
     if (id === sessions.chosen) showSession(session);
   } catch (error) {
     if (error.status !== 404) throw error;
-    closeSession();
+    if (id === sessions.chosen) closeSession(); // another one may have been chosen meanwhile
   }
 }
 

@@ -7,7 +7,7 @@ import subprocess
 from support import jwt
 from support.node_js import BIN, ENVIRONMENT, needs_packages
 from support.routes import ROOT
-from support.wait import DEADLINE_S
+from support.wait import TOOL_S
 
 DOCUMENT = ROOT / "docs/asyncapi.yaml"
 needs_parser = needs_packages("tests/asyncapi")
@@ -40,7 +40,7 @@ MISTAKES = [
 def problems(*documents, frames=()):
     """Of each document. One process looks at all of them: the parser needs seconds to be loaded."""
     done = subprocess.run([BIN / "node", ROOT / "tests/asyncapi/check.mjs", *documents], input=json.dumps(list(frames)), capture_output=True,
-                          text=True, timeout=DEADLINE_S, env=ENVIRONMENT)
+                          text=True, timeout=TOOL_S, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -230,7 +230,7 @@ def test_too_many_headers(node):
 
 @BY_BOTH
 def test_head_timeout(launch):
-    node = launch({"limits.head_timeout": "300ms"})
+    node = launch({"limits.head_timeout": "2s"})
     with node.dial() as silent, node.dial() as slow:
         slow.sendall(b"GET /ws HTTP/1.1\r\nHost:")
         for connection in (silent, slow):

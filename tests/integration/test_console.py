@@ -55,7 +55,7 @@ def texts(page, selector):
 def session_row(page, user):
     page.until(f"[...document.querySelectorAll('#session-list .item')].some(one => one.firstChild.textContent === {json.dumps(user)})")
     page.eval(f"[...document.querySelectorAll('#session-list .item')].find(one => one.firstChild.textContent === {json.dumps(user)}).click()")
-    page.until("!document.querySelector('#session').hidden")
+    page.until(f"!document.querySelector('#session').hidden && document.querySelector('#session-facts').textContent.includes({json.dumps(user)})")
 
 
 # --- the files ---
@@ -196,6 +196,35 @@ def test_tokens(page, dev):
     with dev.client(token).start() as client:
         client.subscribe("news")
     page.until("[...document.querySelectorAll('#session-list .item, .lines .item')].some(row => row.textContent.includes(\"o'hara\"))")
+
+
+@needs_chromium
+def test_the_late_end_of_one_session_does_not_close_another(page, dev):
+    """What the server says of a session that has ended comes after the next one has been chosen."""
+    ada = three(dev)[0]
+    show(page, dev)
+    session_row(page, "ada")
+    id = ada.init["session_id"]
+    page.eval(f"""(() => {{
+      const ask = window.fetch;
+      window.held = 0;
+      window.fetch = async (url, ...more) => {{
+        if (!String(url).endsWith('/sessions/{id}')) return ask(url, ...more);
+        held++;
+        await new Promise(go => {{ window.letGo = go; }});
+        const answer = await ask(url, ...more);
+        setTimeout(() => {{ window.told = answer.status; }}, 100);
+        return answer;
+      }};
+    }})()""")
+    dev.publish("room:1")
+    page.until("held")
+    session_row(page, "bob")
+    ada.close()
+    dev.find(kind="closed", user="ada")
+    page.eval("letGo()")
+    page.until("window.told === 404")
+    assert page.eval("!document.querySelector('#session').hidden") and "bob" in page.text("#session-facts")
 
 
 @needs_chromium

@@ -8,7 +8,7 @@ import threading
 import pytest
 from support import http as own_http
 from support.carillon import BINARY, clean_environment
-from support.wait import DEADLINE_S, until
+from support.wait import DEADLINE_S, TOOL_S, until
 from test_browser import CHROMIUM, FLAGS
 from test_dev_start import dev  # noqa: F401 (a fixture)
 
@@ -216,5 +216,5 @@ def test_chromium_on_a_rebound_name(dev, tmp_path):  # noqa: F811
     one = dev()
     done = subprocess.run([CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP rebound.example 127.0.0.1",
                            "--dump-dom", f"http://rebound.example:{one.internal[1]}/dev/v1/journal"], capture_output=True, text=True,
-                          timeout=DEADLINE_S)
+                          timeout=TOOL_S)
     assert "forbidden" in done.stdout and "rebound.example" in done.stdout, done

@@ -10,7 +10,7 @@ import sys
 import pytest
 from support import node_js
 from support.carillon import BINARY, ROOT, Process, clean_environment
-from support.wait import DEADLINE_S, Deadline, until
+from support.wait import Deadline, TOOL_S, until
 
 PAGE = (ROOT / "docs/endpoints.md").read_text()
 NODE = shutil.which("node", path=node_js.ENVIRONMENT["PATH"])
@@ -67,7 +67,7 @@ class Place:
 
     def run(self, command):
         done = subprocess.run(["sh", "-ec", command], cwd=self.folder, env=self.environment, capture_output=True, text=True,
-                              timeout=DEADLINE_S)
+                              timeout=TOOL_S)
         assert done.returncode == 0, f"{command}: {done}"
         return (done.stdout or done.stderr).splitlines()
 
@@ -115,7 +115,7 @@ def client_lines(place, client, expected, others):
         for command in others:
             place.run(command)
         deadline.remaining()
-    printed = process.communicate(timeout=DEADLINE_S)[0].splitlines()
+    printed = process.communicate(timeout=TOOL_S)[0].splitlines()
     assert same(printed, expected), f"{client}: {printed}"
 
 

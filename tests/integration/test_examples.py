@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support import jwt
 from support.carillon import API_KEY, BINARY, ROOT, Process, clean_environment, run
-from support.wait import DEADLINE_S
+from support.wait import DEADLINE_S, TOOL_S
 
 RULES = [{"match": "*", "allow": ["subscribe", "publish"], "history": {"size": 10, "ttl": "1m"}}]
 # The values that the examples leave to defaults, or that would take too long.
@@ -72,7 +72,7 @@ def test_there_are_examples():
 def test_it_works(place, line):
     small = re.sub(r"--(?:duration|rate|members|connections) \d+", "", line)
     environment = clean_environment()
-    done = subprocess.run(["sh", "-ec", small], cwd=place, capture_output=True, text=True, timeout=DEADLINE_S,
+    done = subprocess.run(["sh", "-ec", small], cwd=place, capture_output=True, text=True, timeout=TOOL_S,
                           env={**environment, "PATH": f"{place}/bin:{environment['PATH']}"})
     assert done.returncode == 0 and (done.stdout or ">" in line), f"{small}: {done}"
     if " bench " in line and "--json" in line:

@@ -13,7 +13,7 @@ import pytest
 from support import http
 from support.carillon import API_KEY
 from support.tls import Certificate
-from support.wait import DEADLINE_S, SLOWDOWN, until
+from support.wait import DEADLINE_S, SLOWDOWN, TOOL_S, until
 
 OK = "ok"  # 200 of /livez on the internal listener; 426 of /ws, which wants a WebSocket, on the public one
 LINES = "".join(f"X-{i}: {i}\r\n" for i in range(100))
@@ -206,7 +206,7 @@ def test_clients_that_send_chunks(node, tmp_path):
     connection.close()
     url = "http://%s:%d/api/v1/publish" % node.internal
     curl = subprocess.run(["curl", "-s", "-X", "POST", "-T", "-", "-H", f"X-API-Key: {API_KEY}", "-H", "Expect: 100-continue", url],
-                          input=json.dumps(EVENT), capture_output=True, text=True, timeout=DEADLINE_S)
+                          input=json.dumps(EVENT), capture_output=True, text=True, timeout=TOOL_S)
     assert '"id"' in curl.stdout, curl
     if not shutil.which("node"):
         pytest.skip("there is no Node.js")
@@ -214,7 +214,7 @@ def test_clients_that_send_chunks(node, tmp_path):
     script.write_text("const [url, key, body] = process.argv.slice(2);"
                       "const r = require('http').request(url, {method: 'POST', headers: {'X-API-Key': key}},"
                       " answer => { answer.resume(); console.log(answer.statusCode); }); r.write(body.slice(0, 5)); r.end(body.slice(5))")
-    sent = subprocess.run(["node", script, url, API_KEY, json.dumps(EVENT)], capture_output=True, text=True, timeout=DEADLINE_S)
+    sent = subprocess.run(["node", script, url, API_KEY, json.dumps(EVENT)], capture_output=True, text=True, timeout=TOOL_S)
     assert sent.stdout == "200\n", sent
 
 
@@ -233,7 +233,7 @@ def test_http_1_0_clients_are_told_that_the_connection_is_kept(node):
     assert b"\r\nConnection: close\r\n" in http.raw(node.internal, b"GET /livez HTTP/1.0\r\n\r\n")
     if shutil.which("ab"):
         url = "http://%s:%d/readyz" % node.internal
-        ab = subprocess.run(["ab", "-q", "-k", "-n", "40", "-c", "2", url], capture_output=True, text=True, timeout=DEADLINE_S)
+        ab = subprocess.run(["ab", "-q", "-k", "-n", "40", "-c", "2", url], capture_output=True, text=True, timeout=TOOL_S)
         assert re.search(r"Keep-Alive requests: +40\n", ab.stdout), ab
 
 

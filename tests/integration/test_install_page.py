@@ -8,7 +8,7 @@ import pytest
 
 from support.carillon import BINARY, clean_environment
 from support.routes import ROOT
-from support.wait import DEADLINE_S
+from support.wait import TOOL_S
 
 PAGE = (ROOT / "docs/install.md").read_text()
 
@@ -60,6 +60,6 @@ def test_the_lines_end_with_the_first_event(tmp_path, way, program):
         else:
             script += line + "\n"
     script += "told '\"message\":\"Hello\"'\n"
-    done = subprocess.run([*NETWORK, "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S,
+    done = subprocess.run([*NETWORK, "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=TOOL_S,
                           env={**clean_environment(), "PATH": f"{tmp_path}/bin:{clean_environment()['PATH']}"})
     assert done.returncode == 0, done

@@ -8,7 +8,7 @@ from support import http, jwt, ws
 from support.backend import Backend
 from support.carillon import API_KEY
 from support.routes import ROOT, routes
-from support.wait import DEADLINE_S, until
+from support.wait import TOOL_S, until
 
 DOCUMENT = ROOT / "docs/openapi.yaml"
 PYTHON = ROOT / "build/validator/bin/python"
@@ -70,7 +70,7 @@ CONFIG = {"channels": [{"match": "log:*", "allow": ["subscribe", "publish", "his
 
 def problems(document, exchanges=()):
     done = subprocess.run([PYTHON, "-B", ROOT / "tests/openapi/check.py", document], input=json.dumps(list(exchanges)),
-                          capture_output=True, text=True, timeout=DEADLINE_S)
+                          capture_output=True, text=True, timeout=TOOL_S)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

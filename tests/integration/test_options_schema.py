@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from support.carillon import run
 from support.routes import ROOT
-from support.wait import DEADLINE_S
+from support.wait import TOOL_S
 
 PYTHON = ROOT / "build/validator/bin/python"
 needs_validator = pytest.mark.skipif(not PYTHON.exists(), reason="no build/validator, which ./run test makes")
@@ -70,7 +70,7 @@ BAD = {
 def mismatches(configuration):
     schema = json.loads(run("reference", "--json-schema").stdout)
     done = subprocess.run([PYTHON, "-B", "-c", VALIDATE], input=json.dumps([schema, configuration]), capture_output=True, text=True,
-                          timeout=DEADLINE_S)
+                          timeout=TOOL_S)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

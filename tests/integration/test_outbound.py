@@ -10,13 +10,14 @@ import pytest
 from support.carillon import BINARY
 from support.nginx import Nginx
 from support.tls import Certificate
+from support.wait import TOOL_S
 
 CALLS = Path(BINARY).parent / "bench/outbound_calls"
 
 
 def call(url, *args):
     """100 calls at once, for a second. Returns how many there were, and how many have failed."""
-    result = subprocess.run([CALLS, url, "100", "1", "256", *args], capture_output=True, text=True, timeout=60,
+    result = subprocess.run([CALLS, url, "100", "1", "256", *args], capture_output=True, text=True, timeout=TOOL_S,
                             env={"PATH": os.environ["PATH"], "https_proxy": "http://127.0.0.1:1"})
     said = re.match(r"(\d+) calls, \d+ a second, (\d+) failed", result.stdout)
     assert said, result

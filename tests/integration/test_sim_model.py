@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.redis import Connection, RedisError
+from support.wait import TOOL_S
 
 ROOT = Path(__file__).parents[2]
 SIM = Path(os.environ["CARILLON_BIN"]).parent / "tests" / "sim" / "carillon_sim"
@@ -94,7 +95,7 @@ def comparable(words, ask):
 def test_model_answers_as_redis(redis, seed):
     rng = random.Random(seed)
     commands = [draw(rng, at) for at in range(2000)]
-    model = subprocess.run([SIM, "--model"], input=b"".join(map(encode, commands)), capture_output=True, timeout=60)
+    model = subprocess.run([SIM, "--model"], input=b"".join(map(encode, commands)), capture_output=True, timeout=TOOL_S)
     assert model.returncode == 0, model.stderr
     answers = Answers(model.stdout)
     real = redis.connect()

@@ -13,7 +13,7 @@ from support import preload
 from support.accounting import Ledger
 from support.carillon import BINARY
 from support.heap import Heap
-from support.wait import SLOWDOWN
+from support.wait import SLOWDOWN, TOOL_S
 
 SOAK = Path(__file__).resolve().parents[1] / "soak"
 sys.path.insert(0, str(SOAK))
@@ -86,7 +86,7 @@ def test_bytes_of_the_heap(launch, tmp_path):
 
 def soak(folder, *arguments):
     command = [sys.executable, "-B", SOAK / "soak.py", "6", "--clients", "6", "--idle", "20", "--folder", folder, *arguments]
-    done = subprocess.run(command, env={**os.environ, "CARILLON_BIN": BINARY}, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env={**os.environ, "CARILLON_BIN": BINARY}, capture_output=True, text=True, timeout=TOOL_S)
     return done, json.loads((folder / "report.json").read_text())
 
 

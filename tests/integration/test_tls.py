@@ -246,7 +246,7 @@ def test_a_byte_order_mark_before_the_certificate_and_its_key(launch, tmp_path):
 
 def test_deadlines(launch, tmp_path):
     """Of the TCP connection, the hello, and a head that comes drop by drop."""
-    secure = Secure(launch, tmp_path, **{"limits.head_timeout": "500ms"})
+    secure = Secure(launch, tmp_path, **{"limits.head_timeout": "2s"})
     hello = ssl.MemoryBIO()
     with pytest.raises(ssl.SSLWantReadError):
         secure.trusted.wrap_bio(ssl.MemoryBIO(), hello, server_hostname="127.0.0.1").do_handshake()
@@ -263,8 +263,8 @@ def test_deadlines(launch, tmp_path):
 
 
 def test_a_session_outlives_the_time_for_its_handshake(launch, tmp_path):
-    """libwebsockets has a time of its own for it, two seconds here."""
-    secure = Secure(launch, tmp_path, **{"limits.head_timeout": "900ms", "ping_interval": "1s"})
+    """libwebsockets has a time of its own for it, three seconds here."""
+    secure = Secure(launch, tmp_path, **{"limits.head_timeout": "1900ms", "ping_interval": "1s"})
     with secure.connect() as client:
         for _ in range(4):  # one a second
             _, opcode, payload = client.receive_frame(what="a ping")

@@ -327,7 +327,7 @@ def test_tls_at_a_listener_of_plaintext(launch, tmp_path):
 
 def test_handshakes_that_do_not_end_are_cut(launch, tmp_path):
     """At limits.head_timeout from the connection's beginning, however many bytes keep coming."""
-    secure = Secure(launch, tmp_path, **{"limits.head_timeout": "700ms"})
+    secure = Secure(launch, tmp_path, **{"limits.head_timeout": "2s"})
     raw = tls.record(HELLO)
     half, dripping, after_hello = [socket.create_connection(secure.node.public, DEADLINE_S) for _ in range(3)]
     half.sendall(raw[:len(raw) // 2])

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from support.carillon import ROOT, run
-from support.wait import DEADLINE_S
+from support.wait import TOOL_S
 
 SECRET = "a secret of this test, as text, with more than 32 bytes"
 # Language of the snippet: a name for its file, and the command that runs it.
@@ -36,7 +36,7 @@ def test_a_token_of_the_snippet_is_accepted(language, tmp_path):
     environment = {"PATH": path, "HOME": str(tmp_path), "GOCACHE": str(ROOT / "build/go-cache"),
                    "CARILLON_TOKEN_SECRET": SECRET}
     made = subprocess.run([*command, name], cwd=tmp_path, env=environment, capture_output=True, text=True,
-                          timeout=5 * DEADLINE_S)  # the first one compiles a standard library
+                          timeout=TOOL_S)  # the first one compiles a standard library
     assert made.returncode == 0, made.stderr
     seen = run("token", "inspect", given=made.stdout, env={"CARILLON_TOKEN_SECRET": SECRET})
     assert seen.returncode == 0, seen.stdout + seen.stderr

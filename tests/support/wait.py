@@ -6,6 +6,7 @@ import time
 
 SLOWDOWN = float(os.environ.get("CARILLON_TEST_SLOWDOWN", "1"))
 DEADLINE_S = 120 * SLOWDOWN
+TOOL_S = 5 * DEADLINE_S  # for a program that computes for seconds: a compiler, a validator, a whole load
 _never = threading.Event()
 
 
