@@ -199,35 +199,6 @@ def test_tokens(page, dev):
 
 
 @needs_chromium
-def test_the_late_end_of_one_session_does_not_close_another(page, dev):
-    """What the server says of a session that has ended comes after the next one has been chosen."""
-    ada = three(dev)[0]
-    show(page, dev)
-    session_row(page, "ada")
-    id = ada.init["session_id"]
-    page.eval(f"""(() => {{
-      const ask = window.fetch;
-      window.held = 0;
-      window.fetch = async (url, ...more) => {{
-        if (!String(url).endsWith('/sessions/{id}')) return ask(url, ...more);
-        held++;
-        await new Promise(go => {{ window.letGo = go; }});
-        const answer = await ask(url, ...more);
-        setTimeout(() => {{ window.told = answer.status; }}, 100);
-        return answer;
-      }};
-    }})()""")
-    dev.publish("room:1")
-    page.until("held")
-    session_row(page, "bob")
-    ada.close()
-    dev.find(kind="closed", user="ada")
-    page.eval("letGo()")
-    page.until("window.told === 404")
-    assert page.eval("!document.querySelector('#session').hidden") and "bob" in page.text("#session-facts")
-
-
-@needs_chromium
 def test_filters_pause_and_a_new_start(page, dev):
     ada = three(dev)[0]
     show(page, dev)
