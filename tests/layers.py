@@ -29,6 +29,7 @@ CLOCKS = {
     "server/cli/": "the commands are programs without turns",
     "server/app/server.c": "starts, reloads and drains the process, also while no loop runs",
     "server/app/server_api.c": "gives the API its time",
+    "server/dev/farewell.c": "waits for clients in real time, whatever the clock says",
     "server/dev/held_call.c": "has calls wait in real time, whatever the clock says",
     "server/dev/dev_clock.c": "is the clock of a server for development",
     "server/outbound/dispatch.c": "measures calls, which may begin and end in one turn",

@@ -87,9 +87,9 @@ static void fini_update(struct request *request)
     buf_fini(&CONTAINER_OF(request, struct presence_update, base)->changed);
 }
 
-struct presence_update *presence_update_create(void)
+struct presence_update *presence_update_create(size_t items)
 {
-    struct presence_update *update = xcalloc(1, sizeof *update);
+    struct presence_update *update = xcalloc(1, sizeof *update + items * sizeof *update->items);
     update->base.kind = REQUEST_PRESENCE_UPDATE;
     update->base.fini = fini_update;
     return update;

@@ -51,13 +51,13 @@ struct presence_update {
     bool known;           /* answer; false: nothing was done, for the broker has lost the members of this node */
     bool more;            /* answer; members of other nodes have yet to be taken off, by another update */
     struct buf changed;   /* answer; who has come or left on all nodes (presence_next_changed) */
-    size_t count;
+    size_t count;         /* PRESENCE_BATCH_MAX at most */
     struct presence_item {
         bool here;
         struct str user;
         struct str entry;
         void *member; /* the maker's own; nothing to the broker */
-    } items[PRESENCE_BATCH_MAX];
+    } items[];
 };
 
 /* A page of a channel's members, in bytewise order of their users. */
@@ -77,8 +77,8 @@ struct presence_read {
     char bytes[];
 };
 
-/* Zeroed but for what makes it a request. */
-struct presence_update *presence_update_create(void);
+/* With room for so many items. Zeroed but for what makes it a request. */
+struct presence_update *presence_update_create(size_t items);
 
 /* For the broker: the user has come to the channel on its first connection on any node, or has left with the last. */
 void presence_note_changed(struct buf *changed, bool here, struct str user);

@@ -9,6 +9,7 @@ static void put(struct dev *dev, struct http_call *call, struct str rest)
     struct error error;
     (void)rest;
     if (dev->parts.set_channels(dev->parts.server, call->request.body, &messages)) {
+        dev->has_other_channels = call->request.body.len > 0;
         dev_answer(call);
     } else {
         struct str text = buf_str(&messages), first = str_split(&text, '\n');

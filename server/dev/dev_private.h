@@ -4,6 +4,7 @@
  *   dev_http.c          finds the route of a request
  *   *_routes.c          the routes of one thing each
  *   held_call.c           calls that are answered later
+ *   farewell.c          connections that end behind a reset
  *   line.c              stands in front of the transport: every frame of every session
  *   line_step.c         stands in front of sessions: rules that act at connect
  *   line_messages.c     what a rule does to a message
@@ -23,6 +24,7 @@
 #include "server/dev/dev_broker.h"
 #include "server/dev/dev_clock.h"
 #include "server/dev/dev_server.h"
+#include "server/dev/farewell.h"
 #include "server/dev/guard.h"
 #include "server/dev/held_call.h"
 #include "server/dev/journal.h"
@@ -46,6 +48,8 @@ struct dev {
     struct terminal terminal;
     bool shows_terminal;
     struct dev_broker broker;
+    bool has_other_channels; /* rules than at the start */
+    struct farewells farewells;
     uint64_t number; /* the last one of dev_number */
 };
 

@@ -27,6 +27,7 @@ static void on_made(void *owner, const struct server_parts *parts)
     dev->parts = *parts;
     dev->broker.wheel = hub_wheel(parts->hub);
     dev->held.mailbox = hub_replies(parts->hub);
+    farewells_init(&dev->farewells, parts->node->turn.loop);
     dev_clock_attach(&dev->clock, &parts->node->turn, parts->hub, parts->connections);
     watch_start(&dev->watch, &dev->journal, parts->hub);
     lines_start(&dev->lines, parts->hub);
@@ -66,6 +67,7 @@ static void on_ending(void *owner)
 {
     struct dev *dev = owner;
     held_calls_expire(&dev->held);
+    farewells_end(&dev->farewells);
     dev_clock_detach(&dev->clock);
 }
 

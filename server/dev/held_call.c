@@ -32,7 +32,7 @@ static void on_mail(struct mail *mail, void *owner)
         free_if_done(held);
 }
 
-static void post(struct held_call *held)
+void held_call_look_again(struct held_call *held)
 {
     if (held->posted)
         return;
@@ -44,7 +44,7 @@ static void post(struct held_call *held)
 static void hear(struct journal_listener *listener, const struct journal_line *line)
 {
     (void)line;
-    post(CONTAINER_OF(listener, struct held_call, listener));
+    held_call_look_again(CONTAINER_OF(listener, struct held_call, listener));
 }
 
 static void on_time(uv_timer_t *timer)
@@ -70,7 +70,7 @@ void held_call_begin(struct held_calls *set, struct held_call *held, uint64_t ti
     held->timer.data = held;
     held->began_ms = uv_now(held->timer.loop);
     held_call_extend(held, timeout_ms);
-    post(held);
+    held_call_look_again(held);
 }
 
 void held_call_extend(struct held_call *held, uint64_t timeout_ms)

@@ -39,6 +39,8 @@ void held_calls_init(struct held_calls *set, struct journal *journal);
 
 /* The call waits at most so long. call, look, expire and fini are set, and all else is zero. Takes the owner. */
 void held_call_begin(struct held_calls *set, struct held_call *held, uint64_t timeout_ms);
+/* look is called in the next round of this turn's mail (mailbox.h), or in a later turn. */
+void held_call_look_again(struct held_call *held);
 /* Starts its time again. */
 void held_call_extend(struct held_call *held, uint64_t timeout_ms);
 /* For how long it has waited, in milliseconds of real time. */

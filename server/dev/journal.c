@@ -74,8 +74,21 @@ static struct journal_line *line_create(const struct journal_note *note)
     return line;
 }
 
+static void tell(struct journal *journal, const struct journal_line *line)
+{
+    LIST_EACH(link, &journal->listeners)
+    {
+        struct journal_listener *listener = CONTAINER_OF(link, struct journal_listener, link);
+        listener->hear(listener, line);
+    }
+}
+
 void journal_add(struct journal *journal, uint64_t at_ms, const struct journal_note *note)
 {
+    if (journal->muted) {
+        tell(journal, NULL);
+        return;
+    }
     struct journal_line *line = line_create(note);
     line->n = ++journal->last;
     line->at_ms = at_ms;
@@ -84,11 +97,17 @@ void journal_add(struct journal *journal, uint64_t at_ms, const struct journal_n
     journal->lines[(journal->first + journal->count) % JOURNAL_LINES] = line;
     journal->count++;
     journal->bytes += line->bytes;
-    LIST_EACH(link, &journal->listeners)
-    {
-        struct journal_listener *listener = CONTAINER_OF(link, struct journal_listener, link);
-        listener->hear(listener, line);
-    }
+    tell(journal, line);
+}
+
+void journal_mute(struct journal *journal)
+{
+    journal->muted = true;
+}
+
+bool journal_is_heard(const struct journal *journal)
+{
+    return !list_is_empty(&journal->listeners);
 }
 
 void journal_empty(struct journal *journal)
@@ -102,6 +121,7 @@ void journal_rewind(struct journal *journal)
     journal_empty(journal);
     journal->last = 0;
     journal->era++;
+    journal->muted = false;
 }
 
 const struct journal_line *journal_after(const struct journal *journal, uint64_t n)

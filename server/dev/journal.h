@@ -41,7 +41,8 @@ struct journal_line {
     size_t bytes;
 };
 
-/* Hears of each line when it is added. It may read the journal, and must not add to it. */
+/* Hears of each line when it is added. It may read the journal, and must not add to it. line: NULL while the journal is
+ * muted. */
 struct journal_listener {
     struct list_link link;
     void (*hear)(struct journal_listener *listener, const struct journal_line *line);
@@ -54,6 +55,7 @@ struct journal {
     size_t bytes;
     uint64_t last; /* n of the newest line ever; 0: none yet */
     unsigned era;  /* how often it has been rewound */
+    bool muted;    /* what is added is not kept */
     struct list_link listeners;
 };
 
@@ -61,9 +63,13 @@ void journal_init(struct journal *journal);
 void journal_fini(struct journal *journal);
 
 void journal_add(struct journal *journal, uint64_t at_ms, const struct journal_note *note);
+/* Lines that are added are lost until journal_rewind. Call it where nobody could read them (journal_is_heard). */
+void journal_mute(struct journal *journal);
+/* True if there is a listener. */
+bool journal_is_heard(const struct journal *journal);
 /* Forgets all lines. */
 void journal_empty(struct journal *journal);
-/* Forgets all lines, and counts from 1 again. */
+/* Forgets all lines, counts from 1 again, and is no longer muted. */
 void journal_rewind(struct journal *journal);
 
 /* The oldest line that is kept and has a greater n; NULL if there is none. Valid until a line is added. */

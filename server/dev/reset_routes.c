@@ -7,8 +7,10 @@
 #include "server/dev/dev_private.h"
 #include "server/node/node.h"
 
-/* How long clients may take to answer the close frame. Then their connections are cut. */
+/* How long clients may take to let the close frame through. Then their connections are cut. */
 enum { PATIENCE_MS = 20, GIVE_UP_MS = 1000 };
+/* So many rounds of mail take a question from the hub by the node to the broker, and its answer back. */
+enum { ROUNDS = 4 };
 
 /* What stays, as a set. */
 enum keep { KEEP_SESSIONS = 1, KEEP_HISTORIES = 2, KEEP_RULES = 4, KEEP_JOURNAL = 8, KEEP_CLOCK = 16 };
@@ -21,6 +23,7 @@ struct reset {
     unsigned keep;
     size_t ended; /* sessions */
     enum { WAITS_FOR_SESSIONS, SESSIONS_GONE, MEMBERS_GONE } stage;
+    int rounds; /* of mail in this stage */
 };
 
 static struct reset *reset_of(struct held_call *held)
@@ -52,6 +55,15 @@ static enum err read_keep(struct str body, unsigned *out, struct error *error)
     return err;
 }
 
+static void bring_channels_back(struct dev *dev)
+{
+    struct buf messages = {0};
+    if (dev->has_other_channels)
+        dev->parts.set_channels(dev->parts.server, STR(""), &messages);
+    dev->has_other_channels = false;
+    buf_fini(&messages);
+}
+
 /* The seed comes last: what is drawn for channels that stay does not change what comes afterwards. */
 static void empty(struct dev *dev, unsigned keep)
 {
@@ -63,9 +75,7 @@ static void empty(struct dev *dev, unsigned keep)
     }
     if (!(keep & KEEP_RULES)) {
         fault_rules_rewind(&dev->lines.rules);
-        struct buf messages = {0};
-        dev->parts.set_channels(dev->parts.server, STR(""), &messages);
-        buf_fini(&messages);
+        bring_channels_back(dev);
     }
     if (!(keep & KEEP_CLOCK)) {
         dev->number = 0;
@@ -82,22 +92,49 @@ static void finish(struct held_call *held)
 {
     struct reset *reset = reset_of(held);
     struct http_call *call = held->call;
+    struct dev *dev = reset->dev;
     held_call_end(held); /* before its own line */
-    empty(reset->dev, reset->keep);
+    empty(dev, reset->keep);
     buf_appendf(&call->response.body, "{\"closed\":%zu}", reset->ended);
     dev_answer(call);
+    farewells_go_on(&dev->farewells);
 }
 
-/* A session has ended, it may be the last one. */
+/* Lets go of the sessions whose close frame has been written. */
+static void part(struct dev *dev)
+{
+    size_t cursor = 0;
+    for (struct session *session; (session = session_index_next(hub_sessions(dev->parts.hub), &cursor));)
+        if (session->state == SESSION_CLOSING && session->finished && !session->cut)
+            farewell_begin(&dev->farewells, session);
+}
+
+static bool sessions_are_gone(const struct reset *reset)
+{
+    if (reset->keep & KEEP_SESSIONS)
+        return true;
+    part(reset->dev);
+    return hub_sessions(reset->dev->parts.hub)->count == 0;
+}
+
+/* A close frame has been written, a session has ended, or a round of mail is over. The next stage begins once the mail
+ * of this one has been answered. All is done in one turn: clients that answer meanwhile do not hold it up. */
 static void look(struct held_call *held)
 {
     struct reset *reset = reset_of(held);
-    if (reset->stage != WAITS_FOR_SESSIONS ||
-        (!(reset->keep & KEEP_SESSIONS) && hub_sessions(reset->dev->parts.hub)->count > 0))
+    if (reset->stage == WAITS_FOR_SESSIONS && !sessions_are_gone(reset))
         return;
-    reset->stage = SESSIONS_GONE;
-    hub_leave_unused(reset->dev->parts.hub);
-    held_call_extend(held, 0);
+    if (reset->stage != WAITS_FOR_SESSIONS && ++reset->rounds < ROUNDS) {
+        held_call_look_again(held);
+        return;
+    }
+    reset->rounds = 0;
+    switch (reset->stage++) {
+    case WAITS_FOR_SESSIONS: hub_leave_unused(reset->dev->parts.hub); break;
+    case SESSIONS_GONE: presence_hurry(reset->dev->parts.node->presence); break;
+    case MEMBERS_GONE: finish(held); return;
+    }
+    held_call_look_again(held);
 }
 
 static void cut_sessions(struct hub *hub)
@@ -111,12 +148,8 @@ static void cut_sessions(struct hub *hub)
 static void on_time(struct held_call *held)
 {
     struct reset *reset = reset_of(held);
-    if (reset->stage == MEMBERS_GONE || held->set->ending || held_call_age_ms(held) >= GIVE_UP_MS) {
+    if (held->set->ending || held_call_age_ms(held) >= GIVE_UP_MS) {
         finish(held);
-    } else if (reset->stage == SESSIONS_GONE) { /* the node has heard by mail who has left which channel */
-        reset->stage = MEMBERS_GONE;
-        presence_hurry(reset->dev->parts.node->presence);
-        held_call_extend(held, 0);
     } else {
         cut_sessions(reset->dev->parts.hub);
         held_call_extend(held, GIVE_UP_MS);
@@ -152,6 +185,8 @@ static void order(struct dev *dev, struct http_call *call, struct str rest)
         reset->keep = keep;
         if (!(keep & KEEP_RULES))
             fault_rules_empty(&dev->lines.rules); /* none of them acts on the ends */
+        if (!(keep & KEEP_JOURNAL) && !journal_is_heard(&dev->journal))
+            journal_mute(&dev->journal); /* its lines would be emptied, and nobody reads them before */
         lines_calm(&dev->lines);
         reset->ended = keep & KEEP_SESSIONS ? 0 : end_sessions(dev->parts.hub);
         held_call_begin(&dev->held, &reset->held, PATIENCE_MS);

@@ -184,6 +184,8 @@ static void hear(struct journal_listener *listener, const struct journal_line *l
 {
     struct terminal *terminal = CONTAINER_OF(listener, struct terminal, listener);
     struct buf who = {0}, text = {0};
+    if (!line)
+        return;
     if (line->note.kind == JOURNAL_DELIVERED) {
         hear_delivery(terminal, line);
         return;

@@ -199,9 +199,20 @@ static void answered(struct request *base, void *owner)
         update_in(room, room->policy.ttl_ms / 4);
 }
 
+/* How many of the changes one update takes. */
+static size_t count_fitting(const struct room *room)
+{
+    size_t count = 0;
+    for (const struct list_link *link = room->changed.next; link != &room->changed && count < PRESENCE_BATCH_MAX;
+         link = link->next)
+        count++;
+    return count;
+}
+
 static struct presence_update *make_update(struct room *room)
 {
-    struct presence_update *update = presence_update_create();
+    const size_t items = count_fitting(room);
+    struct presence_update *update = presence_update_create(items);
     update->base.reply_to = &room->presence->router->mailbox;
     update->base.done = answered;
     update->base.waiter = room;
@@ -211,11 +222,8 @@ static struct presence_update *make_update(struct room *room)
     update->round = room->round;
     update->after = room->number;
     update->number = ++room->presence->numbers;
-    while (update->count < PRESENCE_BATCH_MAX) {
-        struct list_link *link = list_take_first(&room->changed);
-        if (!link)
-            break;
-        struct member *member = CONTAINER_OF(link, struct member, change);
+    while (update->count < items) {
+        struct member *member = CONTAINER_OF(list_take_first(&room->changed), struct member, change);
         member->asked = true;
         update->items[update->count++] = (struct presence_item){
             .here = member->count > 0, .user = member->user, .entry = member->entry->text, .member = member};

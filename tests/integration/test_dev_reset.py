@@ -4,7 +4,7 @@ import threading
 import pytest
 from support import http
 from support.dev import DevServer
-from support.ws import Refused
+from support.ws import Closed, Refused
 from test_dev_clock import answering_pings
 
 
@@ -92,6 +92,40 @@ def test_clients_that_do_not_answer_the_close_frame_do_not_hold_it(tmp_path):
     for client in clients:
         client.expect_close(1012, "reset")
     dev.close()
+
+
+def test_a_client_that_answers_late_is_waited_for_behind_the_reset(dev):
+    late = dev.connect("late")
+    assert dev.order("/reset") == {"closed": 1}
+    time.sleep(0.2)
+    late.expect_close(1012, "reset")
+    assert late.socket.recv(1) == b""  # no reset by TCP
+    late.drop()
+
+
+def test_a_client_that_never_answers_is_cut_after_a_second(dev):
+    client = dev.connect()
+    dev.order("/clock", {"freeze": True})
+    dev.order("/reset")
+    began = time.monotonic()
+    with pytest.raises(Closed):
+        client.receive()
+    client.socket.settimeout(10)
+    assert client.socket.recv(1) == b""
+    assert 0.8 < time.monotonic() - began < 8
+    client.drop()
+
+
+def test_a_line_that_somebody_waits_for_comes_before_the_journal_is_emptied(dev):
+    client = dev.connect()
+    found = []
+    waiter = threading.Thread(target=lambda: found.append(dev.order("/wait", {"for": {"kind": "closed", "user": "ada"}})))
+    waiter.start()
+    time.sleep(0.2)
+    dev.order("/reset")
+    waiter.join(10)
+    assert [line["code"] for line in found[0]["lines"]] == [1012]
+    client.drop()
 
 
 def test_a_suite_resets_again_and_again(dev):

@@ -1,13 +1,14 @@
 // Prints what a test suite waits for: `npm run bench --prefix client/testing`, with build/release/carillon or that of CARILLON_BIN. Build the
 // package first. Each figure is the median and the worst of some runs. `server` is the median of what the server has computed meanwhile: all
 // else is waiting, for a core too. The clients of the reset are in this process, and answer its close frames.
-import { spawn } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
-import { WebSocket } from "ws";
 import { startCarillon } from "../dist/index.js";
+import { client } from "./client.mjs";
 
 const binary = process.env.CARILLON_BIN ?? fileURLToPath(new URL("../../../build/release/carillon", import.meta.url));
 const event = { message: "hello" };
@@ -49,17 +50,6 @@ async function ready() {
   return took;
 }
 
-/** A client that has its channels. */
-function client(url, channels) {
-  const socket = new WebSocket(url, "carillon.v1");
-  let missing = channels.length;
-  return new Promise((resolve, reject) => {
-    socket.on("error", reject);
-    socket.on("open", () => channels.forEach((channel, id) => socket.send(JSON.stringify({ type: "subscribe", id, data: { channel } }))));
-    socket.on("message", (text) => JSON.parse(text).type === "subscribed" && --missing === 0 && resolve(socket));
-  });
-}
-
 async function firstEvent() {
   let s;
   const took = await timed(async () => {
@@ -78,16 +68,24 @@ print("exec to the ready line", await measured(20, ready), 20);
 print("startCarillon() to the first event", await measured(20, firstEvent), 60);
 
 const s = await startCarillon({ seed: 1, binary, args: ["--limits-message-rate", "0"] });
-const filled = async (i) => {
-  const sockets = await Promise.all(Array.from({ length: 100 }, async (_, n) => client(await s.url(`user-${n}`), Array.from({ length: 10 }, (_, k) => `room:${n * 10 + k}`))));
-  if (i === 0) console.log(`  (${(await s.sessions()).length} sessions, ${new Set((await s.sessions()).flatMap(({ channels }) => channels.map(({ channel }) => channel))).size} channels)`);
+const wanted = () =>
+  Promise.all(Array.from({ length: 100 }, async (_, n) => ({ url: await s.url(`user-${n}`), channels: Array.from({ length: 10 }, (_, k) => `room:${n * 10 + k}`) })));
+
+/** The reset of what `fill` has made. */
+const filled = (fill) => async (i) => {
+  await fill(await wanted());
+  const sessions = i === 0 ? await s.sessions() : [];
+  if (i === 0) console.log(`  (${sessions.length} sessions, ${new Set(sessions.flatMap(({ channels }) => channels.map(({ channel }) => channel))).size} channels)`);
   await s.wait.idle();
   const before = computed(s.facts.pid);
-  const took = [await timed(() => s.reset()), computed(s.facts.pid) - before];
-  sockets.forEach((socket) => socket.terminate());
-  return took;
+  return [await timed(() => s.reset()), computed(s.facts.pid) - before];
 };
-print("reset with 100 sessions and 1,000 channels, clients answer", await measured(10, filled), 5);
+const others = fork(fileURLToPath(new URL("./clients.mjs", import.meta.url)));
+const apart = async (clients) => (others.send(clients), await once(others, "message"));
+const here = (clients) => Promise.all(clients.map(({ url, channels }) => client(url, channels)));
+print("reset with 100 sessions and 1,000 channels", await measured(20, filled(apart)), 5);
+print("the same, whose clients are in the process of the tests", await measured(20, filled(here)), 5);
+others.kill();
 print("reset of an empty server", await measured(200, () => timed(() => s.reset())), 5);
 
 const suite = () =>

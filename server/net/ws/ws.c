@@ -35,6 +35,13 @@ static void on_gone(struct stream *stream)
     free(ws);
 }
 
+void ws_part(struct session *session, struct stream *to, const struct stream_ops *ops)
+{
+    struct ws *ws = session->transport;
+    stream_move(&ws->stream, to, ops);
+    on_gone(&ws->stream);
+}
+
 /* --- out -------------------------------------------------------------------------------------------------------- */
 
 /* The kernel has taken all that there was to write: the hub calls finish no sooner. The peer is told that nothing more

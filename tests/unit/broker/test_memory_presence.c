@@ -18,7 +18,7 @@ static struct str name_user(int i, char name[16])
 static void set(struct memory_presence *presence, int i, bool is_here)
 {
     char name[16], entry[32];
-    struct presence_update *update = presence_update_create();
+    struct presence_update *update = presence_update_create(1);
     struct str user = name_user(i, name);
     int len = snprintf(entry, sizeof entry, "{\"user\":\"%s\"}", name);
     update->policy = policy;
@@ -92,7 +92,7 @@ static void test_pages_while_users_come_and_go(void **state)
 static void test_a_page_has_a_bound_in_bytes_and_one_entry_at_least(void **state)
 {
     struct memory_presence presence = {0};
-    struct presence_update *update = presence_update_create();
+    struct presence_update *update = presence_update_create(2);
     char *entry = xmalloc(PRESENCE_PAGE_BYTES + 2);
     (void)state;
     memset(entry, '7', PRESENCE_PAGE_BYTES + 2);

@@ -121,12 +121,37 @@ static void test_kinds(void **state)
     assert_int_equal(journal_kind_of(STR("nothing")), JOURNAL_KINDS);
 }
 
+static void hear_kept(struct journal_listener *listener, const struct journal_line *line)
+{
+    struct ear *ear = CONTAINER_OF(listener, struct ear, listener);
+    ear->heard += line ? 1 : 100;
+}
+
+static void test_muted(void **state)
+{
+    struct ear ear = {.listener.hear = hear_kept};
+    (void)state;
+    assert_false(journal_is_heard(&journal));
+    journal_mute(&journal);
+    journal_listen(&journal, &ear.listener);
+    assert_true(journal_is_heard(&journal));
+    add(STR("1"));
+    assert_int_equal(ear.heard, 100);
+    assert_null(journal_after(&journal, 0));
+    journal_rewind(&journal);
+    add(STR("1"));
+    assert_int_equal(ear.heard, 101);
+    assert_int_equal(journal_after(&journal, 0)->n, 1);
+    list_remove(&ear.listener.link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bounds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_listeners, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_muted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_print, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_kinds, set_up, tear_down),
     };
