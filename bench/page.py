@@ -360,6 +360,16 @@ def section_admission(results):
     return out
 
 
+def section_journal(results):
+    if "journal" not in results:
+        return []
+    found = results["journal"]
+    out = []
+    for case in found.cases():
+        out += [f"20,000 deliveries a second, {case}:", "", *per_server(found, case, latency_columns(found, case))]
+    return out
+
+
 def section_older(results):
     if "older" not in results or not results["older"].cases():
         return []
@@ -480,6 +490,7 @@ def render(results, links, counts):
             ("Slow subscribers", page_text.SLOW, section_slow(results)),
             ("Messages to a backend", page_text.UPSTREAM, section_upstream(results)),
             ("Tickets and lifecycle events", page_text.ADMISSION, section_admission(results)),
+            ("The journal of the server for development", page_text.JOURNAL, section_journal(results)),
             ("Against an older program", page_text.OLDER, section_older(results)),
             ("Two workers", page_text.WORKERS, section_workers(results)),
             ("Cold start", page_text.COLD, section_cold(results)),

@@ -172,6 +172,11 @@ busy, the rate is what the generator can do beside Redis. A generator on its own
 stands beside. The last of the CPU times goes on until all connections have ended and the last event has got where it should.
 """.splitlines() + [""]
 
+JOURNAL = """\
+`carillon dev` keeps a line for each frame of each session, the newest 10,000 of them. Events come at a rate that makes 20,000 deliveries, and as
+many lines, a second. `carillon serve` has no journal. Rules and limits of both are the same, and they take turns.
+""".splitlines() + [""]
+
 OLDER = """\
 This build and an older program, by turns in one run: `CARILLON_BENCH_OLDER=PROGRAM ./run bench older`.
 """.splitlines() + [""]

@@ -316,6 +316,19 @@ def growth(bench):
     bench.alternate(one, churn)
 
 
+def journal(bench):
+    """20,000 deliveries a second, to 1,000 and to 100 subscribers, by `carillon serve` and by `carillon dev`, whose journal has a line for
+    each. Which goes first changes with each round."""
+    starts = {"carillon": servers.carillon, "carillon dev": servers.carillon_dev}
+
+    def measure(server):
+        for count in (1000, 100):
+            yield f"{count} subscribers", bench.load(server, "fanout", connections=count, rate=20000 // count)
+    for number in range(bench.rounds):
+        order = list(starts)[:: -1 if number % 2 else 1]
+        bench.alternate({name: starts[name] for name in order}, measure, rounds=1)
+
+
 ALL = {function.__name__: function for function in
        (fanout, subscribers, latency, offered, rooms, idle, memory, connect, tls, publish, redis, history, continuity, slow, workers, cold, growth,
-        upstream, stalled, frames, tickets, lifecycle, older)}
+        upstream, stalled, frames, tickets, lifecycle, journal, older)}

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).resolve().parent / "peers"
@@ -227,6 +228,24 @@ def carillon(own, workers=1, build="release", rules=RULES, like=None, program=No
     server.load_env = {"CARILLON_API_KEY": key}
     if "token__keys" not in options:
         server.load_env["CARILLON_TOKEN_SECRET"] = secret
+    return server
+
+
+@starting
+def carillon_dev(own):
+    """The server for development, with the rules and limits of the others. It shows nothing in its terminal, and keeps its journal."""
+    key, secret = secrets.token_hex(24), secrets.token_hex(32)
+    server = Server("carillon dev", "carillon", [])
+    own(server)
+    config = {"workers": 1, "channels": RULES, "log": {"level": "warn"}, "drain_window": "0s",
+              "limits": {"connections": CONNECTIONS, "message_rate": 0}}
+    (server.folder / "config.json").write_text(json.dumps(config))
+    server.env = server.load_env = {"CARILLON_TOKEN_SECRET": secret, "CARILLON_API_KEY": key, "CARILLON_API_KEYS": key}
+    server.command = [carillon_binary(), "dev", "--config", server.folder / "config.json", "--port", "0", "--internal-port", "0", "--json", "--quiet"]
+    server.start()
+    facts = json.loads(server.read_line(server.process.stdout))
+    server.port, server.api_port = urlsplit(facts["ws_url"]).port, urlsplit(facts["api_url"]).port
+    server.ready()
     return server
 
 

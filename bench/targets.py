@@ -224,6 +224,17 @@ def lifecycle_cpu(name):
     return lifecycle_ratio(name, CPU, lambda value: value <= 1 / 0.95)
 
 
+def journal_ratio(count):
+    def check(results):
+        case = f"{count} subscribers"
+        rates = results.values(case, "carillon dev", "per_second")
+        values = results.ratios((case, "carillon dev"), (case, "carillon"), *CPU)
+        value = median(values)
+        kept = all(rate is not None and rate >= 19800 for rate in rates)
+        return value and (with_range(value, values), value <= 1.05 and kept)
+    return check
+
+
 def against_older(case, *path):
     def check(results):
         values = results.ratios((case, "carillon"), (case, "older"), *path)
@@ -289,6 +300,8 @@ ALL = [
       for where, name in (("a Redis stream", "to a Redis stream"), ("an HTTP backend", "to HTTP"))
       for what, limit, check in (("connect rate of a node on a core of its own,", "at least 0.95 × that without", lifecycle_rate),
                                  ("the same: CPU time of the node for a connection", "at most 1.05 × that without", lifecycle_cpu))),
+    *(("journal", f"journal of `carillon dev`: 20,000 deliveries a second to {count:,} subscribers, server CPU of each",
+       "at most 1.05 × `carillon serve`, at that rate", journal_ratio(count)) for count in (1000, 100)),
     *(("older", f"server CPU of each, {case}, against an older program", "at most 1.02 ×", against_older(case, *CPU))
       for case in ("fanout, 1 in flight", "fanout, 16 in flight", "connect")),
     ("workers", "2 workers against 1, on 2 cores that the generator needs too", "reported", workers_ratio),

@@ -8,7 +8,7 @@ const ACTIONS = [
   ["Gap", { do: "gap", reason: "history_too_short" }, "Each of its channels gets a gap frame"],
 ];
 
-const sessions = { all: [], list: null, chosen: null };
+const sessions = { all: [], count: 0, list: null, chosen: null };
 
 function createSession() {
   return make("div", {}, make("span"), make("span", { className: "soft" }), make("code", { className: "soft" }));
@@ -25,14 +25,26 @@ function filterSessions() {
   const words = $("session-find").value;
   const found = sessions.all.filter(session => !words || session.user.includes(words) || session.session_id.includes(words));
   sessions.list.set(found);
-  $("session-count").textContent = sessions.all.length;
+  $("session-count").textContent = sessions.count;
   $("session-none").hidden = found.length > 0;
   $("session-none").textContent = sessions.all.length ? "No session fits." : "No client is connected.";
 }
 
+const FIRST_PAGE = 100, PAGE = 1000;
+
+/** The first page is shown at once. Where sessions are shown already, they stay until all pages are there. */
 async function readSessions() {
-  sessions.all = (await order("/sessions", undefined, "GET")).sessions;
-  filterSessions();
+  const found = [];
+  for (let after = "", limit = FIRST_PAGE; after !== null; limit = PAGE) {
+    const page = await order(`/sessions?limit=${limit}&after=${after}`, undefined, "GET");
+    found.push(...page.sessions);
+    after = page.next;
+    sessions.count = page.count;
+    if (after === null || found.length > sessions.all.length) {
+      sessions.all = found;
+      filterSessions();
+    }
+  }
   if (!sessions.all.some(session => session.session_id === sessions.chosen)) closeSession();
   else await readSession();
 }

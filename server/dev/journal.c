@@ -32,6 +32,52 @@ enum journal_kind journal_kind_of(struct str name)
     return JOURNAL_KINDS;
 }
 
+struct journal_party *journal_party_create(struct str session, struct str user)
+{
+    struct journal_party *party = xmalloc(sizeof *party + session.len + user.len);
+    char *at = party->bytes;
+    party->refs = 1;
+    party->session = str_pack(&at, session);
+    party->user = str_pack(&at, user);
+    return party;
+}
+
+void journal_party_unref(struct journal_party *party)
+{
+    if (party && --party->refs == 0)
+        free(party);
+}
+
+struct journal_frame {
+    unsigned refs;
+    size_t len;
+    char bytes[];
+};
+
+static void unref_frame(struct journal_frame *frame)
+{
+    if (frame && --frame->refs == 0)
+        free(frame);
+}
+
+/* With a reference for the caller. *bytes grows by what is new. */
+static struct journal_frame *share_frame(struct journal *journal, struct str text, size_t *bytes)
+{
+    struct journal_frame *frame = journal->frame;
+    if (text.len == 0)
+        return NULL;
+    if (!frame || !str_eq(str_from(frame->bytes, frame->len), text)) {
+        unref_frame(frame);
+        frame = journal->frame = xmalloc(sizeof *frame + text.len);
+        frame->refs = 1;
+        frame->len = text.len;
+        memcpy(frame->bytes, text.ptr, text.len);
+        *bytes += sizeof *frame + text.len;
+    }
+    frame->refs++;
+    return frame;
+}
+
 void journal_init(struct journal *journal)
 {
     *journal = (struct journal){0};
@@ -41,6 +87,7 @@ void journal_init(struct journal *journal)
 void journal_fini(struct journal *journal)
 {
     journal_empty(journal);
+    unref_frame(journal->frame);
 }
 
 static struct journal_line *line_at(const struct journal *journal, size_t place)
@@ -54,24 +101,43 @@ static void drop_oldest(struct journal *journal)
     journal->bytes -= oldest->bytes;
     journal->first = (journal->first + 1) % JOURNAL_LINES;
     journal->count--;
+    unref_frame(oldest->frame);
+    journal_party_unref(oldest->note.party);
     free(oldest);
 }
 
-static struct journal_line *line_create(const struct journal_note *note)
+static struct journal_line *line_create(struct journal *journal, const struct journal_note *note)
 {
-    size_t bytes = sizeof(struct journal_line) + note->session.len + note->user.len + note->channel.len +
-                   note->frame.len + note->text.len + note->rule.len;
+    struct journal_party *party = note->party;
+    size_t bytes = sizeof(struct journal_line) + note->channel.len + note->text.len + note->rule.len;
+    bytes += party ? 0 : note->session.len + note->user.len;
     struct journal_line *line = xmalloc(bytes);
     char *at = (char *)(line + 1);
     line->note = *note;
-    line->bytes = bytes;
-    line->note.session = str_pack(&at, note->session);
-    line->note.user = str_pack(&at, note->user);
+    line->note.session = party ? party->session : str_pack(&at, note->session);
+    line->note.user = party ? party->user : str_pack(&at, note->user);
     line->note.channel = str_pack(&at, note->channel);
-    line->note.frame = str_pack(&at, note->frame);
     line->note.text = str_pack(&at, note->text);
     line->note.rule = str_pack(&at, note->rule);
+    line->frame = share_frame(journal, note->frame, &bytes);
+    line->note.frame = line->frame ? str_from(line->frame->bytes, line->frame->len) : STR("");
+    line->bytes = bytes;
+    if (party)
+        party->refs++;
     return line;
+}
+
+/* The oldest lines have left the caches. Each is fetched some lines before it is dropped, and then its party. All of it
+ * is fetched, to be written to: the memory of a line that is dropped is that of the next line. */
+static void fetch_oldest(const struct journal *journal)
+{
+    enum { LINE_AHEAD = 6, PARTY_AHEAD = 3, CACHE_LINE = 64 };
+    if (journal->count <= LINE_AHEAD)
+        return;
+    const char *line = (const char *)line_at(journal, LINE_AHEAD);
+    for (size_t at = 0; at < sizeof(struct journal_line); at += CACHE_LINE)
+        __builtin_prefetch(line + at, 1);
+    __builtin_prefetch(line_at(journal, PARTY_AHEAD)->note.party, 1);
 }
 
 static void tell(struct journal *journal, const struct journal_line *line)
@@ -89,7 +155,8 @@ void journal_add(struct journal *journal, uint64_t at_ms, const struct journal_n
         tell(journal, NULL);
         return;
     }
-    struct journal_line *line = line_create(note);
+    fetch_oldest(journal);
+    struct journal_line *line = line_create(journal, note);
     line->n = ++journal->last;
     line->at_ms = at_ms;
     while (journal->count == JOURNAL_LINES || (journal->count > 0 && journal->bytes + line->bytes > JOURNAL_BYTES))

@@ -21,23 +21,41 @@ enum journal_kind journal_kind_of(struct str name);
 
 enum { JOURNAL_LINES = 10000, JOURNAL_BYTES = 64 * 1024 * 1024 };
 
+/* A session, as many lines tell of it: they share its texts. */
+struct journal_party {
+    unsigned refs;
+    struct str session; /* its uuid */
+    struct str user;
+    char bytes[];
+};
+
+/* With one reference, for the caller. */
+struct journal_party *journal_party_create(struct str session, struct str user);
+/* May be NULL. */
+void journal_party_unref(struct journal_party *party);
+
 /* What happened, and to whom. All texts are borrowed, UTF-8 but for the frame, and empty where there is none. */
 struct journal_note {
     enum journal_kind kind;
     struct str session; /* its uuid */
     struct str user;
     struct str channel;
-    struct str frame; /* a message as it was sent or received */
-    bool binary;      /* the frame is no text */
-    struct str text;  /* a sentence or a word: why a client was refused, what a rule did */
-    int code;         /* of a close frame, or the HTTP status of a refusal; 0: none */
-    struct str rule;  /* its id */
+    struct str frame;            /* a message as it was sent or received */
+    bool binary;                 /* the frame is no text */
+    struct str text;             /* a sentence or a word: why a client was refused, what a rule did */
+    int code;                    /* of a close frame, or the HTTP status of a refusal; 0: none */
+    struct str rule;             /* its id */
+    struct journal_party *party; /* borrowed; session and user are its own. NULL: they are not */
 };
 
+/* A frame that went to many sessions one after the other is kept once. */
+struct journal_frame;
+
 struct journal_line {
-    struct journal_note note; /* its texts lie behind the line */
-    uint64_t n;               /* counts from 1, and does not start again when the journal is emptied */
-    uint64_t at_ms;           /* wall clock of the turn */
+    struct journal_note note;    /* its texts lie behind the line, in the frame, or in the party */
+    struct journal_frame *frame; /* a reference; NULL: there is none */
+    uint64_t n;                  /* counts from 1, and does not start again when the journal is emptied */
+    uint64_t at_ms;              /* wall clock of the turn */
     size_t bytes;
 };
 
@@ -53,9 +71,10 @@ struct journal {
     size_t first; /* place of the oldest */
     size_t count;
     size_t bytes;
-    uint64_t last; /* n of the newest line ever; 0: none yet */
-    unsigned era;  /* how often it has been rewound */
-    bool muted;    /* what is added is not kept */
+    uint64_t last;               /* n of the newest line ever; 0: none yet */
+    struct journal_frame *frame; /* a reference to the newest one; NULL: none yet */
+    unsigned era;                /* how often it has been rewound */
+    bool muted;                  /* what is added is not kept */
     struct list_link listeners;
 };
 

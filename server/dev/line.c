@@ -151,6 +151,7 @@ static void on_opened(struct observer *observer, const struct session *session)
 {
     struct line *line = line_of(session);
     line->session = session_index_find(hub_sessions(of_observer(observer)->hub), session->id);
+    line->party = journal_party_create(str_from_cstr(session->uuid), session->claims->sub);
     line_step_keep_promise(line);
 }
 
@@ -162,6 +163,8 @@ static void on_closed(struct observer *observer, const struct session *session, 
     line_out_fini(line);
     line_in_fini(line);
     line_messages_forget(line);
+    journal_party_unref(line->party);
+    line->party = NULL;
     list_remove(&line->link);
     list_append(&of_observer(observer)->dead, &line->link);
 }
@@ -202,5 +205,6 @@ void lines_fini(struct line_set *lines)
 {
     bury(lines);
     line_step_fini(lines);
+    out_text_fini(&lines->newest);
     fault_rules_fini(&lines->rules);
 }

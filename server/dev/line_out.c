@@ -30,11 +30,17 @@ static void write_now(struct line *line, struct str bytes)
         line->broken = true;
 }
 
+static void note(struct line *line, const struct out_frame *frame)
+{
+    out_frame_note(line->set->journal, line->party, &line->set->newest, hub_wall_ms(line->set->hub), frame);
+}
+
 static void pass(struct link_lane *lane, const struct lane_item *item, size_t count)
 {
     struct line *line = of(lane);
+    const struct out_frame frame = {.opcode = item->opcode, .whole = item->bytes, .payload = item->payload};
     if (item->passed == 0 && !item->silent)
-        out_frame_note(line->set->journal, line->session, item->opcode, item->payload);
+        note(line, &frame);
     write_now(line, str_from(item->bytes.ptr + item->passed, count));
 }
 
@@ -66,7 +72,7 @@ void line_out_pass(struct line *line, struct str frames)
     struct str rest = frames;
     while (rest.len > 0) {
         const struct out_frame frame = out_frame_take(&rest);
-        out_frame_note(line->set->journal, line->session, frame.opcode, frame.payload);
+        note(line, &frame);
     }
     if (frames.len > 0)
         write_now(line, frames);

@@ -9,6 +9,7 @@
 #include "server/dev/fault_rules.h"
 #include "server/dev/journal.h"
 #include "server/dev/lane.h"
+#include "server/dev/out_frame.h"
 #include "server/net/admission/entry.h"
 #include "server/net/admission/net_transport.h"
 
@@ -16,6 +17,7 @@ struct line_set {
     struct net_transport transport; /* of all endpoints; each of its sessions has a line */
     struct entry_step step;         /* rules that act at connect */
     struct journal *journal;
+    struct out_text newest; /* that went to any session */
     struct dev_broker *broker;
     struct hub *hub;
     struct fault_rules rules;
@@ -40,7 +42,8 @@ struct lost_answer {
 struct line {
     struct transport_ops ops;
     struct line_set *set;
-    struct session *session; /* NULL before it has been opened, and once it has gone */
+    struct session *session;     /* NULL before it has been opened, and once it has gone */
+    struct journal_party *party; /* a reference, as long as the session */
     struct list_link link;
     struct link_lane in;
     struct link_lane out;

@@ -3,7 +3,6 @@
 
 #include "common/json/json.h"
 #include "common/protocol/event.h"
-#include "server/dev/watch.h"
 
 struct out_frame out_frame_take(struct str *bytes)
 {
@@ -23,42 +22,61 @@ struct out_frame out_frame_take(struct str *bytes)
 }
 
 /* What a text message to a client is, by its members: an event, the answer to a command, or anything else. */
-static struct journal_note note_of_text(struct str text, struct buf *scratch)
+static enum journal_kind kind_of(struct str text, struct buf *channel_out)
 {
-    struct journal_note note = {.kind = JOURNAL_SENT, .frame = text};
     struct json_value object = json_value_of(text);
+    struct str channel_text = STR("");
     if (object.type != JSON_OBJECT || json_check(text, NULL, &object, NULL) != ERR_NONE)
-        return note;
+        return JOURNAL_SENT;
     struct json_value channel = json_member(object, STR("channel")), type = json_member(object, STR("type"));
+    struct buf scratch = {0};
     if (channel.type == JSON_STRING)
-        json_text(channel, scratch, &note.channel);
+        json_text(channel, &scratch, &channel_text);
+    buf_append(channel_out, channel_text);
+    buf_fini(&scratch);
     struct str type_text = type.type == JSON_STRING ? str_from(type.raw.ptr + 1, type.raw.len - 2) : STR("");
-    if (type_text.len && note.channel.len && !event_type_is_reserved(type_text))
-        note.kind = JOURNAL_DELIVERED;
-    else if (json_member(object, STR("id")).type)
-        note.kind = JOURNAL_ANSWERED;
+    if (type_text.len && channel_out->len && !event_type_is_reserved(type_text))
+        return JOURNAL_DELIVERED;
+    return json_member(object, STR("id")).type ? JOURNAL_ANSWERED : JOURNAL_SENT;
+}
+
+static struct journal_note note_of_text(struct out_text *newest, struct str text)
+{
+    if (newest->text.len == 0 || !str_eq(buf_str(&newest->text), text)) {
+        buf_clear(&newest->text);
+        buf_clear(&newest->channel);
+        buf_append(&newest->text, text);
+        newest->kind = kind_of(text, &newest->channel);
+    }
+    return (struct journal_note){.kind = newest->kind, .channel = buf_str(&newest->channel), .frame = text};
+}
+
+static struct journal_note note_of_close(struct str payload)
+{
+    struct journal_note note = {.kind = JOURNAL_CLOSING};
+    if (payload.len >= 2) {
+        note.code = (unsigned char)payload.ptr[0] << 8 | (unsigned char)payload.ptr[1];
+        note.text = str_skip(payload, 2);
+    }
     return note;
 }
 
-void out_frame_note(struct journal *journal, const struct session *session, enum ws_opcode opcode, struct str payload)
+void out_text_fini(struct out_text *newest)
 {
-    struct buf scratch = {0};
-    switch (opcode) {
-    case WS_TEXT: watch_note(journal, session, note_of_text(payload, &scratch)); break;
-    case WS_BINARY:
-        watch_note(journal, session, (struct journal_note){.kind = JOURNAL_SENT, .frame = payload, .binary = true});
-        break;
-    case WS_CLOSE: {
-        struct journal_note note = {.kind = JOURNAL_CLOSING};
-        if (payload.len >= 2) {
-            note.code = (unsigned char)payload.ptr[0] << 8 | (unsigned char)payload.ptr[1];
-            note.text = str_skip(payload, 2);
-        }
-        watch_note(journal, session, note);
-        break;
+    buf_fini(&newest->text);
+    buf_fini(&newest->channel);
+}
+
+void out_frame_note(struct journal *journal, struct journal_party *party, struct out_text *newest, uint64_t at_ms,
+                    const struct out_frame *frame)
+{
+    struct journal_note note;
+    switch (frame->opcode) {
+    case WS_TEXT: note = note_of_text(newest, frame->payload); break;
+    case WS_BINARY: note = (struct journal_note){.kind = JOURNAL_SENT, .frame = frame->payload, .binary = true}; break;
+    case WS_CLOSE: note = note_of_close(frame->payload); break;
+    default: return;
     }
-    case WS_PING:
-    case WS_PONG: break;
-    }
-    buf_fini(&scratch);
+    note.party = party;
+    journal_add(journal, at_ms, &note);
 }

@@ -4,7 +4,6 @@
 #define CARILLON_DEV_OUT_FRAME_H
 
 #include "common/protocol/ws_frame.h"
-#include "server/core/session.h"
 #include "server/dev/journal.h"
 
 /* Borrowed. */
@@ -17,7 +16,17 @@ struct out_frame {
 /* Takes the first frame from *bytes, which has whole frames. */
 struct out_frame out_frame_take(struct str *bytes);
 
-/* Adds a line to the journal: the frame goes to the client now. Pings and pongs are no messages, and get none. */
-void out_frame_note(struct journal *journal, const struct session *session, enum ws_opcode opcode, struct str payload);
+/* The newest text message, and what it is. An event goes to many sessions one after the other. */
+struct out_text {
+    struct buf text;
+    struct buf channel;
+    enum journal_kind kind;
+};
+
+void out_text_fini(struct out_text *newest);
+
+/* Adds a line to the journal: the frame goes to that client now. Pings and pongs are no messages, and get none. */
+void out_frame_note(struct journal *journal, struct journal_party *party, struct out_text *newest, uint64_t at_ms,
+                    const struct out_frame *frame);
 
 #endif

@@ -1,6 +1,8 @@
 /* session_routes.c - the sessions, with their channels and what they sent and got last. */
 #include "common/base/clock.h"
 #include "common/json/json.h"
+#include "common/protocol/http_head.h"
+#include "server/core/control.h"
 #include "server/dev/dev_http.h"
 #include "server/dev/dev_private.h"
 
@@ -70,23 +72,55 @@ static void append_session(struct buf *out, const struct session *session)
     append_channels(out, session);
 }
 
+/* A page in the order of the ids; without a limit it is as long as there are sessions. */
+static void append_page(struct buf *out, const struct session_index *sessions, struct str after, uint64_t limit)
+{
+    struct sorted_link *link = sorted_after(&sessions->by_uuid, after);
+    const struct session *last = NULL;
+    buf_append_lit(out, "{\"sessions\":[");
+    for (uint64_t i = 0; link && i < limit; i++, link = sorted_next(link)) {
+        last = session_of_uuid(link);
+        buf_appendf(out, "%s", i ? "," : "");
+        append_session(out, last);
+        buf_append_char(out, '}');
+    }
+    buf_appendf(out, "],\"count\":%zu,\"next\":", sessions->open_count);
+    if (link && last)
+        buf_appendf(out, "\"%s\"}", last->uuid);
+    else
+        buf_append_lit(out, "null}");
+}
+
+static enum err read_page(struct str query, struct buf *scratch, struct str *out_after, uint64_t *out_limit,
+                          struct error *error)
+{
+    static const char *const names[] = {"limit", "after", NULL};
+    struct str limit = {0};
+    *out_limit = UINT64_MAX;
+    enum err err = http_query_check(query, names, error);
+    if (!err)
+        err = http_query_get(query, STR("limit"), scratch, &limit, error);
+    if (!err && limit.ptr && (!str_to_u64(limit, out_limit) || *out_limit < 1 || *out_limit > CONTROL_PAGE_MAX))
+        err = error_set(error, ERR_INVALID_REQUEST, "limit: expected a whole number from 1 to %d", CONTROL_PAGE_MAX);
+    if (!err)
+        err = http_query_get(query, STR("after"), scratch, out_after, error);
+    return err;
+}
+
 static void list(struct dev *dev, struct http_call *call, struct str rest)
 {
-    struct buf *out = &call->response.body;
-    const char *comma = "";
-    size_t cursor = 0;
+    struct buf scratch = {0};
+    struct str after = {0};
+    struct error error;
+    uint64_t limit;
     (void)rest;
-    buf_append_lit(out, "{\"sessions\":[");
-    for (struct session *session; (session = session_index_next(hub_sessions(dev->parts.hub), &cursor));) {
-        if (session->state != SESSION_OPEN)
-            continue;
-        buf_appendf(out, "%s", comma);
-        append_session(out, session);
-        buf_append_char(out, '}');
-        comma = ",";
+    if (read_page(call->request.query, &scratch, &after, &limit, &error)) {
+        dev_refuse(call, 400, &error);
+    } else {
+        append_page(&call->response.body, hub_sessions(dev->parts.hub), after, limit);
+        dev_answer(call);
     }
-    buf_append_lit(out, "]}");
-    dev_answer(call);
+    buf_fini(&scratch);
 }
 
 static void show(struct dev *dev, struct http_call *call, struct str rest)

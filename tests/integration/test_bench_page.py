@@ -133,6 +133,14 @@ def test_a_stalled_backend_and_frames():
     assert "1 of 2 runs failed: 2 lost" in text
 
 
+@pytest.mark.parametrize("ours,rate,verdict", [(1.04, 20000, "reached"), (1.06, 20000, "**not reached**"), (1.04, 19000, "**not reached**")])
+def test_the_journal_is_at_most_a_twentieth(ours, rate, verdict):
+    text = page.render({"journal": result("journal", {("100 subscribers", "carillon"): [run(1.0, per_second=20000)],
+                                                      ("100 subscribers", "carillon dev"): [run(ours, per_second=rate)]})}, {}, None)
+    assert f"{ours:.2f} × ({ours:.2f}–{ours:.2f}) | {verdict} |" in row_of(text, "20,000 deliveries a second to 100")
+    assert "20,000 deliveries a second, 100 subscribers:" in text
+
+
 def test_tickets_lifecycle_and_an_older_program():
     text = page.render({
         "tickets": result("tickets", {("issued", "memory"): [run(1.0, per_second=12000)], ("used", "memory"): [run(1.0, per_second=9000)]}),

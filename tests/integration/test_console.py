@@ -375,6 +375,7 @@ def test_it_stays_smooth_with_5000_sessions_and_10000_lines(page, dev):
     page.eval("1")
     show(page, dev)
     page.until("document.querySelector('#session-count').textContent === '5000'")
+    page.until("document.querySelector('#session-list .item')?.getAttribute('aria-setsize') === '5000'")
     page.until("parseInt(document.querySelector('#journal-count').textContent) >= 10000")
     paint = page.eval("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
     result = page.eval("""(async () => {

@@ -226,6 +226,29 @@ def test_sessions_and_their_last_frames(dev):
     until(lambda: dev.call("GET", f"/sessions/{session}").status == 404, "the session has gone")
 
 
+def test_sessions_come_in_pages(dev):
+    clients = [dev.connect(f"user-{n}") for n in range(5)]
+    every = dev.order("/sessions", method="GET")
+    ids = [session["session_id"] for session in every["sessions"]]
+    assert ids == sorted(client.init["session_id"] for client in clients)
+    assert every["count"] == 5 and every["next"] is None
+    read, after = [], ""
+    while after is not None:
+        page = dev.order(f"/sessions?limit=2&after={after}", method="GET")
+        assert page["count"] == 5 and 1 <= len(page["sessions"]) <= 2
+        read += [session["session_id"] for session in page["sessions"]]
+        after = page["next"]
+    assert read == ids
+    assert dev.order(f"/sessions?after={ids[-1]}", method="GET") == {"sessions": [], "count": 5, "next": None}
+    for query in ("limit=0", "limit=1001", "limit=x"):
+        refused = dev.call("GET", f"/sessions?{query}")
+        assert refused.status == 400 and "limit: expected a whole number from 1 to 1000" in refused.json["error"]["message"]
+    assert dev.call("GET", "/sessions?user=ada").status == 400
+    for client in clients:
+        client.drop()
+
+
+
 def test_calls_that_wait_are_answered_when_the_server_ends(tmp_path):
     server = DevServer(tmp_path)
     answers = []
