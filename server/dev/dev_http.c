@@ -52,9 +52,10 @@ static const struct dev_route *find(const struct http_request *request, struct b
         for (const struct dev_route *route = tables[i]; route->path; route++) {
             if (!path_matches(route->path, request->path, out_rest))
                 continue;
-            if (str_eq_cstr(request->method, route->method))
+            bool gets = strcmp(route->method, "GET") == 0;
+            if (str_eq_cstr(request->method, route->method) || (gets && str_eq_cstr(request->method, "HEAD")))
                 return route;
-            buf_appendf(out_allow, "%s%s", out_allow->len ? ", " : "", route->method);
+            buf_appendf(out_allow, "%s%s%s", out_allow->len ? ", " : "", route->method, gets ? ", HEAD" : "");
         }
     return NULL;
 }

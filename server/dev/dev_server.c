@@ -35,14 +35,24 @@ static void on_made(void *owner, const struct server_parts *parts)
         terminal_start(&dev->terminal, &dev->journal, &parts->node->turn);
 }
 
+/* One line for the same refusal again and again: a page of elsewhere cannot push out what is in the journal. */
+static void note_refusal(struct dev *dev, struct str text)
+{
+    struct journal *journal = &dev->journal;
+    const struct journal_line *newest = journal->count ? journal_after(journal, journal->last - 1) : NULL;
+    if (newest && newest->note.kind == JOURNAL_REFUSED && newest->note.code == 403 && str_eq(newest->note.text, text))
+        return;
+    journal_add(journal, hub_wall_ms(dev->parts.hub),
+                &(struct journal_note){.kind = JOURNAL_REFUSED, .code = 403, .text = text});
+}
+
 static bool on_admit(void *owner, struct http_call *call)
 {
     struct dev *dev = owner;
     struct error error;
     if (guard_check(&dev->guard, &call->request, &error) == ERR_NONE)
         return true;
-    journal_add(&dev->journal, hub_wall_ms(dev->parts.hub),
-                &(struct journal_note){.kind = JOURNAL_REFUSED, .code = 403, .text = str_from_cstr(error.text)});
+    note_refusal(dev, str_from_cstr(error.text));
     dev_refuse(call, 403, &error);
     return false;
 }

@@ -188,7 +188,8 @@ static void list(struct dev *dev, struct http_call *call, struct str rest)
     }
     poll->reading.era = dev->journal.era;
     struct str header;
-    if (http_fields_find(call->request.fields, STR("accept"), &header) && str_eq(header, STR("text/event-stream"))) {
+    if (str_eq_cstr(call->request.method, "GET") && http_fields_find(call->request.fields, STR("accept"), &header) &&
+        str_eq(header, STR("text/event-stream"))) {
         if (http_fields_find(call->request.fields, STR("last-event-id"), &header)) /* an EventSource comes back */
             str_to_u64(header, &poll->reading.after);
         if (poll->reading.after > dev->journal.last) /* it counted in another process */

@@ -637,7 +637,7 @@ def test_one_rule(dev):
     assert dev.call("DELETE", f"/rules/{rule}").status == 204
     assert dev.call("GET", f"/rules/{rule}").status == 404
     assert dev.call("DELETE", f"/rules/{rule}").status == 404
-    assert dev.call("PUT", "/rules").headers["allow"] == "POST, GET, DELETE"
+    assert dev.call("PUT", "/rules").headers["allow"] == "POST, GET, HEAD, DELETE"
 
 
 def test_rules_are_in_a_snapshot(dev):
