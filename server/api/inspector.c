@@ -14,6 +14,7 @@
 #define COOKIE    "carillon_console"
 #define FOLDER    "/console"
 #define LOGIN     "/console/login"
+#define LOGOUT    "/console/logout"
 #define API_PATHS "/console/api/v1/"
 enum { ID_BYTES = 32, ID_LEN = 2 * ID_BYTES, LOGINS_MAX = 256, HOURS = 8, ATTEMPTS_PER_MINUTE = 10, FORM_MAX = 4096 };
 
@@ -78,6 +79,17 @@ static bool is_id(const struct login *login, struct str given)
     for (size_t i = 0; i < ID_LEN; i++)
         difference |= (unsigned char)(login->id[i] ^ given.ptr[i]);
     return difference == 0;
+}
+
+static void end(struct inspector *inspector, struct str id)
+{
+    if (id.len != ID_LEN)
+        return;
+    pthread_mutex_lock(&inspector->mutex);
+    for (size_t i = 0; i < LOGINS_MAX; i++)
+        if (is_id(&inspector->logins[i], id))
+            inspector->logins[i] = (struct login){0};
+    pthread_mutex_unlock(&inspector->mutex);
 }
 
 static bool is_known(struct inspector *inspector, struct str id, uint64_t now_us)
@@ -200,6 +212,27 @@ static void log_in(struct inspector *inspector, const struct api *api, struct ht
     buf_fini(&scratch);
 }
 
+/* The cookie is of the same site only, so no other page can order this. */
+static void log_out(struct inspector *inspector, struct http_call *call)
+{
+    end(inspector, cookie_of(call));
+    call->response.status = 303;
+    buf_append_lit(&call->response.headers,
+                   "Location: /\r\nCache-Control: no-store\r\n"
+                   "Set-Cookie: " COOKIE "=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict\r\n");
+    call->respond(call);
+}
+
+static bool posts(const struct http_call *call, const char *path)
+{
+    return str_eq_cstr(call->request.path, path) && str_eq_cstr(call->request.method, "POST");
+}
+
+static bool takes_form(struct str path)
+{
+    return str_eq_cstr(path, LOGIN) || str_eq_cstr(path, LOGOUT);
+}
+
 /* --- routes ------------------------------------------------------------------------------------------------------- */
 
 bool inspector_has(struct str path)
@@ -210,13 +243,13 @@ bool inspector_has(struct str path)
 bool inspector_admit(struct http_call *call)
 {
     uint64_t length;
-    bool of_login = str_eq_cstr(call->request.path, LOGIN) && str_eq_cstr(call->request.method, "POST");
+    bool of_login = posts(call, LOGIN);
     if (of_login && str_to_u64(field(call, STR("content-length")), &length) && length <= FORM_MAX)
         return true;
     if (of_login)
         refuse(call, 413, ERR_TOO_LARGE, "a form of at most 4096 bytes, with its length, is expected");
-    else if (!gets(call))
-        refuse_method(call, str_eq_cstr(call->request.path, LOGIN) ? "POST" : "GET, HEAD");
+    else if (!gets(call) && !posts(call, LOGOUT))
+        refuse_method(call, takes_form(call->request.path) ? "POST" : "GET, HEAD");
     else
         refuse(call, 400, ERR_INVALID_REQUEST, "this route takes no body");
     return false;
@@ -227,9 +260,11 @@ void inspector_serve(struct inspector *inspector, struct api *api, struct http_c
     struct str path = call->request.path;
     bool logged_in = is_known(inspector, cookie_of(call), now_us);
     const struct console_file *file = console_find_of_inspector(path, logged_in);
-    if (str_eq_cstr(path, LOGIN) && str_eq_cstr(call->request.method, "POST"))
+    if (posts(call, LOGIN))
         log_in(inspector, api, call, now_us);
-    else if (str_eq_cstr(path, LOGIN))
+    else if (posts(call, LOGOUT))
+        log_out(inspector, call);
+    else if (takes_form(path))
         refuse_method(call, "POST");
     else if (!gets(call))
         refuse_method(call, "GET, HEAD");

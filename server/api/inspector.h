@@ -1,10 +1,11 @@
 /* inspector.h - pages of the internal listener that show sessions, channels, presence and nodes, and change nothing
  * (console.enabled). An API key, sent once by a form, opens them: the answer has a cookie with a random id, which is
- * kept here and ends after eight hours. The pages ask by GET alone, so a page of another origin can order nothing; and
- * SameSite=Strict keeps the cookie from its requests.
+ * kept here and ends after eight hours. The pages ask by GET, and end their login by POST. SameSite=Strict keeps the
+ * cookie from the requests of other sites' pages, so these can do neither.
  *
  *   GET /                    the inspector, or the form where nobody has logged in
  *   POST /console/login      key=...: 303 to / with the cookie; 10 attempts a minute for each address
+ *   POST /console/logout     303 to /, without the cookie: its login has ended
  *   GET /console/api/v1/...  what the API answers, of the routes in inspector.c: none shows an event's content */
 #ifndef CARILLON_API_INSPECTOR_H
 #define CARILLON_API_INSPECTOR_H

@@ -46,6 +46,16 @@ def test_a_key_opens_it_by_a_cookie(node):
     assert http.request(node.internal, "GET", "/api/v1/info", None, cookie).status == 401  # the cookie opens no API
 
 
+def test_a_logout_ends_one_login(node):
+    first, second = cookie_of(log_in(node)), cookie_of(log_in(node))
+    answer = http.request(node.internal, "POST", "/console/logout", b"", first)
+    assert answer.status == 303 and answer.headers["location"] == "/"
+    assert answer.headers["set-cookie"].startswith("carillon_console=; ") and "Max-Age=0" in answer.headers["set-cookie"]
+    assert read(node, "/info", first).status == 401 and read(node, "/info", second).status == 200
+    assert http.request(node.internal, "POST", "/console/logout", b"", {}).status == 303  # nobody has logged in
+    assert http.request(node.internal, "GET", "/console/logout", None, second).status == 405
+
+
 def test_it_reads_who_is_there_and_no_event(node):
     cookie = cookie_of(log_in(node))
     with node.client(jwt.mint("ada")).start() as client:
@@ -109,9 +119,12 @@ def test_in_chromium(node, tmp_path):
         page.until("document.querySelector('#channels-page dl')")
         assert "ada" in page.text("#channels-page dl") and page.eval("document.querySelectorAll('img').length") == 1
         assert page.eval("document.cookie") == ""
+        assert page.eval("document.querySelector('form[action]').checkVisibility()")
         assert page.complaints() == []
         if AXE.exists():
             for width, dark in ((400, False), (1400, False), (400, True), (1400, True)):
                 page.look(width, 800, dark)
                 assert violations(page) == [], (width, dark)
                 assert page.eval("document.documentElement.scrollWidth <= innerWidth")
+        page.click("form[action] button")
+        page.until("document.querySelector('input[name=key]')")
