@@ -7,7 +7,7 @@ export const INTERNAL = [
   ..."credential question wait renewal problem refused refusals failures silenceMs moving".split(" "),
   ..."delays socket refresh change lifetimeMs afterMs ending".split(" "),
   // Emitters, connections, commands, and what channels need of their client.
-  ..."removeAll isUp done fail start end emit listener remove commands closed flush reset forget take ask target onTicket ended onOpen onEnd dispatch dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
+  ..."entries removeAll isUp done fail start end emit listener remove commands closed flush reset forget take ask target onTicket ended sockets onOpen onFrame onFault onEnd dispatch dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
 ];
 
 export const internalNames = new RegExp(`^(${INTERNAL.join("|")})$`);

@@ -18,17 +18,11 @@ export interface Ending {
  */
 export type Verdict = "final" | "refused" | "retry";
 
-const FINAL_REASONS = /^(scope_missing|(origin|channel|backend)_denied|bad_messages)$/;
-const FINAL_CODES = [1002, 1003, 1007, 1009];
-/** Reasons that are no statement about the credential. */
-const RETRIED_REASONS = /^(disconnected|ticket_held)$/;
-
-export function judge({ code, reason, status = 0 }: Ending): Verdict {
-  if (status === 401) return "refused";
-  if (status >= 400 && status < 500 && ![408, 409, 429].includes(status)) return "final";
-  if (FINAL_REASONS.test(reason) || FINAL_CODES.includes(code)) return "final";
-  if (RETRIED_REASONS.test(reason)) return "retry";
-  return code === 1008 || code === 4001 || /^(token|ticket)_/.test(reason) ? "refused" : "retry";
+export function judge(ending: Ending): Verdict {
+  const words = `${ending.code}:${ending.status}:${ending.reason}`;
+  if (/^100[2379]|:4(?!01|08|09|29)..:|:(scope_missing|bad_messages|\w+_denied)$/.test(words)) return "final";
+  // A backend's `disconnected` and a ticket in use say nothing about the credential.
+  return /^(1008|4001):\w*:(?!disconnected$)|:401:|:(token|ticket)_(?!held$)/.test(words) ? "refused" : "retry";
 }
 
 /**
@@ -37,6 +31,5 @@ export function judge({ code, reason, status = 0 }: Ending): Verdict {
  * @param attempt - 1 for the first one after a connection was lost
  * @param random - from 0 to below 1
  */
-export function backoff(attempt: number, initialMs: number, maxMs: number, random: number): number {
-  return Math.round(random * Math.min(maxMs, initialMs * 1.5 ** Math.min(attempt - 1, 30)));
-}
+export const backoff = (attempt: number, initialMs: number, maxMs: number, random: number): number =>
+  Math.round(random * Math.min(maxMs, initialMs * 1.5 ** (attempt - 1)));

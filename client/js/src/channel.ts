@@ -121,7 +121,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
 
   function refuse(error: CarillonError): void {
     become("refused", error);
-    if (!onStateChange.size) link.report(error);
+    if (!onStateChange.entries.size) link.report(error);
   }
 
   function subscribed(data: Partial<Position> & { recovered: boolean }): void {
@@ -179,7 +179,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     },
     on(type, run, { signal, last, since } = {}) {
       if (signal?.aborted) return () => {};
-      if (!events.size && !(state === "idle" && position)) begin = since ? { since } : last ? { last } : asked;
+      if (!events.entries.size && !(state === "idle" && position)) begin = since ? { since } : last ? { last } : asked;
       const off = events.subscribe((event) => (type === "*" || type === event.type) && run(event as never));
       const release = hold();
       if (state === "live") void readBack();

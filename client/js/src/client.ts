@@ -4,13 +4,13 @@ import { createCommands } from "./commands.js";
 import type { Change, ConnectionState } from "./connection.js";
 import { createEmitter, type Emitter } from "./emitter.js";
 import { createEnv } from "./env.js";
-import { CarillonError } from "./errors.js";
 import { createSockets, type ManagedSockets, type SocketsOptions } from "./managed.js";
 import { PONG_TIMEOUT_MS } from "./machine.js";
 import { createOutbox, type OutboxMode } from "./outbox.js";
 import type { BuiltInEvents, SessionInfo } from "./protocol.js";
 import { createSession } from "./session.js";
 import { createConnection } from "./socket.js";
+import { noToken } from "./tickets.js";
 
 /** What a client is made of. */
 export interface CarillonOptions extends SocketsOptions {
@@ -48,10 +48,15 @@ export class Carillon<Events = BuiltInEvents> {
   readonly onError: Emitter<[error: unknown]> = this.#errors;
 
   constructor(options: CarillonOptions) {
-    const env = createEnv(options.env);
+    const env = createEnv({
+      now: Date.now,
+      setTimeout: (run, ms) => setTimeout(run, ms),
+      clearTimeout: (timer) => clearTimeout(timer as number),
+      ...options.env,
+    });
     const isOpen = () => this.state === "open";
     const report = (error: unknown) => {
-      if (this.#errors.size) this.#errors.emit(error);
+      if (this.#errors.entries.size) this.#errors.emit(error);
       else console.warn("carillon:", error);
     };
     const commands = createCommands(env, (text) => isOpen() && connection.send(text));
@@ -61,10 +66,7 @@ export class Carillon<Events = BuiltInEvents> {
     const connection = createConnection({
       env,
       delays: [options.reconnectDelay ?? 1000, options.maxReconnectDelay ?? 20_000],
-      async ask(request) {
-        if (!options.getToken) throw new CarillonError("invalid_options", "there is no getToken");
-        return options.getToken(request);
-      },
+      ask: async (request) => (options.getToken ?? noToken)(request),
       // The subprotocol keeps the token out of the logs of proxies.
       target: (token) => [url, ["carillon.v1", token]],
       onChange: (change) => {

@@ -68,7 +68,7 @@ export function createCommands(env: Timers, write: (text: string) => boolean): C
           reject(error);
         };
         const forget = onAbort(signal, () => fail(abortReason(signal)));
-        const timer = env.setTimeout(() => fail(new CarillonError("timeout", `no answer to ${type}`)), timeoutMs);
+        const timer = env.setTimeout(() => fail(new CarillonError("timeout", `no answer to ${type}`, { retryable: true })), timeoutMs);
         waiting.set(id, (frame) => {
           if (!frame) return fail(offline());
           if (frame.type === "error") return fail(errorOf(frame));
@@ -84,10 +84,12 @@ export function createCommands(env: Timers, write: (text: string) => boolean): C
   };
 }
 
+const RETRYABLE = ["rate_limited", "internal_error", "unavailable"];
+
 export function offline(): CarillonError {
-  return new CarillonError("offline", "there is no connection");
+  return new CarillonError("offline", "there is no connection", { retryable: true });
 }
 
 export function errorOf({ error }: Extract<ServerFrame, { type: "error" }>): CarillonError {
-  return new CarillonError(error.code, error.message, { reason: error.reason });
+  return new CarillonError(error.code, error.message, { reason: error.reason, retryable: RETRYABLE.includes(error.code) });
 }

@@ -12,7 +12,7 @@ export interface Emitter<A extends unknown[]> {
 export interface EmitterSource<A extends unknown[]> extends Emitter<A> {
   emit(...args: A): void;
   removeAll(): void;
-  readonly size: number;
+  readonly entries: { readonly size: number };
 }
 
 /** Calls `run` when the signal is aborted. Returns a function that takes that back. */
@@ -24,20 +24,21 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): () =>
 /** A function that calls `stop`, as the end of the signal does. */
 export function until(signal: AbortSignal | undefined, stop: () => void): () => void {
   const end = () => {
-    forget();
+    signal?.removeEventListener("abort", end);
     stop();
   };
-  const forget = onAbort(signal, end);
+  signal?.addEventListener("abort", end);
   if (signal?.aborted) end();
   return end;
 }
 
-export function createEmitter<A extends unknown[]>(): EmitterSource<A> {
+export const createEmitter = <A extends unknown[]>(): EmitterSource<A> => {
   // Each subscription is an object of its own, so that the same function may be added twice.
-  const entries = new Set<{ listener: (...args: A) => void; remove: () => void }>();
+  const entries = new Set<{ listener: (...args: A) => void; remove?: () => void }>();
   return {
+    entries,
     subscribe(listener, { signal } = {}) {
-      const entry = { listener, remove: () => {} };
+      const entry: Parameters<typeof entries.add>[0] = { listener };
       entries.add(entry);
       return (entry.remove = until(signal, () => entries.delete(entry)));
     },
@@ -45,21 +46,12 @@ export function createEmitter<A extends unknown[]>(): EmitterSource<A> {
       // A copy: listeners may come and go while the event is told. One that has been removed is not called.
       for (const entry of [...entries]) {
         if (!entries.has(entry)) continue;
-        try {
-          entry.listener(...args);
-        } catch (error) {
-          // It does not keep the event from the others, and is reported as an uncaught one.
-          queueMicrotask(() => {
-            throw error;
-          });
-        }
+        // What it throws does not keep the event from the others, and is reported as a rejection that nobody handles.
+        void (async () => entry.listener(...args))();
       }
     },
     removeAll() {
-      for (const { remove } of entries) remove();
-    },
-    get size() {
-      return entries.size;
+      for (const entry of entries) entry.remove!();
     },
   };
 }

@@ -49,38 +49,30 @@ export interface Env {
   network: NetworkSource;
 }
 
-/** The events of browsers: `online`, `offline`, `pagehide`, `pageshow`, `visibilitychange` and `resume`. Elsewhere nothing is told. */
+/** The events of browsers. Elsewhere nothing is told. */
 const browserNetwork: NetworkSource = {
   watch({ online, woken }) {
     const abort = new AbortController();
-    const page = globalThis.document as Document | undefined;
-    const listen = (target: Partial<EventTarget> | undefined, type: string, run: (event: Event) => void) =>
-      target?.addEventListener?.(type, run, { signal: abort.signal });
-    listen(globalThis, "online", () => online(true));
-    listen(globalThis, "offline", () => online(false));
-    // A page with an open connection is not kept for the way back, and a kept page gets nothing.
-    listen(globalThis, "pagehide", (event) => (event as PageTransitionEvent).persisted && online(false));
-    listen(globalThis, "pageshow", (event) => (event as PageTransitionEvent).persisted && online(true));
-    listen(page, "visibilitychange", () => page?.visibilityState !== "hidden" && woken());
-    listen(page, "resume", woken);
+    const events: Record<string, (event: PageTransitionEvent) => unknown> = {
+      online: () => online(true),
+      offline: () => online(false),
+      // A page with an open connection is not kept for the way back, and a kept page gets nothing.
+      pagehide: (event) => event.persisted && online(false),
+      pageshow: (event) => event.persisted && online(true),
+      visibilitychange: () => document.hidden || woken(),
+      resume: woken,
+    };
+    // Those of the document pass here on their way to it.
+    for (const type in events) globalThis.addEventListener?.(type, events[type] as EventListener, { capture: true, signal: abort.signal });
     if (globalThis.navigator?.onLine === false) online(false);
     return () => abort.abort();
   },
 };
 
-/** Globals are read when they are used, so that the package can be imported where they do not exist (a server renders a page). */
+/**
+ * Globals are read when they are used: this package is also imported where they do not exist (a server renders a page).
+ * Those of a page must not be called as methods of another object: `(0, env.fetch)(…)`.
+ */
 export function createEnv(given: Partial<Env> | undefined): Env {
-  return {
-    // The global one may come later than this client.
-    get WebSocket() {
-      return globalThis.WebSocket as SocketConstructor;
-    },
-    fetch: (input, init) => fetch(input, init),
-    now: Date.now,
-    setTimeout: (run, ms) => setTimeout(run, ms),
-    clearTimeout: (timer) => clearTimeout(timer as number),
-    random: Math.random,
-    network: browserNetwork,
-    ...given,
-  };
+  return Object.assign(Object.create(globalThis), { random: Math.random, network: browserNetwork }, given);
 }

@@ -1,6 +1,3 @@
-/** Explains each code and reason. It is in the package, and in the repository of Carillon. */
-const PAGE = "docs/client-errors.md";
-
 export interface ErrorDetails {
   reason?: string | undefined;
   retryable?: boolean;
@@ -22,32 +19,32 @@ export class CarillonError extends Error {
   /** The section about this code: a file of the package, and of the repository of Carillon. */
   declare readonly link: string;
 
-  constructor(code: string, message: string, { reason, retryable = RETRYABLE.includes(code), retryAfterMs }: ErrorDetails = {}) {
+  constructor(code: string, message: string, details: ErrorDetails = {}) {
     super(message);
-    Object.assign(this, { code, reason, retryable, retryAfterMs, link: `${PAGE}#${reason ?? code}` });
+    Object.assign(this, { code, retryable: false, link: `docs/client-errors.md#${details.reason ?? code}`, ...details });
   }
 }
 
 /** A credential that the server has refused is not sent again. */
 export function refusedAgain(): CarillonError {
-  return new CarillonError("unauthorized", "it was refused before", { retryable: true });
+  return new CarillonError("unauthorized", "refused before", { retryable: true });
 }
-
-const RETRYABLE = ["rate_limited", "internal_error", "unavailable", "offline", "timeout", "outbox_full"];
 
 /** Throw this from `getToken` when the user is signed out. The client closes, and does not try again. */
 export class Unauthorized extends CarillonError {
   /** For logs. */
   override readonly name = "Unauthorized";
-  constructor(message = "the user is signed out") {
+  constructor(message = "signed out") {
     super("unauthorized", message, { reason: "signed_out" });
   }
 }
 
+/** Whatever somebody else has thrown. */
+export type Thrown = Partial<CarillonError> | null | undefined;
+
 /** The reason with which an error of `getToken` or `getTicket` ends the connection. `undefined`: it may be tried again. */
-export function finalReason(error: unknown): string | undefined {
-  const known = error as Partial<CarillonError> | null | undefined;
-  return known?.retryable === false ? (known.reason ?? known.code) : undefined;
+export function finalReason(error: Thrown): string | undefined {
+  return error?.retryable === false ? (error.reason ?? error.code) : undefined;
 }
 
 /** An `AbortSignal`'s own reason if there is one. */

@@ -1,6 +1,6 @@
 import { backoff, judge, type Ending } from "./backoff.js";
 import { ASK_TIMEOUT_MS, CONNECT_TIMEOUT_MS, REFUSED_MAX, SETTLED_MS, type Change, type ConnectionState } from "./connection.js";
-import { finalReason, refusedAgain } from "./errors.js";
+import { finalReason, refusedAgain, type Thrown } from "./errors.js";
 import type { Delays, Machine, MachineEvent } from "./machine-state.js";
 
 /** How long the answer to a ping may take. */
@@ -54,7 +54,7 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, random: nu
       m = { ...m, question: null };
       return state === "open" ? { ...m, renewal: event } : begin({ ...m, credential: event.credential });
     case "no_credential": {
-      const final = finalReason(event.error);
+      const final = finalReason(event.error as Thrown);
       return final ? { ...end(1000, final), problem: event } : noCredential(event.error);
     }
     case "open":

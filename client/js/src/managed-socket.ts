@@ -1,65 +1,54 @@
-import { backoff, judge, type Ending } from "./backoff.js";
-import { ASK_TIMEOUT_MS, CONNECT_TIMEOUT_MS, REFUSED_MAX, SETTLED_MS, type Change, type ConnectionState, type CredentialRequest } from "./connection.js";
+import { backoff, judge } from "./backoff.js";
+import { ASK_TIMEOUT_MS, CONNECT_TIMEOUT_MS, SETTLED_MS, type Change, type ConnectionState, type CredentialRequest } from "./connection.js";
 import { dial, hangUp, sendOver } from "./dial.js";
 import { createEmitter } from "./emitter.js";
 import type { Env, SocketLike } from "./env.js";
-import { CarillonError, finalReason, refusedAgain } from "./errors.js";
+import { CarillonError, finalReason, refusedAgain, type Thrown } from "./errors.js";
 import type { ManagedSocket, SocketOptions } from "./managed-api.js";
-
-/** Where a socket gets its tickets, and what it does with them. */
-interface SocketLink {
-  env: Env;
-  /** Gives a ticket. An error whose `retryable` is false ends the socket. */
-  ask(request: CredentialRequest): Promise<string>;
-  target(ticket: string): string;
-  /** The first ticket is there. */
-  onTicket(socket: ManagedSocket): void;
-  /** The socket has ended. */
-  ended(error: unknown): void;
-}
 
 /**
  * A managed socket has one life: it connects until it is closed. Its rules are those of the machine of channels, without
  * what only tokens need (refreshes, pings, moves): pages with managed sockets alone do without the machine.
+ * @param sockets - those that are not closed
+ * @param ask - gives the address with a fresh ticket; an error whose `retryable` is false ends the socket
+ * @returns the socket, once the first ticket is there
  */
-export function createManagedSocket({ env, ask, target, onTicket, ended }: SocketLink, options: SocketOptions): ManagedSocket {
-  const { reconnectDelay = 1000, maxReconnectDelay = 20_000, maxReconnectAttempts = 10, debug } = options;
+export const connectSocket = (
+  env: Env,
+  sockets: Set<ManagedSocket>,
+  ask: (request: CredentialRequest) => Promise<string>,
+  options: SocketOptions,
+): Promise<ManagedSocket> => new Promise((onTicket, ended) => {
   const onMessage = createEmitter<[MessageEvent]>();
   const onStateChange = createEmitter<[ConnectionState, Change]>();
   const onReconnecting = createEmitter<[number]>();
   const onError = createEmitter<[unknown]>();
-  const changes: Change[] = [];
-  let state: ConnectionState = "idle";
+  let changes: Change[] = [];
   let line: SocketLike | undefined;
-  let openedAt = Infinity;
-  /** Attempts that failed, and refusals, since the socket was open for a while. */
+  /** Attempts that failed since the socket was open for a while. */
   let attempt = 0;
-  let refusals = 0;
-  let refused: string[] = [];
-  let refusal: Ending | undefined;
-  let problem: unknown;
+  const refused = new Set<string>();
+  let refusal: Partial<CredentialRequest> = {};
   let online = true;
-  /** For the next attempt: neither a question nor a socket is under way. */
-  let waiting = false;
-  let stop = (_dead: boolean) => {};
+  let timer: unknown;
+  /** Of the present attempt. Aborted: the next one has not begun. */
+  let trying = new AbortController();
 
-  const socket: ManagedSocket = {
+  const socket: ManagedSocket & { state: ConnectionState } = {
     onMessage,
     onStateChange,
     onReconnecting,
     onError,
-    get state() {
-      return state;
-    },
+    state: "connecting",
     get isOpen() {
-      return state === "open";
+      return line?.readyState === 1;
     },
     get bufferedAmount() {
       return line?.bufferedAmount ?? 0;
     },
     send: (data) => sendOver(line, data),
     sendJson: (value) => sendOver(line, JSON.stringify(value)),
-    close: () => end(1000, "closed"),
+    close: () => end(1000, "closed", "final"),
     destroy() {
       socket.close();
       for (const emitter of [onMessage, onStateChange, onReconnecting, onError]) emitter.removeAll();
@@ -68,121 +57,89 @@ export function createManagedSocket({ env, ask, target, onTicket, ended }: Socke
 
   /** A listener may change the state again, which is told after this change. */
   function become(next: ConnectionState, more?: Partial<Change>): void {
-    changes.push({ ...more, state: next, previous: state });
-    state = next;
-    if (changes.length > 1) return;
-    for (let change; (change = changes[0]); changes.shift()) {
-      if (debug) console.debug("carillon:", change);
+    if (changes.push({ ...more, previous: socket.state, state: (socket.state = next) }) > 1) return;
+    for (const change of changes) {
+      if (options.debug) console.debug("carillon:", change);
       onStateChange.emit(change.state, change);
       if (change.attempt) onReconnecting.emit(change.attempt);
     }
+    changes = [];
   }
 
-  /** A question, a socket or a delay takes the place of the one before. */
-  function start(ms: number, over: () => void, cancel: (dead: boolean) => void): void {
-    stop(true);
-    const timer = env.setTimeout(over, ms);
-    waiting = over === begin;
-    stop = (dead) => {
-      env.clearTimeout(timer);
-      cancel(dead);
-    };
+  /** Runs in place of what was to run before. */
+  function after(ms: number, run = () => end(1006, "timeout")): void {
+    (0, env.clearTimeout)(timer);
+    timer = (0, env.setTimeout)(run, ms);
   }
 
-  async function begin(): Promise<void> {
-    if (!online) return;
-    const asking = new AbortController();
-    const { signal } = asking;
-    start(ASK_TIMEOUT_MS, timeOut, () => asking.abort());
+  const begin = async (): Promise<void> => {
+    const { signal } = (trying = new AbortController());
+    after(ASK_TIMEOUT_MS);
     try {
-      const ticket = await ask({ why: refusal ? "refused" : "connect", refusal, signal });
-      if (refused.includes(ticket)) throw refusedAgain();
-      if (!signal.aborted) open(ticket);
-    } catch (error) {
+      const address = await ask({ why: "connect", ...refusal, signal });
       if (signal.aborted) return;
-      report(error);
-      const final = finalReason(error);
-      if (final) end(1000, final);
-      else retry({ code: 1006, reason: "no_credential", retryAfterMs: (error as { retryAfterMs?: number } | null)?.retryAfterMs });
-    }
-  }
-
-  function open(ticket: string): void {
-    onTicket(socket);
-    try {
-      const mine = (line = dial(env, [target(ticket)], {
-        onMessage: onMessage.emit,
-        onOpen() {
-          openedAt = env.now();
-          refusal = undefined;
+      if (refused.has(address)) throw refusedAgain();
+      onTicket(socket);
+      after(CONNECT_TIMEOUT_MS);
+      line = dial(env, [address], (ending) => {
+        const verdict = judge(ending);
+        if (verdict === "refused") {
+          refused.add(address);
+          refusal = { why: "refused", refusal: ending };
+        }
+        end(ending.code, ending.reason, verdict);
+      }, {
+        onmessage: onMessage.emit,
+        onopen() {
+          after(SETTLED_MS, () => (attempt = 0));
+          refusal = {};
           become("open");
         },
-        onEnd(ending) {
-          settle();
-          const verdict = judge(ending);
-          if (verdict === "final") return end(ending.code, ending.reason);
-          if (verdict === "retry") return retry(ending);
-          refused = [...refused, ticket].slice(-REFUSED_MAX);
-          refusal = ending;
-          // The first refusal may be of a ticket that was too old: another one is tried at once.
-          retry(refusals++ ? ending : { ...ending, retryAfterMs: 0 });
-        },
-      }));
-      start(CONNECT_TIMEOUT_MS, () => mine.readyState || timeOut(), (dead) => hangUp(mine, dead));
+      });
     } catch (error) {
-      report(error);
-      end(1002, "invalid_target");
+      if (signal.aborted) return;
+      onError.emit(error);
+      end(1006, finalReason(error as Thrown) ?? "no_credential", "", error as Thrown);
     }
   }
 
-  function report(error: unknown): void {
-    problem = error;
-    onError.emit(error);
+  function halt(): void {
+    (0, env.clearTimeout)(timer);
+    trying.abort();
+    if (line) hangUp(line);
   }
 
-  /** The socket is not open any more. */
-  function settle(): void {
-    if (env.now() - openedAt >= SETTLED_MS) attempt = refusals = 0;
-    openedAt = Infinity;
-  }
-
-  function timeOut(): void {
-    retry({ code: 1006, reason: "timeout" });
-  }
-
-  function retry({ code, reason, retryAfterMs }: Ending): void {
-    if (maxReconnectAttempts && attempt >= maxReconnectAttempts) return end(code, reason);
-    attempt++;
-    const retryInMs = retryAfterMs ?? backoff(attempt, reconnectDelay, maxReconnectDelay, env.random());
-    start(retryInMs, begin, () => {});
+  /** The end of an attempt or of an open socket. */
+  function end(code: number, reason: string, verdict?: string, error?: Thrown): void {
+    if (!sockets.has(socket)) return;
+    halt();
+    if (verdict === "final" || finalReason(error) || (attempt && attempt === (options.maxReconnectAttempts ?? 10))) {
+      sockets.delete(socket);
+      stopWatching();
+      become("closing", { code, reason });
+      become("closed", { code, reason });
+      return ended(error ?? new CarillonError("closed", "closed", { reason }));
+    }
+    // The first ticket that is refused may have been too old: another one is tried at once.
+    const retryInMs = !attempt++ && verdict === "refused" ? 0 : (error?.retryAfterMs ?? backoff(attempt, options.reconnectDelay ?? 1000, options.maxReconnectDelay ?? 20_000, env.random()));
+    after(retryInMs, begin);
     become("reconnecting", { code, reason, attempt, retryInMs });
   }
 
   function look(): void {
-    if (waiting) void begin();
+    if (online && trying.signal.aborted) void begin();
   }
 
-  function end(code: number, reason: string): void {
-    if (state === "closing" || state === "closed") return;
-    stop(false);
-    stopWatching();
-    become("closing", { code, reason });
-    become("closed", { code, reason });
-    ended(problem ?? new CarillonError("closed", "it was closed", { reason }));
-  }
-
-  become("connecting");
   const stopWatching = env.network.watch({
     online(now) {
-      online = now;
-      if (now) return look();
-      settle();
-      stop(true);
-      waiting = true;
-      become("reconnecting", { code: 1006, reason: "offline" });
+      if ((online = now)) look();
+      else {
+        halt();
+        become("reconnecting", { code: 1006, reason: "offline" });
+      }
     },
     woken: look,
   });
-  void begin();
-  return socket;
-}
+  sockets.add(socket);
+  if (online) void begin();
+});

@@ -1,9 +1,8 @@
 import type { CredentialRequest } from "./connection.js";
 import { createEnv, type Env } from "./env.js";
-import { CarillonError } from "./errors.js";
 import type { ManagedSocket, SocketOptions } from "./managed-api.js";
-import { createManagedSocket } from "./managed-socket.js";
-import { ticketsFrom, type GetTicket, type GetToken, type TicketPurpose } from "./tickets.js";
+import { connectSocket } from "./managed-socket.js";
+import { noToken, ticketsFrom, type GetTicket, type GetToken, type TicketPurpose } from "./tickets.js";
 
 export { CarillonError, Unauthorized } from "./errors.js";
 export type { Emitter } from "./emitter.js";
@@ -50,7 +49,7 @@ export interface ManagedSockets {
     options?: SocketOptions,
   ): Promise<ManagedSocket>;
   /** A ticket, for a connection of your own. */
-  getTicket(purpose: TicketPurpose & { signal?: AbortSignal }): Promise<string>;
+  getTicket(purpose?: TicketPurpose & { signal?: AbortSignal }): Promise<string>;
   /** Closes all sockets for good. */
   closeAll(): void;
   /** Sockets that are not closed. */
@@ -61,47 +60,35 @@ export interface ManagedSockets {
 export function createSockets(options: SocketsOptions): ManagedSockets {
   const env = createEnv(options.env);
   const base = options.url.replace(/\/+$/, "");
-  const { getToken } = options;
+  const ticketFor = options.getTicket ?? ticketsFrom(env, base + (options.ticketPath ?? "/websocket/ticket"), options.getToken ?? noToken);
   const sockets = new Set<ManagedSocket>();
-  const getTicket = options.getTicket ?? (getToken && ticketsFrom(env, base + (options.ticketPath ?? "/websocket/ticket"), getToken));
-
-  async function ticket(request: CredentialRequest & TicketPurpose): Promise<string> {
-    if (getTicket) return getTicket(request);
-    throw new CarillonError("invalid_options", "there is no getToken");
-  }
 
   function connect(
     path: string,
-    params: Record<string, string | number | boolean> = {},
+    params?: Record<string, string | number | boolean>,
     purpose: string | TicketPurpose = "notifications",
-    socketOptions: SocketOptions = {},
+    options: SocketOptions = {},
   ): Promise<ManagedSocket> {
-    const of = typeof purpose === "string" ? { purpose } : purpose;
-    const url = base.replace(/^http/, "ws") + path;
-    const target = (value: string) => `${url}?${new URLSearchParams({ ...params, ticket: value } as Record<string, string>)}`;
-    const ask = (request: CredentialRequest) => ticket({ ...request, ...of });
-    return new Promise((onTicket, reject) => {
-      const ended = (error: unknown) => {
-        sockets.delete(socket);
-        reject(error);
-      };
-      const socket = createManagedSocket({ env, ask, target, onTicket, ended }, socketOptions);
-      sockets.add(socket);
-    });
+    const address = async (request: CredentialRequest) =>
+      base.replace(/^http/, "ws") + path + "?" + new URLSearchParams({
+        ...params,
+        ticket: await ticketFor({ ...request, purpose: purpose as string, ...((purpose as TicketPurpose).purpose && (purpose as TicketPurpose)) }),
+      } as Record<string, string>);
+    return connectSocket(env, sockets, address, options);
   }
 
-  function connectTo(path: string, purpose: string, workspace: string, resourceId: string, socketOptions?: SocketOptions): Promise<ManagedSocket> {
-    const filled = path.replace("{workspace}", encodeURIComponent(workspace)).replace("{id}", encodeURIComponent(resourceId));
-    return connect(filled, {}, { purpose, resourceId }, socketOptions);
+  function connectTo(purpose: string, path: string, workspace: string, resourceId: string, options?: SocketOptions): Promise<ManagedSocket> {
+    return connect(path.replace("{workspace}", encodeURIComponent(workspace)).replace("{id}", encodeURIComponent(resourceId)), {}, { purpose, resourceId }, options);
   }
 
   return {
-    connectToChat: (id, socketOptions) => connectTo(options.chatPath ?? "/ai-chat/{id}/transcript", "chat", "", id, socketOptions),
-    connectToTranscript: (workspace, id, socketOptions) =>
-      connectTo(options.transcriptPath ?? "/white-label/{workspace}/transcript/{id}", "transcript", workspace, id, socketOptions),
+    connectToChat: (id, of) => connectTo("chat", options.chatPath ?? "/ai-chat/{id}/transcript", "", id, of),
+    connectToTranscript: (workspace, id, of) => connectTo("transcript", options.transcriptPath ?? "/white-label/{workspace}/transcript/{id}", workspace, id, of),
     connect,
-    getTicket: ({ signal = new AbortController().signal, ...of }) => ticket({ ...of, why: "connect", signal }),
-    closeAll: () => sockets.forEach((socket) => socket.close()),
+    getTicket: async (of) => ticketFor({ why: "connect", purpose: "notifications", signal: new AbortController().signal, ...of }),
+    closeAll() {
+      for (const socket of sockets) socket.close();
+    },
     get connectionCount() {
       return sockets.size;
     },

@@ -65,7 +65,7 @@ export function createOutbox(mode: OutboxMode, max: number, commands: Commands, 
         const older = items.slice(flushing ? 1 : 0).find((item) => item.data.channel === data.channel && item.data.type === data.type);
         if (older) remove(older).fail(new CarillonError("superseded", "there is a newer event"));
       }
-      if (items.length >= max) throw new CarillonError("outbox_full", `${max} events wait`);
+      if (items.length >= max) throw new CarillonError("outbox_full", `${max} events wait`, { retryable: true });
       return new Promise((resolve, reject) => {
         const { signal } = options;
         const forget = onAbort(signal, () => remove(item).fail(abortReason(signal)));

@@ -101,7 +101,7 @@ export function createPresence({ name, env, commands, hold, isLive, report }: Pr
       },
     },
     ask() {
-      if (emitter.size) void ask();
+      if (emitter.entries.size) void ask();
     },
     change(type, member) {
       const apply = () => void (type === "join" ? byUser.set(member.user, member) : byUser.delete(member.user));

@@ -12,7 +12,7 @@ export interface ConnectionOptions {
   ask(request: CredentialRequest): Promise<string>;
   target(credential: string): [url: string, protocols: string[]];
   onChange(change: Change): void;
-  onMessage: SocketListener["onMessage"];
+  onMessage: SocketListener["onmessage"];
   onError(error: unknown): void;
   ping(): void;
   refresh(credential: string): void;
@@ -67,7 +67,9 @@ export function createConnection(options: ConnectionOptions): Connection {
   function follow(m: Machine, before: Machine): void {
     if (m.problem && m.problem !== before.problem) options.onError(m.problem.error);
     if (m.socket !== before.socket) {
-      if (socket) hangUp(socket, m.state === "reconnecting");
+      if (socket) hangUp(socket);
+      // Nobody may be there to answer a close frame, so `ws` is not to wait for one.
+      if (m.state === "reconnecting") socket?.terminate?.();
       socket = undefined;
       if (m.socket) open(m.socket.credential);
     }
@@ -110,17 +112,15 @@ export function createConnection(options: ConnectionOptions): Connection {
   function open(credential: string): void {
     const heard = () => (heardAt = env.now());
     try {
-      socket = dial(env, options.target(credential), {
-        onOpen: heard,
-        onMessage(event) {
+      socket = dial(env, options.target(credential), (ending) => dispatch({ type: "lost", ending }), {
+        onopen: heard,
+        onmessage(event) {
           heard();
           options.onMessage(event);
         },
-        onEnd: (ending) => dispatch({ type: "lost", ending }),
       });
     } catch (error) {
-      options.onError(error);
-      dispatch({ type: "lost", ending: { code: 1002, reason: "invalid_target" } });
+      dispatch({ type: "no_credential", error });
     }
   }
 

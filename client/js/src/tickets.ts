@@ -16,35 +16,39 @@ export interface TicketPurpose {
 /** Gives a ticket for one connection. */
 export type GetTicket = (request: CredentialRequest & TicketPurpose) => string | Promise<string>;
 
+/** In place of the user's own. */
+export function noToken(): never {
+  throw new CarillonError("invalid_options", "no getToken");
+}
+
 /**
  * Asks the server for tickets: `POST` with the user's token, answered by `{"ticket": …}`.
  * A refused token is asked for once more, and is not sent again.
  */
 export function ticketsFrom(env: Env, url: string, getToken: GetToken): GetTicket {
-  let refused: string;
+  const refused = new Set<string>();
 
-  return async ({ purpose, resourceId, ...request }) => {
+  return async (request) => {
     for (;;) {
       const token = await getToken(request);
       let error = refusedAgain();
-      if (token !== refused) {
-        const response = await env.fetch(url, {
+      if (!refused.has(token)) {
+        const response = await (0, env.fetch)(url, {
           method: "POST",
           headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
-          body: JSON.stringify({ purpose, resourceId }),
+          body: JSON.stringify(request, ["purpose", "resourceId"]),
           signal: request.signal,
         });
-        const { ok, status } = response;
         const body = (await response.json().catch(() => ({}))) as Answer;
-        if (ok && body.ticket) return body.ticket;
-        const { code = "ticket_failed", message = `${url} answered ${status}`, reason } = body.error ?? body;
-        error = new CarillonError(code, message, {
-          reason,
-          retryable: status >= 500 || [401, 408, 429].includes(status),
-          retryAfterMs: Number(response.headers.get("Retry-After")) * 1000 || undefined,
+        if (body.ticket) return body.ticket;
+        const refusal = body.error ?? body;
+        error = new CarillonError(refusal.code ?? "ticket_failed", refusal.message ?? `${url}: ${response.status}`, {
+          reason: refusal.reason,
+          retryable: /5..|4(01|08|29)/.test(`${response.status}`),
+          retryAfterMs: 1000 * Number(response.headers.get("retry-after")) || undefined,
         });
-        if (status !== 401) throw error;
-        refused = token;
+        if (response.status !== 401) throw error;
+        refused.add(token);
       }
       if (request.why === "refused") throw error;
       request = { ...request, why: "refused", refusal: { code: 1008, reason: "token_invalid", status: 401 } };

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createEnv } from "../src/env.js";
 
-const page = Object.assign(new EventTarget(), { visibilityState: "visible" });
+const page = { hidden: false };
 const view = new EventTarget();
 let told: unknown[];
 let stop: () => void;
@@ -17,20 +17,21 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-const happen = (target: EventTarget, type: string, more: object = {}) => target.dispatchEvent(Object.assign(new Event(type), more));
+/** The events of the document pass through the window on their way to it. */
+const happen = (type: string, more: object = {}) => view.dispatchEvent(Object.assign(new Event(type), more));
 
 test("a page that is looked at again, or goes on, asks whether the line is there; a hidden one does not", () => {
-  for (const visibilityState of ["hidden", "visible"]) {
-    page.visibilityState = visibilityState;
-    happen(page, "visibilitychange");
+  for (const hidden of [true, false]) {
+    page.hidden = hidden;
+    happen("visibilitychange");
   }
-  happen(page, "resume");
+  happen("resume");
   expect(told).toEqual(["woken", "woken"]);
 });
 
 test("a page without a network, or in the back/forward cache, is offline", () => {
-  for (const type of ["offline", "online"]) happen(view, type);
-  for (const type of ["pagehide", "pageshow"]) for (const persisted of [false, true]) happen(view, type, { persisted });
+  for (const type of ["offline", "online"]) happen(type);
+  for (const type of ["pagehide", "pageshow"]) for (const persisted of [false, true]) happen(type, { persisted });
   expect(told).toEqual([false, true, false, true]);
 });
 
@@ -42,7 +43,12 @@ test("a page that opens without a network is told so at once", () => {
 
 test("nothing is told after the end", () => {
   stop();
-  for (const type of ["offline", "online"]) happen(view, type);
-  happen(page, "resume");
+  for (const type of ["offline", "online", "resume"]) happen(type);
   expect(told).toEqual([]);
+});
+
+test("a global is found when it is used, and what is given comes before it", () => {
+  const env = createEnv({ random: () => 0.25 });
+  vi.stubGlobal("WebSocket", class {});
+  expect([env.WebSocket === globalThis.WebSocket, env.random()]).toEqual([true, 0.25]);
 });

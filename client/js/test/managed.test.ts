@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Unauthorized, createSockets, type CredentialRequest, type SocketOptions, type SocketsOptions } from "../src/managed.js";
 import { createWorld, settle, type FakeSocket } from "./world.js";
 
@@ -137,6 +137,37 @@ describe("a managed socket", () => {
     socket.onStateChange.subscribe((state) => first.push(state));
     line().open();
     expect([first, told.length, world.timers]).toEqual([["open", "closing", "closed"], 3, 0]);
+  });
+
+  test("logs each change of its state with `debug`, and none without", async () => {
+    const log = vi.spyOn(console, "debug").mockImplementation(() => {});
+    for (const debug of [true, false]) {
+      const { socket, line } = await setUp({}, { debug });
+      line().open();
+      socket.close();
+    }
+    expect(log.mock.calls.map(([, { previous, state }]) => `${previous} ${state}`)).toEqual(["connecting open", "open closing", "closing closed"]);
+    log.mockRestore();
+  });
+
+  test("whose listener of errors closes it stays closed", async () => {
+    const failing = createWorld();
+    let tickets = 0;
+    const getTicket = () => (tickets++ ? Promise.reject(new Error("none now")) : "ticket");
+    const { socket, told } = await setUp({ getTicket, env: failing.env });
+    socket.onError.subscribe(() => socket.close());
+    failing.sockets[0]!.end(1006);
+    await failing.pass(60_000);
+    expect([told.at(-1), failing.timers, failing.watchers]).toEqual(["closed 1000 closed", 0, 0]);
+  });
+
+  test("gives a ticket for a connection of your own, for any purpose or none in particular", async () => {
+    const asked: object[] = [];
+    const sockets = createSockets({ url: "https://x", getTicket: ({ signal, ...request }) => (asked.push(request), "t"), env: createWorld().env });
+    await sockets.getTicket({ purpose: "chat", resourceId: "7" });
+    await sockets.getTicket();
+    expect(asked).toEqual([{ why: "connect", purpose: "chat", resourceId: "7" }, { why: "connect", purpose: "notifications" }]);
+    await expect(createSockets({ url: "https://x" }).getTicket()).rejects.toMatchObject({ code: "invalid_options", retryable: false });
   });
 
   test("of one path may be one of several", async () => {
