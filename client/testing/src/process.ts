@@ -37,7 +37,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-const READY_MS = 10_000;
+const READY_MS = 30_000;
 const END_MS = 5_000;
 const GRACE_MS = 2_000;
 const LOG_LENGTH = 65_536;

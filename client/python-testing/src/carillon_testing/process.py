@@ -16,7 +16,7 @@ from typing import IO, Any, TypedDict
 from .binary import find_binary
 from .bodies import Facts
 
-READY_S = 10.0
+READY_S = 30.0
 END_S = 5.0
 LOG_LINES = 1000
 
