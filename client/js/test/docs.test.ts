@@ -31,8 +31,9 @@ function moduleOf(code: string): string {
   return [...Object.entries(GIVEN).flatMap(([name, line]) => (isMissing(name) ? [line] : [])), code, "export {};"].join("\n");
 }
 
-test.each(PAGES.flatMap(snippets))("the program of %s is right by its types", (name, code) => {
-  const file = path.join(root, `test/snippet.${name.split(".").pop()}`);
+/** All snippets as one program: the library's own types are read once. */
+function programOf(all: [name: string, code: string][]) {
+  const files = new Map(all.map(([name, code], i) => [path.join(root, `test/snippet-${i}.${name.split(".").pop()}`), moduleOf(code)]));
   const options: ts.CompilerOptions = {
     ...{ strict: true, noEmit: true, skipLibCheck: true, target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, types: [] },
     ...{ moduleResolution: ts.ModuleResolutionKind.Bundler, jsx: ts.JsxEmit.ReactJSX, lib: ["lib.es2023.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"] },
@@ -46,8 +47,15 @@ test.each(PAGES.flatMap(snippets))("the program of %s is right by its types", (n
   };
   const host = ts.createCompilerHost(options);
   const { getSourceFile, fileExists } = host;
-  host.getSourceFile = (asked, version) => (asked === file ? ts.createSourceFile(file, moduleOf(code), version, true) : getSourceFile(asked, version));
-  host.fileExists = (asked) => asked === file || fileExists(asked);
-  const found = ts.getPreEmitDiagnostics(ts.createProgram([file], options, host));
+  host.getSourceFile = (asked, version) => (files.has(asked) ? ts.createSourceFile(asked, files.get(asked)!, version, true) : getSourceFile(asked, version));
+  host.fileExists = (asked) => files.has(asked) || fileExists(asked);
+  return { program: ts.createProgram([...files.keys()], options, host), files: [...files.keys()] };
+}
+
+const all = PAGES.flatMap(snippets);
+const { program, files } = programOf(all);
+
+test.each(all.map(([name], i) => [name, files[i]!] as const))("the program of %s is right by its types", (_, file) => {
+  const found = ts.getPreEmitDiagnostics(program, program.getSourceFile(file));
   expect(found.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"))).toEqual([]);
 });

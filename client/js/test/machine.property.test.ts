@@ -169,9 +169,7 @@ describe("whatever happens", () => {
       }),
       { numRuns: 1500 },
     );
-  });
-
-  test("closes, refusals, token failures, a lost network and sleeps really meet open connections and such as come back", () => {
+    // Closes, refusals, token failures, a lost network and sleeps have really met open connections and such as come back.
     for (const what of ["end", "final", "network", "sleep", "move", "expiring", "close", "close_in_callback"]) expect(drawn.get(`${what} while open`), what).toBeGreaterThan(50);
     for (const what of ["end", "fail", "answer_refused", "network", "sleep", "close"]) expect(drawn.get(`${what} while reconnecting`), what).toBeGreaterThan(50);
     for (const what of ["refreshed", "refresh_refused", "fail", "answer"]) expect(drawn.get(`${what} while open`), what).toBeGreaterThan(50);

@@ -1,16 +1,18 @@
 import { checkPackage, Package } from "@arethetypeswrong/core";
 import { build } from "esbuild";
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const execute = promisify(execFile);
 const FOLDERS = { "@carillon/client": root, "@carillon/react": path.join(root, "../react") };
 
 const SOURCE = `
@@ -48,15 +50,15 @@ test("complaint: size. Each entry point is within its bytes by gzip, as a bundle
 
 describe("the packages, installed in a fresh project", () => {
   let project = "";
-  const run = (command: string, ...given: string[]) => execFileSync(command, given, { cwd: project, encoding: "utf8", stdio: "pipe" });
+  const run = async (command: string, ...given: string[]) => (await execute(command, given, { cwd: project })).stdout;
   const tsc = (...given: string[]) => run(process.execPath, path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipDefaultLibCheck", ...given);
 
-  beforeAll(() => {
+  beforeAll(async () => {
     project = mkdtempSync(path.join(tmpdir(), "carillon-pack-"));
     writeFileSync(path.join(project, "package.json"), JSON.stringify({ name: "fresh", private: true, type: "module" }));
-    for (const folder of Object.values(FOLDERS)) execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", project], { cwd: folder });
+    for (const folder of Object.values(FOLDERS)) await execute("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", project], { cwd: folder });
     const tarballs = readdirSync(project).filter((file) => file.endsWith(".tgz"));
-    run("npm", "install", "--silent", "--offline", "--legacy-peer-deps", ...tarballs.map((file) => `./${file}`));
+    await run("npm", "install", "--silent", "--offline", "--legacy-peer-deps", ...tarballs.map((file) => `./${file}`));
     mkdirSync(path.join(project, "node_modules/@types"), { recursive: true });
     for (const name of ["react", "@types/react", "csstype"])
       if (existsSync(path.join(root, "node_modules", name))) symlinkSync(path.join(root, "node_modules", name), path.join(project, "node_modules", name));
@@ -68,21 +70,21 @@ describe("the packages, installed in a fresh project", () => {
   const CHECK = `const names = [Object.keys(client), Object.keys(socket), Object.keys(tabs), Object.keys(react)].map((all) => all.filter((name) => name !== "default").length);
     console.log(JSON.stringify([...names, new client.Carillon({ url: "https://x", getToken: () => "t" }).state]));`;
 
-  test("are imported by ES modules", () => {
+  test("are imported by ES modules", async () => {
     const imports = `const [client, socket, tabs, react] = await Promise.all(["client", "client/socket", "client/tabs", "react"].map((name) => import("@carillon/" + name)));`;
-    expect(run(process.execPath, "--input-type=module", "-e", imports + CHECK)).toBe('[5,3,1,6,"idle"]\n');
+    expect(await run(process.execPath, "--input-type=module", "-e", imports + CHECK)).toBe('[5,3,1,6,"idle"]\n');
   });
 
-  test("are required by CommonJS modules", () => {
+  test("are required by CommonJS modules", async () => {
     const requires = `const [client, socket, tabs, react] = ["client", "client/socket", "client/tabs", "react"].map((name) => require("@carillon/" + name));`;
-    expect(run(process.execPath, "--input-type=commonjs", "-e", requires + CHECK)).toBe('[5,3,1,6,"idle"]\n');
+    expect(await run(process.execPath, "--input-type=commonjs", "-e", requires + CHECK)).toBe('[5,3,1,6,"idle"]\n');
   });
 
   test.each([
     ["node16", "node16"],
     ["esnext", "bundler"],
-  ])("have types for TypeScript, strict, module %s with moduleResolution %s", (module, resolution) => {
-    tsc("--module", module, "--moduleResolution", resolution, "--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--jsx", "react-jsx", "app.ts", ...(module === "node16" ? ["app.cts"] : []));
+  ])("have types for TypeScript, strict, module %s with moduleResolution %s", async (module, resolution) => {
+    await tsc("--module", module, "--moduleResolution", resolution, "--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--jsx", "react-jsx", "app.ts", ...(module === "node16" ? ["app.cts"] : []));
   });
 });
 

@@ -25,7 +25,7 @@ function rows(): Row[] {
 let s: CarillonServer;
 let users = 0;
 beforeAll(async () => {
-  s = patient(await startCarillon({ seed: 1, args: ["--ping-interval", "5s"] }));
+  s = patient(await startCarillon({ seed: 1, args: ["--ping-interval", "5s", "--pong-timeout", "5m"] }));
 });
 afterAll(() => s.stop());
 

@@ -1,14 +1,16 @@
 import { checkPackage, Package } from "@arethetypeswrong/core";
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { root } from "./support.js";
 
+const execute = promisify(execFile);
 const manifest = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
 
 const SOURCE = `
@@ -42,38 +44,38 @@ test("a page", async ({ carillon, page }) => {
 
 describe("installed in a fresh project", () => {
   let project = "";
-  const run = (command: string, ...given: string[]) => execFileSync(command, given, { cwd: project, encoding: "utf8", stdio: "pipe" });
+  const run = async (command: string, ...given: string[]) => (await execute(command, given, { cwd: project })).stdout;
   const tsc = (...given: string[]) => run(process.execPath, path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipDefaultLibCheck", ...given);
 
-  beforeAll(() => {
+  beforeAll(async () => {
     project = mkdtempSync(path.join(tmpdir(), "carillon-pack-"));
     writeFileSync(path.join(project, "package.json"), JSON.stringify({ name: "fresh", private: true, type: "module" }));
-    execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", project], { cwd: root });
-    run("npm", "install", "--silent", "--offline", "--legacy-peer-deps", ...readdirSync(project).filter((file) => file.endsWith(".tgz")).map((file) => `./${file}`));
+    await execute("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", project], { cwd: root });
+    await run("npm", "install", "--silent", "--offline", "--legacy-peer-deps", ...readdirSync(project).filter((file) => file.endsWith(".tgz")).map((file) => `./${file}`));
     writeFileSync(path.join(project, "app.ts"), SOURCE);
     writeFileSync(path.join(project, "app.cts"), SOURCE);
     writeFileSync(path.join(project, "pages.ts"), PAGES);
   });
   afterAll(() => rmSync(project, { recursive: true, force: true }));
 
-  test("is imported and required, without Playwright", () => {
+  test("is imported and required, without Playwright", async () => {
     const check = "console.log(Object.keys(testing).filter((name) => name !== 'default').sort().join())";
     const names = "CarillonError,CarillonServer,WaitTimeout,attachCarillon,startCarillon\n";
-    expect(run(process.execPath, "--input-type=module", "-e", `const testing = await import("@carillon/testing"); ${check}`)).toBe(names);
-    expect(run(process.execPath, "--input-type=commonjs", "-e", `const testing = require("@carillon/testing"); ${check}`)).toBe(names);
+    expect(await run(process.execPath, "--input-type=module", "-e", `const testing = await import("@carillon/testing"); ${check}`)).toBe(names);
+    expect(await run(process.execPath, "--input-type=commonjs", "-e", `const testing = require("@carillon/testing"); ${check}`)).toBe(names);
   });
 
   test.each([
     ["node16", "node16"],
     ["esnext", "bundler"],
-  ])("has types for TypeScript, strict, module %s with moduleResolution %s", (module, resolution) => {
-    tsc("--module", module, "--moduleResolution", resolution, "--target", "es2022", "--lib", "es2022", "app.ts", ...(module === "node16" ? ["app.cts"] : []));
+  ])("has types for TypeScript, strict, module %s with moduleResolution %s", async (module, resolution) => {
+    await tsc("--module", module, "--moduleResolution", resolution, "--target", "es2022", "--lib", "es2022", "app.ts", ...(module === "node16" ? ["app.cts"] : []));
   });
 
-  test("has types with Playwright", () => {
+  test("has types with Playwright", async () => {
     mkdirSync(path.join(project, "node_modules/@playwright"), { recursive: true });
     for (const name of ["@playwright/test", "playwright", "playwright-core", "@types"]) symlinkSync(path.join(root, "node_modules", name), path.join(project, "node_modules", name));
-    tsc("--module", "node16", "--moduleResolution", "node16", "--target", "es2022", "--skipLibCheck", "pages.ts");
+    await tsc("--module", "node16", "--moduleResolution", "node16", "--target", "es2022", "--skipLibCheck", "pages.ts");
   });
 });
 

@@ -58,7 +58,7 @@ describe.skipIf(!hasBinary || !hasBrowser)("against a server, in Chromium", () =
   const pages = new Map<string, string>();
 
   beforeAll(async () => {
-    node = await startNode({ ping_interval: "1s" });
+    node = await startNode();
     browser = await startBrowser();
     for (const version of ["18", "19"] as const) pages.set(`/react-${version}`, await reactPage(version));
     pages.set("/", PLAIN(node.url, token()));

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -38,10 +37,10 @@ export interface Node {
   end(signal?: NodeJS.Signals): Promise<void>;
 }
 
-export async function until<T>(check: () => T, what: string): Promise<NonNullable<T>> {
+export async function until<T>(check: () => T | Promise<T>, what: string): Promise<NonNullable<T>> {
   const end = Date.now() + PATIENCE_MS;
   for (;;) {
-    const found = check();
+    const found = await check();
     if (found) return found as NonNullable<T>;
     if (Date.now() > end) throw new Error(`waited ${PATIENCE_MS} ms for: ${what}`);
     await sleep(5);
@@ -69,7 +68,7 @@ export async function startNode(config: object = {}): Promise<Node> {
   writeFileSync(
     file,
     JSON.stringify({
-      ...{ host: "127.0.0.1", port: 0, internal: { port: 0 }, workers: 1, drain_window: "100ms", token: { secret: SECRET }, api: { keys: [API_KEY] } },
+      ...{ host: "127.0.0.1", port: 0, internal: { port: 0 }, workers: 1, drain_window: "100ms", pong_timeout: "5m", token: { secret: SECRET }, api: { keys: [API_KEY] } },
       channels: [{ match: "*", allow: ["subscribe", "publish", "presence", "history"], presence: true, presence_events: true, history: { size: 1000, ttl: "10m" } }],
       ...config,
     }),
@@ -86,6 +85,7 @@ export async function startNode(config: object = {}): Promise<Node> {
   }, "the server to be ready");
   const port = Number(/clients .*:(\d+)/.exec(ready)![1]);
   const internal = Number(/internal .*:(\d+)/.exec(ready)![1]);
+  if ("redis" in config) await until(() => fetch(`http://127.0.0.1:${internal}/readyz`).then(({ ok }) => ok, () => false), "the server to reach Redis");
   const api = async (route: string, body: object) => {
     const answer = await fetch(`http://127.0.0.1:${internal}/api/v1/${route}`, {
       method: "POST",
@@ -116,32 +116,27 @@ export function createClient(url: string, more: Partial<CarillonOptions> = {}): 
   return new Carillon<Events>({ url, getToken: () => token(), reconnectDelay: 100, env, ...more });
 }
 
-/** A Redis of the test's own, in memory. It has a socket in its folder, and a gate to it on a free port. `null`: there is none on this machine. */
+/** A Redis of the test's own, in memory. `null`: there is none on this machine. */
 export async function startRedis(): Promise<{ url: string; end(): Promise<void> } | null> {
   const folder = mkdtempSync(path.join(tmpdir(), "carillon-redis-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   const socket = path.join(folder, "redis.sock");
-  const child = spawn("redis-server", ["--port", "0", "--unixsocket", socket, "--save", "", "--maxmemory-policy", "noeviction"], { stdio: "ignore", cwd: folder });
-  let isMissing = false;
-  child.once("error", () => (isMissing = true));
-  await until(() => isMissing || existsSync(socket), "Redis");
-  if (isMissing) return remove(), null;
-  const gate = createServer((down) => {
-    const up = connect(socket);
-    down.on("error", () => up.destroy()).pipe(up);
-    up.on("error", () => down.destroy()).pipe(down);
-  });
-  await new Promise<void>((resolve) => gate.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `redis://127.0.0.1:${(gate.address() as { port: number }).port}`,
-    async end() {
-      gate.close();
-      const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    const child = spawn("redis-server", ["--port", `${port}`, "--bind", "127.0.0.1", "--unixsocket", socket, "--save", "", "--maxmemory-policy", "noeviction"], { stdio: "ignore", cwd: folder });
+    let [isMissing, hasEnded] = [false, false];
+    child.once("error", () => (isMissing = true));
+    const exited = new Promise<void>((resolve) => child.once("exit", () => resolve(void (hasEnded = true))));
+    await until(() => isMissing || hasEnded || existsSync(socket), "Redis");
+    if (isMissing) return remove(), null;
+    if (hasEnded) continue; // something else has this port
+    const end = async () => {
       child.kill("SIGKILL");
       await exited;
       remove();
-    },
-  };
+    };
+    return { url: `redis://127.0.0.1:${port}`, end };
+  }
 }
 
 /** The sockets, timers and servers that keep this process alive. */

@@ -17,6 +17,7 @@ from .binary import find_binary
 from .bodies import Facts
 
 READY_S = 30.0
+GRACE_S = 2.0
 END_S = 5.0
 LOG_LINES = 1000
 
@@ -80,7 +81,7 @@ class ServerProcess:
     def why_ended(self) -> str | None:
         """None: it runs. A connection may break a little before the process is known to have ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(0.1)
+            code = self._process.wait(GRACE_S)
             self._reader.join(1)
             how = f"with code {code}" if code >= 0 else f"by signal {-code}"
             return f"carillon has ended {how}\n{self.log()}".rstrip()
