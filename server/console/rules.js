@@ -61,4 +61,6 @@ function setUpRules() {
     attempt(addRule)();
   };
   $("rules-empty").onclick = attempt(removeRules);
+  $("tab-rules").addEventListener("chosen", refreshRules); // the journal does not tell of rules that tests have added
+  addEventListener("focus", refreshRules);
 }
