@@ -1,6 +1,6 @@
 #!/bin/sh
-# image.sh - carillon-VERSION-image.tar.gz, which `docker load -i` and `podman load -i` take: what docker/Dockerfile makes of what is
-# committed. No registry is asked: debian:trixie-slim is a fresh trixie root (packaging/root.sh). Needs root and buildah.
+# image.sh - carillon-VERSION-image.tar.gz, which `docker load -i` takes, and `podman load` once it is unpacked: what docker/Dockerfile makes
+# of what is committed. No registry is asked: debian:trixie-slim is a fresh trixie root (packaging/root.sh). Needs root and buildah.
 set -eu
 cd "$(dirname "$0")/.."
 made=$PWD/build/image
