@@ -27,5 +27,6 @@ $buildah bud --format docker --isolation chroot --network host --layers --timest
     --build-arg SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" -f "$made/context/docker/Dockerfile" -t "carillon:$VERSION" "$made/context"
 rm -f "$archive" "$archive.gz"
 $buildah push "carillon:$VERSION" "docker-archive:$archive:carillon:$VERSION"
+packaging/image.py "$archive" "carillon:$VERSION"
 gzip -9n "$archive"
 packaging/components.sh | packaging/spdx.py "$archive.gz"

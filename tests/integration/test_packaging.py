@@ -1,9 +1,12 @@
 """The files that packages are made of: configurations that the server takes, and scripts that the shell takes. ./run package test tries the
 packages themselves."""
+import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
+import tarfile
 
 import pytest
 
@@ -48,6 +51,27 @@ def test_a_packed_folder_depends_on_names_contents_and_what_is_executable(tmp_pa
         subprocess.run([PACKAGING / "pack.sh", tmp_path / folder, "tree", tmp_path / f"{folder}.tgz"], check=True,
                        env={**os.environ, "SOURCE_DATE_EPOCH": "1000000000"})
     assert (tmp_path / "one.tgz").read_bytes() == (tmp_path / "two.tgz").read_bytes()
+
+
+def test_an_image_depends_on_its_layers_and_configuration_alone(tmp_path):
+    """Not on the names that buildah draws, nor on the umask and the time of the build."""
+    for drawn in ("first", "second"):
+        folder = tmp_path / drawn
+        folder.mkdir()
+        config = {"config": {"User": "10001", "Hostname": drawn}, "container": drawn, "parent": drawn, "container_config": {"Hostname": drawn},
+                  "history": [{"created_by": "COPY", "comment": f"FROM {drawn}"}]}
+        (folder / f"{drawn}.json").write_text(json.dumps(config))
+        (folder / "manifest.json").write_text(json.dumps([{"Config": f"{drawn}.json", "RepoTags": [drawn, "carillon:1"], "Layers": ["layer.tar"]}]))
+        (folder / "layer.tar").write_text("of the program")
+        subprocess.run(["tar", "-C", folder, "-cf", tmp_path / f"{drawn}.tar", *os.listdir(folder)], check=True)
+        subprocess.run([PACKAGING / "image.py", tmp_path / f"{drawn}.tar", "carillon:1"], check=True, env={**os.environ, "SOURCE_DATE_EPOCH": "1"})
+    assert (tmp_path / "first.tar").read_bytes() == (tmp_path / "second.tar").read_bytes()
+    with tarfile.open(tmp_path / "first.tar") as archive:
+        manifest, = json.load(archive.extractfile("manifest.json"))
+        assert manifest["RepoTags"] == ["carillon:1"] and archive.extractfile("layer.tar").read() == b"of the program"
+        config = archive.extractfile(manifest["Config"]).read()
+    assert manifest["Config"] == hashlib.sha256(config).hexdigest() + ".json"
+    assert json.loads(config) == {"config": {"User": "10001"}, "container_config": {}, "history": [{"created_by": "COPY"}]}
 
 
 # --- the npm package ---
