@@ -36,12 +36,16 @@ export interface ListenOptions {
   /** Removes the listener when it is aborted. */
   signal?: AbortSignal;
   /**
-   * So many of the newest events come first. It counts for the first listener of a channel. If the channel is subscribed
-   * already, as for its presence, they come by `history`, which needs the right of that name. A channel that a `store`
-   * knows goes on from its position.
+   * So many of the newest events come first, in their order, and the live ones after them. The first listener gets them
+   * by the subscription, as do those that are added with it and ask for the same or for none. Each other one reads them
+   * by `history`, which needs the right of that name: without it `onError` is told, and only live events come. A channel
+   * that a `store` knows goes on from its position.
    */
   last?: number;
-  /** Events after this position come first. It counts as `last` does. */
+  /**
+   * All events after this position come first. It counts as `last` does. Where the history of a channel that is live does
+   * not reach back so far, `onError` is told `history_too_short`, and those come that are there.
+   */
   since?: Position;
 }
 
@@ -69,7 +73,7 @@ export interface PublishOptions extends CommandOptions {
 /** Which page of events. Without a position: the newest. */
 export interface HistoryOptions extends CommandOptions {
   /** The page ends before this position. */
-  before?: Position;
+  before?: Position | undefined;
   /** The page begins after this position. */
   since?: Position | undefined;
   /** At most so many events. Default 50, at most 1000. */

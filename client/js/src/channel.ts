@@ -1,40 +1,12 @@
 import { backoff } from "./backoff.js";
-import type { Channel, ChannelState, Continuity, PositionStore, PublishOptions, PublishResult } from "./channel-api.js";
-import type { Commands } from "./commands.js";
-import type { Change } from "./connection.js";
+import { createBacklog, type Backlog, type Earlier } from "./backlog.js";
+import type { ChannelState, Continuity, HistoryOptions } from "./channel-api.js";
+import type { ChannelLink, ChannelSource } from "./channel-link.js";
 import { createEmitter, until } from "./emitter.js";
-import type { Env } from "./env.js";
 import { CarillonError } from "./errors.js";
 import { loopOver } from "./loop.js";
 import { createPresence, type PresenceSource } from "./presence.js";
-import { positionOf, type ChannelEvent, type ChannelFrame, type Position } from "./protocol.js";
-
-/** Events that one page of the history may have at most. */
-const HISTORY_MAX = 1000;
-
-/** What a channel needs of its client. */
-export interface ChannelLink {
-  env: Env;
-  commands: Commands;
-  lingerMs: number;
-  store: PositionStore | undefined;
-  isUp(): boolean;
-  isClosed(): boolean;
-  /** The first listener has come: there must be a connection. */
-  want(): void;
-  publish(command: Record<string, unknown>, options: PublishOptions): Promise<PublishResult>;
-  report(error: unknown): void;
-}
-
-/** The side of the client. */
-export interface ChannelSource extends Channel {
-  /** The connection has changed. Once it has ended, no timer may run. */
-  follow(connection: Change): void;
-  /** A frame of the server about this channel, which is no answer. */
-  receive(frame: ChannelFrame): void;
-  /** Forgets listeners, position and presence. */
-  dispose(): void;
-}
+import { positionOf, type ChannelEvent, type Position } from "./protocol.js";
 
 export function createChannel(name: string, link: ChannelLink): ChannelSource {
   const { env, commands, store } = link;
@@ -45,12 +17,11 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
   const onContinuity = createEmitter<[Continuity]>();
   let state: ChannelState = "idle";
   let position: Position | null = store?.get(name) ?? null;
-  /** The earlier events that the first listener asks for. */
-  let begin: { last?: number; since?: Position } = {};
-  /** The last ones that were asked for at the server. */
-  let asked = begin;
-  /** Frames that wait until the earlier events have come. */
-  let held: ChannelFrame[] | null = null;
+  /** The earlier events that `subscribe` brings: those that the first listener asks for. */
+  let begin: Earlier = {};
+  /** `subscribe` has been sent. Who comes from now on gets earlier events by a backlog. */
+  let asked = false;
+  const backlogs = new Set<Backlog>();
   let wasLive = position !== null;
   const holders = new Set<object>();
   let linger: unknown;
@@ -97,16 +68,24 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     const told = state === "live" || state === "subscribing";
     become("idle");
     wasLive = false;
-    begin = asked = {};
-    held = null;
+    begin = {};
+    asked = false;
     moveTo(null);
     presence?.reset();
     if (told && link.isUp()) commands.send("unsubscribe", { channel: name }).catch(() => {});
   }
 
+  /** `subscribe` brings a new listener all earlier events that it asks for. */
+  function bringsToo({ last, since }: Earlier): boolean {
+    if (!asked && !events.entries.size) begin = { last, since };
+    if (!last && !since) return true;
+    // A position that is there before is the store's: the channel goes on from it.
+    return !asked && (!!position || (begin.last === last && begin.since === since));
+  }
+
   async function subscribe(): Promise<void> {
     const mine = ++round;
-    if (!position) asked = begin;
+    asked = true;
     const data = { channel: name, ...(position ? { since: position } : begin) };
     try {
       await commands.send("subscribe", data, { take: (frame) => mine === round && subscribed(frame.data) });
@@ -130,32 +109,14 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     attempt = 0;
     moveTo(positionOf(data));
     become("live");
-    void readBack();
     tell(data.recovered ? undefined : "not_recovered", before);
-  }
-
-  /** If the listener has come after `subscribe` was sent, the history has the events that it asks for. */
-  async function readBack(): Promise<void> {
-    if (begin === asked || !position) return;
-    const mine = (asked = begin);
-    held ??= [];
-    try {
-      const { events: earlier, epoch } = await channel.history({ since: mine.since, limit: mine.last ?? HISTORY_MAX });
-      if (mine === asked && epoch === position?.epoch) for (const event of earlier) if (event.offset! <= position!.offset) events.emit(event);
-    } catch (error) {
-      if ((error as CarillonError).code === "offline") return void (asked = {}); // it is asked again once the channel is live
-      link.report(error);
-    }
-    if (mine !== asked) return; // a later listener asks
-    const rest = held;
-    held = null;
-    rest?.forEach(channel.receive);
   }
 
   /** Without a reason all missed events follow. */
   function tell(reason: string | undefined, wasLive = true): void {
     if (wasLive) onContinuity.emit({ recovered: !reason, reason, position });
     presence?.ask();
+    for (const backlog of backlogs) void backlog.read(!!reason);
   }
 
   function receiveEvent(event: ChannelEvent): void {
@@ -167,6 +128,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     events.emit(event);
   }
 
+  const backlogLink = { env, history: (of: HistoryOptions) => channel.history(of), position: () => position, report: link.report };
   const channel: ChannelSource = {
     name,
     onStateChange,
@@ -179,17 +141,23 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     },
     on(type, run, { signal, last, since } = {}) {
       if (signal?.aborted) return () => {};
-      if (!events.entries.size && !(state === "idle" && position)) begin = since ? { since } : last ? { last } : asked;
-      const off = events.subscribe((event) => (type === "*" || type === event.type) && run(event as never));
+      const listener = (event: ChannelEvent) => (type === "*" || type === event.type) && run(event as never);
+      const earlier: Earlier = since ? { since } : last ? { last } : {};
+      const backlog = bringsToo(earlier) ? null : createBacklog(earlier, backlogLink, listener);
+      const off = events.subscribe(backlog?.receive ?? listener);
       const release = hold();
-      if (state === "live") void readBack();
+      if (backlog) {
+        backlogs.add(backlog);
+        if (state === "live") void backlog.read(false);
+      }
       return until(signal, () => {
         off();
+        backlog?.end();
+        backlogs.delete(backlog!);
         release();
       });
     },
-    publish: (type, data, options = {}) =>
-      link.publish({ channel: name, type, data, event_id: options.eventId }, options),
+    publish: (type, data, options = {}) => link.publish({ channel: name, type, data, event_id: options.eventId }, options),
     async history({ before, since, limit, ...options } = {}) {
       return (await commands.send("history", { channel: name, before, since, limit }, options)).data;
     },
@@ -201,7 +169,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     follow(connection) {
       if (connection.previous === "open") {
         env.clearTimeout(retry);
-        held = null;
+        for (const backlog of backlogs) backlog.halt();
         presence?.lost();
         if (state === "live") become("lost");
       }
@@ -213,7 +181,6 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
       }
     },
     receive(frame) {
-      if (held && frame.type !== "subscribed") return void held.push(frame);
       const { type } = frame;
       if (type === "subscribed") {
         // A backend's subscription: it matters where there is no answer to come.
@@ -229,6 +196,8 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     dispose() {
       leave();
       events.removeAll();
+      backlogs.forEach((backlog) => backlog.end());
+      backlogs.clear();
       loops.forEach((end) => end());
       holders.clear();
       onStateChange.removeAll();

@@ -1,5 +1,6 @@
 import type { Channel, PositionStore } from "./channel-api.js";
-import { createChannel, type ChannelLink, type ChannelSource } from "./channel.js";
+import type { ChannelLink, ChannelSource } from "./channel-link.js";
+import { createChannel } from "./channel.js";
 import { createCommands } from "./commands.js";
 import type { Change, ConnectionState } from "./connection.js";
 import { createEmitter, type Emitter } from "./emitter.js";

@@ -1,4 +1,4 @@
-import type { ChannelSource } from "./channel.js";
+import type { ChannelSource } from "./channel-link.js";
 import { errorOf, type Commands } from "./commands.js";
 import type { Env } from "./env.js";
 import type { CarillonError } from "./errors.js";

@@ -16,13 +16,14 @@ const happenings = fc.oneof(
   fc.record({ what: fc.constant("network" as const), online: fc.boolean() }),
   fc.record({ what: fc.constant("sleep" as const), ms: fc.constantFrom(5000, 60_000, 3600_000) }),
   fc.record({ what: fc.constant("other_listener" as const) }),
+  { weight: 3, arbitrary: fc.record({ what: fc.constant("late_listener" as const), back: fc.integer({ min: 1, max: 6 }), since: fc.boolean() }) },
   fc.record({ what: fc.constant("close" as const) }),
 );
 type Happening = typeof happenings extends fc.Arbitrary<infer T> ? T : never;
 
 /** A server with one channel and its history, and a client that listens to it. */
 function start() {
-  const { client, world, accept } = setUp();
+  const { client, world, accept, errors } = setUp();
   let epoch = 1;
   let newest = 0;
   let trimmed = 0; // events up to this offset are forgotten
@@ -44,6 +45,36 @@ function start() {
     if (!recovered) [seen, mayJump] = [position?.offset ?? null, false];
   });
 
+  /** Listeners that ask for earlier events: the last offset that each has seen. */
+  const late: (() => number | null)[] = [];
+
+  function listenLate(back: number, since: boolean): void {
+    let last: number | null = null;
+    let told = true; // what may be missing before the next event has been told, here or as an error
+    const known = errors.length;
+    room.onContinuity.subscribe(({ recovered }) => (told ||= !recovered));
+    room.on(
+      "*",
+      ({ offset }) => {
+        if (last !== null && offset !== last + 1 && !told && known === errors.length) faults.push(`a late one: after ${last} came ${offset}`);
+        [last, told] = [offset!, false];
+      },
+      since ? { since: { epoch: `e${epoch}`, offset: Math.max(0, newest - back) } } : { last: back },
+    );
+    late.push(() => last);
+  }
+
+  /** A page of three events at most. */
+  function page(id: number, { before, since, limit }: { before?: { epoch: string; offset: number }; since?: { epoch: string; offset: number }; limit: number }): object {
+    const of = before ?? since;
+    if (of && of.epoch !== `e${epoch}`) return { type: "error", id, error: { code: "conflict", message: "another epoch" } };
+    const end = before ? before.offset - 1 : newest;
+    const all = Array.from({ length: Math.max(0, end - trimmed) }, (_, i) => trimmed + 1 + i).filter((offset) => offset > (since?.offset ?? 0));
+    const size = Math.min(3, limit);
+    const events = (since ? all.slice(0, size) : all.slice(-size)).map((offset) => event(offset));
+    return { type: "history", id, channel: "room:1", data: { epoch: `e${epoch}`, offset: newest, events, more: all.length > size } };
+  }
+
   function publish(told: boolean): void {
     newest++;
     const socket = live();
@@ -54,8 +85,11 @@ function start() {
     const socket = live();
     if (!socket) return;
     const state = served.get(socket)!;
-    for (const { type, id, data } of socket.commands.slice(state.commands)) {
+    const fresh = socket.commands.slice(state.commands);
+    state.commands += fresh.length;
+    for (const { type, id, data } of fresh) {
       if (type === "ping") socket.say({ type: "pong", id });
+      if (type === "history") socket.say(page(id, data as never));
       if (type === "unsubscribe") state.subscribed = false;
       if (type !== "subscribe") continue;
       const since = data.since as { epoch: string; offset: number } | undefined;
@@ -66,7 +100,6 @@ function start() {
       // Another node may send the last events twice.
       if (recovered) for (let offset = Math.max(1, since.offset - (id % 3) + 1); offset <= newest; offset++) socket.say(event(offset));
     }
-    state.commands = socket.sent.length;
   }
 
   async function act(happening: Happening): Promise<void> {
@@ -115,6 +148,9 @@ function start() {
       case "other_listener":
         room.on("chat_message", () => {})();
         break;
+      case "late_listener":
+        listenLate(happening.back, happening.since);
+        break;
       case "close":
         client.close();
         client.connect();
@@ -130,21 +166,26 @@ function start() {
       await act({ what: "accept" });
       await act({ what: "serve" });
     }
+    for (let i = 0; i < 80; i++) {
+      await world.pass(500); // a page that was not answered in time is asked for again
+      await act({ what: "serve" });
+    }
     await act({ what: "publish" });
   }
-  return { client, world, room, faults, act, finish, newest: () => newest, seen: () => seen };
+  return { client, world, room, faults, act, finish, late, newest: () => newest, seen: () => seen };
 }
 
 test("no event of a channel is lost or comes twice, unless the client says so", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(happenings, { maxLength: 60, size: "max" }), async (all) => {
-      const { client, world, room, faults, act, finish, newest, seen } = start();
+      const { client, world, room, faults, act, finish, late, newest, seen } = start();
       for (const happening of all) {
         await act(happening);
         expect(faults).toEqual([]);
       }
       await finish();
       expect([room.state, faults, seen(), room.position?.offset]).toEqual(["live", [], newest(), newest()]);
+      expect(late.map((last) => last())).toEqual(late.map(newest));
       client.signOut();
       expect([world.timers, world.watchers]).toEqual([0, 0]);
     }),

@@ -149,7 +149,7 @@ describe("recovery", () => {
 describe("a first listener that asks for earlier events", () => {
   const page = (from: number, to: number) => ({
     type: "history",
-    data: { epoch: "e1", offset: to, more: false, events: Array.from({ length: to - from + 1 }, (_, i) => event(from + i)) },
+    data: { epoch: "e1", offset: to, more: false, events: Array.from({ length: to - from + 1 }, (_, i) => event(from + i)) as { offset?: number }[] },
   });
 
   /** An open connection, and a channel that is subscribed for its presence alone. */
@@ -208,11 +208,12 @@ describe("a first listener that asks for earlier events", () => {
     socket().end(1006);
     await world.pass(1000);
     await accept();
-    expect(socket().commands.at(-1)!.data.since).toEqual({ epoch: "e1", offset: 10, id: "i10" });
-    await subscribe({ epoch: "e1", offset: 10, id: "i10", recovered: true });
-    for (const offset of [11, 12]) socket().say(event(offset));
-    await answer("history", page(9, 12));
-    expect(seen).toEqual([9, 10, 11, 12]);
+    expect(socket().commands.at(-1)!.data.since).toEqual({ epoch: "e1", offset: 11, id: "i11" });
+    await subscribe({ epoch: "e1", offset: 11, id: "i11", recovered: true });
+    socket().say(event(12));
+    await answer("history", page(10, 11));
+    socket().say(event(13));
+    expect(seen).toEqual([10, 11, 12, 13]);
     client.close();
   });
 
@@ -253,6 +254,141 @@ describe("a first listener that asks for earlier events", () => {
     listen({ last: 2 })();
     await answer("history", page(9, 10));
     expect(seen).toEqual([]);
+    client.close();
+  });
+});
+
+describe("a further listener that asks for earlier events", () => {
+  const page = (from: number, to: number, more = false, epoch = "e1") => ({
+    type: "history",
+    data: { epoch, offset: to, more, events: Array.from({ length: to - from + 1 }, (_, i) => event(from + i)) as { offset?: number }[] },
+  });
+  const from = (offset: number) => ({ epoch: "e1", offset });
+
+  /** A live channel with a listener that has asked for nothing. */
+  async function live(first: ListenOptions = {}) {
+    const all = setUp();
+    const room = all.client.channel("room:1");
+    const listen = (options: ListenOptions, seen: unknown[] = []) => (room.on("*", ({ offset }) => void seen.push(offset), options), seen);
+    const before = listen(first);
+    await all.accept();
+    await all.subscribe();
+    const asked = () => all.socket().commands.filter(({ type }) => type === "history").map(({ data: { channel, ...data } }) => data);
+    return { ...all, room, listen, before, asked };
+  }
+
+  test("gets the last ones and then the live ones, each once. The others get live ones alone, and at once", async () => {
+    const { client, before, listen, asked, answer, socket } = await live();
+    const seen = listen({ last: 3 });
+    for (const offset of [11, 12]) socket().say(event(offset));
+    expect([before, seen]).toEqual([[11, 12], []]);
+    await answer("history", page(10, 13)); // the server has another one already
+    for (const offset of [13, 14]) socket().say(event(offset));
+    expect([before, seen, asked()]).toEqual([[11, 12, 13, 14], [10, 11, 12, 13, 14], [{ limit: 3 }]]);
+    client.close();
+  });
+
+  test("of several each gets its own number, also of those that come before the channel is live", async () => {
+    const all = setUp();
+    const room = all.client.channel("room:1");
+    const listen = (options: ListenOptions, seen: unknown[] = []) => (room.on("*", ({ offset }) => void seen.push(offset), options), seen);
+    const [two, same, three] = [listen({ last: 2 }), listen({ last: 2 }), listen({ last: 3 })];
+    await all.accept();
+    await all.subscribe({ epoch: "e1", offset: 8, recovered: false });
+    for (const offset of [9, 10]) all.socket().say(event(offset));
+    await all.answer("history", page(8, 10));
+    all.socket().say(event(11));
+    expect(all.socket().commands.map(({ type, data }) => [type, data.last ?? data.limit])).toEqual([["subscribe", 2], ["history", 3]]);
+    expect([two, same, three]).toEqual([[9, 10, 11], [9, 10, 11], [8, 9, 10, 11]]);
+    all.client.close();
+  });
+
+  test("gets the last ones of pages that end early because their events are large", async () => {
+    const { client, listen, asked, answer } = await live();
+    const seen = listen({ last: 5 });
+    await answer("history", page(9, 10, true));
+    await answer("history", page(7, 8, true));
+    await answer("history", page(6, 6, true));
+    expect([seen, asked()]).toEqual([[6, 7, 8, 9, 10], [{ limit: 5 }, { limit: 3, before: from(9) }, { limit: 1, before: from(7) }]]);
+    client.close();
+  });
+
+  test("gets all pages after its position, until the live ones", async () => {
+    const { client, errors, listen, asked, answer, socket } = await live();
+    const seen = listen({ since: from(3) });
+    await answer("history", page(4, 6, true));
+    socket().say(event(11));
+    await answer("history", page(7, 9, true));
+    await answer("history", page(10, 11, true)); // events are published faster than they are read
+    socket().say(event(12));
+    expect([seen, asked().map(({ since }) => since), errors]).toEqual([[4, 5, 6, 7, 8, 9, 10, 11, 12], [from(3), from(6), from(9)], []]);
+    client.close();
+  });
+
+  test.each([
+    ["some", page(6, 10)],
+    ["all", { type: "history", data: { epoch: "e1", offset: 10, more: false, events: [] } }],
+  ])("is told by an error that the history does not reach back to its position: %s are gone", async (_, pages) => {
+    const { client, errors, listen, answer, socket } = await live();
+    const seen = listen({ since: from(4) });
+    await answer("history", pages);
+    socket().say(event(11));
+    expect([seen, errors]).toMatchObject([[...pages.data.events.map(({ offset }: { offset?: number }) => offset), 11], [{ code: "history_too_short" }]]);
+    client.close();
+  });
+
+  test("gets them although the server has no time for a page, and all pages again after a broken connection", async () => {
+    const { client, world, errors, listen, accept, subscribe, asked, answer, socket } = await live();
+    const seen = listen({ since: from(6) });
+    await answer("history", page(7, 8, true));
+    await answer("history", { type: "error", error: { code: "rate_limited", message: "later" } });
+    await world.pass(1000);
+    expect(asked()).toHaveLength(3);
+    socket().end(1006);
+    await world.pass(1000);
+    await accept();
+    await subscribe({ epoch: "e1", offset: 10, id: "i10", recovered: true });
+    await answer("history", page(7, 10));
+    socket().say(event(11));
+    expect([seen, errors]).toEqual([[7, 8, 9, 10, 11], []]);
+    client.close();
+  });
+
+  test("gets the live ones alone where the server does not give a page at all, and leaves no timer", async () => {
+    const { client, world, errors, listen, asked, answer, socket } = await live();
+    const seen = listen({ last: 2 });
+    const busy = () => answer("history", { type: "error", error: { code: "unavailable", message: "later" } });
+    for (let i = 0; i < 5; i++) {
+      await busy();
+      await world.pass(4000);
+    }
+    socket().say(event(11));
+    expect([seen, asked().length, errors]).toMatchObject([[11], 5, [{ code: "unavailable" }]]);
+    listen({ last: 2 });
+    await busy();
+    client.close();
+    expect(world.timers).toBe(0);
+  });
+
+  test("gets those of the history that began anew meanwhile", async () => {
+    const { client, listen, answer, socket } = await live();
+    const seen = listen({ last: 2 });
+    socket().say(event(11));
+    socket().say({ type: "gap", channel: "room:1", data: { reason: "epoch_changed", epoch: "e2", offset: 1 } });
+    await answer("history", page(1, 1, false, "e2"));
+    socket().say(event(2));
+    expect(seen).toEqual([1, 2]);
+    client.close();
+  });
+
+  test("and goes amid them is told no more", async () => {
+    const { client, room, answer } = await live();
+    const seen: unknown[] = [];
+    const off = room.on("*", ({ offset }) => {
+      if (seen.push(offset) === 2) off();
+    }, { last: 3 });
+    await answer("history", page(8, 10));
+    expect(seen).toEqual([8, 9]);
     client.close();
   });
 });

@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { Unauthorized, type Carillon, type Continuity, type Env } from "../../dist/index.js";
+import { Unauthorized, type Carillon, type Continuity, type Env, type ListenOptions } from "../../dist/index.js";
 import { createClient, env, handles, hasBinary, startNode, startRedis, token, until, type Events, type Node } from "./harness.js";
 import { startLine, type Line } from "./line.js";
 
@@ -75,6 +77,48 @@ describe.skipIf(!hasBinary)("against a server, in Node", () => {
     expect(seen.slice(-6)).toEqual([3, 4, 5, 6, 7, 8].slice(-seen.length));
     expect(seen.length).toBeGreaterThanOrEqual(3); // events that are published before the server reads are among the newest
     expect(new Set(seen).size).toBe(seen.length);
+  });
+
+  test("listeners that come later get the events that each asks for, then the live ones, in order, each once", async () => {
+    // 1,000 events of some 600 bytes are more than the 256 KiB of a page.
+    const server = await node({ channels: [{ match: "*", allow: ["subscribe", "history"], history: { size: 2000, ttl: "10m" } }] });
+    const carillon = client(server.url);
+    const room = carillon.channel("room:1");
+    const listen = (options: ListenOptions, seen: number[] = []) => (room.on("app.thing", ({ data }) => seen.push(data.n), options), seen);
+    const first = listen({ last: 3 });
+    await until(() => room.state === "live", "live");
+    const begin = room.position!;
+    const pad = "x".repeat(600);
+    const publish = async (from: number, to: number) => {
+      for (let n = from; n <= to; n++) await server.publish("room:1", { n, pad });
+    };
+    await publish(1, 1000);
+    await until(() => first.length === 1000, "all events");
+    const [three, most, all] = [listen({ last: 3 }), listen({ last: 900 }), listen({ since: begin })];
+    await publish(1001, 1010);
+    await until(() => [first, three, most, all].every((seen) => seen.at(-1) === 1010), "the live events");
+    const from = (n: number) => Array.from({ length: 1011 - n }, (_, i) => n + i);
+    expect(first).toEqual(from(1));
+    expect(all).toEqual(from(1));
+    // What is published before the server reads is among the newest.
+    for (const [seen, last] of [[three, 3], [most, 900]] as const) {
+      expect(seen[0]).toBeGreaterThanOrEqual(1001 - last);
+      expect(seen.length).toBeGreaterThanOrEqual(last);
+      expect(seen).toEqual(from(seen[0]!));
+    }
+  });
+
+  test("what a listener throws keeps nothing from the others, is shown, and ends the process", async () => {
+    const server = await node();
+    const program = `
+      import { Carillon } from ${JSON.stringify(new URL("../../dist/index.js", import.meta.url).href)};
+      import { WebSocket } from ${JSON.stringify(new URL("../../node_modules/ws/wrapper.mjs", import.meta.url).href)};
+      const room = new Carillon({ url: ${JSON.stringify(server.url)}, getToken: () => ${JSON.stringify(token())}, env: { WebSocket } }).channel("room:1");
+      room.onStateChange.subscribe((state) => { if (state === "live") throw new Error("thrown by a listener"); });
+      room.onStateChange.subscribe((state) => console.log(state));
+      room.on("*", () => {});`;
+    const ended = promisify(execFile)(process.execPath, ["--input-type=module", "-e", program]);
+    await expect(ended).rejects.toMatchObject({ code: 1, stdout: "subscribing\nlive\n", stderr: expect.stringContaining("Error: thrown by a listener\n    at ") });
   });
 
   test("kill -9 of one of two nodes on Redis: nothing is lost", async ({ skip }) => {
