@@ -20,7 +20,7 @@ export type Verdict = "final" | "refused" | "retry";
 
 export function judge(ending: Ending): Verdict {
   const words = `${ending.code}:${ending.status}:${ending.reason}`;
-  if (/^100[2379]|:4(?!01|08|09|29)..:|:(scope_missing|bad_messages|\w+_denied)$/.test(words)) return "final";
+  if (/^100[2379]|:4(?!01|08|09|29)..:|:(scope_missing|bad_messages|(origin|channel|backend)_denied)$/.test(words)) return "final";
   // A backend's `disconnected` and a ticket in use say nothing about the credential.
   return /^(1008|4001):\w*:(?!disconnected$)|:401:|:(token|ticket)_(?!held$)/.test(words) ? "refused" : "retry";
 }

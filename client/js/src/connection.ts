@@ -10,9 +10,13 @@ export interface Change {
   state: ConnectionState;
   /** The one before. */
   previous: ConnectionState;
-  /** Close code of RFC 6455, where a connection has ended. */
+  /**
+   * Close code of RFC 6455, where a connection or an attempt has ended. 1000: this side has closed it. 1006: the line broke,
+   * or there was none. Where the user is signed out or the URL is none, a client tells 1000 and a managed socket 1006, as
+   * it had no line: go by the `reason`.
+   */
   code?: number;
-  /** Why, in a word: the server's, or one of `offline`, `silent`, `timeout`, `moving`, `no_credential`, `closed`, `signed_out`. */
+  /** Why, in a word: the server's, or one of `offline`, `silent`, `timeout`, `moving`, `no_credential`, `invalid_target`, `closed`, `signed_out`. */
   reason?: string;
   /** Of `reconnecting`: the number of the attempt, from 1, and how long it waits. */
   attempt?: number;

@@ -1,5 +1,4 @@
 import type { Ending } from "./backoff.js";
-import type { SocketData } from "./connection.js";
 import type { Env, SocketLike } from "./env.js";
 import { CarillonError } from "./errors.js";
 
@@ -18,20 +17,13 @@ export function dial(env: Env, address: [url: string, protocols?: string[]], onE
       ...handlers,
       // The package `ws` tells the status of a refused upgrade in its message alone.
       onerror(event: { message?: string }) {
-        status = Number(/ \d{3}$/.exec(event.message!)) || undefined;
+        status = +/ \d{3}$/.exec(event.message!)! || undefined;
       },
       onclose: ({ code, reason }: CloseEvent) => onEnd({ code, reason, status }),
     });
   } catch (error) {
     throw new CarillonError("invalid_target", `${error}`);
   }
-}
-
-/** `false`: the socket is not open, and nothing was sent. */
-export function sendOver(socket: SocketLike | undefined, data: SocketData): boolean {
-  if (socket?.readyState !== 1) return false;
-  socket.send(data);
-  return true;
 }
 
 /** Nothing is told any more. */

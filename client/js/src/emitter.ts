@@ -1,7 +1,8 @@
 /** Listeners of one kind of event. */
 export interface Emitter<A extends unknown[]> {
   /**
-   * Adds a listener. The same function added twice is called twice.
+   * Adds a listener. The same function added twice is called twice. What it throws keeps nothing from the others: it becomes
+   * a rejection that nobody handles (`unhandledrejection`), which browsers show in the console and which ends Node.
    * @param options.signal - removes the listener when it is aborted
    * @returns a function that removes the listener; a second call does nothing
    */
@@ -46,7 +47,7 @@ export const createEmitter = <A extends unknown[]>(): EmitterSource<A> => {
       // A copy: listeners may come and go while the event is told. One that has been removed is not called.
       for (const entry of [...entries]) {
         if (!entries.has(entry)) continue;
-        // What it throws does not keep the event from the others, and is reported as a rejection that nobody handles.
+        // What it throws does not keep the event from the others, and becomes a rejection that nobody handles.
         void (async () => entry.listener(...args))();
       }
     },

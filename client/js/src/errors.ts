@@ -27,7 +27,7 @@ export class CarillonError extends Error {
 
 /** A credential that the server has refused is not sent again. */
 export function refusedAgain(): CarillonError {
-  return new CarillonError("unauthorized", "refused before", { retryable: true });
+  return new CarillonError("unauthorized", "refused", { retryable: true });
 }
 
 /** Throw this from `getToken` when the user is signed out. The client closes, and does not try again. */
@@ -42,9 +42,9 @@ export class Unauthorized extends CarillonError {
 /** Whatever somebody else has thrown. */
 export type Thrown = Partial<CarillonError> | null | undefined;
 
-/** The reason with which an error of `getToken` or `getTicket` ends the connection. `undefined`: it may be tried again. */
-export function finalReason(error: Thrown): string | undefined {
-  return error?.retryable === false ? (error.reason ?? error.code) : undefined;
+/** The reason with which an error of `getToken` or `getTicket` ends the connection. Nothing: it may be tried again. */
+export function finalReason(error: Thrown): string | false | undefined {
+  return error?.retryable === false && (error.reason ?? error.code);
 }
 
 /** An `AbortSignal`'s own reason if there is one. */

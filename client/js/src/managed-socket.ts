@@ -1,6 +1,6 @@
 import { backoff, judge } from "./backoff.js";
-import { ASK_TIMEOUT_MS, CONNECT_TIMEOUT_MS, SETTLED_MS, type Change, type ConnectionState, type CredentialRequest } from "./connection.js";
-import { dial, hangUp, sendOver } from "./dial.js";
+import { ASK_TIMEOUT_MS, CONNECT_TIMEOUT_MS, REFUSED_MAX, SETTLED_MS, type Change, type ConnectionState, type CredentialRequest } from "./connection.js";
+import { dial, hangUp } from "./dial.js";
 import { createEmitter } from "./emitter.js";
 import type { Env, SocketLike } from "./env.js";
 import { CarillonError, finalReason, refusedAgain, type Thrown } from "./errors.js";
@@ -27,7 +27,7 @@ export const connectSocket = (
   let line: SocketLike | undefined;
   /** Attempts that failed since the socket was open for a while. */
   let attempt = 0;
-  const refused = new Set<string>();
+  let refused: readonly string[] = [];
   let refusal: Partial<CredentialRequest> = {};
   let online = true;
   let timer: unknown;
@@ -46,8 +46,8 @@ export const connectSocket = (
     get bufferedAmount() {
       return line?.bufferedAmount ?? 0;
     },
-    send: (data) => sendOver(line, data),
-    sendJson: (value) => sendOver(line, JSON.stringify(value)),
+    send: (data) => socket.isOpen && (line!.send(data), true),
+    sendJson: (value) => socket.send(JSON.stringify(value)),
     close: () => end(1000, "closed", "final"),
     destroy() {
       socket.close();
@@ -78,13 +78,13 @@ export const connectSocket = (
     try {
       const address = await ask({ why: "connect", ...refusal, signal });
       if (signal.aborted) return;
-      if (refused.has(address)) throw refusedAgain();
+      if (refused.includes(address)) throw refusedAgain();
       onTicket(socket);
       after(CONNECT_TIMEOUT_MS);
       line = dial(env, [address], (ending) => {
         const verdict = judge(ending);
         if (verdict === "refused") {
-          refused.add(address);
+          refused = [...refused, address].slice(-REFUSED_MAX);
           refusal = { why: "refused", refusal: ending };
         }
         end(ending.code, ending.reason, verdict);
@@ -99,7 +99,7 @@ export const connectSocket = (
     } catch (error) {
       if (signal.aborted) return;
       onError.emit(error);
-      end(1006, finalReason(error as Thrown) ?? "no_credential", "", error as Thrown);
+      end(1006, finalReason(error as Thrown) || "no_credential", "", error as Thrown);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Ending } from "./backoff.js";
 import type { Change, ConnectionState, CredentialRequest, SocketData, Why } from "./connection.js";
-import { dial, hangUp, sendOver, type SocketListener } from "./dial.js";
+import { dial, hangUp, type SocketListener } from "./dial.js";
 import type { Env, SocketLike } from "./env.js";
 import type { Delays, Machine, MachineEvent } from "./machine-state.js";
 import { idle, step } from "./machine.js";
@@ -130,7 +130,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     },
     connect: () => dispatch({ type: "connect" }),
     close: (reason) => dispatch({ type: "close", reason }),
-    send: (data) => sendOver(socket, data),
+    send: (data) => socket?.readyState === 1 && (socket.send(data), true),
     dispatch,
   };
 }

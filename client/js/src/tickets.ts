@@ -1,4 +1,4 @@
-import type { CredentialRequest } from "./connection.js";
+import { REFUSED_MAX, type CredentialRequest } from "./connection.js";
 import type { Env } from "./env.js";
 import { CarillonError, refusedAgain } from "./errors.js";
 
@@ -18,7 +18,7 @@ export type GetTicket = (request: CredentialRequest & TicketPurpose) => string |
 
 /** In place of the user's own. */
 export function noToken(): never {
-  throw new CarillonError("invalid_options", "no getToken");
+  throw new CarillonError("invalid_options", "getToken");
 }
 
 /**
@@ -26,13 +26,13 @@ export function noToken(): never {
  * A refused token is asked for once more, and is not sent again.
  */
 export function ticketsFrom(env: Env, url: string, getToken: GetToken): GetTicket {
-  const refused = new Set<string>();
+  let refused: readonly string[] = [];
 
   return async (request) => {
     for (;;) {
       const token = await getToken(request);
       let error = refusedAgain();
-      if (!refused.has(token)) {
+      if (!refused.includes(token)) {
         const response = await (0, env.fetch)(url, {
           method: "POST",
           headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
@@ -42,13 +42,13 @@ export function ticketsFrom(env: Env, url: string, getToken: GetToken): GetTicke
         const body = (await response.json().catch(() => ({}))) as Answer;
         if (body.ticket) return body.ticket;
         const refusal = body.error ?? body;
-        error = new CarillonError(refusal.code ?? "ticket_failed", refusal.message ?? `${url}: ${response.status}`, {
+        error = new CarillonError(refusal.code ?? "ticket_failed", refusal.message ?? `${url} ${response.status}`, {
           reason: refusal.reason,
-          retryable: /5..|4(01|08|29)/.test(`${response.status}`),
-          retryAfterMs: 1000 * Number(response.headers.get("retry-after")) || undefined,
+          retryable: /5..|4(01|08|09|29)/.test(`${response.status}`),
+          retryAfterMs: 1000 * +response.headers.get("retry-after")! || undefined,
         });
         if (response.status !== 401) throw error;
-        refused.add(token);
+        refused = [...refused, token].slice(-REFUSED_MAX);
       }
       if (request.why === "refused") throw error;
       request = { ...request, why: "refused", refusal: { code: 1008, reason: "token_invalid", status: 401 } };

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { Unauthorized, createSockets, type CredentialRequest, type SocketOptions, type SocketsOptions } from "../src/managed.js";
-import { createWorld, settle, type FakeSocket } from "./world.js";
+import { FakeSocket, createWorld, settle } from "./world.js";
 
 async function setUp(options: Partial<SocketsOptions> = {}, socketOptions: SocketOptions = {}, random?: () => number) {
   const world = createWorld(random);
@@ -54,6 +54,36 @@ describe("a managed socket", () => {
     await world.pass(1000);
     expect(asked).toHaveLength(2);
     socket.destroy();
+  });
+
+  test("remembers the last refused tickets, and does not grow for ever", async () => {
+    let ticket = 0;
+    const { world, socket, line } = await setUp({ getTicket: () => `ticket-${ticket}` }, { maxReconnectAttempts: 0 });
+    for (let i = 0; i < 21; i++) {
+      line().end(1008, "ticket_invalid");
+      for (ticket++; world.sockets.length === i + 1; ) await world.pass(500);
+    }
+    line().end(1008, "ticket_invalid"); // the last of 22, from 0
+    ticket = 2;
+    await world.pass(60_000);
+    expect(world.sockets).toHaveLength(22);
+    ticket = 1; // forgotten meanwhile
+    await world.pass(20_000);
+    expect(world.sockets.length).toBeGreaterThan(22);
+    socket.destroy();
+  });
+
+  test("asks for a ticket with a token that was refused before not again, and remembers the last ones", async () => {
+    const world = createWorld();
+    const sent: string[] = [];
+    const tokens: string[] = [];
+    const fetch = async (_: unknown, init?: RequestInit) => (sent.push(new Headers(init!.headers).get("Authorization")!.slice(7)), new Response("{}", { status: 401 }));
+    const sockets = createSockets({ url: "https://x", getToken: () => tokens.shift()!, env: { ...world.env, fetch } });
+    const ask = (first: string, second: string) => (tokens.push(first, second), expect(sockets.getTicket()).rejects.toMatchObject({ code: expect.any(String), retryable: true }));
+    for (let i = 0; i < 22; i += 2) await ask(`t${i}`, `t${i + 1}`);
+    await ask("t21", "t2");
+    await ask("t0", "t1");
+    expect(sent.slice(22)).toEqual(["t0", "t1"]);
   });
 
   test("gives up after `maxReconnectAttempts`, and counts anew after it was open for a while", async () => {
@@ -118,14 +148,28 @@ describe("a managed socket", () => {
   test("is not made for a user who is signed out, nor at an address that is none", async () => {
     const signedOut = setUp({ getTicket: () => Promise.reject(new Unauthorized()) });
     await expect(signedOut).rejects.toMatchObject({ reason: "signed_out", retryable: false });
+    const later = await setUp({ getTicket: ({ why }) => (why === "refused" ? Promise.reject(new Unauthorized()) : "ticket") });
+    later.line().open();
+    later.line().end(1008, "ticket_invalid");
+    await later.world.pass(0);
+    expect(later.told.slice(-2)).toEqual(["closing 1006 signed_out", "closed 1006 signed_out"]);
     const world = createWorld();
-    const bad = class {
-      constructor() {
-        throw new SyntaxError("not an address");
+    let good: number;
+    const bad = class extends FakeSocket {
+      constructor(url: string) {
+        super(url);
+        if (good-- < 1) throw new SyntaxError("not an address");
+        world.sockets.push(this);
       }
     };
-    const { socket, told } = await setUp({ env: { ...world.env, WebSocket: bad as never } });
+    good = 0;
+    const { socket, told } = await setUp({ env: { ...world.env, WebSocket: bad } });
     expect([socket.state, told]).toEqual(["closed", []]);
+    good = 1;
+    const moved = await setUp({ env: { ...world.env, WebSocket: bad } });
+    world.sockets.at(-1)!.end(1006);
+    await world.pass(1000);
+    expect(moved.told.at(-1)).toBe("closed 1006 invalid_target");
   });
 
   test("may be closed by whoever is told of a change, and each change is told in its order", async () => {

@@ -99,6 +99,20 @@ describe.skipIf(!hasBinary || !hasBrowser)("against a server, in Chromium", () =
     await context.close();
   });
 
+  test("what a listener throws is an error of the page, and keeps nothing from the others", async () => {
+    const page = await newPage();
+    const thrown: string[] = [];
+    page.on("pageerror", ({ message }) => thrown.push(message));
+    await page.goto(origin);
+    await live(page);
+    await page.evaluate("room.on('*', () => { throw new Error('thrown by a listener') }); room.on('*', ({ data }) => (globalThis.last = data.n)); 0");
+    await node.publish("room:1", { n: 9 });
+    await page.waitForFunction("globalThis.last === 9");
+    await until(() => thrown.length, "the error");
+    expect(thrown).toEqual(["thrown by a listener"]);
+    await page.context().close();
+  });
+
   test("a page that comes back from the back/forward cache goes on where it was", async () => {
     const page = await newPage();
     await page.goto(origin);
