@@ -51,7 +51,10 @@ export const connectSocket = (
     close: () => end(1000, "closed", "final"),
     destroy() {
       socket.close();
-      for (const emitter of [onMessage, onStateChange, onReconnecting, onError]) emitter.removeAll();
+      onMessage.removeAll();
+      onStateChange.removeAll();
+      onReconnecting.removeAll();
+      onError.removeAll();
     },
   };
 
