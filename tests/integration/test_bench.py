@@ -90,14 +90,14 @@ def test_idle(node):
 
 def test_slow(tmp_path):
     """Subscribers that stop reading are closed. The others get everything."""
-    node = Node(tmp_path, {**CONFIG, "outbox.max_bytes": "64k", "close_timeout": "500ms"})
+    node = Node(tmp_path, {**CONFIG, "outbox.max_bytes": "2m", "close_timeout": "500ms"})
     try:
-        result = measured(node, "slow", "--connections", 10, "--slow-percent", 20, "--size", 8000, "--count", 1500,
+        result = measured(node, "slow", "--connections", 10, "--slow-percent", 20, "--size", 8000, "--count", 2000,
                           "--rate", 500)
         assert node.metric("carillon_slow_consumers_total") == 2
     finally:
         node.close()
-    assert (result["stopped"], result["closed"], result["operations"]) == (2, 2, 8 * 1500)
+    assert (result["stopped"], result["closed"], result["operations"]) == (2, 2, 8 * 2000)
     assert result["server_rss_peak_bytes"] > 0
 
 

@@ -329,13 +329,17 @@ def test_order_is_kept_under_delay_and_speed(room):
     assert room.get(40) == list(range(40))
 
 
-def test_a_slow_line_ends_a_slow_consumer(room):
-    """The line holds no more than a kernel would; then the outbox fills, and its limit holds."""
+def test_a_slow_line_ends_a_slow_consumer(tmp_path):
+    """The line holds no more than a kernel would; then the outbox fills, and its limit holds. The close frame waits for the line."""
+    server = DevServer(tmp_path, "--close-timeout", "5m", "--channels", CHANNELS)
+    room = Room(server, "room:slow")
     room.do({"do": "freeze", "side": "write"})
     for n in range(40):
         room.bob.ask("publish", "published", id=n, channel=room.channel, type="test", data={"n": n, "pad": "x" * 50000})
     room.do({"do": "freeze", "for": 0})
     room.ada.expect_close(1013, "slow_consumer")
+    room.bob.close()
+    server.close()
 
 
 # --- what the server says ---
