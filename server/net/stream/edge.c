@@ -5,8 +5,12 @@
  *   that buffer must hold a whole record (16 KiB), because bytes must not wait inside OpenSSL. Also, 4.3.3 (Ubuntu
  *   24.04) drops a connection whose record takes more than ten reads (warmcat/libwebsockets#3184).
  * - On a foreign loop the first call of lws_context_destroy closes its handles, and a second call frees the context. In
- *   between the loop must have run the close callbacks. */
+ *   between the loop must have run the close callbacks.
+ * - The first call closes the descriptor of its event pipe, and a close callback closes that number once more. */
 #include "server/net/stream/edge.h"
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "common/base/alloc.h"
 #include "common/base/log.h"
@@ -142,6 +146,36 @@ void edge_use_identity(struct edge *edge, struct tls_identity *tls)
         log_error("net", "worker %u: OpenSSL does not take another key for session tickets", edge->index);
 }
 
+/* Descriptors that the loop polls. */
+struct polled {
+    int fds[32];
+    size_t count;
+};
+
+static void note_polled(uv_handle_t *handle, void *argument)
+{
+    struct polled *polled = argument;
+    const size_t room = sizeof polled->fds / sizeof *polled->fds;
+    if (handle->type == UV_POLL && polled->count < room && uv_fileno(handle, &polled->fds[polled->count]) == 0)
+        polled->count++;
+}
+
+/* The first step of its end. A number that is closed here will be closed once more. A socket that is opened meanwhile
+ * must not get it, so it is taken at once. */
+static void begin_destroy(struct edge *edge)
+{
+    struct polled polled = {.count = 0};
+    uv_walk(edge->loop, note_polled, &polled);
+    lws_context_destroy(edge->lws);
+    for (size_t i = 0; i < polled.count; i++) {
+        if (fcntl(polled.fds[i], F_GETFD) >= 0)
+            continue;
+        int taken = fcntl(uv_backend_fd(edge->loop), F_DUPFD_CLOEXEC, polled.fds[i]);
+        if (taken >= 0 && taken != polled.fds[i]) /* another thread was faster */
+            close(taken);
+    }
+}
+
 void edge_stop(struct edge *edge)
 {
     if (edge->stopping)
@@ -150,7 +184,7 @@ void edge_stop(struct edge *edge)
     LIST_EACH(link, &edge->streams)
     stream_cut(CONTAINER_OF(link, struct stream, link));
     edge_reap(edge);
-    lws_context_destroy(edge->lws);
+    begin_destroy(edge);
 }
 
 bool edge_is_down(struct edge *edge)
