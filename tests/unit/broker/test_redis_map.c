@@ -64,15 +64,16 @@ static void read_map(struct fixture *f, int first, int port)
     redis_endpoint_fini(&from);
 }
 
-/* The server that has the key's slot says that another one has it. */
-static void moved(struct fixture *f, int port)
+/* The server that has the key's slot says that another one has it. The shard to which the request goes on at once. */
+static const struct redis_shard *moved(struct fixture *f, int port)
 {
     struct redis_topology *topology = &f->broker->topology;
-    struct redis_route route;
+    struct redis_route route = {0};
     char text[60];
     int len = snprintf(text, sizeof text, "MOVED %u 127.0.0.1:%d", redis_slot_of(STR(KEY)), port);
     assert_int_equal(topology->kind->redirect(topology, STR(KEY), str_from(text, (size_t)len), &route),
                      REDIS_AGAIN_LATER);
+    return route.shard;
 }
 
 /* The port of the server that has the key's slot. 0: nobody has it. */
@@ -101,6 +102,19 @@ static void doubts_a_map_that_contradicts_a_fresh_moved(void **state)
     assert_int_equal(owner(f), 2);
 }
 
+/* A subscription stays, too. The position that it asks for must come from the same server. */
+static void a_request_stays_with_a_slot_that_has_just_moved(void **state)
+{
+    struct fixture *f = *state;
+    read_map(f, 0, 2);
+    assert_non_null(moved(f, 3));
+    assert_null(moved(f, 4));
+    assert_int_equal(owner(f), 3);
+    pass_ms(f, 210);
+    assert_non_null(moved(f, 4));
+    assert_int_equal(owner(f), 4);
+}
+
 /* A node that knows the old primary as a replica, and not yet that the new one has its slots. */
 static void keeps_the_slots_that_nobody_has_for_a_while(void **state)
 {
@@ -127,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(doubts_a_map_that_contradicts_a_fresh_moved, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_request_stays_with_a_slot_that_has_just_moved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keeps_the_slots_that_nobody_has_for_a_while, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,7 +228,10 @@ static enum redis_again redirect(struct redis_topology *topology, struct str key
     unsigned slot;
     struct redis_shard *shard = read_redirection(topology, from, text, STR("MOVED"), &slot);
     if (shard) {
-        move(topology, slot, shard);
+        /* What the slot's owner is asked stays with the slot, or a position would be told by another server than that
+         * of the subscription. */
+        if (!move(topology, slot, shard))
+            return REDIS_AGAIN_LATER;
         *out = (struct redis_route){.shard = shard};
         return redis_shard_is_up(shard) ? REDIS_AGAIN_NOW : REDIS_AGAIN_LATER;
     }
