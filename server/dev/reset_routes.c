@@ -151,7 +151,8 @@ static void on_time(struct held_call *held)
     if (held->set->ending || held_call_age_ms(held) >= GIVE_UP_MS) {
         finish(held);
     } else {
-        cut_sessions(reset->dev->parts.hub);
+        if (!(reset->keep & KEEP_SESSIONS))
+            cut_sessions(reset->dev->parts.hub);
         held_call_extend(held, GIVE_UP_MS);
     }
 }
