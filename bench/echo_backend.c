@@ -26,7 +26,15 @@
 #include "common/protocol/ws_decoder.h"
 #include "common/protocol/ws_handshake.h"
 
-enum { REQUEST_MAX = 1 << 20, READ_ROOM = 16384, EVENTS = 256, HEAD_ROOM = 256, LINE_LEN = 1024, TYPE_MAX = 100 };
+enum {
+    REQUEST_MAX = 1 << 20,
+    READ_ROOM = 16384,
+    EVENTS = 256,
+    HEAD_ROOM = 256,
+    LINE_LEN = 1024,
+    TYPE_MAX = 100,
+    PEERS_MAX = 20000
+};
 
 struct bytes {
     char *ptr;
@@ -49,6 +57,7 @@ struct peer {
 
 static int epoll_fd;
 static uint64_t wait_us;
+static struct peer *peers[PEERS_MAX]; /* by descriptor */
 static struct peer *first_waiting, *last_waiting;
 
 static uint64_t now_us(void)
@@ -85,6 +94,7 @@ static void drop(struct peer *peer)
 {
     if (peer->due_us)
         stop_waiting(peer);
+    peers[peer->fd] = NULL;
     close(peer->fd);
     ws_decoder_fini(&peer->decoder);
     free(peer->in.ptr);
@@ -105,7 +115,7 @@ static const char *find_field(const char *head, const char *end, const char *nam
 
 static void expect(struct peer *peer, uint32_t events)
 {
-    struct epoll_event event = {.events = events, .data.ptr = peer};
+    struct epoll_event event = {.events = events, .data.fd = peer->fd};
     epoll_ctl(epoll_fd, EPOLL_CTL_MOD, peer->fd, &event);
 }
 
@@ -295,14 +305,17 @@ static int listen_on(unsigned port)
 static void add_peer(int listener)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), one = 1;
-    if (fd < 0)
+    if (fd >= PEERS_MAX)
+        close(fd);
+    if (fd < 0 || fd >= PEERS_MAX)
         return;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct peer *peer = calloc(1, sizeof *peer);
     if (!peer)
         abort();
     peer->fd = fd;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
+    peers[fd] = peer;
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
@@ -311,14 +324,14 @@ int main(int argc, char **argv)
     int listener = listen_on(argc > 1 ? (unsigned)atoi(argv[1]) : 0);
     wait_us = argc > 2 ? strtoul(argv[2], NULL, 10) * 1000 : 0;
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event own = {.events = EPOLLIN};
+    struct epoll_event own = {.events = EPOLLIN, .data.fd = listener};
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &own);
     for (;;) {
         struct epoll_event events[EVENTS];
         int count = epoll_wait(epoll_fd, events, EVENTS, serve_waiting());
         for (int i = 0; i < count; i++) {
-            struct peer *peer = events[i].data.ptr;
-            if (!peer) {
+            struct peer *peer = peers[events[i].data.fd];
+            if (events[i].data.fd == listener) {
                 add_peer(listener);
                 continue;
             }

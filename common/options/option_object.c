@@ -244,7 +244,8 @@ static bool add_record(struct record_list *list, struct str name, struct json_va
     }
     inside.path = "";
     add_line(&inside, path, at);
-    strcat(path, ".");
+    size_t len = strlen(path);
+    memcpy(path + (len < sizeof path - 1 ? len : sizeof path - 2), ".", 2);
     inside.path = path;
     list->count++;
     if (value.type != JSON_OBJECT)

@@ -174,7 +174,6 @@ static void print_tokens(const struct dev_facts *facts)
 void dev_lines_print(const struct dev_facts *facts)
 {
     const struct options *options = facts->options;
-    print_endpoint *seen = NULL; /* endpoints of a shape stand together */
     printf("\nCarillon for development: events in memory, everything allowed to the demo token. Stop with Ctrl-C.\n\n");
     if (options->endpoints.items[0].preset != ENDPOINT_NO_PRESET)
         print_tokens(facts);
@@ -183,8 +182,8 @@ void dev_lines_print(const struct dev_facts *facts)
         print_endpoint *print = printers[endpoint->preset];
         struct buf url = {0};
         dev_facts_append_url(&url, facts, endpoint);
-        print(facts, endpoint, buf_cstr(&url), print != seen);
-        seen = print;
+        /* Endpoints of a shape stand together. */
+        print(facts, endpoint, buf_cstr(&url), i == 0 || print != printers[endpoint[-1].preset]);
         buf_fini(&url);
     }
     fflush(stdout);

@@ -10,19 +10,9 @@ enum { BODY_MAX = 16 * 1024 * 1024 };
 struct exchange {
     struct curl_handle handle;
     struct curl_slist *fields;
-    bool is_connected;
     bool has_head; /* to its last line: libcurl takes half a head for a whole one */
     struct buf body;
 };
-
-/* libcurl is about to send the request. */
-static int on_connected(void *owner, char *to, char *from, int to_port, int from_port)
-{
-    struct exchange *exchange = owner;
-    (void)to, (void)from, (void)to_port, (void)from_port;
-    exchange->is_connected = true;
-    return CURL_PREREQFUNC_OK;
-}
 
 /* Each line of a head, with its line end. */
 static size_t on_head_line(char *bytes, size_t size, size_t count, void *owner)
@@ -63,8 +53,6 @@ static void prepare(struct exchange *exchange, const char *authorization, const 
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, ms > 1 ? (long)ms : 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "carillon");
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)BODY_MAX);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head_line);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -114,6 +102,7 @@ enum err http_client_call(const struct url *base, const char *path, const char *
 {
     struct exchange exchange = {0};
     struct buf whole_path = {0};
+    long sent = 0; /* bytes */
     enum err err = ERR_NONE;
     struct str prefix = base->path;
     if (prefix.len > 0 && prefix.ptr[prefix.len - 1] == '/')
@@ -123,7 +112,8 @@ enum err http_client_call(const struct url *base, const char *path, const char *
     curl_handle_init(&exchange.handle, base, buf_str(&whole_path), deadline_us);
     prepare(&exchange, authorization, body, deadline_us);
     CURLcode code = curl_easy_perform(exchange.handle.easy);
-    if (!exchange.is_connected)
+    curl_easy_getinfo(exchange.handle.easy, CURLINFO_REQUEST_SIZE, &sent);
+    if (sent == 0)
         err = curl_handle_connect_error(&exchange.handle, code, base, error);
     else if (code != CURLE_OK || !exchange.has_head)
         err = answer_error(&exchange, code, base, error);

@@ -49,8 +49,9 @@ static void pass_unsubscription(struct dev_broker *broker, struct wanted_channel
     free(channel);
 }
 
-static void carry_out_late(struct dev_broker *broker, struct late_order *late)
+static void carry_out_first(struct dev_broker *broker)
 {
+    struct late_order *late = CONTAINER_OF(list_take_first(&broker->late), struct late_order, link);
     struct wanted_channel *channel = map_get(&broker->wanted, late->channel);
     switch (late->kind) {
     case LATE_REQUEST: broker->inner->ops->ask(broker->inner, late->request); break;
@@ -83,10 +84,8 @@ static void await_late(struct dev_broker *broker)
 static void on_late(struct timer *timer, uint64_t now_us)
 {
     struct dev_broker *broker = CONTAINER_OF(timer, struct dev_broker, late_timer);
-    for (struct late_order *first; (first = first_late(broker)) && first->due_us <= now_us;) {
-        list_remove(&first->link);
-        carry_out_late(broker, first);
-    }
+    for (const struct late_order *first; (first = first_late(broker)) && first->due_us <= now_us;)
+        carry_out_first(broker);
     await_late(broker);
 }
 
@@ -168,10 +167,8 @@ static void close_broker(struct broker *base, void (*closed)(void *owner))
     of(base)->closed = closed;
     wheel_stop(of(base)->wheel, &of(base)->back_timer);
     wheel_stop(of(base)->wheel, &of(base)->late_timer);
-    for (struct late_order *first; (first = first_late(of(base)));) {
-        list_remove(&first->link);
-        carry_out_late(of(base), first);
-    }
+    while (!list_is_empty(&of(base)->late))
+        carry_out_first(of(base));
     of(base)->mode = DEV_BROKER_UP; /* the broker behind refuses from now on */
     mailbox_close(&of(base)->mailbox);
     inner->ops->close(inner, on_closed);

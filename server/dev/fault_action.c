@@ -169,7 +169,7 @@ static enum err read_channel(struct json_value value, struct fault_action *actio
 
 static enum err read_status(struct json_value value, struct fault_action *action, struct error *error)
 {
-    uint64_t status;
+    uint64_t status = 0;
     enum err err = read_number(value, "action.status", 400, 599, &status, error);
     if (!err)
         action->status = (int)status;
@@ -192,7 +192,7 @@ static enum err read_refusal(struct json_value value, struct fault_action *actio
 
 static enum err read_retry_after(struct json_value value, struct fault_action *action, struct error *error)
 {
-    uint64_t us;
+    uint64_t us = 0;
     enum err err = read_time(value, "action.retry_after", &us, error);
     if (!err)
         action->retry_after_s = (us + 999999) / 1000000;
@@ -228,7 +228,7 @@ static enum err read_warn(struct json_value value, struct fault_action *action, 
 
 static enum err read_after(struct json_value value, struct fault_action *action, struct error *error)
 {
-    uint64_t ms;
+    uint64_t ms = 0;
     enum err err = read_number(value, "action.after_ms", 0, duration_max_ms, &ms, error);
     if (!err)
         action->after_us = ms * 1000;

@@ -30,9 +30,11 @@ static void forget(struct line_set *lines, struct promise *promise)
     free(promise);
 }
 
-static struct promise *first_promise(struct line_set *lines)
+/* The oldest go. */
+static void forget_all_but(struct line_set *lines, size_t count)
 {
-    return CONTAINER_OF(lines->promised.next, struct promise, link);
+    while (lines->promises > count)
+        forget(lines, CONTAINER_OF(list_take_first(&lines->promised), struct promise, link));
 }
 
 static void promise(struct line_set *lines, const struct entry *entry, const struct fault_rule *rule)
@@ -41,8 +43,7 @@ static void promise(struct line_set *lines, const struct entry *entry, const str
     memcpy(made->session, entry->uuid, sizeof made->session);
     memcpy(made->rule, rule->id, sizeof made->rule);
     made->action = fault_action_ref(rule->action);
-    if (lines->promises == PROMISES_MAX)
-        forget(lines, first_promise(lines));
+    forget_all_but(lines, PROMISES_MAX - 1);
     list_append(&lines->promised, &made->link);
     lines->promises++;
 }
@@ -151,6 +152,5 @@ struct entry_step line_step(struct line_set *lines)
 
 void line_step_fini(struct line_set *lines)
 {
-    while (lines->promises > 0)
-        forget(lines, first_promise(lines));
+    forget_all_but(lines, 0);
 }

@@ -66,8 +66,7 @@ static void hold_client(struct stream_session *state)
 
 static void drop_first(struct stream_session *state)
 {
-    struct stream_message *message = first(state);
-    list_remove(&message->link);
+    struct stream_message *message = CONTAINER_OF(list_take_first(&state->waiting), struct stream_message, link);
     state->bytes -= message->append->cost;
     state->base.in_flight--;
     request_destroy(&message->append->base);

@@ -53,9 +53,10 @@ static void send_control(struct redis_shard *shard, struct str channel, struct s
     struct buf message = {0};
     buf_append_lit(&message, "control ");
     buf_append(&message, redis_broker_of_shard(shard)->config.node_id);
-    if (bytes.ptr)
+    if (bytes.ptr) {
         buf_append_char(&message, ' ');
-    buf_append(&message, bytes);
+        buf_append(&message, bytes);
+    }
     struct str argv[] = {STR("PUBLISH"), channel, buf_str(&message)};
     redis_connection_send(&shard->commands, 3, argv, on_ignored, NULL);
     buf_fini(&message);
