@@ -11,19 +11,21 @@ static const struct presence_policy policy = {.kept = true};
 
 static void change(struct memory_presence *presence, size_t first, size_t step, size_t count, bool here)
 {
-    static struct presence_update update;
+    static struct presence_update *update;
     char names[PRESENCE_BATCH_MAX][16], entries[PRESENCE_BATCH_MAX][40];
-    update.policy = policy;
-    update.base.channel = STR("bench:room");
-    update.connections = 1;
-    update.count = count;
+    if (!update)
+        update = presence_update_create(PRESENCE_BATCH_MAX);
+    update->policy = policy;
+    update->base.channel = STR("bench:room");
+    update->connections = 1;
+    update->count = count;
     for (size_t i = 0; i < count; i++) {
         int name = snprintf(names[i], sizeof names[i], "user-%08zu", first + i * step);
         int entry = snprintf(entries[i], sizeof entries[i], "{\"user\":\"%s\"}", names[i]);
-        update.items[i] = (struct presence_item){
+        update->items[i] = (struct presence_item){
             .here = here, .user = str_from(names[i], (size_t)name), .entry = str_from(entries[i], (size_t)entry)};
     }
-    memory_presence_update(presence, NULL, &update, 0);
+    memory_presence_update(presence, NULL, update, 0);
 }
 
 static void read_page(const struct memory_presence *presence, size_t after, size_t limit)
