@@ -112,7 +112,7 @@ void ingest_write(void)
         return;
     }
     for (uint64_t left = 1 + world_below(CHANCE_PLAN, 4); left > 0; left--) {
-        size_t channel = world_below(CHANCE_PLAN, sim_channel_count);
+        size_t channel = world_below(CHANCE_PLAN, sim_busy_count);
         bool with_id = world_below(CHANCE_PLAN, 2);
         struct entry entry = {.number = truth_publish(channel, with_id)};
         write_good(entry, channel);

@@ -315,7 +315,7 @@ static void (*const faults[])(void) = {
 static void publish(void)
 {
     for (uint64_t left = draw(8) ? 1 : 1 + draw(10); left > 0; left--) {
-        size_t channel = draw(sim_channel_count);
+        size_t channel = draw(sim_busy_count);
         uint64_t number = truth_publish(channel, draw(3) > 0);
         size_t client = draw(plan.clients);
         if (draw(2) || !client_is_connected(client)) {

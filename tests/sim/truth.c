@@ -16,8 +16,10 @@ const struct sim_channel sim_channels[] = {
     {"aging:1", {.size = 100, .ttl_ms = 3000}, {0}, false},
     {"live:1", {0}, {.kept = true, .ttl_ms = 5000}, false},
     {"turning:1", {.size = 100}, {.kept = true, .ttl_ms = 5000}, true},
+    {"quiet:1", {.size = 10}, {0}, false}, /* nobody publishes on it, so its epoch begins without an event */
 };
 const size_t sim_channel_count = sizeof sim_channels / sizeof *sim_channels;
+const size_t sim_busy_count = sizeof sim_channels / sizeof *sim_channels - 1;
 
 /* After the last refusal: nodes may have been cut off meanwhile, and held up, and ask once a second. */
 enum { LACKING_US = 20000000 };

@@ -16,6 +16,7 @@ struct sim_channel {
 };
 extern const struct sim_channel sim_channels[];
 extern const size_t sim_channel_count;
+extern const size_t sim_busy_count; /* the first ones: events are published on them */
 /* SIZE_MAX: not one of them. */
 size_t sim_channel_find(struct str name);
 
