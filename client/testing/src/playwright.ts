@@ -78,6 +78,7 @@ function withPages(server: CarillonServer): PageCarillon {
   };
   const pages: Pick<PageCarillon, "offline" | "online" | "watch"> = {
     async offline(page, how = "freeze") {
+      await page.evaluate("0").catch(() => undefined); // behind what Playwright has yet to tell of the page's sockets
       await each(page, async (session, ended) => {
         await server.session(session)[how]();
         if (how === "reset") await ended; // or the page would hear of it only when it is online again
