@@ -54,6 +54,17 @@ static inline void buf_clear(struct buf *buf)
     buf->len = 0;
 }
 
+/* The same for a buffer that lives long, such as one of a connection. The memory is freed if it is more than
+ * BUF_KEEP_BYTES: else the memory of one burst would stay for ever. */
+enum { BUF_KEEP_BYTES = 65536 };
+
+static inline void buf_clear_burst(struct buf *buf)
+{
+    if (buf->cap > BUF_KEEP_BYTES)
+        buf_fini(buf);
+    buf->len = 0;
+}
+
 /* Valid until the buffer changes. */
 static inline struct str buf_str(const struct buf *buf)
 {

@@ -118,7 +118,7 @@ static void flush(struct backend_socket *socket)
     uv_buf_t bytes = uv_buf_init(socket->out.ptr, (unsigned)socket->out.len);
     int wrote = uv_try_write(stream, &bytes, 1);
     if (wrote >= 0 && (size_t)wrote == socket->out.len) {
-        buf_clear(&socket->out);
+        buf_clear_burst(&socket->out);
         return;
     }
     size_t skip = wrote > 0 ? (size_t)wrote : 0;

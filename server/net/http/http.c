@@ -4,10 +4,7 @@
 
 #include "server/net/http/answer.h"
 
-enum {
-    KEEP_BUFFER_BYTES = 65536, /* of an idle connection; larger ones were for one request */
-    HOLD_STEP_BYTES = 65536,   /* by which a body of unknown length is counted */
-};
+enum { HOLD_STEP_BYTES = 65536 }; /* by which a body of unknown length is counted */
 
 static const struct http_handler *handler_of(const struct connection *connection)
 {
@@ -31,16 +28,13 @@ static void forget_request(struct connection *connection)
     size_t len = connection->request_len < connection->in.len ? connection->request_len : connection->in.len;
     buf_consume(&connection->in, len);
     connection->chunks_from = 0;
-    if (connection->in.len == 0 && connection->in.cap > KEEP_BUFFER_BYTES)
-        buf_fini(&connection->in);
+    if (connection->in.len == 0)
+        buf_clear_burst(&connection->in);
     connection->request_len = 0;
     connection->scanned = 0;
     connection->head_only = false;
     connection->admitted = false;
-    struct buf *body = &connection->call.response.body;
-    if (body->cap > KEEP_BUFFER_BYTES)
-        buf_fini(body);
-    buf_clear(body);
+    buf_clear_burst(&connection->call.response.body);
     buf_fini(&connection->call.response.headers);
 }
 

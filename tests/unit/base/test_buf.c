@@ -70,12 +70,26 @@ static void test_consume(void **state)
     buf_fini(&buf);
 }
 
+static void test_the_memory_of_a_burst_is_freed(void **state)
+{
+    struct buf buf = {0};
+    buf_reserve(&buf, BUF_KEEP_BYTES);
+    buf_append_lit(&buf, "abc");
+    buf_clear_burst(&buf);
+    assert_int_equal(buf.len, 0);
+    assert_int_equal(buf.cap, BUF_KEEP_BYTES);
+    buf_reserve(&buf, BUF_KEEP_BYTES + 1);
+    buf_clear_burst(&buf);
+    assert_int_equal(buf.cap, 0);
+    assert_null(buf.ptr);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_append),  cmocka_unit_test(test_grows_and_keeps_its_bytes),
         cmocka_unit_test(test_reserve), cmocka_unit_test(test_appendf_longer_than_what_is_left),
-        cmocka_unit_test(test_consume),
+        cmocka_unit_test(test_consume), cmocka_unit_test(test_the_memory_of_a_burst_is_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,8 @@ static struct redis_expected take_expected(struct redis_connection *connection)
 {
     struct redis_expected first = *oldest_expected(connection);
     ring_drop(&connection->expected);
+    if (!connection->expected.count && connection->expected.cap * sizeof first > BUF_KEEP_BYTES)
+        ring_fini(&connection->expected); /* as with the buffers: one burst had needed it */
     return first;
 }
 
@@ -39,23 +41,13 @@ uint64_t redis_connection_waits_ms(const struct redis_connection *connection)
 
 /* ---- writing ---- */
 
-/* Clears the buffer. The memory of a large burst is freed: else the node would keep it for ever. */
-static void drain(struct buf *buf)
-{
-    enum { KEEP_BYTES = 1 << 20 };
-    if (buf->cap > KEEP_BYTES)
-        buf_fini(buf);
-    else
-        buf_clear(buf);
-}
-
 /* The bytes that go to the socket next. */
 static struct buf *due(struct redis_connection *connection)
 {
     if (!connection->tls)
         return &connection->out;
     tls_stream_give(connection->tls, buf_str(&connection->out), &connection->sealed);
-    drain(&connection->out);
+    buf_clear_burst(&connection->out);
     return &connection->sealed;
 }
 
@@ -63,7 +55,7 @@ static void on_written(uv_write_t *request, int status)
 {
     struct redis_connection *connection = request->data;
     connection->write_busy = false;
-    drain(&connection->writing);
+    buf_clear_burst(&connection->writing);
     if (status < 0)
         redis_connection_drop(connection, "writing failed: %s", uv_strerror(status));
     else
@@ -86,7 +78,7 @@ void redis_connection_flush(struct redis_connection *connection)
         return;
     }
     if (wrote > 0 && (size_t)wrote == out->len) {
-        drain(out);
+        buf_clear_burst(out);
         return;
     }
     struct buf spare = connection->writing;
@@ -174,7 +166,7 @@ static void open_sealed(struct redis_connection *connection, struct str bytes)
     if (connection->state == REDIS_HANDSHAKE && tls_stream_is_ready(connection->tls))
         connection->steps->established(connection);
     feed(connection, buf_str(&connection->plain));
-    buf_clear(&connection->plain);
+    buf_clear_burst(&connection->plain);
     if (taken != TLS_TAKEN)
         redis_connection_drop(connection, "%s", error.text);
 }
@@ -225,10 +217,10 @@ void redis_connection_stream_end(struct redis_connection *connection)
     connection->reader = NULL;
     tls_stream_destroy(connection->tls);
     connection->tls = NULL;
-    drain(&connection->plain);
-    drain(&connection->sealed);
-    drain(&connection->out);
-    drain(&connection->writing);
+    buf_clear_burst(&connection->plain);
+    buf_clear_burst(&connection->sealed);
+    buf_clear_burst(&connection->out);
+    buf_clear_burst(&connection->writing);
     while (connection->expected.count) {
         struct redis_expected first = take_expected(connection);
         first.done(connection->owner, first.argument, NULL);
