@@ -1,9 +1,9 @@
 #!/bin/sh
 # deb.sh [SUITE... | here] - makes Debian packages, each in a clean root of its release (packaging/root.sh): bookworm, trixie and noble, or
-# those that are named. They have what is committed. `here` makes one of this machine's release, of the files as they are. The variables
-# are those of ./run package.
+# those that are named. They have what is committed. `here` makes one of this machine's release, of the files as they are.
 set -eu
 cd "$(dirname "$0")/.."
+. packaging/variables.sh
 
 here() {
     rm -rf build/deb
@@ -11,7 +11,6 @@ here() {
     CFLAGS="${CFLAGS:-} -ffile-prefix-map=$PWD=." cmake -G Ninja -B build/deb -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCARILLON_TESTS=OFF \
         -DCARILLON_DEB=ON -DCMAKE_INSTALL_PREFIX=/usr
     cmake --build build/deb
-    umask 022
     cpack --config build/deb/CPackConfig.cmake -B build/deb/cpack
     cp build/deb/cpack/carillon_*.deb "$PACKAGES"
 }
@@ -22,9 +21,9 @@ in_root() {
     rm -rf "${root:?}"/*
     # shellcheck disable=SC2086 # a list of words
     packaging/root.sh make "$1" "$root" dpkg-dev file $wanted
-    mkdir -p "$root/src/carillon" "$root/packages"
+    mkdir -p "$root/src/carillon"
     git archive HEAD | tar -x -C "$root/src/carillon"
-    packaging/root.sh in "$root" env PACKAGES=/packages SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" /src/carillon/packaging/deb.sh here
+    packaging/root.sh in "$root" env PACKAGES=/packages /src/carillon/packaging/deb.sh here
     for package in "$root"/packages/*.deb; do
         cp "$package" "$PACKAGES"
         printf 'carillon\t%s\tApache-2.0\tpkg:generic/carillon@%s\n' "$VERSION" "$VERSION" | packaging/spdx.py "$PACKAGES/${package##*/}"

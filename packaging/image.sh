@@ -3,6 +3,7 @@
 # of what is committed. No registry is asked: debian:trixie-slim is a fresh trixie root (packaging/root.sh). Needs root and buildah.
 set -eu
 cd "$(dirname "$0")/.."
+. packaging/variables.sh
 made=$PWD/build/image
 archive=$PACKAGES/carillon-$VERSION-image.tar
 buildah="buildah --root $made/storage --runroot $made/run --storage-driver vfs"

@@ -2,6 +2,7 @@
 # npm.sh - the npm package carillon, and @carillon/linux-x64 with the program in it. npm installs the second one where it fits.
 set -eu
 cd "$(dirname "$0")/.."
+. packaging/variables.sh
 packaging/relocatable.sh
 tree=build/packaging/npm
 rm -rf $tree

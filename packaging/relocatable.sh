@@ -8,6 +8,7 @@
 # machine, where nothing is.
 set -eu
 cd "$(dirname "$0")/.."
+. packaging/variables.sh
 newest_glibc=2.34
 made=build/packaging
 stage=$PWD/$made/stage

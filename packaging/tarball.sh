@@ -3,6 +3,7 @@
 # completions and licences. It can be unpacked anywhere; in /usr/local the service unit is right, too.
 set -eu
 cd "$(dirname "$0")/.."
+. packaging/variables.sh
 packaging/relocatable.sh
 name=carillon-$VERSION-linux-x64
 tree=build/packaging/tarball

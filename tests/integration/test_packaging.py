@@ -17,12 +17,37 @@ from support.routes import ROOT
 PACKAGING = ROOT / "packaging"
 
 
-@pytest.mark.parametrize("script", sorted(path.relative_to(ROOT) for path in [
-    *PACKAGING.glob("*.sh"), *PACKAGING.glob("deb/*.sh"), *ROOT.glob("docker/*.sh"), *(PACKAGING / "deb" / name for name in ("postinst", "prerm", "postrm"))]), ids=str)
+SCRIPTS = sorted(path.relative_to(ROOT) for path in [
+    *PACKAGING.glob("*.sh"), *PACKAGING.glob("deb/*.sh"), *ROOT.glob("docker/*.sh"), *(PACKAGING / "deb" / name for name in ("postinst", "prerm", "postrm"))])
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=str)
 def test_the_shell_takes_the_script(script):
     done = subprocess.run(["sh", "-n", ROOT / script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (ROOT / script).stat().st_mode & 0o111, "it is not executable"
+    started = (ROOT / script).read_text().startswith("#!")  # else other scripts read it
+    assert bool((ROOT / script).stat().st_mode & 0o111) == started, "it is not executable"
+
+
+def test_each_script_finds_the_version_itself(tmp_path):
+    version, = re.findall(r"^project\(carillon VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text(), re.M)
+    done = subprocess.run([PACKAGING / "components.sh"], capture_output=True, text=True, env={"PATH": os.environ["PATH"], "PACKAGES": str(tmp_path / "made")})
+    assert done.stdout.splitlines()[0].split("\t")[:2] == ["carillon", version], done.stderr
+    for script in SCRIPTS:
+        text = (ROOT / script).read_text()
+        if re.search(r"\$(VERSION|PACKAGES)\b", text) and script.name != "variables.sh":
+            assert '\ncd "$(dirname "$0")/.."\n. packaging/variables.sh\n' in text, f"{script} takes the version from who calls it"
+
+
+def test_packages_need_a_commit(tmp_path):
+    """Files that were copied, and are neither a clone nor an archive of git."""
+    for folder in ("packaging", "cmake"):
+        (tmp_path / folder).mkdir()
+    for file in ("CMakeLists.txt", "packaging/components.sh", "packaging/variables.sh"):
+        shutil.copy(ROOT / file, tmp_path / file)
+    (tmp_path / "cmake/commit.txt").write_text("$Format" + ":%H %ct$\n")
+    done = subprocess.run([tmp_path / "packaging/components.sh"], capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+    assert (done.returncode, done.stdout) == (1, "") and "take a clone, or an archive that git has made" in done.stderr
 
 
 def test_the_configuration_of_the_debian_package(tmp_path):
