@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from support.wait import TOOL_S
+
 RUN = pathlib.Path(__file__).resolve().parents[2] / "run"
 TEXT = RUN.read_text()
 COUNT = RUN.parent / "tests/support/count.py"
@@ -33,6 +35,38 @@ def test_no_such_word():
     answer = subprocess.run([RUN, "tset"], capture_output=True, text=True)
     assert answer.returncode == 2
     assert "there is no word 'tset'" in answer.stderr
+
+
+@pytest.mark.parametrize("word", sorted(WORDS - {"dev", "bench", "soak"}))  # those three have programs that answer
+def test_a_word_says_what_it_takes(word):
+    for arguments in (["--help"], ["-h"]):
+        done = subprocess.run([RUN, word, *arguments], capture_output=True, text=True, timeout=TOOL_S)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.match(rf"  (\w+, )*{word}\b", done.stdout), done.stdout
+        words = re.findall(r"^  ([a-z]+(?:, [a-z]+)*)", done.stdout, re.M)
+        assert all(word in line.split(", ") for line in words), done.stdout
+
+
+@pytest.mark.parametrize("arguments, said", [
+    *((f"{word} now", f"'{word}' takes no argument, and got: now") for word in ("build", "fmt", "lint", "count", "clean")),
+    *((f"{word} long", f"'{word}' takes a number, and got: long") for word in ("fuzz", "sim", "soak")),
+    ("fuzz -1", "'fuzz' takes a number, and got: -1"),
+    ("fuzz 1 2", "'fuzz' takes a number, and got: 1 2"),
+    ("sim mutations all", "'sim' takes a number, and got: mutations all"),
+    ("package rpm", "there is no package 'rpm'; there are: tarball npm wheel deb image"),
+    ("package relocatable", "there is no package 'relocatable'; there are: tarball npm wheel deb image"),  # a script, and no kind
+    ("package test rpm", "there is no package 'rpm'; there are: tarball npm wheel deb image"),
+])
+def test_what_a_word_does_not_take_is_refused(tmp_path, arguments, said):
+    shutil.copy(RUN, tmp_path)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "cmake").mkdir()
+    (tmp_path / "cmake/commit.txt").write_text("0123 1700000000\n")
+    for file in ("packaging", "CMakeLists.txt"):
+        (tmp_path / file).symlink_to(RUN.parent / file)
+    done = subprocess.run([tmp_path / "run", *arguments.split()], capture_output=True, text=True, timeout=TOOL_S)
+    assert done.returncode == 2 and done.stderr.startswith(f"run: {said}\n  {arguments.split()[0]} "), done
+    assert (tmp_path / "build").exists() and not list((tmp_path / "build").glob("*.log")), "something was done"
 
 
 @pytest.mark.parametrize("branch", re.findall(r"^[a-z]+\)\n?(.*?);;$", BRANCHES, re.M | re.S))
