@@ -17,7 +17,7 @@ static void answer_channels(const struct api_request *request, struct request *a
 
 void api_channels(const struct api_request *request)
 {
-    api_survey_page(request, CONTROL_CHANNELS, "prefix", answer_channels);
+    api_survey_page(request, (struct control_request){.op = CONTROL_CHANNELS}, "prefix", answer_channels);
 }
 
 static void answer_channel(const struct api_request *request, struct request *asked)

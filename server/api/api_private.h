@@ -47,8 +47,10 @@ void api_survey(const struct api_request *request, const struct control_request 
 void api_respond_survey(const struct api_request *request, const struct survey *survey);
 /* Answers with the count of the survey. */
 api_answer api_respond_count;
-/* Reads ?limit= and ?after= and the parameter filter, and asks for the page. */
-void api_survey_page(const struct api_request *request, enum control_op op, const char *filter, api_answer *answer);
+/* Reads ?limit= and ?after= and the parameter filter, and asks for the page. NULL: there is no such parameter. The
+ * question has all else. */
+void api_survey_page(const struct api_request *request, struct control_request question, const char *filter,
+                     api_answer *answer);
 /* As api_respond_survey, for a body that is an object with an open list: adds "next":"...", or null on the last page.
  */
 void api_respond_page(const struct api_request *request, const struct survey *survey);

@@ -1,5 +1,5 @@
-/* api_sessions.c - who is connected, and what a backend does with them: disconnect, subscribe, unsubscribe, sessions,
- * info. All of it concerns every worker of every node: the question goes out as a survey. */
+/* api_sessions.c - who is connected, and what a backend does with them: sessions, one session, disconnect, subscribe,
+ * unsubscribe, info. All of it concerns every worker of every node: the question goes out as a survey. */
 #include "common/base/clock.h"
 #include "server/api/api_private.h"
 
@@ -13,6 +13,7 @@ static void append_time(struct buf *out, const char *name, uint64_t wall_ms)
         buf_appendf(out, ",\"%s\":null", name);
 }
 
+/* Leaves the object open. */
 static void append_session(struct buf *out, const struct control_row *row)
 {
     buf_append_lit(out, "{\"session_id\":");
@@ -25,8 +26,6 @@ static void append_session(struct buf *out, const struct control_row *row)
     json_append_string(out, row->address);
     append_time(out, "connected_at", row->connected_ms);
     append_time(out, "expires_at", row->expires_ms);
-    buf_appendf(out, ",\"channels\":%llu,\"outbox_bytes\":%llu}", (unsigned long long)row->channels,
-                (unsigned long long)row->outbox_bytes);
 }
 
 static void answer_sessions(const struct api_request *request, struct request *asked)
@@ -37,14 +36,77 @@ static void answer_sessions(const struct api_request *request, struct request *a
     for (size_t i = 0; i < survey->result.row_count; i++) {
         if (i)
             buf_append_char(out, ',');
-        append_session(out, &survey->result.rows[i]);
+        const struct control_row *row = &survey->result.rows[i];
+        append_session(out, row);
+        buf_appendf(out, ",\"channels\":%llu,\"outbox_bytes\":%llu}", (unsigned long long)row->channels,
+                    (unsigned long long)row->outbox_bytes);
     }
     api_respond_page(request, survey);
 }
 
 void api_sessions(const struct api_request *request)
 {
-    api_survey_page(request, CONTROL_SESSIONS, "user", answer_sessions);
+    api_survey_page(request, (struct control_request){.op = CONTROL_SESSIONS}, "user", answer_sessions);
+}
+
+/* --- one session ------------------------------------------------------------------------------------------------- */
+
+static void append_channel(struct buf *out, const struct control_row *row)
+{
+    buf_append_lit(out, "{\"channel\":");
+    json_append_string(out, row->key);
+    buf_appendf(out, ",\"subscribed\":%s,\"recovering\":%s,\"recoverable\":%s", row->subscribed ? "true" : "false",
+                row->recovering ? "true" : "false", row->epoch.len ? "true" : "false");
+    if (row->epoch.len) {
+        buf_append_lit(out, ",\"epoch\":");
+        json_append_string(out, row->epoch);
+        buf_appendf(out, ",\"offset\":%llu", (unsigned long long)row->offset);
+    }
+    buf_append_char(out, '}');
+}
+
+static void refuse_session(const struct api_request *request, bool partial)
+{
+    struct error error;
+    if (partial) {
+        request->call->response.retry_after_s = 1;
+        error_set(&error, ERR_UNAVAILABLE, "not all nodes have answered, and no other one has this session");
+    } else {
+        error_set(&error, ERR_NOT_FOUND, "no open session has this id");
+    }
+    api_respond_error(request, &error);
+}
+
+static void answer_session(const struct api_request *request, struct request *asked)
+{
+    const struct survey *survey = survey_of(asked);
+    const struct control_row *session = survey->result.session;
+    struct buf *out = &request->call->response.body;
+    if (!session) {
+        refuse_session(request, survey->partial);
+        return;
+    }
+    append_session(out, session);
+    buf_appendf(out, ",\"outbox_bytes\":%llu,\"channel_count\":%llu,\"channels\":[",
+                (unsigned long long)session->outbox_bytes, (unsigned long long)session->channels);
+    for (size_t i = 0; i < survey->result.row_count; i++) {
+        if (i)
+            buf_append_char(out, ',');
+        append_channel(out, &survey->result.rows[i]);
+    }
+    api_respond_page(request, survey);
+}
+
+void api_session(const struct api_request *request)
+{
+    struct control_request question = {.op = CONTROL_SESSION, .session_id = request->segment};
+    struct error error;
+    if (session_id_is_formed(request->segment)) {
+        api_survey_page(request, question, NULL, answer_session);
+        return;
+    }
+    error_set(&error, ERR_NOT_FOUND, "this is not the id of a session; session_init tells it to the client");
+    api_respond_error(request, &error);
 }
 
 /* --- what is done to them

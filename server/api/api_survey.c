@@ -45,12 +45,13 @@ static struct str text_or_empty(struct str text)
     return text.ptr ? text : STR("");
 }
 
-void api_survey_page(const struct api_request *request, enum control_op op, const char *filter, api_answer *answer)
+void api_survey_page(const struct api_request *request, struct control_request question, const char *filter,
+                     api_answer *answer)
 {
     struct str query = request->call->request.query, limit = {0}, after = {0}, filtered = {0};
     struct buf limit_text = {0}, after_text = {0}, filter_text = {0};
-    struct control_request question = {.op = op};
-    const char *const names[] = {filter, "limit", "after", NULL};
+    bool of_sessions = question.op == CONTROL_SESSIONS;
+    const char *const names[] = {"limit", "after", filter, NULL};
     struct error error;
     enum err err = http_query_check(query, names, &error);
     if (!err)
@@ -59,14 +60,14 @@ void api_survey_page(const struct api_request *request, enum control_op op, cons
         err = read_limit(limit, &question.limit, &error);
     if (!err)
         err = http_query_get(query, STR("after"), &after_text, &after, &error);
-    if (!err)
+    if (!err && filter)
         err = http_query_get(query, str_from_cstr(filter), &filter_text, &filtered, &error);
     if (!err && !(str_is_utf8(text_or_empty(after)) && str_is_utf8(text_or_empty(filtered))))
         err = error_set(&error, ERR_INVALID_REQUEST, "the query parameters are not UTF-8");
-    if (!err && op == CONTROL_SESSIONS && filtered.ptr && filtered.len == 0) /* "all users" is a request without it */
+    if (!err && of_sessions && filtered.ptr && filtered.len == 0) /* "all users" is a request without it */
         err = error_set(&error, ERR_INVALID_REQUEST, "%s: expected a text that is not empty", filter);
     question.after = text_or_empty(after);
-    *(op == CONTROL_SESSIONS ? &question.user : &question.prefix) = text_or_empty(filtered);
+    *(of_sessions ? &question.user : &question.prefix) = text_or_empty(filtered);
     if (err)
         api_respond_error(request, &error);
     else

@@ -153,10 +153,13 @@ static void refuse_method(struct http_call *call, const char *allow)
 static bool may_be_asked(struct str path)
 {
     static const char *const whole[] = {"/api/v1/info", "/api/v1/sessions", "/api/v1/channels"};
+    static const struct str session = {"/api/v1/sessions/", 17};
     static const struct str channel = {"/api/v1/channels/", 17}, presence = {"/presence", 9};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (str_eq_cstr(path, whole[i]))
             return true;
+    if (str_starts_with(path, session))
+        return !memchr(path.ptr + session.len, '/', path.len - session.len);
     if (!str_starts_with(path, channel))
         return false;
     struct str rest = str_skip(path, channel.len);

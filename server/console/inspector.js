@@ -26,15 +26,49 @@ function nodeEntry({ node, version, workers, uptime_s, sessions, channels, broke
 async function readNodes() {
   const info = await read("/info");
   $("version").textContent = info.version;
-  $("total").textContent = `${info.sessions} sessions on ${info.nodes.length} ${info.nodes.length === 1 ? "node" : "nodes"}`;
+  $("total").textContent = `${counted(info.sessions, "session")} on ${counted(info.nodes.length, "node")}`;
   $("nodes").replaceChildren(...info.nodes.map(nodeEntry));
 }
 
 // --- sessions and channels, in pages ---
 
-function sessionEntry({ session_id, user, node, address, connected_at, expires_at, channels, outbox_bytes }) {
-  return entry(user, channels === 1 ? "1 channel" : `${channels} channels`,
-    { session: session_id, node, address, connected: connected_at, "token ends": expires_at ?? "never", "not sent": `${outbox_bytes} bytes` });
+const counted = (count, what) => (count === 1 ? `1 ${what}` : `${count} ${what}s`);
+
+/** Title and button, and below them what there is to know. */
+function openable(title, hint, button, more) {
+  return make("li", { className: "entry rule" }, make("span", {}, make("strong", {}, title), " ", make("span", { className: "hint" }, hint)), button, more);
+}
+
+function sessionEntry(session) {
+  const { session_id, user, node, address, connected_at, expires_at, channels, outbox_bytes } = session;
+  const shown = make("div");
+  const button = make("button", { type: "button", onclick: attempt(() => openChannels(session, shown, button)) }, "Channels");
+  button.setAttribute("aria-label", `Channels of ${user}, session ${short(session_id)}`);
+  const pairs = { session: session_id, node, address, connected: connected_at, "token ends": expires_at ?? "never", "not sent": `${outbox_bytes} bytes` };
+  return openable(user, counted(channels, "channel"), button, make("div", {}, facts(pairs), shown));
+}
+
+/** The first page of a session's channels, and a button for the next one. */
+async function openChannels({ session_id }, shown, opener) {
+  const hint = make("p", { className: "hint" });
+  const list = make("ul", { className: "plain" });
+  let after = null;
+  const show = async () => {
+    const { channels, channel_count, next } = await read(`/sessions/${session_id}?${new URLSearchParams(after === null ? { limit: PAGE } : { limit: PAGE, after })}`);
+    hint.textContent = channels.length ? `${channels.length} of ${counted(channel_count, "channel")}, by name` : "No more channels.";
+    list.replaceChildren(...channels.map(positionEntry));
+    after = next;
+    if (next === null) hide(more, opener);
+  };
+  const more = make("button", { type: "button", onclick: attempt(show) }, "Next channels");
+  await show();
+  shown.replaceChildren(hint, list, more);
+}
+
+function positionEntry({ channel, subscribed, recovering, recoverable, epoch, offset }) {
+  const state = recovering ? "recovering" : subscribed ? (recoverable ? "" : "not recoverable") : "not yet subscribed";
+  const position = recoverable ? `at ${offset} of epoch ${epoch}` : "";
+  return make("li", { className: "position" }, channel, " ", make("span", { className: "hint" }, [position, state].filter(Boolean).join(", ")));
 }
 
 function channelEntry({ channel, subscribers }) {
@@ -42,8 +76,7 @@ function channelEntry({ channel, subscribers }) {
   const look = async () => more.replaceChildren(facts(await readChannel(channel)));
   const button = make("button", { type: "button", onclick: attempt(look) }, "Who is there");
   button.setAttribute("aria-label", `Who is there, on ${channel}`);
-  const title = make("span", {}, make("strong", {}, channel), " ", make("span", { className: "hint" }, subscribers === 1 ? "1 subscriber" : `${subscribers} subscribers`));
-  return make("li", { className: "entry rule" }, title, button, more);
+  return openable(channel, counted(subscribers, "subscriber"), button, more);
 }
 
 async function readChannel(channel) {

@@ -1,28 +1,37 @@
 /* control.c - see control.h. */
 #include "server/core/control.h"
 
+#include <assert.h>
+
 #include "common/base/alloc.h"
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
 
+/* One allocation with all texts; NULL for no rows. */
+static struct control_row *copy_rows(const struct control_row *rows, size_t count)
+{
+    size_t texts = 0;
+    for (size_t i = 0; i < count; i++)
+        texts += rows[i].key.len + rows[i].user.len + rows[i].address.len + rows[i].node.len + rows[i].epoch.len;
+    if (!count)
+        return NULL;
+    struct control_row *copy = xmalloc(count * sizeof *copy + texts);
+    char *at = (char *)(copy + count);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = rows[i];
+        copy[i].key = str_pack(&at, rows[i].key);
+        copy[i].user = str_pack(&at, rows[i].user);
+        copy[i].address = str_pack(&at, rows[i].address);
+        copy[i].node = str_pack(&at, rows[i].node);
+        copy[i].epoch = str_pack(&at, rows[i].epoch);
+    }
+    return copy;
+}
+
 /* Replaces the result's rows by copies. */
 static void set_rows(struct control_result *result, const struct control_row *rows, size_t count)
 {
-    struct control_row *copy = NULL;
-    if (count) {
-        size_t texts = 0;
-        for (size_t i = 0; i < count; i++)
-            texts += rows[i].key.len + rows[i].user.len + rows[i].address.len + rows[i].node.len;
-        copy = xmalloc(count * sizeof *copy + texts);
-        char *at = (char *)(copy + count);
-        for (size_t i = 0; i < count; i++) {
-            copy[i] = rows[i];
-            copy[i].key = str_pack(&at, rows[i].key);
-            copy[i].user = str_pack(&at, rows[i].user);
-            copy[i].address = str_pack(&at, rows[i].address);
-            copy[i].node = str_pack(&at, rows[i].node);
-        }
-    }
+    struct control_row *copy = copy_rows(rows, count);
     free(result->rows); /* only now: the new rows may borrow from it */
     result->rows = copy;
     result->row_count = count;
@@ -43,6 +52,12 @@ void control_result_append(struct control_result *result, const struct control_r
     memcpy(all + result->row_count, rows, count * sizeof *all);
     set_rows(result, all, result->row_count + count);
     free(all);
+}
+
+void control_result_set_session(struct control_result *result, const struct control_row *session)
+{
+    assert(!result->session);
+    result->session = copy_rows(session, 1);
 }
 
 /* --- answers of several ---------------------------------------------------------------------------------------------
@@ -68,6 +83,8 @@ void control_result_merge(struct control_result *into, const struct control_resu
     size_t count = into->row_count + from->row_count;
     into->count += from->count;
     into->more = into->more || from->more;
+    if (from->session && !into->session)
+        control_result_set_session(into, from->session);
     if (from->row_count == 0)
         return;
     struct control_row *all = xmalloc(count * sizeof *all);
@@ -87,6 +104,7 @@ void control_result_merge(struct control_result *into, const struct control_resu
 void control_result_fini(struct control_result *result)
 {
     free(result->rows);
+    free(result->session);
     *result = (struct control_result){0};
 }
 
@@ -132,6 +150,13 @@ static enum err check_page(const struct control_request *request, struct error *
     return ERR_NONE;
 }
 
+static enum err check_session_page(const struct control_request *request, struct error *error)
+{
+    if (request->session_id.len == 0)
+        return error_set(error, ERR_INVALID_REQUEST, "session_id: missing");
+    return check_page(request, error);
+}
+
 enum err control_check(const struct control_request *request, struct error *error)
 {
     enum err err = ERR_NONE;
@@ -144,6 +169,7 @@ enum err control_check(const struct control_request *request, struct error *erro
     case CONTROL_SEND: return check_message(request, error);
     case CONTROL_SESSIONS:
     case CONTROL_CHANNELS: return check_page(request, error);
+    case CONTROL_SESSION: return check_session_page(request, error);
     case CONTROL_CHANNEL: return channel_check(request->channel, error);
     case CONTROL_INFO: return ERR_NONE;
     case CONTROL_OP_COUNT: break;

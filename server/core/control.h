@@ -12,6 +12,7 @@ enum control_op {
     CONTROL_UNSUBSCRIBE, /* count: sessions changed */
     CONTROL_SEND,        /* count: sessions that the message was queued for */
     CONTROL_SESSIONS,    /* a page of sessions */
+    CONTROL_SESSION,     /* that session, and a page of its channels */
     CONTROL_CHANNELS,    /* a page of channels with subscribers */
     CONTROL_CHANNEL,     /* that channel, if it has subscribers */
     CONTROL_INFO,        /* count: open sessions */
@@ -24,7 +25,7 @@ enum { CONTROL_PAGE_MAX = 1000, CONTROL_REASON_MAX = 123 };
 struct control_request {
     enum control_op op;
     struct str user;       /* DISCONNECT, (UN)SUBSCRIBE, SEND: this user's sessions; SESSIONS: only those */
-    struct str session_id; /* DISCONNECT, (UN)SUBSCRIBE, SEND: this session, in place of user */
+    struct str session_id; /* DISCONNECT, (UN)SUBSCRIBE, SEND: this session, in place of user; SESSION */
     struct str channel;    /* (UN)SUBSCRIBE, CHANNEL; SEND: its subscribers, in place of user and session_id */
     struct str message;    /* SEND; may be empty */
     bool binary;           /* SEND: a binary message; else text, which is UTF-8 */
@@ -35,7 +36,7 @@ struct control_request {
     uint64_t limit;        /* pages: at most so many rows, 1 to CONTROL_PAGE_MAX */
 };
 
-/* One session (key: its id) or one channel (key: its name). */
+/* One session (key: its id) or one channel (key: its name). Of a session's channel it has the last four members. */
 struct control_row {
     struct str key;
     struct str user;
@@ -46,15 +47,20 @@ struct control_row {
     uint64_t channels;
     uint64_t outbox_bytes;
     uint64_t subscribers;
-    uint64_t nodes; /* that have the channel; filled in by the survey */
+    uint64_t nodes;   /* that have the channel; filled in by the survey */
+    struct str epoch; /* empty: the channel has no history, or the session has no position yet */
+    uint64_t offset;
+    uint64_t subscribed; /* 1: the client has been told so */
+    uint64_t recovering; /* 1: it has yet to get what it missed */
 };
 
 /* A zeroed one is empty. */
 struct control_result {
     uint64_t count;
-    bool more;                /* there are rows after the last one */
-    size_t row_count;         /* in order of their keys, each key once */
-    struct control_row *rows; /* one allocation with all texts; NULL when there are none */
+    bool more;                   /* there are rows after the last one */
+    size_t row_count;            /* in order of their keys, each key once */
+    struct control_row *rows;    /* one allocation with all texts; NULL when there are none */
+    struct control_row *session; /* SESSION: whose channels the rows are, allocated alike; NULL: it is not here */
 };
 
 /* Succeeds if the request is complete and within its limits. ERR_INVALID_REQUEST names the member. Requests of backends
@@ -75,10 +81,13 @@ bool control_run(struct hub *hub, const struct control_request *request, struct 
                  struct control_result *out);
 
 /* Adds the answer of another hub or node. Counts are added up, and so are the numbers of rows with the same key. The
- * first `limit` rows of both are kept. Each answer has its own first `limit` rows, so the page is right. */
+ * first `limit` rows of both are kept. Each answer has its own first `limit` rows, so the page is right. The session is
+ * that of the answer which has one. */
 void control_result_merge(struct control_result *into, const struct control_result *from, uint64_t limit);
 /* Adds copies of rows. Their keys come after all keys of the result. */
 void control_result_append(struct control_result *result, const struct control_row *rows, size_t count);
+/* Sets the session to a copy. The result has had none. */
+void control_result_set_session(struct control_result *result, const struct control_row *session);
 void control_result_fini(struct control_result *result);
 
 /* How many bytes the request's texts take, and a copy of the request whose texts lie in room. */

@@ -171,6 +171,71 @@ static bool list_sessions(const struct hub *hub, const struct control_request *r
     return list(&of_user, request, walk, make_row_by_user, out);
 }
 
+/* --- one session -------------------------------------------------------------------------------------------------- */
+
+static struct str name_of(const struct subscription *subscription)
+{
+    return channel_name(subscription->channel);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return str_compare(name_of(*(const struct subscription *const *)a),
+                       name_of(*(const struct subscription *const *)b));
+}
+
+/* Finds the first request->limit channels after request->after. The session's list is in no order. Whenever twice as
+ * many have been found, the last half is dropped, and a name after those that stay is not kept any more. Returns their
+ * number. out has room for twice as many. */
+static size_t find_page(const struct session *session, const struct control_request *request,
+                        const struct subscription **out, bool *out_more)
+{
+    size_t limit = (size_t)request->limit, count = 0;
+    bool more = false;
+    for (uint32_t i = 0; i < session->subscription_count; i++) {
+        struct str name = name_of(&session->subscriptions[i]);
+        if (str_compare(name, request->after) <= 0 || (more && str_compare(name, name_of(out[limit - 1])) > 0))
+            continue;
+        out[count++] = &session->subscriptions[i];
+        if (count == 2 * limit) {
+            qsort(out, count, sizeof *out, compare_names);
+            count = limit;
+            more = true;
+        }
+    }
+    if (count)
+        qsort(out, count, sizeof *out, compare_names);
+    *out_more = more || count > limit;
+    return count < limit ? count : limit;
+}
+
+static void look_at_session(struct hub *hub, const struct control_request *request, struct control_result *out)
+{
+    const struct session *session = session_index_find_uuid(hub_sessions(hub), request->session_id);
+    struct control_row row;
+    if (!session)
+        return;
+    make_session_row(session, &row);
+    control_result_set_session(out, &row);
+    const struct subscription **page = xmalloc(2 * (size_t)request->limit * sizeof *page);
+    size_t count = find_page(session, request, page, &out->more);
+    struct control_row *rows = xcalloc(count, sizeof *rows);
+    for (size_t i = 0; i < count; i++) {
+        struct position position = {0};
+        subscription_position(page[i], &position);
+        rows[i] = (struct control_row){.key = name_of(page[i]),
+                                       .epoch = position.epoch,
+                                       .offset = position.offset,
+                                       .subscribed = page[i]->confirmed,
+                                       .recovering = page[i]->recovering};
+    }
+    control_result_append(out, rows, count);
+    free(rows);
+    free(page);
+}
+
+/* --- one channel -------------------------------------------------------------------------------------------------- */
+
 static bool look_at_channel(struct hub *hub, const struct control_request *request, struct control_result *out)
 {
     const struct channel *channel = hub_channel(hub, request->channel);
@@ -190,6 +255,7 @@ bool control_run(struct hub *hub, const struct control_request *request, struct 
     case CONTROL_UNSUBSCRIBE: return change(hub, request, walk, unsubscribe, out);
     case CONTROL_SEND: return send(hub, request, walk, out);
     case CONTROL_SESSIONS: return list_sessions(hub, request, walk, out);
+    case CONTROL_SESSION: look_at_session(hub, request, out); break;
     case CONTROL_CHANNELS: return list(hub_channels_in_order(hub), request, walk, make_channel_row, out);
     case CONTROL_CHANNEL: return look_at_channel(hub, request, out);
     case CONTROL_INFO: out->count += hub_sessions(hub)->open_count; break;

@@ -196,6 +196,9 @@ struct str channel_name(const struct channel *channel);
 size_t channel_subscribers(const struct channel *channel);
 /* That of the last event that its subscribers got. Borrows from the channel. */
 struct position channel_position(const struct channel *channel);
+/* Up to where a session has its channel. A session that recovers is behind the others. False: it has no position yet.
+ * Borrows from the channel. */
+bool subscription_position(const struct subscription *subscription, struct position *out);
 struct channel *hub_channel(struct hub *hub, struct str name); /* NULL if there is none */
 /* Channels without subscribers linger no longer: the node is told that they are left. For a server for development. */
 void hub_leave_unused(struct hub *hub);

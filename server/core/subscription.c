@@ -122,16 +122,23 @@ static struct waiting_command *take_waiting(struct subscription *subscription)
     return waiting;
 }
 
-void subscription_answer(struct hub *hub, struct session *session, struct subscription *subscription, struct str id)
+bool subscription_position(const struct subscription *subscription, struct position *out)
 {
-    struct channel *channel = subscription->channel;
     const struct recovering_subscriber *recovering =
         subscription->recovering ? subscription_recovering(subscription) : NULL;
-    if (recovering ? recovering->told : channel->state == CHANNEL_JOINED) {
-        struct position position = channel_position(channel);
-        if (recovering)
-            position = (struct position){str_from_cstr(recovering->epoch), recovering->offset, STR("")};
-        output_subscribed(hub, session, id, channel->name, &position, false);
+    if (recovering ? !recovering->told : subscription->channel->state != CHANNEL_JOINED)
+        return false;
+    *out = channel_position(subscription->channel);
+    if (recovering)
+        *out = (struct position){str_from_cstr(recovering->epoch), recovering->offset, STR("")};
+    return true;
+}
+
+void subscription_answer(struct hub *hub, struct session *session, struct subscription *subscription, struct str id)
+{
+    struct position position;
+    if (subscription_position(subscription, &position)) {
+        output_subscribed(hub, session, id, subscription->channel->name, &position, false);
         return;
     }
     struct waiting_command **last = &subscription->waiting;

@@ -27,7 +27,8 @@ static void append_channels(struct buf *out, const struct session *session)
     buf_append_lit(out, ",\"channels\":[");
     for (uint32_t i = 0; i < session->subscription_count; i++) {
         const struct subscription *subscription = &session->subscriptions[i];
-        const struct position position = channel_position(subscription->channel);
+        struct position position = {0};
+        subscription_position(subscription, &position);
         buf_appendf(out, "%s{\"channel\":", i ? "," : "");
         json_append_string(out, channel_name(subscription->channel));
         buf_appendf(out, ",\"subscribed\":%s,\"recovering\":%s", subscription->confirmed ? "true" : "false",

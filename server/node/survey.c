@@ -116,6 +116,8 @@ static void merge_node(struct survey_run *run, struct control_result *result, st
         result->rows[i].node = node;
         result->rows[i].nodes = 1;
     }
+    if (result->session)
+        result->session->node = node;
     control_result_merge(&run->survey->result, result, run->limit);
     run->survey->nodes_answered++;
 }

@@ -8,10 +8,15 @@
 enum { WIRE_VERSION = 1 };
 
 static const char *const op_names[CONTROL_OP_COUNT] = {
-    [CONTROL_DISCONNECT] = "disconnect",   [CONTROL_SUBSCRIBE] = "subscribe",
-    [CONTROL_UNSUBSCRIBE] = "unsubscribe", [CONTROL_SEND] = "send",
-    [CONTROL_SESSIONS] = "sessions",       [CONTROL_CHANNELS] = "channels",
-    [CONTROL_CHANNEL] = "channel",         [CONTROL_INFO] = "info",
+    [CONTROL_DISCONNECT] = "disconnect",
+    [CONTROL_SUBSCRIBE] = "subscribe",
+    [CONTROL_UNSUBSCRIBE] = "unsubscribe",
+    [CONTROL_SEND] = "send",
+    [CONTROL_SESSIONS] = "sessions",
+    [CONTROL_SESSION] = "session",
+    [CONTROL_CHANNELS] = "channels",
+    [CONTROL_CHANNEL] = "channel",
+    [CONTROL_INFO] = "info",
 };
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
@@ -62,6 +67,10 @@ static void write_row(struct buf *out, const struct control_row *row)
     write_number(out, "channels", row->channels);
     write_number(out, "outbox_bytes", row->outbox_bytes);
     write_number(out, "subscribers", row->subscribers);
+    write_text(out, "epoch", row->epoch);
+    write_number(out, "offset", row->offset);
+    write_number(out, "subscribed", row->subscribed);
+    write_number(out, "recovering", row->recovering);
     buf_append_char(out, '}');
 }
 
@@ -77,6 +86,10 @@ void survey_write_answer(struct buf *out, const struct survey_message *message)
         write_row(out, &result->rows[i]);
     }
     buf_append_char(out, ']');
+    if (result->session) {
+        buf_append_lit(out, ",\"session\":");
+        write_row(out, result->session);
+    }
     if (message->node.len) {
         buf_append_lit(out, ",\"node\":");
         buf_append(out, message->node);
@@ -93,7 +106,7 @@ struct member_target {
     uint64_t *number;
 };
 
-enum { MEMBERS_MAX = 10 };
+enum { MEMBERS_MAX = 12 };
 
 static enum err read_members(struct json_value object, const struct member_target *members, size_t count,
                              struct buf *scratch, struct error *error)
@@ -158,6 +171,10 @@ static enum err read_row(struct json_value object, struct control_row *row, stru
         {"channels", NULL, &row->channels},
         {"outbox_bytes", NULL, &row->outbox_bytes},
         {"subscribers", NULL, &row->subscribers},
+        {"epoch", &row->epoch, NULL},
+        {"offset", NULL, &row->offset},
+        {"subscribed", NULL, &row->subscribed},
+        {"recovering", NULL, &row->recovering},
     };
     enum err err = read_members(object, members, sizeof members / sizeof *members, scratch, error);
     if (!err && row->key.len == 0)
@@ -190,11 +207,11 @@ static bool is_true(struct json_value value)
 static enum err read_answer(struct json_value object, struct buf *scratch, struct survey_message *out,
                             struct error *error)
 {
-    struct json_value count = {0}, more = {0}, partial = {0}, rows = {0}, node = {0};
+    struct json_value count = {0}, more = {0}, partial = {0}, rows = {0}, session = {0}, node = {0};
     const struct json_field fields[] = {
-        {"count", JSON_NUMBER, true, &count},   {"more", JSON_BOOL, true, &more},
-        {"partial", JSON_BOOL, true, &partial}, {"rows", JSON_ARRAY, true, &rows},
-        {"node", JSON_OBJECT, false, &node},
+        {"count", JSON_NUMBER, true, &count},      {"more", JSON_BOOL, true, &more},
+        {"partial", JSON_BOOL, true, &partial},    {"rows", JSON_ARRAY, true, &rows},
+        {"session", JSON_OBJECT, false, &session}, {"node", JSON_OBJECT, false, &node},
     };
     enum err err = json_bind(object, "", fields, sizeof fields / sizeof *fields, error);
     if (err)
@@ -205,6 +222,10 @@ static enum err read_answer(struct json_value object, struct buf *scratch, struc
     out->partial = is_true(partial);
     out->node = node.raw;
     err = read_rows(rows, &out->result, scratch, error);
+    if (!err && session.type) {
+        out->result.session = xcalloc(1, sizeof *out->result.session);
+        err = read_row(session, out->result.session, scratch, error);
+    }
     if (err)
         control_result_fini(&out->result);
     return err;

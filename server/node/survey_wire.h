@@ -4,7 +4,7 @@
  *     {"v":1,"ask":7,"op":"sessions","user":...,"limit":50}
  *     {"v":1,"ask":8,"op":"send","session_id":...,"binary":1,"message":"<base64url>"}
  * An answer goes to the node that asked:
- *     {"v":1,"answer":7,"count":0,"more":false,"partial":false,"rows":[...],"node":{...}} */
+ *     {"v":1,"answer":7,"count":0,"more":false,"partial":false,"rows":[...],"session":{...},"node":{...}} */
 #ifndef CARILLON_NODE_SURVEY_WIRE_H
 #define CARILLON_NODE_SURVEY_WIRE_H
 

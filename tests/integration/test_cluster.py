@@ -192,6 +192,40 @@ def test_sessions_info_and_channels_of_all_nodes(pair):
             assert node.api("GET", "/api/v1/channels").json["channels"] == [{"channel": "x", "subscribers": 2}]
 
 
+def test_a_session_of_another_node_with_its_channels(launch, redis):
+    """10,000 channels in pages, asked of the node where the session is not."""
+    a, b = launch.pair(redis, {"limits.channels": 10000, "limits.message_rate": 0})
+    names = [f"plain:{n:05}" for n in range(9999)] + ["log:x"]
+    for data in ("of nobody's business", 2):
+        a.publish("log:x", data)
+    with b.connect("ada") as ada:
+        path = f"/api/v1/sessions/{ada.init['session_id']}"
+        for first in range(0, len(names), 1000):
+            part = names[first:first + 1000]
+            for name in reversed(part):
+                ada.send("subscribe", channel=name)
+            for _ in part:
+                ada.expect("subscribed")
+        found, after = [], ""
+        while after is not None:
+            answer = a.api("GET", f"{path}?limit=1000&after={after}")
+            assert answer.status == 200 and "nobody" not in answer.body.decode()
+            assert len(answer.json["channels"]) == 1000
+            found += answer.json["channels"]
+            after = answer.json["next"]
+        assert [one["channel"] for one in found] == sorted(names)
+        assert answer.json["channel_count"] == 10000 and answer.json["user"] == "ada"
+        assert answer.json["node"] == a.api("GET", "/api/v1/sessions").json["sessions"][0]["node"]
+        assert answer.json["node"][-6:] == ada.init["session_id"][-6:]
+        of_log = b.api("GET", f"{path}?limit=1").json["channels"][0]  # the same of its own node
+        assert of_log == found[0] == {"channel": "log:x", "subscribed": True, "recovering": False, "recoverable": True,
+                                      "epoch": a.publish("log:x", 3)["epoch"], "offset": 2}
+        assert found[1] == {"channel": "plain:00000", "subscribed": True, "recovering": False, "recoverable": False}
+        ada.expect("test")
+        until(lambda: a.api("GET", f"{path}?limit=1").json["channels"][0]["offset"] == 3, "the position goes on")
+    until(lambda: a.api("GET", path).status == 404, "the session has gone")
+
+
 def test_disconnect_and_subscribe_reach_all_nodes(pair):
     a, b = pair
     with a.connect("eve") as at_a, b.connect("eve") as at_b, b.connect("bob") as other:

@@ -61,10 +61,14 @@ def test_it_reads_who_is_there_and_no_event(node):
     with node.client(jwt.mint("ada")).start() as client:
         client.subscribe("room:1")
         assert [one["user"] for one in read(node, "/sessions?limit=1", cookie).json["sessions"]] == ["ada"]
+        detail = read(node, f"/sessions/{client.init['session_id']}?limit=1", cookie).json
+        assert detail["user"] == "ada" and detail["next"] is None
+        assert [{"channel": one["channel"], "offset": one["offset"]} for one in detail["channels"]] == [{"channel": "room:1", "offset": 0}]
+        assert read(node, "/sessions/0198c0de-0000-7000-8000-000000000000", cookie).status == 404
         assert read(node, "/channels", cookie).json["channels"] == [{"channel": "room:1", "subscribers": 1}]
         assert read(node, "/channels/room%3A1", cookie).json["subscribers"] == 1
         until(lambda: [one["user"] for one in read(node, "/channels/room%3A1/presence", cookie).json["members"]] == ["ada"], "ada is present")
-        for path in ("/channels/room%3A1/history", "/channels/room%3A1/presence/", "/publish", "/../../metrics", "/sessions/x/send"):
+        for path in (f"/sessions/{client.init['session_id']}/", "/sessions/", "/channels/room%3A1/history", "/channels/room%3A1/presence/", "/publish", "/../../metrics", "/sessions/x/send"):
             assert read(node, path, cookie).status == 404, path
         for path in ("/publish", "/disconnect", "/revoke", "/sessions"):
             assert read(node, path, cookie, "POST").status == 405, path
@@ -114,6 +118,13 @@ def test_in_chromium(node, tmp_path):
         page.click("button")
         page.until("document.querySelector('#sessions-page li')")
         assert HOSTILE[0] in page.text("#sessions-page") and API_KEY not in page.eval("location.href")
+        for end in ("Enter", None):  # by the keyboard, and again by the mouse
+            page.eval("document.querySelector('#sessions-page button').focus()")
+            page.key(end) if end else page.click("#sessions-page button")
+            page.until("document.querySelector('#sessions-page .position')")
+        position = page.text("#sessions-page .position")
+        assert HOSTILE[-1] in position and "at 0 of epoch" in position
+        assert page.text("#sessions-page li div .hint") == "1 of 1 channel, by name"
         page.until("document.querySelector('#channels-page li')")
         page.click("#channels-page button")
         page.until("document.querySelector('#channels-page dl')")
@@ -128,3 +139,43 @@ def test_in_chromium(node, tmp_path):
                 assert page.eval("document.documentElement.scrollWidth <= innerWidth")
         page.click("form[action] button")
         page.until("document.querySelector('input[name=key]')")
+
+
+def subscribe_to_many(client, names):
+    for first in range(0, len(names), 1000):
+        part = names[first:first + 1000]
+        for name in part:
+            client.send("subscribe", channel=name)
+        for _ in part:
+            client.expect("subscribed")
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium")
+def test_many_channels_of_a_session_in_chromium(launch, tmp_path):
+    """Pages of 100 of them. A session that has ended is told of."""
+    node = launch({"console.enabled": True, "channels": RULES, "limits.channels": 1000, "limits.message_rate": 0})
+    cookie = cookie_of(log_in(node))["Cookie"].partition("; ")[2]
+    client = node.client(jwt.mint("ada")).start()
+    subscribe_to_many(client, [f"c:{n:03}" for n in range(250)])
+    with Page(tmp_path, CHROMIUM, FLAGS) as page:
+        name, _, value = cookie.partition("=")
+        page.order("Network.setCookie", name=name, value=value, domain="127.0.0.1", path="/", httpOnly=True, sameSite="Strict")
+        page.open("http://127.0.0.1:%d/" % node.internal[1])
+        page.until("document.querySelector('#sessions-page button')")
+        page.click("#sessions-page button")
+        for shown in range(0, 250, 100):
+            page.until(f"document.querySelector('#sessions-page .position')?.textContent.startsWith('c:{shown:03} ')")
+            assert page.eval("document.querySelectorAll('.position').length") == min(100, 250 - shown)
+            last = shown + 100 > 250
+            more = "[...document.querySelectorAll('#sessions-page button')].find(one => one.textContent === 'Next channels')"
+            assert page.eval(f"{more}.hidden") is last
+            if not last:
+                page.eval(f"{more}.focus()")
+                page.key("Enter")
+        assert page.eval("document.activeElement.textContent") == "Channels"  # the focus is not lost with the button
+        client.drop()
+        until(lambda: not node.api("GET", "/api/v1/sessions").json["sessions"], "the session has gone")
+        page.click("#sessions-page button")
+        page.until("document.querySelector('#notice').textContent")
+        assert "no open session" in page.text("#notice")
+        assert len(page.complaints()) <= 1  # the 404 itself

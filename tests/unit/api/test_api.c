@@ -290,6 +290,45 @@ static void test_sessions(void **state)
     }
 }
 
+#define SESSION "/api/v1/sessions/0198c0de-0000-7000-8000-0000000000aa"
+
+static void test_session(void **state)
+{
+    static const struct control_row session = {.key = STR("s1"), .user = STR("eve"), .node = STR("n"), .channels = 9};
+    static const struct control_row rows[] = {{.key = STR("a\""), .epoch = STR("e"), .offset = 4, .subscribed = 1},
+                                              {.key = STR("b"), .recovering = 1}};
+    (void)state;
+    send_request(&f, &x, "GET", SESSION "?limit=2&after=A", "");
+    assert_int_equal(f.survey->question.op, CONTROL_SESSION);
+    assert_str(f.survey->question.session_id, "0198c0de-0000-7000-8000-0000000000aa");
+    assert_str(f.survey->question.after, "A");
+    assert_int_equal(f.survey->question.limit, 2);
+    control_result_set_session(&f.survey->result, &session);
+    give_rows(rows, 2, true);
+    answer_survey(&f);
+    expect(&x, 200,
+           "{\"session_id\":\"s1\",\"user\":\"eve\",\"node\":\"n\",\"address\":\"\",\"connected_at\":null,"
+           "\"expires_at\":null,\"outbox_bytes\":0,\"channel_count\":9,\"channels\":[{\"channel\":\"a\\\"\","
+           "\"subscribed\":true,\"recovering\":false,\"recoverable\":true,\"epoch\":\"e\",\"offset\":4},{\"channel\":"
+           "\"b\",\"subscribed\":false,\"recovering\":true,\"recoverable\":false}],\"next\":\"b\"}");
+    send_request(&f, &x, "GET", SESSION, "");
+    assert_int_equal(f.survey->question.limit, 100);
+    answer_survey(&f);
+    expect_part(&x, 404, "\"code\":\"not_found\"");
+    send_request(&f, &x, "GET", SESSION, "");
+    f.survey->partial = true;
+    answer_survey(&f);
+    expect_part(&x, 503, "\"code\":\"unavailable\"");
+    send_request(&f, &x, "GET", "/api/v1/sessions/me", "");
+    expect_part(&x, 404, "\"code\":\"not_found\"");
+    static const char *const bad[] = {SESSION "?limit=0", SESSION "?limit=1001", SESSION "?user=u",
+                                      SESSION "?after=%ff"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        send_request(&f, &x, "GET", bad[i], "");
+        expect_part(&x, 400, "invalid_request");
+    }
+}
+
 static void test_channels(void **state)
 {
     static const struct control_row rows[] = {{.key = STR("a"), .subscribers = 2}, {.key = STR("b"), .subscribers = 1}};
@@ -416,6 +455,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_subscribe_and_unsubscribe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sessions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_session, setup, teardown),
         cmocka_unit_test_setup_teardown(test_channels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_channel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_revoke, setup, teardown),

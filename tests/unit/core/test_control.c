@@ -246,6 +246,88 @@ static void test_many_channels_in_parts(void **state)
     fixture_teardown(&f);
 }
 
+/* The session's list is in no order of names. */
+static void test_channels_of_a_session_come_in_pages(void **state)
+{
+    enum { CHANNELS = 1000 };
+    static const uint64_t limits[] = {1, 7, 100, 999, 1000};
+    char name[32], last[32];
+    struct control_result result;
+    (void)state;
+    f.endpoint->limits.channels = CHANNELS;
+    open_session(&f, &wires[0], "{\"sub\":\"eve\"}");
+    struct control_request request = {.op = CONTROL_SESSION, .session_id = str_from_cstr(wires[0].session->uuid)};
+    for (int i = 0; i < CHANNELS; i++) {
+        snprintf(name, sizeof name, "c:%04d", (i * 637) % CHANNELS);
+        run_count(
+            (struct control_request){.op = CONTROL_SUBSCRIBE, .user = STR("eve"), .channel = str_from_cstr(name)});
+    }
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        size_t seen = 0;
+        request.limit = limits[i];
+        request.after = STR("");
+        do {
+            assert_int_equal(run(&request, &result), 1);
+            assert_int_equal(result.session->channels, CHANNELS);
+            for (size_t row = 0; row < result.row_count; row++, seen++) {
+                snprintf(last, sizeof last, "c:%04zu", seen);
+                assert_str(result.rows[row].key, last);
+            }
+            assert_true(result.row_count == limits[i] || seen == CHANNELS);
+            assert_int_equal(result.more, seen < CHANNELS);
+            request.after = str_from_cstr(last);
+            control_result_fini(&result);
+        } while (seen < CHANNELS);
+    }
+    run(&request, &result); /* after the last one */
+    assert_non_null(result.session);
+    assert_int_equal(result.row_count, 0);
+    control_result_fini(&result);
+    close_session(&f, &wires[0]);
+    hub_flush(f.hub);
+    run(&request, &result);
+    assert_null(result.session);
+    fixture_teardown(&f);
+}
+
+static void expect_channel(const struct control_request *request, const char *epoch, uint64_t offset, bool subscribed,
+                           bool recovering)
+{
+    struct control_result result;
+    run(request, &result);
+    assert_int_equal(result.row_count, 1);
+    assert_str(result.rows[0].epoch, epoch);
+    assert_int_equal(result.rows[0].offset, offset);
+    assert_int_equal(result.rows[0].subscribed, subscribed);
+    assert_int_equal(result.rows[0].recovering, recovering);
+    control_result_fini(&result);
+}
+
+/* Two sessions have one channel. The one that recovers is behind the other. */
+static void test_positions_of_a_session(void **state)
+{
+    struct control_request page = {.op = CONTROL_SESSION, .limit = 10};
+    (void)state;
+    open_session(&f, &wires[0], "{\"sub\":\"eve\"}");
+    open_session(&f, &wires[1], "{\"sub\":\"bob\"}");
+    page.session_id = str_from_cstr(wires[0].session->uuid);
+    run_count((struct control_request){.op = CONTROL_SUBSCRIBE, .user = STR("eve"), .channel = STR("log:a")});
+    expect_channel(&page, "", 0, false, false);
+    answer_join(&f, "log:a", "e", 9);
+    expect_channel(&page, "e", 9, true, false);
+    page.session_id = str_from_cstr(wires[1].session->uuid);
+    send_text(&f, &wires[1],
+              "{\"type\":\"subscribe\",\"data\":{\"channel\":\"log:a\",\"since\":{\"epoch\":\"e\",\"offset\":3}}}");
+    expect_channel(&page, "", 0, false, true);
+    answer_recovery(&f, take_recovery(&f), RECOVERY_FOUND, 3, 5, 9);
+    expect_channel(&page, "e", 5, true, true);
+    answer_recovery(&f, take_recovery(&f), RECOVERY_FOUND, 5, 9, 9);
+    expect_channel(&page, "e", 9, true, false);
+    for (int i = 0; i < 2; i++)
+        close_session(&f, &wires[i]);
+    fixture_teardown(&f);
+}
+
 static void test_merge(void **state)
 {
     struct control_row first[] = {{.key = STR("a"), .subscribers = 1, .nodes = 1},
@@ -296,6 +378,8 @@ static void test_check(void **state)
         {{.op = CONTROL_SEND, .channel = STR("a b")}, "channel"},
         {{.op = CONTROL_SEND, .user = STR("u"), .message = STR("\xff")}, "UTF-8"},
         {{.op = CONTROL_SESSIONS}, "limit"},
+        {{.op = CONTROL_SESSION, .limit = 1}, "session_id"},
+        {{.op = CONTROL_SESSION, .session_id = STR("s")}, "limit"},
         {{.op = CONTROL_CHANNELS, .limit = CONTROL_PAGE_MAX + 1}, "limit"},
         {{.op = CONTROL_OP_COUNT}, "operation"},
     };
@@ -360,6 +444,8 @@ int main(void)
         cmocka_unit_test_setup(test_channels, setup),
         cmocka_unit_test_setup(test_many_in_parts, setup),
         cmocka_unit_test_setup(test_many_channels_in_parts, setup),
+        cmocka_unit_test_setup(test_channels_of_a_session_come_in_pages, setup),
+        cmocka_unit_test_setup(test_positions_of_a_session, setup),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_check),
     };

@@ -257,6 +257,37 @@ static void test_a_session_is_asked_of_its_node(void **state)
         assert_int_equal(nodes[n].heard, 0);
 }
 
+static void test_a_session_with_its_channels(void **state)
+{
+    const char *id = nodes[2].wire[1].session->uuid;
+    const struct control_request page = {.op = CONTROL_SESSION, .session_id = str_from_cstr(id), .limit = 1};
+    struct control_request subscribe = {.op = CONTROL_SUBSCRIBE, .session_id = str_from_cstr(id)};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        subscribe.channel = i ? STR("a") : STR("b");
+        request_destroy(&ask_and_wait(&subscribe)->base);
+    }
+    answer_join(&nodes[2].worker[1], "a", "e1", 7);
+    struct survey *survey = ask_and_wait(&page);
+    assert_str(survey->result.session->key, id);
+    assert_str(survey->result.session->user, "user-1");
+    assert_str(survey->result.session->node, nodes[2].id);
+    assert_int_equal(survey->result.session->channels, 2);
+    assert_int_equal(survey->result.row_count, 1);
+    assert_true(survey->result.more && !survey->partial);
+    assert_str(survey->result.rows[0].key, "a");
+    assert_str(survey->result.rows[0].epoch, "e1");
+    assert_int_equal(survey->result.rows[0].offset, 7);
+    assert_true(survey->result.rows[0].subscribed);
+    request_destroy(&survey->base);
+    struct control_request gone = page;
+    gone.session_id = STR("0198c0de-0000-7000-8000-0123456789ab");
+    survey = ask_and_wait(&gone);
+    assert_null(survey->result.session);
+    assert_int_equal(survey->result.row_count, 0);
+    request_destroy(&survey->base);
+}
+
 /* The id names no node in the list. Its node has joined just now, or has gone, or is of an earlier version. */
 static void test_a_session_of_an_unknown_node_is_asked_of_all(void **state)
 {
@@ -389,6 +420,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pages_over_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_disconnect_everywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_session_is_asked_of_its_node, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_session_with_its_channels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_session_of_an_unknown_node_is_asked_of_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_nodes_of_the_same_digits_are_both_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_channel_counts_are_added_up, setup, teardown),

@@ -45,12 +45,14 @@ static void test_message_both_ways(void **state)
 static void test_answer_both_ways(void **state)
 {
     struct control_row rows[] = {{.key = STR("one"), .user = STR("\"u\""), .address = STR("::1"), .connected_ms = 1},
-                                 {.key = STR("t\"wo"), .subscribers = 7, .outbox_bytes = 8, .channels = 9}};
-    struct survey_message written = {.id = 5,
-                                     .is_answer = true,
-                                     .partial = true,
-                                     .node = STR("{\"version\":\"0\"}"),
-                                     .result = {.count = 3, .more = true, .rows = rows, .row_count = 2}};
+                                 {.key = STR("t\"wo"), .subscribers = 7, .outbox_bytes = 8, .channels = 9},
+                                 {.key = STR("x"), .epoch = STR("e"), .offset = 4, .subscribed = 1, .recovering = 1}};
+    struct survey_message written = {
+        .id = 5,
+        .is_answer = true,
+        .partial = true,
+        .node = STR("{\"version\":\"0\"}"),
+        .result = {.count = 3, .more = true, .rows = rows, .row_count = 3, .session = rows}};
     struct survey_message read;
     struct buf text = {0}, scratch = {0};
     struct error error;
@@ -61,12 +63,17 @@ static void test_answer_both_ways(void **state)
     assert_int_equal(read.id, 5);
     assert_int_equal(read.result.count, 3);
     assert_str(read.node, "{\"version\":\"0\"}");
-    assert_int_equal(read.result.row_count, 2);
+    assert_int_equal(read.result.row_count, 3);
     assert_str(read.result.rows[0].user, "\"u\"");
     assert_str(read.result.rows[1].key, "t\"wo");
     assert_int_equal(read.result.rows[1].subscribers, 7);
     assert_int_equal(read.result.rows[1].outbox_bytes, 8);
     assert_int_equal(read.result.rows[1].channels, 9);
+    assert_str(read.result.rows[2].epoch, "e");
+    assert_int_equal(read.result.rows[2].offset, 4);
+    assert_true(read.result.rows[2].subscribed && read.result.rows[2].recovering);
+    assert_str(read.result.session->key, "one");
+    assert_str(read.result.session->address, "::1");
     control_result_fini(&read.result);
     for (size_t cut = 0; cut < text.len; cut++)
         assert_int_equal(survey_read(str_from(text.ptr, cut), &scratch, &read, &error), ERR_INVALID_REQUEST);
@@ -94,11 +101,15 @@ static void test_refused(void **state)
         "{\"v\":1,\"ask\":1,\"op\":\"sessions\"}",
         "{\"v\":1,\"ask\":1,\"op\":\"sessions\",\"limit\":1001}",
         "{\"v\":1,\"ask\":1,\"op\":\"sessions\",\"limit\":1.5}",
+        "{\"v\":1,\"ask\":1,\"op\":\"session\",\"limit\":1}",
+        "{\"v\":1,\"ask\":1,\"op\":\"session\",\"session_id\":\"s\"}",
         "{\"v\":1,\"answer\":1,\"count\":0,\"more\":false,\"partial\":false}",
         "{\"v\":1,\"answer\":1,\"count\":-1,\"more\":false,\"partial\":false,\"rows\":[]}",
         "{\"v\":1,\"answer\":1,\"count\":0,\"more\":false,\"partial\":false,\"rows\":[1]}",
         "{\"v\":1,\"answer\":1,\"count\":0,\"more\":false,\"partial\":false,\"rows\":[{}]}",
         "{\"v\":1,\"answer\":1,\"count\":0,\"more\":false,\"partial\":false,\"rows\":[],\"node\":\"x\"}",
+        "{\"v\":1,\"answer\":1,\"count\":0,\"more\":false,\"partial\":false,\"rows\":[],\"session\":{}}",
+        "{\"v\":1,\"answer\":1,\"count\":0,\"more\":false,\"partial\":false,\"rows\":[{\"key\":\"a\"}],\"session\":1}",
     };
     struct buf scratch = {0};
     (void)state;
