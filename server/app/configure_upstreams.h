@@ -24,9 +24,10 @@ struct configured_upstreams {
     size_t count;
 };
 
-/* Makes them all. outbound NULL: only to see whether it can be done. before: those that a reload replaces, or NULL; a
- * target whose settings are the same is used again, with its connections and its breaker, and so are the answers that
- * are kept for idempotency keys. On failure nothing is made, and the error names the option. */
+/* Makes all upstreams. On failure nothing is made, and the error names the option.
+ * outbound: NULL only checks whether the upstreams can be made.
+ * before: the upstreams that a reload replaces, or NULL. A target whose settings are the same is used again, with its
+ * connections, its breaker and the answers kept for idempotency keys. */
 enum err configure_upstreams(const struct options *options, struct outbound *outbound,
                              const struct configured_upstreams *before, struct configured_upstreams *out,
                              struct error *error);

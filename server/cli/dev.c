@@ -89,8 +89,8 @@ static void tell(const struct program *program, const struct dev_facts *facts)
     buf_fini(&line);
 }
 
-/* What a client connects to: a listener on all addresses of a machine or container is at the loopback one too, also
- * where that is a port of a container which the host has published. */
+/* Writes an address that a client on this machine can connect to. A listener on all addresses is reached by the
+ * loopback address. So is a port of a container that the host has published. */
 static void write_connectable(char out[LISTENER_ADDRESS_LEN + 1], const char *bound)
 {
     bool any_4 = strncmp(bound, "0.0.0.0:", 8) == 0;

@@ -162,8 +162,8 @@ size_t hub_links(const struct hub *hub)
     return hub->links;
 }
 
-/* since: the client has what came before this position; NULL: it has nothing. It did not ask for the position itself,
- * so it could not ask for what is left if the history does not reach back to there: it gets that too. */
+/* since: the client has the events before this position. NULL: it has none. The server chose the position, not the
+ * client. So if the history does not reach back to it, the client gets the whole history. */
 static bool subscribe(struct hub *hub, struct session *session, struct str name, bool by_backend,
                       const struct command *since)
 {

@@ -1,6 +1,6 @@
-/* session_ticket.c - see session_ticket.h. At most one request for a ticket is under way. What is to be said meanwhile
- * is said when its answer has come. The last word (free, lost or end) is repeated until the broker has heard it, or
- * until the ticket's time is over there. */
+/* session_ticket.c - see session_ticket.h. At most one request for a ticket is under way. Later requests wait for its
+ * answer. The last request (free, lost or end) is repeated until the broker has answered it, or until the ticket's time
+ * is over there. */
 #include "server/core/session_ticket.h"
 
 #include "common/base/alloc.h"

@@ -2,9 +2,9 @@
  * rate, or stands still, and can be moved forward at any time: then every timer that becomes due on the way fires at
  * its time, in order.
  *
- * What the server does for itself and for nobody to see, such as its gathering of joins, goes on while the clock stands
- * still: it goes by the timers of turns (mailbox.h). The times of Redis, of backends (upstream.timeout) and of TLS
- * handshakes are real times, too. */
+ * Real time counts for work that no client sees, such as the gathering of joins: it uses the timers of turns
+ * (mailbox.h), and goes on while the clock stands still. Real time also counts for Redis, for backends
+ * (upstream.timeout) and for TLS handshakes. */
 #ifndef CARILLON_DEV_DEV_CLOCK_H
 #define CARILLON_DEV_DEV_CLOCK_H
 

@@ -211,9 +211,9 @@ static void on_gathered(struct timer *timer, uint64_t now_us)
     send_batch(CONTAINER_OF(timer, struct lifecycle, gather));
 }
 
-/* The first event after a pause goes at once. Those that come soon after a batch wait for others, as a batch of a few
- * costs the node and Redis nearly as much as one of many. While what is open is told again, nothing waits: a node that
- * dies until then leaves sessions whose end nobody can tell. */
+/* The first event after a pause goes at once. Later events wait for others, because a batch of a few events costs the
+ * node and Redis nearly as much as a batch of many. While the open sessions are told again, nothing waits: if the node
+ * died before that, nobody could tell the end of these sessions. */
 static bool must_gather(const struct lifecycle *lifecycle)
 {
     return !lifecycle->write && !lifecycle->is_closing && !lifecycle->before &&

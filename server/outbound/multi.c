@@ -6,7 +6,7 @@
  *
  * libcurl 7.88 closes a connection that is not complete without a call of on_close, after it has taken its interest
  * away. libuv would abort if it then told the kernel of that socket. So only a socket that the kernel surely knows
- * stays polled. What is left of one that was closed so goes when its number comes again. */
+ * stays polled. The state of a socket that was closed in that way is freed when its number comes again. */
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -121,7 +121,7 @@ enum err outbound_target_create(struct outbound *outbound, const struct outbound
 
 /* --- calls, in the caller's thread -------------------------------------------------------------------------------- */
 
-/* The thread has ended. What it would have done of a call, but for the counting, is done here. */
+/* Ends a call after the thread has ended. It does what the thread would do, without the counting. */
 static void end_at_once(struct outbound_call *call)
 {
     struct outbound_target *target = call->target;

@@ -13,7 +13,7 @@ import type { ChannelEvent, HistoryPage, Position } from "./protocol.js";
  */
 export type ChannelState = "idle" | "subscribing" | "live" | "lost" | "refused";
 
-/** What is known of the events between two moments: after each `subscribed` of a channel that was live before, and each `gap`. */
+/** Tells whether events were missed. It comes after each `gap`, and after each `subscribed` of a channel that was live before. */
 export interface Continuity {
   /** `true`: every event that was missed follows. `false`: events may be missing before the next one. Load the state anew. */
   recovered: boolean;

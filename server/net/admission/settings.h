@@ -112,14 +112,13 @@ struct net_endpoint *net_settings_successor(const struct net_settings *settings,
  * carriers of tokens and the query parameter "token". */
 struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path,
                                                const struct net_transport *transport);
-/* Of a reload: adds a closed endpoint with the path, the transport, the dialect, the close codes, the required claims
- * and scopes of one of earlier settings. NULL: its path has an endpoint, or it was closed already and no session counts
- * under its path any more.
+/* For a reload that removes an endpoint which sessions may still have: adds a closed endpoint with the same path,
+ * transport, dialect, close codes, required claims and scopes. Returns NULL if the new settings have an endpoint at the
+ * path. Also NULL if `before` was closed already and no session counts under its path.
  *
- * An endpoint that this reload removes is kept without a look at the count, since workers admit clients by it until
- * they have the new settings. A worker may still have no settings of the reload before either, and admit a client after
- * the count. Then the session keeps the closed endpoint that it gets by those settings, and later settings do not reach
- * it. */
+ * An endpoint that this reload removes is always kept: workers admit clients by it until they have the new settings. A
+ * worker may be two reloads behind, and admit a client after the count. That session keeps the closed endpoint of the
+ * older settings, and later settings do not reach it. */
 struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, const struct net_endpoint *before,
                                                 struct quota *quota);
 

@@ -220,7 +220,7 @@ void connection_close_all(struct connection_set *set)
     end_with_answer(CONTAINER_OF(link, struct connection, link));
 }
 
-/* What the kernel has of a request is read first: the peer has sent it before it could know. */
+/* Reads the bytes of a request that the kernel has. The peer sent them before it could know of the drain. */
 static void drain(struct connection *connection)
 {
     const struct connection_set *set = connection->set;

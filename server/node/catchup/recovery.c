@@ -178,7 +178,8 @@ void recovery_serve(struct catchup *catchup, uint64_t read, uint64_t broker_offs
 
 /* --- what is to be read ----------------------------------------------------------------------------------------- */
 
-/* A read for it begins with what it misses, or with the event whose id shows whether it may have that. */
+/* The offset after which a read begins: the client's position. If the client has told the id of its last event, the
+ * read begins one event earlier, so that the ids can be compared. */
 static uint64_t read_after(const struct catchup *catchup, const struct recovery *recovery)
 {
     if (recovery->offset > catchup->offset || strcmp(recovery->epoch, catchup->epoch) != 0)

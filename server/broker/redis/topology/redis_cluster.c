@@ -228,8 +228,8 @@ static enum redis_again redirect(struct redis_topology *topology, struct str key
     unsigned slot;
     struct redis_shard *shard = read_redirection(topology, from, text, STR("MOVED"), &slot);
     if (shard) {
-        /* What the slot's owner is asked stays with the slot, or a position would be told by another server than that
-         * of the subscription. */
+        /* The whole slot moves, not this request alone. Otherwise the position would come from another server than
+         * the events. */
         if (!move(topology, slot, shard))
             return REDIS_AGAIN_LATER;
         *out = (struct redis_route){.shard = shard};
