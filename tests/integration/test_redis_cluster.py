@@ -3,7 +3,8 @@ acknowledged event is lost."""
 from support.accounting import Ledger
 from support.carillon import ALL
 from support.load import Crowd
-from support.redis import Cluster, Redis
+from support.proxy import Proxy
+from support.redis import Cluster, Redis, RedisError
 from support.tls import Certificate
 from support.wait import until
 
@@ -11,6 +12,7 @@ CONFIG = {"redis.command_timeout": "2s", "redis.canary_interval": "1s", "redis.r
           "channels": [{"match": "log:*", "allow": ALL, "history": {"size": 100000, "ttl": "1h"}},
                        {"match": "*", "allow": ALL}]}
 CHANNELS = [f"log:{n}" for n in range(12)]
+BUS_PUBLISH_SHARD = 10  # the packet by which a server of a cluster passes an SPUBLISH on to its replicas
 
 
 def start(launch, cluster, count=2, **more):
@@ -258,6 +260,46 @@ def test_writes_lost_in_a_failover_are_told(launch, tmp_path):
             for client in (at_a, at_b):
                 assert client.expect("test", offset=2)["data"] == "after"
     finally:
+        cluster.close()
+
+
+def took_over(replica):
+    try:
+        return replica("CLUSTER", "FAILOVER") == "OK"
+    except RedisError:  # the cluster's connection to its primary is being made anew
+        return False
+
+
+def test_a_primary_hands_over_before_it_takes_a_subscription(launch, tmp_path):
+    """It said that it was the primary, and takes the subscription as a replica. Not all events of its channels come through it."""
+    cluster = Cluster(tmp_path, 3, 3, "--enable-debug-command", "yes")
+    proxy = None
+    try:
+        busy = [cluster.owner(cluster.slot(f"carillon:{name}")) for name in ("nodes", "revoked")]
+        old = next(node for node in cluster.primaries if node not in busy)  # one that nothing is written to before a client publishes
+        heir = cluster.replicas[cluster.primaries.index(old)]
+        channel = next(f"plain:{n}" for n in range(100) if home(cluster, f"plain:{n}") is old)
+        proxy = Proxy(old.port)
+        old("CONFIG", "SET", "cluster-announce-port", proxy.port)
+        until(lambda: all(f":{proxy.port}@" in node("CLUSTER", "NODES") for node in cluster.nodes), "its address is known")
+        node, = start(launch, cluster, 1, **{"redis.canary_interval": "5m", "redis.command_timeout": "20s", "redis.ingest": False})
+        with node.connect() as client:
+            client.subscribe(channel)
+            proxy.subscribes.clear()
+            asked = old.calls("role")
+            old("CLIENT", "KILL", "TYPE", "pubsub")
+            until(lambda: old.calls("role") > asked, "it says once more that it is the primary")
+            until(lambda: took_over(heir), "its heir is connected to it")
+            until(lambda: heir.role() == "master" and old.role() == "slave", "it has handed over")
+            old("DEBUG", "DROP-CLUSTER-PACKET-FILTER", BUS_PUBLISH_SHARD)
+            proxy.subscribes.set()
+            until(lambda: subscribed_at(heir, channel) == 1, "the node goes over to its heir")
+            client.find("gap", channel=channel)
+            assert heir("SPUBLISH", live(channel), '{"type":"test","data":"after"}') == 1
+            client.find("test", data="after")
+    finally:
+        if proxy:
+            proxy.close()
         cluster.close()
 
 

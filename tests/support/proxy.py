@@ -41,6 +41,8 @@ class Proxy:
         self.delay_s = 0  # each way
         self.commands_late_s = 0  # only what a node sends on connections that do not subscribe
         self.positions_late_s = 0  # only what tells a node where a channel stands, and what follows it
+        self.subscribes = threading.Event()  # not set: what a node subscribes waits here, on its connection
+        self.subscribes.set()
         self.open = threading.Event()  # not set: what comes is read and forgotten, and its connection passes nothing more
         self.open.set()
         self.wires = []
@@ -93,6 +95,8 @@ class Proxy:
                 chunk = source.recv(1 << 16)
             except OSError:
                 chunk = b""
+            if of_node and b"SUBSCRIBE" in chunk:
+                self.subscribes.wait()
             of_node = of_node and b"SUBSCRIBE" not in chunk
             wire.dead = wire.dead or bool(chunk) and not self.open.is_set()
             if not chunk or not wire.dead:
@@ -116,6 +120,7 @@ class Proxy:
                 return
 
     def close(self):
+        self.subscribes.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         for wire in list(self.wires):  # a connection that is being made may still add its own

@@ -1,6 +1,7 @@
 """A Redis of a test's own, on a free port and in a temporary folder. The test can stop it, freeze it and start it again. A client of a few
 lines looks into it."""
 import os
+import re
 import select
 import shutil
 import signal
@@ -121,6 +122,11 @@ class Redis:
             return self("ROLE")[0]
         except (OSError, RedisError):
             return None
+
+    def calls(self, command):
+        """How often the command was run."""
+        found = re.search(rf"^cmdstat_{re.escape(command)}:calls=(\d+)", self("INFO", "commandstats"), re.MULTILINE)
+        return int(found.group(1)) if found else 0
 
     def __call__(self, *words):
         """Sends a command on a connection of our own. The connection is made again if it has been cut, as by a server that changes its

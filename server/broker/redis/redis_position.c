@@ -73,14 +73,14 @@ static void fail(struct redis_broker *broker, struct redis_subscription *subscri
                                     str_from(text, (size_t)len), NULL);
 }
 
-/* An interrupted channel without history has no position to wait for. The loss is told at once. But a server of a
- * cluster that was up before may have become a replica since. It takes the subscription, and has some of the events
- * from then on. The question tells, because no replica takes it. */
+/* An interrupted channel without history has no position to wait for. The loss is told at once while the shard is
+ * coming up. If the server has become a replica, the shard is dropped soon, and the loss is told once more. Later, a
+ * server of a cluster may become a replica before it takes the subscription. It has some of the events from then on.
+ * Then the question tells, because no replica takes it. */
 static bool tells_loss_at_once(struct redis_broker *broker, struct redis_subscription *subscription)
 {
-    const struct redis_shard *shard = subscription->shard;
     if (!subscription->answered || !subscription->interrupted || subscription->history.size ||
-        (shard->is_up && broker->topology.kind->sharded))
+        !redis_shard_is_coming_up(subscription->shard))
         return false;
     tell(broker, subscription, &(struct position){.offset = 0});
     return true;

@@ -64,6 +64,7 @@ static int set_up(void **state)
         redis_connection_init(&shard->subscriber, &config, NULL, &f->broker, &f->rig.turn);
         shard->commands.state = shard->subscriber.state = REDIS_READY;
         shard->is_primary = true;
+        shard->phase = PHASE_CONNECTING;
     }
     f->owner = &f->shards[0];
     *state = f;
@@ -307,7 +308,7 @@ static void asks_a_server_that_was_up_whether_it_has_the_slot(void **state)
     struct fixture *f = *state;
     struct redis_shard *here = &f->shards[0], *there = &f->shards[1];
     join_plain(f);
-    here->is_up = true;
+    here->phase = PHASE_RESTING;
     redis_subscribe_ended(here, STR(KEY));
     give_slot_to(f, here);
     confirm(here);
@@ -321,7 +322,6 @@ static void asks_a_server_that_was_up_whether_it_has_the_slot(void **state)
     assert_int_equal(f->node.event_count, 0);
     hear(there, "after");
     assert_int_equal(f->node.event_count, 1);
-    here->is_up = false;
 }
 
 /* Its subscriptions may be confirmed before it says that it is a replica. */

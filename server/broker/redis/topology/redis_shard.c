@@ -33,15 +33,39 @@ static void set_state(struct redis_shard *shard, bool is_up, const char *text)
 
 /* ---- the canary ---- */
 
+/* True if the server says that it is a replica: the shard is dropped. An ACL may forbid ROLE. Then the first write
+ * tells. */
+static bool drop_replica(struct redis_shard *shard, const redisReply *role)
+{
+    if (role->type != REDIS_REPLY_ARRAY || !role->elements || str_eq(redis_text(role->element[0]), STR("master")))
+        return false;
+    redis_shard_drop(shard, "it is a replica, not the primary: what is published there reaches nobody else");
+    return true;
+}
+
+static void on_role_again(void *owner, void *argument, const redisReply *reply)
+{
+    if (reply)
+        drop_replica(argument, reply);
+}
+
+static void ask_role(struct redis_shard *shard, redis_answered *done)
+{
+    redis_connection_send(&shard->commands, 1, (struct str[]){STR("ROLE")}, done, shard);
+}
+
 static void on_canary_sent(void *owner, void *argument, const redisReply *reply)
 {
     if (reply && redis_is_error(reply))
         redis_shard_drop(argument, reply->str);
 }
 
+/* The server may have become a replica since it was asked. A replica takes subscriptions, and gives canaries back. So
+ * the question goes with each canary, also with the first one: then all subscriptions are confirmed. */
 static void send_canary(struct redis_shard *shard)
 {
     char text[40];
+    ask_role(shard, on_role_again);
     shard->canary = ++shard->topology->canary;
     int len = snprintf(text, sizeof text, "canary %llu", (unsigned long long)shard->canary);
     shard->topology->shard_events->before_canary(shard);
@@ -105,31 +129,18 @@ void redis_shard_all_confirmed(struct redis_shard *shard)
 static void on_role(void *owner, void *argument, const redisReply *reply)
 {
     struct redis_shard *shard = argument;
-    if (!reply)
+    if (!reply || drop_replica(shard, reply))
         return;
-    bool told = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
-    if (told && !str_eq(redis_text(reply->element[0]), STR("master"))) {
-        redis_shard_drop(shard, "it is a replica, not the primary: what is published there reaches nobody else");
-        return;
-    }
-    if (shard->is_primary)
-        return;
-    /* An ACL may forbid ROLE. Then the first write tells whether the server is a primary. */
     shard->is_primary = true;
     shard->topology->shard_events->ready(shard);
     try_probe(shard);
-}
-
-static void ask_role(struct redis_shard *shard)
-{
-    redis_connection_send(&shard->commands, 1, (struct str[]){STR("ROLE")}, on_role, shard);
 }
 
 static void on_commands_up(struct redis_connection *connection)
 {
     struct redis_shard *shard = CONTAINER_OF(connection, struct redis_shard, commands);
     redis_scripts_load(&shard->scripts, connection);
-    ask_role(shard);
+    ask_role(shard, on_role);
 }
 
 static void on_subscriber_up(struct redis_connection *connection)
@@ -174,7 +185,6 @@ static void on_timer(struct timer *timer, uint64_t now_us)
     case PHASE_RESTING:
         shard->phase = PHASE_PROBING;
         start_timer(shard, shard->topology->config.command_timeout_ms);
-        ask_role(shard);
         send_canary(shard);
         shard->topology->kind->look_again(shard);
         break;

@@ -5,7 +5,7 @@
  *
  *   1. both connections log in
  *   2. the server says that it is a primary: the shard is ready. The server confirms all subscriptions
- *   3. the shard publishes a canary on one connection
+ *   3. the shard asks again whether it is a primary, and publishes a canary on the same connection
  *   4. the canary comes back on the other connection: the shard is up
  *
  * Steps 3 and 4 are repeated at intervals. If the canary is lost, the shard connects anew.
@@ -122,6 +122,12 @@ static inline bool redis_shard_is_closing(const struct redis_shard *shard)
 static inline bool redis_shard_is_up(const struct redis_shard *shard)
 {
     return shard && shard->is_up && shard->commands.state == REDIS_READY;
+}
+
+/* The server is still to be asked whether it is a primary, before the shard comes up. */
+static inline bool redis_shard_is_coming_up(const struct redis_shard *shard)
+{
+    return shard->phase == PHASE_CONNECTING;
 }
 
 /* Commands can be sent to a primary, though the canary may not be back yet. */
