@@ -3,12 +3,14 @@ Each request gets an answer in time, Redis is not flooded, and no acknowledged e
 import pytest
 from support import jwt
 from support.carillon import ALL
+from support.redis import Cluster
 from support.wait import until
 
 CONFIG = {"redis.command_timeout": "2s", "redis.canary_interval": "1s", "redis.retry_max": "500ms",
           "redis.ingest": False,  # its stream is in the slot of the revocations
           "channels": [{"match": "log:*", "allow": ALL, "history": {"size": 1000, "ttl": "1h"}, "presence": True}]}
 CHANNEL = "log:0"
+BUS_PUBLISH = 4  # the packet by which a server of a cluster passes a PUBLISH on to the others
 
 
 @pytest.fixture
@@ -137,6 +139,30 @@ def test_a_slot_that_stays_half_moved(launch, node, cluster):
         for each in (client, late):
             each.expect("test", offset=2)
             each.nothing_before_pong()
+
+
+def test_a_position_that_is_lost_between_the_servers(launch, tmp_path):
+    """The slot's next server has made it, and the server of the subscription does not get it to pass it on."""
+    cluster = Cluster(tmp_path, 3, 0, "--enable-debug-command", "yes")
+    try:
+        node = launch({**CONFIG, "redis.url": cluster.url})
+        until(node.ready, "it is ready")
+        slot = Slot(cluster, key("live"))
+        assert publish(node).status == 200
+        cluster.begin_migration(slot.number, slot.source, slot.target)
+        cluster.migrate_keys(slot.number, slot.source, slot.target)
+        slot.source("DEBUG", "DROP-CLUSTER-PACKET-FILTER", BUS_PUBLISH)
+        with node.connect() as client:
+            client.send("subscribe", channel=CHANNEL)
+            until(lambda: slot.target.calls("eval") >= 2, "it is asked for again")
+            client.nothing_before_pong()
+            slot.source("DEBUG", "DROP-CLUSTER-PACKET-FILTER", -1)
+            assert client.expect("subscribed")["data"]["offset"] == 1
+            cluster.end_migration(slot.number, slot.source, slot.target)
+            assert publish(node).json["offset"] == 2
+            client.expect("test", offset=2)
+    finally:
+        cluster.close()
 
 
 def test_a_node_ends_while_a_slot_is_half_moved(launch, cluster):

@@ -72,6 +72,7 @@ static void on_canary_back(struct redis_shard *shard)
 {
     struct redis_broker *broker = redis_broker_of_shard(shard);
     broker->info.round_trip_us = shard->round_trip_us;
+    redis_position_ask_untold(shard);
     if (shard->is_up)
         return;
     log_info("broker", "connected to Redis at %s:%s, %zu channels subscribed", shard->endpoint.host,

@@ -187,6 +187,9 @@ void redis_position_recheck(struct redis_broker *broker, struct redis_subscripti
 void redis_position_ask_all(struct redis_shard *shard);
 /* Redis has told the position. id: of the event at that position; empty: not known. */
 void redis_position_told(struct redis_shard *shard, struct str key, struct str epoch, uint64_t offset, struct str id);
+/* A canary has come back. Asks again for each position of the shard that was made before that canary was sent, and has
+ * not come. */
+void redis_position_ask_untold(struct redis_shard *shard);
 /* A message among the events says that a script has begun an epoch of the channel. */
 void redis_position_begun(struct redis_broker *broker, struct redis_subscription *subscription,
                           const struct position *position);

@@ -11,6 +11,9 @@
  * - after a lost connection (interrupted). The question then names the last event of the node, and the script looks
  *   whether that event is still there.
  * - when the epoch that was told may not be the one in Redis (recheck).
+ * - when the position does not come (untold). While a slot of a cluster moves, another server than that of the
+ *   subscription makes the position. Servers pass it on to each other, and may lose it. A canary that is sent after the
+ *   script has run, and comes back, tells of the loss. A position of the same server comes before that canary.
  *
  * An epoch begins with an event, or with a message of the position script on the channel. So each node learns a new
  * epoch as soon as it begins. */
@@ -51,6 +54,7 @@ static void tell(struct redis_broker *broker, struct redis_subscription *subscri
 {
     static const struct position none;
     bool is_located = subscription->answered && !subscription->interrupted;
+    list_remove(&subscription->untold);
     subscription->answered = true;
     subscription->interrupted = subscription->recheck = false;
     if (!subscription->history.size)
@@ -112,6 +116,13 @@ static void send_question(struct redis_request *request)
     redis_request_script(request, SCRIPT_POSITION, 2, sizeof arguments / sizeof *arguments, arguments);
 }
 
+/* The script has run. Usually the position has come before, or comes in the same turn. */
+static void await_position(struct redis_broker *broker, struct redis_subscription *subscription)
+{
+    list_append(&broker->subscriptions.untold, &subscription->untold);
+    subscription->untold_since = broker->topology.canary;
+}
+
 static void on_asked(struct redis_request *request, const redisReply *reply)
 {
     struct redis_broker *broker = redis_broker_of_request(request);
@@ -129,6 +140,8 @@ static void on_asked(struct redis_request *request, const redisReply *reply)
         tell(broker, subscription, &(struct position){.offset = 0}); /* nobody knows what was lost */
     else if (waits && refused)
         fail(broker, subscription, reply);
+    else if (waits)
+        await_position(broker, subscription);
     else
         redis_subscription_drop_if_done(&broker->subscriptions, subscription);
 }
@@ -152,6 +165,7 @@ void redis_position_ask(struct redis_broker *broker, struct redis_subscription *
         return; /* redis_position_ask_all asks later */
     if (tells_loss_at_once(broker, subscription))
         return;
+    list_remove(&subscription->untold);
     if (subscription->positions++ == 0) {
         subscription->read_before = subscription->read;
         subscription->outdated = false;
@@ -178,6 +192,22 @@ void redis_position_ask_all(struct redis_shard *shard)
     for (struct redis_subscription *each; (each = map_next(&broker->subscriptions.by_key, &cursor));)
         if (each->shard == shard && redis_position_is_needed(each))
             redis_position_ask(broker, each); /* also where an answer is due: it may come from another server */
+}
+
+void redis_position_ask_untold(struct redis_shard *shard)
+{
+    struct redis_broker *broker = redis_broker_of_shard(shard);
+    LIST_EACH(link, &broker->subscriptions.untold)
+    {
+        struct redis_subscription *each = CONTAINER_OF(link, struct redis_subscription, untold);
+        if (each->untold_since >= shard->canary)
+            return;
+        if (each->shard != shard)
+            continue;
+        list_remove(link);
+        if (redis_position_is_needed(each))
+            redis_position_ask(broker, each);
+    }
 }
 
 /* ---- being told ---- */

@@ -201,6 +201,7 @@ static void forget(struct redis_subscription *subscription)
     subscription->sent = false;
     subscription->unconfirmed = 0;
     subscription->interrupted = subscription->answered;
+    list_remove(&subscription->untold); /* its position is asked for again */
 }
 
 void redis_subscribe_ended(struct redis_shard *shard, struct str key)

@@ -48,6 +48,7 @@ void redis_subscription_drop_if_done(struct redis_subscriptions *set, struct red
     if (subscription->wanted || subscription->sent || subscription->unconfirmed || subscription->positions)
         return;
     list_remove(&subscription->change);
+    list_remove(&subscription->untold);
     list_remove(&subscription->of_slot);
     map_remove(&set->by_key, subscription->key);
     free(subscription);
@@ -66,6 +67,7 @@ void redis_subscriptions_init(struct redis_subscriptions *set, bool by_slot, str
 {
     *set = (struct redis_subscriptions){.metrics = metrics};
     list_init(&set->changed);
+    list_init(&set->untold);
     if (!by_slot)
         return;
     set->by_slot = xcalloc(REDIS_SLOTS, sizeof *set->by_slot);

@@ -24,6 +24,8 @@ struct redis_subscription {
     bool recheck;                  /* the epoch is not known, or may not be the one in Redis */
     unsigned unconfirmed;          /* commands without a confirmation; confirmations come in the order of commands */
     unsigned positions;            /* calls of SCRIPT_POSITION without an answer; they hold the struct */
+    struct list_link untold;       /* in redis_subscriptions.untold */
+    uint64_t untold_since;         /* the last canary that was sent before it was put there */
     struct history_policy history; /* of the channel's rule; the node gives it, and again when a reload changes it */
     char epoch[EPOCH_MAX + 1];     /* of the last event or position that the node was told */
     uint64_t offset;
@@ -40,6 +42,7 @@ struct redis_subscription {
 struct redis_subscriptions {
     struct map by_key;
     struct list_link changed;  /* subscriptions that the next flush looks at */
+    struct list_link untold;   /* subscriptions whose position was made and has not come, the oldest first */
     struct list_link *by_slot; /* REDIS_SLOTS lists in a cluster; else NULL */
     struct metrics *metrics;   /* borrowed */
 };

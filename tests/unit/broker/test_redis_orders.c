@@ -410,6 +410,65 @@ static void gives_up_nothing_for_a_refusal_that_passes(void **state)
     assert_int_equal(f->node.subscribed[0].offset, 5);
 }
 
+/* ---- a position that does not come ---- */
+
+static void send_canary(struct fixture *f, struct redis_shard *shard)
+{
+    shard->canary = ++f->broker.topology.canary;
+}
+
+/* The server of the slot's future has made the position, and the other one has not got it to pass it on. */
+static void asks_again_when_a_canary_overtakes_a_position(void **state)
+{
+    struct fixture *f = *state;
+    struct redis_shard *here = &f->shards[0], *other = &f->shards[1];
+    join(f);
+    reconnect(f);
+    send_canary(f, here);
+    answer(f, here, NULL);
+    redis_position_ask_untold(here); /* that canary is older */
+    assert_int_equal(here->commands.expected.count, 0);
+    send_canary(f, other);
+    redis_position_ask_untold(other); /* another server's canary tells nothing */
+    assert_int_equal(other->commands.expected.count, 0);
+    for (int i = 0; i < 2; i++) {
+        send_canary(f, here);
+        redis_position_ask_untold(here);
+        assert_int_equal(here->commands.expected.count, 1);
+        send_canary(f, here);
+        redis_position_ask_untold(here); /* it has no answer yet */
+        assert_int_equal(here->commands.expected.count, 1);
+        answer(f, here, NULL);
+    }
+    tell(here, 6);
+    assert_told(f, 6);
+    send_canary(f, here);
+    redis_position_ask_untold(here);
+    assert_int_equal(here->commands.expected.count, 0);
+}
+
+static void asks_for_no_untold_position_after_a_loss_or_an_end(void **state)
+{
+    struct fixture *f = *state;
+    struct redis_shard *here = &f->shards[0];
+    join(f);
+    for (int ends = 0; ends < 2; ends++) {
+        reconnect(f);
+        answer(f, here, NULL);
+        send_canary(f, here);
+        if (ends) {
+            node_unsubscribe(&f->node, "c");
+            redis_subscribe_flush(&f->broker);
+        } else {
+            redis_subscribe_reset(here);
+        }
+        redis_position_ask_untold(here);
+        assert_int_equal(here->commands.expected.count, 0);
+    }
+    redis_subscribe_ended(here, STR(KEY)); /* the struct is freed, and in no list */
+    assert_true(list_is_empty(&f->broker.subscriptions.untold));
+}
+
 int main(void)
 {
 #define PLAYED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -425,6 +484,8 @@ int main(void)
         PLAYED(takes_confirmations_in_the_order_of_commands),
         PLAYED(asks_again_when_the_server_that_was_to_have_it_is_lost),
         PLAYED(gives_up_nothing_for_a_refusal_that_passes),
+        PLAYED(asks_again_when_a_canary_overtakes_a_position),
+        PLAYED(asks_for_no_untold_position_after_a_loss_or_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
