@@ -107,19 +107,20 @@ static void on_page(struct redis_request *request, const redisReply *reply)
     list->is_asked = false;
     if (list->is_outdated)
         redis_revocations_load(broker);
-    else if (fine && strcmp(list->cursor, "0") != 0)
-        ask_page(broker);
-    else if (fine)
+    else if (fine && strcmp(list->cursor, "0") == 0)
         broker->broker.sink->revocations(broker->broker.owner, false);
+    else
+        ask_page(broker);
 }
 
-/* Endless: see on_page. If the server does not answer, all are read again when it or another one is up. */
+/* Endless: see on_page. If the server of the slot is lost, all are read again when it or another one is up. If another
+ * server is lost that the slot was to move to, the server of the slot is asked again at once. */
 static const struct redis_request_kind page = {.send = send_page, .done = on_page, .is_endless = true};
 
 static void ask_page(struct redis_broker *broker)
 {
     struct str key = buf_str(&broker->revoked_key);
-    struct redis_shard *shard = redis_request_shard(&broker->topology, key);
+    struct redis_shard *shard = broker->closing ? NULL : redis_request_shard(&broker->topology, key);
     if (!shard)
         return;
     broker->revoked_list.is_asked = true;

@@ -469,6 +469,44 @@ static void asks_for_no_untold_position_after_a_loss_or_an_end(void **state)
     assert_true(list_is_empty(&f->broker.subscriptions.untold));
 }
 
+/* ---- the revoked tokens ---- */
+
+static void answer_page(struct fixture *f, struct redis_shard *shard)
+{
+    struct redis_connection *connection = &shard->commands;
+    char zero[] = "0"; /* there are no more pages */
+    redisReply cursor = {.type = REDIS_REPLY_STRING, .str = zero, .len = 1}, members = {.type = REDIS_REPLY_ARRAY};
+    redisReply *elements[] = {&cursor, &members};
+    redisReply page = {.type = REDIS_REPLY_ARRAY, .elements = 2, .element = elements};
+    assert_int_equal(connection->expected.count, 1);
+    struct redis_expected first = *(struct redis_expected *)ring_at(&connection->expected, 0, sizeof first);
+    ring_drop(&connection->expected);
+    first.done(&f->broker, first.argument, &page);
+}
+
+/* The other server goes on. So nothing else has them read. */
+static void reads_revocations_again_when_the_server_that_was_to_have_them_is_lost(void **state)
+{
+    static const char *const ends[] = {"lost", "LOADING Redis is loading the dataset in memory"};
+    struct fixture *f = *state;
+    struct redis_shard *here = &f->shards[0], *there = &f->shards[1];
+    buf_append(&f->broker.revoked_key, STR("test:revoked"));
+    redis_revocations_load(&f->broker);
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        there->commands.state = there->subscriber.state = REDIS_READY;
+        answer(f, here, "ASK 1 127.0.0.1:1");
+        answer(f, there, NULL); /* ASKING */
+        there->commands.state = there->subscriber.state = REDIS_CLOSING;
+        answer(f, there, ends[i]);
+        assert_int_equal(here->commands.expected.count, 1);
+    }
+    assert_int_equal(f->node.revocation_lists, 0);
+    answer_page(f, here);
+    assert_int_equal(f->node.revocation_lists, 1);
+    assert_int_equal(here->commands.expected.count, 0);
+    buf_fini(&f->broker.revoked_key);
+}
+
 int main(void)
 {
 #define PLAYED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -486,6 +524,7 @@ int main(void)
         PLAYED(gives_up_nothing_for_a_refusal_that_passes),
         PLAYED(asks_again_when_a_canary_overtakes_a_position),
         PLAYED(asks_for_no_untold_position_after_a_loss_or_an_end),
+        PLAYED(reads_revocations_again_when_the_server_that_was_to_have_them_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
