@@ -5,7 +5,7 @@
 #include "server/app/explain_private.h"
 #include "server/app/options_verdict.h"
 #include "server/core/access.h"
-#include "server/net/admission/subscribe_step.h"
+#include "server/net/entry/subscribe_step.h"
 
 enum { HEAD_MAX = 256 * 1024 };
 

@@ -10,8 +10,8 @@
 #include "server/dev/journal.h"
 #include "server/dev/lane.h"
 #include "server/dev/out_frame.h"
-#include "server/net/admission/entry.h"
 #include "server/net/admission/net_transport.h"
+#include "server/net/entry/entry.h"
 
 struct line_set {
     struct net_transport transport; /* of all endpoints; each of its sessions has a line */

@@ -3,7 +3,7 @@
 #ifndef CARILLON_DEV_LINE_STEP_H
 #define CARILLON_DEV_LINE_STEP_H
 
-#include "server/net/admission/entry.h"
+#include "server/net/entry/entry.h"
 
 struct line;
 struct line_set;

@@ -12,7 +12,7 @@
 #ifndef CARILLON_UPSTREAM_CONNECT_STEP_H
 #define CARILLON_UPSTREAM_CONNECT_STEP_H
 
-#include "server/net/admission/entry.h"
+#include "server/net/entry/entry.h"
 
 /* The owner sets the hub before the step is first called; borrowed. */
 struct connect_step {

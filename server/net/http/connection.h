@@ -5,7 +5,7 @@
 #define CARILLON_NET_HTTP_CONNECTION_H
 
 #include "common/protocol/http_chunked.h"
-#include "server/net/admission/entry.h"
+#include "server/net/entry/entry.h"
 #include "server/net/http/connection_set.h"
 #include "server/net/stream/stream.h"
 

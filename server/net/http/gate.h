@@ -4,7 +4,7 @@
 #ifndef CARILLON_NET_HTTP_GATE_H
 #define CARILLON_NET_HTTP_GATE_H
 
-#include "server/net/admission/entry.h"
+#include "server/net/entry/entry.h"
 #include "server/net/http/connection_set.h"
 
 /* The owner of a set's connection_ops. */

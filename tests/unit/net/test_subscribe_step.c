@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "server/net/admission/subscribe_step.h"
+#include "server/net/entry/subscribe_step.h"
 #include "server/net/ws/ws.h"
 #include "tests/support/unit.h"
 #include "tests/unit/net/net_fixture.h"

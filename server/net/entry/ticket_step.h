@@ -1,9 +1,9 @@
 /* ticket_step.h - the entry step that exchanges a ticket for the claims that it was issued with
  * (server/core/session_ticket.h). Clients that come with a token pass at once. */
-#ifndef CARILLON_NET_ADMISSION_TICKET_STEP_H
-#define CARILLON_NET_ADMISSION_TICKET_STEP_H
+#ifndef CARILLON_NET_ENTRY_TICKET_STEP_H
+#define CARILLON_NET_ENTRY_TICKET_STEP_H
 
-#include "server/net/admission/entry.h"
+#include "server/net/entry/entry.h"
 
 struct hub;
 

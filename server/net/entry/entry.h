@@ -5,10 +5,10 @@
  * waits: one that would wait is cancelled at once. Entry steps know no sockets. One thread.
  *
  * The first step is always limits_step. Steps that may change the user or the claims follow. After them come
- * user_limit_step, subscribe_step.h (automatic subscriptions) and session_limit.h (the sessions of a user on all
+ * user_limit_step, subscribe_step.h (automatic subscriptions) and session_limit_step.h (the sessions of a user on all
  * nodes). */
-#ifndef CARILLON_NET_ADMISSION_ENTRY_H
-#define CARILLON_NET_ADMISSION_ENTRY_H
+#ifndef CARILLON_NET_ENTRY_ENTRY_H
+#define CARILLON_NET_ENTRY_ENTRY_H
 
 #include "server/core/hub.h"
 #include "server/net/admission/admission.h"
@@ -50,7 +50,7 @@ struct entry {
     size_t channel_count;
     char *explanation;             /* owned; see entry_explain */
     struct entry_form form;        /* see entry_refuse_as */
-    struct session_slot *slot;     /* owned, of session_limit.c; NULL: none, or the session has it */
+    struct session_slot *slot;     /* owned, of session_limit_step.c; NULL: none, or the session has it */
     void *waiter;                  /* of the step that waits, for its cancel */
     struct session_ticket *ticket; /* owned, of ticket_step.c; NULL: none, or the session has it */
     /* Of entry.c. */

@@ -1,5 +1,5 @@
-/* session_limit.c - see session_limit.h. */
-#include "server/net/admission/session_limit.h"
+/* session_limit_step.c - see session_limit.h. */
+#include "server/net/entry/session_limit_step.h"
 
 #include "server/core/session_slot.h"
 

@@ -1,9 +1,9 @@
 /* subscribe_step.h - the entry step for endpoints with automatic subscriptions: channels that each session there has
  * from its beginning. The endpoint has templates of their names. */
-#ifndef CARILLON_NET_ADMISSION_SUBSCRIBE_STEP_H
-#define CARILLON_NET_ADMISSION_SUBSCRIBE_STEP_H
+#ifndef CARILLON_NET_ENTRY_SUBSCRIBE_STEP_H
+#define CARILLON_NET_ENTRY_SUBSCRIBE_STEP_H
 
-#include "server/net/admission/entry.h"
+#include "server/net/entry/entry.h"
 
 /* Fills the {names} of a template, and appends the text. A name is, in this order, one of the path, session_id, or a
  * claim of the token (claims_text), if the entry has claims yet. False: *out_missing (a part of the template) has no

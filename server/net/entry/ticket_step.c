@@ -1,8 +1,8 @@
 /* ticket_step.c - see ticket_step.h. */
-#include "server/net/admission/ticket_step.h"
+#include "server/net/entry/ticket_step.h"
 
 #include "server/core/session_ticket.h"
-#include "server/net/admission/subscribe_step.h"
+#include "server/net/entry/subscribe_step.h"
 
 static enum reason reason_of(enum err err, enum ticket_outcome outcome)
 {

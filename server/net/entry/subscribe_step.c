@@ -1,5 +1,5 @@
 /* subscribe_step.c - see subscribe_step.h. */
-#include "server/net/admission/subscribe_step.h"
+#include "server/net/entry/subscribe_step.h"
 
 static bool find_value(const struct entry *entry, struct str name, struct str *out)
 {

@@ -1,9 +1,9 @@
-/* session_limit.h - the entry step for tokens with a session_limit: how many sessions the user may have at once on all
- * nodes (server/core/session_slot.h). Other clients pass at once. */
+/* session_limit.h - the entry step for tokens with a session_limit: how many sessions the user may have at once on
+ * all nodes (server/core/session_slot.h). Other clients pass at once. */
 #ifndef CARILLON_NET_ADMISSION_SESSION_LIMIT_H
 #define CARILLON_NET_ADMISSION_SESSION_LIMIT_H
 
-#include "server/net/admission/entry.h"
+#include "server/net/entry/entry.h"
 
 struct hub;
 

@@ -1,5 +1,5 @@
 /* entry.c - see entry.h. */
-#include "server/net/admission/entry.h"
+#include "server/net/entry/entry.h"
 
 #include <assert.h>
 

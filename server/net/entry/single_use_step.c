@@ -1,5 +1,5 @@
 /* single_use_step.c - see single_use_step.h. */
-#include "server/net/admission/single_use_step.h"
+#include "server/net/entry/single_use_step.h"
 
 #include "server/core/single_use.h"
 

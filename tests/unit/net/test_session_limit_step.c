@@ -1,8 +1,8 @@
-/* test_session_limit.c - the entry step for tokens with a session_limit, at a broker that the test answers for. */
+/* test_session_limit_step.c - the entry step for tokens with a session_limit, at a broker that the test answers for. */
 #include <stdio.h>
 #include <unistd.h>
 
-#include "server/net/admission/session_limit.h"
+#include "server/net/entry/session_limit_step.h"
 #include "tests/support/unit.h"
 #include "tests/unit/net/net_fixture.h"
 
