@@ -5,7 +5,7 @@
 
 #include "bench/instructions/measure.h"
 #include "common/token/issue.h"
-#include "server/net/entry/entry.h"
+#include "server/net/entry/limits_step.h"
 #include "server/net/ws/ws.h"
 
 enum { TIMES = 500 };

@@ -127,9 +127,6 @@ static enum err create_workers(struct server *server, struct error *error)
     if (chdir("/") != 0)
         log_warn("app", "cannot change to /: %s", strerror(errno));
     for (unsigned i = 0; i < count && err == ERR_NONE; i++) {
-        const bool has_hook = server->hooks && server->hooks->step;
-        const struct entry_step steps[] = {connect_step(&server->connect_steps[i]),
-                                           has_hook ? *server->hooks->step : (struct entry_step){0}};
         metrics_init(&server->worker_metrics[i], (int)i);
         const struct worker_options options = {
             .index = i,
@@ -146,8 +143,8 @@ static enum err create_workers(struct server *server, struct error *error)
             .node = &node_ops,
             .node_owner = &server->node.router,
             .node_id = str_from_cstr(server->node.id),
-            .steps = steps,
-            .step_count = has_hook ? 2 : 1,
+            .outside_steps = {.connect = connect_step(&server->connect_steps[i]),
+                              .fault = server->hooks ? *server->hooks->fault_step : (struct entry_step){0}},
         };
         err = worker_create(&options, &server->workers[i], error);
         if (err == ERR_NONE) {

@@ -45,8 +45,8 @@ struct server_hooks {
     void (*sink)(void *owner, const struct broker_sink **sink, void **sink_owner);
     /* Puts a broker in front of that one. Takes it. */
     struct broker *(*broker)(void *owner, struct broker *broker, struct turn *turn);
-    /* One more entry step, which the owner of the hooks has made. */
-    const struct entry_step *step;
+    /* The entry step `fault` (server/net/entry/entry_steps.h). */
+    const struct entry_step *fault_step;
     /* Of each request to the internal listener, when its head has come. False: the call has been answered. */
     bool (*admit)(void *owner, struct http_call *call);
     /* All parts are there, and no client yet. */

@@ -96,7 +96,7 @@ struct dev *dev_create(const struct dev_start *start)
                                        .transport = &dev->lines.transport,
                                        .sink = on_sink,
                                        .broker = on_broker,
-                                       .step = &dev->lines.step,
+                                       .fault_step = &dev->lines.step,
                                        .admit = on_admit,
                                        .made = on_made,
                                        .ending = on_ending};

@@ -6,16 +6,10 @@
 #include "common/base/log.h"
 #include "common/base/uv_handle.h"
 #include "server/net/admission/admission.h"
-#include "server/net/entry/entry.h"
-#include "server/net/entry/session_limit_step.h"
-#include "server/net/entry/single_use_step.h"
-#include "server/net/entry/subscribe_step.h"
-#include "server/net/entry/ticket_step.h"
 #include "server/net/http/connection.h"
 #include "server/net/http/proxied.h"
 
-enum { OWN_STEPS = 6 }; /* entry steps that are always there */
-enum { TICK_MS = 50 };  /* how precise deadlines are when nothing else happens */
+enum { TICK_MS = 50 }; /* how precise deadlines are when nothing else happens */
 
 /* --- what the hub asks of the world ------------------------------------------------------------------------------ */
 
@@ -124,12 +118,13 @@ static void init_connections(struct worker *worker, const struct worker_options 
     const size_t max_pending[2] = {net_settings_pending(options->settings, false) / options->count,
                                    net_settings_pending(options->settings, true) / options->count};
     connection_set_init(set, max_pending, worker->metrics);
+    const size_t step_count = entry_steps_create(worker->hub, &options->outside_steps, &worker->steps);
     worker->gate = (struct gate){
         .admitter = &worker->admitter,
         .hub = worker->hub,
         .node_id = options->node_id,
         .steps = worker->steps,
-        .step_count = OWN_STEPS + options->step_count,
+        .step_count = step_count,
     };
     set->admitter = &worker->admitter;
     set->turn = worker->turn;
@@ -138,20 +133,6 @@ static void init_connections(struct worker *worker, const struct worker_options 
     set->mailbox = &worker->mailbox;
     set->ops = &gate_operations;
     set->owner = &worker->gate;
-}
-
-static void init_steps(struct worker *worker, const struct worker_options *options)
-{
-    worker->steps = xcalloc(OWN_STEPS + options->step_count, sizeof *worker->steps);
-    struct entry_step *next = worker->steps;
-    *next++ = limits_step;
-    *next++ = ticket_step(worker->hub);
-    for (size_t i = 0; i < options->step_count; i++)
-        *next++ = options->steps[i];
-    *next++ = user_limit_step;
-    *next++ = subscribe_step(worker->hub);
-    *next++ = session_limit_step(worker->hub);
-    *next++ = single_use_step(worker->hub);
 }
 
 static enum err create_edge(struct worker *worker, struct error *error)
@@ -209,7 +190,6 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->mailbox.owner = worker->hub;
     hub_advance(worker->hub, turn_now_us(worker->turn), turn_wall_ms(worker->turn));
     init_admitter(worker, options);
-    init_steps(worker, options);
     init_connections(worker, options);
     enum err err = create_edge(worker, error);
     init_handles(worker);

@@ -8,6 +8,7 @@
 
 #include "server/core/hub.h"
 #include "server/net/admission/admission.h"
+#include "server/net/entry/entry_steps.h"
 #include "server/net/http/connection_set.h"
 #include "server/net/http/gate.h"
 
@@ -25,10 +26,8 @@ struct worker_options {
     struct revocations *revocations; /* borrowed; may be NULL */
     const struct node_ops *node;     /* passed to the hub; borrowed, as is its owner */
     void *node_owner;
-    struct str node_id;             /* borrowed */
-    const struct entry_step *steps; /* more entry steps, which may change the user and the claims; copied. They run
-                                       after limits_step and before the steps that count the user's sessions */
-    size_t step_count;
+    struct str node_id;                 /* borrowed */
+    struct outside_steps outside_steps; /* their owners are borrowed */
 };
 
 /* Public members: index, loop, mailbox (its owner is the hub), hub and connections (for the listeners), fixed after

@@ -4,9 +4,8 @@
  * together have the time of the request. Once that is over, the steps that are left still begin, but none of them
  * waits: one that would wait is cancelled at once. Entry steps know no sockets. One thread.
  *
- * The first step is always limits_step. Steps that may change the user or the claims follow. After them come
- * user_limit_step, subscribe_step.h (automatic subscriptions) and session_limit_step.h (the sessions of a user on all
- * nodes). */
+ * A step is a file of this folder, or of a folder that this one knows nothing of. The list of all steps, in their
+ * order, is in entry_steps.c. */
 #ifndef CARILLON_NET_ENTRY_ENTRY_H
 #define CARILLON_NET_ENTRY_ENTRY_H
 
@@ -111,11 +110,5 @@ bool entry_has_endpoint(const struct entry *entry);
 
 /* Turns the entry's admission into a refusal, in the way that the present step asks for. */
 void entry_refuse(struct entry *entry, enum reason reason);
-
-/* The first entry step: the limits of this node on the connections of all clients, of an address and of an endpoint.
- * Takes the connection's places into the entry's lease, all or none. Refuses when a limit is reached. Has no owner. */
-extern const struct entry_step limits_step;
-/* The same for the connections of a user. */
-extern const struct entry_step user_limit_step;
 
 #endif

@@ -1,4 +1,4 @@
-/* session_limit_step.c - see session_limit.h. */
+/* session_limit_step.c - see session_limit_step.h. */
 #include "server/net/entry/session_limit_step.h"
 
 #include "server/core/session_slot.h"

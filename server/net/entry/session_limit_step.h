@@ -1,7 +1,7 @@
-/* session_limit.h - the entry step for tokens with a session_limit: how many sessions the user may have at once on
+/* session_limit_step.h - the entry step for tokens with a session_limit: how many sessions the user may have at once on
  * all nodes (server/core/session_slot.h). Other clients pass at once. */
-#ifndef CARILLON_NET_ADMISSION_SESSION_LIMIT_H
-#define CARILLON_NET_ADMISSION_SESSION_LIMIT_H
+#ifndef CARILLON_NET_ENTRY_SESSION_LIMIT_STEP_H
+#define CARILLON_NET_ENTRY_SESSION_LIMIT_STEP_H
 
 #include "server/net/entry/entry.h"
 

@@ -3,7 +3,7 @@
 #ifndef CARILLON_TESTS_ADMISSION_FIXTURE_H
 #define CARILLON_TESTS_ADMISSION_FIXTURE_H
 
-#include "server/net/entry/entry.h"
+#include "server/net/entry/limits_step.h"
 #include "tests/support/unit.h"
 
 enum { TOKEN_KINDS = 6 };

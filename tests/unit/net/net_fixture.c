@@ -135,8 +135,7 @@ void fixture_start(struct net_fixture *fixture)
         .quota = fixture->quota,
         .node = &nowhere,
         .node_owner = fixture,
-        .steps = fixture->steps,
-        .step_count = fixture->step_count,
+        .outside_steps = fixture->outside_steps,
     };
     if (worker_create(&options, &fixture->worker, &error))
         fail_msg("%s", error.text);

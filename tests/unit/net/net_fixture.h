@@ -11,8 +11,7 @@ struct net_fixture {
     struct net_settings *settings; /* change before fixture_start */
     struct token_keys *keys;
     struct hub_settings hub_settings;
-    const struct entry_step *steps; /* as well */
-    size_t step_count;
+    struct outside_steps outside_steps; /* as well */
     struct rules *rules;
     struct metrics metrics;
     struct quota *quota;

@@ -39,18 +39,17 @@ static void cancel(void *owner, struct entry *entry)
 struct scene {
     struct net_fixture *fixture;
     struct fake fakes[2];
-    struct entry_step steps[2];
 };
 
 static int set_up(void **state)
 {
     static struct scene scene;
     scene = (struct scene){.fixture = fixture_create()};
-    for (int i = 0; i < 2; i++)
-        scene.steps[i] = (struct entry_step){.begin = begin, .cancel = cancel, .owner = &scene.fakes[i]};
     scene.fixture->settings->head_timeout_us = 20000000;
-    scene.fixture->steps = scene.steps;
-    scene.fixture->step_count = 2;
+    scene.fixture->outside_steps = (struct outside_steps){
+        .connect = {.begin = begin, .cancel = cancel, .owner = &scene.fakes[0]},
+        .fault = {.begin = begin, .cancel = cancel, .owner = &scene.fakes[1]},
+    };
     fixture_start(scene.fixture);
     *state = &scene;
     return 0;

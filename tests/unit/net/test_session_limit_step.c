@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "server/net/entry/limits_step.h"
 #include "server/net/entry/session_limit_step.h"
 #include "tests/support/unit.h"
 #include "tests/unit/net/net_fixture.h"
