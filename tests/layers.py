@@ -3,9 +3,9 @@
 
 1. Each folder with source files is a CMake target or several. A file includes only headers of targets that its own target links.
    Links that no file needs are named too: so the lists in the CMakeLists.txt are the one picture of what depends on what.
-2. No module depends on itself through others. A module is a source file with its header. It depends on another module in two cases. Its
-   source names a function that the other one defines, or its header includes the other one's header. Headers without a source file must not
-   include each other in a circle either.
+2. No module depends on itself through others. A module is a source file with its header. It depends on another module if one of its two
+   files includes the header of the other one, or names a function or a table that the other one defines. A source may define functions of
+   another module's header. Headers without a source file must not include each other in a circle either.
 3. A name is used once: a file name, and the tag of a struct, union or enum.
 4. In server/ the time comes with the turn (common/base/mailbox.h: turn_now_us, turn_wall_ms, turn_start_timer). Only the files
    in CLOCKS read a clock or start a timer of the loop.
@@ -42,6 +42,8 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
 SKIPPED = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
 # A function begins in the first column, and its brace has a line of its own (clang-format sees to both).
 FUNCTION = re.compile(r"^(?!static\b)\w[\w \t*]*?\b(\w+)\((?:[^;{}()]|\([^;{}]*?\))*\)\n\{", re.M)
+EXTERN = re.compile(r"^extern\b([^;()]*);", re.M)  # variables, several in one declaration too
+NAME_OF_EXTERN = re.compile(r"(\w+)(?:\[[^\]]*\])*\s*(?:,|$)")
 OWN_NAME = re.compile(r"^static\b[^;={}(]*?\b(\w+)(?=\(|\[| =|;)", re.M)
 USE = re.compile(r"(?<![\w.])(?<!->)([A-Za-z_]\w*)")
 TAG = re.compile(r"\b(struct|union|enum)\s+(\w+)\s*\{")
@@ -192,15 +194,23 @@ def module_edges(tree):
         if name.endswith(".c"):
             for function in FUNCTION.findall(text):
                 defined.setdefault(function, stem(name))
+    variables = {variable for text in tree.plain.values() for told in EXTERN.findall(text) for variable in NAME_OF_EXTERN.findall(told)}
+    for variable in variables:
+        definition = re.compile(rf"^(?!static\b|extern\b)\w[\w \t*]*\b{variable}(?:\[[^\]]*\])*\s*[=;]", re.M)
+        for name, text in tree.plain.items():
+            if name.endswith(".c") and definition.search(text):
+                defined.setdefault(variable, stem(name))
     edges = {module: {} for module in modules}
     for name, text in tree.plain.items():
         module = stem(name)
         if module not in modules:
             continue
+        own_functions = set(FUNCTION.findall(text))
+        for _, other in tree.includes[name]:
+            # A header may have several sources: none of them depends on it from outside.
+            if stem(other) in modules and stem(other) != module and not own_functions & set(USE.findall(tree.plain.get(other, ""))):
+                edges[module].setdefault(stem(other), f"{name} includes {other}")
         if name.endswith(".h"):
-            for _, other in tree.includes[name]:
-                if stem(other) in modules and stem(other) != module:
-                    edges[module].setdefault(stem(other), f"{name} includes {other}")
             continue
         own = set(OWN_NAME.findall(text))
         for use in sorted(set(USE.findall(text)) - own):

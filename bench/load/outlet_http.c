@@ -1,7 +1,7 @@
 /* outlet_http.c - events by POST, one a request, or many where the dialect's API has batches. */
 #include <stdio.h>
 
-#include "bench/load/outlet.h"
+#include "bench/load/outlet_kind.h"
 #include "common/base/alloc.h"
 #include "common/protocol/http_answer.h"
 

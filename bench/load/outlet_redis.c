@@ -1,6 +1,6 @@
 /* outlet_redis.c - events through Redis, published directly to the nodes that listen (docs/protocol.md, "Publishing
  * through Redis"). */
-#include "bench/load/outlet.h"
+#include "bench/load/outlet_kind.h"
 #include "server/broker/redis/redis_keys.h"
 
 /* The replies of PUBLISH are integers or errors, one line each. */

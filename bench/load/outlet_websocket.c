@@ -1,6 +1,6 @@
 /* outlet_websocket.c - events over WebSocket connections that subscribe to nothing. */
 #include "bench/load/credentials.h"
-#include "bench/load/outlet.h"
+#include "bench/load/outlet_kind.h"
 
 static void on_item(void *owner, size_t client, enum dialect_item item, struct str payload, uint64_t now_us)
 {

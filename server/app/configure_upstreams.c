@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "common/base/alloc.h"
+#include "server/app/options_check.h"
 #include "server/upstream/canned_upstream.h"
 #include "server/upstream/http_upstream.h"
 #include "server/upstream/stream_upstream.h"

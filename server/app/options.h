@@ -92,9 +92,6 @@ enum endpoint_use {
     ENDPOINT_USE_REJECT
 };
 enum endpoint_deliver { ENDPOINT_DELIVER_EVENT, ENDPOINT_DELIVER_DATA };
-/* What the url of an upstream inside the server begins with (server/upstream/canned_upstream.h). Only the presets of
- * `carillon dev` may have it. */
-#define UPSTREAM_DEV_SCHEME "dev:"
 enum upstream_dialect { UPSTREAM_CLOUDEVENTS, UPSTREAM_AZURE };
 enum upstream_order { UPSTREAM_ORDER_NONE, UPSTREAM_ORDER_SESSION };
 enum upstream_on_failure { UPSTREAM_FAILURE_ANSWER, UPSTREAM_FAILURE_CLOSE };

@@ -9,7 +9,6 @@
 #include "common/json/json_template.h"
 #include "common/protocol/channel_name.h"
 #include "common/protocol/reason.h"
-#include "server/app/options.h"
 #include "server/broker/redis/client/redis_url.h"
 
 /* Every byte is a printable ASCII character that is not in `without`. */

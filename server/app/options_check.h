@@ -5,6 +5,10 @@
 
 #include "common/base/error.h"
 
+/* What the url of an upstream inside the server begins with (server/upstream/canned_upstream.h). Only the presets of
+ * `carillon dev` may have it. */
+#define UPSTREAM_DEV_SCHEME "dev:"
+
 /* A pattern of channels without claims. */
 enum err check_channel_pattern(struct str text, struct error *error);
 enum err check_claim(struct str text, struct error *error);

@@ -1,6 +1,7 @@
 /* options_validate_upstreams.c - contradictions within upstreams, tickets and lifecycle events. */
 #include <strings.h>
 
+#include "server/app/options_check.h"
 #include "server/app/options_verdict.h"
 
 enum { SECRETS_AT_ONCE = 2 };

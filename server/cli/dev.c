@@ -13,6 +13,7 @@
 #include "server/cli/dev_ready.h"
 #include "server/cli/dev_tokens.h"
 #include "server/cli/serve.h"
+#include "server/dev/dev_http.h"
 #include "server/dev/dev_server.h"
 #include "server/dev/guard.h"
 

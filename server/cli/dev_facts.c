@@ -1,8 +1,6 @@
 /* dev_facts.c - see dev_facts.h. */
 #include "server/cli/dev_facts.h"
 
-#include "server/cli/dev_tokens.h"
-
 void dev_facts_fill(struct buf *out, const struct dev_facts *facts, const char *text)
 {
     for (; *text; text++) {

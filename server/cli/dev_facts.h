@@ -4,6 +4,8 @@
 
 #include "server/app/server.h"
 
+#define DEMO_USER "demo" /* where no other user is named */
+
 struct dev_user {
     const char *name;
     const char *token;

@@ -5,7 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
-#include "server/cli/dev_tokens.h"
+#include "server/cli/dev_facts.h"
 
 enum { USER_BYTES_MAX = 256 };
 

@@ -6,6 +6,7 @@
 
 #include "common/base/alloc.h"
 #include "common/json/json.h"
+#include "server/app/options_check.h"
 
 /* The endpoints are at the paths that clients of the shape use. %s stands for the list of subprotocols. */
 static const struct dev_shape {

@@ -9,7 +9,7 @@
 #include "server/cli/dev_facts.h"
 #include "server/core/hub.h"
 #include "server/core/ticket.h"
-#include "server/dev/dev_http.h"
+#include "server/dev/dev_route.h"
 #include "server/dev/dev_server.h"
 
 static const uint64_t ttl_max_ms = UINT64_C(24) * 60 * 60 * 1000;

@@ -6,10 +6,11 @@
 #include "common/base/clock.h"
 #include "common/json/json.h"
 #include "common/token/issue.h"
+#include "server/cli/dev_facts.h"
 #include "server/cli/dev_tickets.h"
 #include "server/cli/token_flags.h"
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_json.h"
+#include "server/dev/dev_route.h"
 #include "server/dev/dev_server.h"
 
 /* What a token or a ticket says. The texts are borrowed. */

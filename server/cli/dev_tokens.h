@@ -19,7 +19,6 @@
 #include "common/token/keys.h"
 #include "server/app/server.h"
 
-#define DEMO_USER "demo"
 enum { DEMO_TOKEN_DAYS = 30 };
 
 struct dev;

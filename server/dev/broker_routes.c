@@ -1,7 +1,7 @@
 /* broker_routes.c - the failures of a broker, on order. */
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_json.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 
 enum { SLOW_MS = 500, SLOW_MAX_MS = 60000 };
 

@@ -1,6 +1,6 @@
 /* channels_routes.c - other rules of channels, as a reload would bring them. */
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 
 /* The rules are a JSON array, as the option `channels` has them; an empty body brings back those of the start. */
 static void put(struct dev *dev, struct http_call *call, struct str rest)

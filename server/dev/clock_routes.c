@@ -2,9 +2,9 @@
 #include <stdio.h>
 
 #include "common/base/clock.h"
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_json.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 
 enum { FIRED_MAX = 1000 };
 

@@ -1,7 +1,7 @@
 /* console_routes.c - the console, and what it has to know of the server. */
 #include "server/console/console.h"
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 
 static void show_file(struct dev *dev, struct http_call *call, struct str rest)
 {

@@ -1,34 +1,14 @@
 /* dev_http.c - see dev_http.h. */
 #include "server/dev/dev_http.h"
 
-#include "common/json/json.h"
 #include "server/console/console.h"
-#include "server/dev/dev_server.h"
+#include "server/dev/dev_route.h"
 
 #define ROOT "/dev/v1/"
 
 static const struct dev_route *const tables[] = {broker_routes,   channels_routes, clock_routes, console_routes,
                                                  fault_routes,    journal_routes,  reset_routes, session_routes,
                                                  snapshot_routes, wait_routes};
-
-void dev_answer(struct http_call *call)
-{
-    if (!call->response.status)
-        call->response.status = call->response.body.len ? 200 : 204;
-    buf_append_lit(&call->response.headers, "Cache-Control: no-store\r\n");
-    call->respond(call);
-}
-
-void dev_refuse(struct http_call *call, int status, const struct error *error)
-{
-    struct buf *body = &call->response.body;
-    call->response.status = status;
-    buf_clear(body);
-    buf_appendf(body, "{\"error\":{\"code\":\"%s\",\"message\":", err_code(error->code));
-    json_append_string(body, str_from_cstr(error->text));
-    buf_append_lit(body, "}}");
-    call->respond(call);
-}
 
 /* A path is literal, or ends in {id}, which stands for one segment that is not empty. */
 static bool path_matches(const char *pattern, struct str path, struct str *out_rest)

@@ -5,8 +5,8 @@
 
 #include "common/base/alloc.h"
 #include "common/base/seeded.h"
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 #include "server/node/node.h"
 
 static void on_sink(void *owner, const struct broker_sink **sink, void **sink_owner)

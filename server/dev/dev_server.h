@@ -38,7 +38,4 @@ const struct server_parts *dev_parts(const struct dev *dev);
 /* Another number each time: 1, 2 and so on, and from 1 again after a reset that rewinds the clock. */
 uint64_t dev_number(struct dev *dev);
 
-/* The routes of /dev/v1, and the console. The owner is the struct dev. */
-extern const struct http_handler dev_handler;
-
 #endif

@@ -1,9 +1,9 @@
 /* fault_routes.c - rules, and faults at once, by HTTP. */
 #include "common/base/alloc.h"
 #include "common/protocol/channel_name.h"
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_json.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 #include "server/dev/line_faults.h"
 
 /* The histories of a Redis are not this server's to lose. */

@@ -2,8 +2,8 @@
 #include "common/base/alloc.h"
 #include "common/options/option_value.h"
 #include "common/protocol/http_head.h"
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 #include "server/dev/held_call.h"
 #include "server/dev/journal_filter.h"
 

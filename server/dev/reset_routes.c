@@ -2,9 +2,9 @@
 #include "common/base/alloc.h"
 #include "common/base/seeded.h"
 #include "server/broker/memory/memory_broker.h"
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_json.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 #include "server/node/node.h"
 
 /* How long clients may take to let the close frame through. Then their connections are cut. */

@@ -3,8 +3,8 @@
 #include "common/json/json.h"
 #include "common/protocol/http_head.h"
 #include "server/core/control.h"
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 
 static void append_text(struct buf *out, const char *name, struct str text)
 {

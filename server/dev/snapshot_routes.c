@@ -5,9 +5,9 @@
 #include "common/base/clock.h"
 #include "common/protocol/channel_name.h"
 #include "server/broker/memory/memory_broker.h"
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_json.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 #include "server/node/node.h"
 
 enum { SNAPSHOT_VERSION = 1 };

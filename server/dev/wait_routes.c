@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "common/base/alloc.h"
-#include "server/dev/dev_http.h"
 #include "server/dev/dev_json.h"
 #include "server/dev/dev_private.h"
+#include "server/dev/dev_route.h"
 #include "server/dev/held_call.h"
 #include "server/dev/journal_filter.h"
 

@@ -50,7 +50,7 @@ static void refuse(struct connection *connection, const struct http_head *head, 
     char quoted[ERROR_QUOTE_LEN];
     log_debug("net", "refused at %s: %s: %.*s", error_quote(head->path, quoted), reason_text(reason), STR_ARG(text));
     metrics_add_labelled(gate->admitter->metrics, METRIC_CONNECTIONS_REFUSED, reason, 1);
-    refusal_tell(connection, head, admission, text);
+    refusal_tell(gate->hub, connection, head, admission, text);
     if (admission->outcome == REFUSED_CLOSE)
         refuse_by_close(connection, head, admission, text);
     else
@@ -68,7 +68,7 @@ static void hand_over(struct connection *connection, const struct http_head *hea
     const struct session_origin *origin = entry->admission.origin; /* an entry step may have selected another one */
     struct str protocol = origin ? origin->subprotocol : subprotocol_select(entry->admission.endpoint, head);
     if (protocol.len == 0)
-        refusal_tell_subprotocol(connection, head, entry->admission.endpoint);
+        refusal_tell_subprotocol(gate->hub, connection, head, entry->admission.endpoint);
     transport->answer(scratch, head, protocol);
     const struct net_start start = {
         .hub = gate->hub,
@@ -170,8 +170,9 @@ static void left(struct connection *connection)
 
 static void refuse_unreadable(struct connection *connection, int status, enum err code, const char *text)
 {
+    const struct gate *gate = connection->set->owner;
     if (!connection->internal)
-        refusal_tell_unreadable(connection, status, text);
+        refusal_tell_unreadable(gate->hub, connection, status, text);
     connection_refuse(connection, status, code, text);
 }
 

@@ -3,18 +3,11 @@
 
 #include "server/core/observer.h"
 #include "server/net/admission/subprotocol.h"
-#include "server/net/http/gate.h"
 
 enum { PATHS_MAX = 8 }; /* that a sentence names */
 
-static struct hub *hub_of(const struct connection *connection)
-{
-    const struct gate *gate = connection->set->owner;
-    return gate->hub;
-}
-
-static void tell(const struct connection *connection, const struct http_head *head, struct refusal *refusal,
-                 struct buf *sentence)
+static void tell(struct hub *hub, const struct connection *connection, const struct http_head *head,
+                 struct refusal *refusal, struct buf *sentence)
 {
     char address[ADDRESS_TEXT_LEN + 1];
     refusal->address = str_from_cstr(address_text(&connection->client, address));
@@ -23,7 +16,7 @@ static void tell(const struct connection *connection, const struct http_head *he
     if (head)
         http_head_find(head, STR("origin"), &refusal->origin);
     refusal->sentence = buf_str(sentence);
-    hub_refused(hub_of(connection), refusal);
+    hub_refused(hub, refusal);
     buf_fini(sentence);
 }
 
@@ -84,14 +77,13 @@ static bool is_hidden(const struct http_head *head, const struct admission *admi
            (offers_subprotocols(head) && subprotocol_of_refusal(admission->endpoint, head).len == 0);
 }
 
-void refusal_tell(const struct connection *connection, const struct http_head *head, const struct admission *admission,
-                  struct str told)
+void refusal_tell(struct hub *hub, const struct connection *connection, const struct http_head *head,
+                  const struct admission *admission, struct str told)
 {
-    const struct gate *gate = connection->set->owner;
     struct buf sentence = {0};
-    if (!hub_has_refusal_observer(gate->hub))
+    if (!hub_has_refusal_observer(hub))
         return;
-    append_cause(&sentence, gate->admitter, head, admission, told);
+    append_cause(&sentence, connection->set->admitter, head, admission, told);
     if (is_hidden(head, admission))
         buf_append_lit(&sentence, " (the browser shows its page only code 1006)");
     struct refusal refusal = {.reason = admission->reason, .status = admission->status};
@@ -99,7 +91,7 @@ void refusal_tell(const struct connection *connection, const struct http_head *h
         refusal.status = 101;
         refusal.close_code = admission->close_code;
     }
-    tell(connection, head, &refusal, &sentence);
+    tell(hub, connection, head, &refusal, &sentence);
 }
 
 /* RFC 8446, 5.1: a record of a TLS handshake. */
@@ -108,20 +100,20 @@ static bool is_tls(struct str bytes)
     return bytes.len >= 2 && bytes.ptr[0] == 0x16 && bytes.ptr[1] == 0x03;
 }
 
-void refusal_tell_unreadable(const struct connection *connection, int status, const char *told)
+void refusal_tell_unreadable(struct hub *hub, const struct connection *connection, int status, const char *told)
 {
     struct refusal refusal = {.status = status};
     struct buf sentence = {0};
-    if (!hub_has_refusal_observer(hub_of(connection)))
+    if (!hub_has_refusal_observer(hub))
         return;
     buf_append(&sentence, str_from_cstr(told));
     if (is_tls(buf_str(&connection->in)))
         buf_append_lit(&sentence, ": it is TLS, and this listener has no certificate; connect to ws:// in place of "
                                   "wss://");
-    tell(connection, NULL, &refusal, &sentence);
+    tell(hub, connection, NULL, &refusal, &sentence);
 }
 
-void refusal_tell_subprotocol(const struct connection *connection, const struct http_head *head,
+void refusal_tell_subprotocol(struct hub *hub, const struct connection *connection, const struct http_head *head,
                               const struct net_endpoint *endpoint)
 {
     struct refusal refusal = {.status = 101};
@@ -129,7 +121,7 @@ void refusal_tell_subprotocol(const struct connection *connection, const struct 
     struct http_list at = {0};
     struct str origin, item;
     char quoted[ERROR_QUOTE_LEN];
-    if (!hub_has_refusal_observer(hub_of(connection)) || !http_head_find(head, STR("origin"), &origin) ||
+    if (!hub_has_refusal_observer(hub) || !http_head_find(head, STR("origin"), &origin) ||
         !subprotocol_next(head, &at, &item))
         return;
     buf_appendf(&sentence,
@@ -141,5 +133,5 @@ void refusal_tell_subprotocol(const struct connection *connection, const struct 
     } else {
         buf_append_lit(&sentence, "the endpoint has none");
     }
-    tell(connection, head, &refusal, &sentence);
+    tell(hub, connection, head, &refusal, &sentence);
 }

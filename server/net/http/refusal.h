@@ -7,13 +7,13 @@
 #include "server/net/http/connection.h"
 
 /* The request has been refused. told: what the client is told. */
-void refusal_tell(const struct connection *connection, const struct http_head *head, const struct admission *admission,
-                  struct str told);
+void refusal_tell(struct hub *hub, const struct connection *connection, const struct http_head *head,
+                  const struct admission *admission, struct str told);
 /* No head could be read from the bytes. status and told: of the answer. */
-void refusal_tell_unreadable(const struct connection *connection, int status, const char *told);
+void refusal_tell_unreadable(struct hub *hub, const struct connection *connection, int status, const char *told);
 /* The request is accepted, but a browser will not accept the answer, which selects none of the subprotocols that it has
  * offered. */
-void refusal_tell_subprotocol(const struct connection *connection, const struct http_head *head,
+void refusal_tell_subprotocol(struct hub *hub, const struct connection *connection, const struct http_head *head,
                               const struct net_endpoint *endpoint);
 
 #endif

@@ -43,8 +43,9 @@ class Layers(unittest.TestCase):
 
     def test_an_include_against_the_links(self):
         text = TREE["common/base/low.c"].replace("\n\n", '\n#include "server/core/beta.h"\n\n')
-        fault = self.one({"common/base/low.c": text})
+        fault, circle = self.faults({"common/base/low.c": text})
         self.assertTrue(fault.startswith('common/base/low.c:2: includes "server/core/beta.h" of middle, which low does not link'))
+        self.assertIn("common/base/low.c includes server/core/beta.h", circle)
 
     def test_a_header_has_the_links_of_its_source(self):
         text = TREE["common/base/low.h"] + '#include "server/app/extra.h"\n'
@@ -70,7 +71,7 @@ class Layers(unittest.TestCase):
     def test_targets_that_link_each_other(self):
         changed = {"common/base/CMakeLists.txt": "carillon_library(low SOURCES low.c LINKS middle)\n",
                    "common/base/low.c": TREE["common/base/low.c"] + '#include "server/core/beta.h"\n'}
-        self.assertIn("CMake targets link each other: low, middle", self.one(changed))
+        self.assertIn("CMake targets link each other: low, middle", self.faults(changed)[0])
 
     def test_a_folder_without_a_target_of_its_own(self):
         changed = {"server/core/deep/gamma.c": "", "server/core/CMakeLists.txt":
@@ -89,6 +90,23 @@ class Layers(unittest.TestCase):
     def test_a_circle_by_a_table_of_functions(self):
         text = TREE["server/core/alpha.c"] + "\nstatic const struct ops ops = {.go = beta_go};\n"
         self.assertIn("server/core/alpha.c uses beta_go", self.one({"server/core/alpha.c": text}))
+
+    def test_a_circle_by_an_include_of_a_source(self):
+        text = TREE["server/core/alpha.c"] + '#include "server/core/beta.h"\n'
+        self.assertIn("server/core/alpha.c includes server/core/beta.h", self.one({"server/core/alpha.c": text}))
+
+    def test_a_header_with_two_sources(self):
+        changed = {"server/core/beta.h": TREE["server/core/beta.h"] + "void beta_help(void);\n",
+                   "server/core/beta.c": TREE["server/core/beta.c"].replace("alpha_go();", "beta_help();"),
+                   "server/core/help.c": '#include "server/core/beta.h"\n\nvoid beta_help(void)\n{\n}\n',
+                   "server/core/CMakeLists.txt": TREE["server/core/CMakeLists.txt"].replace("beta.c", "beta.c help.c")}
+        self.assertEqual(self.faults(changed), [])
+
+    def test_a_circle_by_a_table_that_another_file_defines(self):
+        changed = {"server/core/rows.h": "extern const struct row first_rows[], rows[];\n",
+                   "server/core/beta.c": TREE["server/core/beta.c"] + "\nconst struct row rows[] = {{0}};\n",
+                   "server/core/alpha.c": TREE["server/core/alpha.c"].replace("low_note();", "low_note(); walk(rows);")}
+        self.assertIn("server/core/alpha.c uses rows", self.one(changed))
 
     def test_a_circle_by_the_rows_of_a_table(self):
         changed = {"server/core/alpha.c": TREE["server/core/alpha.c"] + '#include "common/base/rows.def"\n',
