@@ -5,6 +5,7 @@
 
 #include "bench/instructions/measure.h"
 #include "common/token/issue.h"
+#include "server/dialect/carillon.h"
 #include "server/net/entry/limits_step.h"
 #include "server/net/ws/ws.h"
 
@@ -85,7 +86,7 @@ static void count(const char *name, struct token_keys *keys, struct str first, s
     struct net_settings *settings = net_settings_create();
     settings->token_cache_entries = 1;
     settings->token_cache_bytes = SIZE_MAX;
-    net_settings_add_endpoint(settings, STR("/ws"), &ws_transport);
+    net_settings_add_endpoint(settings, STR("/ws"), &ws_transport, &carillon_dialect);
     metrics_init(&gate.metrics, 0);
     admitter_init(&gate.admitter, settings, keys);
     gate.admitter.quota = quota_create();

@@ -7,6 +7,7 @@
 #include "common/base/alloc.h"
 #include "server/app/configure_tickets.h"
 #include "server/broker/redis/client/redis_url.h"
+#include "server/dialect/carillon.h"
 #include "server/net/ws/ws.h"
 
 enum { KEY_FILE_MAX = 1 << 20 };
@@ -125,7 +126,8 @@ static enum err add_endpoint(struct net_settings *net, const struct endpoint_opt
                              const struct node_limits *node, const struct configured_upstreams *upstreams,
                              struct error *error)
 {
-    struct net_endpoint *endpoint = net_settings_add_endpoint(net, str_from_cstr(options->path), &ws_transport);
+    struct net_endpoint *endpoint =
+        net_settings_add_endpoint(net, str_from_cstr(options->path), &ws_transport, &carillon_dialect);
     endpoint->carriers = (options->token_header ? CARRIER_HEADER : 0u) |
                          (options->token_subprotocol ? CARRIER_SUBPROTOCOL : 0u) |
                          (options->token_query.count ? CARRIER_QUERY : 0u);

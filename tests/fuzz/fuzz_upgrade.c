@@ -3,6 +3,7 @@
  * the origin has no credential. */
 #include <stdlib.h>
 
+#include "server/dialect/carillon.h"
 #include "server/net/admission/credential.h"
 #include "server/net/admission/origin.h"
 #include "server/net/admission/subprotocol.h"
@@ -26,7 +27,8 @@ static void add(struct texts *texts, const char *words)
 static struct net_settings *make_settings(void)
 {
     struct net_settings *settings = net_settings_create();
-    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, STR("/c/{id}/{part}"), &ws_transport);
+    struct net_endpoint *endpoint =
+        net_settings_add_endpoint(settings, STR("/c/{id}/{part}"), &ws_transport, &carillon_dialect);
     add(&endpoint->subprotocols, "app-v1 app-v2");
     add(&endpoint->query_names, "Authorization");
     add(&endpoint->ticket_names, "ticket");

@@ -3,7 +3,6 @@
 
 #include "common/base/alloc.h"
 #include "common/protocol/path_pattern.h"
-#include "server/dialect/carillon.h"
 #include "server/net/admission/ticket_settings.h"
 
 static struct str copy_text(struct str text)
@@ -125,12 +124,12 @@ static void destroy_endpoint(struct endpoint *base)
 }
 
 struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path,
-                                               const struct net_transport *transport)
+                                               const struct net_transport *transport, const struct dialect *dialect)
 {
     struct net_endpoint *endpoint = xcalloc(1, sizeof *endpoint);
     settings->endpoints = xrealloc(settings->endpoints, (settings->endpoint_count + 1) * sizeof *settings->endpoints);
     settings->endpoints[settings->endpoint_count++] = endpoint;
-    endpoint_init(&endpoint->base, &carillon_dialect, destroy_endpoint);
+    endpoint_init(&endpoint->base, dialect, destroy_endpoint);
     endpoint->transport = transport;
     endpoint->base.path = copy_text(path);
     endpoint->has_names = path_pattern_has_names(path);
@@ -146,7 +145,8 @@ struct net_endpoint *net_settings_keep_endpoint(struct net_settings *settings, c
     bool is_held = !before->closed || quota_count(quota, QUOTA_OF_ENDPOINT, before->base.path) > 0;
     if (!is_held || find(settings, before->base.path))
         return NULL;
-    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, before->base.path, before->transport);
+    struct net_endpoint *endpoint =
+        net_settings_add_endpoint(settings, before->base.path, before->transport, before->base.dialect);
     endpoint->closed = true;
     endpoint_continue(&endpoint->base, &before->base);
     for (size_t i = 0; i < before->claims.count; i++)

@@ -108,10 +108,10 @@ struct net_endpoint *net_settings_same_endpoint(const struct net_settings *setti
  * none, so a session keeps the one that it has. */
 struct net_endpoint *net_settings_successor(const struct net_settings *settings, const struct net_endpoint *endpoint);
 
-/* A zeroed endpoint with its own path, the transport, Carillon's dialect and subprotocol, the default close codes, all
- * carriers of tokens and the query parameter "token". */
+/* A zeroed endpoint with its own path, the transport and the dialect, Carillon's subprotocol, the default close codes,
+ * all carriers of tokens and the query parameter "token". */
 struct net_endpoint *net_settings_add_endpoint(struct net_settings *settings, struct str path,
-                                               const struct net_transport *transport);
+                                               const struct net_transport *transport, const struct dialect *dialect);
 /* For a reload that removes an endpoint which sessions may still have: adds a closed endpoint with the same path,
  * transport, dialect, close codes, required claims and scopes. Returns NULL if the new settings have an endpoint at the
  * path. Also NULL if `before` was closed already and no session counts under its path.

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/token/issue.h"
+#include "server/dialect/carillon.h"
 #include "server/net/ws/ws.h"
 
 static const uint64_t now_ms = 1768473000000;
@@ -24,17 +25,17 @@ static const struct {
 
 static void make_endpoints(struct net_settings *settings)
 {
-    net_settings_add_endpoint(settings, STR("/ws"), &ws_transport);
-    struct net_endpoint *strict = net_settings_add_endpoint(settings, STR("/strict"), &ws_transport);
+    net_settings_add_endpoint(settings, STR("/ws"), &ws_transport, &carillon_dialect);
+    struct net_endpoint *strict = net_settings_add_endpoint(settings, STR("/strict"), &ws_transport, &carillon_dialect);
     texts_add(&strict->origins, STR("https://app.example"));
     texts_add(&strict->origins, STR("https://*.app.example"));
     texts_add(&strict->scopes, STR("connect"));
     strict->carriers = CARRIER_HEADER;
     strict->base.close_codes.code[REASON_TOKEN_MISSING] = 1002;
-    struct net_endpoint *plain = net_settings_add_endpoint(settings, STR("/http"), &ws_transport);
+    struct net_endpoint *plain = net_settings_add_endpoint(settings, STR("/http"), &ws_transport, &carillon_dialect);
     plain->reject = REJECT_HTTP;
     texts_add(&plain->query_names, STR("access_token"));
-    net_settings_add_endpoint(settings, STR("/close"), &ws_transport)->reject = REJECT_CLOSE;
+    net_settings_add_endpoint(settings, STR("/close"), &ws_transport, &carillon_dialect)->reject = REJECT_CLOSE;
 }
 
 static struct token_keys *make_keys(struct buf tokens[TOKEN_KINDS])

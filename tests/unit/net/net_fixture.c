@@ -10,6 +10,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 #include "common/token/issue.h"
+#include "server/dialect/carillon.h"
 #include "server/net/ws/ws.h"
 #include "tests/support/unit.h"
 
@@ -91,7 +92,7 @@ struct net_fixture *fixture_create(void)
 {
     struct net_fixture *fixture = xcalloc(1, sizeof *fixture);
     struct net_settings *settings = fixture->settings = net_settings_create();
-    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, STR("/ws"), &ws_transport);
+    struct net_endpoint *endpoint = net_settings_add_endpoint(settings, STR("/ws"), &ws_transport, &carillon_dialect);
     endpoint->base.limits = (struct endpoint_limits){.message_bytes = 1000, .channels = 10};
     fixture->keys = fixture_make_keys("0123456789abcdef0123456789abcdef");
     settings->head_bytes = 4096;

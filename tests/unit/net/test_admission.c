@@ -1,6 +1,7 @@
 /* test_admission.c - the refusal table of docs/protocol.md, row by row and carrier by carrier, with real tokens. */
 #include <stdio.h>
 
+#include "server/dialect/carillon.h"
 #include "server/net/ws/ws.h"
 #include "tests/unit/net/admission_fixture.h"
 
@@ -246,7 +247,7 @@ static void a_removed_endpoint_is_kept_for_its_sessions(void **state)
             0}; /* none at the first reload: a client may come until the workers have the settings */
         if (i == 1)
             lease_take(&session, quota, QUOTA_OF_ENDPOINT, STR("/strict"), 0);
-        net_settings_add_endpoint(fewer[i], STR("/ws"), &ws_transport);
+        net_settings_add_endpoint(fewer[i], STR("/ws"), &ws_transport, &carillon_dialect);
         assert_null(net_settings_successor(fewer[i], strict));
         struct net_endpoint *kept = net_settings_keep_endpoint(fewer[i], strict, quota);
         assert_null(net_settings_keep_endpoint(fewer[i], strict, quota));

@@ -1,5 +1,6 @@
 /* test_admission_endpoint.c - what an endpoint says of its requests: names in the path, subprotocols, tickets, required
  * claims, and the session origin. */
+#include "server/dialect/carillon.h"
 #include "server/net/admission/credential.h"
 #include "server/net/admission/subprotocol.h"
 #include "server/net/ws/ws.h"
@@ -7,7 +8,7 @@
 
 static struct net_endpoint *add(struct fixture *fixture, const char *path)
 {
-    return net_settings_add_endpoint(fixture->settings, str_from_cstr(path), &ws_transport);
+    return net_settings_add_endpoint(fixture->settings, str_from_cstr(path), &ws_transport, &carillon_dialect);
 }
 
 /* --- paths ------------------------------------------------------------------------------------------------------- */
@@ -43,7 +44,7 @@ static void a_pattern_that_a_reload_removes(void **state)
     struct net_endpoint *before = add(fixture, "/chat/{id}");
     texts_add(&before->claims, STR("team"));
     struct net_settings *now = net_settings_create();
-    net_settings_add_endpoint(now, STR("/{any}/{id}"), &ws_transport);
+    net_settings_add_endpoint(now, STR("/{any}/{id}"), &ws_transport, &carillon_dialect);
     struct net_endpoint *kept = net_settings_keep_endpoint(now, before, fixture->admitter.quota);
     assert_true(kept->has_names);
     assert_true(texts_has(&kept->claims, STR("team")));

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "server/dialect/carillon.h"
 #include "server/net/http/connection.h"
 #include "server/net/ws/ws.h"
 #include "tests/support/unit.h"
@@ -292,7 +293,7 @@ static void a_client_enters_by_the_endpoint_of_the_newest_settings(void **state)
     struct scene *scene = *state;
     struct net_settings *other = net_settings_create();
     int fd = ask_and_wait(scene, "");
-    struct net_endpoint *now = net_settings_add_endpoint(other, STR("/ws"), &ws_transport);
+    struct net_endpoint *now = net_settings_add_endpoint(other, STR("/ws"), &ws_transport, &carillon_dialect);
     now->base.limits = (struct endpoint_limits){.message_bytes = 1000, .channels = 77};
     worker_configure(scene->fixture->worker, other, &scene->fixture->hub_settings, scene->fixture->rules);
     net_settings_unref(other);

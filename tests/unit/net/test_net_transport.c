@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/base/alloc.h"
+#include "server/dialect/carillon.h"
 #include "server/net/admission/net_transport.h"
 #include "server/net/stream/stream.h"
 #include "tests/support/unit.h"
@@ -109,8 +110,8 @@ static const struct net_transport by_status = {.check = check, .answer = answer,
 static int set_up(void **state)
 {
     struct net_fixture *fixture = fixture_create();
-    net_settings_add_endpoint(fixture->settings, STR("/lines"), &by_lines);
-    net_settings_add_endpoint(fixture->settings, STR("/status"), &by_status);
+    net_settings_add_endpoint(fixture->settings, STR("/lines"), &by_lines, &carillon_dialect);
+    net_settings_add_endpoint(fixture->settings, STR("/status"), &by_status, &carillon_dialect);
     fixture_start(fixture);
     *state = fixture;
     return 0;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "server/dialect/carillon.h"
 #include "server/net/entry/subscribe_step.h"
 #include "server/net/ws/ws.h"
 #include "tests/support/unit.h"
@@ -11,7 +12,7 @@ static int set_up(void **state)
 {
     struct net_fixture *fixture = fixture_create();
     struct net_endpoint *endpoint =
-        net_settings_add_endpoint(fixture->settings, STR("/chat/{room}/{part}"), &ws_transport);
+        net_settings_add_endpoint(fixture->settings, STR("/chat/{room}/{part}"), &ws_transport, &carillon_dialect);
     endpoint->base.limits = (struct endpoint_limits){.message_bytes = 1000, .channels = 3};
     fixture->more_claims = ",\"team\":\"a*b\",\"level\":7,\"empty\":\"\"";
     fixture_make_token(fixture, fixture->keys);
