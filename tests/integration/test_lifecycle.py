@@ -218,7 +218,7 @@ def test_a_node_that_was_slow_while_its_ends_were_told(redis):
     redis("HSET", "counters", "looked", int(time.time() * 1000), "since", 1)
     told, more = redis("EVAL", lost, 4, STREAM, *keys, "open:", 60000, 100000, "2026-01-01T00:00:00Z")
     assert 0 < told < 1000 and more
-    assert redis("EVAL", write, 6, STREAM, "open:slow#1", "open:slow#1", *keys, "slow#1", "", 8, 100000, 0, 0, 0) == 0
+    assert redis("EVAL", write, 6, STREAM, "open:slow#1", "open:slow#1", *keys, "slow#1", "", 8, 100000, "", 0, 0, 0) == 0
 
 
 @pytest.mark.long

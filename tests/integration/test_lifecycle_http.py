@@ -8,6 +8,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from support.proxy import Proxy
 from support.wait import DEADLINE_S, until
 
 SECRET = "a-secret-for-lifecycle-tests"
@@ -145,6 +146,133 @@ def test_another_node_goes_on(launch, receiver, redis):
     for event in receiver.events():
         assert seen.setdefault(event["id"], event) == event, "an event that comes twice is the same"
     assert len([e for e in seen.values() if e["type"] == "carillon.session.closed"]) == 40
+
+
+def lives(receiver, count):
+    """Waits until so many sessions have ended. An event may come again, but the first time each comes in the order of its session,
+    and none is missing. Returns how many came again."""
+    receiver.told("session.closed", count=count)
+    until(lambda: len({e["subject"] for e in receiver.told("session.closed")}) == count, f"{count} sessions have ended")
+    seen, sessions, again = set(), {}, 0
+    for event in receiver.events():
+        if event["id"] in seen:
+            again += 1
+        elif "session_id" in event["data"]:
+            sessions.setdefault(event["subject"], []).append(event)
+        seen.add(event["id"])
+    for of_session in sessions.values():
+        assert [int(e["sequence"]) for e in of_session] == list(range(1, len(of_session) + 1)), of_session
+        assert of_session[0]["type"] == "carillon.session.opened" and of_session[-1]["type"] == "carillon.session.closed", of_session
+    return again
+
+
+def come_and_go(node, count, user="user", channels=1):
+    for i in range(count):
+        with node.connect(f"{user}-{i}") as client:
+            for number in range(channels):
+                client.subscribe(f"room:{i % 7}:" + f"{number:02}" * 110)
+
+
+@pytest.fixture
+def proxy(redis):
+    proxy = Proxy(redis.port)
+    yield proxy
+    proxy.close()
+
+
+def test_what_a_node_has_written_itself_is_not_read_back(launch, receiver, redis):
+    node = launch(config(receiver, **{"redis.url": redis.url}))
+    until(node.ready, "ready")
+    come_and_go(node, 1)
+    lives(receiver, 1)  # so the node is the reader, and knows how far it is
+    receiver.status = 503
+    come_and_go(node, 300)
+    until(lambda: redis("XLEN", "carillon:events") >= 900, "all are in the stream")
+    redis("XTRIM", "carillon:events", "MAXLEN", 0)
+    receiver.status = 204
+    assert lives(receiver, 301) == 0
+    assert node.metric("carillon_lifecycle_dropped_total") == 0
+    counters = "carillon:{carillon:events}:lifecycle:counters"
+    until(lambda: redis("HGET", counters, "done_number") == redis("HGET", counters, "number"), "Redis knows how far the node is")
+
+
+def test_events_of_two_nodes_that_write_at_once(launch, receiver, redis):
+    nodes = launch.pair(redis, config(receiver))
+    threads = [threading.Thread(target=come_and_go, args=(node, 150, node.name)) for node in nodes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lives(receiver, 300) == 0
+    assert sum(node.metric("carillon_lifecycle_dropped_total") for node in nodes) == 0
+
+
+def test_a_redis_that_answers_late(launch, receiver, proxy):
+    node = launch(config(receiver, **{"redis.url": proxy.url}))
+    until(node.ready, "ready")
+    come_and_go(node, 50)
+    proxy.delay_s = 0.1
+    proxy.commands_late_s = 0.1
+    come_and_go(node, 100, "late")
+    proxy.delay_s = proxy.commands_late_s = 0
+    come_and_go(node, 50, "after")
+    assert lives(receiver, 200) == 0
+
+
+@pytest.mark.long
+def test_a_redis_that_goes_between_a_write_and_its_answer(launch, receiver, proxy):
+    """The answers are on their way when the connection is lost. So the node does not know whether Redis has its last batch."""
+    node = launch(config(receiver, **{"redis.url": proxy.url, "redis.command_timeout": "1s", "redis.canary_interval": "1s"}))
+    until(node.ready, "ready")
+    for number in range(4):
+        come_and_go(node, 30, f"before-{number}")
+        proxy.delay_s = 0.2
+        client = node.connect(f"there-{number}")
+        time.sleep(0.3)  # its first event has come to Redis, and the answer is on its way
+        for wire in list(proxy.wires):
+            wire.cut()
+        proxy.delay_s = 0
+        client.close()
+        until(node.ready, "service is back")
+    lives(receiver, 124)
+    assert node.metric("carillon_lifecycle_retries_total") >= 1
+
+
+@pytest.mark.long
+def test_more_than_the_node_keeps_waits_in_redis(launch, receiver, redis):
+    node = launch(config(receiver, **{"redis.url": redis.url}))
+    until(node.ready, "ready")
+    come_and_go(node, 1)
+    lives(receiver, 1)
+    receiver.status = 503
+    come_and_go(node, 900, "u" * 200, 12)
+    until(lambda: receiver.refused, "a batch is refused")
+    kept = sum(len(fields[5]) for _, fields in redis("XRANGE", "carillon:events", "-", "+"))
+    assert kept > 5 << 20, f"{kept} bytes"
+    receiver.status = 204
+    assert lives(receiver, 901) == 0
+    come_and_go(node, 20, "after")
+    assert lives(receiver, 921) == 0
+    assert node.metric("carillon_lifecycle_dropped_total") == 0
+
+
+@pytest.mark.long
+def test_a_reader_that_is_killed_with_events_under_way(launch, receiver, redis):
+    """What it had kept in memory is in Redis too, where the other node finds it."""
+    nodes = launch.pair(redis, {**config(receiver), "redis.command_timeout": "1s"})
+    come_and_go(nodes[0], 1)
+    lives(receiver, 1)
+    reader = redis("HGET", "carillon:{carillon:events}:lifecycle:counters", "reader")
+    first = 0 if f"node {reader}" in nodes[0].log() else 1
+    come_and_go(nodes[first], 100, "early")
+    receiver.delay = 0.2
+    come_and_go(nodes[first], 100, "late")
+    until(lambda: any(entry[1][1] == "session.closed" and "late-99" in entry[1][5] for entry in redis("XREVRANGE", "carillon:events", "+", "-",
+                                                                                                    "COUNT", 10)), "all are in Redis")
+    nodes[first].kill()
+    receiver.delay = 0
+    come_and_go(nodes[1 - first], 50, "after")
+    lives(receiver, 251)
 
 
 def test_what_the_stream_has_lost_is_said(launch, receiver, redis):

@@ -240,6 +240,7 @@ static void destroy(struct broker *base)
     buf_fini(&broker->tail);
     buf_fini(&broker->scratch);
     redis_node_fini(broker);
+    lifecycle_kept_forget(&broker->kept);
     buf_fini(&broker->pubsub_prefix);
     buf_fini(&broker->node_channel);
     buf_fini(&broker->control_channel);
@@ -357,6 +358,7 @@ struct broker *redis_broker_create(const struct redis_broker_config *config, con
     broker->info = (struct broker_info){.state = BROKER_CONNECTING, .kind = "redis", .text = "connecting to Redis"};
     init_names(broker);
     redis_node_init(broker);
+    lifecycle_kept_init(&broker->kept);
     init_topology(broker);
     redis_subscriptions_init(&broker->subscriptions, broker->topology.kind->sharded, metrics);
     mailbox_init(&broker->mailbox, config->turn, broker);

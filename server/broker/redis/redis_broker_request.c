@@ -18,17 +18,22 @@ void redis_broker_release(struct redis_broker *broker, size_t cost)
     broker->pending_bytes -= cost;
 }
 
-static void deliver_refused(struct mail *mail, void *owner)
+static void deliver_answered(struct mail *mail, void *owner)
 {
     struct redis_broker *broker = owner;
     broker_answer(&broker->broker, CONTAINER_OF(mail, struct request, mail));
 }
 
+void redis_broker_request_answer(struct redis_broker *broker, struct request *request)
+{
+    request->mail.deliver = deliver_answered;
+    mailbox_post(&broker->mailbox, &request->mail);
+}
+
 void redis_broker_request_refuse(struct redis_broker *broker, struct request *request, const char *text)
 {
     request_fail(request, ERR_UNAVAILABLE, "%s", text);
-    request->mail.deliver = deliver_refused;
-    mailbox_post(&broker->mailbox, &request->mail);
+    redis_broker_request_answer(broker, request);
 }
 
 void redis_broker_request_start(struct redis_broker *broker, struct request *request,

@@ -13,7 +13,7 @@
 #include "server/core/lifecycle_event.h"
 
 enum { STREAM, ROUNDS, CHANNELS, COUNTERS, OPEN, EARLIER, KEYS };
-enum { BATCH_ARGS_MAX = KEYS + 4 + LIFECYCLE_BATCH_ARGS_MAX };
+enum { BATCH_ARGS_MAX = KEYS + 5 + LIFECYCLE_BATCH_ARGS_MAX };
 enum { SILENT_MIN_MS = 3000, ROUND_NAME_MAX = REDIS_NAME_MAX + 24 };
 
 /* What the cluster hashes of the key. */
@@ -86,6 +86,7 @@ static void send_batch(struct redis_request *request)
     arguments[count++] = write->before ? round_name(broker, write->before, before) : STR("");
     arguments[count++] = redis_number(write->number, number);
     arguments[count++] = redis_number(write->max_len, max_len);
+    arguments[count++] = lifecycle_kept_is_reader(&broker->kept, turn_now_us(broker->config.turn)) ? STR("1") : STR("");
     count += lifecycle_batch_arguments(write, &texts, arguments + count);
     redis_request_script(request, SCRIPT_LIFECYCLE, KEYS, count, arguments);
     buf_fini(&texts);
@@ -95,9 +96,12 @@ static void on_written(struct redis_request *request, const redisReply *reply)
 {
     struct redis_broker *broker = redis_broker_of_request(request);
     struct lifecycle_write *write = request->argument;
-    if (reply && reply->type == REDIS_REPLY_INTEGER)
-        write->known = reply->integer == 1;
-    else
+    bool has_places = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3;
+    write->known = has_places || (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1);
+    if (has_places && lifecycle_kept_is_reader(&broker->kept, turn_now_us(broker->config.turn)))
+        lifecycle_kept_add(&broker->kept, write, (uint64_t)reply->element[0]->integer, redis_text(reply->element[1]),
+                           redis_text(reply->element[2]));
+    if (!has_places && (!reply || reply->type != REDIS_REPLY_INTEGER))
         redis_broker_request_fail(broker, &write->base, reply);
     broker_answer(&broker->broker, &write->base);
 }
@@ -157,7 +161,9 @@ void redis_lifecycle_lost(struct redis_broker *broker, struct lifecycle_lost *lo
     redis_broker_request_start(broker, &lost->base, &kind, COUNTERS + 1, keys);
 }
 
-/* ---- reading ---- */
+/* ---- reading ----
+ *
+ * What this node has written itself is kept here (lifecycle_kept.h). The rest is read from Redis. */
 
 static void send_read(struct redis_request *request)
 {
@@ -174,13 +180,28 @@ static void send_read(struct redis_request *request)
     redis_request_script(request, SCRIPT_LIFECYCLE_READ, 2, 7, arguments);
 }
 
+/* Redis has said that this node is the reader, or that it is not. */
+static void learn(struct redis_broker *broker, const struct lifecycle_read *read, uint64_t asked_us)
+{
+    struct lifecycle_kept *kept = &broker->kept;
+    bool was_said = read->done[0];
+    if (!read->is_reader || (was_said && read->last_number != read->done_number)) /* or Redis has lost it */
+        lifecycle_kept_forget(kept);
+    else if (was_said && strcmp(kept->sent.id, read->done) == 0)
+        kept->is_unsaved = false;
+    if (read->is_reader)
+        kept->reader_until_us = asked_us + read->reader_ms * 1000;
+}
+
 /* The number of the last event that is sent; the place of the last entry; how many entries there were; then number and
  * JSON of each event. */
-static bool take_events(struct lifecycle_read *read, const redisReply *reply)
+static bool take_events(struct redis_request *request, const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
+    struct lifecycle_read *read = request->argument;
+    if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
         return false;
     read->is_reader = str_to_u64(redis_text(reply->element[0]), &read->last_number);
+    learn(redis_broker_of_request(request), read, request->since_us);
     if (reply->elements > 1)
         snprintf(read->last, sizeof read->last, "%.*s", STR_ARG(redis_text(reply->element[1])));
     if (reply->elements > 2)
@@ -204,15 +225,53 @@ static void on_read(struct redis_request *request, const redisReply *reply)
 {
     struct redis_broker *broker = redis_broker_of_request(request);
     struct lifecycle_read *read = request->argument;
-    if (!reply || !take_events(read, reply))
+    if (!take_events(request, reply))
         redis_broker_request_fail(broker, &read->base, reply);
     broker_answer(&broker->broker, &read->base);
+}
+
+static void on_saved(struct redis_request *request, const redisReply *reply)
+{
+    struct lifecycle_read *read = request->argument;
+    take_events(request, reply);
+    redis_broker_of_request(request)->is_saving = false;
+    request_destroy(&read->base);
+}
+
+/* Tells Redis how far the events have been sent on, and that this node stays the reader. */
+static void save(struct redis_broker *broker, const struct lifecycle_read *asked)
+{
+    static const struct redis_request_kind kind = {.send = send_read, .done = on_saved};
+    struct str keys[KEYS];
+    make_keys(broker, str_from_cstr(asked->stream), STR(""), STR(""), COUNTERS + 1, keys);
+    struct redis_shard *shard = redis_topology_shard_of(&broker->topology, keys[0]);
+    if (broker->is_saving || !broker->kept.is_unsaved || !redis_shard_is_up(shard))
+        return;
+    struct lifecycle_read *read = lifecycle_read_create(str_from_cstr(asked->stream));
+    read->reader_ms = asked->reader_ms;
+    memcpy(read->done, broker->kept.sent.id, sizeof read->done);
+    read->done_number = broker->kept.sent.number;
+    broker->is_saving = true;
+    redis_request_start(&broker->requests, &kind, read, shard, COUNTERS + 1, keys, turn_now_us(broker->config.turn));
 }
 
 void redis_lifecycle_read(struct redis_broker *broker, struct lifecycle_read *read)
 {
     static const struct redis_request_kind kind = {.send = send_read, .done = on_read};
+    struct lifecycle_kept *kept = &broker->kept;
     struct str keys[KEYS];
+    bool is_reader = lifecycle_kept_is_reader(kept, turn_now_us(broker->config.turn));
+    if (is_reader && read->done[0])
+        lifecycle_kept_set_sent(kept, read->done, read->done_number);
+    if (is_reader && lifecycle_kept_take(kept, read)) {
+        save(broker, read);
+        redis_broker_request_answer(broker, &read->base);
+        return;
+    }
+    if (kept->is_unsaved) {
+        memcpy(read->done, kept->sent.id, sizeof read->done);
+        read->done_number = kept->sent.number;
+    }
     make_keys(broker, str_from_cstr(read->stream), STR(""), STR(""), COUNTERS + 1, keys);
     redis_broker_request_start(broker, &read->base, &kind, COUNTERS + 1, keys);
 }

@@ -20,6 +20,7 @@
 #include "common/base/log.h"
 #include "server/broker/redis/client/redis_reply.h"
 #include "server/broker/redis/ingest/redis_ingest.h"
+#include "server/broker/redis/lifecycle_kept.h"
 #include "server/broker/redis/redis_broker.h"
 #include "server/broker/redis/redis_event.h"
 #include "server/broker/redis/redis_keys.h"
@@ -81,6 +82,10 @@ struct redis_broker {
     } revoked_list;
 
     struct ticket_count tickets; /* redis_ticket.c: that this node has issued */
+
+    /* redis_lifecycle.c */
+    struct lifecycle_kept kept;
+    bool is_saving; /* Redis is told how far the events have been sent on */
 
     /* redis_node.c */
     struct list_link nodes; /* struct known_node, in the order of their ids; this node is one of them */
@@ -144,7 +149,9 @@ void redis_broker_request_start(struct redis_broker *broker, struct request *req
  * opposite. */
 bool redis_broker_reserve(struct redis_broker *broker, size_t cost);
 void redis_broker_release(struct redis_broker *broker, size_t cost);
-/* Answers the request with ERR_UNAVAILABLE and this text, not from within the call. */
+/* Answers the request, not from within the call. */
+void redis_broker_request_answer(struct redis_broker *broker, struct request *request);
+/* The same with ERR_UNAVAILABLE and this text. */
 void redis_broker_request_refuse(struct redis_broker *broker, struct request *request, const char *text);
 /* Sets the error of a request that Redis has refused, or not answered (reply NULL). */
 void redis_broker_request_fail(struct redis_broker *broker, struct request *request, const struct redisReply *reply);

@@ -2,21 +2,23 @@
 --
 -- KEYS: the stream; what is open in this round of the node, a hash; the same of the round before it;
 --   the rounds by the time of their last call, a sorted set; how many rounds have each channel, a hash; the counters.
--- ARGV: the round; the round before it, or ""; number of the batch; how many entries stay in the stream; how many arguments
---   each of the next three lists has; sessions that have ended: field; sessions that are open: field, sequence; sessions
---   that are open and new here: field, value; then the events: type, JSON; of channel.occupied also the channel and its
---   text; of channel.vacated also the channel. Such an event with an empty JSON is not told.
--- Answer: 1; 0 if the round is not known, so that the node has to begin another one.
+-- ARGV: the round; the round before it, or ""; number of the batch; how many entries stay in the stream; "1" if the node
+--   wants to know the places; how many arguments each of the next three lists has; sessions that have ended: field; sessions
+--   that are open: field, sequence; sessions that are open and new here: field, value; then the events: type, JSON; of
+--   channel.occupied also the channel and its text; of channel.vacated also the channel. Such an event with an empty JSON is
+--   not told.
+-- Answer: 0 if the round is not known, so that the node has to begin another one; else 1, or the places: number and id of the
+--   event before these, and for each event with a JSON the id of its entry, or "-" if it was not told, as one text.
 --
 -- The hash has a field "s:SESSION" with "SEQUENCE OPENED JSON", "c:CHANNEL" with JSON, and "#" with the batch's number.
 -- Lua hashes each byte of each text, and a call costs as much as an event's text. So the node sums up what the batch says
 -- of each session, and one call notes it for all.
 local stream, open, earlier, rounds, channels, counters = unpack(KEYS)
 local round, before, batch, max_len = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local ended = 8
-local stepped = ended + ARGV[5]
-local opened = stepped + ARGV[6]
-local events = opened + ARGV[7]
+local ended = 9
+local stepped = ended + ARGV[6]
+local opened = stepped + ARGV[7]
+local events = opened + ARGV[8]
 local call = redis.call
 
 local last = tonumber(call('HGET', open, '#') or 0)
@@ -27,12 +29,16 @@ local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 call('ZADD', rounds, now, round)
 if before ~= '' then call('ZADD', rounds, 'XX', now, before) end
 
-local number = tonumber(call('HGET', counters, 'number') or 0)
-local first = number
-local function tell(type, json)
+local told = call('HMGET', counters, 'number', 'last')
+local first, before_id, places = tonumber(told[1] or 0), told[2] or '', {}
+local number, id = first
+local function tell(type, json, is_news)
   if json == '' then return end
-  number = number + 1
-  call('XADD', stream, 'MAXLEN', '~', max_len, '*', 'type', type, 'number', string.format('%d', number), 'event', json)
+  if is_news then
+    number = number + 1
+    id = call('XADD', stream, 'MAXLEN', '~', max_len, '*', 'type', type, 'number', string.format('%d', number), 'event', json)
+  end
+  places[#places + 1] = is_news and id or '-'
 end
 
 local at = events
@@ -41,19 +47,18 @@ while ARGV[at] do
   if type == 'channel.occupied' then
     local had = before ~= '' and call('HDEL', earlier, 'c:' .. key) == 1
     local new = call('HSETNX', open, 'c:' .. key, ARGV[at + 3]) == 1
-    if new and not had and call('HINCRBY', channels, key, 1) == 1 then tell(type, json) end
+    tell(type, json, new and not had and call('HINCRBY', channels, key, 1) == 1)
     if had and not new then call('HINCRBY', channels, key, -1) end
     at = at + 4
   elseif type == 'channel.vacated' then
     local had = call('HDEL', open, 'c:' .. key)
     if before ~= '' then had = had + call('HDEL', earlier, 'c:' .. key) end
-    if had > 0 and call('HINCRBY', channels, key, -had) <= 0 then
-      call('HDEL', channels, key)
-      tell(type, json)
-    end
+    local is_last = had > 0 and call('HINCRBY', channels, key, -had) <= 0
+    if is_last then call('HDEL', channels, key) end
+    tell(type, json, is_last)
     at = at + 3
   else
-    tell(type, json)
+    tell(type, json, true)
     at = at + 2
   end
 end
@@ -73,5 +78,5 @@ for i = stepped, opened - 1, 2 do
 end
 if #moved > 0 then call('HSET', open, unpack(moved)) end
 call('HSET', open, '#', batch, unpack(ARGV, opened, events - 1)) -- '#' is noted after all that can fail
-if number > first then call('HSET', counters, 'number', number) end
-return 1
+if id then call('HSET', counters, 'number', number, 'last', id) end
+return ARGV[5] == '1' and {first, before_id, table.concat(places, ' ')} or 1

@@ -26,10 +26,11 @@ redis.call('HDEL', open, '#')
 local node = string.match(round, '^[^#]*')
 local number = tonumber(redis.call('HGET', counters, 'number') or 0)
 local told = 0
+local last
 local function tell(type, subject, id, sequence, data)
   number = number + 1
   told = told + 1
-  redis.call('XADD', stream, 'MAXLEN', '~', max_len, '*', 'type', type, 'number', string.format('%.0f', number), 'event',
+  last = redis.call('XADD', stream, 'MAXLEN', '~', max_len, '*', 'type', type, 'number', string.format('%.0f', number), 'event',
     '{"specversion":"1.0","id":"' .. (id or round .. '.' .. string.format('%.0f', number)) .. '","source":"/nodes/' .. node ..
     '","type":"carillon.' .. type .. '","subject":' .. subject .. ',"time":"' .. time_text .. '",' .. sequence ..
     '"datacontenttype":"application/json","data":{' .. data .. '}}')
@@ -70,6 +71,7 @@ for i = 1, #rows, 2 do
   redis.call('HDEL', open, rows[i])
 end
 redis.call('HSET', counters, 'number', string.format('%.0f', number))
+if last then redis.call('HSET', counters, 'last', last) end
 if redis.call('HLEN', open) > 0 then return {told, 1} end
 redis.call('ZREM', rounds, round)
 return {told, redis.call('ZCOUNT', rounds, '-inf', string.format('%.0f', now - silent_ms)) > 0 and 1 or 0}
