@@ -58,10 +58,10 @@ static void append_fired(const struct dev *dev, struct buf *out)
     const char *comma = "";
     size_t count = 0;
     buf_append_lit(out, ",\"fired\":[");
-    for (const struct journal_line *line; count < FIRED_MAX && (line = journal_after(&dev->journal, after));
-         after = line->n, count++, comma = ",") {
+    for (struct journal_line line; count < FIRED_MAX && journal_after(&dev->journal, after, &line);
+         after = line.n, count++, comma = ",") {
         buf_appendf(out, "%s", comma);
-        journal_print(out, line);
+        journal_print(out, &line);
     }
     buf_append_char(out, ']');
 }

@@ -39,8 +39,9 @@ static void on_made(void *owner, const struct server_parts *parts)
 static void note_refusal(struct dev *dev, struct str text)
 {
     struct journal *journal = &dev->journal;
-    const struct journal_line *newest = journal->count ? journal_after(journal, journal->last - 1) : NULL;
-    if (newest && newest->note.kind == JOURNAL_REFUSED && newest->note.code == 403 && str_eq(newest->note.text, text))
+    struct journal_line newest;
+    if (journal->count && journal_after(journal, journal->last - 1, &newest) && newest.note.kind == JOURNAL_REFUSED &&
+        newest.note.code == 403 && str_eq(newest.note.text, text))
         return;
     journal_add(journal, hub_wall_ms(dev->parts.hub),
                 &(struct journal_note){.kind = JOURNAL_REFUSED, .code = 403, .text = text});

@@ -32,112 +32,110 @@ enum journal_kind journal_kind_of(struct str name)
     return JOURNAL_KINDS;
 }
 
+/* --- what lines share --------------------------------------------------------------------------------------------- */
+
 struct journal_party *journal_party_create(struct str session, struct str user)
 {
     struct journal_party *party = xmalloc(sizeof *party + session.len + user.len);
     char *at = party->bytes;
-    party->refs = 1;
+    *party = (struct journal_party){0};
     party->session = str_pack(&at, session);
     party->user = str_pack(&at, user);
     return party;
 }
 
-void journal_party_unref(struct journal_party *party)
+struct journal_body *journal_body_create(const struct journal_note *note)
 {
-    if (party && --party->refs == 0)
-        free(party);
+    size_t size = sizeof(struct journal_body) + note->session.len + note->user.len + note->channel.len +
+                  note->frame.len + note->text.len + note->rule.len;
+    struct journal_body *body = xmalloc(size);
+    char *at = body->bytes;
+    *body = (struct journal_body){.refs = 1, .size = size, .note = *note};
+    body->note.session = str_pack(&at, note->session);
+    body->note.user = str_pack(&at, note->user);
+    body->note.channel = str_pack(&at, note->channel);
+    body->note.frame = str_pack(&at, note->frame);
+    body->note.text = str_pack(&at, note->text);
+    body->note.rule = str_pack(&at, note->rule);
+    return body;
 }
 
-struct journal_frame {
-    unsigned refs;
-    size_t len;
-    char bytes[];
-};
-
-static void unref_frame(struct journal_frame *frame)
+void journal_body_unref(struct journal_body *body)
 {
-    if (frame && --frame->refs == 0)
-        free(frame);
+    if (body && --body->refs == 0)
+        free(body);
 }
 
-/* With a reference for the caller. *bytes grows by what is new. */
-static struct journal_frame *share_frame(struct journal *journal, struct str text, size_t *bytes)
-{
-    struct journal_frame *frame = journal->frame;
-    if (text.len == 0)
-        return NULL;
-    if (!frame || !str_eq(str_from(frame->bytes, frame->len), text)) {
-        unref_frame(frame);
-        frame = journal->frame = xmalloc(sizeof *frame + text.len);
-        frame->refs = 1;
-        frame->len = text.len;
-        memcpy(frame->bytes, text.ptr, text.len);
-        *bytes += sizeof *frame + text.len;
-    }
-    frame->refs++;
-    return frame;
-}
+/* --- lines -------------------------------------------------------------------------------------------------------- */
 
 void journal_init(struct journal *journal)
 {
     *journal = (struct journal){0};
+    list_init(&journal->ended);
     list_init(&journal->listeners);
 }
 
 void journal_fini(struct journal *journal)
 {
     journal_empty(journal);
-    unref_frame(journal->frame);
 }
 
-static struct journal_line *line_at(const struct journal *journal, size_t place)
+/* Where in the entries that place is. place: at most JOURNAL_LINES. */
+static size_t index_of(const struct journal *journal, size_t place)
 {
-    return journal->lines[(journal->first + place) % JOURNAL_LINES];
+    size_t index = journal->first + place;
+    return index < JOURNAL_LINES ? index : index - JOURNAL_LINES;
+}
+
+static void read_entry(const struct journal *journal, size_t place, struct journal_line *out)
+{
+    const struct journal_entry *entry = &journal->entries[index_of(journal, place)];
+    *out = (struct journal_line){
+        .note = entry->body->note, .n = journal->last - journal->count + place + 1, .at_ms = entry->at_ms};
+    if (entry->party) {
+        out->note.session = entry->party->session;
+        out->note.user = entry->party->user;
+    }
+}
+
+/* Frees those of whom no line is kept. */
+static void free_ended(struct journal *journal)
+{
+    while (!list_is_empty(&journal->ended)) {
+        struct journal_party *party = CONTAINER_OF(journal->ended.next, struct journal_party, link);
+        if (party->last > journal->last - journal->count)
+            return;
+        list_remove(&party->link);
+        free(party);
+    }
 }
 
 static void drop_oldest(struct journal *journal)
 {
-    struct journal_line *oldest = line_at(journal, 0);
-    journal->bytes -= oldest->bytes;
-    journal->first = (journal->first + 1) % JOURNAL_LINES;
+    struct journal_body *body = journal->entries[journal->first].body;
+    journal->first = index_of(journal, 1);
     journal->count--;
-    unref_frame(oldest->frame);
-    journal_party_unref(oldest->note.party);
-    free(oldest);
+    if (--body->lines == 0)
+        journal->bytes -= body->size;
+    journal_body_unref(body);
 }
 
-static struct journal_line *line_create(struct journal *journal, const struct journal_note *note)
+/* The oldest body has left the caches. It is fetched some lines before its line is dropped. */
+static void fetch_oldest(struct journal *journal)
 {
-    struct journal_party *party = note->party;
-    size_t bytes = sizeof(struct journal_line) + note->channel.len + note->text.len + note->rule.len;
-    bytes += party ? 0 : note->session.len + note->user.len;
-    struct journal_line *line = xmalloc(bytes);
-    char *at = (char *)(line + 1);
-    line->note = *note;
-    line->note.session = party ? party->session : str_pack(&at, note->session);
-    line->note.user = party ? party->user : str_pack(&at, note->user);
-    line->note.channel = str_pack(&at, note->channel);
-    line->note.text = str_pack(&at, note->text);
-    line->note.rule = str_pack(&at, note->rule);
-    line->frame = share_frame(journal, note->frame, &bytes);
-    line->note.frame = line->frame ? str_from(line->frame->bytes, line->frame->len) : STR("");
-    line->bytes = bytes;
-    if (party)
-        party->refs++;
-    return line;
+    enum { AHEAD = 6 };
+    if (journal->count > AHEAD)
+        __builtin_prefetch(journal->entries[index_of(journal, AHEAD)].body, 1);
 }
 
-/* The oldest lines have left the caches. Each is fetched some lines before it is dropped, and then its party. All of it
- * is fetched, to be written to: the memory of a line that is dropped is that of the next line. */
-static void fetch_oldest(const struct journal *journal)
+static void make_room(struct journal *journal, size_t bytes)
 {
-    enum { LINE_AHEAD = 6, PARTY_AHEAD = 3, CACHE_LINE = 64 };
-    if (journal->count <= LINE_AHEAD)
+    if (journal->count < JOURNAL_LINES && journal->bytes + bytes <= JOURNAL_BYTES)
         return;
-    const char *line = (const char *)line_at(journal, LINE_AHEAD);
-    for (size_t at = 0; at < sizeof(struct journal_line); at += CACHE_LINE)
-        __builtin_prefetch(line + at, 1);
-    __builtin_prefetch(line_at(journal, PARTY_AHEAD)->note.party, 1);
+    fetch_oldest(journal);
+    while (journal->count == JOURNAL_LINES || (journal->count > 0 && journal->bytes + bytes > JOURNAL_BYTES))
+        drop_oldest(journal);
+    free_ended(journal);
 }
 
 static void tell(struct journal *journal, const struct journal_line *line)
@@ -149,22 +147,40 @@ static void tell(struct journal *journal, const struct journal_line *line)
     }
 }
 
-void journal_add(struct journal *journal, uint64_t at_ms, const struct journal_note *note)
+void journal_add_of(struct journal *journal, uint64_t at_ms, struct journal_party *party, struct journal_body *body)
 {
     if (journal->muted) {
         tell(journal, NULL);
         return;
     }
-    fetch_oldest(journal);
-    struct journal_line *line = line_create(journal, note);
-    line->n = ++journal->last;
-    line->at_ms = at_ms;
-    while (journal->count == JOURNAL_LINES || (journal->count > 0 && journal->bytes + line->bytes > JOURNAL_BYTES))
-        drop_oldest(journal);
-    journal->lines[(journal->first + journal->count) % JOURNAL_LINES] = line;
-    journal->count++;
-    journal->bytes += line->bytes;
-    tell(journal, line);
+    body->refs++; /* before its other lines are dropped */
+    make_room(journal, body->lines ? 0 : body->size);
+    if (body->lines++ == 0)
+        journal->bytes += body->size;
+    journal->entries[index_of(journal, journal->count++)] =
+        (struct journal_entry){.body = body, .party = party, .at_ms = at_ms};
+    journal->last++;
+    if (list_is_empty(&journal->listeners))
+        return;
+    struct journal_line line;
+    read_entry(journal, journal->count - 1, &line);
+    tell(journal, &line);
+}
+
+void journal_add(struct journal *journal, uint64_t at_ms, const struct journal_note *note)
+{
+    struct journal_body *body = journal_body_create(note);
+    journal_add_of(journal, at_ms, NULL, body);
+    journal_body_unref(body);
+}
+
+void journal_party_end(struct journal *journal, struct journal_party *party)
+{
+    if (!party)
+        return;
+    party->last = journal->last;
+    list_append(&journal->ended, &party->link);
+    free_ended(journal);
 }
 
 void journal_mute(struct journal *journal)
@@ -181,6 +197,7 @@ void journal_empty(struct journal *journal)
 {
     while (journal->count > 0)
         drop_oldest(journal);
+    free_ended(journal);
 }
 
 void journal_rewind(struct journal *journal)
@@ -191,12 +208,13 @@ void journal_rewind(struct journal *journal)
     journal->muted = false;
 }
 
-const struct journal_line *journal_after(const struct journal *journal, uint64_t n)
+bool journal_after(const struct journal *journal, uint64_t n, struct journal_line *out)
 {
-    if (journal->count == 0 || n >= journal->last)
-        return NULL;
-    uint64_t oldest = line_at(journal, 0)->n;
-    return line_at(journal, n < oldest ? 0 : (size_t)(n - oldest) + 1);
+    uint64_t dropped = journal->last - journal->count;
+    if (n >= journal->last || journal->count == 0)
+        return false;
+    read_entry(journal, n < dropped ? 0 : (size_t)(n - dropped), out);
+    return true;
 }
 
 void journal_listen(struct journal *journal, struct journal_listener *listener)

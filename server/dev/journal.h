@@ -23,16 +23,12 @@ enum { JOURNAL_LINES = 10000, JOURNAL_BYTES = 64 * 1024 * 1024 };
 
 /* A session, as many lines tell of it: they share its texts. */
 struct journal_party {
-    unsigned refs;
-    struct str session; /* its uuid */
+    struct list_link link; /* in journal->ended, once the session has ended */
+    uint64_t last;         /* n of the newest line then: no later one tells of it */
+    struct str session;    /* its uuid */
     struct str user;
     char bytes[];
 };
-
-/* With one reference, for the caller. */
-struct journal_party *journal_party_create(struct str session, struct str user);
-/* May be NULL. */
-void journal_party_unref(struct journal_party *party);
 
 /* What happened, and to whom. All texts are borrowed, UTF-8 but for the frame, and empty where there is none. */
 struct journal_note {
@@ -40,23 +36,34 @@ struct journal_note {
     struct str session; /* its uuid */
     struct str user;
     struct str channel;
-    struct str frame;            /* a message as it was sent or received */
-    bool binary;                 /* the frame is no text */
-    struct str text;             /* a sentence or a word: why a client was refused, what a rule did */
-    int code;                    /* of a close frame, or the HTTP status of a refusal; 0: none */
-    struct str rule;             /* its id */
-    struct journal_party *party; /* borrowed; session and user are its own. NULL: they are not */
+    struct str frame; /* a message as it was sent or received */
+    bool binary;      /* the frame is no text */
+    struct str text;  /* a sentence or a word: why a client was refused, what a rule did */
+    int code;         /* of a close frame, or the HTTP status of a refusal; 0: none */
+    struct str rule;  /* its id */
 };
 
-/* A frame that went to many sessions one after the other is kept once. */
-struct journal_frame;
+/* What lines tell. The lines of a message that went to many sessions one after the other share it. */
+struct journal_body {
+    unsigned refs;
+    unsigned lines; /* that are kept, of those references */
+    size_t size;
+    struct journal_note note;
+    char bytes[];
+};
 
+/* A line as it is kept. It is small: an event that goes to many sessions makes as many lines. */
+struct journal_entry {
+    struct journal_body *body;   /* a reference */
+    struct journal_party *party; /* whom it tells of; NULL: the body says so */
+    uint64_t at_ms;
+};
+
+/* A line to be read. Its texts are borrowed from the journal until a line is added or dropped. */
 struct journal_line {
-    struct journal_note note;    /* its texts lie behind the line, in the frame, or in the party */
-    struct journal_frame *frame; /* a reference; NULL: there is none */
-    uint64_t n;                  /* counts from 1, and does not start again when the journal is emptied */
-    uint64_t at_ms;              /* wall clock of the turn */
-    size_t bytes;
+    struct journal_note note;
+    uint64_t n;     /* counts from 1, and does not start again when the journal is emptied */
+    uint64_t at_ms; /* wall clock of the turn */
 };
 
 /* Hears of each line when it is added. It may read the journal, and must not add to it. line: NULL while the journal is
@@ -67,14 +74,14 @@ struct journal_listener {
 };
 
 struct journal {
-    struct journal_line *lines[JOURNAL_LINES];
+    struct journal_entry entries[JOURNAL_LINES];
     size_t first; /* place of the oldest */
     size_t count;
-    size_t bytes;
-    uint64_t last;               /* n of the newest line ever; 0: none yet */
-    struct journal_frame *frame; /* a reference to the newest one; NULL: none yet */
-    unsigned era;                /* how often it has been rewound */
-    bool muted;                  /* what is added is not kept */
+    size_t bytes;           /* of bodies */
+    uint64_t last;          /* n of the newest line ever; 0: none yet */
+    unsigned era;           /* how often it has been rewound */
+    bool muted;             /* what is added is not kept */
+    struct list_link ended; /* parties of which lines may still tell, in the order of their ends */
     struct list_link listeners;
 };
 
@@ -82,6 +89,17 @@ void journal_init(struct journal *journal);
 void journal_fini(struct journal *journal);
 
 void journal_add(struct journal *journal, uint64_t at_ms, const struct journal_note *note);
+
+/* With one reference, for the caller. */
+struct journal_body *journal_body_create(const struct journal_note *note);
+/* May be NULL. */
+void journal_body_unref(struct journal_body *body);
+struct journal_party *journal_party_create(struct str session, struct str user);
+/* No more lines are added of the party. It is freed when none is kept. */
+void journal_party_end(struct journal *journal, struct journal_party *party);
+/* A line with this body, of this party. */
+void journal_add_of(struct journal *journal, uint64_t at_ms, struct journal_party *party, struct journal_body *body);
+
 /* Lines that are added are lost until journal_rewind. Call it where nobody could read them (journal_is_heard). */
 void journal_mute(struct journal *journal);
 /* True if there is a listener. */
@@ -91,8 +109,8 @@ void journal_empty(struct journal *journal);
 /* Forgets all lines, counts from 1 again, and is no longer muted. */
 void journal_rewind(struct journal *journal);
 
-/* The oldest line that is kept and has a greater n; NULL if there is none. Valid until a line is added. */
-const struct journal_line *journal_after(const struct journal *journal, uint64_t n);
+/* The oldest line that is kept and has a greater n. False: there is none. */
+bool journal_after(const struct journal *journal, uint64_t n, struct journal_line *out);
 
 /* The listener is borrowed until list_remove(&listener->link). It may be removed while it hears. */
 void journal_listen(struct journal *journal, struct journal_listener *listener);

@@ -61,14 +61,14 @@ static bool take_lines(const struct journal *journal, struct reading *reading, b
         reading->era = journal->era;
         reading->after = 0;
     }
-    for (const struct journal_line *line; (line = journal_after(journal, reading->after)); reading->after = line->n) {
+    for (struct journal_line line; journal_after(journal, reading->after, &line); reading->after = line.n) {
         if (out->len >= most)
             return true;
-        if (!journal_filter_takes(&reading->filter, line))
+        if (!journal_filter_takes(&reading->filter, &line))
             continue;
         if (events)
-            buf_appendf(out, "id: %llu\ndata: ", (unsigned long long)line->n);
-        journal_print(out, line);
+            buf_appendf(out, "id: %llu\ndata: ", (unsigned long long)line.n);
+        journal_print(out, &line);
         buf_append(out, events ? STR("\n\n") : STR("\n"));
     }
     return false;

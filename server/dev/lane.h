@@ -35,17 +35,17 @@ struct lane_ops {
 };
 
 struct link_lane {
+    struct list_link held; /* struct lane_item, the next one first */
+    size_t pooled;         /* how many are in pool */
+    size_t bytes;          /* held, in held and in pool */
+    uint64_t bytes_per_s;  /* 0: as fast as can be */
+    bool frozen;
+    struct list_link pool; /* struct lane_item, of those that are to be reordered */
     const struct lane_ops *ops;
     struct wheel *wheel;
-    struct list_link held; /* struct lane_item, the next one first */
-    struct list_link pool; /* the same, of those that are to be reordered */
-    size_t pooled;         /* how many */
-    uint64_t pool_us;      /* when they go, however few they are */
-    size_t bytes;          /* held, in both */
-    bool frozen;
-    uint64_t thaw_us;     /* 0: not by itself */
-    uint64_t bytes_per_s; /* 0: as fast as can be */
-    uint64_t credit;      /* millionths of a byte that may pass now */
+    uint64_t pool_us; /* when those in pool go, however few they are */
+    uint64_t thaw_us; /* 0: not by itself */
+    uint64_t credit;  /* millionths of a byte that may pass now */
     uint64_t credited_us;
     struct timer timer;
 };

@@ -163,7 +163,7 @@ static void on_closed(struct observer *observer, const struct session *session, 
     line_out_fini(line);
     line_in_fini(line);
     line_messages_forget(line);
-    journal_party_unref(line->party);
+    journal_party_end(line->set->journal, line->party);
     line->party = NULL;
     list_remove(&line->link);
     list_append(&of_observer(observer)->dead, &line->link);

@@ -40,43 +40,55 @@ static enum journal_kind kind_of(struct str text, struct buf *channel_out)
     return json_member(object, STR("id")).type ? JOURNAL_ANSWERED : JOURNAL_SENT;
 }
 
-static struct journal_note note_of_text(struct out_text *newest, struct str text)
+static void keep_text(struct out_text *newest, struct str text)
 {
-    if (newest->text.len == 0 || !str_eq(buf_str(&newest->text), text)) {
-        buf_clear(&newest->text);
-        buf_clear(&newest->channel);
-        buf_append(&newest->text, text);
-        newest->kind = kind_of(text, &newest->channel);
-    }
-    return (struct journal_note){.kind = newest->kind, .channel = buf_str(&newest->channel), .frame = text};
+    struct buf channel = {0};
+    enum journal_kind kind = kind_of(text, &channel);
+    journal_body_unref(newest->body);
+    newest->body =
+        journal_body_create(&(struct journal_note){.kind = kind, .channel = buf_str(&channel), .frame = text});
+    buf_fini(&channel);
 }
 
-static struct journal_note note_of_close(struct str payload)
+void out_text_fini(struct out_text *newest)
+{
+    journal_body_unref(newest->body);
+}
+
+static void note_as(struct journal *journal, struct journal_party *party, uint64_t at_ms,
+                    const struct journal_note *note)
+{
+    struct journal_body *body = journal_body_create(note);
+    journal_add_of(journal, at_ms, party, body);
+    journal_body_unref(body);
+}
+
+static void note_close(struct journal *journal, struct journal_party *party, uint64_t at_ms, struct str payload)
 {
     struct journal_note note = {.kind = JOURNAL_CLOSING};
     if (payload.len >= 2) {
         note.code = (unsigned char)payload.ptr[0] << 8 | (unsigned char)payload.ptr[1];
         note.text = str_skip(payload, 2);
     }
-    return note;
+    note_as(journal, party, at_ms, &note);
 }
 
-void out_text_fini(struct out_text *newest)
+static void note_binary(struct journal *journal, struct journal_party *party, uint64_t at_ms, struct str payload)
 {
-    buf_fini(&newest->text);
-    buf_fini(&newest->channel);
+    note_as(journal, party, at_ms, &(struct journal_note){.kind = JOURNAL_SENT, .frame = payload, .binary = true});
 }
 
 void out_frame_note(struct journal *journal, struct journal_party *party, struct out_text *newest, uint64_t at_ms,
                     const struct out_frame *frame)
 {
-    struct journal_note note;
     switch (frame->opcode) {
-    case WS_TEXT: note = note_of_text(newest, frame->payload); break;
-    case WS_BINARY: note = (struct journal_note){.kind = JOURNAL_SENT, .frame = frame->payload, .binary = true}; break;
-    case WS_CLOSE: note = note_of_close(frame->payload); break;
+    case WS_TEXT:
+        if (!newest->body || !str_eq(newest->body->note.frame, frame->payload))
+            keep_text(newest, frame->payload);
+        journal_add_of(journal, at_ms, party, newest->body);
+        return;
+    case WS_BINARY: note_binary(journal, party, at_ms, frame->payload); return;
+    case WS_CLOSE: note_close(journal, party, at_ms, frame->payload); return;
     default: return;
     }
-    note.party = party;
-    journal_add(journal, at_ms, &note);
 }

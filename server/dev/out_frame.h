@@ -18,9 +18,7 @@ struct out_frame out_frame_take(struct str *bytes);
 
 /* The newest text message, and what it is. An event goes to many sessions one after the other. */
 struct out_text {
-    struct buf text;
-    struct buf channel;
-    enum journal_kind kind;
+    struct journal_body *body; /* a reference; NULL: none yet */
 };
 
 void out_text_fini(struct out_text *newest);

@@ -46,15 +46,13 @@ static void append_channels(struct buf *out, const struct session *session)
 static void append_last(struct buf *out, const struct journal *journal, const struct session *session,
                         const char *direction)
 {
-    const struct journal_line *last = NULL;
-    uint64_t after = 0;
-    for (const struct journal_line *line; (line = journal_after(journal, after)); after = line->n)
-        if (str_eq_cstr(line->note.session, session->uuid) &&
-            strcmp(journal_direction(line->note.kind), direction) == 0)
+    struct journal_line line, last = {.n = 0};
+    for (uint64_t after = 0; journal_after(journal, after, &line); after = line.n)
+        if (str_eq_cstr(line.note.session, session->uuid) && strcmp(journal_direction(line.note.kind), direction) == 0)
             last = line;
     buf_appendf(out, ",\"last_%s\":", direction);
-    if (last)
-        journal_print(out, last);
+    if (last.n)
+        journal_print(out, &last);
     else
         buf_append_lit(out, "null");
 }

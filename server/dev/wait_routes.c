@@ -30,13 +30,13 @@ static void append_line(struct buf *out, const struct journal_line *line)
 static void append_nearest(const struct journal *journal, const struct journal_filter *filter, uint64_t after,
                            struct buf *out)
 {
-    const struct journal_line *nearest[NEAREST];
+    struct journal_line nearest[NEAREST];
     size_t count = 0;
-    for (const struct journal_line *line; (line = journal_after(journal, after)); after = line->n)
-        if (journal_filter_nearly_takes(filter, line))
+    for (struct journal_line line; journal_after(journal, after, &line); after = line.n)
+        if (journal_filter_nearly_takes(filter, &line))
             nearest[count++ % NEAREST] = line;
     for (size_t i = count < NEAREST ? 0 : count - NEAREST; i < count; i++)
-        append_line(out, nearest[i % NEAREST]);
+        append_line(out, &nearest[i % NEAREST]);
 }
 
 /* --- wait --------------------------------------------------------------------------------------------------------- */
@@ -79,10 +79,10 @@ static void answer_found(struct held_call *held)
 static void look(struct held_call *held)
 {
     struct wait *wait = wait_of(held);
-    for (const struct journal_line *line;
-         wait->found < wait->count && (line = journal_after(held->set->journal, wait->after)); wait->after = line->n)
-        if (journal_filter_takes(&wait->filter, line)) {
-            append_line(&wait->lines, line);
+    for (struct journal_line line; wait->found < wait->count && journal_after(held->set->journal, wait->after, &line);
+         wait->after = line.n)
+        if (journal_filter_takes(&wait->filter, &line)) {
+            append_line(&wait->lines, &line);
             wait->found++;
         }
     if (wait->found >= wait->count)
@@ -197,14 +197,14 @@ static bool is_taken(const struct verification *verification, uint64_t n)
     return false;
 }
 
-/* The first line that the filter takes and that no other expectation has. NULL: none. */
-static const struct journal_line *find(const struct verification *verification, const struct journal *journal,
-                                       const struct journal_filter *filter, uint64_t after)
+/* The first line that the filter takes and that no other expectation has. */
+static bool find(const struct verification *verification, const struct journal *journal,
+                 const struct journal_filter *filter, uint64_t after, struct journal_line *out)
 {
-    for (const struct journal_line *line; (line = journal_after(journal, after)); after = line->n)
-        if (journal_filter_takes(filter, line) && !is_taken(verification, line->n))
-            return line;
-    return NULL;
+    for (; journal_after(journal, after, out); after = out->n)
+        if (journal_filter_takes(filter, out) && !is_taken(verification, out->n))
+            return true;
+    return false;
 }
 
 static void append_json_lines(struct buf *out, struct str lines)
@@ -217,13 +217,12 @@ static void tell_missing(struct verification *verification, const struct journal
                          struct json_value expected, const struct journal_filter *filter)
 {
     struct buf *out = &verification->difference;
-    const struct journal_line *late =
-        verification->in_order ? find(verification, journal, filter, verification->after) : NULL;
+    struct journal_line late;
     struct buf nearest = {0};
     buf_appendf(out, "%sexpect[%zu] %.*s", out->len ? "\n" : "", at, STR_ARG(expected.raw));
-    if (late) {
-        buf_appendf(out, "\n    came too early, as line %llu:", (unsigned long long)late->n);
-        append_line(&nearest, late);
+    if (verification->in_order && find(verification, journal, filter, verification->after, &late)) {
+        buf_appendf(out, "\n    came too early, as line %llu:", (unsigned long long)late.n);
+        append_line(&nearest, &late);
     } else {
         append_nearest(journal, filter, verification->after, &nearest);
         buf_appendf(out, "\n    did not come%s", nearest.len ? "; near to it:" : "");
@@ -246,10 +245,10 @@ static enum err verify_expected(struct verification *verification, const struct 
         if (at == EXPECTED_MAX)
             return error_set(error, ERR_TOO_LARGE, "expect: at most %d lines", EXPECTED_MAX);
         err = journal_filter_read(expected, "expect", &filter, &scratch, error);
-        const struct journal_line *line = err ? NULL : find(verification, journal, &filter, from);
-        if (line) {
-            verification->taken[verification->taken_count++] = line->n;
-            from = verification->in_order ? line->n : verification->after;
+        struct journal_line line;
+        if (!err && find(verification, journal, &filter, from, &line)) {
+            verification->taken[verification->taken_count++] = line.n;
+            from = verification->in_order ? line.n : verification->after;
         } else if (!err) {
             tell_missing(verification, journal, at, expected, &filter);
         }
@@ -262,12 +261,12 @@ static void verify_nothing_else(struct verification *verification, const struct 
 {
     struct buf *out = &verification->difference;
     uint64_t after = verification->after;
-    for (const struct journal_line *line; (line = journal_after(journal, after)); after = line->n) {
-        if (!(verification->nothing_else >> line->note.kind & 1) || is_taken(verification, line->n))
+    for (struct journal_line line; journal_after(journal, after, &line); after = line.n) {
+        if (!(verification->nothing_else >> line.note.kind & 1) || is_taken(verification, line.n))
             continue;
         buf_appendf(out, "%snothing else of \"%s\" was expected, but there is\n      ", out->len ? "\n" : "",
-                    journal_kind_text(line->note.kind));
-        journal_print(out, line);
+                    journal_kind_text(line.note.kind));
+        journal_print(out, &line);
     }
 }
 
