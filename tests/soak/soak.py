@@ -37,7 +37,7 @@ class Soak:
         weights = {fault: weight for fault, weight in self.topology.WEIGHTS.items() if not arguments.only or fault.__name__ in arguments.only}
         self.befalls = {fault.__name__: fault for fault in weights}
         self.plan = Plan(arguments.seed, {fault.__name__: weight for fault, weight in weights.items()})
-        self.folder = Path(arguments.folder)
+        self.folder = Path(arguments.folder).resolve()  # Redis works in a folder of its own
         self.began = time.monotonic()
         self.rounds = []
         self.samples = []
