@@ -2,7 +2,7 @@
 #include "server/core/format.h"
 
 #include "common/base/alloc.h"
-#include "common/protocol/ws_frame.h"
+#include "common/protocol/event_frame.h"
 
 /* The message that has been framed, or NULL. */
 static struct message *take_frame(struct formats *formats)
@@ -36,7 +36,7 @@ struct format *formats_get(struct formats *formats, const struct endpoint *endpo
         .frames = endpoint->frames,
         .deliver_data = endpoint->deliver_data,
         .ping = make_ping(formats, framing),
-        .of_events = endpoint->dialect->event == event_encode && framing == &ws_framing && !endpoint->deliver_data,
+        .of_events = !endpoint->deliver_data && event_frame_is(endpoint->dialect->event, framing),
     };
     formats->all = xrealloc(formats->all, (formats->count + 1) * sizeof *formats->all);
     return formats->all[formats->count++] = format;

@@ -151,7 +151,7 @@ void hub_receive(struct hub *hub, struct session *session, struct str text);
 void hub_receive_binary(struct hub *hub, struct session *session, struct str bytes);
 /* The client has sent frames that are no messages. Its rate is charged for them as for this many messages. */
 void hub_charge(struct hub *hub, struct session *session, uint64_t messages);
-/* A WebSocket ping has come. Its answer has the same payload, at most 125 bytes. */
+/* A ping of the client has come. Its answer has the same payload, at most 125 bytes. */
 void hub_ping(struct hub *hub, struct session *session, struct str payload);
 void hub_pong(struct hub *hub, struct session *session);
 /* The client has sent a close frame, with this code (0: without one). It gets the code back, after what was on its way

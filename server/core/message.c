@@ -2,7 +2,7 @@
 #include "server/core/message.h"
 
 #include "common/base/alloc.h"
-#include "common/protocol/ws_frame.h"
+#include "common/protocol/event_frame.h"
 
 static struct message *allocate(size_t frame_len, size_t channel_len, size_t epoch_len, size_t exclude_len)
 {
@@ -35,8 +35,8 @@ struct message *message_create(struct str frame)
 
 struct message *message_from_json(const struct event *event, struct str json, uint64_t accepted_us)
 {
-    uint8_t header[WS_HEADER_MAX];
-    size_t header_len = ws_frame_header(header, WS_TEXT, json.len);
+    uint8_t header[EVENT_FRAME_HEADER_MAX];
+    size_t header_len = event_frame_header(header, json.len);
     struct message *message = allocate(header_len + json.len, event->channel.len, event->epoch.len, event->exclude.len);
     memcpy(message->bytes, header, header_len);
     put(message->bytes + header_len, json);
@@ -66,23 +66,14 @@ void message_free(struct message *message)
     free(message);
 }
 
-/* The JSON that event_encode has written. */
-static struct str json_of(const struct message *message)
-{
-    struct str frame = message_frame(message);
-    uint8_t len = (uint8_t)frame.ptr[1]; /* of the payload, or how it is told (RFC 6455, 5.2) */
-    size_t header_len = len < 126 ? 2 : len == 126 ? 4 : 10;
-    return str_skip(frame, header_len);
-}
-
 struct str message_id(const struct message *message)
 {
-    return event_encoded_id(json_of(message));
+    return event_encoded_id(event_frame_json(message_frame(message)));
 }
 
 void message_event(const struct message *message, struct buf *scratch, struct event *out)
 {
-    event_decode(json_of(message), scratch, out);
+    event_decode(event_frame_json(message_frame(message)), scratch, out);
     out->epoch = message_epoch(message);
     out->exclude = message_exclude(message);
 }

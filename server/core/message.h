@@ -1,7 +1,7 @@
 /* message.h - bytes that are ready to be written to clients: one complete frame, encoded once, never changed.
  *
- * A node makes an event in one format: Carillon's JSON in a WebSocket frame. Sessions of another format get another
- * encoding of the event. It is made for the first of them (format_encode), and it stays with the event's message.
+ * A node makes an event in one format (common/protocol/event_frame.h). Sessions of another format get another encoding
+ * of the event. It is made for the first of them (format_encode), and it stays with the event's message.
  *
  * References are plain counters. One thread holds all references of a message. An event for several workers is copied
  * once for each worker (message_copy), and the whole copy is handed over. So threads never share a counter. */
