@@ -230,6 +230,16 @@ static void print_text(struct buf *out, const char *name, struct str text)
     json_append_string(out, text);
 }
 
+/* A line break in checked JSON is white space between tokens: strings have escapes for it. */
+static void append_on_one_line(struct buf *out, struct str json)
+{
+    size_t from = out->len;
+    buf_append(out, json);
+    for (size_t i = from; i < out->len; i++)
+        if (out->ptr[i] == '\n' || out->ptr[i] == '\r')
+            out->ptr[i] = ' ';
+}
+
 /* As JSON where the frame is JSON, else as text. Of bytes that are no text only the length is told. */
 static void print_frame(struct buf *out, const struct journal_note *note)
 {
@@ -242,7 +252,7 @@ static void print_frame(struct buf *out, const struct journal_note *note)
         return;
     buf_append_lit(out, ",\"frame\":");
     if (json_check(note->frame, NULL, &value, NULL) == ERR_NONE)
-        buf_append(out, value.raw);
+        append_on_one_line(out, value.raw);
     else
         json_append_string(out, note->frame);
 }

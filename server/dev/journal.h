@@ -115,7 +115,7 @@ bool journal_after(const struct journal *journal, uint64_t n, struct journal_lin
 /* The listener is borrowed until list_remove(&listener->link). It may be removed while it hears. */
 void journal_listen(struct journal *journal, struct journal_listener *listener);
 
-/* Appends the line as one JSON object, without a line feed. */
+/* Appends the line as one JSON object, without a line feed. Line breaks between the tokens of its frame are spaces. */
 void journal_print(struct buf *out, const struct journal_line *line);
 
 #endif

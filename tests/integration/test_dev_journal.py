@@ -278,3 +278,33 @@ def test_hostile_texts_stay_texts(dev):
     client.send_text("not json")
     assert dev.order("/wait", {"for": {"kind": "received"}, "count": 2})["lines"][1]["frame"] == "not json"
     client.drop()
+
+
+PRETTY = '{\n\t"type": "subscribe",\r\n  "id": "a\\nb",\r  "data": {\n    "channel": "room:pretty"\n  }\n}'
+
+
+def test_frames_with_line_breaks_are_one_line_each(dev):
+    """A client that indents its JSON, and a backend that does, do not break the lines of the journal."""
+    client = dev.connect("ada")
+    client.send_text(PRETTY)
+    client.find("subscribed")
+    event = '{"channel": "room:pretty",\n "type": "notification",\n "data": {\n\t"message":\r\n "two\\nlines"\r}\n}'
+    answer = http.client.HTTPConnection(*dev.internal, timeout=DEADLINE_S)
+    answer.request("POST", "/api/v1/publish", event, {"X-API-Key": dev.api_key, "Content-Type": "application/json"})
+    assert answer.getresponse().status == 200
+    answer.close()
+    client.find("notification")
+    dev.order("/wait", {"for": {"kind": "delivered", "channel": "room:pretty"}})
+    read = dev.call("GET", "/journal?kinds=received,published,delivered&user=ada").body.decode()
+    frames = [json.loads(line)["frame"] for line in read.removesuffix("\n").split("\n")]
+    assert "\r" not in read and frames[0] == json.loads(PRETTY)
+    assert [frame["data"] for frame in frames[1:] if frame["type"] == "notification"] == [{"message": "two\nlines"}]
+    stream = http.client.HTTPConnection(*dev.internal, timeout=DEADLINE_S)
+    stream.request("GET", f"/dev/v1/journal?kinds=received,published&after={dev.since}", headers={"Accept": "text/event-stream"})
+    answer, seen = stream.getresponse(), []
+    while len(seen) < 2:
+        if (line := answer.readline().decode()).startswith("data: "):
+            seen.append(json.loads(line.removeprefix("data: ")))
+    assert [line["kind"] for line in seen] == ["received", "published"]
+    stream.close()
+    client.drop()
