@@ -1,178 +1,166 @@
 import type { SocketConstructor, SocketLike } from "./env.js";
 
-/** How a socket is opened, and its end. */
-export type Address = [url: string, protocols: string[]];
-export type End = { code: number; reason: string };
+/** How a connection ends. */
+export type End = { code: number; reason: string | undefined };
 
-/** What the socket of a tab wants: to open, to send a frame, or (`null`) to close. */
-export type Wish = Address | string | null;
+/** What a socket of a tab says: it opens (with its tab and its address), sends a frame, or closes (with nothing). */
+export type Wish = [socket: number, frame?: string, tab?: number, ...address: string[] | [string, string[]]];
 
-/** A frame of the server for the socket of a tab, or its end. */
-export type Tell = (socket: string, what: string | End) => void;
-
-/** The server of all tabs, with one connection to the real one. */
-export interface Leader {
-  receive(socket: string, tab: string, wish: Wish): void;
-  /** Another tab will lead. */
-  resign(): void;
-}
+/** What the leader says: to a socket a frame or its end (nothing: the leader goes); to nobody: there is a new leader. */
+export type Word = [socket?: number, what?: string | End];
 
 interface Place {
-  epoch?: string;
+  epoch?: string | undefined;
   offset?: number;
-  id?: string;
+  id?: string | undefined;
+}
+
+interface Event {
+  offset: number;
+}
+
+interface Command {
+  channel?: string;
+  since?: Place;
+  last?: number;
 }
 
 interface Frame {
   type: string;
-  id?: number;
-  offset?: number;
-  channel?: string;
+  id?: number | string;
+  channel?: string | undefined;
   timestamp?: string;
-  data?: Place & { channel?: string | undefined; since?: Place | undefined; last?: number; limit?: number; events?: { offset: number }[] };
+  data?: Place & { recovered?: boolean; events?: Event[] };
 }
 
-/** A channel that some sockets have. */
-interface Shared {
-  /** Each with the frames that wait while it is told what it missed. */
-  members: Map<string, string[] | null>;
-  place: Place;
-  /** Sockets that wait for the answer to the first `subscribe`. */
-  queue: (() => void)[] | null;
-}
+type Answer = (frame: Frame) => void;
+
+/** Sockets, each with the frames that wait while it is told what it missed. */
+type Members = Map<number, Frame[] | null>;
 
 const PAGE_MAX = 1000;
 
-/** @param whenGone - calls `run` once that tab has gone */
-export function createLeader(WebSocket: SocketConstructor, tell: Tell, whenGone: (tab: string, run: () => void) => void): Leader {
-  const sockets = new Set<string>();
-  const channels = new Map<string, Shared>();
-  const commands = new Map<number | undefined, (answer: Frame) => void>();
-  let connection: SocketLike | null = null;
-  let greeting: Frame | null = null;
-  let greetedAt = 0;
+/**
+ * The server of all tabs, with one connection to the real one.
+ * @param key - the name of the line
+ * @param whenGone - calls `run` once that tab has gone
+ * @returns a function that ends it
+ */
+export function createLeader(connect: () => SocketConstructor, key: string, whenGone: (tab: number, run: () => void) => void): () => void {
+  const line = new BroadcastChannel(key);
+  let sockets: Members = new Map();
+  let channels = new Map<string | undefined, Members>();
+  let commands = new Map<number | string | undefined, Answer>();
+  let connection: SocketLike | undefined;
+  let greet: ((to: number) => void) | undefined;
   let lastId = 0;
 
-  const say = (to: string, frame: object) => tell(to, JSON.stringify(frame));
+  const tell = (...word: Word) => line.postMessage(word);
+  const say = (to: number, frame: object) => tell(to, JSON.stringify(frame));
 
-  function ask(command: Frame, answered: (answer: Frame) => void): void {
+  function ask(type: string, data: object, answered: Answer): void {
     commands.set(++lastId, answered);
-    connection!.send(JSON.stringify({ ...command, id: lastId }));
-  }
-
-  /** The timestamp is the server's time now. */
-  function greet(to: string): void {
-    if (greeting) say(to, { ...greeting, timestamp: new Date(Date.parse(greeting.timestamp!) + Date.now() - greetedAt) });
-  }
-
-  function dial(address: Address): void {
-    connection = new WebSocket(...address);
-    connection.onmessage = ({ data }: { data: string }) => receiveFrame(data, JSON.parse(data));
-    connection.onclose = resign;
-    connection.onerror = () => {};
+    connection!.send(JSON.stringify({ type, data, id: lastId }));
   }
 
   /** The connection has ended, or is not needed any more. */
-  function resign({ code, reason }: Partial<End> = {}): void {
-    const [old, all] = [connection, [...sockets]];
-    connection = greeting = null;
-    for (const each of [sockets, channels, commands]) each.clear();
-    if (old) old.onclose = old.onmessage = null;
-    if (code) for (const to of all) tell(to, { code, reason: reason! });
-    else old?.close(1000);
+  function end({ code, reason }: Partial<End> = {}): void {
+    if (connection) {
+      connection.onclose = connection.onmessage = null;
+      connection.close(1000);
+    }
+    connection = greet = undefined;
+    for (const [to] of sockets) tell(to, (code && { code, reason }) as End | undefined);
+    sockets = new Map();
+    channels = new Map();
+    commands = new Map();
   }
 
-  function receiveFrame(text: string, frame: Frame): void {
-    const { type, id, offset, channel } = frame;
+  function receive({ data }: { data: string }): void {
+    const frame = JSON.parse(data) as Frame;
+    const { type, id, channel } = frame;
     const answered = commands.get(id);
-    const shared = channels.get(channel!);
     if (type === "session_init") {
-      greeting = frame;
-      greetedAt = Date.now();
-      sockets.forEach(greet);
+      const ahead = Date.parse(frame.timestamp!) - Date.now();
+      greet = (to) => say(to, { ...frame, timestamp: new Date(Date.now() + ahead) }); // the server's time now
+      for (const [to] of sockets) greet(to);
     } else if (answered) {
       commands.delete(id);
       answered(frame);
-    } else if (shared) {
-      if (type === "gap" || type === "subscribed") shared.place = frame.data!;
-      else if (offset) Object.assign(shared.place, { offset, id });
-      for (const [to, held] of shared.members) held ? held.push(text) : tell(to, text);
-      if (type === "unsubscribed") channels.delete(channel!);
-    } else for (const to of sockets) tell(to, text);
+    } else {
+      for (const [to, held] of channels.get(channel) ?? sockets) held ? held.push(frame) : tell(to, data);
+      if (type === "unsubscribed") channels.delete(channel);
+    }
   }
 
-  function subscribe(from: string, command: Frame): void {
-    if (!sockets.has(from)) return;
-    const name = command.data!.channel!;
-    const shared = channels.get(name);
-    if (!shared) {
-      const fresh: Shared = { members: new Map([[from, null]]), place: {}, queue: [] };
-      channels.set(name, fresh);
-      ask(command, (answer) => {
-        const queue = fresh.queue!;
-        fresh.queue = null;
-        if (answer.type === "subscribed") fresh.place = answer.data!;
-        else channels.delete(name);
-        say(from, { ...answer, id: command.id });
-        queue.forEach((again) => again());
-      });
-    } else if (shared.queue) shared.queue.push(() => subscribe(from, command));
-    else join(from, command, shared);
-  }
+  function subscribe(from: number, data: Command, answer: Answer): void {
+    let { channel, since, last = 0 } = data;
+    const shared = channels.get(channel);
+    const members: Members = shared ?? new Map();
+    const held: Frame[] | null = shared ? [] : null;
+    channels.set(channel, members.set(from, held));
+    ask("subscribe", data, (frame) => {
+      if (frame.type === "error" && members.get(from) === held) unsubscribe(from, channel);
+      // The first gets all from the server. Another one may have left meanwhile, or have asked again.
+      if (!held || members.get(from) !== held) return answer(frame);
 
-  /** A further socket of a channel that the connection has. What it missed comes from the channel's history. */
-  function join(from: string, { id, data }: Frame, { members, place }: Shared): void {
-    const { channel, since, last: limit = PAGE_MAX } = data!;
-    const { epoch, offset = 0 } = place;
-    const answer = (more: object) => say(from, { type: "subscribed", id, channel, data: { ...place, ...more } });
-    const missed = since && since.epoch === epoch ? offset - since.offset! : -1;
-    const held: string[] | null = missed < 1 && !data!.last ? null : [];
-    members.set(from, held);
-    if (!held) return answer({ recovered: !missed });
+      // The connection has the channel already, and the answer says where it is. What was before comes from the history.
+      held.length = 0;
+      const { epoch, offset = 0 } = frame.data!;
+      const start = since ? (since.epoch === epoch ? since.offset! : NaN) : Math.max(0, offset - last);
 
-    ask({ type: "history", data: { channel, since, limit } }, (page) => {
-      let events = (page.data?.events ?? []).filter((event) => event.offset <= offset);
-      const recovered = events.length === missed;
-      if (since && !recovered) events = [];
-      answer({ epoch, offset: offset - events.length, id: undefined, recovered });
-      for (const event of events) say(from, event);
-      if (members.get(from) === held) members.set(from, null);
-      for (const frame of held) tell(from, frame);
+      function read(events: Event[], after?: number): void {
+        if (after! < offset)
+          return ask("history", { channel, since: { epoch, offset: after }, limit: Math.min(PAGE_MAX, offset - after!) }, ({ data: { events: page = [] } = {} }) =>
+            read([...events, ...page], page.at(-1)?.offset),
+          );
+        const isWhole = after! >= offset && !(events[0]?.offset! > start + 1);
+        if (since && !isWhole) {
+          // Events are missing, so the tab begins where the connection is.
+          events = [];
+          since = undefined;
+        }
+        answer({ ...frame, data: { ...frame.data, ...(since ?? (events[0] && { offset: start })), recovered: !!since } });
+        for (const each of [...events, ...held!]) say(from, each);
+        if (members.get(from) === held) members.set(from, null);
+      }
+      read([], start);
     });
   }
 
-  function unsubscribe(from: string, command: Frame): void {
-    const channel = command.data!.channel!;
-    const members = channels.get(channel)?.members;
-    const answer = () => say(from, { type: "unsubscribed", id: command.id, channel });
+  function unsubscribe(from: number, channel: string | undefined, answer: Answer = () => {}): void {
+    const members = channels.get(channel);
     members?.delete(from);
-    if (!members || members.size) return answer();
-    channels.delete(channel);
-    ask(command, answer);
+    if (members?.size === 0) {
+      channels.delete(channel);
+      ask("unsubscribe", { channel }, answer);
+    } else answer({ type: "unsubscribed", channel });
   }
 
-  function leave(from: string): void {
-    if (!sockets.delete(from)) return;
-    for (const [channel, { members }] of channels) if (members.has(from)) unsubscribe(from, { type: "unsubscribe", data: { channel } });
-    if (!sockets.size) resign();
+  function leave(from: number): void {
+    sockets.delete(from);
+    for (const [channel] of channels) unsubscribe(from, channel);
+    if (!sockets.size) end();
   }
 
-  return {
-    receive(from, tab, wish) {
-      if (!wish) leave(from);
-      else if (typeof wish === "string") {
-        if (!connection) return;
-        const command = JSON.parse(wish) as Frame;
-        if (command.type === "subscribe") subscribe(from, command);
-        else if (command.type === "unsubscribe") unsubscribe(from, command);
-        else ask(command, (answer) => say(from, { ...answer, id: command.id }));
-      } else if (!sockets.has(from)) {
-        sockets.add(from);
-        whenGone(tab, () => leave(from));
-        if (connection) greet(from);
-        else dial(wish);
-      }
-    },
-    resign,
+  line.onmessage = ({ data: [from, text, tab, ...address] }: { data: Wish }) => {
+    if (tab) {
+      sockets.set(from, null);
+      whenGone(tab, () => leave(from));
+      greet?.(from);
+      connection ??= Object.assign(new (connect())(...(address as [string])), { onmessage: receive, onclose: end, onerror() {} });
+    } else if (!text) leave(from);
+    else if (sockets.has(from)) {
+      const { type, id, data } = JSON.parse(text);
+      const answer = (frame: Frame) => say(from, { ...frame, id });
+      if (type === "subscribe") subscribe(from, data, answer);
+      else if (type === "unsubscribe") unsubscribe(from, data.channel, answer);
+      else ask(type, data, answer);
+    }
+  };
+  tell();
+  return () => {
+    end();
+    line.close();
   };
 }

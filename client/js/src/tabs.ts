@@ -1,5 +1,5 @@
 import type { SocketConstructor, SocketLike } from "./env.js";
-import { createLeader, type End, type Leader, type Tell } from "./tabs-leader.js";
+import { createLeader, type End, type Wish, type Word } from "./tabs-leader.js";
 
 /** Options of `tabs`. */
 export interface TabsOptions {
@@ -11,9 +11,9 @@ export interface TabsOptions {
 
 interface OwnSocket extends SocketLike {
   readyState: number;
-  onopen: (() => void) | null;
-  onmessage: ((event: { data: string }) => void) | null;
-  onclose: ((end: End) => void) | null;
+  onopen: () => void;
+  onmessage: (event: { data: string }) => void;
+  onclose: (end: End) => void;
 }
 
 /**
@@ -21,96 +21,74 @@ interface OwnSocket extends SocketLike {
  *
  * The tab that holds a Web Lock is the leader: it owns the connection. To the others it is a server that they reach by
  * a `BroadcastChannel`. When the leader goes, their connections break, and each comes back by the next leader with its
- * own positions. A browser without locks or broadcast channels gets one connection for each tab.
+ * own positions. A browser without locks or broadcast channels gets one connection for each tab. Managed sockets are each
+ * tab's own.
  */
 export function tabs({ name = "carillon", WebSocket }: TabsOptions = {}): SocketConstructor {
   const connect = () => WebSocket ?? (globalThis.WebSocket as SocketConstructor);
-  if (typeof BroadcastChannel === "undefined" || !globalThis.navigator?.locks) return connect();
+  if (!globalThis.BroadcastChannel || !globalThis.navigator?.locks) return connect();
   const key = `carillon:${name}`;
-  const tab = crypto.randomUUID();
+  const tab = Math.random();
   /** How each socket gets its frames and its end. Without either: there is a new leader, or this page has been away. */
-  const sockets = new Map<string, (what?: string | End) => void>();
-  let line: BroadcastChannel;
-  let leader: Leader | null = null;
-  /** Ends when this page goes to sleep or away. Its locks must be free then: a page that is kept may hold them for long. */
-  let here: AbortController | null = null;
-  /** This tab holds the lock that shows the leader that it is there. */
-  let seen: Promise<void>;
-
-  /** The leader may be this tab. Its own messages do not come back to a BroadcastChannel. */
-  const wish: Leader["receive"] = (...message) => (leader ? leader.receive(...message) : here && line.postMessage(message));
-  const tell: Tell = (to, what) => (sockets.has(to) ? queueMicrotask(() => sockets.get(to)?.(what)) : line.postMessage([to, "", what]));
+  const sockets = new Map<number, (what?: string | End) => void>();
   /** A socket that was open breaks; one that opens asks again. */
   const restart = () => sockets.forEach((receive) => receive());
+  /** Where this tab and the leader talk. It is there once the tab holds the lock that shows the leader that it is there. */
+  let line: BroadcastChannel | undefined;
+  /** Ends when this page goes to sleep or away. Its locks must be free then: a page that is kept may hold them for long. */
+  let here: AbortController | undefined;
+  const say = (...wish: Wish) => line?.postMessage(wish);
 
   function enter(): void {
     if (here) return;
     const { signal } = (here = new AbortController());
     const left = new Promise((resolve) => (signal.onabort = resolve));
-    const lock = (of: string, run: () => unknown) => void navigator.locks.request(key + of, { signal }, run).catch(() => {});
-    line = new BroadcastChannel(key);
-    line.onmessage = ({ data: [socket, from, what] }) => {
-      if (from) leader?.receive(socket, from, what);
-      else if (socket) sockets.get(socket)?.(what);
-      else restart();
-    };
-    seen = new Promise((resolve) => lock(tab, () => (resolve(), left)));
-    lock("", () => {
-      leader = createLeader(connect(), tell, (of, run) => of !== tab && lock(of, run));
-      line.postMessage([]);
+    const lock = (of: string | number, run: () => unknown) => void navigator.locks.request(key + of, { signal }, run).catch(() => {});
+    lock(tab, () => {
+      line = new BroadcastChannel(key);
+      line.onmessage = ({ data: [socket, what] }: MessageEvent<Word>) => (socket ? sockets.get(socket)?.(what) : restart());
       restart();
+      lock("", () => left.then(createLeader(connect, key, lock)));
       return left;
     });
-    restart();
   }
 
   function leave(): void {
     here?.abort();
-    here = null;
-    leader?.resign();
-    leader = null;
-    line.close();
+    line?.close();
+    here = line = undefined;
     restart();
   }
 
   /** Called with `new`, as a WebSocket is. */
-  function SharedSocket(url: string, protocols: string[] = []): SocketLike {
-    const id = crypto.randomUUID();
-    const socket = {
-      readyState: 0,
-      bufferedAmount: 0,
-      send: (frame: string) => wish(id, tab, frame),
-      close() {
-        if (!sockets.delete(id)) return;
-        socket.readyState = 3;
-        wish(id, tab, null);
-      },
-    } as OwnSocket;
+  function SharedSocket(url: string, protocols?: string[]): SocketLike {
+    if (!protocols) return new (connect())(url); // a managed socket
+    const id = Math.random();
+    const end = (what: End) => {
+      if (!sockets.delete(id)) return;
+      socket.readyState = 3;
+      say(id);
+      socket.onclose(what);
+    };
+    const socket = { readyState: 0, send: (frame: string) => say(id, frame), close: end as () => void } as OwnSocket;
 
     function receive(what?: string | End): void {
-      // A tab that does not hold its lock yet would look as if it had gone.
-      if (!what && !socket.readyState) void seen.then(() => socket.readyState || wish(id, tab, [url, protocols]));
-      else if (typeof what === "string") {
+      if ((what as End | undefined)?.code) end(what as End);
+      else if (what) {
         if (!socket.readyState) {
           socket.readyState = 1;
-          socket.onopen?.();
+          socket.onopen();
         }
-        socket.onmessage?.({ data: what });
-      } else {
-        socket.readyState = 3;
-        sockets.delete(id);
-        socket.onclose?.(what ?? { code: 1012, reason: "leader_gone" });
-      }
+        socket.onmessage({ data: what as string });
+      } else if (socket.readyState) end({ code: 1012, reason: "leader_gone" });
+      else say(id, "", tab, url, protocols!);
     }
     sockets.set(id, receive);
     receive();
     return socket;
   }
 
-  for (const [target, comes, goes] of [[globalThis, "pageshow", "pagehide"], [globalThis.document, "resume", "freeze"]] as const) {
-    target?.addEventListener?.(comes, enter);
-    target?.addEventListener?.(goes, leave);
-  }
+  for (const [type, run] of [["pageshow", enter], ["resume", enter], ["pagehide", leave], ["freeze", leave]] as const) globalThis.addEventListener?.(type, run, true);
   enter();
   return SharedSocket as unknown as SocketConstructor;
 }

@@ -231,6 +231,39 @@ describe.skipIf(!hasBinary || !hasBrowser)("against a server, in Chromium", () =
     await context.close();
   });
 
+  test("a tab that has slept gets what it missed from the history, however many pages that takes", async () => {
+    const { context, sockets, tabs } = await shared(2);
+    const [first, second] = tabs as [Page, Page];
+    await publish(1, 1);
+    await all(second, 1);
+    await second.evaluate("document.dispatchEvent(new Event('freeze'))");
+    const text = "x".repeat(2000); // a page has about 256 KiB
+    for (let n = 2; n <= 400; n++) await node.publish("room:1", { n, text });
+    await second.evaluate("document.dispatchEvent(new Event('resume'))");
+    await Promise.all([all(first, 400), all(second, 400)]);
+    await publish(401, 401);
+    await Promise.all([all(first, 401), all(second, 401)]);
+    expect([await seen(first), await seen(second), await second.evaluate("told"), sockets]).toEqual([upTo(401), upTo(401), [true], [1, 0]]);
+    await context.close();
+  });
+
+  test("a managed socket of a page with shared connections is its own", async () => {
+    const { context, sockets, tabs: pages } = await shared(2);
+    const second = pages[1]!;
+    const opened = second.waitForEvent("websocket");
+    await second.evaluate(`(async () => {
+      const [{ Carillon }, { tabs }] = await Promise.all([import("/dist/index.js"), import("/dist/tabs.js")]);
+      const { websocket } = new Carillon({ url: ${JSON.stringify(node.url)}, getTicket: () => "one", env: { WebSocket: tabs() } });
+      const socket = await websocket.connect("/chat", {}, "chat", { maxReconnectAttempts: 1 });
+      await new Promise((closed) => socket.onStateChange.subscribe((state) => state === "closed" && closed()));
+    })()`);
+    expect((await opened).url()).toContain("/chat?ticket=one");
+    await publish(1, 1);
+    await Promise.all(pages.map((page) => all(page, 1)));
+    expect(sockets[0]).toBe(1);
+    await context.close();
+  });
+
   test.each(["18", "19"])("complaint: subscribed twice, dropped or leaked by React StrictMode and unmount. React %s: 1,000 rounds leave one subscription, and no heap", async (version) => {
     const page = await newPage();
     const sent: string[] = [];
