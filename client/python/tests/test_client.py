@@ -6,34 +6,7 @@ import random
 import pytest
 from carillon_client import Carillon, CarillonError, Position, Unauthorized
 from carillon_client.backoff import Ending
-from world import SESSION, FakeServer, play, settle
-
-
-class World:
-    """A server, a client of it, and what the client has told."""
-
-    def __init__(self, **options):
-        self.server = FakeServer()
-        self.asked = []
-        self.tokens = iter(f"t{n}" for n in range(1, 10_000))
-        self.changes = []
-        self.errors = []
-        options.setdefault("get_token", self.token)
-        self.client = Carillon("http://rt.example.com", dialler=self.server.dial, **options)
-        self.client.on_state_change(self.changes.append)
-        self.client.on_error(self.errors.append)
-
-    def token(self, request):
-        self.asked.append(request)
-        return next(self.tokens)
-
-    @property
-    def states(self):
-        return [change.state for change in self.changes]
-
-
-def event(offset, channel="room", **more):
-    return {"type": "x", "channel": channel, "id": f"i{offset}", "offset": offset, "data": offset, **more}
+from world import SESSION, FakeServer, World, event, play, settle
 
 
 def test_connects_and_closes():
@@ -367,12 +340,12 @@ def test_earlier_events_come_after_a_connection_that_broke_meanwhile():
         await settle()
         world.server.line.tell(event(11))
         await settle()
+        world.server.positions["room"] = {"epoch": "e1", "offset": 11, "id": "i11"}
         world.server.open.clear()
         world.server.line.end(1006)
         await asyncio.sleep(2)
         line = world.server.line
-        assert line.last("subscribe")["data"]["since"]["offset"] == 10
-        line.tell(event(11))
+        assert line.last("subscribe")["data"]["since"]["offset"] == 11
         await settle()
         page = {"epoch": "e1", "offset": 11, "more": True, "events": [event(10), event(11)]}
         line.tell({"type": "history", "id": line.last("history")["id"], "channel": "room", "data": page})

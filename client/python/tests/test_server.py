@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not Path(BINARY).exists(), reason="there is no b
 RULES = [
     {"match": "log:*", "allow": ["subscribe", "publish", "presence", "history"], "presence": True, "presence_events": True,
      "history": {"size": 1000, "ttl": "10m"}},
-    {"match": "short:*", "allow": ["subscribe", "publish"], "history": {"size": 2, "ttl": "10m"}},
+    {"match": "short:*", "allow": ["subscribe", "publish", "history"], "history": {"size": 2, "ttl": "10m"}},
     {"match": "plain:*", "allow": ["subscribe", "publish"]},
 ]
 
@@ -134,6 +134,62 @@ def test_missed_events_come_after_a_lost_connection(node):
         await task
 
     play(test)
+
+
+def test_a_further_listener_gets_its_earlier_events_while_others_are_published(node):
+    async def test():
+        async with client_of(node) as client:
+            room = client.channel("log:1")
+            seen = {"live": [], "last": [], "since": []}
+            errors = []
+            client.on_error(errors.append)
+            room.on("*", lambda event: seen["live"].append(event.data))
+            await see(lambda: room.state == "live")
+            start = room.position
+            for n in range(1, 401):  # a page has about 256 KiB
+                node.api("POST", "/api/v1/publish", {"channel": "log:1", "type": "x", "data": [n, "x" * 1500]})
+            await see(lambda: len(seen["live"]) == 400)
+            room.on("*", lambda event: seen["last"].append(event.data), last=250)
+            room.on("*", lambda event: seen["since"].append(event.data), since=start)
+            looped = asyncio.create_task(first_of(room.events(since=start, buffer=10), 410))
+            for n in range(401, 411):
+                await room.publish("x", [n])
+            await see(lambda: all(got and got[-1] == [410] for got in seen.values()))
+            newest = [data[0] for data in seen["last"]]  # counted when the server read the history
+            assert 250 <= len(newest) <= 260 and newest == list(range(411 - len(newest), 411))
+            assert [data[0] for data in seen["since"]] == list(range(1, 411)) == [event.data[0] for event in await looped]
+            assert not errors
+
+    play(test)
+
+
+def test_a_further_listener_is_told_that_the_history_does_not_reach_back(node):
+    async def test():
+        async with client_of(node) as client:
+            room = client.channel("short:2")
+            seen, errors = [], []
+            client.on_error(lambda error: errors.append(error.code))
+            room.on("*", lambda event: None)
+            await see(lambda: room.state == "live")
+            start = room.position
+            for n in range(1, 6):
+                await room.publish("x", n)
+            room.on("*", lambda event: seen.append(event.data), since=start)
+            await room.publish("x", 6)
+            await see(lambda: 6 in seen)
+            assert errors == ["history_too_short"] and seen[-3:] in ([4, 5, 6], [5, 6])
+
+    play(test)
+
+
+async def first_of(events, count):
+    got = []
+    async for event in events:
+        got.append(event)
+        if len(got) == count:
+            break
+    await events.aclose()
+    return got
 
 
 def test_tls_with_a_certificate_of_ones_own(tmp_path):

@@ -8,6 +8,7 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from carillon_client import Carillon
 from carillon_client.backoff import Ending
 from carillon_client.websocket import Ended
 
@@ -150,3 +151,30 @@ class FakeServer:
         else:
             return
         line.tell(told)
+
+
+class World:
+    """A server, a client of it, and what the client has told."""
+
+    def __init__(self, **options):
+        self.server = FakeServer()
+        self.asked = []
+        self.tokens = iter(f"t{n}" for n in range(1, 10_000))
+        self.changes = []
+        self.errors = []
+        options.setdefault("get_token", self.token)
+        self.client = Carillon("http://rt.example.com", dialler=self.server.dial, **options)
+        self.client.on_state_change(self.changes.append)
+        self.client.on_error(self.errors.append)
+
+    def token(self, request):
+        self.asked.append(request)
+        return next(self.tokens)
+
+    @property
+    def states(self):
+        return [change.state for change in self.changes]
+
+
+def event(offset, channel="room", **more):
+    return {"type": "x", "channel": channel, "id": f"i{offset}", "offset": offset, "data": offset, **more}

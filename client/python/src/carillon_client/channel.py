@@ -7,8 +7,9 @@ import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from .backlog import NONE, Backlog, BacklogLink, Earlier
 from .channel_types import ChannelState, Continuity, Link
-from .emitter import Emitter, call_safely
+from .emitter import Emitter
 from .errors import CarillonError
 from .loop import Loop
 from .presence import Presence, read_members
@@ -26,9 +27,6 @@ from .protocol import (
     position_of,
 )
 
-# Events that one page of the history may have at most.
-HISTORY_MAX = 1000
-
 
 class Channel:
     """The same object for the same name, always: `client.channel(name)`."""
@@ -38,15 +36,15 @@ class Channel:
         self._link = link
         self._state: ChannelState = "idle"
         self._error: CarillonError | None = None
-        self._listeners: dict[object, tuple[str, Callable[[Event], object]]] = {}
+        self._listeners: Emitter[Event] = Emitter()
         self._loops: set[Loop] = set()
         self._states: Emitter[ChannelState] = Emitter()
         self._continuity: Emitter[Continuity] = Emitter()
-        # The earlier events that the first listener asks for, and the last ones that were asked for at the server.
-        self._begin: dict[str, Any] = {}
-        self._asked = self._begin
-        # What waits until the earlier events have come.
-        self._held: list[Callable[[], None]] | None = None
+        # The earlier events that `subscribe` brings: those that the first listener asks for.
+        self._begin = NONE
+        # `subscribe` has been sent. Who comes from now on gets earlier events by a backlog.
+        self._asked = False
+        self._backlogs: dict[Backlog, None] = {}
         self._was_live = name in link.positions
         self._holders: set[object] = set()
         self._lingering: asyncio.TimerHandle | None = None
@@ -56,6 +54,7 @@ class Channel:
         self._round = 0
         self._client_closed = False
         self._presence: Presence | None = None
+        self._backlog_link = BacklogLink(self._page, lambda: self.position, link.start, link.report)
 
     @property
     def state(self) -> ChannelState:
@@ -81,25 +80,43 @@ class Channel:
     ) -> Callable[[], None]:
         """Calls `listener` with each event of a type, or with all for `*`. The client connects and subscribes by itself.
 
-        :param last: so many of the newest events come first. It counts for the first listener of a channel, and so does
-            `since`. If the channel is subscribed already, as for its presence, they come by `history`, which needs the
-            right of that name. A channel whose position was kept goes on from there.
-        :param since: events after this position come first.
+        :param last: so many of the newest events come first, in their order, and the live ones after them. The first
+            listener gets them by the subscription, as do those that are added with it and ask for the same or for none.
+            Each other one reads them by `history`, which needs the right of that name: without it `on_error` is told, and
+            only live events come. A channel whose position was kept goes on from there.
+        :param since: all events after this position come first. It counts as `last` does. Where the history of a channel
+            that is live does not reach back so far, `on_error` is told `history_too_short`, and those come that are there.
         :return: a function that removes the listener. The channel is left a while after its last listener.
         """
-        if not self._listeners and not (self._state == "idle" and self.position):
-            self._begin = {"since": since.wire()} if since else {"last": last} if last else self._asked
-        release = self._hold()
-        key = object()
-        self._listeners[key] = (type, listener)
-        if self._state == "live":
-            self._go_back()
+        return self._listen(type, listener, listener, Earlier(None if since else last or None, since))
 
-        def off() -> None:
-            self._listeners.pop(key, None)
+    def _listen(
+        self,
+        type: str,
+        listener: Callable[[Event], object],
+        tell_earlier: Callable[[Event], object],
+        earlier: Earlier,
+    ) -> Callable[[], None]:
+        def of_type(run: Callable[[Event], object]) -> Callable[[Event], object]:
+            return lambda event: run(event) if type in ("*", event.type) else None
+
+        receive = of_type(listener)
+        backlog = None if self._brings(earlier) else Backlog(earlier, self._backlog_link, receive, of_type(tell_earlier))
+        release = self._hold()
+        off = self._listeners.subscribe(backlog.receive if backlog else receive)
+        if backlog:
+            self._backlogs[backlog] = None
+            if self._state == "live":
+                backlog.read(False)
+
+        def stop() -> None:
+            off()
+            if backlog:
+                backlog.end()
+                self._backlogs.pop(backlog, None)
             release()
 
-        return off
+        return stop
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self.events()
@@ -116,7 +133,7 @@ class Channel:
 
     async def _events(self, last: int | None, since: Position | None, buffer: int) -> AsyncIterator[Event]:
         loop = Loop(self.name, buffer)
-        off = self.on("*", loop.put, last=last, since=since)
+        off = self._listen("*", loop.put, loop.put_earlier, Earlier(None if since else last or None, since))
         self._loops.add(loop)
         try:
             if self._state == "refused":
@@ -161,6 +178,17 @@ class Channel:
         timeout: float = 15.0,
     ) -> HistoryPage:
         """A page of past events, oldest first: the newest ones, or those before or after a position."""
+        return await self._page(before=before, since=since, limit=limit, timeout=timeout, repeat=True)
+
+    async def _page(
+        self,
+        *,
+        before: Position | None,
+        since: Position | None,
+        limit: int | None,
+        timeout: float = 15.0,
+        repeat: bool = False,
+    ) -> HistoryPage:
         command: dict[str, Any] = {"channel": self.name}
         if before:
             command["before"] = before.wire()
@@ -168,7 +196,7 @@ class Channel:
             command["since"] = since.wire()
         if limit:
             command["limit"] = limit
-        return page_of((await self._link.request("history", command, "history", timeout, True))["data"])
+        return page_of((await self._link.request("history", command, "history", timeout, repeat))["data"])
 
     async def members(self) -> list[Member]:
         """The users who are subscribed now, in the order of their names."""
@@ -223,7 +251,8 @@ class Channel:
         told = self._state in ("live", "subscribing")
         self._become("idle")
         self._was_live = False
-        self._forget_begin()
+        self._begin = NONE
+        self._asked = False
         self._move_to(None)
         if self._presence:
             self._presence._forget()
@@ -236,12 +265,19 @@ class Channel:
         except CarillonError:
             pass  # the connection is down, and its subscriptions with it
 
+    def _brings(self, earlier: Earlier) -> bool:
+        """Whether `subscribe` brings a new listener all earlier events that it asks for."""
+        if not self._asked and not len(self._listeners):
+            self._begin = earlier
+        if earlier == NONE:
+            return True
+        # A position that is there before is a kept one: the channel goes on from it.
+        return not self._asked and (self.position is not None or earlier == self._begin)
+
     async def _subscribe(self) -> None:
-        command: dict[str, Any] = {"channel": self.name, **self._begin}
-        if self.position:
-            command = {"channel": self.name, "since": self.position.wire()}
-        else:
-            self._asked = self._begin
+        earlier = Earlier(since=self.position) if self.position else self._begin
+        command = {"channel": self.name, **earlier.wire()}
+        self._asked = True
         self._round += 1
         mine = self._round
 
@@ -285,7 +321,8 @@ class Channel:
     def _lost(self) -> None:
         """The connection is down."""
         _cancel(self._retrying)
-        self._held = None
+        for backlog in self._backlogs:
+            backlog.halt()
         if self._presence:
             self._presence._forget()
         if self._state in ("live", "subscribing"):
@@ -298,60 +335,14 @@ class Channel:
         for loop in self._loops:
             loop.end(error)
 
-    def _go_back(self) -> None:
-        """If the first listener has come after `subscribe` was sent, the history has the events that it asks for."""
-        if self._begin is self._asked or self.position is None:
-            return
-        self._asked = self._begin
-        if self._held is None:
-            self._held = []
-        self._link.start(self._read_back(self._asked))
-
-    async def _read_back(self, begin: dict[str, Any]) -> None:
-        command: dict[str, Any] = {"channel": self.name, "limit": begin.get("last", HISTORY_MAX)}
-        if "since" in begin:
-            command["since"] = begin["since"]
-        earlier: list[Event] = []
-        try:
-            page = page_of((await self._link.request("history", command, "history", 15.0, False))["data"])
-            if self.position and page.epoch == self.position.epoch:
-                earlier = page.events
-        except CarillonError as error:
-            if error.code == "offline":
-                if begin is self._asked:
-                    self._asked = {}  # it is asked again once the channel is live
-                return
-            self._link.report(error)
-        if begin is not self._asked or self._held is None:
-            return  # a later listener asks
-        for event in earlier:
-            if is_repeated(self.position, event):  # the later ones still come
-                self._deliver(event)
-        held, self._held = self._held, None
-        for receive in held:
-            receive()
-
-    def _forget_begin(self) -> None:
-        self._begin = self._asked = {}
-        self._held = None
-
     def _receive(self, event: Event) -> None:
-        if self._held is not None:
-            return self._held.append(lambda: self._receive(event))
         if self._state != "live" or is_repeated(self.position, event):
             return  # the answer to `subscribe` will say from where the channel goes on
         self._move_to(position_after(self.position, event))
-        self._deliver(event)
-
-    def _deliver(self, event: Event) -> None:
-        for type, listener in list(self._listeners.values()):
-            if type in ("*", event.type):
-                call_safely(listener, event)
+        self._listeners.emit(event)
 
     def _receive_frame(self, frame: Frame) -> None:
         type = frame["type"]
-        if self._held is not None and type != "subscribed":
-            return self._held.append(lambda: self._receive_frame(frame))
         if type == "subscribed":
             # A subscription that a backend made. It matters where there is no answer to come.
             if "id" not in frame and self._state in ("refused", "live"):
@@ -371,16 +362,15 @@ class Channel:
         self._error = None
         self._move_to(position_of(data))
         self._become("live")
-        self._go_back()
-        if was_live:
-            self._tell(data["recovered"], None if data["recovered"] else "not_recovered")
-        elif self._presence:
-            self._presence._ask()
+        self._tell(data["recovered"], None if data["recovered"] else "not_recovered", was_live)
 
-    def _tell(self, recovered: bool, reason: str | None) -> None:
-        self._continuity.emit(Continuity(recovered, self.position, reason))
+    def _tell(self, recovered: bool, reason: str | None, was_live: bool = True) -> None:
+        if was_live:
+            self._continuity.emit(Continuity(recovered, self.position, reason))
         if self._presence:
             self._presence._ask()
+        for backlog in list(self._backlogs):
+            backlog.read(not recovered)
 
     def _dispose(self) -> None:
         """Forgets listeners, position and presence."""
@@ -388,9 +378,13 @@ class Channel:
         _cancel(self._retrying)
         self._round += 1
         self._listeners.clear()
+        for backlog in self._backlogs:
+            backlog.end()
+        self._backlogs.clear()
         self._holders.clear()
         self._was_live = False
-        self._forget_begin()
+        self._begin = NONE
+        self._asked = False
         self._become("idle")
         self._move_to(None)
         if self._presence:

@@ -28,8 +28,10 @@ class Emitter(Generic[T]):
         return off
 
     def emit(self, value: T) -> None:
-        for listener in list(self._listeners.values()):
-            call_safely(listener, value)
+        # A copy: listeners may come and go meanwhile. One that has been removed is not called.
+        for key, listener in list(self._listeners.items()):
+            if key in self._listeners:
+                call_safely(listener, value)
 
     def clear(self) -> None:
         self._listeners.clear()
