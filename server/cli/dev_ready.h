@@ -1,16 +1,18 @@
 /* dev_ready.h - tells a program that `carillon dev` is ready: one line of JSON with every URL, key and secret.
  *
- *   pid           of this process
- *   version       of the server
- *   ws_url        of the first endpoint, without a token
- *   api_url       of the internal listener: POST api_url/api/v1/publish
- *   api_key       opens the API
- *   console_url   the console, for a browser
- *   token         of the first user
- *   token_secret  signs tokens (HS256)
- *   users         [{"sub","token","url"}]: url has the token in it; null where the first endpoint takes none in its
- * query endpoints     [{"path","preset","ws_url"}]: the {names} of the path are filled in tickets_url   gives tickets;
- * not there without endpoints that take them */
+ * - pid: of this process
+ * - version: of the server
+ * - ws_url: of the first endpoint, without a token
+ * - api_url: of the internal listener: POST api_url/api/v1/publish
+ * - api_key: opens the API
+ * - console_url: the console, for a browser
+ * - token: of the first user
+ * - token_secret: signs tokens (HS256)
+ * - users: [{"sub","token","url"}]. url has the token in it, and is null where the first endpoint takes none in its
+ *   query.
+ * - endpoints: [{"path","preset","ws_url"}]. The {names} of the path are filled in.
+ * - tickets_url: gives tickets; not there without endpoints that take them
+ */
 #ifndef CARILLON_CLI_DEV_READY_H
 #define CARILLON_CLI_DEV_READY_H
 

@@ -13,8 +13,8 @@
 #include "server/dev/dev_route.h"
 #include "server/dev/dev_server.h"
 
-/* What a token or a ticket says. The texts are borrowed. */
-struct wish {
+/* What a page or a test asks a token or a ticket to say. The texts are borrowed. */
+struct token_request {
     struct str sub;
     struct str channels;          /* JSON */
     uint64_t seconds;             /* 0: not given */
@@ -97,39 +97,41 @@ static void merge(struct buf *payload, struct json_value claims, struct json_val
 
 /* Appends claims that no other token or ticket has: a client does not send a token again that was refused. seconds: 0:
  * they have no end of their own. */
-static void append_claims(const struct dev_tokens *tokens, const struct wish *wish, uint64_t seconds, struct buf *out)
+static void append_claims(const struct dev_tokens *tokens, const struct token_request *wanted, uint64_t seconds,
+                          struct buf *out)
 {
     uint64_t now_ms = clock_wall_ms(), now_s = now_ms / 1000;
     buf_append_lit(out, "{\"sub\":");
-    json_append_string(out, wish->sub);
+    json_append_string(out, wanted->sub);
     buf_appendf(out, ",\"iat\":%llu", (unsigned long long)now_s);
     if (seconds)
         buf_appendf(out, ",\"exp\":%llu", (unsigned long long)(now_s + seconds));
-    if (!wish->claims.type || !json_member(wish->claims, STR("jti")).type)
-        buf_appendf(out, ",\"jti\":\"%llu-%llu\"", (unsigned long long)now_ms, (unsigned long long)wish->number);
-    buf_appendf(out, ",\"channels\":%.*s", STR_ARG(wish->channels));
-    merge(out, json_value_of(buf_str(&tokens->claims)), wish->claims);
-    if (wish->claims.type)
-        merge(out, wish->claims, (struct json_value){0});
+    if (!wanted->claims.type || !json_member(wanted->claims, STR("jti")).type)
+        buf_appendf(out, ",\"jti\":\"%llu-%llu\"", (unsigned long long)now_ms, (unsigned long long)wanted->number);
+    buf_appendf(out, ",\"channels\":%.*s", STR_ARG(wanted->channels));
+    merge(out, json_value_of(buf_str(&tokens->claims)), wanted->claims);
+    if (wanted->claims.type)
+        merge(out, wanted->claims, (struct json_value){0});
     buf_append_char(out, '}');
 }
 
-static enum err issue(const struct dev_tokens *tokens, const struct wish *wish, struct buf *out, struct error *error)
+static enum err issue(const struct dev_tokens *tokens, const struct token_request *wanted, struct buf *out,
+                      struct error *error)
 {
     struct buf claims = {0};
-    append_claims(tokens, wish, wish->seconds ? wish->seconds : DEMO_TOKEN_DAYS * 86400, &claims);
+    append_claims(tokens, wanted, wanted->seconds ? wanted->seconds : DEMO_TOKEN_DAYS * 86400, &claims);
     enum err err = token_issue(tokens->keys, 0, STR(""), buf_str(&claims), out, error);
     buf_fini(&claims);
     return err;
 }
 
-static const struct wish demo = {.sub = {DEMO_USER, sizeof DEMO_USER - 1}, .channels = {"[\"*\"]", 5}};
+static const struct token_request demo = {.sub = {DEMO_USER, sizeof DEMO_USER - 1}, .channels = {"[\"*\"]", 5}};
 
 enum err dev_tokens_issue(const struct dev_tokens *tokens, struct str user, struct buf *out, struct error *error)
 {
-    struct wish wish = demo;
-    wish.sub = user;
-    return issue(tokens, &wish, out, error);
+    struct token_request wanted = demo;
+    wanted.sub = user;
+    return issue(tokens, &wanted, out, error);
 }
 
 /* --- from the start to the end --------------------------------------------------------------------------------------
@@ -161,7 +163,8 @@ void dev_tokens_fini(struct dev_tokens *tokens)
     buf_fini(&tokens->url);
 }
 
-/* --- wishes ---------------------------------------------------------------------------------------------------------
+/* --- requests
+ * ---------------------------------------------------------------------------------------------------------
  */
 
 /* A ticket's claims may end at a time of their own. */
@@ -197,30 +200,31 @@ static enum err read_seconds(struct json_value expires, uint64_t *out, struct er
 }
 
 /* The texts are borrowed from the body and from scratch. */
-static enum err read_wish(struct str body, bool of_ticket, struct wish *wish, struct buf *scratch, struct error *error)
+static enum err read_request(struct str body, bool of_ticket, struct token_request *wanted, struct buf *scratch,
+                             struct error *error)
 {
     struct json_value sub = {0}, channels = {0}, expires = {0}, purpose = {0}, resource = {0};
     const struct json_field fields[] = {
         {"sub", JSON_STRING, false, &sub},         {"channels", JSON_ARRAY, false, &channels},
-        {"expires", JSON_STRING, false, &expires}, {"claims", JSON_OBJECT, false, &wish->claims},
+        {"expires", JSON_STRING, false, &expires}, {"claims", JSON_OBJECT, false, &wanted->claims},
         {"purpose", JSON_STRING, false, &purpose}, {"resource", JSON_STRING, false, &resource}};
     const size_t of_tickets_only = 2;
-    *wish = demo;
+    *wanted = demo;
     enum err err =
         dev_json_bind(body, fields, sizeof fields / sizeof *fields - (of_ticket ? 0 : of_tickets_only), error);
     if (!err)
-        err = check_claims(wish->claims, of_ticket, error);
+        err = check_claims(wanted->claims, of_ticket, error);
     if (err)
         return err;
     buf_reserve(scratch, body.len);
-    err = read_text("sub", sub, scratch, &wish->sub, error);
+    err = read_text("sub", sub, scratch, &wanted->sub, error);
     if (!err)
-        err = read_text("purpose", purpose, scratch, &wish->purpose, error);
+        err = read_text("purpose", purpose, scratch, &wanted->purpose, error);
     if (!err)
-        err = read_text("resource", resource, scratch, &wish->resource, error);
+        err = read_text("resource", resource, scratch, &wanted->resource, error);
     if (channels.type)
-        wish->channels = channels.raw;
-    return err ? err : read_seconds(expires, &wish->seconds, error);
+        wanted->channels = channels.raw;
+    return err ? err : read_seconds(expires, &wanted->seconds, error);
 }
 
 /* --- the routes ----------------------------------------------------------------------------------------------------
@@ -240,12 +244,12 @@ static bool is_open(const struct dev_tokens *tokens, struct http_call *call)
 static void serve_token(const struct dev_tokens *tokens, struct http_call *call)
 {
     struct buf scratch = {0}, token = {0};
-    struct wish wish;
+    struct token_request wanted;
     struct error error;
-    enum err err = read_wish(call->request.body, false, &wish, &scratch, &error);
-    wish.number = dev_number(tokens->dev);
+    enum err err = read_request(call->request.body, false, &wanted, &scratch, &error);
+    wanted.number = dev_number(tokens->dev);
     if (!err)
-        err = issue(tokens, &wish, &token, &error);
+        err = issue(tokens, &wanted, &token, &error);
     if (err) {
         dev_refuse(call, 400, &error);
     } else {
@@ -260,19 +264,19 @@ static void serve_token(const struct dev_tokens *tokens, struct http_call *call)
 static void serve_ticket(const struct dev_tokens *tokens, struct http_call *call)
 {
     struct buf scratch = {0}, claims = {0};
-    struct wish wish;
+    struct token_request wanted;
     struct error error;
-    if (read_wish(call->request.body, true, &wish, &scratch, &error)) {
+    if (read_request(call->request.body, true, &wanted, &scratch, &error)) {
         dev_refuse(call, 400, &error);
     } else {
-        wish.number = dev_number(tokens->dev);
-        append_claims(tokens, &wish, 0, &claims);
+        wanted.number = dev_number(tokens->dev);
+        append_claims(tokens, &wanted, 0, &claims);
         dev_tickets_issue(tokens->dev, &tokens->addresses, call,
-                          &(struct dev_ticket){.sub = wish.sub,
+                          &(struct dev_ticket){.sub = wanted.sub,
                                                .claims = buf_str(&claims),
-                                               .purpose = wish.purpose,
-                                               .resource = wish.resource,
-                                               .ttl_ms = wish.seconds * 1000});
+                                               .purpose = wanted.purpose,
+                                               .resource = wanted.resource,
+                                               .ttl_ms = wanted.seconds * 1000});
     }
     buf_fini(&scratch);
     buf_fini(&claims);

@@ -237,23 +237,23 @@ static void used(struct request *base, void *owner)
         ticket->answered(ticket->waiter, err, outcome);
 }
 
-struct session_ticket *session_ticket_use(struct hub *hub, const struct ticket_wish *wish,
+struct session_ticket *session_ticket_use(struct hub *hub, const struct ticket_question *question,
                                           void (*answered)(void *waiter, enum err err, enum ticket_outcome outcome),
                                           void *waiter)
 {
     struct session_ticket *ticket = xcalloc(1, sizeof *ticket);
-    const struct ticket_facts facts = {.purpose = wish->purpose, .resource = wish->resource};
+    const struct ticket_facts facts = {.purpose = question->purpose, .resource = question->resource};
     ticket->hub = hub;
     ticket->next = TICKET_KEEP;
     ticket->answered = answered;
     ticket->waiter = waiter;
-    ticket_key(wish->ticket, ticket->key);
+    ticket_key(question->ticket, ticket->key);
     ticket_make(ticket->holder);
     list_append(&hub->tickets, &ticket->link);
     struct ticket_request *request = ticket_request_create(TICKET_USE, str_from(ticket->key, TICKET_KEY_LEN), &facts,
                                                            str_from_cstr(ticket->holder), STR(""));
-    request->any_purpose = wish->any_purpose;
-    request->any_resource = wish->any_resource;
+    request->any_purpose = question->any_purpose;
+    request->any_resource = question->any_resource;
     send(ticket, request, used);
     return ticket;
 }

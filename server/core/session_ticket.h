@@ -16,7 +16,7 @@ struct hub;
 struct session_ticket;
 
 /* What the client has, and what the endpoint asks for. Borrowed. */
-struct ticket_wish {
+struct ticket_question {
     struct str ticket;
     struct str purpose;
     struct str resource;
@@ -26,7 +26,7 @@ struct ticket_wish {
 
 /* Uses the ticket at the broker. `answered` is called once, in a later call from the broker. err: ERR_UNAVAILABLE when
  * the broker could not be asked, so it is not known whether the ticket is used. Else outcome says it. */
-struct session_ticket *session_ticket_use(struct hub *hub, const struct ticket_wish *wish,
+struct session_ticket *session_ticket_use(struct hub *hub, const struct ticket_question *question,
                                           void (*answered)(void *waiter, enum err err, enum ticket_outcome outcome),
                                           void *waiter);
 

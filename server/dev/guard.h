@@ -2,11 +2,11 @@
  * routes there need no key, and a browser lets any page send requests to this machine. So a page of another origin is
  * refused, whatever it sends: fetch, forms, EventSource, images, scripts, frames. Pure.
  *
- *   from another machine   refused, without --allow-remote
- *   Host                   must name this machine. A name whose DNS server belongs to an attacker may lead here, and
- * then the browser takes the attacker's page and this listener for one origin Origin                 must be that of
- * the listener, where there is one Sec-Fetch-Site         must be same-origin or none. A link or a typed address may
- * open a document by GET
+ * - A request from another machine is refused, without --allow-remote.
+ * - Host must name this machine. A name whose DNS server belongs to an attacker may lead here. Then the browser takes
+ *   the attacker's page and this listener for one origin.
+ * - Origin must be that of the listener, where there is one.
+ * - Sec-Fetch-Site must be same-origin or none. A link or a typed address may open a document by GET.
  *
  * A program sends neither Origin nor Sec-Fetch-Site, and passes. */
 #ifndef CARILLON_DEV_GUARD_H

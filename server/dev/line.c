@@ -24,7 +24,7 @@ static enum write_result write_frames(struct session *session, struct str frames
         struct fault_verdict verdict = {0};
         const struct out_frame frame = out_frame_take(&rest);
         if (watched)
-            line_messages_judge(line, &frame, &verdict);
+            line_messages_match(line, &frame, &verdict);
         if (!verdict.rule && !verdict.lost && line_out_is_clear(line)) {
             run.len += frame.whole.len;
         } else {
@@ -123,9 +123,9 @@ static void destroy(struct line *line)
     free(line);
 }
 
-static void bury(struct line_set *lines)
+static void free_gone(struct line_set *lines)
 {
-    LIST_EACH(link, &lines->dead)
+    LIST_EACH(link, &lines->gone)
     destroy(CONTAINER_OF(link, struct line, link));
 }
 
@@ -134,7 +134,7 @@ static void open_session(struct stream *stream, const struct net_start *start, s
     const struct net_endpoint *endpoint = net_endpoint_of(start->session.endpoint);
     struct line_set *lines = lines_with(endpoint->transport);
     struct net_start behind = *start;
-    bury(lines);
+    free_gone(lines);
     struct line *line = create(lines);
     behind.session.ops = &line->ops;
     ws_transport.open(stream, &behind, answer, rest);
@@ -166,7 +166,7 @@ static void on_closed(struct observer *observer, const struct session *session, 
     journal_party_end(line->set->journal, line->party);
     line->party = NULL;
     list_remove(&line->link);
-    list_append(&of_observer(observer)->dead, &line->link);
+    list_append(&of_observer(observer)->gone, &line->link);
 }
 
 void lines_init(struct line_set *lines, struct journal *journal, struct dev_broker *broker)
@@ -177,7 +177,7 @@ void lines_init(struct line_set *lines, struct journal *journal, struct dev_brok
     lines->observer = (struct observer){.opened = on_opened, .closed = on_closed};
     lines->step = line_step(lines);
     list_init(&lines->lines);
-    list_init(&lines->dead);
+    list_init(&lines->gone);
     fault_rules_init(&lines->rules);
 }
 
@@ -203,7 +203,7 @@ void lines_calm(struct line_set *lines)
 
 void lines_fini(struct line_set *lines)
 {
-    bury(lines);
+    free_gone(lines);
     line_step_fini(lines);
     out_text_fini(&lines->newest);
     fault_rules_fini(&lines->rules);

@@ -37,7 +37,7 @@ static struct lost_answer *find_lost(struct line *line, const struct frame_facts
     return NULL;
 }
 
-void line_messages_judge(struct line *line, const struct out_frame *frame, struct fault_verdict *out)
+void line_messages_match(struct line *line, const struct out_frame *frame, struct fault_verdict *out)
 {
     *out = (struct fault_verdict){0};
     if (frame->opcode == WS_TEXT)

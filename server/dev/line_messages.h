@@ -19,7 +19,7 @@ struct fault_verdict {
 /* Some rule, or a promise to lose an answer, may be about messages that go out. */
 bool line_messages_are_watched(const struct line *line);
 /* Zeroed facts in *out need no fini. */
-void line_messages_judge(struct line *line, const struct out_frame *frame, struct fault_verdict *out);
+void line_messages_match(struct line *line, const struct out_frame *frame, struct fault_verdict *out);
 /* Sends the frame as the verdict says. */
 void line_messages_send(struct line *line, const struct out_frame *frame, const struct fault_verdict *verdict);
 

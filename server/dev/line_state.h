@@ -23,7 +23,7 @@ struct line_set {
     struct fault_rules rules;
     struct observer observer;
     struct list_link lines;
-    struct list_link dead;     /* their sessions have gone: freed when the next one comes */
+    struct list_link gone;     /* their sessions have gone: freed when the next one comes */
     struct list_link promised; /* struct promise of line_step.c */
     size_t promises;
 };

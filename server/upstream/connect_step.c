@@ -165,7 +165,7 @@ static enum reason take_answer(const struct connect_call *ask)
     return REASON_NONE;
 }
 
-static enum reason judge(const struct connect_call *ask, const struct backend_result *result)
+static enum reason decide(const struct connect_call *ask, const struct backend_result *result)
 {
     enum reason reason = REASON_BACKEND_UNAVAILABLE;
     if (result->err == ERR_NONE)
@@ -184,7 +184,7 @@ static void on_done(struct backend_call *call, const struct backend_result *resu
 {
     struct connect_call *ask = CONTAINER_OF(call, struct connect_call, call);
     struct entry *entry = ask->entry;
-    enum reason reason = judge(ask, result);
+    enum reason reason = decide(ask, result);
     entry->waiter = NULL;
     destroy(ask);
     entry_answer(entry, reason);

@@ -1,5 +1,5 @@
-/* client.c - see client.h. Here: connections, and the messages that go over them. seat.c has the client's view of a
- * channel. */
+/* client.c - see client.h. Here: connections, and the messages that go over them. channel_view.c has the client's view
+ * of a channel. */
 #include "tests/sim/client.h"
 
 #include <stdio.h>
@@ -10,8 +10,8 @@
 #include "server/core/session_slot.h"
 #include "server/core/session_uuid.h"
 #include "server/dialect/carillon.h"
+#include "tests/sim/channel_view.h"
 #include "tests/sim/journal.h"
-#include "tests/sim/seat.h"
 #include "tests/sim/tokens.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
@@ -50,7 +50,7 @@ struct packet {
 
 struct client {
     struct line *line; /* NULL: not connected */
-    struct seat seats[CHANNELS_MAX];
+    struct channel_view views[CHANNELS_MAX];
     struct asked asked[ASKED_MAX];
     uint64_t ids;
 };
@@ -88,7 +88,7 @@ static void close_line(struct line *line)
     client->line = NULL;
     world_trace("client %zu is not connected any more", line->client);
     for (size_t i = 0; i < sim_channel_count; i++)
-        seat_leave(&client->seats[i]);
+        channel_view_leave(&client->views[i]);
     asked_forget(client->asked);
     tokens_session_ends(line->client, line->reason);
 }
@@ -99,7 +99,7 @@ static void take_message(struct line *line, const struct ws_message *message)
     if (message->opcode == WS_TEXT) {
         if (str_starts_with(message->payload, STR("{\"type\":\"session_init\"")))
             tokens_session_begins(line->client);
-        seat_take(line->client, client->seats, client->asked, message->payload);
+        channel_view_take(line->client, client->views, client->asked, message->payload);
     } else if (message->opcode == WS_CLOSE) {
         world_trace("client %zu: closed with %d %.*s", line->client, message->close_code, STR_ARG(message->payload));
         snprintf(line->reason, sizeof line->reason, "%.*s", STR_ARG(message->payload));
@@ -318,7 +318,7 @@ bool client_has_session(size_t client)
 
 bool client_is_subscribed(size_t client, size_t channel)
 {
-    return clients.all[client].seats[channel].state != SEAT_OUT;
+    return clients.all[client].views[channel].state != VIEW_OUT;
 }
 
 void client_connect(size_t index, struct sim_node *node)
@@ -364,20 +364,20 @@ static void ask(size_t index, struct asked asked, const char *format, ...)
 
 void client_subscribe(size_t index, size_t channel, uint64_t last)
 {
-    struct seat *seat = &clients.all[index].seats[channel];
-    struct asked asked = {.kind = ASKED_SUBSCRIBE, .number = channel, .offset = seat->offset};
+    struct channel_view *view = &clients.all[index].views[channel];
+    struct asked asked = {.kind = ASKED_SUBSCRIBE, .number = channel, .offset = view->offset};
     char from[160] = "", id[64] = "";
-    asked.since = seat->state == SEAT_OUT && seat->epoch[0] && !last;
-    asked.with_id = asked.since && seat->id[0] && index != CLIENT_WITHOUT_IDS;
-    memcpy(asked.epoch, seat->epoch, sizeof asked.epoch);
+    asked.since = view->state == VIEW_OUT && view->epoch[0] && !last;
+    asked.with_id = asked.since && view->id[0] && index != CLIENT_WITHOUT_IDS;
+    memcpy(asked.epoch, view->epoch, sizeof asked.epoch);
     if (asked.with_id)
-        snprintf(id, sizeof id, ",\"id\":\"%s\"", seat->id);
+        snprintf(id, sizeof id, ",\"id\":\"%s\"", view->id);
     if (asked.since)
-        snprintf(from, sizeof from, ",\"since\":{\"epoch\":\"%s\",\"offset\":%llu%s}", seat->epoch,
-                 (unsigned long long)seat->offset, id);
+        snprintf(from, sizeof from, ",\"since\":{\"epoch\":\"%s\",\"offset\":%llu%s}", view->epoch,
+                 (unsigned long long)view->offset, id);
     else if (last)
         snprintf(from, sizeof from, ",\"last\":%llu", (unsigned long long)last);
-    seat_ask(seat);
+    channel_view_ask(view);
     ask(index, asked, "\"type\":\"subscribe\",\"data\":{\"channel\":\"%s\"%s}", sim_channels[channel].name, from);
 }
 
@@ -385,7 +385,7 @@ static uint64_t users_on(size_t channel)
 {
     uint64_t users = 0;
     for (size_t i = 0; i < clients.count; i++)
-        if (clients.all[i].line && clients.all[i].seats[channel].state == SEAT_IN)
+        if (clients.all[i].line && clients.all[i].views[channel].state == VIEW_IN)
             users |= UINT64_C(1) << i % USERS;
     return users;
 }
@@ -456,7 +456,7 @@ void client_check(bool turned)
 {
     for (size_t i = 0; i < clients.count; i++)
         for (size_t k = 0; k < sim_channel_count; k++)
-            seat_check(i, k, &clients.all[i].seats[k], clients.all[i].line != NULL, turned);
+            channel_view_check(i, k, &clients.all[i].views[k], clients.all[i].line != NULL, turned);
 }
 
 /* ---- life ---- */
@@ -481,5 +481,5 @@ void client_end(void)
     }
     for (size_t i = 0; i < clients.count; i++)
         for (size_t k = 0; k < sim_channel_count; k++)
-            seat_fini(&clients.all[i].seats[k]);
+            channel_view_fini(&clients.all[i].views[k]);
 }

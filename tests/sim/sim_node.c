@@ -10,7 +10,7 @@
 #include "tests/sim/journal.h"
 #include "tests/sim/network.h"
 #include "tests/sim/redis.h"
-#include "tests/sim/ride.h"
+#include "tests/sim/ticket_connection.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
 
@@ -132,7 +132,7 @@ static void stop_worker(struct sim_worker *worker)
 {
     struct sim_loop *before = loop_enter(worker->loop);
     client_lose_all(worker);
-    ride_lose_all(worker);
+    ticket_connection_lose_all(worker);
     loop_drain(worker->loop);
     loop_enter(before);
 }

@@ -1,4 +1,4 @@
-/* tickets.c - see tickets.h. A pass is a ticket or a token, and the client that has it. */
+/* tickets.c - see tickets.h. A ticket client is a ticket, or a token for one connection, and the client that has it. */
 #include "tests/sim/tickets.h"
 
 #include <stdio.h>
@@ -7,20 +7,20 @@
 #include "common/json/json.h"
 #include "tests/sim/backend.h"
 #include "tests/sim/redis.h"
-#include "tests/sim/ride.h"
+#include "tests/sim/ticket_connection.h"
 #include "tests/sim/truth.h"
 #include "tests/sim/world.h"
 
-enum { PASSES_MAX = 32, CROWD = 10, TRIES = 12, SECOND_US = 1000000 };
+enum { TICKET_CLIENTS_MAX = 32, CROWD = 10, TRIES = 12, SECOND_US = 1000000 };
 enum { TOLD_US = 100000 };               /* Redis has a new session's places */
 enum { CALM_AFTER_US = 20 * SECOND_US }; /* the longest fault, the lease, and the time of a command */
-enum { PASS_MS = 600000, TOKEN_MS = 864000000 };
+enum { TICKET_MS = 600000, TOKEN_MS = 864000000 };
 
-enum pass_kind { PASS_ONCE, PASS_RESUME, PASS_TOKEN, PASS_KINDS };
+enum credential_kind { CREDENTIAL_ONCE, CREDENTIAL_RESUME, CREDENTIAL_TOKEN, CREDENTIAL_KINDS };
 
-struct pass {
+struct ticket_client {
     size_t number;
-    enum pass_kind kind;
+    enum credential_kind kind;
     char ticket[TICKET_LEN + 1];
     char resource[24];
     char key[80]; /* in Redis */
@@ -32,15 +32,15 @@ struct pass {
     bool excused; /* Redis has lost data since it was issued */
     unsigned tries;
     unsigned sessions;
-    unsigned doubts;                    /* uses whose answer nobody has heard, or that were given back */
-    unsigned answers;                   /* of uses in order */
-    struct berth berths[RIDE_CHANNELS]; /* what the client has heard of all its sessions */
+    unsigned doubts;                                  /* uses whose answer nobody has heard, or that were given back */
+    unsigned answers;                                 /* of uses in order */
+    struct known_position positions[TICKET_CHANNELS]; /* what the client has heard of all its sessions */
 };
 
 static struct tickets {
     struct sim_node **nodes;
     size_t node_count;
-    struct pass all[PASSES_MAX];
+    struct ticket_client all[TICKET_CLIENTS_MAX];
     size_t count;
     uint64_t calm_at_us;
 } tickets;
@@ -58,108 +58,109 @@ static bool is_calm(void)
     return world_now_us() >= tickets.calm_at_us;
 }
 
-static const struct key *find_in_redis(const struct pass *pass)
+static const struct key *find_in_redis(const struct ticket_client *client)
 {
-    return store_find(redis_store(), str_from_cstr(pass->key), world_wall_ms());
+    return store_find(redis_store(), str_from_cstr(client->key), world_wall_ms());
 }
 
-/* ---- what a ride asks ---- */
+/* ---- what a connection asks ---- */
 
-struct str pass_ticket(const struct pass *pass)
+struct str ticket_client_ticket(const struct ticket_client *client)
 {
-    return str_from(pass->ticket, TICKET_LEN);
+    return str_from(client->ticket, TICKET_LEN);
 }
 
-struct str pass_resource(const struct pass *pass)
+struct str ticket_client_resource(const struct ticket_client *client)
 {
-    return str_from_cstr(pass->resource);
+    return str_from_cstr(client->resource);
 }
 
-struct claims *pass_claims(const struct pass *pass)
+struct claims *ticket_client_claims(const struct ticket_client *client)
 {
-    return pass->kind == PASS_TOKEN ? pass->claims : NULL;
+    return client->kind == CREDENTIAL_TOKEN ? client->claims : NULL;
 }
 
 /* ---- who gets in ---- */
 
-static void wrong(const struct pass *pass, const char *what)
+static void wrong(const struct ticket_client *client, const char *what)
 {
-    static const char *const kinds[PASS_KINDS] = {"ticket for one use", "ticket that resumes", "token"};
-    world_fail("%s %zu: %s", kinds[pass->kind], pass->number, what);
+    static const char *const kinds[CREDENTIAL_KINDS] = {"ticket for one use", "ticket that resumes", "token"};
+    world_fail("%s %zu: %s", kinds[client->kind], client->number, what);
 }
 
-static bool has_session(const struct ride *ride)
+static bool has_session(const struct ticket_connection *connection)
 {
-    return ride->session != NULL;
+    return connection->session != NULL;
 }
 
-static bool is_open(const struct ride *ride)
+static bool is_open(const struct ticket_connection *connection)
 {
-    return ride->open && ride->session;
+    return connection->open && connection->session;
 }
 
-static void check_granted(const struct ride *ride)
+static void check_granted(const struct ticket_connection *connection)
 {
-    const struct pass *pass = ride->pass;
-    if (ride->is_wrong)
-        wrong(pass, "it was taken for a resource that it is not for");
-    else if (pass->excused)
+    const struct ticket_client *client = connection->client;
+    if (connection->is_wrong)
+        wrong(client, "it was taken for a resource that it is not for");
+    else if (client->excused)
         return;
-    else if (pass->kind != PASS_RESUME && pass->sessions)
-        wrong(pass, "it has opened a session before");
-    else if (!find_in_redis(pass))
-        wrong(pass, "it was taken, and Redis does not know it");
-    else if (is_calm() && pass->ended)
-        wrong(pass, "it was taken after its client had ended in order");
-    else if (is_calm() && ride_find(pass, has_session))
-        wrong(pass, "two sessions have it at once");
+    else if (client->kind != CREDENTIAL_RESUME && client->sessions)
+        wrong(client, "it has opened a session before");
+    else if (!find_in_redis(client))
+        wrong(client, "it was taken, and Redis does not know it");
+    else if (is_calm() && client->ended)
+        wrong(client, "it was taken after its client had ended in order");
+    else if (is_calm() && ticket_connection_find(client, has_session))
+        wrong(client, "two sessions have it at once");
 }
 
 /* Of a ticket that resumes. It may be held until the node of the session before has told Redis. */
-static void check_refused(const struct ride *ride, enum ticket_outcome outcome)
+static void check_refused(const struct ticket_connection *connection, enum ticket_outcome outcome)
 {
-    const struct pass *pass = ride->pass;
-    if (ride->is_wrong || pass->excused || pass->ended || !pass->issued || !is_calm())
+    const struct ticket_client *client = connection->client;
+    if (connection->is_wrong || client->excused || client->ended || !client->issued || !is_calm())
         return;
     if (outcome != TICKET_HELD)
-        wrong(pass, "it was refused, and its last session was lost");
+        wrong(client, "it was refused, and its last session was lost");
 }
 
-bool pass_answered(struct ride *ride, enum err err, bool granted, enum ticket_outcome outcome)
+bool ticket_client_answered(struct ticket_connection *connection, enum err err, bool granted,
+                            enum ticket_outcome outcome)
 {
-    struct pass *pass = ride->pass;
+    struct ticket_client *client = connection->client;
     bool gets_session = granted && world_below(CHANCE_PLAN, 10) > 0;
-    const struct key *key = find_in_redis(pass);
+    const struct key *key = find_in_redis(client);
     const struct str *places = key ? store_field(key, STR("positions")) : NULL;
-    world_trace("pass %zu: %s, outcome %d, with %.*s", pass->number, err_code(err), (int)outcome,
+    world_trace("ticket client %zu: %s, outcome %d, with %.*s", client->number, err_code(err), (int)outcome,
                 STR_ARG(places ? *places : STR("no places")));
     if (granted)
-        check_granted(ride);
-    else if (!err && pass->kind == PASS_RESUME)
-        check_refused(ride, outcome);
+        check_granted(connection);
+    else if (!err && client->kind == CREDENTIAL_RESUME)
+        check_refused(connection, outcome);
     if (err || (granted && !gets_session))
-        pass->doubts++;
+        client->doubts++;
     else
-        pass->answers += !ride->is_wrong;
-    ride->code = gets_session ? 0 : err || granted || outcome == TICKET_HELD ? 1013 : 1008;
+        client->answers += !connection->is_wrong;
+    connection->code = gets_session ? 0 : err || granted || outcome == TICKET_HELD ? 1013 : 1008;
     return gets_session;
 }
 
-void pass_begun(struct ride *ride)
+void ticket_client_begun(struct ticket_connection *connection)
 {
-    ride->pass->sessions++;
-    ride->pass->tries = 0;
+    connection->client->sessions++;
+    connection->client->tries = 0;
 }
 
-void pass_gone(struct ride *ride, int code)
+void ticket_client_gone(struct ticket_connection *connection, int code)
 {
-    struct pass *pass = ride->pass;
-    if (!code && ride->open && !ride->code)
-        pass->doubts++; /* gone before the answer */
+    struct ticket_client *client = connection->client;
+    if (!code && connection->open && !connection->code)
+        client->doubts++; /* gone before the answer */
     if (code == 1000)
-        pass->ended = true;
-    if (is_calm() && ride->in_since_us && world_now_us() - ride->in_since_us > TOLD_US)
-        pass->secured = true;
+        client->ended = true;
+    if (is_calm() && connection->in_since_us && world_now_us() - connection->in_since_us > TOLD_US)
+        client->secured = true;
 }
 
 /* ---- what they hear ---- */
@@ -179,9 +180,9 @@ static uint64_t number_of(struct json_value object, const char *name)
 }
 
 /* With two sessions at once the client is where the first of them is. */
-static void set_berth(struct ride *ride, size_t index, struct str epoch, uint64_t offset)
+static void set_position(struct ticket_connection *connection, size_t index, struct str epoch, uint64_t offset)
 {
-    struct berth *own = &ride->berths[index], *known = &ride->pass->berths[index];
+    struct known_position *own = &connection->positions[index], *known = &connection->client->positions[index];
     char text[EPOCH_MAX + 1];
     snprintf(text, sizeof text, "%.*s", STR_ARG(epoch));
     memcpy(own->epoch, text, sizeof text);
@@ -191,65 +192,65 @@ static void set_berth(struct ride *ride, size_t index, struct str epoch, uint64_
 }
 
 /* It goes on at or before the place where the client is; else it misses what lies between. */
-static void hear_subscribed(struct ride *ride, size_t index, struct json_value data)
+static void hear_subscribed(struct ticket_connection *connection, size_t index, struct json_value data)
 {
-    struct pass *pass = ride->pass;
-    const struct berth *known = &pass->berths[index];
+    struct ticket_client *client = connection->client;
+    const struct known_position *known = &client->positions[index];
     struct str had = str_from_cstr(known->epoch), epoch = text_of(data, "epoch");
     uint64_t offset = number_of(data, "offset");
-    size_t channel = ride_channels[index];
+    size_t channel = ticket_channels[index];
     bool recovered = str_eq_cstr(json_member(data, STR("recovered")).raw, "true");
-    if (recovered && !pass->excused && had.len && !str_eq(had, epoch))
-        wrong(pass, "its session goes on in another epoch than the one before");
-    else if (recovered && !pass->excused && had.len && offset > known->offset)
-        wrong(pass, "its session goes on after events that the client has not got");
-    else if (!recovered && pass->secured && is_calm() && sim_channels[channel].history.size >= 100 && had.len &&
+    if (recovered && !client->excused && had.len && !str_eq(had, epoch))
+        wrong(client, "its session goes on in another epoch than the one before");
+    else if (recovered && !client->excused && had.len && offset > known->offset)
+        wrong(client, "its session goes on after events that the client has not got");
+    else if (!recovered && client->secured && is_calm() && sim_channels[channel].history.size >= 100 && had.len &&
              truth_can_recover(channel, had, known->offset, truth_record(channel, had, known->offset, ANY_NUMBER),
                                true))
-        wrong(pass, "its session could go on where the one before was lost, and does not");
-    ride->in[index] = true;
-    ride->in_since_us = world_now_us();
-    set_berth(ride, index, epoch, offset);
+        wrong(client, "its session could go on where the one before was lost, and does not");
+    connection->in[index] = true;
+    connection->in_since_us = world_now_us();
+    set_position(connection, index, epoch, offset);
 }
 
-static void hear_event(struct ride *ride, size_t index, struct json_value whole)
+static void hear_event(struct ticket_connection *connection, size_t index, struct json_value whole)
 {
-    struct str epoch = str_from_cstr(ride->berths[index].epoch);
-    uint64_t expected = ride->berths[index].offset + 1, offset = number_of(whole, "offset");
+    struct str epoch = str_from_cstr(connection->positions[index].epoch);
+    uint64_t expected = connection->positions[index].offset + 1, offset = number_of(whole, "offset");
     uint64_t number = number_of(json_member(whole, STR("data")), "n");
-    if (!ride->in[index])
-        wrong(ride->pass, "an event without a subscription");
+    if (!connection->in[index])
+        wrong(connection->client, "an event without a subscription");
     else if (offset != expected)
-        wrong(ride->pass, offset > expected ? "an event is missing" : "an event comes again in one session");
-    else if (!truth_count(ride_channels[index], epoch, offset, number))
-        wrong(ride->pass, "not the event of that position");
-    set_berth(ride, index, epoch, offset);
+        wrong(connection->client, offset > expected ? "an event is missing" : "an event comes again in one session");
+    else if (!truth_count(ticket_channels[index], epoch, offset, number))
+        wrong(connection->client, "not the event of that position");
+    set_position(connection, index, epoch, offset);
 }
 
-static void hear_gap(struct ride *ride, size_t index, struct json_value data)
+static void hear_gap(struct ticket_connection *connection, size_t index, struct json_value data)
 {
-    set_berth(ride, index, text_of(data, "epoch"), number_of(data, "offset"));
+    set_position(connection, index, text_of(data, "epoch"), number_of(data, "offset"));
 }
 
-void pass_hears(struct ride *ride, struct str text)
+void ticket_client_hears(struct ticket_connection *connection, struct str text)
 {
     struct json_value whole;
     if (json_check(text, NULL, &whole, NULL)) {
-        world_fail("pass %zu does not understand %.*s", ride->pass->number, STR_ARG(text));
+        world_fail("ticket client %zu does not understand %.*s", connection->client->number, STR_ARG(text));
         return;
     }
-    world_trace("pass %zu hears %.*s", ride->pass->number, STR_ARG(text));
+    world_trace("ticket client %zu hears %.*s", connection->client->number, STR_ARG(text));
     struct str type = text_of(whole, "type");
     size_t channel = sim_channel_find(text_of(whole, "channel"));
-    for (size_t i = 0; i < RIDE_CHANNELS; i++) {
-        if (ride_channels[i] != channel)
+    for (size_t i = 0; i < TICKET_CHANNELS; i++) {
+        if (ticket_channels[i] != channel)
             continue;
         if (str_eq_cstr(type, "subscribed"))
-            hear_subscribed(ride, i, json_member(whole, STR("data")));
+            hear_subscribed(connection, i, json_member(whole, STR("data")));
         else if (str_eq_cstr(type, "note"))
-            hear_event(ride, i, whole);
+            hear_event(connection, i, whole);
         else if (str_eq_cstr(type, "gap"))
-            hear_gap(ride, i, json_member(whole, STR("data")));
+            hear_gap(connection, i, json_member(whole, STR("data")));
     }
 }
 
@@ -257,37 +258,37 @@ void pass_hears(struct ride *ride, struct str text)
 
 static void come_again(void *owner, uint64_t number)
 {
-    struct pass *pass = &tickets.all[number];
+    struct ticket_client *client = &tickets.all[number];
     struct sim_node *node = any_node();
     (void)owner;
-    if (pass->ended || ride_find(pass, is_open) || pass->tries > TRIES)
+    if (client->ended || ticket_connection_find(client, is_open) || client->tries > TRIES)
         return;
-    pass->tries++;
+    client->tries++;
     if (node)
-        ride_begin(pass, node, false);
+        ticket_connection_begin(client, node, false);
     else
         world_at(world_now_us() + SECOND_US, come_again, NULL, number);
 }
 
-static void come_back(struct pass *pass)
+static void come_back(struct ticket_client *client)
 {
-    if (pass->comes_back)
-        world_at(world_now_us() + SECOND_US, come_again, NULL, pass->number);
+    if (client->comes_back)
+        world_at(world_now_us() + SECOND_US, come_again, NULL, client->number);
 }
 
-void pass_ends(struct ride *ride)
+void ticket_client_ends(struct ticket_connection *connection)
 {
-    if (!ride->code || (ride->code >= 1011 && ride->code <= 1014))
-        come_back(ride->pass);
+    if (!connection->code || (connection->code >= 1011 && connection->code <= 1014))
+        come_back(connection->client);
 }
 
 /* ---- they are issued ---- */
 
 static void on_issued(struct request *request, void *owner)
 {
-    struct pass *pass = request->waiter;
+    struct ticket_client *client = request->waiter;
     (void)owner;
-    pass->issued = !request->error;
+    client->issued = !request->error;
     request_destroy(request);
 }
 
@@ -295,100 +296,101 @@ static void on_issued(struct request *request, void *owner)
 static void send_issue(void *owner, void *argument)
 {
     struct sim_worker *worker = owner;
-    struct pass *pass = argument;
+    struct ticket_client *client = argument;
     char key[TICKET_KEY_LEN + 1];
-    ticket_key(pass_ticket(pass), key);
+    ticket_key(ticket_client_ticket(client), key);
     const struct ticket_facts facts = {.purpose = STR("chat"),
-                                       .resource = pass_resource(pass),
+                                       .resource = ticket_client_resource(client),
                                        .claims = STR("{\"sub\":\"rider\"}"),
-                                       .resumes = pass->kind == PASS_RESUME};
+                                       .resumes = client->kind == CREDENTIAL_RESUME};
     struct ticket_request *request =
         ticket_request_create(TICKET_ISSUE, str_from(key, TICKET_KEY_LEN), &facts, STR(""), STR(""));
-    request->ttl_ms = PASS_MS;
+    request->ttl_ms = TICKET_MS;
     request->max = SECOND_US;
     request->base.reply_to = &worker->mailbox;
     request->base.done = on_issued;
-    request->base.waiter = pass;
+    request->base.waiter = client;
     router_ask(&worker->node->real.router, &request->base);
 }
 
-static void make_token(struct pass *pass)
+static void make_token(struct ticket_client *client)
 {
     char payload[128], text[40], key[TICKET_KEY_LEN + 1];
     struct error error;
-    int len = snprintf(payload, sizeof payload, "{\"sub\":\"rider\",\"jti\":\"once%zu\",\"exp\":%llu}", pass->number,
+    int len = snprintf(payload, sizeof payload, "{\"sub\":\"rider\",\"jti\":\"once%zu\",\"exp\":%llu}", client->number,
                        (unsigned long long)(world_wall_ms() + TOKEN_MS) / 1000);
-    if (claims_parse(str_from(payload, (size_t)len), &pass->claims, &error))
+    if (claims_parse(str_from(payload, (size_t)len), &client->claims, &error))
         world_fail("%s", error.text);
-    len = snprintf(text, sizeof text, "jti%conce%zu", '\0', pass->number); /* no issuer */
+    len = snprintf(text, sizeof text, "jti%conce%zu", '\0', client->number); /* no issuer */
     ticket_key(str_from(text, (size_t)len), key);
-    snprintf(pass->key, sizeof pass->key, "carillon:{%s}:token", key);
+    snprintf(client->key, sizeof client->key, "carillon:{%s}:token", key);
 }
 
-static struct pass *issue(enum pass_kind kind)
+static struct ticket_client *issue(enum credential_kind kind)
 {
-    struct pass *pass = &tickets.all[tickets.count];
+    struct ticket_client *client = &tickets.all[tickets.count];
     struct sim_node *node = any_node();
     char key[TICKET_KEY_LEN + 1];
-    if (!node || tickets.count == PASSES_MAX)
+    if (!node || tickets.count == TICKET_CLIENTS_MAX)
         return NULL;
-    *pass = (struct pass){.number = tickets.count++, .kind = kind, .comes_back = kind == PASS_RESUME};
-    snprintf(pass->resource, sizeof pass->resource, "r%zu", pass->number);
-    if (kind == PASS_TOKEN) {
-        make_token(pass);
-        return pass;
+    *client = (struct ticket_client){.number = tickets.count++, .kind = kind, .comes_back = kind == CREDENTIAL_RESUME};
+    snprintf(client->resource, sizeof client->resource, "r%zu", client->number);
+    if (kind == CREDENTIAL_TOKEN) {
+        make_token(client);
+        return client;
     }
-    ticket_make(pass->ticket);
-    ticket_key(pass_ticket(pass), key);
-    snprintf(pass->key, sizeof pass->key, "carillon:{%s}:ticket", key);
+    ticket_make(client->ticket);
+    ticket_key(ticket_client_ticket(client), key);
+    snprintf(client->key, sizeof client->key, "carillon:{%s}:ticket", key);
     struct sim_worker *worker = &node->workers[world_below(CHANCE_PLAN, node->worker_count)];
-    loop_post(worker->loop, send_issue, worker, pass);
-    return pass;
+    loop_post(worker->loop, send_issue, worker, client);
+    return client;
 }
 
 /* ---- what is done with them ---- */
 
-static void use(struct pass *pass, uint64_t times)
+static void use(struct ticket_client *client, uint64_t times)
 {
     for (; times > 0; times--) {
         struct sim_node *node = any_node();
         if (node)
-            ride_begin(pass, node, pass->kind != PASS_TOKEN && world_below(CHANCE_PLAN, 12) == 0);
+            ticket_connection_begin(client, node,
+                                    client->kind != CREDENTIAL_TOKEN && world_below(CHANCE_PLAN, 12) == 0);
     }
 }
 
 /* Whoever uses the ticket after that is a new client. */
-static void end_in_order(struct ride *ride)
+static void end_in_order(struct ticket_connection *connection)
 {
-    for (size_t i = 0; i < RIDE_CHANNELS; i++)
-        ride->pass->berths[i].epoch[0] = '\0';
-    ride_close(ride);
+    for (size_t i = 0; i < TICKET_CHANNELS; i++)
+        connection->client->positions[i].epoch[0] = '\0';
+    ticket_connection_close(connection);
 }
 
-static void leave(struct pass *pass)
+static void leave(struct ticket_client *client)
 {
-    struct ride *ride = ride_find(pass, is_open);
-    if (!ride)
+    struct ticket_connection *connection = ticket_connection_find(client, is_open);
+    if (!connection)
         return;
     if (world_below(CHANCE_PLAN, 3) == 0) {
-        end_in_order(ride);
+        end_in_order(connection);
         return;
     }
-    ride_vanish(ride, world_below(CHANCE_PLAN, 2));
-    come_back(pass);
+    ticket_connection_vanish(connection, world_below(CHANCE_PLAN, 2));
+    come_back(client);
 }
 
 void tickets_act(void)
 {
-    if (tickets.count < PASSES_MAX / 2 && (tickets.count == 0 || world_below(CHANCE_PLAN, 4) == 0)) {
-        issue((enum pass_kind)world_below(CHANCE_PLAN, PASS_KINDS));
+    if (tickets.count < TICKET_CLIENTS_MAX / 2 && (tickets.count == 0 || world_below(CHANCE_PLAN, 4) == 0)) {
+        issue((enum credential_kind)world_below(CHANCE_PLAN, CREDENTIAL_KINDS));
         return;
     }
-    struct pass *pass = &tickets.all[world_below(CHANCE_PLAN, tickets.count)];
-    if (ride_find(pass, is_open) && world_below(CHANCE_PLAN, 3))
-        leave(pass);
+    struct ticket_client *client = &tickets.all[world_below(CHANCE_PLAN, tickets.count)];
+    if (ticket_connection_find(client, is_open) && world_below(CHANCE_PLAN, 3))
+        leave(client);
     else
-        use(pass, world_below(CHANCE_PLAN, 3) ? 1 : CROWD);
+        use(client, world_below(CHANCE_PLAN, 3) ? 1 : CROWD);
 }
 
 void tickets_note_fault(void)
@@ -411,61 +413,61 @@ static void run(uint64_t seconds)
 
 static void publish(void)
 {
-    for (size_t i = 0; i < RIDE_CHANNELS; i++)
-        backend_publish(truth_publish(ride_channels[i], true));
+    for (size_t i = 0; i < TICKET_CHANNELS; i++)
+        backend_publish(truth_publish(ticket_channels[i], true));
 }
 
-static unsigned count_sessions(const struct pass *pass)
+static unsigned count_sessions(const struct ticket_client *client)
 {
-    return ride_find(pass, has_session) ? 1 : 0;
+    return ticket_connection_find(client, has_session) ? 1 : 0;
 }
 
-static void check_berths(const struct pass *pass)
+static void check_positions(const struct ticket_client *client)
 {
-    for (size_t i = 0; i < RIDE_CHANNELS; i++) {
+    for (size_t i = 0; i < TICKET_CHANNELS; i++) {
         struct str epoch;
         uint64_t offset;
-        if (!truth_head(ride_channels[i], &epoch, &offset) || !str_eq_cstr(epoch, pass->berths[i].epoch) ||
-            offset != pass->berths[i].offset)
-            wrong(pass, "its client has not got the last event of a channel");
+        if (!truth_head(ticket_channels[i], &epoch, &offset) || !str_eq_cstr(epoch, client->positions[i].epoch) ||
+            offset != client->positions[i].offset)
+            wrong(client, "its client has not got the last event of a channel");
     }
 }
 
 /* Of several uses that were all answered, one got in. */
-static void check_won(const struct pass *pass)
+static void check_won(const struct ticket_client *client)
 {
-    if (!pass->excused && !pass->doubts && pass->answers && !pass->sessions &&
-        (pass->issued || pass->kind == PASS_TOKEN))
-        wrong(pass, "nobody got in with it");
+    if (!client->excused && !client->doubts && client->answers && !client->sessions &&
+        (client->issued || client->kind == CREDENTIAL_TOKEN))
+        wrong(client, "nobody got in with it");
 }
 
-static void check_back(const struct pass *pass)
+static void check_back(const struct ticket_client *client)
 {
-    if (!pass->issued)
-        wrong(pass, "it was not issued");
-    else if (!count_sessions(pass))
-        wrong(pass, "its client does not get in");
+    if (!client->issued)
+        wrong(client, "it was not issued");
+    else if (!count_sessions(client))
+        wrong(client, "its client does not get in");
     else
-        check_berths(pass);
+        check_positions(client);
 }
 
-static void check_again(struct pass *pass)
+static void check_again(struct ticket_client *client)
 {
-    unsigned before = pass->sessions;
-    end_in_order(ride_find(pass, is_open));
+    unsigned before = client->sessions;
+    end_in_order(ticket_connection_find(client, is_open));
     run(1);
-    use(pass, 2);
+    use(client, 2);
     run(1);
-    if (pass->sessions != before)
-        wrong(pass, "it was used again after its client had ended in order");
+    if (client->sessions != before)
+        wrong(client, "it was used again after its client had ended in order");
 }
 
 /* Events are published before the connections are lost, and after it. The last client has just come. */
-static void lose_all(struct pass *last, void (*lose)(void))
+static void lose_all(struct ticket_client *last, void (*lose)(void))
 {
     publish();
     run(2);
-    ride_begin(last, any_node(), false);
+    ticket_connection_begin(last, any_node(), false);
     world_run_until(world_now_us() + 300000 + world_below(CHANCE_PLAN, 500000));
     lose();
     publish();
@@ -474,25 +476,25 @@ static void lose_all(struct pass *last, void (*lose)(void))
 
 void tickets_check(void (*lose)(void))
 {
-    enum { COUNT = 5, LAST = PASS_RESUME + PASS_KINDS };
-    struct pass *passes[COUNT];
+    enum { COUNT = 5, LAST = CREDENTIAL_RESUME + CREDENTIAL_KINDS };
+    struct ticket_client *clients[COUNT];
     tickets.calm_at_us = world_now_us();
     for (size_t i = 0; i < COUNT; i++)
-        passes[i] = issue((enum pass_kind)(i % PASS_KINDS));
+        clients[i] = issue((enum credential_kind)(i % CREDENTIAL_KINDS));
     run(1);
     for (size_t i = 0; i < COUNT; i++)
-        if (i % PASS_KINDS != PASS_RESUME)
-            use(passes[i], CROWD);
-    ride_begin(passes[PASS_RESUME], any_node(), false);
+        if (i % CREDENTIAL_KINDS != CREDENTIAL_RESUME)
+            use(clients[i], CROWD);
+    ticket_connection_begin(clients[CREDENTIAL_RESUME], any_node(), false);
     run(3);
-    lose_all(passes[LAST], lose);
+    lose_all(clients[LAST], lose);
     for (size_t i = 0; i < COUNT && !world_failure()[0]; i++)
-        if (i % PASS_KINDS != PASS_RESUME)
-            check_won(passes[i]);
-    for (size_t i = PASS_RESUME; i < COUNT && !world_failure()[0]; i += PASS_KINDS)
-        check_back(passes[i]);
-    for (size_t i = PASS_RESUME; i < COUNT && !world_failure()[0]; i += PASS_KINDS)
-        check_again(passes[i]);
+        if (i % CREDENTIAL_KINDS != CREDENTIAL_RESUME)
+            check_won(clients[i]);
+    for (size_t i = CREDENTIAL_RESUME; i < COUNT && !world_failure()[0]; i += CREDENTIAL_KINDS)
+        check_back(clients[i]);
+    for (size_t i = CREDENTIAL_RESUME; i < COUNT && !world_failure()[0]; i += CREDENTIAL_KINDS)
+        check_again(clients[i]);
 }
 
 /* ---- life ---- */
@@ -500,12 +502,12 @@ void tickets_check(void (*lose)(void))
 void tickets_begin(struct sim_node **nodes, size_t node_count)
 {
     tickets = (struct tickets){.nodes = nodes, .node_count = node_count};
-    rides_begin();
+    ticket_connections_begin();
 }
 
 void tickets_end(void)
 {
-    rides_end();
+    ticket_connections_end();
     for (size_t i = 0; i < tickets.count; i++)
         if (tickets.all[i].claims)
             claims_unref(tickets.all[i].claims);

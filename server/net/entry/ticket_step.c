@@ -66,12 +66,12 @@ static enum entry_verdict begin(void *owner, struct entry *entry, const struct h
     *out_reason = REASON_TICKET_INVALID;
     if (admission->ticket.len == TICKET_LEN && fill(entry, endpoint->ticket_purpose, &purpose) &&
         fill(entry, endpoint->ticket_resource, &resource)) {
-        const struct ticket_wish wish = {.ticket = admission->ticket,
-                                         .purpose = buf_str(&purpose),
-                                         .resource = buf_str(&resource),
-                                         .any_purpose = endpoint->ticket_purpose.len == 0,
-                                         .any_resource = endpoint->ticket_resource.len == 0};
-        entry->ticket = session_ticket_use(owner, &wish, answered, entry);
+        const struct ticket_question question = {.ticket = admission->ticket,
+                                                 .purpose = buf_str(&purpose),
+                                                 .resource = buf_str(&resource),
+                                                 .any_purpose = endpoint->ticket_purpose.len == 0,
+                                                 .any_resource = endpoint->ticket_resource.len == 0};
+        entry->ticket = session_ticket_use(owner, &question, answered, entry);
     }
     buf_fini(&purpose);
     buf_fini(&resource);

@@ -44,8 +44,8 @@ static void on_answered(void *waiter, enum err err, enum ticket_outcome outcome)
 
 static void use(void)
 {
-    const struct ticket_wish wish = {.ticket = STR("secret"), .purpose = STR("chat"), .resource = STR("t1")};
-    ticket = session_ticket_use(f.hub, &wish, on_answered, &ticket);
+    const struct ticket_question question = {.ticket = STR("secret"), .purpose = STR("chat"), .resource = STR("t1")};
+    ticket = session_ticket_use(f.hub, &question, on_answered, &ticket);
 }
 
 /* The request that is under way. */

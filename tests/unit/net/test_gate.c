@@ -15,7 +15,7 @@ static void assert_has(const char *text, const char *part)
 }
 
 /* Sends, reads until `until`, and checks. Frames have NULs only in close codes, which come last. */
-static void router(struct net_fixture *fixture, int fd, struct str bytes, const char *until)
+static void talk(struct net_fixture *fixture, int fd, struct str bytes, const char *until)
 {
     fixture_send(fd, bytes);
     free(fixture_read(fixture, fd, until));
@@ -26,7 +26,7 @@ static int open_session(struct net_fixture *fixture)
     char head[2048], target[600];
     int fd = fixture_connect(fixture, false);
     snprintf(target, sizeof target, "/ws?token=%s", fixture->token);
-    router(fixture, fd, fixture_handshake(head, target, ""), "session_init");
+    talk(fixture, fd, fixture_handshake(head, target, ""), "session_init");
     return fd;
 }
 
@@ -38,10 +38,10 @@ static void a_session_opens_talks_and_closes(void **state)
     char frame[256];
     int fd = open_session(fixture);
     assert_int_equal(hub_sessions(fixture->worker->hub)->count, 1);
-    router(fixture, fd, fixture_frame(frame, 0x81, "{\"type\":\"ping\",\"id\":7}"), "\"type\":\"pong\",\"id\":7");
+    talk(fixture, fd, fixture_frame(frame, 0x81, "{\"type\":\"ping\",\"id\":7}"), "\"type\":\"pong\",\"id\":7");
     fixture_send(fd, fixture_frame(frame, 0x01, "{\"type\":\"pi"));
-    router(fixture, fd, fixture_frame(frame, 0x80, "ng\",\"id\":8}"), "\"type\":\"pong\",\"id\":8");
-    router(fixture, fd, fixture_frame(frame, 0x88, "\x0f\xa1 bye"), "\x88");
+    talk(fixture, fd, fixture_frame(frame, 0x80, "ng\",\"id\":8}"), "\"type\":\"pong\",\"id\":8");
+    talk(fixture, fd, fixture_frame(frame, 0x88, "\x0f\xa1 bye"), "\x88");
     free(fixture_read(fixture, fd, NULL));
     assert_int_equal(hub_sessions(fixture->worker->hub)->count, 0);
     close(fd);
@@ -178,7 +178,7 @@ static void limits_hold_and_are_given_back(void **state)
         if (filler >= 0)
             close(filler);
     }
-    router(fixture, first, fixture_frame(frame, 0x88, "\x03\xe8"), "\x88");
+    talk(fixture, first, fixture_frame(frame, 0x88, "\x03\xe8"), "\x88");
     free(fixture_read(fixture, first, NULL));
     close(first);
     while (quota_count(fixture->quota, QUOTA_SESSIONS, STR("")) > 0)
@@ -208,7 +208,7 @@ static void other_keys_count_from_the_next_token_on(void **state)
     fixture_make_token(fixture, keys);
     token_keys_unref(keys);
     close(open_session(fixture));
-    router(fixture, before, fixture_frame(frame, 0x81, "{\"type\":\"ping\",\"id\":7}"), "\"type\":\"pong\",\"id\":7");
+    talk(fixture, before, fixture_frame(frame, 0x81, "{\"type\":\"ping\",\"id\":7}"), "\"type\":\"pong\",\"id\":7");
     close(before);
     fixture_destroy(fixture);
 }

@@ -254,14 +254,14 @@ static void note_ticket(void *waiter, enum err err, enum ticket_outcome outcome)
  * to one of these tickets makes its asker ask once more. */
 static void test_ask_after_the_end(void **state)
 {
-    const struct ticket_wish wish = {.ticket = STR("t"), .any_purpose = true, .any_resource = true};
+    const struct ticket_question question = {.ticket = STR("t"), .any_purpose = true, .any_resource = true};
     enum err err = ERR_NONE;
     setup(state);
     node_close(&f.node);
     while (!f.node.is_closed)
         uv_run(&f.loop, UV_RUN_ONCE);
-    session_ticket_use(f.hub, &wish, note_ticket, &err);
-    session_ticket_leave(session_ticket_use(f.hub, &wish, note_ticket, NULL));
+    session_ticket_use(f.hub, &question, note_ticket, &err);
+    session_ticket_leave(session_ticket_use(f.hub, &question, note_ticket, NULL));
     for (int i = 0; i < 40; i++) { /* more than the broker is asked for at once */
         struct history_read *read = history_read_create(STR("room"), STR(""));
         read->base.done = free_request;

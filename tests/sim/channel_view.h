@@ -1,6 +1,7 @@
-/* seat.h - the state of one channel as one client knows it. It checks every message that the client gets there. */
-#ifndef CARILLON_TESTS_SIM_SEAT_H
-#define CARILLON_TESTS_SIM_SEAT_H
+/* channel_view.h - the state of one channel as one client knows it. It checks every message that the client gets there.
+ */
+#ifndef CARILLON_TESTS_SIM_CHANNEL_VIEW_H
+#define CARILLON_TESTS_SIM_CHANNEL_VIEW_H
 
 #include <stdbool.h>
 
@@ -8,10 +9,10 @@
 #include "common/base/str.h"
 #include "common/protocol/event.h"
 
-enum seat_state { SEAT_OUT, SEAT_ASKED, SEAT_IN };
+enum view_state { VIEW_OUT, VIEW_ASKED, VIEW_IN };
 
-struct seat {
-    enum seat_state state;
+struct channel_view {
+    enum view_state state;
     char session[UUID_LEN + 1];   /* of the client's connection; "": not told yet */
     char epoch[EPOCH_MAX + 1];    /* "": no position */
     uint64_t offset;              /* of the last event it has got, or been told of */
@@ -46,13 +47,13 @@ bool asked_is_answered(const struct asked *all, enum asked_kind kind);
 /* The connection is gone: publications have become doubtful. */
 void asked_forget(struct asked *all);
 
-void seat_ask(struct seat *seat);
-void seat_fini(struct seat *seat);
+void channel_view_ask(struct channel_view *view);
+void channel_view_fini(struct channel_view *view);
 /* The connection is gone; the position stays. */
-void seat_leave(struct seat *seat);
+void channel_view_leave(struct channel_view *view);
 /* A message has come. */
-void seat_take(size_t client, struct seat *seats, struct asked *asked, struct str text);
+void channel_view_take(size_t client, struct channel_view *views, struct asked *asked, struct str text);
 /* At the end. turned: channels that turn have their history. */
-void seat_check(size_t client, size_t channel, struct seat *seat, bool connected, bool turned);
+void channel_view_check(size_t client, size_t channel, struct channel_view *view, bool connected, bool turned);
 
 #endif
