@@ -169,7 +169,7 @@ void journal_add_of(struct journal *journal, uint64_t at_ms, struct journal_part
 
 void journal_add(struct journal *journal, uint64_t at_ms, const struct journal_note *note)
 {
-    struct journal_body *body = journal_body_create(note);
+    struct journal_body *body = journal->muted ? NULL : journal_body_create(note);
     journal_add_of(journal, at_ms, NULL, body);
     journal_body_unref(body);
 }

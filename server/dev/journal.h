@@ -97,7 +97,7 @@ void journal_body_unref(struct journal_body *body);
 struct journal_party *journal_party_create(struct str session, struct str user);
 /* No more lines are added of the party. It is freed when none is kept. */
 void journal_party_end(struct journal *journal, struct journal_party *party);
-/* A line with this body, of this party. */
+/* A line with this body, of this party. body may be NULL while the journal is muted. */
 void journal_add_of(struct journal *journal, uint64_t at_ms, struct journal_party *party, struct journal_body *body);
 
 /* Lines that are added are lost until journal_rewind. Call it where nobody could read them (journal_is_heard). */

@@ -343,6 +343,11 @@ void lifecycle_configure(struct lifecycle *lifecycle, struct lifecycle_settings 
     lifecycle_settings_unref(before);
 }
 
+bool lifecycle_is_on(const struct lifecycle *lifecycle)
+{
+    return lifecycle->settings != NULL;
+}
+
 bool lifecycle_flush(struct lifecycle *lifecycle)
 {
     lifecycle->is_closing = true;

@@ -27,6 +27,8 @@ void lifecycle_destroy(struct lifecycle *lifecycle);
 /* From now on these settings. NULL: off, and what waits is forgotten. Takes a reference of its own. */
 void lifecycle_configure(struct lifecycle *lifecycle, struct lifecycle_settings *settings);
 
+bool lifecycle_is_on(const struct lifecycle *lifecycle);
+
 /* The broker has answered this request of a worker: tells what it has done. The request is borrowed. */
 void lifecycle_hear(struct lifecycle *lifecycle, struct request *request);
 

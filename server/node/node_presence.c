@@ -251,6 +251,19 @@ void presence_hurry(struct presence *presence)
             send_update(room);
 }
 
+void presence_forget(struct presence *presence)
+{
+    struct map busy = {0};
+    size_t cursor = 0;
+    for (struct room *room; (room = map_next(&presence->rooms, &cursor));)
+        if (room->busy)
+            map_put(&busy, room->channel, room);
+        else
+            free_room(room);
+    map_fini(&presence->rooms);
+    presence->rooms = busy;
+}
+
 /* ---- from the workers ---- */
 
 /* An update follows soon, even if no member has changed: it also carries the policy and the ttl. */

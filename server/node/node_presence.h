@@ -23,6 +23,10 @@ void presence_post(void *owner, struct presence_change *change);
 /* Tells the broker now what would be gathered for a while. For a server for development. */
 void presence_hurry(struct presence *presence);
 
+/* Forgets the members, and tells nobody. Call where the broker is made to forget them too. A channel whose update is
+ * under way stays. For a server for development. */
+void presence_forget(struct presence *presence);
+
 /* Call when no worker posts any more, and before the broker closes. The broker is told that all members have left. */
 void presence_close(struct presence *presence);
 /* Call once the broker and the router's mailbox have closed. */

@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 import pytest
 from support import http
 from support.dev import DevServer
-from support.wait import DEADLINE_S
+from support.wait import DEADLINE_S, until
 from support.ws import Closed, Refused
 from test_dev_clock import answering_pings
 
@@ -41,6 +41,23 @@ def test_everything_is_empty_afterwards(dev):
     client.send("subscribe", "again", channel="room:1", since=since)
     assert client.expect("subscribed")["data"]["recovered"] is False
     client.drop()
+
+
+@pytest.mark.parametrize("order", [None, {"keep": ["journal"]}, {"keep": ["histories"]}], ids=["all", "but the journal", "but histories"])
+def test_members_are_forgotten(dev, order):
+    present = lambda: http.request(dev.internal, "GET", "/api/v1/channels/room%3A1/presence", None, {"X-API-Key": dev.api_key}).json
+    clients = [dev.connect(name) for name in ("ada", "bob")]
+    for client in clients:
+        client.subscribe("room:1")
+    until(lambda: present()["users"] == 2, "both are present")
+    assert dev.order("/reset", order) == {"closed": 2}
+    assert present()["users"] == 0 and present()["members"] == []
+    client = dev.connect("ada")
+    client.subscribe("room:1")
+    until(lambda: [member["user"] for member in present()["members"]] == ["ada"], "only the new one is present")
+    assert present()["connections"] == 1
+    for each in (client, *clients):
+        each.drop()
 
 
 def test_sessions_that_stay_are_told_that_the_history_is_lost(dev):

@@ -416,6 +416,11 @@ void memory_broker_empty(struct broker *base)
         }
 }
 
+void memory_broker_forget_members(struct broker *base)
+{
+    memory_presence_fini(&broker_of(base)->presence);
+}
+
 void memory_broker_save(struct broker *base, void (*tell)(void *owner, const struct memory_snapshot *snapshot),
                         void *owner)
 {

@@ -39,6 +39,8 @@ bool memory_broker_lose(struct broker *broker, struct str channel);
 /* Forgets all histories, event_ids, tickets and used tokens. Channels with subscribers begin anew, and the subscribers
  * are told. The members of channels stay. For a server for development. */
 void memory_broker_empty(struct broker *broker);
+/* Forgets the members of all channels, and tells nobody. For a server for development. */
+void memory_broker_forget_members(struct broker *broker);
 
 /* One channel with a position, for a snapshot of a server for development. read has all its events that are kept. */
 struct memory_snapshot {

@@ -269,10 +269,32 @@ static void test_the_end(void **state)
     assert_int_equal(f.updates, 3);
 }
 
+/* A channel whose update is under way stays: the answer looks for it. */
+static void test_forget(void **state)
+{
+    (void)state;
+    change("ann", true);
+    change("bob", true);
+    expect_update("+ann +bob 2 begins");
+    presence_forget(f.presence);
+    answer(true, ERR_NONE);
+    change("ann", false);
+    expect_update("-ann 1");
+    answer(true, ERR_NONE);
+    change("bob", false); /* gathered, and not told */
+    uv_run(&f.rig.loop, UV_RUN_NOWAIT);
+    presence_forget(f.presence);
+    change("cid", true);
+    expect_update("+cid 1 begins");
+    answer(true, ERR_NONE);
+    leave_all("cid");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_gathers_and_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_forget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_back_while_it_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_signs_of_life, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_broker_has_lost_them, setup, teardown),
