@@ -3,6 +3,8 @@
 
 1. Each folder with source files is a CMake target or several. A file includes only headers of targets that its own target links.
    Links that no file needs are named too: so the lists in the CMakeLists.txt are the one picture of what depends on what.
+   The list of folders in docs/architecture.md has that order: a target of common/ or server/ links only targets of folders
+   above its own, and of folders within it.
 2. No module depends on itself through others. A module is a source file with its header. It depends on another module if one of its two
    files includes the header of the other one, or names a function or a table that the other one defines. A source may define functions of
    another module's header. Headers without a source file must not include each other in a circle either.
@@ -17,6 +19,7 @@ import sys
 from pathlib import Path
 
 FOLDERS = ("common", "server", "bench/load")
+PAGE = "docs/architecture.md"
 
 # Circles that are known, each with its modules and the reason why it is there. A circle may lose modules but not gain any.
 # When a circle is open, its lines must go.
@@ -50,6 +53,7 @@ TAG = re.compile(r"\b(struct|union|enum)\s+(\w+)\s*\{")
 CLOCK = re.compile(r"\b(?:clock_now_us|clock_wall_ms|clock_gettime|gettimeofday|uv_(?:now|hrtime|update_time|timer_start))\b")
 CAST = re.compile(r"\(uv_handle_t \*\)\s*[&\w(]")
 HANDLES = "common/base/uv_handle.h"
+LISTED = re.compile(r"^ {4}((?:  )*)([\w./-]+)/(?: {2,}\S|$)", re.M)
 COMMAND = re.compile(r"^\s*(\w+)\(([^()]*(?:\$\{[^()]*\}[^()]*)*)\)", re.M)
 
 
@@ -148,6 +152,35 @@ def wrong_directions(tree):
             yield f"{files[target][0]}/CMakeLists.txt: {target} links {link} but includes no header of it; take the link out"
     for circle in circles({target: links.get(target, set()) for target in files}):
         yield f"CMake targets link each other: {', '.join(sorted(circle))}; take one of the links out"
+
+
+def listed_folders(root):
+    """The folders of the list in the page, in their order, each with its whole path."""
+    section = (root / PAGE).read_text(encoding="utf-8").partition("\n## Folders\n")[2].partition("\n## ")[0]
+    found, path = [], []
+    for indent, name in LISTED.findall(section):
+        path[len(indent) // 2:] = [name]
+        found.append("/".join(path))
+    return found
+
+
+def wrong_order(root):
+    files, links = targets(root)
+    listed = listed_folders(root)
+    for place in listed:
+        if not (root / place).is_dir():
+            yield f"{PAGE}: the list of folders names {place}, which is not there"
+    ours = {target: place for target, (place, _) in files.items() if place.startswith(("common/", "server/"))}
+    for place in sorted(set(ours.values()) - set(listed)):
+        yield f"{PAGE}: the list of folders lacks {place}; give it a line, below the folders that it links"
+    for target, place in sorted(ours.items()):
+        if place not in listed:
+            continue
+        for link in sorted(links.get(target, set()) & files.keys()):
+            other = files[link][0]
+            if other in listed[listed.index(place) + 1:] and not other.startswith(place + "/"):
+                yield (f"{PAGE}: {place} links {link} of {other}, which is below it in the list of folders; move the line of "
+                       f"{other} above that of {place}, or take the link out")
 
 
 # ---- circles ----
@@ -315,7 +348,7 @@ def casts(tree):
 
 def faults(root, known=(), clocks=()):
     tree = Tree(root)
-    return [*wrong_directions(tree), *wrong_circles(tree, known), *double_names(tree), *double_tags(tree),
+    return [*wrong_directions(tree), *wrong_order(tree.root), *wrong_circles(tree, known), *double_names(tree), *double_tags(tree),
             *wrong_clocks(tree, clocks), *casts(tree)]
 
 

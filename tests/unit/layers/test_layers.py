@@ -8,7 +8,9 @@ ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "tests"))
 import layers  # noqa: E402
 
+LIST = "# Code\n\n## Folders\n\n    common/\n      base/        low\n    server/        high\n      core/        middle\n      app/         top\n"
 TREE = {
+    "docs/architecture.md": LIST,
     "common/base/CMakeLists.txt": "carillon_library(low\n    SOURCES low.c\n    LINKS PkgConfig::LIBUV)\n",
     "common/base/low.h": "void low_note(void);\n",
     "common/base/low.c": '#include "common/base/low.h"\n\nvoid low_note(void)\n{\n}\n',
@@ -72,6 +74,27 @@ class Layers(unittest.TestCase):
         changed = {"common/base/CMakeLists.txt": "carillon_library(low SOURCES low.c LINKS middle)\n",
                    "common/base/low.c": TREE["common/base/low.c"] + '#include "server/core/beta.h"\n'}
         self.assertIn("CMake targets link each other: low, middle", self.faults(changed)[0])
+
+    def test_a_page_that_lists_a_folder_above_one_that_it_links(self):
+        core = "      core/        middle\n"
+        page = LIST.replace(core, "").replace("      app/         top\n", "      app/         top\n" + core)
+        self.assertIn("server/app links middle of server/core, which is below it", self.one({"docs/architecture.md": page}))
+
+    def test_a_folder_may_link_the_folders_within_it(self):
+        page = LIST.replace("app/         top\n", "app/         top\n        part/       within\n")
+        changed = {"docs/architecture.md": page, "server/app/part/part.h": "void part_go(void);\n",
+                   "server/app/part/CMakeLists.txt": "carillon_library(part SOURCES part.c)\n",
+                   "server/app/part/part.c": '#include "server/app/part/part.h"\n',
+                   "server/app/CMakeLists.txt": "add_executable(program main.c)\ntarget_link_libraries(program PRIVATE low middle part)\n",
+                   "server/app/main.c": TREE["server/app/main.c"] + '#include "server/app/part/part.h"\n'}
+        self.assertEqual(self.faults(changed), [])
+
+    def test_a_page_without_a_folder(self):
+        page = LIST.replace("      core/        middle\n", "")
+        self.assertIn("the list of folders lacks server/core", self.one({"docs/architecture.md": page}))
+
+    def test_a_page_with_a_folder_that_is_not_there(self):
+        self.assertIn("names server/gone, which is not there", self.one({"docs/architecture.md": LIST + "      gone/        was here\n"}))
 
     def test_a_folder_without_a_target_of_its_own(self):
         changed = {"server/core/deep/gamma.c": "", "server/core/CMakeLists.txt":
