@@ -79,12 +79,19 @@ static void answer_clock(struct dev *dev, struct http_call *call, bool has_fired
     dev_answer(call);
 }
 
-static void on_arrived(void *owner)
+static void on_arrived(void *owner, bool whole)
 {
     struct dev *dev = owner;
     struct http_call *call = dev->clock_call;
+    struct error error;
     dev->clock_call = NULL;
-    answer_clock(dev, call, true);
+    if (whole) {
+        answer_clock(dev, call, true);
+        return;
+    }
+    error_set(&error, ERR_CONFLICT,
+              "the clock has not arrived: POST /dev/v1/reset, or the end of the server, has stopped it");
+    dev_refuse(call, 409, &error);
 }
 
 static void note(struct dev *dev, const char *format, ...) __attribute__((format(printf, 2, 3)));

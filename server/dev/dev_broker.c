@@ -89,11 +89,19 @@ static void on_late(struct timer *timer, uint64_t now_us)
     await_late(broker);
 }
 
-/* False: it is not slow, and nothing waits. */
+/* Everything that waits, at once. */
+static void carry_out_all(struct dev_broker *broker)
+{
+    wheel_stop(broker->wheel, &broker->late_timer);
+    while (!list_is_empty(&broker->late))
+        carry_out_first(broker);
+}
+
+/* False: it is not slow. */
 static bool put_off(struct dev_broker *broker, enum late_kind kind, struct request *request, struct str channel)
 {
     uint64_t now_us = turn_now_us(broker->turn);
-    if (broker->mode != DEV_BROKER_SLOW && list_is_empty(&broker->late))
+    if (broker->mode != DEV_BROKER_SLOW)
         return false;
     struct late_order *late = xcalloc(1, sizeof *late + channel.len);
     late->kind = kind;
@@ -105,22 +113,26 @@ static bool put_off(struct dev_broker *broker, enum late_kind kind, struct reque
     return true;
 }
 
-static void answer_down(struct mail *mail, void *owner)
+static void answer_failed(struct mail *mail, void *owner)
 {
     struct request *request = CONTAINER_OF(mail, struct request, mail);
     broker_answer(&((struct dev_broker *)owner)->base, request);
 }
 
+static void fail(struct dev_broker *broker, struct request *request, const char *why)
+{
+    request_fail(request, ERR_UNAVAILABLE, "%s", why);
+    request->mail.deliver = answer_failed;
+    mailbox_post(&broker->mailbox, &request->mail);
+}
+
 static void ask(struct broker *base, struct request *request)
 {
     struct dev_broker *broker = of(base);
-    if (broker->mode == DEV_BROKER_DOWN) {
-        request_fail(request, ERR_UNAVAILABLE, "the broker is down, as POST /dev/v1/broker has ordered");
-        request->mail.deliver = answer_down;
-        mailbox_post(&broker->mailbox, &request->mail);
-    } else if (!put_off(broker, LATE_REQUEST, request, STR(""))) {
+    if (broker->mode == DEV_BROKER_DOWN)
+        fail(broker, request, "the broker is down, as POST /dev/v1/broker has ordered");
+    else if (!put_off(broker, LATE_REQUEST, request, STR("")))
         broker->inner->ops->ask(broker->inner, request);
-    }
 }
 
 static void subscribe(struct broker *base, struct str name, const struct history_policy *history)
@@ -166,9 +178,7 @@ static void close_broker(struct broker *base, void (*closed)(void *owner))
     struct broker *inner = of(base)->inner;
     of(base)->closed = closed;
     wheel_stop(of(base)->wheel, &of(base)->back_timer);
-    wheel_stop(of(base)->wheel, &of(base)->late_timer);
-    while (!list_is_empty(&of(base)->late))
-        carry_out_first(of(base));
+    carry_out_all(of(base));
     of(base)->mode = DEV_BROKER_UP; /* the broker behind refuses from now on */
     mailbox_close(&of(base)->mailbox);
     inner->ops->close(inner, on_closed);
@@ -319,6 +329,8 @@ static void change(struct dev_broker *broker, enum dev_broker_mode mode, const c
     if (broker->comes_back_empty && mode != DEV_BROKER_DOWN)
         memory_broker_empty(broker->inner);
     broker->comes_back_empty = broker->comes_back_empty && mode == DEV_BROKER_DOWN;
+    if (mode != DEV_BROKER_SLOW)
+        carry_out_all(broker);
     if (was_down != (mode == DEV_BROKER_DOWN))
         tell_state(broker);
     if (was_down && mode != DEV_BROKER_DOWN)
@@ -355,6 +367,21 @@ void dev_broker_lose(struct dev_broker *broker, uint64_t for_ms)
         await_back(broker, for_ms);
     else
         change(broker, DEV_BROKER_UP, "up");
+}
+
+void dev_broker_rewind(struct dev_broker *broker)
+{
+    LIST_EACH(link, &broker->late)
+    {
+        struct late_order *late = CONTAINER_OF(link, struct late_order, link);
+        if (late->kind != LATE_REQUEST)
+            continue;
+        list_remove(link);
+        fail(broker, late->request, "POST /dev/v1/reset has dropped what the slow broker held");
+        free(late);
+    }
+    if (broker->mode != DEV_BROKER_UP)
+        dev_broker_set(broker, DEV_BROKER_UP, 0, 0);
 }
 
 void dev_broker_init(struct dev_broker *broker, struct journal *journal)

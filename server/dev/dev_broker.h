@@ -39,11 +39,14 @@ void dev_broker_take_sink(struct dev_broker *broker, const struct broker_sink **
 /* Takes the real broker, whose turn it is. Returns the one that stands in front of it. */
 struct broker *dev_broker_wrap(struct dev_broker *broker, struct broker *inner, struct turn *turn);
 
-/* After for_ms it is up again; 0: not by itself. slow_ms: with DEV_BROKER_SLOW, how late each request is. */
+/* After for_ms it is up again; 0: not by itself. slow_ms: with DEV_BROKER_SLOW, how late each request is. A broker that
+ * is not slow any more carries out at once what it held. */
 void dev_broker_set(struct dev_broker *broker, enum dev_broker_mode mode, uint64_t slow_ms, uint64_t for_ms);
 /* Loses all histories, as a Redis that starts again without its data: the connection is lost, too, and is back after
  * for_ms. The broker behind it is the memory broker. */
 void dev_broker_lose(struct dev_broker *broker, uint64_t for_ms);
+/* It is up. Requests that it held as a slow broker fail: the broker behind never gets them. */
+void dev_broker_rewind(struct dev_broker *broker);
 /* Loses the channel's history, as memory_broker_lose does. False: there was none, or the broker is Redis. */
 bool dev_broker_lose_history(struct dev_broker *broker, struct str channel);
 

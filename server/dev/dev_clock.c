@@ -190,13 +190,13 @@ static uint64_t min_of(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static void arrive(struct dev_clock *clock)
+static void end_move(struct dev_clock *clock, bool whole)
 {
-    void (*arrived)(void *owner) = clock->arrived;
+    void (*arrived)(void *owner, bool whole) = clock->arrived;
     uv_idle_stop(&clock->stepping);
     clock->arrived = NULL;
     end_moving(clock->rate);
-    arrived(clock->owner);
+    arrived(clock->owner, whole);
 }
 
 /* To the next timer of the hub, and over a short way also to that of the turn. Over a long way timers wait for the end
@@ -228,11 +228,12 @@ static void on_step(uv_idle_t *idle)
         move_to(min_of(next_stop(clock, now), clock->until_us));
         clock->settling = SETTLING_TURNS;
     } else {
-        arrive(clock);
+        end_move(clock, true);
     }
 }
 
-void dev_clock_advance(struct dev_clock *clock, uint64_t us, unsigned rate, void (*arrived)(void *owner), void *owner)
+void dev_clock_advance(struct dev_clock *clock, uint64_t us, unsigned rate, void (*arrived)(void *owner, bool whole),
+                       void *owner)
 {
     begin_moving();
     clock->from_us = now_us();
@@ -245,6 +246,12 @@ void dev_clock_advance(struct dev_clock *clock, uint64_t us, unsigned rate, void
     clock->arrived = arrived;
     clock->owner = owner;
     uv_idle_start(&clock->stepping, on_step);
+}
+
+void dev_clock_stop(struct dev_clock *clock)
+{
+    if (dev_clock_is_moving(clock))
+        end_move(clock, false);
 }
 
 bool dev_clock_is_moving(const struct dev_clock *clock)
@@ -271,8 +278,7 @@ void dev_clock_detach(struct dev_clock *clock)
 {
     if (!clock->turn || uv_is_closing(UV_HANDLE(&clock->stepping)))
         return;
-    if (dev_clock_is_moving(clock))
-        arrive(clock);
+    dev_clock_stop(clock);
     set_rate(1); /* the end of the server has deadlines of its own */
     turn_remove_hook(clock->turn, &clock->on_turn);
     uv_close(UV_HANDLE(&clock->stepping), NULL);

@@ -38,7 +38,7 @@ struct dev_clock {
     unsigned settling;                  /* turns that are left before it moves on */
     uint64_t patience_us;               /* real time: until when it waits for answers to pings; 0: it does not wait */
     size_t given_up;                    /* pings whose answers it no longer waits for */
-    void (*arrived)(void *owner);
+    void (*arrived)(void *owner, bool whole);
     void *owner;
 };
 
@@ -53,8 +53,12 @@ void dev_clock_end(void);
 
 /* Moves the clock forward by so much, and then lets it run at the rate. arrived is called once, in a later turn, when
  * all timers that have become due on the way have fired, and what they caused has been written. Where a session is
- * pinged on the way, its client has some real time to answer. */
-void dev_clock_advance(struct dev_clock *clock, uint64_t us, unsigned rate, void (*arrived)(void *owner), void *owner);
+ * pinged on the way, its client has some real time to answer. whole: false after dev_clock_stop. */
+void dev_clock_advance(struct dev_clock *clock, uint64_t us, unsigned rate, void (*arrived)(void *owner, bool whole),
+                       void *owner);
+/* The clock stays where the move has come to, and runs on at the rate. Calls arrived. Without a move nothing happens.
+ */
+void dev_clock_stop(struct dev_clock *clock);
 bool dev_clock_is_moving(const struct dev_clock *clock);
 
 /* Sets the wall clock, also backwards. No timer fires for it. */

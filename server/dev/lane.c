@@ -239,5 +239,9 @@ void lane_throttle(struct link_lane *lane, uint64_t bytes_per_s, uint64_t now_us
 void lane_calm(struct link_lane *lane, uint64_t now_us)
 {
     lane->frozen = false;
+    if (lane->pooled)
+        empty_pool(lane);
+    LIST_EACH(link, &lane->held)
+    item_of(link)->due_us = 0;
     lane_throttle(lane, 0, now_us);
 }

@@ -70,7 +70,7 @@ void lane_thaw(struct link_lane *lane, uint64_t now_us);
 /* 0: no more. */
 void lane_throttle(struct link_lane *lane, uint64_t bytes_per_s, uint64_t now_us);
 
-/* Neither frozen nor slow any more. */
+/* Neither frozen nor slow any more. What is held passes now. */
 void lane_calm(struct link_lane *lane, uint64_t now_us);
 
 /* Passes what may pass now. */

@@ -194,6 +194,7 @@ void lines_calm(struct line_set *lines)
         struct line *line = CONTAINER_OF(link, struct line, link);
         if (!line->session)
             continue;
+        line_messages_forget(line);
         lane_calm(&line->in, line_now_us(line));
         lane_calm(&line->out, line_now_us(line));
         line_in_settle(line);

@@ -10,7 +10,7 @@
 void lines_init(struct line_set *lines, struct journal *journal, struct dev_broker *broker);
 /* The hub is there, and no session yet. Borrowed for its life. */
 void lines_start(struct line_set *lines, struct hub *hub);
-/* No line is frozen or slow any more. */
+/* No line is frozen or slow any more. What lines hold passes now, and no answer is going to be lost. */
 void lines_calm(struct line_set *lines);
 /* After the server has ended. */
 void lines_fini(struct line_set *lines);

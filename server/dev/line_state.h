@@ -26,6 +26,7 @@ struct line_set {
     struct list_link gone;     /* their sessions have gone: freed when the next one comes */
     struct list_link promised; /* struct promise of line_step.c */
     size_t promises;
+    struct list_link slow; /* struct slow_entry of line_step.c: clients that wait, the first one first */
 };
 
 /* An answer that its client is not to get. */

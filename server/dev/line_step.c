@@ -17,6 +17,7 @@ struct promise {
 
 /* A client that waits. */
 struct slow_entry {
+    struct list_link link;
     struct timer timer;
     struct line_set *lines;
     struct entry *entry;
@@ -98,12 +99,20 @@ static enum entry_verdict refuse(struct entry *entry, const struct fault_action 
     return ENTRY_IS_REFUSED;
 }
 
+/* The client waits no more. */
+static void release(struct slow_entry *wait)
+{
+    wheel_stop(hub_wheel(wait->lines->hub), &wait->timer);
+    list_remove(&wait->link);
+    free(wait);
+}
+
 static void go_on(struct timer *timer, uint64_t now_us)
 {
     struct slow_entry *wait = CONTAINER_OF(timer, struct slow_entry, timer);
     struct entry *entry = wait->entry;
     (void)now_us;
-    free(wait);
+    release(wait);
     entry_answer(entry, REASON_NONE);
 }
 
@@ -113,6 +122,7 @@ static enum entry_verdict let_wait(struct line_set *lines, struct entry *entry, 
     wait->lines = lines;
     wait->entry = entry;
     entry->waiter = wait;
+    list_append(&lines->slow, &wait->link);
     wheel_start(hub_wheel(lines->hub), &wait->timer, hub_now_us(lines->hub) + by_us, go_on);
     return ENTRY_WAITS;
 }
@@ -138,15 +148,26 @@ static enum entry_verdict begin(void *owner, struct entry *entry, const struct h
 
 static void cancel(void *owner, struct entry *entry)
 {
-    struct line_set *lines = owner;
-    struct slow_entry *wait = entry->waiter;
-    wheel_stop(hub_wheel(lines->hub), &wait->timer);
-    free(wait);
+    (void)owner;
+    release(entry->waiter);
+}
+
+void line_step_turn_away(struct line_set *lines)
+{
+    forget_all_but(lines, 0);
+    while (!list_is_empty(&lines->slow)) {
+        struct slow_entry *wait = CONTAINER_OF(lines->slow.next, struct slow_entry, link);
+        struct entry *entry = wait->entry;
+        release(wait);
+        entry_explain(entry, "the server has been reset while the client waited");
+        entry_answer(entry, REASON_NOT_READY);
+    }
 }
 
 struct entry_step line_step(struct line_set *lines)
 {
     list_init(&lines->promised);
+    list_init(&lines->slow);
     return (struct entry_step){.begin = begin, .cancel = cancel, .owner = lines};
 }
 

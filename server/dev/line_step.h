@@ -10,6 +10,8 @@ struct line_set;
 
 struct entry_step line_step(struct line_set *lines);
 void line_step_fini(struct line_set *lines);
+/* Refuses the clients that wait, and forgets what was decided for clients that have no session yet. */
+void line_step_turn_away(struct line_set *lines);
 
 /* The line's session has begun. Does what was decided when its client connected. */
 void line_step_keep_promise(struct line *line);

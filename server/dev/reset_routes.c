@@ -5,6 +5,7 @@
 #include "server/dev/dev_json.h"
 #include "server/dev/dev_private.h"
 #include "server/dev/dev_route.h"
+#include "server/dev/line_step.h"
 #include "server/node/node.h"
 
 /* How long clients may take to let the close frame through. Then their connections are cut. */
@@ -67,8 +68,6 @@ static void bring_channels_back(struct dev *dev)
 /* The seed comes last: what is drawn for channels that stay does not change what comes afterwards. */
 static void empty(struct dev *dev, unsigned keep)
 {
-    if (dev->broker.mode != DEV_BROKER_UP)
-        dev_broker_set(&dev->broker, DEV_BROKER_UP, 0, 0);
     if (!(keep & KEEP_HISTORIES)) {
         memory_broker_empty(dev->broker.inner);
         revocations_clear(dev->parts.node->revocations);
@@ -198,9 +197,6 @@ static void order(struct dev *dev, struct http_call *call, struct str rest)
         error_set(&error, ERR_CONFLICT,
                   "the histories are in Redis, which this call does not empty; keep them: {\"keep\":[\"histories\"]}");
         dev_refuse(call, 409, &error);
-    } else if (dev_clock_is_moving(&dev->clock)) {
-        error_set(&error, ERR_CONFLICT, "the clock is still being moved by an earlier order");
-        dev_refuse(call, 409, &error);
     } else {
         struct reset *reset = xcalloc(1, sizeof *reset);
         reset->held = (struct held_call){.call = call, .look = look, .expire = on_time};
@@ -210,8 +206,13 @@ static void order(struct dev *dev, struct http_call *call, struct str rest)
             fault_rules_empty(&dev->lines.rules); /* none of them acts on the ends */
         if (!(keep & KEEP_JOURNAL) && !journal_is_heard(&dev->journal))
             journal_mute(&dev->journal); /* its lines would be emptied, and nobody reads them before */
+        dev_clock_stop(&dev->clock);
+        dev_broker_rewind(&dev->broker);
         lines_calm(&dev->lines);
-        reset->ended = keep & KEEP_SESSIONS ? 0 : end_sessions(dev->parts.hub);
+        if (!(keep & KEEP_SESSIONS)) {
+            line_step_turn_away(&dev->lines);
+            reset->ended = end_sessions(dev->parts.hub);
+        }
         held_call_begin(&dev->held, &reset->held, PATIENCE_MS);
     }
 }

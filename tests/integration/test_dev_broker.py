@@ -1,10 +1,11 @@
 """POST /dev/v1/broker: the failures of a Redis, without one."""
+import threading
 import time
 
 import pytest
 from support import http
 from support.dev import DevServer
-from support.wait import until
+from support.wait import DEADLINE_S, until
 
 
 # Without presence_events: where joins and leaves are told, each lost connection is told as a gap, too.
@@ -126,3 +127,64 @@ def test_it_ends_while_it_is_slow_or_down(tmp_path):
 ])
 def test_wrong_orders(dev, body, said):
     assert said in dev.refused("/broker", body)
+
+
+def held_publish(dev, channel="room:1"):
+    """Begins a publish that the slow broker holds. Call the result for its answer."""
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(publish(dev, channel)))
+    thread.start()
+
+    def answer():
+        thread.join(DEADLINE_S)
+        return answers[0]
+    return answer
+
+
+def frozen(folder, name="frozen"):
+    server = DevServer(folder, "--channels", RULES, "--seed", "1", "--at", "2026-01-15T10:30:00Z", "--clock", "frozen", name=name)
+    server.order("/broker", {"state": "slow", "by": "1s"})
+    client = server.connect("first")
+    client.send("publish", "old", channel="room:1", type="notification", data={"message": "old"})
+    server.order("/wait", {"for": {"kind": "received", "user": "first"}})
+    return server, client
+
+
+def test_a_reset_drops_what_a_slow_broker_holds(tmp_path):
+    """The clock stands still: nothing of the test before comes by itself, and the next test finds a broker that works."""
+    server, first = frozen(tmp_path)
+    answer = held_publish(server)
+    time.sleep(0.05)
+    server.order("/reset")
+    assert answer().status == 503
+    assert server.order("/broker", method="GET") == {"state": "up"}
+    client = server.connect("next")
+    assert client.subscribe("room:1")["data"]["offset"] == 0
+    assert publish(server).json["offset"] == 1
+    assert client.expect("notification")["offset"] == 1
+    server.order("/clock", {"advance": "5s"})
+    assert len(client.ask("history", "history", channel="room:1")["data"]["events"]) == 1
+    for each in (first, client):
+        each.drop()
+    server.close()
+
+
+def test_a_reset_that_keeps_sessions_makes_the_subscriptions_that_a_slow_broker_holds(tmp_path):
+    server, client = frozen(tmp_path)
+    client.send("subscribe", "s", channel="room:2")
+    server.order("/wait", {"for": {"kind": "received", "frame": {"id": "s"}}})
+    server.order("/reset", {"keep": ["sessions"]})
+    client.find("subscribed", id="s")
+    publish(server, "room:2")
+    assert client.find("notification")["offset"] == 1
+    client.drop()
+    server.close()
+
+
+def test_up_carries_out_at_once_what_was_late(tmp_path):
+    server, client = frozen(tmp_path)
+    server.order("/broker", {"state": "up"})
+    assert client.expect("published", id="old")
+    assert publish(server).json["offset"] == 2
+    client.drop()
+    server.close()

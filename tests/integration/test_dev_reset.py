@@ -97,6 +97,27 @@ def test_the_clock_is_rewound(dev):
     assert not now["frozen"] and not now["now"].startswith("2050-")
 
 
+def test_it_ends_a_move_of_the_clock(tmp_path):
+    """Each client that does not answer pings costs the move a part of a second. The reset does not wait for that."""
+    dev = DevServer(tmp_path, "--at", "2026-01-15T10:30:00Z", "--clock", "frozen")
+    clients = []
+    for n in range(12):
+        clients.append(dev.connect(f"user-{n}"))
+        dev.order("/clock", {"advance": "10ms"})
+    answers = []
+    mover = threading.Thread(target=lambda: answers.append(dev.call("POST", "/clock", {"advance": "1m"})))
+    mover.start()
+    dev.order("/wait", {"for": {"kind": "clock", "text": "advance 1m"}})
+    assert dev.order("/reset") == {"closed": 12}
+    mover.join(DEADLINE_S)
+    assert answers[0].status == 409 and "has stopped it" in answers[0].json["error"]["message"]
+    assert dev.order("/clock", method="GET")["now"] == "2026-01-15T10:30:00.000Z"
+    assert dev.order("/clock", {"advance": "1s"})["now"] == "2026-01-15T10:30:01.000Z"
+    for client in clients:
+        client.drop()
+    dev.close()
+
+
 def test_tokens_are_the_same_again(tmp_path):
     server = DevServer(tmp_path, "--at", "2026-01-15T10:30:00Z", "--clock", "frozen")
     first = [server.token("ada"), server.token("ada")]
@@ -165,3 +186,43 @@ def test_a_suite_resets_again_and_again(dev):
 ])
 def test_wrong_resets(dev, body, said):
     assert said in dev.refused("/reset", body)
+
+
+def test_a_client_that_a_rule_lets_wait_is_refused(dev):
+    """Else it would have its session in the test that comes next."""
+    dev.order("/clock", {"freeze": True})
+    dev.rule({"at": "connect", "user": "slow"}, {"do": "slow_handshake", "by": "10s"})
+    refused = []
+
+    def connect():
+        try:
+            dev.connect("slow")
+        except Refused as error:
+            refused.append(error)
+    thread = threading.Thread(target=connect)
+    thread.start()
+    dev.order("/wait", {"for": {"kind": "rule", "user": "slow"}})
+    dev.order("/reset", {"keep": ["clock"]})
+    thread.join(DEADLINE_S)
+    assert refused
+    dev.order("/clock", {"advance": "20s"})
+    assert dev.order("/sessions", method="GET")["sessions"] == []
+
+
+def test_sessions_that_stay_get_what_was_late_before(dev):
+    """A frame that a rule holds, or an answer that a rule is to lose, does not reach the test that comes next."""
+    dev.order("/clock", {"freeze": True})
+    client = dev.connect()
+    client.subscribe("room:1")
+    dev.rule({"at": "out", "type": "notification"}, {"do": "delay", "by": "1h"})
+    dev.publish("room:1", "old")
+    dev.order("/wait", {"for": {"kind": "rule"}})
+    dev.rule({"at": "in", "type": "subscribe"}, {"do": "lose_answer"})
+    client.send("subscribe", "s", channel="room:2")
+    dev.order("/wait", {"for": {"kind": "rule", "frame": {"id": "s"}}})
+    dev.order("/reset", {"keep": ["sessions", "clock"]})
+    client.find("gap")
+    assert [line["frame"]["data"]["message"] for line in dev.journal("?kinds=delivered")] == []
+    dev.publish("room:1", "new")
+    assert client.find("notification")["data"]["message"] == "new"
+    client.drop()
