@@ -26,7 +26,7 @@ export interface UseEventsOptions<Events, Value> {
     /** The value before the first event. Default: an empty list. */
     initial?: Value;
 }
-/** The events of a channel, gathered into one value. It begins anew with another name. */
+/** The events of a channel, gathered into one value. It begins anew with another name, and with another client. */
 export declare function useEvents<Events = BuiltInEvents, Value = EventOf<Events, "*">[]>(name: string | null, options?: UseEventsOptions<Events, Value>): Value;
 /** Who is subscribed to the channel, kept current. */
 export declare function usePresence(name: string | null): readonly Member[];

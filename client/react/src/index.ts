@@ -1,5 +1,5 @@
 import type { BuiltInEvents, Carillon, ChannelState, ConnectionState, EventOf, Member } from "@carillon/client";
-import { createContext, createElement, useCallback, useContext, useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import { createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useSyncExternalStore, type ReactNode } from "react";
 
 const Context = createContext<Carillon<never> | null>(null);
 
@@ -63,33 +63,46 @@ export interface UseEventsOptions<Events, Value> {
   initial?: Value;
 }
 
-/** The events of a channel, gathered into one value. It begins anew with another name. */
+/** The events of a channel, gathered into one value. It begins anew with another name, and with another client. */
 export function useEvents<Events = BuiltInEvents, Value = EventOf<Events, "*">[]>(
   name: string | null,
   options: UseEventsOptions<Events, Value> = {},
 ): Value {
   const client = useCarillon<Events>();
   const latest = useRef(options);
-  const [state, setState] = useState<{ name: string | null; value: Value }>(() => ({ name, value: first(options) }));
   useEffect(() => {
     latest.current = options;
   });
-  useEffect(() => {
-    if (name === null) return undefined;
-    setState({ name, value: first(latest.current) });
-    const { last } = latest.current;
-    const listener = (event: EventOf<Events, "*">) => {
-      const { types, reduce = append as never } = latest.current;
-      if (types && !types.includes((event as { type: keyof Events & string }).type)) return;
-      setState((before) => ({ name, value: (reduce as NonNullable<typeof options.reduce>)(before.value, event) }));
-    };
-    return client.channel(name).on("*", listener, last ? { last } : {});
-  }, [client, name]);
-  return state.name === name ? state.value : first(options);
+  const { subscribe, value } = useMemo(() => gather<Events, Value>(client, name, latest, options.initial), [client, name]);
+  return useSyncExternalStore(subscribe, value, value);
 }
 
-function first<Events, Value>({ initial }: UseEventsOptions<Events, Value>): Value {
-  return initial ?? ([] as unknown as Value);
+/** A store of its own for each client and name: nothing of one user is ever shown to another. */
+function gather<Events, Value>(
+  client: Carillon<Events>,
+  name: string | null,
+  latest: { readonly current: UseEventsOptions<Events, Value> },
+  initial: Value = [] as Value,
+) {
+  let value = initial;
+  return {
+    value: () => value,
+    subscribe(changed: () => void): () => void {
+      if (name === null) return () => {};
+      const { last } = latest.current;
+      value = initial; // a component that comes back gets its last events again
+      return client.channel(name).on(
+        "*",
+        (event) => {
+          const { types, reduce = append as never } = latest.current;
+          if (types && !types.includes((event as { type: keyof Events & string }).type)) return;
+          value = (reduce as NonNullable<typeof latest.current.reduce>)(value, event);
+          changed();
+        },
+        last ? { last } : {},
+      );
+    },
+  };
 }
 
 function append<E>(events: E[], event: E): E[] {

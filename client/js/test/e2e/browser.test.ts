@@ -295,4 +295,21 @@ describe.skipIf(!hasBinary || !hasBrowser)("against a server, in Chromium", () =
     await page.waitForFunction("page.client.channel('room:1').state === 'idle'");
     await page.context().close();
   });
+
+  test.each(["18", "19"])("complaint: state that survives logout. React %s: the first frame of the next user shows no event of the one before", async (version) => {
+    const page = await newPage();
+    await page.goto(`${origin}/react-${version}`);
+    const call = (name: "start" | "signIn", user: string) =>
+      page.evaluate(([of, url, given]) => (globalThis as never as { page: Record<string, (url: string, token: string) => string> }).page[of!]!(url!, given!), [name, node.url, token(user)]);
+    await call("start", "ada");
+    await page.evaluate("page.render(true)");
+    await page.waitForFunction("document.getElementById('room')?.textContent.startsWith('open live ada')");
+    await node.publish("room:1", { n: 7 });
+    await page.waitForFunction("document.getElementById('room')?.textContent === 'open live ada 7'");
+    expect(await call("signIn", "bob")).toBe("connecting subscribing  ");
+    await page.waitForFunction("document.getElementById('room')?.textContent === 'open live bob '");
+    await node.publish("room:1", { n: 8 });
+    await page.waitForFunction("document.getElementById('room')?.textContent === 'open live bob 8'");
+    await page.context().close();
+  });
 });

@@ -33,10 +33,17 @@ const page = {
   client: undefined as Carillon<Events> | undefined,
   render: (_: boolean) => {},
   start(url: string, token: string): void {
-    const client = (page.client = new Carillon<Events>({ url, getToken: () => token }));
     const root = createRoot(document.getElementById("root")!);
     page.render = (shown) =>
-      root.render(createElement(StrictMode, null, createElement(CarillonProvider<Events>, { client }, shown ? createElement(Room, { name: "room:1" }) : null)));
+      root.render(createElement(StrictMode, null, createElement(CarillonProvider<Events>, { client: page.client! }, shown ? createElement(Room, { name: "room:1" }) : null)));
+    page.client = new Carillon<Events>({ url, getToken: () => token });
+  },
+  /** Another user signs in. Returns what the page shows at once. */
+  signIn(url: string, token: string): string {
+    page.client!.signOut();
+    page.client = new Carillon<Events>({ url, getToken: () => token });
+    flushSync(() => page.render(true));
+    return document.getElementById("room")!.textContent!;
   },
   /** The room goes and comes back at once. In the end it is there: a channel without listeners is left after a while. */
   async rounds(count: number): Promise<void> {
