@@ -29,15 +29,23 @@ void buf_reserve(struct buf *buf, size_t more)
     buf->cap = cap;
 }
 
+static size_t count_digits(uint64_t value)
+{
+    size_t count = 1;
+    for (; value >= 10; value /= 10)
+        count++;
+    return count;
+}
+
+/* In place: most numbers are short, and a copy of a few bytes would cost more than to make them. */
 void buf_append_u64(struct buf *buf, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    buf_append(buf, str_from(digits + at, sizeof digits - at));
+    size_t count = count_digits(value);
+    if (buf->cap - buf->len < count)
+        buf_reserve(buf, count);
+    buf->len += count;
+    for (char *at = buf->ptr + buf->len; count--; value /= 10)
+        *--at = (char)('0' + value % 10);
 }
 
 void buf_appendf(struct buf *buf, const char *format, ...)

@@ -62,9 +62,15 @@ void lifecycle_write_json(struct buf *out, const struct lifecycle_head *head, st
     buf_append(out, head->node);
     buf_append_lit(out, "\",\"type\":\"carillon.");
     buf_append(out, str_from_cstr(lifecycle_type_text(head->type)));
-    buf_append_lit(out, "\",\"subject\":");
-    json_append_string(out, head->subject);
-    buf_append_lit(out, ",\"time\":\"");
+    if (head->sequence) { /* a session: its id needs no escapes */
+        buf_append_lit(out, "\",\"subject\":\"");
+        buf_append(out, head->subject);
+        buf_append_lit(out, "\",\"time\":\"");
+    } else {
+        buf_append_lit(out, "\",\"subject\":");
+        json_append_string(out, head->subject);
+        buf_append_lit(out, ",\"time\":\"");
+    }
     buf_append(out, str_from(time, CLOCK_RFC3339_LEN));
     if (head->sequence) {
         buf_append_lit(out, "\",\"sequence\":\"");

@@ -57,7 +57,7 @@ struct lifecycle_head {
     struct str node;    /* its id */
     struct str id;      /* of the event; empty: <subject>.<sequence> */
     struct str subject; /* session, channel, user or token */
-    uint64_t sequence;  /* 0: none */
+    uint64_t sequence;  /* of the session's events, from 1; 0: the subject is no session */
     uint64_t wall_ms;
 };
 

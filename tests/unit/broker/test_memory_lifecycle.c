@@ -13,20 +13,38 @@ static void writes_a_cloudevent(void **state)
     (void)state;
     const struct lifecycle_head head = {.type = LIFECYCLE_SESSION_CLOSED,
                                         .node = STR("n1"),
-                                        .subject = STR("s\"1"),
+                                        .subject = STR("s1"),
                                         .id = STR("s1.2"),
                                         .sequence = 2,
                                         .wall_ms = UINT64_C(1768473000000)};
     lifecycle_write_json(&out, &head, STR("\"code\":1000"));
     assert_int_equal(json_check(buf_str(&out), NULL, &event, NULL), ERR_NONE);
     assert_string_equal(buf_cstr(&out), "{\"specversion\":\"1.0\",\"id\":\"s1.2\",\"source\":\"/nodes/n1\","
-                                        "\"type\":\"carillon.session.closed\",\"subject\":\"s\\\"1\","
+                                        "\"type\":\"carillon.session.closed\",\"subject\":\"s1\","
                                         "\"time\":\"2026-01-15T10:30:00.000Z\",\"sequence\":\"2\","
                                         "\"datacontenttype\":\"application/json\",\"data\":{\"code\":1000}}");
     assert_true(lifecycle_is_event(buf_str(&out)));
     assert_false(lifecycle_is_event(str_from(out.ptr, out.len - 1)));
     assert_false(lifecycle_is_event(str_skip(buf_str(&out), 1)));
     assert_false(lifecycle_is_event(STR("")));
+    buf_fini(&out);
+}
+
+/* A user or a channel may have any text as its name. */
+static void escapes_a_subject_that_is_no_session(void **state)
+{
+    struct buf out = {0};
+    struct json_value event;
+    (void)state;
+    const struct lifecycle_head head = {.type = LIFECYCLE_PRESENCE_JOINED,
+                                        .node = STR("n1"),
+                                        .subject = STR("a\"b\\\n"),
+                                        .id = STR("1"),
+                                        .wall_ms = UINT64_C(1768473000000)};
+    lifecycle_write_json(&out, &head, STR(""));
+    assert_int_equal(json_check(buf_str(&out), NULL, &event, NULL), ERR_NONE);
+    assert_non_null(
+        strstr(buf_cstr(&out), "\"subject\":\"a\\\"b\\\\\\n\",\"time\":\"2026-01-15T10:30:00.000Z\",\"datac"));
     buf_fini(&out);
 }
 
@@ -120,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_a_cloudevent),
+        cmocka_unit_test(escapes_a_subject_that_is_no_session),
         cmocka_unit_test(makes_the_id_of_subject_and_sequence),
         cmocka_unit_test(keeps_events_until_they_are_sent),
         cmocka_unit_test(forgets_the_oldest),
