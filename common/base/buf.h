@@ -54,15 +54,20 @@ static inline void buf_clear(struct buf *buf)
     buf->len = 0;
 }
 
-/* The same for a buffer that lives long, such as one of a connection. The memory is freed if it is more than
- * BUF_KEEP_BYTES: else the memory of one burst would stay for ever. */
+/* The same for a buffer that lives long, such as one of a connection. The memory is freed if it is more than `keep`
+ * bytes: otherwise the memory of one burst would stay for ever. */
+static inline void buf_clear_above(struct buf *buf, size_t keep)
+{
+    if (buf->cap > keep)
+        buf_fini(buf);
+    buf->len = 0;
+}
+
 enum { BUF_KEEP_BYTES = 65536 };
 
 static inline void buf_clear_burst(struct buf *buf)
 {
-    if (buf->cap > BUF_KEEP_BYTES)
-        buf_fini(buf);
-    buf->len = 0;
+    buf_clear_above(buf, BUF_KEEP_BYTES);
 }
 
 /* Valid until the buffer changes. */

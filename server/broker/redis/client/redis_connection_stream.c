@@ -41,13 +41,16 @@ uint64_t redis_connection_waits_ms(const struct redis_connection *connection)
 
 /* ---- writing ---- */
 
+/* A full batch of lifecycle events takes 50 to 100 KiB, hundreds of times a second. */
+enum { OUT_KEEP_BYTES = 256 * 1024 };
+
 /* The bytes that go to the socket next. */
 static struct buf *due(struct redis_connection *connection)
 {
     if (!connection->tls)
         return &connection->out;
     tls_stream_give(connection->tls, buf_str(&connection->out), &connection->sealed);
-    buf_clear_burst(&connection->out);
+    buf_clear_above(&connection->out, OUT_KEEP_BYTES);
     return &connection->sealed;
 }
 
@@ -55,7 +58,7 @@ static void on_written(uv_write_t *request, int status)
 {
     struct redis_connection *connection = request->data;
     connection->write_busy = false;
-    buf_clear_burst(&connection->writing);
+    buf_clear_above(&connection->writing, OUT_KEEP_BYTES);
     if (status < 0)
         redis_connection_drop(connection, "writing failed: %s", uv_strerror(status));
     else
@@ -78,7 +81,7 @@ void redis_connection_flush(struct redis_connection *connection)
         return;
     }
     if (wrote > 0 && (size_t)wrote == out->len) {
-        buf_clear_burst(out);
+        buf_clear_above(out, OUT_KEEP_BYTES);
         return;
     }
     struct buf spare = connection->writing;
@@ -219,8 +222,8 @@ void redis_connection_stream_end(struct redis_connection *connection)
     connection->tls = NULL;
     buf_clear_burst(&connection->plain);
     buf_clear_burst(&connection->sealed);
-    buf_clear_burst(&connection->out);
-    buf_clear_burst(&connection->writing);
+    buf_clear_above(&connection->out, OUT_KEEP_BYTES);
+    buf_clear_above(&connection->writing, OUT_KEEP_BYTES);
     while (connection->expected.count) {
         struct redis_expected first = take_expected(connection);
         first.done(connection->owner, first.argument, NULL);
