@@ -179,8 +179,7 @@ void json_append_string(struct buf *out, struct str text)
     buf_append_char(out, '"');
 }
 
-/* --- numbers in all forms -------------------------------------------------------------------------------------------
- */
+/* --- numbers in all forms -------------------------------------------------------------------------------------- */
 
 enum { EXPONENT_MAX = 1000000000 }; /* beyond it nothing changes: texts are shorter */
 

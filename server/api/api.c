@@ -16,8 +16,7 @@ static const struct route {
 #undef ROUTE
 };
 
-/* --- settings -------------------------------------------------------------------------------------------------------
- */
+/* --- settings -------------------------------------------------------------------------------------------------- */
 
 static void drop_config(struct api *api)
 {
@@ -60,8 +59,7 @@ void api_destroy(struct api *api)
     free(api);
 }
 
-/* --- keys -----------------------------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------------------------ */
 
 /* Takes a time that depends on the given text alone. */
 static bool is_key(struct str key, struct str given)
@@ -107,8 +105,7 @@ static enum err check_key(const struct api *api, const struct http_request *requ
     return ERR_NONE;
 }
 
-/* --- routes ---------------------------------------------------------------------------------------------------------
- */
+/* --- routes ---------------------------------------------------------------------------------------------------- */
 
 /* A pattern is literal, or has one {} that stands for one segment that is not empty. */
 static bool path_matches(struct str pattern, struct str path, struct str *out_segment)

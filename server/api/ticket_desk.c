@@ -105,8 +105,7 @@ static void answer_options(const struct ticket_desk *desk, struct http_call *cal
     respond(desk, call, 204);
 }
 
-/* --- what must be good ---------------------------------------------------------------------------------------------
- */
+/* --- what must be good ----------------------------------------------------------------------------------------- */
 
 static struct str given_token(const struct http_request *request)
 {

@@ -192,8 +192,7 @@ static enum err create_listeners(struct server *server, struct error *error)
     return err ? err : listen_as(server, true, o->internal_host, o->internal_port, &server->internal, error);
 }
 
-/* --- draining and the end ------------------------------------------------------------------------------------------
- */
+/* --- draining and the end -------------------------------------------------------------------------------------- */
 
 static uint64_t open_sessions(const struct server *server)
 {

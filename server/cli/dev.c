@@ -127,8 +127,7 @@ static void on_ready(void *owner, const struct server_addresses *bound, const st
         free((char *)(uintptr_t)users[i].token);
 }
 
-/* --- options -------------------------------------------------------------------------------------------------------
- */
+/* --- options --------------------------------------------------------------------------------------------------- */
 
 static const char usage[] =
     "usage: carillon dev [--preset NAME]... [--user NAME]... [--port N] [--option value]...\n\n"

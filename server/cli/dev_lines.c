@@ -8,8 +8,7 @@
 
 #define DEMO_CHANNEL "demo"
 
-/* --- parts of lines -------------------------------------------------------------------------------------------------
- */
+/* --- parts of lines -------------------------------------------------------------------------------------------- */
 
 /* How this program was called, so that the lines below can be pasted in another terminal in the same folder. */
 static const char *program(void)

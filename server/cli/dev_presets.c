@@ -44,8 +44,7 @@ static const struct dev_shape {
 
 enum { SHAPE_REQUESTS = 1, SHAPE_TICKETS, SHAPE_STREAMING };
 
-/* --- flags ---------------------------------------------------------------------------------------------------------
- */
+/* --- flags ----------------------------------------------------------------------------------------------------- */
 
 enum dev_flag { FLAG_PRESET, FLAG_ANSWER, FLAG_FRAMES, FLAG_EVERY, FLAG_SUBPROTOCOL, FLAG_BACKEND, FLAGS };
 static const char *const flags[FLAGS] = {"--preset", "--answer", "--frames", "--every", "--subprotocol", "--backend"};
@@ -167,8 +166,7 @@ enum err dev_presets_parse(struct dev_presets *presets, int argc, char **argv, s
     return err ? err : check_given(presets, given, error);
 }
 
-/* --- presets of options ----------------------------------------------------------------------------------------------
- */
+/* --- presets of options ---------------------------------------------------------------------------------------- */
 
 static void write_subprotocols(const struct dev_presets *presets, struct buf *out)
 {

@@ -23,8 +23,7 @@ struct token_request {
     struct str purpose, resource; /* of a ticket. Without a pointer: not given */
 };
 
-/* --- claims ---------------------------------------------------------------------------------------------------------
- */
+/* --- claims ---------------------------------------------------------------------------------------------------- */
 
 static const char *const own_claims[] = {"sub", "iat", "exp", "channels"};
 
@@ -134,8 +133,7 @@ enum err dev_tokens_issue(const struct dev_tokens *tokens, struct str user, stru
     return issue(tokens, &wanted, out, error);
 }
 
-/* --- from the start to the end --------------------------------------------------------------------------------------
- */
+/* --- from the start to the end --------------------------------------------------------------------------------- */
 
 enum err dev_tokens_open(struct dev_tokens *tokens, const struct server_addresses *addresses,
                          const struct options *options, struct error *error)
@@ -227,8 +225,7 @@ static enum err read_request(struct str body, bool of_ticket, struct token_reque
     return err ? err : read_seconds(expires, &wanted->seconds, error);
 }
 
-/* --- the routes ----------------------------------------------------------------------------------------------------
- */
+/* --- the routes ------------------------------------------------------------------------------------------------ */
 
 /* False: the call has been answered. */
 static bool is_open(const struct dev_tokens *tokens, struct http_call *call)

@@ -231,8 +231,7 @@ void channel_remove_recovering(struct channel *channel, uint32_t at)
         free_recovering(channel);
 }
 
-/* --- its position --------------------------------------------------------------------------------------------------
- */
+/* --- its position ---------------------------------------------------------------------------------------------- */
 
 void channel_set_position(struct channel *channel, const struct position *position)
 {

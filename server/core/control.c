@@ -60,8 +60,7 @@ void control_result_set_session(struct control_result *result, const struct cont
     result->session = copy_rows(session, 1);
 }
 
-/* --- answers of several ---------------------------------------------------------------------------------------------
- */
+/* --- answers of several ---------------------------------------------------------------------------------------- */
 
 /* Rows of the same key become one row. Their numbers are added up. */
 static size_t join_equal(struct control_row *rows, size_t count)
@@ -108,8 +107,7 @@ void control_result_fini(struct control_result *result)
     *result = (struct control_result){0};
 }
 
-/* --- requests -------------------------------------------------------------------------------------------------------
- */
+/* --- requests -------------------------------------------------------------------------------------------------- */
 
 static enum err check_whom(const struct control_request *request, struct error *error)
 {

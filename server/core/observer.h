@@ -1,10 +1,10 @@
 /* observer.h - hears what happens to the sessions and channels of one hub. Observers are the counters of sessions and
  * channels (hub.c), presence (channel_presence.c) and lifecycle events (node/lifecycle_watch.h).
  *
- *   a session     opened, closed
- *   its channel       subscribed, unsubscribed
- *   a channel     occupied, vacated; all subscriptions of the channel lie between them
- *   a request that becomes no session     refused
+ * - A session: opened, closed.
+ * - A channel of a session: subscribed, unsubscribed.
+ * - A channel: occupied, vacated. All subscriptions of the channel lie between them.
+ * - A request that becomes no session: refused.
  *
  * Each event is told in the hub's thread, when it happens. No event comes twice, and the second of a pair comes only
  * after the first. A subscription that is refused, or ended before the channel was ready, is not told. A function may

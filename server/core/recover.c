@@ -9,8 +9,7 @@
 
 static const uint64_t LOOK_US = 2 * WHEEL_TICK_US; /* how often outboxes are looked at for room */
 
-/* --- asking ---------------------------------------------------------------------------------------------------------
- */
+/* --- asking ---------------------------------------------------------------------------------------------------- */
 
 static void ask(struct hub *hub, struct channel *channel, struct recovering_subscriber *entry)
 {
@@ -79,8 +78,7 @@ static void ask_on(struct hub *hub, struct channel *channel, struct recovering_s
         wheel_start(&hub->wheel, &channel->recovering->look, hub->now_us + LOOK_US, look);
 }
 
-/* --- the answer -----------------------------------------------------------------------------------------------------
- */
+/* --- the answer ------------------------------------------------------------------------------------------------ */
 
 /* All missed events have been queued. The subscriber is an ordinary one from now on. */
 static void go_live(struct subscription *subscription)

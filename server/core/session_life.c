@@ -28,8 +28,7 @@ struct session *session_create(struct hub *hub, const struct session_start *star
     return session;
 }
 
-/* --- its requests --------------------------------------------------------------------------------------------------
- */
+/* --- its requests ---------------------------------------------------------------------------------------------- */
 
 static void answered(struct request *request, void *owner)
 {

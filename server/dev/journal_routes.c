@@ -74,8 +74,7 @@ static bool take_lines(const struct journal *journal, struct reading *reading, b
     return false;
 }
 
-/* --- NDJSON, at once or when there are lines ------------------------------------------------------------------------
- */
+/* --- NDJSON, at once or when there are lines ------------------------------------------------------------------- */
 
 struct poll {
     struct held_call held;

@@ -182,8 +182,7 @@ static const struct {
     [OUTBOUND_CANCELLED] = {ERR_UNAVAILABLE, "this node is shutting down"},
 };
 
-/* --- tries ---------------------------------------------------------------------------------------------------------
- */
+/* --- tries ----------------------------------------------------------------------------------------------------- */
 
 static void try_again(struct timer *timer, uint64_t now_us)
 {
@@ -234,8 +233,7 @@ static bool retry(struct backend_call *call, enum outbound_result result)
     return true;
 }
 
-/* --- the answer ----------------------------------------------------------------------------------------------------
- */
+/* --- the answer ------------------------------------------------------------------------------------------------ */
 
 static bool means_success(int status)
 {

@@ -56,8 +56,7 @@ static struct canned_upstream *canned(struct upstream *upstream)
     return CONTAINER_OF(upstream, struct canned_upstream, base);
 }
 
-/* --- one answer ----------------------------------------------------------------------------------------------------
- */
+/* --- one answer ------------------------------------------------------------------------------------------------ */
 
 /* The sentence up to the end of a word, so that each frame has a like share more. */
 static struct str text_so_far(struct str whole, unsigned frame, unsigned frames)
@@ -127,8 +126,7 @@ static void on_time(struct timer *timer, uint64_t now_us)
     hold_client(state);
 }
 
-/* --- struct upstream_ops ---------------------------------------------------------------------------------------------
- */
+/* --- struct upstream_ops --------------------------------------------------------------------------------------- */
 
 static struct upstream_session *opened(struct upstream *upstream, struct hub *hub, struct session *session,
                                        struct session_origin *origin)
@@ -206,8 +204,7 @@ static void destroy(struct upstream *base)
 
 static const struct upstream_ops ops = {.opened = opened, .take = take, .ended = ended, .destroy = destroy};
 
-/* --- settings ------------------------------------------------------------------------------------------------------
- */
+/* --- settings -------------------------------------------------------------------------------------------------- */
 
 static enum err make_template(struct json_value value, const char *member, struct json_template **out,
                               struct error *error)

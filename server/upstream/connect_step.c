@@ -193,8 +193,7 @@ static void on_done(struct backend_call *call, const struct backend_result *resu
 static const struct backend_call_ops connect_calls = {
     .head = on_head, .frame = on_frame, .has_room = has_room, .done = on_done};
 
-/* --- the step ------------------------------------------------------------------------------------------------------
- */
+/* --- the step -------------------------------------------------------------------------------------------------- */
 
 static void start(struct hub *hub, struct entry *entry, struct upstream *upstream)
 {

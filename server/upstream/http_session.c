@@ -206,8 +206,7 @@ static void leave(struct http_message *message)
     free_if_done(state);
 }
 
-/* --- answers -------------------------------------------------------------------------------------------------------
- */
+/* --- answers --------------------------------------------------------------------------------------------------- */
 
 static void change_channels(struct http_session *state, struct str names,
                             bool (*change)(struct hub *, struct session *, struct str))
@@ -370,8 +369,7 @@ static void on_waited(struct mail *mail, void *owner)
 static const struct backend_call_ops message_calls = {
     .head = on_head, .frame = on_frame, .has_room = has_room, .done = on_done};
 
-/* --- the session ---------------------------------------------------------------------------------------------------
- */
+/* --- the session ----------------------------------------------------------------------------------------------- */
 
 /* azure.h wants an object. */
 static void tell_connected(struct http_session *state)

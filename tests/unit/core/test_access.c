@@ -285,8 +285,7 @@ static void test_what_is_allowed_is_kept(void **state)
     assert_in_range(allowed, 10000, 49000); /* both kinds were tried */
 }
 
-/* --- an index finds what a walk through all rules finds ------------------------------------------------------------
- */
+/* --- an index finds what a walk through all rules finds -------------------------------------------------------- */
 
 enum { MANY = 60 };
 

@@ -40,8 +40,7 @@ struct node {
     uint64_t now_us;
 };
 
-/* --- the broker ----------------------------------------------------------------------------------------------------
- */
+/* --- the broker ------------------------------------------------------------------------------------------------ */
 
 /* Of the event at that offset, in the history that the model has now. */
 static const char *id_of(const struct node *node, uint64_t offset)
@@ -114,8 +113,7 @@ static void fake_ask(struct broker *broker, struct request *request)
 static const struct broker_ops fake_ops = {
     .subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe, .ask = fake_ask};
 
-/* --- the workers -----------------------------------------------------------------------------------------------------
- */
+/* --- the workers ----------------------------------------------------------------------------------------------- */
 
 static void join(void *owner, unsigned worker, struct str channel, const struct channel_join *join)
 {
@@ -315,8 +313,7 @@ static struct node *setup_at_five(void)
     return node;
 }
 
-/* --- live ------------------------------------------------------------------------------------------------------------
- */
+/* --- live ------------------------------------------------------------------------------------------------------ */
 
 static void test_event_that_comes_twice(void **state)
 {
@@ -447,8 +444,7 @@ static void test_reads_that_fail(void **state)
     teardown(node);
 }
 
-/* --- the broker was away --------------------------------------------------------------------------------------------
- */
+/* --- the broker was away --------------------------------------------------------------------------------------- */
 
 static void test_broker_comes_back(void **state)
 {
@@ -844,8 +840,7 @@ static void test_page_of_a_channel_that_is_gone(void **state)
     teardown(node);
 }
 
-/* --- coming back -----------------------------------------------------------------------------------------------------
- */
+/* --- coming back ----------------------------------------------------------------------------------------------- */
 
 static void test_return_to_a_new_channel(void **state)
 {
@@ -1246,8 +1241,7 @@ static void test_without_memory(void **state)
     teardown(node);
 }
 
-/* --- at random -------------------------------------------------------------------------------------------------------
- */
+/* --- at random ------------------------------------------------------------------------------------------------- */
 
 /* A client's own account of where it is, kept over its subscriptions. */
 struct account {

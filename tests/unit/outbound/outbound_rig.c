@@ -10,8 +10,7 @@
 #include "common/base/alloc.h"
 #include "common/base/clock.h"
 
-/* --- the backend ----------------------------------------------------------------------------------------------------
- */
+/* --- the backend ----------------------------------------------------------------------------------------------- */
 
 struct served {
     struct backend *backend;
@@ -113,8 +112,7 @@ bool backend_write(int fd, const char *bytes)
     return send(fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-/* --- the caller ------------------------------------------------------------------------------------------------------
- */
+/* --- the caller ------------------------------------------------------------------------------------------------ */
 
 static void copy(char *out, size_t cap, struct str text)
 {

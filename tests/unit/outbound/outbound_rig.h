@@ -6,8 +6,7 @@
 #include "server/outbound/outbound.h"
 #include "tests/support/unit.h"
 
-/* --- the backend: a thread for each connection ---------------------------------------------------------------------
- */
+/* --- the backend: a thread for each connection ----------------------------------------------------------------- */
 
 struct backend {
     int listener;
@@ -28,8 +27,7 @@ bool backend_read(struct backend *backend, int fd, struct buf *request);
 /* False: the peer has closed. */
 bool backend_write(int fd, const char *bytes);
 
-/* --- the caller ----------------------------------------------------------------------------------------------------
- */
+/* --- the caller ------------------------------------------------------------------------------------------------ */
 
 struct rig {
     uv_loop_t loop;

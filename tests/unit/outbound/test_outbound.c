@@ -246,8 +246,7 @@ static void bad_targets_are_refused(void **state)
     rig_close(&rig);
 }
 
-/* --- flow control --------------------------------------------------------------------------------------------------
- */
+/* --- flow control ---------------------------------------------------------------------------------------------- */
 
 enum { LARGE = 1 << 20 };
 
@@ -303,8 +302,7 @@ static void a_slow_caller_rests_the_transfer(void **state)
     backend_stop(&backend);
 }
 
-/* --- cancelling, and the end ----------------------------------------------------------------------------------------
- */
+/* --- cancelling, and the end ----------------------------------------------------------------------------------- */
 
 static void hang(struct backend *backend, int fd)
 {
@@ -442,8 +440,7 @@ static void the_end_of_the_server_ends_all_calls(void **state)
     backend_stop(&backend);
 }
 
-/* --- limits ---------------------------------------------------------------------------------------------------------
- */
+/* --- limits ---------------------------------------------------------------------------------------------------- */
 
 static atomic_bool is_released;
 
