@@ -200,6 +200,13 @@ def test_haproxy_takes_the_configuration_of_compose():
     assert done.returncode == 0, done
 
 
+def test_the_balancer_of_compose_may_open_what_its_connections_take():
+    """Two descriptors for each connection, and 20 of HAProxy itself: with less it does not start."""
+    connections = int(re.search(r"^    maxconn (\d+)$", (ROOT / "docker/haproxy.cfg").read_text(), re.M)[1])
+    balancer = (ROOT / "docker/compose.yaml").read_text().partition("\n  balancer:\n")[2].partition("\n\n")[0]
+    assert int(re.search(r"nofile: (\d+)", balancer)[1]) >= 2 * connections + 20
+
+
 @pytest.mark.skipif(not shutil.which("promtool"), reason="there is no promtool")
 def test_prometheus_takes_its_configuration_and_the_alerts(tmp_path):
     for file in ("docker/prometheus.yml", "config/alerts.yml"):
