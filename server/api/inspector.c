@@ -1,39 +1,32 @@
 /* inspector.c - see inspector.h. */
 #include "server/api/inspector.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 #include "common/base/alloc.h"
-#include "common/base/random.h"
 #include "common/json/json.h"
 #include "common/protocol/http_head.h"
+#include "server/api/inspector_logins.h"
 #include "server/api/ticket_rates.h"
 #include "server/console/console.h"
+#include "server/console/own_page.h"
 
-#define COOKIE    "carillon_console"
 #define FOLDER    "/console"
 #define LOGIN     "/console/login"
 #define LOGOUT    "/console/logout"
 #define API_PATHS "/console/api/v1/"
-enum { ID_BYTES = 32, ID_LEN = 2 * ID_BYTES, LOGINS_MAX = 256, HOURS = 8, ATTEMPTS_PER_MINUTE = 10, FORM_MAX = 4096 };
-
-struct login {
-    char id[ID_LEN + 1]; /* empty: none */
-    uint64_t ends_us;
-};
+enum { WRONG_KEYS_PER_MINUTE = 10, FORM_MAX = 4096, COOKIE_LEN_MAX = 40 };
 
 struct inspector {
-    pthread_mutex_t mutex;
-    struct login logins[LOGINS_MAX];
-    struct ticket_rates *attempts;
+    struct inspector_logins logins;
+    struct ticket_rates *wrong_keys; /* of each address */
 };
 
 struct inspector *inspector_create(void)
 {
     struct inspector *inspector = xcalloc(1, sizeof *inspector);
-    pthread_mutex_init(&inspector->mutex, NULL);
-    inspector->attempts = ticket_rates_create();
+    inspector_logins_init(&inspector->logins);
+    inspector->wrong_keys = ticket_rates_create();
     return inspector;
 }
 
@@ -41,67 +34,14 @@ void inspector_destroy(struct inspector *inspector)
 {
     if (!inspector)
         return;
-    ticket_rates_destroy(inspector->attempts);
-    pthread_mutex_destroy(&inspector->mutex);
+    ticket_rates_destroy(inspector->wrong_keys);
+    inspector_logins_fini(&inspector->logins);
     free(inspector);
 }
 
-/* --- logins ------------------------------------------------------------------------------------------------------- */
-
 void inspector_forget(struct inspector *inspector)
 {
-    pthread_mutex_lock(&inspector->mutex);
-    memset(inspector->logins, 0, sizeof inspector->logins);
-    pthread_mutex_unlock(&inspector->mutex);
-}
-
-/* In the place of the one that ends first. */
-static void begin(struct inspector *inspector, uint64_t now_us, char out_id[ID_LEN + 1])
-{
-    unsigned char bytes[ID_BYTES];
-    struct login *place = inspector->logins;
-    random_bytes(bytes, sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(out_id + 2 * i, 3, "%02x", bytes[i]);
-    pthread_mutex_lock(&inspector->mutex);
-    for (size_t i = 1; i < LOGINS_MAX; i++)
-        if (inspector->logins[i].ends_us < place->ends_us)
-            place = &inspector->logins[i];
-    memcpy(place->id, out_id, ID_LEN + 1);
-    place->ends_us = now_us + HOURS * 3600ull * 1000000;
-    pthread_mutex_unlock(&inspector->mutex);
-}
-
-/* Takes a time that does not depend on how much of an id is right. */
-static bool is_id(const struct login *login, struct str given)
-{
-    unsigned difference = 0;
-    for (size_t i = 0; i < ID_LEN; i++)
-        difference |= (unsigned char)(login->id[i] ^ given.ptr[i]);
-    return difference == 0;
-}
-
-static void end(struct inspector *inspector, struct str id)
-{
-    if (id.len != ID_LEN)
-        return;
-    pthread_mutex_lock(&inspector->mutex);
-    for (size_t i = 0; i < LOGINS_MAX; i++)
-        if (is_id(&inspector->logins[i], id))
-            inspector->logins[i] = (struct login){0};
-    pthread_mutex_unlock(&inspector->mutex);
-}
-
-static bool is_known(struct inspector *inspector, struct str id, uint64_t now_us)
-{
-    bool found = false;
-    if (id.len != ID_LEN)
-        return false;
-    pthread_mutex_lock(&inspector->mutex);
-    for (size_t i = 0; i < LOGINS_MAX; i++)
-        found = (inspector->logins[i].ends_us > now_us && is_id(&inspector->logins[i], id)) | found;
-    pthread_mutex_unlock(&inspector->mutex);
-    return found;
+    inspector_logins_forget(&inspector->logins);
 }
 
 static struct str field(const struct http_call *call, struct str name)
@@ -111,18 +51,49 @@ static struct str field(const struct http_call *call, struct str name)
     return value;
 }
 
+/* A proxy that speaks TLS says so. */
+static bool is_secure(const struct http_call *call)
+{
+    return str_eq_nocase(field(call, STR("x-forwarded-proto")), STR("https"));
+}
+
+/* The name of our cookie. A browser gives a cookie to each port of a host, so the name has the port: two nodes on one
+ * host keep their logins apart. With __Host- no other host of the same site can set it (RFC 6265bis, 4.1.3). */
+static struct str cookie_name(const struct http_call *call, char out[COOKIE_LEN_MAX + 1])
+{
+    struct str host = call->request.host;
+    size_t digits = 0;
+    while (digits < host.len && digits < 5 && host.ptr[host.len - 1 - digits] >= '0' &&
+           host.ptr[host.len - 1 - digits] <= '9')
+        digits++;
+    bool has_port = digits > 0 && digits < host.len && host.ptr[host.len - 1 - digits] == ':';
+    int len = snprintf(out, COOKIE_LEN_MAX + 1, "%scarillon_console%s%.*s", is_secure(call) ? "__Host-" : "",
+                       has_port ? "_" : "", has_port ? (int)digits : 0, host.ptr + host.len - digits);
+    return str_from(out, (size_t)len);
+}
+
 /* The value of our cookie; empty if there is none (RFC 6265, 4.2.1). */
 static struct str cookie_of(const struct http_call *call)
 {
-    struct str rest = field(call, STR("cookie"));
+    char text[COOKIE_LEN_MAX + 1];
+    struct str name = cookie_name(call, text), rest = field(call, STR("cookie"));
     while (rest.len > 0) {
         const char *end = memchr(rest.ptr, ';', rest.len);
         struct str pair = str_trim(str_from(rest.ptr, end ? (size_t)(end - rest.ptr) : rest.len));
-        if (str_starts_with(pair, STR(COOKIE "=")))
-            return str_skip(pair, sizeof COOKIE);
+        if (str_starts_with(pair, name) && pair.len > name.len && pair.ptr[name.len] == '=')
+            return str_skip(pair, name.len + 1);
         rest = end ? str_skip(rest, (size_t)(end - rest.ptr) + 1) : STR("");
     }
     return STR("");
+}
+
+/* With an empty value the cookie goes. */
+static void set_cookie(struct http_call *call, const char *value)
+{
+    char name[COOKIE_LEN_MAX + 1];
+    cookie_name(call, name);
+    buf_appendf(&call->response.headers, "Set-Cookie: %s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s\r\n", name,
+                value, *value ? INSPECTOR_LOGIN_S : 0, is_secure(call) ? "; Secure" : "");
 }
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
@@ -180,50 +151,58 @@ static void ask_api(struct api *api, struct http_call *call)
     api_handle(api, call);
 }
 
-/* A proxy that speaks TLS says so. */
-static const char *secure(const struct http_call *call)
+/* A browser gets the form again, a program JSON. */
+static void refuse_login(struct http_call *call, int status, enum err code, struct str sentence)
 {
-    return str_eq_nocase(field(call, STR("x-forwarded-proto")), STR("https")) ? "; Secure" : "";
+    struct str accept = field(call, STR("accept"));
+    if (memmem(accept.ptr, accept.len, "text/html", 9))
+        console_answer_login(call, status, sentence);
+    else
+        refuse(call, status, code, sentence.ptr);
 }
 
+/* An address that has sent too many wrong keys is refused before its key is looked at. */
 static void log_in(struct inspector *inspector, const struct api *api, struct http_call *call, uint64_t now_us)
 {
     struct buf scratch = {0};
-    struct str key;
+    struct str key, address = call->request.address;
     struct error error;
     uint64_t retry_us = 0;
-    char id[ID_LEN + 1];
-    if (!ticket_rates_take(inspector->attempts, 'l', call->request.address, ATTEMPTS_PER_MINUTE, now_us, &retry_us)) {
+    char id[INSPECTOR_LOGIN_ID_LEN + 1];
+    if (!ticket_rates_has(inspector->wrong_keys, 'l', address, WRONG_KEYS_PER_MINUTE, now_us, &retry_us)) {
         call->response.retry_after_s = retry_us / 1000000 + 1;
-        refuse(call, 429, ERR_RATE_LIMITED,
-               "there were too many attempts from this address; the Retry-After header says when to go on");
+        refuse_login(call, 429, ERR_RATE_LIMITED,
+                     STR("There were too many wrong keys from this address. Wait a minute."));
     } else if (call->request.body.len > FORM_MAX) { /* it came with the head */
         refuse(call, 413, ERR_TOO_LARGE, "a form of at most 4096 bytes is expected");
     } else if (http_query_get(call->request.body, STR("key"), &scratch, &key, &error) || !key.ptr) {
         refuse(call, 400, ERR_INVALID_REQUEST, "a form with the field key is expected");
     } else if (!api_has_key(api, key)) {
-        refuse(call, 401, ERR_UNAUTHORIZED, "the key is not one of this node's (api.keys)");
+        ticket_rates_take(inspector->wrong_keys, 'l', address, WRONG_KEYS_PER_MINUTE, now_us, &retry_us);
+        refuse_login(call, 401, ERR_UNAUTHORIZED, STR("The key is not one of this node's (api.keys)."));
     } else {
-        begin(inspector, now_us, id);
+        inspector_logins_begin(&inspector->logins, now_us, id);
         call->response.status = 303;
-        buf_appendf(&call->response.headers,
-                    "Location: /\r\nCache-Control: no-store\r\n"
-                    "Set-Cookie: " COOKIE "=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s\r\n",
-                    id, HOURS * 3600, secure(call));
+        buf_append_lit(&call->response.headers, "Location: /\r\nCache-Control: no-store\r\n");
+        set_cookie(call, id);
         call->respond(call);
     }
     buf_fini(&scratch);
 }
 
-/* The cookie is of the same site only, so no other page can order this. */
 static void log_out(struct inspector *inspector, struct http_call *call)
 {
-    end(inspector, cookie_of(call));
     call->response.status = 303;
-    buf_append_lit(&call->response.headers,
-                   "Location: /\r\nCache-Control: no-store\r\n"
-                   "Set-Cookie: " COOKIE "=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict\r\n");
+    buf_append_lit(&call->response.headers, "Location: /\r\nCache-Control: no-store\r\n");
+    if (inspector_logins_end(&inspector->logins, cookie_of(call)))
+        set_cookie(call, "");
     call->respond(call);
+}
+
+/* A form of another page would end the login, or use up the attempts of its user. */
+static bool is_of_own_page(const struct http_call *call)
+{
+    return own_page_asks(&call->request, is_secure(call) ? STR("https") : STR("http"));
 }
 
 static bool posts(const struct http_call *call, const char *path)
@@ -261,9 +240,11 @@ bool inspector_admit(struct http_call *call)
 void inspector_serve(struct inspector *inspector, struct api *api, struct http_call *call, uint64_t now_us)
 {
     struct str path = call->request.path;
-    bool logged_in = is_known(inspector, cookie_of(call), now_us);
+    bool logged_in = inspector_logins_has(&inspector->logins, cookie_of(call), now_us);
     const struct console_file *file = console_find_of_inspector(path, logged_in);
-    if (posts(call, LOGIN))
+    if (takes_form(path) && !is_of_own_page(call))
+        refuse(call, 403, ERR_FORBIDDEN, "a page of another origin may neither log in nor log out");
+    else if (posts(call, LOGIN))
         log_in(inspector, api, call, now_us);
     else if (posts(call, LOGOUT))
         log_out(inspector, call);

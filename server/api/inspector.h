@@ -1,10 +1,10 @@
 /* inspector.h - pages of the internal listener that show sessions, channels, presence and nodes, and change nothing
- * (console.enabled). An API key, sent once by a form, opens them: the answer has a cookie with a random id, which is
- * kept here and ends after eight hours. The pages ask by GET, and end their login by POST. SameSite=Strict keeps the
- * cookie from the requests of other sites' pages, so these can do neither.
+ * (console.enabled). An API key, sent once by a form, opens them: the answer has a cookie with the random id of a login
+ * (inspector_logins.h). The pages ask by GET. SameSite=Strict keeps the cookie from the requests of other sites' pages.
+ * A POST of another origin's page is refused (own_page.h): it could end the login, or use up the attempts.
  *
  *   GET /                    the inspector, or the form where nobody has logged in
- *   POST /console/login      key=...: 303 to / with the cookie; 10 attempts a minute for each address
+ *   POST /console/login      key=...: 303 to / with the cookie; 10 wrong keys a minute for each address
  *   POST /console/logout     303 to /, without the cookie: its login has ended
  *   GET /console/api/v1/...  what the API answers, of the routes in inspector.c: none shows an event's content */
 #ifndef CARILLON_API_INSPECTOR_H

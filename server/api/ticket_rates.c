@@ -66,8 +66,8 @@ static struct asker *find_or_add(struct ticket_rates *rates, char kind, struct s
     return asker;
 }
 
-bool ticket_rates_take(struct ticket_rates *rates, char kind, struct str key, uint64_t per_minute, uint64_t now_us,
-                       uint64_t *out_retry_us)
+static bool ask(struct ticket_rates *rates, char kind, struct str key, uint64_t per_minute, bool takes, uint64_t now_us,
+                uint64_t *out_retry_us)
 {
     const struct rate_limit limit = {.per_minute = per_minute, .burst = per_minute};
     if (per_minute == 0)
@@ -75,7 +75,22 @@ bool ticket_rates_take(struct ticket_rates *rates, char kind, struct str key, ui
     pthread_mutex_lock(&rates->mutex);
     struct asker *asker = find_or_add(rates, kind, key);
     list_append(&rates->by_use, &asker->link);
-    bool good = rate_take(&asker->rate, &limit, 1, now_us, out_retry_us);
+    struct rate rate = asker->rate;
+    bool good = rate_take(&rate, &limit, 1, now_us, out_retry_us);
+    if (takes)
+        asker->rate = rate;
     pthread_mutex_unlock(&rates->mutex);
     return good;
+}
+
+bool ticket_rates_take(struct ticket_rates *rates, char kind, struct str key, uint64_t per_minute, uint64_t now_us,
+                       uint64_t *out_retry_us)
+{
+    return ask(rates, kind, key, per_minute, true, now_us, out_retry_us);
+}
+
+bool ticket_rates_has(struct ticket_rates *rates, char kind, struct str key, uint64_t per_minute, uint64_t now_us,
+                      uint64_t *out_retry_us)
+{
+    return ask(rates, kind, key, per_minute, false, now_us, out_retry_us);
 }

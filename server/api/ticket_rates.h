@@ -20,5 +20,8 @@ void ticket_rates_destroy(struct ticket_rates *rates);
  * one too many, and *out_retry_us says when the next one is not. kind tells a user from an address of the same text. */
 bool ticket_rates_take(struct ticket_rates *rates, char kind, struct str key, uint64_t per_minute, uint64_t now_us,
                        uint64_t *out_retry_us);
+/* Whether ticket_rates_take would be true. Counts nothing. */
+bool ticket_rates_has(struct ticket_rates *rates, char kind, struct str key, uint64_t per_minute, uint64_t now_us,
+                      uint64_t *out_retry_us);
 
 #endif

@@ -48,6 +48,25 @@ static const char *preset_name(const struct endpoint_options *endpoint)
     return names[endpoint->preset];
 }
 
+/* Nothing without a text. */
+static void append_first(struct buf *out, const char *name, const struct option_strings *texts)
+{
+    if (texts->count)
+        append_text(out, name, str_from_cstr(texts->items[0]));
+}
+
+static void append_ticket(struct buf *out, const struct dev_facts *facts, const struct endpoint_options *endpoint)
+{
+    struct buf text = {0};
+    append_first(out, "ticket_query", &endpoint->ticket_query);
+    dev_facts_fill(&text, facts, endpoint->ticket_purpose);
+    append_text(out, "purpose", buf_str(&text));
+    buf_clear(&text);
+    dev_facts_fill(&text, facts, endpoint->ticket_resource);
+    append_text(out, "resource", buf_str(&text));
+    buf_fini(&text);
+}
+
 static void append_endpoints(struct buf *out, const struct dev_facts *facts)
 {
     buf_append_lit(out, ",\"endpoints\":[");
@@ -59,6 +78,11 @@ static void append_endpoints(struct buf *out, const struct dev_facts *facts)
         append_text(out, "path", str_from_cstr(endpoint->path));
         append_text(out, "preset", str_from_cstr(preset_name(endpoint)));
         append_text(out, "ws_url", buf_str(&url));
+        append_first(out, "query", &endpoint->token_query);
+        if (endpoint->token_subprotocol)
+            append_first(out, "subprotocol", &endpoint->subprotocols);
+        if (endpoint->ticket_query.count)
+            append_ticket(out, facts, endpoint);
         buf_append_char(out, '}');
         buf_fini(&url);
     }

@@ -8,9 +8,12 @@
  * - console_url: the console, for a browser
  * - token: of the first user
  * - token_secret: signs tokens (HS256)
- * - users: [{"sub","token","url"}]. url has the token in it, and is null where the first endpoint takes none in its
- *   query.
- * - endpoints: [{"path","preset","ws_url"}]. The {names} of the path are filled in.
+ * - users: [{"sub","token","url"}]. url has the token in it; null where the first endpoint takes none in its query.
+ * - endpoints: [{"path","preset","ws_url"}]. The {names} of the path are filled in. The other members say how the
+ *   endpoint takes a token or a ticket, and are there only where it does:
+ *   - query: the parameter for the token
+ *   - subprotocol: the subprotocol beside which the token may come
+ *   - ticket_query, purpose, resource: the parameter for a ticket, and for what the ticket must be
  * - tickets_url: gives tickets; not there without endpoints that take them
  */
 #ifndef CARILLON_CLI_DEV_READY_H

@@ -17,29 +17,45 @@ function showServer() {
     copyRow("HTTP API", `${reachable(server.api_url)}/api/v1`),
     copyRow("API key", server.api_key));
   const endpoints = $("token-form").elements.endpoint;
-  endpoints.replaceChildren(...server.endpoints.map(endpoint => new Option(endpoint.path, endpoint.ws_url)));
+  endpoints.replaceChildren(...server.endpoints.map((endpoint, index) => new Option(endpoint.path, index)));
   $("endpoint-row").hidden = server.endpoints.length < 2;
 }
 
 const quoted = text => `'${text.replaceAll("'", "'\\''")}'`;
 
-function tokenTexts(url, token, channels) {
+const curlOf = (url, header) =>
+  `curl -N --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: ${btoa("carillon console")}' ${header}${quoted(url.replace(/^ws/, "http"))}`;
+
+const textsOfUrl = url => ({ URL: url, curl: curlOf(url, "") });
+
+/** An endpoint that takes no token in its query takes it as a subprotocol. */
+function tokenTexts(endpoint, token, channels) {
+  const url = reachable(endpoint.ws_url);
   const channel = channels.find(name => !name.includes("*")) ?? "demo";
-  const http = url.replace(/^ws/, "http");
+  const offered = [endpoint.subprotocol, token];
   return {
-    URL: `${url}?token=${token}`,
-    curl: `curl -N --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: ${btoa("carillon console")}' ${quoted(`${http}?token=${token}`)}`,
-    "carillon listen": `carillon listen --url ${quoted(url)} --token ${quoted(token)} ${quoted(channel)}`,
-    SDK: `const carillon = new Carillon({ url: ${JSON.stringify(url)}, getToken: () => ${JSON.stringify(token)} });`,
+    ...endpoint.query ? textsOfUrl(`${url}?${endpoint.query}=${token}`) : {
+      browser: `new WebSocket(${JSON.stringify(url)}, ${JSON.stringify(offered)})`,
+      curl: curlOf(url, `-H ${quoted(`Sec-WebSocket-Protocol: ${offered.join(", ")}`)} `),
+    },
+    ...endpoint.query === "token" && {
+      "carillon listen": `carillon listen --url ${quoted(url)} --token ${quoted(token)} ${quoted(channel)}`,
+      SDK: `const carillon = new Carillon({ url: ${JSON.stringify(url)}, getToken: () => ${JSON.stringify(token)} });`,
+    },
     token,
   };
+}
+
+async function makeTicket({ ws_url, ticket_query, purpose, resource }, wish) {
+  const { ticket } = await order("/tickets", { ...wish, purpose, resource });
+  return { ...textsOfUrl(`${reachable(ws_url)}?${ticket_query}=${ticket}`), ticket };
 }
 
 async function makeToken(form) {
   const channels = form.channels.value.split(",").map(name => name.trim()).filter(Boolean);
   const wish = { sub: form.sub.value, channels, expires: form.expires.value };
-  const { token } = await order("/tokens", wish);
-  const texts = tokenTexts(reachable(form.endpoint.value), token, channels);
+  const endpoint = server.endpoints[form.endpoint.value];
+  const texts = endpoint.query || endpoint.subprotocol ? tokenTexts(endpoint, (await order("/tokens", wish)).token, channels) : await makeTicket(endpoint, wish);
   $("token-copies").replaceChildren(...Object.entries(texts).map(([name, text]) => copyRow(name, text)));
 }
 

@@ -14,7 +14,7 @@
     "require-trusted-types-for 'script'; trusted-types 'none'\r\n"
 #define MORE                                                                                                           \
     "X-Content-Type-Options: nosniff\r\n"                                                                              \
-    "Referrer-Policy: no-referrer\r\n"                                                                                 \
+    "Referrer-Policy: same-origin\r\n"                                                                                 \
     "Cross-Origin-Opener-Policy: same-origin\r\n"                                                                      \
     "Cross-Origin-Resource-Policy: same-origin\r\n"                                                                    \
     "Cache-Control: no-cache\r\n"
@@ -56,11 +56,27 @@ const struct console_file *console_find_of_inspector(struct str path, bool logge
     return find(logged_in ? of_inspector : of_login, path);
 }
 
+static void begin_answer(struct http_call *call, int status, const char *content_type)
+{
+    call->response.status = status;
+    call->response.content_type = content_type;
+    buf_append_lit(&call->response.headers, POLICY MORE);
+}
+
 void console_answer(struct http_call *call, const struct console_file *file)
 {
-    call->response.status = 200;
-    call->response.content_type = file->content_type;
-    buf_append_lit(&call->response.headers, POLICY MORE);
+    begin_answer(call, 200, file->content_type);
     buf_append(&call->response.body, file->text);
+    call->respond(call);
+}
+
+void console_answer_login(struct http_call *call, int status, struct str sentence)
+{
+    static const struct str page = TEXT(login_html), place = {"role=\"alert\">", 13};
+    size_t before = (size_t)((const char *)memmem(page.ptr, page.len, place.ptr, place.len) - page.ptr) + place.len;
+    begin_answer(call, status, HTML);
+    buf_append(&call->response.body, str_from(page.ptr, before));
+    buf_append(&call->response.body, sentence);
+    buf_append(&call->response.body, str_skip(page, before));
     call->respond(call);
 }

@@ -20,5 +20,7 @@ const struct console_file *console_find_of_inspector(struct str path, bool logge
 
 /* Answers with the file: 200. */
 void console_answer(struct http_call *call, const struct console_file *file);
+/* Answers a refused login with the form, which shows the sentence: a literal text of ours without markup. */
+void console_answer_login(struct http_call *call, int status, struct str sentence);
 
 #endif

@@ -17,10 +17,12 @@ const ARROWS = { in: "→ ", out: "← ", sys: "· " };
 /** The type, and what a person would read of the data. */
 function frameWords(frame) {
   const data = frame?.data ?? frame;
-  if (data?.type && data.data) return [frame.type, ...frameWords(data)]; // a publish
-  const text = data?.content ?? data?.message ?? data;
-  return [frame?.type, typeof text === "string" ? text : JSON.stringify(text)];
+  if (data?.type && data.data) return [wordOf(frame.type), ...frameWords(data)]; // a publish
+  return [wordOf(frame?.type), wordOf(data?.content ?? data?.message ?? data)];
 }
+
+/** A client may send any JSON where a text is due. */
+const wordOf = value => typeof value === "string" ? value : JSON.stringify(value);
 
 /** The journal does not read the channel of a command. */
 function channelOf({ channel, frame }) {
@@ -94,7 +96,7 @@ function drain() {
   const until = performance.now() + BUDGET_MS;
   let taken = 0;
   journal.planned = false;
-  while (taken < journal.waiting.length && performance.now() < until) take(JSON.parse(journal.waiting[taken++]));
+  while (taken < journal.waiting.length && performance.now() < until) takeText(journal.waiting[taken++]);
   journal.waiting.splice(0, taken);
   const dropped = forgetOldest();
   if (!journal.paused) {
@@ -102,6 +104,15 @@ function drain() {
     showCount();
   }
   if (journal.waiting.length) planDrain();
+}
+
+/** A line that cannot be shown does not keep the next ones back. */
+function takeText(text) {
+  try {
+    take(JSON.parse(text));
+  } catch (error) {
+    complain(error);
+  }
 }
 
 function take(line) {
@@ -165,6 +176,7 @@ async function comeBack() {
 
 function openLine(line) {
   journal.chosen = line;
+  $("line-rule").hidden = line.dir === "sys" && line.kind !== "connected" && line.kind !== "refused";
   $("line").hidden = false;
   $("line-title").textContent = `${line.n} ${line.kind}`;
   $("line-json").textContent = pretty(line);
@@ -177,11 +189,18 @@ function closeLine() {
   journal.list.unpick();
 }
 
-/** What POST /dev/v1/verify and a test look for: all but what is another in each run. */
+/** What is the same in each run: the data of an event, and a reason or code. Other data has ids, epochs, times and tokens. */
+function messageOf({ kind, frame }) {
+  if (!frame?.type) return frame;
+  const isEvent = kind === "published" || kind === "delivered" || (kind === "received" && frame.type === "publish");
+  const { reason, code } = frame.data ?? {};
+  return { type: frame.type, data: isEvent ? frame.data : reason || code ? { reason, code } : undefined };
+}
+
+/** What POST /dev/v1/verify and a test look for. */
 function expectationOf(line) {
-  const { kind, user, channel, code, text, frame } = line;
-  const message = frame?.type ? { type: frame.type, data: frame.data } : frame;
-  return { kind, user, channel, code, text, frame: message };
+  const { kind, user, channel, code, text } = line;
+  return { kind, user, channel, code, text, frame: messageOf(line) };
 }
 
 const testOf = line => `await s.verify([${JSON.stringify(expectationOf(line))}]);`;

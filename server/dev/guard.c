@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include "common/protocol/http_field.h"
+#include "server/console/own_page.h"
 
 /* The text without its brackets, NUL-terminated. False: it is longer than any address. */
 static bool address_of(struct str text, char out[INET6_ADDRSTRLEN])
@@ -73,12 +74,6 @@ static bool is_own_host(const struct guard *guard, struct str host)
     return guard_is_loopback(name) && port == guard->port;
 }
 
-static bool is_own_origin(struct str origin, struct str host)
-{
-    static const struct str scheme = {"http://", 7};
-    return origin.len == 0 || (str_starts_with(origin, scheme) && str_eq_nocase(str_skip(origin, scheme.len), host));
-}
-
 static struct str field(const struct http_request *request, struct str name)
 {
     struct str value = STR("");
@@ -96,8 +91,7 @@ static bool opens_document(const struct http_request *request)
 
 static bool is_own_site(const struct http_request *request)
 {
-    struct str site = field(request, STR("sec-fetch-site"));
-    return site.len == 0 || str_eq(site, STR("same-origin")) || str_eq(site, STR("none")) || opens_document(request);
+    return own_page_site(request) || opens_document(request);
 }
 
 enum err guard_check(const struct guard *guard, const struct http_request *request, struct error *error)
@@ -114,7 +108,7 @@ enum err guard_check(const struct guard *guard, const struct http_request *reque
                   "use an address, or a name without a dot"
                 : "the Host header is %s; use localhost, 127.0.0.1 or [::1] with the port of the listener",
             error_quote(request->host, quoted));
-    if (!is_own_origin(request->origin, request->host))
+    if (!own_page_origin(request, STR("http")))
         return error_set(
             error, ERR_FORBIDDEN,
             "a page of %s may not use the internal listener; let its own server ask, and pass the answer on",

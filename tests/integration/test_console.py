@@ -1,6 +1,7 @@
 """The console of `carillon dev` in Chromium: what it shows, what it orders, who can use it, and how much it can carry."""
 import json
 import resource
+from contextlib import closing
 
 import pytest
 from support import http, ws
@@ -68,7 +69,7 @@ def test_its_files_have_a_policy(dev):
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy and "script-src 'self'" in policy and "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy and "require-trusted-types-for 'script'" in policy
-        assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["referrer-policy"] == "same-origin"
     assert http.request(dev.internal, "POST", "/", {}).status == 405
     assert http.request(dev.internal, "GET", "/console.map").status == 404
 
@@ -199,6 +200,67 @@ def test_tokens(page, dev):
 
 
 @needs_chromium
+def test_each_endpoint_gets_what_it_takes(page, tmp_path):
+    """By a token in the query, by a subprotocol, or by a ticket. Each text opens a session."""
+    with closing(DevServer(tmp_path, "--preset", "all", name="presets")) as dev:
+        page.order("Page.setBypassCSP", enabled=True)  # the console connects to the internal listener alone
+        show(page, dev)
+        endpoints = dev.order("/server", method="GET")["endpoints"]
+        for index, endpoint in enumerate(endpoints):
+            page.fill("#endpoint-row select", str(index))
+            page.eval("document.querySelector('#token-copies').replaceChildren()")
+            page.click("#token-form button.main")
+            page.until("document.querySelector('#token-copies li')")
+            made = dict(zip(texts(page, "#token-copies li span"), texts(page, "#token-copies li code")))
+            opened = f"""new Promise(done => {{
+                const socket = {made.get("browser") or f"new WebSocket({json.dumps(made['URL'])})"};
+                socket.onopen = () => {{ done(true); socket.close(); }};
+                socket.onerror = () => done(false);
+            }})"""
+            assert page.eval(opened), (endpoint, made)
+        assert {"query", "subprotocol", "ticket_query"} <= {name for endpoint in endpoints for name in endpoint}
+        assert page.complaints() == []
+
+
+def play(dev):
+    """The same in each run, but for ids, epochs, times and tokens."""
+    client = dev.connect("ada")
+    client.subscribe("room:1")
+    client.send("publish", id="1", channel="room:1", type="custom", data={"at": 1, "reason": "rain"})
+    client.find("custom")
+    client.send("history", id="2", channel="room:1")
+    client.find("history", id="2")
+    client.send("refresh", id="3", token=dev.token("ada"))
+    client.find("refreshed", id="3")
+    client.send_text('{"type":{"toString":1},"data":{"x":1}}')
+    client.find("error")
+    dev.order("/do", {"on": {"user": "ada"}, "action": {"do": "gap", "channel": "room:1", "reason": "connection_lost"}})
+    client.find("gap")
+    client.drop()
+    dev.find(kind="closed")
+
+
+@needs_chromium
+def test_a_line_as_a_test_fits_another_run(page, tmp_path):
+    with closing(DevServer(tmp_path, name="first")) as first, closing(DevServer(tmp_path, name="second")) as second:
+        show(page, first)
+        play(first)
+        play(second)
+        page.until("[...document.querySelectorAll('.lines .item')].some(row => row.textContent.includes('closed'))")
+        page.eval("navigator.clipboard.writeText = async text => { window.copied = text; }")
+        lines = []
+        for index in range(page.eval("document.querySelectorAll('.lines .item').length")):
+            page.eval(f"window.copied = ''; document.querySelectorAll('.lines .item')[{index}].click(); document.querySelector('#line-test').click()")
+            page.until("window.copied")
+            lines += json.loads(page.eval("window.copied").removeprefix("await s.verify(").removesuffix(");"))
+        assert {"connected", "subscribed", "received", "published", "delivered", "answered", "closed"} <= {line["kind"] for line in lines}
+        for line in lines:
+            assert second.call("POST", "/verify", {"expect": [line]}).status == 200, line
+        assert any(line.get("frame", {}).get("data") == {"reason": "connection_lost"} for line in lines)
+        assert page.complaints() == []
+
+
+@needs_chromium
 def test_filters_pause_and_a_new_start(page, dev):
     ada = three(dev)[0]
     show(page, dev)
@@ -239,6 +301,7 @@ def test_hostile_texts_stay_texts(page, dev):
         client.send("publish", id=text[:60], channel=channel, type="custom", data={text: text})
         client.find("custom")
         client.send_text(text)
+        client.send_text(json.dumps({"type": {"toString": text}, "data": {"message": [text]}}))  # no text where one is due
         clients.append(client)
     try:
         dev.client("x", path="/<script>alert(1)</script>")
@@ -257,6 +320,10 @@ def test_hostile_texts_stay_texts(page, dev):
     for index in range(page.eval("document.querySelectorAll('.lines .item').length")):
         page.eval(f"document.querySelectorAll('.lines .item')[{index}]?.click()")
     assert any(HOSTILE[0] in row for row in texts(page, "#session-list .item"))
+    clients[1].send("ping", id="the last one")
+    clients[1].find("pong", id="the last one")
+    last = dev.journal()[-1]["n"]
+    page.until(f"parseInt(document.querySelector('#journal-count').textContent) >= {last}")
     assert page.eval("document.querySelectorAll('img, script, svg, iframe').length") == elements
     assert page.complaints() == []
 

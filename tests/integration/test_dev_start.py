@@ -69,7 +69,7 @@ def test_one_line_has_every_url_key_and_secret(dev, tmp_path):
     assert facts["pid"] == one.pid
     assert facts["ws_url"] == "ws://%s:%d/ws" % one.public and facts["api_url"] == "http://%s:%d" % one.internal
     assert facts["users"] == [{"sub": "demo", "token": facts["token"], "url": f"{facts['ws_url']}?token={facts['token']}"}]
-    assert facts["endpoints"] == [{"path": "/ws", "preset": "none", "ws_url": facts["ws_url"]}]
+    assert facts["endpoints"] == [{"path": "/ws", "preset": "none", "ws_url": facts["ws_url"], "query": "token", "subprotocol": "carillon.v1"}]
     with one.client() as client:
         client.start()
         client.subscribe("room:1")

@@ -50,10 +50,39 @@ def test_a_logout_ends_one_login(node):
     first, second = cookie_of(log_in(node)), cookie_of(log_in(node))
     answer = http.request(node.internal, "POST", "/console/logout", b"", first)
     assert answer.status == 303 and answer.headers["location"] == "/"
-    assert answer.headers["set-cookie"].startswith("carillon_console=; ") and "Max-Age=0" in answer.headers["set-cookie"]
+    assert answer.headers["set-cookie"].startswith(f"carillon_console_{node.internal[1]}=; ") and "Max-Age=0" in answer.headers["set-cookie"]
     assert read(node, "/info", first).status == 401 and read(node, "/info", second).status == 200
-    assert http.request(node.internal, "POST", "/console/logout", b"", {}).status == 303  # nobody has logged in
+    stranger = http.request(node.internal, "POST", "/console/logout", b"", {})
+    assert stranger.status == 303 and "set-cookie" not in stranger.headers  # nobody has logged in
     assert http.request(node.internal, "GET", "/console/logout", None, second).status == 405
+
+
+ELSEWHERE = [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1:9"},
+             {"Origin": "http://127.0.0.1:9"}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"}]
+
+
+@pytest.mark.parametrize("headers", ELSEWHERE, ids=str)
+def test_a_page_of_another_origin_neither_logs_in_nor_out(node, headers):
+    cookie = cookie_of(log_in(node))
+    for _ in range(12):  # it uses up no attempts
+        assert log_in(node, "wrong-key-of-16-bytes", headers).status == 403
+    assert http.request(node.internal, "POST", "/console/logout", b"", {**cookie, **headers}).status == 403
+    assert read(node, "/info", cookie).status == 200
+    own = {"Origin": "http://%s:%d" % node.internal}
+    assert log_in(node, headers={**own, "Sec-Fetch-Site": "same-origin"}).status == 303
+    assert http.request(node.internal, "POST", "/console/logout", b"", {**cookie, **own}).status == 303
+    assert read(node, "/info", cookie).status == 401
+
+
+def test_the_cookie_is_of_one_port(node):
+    for host, forwarded, name in (("127.0.0.1:8081", "http", "carillon_console_8081"), ("console.example", "http", "carillon_console"),
+                                  ("[::1]:18", "http", "carillon_console_18"), ("console.example", "https", "__Host-carillon_console"),
+                                  ("console.example:123456", "http", "carillon_console")):
+        given = {"Host": host, "X-Forwarded-Proto": forwarded}
+        cookie = cookie_of(log_in(node, headers=given))
+        assert cookie["Cookie"].startswith(f"other=1; {name}="), cookie
+        assert read(node, "/info", {**cookie, **given}).status == 200
+        assert read(node, "/info", {**cookie, **given, "Host": "127.0.0.1:9"}).status == 401
 
 
 def test_it_reads_who_is_there_and_no_event(node):
@@ -76,6 +105,7 @@ def test_it_reads_who_is_there_and_no_event(node):
 
 
 def test_wrong_keys_are_refused_and_counted(node):
+    assert all(log_in(node).status == 303 for _ in range(12))  # right ones do not count
     statuses = [log_in(node, "not-the-key-at-all").status for _ in range(12)]
     assert statuses[:10] == 10 * [401] and statuses[10:] == [429, 429]
     assert int(log_in(node).headers["retry-after"]) > 0
@@ -114,6 +144,9 @@ def test_in_chromium(node, tmp_path):
     with Page(tmp_path, CHROMIUM, FLAGS) as page:
         page.order("Page.setBypassCSP", enabled=False)
         page.open(url)
+        page.eval("document.querySelector('input').value = 'a key that is wrong'")
+        page.click("button")
+        page.until("document.querySelector('.problem')?.textContent.startsWith('The key is not one')")
         page.eval(f"document.querySelector('input').value = {json.dumps(API_KEY)}")
         page.click("button")
         page.until("document.querySelector('#sessions-page li')")

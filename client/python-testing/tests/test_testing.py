@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime
 import inspect
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -156,6 +158,19 @@ def test_other_rules_of_channels(carillon):
     assert "offset" not in carillon.publish("room:1", "note", 1), "no rule gives it a history"
     carillon.channel_rules()
     assert carillon.publish("room:1", "note", 1)["offset"] == 1
+
+
+def test_a_text_with_line_ends_of_its_own(carillon):
+    """U+2028, U+0085 and the like are text in JSON, and end no line of the journal."""
+    text = "a\u2028b\u0085c\u000bd"
+    body = json.dumps({"channel": "room:1", "type": "note", "data": {"text": text}}, ensure_ascii=False).replace("\v", "\\u000b")
+    request = urllib.request.Request(
+        f"{carillon.facts['api_url']}/api/v1/publish", body.encode(), {"X-API-Key": carillon.facts["api_key"]}
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+        assert answer.status == 200
+    (line,) = carillon.journal(kinds=["published"])
+    assert line["frame"]["data"] == {"text": text}
 
 
 def test_following_the_journal(carillon):

@@ -18,9 +18,25 @@ export interface Facts {
   /** Signs tokens (HS256). */
   token_secret: string;
   users: { sub: string; token: string; url: string | null }[];
-  endpoints: { path: string; preset: string; ws_url: string }[];
+  endpoints: EndpointFacts[];
   /** Where tickets are given. It is there only with endpoints that take them. */
   tickets_url?: string;
+}
+
+/** How an endpoint takes a token or a ticket. A member is there only where it does. */
+export interface EndpointFacts {
+  path: string;
+  preset: string;
+  /** The names of the path are filled in. */
+  ws_url: string;
+  /** The query parameter for the token. */
+  query?: string;
+  /** The subprotocol beside which the token may come. */
+  subprotocol?: string;
+  /** The query parameter for a ticket, and what the ticket must be for. */
+  ticket_query?: string;
+  purpose?: string;
+  resource?: string;
 }
 
 /** The body of an answer that is no success. */

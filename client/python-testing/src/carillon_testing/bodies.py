@@ -24,10 +24,24 @@ class User(TypedDict):
     url: str | None
 
 
-class Endpoint(TypedDict):
+class _Endpoint(TypedDict):
     path: str
     preset: str
     ws_url: str
+    """The names of the path are filled in."""
+
+
+class Endpoint(_Endpoint, total=False):
+    """How an endpoint takes a token or a ticket. A member is there only where it does."""
+
+    query: str
+    """The query parameter for the token."""
+    subprotocol: str
+    """The subprotocol beside which the token may come."""
+    ticket_query: str
+    """The query parameter for a ticket, and what the ticket must be for."""
+    purpose: str
+    resource: str
 
 
 class Known(TypedDict):
