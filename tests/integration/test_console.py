@@ -111,6 +111,32 @@ def test_a_follower_goes_on_after_a_reset(dev, tmp_path):
 # --- what it shows and orders ---
 
 
+HOLD_ANSWER = """
+window.answered = new Promise(done => {
+  const real = window.fetch;
+  window.fetch = (path, init) => {
+    if (path !== "/dev/v1/sessions/%s") return real(path, init);
+    return new Promise(resolve => { window.release = async () => { resolve(await real("/dev/v1/sessions/none", init)); setTimeout(done, 50); }; });
+  };
+});
+true"""
+
+
+@needs_chromium
+def test_a_late_answer_does_not_close_another_session(page, dev):
+    """The answer says that the first session has gone. The second one has been chosen meanwhile."""
+    ada = three(dev)[0]
+    show(page, dev)
+    page.until("document.querySelector('#session-count').textContent === '3'")
+    page.eval(HOLD_ANSWER % ada.init["session_id"])
+    page.eval("[...document.querySelectorAll('#session-list .item')].find(one => one.firstChild.textContent === 'ada').click()")
+    page.until("window.release")
+    session_row(page, "bob")
+    page.eval("release().then(() => answered)")
+    assert not page.eval("document.querySelector('#session').hidden") and "bob" in page.text("#session-facts")
+    assert page.eval("document.querySelector('#session-list [aria-selected=true]').firstChild.textContent") == "bob"
+
+
 @needs_chromium
 def test_nobody_is_there(page, dev):
     show(page, dev)
