@@ -35,12 +35,6 @@ struct lane_ops {
 };
 
 struct link_lane {
-    struct list_link held; /* struct lane_item, the next one first */
-    size_t pooled;         /* how many are in pool */
-    size_t bytes;          /* held, in held and in pool */
-    uint64_t bytes_per_s;  /* 0: as fast as can be */
-    bool frozen;
-    struct list_link pool; /* struct lane_item, of those that are to be reordered */
     const struct lane_ops *ops;
     struct wheel *wheel;
     uint64_t pool_us; /* when those in pool go, however few they are */
@@ -48,6 +42,13 @@ struct link_lane {
     uint64_t credit;  /* millionths of a byte that may pass now */
     uint64_t credited_us;
     struct timer timer;
+    struct list_link pool; /* struct lane_item, of those that are to be reordered */
+    /* What each item asks for, at the end: whoever has the lane in a struct puts its own such members behind it. */
+    struct list_link held; /* struct lane_item, the next one first */
+    size_t pooled;         /* how many are in pool */
+    size_t bytes;          /* held, in held and in pool */
+    uint64_t bytes_per_s;  /* 0: as fast as can be */
+    bool frozen;
 };
 
 void lane_init(struct link_lane *lane, const struct lane_ops *ops, struct wheel *wheel);

@@ -41,23 +41,24 @@ struct lost_answer {
 
 /* Its table of functions is its own, so that a session leads to its line. */
 struct line {
-    struct transport_ops ops;
-    /* A delivery touches these members, and the first ones of out. They lie side by side, as those of a session do. */
-    struct line_set *set;
-    struct session *session;     /* NULL before it has been opened, and once it has gone */
-    struct journal_party *party; /* owned, as long as the session */
-    uint32_t unsent;             /* bytes that the stream keeps */
-    bool broken;                 /* the stream takes nothing any more */
-    bool ended;                  /* what the server has to say is dropped: half_close */
-    bool ending;                 /* the same, once what is held has gone */
-    bool hub_waits;              /* WRITE_PARTIAL was the last answer: hub_writable follows */
-    bool hub_holds;              /* it wants no input */
-    bool cut_late;               /* the connection is to be cut when the line thaws */
-    struct list_link lost;       /* struct lost_answer */
-    struct link_lane out;
     struct link_lane in;
     struct list_link link;
     struct timer late; /* runs while cut_late */
+    /* A delivery touches the last members of out and the first one of ops, and all between. They lie side by side, as
+     * those of a session do. */
+    struct link_lane out;
+    struct list_link lost; /* struct lost_answer */
+    uint32_t unsent;       /* bytes that the stream keeps */
+    bool broken;           /* the stream takes nothing any more */
+    bool ended;            /* what the server has to say is dropped: half_close */
+    bool ending;           /* the same, once what is held has gone */
+    bool hub_waits;        /* WRITE_PARTIAL was the last answer: hub_writable follows */
+    bool hub_holds;        /* it wants no input */
+    bool cut_late;         /* the connection is to be cut when the line thaws */
+    struct line_set *set;
+    struct session *session;     /* NULL before it has been opened, and once it has gone */
+    struct journal_party *party; /* owned, as long as the session */
+    struct transport_ops ops;
 };
 
 static inline struct line *line_of(const struct session *session)
