@@ -275,6 +275,25 @@ def test_a_reader_that_is_killed_with_events_under_way(launch, receiver, redis):
     lives(receiver, 251)
 
 
+@pytest.mark.long
+def test_a_reader_that_ends_in_order_leaves_what_it_kept(launch, receiver, redis):
+    """Its backend takes nothing, so it ends with events in memory. They are in Redis, and another node sends them."""
+    node = launch(config(receiver, **{"redis.url": redis.url, "redis.canary_interval": "1s"}))
+    until(node.ready, "ready")
+    come_and_go(node, 1)
+    lives(receiver, 1)
+    receiver.status = 503
+    stays = node.connect("stays")
+    come_and_go(node, 100)
+    until(lambda: receiver.refused, "a batch is refused")
+    assert node.terminate() == 0
+    receiver.status = 204
+    other = launch(config(receiver, **{"redis.url": redis.url, "redis.canary_interval": "1s"}))
+    until(other.ready, "ready")
+    assert lives(receiver, 102) == 0
+    stays.close()
+
+
 def test_what_the_stream_has_lost_is_said(launch, receiver, redis):
     node = launch(config(receiver, **{"redis.url": redis.url}))
     until(node.ready, "ready")

@@ -1,7 +1,10 @@
 /* lifecycle_batch.c - see lifecycle_batch.h.
  *
  * A batch may have several events of a session. Redis needs to know what they come to: Lua is slow, and takes time for
- * each byte of an argument, as it hashes all texts. So the node sums up. */
+ * each byte of an argument, as it hashes all texts. So the node sums up.
+ *
+ * It has a table of its own for that. With common/base/map.h an event takes 950 instructions here, with this one 290
+ * (callgrind). The difference is a fifth of all that the node does for the event. */
 #include "server/broker/redis/lifecycle_batch.h"
 
 enum { BUCKETS = 2 * LIFECYCLE_BATCH_MAX, FIELD_PREFIX_LEN = 2, NUMBER_MAX = 20 };
