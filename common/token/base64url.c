@@ -37,7 +37,7 @@ bool base64url_decode(struct str text, struct buf *out)
     size_t before = out->len;
     if (text.len % 4 == 1)
         return false;
-    buf_reserve(out, text.len / 4 * 3 + 3);
+    buf_reserve(out, text.len / 4 * 3 + BASE64URL_SPARE);
     for (size_t i = 0; i < text.len; i++) {
         int value = value_of(text.ptr[i]);
         if (value < 0) {

@@ -7,8 +7,12 @@
 
 void base64url_append(struct buf *out, struct str bytes);
 
-/* Appends the decoded bytes. False leaves *out as it was: a byte is outside the alphabet (as '=' and white space are),
- * the length is impossible, or unused bits are not zero. */
+/* Room that base64url_decode needs beyond the length of the text, at most. */
+enum { BASE64URL_SPARE = 3 };
+
+/* Appends the decoded bytes. The text may lie in *out only if there is room for text.len + BASE64URL_SPARE bytes. False
+ * leaves *out as it was: a byte is outside the alphabet (as '=' and white space are), the length is impossible, or
+ * unused bits are not zero. */
 bool base64url_decode(struct str text, struct buf *out);
 
 #endif

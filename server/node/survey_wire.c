@@ -244,7 +244,8 @@ enum err survey_read(struct str bytes, struct buf *scratch, struct survey_messag
     uint64_t v = 0;
     struct survey_message message = {0};
     buf_clear(scratch);
-    buf_reserve(scratch, bytes.len); /* so that texts in it do not move */
+    /* So that texts in it do not move: each text once without its escapes, and the message decoded beside it. */
+    buf_reserve(scratch, 2 * bytes.len + BASE64URL_SPARE);
     enum err err = json_check(bytes, &limits, &object, error);
     if (!err)
         err = json_bind(object, "", fields, sizeof fields / sizeof *fields, error);
