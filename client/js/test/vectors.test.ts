@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { backoff, judge } from "../src/backoff.js";
 import type { Machine, MachineEvent } from "../src/machine-state.js";
 import { idle, step } from "../src/machine.js";
+import type { ListenOptions } from "../src/channel-api.js";
 import type { Position } from "../src/protocol.js";
 import { setUp } from "./server.js";
 import { settle } from "./world.js";
@@ -51,6 +52,40 @@ describe("position", () => {
     await settle();
     expect(room.position).toEqual(after);
     expect(seen.length).toBe(delivered ? 1 : 0);
+    client.close();
+  });
+});
+
+describe("earlier events", () => {
+  type Given = {
+    asks: ListenOptions;
+    steps: { event?: number; gap?: object; asked?: object; page?: { events: number[] }; error?: string }[];
+    told: number[];
+    error?: string;
+  };
+  const event = (offset: number) => ({ type: "x", channel: "c", id: `i${offset}`, offset, data: offset });
+
+  test.each(cases<Given>("earlier.json"))("$name", async ({ asks, steps, told, error }) => {
+    const { client, accept, subscribe, socket, errors } = setUp();
+    const room = client.channel("c");
+    room.on("*", () => {});
+    await accept();
+    await subscribe({ epoch: "e1", offset: 10, id: "i10" });
+    const seen: unknown[] = [];
+    room.on("*", ({ offset }) => seen.push(offset), asks);
+    const answered = new Set<number>();
+    for (const { event: offset, gap, asked, page, error: code } of steps) {
+      if (offset) socket().say(event(offset));
+      if (gap) socket().say({ type: "gap", channel: "c", data: gap });
+      if (asked) {
+        const { id, data } = socket().commands.find((sent) => sent.type === "history" && !answered.has(sent.id))!;
+        answered.add(id);
+        expect(data).toEqual({ channel: "c", ...asked });
+        socket().say(page ? { type: "history", id, channel: "c", data: { ...page, events: page.events.map(event) } } : { type: "error", id, error: { code, message: "no" } });
+      }
+      await settle();
+    }
+    expect([seen, errors]).toMatchObject([told, error ? [{ code: error }] : []]);
     client.close();
   });
 });

@@ -8,6 +8,7 @@ from carillon_client import protocol
 from carillon_client.backoff import Ending, backoff, judge
 from carillon_client.machine import refresh_after
 from carillon_client.protocol import Position
+from world import World, event, play, settle
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 
@@ -51,3 +52,37 @@ def test_refresh(case):
         assert refresh is None
     else:
         assert refresh.seconds * 1000 == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize("case", cases("earlier.json"))
+def test_earlier_events(case):
+    async def test():
+        world = World()
+        world.server.positions["c"] = {"epoch": "e1", "offset": 10, "id": "i10"}
+        room, seen, answered = world.client.channel("c"), [], set()
+        room.on("*", lambda event: None)
+        await world.client.connect()
+        await settle()
+        line = world.server.line
+        asks = case["asks"]
+        room.on("*", lambda event: seen.append(event.offset), last=asks.get("last"), since=position(asks.get("since")))
+        await settle()
+        for step in case["steps"]:
+            if "event" in step:
+                line.tell(event(step["event"], "c"))
+            if "gap" in step:
+                line.tell({"type": "gap", "channel": "c", "data": step["gap"]})
+            if "asked" in step:
+                sent = next(sent for sent in line.sent if sent["type"] == "history" and sent["id"] not in answered)
+                answered.add(sent["id"])
+                assert sent["data"] == {"channel": "c", **step["asked"]}
+                told = {"type": "error", "error": {"code": step.get("error"), "message": "no"}}
+                if "page" in step:
+                    page = step["page"]
+                    told = {"type": "history", "channel": "c", "data": {**page, "events": [event(n, "c") for n in page["events"]]}}
+                line.tell({**told, "id": sent["id"]})
+            await settle()
+        assert seen == case["told"] and [error.code for error in world.errors] == ([case["error"]] if "error" in case else [])
+        await world.client.close()
+
+    play(test)
