@@ -1,18 +1,53 @@
-/**
- * Members of internal objects: the build shortens their names. None of them may be a member of a public type, of a frame,
- * or of an object of the platform. `findPublic` looks at the public types; the tests of dist/ see the rest.
- */
-export const INTERNAL = [
-  // The machine, its delays and its events.
-  ..."credential question wait renewal problem refused refusals failures silenceMs moving".split(" "),
-  ..."delays socket refresh change lifetimeMs afterMs ending".split(" "),
-  // Emitters, connections, commands, and what channels need of their client.
-  ..."entries removeAll isUp done fail start end emit listener remove commands closed flush reset forget take ask target onTicket ended sockets onOpen onFrame onFault onEnd dispatch dispose opened lost receive settle failAll isLive isClosed hold want report".split(" "),
-];
+// The members of internal objects: the build shortens their names. They follow from the types. A name that a type of src/
+// declares as a member stays as it is only where it also is one of
+// - the public types, which are rolled up in dist/ before,
+// - what goes over a line: all of that is in src/protocol.ts,
+// - the platform, as far as src/ uses it: a member that TypeScript's own libraries declare.
+import path from "node:path";
+import ts from "typescript";
 
-export const internalNames = new RegExp(`^(${INTERNAL.join("|")})$`);
+/** What the types of these files declare as members. */
+function membersOf(files) {
+  const found = new Set();
+  const visit = (node) => {
+    const isMember = ts.isPropertySignature(node) || ts.isMethodSignature(node) || ts.isPropertyDeclaration(node) || ts.isMethodDeclaration(node) || ts.isAccessor(node);
+    if (isMember && ts.isIdentifier(node.name)) found.add(node.name.text);
+    ts.forEachChild(node, visit);
+  };
+  files.forEach(visit);
+  return found;
+}
 
-/** The internal names that a file of public types has as members. */
-export function findPublic(types) {
-  return INTERNAL.filter((name) => new RegExp(`^\\s+(readonly |get )?${name}[?(:<]`, "m").test(types));
+/** Which members of other types these files read, write or give. */
+function usesOf(files, checker, isOwn) {
+  const found = new Set();
+  const use = (type, name) => {
+    const parts = type?.isUnionOrIntersection() ? type.types : [type];
+    for (const part of parts) {
+      const declared = part && checker.getPropertyOfType(checker.getApparentType(part), name)?.declarations;
+      if (declared?.some((declaration) => !isOwn(declaration.getSourceFile()))) found.add(name);
+    }
+  };
+  const visit = (node) => {
+    if (ts.isPropertyAccessExpression(node)) use(checker.getTypeAtLocation(node.expression), node.name.text);
+    if (ts.isObjectLiteralExpression(node)) for (const { name } of node.properties) if (name) use(checker.getContextualType(node), name.getText());
+    if (ts.isObjectBindingPattern(node)) for (const { propertyName, name } of node.elements) use(checker.getTypeAtLocation(node), (propertyName ?? name).getText());
+    ts.forEachChild(node, visit);
+  };
+  files.forEach(visit);
+  return found;
+}
+
+/** @param publicTypes - the files of the public types */
+export function internalNames(root, publicTypes) {
+  const { config } = ts.readConfigFile(path.join(root, "tsconfig.build.json"), ts.sys.readFile);
+  const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, root);
+  const program = ts.createProgram([...fileNames, ...publicTypes], options);
+  const checker = program.getTypeChecker(); // it also makes nodes know their parents
+  const isOwn = ({ fileName }) => fileNames.includes(fileName);
+  const files = program.getSourceFiles();
+  const own = files.filter(isOwn);
+  const isKept = ({ fileName }) => publicTypes.includes(fileName) || path.basename(fileName) === "protocol.ts";
+  const kept = new Set([...membersOf(files.filter(isKept)), ...usesOf(own, checker, isOwn)]);
+  return [...membersOf(own)].filter((name) => !kept.has(name));
 }

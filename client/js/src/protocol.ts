@@ -1,4 +1,7 @@
-/** The frames of Carillon's own protocol: docs/protocol.md, and docs/asyncapi.yaml of the server. */
+/**
+ * The frames of Carillon's own protocol (docs/protocol.md, and docs/asyncapi.yaml of the server), and the answers of its
+ * routes. All that goes over a line is here: the build shortens the names of other members.
+ */
 
 /** A place in a channel's history. `offset` grows by one with each event of an epoch. */
 export interface Position {
@@ -94,6 +97,18 @@ export interface HistoryPage {
   events: ChannelEvent[];
   /** Whether there are further events in that direction. */
   more: boolean;
+}
+
+/** What the ticket route answers: `{"ticket"}`, `{"code","message"}` or `{"error":{"code","message","reason"}}`. */
+export interface TicketAnswer extends Partial<TicketRefusal> {
+  ticket?: string;
+  error?: Partial<TicketRefusal>;
+}
+
+interface TicketRefusal {
+  code: string;
+  message: string;
+  reason: string;
 }
 
 /** The position in a frame. `null`: the channel has no history. */

@@ -1,6 +1,7 @@
 import { REFUSED_MAX, type CredentialRequest } from "./connection.js";
 import type { Env } from "./env.js";
 import { CarillonError, refusedAgain } from "./errors.js";
+import type { TicketAnswer } from "./protocol.js";
 
 /** Gives the user's token. Throw `Unauthorized` when the user is signed out: then the client does not try again. */
 export type GetToken = (request: CredentialRequest) => string | Promise<string>;
@@ -39,7 +40,7 @@ export function ticketsFrom(env: Env, url: string, getToken: GetToken): GetTicke
           body: JSON.stringify(request, ["purpose", "resourceId"]),
           signal: request.signal,
         });
-        const body = (await response.json().catch(() => ({}))) as Answer;
+        const body = (await response.json().catch(() => ({}))) as TicketAnswer;
         if (body.ticket) return body.ticket;
         const refusal = body.error ?? body;
         error = new CarillonError(refusal.code ?? "ticket_failed", refusal.message ?? `${url} ${response.status}`, {
@@ -54,16 +55,4 @@ export function ticketsFrom(env: Env, url: string, getToken: GetToken): GetTicke
       request = { ...request, why: "refused", refusal: { code: 1008, reason: "token_invalid", status: 401 } };
     }
   };
-}
-
-/** `{"ticket"}`, `{"code","message"}` or `{"error":{"code","message","reason"}}`. */
-interface Answer extends Partial<Refusal> {
-  ticket?: string;
-  error?: Partial<Refusal>;
-}
-
-interface Refusal {
-  code: string;
-  message: string;
-  reason: string;
 }
