@@ -43,8 +43,9 @@ export interface ListenOptions {
    */
   last?: number;
   /**
-   * All events after this position come first. It counts as `last` does. Where the history of a channel that is live does
-   * not reach back so far, `onError` is told `history_too_short`, and those come that are there.
+   * All events after this position come first. It counts as `last` does. Where they cannot be had, the first listener's
+   * channel tells it by `onContinuity`. For another one, `onError` is told `history_too_short` and those come that are there,
+   * or `conflict` where the position is of another epoch.
    */
   since?: Position;
 }

@@ -87,6 +87,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     const mine = ++round;
     asked = true;
     const data = { channel: name, ...(position ? { since: position } : begin) };
+    wasLive ||= !!begin.since; // who knows a position has been there before
     try {
       await commands.send("subscribe", data, { take: (frame) => mine === round && subscribed(frame.data) });
     } catch (thrown) {

@@ -258,6 +258,18 @@ describe("a first listener that asks for earlier events", () => {
   });
 });
 
+test.each([true, false])("the first listener of all that has a position is told whether all after it comes: %s", async (recovered) => {
+  const { client, accept, subscribe } = setUp();
+  const room = client.channel("room:1");
+  const told: unknown[] = [];
+  room.onContinuity.subscribe(({ recovered, reason }) => told.push([recovered, reason]));
+  room.on("*", () => {}, { since: { epoch: "e1", offset: 7 } });
+  await accept();
+  await subscribe({ epoch: "e1", offset: recovered ? 7 : 10, recovered });
+  expect(told).toEqual([[recovered, recovered ? undefined : "not_recovered"]]);
+  client.close();
+});
+
 describe("a further listener that asks for earlier events", () => {
   const page = (from: number, to: number, more = false, epoch = "e1") => ({
     type: "history",

@@ -249,6 +249,22 @@ def test_a_listener_that_another_one_removes_is_not_told_of_that_event():
     with_live(test)
 
 
+@pytest.mark.parametrize("recovered", [True, False])
+def test_the_first_listener_of_all_that_has_a_position_is_told_whether_all_after_it_comes(recovered):
+    async def test():
+        world = World()
+        world.server.positions["room"] = {"epoch": "e1", "offset": 10, "recovered": recovered}
+        room, told = world.client.channel("room"), []
+        room.on_continuity(lambda continuity: told.append((continuity.recovered, continuity.reason)))
+        room.on("*", lambda event: None, since=at(7))
+        await world.client.connect()
+        await settle()
+        assert told == [(recovered, None if recovered else "not_recovered")]
+        await world.client.close()
+
+    play(test)
+
+
 def test_closing_amid_the_pages_leaves_nothing_and_connecting_again_goes_on():
     async def test(world):
         seen = world.listen(since=at(5))

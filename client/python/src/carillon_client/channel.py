@@ -84,8 +84,9 @@ class Channel:
             listener gets them by the subscription, as do those that are added with it and ask for the same or for none.
             Each other one reads them by `history`, which needs the right of that name: without it `on_error` is told, and
             only live events come. A channel whose position was kept goes on from there.
-        :param since: all events after this position come first. It counts as `last` does. Where the history of a channel
-            that is live does not reach back so far, `on_error` is told `history_too_short`, and those come that are there.
+        :param since: all events after this position come first. It counts as `last` does. Where they cannot be had, the
+            first listener's channel tells it by `on_continuity`. For another one, `on_error` is told `history_too_short`
+            and those come that are there, or `conflict` where the position is of another epoch.
         :return: a function that removes the listener. The channel is left a while after its last listener.
         """
         return self._listen(type, listener, listener, Earlier(None if since else last or None, since))
@@ -278,6 +279,8 @@ class Channel:
         earlier = Earlier(since=self.position) if self.position else self._begin
         command = {"channel": self.name, **earlier.wire()}
         self._asked = True
+        # Who knows a position has been there before.
+        self._was_live = self._was_live or self._begin.since is not None
         self._round += 1
         mine = self._round
 

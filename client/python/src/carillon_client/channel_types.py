@@ -24,7 +24,7 @@ ChannelState = Literal["idle", "subscribing", "live", "lost", "refused"]
 @dataclass(frozen=True)
 class Continuity:
     """What is known of the events between two moments. It comes with each `gap`, and with each `subscribed` of a channel
-    that was live before."""
+    that was live before, or whose first listener has a position (`since`)."""
 
     recovered: bool
     """True: every event that was missed follows. False: events may be missing before the next one. Load the state anew."""
