@@ -1,8 +1,10 @@
 /* dev.c - `carillon dev`: the server for a developer's own machine. It needs no account, Redis or configuration, allows
  * everything, and keeps its keys in .carillon-dev/. It prints the commands to try it, ready to paste, or one line of
  * JSON for a program. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "server/cli/cli.h"
 #include "server/cli/dev_flags.h"
@@ -25,6 +27,7 @@ struct program {
     struct dev_keys keys;
     struct dev_tokens tokens;
     struct dev *dev;
+    bool failed; /* to say that it is ready */
 };
 
 /* --- requests ----------------------------------------------------------------------------------------------------- */
@@ -73,15 +76,17 @@ static enum err make_users(struct program *program, struct dev_user *users, stru
     return err;
 }
 
-static void tell(const struct program *program, const struct dev_facts *facts)
+static void tell(struct program *program, const struct dev_facts *facts)
 {
     struct buf line = {0};
     struct error error;
     dev_ready_append(&line, facts);
     dev_tell_facts(program->dev, buf_str(&line));
-    if (program->flags.ready_file && dev_ready_write_file(program->flags.ready_file, buf_str(&line), &error))
+    if (program->flags.ready_file && dev_ready_write_file(program->flags.ready_file, buf_str(&line), &error)) {
         cli_say(program->name, "%s", error.text);
-    if (program->flags.json) {
+        program->failed = true;
+        kill(getpid(), SIGTERM); /* whoever waits for the file would wait for ever */
+    } else if (program->flags.json) {
         fputs(buf_cstr(&line), stdout);
         fflush(stdout);
     } else {
@@ -262,6 +267,7 @@ int cli_dev(int argc, char **argv)
             .hooks = program.dev ? dev_hooks(program.dev) : NULL, /* --help makes none */
         };
         code = serve_run(&kind, program.shapes.argc, program.shapes.argv);
+        code = code == CLI_OK && program.failed ? CLI_FAILED : code;
         break;
     }
     case ERR_UNAVAILABLE: code = cli_fail(argv[0], CLI_FAILED, "%s", error.text); break;

@@ -94,9 +94,14 @@ def test_the_urls_of_presets(dev):
     assert facts["tickets_url"].endswith("/websocket/ticket")
 
 
-def test_a_ready_file_that_cannot_be_written_is_said(dev):
-    one = dev("--ready-file", "nowhere/ready.json")
+def test_a_ready_file_that_cannot_be_written_ends_it(tmp_path):
+    """Whoever waits for the file would wait for ever."""
+    one = Process(tmp_path, ["dev", "--port", "0", "--internal-port", "0", "--json", "--ready-file", "nowhere/ready.json"])
+    assert one.wait() == 1
+    assert one.output() == ""
     one.logged(r"--ready-file nowhere/ready.json: No such file or directory")
+    one.may_die = True
+    one.close()
 
 
 def test_it_is_ready_in_milliseconds(dev):
