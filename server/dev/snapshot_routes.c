@@ -10,6 +10,8 @@
 #include "server/dev/dev_route.h"
 #include "server/node/node.h"
 
+#define OFFSET_MAX (((uint64_t)1 << 53) - 1) /* what all clients can count to */
+
 enum { SNAPSHOT_VERSION = 1 };
 
 /* --- saving ------------------------------------------------------------------------------------------------------- */
@@ -167,8 +169,10 @@ static enum err read_channel(struct json_value value, struct saved_channel *out,
         return error_set(error, ERR_INVALID_REQUEST, "channels: epoch or id is none that this server gives");
     if (channel_check(out->name, error))
         return error->code;
-    if (!json_u64(offset, &out->position.offset) || out->position.offset < out->count)
-        return error_set(error, ERR_INVALID_REQUEST, "offset: expected a whole number, that of the last event");
+    if (!json_u64(offset, &out->position.offset) || out->position.offset < out->count ||
+        out->position.offset > OFFSET_MAX)
+        return error_set(error, ERR_INVALID_REQUEST,
+                         "offset: expected a whole number, that of the last event, at most 2^53 - 1");
     return read_events(events, out, error);
 }
 

@@ -72,6 +72,8 @@ def test_subscribers_are_told(dev):
     (lambda s: s.pop("version"), "version"), (lambda s: s.update(version=2), "version: this server reads snapshots of version 1"),
     (lambda s: s.update(chanels=[]), '"chanels" is not known here'), (lambda s: s["channels"][0].update(epoch=""), "epoch or id is none"),
     (lambda s: s["channels"][0].update(epoch="x" * 33), "epoch or id is none"), (lambda s: s["channels"][0].update(offset=0), "offset: expected"),
+    (lambda s: s["channels"][0].update(offset=2**53, events=[]), "at most 2^53 - 1"),
+    (lambda s: s["channels"][0].update(offset=2**64 - 1, events=[]), "at most 2^53 - 1"),
     (lambda s: s["channels"][0]["events"].__setitem__(0, {}), "events"),
     (lambda s: s["channels"][0]["events"][0].update(offset=77), "oldest first, without holes"),
     (lambda s: s["channels"][0].update(channel="bad channel"), "channel"), (lambda s: s["channels"][0]["events"][0].pop("data"), "data"),
